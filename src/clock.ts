@@ -1,0 +1,10 @@
+/** Where the time comes from. Everything that expires compares stored times with this clock, never with the database's. */
+export type Clock = {
+  /** Milliseconds since the epoch. */
+  now: () => number
+}
+
+export const systemClock: Clock = { now: () => Date.now() }
+
+/** Whole seconds since the epoch, the unit of `iat`, `exp` and `auth_time` (RFC 7519 §2, NumericDate). */
+export const epochSeconds = (clock: Clock): number => Math.floor(clock.now() / 1000)

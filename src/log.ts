@@ -1,0 +1,23 @@
+/** The log: JSON lines in UTC, with what must never be written taken out. */
+
+import type { DestinationStream, Logger } from 'pino'
+import { pino } from 'pino'
+
+export type Log = Logger
+
+export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+const secretFields = ['password', 'secret', 'client_secret', 'code', 'token', 'cookie', 'authorization', 'assertion']
+
+/** `level` is the least severe line written; `destination` is standard output unless a test hands in its own stream. */
+export function createLog({ level, destination }: { level: LogLevel; destination?: DestinationStream }): Log {
+  const options = {
+    level,
+    base: null,
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label: string) => ({ level: label }) },
+    redact: { paths: secretFields.flatMap((field) => [field, `*.${field}`]), censor: '[removed]' },
+  }
+  return destination ? pino(options, destination) : pino(options)
+}

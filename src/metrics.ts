@@ -1,0 +1,10 @@
+/** The metrics registry: one per process, built in `parts.ts`, scraped as text in the Prometheus format. */
+import { collectDefaultMetrics, Registry } from 'prom-client'
+
+export type Metrics = Registry
+
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry, prefix: 'latchkey_' })
+  return registry
+}

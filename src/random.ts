@@ -1,0 +1,17 @@
+/** Where randomness and ids come from. Handed to every part that makes a secret or an id. */
+import { randomBytes, randomUUID } from 'node:crypto'
+
+export type Random = {
+  /** `length` bytes from the operating system's generator. */
+  bytes: (length: number) => Buffer
+  /** A bearer secret of `bits` bits (default 256), base64url without padding. */
+  token: (bits?: number) => string
+  /** An id that says nothing about its row: a version 4 UUID (RFC 9562 §5.4). */
+  id: () => string
+}
+
+export const systemRandom: Random = {
+  bytes: (length) => randomBytes(length),
+  token: (bits = 256) => randomBytes(Math.ceil(bits / 8)).toString('base64url'),
+  id: () => randomUUID(),
+}
