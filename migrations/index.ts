@@ -1,0 +1,9 @@
+/** Every change of the schema, in the order it is applied. One change a file; a file that has been released is never edited. */
+import type { Knex } from 'knex'
+
+export type Migration = {
+  name: string
+  up: (knex: Knex) => Promise<void>
+}
+
+export const migrations: readonly Migration[] = []
