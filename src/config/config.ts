@@ -1,0 +1,41 @@
+/** What a process is started with: the typed, frozen result of reading its environment. What changes at run time is in `settings/`. */
+import type { LogLevel } from '../log.ts'
+
+export const environments = ['development', 'test', 'production'] as const
+export type Environment = (typeof environments)[number]
+
+export type Config = Readonly<{
+  environment: Environment
+  /** The issuer identifier (RFC 8414 §2), without a trailing slash. */
+  issuer: string
+  listen: Readonly<{ host: string; port: number }>
+  /** Absolute path of the folder for the embedded database and development's master key. */
+  dataFolder: string
+  database: Readonly<{
+    /** Undefined: the embedded database in `dataFolder`. */
+    url: string | undefined
+    /** Around a pooler, for LISTEN, migrations and locks that outlive a transaction. */
+    directUrl: string | undefined
+    poolSize: number
+    migrateAtStart: boolean
+  }>
+  /** redis://, rediss://, or a cluster: redis+cluster://, rediss+cluster:// with a comma list of hosts. */
+  redisUrl: string | undefined
+  /** 32 bytes. */
+  masterKey: Buffer
+  /** Addresses and CIDR ranges whose forwarded headers count; empty: nobody's do. */
+  trustProxy: readonly string[]
+  /** Server processes that share this machine's cores. */
+  serverProcesses: number
+  passwordHash: Readonly<{
+    memoryKiB: number
+    iterations: number
+    parallelism: number
+    /** Undefined: the machine's cores divided by `serverProcesses`. */
+    slots: number | undefined
+    queue: number
+  }>
+  logLevel: LogLevel
+  /** The private listener for metrics; undefined: none. */
+  metricsListen: Readonly<{ host: string; port: number }> | undefined
+}>

@@ -1,0 +1,24 @@
+/** Finds variables that were meant for us and misspelled: a setting that is silently ignored is worse than a start that fails. */
+import { distance } from 'fastest-levenshtein'
+import { variables } from './variables.ts'
+
+const names: readonly string[] = variables.map((variable) => variable.name)
+
+/** The one of `choices` that takes the fewest edits to reach from `word`. */
+export const nearest = <T extends string>(word: string, choices: readonly T[]): T =>
+  choices.reduce((best, one) => (distance(word, one) < distance(word, best) ? one : best))
+
+// The environment belongs to the whole machine, so short names must fit almost exactly: HOME is two edits from HOST.
+const tolerance = (name: string): number => (name.length <= 4 ? 0 : name.length <= 7 ? 1 : 2)
+
+const swapsNeighbours = (one: string, other: string): boolean =>
+  distance(one, other) === 2 && [...one].sort().join('') === [...other].sort().join('')
+
+/** The variable that `name` was probably meant to be; undefined for a known one and for a stranger. */
+export function meantVariable(name: string): string | undefined {
+  if (names.includes(name)) return undefined
+  const upper = name.toUpperCase()
+  const best = nearest(upper, names)
+  const isNear = distance(upper, best) <= tolerance(best) || (best.length > 4 && swapsNeighbours(upper, best))
+  return isNear ? best : undefined
+}

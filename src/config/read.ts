@@ -1,0 +1,120 @@
+/** Environment variables in, one frozen Config out, or every problem at once. Synchronous: it runs before libuv's pool is sized. */
+import { resolve } from 'node:path'
+import ipaddr from 'ipaddr.js'
+import { logLevels } from '../log.ts'
+import type { Random } from '../random.ts'
+import { systemRandom } from '../random.ts'
+import type { Config, Environment } from './config.ts'
+import { environments } from './config.ts'
+import { isHost, isLoopback } from './hosts.ts'
+import { readIssuer } from './issuer.ts'
+import { readDevelopmentMasterKey, readMasterKey } from './master-key.ts'
+import { meantVariable, nearest } from './misspelled.ts'
+import type { ConfigProblem } from './problems.ts'
+import type { Env, Source } from './source.ts'
+import { createSource } from './source.ts'
+import { readDatabaseDirectUrl, readDatabaseUrl, readRedisUrl } from './stores.ts'
+
+export type ConfigResult =
+  | { config: Config; warnings: readonly ConfigProblem[] }
+  | { problems: readonly ConfigProblem[]; warnings: readonly ConfigProblem[] }
+
+// A default folder beside package.json and not under the current one: server and command line must find the same database.
+const projectFolder = resolve(import.meta.dirname, '../..')
+
+// The least work that OWASP's Password Storage cheat sheet gives for Argon2id.
+const hashFloor = { memoryKiB: 19456, iterations: 2, parallelism: 1 } as const
+
+/**
+ * Reads `env` (normally `process.env`). Without a problem outside production it also makes development's master key on first use.
+ * The sentence for a problem or warning is `config.<code>` in `locales/`, with its `params`; secrets are never among them.
+ */
+export function readConfig(env: Env, random: Random = systemRandom): ConfigResult {
+  const source = createSource(env, environmentOf(env))
+  const config = read(source)
+  for (const name of Object.keys(env).sort()) {
+    const meant = meantVariable(name)
+    if (meant) source.problem(name, 'unknown_variable', { nearest: meant })
+  }
+  const { problems, warnings } = source
+  if (problems.length > 0) return { problems, warnings }
+
+  const masterKey = config.masterKey ?? readDevelopmentMasterKey(source, config.dataFolder, random)
+  if (!masterKey) return { problems, warnings }
+  // Whatever is still undefined without a problem may be: each reader gives undefined only for that, or after a problem.
+  return { config: Object.freeze({ ...config, masterKey }) as Config, warnings }
+}
+
+// A misspelled NODE_ENV is a problem of its own; the rest is judged by what was meant, so that all problems show at once.
+const environmentOf = (env: Env): Environment => nearest(env.NODE_ENV?.trim() || 'development', environments)
+
+function read(source: Source) {
+  const port = source.integer('PORT', { min: 1, max: 65535 })
+  return {
+    environment: source.choice('NODE_ENV', environments),
+    issuer: readIssuer(source, port ?? 3000),
+    listen: Object.freeze({ host: readHost(source), port }),
+    dataFolder: source.stated('DATA_FOLDER')
+      ? resolve(source.text('DATA_FOLDER') ?? '')
+      : resolve(projectFolder, source.text('DATA_FOLDER') ?? ''),
+    database: Object.freeze({
+      url: readDatabaseUrl(source),
+      directUrl: readDatabaseDirectUrl(source),
+      poolSize: source.integer('DATABASE_POOL_SIZE', { min: 2, max: 1000 }),
+      migrateAtStart: source.flag('MIGRATE_AT_START'),
+    }),
+    redisUrl: readRedisUrl(source),
+    masterKey: readMasterKey(source),
+    trustProxy: readTrustProxy(source),
+    serverProcesses: source.integer('SERVER_PROCESSES', { min: 1, max: 1024 }),
+    passwordHash: readPasswordHash(source),
+    logLevel: source.choice('LOG_LEVEL', logLevels),
+    metricsListen: readMetricsListen(source, port),
+  }
+}
+
+function readHost(source: Source): string | undefined {
+  const host = source.text('HOST') ?? ''
+  if (!isHost(host)) return source.problem('HOST', 'host_malformed')
+  // Development has a well-known person, password and clients: they are for this machine only.
+  if (source.environment !== 'production' && !isLoopback(host)) return source.problem('HOST', 'host_not_loopback')
+  return host
+}
+
+function readTrustProxy(source: Source): readonly string[] {
+  const entries = (source.stated('TRUST_PROXY') ?? '').split(',').map((entry) => entry.trim())
+  const stated = entries.filter((entry) => entry !== '')
+  for (const entry of stated) {
+    const [address = '', prefix] = entry.split('/')
+    const isAddress = ipaddr.IPv4.isValidFourPartDecimal(address) || ipaddr.IPv6.isValid(address)
+    if (!isAddress || (prefix !== undefined && !ipaddr.isValidCIDR(entry))) {
+      source.problem('TRUST_PROXY', 'trust_proxy_malformed', { entry })
+    } else if (prefix !== undefined && Number(prefix) === 0) {
+      source.problem('TRUST_PROXY', 'trust_proxy_everyone', { entry })
+    }
+  }
+  return Object.freeze(stated)
+}
+
+function readPasswordHash(source: Source) {
+  const memoryKiB = source.integer('PASSWORD_HASH_MEMORY_KIB', { min: hashFloor.memoryKiB, max: 4194304 })
+  const iterations = source.integer('PASSWORD_HASH_ITERATIONS', { min: hashFloor.iterations, max: 100 })
+  const parallelism = source.integer('PASSWORD_HASH_PARALLELISM', { min: hashFloor.parallelism, max: 255 })
+  const slots = source.integer('PASSWORD_HASH_SLOTS', { min: 1, max: 256 })
+  const queue = source.integer('PASSWORD_HASH_QUEUE', { min: 0, max: 10000 })
+  return Object.freeze({ memoryKiB, iterations, parallelism, slots, queue })
+}
+
+function readMetricsListen(source: Source, mainPort: number | undefined) {
+  const port = source.integer('METRICS_PORT', { min: 1, max: 65535 })
+  const host = source.text('METRICS_HOST') ?? ''
+  if (!isHost(host)) return source.problem('METRICS_HOST', 'host_malformed')
+  if (port === undefined) {
+    if (source.stated('METRICS_HOST') && !source.stated('METRICS_PORT')) {
+      source.problem('METRICS_HOST', 'metrics_host_without_port')
+    }
+    return undefined
+  }
+  if (port === mainPort) return source.problem('METRICS_PORT', 'metrics_port_taken')
+  return Object.freeze({ host, port })
+}

@@ -1,0 +1,47 @@
+/** Every environment variable that Latchkey reads, with its default: the one list behind the reader, `.env.example` and the docs. */
+
+type Variable = {
+  name: string
+  /** What an unset or empty variable means; absent where there is no such value. */
+  default?: string
+  /** Where production starts from something else than development and tests do. */
+  productionDefault?: string
+  isRequiredInProduction?: true
+}
+
+/** In the order of `.env.example` and `docs/configuration.md`. What each one is for: `config.variables.<name>` in `locales/`. */
+export const variables = [
+  { name: 'NODE_ENV', default: 'development' },
+  { name: 'ISSUER', isRequiredInProduction: true },
+  { name: 'HOST', default: '127.0.0.1', productionDefault: '0.0.0.0' },
+  { name: 'PORT', default: '3000' },
+  { name: 'TRUST_PROXY' },
+  { name: 'SERVER_PROCESSES', default: '1' },
+  { name: 'DATA_FOLDER', default: '.data' },
+  { name: 'DATABASE_URL', default: 'embedded:', isRequiredInProduction: true },
+  { name: 'DATABASE_DIRECT_URL' },
+  { name: 'DATABASE_POOL_SIZE', default: '20' },
+  { name: 'MIGRATE_AT_START', default: 'true' },
+  { name: 'REDIS_URL' },
+  { name: 'MASTER_KEY', isRequiredInProduction: true },
+  { name: 'MASTER_KEY_FILE' },
+  { name: 'PASSWORD_HASH_MEMORY_KIB', default: '65536' },
+  { name: 'PASSWORD_HASH_ITERATIONS', default: '3' },
+  { name: 'PASSWORD_HASH_PARALLELISM', default: '4' },
+  { name: 'PASSWORD_HASH_SLOTS' },
+  { name: 'PASSWORD_HASH_QUEUE', default: '16' },
+  { name: 'LOG_LEVEL', default: 'info' },
+  { name: 'METRICS_HOST', default: '127.0.0.1' },
+  { name: 'METRICS_PORT' },
+] as const satisfies readonly Variable[]
+
+export type VariableName = (typeof variables)[number]['name']
+
+const byName = new Map<string, Variable>(variables.map((variable) => [variable.name, variable]))
+
+/** What an unset `name` means in `environment`; undefined where that is nothing, or where production insists on being told. */
+export function defaultOf(name: VariableName, environment: string): string | undefined {
+  const variable = byName.get(name)
+  if (environment !== 'production') return variable?.default
+  return variable?.isRequiredInProduction ? undefined : (variable?.productionDefault ?? variable?.default)
+}
