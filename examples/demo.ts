@@ -1,0 +1,80 @@
+/** `npm run demo`: the Latchkey server, unless one answers already, and every example beside it, until Ctrl-C. */
+import type { ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createWriteStream, mkdirSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import * as machineClient from './machine-client/client.ts'
+import * as protectedApi from './protected-api/server.ts'
+import * as spa from './spa/server.ts'
+import * as webApp from './web-app/server.ts'
+
+const issuer = process.env.ISSUER ?? 'http://localhost:3000'
+const startDeadlineMs = 60_000
+const logFile = fileURLToPath(new URL('../.data/demo.log', import.meta.url))
+
+const isAnswering = (): Promise<boolean> =>
+  fetch(`${issuer}/.well-known/openid-configuration`).then(
+    (response) => response.ok,
+    () => false,
+  )
+
+/** Starts the server as a child whose log goes to a file; throws when it ends or stays silent. */
+async function startServer(): Promise<ChildProcess> {
+  mkdirSync(new URL('../.data', import.meta.url), { recursive: true })
+  const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+  const child = spawn(process.execPath, [main], { stdio: ['ignore', 'pipe', 'inherit'] })
+  child.stdout.pipe(createWriteStream(logFile))
+  const deadline = Date.now() + startDeadlineMs
+  while (!(await isAnswering())) {
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the server ended; see ${logFile}`)
+    if (Date.now() > deadline) {
+      child.kill()
+      throw new Error(`the server did not answer at ${issuer} in ${startDeadlineMs / 1000} s; see ${logFile}`)
+    }
+    await sleep(50)
+  }
+  return child
+}
+
+const server = (await isAnswering()) ? undefined : await startServer()
+const running: { url: string; close: () => Promise<void> }[] = []
+
+let isStopping = false
+async function stop(exitCode: number): Promise<void> {
+  if (isStopping) return
+  isStopping = true
+  await Promise.all(running.map((example) => example.close()))
+  if (server && server.exitCode === null && server.signalCode === null) {
+    server.kill('SIGTERM')
+    await once(server, 'exit')
+  }
+  process.exit(exitCode)
+}
+process.on('SIGINT', () => stop(0))
+process.on('SIGTERM', () => stop(0))
+server?.once('exit', () => stop(isStopping ? 0 : 1))
+
+try {
+  const started = [
+    webApp.start({ ...webApp.developmentOptions, issuer }),
+    spa.start({ ...spa.developmentOptions, issuer }),
+    protectedApi.start({ ...protectedApi.developmentOptions, issuer }),
+  ] as const
+  for (const example of started) running.push(await example)
+  const [web, single, api] = running.map(({ url }) => url)
+  const answer = await machineClient.callApi({ ...machineClient.developmentOptions, issuer })
+  const rows = [
+    ['Latchkey', issuer, server ? `log: ${logFile}` : 'was running already'],
+    ['Web app', web, 'log in as alice@example.com, password "wonderland tea party"'],
+    ['Single-page app', single, 'the same, with a public client'],
+    ['Protected API', api, 'wants a token: 401 in a browser'],
+    ['Machine client', '', `called the API: ${answer.status} ${JSON.stringify(answer.body)}`],
+  ]
+  for (const [name, url, note] of rows) console.log(`${name!.padEnd(17)}${url!.padEnd(25)}${note}`)
+  console.log('Ctrl-C stops all of it.')
+} catch (error) {
+  console.error(error)
+  await stop(1)
+}
