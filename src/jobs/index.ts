@@ -1,0 +1,27 @@
+/** The periodic duties: one list. Each runs in one process of the cluster at a time; the queue makes it due. */
+import type { Knex } from 'knex'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+import { forgetFailedJobs } from './duties/forget-failed-jobs.ts'
+import { sweepArtifacts } from './duties/sweep-artifacts.ts'
+import type { ScheduledTask } from './queue.ts'
+
+export type DutyDeps = {
+  artifacts: { sweep: (limit: number) => Promise<number> }
+  knex: Knex
+  clock: Clock
+  log: Log
+}
+
+export type Duty = {
+  name: string
+  /** From the end of one turn to the next. */
+  everySeconds: number
+  run: (deps: DutyDeps, signal: AbortSignal) => Promise<void>
+}
+
+export const duties: readonly Duty[] = [sweepArtifacts, forgetFailedJobs]
+
+/** The duties with what they need, as the queue's `start` takes them. */
+export const bindDuties = (deps: DutyDeps): readonly ScheduledTask[] =>
+  duties.map(({ run, ...duty }) => ({ ...duty, run: (signal) => run(deps, signal) }))

@@ -1,0 +1,117 @@
+/** One run of graphile-worker in this process, from its start to its end; `queue.ts` begins another one when it ends too early. */
+import { EventEmitter } from 'node:events'
+import type { JobHelpers, WorkerEvents, WorkerPool } from 'graphile-worker'
+import { runTaskList } from 'graphile-worker'
+import type pg from 'pg'
+import type { Log } from '../log.ts'
+import { releaseAbandonedJobs, showPresence } from './abandoned.ts'
+import { createQueuePool, queueLogger, queueSchema } from './connection.ts'
+import { isQueueSchemaCurrent } from './migrate.ts'
+import type { ScheduledTask, Task } from './queue.ts'
+
+type Options = {
+  url: string
+  log: Log
+  concurrency: number
+  drainMs: number
+  pollMs: number
+  tasks: Readonly<Record<string, Task>>
+  duties: readonly ScheduledTask[]
+  stopping: AbortSignal
+}
+
+const abandonedEveryMs = 30_000
+
+/** Works until `stopping` aborts and what runs has ended. Throws when the database is away, not migrated, or the worker gave up. */
+export async function runWorker(options: Options): Promise<void> {
+  const { url, log, concurrency, drainMs, pollMs, tasks, duties, stopping } = options
+  const pool = createQueuePool({ url, log, size: concurrency + 2 })
+  let rescue: NodeJS.Timeout | undefined
+  try {
+    if (!(await isQueueSchemaCurrent(pool))) throw new Error('the tables of the job queue are not migrated')
+    for (const duty of duties) await schedule(pool, duty, 'preserve_run_at')
+    const events = new EventEmitter() as WorkerEvents
+    showPresence(events, log)
+    // Not `run`: it migrates by itself, and its crontab follows Date minute by minute, however far a test or a sleeping
+    // machine has moved it. A duty is a job that puts its successor into the queue.
+    const taskList = {
+      ...Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, toGraphileTask(task)])),
+      ...Object.fromEntries(duties.map((duty) => [duty.name, toGraphileTask(repeating(pool, duty, log))])),
+    }
+    const settings = {
+      schema: queueSchema,
+      logger: queueLogger(log),
+      events,
+      concurrency,
+      pollInterval: pollMs,
+      noHandleSignals: true, // main.ts decides in which order the process stops
+      gracefulShutdownAbortTimeout: drainMs / 2,
+      // Batched, the report of a finished job is repeated while the database is away; unbatched, its failure ends the process.
+      preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
+    }
+    const worker = runTaskList(settings, taskList, pool)
+    rescue = setInterval(() => void rescueJobs(pool, log), abandonedEveryMs)
+    await untilEnd(worker, stopping, drainMs)
+  } finally {
+    clearInterval(rescue)
+    await pool.end()
+  }
+}
+
+const toGraphileTask =
+  (task: Task) =>
+  (payload: unknown, { job, abortSignal }: JobHelpers) =>
+    task(payload, { attempt: job.attempts, maxAttempts: job.max_attempts, signal: abortSignal })
+
+/** A duty never fails as a job: it is logged, and its next turn comes as always. */
+const repeating =
+  (pool: pg.Pool, duty: ScheduledTask, log: Log): Task =>
+  async (_, { signal }) => {
+    try {
+      await duty.run(signal)
+    } catch (error) {
+      log.error({ err: error, duty: duty.name }, 'a periodic duty failed; its next turn tries again')
+    }
+    await schedule(pool, duty, 'replace')
+  }
+
+/**
+ * Puts a duty's next turn into the queue. The key: there is one next turn in the cluster, whoever asks. The queue name: a
+ * turn never runs beside another one of the same duty.
+ */
+async function schedule(pool: pg.Pool, { name, everySeconds }: ScheduledTask, mode: 'replace' | 'preserve_run_at') {
+  await pool.query(
+    `SELECT FROM ${queueSchema}.add_job(identifier => $1, queue_name => $1, job_key => $1, job_key_mode => $2,
+       run_at => now() + make_interval(secs => $3))`,
+    [name, mode, everySeconds],
+  )
+}
+
+async function rescueJobs(pool: pg.Pool, log: Log): Promise<void> {
+  try {
+    const workers = await releaseAbandonedJobs(pool)
+    if (workers > 0) log.warn({ workers }, 'jobs of processes that died are tried again')
+  } catch (error) {
+    log.debug({ err: error }, 'abandoned jobs could not be looked for')
+  }
+}
+
+async function untilEnd(worker: WorkerPool, stopping: AbortSignal, drainMs: number): Promise<void> {
+  let forced: NodeJS.Timeout | undefined
+  // Both tell of their failures through the promise below as well.
+  const stop = () => {
+    forced = setTimeout(() => void Promise.resolve(worker.forcefulShutdown('the process stops')).catch(ignore), drainMs)
+    Promise.resolve(worker.gracefulShutdown('the process stops')).catch(ignore)
+  }
+  stopping.addEventListener('abort', stop, { once: true })
+  if (stopping.aborted) stop()
+  try {
+    await worker.promise
+  } finally {
+    stopping.removeEventListener('abort', stop)
+    clearTimeout(forced)
+  }
+  if (!stopping.aborted) throw new Error('the worker gave up')
+}
+
+const ignore = () => undefined

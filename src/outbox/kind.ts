@@ -1,0 +1,27 @@
+/** What a kind of event is: a name, and how one is delivered. */
+import type { Log } from '../log.ts'
+
+export type Delivery = {
+  /** The same at every attempt: a receiver that has seen it before ignores the repetition. */
+  id: string
+  /** 1 on the first. */
+  attempt: number
+  isLastAttempt: boolean
+  /** Aborted when the process stops: give up, the next process delivers. */
+  signal: AbortSignal
+}
+
+export type KindDeps = { log: Log }
+
+/** `Payload` is plain JSON. Delivered at least once; throwing asks for another attempt later. */
+export type OutboxKind<Name extends string = string, Payload = unknown> = {
+  name: Name
+  /** After that many attempts the event is left for an operator (25 when absent: about three days). */
+  maxAttempts?: number
+  deliver: (payload: Payload, delivery: Delivery, deps: KindDeps) => Promise<void>
+}
+
+// `never` as the payload takes every kind into one list; the name gives each its own payload back.
+export type AnyKind = OutboxKind<string, never>
+export type PayloadOf<Kind extends AnyKind, Name extends string> =
+  Extract<Kind, { name: Name }> extends OutboxKind<string, infer Payload> ? Payload : never

@@ -1,0 +1,55 @@
+/** The outbox: things sent at least once. An event is written in the transaction of the change and delivered after its commit. */
+import type { Sealer } from '../../keys/sealer.ts'
+import type { Tx } from '../database/database.ts'
+import type { Enqueue, Task } from '../jobs/queue.ts'
+import type { Random } from '../random.ts'
+import type { AnyKind, KindDeps, OutboxKind, PayloadOf } from './kind.ts'
+
+export type Outbox<Kind extends AnyKind> = {
+  /** Adds an event to the transaction of the change. Its payload is sealed at rest: it may hold a link or an address. */
+  send: <Name extends Kind['name']>(tx: Tx, name: Name, payload: PayloadOf<Kind, Name>) => Promise<void>
+  /** What the queue runs: one task for each kind. */
+  tasks: Readonly<Record<string, Task>>
+}
+
+type Deps<Kind extends AnyKind> = KindDeps & {
+  kinds: readonly Kind[]
+  enqueue: Enqueue
+  sealer: Sealer
+  random: Random
+}
+
+/** The queue's job: one process at a time holds it, whoever dies in the middle leaves it to the next. */
+type SealedEvent = { id: string; sealed: string }
+
+export function createOutbox<Kind extends AnyKind>({
+  kinds,
+  enqueue,
+  sealer,
+  random,
+  ...kindDeps
+}: Deps<Kind>): Outbox<Kind> {
+  const kindsByName = new Map(kinds.map((kind) => [kind.name, kind as unknown as OutboxKind]))
+  return {
+    async send(tx, name, payload) {
+      const id = random.id()
+      const sealed = sealer.seal(Buffer.from(JSON.stringify(payload)), aad(name, id)).toString('base64')
+      const event: SealedEvent = { id, sealed }
+      await enqueue(tx, taskName(name), event, { maxAttempts: kindsByName.get(name)?.maxAttempts })
+    },
+    tasks: Object.fromEntries(
+      [...kindsByName].map(([name, kind]): [string, Task] => [
+        taskName(name),
+        async (job, { attempt, maxAttempts, signal }) => {
+          const { id, sealed } = job as SealedEvent
+          const payload: unknown = JSON.parse(sealer.open(Buffer.from(sealed, 'base64'), aad(name, id)).toString())
+          await kind.deliver(payload, { id, attempt, isLastAttempt: attempt >= maxAttempts, signal }, kindDeps)
+        },
+      ]),
+    ),
+  }
+}
+
+const taskName = (name: string): string => `outbox:${name}`
+/** Binds a sealed payload to its event: one copied into another row does not open. */
+const aad = (name: string, id: string): string => `outbox ${name} ${id}`
