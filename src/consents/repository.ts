@@ -1,0 +1,50 @@
+/** Rows of `consent`: one per person and client. */
+import type { Queryable, Tx } from '../database/database.ts'
+import type { Allowed, Consent } from './service.ts'
+
+type Row = {
+  scopes: string[]
+  claims: string[]
+  resources: Record<string, string[]>
+  granted_at: string
+  updated_at: string
+}
+
+const columns = ['scopes', 'claims', 'resources', 'granted_at', 'updated_at'] as const
+
+const fromRow = (row: Row): Consent => ({
+  scopes: row.scopes,
+  claims: row.claims,
+  resources: row.resources,
+  grantedAt: Number(row.granted_at),
+  updatedAt: Number(row.updated_at),
+})
+
+type Key = { accountId: string; clientId: string }
+
+export async function findConsent(db: Queryable, { accountId, clientId }: Key): Promise<Consent | undefined> {
+  const row = await db<Row>('consent').where({ account_id: accountId, client_id: clientId }).first(columns)
+  return row && fromRow(row)
+}
+
+/** The row under a lock for the rest of the transaction, so that two answers at once do not lose one another's part. */
+export async function findConsentForUpdate(tx: Tx, { accountId, clientId }: Key): Promise<Consent | undefined> {
+  const row = await tx<Row>('consent').where({ account_id: accountId, client_id: clientId }).forUpdate().first(columns)
+  return row && fromRow(row)
+}
+
+/** Writes what is allowed in all; `at` is in milliseconds since the epoch. */
+export async function putConsent(tx: Tx, { accountId, clientId }: Key, allowed: Allowed, at: number): Promise<void> {
+  await tx('consent')
+    .insert({
+      account_id: accountId,
+      client_id: clientId,
+      scopes: allowed.scopes,
+      claims: allowed.claims,
+      resources: JSON.stringify(allowed.resources),
+      granted_at: at,
+      updated_at: at,
+    })
+    .onConflict(['account_id', 'client_id'])
+    .merge(['scopes', 'claims', 'resources', 'updated_at'])
+}

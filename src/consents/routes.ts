@@ -1,0 +1,77 @@
+/** The consent page and its answer. */
+import type { Context } from 'koa'
+import { z } from 'zod'
+import type { Accounts } from '../accounts/service.ts'
+import type { Csrf } from '../http/csrf.ts'
+import { defineRoute } from '../http/route.ts'
+import type { Route } from '../http/route.ts'
+import type { Views } from '../http/views.ts'
+import type { Interaction, Interactions } from '../oidc/interaction.ts'
+import type { ResourceServers } from '../resource-servers/service.ts'
+import { consentNotAsked } from './errors.ts'
+import type { Consents } from './service.ts'
+
+type Deps = {
+  interactions: Interactions
+  consents: Consents
+  accounts: Pick<Accounts, 'findById'>
+  resourceServers: Pick<ResourceServers, 'findByIdentifier'>
+  views: Views
+  csrf: Csrf
+  /** Scopes of OpenID Connect that this server offers, in the order in which they are shown. */
+  offeredScopes: readonly string[]
+}
+
+const words = (value: unknown): readonly string[] => (typeof value === 'string' && value !== '' ? value.split(' ') : [])
+const listed = (value: unknown): readonly string[] =>
+  (Array.isArray(value) ? value : [value]).filter((item): item is string => typeof item === 'string')
+
+export function createConsentPages({ interactions, consents, accounts, resourceServers, views, csrf, offeredScopes }: Deps) {
+  /** The APIs of the request with the scopes asked for, as the person should read them. */
+  async function askedResources({ params }: Interaction) {
+    const asked = new Set(words(params.scope))
+    const found = await Promise.all(listed(params.resource).map((resource) => resourceServers.findByIdentifier(resource)))
+    return found
+      .filter((server) => server !== undefined)
+      .map(({ identifier, name, scopes }) => ({ identifier, name, scopes: scopes.filter((scope) => asked.has(scope.name)) }))
+      .filter(({ scopes }) => scopes.length > 0)
+  }
+
+  /** Everything that the client asks for is listed, what was allowed before too: the answer is about all of it. */
+  async function show(ctx: Context, interaction: Interaction): Promise<void> {
+    const account = interaction.accountId ? await accounts.findById(interaction.accountId) : undefined
+    const asked = new Set(words(interaction.params.scope))
+    views.render(ctx, 'consent', {
+      csrfToken: csrf.tokenFor(ctx),
+      client: interaction.client,
+      account: { email: account?.email ?? '', name: account?.name },
+      scopes: offeredScopes.filter((name) => asked.has(name) && name !== 'offline_access').map((name) => ({ name })),
+      claims: interaction.missing.claims,
+      resources: await askedResources(interaction),
+      hasOfflineAccess: asked.has('offline_access'),
+      action: `/interaction/${interaction.uid}/consent`,
+      cancelAction: `/interaction/${interaction.uid}/cancel`,
+      switchAction: `/interaction/${interaction.uid}?view=login`,
+    })
+  }
+
+  const submit = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/interaction/:uid/consent',
+    name: 'consent.submit',
+    permission: 'public',
+    csrf: 'token',
+    params: z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) }),
+    body: { schema: z.strictObject({}) },
+    handler: async (ctx, { params }) => {
+      const { prompt, accountId, clientId, missing } = await interactions.load(ctx, params.uid)
+      if (prompt !== 'consent' || !accountId) throw consentNotAsked()
+      await consents.grant({ accountId, clientId, address: ctx.ip }, missing)
+      views.render(ctx, 'continue', { url: await interactions.finish(ctx, { consent: {} }) })
+    },
+  })
+
+  const routes: readonly Route[] = [submit]
+  return { show, routes }
+}

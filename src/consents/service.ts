@@ -1,0 +1,66 @@
+/** Consents: what a person has allowed a client. Owns `consent`; the grants of the engine are built from it. */
+import type { Audit } from '../audit/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Queryable, Transaction, Tx } from '../database/database.ts'
+import { findConsent, findConsentForUpdate, putConsent } from './repository.ts'
+
+/** Scopes and claims of OpenID Connect, and the scopes of each resource server by its identifier. */
+export type Allowed = {
+  scopes: readonly string[]
+  claims: readonly string[]
+  resources: Readonly<Record<string, readonly string[]>>
+}
+
+/** Times are in milliseconds since the epoch. */
+export type Consent = Allowed & { grantedAt: number; updatedAt: number }
+
+type Deps = { db: Queryable; transaction: Transaction; audit: Audit; clock: Clock }
+
+export type Consents = ReturnType<typeof createConsents>
+
+type Answer = { accountId: string; clientId: string; address: string | undefined }
+
+const nothing: Allowed = { scopes: [], claims: [], resources: {} }
+
+const union = (left: readonly string[] = [], right: readonly string[] = []): string[] => [...new Set([...left, ...right])]
+
+/** What is allowed when `more` is added to `before`. */
+export function widen(before: Allowed, more: Allowed): Allowed {
+  const identifiers = union(Object.keys(before.resources), Object.keys(more.resources))
+  return {
+    scopes: union(before.scopes, more.scopes),
+    claims: union(before.claims, more.claims),
+    resources: Object.fromEntries(
+      identifiers.map((identifier) => [identifier, union(before.resources[identifier], more.resources[identifier])]),
+    ),
+  }
+}
+
+export function createConsents({ db, transaction, audit, clock }: Deps) {
+  const record = (tx: Tx, action: 'consent.granted' | 'consent.refused', answer: Answer, allowed: Allowed) =>
+    audit.record(tx, {
+      action,
+      actor: { type: 'account', id: answer.accountId },
+      subject: { type: 'client', id: answer.clientId },
+      clientId: answer.clientId,
+      address: answer.address,
+      outcome: action === 'consent.granted' ? 'success' : 'failure',
+      details: { scopes: [...allowed.scopes], claims: [...allowed.claims], resources: Object.keys(allowed.resources) },
+    })
+
+  return {
+    /** What the person has allowed the client so far. */
+    find: (accountId: string, clientId: string): Promise<Consent | undefined> => findConsent(db, { accountId, clientId }),
+
+    /** Remembers `more` beside what was allowed before. */
+    grant: (answer: Answer, more: Allowed): Promise<void> =>
+      transaction(async (tx) => {
+        const before = (await findConsentForUpdate(tx, answer)) ?? nothing
+        await putConsent(tx, answer, widen(before, more), clock.now())
+        await record(tx, 'consent.granted', answer, more)
+      }),
+
+    /** Notes that the person said no; what was allowed before stays. */
+    refuse: (answer: Answer): Promise<void> => transaction((tx) => record(tx, 'consent.refused', answer, nothing)),
+  }
+}

@@ -1,0 +1,23 @@
+/** The page at `/`: what this server is, and in development where to try it. */
+import { defineRoute } from '../http/route.ts'
+import type { Route } from '../http/route.ts'
+import type { Views } from '../http/views.ts'
+
+/** What a fresh development server can be tried with. */
+export type DevelopmentNotes = { user: string; password: string; clients: readonly string[] }
+
+type Deps = { views: Views; issuer: string; development: DevelopmentNotes | undefined }
+
+export function homeRoutes({ views, issuer, development }: Deps): readonly Route[] {
+  const home = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path: '/',
+    name: 'home',
+    permission: 'public',
+    handler: (ctx) => {
+      views.render(ctx, 'home', { issuer, discoveryUrl: `${issuer}/.well-known/openid-configuration`, development })
+    },
+  })
+  return [home]
+}

@@ -1,0 +1,156 @@
+/** The pages of an interaction up to the person being known: sign in, choose an account, or leave. */
+import type { Context } from 'koa'
+import { z } from 'zod'
+import type { Accounts } from '../accounts/service.ts'
+import { AppError } from '../errors.ts'
+import type { Csrf } from '../http/csrf.ts'
+import { defineRoute } from '../http/route.ts'
+import type { Route } from '../http/route.ts'
+import type { Views } from '../http/views.ts'
+import type { Interaction, Interactions } from '../oidc/interaction.ts'
+import type { Sessions } from '../sessions/service.ts'
+import type { Login } from './service.ts'
+
+type Deps = {
+  interactions: Interactions
+  login: Login
+  sessions: Sessions
+  accounts: Pick<Accounts, 'findById'>
+  views: Views
+  csrf: Csrf
+  authentication: { acr: string; amr: readonly string[] }
+  epochSeconds: () => number
+  /** Shows the consent page of an interaction. */
+  showConsent: (ctx: Context, interaction: Interaction) => Promise<void>
+  /** Notes in the audit trail that the person left without an answer. */
+  noteRefusal: (answer: { accountId: string; clientId: string; address: string | undefined }) => Promise<void>
+}
+
+const longestEmail = 320
+/** Far above the policy's 128 characters; what is longer is not a password but an attack. */
+const longestPasswordField = 4000
+
+const uidParams = z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) })
+const credentials = z.strictObject({ email: z.string().max(longestEmail), password: z.string().max(longestPasswordField) })
+const viewQuery = z.object({ view: z.literal('login').optional() })
+
+export const interactionPath = '/interaction/:uid'
+const at = (uid: string, step = ''): string => `/interaction/${uid}${step}`
+
+export function loginRoutes(deps: Deps): readonly Route[] {
+  const { interactions, login, sessions, accounts, views, csrf } = deps
+
+  function showLogin(ctx: Context, interaction: Interaction, email: string, error?: AppError): void {
+    ctx.status = error?.status ?? 200
+    if (error?.retryAfterSeconds) ctx.set('Retry-After', String(Math.ceil(error.retryAfterSeconds)))
+    views.render(ctx, 'login', {
+      csrfToken: csrf.tokenFor(ctx),
+      client: interaction.client,
+      action: at(interaction.uid, '/login'),
+      cancelAction: at(interaction.uid, '/cancel'),
+      email,
+      error: error?.code,
+      errorParams: error?.params,
+    })
+    ctx.status = error?.status ?? 200
+  }
+
+  async function showAccounts(ctx: Context, interaction: Interaction, accountId: string): Promise<void> {
+    const account = await accounts.findById(accountId)
+    views.render(ctx, 'select-account', {
+      csrfToken: csrf.tokenFor(ctx),
+      client: interaction.client,
+      account: { email: account?.email ?? '', name: account?.name },
+      action: at(interaction.uid, '/account'),
+      switchAction: at(interaction.uid, '?view=login'),
+      cancelAction: at(interaction.uid, '/cancel'),
+    })
+  }
+
+  const goOn = (ctx: Context, url: string): void => {
+    views.render(ctx, 'continue', { url })
+  }
+
+  const show = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path: interactionPath,
+    name: 'interaction.show',
+    permission: 'public',
+    params: uidParams,
+    query: viewQuery,
+    handler: async (ctx, { params, query }) => {
+      const interaction = await interactions.load(ctx, params.uid)
+      const { accountId, prompt } = interaction
+      if (prompt === 'login' || query.view === 'login' || accountId === undefined) {
+        const hint = interaction.params.login_hint
+        return showLogin(ctx, interaction, typeof hint === 'string' ? hint.slice(0, longestEmail) : '')
+      }
+      if (prompt === 'select_account') return showAccounts(ctx, interaction, accountId)
+      return deps.showConsent(ctx, interaction)
+    },
+  })
+
+  const signIn = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: `${interactionPath}/login`,
+    name: 'login.submit',
+    permission: 'public',
+    csrf: 'token',
+    params: uidParams,
+    body: { schema: credentials },
+    handler: async (ctx, { params, body }) => {
+      const interaction = await interactions.load(ctx, params.uid)
+      const attempt = { ...body, clientId: interaction.clientId, address: ctx.ip }
+      const account = await login.signIn(attempt).catch((error: unknown) => {
+        // What was typed is not lost: the page comes back with it and says what to do.
+        if (!(error instanceof AppError) || error.code === 'database_unavailable') throw error
+        showLogin(ctx, interaction, body.email, error)
+      })
+      if (!account) return
+      if (interaction.sessionUid && interaction.accountId !== account.id) {
+        await interactions.leaveSession(ctx, params.uid)
+        await sessions.end(interaction.sessionUid, interaction.accountId, ctx.ip)
+      }
+      const { acr, amr } = deps.authentication
+      const answer = { accountId: account.id, acr, amr: [...amr], ts: deps.epochSeconds() }
+      goOn(ctx, await interactions.finish(ctx, { login: answer, select_account: {} }))
+    },
+  })
+
+  const keepAccount = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: `${interactionPath}/account`,
+    name: 'login.keep_account',
+    permission: 'public',
+    csrf: 'token',
+    params: uidParams,
+    body: { schema: z.strictObject({}) },
+    handler: async (ctx, { params }) => {
+      await interactions.load(ctx, params.uid)
+      goOn(ctx, await interactions.finish(ctx, { select_account: {} }))
+    },
+  })
+
+  const cancel = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: `${interactionPath}/cancel`,
+    name: 'interaction.cancel',
+    permission: 'public',
+    csrf: 'token',
+    params: uidParams,
+    body: { schema: z.strictObject({}) },
+    handler: async (ctx, { params }) => {
+      const { accountId, clientId, prompt } = await interactions.load(ctx, params.uid)
+      if (prompt === 'consent' && accountId) await deps.noteRefusal({ accountId, clientId, address: ctx.ip })
+      // RFC 6749 §4.1.2.1: the client is told, in the standard's own words.
+      const denial = { error: 'access_denied', error_description: 'The resource owner denied the request' }
+      goOn(ctx, await interactions.finish(ctx, denial))
+    },
+  })
+
+  return [show, signIn, keepAccount, cancel]
+}

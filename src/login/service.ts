@@ -1,0 +1,47 @@
+/** Signing in with e-mail address and password: one hash, one answer and one time, whoever asks for whom. */
+import type { Account } from '../accounts/account.ts'
+import type { Accounts } from '../accounts/service.ts'
+import type { Audit } from '../audit/service.ts'
+import type { Transaction } from '../database/database.ts'
+import type { PasswordHasher } from '../passwords/hasher.ts'
+import { wrongCredentials } from './errors.ts'
+
+type Deps = { accounts: Accounts; passwords: PasswordHasher; transaction: Transaction; audit: Audit }
+
+export type Login = ReturnType<typeof createLogin>
+
+type Attempt = { email: string; password: string; clientId: string; address: string | undefined }
+
+export function createLogin({ accounts, passwords, transaction, audit }: Deps) {
+  const record = (attempt: Attempt, account: Account | undefined, outcome: 'success' | 'failure') =>
+    transaction((tx) =>
+      audit.record(tx, {
+        action: outcome === 'success' ? 'account.signed_in' : 'account.sign_in_failed',
+        actor: account ? { type: 'account', id: account.id } : { type: 'account' },
+        ...(account && { subject: { type: 'account', id: account.id } }),
+        clientId: attempt.clientId,
+        address: attempt.address,
+        outcome,
+      }),
+    )
+
+  return {
+    /**
+     * Gives the account that the attempt proves. Throws `wrong_credentials`, or what the hash pool throws when its queue is full.
+     */
+    signIn: async (attempt: Attempt): Promise<Account> => {
+      const account = await accounts.findByEmail(attempt.email)
+      // Without an account, or without a password, the hasher does the same work against a decoy.
+      const { matches, needsRehash } = await passwords.verify(attempt.password, account?.passwordHash)
+      if (!account?.passwordHash || account.isDisabled || !matches) {
+        await record(attempt, account, 'failure')
+        throw wrongCredentials()
+      }
+      if (needsRehash) {
+        await accounts.replacePasswordHash(account.id, account.passwordHash, await passwords.hash(attempt.password))
+      }
+      await record(attempt, account, 'success')
+      return account
+    },
+  }
+}

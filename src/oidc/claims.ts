@@ -1,0 +1,75 @@
+/** Which claims a scope stands for, and an account as those claims (OpenID Connect Core 1.0 §5.1, §5.4). */
+import type { ClaimsParameterMember, KoaContextWithOIDC } from 'oidc-provider'
+import type { Account } from '../accounts/service.ts'
+
+/** Authentication claims ride on `openid`, so that every ID token says when and how the person signed in. */
+export const claimsByScope = {
+  openid: ['sub', 'auth_time', 'acr', 'amr', 'sid'],
+  profile: [
+    'name',
+    'given_name',
+    'family_name',
+    'middle_name',
+    'nickname',
+    'preferred_username',
+    'profile',
+    'picture',
+    'website',
+    'gender',
+    'birthdate',
+    'zoneinfo',
+    'locale',
+    'updated_at',
+  ],
+  email: ['email', 'email_verified'],
+  phone: ['phone_number', 'phone_number_verified'],
+  address: ['address'],
+  roles: ['roles'],
+} as const
+
+export const scopes = ['openid', 'profile', 'email', 'phone', 'address', 'offline_access', 'roles'] as const
+
+const millisecondsPerSecond = 1000
+
+/** The account's claims; what the account does not have is left out (OpenID Connect Core 1.0 §5.3.2). */
+export function claimsOf(account: Account): Record<string, unknown> & { sub: string } {
+  const claims = {
+    sub: account.id,
+    name: account.name,
+    given_name: account.givenName,
+    family_name: account.familyName,
+    middle_name: account.middleName,
+    nickname: account.nickname,
+    preferred_username: account.preferredUsername,
+    profile: account.profile,
+    picture: account.picture,
+    website: account.website,
+    gender: account.gender,
+    birthdate: account.birthdate,
+    zoneinfo: account.zoneinfo,
+    locale: account.locale,
+    updated_at: Math.floor(account.updatedAt / millisecondsPerSecond),
+    email: account.email,
+    email_verified: account.isEmailVerified,
+    phone_number: account.phoneNumber,
+    phone_number_verified: account.phoneNumber === undefined ? undefined : account.isPhoneNumberVerified,
+    address: account.address,
+    roles: account.roles,
+  }
+  return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined)) as typeof claims
+}
+
+type Deps = { accounts: { findById: (id: string) => Promise<Account | undefined> } }
+
+/** The engine's `findAccount`: a disabled account is no account. The engine filters the claims by scope and request. */
+export function createFindAccount({ accounts }: Deps) {
+  return async (_ctx: KoaContextWithOIDC, sub: string) => {
+    const account = await accounts.findById(sub)
+    if (!account || account.isDisabled) return undefined
+    return {
+      accountId: account.id,
+      claims: async (_use: string, _scope: string, _claims: Record<string, ClaimsParameterMember | null>) =>
+        claimsOf(account),
+    }
+  }
+}

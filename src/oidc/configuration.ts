@@ -1,0 +1,148 @@
+/** The engine's documented configuration, every value that it would warn about decided. */
+import type { Adapter, Configuration, KoaContextWithOIDC } from 'oidc-provider'
+import type { Config } from '../config/service.ts'
+import type { RuntimeSettings } from '../settings/service.ts'
+import { claimsByScope, scopes } from './claims.ts'
+import { ownProperties } from './client-metadata.ts'
+import { createPolicy, passwordAcr } from './policy.ts'
+import type { createEnginePages } from './pages.ts'
+
+/** Where the engine answers. Plain names: they are what people read in logs and type into configurations. */
+export const routes = {
+  authorization: '/authorize',
+  token: '/token',
+  userinfo: '/userinfo',
+  jwks: '/jwks',
+  end_session: '/logout',
+  introspection: '/introspect',
+  revocation: '/revoke',
+} as const
+
+type Hook<Name extends keyof Configuration> = NonNullable<Configuration[Name]>
+
+export type ConfigurationDeps = {
+  config: Pick<Config, 'issuer'>
+  settings: { get: () => RuntimeSettings }
+  adapter: (model: string) => Adapter
+  jwks: Configuration['jwks']
+  cookieKeys: readonly Buffer[]
+  findAccount: Hook<'findAccount'>
+  loadExistingGrant: Hook<'loadExistingGrant'>
+  getResourceServerInfo: (ctx: KoaContextWithOIDC, resource: string, client: never) => Promise<never>
+  pages: ReturnType<typeof createEnginePages>
+  now: () => number
+}
+
+const codeSeconds = 60
+const interactionSeconds = 3600
+const idTokenSeconds = 600
+
+/** Cookie names carry the prefixes that browsers enforce (RFC 6265bis §4.1.3); plain http in development cannot have them. */
+export function cookieNames(issuer: string) {
+  const isSecure = issuer.startsWith('https:')
+  return {
+    session: `${isSecure ? '__Host-' : ''}latchkey.session`,
+    interaction: `${isSecure ? '__Secure-' : ''}latchkey.interaction`,
+    resume: `${isSecure ? '__Secure-' : ''}latchkey.resume`,
+  }
+}
+
+/** Everything that the engine is told. Lifetimes are in seconds, as the engine wants them. */
+export function createConfiguration(deps: ConfigurationDeps): Configuration {
+  const { settings, now } = deps
+  const isSecure = deps.config.issuer.startsWith('https:')
+  const cookie = { httpOnly: true, sameSite: 'lax', secure: isSecure, signed: true } as const
+  const epochSeconds = () => Math.floor(now() / 1000)
+
+  return {
+    adapter: deps.adapter,
+    jwks: deps.jwks,
+    findAccount: deps.findAccount,
+    loadExistingGrant: deps.loadExistingGrant,
+    acrValues: [passwordAcr],
+    claims: { ...claimsByScope } as unknown as Configuration['claims'],
+    scopes: [...scopes],
+    subjectTypes: ['public'],
+    responseTypes: ['code'],
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+    clientDefaults: { grant_types: ['authorization_code'], response_types: ['code'], id_token_signed_response_alg: 'RS256' },
+    enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256', 'EdDSA'] },
+    // A difference of clocks between machines; our own opaque tokens are compared with our own clock.
+    clockTolerance: 10,
+    conformIdTokenClaims: true,
+    allowOmittingSingleRegisteredRedirectUri: false,
+    acceptQueryParamAccessTokens: false,
+    // POST at the authorization and end-session endpoints is turned into GET in front (`post-to-get.ts`).
+    enableHttpPostMethods: false,
+    cookies: {
+      names: cookieNames(deps.config.issuer),
+      keys: deps.cookieKeys as unknown as string[],
+      long: { ...cookie, path: '/' },
+      short: cookie,
+    },
+    discovery: { claim_types_supported: ['normal'], ui_locales_supported: ['en'] },
+    extraClientMetadata: { properties: [...ownProperties] },
+    pkce: { required: (_ctx, client) => client.require_pkce !== false || client.tokenEndpointAuthMethod === 'none' },
+    routes,
+    clientBasedCORS: (ctx, origin, client) =>
+      ctx.oidc.route !== 'introspection' &&
+      origin !== 'null' &&
+      (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
+    interactions: { policy: createPolicy(), url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
+    // No token dies because a browser session expires; logout ends what has no offline access (src/sessions).
+    expiresWithSession: () => false,
+    issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    rotateRefreshToken: () => true,
+    revokeGrantPolicy: () => true,
+    renderError: deps.pages.renderError,
+    pairwiseIdentifier: () => {
+      throw new Error('pairwise subjects are not offered')
+    },
+    ttl: {
+      AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? settings.get().accessTokenSeconds,
+      ClientCredentials: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? settings.get().accessTokenSeconds,
+      AuthorizationCode: codeSeconds,
+      IdToken: idTokenSeconds,
+      Interaction: interactionSeconds,
+      // The grant lives as long as the longest refresh family that may hang from it.
+      Grant: () => settings.get().refreshAbsoluteSeconds + codeSeconds,
+      RefreshToken: (_ctx, token) => {
+        const { refreshIdleSeconds, refreshAbsoluteSeconds } = settings.get()
+        const familyEnds = (token.iiat ?? epochSeconds()) + refreshAbsoluteSeconds
+        return Math.max(1, Math.min(refreshIdleSeconds, familyEnds - epochSeconds()))
+      },
+      Session: (_ctx, session) => {
+        const { sessionIdleSeconds, sessionAbsoluteSeconds } = settings.get()
+        const sessionEnds = (session.loginTs ?? epochSeconds()) + sessionAbsoluteSeconds
+        return Math.max(1, Math.min(sessionIdleSeconds, sessionEnds - epochSeconds()))
+      },
+    },
+    features: {
+      devInteractions: { enabled: false },
+      claimsParameter: { enabled: true },
+      clientCredentials: { enabled: true },
+      dPoP: { enabled: false },
+      pushedAuthorizationRequests: { enabled: false },
+      userinfo: { enabled: true },
+      // Only the client a token was issued to learns about it or ends it (RFC 7662 §4, RFC 7009 §2.1).
+      introspection: {
+        enabled: true,
+        allowedPolicy: (_ctx, client, token) =>
+          client.tokenEndpointAuthMethod !== 'none' && token.clientId === client.clientId,
+      },
+      revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: (_ctx, _client, oneOf) => oneOf as never,
+        getResourceServerInfo: deps.getResourceServerInfo as never,
+        // Without `resource` at the token endpoint an OpenID request gets the token that userinfo takes.
+        useGrantedResource: () => false,
+      },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: deps.pages.logoutSource,
+        postLogoutSuccessSource: deps.pages.postLogoutSuccessSource,
+      },
+    },
+  }
+}

@@ -1,0 +1,45 @@
+/** What the protocol side refuses in its own name, and how a lost store reaches the engine as 503 instead of 500. */
+import { errors } from 'oidc-provider'
+import { AppError, declareError } from '../errors.ts'
+
+export const storeUnavailable = declareError('store_unavailable', 503)
+export const interactionExpired = declareError('interaction_expired', 400)
+
+/** How long a client should wait before it asks again while a store is away, in seconds. */
+export const storeRetryAfterSeconds = 5
+
+const isStoreFailure = (error: unknown): boolean =>
+  (error instanceof AppError && error.status === 503) ||
+  (error instanceof Error && error.name === 'ArtifactStoreUnavailable')
+
+/**
+ * The engine's form of "a store is away". It is never sent by redirect: a browser that comes back finds the same request
+ * (RFC 6749 §4.1.2.1 names temporarily_unavailable; RFC 9110 §15.6.4 the status).
+ */
+const temporarilyUnavailable = (cause: unknown): Error =>
+  Object.assign(new errors.TemporarilyUnavailable('a store is unavailable, try again later'), {
+    cause,
+    status: 503,
+    statusCode: 503,
+    expose: true,
+    allow_redirect: false,
+  })
+
+/** Runs `work`; a lost store becomes the engine's temporarily_unavailable, everything else passes. */
+export async function asEngineFailure<T>(work: () => Promise<T> | T): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw isStoreFailure(error) ? temporarilyUnavailable(error) : error
+  }
+}
+
+/** What left the engine as an exception (a session that could not be saved, a flush that failed), as our own failure. */
+export function asAppError(error: unknown): unknown {
+  if (error instanceof AppError) return error
+  const status = (error as { status?: number } | undefined)?.status
+  if (isStoreFailure(error) || status === 503) {
+    return storeUnavailable({ cause: error, retryAfterSeconds: storeRetryAfterSeconds })
+  }
+  return error
+}

@@ -1,0 +1,57 @@
+/** Builds the engine's grant of one authorization from what the person has allowed before (or from a first party's trust). */
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { Consent } from '../consents/service.ts'
+
+type Deps = { consents: { find: (accountId: string, clientId: string) => Promise<Consent | undefined> } }
+
+/** Claims that need no consent: they are about the authentication, not about the person. */
+const authenticationClaims = new Set(['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss'])
+
+type Asked = { scopes: readonly string[]; claims: readonly string[]; resources: Readonly<Record<string, readonly string[]>> }
+
+function askedBy(ctx: KoaContextWithOIDC): Asked {
+  const { oidc } = ctx
+  const requested = [...oidc.requestParamScopes]
+  const resources: Record<string, readonly string[]> = {}
+  for (const [identifier, server] of Object.entries(oidc.resourceServers ?? {})) {
+    resources[identifier] = requested.filter((name) => server.scopes.has(name))
+  }
+  return {
+    scopes: [...oidc.requestParamOIDCScopes],
+    claims: [...oidc.requestParamClaims].filter((claim) => !authenticationClaims.has(claim)),
+    resources,
+  }
+}
+
+const isCovered = (asked: Asked, consent: Asked): boolean =>
+  asked.scopes.every((scope) => consent.scopes.includes(scope)) &&
+  asked.claims.every((claim) => consent.claims.includes(claim)) &&
+  Object.entries(asked.resources).every(([identifier, names]) =>
+    names.every((name) => consent.resources[identifier]?.includes(name)),
+  )
+
+/**
+ * The engine's `loadExistingGrant`. Every authorization gets a grant of its own, so that a stolen refresh token ends one family and
+ * not the person's others. The grant is written only when nothing is left to ask.
+ */
+export function createLoadExistingGrant({ consents }: Deps) {
+  return async (ctx: KoaContextWithOIDC) => {
+    const { client, session } = ctx.oidc
+    if (!client || !session?.accountId) return undefined
+    const asked = askedBy(ctx)
+    const isTrusted = client.is_first_party === true && client.applicationType !== 'native'
+    const consent: Asked | undefined = isTrusted
+      ? { ...asked, scopes: [...asked.scopes, 'offline_access'] }
+      : await consents.find(session.accountId, client.clientId)
+    if (!consent) return undefined
+
+    const grant = new ctx.oidc.provider.Grant({ accountId: session.accountId, clientId: client.clientId })
+    if (consent.scopes.length > 0) grant.addOIDCScope(consent.scopes.join(' '))
+    if (consent.claims.length > 0) grant.addOIDCClaims([...consent.claims])
+    for (const [identifier, names] of Object.entries(consent.resources)) {
+      if (names.length > 0) grant.addResourceScope(identifier, names.join(' '))
+    }
+    if (isCovered(asked, consent)) await grant.save()
+    return grant
+  }
+}

@@ -1,0 +1,94 @@
+/** An interaction as the login and consent pages see it: what is asked, by whom, and how it is answered. */
+import { errors } from 'oidc-provider'
+import type { Interaction as EngineInteraction, InteractionResults, Provider } from 'oidc-provider'
+import type { Context } from 'koa'
+import { interactionExpired } from './errors.ts'
+import { clientView } from './pages.ts'
+import type { ClientView } from './pages.ts'
+
+export type PromptName = 'login' | 'consent' | 'select_account'
+
+export type Interaction = {
+  uid: string
+  prompt: PromptName
+  clientId: string
+  client: ClientView
+  /** Who is signed in at this browser, if anybody. */
+  accountId: string | undefined
+  sessionUid: string | undefined
+  /** The parameters of the authorization request. */
+  params: Readonly<Record<string, unknown>>
+  /** What the person has not allowed yet, as the engine found it. */
+  missing: {
+    scopes: readonly string[]
+    claims: readonly string[]
+    resources: Readonly<Record<string, readonly string[]>>
+  }
+}
+
+export type Interactions = ReturnType<typeof createInteractions>
+
+type PromptDetails = {
+  missingOIDCScope?: string[]
+  missingOIDCClaims?: string[]
+  missingResourceScopes?: Record<string, string[]>
+}
+
+type Deps = { provider: () => Provider }
+
+export function createInteractions({ provider }: Deps) {
+  async function details(ctx: Context, uid: string): Promise<EngineInteraction> {
+    try {
+      const interaction = await provider().interactionDetails(ctx.req, ctx.res)
+      // The cookie is bound to the path; the path is the person's to type.
+      if (interaction.uid !== uid) throw interactionExpired()
+      return interaction
+    } catch (error) {
+      if (error instanceof errors.SessionNotFound) throw interactionExpired({ cause: error })
+      throw error
+    }
+  }
+
+  /** The interaction `uid` of this browser. Throws interaction_expired when it is another browser's, over, or unknown. */
+  async function load(ctx: Context, uid: string): Promise<Interaction> {
+    const interaction = await details(ctx, uid)
+    const clientId = String(interaction.params.client_id)
+    const client = await provider().Client.find(clientId)
+    if (!client) throw interactionExpired()
+    const asked = interaction.prompt.details as PromptDetails
+    return {
+      uid,
+      prompt: interaction.prompt.name as PromptName,
+      clientId,
+      client: clientView(client as never, interaction.params.redirect_uri),
+      accountId: interaction.session?.accountId,
+      sessionUid: interaction.session?.uid,
+      params: interaction.params,
+      missing: {
+        scopes: asked.missingOIDCScope ?? [],
+        claims: asked.missingOIDCClaims ?? [],
+        resources: asked.missingResourceScopes ?? {},
+      },
+    }
+  }
+
+  /** Answers the interaction; gives the address that goes on with the authorization. An error replaces earlier answers, all else adds to them. */
+  async function finish(ctx: Context, result: InteractionResults): Promise<string> {
+    return provider().interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: !('error' in result) })
+  }
+
+  /**
+   * Takes the signed-in person out of the interaction and destroys that session: somebody else signs in at this browser.
+   * What hangs from the session is ended by the caller in its own transaction.
+   */
+  async function leaveSession(ctx: Context, uid: string): Promise<void> {
+    const interaction = await details(ctx, uid)
+    const sessionUid = interaction.session?.uid
+    const session = sessionUid === undefined ? undefined : await provider().Session.findByUid(sessionUid)
+    await session?.destroy()
+    interaction.session = undefined
+    await interaction.persist()
+  }
+
+  return { load, finish, leaveSession }
+}

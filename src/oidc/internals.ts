@@ -1,0 +1,75 @@
+/** What no documented option of the engine can do. Every entry has its reason here and a test in test/oidc/internals.test.ts. */
+import { Provider } from 'oidc-provider'
+import type { Client as EngineClient, Configuration, KoaContextWithOIDC } from 'oidc-provider'
+import type { Client } from '../clients/service.ts'
+
+type ResponseModeHandler = (ctx: KoaContextWithOIDC, redirectUri: string, payload: Record<string, unknown>) => unknown
+// The engine's constructor registers its own grants and response modes through these two public methods.
+type GrantHandler = (...args: never[]) => Promise<void>
+
+type EngineOptions = {
+  issuer: string
+  configuration: Configuration
+  wrapGrant: <H extends GrantHandler>(handler: H) => H
+  formPost: ResponseModeHandler
+  clients: { findById: (clientId: string) => Promise<Client | undefined> }
+  secretMatches: (client: Client, presented: string) => boolean
+}
+
+/**
+ * A Provider whose grant handlers run in a unit of work (the flush must decide before `grant.success` is emitted), whose form_post page is
+ * ours (the engine's has an inline script), and whose clients come from our cache.
+ */
+export function createEngine(options: EngineOptions): Provider {
+  class Engine extends Provider {
+    override registerGrantType(...args: Parameters<Provider['registerGrantType']>) {
+      const [name, handler, ...rest] = args
+      return super.registerGrantType(name, options.wrapGrant(handler as never) as never, ...rest)
+    }
+
+    registerResponseMode(name: string, handler: ResponseModeHandler) {
+      const register = (Provider.prototype as unknown as { registerResponseMode: typeof this.registerResponseMode })
+        .registerResponseMode
+      return register.call(this, name, name === 'form_post' ? options.formPost : handler)
+    }
+  }
+  const engine = new Engine(options.issuer, options.configuration)
+  useOwnClients(engine, options)
+  return engine
+}
+
+type ClientClass = {
+  find: (id: unknown) => Promise<EngineClient | undefined>
+  prototype: { compareClientSecret: (this: EngineClient, presented: string) => boolean; includeSid: () => boolean }
+}
+
+/**
+ * Client.find: the engine serialises and hashes a client's metadata at every look-up and keeps a hundred; ours remembers the engine's client as
+ * long as our record is the same object. compareClientSecret: our secrets are keyed digests, and two may live. includeSid: `sid` in every ID
+ * token, not only for back-channel logout (OpenID Connect Back-Channel Logout 1.0 §2.1 allows it; RP-initiated logout compares it).
+ */
+function useOwnClients(engine: Provider, { clients, secretMatches }: EngineOptions) {
+  const engineClients = new WeakMap<Client, EngineClient>()
+  const records = new WeakMap<EngineClient, Client>()
+  const Client = engine.Client as unknown as ClientClass
+  const build = Client.find.bind(Client)
+
+  Client.find = async (id) => {
+    if (typeof id !== 'string' || id === '') return undefined
+    const record = await clients.findById(id)
+    if (!record || record.isDisabled) return undefined
+    const known = engineClients.get(record)
+    if (known) return known
+    const built = await build(id)
+    if (built) {
+      engineClients.set(record, built)
+      records.set(built, record)
+    }
+    return built
+  }
+  Client.prototype.compareClientSecret = function compare(presented) {
+    const record = records.get(this)
+    return record !== undefined && secretMatches(record, presented)
+  }
+  Client.prototype.includeSid = () => true
+}

@@ -1,0 +1,113 @@
+/** The engine in our house: built from the key set, built anew when it changes, and mounted behind one function that never changes. */
+import compose from 'koa-compose'
+import type { Context, Middleware } from 'koa'
+import type { JWKS, KoaContextWithOIDC, Provider } from 'oidc-provider'
+import type { ArtifactStore } from '../../adapters/index.ts'
+import type { KeyRing, KeySet } from '../../keys/index.ts'
+import type { Accounts } from '../accounts/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Client, Clients } from '../clients/service.ts'
+import type { Config } from '../config/service.ts'
+import type { Consents } from '../consents/service.ts'
+import type { Log } from '../log.ts'
+import type { ResourceServer, ResourceServers } from '../resource-servers/service.ts'
+import type { Settings } from '../settings/service.ts'
+import { createFindAccount } from './claims.ts'
+import { engineMetadata } from './client-metadata.ts'
+import { createConfiguration } from './configuration.ts'
+import { asAppError, asEngineFailure } from './errors.ts'
+import { createLoadExistingGrant } from './grant-from-consent.ts'
+import { createEngine } from './internals.ts'
+import type { createEnginePages } from './pages.ts'
+import { createResourceServerInfo } from './resource-servers.ts'
+
+type Deps = {
+  config: Pick<Config, 'issuer'>
+  settings: Settings
+  artifacts: Pick<ArtifactStore, 'adapter' | 'wrapGrant'>
+  keyRing: KeyRing
+  cookieKey: Buffer
+  accounts: Accounts
+  clients: Clients
+  resourceServers: ResourceServers
+  entitledScopes: (client: Client, resourceServer: ResourceServer) => readonly string[]
+  consents: Consents
+  pages: ReturnType<typeof createEnginePages>
+  clock: Clock
+  log: Log
+  /** Middleware of ours inside the engine's chain, by what it does; attached again at each build. */
+  around: readonly ((ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>)[]
+}
+
+export type Engine = ReturnType<typeof createOidc>
+
+/** The adapter of one model, with a lost store told in the engine's words; clients come from our own room. */
+function adapterFor(model: string, { artifacts, clients }: Deps) {
+  const adapter = artifacts.adapter(model)
+  const find = async (id: string) => {
+    if (model !== 'Client') return adapter.find(id)
+    const client = await clients.findById(id)
+    return client && !client.isDisabled ? engineMetadata(client) : undefined
+  }
+  return {
+    find: (id: string) => asEngineFailure(() => find(id)),
+    findByUid: (uid: string) => asEngineFailure(() => adapter.findByUid(uid)),
+    findByUserCode: (code: string) => asEngineFailure(() => adapter.findByUserCode(code)),
+    upsert: (...args: Parameters<typeof adapter.upsert>) => asEngineFailure(() => adapter.upsert(...args)),
+    consume: (id: string) => asEngineFailure(() => adapter.consume(id)),
+    destroy: (id: string) => asEngineFailure(() => adapter.destroy(id)),
+    revokeByGrantId: (id: string) => asEngineFailure(() => adapter.revokeByGrantId(id)),
+  }
+}
+
+export function createOidc(deps: Deps) {
+  const { artifacts, clients, keyRing, log } = deps
+  const findAccount = createFindAccount(deps)
+  const loadExistingGrant = createLoadExistingGrant(deps)
+  const resourceServerInfo = createResourceServerInfo(deps)
+
+  function build(keys: KeySet): { provider: Provider; handle: Middleware } {
+    const provider = createEngine({
+      issuer: deps.config.issuer,
+      configuration: createConfiguration({
+        ...deps,
+        adapter: (model) => adapterFor(model, deps),
+        jwks: { keys: keys.privateJwks } as JWKS,
+        cookieKeys: [deps.cookieKey],
+        findAccount: ((...args: Parameters<typeof findAccount>) => asEngineFailure(() => findAccount(...args))) as never,
+        loadExistingGrant: (ctx) => asEngineFailure(() => loadExistingGrant(ctx)),
+        getResourceServerInfo: ((...args: Parameters<typeof resourceServerInfo>) =>
+          asEngineFailure(() => resourceServerInfo(...args))) as never,
+        now: deps.clock.now,
+      }),
+      wrapGrant: (handler) => {
+        const wrapped = artifacts.wrapGrant(handler)
+        return ((...args: never[]) => asEngineFailure(() => wrapped(...args))) as typeof handler
+      },
+      formPost: deps.pages.formPost as never,
+      clients: { findById: (id) => asEngineFailure(() => clients.findById(id)) },
+      secretMatches: clients.secretMatches,
+    })
+    for (const middleware of deps.around) provider.use(middleware as never)
+    provider.on('server_error', (_ctx, error) => log.error({ err: error }, 'the engine failed'))
+    return { provider, handle: compose(provider.middleware) as unknown as Middleware }
+  }
+
+  let current = build(keyRing.current())
+  const stop = keyRing.onChange((keys) => {
+    // Requests in flight finish on the engine they began with.
+    current = build(keys)
+  })
+
+  return {
+    provider: () => current.provider,
+    middleware: async (ctx: Context, next: () => Promise<void>): Promise<void> => {
+      try {
+        await current.handle(ctx as never, next)
+      } catch (error) {
+        throw asAppError(error)
+      }
+    },
+    close: stop,
+  }
+}
