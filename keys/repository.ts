@@ -1,0 +1,72 @@
+/** Rows of `signing_key`. The private key is sealed to the row's id, and opened to nothing but the key that the row names. */
+import type { Knex } from 'knex'
+import type { SigningJwk } from './algorithms.ts'
+import { SealDamaged } from './errors.ts'
+import type { Sealer } from './sealer.ts'
+import type { KeyLife, KeyState } from './states.ts'
+
+export type SigningKey = KeyLife & Readonly<{ id: string; algorithm: string; privateJwk: SigningJwk }>
+
+type Row = {
+  id: string
+  kid: string
+  algorithm: string
+  state: KeyState
+  sealed_jwk: Buffer
+  // bigint arrives as text unless the pool parses it.
+  created_at: string | number
+  announced_at: string | number | null
+  activated_at: string | number | null
+  retired_at: string | number | null
+}
+
+const columns = [
+  'id',
+  'kid',
+  'algorithm',
+  'state',
+  'sealed_jwk',
+  'created_at',
+  'announced_at',
+  'activated_at',
+  'retired_at',
+] as const
+
+/** Every key of the ring, opened. Throws WrongMasterKey and SealDamaged. */
+export async function listKeys(knex: Knex, sealer: Sealer): Promise<SigningKey[]> {
+  const rows: Row[] = await knex('signing_key').select(...columns)
+  return rows.map((row) => toKey(row, sealer))
+}
+
+export async function insertKey(tx: Knex.Transaction, sealer: Sealer, key: SigningKey): Promise<void> {
+  await tx('signing_key').insert({
+    id: key.id,
+    kid: key.privateJwk.kid,
+    algorithm: key.algorithm,
+    state: key.state,
+    sealed_jwk: sealer.seal(Buffer.from(JSON.stringify(key.privateJwk)), placeOf(key.id)),
+    created_at: key.createdAt,
+    announced_at: key.announcedAt,
+    activated_at: key.activatedAt,
+    retired_at: key.retiredAt,
+  })
+}
+
+function toKey(row: Row, sealer: Sealer): SigningKey {
+  const privateJwk: SigningJwk = JSON.parse(sealer.open(row.sealed_jwk, placeOf(row.id)).toString())
+  // Only the id is bound by the seal: whoever writes to the table must not make a key sign under another's name.
+  if (privateJwk.kid !== row.kid || privateJwk.alg !== row.algorithm) throw new SealDamaged(placeOf(row.id))
+  return {
+    id: row.id,
+    algorithm: row.algorithm,
+    state: row.state,
+    privateJwk,
+    createdAt: Number(row.created_at),
+    announcedAt: toMs(row.announced_at),
+    activatedAt: toMs(row.activated_at),
+    retiredAt: toMs(row.retired_at),
+  }
+}
+
+const toMs = (value: string | number | null): number | undefined => (value === null ? undefined : Number(value))
+const placeOf = (id: string): string => `signing_key:${id}`

@@ -1,0 +1,51 @@
+/** The root secret: one random value, made once and sealed in Postgres, from which every keyed purpose derives its own key. */
+import { hkdfSync } from 'node:crypto'
+import type { Knex } from 'knex'
+import type { Clock } from '../src/clock.ts'
+import type { Transaction } from '../src/database/database.ts'
+import type { Random } from '../src/random.ts'
+import { takeLock } from './locks.ts'
+import type { Sealer } from './sealer.ts'
+
+export type RootSecret = {
+  /** `length` bytes (default 32) for `purpose` alone: HKDF-SHA256 (RFC 5869 §3.2). The same purpose gives the same bytes for ever. */
+  derive: (purpose: string, length?: number) => Buffer
+}
+
+type Deps = { transaction: Transaction; sealer: Sealer; random: Random; clock: Clock }
+
+const place = 'root_secret:1'
+
+/**
+ * Opens the root secret, and makes it when the database has none: once, however many processes start. The master key may be
+ * replaced without changing it, so cookies and client secrets survive that. Throws WrongMasterKey and SealDamaged, and has then
+ * changed nothing.
+ */
+export async function openRootSecret({ transaction, sealer, random, clock }: Deps): Promise<RootSecret> {
+  const secret = await transaction(async (tx) => {
+    const found = await find(tx)
+    if (found) return sealer.open(found, place)
+    await takeLock(tx, 'rootSecret')
+    const foundMeanwhile = await find(tx)
+    if (foundMeanwhile) return sealer.open(foundMeanwhile, place)
+    const made = random.bytes(32)
+    await tx('root_secret').insert({ id: 1, sealed: sealer.seal(made, place), created_at: clock.now() })
+    return made
+  })
+  return {
+    derive: (purpose, length = 32) => Buffer.from(hkdfSync('sha256', secret, '', `latchkey ${purpose}`, length)),
+  }
+}
+
+/**
+ * Throws WrongMasterKey when the database was sealed with another master key. For before the migrations, so that a start with a
+ * wrong key changes nothing at all; a database without a root secret passes.
+ */
+export async function checkMasterKey({ knex, sealer }: { knex: Knex; sealer: Sealer }): Promise<void> {
+  const { rows } = await knex.raw("SELECT to_regclass('root_secret') IS NOT NULL AS exists")
+  const sealed = rows[0].exists ? await find(knex) : undefined
+  if (sealed) sealer.open(sealed, place)
+}
+
+const find = async (knex: Knex): Promise<Buffer | undefined> =>
+  (await knex('root_secret').where({ id: 1 }).first('sealed'))?.sealed

@@ -1,0 +1,95 @@
+/** Hashes and verifies passwords with Argon2id (RFC 9106), within the pool, at the same price whether or not there is anything to verify. */
+import { randomBytes } from 'node:crypto'
+import argon2 from 'argon2'
+import { Gauge, Histogram } from 'prom-client'
+import type { Metrics } from '../metrics.ts'
+import { normalizePassword } from './policy.ts'
+import { createPool } from './pool.ts'
+
+export type PasswordHasher = {
+  /** A PHC string. Throws passwordNotText, passwordTooLong (both before hashing) and hashingBusy. */
+  hash: (password: string) => Promise<string>
+  /**
+   * `hash` undefined, or of a kind that is not known here: the same work against a decoy, and no match. `needsRehash` only after a match:
+   * the settings ask for more than the hash has. Throws as `hash` does.
+   */
+  verify: (password: string, hash: string | undefined) => Promise<{ matches: boolean; needsRehash: boolean }>
+}
+
+type Cost = { memoryKiB: number; iterations: number; parallelism: number }
+type Deps = Cost & { slots: number; queue: number; metrics: Metrics }
+
+export function createPasswordHasher({ slots, queue, metrics, ...cost }: Deps): PasswordHasher {
+  const pool = createPool({ slots, queue })
+  const decoy = decoyFor(cost)
+  const durations = measure(metrics, pool)
+
+  const timed = <T>(work: () => Promise<T>): Promise<T> =>
+    pool.run(async () => {
+      const end = durations.startTimer()
+      try {
+        return await work()
+      } finally {
+        end()
+      }
+    })
+
+  async function hash(password: string): Promise<string> {
+    const normalized = normalizePassword(password)
+    const { memoryKiB: memoryCost, iterations: timeCost, parallelism } = cost
+    return timed(() => argon2.hash(normalized, { type: argon2.argon2id, memoryCost, timeCost, parallelism }))
+  }
+
+  async function verify(password: string, hash: string | undefined) {
+    const normalized = normalizePassword(password)
+    const stored = hash === undefined ? undefined : costOf(hash)
+    const matches = await timed(() => argon2.verify(stored && hash ? hash : decoy, normalized))
+    if (!stored || !matches) return { matches: false, needsRehash: false }
+    return { matches: true, needsRehash: isCheaper(stored, cost) }
+  }
+
+  return { hash, verify }
+}
+
+// A hash of nothing: random bytes in place of a result cost the same to compare with, and no password gives them.
+function decoyFor({ memoryKiB, iterations, parallelism }: Cost): string {
+  const bytes = (length: number) => randomBytes(length).toString('base64').replaceAll('=', '')
+  return `$argon2id$v=19$m=${memoryKiB},t=${iterations},p=${parallelism}$${bytes(16)}$${bytes(32)}`
+}
+
+function costOf(hash: string): Cost | undefined {
+  const found = /^\$argon2id\$v=19\$m=(\d{1,8}),t=(\d{1,4}),p=(\d{1,3})\$[\w+/]{11,}\$[\w+/]{16,}$/.exec(hash)
+  if (!found) return undefined
+  const [memoryKiB = 0, iterations = 0, parallelism = 0] = found.slice(1).map(Number)
+  return { memoryKiB, iterations, parallelism }
+}
+
+const isCheaper = (stored: Cost, wanted: Cost): boolean =>
+  stored.memoryKiB < wanted.memoryKiB ||
+  stored.iterations < wanted.iterations ||
+  stored.parallelism < wanted.parallelism
+
+function measure(metrics: Metrics, pool: { waiting: () => number; running: () => number }) {
+  new Gauge({
+    name: 'latchkey_password_hash_waiting',
+    help: 'Passwords that wait for a slot to be hashed',
+    registers: [metrics],
+    collect() {
+      this.set(pool.waiting())
+    },
+  })
+  new Gauge({
+    name: 'latchkey_password_hash_running',
+    help: 'Passwords that are being hashed',
+    registers: [metrics],
+    collect() {
+      this.set(pool.running())
+    },
+  })
+  return new Histogram({
+    name: 'latchkey_password_hash_seconds',
+    help: 'How long one password hash takes, without waiting',
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2],
+    registers: [metrics],
+  })
+}
