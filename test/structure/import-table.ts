@@ -1,0 +1,122 @@
+/** Who may import whom (architecture.md): one table of values that may be imported, and what breaks it. */
+import type { Import, SourceFile } from './source.ts'
+import { listImports } from './source.ts'
+
+type Row = {
+  from: string
+  /** The first row whose pattern matches a file's path is the file's row. */
+  files: RegExp
+  /** Paths of our own files whose values the row may import; `<own>` is the file's own folder below `src`. */
+  may: readonly string[]
+  /** Packages; `*` is any. Node's own modules are open to all. */
+  packages: readonly string[]
+}
+
+/** The root of `src` below the composition: leaves that every room may use. */
+const leaves = [
+  'src/clock.ts',
+  'src/errors.ts',
+  'src/locales.ts',
+  'src/log.ts',
+  'src/metrics.ts',
+  'src/problems.ts',
+  'src/random.ts',
+]
+
+/** The packages that are a room's own subject. Everything else reaches the room as a part handed in. */
+const subjects: Readonly<Record<string, readonly string[]>> = {
+  config: ['fastest-levenshtein', 'ipaddr.js', 'zod'],
+  database: ['knex', 'pg', 'prom-client'],
+  http: ['@koa/router', 'content-type', 'ejs', 'koa', 'koa-helmet', 'proxy-addr', 'raw-body', 'zod'],
+  jobs: ['graphile-worker', 'pg', 'prom-client'],
+  passwords: ['argon2', 'prom-client'],
+  redis: ['ioredis'],
+  seed: ['yaml', 'zod'],
+}
+
+const engine = ['ioredis', 'jose', 'knex', 'oidc-provider', 'pg', 'prom-client'] as const
+
+export const table: readonly Row[] = [
+  {
+    from: 'composition',
+    files: /^src\/((main|cli|supervise|parts|app)\.ts$|cli\/)/,
+    may: ['src/', 'adapters/', 'keys/', 'migrations/'],
+    packages: ['*'],
+  },
+  {
+    from: 'routes',
+    files: /^src\/[^/]+\/([a-z-]+-)?routes\.ts$/,
+    may: ['src/http/', '<own>errors.ts', 'src/errors.ts'],
+    packages: ['zod'],
+  },
+  { from: 'repository', files: /^src\/[^/]+\/([a-z-]+-)?repository\.ts$/, may: ['<own>'], packages: ['knex'] },
+  {
+    from: 'oidc',
+    files: /^src\/oidc\//,
+    may: ['<own>', 'adapters/', 'keys/', ...leaves],
+    packages: ['jose', 'koa', 'koa-compose', 'oidc-provider'],
+  },
+  // Their failures are their own, mapped in oidc/: they import nothing of src but types.
+  { from: 'adapters', files: /^adapters\//, may: ['adapters/'], packages: engine },
+  { from: 'keys', files: /^keys\//, may: ['keys/'], packages: engine },
+  { from: 'migrations', files: /^migrations\//, may: ['migrations/'], packages: [] },
+  {
+    from: 'leaves',
+    files: /^src\/[^/]+\.ts$/,
+    may: leaves,
+    packages: ['fastest-levenshtein', 'i18next', 'pino', 'prom-client'],
+  },
+  // The database room applies the list of changes; that list is its input.
+  {
+    from: 'database',
+    files: /^src\/database\//,
+    may: ['<own>', 'migrations/index.ts', ...leaves],
+    packages: subjects.database ?? [],
+  },
+  // Every other file of a feature: what decides, and what it is made of.
+  { from: 'service', files: /^src\/[^/]+\//, may: ['<own>', ...leaves], packages: [] },
+]
+
+const isRoutes = /routes\.ts$/
+
+/** The row of a file; every file has one. */
+export function rowOf(path: string): Row {
+  const row = table.find(({ files }) => files.test(path))
+  if (!row) throw new Error(`${path} has no row in the import table`)
+  return row
+}
+
+/** What of the file's imports the table refuses, as sentences; empty when it is in order. */
+export function listViolations(file: SourceFile, imports: readonly Import[] = listImports(file)): string[] {
+  const row = rowOf(file.path)
+  const folder = file.path.split('/')[1] ?? ''
+  const packages = [...row.packages, ...(row.from === 'service' ? (subjects[folder] ?? []) : [])]
+  return imports
+    .filter(({ target, isPackage }) => {
+      if (isPackage) return !target.startsWith('node:') && !packages.includes('*') && !packages.includes(target)
+      // Nobody but the composition mounts routes: a service that knows them is a circle in the making.
+      if (isRoutes.test(target) && row.from !== 'composition') return true
+      return !row.may.some((prefix) => target.startsWith(prefix.replace('<own>', `src/${folder}/`)))
+    })
+    .map(({ target }) => `${file.path} (${row.from}) must not import values from ${target}`)
+}
+
+/** The first circle of value imports among the files, as the paths on it; undefined when there is none. */
+export function findCycle(imports: ReadonlyMap<string, readonly Import[]>): string[] | undefined {
+  const done = new Set<string>()
+  const visit = (path: string, trail: readonly string[]): string[] | undefined => {
+    if (trail.includes(path)) return [...trail.slice(trail.indexOf(path)), path]
+    if (done.has(path)) return undefined
+    for (const { target, isPackage } of imports.get(path) ?? []) {
+      const cycle = isPackage ? undefined : visit(target, [...trail, path])
+      if (cycle) return cycle
+    }
+    done.add(path)
+    return undefined
+  }
+  for (const path of imports.keys()) {
+    const cycle = visit(path, [])
+    if (cycle) return cycle
+  }
+  return undefined
+}

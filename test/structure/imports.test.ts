@@ -1,0 +1,71 @@
+/** The import table holds for every file, and each of its rules refuses a planted violation. */
+import { findCycle, listViolations, rowOf, table } from './import-table.ts'
+import { listFiles, listImports } from './source.ts'
+
+const files = listFiles(['src', 'adapters', 'keys', 'migrations'])
+
+test('every file imports only what its row of the table allows', () => {
+  expect(files.flatMap((file) => listViolations(file))).toEqual([])
+})
+
+test('no values are imported in a circle', () => {
+  expect(findCycle(new Map(files.map((file) => [file.path, listImports(file)])))).toBeUndefined()
+})
+
+const planted: [row: string, path: string, text: string][] = [
+  ['routes', 'src/login/routes.ts', "import { createSignIn } from './service.ts'"],
+  ['routes', 'src/login/routes.ts', "import { findAccount } from './repository.ts'"],
+  ['routes', 'src/login/routes.ts', "import { passwordTooLong } from '../passwords/errors.ts'"],
+  ['routes', 'src/login/routes.ts', "import Router from '@koa/router'"],
+  ['repository', 'src/accounts/repository.ts', "import { createClients } from '../clients/service.ts'"],
+  ['repository', 'src/accounts/repository.ts', "import pg from 'pg'"],
+  ['repository', 'src/accounts/repository.ts', "import { notFound } from '../errors.ts'"],
+  ['service', 'src/accounts/service.ts', "import { insertAuditEvent } from '../audit/repository.ts'"],
+  ['service', 'src/accounts/service.ts', "import { createAudit } from '../audit/service.ts'"],
+  ['service', 'src/accounts/service.ts', "import { accountRoutes } from './routes.ts'"],
+  ['service', 'src/accounts/service.ts', "import { createApp } from '../app.ts'"],
+  ['service', 'src/accounts/service.ts', "import { Provider } from 'oidc-provider'"],
+  ['service', 'src/passwords/hasher.ts', "import knex from 'knex'"],
+  ['oidc', 'src/oidc/provider.ts', "import { createAccounts } from '../accounts/service.ts'"],
+  ['oidc', 'src/oidc/provider.ts', "import { defineRoute } from '../http/route.ts'"],
+  ['adapters', 'adapters/index.ts', "import { declareError } from '../src/errors.ts'"],
+  ['adapters', 'adapters/index.ts', "import { createSealer } from '../keys/sealer.ts'"],
+  ['adapters', 'adapters/index.ts', "import koa from 'koa'"],
+  ['keys', 'keys/key-ring.ts', "import { systemClock } from '../src/clock.ts'"],
+  ['keys', 'keys/key-ring.ts', "import { createArtifactStore } from '../adapters/index.ts'"],
+  ['migrations', 'migrations/0001_key_ring.ts', "import { states } from '../keys/states.ts'"],
+  ['database', 'src/database/migrate.ts', "import { account } from '../../migrations/0003_account.ts'"],
+  ['leaves', 'src/clock.ts', "import { createDatabase } from './database/database.ts'"],
+  ['leaves', 'src/clock.ts', "export { createDatabase } from './database/database.ts'"],
+  ['leaves', 'src/clock.ts', "export const late = () => import('./parts.ts')"],
+]
+
+test.each(planted)('the row "%s" refuses in %s: %s', (row, path, text) => {
+  expect(rowOf(path).from).toBe(row)
+  expect(listViolations({ path, text })).toHaveLength(1)
+})
+
+test('every row but the composition has a planted violation', () => {
+  const rows = table.map(({ from }) => from).filter((from) => from !== 'composition')
+  expect(rows.filter((row) => !planted.some(([from]) => from === row))).toEqual([])
+})
+
+test('types may be imported from anywhere, for they are gone when the program runs', () => {
+  const text = "import type { Audit } from '../audit/service.ts'\nexport type { Account } from '../accounts/account.ts'"
+  expect(listViolations({ path: 'src/login/routes.ts', text })).toEqual([])
+})
+
+test('an import that hides a type among values still counts as an import', () => {
+  const text = "import { type Audit } from '../audit/service.ts'"
+  expect(listViolations({ path: 'src/login/routes.ts', text })).toHaveLength(1)
+})
+
+test('a circle is found and shown', () => {
+  const file = (target: string) => [{ target, isPackage: false }]
+  const circle = new Map([
+    ['src/a.ts', file('src/b.ts')],
+    ['src/b.ts', file('src/c.ts')],
+    ['src/c.ts', file('src/b.ts')],
+  ])
+  expect(findCycle(circle)).toEqual(['src/b.ts', 'src/c.ts', 'src/b.ts'])
+})
