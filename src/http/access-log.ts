@@ -1,0 +1,42 @@
+/** One id and one log line for every request; the line never holds a query, a cookie, a body or an id out of the path. */
+import type { Context, Middleware } from 'koa'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+import type { Random } from '../random.ts'
+
+type Deps = { log: Log; clock: Clock; random: Random }
+
+/** The id of this request, which the answer carries as X-Request-Id and error pages show. */
+export const requestIdOf = (ctx: Context): string => ctx.state.requestId as string
+
+/** Gives the request its id and, once it is answered or given up, writes its line. Stands in front of everything. */
+export function accessLog({ log, clock, random }: Deps): Middleware {
+  return async (ctx, next) => {
+    const startedAt = clock.now()
+    const requestId = random.id()
+    ctx.state.requestId = requestId
+    ctx.set('X-Request-Id', requestId)
+    ctx.res.once('close', () => {
+      const line = {
+        requestId,
+        method: ctx.method,
+        path: loggedPath(ctx),
+        status: ctx.res.headersSent ? ctx.status : 0,
+        code: ctx.state.errorCode as string | undefined,
+        ms: clock.now() - startedAt,
+        address: ctx.ip,
+        userAgent: ctx.get('User-Agent').slice(0, 200) || undefined,
+      }
+      log.info(line, ctx.res.writableFinished ? 'request' : 'request given up')
+    })
+    await next()
+  }
+}
+
+/** The route's pattern, or the path with every segment that may be an id (an interaction, a handle) taken out. */
+function loggedPath(ctx: Context): string {
+  const pattern = ctx.state.route?.path as string | undefined
+  if (pattern) return pattern
+  const segments = ctx.path.split('/').slice(0, 8)
+  return segments.map((segment) => (/^[a-z.-]{0,40}$/.test(segment) ? segment : ':id')).join('/')
+}

@@ -1,0 +1,64 @@
+/** Who is calling and under which name we are called: the client's address by configured proxies, host and scheme by the issuer. */
+import { isIP } from 'node:net'
+import type { Context, Middleware } from 'koa'
+import proxyAddr from 'proxy-addr'
+
+/**
+ * Makes `ctx.ip` the client's address. Without `trustProxy` that is the connection's; X-Forwarded-For is believed only hop by hop,
+ * from the nearest, as long as each hop is one of `trustProxy` (addresses or CIDR ranges). An entry that is no address ends the walk.
+ */
+export function clientAddress(trustProxy: readonly string[]): Middleware {
+  const trusts = proxyAddr.compile([...trustProxy])
+  return async (ctx, next) => {
+    let address = ''
+    for (const [hop, candidate] of proxyAddr.all(ctx.req).entries()) {
+      const plain = plainAddress(candidate)
+      if (!plain) break
+      address = plain
+      if (!trusts(plain, hop)) break
+    }
+    ctx.request.ip = address
+    await next()
+  }
+}
+
+/** One spelling for one address: no port (some proxies add it), no zone, IPv4 inside IPv6 as IPv4. */
+function plainAddress(text: string | undefined): string | undefined {
+  const bare = (text ?? '')
+    .trim()
+    .replace(/^\[(.*)\](?::\d+)?$/, '$1')
+    .replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1')
+  const address = bare.replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '')
+  return isIP(address) ? address.toLowerCase() : undefined
+}
+
+/**
+ * Makes every URL built from the request an URL of the issuer: Host, X-Forwarded-Host, X-Forwarded-Proto and an absolute request
+ * target (RFC 9112 §3.2.2) are whatever the caller likes. Stands in front of everything, the engine most of all.
+ */
+export function pinToIssuer(issuer: string): Middleware {
+  const { host, hostname, protocol } = new URL(issuer)
+  const isSecure = protocol === 'https:'
+  const pinned = {
+    host: { get: () => host },
+    hostname: { get: () => hostname },
+    protocol: { get: () => protocol.slice(0, -1) },
+    secure: { get: () => isSecure },
+  }
+  return async (ctx, next) => {
+    Object.defineProperties(ctx.request, pinned)
+    ctx.req.headers.host = host
+    for (const name of ['forwarded', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port'])
+      delete ctx.req.headers[name]
+    setTarget(ctx, ctx.req.url ?? '/')
+    await next()
+  }
+}
+
+function setTarget(ctx: Context, url: string): void {
+  const path = url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '')
+  const target = path.startsWith('/') ? path : `/${path}`
+  ctx.req.url = target
+  ctx.originalUrl = target
+  ctx.request.originalUrl = target
+}

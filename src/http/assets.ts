@@ -1,0 +1,64 @@
+/** Files a page loads: read once at start, served under an address that holds the digest of their content. */
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { extname, join } from 'node:path'
+import { z } from 'zod'
+import { notFound } from './errors.ts'
+import type { Route } from './route.ts'
+import { defineRoute } from './route.ts'
+
+export type Assets = {
+  /** The address of the file called `name`. Throws at once for a file that does not exist. */
+  url: (name: string) => string
+  routes: readonly Route[]
+}
+
+const types: Readonly<Record<string, string>> = {
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+}
+
+export function loadAssets(folder: string): Assets {
+  const files = readdirSync(folder).map((name) => {
+    const type = types[extname(name)]
+    if (!type) throw new Error(`views/assets/${name}: no media type for this kind of file`)
+    const content = readFileSync(join(folder, name))
+    const digest = createHash('sha256').update(content).digest('base64url').slice(0, 16)
+    return { name, type, content, etag: `"${digest}"`, address: name.replace(/(?=\.[^.]+$)/, `.${digest}`) }
+  })
+  const byName = new Map(files.map((file) => [file.name, file]))
+  const byAddress = new Map(files.map((file) => [file.address, file]))
+
+  const asset = defineRoute({
+    kind: 'asset',
+    method: 'GET',
+    path: '/assets/:file',
+    name: 'asset',
+    permission: 'public',
+    params: z.strictObject({ file: z.string().max(200) }),
+    handler: (ctx, { params }) => {
+      const file = byAddress.get(params.file)
+      if (!file) throw notFound()
+      // The address changes with the content (RFC 8246), so a browser need never ask again.
+      ctx.set('Cache-Control', 'public, max-age=31536000, immutable')
+      ctx.set('ETag', file.etag)
+      ctx.status = 200
+      if (ctx.fresh) {
+        ctx.status = 304
+        return
+      }
+      ctx.type = file.type
+      ctx.body = file.content
+    },
+  })
+
+  return {
+    routes: [asset],
+    url: (name) => {
+      const file = byName.get(name)
+      if (!file) throw new Error(`there is no views/assets/${name}`)
+      return `/assets/${file.address}`
+    },
+  }
+}

@@ -1,0 +1,73 @@
+/** Proof that a form comes from a page of ours in the same browser: a token bound to a random cookie, Origin and Sec-Fetch-Site. */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Context, Middleware } from 'koa'
+import type { Random } from '../random.ts'
+import { csrfFailed } from './errors.ts'
+
+export type Csrf = {
+  /** A token for a form on this page, another one each time; sets the browser's cookie when it has none. */
+  tokenFor: (ctx: Context) => string
+  /** @throws csrf_failed (403) when `token` was not made for this browser. */
+  checkToken: (ctx: Context, token: unknown) => void
+  /** @throws csrf_failed (403) when the request comes from another site, or another origin of this one. */
+  checkOrigin: (ctx: Context) => void
+  /** `checkOrigin` for every unsafe request to `paths`: for forms whose body the engine reads, and checks with a token of its own. */
+  guardOrigin: (paths: readonly string[]) => Middleware
+}
+
+/** The field of every form that carries the token. */
+export const csrfField = 'csrf'
+/** The header in which a script of ours sends the token with JSON. */
+export const csrfHeader = 'X-CSRF-Token'
+
+const safeMethods = ['GET', 'HEAD', 'OPTIONS']
+
+/** `key` is `rootSecret.derive('csrf')`; `issuer` decides the one origin and, with its scheme, the cookie's name and flags. */
+export function createCsrf({ key, issuer, random }: { key: Buffer; issuer: string; random: Random }): Csrf {
+  const { origin, protocol } = new URL(issuer)
+  const isSecure = protocol === 'https:'
+  // RFC 6265bis §4.1.3.2: with the prefix no neighbouring host can plant this cookie.
+  const cookieName = `${isSecure ? '__Host-' : ''}latchkey.browser`
+
+  const browserOf = (ctx: Context): string | undefined => {
+    const value = ctx.state.browserId ?? ctx.cookies.get(cookieName, { signed: false })
+    return typeof value === 'string' && /^[\w-]{43}$/.test(value) ? value : undefined
+  }
+  const proof = (browserId: string, nonce: string) => createHmac('sha256', key).update(`${browserId}.${nonce}`).digest()
+
+  const checkOrigin = (ctx: Context): void => {
+    const site = ctx.get('Sec-Fetch-Site')
+    if (site !== '' && site !== 'same-origin' && site !== 'none') throw csrfFailed()
+    // A page without an origin sends `null`, which is foreign. Browsers send Origin with every POST; programs need not.
+    const sent = ctx.get('Origin')
+    if (sent !== '' && sent !== origin) throw csrfFailed()
+  }
+
+  return {
+    tokenFor: (ctx) => {
+      let browserId = browserOf(ctx)
+      if (!browserId) {
+        browserId = random.token()
+        ctx.state.browserId = browserId
+        const options = { signed: false, httpOnly: true, sameSite: 'lax', secure: isSecure, path: '/' } as const
+        ctx.cookies.set(cookieName, browserId, options)
+      }
+      // A fresh nonce each time, so that a compressing proxy does not let the token be guessed from page lengths (BREACH).
+      const nonce = random.token(128)
+      return `${nonce}.${proof(browserId, nonce).toString('base64url')}`
+    },
+    checkToken: (ctx, token) => {
+      const browserId = browserOf(ctx)
+      const [nonce, mac, ...rest] = typeof token === 'string' ? token.split('.') : []
+      if (!browserId || !nonce || !mac || rest.length > 0) throw csrfFailed()
+      const given = Buffer.from(mac, 'base64url')
+      const expected = proof(browserId, nonce)
+      if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw csrfFailed()
+    },
+    checkOrigin,
+    guardOrigin: (paths) => async (ctx, next) => {
+      if (!safeMethods.includes(ctx.method) && paths.includes(ctx.path)) checkOrigin(ctx)
+      await next()
+    },
+  }
+}

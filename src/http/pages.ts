@@ -1,0 +1,83 @@
+/** Every page there is, with the data it shows. Sentences come from the catalogue; everything here is data and is printed escaped. */
+
+/** A client as a page shows it: its name is whatever its owner typed, its host is where the browser will go. */
+export type ClientView = Readonly<{
+  name: string
+  /** Host of the redirect URI, or the scheme of a private-use one. */
+  host: string
+  isFirstParty: boolean
+  /** `client_uri` of RFC 7591 §2. */
+  uri?: string
+}>
+
+export type AccountView = Readonly<{ email: string; name?: string }>
+
+export type ScopeView = Readonly<{ name: string; description?: string }>
+
+export type PageLocals = {
+  login: Readonly<{
+    client?: ClientView
+    action: string
+    cancelAction: string
+    email: string
+    /** A code of the register of errors. */
+    error?: string
+    errorParams?: Readonly<Record<string, string | number>>
+  }>
+  consent: Readonly<{
+    client: ClientView
+    account: AccountView
+    /** OpenID Connect scopes; each known one has a sentence. */
+    scopes: readonly Readonly<{ name: string }>[]
+    resources: readonly Readonly<{ identifier: string; name: string; scopes: readonly ScopeView[] }>[]
+    hasOfflineAccess: boolean
+    action: string
+    cancelAction: string
+    switchAction: string
+  }>
+  'select-account': Readonly<{
+    client?: ClientView
+    account: AccountView
+    action: string
+    switchAction: string
+    cancelAction: string
+  }>
+  continue: Readonly<{ url: string; host?: string }>
+  logout: Readonly<{ action: string; xsrf: string; client?: ClientView; account: AccountView }>
+  'logged-out': Readonly<{ client?: ClientView; homeUrl?: string }>
+  'form-post': Readonly<{ action: string; fields: readonly (readonly [string, string])[] }>
+  error: Readonly<{
+    status: number
+    /** Our code, or an error code of the protocol. */
+    code: string
+    params?: Readonly<Record<string, string | number>>
+    /** Instead of the code's own sentence. */
+    sentence?: string
+    requestId: string
+    isRetryable: boolean
+  }>
+  home: Readonly<{
+    issuer: string
+    discoveryUrl: string
+    development?: Readonly<{
+      user: string
+      password: string
+      clients: readonly Readonly<{ clientId: string; url?: string }>[]
+    }>
+  }>
+}
+
+export type PageName = keyof PageLocals
+
+/** The list behind `PageName`: a page not named here is not compiled. */
+export const pageNames = [
+  'login',
+  'consent',
+  'select-account',
+  'continue',
+  'logout',
+  'logged-out',
+  'form-post',
+  'error',
+  'home',
+] as const satisfies readonly PageName[]

@@ -1,0 +1,63 @@
+/** The catalogue of sentences: every sentence a person reads is looked up here by its key, never written in code or views. */
+import { readFileSync } from 'node:fs'
+import { createInstance } from 'i18next'
+
+export type SentenceParams = Readonly<Record<string, string | number>>
+
+export type Sentences = {
+  /** The language of every sentence, for the `lang` attribute (BCP 47). */
+  lang: string
+  /** The sentence at `key` with its placeholders filled in. Values are data: a placeholder inside a value stays as it is. */
+  t: (key: string, params?: SentenceParams) => string
+  /** Whether the catalogue has a sentence at `key`. */
+  has: (key: string) => boolean
+}
+
+type Catalogue = { readonly [key: string]: string | Catalogue }
+
+/** Every key of the catalogue that holds a sentence, dotted. */
+export function listSentenceKeys(catalogue: Catalogue = readCatalogue(), prefix = ''): string[] {
+  return Object.entries(catalogue).flatMap(([key, value]) =>
+    typeof value === 'string' ? [prefix + key] : listSentenceKeys(value, `${prefix}${key}.`),
+  )
+}
+
+const readCatalogue = (): Catalogue =>
+  JSON.parse(readFileSync(new URL('../locales/en.json', import.meta.url), 'utf8')) as Catalogue
+
+/**
+ * Builds the catalogue. With `isStrict` (tests) a key or a value that is missing throws; otherwise the key is shown, because half a
+ * page is better than none.
+ */
+export function createSentences({ isStrict }: { isStrict: boolean }): Sentences {
+  const catalogue = readCatalogue()
+  const keys = new Set(listSentenceKeys(catalogue))
+  const refuse = (problem: string) => {
+    if (isStrict) throw new Error(problem)
+  }
+  const i18n = createInstance()
+  // Without a backend this initialises synchronously. Values are not escaped here: views escape what they print, JSON needs none.
+  void i18n.init({
+    lng: 'en',
+    resources: { en: { translation: catalogue } },
+    initAsync: false,
+    nsSeparator: false,
+    interpolation: { escapeValue: false, skipOnVariables: true },
+    missingInterpolationHandler: (text: string, match: RegExpExecArray) => {
+      refuse(`no value for ${match[0]} in the sentence "${text}"`)
+      return ''
+    },
+  })
+  const has = (key: string) => keys.has(key) || keys.has(`${key}_other`)
+  return {
+    lang: 'en',
+    has,
+    t: (key, params) => {
+      if (!has(key)) {
+        refuse(`no sentence for "${key}" in locales/en.json`)
+        return key
+      }
+      return i18n.t(key, params)
+    },
+  }
+}

@@ -1,0 +1,113 @@
+/** A small server on the rooms of `src/http/`: everything in front of a handler, with a clock and a log in the test's hand. */
+import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
+import type { Middleware } from 'koa'
+import Koa from 'koa'
+import { accessLog } from '../../src/http/access-log.ts'
+import { clientAddress, pinToIssuer } from '../../src/http/address.ts'
+import { loadAssets } from '../../src/http/assets.ts'
+import { createCsrf } from '../../src/http/csrf.ts'
+import { answerErrors } from '../../src/http/errors.ts'
+import { securityHeaders } from '../../src/http/headers.ts'
+import { createRouter, mountRoutes } from '../../src/http/mount.ts'
+import type { PageLocals, PageName } from '../../src/http/pages.ts'
+import type { Route } from '../../src/http/route.ts'
+import { defineRoute } from '../../src/http/route.ts'
+import { answerUnparsable, serverOptions } from '../../src/http/server.ts'
+import type { Views } from '../../src/http/views.ts'
+import { createViews } from '../../src/http/views.ts'
+import { createSentences } from '../../src/locales.ts'
+import { createLog } from '../../src/log.ts'
+import { systemRandom } from '../../src/random.ts'
+
+export type TestServer = {
+  origin: string
+  port: number
+  /** Everything logged so far, parsed. */
+  logLines: () => Record<string, unknown>[]
+  /** Sends these very bytes and gives the whole answer. */
+  sendRaw: (text: string) => Promise<string>
+  close: () => Promise<void>
+}
+
+type Options = {
+  issuer?: string
+  routes?: (parts: { views: Views }) => readonly Route[]
+  trustProxy?: readonly string[]
+  /** Stands where the engine will: after the routes. */
+  engine?: Middleware[]
+}
+
+const views = new URL('../../views', import.meta.url).pathname
+
+export async function startTestServer(options: Options = {}): Promise<TestServer> {
+  const { issuer = 'https://login.example.com', trustProxy = [], engine = [] } = options
+  const lines: string[] = []
+  const log = createLog({ level: 'info', destination: { write: (line: string) => void lines.push(line) } })
+  const sentences = createSentences({ isStrict: true })
+  const csrf = createCsrf({ key: createHmac('sha256', 'test').digest(), issuer, random: systemRandom })
+  const assets = loadAssets(`${views}/assets`)
+  const pages = createViews({
+    folder: views,
+    sentences,
+    csrf,
+    assetUrl: assets.url,
+    issuer,
+    serviceName: () => 'Latchkey',
+  })
+  const router = createRouter()
+  mountRoutes(router, [...assets.routes, ...(options.routes?.({ views: pages }) ?? [])], { csrf, permissions: [] })
+
+  const app = new Koa()
+  app.use(pinToIssuer(issuer))
+  app.use(clientAddress(trustProxy))
+  app.use(accessLog({ log, clock: { now: () => Date.now() }, random: systemRandom }))
+  app.use(securityHeaders({ issuer, openerPaths: ['/authorize', '/interaction'], cacheablePaths: ['/jwks'] }))
+  app.use(answerErrors({ views: pages, sentences, log, isProtocolPath: (path) => path === '/token' }))
+  app.use(router.routes())
+  for (const middleware of engine) app.use(middleware)
+
+  const server = createServer(serverOptions, app.callback())
+  answerUnparsable(server)
+  const port = await listen(server)
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    port,
+    logLines: () => lines.map((line) => JSON.parse(line) as Record<string, unknown>),
+    sendRaw: (text) => sendRaw(port, text),
+    close: async () => {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+async function listen(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return (server.address() as AddressInfo).port
+}
+
+async function sendRaw(port: number, text: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  socket.end(text)
+  const chunks: Buffer[] = []
+  for await (const chunk of socket) chunks.push(chunk as Buffer)
+  return Buffer.concat(chunks).toString()
+}
+
+/** A route that shows `page`, for tests that look at pages. */
+export const pageRoute = <N extends PageName>(views: Views, path: string, page: N, locals: PageLocals[N]): Route =>
+  defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path,
+    name: path,
+    permission: 'public',
+    handler: (ctx) => views.render(ctx, page, locals),
+  })

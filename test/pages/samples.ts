@@ -1,0 +1,109 @@
+/** Every page in every state worth looking at, and clients whose names try to be something else. */
+import type { PageLocals, PageName } from '../../src/http/pages.ts'
+
+const client = {
+  name: 'Paper Lanterns',
+  host: 'lanterns.example.com',
+  isFirstParty: false,
+  uri: 'https://lanterns.example.com/',
+}
+const account = { email: 'alice@example.com', name: 'Alice Liddell' }
+const interaction = {
+  action: '/interaction/x/login',
+  cancelAction: '/interaction/x/cancel',
+  switchAction: '/interaction/x/switch',
+}
+
+export const hostileNames = {
+  script: '<script>alert(1)</script>',
+  bank: 'Your bank: enter your PIN',
+  long: 'W'.repeat(64),
+  marks: `Z${'\u0300\u0301\u0302\u0327\u0328'.repeat(12)}algo`,
+  template: '{{email}} $t(pages.login.title) <%= page.csrfToken() %>',
+  quotes: `" onmouseover="alert(1)" x='`,
+} as const
+
+const login: PageLocals['login'] = { ...interaction, client, email: '' }
+const consent: PageLocals['consent'] = {
+  ...interaction,
+  client,
+  account,
+  scopes: ['openid', 'profile', 'email', 'phone', 'address', 'roles', 'offline_access'].map((name) => ({ name })),
+  resources: [
+    {
+      identifier: 'http://localhost:3003/',
+      name: 'Lantern shop',
+      scopes: [{ name: 'api:read', description: 'See your orders' }, { name: 'api:write' }],
+    },
+  ],
+  hasOfflineAccess: true,
+}
+
+type Sample = { [N in PageName]: readonly [name: string, page: N, locals: PageLocals[N]] }[PageName]
+
+export const samples: readonly Sample[] = [
+  ['login', 'login', login],
+  ['login-error', 'login', { ...login, email: 'alice@example.com', error: 'csrf_failed' }],
+  ['login-plain', 'login', { ...login, client: undefined }],
+  ['login-native', 'login', { ...login, client: { ...client, host: 'com.example.lanterns:' } }],
+  ...Object.entries(hostileNames).map(
+    ([key, name]): Sample => [`login-${key}`, 'login', { ...login, client: { ...client, name } }],
+  ),
+  ['consent', 'consent', consent],
+  [
+    'consent-short',
+    'consent',
+    { ...consent, scopes: [{ name: 'openid' }, { name: 'unheard_of' }], resources: [], hasOfflineAccess: false },
+  ],
+  ...Object.entries(hostileNames).map(
+    ([key, name]): Sample => [
+      `consent-${key}`,
+      'consent',
+      { ...consent, client: { ...client, name }, account: { email: 'a@example.com', name } },
+    ],
+  ),
+  ['select-account', 'select-account', { ...interaction, client, account }],
+  ['continue', 'continue', { url: '/next-page?code=1&state=2', host: 'lanterns.example.com' }],
+  ['logout', 'logout', { action: '/session/end/confirm', xsrf: 'xsrf', client, account }],
+  ['logged-out', 'logged-out', { client, homeUrl: '/' }],
+  [
+    'form-post',
+    'form-post',
+    {
+      action: 'https://lanterns.example.com/callback',
+      fields: [
+        ['code', '"><script>alert(1)</script>'],
+        ['state', 'x'],
+      ],
+    },
+  ],
+  [
+    'error',
+    'error',
+    {
+      status: 400,
+      code: 'invalid_redirect_uri',
+      requestId: '7b0e7a52-2f43-4f0c-9a44-63d8f8a0e3d1',
+      isRetryable: false,
+    },
+  ],
+  ['error-busy', 'error', { status: 503, code: 'temporarily_unavailable', requestId: 'r', isRetryable: true }],
+  ['home', 'home', { issuer: 'https://login.example.com', discoveryUrl: '/.well-known/openid-configuration' }],
+  [
+    'home-development',
+    'home',
+    {
+      issuer: 'http://localhost:3000',
+      discoveryUrl: 'http://localhost:3000/.well-known/openid-configuration',
+      development: {
+        user: 'alice@example.com',
+        password: 'wonderland tea party',
+        clients: [
+          { clientId: 'demo-web', url: 'http://localhost:3001/' },
+          { clientId: 'demo-spa', url: 'http://localhost:3002/' },
+          { clientId: 'demo-machine' },
+        ],
+      },
+    },
+  ],
+]
