@@ -1,10 +1,15 @@
 /** Every change of the schema, in the order it is applied. One change a file; a file that has been released is never edited. */
 import type { Knex } from 'knex'
 import { keyRing } from './0001_key_ring.ts'
+import { account } from './0003_account.ts'
+import { client } from './0004_client.ts'
+import { resourceServer } from './0005_resource_server.ts'
+import { audit } from './0006_audit.ts'
+import { setting } from './0007_setting.ts'
 
 export type Migration = {
   name: string
   up: (knex: Knex) => Promise<void>
 }
 
-export const migrations: readonly Migration[] = [keyRing]
+export const migrations: readonly Migration[] = [keyRing, account, client, resourceServer, audit, setting]

@@ -1,0 +1,16 @@
+/** Every permission there is. A route names the one it needs, a command the one it uses; roles will be sets of them. */
+
+export const permissions = [
+  'accounts:read',
+  'accounts:write',
+  'clients:read',
+  'clients:write',
+  'resource-servers:read',
+  'resource-servers:write',
+  'settings:read',
+  'settings:write',
+  'audit:read',
+  'server:operate',
+] as const
+
+export type Permission = (typeof permissions)[number]

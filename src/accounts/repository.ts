@@ -1,0 +1,101 @@
+/** Rows of `account`. */
+import type { Queryable, Tx } from '../database/database.ts'
+import type { Account, AccountInput, Profile } from './account.ts'
+import { normaliseEmail } from './account.ts'
+
+const profileColumns: Readonly<Record<keyof Profile, string>> = {
+  name: 'name',
+  givenName: 'given_name',
+  familyName: 'family_name',
+  middleName: 'middle_name',
+  nickname: 'nickname',
+  preferredUsername: 'preferred_username',
+  profile: 'profile',
+  picture: 'picture',
+  website: 'website',
+  gender: 'gender',
+  birthdate: 'birthdate',
+  zoneinfo: 'zoneinfo',
+  locale: 'locale',
+  phoneNumber: 'phone_number',
+  address: 'address',
+}
+const columns = [
+  ...['id', 'email', 'is_email_verified', 'is_phone_number_verified', 'roles', 'password_hash', 'is_disabled'],
+  ...['created_at', 'updated_at', ...Object.values(profileColumns)],
+]
+
+export const findAccountById = async (db: Queryable, id: string): Promise<Account | undefined> =>
+  fromRow(await db('account').select(columns).where({ id }).first())
+
+/** Reads and locks the row until the transaction ends: what is decided on it stays true. */
+export const findAccountForUpdate = async (tx: Tx, id: string): Promise<Account | undefined> =>
+  fromRow(await tx('account').select(columns).where({ id }).forUpdate().first())
+
+export const findAccountByEmailKey = async (db: Queryable, emailKey: string): Promise<Account | undefined> =>
+  fromRow(await db('account').select(columns).where({ email_key: emailKey }).first())
+
+/** Ordered by e-mail address, at most `limit`. */
+export const listAccounts = async (db: Queryable, limit: number): Promise<Account[]> =>
+  (await db('account').select(columns).orderBy('email_key').limit(limit)).map((row) => getFromRow(row))
+
+export async function insertAccount(
+  tx: Tx,
+  row: AccountInput & { id: string; passwordHash: string | undefined; at: number },
+): Promise<void> {
+  await tx('account').insert({
+    id: row.id,
+    ...inputColumns(row),
+    password_hash: row.passwordHash ?? null,
+    created_at: row.at,
+    updated_at: row.at,
+  })
+}
+
+export async function updateAccount(tx: Tx, id: string, input: AccountInput, at: number): Promise<void> {
+  await tx('account')
+    .where({ id })
+    .update({ ...inputColumns(input), updated_at: at })
+}
+
+/** Gives whether the row was there. */
+export const updatePasswordHash = async (tx: Queryable, id: string, passwordHash: string, at: number) =>
+  (await tx('account').where({ id }).update({ password_hash: passwordHash, updated_at: at })) === 1
+
+/** The same password under today's cost: only if nobody set another one meanwhile. */
+export const swapPasswordHash = async (db: Queryable, id: string, before: string, after: string): Promise<boolean> =>
+  (await db('account').where({ id, password_hash: before }).update({ password_hash: after })) === 1
+
+export async function updateDisabled(tx: Tx, id: string, isDisabled: boolean, at: number): Promise<void> {
+  await tx('account').where({ id }).update({ is_disabled: isDisabled, updated_at: at })
+}
+
+function inputColumns(input: AccountInput): Record<string, unknown> {
+  const row: Record<string, unknown> = { email: input.email.trim(), email_key: normaliseEmail(input.email) }
+  for (const [field, column] of Object.entries(profileColumns)) {
+    const value = input[field as keyof Profile]
+    if (value !== undefined) row[column] = column === 'address' && value ? JSON.stringify(value) : value
+  }
+  if (input.isEmailVerified !== undefined) row.is_email_verified = input.isEmailVerified
+  if (input.isPhoneNumberVerified !== undefined) row.is_phone_number_verified = input.isPhoneNumberVerified
+  if (input.roles !== undefined) row.roles = [...input.roles]
+  return row
+}
+
+const fromRow = (row: Record<string, unknown> | undefined): Account | undefined => (row ? getFromRow(row) : undefined)
+
+function getFromRow(row: Record<string, unknown>): Account {
+  const set = Object.entries(profileColumns).filter(([, column]) => row[column] !== null)
+  return {
+    ...Object.fromEntries(set.map(([field, column]) => [field, row[column]])),
+    id: String(row.id),
+    email: String(row.email),
+    isEmailVerified: row.is_email_verified === true,
+    isPhoneNumberVerified: row.is_phone_number_verified === true,
+    roles: row.roles as string[],
+    passwordHash: (row.password_hash as string | null) ?? undefined,
+    isDisabled: row.is_disabled === true,
+    createdAt: Number(row.created_at),
+    updatedAt: Number(row.updated_at),
+  }
+}

@@ -1,0 +1,163 @@
+/** Accounts: who may sign in. Decides about rows of `account`; every change is audited in its own transaction. */
+import type { Actor, Audit } from '../audit/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Queryable, Transaction, Tx } from '../database/database.ts'
+import type { RowCache } from '../database/row-cache.ts'
+import { AppError } from '../errors.ts'
+import type { PasswordHasher } from '../passwords/hasher.ts'
+import type { Problem } from '../problems.ts'
+import type { Random } from '../random.ts'
+import type { Account, AccountInput } from './account.ts'
+import { normaliseEmail } from './account.ts'
+import { checkAccount, checkEmail } from './document.ts'
+import { accountInvalid, accountNotFound, emailTaken } from './errors.ts'
+import * as repository from './repository.ts'
+
+type Deps = {
+  db: Queryable
+  transaction: Transaction
+  /** Rows by id, dropped when the database says that they changed: `createRowCache({ table: 'account', load: loadAccount(db) })`. */
+  cache: RowCache<Account>
+  audit: Audit
+  passwords: PasswordHasher
+  /** The policy for a password that is being chosen; throws what is wrong with it. */
+  checkNewPassword: (password: string) => void
+  clock: Clock
+  random: Random
+  /** Ends every session and token of the account, within the transaction. */
+  endAccount: (tx: Tx, accountId: string) => Promise<unknown>
+  /** Known sample passwords: refused in production, empty elsewhere. */
+  refusedSecrets: readonly string[]
+}
+
+export type { Account, AccountInput } from './account.ts'
+export type Accounts = ReturnType<typeof createAccounts>
+export type AccountWrites = ReturnType<typeof createWrites>
+export type NewAccount = AccountInput & { password?: string }
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+/** What the row cache of accounts loads. An id that is no UUID is nobody's, and never an error of the database. */
+export const loadAccount =
+  (db: Queryable) =>
+  async (id: string): Promise<Account | undefined> =>
+    uuid.test(id) ? repository.findAccountById(db, id) : undefined
+
+export function createAccounts(deps: Deps) {
+  const { db, cache } = deps
+  return {
+    /** By the `sub` of a token; from memory while the database tells us of changes. */
+    findById: (id: string): Promise<Account | undefined> => cache.get(id),
+    /** By what somebody typed; always asks the database. */
+    findByEmail: async (email: string): Promise<Account | undefined> =>
+      checkEmail(email).length === 0 ? repository.findAccountByEmailKey(db, normaliseEmail(email)) : undefined,
+    /** Ordered by e-mail address, at most `limit` (default 1000). */
+    list: (limit = 1000): Promise<Account[]> => repository.listAccounts(db, limit),
+    /** The same password hashed anew at login, when the cost has risen. Not a change of the account: nothing ends, nothing is audited. */
+    replacePasswordHash: (id: string, before: string, after: string): Promise<boolean> =>
+      repository.swapPasswordHash(db, id, before, after),
+    /** Every problem of an input, without hashing or writing anything. */
+    check: (input: NewAccount): Problem[] => checkInput(input, deps),
+    ...createWrites(deps),
+    /** The same changes as part of the caller's transaction. */
+    within: (tx: Tx): AccountWrites => createWrites({ ...deps, transaction: (work) => work(tx) }),
+  }
+}
+
+function createWrites(deps: Deps) {
+  const { transaction, audit, passwords, clock, random, endAccount } = deps
+
+  const change = (id: string, work: (tx: Tx, account: Account) => Promise<void>): Promise<void> =>
+    transaction(async (tx) => {
+      const account = uuid.test(id) ? await repository.findAccountForUpdate(tx, id) : undefined
+      if (!account) throw accountNotFound()
+      await work(tx, account)
+    })
+
+  const setDisabled = (id: string, isDisabled: boolean, actor: Actor): Promise<void> =>
+    change(id, async (tx, account) => {
+      if (account.isDisabled === isDisabled) return
+      await repository.updateDisabled(tx, id, isDisabled, clock.now())
+      if (isDisabled) await endAccount(tx, id)
+      const action = isDisabled ? 'account.disabled' : 'account.enabled'
+      await audit.record(tx, { action, actor, subject: subject(id), outcome: 'success' })
+    })
+
+  return {
+    /**
+     * Adds a person; without `password` nobody can sign in with one. Gives the account's id.
+     * Throws `account_invalid` with every problem, and `email_taken`.
+     */
+    create: async (input: NewAccount, actor: Actor): Promise<string> => {
+      const problems = checkInput(input, deps)
+      if (problems.length > 0) throw accountInvalid(problems)
+      const { password, ...rest } = input
+      // Hashing takes a fifth of a second: before the transaction, not in it.
+      const passwordHash = password === undefined ? undefined : await passwords.hash(password)
+      const id = random.id()
+      await transaction(async (tx) => {
+        await nameTaken(repository.insertAccount(tx, { ...rest, id, passwordHash, at: clock.now() }))
+        const details = { fields: fieldsOf(rest), hasPassword: passwordHash !== undefined }
+        await audit.record(tx, { action: 'account.created', actor, subject: subject(id), outcome: 'success', details })
+      })
+      return id
+    },
+
+    /** Changes what the input names and leaves the rest. Throws `account_invalid`, `account_not_found`, `email_taken`. */
+    update: async (id: string, input: AccountInput, actor: Actor): Promise<void> => {
+      const problems = checkAccount(input)
+      if (problems.length > 0) throw accountInvalid(problems)
+      await change(id, async (tx) => {
+        await nameTaken(repository.updateAccount(tx, id, input, clock.now()))
+        const details = { fields: fieldsOf(input) }
+        await audit.record(tx, { action: 'account.updated', actor, subject: subject(id), outcome: 'success', details })
+      })
+    },
+
+    /** Sets a password and ends every session and token. Throws `account_invalid`, `account_not_found`, `hashing_busy`. */
+    setPassword: async (id: string, password: string, actor: Actor): Promise<void> => {
+      const problems = checkPassword(password, deps)
+      if (problems.length > 0) throw accountInvalid(problems)
+      const passwordHash = await passwords.hash(password)
+      await change(id, async (tx) => {
+        await repository.updatePasswordHash(tx, id, passwordHash, clock.now())
+        await endAccount(tx, id)
+        await audit.record(tx, { action: 'account.password_set', actor, subject: subject(id), outcome: 'success' })
+      })
+    },
+
+    /** Nobody signs in any more, and every session and token ends. A disabled account stays as it is. */
+    disable: (id: string, actor: Actor): Promise<void> => setDisabled(id, true, actor),
+    enable: (id: string, actor: Actor): Promise<void> => setDisabled(id, false, actor),
+  }
+}
+
+const checkInput = ({ password, ...input }: NewAccount, deps: Deps): Problem[] => [
+  ...checkAccount(input),
+  ...(password === undefined ? [] : checkPassword(password, deps)),
+]
+
+/** The policy's refusal as a problem of the input, so that it stands in one list with the others. */
+function checkPassword(password: string, { checkNewPassword, refusedSecrets }: Deps): Problem[] {
+  if (typeof password !== 'string') return [{ path: 'password', code: 'not_string' }]
+  try {
+    checkNewPassword(password)
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    return [{ path: 'password', code: error.code, params: error.params }]
+  }
+  return refusedSecrets.includes(password) ? [{ path: 'password', code: 'sample_secret' }] : []
+}
+
+const subject = (id: string) => ({ type: 'account', id })
+const fieldsOf = (input: object): string[] =>
+  Object.entries(input).flatMap(([field, value]) => (value === undefined ? [] : [field]))
+
+async function nameTaken(write: Promise<void>): Promise<void> {
+  try {
+    await write
+  } catch (error) {
+    if ((error as { constraint?: string }).constraint === 'account_email_taken') throw emailTaken()
+    throw error
+  }
+}

@@ -1,0 +1,41 @@
+/** Rows of `audit_event`: added and listed, never changed (a trigger of the database refuses it). */
+import type { Queryable, Tx } from '../database/database.ts'
+import type { AuditEvent } from './service.ts'
+
+export type StoredAuditEvent = AuditEvent & { id: string; at: number }
+
+export async function insertAuditEvent(tx: Tx, event: StoredAuditEvent): Promise<void> {
+  await tx('audit_event').insert({
+    id: event.id,
+    at: event.at,
+    action: event.action,
+    actor_type: event.actor.type,
+    actor_id: event.actor.id ?? null,
+    subject_type: event.subject?.type ?? null,
+    subject_id: event.subject?.id ?? null,
+    client_id: event.clientId ?? null,
+    address: event.address ?? null,
+    outcome: event.outcome,
+    details: JSON.stringify(event.details ?? {}),
+  })
+}
+
+/** The newest events first, at most `limit`. */
+export async function listAuditEvents(db: Queryable, limit: number): Promise<StoredAuditEvent[]> {
+  const rows = await db('audit_event')
+    .select('id', 'at', 'action', 'actor_type', 'actor_id', 'subject_type', 'subject_id', 'client_id', 'address')
+    .select('outcome', 'details')
+    .orderBy('sequence', 'desc')
+    .limit(limit)
+  return rows.map((row) => ({
+    id: row.id,
+    at: Number(row.at),
+    action: row.action,
+    actor: { type: row.actor_type, id: row.actor_id ?? undefined },
+    subject: row.subject_type ? { type: row.subject_type, id: row.subject_id } : undefined,
+    clientId: row.client_id ?? undefined,
+    address: row.address ?? undefined,
+    outcome: row.outcome,
+    details: row.details,
+  }))
+}

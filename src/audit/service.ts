@@ -1,0 +1,50 @@
+/** The audit trail: who did what to whom, written in the transaction of the change and never altered. */
+import type { Clock } from '../clock.ts'
+import type { Tx } from '../database/database.ts'
+import type { Random } from '../random.ts'
+import type { AuditAction } from './catalogue.ts'
+import { auditActions } from './catalogue.ts'
+import { auditDetailsRefused, unknownAuditAction } from './errors.ts'
+import { insertAuditEvent } from './repository.ts'
+
+export const actorTypes = ['account', 'client', 'operator', 'system'] as const
+
+/** Who acts: a person, a client, somebody at the command line (`id` is the system user's name), or Latchkey itself. */
+export type Actor = Readonly<{ type: (typeof actorTypes)[number]; id?: string }>
+
+export type AuditEvent = Readonly<{
+  action: AuditAction
+  actor: Actor
+  /** What the action was done to. */
+  subject?: Readonly<{ type: string; id: string }>
+  clientId?: string
+  /** The caller's network address, where there is one. */
+  address?: string
+  outcome: 'success' | 'failure'
+  /** What changed, in names and plain values. Never a secret: keys that could hold one are refused. */
+  details?: Readonly<Record<string, AuditDetail>>
+}>
+
+export type AuditDetail = string | number | boolean | null | readonly string[]
+
+type Deps = { clock: Clock; random: Random }
+export type Audit = ReturnType<typeof createAudit>
+
+const secretKey = /(^|_)(password|secret|token|code|cookie|assertion|authorization)$/i
+
+export function createAudit({ clock, random }: Deps) {
+  return {
+    /**
+     * Adds one event within the caller's transaction, so that change and record stand or fall together.
+     * Throws `unknown_audit_action` outside the catalogue and `audit_details_refused` for a detail named like a secret.
+     */
+    record: async (tx: Tx, event: AuditEvent): Promise<void> => {
+      if (!auditActions.includes(event.action)) throw unknownAuditAction({ params: { action: event.action } })
+      const refused = Object.keys(event.details ?? {}).find((key) => secretKey.test(snakeCase(key)))
+      if (refused) throw auditDetailsRefused({ params: { key: refused } })
+      await insertAuditEvent(tx, { ...event, id: random.id(), at: clock.now() })
+    },
+  }
+}
+
+const snakeCase = (key: string): string => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)

@@ -1,0 +1,212 @@
+/** Whether a client's metadata may be kept: every problem at once, and the complete metadata when there is none. */
+import type { Problem } from '../problems.ts'
+import { unknownKey } from '../problems.ts'
+import type { ClientInput, ClientMetadata } from './client.ts'
+import { clientKinds } from './client.ts'
+import type { ClientProfile } from './profiles.ts'
+import { clientProfiles } from './profiles.ts'
+import { isOidcScope, listScopes, scopeToken } from './scopes.ts'
+import type { UriRules } from './uris.ts'
+import { checkUri } from './uris.ts'
+
+export const metadataKeys = [
+  ...['client_name', 'redirect_uris', 'post_logout_redirect_uris', 'grant_types', 'response_types', 'scope'],
+  ...['token_endpoint_auth_method', 'id_token_signed_response_alg', 'application_type', 'client_uri', 'policy_uri'],
+  ...['tos_uri', 'initiate_login_uri', 'contacts', 'default_max_age', 'require_auth_time', 'default_acr_values'],
+  ...['subject_type', 'allowed_origins'],
+]
+export const idTokenAlgorithms = ['RS256', 'ES256', 'EdDSA']
+
+type Metadata = Readonly<Record<string, unknown>>
+type Place = { profile: ClientProfile; rules: UriRules }
+
+/** `isDevelopment` allows loopback http for every kind. Gives the complete metadata; use it only when `problems` is empty. */
+export function lintClient(
+  input: Pick<ClientInput, 'kind' | 'metadata' | 'isFirstParty' | 'requirePkce' | 'refreshGraceSeconds' | 'clientId'>,
+  { isDevelopment }: { isDevelopment: boolean },
+): { metadata: ClientMetadata; problems: Problem[] } {
+  const profile: ClientProfile | undefined = clientProfiles[input.kind]
+  if (!profile) {
+    const problem = { path: 'kind', code: 'not_one_of', params: { allowed: clientKinds.join(', ') } }
+    return { metadata: complete(input.metadata, clientProfiles.web), problems: [problem] }
+  }
+  const rules = { allowsLoopbackHttp: profile.isNative || isDevelopment, allowsPrivateScheme: profile.isNative }
+  const place = { profile, rules }
+  const given = withoutUndefined(input.metadata)
+  const problems = [
+    ...checkFlags(input, profile),
+    ...Object.keys(given).flatMap((key) => checkKey(key)),
+    ...checkName(given.client_name),
+    ...checkRedirects(given, place),
+    ...checkProtocol(given, place),
+    ...checkScope(given.scope, profile),
+    ...checkOptional(given, place),
+  ]
+  return { metadata: complete(given, profile), problems }
+}
+
+function complete(given: Metadata, profile: ClientProfile): ClientMetadata {
+  const grantTypes = Array.isArray(given.grant_types) ? given.grant_types : profile.defaultGrantTypes
+  const name = given.client_name
+  const scope = given.scope
+  return {
+    redirect_uris: [],
+    post_logout_redirect_uris: [],
+    response_types: grantTypes.includes('authorization_code') ? ['code'] : [],
+    token_endpoint_auth_method: profile.authMethods[0] as string,
+    id_token_signed_response_alg: 'RS256',
+    application_type: profile.applicationType,
+    ...given,
+    grant_types: grantTypes,
+    client_name: typeof name === 'string' ? name.trim().normalize('NFC') : '',
+    scope: typeof scope === 'string' ? listScopes(scope).join(' ') : profile.defaultScope,
+  }
+}
+
+type Flags = Pick<ClientInput, 'isFirstParty' | 'requirePkce' | 'refreshGraceSeconds' | 'clientId'>
+
+function checkFlags({ isFirstParty, requirePkce, refreshGraceSeconds, clientId }: Flags, profile: ClientProfile) {
+  const problems: Problem[] = []
+  if (clientId !== undefined && !isClientId(clientId)) problems.push({ path: 'client_id', code: 'not_client_id' })
+  if (isFirstParty && !profile.mayBeFirstParty) problems.push({ path: 'first_party', code: 'native_always_asks' })
+  if (requirePkce === false && !(profile.isConfidential && profile.hasRedirects)) {
+    problems.push({ path: 'require_pkce', code: 'pkce_always' })
+  }
+  if (refreshGraceSeconds !== undefined && !isWithin(refreshGraceSeconds, 0, 300)) {
+    problems.push({ path: 'refresh_grace_seconds', code: 'not_within', params: { min: 0, max: 300 } })
+  }
+  return problems
+}
+
+/** A client id never looks like a person's `sub`, which is a UUID (RFC 9700 §4.15.1). */
+const isClientId = (value: unknown): boolean =>
+  typeof value === 'string' &&
+  /^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$/.test(value) &&
+  !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)
+
+function checkKey(key: string): Problem[] {
+  // A logo on somebody's server tells that server who is looking at our consent page.
+  if (key === 'logo_uri') return [{ path: key, code: 'logo_refused' }]
+  return metadataKeys.includes(key) ? [] : [unknownKey('', key, metadataKeys)]
+}
+
+function checkName(name: unknown): Problem[] {
+  if (typeof name !== 'string' || name.trim() === '') return [{ path: 'client_name', code: 'required' }]
+  const problems: Problem[] = []
+  if ([...name.trim().normalize('NFC')].length > 64) {
+    problems.push({ path: 'client_name', code: 'too_long', params: { max: 64 } })
+  }
+  // Control and format characters (bidi among them) make a name read differently from what it is.
+  if (/[\p{C}\p{Zl}\p{Zp}]/u.test(name)) problems.push({ path: 'client_name', code: 'name_character' })
+  return problems
+}
+
+function checkRedirects(given: Metadata, { profile, rules }: Place): Problem[] {
+  const problems = ['redirect_uris', 'post_logout_redirect_uris'].flatMap((key) => {
+    const value = given[key]
+    if (value === undefined) return []
+    const list = checkList(key, value)
+    if (list.length > 0) return list
+    const uris = value as string[]
+    if (uris.length > 0 && !profile.hasRedirects) return [{ path: key, code: 'machine_has_no_redirects' }]
+    return uris.flatMap((uri, index) => checkUri(uri, `${key}[${index}]`, rules))
+  })
+  const isEmpty = given.redirect_uris === undefined || isEmptyList(given.redirect_uris)
+  const grantTypes = given.grant_types ?? profile.defaultGrantTypes
+  const needsOne = Array.isArray(grantTypes) && grantTypes.includes('authorization_code')
+  if (isEmpty && needsOne && profile.hasRedirects) problems.push({ path: 'redirect_uris', code: 'required' })
+  return problems
+}
+
+function checkProtocol(given: Metadata, { profile }: Place): Problem[] {
+  const grantTypes = given.grant_types ?? profile.defaultGrantTypes
+  const usesCode = Array.isArray(grantTypes) && grantTypes.includes('authorization_code')
+  const problems = [
+    ...checkEach('grant_types', given.grant_types, profile.grantTypes),
+    ...checkEach('response_types', given.response_types, usesCode ? ['code'] : []),
+    ...checkOneOf('token_endpoint_auth_method', given.token_endpoint_auth_method, profile.authMethods),
+    ...checkOneOf('id_token_signed_response_alg', given.id_token_signed_response_alg, idTokenAlgorithms),
+    ...checkOneOf('application_type', given.application_type, [profile.applicationType]),
+    ...checkOneOf('subject_type', given.subject_type, ['public']),
+  ]
+  if (isEmptyList(given.grant_types)) problems.push({ path: 'grant_types', code: 'required' })
+  if (usesCode && isEmptyList(given.response_types)) problems.push({ path: 'response_types', code: 'required' })
+  if (Array.isArray(grantTypes) && grantTypes.includes('refresh_token') && !usesCode) {
+    problems.push({ path: 'grant_types', code: 'refresh_needs_code' })
+  }
+  return problems
+}
+
+function checkScope(scope: unknown, profile: ClientProfile): Problem[] {
+  if (scope === undefined) return []
+  if (typeof scope !== 'string') return [{ path: 'scope', code: 'not_string' }]
+  if (scope.length > 1000) return [{ path: 'scope', code: 'too_long', params: { max: 1000 } }]
+  return listScopes(scope).flatMap((token): Problem[] => {
+    if (!scopeToken.test(token)) return [{ path: 'scope', code: 'not_scope', params: { scope: token } }]
+    if (isOidcScope(token) && !profile.hasRedirects) {
+      return [{ path: 'scope', code: 'scope_needs_person', params: { scope: token } }]
+    }
+    return []
+  })
+}
+
+function checkOptional(given: Metadata, { rules }: Place): Problem[] {
+  const webRules = { ...rules, allowsPrivateScheme: false }
+  const problems = ['client_uri', 'policy_uri', 'tos_uri', 'initiate_login_uri'].flatMap((key) =>
+    given[key] === undefined ? [] : checkUri(given[key], key, webRules),
+  )
+  for (const key of ['contacts', 'default_acr_values']) {
+    if (given[key] !== undefined) problems.push(...checkList(key, given[key]))
+  }
+  if (given.default_max_age !== undefined && !isWithin(given.default_max_age, 0, 31_536_000)) {
+    problems.push({ path: 'default_max_age', code: 'not_within', params: { min: 0, max: 31_536_000 } })
+  }
+  if (given.require_auth_time !== undefined && typeof given.require_auth_time !== 'boolean') {
+    problems.push({ path: 'require_auth_time', code: 'not_boolean' })
+  }
+  return [...problems, ...checkOrigins(given.allowed_origins, webRules)]
+}
+
+function checkOrigins(value: unknown, rules: UriRules): Problem[] {
+  if (value === undefined) return []
+  const list = checkList('allowed_origins', value)
+  if (list.length > 0) return list
+  return (value as string[]).flatMap((origin, index): Problem[] => {
+    const path = `allowed_origins[${index}]`
+    const problems = checkUri(origin, path, rules)
+    if (problems.length > 0) return problems
+    return new URL(origin).origin === origin ? [] : [{ path, code: 'not_origin' }]
+  })
+}
+
+/** A list of different, non-empty strings, at most 50. */
+function checkList(path: string, value: unknown): Problem[] {
+  if (!Array.isArray(value) || value.length > 50) return [{ path, code: 'not_list', params: { max: 50 } }]
+  return value.flatMap((entry, index): Problem[] => {
+    const at = `${path}[${index}]`
+    if (typeof entry !== 'string' || !/^[^\p{Cc}\p{Cs}]{1,2000}$/u.test(entry))
+      return [{ path: at, code: 'not_string' }]
+    return value.indexOf(entry) === index ? [] : [{ path: at, code: 'repeated' }]
+  })
+}
+
+function checkEach(path: string, value: unknown, allowed: readonly string[]): Problem[] {
+  if (value === undefined) return []
+  const list = checkList(path, value)
+  if (list.length > 0) return list
+  return (value as string[]).flatMap((entry, index) => checkOneOf(`${path}[${index}]`, entry, allowed))
+}
+
+function checkOneOf(path: string, value: unknown, allowed: readonly string[]): Problem[] {
+  if (value === undefined || allowed.some((one) => one === value)) return []
+  if (allowed.length === 0) return [{ path, code: 'must_be_absent' }]
+  return [{ path, code: 'not_one_of', params: { allowed: allowed.join(', ') } }]
+}
+
+const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0
+
+const isWithin = (value: unknown, min: number, max: number): boolean =>
+  Number.isInteger(value) && (value as number) >= min && (value as number) <= max
+
+const withoutUndefined = (metadata: Metadata): Metadata =>
+  Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== undefined))

@@ -1,0 +1,71 @@
+/** The kinds of client: what each one starts from and what it allows. */
+import type { ClientKind } from './client.ts'
+
+export type ClientProfile = Readonly<{
+  isConfidential: boolean
+  /** The first is the default. RFC 7591 §2 names. */
+  authMethods: readonly string[]
+  grantTypes: readonly string[]
+  defaultGrantTypes: readonly string[]
+  defaultScope: string
+  applicationType: 'web' | 'native'
+  /** A person is sent back to it: it has redirect URIs and may ask for OpenID Connect scopes. */
+  hasRedirects: boolean
+  /** Private-use schemes and loopback http (RFC 8252 §7). */
+  isNative: boolean
+  mayBeFirstParty: boolean
+}>
+
+const secretMethods = ['client_secret_basic', 'client_secret_post']
+const userGrants = ['authorization_code', 'refresh_token']
+
+export const clientProfiles: Readonly<Record<ClientKind, ClientProfile>> = {
+  /** Runs on a server and keeps a secret. */
+  web: {
+    isConfidential: true,
+    authMethods: secretMethods,
+    grantTypes: [...userGrants, 'client_credentials'],
+    defaultGrantTypes: userGrants,
+    defaultScope: 'openid profile email',
+    applicationType: 'web',
+    hasRedirects: true,
+    isNative: false,
+    mayBeFirstParty: true,
+  },
+  /** Runs in a browser: public, PKCE always. */
+  spa: {
+    isConfidential: false,
+    authMethods: ['none'],
+    grantTypes: userGrants,
+    defaultGrantTypes: userGrants,
+    defaultScope: 'openid profile email',
+    applicationType: 'web',
+    hasRedirects: true,
+    isNative: false,
+    mayBeFirstParty: true,
+  },
+  /** Runs on a phone or a desktop: public, PKCE always, always asks for consent (RFC 8252 §8.6). */
+  native: {
+    isConfidential: false,
+    authMethods: ['none'],
+    grantTypes: userGrants,
+    defaultGrantTypes: userGrants,
+    defaultScope: 'openid profile email',
+    applicationType: 'native',
+    hasRedirects: true,
+    isNative: true,
+    mayBeFirstParty: false,
+  },
+  /** Acts for itself, with client_credentials only. */
+  machine: {
+    isConfidential: true,
+    authMethods: secretMethods,
+    grantTypes: ['client_credentials'],
+    defaultGrantTypes: ['client_credentials'],
+    defaultScope: '',
+    applicationType: 'web',
+    hasRedirects: false,
+    isNative: false,
+    mayBeFirstParty: true,
+  },
+}

@@ -1,0 +1,106 @@
+/** Rows of `client` and `client_secret`. */
+import type { Queryable, Tx } from '../database/database.ts'
+import type { Client, ClientKind, ClientMetadata } from './client.ts'
+
+const columns = [
+  ...['client_id', 'kind', 'is_first_party', 'require_pkce', 'metadata', 'refresh_grace_seconds', 'is_disabled'],
+  ...['created_at', 'updated_at'],
+]
+
+export type ClientRow = Omit<Client, 'secretDigests' | 'createdAt' | 'updatedAt'>
+
+export async function findClient(db: Queryable, clientId: string): Promise<Client | undefined> {
+  const row = await db('client').select(columns).where({ client_id: clientId }).first()
+  if (!row) return undefined
+  return fromRow(row, await selectSecrets(db, [clientId]))
+}
+
+/** Reads and locks the row until the transaction ends. */
+export async function findClientForUpdate(tx: Tx, clientId: string): Promise<Client | undefined> {
+  const row = await tx('client').select(columns).where({ client_id: clientId }).forUpdate().first()
+  if (!row) return undefined
+  return fromRow(row, await selectSecrets(tx, [clientId]))
+}
+
+/** Ordered by id, at most `limit`. */
+export async function listClients(db: Queryable, limit: number): Promise<Client[]> {
+  const rows = await db('client').select(columns).orderBy('client_id').limit(limit)
+  const secrets = await selectSecrets(
+    db,
+    rows.map((row) => row.client_id),
+  )
+  return rows.map((row) => fromRow(row, secrets))
+}
+
+export async function insertClient(tx: Tx, row: ClientRow, at: number): Promise<void> {
+  await tx('client').insert({ client_id: row.clientId, ...toColumns(row), created_at: at, updated_at: at })
+}
+
+export async function updateClient(tx: Tx, row: ClientRow, at: number): Promise<void> {
+  await tx('client')
+    .where({ client_id: row.clientId })
+    .update({ ...toColumns(row), updated_at: at })
+}
+
+/** Gives whether there was one. Its secrets go with it. */
+export const deleteClient = async (tx: Tx, clientId: string): Promise<boolean> =>
+  (await tx('client').where({ client_id: clientId }).delete()) === 1
+
+export async function insertSecret(
+  tx: Tx,
+  secret: { id: string; clientId: string; digest: Buffer; at: number },
+): Promise<void> {
+  const { id, clientId, digest, at } = secret
+  await tx('client_secret').insert({ id, client_id: clientId, digest, created_at: at, expires_at: null })
+}
+
+/** Lets the newest living secret live on until `expiresAt` (ms) at most, and removes every other one. */
+export async function retireSecrets(tx: Tx, clientId: string, expiresAt: number, now: number): Promise<void> {
+  const newest = await tx('client_secret')
+    .select('id')
+    .where({ client_id: clientId })
+    .where((live) => live.whereNull('expires_at').orWhere('expires_at', '>', now))
+    .orderByRaw('expires_at DESC NULLS FIRST, created_at DESC')
+    .first()
+  const keep = expiresAt > now ? newest?.id : undefined
+  const rest = tx('client_secret').where({ client_id: clientId })
+  if (keep) {
+    await tx('client_secret').where({ id: keep }).update({ expires_at: expiresAt })
+    rest.whereNot({ id: keep })
+  }
+  await rest.delete()
+}
+
+/** The row is written without a change, so that everybody who remembers the client reads it and its secrets again. */
+export async function touchClient(tx: Tx, clientId: string, at: number): Promise<void> {
+  await tx('client').where({ client_id: clientId }).update({ updated_at: at })
+}
+
+type SecretRow = { client_id: string; digest: Buffer; expires_at: string | number | null }
+
+const selectSecrets = (db: Queryable, clientIds: readonly string[]): Promise<SecretRow[]> =>
+  db('client_secret').select('client_id', 'digest', 'expires_at').whereIn('client_id', clientIds).orderBy('created_at')
+
+const toColumns = (row: ClientRow) => ({
+  kind: row.kind,
+  is_first_party: row.isFirstParty,
+  require_pkce: row.requirePkce,
+  metadata: JSON.stringify(row.metadata),
+  refresh_grace_seconds: row.refreshGraceSeconds,
+  is_disabled: row.isDisabled,
+})
+
+const fromRow = (row: Record<string, unknown>, secrets: readonly SecretRow[]): Client => ({
+  clientId: String(row.client_id),
+  kind: row.kind as ClientKind,
+  isFirstParty: row.is_first_party === true,
+  requirePkce: row.require_pkce === true,
+  metadata: row.metadata as ClientMetadata,
+  refreshGraceSeconds: Number(row.refresh_grace_seconds),
+  isDisabled: row.is_disabled === true,
+  secretDigests: secrets
+    .filter((secret) => secret.client_id === row.client_id)
+    .map(({ digest, expires_at }) => ({ digest, expiresAt: expires_at === null ? undefined : Number(expires_at) })),
+  createdAt: Number(row.created_at),
+  updatedAt: Number(row.updated_at),
+})

@@ -1,0 +1,17 @@
+/** Scopes: the ones of OpenID Connect, which the engine knows, and a client's own whole list. */
+import type { Client } from './client.ts'
+
+/** OpenID Connect Core §5.4 and §11, and `roles`. Every other scope belongs to a resource server. */
+export const oidcScopes = ['openid', 'profile', 'email', 'phone', 'address', 'offline_access', 'roles'] as const
+
+/** RFC 6749 §3.3: scope-token. */
+export const scopeToken = /^[\x21\x23-\x5B\x5D-\x7E]{1,128}$/
+
+export const isOidcScope = (scope: string): boolean => oidcScopes.some((known) => known === scope)
+
+/** A space-separated scope as a list without repeats. */
+export const listScopes = (scope: string): string[] => [...new Set(scope.split(' ').filter((token) => token !== ''))]
+
+/** The part of a client's scope that the engine may see: it refuses the scopes of resource servers in metadata. */
+export const staticScope = (client: Pick<Client, 'metadata'>): string =>
+  listScopes(client.metadata.scope).filter(isOidcScope).join(' ')

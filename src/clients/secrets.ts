@@ -1,0 +1,41 @@
+/** Client secrets: made, checked, and compared as keyed digests, so that neither a dump nor a log holds one that works. */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Problem } from '../problems.ts'
+import type { Random } from '../random.ts'
+import type { Client } from './client.ts'
+
+/** What `rootSecret.derive` is asked for. */
+export const clientSecretPurpose = 'client-secrets'
+
+export type ClientSecrets = ReturnType<typeof createClientSecrets>
+
+/** `digestKey` is 32 bytes: `rootSecret.derive(clientSecretPurpose)`. */
+export function createClientSecrets({ digestKey, random }: { digestKey: Buffer; random: Random }) {
+  const digest = (secret: string): Buffer => createHmac('sha256', digestKey).update(secret, 'utf8').digest()
+  return {
+    /** 256 bits. */
+    make: (): string => random.token(256),
+    digest,
+    /** Whether `presented` is one of the client's living secrets; takes the same time whichever it is. */
+    matches: (client: Pick<Client, 'secretDigests'>, presented: string, nowMs: number): boolean => {
+      const given = digest(presented)
+      let isMatch = false
+      for (const { digest: known, expiresAt } of client.secretDigests) {
+        const isEqual = timingSafeEqual(given, known)
+        const isLive = expiresAt === undefined || expiresAt > nowMs
+        isMatch = (isEqual && isLive) || isMatch
+      }
+      return isMatch
+    },
+  }
+}
+
+/** A secret made elsewhere: 32 to 512 characters of RFC 6749 Appendix A.2 (VSCHAR), and none that stands in our own examples. */
+export function checkSecret(secret: unknown, refusedSecrets: readonly string[]): Problem[] {
+  if (typeof secret !== 'string' || secret.length < 32) {
+    return [{ path: 'client_secret', code: 'secret_too_short', params: { min: 32 } }]
+  }
+  if (secret.length > 512) return [{ path: 'client_secret', code: 'too_long', params: { max: 512 } }]
+  if (!/^[\x20-\x7E]+$/.test(secret)) return [{ path: 'client_secret', code: 'secret_character' }]
+  return refusedSecrets.includes(secret) ? [{ path: 'client_secret', code: 'sample_secret' }] : []
+}

@@ -1,0 +1,220 @@
+/** Clients: which programs may ask for tokens, and how they prove who they are. Every change is audited in its own transaction. */
+import type { AuditAction } from '../audit/catalogue.ts'
+import type { Actor, Audit } from '../audit/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Queryable, Transaction, Tx } from '../database/database.ts'
+import type { RowCache } from '../database/row-cache.ts'
+import type { Problem } from '../problems.ts'
+import type { Random } from '../random.ts'
+import type { Client, ClientInput } from './client.ts'
+import { clientHasNoSecret, clientIdTaken, clientInvalid, clientNotFound } from './errors.ts'
+import { lintClient } from './lint.ts'
+import { clientProfiles } from './profiles.ts'
+import type { ClientRow } from './repository.ts'
+import * as repository from './repository.ts'
+import type { ClientSecrets } from './secrets.ts'
+import { checkSecret } from './secrets.ts'
+
+type Deps = {
+  db: Queryable
+  transaction: Transaction
+  /** Rows by client id: `createRowCache({ table: 'client', load: loadClient(db) })`. */
+  cache: RowCache<Client>
+  audit: Audit
+  secrets: ClientSecrets
+  clock: Clock
+  random: Random
+  /** Ends every grant and token of the client, within the transaction. */
+  endClient: (tx: Tx, clientId: string) => Promise<unknown>
+  /** Allows loopback http redirects for every kind. */
+  isDevelopment: boolean
+  /** Known sample secrets: refused in production, empty elsewhere. */
+  refusedSecrets: readonly string[]
+}
+
+export type { Client, ClientInput, ClientKind, ClientMetadata } from './client.ts'
+export type Clients = ReturnType<typeof createClients>
+export type ClientWrites = ReturnType<typeof createWrites>
+/** `secret` is there once, when Latchkey made one: nobody can read it again. */
+export type ClientWithSecret = { client: Client; secret: string | undefined }
+
+/** What the row cache of clients loads. An id that cannot be one is not asked for. */
+export const loadClient =
+  (db: Queryable) =>
+  async (clientId: string): Promise<Client | undefined> =>
+    /^[A-Za-z0-9._~-]{1,64}$/.test(clientId) ? repository.findClient(db, clientId) : undefined
+
+export function createClients(deps: Deps) {
+  const { db, cache, secrets, clock } = deps
+  return {
+    /** By id, disabled ones too; from memory while the database tells us of changes. */
+    findById: (clientId: string): Promise<Client | undefined> => cache.get(clientId),
+    /** Ordered by id, at most `limit` (default 1000). */
+    list: (limit = 1000): Promise<Client[]> => repository.listClients(db, limit),
+    /** Whether `presented` is one of the client's living secrets, in constant time over all of them. */
+    secretMatches: (client: Pick<Client, 'secretDigests'>, presented: string): boolean =>
+      secrets.matches(client, presented, clock.now()),
+    /** Every problem of an input, without writing anything. */
+    check: (input: ClientInput): Problem[] => checkInput(input, deps),
+    /** The row that an input asks for, complete with its kind's defaults: what `add` and `replace` would keep. */
+    planned: (input: ClientInput & { clientId: string }): ClientRow => toRow(input, deps.isDevelopment),
+    ...createWrites(deps),
+    /** The same changes as part of the caller's transaction. */
+    within: (tx: Tx): ClientWrites => createWrites({ ...deps, transaction: (work) => work(tx) }),
+  }
+}
+
+function createWrites(deps: Deps) {
+  const { transaction, audit, secrets, clock, random, endClient } = deps
+
+  const record = (tx: Tx, action: AuditAction, actor: Actor, clientId: string, details = {}) =>
+    audit.record(tx, {
+      action,
+      actor,
+      subject: { type: 'client', id: clientId },
+      clientId,
+      outcome: 'success',
+      details,
+    })
+
+  const change = <T>(clientId: string, work: (tx: Tx, client: Client) => Promise<T>): Promise<T> =>
+    transaction(async (tx) => {
+      const client = await repository.findClientForUpdate(tx, clientId)
+      if (!client) throw clientNotFound({ params: { clientId } })
+      return work(tx, client)
+    })
+
+  const getClient = async (tx: Tx, clientId: string): Promise<Client> => {
+    const client = await repository.findClient(tx, clientId)
+    if (!client) throw clientNotFound({ params: { clientId } })
+    return client
+  }
+
+  const addSecret = (tx: Tx, clientId: string, secret: string) =>
+    repository.insertSecret(tx, { id: random.id(), clientId, digest: secrets.digest(secret), at: clock.now() })
+
+  const setDisabled = (clientId: string, isDisabled: boolean, actor: Actor): Promise<void> =>
+    change(clientId, async (tx, client) => {
+      if (client.isDisabled === isDisabled) return
+      await repository.updateClient(tx, { ...client, isDisabled }, clock.now())
+      if (isDisabled) await endClient(tx, clientId)
+      await record(tx, isDisabled ? 'client.disabled' : 'client.enabled', actor, clientId)
+    })
+
+  return {
+    /**
+     * Adds a client. A confidential one without `secret` gets one of 256 bits, returned this once.
+     * Throws `client_invalid` with every problem, and `client_id_taken`.
+     */
+    add: async (input: ClientInput, actor: Actor): Promise<ClientWithSecret> => {
+      const problems = checkInput(input, deps)
+      if (problems.length > 0) throw clientInvalid(problems)
+      const clientId = input.clientId ?? random.id().replaceAll('-', '')
+      const row = toRow({ ...input, clientId }, deps.isDevelopment)
+      const made = isConfidential(row) && input.secret === undefined ? secrets.make() : undefined
+      const secret = made ?? input.secret
+      return transaction(async (tx) => {
+        await idTaken(repository.insertClient(tx, row, clock.now()), clientId)
+        if (secret !== undefined) await addSecret(tx, clientId, secret)
+        await record(tx, 'client.created', actor, clientId, { kind: row.kind, name: row.metadata.client_name })
+        return { client: await getClient(tx, clientId), secret: made }
+      })
+    },
+
+    /**
+     * Makes an existing client what the input says, whole: what is left out goes back to its kind's default. Secrets stay, unless
+     * the input brings one, which becomes the only one. Throws `client_invalid`, `client_not_found`.
+     */
+    replace: async (input: ClientInput & { clientId: string }, actor: Actor): Promise<ClientWithSecret> => {
+      const problems = checkInput(input, deps)
+      if (problems.length > 0) throw clientInvalid(problems)
+      const row = toRow(input, deps.isDevelopment)
+      return change(row.clientId, async (tx, before) => {
+        const made = needsSecret(row, before) && input.secret === undefined ? secrets.make() : undefined
+        const secret = made ?? input.secret
+        await repository.updateClient(tx, row, clock.now())
+        if (secret !== undefined || !isConfidential(row))
+          await repository.retireSecrets(tx, row.clientId, 0, clock.now())
+        if (secret !== undefined) await addSecret(tx, row.clientId, secret)
+        if (row.isDisabled && !before.isDisabled) await endClient(tx, row.clientId)
+        await record(tx, 'client.updated', actor, row.clientId, { fields: changedFields(before, row) })
+        return { client: await getClient(tx, row.clientId), secret: made }
+      })
+    },
+
+    /** Removes the client, its secrets, grants and tokens. Throws `client_not_found`. */
+    remove: (clientId: string, actor: Actor): Promise<void> =>
+      change(clientId, async (tx) => {
+        await endClient(tx, clientId)
+        await repository.deleteClient(tx, clientId)
+        await record(tx, 'client.removed', actor, clientId)
+      }),
+
+    /**
+     * Gives the client a new secret. The one before lives on for `overlapSeconds` (default 0: it ends at once), any older one ends.
+     * Throws `client_invalid`, `client_not_found`, and `client_has_no_secret` for a public client.
+     */
+    rotateSecret: (
+      clientId: string,
+      { secret, overlapSeconds = 0 }: { secret?: string; overlapSeconds?: number },
+      actor: Actor,
+    ): Promise<{ client: Client; secret: string | undefined }> =>
+      change(clientId, async (tx, client) => {
+        if (!isConfidential(client)) throw clientHasNoSecret({ params: { clientId } })
+        const problems = secret === undefined ? [] : checkSecret(secret, deps.refusedSecrets)
+        if (problems.length > 0) throw clientInvalid(problems)
+        const made = secret === undefined ? secrets.make() : undefined
+        const now = clock.now()
+        await repository.retireSecrets(tx, clientId, now + overlapSeconds * 1000, now)
+        await addSecret(tx, clientId, made ?? secret ?? '')
+        await repository.touchClient(tx, clientId, now)
+        await record(tx, 'client.secret_rotated', actor, clientId, { overlapSeconds })
+        return { client: await getClient(tx, clientId), secret: made }
+      }),
+
+    /** No token any more, and every grant ends. */
+    disable: (clientId: string, actor: Actor): Promise<void> => setDisabled(clientId, true, actor),
+    enable: (clientId: string, actor: Actor): Promise<void> => setDisabled(clientId, false, actor),
+  }
+}
+
+const isConfidential = (client: Pick<Client, 'kind'>): boolean => clientProfiles[client.kind].isConfidential
+const needsSecret = (row: ClientRow, before: Client): boolean =>
+  isConfidential(row) && before.secretDigests.length === 0
+
+function checkInput(input: ClientInput, { isDevelopment, refusedSecrets }: Deps): Problem[] {
+  const { problems } = lintClient(input, { isDevelopment })
+  if (input.secret === undefined) return problems
+  if (clientProfiles[input.kind] && !isConfidential(input)) {
+    return [...problems, { path: 'client_secret', code: 'public_has_no_secret' }]
+  }
+  return [...problems, ...checkSecret(input.secret, refusedSecrets)]
+}
+
+const toRow = (input: ClientInput & { clientId: string }, isDevelopment: boolean): ClientRow => ({
+  clientId: input.clientId,
+  kind: input.kind,
+  isFirstParty: input.isFirstParty ?? false,
+  requirePkce: input.requirePkce ?? true,
+  metadata: lintClient(input, { isDevelopment }).metadata,
+  refreshGraceSeconds: input.refreshGraceSeconds ?? 30,
+  isDisabled: input.isDisabled ?? false,
+})
+
+const changedFields = (before: Client, after: ClientRow): string[] => {
+  const [old, now] = [before, after].map(
+    ({ metadata, kind, isFirstParty, requirePkce, refreshGraceSeconds, isDisabled }) =>
+      Object.entries({ ...metadata, kind, isFirstParty, requirePkce, refreshGraceSeconds, isDisabled }),
+  ) as [[string, unknown][], [string, unknown][]]
+  const earlier = new Map(old.map(([key, value]) => [key, JSON.stringify(value)]))
+  return now.filter(([key, value]) => earlier.get(key) !== JSON.stringify(value)).map(([key]) => key)
+}
+
+async function idTaken(write: Promise<void>, clientId: string): Promise<void> {
+  try {
+    await write
+  } catch (error) {
+    if ((error as { constraint?: string }).constraint === 'client_pkey') throw clientIdTaken({ params: { clientId } })
+    throw error
+  }
+}

@@ -1,0 +1,82 @@
+/** Rows of `resource_server` and `resource_server_client`. */
+import type { Queryable, Tx } from '../database/database.ts'
+import type { ResourceServer } from './resource-server.ts'
+
+const columns = [
+  ...['identifier_key', 'identifier', 'name', 'scopes', 'token_format', 'token_lifetime_seconds', 'signing_algorithm'],
+  ...['is_restricted', 'created_at', 'updated_at'],
+]
+
+export type ResourceServerRow = Omit<ResourceServer, 'createdAt' | 'updatedAt'> & { key: string }
+
+export async function findResourceServer(db: Queryable, key: string): Promise<ResourceServer | undefined> {
+  const row = await db('resource_server').select(columns).where({ identifier_key: key }).first()
+  return row && fromRow(row, await selectClients(db, [key]))
+}
+
+/** Reads and locks the row until the transaction ends. */
+export async function findResourceServerForUpdate(tx: Tx, key: string): Promise<ResourceServer | undefined> {
+  const row = await tx('resource_server').select(columns).where({ identifier_key: key }).forUpdate().first()
+  return row && fromRow(row, await selectClients(tx, [key]))
+}
+
+/** Ordered by identifier, at most `limit`. */
+export async function listResourceServers(db: Queryable, limit: number): Promise<ResourceServer[]> {
+  const rows = await db('resource_server').select(columns).orderBy('identifier_key').limit(limit)
+  const clients = await selectClients(
+    db,
+    rows.map((row) => row.identifier_key),
+  )
+  return rows.map((row) => fromRow(row, clients))
+}
+
+/** Writes the row whole, new or not. */
+export async function putResourceServer(tx: Tx, row: ResourceServerRow, at: number): Promise<void> {
+  const columnsOfRow = {
+    identifier: row.identifier,
+    name: row.name,
+    scopes: JSON.stringify(row.scopes),
+    token_format: row.tokenFormat,
+    token_lifetime_seconds: row.tokenLifetimeSeconds,
+    signing_algorithm: row.signingAlgorithm,
+    is_restricted: row.allowedClientIds !== undefined,
+    updated_at: at,
+  }
+  await tx('resource_server')
+    .insert({ identifier_key: row.key, created_at: at, ...columnsOfRow })
+    .onConflict('identifier_key')
+    .merge(columnsOfRow)
+  const allowed = row.allowedClientIds ?? []
+  await tx('resource_server_client').where({ identifier_key: row.key }).whereNotIn('client_id', allowed).delete()
+  if (allowed.length === 0) return
+  await tx('resource_server_client')
+    .insert(allowed.map((clientId) => ({ identifier_key: row.key, client_id: clientId })))
+    .onConflict()
+    .ignore()
+}
+
+/** Gives whether there was one. */
+export const deleteResourceServer = async (tx: Tx, key: string): Promise<boolean> =>
+  (await tx('resource_server').where({ identifier_key: key }).delete()) === 1
+
+type ClientRow = { identifier_key: string; client_id: string }
+
+const selectClients = (db: Queryable, keys: readonly string[]): Promise<ClientRow[]> =>
+  db('resource_server_client')
+    .select('identifier_key', 'client_id')
+    .whereIn('identifier_key', keys)
+    .orderBy('client_id')
+
+const fromRow = (row: Record<string, unknown>, clients: readonly ClientRow[]): ResourceServer => ({
+  identifier: String(row.identifier),
+  name: String(row.name),
+  scopes: row.scopes as ResourceServer['scopes'],
+  tokenFormat: row.token_format as ResourceServer['tokenFormat'],
+  tokenLifetimeSeconds: Number(row.token_lifetime_seconds),
+  signingAlgorithm: row.signing_algorithm as ResourceServer['signingAlgorithm'],
+  allowedClientIds: row.is_restricted
+    ? clients.filter((client) => client.identifier_key === row.identifier_key).map((client) => client.client_id)
+    : undefined,
+  createdAt: Number(row.created_at),
+  updatedAt: Number(row.updated_at),
+})

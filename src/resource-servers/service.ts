@@ -1,0 +1,98 @@
+/** Resource servers: the APIs that tokens are for. Every change is audited in its own transaction. */
+import type { Actor, Audit } from '../audit/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Queryable, Transaction, Tx } from '../database/database.ts'
+import type { RowCache } from '../database/row-cache.ts'
+import { checkResourceServer } from './document.ts'
+import { resourceServerInvalid, resourceServerNotFound } from './errors.ts'
+import * as repository from './repository.ts'
+import type { ResourceServer, ResourceServerInput } from './resource-server.ts'
+import { identifierKey } from './resource-server.ts'
+
+type Deps = {
+  db: Queryable
+  transaction: Transaction
+  /** Rows by identifier key: `createRowCache({ table: 'resource_server', load: loadResourceServer(db) })`. */
+  cache: RowCache<ResourceServer>
+  audit: Audit
+  clock: Clock
+}
+
+export type { ResourceServer, ResourceServerInput } from './resource-server.ts'
+export type ResourceServers = ReturnType<typeof createResourceServers>
+export type ResourceServerWrites = ReturnType<typeof createWrites>
+
+/** What the row cache of resource servers loads, by `identifierKey`. */
+export const loadResourceServer = (db: Queryable) => (key: string) => repository.findResourceServer(db, key)
+
+export function createResourceServers(deps: Deps) {
+  const { db, cache } = deps
+  return {
+    /** By the value of a `resource` parameter, with or without its last slash; from memory while the database tells us of changes. */
+    findByIdentifier: async (resource: string): Promise<ResourceServer | undefined> => {
+      const key = identifierKey(resource)
+      return key === undefined ? undefined : cache.get(key)
+    },
+    /** Ordered by identifier, at most `limit` (default 1000). */
+    list: (limit = 1000): Promise<ResourceServer[]> => repository.listResourceServers(db, limit),
+    /** The row that an input asks for, complete with defaults: what `put` would keep. */
+    planned,
+    ...createWrites(deps),
+    /** The same changes as part of the caller's transaction. */
+    within: (tx: Tx): ResourceServerWrites => createWrites({ ...deps, transaction: (work) => work(tx) }),
+  }
+}
+
+function createWrites({ transaction, audit, clock }: Deps) {
+  const subject = (id: string) => ({ type: 'resource_server', id })
+  return {
+    /** Adds a resource server or makes an existing one what the input says, whole. Throws `resource_server_invalid`. */
+    put: async (input: ResourceServerInput, actor: Actor): Promise<ResourceServer> => {
+      const problems = checkResourceServer(input)
+      if (problems.length > 0) throw resourceServerInvalid(problems)
+      const row = planned(input)
+      return transaction(async (tx) => {
+        const before = await repository.findResourceServerForUpdate(tx, row.key)
+        try {
+          await repository.putResourceServer(tx, row, clock.now())
+        } catch (error) {
+          if (!isUnknownClient(error)) throw error
+          throw resourceServerInvalid([{ path: 'allowed_clients', code: 'unknown_client' }])
+        }
+        const action = before ? 'resource_server.updated' : 'resource_server.created'
+        const details = { name: row.name, scopes: row.scopes.map((scope) => scope.name) }
+        await audit.record(tx, { action, actor, subject: subject(row.identifier), outcome: 'success', details })
+        const after = await repository.findResourceServer(tx, row.key)
+        if (!after) throw resourceServerNotFound({ params: { identifier: row.identifier } })
+        return after
+      })
+    },
+
+    /** Throws `resource_server_not_found`. Tokens that were issued for it live on to their end. */
+    remove: (identifier: string, actor: Actor): Promise<void> =>
+      transaction(async (tx) => {
+        const key = identifierKey(identifier)
+        const isRemoved = key !== undefined && (await repository.deleteResourceServer(tx, key))
+        if (!isRemoved) throw resourceServerNotFound({ params: { identifier } })
+        const action = 'resource_server.removed'
+        await audit.record(tx, { action, actor, subject: subject(identifier), outcome: 'success' })
+      }),
+  }
+}
+
+const planned = (input: ResourceServerInput): repository.ResourceServerRow => ({
+  key: identifierKey(input.identifier) ?? '',
+  identifier: input.identifier,
+  name: input.name.trim(),
+  scopes: input.scopes.map(({ name, description }) => ({
+    name,
+    ...(description === undefined ? {} : { description }),
+  })),
+  tokenFormat: input.tokenFormat ?? 'jwt',
+  tokenLifetimeSeconds: input.tokenLifetimeSeconds ?? 600,
+  signingAlgorithm: input.signingAlgorithm ?? 'ES256',
+  allowedClientIds: input.allowedClientIds && [...new Set(input.allowedClientIds)].sort(),
+})
+
+const isUnknownClient = (error: unknown): boolean =>
+  (error as { constraint?: string }).constraint === 'resource_server_client_client_id_fkey'

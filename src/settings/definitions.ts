@@ -1,0 +1,40 @@
+/** The list of settings: type, default and bounds of each. What a start needs is configuration (`config/`), not a setting. */
+
+export type RuntimeSettings = Readonly<{
+  /** The name on pages and in mail. */
+  serviceName: string
+  /** A browser session ends when unused for this long, and after the absolute time in any case. */
+  sessionIdleSeconds: number
+  sessionAbsoluteSeconds: number
+  /** Access tokens for no resource server in particular; an API has its own. */
+  accessTokenSeconds: number
+  refreshIdleSeconds: number
+  refreshAbsoluteSeconds: number
+}>
+
+export type SettingKey = keyof RuntimeSettings
+
+export type SettingDefinition =
+  | Readonly<{ type: 'text'; default: string; maximumLength: number }>
+  | Readonly<{ type: 'seconds'; default: number; min: number; max: number }>
+
+const minute = 60
+const hour = 3600
+const day = 86_400
+
+export const settingDefinitions: Readonly<Record<SettingKey, SettingDefinition>> = {
+  serviceName: { type: 'text', default: 'Latchkey', maximumLength: 64 },
+  // OWASP ASVS 7.3.1 and 7.3.2.
+  sessionIdleSeconds: { type: 'seconds', default: hour, min: minute, max: 30 * day },
+  sessionAbsoluteSeconds: { type: 'seconds', default: day, min: minute, max: 365 * day },
+  accessTokenSeconds: { type: 'seconds', default: 10 * minute, min: minute, max: day },
+  // OWASP ASVS 10.4.8.
+  refreshIdleSeconds: { type: 'seconds', default: 14 * day, min: minute, max: 365 * day },
+  refreshAbsoluteSeconds: { type: 'seconds', default: 90 * day, min: minute, max: 3650 * day },
+}
+
+export const settingKeys = Object.keys(settingDefinitions) as SettingKey[]
+
+export const defaultSettings = Object.fromEntries(
+  settingKeys.map((key) => [key, settingDefinitions[key].default]),
+) as RuntimeSettings

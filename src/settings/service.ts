@@ -1,0 +1,147 @@
+/** What an administrator changes at run time: kept in the database, held in memory, followed as it changes, audited. */
+import { closest } from 'fastest-levenshtein'
+import type { Actor, Audit } from '../audit/service.ts'
+import type { Clock } from '../clock.ts'
+import type { ChangeFeed } from '../database/change-feed.ts'
+import type { Queryable, Transaction } from '../database/database.ts'
+import type { Log } from '../log.ts'
+import type { Problem } from '../problems.ts'
+import type { RuntimeSettings, SettingKey } from './definitions.ts'
+import { defaultSettings, settingDefinitions, settingKeys } from './definitions.ts'
+import { settingInvalid, settingUnknown } from './errors.ts'
+import * as repository from './repository.ts'
+
+type Deps = {
+  db: Queryable
+  transaction: Transaction
+  changes: ChangeFeed
+  audit: Audit
+  clock: Clock
+  log: Log
+}
+
+export type { RuntimeSettings } from './definitions.ts'
+export type Settings = Awaited<ReturnType<typeof createSettings>>
+
+/** While the database cannot tell of changes, what is held is read again when it is older than this. */
+const staleAfterMs = 1000
+
+/** Reads every setting once, then follows the database. */
+export async function createSettings({ db, transaction, changes, audit, clock, log }: Deps) {
+  let current = await load(db)
+  let loadedAt = clock.now()
+  let reading: Promise<void> | undefined
+  let isStale = false
+
+  async function readUntilFresh(): Promise<void> {
+    while (isStale) {
+      isStale = false
+      current = await load(db)
+      loadedAt = clock.now()
+    }
+  }
+
+  function refresh(): Promise<void> {
+    isStale = true
+    reading ??= readUntilFresh()
+      .catch((error) => log.warn({ err: error }, 'settings not read'))
+      .finally(() => {
+        reading = undefined
+      })
+    return reading
+  }
+
+  const unsubscribe = changes.subscribe('setting', () => void refresh())
+  const stopWatching = changes.onConnectionChange((isConnected) => {
+    if (isConnected) void refresh()
+  })
+  // Between the first read and the subscription a change could have slipped by.
+  await refresh()
+
+  return {
+    /** Every setting, as it is now; frozen. */
+    get: (): RuntimeSettings => {
+      if (!changes.isConnected() && clock.now() - loadedAt > staleAfterMs) void refresh()
+      return current
+    },
+
+    /** Every setting with its value and default, read from the database. */
+    list: async (): Promise<{ key: SettingKey; value: string | number; default: string | number }[]> => {
+      const values = await load(db)
+      return settingKeys.map((key) => ({ key, value: values[key], default: settingDefinitions[key].default }))
+    },
+
+    /**
+     * Changes one setting; text is read as the setting's type. `undefined` goes back to the default. Throws `setting_unknown`, naming the
+     * nearest right one, and `setting_invalid`.
+     */
+    set: async (key: string, value: string | number | undefined, actor: Actor): Promise<RuntimeSettings> => {
+      if (!isSettingKey(key)) throw settingUnknown({ params: { key, nearest: closest(key, settingKeys) } })
+      const read = value === undefined ? undefined : readValue(key, value)
+      await transaction(async (tx) => {
+        const before = await load(tx)
+        const after = { ...before, [key]: read ?? settingDefinitions[key].default }
+        const problems = checkTogether(after)
+        if (problems.length > 0) throw settingInvalid(problems)
+        if (read === undefined) await repository.deleteSetting(tx, key)
+        else await repository.putSetting(tx, key, read, clock.now())
+        const details = { before: before[key], after: after[key] }
+        const subject = { type: 'setting', id: key }
+        await audit.record(tx, { action: 'setting.changed', actor, subject, outcome: 'success', details })
+      })
+      await refresh()
+      return current
+    },
+
+    close: async (): Promise<void> => {
+      unsubscribe()
+      stopWatching()
+      await reading
+    },
+  }
+}
+
+const isSettingKey = (key: string): key is SettingKey => settingKeys.some((known) => known === key)
+
+async function load(db: Queryable): Promise<RuntimeSettings> {
+  const values: Record<string, unknown> = { ...defaultSettings }
+  // A row of a newer or older program is passed over: what this one does not know it cannot obey.
+  for (const { key, value } of await repository.listSettingRows(db)) {
+    if (isSettingKey(key) && check(key, value).length === 0) values[key] = value
+  }
+  return Object.freeze(values) as RuntimeSettings
+}
+
+function readValue(key: SettingKey, value: string | number): string | number {
+  const isNumber = settingDefinitions[key].type === 'seconds'
+  const isDigits = typeof value === 'string' && /^\d{1,10}$/.test(value.trim())
+  const read = isNumber && isDigits ? Number(value) : typeof value === 'string' ? value.trim().normalize('NFC') : value
+  const problems = check(key, read)
+  if (problems.length > 0) throw settingInvalid(problems)
+  return read
+}
+
+function check(key: SettingKey, value: unknown): Problem[] {
+  const definition = settingDefinitions[key]
+  if (definition.type === 'text') {
+    const max = definition.maximumLength
+    const isText = typeof value === 'string' && /^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(value) && [...value].length <= max
+    return isText ? [] : [{ path: key, code: 'not_text', params: { max } }]
+  }
+  const { min, max } = definition
+  const isWithin = Number.isInteger(value) && Number(value) >= min && Number(value) <= max
+  return isWithin ? [] : [{ path: key, code: 'not_within', params: { min, max } }]
+}
+
+function checkTogether(settings: RuntimeSettings): Problem[] {
+  const problems: Problem[] = []
+  const pairs = [
+    ['sessionIdleSeconds', 'sessionAbsoluteSeconds'],
+    ['refreshIdleSeconds', 'refreshAbsoluteSeconds'],
+  ] as const
+  for (const [idle, absolute] of pairs) {
+    if (settings[idle] > settings[absolute])
+      problems.push({ path: idle, code: 'not_above', params: { other: absolute } })
+  }
+  return problems
+}
