@@ -1,0 +1,400 @@
+/** What a process can be started with, and that everything wrong is named at once. */
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { sampleMasterKey } from '../../src/config/master-key.ts'
+import { configProblemCodes } from '../../src/config/problems.ts'
+import type { ConfigResult } from '../../src/config/read.ts'
+import { readConfig } from '../../src/config/read.ts'
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'latchkey-config-'))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+const production = {
+  NODE_ENV: 'production',
+  ISSUER: 'https://login.example.com',
+  DATABASE_URL: 'postgres://latchkey:secret@db.example.com/latchkey?sslmode=verify-full',
+  MASTER_KEY: randomBytes(32).toString('base64url'),
+}
+const development = () => ({ DATA_FOLDER: folder })
+
+function configOf(result: ConfigResult) {
+  if ('problems' in result) throw new Error(JSON.stringify(result.problems))
+  return result.config
+}
+const toHex = (key: string) => Buffer.from(key, 'base64url').toString('hex')
+const problemsOf = (result: ConfigResult) =>
+  'problems' in result ? result.problems.map(({ variable, code }) => `${variable} ${code}`).sort() : []
+
+test('development needs nothing: loopback, embedded database, a master key of its own', () => {
+  expect(configOf(readConfig(development()))).toEqual({
+    environment: 'development',
+    issuer: 'http://localhost:3000',
+    listen: { host: '127.0.0.1', port: 3000 },
+    dataFolder: folder,
+    database: { url: undefined, directUrl: undefined, poolSize: 20, migrateAtStart: true },
+    redisUrl: undefined,
+    masterKey: expect.any(Buffer),
+    trustProxy: [],
+    serverProcesses: 1,
+    passwordHash: { memoryKiB: 65536, iterations: 3, parallelism: 4, slots: undefined, queue: 16 },
+    logLevel: 'info',
+    metricsListen: undefined,
+  })
+})
+
+test('the issuer of development follows its port', () => {
+  expect(configOf(readConfig({ ...development(), PORT: '4000' })).issuer).toBe('http://localhost:4000')
+})
+
+test('production with its three variables starts, listening everywhere', () => {
+  const config = configOf(readConfig(production))
+  expect(config).toMatchObject({ environment: 'production', issuer: production.ISSUER, listen: { host: '0.0.0.0' } })
+  expect(config.masterKey.toString('base64url')).toBe(production.MASTER_KEY)
+})
+
+test('the configuration cannot be changed afterwards', () => {
+  const config = configOf(readConfig(production))
+  for (const part of [config, config.listen, config.database, config.passwordHash, config.trustProxy]) {
+    expect(Object.isFrozen(part)).toBe(true)
+  }
+})
+
+test('production names everything that is missing at once', () => {
+  expect(problemsOf(readConfig({ NODE_ENV: 'production' }))).toEqual([
+    'DATABASE_URL database_url_missing',
+    'ISSUER issuer_missing',
+    'MASTER_KEY master_key_missing',
+  ])
+})
+
+test('problems of every kind are reported together, and nothing is written meanwhile', () => {
+  const env = {
+    ...development(),
+    ISSUER: 'http://a.example/x?y',
+    PORT: '99999',
+    MIGRATE_AT_START: 'yes',
+    LOGLEVEL: 'info',
+  }
+  expect(problemsOf(readConfig(env))).toEqual([
+    'ISSUER issuer_has_path',
+    'ISSUER issuer_has_query',
+    'ISSUER issuer_not_https',
+    'LOGLEVEL unknown_variable',
+    'MIGRATE_AT_START not_a_flag',
+    'PORT not_a_whole_number',
+  ])
+  expect(readdirSync(folder)).toEqual([])
+})
+
+test('an empty variable counts as unset', () => {
+  expect(problemsOf(readConfig({ ...production, MASTER_KEY: ' ' }))).toEqual(['MASTER_KEY master_key_missing'])
+  expect(configOf(readConfig({ ...development(), REDIS_URL: '', PORT: '' })).listen.port).toBe(3000)
+})
+
+test.each([
+  ['login.example.com', 'issuer_not_url'],
+  ['http://login.example.com', 'issuer_not_https'],
+  ['ftp://login.example.com', 'issuer_not_https'],
+  ['https://login.example.com/', 'issuer_has_trailing_slash'],
+  ['https://login.example.com/auth', 'issuer_has_path'],
+  ['https://login.example.com/auth/', 'issuer_has_path'],
+  ['https://login.example.com?', 'issuer_has_query'],
+  ['https://login.example.com?tenant=1', 'issuer_has_query'],
+  ['https://login.example.com#', 'issuer_has_fragment'],
+  ['https://me:secret@login.example.com', 'issuer_has_credentials'],
+  ['https://Login.example.com', 'issuer_not_canonical'],
+  ['https://login.example.com:443', 'issuer_not_canonical'],
+  ['https://bücher.example', 'issuer_not_canonical'],
+  ['https:\\\\login.example.com', 'issuer_not_canonical'],
+])('production refuses the issuer %s: %s', (issuer, code) => {
+  expect(problemsOf(readConfig({ ...production, ISSUER: issuer }))).toEqual([`ISSUER ${code}`])
+})
+
+test('the issuer may have a port, and outside production http on loopback hosts only', () => {
+  expect(configOf(readConfig({ ...production, ISSUER: 'https://a.example:8443' })).issuer).toBe(
+    'https://a.example:8443',
+  )
+  for (const issuer of ['http://127.0.0.1:3000', 'http://[::1]:3000', 'http://app.localhost', 'https://a.example']) {
+    expect(configOf(readConfig({ ...development(), ISSUER: issuer })).issuer).toBe(issuer)
+  }
+  expect(problemsOf(readConfig({ ...development(), ISSUER: 'http://10.0.0.1' }))).toEqual(['ISSUER issuer_not_https'])
+  expect(problemsOf(readConfig({ ...production, ISSUER: 'http://localhost:3000' }))).toEqual([
+    'ISSUER issuer_not_https',
+  ])
+})
+
+test('development and test listen on loopback only', () => {
+  for (const NODE_ENV of ['development', 'test']) {
+    expect(problemsOf(readConfig({ ...development(), NODE_ENV, HOST: '0.0.0.0' }))).toEqual(['HOST host_not_loopback'])
+    expect(configOf(readConfig({ ...development(), NODE_ENV, HOST: '::1' })).listen.host).toBe('::1')
+  }
+  expect(problemsOf(readConfig({ ...production, HOST: 'localhost:3000' }))).toEqual(['HOST host_malformed'])
+})
+
+test.each([
+  ['ISUER', 'ISSUER'],
+  ['DATABSE_URL', 'DATABASE_URL'],
+  ['DATABASE_URI', 'DATABASE_URL'],
+  ['MASTERKEY_FILE', 'MASTER_KEY_FILE'],
+  ['MASTER-KEY', 'MASTER_KEY'],
+  ['issuer', 'ISSUER'],
+  ['ISSEUR', 'ISSUER'],
+  ['TRUSTPROXY', 'TRUST_PROXY'],
+  ['NODE_EVN', 'NODE_ENV'],
+])('%s is refused and %s named as what was meant', (name, nearest) => {
+  const result = readConfig({ ...production, [name]: 'x' })
+  expect(result).toMatchObject({
+    problems: [{ variable: name, code: 'unknown_variable', params: { nearest, variable: name } }],
+  })
+})
+
+test('other programs’ variables are left alone', () => {
+  const strangers =
+    'HOME HOSTNAME PATH PWD USER TERM LANG NODE_PATH NODE_OPTIONS NODE_VERSION LOGNAME REDIS_PORT REDIS_HOST '
+  const more =
+    'DATABASE_HOST DATABASE_NAME DATABASE_USER POSTGRES_PORT PORTAGE PGHOST UV_THREADPOOL_SIZE CI INIT_CWD npm_config_loglevel'
+  const env = Object.fromEntries((strangers + more).split(' ').map((name) => [name, 'x']))
+  expect(problemsOf(readConfig({ ...production, ...env }))).toEqual([])
+})
+
+test('an unknown environment is named with the nearest one, and judged by it', () => {
+  expect(readConfig({ NODE_ENV: 'prodution' })).toMatchObject({
+    problems: expect.arrayContaining([
+      expect.objectContaining({ code: 'not_a_choice', params: expect.objectContaining({ nearest: 'production' }) }),
+      expect.objectContaining({ code: 'issuer_missing' }),
+    ]),
+  })
+})
+
+describe('master key', () => {
+  const bytes = randomBytes(32)
+  test.each(['base64url', 'base64', 'hex'] as const)('is read in %s, from the variable and from a file', (encoding) => {
+    const written = bytes.toString(encoding)
+    expect(configOf(readConfig({ ...production, MASTER_KEY: written })).masterKey).toEqual(bytes)
+    const file = join(folder, 'key')
+    writeFileSync(file, `${written}\n`, { mode: 0o600 })
+    const result = readConfig({ ...production, MASTER_KEY: undefined, MASTER_KEY_FILE: file })
+    expect(configOf(result).masterKey).toEqual(bytes)
+    expect(result.warnings).toEqual([])
+  })
+
+  test.each([
+    ['too short', randomBytes(31).toString('base64url'), 'master_key_malformed'],
+    ['too long', randomBytes(33).toString('hex'), 'master_key_malformed'],
+    ['a phrase', 'correct horse battery staple', 'master_key_malformed'],
+    ['the sample', sampleMasterKey, 'master_key_sample'],
+    ['zero', '00'.repeat(32), 'master_key_weak'],
+    ['repeated', 'c0ffee11'.repeat(8), 'master_key_weak'],
+    ['counted up', Buffer.from(Array.from({ length: 32 }, (_, index) => index)).toString('hex'), 'master_key_weak'],
+    ['a phrase in base64', Buffer.from('correct horse battery staple 123').toString('base64'), 'master_key_weak'],
+  ])('production refuses one that is %s, without showing it', (_name, key, code) => {
+    const result = readConfig({ ...production, MASTER_KEY: key })
+    expect(problemsOf(result)).toEqual([`MASTER_KEY ${code}`])
+    expect(JSON.stringify(result)).not.toContain(key)
+  })
+
+  test('random keys are never taken for weak ones', () => {
+    for (let round = 0; round < 2000; round += 1) {
+      expect(problemsOf(readConfig({ ...production, MASTER_KEY: randomBytes(32).toString('hex') }))).toEqual([])
+    }
+  })
+
+  test('is not given twice', () => {
+    expect(problemsOf(readConfig({ ...production, MASTER_KEY_FILE: '/x' }))).toEqual(['MASTER_KEY master_key_twice'])
+  })
+
+  test('in a file that is not there is a problem, in one that others may read a warning', () => {
+    const file = join(folder, 'key')
+    const env = { ...production, MASTER_KEY: undefined, MASTER_KEY_FILE: file }
+    expect(readConfig(env)).toMatchObject({
+      problems: [{ code: 'master_key_file_unreadable', params: { path: file, reason: 'ENOENT' } }],
+    })
+    writeFileSync(file, bytes.toString('hex'))
+    chmodSync(file, 0o644)
+    const result = readConfig(env)
+    expect(configOf(result).masterKey).toEqual(bytes)
+    expect(result.warnings).toMatchObject([{ code: 'master_key_file_exposed', params: { path: file, mode: '644' } }])
+  })
+
+  test('of development is made once, for its owner only, and found again', () => {
+    const first = configOf(readConfig(development())).masterKey
+    expect(statSync(join(folder, 'master.key')).mode & 0o777).toBe(0o600)
+    expect(configOf(readConfig(development())).masterKey).toEqual(first)
+    expect(readdirSync(folder)).toEqual(['master.key'])
+  })
+
+  test('of development is one, however many processes make it at once', async () => {
+    const script = `import { readConfig } from './src/config/read.ts'
+      const result = readConfig({ DATA_FOLDER: ${JSON.stringify(folder)} })
+      console.log(result.config?.masterKey.toString('hex') ?? JSON.stringify(result.problems))`
+    const run = promisify(execFile)
+    const starts = Array.from({ length: 6 }, () => run(process.execPath, ['--input-type=module', '--eval', script]))
+    const keys = (await Promise.all(starts)).map(({ stdout }) => stdout.trim())
+    expect(new Set(keys)).toEqual(new Set([readFileSync(join(folder, 'master.key'), 'utf8')].map(toHex)))
+    expect(readdirSync(folder)).toEqual(['master.key'])
+  })
+
+  test('of development that cannot be made is a problem that names the folder', () => {
+    const blocked = join(folder, 'file')
+    writeFileSync(blocked, '')
+    expect(readConfig({ DATA_FOLDER: blocked })).toMatchObject({
+      problems: [{ variable: 'DATA_FOLDER', code: 'data_folder_unwritable', params: { folder: blocked } }],
+    })
+  })
+})
+
+describe('database', () => {
+  const codes = (url: string) => problemsOf(readConfig({ ...production, DATABASE_URL: url }))
+
+  test('embedded: names the built-in database, in production too', () => {
+    expect(configOf(readConfig({ ...production, DATABASE_URL: 'embedded:' })).database.url).toBeUndefined()
+  })
+
+  test.each([
+    'postgres://u:p@db.example.com/latchkey?sslmode=verify-full',
+    'postgresql://u:p@db.example.com:5432/latchkey?sslmode=verify-full&sslrootcert=/ca.pem',
+    'postgres://u:p@127.0.0.1/latchkey',
+    'postgres://u:p@localhost:5433/latchkey',
+    'postgres://u@/latchkey?host=/run/postgresql',
+    'postgres:///latchkey?host=/run/postgresql',
+    'postgres://u@%2Frun%2Fpostgresql/latchkey',
+    'postgres://u:p@postgres:5432/latchkey?sslmode=disable',
+    'postgres://u:p@10.1.2.3/latchkey?sslmode=disable',
+    'postgres://u:p@[fd00::1]/latchkey?sslmode=disable',
+    'postgres://u:p@pg.data.svc.cluster.local/latchkey?sslmode=disable',
+  ])('production takes %s', (url) => {
+    expect(configOf(readConfig({ ...production, DATABASE_URL: url })).database.url).toBe(url)
+  })
+
+  test.each([
+    ['postgres://u:p@db.example.com/latchkey', 'database_tls_unstated'],
+    ['postgres://u:p@postgres/latchkey', 'database_tls_unstated'],
+    ['postgres://u:p@db.example.com/latchkey?sslmode=disable', 'database_tls_unverified'],
+    ['postgres://u:p@8.8.8.8/latchkey?sslmode=disable', 'database_tls_unverified'],
+    ['postgres://u:p@localhost/latchkey?sslmode=disable&host=db.example.com', 'database_tls_unverified'],
+    ['postgres://u:p@db.example.com/latchkey?sslmode=no-verify', 'database_tls_unverified'],
+    ['postgres://u:p@10.1.2.3/latchkey?sslmode=no-verify', 'database_tls_unverified'],
+    ['postgres://u:p@db.example.com/latchkey?sslmode=require&uselibpqcompat=true', 'database_tls_unverified'],
+    ['postgres://u:p@db.example.com/latchkey?ssl=true', 'database_url_ssl'],
+    ['mysql://u:p@db.example.com/latchkey', 'database_url_malformed'],
+    ['postgres://u:p@db.example.com', 'database_url_malformed'],
+    ['postgres:///latchkey', 'database_url_malformed'],
+    ['db.example.com', 'database_url_malformed'],
+  ])('production refuses %s: %s', (url, code) => {
+    expect(codes(url)).toEqual([`DATABASE_URL ${code}`])
+  })
+
+  test('development does not ask for TLS', () => {
+    const url = 'postgres://u:p@db.example.com/latchkey'
+    expect(configOf(readConfig({ ...development(), DATABASE_URL: url })).database.url).toBe(url)
+  })
+
+  test('the direct way is checked alike, and there is none around the embedded database', () => {
+    const direct = 'postgres://u:p@direct.example.com/latchkey'
+    expect(problemsOf(readConfig({ ...production, DATABASE_DIRECT_URL: direct }))).toEqual([
+      'DATABASE_DIRECT_URL database_tls_unstated',
+    ])
+    expect(problemsOf(readConfig({ ...development(), DATABASE_DIRECT_URL: direct }))).toEqual([
+      'DATABASE_DIRECT_URL database_direct_url_without_url',
+    ])
+  })
+
+  test('no problem shows the password', () => {
+    const env = {
+      ...production,
+      DATABASE_URL: 'postgres://u:hunter2@db.example.com/x',
+      REDIS_URL: 'redis://:hunter2@r.example.com',
+    }
+    expect(JSON.stringify(readConfig(env))).not.toContain('hunter2')
+  })
+})
+
+test.each([
+  ['redis://redis:6379', undefined],
+  ['redis://redis', undefined],
+  ['redis://:p%40ss@127.0.0.1:6379/1', undefined],
+  ['rediss://u:p@r.example.com:6380/0', undefined],
+  ['redis+cluster://10.0.0.1:7000,10.0.0.2:7000', undefined],
+  ['rediss+cluster://u:p@one.example.com:7000,two.example.com:7000', undefined],
+  ['redis://r.example.com:6379', 'redis_tls_missing'],
+  ['redis+cluster://10.0.0.1:7000,r.example.com:7000', 'redis_tls_missing'],
+  ['redis+cluster://10.0.0.1:7000,/1', 'redis_url_malformed'],
+  ['redis+cluster://10.0.0.1:7000/1', 'redis_url_malformed'],
+  ['redis://one:1,two:2', 'redis_url_malformed'],
+  ['http://redis:6379', 'redis_url_malformed'],
+  ['redis:6379', 'redis_url_malformed'],
+  ['redis://', 'redis_url_malformed'],
+])('REDIS_URL=%s in production: %s', (url, code) => {
+  const result = readConfig({ ...production, REDIS_URL: url })
+  expect(problemsOf(result)).toEqual(code ? [`REDIS_URL ${code}`] : [])
+  if (!code) expect(configOf(result).redisUrl).toBe(url)
+})
+
+test('proxies are addresses and ranges, and never everybody', () => {
+  const trusted = (TRUST_PROXY: string) => readConfig({ ...production, TRUST_PROXY })
+  expect(configOf(trusted('10.0.0.0/8, 2001:db8::/32 ,127.0.0.1,::1')).trustProxy).toEqual([
+    '10.0.0.0/8',
+    '2001:db8::/32',
+    '127.0.0.1',
+    '::1',
+  ])
+  for (const entry of ['10.0.0.0/33', 'loopback', 'proxy.example.com', '1', '10.0.0', '10.0.0.1/x', '10.0.0.0/8/8']) {
+    expect(problemsOf(trusted(entry))).toEqual(['TRUST_PROXY trust_proxy_malformed'])
+  }
+  for (const entry of ['0.0.0.0/0', '::/0']) {
+    expect(problemsOf(trusted(entry))).toEqual(['TRUST_PROXY trust_proxy_everyone'])
+  }
+})
+
+test('password hashing has a floor', () => {
+  const floor = {
+    PASSWORD_HASH_MEMORY_KIB: '19456',
+    PASSWORD_HASH_ITERATIONS: '2',
+    PASSWORD_HASH_PARALLELISM: '1',
+    PASSWORD_HASH_SLOTS: '3',
+    PASSWORD_HASH_QUEUE: '0',
+  }
+  expect(configOf(readConfig({ ...production, ...floor })).passwordHash).toEqual({
+    memoryKiB: 19456,
+    iterations: 2,
+    parallelism: 1,
+    slots: 3,
+    queue: 0,
+  })
+  for (const [name, value] of [
+    ['PASSWORD_HASH_MEMORY_KIB', '19455'],
+    ['PASSWORD_HASH_ITERATIONS', '1'],
+    ['PASSWORD_HASH_PARALLELISM', '0'],
+    ['PASSWORD_HASH_SLOTS', '0'],
+    ['PASSWORD_HASH_QUEUE', '-1'],
+    ['PASSWORD_HASH_QUEUE', '1e3'],
+    ['PASSWORD_HASH_QUEUE', '1.5'],
+  ]) {
+    expect(problemsOf(readConfig({ ...production, [String(name)]: value }))).toEqual([`${name} not_a_whole_number`])
+  }
+})
+
+test('metrics have a port of their own, on loopback unless said otherwise', () => {
+  const metrics = (env: Record<string, string>) => readConfig({ ...production, ...env })
+  expect(configOf(metrics({ METRICS_PORT: '9090' })).metricsListen).toEqual({ host: '127.0.0.1', port: 9090 })
+  expect(problemsOf(metrics({ METRICS_PORT: '3000' }))).toEqual(['METRICS_PORT metrics_port_taken'])
+  expect(problemsOf(metrics({ METRICS_HOST: '10.0.0.1' }))).toEqual(['METRICS_HOST metrics_host_without_port'])
+  expect(problemsOf(metrics({ METRICS_PORT: 'tcp://1:1', METRICS_HOST: '::1' }))).toEqual([
+    'METRICS_PORT not_a_whole_number',
+  ])
+})
+
+test('every code has a sentence, and this file has seen every code', () => {
+  const sentences = JSON.parse(readFileSync('locales/en.json', 'utf8')).config
+  const { variables: _descriptions, ...byCode } = sentences
+  expect(Object.keys(byCode).sort()).toEqual([...configProblemCodes].sort())
+  const thisFile = readFileSync(import.meta.filename, 'utf8')
+  expect(configProblemCodes.filter((code) => !thisFile.includes(code))).toEqual([])
+})
