@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { createWriteStream, mkdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { Running } from './listen.ts'
 import * as machineClient from './machine-client/client.ts'
 import * as protectedApi from './protected-api/server.ts'
 import * as spa from './spa/server.ts'
@@ -39,7 +40,7 @@ async function startServer(): Promise<ChildProcess> {
 }
 
 const server = (await isAnswering()) ? undefined : await startServer()
-const running: { url: string; close: () => Promise<void> }[] = []
+const running: Running[] = []
 
 let isStopping = false
 async function stop(exitCode: number): Promise<void> {
@@ -57,22 +58,21 @@ process.on('SIGTERM', () => stop(0))
 server?.once('exit', () => stop(isStopping ? 0 : 1))
 
 try {
-  const started = [
+  const [web, single, api] = await Promise.all([
     webApp.start({ ...webApp.developmentOptions, issuer }),
     spa.start({ ...spa.developmentOptions, issuer }),
     protectedApi.start({ ...protectedApi.developmentOptions, issuer }),
-  ] as const
-  for (const example of started) running.push(await example)
-  const [web, single, api] = running.map(({ url }) => url)
+  ])
+  running.push(web, single, api)
   const answer = await machineClient.callApi({ ...machineClient.developmentOptions, issuer })
   const rows = [
     ['Latchkey', issuer, server ? `log: ${logFile}` : 'was running already'],
-    ['Web app', web, 'log in as alice@example.com, password "wonderland tea party"'],
-    ['Single-page app', single, 'the same, with a public client'],
-    ['Protected API', api, 'wants a token: 401 in a browser'],
+    ['Web app', web.url, 'log in as alice@example.com, password "wonderland tea party"'],
+    ['Single-page app', single.url, 'the same, with a public client'],
+    ['Protected API', api.url, 'wants a token: 401 in a browser'],
     ['Machine client', '', `called the API: ${answer.status} ${JSON.stringify(answer.body)}`],
-  ]
-  for (const [name, url, note] of rows) console.log(`${name!.padEnd(17)}${url!.padEnd(25)}${note}`)
+  ] as const
+  for (const [name, url, note] of rows) console.log(`${name.padEnd(17)}${url.padEnd(25)}${note}`)
   console.log('Ctrl-C stops all of it.')
 } catch (error) {
   console.error(error)

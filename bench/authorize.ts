@@ -1,0 +1,79 @@
+/** One person's way through the authorization endpoint: follows redirects and submits whatever page is shown, as its first form says. */
+import { createHash, randomBytes } from 'node:crypto'
+import type { Browser } from './browser.ts'
+import { person, web } from './development.ts'
+
+export type Endpoints = {
+  authorization_endpoint: string
+  token_endpoint: string
+  userinfo_endpoint: string
+  introspection_endpoint: string
+}
+
+export type Tokens = { access_token: string; refresh_token: string; id_token: string }
+
+const maxSteps = 12
+const webCredentials = `client_id=${web.clientId}&client_secret=${web.clientSecret}`
+const entities: Record<string, string> = { '&amp;': '&', '&#34;': '"', '&quot;': '"', '&#39;': "'" }
+const unescapeHtml = (text: string): string => text.replace(/&(amp|#34|quot|#39);/g, (entity) => entities[entity]!)
+
+/** The address and the body of the page's first POST form: the one that goes on. A login form gets the development user. */
+function fillForm(html: string): { action: string; form: string } {
+  const [, attributes, content] = /<form([^>]*method="post"[^>]*)>(.*?)<\/form>/is.exec(html) ?? []
+  const action = /action="([^"]*)"/i.exec(attributes ?? '')?.[1]
+  if (attributes === undefined || content === undefined || !action) throw new Error(`a page without a form: ${html}`)
+  const fields = new URLSearchParams()
+  for (const [input] of content.matchAll(/<input[^>]*>/gi)) {
+    const name = /name="([^"]*)"/i.exec(input)?.[1]
+    if (!name) continue
+    const value = unescapeHtml(/value="([^"]*)"/i.exec(input)?.[1] ?? '')
+    fields.set(name, name === 'email' ? person.email : name === 'password' ? person.password : value)
+  }
+  return { action: unescapeHtml(action), form: fields.toString() }
+}
+
+/** The address a page of 200 goes on to by meta refresh: Latchkey's answer to the last form, where the engine's is a 303. */
+const refreshTarget = (html: string): string | undefined => {
+  const target = /<meta http-equiv="refresh" content="0; ?url=([^"]*)"/i.exec(html)?.[1]
+  return target === undefined ? undefined : unescapeHtml(target)
+}
+
+/**
+ * Asks for a code and redeems it, with PKCE (RFC 7636) and state. `prompt` says which pages stand in between.
+ * Throws when an answer is not what the flow needs.
+ */
+export async function authorize(browser: Browser, endpoints: Endpoints, prompt?: string): Promise<Tokens> {
+  const verifier = randomBytes(32).toString('base64url')
+  const state = randomBytes(8).toString('base64url')
+  const query = new URLSearchParams({
+    client_id: web.clientId,
+    redirect_uri: web.redirectUri,
+    response_type: 'code',
+    scope: web.scope,
+    state,
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+    ...(prompt && { prompt }),
+  })
+  const origin = new URL(endpoints.authorization_endpoint).origin
+  let address = `${endpoints.authorization_endpoint}?${query}`
+  for (let step = 0; step < maxSteps; step += 1) {
+    if (address.startsWith(web.redirectUri)) break
+    let answer = await browser.send('GET', address, { withCookies: true })
+    if (answer.status === 200 && !refreshTarget(answer.body)) {
+      const { action, form } = fillForm(answer.body)
+      answer = await browser.send('POST', action, { form, withCookies: true })
+    }
+    const next = answer.location ?? refreshTarget(answer.body)
+    if (!next) throw new Error(`nothing leads on from ${address}: ${answer.body}`)
+    address = next.startsWith('/') ? origin + next : next
+  }
+  const callback = new URL(address).searchParams
+  const code = callback.get('code')
+  if (!code || callback.get('state') !== state) throw new Error(`no code came back: ${address}`)
+  const redirectUri = encodeURIComponent(web.redirectUri)
+  const form = `grant_type=authorization_code&code=${code}&redirect_uri=${redirectUri}&code_verifier=${verifier}&${webCredentials}`
+  const tokens = JSON.parse((await browser.send('POST', endpoints.token_endpoint, { form })).body) as Tokens
+  if (!tokens.access_token || !tokens.refresh_token || !tokens.id_token) throw new Error('a token is missing')
+  return tokens
+}

@@ -1,0 +1,92 @@
+/** What is measured: one entry a flow. `prepare` is not measured; `run` does one round of requests and checks every answer. */
+import type { Endpoints, Tokens } from './authorize.ts'
+import { authorize } from './authorize.ts'
+import type { Browser } from './browser.ts'
+import { apiScope, machine, resource, web } from './development.ts'
+
+/** One of the people (or machines) who load a server at the same time. */
+export type Worker = { browser: Browser; endpoints: Endpoints; tokens?: Tokens }
+
+export type Flow = {
+  name: string
+  description: string
+  prepare?: (worker: Worker) => Promise<void>
+  run: (worker: Worker) => Promise<void>
+}
+
+const webCredentials = `client_id=${web.clientId}&client_secret=${web.clientSecret}`
+const machineGrant = `grant_type=client_credentials&client_id=${machine.clientId}&client_secret=${machine.clientSecret}`
+const jwtGrant = `${machineGrant}&${new URLSearchParams({ resource, scope: apiScope.split(' ')[0]! })}`
+
+/** Fresh tokens before every measurement: an access token lives ten minutes, a run may last longer. */
+const takeTokens = async (worker: Worker): Promise<void> => {
+  worker.tokens = await authorize(worker.browser, worker.endpoints)
+}
+
+async function sendForm({ browser }: Worker, address: string, form: string): Promise<Record<string, unknown>> {
+  return JSON.parse((await browser.send('POST', address, { form })).body) as Record<string, unknown>
+}
+
+function must(isRight: boolean, what: string): void {
+  if (!isRight) throw new Error(what)
+}
+
+export const flows: readonly Flow[] = [
+  {
+    name: 'client_credentials',
+    description: 'an opaque access token for a machine, stored',
+    async run(worker) {
+      const { access_token } = await sendForm(worker, worker.endpoints.token_endpoint, machineGrant)
+      must(typeof access_token === 'string' && !access_token.includes('.'), 'no opaque token')
+    },
+  },
+  {
+    name: 'client_credentials_jwt',
+    description: 'a JWT access token (ES256) for an API, nothing stored',
+    async run(worker) {
+      const { access_token } = await sendForm(worker, worker.endpoints.token_endpoint, jwtGrant)
+      must(String(access_token).split('.').length === 3, 'no JWT')
+    },
+  },
+  {
+    name: 'refresh',
+    description: 'rotation, an opaque access token, an ID token (RS256); one family a worker',
+    prepare: takeTokens,
+    async run(worker) {
+      const form = `grant_type=refresh_token&refresh_token=${worker.tokens!.refresh_token}&${webCredentials}`
+      const tokens = (await sendForm(worker, worker.endpoints.token_endpoint, form)) as Tokens
+      must(tokens.refresh_token !== worker.tokens!.refresh_token && Boolean(tokens.id_token), 'not rotated')
+      worker.tokens = tokens
+    },
+  },
+  {
+    name: 'code',
+    description:
+      'the whole code flow in 8 requests: authorize, choose the account (page, form), resume, consent (page, form), resume, token;' +
+      ' the person is logged in already, so that no password is hashed',
+    prepare: takeTokens,
+    async run(worker) {
+      await authorize(worker.browser, worker.endpoints, 'select_account consent')
+    },
+  },
+  {
+    name: 'userinfo',
+    description: 'claims for an opaque access token',
+    prepare: takeTokens,
+    async run({ browser, endpoints, tokens }) {
+      const headers = { authorization: `Bearer ${tokens!.access_token}` }
+      const { body } = await browser.send('GET', endpoints.userinfo_endpoint, { headers })
+      must(typeof JSON.parse(body).sub === 'string', 'no sub')
+    },
+  },
+  {
+    name: 'introspection',
+    description: 'of an opaque access token of a person, without a hint',
+    prepare: takeTokens,
+    async run(worker) {
+      const form = `token=${worker.tokens!.access_token}&${webCredentials}`
+      const { active } = await sendForm(worker, worker.endpoints.introspection_endpoint, form)
+      must(active === true, 'not active')
+    },
+  },
+]

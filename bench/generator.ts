@@ -1,0 +1,91 @@
+/** The load generator, a process of its own: does what the bench's main process asks for over IPC, one measurement at a time. */
+import { Agent } from 'node:http'
+import type { Endpoints } from './authorize.ts'
+import { createBrowser } from './browser.ts'
+import type { Flow, Worker } from './flows.ts'
+import { flows } from './flows.ts'
+
+/** Run `flow` with `concurrency` workers against `issuer` for `seconds`. Without a flow: log every worker in. */
+export type Order = { issuer: string; concurrency: number; seconds: number; flow?: string }
+
+export type Load = {
+  /** Milliseconds each request took. */
+  latencies: number[]
+  /** Whole flows done; a flow may be several requests. */
+  operations: number
+  elapsedSeconds: number
+  /** Workers that stopped at an answer that was wrong, and what the first of them was told. */
+  failures: number
+  firstFailure: string | undefined
+  /** The share of the time this process was busy: near 1, it is the generator that is measured. */
+  utilization: number
+}
+
+export type Reply = { ready: true } | { prepared: true } | { load: Load } | { failure: string }
+
+const crews = new Map<string, Worker[]>()
+
+async function hire(issuer: string, concurrency: number): Promise<Worker[]> {
+  const known = crews.get(issuer)
+  if (known) return known
+  const metadata = (await (await fetch(`${issuer}/.well-known/openid-configuration`)).json()) as Endpoints
+  const agent = new Agent({ keepAlive: true, maxSockets: concurrency, scheduling: 'fifo' })
+  const crew = Array.from({ length: concurrency }, () => ({
+    browser: createBrowser(issuer, agent),
+    endpoints: metadata,
+  }))
+  crews.set(issuer, crew)
+  return crew
+}
+
+/** All workers at once until the time is up. Each finishes what it has begun, and the elapsed time says how long that took. */
+async function work(crew: Worker[], flow: Flow, seconds: number): Promise<Load> {
+  for (const { browser } of crew) browser.takeLatencies()
+  const begunAt = performance.now()
+  const begun = performance.eventLoopUtilization()
+  let operations = 0
+  const failures: string[] = []
+  await Promise.all(
+    crew.map(async (worker) => {
+      while (performance.now() - begunAt < seconds * 1000) {
+        try {
+          await flow.run(worker)
+        } catch (error) {
+          return void failures.push(describe(error as Error))
+        }
+        operations += 1
+      }
+    }),
+  )
+  const elapsedSeconds = (performance.now() - begunAt) / 1000
+  const { utilization } = performance.eventLoopUtilization(begun)
+  const latencies = crew.flatMap(({ browser }) => browser.takeLatencies())
+  return { latencies, operations, elapsedSeconds, failures: failures.length, firstFailure: failures[0], utilization }
+}
+
+const describe = (error: Error): string => `${error.message}${error.cause ? ` (${error.cause})` : ''}`
+
+let prepared: { crew: Worker[]; flow: Flow; seconds: number } | undefined
+
+async function obey(order: Order | 'go'): Promise<Reply> {
+  if (order === 'go') {
+    if (!prepared) throw new Error('nothing is prepared')
+    return { load: await work(prepared.crew, prepared.flow, prepared.seconds) }
+  }
+  const crew = await hire(order.issuer, order.concurrency)
+  const flow = flows.find(({ name }) => name === order.flow)
+  // One after another: a login hashes a password, and the queue for that is bounded.
+  const prepare = flow ? flow.prepare : flows.find(({ name }) => name === 'userinfo')?.prepare
+  for (const worker of prepare ? crew : []) await prepare!(worker)
+  prepared = flow && { crew, flow, seconds: order.seconds }
+  return { prepared: true }
+}
+
+process.on('message', (order: Order | 'go') => {
+  obey(order).then(
+    (reply) => process.send?.(reply),
+    (error: Error) => process.send?.({ failure: describe(error) }),
+  )
+})
+process.on('disconnect', () => process.exit())
+process.send?.({ ready: true })

@@ -1,0 +1,17 @@
+/** Loaded into every measured server with `--import`: answers the bench's question how much CPU and memory it has used. */
+
+export type Usage = {
+  /** Microseconds of CPU this process has used, in user and kernel mode. */
+  cpuMicros: number
+  /** Bytes of resident memory. */
+  residentBytes: number
+}
+
+process.on('message', (message) => {
+  if (message !== 'usage') return
+  const { user, system } = process.cpuUsage()
+  const usage: Usage = { cpuMicros: user + system, residentBytes: process.memoryUsage.rss() }
+  process.send?.(usage)
+})
+// The channel must not keep a server alive that wants to end.
+process.channel?.unref()

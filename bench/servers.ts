@@ -1,0 +1,106 @@
+/** The servers that are measured: how each is started, asked for what it has used, and stopped. */
+import type { ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { Usage } from './preload.ts'
+import { createDatabase, findFreePort, findProcess, readTreeCpuMicros, startRedis } from './stores.ts'
+
+export type MeasuredServer = {
+  name: 'bare' | 'postgres' | 'postgres+redis'
+  issuer: string
+  usage: () => Promise<Usage>
+  /** Microseconds of CPU of the stores that this server alone uses; undefined where that cannot be read. */
+  storeCpuMicros: () => number | undefined
+  close: () => Promise<void>
+}
+
+const startDeadlineMs = 60_000
+const fileOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill('SIGTERM')
+  await once(child, 'exit')
+}
+
+/** Starts a server file under the preload and waits until its discovery document answers. Its output goes to `logFile`. */
+async function launch(file: string, env: Record<string, string>, logFile: string) {
+  const port = await findFreePort()
+  const issuer = `http://localhost:${port}`
+  const log = openSync(logFile, 'a')
+  const child = spawn(process.execPath, ['--import', fileOf('./preload.ts'), file], {
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env, PORT: String(port) },
+    stdio: ['ignore', log, log, 'ipc'],
+  })
+  const deadline = Date.now() + startDeadlineMs
+  const isAnswering = () =>
+    fetch(`${issuer}/.well-known/openid-configuration`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+  while (!(await isAnswering())) {
+    if (child.exitCode !== null || Date.now() > deadline) {
+      await stop(child)
+      throw new Error(`${file} did not start:\n${readFileSync(logFile, 'utf8').slice(-4000)}`)
+    }
+    await sleep(50)
+  }
+  const usage = async (): Promise<Usage> => {
+    child.send('usage')
+    for (;;) {
+      const [message] = (await once(child, 'message')) as [Usage | string]
+      if (typeof message === 'object') return message
+    }
+  }
+  return { issuer, child, usage }
+}
+
+export type LatchkeyOptions = { folder: string; withRedis: boolean; logLevel: string; databaseUrl: string | undefined }
+
+/**
+ * Latchkey as a single process, on an embedded Postgres of its own (fsync on) or on a new database beside the one of `databaseUrl`.
+ * Gives undefined when Redis is wanted and not installed.
+ */
+export async function startLatchkey(options: LatchkeyOptions): Promise<MeasuredServer | undefined> {
+  const { withRedis, logLevel, databaseUrl } = options
+  const name = withRedis ? 'postgres+redis' : 'postgres'
+  const folder = join(options.folder, name)
+  mkdirSync(folder, { recursive: true })
+  const redis = withRedis ? await startRedis(folder) : undefined
+  if (withRedis && !redis) return undefined
+  const databaseName = `latchkey_bench_${process.pid}_${withRedis ? 'redis' : 'plain'}`
+  const database = databaseUrl ? await createDatabase(databaseUrl, databaseName) : undefined
+  const env = {
+    NODE_ENV: 'development',
+    DATA_FOLDER: folder,
+    LOG_LEVEL: logLevel,
+    ...(database && { DATABASE_URL: database.url }),
+    ...(redis && { REDIS_URL: redis.url }),
+  }
+  const { issuer, child, usage } = await launch(fileOf('../src/main.ts'), env, join(folder, 'server.log'))
+  const stores = [database ? undefined : findProcess('postgres', folder), redis?.process.pid]
+  const storePids = stores.filter((pid) => pid !== undefined)
+  return {
+    name,
+    issuer,
+    usage,
+    storeCpuMicros: () => (database ? undefined : readTreeCpuMicros(storePids)),
+    async close() {
+      await stop(child)
+      await database?.drop()
+      if (redis) await stop(redis.process)
+    },
+  }
+}
+
+/** The bare engine, with keys of the kinds that `like`, a running Latchkey, has, in its order. */
+export async function startBare(folder: string, like: MeasuredServer): Promise<MeasuredServer> {
+  const { keys } = (await (await fetch(`${like.issuer}/jwks`)).json()) as { keys: unknown[] }
+  const env = { NODE_ENV: 'production', BENCH_JWKS: JSON.stringify(keys) }
+  const { issuer, child, usage } = await launch(fileOf('./bare-server.ts'), env, join(folder, 'bare.log'))
+  return { name: 'bare', issuer, usage, storeCpuMicros: () => 0, close: () => stop(child) }
+}
