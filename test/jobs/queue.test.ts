@@ -1,0 +1,137 @@
+/** The queue: enlisted in our transaction, at least once, one process at a time. */
+import type { Task } from '../../src/jobs/queue.ts'
+import { createQueueBench, until } from './started-queue.ts'
+
+let bench: Awaited<ReturnType<typeof createQueueBench>>
+beforeEach(async () => {
+  bench = await createQueueBench()
+})
+afterEach(() => bench.close())
+
+/** A task that remembers what it was given. */
+function recorder(): { task: Task; seen: unknown[] } {
+  const seen: unknown[] = []
+  return { seen, task: async (payload) => void seen.push(payload) }
+}
+
+test('a job runs when the transaction of the change commits, and never when it is rolled back', async () => {
+  const { task, seen } = recorder()
+  const queue = bench.startQueue({ tasks: { greet: task } })
+  await expect(
+    bench.database.transaction(async (tx) => {
+      await queue.enqueue(tx, 'greet', { name: 'nobody' })
+      throw new Error('the change failed')
+    }),
+  ).rejects.toThrow('the change failed')
+  await bench.database.transaction(async (tx) => {
+    await queue.enqueue(tx, 'greet', { name: 'Alice' })
+    expect(seen).toEqual([])
+  })
+  await until(() => seen.length)
+  expect(seen).toEqual([{ name: 'Alice' }])
+})
+
+test('a job of the future waits until it is due', async () => {
+  const { task, seen } = recorder()
+  const queue = bench.startQueue({ tasks: { greet: task } })
+  await bench.database.transaction((tx) => queue.enqueue(tx, 'greet', 'later', { runAtMs: Date.now() + 3_600_000 }))
+  await bench.database.transaction((tx) => queue.enqueue(tx, 'greet', 'now'))
+  await until(() => seen.length)
+  expect(seen).toEqual(['now'])
+  await bench.makeDue()
+  await until(() => seen.length === 2)
+})
+
+test('of waiting jobs with the same key the newest remains', async () => {
+  const { task, seen } = recorder()
+  const later = { key: 'report', runAtMs: Date.now() + 3_600_000 }
+  const queue = bench.startQueue({ tasks: { report: task } })
+  await bench.database.transaction((tx) => queue.enqueue(tx, 'report', 1, later))
+  await bench.database.transaction((tx) => queue.enqueue(tx, 'report', 2, later))
+  await bench.makeDue()
+  await until(async () => (await bench.jobs()).length === 0)
+  expect(seen).toEqual([2])
+})
+
+test('a failed job is tried again later, as often as it may, and then left for an operator', async () => {
+  const attempts: string[] = []
+  const fail: Task = async (_, { attempt, maxAttempts }) => {
+    attempts.push(`${attempt} of ${maxAttempts}`)
+    throw new Error('no answer')
+  }
+  const queue = bench.startQueue({ tasks: { call: fail } })
+  await bench.database.transaction((tx) => queue.enqueue(tx, 'call', {}, { maxAttempts: 2 }))
+  const waiting = await until(async () => (await bench.jobs()).find((job) => job.last_error && !job.locked_at))
+  expect(waiting).toMatchObject({ attempts: 1, last_error: 'no answer' })
+  expect((waiting.run_at as Date).getTime()).toBeGreaterThan(Date.now())
+  await bench.makeDue()
+  await until(async () => (await bench.jobs()).find((job) => job.attempts === 2 && !job.locked_at))
+  await bench.makeDue()
+  await bench.database.transaction((tx) => queue.enqueue(tx, 'call', {}, { maxAttempts: 1 }))
+  await until(() => attempts.includes('1 of 1'))
+  expect(attempts).toEqual(['1 of 2', '2 of 2', '1 of 1'])
+})
+
+test('many processes share the work, and each job runs in one of them', async () => {
+  const seen: number[] = []
+  const task: Task = async (payload) => void seen.push(payload as number)
+  const [queue] = [1, 2, 3].map(() => bench.startQueue({ tasks: { count: task } }))
+  await bench.database.transaction(async (tx) => {
+    for (let number = 0; number < 50; number += 1) await queue?.enqueue(tx, 'count', number)
+  })
+  await until(async () => (await bench.jobs()).length === 0)
+  expect(seen.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, number) => number))
+})
+
+test('a stop waits for the job that runs, and takes no other', async () => {
+  let finish = () => {}
+  let isFinished = false
+  const running = new Promise<void>((begun) => {
+    const work: Task = async () => {
+      begun()
+      await new Promise<void>((resolve) => {
+        finish = resolve
+      })
+      isFinished = true
+    }
+    const queue = bench.startQueue({ tasks: { work } })
+    void bench.database.transaction((tx) => queue.enqueue(tx, 'work', {})).then(() => running)
+    stopQueue = queue.stop
+  })
+  await running
+  const stopped = stopQueue()
+  expect(isFinished).toBe(false)
+  finish()
+  await stopped
+  expect(isFinished).toBe(true)
+  expect(await bench.jobs()).toEqual([])
+})
+let stopQueue: () => Promise<void>
+
+test('a job that does not end is told to, and goes back to the queue when the process stops', async () => {
+  let isAborted = false
+  let isBegun = false
+  const hang: Task = (_, { signal }) => {
+    isBegun = true
+    return new Promise(() => signal.addEventListener('abort', () => (isAborted = true)))
+  }
+  const queue = bench.startQueue({ tasks: { hang } }, { drainMs: 200 })
+  await bench.database.transaction((tx) => queue.enqueue(tx, 'hang', {}))
+  await until(() => isBegun)
+  await queue.stop()
+  expect(isAborted).toBe(true)
+  expect(await bench.jobs()).toMatchObject([{ attempts: 1, locked_at: null }])
+})
+
+test('a database that goes away and returns is worked with again', async () => {
+  const { task, seen } = recorder()
+  const queue = bench.startQueue({ tasks: { greet: task } })
+  await bench.database.transaction((tx) => queue.enqueue(tx, 'greet', 'before'))
+  await until(() => seen.length)
+  await bench.database.knex.raw(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'latchkey-queue' AND datname = current_database()`,
+  )
+  await bench.database.transaction((tx) => queue.enqueue(tx, 'greet', 'after'))
+  await until(() => seen.length === 2)
+  expect(seen).toEqual(['before', 'after'])
+})

@@ -1,0 +1,44 @@
+/** The queue's tables: migrated when asked to, never by a worker on its own. */
+import { runMigrations } from 'graphile-worker'
+import { createQueuePool, queueLogger } from '../../src/jobs/connection.ts'
+import { isQueueSchemaCurrent, migrateQueue, queueSchemaVersion } from '../../src/jobs/migrate.ts'
+import { createQueueBench, until } from './started-queue.ts'
+
+let bench: Awaited<ReturnType<typeof createQueueBench>>
+beforeEach(async () => {
+  bench = await createQueueBench()
+  await bench.database.knex.raw('DROP SCHEMA graphile_worker CASCADE')
+})
+afterEach(() => bench.close())
+
+test('the version we wait for is the newest that graphile-worker brings', async () => {
+  const pool = createQueuePool({ url: bench.url, log: bench.log, size: 1 })
+  try {
+    await runMigrations({ pgPool: pool, schema: 'graphile_worker', logger: queueLogger(bench.log) })
+    const { rows } = await pool.query('SELECT max(id) AS id FROM graphile_worker.migrations')
+    expect(rows[0].id).toBe(queueSchemaVersion)
+  } finally {
+    await pool.end()
+  }
+})
+
+test('a worker waits for somebody to migrate, and begins by itself afterwards', async () => {
+  const seen: unknown[] = []
+  const queue = bench.startQueue({ tasks: { greet: async (payload) => void seen.push(payload) } })
+  await until(async () => {
+    const { rows } = await bench.database.knex.raw(
+      `SELECT 1 FROM pg_stat_activity WHERE application_name = 'latchkey-queue' AND datname = current_database()`,
+    )
+    return rows.length
+  })
+  expect(await isQueueSchemaCurrent(bench.database.pool)).toBe(false)
+  await migrateQueue({ url: bench.url, log: bench.log })
+  expect(await isQueueSchemaCurrent(bench.database.pool)).toBe(true)
+  await bench.database.transaction((tx) => queue.enqueue(tx, 'greet', 'hello'))
+  await until(() => seen.length)
+})
+
+test('processes that migrate at the same time all succeed', async () => {
+  await Promise.all([1, 2, 3].map(() => migrateQueue({ url: bench.url, log: bench.log })))
+  expect(await isQueueSchemaCurrent(bench.database.pool)).toBe(true)
+})

@@ -1,0 +1,82 @@
+/** House rules that a machine can see: what may be read, reached and written only in its one place. */
+import { stripTypeScriptTypes } from 'node:module'
+import { listFiles } from './source.ts'
+
+const server = listFiles(['src', 'adapters', 'keys', 'migrations'])
+const views = listFiles(['views'], ['.ejs'])
+
+/** Lines of code, without comments that only speak of it, that match; as `path:line`. */
+function findLines(files: typeof server, pattern: RegExp, isAllowed: (path: string) => boolean): string[] {
+  return files
+    .filter(({ path }) => !isAllowed(path))
+    .flatMap(({ path, text }) =>
+      text
+        .split('\n')
+        .map((line, index) => ({ line: line.replace(/(^|\s)(\/\/|\/?\*).*$/, ''), place: `${path}:${index + 1}` }))
+        .filter(({ line }) => pattern.test(line))
+        .map(({ place }) => place),
+    )
+}
+const only =
+  (...places: string[]) =>
+  (path: string) =>
+    places.some((place) => path.startsWith(place))
+
+const rules: [rule: string, pattern: RegExp, allowed: (path: string) => boolean, violation: string][] = [
+  [
+    'the environment is read in main and cli',
+    /\bprocess\.env\b/,
+    only('src/main.ts', 'src/cli.ts'),
+    'process.env.ISSUER',
+  ],
+  [
+    'nothing goes out but through src/outbound',
+    /(?<![\w.])fetch\(|\bhttps?\.(request|get)\(|from 'undici'/,
+    only('src/outbound/'),
+    "const answer = await fetch('https://example.com')",
+  ],
+  [
+    'the time comes from the clock',
+    /\bDate\.now\(|\bnew Date\(\)/,
+    // The log's own time stamps.
+    only('src/clock.ts', 'src/log.ts'),
+    'const expired = row.expiresAt < Date.now()',
+  ],
+  [
+    'SQL takes the time as a value: only the queue keeps its own',
+    /(?<![.\w])now\(\)|\b(current_timestamp|clock_timestamp)\b/i,
+    // oidc/ speaks no SQL, and calls its clock `now`.
+    only('src/jobs/', 'src/oidc/'),
+    "DELETE FROM artifact WHERE expires_at < now()'",
+  ],
+  ['randomness is cryptographic', /\bMath\.random\(/, only(), 'const id = Math.random()'],
+  ['nobody waits by sleeping', /\bAtomics\.wait\(/, only(), 'Atomics.wait(cell, 0, 0, 500)'],
+]
+
+test.each(rules)('%s', (_rule, pattern, isAllowed, violation) => {
+  expect(findLines([{ path: 'src/planted.ts', text: violation }], pattern, isAllowed)).toHaveLength(1)
+  expect(findLines(server, pattern, isAllowed)).toEqual([])
+})
+
+test('views print with <%= and use <%- for includes only', () => {
+  const raw = /<%-(?!\s*include\()/
+  expect(raw.test('<%- client.name %>')).toBe(true)
+  expect(views.length).toBeGreaterThan(0)
+  expect(findLines(views, raw, only())).toEqual([])
+})
+
+test('views have no inline script, style or handler: the content security policy refuses them', () => {
+  const inline = /<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|javascript:/i
+  expect(inline.test('<a onclick="go()">')).toBe(true)
+  expect(findLines(views, inline, only())).toEqual([])
+})
+
+test('types are erasable and imported apart, so that no file is loaded for its types alone', () => {
+  const mixed = /^(import|export) \{[^}]*\btype [A-Z]/
+  expect(findLines(server, mixed, only())).toEqual([])
+  for (const { text } of server) expect(() => stripTypeScriptTypes(text)).not.toThrow()
+})
+
+test('a file says what it owns before how it works', () => {
+  expect(server.filter(({ text }) => !/^(#!.*\n)?\/\*\*/.test(text)).map(({ path }) => path)).toEqual([])
+})

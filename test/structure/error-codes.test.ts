@@ -1,0 +1,36 @@
+/** Every error code has a sentence for people and a row in docs/errors.md, and neither speaks of codes that do not exist. */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { listErrorCodes } from '../../src/errors.ts'
+import { createSentences, listSentenceKeys } from '../../src/locales.ts'
+import { listFiles, root } from './source.ts'
+
+const declaring = listFiles(['src']).filter(({ text }) => /\bdeclare(Error|Problems)\(/.test(text))
+
+beforeAll(async () => {
+  for (const file of declaring) await import(path.join(root, file.path))
+})
+
+test('codes are declared in the errors.ts of their room', () => {
+  const elsewhere = declaring.filter((file) => !/errors\.ts$|^src\/problems\.ts$/.test(file.path))
+  expect(elsewhere.map((file) => file.path)).toEqual([])
+})
+
+test('every error code has a sentence, and every sentence of an error its code', () => {
+  const { has } = createSentences({ isStrict: true })
+  const codes = listErrorCodes().map(({ code }) => code)
+  expect(codes.filter((code) => !has(`errors.${code}`))).toEqual([])
+  const sentences = listSentenceKeys().filter((key) => key.startsWith('errors.'))
+  expect(
+    sentences.map((key) => key.replace(/^errors\.|_(one|other)$/g, '')).filter((code) => !codes.includes(code)),
+  ).toEqual([])
+})
+
+test('docs/errors.md has a row for every code with its status, in order, and no other', () => {
+  const page = readFileSync(path.join(root, 'docs/errors.md'), 'utf8')
+  const rows = [...page.matchAll(/^\| `([a-z0-9_]+)` \| (\d{3}) \| \S/gm)].map(([, code, status]) => ({
+    code,
+    status: Number(status),
+  }))
+  expect(rows).toEqual(listErrorCodes())
+})
