@@ -41,7 +41,8 @@ const say = (line: string): void => console.error(line)
 
 async function ask(generator: ChildProcess, order: Order | 'go'): Promise<Reply> {
   generator.send(order)
-  const [reply] = (await once(generator, 'message')) as [Reply]
+  const ended = once(generator, 'exit').then(() => [{ failure: 'it ended' }])
+  const [reply] = (await Promise.race([once(generator, 'message'), ended])) as [Reply]
   if ('failure' in reply) throw new Error(`the load generator failed: ${reply.failure}`)
   return reply
 }
@@ -94,7 +95,8 @@ function print(rows: readonly Row[], missing: readonly string[]): void {
   const { concurrency, rounds, seconds, logLevel } = options
   const isGeneratorLimit = rows.some((row) => row.generatorUtilization > busyGenerator)
   if (options.json) {
-    return console.log(JSON.stringify({ machine, concurrency, rounds, seconds, logLevel, missing, rows }, null, 2))
+    console.log(JSON.stringify({ machine, concurrency, rounds, seconds, logLevel, missing, rows }, null, 2))
+    return
   }
   console.log(`\n${machine}; concurrency ${concurrency}, ${rounds} rounds of ${seconds} s, log level ${logLevel}`)
   console.log(formatTable(rows))
@@ -115,8 +117,8 @@ const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-'))
 const servers: MeasuredServer[] = []
 const missing: string[] = []
 const generator = fork(fileURLToPath(new URL('./generator.ts', import.meta.url)))
-// Ctrl-C reaches every process of the terminal; this one stays to clean up.
-process.on('SIGINT', () => say('stopping'))
+// Ctrl-C ends the generator, which ends the measurement; this process stays to clean up.
+process.on('SIGINT', () => generator.kill())
 try {
   await once(generator, 'message')
   for (const withRedis of [false, true]) {
@@ -132,7 +134,7 @@ try {
   console.error(error)
   process.exitCode = 1
 } finally {
-  generator.disconnect()
+  if (generator.connected) generator.disconnect()
   for (const server of servers) await server.close()
   rmSync(folder, { recursive: true, force: true })
 }
