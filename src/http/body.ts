@@ -31,11 +31,17 @@ export async function readBody(
   type: typeof formType | typeof jsonType,
   limitBytes: number,
 ): Promise<unknown> {
-  if (!hasBody(ctx)) return type === formType ? {} : undefined
+  if (type === formType) return parseFields(await readFormText(ctx, limitBytes))
+  if (!hasBody(ctx)) return undefined
   refuseOtherTypes(ctx, [type])
-  const text = decode(await readBytes(ctx, limitBytes))
-  if (type === formType) return parseFields(text)
-  return refuseUnfit(parseJson(text))
+  return refuseUnfit(parseJson(decode(await readBytes(ctx, limitBytes))))
+}
+
+/** The body of a form as it was sent, still encoded; empty without a body. Throws as `readBody` does. */
+export async function readFormText(ctx: Context, limitBytes = defaultBodyLimit): Promise<string> {
+  if (!hasBody(ctx)) return ''
+  refuseOtherTypes(ctx, [formType])
+  return decode(await readBytes(ctx, limitBytes))
 }
 
 /**

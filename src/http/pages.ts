@@ -29,6 +29,8 @@ export type PageLocals = {
     account: AccountView
     /** OpenID Connect scopes; each known one has a sentence. */
     scopes: readonly Readonly<{ name: string }>[]
+    /** Single claims, asked for with the `claims` parameter (OpenID Connect Core 1.0 §5.5). */
+    claims?: readonly string[]
     resources: readonly Readonly<{ identifier: string; name: string; scopes: readonly ScopeView[] }>[]
     hasOfflineAccess: boolean
     action: string

@@ -1,12 +1,14 @@
-/** What a route is: its descriptor, and the rules by which one is incomplete or contradicts itself. `mount.ts` mounts them. */
+/** The descriptor of a route, and the one way to mount it: nothing of ours answers a request without the checks it names. */
+import { Router } from '@koa/router'
 import type { Context } from 'koa'
-import { z } from 'zod'
+import type { z } from 'zod'
 import type { Permission } from '../access/permissions.ts'
-
-export const routeKinds = ['page', 'form', 'json', 'asset'] as const
-export type RouteKind = (typeof routeKinds)[number]
-export const routeMethods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
-export type RouteMethod = (typeof routeMethods)[number]
+import { defaultBodyLimit, formType, jsonType, parseFields, readBody } from './body.ts'
+import type { Csrf } from './csrf.ts'
+import { csrfField, csrfHeader } from './csrf.ts'
+import { fieldsInvalid, methodNotAllowed, notFound } from './errors.ts'
+import type { RouteKind, RouteMethod } from './route-rules.ts'
+import { duplicatesIn, problemsOf, shapeOf } from './route-rules.ts'
 
 /** What a handler is given besides the context: everything checked by the route's own schemas. */
 export type RouteInput<B = unknown, Q = unknown, P = unknown> = { body: B; query: Q; params: P }
@@ -37,48 +39,76 @@ export type Route = Descriptor<unknown, unknown, unknown>
 export const defineRoute = <B = undefined, Q = undefined, P = undefined>(route: Descriptor<B, Q, P>): Route =>
   route as Route
 
-/**
- * What is wrong with a route, a sentence each; nothing when it can be mounted. `permissions` are all that exist; `canAuthorize` says
- * whether anything checks them.
- */
-export function problemsOf(route: Route, permissions: readonly string[], canAuthorize: boolean): string[] {
-  const { kind, method, path, body, csrf, permission } = route
-  const writes = method !== 'GET'
-  const takesBody = ['POST', 'PUT', 'PATCH'].includes(method)
-  const rules: [boolean, string][] = [
-    [!route.name, 'it has no name'],
-    [!routeKinds.includes(kind), `its kind "${kind}" is unknown`],
-    [!routeMethods.includes(method), `its method "${method}" is unknown`],
-    [!path?.startsWith('/'), 'its path does not begin with a slash'],
-    [typeof route.handler !== 'function', 'it has no handler'],
-    [(kind === 'page' || kind === 'asset') && writes, `a route of kind ${kind} only reads: its method is GET`],
-    [kind === 'form' && method !== 'POST', 'a form is sent with POST'],
-    [takesBody && !body, 'it takes a body and has no schema for it'],
-    [!takesBody && !!body, `a ${method} has no body`],
-    [!!body && !(body.schema instanceof z.ZodType), 'its body has no schema'],
-    [
-      body?.schema instanceof z.ZodObject && !isStrict(body.schema),
-      'its body schema lets unknown fields through: use z.strictObject',
-    ],
-    [
-      kind === 'form' && !!body && !(body.schema instanceof z.ZodObject),
-      'a form is an object of fields: use z.strictObject',
-    ],
-    [body?.limitBytes !== undefined && !(body.limitBytes > 0), 'its body limit is not a number of bytes above 0'],
-    [kind === 'form' && csrf !== 'token', 'a form needs csrf: "token"'],
-    [kind === 'json' && writes && !csrf, 'it writes: csrf is "token", or the reason why it needs none'],
-    [typeof csrf === 'object' && !csrf.exempt, 'its exemption from csrf has no reason'],
-    [!writes && csrf !== undefined, 'a GET changes nothing and has no csrf'],
-    [!permission, 'it does not say who may: a permission, or "public"'],
-    [
-      !!permission && permission !== 'public' && !permissions.includes(permission),
-      `its permission "${permission}" is unknown`,
-    ],
-    [!!permission && permission !== 'public' && !canAuthorize, 'it needs a permission and nothing checks permissions'],
-    [/[:*{]/.test(path ?? '') !== !!route.params, 'its path parameters and its params schema do not go together'],
-  ]
-  const label = `${method} ${path} (${route.name})`
-  return rules.filter(([isBroken]) => isBroken).map(([, problem]) => `${label}: ${problem}`)
+export type RouteDeps = {
+  csrf: Csrf
+  /** Every permission that exists. */
+  permissions: readonly string[]
+  /** Throws unless whoever sent the request has `permission`. Without it no route but public ones can be mounted. */
+  authorize?: (ctx: Context, permission: Permission) => Promise<void>
 }
 
-const isStrict = (schema: z.ZodObject): boolean => schema.def.catchall instanceof z.ZodNever
+/** A router whose paths are exact: no other case, no trailing slash. */
+export const createRouter = (): Router => new Router({ strict: true, sensitive: true })
+
+/**
+ * Mounts every route behind its checks, in this order: method (405 with Allow), path parameters (404), permission, origin, body type
+ * and size (415, 413), CSRF token (403), schemas (400).
+ * Throws when a route is incomplete or contradicts itself or another, naming every problem: such a server does not start.
+ */
+export function mountRoutes(router: Router, routes: readonly Route[], deps: RouteDeps): void {
+  const incomplete = routes.flatMap((route) => problemsOf(route, deps.permissions, !!deps.authorize))
+  const problems = [...incomplete, ...duplicatesIn(router, routes)]
+  if (problems.length > 0) throw new Error(`routes that cannot be mounted:\n${problems.join('\n')}`)
+  for (const route of routes) {
+    router.register(route.path, route.method === 'GET' ? ['GET', 'HEAD'] : [route.method], (ctx) =>
+      answer(ctx, route, deps),
+    )
+  }
+  for (const [shape, group] of Map.groupBy(routes, (route) => shapeOf(route.path))) {
+    const methods = group.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
+    const allow = [...new Set(methods)].join(', ')
+    router.all(group[0]?.path ?? shape, (ctx) => {
+      ctx.state.route = group[0]
+      throw methodNotAllowed({ params: { allow } })
+    })
+  }
+}
+
+async function answer(ctx: Context, route: Route, { csrf, authorize }: RouteDeps): Promise<void> {
+  ctx.state.route = route
+  const params = route.params?.safeParse(ctx.params)
+  if (params && !params.success) throw notFound()
+  if (route.permission !== 'public') await authorize?.(ctx, route.permission)
+  if (route.csrf === 'token') csrf.checkOrigin(ctx)
+  // A form carries its token in the body; what a script sends has it in a header, and may have no body.
+  if (route.csrf === 'token' && route.kind !== 'form') csrf.checkToken(ctx, ctx.get(csrfHeader))
+  const body = route.body && (await checkedBody(ctx, route, csrf))
+  const query = route.query && checked(route.query, parseFields(ctx.querystring))
+  await route.handler(ctx, { body, query, params: params?.data })
+}
+
+async function checkedBody(ctx: Context, route: Route, csrf: Csrf): Promise<unknown> {
+  const { schema, limitBytes = defaultBodyLimit } = route.body!
+  if (route.kind === 'form') {
+    const { [csrfField]: token, ...fields } = (await readBody(ctx, formType, limitBytes)) as Record<string, string>
+    csrf.checkToken(ctx, token)
+    return checked(schema, fields)
+  }
+  return checked(schema, await readBody(ctx, jsonType, limitBytes))
+}
+
+function checked(schema: z.ZodType, value: unknown): unknown {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const names = result.error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys' ? issue.keys : [issue.path.join('.') || '(body)'],
+  )
+  throw fieldsInvalid({
+    params: {
+      fields: [...new Set(names)]
+        .slice(0, 8)
+        .map((name) => name.slice(0, 64))
+        .join(', '),
+    },
+  })
+}

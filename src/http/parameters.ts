@@ -1,7 +1,7 @@
-/** What is checked in front of the engine, before it spends anything on a request: methods, and the length of parameters. */
+/** How long a protocol parameter may be, checked before the engine spends anything on it. */
 import type { Middleware } from 'koa'
 import { unescapeField } from './body.ts'
-import { methodNotAllowed, parameterTooLong } from './errors.ts'
+import { parameterTooLong } from './errors.ts'
 
 const limitOfOthers = 4_000
 const limits: Readonly<Record<string, number>> = {
@@ -41,20 +41,3 @@ function decodePair(pair: string): [string, string] {
   const end = pair.includes('=') ? pair.indexOf('=') : pair.length
   return [unescapeField(pair.slice(0, end)), unescapeField(pair.slice(end + 1))]
 }
-
-/**
- * Answers 405 with Allow where the engine would say 404: `methods` names what each of its paths takes. OPTIONS passes, it is CORS's.
- * @throws method_not_allowed (405)
- */
-export function allowMethods(methods: Readonly<Record<string, readonly string[]>>): Middleware {
-  const table = new Map(Object.entries(methods).map(([path, list]) => [path, withHead(list)]))
-  return async (ctx, next) => {
-    const allowed = table.get(ctx.path)
-    if (allowed && ctx.method !== 'OPTIONS' && !allowed.includes(ctx.method)) {
-      throw methodNotAllowed({ params: { allow: allowed.join(', ') } })
-    }
-    await next()
-  }
-}
-
-const withHead = (methods: readonly string[]) => (methods.includes('GET') ? ['HEAD', ...methods] : methods)

@@ -1,0 +1,78 @@
+/** The rules by which a route is incomplete, contradicts itself, or stands in the way of another. */
+import type { Router } from '@koa/router'
+import { z } from 'zod'
+import type { Route } from './route.ts'
+
+export const routeKinds = ['page', 'form', 'json', 'asset'] as const
+export type RouteKind = (typeof routeKinds)[number]
+export const routeMethods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+export type RouteMethod = (typeof routeMethods)[number]
+
+/**
+ * What is wrong with a route, a sentence each; nothing when it can be mounted. `permissions` are all that exist; `canAuthorize` says
+ * whether anything checks them.
+ */
+export function problemsOf(route: Route, permissions: readonly string[], canAuthorize: boolean): string[] {
+  const { kind, method, path, body, csrf, permission } = route
+  const writes = method !== 'GET'
+  const takesBody = ['POST', 'PUT', 'PATCH'].includes(method)
+  const rules: [boolean, string][] = [
+    [!route.name, 'it has no name'],
+    [!routeKinds.includes(kind), `its kind "${kind}" is unknown`],
+    [!routeMethods.includes(method), `its method "${method}" is unknown`],
+    [!path?.startsWith('/'), 'its path does not begin with a slash'],
+    [typeof route.handler !== 'function', 'it has no handler'],
+    [(kind === 'page' || kind === 'asset') && writes, `a route of kind ${kind} only reads: its method is GET`],
+    [kind === 'form' && method !== 'POST', 'a form is sent with POST'],
+    [takesBody && !body, 'it takes a body and has no schema for it'],
+    [!takesBody && !!body, `a ${method} has no body`],
+    [!!body && !(body.schema instanceof z.ZodType), 'its body has no schema'],
+    [
+      body?.schema instanceof z.ZodObject && !isStrict(body.schema),
+      'its body schema lets unknown fields through: use z.strictObject',
+    ],
+    [
+      kind === 'form' && !!body && !(body.schema instanceof z.ZodObject),
+      'a form is an object of fields: use z.strictObject',
+    ],
+    [body?.limitBytes !== undefined && !(body.limitBytes > 0), 'its body limit is not a number of bytes above 0'],
+    [kind === 'form' && csrf !== 'token', 'a form needs csrf: "token"'],
+    [kind === 'json' && writes && !csrf, 'it writes: csrf is "token", or the reason why it needs none'],
+    [typeof csrf === 'object' && !csrf.exempt, 'its exemption from csrf has no reason'],
+    [!writes && csrf !== undefined, 'a GET changes nothing and has no csrf'],
+    [!permission, 'it does not say who may: a permission, or "public"'],
+    [
+      !!permission && permission !== 'public' && !permissions.includes(permission),
+      `its permission "${permission}" is unknown`,
+    ],
+    [!!permission && permission !== 'public' && !canAuthorize, 'it needs a permission and nothing checks permissions'],
+    [/[:*{]/.test(path ?? '') !== !!route.params, 'its path parameters and its params schema do not go together'],
+  ]
+  const label = `${method} ${path} (${route.name})`
+  return rules.filter(([isBroken]) => isBroken).map(([, problem]) => `${label}: ${problem}`)
+}
+
+const isStrict = (schema: z.ZodObject): boolean => schema.def.catchall instanceof z.ZodNever
+
+/** Two paths that differ only in the names of their parameters are one. */
+export const shapeOf = (path: string): string => path.replace(/:\w+/g, ':')
+
+/** Routes that have the method and path, or the name, of another: of these, or of one that `router` has already. */
+export function duplicatesIn(router: Router, routes: readonly Route[]): string[] {
+  const mounted = router.stack.flatMap((layer) =>
+    layer.methods.map((method) => `${method} ${shapeOf(String(layer.path))}`),
+  )
+  const seen = new Set(mounted)
+  const names = new Set<string>()
+  return routes.flatMap(({ method, path, name }) => {
+    const place = `${method} ${shapeOf(path)}`
+    const isTaken = seen.has(place)
+    const isNameTaken = names.has(name)
+    seen.add(place)
+    names.add(name)
+    return [
+      ...(isTaken ? [`${method} ${path} (${name}): another route has this method and path`] : []),
+      ...(isNameTaken ? [`${method} ${path} (${name}): another route has this name`] : []),
+    ]
+  })
+}
