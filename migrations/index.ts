@@ -1,6 +1,8 @@
 /** Every change of the schema, in the order it is applied. One change a file; a file that has been released is never edited. */
 import type { Knex } from 'knex'
+import { changeFeed } from './0000_change_feed.ts'
 import { keyRing } from './0001_key_ring.ts'
+import { artifact } from './0002_artifact.ts'
 import { account } from './0003_account.ts'
 import { client } from './0004_client.ts'
 import { resourceServer } from './0005_resource_server.ts'
@@ -12,4 +14,4 @@ export type Migration = {
   up: (knex: Knex) => Promise<void>
 }
 
-export const migrations: readonly Migration[] = [keyRing, account, client, resourceServer, audit, setting]
+export const migrations: readonly Migration[] = [changeFeed, keyRing, artifact, account, client, resourceServer, audit, setting]

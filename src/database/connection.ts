@@ -1,0 +1,95 @@
+/** Connections to Postgres: pg's client and pool, with the session's limits, and a database that is away as `databaseUnavailable`. */
+import pg from 'pg'
+import { toDatabaseFailure } from './errors.ts'
+
+/** No statement of a request runs longer (security.md, HTTP surface: SQL 5 s). */
+export const statementTimeoutMs = 5_000
+const idleInTransactionTimeoutMs = 10_000
+const connectTimeoutMs = 3_000
+
+type Callback = (error: unknown, ...rest: unknown[]) => void
+// pg's functions answer by a promise, or by a callback given as the last argument: both are mapped here.
+type Asked = (...args: unknown[]) => unknown
+
+const isPromise = (answer: unknown): answer is Promise<unknown> =>
+  typeof answer === 'object' && answer !== null && 'catch' in answer
+
+function mapErrors(ask: Asked, onError: (error: unknown) => void = () => {}): Asked {
+  const toFailure = (error: unknown): unknown => {
+    onError(error)
+    return toDatabaseFailure(error)
+  }
+  return (...args) => {
+    const callback = args.at(-1)
+    if (typeof callback === 'function') {
+      const answer: Callback = (error, ...rest) => (callback as Callback)(error && toFailure(error), ...rest)
+      return ask(...args.slice(0, -1), answer)
+    }
+    const answer = ask(...args)
+    if (!isPromise(answer)) return answer
+    return answer.catch((error: unknown) => {
+      throw toFailure(error)
+    })
+  }
+}
+
+class MappedClient extends pg.Client {
+  constructor(options?: pg.ClientConfig) {
+    super(options)
+    // A connection that breaks while it is lent out says so twice: to the query, and by this event, which would end the process.
+    this.on('error', () => {})
+    this.query = mapErrors(super.query.bind(this) as Asked, (error) => {
+      // The server has gone silent, and this connection would hold every later query as long: never lend it out again.
+      if (error instanceof Error && error.message === 'Query read timeout') void this.end().catch(() => {})
+    }) as typeof this.query
+  }
+}
+
+class MappedPool extends pg.Pool {
+  constructor(options: pg.PoolConfig) {
+    super(options)
+    this.connect = mapErrors(super.connect.bind(this) as Asked) as typeof this.connect
+  }
+}
+
+// int8 and count(*) as numbers: every bigint of the schema is a time in milliseconds or a count, far below 2^53.
+const types: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+    oid === pg.types.builtins.INT8 && format !== 'binary'
+      ? Number
+      : pg.types.getTypeParser(oid, format as 'text')) as pg.CustomTypesConfig['getTypeParser'],
+}
+
+export type ConnectionOptions = {
+  url: string
+  /** True when a pooler such as PgBouncer stands between: it refuses session settings, so the limit is kept on our side alone. */
+  isPooled?: boolean
+  /** True for migrations, which may run for as long as they need. */
+  isUnlimited?: boolean
+}
+
+/** pg's settings for a session of Latchkey: name, limits in milliseconds, keep-alive, and numbers for int8. */
+function connectionConfig({ url, isPooled, isUnlimited }: ConnectionOptions): pg.ClientConfig {
+  const common = { connectionString: url, connectionTimeoutMillis: connectTimeoutMs, keepAlive: true, types }
+  const named = isPooled ? common : { ...common, application_name: 'latchkey' }
+  if (isUnlimited) return named
+  // Longer than the server's own limit: only a server that is gone without a word (a cut cable) gets this far.
+  const limited = { ...named, query_timeout: statementTimeoutMs + 1_000 }
+  if (isPooled) return limited
+  return {
+    ...limited,
+    statement_timeout: statementTimeoutMs,
+    idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
+  }
+}
+
+/** One connection outside any pool: the change feed's. Not connected yet. */
+export const createClient = (options: ConnectionOptions): pg.Client => new MappedClient(connectionConfig(options))
+
+/** A pool of at most `size` connections whose failures are mapped; broken connections leave it by themselves. */
+export function createPool(options: ConnectionOptions & { size: number; onError: (error: Error) => void }): pg.Pool {
+  const config = { ...connectionConfig(options), max: options.size, idleTimeoutMillis: 30_000, Client: MappedClient }
+  const pool = new MappedPool(config)
+  pool.on('error', options.onError)
+  return pool
+}

@@ -1,0 +1,82 @@
+/** The way to Postgres: pools, transactions, the change feed, and whether it answers. Built once per process. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Knex } from 'knex'
+import knexModule from 'knex'
+import type { Pool } from 'pg'
+import type { Log } from '../log.ts'
+import type { ChangeFeed } from './change-feed.ts'
+import { createChangeFeed } from './change-feed.ts'
+import { createPool } from './connection.ts'
+
+export type { ChangeFeed } from './change-feed.ts'
+
+/** An open transaction: handed to repositories, so that a change and its audit row are one. */
+export type Tx = Knex.Transaction
+/** What a repository reads from: the database, or an open transaction. */
+export type Queryable = Knex | Tx
+/** Runs `work` in one transaction (READ COMMITTED): committed when it resolves, rolled back when it rejects, with its own error. */
+export type Transaction = <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
+
+export type Database = {
+  /** Query builder for everything but artifacts. Rejects with `databaseUnavailable` when the database is away, as all of these do. */
+  knex: Knex
+  /** Knex without the 5 s limit, on the direct address: for migrations only. */
+  maintenance: Knex
+  /** The artifact path: `pg` with named statements. */
+  pool: Pool
+  transaction: Transaction
+  changes: ChangeFeed
+  /** Whether a trivial statement is answered within one second. Never throws. */
+  isHealthy: () => Promise<boolean>
+  close: () => Promise<void>
+}
+
+export type DatabaseOptions = {
+  url: string
+  /** Past a pooler, to Postgres itself: LISTEN and migrations need a session of their own. */
+  directUrl?: string | undefined
+  /** Connections of the artifact path; the query builder has half as many besides, at least two. */
+  poolSize: number
+  log: Log
+}
+
+const healthTimeoutMs = 1_000
+
+// What knex prints by itself (deprecations, failed connections) goes to our log; a failed connection is answered, and logged, once.
+const knexLog = (log: Log) => ({
+  warn: (message: unknown) => log.debug({ knex: message }, 'knex'),
+  error: (message: unknown) => log.warn({ knex: message }, 'knex'),
+  deprecate: (method: string, alternative: string) => log.debug({ method, alternative }, 'knex'),
+  debug: () => {},
+})
+
+/** Builds the pools; connects when first asked, so that a server can start before its database does. */
+export function createDatabase({ url, directUrl, poolSize, log }: DatabaseOptions): Database {
+  const isPooled = directUrl !== undefined && directUrl !== url
+  const onError = (error: Error) => log.warn({ err: error }, 'an idle database connection broke')
+  const builder = (connectionPool: Pool): Knex =>
+    // compileSqlOnError puts bound values, and so secrets, into error messages.
+    knexModule.knex({ client: 'pg', version: '16', connectionPool, compileSqlOnError: false, log: knexLog(log) })
+
+  const pool = createPool({ url, isPooled, size: poolSize, onError })
+  const knexPool = createPool({ url, isPooled, size: Math.max(2, Math.ceil(poolSize / 2)), onError })
+  const maintenancePool = createPool({ url: directUrl ?? url, isUnlimited: true, size: 1, onError })
+  const knex = builder(knexPool)
+  const changes = createChangeFeed({ url: directUrl ?? url, log })
+
+  const isHealthy = async () => {
+    const answers = pool.query('SELECT 1').then(
+      () => true,
+      () => false,
+    )
+    return Promise.race([answers, sleep(healthTimeoutMs, false, { ref: false })])
+  }
+
+  const close = async () => {
+    await changes.close()
+    await Promise.all([pool.end(), knexPool.end(), maintenancePool.end()])
+  }
+
+  const transaction: Transaction = (work) => knex.transaction((tx) => work(tx))
+  return { knex, maintenance: builder(maintenancePool), pool, transaction, changes, isHealthy, close }
+}

@@ -1,0 +1,80 @@
+/** Makes the data folder: `initdb` beside it, then one rename, so that it is there whole or not at all. */
+import type { ChildProcess } from 'node:child_process'
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import type { Binaries } from './binaries.ts'
+import { embeddedFailed } from './errors.ts'
+import type { RunAs } from './run-as.ts'
+
+// Locale of Postgres itself: the same order of texts on every machine, whatever the system has installed.
+const locale = ['--encoding=UTF8', '--locale-provider=builtin', '--locale=C', '--builtin-locale=C.UTF-8']
+
+export type DataFolderOptions = {
+  folder: string
+  binaries: Binaries
+  runAs: RunAs
+  /** Arguments of initdb that say who may connect. */
+  access: readonly string[]
+  /** False where losing everything in a crash of the machine is fine: tests. */
+  isSynced?: boolean
+}
+
+/** Does nothing when `folder` is already a data folder. Throws `embedded_database_failed` with what initdb printed. */
+export async function makeDataFolder({ folder, binaries, runAs, access, isSynced = true }: DataFolderOptions) {
+  if (existsSync(path.join(folder, 'PG_VERSION'))) return
+  removeLeftovers(folder)
+  const beside = `${folder}.init-${process.pid}`
+  rmSync(beside, { recursive: true, force: true })
+  runAs.makeFolder(beside)
+  const args = [
+    '-D',
+    beside,
+    '-U',
+    'postgres',
+    ...access,
+    ...locale,
+    '--no-instructions',
+    ...(isSynced ? [] : ['--no-sync']),
+  ]
+  const { status, output } = await outcome(
+    runAs.start(binaries.program('initdb'), args, {
+      env: { ...process.env, ...binaries.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
+  )
+  try {
+    if (status !== 0) throw embeddedFailed({ params: { folder, log: '-', detail: output.trim() } })
+    renameSync(beside, folder)
+  } catch (error) {
+    rmSync(beside, { recursive: true, force: true })
+    // Another process made it meanwhile: its folder is as good.
+    if (!existsSync(path.join(folder, 'PG_VERSION'))) throw error
+  }
+}
+
+/** Ends with the exit status (undefined when it could not be started or was killed) and everything the program printed. */
+async function outcome(child: ChildProcess): Promise<{ status: number | undefined; output: string }> {
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += String(chunk)))
+  return new Promise((resolve) => {
+    child.on('error', (error) => resolve({ status: undefined, output: `${output}${error.message}` }))
+    child.on('close', (status) => resolve({ status: status ?? undefined, output }))
+  })
+}
+
+// What a first start left that was killed in the middle. The name ends with its process id.
+function removeLeftovers(folder: string) {
+  const parent = path.dirname(folder)
+  const prefix = `${path.basename(folder)}.init-`
+  for (const name of readdirSync(parent).filter((file) => file.startsWith(prefix))) {
+    if (!isRunning(Number(name.slice(prefix.length)))) rmSync(path.join(parent, name), { recursive: true, force: true })
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

@@ -1,0 +1,66 @@
+/** Brings the schema up to date, safely for any number of processes at once. Owns table `schema_migration`. */
+import type { Knex } from 'knex'
+import type { Migration } from '../../migrations/index.ts'
+import { migrations as everyMigration } from '../../migrations/index.ts'
+import type { Log } from '../log.ts'
+import type { Tx } from './database.ts'
+
+const table = 'schema_migration'
+// The number is arbitrary; it is the same in every version, so that two versions that start at once take turns too.
+const lockKey = 727_001
+
+/**
+ * The lock belongs to the transaction, not to a session, so that it also holds behind a pooler; whoever waits for it may wait for
+ * as long as somebody else's migration needs.
+ */
+async function underLock<T>(knex: Knex, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return knex.transaction(async (tx) => {
+    await tx.raw('SET LOCAL statement_timeout = 0')
+    await tx.raw('SET LOCAL idle_in_transaction_session_timeout = 0')
+    await tx.raw('SELECT pg_advisory_xact_lock(?)', [lockKey])
+    return work(tx)
+  })
+}
+
+const isApplied = async (tx: Tx, { name }: Migration): Promise<boolean> =>
+  (await tx(table).where({ name }).first('name')) !== undefined
+
+/**
+ * Applies what is missing, each migration in a transaction of its own; gives the names applied by this process, in order.
+ * Two processes at once on an empty database both return, each migration having run once. Rejects with the error of the migration
+ * that failed, whose transaction is rolled back and before which all others stay. Hand in `database.maintenance`, which has no time limit.
+ */
+export async function migrateUnderLock(
+  { knex, log }: { knex: Knex; log: Log },
+  migrations: readonly Migration[] = everyMigration,
+): Promise<string[]> {
+  const pending = await pendingMigrations(knex, migrations)
+  if (pending.length === 0) return []
+  await underLock(knex, async (tx) => {
+    if (!(await tx.schema.hasTable(table))) await tx.schema.createTable(table, (t) => t.text('name').primary())
+  })
+  const applied: string[] = []
+  for (const migration of migrations.filter(({ name }) => pending.includes(name))) {
+    const isOurs = await underLock(knex, async (tx) => {
+      if (await isApplied(tx, migration)) return false
+      await migration.up(tx)
+      await tx(table).insert({ name: migration.name })
+      return true
+    })
+    if (!isOurs) continue
+    log.info({ migration: migration.name }, 'migration applied')
+    applied.push(migration.name)
+  }
+  return applied
+}
+
+/** The names of migrations that this program has and the database lacks, in order; all of them on an empty database. */
+export async function pendingMigrations(
+  knex: Knex,
+  migrations: readonly Migration[] = everyMigration,
+): Promise<string[]> {
+  const names = migrations.map(({ name }) => name)
+  if (!(await knex.schema.hasTable(table))) return names
+  const applied = new Set<string>(await knex(table).pluck('name'))
+  return names.filter((name) => !applied.has(name))
+}

@@ -1,0 +1,79 @@
+/** One Postgres for a whole run of the tests, thrown away afterwards: started at the first question, with a migrated template. */
+import { closeSync, existsSync, openSync } from 'node:fs'
+import path from 'node:path'
+import { createDatabase } from '../../src/database/database.ts'
+import { findBinaries } from '../../src/database/embedded/binaries.ts'
+import { makeDataFolder } from '../../src/database/embedded/data-folder.ts'
+import { runAs as findUser } from '../../src/database/embedded/run-as.ts'
+import { migrateUnderLock } from '../../src/database/migrate.ts'
+import { createLog } from '../../src/log.ts'
+import { createTestFolder } from './folders.ts'
+import { waitFor } from './wait.ts'
+import { watchProcess } from './watchdog.ts'
+
+export type Cluster = {
+  /** Address of one of its databases. */
+  url: (database: string) => string
+  stop: () => Promise<void>
+}
+
+/** The database that `createTestDatabase` copies. */
+export const templateName = 'latchkey_template'
+
+// Nothing of it outlives the run, so nothing waits for a disk.
+const settings = {
+  listen_addresses: '',
+  unix_socket_permissions: '0700',
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  wal_level: 'minimal',
+  max_wal_senders: '0',
+  autovacuum: 'off',
+  max_connections: '300',
+  shared_buffers: '64MB',
+}
+
+/** Starts the cluster (about a second) and makes its template. It ends with this process, even on kill -9. */
+export async function startCluster(): Promise<Cluster> {
+  const folder = createTestFolder()
+  const data = path.join(folder, 'data')
+  const binaries = findBinaries({ spareFolder: path.join(folder, 'lib') })
+  const user = findUser({ dataFolder: data, programs: binaries.folder })
+  if (user.owner && process.getuid?.() === 0) user.makeFolder(folder)
+  await makeDataFolder({ folder: data, binaries, runAs: user, access: ['-A', 'trust'], isSynced: false })
+
+  const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const log = openSync(path.join(folder, 'log'), 'a')
+  const server = user.start(binaries.program('postgres'), ['-D', data, '-k', folder, ...flags], {
+    env: { ...process.env, ...binaries.env },
+    stdio: ['ignore', log, log],
+    detached: true,
+  })
+  closeSync(log)
+  watchProcess(server, 'QUIT')
+  const ended = new Promise<void>((resolve) => server.once('exit', () => resolve()))
+  const url = (database: string) => `postgresql://postgres@localhost/${database}?host=${encodeURIComponent(folder)}`
+
+  await waitFor(() => existsSync(path.join(folder, '.s.PGSQL.5432')), { what: 'the test cluster' })
+  await makeTemplate(url)
+  server.unref()
+  return {
+    url,
+    stop: async () => {
+      server.kill('SIGQUIT')
+      await ended
+    },
+  }
+}
+
+async function makeTemplate(url: Cluster['url']): Promise<void> {
+  const log = createLog({ level: 'silent' })
+  const admin = createDatabase({ url: url('postgres'), poolSize: 1, log })
+  await waitFor(() => admin.isHealthy(), { what: 'the test cluster' })
+  await admin.maintenance.raw(`CREATE DATABASE ${templateName}`)
+  await admin.close()
+  const template = createDatabase({ url: url(templateName), poolSize: 1, log })
+  await migrateUnderLock({ knex: template.maintenance, log })
+  await template.close()
+}

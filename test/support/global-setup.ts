@@ -1,0 +1,34 @@
+/** Jest's global set-up: answers the test files' question for the cluster, which starts when the first of them asks. */
+import { createServer } from 'node:net'
+import path from 'node:path'
+import type { Cluster } from './cluster.ts'
+import { startCluster } from './cluster.ts'
+import { createTestFolder } from './folders.ts'
+
+/** Names the socket on which the address of the cluster is told. */
+export const clusterVariable = 'LATCHKEY_TEST_CLUSTER'
+
+export type ClusterAnswer = { url: string } | { error: string }
+
+export default async function setUp(): Promise<void> {
+  let starting: Promise<Cluster> | undefined
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    starting ??= startCluster()
+    starting.then(
+      (cluster) => socket.end(JSON.stringify({ url: cluster.url('DATABASE') } satisfies ClusterAnswer)),
+      (error: Error) => socket.end(JSON.stringify({ error: error.stack ?? error.message } satisfies ClusterAnswer)),
+    )
+  })
+  const address = path.join(createTestFolder(), 'cluster')
+  await new Promise<void>((resolve) => server.listen(address, resolve))
+  server.unref()
+  process.env[clusterVariable] = address
+  Object.assign(globalThis, {
+    latchkeyTearDown: async () => {
+      server.close()
+      const cluster = await starting?.catch(() => undefined)
+      await cluster?.stop()
+    },
+  })
+}

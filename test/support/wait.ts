@@ -1,0 +1,26 @@
+/** Waiting for something to become true, by the machine's own time: a test's clock stands still meanwhile. */
+import { performance } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/**
+ * Calls `check` every few milliseconds until it gives something else than undefined or false, and gives that.
+ * Throws after `timeoutMs` (default 10 s), with the last error of `check` as its cause.
+ */
+export async function waitFor<T>(
+  check: () => Promise<T | undefined | false> | T | undefined | false,
+  { timeoutMs = 10_000, what = 'the condition' }: { timeoutMs?: number; what?: string } = {},
+): Promise<T> {
+  const end = performance.now() + timeoutMs
+  let cause: unknown
+  do {
+    try {
+      const answer = await check()
+      if (answer !== undefined && answer !== false) return answer
+      cause = undefined
+    } catch (error) {
+      cause = error
+    }
+    await sleep(10)
+  } while (performance.now() < end)
+  throw new Error(`${what} did not come true within ${timeoutMs} ms`, { cause })
+}

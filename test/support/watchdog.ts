@@ -1,0 +1,54 @@
+/** Ends started programs and removes folders when this process is gone, however it went: a shell at the other end of a pipe. */
+import type { ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
+
+// It reads what to end; when the pipe closes, by an orderly end or by kill -9, it ends what is left.
+const script = `
+  processes=' '
+  folders=''
+  while read -r verb value; do
+    case "$verb" in
+      watch) processes="$processes$value " ;;
+      forget)
+        rest=' '
+        for entry in $processes; do [ "\${entry#*:}" = "$value" ] || rest="$rest$entry "; done
+        processes=$rest ;;
+      folder) folders="$folders
+$value" ;;
+    esac
+  done
+  for entry in $processes; do kill "-\${entry%%:*}" "\${entry#*:}" 2>/dev/null; done
+  for entry in $processes; do
+    tries=0
+    while kill -0 "\${entry#*:}" 2>/dev/null && [ $tries -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
+    kill -KILL "\${entry#*:}" 2>/dev/null
+  done
+  printf '%s\\n' "$folders" | while read -r folder; do [ -z "$folder" ] || rm -rf -- "$folder"; done
+`
+
+let shell: ChildProcess | undefined
+
+function tell(line: string): void {
+  if (!shell) {
+    shell = spawn('sh', ['-c', script], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, cwd: '/' })
+    shell.unref()
+    const input = shell.stdin as unknown as { unref?: () => void }
+    input.unref?.()
+  }
+  shell.stdin?.write(`${line}\n`)
+}
+
+/** `child` gets `signal` when this process is gone. Postgres wants QUIT, by which it gives its shared memory back. */
+export function watchProcess(child: ChildProcess, signal: 'KILL' | 'QUIT' = 'KILL'): void {
+  const { pid } = child
+  if (pid === undefined) return
+  tell(`watch ${signal}:${pid}`)
+  child.once('exit', () => tell(`forget ${pid}`))
+}
+
+/** As `watchProcess`, for a process that is not our child. */
+export const watchPid = (pid: number, signal: 'KILL' | 'QUIT' = 'KILL'): void => tell(`watch ${signal}:${pid}`)
+export const forgetPid = (pid: number): void => tell(`forget ${pid}`)
+
+/** `folder` is removed when this process is gone. */
+export const watchFolder = (folder: string): void => tell(`folder ${folder}`)
