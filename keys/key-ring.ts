@@ -33,7 +33,7 @@ export type KeyRing = {
 type Deps = {
   knex: Knex
   transaction: Transaction
-  changes: ChangeFeed
+  changes: Pick<ChangeFeed, 'subscribe' | 'onConnectionChange'>
   sealer: Sealer
   clock: Clock
   random: Random

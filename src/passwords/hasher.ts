@@ -57,11 +57,12 @@ function decoyFor({ memoryKiB, iterations, parallelism }: Cost): string {
   return `$argon2id$v=19$m=${memoryKiB},t=${iterations},p=${parallelism}$${bytes(16)}$${bytes(32)}`
 }
 
+// The parameters stand in any order: the reference implementation and the package write them differently.
 function costOf(hash: string): Cost | undefined {
-  const found = /^\$argon2id\$v=19\$m=(\d{1,8}),t=(\d{1,4}),p=(\d{1,3})\$[\w+/]{11,}\$[\w+/]{16,}$/.exec(hash)
-  if (!found) return undefined
-  const [memoryKiB = 0, iterations = 0, parallelism = 0] = found.slice(1).map(Number)
-  return { memoryKiB, iterations, parallelism }
+  const stated = /^\$argon2id\$v=19\$((?:[mtp]=\d{1,8},?){3})\$[\w+/]{11,}\$[\w+/]{16,}$/.exec(hash)?.[1]
+  const parameters = new Map(stated?.split(',').map((parameter) => [parameter[0], Number(parameter.slice(2))]))
+  const [memoryKiB, iterations, parallelism] = [parameters.get('m'), parameters.get('t'), parameters.get('p')]
+  return memoryKiB && iterations && parallelism ? { memoryKiB, iterations, parallelism } : undefined
 }
 
 const isCheaper = (stored: Cost, wanted: Cost): boolean =>
