@@ -12,7 +12,12 @@ export const queueSchema = 'graphile_worker'
  * `url` must be a direct connection; a pooler that changes the server connection between transactions loses LISTEN.
  */
 export function createQueuePool({ url, log, size }: { url: string; log: Log; size: number }): pg.Pool {
-  const pool = new pg.Pool({ connectionString: url, max: size, application_name: 'latchkey-queue' })
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: size,
+    application_name: 'latchkey-queue',
+    connectionTimeoutMillis: 10_000,
+  })
   // A connection that dies while nobody uses it is an event without a listener otherwise, which ends the process.
   const lost = (error: Error) => log.debug({ err: error }, 'the job queue lost a connection')
   pool.on('error', lost)

@@ -1,0 +1,24 @@
+/** A mutant: one line of the program changed so that one defence is gone; and how it is applied. */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+
+export type Mutant = {
+  /** What is lost, in a few words. */
+  disables: string
+  /** The file that is changed, from the root of the project. */
+  file: string
+  /** Stands exactly once in the file. */
+  search: string
+  replacement: string
+  /** The test that must turn red, from the root of the project: a file or a folder. */
+  test: string
+}
+
+/** The file's text with the mutant in it. Throws when `search` does not stand there exactly once: the list is out of date. */
+export function mutate({ file, search, replacement }: Mutant, root: string): string {
+  const text = readFileSync(path.join(root, file), 'utf8')
+  const parts = text.split(search)
+  if (parts.length !== 2) throw new Error(`${file} contains ${parts.length - 1} times, not once: ${search}`)
+  if (search === replacement) throw new Error(`${file}: the replacement changes nothing: ${search}`)
+  return parts.join(replacement)
+}
