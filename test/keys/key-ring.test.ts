@@ -1,0 +1,323 @@
+/** The root secret and the key ring on a real Postgres, as several processes see them. */
+import { execFile } from 'node:child_process'
+import { createPublicKey, randomBytes } from 'node:crypto'
+import { promisify } from 'node:util'
+import { calculateJwkThumbprint, exportJWK, jwtVerify, SignJWT } from 'jose'
+import { algorithms, generateJwk } from '../../keys/algorithms.ts'
+import { SealDamaged, WrongMasterKey } from '../../keys/errors.ts'
+import type { KeyRing, KeySet } from '../../keys/key-ring.ts'
+import { createKeyRing } from '../../keys/key-ring.ts'
+import { insertKey } from '../../keys/repository.ts'
+import { checkMasterKey, openRootSecret } from '../../keys/root-secret.ts'
+import { createSealer } from '../../keys/sealer.ts'
+import { createLog } from '../../src/log.ts'
+import { systemRandom } from '../../src/random.ts'
+import { createTestClock } from '../support/clock.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { waitFor } from '../support/wait.ts'
+
+type Base = Awaited<ReturnType<typeof createTestDatabase>>
+let base: Base
+const rings: KeyRing[] = []
+const sealer = createSealer(randomBytes(32))
+const wrongSealer = createSealer(randomBytes(32))
+const clock = createTestClock(Date.UTC(2026, 10, 1))
+const log = createLog({ level: 'silent' })
+
+beforeEach(async () => {
+  base = await createTestDatabase()
+})
+afterEach(async () => {
+  await Promise.all(rings.splice(0).map((ring) => ring.close()))
+  await base.close()
+})
+
+const deps = () => ({ ...base.database, sealer, random: systemRandom, clock, log, algorithms })
+
+async function openRing(options: Partial<Parameters<typeof createKeyRing>[0]> = {}): Promise<KeyRing> {
+  const ring = await createKeyRing({ ...deps(), ...options })
+  rings.push(ring)
+  return ring
+}
+
+/** Everything that stands in both tables. */
+const dump = async () =>
+  JSON.stringify([await base.database.knex('root_secret'), await base.database.knex('signing_key')])
+
+async function addKey(state: 'created' | 'announced' | 'retired', algorithm: (typeof algorithms)[number] = 'ES256') {
+  const privateJwk = await generateJwk(algorithm)
+  clock.advance(1000)
+  const now = clock.now()
+  const announcedAt = state === 'created' ? undefined : now
+  const retiredAt = state === 'retired' ? now : undefined
+  const life = { state, createdAt: now, announcedAt, activatedAt: undefined, retiredAt }
+  await base.database.transaction((tx) =>
+    insertKey(tx, sealer, { id: systemRandom.id(), algorithm, privateJwk, ...life }),
+  )
+  return privateJwk.kid
+}
+
+const kidsOf = (keys: KeySet, algorithm: string) =>
+  keys.publicJwks.filter((jwk) => jwk.alg === algorithm).map((jwk) => jwk.kid)
+
+describe('root secret', () => {
+  test('is made once, by whoever comes first, and found by all', async () => {
+    const secrets = await Promise.all(Array.from({ length: 12 }, () => openRootSecret(deps())))
+    expect(new Set(secrets.map((secret) => secret.derive('cookies').toString('hex'))).size).toBe(1)
+    expect((await openRootSecret(deps())).derive('cookies')).toEqual(secrets[0]?.derive('cookies'))
+  })
+
+  test('gives each purpose bytes of its own, of the wanted length', async () => {
+    const { derive } = await openRootSecret(deps())
+    expect(derive('cookies')).toHaveLength(32)
+    expect(derive('cookies', 64)).toHaveLength(64)
+    expect(derive('csrf')).not.toEqual(derive('cookies'))
+  })
+
+  test('another database has another one', async () => {
+    const other = await createTestDatabase()
+    try {
+      const { derive } = await openRootSecret(deps())
+      const elsewhere = await openRootSecret({ ...deps(), transaction: other.database.transaction })
+      expect(elsewhere.derive('cookies')).not.toEqual(derive('cookies'))
+    } finally {
+      await other.close()
+    }
+  })
+
+  test('is not in the table as it is', async () => {
+    const bytes: Buffer[] = []
+    const random = { ...systemRandom, bytes: (length: number) => bytes[bytes.push(systemRandom.bytes(length)) - 1]! }
+    await openRootSecret({ ...deps(), random })
+    const { sealed } = await base.database.knex('root_secret').first('sealed')
+    expect(bytes).toHaveLength(1)
+    expect(sealed.includes(bytes[0])).toBe(false)
+  })
+})
+
+describe('a wrong master key', () => {
+  test('opens nothing and changes nothing', async () => {
+    await openRootSecret(deps())
+    // ES256 alone, so that a ring which did not look first would go on and make the others.
+    await openRing({ algorithms: ['ES256'] })
+    const before = await dump()
+    await expect(openRootSecret({ ...deps(), sealer: wrongSealer })).rejects.toThrow(WrongMasterKey)
+    await expect(createKeyRing({ ...deps(), sealer: wrongSealer })).rejects.toThrow(WrongMasterKey)
+    await expect(checkMasterKey({ ...deps(), sealer: wrongSealer })).rejects.toThrow(WrongMasterKey)
+    expect(await dump()).toBe(before)
+  })
+
+  test('is found before the migrations, and an empty database passes', async () => {
+    const empty = await createTestDatabase({ isEmpty: true })
+    try {
+      await checkMasterKey({ ...empty.database, sealer: wrongSealer })
+      await checkMasterKey({ ...deps(), sealer: wrongSealer })
+    } finally {
+      await empty.close()
+    }
+  })
+})
+
+describe('key ring', () => {
+  test('the first start makes one active key for each algorithm', async () => {
+    const { publicJwks, privateJwks } = (await openRing()).current()
+    expect(publicJwks.map(({ alg, use, kty, crv }) => [alg, use, kty, crv])).toEqual([
+      ['RS256', 'sig', 'RSA', undefined],
+      ['ES256', 'sig', 'EC', 'P-256'],
+      ['EdDSA', 'sig', 'OKP', 'Ed25519'],
+    ])
+    const rsa = createPublicKey({ key: { ...publicJwks[0] }, format: 'jwk' })
+    expect(rsa.asymmetricKeyDetails).toMatchObject({ modulusLength: 3072, publicExponent: 65537n })
+    for (const [index, jwk] of publicJwks.entries()) {
+      expect(jwk.kid).toBe(await calculateJwkThumbprint({ ...jwk }))
+      const privateJwk = privateJwks[index]
+      const token = await new SignJWT({}).setProtectedHeader({ alg: jwk.alg }).sign({ ...privateJwk })
+      await expect(jwtVerify(token, { ...jwk })).resolves.toBeDefined()
+    }
+    const rows = await base.database.knex('signing_key').select('state', 'created_at', 'announced_at', 'activated_at')
+    const now = clock.now()
+    for (const row of rows) {
+      expect([row.state, ...[row.created_at, row.announced_at, row.activated_at].map(Number)]).toEqual([
+        'active',
+        now,
+        now,
+        now,
+      ])
+    }
+  })
+
+  test('the public set holds nothing private', async () => {
+    const { publicJwks } = (await openRing()).current()
+    expect(publicJwks.map((jwk) => Object.keys(jwk).sort())).toEqual([
+      ['alg', 'e', 'kid', 'kty', 'n', 'use'],
+      ['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y'],
+      ['alg', 'crv', 'kid', 'kty', 'use', 'x'],
+    ])
+    expect(await exportJWK(createPublicKey({ key: { ...publicJwks[1] }, format: 'jwk' }))).not.toHaveProperty('d')
+  })
+
+  test('a dump of the table holds no private key', async () => {
+    const { privateJwks } = (await openRing()).current()
+    const bytes = Buffer.concat((await base.database.knex('signing_key')).map((row) => row.sealed_jwk))
+    for (const jwk of privateJwks) {
+      expect(bytes.includes(String(jwk.d))).toBe(false)
+      expect(bytes.includes(Buffer.from(String(jwk.d), 'base64url'))).toBe(false)
+    }
+    expect(bytes.includes('kty')).toBe(false)
+  })
+
+  test('a later start finds the keys, and makes only those of new algorithms', async () => {
+    const first = (await openRing({ algorithms: ['ES256'] })).current()
+    expect(kidsOf(first, 'ES256')).toHaveLength(1)
+    const second = (await openRing()).current()
+    expect(kidsOf(second, 'ES256')).toEqual(kidsOf(first, 'ES256'))
+    expect(second.publicJwks).toHaveLength(3)
+    expect((await openRing()).current()).toEqual(second)
+  })
+
+  test('several processes that start at once on an empty database make each key once', async () => {
+    const script = `
+      import { createKeyRing } from './keys/key-ring.ts'
+      import { algorithms } from './keys/algorithms.ts'
+      import { createSealer } from './keys/sealer.ts'
+      import { openRootSecret } from './keys/root-secret.ts'
+      import { createDatabase } from './src/database/database.ts'
+      import { systemClock as clock } from './src/clock.ts'
+      import { createLog } from './src/log.ts'
+      import { systemRandom as random } from './src/random.ts'
+      const log = createLog({ level: 'silent' })
+      const database = await createDatabase({ url: ${JSON.stringify(base.url)}, poolSize: 2, log })
+      const sealer = createSealer(Buffer.alloc(32, 7))
+      const { derive } = await openRootSecret({ ...database, sealer, random, clock })
+      const ring = await createKeyRing({ ...database, sealer, random, clock, log, algorithms })
+      console.log(derive('cookies').toString('hex'), ring.current().version, ring.current().publicJwks.length)
+      await ring.close()
+      await database.close()`
+    const start = () => promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script])
+    const answers = (await Promise.all([start(), start(), start(), start()])).map(({ stdout }) => stdout)
+    expect(new Set(answers).size).toBe(1)
+    expect(answers[0]).toMatch(/ 3\n$/)
+    expect(await base.database.knex('signing_key')).toHaveLength(3)
+  }, 60_000)
+
+  test('the key that signs comes first; announced and retired ones follow, created ones are not shown', async () => {
+    await addKey('retired')
+    const announced = await addKey('announced')
+    await addKey('created')
+    const retired = await addKey('retired')
+    const kids = kidsOf((await openRing({ algorithms: ['ES256'] })).current(), 'ES256')
+    expect(kids).toHaveLength(4)
+    expect(kids.slice(1, 3)).toEqual([announced, retired])
+  })
+
+  test('every process takes a change over by itself, and tells it once', async () => {
+    const [one, two] = [await openRing({ algorithms: ['ES256'] }), await openRing({ algorithms: ['ES256'] })]
+    const seen: KeySet[] = []
+    two.onChange((keys) => seen.push(keys))
+    const before = one.current()
+
+    const kid = await addKey('announced')
+    await waitFor(() => one.current() !== before && seen.length > 0)
+    expect(kidsOf(one.current(), 'ES256')).toEqual([kidsOf(before, 'ES256')[0], kid])
+    expect(seen.map(({ version }) => version)).toEqual([one.current().version])
+
+    await base.database.transaction(async (tx) => {
+      await tx('signing_key').where({ state: 'active' }).update({ state: 'retired', retired_at: clock.now() })
+      await tx('signing_key').where({ kid }).update({ state: 'active', activated_at: clock.now() })
+    })
+    await waitFor(() => seen.length > 1 && one.current().version === seen.at(-1)?.version)
+    expect(kidsOf(one.current(), 'ES256')).toEqual([kid, kidsOf(before, 'ES256')[0]])
+    expect(new Set(seen.map(({ version }) => version)).size).toBe(seen.length)
+  })
+
+  test('a listener that fails keeps the keys from nobody else', async () => {
+    const ring = await openRing({ algorithms: ['ES256'] })
+    const seen: KeySet[] = []
+    ring.onChange(() => {
+      throw new Error('cannot take them over')
+    })
+    ring.onChange((keys) => seen.push(keys))
+    await addKey('announced')
+    await waitFor(() => seen.length === 1)
+  })
+
+  test('a listener that has ended hears nothing more', async () => {
+    const ring = await openRing({ algorithms: ['ES256'] })
+    const heard: string[] = []
+    const end = ring.onChange(() => heard.push('ended'))
+    ring.onChange(() => heard.push('listening'))
+    end()
+    await addKey('announced')
+    await waitFor(() => heard.length > 0)
+    expect(heard).toEqual(['listening'])
+  })
+
+  const deaf = { subscribe: () => () => {}, onConnectionChange: () => () => {} }
+
+  test('where no change is heard of, polling finds it', async () => {
+    const ring = await openRing({ algorithms: ['ES256'], changes: deaf, pollMs: 20 })
+    const kid = await addKey('announced')
+    await waitFor(() => kidsOf(ring.current(), 'ES256').includes(kid))
+  })
+
+  test('a change that was missed while the feed was away is found when it returns', async () => {
+    const connection = { changed: (_isConnected: boolean) => {} }
+    const onConnectionChange = (listener: (isConnected: boolean) => void) => {
+      connection.changed = listener
+      return () => {}
+    }
+    const ring = await openRing({ algorithms: ['ES256'], changes: { ...deaf, onConnectionChange } })
+    const kid = await addKey('announced')
+    connection.changed(false)
+    connection.changed(true)
+    await waitFor(() => kidsOf(ring.current(), 'ES256').includes(kid))
+  })
+
+  test('while the database does not answer the keys stay, and the next look finds what changed', async () => {
+    const warnings: string[] = []
+    const log = createLog({ level: 'warn', destination: { write: (line) => void warnings.push(line) } })
+    const ring = await openRing({ algorithms: ['ES256'], changes: deaf, pollMs: 20, log })
+    const before = ring.current()
+    const { knex } = base.database
+    await knex.schema.renameTable('signing_key', 'away')
+    await waitFor(() => warnings.some((line) => line.includes('key ring not read')))
+    expect(ring.current()).toBe(before)
+    await knex.schema.renameTable('away', 'signing_key')
+    const kid = await addKey('announced')
+    await waitFor(() => kidsOf(ring.current(), 'ES256').includes(kid))
+  })
+
+  test('a row that was altered or copied stops the start', async () => {
+    await openRing()
+    const { knex } = base.database
+    const rows = await knex('signing_key').orderBy('kid')
+    const withRow = async (change: object) => {
+      await knex('signing_key').where({ id: rows[0].id }).update(change)
+      await expect(createKeyRing(deps())).rejects.toThrow(SealDamaged)
+      await knex('signing_key').where({ id: rows[0].id }).update(rows[0])
+    }
+    await withRow({ sealed_jwk: rows[1].sealed_jwk })
+    await withRow({ kid: 'another' })
+    await withRow({ algorithm: 'RS512' })
+    await expect(createKeyRing(deps()).then((ring) => rings.push(ring))).resolves.toBeDefined()
+  })
+
+  test('Postgres itself refuses two active keys of one algorithm, and moments that do not fit the state', async () => {
+    await openRing({ algorithms: ['ES256'] })
+    await addKey('announced')
+    const { knex } = base.database
+    const activate = knex('signing_key').where({ state: 'announced' }).update({ state: 'active', activated_at: 1 })
+    await expect(activate).rejects.toThrow('signing_key_one_active')
+    const forget = knex('signing_key').where({ state: 'active' }).update({ state: 'retired' })
+    await expect(forget).rejects.toThrow('signing_key_moments')
+  })
+
+  test('after close nothing is read any more', async () => {
+    const ring = await openRing({ algorithms: ['ES256'], pollMs: 20 })
+    await ring.close()
+    const before = ring.current()
+    await addKey('announced')
+    await base.database.knex.raw('SELECT pg_sleep(0.1)')
+    expect(ring.current()).toBe(before)
+  })
+})
