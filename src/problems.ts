@@ -3,7 +3,13 @@ import { closest } from 'fastest-levenshtein'
 import { AppError, declareError } from './errors.ts'
 
 /** One thing wrong with an input: where (`redirect_uris[1]`), what (its sentence is `problems.<code>`), and the sentence's values. */
-export type Problem = Readonly<{ path: string; code: string; params?: Readonly<Record<string, string | number>> }>
+export type Problem = Readonly<{
+  path: string
+  code: string
+  params?: Readonly<Record<string, string | number>>
+  /** Of the file that was read, from 1. */
+  line?: number
+}>
 
 /** An AppError that lists everything wrong with the input; never empty. */
 export class ProblemsError extends AppError {
@@ -24,9 +30,11 @@ export function declareProblems(code: string, status: number): (problems: readon
 
 /** The problem of a key that nobody reads, naming the nearest one that somebody does. `path` is the place it stands in, '' for the top. */
 export function unknownKey(path: string, key: string, known: readonly string[]): Problem {
-  const nearest = closest(key, known)
-  return { path: joinPath(path, key), code: 'unknown_key', params: { key, nearest } }
+  return { path: joinPath(path, key), code: 'unknown_key', params: { key, nearest: nearest(key, known) } }
 }
+
+/** The one of `known` that takes the fewest edits to reach from `word`. */
+export const nearest = (word: string, known: readonly string[]): string => closest(word, known)
 
 /** `clients[0]` and `scope` make `clients[0].scope`. */
 export const joinPath = (path: string, key: string): string => (path === '' ? key : `${path}.${key}`)

@@ -25,11 +25,11 @@ const flags = { isEmailVerified: 'email_verified', isPhoneNumberVerified: 'phone
 const claimNames = [...Object.values(profileClaims), ...Object.values(flags), 'email', 'address', 'roles']
 
 const urlClaims = ['profile', 'picture', 'website']
-const patterns: Readonly<Record<string, RegExp>> = {
-  birthdate: /^\d{4}(-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]))?$/,
-  zoneinfo: /^[A-Za-z0-9_+/-]{1,64}$/,
-  locale: /^(?=.{2,35}$)[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$/,
-  phone_number: /^\+[1-9]\d{1,14}(;ext=\d{1,10})?$/,
+const forms: Readonly<Record<string, { pattern: RegExp; code: string }>> = {
+  birthdate: { pattern: /^\d{4}(-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]))?$/, code: 'not_birthdate' },
+  zoneinfo: { pattern: /^[A-Za-z0-9_+/-]{1,64}$/, code: 'not_zoneinfo' },
+  locale: { pattern: /^(?=.{2,35}$)[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$/, code: 'not_locale' },
+  phone_number: { pattern: /^\+[1-9]\d{1,14}(;ext=\d{1,10})?$/, code: 'not_phone_number' },
 }
 const rolePattern = /^[a-z][a-z0-9_.:-]{0,63}$/
 const control = /\p{Cc}/u
@@ -75,8 +75,8 @@ function checkClaim(claim: string, value: unknown): Problem[] {
   if (value === undefined || value === null) return []
   if (typeof value !== 'string') return [{ path: claim, code: 'not_string' }]
   if (urlClaims.includes(claim)) return isWebUrl(value) ? [] : [{ path: claim, code: 'not_web_url' }]
-  const pattern = patterns[claim]
-  if (pattern) return pattern.test(value) ? [] : [{ path: claim, code: `not_${claim}` }]
+  const form = forms[claim]
+  if (form) return form.pattern.test(value) ? [] : [{ path: claim, code: form.code }]
   return isText(value, 200) ? [] : [{ path: claim, code: 'not_text', params: { max: 200 } }]
 }
 

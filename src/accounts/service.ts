@@ -56,8 +56,8 @@ export function createAccounts(deps: Deps) {
     /** The same password hashed anew at login, when the cost has risen. Not a change of the account: nothing ends, nothing is audited. */
     replacePasswordHash: (id: string, before: string, after: string): Promise<boolean> =>
       repository.swapPasswordHash(db, id, before, after),
-    /** Every problem of an input, without hashing or writing anything. */
-    check: (input: NewAccount): Problem[] => checkInput(input, deps),
+    /** What is wrong with a password that is being chosen, without hashing it. */
+    checkPassword: (password: string): Problem[] => checkPassword(password, deps),
     ...createWrites(deps),
     /** The same changes as part of the caller's transaction. */
     within: (tx: Tx): AccountWrites => createWrites({ ...deps, transaction: (work) => work(tx) }),

@@ -1,49 +1,41 @@
 /** A client as a flat document (seed, `--json`): RFC 7591's names, and our own few beside them. */
 import type { Problem } from '../problems.ts'
 import { unknownKey } from '../problems.ts'
+import { checkClient } from './check.ts'
 import type { Client, ClientInput } from './client.ts'
-import { lintClient, metadataKeys } from './lint.ts'
+import { metadataKeys } from './lint.ts'
 
-const ownKeys = {
-  client_id: 'clientId',
-  client_secret: 'secret',
-  kind: 'kind',
-  first_party: 'isFirstParty',
-  require_pkce: 'requirePkce',
-  refresh_grace_seconds: 'refreshGraceSeconds',
-  disabled: 'isDisabled',
-} as const
-
-const ownTypes: Readonly<Record<keyof typeof ownKeys, 'string' | 'boolean' | 'number'>> = {
-  client_id: 'string',
-  client_secret: 'string',
-  kind: 'string',
-  first_party: 'boolean',
-  require_pkce: 'boolean',
-  refresh_grace_seconds: 'number',
-  disabled: 'boolean',
+const text = { type: 'string', code: 'not_string' }
+const flag = { type: 'boolean', code: 'not_boolean' }
+const ownKeys: Readonly<Record<string, { field: keyof ClientInput; type: string; code: string }>> = {
+  client_id: { field: 'clientId', ...text },
+  client_secret: { field: 'secret', ...text },
+  kind: { field: 'kind', ...text },
+  first_party: { field: 'isFirstParty', ...flag },
+  require_pkce: { field: 'requirePkce', ...flag },
+  refresh_grace_seconds: { field: 'refreshGraceSeconds', type: 'number', code: 'not_number' },
+  disabled: { field: 'isDisabled', ...flag },
 }
 const documentKeys = [...Object.keys(ownKeys), ...metadataKeys]
 
-/** Reads a document; use the input only when there are no problems. The secret is checked by the service. */
+/** Reads a document; use the input only when there are no problems: then `add` and `replace` find none either. */
 export function readClientDocument(
   document: Readonly<Record<string, unknown>>,
-  options: { isDevelopment: boolean },
+  options: { isDevelopment: boolean; refusedSecrets: readonly string[] },
 ): { input: ClientInput; problems: Problem[] } {
   const input: Record<string, unknown> = {}
   const metadata: Record<string, unknown> = {}
   const problems: Problem[] = []
   for (const [key, value] of Object.entries(document)) {
-    if (key in ownKeys) {
-      const known = key as keyof typeof ownKeys
-      if (typeof value === ownTypes[known]) input[ownKeys[known]] = value
-      else problems.push({ path: key, code: `not_${ownTypes[known]}` })
-    } else if (documentKeys.includes(key) || key === 'logo_uri') metadata[key] = value
+    const own = Object.hasOwn(ownKeys, key) ? ownKeys[key] : undefined
+    if (own && typeof value === own.type) input[own.field] = value
+    else if (own) problems.push({ path: key, code: own.code })
+    else if (documentKeys.includes(key) || key === 'logo_uri') metadata[key] = value
     else problems.push(unknownKey('', key, documentKeys))
   }
   if (!('kind' in document)) problems.push({ path: 'kind', code: 'required' })
   const read = { ...input, metadata } as unknown as ClientInput
-  if (typeof input.kind === 'string') problems.push(...lintClient(read, options).problems)
+  if (typeof input.kind === 'string') problems.push(...checkClient(read, options))
   return { input: read, problems }
 }
 

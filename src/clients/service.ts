@@ -6,6 +6,7 @@ import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { RowCache } from '../database/row-cache.ts'
 import type { Problem } from '../problems.ts'
 import type { Random } from '../random.ts'
+import { checkClient } from './check.ts'
 import type { Client, ClientInput } from './client.ts'
 import { clientHasNoSecret, clientIdTaken, clientInvalid, clientNotFound } from './errors.ts'
 import { lintClient } from './lint.ts'
@@ -55,7 +56,7 @@ export function createClients(deps: Deps) {
     secretMatches: (client: Pick<Client, 'secretDigests'>, presented: string): boolean =>
       secrets.matches(client, presented, clock.now()),
     /** Every problem of an input, without writing anything. */
-    check: (input: ClientInput): Problem[] => checkInput(input, deps),
+    check: (input: ClientInput): Problem[] => checkClient(input, deps),
     /** The row that an input asks for, complete with its kind's defaults: what `add` and `replace` would keep. */
     planned: (input: ClientInput & { clientId: string }): ClientRow => toRow(input, deps.isDevelopment),
     ...createWrites(deps),
@@ -107,7 +108,7 @@ function createWrites(deps: Deps) {
      * Throws `client_invalid` with every problem, and `client_id_taken`.
      */
     add: async (input: ClientInput, actor: Actor): Promise<ClientWithSecret> => {
-      const problems = checkInput(input, deps)
+      const problems = checkClient(input, deps)
       if (problems.length > 0) throw clientInvalid(problems)
       const clientId = input.clientId ?? random.id().replaceAll('-', '')
       const row = toRow({ ...input, clientId }, deps.isDevelopment)
@@ -126,7 +127,7 @@ function createWrites(deps: Deps) {
      * the input brings one, which becomes the only one. Throws `client_invalid`, `client_not_found`.
      */
     replace: async (input: ClientInput & { clientId: string }, actor: Actor): Promise<ClientWithSecret> => {
-      const problems = checkInput(input, deps)
+      const problems = checkClient(input, deps)
       if (problems.length > 0) throw clientInvalid(problems)
       const row = toRow(input, deps.isDevelopment)
       return change(row.clientId, async (tx, before) => {
@@ -181,15 +182,6 @@ function createWrites(deps: Deps) {
 const isConfidential = (client: Pick<Client, 'kind'>): boolean => clientProfiles[client.kind].isConfidential
 const needsSecret = (row: ClientRow, before: Client): boolean =>
   isConfidential(row) && before.secretDigests.length === 0
-
-function checkInput(input: ClientInput, { isDevelopment, refusedSecrets }: Deps): Problem[] {
-  const { problems } = lintClient(input, { isDevelopment })
-  if (input.secret === undefined) return problems
-  if (clientProfiles[input.kind] && !isConfidential(input)) {
-    return [...problems, { path: 'client_secret', code: 'public_has_no_secret' }]
-  }
-  return [...problems, ...checkSecret(input.secret, refusedSecrets)]
-}
 
 const toRow = (input: ClientInput & { clientId: string }, isDevelopment: boolean): ClientRow => ({
   clientId: input.clientId,

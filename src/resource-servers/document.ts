@@ -28,7 +28,7 @@ export function readResourceServerDocument(document: Readonly<Record<string, unk
   const problems: Problem[] = []
   const input: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(document)) {
-    if (key in keys) input[keys[key as keyof typeof keys]] = value
+    if (Object.hasOwn(keys, key)) input[keys[key as keyof typeof keys]] = value
     else problems.push(unknownKey('', key, Object.keys(keys)))
   }
   if (Array.isArray(input.scopes)) {

@@ -1,11 +1,11 @@
 /** What an administrator changes at run time: kept in the database, held in memory, followed as it changes, audited. */
-import { closest } from 'fastest-levenshtein'
 import type { Actor, Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { ChangeFeed } from '../database/change-feed.ts'
 import type { Queryable, Transaction } from '../database/database.ts'
 import type { Log } from '../log.ts'
 import type { Problem } from '../problems.ts'
+import { nearest } from '../problems.ts'
 import type { RuntimeSettings, SettingKey } from './definitions.ts'
 import { defaultSettings, settingDefinitions, settingKeys } from './definitions.ts'
 import { settingInvalid, settingUnknown } from './errors.ts'
@@ -76,7 +76,7 @@ export async function createSettings({ db, transaction, changes, audit, clock, l
      * nearest right one, and `setting_invalid`.
      */
     set: async (key: string, value: string | number | undefined, actor: Actor): Promise<RuntimeSettings> => {
-      if (!isSettingKey(key)) throw settingUnknown({ params: { key, nearest: closest(key, settingKeys) } })
+      if (!isSettingKey(key)) throw settingUnknown({ params: { key, nearest: nearest(key, settingKeys) } })
       const read = value === undefined ? undefined : readValue(key, value)
       await transaction(async (tx) => {
         const before = await load(tx)

@@ -1,0 +1,204 @@
+/** What a seed would change: its entries checked, all problems at once, and compared with what the database holds. Only reads. */
+import { isDeepStrictEqual } from 'node:util'
+import type { Account, AccountInput, Accounts } from '../accounts/service.ts'
+import type { Client, ClientInput, Clients } from '../clients/service.ts'
+import type { PasswordHasher } from '../passwords/hasher.ts'
+import type { Problem } from '../problems.ts'
+import { nearest, problemsUnder } from '../problems.ts'
+import type { ResourceServer, ResourceServerInput, ResourceServers } from '../resource-servers/service.ts'
+import type { SeedDocument } from './document.ts'
+import { sampleClientIds, sampleEmails } from './samples.ts'
+
+type Entry = Readonly<Record<string, unknown>>
+
+/** How each room reads an entry of its own; handed in, because a feature imports no other feature's values. */
+export type Readers = {
+  account: (entry: Entry, alsoKnown: readonly string[]) => { input: AccountInput; problems: Problem[] }
+  client: (entry: Entry) => { input: ClientInput; problems: Problem[] }
+  resourceServer: (entry: Entry) => { input: ResourceServerInput; problems: Problem[] }
+}
+
+export type PlanDeps = {
+  accounts: Accounts
+  clients: Clients
+  resourceServers: ResourceServers
+  passwords: Pick<PasswordHasher, 'verify'>
+  readers: Readers
+  /** Scopes that belong to no resource server. */
+  oidcScopes: readonly string[]
+  isProduction: boolean
+}
+
+export type UserStep = {
+  input: AccountInput
+  password?: string
+  isDisabled?: boolean
+  before: Account | undefined
+  fields: string[]
+}
+export type ClientStep = { input: ClientInput & { clientId: string }; before: Client | undefined; fields: string[] }
+export type ResourceServerStep = { input: ResourceServerInput; before: ResourceServer | undefined; fields: string[] }
+
+export type SeedPlan = {
+  users: UserStep[]
+  clients: ClientStep[]
+  resourceServers: ResourceServerStep[]
+  problems: Problem[]
+}
+
+const userKeys = ['password', 'disabled']
+
+/**
+ * Compares every entry with its row; `fields` of a step are what differs. With `isOnlyMissing` nothing differs in what exists. Use the
+ * steps only when there are no problems.
+ */
+export async function planSeed(document: SeedDocument, deps: PlanDeps, isOnlyMissing: boolean): Promise<SeedPlan> {
+  const read = readEntries(document, deps)
+  const problems = [...read.problems, ...(await checkReferences(read, deps))]
+  if (problems.length > 0) return { users: [], clients: [], resourceServers: [], problems }
+  const kept = <S extends { before: unknown; fields: string[] }>(step: S): S =>
+    isOnlyMissing && step.before ? { ...step, fields: [] } : step
+  const planned = { users: [] as UserStep[], clients: [] as ClientStep[], resourceServers: [] as ResourceServerStep[] }
+  for (const entry of read.users) planned.users.push(kept(await planUser(entry, deps, isOnlyMissing)))
+  for (const { input } of read.clients) planned.clients.push(kept(await planClient(input as ClientStep['input'], deps)))
+  for (const { input } of read.resourceServers)
+    planned.resourceServers.push(kept(await planResourceServer(input, deps)))
+  return { ...planned, problems }
+}
+
+type Read = {
+  users: { input: AccountInput; password: string | undefined; isDisabled: boolean | undefined }[]
+  clients: { input: ClientInput }[]
+  resourceServers: { input: ResourceServerInput }[]
+  problems: Problem[]
+}
+
+function readEntries(document: SeedDocument, { readers, accounts, isProduction }: PlanDeps): Read {
+  const read: Read = { users: [], clients: [], resourceServers: [], problems: [] }
+  const add = (path: string, found: readonly Problem[]) => void read.problems.push(...problemsUnder(path, found))
+  const seen = new Set<string>()
+  const once = (path: string, key: string) => {
+    if (seen.has(key)) read.problems.push({ path, code: 'repeated' })
+    seen.add(key)
+  }
+
+  for (const [index, entry] of document.users.entries()) {
+    const path = `users[${index}]`
+    const { input, problems } = readers.account(entry, userKeys)
+    const password = entry.password as string | undefined
+    const isDisabled = entry.disabled as boolean | undefined
+    add(path, problems)
+    if (password !== undefined) add(path, accounts.checkPassword(password))
+    if (isDisabled !== undefined && typeof isDisabled !== 'boolean')
+      add(path, [{ path: 'disabled', code: 'not_boolean' }])
+    const email = String(input.email).trim().toLowerCase()
+    if (isProduction && sampleEmails.includes(email)) add(path, [{ path: 'email', code: 'sample_value' }])
+    once(`${path}.email`, `user ${email}`)
+    read.users.push({ input, password, isDisabled })
+  }
+  for (const [index, entry] of document.clients.entries()) {
+    const path = `clients[${index}]`
+    const { input, problems } = readers.client(entry)
+    add(path, problems)
+    const { clientId } = input
+    // Without an id of its own, the same entry would make another client each time.
+    if (clientId === undefined && entry.client_id === undefined) add(path, [{ path: 'client_id', code: 'required' }])
+    if (isProduction && sampleClientIds.includes(clientId ?? ''))
+      add(path, [{ path: 'client_id', code: 'sample_value' }])
+    if (clientId !== undefined) once(`${path}.client_id`, `client ${clientId}`)
+    read.clients.push({ input })
+  }
+  for (const [index, entry] of document.resource_servers.entries()) {
+    const path = `resource_servers[${index}]`
+    const { input, problems } = readers.resourceServer(entry)
+    add(path, problems)
+    once(`${path}.identifier`, `resource server ${String(input.identifier).replace(/\/$/, '')}`)
+    read.resourceServers.push({ input })
+  }
+  return read
+}
+
+/** Scopes that no resource server has, and clients that nobody knows: a misspelling that would only show as a refusal at run time. */
+async function checkReferences(read: Read, { clients, resourceServers, oidcScopes }: PlanDeps): Promise<Problem[]> {
+  const servers = [...(await resourceServers.list()), ...read.resourceServers.map(({ input }) => input)]
+  const scopes = [...oidcScopes, ...servers.flatMap((server) => scopeNames(server.scopes))]
+  const ids = [
+    ...(await clients.list()).map(({ clientId }) => clientId),
+    ...read.clients.map(({ input }) => input.clientId),
+  ]
+  const problems = read.clients.flatMap(({ input }, index) =>
+    wordsOf(input.metadata.scope)
+      .filter((scope) => !scopes.includes(scope))
+      .map((scope) => ({
+        path: `clients[${index}].scope`,
+        code: 'unknown_scope',
+        params: { scope, nearest: nearest(scope, scopes) },
+      })),
+  )
+  const strangers = read.resourceServers.flatMap(({ input }, index) =>
+    (Array.isArray(input.allowedClientIds) ? input.allowedClientIds : []).flatMap((id, place) => {
+      const path = `resource_servers[${index}].allowed_clients[${place}]`
+      return ids.includes(id) ? [] : [{ path, code: 'unknown_client', params: { client: String(id) } }]
+    }),
+  )
+  return [...problems, ...strangers]
+}
+
+const scopeNames = (scopes: unknown): string[] =>
+  Array.isArray(scopes) ? scopes.map((scope) => String((scope as { name?: unknown } | null)?.name)) : []
+const wordsOf = (scope: unknown): string[] =>
+  typeof scope === 'string' ? scope.split(' ').filter((word) => word !== '') : []
+
+async function planUser(
+  { input, password, isDisabled }: Read['users'][number],
+  deps: PlanDeps,
+  isOnlyMissing: boolean,
+): Promise<UserStep> {
+  const before = await deps.accounts.findByEmail(input.email)
+  if (before && isOnlyMissing) return { input, before, fields: [] }
+  const wanted = Object.entries(input).filter(([, value]) => value !== undefined)
+  const fields = wanted.flatMap(([field, value]) => {
+    const held = before?.[field as keyof Account] ?? null
+    return before && isDeepStrictEqual(plain(held), plain(typeof value === 'string' ? value.trim() : value))
+      ? []
+      : [field]
+  })
+  // Verified, not hashed again: a hash is salted, so two of one password never look alike.
+  const isSame =
+    password === undefined || (before && (await deps.passwords.verify(password, before.passwordHash)).matches)
+  if (!isSame) fields.push('password')
+  if (isDisabled !== undefined && isDisabled !== (before?.isDisabled ?? false)) fields.push('disabled')
+  return { input, before, fields, ...(isSame ? {} : { password }), ...(isDisabled === undefined ? {} : { isDisabled }) }
+}
+
+async function planClient(input: ClientStep['input'], { clients }: PlanDeps): Promise<ClientStep> {
+  const before = await clients.findById(input.clientId)
+  // A document that says nothing about it does not bring back a client that somebody has disabled.
+  const wanted = { ...input, isDisabled: input.isDisabled ?? before?.isDisabled ?? false }
+  const { metadata, ...row } = clients.planned(wanted)
+  const held: Record<string, unknown> = { ...before, ...before?.metadata }
+  const fields = Object.entries({ ...row, ...metadata })
+    .filter(([field, value]) => !isDeepStrictEqual(plain(held[field]), plain(value)))
+    .map(([field]) => field)
+  fields.push(...Object.keys(before?.metadata ?? {}).filter((key) => !(key in metadata)))
+  if (input.secret !== undefined && !(before && clients.secretMatches(before, input.secret)))
+    fields.push('client_secret')
+  else delete wanted.secret
+  return { input: wanted, before, fields }
+}
+
+async function planResourceServer(
+  input: ResourceServerInput,
+  { resourceServers }: PlanDeps,
+): Promise<ResourceServerStep> {
+  const before = await resourceServers.findByIdentifier(input.identifier)
+  const { key: _key, ...row } = resourceServers.planned(input)
+  const held: Record<string, unknown> = { ...before }
+  const fields = Object.entries(row)
+    .filter(([field, value]) => !isDeepStrictEqual(plain(held[field]), plain(value)))
+    .map(([field]) => field)
+  return { input, before, fields }
+}
+
+/** As it comes back from the database: without what is undefined. */
+const plain = (value: unknown): unknown => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)))

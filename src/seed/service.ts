@@ -1,0 +1,89 @@
+/** Seeds: people, clients and APIs from a file, made so in one transaction; running it again changes nothing. */
+import type { Actor, Audit } from '../audit/service.ts'
+import type { Transaction } from '../database/database.ts'
+import { readSeed } from './document.ts'
+import { seedInvalid } from './errors.ts'
+import type { ClientStep, PlanDeps, ResourceServerStep, SeedPlan, UserStep } from './plan.ts'
+import { planSeed } from './plan.ts'
+
+export type SeedEntry = {
+  type: 'user' | 'client' | 'resource_server'
+  id: string
+  result: 'created' | 'changed' | 'unchanged'
+  /** What differed. */
+  fields: string[]
+  /** The secret that Latchkey made for a client whose entry had none: shown this once. */
+  secret?: string
+}
+
+export type SeedReport = { entries: SeedEntry[] }
+
+type Deps = PlanDeps & { transaction: Transaction; audit: Audit }
+
+export type Seed = ReturnType<typeof createSeed>
+
+export function createSeed(deps: Deps) {
+  const { transaction, audit, accounts, clients, resourceServers } = deps
+
+  const write = (plan: SeedPlan, actor: Actor): Promise<SeedEntry[]> =>
+    transaction(async (tx) => {
+      const inTx = { accounts: accounts.within(tx), clients: clients.within(tx), servers: resourceServers.within(tx) }
+      const entries: SeedEntry[] = []
+      // Clients first: a resource server may name the ones it lets in.
+      for (const step of plan.clients) {
+        const make = step.before ? inTx.clients.replace : inTx.clients.add
+        const { secret } = step.fields.length > 0 ? await make(step.input, actor) : { secret: undefined }
+        entries.push({ ...entryOf('client', step.input.clientId, step), ...(secret === undefined ? {} : { secret }) })
+      }
+      for (const step of plan.resourceServers) {
+        if (step.fields.length > 0) await inTx.servers.put(step.input, actor)
+        entries.push(entryOf('resource_server', step.input.identifier, step))
+      }
+      for (const step of plan.users) {
+        await writeUser(step, inTx.accounts, actor)
+        entries.push(entryOf('user', step.input.email.trim(), step))
+      }
+      const changed = entries.filter(({ result }) => result !== 'unchanged').length
+      if (changed > 0)
+        await audit.record(tx, { action: 'seed.applied', actor, outcome: 'success', details: { changed } })
+      return entries
+    })
+
+  return {
+    /**
+     * Makes the database what the text says, and reports every entry. `isOnlyMissing`: leaves what exists as it is, for a start that
+     * must not undo what somebody changed. Throws `seed_invalid` with every problem and its line; nothing is written then.
+     */
+    apply: async (
+      text: string,
+      { actor, isOnlyMissing = false }: { actor: Actor; isOnlyMissing?: boolean },
+    ): Promise<SeedReport> => {
+      const { document, problems, withLines } = readSeed(text)
+      const found = problems.some(({ code }) => code === 'not_yaml' || code === 'seed_not_mapping')
+        ? { problems: [] as SeedPlan['problems'] }
+        : await planSeed(document, deps, isOnlyMissing)
+      const all = [...problems, ...found.problems]
+      if (all.length > 0 || !('users' in found)) throw seedInvalid(withLines(all))
+      const entries = await write(found, actor)
+      return { entries }
+    },
+  }
+}
+
+async function writeUser(step: UserStep, accounts: ReturnType<PlanDeps['accounts']['within']>, actor: Actor) {
+  const { input, before, password, isDisabled, fields } = step
+  if (fields.length === 0) return
+  const id = before?.id ?? (await accounts.create({ ...input, ...(password === undefined ? {} : { password }) }, actor))
+  if (before) {
+    if (fields.some((field) => field !== 'password' && field !== 'disabled')) await accounts.update(id, input, actor)
+    if (password !== undefined) await accounts.setPassword(id, password, actor)
+  }
+  if (isDisabled === undefined || isDisabled === (before?.isDisabled ?? false)) return
+  await (isDisabled ? accounts.disable(id, actor) : accounts.enable(id, actor))
+}
+
+const entryOf = (
+  type: SeedEntry['type'],
+  id: string,
+  { before, fields }: UserStep | ClientStep | ResourceServerStep,
+): SeedEntry => ({ type, id, fields, result: before ? (fields.length > 0 ? 'changed' : 'unchanged') : 'created' })
