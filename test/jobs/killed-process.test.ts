@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { releaseAbandonedJobs } from '../../src/jobs/abandoned.ts'
 import { createQueue } from '../../src/jobs/queue.ts'
 import { createMetrics } from '../../src/metrics.ts'
-import { createQueueBench, until } from './started-queue.ts'
+import { waitFor } from '../support/wait.ts'
+import { createQueueBench } from './started-queue.ts'
 
 test('a job whose process is killed runs in another one, and not before', async () => {
   const bench = await createQueueBench()
@@ -24,10 +25,10 @@ test('a job whose process is killed runs in another one, and not before', async 
     doomed.kill('SIGKILL')
     await gone
     // Postgres needs a moment to see that the connection with the lock is gone.
-    await until(async () => (await releaseAbandonedJobs(database.pool)) === 1)
+    await waitFor(async () => (await releaseAbandonedJobs(database.pool)) === 1)
     const seen: unknown[] = []
     bench.startQueue({ tasks: { deliver: async (payload, { attempt }) => void seen.push([payload, attempt]) } })
-    await until(() => seen.length)
+    await waitFor(() => seen.length > 0)
     expect(seen).toEqual([['a letter', 2]])
   } finally {
     doomed.kill('SIGKILL')

@@ -1,6 +1,7 @@
 /** The queue: enlisted in our transaction, at least once, one process at a time. */
 import type { Task } from '../../src/jobs/queue.ts'
-import { createQueueBench, until } from './started-queue.ts'
+import { waitFor } from '../support/wait.ts'
+import { createQueueBench } from './started-queue.ts'
 
 let bench: Awaited<ReturnType<typeof createQueueBench>>
 beforeEach(async () => {
@@ -27,7 +28,7 @@ test('a job runs when the transaction of the change commits, and never when it i
     await queue.enqueue(tx, 'greet', { name: 'Alice' })
     expect(seen).toEqual([])
   })
-  await until(() => seen.length)
+  await waitFor(() => seen.length > 0)
   expect(seen).toEqual([{ name: 'Alice' }])
 })
 
@@ -36,10 +37,10 @@ test('a job of the future waits until it is due', async () => {
   const queue = bench.startQueue({ tasks: { greet: task } })
   await bench.database.transaction((tx) => queue.enqueue(tx, 'greet', 'later', { runAtMs: Date.now() + 3_600_000 }))
   await bench.database.transaction((tx) => queue.enqueue(tx, 'greet', 'now'))
-  await until(() => seen.length)
+  await waitFor(() => seen.length > 0)
   expect(seen).toEqual(['now'])
   await bench.makeDue()
-  await until(() => seen.length === 2)
+  await waitFor(() => seen.length === 2)
 })
 
 test('of waiting jobs with the same key the newest remains', async () => {
@@ -49,7 +50,7 @@ test('of waiting jobs with the same key the newest remains', async () => {
   await bench.database.transaction((tx) => queue.enqueue(tx, 'report', 1, later))
   await bench.database.transaction((tx) => queue.enqueue(tx, 'report', 2, later))
   await bench.makeDue()
-  await until(async () => (await bench.jobs()).length === 0)
+  await waitFor(async () => (await bench.jobs()).length === 0)
   expect(seen).toEqual([2])
 })
 
@@ -61,14 +62,14 @@ test('a failed job is tried again later, as often as it may, and then left for a
   }
   const queue = bench.startQueue({ tasks: { call: fail } })
   await bench.database.transaction((tx) => queue.enqueue(tx, 'call', {}, { maxAttempts: 2 }))
-  const waiting = await until(async () => (await bench.jobs()).find((job) => job.last_error && !job.locked_at))
+  const waiting = await waitFor(async () => (await bench.jobs()).find((job) => job.last_error && !job.locked_at))
   expect(waiting).toMatchObject({ attempts: 1, last_error: 'no answer' })
-  expect((waiting.run_at as Date).getTime()).toBeGreaterThan(Date.now())
+  expect(waiting.is_due).toBe(false)
   await bench.makeDue()
-  await until(async () => (await bench.jobs()).find((job) => job.attempts === 2 && !job.locked_at))
+  await waitFor(async () => (await bench.jobs()).find((job) => job.attempts === 2 && !job.locked_at))
   await bench.makeDue()
   await bench.database.transaction((tx) => queue.enqueue(tx, 'call', {}, { maxAttempts: 1 }))
-  await until(() => attempts.includes('1 of 1'))
+  await waitFor(() => attempts.includes('1 of 1'))
   expect(attempts).toEqual(['1 of 2', '2 of 2', '1 of 1'])
 })
 
@@ -79,34 +80,28 @@ test('many processes share the work, and each job runs in one of them', async ()
   await bench.database.transaction(async (tx) => {
     for (let number = 0; number < 50; number += 1) await queue?.enqueue(tx, 'count', number)
   })
-  await until(async () => (await bench.jobs()).length === 0)
+  await waitFor(async () => (await bench.jobs()).length === 0)
   expect(seen.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, number) => number))
 })
 
 test('a stop waits for the job that runs, and takes no other', async () => {
-  let finish = () => {}
-  let isFinished = false
-  const running = new Promise<void>((begun) => {
-    const work: Task = async () => {
-      begun()
-      await new Promise<void>((resolve) => {
-        finish = resolve
-      })
-      isFinished = true
-    }
-    const queue = bench.startQueue({ tasks: { work } })
-    void bench.database.transaction((tx) => queue.enqueue(tx, 'work', {})).then(() => running)
-    stopQueue = queue.stop
-  })
-  await running
-  const stopped = stopQueue()
-  expect(isFinished).toBe(false)
-  finish()
+  const finish = Promise.withResolvers<void>()
+  const states: string[] = []
+  const work: Task = async () => {
+    states.push('begun')
+    await finish.promise
+    states.push('done')
+  }
+  const queue = bench.startQueue({ tasks: { work } })
+  await bench.database.transaction((tx) => queue.enqueue(tx, 'work', {}))
+  await waitFor(() => states.includes('begun'))
+  const stopped = queue.stop().then(() => states.push('stopped'))
+  await bench.database.transaction((tx) => queue.enqueue(tx, 'work', {}))
+  finish.resolve()
   await stopped
-  expect(isFinished).toBe(true)
-  expect(await bench.jobs()).toEqual([])
+  expect(states).toEqual(['begun', 'done', 'stopped'])
+  expect(await bench.jobs()).toMatchObject([{ attempts: 0 }])
 })
-let stopQueue: () => Promise<void>
 
 test('a job that does not end is told to, and goes back to the queue when the process stops', async () => {
   let isAborted = false
@@ -117,7 +112,7 @@ test('a job that does not end is told to, and goes back to the queue when the pr
   }
   const queue = bench.startQueue({ tasks: { hang } }, { drainMs: 200 })
   await bench.database.transaction((tx) => queue.enqueue(tx, 'hang', {}))
-  await until(() => isBegun)
+  await waitFor(() => isBegun)
   await queue.stop()
   expect(isAborted).toBe(true)
   expect(await bench.jobs()).toMatchObject([{ attempts: 1, locked_at: null }])
@@ -127,11 +122,11 @@ test('a database that goes away and returns is worked with again', async () => {
   const { task, seen } = recorder()
   const queue = bench.startQueue({ tasks: { greet: task } })
   await bench.database.transaction((tx) => queue.enqueue(tx, 'greet', 'before'))
-  await until(() => seen.length)
+  await waitFor(() => seen.length > 0)
   await bench.database.knex.raw(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'latchkey-queue' AND datname = current_database()`,
   )
   await bench.database.transaction((tx) => queue.enqueue(tx, 'greet', 'after'))
-  await until(() => seen.length === 2)
+  await waitFor(() => seen.length === 2)
   expect(seen).toEqual(['before', 'after'])
 })

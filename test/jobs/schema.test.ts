@@ -2,7 +2,9 @@
 import { runMigrations } from 'graphile-worker'
 import { createQueuePool, queueLogger } from '../../src/jobs/connection.ts'
 import { isQueueSchemaCurrent, migrateQueue, queueSchemaVersion } from '../../src/jobs/migrate.ts'
-import { createQueueBench, until } from './started-queue.ts'
+import { createLog } from '../../src/log.ts'
+import { waitFor } from '../support/wait.ts'
+import { createQueueBench } from './started-queue.ts'
 
 let bench: Awaited<ReturnType<typeof createQueueBench>>
 beforeEach(async () => {
@@ -24,18 +26,15 @@ test('the version we wait for is the newest that graphile-worker brings', async 
 
 test('a worker waits for somebody to migrate, and begins by itself afterwards', async () => {
   const seen: unknown[] = []
-  const queue = bench.startQueue({ tasks: { greet: async (payload) => void seen.push(payload) } })
-  await until(async () => {
-    const { rows } = await bench.database.knex.raw(
-      `SELECT 1 FROM pg_stat_activity WHERE application_name = 'latchkey-queue' AND datname = current_database()`,
-    )
-    return rows.length
-  })
+  const lines: string[] = []
+  const log = createLog({ level: 'error', destination: { write: (line) => void lines.push(line) } })
+  const queue = bench.startQueue({ tasks: { greet: async (payload) => void seen.push(payload) } }, { log })
+  await waitFor(() => lines.some((line) => line.includes('the tables of the job queue are not migrated')))
   expect(await isQueueSchemaCurrent(bench.database.pool)).toBe(false)
   await migrateQueue({ url: bench.url, log: bench.log })
   expect(await isQueueSchemaCurrent(bench.database.pool)).toBe(true)
   await bench.database.transaction((tx) => queue.enqueue(tx, 'greet', 'hello'))
-  await until(() => seen.length)
+  await waitFor(() => seen.length > 0)
 })
 
 test('processes that migrate at the same time all succeed', async () => {

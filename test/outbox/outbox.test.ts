@@ -6,7 +6,8 @@ import { createMetrics } from '../../src/metrics.ts'
 import type { Delivery, OutboxKind } from '../../src/outbox/kind.ts'
 import { createOutbox } from '../../src/outbox/service.ts'
 import { systemRandom } from '../../src/random.ts'
-import { createQueueBench, until } from '../jobs/started-queue.ts'
+import { createQueueBench } from '../jobs/started-queue.ts'
+import { waitFor } from '../support/wait.ts'
 
 type Letter = { to: string; link: string }
 let bench: Awaited<ReturnType<typeof createQueueBench>>
@@ -43,7 +44,7 @@ test('an event arrives after the commit of its change, and not without it', asyn
   })
   await expect(failed).rejects.toThrow('the change failed')
   await bench.database.transaction((tx) => outbox.send(tx, 'letter', letter))
-  await until(() => deliveries.length)
+  await waitFor(() => deliveries.length > 0)
   expect(deliveries).toMatchObject([{ letter, delivery: { attempt: 1, isLastAttempt: false } }])
 })
 
@@ -64,7 +65,7 @@ test('a sealed payload copied into another event does not open', async () => {
     `UPDATE graphile_worker._private_jobs SET payload = json_build_object('id', 'another', 'sealed', payload->>'sealed')`,
   )
   bench.startQueue({ tasks: outbox.tasks })
-  await until(async () => (await bench.jobs()).find((job) => job.last_error && !job.locked_at))
+  await waitFor(async () => (await bench.jobs()).find((job) => job.last_error && !job.locked_at))
   expect(deliveries).toEqual([])
 })
 
@@ -73,10 +74,10 @@ test('a failed delivery is repeated under the same id, and told when it is the l
   bench.startQueue({ tasks: outbox.tasks })
   await bench.database.transaction((tx) => outbox.send(tx, 'letter', letter))
   for (const attempt of [1, 2]) {
-    await until(async () => (await bench.jobs()).find((job) => job.attempts === attempt && !job.locked_at))
+    await waitFor(async () => (await bench.jobs()).find((job) => job.attempts === attempt && !job.locked_at))
     await bench.makeDue()
   }
-  await until(async () => (await bench.jobs()).length === 0)
+  await waitFor(async () => (await bench.jobs()).length === 0)
   expect(deliveries.map(({ delivery }) => delivery.attempt)).toEqual([1, 2, 3])
   expect(deliveries.map(({ delivery }) => delivery.isLastAttempt)).toEqual([false, false, true])
   expect(new Set(deliveries.map(({ delivery }) => delivery.id)).size).toBe(1)
