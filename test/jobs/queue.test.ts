@@ -1,5 +1,7 @@
 /** The queue: enlisted in our transaction, at least once, one process at a time. */
+import pg from 'pg'
 import type { Task } from '../../src/jobs/queue.ts'
+import { createLog } from '../../src/log.ts'
 import { waitFor } from '../support/wait.ts'
 import { createQueueBench } from './started-queue.ts'
 
@@ -120,13 +122,25 @@ test('a job that does not end is told to, and goes back to the queue when the pr
 
 test('a database that goes away and returns is worked with again', async () => {
   const { task, seen } = recorder()
-  const queue = bench.startQueue({ tasks: { greet: task } })
+  const lines: string[] = []
+  const log = createLog({ level: 'error', destination: { write: (line) => void lines.push(line) } })
+  const queue = bench.startQueue({ tasks: { greet: task } }, { log })
   await bench.database.transaction((tx) => queue.enqueue(tx, 'greet', 'before'))
   await waitFor(() => seen.length > 0)
-  await bench.database.knex.raw(
-    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'latchkey-queue' AND datname = current_database()`,
+
+  // From outside, because nobody may lock the door of the room they stand in.
+  const name = (await bench.database.knex.raw('SELECT current_database() AS name')).rows[0].name
+  const outside = new pg.Client({ connectionString: bench.url.replace(name, 'postgres') })
+  await outside.connect()
+  await outside.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`)
+  await outside.query(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'latchkey-queue' AND datname = $1`,
+    [name],
   )
-  await bench.database.transaction((tx) => queue.enqueue(tx, 'greet', 'after'))
+  await waitFor(() => lines.some((line) => line.includes('not currently accepting connections')))
+  await outside.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`)
+  await outside.end()
+  await bench.database.transaction((tx) => queue.enqueue(tx, 'greet', 'later'))
   await waitFor(() => seen.length === 2)
-  expect(seen).toEqual(['before', 'after'])
+  expect(seen).toEqual(['before', 'later'])
 })
