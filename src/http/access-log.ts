@@ -22,7 +22,8 @@ export function accessLog({ log, clock, random }: Deps): Middleware {
         method: ctx.method,
         path: loggedPath(ctx),
         status: ctx.res.headersSent ? ctx.status : 0,
-        code: ctx.state.errorCode as string | undefined,
+        // Not `code`: the log takes that field out, for an authorization code has the same name.
+        errorCode: ctx.state.errorCode as string | undefined,
         ms: clock.now() - startedAt,
         address: ctx.ip,
         userAgent: ctx.get('User-Agent').slice(0, 200) || undefined,

@@ -41,7 +41,7 @@ export function answerErrors({ views, sentences, log, isProtocolPath }: Deps): M
       if (error.status >= 500) {
         const cause = error.cause ?? error
         log[error.status === 503 ? 'warn' : 'error'](
-          { requestId: requestIdOf(ctx), code: error.code, err: cause },
+          { requestId: requestIdOf(ctx), errorCode: error.code, err: cause },
           'request failed',
         )
       }

@@ -1,0 +1,112 @@
+/** Nobody chooses his own address, and nobody chooses the name under which we answer. */
+import { request as httpRequest } from 'node:http'
+import type { TestServer } from './support.ts'
+import { startTestServer } from './support.ts'
+
+const issuer = 'https://login.example.com'
+const servers: TestServer[] = []
+afterAll(() => Promise.all(servers.map((server) => server.close())))
+
+async function start(trustProxy: readonly string[]): Promise<TestServer> {
+  const server = await startTestServer({
+    issuer,
+    trustProxy,
+    engine: [
+      async (ctx) => {
+        const { host, hostname, protocol, secure, ip, path } = ctx
+        ctx.body = {
+          host,
+          hostname,
+          protocol,
+          secure,
+          ip,
+          path,
+          href: ctx.href,
+          origin: new URL('/token', ctx.href).href,
+          header: ctx.get('Host'),
+        }
+      },
+    ],
+  })
+  servers.push(server)
+  return server
+}
+
+async function addressSeen(trustProxy: readonly string[], forwardedFor?: string | string[]): Promise<string> {
+  const { port } = await start(trustProxy)
+  const headers = forwardedFor === undefined ? {} : { 'X-Forwarded-For': forwardedFor }
+  const body = await new Promise<string>((resolve, reject) => {
+    const sent = httpRequest({ host: '127.0.0.1', port, headers }, async (answer) => {
+      const chunks = await answer.toArray()
+      resolve(Buffer.concat(chunks).toString())
+    })
+    sent.on('error', reject).end()
+  })
+  return (JSON.parse(body) as { ip: string }).ip
+}
+
+const cases: [what: string, trustProxy: string[], forwardedFor: string | string[] | undefined, address: string][] = [
+  ['without a proxy it is the connection', [], undefined, '127.0.0.1'],
+  ['without a configured proxy X-Forwarded-For is ignored', [], '203.0.113.7', '127.0.0.1'],
+  ['a proxy that is not configured is not believed', ['10.0.0.0/8'], '203.0.113.7', '127.0.0.1'],
+  ['a configured proxy is believed', ['127.0.0.1'], '203.0.113.7', '203.0.113.7'],
+  ['what the client itself put in front is not', ['127.0.0.1'], '198.51.100.1, 203.0.113.7', '203.0.113.7'],
+  [
+    'a chain is walked while each hop is configured',
+    ['127.0.0.1', '10.0.0.0/8'],
+    '198.51.100.1, 203.0.113.7, 10.1.2.3',
+    '203.0.113.7',
+  ],
+  ['two headers are one chain', ['127.0.0.1', '10.0.0.0/8'], ['203.0.113.7', '10.1.2.3'], '203.0.113.7'],
+  ['a chain of proxies alone ends at the last', ['127.0.0.1', '10.0.0.0/8'], '10.9.9.9, 10.1.2.3', '10.9.9.9'],
+  ['an entry that is no address ends the walk', ['127.0.0.1'], '<script>', '127.0.0.1'],
+  [
+    'an empty entry is nothing (RFC 9110 §5.6.1)',
+    ['127.0.0.1', '203.0.113.0/24'],
+    '198.51.100.1,,203.0.113.7',
+    '198.51.100.1',
+  ],
+  ['IPv6 is taken', ['127.0.0.1'], '2001:DB8::7', '2001:db8::7'],
+  ['IPv4 inside IPv6 is IPv4', ['127.0.0.1'], '::ffff:203.0.113.7', '203.0.113.7'],
+  ['a port is left out', ['127.0.0.1'], '203.0.113.7:5123', '203.0.113.7'],
+  ['a port after IPv6 is left out', ['127.0.0.1'], '[2001:db8::7]:5123', '2001:db8::7'],
+]
+
+test.each(cases)('%s', async (_what, trustProxy, forwardedFor, address) => {
+  expect(await addressSeen(trustProxy, forwardedFor)).toBe(address)
+})
+
+const targets: [what: string, request: string][] = [
+  ['a forged Host', 'GET /x?y=1 HTTP/1.1\r\nHost: evil.example\r\n'],
+  [
+    'forged forwarding headers',
+    'GET /x?y=1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: http\r\nForwarded: host=evil.example\r\n',
+  ],
+  ['an absolute target (RFC 9112 §3.2.2)', 'GET http://evil.example/x?y=1 HTTP/1.1\r\nHost: evil.example\r\n'],
+  ['an absolute target with credentials', 'GET https://a:b@evil.example:99/x?y=1 HTTP/1.1\r\nHost: evil.example\r\n'],
+]
+
+test.each(targets)('%s changes no URL: everything is built from the issuer', async (_what, request) => {
+  const server = await start(['127.0.0.1'])
+  const answer = await server.sendRaw(`${request}Connection: close\r\n\r\n`)
+  expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toEqual({
+    host: 'login.example.com',
+    hostname: 'login.example.com',
+    protocol: 'https',
+    secure: true,
+    ip: '127.0.0.1',
+    path: '/x',
+    href: `${issuer}/x?y=1`,
+    origin: `${issuer}/token`,
+    header: 'login.example.com',
+  })
+})
+
+test('a path of two slashes is a path, not a host', async () => {
+  const server = await start([])
+  const answer = await server.sendRaw('GET //evil.example/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({
+    origin: `${issuer}/token`,
+    host: 'login.example.com',
+  })
+})

@@ -1,0 +1,111 @@
+/** A failure becomes one answer, in the form its reader understands, and tells nothing of the inside. */
+import { z } from 'zod'
+import { AppError, declareError } from '../../src/errors.ts'
+import { defineRoute } from '../../src/http/route.ts'
+import type { TestServer } from './support.ts'
+import { startTestServer } from './support.ts'
+
+const secret = 'postgres://latchkey:hunter2@10.0.0.5/latchkey'
+const failures: Record<string, () => unknown> = {
+  error: () => new Error(secret),
+  text: () => secret,
+  nothing: () => undefined,
+  exposed: () => Object.assign(new Error(secret), { status: 500, expose: true }),
+  teapot: () => Object.assign(new Error(secret), { status: 418, expose: true }),
+  hidden: () => Object.assign(new Error(secret), { status: 404 }),
+  known: () => new AppError('csrf_failed', 403, { cause: new Error(secret) }),
+  busy: () => new AppError('internal_error', 503, { retryAfterSeconds: 7, cause: new Error(secret) }),
+  unnamed: () => new AppError('no_sentence_yet', 503, { cause: new Error(secret) }),
+}
+
+let server: TestServer
+beforeAll(async () => {
+  const failing = (kind: 'page' | 'json') =>
+    defineRoute({
+      kind,
+      method: 'GET',
+      path: `/${kind}/:failure`,
+      name: `failing.${kind}`,
+      permission: 'public',
+      params: z.strictObject({ failure: z.string() }),
+      handler: (ctx, { params }) => {
+        ctx.set('Location', '/elsewhere')
+        ctx.set('ETag', '"1"')
+        ctx.body = secret
+        throw failures[params.failure]?.()
+      },
+    })
+  server = await startTestServer({
+    routes: () => [failing('page'), failing('json')],
+    engine: [
+      async (ctx, next) => {
+        if (ctx.path === '/token') throw failures[String(ctx.query.failure)]?.()
+        await next()
+      },
+    ],
+  })
+})
+afterAll(() => server.close())
+
+const statuses: [failure: string, status: number][] = [
+  ['error', 500],
+  ['text', 500],
+  ['nothing', 500],
+  ['exposed', 500],
+  ['teapot', 400],
+  ['hidden', 500],
+  ['known', 403],
+  ['busy', 503],
+]
+
+test.each(statuses)('%s: status %i, nothing of the inside, no redirect, nothing to keep', async (failure, status) => {
+  for (const kind of ['page', 'json']) {
+    const answer = await fetch(`${server.origin}/${kind}/${failure}`, { redirect: 'manual' })
+    const text = await answer.text()
+    expect(answer.status).toBe(status)
+    expect(text).not.toMatch(/hunter2|latchkey:|\.ts\b|\bat .*:\d+/)
+    expect(text).toContain(answer.headers.get('X-Request-Id'))
+    expect(answer.headers.get('Content-Type')).toMatch(kind === 'page' ? /^text\/html/ : /^application\/json/)
+    expect(answer.headers.get('Location')).toBeNull()
+    expect(answer.headers.get('ETag')).toBeNull()
+    expect(answer.headers.get('Cache-Control')).toBe('no-store')
+  }
+})
+
+test('503 says when to come back (RFC 9110 §10.2.3)', async () => {
+  expect((await fetch(`${server.origin}/json/busy`)).headers.get('Retry-After')).toBe('7')
+  expect((await fetch(`${server.origin}/json/unnamed`)).headers.get('Retry-After')).toBe('5')
+})
+
+test('what went wrong is in the log, under the id that the answer shows', async () => {
+  const answer = await fetch(`${server.origin}/json/error`)
+  const id = answer.headers.get('X-Request-Id')
+  const line = server.logLines().find((entry) => entry.requestId === id && entry.err)
+  expect(line).toMatchObject({
+    errorCode: 'internal_error',
+    level: 'error',
+    err: { message: secret, stack: expect.any(String) },
+  })
+})
+
+test('the reader of a path that is nobody’s gets what it asks for: JSON, or a page', async () => {
+  const answer = async (accept: string) =>
+    (await fetch(`${server.origin}/nothing`, { headers: { Accept: accept } })).headers.get('Content-Type')
+  expect(await answer('text/html,application/xhtml+xml,*/*;q=0.8')).toMatch(/^text\/html/)
+  expect(await answer('application/json')).toMatch(/^application\/json/)
+  expect(await answer('*/*')).toMatch(/^application\/json/)
+  expect(await answer('nonsense')).toMatch(/^application\/json/)
+})
+
+test('on the engine’s paths JSON errors use the names and the characters of RFC 6749 §5.2', async () => {
+  const body = async (failure: string) => (await fetch(`${server.origin}/token?failure=${failure}`)).json()
+  expect(await body('teapot')).toMatchObject({ error: 'invalid_request', code: 'request_malformed' })
+  expect(await body('busy')).toMatchObject({ error: 'temporarily_unavailable' })
+  const { error, error_description: description } = (await body('error')) as Record<string, string>
+  expect(error).toBe('server_error')
+  expect(description).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/)
+})
+
+test('a code is declared once', () => {
+  expect(() => declareError('csrf_failed', 403)).toThrow(/twice/)
+})

@@ -1,0 +1,115 @@
+/** Health, assets, and the log line of a request. */
+
+import { healthRoutes } from '../../src/http/health.ts'
+import { createSentences } from '../../src/locales.ts'
+import type { TestServer } from './support.ts'
+import { pageRoute, startTestServer } from './support.ts'
+
+let server: TestServer
+let isDatabaseThere: () => Promise<boolean>
+beforeAll(async () => {
+  server = await startTestServer({
+    routes: ({ views }) => [
+      ...healthRoutes({ checks: { database: () => isDatabaseThere(), always: async () => true } }),
+      pageRoute(views, '/page', 'home', { issuer: '', discoveryUrl: '' }),
+    ],
+  })
+})
+afterAll(() => server.close())
+
+test('alive is not yet ready', async () => {
+  isDatabaseThere = async () => false
+  expect((await fetch(`${server.origin}/health/live`)).status).toBe(200)
+  const answer = await fetch(`${server.origin}/health/ready`)
+  expect([answer.status, answer.headers.get('Retry-After')]).toEqual([503, '5'])
+  expect(await answer.json()).toEqual({ status: 'not_ready', checks: { database: false, always: true } })
+})
+
+test('ready when everything is there; a check that fails or hangs is a no', async () => {
+  const status = async () => (await fetch(`${server.origin}/health/ready`)).status
+  isDatabaseThere = async () => true
+  expect(await status()).toBe(200)
+  isDatabaseThere = () => Promise.reject(new Error('gone'))
+  expect(await status()).toBe(503)
+  isDatabaseThere = () => {
+    throw new Error('gone')
+  }
+  expect(await status()).toBe(503)
+  isDatabaseThere = () => new Promise(() => {})
+  expect(await status()).toBe(503)
+})
+
+test('an asset has the digest of its content in its address, and is kept for good', async () => {
+  const html = await (await fetch(`${server.origin}/page`)).text()
+  const address = /href="(\/assets\/latchkey\.[\w-]{16}\.css)"/.exec(html)?.[1] ?? ''
+  const answer = await fetch(server.origin + address)
+  expect(Object.fromEntries(answer.headers)).toMatchObject({
+    'content-type': 'text/css; charset=utf-8',
+    'cache-control': 'public, max-age=31536000, immutable',
+  })
+  const condition = `If-None-Match: ${answer.headers.get('ETag')}`
+  const again = await server.sendRaw(`GET ${address} HTTP/1.1\r\nHost: x\r\n${condition}\r\nConnection: close\r\n\r\n`)
+  expect(again).toMatch(/^HTTP\/1\.1 304 /)
+  expect(again).toMatch(/\r\n\r\n$/)
+})
+
+test('nothing but an asset comes out of the folder of assets', async () => {
+  for (const path of [
+    'latchkey.css',
+    'latchkey.0000000000000000.css',
+    '..%2flogin.ejs',
+    '%2e%2e/login.ejs',
+    'constructor',
+  ]) {
+    expect((await fetch(`${server.origin}/assets/${path}`)).status).toBe(404)
+  }
+})
+
+test('a request has one line, without query, cookie or an id out of its path', async () => {
+  const secret = 'S3cretS3cretS3cret'
+  const answer = await fetch(`${server.origin}/interaction/${secret}?code=${secret}`, {
+    headers: { Cookie: `a=${secret}`, Authorization: `Bearer ${secret}`, 'User-Agent': 'tester "1"' },
+  })
+  await answer.text()
+  const id = answer.headers.get('X-Request-Id')
+  const lines = server.logLines().filter((line) => line.requestId === id)
+  expect(lines).toHaveLength(1)
+  expect(lines[0]).toMatchObject({
+    method: 'GET',
+    path: '/interaction/:id',
+    status: 404,
+    errorCode: 'not_found',
+    address: '127.0.0.1',
+    userAgent: 'tester "1"',
+    ms: expect.any(Number),
+  })
+  expect(JSON.stringify(server.logLines())).not.toContain(secret)
+})
+
+test('a line break in a header makes no second line (attack 59)', async () => {
+  const before = server.logLines().length
+  const answer = await server.sendRaw(
+    'GET /page HTTP/1.1\r\nHost: x\r\nUser-Agent: a\tb\r\n {"level":"fatal"}\r\nConnection: close\r\n\r\n',
+  )
+  expect(answer).toMatch(/^HTTP\/1\.1 (200|400) /)
+  expect(
+    server
+      .logLines()
+      .slice(before)
+      .every((line) => line.level === 'info'),
+  ).toBe(true)
+})
+
+test('a sentence or a value that is missing is an error in tests', () => {
+  const { t } = createSentences({ isStrict: true })
+  expect(() => t('pages.nothing')).toThrow(/no sentence/)
+  expect(() => t('errors.field_repeated')).toThrow(/no value/)
+  expect(() => t('errors.constructor')).toThrow(/no sentence/)
+  expect(createSentences({ isStrict: false }).t('pages.nothing')).toBe('pages.nothing')
+})
+
+test('what a value says is never read as a placeholder', () => {
+  const { t } = createSentences({ isStrict: true })
+  const field = '{{limit}} $t(pages.login.title) <b>&'
+  expect(t('errors.field_repeated', { field })).toContain(field)
+})

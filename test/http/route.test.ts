@@ -1,0 +1,151 @@
+/** A route that forgot a duty, or contradicts itself, is refused at start; a mounted one answers only what it was made for. */
+import { z } from 'zod'
+import type { Csrf } from '../../src/http/csrf.ts'
+import type { Route } from '../../src/http/route.ts'
+import { createRouter, defineRoute, mountRoutes } from '../../src/http/route.ts'
+import type { TestServer } from './support.ts'
+import { startTestServer } from './support.ts'
+
+const noCsrf: Csrf = {
+  tokenFor: () => '',
+  checkToken: () => {},
+  checkOrigin: () => {},
+  guardOrigin: () => async () => {},
+}
+const deps = { csrf: noCsrf, permissions: ['clients:read'] }
+const mount = (...routes: unknown[]) => mountRoutes(createRouter(), routes as Route[], deps)
+
+const handler = () => {}
+const page = { kind: 'page', method: 'GET', path: '/p', name: 'p', permission: 'public', handler }
+const schema = z.strictObject({ a: z.string() })
+const form = {
+  kind: 'form',
+  method: 'POST',
+  path: '/f',
+  name: 'f',
+  permission: 'public',
+  csrf: 'token',
+  body: { schema },
+  handler,
+}
+const json = { ...form, kind: 'json', path: '/j', name: 'j', csrf: { exempt: 'a bearer credential' } }
+
+test('complete routes are mounted', () => {
+  expect(() =>
+    mount(page, form, json, { ...page, path: '/x/:id', name: 'x', params: z.strictObject({ id: z.string() }) }),
+  ).not.toThrow()
+})
+
+const refused: [why: string, route: object, sentence: RegExp][] = [
+  ['a form without csrf', { ...form, csrf: undefined }, /a form needs csrf/],
+  ['a form that is exempt from csrf', { ...form, csrf: { exempt: 'no reason is good enough' } }, /a form needs csrf/],
+  ['a form without a schema', { ...form, body: undefined }, /takes a body and has no schema/],
+  ['a form whose body is no schema', { ...form, body: { schema: {} } }, /body has no schema/],
+  ['a form that lets unknown fields through', { ...form, body: { schema: z.object({}) } }, /z\.strictObject/],
+  ['a form that passes any field', { ...form, body: { schema: z.looseObject({}) } }, /z\.strictObject/],
+  ['a form that is no object', { ...form, body: { schema: z.string() } }, /a form is an object of fields/],
+  ['a form sent with PUT', { ...form, method: 'PUT' }, /a form is sent with POST/],
+  ['a body limit of nothing', { ...form, body: { schema, limitBytes: 0 } }, /body limit/],
+  ['JSON that writes and is silent about csrf', { ...json, csrf: undefined }, /it writes/],
+  ['an exemption without a reason', { ...json, csrf: { exempt: '' } }, /no reason/],
+  ['JSON that lets unknown members through', { ...json, body: { schema: z.object({}) } }, /z\.strictObject/],
+  ['a page with a body', { ...page, body: { schema } }, /a GET has no body/],
+  ['a page with csrf', { ...page, csrf: 'token' }, /a GET changes nothing/],
+  ['a page that writes', { ...page, method: 'POST', body: { schema }, csrf: 'token' }, /only reads/],
+  ['a path parameter without a schema', { ...page, path: '/p/:id' }, /path parameters/],
+  ['a schema for parameters that the path lacks', { ...page, params: schema }, /path parameters/],
+  ['nobody named who may', { ...page, permission: undefined }, /who may/],
+  ['an unknown permission', { ...page, permission: 'everything:do' }, /permission "everything:do" is unknown/],
+  ['a permission that nothing checks', { ...page, permission: 'clients:read' }, /nothing checks permissions/],
+  ['an unknown kind', { ...page, kind: 'magic' }, /kind "magic"/],
+  ['an unknown method', { ...json, method: 'BREW' }, /method "BREW"/],
+  ['no handler', { ...page, handler: undefined }, /no handler/],
+  ['no name', { ...page, name: '' }, /no name/],
+  ['a path without a slash', { ...page, path: 'p' }, /slash/],
+]
+
+test.each(refused)('refused: %s', (_why, route, sentence) => {
+  expect(() => mount(route)).toThrow(sentence)
+})
+
+test('two routes at one place are refused, whatever their parameters are called', () => {
+  const params = z.strictObject({ id: z.string() })
+  expect(() => mount(page, { ...page, name: 'other' })).toThrow(/another route has this method and path/)
+  expect(() =>
+    mount(
+      { ...page, path: '/x/:id', params },
+      { ...page, path: '/x/:uid', params: z.strictObject({ uid: z.string() }), name: 'other' },
+    ),
+  ).toThrow(/another route has this method and path/)
+  expect(() => mount(page, { ...page, path: '/other' })).toThrow(/another route has this name/)
+})
+
+test('two lists on one router cannot overlap either', () => {
+  const router = createRouter()
+  mountRoutes(router, [page as Route], deps)
+  expect(() => mountRoutes(router, [{ ...page, name: 'other' } as Route], deps)).toThrow(/another route/)
+})
+
+test('every problem is named at once', () => {
+  expect(() => mount({ ...form, csrf: undefined, permission: undefined }, { ...page, kind: 'magic' })).toThrow(
+    /who may[\s\S]*magic|csrf[\s\S]*magic/,
+  )
+})
+
+describe('a mounted route', () => {
+  let server: TestServer
+  beforeAll(async () => {
+    const at = (method: 'GET' | 'POST' | 'PUT') =>
+      defineRoute({
+        kind: 'json',
+        method,
+        path: '/things/:id',
+        name: `things.${method}`,
+        permission: 'public',
+        params: z.strictObject({ id: z.string().regex(/^\d+$/) }),
+        ...(method === 'GET'
+          ? { query: z.strictObject({ page: z.coerce.number().optional() }) }
+          : { csrf: { exempt: 'a test' }, body: { schema: z.strictObject({ name: z.string() }) } }),
+        handler: (ctx, input) => {
+          ctx.body = input
+        },
+      })
+    server = await startTestServer({ routes: () => [at('GET'), at('PUT')] })
+  })
+  afterAll(() => server.close())
+
+  test('gets what its schemas let through', async () => {
+    const answer = await fetch(`${server.origin}/things/7`, {
+      method: 'PUT',
+      headers: { 'Content-Type': 'application/json' },
+      body: '{"name":"x"}',
+    })
+    expect(await answer.json()).toEqual({ body: { name: 'x' }, params: { id: '7' } })
+    expect(await (await fetch(`${server.origin}/things/7?page=2`)).json()).toEqual({
+      query: { page: 2 },
+      params: { id: '7' },
+    })
+  })
+
+  test('answers another method with 405 and Allow (RFC 9110 §15.5.6)', async () => {
+    for (const method of ['POST', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND']) {
+      const head = (await server.sendRaw(`${method} /things/7 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)).split(
+        '\r\n\r\n',
+      )[0]
+      expect(head).toMatch(/^HTTP\/1\.1 405 /)
+      expect(head).toMatch(/^Allow: GET, HEAD, PUT$/m)
+    }
+  })
+
+  test('does not exist under another spelling, or with a parameter that its schema refuses', async () => {
+    for (const path of ['/Things/7', '/things/7/', '/things/x', '/things/%ff', '/things/7%00', '/things/../things/x']) {
+      expect((await fetch(server.origin + path)).status).toBe(404)
+    }
+  })
+
+  test('refuses a query that is unknown, repeated or broken, with 400', async () => {
+    for (const query of ['nobody=1', 'page=1&page=2', 'page=%zz', 'page=%ff', 'page=x']) {
+      expect((await fetch(`${server.origin}/things/7?${query}`)).status).toBe(400)
+    }
+  })
+})
