@@ -4,9 +4,11 @@ import path from 'node:path'
 import { createDatabase } from '../../src/database/database.ts'
 import { findBinaries } from '../../src/database/embedded/binaries.ts'
 import { makeDataFolder } from '../../src/database/embedded/data-folder.ts'
+import { createAccess } from '../../src/database/embedded/endpoint.ts'
 import { runAs as findUser } from '../../src/database/embedded/run-as.ts'
 import { migrateUnderLock } from '../../src/database/migrate.ts'
 import { createLog } from '../../src/log.ts'
+import { systemRandom } from '../../src/random.ts'
 import { createTestFolder } from './folders.ts'
 import { waitFor } from './wait.ts'
 import { watchProcess } from './watchdog.ts'
@@ -41,7 +43,8 @@ export async function startCluster(): Promise<Cluster> {
   const binaries = findBinaries({ spareFolder: path.join(folder, 'lib') })
   const user = findUser({ dataFolder: data, programs: binaries.folder })
   if (user.owner && process.getuid?.() === 0) user.makeFolder(folder)
-  await makeDataFolder({ folder: data, binaries, runAs: user, access: ['-A', 'trust'], isSynced: false })
+  const access = () => createAccess('socket', { folder: data, random: systemRandom, user })
+  await makeDataFolder({ folder: data, binaries, user, access, isSynced: false })
 
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const log = openSync(path.join(folder, 'log'), 'a')

@@ -1,6 +1,6 @@
 /** Makes the data folder: `initdb` beside it, then one rename, so that it is there whole or not at all. */
 import type { ChildProcess } from 'node:child_process'
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { Binaries } from './binaries.ts'
 import { embeddedFailed } from './errors.ts'
@@ -9,43 +9,47 @@ import type { RunAs } from './run-as.ts'
 // Locale of Postgres itself: the same order of texts on every machine, whatever the system has installed.
 const locale = ['--encoding=UTF8', '--locale-provider=builtin', '--locale=C', '--builtin-locale=C.UTF-8']
 
+type Access = { args: readonly string[]; finish: (folder: string) => void; abandon: () => void }
+
 export type DataFolderOptions = {
   folder: string
   binaries: Binaries
-  runAs: RunAs
-  /** Arguments of initdb that say who may connect. */
-  access: readonly string[]
+  user: RunAs
+  /** Who may connect: arguments of initdb, and what is to be done with the folder it made or failed to make. */
+  access: () => Access
   /** False where losing everything in a crash of the machine is fine: tests. */
   isSynced?: boolean
 }
 
 /** Does nothing when `folder` is already a data folder. Throws `embedded_database_failed` with what initdb printed. */
-export async function makeDataFolder({ folder, binaries, runAs, access, isSynced = true }: DataFolderOptions) {
+export async function makeDataFolder({ folder, binaries, user, access, isSynced = true }: DataFolderOptions) {
   if (existsSync(path.join(folder, 'PG_VERSION'))) return
   removeLeftovers(folder)
-  const beside = `${folder}.init-${process.pid}`
-  rmSync(beside, { recursive: true, force: true })
-  runAs.makeFolder(beside)
-  const args = [
+  const beside = mkdtempSync(`${folder}.init-${process.pid}-`)
+  user.makeFolder(beside)
+  const { args, finish, abandon } = access()
+  const flags = [
     '-D',
     beside,
     '-U',
     'postgres',
-    ...access,
+    ...args,
     ...locale,
     '--no-instructions',
     ...(isSynced ? [] : ['--no-sync']),
   ]
   const { status, output } = await outcome(
-    runAs.start(binaries.program('initdb'), args, {
+    user.start(binaries.program('initdb'), flags, {
       env: { ...process.env, ...binaries.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     }),
   )
   try {
     if (status !== 0) throw embeddedFailed({ params: { folder, log: '-', detail: output.trim() } })
+    finish(beside)
     renameSync(beside, folder)
   } catch (error) {
+    abandon()
     rmSync(beside, { recursive: true, force: true })
     // Another process made it meanwhile: its folder is as good.
     if (!existsSync(path.join(folder, 'PG_VERSION'))) throw error
@@ -62,12 +66,13 @@ async function outcome(child: ChildProcess): Promise<{ status: number | undefine
   })
 }
 
-// What a first start left that was killed in the middle. The name ends with its process id.
+// What a first start left that was killed in the middle. Its process id is in the name.
 function removeLeftovers(folder: string) {
   const parent = path.dirname(folder)
   const prefix = `${path.basename(folder)}.init-`
   for (const name of readdirSync(parent).filter((file) => file.startsWith(prefix))) {
-    if (!isRunning(Number(name.slice(prefix.length)))) rmSync(path.join(parent, name), { recursive: true, force: true })
+    if (!isRunning(Number.parseInt(name.slice(prefix.length), 10)))
+      rmSync(path.join(parent, name), { recursive: true, force: true })
   }
 }
 

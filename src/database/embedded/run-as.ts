@@ -12,6 +12,8 @@ export type RunAs = {
   start: (program: string, args: readonly string[], options: SpawnOptions) => ReturnType<typeof spawn>
   /** Makes a folder that only that user may read. */
   makeFolder: (folder: string) => void
+  /** Makes a file that user's. */
+  give: (file: string) => void
 }
 
 // Debian's, and nearly everybody's, `nobody`.
@@ -42,6 +44,7 @@ export function runAs({ dataFolder, programs }: { dataFolder: string; programs: 
       mkdirSync(folder, { recursive: true, mode: 0o700 })
       chownSync(folder, owner.uid, owner.gid)
     },
+    give: (file) => chownSync(file, owner.uid, owner.gid),
   }
 }
 
@@ -54,6 +57,7 @@ const asOurselves = (owner: RunAs['owner']): RunAs => ({
   owner,
   start: (program, args, options) => spawn(program, args, { cwd: '/', ...options }),
   makeFolder: (folder) => void mkdirSync(folder, { recursive: true, mode: 0o700 }),
+  give: () => {},
 })
 
 const asUser =

@@ -1,0 +1,153 @@
+/** Postgres without an installation, for one machine and one owner: whoever comes first starts it, the last one out stops it. */
+import type { ChildProcess } from 'node:child_process'
+import { mkdirSync, realpathSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Random } from '../../random.ts'
+import { systemRandom } from '../../random.ts'
+import { findBinaries } from './binaries.ts'
+import { makeDataFolder } from './data-folder.ts'
+import type { Endpoint, Transport } from './endpoint.ts'
+import { createAccess, endpointUrl, listenSettings } from './endpoint.ts'
+import { embeddedElsewhere, embeddedFailed, embeddedOtherOwner } from './errors.ts'
+import type { Lease } from './lease.ts'
+import { takeLease } from './lease.ts'
+import type { StartOptions } from './postmaster.ts'
+import {
+  forgetPostmaster,
+  isPostmasterOf,
+  lastWords,
+  lockedStatus,
+  readPostmaster,
+  startPostmaster,
+  stopPostmaster,
+} from './postmaster.ts'
+import { runAs } from './run-as.ts'
+
+export type EmbeddedPostgres = {
+  /** For pg: the same for as long as this process lives, also when Postgres has died and was started again. */
+  url: string
+  /** Gives up this process's share. Postgres is stopped when nobody else has one. Close all other connections first. */
+  close: () => Promise<'stopped' | 'left running'>
+}
+
+export type EmbeddedOptions = {
+  /** The data folder, made when missing. Beside it: `<folder>.log`, what Postgres has to say. */
+  folder: string
+  /** How it is reached; what the operating system can, unless a test says otherwise. */
+  transport?: Transport
+  random?: Random
+}
+
+type Installation = StartOptions & { transport: Transport }
+
+const firstPauseMs = 10
+const longestPauseMs = 250
+/** How long nothing may be alive or come alive. Longer than a statement: after kill -9 the old one's processes finish theirs. */
+const patienceMs = 10_000
+
+/**
+ * Starts the Postgres of `folder`, or joins the one that another process has started there; keeps it alive until `close`.
+ * Throws one of the errors of `errors.ts`: no programs for this machine, somebody else's folder, in use elsewhere, failed.
+ */
+export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
+  const installation = await install(options)
+  let joined = await join(installation)
+  let isClosing = false
+
+  // Postgres has died: whoever notices first starts it again, the others join.
+  async function rejoin(): Promise<void> {
+    while (!isClosing) {
+      const again = await join(installation, joined.endpoint).catch(() => undefined)
+      if (!again) continue
+      joined = again
+      watch()
+      return
+    }
+  }
+  let rejoining = Promise.resolve()
+  function watch() {
+    void joined.lease.lost.then(() => {
+      if (!isClosing) rejoining = rejoin()
+    })
+  }
+  watch()
+
+  async function close() {
+    isClosing = true
+    await rejoining
+    const { lease, pid } = joined
+    const isLast = await lease.release()
+    const mayStop = isLast && isPostmasterOf(installation.folder, pid)
+    if (mayStop) await stopPostmaster(installation, pid)
+    await lease.end()
+    return mayStop ? ('stopped' as const) : ('left running' as const)
+  }
+  return { url: endpointUrl(joined.endpoint), close }
+}
+
+async function install({ folder: asked, transport, random = systemRandom }: EmbeddedOptions): Promise<Installation> {
+  const parent = path.dirname(path.resolve(asked))
+  const binaries = findBinaries({ spareFolder: path.join(parent, 'postgres-libraries') })
+  try {
+    mkdirSync(parent, { recursive: true })
+    const target = path.join(realpathSync(parent), path.basename(asked))
+    const user = runAs({ dataFolder: target, programs: binaries.folder })
+    const chosen = transport ?? (process.platform === 'win32' ? 'tcp' : 'socket')
+    await makeDataFolder({
+      folder: target,
+      binaries,
+      user,
+      access: () => createAccess(chosen, { folder: target, random, user }),
+    })
+    const folder = realpathSync(target)
+    return { folder, logFile: `${folder}.log`, binaries, user, transport: chosen }
+  } catch (error) {
+    const { code, path: place } = error as NodeJS.ErrnoException
+    if (code !== 'EACCES' && code !== 'EPERM') throw error
+    const owner = statSync(parent, { throwIfNoEntry: false })?.uid ?? '?'
+    throw embeddedOtherOwner({
+      cause: error,
+      params: { folder: place ?? parent, owner, user: process.getuid?.() ?? '?' },
+    })
+  }
+}
+
+type Joined = { lease: Lease; pid: number; endpoint: Endpoint }
+
+async function join(installation: Installation, known?: Endpoint): Promise<Joined> {
+  const { folder, logFile, transport, user } = installation
+  let child: ChildProcess | undefined
+  let failure: unknown
+  let pauseMs = firstPauseMs
+  let deadline = performance.now() + patienceMs
+
+  while (performance.now() < deadline) {
+    const running = readPostmaster(folder)
+    if (running?.endpoint) {
+      try {
+        return { lease: await takeLease(running.endpoint), pid: running.pid, endpoint: running.endpoint }
+      } catch (error) {
+        failure = error
+      }
+    }
+    const isOursStarting = child !== undefined && isAlive(child)
+    const isAnotherAlive = running !== undefined && isPostmasterOf(folder, running.pid)
+    if (isOursStarting || isAnotherAlive) {
+      deadline = performance.now() + patienceMs
+    } else {
+      if (running) forgetPostmaster(folder, running.pid)
+      child = startPostmaster(installation, await listenSettings(transport, { folder, user, known }))
+      child.once('error', (error) => {
+        failure = error
+      })
+    }
+    await sleep(pauseMs)
+    pauseMs = Math.min(pauseMs * 1.3, longestPauseMs)
+  }
+  if (child?.exitCode === lockedStatus) throw embeddedElsewhere({ params: { folder } })
+  throw embeddedFailed({ cause: failure, params: { folder, log: logFile, detail: lastWords(logFile) } })
+}
+
+const isAlive = (child: ChildProcess): boolean =>
+  child.pid !== undefined && child.exitCode === null && child.signalCode === null
