@@ -36,6 +36,7 @@ const consent: PageLocals['consent'] = {
       scopes: [{ name: 'api:read', description: 'See your orders' }, { name: 'api:write' }],
     },
   ],
+  claims: ['birthdate', 'shoe_size'],
   hasOfflineAccess: true,
 }
 
@@ -53,7 +54,14 @@ export const samples: readonly Sample[] = [
   [
     'consent-short',
     'consent',
-    { ...consent, scopes: [{ name: 'openid' }, { name: 'unheard_of' }], resources: [], hasOfflineAccess: false },
+    {
+      ...consent,
+      client: { ...client, uri: 'vbscript:msgbox(1)' },
+      scopes: [{ name: 'openid' }, { name: 'unheard_of' }],
+      claims: [],
+      resources: [],
+      hasOfflineAccess: false,
+    },
   ],
   ...Object.entries(hostileNames).map(
     ([key, name]): Sample => [
