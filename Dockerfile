@@ -2,14 +2,15 @@
 FROM node:24-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Install scripts run for the packages named in package.json (allowScripts) only; of those argon2 is left, which brings its binary.
-RUN npm ci --omit=dev && npm cache clean --force
+# The optional packages are the embedded Postgres: in containers Postgres is one of its own (DATABASE_URL). Of the packages that may
+# run a script at install (allowScripts in package.json) only argon2 is left, which picks the binary it brings.
+RUN npm ci --omit=dev --omit=optional && npm cache clean --force
 
 FROM node:24-slim
-ENV NODE_ENV=production DATA_FOLDER=/var/lib/latchkey
+ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=packages /app/node_modules ./node_modules
-COPY package.json LICENSE* ./
+COPY package.json ./
 COPY src ./src
 COPY adapters ./adapters
 COPY keys ./keys
@@ -17,9 +18,8 @@ COPY migrations ./migrations
 COPY views ./views
 COPY locales ./locales
 COPY seeds ./seeds
-# Used by the embedded database only (DATABASE_URL=embedded:). Everything else is read-only for the process.
-RUN install --directory --owner=node --group=node --mode=0700 /var/lib/latchkey \
-  && printf '#!/bin/sh\nexec node /app/src/cli.ts "$@"\n' > /usr/local/bin/latchkey && chmod 0755 /usr/local/bin/latchkey
+RUN chmod 0755 src/cli.ts && ln -s /app/src/cli.ts /usr/local/bin/latchkey
+# All of it belongs to root: the process writes nothing, so the file system may be mounted read-only.
 USER node
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
