@@ -1,0 +1,330 @@
+/** What the engine's adapters do within one unit of work: find, upsert, consume, destroy, revoke; and the flush that writes it all. */
+import { errors } from 'oidc-provider'
+import { createUserCodeDigest, endKey, mapKey, rowId, sessionKey } from './digest.ts'
+import type { Ends, Tx } from './ends.ts'
+import { longestInRedisMs } from './ends.ts'
+import { ArtifactStoreUnavailable, isPostgresAway, Replayed } from './errors.ts'
+import type { ModelName, Models, Payload, Stored, Upsert } from './model.ts'
+import type { Reads } from './postgres/reads.ts'
+import type { Condition, Writes } from './postgres/writes.ts'
+import type { ShortLived } from './redis/short-lived.ts'
+import type { Seal } from './seal.ts'
+import type { Unit } from './unit-of-work.ts'
+
+// A claim that its request never came to save. Long enough for any assertion or proof (security.md: at most an hour).
+const claimMs = 60 * 60 * 1000
+
+type Deps = {
+  models: Models
+  reads: Reads
+  writes: Writes
+  shortLived: ShortLived | undefined
+  ends: Ends
+  seal: Seal
+  userCodeKey: Buffer
+  now: () => number
+  transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
+  graceSeconds: (clientId: string) => Promise<number>
+}
+
+export type Artifacts = ReturnType<typeof createArtifacts>
+
+const hasOfflineAccess = (payload: Payload): boolean =>
+  typeof payload.scope === 'string' && payload.scope.split(' ').includes('offline_access')
+
+const asText = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
+
+export function createArtifacts(deps: Deps) {
+  const { models, reads, writes, shortLived, ends, seal, now } = deps
+  const userCodeDigest = createUserCodeDigest(deps.userCodeKey)
+  const everything = endKey('everything', '')
+
+  const isInRedis = (model: ModelName): boolean => shortLived !== undefined && models[model].home === 'redis'
+  const isExpired = ({ expiresAt }: Stored): boolean => expiresAt !== undefined && expiresAt <= now()
+
+  /** The payload, or undefined when it does not open: altered, moved to another row, or sealed under another root secret. */
+  function open({ id, content }: Stored): Payload | undefined {
+    const text = 'text' in content ? content.text : seal.open(content.sealed, id)
+    return text === undefined ? undefined : (JSON.parse(text) as Payload)
+  }
+
+  function remembered(unit: Unit, id: Buffer, load: () => Promise<Stored | undefined>): Promise<Stored | undefined> {
+    const key = mapKey(id)
+    let stored = unit.known.get(key)
+    if (!stored) {
+      stored = load()
+      unit.known.set(key, stored)
+    }
+    return stored
+  }
+
+  const loadFromPostgres = (unit: Unit, id: Buffer) => async (): Promise<Stored | undefined> => {
+    const found = await reads.find(id)
+    if (found?.grant) {
+      const { grant } = found
+      await remembered(unit, grant.id, async () => grant)
+    }
+    return found?.artifact
+  }
+
+  /** A value in Redis counts only while Postgres has not ended what it hangs from. Its grant is read along: the engine asks for it next. */
+  async function loadFromRedis(unit: Unit, id: Buffer): Promise<Stored | undefined> {
+    const value = await shortLived?.find(id)
+    // Written before there was a Redis, or too long-lived for it.
+    if (!value) return loadFromPostgres(unit, id)()
+    const payload = JSON.parse(value.text) as Payload
+    const keys = [everything]
+    if (value.sessionUid) keys.push(value.sessionUid)
+    const grantKey = typeof payload.grantId === 'string' ? rowId('Grant', payload.grantId) : undefined
+    if (grantKey) keys.push(grantKey)
+    else {
+      const { accountId, clientId } = ownersOf(payload)
+      if (accountId) keys.push(endKey('account', accountId))
+      if (clientId) keys.push(endKey('client', clientId))
+    }
+    const [endedAt] = await Promise.all([
+      reads.findEnd(keys),
+      grantKey && remembered(unit, grantKey, loadFromPostgres(unit, grantKey)),
+    ])
+    if (endedAt !== undefined && endedAt >= value.issuedAt) return undefined
+    return { id, content: { text: value.text }, grantKey, expiresAt: value.expiresAt }
+  }
+
+  /** Whose it is. An interaction names its person in the session it began in, or in the login that has just succeeded. */
+  function ownersOf(payload: Payload): { accountId?: string; clientId?: string; sessionUid?: string } {
+    const { result, session, params } = payload as {
+      result?: { login?: { accountId?: unknown } }
+      session?: { accountId?: unknown; uid?: unknown }
+      params?: { client_id?: unknown }
+    }
+    return {
+      accountId: asText(payload.accountId) ?? asText(result?.login?.accountId) ?? asText(session?.accountId),
+      clientId: asText(payload.clientId) ?? asText(params?.client_id),
+      sessionUid: asText(payload.sessionUid) ?? asText(session?.uid),
+    }
+  }
+
+  function toUpsert(model: ModelName, id: Buffer, payload: Payload, expiresInSeconds: number | undefined): Upsert {
+    const issuedAt = now()
+    const fromNow = typeof expiresInSeconds === 'number' ? issuedAt + expiresInSeconds * 1000 : undefined
+    const expiresAt = typeof payload.exp === 'number' ? payload.exp * 1000 : fromNow
+    const fitsRedis = expiresAt !== undefined && expiresAt - issuedAt <= longestInRedisMs
+    const { accountId, clientId, sessionUid } = ownersOf(payload)
+    const grantId = model === 'Grant' || model === 'Interaction' ? undefined : asText(payload.grantId)
+    const endsWithSession = sessionUid !== undefined && model !== 'Session' && !hasOfflineAccess(payload)
+    return {
+      id,
+      model,
+      home: isInRedis(model) && fitsRedis ? 'redis' : 'postgres',
+      text: JSON.stringify(payload),
+      grantKey: grantId === undefined ? undefined : rowId('Grant', grantId),
+      uid: model === 'Session' && payload.uid !== undefined ? sessionKey(payload.uid) : undefined,
+      userCode: payload.userCode === undefined ? undefined : userCodeDigest(payload.userCode),
+      accountId,
+      clientId,
+      sessionUid: endsWithSession ? sessionKey(sessionUid) : undefined,
+      issuedAt,
+      expiresAt,
+    }
+  }
+
+  /** Spent so recently that its own client may have lost the answer, and with something to give again. */
+  async function isWithinGrace({ consumedAt, successor }: Stored, clientId: string | undefined): Promise<boolean> {
+    if (consumedAt === undefined || successor === undefined || clientId === undefined) return false
+    return now() - consumedAt < (await deps.graceSeconds(clientId)) * 1000
+  }
+
+  /** What the engine is shown: `consumed` in seconds, as its own adapter does. */
+  async function show(unit: Unit, model: ModelName, stored: Stored | undefined, token?: string) {
+    if (!stored || isExpired(stored) || unit.destroyed.has(mapKey(stored.id))) return undefined
+    if (stored.grantKey && unit.revoked.has(mapKey(stored.grantKey))) return undefined
+    const payload = open(stored)
+    if (!payload) return undefined
+    if (model === 'Session' && payload.uid !== undefined) unit.session = sessionKey(payload.uid)
+    if (unit.isGranting && !unit.presented && token !== undefined && models[model].spentAs === 'source') {
+      const isRepeat = model === 'RefreshToken' && (await isWithinGrace(stored, payload.clientId))
+      unit.presented = { model, token, stored, payload, isRepeat }
+    }
+    const isHidden = unit.presented?.isRepeat && unit.presented.stored === stored
+    if (stored.consumedAt === undefined || isHidden) return payload
+    return { ...payload, consumed: Math.floor(stored.consumedAt / 1000) }
+  }
+
+  async function find(unit: Unit, model: ModelName, token: string): Promise<Payload | undefined> {
+    const id = rowId(model, token)
+    if (models[model].spentAs === 'proof') return findProof(unit, model, id)
+    const written = unit.upserts.get(mapKey(id))
+    if (written) return JSON.parse(written.text)
+    const load = isInRedis(model) ? () => loadFromRedis(unit, id) : loadFromPostgres(unit, id)
+    return show(unit, model, await remembered(unit, id, load), token)
+  }
+
+  /**
+   * The engine asks whether a proof is known and then saves it: of two that ask at once both would pass. So asking claims it, and whoever
+   * comes second is told that it is known.
+   */
+  async function findProof(unit: Unit, model: ModelName, id: Buffer): Promise<Payload | undefined> {
+    if (!(await writes.claim({ id, model, text: '', expiresAt: now() + claimMs }))) return {}
+    unit.claimed.add(mapKey(id))
+    return undefined
+  }
+
+  async function findByUid(unit: Unit, uid: string): Promise<Payload | undefined> {
+    const key = sessionKey(uid)
+    for (const written of unit.upserts.values()) if (written.uid?.equals(key)) return JSON.parse(written.text)
+    return show(unit, 'Session', await remembered(unit, key, () => reads.findByUid(key)))
+  }
+
+  async function findByUserCode(unit: Unit, userCode: string): Promise<Payload | undefined> {
+    const key = userCodeDigest(userCode)
+    for (const written of unit.upserts.values()) if (written.userCode?.equals(key)) return JSON.parse(written.text)
+    return show(unit, 'DeviceCode', await remembered(unit, key, () => reads.findByUserCode(key)))
+  }
+
+  async function upsert(unit: Unit, model: ModelName, token: string, payload: Payload, expiresInSeconds?: number) {
+    const row = toUpsert(model, rowId(model, token), payload, expiresInSeconds)
+    const key = mapKey(row.id)
+    if (models[model].spentAs === 'proof') {
+      if (unit.claimed.has(key)) unit.unconditional.set(key, row)
+      else if (!(await writes.claim(row))) throw new Replayed()
+      return
+    }
+    unit.destroyed.delete(key)
+    unit.upserts.set(key, row)
+    if (unit.isGranting && model === 'RefreshToken') unit.issuedRefreshToken = { token, key }
+  }
+
+  /** Inside a grant handler the flush decides. Elsewhere it is decided here: InvalidRequestUri or InvalidGrant when it was spent. */
+  async function consume(unit: Unit, model: ModelName, token: string): Promise<void> {
+    const { spentAs } = models[model]
+    if (spentAs !== 'source' && spentAs !== 'request') throw new TypeError(`${model} is not spent`)
+    const id = rowId(model, token)
+    if (unit.isGranting && unit.presented?.stored.id.equals(id)) {
+      unit.isSpending = true
+      return
+    }
+    if (unit.upserts.has(mapKey(id))) await flush(unit)
+    unit.known.delete(mapKey(id))
+    const nothing = { upserts: [], unconditional: [], destroys: [], destroyedSessions: [] }
+    if (await writes.write({ ...nothing, condition: { kind: 'spend', key: id } })) return
+    throw spentAs === 'request'
+      ? new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used')
+      : new errors.InvalidGrant('already used')
+  }
+
+  function destroy(unit: Unit, model: ModelName, token: string): void {
+    const id = rowId(model, token)
+    unit.upserts.delete(mapKey(id))
+    unit.destroyed.set(mapKey(id), { id, model })
+    if (model === 'Session') unit.isSessionDestroyed = true
+  }
+
+  function revokeByGrantId(unit: Unit, grantId: string): void {
+    const key = rowId('Grant', grantId)
+    unit.revoked.set(mapKey(key), key)
+    for (const [name, row] of unit.upserts) if (row.grantKey?.equals(key)) unit.upserts.delete(name)
+  }
+
+  /** In a transaction of its own, with a lost database told in our words. */
+  async function transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    try {
+      return await deps.transaction(work)
+    } catch (error) {
+      throw isPostgresAway(error) ? new ArtifactStoreUnavailable(error) : error
+    }
+  }
+
+  async function endRevoked(unit: Unit): Promise<void> {
+    if (unit.revoked.size === 0) return
+    await transaction(async (tx) => {
+      for (const [name, grantKey] of unit.revoked) {
+        await ends.endFamily(tx, grantKey, { isGrantEnded: unit.destroyed.has(name) })
+      }
+    })
+    unit.revoked.clear()
+  }
+
+  /**
+   * A family with offline access outlives the session, its access tokens too (their own scope may not name it); a grant ends with the session
+   * when the code that is issued from it does.
+   */
+  function withFamily(unit: Unit, row: Upsert): Upsert {
+    if (unit.presented && hasOfflineAccess(unit.presented.payload)) return { ...row, sessionUid: undefined }
+    if (row.model !== 'Grant') return row
+    for (const code of unit.upserts.values()) {
+      if (code.grantKey?.equals(row.id)) return { ...row, sessionUid: code.sessionUid }
+    }
+    return row
+  }
+
+  /** A session that was ended meanwhile must not come back with what a request in flight saves: it is written only while it lives. */
+  function sessionCondition(unit: Unit, rows: readonly Upsert[]): Condition | undefined {
+    const isEndedHere = unit.isSessionDestroyed && !rows.some(({ model }) => model === 'Session')
+    return unit.session && !isEndedHere && rows.length > 0 ? { kind: 'session', key: unit.session } : undefined
+  }
+
+  /**
+   * Writes the unit's rows if `condition` is met, and what is unconditional in any case: Postgres first, then Redis. Gives whether it was
+   * met; nothing is forgotten, so that the caller may try again on another condition.
+   */
+  async function write(unit: Unit, condition?: Condition): Promise<boolean> {
+    await endRevoked(unit)
+    const rows = [...unit.upserts.values()].map((row) => withFamily(unit, row))
+    const destroyed = [...unit.destroyed.values()]
+    const isSessionSaved = rows.some(({ model }) => model === 'Session')
+    const work = {
+      condition: condition ?? sessionCondition(unit, rows),
+      upserts: rows.filter(({ home }) => home === 'postgres'),
+      unconditional: [...unit.unconditional.values()],
+      destroys: destroyed.map(({ id }) => id),
+      destroyedSessions: unit.isSessionDestroyed && !isSessionSaved && unit.session ? [unit.session] : [],
+    }
+    const hasWork =
+      work.condition !== undefined || work.upserts.length + work.unconditional.length + work.destroys.length > 0
+    const isMet = hasWork ? await writes.write(work) : true
+    if (shortLived) {
+      const values = isMet ? rows.filter(({ home }) => home === 'redis') : []
+      await Promise.all([
+        ...values.map((row) => shortLived.write({ ...row, expiresAt: row.expiresAt as number })),
+        ...destroyed.filter(({ model }) => isInRedis(model)).map(({ id }) => shortLived.destroy(id)),
+      ])
+    }
+    return isMet
+  }
+
+  function forget(unit: Unit): void {
+    for (const written of [unit.upserts, unit.unconditional, unit.destroyed]) written.clear()
+    unit.known.clear()
+    unit.isSessionDestroyed = false
+    unit.isSpending = false
+    unit.presented = undefined
+    unit.issuedRefreshToken = undefined
+  }
+
+  async function flush(unit: Unit): Promise<void> {
+    if (unit.upserts.size + unit.unconditional.size + unit.destroyed.size + unit.revoked.size === 0) return
+    await write(unit)
+    forget(unit)
+  }
+
+  return {
+    find,
+    findByUid,
+    findByUserCode,
+    upsert,
+    consume,
+    destroy,
+    revokeByGrantId,
+    transaction,
+    isWithinGrace,
+    write,
+    forget,
+    flush,
+
+    /** A row of Postgres as it is now, whatever the unit has read. */
+    findNow: async (id: Buffer): Promise<Stored | undefined> => {
+      const stored = (await reads.find(id))?.artifact
+      return stored && !isExpired(stored) ? stored : undefined
+    },
+  }
+}

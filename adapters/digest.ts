@@ -1,0 +1,25 @@
+/** The names of things at rest: no id that opens anything is stored, only what can be computed from it. */
+import { createHmac, hash } from 'node:crypto'
+
+// UTF-8 writes every lone surrogate alike, so that two different strings would have one digest: those are hashed as UTF-16.
+const digest = (text: string): Buffer =>
+  text.isWellFormed() ? hash('sha256', text, 'buffer') : hash('sha256', Buffer.from(text, 'utf16le'), 'buffer')
+
+/** The row of `id` in `model`: 32 bytes over the whole string, so that a code is never found as a token (CVE-2026-4282). */
+export const rowId = (model: string, id: string): Buffer => digest(`${model}\u0000${id}`)
+
+/** A browser session by its uid, which stays when the session's id changes. */
+export const sessionKey = (uid: string): Buffer => digest(`session uid\u0000${uid}`)
+
+/** What an end-moment is about, for example the client `id`. */
+export const endKey = (kind: 'account' | 'client' | 'everything', id: string): Buffer =>
+  digest(`end ${kind}\u0000${id}`)
+
+/** A digest as the key of a Map: one character a byte. */
+export const mapKey = (bytes: Buffer): string => bytes.toString('latin1')
+
+/** Device flow user codes have 34 bits (RFC 8628 §5.1): a plain digest would be guessed from a dump, so this one has a key. */
+export const createUserCodeDigest =
+  (key: Buffer) =>
+  (userCode: string): Buffer =>
+    createHmac('sha256', key).update(userCode).digest()

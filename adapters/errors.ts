@@ -1,0 +1,39 @@
+/** Failures of the artifact store, and which errors of its drivers mean that a store is away. */
+
+/** A store does not answer: nothing was decided, the same request may be sent again. `src/oidc` answers 503 with Retry-After. */
+export class ArtifactStoreUnavailable extends Error {
+  readonly code = 'artifact_store_unavailable'
+
+  constructor(cause: unknown) {
+    super('artifact store unavailable', { cause })
+    this.name = 'ArtifactStoreUnavailable'
+  }
+}
+
+/** A one-time proof or assertion was presented again (RFC 7519 §4.1.7, RFC 9449 §11.1) without the engine having asked first. */
+export class Replayed extends Error {
+  readonly code = 'artifact_replayed'
+
+  constructor() {
+    super('already used')
+    this.name = 'Replayed'
+  }
+}
+
+// The pool of src/database says it with one code; a plain pool with the socket's or the server's own (PostgreSQL, appendix A:
+// 08 connection, 57P shutdown and start-up, 53 too few resources, 57014 statement timeout, 25006 a primary that became a standby).
+const awayCodes =
+  /^(database_unavailable|08...|57P0.|53...|57014|25006|25P03|ECONN[A-Z]+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|E(HOST|NET)UNREACH|ENOENT|EACCES)$/
+const awayMessages = /^(Connection terminated|timeout exceeded|Query read timeout|Client (was closed|has encountered))/
+
+/** Whether `error`, from pg, says that Postgres is away or overloaded rather than that the statement is wrong. */
+export function isPostgresAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  if (error instanceof AggregateError && error.errors.some(isPostgresAway)) return true
+  const code = 'code' in error ? error.code : undefined
+  return typeof code === 'string' ? awayCodes.test(code) : awayMessages.test(error.message)
+}
+
+/** Whether the same statement may succeed when it is sent again at once: deadlock or serialisation failure. */
+export const isPostgresConflict = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && (error.code === '40P01' || error.code === '40001')

@@ -1,0 +1,176 @@
+/** Where the engine keeps its artifacts: which model lives where, and the store that everything else sees. */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Cluster, Redis } from 'ioredis'
+import type { Adapter } from 'oidc-provider'
+import type { Pool } from 'pg'
+import type { Clock } from '../src/clock.ts'
+import type { Log } from '../src/log.ts'
+import { createArtifacts } from './artifacts.ts'
+import type { Tx } from './ends.ts'
+import { createEnds } from './ends.ts'
+import type { FamilyEnd, GrantContext } from './grants.ts'
+import { createGrantEndings } from './grants.ts'
+import type { ModelName, Models, Payload } from './model.ts'
+import { modelNames } from './model.ts'
+import { createParkedRequests } from './parked.ts'
+import { createPostgres } from './postgres/connection.ts'
+import { createReads } from './postgres/reads.ts'
+import { createWrites } from './postgres/writes.ts'
+import { createShortLived } from './redis/short-lived.ts'
+import { createSeal, createSuccessorSeal } from './seal.ts'
+import type { Unit } from './unit-of-work.ts'
+import { createUnit } from './unit-of-work.ts'
+
+export { ArtifactStoreUnavailable } from './errors.ts'
+export type { FamilyEnd } from './grants.ts'
+export type { ModelName } from './model.ts'
+
+/**
+ * Which model lives where. Postgres: being wrong about one lets somebody in or throws somebody out. `redis`: short-lived and hot, losing one
+ * costs a retry; in Postgres when there is no Redis. A number stays with its model for ever: it is in the rows.
+ */
+export const models: Models = {
+  Session: { number: 1, home: 'postgres' },
+  Grant: { number: 2, home: 'postgres' },
+  AuthorizationCode: { number: 3, home: 'postgres', spentAs: 'source' },
+  RefreshToken: { number: 4, home: 'postgres', spentAs: 'source' },
+  AccessToken: { number: 5, home: 'redis' },
+  ClientCredentials: { number: 6, home: 'redis' },
+  Interaction: { number: 7, home: 'redis' },
+  DeviceCode: { number: 8, home: 'postgres', spentAs: 'source' },
+  BackchannelAuthenticationRequest: { number: 9, home: 'postgres', spentAs: 'source' },
+  PreAuthorizedCode: { number: 10, home: 'postgres', spentAs: 'source' },
+  PushedAuthorizationRequest: { number: 11, home: 'postgres', spentAs: 'request' },
+  ReplayDetection: { number: 12, home: 'postgres', spentAs: 'proof' },
+  InitialAccessToken: { number: 13, home: 'postgres' },
+  RegistrationAccessToken: { number: 14, home: 'postgres' },
+  ParkedRequest: { number: 15, home: 'redis' },
+}
+
+type Deps = {
+  pool: Pool
+  redis?: Redis | Cluster
+  /** For what happens rarely and is audited: the end of a family of tokens. */
+  transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
+  clock: Clock
+  log: Log
+  deriveKey: (purpose: string) => Buffer
+  /** How long a spent refresh token gives its own client the same successor again, in seconds; 0: never. */
+  graceSeconds: (clientId: string) => Promise<number>
+  /** Told in the transaction that ends a family because of theft. */
+  onFamilyEnded?: (tx: Tx, event: FamilyEnd) => Promise<void> | void
+}
+
+export type ArtifactStore = ReturnType<typeof createArtifactStore>
+
+// The engine's clients are rows of our own room; it never asks this store for one.
+const isModel = (name: string): name is ModelName => (modelNames as readonly string[]).includes(name)
+
+/** The store over Postgres, and over Redis for what is short-lived when there is one. */
+export function createArtifactStore(deps: Deps) {
+  const { redis, clock, log, deriveKey } = deps
+  const { now } = clock
+  const { transaction, graceSeconds, onFamilyEnded = () => {} } = deps
+  const seal = createSeal(deriveKey('artifacts'))
+  const successors = createSuccessorSeal(deriveKey('artifact successors'))
+  const postgres = createPostgres(deps.pool)
+  const reads = createReads(postgres)
+  const writes = createWrites({ postgres, seal, models, now })
+  const shortLived = redis && createShortLived({ redis, seal, now })
+  const ends = createEnds({ now, models, hasRedis: redis !== undefined })
+  const artifacts = createArtifacts({
+    ...{ models, reads, writes, shortLived, ends, seal, now, transaction, graceSeconds },
+    userCodeKey: deriveKey('artifact user codes'),
+  })
+  const grantEndings = createGrantEndings({ artifacts, ends, successors, onFamilyEnded })
+  const units = new AsyncLocalStorage<Unit>()
+
+  /** Runs in the request's unit of work, or, outside any, in one of its own that is written at once. */
+  async function inUnit<T>(work: (unit: Unit) => Promise<T> | T): Promise<T> {
+    const current = units.getStore()
+    if (current) return work(current)
+    const unit = createUnit()
+    const result = await work(unit)
+    await artifacts.flush(unit)
+    return result
+  }
+
+  function adapter(name: string): Adapter {
+    const model = (): ModelName => {
+      if (isModel(name)) return name
+      throw new TypeError(`the artifact store has no model ${name}`)
+    }
+    return {
+      find: (id) => inUnit((unit) => artifacts.find(unit, model(), id)),
+      findByUid: (uid) => inUnit((unit) => artifacts.findByUid(unit, uid)),
+      findByUserCode: (userCode) => inUnit((unit) => artifacts.findByUserCode(unit, userCode)),
+      upsert: (id, payload, expiresIn) =>
+        inUnit((unit) => artifacts.upsert(unit, model(), id, payload as Payload, expiresIn)),
+      consume: (id) => inUnit((unit) => artifacts.consume(unit, model(), id)),
+      destroy: (id) => inUnit((unit) => artifacts.destroy(unit, model(), id)),
+      revokeByGrantId: (grantId) => inUnit((unit) => artifacts.revokeByGrantId(unit, grantId)),
+    }
+  }
+
+  return {
+    /** The engine's AdapterFactory. Every method throws ArtifactStoreUnavailable when a store it needs is away. */
+    adapter,
+
+    /** Koa middleware: one unit of work for the request, written before the answer goes out. */
+    async middleware(_ctx: unknown, next: () => Promise<unknown>): Promise<void> {
+      const unit = createUnit()
+      await units.run(unit, async () => {
+        try {
+          await next()
+        } catch (error) {
+          // The request has failed: it gives nothing, and what it ended stays ended.
+          unit.upserts.clear()
+          await artifacts
+            .flush(unit)
+            .catch((cause) => log.error({ err: cause }, 'a failed request could not be undone'))
+          throw error
+        }
+        await artifacts.flush(unit)
+      })
+    },
+
+    /**
+     * Wraps a grant handler of the engine, so that what it issues is written before `grant.success` is told. Throws the engine's InvalidGrant when
+     * what was presented was spent meanwhile.
+     */
+    wrapGrant<H extends (...args: never[]) => Promise<void>>(handler: H): H {
+      const wrapped = (...args: never[]) => {
+        const ctx = args[0] as unknown as GrantContext
+        const run = async (unit: Unit): Promise<void> => {
+          unit.isGranting = true
+          try {
+            await handler(...args)
+          } catch (error) {
+            await grantEndings.abandon(unit, ctx, error)
+            throw error
+          } finally {
+            unit.isGranting = false
+          }
+          await grantEndings.settle(unit, ctx)
+        }
+        const current = units.getStore()
+        if (current) return run(current)
+        const unit = createUnit()
+        return units.run(unit, () => run(unit))
+      }
+      return wrapped as H
+    },
+
+    /** Each takes the caller's transaction first, and is in effect everywhere when that commits. */
+    endAccount: ends.endAccount,
+    endClient: ends.endClient,
+    endSession: ends.endSession,
+    endGrant: ends.endGrant,
+    endAll: ends.endAll,
+
+    ...createParkedRequests({ shortLived, writes, seal, now }),
+
+    /** Removes at most `limit` expired rows; gives how many. Spent codes and refresh tokens stay until they expire: theft must show. */
+    sweep: writes.sweep,
+  }
+}

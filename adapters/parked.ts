@@ -1,0 +1,29 @@
+/** Requests that wait for the browser to come back: kept sealed under the digest of their id, and given out once. */
+import { rowId } from './digest.ts'
+import type { Writes } from './postgres/writes.ts'
+import type { ShortLived } from './redis/short-lived.ts'
+import type { Seal } from './seal.ts'
+
+type Deps = { shortLived: ShortLived | undefined; writes: Writes; seal: Seal; now: () => number }
+
+export function createParkedRequests({ shortLived, writes, seal, now }: Deps) {
+  return {
+    /** Keeps `text` for `seconds` under `id`, a bearer secret of the caller's making. */
+    async park(id: string, text: string, seconds: number): Promise<void> {
+      const issuedAt = now()
+      const row = { id: rowId('ParkedRequest', id), text, issuedAt, expiresAt: issuedAt + seconds * 1000 }
+      if (shortLived) return shortLived.write(row)
+      const upserts = [{ ...row, model: 'ParkedRequest', home: 'postgres' } as const]
+      await writes.write({ upserts, unconditional: [], destroys: [], destroyedSessions: [] })
+    },
+
+    /** Gives what was parked under `id`, once; undefined when it was taken before, has expired, or never was. */
+    async take(id: string): Promise<string | undefined> {
+      const key = rowId('ParkedRequest', id)
+      const value = await shortLived?.take(key)
+      if (value) return value.text
+      const row = await writes.take(key)
+      return row && row.expiresAt > now() ? seal.open(row.sealed, key) : undefined
+    },
+  }
+}

@@ -1,0 +1,82 @@
+/** Many requests' work of one moment done in one go: at most `size` items a batch, at most `inFlight` batches at a time. */
+import { ArtifactStoreUnavailable } from '../errors.ts'
+
+type Deps<Item, Result> = {
+  size: number
+  inFlight: number
+  /** Gives one result for each item, in order. */
+  run: (items: readonly Item[]) => Promise<readonly Result[]>
+  /** What an item touches: two that touch the same are never under way together. */
+  touches?: (item: Item) => readonly string[]
+}
+
+type Waiting<Item, Result> = {
+  item: Item
+  touched: readonly string[]
+  resolve: (result: Result) => void
+  reject: (error: unknown) => void
+}
+
+/**
+ * Collects what is asked within one turn of the event loop. While `inFlight` batches are under way the next one grows, so that batches are
+ * as large as the load makes them and a lone request waits for nobody.
+ */
+export function createBatches<Item, Result>({ size, inFlight, run, touches = () => [] }: Deps<Item, Result>) {
+  let waiting: Waiting<Item, Result>[] = []
+  const busy = new Set<string>()
+  let running = 0
+  let isScheduled = false
+
+  function nextBatch(): Waiting<Item, Result>[] {
+    const batch: Waiting<Item, Result>[] = []
+    const left: Waiting<Item, Result>[] = []
+    for (const one of waiting) {
+      if (batch.length >= size || one.touched.some((name) => busy.has(name))) left.push(one)
+      else {
+        for (const name of one.touched) busy.add(name)
+        batch.push(one)
+      }
+    }
+    waiting = left
+    return batch
+  }
+
+  async function settle(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+    try {
+      const results = await run(batch.map(({ item }) => item))
+      batch.forEach(({ resolve }, index) => {
+        resolve(results[index] as Result)
+      })
+    } catch (error) {
+      // One bad item must not fail its neighbours: each is tried alone. A store that is away is away for all of them.
+      if (batch.length === 1 || error instanceof ArtifactStoreUnavailable) for (const { reject } of batch) reject(error)
+      else for (const one of batch) await settle([one])
+    }
+  }
+
+  function pump(): void {
+    isScheduled = false
+    while (running < inFlight && waiting.length > 0) {
+      const batch = nextBatch()
+      if (batch.length === 0) return
+      running += 1
+      void settle(batch).finally(() => {
+        for (const { touched } of batch) for (const name of touched) busy.delete(name)
+        running -= 1
+        schedule()
+      })
+    }
+  }
+
+  function schedule(): void {
+    if (isScheduled || waiting.length === 0 || running >= inFlight) return
+    isScheduled = true
+    setImmediate(pump)
+  }
+
+  return (item: Item): Promise<Result> =>
+    new Promise((resolve, reject) => {
+      waiting.push({ item, touched: touches(item), resolve, reject })
+      schedule()
+    })
+}

@@ -1,0 +1,103 @@
+/** Reading artifacts from Postgres: many ids in one statement, each together with the grant it hangs from. */
+import type { Stored } from '../model.ts'
+import { createBatches } from './batches.ts'
+import { bytesArray, intArray } from './binary-array.ts'
+import type { Cell, Postgres, Statement } from './connection.ts'
+
+const columns = 'a.id, a.payload, a.grant_key, a.consumed_at, a.successor, a.expires_at'
+
+const byId: Statement = {
+  name: 'artifact_by_id',
+  text: `
+    SELECT k.n, ${columns}, g.payload, g.expires_at
+    FROM unnest($1::bytea[]) WITH ORDINALITY AS k(id, n)
+    JOIN artifact a ON a.id = k.id
+    LEFT JOIN artifact g ON g.id = a.grant_key`,
+}
+
+// An id that changed in the middle of a request may leave two rows of one session for a moment: the one that lives longest counts.
+const byUid: Statement = {
+  name: 'artifact_by_uid',
+  text: `SELECT ${columns} FROM artifact a WHERE a.uid = $1 ORDER BY a.expires_at DESC NULLS FIRST LIMIT 1`,
+}
+
+const byUserCode: Statement = {
+  name: 'artifact_by_user_code',
+  text: `SELECT ${columns} FROM artifact a WHERE a.user_code = $1 LIMIT 1`,
+}
+
+const endedAt: Statement = {
+  name: 'artifact_ended_at',
+  text: `
+    SELECT k.n, max(e.ended_at)
+    FROM unnest($1::int4[], $2::bytea[]) AS k(n, key) JOIN artifact_end e ON e.key = k.key
+    GROUP BY k.n`,
+}
+
+const batchSize = 64
+const batchesInFlight = 2
+
+export type Found = { artifact: Stored; grant?: Stored }
+
+const bytes = (cell: Cell | undefined): Buffer | undefined => (Buffer.isBuffer(cell) ? cell : undefined)
+const milliseconds = (cell: Cell | undefined): number | undefined =>
+  cell === null || cell === undefined ? undefined : Number(cell)
+
+function toStored(row: readonly Cell[]): Stored {
+  const [id, sealed, grantKey, consumedAt, successor, expiresAt] = row
+  return {
+    id: id as Buffer,
+    content: { sealed: sealed as Buffer },
+    grantKey: bytes(grantKey),
+    consumedAt: milliseconds(consumedAt),
+    successor: bytes(successor),
+    expiresAt: milliseconds(expiresAt),
+  }
+}
+
+export type Reads = ReturnType<typeof createReads>
+
+export function createReads(postgres: Postgres) {
+  const find = createBatches<Buffer, Found | undefined>({
+    size: batchSize,
+    inFlight: batchesInFlight,
+    async run(ids) {
+      const found = new Array<Found | undefined>(ids.length)
+      for (const row of await postgres.query(byId, [bytesArray(ids)])) {
+        const artifact = toStored(row.slice(1))
+        const grant =
+          artifact.grantKey && Buffer.isBuffer(row[7])
+            ? { id: artifact.grantKey, content: { sealed: row[7] }, expiresAt: milliseconds(row[8]) }
+            : undefined
+        found[Number(row[0]) - 1] = { artifact, grant }
+      }
+      return found
+    },
+  })
+
+  const findEnd = createBatches<readonly Buffer[], number | undefined>({
+    size: batchSize,
+    inFlight: batchesInFlight,
+    async run(asked) {
+      const numbers = asked.flatMap((keys, index) => keys.map(() => index))
+      const ended = new Array<number | undefined>(asked.length)
+      const rows = await postgres.query(endedAt, [intArray('int4', numbers), bytesArray(asked.flat())])
+      for (const [index, at] of rows) ended[Number(index)] = Number(at)
+      return ended
+    },
+  })
+
+  const findOne = async (statement: Statement, key: Buffer): Promise<Stored | undefined> => {
+    const [row] = await postgres.query(statement, [key])
+    return row && toStored(row)
+  }
+
+  return {
+    /** The row `id`, and its grant's. */
+    find,
+    findByUid: (uid: Buffer) => findOne(byUid, uid),
+    findByUserCode: (userCode: Buffer) => findOne(byUserCode, userCode),
+    /** When the latest of `keys` ended (milliseconds), if any of them did. */
+    findEnd,
+  }
+}

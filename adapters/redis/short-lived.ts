@@ -1,0 +1,60 @@
+/** What lives in Redis: sealed values under digests, each with a key of its own, so that no command ever spans two slots of a cluster. */
+import type { Cluster, Redis } from 'ioredis'
+import { ArtifactStoreUnavailable } from '../errors.ts'
+import type { Upsert } from '../model.ts'
+import type { Seal } from '../seal.ts'
+
+export type ShortLivedValue = { text: string; issuedAt: number; expiresAt: number; sessionUid?: Buffer }
+
+type Envelope = { i: number; e: number; s?: string }
+
+// Longer than the value counts: what has expired is decided by our clock (architecture.md, rule 8), Redis only collects the rubbish.
+const keptAfterExpiryMs = 60_000
+
+const keyOf = (id: Buffer): string => `latchkey:artifact:{${id.toString('base64url')}}`
+
+type Written = Pick<Upsert, 'id' | 'text' | 'issuedAt' | 'sessionUid'> & { expiresAt: number }
+type Deps = { redis: Redis | Cluster; seal: Seal; now: () => number }
+
+export type ShortLived = ReturnType<typeof createShortLived>
+
+export function createShortLived({ redis, seal, now }: Deps) {
+  // Every error counts as away: down, loading, read-only after a failover, out of memory, a slot without a node.
+  async function ask<T>(command: Promise<T>): Promise<T> {
+    try {
+      return await command
+    } catch (error) {
+      throw new ArtifactStoreUnavailable(error)
+    }
+  }
+
+  function open(value: Buffer | null, id: Buffer): ShortLivedValue | undefined {
+    const text = value ? seal.open(value, id) : undefined
+    if (text === undefined) return undefined
+    const end = text.indexOf('\n')
+    const { i: issuedAt, e: expiresAt, s: session } = JSON.parse(text.slice(0, end)) as Envelope
+    if (expiresAt <= now()) return undefined
+    const sessionUid = session === undefined ? undefined : Buffer.from(session, 'base64url')
+    return { issuedAt, expiresAt, sessionUid, text: text.slice(end + 1) }
+  }
+
+  return {
+    /** The value of `id` unless it has expired. All of these throw ArtifactStoreUnavailable when Redis is away. */
+    find: async (id: Buffer): Promise<ShortLivedValue | undefined> => open(await ask(redis.getBuffer(keyOf(id))), id),
+
+    async write({ id, text, issuedAt, expiresAt, sessionUid }: Written): Promise<void> {
+      const envelope: Envelope = { i: issuedAt, e: expiresAt, s: sessionUid?.toString('base64url') }
+      const sealed = seal.seal(`${JSON.stringify(envelope)}\n${text}`, id)
+      const ttlMs = Math.max(1, expiresAt - now()) + keptAfterExpiryMs
+      await ask(redis.set(keyOf(id), sealed, 'PX', ttlMs))
+    },
+
+    destroy: async (id: Buffer): Promise<void> => {
+      await ask(redis.del(keyOf(id)))
+    },
+
+    /** Gives the value and removes it in one step: nobody gets it twice. */
+    take: async (id: Buffer): Promise<ShortLivedValue | undefined> =>
+      open(await ask(redis.getdelBuffer(keyOf(id))), id),
+  }
+}
