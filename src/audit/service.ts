@@ -40,11 +40,14 @@ export function createAudit({ clock, random }: Deps) {
      */
     record: async (tx: Tx, event: AuditEvent): Promise<void> => {
       if (!auditActions.includes(event.action)) throw unknownAuditAction({ params: { action: event.action } })
-      const refused = Object.keys(event.details ?? {}).find((key) => secretKey.test(snakeCase(key)))
-      if (refused) throw auditDetailsRefused({ params: { key: refused } })
+      const refused = Object.entries(event.details ?? {}).find(([key, value]) => couldBeSecret(key, value))
+      if (refused) throw auditDetailsRefused({ params: { key: refused[0] } })
       await insertAuditEvent(tx, { ...event, id: random.id(), at: clock.now() })
     },
   }
 }
 
+// Whether there is a password may be told; text under such a name may not.
+const couldBeSecret = (key: string, value: AuditDetail): boolean =>
+  secretKey.test(snakeCase(key)) && (typeof value === 'string' || Array.isArray(value))
 const snakeCase = (key: string): string => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)

@@ -105,11 +105,12 @@ function checkRedirects(given: Metadata, { profile, rules }: Place): Problem[] {
   const problems = ['redirect_uris', 'post_logout_redirect_uris'].flatMap((key) => {
     const value = given[key]
     if (value === undefined) return []
-    const list = checkList(key, value)
-    if (list.length > 0) return list
-    const uris = value as string[]
-    if (uris.length > 0 && !profile.hasRedirects) return [{ path: key, code: 'machine_has_no_redirects' }]
-    return uris.flatMap((uri, index) => checkUri(uri, `${key}[${index}]`, rules))
+    if (!Array.isArray(value)) return checkList(key, value)
+    if (value.length > 0 && !profile.hasRedirects) return [{ path: key, code: 'machine_has_no_redirects' }]
+    return [
+      ...checkList(key, value, isAnything),
+      ...value.flatMap((uri, index) => checkUri(uri, `${key}[${index}]`, rules)),
+    ]
   })
   const isEmpty = given.redirect_uris === undefined || isEmptyList(given.redirect_uris)
   const grantTypes = given.grant_types ?? profile.defaultGrantTypes
@@ -169,23 +170,27 @@ function checkOptional(given: Metadata, { rules }: Place): Problem[] {
 
 function checkOrigins(value: unknown, rules: UriRules): Problem[] {
   if (value === undefined) return []
-  const list = checkList('allowed_origins', value)
-  if (list.length > 0) return list
-  return (value as string[]).flatMap((origin, index): Problem[] => {
+  const problems = checkList('allowed_origins', value, isAnything)
+  if (!Array.isArray(value)) return problems
+  const wrong = value.flatMap((origin, index): Problem[] => {
     const path = `allowed_origins[${index}]`
-    const problems = checkUri(origin, path, rules)
-    if (problems.length > 0) return problems
+    const found = checkUri(origin, path, rules)
+    if (found.length > 0) return found
     return new URL(origin).origin === origin ? [] : [{ path, code: 'not_origin' }]
   })
+  return [...problems, ...wrong]
 }
 
-/** A list of different, non-empty strings, at most 50. */
-function checkList(path: string, value: unknown): Problem[] {
+const isText = (entry: unknown): boolean => typeof entry === 'string' && /^[^\p{Cc}\p{Cs}]{1,2000}$/u.test(entry)
+// For entries that have a check of their own.
+const isAnything = (): boolean => true
+
+/** A list of different entries, at most 50; text unless `isEntry` says otherwise. */
+function checkList(path: string, value: unknown, isEntry: (entry: unknown) => boolean = isText): Problem[] {
   if (!Array.isArray(value) || value.length > 50) return [{ path, code: 'not_list', params: { max: 50 } }]
   return value.flatMap((entry, index): Problem[] => {
     const at = `${path}[${index}]`
-    if (typeof entry !== 'string' || !/^[^\p{Cc}\p{Cs}]{1,2000}$/u.test(entry))
-      return [{ path: at, code: 'not_string' }]
+    if (!isEntry(entry)) return [{ path: at, code: 'not_string' }]
     return value.indexOf(entry) === index ? [] : [{ path: at, code: 'repeated' }]
   })
 }

@@ -1,0 +1,151 @@
+/** Accounts: one person one row, whatever is typed; every change audited and what hangs from it ended. */
+import { waitFor } from '../support/wait.ts'
+import type { Rooms } from './rooms.ts'
+import { createRooms, operator, problemsOf } from './rooms.ts'
+
+let rooms: Rooms
+beforeAll(async () => {
+  rooms = await createRooms()
+})
+afterAll(() => rooms.close())
+
+const password = 'correct horse battery'
+
+test('one address is one person, however it is typed, and it is shown as it was typed', async () => {
+  const id = await rooms.accounts.create({ email: ' Jos\u00e9@Example.com ' }, operator)
+  expect(await rooms.accounts.findByEmail('JOSE\u0301@example.COM')).toMatchObject({
+    id,
+    email: 'Jos\u00e9@Example.com',
+  })
+  await expect(rooms.accounts.create({ email: 'jose\u0301@example.com' }, operator)).rejects.toMatchObject({
+    code: 'email_taken',
+    status: 409,
+  })
+})
+
+test('of many creations of one address at once exactly one succeeds', async () => {
+  const tries = ['race@example.com', 'RACE@example.com', ' Race@example.com', 'race@Example.com', 'rAce@example.com']
+  const results = await Promise.allSettled(tries.map((email) => rooms.accounts.create({ email }, operator)))
+  expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+})
+
+test('the id is a random UUID and says nothing about the address', async () => {
+  const id = await rooms.accounts.create({ email: 'id@example.com' }, operator)
+  expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+})
+
+test('an id or address that cannot be one is nobody, and no error of the database', async () => {
+  expect(await rooms.accounts.findById('not a uuid')).toBeUndefined()
+  expect(await rooms.accounts.findById("' OR 1=1 --")).toBeUndefined()
+  for (const email of ['', 'nobody', '\u0000@example.com', '\ud800@example.com', `${'a'.repeat(300)}@example.com`]) {
+    expect(await rooms.accounts.findByEmail(email)).toBeUndefined()
+  }
+})
+
+test('every problem of a profile is told at once', async () => {
+  const input = {
+    email: 'no address',
+    birthdate: '4 May',
+    zoneinfo: 'over there',
+    locale: '!',
+    phoneNumber: '123',
+    website: 'javascript:alert(1)',
+    name: 'A\u0007',
+    roles: ['Admin'],
+    address: { street: 'x' } as never,
+    isEmailVerified: 'yes' as never,
+  }
+  expect(await problemsOf(rooms.accounts.create({ ...input, password: 'short' }, operator))).toEqual([
+    'email not_email',
+    'name not_text',
+    'website not_web_url',
+    'birthdate not_birthdate',
+    'zoneinfo not_zoneinfo',
+    'locale not_locale',
+    'phone_number not_phone_number',
+    'email_verified not_boolean',
+    'address.street unknown_key',
+    'roles[0] not_role',
+    'password password_too_short',
+  ])
+})
+
+test('the database holds the rules too', async () => {
+  const row = { email: 'a@b', email_key: 'a@b', created_at: 0, updated_at: 0 }
+  const refused = [
+    { email_key: 'A@b' },
+    { email_key: ' a@b' },
+    { email_key: 'nobody' },
+    { email_key: 'jose\u0301@b' },
+    { birthdate: 'x' },
+    { picture: 'javascript:1' },
+    { password_hash: 'plain text' },
+    { roles: ['Admin'] },
+    { address: { planet: 'x' } },
+    { is_phone_number_verified: true },
+    { name: 'x'.repeat(201) },
+  ]
+  for (const wrong of refused) {
+    const insert = rooms.db('account').insert({ id: '00000000-0000-4000-8000-000000000000', ...row, ...wrong })
+    await expect(insert).rejects.toMatchObject({ code: '23514' })
+  }
+})
+
+test('a password is kept as a hash only, and is 12 to 128 code points long', async () => {
+  const id = await rooms.accounts.create({ email: 'hash@example.com', password }, operator)
+  const account = await rooms.accounts.findById(id)
+  expect(account?.passwordHash).toMatch(/^\$argon2id\$/)
+  expect(await problemsOf(rooms.accounts.setPassword(id, '\u{1F511}'.repeat(11), operator))).toEqual([
+    'password password_too_short',
+  ])
+  expect(await problemsOf(rooms.accounts.setPassword(id, 'x'.repeat(129), operator))).toEqual([
+    'password password_too_long',
+  ])
+  await rooms.accounts.setPassword(id, '\u{1F511}'.repeat(12), operator)
+})
+
+test('setting a password ends every session and token, in the transaction of the change', async () => {
+  const id = await rooms.accounts.create({ email: 'set@example.com' }, operator)
+  await rooms.accounts.setPassword(id, password, operator)
+  expect(rooms.ended).toContain(id)
+  expect((await rooms.trail())[0]).toMatchObject({ action: 'account.password_set', subject: { id }, actor: operator })
+})
+
+test('disabling ends every session and token and is told to whoever remembers the account', async () => {
+  const id = await rooms.accounts.create({ email: 'off@example.com' }, operator)
+  expect(await rooms.accounts.findById(id)).toMatchObject({ isDisabled: false })
+  await rooms.accounts.disable(id, operator)
+  expect(rooms.ended).toContain(id)
+  await waitFor(async () => (await rooms.accounts.findById(id))?.isDisabled === true, { timeoutMs: 1000 })
+  await rooms.accounts.enable(id, operator)
+  await waitFor(async () => (await rooms.accounts.findById(id))?.isDisabled === false, { timeoutMs: 1000 })
+})
+
+test('a change that fails leaves no row and no audit event', async () => {
+  const before = (await rooms.trail()).length
+  const work = rooms.database.transaction(async (tx) => {
+    await rooms.accounts.within(tx).create({ email: 'undone@example.com' }, operator)
+    throw new Error('later step fails')
+  })
+  await expect(work).rejects.toThrow('later step fails')
+  expect(await rooms.accounts.findByEmail('undone@example.com')).toBeUndefined()
+  expect(await rooms.trail()).toHaveLength(before)
+})
+
+test('a rehash at login does not undo a password set meanwhile', async () => {
+  const id = await rooms.accounts.create({ email: 'rehash@example.com', password }, operator)
+  const old = (await rooms.accounts.findByEmail('rehash@example.com'))?.passwordHash ?? ''
+  await rooms.accounts.setPassword(id, 'another long password', operator)
+  expect(await rooms.accounts.replacePasswordHash(id, old, await rooms.passwords.hash(password))).toBe(false)
+})
+
+test('an update changes what it names, takes away what is null, and leaves the rest', async () => {
+  const id = await rooms.accounts.create({ email: 'edit@example.com', name: 'A', nickname: 'B' }, operator)
+  await rooms.accounts.update(id, { email: 'edit@example.com', nickname: null, gender: 'x' }, operator)
+  const account = await rooms.accounts.findByEmail('edit@example.com')
+  expect(account).toMatchObject({ name: 'A', gender: 'x' })
+  expect(account).not.toHaveProperty('nickname')
+  await expect(
+    rooms.accounts.update('00000000-0000-4000-8000-000000000000', { email: 'a@b' }, operator),
+  ).rejects.toMatchObject({ code: 'account_not_found' })
+})

@@ -1,0 +1,175 @@
+/** Seeds: idempotent, all or nothing, refused where they do not belong. */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import type { Rooms } from '../accounts/rooms.ts'
+import { createRooms, operator, problemsFrom } from '../accounts/rooms.ts'
+
+const development = readFileSync(path.join(import.meta.dirname, '../../seeds/development.yaml'), 'utf8')
+
+let rooms: Rooms
+beforeEach(async () => {
+  rooms = await createRooms()
+})
+afterEach(() => rooms.close())
+
+const apply = (text: string, options = {}) => rooms.seed.apply(text, { actor: operator, ...options })
+const results = async (text: string, options = {}) =>
+  Object.fromEntries((await apply(text, options)).entries.map(({ id, result }) => [id, result]))
+const problems = async (text: string) =>
+  (await problemsFrom(apply(text))).map(({ path: place, code, line }) => `${line ?? '-'} ${place} ${code}`)
+
+test('the development seed gives the values that everybody knows', async () => {
+  await apply(development)
+  const alice = await rooms.accounts.findByEmail('alice@example.com')
+  expect((await rooms.passwords.verify('wonderland tea party', alice?.passwordHash)).matches).toBe(true)
+  expect(alice).toMatchObject({
+    isEmailVerified: true,
+    name: 'Alice Liddell',
+    address: { locality: 'Oxford' },
+    roles: ['admin'],
+  })
+  const web = await rooms.clients.findById('demo-web')
+  expect(web?.metadata).toMatchObject({
+    redirect_uris: ['http://localhost:3001/callback'],
+    post_logout_redirect_uris: ['http://localhost:3001/'],
+    scope: 'openid profile email phone address offline_access roles api:read',
+  })
+  expect(web && rooms.clients.secretMatches(web, 'demo-web-secret-for-development-only')).toBe(true)
+  expect((await rooms.clients.findById('demo-spa'))?.metadata.token_endpoint_auth_method).toBe('none')
+  expect((await rooms.clients.findById('demo-machine'))?.metadata.scope).toBe('api:read api:write')
+  const api = await rooms.resourceServers.findByIdentifier('http://localhost:3003/')
+  expect(api?.scopes.map(({ name }) => name)).toEqual(['api:read', 'api:write'])
+})
+
+test('applied again it changes nothing, hashes nothing and writes no audit event', async () => {
+  expect([...new Set(Object.values(await results(development)))]).toEqual(['created'])
+  const [hashes, trail] = [rooms.hashes(), await rooms.trail()]
+  expect([...new Set(Object.values(await results(development)))]).toEqual(['unchanged'])
+  expect(rooms.hashes()).toBe(hashes)
+  expect(await rooms.trail()).toEqual(trail)
+})
+
+test('it reports what differed, and puts it right', async () => {
+  await apply(development)
+  const alice = await rooms.accounts.findByEmail('alice@example.com')
+  await rooms.accounts.setPassword(alice?.id ?? '', 'changed by somebody', operator)
+  const changed = development
+    .replace('client_name: Demo web app', 'client_name: Renamed')
+    .replace('demo-machine-secret-for-development-only', 'another-secret-of-the-machine-0123456789')
+  const { entries } = await apply(changed)
+  expect(entries.filter(({ result }) => result === 'changed').map(({ id, fields }) => [id, fields])).toEqual([
+    ['demo-web', ['client_name']],
+    ['demo-machine', ['client_secret']],
+    ['alice@example.com', ['password']],
+  ])
+  const machine = (await rooms.clients.list()).find(({ clientId }) => clientId === 'demo-machine')
+  expect(machine?.secretDigests).toHaveLength(1)
+})
+
+test('what exists is left alone when only what is missing is asked for', async () => {
+  await apply(development)
+  const alice = await rooms.accounts.findByEmail('alice@example.com')
+  await rooms.accounts.setPassword(alice?.id ?? '', 'changed by somebody', operator)
+  await rooms.clients.remove('demo-spa', operator)
+  const after = await results(development, { isOnlyMissing: true })
+  expect(after).toMatchObject({ 'demo-spa': 'created', 'alice@example.com': 'unchanged' })
+})
+
+test('a client that somebody disabled stays so', async () => {
+  await apply(development)
+  await rooms.clients.disable('demo-web', operator)
+  expect(await results(development)).toMatchObject({ 'demo-web': 'unchanged' })
+})
+
+test('every problem is told at once with its line, and nothing is written', async () => {
+  const text = `
+users:
+  - email: fine@example.com
+  - email: nobody
+    pasword: x
+    password: short
+  - email: FINE@example.com
+client:
+  - x
+clients:
+  - client_id: a
+    kind: web
+    client_name: A
+    redirect_uris: [https://a.example/]
+    scope: openid api:raed
+  - client_name: B
+    kind: spa
+    redirect_uris: [http://b.example/, javascript:x]
+    client_secret: abc
+resource_servers:
+  - identifier: https://api.example/
+    name: API
+    scopes: [api:read]
+    allowed_clients: [b]
+`
+  expect(await problems(text)).toEqual([
+    '8 client unknown_key',
+    '5 users[1].pasword unknown_key',
+    '4 users[1].email not_email',
+    '6 users[1].password password_too_short',
+    '7 users[2].email repeated',
+    '18 clients[1].redirect_uris[0] uri_http',
+    '18 clients[1].redirect_uris[1] uri_scheme_dangerous',
+    '19 clients[1].client_secret public_has_no_secret',
+    '16 clients[1].client_id required',
+    '15 clients[0].scope unknown_scope',
+    '24 resource_servers[0].allowed_clients[0] unknown_client',
+  ])
+  const [unknown] = await problemsFrom(apply('clents: []'))
+  expect(unknown?.params).toMatchObject({ key: 'clents', nearest: 'clients' })
+  expect(await rooms.accounts.list()).toEqual([])
+  expect(await rooms.clients.list()).toEqual([])
+})
+
+test.each([
+  ['a: [', 'not_yaml'],
+  ['a: 1\na: 2', 'not_yaml'],
+  ['', 'seed_not_mapping'],
+  ['- 1', 'seed_not_mapping'],
+  ['users: 7', 'not_list'],
+  ['users: [7]', 'not_mapping'],
+  ['__proto__: []', 'unknown_key'],
+  ['users: [{ email: a@b.example, __proto__: { roles: [admin] } }]', 'unknown_key'],
+  [`users: [{ email: 7, name: [], address: 1, roles: x, password: 1, disabled: 2 }]`, 'required'],
+  [
+    'clients: [{ kind: 7, client_name: {}, redirect_uris: 1, scope: 1, grant_types: 1, client_id: 1, client_secret: 1 }]',
+    'not_string',
+  ],
+  ['resource_servers: [{ identifier: 1, name: 1, scopes: 1, allowed_clients: 1 }]', 'required'],
+])('%j is refused, not stumbled over', async (text, code) => {
+  expect((await problemsFrom(apply(text))).map((problem) => problem.code)).toContain(code)
+})
+
+test('a failure half-way leaves nothing', async () => {
+  await rooms.db.raw("ALTER TABLE account ADD CONSTRAINT no_alice CHECK (email_key <> 'alice@example.com')")
+  await expect(apply(development)).rejects.toThrow()
+  expect(await rooms.clients.list()).toEqual([])
+  expect(await rooms.trail()).toEqual([])
+})
+
+test('production refuses the development seed, and every secret of it under another name', async () => {
+  const production = await createRooms({ isProduction: true })
+  try {
+    const refused = await problemsFrom(production.seed.apply(development, { actor: operator }))
+    expect(refused.map(({ path: place, code }) => `${place} ${code}`)).toEqual(
+      expect.arrayContaining([
+        'users[0].email sample_value',
+        'users[0].password sample_secret',
+        'clients[0].client_id sample_value',
+        'clients[0].client_secret sample_secret',
+        'clients[0].redirect_uris[0] uri_loopback',
+        'clients[2].client_secret sample_secret',
+      ]),
+    )
+    const renamed = production.accounts.create({ email: 'bob@example.com', password: 'wonderland tea party' }, operator)
+    await expect(renamed).rejects.toMatchObject({ code: 'account_invalid' })
+    expect(await production.accounts.list()).toEqual([])
+  } finally {
+    await production.close()
+  }
+})

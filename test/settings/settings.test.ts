@@ -1,0 +1,70 @@
+/** Settings: typed, with defaults, audited, seen by every process. */
+
+import { createAudit } from '../../src/audit/service.ts'
+import { createLog } from '../../src/log.ts'
+import { systemRandom } from '../../src/random.ts'
+import { createSettings } from '../../src/settings/service.ts'
+import type { Rooms } from '../accounts/rooms.ts'
+import { createRooms, operator, problemsOf } from '../accounts/rooms.ts'
+import { waitFor } from '../support/wait.ts'
+
+let rooms: Rooms
+beforeAll(async () => {
+  rooms = await createRooms()
+})
+afterAll(() => rooms.close())
+
+test('a fresh server has the defaults', () => {
+  expect(rooms.settings.get()).toEqual({
+    serviceName: 'Latchkey',
+    sessionIdleSeconds: 3600,
+    sessionAbsoluteSeconds: 86_400,
+    accessTokenSeconds: 600,
+    refreshIdleSeconds: 14 * 86_400,
+    refreshAbsoluteSeconds: 90 * 86_400,
+  })
+})
+
+test('a change is audited, seen by another process within a second, and can be taken back', async () => {
+  const { transaction, changes, knex } = rooms.database
+  const audit = createAudit({ clock: rooms.clock, random: systemRandom })
+  const other = await createSettings({
+    db: knex,
+    transaction,
+    changes,
+    audit,
+    clock: rooms.clock,
+    log: createLog({ level: 'silent' }),
+  })
+  await rooms.settings.set('accessTokenSeconds', '300', operator)
+  expect(rooms.settings.get().accessTokenSeconds).toBe(300)
+  expect((await rooms.trail())[0]).toMatchObject({
+    action: 'setting.changed',
+    subject: { type: 'setting', id: 'accessTokenSeconds' },
+    details: { before: 600, after: 300 },
+  })
+  await waitFor(() => other.get().accessTokenSeconds === 300, { timeoutMs: 1000 })
+  await rooms.settings.set('accessTokenSeconds', undefined, operator)
+  await waitFor(() => other.get().accessTokenSeconds === 600, { timeoutMs: 1000 })
+  await other.close()
+})
+
+test('what no setting can be is refused and changes nothing', async () => {
+  await expect(rooms.settings.set('acessTokenSeconds', 1, operator)).rejects.toMatchObject({
+    code: 'setting_unknown',
+    params: { nearest: 'accessTokenSeconds' },
+  })
+  await expect(rooms.settings.set('__proto__', 1, operator)).rejects.toMatchObject({ code: 'setting_unknown' })
+  for (const value of ['ten', '1.5', '-1', '', '59', '99999999999']) {
+    expect(await problemsOf(rooms.settings.set('accessTokenSeconds', value, operator))).toEqual([
+      'accessTokenSeconds not_within',
+    ])
+  }
+  expect(await problemsOf(rooms.settings.set('serviceName', 'Evil\u202Ename', operator))).toEqual([
+    'serviceName not_text',
+  ])
+  expect(await problemsOf(rooms.settings.set('sessionIdleSeconds', 86_401, operator))).toEqual([
+    'sessionIdleSeconds not_above',
+  ])
+  expect(rooms.settings.get().accessTokenSeconds).toBe(600)
+})
