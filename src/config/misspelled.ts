@@ -1,12 +1,9 @@
 /** Finds variables that were meant for us and misspelled: a setting that is silently ignored is worse than a start that fails. */
 import { distance } from 'fastest-levenshtein'
+import { nearest } from '../problems.ts'
 import { variables } from './variables.ts'
 
 const names: readonly string[] = variables.map((variable) => variable.name)
-
-/** The one of `choices` that takes the fewest edits to reach from `word`. */
-export const nearest = <T extends string>(word: string, choices: readonly T[]): T =>
-  choices.reduce((best, one) => (distance(word, one) < distance(word, best) ? one : best))
 
 // The environment belongs to the whole machine, so short names must fit almost exactly: HOME is two edits from HOST.
 const tolerance = (name: string): number => (name.length <= 4 ? 0 : name.length <= 7 ? 1 : 2)

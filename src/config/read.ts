@@ -2,6 +2,7 @@
 import { resolve } from 'node:path'
 import ipaddr from 'ipaddr.js'
 import { logLevels } from '../log.ts'
+import { nearest } from '../problems.ts'
 import type { Random } from '../random.ts'
 import { systemRandom } from '../random.ts'
 import type { Config, Environment } from './config.ts'
@@ -9,7 +10,7 @@ import { environments } from './config.ts'
 import { isHost, isLoopback } from './hosts.ts'
 import { readIssuer } from './issuer.ts'
 import { readDevelopmentMasterKey, readMasterKey } from './master-key.ts'
-import { meantVariable, nearest } from './misspelled.ts'
+import { meantVariable } from './misspelled.ts'
 import type { ConfigProblem } from './problems.ts'
 import type { Env, Source } from './source.ts'
 import { createSource } from './source.ts'
@@ -46,7 +47,10 @@ export function readConfig(env: Env, random: Random = systemRandom): ConfigResul
 }
 
 // A misspelled NODE_ENV is a problem of its own; the rest is judged by what was meant, so that all problems show at once.
-const environmentOf = (env: Env): Environment => nearest(env.NODE_ENV?.trim() || 'development', environments)
+function environmentOf(env: Env): Environment {
+  const meant = nearest(env.NODE_ENV?.trim() || 'development', environments)
+  return environments.find((environment) => environment === meant) ?? 'production'
+}
 
 function read(source: Source) {
   const port = source.integer('PORT', { min: 1, max: 65535 })

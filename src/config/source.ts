@@ -1,6 +1,6 @@
 /** Reads single variables by their kind, and collects every problem on the way instead of stopping at the first. */
+import { nearest } from '../problems.ts'
 import type { Environment } from './config.ts'
-import { nearest } from './misspelled.ts'
 import type { ConfigProblem, ConfigProblemCode } from './problems.ts'
 import type { VariableName } from './variables.ts'
 import { defaultOf } from './variables.ts'

@@ -175,6 +175,12 @@ describe('key ring', () => {
     expect((await openRing()).current()).toEqual(second)
   })
 
+  test('of many rings that open at the same moment one makes the key', async () => {
+    const opened = await Promise.all(Array.from({ length: 5 }, () => openRing({ algorithms: ['ES256', 'EdDSA'] })))
+    expect(new Set(opened.map((ring) => ring.current().version)).size).toBe(1)
+    expect(await base.database.knex('signing_key')).toHaveLength(2)
+  })
+
   test('several processes that start at once on an empty database make each key once', async () => {
     const script = `
       import { createKeyRing } from './keys/key-ring.ts'
