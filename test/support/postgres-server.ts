@@ -1,0 +1,109 @@
+/** A Postgres server as Debian installs it, in a folder of its own: started, stopped, killed and started again by a test. */
+import type { ChildProcess } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { chownSync, closeSync, openSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import pg from 'pg'
+import { createTestFolder } from './folders.ts'
+import { findFreePort } from './ports.ts'
+import { getProgram } from './programs.ts'
+import { waitFor } from './wait.ts'
+import { watchProcess } from './watchdog.ts'
+
+export type PostgresServer = {
+  /** Address of a database on it; the one that is there from the start is `postgres`. TCP on loopback. */
+  url: (database?: string) => string
+  /** Makes an empty database and gives its address. */
+  createDatabase: (name: string) => Promise<string>
+  start: () => Promise<void>
+  /** An orderly stop. */
+  stop: () => Promise<void>
+  /** kill -9 of the server process; its children notice and end. */
+  kill: () => Promise<void>
+  /** Freezes the server and all its connections (SIGSTOP): it answers nothing, and closes nothing. */
+  freeze: () => void
+  thaw: () => void
+  close: () => Promise<void>
+}
+
+const nobody = 65534
+
+/** Made and started (about a second). `settings` are Postgres' own; fsync is on, as in life, unless they say otherwise. */
+export async function startPostgresServer(settings: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
+  const program = getProgram('postgres')
+  const folder = createTestFolder()
+  const data = path.join(folder, 'data')
+  // Postgres refuses root.
+  const isRoot = process.getuid?.() === 0
+  const user = isRoot ? { uid: nobody, gid: nobody } : {}
+  if (isRoot) chownSync(folder, nobody, nobody)
+  const args = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync']
+  const made = spawnSync(path.join(path.dirname(program), 'initdb'), args, { ...user, cwd: '/', encoding: 'utf8' })
+  if (made.status !== 0) throw new Error(`initdb failed: ${made.error ?? made.stderr}`)
+
+  const port = await findFreePort()
+  const url = (database = 'postgres') => `postgresql://postgres@127.0.0.1:${port}/${database}`
+  let server: ChildProcess
+  let ended: Promise<void>
+
+  async function start() {
+    const all = { listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: '200', ...settings }
+    const flags = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+    const log = openSync(path.join(folder, 'log'), 'a')
+    server = spawn(program, ['-D', data, '-p', String(port), ...flags], {
+      ...user,
+      cwd: '/',
+      stdio: ['ignore', log, log],
+      detached: true,
+    })
+    closeSync(log)
+    watchProcess(server, 'QUIT')
+    ended = new Promise((resolve) => server.once('exit', () => resolve()))
+    await waitFor(() => run(url(), 'SELECT 1').then(() => true), { what: 'the Postgres server', timeoutMs: 20_000 })
+  }
+
+  // Its connections are processes of their own.
+  const signalAll = (signal: NodeJS.Signals) => {
+    const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8').trim().split(' ')
+    const pids = [server.pid ?? 0, ...children.map(Number)].filter((pid) => pid > 0)
+    for (const pid of pids) {
+      try {
+        process.kill(pid, signal)
+      } catch {
+        // Ended meanwhile.
+      }
+    }
+  }
+
+  const end = async (signal: NodeJS.Signals) => {
+    if (server.exitCode === null && server.signalCode === null) signalAll('SIGCONT')
+    server.kill(signal)
+    await ended
+  }
+
+  await start()
+  return {
+    url,
+    createDatabase: async (name) => {
+      await run(url(), `CREATE DATABASE ${name}`)
+      return url(name)
+    },
+    start,
+    stop: () => end('SIGINT'),
+    kill: () => end('SIGKILL'),
+    freeze: () => signalAll('SIGSTOP'),
+    thaw: () => signalAll('SIGCONT'),
+    close: () => end('SIGQUIT'),
+  }
+}
+
+async function run(url: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    await client.query(statement)
+  } finally {
+    await client.end()
+  }
+}

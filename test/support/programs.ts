@@ -1,0 +1,78 @@
+/** Programs that some tests need and npm does not bring: where they are, and what happens to the tests when they are not. */
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
+import path from 'node:path'
+
+export const programNames = ['chromium', 'redis-server', 'postgres'] as const
+export type ProgramName = (typeof programNames)[number]
+
+/** Begins the name of a test that is skipped, so that the run can say what was missing. */
+export const skippedBecauseOf = (program: ProgramName) => `[needs ${program}]`
+
+const onPath = (names: readonly string[]): string[] =>
+  (process.env.PATH ?? '').split(path.delimiter).flatMap((folder) => names.map((name) => path.join(folder, name)))
+
+// Debian keeps the programs of a Postgres server, which may be there in several versions, away from the path.
+function debianPostgres(): string[] {
+  const versions = '/usr/lib/postgresql'
+  if (!existsSync(versions)) return []
+  const newestFirst = readdirSync(versions).sort((a, b) => Number(b) - Number(a))
+  return newestFirst.map((version) => path.join(versions, version, 'bin/postgres'))
+}
+
+const places: Record<ProgramName, () => string[]> = {
+  chromium: () => onPath(['chromium', 'chromium-browser', 'google-chrome', 'chrome']),
+  'redis-server': () => [...onPath(['redis-server']), '/usr/sbin/redis-server'],
+  postgres: () => [...onPath(['postgres']), ...debianPostgres()],
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Absolute path of `program`; undefined when it is not installed. LATCHKEY_TEST_WITHOUT lists programs to do without, so that what
+ * happens then can be seen on a machine that has them.
+ */
+export function findProgram(program: ProgramName): string | undefined {
+  if (process.env.LATCHKEY_TEST_WITHOUT?.split(',').includes(program)) return undefined
+  return places[program]().find(isExecutable)
+}
+
+/** Absolute path of `program`. Throws when it is missing; within `describeWith` it is not. */
+export function getProgram(program: ProgramName): string {
+  const file = findProgram(program)
+  if (!file) throw new Error(`${program} is not installed`)
+  return file
+}
+
+type Needed = ProgramName | readonly ProgramName[]
+
+const listMissing = (needed: Needed): ProgramName[] => [needed].flat().filter((program) => !findProgram(program))
+
+// Where everything is required, a missing program is a failure and no reason to skip.
+const isEverythingRequired = () => process.env.CI === 'true'
+
+const failsFor = (program: ProgramName) => () => {
+  throw new Error(`${program} is not installed, and CI=true requires it`)
+}
+
+/** A group of tests that needs a program: skipped by name where it is missing, and failed there with CI=true. */
+export function describeWith(needed: Needed, name: string, define: () => void): void {
+  const [missing] = listMissing(needed)
+  if (!missing) describe(name, define)
+  else if (isEverythingRequired()) test(`${skippedBecauseOf(missing)} ${name}`, failsFor(missing))
+  else describe.skip(`${skippedBecauseOf(missing)} ${name}`, define)
+}
+
+/** A single test that needs a program, treated as by `describeWith`. */
+export function testWith(needed: Needed, name: string, run: () => Promise<void>, timeoutMs?: number): void {
+  const [missing] = listMissing(needed)
+  if (!missing) test(name, run, timeoutMs)
+  else if (isEverythingRequired()) test(`${skippedBecauseOf(missing)} ${name}`, failsFor(missing))
+  else test.skip(`${skippedBecauseOf(missing)} ${name}`, run)
+}
