@@ -8,10 +8,21 @@ import { client } from './0004_client.ts'
 import { resourceServer } from './0005_resource_server.ts'
 import { audit } from './0006_audit.ts'
 import { setting } from './0007_setting.ts'
+import { consent } from './0008_consent.ts'
 
 export type Migration = {
   name: string
   up: (knex: Knex) => Promise<void>
 }
 
-export const migrations: readonly Migration[] = [changeFeed, keyRing, artifact, account, client, resourceServer, audit, setting]
+export const migrations: readonly Migration[] = [
+  changeFeed,
+  keyRing,
+  artifact,
+  account,
+  client,
+  resourceServer,
+  audit,
+  setting,
+  consent,
+]

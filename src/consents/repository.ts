@@ -3,21 +3,23 @@ import type { Queryable, Tx } from '../database/database.ts'
 import type { Allowed, Consent } from './service.ts'
 
 type Row = {
+  account_id: string
+  client_id: string
   scopes: string[]
   claims: string[]
   resources: Record<string, string[]>
-  granted_at: string
-  updated_at: string
+  granted_at: number
+  updated_at: number
 }
 
-const columns = ['scopes', 'claims', 'resources', 'granted_at', 'updated_at'] as const
+const columns: (keyof Row)[] = ['account_id', 'client_id', 'scopes', 'claims', 'resources', 'granted_at', 'updated_at']
 
 const fromRow = (row: Row): Consent => ({
   scopes: row.scopes,
   claims: row.claims,
   resources: row.resources,
-  grantedAt: Number(row.granted_at),
-  updatedAt: Number(row.updated_at),
+  grantedAt: row.granted_at,
+  updatedAt: row.updated_at,
 })
 
 type Key = { accountId: string; clientId: string }

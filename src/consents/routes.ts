@@ -2,9 +2,8 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Accounts } from '../accounts/service.ts'
-import type { Csrf } from '../http/csrf.ts'
-import { defineRoute } from '../http/route.ts'
 import type { Route } from '../http/route.ts'
+import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { Interaction, Interactions } from '../oidc/interaction.ts'
 import type { ResourceServers } from '../resource-servers/service.ts'
@@ -17,7 +16,6 @@ type Deps = {
   accounts: Pick<Accounts, 'findById'>
   resourceServers: Pick<ResourceServers, 'findByIdentifier'>
   views: Views
-  csrf: Csrf
   /** Scopes of OpenID Connect that this server offers, in the order in which they are shown. */
   offeredScopes: readonly string[]
 }
@@ -26,14 +24,20 @@ const words = (value: unknown): readonly string[] => (typeof value === 'string' 
 const listed = (value: unknown): readonly string[] =>
   (Array.isArray(value) ? value : [value]).filter((item): item is string => typeof item === 'string')
 
-export function createConsentPages({ interactions, consents, accounts, resourceServers, views, csrf, offeredScopes }: Deps) {
+export function createConsentPages({ interactions, consents, accounts, resourceServers, views, offeredScopes }: Deps) {
   /** The APIs of the request with the scopes asked for, as the person should read them. */
   async function askedResources({ params }: Interaction) {
     const asked = new Set(words(params.scope))
-    const found = await Promise.all(listed(params.resource).map((resource) => resourceServers.findByIdentifier(resource)))
+    const found = await Promise.all(
+      listed(params.resource).map((resource) => resourceServers.findByIdentifier(resource)),
+    )
     return found
       .filter((server) => server !== undefined)
-      .map(({ identifier, name, scopes }) => ({ identifier, name, scopes: scopes.filter((scope) => asked.has(scope.name)) }))
+      .map(({ identifier, name, scopes }) => ({
+        identifier,
+        name,
+        scopes: scopes.filter((scope) => asked.has(scope.name)),
+      }))
       .filter(({ scopes }) => scopes.length > 0)
   }
 
@@ -42,7 +46,6 @@ export function createConsentPages({ interactions, consents, accounts, resourceS
     const account = interaction.accountId ? await accounts.findById(interaction.accountId) : undefined
     const asked = new Set(words(interaction.params.scope))
     views.render(ctx, 'consent', {
-      csrfToken: csrf.tokenFor(ctx),
       client: interaction.client,
       account: { email: account?.email ?? '', name: account?.name },
       scopes: offeredScopes.filter((name) => asked.has(name) && name !== 'offline_access').map((name) => ({ name })),
@@ -51,7 +54,7 @@ export function createConsentPages({ interactions, consents, accounts, resourceS
       hasOfflineAccess: asked.has('offline_access'),
       action: `/interaction/${interaction.uid}/consent`,
       cancelAction: `/interaction/${interaction.uid}/cancel`,
-      switchAction: `/interaction/${interaction.uid}?view=login`,
+      switchAction: `/interaction/${interaction.uid}/switch`,
     })
   }
 

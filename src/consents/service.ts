@@ -22,7 +22,9 @@ type Answer = { accountId: string; clientId: string; address: string | undefined
 
 const nothing: Allowed = { scopes: [], claims: [], resources: {} }
 
-const union = (left: readonly string[] = [], right: readonly string[] = []): string[] => [...new Set([...left, ...right])]
+const union = (left: readonly string[] = [], right: readonly string[] = []): string[] => [
+  ...new Set([...left, ...right]),
+]
 
 /** What is allowed when `more` is added to `before`. */
 export function widen(before: Allowed, more: Allowed): Allowed {
@@ -50,7 +52,8 @@ export function createConsents({ db, transaction, audit, clock }: Deps) {
 
   return {
     /** What the person has allowed the client so far. */
-    find: (accountId: string, clientId: string): Promise<Consent | undefined> => findConsent(db, { accountId, clientId }),
+    find: (accountId: string, clientId: string): Promise<Consent | undefined> =>
+      findConsent(db, { accountId, clientId }),
 
     /** Remembers `more` beside what was allowed before. */
     grant: (answer: Answer, more: Allowed): Promise<void> =>

@@ -1,10 +1,15 @@
 /** The page at `/`: what this server is, and in development where to try it. */
-import { defineRoute } from '../http/route.ts'
+
 import type { Route } from '../http/route.ts'
+import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 
 /** What a fresh development server can be tried with. */
-export type DevelopmentNotes = { user: string; password: string; clients: readonly string[] }
+export type DevelopmentNotes = {
+  user: string
+  password: string
+  clients: readonly { clientId: string; url?: string }[]
+}
 
 type Deps = { views: Views; issuer: string; development: DevelopmentNotes | undefined }
 

@@ -3,9 +3,8 @@ import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Accounts } from '../accounts/service.ts'
 import { AppError } from '../errors.ts'
-import type { Csrf } from '../http/csrf.ts'
-import { defineRoute } from '../http/route.ts'
 import type { Route } from '../http/route.ts'
+import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { Interaction, Interactions } from '../oidc/interaction.ts'
 import type { Sessions } from '../sessions/service.ts'
@@ -17,7 +16,6 @@ type Deps = {
   sessions: Sessions
   accounts: Pick<Accounts, 'findById'>
   views: Views
-  csrf: Csrf
   authentication: { acr: string; amr: readonly string[] }
   epochSeconds: () => number
   /** Shows the consent page of an interaction. */
@@ -31,20 +29,21 @@ const longestEmail = 320
 const longestPasswordField = 4000
 
 const uidParams = z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) })
-const credentials = z.strictObject({ email: z.string().max(longestEmail), password: z.string().max(longestPasswordField) })
-const viewQuery = z.object({ view: z.literal('login').optional() })
+const credentials = z.strictObject({
+  email: z.string().max(longestEmail),
+  password: z.string().max(longestPasswordField),
+})
 
 export const interactionPath = '/interaction/:uid'
 const at = (uid: string, step = ''): string => `/interaction/${uid}${step}`
 
 export function loginRoutes(deps: Deps): readonly Route[] {
-  const { interactions, login, sessions, accounts, views, csrf } = deps
+  const { interactions, login, sessions, accounts, views } = deps
 
   function showLogin(ctx: Context, interaction: Interaction, email: string, error?: AppError): void {
     ctx.status = error?.status ?? 200
     if (error?.retryAfterSeconds) ctx.set('Retry-After', String(Math.ceil(error.retryAfterSeconds)))
     views.render(ctx, 'login', {
-      csrfToken: csrf.tokenFor(ctx),
       client: interaction.client,
       action: at(interaction.uid, '/login'),
       cancelAction: at(interaction.uid, '/cancel'),
@@ -58,11 +57,10 @@ export function loginRoutes(deps: Deps): readonly Route[] {
   async function showAccounts(ctx: Context, interaction: Interaction, accountId: string): Promise<void> {
     const account = await accounts.findById(accountId)
     views.render(ctx, 'select-account', {
-      csrfToken: csrf.tokenFor(ctx),
       client: interaction.client,
       account: { email: account?.email ?? '', name: account?.name },
       action: at(interaction.uid, '/account'),
-      switchAction: at(interaction.uid, '?view=login'),
+      switchAction: at(interaction.uid, '/switch'),
       cancelAction: at(interaction.uid, '/cancel'),
     })
   }
@@ -78,11 +76,10 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     name: 'interaction.show',
     permission: 'public',
     params: uidParams,
-    query: viewQuery,
-    handler: async (ctx, { params, query }) => {
+    handler: async (ctx, { params }) => {
       const interaction = await interactions.load(ctx, params.uid)
       const { accountId, prompt } = interaction
-      if (prompt === 'login' || query.view === 'login' || accountId === undefined) {
+      if (prompt === 'login' || accountId === undefined) {
         const hint = interaction.params.login_hint
         return showLogin(ctx, interaction, typeof hint === 'string' ? hint.slice(0, longestEmail) : '')
       }
@@ -134,6 +131,19 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     },
   })
 
+  // Changes nothing: whoever is signed in stays until somebody else has.
+  const switchAccount = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: `${interactionPath}/switch`,
+    name: 'login.switch',
+    permission: 'public',
+    csrf: 'token',
+    params: uidParams,
+    body: { schema: z.strictObject({}) },
+    handler: async (ctx, { params }) => showLogin(ctx, await interactions.load(ctx, params.uid), ''),
+  })
+
   const cancel = defineRoute({
     kind: 'form',
     method: 'POST',
@@ -152,5 +162,5 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  return [show, signIn, keepAccount, cancel]
+  return [show, signIn, keepAccount, switchAccount, cancel]
 }

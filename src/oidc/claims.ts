@@ -1,6 +1,6 @@
 /** Which claims a scope stands for, and an account as those claims (OpenID Connect Core 1.0 §5.1, §5.4). */
 import type { ClaimsParameterMember, KoaContextWithOIDC } from 'oidc-provider'
-import type { Account } from '../accounts/service.ts'
+import type { Account } from '../accounts/account.ts'
 
 /** Authentication claims ride on `openid`, so that every ID token says when and how the person signed in. */
 export const claimsByScope = {
@@ -26,8 +26,6 @@ export const claimsByScope = {
   address: ['address'],
   roles: ['roles'],
 } as const
-
-export const scopes = ['openid', 'profile', 'email', 'phone', 'address', 'offline_access', 'roles'] as const
 
 const millisecondsPerSecond = 1000
 

@@ -1,11 +1,11 @@
 /** The engine's documented configuration, every value that it would warn about decided. */
 import type { Adapter, Configuration, KoaContextWithOIDC } from 'oidc-provider'
-import type { Config } from '../config/service.ts'
+import type { Config } from '../config/config.ts'
 import type { RuntimeSettings } from '../settings/service.ts'
-import { claimsByScope, scopes } from './claims.ts'
+import { claimsByScope } from './claims.ts'
 import { ownProperties } from './client-metadata.ts'
-import { createPolicy, passwordAcr } from './policy.ts'
 import type { createEnginePages } from './pages.ts'
+import { createPolicy, passwordAcr } from './policy.ts'
 
 /** Where the engine answers. Plain names: they are what people read in logs and type into configurations. */
 export const routes = {
@@ -25,7 +25,9 @@ export type ConfigurationDeps = {
   settings: { get: () => RuntimeSettings }
   adapter: (model: string) => Adapter
   jwks: Configuration['jwks']
-  cookieKeys: readonly Buffer[]
+  cookieKeys: string[]
+  /** The scopes of OpenID Connect, without those of APIs. */
+  offeredScopes: readonly string[]
   findAccount: Hook<'findAccount'>
   loadExistingGrant: Hook<'loadExistingGrant'>
   getResourceServerInfo: (ctx: KoaContextWithOIDC, resource: string, client: never) => Promise<never>
@@ -61,11 +63,15 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     loadExistingGrant: deps.loadExistingGrant,
     acrValues: [passwordAcr],
     claims: { ...claimsByScope } as unknown as Configuration['claims'],
-    scopes: [...scopes],
+    scopes: [...deps.offeredScopes],
     subjectTypes: ['public'],
     responseTypes: ['code'],
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
-    clientDefaults: { grant_types: ['authorization_code'], response_types: ['code'], id_token_signed_response_alg: 'RS256' },
+    clientDefaults: {
+      grant_types: ['authorization_code'],
+      response_types: ['code'],
+      id_token_signed_response_alg: 'RS256',
+    },
     enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256', 'EdDSA'] },
     // A difference of clocks between machines; our own opaque tokens are compared with our own clock.
     clockTolerance: 10,
@@ -76,7 +82,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     enableHttpPostMethods: false,
     cookies: {
       names: cookieNames(deps.config.issuer),
-      keys: deps.cookieKeys as unknown as string[],
+      keys: deps.cookieKeys,
       long: { ...cookie, path: '/' },
       short: cookie,
     },
@@ -87,7 +93,9 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     clientBasedCORS: (ctx, origin, client) =>
       ctx.oidc.route !== 'introspection' &&
       origin !== 'null' &&
-      (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
+      [...(client.redirectUris ?? []), ...((client.allowed_origins as string[] | undefined) ?? [])].some(
+        (uri) => URL.parse(uri)?.origin === origin,
+      ),
     interactions: { policy: createPolicy(), url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
     // No token dies because a browser session expires; logout ends what has no offline access (src/sessions).
     expiresWithSession: () => false,

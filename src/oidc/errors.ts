@@ -4,6 +4,7 @@ import { AppError, declareError } from '../errors.ts'
 
 export const storeUnavailable = declareError('store_unavailable', 503)
 export const interactionExpired = declareError('interaction_expired', 400)
+export const requestExpired = declareError('request_expired', 400)
 
 /** How long a client should wait before it asks again while a store is away, in seconds. */
 export const storeRetryAfterSeconds = 5

@@ -7,7 +7,11 @@ type Deps = { consents: { find: (accountId: string, clientId: string) => Promise
 /** Claims that need no consent: they are about the authentication, not about the person. */
 const authenticationClaims = new Set(['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss'])
 
-type Asked = { scopes: readonly string[]; claims: readonly string[]; resources: Readonly<Record<string, readonly string[]>> }
+type Asked = {
+  scopes: readonly string[]
+  claims: readonly string[]
+  resources: Readonly<Record<string, readonly string[]>>
+}
 
 function askedBy(ctx: KoaContextWithOIDC): Asked {
   const { oidc } = ctx

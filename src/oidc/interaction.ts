@@ -1,10 +1,11 @@
 /** An interaction as the login and consent pages see it: what is asked, by whom, and how it is answered. */
-import { errors } from 'oidc-provider'
-import type { Interaction as EngineInteraction, InteractionResults, Provider } from 'oidc-provider'
+
 import type { Context } from 'koa'
+import type { Interaction as EngineInteraction, InteractionResults, Provider } from 'oidc-provider'
+import { errors } from 'oidc-provider'
+import type { ClientView } from '../http/pages.ts'
 import { interactionExpired } from './errors.ts'
 import { clientView } from './pages.ts'
-import type { ClientView } from './pages.ts'
 
 export type PromptName = 'login' | 'consent' | 'select_account'
 

@@ -1,16 +1,18 @@
 /** What no documented option of the engine can do. Every entry has its reason here and a test in test/oidc/internals.test.ts. */
-import { Provider } from 'oidc-provider'
-import type { Client as EngineClient, Configuration, KoaContextWithOIDC } from 'oidc-provider'
-import type { Client } from '../clients/service.ts'
 
-type ResponseModeHandler = (ctx: KoaContextWithOIDC, redirectUri: string, payload: Record<string, unknown>) => unknown
-// The engine's constructor registers its own grants and response modes through these two public methods.
-type GrantHandler = (...args: never[]) => Promise<void>
+import type { Configuration, Client as EngineClient, TokenEndpointGrantContext } from 'oidc-provider'
+import { Provider } from 'oidc-provider'
+import type { Client } from '../clients/client.ts'
+
+type ResponseModeHandler = Parameters<Provider['registerResponseMode']>[1]
+type GrantHandler = Parameters<Provider['registerGrantType']>[1]
+
+type Names = string | readonly string[] | ReadonlySet<string>
 
 type EngineOptions = {
   issuer: string
   configuration: Configuration
-  wrapGrant: <H extends GrantHandler>(handler: H) => H
+  wrapGrant: (handler: GrantHandler) => GrantHandler
   formPost: ResponseModeHandler
   clients: { findById: (clientId: string) => Promise<Client | undefined> }
   secretMatches: (client: Client, presented: string) => boolean
@@ -18,19 +20,22 @@ type EngineOptions = {
 
 /**
  * A Provider whose grant handlers run in a unit of work (the flush must decide before `grant.success` is emitted), whose form_post page is
- * ours (the engine's has an inline script), and whose clients come from our cache.
+ * ours (the engine's has an inline script), and whose clients come from our cache. The engine's constructor registers its own grants and
+ * response modes through these two public methods, before a subclass has fields: hence the closure.
  */
 export function createEngine(options: EngineOptions): Provider {
   class Engine extends Provider {
-    override registerGrantType(...args: Parameters<Provider['registerGrantType']>) {
-      const [name, handler, ...rest] = args
-      return super.registerGrantType(name, options.wrapGrant(handler as never) as never, ...rest)
+    override registerGrantType<Params extends object>(
+      name: string,
+      handler: (ctx: TokenEndpointGrantContext<Params>) => void | Promise<void>,
+      params?: Names,
+      duplicates?: Names,
+    ): void {
+      super.registerGrantType(name, options.wrapGrant(handler as GrantHandler), params, duplicates)
     }
 
-    registerResponseMode(name: string, handler: ResponseModeHandler) {
-      const register = (Provider.prototype as unknown as { registerResponseMode: typeof this.registerResponseMode })
-        .registerResponseMode
-      return register.call(this, name, name === 'form_post' ? options.formPost : handler)
+    override registerResponseMode(name: string, handler: ResponseModeHandler): void {
+      super.registerResponseMode(name, name === 'form_post' ? options.formPost : handler)
     }
   }
   const engine = new Engine(options.issuer, options.configuration)

@@ -1,20 +1,26 @@
 /** The pages that the engine would bring itself, as pages of ours: error, logout, signed out, form_post. */
-import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider'
-import type { Context } from 'koa'
-import type { Account } from '../accounts/service.ts'
 
-type Render = (ctx: Context, page: string, locals: Record<string, unknown>) => Promise<void> | void
+import type { Context } from 'koa'
+import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider'
+import type { Account } from '../accounts/account.ts'
+import type { ClientView } from '../http/pages.ts'
+import type { Views } from '../http/views.ts'
 
 type Deps = {
-  render: Render
+  views: Views
+  requestIdOf: (ctx: Context) => string
   accounts: { findById: (id: string) => Promise<Account | undefined> }
 }
 
-export type ClientView = { name: string; host: string; isFirstParty: boolean; uri?: string }
-
 /** What a page may say of a client: its name as data, and the host that the browser goes to. */
 export function clientView(
-  client: { clientId: string; clientName?: string; clientUri?: string; is_first_party?: unknown; redirectUris?: string[] },
+  client: {
+    clientId: string
+    clientName?: string
+    clientUri?: string
+    is_first_party?: unknown
+    redirectUris?: string[]
+  },
   redirectUri?: unknown,
 ): ClientView {
   const target = typeof redirectUri === 'string' ? redirectUri : client.redirectUris?.[0]
@@ -31,13 +37,14 @@ export function clientView(
 /** The engine hands its own context; it is the one that our application made, so our pages render on it. */
 const asContext = (ctx: KoaContextWithOIDC): Context => ctx as unknown as Context
 
-export function createEnginePages({ render, accounts }: Deps) {
+export function createEnginePages({ views, accounts, requestIdOf }: Deps) {
   const currentClient = (ctx: KoaContextWithOIDC) => ctx.oidc.client && clientView(ctx.oidc.client as never)
   return {
     renderError: async (ctx: KoaContextWithOIDC, out: ErrorOut, _error: Error) => {
-      await render(asContext(ctx), 'error', {
+      views.render(asContext(ctx), 'error', {
         status: ctx.status,
         code: out.error,
+        requestId: requestIdOf(asContext(ctx)),
         isRetryable: ctx.status >= 500,
       })
     },
@@ -45,24 +52,23 @@ export function createEnginePages({ render, accounts }: Deps) {
     logoutSource: async (ctx: KoaContextWithOIDC) => {
       const { session } = ctx.oidc
       const account = session?.accountId ? await accounts.findById(session.accountId) : undefined
-      await render(asContext(ctx), 'logout', {
+      views.render(asContext(ctx), 'logout', {
         action: ctx.oidc.urlFor('end_session_confirm'),
-        xsrf: session?.state?.secret,
+        xsrf: String((session?.state as { secret?: unknown } | undefined)?.secret ?? ''),
         client: currentClient(ctx),
         account: { email: account?.email ?? '' },
       })
     },
 
     postLogoutSuccessSource: async (ctx: KoaContextWithOIDC) => {
-      await render(asContext(ctx), 'logged-out', { client: currentClient(ctx) })
+      views.render(asContext(ctx), 'logged-out', { client: currentClient(ctx) })
     },
 
     formPost: async (ctx: KoaContextWithOIDC, action: string, payload: Record<string, unknown>) => {
       ctx.status = 'error' in payload ? 400 : 200
-      await render(asContext(ctx), 'form-post', {
+      views.render(asContext(ctx), 'form-post', {
         action,
-        fields: Object.entries(payload).map(([name, value]) => [name, String(value)]),
-        client: currentClient(ctx),
+        fields: Object.entries(payload).map(([name, value]) => [name, String(value)] as const),
       })
     },
   }

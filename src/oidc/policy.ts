@@ -1,6 +1,7 @@
 /** When a person is asked: the engine's own prompts, account selection, and what cannot be obtained said at once. */
-import { errors, interactionPolicy } from 'oidc-provider'
+
 import type { KoaContextWithOIDC } from 'oidc-provider'
+import { errors, interactionPolicy } from 'oidc-provider'
 
 const { Check, Prompt, base } = interactionPolicy
 

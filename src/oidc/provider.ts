@@ -1,13 +1,15 @@
 /** The engine in our house: built from the key set, built anew when it changes, and mounted behind one function that never changes. */
-import compose from 'koa-compose'
+
 import type { Context, Middleware } from 'koa'
+import compose from 'koa-compose'
 import type { JWKS, KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { ArtifactStore } from '../../adapters/index.ts'
-import type { KeyRing, KeySet } from '../../keys/index.ts'
+import type { KeyRing, KeySet } from '../../keys/key-ring.ts'
 import type { Accounts } from '../accounts/service.ts'
+import type { Client } from '../clients/client.ts'
+import type { Clients } from '../clients/service.ts'
 import type { Clock } from '../clock.ts'
-import type { Client, Clients } from '../clients/service.ts'
-import type { Config } from '../config/service.ts'
+import type { Config } from '../config/config.ts'
 import type { Consents } from '../consents/service.ts'
 import type { Log } from '../log.ts'
 import type { ResourceServer, ResourceServers } from '../resource-servers/service.ts'
@@ -26,10 +28,12 @@ type Deps = {
   settings: Settings
   artifacts: Pick<ArtifactStore, 'adapter' | 'wrapGrant'>
   keyRing: KeyRing
-  cookieKey: Buffer
+  cookieKeys: string[]
   accounts: Accounts
   clients: Clients
   resourceServers: ResourceServers
+  offeredScopes: readonly string[]
+  staticScope: (client: Client) => string
   entitledScopes: (client: Client, resourceServer: ResourceServer) => readonly string[]
   consents: Consents
   pages: ReturnType<typeof createEnginePages>
@@ -42,12 +46,12 @@ type Deps = {
 export type Engine = ReturnType<typeof createOidc>
 
 /** The adapter of one model, with a lost store told in the engine's words; clients come from our own room. */
-function adapterFor(model: string, { artifacts, clients }: Deps) {
+function adapterFor(model: string, { artifacts, clients, staticScope }: Deps) {
   const adapter = artifacts.adapter(model)
   const find = async (id: string) => {
     if (model !== 'Client') return adapter.find(id)
     const client = await clients.findById(id)
-    return client && !client.isDisabled ? engineMetadata(client) : undefined
+    return client && !client.isDisabled ? engineMetadata(client, staticScope(client)) : undefined
   }
   return {
     find: (id: string) => asEngineFailure(() => find(id)),
@@ -73,8 +77,8 @@ export function createOidc(deps: Deps) {
         ...deps,
         adapter: (model) => adapterFor(model, deps),
         jwks: { keys: keys.privateJwks } as JWKS,
-        cookieKeys: [deps.cookieKey],
-        findAccount: ((...args: Parameters<typeof findAccount>) => asEngineFailure(() => findAccount(...args))) as never,
+        findAccount: ((...args: Parameters<typeof findAccount>) =>
+          asEngineFailure(() => findAccount(...args))) as never,
         loadExistingGrant: (ctx) => asEngineFailure(() => loadExistingGrant(ctx)),
         getResourceServerInfo: ((...args: Parameters<typeof resourceServerInfo>) =>
           asEngineFailure(() => resourceServerInfo(...args))) as never,
@@ -82,7 +86,7 @@ export function createOidc(deps: Deps) {
       }),
       wrapGrant: (handler) => {
         const wrapped = artifacts.wrapGrant(handler)
-        return ((...args: never[]) => asEngineFailure(() => wrapped(...args))) as typeof handler
+        return (ctx) => asEngineFailure(() => wrapped(ctx))
       },
       formPost: deps.pages.formPost as never,
       clients: { findById: (id) => asEngineFailure(() => clients.findById(id)) },

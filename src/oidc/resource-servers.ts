@@ -1,7 +1,8 @@
 /** Which access token an API gets, and which of its scopes a client may ask for (RFC 8707 §2). */
+
+import type { Client as EngineClient, ResourceServer as EngineResourceServer, KoaContextWithOIDC } from 'oidc-provider'
 import { errors } from 'oidc-provider'
-import type { Client as EngineClient, KoaContextWithOIDC, ResourceServer as EngineResourceServer } from 'oidc-provider'
-import type { Client } from '../clients/service.ts'
+import type { Client } from '../clients/client.ts'
 import type { ResourceServer } from '../resource-servers/service.ts'
 
 type Deps = {
@@ -15,7 +16,11 @@ type Deps = {
  * for a scope of this resource server that the client is not entitled to (RFC 8707 §2, RFC 6749 §3.3).
  */
 export function createResourceServerInfo({ resourceServers, clients, entitledScopes }: Deps) {
-  return async (ctx: KoaContextWithOIDC, resource: string, engineClient: EngineClient): Promise<EngineResourceServer> => {
+  return async (
+    ctx: KoaContextWithOIDC,
+    resource: string,
+    engineClient: EngineClient,
+  ): Promise<EngineResourceServer> => {
     const resourceServer = await resourceServers.findByIdentifier(resource)
     const client = resourceServer && (await clients.findById(engineClient.clientId))
     const entitled = resourceServer && client ? entitledScopes(client, resourceServer) : []

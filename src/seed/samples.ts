@@ -7,3 +7,17 @@ export const sampleSecrets: readonly string[] = [
 ]
 export const sampleClientIds: readonly string[] = ['demo-web', 'demo-spa', 'demo-machine']
 export const sampleEmails: readonly string[] = ['alice@example.com']
+
+/** The file that holds them, which a development server applies at its start. */
+export const developmentSeed = new URL('../../seeds/development.yaml', import.meta.url)
+
+/** What a fresh development server is tried with, for its banner and its home page. */
+export const developmentNotes = {
+  user: 'alice@example.com',
+  password: 'wonderland tea party',
+  clients: [
+    { clientId: 'demo-web', url: 'http://localhost:3001/' },
+    { clientId: 'demo-spa', url: 'http://localhost:3002/' },
+    { clientId: 'demo-machine' },
+  ],
+}

@@ -1,0 +1,55 @@
+/** What is mounted, in the order in which a request meets it. Everything here was built in `parts.ts`. */
+import Koa from 'koa'
+import { permissions } from './access/permissions.ts'
+import { accessLog } from './http/access-log.ts'
+import { clientAddress, pinToIssuer } from './http/address.ts'
+import { formType, guardBodies, readFormText } from './http/body.ts'
+import { answerErrors, methodNotAllowed } from './http/errors.ts'
+import { securityHeaders } from './http/headers.ts'
+import { limitParameters } from './http/parameters.ts'
+import { createRouter, mountRoutes } from './http/route.ts'
+import { routes as enginePaths } from './oidc/configuration.ts'
+import { cors } from './oidc/cors.ts'
+import { createEngineDoor } from './oidc/door.ts'
+import type { Parts } from './parts.ts'
+
+const discoveryPaths = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']
+
+/** The Koa application of one server process. */
+export function createApp(parts: Parts): Koa {
+  const { config, log, clock, random, views, sentences, csrf, artifacts, engine } = parts
+  const app = new Koa()
+  app.keys = parts.cookieKeys
+  // Everything that fails is answered and logged by answerErrors; what Koa still reports is a broken connection.
+  app.on('error', (error: unknown) => log.debug({ err: error }, 'a connection broke'))
+
+  const router = createRouter()
+  mountRoutes(router, parts.routes, { csrf, permissions })
+  const doorKeeper = {
+    readFormText,
+    guardForms: guardBodies({ types: [formType] }),
+    methodNotAllowed: (allow: string) => methodNotAllowed({ params: { allow } }),
+  }
+  const door = createEngineDoor({ artifacts, random, doorKeeper, discoveryPaths })
+
+  app.use(pinToIssuer(config.issuer))
+  app.use(clientAddress(config.trustProxy))
+  app.use(accessLog({ log, clock, random }))
+  app.use(
+    securityHeaders({
+      issuer: config.issuer,
+      openerPaths: [enginePaths.authorization, '/interaction'],
+      cacheablePaths: [enginePaths.jwks, ...discoveryPaths],
+    }),
+  )
+  app.use(answerErrors({ views, sentences, log, isProtocolPath: door.isProtocolPath }))
+  app.use(limitParameters())
+  app.use(cors)
+  app.use(door.refuseUnfit)
+  app.use(csrf.guardOrigin([`${enginePaths.end_session}/confirm`]))
+  app.use(door.postToGet)
+  app.use(artifacts.middleware)
+  app.use(router.routes())
+  app.use(engine.middleware)
+  return app
+}

@@ -1,0 +1,96 @@
+/** The server process: reads the environment, starts everything in order, stops it at a signal. */
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { systemClock } from './clock.ts'
+import type { Config } from './config/config.ts'
+import { readConfig } from './config/read.ts'
+import { AppError } from './errors.ts'
+import { createSentences } from './locales.ts'
+import { createLog } from './log.ts'
+import { createParts } from './parts.ts'
+import { hashingSlots, threadPoolSize } from './passwords/threads.ts'
+import { systemRandom } from './random.ts'
+import { developmentNotes, developmentSeed, sampleSecrets } from './seed/samples.ts'
+import { startServer } from './server.ts'
+import { openStores, prepareSchema } from './stores.ts'
+
+/** sysexits.h EX_CONFIG: what service managers know as "do not try again". */
+const exitConfiguration = 78
+const exitFailure = 1
+
+const { t, has } = createSentences({ isStrict: false })
+const say = (line: string) => process.stderr.write(`${line}\n`)
+
+const read = readConfig(process.env)
+for (const { variable, code, params } of read.warnings)
+  say(t('server.warning', { variable, sentence: t(`config.${code}`, params) }))
+if ('problems' in read) {
+  say(t('server.configurationRefused'))
+  for (const { code, params } of read.problems) say(`- ${t(`config.${code}`, params)}`)
+  process.exit(exitConfiguration)
+}
+
+const { config } = read
+// libuv reads this once, at the first work for its pool: nothing before this line may give it any.
+const { passwordHash, serverProcesses } = config
+const slots = hashingSlots({ configured: passwordHash.slots, cores: availableParallelism(), serverProcesses })
+process.env.UV_THREADPOOL_SIZE = String(threadPoolSize(slots, process.env.UV_THREADPOOL_SIZE))
+const log = createLog({ level: config.logLevel })
+
+try {
+  await run(config)
+} catch (error) {
+  const sentence =
+    error instanceof AppError && has(`errors.${error.code}`) ? t(`errors.${error.code}`, error.params) : undefined
+  if (sentence) say(t('server.startRefused', { sentence }))
+  log.fatal({ err: error }, 'the server did not start')
+  process.exit(exitFailure)
+}
+
+async function run(config: Config): Promise<void> {
+  const startedMs = performance.now()
+  const isDevelopment = config.environment === 'development'
+  const stores = await openStores({ config, log })
+  await prepareSchema(stores, config.database, log)
+  const parts = await createParts({
+    config,
+    database: stores.database,
+    queueUrl: stores.directUrl,
+    hashingSlots: slots,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    refusedSecrets: config.environment === 'production' ? sampleSecrets : [],
+    ...(isDevelopment && { developmentNotes }),
+  })
+  if (isDevelopment)
+    await parts.seed.apply(readFileSync(developmentSeed, 'utf8'), { actor: { type: 'system' }, isOnlyMissing: true })
+  const server = await startServer(parts)
+
+  let isStopping = false
+  const stop = async (signal: NodeJS.Signals) => {
+    if (isStopping) return
+    isStopping = true
+    log.info({ signal }, 'stopping')
+    await server.stop()
+    await stores.close()
+    process.exit(0)
+  }
+  process.on('SIGTERM', (signal) => void stop(signal))
+  process.on('SIGINT', (signal) => void stop(signal))
+
+  log.info({ issuer: config.issuer, ms: Math.round(performance.now() - startedMs) }, 'listening')
+  if (isDevelopment) say(banner(config))
+}
+
+/** What somebody who has just typed `npm start` needs to know. */
+const banner = ({ issuer, dataFolder }: Config): string => {
+  const { user, password, clients } = developmentNotes
+  return t('server.banner', {
+    issuer,
+    user,
+    password,
+    clients: clients.map(({ clientId }) => clientId).join(', '),
+    dataFolder,
+  })
+}

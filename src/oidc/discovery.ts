@@ -1,0 +1,11 @@
+/** What discovery says beyond the engine: only the response modes that we offer (OpenID Connect Discovery 1.0 §3, RFC 8414 §2). */
+import type { KoaContextWithOIDC } from 'oidc-provider'
+
+export const responseModes = ['query', 'form_post'] as const
+
+/** The engine lists `fragment` whether a client may use it or not; here no client may, because the code flow has no need of it. */
+export async function discoveryAround(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
+  await next()
+  if (ctx.oidc?.route !== 'discovery' || ctx.status !== 200) return
+  ctx.body = { ...(ctx.body as Record<string, unknown>), response_modes_supported: responseModes }
+}

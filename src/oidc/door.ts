@@ -1,0 +1,63 @@
+/** What a request to the engine must pass first: a method it has, a body it can read, and GET for the two browser endpoints. */
+import type { Context, Middleware, Next } from 'koa'
+import type { ArtifactStore } from '../../adapters/index.ts'
+import type { Random } from '../random.ts'
+import { routes } from './configuration.ts'
+import { requestExpired } from './errors.ts'
+import { createPostToGet } from './post-to-get.ts'
+
+/** HTTP's side of the door, handed in: reading a form as it was sent, and refusing by header alone. */
+export type DoorKeeper = {
+  readFormText: (ctx: Context) => Promise<string>
+  guardForms: Middleware
+  methodNotAllowed: (allow: string) => Error
+}
+
+type Deps = {
+  artifacts: Pick<ArtifactStore, 'park' | 'take'>
+  random: Random
+  doorKeeper: DoorKeeper
+  discoveryPaths: readonly string[]
+}
+
+/** Seconds in which a parked authorization request has to be fetched; browsers follow a redirect at once. */
+const parkedSeconds = 60
+
+export function createEngineDoor({ artifacts, random, doorKeeper, discoveryPaths }: Deps) {
+  const reading = ['GET', 'HEAD', 'OPTIONS']
+  const methods = new Map<string, readonly string[]>([
+    ...discoveryPaths.map((path) => [path, reading] as const),
+    [routes.jwks, reading],
+    [routes.authorization, ['GET', 'HEAD', 'POST']],
+    [routes.end_session, ['GET', 'HEAD', 'POST']],
+    [`${routes.end_session}/confirm`, ['POST']],
+    [`${routes.end_session}/success`, ['GET', 'HEAD']],
+    [routes.token, ['POST', 'OPTIONS']],
+    [routes.introspection, ['POST']],
+    [routes.revocation, ['POST', 'OPTIONS']],
+    [routes.userinfo, ['GET', 'HEAD', 'POST', 'OPTIONS']],
+  ])
+
+  return {
+    /** Whether errors at `path` are read by OAuth clients and use the names of RFC 6749 §5.2. */
+    isProtocolPath: (path: string): boolean => methods.has(path),
+
+    refuseUnfit: (ctx: Context, next: Next): Promise<void> => {
+      const allowed = methods.get(ctx.path)
+      if (!allowed) return next()
+      if (!allowed.includes(ctx.method)) throw doorKeeper.methodNotAllowed(allowed.join(', '))
+      return ctx.method === 'POST' ? Promise.resolve(doorKeeper.guardForms(ctx as never, next)) : next()
+    },
+
+    postToGet: createPostToGet({
+      park: async (body) => {
+        const id = random.token()
+        await artifacts.park(id, body, parkedSeconds)
+        return id
+      },
+      take: (id) => artifacts.take(id),
+      readForm: doorKeeper.readFormText,
+      requestExpired: () => requestExpired(),
+    }),
+  }
+}

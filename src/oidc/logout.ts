@@ -1,0 +1,61 @@
+/** What surrounds the engine's RP-initiated logout: no forms that send themselves, no redirect after a form, and the ending of tokens. */
+import type { Context } from 'koa'
+import type { KoaContextWithOIDC } from 'oidc-provider'
+
+type Next = () => Promise<void>
+
+type Deps = {
+  /** Shows the page that goes on to `url`. */
+  goOn: (ctx: Context, url: string) => void
+  /** Ends what was issued in the session without offline access. */
+  endSession: (sessionUid: string, accountId: string | undefined, address: string | undefined) => Promise<void>
+  formPost: (ctx: KoaContextWithOIDC, action: string, payload: Record<string, unknown>) => Promise<void>
+}
+
+type LogoutState = { secret?: string; state?: string; postLogoutRedirectUri?: string }
+
+/** The address after logout, with the client's `state` (RP-Initiated Logout 1.0 §3). */
+function afterLogout(ctx: KoaContextWithOIDC, { postLogoutRedirectUri, state }: LogoutState): string {
+  if (!postLogoutRedirectUri) return ctx.oidc.urlFor('end_session_success')
+  const url = new URL(postLogoutRedirectUri)
+  if (state !== undefined) url.searchParams.set('state', state)
+  return url.href
+}
+
+/**
+ * Middleware inside the engine's chain. RP-Initiated Logout 1.0 §2: the person is asked; security.md: the POST that ends the session is
+ * answered 200 with a page, because Chromium checks form-action at every redirect that follows a form.
+ */
+export function createLogoutAround({ goOn, endSession, formPost }: Deps) {
+  return async (ctx: KoaContextWithOIDC, next: Next): Promise<void> => {
+    await next()
+    const { oidc } = ctx
+    if (!oidc?.session) return
+    const { session } = oidc
+    const state = (session.state ?? {}) as LogoutState
+    const koaContext = ctx as unknown as Context
+
+    if (oidc.route === 'end_session' && ctx.status === 200 && !session.accountId) {
+      // Nobody is signed in: the engine would send a form to itself by script. There is nothing to confirm.
+      ctx.body = null
+      ctx.redirect(afterLogout(ctx, state))
+      ctx.status = 303
+      return
+    }
+    if (oidc.route === 'resume' && ctx.status === 200 && session.accountId && state.postLogoutRedirectUri) {
+      // Somebody else has signed in meanwhile, in another tab: the engine's form, as our page.
+      return formPost(ctx, oidc.urlFor('end_session_confirm'), { xsrf: state.secret, logout: 'yes' })
+    }
+    if (oidc.route === 'end_session_confirm' && ctx.status === 303) {
+      if ((session as { destroyed?: boolean }).destroyed) {
+        await endSession(session.uid, session.accountId, koaContext.ip)
+        // Never "cookies": they are the whole domain's.
+        ctx.set('Clear-Site-Data', '"cache", "storage"')
+      }
+      const url = ctx.response.get('Location')
+      ctx.remove('Location')
+      ctx.status = 200
+      goOn(koaContext, url)
+    }
+  }
+}

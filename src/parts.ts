@@ -1,0 +1,260 @@
+/** Every part there is, built once: for the server, the command line and the tests. Read from top to bottom it is the server. */
+import { join } from 'node:path'
+import { createArtifactStore } from '../adapters/index.ts'
+import { algorithms } from '../keys/algorithms.ts'
+import { createKeyRing } from '../keys/key-ring.ts'
+import { openRootSecret } from '../keys/root-secret.ts'
+import { createSealer } from '../keys/sealer.ts'
+import { readAccountDocument } from './accounts/document.ts'
+import { createAccounts, loadAccount } from './accounts/service.ts'
+import { createAudit } from './audit/service.ts'
+import { readClientDocument } from './clients/document.ts'
+import { oidcScopes, staticScope } from './clients/scopes.ts'
+import { clientSecretPurpose, createClientSecrets } from './clients/secrets.ts'
+import { createClients, loadClient } from './clients/service.ts'
+import type { Clock } from './clock.ts'
+import { epochSeconds } from './clock.ts'
+import type { Config } from './config/config.ts'
+import { createConsentPages } from './consents/routes.ts'
+import { createConsents } from './consents/service.ts'
+import type { Database } from './database/database.ts'
+import { createRowCache } from './database/row-cache.ts'
+import type { DevelopmentNotes } from './home/routes.ts'
+import { homeRoutes } from './home/routes.ts'
+import { requestIdOf } from './http/access-log.ts'
+import { loadAssets } from './http/assets.ts'
+import { createCsrf } from './http/csrf.ts'
+import { healthRoutes } from './http/health.ts'
+import { createViews } from './http/views.ts'
+import { createQueue } from './jobs/queue.ts'
+import { createSentences } from './locales.ts'
+import type { Log } from './log.ts'
+import { loginRoutes } from './login/routes.ts'
+import { createLogin } from './login/service.ts'
+import { createMetrics } from './metrics.ts'
+import { discoveryAround } from './oidc/discovery.ts'
+import { createInteractions } from './oidc/interaction.ts'
+import { createLogoutAround } from './oidc/logout.ts'
+import { createEnginePages } from './oidc/pages.ts'
+import { passwordAcr, passwordAmr } from './oidc/policy.ts'
+import { createOidc } from './oidc/provider.ts'
+import { createPasswordHasher } from './passwords/hasher.ts'
+import { checkNewPassword } from './passwords/policy.ts'
+import type { Random } from './random.ts'
+import { createRedis } from './redis/connection.ts'
+import { readResourceServerDocument } from './resource-servers/document.ts'
+import { entitledScopes } from './resource-servers/resource-server.ts'
+import { createResourceServers, loadResourceServer } from './resource-servers/service.ts'
+import { createSeed } from './seed/service.ts'
+import { createSessions } from './sessions/service.ts'
+import { createSettings } from './settings/service.ts'
+
+export type Parts = Awaited<ReturnType<typeof createParts>>
+
+export type PartsDeps = {
+  config: Config
+  database: Database
+  /** A direct connection for the queue, which listens. */
+  queueUrl: string
+  clock: Clock
+  random: Random
+  log: Log
+  /** Passwords hashed at the same time in this process. */
+  hashingSlots: number
+  /** What the home page of a development server says; undefined in production. */
+  developmentNotes?: DevelopmentNotes
+  /** Known sample values that production refuses. */
+  refusedSecrets: readonly string[]
+}
+
+const cachedRows = 10_000
+const viewsFolder = join(import.meta.dirname, '../views')
+
+/**
+ * Builds everything on a migrated database and touches it only to open the root secret and the key ring, which it makes on first use.
+ * Throws WrongMasterKey when the database was made under another master key; nothing is changed then.
+ */
+export async function createParts(deps: PartsDeps) {
+  const { config, database, clock, random, log } = deps
+  const { knex, pool, transaction, changes } = database
+  const isDevelopment = config.environment !== 'production'
+  const now = () => epochSeconds(clock)
+
+  const metrics = createMetrics()
+  const sentences = createSentences({ isStrict: config.environment === 'test' })
+  const sealer = createSealer(config.masterKey)
+  const rootSecret = await openRootSecret({ transaction, sealer, random, clock })
+  const keyRing = await createKeyRing({ knex, transaction, changes, sealer, clock, random, log, algorithms })
+  const redis = config.redisUrl === undefined ? undefined : createRedis({ url: config.redisUrl, log })
+
+  const audit = createAudit({ clock, random })
+  const settings = await createSettings({ db: knex, transaction, changes, audit, clock, log })
+  const accountCache = createRowCache({ table: 'account', changes, maxEntries: cachedRows, load: loadAccount(knex) })
+  const clientCache = createRowCache({ table: 'client', changes, maxEntries: cachedRows, load: loadClient(knex) })
+  const resourceServerCache = createRowCache({
+    table: 'resource_server',
+    changes,
+    maxEntries: cachedRows,
+    load: loadResourceServer(knex),
+  })
+
+  const artifacts = createArtifactStore({
+    pool,
+    redis,
+    clock,
+    log,
+    metrics,
+    deriveKey: rootSecret.derive,
+    graceSeconds: async (clientId) => (await clientCache.get(clientId))?.refreshGraceSeconds ?? 0,
+    onFamilyEnded: (event) => noteFamilyEnded(event),
+  })
+  const { endAccount, endClient } = artifacts
+
+  const passwords = createPasswordHasher({ ...config.passwordHash, slots: deps.hashingSlots, metrics })
+  const accounts = createAccounts({
+    db: knex,
+    transaction,
+    cache: accountCache,
+    audit,
+    passwords,
+    checkNewPassword,
+    clock,
+    random,
+    endAccount,
+    refusedSecrets: deps.refusedSecrets,
+  })
+  const clients = createClients({
+    db: knex,
+    transaction,
+    cache: clientCache,
+    audit,
+    secrets: createClientSecrets({ digestKey: rootSecret.derive(clientSecretPurpose), random }),
+    clock,
+    random,
+    endClient,
+    isDevelopment,
+    refusedSecrets: deps.refusedSecrets,
+  })
+  const resourceServers = createResourceServers({ db: knex, transaction, cache: resourceServerCache, audit, clock })
+  const consents = createConsents({ db: knex, transaction, audit, clock })
+  const sessions = createSessions({ transaction, audit, artifacts })
+  const login = createLogin({ accounts, passwords, transaction, audit })
+  const seed = createSeed({
+    transaction,
+    audit,
+    accounts,
+    clients,
+    resourceServers,
+    passwords,
+    readers: {
+      account: readAccountDocument,
+      client: (entry) => readClientDocument(entry, { isDevelopment, refusedSecrets: deps.refusedSecrets }),
+      resourceServer: readResourceServerDocument,
+    },
+    oidcScopes,
+    isProduction: !isDevelopment,
+  })
+  const queue = createQueue({ url: deps.queueUrl, log, metrics })
+
+  const csrf = createCsrf({ key: rootSecret.derive('csrf'), issuer: config.issuer, random })
+  const assets = loadAssets(join(viewsFolder, 'assets'))
+  const views = createViews({
+    folder: viewsFolder,
+    sentences,
+    csrf,
+    assetUrl: assets.url,
+    issuer: config.issuer,
+    serviceName: () => settings.get().serviceName,
+  })
+
+  const pages = createEnginePages({ views, accounts, requestIdOf })
+  const cookieKeys = [rootSecret.derive('cookies').toString('base64url')]
+  const engine = createOidc({
+    config,
+    settings,
+    artifacts,
+    keyRing,
+    cookieKeys,
+    accounts,
+    clients,
+    resourceServers,
+    offeredScopes: oidcScopes,
+    staticScope,
+    entitledScopes,
+    consents,
+    pages,
+    clock,
+    log,
+    around: [
+      discoveryAround,
+      createLogoutAround({
+        goOn: (ctx, url) => views.render(ctx, 'continue', { url }),
+        endSession: sessions.end,
+        formPost: pages.formPost,
+      }),
+    ],
+  })
+  const interactions = createInteractions({ provider: engine.provider })
+
+  const consentPages = createConsentPages({
+    interactions,
+    consents,
+    accounts,
+    resourceServers,
+    views,
+    offeredScopes: oidcScopes,
+  })
+  const routes = [
+    ...homeRoutes({ views, issuer: config.issuer, development: deps.developmentNotes }),
+    ...assets.routes,
+    ...healthRoutes({
+      checks: { database: database.isHealthy, ...(redis && { redis: redis.isHealthy }) },
+    }),
+    ...loginRoutes({
+      interactions,
+      login,
+      sessions,
+      accounts,
+      views,
+      authentication: { acr: passwordAcr, amr: passwordAmr },
+      epochSeconds: now,
+      showConsent: consentPages.show,
+      noteRefusal: consents.refuse,
+    }),
+    ...consentPages.routes,
+  ]
+
+  return {
+    config,
+    database,
+    clock,
+    random,
+    log,
+    metrics,
+    sentences,
+    sealer,
+    rootSecret,
+    keyRing,
+    redis,
+    audit,
+    settings,
+    artifacts,
+    accounts,
+    clients,
+    resourceServers,
+    seed,
+    queue,
+    csrf,
+    views,
+    cookieKeys,
+    engine,
+    routes,
+    /** Lets everything go but the database, which whoever opened it closes. */
+    close: async (): Promise<void> => {
+      engine.close()
+      settings.close()
+      await keyRing.close()
+      await redis?.close()
+    },
+  }
+}

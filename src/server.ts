@@ -1,0 +1,68 @@
+/** One running server: its parts behind its listeners, started in order and stopped in the reverse one. */
+import type { Server } from 'node:http'
+import { createServer } from 'node:http'
+import { createApp } from './app.ts'
+import { answerUnparsable, serverOptions } from './http/server.ts'
+import { bindDuties } from './jobs/index.ts'
+import type { Parts } from './parts.ts'
+
+type Listen = Readonly<{ host: string; port: number }>
+
+/** How long requests in flight may take once the process was asked to stop, in milliseconds. */
+const drainMs = 10_000
+
+const listen = (server: Server, { host, port }: Listen): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+
+async function drain(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeIdleConnections()
+  const forced = setTimeout(() => server.closeAllConnections(), drainMs)
+  await closed
+  clearTimeout(forced)
+}
+
+/** The private listener: metrics in the Prometheus text format, and nothing else. */
+function createMetricsServer({ metrics, log }: Parts): Server {
+  return createServer((request, response) => {
+    if (request.url !== '/metrics') {
+      response.writeHead(404).end()
+      return
+    }
+    metrics.metrics().then(
+      (text) => response.writeHead(200, { 'Content-Type': metrics.contentType }).end(text),
+      (error: unknown) => {
+        log.error({ err: error }, 'the metrics could not be collected')
+        response.writeHead(500).end()
+      },
+    )
+  })
+}
+
+/** Listens and works until `stop`. Rejects when an address is taken. `server`, when given, is already listening. */
+export async function startServer(parts: Parts, server: Server = createServer(serverOptions)) {
+  const { config, log } = parts
+  server.on('request', createApp(parts).callback())
+  answerUnparsable(server)
+  if (!server.listening) await listen(server, config.listen)
+  const metricsServer = config.metricsListen && createMetricsServer(parts)
+  if (metricsServer && config.metricsListen) await listen(metricsServer, config.metricsListen)
+  parts.queue.start({
+    tasks: {},
+    duties: bindDuties({ artifacts: parts.artifacts, knex: parts.database.knex, clock: parts.clock, log }),
+  })
+
+  return {
+    /** Takes no more requests, lets those in flight end, then lets everything go. */
+    stop: async (): Promise<void> => {
+      await Promise.all([drain(server), metricsServer && drain(metricsServer), parts.queue.stop()])
+      await parts.close()
+    },
+  }
+}

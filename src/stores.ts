@@ -1,0 +1,56 @@
+/** The database a process works on: found or started, brought up to date, and let go again. For server and command line alike. */
+import { join } from 'node:path'
+import type { Config } from './config/config.ts'
+import type { Database } from './database/database.ts'
+import { createDatabase } from './database/database.ts'
+import { startEmbeddedPostgres } from './database/embedded/index.ts'
+import { migrateUnderLock, pendingMigrations } from './database/migrate.ts'
+import { declareError } from './errors.ts'
+import { migrateQueue } from './jobs/migrate.ts'
+import type { Log } from './log.ts'
+
+/** The database lacks migrations and the automatic run is off (MIGRATE_AT_START=false): `latchkey migrate` first. */
+export const migrationsPending = declareError('migrations_pending', 503)
+
+export type Stores = {
+  database: Database
+  /** Past any pooler, for whoever listens or holds a session. */
+  directUrl: string
+  close: () => Promise<void>
+}
+
+type Options = { config: Pick<Config, 'database' | 'dataFolder'>; log: Log }
+
+/** Opens the configured database, or the embedded one in the data folder, which this process then shares with others. */
+export async function openStores({ config, log }: Options): Promise<Stores> {
+  const { url, directUrl, poolSize } = config.database
+  const embedded =
+    url === undefined ? await startEmbeddedPostgres({ folder: join(config.dataFolder, 'postgres') }) : undefined
+  const address = url ?? embedded!.url
+  const database = createDatabase({ url: address, directUrl, poolSize, log })
+  return {
+    database,
+    directUrl: directUrl ?? address,
+    close: async () => {
+      await database.close()
+      await embedded?.close()
+    },
+  }
+}
+
+/** Brings our tables and the queue's up to date; gives the names of the migrations that this process applied. */
+export async function migrate({ database, directUrl }: Stores, log: Log): Promise<string[]> {
+  const applied = await migrateUnderLock({ knex: database.maintenance, log })
+  await migrateQueue({ url: directUrl, log })
+  return applied
+}
+
+/** At start: migrates where that is allowed. Throws migrations_pending where it is not and something is missing. */
+export async function prepareSchema(stores: Stores, { migrateAtStart }: Config['database'], log: Log): Promise<void> {
+  if (migrateAtStart) {
+    await migrate(stores, log)
+    return
+  }
+  const pending = await pendingMigrations(stores.database.knex)
+  if (pending.length > 0) throw migrationsPending({ params: { migrations: pending.join(', ') } })
+}
