@@ -34,7 +34,7 @@ export function readDevelopmentMasterKey(source: Source, dataFolder: string, ran
  * The path of `master.key` in `folder`; both are made when missing, the file readable by its owner only. Of several processes that
  * start at once one makes the key and all get that one. Throws the file system's error.
  */
-export function openDevelopmentMasterKey(folder: string, random: Random): string {
+function openDevelopmentMasterKey(folder: string, random: Random): string {
   mkdirSync(folder, { recursive: true })
   const file = join(folder, 'master.key')
   if (statSync(file, { throwIfNoEntry: false })) return file

@@ -1,8 +1,6 @@
 /** Bounds how many hashes are computed at once and how many may wait, so that a flood of sign-ins does not starve everything else. */
 import { hashingBusy } from './errors.ts'
 
-export type Pool = ReturnType<typeof createPool>
-
 type Options = {
   slots: number
   queue: number

@@ -1,4 +1,4 @@
-/** The list of variables against everything that must agree with it: the reader, .env.example, the docs, the catalogue. */
+/** The list of variables against everything that must agree with it: the reader, .env.example, the docs. */
 import { readFileSync } from 'node:fs'
 import { sampleMasterKey } from '../../src/config/master-key.ts'
 import { readConfig } from '../../src/config/read.ts'
@@ -42,9 +42,4 @@ test('docs/configuration.md has a row for each variable, in the order of the lis
       if (value !== undefined) expect(shown).toContain(`\`${value}\``)
     }
   }
-})
-
-test('every variable has a description in the catalogue', () => {
-  const { variables: descriptions } = JSON.parse(readFileSync('locales/en.json', 'utf8')).config
-  expect(Object.keys(descriptions)).toEqual(names)
 })
