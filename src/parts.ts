@@ -45,6 +45,7 @@ import { createRedis } from './redis/connection.ts'
 import { readResourceServerDocument } from './resource-servers/document.ts'
 import { entitledScopes } from './resource-servers/resource-server.ts'
 import { createResourceServers, loadResourceServer } from './resource-servers/service.ts'
+import { createFamilyEndedNote } from './revocation/family-ended.ts'
 import { createSeed } from './seed/service.ts'
 import { createSessions } from './sessions/service.ts'
 import { createSettings } from './settings/service.ts'
@@ -100,13 +101,13 @@ export async function createParts(deps: PartsDeps) {
 
   const artifacts = createArtifactStore({
     pool,
-    redis,
+    ...(redis && { redis: redis.client }),
+    transaction,
     clock,
     log,
-    metrics,
     deriveKey: rootSecret.derive,
     graceSeconds: async (clientId) => (await clientCache.get(clientId))?.refreshGraceSeconds ?? 0,
-    onFamilyEnded: (event) => noteFamilyEnded(event),
+    onFamilyEnded: createFamilyEndedNote(audit),
   })
   const { endAccount, endClient } = artifacts
 

@@ -17,7 +17,7 @@ import type { Settings } from '../settings/service.ts'
 import { createFindAccount } from './claims.ts'
 import { engineMetadata } from './client-metadata.ts'
 import { createConfiguration } from './configuration.ts'
-import { asAppError, asEngineFailure } from './errors.ts'
+import { asAppError, asEngineFailure, storeRetryAfterSeconds } from './errors.ts'
 import { createLoadExistingGrant } from './grant-from-consent.ts'
 import { createEngine } from './internals.ts'
 import type { createEnginePages } from './pages.ts'
@@ -85,7 +85,7 @@ export function createOidc(deps: Deps) {
         now: deps.clock.now,
       }),
       wrapGrant: (handler) => {
-        const wrapped = artifacts.wrapGrant(handler)
+        const wrapped = artifacts.wrapGrant(async (ctx: Parameters<typeof handler>[0]) => handler(ctx))
         return (ctx) => asEngineFailure(() => wrapped(ctx))
       },
       formPost: deps.pages.formPost as never,
@@ -108,6 +108,7 @@ export function createOidc(deps: Deps) {
     middleware: async (ctx: Context, next: () => Promise<void>): Promise<void> => {
       try {
         await current.handle(ctx as never, next)
+        if (ctx.status === 503) ctx.set('Retry-After', String(storeRetryAfterSeconds))
       } catch (error) {
         throw asAppError(error)
       }
