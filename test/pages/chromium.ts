@@ -1,0 +1,17 @@
+/** Starts Chromium for a test: quiet, and reaching for nothing on its own. */
+import type { Browser } from 'playwright-core'
+import { chromium } from 'playwright-core'
+
+const switches = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+/** `executablePath` as found by `test/support/programs.ts`. */
+export const launchChromium = (executablePath: string): Promise<Browser> =>
+  chromium.launch({ executablePath, args: switches, headless: true })
