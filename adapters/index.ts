@@ -21,7 +21,7 @@ import { createSeal, createSuccessorSeal } from './seal.ts'
 import type { Unit } from './unit-of-work.ts'
 import { createUnit } from './unit-of-work.ts'
 
-export { ArtifactStoreUnavailable } from './errors.ts'
+export { ArtifactStoreUnavailable, Replayed } from './errors.ts'
 export type { FamilyEnd } from './grants.ts'
 export type { ModelName } from './model.ts'
 

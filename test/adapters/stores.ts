@@ -1,0 +1,71 @@
+/** Every store that the contract is run against, and the parts a store is built from in a test. */
+import { hkdfSync } from 'node:crypto'
+import type { FamilyEnd } from '../../adapters/index.ts'
+import { createArtifactStore } from '../../adapters/index.ts'
+import { createLog } from '../../src/log.ts'
+import type { RedisConnection } from '../../src/redis/connection.ts'
+import { createRedis } from '../../src/redis/connection.ts'
+import type { TestClock } from '../support/clock.ts'
+import { createTestClock } from '../support/clock.ts'
+import type { TestDatabase } from '../support/database.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { startRedis, startRedisCluster } from '../support/redis.ts'
+
+const log = createLog({ level: 'silent' })
+const deriveKey = (purpose: string) => Buffer.from(hkdfSync('sha256', 'a root secret', '', purpose, 32))
+
+export type TestStores = Awaited<ReturnType<typeof createTestStores>>
+
+type Kind = 'postgres' | 'redis' | 'cluster'
+
+/** A database, with a Redis when `kind` has one, on which any number of stores can be opened, as by several servers. */
+export async function createTestStores(kind: Kind) {
+  const clock: TestClock = createTestClock()
+  const { database, close: closeDatabase }: TestDatabase = await createTestDatabase()
+  const server = kind === 'redis' ? await startRedis() : kind === 'cluster' ? await startRedisCluster() : undefined
+  const connections: RedisConnection[] = []
+  const familyEnds: FamilyEnd[] = []
+  let graceSeconds = 30
+
+  async function open() {
+    const redis = server && createRedis({ url: server.url, log })
+    if (redis) {
+      connections.push(redis)
+      await redis.whenReady(10_000)
+    }
+    return createArtifactStore({
+      pool: database.pool,
+      redis: redis?.client,
+      transaction: database.transaction,
+      clock,
+      log,
+      deriveKey,
+      graceSeconds: async () => graceSeconds,
+      onFamilyEnded: (_tx, event) => void familyEnds.push(event),
+    })
+  }
+
+  return {
+    clock,
+    database,
+    familyEnds,
+    open,
+    /** Undefined without Redis. */
+    redis: () => connections[0]?.client,
+    setGraceSeconds: (seconds: number) => {
+      graceSeconds = seconds
+    },
+    close: async () => {
+      await Promise.all(connections.map((connection) => connection.close()))
+      await server?.close()
+      await closeDatabase()
+    },
+  }
+}
+
+/** The stores that exist, each with the programs it needs; a new one is added here and has the whole contract to keep. */
+export const storeKinds = [
+  { kind: 'postgres', name: 'Postgres', needs: [] },
+  { kind: 'redis', name: 'Postgres and Redis', needs: ['redis-server'] },
+  { kind: 'cluster', name: 'Postgres and a Redis Cluster of three nodes', needs: ['redis-server'] },
+] as const
