@@ -10,6 +10,18 @@ export type LogLevel = (typeof logLevels)[number]
 
 const secretFields = ['password', 'secret', 'client_secret', 'code', 'token', 'cookie', 'authorization', 'assertion']
 
+type Failure = Error & { code?: unknown }
+
+/**
+ * What a line says of a failure. Drivers hang whole connections and rows on theirs; those stay out. The code is called errorCode,
+ * because a field called code may be an authorization code and is removed.
+ */
+function failureFields(error: Failure): Record<string, unknown> {
+  if (!(error instanceof Error)) return { message: String(error) }
+  const { name, message, stack, code, cause } = error
+  return { type: name, message, stack, errorCode: code, ...(cause instanceof Error && { cause: failureFields(cause) }) }
+}
+
 /** `level` is the least severe line written; `destination` is standard output unless a test hands in its own stream. */
 export function createLog({ level, destination }: { level: LogLevel; destination?: DestinationStream }): Log {
   const options = {
@@ -17,6 +29,7 @@ export function createLog({ level, destination }: { level: LogLevel; destination
     base: null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
+    serializers: { err: failureFields },
     redact: { paths: secretFields.flatMap((field) => [field, `*.${field}`]), censor: '[removed]' },
   }
   return destination ? pino(options, destination) : pino(options)

@@ -1,6 +1,9 @@
 /** The server process: reads the environment, starts everything in order, stops it at a signal. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { SealDamaged, WrongMasterKey } from '../keys/errors.ts'
+import { checkMasterKey } from '../keys/root-secret.ts'
+import { createSealer } from '../keys/sealer.ts'
 import { systemClock } from './clock.ts'
 import type { Config } from './config/config.ts'
 import { readConfig } from './config/read.ts'
@@ -21,6 +24,7 @@ const exitFailure = 1
 const { t, has } = createSentences({ isStrict: false })
 const say = (line: string) => process.stderr.write(`${line}\n`)
 
+if (existsSync('.env')) process.loadEnvFile('.env')
 const read = readConfig(process.env)
 for (const { variable, code, params } of read.warnings)
   say(t('server.warning', { variable, sentence: t(`config.${code}`, params) }))
@@ -37,20 +41,12 @@ const slots = hashingSlots({ configured: passwordHash.slots, cores: availablePar
 process.env.UV_THREADPOOL_SIZE = String(threadPoolSize(slots, process.env.UV_THREADPOOL_SIZE))
 const log = createLog({ level: config.logLevel })
 
-try {
-  await run(config)
-} catch (error) {
-  const sentence =
-    error instanceof AppError && has(`errors.${error.code}`) ? t(`errors.${error.code}`, error.params) : undefined
-  if (sentence) say(t('server.startRefused', { sentence }))
-  log.fatal({ err: error }, 'the server did not start')
-  process.exit(exitFailure)
-}
-
 async function run(config: Config): Promise<void> {
   const startedMs = performance.now()
   const isDevelopment = config.environment === 'development'
   const stores = await openStores({ config, log })
+  // Before anything is changed: a database made under another master key is not ours to migrate.
+  await checkMasterKey({ knex: stores.database.knex, sealer: createSealer(config.masterKey) })
   await prepareSchema(stores, config.database, log)
   const parts = await createParts({
     config,
@@ -83,6 +79,14 @@ async function run(config: Config): Promise<void> {
   if (isDevelopment) say(banner(config))
 }
 
+/** What an operator can do about a failure at start, where there is a sentence for it. */
+function sentenceFor(error: unknown): string | undefined {
+  if (error instanceof AppError && has(`errors.${error.code}`)) return t(`errors.${error.code}`, error.params)
+  if (error instanceof WrongMasterKey) return t('keys.wrong_master_key')
+  if (error instanceof SealDamaged) return t('keys.seal_damaged', error.params)
+  return undefined
+}
+
 /** What somebody who has just typed `npm start` needs to know. */
 const banner = ({ issuer, dataFolder }: Config): string => {
   const { user, password, clients } = developmentNotes
@@ -93,4 +97,13 @@ const banner = ({ issuer, dataFolder }: Config): string => {
     clients: clients.map(({ clientId }) => clientId).join(', '),
     dataFolder,
   })
+}
+
+try {
+  await run(config)
+} catch (error) {
+  const sentence = sentenceFor(error)
+  if (sentence) say(t('server.startRefused', { sentence }))
+  log.fatal({ err: error }, 'the server did not start')
+  process.exit(exitFailure)
 }

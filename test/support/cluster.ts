@@ -7,6 +7,7 @@ import { makeDataFolder } from '../../src/database/embedded/data-folder.ts'
 import { createAccess } from '../../src/database/embedded/endpoint.ts'
 import { runAs as findUser } from '../../src/database/embedded/run-as.ts'
 import { migrateUnderLock } from '../../src/database/migrate.ts'
+import { migrateQueue } from '../../src/jobs/migrate.ts'
 import { createLog } from '../../src/log.ts'
 import { systemRandom } from '../../src/random.ts'
 import { createTestFolder } from './folders.ts'
@@ -78,5 +79,6 @@ async function makeTemplate(url: Cluster['url']): Promise<void> {
   await admin.close()
   const template = createDatabase({ url: url(templateName), poolSize: 1, log })
   await migrateUnderLock({ knex: template.maintenance, log })
+  await migrateQueue({ url: url(templateName), log })
   await template.close()
 }
