@@ -1,0 +1,147 @@
+/** Single use under concurrency, with two servers on one database: RFC 6749 §4.1.2 for codes, RFC 9700 §4.14.2 for refresh tokens. */
+import { describeWith } from '../support/programs.ts'
+import type { Answer, TestEngine } from './engine.ts'
+import { startEngine } from './engine.ts'
+import type { TestStores } from './stores.ts'
+import { createTestStores, storeKinds } from './stores.ts'
+
+const times = 50
+
+for (const { kind, name, needs } of storeKinds) {
+  describeWith(needs, `two servers on ${name}`, () => {
+    let stores: TestStores
+    let engines: [TestEngine, TestEngine]
+
+    beforeAll(async () => {
+      stores = await createTestStores(kind)
+      engines = [await startEngine(await stores.open()), await startEngine(await stores.open())]
+    })
+    beforeEach(() => {
+      stores.setGraceSeconds(30)
+      stores.familyEnds.length = 0
+      for (const engine of engines) engine.successes.length = 0
+    })
+    afterAll(async () => {
+      for (const engine of engines) await engine.close()
+      await stores.close()
+    })
+    afterEach(() => {
+      expect(engines.flatMap((engine) => engine.failures)).toEqual([])
+    })
+
+    const atOnce = (ask: (engine: TestEngine) => Promise<Answer>): Promise<Answer[]> =>
+      Promise.all(Array.from({ length: times }, (_, index) => ask(engines[index % 2 === 0 ? 0 : 1])))
+
+    const successes = () => engines.flatMap((engine) => engine.successes).length
+
+    async function leftOf(grantId: string): Promise<number> {
+      const [engine] = engines
+      const { rows } = await stores.database.pool.query(
+        'SELECT count(*) AS count FROM artifact WHERE grant_key IS NOT NULL',
+      )
+      expect(await engine.provider.Grant.find(grantId)).toBeUndefined()
+      return Number(rows[0].count)
+    }
+
+    async function family() {
+      const [engine] = engines
+      const { code, grantId } = await engine.issueCode()
+      const { status, body } = await engine.redeem(code)
+      expect(status).toBe(200)
+      return { grantId, code, first: body.refresh_token, accessToken: body.access_token }
+    }
+
+    const living = async (token: string | undefined): Promise<boolean> => engines[1].isActive(token)
+
+    test(`of ${times} concurrent redemptions of one code exactly one succeeds, and losing ends its tokens`, async () => {
+      await stores.database.pool.query('DELETE FROM artifact')
+      for (let round = 0; round < 5; round += 1) {
+        const { code, grantId } = await engines[0].issueCode()
+        const answers = await atOnce((engine) => engine.redeem(code))
+        const won = answers.filter(({ status }) => status === 200)
+        const lost = answers.filter(({ status }) => status !== 200)
+        expect(won).toHaveLength(1)
+        for (const { status, body } of lost) expect([status, body.error]).toEqual([400, 'invalid_grant'])
+        expect(await living(won[0]?.body.access_token)).toBe(false)
+        expect((await engines[1].refresh(won[0]?.body.refresh_token)).body.error).toBe('invalid_grant')
+        expect(await leftOf(grantId)).toBe(0)
+        expect(successes()).toBe(round + 1)
+        expect(stores.familyEnds).toHaveLength(round + 1)
+        expect(stores.familyEnds[round]).toEqual({
+          reason: 'code_reused',
+          accountId: 'alice',
+          clientId: 'spa',
+          presentedBy: 'spa',
+        })
+      }
+    })
+
+    test(`${times} concurrent uses of one refresh token all get the same successor, and one lives`, async () => {
+      const { first, grantId } = await family()
+      let current = first
+      for (let round = 0; round < 3; round += 1) {
+        const answers = await atOnce((engine) => engine.refresh(current))
+        expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
+        const next = new Set(answers.map(({ body }) => body.refresh_token))
+        expect(next.size).toBe(1)
+        expect(new Set(answers.map(({ body }) => body.access_token)).size).toBe(times)
+        for (const { body } of answers.slice(0, 4)) expect(await living(body.access_token)).toBe(true)
+        expect(await living(current)).toBe(false)
+        current = [...next][0]
+        expect(await living(current)).toBe(true)
+      }
+      expect(stores.familyEnds).toEqual([])
+      const { rows } = await stores.database.pool.query(
+        'SELECT count(*) AS count FROM artifact WHERE model = 4 AND consumed_at IS NULL AND grant_key = $1',
+        [await grantKeyOf(grantId)],
+      )
+      expect(Number(rows[0].count)).toBe(1)
+    })
+
+    test('without a window, of concurrent uses of one refresh token one succeeds and the family ends', async () => {
+      stores.setGraceSeconds(0)
+      const { first } = await family()
+      const answers = await atOnce((engine) => engine.refresh(first))
+      const won = answers.filter(({ status }) => status === 200)
+      expect(won).toHaveLength(1)
+      for (const { status, body } of answers)
+        if (status !== 200) expect([status, body.error]).toEqual([400, 'invalid_grant'])
+      expect(await living(won[0]?.body.refresh_token)).toBe(false)
+      expect(await living(won[0]?.body.access_token)).toBe(false)
+      expect(stores.familyEnds.map(({ reason }) => reason)).toEqual(['refresh_token_reused'])
+    })
+
+    test('a family that is ended while it is being refreshed leaves nothing that works', async () => {
+      for (let round = 0; round < 10; round += 1) {
+        const { first, grantId } = await family()
+        let current = first
+        const refreshing = (async () => {
+          const issued: (string | undefined)[] = []
+          for (;;) {
+            const { status, body } = await engines[0].refresh(current)
+            if (status !== 200) return issued
+            issued.push(body.refresh_token, body.access_token)
+            current = body.refresh_token
+          }
+        })()
+        await new Promise((resolve) => setImmediate(resolve))
+        const store = await stores.open()
+        await stores.database.transaction((tx) => store.endGrant(tx, grantId))
+        for (const token of await refreshing) expect(await living(token)).toBe(false)
+        expect(await rowsOf(grantId)).toBe(0)
+      }
+    })
+
+    async function grantKeyOf(grantId: string): Promise<Buffer> {
+      const { rowId } = await import('../../adapters/digest.ts')
+      return rowId('Grant', grantId)
+    }
+
+    async function rowsOf(grantId: string): Promise<number> {
+      const { rows } = await stores.database.pool.query('SELECT count(*) AS count FROM artifact WHERE grant_key = $1', [
+        await grantKeyOf(grantId),
+      ])
+      return Number(rows[0].count)
+    }
+  })
+}
