@@ -31,6 +31,7 @@ beforeAll(async () => {
       handler: (ctx, { params }) => {
         ctx.set('Location', '/elsewhere')
         ctx.set('ETag', '"1"')
+        ctx.set('Cache-Control', 'public')
         ctx.body = secret
         throw failures[params.failure]?.()
       },
