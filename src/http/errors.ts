@@ -16,7 +16,7 @@ export const fieldRepeated = declareError('field_repeated', 400)
 export const fieldsInvalid = declareError('fields_invalid', 400)
 export const parameterTooLong = declareError('parameter_too_long', 400)
 export const csrfFailed = declareError('csrf_failed', 403)
-export const internalError = declareError('internal_error', 500)
+const internalError = declareError('internal_error', 500)
 
 type Deps = {
   views: Views

@@ -60,6 +60,7 @@ const cases: [what: string, trustProxy: string[], forwardedFor: string | string[
   ['two headers are one chain', ['127.0.0.1', '10.0.0.0/8'], ['203.0.113.7', '10.1.2.3'], '203.0.113.7'],
   ['a chain of proxies alone ends at the last', ['127.0.0.1', '10.0.0.0/8'], '10.9.9.9, 10.1.2.3', '10.9.9.9'],
   ['an entry that is no address ends the walk', ['127.0.0.1'], '<script>', '127.0.0.1'],
+  ['nothing beyond it counts', ['127.0.0.1', '10.0.0.0/8'], '203.0.113.7, garbage, 10.1.2.3', '10.1.2.3'],
   [
     'an empty entry is nothing (RFC 9110 §5.6.1)',
     ['127.0.0.1', '203.0.113.0/24'],
