@@ -26,7 +26,7 @@ const files: Record<string, { file: URL; type: string }> = {
 
 /** Starts serving; the authorization server at `issuer` is spoken to by the browser alone. */
 export async function start({ issuer, port, clientId, scope }: SpaOptions): Promise<Running> {
-  const policy = `default-src 'none'; script-src 'self'; connect-src 'self' ${issuer}; base-uri 'none'; frame-ancestors 'none'`
+  const policy = `default-src 'none'; script-src 'self'; connect-src 'self' ${issuer}; img-src data:; base-uri 'none'; frame-ancestors 'none'`
   return listen(port, async (req, res) => {
     const path = new URL(req.url ?? '/', issuer).pathname
     const headers = { 'content-security-policy': policy, 'cache-control': 'no-store' }

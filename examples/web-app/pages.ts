@@ -9,6 +9,7 @@ const layout = (body: string): string => `<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Demo web app</title>
+<link rel="icon" href="data:,">
 <h1>Demo web app</h1>
 ${body}
 </html>

@@ -1,0 +1,131 @@
+/** The web app and the single-page app in Chromium: login, refresh, logout, as a person does them. */
+import { jest } from '@jest/globals'
+import type { Browser, Page } from 'playwright-core'
+import { launchChromium } from '../pages/chromium.ts'
+import { testPassword } from '../support/latchkey.ts'
+import { describeWith, getProgram } from '../support/programs.ts'
+import type { House } from './house.ts'
+import { openHouse } from './house.ts'
+
+describeWith('chromium', 'in a browser', () => {
+  let house: House
+  let chromium: Browser
+  beforeAll(async () => {
+    house = await openHouse()
+    chromium = await launchChromium(getProgram('chromium'))
+  })
+  afterAll(async () => {
+    await chromium?.close()
+    await house?.close()
+  })
+
+  /** A person's first window, with what went wrong in it. */
+  async function openWindow(): Promise<{ page: Page; complaints: string[] }> {
+    const context = await chromium.newContext()
+    const page = await context.newPage()
+    page.setDefaultTimeout(10_000)
+    const complaints: string[] = []
+    page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()))
+    page.on('pageerror', (error) => complaints.push(error.message))
+    return { page, complaints }
+  }
+
+  const submit = (page: Page) => page.locator('form').first().locator('button').click()
+
+  /** From the app's button to the app again. */
+  async function logIn(page: Page, { asksConsent = true } = {}): Promise<void> {
+    await page.locator('#login').click()
+    await page.locator('#email').fill('alice@example.com')
+    await page.locator('#password').fill(testPassword)
+    await submit(page)
+    if (asksConsent) {
+      await page.waitForURL(/\/interaction\//)
+      await page.getByText('under test').first().waitFor()
+      await submit(page)
+    }
+    await page.locator('#name').waitFor()
+  }
+
+  /** By the app's button and Latchkey's question to the app's own page. */
+  async function logOut(page: Page, home: string): Promise<void> {
+    await page.locator('#logout').click()
+    await page.waitForURL(`${house.issuer}/logout**`)
+    await page.locator('button[value="yes"]').click()
+    await page.waitForURL(home)
+    await page.locator('#login').waitFor()
+  }
+
+  const readClaims = async (page: Page) => JSON.parse((await page.locator('#claims').textContent()) ?? '')
+
+  test('web app: login shows who it is, refresh renews, logout ends the session at Latchkey too', async () => {
+    const { page, complaints } = await openWindow()
+    await page.goto(house.web.url)
+    await logIn(page)
+    expect(page.url()).toBe(house.web.url)
+    expect(await readClaims(page)).toMatchObject({
+      iss: house.issuer,
+      aud: 'demo-web',
+      name: 'Alice Liddell',
+      email: 'alice@example.com',
+      email_verified: true,
+    })
+    for (const times of ['1', '2']) {
+      await page.locator('#refresh').click()
+      await page.locator('#refreshed', { hasText: times }).waitFor()
+    }
+    await logOut(page, house.web.url)
+    // The consent is remembered, the session is not.
+    await logIn(page, { asksConsent: false })
+    expect(complaints).toEqual([])
+    await page.context().close()
+  })
+
+  test('web app: whoever cancels is told so, and may try again', async () => {
+    const { page } = await openWindow()
+    await page.goto(house.web.url)
+    await page.locator('#login').click()
+    await page.locator('#email').waitFor()
+    await page.locator('form').last().locator('button').click()
+    await page.locator('#problem', { hasText: 'You cancelled' }).waitFor()
+    await page.getByRole('link').click()
+    await page.locator('#login').waitFor()
+    await page.context().close()
+  })
+
+  test('web app: a login that another browser began is refused (RFC 6749 §10.12)', async () => {
+    jest.spyOn(console, 'error').mockImplementation(() => {}) // The app says why.
+    const response = await fetch(`${house.web.url}callback?code=stolen&state=x&iss=${encodeURIComponent(house.issuer)}`)
+    expect(response.status).toBe(400)
+    const begun = await fetch(`${house.web.url}login`, { redirect: 'manual' })
+    const cookie = begun.headers.getSetCookie()[0]?.split(';')[0] ?? ''
+    const planted = await fetch(`${house.web.url}callback?code=stolen&state=x`, { headers: { cookie } })
+    expect(planted.status).toBe(400)
+    jest.restoreAllMocks()
+  })
+
+  test('single-page app: login, refresh by button and by itself, logout', async () => {
+    const { page, complaints } = await openWindow()
+    await page.clock.install()
+    await page.goto(house.spa.url)
+    await logIn(page)
+    expect(page.url()).toBe(house.spa.url)
+    expect(await readClaims(page)).toMatchObject({ name: 'Alice Liddell', email: 'alice@example.com' })
+
+    await page.locator('#refresh').click()
+    await page.locator('#refreshed', { hasText: '1' }).waitFor()
+    const expiry = await page.locator('#expires').textContent()
+
+    // The token lives ten minutes; a minute before its end the library renews it.
+    await page.clock.fastForward('09:05')
+    await page.locator('#refreshed', { hasText: '2' }).waitFor()
+    expect(await page.locator('#expires').textContent()).not.toBe(expiry)
+
+    await page.reload()
+    await page.locator('#name', { hasText: 'Alice Liddell' }).waitFor()
+    await logOut(page, house.spa.url)
+    await page.reload()
+    await page.locator('#login').waitFor()
+    expect(complaints).toEqual([])
+    await page.context().close()
+  })
+})

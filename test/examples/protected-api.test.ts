@@ -1,0 +1,139 @@
+/** The machine client and the protected API: a right token is taken, and every wrong one is refused as RFC 6750 says. */
+import type { JWTHeaderParameters } from 'jose'
+import { decodeJwt, decodeProtectedHeader, exportSPKI, generateKeyPair, importJWK, SignJWT, UnsecuredJWT } from 'jose'
+import { callApi } from '../../examples/machine-client/client.ts'
+import { createRelyingParty } from '../support/latchkey.ts'
+import type { House } from './house.ts'
+import { audience, machine, openHouse, otherAudience } from './house.ts'
+
+let house: House
+beforeAll(async () => {
+  house = await openHouse()
+})
+afterAll(() => house.close())
+
+async function takeToken(scope: string, resource = audience): Promise<string> {
+  const { clientId, clientSecret } = machine
+  const response = await fetch(`${house.issuer}/token`, {
+    method: 'POST',
+    body: new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: clientId,
+      client_secret: clientSecret,
+      resource,
+      scope,
+    }),
+  })
+  return ((await response.json()) as { access_token: string }).access_token
+}
+
+async function ask(token?: string, method = 'GET', scheme = 'Bearer') {
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `${scheme} ${token}` }
+  const response = await fetch(house.api.url, { method, headers })
+  const body = (await response.json()) as Record<string, unknown>
+  return { status: response.status, challenge: response.headers.get('www-authenticate'), body }
+}
+
+const refused = (reason: string) => ({
+  status: 401,
+  challenge: `Bearer realm="${audience}", error="invalid_token", error_description="${reason}"`,
+})
+
+test('the machine client gets a token with its own credentials and calls the API', async () => {
+  const answer = await callApi({
+    ...machine,
+    issuer: house.issuer,
+    resource: audience,
+    scope: 'api:read',
+    apiUrl: house.api.url,
+  })
+  expect(answer).toMatchObject({ status: 200, body: { client_id: machine.clientId, scopes: ['api:read'] } })
+})
+
+test('the scheme is compared in any case (RFC 9110 §11.1)', async () => {
+  expect(await ask(await takeToken('api:read'), 'GET', 'bEARER')).toMatchObject({ status: 200 })
+})
+
+test('a request without a token is told the scheme and no error (RFC 6750 §3.1)', async () => {
+  expect(await ask()).toMatchObject({ status: 401, challenge: `Bearer realm="${audience}"` })
+  expect(await ask('YTpi', 'GET', 'Basic')).toMatchObject({ status: 401, challenge: `Bearer realm="${audience}"` })
+})
+
+test('a token without the needed scope is 403 with the scope that is missing (RFC 6750 §3.1)', async () => {
+  const token = await takeToken('api:read')
+  expect(await ask(token, 'POST')).toMatchObject({
+    status: 403,
+    challenge: `Bearer realm="${audience}", error="insufficient_scope", scope="api:write"`,
+  })
+  expect(await ask(await takeToken('api:write'), 'POST')).toMatchObject({ status: 200 })
+})
+
+test('a token for another API is refused (RFC 9068 §4, aud)', async () => {
+  const token = await takeToken('api:read', otherAudience)
+  expect(decodeJwt(token).aud).toBe(otherAudience)
+  expect(await ask(token)).toMatchObject(refused('ERR_JWT_CLAIM_VALIDATION_FAILED'))
+})
+
+test('an ID token is no access token (RFC 9068 §2.1, typ)', async () => {
+  await house.latchkey.addClient({
+    clientId: 'reader',
+    kind: 'spa',
+    metadata: { redirect_uris: ['https://reader.example/callback'], scope: 'openid' },
+  })
+  const client = createRelyingParty(house)
+  const parameters = { client_id: 'reader', redirect_uri: 'https://reader.example/callback' }
+  const { code = '' } = await client.authorize(parameters)
+  const { body } = await client.exchange(code, parameters)
+  expect(decodeJwt(body.id_token)).toMatchObject({ iss: house.issuer, aud: 'reader' })
+  expect(await ask(body.id_token)).toMatchObject(refused('ERR_JWT_CLAIM_VALIDATION_FAILED'))
+  expect(await ask(body.access_token)).toMatchObject(refused('ERR_JWS_INVALID')) // opaque
+})
+
+describe('a token with the right claims and the wrong signature is refused:', () => {
+  let claims: ReturnType<typeof decodeJwt>
+  let header: JWTHeaderParameters
+  beforeAll(async () => {
+    const token = await takeToken('api:read')
+    claims = decodeJwt(token)
+    header = decodeProtectedHeader(token) as JWTHeaderParameters
+  })
+
+  test('alg none (RFC 8725 §3.1)', async () => {
+    const token = new UnsecuredJWT(claims).encode()
+    expect(await ask(token)).toMatchObject({ status: 401, body: { error: 'invalid_token' } })
+  })
+
+  test('HS256 over the public key (RFC 8725 §2.1)', async () => {
+    const { keys } = (await (await fetch(`${house.issuer}/jwks`)).json()) as { keys: { kid: string }[] }
+    const jwk = keys.find(({ kid }) => kid === header.kid)!
+    const secret = Buffer.from(await exportSPKI((await importJWK(jwk, 'ES256', { extractable: true })) as never))
+    const token = await new SignJWT(claims).setProtectedHeader({ ...header, alg: 'HS256' }).sign(secret)
+    expect(await ask(token)).toMatchObject(refused('ERR_JOSE_ALG_NOT_ALLOWED'))
+  })
+
+  test('a key of somebody else under the same kid', async () => {
+    const { privateKey } = await generateKeyPair('ES256')
+    const token = await new SignJWT(claims).setProtectedHeader(header).sign(privateKey)
+    expect(await ask(token)).toMatchObject(refused('ERR_JWS_SIGNATURE_VERIFICATION_FAILED'))
+  })
+
+  test('an unknown kid, and a key in the header (RFC 8725 §3.10)', async () => {
+    const { privateKey } = await generateKeyPair('ES256')
+    const token = await new SignJWT(claims)
+      .setProtectedHeader({ ...header, kid: 'unknown', jku: 'http://localhost:1/keys' })
+      .sign(privateKey)
+    expect(await ask(token)).toMatchObject(refused('ERR_JWKS_NO_MATCHING_KEY'))
+  })
+})
+
+test('what is no token at all is refused', async () => {
+  expect(await ask('x')).toMatchObject({ status: 401, body: { error: 'invalid_token' } })
+})
+
+// The last one: the clock does not go back.
+test('an expired token is refused (RFC 9068 §4, exp)', async () => {
+  const token = await takeToken('api:read')
+  expect(await ask(token)).toMatchObject({ status: 200 })
+  house.clock.advance(601_000)
+  expect(await ask(token)).toMatchObject(refused('ERR_JWT_EXPIRED'))
+})
