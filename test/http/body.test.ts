@@ -1,8 +1,7 @@
 /** Bodies are what they say they are, small, and well formed, or they are refused with the standard's status (attack 53). */
 import { request as httpRequest } from 'node:http'
 import { z } from 'zod'
-import { parseFields } from '../../src/http/body.ts'
-import { createDoorKeeper } from '../../src/http/door-keeper.ts'
+import { formType, guardBodies, parseFields } from '../../src/http/body.ts'
 import { limitParameters } from '../../src/http/parameters.ts'
 import { defineRoute } from '../../src/http/route.ts'
 import type { TestServer } from './support.ts'
@@ -14,7 +13,6 @@ const limit = 56 * 1024
 
 let server: TestServer
 beforeAll(async () => {
-  const { guardForms } = createDoorKeeper()
   server = await startTestServer({
     routes: () => [
       defineRoute({
@@ -32,7 +30,7 @@ beforeAll(async () => {
     ],
     engine: [
       limitParameters(),
-      guardForms,
+      guardBodies({ types: [formType] }),
       async (ctx) => {
         const chunks: Buffer[] = []
         for await (const chunk of ctx.req) chunks.push(chunk as Buffer)
