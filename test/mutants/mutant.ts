@@ -7,18 +7,19 @@ export type Mutant = {
   disables: string
   /** The file that is changed, from the root of the project. */
   file: string
-  /** Stands exactly once in the file. */
+  /** Stands exactly once in the file, or exactly `times`. */
   search: string
+  times?: number
   replacement: string
   /** The test that must turn red, from the root of the project: a file or a folder. */
   test: string
 }
 
-/** The file's text with the mutant in it. Throws when `search` does not stand there exactly once: the list is out of date. */
-export function mutate({ file, search, replacement }: Mutant, root: string): string {
+/** The file's text with the mutant in it. Throws when `search` does not stand there as often as it should: the list is out of date. */
+export function mutate({ file, search, replacement, times = 1 }: Mutant, root: string): string {
   const text = readFileSync(path.join(root, file), 'utf8')
   const parts = text.split(search)
-  if (parts.length !== 2) throw new Error(`${file} contains ${parts.length - 1} times, not once: ${search}`)
+  if (parts.length !== times + 1) throw new Error(`${file} contains ${parts.length - 1} times, not ${times}: ${search}`)
   if (search === replacement) throw new Error(`${file}: the replacement changes nothing: ${search}`)
   return parts.join(replacement)
 }

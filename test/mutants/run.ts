@@ -22,16 +22,22 @@ function copyProject(): string {
   return copy
 }
 
-type Verdict = 'red' | 'green' | 'too slow'
+type Outcome = {
+  /** `broken`: the tests could not even run, which shows nothing. */
+  verdict: 'red' | 'green' | 'broken' | 'too slow'
+  /** The first test that failed. */
+  failed: string | undefined
+  output: string
+}
 
-function runTest(copy: string, test: string): Promise<{ verdict: Verdict; output: string }> {
+function runTest(copy: string, test: string): Promise<Outcome> {
   const jest = path.join(copy, 'node_modules/jest/bin/jest.js')
   const child = spawn(process.execPath, ['--experimental-vm-modules', jest, '--runInBand', '--ci', '--bail', test], {
     cwd: copy,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const output: Buffer[] = []
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => output.push(chunk))
+  const chunks: Buffer[] = []
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => chunks.push(chunk))
   let isTooSlow = false
   const limit = setTimeout(() => {
     isTooSlow = true
@@ -40,8 +46,11 @@ function runTest(copy: string, test: string): Promise<{ verdict: Verdict; output
   return new Promise((resolve) => {
     child.on('close', (code) => {
       clearTimeout(limit)
-      const verdict = isTooSlow ? 'too slow' : code === 0 ? 'green' : 'red'
-      resolve({ verdict, output: Buffer.concat(output).toString() })
+      const output = Buffer.concat(chunks).toString()
+      const failed = /^ +● (.+)$/m.exec(output)?.[1]
+      const isBroken = failed === undefined || failed === 'Test suite failed to run'
+      const verdict = isTooSlow ? 'too slow' : code === 0 ? 'green' : isBroken ? 'broken' : 'red'
+      resolve({ verdict, failed, output })
     })
   })
 }
@@ -74,10 +83,13 @@ async function isKilled(copy: string, mutant: Mutant): Promise<boolean> {
   const place = path.join(copy, mutant.file)
   const original = readFileSync(place)
   writeFileSync(place, mutate(mutant, copy))
-  const { verdict } = await runTest(copy, mutant.test)
+  const { verdict, failed, output } = await runTest(copy, mutant.test)
   writeFileSync(place, original)
-  console.log(`${verdict === 'green' ? 'SURVIVED' : 'killed  '} ${mutant.disables} (${mutant.file}, ${mutant.test}: ${verdict})`)
-  return verdict !== 'green'
+  const isDead = verdict === 'red' || verdict === 'too slow'
+  const how = verdict === 'red' ? `by "${failed}"` : `${mutant.test}: ${verdict}`
+  console.log(`${isDead ? 'killed  ' : 'SURVIVED'} ${mutant.disables} (${mutant.file}), ${how}`)
+  if (verdict === 'broken') console.log(output)
+  return isDead
 }
 
 process.exitCode = await main(process.argv.slice(2))

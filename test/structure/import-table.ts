@@ -39,7 +39,7 @@ const engine = ['ioredis', 'jose', 'knex', 'oidc-provider', 'pg', 'prom-client']
 export const table: readonly Row[] = [
   {
     from: 'composition',
-    files: /^src\/((main|cli|supervise|parts|app)\.ts$|cli\/)/,
+    files: /^src\/((main|cli|supervise|server|stores|parts|app)\.ts$|cli\/)/,
     may: ['src/', 'adapters/', 'keys/', 'migrations/'],
     packages: ['*'],
   },

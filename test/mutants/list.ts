@@ -1,0 +1,232 @@
+/** Every defence that a test was seen red for, as the one-line patch that disables it: a list that grows with the defences. */
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these strings are lines of the program, not templates of this file
+import type { Mutant } from './mutant.ts'
+
+export const mutants: readonly Mutant[] = [
+  // Forms: security.md §3, attack 11.
+  {
+    disables: 'the CSRF token is compared',
+    file: 'src/http/csrf.ts',
+    search: 'if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw csrfFailed()',
+    replacement: '',
+    test: 'test/http/csrf.test.ts',
+  },
+  {
+    disables: 'the CSRF token is bound to the browser',
+    file: 'src/http/csrf.ts',
+    search: 'update(`${browserId}.${nonce}`)',
+    replacement: 'update(nonce)',
+    test: 'test/http/csrf.test.ts',
+  },
+  {
+    disables: 'a foreign Origin is refused',
+    file: 'src/http/csrf.ts',
+    search: "if (sent !== '' && sent !== origin) throw csrfFailed()",
+    replacement: '',
+    test: 'test/http/csrf.test.ts',
+  },
+  {
+    disables: 'another Sec-Fetch-Site is refused',
+    file: 'src/http/csrf.ts',
+    search: "if (site !== '' && site !== 'same-origin' && site !== 'none') throw csrfFailed()",
+    replacement: '',
+    test: 'test/http/csrf.test.ts',
+  },
+  {
+    disables: 'no neighbour can plant the browser cookie (__Host-)',
+    file: 'src/http/csrf.ts',
+    search: "`${isSecure ? '__Host-' : ''}latchkey.browser`",
+    replacement: "'latchkey.browser'",
+    test: 'test/http/csrf.test.ts',
+  },
+  {
+    disables: 'an incomplete route is not mounted',
+    file: 'src/http/route.ts',
+    search: 'if (problems.length > 0) throw new Error(',
+    replacement: 'if (problems.length > 1000) throw new Error(',
+    test: 'test/http/route.test.ts',
+  },
+  // Bodies and parameters: attacks 27, 53, 56.
+  {
+    disables: 'a body has a limit',
+    file: 'src/http/body.ts',
+    search: 'getRawBody(ctx.req, { limit,',
+    replacement: 'getRawBody(ctx.req, {',
+    test: 'test/http/body.test.ts',
+  },
+  {
+    disables: 'a body of another type is refused',
+    file: 'src/http/body.ts',
+    search: 'if (!types.includes(type.toLowerCase()) || (charset',
+    replacement: 'if ((charset',
+    test: 'test/http/body.test.ts',
+  },
+  {
+    disables: 'a field sent twice is refused',
+    file: 'src/http/body.ts',
+    search: 'if (fields.has(name)) throw fieldRepeated({ params: { field: name.slice(0, 64) } })',
+    replacement: '',
+    test: 'test/http/body.test.ts',
+  },
+  {
+    disables: 'a member called __proto__ is refused',
+    file: 'src/http/body.ts',
+    search: "if (name === '__proto__') throw requestMalformed()",
+    replacement: '',
+    test: 'test/http/body.test.ts',
+  },
+  {
+    disables: 'a parameter has a longest length',
+    file: 'src/http/parameters.ts',
+    search: "if (typeof value === 'string' && value.length > limit) {",
+    replacement: 'if (false) {',
+    test: 'test/http',
+  },
+  // Headers and addresses: attacks 4, 18, 50, 51.
+  {
+    disables: 'inline scripts are refused by the content security policy',
+    file: 'src/http/headers.ts',
+    search: "'script-src': self,",
+    replacement: "'script-src': [...self, \"'unsafe-inline'\"],",
+    test: 'test/http/headers.test.ts',
+  },
+  {
+    disables: 'pages cannot be framed',
+    file: 'src/http/headers.ts',
+    search: "'frame-ancestors': none,",
+    replacement: '',
+    test: 'test/http/headers.test.ts',
+  },
+  {
+    disables: 'forwarded addresses count only from configured proxies',
+    file: 'src/http/address.ts',
+    search: 'if (!trusts(plain, hop)) break',
+    replacement: '',
+    test: 'test/http/address.test.ts',
+  },
+  {
+    disables: 'addresses are built from the issuer, not from Host',
+    file: 'src/http/address.ts',
+    search: 'ctx.req.headers.host = host',
+    replacement: '',
+    test: 'test/http/address.test.ts',
+  },
+  // Passwords: attacks 5, 7, 8.
+  {
+    disables: 'an unknown account costs as much as a known one',
+    file: 'src/passwords/hasher.ts',
+    search: 'argon2.verify(stored && hash ? hash : decoy, normalized)',
+    replacement: 'stored && hash ? argon2.verify(hash, normalized) : Promise.resolve(false)',
+    test: 'test/passwords/hasher.test.ts',
+  },
+  {
+    disables: 'a full hash queue refuses',
+    file: 'src/passwords/pool.ts',
+    search: 'if (waiting.length >= queue) throw hashingBusy(',
+    replacement: 'if (waiting.length >= 1e9) throw hashingBusy(',
+    test: 'test/passwords/pool.test.ts',
+  },
+  {
+    disables: 'a hash that has become cheap is renewed',
+    file: 'src/passwords/hasher.ts',
+    search: 'stored.iterations < wanted.iterations ||',
+    replacement: '',
+    test: 'test/passwords/hasher.test.ts',
+  },
+  {
+    disables: 'a password too long is refused before it is hashed',
+    file: 'src/passwords/policy.ts',
+    search: 'if (codePoints(normalized) > maximumLength) throw passwordTooLong({ params: { maximum: maximumLength } })',
+    replacement: '',
+    test: 'test/passwords/policy.test.ts',
+  },
+  {
+    disables: 'one password in two spellings is one password (NFC)',
+    file: 'src/passwords/policy.ts',
+    search: "password.normalize('NFC')",
+    replacement: 'password',
+    test: 'test/passwords/policy.test.ts',
+  },
+  // Keys and seals.
+  {
+    disables: 'a sealed row opens in its own place only',
+    file: 'keys/sealer.ts',
+    search: 'Buffer.from(aad)',
+    times: 2,
+    replacement: "Buffer.from('')",
+    test: 'test/keys/sealer.test.ts',
+  },
+  {
+    disables: 'no two seals share an IV',
+    file: 'keys/sealer.ts',
+    search: 'const iv = randomBytes(ivLength)',
+    replacement: 'const iv = randomBytes(0) && Buffer.alloc(ivLength)',
+    test: 'test/keys/sealer.test.ts',
+  },
+  {
+    disables: 'a wrong master key is told from damage',
+    file: 'keys/sealer.ts',
+    search: 'throw new WrongMasterKey()',
+    replacement: 'throw new SealDamaged(aad)',
+    test: 'test/keys/sealer.test.ts',
+  },
+  // Clients: attacks 25, 31.
+  {
+    disables: 'a client secret that has expired is refused',
+    file: 'src/clients/secrets.ts',
+    search: 'const isLive = expiresAt === undefined || expiresAt > nowMs',
+    replacement: 'const isLive = true',
+    test: 'test/clients',
+  },
+  {
+    disables: 'a redirect URI has no user in it',
+    file: 'src/clients/uris.ts',
+    search: "if (url.username !== '' || url.password !== '' || /^[^/?]*\\/\\/[^/?]*@/.test(uri)) return 'uri_userinfo'",
+    replacement: '',
+    test: 'test/clients/uris.test.ts',
+  },
+  {
+    disables: 'a redirect URI has no wildcard',
+    file: 'src/clients/uris.ts',
+    search: "if (uri.includes('*')) return 'uri_wildcard'",
+    replacement: '',
+    test: 'test/clients/uris.test.ts',
+  },
+  {
+    disables: 'a redirect URI is no script',
+    file: 'src/clients/uris.ts',
+    search: "if (dangerousSchemes.includes(scheme)) return 'uri_scheme_dangerous'",
+    replacement: '',
+    test: 'test/clients/uris.test.ts',
+  },
+  // Audit.
+  {
+    disables: 'a secret never becomes a detail of the audit trail',
+    file: 'src/audit/service.ts',
+    search: 'if (refused) throw auditDetailsRefused(',
+    replacement: 'if (false) throw auditDetailsRefused(',
+    test: 'test/audit',
+  },
+  {
+    disables: 'rows of the audit trail stay as they are',
+    file: 'migrations/0006_audit.ts',
+    search: 'BEFORE UPDATE OR DELETE OR TRUNCATE',
+    replacement: 'BEFORE TRUNCATE',
+    test: 'test/audit',
+  },
+  // Jobs and the outbox.
+  {
+    disables: 'the job of a living process is left to it',
+    file: 'src/jobs/abandoned.ts',
+    search: 'WHERE pg_try_advisory_xact_lock(${lock})`',
+    replacement: "WHERE $1 <> ''`",
+    test: 'test/jobs/killed-process.test.ts',
+  },
+  {
+    disables: 'what waits to be sent opens as its own event only',
+    file: 'src/outbox/service.ts',
+    search: '`outbox ${name} ${id}`',
+    replacement: '`outbox ${name}` + id.slice(0, 0)',
+    test: 'test/outbox',
+  },
+]
