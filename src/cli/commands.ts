@@ -1,0 +1,19 @@
+/** Every command there is, in the order of the help. */
+import { clientCommands } from './client.ts'
+import type { CliCommand } from './command.ts'
+import { doctor } from './doctor.ts'
+import { migrate } from './migrate.ts'
+import { resourceServerCommands } from './resource-server.ts'
+import { seed } from './seed.ts'
+import { settingsCommands } from './settings.ts'
+import { userCommands } from './user.ts'
+
+export const commands: readonly CliCommand[] = [
+  ...clientCommands,
+  ...userCommands,
+  ...resourceServerCommands,
+  ...settingsCommands,
+  seed,
+  migrate,
+  doctor,
+]

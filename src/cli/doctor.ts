@@ -1,0 +1,162 @@
+/** `latchkey doctor`: what a server stands on, checked without changing anything. */
+import { WrongMasterKey } from '../../keys/errors.ts'
+import type { Config } from '../config/config.ts'
+import {
+  checkClients,
+  checkClock,
+  checkConfiguration,
+  checkDatabase,
+  checkKeyRing,
+  checkMigrations,
+  checkPasswordHash,
+  checkRedis,
+  checkSamples,
+} from '../doctor/checks.ts'
+import type { Check, Diagnosis } from '../doctor/service.ts'
+import { examine } from '../doctor/service.ts'
+import type { Stores } from '../stores.ts'
+import type { Call, CliCommand } from './command.ts'
+import { exitCodes } from './command.ts'
+import { table } from './output.ts'
+
+const store = ['configuration', 'database'] as const
+
+export const doctor: CliCommand = {
+  name: 'doctor',
+  about: 'cli.doctor.about',
+  permission: 'server:operate',
+  examples: ['latchkey doctor', 'latchkey doctor --json'],
+  run: async (call) => {
+    const { t, has } = call
+    const diagnoses = await examine(checksOf(call))
+    const sentenceOf = ({ code, params }: Diagnosis) => {
+      const reason = params?.reason
+      const isCode = typeof reason === 'string' && has(`errors.${reason}`)
+      return t(`doctor.${code}`, isCode ? { ...params, reason: t(`errors.${reason}`) } : params)
+    }
+    const checks = diagnoses.map((one) => ({ ...one, message: sentenceOf(one) }))
+    const rows = checks.map(({ check, status, message }) => [check, t(`cli.doctor.${status}`), message])
+    const head = [t('cli.columns.check'), t('cli.columns.state'), t('cli.columns.finding')]
+    return { data: { checks }, text: table(head, rows), exitCode: exitCodeOf(diagnoses) }
+  },
+}
+
+function exitCodeOf(diagnoses: readonly Diagnosis[]): number {
+  const failures = diagnoses.filter(({ status }) => status === 'failed')
+  if (failures.length === 0) return exitCodes.ok
+  const isConfiguration = failures.some(({ check, code }) => check === 'configuration' || code === 'master_key_wrong')
+  return isConfiguration ? exitCodes.configuration : exitCodes.refused
+}
+
+function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
+  const result = readConfig()
+  const config = 'config' in result ? result.config : undefined
+  const problems = 'problems' in result ? result.problems : []
+  let stores: Stores | undefined
+  const getStores = async (): Promise<Stores> => {
+    stores ??= await openStores()
+    return stores
+  }
+  const knex = async () => (await getStores()).database.knex
+  const getConfig = (): Config => {
+    if (!config) throw new Error('no configuration')
+    return config
+  }
+
+  return [
+    {
+      name: 'configuration',
+      run: async () =>
+        checkConfiguration({
+          config,
+          problems,
+          warnings: result.warnings,
+          sentenceOf: ({ code, params }) => t(`config.${code}`, params),
+        }),
+    },
+    { name: 'password-hash', needs: ['configuration'], run: async () => checkPasswordHash(getConfig().passwordHash) },
+    { name: 'database', needs: ['configuration'], run: async () => checkDatabase(await knex()) },
+    {
+      name: 'clock',
+      needs: store,
+      run: async () => checkClock(await knex(), (await import('../clock.ts')).systemClock),
+    },
+    {
+      name: 'migrations',
+      needs: store,
+      run: async () => {
+        const { pendingMigrations } = await import('../database/migrate.ts')
+        return checkMigrations(await pendingMigrations(await knex()), getConfig().database.migrateAtStart)
+      },
+    },
+    {
+      name: 'master-key',
+      needs: store,
+      run: async () => (await inspectSealed(await getStores(), getConfig())).masterKey,
+    },
+    {
+      name: 'keys',
+      needs: [...store, 'master-key'],
+      run: async () => (await inspectSealed(await getStores(), getConfig())).keys,
+    },
+    {
+      name: 'redis',
+      needs: ['configuration'],
+      run: async () => {
+        const { redisUrl } = getConfig()
+        if (redisUrl === undefined) return checkRedis(undefined)
+        const { createRedis } = await import('../redis/connection.ts')
+        const redis = createRedis({ url: redisUrl, log })
+        try {
+          return checkRedis(await redis.whenReady(3000))
+        } finally {
+          await redis.close()
+        }
+      },
+    },
+    {
+      name: 'samples',
+      needs: [...store, 'master-key'],
+      run: async () => {
+        const { findSamples } = await import('./samples.ts')
+        const isProduction = getConfig().environment === 'production'
+        return checkSamples(await findSamples(await getStores(), getConfig()), isProduction)
+      },
+    },
+    {
+      name: 'clients',
+      needs: store,
+      run: async () => {
+        const { listClientNotes } = await import('./samples.ts')
+        return checkClients(await listClientNotes(await getStores()))
+      },
+    },
+  ]
+}
+
+/** Whether the master key opens what is sealed. A database that nothing was sealed in yet passes. */
+async function inspectSealed({ database: { knex } }: Stores, config: Config) {
+  const [{ createSealer }, { checkMasterKey }, { listKeys }, { algorithms }] = await Promise.all([
+    import('../../keys/sealer.ts'),
+    import('../../keys/root-secret.ts'),
+    import('../../keys/repository.ts'),
+    import('../../keys/algorithms.ts'),
+  ])
+  const sealer = createSealer(config.masterKey)
+  try {
+    await checkMasterKey({ knex, sealer })
+    const isFresh = !(await knex.schema.hasTable('signing_key'))
+    const keys = isFresh ? [] : await listKeys(knex, sealer)
+    const active = keys.filter(({ state }) => state === 'active').map(({ algorithm }) => algorithm)
+    return {
+      masterKey: { status: 'ok', code: isFresh ? 'master_key_unused' : 'master_key_ok' } as const,
+      keys: checkKeyRing(active, algorithms, keys.length === 0),
+    }
+  } catch (error) {
+    if (!(error instanceof WrongMasterKey)) throw error
+    return {
+      masterKey: { status: 'failed', code: 'master_key_wrong' } as const,
+      keys: { status: 'skipped', code: 'master_key_wrong' } as const,
+    }
+  }
+}

@@ -1,0 +1,59 @@
+/** A failure as a person or a program reads it: its code, its sentence, and every problem with its place. */
+import { SealDamaged, WrongMasterKey } from '../../keys/errors.ts'
+import { AppError } from '../errors.ts'
+import type { Sentences } from '../locales.ts'
+import type { Problem } from '../problems.ts'
+import { ProblemsError } from '../problems.ts'
+import { ConfigurationRefused } from './errors.ts'
+import { printable } from './output.ts'
+
+type Described = {
+  code: string
+  message: string
+  problems: { path: string; line?: number; code: string; message: string }[]
+}
+
+/** No stack and no values of secrets; `isJson` gives `{"error": …}`. */
+export function describeFailure(
+  error: unknown,
+  { sentences, isJson }: { sentences: Sentences; isJson: boolean },
+): string {
+  const described = describe(error, sentences)
+  if (isJson) return JSON.stringify({ error: described })
+  const lines = described.problems.map(({ path, line, message }) => {
+    const place = [line === undefined ? '' : sentences.t('cli.line', { line }), path]
+      .filter((part) => part !== '')
+      .join(', ')
+    return `- ${place === '' ? '' : `${place}: `}${message}`
+  })
+  return printable([`${described.message} (${described.code})`, ...lines].join('\n'))
+}
+
+function describe(error: unknown, sentences: Sentences): Described {
+  const { t } = sentences
+  if (error instanceof ConfigurationRefused) {
+    const problems = error.problems.map(({ variable, code, params }) => ({
+      path: variable,
+      code,
+      message: t(`config.${code}`, params),
+    }))
+    return { code: 'configuration_refused', message: t('cli.configurationRefused'), problems }
+  }
+  if (error instanceof ProblemsError) {
+    const problems = error.problems.map((problem) => describeProblem(problem, sentences))
+    return { code: error.code, message: t(`errors.${error.code}`, error.params), problems }
+  }
+  if (error instanceof AppError)
+    return { code: error.code, message: t(`errors.${error.code}`, error.params), problems: [] }
+  if (error instanceof WrongMasterKey) return { code: error.code, message: t('keys.wrong_master_key'), problems: [] }
+  if (error instanceof SealDamaged)
+    return { code: error.code, message: t('keys.seal_damaged', error.params), problems: [] }
+  const reason = error instanceof Error ? error.message : String(error)
+  return { code: 'unexpected', message: t('cli.unexpected', { reason }), problems: [] }
+}
+
+/** A password's refusal is an error of its own elsewhere, and has its sentence there. */
+function describeProblem({ path, code, params, line }: Problem, { t, has }: Sentences) {
+  const message = has(`problems.${code}`) ? t(`problems.${code}`, params) : t(`errors.${code}`, params)
+  return { path, code, message, ...(line === undefined ? {} : { line }) }
+}

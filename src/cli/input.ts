@@ -1,0 +1,65 @@
+/** Secrets and files: from a prompt, from standard input, from a path. Never from an argument, which every process can see. */
+import { readFileSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
+import type { Call, Io } from './command.ts'
+import { cancelled, fileMalformed, fileUnreadable, inputEmpty, inputsDiffer } from './errors.ts'
+
+/** Whether somebody sits there who can be asked. */
+export const isInteractive = ({ stdin, stderr }: Io): boolean => stdin.isTTY === true && stderr.isTTY === true
+
+/** All of standard input, without the line feed that `echo` and editors put at the end. Throws `input_empty`. */
+export async function readSecretFromStdin({ stdin }: Io): Promise<string> {
+  const read = (await text(stdin)).replace(/\r?\n$/, '')
+  if (read === '') throw inputEmpty()
+  return read
+}
+
+/** Asks twice, showing stars, on standard error so that standard output stays the answer. Throws `inputs_differ`, `cancelled`. */
+export async function askForSecret({ io, t }: Pick<Call, 'io' | 't'>, name: string): Promise<string> {
+  const ask = (key: string) =>
+    prompt(io, ({ password }, context) => password({ message: t(key, { name }), mask: '*' }, context))
+  const first = await ask('cli.ask.secret')
+  if ((await ask('cli.ask.again')) !== first) throw inputsDiffer()
+  return first
+}
+
+/** Throws `cancelled`. */
+export const confirm = ({ io }: Pick<Call, 'io'>, message: string): Promise<boolean> =>
+  prompt(io, (prompts, context) => prompts.confirm({ message, default: false }, context))
+
+type Prompts = typeof import('@inquirer/prompts')
+
+async function prompt<T>(
+  { stdin, stderr }: Io,
+  ask: (prompts: Prompts, context: { input: NodeJS.ReadableStream; output: NodeJS.WritableStream }) => Promise<T>,
+): Promise<T> {
+  // Loaded only when somebody is asked: it takes longer than most commands.
+  const prompts = await import('@inquirer/prompts')
+  try {
+    return await ask(prompts, { input: stdin, output: stderr })
+  } catch (error) {
+    throw error instanceof Error && error.name === 'ExitPromptError' ? cancelled() : error
+  }
+}
+
+/** The text of a file, or of standard input for `-`. Throws `file_unreadable`. */
+export async function readInput({ stdin }: Io, path: string): Promise<string> {
+  if (path === '-') return text(stdin)
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw fileUnreadable({ params: { path, reason: (error as NodeJS.ErrnoException).code ?? 'error' } })
+  }
+}
+
+/** A JSON object from a file. Throws `file_unreadable`, `file_malformed`. */
+export async function readJsonObject(io: Io, path: string): Promise<Record<string, unknown>> {
+  const content = await readInput(io, path)
+  try {
+    const value: unknown = JSON.parse(content)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  } catch {
+    // Told below, without a part of what may hold a secret.
+  }
+  throw fileMalformed({ params: { path } })
+}

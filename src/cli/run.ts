@@ -1,0 +1,78 @@
+/** Runs one command line: reads the configuration, opens what the command needs, prints, closes, and gives the exit code. */
+import { readFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { CommanderError } from 'commander'
+import { WrongMasterKey } from '../../keys/errors.ts'
+import type { Actor } from '../audit/service.ts'
+import type { ConfigResult } from '../config/read.ts'
+import { readConfig } from '../config/read.ts'
+import { createSentences } from '../locales.ts'
+import { createLog } from '../log.ts'
+import type { Call, CliCommand, Io } from './command.ts'
+import { exitCodes } from './command.ts'
+import { commands } from './commands.ts'
+import { ConfigurationRefused } from './errors.ts'
+import { describeFailure } from './failure.ts'
+import { createOpener } from './open.ts'
+import { createProgram } from './program.ts'
+
+type Options = { argv: readonly string[]; env: Readonly<Record<string, string | undefined>>; io: Io }
+
+/** `argv` begins with the first word after `latchkey`. Never throws; gives one of `exitCodes`. */
+export async function runCli({ argv, env, io }: Options): Promise<number> {
+  const sentences = createSentences({ isStrict: false })
+  const { t, has } = sentences
+  // What the parts have to say goes to standard error, and only when it is worth a person's time.
+  const level = env.LOG_LEVEL?.trim() ? 'debug' : 'warn'
+  let exitCode: number = exitCodes.ok
+  // A closed pipe (`| head`) is no failure of ours.
+  io.stdout.on('error', () => {})
+
+  async function run(command: CliCommand, args: readonly string[], options: Record<string, unknown>): Promise<void> {
+    const isJson = options.json === true
+    let config: ConfigResult | undefined
+    const read = () => {
+      config ??= readConfig(env)
+      return config
+    }
+    const logLevel = () => {
+      const result = read()
+      return level === 'warn' || 'problems' in result ? 'warn' : result.config.logLevel
+    }
+    const log = createLog({ level: logLevel(), destination: io.stderr })
+    const opener = createOpener({ readConfig: read, log })
+    const call: Call = { args, options, io, t, has, log, actor: whoever(), readConfig: read, ...opener.open }
+    try {
+      const outcome = await command.run(call)
+      exitCode = outcome.exitCode ?? exitCodes.ok
+      io.stdout.write(isJson ? `${JSON.stringify(outcome.data, null, 2)}\n` : `${outcome.text}\n`)
+    } catch (error) {
+      const isConfiguration = error instanceof ConfigurationRefused || error instanceof WrongMasterKey
+      exitCode = isConfiguration ? exitCodes.configuration : exitCodes.refused
+      io.stderr.write(`${describeFailure(error, { sentences, isJson })}\n`)
+      log.debug({ err: error }, 'the command failed')
+    } finally {
+      await opener.close().catch((error) => log.warn({ err: error }, 'not closed'))
+    }
+  }
+
+  try {
+    await createProgram({ commands, t, version: versionOf(), io, run }).parseAsync([...argv], { from: 'user' })
+    return exitCode
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    // Asked-for help and version are answers; everything else commander throws is a line that it could not read.
+    return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+  }
+}
+
+function whoever(): Actor {
+  try {
+    return { type: 'operator', id: userInfo().username.slice(0, 200) }
+  } catch {
+    // A container's user need not have a name.
+    return { type: 'operator', id: `uid ${process.getuid?.() ?? 'unknown'}` }
+  }
+}
+
+const versionOf = (): string => JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version

@@ -1,0 +1,25 @@
+/** `latchkey seed FILE`: makes people, clients and APIs what a file says. */
+import type { CliCommand } from './command.ts'
+import { readInput } from './input.ts'
+import { printable, table } from './output.ts'
+
+export const seed: CliCommand = {
+  name: 'seed',
+  about: 'cli.seed.about',
+  permission: 'server:operate',
+  arguments: [{ syntax: '<file>', text: 'cli.seed.file' }],
+  options: [{ flags: '--only-missing', text: 'cli.seed.onlyMissing' }],
+  examples: ['latchkey seed seeds/development.yaml', 'latchkey seed - --json < people.yaml'],
+  run: async ({ args, options, io, openParts, actor, t }) => {
+    const content = await readInput(io, args[0] ?? '')
+    const parts = await openParts()
+    const { entries } = await parts.seed.apply(content, { actor, isOnlyMissing: options.onlyMissing === true })
+    const head = [t('cli.columns.type'), t('cli.columns.id'), t('cli.columns.result'), t('cli.columns.fields')]
+    // Of what is new everything differs from nothing.
+    const rows = entries.map(({ type, id, result, fields }) => [type, id, result, result === 'changed' ? fields : []])
+    const secrets = entries.flatMap(({ id, secret }) =>
+      secret === undefined ? [] : [printable(t('cli.client.secretOf', { id, secret }))],
+    )
+    return { data: { entries }, text: [table(head, rows), ...secrets].join('\n') }
+  },
+}

@@ -1,0 +1,146 @@
+/** `latchkey user`: who may sign in. */
+import { accountDocument, readAccountDocument } from '../accounts/document.ts'
+import { accountInvalid, accountNotFound } from '../accounts/errors.ts'
+import type { Account, Accounts } from '../accounts/service.ts'
+import type { Call, CliCommand, Outcome } from './command.ts'
+import { passwordSourceMissing } from './errors.ts'
+import { askForSecret, isInteractive, readJsonObject, readSecretFromStdin } from './input.ts'
+import { record, table } from './output.ts'
+import { stateOf } from './state.ts'
+
+const who = { syntax: '<email-or-id>', text: 'cli.user.who' }
+const passwordStdin = { flags: '--password-stdin', text: 'cli.user.passwordStdin' }
+
+const shown = (account: Account): Outcome => {
+  const data = accountDocument(account)
+  return { data, text: record(data) }
+}
+
+async function getAccount(accounts: Accounts, emailOrId: string): Promise<Account> {
+  const found = emailOrId.includes('@') ? await accounts.findByEmail(emailOrId) : await accounts.findById(emailOrId)
+  if (!found) throw accountNotFound({ params: { who: emailOrId } })
+  return found
+}
+
+async function readPassword(call: Call): Promise<string> {
+  if (call.options.passwordStdin) return readSecretFromStdin(call.io)
+  if (isInteractive(call.io)) return askForSecret(call, call.t('cli.ask.password'))
+  throw passwordSourceMissing()
+}
+
+const add: CliCommand = {
+  name: 'user add',
+  about: 'cli.user.add.about',
+  permission: 'accounts:write',
+  arguments: [{ syntax: '<email>', text: 'cli.user.email' }],
+  options: [
+    passwordStdin,
+    { flags: '--no-password', text: 'cli.user.noPassword' },
+    { flags: '--email-verified', text: 'cli.user.emailVerified' },
+    { flags: '--name <name>', text: 'cli.user.name' },
+    { flags: '--given-name <name>', text: 'cli.user.givenName' },
+    { flags: '--family-name <name>', text: 'cli.user.familyName' },
+    { flags: '--role <role>', text: 'cli.user.role', isRepeated: true },
+    { flags: '--claims <file>', text: 'cli.user.claims' },
+  ],
+  examples: [
+    'latchkey user add bob@example.com --name "Bob Example"',
+    'latchkey user add bob@example.com --email-verified --password-stdin < password.txt',
+  ],
+  run: async (call) => {
+    const { args, options, io, openParts, actor } = call
+    const document = {
+      ...(typeof options.claims === 'string' ? await readJsonObject(io, options.claims) : {}),
+      email: args[0],
+      ...(options.emailVerified === undefined ? {} : { email_verified: true }),
+      ...(options.name === undefined ? {} : { name: options.name }),
+      ...(options.givenName === undefined ? {} : { given_name: options.givenName }),
+      ...(options.familyName === undefined ? {} : { family_name: options.familyName }),
+      ...(options.role === undefined ? {} : { roles: options.role }),
+    }
+    const { input, problems } = readAccountDocument(document)
+    if (problems.length > 0) throw accountInvalid(problems)
+    const password = options.password === false ? undefined : await readPassword(call)
+    const { accounts } = await openParts()
+    const id = await accounts.create({ ...input, ...(password === undefined ? {} : { password }) }, actor)
+    return shown(await getAccount(accounts, id))
+  },
+}
+
+const list: CliCommand = {
+  name: 'user list',
+  about: 'cli.user.list.about',
+  permission: 'accounts:read',
+  examples: ['latchkey user list', 'latchkey user list --json'],
+  run: async ({ openParts, t }) => {
+    const found = await (await openParts()).accounts.list()
+    const columns = [
+      'cli.columns.email',
+      'cli.columns.id',
+      'cli.columns.name',
+      'cli.columns.roles',
+      'cli.columns.state',
+    ]
+    const head = columns.map((column) => t(column))
+    const rows = found.map((one) => [one.email, one.id, one.name, one.roles, stateOf(one.isDisabled, t)])
+    return { data: { users: found.map(accountDocument) }, text: table(head, rows) }
+  },
+}
+
+const show: CliCommand = {
+  name: 'user show',
+  about: 'cli.user.show.about',
+  permission: 'accounts:read',
+  arguments: [who],
+  examples: ['latchkey user show alice@example.com'],
+  run: async ({ args: [id = ''], openParts }) => shown(await getAccount((await openParts()).accounts, id)),
+}
+
+const setPassword: CliCommand = {
+  name: 'user set-password',
+  about: 'cli.user.setPassword.about',
+  permission: 'accounts:write',
+  arguments: [who],
+  options: [passwordStdin],
+  examples: [
+    'latchkey user set-password alice@example.com',
+    'latchkey user set-password alice@example.com --password-stdin < password.txt',
+  ],
+  run: async (call) => {
+    const password = await readPassword(call)
+    const { accounts } = await call.openParts()
+    const { id, email } = await getAccount(accounts, call.args[0] ?? '')
+    await accounts.setPassword(id, password, call.actor)
+    return { data: { id, email }, text: call.t('cli.user.passwordSet', { email }) }
+  },
+}
+
+const disable: CliCommand = {
+  name: 'user disable',
+  about: 'cli.user.disable.about',
+  permission: 'accounts:write',
+  arguments: [who],
+  examples: ['latchkey user disable alice@example.com'],
+  run: async ({ args: [who = ''], openParts, actor, t }) => {
+    const { accounts } = await openParts()
+    const { id, email } = await getAccount(accounts, who)
+    await accounts.disable(id, actor)
+    return { data: { id, email, disabled: true }, text: t('cli.isDisabled', { id: email }) }
+  },
+}
+
+const enable: CliCommand = {
+  name: 'user enable',
+  about: 'cli.user.enable.about',
+  permission: 'accounts:write',
+  arguments: [who],
+  examples: ['latchkey user enable alice@example.com'],
+  run: async ({ args: [who = ''], openParts, actor, t }) => {
+    const { accounts } = await openParts()
+    const { id, email } = await getAccount(accounts, who)
+    await accounts.enable(id, actor)
+    return { data: { id, email, disabled: false }, text: t('cli.isEnabled', { id: email }) }
+  },
+}
+
+export const userCommands: readonly CliCommand[] = [add, list, show, setPassword, disable, enable]

@@ -1,0 +1,107 @@
+/** The checks: what each one looks at, and what it thinks of it. Everything is handed in; nothing is opened or changed here. */
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config/config.ts'
+import type { ConfigProblem } from '../config/problems.ts'
+import type { Queryable } from '../database/database.ts'
+import type { Finding } from './service.ts'
+
+const ok = (code: string, params?: Finding['params']): Finding => ({ status: 'ok', code, ...(params && { params }) })
+const warning = (code: string, params?: Finding['params']): Finding => ({ ...ok(code, params), status: 'warning' })
+const failed = (code: string, params?: Finding['params']): Finding => ({ ...ok(code, params), status: 'failed' })
+
+/** Oldest major version whose SQL Latchkey is tested on. */
+const oldestPostgres = 14
+
+type ConfigurationDeps = {
+  config: Config | undefined
+  problems: readonly ConfigProblem[]
+  warnings: readonly ConfigProblem[]
+  /** The sentence of a problem, made by whoever knows the catalogue. */
+  sentenceOf: (problem: ConfigProblem) => string
+}
+
+export function checkConfiguration({ config, problems, warnings, sentenceOf }: ConfigurationDeps): Finding[] {
+  const told = (status: Finding['status'], list: readonly ConfigProblem[]): Finding[] =>
+    list.map((problem) => ({
+      status,
+      code: 'configuration_problem',
+      params: { variable: problem.variable, sentence: sentenceOf(problem) },
+    }))
+  if (!config) return told('failed', problems)
+  const { environment, issuer } = config
+  return [ok('configuration_ok', { environment, issuer }), ...told('warning', warnings)]
+}
+
+export async function checkDatabase(db: Queryable): Promise<Finding> {
+  const { rows } = await db.raw(
+    "SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS name, current_setting('server_encoding') AS encoding",
+  )
+  const { number, name, encoding } = rows[0]
+  if (Math.floor(number / 10_000) < oldestPostgres)
+    return failed('database_too_old', { version: name, oldest: oldestPostgres })
+  return encoding === 'UTF8' ? ok('database_ok', { version: name }) : failed('database_not_utf8', { encoding })
+}
+
+export const checkMigrations = (pending: readonly string[], isAutomatic: boolean): Finding => {
+  if (pending.length === 0) return ok('migrations_ok')
+  const params = { count: pending.length, names: pending.join(', ') }
+  return isAutomatic ? warning('migrations_at_start', params) : failed('migrations_missing', params)
+}
+
+const toleratedSkewMs = 1000
+const dangerousSkewMs = 10_000
+
+/** Expiry is our clock against stored times, so two processes with two clocks disagree about what has expired. */
+export async function checkClock(db: Queryable, clock: Clock): Promise<Finding> {
+  const before = clock.now()
+  // The one question about the database's own time: how far it is from ours.
+  const { rows } = await db.raw('SELECT (extract(epoch FROM statement_timestamp()) * 1000)::double precision AS ms')
+  const skewMs = Math.round(Number(rows[0].ms) - (before + clock.now()) / 2)
+  const params = { skewMs }
+  if (Math.abs(skewMs) > dangerousSkewMs) return failed('clock_off', params)
+  return Math.abs(skewMs) > toleratedSkewMs ? warning('clock_drifts', params) : ok('clock_ok', params)
+}
+
+/** `active` are the algorithms that have an active key. */
+export function checkKeyRing(active: readonly string[], needed: readonly string[], isFresh: boolean): Finding {
+  if (isFresh) return ok('keys_not_made')
+  const missing = needed.filter((algorithm) => !active.includes(algorithm))
+  if (missing.length === 0) return ok('keys_ok', { algorithms: needed.join(', ') })
+  // The next start makes what is missing.
+  return warning('keys_missing', { algorithms: missing.join(', ') })
+}
+
+/** OWASP Password Storage: the least for Argon2id; ours by default is 64 MiB, 3 passes. */
+export function checkPasswordHash({ memoryKiB, iterations, parallelism }: Config['passwordHash']): Finding {
+  const params = { memoryKiB, iterations, parallelism }
+  return memoryKiB * iterations < 65_536 * 3 ? warning('password_hash_cheap', params) : ok('password_hash_ok', params)
+}
+
+export type Samples = { clientIds: readonly string[]; emails: readonly string[]; loopbackClientIds: readonly string[] }
+
+/** `samples` are clients and users that the development seed made, or that have a secret of it. */
+export function checkSamples({ clientIds, emails, loopbackClientIds }: Samples, isProduction: boolean): Finding[] {
+  if (!isProduction) return [ok('samples_allowed')]
+  const findings = [
+    ...clientIds.map((id) => failed('sample_client', { id })),
+    ...emails.map((email) => failed('sample_user', { email })),
+    ...loopbackClientIds.map((id) => warning('loopback_client', { id })),
+  ]
+  return findings.length > 0 ? findings : [ok('samples_ok')]
+}
+
+/** Settings that are allowed and still worth a second look. */
+export function checkClients(
+  clients: readonly { clientId: string; requirePkce: boolean; unknownScopes: readonly string[] }[],
+) {
+  const findings = clients.flatMap(({ clientId: id, requirePkce, unknownScopes }) => [
+    ...(requirePkce ? [] : [warning('client_without_pkce', { id })]),
+    ...(unknownScopes.length === 0 ? [] : [warning('client_unknown_scopes', { id, scopes: unknownScopes.join(', ') })]),
+  ])
+  return findings.length > 0 ? findings : [ok('clients_ok', { count: clients.length })]
+}
+
+export const checkRedis = (isHealthy: boolean | undefined): Finding => {
+  if (isHealthy === undefined) return ok('redis_unused')
+  return isHealthy ? ok('redis_ok') : failed('redis_away')
+}
