@@ -136,7 +136,7 @@ async function finishInteraction(provider: Provider, ctx: KoaContextWithOIDC): P
   await provider.interactionFinished(ctx.req, ctx.res, await answer(), { mergeWithLastSubmission: true })
 }
 
-/** Listens on PORT, with keys of the kinds in BENCH_JWKS and the clients in BENCH_CLIENTS. Says `ready` to its parent. */
+/** Listens on PORT, with keys of the kinds in BENCH_JWKS and the clients in BENCH_CLIENTS. */
 async function start(): Promise<void> {
   const { PORT, BENCH_JWKS = '[]' } = process.env
   const keys = await createKeysLike(JSON.parse(BENCH_JWKS))
@@ -149,7 +149,7 @@ async function start(): Promise<void> {
     ctx.type = 'html'
     ctx.body = interactionPage(uid)
   })
-  const server = provider.listen(Number(PORT), 'localhost', () => process.send?.('ready'))
+  const server = provider.listen(Number(PORT), 'localhost')
   process.on('SIGTERM', () => {
     server.close(() => process.exit(0))
     server.closeAllConnections()

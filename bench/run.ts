@@ -1,12 +1,12 @@
 /** `npm run bench`: starts the servers and the load generator, measures every flow on every server in turns, and prints the table. */
 import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
+import { exchange } from './exchange.ts'
 import { flows } from './flows.ts'
 import type { Load, Order, Reply } from './generator.ts'
 import type { Row, Sample } from './report.ts'
@@ -40,9 +40,7 @@ if (unknown.length > 0) throw new Error(`no such flow: ${unknown.join(', ')}`)
 const say = (line: string): void => console.error(line)
 
 async function ask(generator: ChildProcess, order: Order | 'go'): Promise<Reply> {
-  generator.send(order)
-  const ended = once(generator, 'exit').then(() => [{ failure: 'it ended' }])
-  const [reply] = (await Promise.race([once(generator, 'message'), ended])) as [Reply]
+  const reply = await exchange<Reply>(generator, order)
   if ('failure' in reply) throw new Error(`the load generator failed: ${reply.failure}`)
   return reply
 }
@@ -120,7 +118,7 @@ const generator = fork(fileURLToPath(new URL('./generator.ts', import.meta.url))
 // Ctrl-C ends the generator, which ends the measurement; this process stays to clean up.
 process.on('SIGINT', () => generator.kill())
 try {
-  await once(generator, 'message')
+  await exchange(generator)
   for (const withRedis of [false, true]) {
     const { logLevel } = options
     const server = await startLatchkey({ folder, withRedis, logLevel, databaseUrl: process.env.DATABASE_URL })

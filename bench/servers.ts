@@ -6,6 +6,7 @@ import { mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { exchange } from './exchange.ts'
 import type { Usage } from './preload.ts'
 import { createDatabase, findFreePort, findProcess, readTreeCpuMicros, startRedis } from './stores.ts'
 
@@ -49,13 +50,7 @@ async function launch(file: string, env: Record<string, string>, logFile: string
     }
     await sleep(50)
   }
-  const usage = async (): Promise<Usage> => {
-    child.send('usage')
-    for (;;) {
-      const [message] = (await once(child, 'message')) as [Usage | string]
-      if (typeof message === 'object') return message
-    }
-  }
+  const usage = () => exchange<Usage>(child, 'usage')
   return { issuer, child, usage }
 }
 
