@@ -25,7 +25,8 @@ async function runJest(args: readonly string[]): Promise<{ status: number; repor
   const outputFile = path.join(folder, 'report.json')
   const jest = createRequire(import.meta.url).resolve('jest/bin/jest')
   const node = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
-  const own = [`--maxWorkers=${workers}`, '--json', `--outputFile=${outputFile}`]
+  const isCounted = args.some((arg) => /^(-i|-w|--runInBand|--maxWorkers)/.test(arg))
+  const own = [...(isCounted ? [] : [`--maxWorkers=${workers}`]), '--json', `--outputFile=${outputFile}`]
   const child = spawn(process.execPath, [...node, jest, ...own, ...args], {
     cwd: root,
     stdio: ['inherit', 'ignore', 'inherit'],

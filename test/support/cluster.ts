@@ -5,7 +5,7 @@ import { createDatabase } from '../../src/database/database.ts'
 import { findBinaries } from '../../src/database/embedded/binaries.ts'
 import { makeDataFolder } from '../../src/database/embedded/data-folder.ts'
 import { createAccess } from '../../src/database/embedded/endpoint.ts'
-import { runAs as findUser } from '../../src/database/embedded/run-as.ts'
+import { findUsers } from '../../src/database/embedded/run-as.ts'
 import { migrateUnderLock } from '../../src/database/migrate.ts'
 import { migrateQueue } from '../../src/jobs/migrate.ts'
 import { createLog } from '../../src/log.ts'
@@ -42,10 +42,11 @@ export async function startCluster(): Promise<Cluster> {
   const folder = createTestFolder()
   const data = path.join(folder, 'data')
   const binaries = findBinaries({ spareFolder: path.join(folder, 'lib') })
-  const user = findUser({ dataFolder: data, programs: binaries.folder })
-  if (user.owner && process.getuid?.() === 0) user.makeFolder(folder)
-  const access = () => createAccess('socket', { folder: data, random: systemRandom, user })
-  await makeDataFolder({ folder: data, binaries, user, access, isSynced: false })
+  const users = findUsers({ dataFolder: data, programs: binaries.folder })
+  const { user } = users
+  if (process.getuid?.() === 0) user.makeFolder(folder)
+  const access = () => createAccess('socket', { folder: data, random: systemRandom, user: users.maker })
+  await makeDataFolder({ folder: data, binaries, users, access, isSynced: false })
 
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const log = openSync(path.join(folder, 'log'), 'a')

@@ -46,9 +46,5 @@ export function watchProcess(child: ChildProcess, signal: 'KILL' | 'QUIT' = 'KIL
   child.once('exit', () => tell(`forget ${pid}`))
 }
 
-/** As `watchProcess`, for a process that is not our child. */
-export const watchPid = (pid: number, signal: 'KILL' | 'QUIT' = 'KILL'): void => tell(`watch ${signal}:${pid}`)
-export const forgetPid = (pid: number): void => tell(`forget ${pid}`)
-
 /** `folder` is removed when this process is gone. */
 export const watchFolder = (folder: string): void => tell(`folder ${folder}`)

@@ -64,7 +64,8 @@ type Link = { source: string; target: string }
 
 // npm packages cannot hold symbolic links. The package makes them in an install script, which does not run here (only named
 // scripts may), so they are made at the first start: in place, or, when node_modules is read-only, in a folder of our own.
-function linkLibraries(folder: string, spareFolder: string): Record<string, string> {
+/** Makes the missing links; gives what the environment of the programs needs besides. */
+export function linkLibraries(folder: string, spareFolder: string): Record<string, string> {
   const list = path.join(folder, 'pg-symlinks.json')
   if (!existsSync(list)) return {}
   const links = JSON.parse(readFileSync(list, 'utf8')) as Link[]

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:f
 import path from 'node:path'
 import type { Binaries } from './binaries.ts'
 import { embeddedFailed } from './errors.ts'
-import type { RunAs } from './run-as.ts'
+import type { RunAs, Users } from './run-as.ts'
 
 // Locale of Postgres itself: the same order of texts on every machine, whatever the system has installed.
 const locale = ['--encoding=UTF8', '--locale-provider=builtin', '--locale=C', '--builtin-locale=C.UTF-8']
@@ -14,20 +14,21 @@ type Access = { args: readonly string[]; finish: (folder: string) => void; aband
 export type DataFolderOptions = {
   folder: string
   binaries: Binaries
-  user: RunAs
+  users: Users
   /** Who may connect: arguments of initdb, and what is to be done with the folder it made or failed to make. */
-  access: () => Access
+  access: (maker: RunAs) => Access
   /** False where losing everything in a crash of the machine is fine: tests. */
   isSynced?: boolean
 }
 
 /** Does nothing when `folder` is already a data folder. Throws `embedded_database_failed` with what initdb printed. */
-export async function makeDataFolder({ folder, binaries, user, access, isSynced = true }: DataFolderOptions) {
+export async function makeDataFolder({ folder, binaries, users, access, isSynced = true }: DataFolderOptions) {
   if (existsSync(path.join(folder, 'PG_VERSION'))) return
   removeLeftovers(folder)
+  const { maker, user } = users
   const beside = mkdtempSync(`${folder}.init-${process.pid}-`)
-  user.makeFolder(beside)
-  const { args, finish, abandon } = access()
+  maker.makeFolder(beside)
+  const { args, finish, abandon } = access(maker)
   const flags = [
     '-D',
     beside,
@@ -39,7 +40,7 @@ export async function makeDataFolder({ folder, binaries, user, access, isSynced 
     ...(isSynced ? [] : ['--no-sync']),
   ]
   const { status, output } = await outcome(
-    user.start(binaries.program('initdb'), flags, {
+    maker.start(binaries.program('initdb'), flags, {
       env: { ...process.env, ...binaries.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     }),
@@ -47,6 +48,7 @@ export async function makeDataFolder({ folder, binaries, user, access, isSynced 
   try {
     if (status !== 0) throw embeddedFailed({ params: { folder, log: '-', detail: output.trim() } })
     finish(beside)
+    if (user !== maker) user.give(beside)
     renameSync(beside, folder)
   } catch (error) {
     abandon()

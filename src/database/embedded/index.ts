@@ -22,7 +22,8 @@ import {
   startPostmaster,
   stopPostmaster,
 } from './postmaster.ts'
-import { runAs } from './run-as.ts'
+import type { RunAs } from './run-as.ts'
+import { findUsers } from './run-as.ts'
 
 export type EmbeddedPostgres = {
   /** For pg: the same for as long as this process lives, also when Postgres has died and was started again. */
@@ -37,14 +38,16 @@ export type EmbeddedOptions = {
   /** How it is reached; what the operating system can, unless a test says otherwise. */
   transport?: Transport
   random?: Random
+  /** How long nothing may be alive or come alive there before the start is given up. */
+  patienceMs?: number
 }
 
-type Installation = StartOptions & { transport: Transport }
+type Installation = StartOptions & { transport: Transport; patienceMs: number }
 
 const firstPauseMs = 10
 const longestPauseMs = 250
-/** How long nothing may be alive or come alive. Longer than a statement: after kill -9 the old one's processes finish theirs. */
-const patienceMs = 10_000
+// Longer than a statement: after kill -9 of Postgres its other processes finish theirs.
+const defaultPatienceMs = 10_000
 
 /**
  * Starts the Postgres of `folder`, or joins the one that another process has started there; keeps it alive until `close`.
@@ -86,22 +89,30 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   return { url: endpointUrl(joined.endpoint), close }
 }
 
-async function install({ folder: asked, transport, random = systemRandom }: EmbeddedOptions): Promise<Installation> {
+async function install({
+  folder: asked,
+  transport,
+  random = systemRandom,
+  ...rest
+}: EmbeddedOptions): Promise<Installation> {
   const parent = path.dirname(path.resolve(asked))
   const binaries = findBinaries({ spareFolder: path.join(parent, 'postgres-libraries') })
   try {
     mkdirSync(parent, { recursive: true })
     const target = path.join(realpathSync(parent), path.basename(asked))
-    const user = runAs({ dataFolder: target, programs: binaries.folder })
+    const users = findUsers({ dataFolder: target, programs: binaries.folder })
     const chosen = transport ?? (process.platform === 'win32' ? 'tcp' : 'socket')
-    await makeDataFolder({
-      folder: target,
-      binaries,
-      user,
-      access: () => createAccess(chosen, { folder: target, random, user }),
-    })
+    const access = (maker: RunAs) => createAccess(chosen, { folder: target, random, user: maker })
+    await makeDataFolder({ folder: target, binaries, users, access })
     const folder = realpathSync(target)
-    return { folder, logFile: `${folder}.log`, binaries, user, transport: chosen }
+    return {
+      folder,
+      logFile: `${folder}.log`,
+      binaries,
+      user: users.user,
+      transport: chosen,
+      patienceMs: rest.patienceMs ?? defaultPatienceMs,
+    }
   } catch (error) {
     const { code, path: place } = error as NodeJS.ErrnoException
     if (code !== 'EACCES' && code !== 'EPERM') throw error
@@ -116,7 +127,7 @@ async function install({ folder: asked, transport, random = systemRandom }: Embe
 type Joined = { lease: Lease; pid: number; endpoint: Endpoint }
 
 async function join(installation: Installation, known?: Endpoint): Promise<Joined> {
-  const { folder, logFile, transport, user } = installation
+  const { folder, logFile, transport, user, patienceMs } = installation
   let child: ChildProcess | undefined
   let failure: unknown
   let pauseMs = firstPauseMs

@@ -123,9 +123,11 @@ export async function stopPostmaster({ folder, binaries, user }: StartOptions, p
   while (isPostmasterOf(folder, pid) && readPostmaster(folder)?.pid === pid) await sleep(shutdownPollMs)
 }
 
-/** The end of the log file, for an error. */
-export const lastWords = (logFile: string): string =>
-  (readIfThere(logFile) ?? '').trim().split('\n').slice(-5).join(' | ')
+/** What the log file says last, without times and without saying anything twice: for an error. */
+export function lastWords(logFile: string): string {
+  const lines = (readIfThere(logFile) ?? '').trim().split('\n').slice(-10)
+  return [...new Set(lines.map((line) => line.replace(/^[\d-]+ [\d:.]+ \w+ \[\d+\] /, '')))].join(' | ')
+}
 
 function readIfThere(file: string): string | undefined {
   try {

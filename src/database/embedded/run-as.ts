@@ -1,51 +1,52 @@
 /** As which user Postgres runs: it refuses root, and its data folder must be its own. */
-import type { SpawnOptions } from 'node:child_process'
+import type { ChildProcess, SpawnOptions } from 'node:child_process'
 import { spawn, spawnSync } from 'node:child_process'
-import { chownSync, mkdirSync, statSync } from 'node:fs'
+import { chownSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { embeddedOtherOwner } from './errors.ts'
 
+type Owner = { uid: number; gid: number }
+
 export type RunAs = {
   /** Numeric user and group that own what Postgres writes; undefined where there is no such thing (Windows). */
-  owner: { uid: number; gid: number } | undefined
+  owner: Owner | undefined
   /** Starts a program as that user, in a folder that everybody may enter. */
-  start: (program: string, args: readonly string[], options: SpawnOptions) => ReturnType<typeof spawn>
+  start: (program: string, args: readonly string[], options: SpawnOptions) => ChildProcess
   /** Makes a folder that only that user may read. */
   makeFolder: (folder: string) => void
-  /** Makes a file that user's. */
-  give: (file: string) => void
+  /** Makes a file, or a folder with all that is in it, that user's. */
+  give: (place: string) => void
 }
 
 // Debian's, and nearly everybody's, `nobody`.
-const nobody = 65534
+const nobody: Owner = { uid: 65534, gid: 65534 }
+
+export type Users = {
+  /** Runs Postgres. */
+  user: RunAs
+  /** Runs initdb, which, unlike Postgres, insists on a user that has a name here; the owner of a folder that a container mounts often has none. */
+  maker: RunAs
+}
 
 /**
  * For the Postgres of `dataFolder`. As root: the owner of that folder (or of the nearest folder above it), and nobody when that is root.
  * Everybody else runs it as themselves, and `embedded_database_other_owner` is thrown when the folder is not theirs.
  * `programs` is the folder with Postgres' own files, which that user has to be able to read.
  */
-export function runAs({ dataFolder, programs }: { dataFolder: string; programs: string }): RunAs {
-  const user = process.getuid?.()
-  const group = process.getgid?.()
-  if (user === undefined || group === undefined) return asOurselves(undefined)
+export function findUsers({ dataFolder, programs }: { dataFolder: string; programs: string }): Users {
+  const uid = process.getuid?.()
+  const gid = process.getgid?.()
+  if (uid === undefined || gid === undefined) return asOurselves(undefined)
   const existing = nearestFolder(dataFolder)
-  const { uid, gid } = statSync(existing)
-  if (user !== 0) {
-    if (existing === dataFolder && uid !== user)
-      throw embeddedOtherOwner({ params: { folder: dataFolder, owner: uid, user } })
-    return asOurselves({ uid: user, gid: group })
+  const owner = statSync(existing)
+  if (uid !== 0) {
+    if (existing === dataFolder && owner.uid !== uid)
+      throw embeddedOtherOwner({ params: { folder: dataFolder, owner: owner.uid, user: uid } })
+    return asOurselves({ uid, gid })
   }
-  const owner = uid === 0 ? { uid: nobody, gid: nobody } : { uid, gid }
-  const canRead = canReach(owner, programs, path.dirname(dataFolder))
-  return {
-    owner,
-    start: canRead ? asUser(owner) : asUserWithReach(owner),
-    makeFolder: (folder) => {
-      mkdirSync(folder, { recursive: true, mode: 0o700 })
-      chownSync(folder, owner.uid, owner.gid)
-    },
-    give: (file) => chownSync(file, owner.uid, owner.gid),
-  }
+  const places = [programs, nearestFolder(path.dirname(dataFolder))] as const
+  const maker = asUser(nobody, places)
+  return { maker, user: owner.uid === 0 ? maker : asUser({ uid: owner.uid, gid: owner.gid }, places) }
 }
 
 /** `folder`, or the first above it that exists. */
@@ -53,38 +54,48 @@ function nearestFolder(folder: string): string {
   return statSync(folder, { throwIfNoEntry: false }) ? folder : nearestFolder(path.dirname(folder))
 }
 
-const asOurselves = (owner: RunAs['owner']): RunAs => ({
-  owner,
-  start: (program, args, options) => spawn(program, args, { cwd: '/', ...options }),
-  makeFolder: (folder) => void mkdirSync(folder, { recursive: true, mode: 0o700 }),
-  give: () => {},
-})
+function asOurselves(owner: Owner | undefined): Users {
+  const user: RunAs = {
+    owner,
+    start: (program, args, options) => spawn(program, args, { cwd: '/', ...options }),
+    makeFolder: (folder) => void mkdirSync(folder, { recursive: true, mode: 0o700 }),
+    give: () => {},
+  }
+  return { user, maker: user }
+}
 
-const asUser =
-  ({ uid, gid }: { uid: number; gid: number }): RunAs['start'] =>
-  (program, args, options) =>
-    spawn(program, args, { cwd: '/', ...options, uid, gid })
+function asUser(owner: Owner, [programs, parent]: readonly [string, string]): RunAs {
+  const { uid, gid } = owner
+  const canReach = spawnSync('sh', ['-c', 'cd "$1" && test -x bin/postgres && cd "$2"', 'sh', programs, parent], {
+    cwd: '/',
+    uid,
+    gid,
+    stdio: 'ignore',
+  })
+  return {
+    owner,
+    start: canReach.status === 0 ? (...args) => startAs(owner, ...args) : (...args) => startWithReach(owner, ...args),
+    makeFolder: (folder) => {
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      chownSync(folder, uid, gid)
+    },
+    give: (place) => {
+      chownSync(place, uid, gid)
+      if (!statSync(place).isDirectory()) return
+      for (const name of readdirSync(place, { recursive: true })) chownSync(path.join(place, String(name)), uid, gid)
+    },
+  }
+}
+
+type Start = (owner: Owner, ...args: Parameters<RunAs['start']>) => ChildProcess
+
+const startAs: Start = ({ uid, gid }, program, args, options) =>
+  spawn(program, args, { cwd: '/', ...options, uid, gid })
 
 // A checkout below a folder that only root may enter (/root): Postgres gets the one capability to enter it, and keeps nothing else
 // of root. `no_setuid_fixup` lets the capability outlive the change of user.
-const asUserWithReach =
-  ({ uid, gid }: { uid: number; gid: number }): RunAs['start'] =>
-  (program, args, options) => {
-    const capability = [
-      '--securebits=+no_setuid_fixup',
-      '--inh-caps=-all,+dac_override',
-      '--ambient-caps=+dac_override',
-    ]
-    const user = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups']
-    return spawn('setpriv', [...capability, ...user, '--bounding-set=-all,+dac_override', program, ...args], {
-      cwd: '/',
-      ...options,
-    })
-  }
-
-function canReach({ uid, gid }: { uid: number; gid: number }, programs: string, parent: string): boolean {
-  const above = nearestFolder(parent)
-  const script = 'cd "$1" && test -x bin/postgres && test -r pg-symlinks.json && cd "$2"'
-  const answer = spawnSync('sh', ['-c', script, 'sh', programs, above], { cwd: '/', uid, gid, stdio: 'ignore' })
-  return answer.status === 0
+const startWithReach: Start = ({ uid, gid }, program, args, options) => {
+  const user = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--securebits=+no_setuid_fixup']
+  const reach = ['--inh-caps=-all,+dac_override', '--ambient-caps=+dac_override', '--bounding-set=-all,+dac_override']
+  return spawn('setpriv', [...user, ...reach, program, ...args], { cwd: '/', ...options })
 }

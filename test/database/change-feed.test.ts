@@ -1,0 +1,105 @@
+/** The change feed: what a committed change of a row tells, and what happens when its connection breaks. */
+import type { TestDatabase } from '../support/database.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { waitFor } from '../support/wait.ts'
+
+let own: TestDatabase
+beforeAll(async () => {
+  own = await createTestDatabase()
+  await own.database.knex.raw(`
+    CREATE TABLE thing (name text PRIMARY KEY, digest bytea, "odd Column" int);
+    CREATE TRIGGER thing_change AFTER INSERT OR UPDATE OR DELETE ON thing
+      FOR EACH ROW EXECUTE FUNCTION latchkey_notify_change('name');
+    CREATE TRIGGER thing_emptied AFTER TRUNCATE ON thing FOR EACH STATEMENT EXECUTE FUNCTION latchkey_notify_change('name');
+    CREATE TABLE other (name text PRIMARY KEY, digest bytea, "odd Column" int);
+    CREATE TRIGGER other_change AFTER INSERT OR UPDATE OR DELETE ON other
+      FOR EACH ROW EXECUTE FUNCTION latchkey_notify_change('digest', 'odd Column');
+  `)
+})
+afterAll(() => own.close())
+
+/** Keys announced for `table` while `change` ran. The last notification is one of ours, so that nothing is waited for in vain. */
+async function announced(table: string, change: () => Promise<unknown>): Promise<string[]> {
+  const { changes, knex } = own.database
+  const keys: string[] = []
+  const end = changes.subscribe(table, (key) => keys.push(key))
+  await change()
+  await knex.raw("SELECT pg_notify('latchkey_change', ?)", [`${table}:the end`])
+  await waitFor(() => keys.includes('the end'))
+  end()
+  return keys.slice(0, -1)
+}
+
+test('an insert, an update and a delete each announce the key of their row', async () => {
+  const { knex } = own.database
+  expect(await announced('thing', () => knex('thing').insert({ name: 'a:b' }))).toEqual(['a:b'])
+  expect(await announced('thing', () => knex('thing').update({ 'odd Column': 1 }))).toEqual(['a:b'])
+  expect(await announced('thing', () => knex('thing').delete())).toEqual(['a:b'])
+})
+
+test('a changed key announces the old one and the new one', async () => {
+  const { knex } = own.database
+  await knex('thing').insert({ name: 'old' })
+  expect(await announced('thing', () => knex('thing').update({ name: 'new' }))).toEqual(['old', 'new'])
+})
+
+test('a change that is rolled back announces nothing', async () => {
+  const { transaction } = own.database
+  const change = () =>
+    transaction(async (tx) => {
+      await tx('thing').insert({ name: 'never' })
+      throw new Error('no')
+    }).catch(() => {})
+  expect(await announced('thing', change)).toEqual([])
+})
+
+test('a change is announced when it is committed, and so after it can be read', async () => {
+  const { transaction } = own.database
+  const keys: string[] = []
+  const end = own.database.changes.subscribe('thing', (key) => keys.push(key))
+  await transaction(async (tx) => {
+    await tx('thing').insert({ name: 'later' })
+    await own.database.knex.raw("SELECT pg_notify('latchkey_change', 'thing:meanwhile')")
+    await waitFor(() => keys.includes('meanwhile'))
+    expect(keys).toEqual(['meanwhile'])
+  })
+  await waitFor(() => keys.includes('later'))
+  end()
+})
+
+test('a key may be of any type, and a row may have several', async () => {
+  const { knex } = own.database
+  const insert = () => knex('other').insert({ name: 'x', digest: Buffer.from([1, 255]), 'odd Column': 7 })
+  expect(await announced('other', insert)).toEqual(['\\x01ff', '7'])
+})
+
+test('an emptied table, and a key too long for a notification, announce any row', async () => {
+  const { knex } = own.database
+  expect(await announced('thing', () => knex.raw('TRUNCATE thing'))).toEqual([''])
+  // Random, because an index refuses long texts that do not compress.
+  await knex.raw('ALTER TABLE thing DROP CONSTRAINT thing_pkey')
+  expect(await announced('thing', () => knex('thing').insert({ name: 'ü'.repeat(4_000) }))).toEqual([''])
+})
+
+test('changes of other tables, and after the subscription has ended, are not told', async () => {
+  const { knex } = own.database
+  expect(await announced('thing', () => knex('other').insert({ name: 'y', 'odd Column': 8 }))).toEqual([])
+  const keys: string[] = []
+  own.database.changes.subscribe('thing', (key) => keys.push(key))()
+  expect(await announced('thing', () => knex('thing').insert({ name: 'z' }))).toEqual(['z'])
+  expect(keys).toEqual([])
+})
+
+test('a broken connection is told, and comes back by itself', async () => {
+  const { changes, knex } = own.database
+  const told: boolean[] = []
+  const end = changes.onConnectionChange((connected) => told.push(connected))
+  expect(changes.isConnected()).toBe(true)
+  await knex.raw(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'",
+  )
+  await waitFor(() => told.length === 2)
+  expect(told).toEqual([false, true])
+  expect(await announced('thing', () => knex('thing').insert({ name: 'again' }))).toEqual(['again'])
+  end()
+})

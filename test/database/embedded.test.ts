@@ -1,0 +1,182 @@
+/** The embedded database as its processes see it: who starts it, who joins, who stops it, and who dies. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { createDatabase } from '../../src/database/database.ts'
+import { startEmbeddedPostgres } from '../../src/database/embedded/index.ts'
+import { createLog } from '../../src/log.ts'
+import { waitFor } from '../support/wait.ts'
+import { createDataPath, endEverything, isRunning, pidOf, startHolder } from './embedded-support.ts'
+
+const log = createLog({ level: 'silent' })
+
+afterEach(endEverything)
+
+test('the first start makes the data folder and answers, and the last one out stops it', async () => {
+  const folder = createDataPath()
+  const { url, close } = await startEmbeddedPostgres({ folder })
+  const { knex, close: disconnect } = createDatabase({ url, poolSize: 2, log })
+  const { rows } = await knex.raw(
+    "SELECT current_setting('server_version_num')::int AS version, current_setting('fsync') AS fsync",
+  )
+  expect(rows).toEqual([{ version: expect.any(Number), fsync: 'on' }])
+  await disconnect()
+  const pid = pidOf(folder)
+  expect(await close()).toBe('stopped')
+  expect(isRunning(folder, pid)).toBe(false)
+  expect(existsSync(path.join(folder, 'postmaster.pid'))).toBe(false)
+})
+
+test('two first starts at once both succeed, on one data folder', async () => {
+  const folder = createDataPath()
+  const holders = [startHolder({ folder }), startHolder({ folder }), startHolder({ folder })]
+  const [first, ...others] = await Promise.all(holders.map((holder) => holder.next()))
+  expect(first?.url).toEqual(expect.any(String))
+  for (const other of others) expect(other).toEqual(first)
+  expect(readdirSync(path.dirname(folder)).sort()).toEqual(['postgres', 'postgres.log'])
+  const closed = await Promise.all(holders.map((holder) => holder.close()))
+  expect(closed.filter((how) => how === 'stopped')).toHaveLength(1)
+})
+
+test('whoever comes second joins the running one, which stays until the last has left', async () => {
+  const folder = createDataPath()
+  const [server, commandLine] = [startHolder({ folder }), startHolder({ folder })]
+  const { url } = await server.next()
+  expect(await commandLine.next()).toEqual({ url })
+  const pid = pidOf(folder)
+  expect(await server.close()).toBe('left running')
+  expect(isRunning(folder, pid)).toBe(true)
+  expect(await commandLine.close()).toBe('stopped')
+  expect(isRunning(folder, pid)).toBe(false)
+})
+
+test('one that comes while the last one leaves gets a running database', async () => {
+  const folder = createDataPath()
+  for (let round = 0; round < 5; round += 1) {
+    const leaving = await startEmbeddedPostgres({ folder })
+    const [, coming] = await Promise.all([leaving.close(), startEmbeddedPostgres({ folder })])
+    const { knex, close } = createDatabase({ url: coming.url, poolSize: 1, log })
+    expect((await knex.raw('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+    await close()
+    expect(await coming.close()).toBe('stopped')
+  }
+})
+
+test('kill -9 of the server leaves Postgres alive, and the next start adopts it', async () => {
+  const folder = createDataPath()
+  const server = startHolder({ folder })
+  const { url } = await server.next()
+  const pid = pidOf(folder)
+  await server.kill()
+  expect(isRunning(folder, pid)).toBe(true)
+
+  const next = startHolder({ folder })
+  expect(await next.next()).toEqual({ url })
+  expect(pidOf(folder)).toBe(pid)
+  expect(await next.close()).toBe('stopped')
+  expect(isRunning(folder, pid)).toBe(false)
+})
+
+test('kill -9 of Postgres: every process has it back in seconds at the same address, and no acknowledged row is lost', async () => {
+  const folder = createDataPath()
+  const [server, other] = [await startEmbeddedPostgres({ folder }), startHolder({ folder })]
+  await other.next()
+  const { pool, isHealthy, close } = createDatabase({ url: server.url, poolSize: 4, log })
+  await pool.query('CREATE TABLE note (id int PRIMARY KEY)')
+  const acknowledged: number[] = []
+  let isWriting = true
+  const write = async (from: number) => {
+    for (let id = from; isWriting; id += 4) {
+      await pool.query('INSERT INTO note VALUES ($1)', [id])
+      acknowledged.push(id)
+    }
+  }
+  const writers = [0, 1, 2, 3].map((from) => write(from).catch((error) => error))
+  await waitFor(() => acknowledged.length > 50)
+  const pid = pidOf(folder)
+  process.kill(pid, 'SIGKILL')
+  for (const error of await Promise.all(writers)) expect(error).toMatchObject({ code: 'database_unavailable' })
+  isWriting = false
+
+  await waitFor(() => isHealthy(), { timeoutMs: 8_000 })
+  expect(pidOf(folder)).not.toBe(pid)
+  const { rows } = await pool.query('SELECT id FROM note')
+  const kept = new Set(rows.map((row) => row.id))
+  expect(acknowledged.filter((id) => !kept.has(id))).toEqual([])
+  await close()
+
+  // The other process has a share again too.
+  await waitFor(async () => {
+    const { knex, close: disconnect } = createDatabase({ url: server.url, poolSize: 1, log })
+    const { rows: leases } = await knex.raw(
+      "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 727 AND granted",
+    )
+    await disconnect()
+    return leases.length === 2
+  })
+  expect(await server.close()).toBe('left running')
+  expect(await other.close()).toBe('stopped')
+})
+
+test('Ctrl-C reaches the server and not its database, which goes on while requests drain', async () => {
+  const folder = createDataPath()
+  const server = startHolder({ folder })
+  await server.next()
+  const pid = pidOf(folder)
+  process.kill(-(server.child.pid ?? 0), 'SIGINT')
+  expect(await server.next()).toEqual({ interrupted: true })
+  const { url, close } = await startEmbeddedPostgres({ folder })
+  const database = createDatabase({ url, poolSize: 1, log })
+  expect((await database.knex.raw('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+  expect(isRunning(folder, pid)).toBe(true)
+  await database.close()
+  expect(await close()).toBe('left running')
+  expect(await server.close()).toBe('stopped')
+})
+
+test('Postgres writes to a log file that only its owner reads, and no value of a row or a statement into it', async () => {
+  const folder = createDataPath()
+  const { url, close } = await startEmbeddedPostgres({ folder })
+  const database = createDatabase({ url, poolSize: 1, log })
+  await database.knex.raw('CREATE TABLE note (said text PRIMARY KEY)')
+  const insert = () => database.knex.raw("INSERT INTO note VALUES ('wonderland tea party')")
+  await insert()
+  await expect(insert()).rejects.toMatchObject({ code: '23505' })
+  await database.close()
+  await close()
+  const file = `${folder}.log`
+  expect(statSync(file).mode & 0o777).toBe(0o600)
+  const text = readFileSync(file, 'utf8')
+  expect(text).toContain('duplicate key')
+  expect(text).not.toContain('wonderland')
+})
+
+test('it is reached by a socket that nobody else may open, and listens nowhere', async () => {
+  const folder = createDataPath()
+  const { url, close } = await startEmbeddedPostgres({ folder })
+  const host = new URL(url).searchParams.get('host') ?? ''
+  expect(statSync(path.join(host, '.s.PGSQL.5432')).mode & 0o077).toBe(0)
+  expect(statSync(host).mode & 0o077).toBe(0)
+  const database = createDatabase({ url, poolSize: 1, log })
+  expect((await database.knex.raw('SHOW listen_addresses')).rows).toEqual([{ listen_addresses: '' }])
+  await database.close()
+  await close()
+})
+
+test('where there are no sockets it is reached on loopback, with a password', async () => {
+  const folder = createDataPath()
+  const { url, close } = await startEmbeddedPostgres({ folder, transport: 'tcp' })
+  const { hostname, password } = new URL(url)
+  expect(hostname).toBe('127.0.0.1')
+  const database = createDatabase({ url, poolSize: 1, log })
+  expect((await database.knex.raw('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+  const guessed = createDatabase({ url: url.replace(password, 'guess'), poolSize: 1, log })
+  await expect(guessed.knex.raw('SELECT 1')).rejects.toMatchObject({ code: '28P01' })
+  await Promise.all([guessed.close(), database.close()])
+
+  // Found again after a crash at the same address.
+  process.kill(pidOf(folder), 'SIGKILL')
+  const again = createDatabase({ url, poolSize: 1, log })
+  await waitFor(() => again.isHealthy())
+  await again.close()
+  expect(await close()).toBe('stopped')
+})

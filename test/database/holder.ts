@@ -1,0 +1,20 @@
+/** A process that holds the embedded database, as a server or a command line does: says when it has it, and lets go when told. */
+
+import { startEmbeddedPostgres } from '../../src/database/embedded/index.ts'
+import { AppError } from '../../src/errors.ts'
+
+const say = (what: unknown) => process.stdout.write(`${JSON.stringify(what)}\n`)
+// As the server: it goes on while requests drain.
+process.on('SIGINT', () => say({ interrupted: true }))
+try {
+  const { url, close } = await startEmbeddedPostgres(JSON.parse(process.argv[2] ?? ''))
+  say({ url })
+  process.stdin.once('data', async () => {
+    say({ closed: await close() })
+    process.exit()
+  })
+} catch (error) {
+  if (!(error instanceof AppError)) throw error
+  say({ code: error.code, params: error.params })
+  process.exit(1)
+}

@@ -1,0 +1,148 @@
+/** The row cache: never an old row, whatever happens when. */
+import type { ChangeFeed } from '../../src/database/change-feed.ts'
+import { createRowCache } from '../../src/database/row-cache.ts'
+import type { TestDatabase } from '../support/database.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { waitFor } from '../support/wait.ts'
+
+let own: TestDatabase
+let changes: ChangeFeed
+let loads: string[]
+
+beforeAll(async () => {
+  own = await createTestDatabase()
+  changes = own.database.changes
+  await own.database.knex.raw(`
+    CREATE TABLE thing (name text PRIMARY KEY, color text);
+    CREATE TRIGGER thing_change AFTER INSERT OR UPDATE OR DELETE ON thing
+      FOR EACH ROW EXECUTE FUNCTION latchkey_notify_change('name')`)
+})
+afterAll(() => own.close())
+beforeEach(async () => {
+  loads = []
+  await own.database.knex('thing').delete()
+  await own.database.knex('thing').insert(['a', 'b', 'c'].map((name) => ({ name, color: 'red' })))
+  await settled()
+})
+
+/** All announcements made so far have arrived. */
+async function settled(): Promise<void> {
+  let isThere = false
+  const end = changes.subscribe('marker', () => {
+    isThere = true
+  })
+  await own.database.knex.raw("SELECT pg_notify('latchkey_change', 'marker:')")
+  await waitFor(() => isThere)
+  end()
+}
+
+async function load(name: string): Promise<string | undefined> {
+  loads.push(name)
+  const row = await own.database.knex('thing').where({ name }).first('color')
+  return row?.color
+}
+
+const createCache = (maxEntries = 10, from = load) =>
+  createRowCache({ table: 'thing', changes, maxEntries, load: from })
+const paint = (name: string, color: string) => own.database.knex('thing').where({ name }).update({ color })
+
+test('a row is loaded once, also when many ask for it at once', async () => {
+  const cache = createCache()
+  expect(await Promise.all([cache.get('a'), cache.get('a'), cache.get('a')])).toEqual(['red', 'red', 'red'])
+  expect(await cache.get('a')).toBe('red')
+  expect(loads).toEqual(['a'])
+})
+
+test('a changed row is loaded anew, and no other', async () => {
+  const cache = createCache()
+  await cache.get('a')
+  await cache.get('b')
+  await paint('a', 'blue')
+  await settled()
+  expect(await cache.get('a')).toBe('blue')
+  expect(await cache.get('b')).toBe('red')
+  expect(loads).toEqual(['a', 'b', 'a'])
+})
+
+test('a change that arrives during a load discards that load', async () => {
+  let readOn = () => {}
+  const halfway = new Promise<void>((resolve) => {
+    readOn = resolve
+  })
+  let isFirst = true
+  const cache = createCache(10, async (name) => {
+    const color = await load(name)
+    if (isFirst) {
+      isFirst = false
+      await halfway
+    }
+    return color
+  })
+  const early = cache.get('a')
+  await waitFor(() => loads.length === 1)
+  await paint('a', 'blue')
+  await settled()
+  // Whoever asks after the change must not be given the answer to a question from before it.
+  expect(await cache.get('a')).toBe('blue')
+  readOn()
+  await early
+  expect(await cache.get('a')).toBe('blue')
+})
+
+test('a row that does not exist is not remembered', async () => {
+  const cache = createCache()
+  expect(await cache.get('nobody')).toBeUndefined()
+  expect(await cache.get('nobody')).toBeUndefined()
+  expect(loads).toEqual(['nobody', 'nobody'])
+})
+
+test('a failed load rejects and is not remembered', async () => {
+  let isBroken = true
+  const cache = createCache(10, async (name) => {
+    if (isBroken) throw new Error('away')
+    return load(name)
+  })
+  await expect(cache.get('a')).rejects.toThrow('away')
+  isBroken = false
+  expect(await cache.get('a')).toBe('red')
+})
+
+test('the row that was not asked for the longest leaves first', async () => {
+  const cache = createCache(2)
+  for (const name of ['a', 'b', 'a', 'c', 'a', 'b']) await cache.get(name)
+  expect(loads).toEqual(['a', 'b', 'c', 'b'])
+})
+
+test('clear forgets everything', async () => {
+  const cache = createCache()
+  await cache.get('a')
+  cache.clear()
+  await cache.get('a')
+  expect(loads).toEqual(['a', 'a'])
+})
+
+test('while the change feed is away nothing is remembered, and nothing from before is used afterwards', async () => {
+  const listeners = new Set<(connected: boolean) => void>()
+  let isConnected = true
+  const feed: ChangeFeed = {
+    ...changes,
+    isConnected: () => isConnected,
+    onConnectionChange: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+  }
+  const setConnected = (connected: boolean) => {
+    isConnected = connected
+    for (const listener of listeners) listener(connected)
+  }
+  const cache = createRowCache({ table: 'thing', changes: feed, maxEntries: 10, load })
+  await cache.get('a')
+  setConnected(false)
+  await cache.get('a')
+  await cache.get('a')
+  setConnected(true)
+  await cache.get('a')
+  await cache.get('a')
+  expect(loads).toEqual(['a', 'a', 'a', 'a'])
+})
