@@ -53,7 +53,9 @@ const knexLog = (log: Log) => ({
 /** Builds the pools; connects when first asked, so that a server can start before its database does. */
 export function createDatabase({ url, directUrl, poolSize, log }: DatabaseOptions): Database {
   const isPooled = directUrl !== undefined && directUrl !== url
-  const onError = (error: Error) => log.warn({ err: error }, 'an idle database connection broke')
+  let isClosing = false
+  // A pool counts as ended before its last connections are: what they still hear from a Postgres that stops is no news.
+  const onError = (error: Error) => isClosing || log.warn({ err: error }, 'an idle database connection broke')
   const builder = (connectionPool: Pool): Knex =>
     // compileSqlOnError puts bound values, and so secrets, into error messages.
     knexModule.knex({ client: 'pg', version: '16', connectionPool, compileSqlOnError: false, log: knexLog(log) })
@@ -73,6 +75,7 @@ export function createDatabase({ url, directUrl, poolSize, log }: DatabaseOption
   }
 
   const close = async () => {
+    isClosing = true
     await changes.close()
     await Promise.all([pool.end(), knexPool.end(), maintenancePool.end()])
   }
