@@ -1,9 +1,10 @@
 /** What `npm test` runs: Jest with this machine's workers, then what was skipped for want of a program, then the count. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { availableParallelism, tmpdir, totalmem } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 import path from 'node:path'
+import { createTestFolder } from './support/folders.ts'
 import { findProgram, programNames, skippedBecauseOf } from './support/programs.ts'
 
 type Assertion = { status: string; ancestorTitles: string[]; title: string }
@@ -21,8 +22,7 @@ const workers = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem
 
 /** Runs Jest with `args` (paths, or its own options); gives its exit status and its report, if it came to one. */
 async function runJest(args: readonly string[]): Promise<{ status: number; report: Report | undefined }> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'latchkey-report-'))
-  const outputFile = path.join(folder, 'report.json')
+  const outputFile = path.join(createTestFolder(), 'report.json')
   const jest = createRequire(import.meta.url).resolve('jest/bin/jest')
   const node = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
   const isCounted = args.some((arg) => /^(-i|-w|--runInBand|--maxWorkers)/.test(arg))
@@ -39,8 +39,6 @@ async function runJest(args: readonly string[]): Promise<{ status: number; repor
     return { status, report: JSON.parse(readFileSync(outputFile, 'utf8')) as Report }
   } catch {
     return { status, report: undefined }
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
   }
 }
 

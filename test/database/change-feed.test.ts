@@ -39,7 +39,7 @@ test('an insert, an update and a delete each announce the key of their row', asy
 
 test('a changed key announces the old one and the new one', async () => {
   const { knex } = own.database
-  await knex('thing').insert({ name: 'old' })
+  expect(await announced('thing', () => knex('thing').insert({ name: 'old' }))).toEqual(['old'])
   expect(await announced('thing', () => knex('thing').update({ name: 'new' }))).toEqual(['old', 'new'])
 })
 

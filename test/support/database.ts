@@ -5,6 +5,7 @@ import pg from 'pg'
 import type { Database } from '../../src/database/database.ts'
 import { createDatabase } from '../../src/database/database.ts'
 import { createLog } from '../../src/log.ts'
+import { releasedAtEnd } from './cleanup.ts'
 import { templateName } from './cluster.ts'
 import type { ClusterAnswer } from './global-setup.ts'
 import { clusterVariable } from './global-setup.ts'
@@ -48,9 +49,9 @@ export async function createTestDatabase({ isEmpty = false }: { isEmpty?: boolea
   return {
     url: url(name),
     database,
-    close: async () => {
+    close: releasedAtEnd(async () => {
       await database.close()
       await administer(url('postgres'), `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
-    },
+    }),
   }
 }

@@ -4,6 +4,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { chownSync, closeSync, openSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import pg from 'pg'
+import { releasedAtEnd } from './cleanup.ts'
 import { createTestFolder } from './folders.ts'
 import { findFreePort } from './ports.ts'
 import { getProgram } from './programs.ts'
@@ -93,7 +94,7 @@ export async function startPostgresServer(settings: Readonly<Record<string, stri
     kill: () => end('SIGKILL'),
     freeze: () => signalAll('SIGSTOP'),
     thaw: () => signalAll('SIGCONT'),
-    close: () => end('SIGQUIT'),
+    close: releasedAtEnd(() => end('SIGQUIT')),
   }
 }
 

@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import path from 'node:path'
+import { releasedAtEnd } from './cleanup.ts'
 import { createTestFolder } from './folders.ts'
 import { findFreePorts } from './ports.ts'
 import { waitFor } from './wait.ts'
@@ -44,7 +45,7 @@ export type ServersOptions = {
 }
 
 const root = path.resolve(import.meta.dirname, '../..')
-const shiftClock = path.join(import.meta.dirname, 'shift-clock.ts')
+export const shiftClock = path.join(import.meta.dirname, 'shift-clock.ts')
 
 /** What the tests hash passwords with where the hash is not the subject: the floor of OWASP's table, one pass more than needed. */
 export const cheapPasswordHash = {
@@ -62,7 +63,7 @@ function environment(own: Readonly<Record<string, string>>): Record<string, stri
 }
 
 /** A file by which the clocks of all processes that are given its name are moved. */
-function createClockFile(folder: string) {
+export function createClockFile(folder: string) {
   const file = path.join(folder, 'clock')
   const open = openSync(file, 'w')
   let offsetMs = 0
@@ -95,10 +96,10 @@ export async function startServers(count: number, options: ServersOptions = {}):
       LATCHKEY_TEST_CLOCK: clock.file,
     }),
   )
-  const close = async () => {
+  const close = releasedAtEnd(async () => {
     await Promise.all(servers.map((server) => server.kill()))
     clock.close()
-  }
+  })
   try {
     if (options.isReadyAwaited !== false) await Promise.all(servers.map((server) => isReady(server, options.timeoutMs)))
   } catch (error) {

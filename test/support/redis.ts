@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import path from 'node:path'
+import { releasedAtEnd } from './cleanup.ts'
 import { createTestFolder } from './folders.ts'
 import { findFreePorts } from './ports.ts'
 import { getProgram } from './programs.ts'
@@ -87,7 +88,7 @@ function createServer(port: number, folder: string, settings: readonly string[])
     child?.kill('SIGKILL')
     await ended
   }
-  return { url: `redis://127.0.0.1:${port}`, port, start, kill, close: kill }
+  return { url: `redis://127.0.0.1:${port}`, port, start, kill, close: releasedAtEnd(kill) }
 }
 
 /** Sends one command in Redis' inline form, and gives the whole raw reply (RESP2). */
