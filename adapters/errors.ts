@@ -26,14 +26,19 @@ const awayCodes =
   /^(database_unavailable|08...|57P0.|53...|57014|25006|25P03|ECONN[A-Z]+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|E(HOST|NET)UNREACH|ENOENT|EACCES)$/
 const awayMessages = /^(Connection terminated|timeout exceeded|Query read timeout|Client (was closed|has encountered))/
 
+type DriverError = { code?: unknown; message?: unknown; errors?: unknown }
+
 /** Whether `error`, from pg, says that Postgres is away or overloaded rather than that the statement is wrong. */
 export function isPostgresAway(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  if (error instanceof AggregateError && error.errors.some(isPostgresAway)) return true
-  const code = 'code' in error ? error.code : undefined
-  return typeof code === 'string' ? awayCodes.test(code) : awayMessages.test(error.message)
+  if (typeof error !== 'object' || error === null) return false
+  const { code, message, errors }: DriverError = error
+  // Several addresses of one name, none of which answers.
+  if (Array.isArray(errors) && errors.some(isPostgresAway)) return true
+  return typeof code === 'string' ? awayCodes.test(code) : typeof message === 'string' && awayMessages.test(message)
 }
 
 /** Whether the same statement may succeed when it is sent again at once: deadlock or serialisation failure. */
-export const isPostgresConflict = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && (error.code === '40P01' || error.code === '40001')
+export function isPostgresConflict(error: unknown): boolean {
+  const code = (error as DriverError | undefined)?.code
+  return code === '40P01' || code === '40001'
+}

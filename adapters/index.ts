@@ -138,7 +138,7 @@ export function createArtifactStore(deps: Deps) {
      * Wraps a grant handler of the engine, so that what it issues is written before `grant.success` is told. Throws the engine's InvalidGrant when
      * what was presented was spent meanwhile.
      */
-    wrapGrant<H extends (...args: never[]) => Promise<void>>(handler: H): H {
+    wrapGrant<H extends (...args: never[]) => void | Promise<void>>(handler: H): H {
       const wrapped = (...args: never[]) => {
         const ctx = args[0] as unknown as GrantContext
         const run = async (unit: Unit): Promise<void> => {

@@ -1,9 +1,8 @@
 /** The bare engine on a store, over HTTP: what the races are run against. Any number of them share one database, as servers do. */
-import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair } from 'jose'
-import type { Configuration, JWK } from 'oidc-provider'
+import type { Configuration, JWK, TokenEndpointGrantContext } from 'oidc-provider'
 import { Provider } from 'oidc-provider'
 import type { ArtifactStore } from '../../adapters/index.ts'
 
@@ -54,9 +53,12 @@ async function configuration(store: ArtifactStore): Promise<Configuration> {
 
 export async function startEngine(store: ArtifactStore) {
   class Engine extends Provider {
-    override registerGrantType(...args: Parameters<Provider['registerGrantType']>) {
-      const [name, handler, ...rest] = args
-      return super.registerGrantType(name, store.wrapGrant(handler as never) as never, ...rest)
+    override registerGrantType<Params extends object>(
+      name: string,
+      handler: (ctx: TokenEndpointGrantContext<Params>) => void | Promise<void>,
+      ...rest: (string | readonly string[] | ReadonlySet<string>)[]
+    ): void {
+      super.registerGrantType(name, store.wrapGrant(handler), ...rest)
     }
   }
   const provider = new Engine(issuer, await configuration(store))
@@ -81,12 +83,9 @@ export async function startEngine(store: ArtifactStore) {
 
   /** A code as the authorization endpoint would have issued it, with its grant and browser session. */
   async function issueCode({ clientId = 'spa', scope = 'openid', accountId = 'alice' } = {}) {
-    const sessionUid = randomBytes(16).toString('base64url')
-    const session = new provider.Session({
-      jti: randomBytes(16).toString('base64url'),
-      uid: sessionUid,
-      accountId,
-    } as never)
+    const session = Object.assign(new provider.Session(), { accountId })
+    const { uid: sessionUid, jti: sessionId } = session
+    // The published types leave out that a session is saved with its lifetime.
     await (session as unknown as { save: (seconds: number) => Promise<string> }).save(3600)
     const grant = new provider.Grant({ accountId, clientId })
     grant.addOIDCScope(scope)
@@ -95,7 +94,7 @@ export async function startEngine(store: ArtifactStore) {
     const code = new provider.AuthorizationCode({
       ...{ accountId, client: owner, grantId, redirectUri, scope, sessionUid, authTime: Math.floor(Date.now() / 1000) },
     } as never)
-    return { code: await code.save(), grantId, sessionUid, sessionId: session.jti }
+    return { code: await code.save(), grantId, sessionUid, sessionId }
   }
 
   const redeem = (code: string, more: Record<string, string> = {}, headers?: Record<string, string>) =>

@@ -1,0 +1,202 @@
+/** Ending by session, person, client, grant and moment: in the caller's transaction, wherever the artifacts live. */
+import { randomBytes } from 'node:crypto'
+import type { ArtifactStore } from '../../adapters/index.ts'
+import { describeWith } from '../support/programs.ts'
+import type { TestEngine } from './engine.ts'
+import { startEngine } from './engine.ts'
+import type { TestStores } from './stores.ts'
+import { createTestStores, storeKinds } from './stores.ts'
+
+const newId = () => randomBytes(32).toString('base64url')
+
+for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cluster')) {
+  describeWith(needs, `ending on ${name}`, () => {
+    let stores: TestStores
+    let engine: TestEngine
+    let other: ArtifactStore
+
+    beforeAll(async () => {
+      stores = await createTestStores(kind)
+      engine = await startEngine(await stores.open())
+      // What one process ends, another must see.
+      other = await stores.open()
+    })
+    afterEach(() => {
+      stores.clock.advance(1)
+      expect(engine.failures).toEqual([])
+    })
+    afterAll(async () => {
+      await engine.close()
+      await stores.close()
+    })
+
+    type Ending = Parameters<typeof stores.database.transaction<void>>[0]
+    const end = (work: Ending) => stores.database.transaction(work)
+
+    async function signedIn(options: Parameters<typeof engine.issueCode>[0] = {}) {
+      const issued = await engine.issueCode(options)
+      const { body } = await engine.redeem(issued.code, { client_id: options.clientId ?? 'spa' })
+      return { ...issued, accessToken: body.access_token, refreshToken: body.refresh_token }
+    }
+    type SignedIn = Awaited<ReturnType<typeof signedIn>>
+
+    const works = async ({ accessToken, refreshToken }: SignedIn) => [
+      await engine.isActive(accessToken),
+      await engine.isActive(refreshToken),
+    ]
+    const both = [true, true]
+    const neither = [false, false]
+
+    test('a session takes with it what has no offline access, and nothing else', async () => {
+      const online = await signedIn()
+      const offline = await signedIn({ scope: 'openid offline_access' })
+      const bystander = await signedIn()
+      await end(async (tx) => {
+        await other.endSession(tx, online.sessionUid)
+        await other.endSession(tx, offline.sessionUid)
+      })
+      expect(await works(online)).toEqual(neither)
+      expect(await engine.provider.Session.findByUid(online.sessionUid)).toBeUndefined()
+      expect(await engine.provider.Session.find(online.sessionId)).toBeUndefined()
+      expect(await works(offline)).toEqual(both)
+      expect((await engine.refresh(offline.refreshToken)).status).toBe(200)
+      expect(await works(bystander)).toEqual(both)
+    })
+
+    test('an access token of a family with offline access outlives the session although its own scope does not name it', async () => {
+      const offline = await signedIn({ scope: 'openid offline_access' })
+      const { body } = await engine.refresh(offline.refreshToken, { scope: 'openid' })
+      await end((tx) => other.endSession(tx, offline.sessionUid))
+      expect(await engine.isActive(body.access_token)).toBe(true)
+    })
+
+    test('the expiry of a session ends no family', async () => {
+      const online = await signedIn()
+      stores.clock.advance(7200_000)
+      expect(await engine.provider.Session.findByUid(online.sessionUid)).toBeUndefined()
+      expect((await engine.refresh(online.refreshToken)).status).toBe(200)
+    })
+
+    test('a person takes everything along: sessions, families with offline access, interactions', async () => {
+      const accountId = newId()
+      const mine = await signedIn({ accountId, scope: 'openid offline_access' })
+      const { code } = await engine.issueCode({ accountId })
+      const bystander = await signedIn()
+      const interactions = other.adapter('Interaction')
+      const [begun, answered] = [newId(), newId()]
+      await interactions.upsert(begun, { jti: begun, session: { accountId, uid: mine.sessionUid } } as never, 3600)
+      await interactions.upsert(answered, { jti: answered, result: { login: { accountId } } }, 3600)
+      await end((tx) => other.endAccount(tx, accountId))
+      expect(await works(mine)).toEqual(neither)
+      expect(await engine.provider.Session.find(mine.sessionId)).toBeUndefined()
+      expect((await engine.redeem(code)).body.error).toBe('invalid_grant')
+      expect(await interactions.find(begun)).toBeUndefined()
+      expect(await interactions.find(answered)).toBeUndefined()
+      expect(await works(bystander)).toEqual(both)
+      stores.clock.advance(1)
+      expect(await works(await signedIn({ accountId }))).toEqual(both)
+    })
+
+    test('a client takes everything along, its own tokens too', async () => {
+      const mine = await signedIn({ clientId: 'other-spa' })
+      const bystander = await signedIn()
+      const token = newId()
+      const credentials = other.adapter('ClientCredentials')
+      await credentials.upsert(token, { jti: token, clientId: 'other-spa' }, 600)
+      await end((tx) => other.endClient(tx, 'other-spa'))
+      expect(await engine.provider.Grant.find(mine.grantId)).toBeUndefined()
+      expect((await engine.refresh(mine.refreshToken, { client_id: 'other-spa' })).body.error).toBe('invalid_grant')
+      expect(await engine.isActive(mine.accessToken, 'other-spa')).toBe(false)
+      expect(await credentials.find(token)).toBeUndefined()
+      expect(await works(bystander)).toEqual(both)
+      stores.clock.advance(1)
+      await credentials.upsert(token, { jti: token, clientId: 'other-spa' }, 600)
+      expect(await credentials.find(token)).toBeDefined()
+    })
+
+    test('a grant takes its family along, the person keeps the others', async () => {
+      const [one, two] = [await signedIn(), await signedIn()]
+      await end((tx) => other.endGrant(tx, one.grantId))
+      expect(await works(one)).toEqual(neither)
+      expect(await works(two)).toEqual(both)
+    })
+
+    test('a moment takes along what was issued before it, and what must not be seen twice stays known', async () => {
+      const early = await signedIn({ scope: 'openid offline_access' })
+      const token = newId()
+      await other.adapter('ClientCredentials').upsert(token, { jti: token, clientId: 'spa' }, 600)
+      const proof = newId()
+      await other.adapter('ReplayDetection').upsert(proof, { jti: proof }, 60)
+      const moment = stores.clock.now()
+      stores.clock.advance(1)
+      const late = await signedIn()
+      await end((tx) => other.endAll(tx, moment))
+      expect(await works(early)).toEqual(neither)
+      expect(await other.adapter('ClientCredentials').find(token)).toBeUndefined()
+      expect(await works(late)).toEqual(both)
+      expect(await other.adapter('ReplayDetection').find(proof)).toBeDefined()
+    })
+
+    test('nothing ends when the transaction that ends it is rolled back', async () => {
+      const mine = await signedIn()
+      const undone = end(async (tx) => {
+        await other.endSession(tx, mine.sessionUid)
+        await other.endAccount(tx, 'alice')
+        throw new Error('changed my mind')
+      })
+      await expect(undone).rejects.toThrow('changed my mind')
+      expect(await works(mine)).toEqual(both)
+      expect(await engine.provider.Session.find(mine.sessionId)).toBeDefined()
+    })
+
+    test('a session that ends while a request is in flight does not come back with what the request saves', async () => {
+      const { sessionId, sessionUid } = await engine.issueCode()
+      const grantId = newId()
+      await engineRequest(other, async () => {
+        expect(await other.adapter('Session').find(sessionId)).toBeDefined()
+        await other.adapter('Grant').upsert(grantId, { jti: grantId }, 60)
+        await other.adapter('Session').upsert(sessionId, { jti: sessionId, uid: sessionUid }, 60)
+        await end((tx) => other.endSession(tx, sessionUid))
+      })
+      expect(await other.adapter('Session').find(sessionId)).toBeUndefined()
+      expect(await other.adapter('Grant').find(grantId)).toBeUndefined()
+    })
+
+    test('a request may take its own session away and save something else', async () => {
+      const { sessionId, sessionUid } = await engine.issueCode()
+      const id = newId()
+      await engineRequest(other, async () => {
+        await other.adapter('Session').findByUid(sessionUid)
+        await other.adapter('Session').destroy(sessionId)
+        await other.adapter('Interaction').upsert(id, { jti: id }, 60)
+        await end((tx) => other.endSession(tx, sessionUid))
+      })
+      expect(await other.adapter('Interaction').find(id)).toBeDefined()
+    })
+
+    test('a session whose id changes stays the same session', async () => {
+      const { sessionId, sessionUid } = await engine.issueCode()
+      const next = newId()
+      await engineRequest(other, async () => {
+        await other.adapter('Session').find(sessionId)
+        await other.adapter('Session').destroy(sessionId)
+        await other.adapter('Session').upsert(next, { jti: next, uid: sessionUid }, 60)
+      })
+      expect(await other.adapter('Session').find(sessionId)).toBeUndefined()
+      expect(await other.adapter('Session').findByUid(sessionUid)).toMatchObject({ jti: next })
+    })
+
+    test('a request sees what it has written, and leaves nothing when it fails', async () => {
+      const id = newId()
+      const failing = engineRequest(other, async () => {
+        await other.adapter('Grant').upsert(id, { jti: id, acr: 'new' }, 60)
+        expect(await other.adapter('Grant').find(id)).toEqual({ jti: id, acr: 'new' })
+        throw new Error('no')
+      })
+      await expect(failing).rejects.toThrow('no')
+      expect(await other.adapter('Grant').find(id)).toBeUndefined()
+    })
+  })
+}
+
+const engineRequest = (store: ArtifactStore, work: () => Promise<void>) => store.middleware({}, work)

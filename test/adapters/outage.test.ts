@@ -1,0 +1,132 @@
+/** A store that dies and returns: nothing is answered wrongly meanwhile, and everything works again by itself. */
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+import { ArtifactStoreUnavailable, createArtifactStore } from '../../adapters/index.ts'
+import { createLog } from '../../src/log.ts'
+import { createRedis } from '../../src/redis/connection.ts'
+import { createTestClock } from '../support/clock.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { findFreePort } from '../support/ports.ts'
+import { describeWith } from '../support/programs.ts'
+import { startRedis } from '../support/redis.ts'
+import { waitFor } from '../support/wait.ts'
+
+const log = createLog({ level: 'silent' })
+const newId = () => randomBytes(32).toString('base64url')
+
+const common = {
+  clock: createTestClock(),
+  log,
+  deriveKey: () => Buffer.alloc(32, 1),
+  graceSeconds: async () => 30,
+}
+
+test('a Postgres that is away is told as such by every method', async () => {
+  const pool = new pg.Pool({ host: '127.0.0.1', port: await findFreePort(), connectionTimeoutMillis: 500 })
+  const transaction = async () => {
+    await pool.query('SELECT 1')
+    throw new Error('not reached')
+  }
+  const store = createArtifactStore({ ...common, pool, transaction })
+  const adapter = store.adapter('RefreshToken')
+  const asked = [
+    () => adapter.find('x'),
+    () => store.adapter('Session').findByUid('x'),
+    () => store.adapter('DeviceCode').findByUserCode('x'),
+    () => adapter.upsert('x', { jti: 'x' }, 60),
+    () => adapter.consume('x'),
+    () => adapter.destroy('x'),
+    () => adapter.revokeByGrantId('x'),
+    () => store.adapter('ReplayDetection').find('x'),
+    () => store.take('x'),
+    () => store.sweep(10),
+  ]
+  for (const ask of asked) await expect(ask()).rejects.toBeInstanceOf(ArtifactStoreUnavailable)
+  await pool.end()
+})
+
+test('a statement of another kind that fails is not told as an outage', async () => {
+  const { database, close } = await createTestDatabase()
+  await database.pool.query('DROP TABLE artifact')
+  const store = createArtifactStore({ ...common, pool: database.pool, transaction: database.transaction })
+  const failed = store.adapter('Grant').find('x')
+  await expect(failed).rejects.toMatchObject({ code: '42P01' })
+  await expect(failed).rejects.not.toBeInstanceOf(ArtifactStoreUnavailable)
+  await close()
+})
+
+test('connections that Postgres ends are replaced', async () => {
+  const { database, close } = await createTestDatabase()
+  const store = createArtifactStore({ ...common, pool: database.pool, transaction: database.transaction })
+  const id = newId()
+  await store.adapter('Grant').upsert(id, { jti: id }, 60)
+  await database.knex.raw(
+    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+  )
+  await waitFor(() => store.adapter('Grant').find(id), { what: 'the grant' })
+  await close()
+})
+
+describeWith('redis-server', 'with Redis', () => {
+  test('a Redis that dies and returns', async () => {
+    const { database, close } = await createTestDatabase()
+    const server = await startRedis()
+    const redis = createRedis({ url: server.url, log })
+    expect(await redis.whenReady(10_000)).toBe(true)
+    expect(await redis.isHealthy()).toBe(true)
+    const store = createArtifactStore({
+      ...common,
+      pool: database.pool,
+      transaction: database.transaction,
+      redis: redis.client,
+    })
+    const [token, grant] = [newId(), newId()]
+    await store.adapter('AccessToken').upsert(token, { jti: token }, 60)
+    await store.adapter('Grant').upsert(grant, { jti: grant }, 60)
+
+    await server.kill()
+    await waitFor(async () => !(await redis.isHealthy()), { what: 'the outage' })
+    // What only Redis holds is not answered as "not found": that would be a logout, or a token that is told to be dead.
+    await expect(store.adapter('AccessToken').find(token)).rejects.toBeInstanceOf(ArtifactStoreUnavailable)
+    await expect(store.adapter('AccessToken').upsert(token, { jti: token }, 60)).rejects.toBeInstanceOf(
+      ArtifactStoreUnavailable,
+    )
+    await expect(store.park(newId(), 'x', 60)).rejects.toBeInstanceOf(ArtifactStoreUnavailable)
+    expect(await store.adapter('Grant').find(grant)).toEqual({ jti: grant })
+
+    await server.start()
+    await waitFor(redis.isHealthy, { what: 'the return' })
+    expect(await store.adapter('AccessToken').find(token)).toBeUndefined()
+    await store.adapter('AccessToken').upsert(token, { jti: token }, 60)
+    expect(await store.adapter('AccessToken').find(token)).toEqual({ jti: token })
+    await redis.close()
+    await server.close()
+    await close()
+  })
+
+  test('a Redis that was never there delays nobody', async () => {
+    const redis = createRedis({ url: `redis://127.0.0.1:${await findFreePort()}`, log })
+    expect(await redis.whenReady(100)).toBe(false)
+    expect(await redis.isHealthy()).toBe(false)
+    await redis.close()
+  })
+
+  test('what was stored before there was a Redis is still found, and what lives longer than a day stays in Postgres', async () => {
+    const { database, close } = await createTestDatabase()
+    const server = await startRedis()
+    const redis = createRedis({ url: server.url, log })
+    await redis.whenReady(10_000)
+    const deps = { ...common, pool: database.pool, transaction: database.transaction }
+    const [without, withRedis] = [createArtifactStore(deps), createArtifactStore({ ...deps, redis: redis.client })]
+    const [early, long] = [newId(), newId()]
+    await without.adapter('AccessToken').upsert(early, { jti: early }, 60)
+    await withRedis.adapter('AccessToken').upsert(long, { jti: long }, 7 * 86_400)
+    expect(await withRedis.adapter('AccessToken').find(early)).toEqual({ jti: early })
+    expect(await without.adapter('AccessToken').find(long)).toEqual({ jti: long })
+    await withRedis.adapter('AccessToken').destroy(early)
+    expect(await without.adapter('AccessToken').find(early)).toBeUndefined()
+    await redis.close()
+    await server.close()
+    await close()
+  })
+})
