@@ -1,0 +1,35 @@
+/** The command line as its user meets it: a process of its own with arguments, standard input, output and an exit code. */
+import { spawn } from 'node:child_process'
+import path from 'node:path'
+import { text } from 'node:stream/consumers'
+import { cheapPasswordHash } from '../support/processes.ts'
+
+const root = path.resolve(import.meta.dirname, '../..')
+export const cliFile = path.join(root, 'src/cli.ts')
+export const developmentSeed = path.join(root, 'seeds/development.yaml')
+
+export type Ran = { code: number | null; stdout: string; stderr: string; json: () => Answer }
+// biome-ignore lint/suspicious/noExplicitAny: what a command answers is what the test looks at
+export type Answer = any
+
+type Options = { env?: Record<string, string>; stdin?: string; cwd?: string; script?: string }
+
+/** Runs `latchkey ARGS` to its end. */
+export async function latchkey(
+  args: readonly string[],
+  { env = {}, stdin = '', cwd = '/', script = cliFile }: Options = {},
+): Promise<Ran> {
+  const child = spawn(process.execPath, [script, ...args], {
+    cwd,
+    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...cheapPasswordHash, ...env },
+  })
+  // A command that does not read its input may have ended before it is written.
+  child.stdin.on('error', () => {})
+  child.stdin.end(stdin)
+  const [stdout, stderr, code] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    new Promise<number | null>((resolve) => child.on('close', resolve)),
+  ])
+  return { code, stdout, stderr, json: () => JSON.parse(stdout) }
+}

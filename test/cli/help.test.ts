@@ -1,0 +1,69 @@
+/** Help and usage: on everything, with examples that are real, without opening a database. */
+
+import { permissions } from '../../src/access/permissions.ts'
+import { commands } from '../../src/cli/commands.ts'
+import { createProgram } from '../../src/cli/program.ts'
+import { createSentences } from '../../src/locales.ts'
+import { latchkey } from './command-line.ts'
+
+const { t } = createSentences({ isStrict: true })
+
+test.each(commands.map((command) => [command.name, command] as const))('%s has help with examples', (name, command) => {
+  let printed = ''
+  const write = (text: string) => {
+    printed += text
+    return true
+  }
+  const io = { stdout: { write }, stderr: { write } } as never
+  const program = createProgram({ commands, t, version: '0', io, run: async () => {} })
+  expect(() => program.parse([...name.split(' '), '--help'], { from: 'user' })).toThrow('outputHelp')
+  expect(printed).toContain('--json')
+  for (const example of command.examples) expect(printed).toContain(example)
+  expect(permissions).toContain(command.permission)
+})
+
+test.each(commands.flatMap(({ examples }) => examples.map((example) => [example])))(
+  'the example parses: %s',
+  async (example) => {
+    const words = [
+      ...example
+        .replace(/^.*?latchkey /, '')
+        .replace(/ <.*$/, '')
+        .matchAll(/"([^"]*)"|(\S+)/g),
+    ]
+    let isRun = false
+    const io = { stdout: { write: () => true }, stderr: { write: () => true } } as never
+    const run = async () => {
+      isRun = true
+    }
+    // Words such as notes:read="Read your notes" keep their quotes here; commander does not mind.
+    await createProgram({ commands, t, version: '0', io, run }).parseAsync(
+      words.map((match) => match[1] ?? match[2] ?? '').filter((word) => !/^(your|notes")$/.test(word)),
+      { from: 'user' },
+    )
+    expect(isRun).toBe(true)
+  },
+)
+
+test.each([
+  [['--help'], 0],
+  [['client', '--help'], 0],
+  [['--version'], 0],
+  [[], 2],
+  [['client'], 2],
+  [['nonsense'], 2],
+  [['client', 'list', '--nonsense'], 2],
+  [['client', 'show'], 2],
+  [['client', 'show', 'a', 'b'], 2],
+  [['client', 'add', '--kind', 'toaster'], 2],
+  [['client', 'rotate-secret', 'x', '--overlap-seconds', '-1'], 2],
+])('latchkey %j ends with %i', async (args, code) => {
+  expect(await latchkey(args)).toMatchObject({ code })
+})
+
+test('nothing a command line prints is a stack trace', async () => {
+  const { stderr } = await latchkey(['client', 'list'], {
+    env: { DATABASE_URL: 'postgres://localhost:1/x?sslmode=disable' },
+  })
+  expect(stderr).not.toMatch(/\n\s+at /)
+})
