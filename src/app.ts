@@ -50,6 +50,6 @@ export function createApp(parts: Parts): Koa {
   app.use(door.postToGet)
   app.use(artifacts.middleware)
   app.use(router.routes())
-  app.use(engine.middleware)
+  app.use(door.admit(engine.middleware))
   return app
 }

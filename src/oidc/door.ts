@@ -20,6 +20,9 @@ type Deps = {
   discoveryPaths: readonly string[]
 }
 
+/** Where the engine goes on when an interaction has ended: its id is the last segment. */
+const resumePath = new RegExp(`^${routes.authorization}/[\\w-]{10,64}$`)
+
 /** Seconds in which a parked authorization request has to be fetched; browsers follow a redirect at once. */
 const parkedSeconds = 60
 
@@ -37,17 +40,25 @@ export function createEngineDoor({ artifacts, random, doorKeeper, discoveryPaths
     [routes.revocation, ['POST', 'OPTIONS']],
     [routes.userinfo, ['GET', 'HEAD', 'POST', 'OPTIONS']],
   ])
+  const methodsAt = (path: string): readonly string[] | undefined =>
+    methods.get(path) ?? (resumePath.test(path) ? ['GET', 'HEAD'] : undefined)
 
   return {
     /** Whether errors at `path` are read by OAuth clients and use the names of RFC 6749 §5.2. */
     isProtocolPath: (path: string): boolean => methods.has(path),
 
     refuseUnfit: (ctx: Context, next: Next): Promise<void> => {
-      const allowed = methods.get(ctx.path)
+      const allowed = methodsAt(ctx.path)
       if (!allowed) return next()
       if (!allowed.includes(ctx.method)) throw doorKeeper.methodNotAllowed(allowed.join(', '))
       return ctx.method === 'POST' ? Promise.resolve(doorKeeper.guardForms(ctx as never, next)) : next()
     },
+
+    /** The engine takes `/Token` and `/token/` for `/token`, past every check that goes by the path: it sees only what stands above. */
+    admit:
+      (engine: Middleware): Middleware =>
+      (ctx, next) =>
+        methodsAt(ctx.path) ? engine(ctx, next) : next(),
 
     postToGet: createPostToGet({
       park: async (body) => {
