@@ -1,0 +1,27 @@
+/** `latchkey` on a path, from any working directory, under whatever Node the machine has. */
+import { spawnSync } from 'node:child_process'
+import path from 'node:path'
+import { createTestFolder } from '../support/folders.ts'
+import { latchkey } from './command-line.ts'
+
+const launcher = path.resolve(import.meta.dirname, '../../src/latchkey.js')
+
+/** A Node on the path that does not read TypeScript, as a machine with Node 20 has beside ours. */
+const olderNode = (process.env.PATH ?? '')
+  .split(path.delimiter)
+  .map((folder) => path.join(folder, 'node'))
+  .find((file) => spawnSync(file, ['-p', 'process.features.typescript']).stdout?.toString().trim() === 'undefined')
+
+test('the launcher runs the command line and hands on its exit code', async () => {
+  const cwd = createTestFolder()
+  expect(await latchkey(['--version'], { script: launcher, cwd })).toMatchObject({ code: 0, stdout: '0.1.0\n' })
+  expect(await latchkey(['nonsense'], { script: launcher, cwd })).toMatchObject({ code: 2 })
+})
+
+const testWithOlderNode = olderNode ? test : test.skip
+testWithOlderNode('[needs node 20] an older Node changes to the one that Latchkey brings', () => {
+  const run = (...args: string[]) =>
+    spawnSync(olderNode ?? '', [launcher, ...args], { cwd: createTestFolder(), encoding: 'utf8' })
+  expect(run('--version')).toMatchObject({ status: 0, stdout: '0.1.0\n' })
+  expect(run('nonsense')).toMatchObject({ status: 2 })
+})
