@@ -2,7 +2,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, mkdirSync } from 'node:fs'
+import { mkdirSync, openSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Running } from './listen.ts'
@@ -21,19 +21,20 @@ const isAnswering = (): Promise<boolean> =>
     () => false,
   )
 
-/** Starts the server as a child whose log goes to a file; throws when it ends or stays silent. */
+/** Starts the server as a child whose output goes to a file; throws with that when it ends or stays silent. */
 async function startServer(): Promise<ChildProcess> {
   mkdirSync(new URL('../.data', import.meta.url), { recursive: true })
   const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-  const child = spawn(process.execPath, [main], { stdio: ['ignore', 'pipe', 'inherit'] })
-  child.stdout.pipe(createWriteStream(logFile))
+  const log = openSync(logFile, 'w')
+  const child = spawn(process.execPath, [main], { stdio: ['ignore', log, log] })
+  const fail = (reason: string): never => {
+    child.kill()
+    throw new Error(`the server ${reason}:\n${readFileSync(logFile, 'utf8')}`)
+  }
   const deadline = Date.now() + startDeadlineMs
   while (!(await isAnswering())) {
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the server ended; see ${logFile}`)
-    if (Date.now() > deadline) {
-      child.kill()
-      throw new Error(`the server did not answer at ${issuer} in ${startDeadlineMs / 1000} s; see ${logFile}`)
-    }
+    if (child.exitCode !== null || child.signalCode !== null) fail('ended')
+    if (Date.now() > deadline) fail(`did not answer at ${issuer} in ${startDeadlineMs / 1000} s`)
     await sleep(50)
   }
   return child

@@ -78,7 +78,7 @@ test('an ID token is no access token (RFC 9068 §2.1, typ)', async () => {
   await house.latchkey.addClient({
     clientId: 'reader',
     kind: 'spa',
-    metadata: { redirect_uris: ['https://reader.example/callback'], scope: 'openid' },
+    metadata: { client_name: 'Reader', redirect_uris: ['https://reader.example/callback'], scope: 'openid' },
   })
   const client = createRelyingParty(house)
   const parameters = { client_id: 'reader', redirect_uri: 'https://reader.example/callback' }
