@@ -6,7 +6,7 @@ import { clientAddress, pinToIssuer } from './http/address.ts'
 import { formType, guardBodies, readFormText } from './http/body.ts'
 import { answerErrors, methodNotAllowed } from './http/errors.ts'
 import { securityHeaders } from './http/headers.ts'
-import { limitParameters } from './http/parameters.ts'
+import { checkParameters, limitParameters } from './http/parameters.ts'
 import { createRouter, mountRoutes } from './http/route.ts'
 import { routes as enginePaths } from './oidc/configuration.ts'
 import { cors } from './oidc/cors.ts'
@@ -26,7 +26,12 @@ export function createApp(parts: Parts): Koa {
   const router = createRouter()
   mountRoutes(router, parts.routes, { csrf, permissions })
   const doorKeeper = {
-    readFormText,
+    // What comes as a form is limited as what comes in the address: it goes on as one (`post-to-get.ts`), or is kept for a while.
+    readFormText: async (ctx: Koa.Context) => {
+      const text = await readFormText(ctx)
+      checkParameters(text)
+      return text
+    },
     guardForms: guardBodies({ types: [formType] }),
     methodNotAllowed: (allow: string) => methodNotAllowed({ params: { allow } }),
   }

@@ -25,6 +25,7 @@ import { requestIdOf } from './http/access-log.ts'
 import { loadAssets } from './http/assets.ts'
 import { createCsrf } from './http/csrf.ts'
 import { healthRoutes } from './http/health.ts'
+import { findLongParameter } from './http/parameters.ts'
 import { createViews } from './http/views.ts'
 import { createQueue } from './jobs/queue.ts'
 import { createSentences } from './locales.ts'
@@ -184,6 +185,7 @@ export async function createParts(deps: PartsDeps) {
     entitledScopes,
     consents,
     pages,
+    findLongParameter,
     clock,
     log,
     around: [

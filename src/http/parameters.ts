@@ -12,27 +12,33 @@ const limits: Readonly<Record<string, number>> = {
   request: 16_000,
 }
 
-/**
- * Checks lengths in characters, as decoded: for query strings here, and for bodies once the engine has read them.
- * @throws parameter_too_long (400)
- */
-export function checkParameterLengths(parameters: Iterable<readonly [string, unknown]>): void {
+/** The first parameter that is longer than it may be, in characters as decoded; a repeated one counts each time. */
+export function findLongParameter(
+  parameters: Iterable<readonly [string, unknown]>,
+): { parameter: string; limit: number } | undefined {
   for (const [name, value] of parameters) {
     const limit = Object.hasOwn(limits, name) ? limits[name]! : limitOfOthers
-    if (typeof value === 'string' && value.length > limit) {
-      throw parameterTooLong({ params: { parameter: name.slice(0, 64), limit } })
-    }
+    const isLong = [value].flat().some((one) => typeof one === 'string' && one.length > limit)
+    if (isLong) return { parameter: name.slice(0, 64), limit }
   }
+  return undefined
 }
 
 /**
- * Refuses a query string with a parameter that is too long or not form-encoded UTF-8. Repeated ones are left to the engine, which
- * knows that `resource` may be (RFC 8707 §2).
+ * Refuses a query string, or a form as it was sent, with a parameter that is too long or not form-encoded UTF-8. Repeated ones are left
+ * to the engine, which knows that `resource` may be (RFC 8707 §2).
  * @throws parameter_too_long, request_malformed (400)
  */
+export function checkParameters(text: string): void {
+  if (text === '') return
+  const found = findLongParameter(text.split('&').map(decodePair))
+  if (found) throw parameterTooLong({ params: found })
+}
+
+/** `checkParameters` for the query string of every request. */
 export function limitParameters(): Middleware {
   return async (ctx, next) => {
-    if (ctx.querystring !== '') checkParameterLengths(ctx.querystring.split('&').map(decodePair))
+    checkParameters(ctx.querystring)
     await next()
   }
 }

@@ -3,6 +3,7 @@
 import type { Context, Middleware } from 'koa'
 import compose from 'koa-compose'
 import type { JWKS, KoaContextWithOIDC, Provider } from 'oidc-provider'
+import { errors } from 'oidc-provider'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { KeyRing, KeySet } from '../../keys/key-ring.ts'
 import type { Accounts } from '../accounts/service.ts'
@@ -37,6 +38,8 @@ type Deps = {
   entitledScopes: (client: Client, resourceServer: ResourceServer) => readonly string[]
   consents: Consents
   pages: ReturnType<typeof createEnginePages>
+  /** The first parameter that is longer than it may be. */
+  findLongParameter: (parameters: [string, unknown][]) => { parameter: string } | undefined
   clock: Clock
   log: Log
   /** Middleware of ours inside the engine's chain, by what it does; attached again at each build. */
@@ -85,7 +88,12 @@ export function createOidc(deps: Deps) {
         now: deps.clock.now,
       }),
       wrapGrant: (handler) => {
-        const wrapped = artifacts.wrapGrant(async (ctx: Parameters<typeof handler>[0]) => handler(ctx))
+        const wrapped = artifacts.wrapGrant(async (ctx: Parameters<typeof handler>[0]) => {
+          // Query strings are limited in front; the engine reads its own bodies.
+          const long = deps.findLongParameter(Object.entries(ctx.oidc.params ?? {}))
+          if (long) throw new errors.InvalidRequest(`${long.parameter} is too long`)
+          return handler(ctx)
+        })
         return (ctx) => asEngineFailure(() => wrapped(ctx))
       },
       formPost: deps.pages.formPost as never,

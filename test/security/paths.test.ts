@@ -1,37 +1,17 @@
 /** Bad input at the door: paths, methods, headers and bodies that nobody honest sends. Each gets a plain refusal, never a 500. */
-import { connect } from 'node:net'
 import type { Latchkey } from '../support/latchkey.ts'
-import { callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
+import { startLatchkey } from '../support/latchkey.ts'
+import { formType, lengthOf, message, sendRaw, statusesIn } from './wire.ts'
 
 let server: Latchkey
-const log: string[] = []
 
 beforeAll(async () => {
-  server = await startLatchkey({ onLog: (line) => log.push(line) })
+  server = await startLatchkey()
 })
 afterAll(() => server.stop())
 
-/** Writes `text` to the server as it is and gives everything that comes back. */
-function raw(text: string): Promise<string> {
-  const { port } = new URL(server.issuer)
-  return new Promise((resolve, reject) => {
-    let answer = ''
-    const socket = connect(Number(port), '127.0.0.1', () => socket.write(text))
-    socket.setTimeout(5_000, () => socket.destroy())
-    socket.on('data', (chunk) => (answer += String(chunk)))
-    socket.on('error', reject)
-    socket.on('close', () => resolve(answer))
-  })
-}
-
-const statusesIn = (answer: string): number[] =>
-  [...answer.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, status]) => Number(status))
-
-/** One request line on a connection of its own, so that no client tidies the path up first. */
-const ask = async (line: string, headers: readonly string[] = [], body = ''): Promise<string> =>
-  raw([`${line} HTTP/1.1`, 'Host: localhost', 'Connection: close', ...headers, '', body].join('\r\n'))
-
-const form = (body: string) => ['Content-Type: application/x-www-form-urlencoded', `Content-Length: ${body.length}`]
+const ask = (line: string, headers: readonly string[], body: string) =>
+  sendRaw(server.issuer, message(line, headers, body))
 
 test.each([
   'POST /TOKEN',
@@ -65,14 +45,16 @@ test.each([
   'GET http://evil.example/nowhere',
 ])('a path means what it says and nothing near it: %s is not there', async (line) => {
   const body = line.startsWith('POST') ? 'grant_type=client_credentials' : ''
-  const answer = await ask(line, [...(body ? form(body) : []), 'Origin: https://evil.example'], body)
+  const answer = await ask(line, [...(body ? [formType, lengthOf(body)] : []), 'Origin: https://evil.example'], body)
   expect(statusesIn(answer)).toEqual([404])
   expect(answer).not.toMatch(/^(location|access-control-allow-origin):/im)
 })
 
 test('a handle of an authorization is not a way to another method', async () => {
   for (const method of ['POST', 'PUT', 'DELETE']) {
-    const [status] = statusesIn(await ask(`${method} /authorize/aaaaaaaaaaaaaaaaaaaaa`, form(''), ''))
+    const [status] = statusesIn(
+      await ask(`${method} /authorize/aaaaaaaaaaaaaaaaaaaaa`, [formType, 'Content-Length: 0'], ''),
+    )
     expect([404, 405]).toContain(status)
   }
 })
