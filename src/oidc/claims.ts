@@ -1,5 +1,6 @@
 /** Which claims a scope stands for, and an account as those claims (OpenID Connect Core 1.0 §5.1, §5.4). */
 import type { ClaimsParameterMember, KoaContextWithOIDC } from 'oidc-provider'
+import { errors } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 
 /** Authentication claims ride on `openid`, so that every ID token says when and how the person signed in. */
@@ -55,6 +56,17 @@ export function claimsOf(account: Account): Record<string, unknown> & { sub: str
     roles: account.roles,
   }
   return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined)) as typeof claims
+}
+
+const isRequest = (member: unknown): boolean => typeof member === 'object' && !Array.isArray(member)
+
+/**
+ * The engine's `assertClaimsParameter`: each claim is asked for with null or an object (OpenID Connect Core 1.0 §5.5.1). The engine passes over
+ * most others, and fails with a TypeError at a `sub` of another type. Throws InvalidRequest.
+ */
+export async function assertClaimsParameter(_ctx: unknown, claims: Record<string, unknown>): Promise<void> {
+  const members = [claims.id_token, claims.userinfo].flatMap((part) => Object.values((part as object) ?? {}))
+  if (!members.every(isRequest)) throw new errors.InvalidRequest('claims must be requested by null or a JSON object')
 }
 
 type Deps = { accounts: { findById: (id: string) => Promise<Account | undefined> } }

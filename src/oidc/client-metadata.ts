@@ -1,7 +1,6 @@
 /** A client as the engine wants it: RFC 7591 metadata with our additions, and no secret. */
 import type { ClientMetadata } from 'oidc-provider'
 import type { Client } from '../clients/client.ts'
-import { responseModes } from './discovery.ts'
 
 /** The names under which our own client properties travel through the engine. */
 export const ownProperties = ['require_pkce', 'is_first_party', 'allowed_origins'] as const
@@ -15,8 +14,8 @@ export function engineMetadata(client: Client, staticScope: string): ClientMetad
   return {
     ...client.metadata,
     client_id: client.clientId,
-    response_modes: [...responseModes],
-    scope: staticScope,
+    // The engine refuses an empty scope, and takes a missing one for no limit.
+    scope: staticScope === '' ? undefined : staticScope,
     require_pkce: client.requirePkce,
     is_first_party: client.isFirstParty,
     ...(isPublic ? {} : { client_secret: 'kept as a keyed digest only' }),

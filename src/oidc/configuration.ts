@@ -2,7 +2,7 @@
 import type { Adapter, Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../config/config.ts'
 import type { RuntimeSettings } from '../settings/service.ts'
-import { claimsByScope } from './claims.ts'
+import { assertClaimsParameter, claimsByScope } from './claims.ts'
 import { ownProperties } from './client-metadata.ts'
 import type { createEnginePages } from './pages.ts'
 import { createPolicy, passwordAcr } from './policy.ts'
@@ -127,7 +127,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     },
     features: {
       devInteractions: { enabled: false },
-      claimsParameter: { enabled: true },
+      claimsParameter: { enabled: true, assertClaimsParameter: assertClaimsParameter as never },
       clientCredentials: { enabled: true },
       dPoP: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },

@@ -3,7 +3,7 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 
 export const responseModes = ['query', 'form_post'] as const
 
-/** The engine lists `fragment` whether a client may use it or not; here no client may, because the code flow has no need of it. */
+/** The engine lists `fragment`; here no client may use it (`policy.ts`), because the code flow has no need of it. */
 export async function discoveryAround(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
   await next()
   if (ctx.oidc?.route !== 'discovery' || ctx.status !== 200) return

@@ -27,16 +27,9 @@ function askedBy(ctx: KoaContextWithOIDC): Asked {
   }
 }
 
-const isCovered = (asked: Asked, consent: Asked): boolean =>
-  asked.scopes.every((scope) => consent.scopes.includes(scope)) &&
-  asked.claims.every((claim) => consent.claims.includes(claim)) &&
-  Object.entries(asked.resources).every(([identifier, names]) =>
-    names.every((name) => consent.resources[identifier]?.includes(name)),
-  )
-
 /**
  * The engine's `loadExistingGrant`. Every authorization gets a grant of its own, so that a stolen refresh token ends one family and
- * not the person's others. The grant is written only when nothing is left to ask.
+ * not the person's others. It is written when nothing is left to ask (`policy.ts`).
  */
 export function createLoadExistingGrant({ consents }: Deps) {
   return async (ctx: KoaContextWithOIDC) => {
@@ -55,7 +48,6 @@ export function createLoadExistingGrant({ consents }: Deps) {
     for (const [identifier, names] of Object.entries(consent.resources)) {
       if (names.length > 0) grant.addResourceScope(identifier, names.join(' '))
     }
-    if (isCovered(asked, consent)) await grant.save()
     return grant
   }
 }

@@ -2,6 +2,7 @@
 
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { errors, interactionPolicy } from 'oidc-provider'
+import { responseModes } from './discovery.ts'
 
 const { Check, Prompt, base } = interactionPolicy
 
@@ -28,6 +29,18 @@ function refuseUnreachableAcr(ctx: KoaContextWithOIDC): boolean {
 }
 
 /**
+ * The engine knows `fragment` too; a code never belongs there. Refused here and not by the client's metadata, where `response_type=token`, whose
+ * mode is fragment, would be told of its mode instead of its type (RFC 6749 §4.1.2.1: unsupported_response_type).
+ */
+function refuseOtherResponseModes({ oidc }: KoaContextWithOIDC): boolean {
+  const mode = oidc.params?.response_mode
+  if (mode !== undefined && !responseModes.some((offered) => offered === mode)) {
+    throw new errors.UnsupportedResponseMode()
+  }
+  return Check.NO_NEED_TO_PROMPT
+}
+
+/**
  * The engine drops `offline_access` unless `prompt=consent`. OpenID Connect Core 1.0 §11 allows other conditions: a consent that the person
  * has given before, or the consent page that follows. With `prompt=none` only the remembered one counts; else the request for it is ignored.
  */
@@ -44,6 +57,22 @@ function restoreOfflineAccess(ctx: KoaContextWithOIDC): boolean {
   return Check.NO_NEED_TO_PROMPT
 }
 
+/** RFC 6749 §3.3: without a scope that means something here there is no default; the engine would ask for a login and then say access_denied. */
+function refuseEmptyScope({ oidc }: KoaContextWithOIDC): boolean {
+  if (!oidc.params?.scope) throw new errors.InvalidScope('a scope is required', '')
+  return Check.NO_NEED_TO_PROMPT
+}
+
+/** Looked at only when there is nothing left to ask: the moment in which the grant of this authorization is written. */
+async function saveGrant({ oidc }: KoaContextWithOIDC): Promise<boolean> {
+  const { Client: client, Grant: grant, Session: session } = oidc.entities
+  if (client && grant && !grant.jti) {
+    await grant.save()
+    session?.grantIdFor(client.clientId, grant.jti)
+  }
+  return Check.NO_NEED_TO_PROMPT
+}
+
 /** The prompts in the order they are looked at: choose an account, sign in, consent. The first one's checks run for every request. */
 export function createPolicy() {
   const policy = base()
@@ -51,6 +80,9 @@ export function createPolicy() {
   if (!login) throw new Error('the engine has no login prompt')
   login.checks.add(new Check('acr_unreachable', 'the requested acr cannot be reached', refuseUnreachableAcr), 0)
   const offlineAccess = new Check('offline_access', 'offline access is decided, never asked', restoreOfflineAccess)
-  policy.add(new Prompt({ name: 'select_account', requestable: true }, offlineAccess), 0)
+  const responseMode = new Check('response_mode', 'only offered response modes', refuseOtherResponseModes)
+  const emptyScope = new Check('empty_scope', 'nothing is asked for', refuseEmptyScope)
+  policy.add(new Prompt({ name: 'select_account', requestable: true }, offlineAccess, responseMode, emptyScope), 0)
+  policy.add(new Prompt({ name: 'grant' }, new Check('grant_saved', 'the grant is written', saveGrant)))
   return policy
 }

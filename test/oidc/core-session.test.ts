@@ -1,0 +1,199 @@
+/** Whose session it is: another account, another browser, another tab, and the session's id at login (security.md §3, attacks 9, 10, 12). */
+import type { Latchkey } from '../support/latchkey.ts'
+import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
+import { answerIn, claimsIn, hours, minutes, sessionCookie, signedIn } from './support.ts'
+
+let server: Latchkey
+const bob = { email: 'bob@example.com', password: 'a caucus-race and a long tale' }
+const alice = { email: 'alice@example.com', password: 'wonderland tea party' }
+
+beforeAll(async () => {
+  server = await startLatchkey()
+  await server.parts.accounts.create(
+    { email: bob.email, isEmailVerified: true, roles: [], password: bob.password },
+    { type: 'operator', id: 'test' },
+  )
+})
+afterAll(() => server.stop())
+
+type RelyingParty = ReturnType<typeof createRelyingParty>
+const start = async ({ browser, authorizeUrl }: RelyingParty, parameters: Record<string, string> = {}) =>
+  browser.follow(await browser.get(await authorizeUrl(parameters)))
+
+/** Whether the session cookie `value`, with its signature, still is somebody's session. */
+async function isAlive(relyingParty: RelyingParty, header: string): Promise<boolean> {
+  const response = await fetch(await relyingParty.authorizeUrl({ prompt: 'none' }), {
+    headers: { Cookie: header },
+    redirect: 'manual',
+  })
+  const { searchParams } = new URL(response.headers.get('Location')!)
+  return searchParams.get('error') !== 'login_required'
+}
+const cookieHeader = ({ browser }: RelyingParty): Promise<string> => browser.jar.getCookieString(server.issuer)
+
+describe('use another account', () => {
+  test.each([
+    ['the account page', 'select_account'],
+    ['the consent page', 'consent'],
+  ])('on %s leads to the login page, and somebody else signs in', async (_page, prompt) => {
+    const relyingParty = await signedIn(server)
+    const { sub, sid } = claimsIn(relyingParty.tokens.id_token)
+    const login = await relyingParty.browser.submit(await start(relyingParty, { prompt }), '/switch')
+    expect(login.status).toBe(200)
+    expect(login.body).not.toContain(alice.email)
+    const { code } = await relyingParty.complete(await relyingParty.browser.submit(login, '/login', bob))
+    const claims = claimsIn((await relyingParty.exchange(code!)).body.id_token)
+    expect(claims.sub).not.toBe(sub)
+    expect(claims.sid).not.toBe(sid)
+    expect((await relyingParty.userinfo(relyingParty.tokens.access_token)).status).toBe(401)
+  })
+
+  test('looking at the login page alone changes nothing: alice is still signed in', async () => {
+    const relyingParty = await signedIn(server)
+    await relyingParty.browser.submit(await start(relyingParty, { prompt: 'select_account' }), '/switch')
+    expect(await relyingParty.authorize({ prompt: 'none' })).toHaveProperty('code')
+    expect((await relyingParty.userinfo(relyingParty.tokens.access_token)).status).toBe(200)
+  })
+
+  test('to sign in as the same person again keeps the session and its tokens', async () => {
+    const relyingParty = await signedIn(server)
+    const { sid } = claimsIn(relyingParty.tokens.id_token)
+    const login = await relyingParty.browser.submit(await start(relyingParty, { prompt: 'select_account' }), '/switch')
+    const { code } = await relyingParty.complete(await relyingParty.browser.submit(login, '/login', alice))
+    expect(claimsIn((await relyingParty.exchange(code!)).body.id_token).sid).toBe(sid)
+    expect((await relyingParty.userinfo(relyingParty.tokens.access_token)).status).toBe(200)
+  })
+})
+
+describe("prompt=login answered with another person's credentials", () => {
+  test('ends the first session and what was issued in it without offline access, and nothing else', async () => {
+    const relyingParty = await signedIn(server)
+    const online = relyingParty.tokens
+    const offline = await relyingParty.signIn({ scope: 'openid offline_access' })
+    const elsewhere = await signedIn(server)
+    const before = await cookieHeader(relyingParty)
+
+    const { code } = await relyingParty.complete(await start(relyingParty, { prompt: 'login' }), bob)
+    const tokens = (await relyingParty.exchange(code!)).body
+
+    expect(claimsIn(tokens.id_token).sub).not.toBe(claimsIn(online.id_token).sub)
+    expect((await relyingParty.userinfo(online.access_token)).status).toBe(401)
+    expect((await relyingParty.refresh(online.refresh_token)).body.error).toBe('invalid_grant')
+    expect((await relyingParty.userinfo(offline.access_token)).status).toBe(200)
+    expect((await relyingParty.refresh(offline.refresh_token)).status).toBe(200)
+    expect((await elsewhere.refresh(elsewhere.tokens.refresh_token)).status).toBe(200)
+    expect(await isAlive(relyingParty, before)).toBe(false)
+    expect((await relyingParty.userinfo(tokens.access_token)).status).toBe(200)
+  })
+
+  test('a code that was on its way is worth nothing then', async () => {
+    const relyingParty = await signedIn(server)
+    const { code } = await relyingParty.authorize()
+    await relyingParty.complete(await start(relyingParty, { prompt: 'login' }), bob)
+    expect((await relyingParty.exchange(code!)).body.error).toBe('invalid_grant')
+  })
+})
+
+test('somebody who signed in meanwhile in another tab is asked to go, by a form that waits for a click', async () => {
+  const relyingParty = createRelyingParty(server)
+  const tab = await start(relyingParty)
+  const tokens = await relyingParty.signIn()
+  const resumed = await relyingParty.browser.follow(await relyingParty.browser.submit(tab, '/login', bob))
+  expect([resumed.status, resumed.next]).toEqual([200, undefined])
+  const end = await relyingParty.browser.submit(resumed, '/logout/confirm')
+  expect(end.status).toBe(200)
+  const { code } = await relyingParty.complete(end, bob)
+  const { sub } = claimsIn((await relyingParty.exchange(code!)).body.id_token)
+  expect(sub).not.toBe(claimsIn(tokens.id_token).sub)
+  expect((await relyingParty.userinfo(tokens.access_token)).status).toBe(401)
+})
+
+describe('an interaction belongs to the browser that began it', () => {
+  test('another browser can neither see nor finish it, and the first one still can', async () => {
+    const victim = createRelyingParty(server)
+    const page = await start(victim)
+    const other = createRelyingParty(server)
+    const own = await start(other)
+
+    expect((await other.browser.get(page.url)).status).toBe(400)
+    const fields = { ...alice, csrf: /name="csrf" value="([^"]+)"/.exec(own.body)![1]! }
+    expect((await other.browser.post(`${page.url}/login`, fields)).status).toBe(400)
+    expect((await other.browser.post(`${page.url}/cancel`, { csrf: fields.csrf })).status).toBe(400)
+    expect((await createRelyingParty(server).browser.post(`${page.url}/login`, alice)).status).toBe(403)
+    expect(await victim.complete(page)).toHaveProperty('code')
+  })
+
+  test('another browser cannot take the answered request on', async () => {
+    const victim = createRelyingParty(server)
+    const answered = await victim.browser.submit(await start(victim), '/login', alice)
+    const stolen = await createRelyingParty(server).browser.get(answered.next!)
+    expect([stolen.status, stolen.next]).toEqual([400, undefined])
+    expect(answerIn(await victim.browser.follow(answered))).toHaveProperty('code')
+  })
+
+  test('nobody consents before the person is known', async () => {
+    const relyingParty = createRelyingParty(server)
+    const page = await start(relyingParty, { scope: 'openid phone' })
+    const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
+    const answer = await relyingParty.browser.post(`${page.url}/consent`, { csrf })
+    expect([answer.status, answer.next]).toEqual([403, undefined])
+  })
+
+  test('nor is a login skipped by the page that chooses an account', async () => {
+    const relyingParty = createRelyingParty(server)
+    const page = await start(relyingParty, { prompt: 'login' })
+    const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
+    const end = await relyingParty.browser.follow(await relyingParty.browser.post(`${page.url}/account`, { csrf }))
+    expect(end.next).toBeUndefined()
+    const signed = await signedIn(server)
+    const again = await start(signed, { prompt: 'login' })
+    const token = /name="csrf" value="([^"]+)"/.exec(again.body)![1]!
+    const skipped = await signed.browser.follow(await signed.browser.post(`${again.url}/account`, { csrf: token }))
+    expect(skipped.next).toBeUndefined()
+    expect(skipped.body).toContain('name="password"')
+  })
+})
+
+describe('the session id', () => {
+  test('is another one after every login, and the one before is dead', async () => {
+    const relyingParty = createRelyingParty(server)
+    // A session that nobody has signed in to yet, as somebody could have planted it.
+    await relyingParty.browser.get(`${server.issuer}/logout`)
+    const planted = await cookieHeader(relyingParty)
+    const anonymous = await sessionCookie(relyingParty, server)
+    await relyingParty.signIn()
+    const first = await cookieHeader(relyingParty)
+    expect(await sessionCookie(relyingParty, server)).not.toBe(anonymous)
+    expect(await isAlive(relyingParty, planted)).toBe(false)
+    expect(await isAlive(relyingParty, first)).toBe(true)
+
+    await relyingParty.signIn({ prompt: 'login' })
+    expect(await isAlive(relyingParty, first)).toBe(false)
+    expect(await isAlive(relyingParty, await cookieHeader(relyingParty))).toBe(true)
+  })
+
+  test('is not taken from a cookie without its signature, with a wrong one, or under another name', async () => {
+    const relyingParty = await signedIn(server)
+    const header = await cookieHeader(relyingParty)
+    const session = /latchkey\.session=[^;]+/.exec(header)![0]
+    const signature = /latchkey\.session\.sig=[^;]+/.exec(header)![0]
+    expect(await isAlive(relyingParty, `${session}; ${signature}`)).toBe(true)
+    expect(await isAlive(relyingParty, session)).toBe(false)
+    expect(await isAlive(relyingParty, `${session}; ${signature.slice(0, -2)}xx`)).toBe(false)
+    expect(await isAlive(relyingParty, header.replaceAll('latchkey.session', '_session'))).toBe(false)
+  })
+
+  test('the session ends an hour after its last use and a day after the login in any case', async () => {
+    const relyingParty = await signedIn(server)
+    for (let use = 0; use < 25; use += 1) {
+      server.clock.advance(minutes(55))
+      expect(await relyingParty.authorize({ prompt: 'none' })).toHaveProperty('code')
+    }
+    server.clock.advance(hours(24) - 25 * minutes(55) + 1000)
+    expect((await relyingParty.authorize({ prompt: 'none' })).error).toBe('login_required')
+
+    const idle = await signedIn(server)
+    server.clock.advance(hours(1) + 1000)
+    expect((await idle.authorize({ prompt: 'none' })).error).toBe('login_required')
+  })
+})

@@ -1,0 +1,46 @@
+/** What the tests of the protocol share: tokens read and verified by the published keys, and the parts of an answer that matter. */
+import type { JSONWebKeySet, JWTPayload, JWTVerifyOptions } from 'jose'
+import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
+import type { Page } from '../support/browser.ts'
+import type { Latchkey } from '../support/latchkey.ts'
+import { createRelyingParty } from '../support/latchkey.ts'
+
+export const minutes = (count: number): number => count * 60_000
+export const hours = (count: number): number => count * 3_600_000
+export const days = (count: number): number => count * 86_400_000
+
+export const claimsIn = (jwt: string): JWTPayload & Record<string, unknown> => decodeJwt(jwt)
+export const headerOf = decodeProtectedHeader
+
+/** Verifies a JWT as a relying party does: signature by /jwks, issuer, and what `options` ask for. */
+export async function verify(server: Latchkey, jwt: string, options: JWTVerifyOptions = {}): Promise<JWTPayload> {
+  const jwks = (await (await fetch(`${server.issuer}/jwks`)).json()) as JSONWebKeySet
+  const { payload } = await jwtVerify(jwt, createLocalJWKSet(jwks), {
+    issuer: server.issuer,
+    currentDate: new Date(server.clock.now()),
+    ...options,
+  })
+  return payload
+}
+
+/** The parameters with which a page sends the browser on. */
+export function answerIn(page: Page): Record<string, string> {
+  if (page.next === undefined) throw new Error(`no redirect: ${page.status} ${page.url}\n${page.body.slice(0, 2000)}`)
+  return Object.fromEntries(new URL(page.next).searchParams)
+}
+
+/** A relying party with a browser in which alice is signed in and has consented to `scope`. */
+export async function signedIn(server: Latchkey, parameters: Record<string, string | undefined> = {}) {
+  const relyingParty = createRelyingParty(server)
+  const tokens = await relyingParty.signIn(parameters)
+  return { ...relyingParty, tokens }
+}
+
+/** What the cookie `latchkey.session` holds in this browser. */
+export async function sessionCookie(
+  { browser }: Pick<ReturnType<typeof createRelyingParty>, 'browser'>,
+  server: Latchkey,
+): Promise<string | undefined> {
+  const cookies = await browser.jar.getCookies(server.issuer)
+  return cookies.find(({ key }) => key === 'latchkey.session')?.value
+}
