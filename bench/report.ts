@@ -37,9 +37,12 @@ export type Row = {
 const rate = (sample: Sample): number => sample.requests / sample.elapsedSeconds
 const cpu = (sample: Sample): number => sample.cpuMicros / sample.requests
 
-/** Medians over the rounds; latencies are those of all rounds together. */
-export function summarize(samples: readonly Sample[]): Row[] {
-  const groups = Map.groupBy(samples, ({ flow, server }) => `${flow} ${server}`)
+/** Medians over the rounds; latencies are those of all rounds together. A flow's servers stand in the order of `servers`. */
+export function summarize(samples: readonly Sample[], servers: readonly string[]): Row[] {
+  const inOrder = servers.flatMap((server) => samples.filter((sample) => sample.server === server))
+  const flows = [...new Set(samples.map(({ flow }) => flow))]
+  const byFlow = flows.flatMap((flow) => inOrder.filter((sample) => sample.flow === flow))
+  const groups = Map.groupBy(byFlow, ({ flow, server }) => `${flow} ${server}`)
   return [...groups.values()].map((group) => {
     const { flow, server } = group[0]!
     const latencies = group.flatMap((sample) => sample.latencies)

@@ -127,7 +127,8 @@ try {
   }
   servers.unshift(await startBare(folder, servers[0]!))
   for (const server of servers) say(`${server.name}: ${server.issuer}`)
-  print(summarize(await measureAll(generator, servers)), missing)
+  const names = servers.map(({ name }) => name)
+  print(summarize(await measureAll(generator, servers), names), missing)
 } catch (error) {
   console.error(error)
   process.exitCode = 1
