@@ -20,7 +20,9 @@ export type MeasuredServer = {
 }
 
 const startDeadlineMs = 60_000
-const fileOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+const preload = fileURLToPath(new URL('./preload.ts', import.meta.url))
+const bareServer = fileURLToPath(new URL('./bare-server.ts', import.meta.url))
+const latchkeyServer = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
@@ -33,7 +35,7 @@ async function launch(file: string, env: Record<string, string>, logFile: string
   const port = await findFreePort()
   const issuer = `http://localhost:${port}`
   const log = openSync(logFile, 'a')
-  const child = spawn(process.execPath, ['--import', fileOf('./preload.ts'), file], {
+  const child = spawn(process.execPath, ['--import', preload, file], {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env, PORT: String(port) },
     stdio: ['ignore', log, log, 'ipc'],
   })
@@ -76,7 +78,7 @@ export async function startLatchkey(options: LatchkeyOptions): Promise<MeasuredS
     ...(database && { DATABASE_URL: database.url }),
     ...(redis && { REDIS_URL: redis.url }),
   }
-  const { issuer, child, usage } = await launch(fileOf('../src/main.ts'), env, join(folder, 'server.log'))
+  const { issuer, child, usage } = await launch(latchkeyServer, env, join(folder, 'server.log'))
   const stores = [database ? undefined : findProcess('postgres', folder), redis?.process.pid]
   const storePids = stores.filter((pid) => pid !== undefined)
   return {
@@ -96,6 +98,6 @@ export async function startLatchkey(options: LatchkeyOptions): Promise<MeasuredS
 export async function startBare(folder: string, like: MeasuredServer): Promise<MeasuredServer> {
   const { keys } = (await (await fetch(`${like.issuer}/jwks`)).json()) as { keys: unknown[] }
   const env = { NODE_ENV: 'production', BENCH_JWKS: JSON.stringify(keys) }
-  const { issuer, child, usage } = await launch(fileOf('./bare-server.ts'), env, join(folder, 'bare.log'))
+  const { issuer, child, usage } = await launch(bareServer, env, join(folder, 'bare.log'))
   return { name: 'bare', issuer, usage, storeCpuMicros: () => 0, close: () => stop(child) }
 }

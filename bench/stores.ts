@@ -17,11 +17,13 @@ export async function findFreePort(): Promise<number> {
   return port
 }
 
-/** Starts redis-server, which keeps nothing on disk; undefined when the program is not installed. */
+const redisServer = 'redis-server'
+
+/** Starts Redis, which keeps nothing on disk; undefined when the program is not installed. */
 export async function startRedis(folder: string): Promise<{ url: string; process: ChildProcess } | undefined> {
   const port = await findFreePort()
   const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]
-  const child = spawn('redis-server', options, { stdio: 'ignore' })
+  const child = spawn(redisServer, options, { stdio: 'ignore' })
   const isMissing = await Promise.race([once(child, 'spawn').then(() => false), once(child, 'error').then(() => true)])
   if (isMissing) return undefined
   while (!(await isListening(port))) {

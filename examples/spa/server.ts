@@ -14,7 +14,7 @@ export const developmentOptions: SpaOptions = {
   scope: 'openid profile email',
 }
 
-const own = (name: string): URL => new URL(`./public/${name}`, import.meta.url)
+const own = (name: string): URL => new URL(`./${name}`, import.meta.url)
 const bundle = new URL('../browser/oidc-client-ts.min.js', import.meta.resolve('oidc-client-ts'))
 
 const files: Record<string, { file: URL; type: string }> = {

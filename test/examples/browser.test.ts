@@ -1,5 +1,4 @@
 /** The web app and the single-page app in Chromium: login, refresh, logout, as a person does them. */
-import { jest } from '@jest/globals'
 import type { Browser, Page } from 'playwright-core'
 import { launchChromium } from '../pages/chromium.ts'
 import { testPassword } from '../support/latchkey.ts'
@@ -93,14 +92,15 @@ describeWith('chromium', 'in a browser', () => {
   })
 
   test('web app: a login that another browser began is refused (RFC 6749 §10.12)', async () => {
-    jest.spyOn(console, 'error').mockImplementation(() => {}) // The app says why.
+    const { error } = console
+    console.error = () => {} // The app says why, to whoever runs it.
     const response = await fetch(`${house.web.url}callback?code=stolen&state=x&iss=${encodeURIComponent(house.issuer)}`)
     expect(response.status).toBe(400)
     const begun = await fetch(`${house.web.url}login`, { redirect: 'manual' })
     const cookie = begun.headers.getSetCookie()[0]?.split(';')[0] ?? ''
     const planted = await fetch(`${house.web.url}callback?code=stolen&state=x`, { headers: { cookie } })
     expect(planted.status).toBe(400)
-    jest.restoreAllMocks()
+    console.error = error
   })
 
   test('single-page app: login, refresh by button and by itself, logout', async () => {
