@@ -39,7 +39,7 @@ export async function start({ issuer, port, audience }: ApiOptions): Promise<Run
 
   return listen(port, async (req, res) => {
     const neededScope = scopeOfMethod[req.method ?? '']
-    if (new URL(req.url ?? '/', audience).pathname !== '/') return send(res, 404, { error: 'not_found' })
+    if (new URL(req.url ?? '/', 'http://localhost').pathname !== '/') return send(res, 404, { error: 'not_found' })
     if (!neededScope) return send(res, 405, { error: 'method_not_allowed' }, { allow: 'GET, POST' })
 
     const token = readBearerToken(req)
@@ -51,7 +51,7 @@ export async function start({ issuer, port, audience }: ApiOptions): Promise<Run
       claims = await verify(token)
     } catch (error) {
       if (!isTokenProblem(error)) return send(res, 503, { error: 'keys_unavailable' }, { 'retry-after': '5' })
-      return challenge(res, 401, audience, { error: 'invalid_token', error_description: error.code })
+      return challenge(res, 401, audience, { error: 'invalid_token', error_description: describe(error) })
     }
     const scopes = String(claims.scope ?? '').split(' ')
     if (!scopes.includes(neededScope)) {
@@ -77,6 +77,9 @@ const readBearerToken = (req: IncomingMessage): string | undefined =>
 const keySetProblems = ['ERR_JOSE_GENERIC', 'ERR_JWKS_INVALID', 'ERR_JWKS_TIMEOUT']
 const isTokenProblem = (error: unknown): error is errors.JOSEError =>
   error instanceof errors.JOSEError && !keySetProblems.includes(error.code)
+
+/** The reason in the characters that the header may hold (RFC 6750 §3). */
+const describe = (error: Error): string => error.message.replace(/[^ -~]|["\\]/g, "'")
 
 function challenge(res: ServerResponse, status: number, realm: string, params: Record<string, string> = {}): void {
   const list = Object.entries({ realm, ...params }).map(([name, value]) => `${name}="${value}"`)

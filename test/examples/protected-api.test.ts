@@ -2,6 +2,7 @@
 import type { JWTHeaderParameters } from 'jose'
 import { decodeJwt, decodeProtectedHeader, exportSPKI, generateKeyPair, importJWK, SignJWT, UnsecuredJWT } from 'jose'
 import { callApi } from '../../examples/machine-client/client.ts'
+import * as protectedApi from '../../examples/protected-api/server.ts'
 import { createRelyingParty } from '../support/latchkey.ts'
 import type { House } from './house.ts'
 import { audience, machine, openHouse, otherAudience } from './house.ts'
@@ -71,7 +72,7 @@ test('a token without the needed scope is 403 with the scope that is missing (RF
 test('a token for another API is refused (RFC 9068 §4, aud)', async () => {
   const token = await takeToken('api:read', otherAudience)
   expect(decodeJwt(token).aud).toBe(otherAudience)
-  expect(await ask(token)).toMatchObject(refused('ERR_JWT_CLAIM_VALIDATION_FAILED'))
+  expect(await ask(token)).toMatchObject(refused("unexpected 'aud' claim value"))
 })
 
 test('an ID token is no access token (RFC 9068 §2.1, typ)', async () => {
@@ -85,8 +86,14 @@ test('an ID token is no access token (RFC 9068 §2.1, typ)', async () => {
   const { code = '' } = await client.authorize(parameters)
   const { body } = await client.exchange(code, parameters)
   expect(decodeJwt(body.id_token)).toMatchObject({ iss: house.issuer, aud: 'reader' })
-  expect(await ask(body.id_token)).toMatchObject(refused('ERR_JWT_CLAIM_VALIDATION_FAILED'))
-  expect(await ask(body.access_token)).toMatchObject(refused('ERR_JWS_INVALID')) // opaque
+  // Even to an API that is called as the client is: only the type tells the two apart.
+  const { api } = house
+  house.api = await protectedApi.start({ issuer: house.issuer, port: 0, audience: 'reader' })
+  expect(await ask(body.id_token)).toMatchObject({ status: 401, body: { error: 'invalid_token' } })
+  expect((await ask(body.id_token)).challenge).toContain("unexpected 'typ' JWT header value")
+  await house.api.close()
+  house.api = api
+  expect(await ask(body.access_token)).toMatchObject(refused('Invalid Compact JWS')) // opaque
 })
 
 describe('a token with the right claims and the wrong signature is refused:', () => {
@@ -108,13 +115,13 @@ describe('a token with the right claims and the wrong signature is refused:', ()
     const jwk = keys.find(({ kid }) => kid === header.kid)!
     const secret = Buffer.from(await exportSPKI((await importJWK(jwk, 'ES256', { extractable: true })) as never))
     const token = await new SignJWT(claims).setProtectedHeader({ ...header, alg: 'HS256' }).sign(secret)
-    expect(await ask(token)).toMatchObject(refused('ERR_JOSE_ALG_NOT_ALLOWED'))
+    expect(await ask(token)).toMatchObject(refused("'alg' (Algorithm) Header Parameter value not allowed"))
   })
 
   test('a key of somebody else under the same kid', async () => {
     const { privateKey } = await generateKeyPair('ES256')
     const token = await new SignJWT(claims).setProtectedHeader(header).sign(privateKey)
-    expect(await ask(token)).toMatchObject(refused('ERR_JWS_SIGNATURE_VERIFICATION_FAILED'))
+    expect(await ask(token)).toMatchObject(refused('signature verification failed'))
   })
 
   test('an unknown kid, and a key in the header (RFC 8725 §3.10)', async () => {
@@ -122,7 +129,7 @@ describe('a token with the right claims and the wrong signature is refused:', ()
     const token = await new SignJWT(claims)
       .setProtectedHeader({ ...header, kid: 'unknown', jku: 'http://localhost:1/keys' })
       .sign(privateKey)
-    expect(await ask(token)).toMatchObject(refused('ERR_JWKS_NO_MATCHING_KEY'))
+    expect(await ask(token)).toMatchObject(refused('no applicable key found in the JSON Web Key Set'))
   })
 })
 
@@ -135,5 +142,5 @@ test('an expired token is refused (RFC 9068 §4, exp)', async () => {
   const token = await takeToken('api:read')
   expect(await ask(token)).toMatchObject({ status: 200 })
   house.clock.advance(601_000)
-  expect(await ask(token)).toMatchObject(refused('ERR_JWT_EXPIRED'))
+  expect(await ask(token)).toMatchObject(refused("'exp' claim timestamp check failed"))
 })
