@@ -3,7 +3,7 @@ import type { JWTHeaderParameters } from 'jose'
 import { decodeJwt, decodeProtectedHeader, exportSPKI, generateKeyPair, importJWK, SignJWT, UnsecuredJWT } from 'jose'
 import { callApi } from '../../examples/machine-client/client.ts'
 import * as protectedApi from '../../examples/protected-api/server.ts'
-import { createRelyingParty } from '../support/latchkey.ts'
+import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import type { House } from './house.ts'
 import { audience, machine, openHouse, otherAudience } from './house.ts'
 
@@ -13,9 +13,9 @@ beforeAll(async () => {
 })
 afterAll(() => house.close())
 
-async function takeToken(scope: string, resource = audience): Promise<string> {
+async function takeToken(scope: string, resource = audience, issuer = house.issuer): Promise<string> {
   const { clientId, clientSecret } = machine
-  const response = await fetch(`${house.issuer}/token`, {
+  const response = await fetch(`${issuer}/token`, {
     method: 'POST',
     body: new URLSearchParams({
       grant_type: 'client_credentials',
@@ -28,9 +28,9 @@ async function takeToken(scope: string, resource = audience): Promise<string> {
   return ((await response.json()) as { access_token: string }).access_token
 }
 
-async function ask(token?: string, method = 'GET', scheme = 'Bearer') {
+async function ask(token?: string, method = 'GET', scheme = 'Bearer', url = house.api.url) {
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `${scheme} ${token}` }
-  const response = await fetch(house.api.url, { method, headers })
+  const response = await fetch(url, { method, headers })
   const body = (await response.json()) as Record<string, unknown>
   return { status: response.status, challenge: response.headers.get('www-authenticate'), body }
 }
@@ -75,6 +75,14 @@ test('a token for another API is refused (RFC 9068 §4, aud)', async () => {
   expect(await ask(token)).toMatchObject(refused("unexpected 'aud' claim value"))
 })
 
+test('a token of another issuer is refused, even under the same keys (RFC 9068 §4, iss)', async () => {
+  const other = await startLatchkey({ database: house.latchkey.shared, clock: house.clock })
+  const token = await takeToken('api:read', audience, other.issuer)
+  await other.stop()
+  expect(decodeJwt(token).iss).toBe(other.issuer)
+  expect(await ask(token)).toMatchObject(refused("unexpected 'iss' claim value"))
+})
+
 test('an ID token is no access token (RFC 9068 §2.1, typ)', async () => {
   await house.latchkey.addClient({
     clientId: 'reader',
@@ -87,12 +95,11 @@ test('an ID token is no access token (RFC 9068 §2.1, typ)', async () => {
   const { body } = await client.exchange(code, parameters)
   expect(decodeJwt(body.id_token)).toMatchObject({ iss: house.issuer, aud: 'reader' })
   // Even to an API that is called as the client is: only the type tells the two apart.
-  const { api } = house
-  house.api = await protectedApi.start({ issuer: house.issuer, port: 0, audience: 'reader' })
-  expect(await ask(body.id_token)).toMatchObject({ status: 401, body: { error: 'invalid_token' } })
-  expect((await ask(body.id_token)).challenge).toContain("unexpected 'typ' JWT header value")
-  await house.api.close()
-  house.api = api
+  const api = await protectedApi.start({ issuer: house.issuer, port: 0, audience: 'reader' })
+  const answer = await ask(body.id_token, 'GET', 'Bearer', api.url)
+  await api.close()
+  expect(answer).toMatchObject({ status: 401, body: { error: 'invalid_token' } })
+  expect(answer.challenge).toContain("unexpected 'typ' JWT header value")
   expect(await ask(body.access_token)).toMatchObject(refused('Invalid Compact JWS')) // opaque
 })
 
