@@ -37,7 +37,7 @@ export function unknownKey(path: string, key: string, known: readonly string[]):
 export const nearest = (word: string, known: readonly string[]): string => closest(word, known)
 
 /** `clients[0]` and `scope` make `clients[0].scope`. */
-export const joinPath = (path: string, key: string): string => (path === '' ? key : `${path}.${key}`)
+const joinPath = (path: string, key: string): string => (path === '' ? key : `${path}.${key}`)
 
 /** The same problems, one place deeper. */
 export const problemsUnder = (path: string, problems: readonly Problem[]): Problem[] =>

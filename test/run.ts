@@ -85,7 +85,7 @@ const skips = [...skipped.values()].reduce((sum, count) => sum + count, 0)
 const passed = report?.numPassedTests ?? 0
 const counted =
   (report?.numFailedTests ?? 0) + (report?.numRuntimeErrorTestSuites ?? 0) + (isEverythingRequired ? skips : 0)
-// Jest can fail without a failed test: nothing to run, a set-up that throws, a worker that dies.
-const failed = counted === 0 && status !== 0 ? 1 : counted
+// Jest can fail without a failed test: nothing to run, a set-up that throws, a worker that dies, an end before the report.
+const failed = counted === 0 && (status !== 0 || !report) ? 1 : counted
 console.log(`\n${passed} passed, ${failed} failed`)
 process.exitCode = failed === 0 ? 0 : 1

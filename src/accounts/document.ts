@@ -4,7 +4,7 @@ import { isRecord, unknownKey } from '../problems.ts'
 import type { Account, AccountInput, Address, Profile } from './account.ts'
 import { normaliseEmail } from './account.ts'
 
-export const profileClaims: Readonly<Record<Exclude<keyof Profile, 'address'>, string>> = {
+const profileClaims: Readonly<Record<Exclude<keyof Profile, 'address'>, string>> = {
   name: 'name',
   givenName: 'given_name',
   familyName: 'family_name',
@@ -20,7 +20,7 @@ export const profileClaims: Readonly<Record<Exclude<keyof Profile, 'address'>, s
   locale: 'locale',
   phoneNumber: 'phone_number',
 }
-export const addressClaims = ['formatted', 'street_address', 'locality', 'region', 'postal_code', 'country'] as const
+const addressClaims = ['formatted', 'street_address', 'locality', 'region', 'postal_code', 'country'] as const
 const flags = { isEmailVerified: 'email_verified', isPhoneNumberVerified: 'phone_number_verified' } as const
 const claimNames = [...Object.values(profileClaims), ...Object.values(flags), 'email', 'address', 'roles']
 

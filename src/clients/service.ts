@@ -33,7 +33,7 @@ type Deps = {
   refusedSecrets: readonly string[]
 }
 
-export type { Client, ClientInput, ClientKind, ClientMetadata } from './client.ts'
+export type { Client, ClientInput, ClientKind } from './client.ts'
 export type Clients = ReturnType<typeof createClients>
 export type ClientWrites = ReturnType<typeof createWrites>
 /** `secret` is there once, when Latchkey made one: nobody can read it again. */

@@ -7,8 +7,7 @@ const retryAfterSeconds = 5
 const unavailable = declareError('database_unavailable', 503)
 
 /** The database does not answer. Nothing was decided; the same request may be sent again after Retry-After. */
-export const databaseUnavailable = (options: AppErrorOptions = {}): AppError =>
-  unavailable({ retryAfterSeconds, ...options })
+const databaseUnavailable = (options: AppErrorOptions = {}): AppError => unavailable({ retryAfterSeconds, ...options })
 
 // Node's socket and resolver errors, and the SQLSTATEs (PostgreSQL, appendix A) with which a server says that it, not the
 // query, is the problem: 08 connection, 57P01-57P03 shutdown and start-up, 53300 too many connections, 25006 a primary that

@@ -20,8 +20,6 @@ export type SeedReport = { entries: SeedEntry[] }
 
 type Deps = PlanDeps & { transaction: Transaction; audit: Audit }
 
-export type Seed = ReturnType<typeof createSeed>
-
 export function createSeed(deps: Deps) {
   const { transaction, audit, accounts, clients, resourceServers } = deps
 

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { cheapPasswordHash } from '../support/processes.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
-export const cliFile = path.join(root, 'src/cli.ts')
+const cliFile = path.join(root, 'src/cli.ts')
 export const developmentSeed = path.join(root, 'seeds/development.yaml')
 
 export type Ran = { code: number | null; stdout: string; stderr: string; json: () => Answer }

@@ -169,7 +169,7 @@ test('a data folder that another machine or container works on is refused', asyn
   const folder = createDataPath()
   await (await startEmbeddedPostgres({ folder })).close()
   // A process that cannot be seen from here would hold this lock in the same way.
-  const elsewhere = spawn('flock', [
+  const elsewhere = spawn('/usr/bin/flock', [
     '--no-fork',
     path.join(folder, 'latchkey.lock'),
     'sh',

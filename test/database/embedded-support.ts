@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, readlinkSync } from 'node:fs'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import type { EmbeddedOptions } from '../../src/database/embedded/index.ts'
 import { createTestFolder } from '../support/folders.ts'
 import { waitFor } from '../support/wait.ts'
@@ -28,7 +29,7 @@ export type Holder = {
 }
 
 export const isRoot = process.getuid?.() === 0
-const script = path.join(import.meta.dirname, 'holder.ts')
+const script = fileURLToPath(import.meta.resolve('./holder.ts'))
 
 /** Starts a holder in a process group of its own, as a terminal does; `uid` for another user. */
 export function startHolder(options: EmbeddedOptions, { uid }: { uid?: number } = {}): Holder {

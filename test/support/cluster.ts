@@ -51,7 +51,7 @@ export async function startCluster(): Promise<Cluster> {
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const log = openSync(path.join(folder, 'log'), 'a')
   const server = user.start(binaries.program('postgres'), ['-D', data, '-k', folder, ...flags], {
-    env: { ...process.env, ...binaries.env },
+    env: binaries.env,
     stdio: ['ignore', log, log],
     detached: true,
   })
@@ -66,6 +66,7 @@ export async function startCluster(): Promise<Cluster> {
   return {
     url,
     stop: async () => {
+      server.ref()
       server.kill('SIGQUIT')
       await ended
     },

@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { releasedAtEnd } from './cleanup.ts'
 import { createTestFolder } from './folders.ts'
 import { findFreePorts } from './ports.ts'
@@ -45,7 +46,7 @@ export type ServersOptions = {
 }
 
 const root = path.resolve(import.meta.dirname, '../..')
-export const shiftClock = path.join(import.meta.dirname, 'shift-clock.ts')
+export const shiftClock = fileURLToPath(import.meta.resolve('./shift-clock.ts'))
 
 /** What the tests hash passwords with where the hash is not the subject: the floor of OWASP's table, one pass more than needed. */
 export const cheapPasswordHash = {

@@ -68,11 +68,3 @@ export function describeWith(needed: Needed, name: string, define: () => void): 
   else if (isEverythingRequired()) test(`${skippedBecauseOf(missing)} ${name}`, failsFor(missing))
   else describe.skip(`${skippedBecauseOf(missing)} ${name}`, define)
 }
-
-/** A single test that needs a program, treated as by `describeWith`. */
-export function testWith(needed: Needed, name: string, run: () => Promise<void>, timeoutMs?: number): void {
-  const [missing] = listMissing(needed)
-  if (!missing) test(name, run, timeoutMs)
-  else if (isEverythingRequired()) test(`${skippedBecauseOf(missing)} ${name}`, failsFor(missing))
-  else test.skip(`${skippedBecauseOf(missing)} ${name}`, run)
-}

@@ -9,7 +9,7 @@ export type Binaries = {
   program: (name: 'initdb' | 'postgres' | 'pg_ctl') => string
   /** The package's root, which the programs read from. */
   folder: string
-  /** Added to the environment of the programs. */
+  /** The whole environment of the programs: nothing of ours, which holds the master key. */
   env: Readonly<Record<string, string>>
 }
 

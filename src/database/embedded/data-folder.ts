@@ -41,7 +41,7 @@ export async function makeDataFolder({ folder, binaries, users, access, isSynced
   ]
   const { status, output } = await outcome(
     maker.start(binaries.program('initdb'), flags, {
-      env: { ...process.env, ...binaries.env },
+      env: binaries.env,
       stdio: ['ignore', 'pipe', 'pipe'],
     }),
   )

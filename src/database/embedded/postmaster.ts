@@ -76,7 +76,7 @@ export function startPostmaster(options: StartOptions, listen: Readonly<Record<s
   const [program = '', ...args] = [...lock(folder), binaries.program('postgres'), '-D', folder, ...flags]
   try {
     const child = user.start(program, args, {
-      env: { ...process.env, ...binaries.env },
+      env: binaries.env,
       stdio: ['ignore', log, log],
       detached: true,
     })

@@ -97,5 +97,5 @@ const startAs: Start = ({ uid, gid }, program, args, options) =>
 const startWithReach: Start = ({ uid, gid }, program, args, options) => {
   const user = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--securebits=+no_setuid_fixup']
   const reach = ['--inh-caps=-all,+dac_override', '--ambient-caps=+dac_override', '--bounding-set=-all,+dac_override']
-  return spawn('setpriv', [...user, ...reach, program, ...args], { cwd: '/', ...options })
+  return spawn('/usr/bin/setpriv', [...user, ...reach, program, ...args], { cwd: '/', ...options })
 }
