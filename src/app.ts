@@ -37,7 +37,7 @@ export function createApp(parts: Parts): Koa {
   }
   const door = createEngineDoor({ artifacts, random, doorKeeper, discoveryPaths })
 
-  app.use(pinToIssuer(config.issuer))
+  pinToIssuer(app, config.issuer)
   app.use(clientAddress(config.trustProxy))
   app.use(accessLog({ log, clock, random }))
   app.use(

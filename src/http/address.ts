@@ -1,5 +1,6 @@
 /** Who is calling and under which name we are called: the client's address by configured proxies, host and scheme by the issuer. */
 import { isIP } from 'node:net'
+import type Koa from 'koa'
 import type { Context, Middleware } from 'koa'
 import proxyAddr from 'proxy-addr'
 
@@ -8,6 +9,12 @@ import proxyAddr from 'proxy-addr'
  * from the nearest, as long as each hop is one of `trustProxy` (addresses or CIDR ranges). An entry that is no address ends the walk.
  */
 export function clientAddress(trustProxy: readonly string[]): Middleware {
+  if (trustProxy.length === 0) {
+    return async (ctx, next) => {
+      ctx.request.ip = plainAddress(ctx.req.socket.remoteAddress) ?? ''
+      await next()
+    }
+  }
   const trusts = proxyAddr.compile([...trustProxy])
   return async (ctx, next) => {
     let address = ''
@@ -32,30 +39,32 @@ function plainAddress(text: string | undefined): string | undefined {
   return isIP(address) ? address.toLowerCase() : undefined
 }
 
+const forwardedHeaders = ['forwarded', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port'] as const
+
 /**
- * Makes every URL built from the request an URL of the issuer: Host, X-Forwarded-Host, X-Forwarded-Proto and an absolute request
- * target (RFC 9112 §3.2.2) are whatever the caller likes. Stands in front of everything, the engine most of all.
+ * Makes every URL built from a request to `app` an URL of the issuer: Host, X-Forwarded-Host, X-Forwarded-Proto and an absolute
+ * request target (RFC 9112 §3.2.2) are whatever the caller likes. Stands in front of everything, the engine most of all.
  */
-export function pinToIssuer(issuer: string): Middleware {
+export function pinToIssuer(app: Koa, issuer: string): void {
   const { host, hostname, protocol } = new URL(issuer)
   const isSecure = protocol === 'https:'
-  const pinned = {
+  // On the application's own prototype of its requests, once: the same on each request would slow down all of its properties.
+  Object.defineProperties(app.request, {
     host: { get: () => host },
     hostname: { get: () => hostname },
     protocol: { get: () => protocol.slice(0, -1) },
     secure: { get: () => isSecure },
-  }
-  return async (ctx, next) => {
-    Object.defineProperties(ctx.request, pinned)
+  })
+  app.use(async (ctx, next) => {
     ctx.req.headers.host = host
-    for (const name of ['forwarded', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port'])
-      delete ctx.req.headers[name]
+    for (const name of forwardedHeaders) if (ctx.req.headers[name] !== undefined) delete ctx.req.headers[name]
     setTarget(ctx, ctx.req.url ?? '/')
     await next()
-  }
+  })
 }
 
 function setTarget(ctx: Context, url: string): void {
+  if (url.startsWith('/')) return
   const path = url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '')
   const target = path.startsWith('/') ? path : `/${path}`
   ctx.req.url = target

@@ -63,7 +63,7 @@ export async function startTestServer(options: Options = {}): Promise<TestServer
   mountRoutes(router, [...assets.routes, ...(options.routes?.({ views: pages }) ?? [])], { csrf, permissions: [] })
 
   const app = new Koa()
-  app.use(pinToIssuer(issuer))
+  pinToIssuer(app, issuer)
   app.use(clientAddress(trustProxy))
   app.use(accessLog({ log, clock: { now: () => Date.now() }, random: systemRandom }))
   app.use(securityHeaders({ issuer, openerPaths: ['/authorize', '/interaction'], cacheablePaths: ['/jwks'] }))
