@@ -39,6 +39,8 @@ import { createLogoutAround } from './oidc/logout.ts'
 import { createEnginePages } from './oidc/pages.ts'
 import { passwordAcr, passwordAmr } from './oidc/policy.ts'
 import { createOidc } from './oidc/provider.ts'
+import { kinds } from './outbox/kinds/index.ts'
+import { createOutbox } from './outbox/service.ts'
 import { createPasswordHasher } from './passwords/hasher.ts'
 import { checkNewPassword } from './passwords/policy.ts'
 import type { Random } from './random.ts'
@@ -89,7 +91,9 @@ export async function createParts(deps: PartsDeps) {
   const keyRing = await createKeyRing({ knex, transaction, changes, sealer, clock, random, log, algorithms })
   const redis = config.redisUrl === undefined ? undefined : createRedis({ url: config.redisUrl, log })
 
-  const audit = createAudit({ clock, random })
+  const queue = createQueue({ url: deps.queueUrl, log, metrics })
+  const outbox = createOutbox({ kinds, enqueue: queue.enqueue, sealer, random, log })
+  const audit = createAudit({ clock, random, publish: (tx, event) => outbox.send(tx, 'audit-log', event) })
   const settings = await createSettings({ db: knex, transaction, changes, audit, clock, log })
   const accountCache = createRowCache({ table: 'account', changes, maxEntries: cachedRows, load: loadAccount(knex) })
   const clientCache = createRowCache({ table: 'client', changes, maxEntries: cachedRows, load: loadClient(knex) })
@@ -156,7 +160,6 @@ export async function createParts(deps: PartsDeps) {
     oidcScopes,
     isProduction: !isDevelopment,
   })
-  const queue = createQueue({ url: deps.queueUrl, log, metrics })
 
   const csrf = createCsrf({ key: rootSecret.derive('csrf'), issuer: config.issuer, random })
   const assets = loadAssets(join(viewsFolder, 'assets'))
@@ -247,6 +250,7 @@ export async function createParts(deps: PartsDeps) {
     resourceServers,
     seed,
     queue,
+    outbox,
     csrf,
     views,
     cookieKeys,

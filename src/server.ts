@@ -54,7 +54,7 @@ export async function startServer(parts: Parts, server: Server = createServer(se
   const metricsServer = config.metricsListen && createMetricsServer(parts)
   if (metricsServer && config.metricsListen) await listen(metricsServer, config.metricsListen)
   parts.queue.start({
-    tasks: {},
+    tasks: parts.outbox.tasks,
     duties: bindDuties({ artifacts: parts.artifacts, knex: parts.database.knex, clock: parts.clock, log }),
   })
 

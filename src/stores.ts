@@ -4,13 +4,10 @@ import type { Config } from './config/config.ts'
 import type { Database } from './database/database.ts'
 import { createDatabase } from './database/database.ts'
 import { startEmbeddedPostgres } from './database/embedded/index.ts'
+import { migrationsPending } from './database/errors.ts'
 import { migrateUnderLock, pendingMigrations } from './database/migrate.ts'
-import { declareError } from './errors.ts'
 import { migrateQueue } from './jobs/migrate.ts'
 import type { Log } from './log.ts'
-
-/** The database lacks migrations and the automatic run is off (MIGRATE_AT_START=false): `latchkey migrate` first. */
-export const migrationsPending = declareError('migrations_pending', 503)
 
 export type Stores = {
   database: Database

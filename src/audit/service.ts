@@ -27,12 +27,20 @@ export type AuditEvent = Readonly<{
 
 export type AuditDetail = string | number | boolean | null | readonly string[]
 
-type Deps = { clock: Clock; random: Random }
+type Deps = {
+  clock: Clock
+  random: Random
+  /** Hands the event on to whoever watches, as part of the same transaction: nobody hears of what was rolled back. */
+  publish: (tx: Tx, event: RecordedEvent) => Promise<void>
+}
+
+/** An event as it was written; `at` in milliseconds since the epoch. */
+export type RecordedEvent = AuditEvent & Readonly<{ id: string; at: number }>
 export type Audit = ReturnType<typeof createAudit>
 
 const secretKey = /(^|_)(password|secret|token|code|cookie|assertion|authorization)$/i
 
-export function createAudit({ clock, random }: Deps) {
+export function createAudit({ clock, random, publish }: Deps) {
   return {
     /**
      * Adds one event within the caller's transaction, so that change and record stand or fall together.
@@ -42,7 +50,9 @@ export function createAudit({ clock, random }: Deps) {
       if (!auditActions.includes(event.action)) throw unknownAuditAction({ params: { action: event.action } })
       const refused = Object.entries(event.details ?? {}).find(([key, value]) => couldBeSecret(key, value))
       if (refused) throw auditDetailsRefused({ params: { key: refused[0] } })
-      await insertAuditEvent(tx, { ...event, id: random.id(), at: clock.now() })
+      const recorded = { ...event, id: random.id(), at: clock.now() }
+      await insertAuditEvent(tx, recorded)
+      await publish(tx, recorded)
     },
   }
 }

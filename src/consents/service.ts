@@ -27,7 +27,7 @@ const union = (left: readonly string[] = [], right: readonly string[] = []): str
 ]
 
 /** What is allowed when `more` is added to `before`. */
-export function widen(before: Allowed, more: Allowed): Allowed {
+function widen(before: Allowed, more: Allowed): Allowed {
   const identifiers = union(Object.keys(before.resources), Object.keys(more.resources))
   return {
     scopes: union(before.scopes, more.scopes),

@@ -34,7 +34,7 @@ const credentials = z.strictObject({
   password: z.string().max(longestPasswordField),
 })
 
-export const interactionPath = '/interaction/:uid'
+const interactionPath = '/interaction/:uid'
 const at = (uid: string, step = ''): string => `/interaction/${uid}${step}`
 
 export function loginRoutes(deps: Deps): readonly Route[] {

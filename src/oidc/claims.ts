@@ -31,7 +31,7 @@ export const claimsByScope = {
 const millisecondsPerSecond = 1000
 
 /** The account's claims; what the account does not have is left out (OpenID Connect Core 1.0 §5.3.2). */
-export function claimsOf(account: Account): Record<string, unknown> & { sub: string } {
+function claimsOf(account: Account): Record<string, unknown> & { sub: string } {
   const claims = {
     sub: account.id,
     name: account.name,

@@ -40,7 +40,7 @@ const interactionSeconds = 3600
 const idTokenSeconds = 600
 
 /** Cookie names carry the prefixes that browsers enforce (RFC 6265bis §4.1.3); plain http in development cannot have them. */
-export function cookieNames(issuer: string) {
+function cookieNames(issuer: string) {
   const isSecure = issuer.startsWith('https:')
   return {
     session: `${isSecure ? '__Host-' : ''}latchkey.session`,

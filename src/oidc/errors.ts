@@ -2,7 +2,7 @@
 import { errors } from 'oidc-provider'
 import { AppError, declareError } from '../errors.ts'
 
-export const storeUnavailable = declareError('store_unavailable', 503)
+const storeUnavailable = declareError('store_unavailable', 503)
 export const interactionExpired = declareError('interaction_expired', 400)
 export const requestExpired = declareError('request_expired', 400)
 

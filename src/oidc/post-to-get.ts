@@ -19,7 +19,7 @@ const paths: ReadonlySet<string> = new Set([routes.authorization, routes.end_ses
 /** Node refuses a request head over 16 KiB; proxies in front are stricter. */
 const longestQuery = 4000
 
-export const parkedParameter = 'latchkey_request'
+const parkedParameter = 'latchkey_request'
 
 /** `readForm` gives the body as received (400, 413 or 415 otherwise), so that a repeated parameter stays visible to the engine. */
 export function createPostToGet({ park, take, readForm, requestExpired }: Deps) {

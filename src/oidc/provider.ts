@@ -46,8 +46,6 @@ type Deps = {
   around: readonly ((ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>)[]
 }
 
-export type Engine = ReturnType<typeof createOidc>
-
 /** The adapter of one model, with a lost store told in the engine's words; clients come from our own room. */
 function adapterFor(model: string, { artifacts, clients, staticScope }: Deps) {
   const adapter = artifacts.adapter(model)

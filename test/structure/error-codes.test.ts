@@ -28,7 +28,7 @@ test('every error code has a sentence, and every sentence of an error its code',
 
 test('docs/errors.md has a row for every code with its status, in order, and no other', () => {
   const page = readFileSync(path.join(root, 'docs/errors.md'), 'utf8')
-  const rows = [...page.matchAll(/^\| `([a-z0-9_]+)` \| (\d{3}) \| \S/gm)].map(([, code, status]) => ({
+  const rows = [...page.matchAll(/^\| `([a-z0-9_]+)` +\| (\d{3}) +\| \S/gm)].map(([, code, status]) => ({
     code,
     status: Number(status),
   }))

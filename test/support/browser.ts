@@ -20,7 +20,7 @@ const entities: Record<string, string> = {
   '&#34;': '"',
   '&#39;': "'",
 }
-export const unescapeHtml = (text: string): string =>
+const unescapeHtml = (text: string): string =>
   text.replace(/&(?:amp|lt|gt|quot|#34|#39);/g, (entity) => entities[entity] ?? entity)
 
 const attribute = (tag: string, name: string): string | undefined => {
@@ -29,7 +29,7 @@ const attribute = (tag: string, name: string): string | undefined => {
 }
 
 /** Every form of a page with its hidden fields and values. */
-export function formsOf(page: Page): Form[] {
+function formsOf(page: Page): Form[] {
   return [...page.body.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/g)].map(([, head = '', inner = '']) => ({
     action: new URL(attribute(head, 'action') ?? '', page.url).href,
     fields: Object.fromEntries(

@@ -2,4 +2,3 @@
 import { auditLog } from './audit-log.ts'
 
 export const kinds = [auditLog] as const
-export type Kind = (typeof kinds)[number]

@@ -1,0 +1,41 @@
+/** The audit trail as lines of the log, through the outbox, on a whole server. */
+import type { Latchkey } from '../support/latchkey.ts'
+import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
+import { waitFor } from '../support/wait.ts'
+
+const lines: string[] = []
+let server: Latchkey
+
+beforeAll(async () => {
+  server = await startLatchkey({ onLog: (line) => lines.push(line) })
+})
+afterAll(() => server.stop())
+
+const auditLines = (action: string) =>
+  lines
+    .map((line) => JSON.parse(line) as { audit?: Record<string, unknown> })
+    .filter(({ audit }) => audit?.action === action)
+
+test('a sign-in becomes one line of the log, once its transaction is committed', async () => {
+  await createRelyingParty(server).authorize({ scope: 'openid' })
+  const [line] = await waitFor(() => {
+    const found = auditLines('account.signed_in')
+    return found.length > 0 && found
+  })
+  expect(line).toMatchObject({ audit: { clientId: 'web', outcome: 'success', address: '127.0.0.1' } })
+  expect(auditLines('account.signed_in')).toHaveLength(1)
+})
+
+test('what is rolled back reaches nobody', async () => {
+  const { audit, database } = server.parts
+  const actor = { type: 'system' } as const
+  const failure = database.transaction(async (tx) => {
+    await audit.record(tx, { action: 'account.disabled', actor, outcome: 'success' })
+    throw new Error('not after all')
+  })
+  await expect(failure).rejects.toThrow('not after all')
+  // A later event has arrived, so the earlier one would have.
+  await database.transaction((tx) => audit.record(tx, { action: 'account.enabled', actor, outcome: 'success' }))
+  await waitFor(() => auditLines('account.enabled').length > 0)
+  expect(auditLines('account.disabled')).toEqual([])
+})
