@@ -2,7 +2,7 @@
 import { connect } from 'node:net'
 
 export const formType = 'Content-Type: application/x-www-form-urlencoded'
-export const lengthOf = (body: string): string => `Content-Length: ${Buffer.byteLength(body)}`
+export const lengthOf = (body: string): string => `Content-Length: ${Buffer.byteLength(body, 'latin1')}`
 
 /** The status of every answer in `text`. */
 export const statusesIn = (text: string): number[] =>
