@@ -12,7 +12,7 @@ type Names = string | readonly string[] | ReadonlySet<string>
 type EngineOptions = {
   issuer: string
   configuration: Configuration
-  wrapGrant: (handler: GrantHandler) => GrantHandler
+  wrapGrant: (name: string, handler: GrantHandler) => GrantHandler
   formPost: ResponseModeHandler
   clients: { findById: (clientId: string) => Promise<Client | undefined> }
   secretMatches: (client: Client, presented: string) => boolean
@@ -31,7 +31,7 @@ export function createEngine(options: EngineOptions): Provider {
       params?: Names,
       duplicates?: Names,
     ): void {
-      super.registerGrantType(name, options.wrapGrant(handler as GrantHandler), params, duplicates)
+      super.registerGrantType(name, options.wrapGrant(name, handler as GrantHandler), params, duplicates)
     }
 
     override registerResponseMode(name: string, handler: ResponseModeHandler): void {

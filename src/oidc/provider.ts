@@ -20,6 +20,7 @@ import { engineMetadata } from './client-metadata.ts'
 import { createConfiguration } from './configuration.ts'
 import { asAppError, asEngineFailure, storeRetryAfterSeconds } from './errors.ts'
 import { createLoadExistingGrant } from './grant-from-consent.ts'
+import { refusePersonalScopes } from './grants/client-credentials.ts'
 import { createEngine } from './internals.ts'
 import type { createEnginePages } from './pages.ts'
 import { createResourceServerInfo } from './resource-servers.ts'
@@ -85,12 +86,10 @@ export function createOidc(deps: Deps) {
           asEngineFailure(() => resourceServerInfo(...args))) as never,
         now: deps.clock.now,
       }),
-      wrapGrant: (handler) => {
+      wrapGrant: (name, handler) => {
         const wrapped = artifacts.wrapGrant(async (ctx: Parameters<typeof handler>[0]) => {
-          // Query strings are limited in front; the engine reads its own bodies.
-          const long = deps.findLongParameter(Object.entries(ctx.oidc.params ?? {}))
-          if (long) throw new errors.InvalidRequest(`${long.parameter} is too long`)
-          return handler(ctx)
+          if (name === 'client_credentials') refusePersonalScopes(ctx, deps.offeredScopes)
+          await handler(ctx)
         })
         return (ctx) => asEngineFailure(() => wrapped(ctx))
       },

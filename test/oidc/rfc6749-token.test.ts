@@ -1,0 +1,177 @@
+/** The token endpoint (RFC 6749): who may call it and how, what each grant gives, and the standard's error for everything else. */
+import { decodeProtectedHeader } from 'jose'
+import type { Latchkey } from '../support/latchkey.ts'
+import { api, callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
+import { claimsIn, verify } from './support.ts'
+
+let server: Latchkey
+let rp: ReturnType<typeof createRelyingParty>
+
+beforeAll(async () => {
+  server = await startLatchkey()
+  rp = createRelyingParty(server)
+})
+afterAll(() => server.stop())
+
+const machine = (fields: Record<string, string> = {}) =>
+  rp.token({ grant_type: 'client_credentials', ...fields }, { Authorization: rp.basic('machine', webSecret) })
+
+describe('client authentication (§2.3)', () => {
+  const fields = { grant_type: 'client_credentials' }
+
+  test('in the header and in the body are both taken', async () => {
+    expect(await machine()).toMatchObject({ status: 200 })
+    expect(await rp.token({ ...fields, client_id: 'machine', client_secret: webSecret })).toMatchObject({ status: 200 })
+  })
+
+  test('both at once are refused', async () => {
+    const answer = await rp.token(
+      { ...fields, client_id: 'machine', client_secret: webSecret },
+      { Authorization: rp.basic('machine', webSecret) },
+    )
+    expect(answer).toMatchObject({ status: 400, body: { error: 'invalid_request' } })
+  })
+
+  test.each([
+    ['a wrong secret', 'machine', 'a wrong secret of more than thirty-two characters'],
+    ['an empty secret', 'machine', ''],
+    ['an unknown client', 'nobody', webSecret],
+    ['what stands in the engine in place of the secret', 'machine', 'kept as a keyed digest only'],
+  ])('%s is refused', async (_case, clientId, secret) => {
+    const answer = await rp.token(fields, { Authorization: rp.basic(clientId, secret) })
+    expect([400, 401]).toContain(answer.status)
+    expect(answer.body.error).toBe(secret === '' ? 'invalid_request' : 'invalid_client')
+    expect(answer.body).not.toHaveProperty('access_token')
+  })
+
+  test('a confidential client without its secret is refused, and a public one with any secret', async () => {
+    expect(await rp.token({ ...fields, client_id: 'machine' })).toMatchObject({
+      status: 401,
+      body: { error: 'invalid_client' },
+    })
+    const answer = await rp.token({
+      grant_type: 'refresh_token',
+      refresh_token: 'x',
+      client_id: 'spa',
+      client_secret: webSecret,
+    })
+    expect(answer).toMatchObject({ status: 401, body: { error: 'invalid_client' } })
+  })
+
+  test('assertions are not offered yet, and refused (attack 32)', async () => {
+    const answer = await rp.token({
+      ...fields,
+      client_id: 'machine',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from('{"sub":"machine","iss":"machine"}').toString('base64url')}.`,
+    })
+    expect(answer).toMatchObject({ status: 401, body: { error: 'invalid_client' } })
+  })
+})
+
+describe('client_credentials (§4.4)', () => {
+  test('without a resource gives an opaque token of ten minutes, and no refresh token', async () => {
+    const { status, headers, body } = await machine()
+    expect(status).toBe(200)
+    expect(headers.get('Cache-Control')).toBe('no-store')
+    expect(body).toEqual({ access_token: expect.stringMatching(/^[\w-]{43}$/), expires_in: 600, token_type: 'Bearer' })
+  })
+
+  test('for a resource gives a JWT of RFC 9068, with nothing but what the API needs', async () => {
+    const { body } = await machine({ resource: api, scope: 'api:read' })
+    const token = body.access_token as string
+    expect(decodeProtectedHeader(token)).toMatchObject({ alg: 'ES256', typ: 'at+jwt', kid: expect.any(String) })
+    const claims = await verify(server, token, { audience: api, typ: 'at+jwt' })
+    expect(Object.keys(claims).sort()).toEqual(['aud', 'client_id', 'exp', 'iat', 'iss', 'jti', 'scope', 'sub'])
+    expect(claims).toMatchObject({ sub: 'machine', client_id: 'machine', scope: 'api:read' })
+    expect(claims.exp! - claims.iat!).toBe(600)
+  })
+
+  test.each(['openid', 'profile', 'offline_access', 'api:read openid'])(
+    'scope=%j is refused: it acts for nobody',
+    async (scope) => {
+      const answer = await machine({ scope })
+      expect(answer).toMatchObject({ status: 400, body: { error: 'invalid_scope' } })
+    },
+  )
+
+  test('a client without the grant is refused', async () => {
+    const answer = await rp.token({ grant_type: 'client_credentials' })
+    expect(answer).toMatchObject({
+      status: 400,
+      body: { error: expect.stringMatching(/^(unauthorized_client|invalid_request)$/) },
+    })
+  })
+})
+
+describe('other grants', () => {
+  test.each([
+    'password',
+    'implicit',
+    'urn:ietf:params:oauth:grant-type:device_code',
+    'urn:ietf:params:oauth:grant-type:jwt-bearer',
+    'x',
+  ])('%s is not offered (§5.2)', async (grantType) => {
+    const answer = await rp.token({
+      grant_type: grantType,
+      username: 'alice@example.com',
+      password: 'wonderland tea party',
+    })
+    expect(answer).toMatchObject({ status: 400, body: { error: 'unsupported_grant_type' } })
+  })
+  test('no grant at all, or two, is invalid_request', async () => {
+    expect(await rp.token({})).toMatchObject({ status: 400, body: { error: 'invalid_request' } })
+    const headers = { Authorization: rp.basic('web', webSecret), 'Content-Type': 'application/x-www-form-urlencoded' }
+    const response = await fetch(`${server.issuer}/token`, {
+      method: 'POST',
+      headers,
+      body: 'grant_type=x&grant_type=y',
+    })
+    expect(response.status).toBe(400)
+  })
+})
+
+describe('authorization_code (§4.1.3)', () => {
+  test('another redirect URI than at the authorization endpoint is invalid_grant', async () => {
+    const { code } = await rp.authorize()
+    const answer = await rp.exchange(code!, { redirect_uri: `${callback}/` })
+    expect(answer).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
+    expect(await rp.exchange(code!)).toMatchObject({ status: 200 })
+  })
+
+  test('a code lives 60 seconds', async () => {
+    const { code } = await rp.authorize()
+    server.clock.advance(60_001)
+    expect(await rp.exchange(code!)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
+  })
+
+  test('an unknown, a cut and a strange code are invalid_grant', async () => {
+    const { code } = await rp.authorize()
+    for (const wrong of ['x', code!.slice(0, -1), `${code}x`, '\u0000', '💥'.repeat(20)]) {
+      const answer = await rp.exchange(wrong)
+      expect([wrong, answer.status]).toEqual([wrong, 400])
+    }
+  })
+
+  test('an account that was disabled meanwhile gets nothing', async () => {
+    const { accounts } = server.parts
+    const operator = { type: 'operator', id: 'test' } as const
+    const id = await accounts.create({ email: 'gone@example.com', password: 'here today and gone' }, operator)
+    const party = createRelyingParty(server)
+    const start = await party.browser.get(await party.authorizeUrl({ scope: 'openid offline_access' }))
+    const { code } = await party.complete(start, { email: 'gone@example.com', password: 'here today and gone' })
+    const tokens = (await party.exchange(code!)).body
+    const second = await party.authorize({ scope: 'openid' })
+    await accounts.disable(id, operator)
+    expect(await party.exchange(second.code!)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
+    expect(await party.refresh(tokens.refresh_token)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
+    expect(await party.userinfo(tokens.access_token)).toMatchObject({ status: 401 })
+  })
+})
+
+test('subjects of people and ids of clients never meet (RFC 9700 §4.15.1)', async () => {
+  const { id_token: idToken } = await rp.signIn()
+  const { sub } = claimsIn(idToken)
+  expect(sub).toMatch(/^[0-9a-f-]{36}$/)
+  expect(await server.parts.clients.findById(String(sub))).toBeUndefined()
+})
