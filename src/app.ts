@@ -8,9 +8,9 @@ import { answerErrors, methodNotAllowed } from './http/errors.ts'
 import { securityHeaders } from './http/headers.ts'
 import { checkParameters, limitParameters } from './http/parameters.ts'
 import { createRouter, mountRoutes } from './http/route.ts'
-import { routes as enginePaths } from './oidc/configuration.ts'
 import { cors } from './oidc/cors.ts'
 import { createEngineDoor } from './oidc/door.ts'
+import { routes as enginePaths } from './oidc/routes.ts'
 import type { Parts } from './parts.ts'
 
 const discoveryPaths = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']

@@ -6,17 +6,7 @@ import { assertClaimsParameter, claimsByScope } from './claims.ts'
 import { ownProperties } from './client-metadata.ts'
 import type { createEnginePages } from './pages.ts'
 import { createPolicy, passwordAcr } from './policy.ts'
-
-/** Where the engine answers. Plain names: they are what people read in logs and type into configurations. */
-export const routes = {
-  authorization: '/authorize',
-  token: '/token',
-  userinfo: '/userinfo',
-  jwks: '/jwks',
-  end_session: '/logout',
-  introspection: '/introspect',
-  revocation: '/revoke',
-} as const
+import { routes } from './routes.ts'
 
 type Hook<Name extends keyof Configuration> = NonNullable<Configuration[Name]>
 

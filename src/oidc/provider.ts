@@ -23,7 +23,7 @@ import { createLoadExistingGrant } from './grant-from-consent.ts'
 import { refusePersonalScopes } from './grants/client-credentials.ts'
 import { createEngine } from './internals.ts'
 import type { createEnginePages } from './pages.ts'
-import { createResourceServerInfo } from './resource-servers.ts'
+import { createResourceNames, createResourceServerInfo } from './resource-servers.ts'
 
 type Deps = {
   config: Pick<Config, 'issuer'>
@@ -71,6 +71,7 @@ export function createOidc(deps: Deps) {
   const findAccount = createFindAccount(deps)
   const loadExistingGrant = createLoadExistingGrant(deps)
   const resourceServerInfo = createResourceServerInfo(deps)
+  const resourceNames = createResourceNames(deps)
 
   function build(keys: KeySet): { provider: Provider; handle: Middleware } {
     const provider = createEngine({
@@ -88,6 +89,11 @@ export function createOidc(deps: Deps) {
       }),
       wrapGrant: (name, handler) => {
         const wrapped = artifacts.wrapGrant(async (ctx: Parameters<typeof handler>[0]) => {
+          // Query strings are limited in front; the engine reads its own bodies.
+          const long = deps.findLongParameter(Object.entries(ctx.oidc.params ?? {}))
+          if (long) throw new errors.InvalidRequest(`${long.parameter} is too long`)
+          const { params } = ctx.oidc as { params: { resource?: unknown } }
+          if (params.resource !== undefined) params.resource = await resourceNames.registered(params.resource)
           if (name === 'client_credentials') refusePersonalScopes(ctx, deps.offeredScopes)
           await handler(ctx)
         })
@@ -112,7 +118,7 @@ export function createOidc(deps: Deps) {
     provider: () => current.provider,
     middleware: async (ctx: Context, next: () => Promise<void>): Promise<void> => {
       try {
-        await current.handle(ctx as never, next)
+        await resourceNames.middleware(ctx, () => current.handle(ctx as never, next))
         if (ctx.status === 503) ctx.set('Retry-After', String(storeRetryAfterSeconds))
       } catch (error) {
         throw asAppError(error)

@@ -1,9 +1,11 @@
 /** Which access token an API gets, and which of its scopes a client may ask for (RFC 8707 §2). */
 
+import type { Context, Next } from 'koa'
 import type { Client as EngineClient, ResourceServer as EngineResourceServer, KoaContextWithOIDC } from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import type { Client } from '../clients/client.ts'
 import type { ResourceServer } from '../resource-servers/service.ts'
+import { routes } from './routes.ts'
 
 type Deps = {
   resourceServers: { findByIdentifier: (identifier: string) => Promise<ResourceServer | undefined> }
@@ -42,3 +44,26 @@ export function createResourceServerInfo({ resourceServers, clients, entitledSco
 
 const requestedScopes = (ctx: KoaContextWithOIDC): ReadonlySet<string> =>
   new Set(typeof ctx.oidc.params?.scope === 'string' ? ctx.oidc.params.scope.split(' ') : [])
+
+/**
+ * The engine compares `resource` as a raw string, at the authorization and again at each token request. Gives each value as it was registered,
+ * so that `https://api.example` and the same with a slash are one (RFC 3986 §6.2.3); an unknown one stays for the engine to refuse.
+ */
+export function createResourceNames({ resourceServers }: Pick<Deps, 'resourceServers'>) {
+  const registered = async (resource: unknown): Promise<unknown> =>
+    (typeof resource === 'string' && (await resourceServers.findByIdentifier(resource))?.identifier) || resource
+  const all = async (resource: unknown): Promise<unknown> =>
+    Array.isArray(resource) ? [...new Set(await Promise.all(resource.map(registered)))] : registered(resource)
+
+  return {
+    registered: all,
+    /** For requests to the authorization endpoint, in front of the engine. */
+    middleware: async (ctx: Context, next: Next): Promise<void> => {
+      const { resource } = ctx.query
+      if (ctx.path === routes.authorization && resource !== undefined) {
+        ctx.query = { ...ctx.query, resource: (await all(resource)) as string | string[] }
+      }
+      await next()
+    },
+  }
+}
