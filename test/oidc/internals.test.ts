@@ -1,0 +1,82 @@
+/** One test for each use of the engine's insides (src/oidc/internals.ts): an upgrade that takes one away turns red here, with its name. */
+import { generateJwk } from '../../keys/algorithms.ts'
+import { insertKey } from '../../keys/repository.ts'
+import type { Latchkey } from '../support/latchkey.ts'
+import { createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
+import { waitFor } from '../support/wait.ts'
+import { claimsIn, signedIn, verify } from './support.ts'
+
+let server: Latchkey
+const operator = { type: 'operator', id: 'test' } as const
+
+beforeAll(async () => {
+  server = await startLatchkey()
+})
+afterAll(() => server.stop())
+
+test('the engine registers its own grants through registerGrantType: a failed flush is seen before grant.success', async () => {
+  const { tokens, refresh } = await signedIn(server)
+  const successes: unknown[] = []
+  server.parts.engine.provider().on('grant.success', (ctx) => successes.push(ctx))
+  expect((await refresh(tokens.refresh_token)).status).toBe(200)
+  expect(successes).toHaveLength(1)
+  server.clock.advance(31_000)
+  expect((await refresh(tokens.refresh_token)).status).toBe(400)
+  expect(successes).toHaveLength(1)
+})
+
+test('the engine registers form_post through registerResponseMode: the page is ours', async () => {
+  const { browser, authorizeUrl } = await signedIn(server)
+  const page = await browser.get(await authorizeUrl({ response_mode: 'form_post', prompt: 'none' }))
+  expect(page.body).toMatch(/src="\/assets\/form-post/)
+})
+
+test('Client.find asks our room: one engine client for one record, none for a disabled one', async () => {
+  const { engine, clients } = server.parts
+  const find = () => engine.provider().Client.find('web')
+  const first = await find()
+  expect(await find()).toBe(first)
+  await clients.disable('web', operator)
+  await waitFor(async () => (await find()) === undefined)
+  await clients.enable('web', operator)
+  await waitFor(async () => (await find()) !== undefined)
+  expect(await engine.provider().Client.find('')).toBeUndefined()
+})
+
+test('compareClientSecret asks our digests', async () => {
+  const engineClient = await server.parts.engine.provider().Client.find('web')
+  const { compareClientSecret } = engineClient as unknown as { compareClientSecret: (secret: string) => boolean }
+  expect(compareClientSecret.call(engineClient, webSecret)).toBe(true)
+  expect(compareClientSecret.call(engineClient, String(engineClient?.clientSecret))).toBe(false)
+})
+
+test('includeSid puts sid into every ID token', async () => {
+  const { tokens } = await signedIn(server)
+  expect(claimsIn(tokens.id_token)).toHaveProperty('sid', expect.any(String))
+})
+
+test('a new set of keys is a new engine behind the same door, and a code of the old one is redeemed on the new one', async () => {
+  const { engine, database, sealer, random, keyRing } = server.parts
+  const before = engine.provider()
+  const { authorize, exchange } = createRelyingParty(server)
+  const { code } = await authorize()
+  const privateJwk = await generateJwk('ES256')
+  const now = server.clock.now()
+  await database.transaction((tx) =>
+    insertKey(tx, sealer, {
+      id: random.id(),
+      algorithm: 'ES256',
+      privateJwk,
+      state: 'announced',
+      createdAt: now,
+      announcedAt: now,
+      activatedAt: undefined,
+      retiredAt: undefined,
+    }),
+  )
+  await waitFor(() => engine.provider() !== before, { what: 'the new engine' })
+  expect(keyRing.current().publicJwks.map(({ kid }) => kid)).toContain(privateJwk.kid)
+  const { status, body } = await exchange(code!)
+  expect(status).toBe(200)
+  await verify(server, body.id_token, { audience: 'web' })
+})
