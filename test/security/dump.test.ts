@@ -1,0 +1,181 @@
+/** No usable secret at rest: everything that can be made is made, both stores and the log are dumped, and each secret is looked for. */
+import { Redis } from 'ioredis'
+import type { Latchkey } from '../support/latchkey.ts'
+import { api, createRelyingParty, startLatchkey, testPassword, webSecret } from '../support/latchkey.ts'
+import { describeWith } from '../support/programs.ts'
+import type { RedisServer } from '../support/redis.ts'
+import { startRedis } from '../support/redis.ts'
+
+const operator = { type: 'operator', id: 'test' } as const
+const masterKey = `${'1f'.repeat(16)}${'2e'.repeat(16)}`
+
+/** Every form in which a value could lie in a dump. Bytes of Postgres are dumped as hexadecimal text. */
+function formsOf(secret: string | Buffer): string[] {
+  const bytes = Buffer.isBuffer(secret) ? secret : Buffer.from(secret)
+  const text = Buffer.isBuffer(secret) ? [] : [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)]
+  return [
+    ...new Set([
+      ...text,
+      bytes.toString('hex'),
+      bytes.toString('base64').replace(/=+$/, ''),
+      bytes.toString('base64url'),
+    ]),
+  ]
+}
+
+const holds = (dump: string, secret: string | Buffer) => formsOf(secret).some((form) => dump.includes(form))
+
+/** Every row of every table as text. */
+async function dumpPostgres({ database }: Latchkey): Promise<string> {
+  const { rows: tables } = await database.knex.raw<{ rows: { name: string }[] }>(
+    `SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) AS name FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`,
+  )
+  const dumps = await Promise.all(
+    tables.map(async ({ name }) => {
+      const { rows } = await database.knex.raw<{ rows: { row: string }[] }>(`SELECT t::text AS row FROM ${name} AS t`)
+      return [name, ...rows.map(({ row }) => row)].join('\n')
+    }),
+  )
+  return dumps.join('\n')
+}
+
+async function dumpRedis(url: string): Promise<string> {
+  const redis = new Redis(url)
+  const keys = await redis.keys('*')
+  const values = await Promise.all(
+    keys.map(async (key) => {
+      const type = await redis.type(key)
+      if (type === 'hash')
+        return Object.entries(await redis.hgetall(key))
+          .flat()
+          .join(' ')
+      const value = await redis.getBuffer(key)
+      return `${value?.toString('latin1')} ${value?.toString('hex')}`
+    }),
+  )
+  await redis.quit()
+  return [...keys, ...values].join('\n')
+}
+
+/** Makes one of everything; gives the secrets by what they are. */
+async function makeEverything(server: Latchkey): Promise<Record<string, string | Buffer>> {
+  const rp = createRelyingParty(server)
+  const tokens = await rp.signIn({ scope: 'openid email offline_access' })
+  const turned = (await rp.refresh(tokens.refresh_token)).body
+  const { code } = await rp.authorize({ scope: 'openid' })
+  const machine = await rp.token(
+    { grant_type: 'client_credentials' },
+    { Authorization: rp.basic('machine', webSecret) },
+  )
+  const jwt = await rp.token(
+    { grant_type: 'client_credentials', resource: api },
+    { Authorization: rp.basic('machine', webSecret) },
+  )
+  const cookies = await rp.browser.jar.getCookies(server.issuer)
+
+  const guest = createRelyingParty(server)
+  const page = await guest.browser.follow(
+    await guest.browser.get(await guest.authorizeUrl({ state: 'a-state-of-its-own' })),
+  )
+  const interaction = /interaction\/([\w-]+)/.exec(page.url)![1]!
+  const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
+  const guestCookies = await guest.browser.jar.getCookies(page.url)
+
+  const padding = `claims=${encodeURIComponent(JSON.stringify({ x: 'y'.repeat(8_000) }))}`
+  const parked = await fetch(`${server.issuer}/authorize`, {
+    method: 'POST',
+    body: new URLSearchParams(`client_id=web&${padding}`),
+    redirect: 'manual',
+  })
+  const rotated = await server.parts.clients.rotateSecret('machine', {}, operator)
+  const made = await server.parts.clients.add(
+    { kind: 'machine', metadata: { client_name: 'Made', scope: 'api:read' } },
+    operator,
+  )
+  await server.parts.accounts.create({ email: 'carol@example.com', password: 'the password of carol' }, operator)
+
+  return {
+    'authorization code': code!,
+    'access token': tokens.access_token,
+    'refresh token, spent': tokens.refresh_token,
+    'refresh token, living': turned.refresh_token,
+    'access token of a refresh': turned.access_token,
+    'id token': tokens.id_token,
+    'client credentials token': machine.body.access_token,
+    'JWT access token': jwt.body.access_token,
+    ...Object.fromEntries(cookies.map(({ key, value }) => [`cookie ${key}`, value])),
+    ...Object.fromEntries(guestCookies.map(({ key, value }) => [`guest's cookie ${key}`, value])),
+    'interaction id': interaction,
+    'csrf token': csrf,
+    'parked request': new URL(parked.headers.get('Location')!, server.issuer).searchParams.get('latchkey_request')!,
+    'client secret, supplied': webSecret,
+    'client secret, rotated': rotated.secret!,
+    'client secret, made': made.secret!,
+    'a password': testPassword,
+    "another's password": 'the password of carol',
+    'master key': Buffer.from(masterKey, 'hex'),
+    'cookie key': server.parts.rootSecret.derive('cookies'),
+    'artifact key': server.parts.rootSecret.derive('artifacts'),
+    'client secret key': server.parts.rootSecret.derive('client-secrets'),
+    ...Object.fromEntries(
+      server.parts.keyRing
+        .current()
+        .privateJwks.map(({ alg, d }) => [`private key ${alg}`, Buffer.from(d!, 'base64url')]),
+    ),
+    ...Object.fromEntries(
+      server.parts.keyRing.current().privateJwks.map(({ alg, d }) => [`private key ${alg}, as text`, d!]),
+    ),
+  }
+}
+
+async function prove(server: Latchkey, dumpAll: () => Promise<string>, lines: readonly string[]): Promise<void> {
+  const secrets = await makeEverything(server)
+  expect(Object.keys(secrets).length).toBeGreaterThan(25)
+  for (const [name, secret] of Object.entries(secrets)) expect([name, secret.length >= 10]).toEqual([name, true])
+  const dump = await dumpAll()
+  const log = lines.join('\n')
+  const found = Object.entries(secrets).filter(([, secret]) => holds(dump, secret))
+  expect(found.map(([name]) => name)).toEqual([])
+  const logged = Object.entries(secrets).filter(([, secret]) => holds(log, secret))
+  expect(logged.map(([name]) => name)).toEqual([])
+}
+
+test('in Postgres and the log there is none (attack 60)', async () => {
+  const lines: string[] = []
+  const server = await startLatchkey({ env: { MASTER_KEY: masterKey }, onLog: (line) => lines.push(line) })
+  try {
+    await prove(server, () => dumpPostgres(server), lines)
+    // The search finds what is there: the public part of a key, a digest, an address.
+    const dump = await dumpPostgres(server)
+    expect(holds(dump, 'alice@example.com')).toBe(true)
+    expect(holds(dump, server.parts.keyRing.current().publicJwks[0]!.kid)).toBe(true)
+    expect(dump).toContain('public.artifact')
+    expect(dump).toContain('graphile_worker')
+    expect(lines.length).toBeGreaterThan(10)
+  } finally {
+    await server.stop()
+  }
+})
+
+describeWith('redis-server', 'with Redis', () => {
+  let redis: RedisServer
+  beforeAll(async () => {
+    redis = await startRedis()
+  })
+  afterAll(() => redis?.close())
+
+  test('in Postgres, Redis and the log there is none', async () => {
+    const lines: string[] = []
+    const env = { MASTER_KEY: masterKey, REDIS_URL: redis.url }
+    const server = await startLatchkey({ env, onLog: (line) => lines.push(line) })
+    try {
+      await server.parts.redis!.whenReady(5_000)
+      await prove(server, async () => (await dumpPostgres(server)) + (await dumpRedis(redis.url)), lines)
+      const keys = new Redis(redis.url)
+      expect((await keys.keys('*')).length).toBeGreaterThan(3)
+      await keys.quit()
+    } finally {
+      await server.stop()
+    }
+  })
+})
