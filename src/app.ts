@@ -10,6 +10,7 @@ import { checkParameters, limitParameters } from './http/parameters.ts'
 import { createRouter, mountRoutes } from './http/route.ts'
 import { cors } from './oidc/cors.ts'
 import { createEngineDoor } from './oidc/door.ts'
+import { answerLostStores } from './oidc/errors.ts'
 import { routes as enginePaths } from './oidc/routes.ts'
 import type { Parts } from './parts.ts'
 
@@ -52,6 +53,7 @@ export function createApp(parts: Parts): Koa {
   app.use(cors)
   app.use(door.refuseUnfit)
   app.use(csrf.guardOrigin([`${enginePaths.end_session}/confirm`]))
+  app.use(answerLostStores)
   app.use(door.postToGet)
   app.use(artifacts.middleware)
   app.use(router.routes())

@@ -35,8 +35,19 @@ export async function asEngineFailure<T>(work: () => Promise<T> | T): Promise<T>
   }
 }
 
-/** What left the engine as an exception (a session that could not be saved, a flush that failed), as our own failure. */
-export function asAppError(error: unknown): unknown {
+/**
+ * Middleware around everything that touches the artifact store: what the engine could not answer itself (a session that could not be
+ * saved, a flush that failed, a request that could not be parked) becomes our own 503.
+ */
+export async function answerLostStores(_ctx: unknown, next: () => Promise<unknown>): Promise<void> {
+  try {
+    await next()
+  } catch (error) {
+    throw asAppError(error)
+  }
+}
+
+function asAppError(error: unknown): unknown {
   if (error instanceof AppError) return error
   const status = (error as { status?: number } | undefined)?.status
   if (isStoreFailure(error) || status === 503) {

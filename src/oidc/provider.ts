@@ -18,7 +18,7 @@ import type { Settings } from '../settings/service.ts'
 import { createFindAccount } from './claims.ts'
 import { engineMetadata } from './client-metadata.ts'
 import { createConfiguration } from './configuration.ts'
-import { asAppError, asEngineFailure, storeRetryAfterSeconds } from './errors.ts'
+import { asEngineFailure, storeRetryAfterSeconds } from './errors.ts'
 import { createLoadExistingGrant } from './grant-from-consent.ts'
 import { refusePersonalScopes } from './grants/client-credentials.ts'
 import { createEngine } from './internals.ts'
@@ -117,12 +117,8 @@ export function createOidc(deps: Deps) {
   return {
     provider: () => current.provider,
     middleware: async (ctx: Context, next: () => Promise<void>): Promise<void> => {
-      try {
-        await resourceNames.middleware(ctx, () => current.handle(ctx as never, next))
-        if (ctx.status === 503) ctx.set('Retry-After', String(storeRetryAfterSeconds))
-      } catch (error) {
-        throw asAppError(error)
-      }
+      await resourceNames.middleware(ctx, () => current.handle(ctx as never, next))
+      if (ctx.status === 503) ctx.set('Retry-After', String(storeRetryAfterSeconds))
     },
     close: stop,
   }

@@ -1,10 +1,13 @@
 /** Seeds: people, clients and APIs from a file, made so in one transaction; running it again changes nothing. */
 import type { Actor, Audit } from '../audit/service.ts'
 import type { Transaction } from '../database/database.ts'
+import { AppError } from '../errors.ts'
 import { readSeed } from './document.ts'
 import { seedInvalid } from './errors.ts'
 import type { ClientStep, PlanDeps, ResourceServerStep, SeedPlan, UserStep } from './plan.ts'
 import { planSeed } from './plan.ts'
+
+const mostAttempts = 3
 
 export type SeedEntry = {
   type: 'user' | 'client' | 'resource_server'
@@ -57,13 +60,18 @@ export function createSeed(deps: Deps) {
       { actor, isOnlyMissing = false }: { actor: Actor; isOnlyMissing?: boolean },
     ): Promise<SeedReport> => {
       const { document, problems, withLines } = readSeed(text)
-      const found = problems.some(({ code }) => code === 'not_yaml' || code === 'seed_not_mapping')
-        ? { problems: [] as SeedPlan['problems'] }
-        : await planSeed(document, deps, isOnlyMissing)
-      const all = [...problems, ...found.problems]
-      if (all.length > 0 || !('users' in found)) throw seedInvalid(withLines(all))
-      const entries = await write(found, actor)
-      return { entries }
+      const isUnreadable = problems.some(({ code }) => code === 'not_yaml' || code === 'seed_not_mapping')
+      for (let attempt = 1; ; attempt += 1) {
+        const plan = isUnreadable ? { problems: [] } : await planSeed(document, deps, isOnlyMissing)
+        const all = [...problems, ...plan.problems]
+        if (all.length > 0 || !('users' in plan)) throw seedInvalid(withLines(all))
+        try {
+          return { entries: await write(plan, actor) }
+        } catch (error) {
+          // Another process has written the same entry since this plan was made, two first starts at once for instance: plan again.
+          if (!(error instanceof AppError) || error.status !== 409 || attempt === mostAttempts) throw error
+        }
+      }
     },
   }
 }

@@ -1,0 +1,129 @@
+/** A store dies and returns: meanwhile 503 with Retry-After and never a wrong answer; afterwards everything works, without a restart. */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { createTestFolder } from '../support/folders.ts'
+import type { PostgresServer } from '../support/postgres-server.ts'
+import { startPostgresServer } from '../support/postgres-server.ts'
+import type { Servers, StartedProcess } from '../support/processes.ts'
+import { startServers } from '../support/processes.ts'
+import { describeWith } from '../support/programs.ts'
+import { startRedis } from '../support/redis.ts'
+import { waitFor } from '../support/wait.ts'
+import { createDemo, demoApi } from './demo.ts'
+
+type Demo = ReturnType<typeof createDemo>
+type Answer = { status: number; headers: Headers; body?: unknown }
+const env = { NODE_ENV: 'development' }
+
+const isRefusal = ({ status, headers }: Answer) => status === 503 && Number(headers.get('Retry-After')) > 0
+const isReady = async ({ url }: StartedProcess) => (await fetch(`${url}/health/ready`)).status === 200
+const page = (at: StartedProcess, url: string) =>
+  fetch(url.replace(/^http:\/\/[^/]+/, at.url), { redirect: 'manual', headers: { Accept: 'text/html' } })
+
+/** Everything that needs Postgres, asked once. */
+async function askAll(
+  demo: Demo,
+  at: StartedProcess,
+  { code, tokens }: { code: string; tokens: Record<string, string> },
+): Promise<Record<string, Answer>> {
+  return {
+    code: await demo.exchange(at, code),
+    refresh: await demo.refresh(at, tokens.refresh_token!),
+    'client credentials': await demo.machineToken(at),
+    introspection: await demo.introspect(at, tokens.access_token!),
+    userinfo: await demo.userinfo(at, tokens.access_token!),
+    authorize: await page(at, await demo.authorizeUrl()),
+  }
+}
+
+async function prove(servers: Servers, die: () => Promise<unknown>, comeBack: () => Promise<unknown>): Promise<void> {
+  const [at] = servers.servers as [StartedProcess]
+  const demo = createDemo(servers)
+  const tokens = (await demo.exchange(at, await demo.code())).body
+  const code = await demo.code()
+  await die()
+  const answers = await askAll(demo, at, { code, tokens })
+  const wrong = Object.entries(answers).filter(([, answer]) => !isRefusal(answer))
+  expect(wrong.map(([name, { status, headers, body }]) => [name, status, headers.get('Retry-After'), body])).toEqual([])
+  expect((await fetch(`${at.url}/health/ready`)).status).toBe(503)
+  expect((await fetch(`${at.url}/health/live`)).status).toBe(200)
+  expect((await fetch(`${at.url}/jwks`)).status).toBe(200)
+  expect((await fetch(`${at.url}/.well-known/openid-configuration`)).status).toBe(200)
+
+  await comeBack()
+  await waitFor(() => isReady(at), { timeoutMs: 20_000, what: 'the recovery' })
+  // Nothing was spent meanwhile.
+  expect((await demo.exchange(at, code)).status).toBe(200)
+  expect((await demo.refresh(at, tokens.refresh_token)).status).toBe(200)
+  expect((await demo.machineToken(at)).status).toBe(200)
+  expect(await demo.code()).toEqual(expect.any(String))
+}
+
+describeWith('postgres', 'a Postgres server', () => {
+  let postgres: PostgresServer
+  let servers: Servers
+  beforeAll(async () => {
+    postgres = await startPostgresServer()
+    servers = await startServers(1, { databaseUrl: await postgres.createDatabase('latchkey'), env })
+  }, 40_000)
+  afterAll(async () => {
+    await servers?.close()
+    await postgres?.close()
+  })
+
+  test('that is stopped and started', () => prove(servers, postgres.stop, postgres.start), 60_000)
+  test('that is killed and started', () => prove(servers, postgres.kill, postgres.start), 60_000)
+})
+
+test('the embedded Postgres that is killed is started again by the server, and what was acknowledged is there', async () => {
+  const data = path.join(createTestFolder(), 'data')
+  const servers = await startServers(1, { env: { ...env, DATA_FOLDER: data } })
+  const [at] = servers.servers as [StartedProcess]
+  const demo = createDemo(servers)
+  const tokens = (await demo.exchange(at, await demo.code())).body
+  process.kill(Number(readFileSync(path.join(data, 'postgres/postmaster.pid'), 'utf8').split('\n')[0]), 'SIGKILL')
+  const statuses = new Set<number>()
+  await waitFor(
+    async () => {
+      const { status } = await demo.introspect(at, tokens.access_token)
+      statuses.add(status)
+      return status === 200 && (await isReady(at))
+    },
+    { timeoutMs: 20_000, what: 'the recovery' },
+  )
+  expect([...statuses].filter((status) => status !== 200 && status !== 503)).toEqual([])
+  expect((await demo.refresh(at, tokens.refresh_token)).status).toBe(200)
+  await servers.close()
+}, 60_000)
+
+describeWith(['postgres', 'redis-server'], 'Redis', () => {
+  test('that dies takes along what only it holds, and nothing else; it is used again when it returns', async () => {
+    const [postgres, redis] = await Promise.all([startPostgresServer(), startRedis()])
+    const databaseUrl = await postgres.createDatabase('latchkey')
+    const servers = await startServers(1, { databaseUrl, env: { ...env, REDIS_URL: redis.url } })
+    const [at] = servers.servers as [StartedProcess]
+    const demo = createDemo(servers)
+    const tokens = (await demo.exchange(at, await demo.code())).body
+    await redis.kill()
+
+    for (const answer of [
+      await demo.introspect(at, tokens.access_token),
+      await demo.userinfo(at, tokens.access_token),
+      await demo.machineToken(at),
+    ]) {
+      expect([answer.status, isRefusal(answer)]).toEqual([503, true])
+    }
+    // A JWT is stored nowhere; clients and accounts are cached from Postgres.
+    const jwt = await demo.machineToken(at, { resource: demoApi, scope: 'api:read' })
+    expect(jwt).toMatchObject({ status: 200, body: { access_token: expect.stringContaining('.') } })
+    expect((await fetch(`${at.url}/jwks`)).status).toBe(200)
+
+    await redis.start()
+    await waitFor(async () => (await demo.machineToken(at)).status === 200, { timeoutMs: 15_000, what: 'the recovery' })
+    // The refresh token is Postgres' and was never in danger; the access token is gone, which costs a refresh.
+    expect(await demo.introspect(at, tokens.access_token)).toMatchObject({ status: 200, body: { active: false } })
+    expect((await demo.refresh(at, tokens.refresh_token)).status).toBe(200)
+    await servers.close()
+    await Promise.all([postgres.close(), redis.close()])
+  }, 60_000)
+})

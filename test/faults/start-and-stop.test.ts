@@ -1,0 +1,106 @@
+/** Starting wrongly says what to do and changes nothing; stopping lets what is in flight end. */
+import { connect } from 'node:net'
+import { createTestDatabase } from '../support/database.ts'
+import type { StartedProcess } from '../support/processes.ts'
+import { startServers } from '../support/processes.ts'
+import { createDemo } from './demo.ts'
+
+const masterKey = (byte: string) => `${byte}f0`.repeat(16)
+
+test('every problem of a production configuration is named at once, with exit code 78 and nothing listening', async () => {
+  const env = {
+    NODE_ENV: 'production',
+    ISSUER: 'http://login.example/path/',
+    MASTER_KEY: 'short',
+    TRUST_PROXY: 'everybody',
+    DATABSE_URL: 'x',
+  }
+  const { servers, close } = await startServers(1, { env, isReadyAwaited: false })
+  const [server] = servers as [StartedProcess]
+  expect(await server.exited).toMatchObject({ code: 78 })
+  for (const word of ['ISSUER', 'https', 'MASTER_KEY', 'TRUST_PROXY', 'DATABASE_URL', 'DATABSE_URL'])
+    expect(server.output()).toContain(word)
+  await expect(fetch(`${server.url}/health/live`)).rejects.toThrow()
+  await close()
+})
+
+test('production wants ISSUER, DATABASE_URL and MASTER_KEY', async () => {
+  const { servers, close } = await startServers(1, {
+    env: { NODE_ENV: 'production', ISSUER: '' },
+    isReadyAwaited: false,
+  })
+  const [server] = servers as [StartedProcess]
+  expect(await server.exited).toMatchObject({ code: 78 })
+  for (const word of ['ISSUER', 'DATABASE_URL', 'MASTER_KEY'])
+    expect(server.output()).toMatch(new RegExp(`^- .*${word}`, 'm'))
+  await close()
+})
+
+test('a wrong master key stops the start with a sentence and changes nothing', async () => {
+  const database = await createTestDatabase({ isEmpty: true })
+  const first = await startServers(1, { databaseUrl: database.url, env: { MASTER_KEY: masterKey('11') } })
+  await first.close()
+  // As if a newer version came along: one migration is missing.
+  const { knex } = database.database
+  await knex('schema_migration').where({ name: '0008_consent' }).delete()
+  await knex.raw('DROP TABLE consent')
+  const content = () =>
+    Promise.all(['signing_key', 'root_secret', 'schema_migration'].map((table) => knex(table).select()))
+  const before = await content()
+
+  const { servers, close } = await startServers(1, {
+    databaseUrl: database.url,
+    env: { MASTER_KEY: masterKey('22') },
+    isReadyAwaited: false,
+  })
+  const [server] = servers as [StartedProcess]
+  expect(await server.exited).toMatchObject({ code: 1 })
+  expect(server.output()).toMatch(/master key/i)
+  expect(await content()).toEqual(before)
+  await close()
+  const again = await startServers(1, { databaseUrl: database.url, env: { MASTER_KEY: masterKey('11') } })
+  await again.close()
+  await database.close()
+}, 60_000)
+
+test('without MIGRATE_AT_START a database that lacks migrations is refused', async () => {
+  const database = await createTestDatabase({ isEmpty: true })
+  const env = { MIGRATE_AT_START: 'false' }
+  const { servers, close } = await startServers(1, { databaseUrl: database.url, env, isReadyAwaited: false })
+  const [server] = servers as [StartedProcess]
+  expect(await server.exited).toMatchObject({ code: 1 })
+  expect(server.output()).toContain('latchkey migrate')
+  await close()
+  await database.close()
+})
+
+test('SIGTERM lets a request in flight end, takes no other, and exits 0', async () => {
+  const database = await createTestDatabase({ isEmpty: true })
+  const running = await startServers(1, { databaseUrl: database.url, env: { NODE_ENV: 'development' } })
+  const [server] = running.servers as [StartedProcess]
+  const demo = createDemo(running)
+  expect((await demo.machineToken(server)).status).toBe(200)
+
+  const body = 'grant_type=client_credentials'
+  const authorization = demo.rp.basic('demo-machine', 'demo-machine-secret-for-development-only')
+  const head = `POST /token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\nAuthorization: ${authorization}\r\n\r\n`
+  let answer = ''
+  const socket = connect(Number(new URL(server.url).port), 'localhost')
+  socket.on('data', (chunk) => (answer += String(chunk)))
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  await new Promise<void>((resolve) => socket.write(head + body.slice(0, 5), () => resolve()))
+  // The server has read the head once it answers somebody who came later.
+  await fetch(`${server.url}/health/live`)
+  const ended = server.kill('SIGTERM')
+  await expect(
+    (async () => {
+      for (;;) await fetch(`${server.url}/health/live`, { headers: { Connection: 'close' } })
+    })(),
+  ).rejects.toThrow()
+  socket.write(body.slice(5))
+  await closed
+  expect(answer).toMatch(/^HTTP\/1\.1 200/)
+  expect(await ended).toMatchObject({ code: 0 })
+  await running.close()
+  await database.close()
+}, 40_000)

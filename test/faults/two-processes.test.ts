@@ -1,0 +1,104 @@
+/** Two server processes on one database, each store: what may be spent once is spent once, and one's death is not the other's. */
+import { createTestDatabase } from '../support/database.ts'
+import { startPostgresServer } from '../support/postgres-server.ts'
+import type { Servers, StartedProcess } from '../support/processes.ts'
+import { startServers } from '../support/processes.ts'
+import { describeWith } from '../support/programs.ts'
+import { startRedis } from '../support/redis.ts'
+import { createDemo } from './demo.ts'
+
+const times = 50
+
+/** 25 at each process, at once. */
+const atOnce = <T>({ servers }: Servers, ask: (at: StartedProcess) => Promise<T>): Promise<T[]> =>
+  Promise.all(Array.from({ length: times }, (_, index) => ask(servers[index % 2]!)))
+
+function suite(open: () => Promise<{ servers: Servers; close: () => Promise<unknown> }>) {
+  let running: Awaited<ReturnType<typeof open>>
+  let servers: Servers
+  beforeAll(async () => {
+    running = await open()
+    servers = running.servers
+  }, 60_000)
+  afterAll(() => running?.close())
+
+  test(`of ${times} redemptions of one code exactly one succeeds, and losing ends its tokens`, async () => {
+    const demo = createDemo(servers)
+    const code = await demo.code()
+    const answers = await atOnce(servers, (at) => demo.exchange(at, code))
+    const winners = answers.filter(({ status }) => status === 200)
+    expect(winners).toHaveLength(1)
+    for (const { status, body } of answers)
+      expect(status === 200 || (status === 400 && body.error === 'invalid_grant')).toBe(true)
+    const [{ body }] = winners as [(typeof winners)[0]]
+    for (const at of servers.servers) {
+      expect((await demo.userinfo(at, body.access_token)).status).toBe(401)
+      expect(await demo.refresh(at, body.refresh_token)).toMatchObject({
+        status: 400,
+        body: { error: 'invalid_grant' },
+      })
+    }
+  })
+
+  test(`${times} uses of one refresh token all get the same successor, and it lives`, async () => {
+    const demo = createDemo(servers)
+    const tokens = (await demo.exchange(servers.servers[0]!, await demo.code())).body
+    const answers = await atOnce(servers, (at) => demo.refresh(at, tokens.refresh_token))
+    expect(answers.map(({ status }) => status)).toEqual(Array(times).fill(200))
+    const successors = new Set(answers.map(({ body }) => body.refresh_token as string))
+    expect(successors.size).toBe(1)
+    const [living] = successors
+    expect(await demo.refresh(servers.servers[1]!, living!)).toMatchObject({ status: 200 })
+  })
+
+  test('after the window theft shows at either process, whichever turned last', async () => {
+    const demo = createDemo(servers)
+    const [first, second] = servers.servers as [StartedProcess, StartedProcess]
+    const tokens = (await demo.exchange(first, await demo.code())).body
+    const turned = (await demo.refresh(first, tokens.refresh_token)).body
+    servers.advanceClock(31_000)
+    expect(await demo.refresh(second, tokens.refresh_token)).toMatchObject({ status: 400 })
+    expect(await demo.refresh(first, turned.refresh_token)).toMatchObject({
+      status: 400,
+      body: { error: 'invalid_grant' },
+    })
+  })
+
+  test('a process that is killed takes nothing along, and comes back', async () => {
+    const demo = createDemo(servers)
+    const [first, second] = servers.servers as [StartedProcess, StartedProcess]
+    const tokens = (await demo.exchange(second, await demo.code())).body
+    await second.kill('SIGKILL')
+    const turned = await demo.refresh(first, tokens.refresh_token)
+    expect(turned.status).toBe(200)
+    await second.restart()
+    expect((await demo.refresh(second, turned.body.refresh_token)).status).toBe(200)
+  }, 30_000)
+}
+
+const env = { NODE_ENV: 'development' }
+
+describe('on the embedded Postgres of the tests', () => {
+  suite(async () => {
+    const database = await createTestDatabase({ isEmpty: true })
+    const servers = await startServers(2, { databaseUrl: database.url, env })
+    return { servers, close: () => servers.close().then(database.close) }
+  })
+})
+
+describeWith('postgres', 'on a Postgres server', () => {
+  suite(async () => {
+    const postgres = await startPostgresServer()
+    const servers = await startServers(2, { databaseUrl: await postgres.createDatabase('latchkey'), env })
+    return { servers, close: () => servers.close().then(postgres.close) }
+  })
+})
+
+describeWith(['postgres', 'redis-server'], 'on a Postgres server with Redis', () => {
+  suite(async () => {
+    const [postgres, redis] = await Promise.all([startPostgresServer(), startRedis()])
+    const databaseUrl = await postgres.createDatabase('latchkey')
+    const servers = await startServers(2, { databaseUrl, env: { ...env, REDIS_URL: redis.url } })
+    return { servers, close: () => servers.close().then(() => Promise.all([postgres.close(), redis.close()])) }
+  })
+})
