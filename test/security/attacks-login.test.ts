@@ -1,0 +1,180 @@
+/**
+ * Attacks on the login and its pages, by their number in the attack list. Proven elsewhere: 4 test/http/address, 9, 10, 12, 13
+ * test/oidc/core-session, 11 test/http/csrf and here, 47 to 49 test/oidc/rp-initiated-logout, 53 test/security/hostile-requests.
+ */
+
+import { answerIn } from '../oidc/support.ts'
+import type { Latchkey } from '../support/latchkey.ts'
+import { createRelyingParty, startLatchkey, testPassword } from '../support/latchkey.ts'
+import { message, sendRaw } from './wire.ts'
+
+let server: Latchkey
+const lines: string[] = []
+const operator = { type: 'operator', id: 'test' } as const
+
+beforeAll(async () => {
+  server = await startLatchkey({ env: { PASSWORD_HASH_QUEUE: '2' }, onLog: (line) => lines.push(line) })
+  const { accounts } = server.parts
+  const disabled = await accounts.create(
+    { email: 'disabled@example.com', password: 'was here before, is not now' },
+    operator,
+  )
+  await accounts.disable(disabled, operator)
+  await accounts.create({ email: 'no-password@example.com' }, operator)
+})
+afterAll(() => server.stop())
+
+async function loginPage(parameters: Record<string, string> = {}) {
+  const rp = createRelyingParty(server)
+  return { rp, page: await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl(parameters))) }
+}
+
+/** How many hashes have been computed so far. */
+async function hashes(): Promise<number> {
+  const { values = [] } = (await server.parts.metrics.getSingleMetric('latchkey_password_hash_seconds')?.get()) ?? {}
+  return (
+    (values as { metricName?: string; value: number }[]).find((row) => row.metricName?.endsWith('_count'))?.value ?? 0
+  )
+}
+
+/** A page with everything that differs from request to request taken out. */
+const withoutTokens = (body: string, email: string) =>
+  body
+    .replace(/interaction\/[\w-]+/g, 'interaction')
+    .replace(/value="[\w-]+\.[\w-]+"/g, 'token')
+    .replaceAll(email, 'somebody')
+
+test('5: wrong, unknown, disabled and passwordless have one status, one text and one hash each', async () => {
+  const bodies: string[] = []
+  for (const [email, password] of [
+    ['alice@example.com', 'not this one'],
+    ['nobody@example.com', 'not this one'],
+    ['disabled@example.com', 'was here before, is not now'],
+    ['no-password@example.com', 'not this one'],
+    ['not an address', 'not this one'],
+  ] as const) {
+    const { rp, page } = await loginPage()
+    const before = await hashes()
+    const answer = await rp.browser.submit(page, '/login', { email, password })
+    expect([email, answer.status, (await hashes()) - before]).toEqual([email, 400, 1])
+    bodies.push(withoutTokens(answer.body, email))
+  }
+  expect(new Set(bodies).size).toBe(1)
+})
+
+test('7: a password of 50 KB, or with what no keyboard makes, is refused without a hash', async () => {
+  for (const password of ['x'.repeat(50_000), 'x'.repeat(129), 'a\u0000b wonderland']) {
+    const { rp, page } = await loginPage()
+    const before = await hashes()
+    const answer = await rp.browser.submit(page, '/login', { email: 'alice@example.com', password })
+    expect([password.length, answer.status, (await hashes()) - before]).toEqual([password.length, 400, 0])
+  }
+})
+
+test('8: what does not fit into the hash pool is told to come back, and nothing else suffers', async () => {
+  const pages = await Promise.all(Array.from({ length: 12 }, () => loginPage()))
+  const answering = Promise.all(
+    pages.map(({ rp, page }) =>
+      rp.browser.submit(page, '/login', { email: 'alice@example.com', password: testPassword }),
+    ),
+  )
+  expect((await fetch(`${server.issuer}/health/ready`)).status).toBe(200)
+  const answers = await answering
+  const statuses = new Set(answers.map(({ status }) => status))
+  expect([...statuses].sort()).toEqual([200, 503])
+  for (const { status, headers, body } of answers) {
+    if (status !== 503) continue
+    expect(Number(headers.get('Retry-After'))).toBeGreaterThan(0)
+    expect(body).toContain('alice@example.com')
+  }
+})
+
+test('11: a login from another site, without the token, or with another browser’s, is refused and signs nobody in', async () => {
+  const fields = { email: 'alice@example.com', password: testPassword }
+  const { rp, page } = await loginPage()
+  const action = `${page.url}/login`
+  const foreign = { Origin: 'https://evil.example', 'Sec-Fetch-Site': 'cross-site' }
+  const other = await loginPage()
+  const token = /name="csrf" value="([^"]+)"/.exec(other.page.body)![1]!
+  const answers = [
+    await rp.browser.post(action, fields),
+    await rp.browser.post(action, { ...fields, csrf: token }),
+    await rp.browser.post(action, { ...fields, csrf: /name="csrf" value="([^"]+)"/.exec(page.body)![1]! }, foreign),
+    await rp.browser.post(
+      action,
+      { ...fields, csrf: /name="csrf" value="([^"]+)"/.exec(page.body)![1]! },
+      { Origin: 'null' },
+    ),
+  ]
+  expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 403])
+  expect(answerIn(await rp.browser.get(await rp.authorizeUrl({ prompt: 'none' })))).toMatchObject({
+    error: 'login_required',
+  })
+})
+
+test('50, 51: a client’s or a person’s name is data on every page, and a name that turns text around is not taken', async () => {
+  const clientName = '<script>alert(1)</script>'
+  const metadata = {
+    client_name: clientName,
+    redirect_uris: ['https://names.example/callback'],
+    scope: 'openid profile',
+  }
+  await server.addClient({ clientId: 'names', kind: 'spa', metadata })
+  const name = '"><img src=x onerror=alert(1)>'
+  await server.parts.accounts.create(
+    { email: 'names@example.com', name, password: 'a name of my own choosing' },
+    operator,
+  )
+  const { rp, page } = await loginPage({
+    client_id: 'names',
+    redirect_uri: 'https://names.example/callback',
+    scope: 'openid profile',
+    state: '<script>',
+  })
+  expect(page.body).not.toContain('<script>alert')
+  expect(page.body).toContain('&lt;script&gt;alert(1)&lt;/script&gt;')
+  const answer = await rp.browser.submit(page, '/login', {
+    email: 'names@example.com',
+    password: 'a name of my own choosing',
+  })
+  const consent = await rp.browser.follow(answer)
+  expect(consent.body).toContain('names.example')
+  expect(consent.body).not.toMatch(/<img src=x|<script>alert/)
+  expect(consent.headers.get('Content-Security-Policy')).toContain("frame-ancestors 'none'")
+  for (const bad of ['Ba\u202Enk', 'Two\nlines', 'x'.repeat(65), '']) {
+    await expect(
+      server.addClient({ clientId: 'bad', kind: 'spa', metadata: { ...metadata, client_name: bad } }),
+    ).rejects.toMatchObject({ code: 'client_invalid' })
+  }
+})
+
+test('59: what a header says stays within one line of the log', async () => {
+  lines.length = 0
+  await fetch(`${server.issuer}/`, { headers: { 'User-Agent': 'x\t"} {"level":"fatal","msg":"forged"' } })
+  await sendRaw(server.issuer, message('GET / HTTP/1.1\r\nUser-Agent: a\rb', []))
+  expect(lines.filter((line) => line.includes('forged')).length).toBeGreaterThan(0)
+  for (const line of lines) {
+    expect(line.trimEnd()).not.toContain('\n')
+    expect(JSON.parse(line)).not.toMatchObject({ level: 'fatal' })
+  }
+})
+
+test('61: a defect of ours is a 500 without a stack, a path or a cause', async () => {
+  const { clients } = server.parts
+  const { findById } = clients
+  clients.findById = () => Promise.reject(new Error('a secret cause at /srv/latchkey'))
+  try {
+    for (const headers of [{ Accept: 'application/json' }, { Accept: 'text/html' }]) {
+      const response = await fetch(`${server.issuer}/token`, {
+        method: 'POST',
+        headers,
+        body: new URLSearchParams({ client_id: 'web', client_secret: 'x', grant_type: 'x' }),
+      })
+      const body = await response.text()
+      expect(response.status).toBe(500)
+      expect(body).not.toMatch(/secret cause|\/srv|\.ts:|at .*\(/)
+    }
+  } finally {
+    clients.findById = findById
+  }
+})
