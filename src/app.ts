@@ -10,8 +10,8 @@ import { checkParameters, limitParameters } from './http/parameters.ts'
 import { createRouter, mountRoutes } from './http/route.ts'
 import { cors } from './oidc/cors.ts'
 import { createEngineDoor } from './oidc/door.ts'
+import { routes as enginePaths } from './oidc/endpoints.ts'
 import { answerLostStores } from './oidc/errors.ts'
-import { routes as enginePaths } from './oidc/routes.ts'
 import type { Parts } from './parts.ts'
 
 const discoveryPaths = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']

@@ -26,6 +26,14 @@ const union = (left: readonly string[] = [], right: readonly string[] = []): str
   ...new Set([...left, ...right]),
 ]
 
+/** Whether `more` is allowed already. */
+const isWithin = (more: Allowed, allowed: Allowed): boolean =>
+  more.scopes.every((scope) => allowed.scopes.includes(scope)) &&
+  more.claims.every((claim) => allowed.claims.includes(claim)) &&
+  Object.entries(more.resources).every(([identifier, names]) =>
+    names.every((name) => allowed.resources[identifier]?.includes(name)),
+  )
+
 /** What is allowed when `more` is added to `before`. */
 function widen(before: Allowed, more: Allowed): Allowed {
   const identifiers = union(Object.keys(before.resources), Object.keys(more.resources))
@@ -55,13 +63,16 @@ export function createConsents({ db, transaction, audit, clock }: Deps) {
     find: (accountId: string, clientId: string): Promise<Consent | undefined> =>
       findConsent(db, { accountId, clientId }),
 
-    /** Remembers `more` beside what was allowed before. */
-    grant: (answer: Answer, more: Allowed): Promise<void> =>
-      transaction(async (tx) => {
+    /** Remembers `more` beside what was allowed before; an answer that adds nothing changes nothing. */
+    grant: async (answer: Answer, more: Allowed): Promise<void> => {
+      const known = await findConsent(db, answer)
+      if (known && isWithin(more, known)) return
+      await transaction(async (tx) => {
         const before = (await findConsentForUpdate(tx, answer)) ?? nothing
         await putConsent(tx, answer, widen(before, more), clock.now())
         await record(tx, 'consent.granted', answer, more)
-      }),
+      })
+    },
 
     /** Notes that the person said no; what was allowed before stays. */
     refuse: (answer: Answer): Promise<void> => transaction((tx) => record(tx, 'consent.refused', answer, nothing)),

@@ -4,9 +4,9 @@ import type { Config } from '../config/config.ts'
 import type { RuntimeSettings } from '../settings/service.ts'
 import { assertClaimsParameter, claimsByScope } from './claims.ts'
 import { ownProperties } from './client-metadata.ts'
+import { routes } from './endpoints.ts'
 import type { createEnginePages } from './pages.ts'
 import { createPolicy, passwordAcr } from './policy.ts'
-import { routes } from './routes.ts'
 
 type Hook<Name extends keyof Configuration> = NonNullable<Configuration[Name]>
 

@@ -1,6 +1,6 @@
 /** CORS in front of the engine, which echoes every origin, `null` too (RFC 9700 §2.6; Fetch standard, CORS protocol). */
 import type { Context, Next } from 'koa'
-import { routes } from './routes.ts'
+import { routes } from './endpoints.ts'
 
 /** Anybody's script may read these: they hold nothing of a person or a client. */
 const openPaths: ReadonlySet<string> = new Set([

@@ -2,9 +2,9 @@
 import type { Context, Middleware, Next } from 'koa'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { Random } from '../random.ts'
+import { routes } from './endpoints.ts'
 import { requestExpired } from './errors.ts'
 import { createPostToGet } from './post-to-get.ts'
-import { routes } from './routes.ts'
 
 /** HTTP's side of the door, handed in: reading a form as it was sent, and refusing by header alone. */
 export type DoorKeeper = {

@@ -3,7 +3,7 @@
  * 303 to the same request as GET: a cross-site POST carries no Lax cookie, the GET that follows does.
  */
 import type { Context, Next } from 'koa'
-import { routes } from './routes.ts'
+import { routes } from './endpoints.ts'
 
 type Deps = {
   /** Keeps what is too long for an address until it is taken once; gives the id, 256 bits. */

@@ -5,7 +5,7 @@ import type { Client as EngineClient, ResourceServer as EngineResourceServer, Ko
 import { errors } from 'oidc-provider'
 import type { Client } from '../clients/client.ts'
 import type { ResourceServer } from '../resource-servers/service.ts'
-import { routes } from './routes.ts'
+import { routes } from './endpoints.ts'
 
 type Deps = {
   resourceServers: { findByIdentifier: (identifier: string) => Promise<ResourceServer | undefined> }

@@ -1,6 +1,6 @@
 /** What the tests of the protocol share: tokens read and verified by the published keys, and the parts of an answer that matter. */
 import type { JSONWebKeySet, JWTPayload, JWTVerifyOptions } from 'jose'
-import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
+import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
 import type { Page } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty } from '../support/latchkey.ts'
@@ -10,7 +10,6 @@ export const hours = (count: number): number => count * 3_600_000
 export const days = (count: number): number => count * 86_400_000
 
 export const claimsIn = (jwt: string): JWTPayload & Record<string, unknown> => decodeJwt(jwt)
-export const headerOf = decodeProtectedHeader
 
 /** Verifies a JWT as a relying party does: signature by /jwks, issuer, and what `options` ask for. */
 export async function verify(server: Latchkey, jwt: string, options: JWTVerifyOptions = {}): Promise<JWTPayload> {
