@@ -26,6 +26,7 @@ type Deps = {
   ends: Ends
   successors: ReturnType<typeof createSuccessorSeal>
   onFamilyEnded: (tx: Tx, event: FamilyEnd) => Promise<void> | void
+  onRepeated: () => void
 }
 
 /** What a grant handler is called with: the engine's Koa context. */
@@ -47,7 +48,7 @@ async function proofThumbprint(ctx: GrantContext): Promise<string | undefined> {
 const isStoreAway = (error: unknown): boolean =>
   error instanceof ArtifactStoreUnavailable || (error as { statusCode?: unknown } | undefined)?.statusCode === 503
 
-export function createGrantEndings({ artifacts, ends, successors, onFamilyEnded }: Deps) {
+export function createGrantEndings({ artifacts, ends, successors, onFamilyEnded, onRepeated }: Deps) {
   /** RFC 9700 §4.14.2: a reused refresh token ends the whole family; thief and owner look the same from here. So does a code (RFC 6749 §4.1.2). */
   async function endFamily(unit: Unit, { stored, payload }: Presented, ctx: GrantContext, reason: FamilyEnd['reason']) {
     const grantKey = stored.grantKey
@@ -120,6 +121,7 @@ export function createGrantEndings({ artifacts, ends, successors, onFamilyEnded 
       } else if (await artifacts.write(unit, { kind: 'alive', key: id })) {
         artifacts.forget(unit)
         Object.assign(ctx.body as object, { refresh_token: next.token })
+        onRepeated()
         return
       }
     }

@@ -59,6 +59,8 @@ type Deps = {
   graceSeconds: (clientId: string) => Promise<number>
   /** Told in the transaction that ends a family because of theft. */
   onFamilyEnded?: (tx: Tx, event: FamilyEnd) => Promise<void> | void
+  /** Told when a spent refresh token gave its own client the living one again. */
+  onRepeated?: () => void
 }
 
 export type ArtifactStore = ReturnType<typeof createArtifactStore>
@@ -70,7 +72,7 @@ const isModel = (name: string): name is ModelName => (modelNames as readonly str
 export function createArtifactStore(deps: Deps) {
   const { redis, clock, log, deriveKey } = deps
   const { now } = clock
-  const { transaction, graceSeconds, onFamilyEnded = () => {} } = deps
+  const { transaction, graceSeconds, onFamilyEnded = () => {}, onRepeated = () => {} } = deps
   const seal = createSeal(deriveKey('artifacts'))
   const successors = createSuccessorSeal(deriveKey('artifact successors'))
   const postgres = createPostgres(deps.pool)
@@ -82,7 +84,7 @@ export function createArtifactStore(deps: Deps) {
     ...{ models, reads, writes, shortLived, ends, seal, now, transaction, graceSeconds },
     userCodeKey: deriveKey('artifact user codes'),
   })
-  const grantEndings = createGrantEndings({ artifacts, ends, successors, onFamilyEnded })
+  const grantEndings = createGrantEndings({ artifacts, ends, successors, onFamilyEnded, onRepeated })
   const units = new AsyncLocalStorage<Unit>()
 
   /** Runs in the request's unit of work, or, outside any, in one of its own that is written at once. */

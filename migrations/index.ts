@@ -9,6 +9,7 @@ import { resourceServer } from './0005_resource_server.ts'
 import { audit } from './0006_audit.ts'
 import { setting } from './0007_setting.ts'
 import { consent } from './0008_consent.ts'
+import { clientRefresh } from './0009_client_refresh.ts'
 
 export type Migration = {
   name: string
@@ -25,4 +26,5 @@ export const migrations: readonly Migration[] = [
   audit,
   setting,
   consent,
+  clientRefresh,
 ]

@@ -48,7 +48,7 @@ import { createRedis } from './redis/connection.ts'
 import { readResourceServerDocument } from './resource-servers/document.ts'
 import { entitledScopes } from './resource-servers/resource-server.ts'
 import { createResourceServers, loadResourceServer } from './resource-servers/service.ts'
-import { createFamilyEndedNote } from './revocation/family-ended.ts'
+import { createFamilyNotes } from './revocation/families.ts'
 import { createSeed } from './seed/service.ts'
 import { createSessions } from './sessions/service.ts'
 import { createSettings } from './settings/service.ts'
@@ -112,7 +112,7 @@ export async function createParts(deps: PartsDeps) {
     log,
     deriveKey: rootSecret.derive,
     graceSeconds: async (clientId) => (await clientCache.get(clientId))?.refreshGraceSeconds ?? 0,
-    onFamilyEnded: createFamilyEndedNote(audit),
+    ...createFamilyNotes({ audit, metrics }),
   })
   const { endAccount, endClient } = artifacts
 

@@ -58,6 +58,9 @@ function documentOf(options: Call['options']): Record<string, unknown> {
     first_party: options.firstParty,
     require_pkce: options.pkce === false ? false : undefined,
     refresh_grace_seconds: options.refreshGraceSeconds,
+    refresh_rotation: options.refreshRotation === false ? false : undefined,
+    refresh_idle_seconds: options.refreshIdleSeconds,
+    refresh_absolute_seconds: options.refreshAbsoluteSeconds,
   }
   return Object.fromEntries(Object.entries(document).filter(([, value]) => value !== undefined))
 }
@@ -89,6 +92,9 @@ const add: CliCommand = {
     { flags: '--first-party', text: 'cli.client.firstParty' },
     { flags: '--no-pkce', text: 'cli.client.noPkce' },
     { flags: '--refresh-grace-seconds <n>', text: 'cli.client.refreshGrace', isWholeNumber: true },
+    { flags: '--no-refresh-rotation', text: 'cli.client.noRefreshRotation' },
+    { flags: '--refresh-idle-seconds <n>', text: 'cli.client.refreshIdle', isWholeNumber: true },
+    { flags: '--refresh-absolute-seconds <n>', text: 'cli.client.refreshAbsolute', isWholeNumber: true },
     { flags: '--metadata <file>', text: 'cli.client.metadata' },
     ...secretOptions,
   ],

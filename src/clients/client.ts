@@ -42,6 +42,11 @@ export type Client = Readonly<{
   secretDigests: readonly ClientSecretDigest[]
   /** For how long a spent refresh token still gives its own client the same successor: 0 to 300. */
   refreshGraceSeconds: number
+  /** False: refresh tokens stay the same. A public client's turn all the same, unless bound to a key (RFC 9700 §4.14.2). */
+  rotatesRefreshTokens: boolean
+  /** How long a refresh token lives unused, and how long its family lives in any case, in seconds; undefined: as the settings say. */
+  refreshIdleSeconds: number | undefined
+  refreshAbsoluteSeconds: number | undefined
   isDisabled: boolean
   createdAt: number
   updatedAt: number
@@ -54,6 +59,9 @@ export type ClientInput = {
   isFirstParty?: boolean
   requirePkce?: boolean
   refreshGraceSeconds?: number
+  rotatesRefreshTokens?: boolean
+  refreshIdleSeconds?: number
+  refreshAbsoluteSeconds?: number
   isDisabled?: boolean
   metadata: Readonly<Record<string, unknown>>
   /** At least 32 characters. Left out for a confidential client, Latchkey makes one. */

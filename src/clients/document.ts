@@ -7,13 +7,17 @@ import { metadataKeys } from './lint.ts'
 
 const text = { type: 'string', code: 'not_string' }
 const flag = { type: 'boolean', code: 'not_boolean' }
+const number = { type: 'number', code: 'not_number' }
 const ownKeys: Readonly<Record<string, { field: keyof ClientInput; type: string; code: string }>> = {
   client_id: { field: 'clientId', ...text },
   client_secret: { field: 'secret', ...text },
   kind: { field: 'kind', ...text },
   first_party: { field: 'isFirstParty', ...flag },
   require_pkce: { field: 'requirePkce', ...flag },
-  refresh_grace_seconds: { field: 'refreshGraceSeconds', type: 'number', code: 'not_number' },
+  refresh_grace_seconds: { field: 'refreshGraceSeconds', ...number },
+  refresh_rotation: { field: 'rotatesRefreshTokens', ...flag },
+  refresh_idle_seconds: { field: 'refreshIdleSeconds', ...number },
+  refresh_absolute_seconds: { field: 'refreshAbsoluteSeconds', ...number },
   disabled: { field: 'isDisabled', ...flag },
 }
 const documentKeys = [...Object.keys(ownKeys), ...metadataKeys]
@@ -47,6 +51,9 @@ export function clientDocument(client: Client): Record<string, unknown> {
     first_party: client.isFirstParty,
     require_pkce: client.requirePkce,
     refresh_grace_seconds: client.refreshGraceSeconds,
+    refresh_rotation: client.rotatesRefreshTokens,
+    ...(client.refreshIdleSeconds !== undefined && { refresh_idle_seconds: client.refreshIdleSeconds }),
+    ...(client.refreshAbsoluteSeconds !== undefined && { refresh_absolute_seconds: client.refreshAbsoluteSeconds }),
     disabled: client.isDisabled,
     ...client.metadata,
     secrets: client.secretDigests.map(({ expiresAt }) => ({

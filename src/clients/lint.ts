@@ -22,7 +22,7 @@ type Place = { profile: ClientProfile; rules: UriRules }
 
 /** `isDevelopment` allows loopback http for every kind. Gives the complete metadata; use it only when `problems` is empty. */
 export function lintClient(
-  input: Pick<ClientInput, 'kind' | 'metadata' | 'isFirstParty' | 'requirePkce' | 'refreshGraceSeconds' | 'clientId'>,
+  input: Pick<ClientInput, 'kind' | 'metadata'> & Flags,
   { isDevelopment }: { isDevelopment: boolean },
 ): { metadata: ClientMetadata; problems: Problem[] } {
   const profile: ClientProfile | undefined = clientProfiles[input.kind]
@@ -63,17 +63,25 @@ function complete(given: Metadata, profile: ClientProfile): ClientMetadata {
   }
 }
 
-type Flags = Pick<ClientInput, 'isFirstParty' | 'requirePkce' | 'refreshGraceSeconds' | 'clientId'>
+type Flags = Omit<ClientInput, 'kind' | 'metadata' | 'secret'>
 
-function checkFlags({ isFirstParty, requirePkce, refreshGraceSeconds, clientId }: Flags, profile: ClientProfile) {
-  const problems: Problem[] = []
+const minute = 60
+const year = 365 * 86_400
+
+function checkFlags(flags: Flags, profile: ClientProfile) {
+  const { isFirstParty, requirePkce, clientId, refreshIdleSeconds, refreshAbsoluteSeconds } = flags
+  const problems: Problem[] = [
+    ...checkWithin('refresh_grace_seconds', flags.refreshGraceSeconds, 0, 300),
+    ...checkWithin('refresh_idle_seconds', refreshIdleSeconds, minute, year),
+    ...checkWithin('refresh_absolute_seconds', refreshAbsoluteSeconds, minute, 10 * year),
+  ]
+  if ((refreshIdleSeconds ?? 0) > (refreshAbsoluteSeconds ?? 10 * year)) {
+    problems.push({ path: 'refresh_idle_seconds', code: 'not_above', params: { other: 'refresh_absolute_seconds' } })
+  }
   if (clientId !== undefined && !isClientId(clientId)) problems.push({ path: 'client_id', code: 'not_client_id' })
   if (isFirstParty && !profile.mayBeFirstParty) problems.push({ path: 'first_party', code: 'native_always_asks' })
   if (requirePkce === false && !(profile.isConfidential && profile.hasRedirects)) {
     problems.push({ path: 'require_pkce', code: 'pkce_always' })
-  }
-  if (refreshGraceSeconds !== undefined && !isWithin(refreshGraceSeconds, 0, 300)) {
-    problems.push({ path: 'refresh_grace_seconds', code: 'not_within', params: { min: 0, max: 300 } })
   }
   return problems
 }
@@ -159,9 +167,7 @@ function checkOptional(given: Metadata, { rules }: Place): Problem[] {
   for (const key of ['contacts', 'default_acr_values']) {
     if (given[key] !== undefined) problems.push(...checkList(key, given[key]))
   }
-  if (given.default_max_age !== undefined && !isWithin(given.default_max_age, 0, 31_536_000)) {
-    problems.push({ path: 'default_max_age', code: 'not_within', params: { min: 0, max: 31_536_000 } })
-  }
+  problems.push(...checkWithin('default_max_age', given.default_max_age, 0, year))
   if (given.require_auth_time !== undefined && typeof given.require_auth_time !== 'boolean') {
     problems.push({ path: 'require_auth_time', code: 'not_boolean' })
   }
@@ -210,8 +216,10 @@ function checkOneOf(path: string, value: unknown, allowed: readonly string[]): P
 
 const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0
 
-const isWithin = (value: unknown, min: number, max: number): boolean =>
-  Number.isInteger(value) && (value as number) >= min && (value as number) <= max
+function checkWithin(path: string, value: unknown, min: number, max: number): Problem[] {
+  const isWithin = Number.isInteger(value) && (value as number) >= min && (value as number) <= max
+  return value === undefined || isWithin ? [] : [{ path, code: 'not_within', params: { min, max } }]
+}
 
 const withoutUndefined = (metadata: Metadata): Metadata =>
   Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== undefined))

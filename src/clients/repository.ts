@@ -4,7 +4,7 @@ import type { Client, ClientKind, ClientMetadata } from './client.ts'
 
 const columns = [
   ...['client_id', 'kind', 'is_first_party', 'require_pkce', 'metadata', 'refresh_grace_seconds', 'is_disabled'],
-  ...['created_at', 'updated_at'],
+  ...['refresh_rotation', 'refresh_idle_seconds', 'refresh_absolute_seconds', 'created_at', 'updated_at'],
 ]
 
 export type ClientRow = Omit<Client, 'secretDigests' | 'createdAt' | 'updatedAt'>
@@ -87,8 +87,13 @@ const toColumns = (row: ClientRow) => ({
   require_pkce: row.requirePkce,
   metadata: JSON.stringify(row.metadata),
   refresh_grace_seconds: row.refreshGraceSeconds,
+  refresh_rotation: row.rotatesRefreshTokens,
+  refresh_idle_seconds: row.refreshIdleSeconds ?? null,
+  refresh_absolute_seconds: row.refreshAbsoluteSeconds ?? null,
   is_disabled: row.isDisabled,
 })
+
+const optionalNumber = (value: unknown): number | undefined => (value === null ? undefined : Number(value))
 
 const fromRow = (row: Record<string, unknown>, secrets: readonly SecretRow[]): Client => ({
   clientId: String(row.client_id),
@@ -97,6 +102,9 @@ const fromRow = (row: Record<string, unknown>, secrets: readonly SecretRow[]): C
   requirePkce: row.require_pkce === true,
   metadata: row.metadata as ClientMetadata,
   refreshGraceSeconds: Number(row.refresh_grace_seconds),
+  rotatesRefreshTokens: row.refresh_rotation === true,
+  refreshIdleSeconds: optionalNumber(row.refresh_idle_seconds),
+  refreshAbsoluteSeconds: optionalNumber(row.refresh_absolute_seconds),
   isDisabled: row.is_disabled === true,
   secretDigests: secrets
     .filter((secret) => secret.client_id === row.client_id)

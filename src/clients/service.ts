@@ -190,16 +190,16 @@ const toRow = (input: ClientInput & { clientId: string }, isDevelopment: boolean
   requirePkce: input.requirePkce ?? true,
   metadata: lintClient(input, { isDevelopment }).metadata,
   refreshGraceSeconds: input.refreshGraceSeconds ?? 30,
+  rotatesRefreshTokens: input.rotatesRefreshTokens ?? true,
+  refreshIdleSeconds: input.refreshIdleSeconds,
+  refreshAbsoluteSeconds: input.refreshAbsoluteSeconds,
   isDisabled: input.isDisabled ?? false,
 })
 
 const changedFields = (before: Client, after: ClientRow): string[] => {
-  const [old, now] = [before, after].map(
-    ({ metadata, kind, isFirstParty, requirePkce, refreshGraceSeconds, isDisabled }) =>
-      Object.entries({ ...metadata, kind, isFirstParty, requirePkce, refreshGraceSeconds, isDisabled }),
-  ) as [[string, unknown][], [string, unknown][]]
-  const earlier = new Map(old.map(([key, value]) => [key, JSON.stringify(value)]))
-  return now.filter(([key, value]) => earlier.get(key) !== JSON.stringify(value)).map(([key]) => key)
+  const fields = ({ metadata, ...own }: ClientRow): Record<string, unknown> => ({ ...metadata, ...own })
+  const [earlier, later] = [fields(before), fields(after)]
+  return Object.keys(later).filter((key) => JSON.stringify(earlier[key]) !== JSON.stringify(later[key]))
 }
 
 async function idTaken(write: Promise<void>, clientId: string): Promise<void> {

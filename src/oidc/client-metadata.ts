@@ -3,7 +3,10 @@ import type { ClientMetadata } from 'oidc-provider'
 import type { Client } from '../clients/client.ts'
 
 /** The names under which our own client properties travel through the engine. */
-export const ownProperties = ['require_pkce', 'is_first_party', 'allowed_origins'] as const
+export const ownProperties = [
+  ...(['require_pkce', 'is_first_party', 'allowed_origins', 'refresh_rotation'] as const),
+  ...(['refresh_idle_seconds', 'refresh_absolute_seconds'] as const),
+]
 
 /**
  * `staticScope` is the part of the client's scope that the engine knows: it refuses the scopes of APIs, which `resource-servers.ts`
@@ -18,6 +21,9 @@ export function engineMetadata(client: Client, staticScope: string): ClientMetad
     scope: staticScope === '' ? undefined : staticScope,
     require_pkce: client.requirePkce,
     is_first_party: client.isFirstParty,
+    refresh_rotation: client.rotatesRefreshTokens,
+    refresh_idle_seconds: client.refreshIdleSeconds,
+    refresh_absolute_seconds: client.refreshAbsoluteSeconds,
     ...(isPublic ? {} : { client_secret: 'kept as a keyed digest only' }),
   } as unknown as ClientMetadata
 }

@@ -7,6 +7,7 @@ import { ownProperties } from './client-metadata.ts'
 import { routes } from './endpoints.ts'
 import type { createEnginePages } from './pages.ts'
 import { createPolicy, passwordAcr } from './policy.ts'
+import type { RefreshPolicy } from './refresh.ts'
 
 type Hook<Name extends keyof Configuration> = NonNullable<Configuration[Name]>
 
@@ -22,6 +23,7 @@ export type ConfigurationDeps = {
   loadExistingGrant: Hook<'loadExistingGrant'>
   getResourceServerInfo: (ctx: KoaContextWithOIDC, resource: string, client: never) => Promise<never>
   pages: ReturnType<typeof createEnginePages>
+  refreshPolicy: RefreshPolicy
   now: () => number
 }
 
@@ -41,7 +43,7 @@ function cookieNames(issuer: string) {
 
 /** Everything that the engine is told. Lifetimes are in seconds, as the engine wants them. */
 export function createConfiguration(deps: ConfigurationDeps): Configuration {
-  const { settings, now } = deps
+  const { settings, refreshPolicy, now } = deps
   const isSecure = deps.config.issuer.startsWith('https:')
   const cookie = { httpOnly: true, sameSite: 'lax', secure: isSecure, signed: true } as const
   const epochSeconds = () => Math.floor(now() / 1000)
@@ -90,7 +92,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     // No token dies because a browser session expires; logout ends what has no offline access (src/sessions).
     expiresWithSession: () => false,
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
-    rotateRefreshToken: () => true,
+    rotateRefreshToken: ({ oidc }) => refreshPolicy.turns(oidc.client, oidc.entities.RefreshToken),
     revokeGrantPolicy: () => true,
     renderError: deps.pages.renderError,
     pairwiseIdentifier: () => {
@@ -103,12 +105,8 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
       IdToken: idTokenSeconds,
       Interaction: interactionSeconds,
       // The grant lives as long as the longest refresh family that may hang from it.
-      Grant: () => settings.get().refreshAbsoluteSeconds + codeSeconds,
-      RefreshToken: (_ctx, token) => {
-        const { refreshIdleSeconds, refreshAbsoluteSeconds } = settings.get()
-        const familyEnds = (token.iiat ?? epochSeconds()) + refreshAbsoluteSeconds
-        return Math.max(1, Math.min(refreshIdleSeconds, familyEnds - epochSeconds()))
-      },
+      Grant: ({ oidc }) => refreshPolicy.familySeconds(oidc.client) + codeSeconds,
+      RefreshToken: (_ctx, token, client) => refreshPolicy.tokenSeconds(token, client),
       Session: (_ctx, session) => {
         const { sessionIdleSeconds, sessionAbsoluteSeconds } = settings.get()
         const sessionEnds = (session.loginTs ?? epochSeconds()) + sessionAbsoluteSeconds

@@ -23,6 +23,7 @@ import { createLoadExistingGrant } from './grant-from-consent.ts'
 import { refusePersonalScopes } from './grants/client-credentials.ts'
 import { createEngine } from './internals.ts'
 import type { createEnginePages } from './pages.ts'
+import { createRefreshPolicy } from './refresh.ts'
 import { createResourceNames, createResourceServerInfo } from './resource-servers.ts'
 
 type Deps = {
@@ -72,6 +73,7 @@ export function createOidc(deps: Deps) {
   const loadExistingGrant = createLoadExistingGrant(deps)
   const resourceServerInfo = createResourceServerInfo(deps)
   const resourceNames = createResourceNames(deps)
+  const refreshPolicy = createRefreshPolicy({ settings: deps.settings, now: deps.clock.now })
 
   function build(keys: KeySet): { provider: Provider; handle: Middleware } {
     const provider = createEngine({
@@ -85,6 +87,7 @@ export function createOidc(deps: Deps) {
         loadExistingGrant: (ctx) => asEngineFailure(() => loadExistingGrant(ctx)),
         getResourceServerInfo: ((...args: Parameters<typeof resourceServerInfo>) =>
           asEngineFailure(() => resourceServerInfo(...args))) as never,
+        refreshPolicy,
         now: deps.clock.now,
       }),
       wrapGrant: (name, handler) => {
@@ -96,6 +99,7 @@ export function createOidc(deps: Deps) {
           if (params.resource !== undefined) params.resource = await resourceNames.registered(params.resource)
           if (name === 'client_credentials') refusePersonalScopes(ctx, deps.offeredScopes)
           await handler(ctx)
+          if (name === 'refresh_token') await refreshPolicy.keepAlive(ctx)
         })
         return (ctx) => asEngineFailure(() => wrapped(ctx))
       },

@@ -214,6 +214,20 @@ export const mutants: readonly Mutant[] = [
     replacement: 'BEFORE TRUNCATE',
     test: 'test/audit',
   },
+  {
+    disables: "a public client's refresh token turns whatever its setting says",
+    file: 'src/oidc/refresh.ts',
+    search: "client?.tokenEndpointAuthMethod === 'none'",
+    replacement: "client?.tokenEndpointAuthMethod === 'nobody'",
+    test: 'test/oidc/refresh-settings.test.ts',
+  },
+  {
+    disables: "a client's families end when its own absolute lifetime says so",
+    file: 'src/oidc/refresh.ts',
+    search: 'secondsOf(client?.refresh_absolute_seconds, refreshAbsoluteSeconds)',
+    replacement: 'refreshAbsoluteSeconds',
+    test: 'test/oidc/refresh-settings.test.ts',
+  },
   // Jobs and the outbox.
   {
     disables: 'the job of a living process is left to it',

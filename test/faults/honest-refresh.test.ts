@@ -1,0 +1,165 @@
+/**
+ * Refresh in a bad network: 200 clients lose one answer in ten and repeat, at once or up to 25 seconds later, and nobody is logged out;
+ * and a token used from two places beyond the window always ends its family. Several server processes, each store.
+ */
+import { Agent, request } from 'node:http'
+import { createTestDatabase } from '../support/database.ts'
+import { startPostgresServer } from '../support/postgres-server.ts'
+import type { Servers, StartedProcess } from '../support/processes.ts'
+import { startServers } from '../support/processes.ts'
+import { describeWith } from '../support/programs.ts'
+import { startRedis } from '../support/redis.ts'
+import { createDemo } from './demo.ts'
+import { startSwallowingProxy } from './swallowing-proxy.ts'
+
+const clientCount = 200
+const rounds = 4
+const atOnce = 20
+const everyTenth = 10
+/** What a client waits before it repeats: nothing, as a retrying library does, or a time-out of its own. */
+const waits = [0, 15_000, 25_000]
+
+type Refreshed = { status: number; refreshToken: string | undefined }
+
+const agent = new Agent({ keepAlive: false })
+const basic = `Basic ${Buffer.from('demo-web:demo-web-secret-for-development-only').toString('base64')}`
+
+/** One refresh over a connection of its own; undefined when the connection closed without an answer. */
+const refreshAt = (port: number, token: string): Promise<Refreshed | undefined> =>
+  new Promise((resolve, reject) => {
+    const headers = { Authorization: basic, 'Content-Type': 'application/x-www-form-urlencoded' }
+    const sent = request({ port, host: '127.0.0.1', path: '/token', method: 'POST', agent, headers }, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('error', reject)
+      response.on('end', () => {
+        const body = JSON.parse(Buffer.concat(chunks).toString()) as { refresh_token?: string }
+        resolve({ status: response.statusCode ?? 0, refreshToken: body.refresh_token })
+      })
+    })
+    sent.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNRESET') resolve(undefined)
+      else reject(error)
+    })
+    sent.end(new URLSearchParams({ grant_type: 'refresh_token', refresh_token: token }).toString())
+  })
+
+/** Runs `work` for every item, `atOnce` of them at the same time. */
+async function forEach<T>(items: readonly T[], work: (item: T, index: number) => Promise<void>): Promise<void> {
+  let next = 0
+  const run = async () => {
+    while (next < items.length) {
+      const index = next++
+      await work(items[index]!, index)
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, run))
+}
+
+function suite(open: () => Promise<{ servers: Servers; close: () => Promise<unknown> }>) {
+  let running: Awaited<ReturnType<typeof open>>
+  let servers: Servers
+  beforeAll(async () => {
+    running = await open()
+    servers = running.servers
+  }, 60_000)
+  afterAll(() => running?.close())
+
+  test(`${clientCount} clients behind a network that loses one answer in ten: nobody is logged out`, async () => {
+    const demo = createDemo(servers)
+    const [first] = servers.servers as [StartedProcess]
+    const targets = servers.servers.map(({ url }) => Number(new URL(url).port))
+    const proxy = await startSwallowingProxy({ targets, isSwallowed: (number) => number % everyTenth === 3 })
+    const tokens: string[] = []
+    await demo.code()
+    await forEach(Array(clientCount).fill(0), async (_, index) => {
+      tokens[index] = (await demo.exchange(first, await demo.code())).body.refresh_token
+    })
+
+    const loggedOut: number[] = []
+    let repeats = 0
+    // Until the client has an answer: a repeat may lose its answer too.
+    async function turn(client: number): Promise<boolean> {
+      const answer = await refreshAt(proxy.port, tokens[client]!)
+      if (!answer) return false
+      if (answer.status === 200 && answer.refreshToken) tokens[client] = answer.refreshToken
+      else loggedOut.push(client)
+      return true
+    }
+    async function repeat(client: number): Promise<void> {
+      repeats += 1
+      if (!(await turn(client))) await repeat(client)
+    }
+
+    for (let round = 0; round < rounds; round += 1) {
+      const waiting: number[][] = waits.map(() => [])
+      await forEach(tokens, async (_, client) => {
+        if (await turn(client)) return
+        const kind = (client + round) % waits.length
+        if (kind === 0) await repeat(client)
+        else waiting[kind]!.push(client)
+      })
+      for (const [kind, clients] of waiting.entries()) {
+        servers.advanceClock(waits[kind]! - (waits[kind - 1] ?? 0))
+        await forEach(clients, repeat)
+      }
+      servers.advanceClock(60_000)
+    }
+
+    expect(loggedOut).toEqual([])
+    expect(proxy.swallowed()).toBeGreaterThan((clientCount * rounds) / everyTenth - 1)
+    expect(repeats).toBe(proxy.swallowed())
+    // And each is still logged in: what it holds now is the living token of its family.
+    const alive: number[] = []
+    await forEach(tokens, async (token, client) => {
+      if ((await demo.refresh(servers.servers[client % 2]!, token)).status === 200) alive.push(client)
+    })
+    expect(alive).toHaveLength(clientCount)
+    await proxy.close()
+  }, 120_000)
+
+  test('a token used from two places beyond the window always ends the family, whoever comes second and wherever', async () => {
+    const demo = createDemo(servers)
+    const families = 24
+    const stolen: { token: string; current: string }[] = []
+    await demo.code()
+    await forEach(Array(families).fill(0), async (_, index) => {
+      const { refresh_token: token } = (await demo.exchange(servers.servers[index % 2]!, await demo.code())).body
+      const turned = await demo.refresh(servers.servers[(index >> 1) % 2]!, token)
+      expect(turned.status).toBe(200)
+      // Half of the thieves come within the window first, and share the successor for a while; then one of the two turns it.
+      if (index % 4 < 2) stolen[index] = { token, current: turned.body.refresh_token }
+      else {
+        const shared = (await demo.refresh(servers.servers[(index + 1) % 2]!, token)).body.refresh_token
+        expect(shared).toBe(turned.body.refresh_token)
+        const ahead = await demo.refresh(servers.servers[index % 2]!, shared)
+        stolen[index] = { token: shared, current: ahead.body.refresh_token }
+      }
+    })
+    servers.advanceClock(30_001)
+    await forEach(stolen, async ({ token, current }, index) => {
+      const [here, there] = [servers.servers[index % 2]!, servers.servers[(index + 1) % 2]!]
+      expect((await demo.refresh(here, token)).body).toMatchObject({ error: 'invalid_grant' })
+      expect((await demo.refresh(there, current)).body).toMatchObject({ error: 'invalid_grant' })
+    })
+  }, 60_000)
+}
+
+const env = { NODE_ENV: 'development' }
+
+describe('on the embedded Postgres of the tests', () => {
+  suite(async () => {
+    const database = await createTestDatabase({ isEmpty: true })
+    const servers = await startServers(2, { databaseUrl: database.url, env })
+    return { servers, close: () => servers.close().then(database.close) }
+  })
+})
+
+describeWith(['postgres', 'redis-server'], 'on a Postgres server with Redis', () => {
+  suite(async () => {
+    const [postgres, redis] = await Promise.all([startPostgresServer(), startRedis()])
+    const databaseUrl = await postgres.createDatabase('latchkey')
+    const servers = await startServers(3, { databaseUrl, env: { ...env, REDIS_URL: redis.url } })
+    return { servers, close: () => servers.close().then(() => Promise.all([postgres.close(), redis.close()])) }
+  })
+})
