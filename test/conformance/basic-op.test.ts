@@ -71,7 +71,7 @@ describe.each(responseModes)('%s', (mode) => {
     })
 
     test('oidcc-idtoken-unsigned: not offered, and no client can ask for it', async () => {
-      const discovery = await (await fetch(`${server.issuer}/.well-known/openid-configuration`)).json()
+      const discovery = await suite.discovery()
       expect(discovery.id_token_signing_alg_values_supported).not.toContain('none')
       const metadata = { client_name: 'Unsigned', redirect_uris: [redirectUri], id_token_signed_response_alg: 'none' }
       expect(await problemsOf(server.addClient({ kind: 'web', metadata }))).toEqual([
@@ -163,8 +163,8 @@ describe.each(responseModes)('%s', (mode) => {
       expect((await suite.flow({ claims_locales: 'se' })).idToken.sub).toBeDefined())
 
     test('oidcc-ensure-request-with-acr-values-succeeds', async () => {
-      const discovery = await (await fetch(`${server.issuer}/.well-known/openid-configuration`)).json()
-      const { idToken } = await suite.flow({ acr_values: discovery.acr_values_supported.join(' ') })
+      const discovery = await suite.discovery()
+      const { idToken } = await suite.flow({ acr_values: discovery.acr_values_supported!.join(' ') })
       expect(discovery.acr_values_supported).toContain(idToken.acr)
       expect((await suite.flow({ acr_values: '1 2' })).idToken.sub).toBe(idToken.sub)
     })

@@ -104,7 +104,8 @@ export function createSuite(server: Latchkey, mode: ResponseMode) {
       if (!step) throw new Error(`no way on from ${page.status} ${page.url}:\n${page.body.slice(0, 2000)}`)
       pages.push(step)
       shown.push(page.body)
-      const fields = step === 'login' ? { email: 'alice@example.com', password: testPassword } : {}
+      const fields: Record<string, string> =
+        step === 'login' ? { email: 'alice@example.com', password: testPassword } : {}
       page = await browser.follow(await browser.submit(page, `/${step}`, fields))
     }
     throw new Error(`the flow did not end: ${page.status} ${page.url}`)
@@ -164,5 +165,23 @@ export function createSuite(server: Latchkey, mode: ResponseMode) {
     return { status: response.status, body: (await response.json()) as any }
   }
 
-  return { browser, shown, authorizeUrl, answerIn, complete, authorize, token, exchange, flow, verified, userinfo }
+  async function discovery() {
+    const response = await fetch(`${server.issuer}/.well-known/openid-configuration`)
+    return (await response.json()) as Record<string, string[]>
+  }
+
+  return {
+    discovery,
+    browser,
+    shown,
+    authorizeUrl,
+    answerIn,
+    complete,
+    authorize,
+    token,
+    exchange,
+    flow,
+    verified,
+    userinfo,
+  }
 }
