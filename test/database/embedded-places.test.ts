@@ -158,7 +158,7 @@ describe('after a crash', () => {
     const folder = createDataPath()
     await (await startEmbeddedPostgres({ folder })).close()
     writeFileSync(path.join(folder, 'PG_VERSION'), '9\n')
-    expect(await refusal(startEmbeddedPostgres({ folder, patienceMs: 500 }))).toMatchObject({
+    expect(await refusal(startEmbeddedPostgres({ folder, patienceMs: 100 }))).toMatchObject({
       code: 'embedded_database_failed',
       params: { folder, log: `${folder}.log`, detail: expect.stringMatching(/^FATAL: [^|]*incompatible[^|]*$/) },
     })

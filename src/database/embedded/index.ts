@@ -18,6 +18,7 @@ import {
   isPostmasterOf,
   lastWords,
   lockedStatus,
+  logLength,
   readPostmaster,
   startPostmaster,
   stopPostmaster,
@@ -132,6 +133,7 @@ async function join(installation: Installation, known?: Endpoint): Promise<Joine
   let failure: unknown
   let pauseMs = firstPauseMs
   let deadline = performance.now() + patienceMs
+  const saidBefore = logLength(logFile)
 
   while (performance.now() < deadline) {
     const running = readPostmaster(folder)
@@ -157,7 +159,7 @@ async function join(installation: Installation, known?: Endpoint): Promise<Joine
     pauseMs = Math.min(pauseMs * 1.3, longestPauseMs)
   }
   if (child?.exitCode === lockedStatus) throw embeddedElsewhere({ params: { folder } })
-  throw embeddedFailed({ cause: failure, params: { folder, log: logFile, detail: lastWords(logFile) } })
+  throw embeddedFailed({ cause: failure, params: { folder, log: logFile, detail: lastWords(logFile, saidBefore) } })
 }
 
 const isAlive = (child: ChildProcess): boolean =>

@@ -1,7 +1,17 @@
 /** The running Postgres of a data folder: who it is, starting it, stopping it. */
 import type { ChildProcess } from 'node:child_process'
 import { execFileSync } from 'node:child_process'
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, readlinkSync, renameSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Binaries } from './binaries.ts'
@@ -26,7 +36,7 @@ const settings = {
 
 /** What `postmaster.pid` says; `endpoint` is there as soon as Postgres listens. */
 export function readPostmaster(folder: string): { pid: number; endpoint: Endpoint | undefined } | undefined {
-  const lines = readIfThere(path.join(folder, 'postmaster.pid'))?.split('\n')
+  const lines = readIfThere(path.join(folder, 'postmaster.pid'))?.toString().split('\n')
   const pid = Number(lines?.[0])
   if (!lines || !(pid > 0)) return undefined
   const [, , , port = '', socketFolder = '', address = ''] = lines
@@ -123,15 +133,21 @@ export async function stopPostmaster({ folder, binaries, user }: StartOptions, p
   while (isPostmasterOf(folder, pid) && readPostmaster(folder)?.pid === pid) await sleep(shutdownPollMs)
 }
 
-/** What the log file says last, without times and without saying anything twice: for an error. */
-export function lastWords(logFile: string): string {
-  const lines = (readIfThere(logFile) ?? '').trim().split('\n').slice(-10)
+/** How much the log file says so far, in bytes. */
+export const logLength = (logFile: string): number => statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
+
+/** What the log file says last beyond its first `from` bytes, without times and without saying anything twice: for an error. */
+export function lastWords(logFile: string, from: number): string {
+  const all = readIfThere(logFile) ?? Buffer.alloc(0)
+  // It is shorter than before when it has grown too long meanwhile and was begun anew.
+  const said = all.subarray(all.length < from ? 0 : from).toString()
+  const lines = said.trim().split('\n').slice(-10)
   return [...new Set(lines.map((line) => line.replace(/^[\d-]+ [\d:.]+ \w+ \[\d+\] /, '')))].join(' | ')
 }
 
-function readIfThere(file: string): string | undefined {
+function readIfThere(file: string): Buffer | undefined {
   try {
-    return readFileSync(file, 'utf8')
+    return readFileSync(file)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
