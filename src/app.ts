@@ -2,7 +2,7 @@
 import Koa from 'koa'
 import { permissions } from './access/permissions.ts'
 import { accessLog } from './http/access-log.ts'
-import { clientAddress, pinToIssuer } from './http/address.ts'
+import { clientAddress, pinToIssuer, refuseRepeatedHeaders } from './http/address.ts'
 import { formType, guardBodies, readFormText } from './http/body.ts'
 import { answerErrors, methodNotAllowed } from './http/errors.ts'
 import { securityHeaders } from './http/headers.ts'
@@ -49,6 +49,7 @@ export function createApp(parts: Parts): Koa {
     }),
   )
   app.use(answerErrors({ views, sentences, log, isProtocolPath: door.isProtocolPath }))
+  app.use(refuseRepeatedHeaders)
   app.use(limitParameters())
   app.use(cors)
   app.use(door.refuseUnfit)

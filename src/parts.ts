@@ -39,6 +39,7 @@ import { createLogoutAround } from './oidc/logout.ts'
 import { createEnginePages } from './oidc/pages.ts'
 import { passwordAcr, passwordAmr } from './oidc/policy.ts'
 import { createOidc } from './oidc/provider.ts'
+import { tokenErrorsAround } from './oidc/token-errors.ts'
 import { kinds } from './outbox/kinds/index.ts'
 import { createOutbox } from './outbox/service.ts'
 import { createPasswordHasher } from './passwords/hasher.ts'
@@ -193,6 +194,7 @@ export async function createParts(deps: PartsDeps) {
     log,
     around: [
       discoveryAround,
+      tokenErrorsAround,
       createLogoutAround({
         goOn: (ctx, url) => views.render(ctx, 'continue', { url }),
         endSession: sessions.end,

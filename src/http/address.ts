@@ -1,8 +1,9 @@
 /** Who is calling and under which name we are called: the client's address by configured proxies, host and scheme by the issuer. */
 import { isIP } from 'node:net'
 import type Koa from 'koa'
-import type { Context, Middleware } from 'koa'
+import type { Context, Middleware, Next } from 'koa'
 import proxyAddr from 'proxy-addr'
+import { requestMalformed } from './errors.ts'
 
 /**
  * Makes `ctx.ip` the client's address. Without `trustProxy` that is the connection's; X-Forwarded-For is believed only hop by hop,
@@ -37,6 +38,22 @@ function plainAddress(text: string | undefined): string | undefined {
     .replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1')
   const address = bare.replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '')
   return isIP(address) ? address.toLowerCase() : undefined
+}
+
+/** What may stand in a request once (RFC 9110 §5.3): Node keeps the first, and whoever stands in front may have read the last. */
+const singleHeaders: ReadonlySet<string> = new Set(['host', 'authorization', 'content-type'])
+
+/** Refuses a request that says twice for whom it is, from whom, or what it carries (RFC 9112 §3.2). @throws request_malformed (400) */
+export async function refuseRepeatedHeaders(ctx: Context, next: Next): Promise<void> {
+  const { rawHeaders } = ctx.req
+  const seen = new Set<string>()
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!.toLowerCase()
+    if (!singleHeaders.has(name)) continue
+    if (seen.has(name)) throw requestMalformed()
+    seen.add(name)
+  }
+  await next()
 }
 
 const forwardedHeaders = ['forwarded', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port'] as const

@@ -20,7 +20,7 @@ import { engineMetadata } from './client-metadata.ts'
 import { createConfiguration } from './configuration.ts'
 import { asEngineFailure, storeRetryAfterSeconds } from './errors.ts'
 import { createLoadExistingGrant } from './grant-from-consent.ts'
-import { refusePersonalScopes } from './grants/client-credentials.ts'
+import { refuseEmptyAnswer, refusePersonalScopes } from './grants/client-credentials.ts'
 import { createEngine } from './internals.ts'
 import type { createEnginePages } from './pages.ts'
 import { createRefreshPolicy } from './refresh.ts'
@@ -95,10 +95,13 @@ export function createOidc(deps: Deps) {
           // Query strings are limited in front; the engine reads its own bodies.
           const long = deps.findLongParameter(Object.entries(ctx.oidc.params ?? {}))
           if (long) throw new errors.InvalidRequest(`${long.parameter} is too long`)
-          const { params } = ctx.oidc as { params: { resource?: unknown } }
+          const { params } = ctx.oidc as { params: { resource?: unknown; scope?: unknown } }
+          // The engine takes out of the parameters what it does not know.
+          const requestedScope = params.scope
           if (params.resource !== undefined) params.resource = await resourceNames.registered(params.resource)
           if (name === 'client_credentials') refusePersonalScopes(ctx, deps.offeredScopes)
           await handler(ctx)
+          if (name === 'client_credentials') refuseEmptyAnswer(ctx, requestedScope)
           if (name === 'refresh_token') await refreshPolicy.keepAlive(ctx)
         })
         return (ctx) => asEngineFailure(() => wrapped(ctx))

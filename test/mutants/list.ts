@@ -228,6 +228,20 @@ export const mutants: readonly Mutant[] = [
     replacement: 'refreshAbsoluteSeconds',
     test: 'test/oidc/refresh-settings.test.ts',
   },
+  {
+    disables: 'a token for nothing of what was asked is refused',
+    file: 'src/oidc/provider.ts',
+    search: "if (name === 'client_credentials') refuseEmptyAnswer(ctx, requestedScope)",
+    replacement: 'void [refuseEmptyAnswer, requestedScope]',
+    test: 'test/oidc/rfc6749-token.test.ts',
+  },
+  {
+    disables: 'a request that names two hosts is refused',
+    file: 'src/http/address.ts',
+    search: 'if (seen.has(name)) throw requestMalformed()',
+    replacement: '',
+    test: 'test/security/hostile-requests.test.ts',
+  },
   // Jobs and the outbox.
   {
     disables: 'the job of a living process is left to it',

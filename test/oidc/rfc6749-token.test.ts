@@ -58,6 +58,15 @@ describe('client authentication (§2.3)', () => {
     expect(answer).toMatchObject({ status: 401, body: { error: 'invalid_client' } })
   })
 
+  test.each(['/token', '/introspect', '/revoke'])(
+    'none at all is invalid_client, with a challenge (§5.2): %s',
+    async (path) => {
+      const answer = await rp.call(path, { grant_type: 'client_credentials', token: 'x' })
+      expect(answer).toMatchObject({ status: 401, body: { error: 'invalid_client' } })
+      expect(answer.headers.get('WWW-Authenticate')).toBe(`Basic realm="${server.issuer}"`)
+    },
+  )
+
   test('assertions are not offered yet, and refused (attack 32)', async () => {
     const answer = await rp.token({
       ...fields,
@@ -95,12 +104,23 @@ describe('client_credentials (§4.4)', () => {
     },
   )
 
-  test('a client without the grant is refused', async () => {
-    const answer = await rp.token({ grant_type: 'client_credentials' })
-    expect(answer).toMatchObject({
-      status: 400,
-      body: { error: expect.stringMatching(/^(unauthorized_client|invalid_request)$/) },
-    })
+  test.each([
+    ['an unknown one', { scope: 'unknown:scope' }],
+    ['an unknown one of an API', { scope: 'unknown:scope', resource: api }],
+    ['one of an API that is not named', { scope: 'api:read' }],
+  ])(
+    'a scope of which nothing can be granted is invalid_scope, not a token for nothing (§3.3): %s',
+    async (_case, fields) => {
+      const rows = async () => (await server.database.pool.query('SELECT count(*)::int AS count FROM artifact')).rows
+      const before = await rows()
+      expect(await machine(fields)).toMatchObject({ status: 400, body: { error: 'invalid_scope' } })
+      expect(await rows()).toEqual(before)
+    },
+  )
+
+  test('what is granted is told when it is less than what was asked', async () => {
+    const { status, body } = await machine({ scope: 'api:read unknown:scope', resource: api })
+    expect([status, body.scope]).toEqual([200, 'api:read'])
   })
 })
 
@@ -119,6 +139,20 @@ describe('other grants', () => {
     })
     expect(answer).toMatchObject({ status: 400, body: { error: 'unsupported_grant_type' } })
   })
+
+  test.each([
+    ['client_credentials', 'web', {}],
+    ['authorization_code', 'machine', { code: 'x', redirect_uri: callback }],
+    ['refresh_token', 'machine', { refresh_token: 'x' }],
+  ])(
+    '%s at a client that is registered without it is unauthorized_client (§5.2)',
+    async (grantType, clientId, fields) => {
+      const headers = { Authorization: rp.basic(clientId, webSecret) }
+      const answer = await rp.token({ grant_type: grantType, ...(fields as Record<string, string>) }, headers)
+      expect(answer).toMatchObject({ status: 400, body: { error: 'unauthorized_client' } })
+    },
+  )
+
   test('no grant at all, or two, is invalid_request', async () => {
     expect(await rp.token({})).toMatchObject({ status: 400, body: { error: 'invalid_request' } })
     const headers = { Authorization: rp.basic('web', webSecret), 'Content-Type': 'application/x-www-form-urlencoded' }

@@ -40,7 +40,7 @@ describe('introspection (RFC 7662)', () => {
   })
 
   test('tells a public client, or nobody, nothing', async () => {
-    expect((await rp.call('/introspect', { token: rp.tokens.access_token })).status).toBe(400)
+    expect((await rp.call('/introspect', { token: rp.tokens.access_token })).status).toBe(401)
     const asSpa = await rp.call('/introspect', { token: rp.tokens.access_token, client_id: 'spa' })
     expect(asSpa.body).not.toMatchObject({ active: true })
   })

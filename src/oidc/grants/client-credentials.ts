@@ -10,3 +10,13 @@ export function refusePersonalScopes(ctx: GrantContext, offeredScopes: readonly 
   if (personal)
     throw new errors.InvalidScope('requested scope is about a person, and this grant acts for none', personal)
 }
+
+/**
+ * Throws InvalidScope when `requestedScope` is not empty and the token has none of it: an unknown scope, or one of an API without its `resource`.
+ * The answer cannot tell of an empty scope (RFC 6749 §3.3), so a client would take the token for what it asked for.
+ */
+export function refuseEmptyAnswer({ body }: { body?: unknown }, requestedScope: unknown): void {
+  if (requestedScope && !(body as { scope?: unknown } | undefined)?.scope) {
+    throw new errors.InvalidScope('nothing of the requested scope can be granted', String(requestedScope))
+  }
+}
