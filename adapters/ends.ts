@@ -48,13 +48,15 @@ export function createEnds({ now, models, hasRedis }: Deps) {
   /** Sessions before grants: a request in flight locks in that order. What hangs from a grant is found through it. */
   async function endOwnedBy(tx: Tx, column: 'account_id' | 'client_id', id: string): Promise<number> {
     const own = `${column} = ? AND grant_key IS NULL`
+    const owner = storableText(id)
+    // Also those of earlier turns: their rows are gone, and what a request in flight has hung from them meanwhile is found only so.
+    const roots: Buffer[] = []
     return untilNothingIsLeft(async () => {
-      const owner = storableText(id)
       const sessions = await deleted(tx, `${own} AND model = ?`, [owner, models.Session.number])
       const { rows } = await tx.raw(`DELETE FROM artifact WHERE ${own} RETURNING id`, [owner] as never)
-      const roots = (rows as { id: Buffer }[]).map((row) => row.id)
+      for (const row of rows as { id: Buffer }[]) roots.push(row.id)
       const hanging = roots.length === 0 ? 0 : await deleted(tx, 'grant_key = ANY(?)', [roots])
-      return sessions + roots.length + hanging
+      return sessions + rows.length + hanging
     })
   }
 

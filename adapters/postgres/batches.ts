@@ -13,9 +13,15 @@ type Deps<Item, Result> = {
 type Waiting<Item, Result> = {
   item: Item
   touched: readonly string[]
+  /** By the process's own steady clock, in milliseconds. */
+  since: number
   resolve: (result: Result) => void
   reject: (error: unknown) => void
 }
+
+// Whoever has waited this long for a turn waits for a store that does not answer, and is refused with those it did not answer. Who came
+// later has his turn: one broken connection is no outage.
+const patienceMs = 1_000
 
 /**
  * Collects what is asked within one turn of the event loop. While `inFlight` batches are under way the next one grows, so that batches are
@@ -41,6 +47,13 @@ export function createBatches<Item, Result>({ size, inFlight, run, touches = () 
     return batch
   }
 
+  function refuseWaiting(error: unknown): void {
+    const latest = performance.now() - patienceMs
+    const refused = waiting.filter(({ since }) => since <= latest)
+    waiting = waiting.filter(({ since }) => since > latest)
+    for (const { reject } of refused) reject(error)
+  }
+
   async function settle(batch: readonly Waiting<Item, Result>[]): Promise<void> {
     try {
       const results = await run(batch.map(({ item }) => item))
@@ -49,7 +62,9 @@ export function createBatches<Item, Result>({ size, inFlight, run, touches = () 
       })
     } catch (error) {
       // One bad item must not fail its neighbours: each is tried alone. A store that is away is away for all of them.
-      if (batch.length === 1 || error instanceof ArtifactStoreUnavailable) for (const { reject } of batch) reject(error)
+      const isAway = error instanceof ArtifactStoreUnavailable
+      if (isAway) refuseWaiting(error)
+      if (isAway || batch.length === 1) for (const { reject } of batch) reject(error)
       else for (const one of batch) await settle([one])
     }
   }
@@ -76,7 +91,7 @@ export function createBatches<Item, Result>({ size, inFlight, run, touches = () 
 
   return (item: Item): Promise<Result> =>
     new Promise((resolve, reject) => {
-      waiting.push({ item, touched: touches(item), resolve, reject })
+      waiting.push({ item, touched: touches(item), since: performance.now(), resolve, reject })
       schedule()
     })
 }

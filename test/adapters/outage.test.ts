@@ -2,11 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { ArtifactStoreUnavailable, createArtifactStore } from '../../adapters/index.ts'
+import { createDatabase } from '../../src/database/database.ts'
+import { migrateUnderLock } from '../../src/database/migrate.ts'
 import { createLog } from '../../src/log.ts'
 import { createRedis } from '../../src/redis/connection.ts'
 import { createTestClock } from '../support/clock.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { findFreePort } from '../support/ports.ts'
+import { startPostgresServer } from '../support/postgres-server.ts'
 import { describeWith } from '../support/programs.ts'
 import { startRedis } from '../support/redis.ts'
 import { waitFor } from '../support/wait.ts'
@@ -53,6 +56,34 @@ test('a statement of another kind that fails is not told as an outage', async ()
   await expect(failed).rejects.toMatchObject({ code: '42P01' })
   await expect(failed).rejects.not.toBeInstanceOf(ArtifactStoreUnavailable)
   await close()
+})
+
+describeWith('postgres', 'a Postgres', () => {
+  test('that falls silent holds a crowd no longer than a single request, and serves again when it speaks', async () => {
+    const server = await startPostgresServer()
+    const database = createDatabase({ url: server.url(), poolSize: 4, log })
+    await migrateUnderLock({ knex: database.maintenance, log })
+    const store = createArtifactStore({ ...common, pool: database.pool, transaction: database.transaction })
+    const adapter = store.adapter('RefreshToken')
+    await adapter.upsert('kept', { jti: 'kept' }, 60)
+    server.freeze()
+    const began = performance.now()
+    const asked = Array.from({ length: 1_000 }, (_, index) => [
+      adapter.find(newId()),
+      adapter.upsert(newId(), { index }, 60),
+    ])
+    const answers = await Promise.allSettled(asked.flat())
+    const seconds = (performance.now() - began) / 1_000
+    const reasons = answers.map((answer) => answer.status === 'rejected' && answer.reason)
+    expect(reasons.filter((reason) => !(reason instanceof ArtifactStoreUnavailable))).toEqual([])
+    // The 6 s of one statement and some room; in turns, one batch after the other, it would be half a minute.
+    expect(seconds).toBeLessThan(12)
+    server.thaw()
+    await waitFor(() => database.isHealthy())
+    expect(await adapter.find('kept')).toEqual({ jti: 'kept' })
+    await database.close()
+    await server.close()
+  }, 120_000)
 })
 
 test('connections that Postgres ends are replaced', async () => {

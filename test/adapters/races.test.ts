@@ -1,5 +1,9 @@
 /** Single use under concurrency, with two servers on one database: RFC 6749 §4.1.2 for codes, RFC 9700 §4.14.2 for refresh tokens. */
+import { rowId } from '../../adapters/digest.ts'
+import type { ArtifactStore } from '../../adapters/index.ts'
+import type { Tx } from '../../src/database/database.ts'
 import { describeWith } from '../support/programs.ts'
+import { waitFor } from '../support/wait.ts'
 import type { Answer, TestEngine } from './engine.ts'
 import { startEngine } from './engine.ts'
 import type { TestStores } from './stores.ts'
@@ -132,8 +136,57 @@ for (const { kind, name, needs } of storeKinds) {
       }
     })
 
+    test.each([
+      ['person', (store: ArtifactStore, tx: Tx) => store.endAccount(tx, 'alice')],
+      ['client', (store: ArtifactStore, tx: Tx) => store.endClient(tx, 'spa')],
+    ])('what a redemption writes while its %s is ended is ended too', async (_, end) => {
+      const { code, grantId } = await engines[0].issueCode()
+      const grantKey = await grantKeyOf(grantId)
+      const store = await stores.open()
+      // A redemption held between its write and its commit.
+      const redemption = await stores.database.knex.transaction()
+      await redemption('artifact')
+        .where({ id: rowId('AuthorizationCode', code) })
+        .update({ consumed_at: 1 })
+      const issued = {
+        id: rowId('RefreshToken', code),
+        model: 4,
+        grant_key: grantKey,
+        issued_at: 1,
+        payload: Buffer.alloc(1),
+      }
+      await redemption('artifact').insert(issued)
+      const ending = stores.database.transaction((tx) => end(store, tx))
+      await waitFor(
+        async () => (await stores.database.pool.query('SELECT FROM pg_locks WHERE NOT granted')).rowCount !== 0,
+      )
+      await redemption.commit()
+      await ending
+      expect(await rowsOf(grantId)).toBe(0)
+    })
+
+    test('people and clients that are ended while they are being refreshed block nobody and leave nothing that works', async () => {
+      for (let round = 0; round < 4; round += 1) {
+        const families = await Promise.all(Array.from({ length: 12 }, family))
+        const issued: (string | undefined)[] = []
+        const refreshing = families.map(async ({ first }, index) => {
+          const { status, body } = await engines[index % 2 === 0 ? 0 : 1].refresh(first)
+          expect([200, 400]).toContain(status)
+          if (status === 200) issued.push(body.access_token, body.refresh_token)
+        })
+        const [one, two] = await Promise.all([stores.open(), stores.open()])
+        await Promise.all([
+          ...refreshing,
+          stores.database.transaction((tx) => one.endAccount(tx, 'alice')),
+          stores.database.transaction((tx) => two.endClient(tx, 'spa')),
+          ...families.slice(0, 6).map(({ grantId }) => stores.database.transaction((tx) => two.endGrant(tx, grantId))),
+        ])
+        for (const token of issued) expect(await living(token)).toBe(false)
+        for (const { grantId } of families) expect(await rowsOf(grantId)).toBe(0)
+      }
+    })
+
     async function grantKeyOf(grantId: string): Promise<Buffer> {
-      const { rowId } = await import('../../adapters/digest.ts')
       return rowId('Grant', grantId)
     }
 

@@ -257,4 +257,18 @@ export const mutants: readonly Mutant[] = [
     replacement: '`outbox ${name}` + id.slice(0, 0)',
     test: 'test/outbox',
   },
+  {
+    disables: 'what hangs itself from a grant while its person or client is ended is ended too',
+    file: 'adapters/ends.ts',
+    search: 'for (const row of rows as { id: Buffer }[]) roots.push(row.id)',
+    replacement: 'roots.splice(0, roots.length, ...(rows as { id: Buffer }[]).map((row) => row.id))',
+    test: 'test/adapters/races.test.ts',
+  },
+  {
+    disables: 'who waits for a Postgres that is silent is refused with those it did not answer',
+    file: 'adapters/postgres/batches.ts',
+    search: 'if (isAway) refuseWaiting(error)',
+    replacement: '',
+    test: 'test/adapters/outage.test.ts',
+  },
 ]
