@@ -19,7 +19,10 @@ export async function createQueueBench() {
     log,
     database,
     /** One more process' worth of queue on this database. */
-    startQueue: (work: Partial<QueueWork>, options: { drainMs?: number; log?: Log } = {}): Queue => {
+    startQueue: (
+      work: Partial<QueueWork>,
+      options: { concurrency?: number; drainMs?: number; log?: Log } = {},
+    ): Queue => {
       const queue = createQueue({ url, log, metrics: createMetrics(), pollMs: 50, drainMs: 5_000, ...options })
       queues.push(queue)
       queue.start({ tasks: {}, duties: [], ...work })
