@@ -15,6 +15,8 @@ const issuer = process.env.ISSUER ?? 'http://localhost:3000'
 const startDeadlineMs = 60_000
 const logFile = fileURLToPath(new URL('../.data/demo.log', import.meta.url))
 
+class ServerDidNotStart extends Error {}
+
 const isAnswering = (): Promise<boolean> =>
   fetch(`${issuer}/.well-known/openid-configuration`).then(
     (response) => response.ok,
@@ -29,7 +31,7 @@ async function startServer(): Promise<ChildProcess> {
   const child = spawn(process.execPath, [main], { stdio: ['ignore', log, log] })
   const fail = (reason: string): never => {
     child.kill()
-    throw new Error(`the server ${reason}:\n${readFileSync(logFile, 'utf8')}`)
+    throw new ServerDidNotStart(`The server ${reason}:\n${readFileSync(logFile, 'utf8')}`)
   }
   const deadline = Date.now() + startDeadlineMs
   while (!(await isAnswering())) {
@@ -40,7 +42,21 @@ async function startServer(): Promise<ChildProcess> {
   return child
 }
 
-const server = (await isAnswering()) ? undefined : await startServer()
+/** What a person can do about it, where that is known; else all there is to know. */
+function explain(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const { code, port } = error as NodeJS.ErrnoException & { port?: number }
+  if (code === 'EADDRINUSE')
+    return `Port ${port} is in use, perhaps by another demo. Stop that program and try again: the examples' addresses are registered at Latchkey.`
+  return error instanceof ServerDidNotStart ? error.message : error
+}
+
+const giveUp = (error: unknown): never => {
+  console.error(explain(error))
+  process.exit(1)
+}
+
+const server = (await isAnswering()) ? undefined : await startServer().catch(giveUp)
 const running: Running[] = []
 
 let isStopping = false
@@ -76,6 +92,6 @@ try {
   for (const [name, url, note] of rows) console.log(`${name.padEnd(17)}${url.padEnd(25)}${note}`)
   console.log('Ctrl-C stops all of it.')
 } catch (error) {
-  console.error(error)
+  console.error(explain(error))
   await stop(1)
 }

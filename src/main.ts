@@ -7,6 +7,7 @@ import { createSealer } from '../keys/sealer.ts'
 import { systemClock } from './clock.ts'
 import type { Config } from './config/config.ts'
 import { readConfig } from './config/read.ts'
+import { connectionReason } from './database/errors.ts'
 import { AppError } from './errors.ts'
 import { createSentences } from './locales.ts'
 import { createLog } from './log.ts'
@@ -79,12 +80,14 @@ async function run(config: Config): Promise<void> {
   if (isDevelopment) say(banner(config))
 }
 
-/** What an operator can do about a failure at start, where there is a sentence for it. */
-function sentenceFor(error: unknown): string | undefined {
+/** What an operator can do about a failure at start. */
+function sentenceFor(error: unknown): string {
+  if (error instanceof AppError && error.code === 'database_unavailable')
+    return t('server.databaseUnreachable', { reason: connectionReason(error) })
   if (error instanceof AppError && has(`errors.${error.code}`)) return t(`errors.${error.code}`, error.params)
   if (error instanceof WrongMasterKey) return t('keys.wrong_master_key')
   if (error instanceof SealDamaged) return t('keys.seal_damaged', error.params)
-  return undefined
+  return t('server.unexpected', { reason: error instanceof Error ? error.message : String(error) })
 }
 
 /** What somebody who has just typed `npm start` needs to know. */
@@ -102,8 +105,9 @@ const banner = ({ issuer, dataFolder }: Config): string => {
 try {
   await run(config)
 } catch (error) {
-  const sentence = sentenceFor(error)
-  if (sentence) say(t('server.startRefused', { sentence }))
   log.fatal({ err: error }, 'the server did not start')
-  process.exit(exitFailure)
+  // Last, so that it stands where a person looks: at the end.
+  say(t('server.startRefused', { sentence: sentenceFor(error) }))
+  // A wrong master key is a wrong configuration, and stays one however often the server is started.
+  process.exit(error instanceof WrongMasterKey ? exitConfiguration : exitFailure)
 }

@@ -2,20 +2,32 @@
 import type { Server } from 'node:http'
 import { createServer } from 'node:http'
 import { createApp } from './app.ts'
+import type { AppError } from './errors.ts'
+import { addressElsewhere, addressForbidden, addressTaken } from './http/errors.ts'
 import { answerUnparsable, serverOptions } from './http/server.ts'
 import { bindDuties } from './jobs/index.ts'
 import type { Parts } from './parts.ts'
 
 type Listen = Readonly<{ host: string; port: number }>
 
+/** What an operator can do about an address that cannot be had; `variable` names the setting of the port. */
+function toListenFailure(cause: NodeJS.ErrnoException, { host, port }: Listen, variable: string): AppError | Error {
+  const options = { params: { host, port, variable }, cause }
+  if (cause.code === 'EADDRINUSE') return addressTaken(options)
+  if (cause.code === 'EACCES') return addressForbidden(options)
+  if (cause.code === 'EADDRNOTAVAIL') return addressElsewhere(options)
+  return cause
+}
+
 /** How long requests in flight may take once the process was asked to stop, in milliseconds. */
 const drainMs = 10_000
 
-const listen = (server: Server, { host, port }: Listen): Promise<void> =>
+const listen = (server: Server, address: Listen, variable: string): Promise<void> =>
   new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, () => {
-      server.off('error', reject)
+    const fail = (error: Error) => reject(toListenFailure(error, address, variable))
+    server.once('error', fail)
+    server.listen(address.port, address.host, () => {
+      server.off('error', fail)
       resolve()
     })
   })
@@ -50,9 +62,9 @@ export async function startServer(parts: Parts, server: Server = createServer(se
   const { config, log } = parts
   server.on('request', createApp(parts).callback())
   answerUnparsable(server)
-  if (!server.listening) await listen(server, config.listen)
+  if (!server.listening) await listen(server, config.listen, 'PORT')
   const metricsServer = config.metricsListen && createMetricsServer(parts)
-  if (metricsServer && config.metricsListen) await listen(metricsServer, config.metricsListen)
+  if (metricsServer && config.metricsListen) await listen(metricsServer, config.metricsListen, 'METRICS_PORT')
   parts.queue.start({
     tasks: parts.outbox.tasks,
     duties: bindDuties({ artifacts: parts.artifacts, knex: parts.database.knex, clock: parts.clock, log }),

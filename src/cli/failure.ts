@@ -1,5 +1,6 @@
 /** A failure as a person or a program reads it: its code, its sentence, and every problem with its place. */
 import { SealDamaged, WrongMasterKey } from '../../keys/errors.ts'
+import { connectionReason } from '../database/errors.ts'
 import { AppError } from '../errors.ts'
 import type { Sentences } from '../locales.ts'
 import type { Problem } from '../problems.ts'
@@ -42,6 +43,10 @@ function describe(error: unknown, sentences: Sentences): Described {
   if (error instanceof ProblemsError) {
     const problems = error.problems.map((problem) => describeProblem(problem, sentences))
     return { code: error.code, message: t(`errors.${error.code}`, error.params), problems }
+  }
+  if (error instanceof AppError && error.code === 'database_unavailable') {
+    const reason = connectionReason(error)
+    return { code: error.code, message: t('cli.databaseUnreachable', { reason }), problems: [] }
   }
   if (error instanceof AppError)
     return { code: error.code, message: t(`errors.${error.code}`, error.params), problems: [] }

@@ -8,11 +8,13 @@ type Deps = {
   t: Sentences['t']
   version: string
   io: Pick<Io, 'stdout' | 'stderr'>
+  /** Whether a program reads: then a line that cannot be understood is told in JSON, without the hint for people. */
+  isJson: boolean
   run: (command: CliCommand, args: readonly string[], options: Record<string, unknown>) => Promise<void>
 }
 
 /** Throws CommanderError where commander would exit. */
-export function createProgram({ commands, t, version, io, run }: Deps): Command {
+export function createProgram({ commands, t, version, io, isJson, run }: Deps): Command {
   const program = new Command('latchkey')
   const prepare = (command: Command) =>
     command
@@ -20,9 +22,10 @@ export function createProgram({ commands, t, version, io, run }: Deps): Command 
       .configureOutput({
         writeOut: (text) => void io.stdout.write(text),
         writeErr: (text) => void io.stderr.write(text),
+        outputError: (text, write) => write(isJson ? usageAsJson(text) : text),
       })
       .helpOption('-h, --help', t('cli.help'))
-      .showHelpAfterError(t('cli.helpHint'))
+      .showHelpAfterError(isJson ? false : t('cli.helpHint'))
 
   prepare(program)
     .description(t('cli.about'))
@@ -67,6 +70,12 @@ function createOption({ flags, text, isRequired, isRepeated, choices, isWholeNum
     })
   }
   return option
+}
+
+/** Commander's own words, in the shape of every other failure. */
+function usageAsJson(text: string): string {
+  const message = text.trim().replace(/^error: /, '')
+  return `${JSON.stringify({ error: { code: 'usage', message, problems: [] } })}\n`
 }
 
 const examplesOf = ({ examples }: CliCommand, t: Sentences['t']): string =>

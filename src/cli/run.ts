@@ -57,7 +57,10 @@ export async function runCli({ argv, env, io }: Options): Promise<number> {
   }
 
   try {
-    await createProgram({ commands, t, version: versionOf(), io, run }).parseAsync([...argv], { from: 'user' })
+    await createProgram({ commands, t, version: versionOf(), io, isJson: argv.includes('--json'), run }).parseAsync(
+      [...argv],
+      { from: 'user' },
+    )
     return exitCode
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error

@@ -51,6 +51,14 @@ export function isConnectionFailure(error: unknown): boolean {
   return code === undefined && driverMessages.some((text) => String(message).includes(text))
 }
 
+/** Where and how the way to the database ended, without user, password or query: `connect ECONNREFUSED 10.0.0.1:5432`. */
+export function connectionReason(error: AppError): string {
+  const { cause } = error
+  // A name with several addresses fails with one error for each, and an empty one around them.
+  const first = cause instanceof AggregateError ? cause.errors[0] : cause
+  return first instanceof Error && first.message !== '' ? first.message : error.code
+}
+
 /** What a query rejects with: `databaseUnavailable` (cause: the driver's error) when the database is away, else `error` itself. */
 export function toDatabaseFailure(error: unknown): unknown {
   if (error instanceof AppError || !isConnectionFailure(error)) return error

@@ -15,7 +15,7 @@ test.each(commands.map((command) => [command.name, command] as const))('%s has h
     return true
   }
   const io = { stdout: { write }, stderr: { write } } as never
-  const program = createProgram({ commands, t, version: '0', io, run: async () => {} })
+  const program = createProgram({ commands, t, version: '0', io, isJson: false, run: async () => {} })
   expect(() => program.parse([...name.split(' '), '--help'], { from: 'user' })).toThrow('outputHelp')
   expect(printed).toContain('--json')
   for (const example of command.examples) expect(printed).toContain(example)
@@ -37,13 +37,25 @@ test.each(commands.flatMap(({ examples }) => examples.map((example) => [example]
       isRun = true
     }
     // Words such as notes:read="Read your notes" keep their quotes here; commander does not mind.
-    await createProgram({ commands, t, version: '0', io, run }).parseAsync(
+    await createProgram({ commands, t, version: '0', io, isJson: false, run }).parseAsync(
       words.map((match) => match[1] ?? match[2] ?? '').filter((word) => !/^(your|notes")$/.test(word)),
       { from: 'user' },
     )
     expect(isRun).toBe(true)
   },
 )
+
+test.each([
+  [['clinet', '--json'], /unknown command 'clinet'(.|\n)*client/],
+  [['client', 'show', '--json'], /missing required argument/],
+  [['client', 'add', '--knd', 'web', '--json'], /unknown option '--knd'(.|\n)*--kind/],
+])('a line that cannot be understood is told to programs in JSON: latchkey %j', async (args, message) => {
+  const { code, stderr } = await latchkey(args)
+  expect(code).toBe(2)
+  expect(JSON.parse(stderr)).toEqual({
+    error: { code: 'usage', message: expect.stringMatching(message), problems: [] },
+  })
+})
 
 test.each([
   [['--help'], 0],

@@ -1,6 +1,9 @@
 /** Starting wrongly says what to do and changes nothing; stopping lets what is in flight end. */
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import path from 'node:path'
 import { createTestDatabase } from '../support/database.ts'
+import { createTestFolder } from '../support/folders.ts'
 import type { StartedProcess } from '../support/processes.ts'
 import { startServers } from '../support/processes.ts'
 import { createDemo } from './demo.ts'
@@ -54,7 +57,7 @@ test('a wrong master key stops the start with a sentence and changes nothing', a
     isReadyAwaited: false,
   })
   const [server] = servers as [StartedProcess]
-  expect(await server.exited).toMatchObject({ code: 1 })
+  expect(await server.exited).toMatchObject({ code: 78 })
   expect(server.output()).toMatch(/master key/i)
   expect(await content()).toEqual(before)
   await close()
@@ -62,6 +65,58 @@ test('a wrong master key stops the start with a sentence and changes nothing', a
   await again.close()
   await database.close()
 }, 60_000)
+
+test('a port that is taken is named in a sentence, with exit code 1', async () => {
+  const database = await createTestDatabase({ isEmpty: true })
+  const key = { MASTER_KEY: masterKey('33') }
+  const first = await startServers(1, { databaseUrl: database.url, env: key })
+  const port = new URL(first.issuer).port
+  const second = await startServers(1, {
+    databaseUrl: database.url,
+    env: { ...key, PORT: port },
+    isReadyAwaited: false,
+  })
+  const [server] = second.servers as [StartedProcess]
+  expect(await server.exited).toMatchObject({ code: 1 })
+  expect(server.output()).toMatch(
+    new RegExp(`^Latchkey does not start\\. Port ${port} of 127\\.0\\.0\\.1 is in use.* PORT\\.$`, 'm'),
+  )
+  expect((await fetch(`${first.issuer}/health/ready`)).status).toBe(200)
+  await second.close()
+  await first.close()
+  await database.close()
+}, 40_000)
+
+test.each([
+  [
+    'nobody listens',
+    'postgres://u:hunter2@127.0.0.1:1/x',
+    /does not answer \(connect ECONNREFUSED 127\.0\.0\.1:1\).*DATABASE_URL/,
+  ],
+  [
+    'the name is unknown',
+    'postgres://u:hunter2@nowhere.invalid/x?sslmode=disable',
+    /does not answer \(getaddrinfo .*nowhere\.invalid\)/,
+  ],
+])('a database that cannot be reached is named, without its password: %s', async (_, databaseUrl, sentence) => {
+  const { servers, close } = await startServers(1, { databaseUrl, isReadyAwaited: false })
+  const [server] = servers as [StartedProcess]
+  expect(await server.exited).toMatchObject({ code: 1 })
+  expect(server.output()).toMatch(sentence)
+  expect(server.output()).not.toContain('hunter2')
+  await close()
+})
+
+test('a failure that nobody foresaw ends in a sentence too', async () => {
+  const folder = createTestFolder()
+  mkdirSync(path.join(folder, 'postgres'))
+  writeFileSync(path.join(folder, 'postgres', 'somebody-elses'), '')
+  const { servers, close } = await startServers(1, { env: { DATA_FOLDER: folder }, isReadyAwaited: false })
+  const [server] = servers as [StartedProcess]
+  expect(await server.exited).toMatchObject({ code: 1 })
+  expect(server.output()).toMatch(/^Latchkey does not start\. .*postgres/m)
+  await close()
+})
 
 test('without MIGRATE_AT_START a database that lacks migrations is refused', async () => {
   const database = await createTestDatabase({ isEmpty: true })
