@@ -67,9 +67,9 @@ export function createCsrf({ key, issuer, random }: { key: Buffer; issuer: strin
       if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw csrfFailed()
     },
     checkOrigin,
-    guardOrigin: (paths) => async (ctx, next) => {
+    guardOrigin: (paths) => (ctx, next) => {
       if (!safeMethods.includes(ctx.method) && paths.includes(ctx.path)) checkOrigin(ctx)
-      await next()
+      return next()
     },
   }
 }

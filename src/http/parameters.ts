@@ -12,13 +12,15 @@ const limits: Readonly<Record<string, number>> = {
   request: 16_000,
 }
 
+const isLonger = (value: unknown, limit: number): boolean => typeof value === 'string' && value.length > limit
+
 /** The first parameter that is longer than it may be, in characters as decoded; a repeated one counts each time. */
 export function findLongParameter(
   parameters: Iterable<readonly [string, unknown]>,
 ): { parameter: string; limit: number } | undefined {
   for (const [name, value] of parameters) {
     const limit = Object.hasOwn(limits, name) ? limits[name]! : limitOfOthers
-    const isLong = [value].flat().some((one) => typeof one === 'string' && one.length > limit)
+    const isLong = Array.isArray(value) ? value.some((one) => isLonger(one, limit)) : isLonger(value, limit)
     if (isLong) return { parameter: name.slice(0, 64), limit }
   }
   return undefined
@@ -37,9 +39,9 @@ export function checkParameters(text: string): void {
 
 /** `checkParameters` for the query string of every request. */
 export function limitParameters(): Middleware {
-  return async (ctx, next) => {
+  return (ctx, next) => {
     checkParameters(ctx.querystring)
-    await next()
+    return next()
   }
 }
 
