@@ -23,6 +23,7 @@ import type { DevelopmentNotes } from './home/routes.ts'
 import { homeRoutes } from './home/routes.ts'
 import { requestIdOf } from './http/access-log.ts'
 import { loadAssets } from './http/assets.ts'
+import { createCookieKeys } from './http/cookie-keys.ts'
 import { createCsrf } from './http/csrf.ts'
 import { healthRoutes } from './http/health.ts'
 import { findLongParameter } from './http/parameters.ts'
@@ -173,7 +174,7 @@ export async function createParts(deps: PartsDeps) {
   })
 
   const pages = createEnginePages({ views, accounts, requestIdOf })
-  const cookieKeys = [rootSecret.derive('cookies').toString('base64url')]
+  const cookieKeys = createCookieKeys([rootSecret.derive('cookies')])
   const engine = createOidc({
     config,
     settings,

@@ -5,7 +5,7 @@ import type { Random } from '../random.ts'
 import { csrfFailed } from './errors.ts'
 
 export type Csrf = {
-  /** A token for a form on this page, another one each time; sets the browser's cookie when it has none. */
+  /** A token for the forms on this page, another one at each answer; sets the browser's cookie when it has none. */
   tokenFor: (ctx: Context) => string
   /** @throws csrf_failed (403) when `token` was not made for this browser. */
   checkToken: (ctx: Context, token: unknown) => void
@@ -47,6 +47,8 @@ export function createCsrf({ key, issuer, random }: { key: Buffer; issuer: strin
 
   return {
     tokenFor: (ctx) => {
+      const known = ctx.state.csrfToken as string | undefined
+      if (known !== undefined) return known
       let browserId = browserOf(ctx)
       if (!browserId) {
         browserId = random.token()
@@ -54,9 +56,11 @@ export function createCsrf({ key, issuer, random }: { key: Buffer; issuer: strin
         const options = { signed: false, httpOnly: true, sameSite: 'lax', secure: isSecure, path: '/' } as const
         ctx.cookies.set(cookieName, browserId, options)
       }
-      // A fresh nonce each time, so that a compressing proxy does not let the token be guessed from page lengths (BREACH).
+      // A fresh nonce for each answer, so that a compressing proxy does not let the token be guessed from page lengths (BREACH).
       const nonce = random.token(128)
-      return `${nonce}.${proof(browserId, nonce).toString('base64url')}`
+      const token = `${nonce}.${proof(browserId, nonce).toString('base64url')}`
+      ctx.state.csrfToken = token
+      return token
     },
     checkToken: (ctx, token) => {
       const browserId = browserOf(ctx)

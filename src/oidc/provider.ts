@@ -12,6 +12,7 @@ import type { Clients } from '../clients/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/config.ts'
 import type { Consents } from '../consents/service.ts'
+import type { CookieKeys } from '../http/cookie-keys.ts'
 import type { Log } from '../log.ts'
 import type { ResourceServer, ResourceServers } from '../resource-servers/service.ts'
 import type { Settings } from '../settings/service.ts'
@@ -31,7 +32,7 @@ type Deps = {
   settings: Settings
   artifacts: Pick<ArtifactStore, 'adapter' | 'wrapGrant'>
   keyRing: KeyRing
-  cookieKeys: string[]
+  cookieKeys: CookieKeys
   accounts: Accounts
   clients: Clients
   resourceServers: ResourceServers
