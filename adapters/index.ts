@@ -76,7 +76,7 @@ export function createArtifactStore(deps: Deps) {
   const seal = createSeal(deriveKey('artifacts'))
   const successors = createSuccessorSeal(deriveKey('artifact successors'))
   const postgres = createPostgres(deps.pool)
-  const reads = createReads(postgres)
+  const reads = createReads(postgres, models)
   const writes = createWrites({ postgres, seal, models, now })
   const shortLived = redis && createShortLived({ redis, seal, now })
   const ends = createEnds({ now, models, hasRedis: redis !== undefined })
@@ -117,6 +117,12 @@ export function createArtifactStore(deps: Deps) {
   return {
     /** The engine's AdapterFactory. Every method throws ArtifactStoreUnavailable when a store it needs is away. */
     adapter,
+
+    /** Says what this request will ask for, so that it is read together with what it asks for first. Gives and throws nothing. */
+    expect(model: ModelName, id: string): void {
+      const unit = units.getStore()
+      if (unit) artifacts.expect(unit, model, id)
+    },
 
     /** Koa middleware: one unit of work for the request, written before the answer goes out. */
     async middleware(_ctx: unknown, next: () => Promise<unknown>): Promise<void> {
