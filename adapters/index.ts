@@ -88,9 +88,12 @@ export function createArtifactStore(deps: Deps) {
   const units = new AsyncLocalStorage<Unit>()
 
   /** Runs in the request's unit of work, or, outside any, in one of its own that is written at once. */
-  async function inUnit<T>(work: (unit: Unit) => Promise<T> | T): Promise<T> {
+  function inUnit<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
     const current = units.getStore()
-    if (current) return work(current)
+    return current ? work(current) : inOwnUnit(work)
+  }
+
+  async function inOwnUnit<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
     const unit = createUnit()
     const result = await work(unit)
     await artifacts.flush(unit)
@@ -109,8 +112,8 @@ export function createArtifactStore(deps: Deps) {
       upsert: (id, payload, expiresIn) =>
         inUnit((unit) => artifacts.upsert(unit, model(), id, payload as Payload, expiresIn)),
       consume: (id) => inUnit((unit) => artifacts.consume(unit, model(), id)),
-      destroy: (id) => inUnit((unit) => artifacts.destroy(unit, model(), id)),
-      revokeByGrantId: (grantId) => inUnit((unit) => artifacts.revokeByGrantId(unit, grantId)),
+      destroy: (id) => inUnit(async (unit) => artifacts.destroy(unit, model(), id)),
+      revokeByGrantId: (grantId) => inUnit(async (unit) => artifacts.revokeByGrantId(unit, grantId)),
     }
   }
 

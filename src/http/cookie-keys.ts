@@ -1,5 +1,6 @@
 /** Signatures of cookies, by which Koa and the engine know the cookies they have set: HMAC-SHA-256 under keys that are made once. */
-import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
+import { createHmacSha256 } from '../hmac.ts'
 
 /** What the package `cookies` asks of a Keygrip. Its own makes a key of the secret, twice more of random bytes, at each comparison. */
 export type CookieKeys = {
@@ -11,17 +12,16 @@ export type CookieKeys = {
 
 /** The first of `secrets` signs, all of them are recognised. */
 export function createCookieKeys(secrets: readonly [Buffer, ...Buffer[]]): CookieKeys {
-  const keys = secrets.map((secret) => createSecretKey(secret))
-  const mac = (data: string, key: (typeof keys)[number]): Buffer => createHmac('sha256', key).update(data).digest()
+  const macs = secrets.map((secret) => createHmacSha256(secret))
   const index = (data: string, signature: string): number => {
     const given = Buffer.from(signature, 'base64url')
-    return keys.findIndex((key) => {
-      const expected = mac(data, key)
+    return macs.findIndex((mac) => {
+      const expected = mac(data)
       return given.length === expected.length && timingSafeEqual(given, expected)
     })
   }
   return {
-    sign: (data) => mac(data, keys[0]!).toString('base64url'),
+    sign: (data) => macs[0]!(data).toString('base64url'),
     index,
     verify: (data, signature) => index(data, signature) >= 0,
   }
