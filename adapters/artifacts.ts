@@ -60,11 +60,11 @@ export function createArtifacts(deps: Deps) {
 
   const loadFromPostgres = (unit: Unit, id: Buffer) => async (): Promise<Stored | undefined> => {
     const found = await reads.find(id)
-    if (found?.grant) {
-      const { grant } = found
-      await remembered(unit, grant.id, async () => grant)
-    }
-    return found?.artifact
+    if (!found) return undefined
+    const { artifact, grant, session } = found
+    if (grant) void remembered(unit, grant.id, async () => grant)
+    if (session) void remembered(unit, session.key, async () => session.stored)
+    return artifact
   }
 
   /** A value in Redis counts only while Postgres has not ended what it hangs from. Its grant is read along: the engine asks for it next. */
@@ -155,8 +155,16 @@ export function createArtifacts(deps: Deps) {
     if (models[model].spentAs === 'proof') return findProof(unit, model, id)
     const written = unit.upserts.get(mapKey(id))
     if (written) return JSON.parse(written.text)
-    const load = isInRedis(model) ? () => loadFromRedis(unit, id) : loadFromPostgres(unit, id)
-    return show(unit, model, await remembered(unit, id, load), token)
+    return show(unit, model, await remembered(unit, id, loadFor(unit, model, id)), token)
+  }
+
+  const loadFor = (unit: Unit, model: ModelName, id: Buffer) =>
+    isInRedis(model) ? () => loadFromRedis(unit, id) : loadFromPostgres(unit, id)
+
+  /** Begins to read what will be asked for. A failure is told to whoever asks. */
+  function expect(unit: Unit, model: ModelName, token: string): void {
+    const id = rowId(model, token)
+    remembered(unit, id, loadFor(unit, model, id)).catch(() => {})
   }
 
   /**
@@ -309,6 +317,7 @@ export function createArtifacts(deps: Deps) {
 
   return {
     find,
+    expect,
     findByUid,
     findByUserCode,
     upsert,

@@ -76,7 +76,7 @@ export function createArtifactStore(deps: Deps) {
   const seal = createSeal(deriveKey('artifacts'))
   const successors = createSuccessorSeal(deriveKey('artifact successors'))
   const postgres = createPostgres(deps.pool)
-  const reads = createReads(postgres)
+  const reads = createReads(postgres, models)
   const writes = createWrites({ postgres, seal, models, now })
   const shortLived = redis && createShortLived({ redis, seal, now })
   const ends = createEnds({ now, models, hasRedis: redis !== undefined })
@@ -88,9 +88,12 @@ export function createArtifactStore(deps: Deps) {
   const units = new AsyncLocalStorage<Unit>()
 
   /** Runs in the request's unit of work, or, outside any, in one of its own that is written at once. */
-  async function inUnit<T>(work: (unit: Unit) => Promise<T> | T): Promise<T> {
+  function inUnit<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
     const current = units.getStore()
-    if (current) return work(current)
+    return current ? work(current) : inOwnUnit(work)
+  }
+
+  async function inOwnUnit<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
     const unit = createUnit()
     const result = await work(unit)
     await artifacts.flush(unit)
@@ -109,14 +112,20 @@ export function createArtifactStore(deps: Deps) {
       upsert: (id, payload, expiresIn) =>
         inUnit((unit) => artifacts.upsert(unit, model(), id, payload as Payload, expiresIn)),
       consume: (id) => inUnit((unit) => artifacts.consume(unit, model(), id)),
-      destroy: (id) => inUnit((unit) => artifacts.destroy(unit, model(), id)),
-      revokeByGrantId: (grantId) => inUnit((unit) => artifacts.revokeByGrantId(unit, grantId)),
+      destroy: (id) => inUnit(async (unit) => artifacts.destroy(unit, model(), id)),
+      revokeByGrantId: (grantId) => inUnit(async (unit) => artifacts.revokeByGrantId(unit, grantId)),
     }
   }
 
   return {
     /** The engine's AdapterFactory. Every method throws ArtifactStoreUnavailable when a store it needs is away. */
     adapter,
+
+    /** Says what this request will ask for, so that it is read together with what it asks for first. Gives and throws nothing. */
+    expect(model: ModelName, id: string): void {
+      const unit = units.getStore()
+      if (unit) artifacts.expect(unit, model, id)
+    },
 
     /** Koa middleware: one unit of work for the request, written before the answer goes out. */
     async middleware(_ctx: unknown, next: () => Promise<unknown>): Promise<void> {

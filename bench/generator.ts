@@ -23,19 +23,23 @@ export type Load = {
 
 export type Reply = { ready: true } | { prepared: true } | { load: Load } | { failure: string }
 
-const crews = new Map<string, Worker[]>()
+type Crew = { workers: Worker[]; agent: Agent }
+
+const crews = new Map<string, Crew>()
 
 async function hire(issuer: string, concurrency: number): Promise<Worker[]> {
   const known = crews.get(issuer)
-  if (known) return known
+  // While the others were measured, these connections may have come to the server's limit for idle ones: it closes them as we write.
+  known?.agent.destroy()
+  if (known) return known.workers
   const metadata = (await (await fetch(`${issuer}/.well-known/openid-configuration`)).json()) as Endpoints
   const agent = new Agent({ keepAlive: true, maxSockets: concurrency, scheduling: 'fifo' })
-  const crew = Array.from({ length: concurrency }, () => ({
+  const workers = Array.from({ length: concurrency }, () => ({
     browser: createBrowser(issuer, agent),
     endpoints: metadata,
   }))
-  crews.set(issuer, crew)
-  return crew
+  crews.set(issuer, { workers, agent })
+  return workers
 }
 
 /** All workers at once until the time is up. Each finishes what it has begun, and the elapsed time says how long that took. */

@@ -10,6 +10,7 @@ import { audit } from './0006_audit.ts'
 import { setting } from './0007_setting.ts'
 import { consent } from './0008_consent.ts'
 import { clientRefresh } from './0009_client_refresh.ts'
+import { consentChange } from './0010_consent_change.ts'
 
 export type Migration = {
   name: string
@@ -27,4 +28,5 @@ export const migrations: readonly Migration[] = [
   setting,
   consent,
   clientRefresh,
+  consentChange,
 ]

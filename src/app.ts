@@ -57,7 +57,7 @@ export function createApp(parts: Parts): Koa {
   app.use(answerLostStores)
   app.use(door.postToGet)
   app.use(artifacts.middleware)
-  app.use(router.routes())
   app.use(door.admit(engine.middleware))
+  app.use(router.routes())
   return app
 }

@@ -48,16 +48,22 @@ export function createSentences({ isStrict }: { isStrict: boolean }): Sentences 
       return ''
     },
   })
+  // A sentence without values is the same every time: a page asks for twenty of them.
+  const plain = new Map<string, string>()
   const has = (key: string) => keys.has(key) || keys.has(`${key}_other`)
   return {
     lang: 'en',
     has,
     t: (key, params) => {
+      const known = params === undefined ? plain.get(key) : undefined
+      if (known !== undefined) return known
       if (!has(key)) {
         refuse(`no sentence for "${key}" in locales/en.json`)
         return key
       }
-      return i18n.t(key, params)
+      const sentence = i18n.t(key, params)
+      if (params === undefined) plain.set(key, sentence)
+      return sentence
     },
   }
 }

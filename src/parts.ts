@@ -16,13 +16,14 @@ import type { Clock } from './clock.ts'
 import { epochSeconds } from './clock.ts'
 import type { Config } from './config/config.ts'
 import { createConsentPages } from './consents/routes.ts'
-import { createConsents } from './consents/service.ts'
+import { createConsents, loadConsents } from './consents/service.ts'
 import type { Database } from './database/database.ts'
 import { createRowCache } from './database/row-cache.ts'
 import type { DevelopmentNotes } from './home/routes.ts'
 import { homeRoutes } from './home/routes.ts'
 import { requestIdOf } from './http/access-log.ts'
 import { loadAssets } from './http/assets.ts'
+import { createCookieKeys } from './http/cookie-keys.ts'
 import { createCsrf } from './http/csrf.ts'
 import { healthRoutes } from './http/health.ts'
 import { findLongParameter } from './http/parameters.ts'
@@ -98,6 +99,7 @@ export async function createParts(deps: PartsDeps) {
   const settings = await createSettings({ db: knex, transaction, changes, audit, clock, log })
   const accountCache = createRowCache({ table: 'account', changes, maxEntries: cachedRows, load: loadAccount(knex) })
   const clientCache = createRowCache({ table: 'client', changes, maxEntries: cachedRows, load: loadClient(knex) })
+  const consentCache = createRowCache({ table: 'consent', changes, maxEntries: cachedRows, load: loadConsents(knex) })
   const resourceServerCache = createRowCache({
     table: 'resource_server',
     changes,
@@ -143,7 +145,7 @@ export async function createParts(deps: PartsDeps) {
     refusedSecrets: deps.refusedSecrets,
   })
   const resourceServers = createResourceServers({ db: knex, transaction, cache: resourceServerCache, audit, clock })
-  const consents = createConsents({ db: knex, transaction, audit, clock })
+  const consents = createConsents({ db: knex, transaction, cache: consentCache, audit, clock })
   const sessions = createSessions({ transaction, audit, artifacts })
   const login = createLogin({ accounts, passwords, transaction, audit })
   const seed = createSeed({
@@ -174,7 +176,7 @@ export async function createParts(deps: PartsDeps) {
   })
 
   const pages = createEnginePages({ views, accounts, requestIdOf })
-  const cookieKeys = [rootSecret.derive('cookies').toString('base64url')]
+  const cookieKeys = createCookieKeys([rootSecret.derive('cookies')])
   const engine = createOidc({
     config,
     settings,

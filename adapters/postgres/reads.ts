@@ -1,5 +1,5 @@
-/** Reading artifacts from Postgres: many ids in one statement, each together with the grant it hangs from. */
-import type { Stored } from '../model.ts'
+/** Reading artifacts from Postgres: many ids in one statement, each together with what the engine asks for next. */
+import type { Models, Stored } from '../model.ts'
 import { createBatches } from './batches.ts'
 import { bytesArray, intArray } from './binary-array.ts'
 import type { Cell, Postgres, Statement } from './connection.ts'
@@ -9,21 +9,24 @@ const columns = 'a.id, a.payload, a.grant_key, a.consumed_at, a.successor, a.exp
 const byId: Statement = {
   name: 'artifact_by_id',
   text: `
-    SELECT k.n, ${columns}, g.payload, g.expires_at
+    SELECT k.n, ${columns}, g.payload, g.expires_at, a.session_uid, s.id, s.payload, s.expires_at
     FROM unnest($1::bytea[]) WITH ORDINALITY AS k(id, n)
     JOIN artifact a ON a.id = k.id
-    LEFT JOIN artifact g ON g.id = a.grant_key`,
+    LEFT JOIN artifact g ON g.id = a.grant_key
+    LEFT JOIN LATERAL (
+      SELECT id, payload, expires_at FROM artifact WHERE uid = a.session_uid AND a.model = $2::int2
+      ORDER BY expires_at DESC NULLS FIRST LIMIT 1) s ON true`,
 }
 
 // An id that changed in the middle of a request may leave two rows of one session for a moment: the one that lives longest counts.
 const byUid: Statement = {
   name: 'artifact_by_uid',
-  text: `SELECT ${columns} FROM artifact a WHERE a.uid = $1 ORDER BY a.expires_at DESC NULLS FIRST LIMIT 1`,
+  text: `SELECT 1, ${columns} FROM artifact a WHERE a.uid = $1 ORDER BY a.expires_at DESC NULLS FIRST LIMIT 1`,
 }
 
 const byUserCode: Statement = {
   name: 'artifact_by_user_code',
-  text: `SELECT ${columns} FROM artifact a WHERE a.user_code = $1 LIMIT 1`,
+  text: `SELECT 1, ${columns} FROM artifact a WHERE a.user_code = $1 LIMIT 1`,
 }
 
 const endedAt: Statement = {
@@ -37,14 +40,20 @@ const endedAt: Statement = {
 const batchSize = 64
 const batchesInFlight = 2
 
-export type Found = { artifact: Stored; grant?: Stored }
+export type Found = {
+  artifact: Stored
+  /** The grant it hangs from. */
+  grant?: Stored
+  /** Of an interaction, the browser session it began in, by the digest of its uid; absent when that is over. */
+  session?: { key: Buffer; stored: Stored }
+}
 
 const bytes = (cell: Cell | undefined): Buffer | undefined => (Buffer.isBuffer(cell) ? cell : undefined)
 const milliseconds = (cell: Cell | undefined): number | undefined =>
   cell === null || cell === undefined ? undefined : Number(cell)
 
 function toStored(row: readonly Cell[]): Stored {
-  const [id, sealed, grantKey, consumedAt, successor, expiresAt] = row
+  const [, id, sealed, grantKey, consumedAt, successor, expiresAt] = row
   return {
     id: id as Buffer,
     content: { sealed: sealed as Buffer },
@@ -57,19 +66,26 @@ function toStored(row: readonly Cell[]): Stored {
 
 export type Reads = ReturnType<typeof createReads>
 
-export function createReads(postgres: Postgres) {
+/** A row that was read along: its id, payload and expiry. */
+function readAlong(id: Cell | undefined, sealed: Cell | undefined, expiresAt: Cell | undefined): Stored | undefined {
+  if (!Buffer.isBuffer(id) || !Buffer.isBuffer(sealed)) return undefined
+  return { id, content: { sealed }, expiresAt: milliseconds(expiresAt) }
+}
+
+export function createReads(postgres: Postgres, models: Models) {
   const find = createBatches<Buffer, Found | undefined>({
     size: batchSize,
     inFlight: batchesInFlight,
     async run(ids) {
       const found = new Array<Found | undefined>(ids.length)
-      for (const row of await postgres.query(byId, [bytesArray(ids)])) {
-        const artifact = toStored(row.slice(1))
-        const grant =
-          artifact.grantKey && Buffer.isBuffer(row[7])
-            ? { id: artifact.grantKey, content: { sealed: row[7] }, expiresAt: milliseconds(row[8]) }
-            : undefined
-        found[Number(row[0]) - 1] = { artifact, grant }
+      for (const row of await postgres.query(byId, [bytesArray(ids), models.Interaction.number])) {
+        const artifact = toStored(row)
+        const session = readAlong(row[10], row[11], row[12])
+        found[Number(row[0]) - 1] = {
+          artifact,
+          grant: readAlong(artifact.grantKey, row[7], row[8]),
+          session: session && { key: row[9] as Buffer, stored: session },
+        }
       }
       return found
     },

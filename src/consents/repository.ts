@@ -29,6 +29,12 @@ export async function findConsent(db: Queryable, { accountId, clientId }: Key): 
   return row && fromRow(row)
 }
 
+/** What one person has allowed, by client. */
+export async function listConsents(db: Queryable, accountId: string): Promise<Map<string, Consent>> {
+  const rows = await db<Row>('consent').where({ account_id: accountId }).select(columns)
+  return new Map(rows.map((row) => [row.client_id, fromRow(row)]))
+}
+
 /** The row under a lock for the rest of the transaction, so that two answers at once do not lose one another's part. */
 export async function findConsentForUpdate(tx: Tx, { accountId, clientId }: Key): Promise<Consent | undefined> {
   const row = await tx<Row>('consent').where({ account_id: accountId, client_id: clientId }).forUpdate().first(columns)

@@ -2,7 +2,8 @@
 import type { Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
-import { findConsent, findConsentForUpdate, putConsent } from './repository.ts'
+import type { RowCache } from '../database/row-cache.ts'
+import { findConsent, findConsentForUpdate, listConsents, putConsent } from './repository.ts'
 
 /** Scopes and claims of OpenID Connect, and the scopes of each resource server by its identifier. */
 export type Allowed = {
@@ -14,7 +15,14 @@ export type Allowed = {
 /** Times are in milliseconds since the epoch. */
 export type Consent = Allowed & { grantedAt: number; updatedAt: number }
 
-type Deps = { db: Queryable; transaction: Transaction; audit: Audit; clock: Clock }
+type Deps = {
+  db: Queryable
+  transaction: Transaction
+  /** Rows by account: `createRowCache({ table: 'consent', load: loadConsents(db) })`. */
+  cache: RowCache<ReadonlyMap<string, Consent>>
+  audit: Audit
+  clock: Clock
+}
 
 export type Consents = ReturnType<typeof createConsents>
 
@@ -46,7 +54,15 @@ function widen(before: Allowed, more: Allowed): Allowed {
   }
 }
 
-export function createConsents({ db, transaction, audit, clock }: Deps) {
+/** What the row cache of consents loads, by account. Whoever has allowed nothing yet is not remembered. */
+export const loadConsents =
+  (db: Queryable) =>
+  async (accountId: string): Promise<ReadonlyMap<string, Consent> | undefined> => {
+    const consents = await listConsents(db, accountId)
+    return consents.size > 0 ? consents : undefined
+  }
+
+export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
   const record = (tx: Tx, action: 'consent.granted' | 'consent.refused', answer: Answer, allowed: Allowed) =>
     audit.record(tx, {
       action,
@@ -58,14 +74,21 @@ export function createConsents({ db, transaction, audit, clock }: Deps) {
       details: { scopes: [...allowed.scopes], claims: [...allowed.claims], resources: Object.keys(allowed.resources) },
     })
 
+  /**
+   * What the person has allowed the client so far. From memory only while that covers `asked`: an answer that was given a moment ago, at
+   * another process, is not asked for again.
+   */
+  async function find(accountId: string, clientId: string, asked: Allowed): Promise<Consent | undefined> {
+    const known = (await cache.get(accountId))?.get(clientId)
+    return known && isWithin(asked, known) ? known : findConsent(db, { accountId, clientId })
+  }
+
   return {
-    /** What the person has allowed the client so far. */
-    find: (accountId: string, clientId: string): Promise<Consent | undefined> =>
-      findConsent(db, { accountId, clientId }),
+    find,
 
     /** Remembers `more` beside what was allowed before; an answer that adds nothing changes nothing. */
     grant: async (answer: Answer, more: Allowed): Promise<void> => {
-      const known = await findConsent(db, answer)
+      const known = await find(answer.accountId, answer.clientId, more)
       if (known && isWithin(more, known)) return
       await transaction(async (tx) => {
         const before = (await findConsentForUpdate(tx, answer)) ?? nothing

@@ -11,11 +11,12 @@ export const requestIdOf = (ctx: Context): string => ctx.state.requestId as stri
 
 /** Gives the request its id and, once it is answered or given up, writes its line. Stands in front of everything. */
 export function accessLog({ log, clock, random }: Deps): Middleware {
-  return async (ctx, next) => {
-    const startedAt = clock.now()
+  return (ctx, next) => {
     const requestId = random.id()
     ctx.state.requestId = requestId
-    ctx.set('X-Request-Id', requestId)
+    ctx.res.setHeader('X-Request-Id', requestId)
+    if (!log.isLevelEnabled('info')) return next()
+    const startedAt = clock.now()
     ctx.res.once('close', () => {
       const line = {
         requestId,
@@ -30,7 +31,7 @@ export function accessLog({ log, clock, random }: Deps): Middleware {
       }
       log.info(line, ctx.res.writableFinished ? 'request' : 'request given up')
     })
-    await next()
+    return next()
   }
 }
 

@@ -1,4 +1,5 @@
 /** Who is calling and under which name we are called: the client's address by configured proxies, host and scheme by the issuer. */
+import type { Socket } from 'node:net'
 import { isIP } from 'node:net'
 import type Koa from 'koa'
 import type { Context, Middleware, Next } from 'koa'
@@ -11,9 +12,17 @@ import { requestMalformed } from './errors.ts'
  */
 export function clientAddress(trustProxy: readonly string[]): Middleware {
   if (trustProxy.length === 0) {
-    return async (ctx, next) => {
-      ctx.request.ip = plainAddress(ctx.req.socket.remoteAddress) ?? ''
-      await next()
+    // A connection keeps its address, and carries many requests.
+    const known = new WeakMap<Socket, string>()
+    return (ctx, next) => {
+      const { socket } = ctx.req
+      let address = known.get(socket)
+      if (address === undefined) {
+        address = plainAddress(socket.remoteAddress) ?? ''
+        known.set(socket, address)
+      }
+      ctx.request.ip = address
+      return next()
     }
   }
   const trusts = proxyAddr.compile([...trustProxy])
@@ -72,11 +81,11 @@ export function pinToIssuer(app: Koa, issuer: string): void {
     protocol: { get: () => protocol.slice(0, -1) },
     secure: { get: () => isSecure },
   })
-  app.use(async (ctx, next) => {
+  app.use((ctx, next) => {
     ctx.req.headers.host = host
     for (const name of forwardedHeaders) if (ctx.req.headers[name] !== undefined) delete ctx.req.headers[name]
     setTarget(ctx, ctx.req.url ?? '/')
-    await next()
+    return next()
   })
 }
 

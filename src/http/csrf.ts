@@ -1,11 +1,12 @@
 /** Proof that a form comes from a page of ours in the same browser: a token bound to a random cookie, Origin and Sec-Fetch-Site. */
-import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import type { Context, Middleware } from 'koa'
+import { createHmacSha256 } from '../hmac.ts'
 import type { Random } from '../random.ts'
 import { csrfFailed } from './errors.ts'
 
 export type Csrf = {
-  /** A token for a form on this page, another one each time; sets the browser's cookie when it has none. */
+  /** A token for the forms on this page, another one at each answer; sets the browser's cookie when it has none. */
   tokenFor: (ctx: Context) => string
   /** @throws csrf_failed (403) when `token` was not made for this browser. */
   checkToken: (ctx: Context, token: unknown) => void
@@ -25,7 +26,7 @@ const safeMethods = ['GET', 'HEAD', 'OPTIONS']
 /** `key` is `rootSecret.derive('csrf')`; `issuer` decides the one origin and, with its scheme, the cookie's name and flags. */
 export function createCsrf({ key, issuer, random }: { key: Buffer; issuer: string; random: Random }): Csrf {
   const { origin, protocol } = new URL(issuer)
-  const secretKey = createSecretKey(key)
+  const hmac = createHmacSha256(key)
   const isSecure = protocol === 'https:'
   // RFC 6265bis §4.1.3.2: with the prefix no neighbouring host can plant this cookie.
   const cookieName = `${isSecure ? '__Host-' : ''}latchkey.browser`
@@ -34,8 +35,7 @@ export function createCsrf({ key, issuer, random }: { key: Buffer; issuer: strin
     const value = ctx.state.browserId ?? ctx.cookies.get(cookieName, { signed: false })
     return typeof value === 'string' && /^[\w-]{43}$/.test(value) ? value : undefined
   }
-  const proof = (browserId: string, nonce: string) =>
-    createHmac('sha256', secretKey).update(`${browserId}.${nonce}`).digest()
+  const proof = (browserId: string, nonce: string) => hmac(`${browserId}.${nonce}`)
 
   const checkOrigin = (ctx: Context): void => {
     const site = ctx.get('Sec-Fetch-Site')
@@ -47,6 +47,8 @@ export function createCsrf({ key, issuer, random }: { key: Buffer; issuer: strin
 
   return {
     tokenFor: (ctx) => {
+      const known = ctx.state.csrfToken as string | undefined
+      if (known !== undefined) return known
       let browserId = browserOf(ctx)
       if (!browserId) {
         browserId = random.token()
@@ -54,9 +56,11 @@ export function createCsrf({ key, issuer, random }: { key: Buffer; issuer: strin
         const options = { signed: false, httpOnly: true, sameSite: 'lax', secure: isSecure, path: '/' } as const
         ctx.cookies.set(cookieName, browserId, options)
       }
-      // A fresh nonce each time, so that a compressing proxy does not let the token be guessed from page lengths (BREACH).
+      // A fresh nonce for each answer, so that a compressing proxy does not let the token be guessed from page lengths (BREACH).
       const nonce = random.token(128)
-      return `${nonce}.${proof(browserId, nonce).toString('base64url')}`
+      const token = `${nonce}.${proof(browserId, nonce).toString('base64url')}`
+      ctx.state.csrfToken = token
+      return token
     },
     checkToken: (ctx, token) => {
       const browserId = browserOf(ctx)
@@ -67,9 +71,9 @@ export function createCsrf({ key, issuer, random }: { key: Buffer; issuer: strin
       if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw csrfFailed()
     },
     checkOrigin,
-    guardOrigin: (paths) => async (ctx, next) => {
+    guardOrigin: (paths) => (ctx, next) => {
       if (!safeMethods.includes(ctx.method) && paths.includes(ctx.path)) checkOrigin(ctx)
-      await next()
+      return next()
     },
   }
 }

@@ -1,5 +1,5 @@
 /** The security headers of every answer, ours and the engine's, and the few pages that need one less. */
-import type { Context, Middleware } from 'koa'
+import type { Context, Middleware, Next } from 'koa'
 import helmet from 'koa-helmet'
 
 type Options = {
@@ -27,10 +27,18 @@ const directives = {
   'object-src': none,
 }
 
+/** What helmet sets by these options. No header depends on the request, so it is asked once and not at each of them. */
+function headersOf(options: Parameters<typeof helmet>[0]): [name: string, value: string][] {
+  const headers: [string, string][] = []
+  const answer = { setHeader: (name: string, value: string) => headers.push([name, value]), removeHeader: () => {} }
+  void helmet(options)({ req: {}, res: answer } as unknown as Context, async () => {})
+  return headers
+}
+
 /** Sets the headers before anything else runs, so that errors and the engine's answers carry them too. */
 export function securityHeaders({ issuer, openerPaths, cacheablePaths }: Options): Middleware {
   const isHttps = issuer.startsWith('https:')
-  const setHeaders = helmet({
+  const headers = headersOf({
     contentSecurityPolicy: { useDefaults: false, directives },
     // Only over https may HSTS be sent (RFC 6797 §7.2), and in development it would lock localhost into https.
     strictTransportSecurity: isHttps && { maxAge: 31_536_000, includeSubDomains: true },
@@ -48,19 +56,21 @@ export function securityHeaders({ issuer, openerPaths, cacheablePaths }: Options
     xPoweredBy: false,
     xXssProtection: false,
   })
-  return async (ctx, next) => {
-    await setHeaders(ctx, async () => {
-      ctx.set('Permissions-Policy', 'camera=(), microphone=(), geolocation=()')
-      ctx.set('Cache-Control', 'no-store')
-      if (openerPaths.some((path) => ctx.path === path || ctx.path.startsWith(`${path}/`))) {
-        ctx.remove('Cross-Origin-Opener-Policy')
-      }
-      await next()
-      if (ctx.status === 200 && cacheablePaths.includes(ctx.path)) {
-        ctx.set('Cache-Control', `public, max-age=${cacheSeconds}`)
-      }
-    })
+  headers.push(['Permissions-Policy', 'camera=(), microphone=(), geolocation=()'], ['Cache-Control', 'no-store'])
+  const openerHeaders = headers.filter(([name]) => name !== 'Cross-Origin-Opener-Policy')
+  const isOpener = (path: string) =>
+    openerPaths.some((one) => path.startsWith(one) && (path[one.length] ?? '/') === '/')
+  const cacheable = new Set(cacheablePaths)
+  return (ctx, next) => {
+    const { path, res } = ctx
+    for (const [name, value] of isOpener(path) ? openerHeaders : headers) res.setHeader(name, value)
+    return cacheable.has(path) ? cachedWhenRight(ctx, next) : next()
   }
+}
+
+async function cachedWhenRight(ctx: Context, next: Next): Promise<void> {
+  await next()
+  if (ctx.status === 200) ctx.set('Cache-Control', `public, max-age=${cacheSeconds}`)
 }
 
 /**

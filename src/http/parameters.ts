@@ -11,15 +11,21 @@ const limits: Readonly<Record<string, number>> = {
   id_token_hint: 16_000,
   request: 16_000,
 }
+const limitOfShortest = Math.min(limitOfOthers, ...Object.values(limits))
 
-/** The first parameter that is longer than it may be, in characters as decoded; a repeated one counts each time. */
+const limitOf = (name: string): number => (Object.hasOwn(limits, name) ? limits[name]! : limitOfOthers)
+
+function isLong(name: string, value: unknown): boolean {
+  if (typeof value === 'string') return value.length > limitOfShortest && value.length > limitOf(name)
+  return Array.isArray(value) && value.some((one) => isLong(name, one))
+}
+
+/** The first of these parameters that is longer than it may be, in characters as decoded; each value of a list counts. */
 export function findLongParameter(
-  parameters: Iterable<readonly [string, unknown]>,
+  parameters: Readonly<Record<string, unknown>>,
 ): { parameter: string; limit: number } | undefined {
-  for (const [name, value] of parameters) {
-    const limit = Object.hasOwn(limits, name) ? limits[name]! : limitOfOthers
-    const isLong = [value].flat().some((one) => typeof one === 'string' && one.length > limit)
-    if (isLong) return { parameter: name.slice(0, 64), limit }
+  for (const name of Object.keys(parameters)) {
+    if (isLong(name, parameters[name])) return { parameter: name.slice(0, 64), limit: limitOf(name) }
   }
   return undefined
 }
@@ -31,15 +37,17 @@ export function findLongParameter(
  */
 export function checkParameters(text: string): void {
   if (text === '') return
-  const found = findLongParameter(text.split('&').map(decodePair))
-  if (found) throw parameterTooLong({ params: found })
+  for (const pair of text.split('&')) {
+    const [name, value] = decodePair(pair)
+    if (isLong(name, value)) throw parameterTooLong({ params: { parameter: name.slice(0, 64), limit: limitOf(name) } })
+  }
 }
 
 /** `checkParameters` for the query string of every request. */
 export function limitParameters(): Middleware {
-  return async (ctx, next) => {
+  return (ctx, next) => {
     checkParameters(ctx.querystring)
-    await next()
+    return next()
   }
 }
 

@@ -1,6 +1,7 @@
 /** The engine's documented configuration, every value that it would warn about decided. */
 import type { Adapter, Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../config/config.ts'
+import type { CookieKeys } from '../http/cookie-keys.ts'
 import type { RuntimeSettings } from '../settings/service.ts'
 import { assertClaimsParameter, claimsByScope } from './claims.ts'
 import { ownProperties } from './client-metadata.ts'
@@ -16,7 +17,7 @@ export type ConfigurationDeps = {
   settings: { get: () => RuntimeSettings }
   adapter: (model: string) => Adapter
   jwks: Configuration['jwks']
-  cookieKeys: string[]
+  cookieKeys: CookieKeys
   /** The scopes of OpenID Connect, without those of APIs. */
   offeredScopes: readonly string[]
   findAccount: Hook<'findAccount'>

@@ -27,7 +27,7 @@ function answerPreflight(ctx: Context, origin: string, methods: string): void {
 }
 
 /** A preflight names no client, so any origin but `null` passes; the request itself is decided by its client (`clientBasedCORS`). */
-export async function cors(ctx: Context, next: Next): Promise<void> {
+export function cors(ctx: Context, next: Next): Promise<void> | void {
   const origin = ctx.get('Origin')
   const isPreflight = ctx.method === 'OPTIONS' && ctx.get('Access-Control-Request-Method') !== ''
   const methods = clientPaths[ctx.path]
@@ -38,7 +38,11 @@ export async function cors(ctx: Context, next: Next): Promise<void> {
   }
   if (origin === '') return next()
   ctx.vary('Origin')
-  if (methods !== undefined && isPreflight && origin !== 'null') return answerPreflight(ctx, origin, methods)
+  if (methods === undefined || origin === 'null') return withoutAllowOrigin(ctx, next)
+  return isPreflight ? answerPreflight(ctx, origin, methods) : next()
+}
+
+async function withoutAllowOrigin(ctx: Context, next: Next): Promise<void> {
   await next()
-  if (methods === undefined || origin === 'null') ctx.remove('Access-Control-Allow-Origin')
+  ctx.remove('Access-Control-Allow-Origin')
 }

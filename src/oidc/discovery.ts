@@ -4,7 +4,11 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 export const responseModes = ['query', 'form_post'] as const
 
 /** The engine lists `fragment`; here no client may use it (`policy.ts`), because the code flow has no need of it. */
-export async function discoveryAround(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
+export function discoveryAround(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
+  return ctx.path.startsWith('/.well-known/') ? answerDiscovery(ctx, next) : next()
+}
+
+async function answerDiscovery(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
   await next()
   if (ctx.oidc?.route !== 'discovery' || ctx.status !== 200) return
   ctx.body = { ...(ctx.body as Record<string, unknown>), response_modes_supported: responseModes }

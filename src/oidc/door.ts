@@ -14,7 +14,7 @@ export type DoorKeeper = {
 }
 
 type Deps = {
-  artifacts: Pick<ArtifactStore, 'park' | 'take'>
+  artifacts: Pick<ArtifactStore, 'park' | 'take' | 'expect'>
   random: Random
   doorKeeper: DoorKeeper
   discoveryPaths: readonly string[]
@@ -57,8 +57,12 @@ export function createEngineDoor({ artifacts, random, doorKeeper, discoveryPaths
     /** The engine takes `/Token` and `/token/` for `/token`, past every check that goes by the path: it sees only what stands above. */
     admit:
       (engine: Middleware): Middleware =>
-      (ctx, next) =>
-        methodsAt(ctx.path) ? engine(ctx, next) : next(),
+      (ctx, next) => {
+        if (!methodsAt(ctx.path)) return next()
+        // The engine reads the session first, and only then the interaction that the path names.
+        if (resumePath.test(ctx.path)) artifacts.expect('Interaction', ctx.path.slice(routes.authorization.length + 1))
+        return engine(ctx, next)
+      },
 
     postToGet: createPostToGet({
       park: async (body) => {

@@ -26,13 +26,13 @@ const temporarilyUnavailable = (cause: unknown): Error =>
     allow_redirect: false,
   })
 
-/** Runs `work`; a lost store becomes the engine's temporarily_unavailable, everything else passes. */
-export async function asEngineFailure<T>(work: () => Promise<T> | T): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    throw isStoreFailure(error) ? temporarilyUnavailable(error) : error
-  }
+function refuse(error: unknown): never {
+  throw isStoreFailure(error) ? temporarilyUnavailable(error) : error
+}
+
+/** Runs `work`; a lost store becomes the engine's temporarily_unavailable, everything else passes. Stands at every use of a store. */
+export function asEngineFailure<T>(work: () => Promise<T>): Promise<T> {
+  return work().catch(refuse)
 }
 
 /**

@@ -2,7 +2,7 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Consent } from '../consents/service.ts'
 
-type Deps = { consents: { find: (accountId: string, clientId: string) => Promise<Consent | undefined> } }
+type Deps = { consents: { find: (accountId: string, clientId: string, asked: Asked) => Promise<Consent | undefined> } }
 
 /** Claims that need no consent: they are about the authentication, not about the person. */
 const authenticationClaims = new Set(['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss'])
@@ -39,7 +39,7 @@ export function createLoadExistingGrant({ consents }: Deps) {
     const isTrusted = client.is_first_party === true && client.applicationType !== 'native'
     const consent: Asked | undefined = isTrusted
       ? { ...asked, scopes: [...asked.scopes, 'offline_access'] }
-      : await consents.find(session.accountId, client.clientId)
+      : await consents.find(session.accountId, client.clientId, asked)
     if (!consent) return undefined
 
     const grant = new ctx.oidc.provider.Grant({ accountId: session.accountId, clientId: client.clientId })

@@ -1,6 +1,7 @@
 /** What surrounds the engine's RP-initiated logout: no forms that send themselves, no redirect after a form, and the ending of tokens. */
 import type { Context } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'
+import { routes } from './endpoints.ts'
 
 type Next = () => Promise<void>
 
@@ -27,7 +28,12 @@ function afterLogout(ctx: KoaContextWithOIDC, { postLogoutRedirectUri, state }: 
  * answered 200 with a page, because Chromium checks form-action at every redirect that follows a form.
  */
 export function createLogoutAround({ goOn, endSession, formPost }: Deps) {
-  return async (ctx: KoaContextWithOIDC, next: Next): Promise<void> => {
+  // A logout, or an authorization that is resumed: no other request has anything to do here.
+  const isConcerned = ({ path }: KoaContextWithOIDC) =>
+    path.startsWith(routes.end_session) || path.startsWith(`${routes.authorization}/`)
+  return (ctx: KoaContextWithOIDC, next: Next): Promise<void> => (isConcerned(ctx) ? around(ctx, next) : next())
+
+  async function around(ctx: KoaContextWithOIDC, next: Next): Promise<void> {
     await next()
     const { oidc } = ctx
     if (!oidc?.session) return

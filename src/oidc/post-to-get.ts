@@ -23,8 +23,9 @@ const parkedParameter = 'latchkey_request'
 
 /** `readForm` gives the body as received (400, 413 or 415 otherwise), so that a repeated parameter stays visible to the engine. */
 export function createPostToGet({ park, take, readForm, requestExpired }: Deps) {
-  return async (ctx: Context, next: Next): Promise<void> => {
-    if (!paths.has(ctx.path)) return next()
+  return (ctx: Context, next: Next): Promise<void> => (paths.has(ctx.path) ? asGet(ctx, next) : next())
+
+  async function asGet(ctx: Context, next: Next): Promise<void> {
     if (ctx.method === 'POST') {
       const body = await readForm(ctx)
       const query = body.length <= longestQuery ? body : `${parkedParameter}=${await park(body)}`

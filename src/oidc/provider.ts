@@ -2,7 +2,7 @@
 
 import type { Context, Middleware } from 'koa'
 import compose from 'koa-compose'
-import type { JWKS, KoaContextWithOIDC, Provider } from 'oidc-provider'
+import type { Adapter, JWKS, KoaContextWithOIDC, Provider } from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { KeyRing, KeySet } from '../../keys/key-ring.ts'
@@ -12,6 +12,7 @@ import type { Clients } from '../clients/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/config.ts'
 import type { Consents } from '../consents/service.ts'
+import type { CookieKeys } from '../http/cookie-keys.ts'
 import type { Log } from '../log.ts'
 import type { ResourceServer, ResourceServers } from '../resource-servers/service.ts'
 import type { Settings } from '../settings/service.ts'
@@ -31,7 +32,7 @@ type Deps = {
   settings: Settings
   artifacts: Pick<ArtifactStore, 'adapter' | 'wrapGrant'>
   keyRing: KeyRing
-  cookieKeys: string[]
+  cookieKeys: CookieKeys
   accounts: Accounts
   clients: Clients
   resourceServers: ResourceServers
@@ -41,7 +42,7 @@ type Deps = {
   consents: Consents
   pages: ReturnType<typeof createEnginePages>
   /** The first parameter that is longer than it may be. */
-  findLongParameter: (parameters: [string, unknown][]) => { parameter: string } | undefined
+  findLongParameter: (parameters: Readonly<Record<string, unknown>>) => { parameter: string } | undefined
   clock: Clock
   log: Log
   /** Middleware of ours inside the engine's chain, by what it does; attached again at each build. */
@@ -51,11 +52,11 @@ type Deps = {
 /** The adapter of one model, with a lost store told in the engine's words; clients come from our own room. */
 function adapterFor(model: string, { artifacts, clients, staticScope }: Deps) {
   const adapter = artifacts.adapter(model)
-  const find = async (id: string) => {
-    if (model !== 'Client') return adapter.find(id)
+  const findClient = async (id: string) => {
     const client = await clients.findById(id)
     return client && !client.isDisabled ? engineMetadata(client, staticScope(client)) : undefined
   }
+  const find: Adapter['find'] = model === 'Client' ? findClient : adapter.find
   return {
     find: (id: string) => asEngineFailure(() => find(id)),
     findByUid: (uid: string) => asEngineFailure(() => adapter.findByUid(uid)),
@@ -93,7 +94,7 @@ export function createOidc(deps: Deps) {
       wrapGrant: (name, handler) => {
         const wrapped = artifacts.wrapGrant(async (ctx: Parameters<typeof handler>[0]) => {
           // Query strings are limited in front; the engine reads its own bodies.
-          const long = deps.findLongParameter(Object.entries(ctx.oidc.params ?? {}))
+          const long = deps.findLongParameter((ctx.oidc.params ?? {}) as Record<string, unknown>)
           if (long) throw new errors.InvalidRequest(`${long.parameter} is too long`)
           const { params } = ctx.oidc as { params: { resource?: unknown; scope?: unknown } }
           // The engine takes out of the parameters what it does not know.

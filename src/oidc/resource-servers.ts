@@ -55,15 +55,15 @@ export function createResourceNames({ resourceServers }: Pick<Deps, 'resourceSer
   const all = async (resource: unknown): Promise<unknown> =>
     Array.isArray(resource) ? [...new Set(await Promise.all(resource.map(registered)))] : registered(resource)
 
+  async function named(ctx: Context, next: Next): Promise<void> {
+    ctx.query = { ...ctx.query, resource: (await all(ctx.query.resource)) as string | string[] }
+    await next()
+  }
+
   return {
     registered: all,
     /** For requests to the authorization endpoint, in front of the engine. */
-    middleware: async (ctx: Context, next: Next): Promise<void> => {
-      const { resource } = ctx.query
-      if (ctx.path === routes.authorization && resource !== undefined) {
-        ctx.query = { ...ctx.query, resource: (await all(resource)) as string | string[] }
-      }
-      await next()
-    },
+    middleware: (ctx: Context, next: Next): Promise<void> =>
+      ctx.path === routes.authorization && ctx.query.resource !== undefined ? named(ctx, next) : next(),
   }
 }

@@ -16,6 +16,7 @@ type Row = {
 const leaves = [
   'src/clock.ts',
   'src/errors.ts',
+  'src/hmac.ts',
   'src/locales.ts',
   'src/log.ts',
   'src/metrics.ts',
