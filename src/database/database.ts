@@ -7,6 +7,7 @@ import type { Log } from '../log.ts'
 import type { ChangeFeed } from './change-feed.ts'
 import { createChangeFeed } from './change-feed.ts'
 import { createPool } from './connection.ts'
+import { isLostConflict } from './errors.ts'
 
 export type { ChangeFeed } from './change-feed.ts'
 
@@ -14,7 +15,10 @@ export type { ChangeFeed } from './change-feed.ts'
 export type Tx = Knex.Transaction
 /** What a repository reads from: the database, or an open transaction. */
 export type Queryable = Knex | Tx
-/** Runs `work` in one transaction (READ COMMITTED): committed when it resolves, rolled back when it rejects, with its own error. */
+/**
+ * Runs `work` in one transaction (READ COMMITTED): committed when it resolves, rolled back when it rejects, with its own error. Runs it again,
+ * from the start, when Postgres chose it as the victim of a deadlock: what it does outside the transaction happens again too.
+ */
 export type Transaction = <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
 
 export type Database = {
@@ -41,6 +45,7 @@ export type DatabaseOptions = {
 }
 
 const healthTimeoutMs = 1_000
+const conflictAttempts = 4
 
 // What knex prints by itself (deprecations, failed connections) goes to our log; a failed connection is answered, and logged, once.
 const knexLog = (log: Log) => ({
@@ -80,6 +85,14 @@ export function createDatabase({ url, directUrl, poolSize, log }: DatabaseOption
     await Promise.all([pool.end(), knexPool.end(), maintenancePool.end()])
   }
 
-  const transaction: Transaction = (work) => knex.transaction((tx) => work(tx))
+  const transaction: Transaction = async (work) => {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await knex.transaction((tx) => work(tx))
+      } catch (error) {
+        if (attempt === conflictAttempts || !isLostConflict(error)) throw error
+      }
+    }
+  }
   return { knex, maintenance: builder(maintenancePool), pool, transaction, changes, isHealthy, close }
 }

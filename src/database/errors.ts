@@ -51,6 +51,10 @@ export function isConnectionFailure(error: unknown): boolean {
   return code === undefined && driverMessages.some((text) => String(message).includes(text))
 }
 
+/** Whether Postgres has ended this transaction so that another one could go on: a deadlock, or a conflict of serialisation. */
+export const isLostConflict = (error: unknown): boolean =>
+  ['40P01', '40001'].includes((error as { code?: string } | null)?.code ?? '')
+
 /** Where and how the way to the database ended, without user, password or query: `connect ECONNREFUSED 10.0.0.1:5432`. */
 export function connectionReason(error: AppError): string {
   const { cause } = error

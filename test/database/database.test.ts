@@ -38,6 +38,31 @@ describe('on a database that is there', () => {
     expect(await own.database.knex('note').pluck('id')).toEqual([])
   })
 
+  test('of two transactions that wait for each other the one that Postgres ends begins again: both are done', async () => {
+    const { transaction, knex } = own.database
+    await knex('note').insert([
+      { id: 4, said: '' },
+      { id: 5, said: '' },
+    ])
+    const haveLocked = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    let attempts = 0
+    const change = (mine: number, other: number, turn: number) =>
+      transaction(async (tx) => {
+        attempts += 1
+        await tx('note')
+          .where({ id: mine })
+          .update({ said: tx.raw("said || '1'") })
+        haveLocked[turn]!.resolve()
+        await haveLocked[1 - turn]!.promise
+        await tx('note')
+          .where({ id: other })
+          .update({ said: tx.raw("said || '2'") })
+      })
+    await Promise.all([change(4, 5, 0), change(5, 4, 1)])
+    expect(attempts).toBe(3)
+    expect((await knex('note').orderBy('id').pluck('said')).map((said) => said.length)).toEqual([2, 2])
+  })
+
   test('a connection that dies in the middle of a transaction rejects it, and leaves the process and the pool alive', async () => {
     const { transaction, knex } = own.database
     const work = transaction(async (tx) => {
