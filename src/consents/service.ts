@@ -88,7 +88,8 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
 
     /** Remembers `more` beside what was allowed before; an answer that adds nothing changes nothing. */
     grant: async (answer: Answer, more: Allowed): Promise<void> => {
-      const known = await find(answer.accountId, answer.clientId, more)
+      // Asked of the database: what memory holds may just have been taken back, and an answer must not be lost for it.
+      const known = await findConsent(db, answer)
       if (known && isWithin(more, known)) return
       await transaction(async (tx) => {
         const before = (await findConsentForUpdate(tx, answer)) ?? nothing

@@ -1,7 +1,9 @@
 /** Consent: asked once, remembered per person and client, asked again only for more (OpenID Connect Core 1.0 §3.1.2.4). */
+import { createConsents } from '../../src/consents/service.ts'
 import type { Page } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey, testPassword, webSecret } from '../support/latchkey.ts'
+import { waitFor } from '../support/wait.ts'
 import { answerIn, claimsIn } from './support.ts'
 
 let server: Latchkey
@@ -89,6 +91,32 @@ describe('a consent is remembered', () => {
     expect(asksConsent(await pageFor(person, { scope: 'openid phone' }))).toBe(true)
     expect(asksConsent(await pageFor(person, {}))).toBe(false)
     expect((await person.userinfo(tokens.access_token)).status).toBe(200)
+  })
+})
+
+describe('what was remembered and is taken away', () => {
+  const accountOf = async ({ email }: Newcomer): Promise<string> =>
+    (await server.parts.accounts.findByEmail(email))?.id ?? ''
+  const consentsOf = (accountId: string) => server.database.knex('consent').where({ account_id: accountId })
+
+  test('is asked for again within a second, whoever took it away', async () => {
+    const person = await newcomer()
+    await allow(person, await pageFor(person, {}))
+    expect(asksConsent(await pageFor(person, {}))).toBe(false)
+    expect(await consentsOf(await accountOf(person)).delete()).toBe(1)
+    await waitFor(async () => asksConsent(await pageFor(person, {})), { timeoutMs: 1000, what: 'the question' })
+  })
+
+  test('is written again when the person allows it before memory has heard of it', async () => {
+    const { database, audit, clock } = server.parts
+    const accountId = await accountOf(await newcomer())
+    const allowed = { scopes: ['openid'], claims: [], resources: {} }
+    const stale = new Map([['web', { ...allowed, grantedAt: 1, updatedAt: 1 }]])
+    const cache = { get: async () => stale, clear: () => {} }
+    const { knex: db, transaction } = database
+    const consents = createConsents({ db, transaction, cache, audit, clock })
+    await consents.grant({ accountId, clientId: 'web', address: undefined }, allowed)
+    expect(await consentsOf(accountId).pluck('client_id')).toEqual(['web'])
   })
 })
 
