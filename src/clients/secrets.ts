@@ -1,6 +1,5 @@
 /** Client secrets: made, checked, and compared as keyed digests, so that neither a dump nor a log holds one that works. */
-import { timingSafeEqual } from 'node:crypto'
-import { createHmacSha256 } from '../hmac.ts'
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 import type { Problem } from '../problems.ts'
 import type { Random } from '../random.ts'
 import type { Client } from './client.ts'
@@ -12,7 +11,9 @@ export type ClientSecrets = ReturnType<typeof createClientSecrets>
 
 /** `digestKey` is 32 bytes: `rootSecret.derive(clientSecretPurpose)`. */
 export function createClientSecrets({ digestKey, random }: { digestKey: Buffer; random: Random }) {
-  const digest = createHmacSha256(digestKey)
+  // Made once: turning bytes into a key at every look-up cost a tenth of a token's CPU time.
+  const key = createSecretKey(digestKey)
+  const digest = (secret: string): Buffer => createHmac('sha256', key).update(secret, 'utf8').digest()
   return {
     /** 256 bits. */
     make: (): string => random.token(256),

@@ -1,7 +1,6 @@
 /** Proof that a form comes from a page of ours in the same browser: a token bound to a random cookie, Origin and Sec-Fetch-Site. */
-import { timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 import type { Context, Middleware } from 'koa'
-import { createHmacSha256 } from '../hmac.ts'
 import type { Random } from '../random.ts'
 import { csrfFailed } from './errors.ts'
 
@@ -26,7 +25,7 @@ const safeMethods = ['GET', 'HEAD', 'OPTIONS']
 /** `key` is `rootSecret.derive('csrf')`; `issuer` decides the one origin and, with its scheme, the cookie's name and flags. */
 export function createCsrf({ key, issuer, random }: { key: Buffer; issuer: string; random: Random }): Csrf {
   const { origin, protocol } = new URL(issuer)
-  const hmac = createHmacSha256(key)
+  const secretKey = createSecretKey(key)
   const isSecure = protocol === 'https:'
   // RFC 6265bis §4.1.3.2: with the prefix no neighbouring host can plant this cookie.
   const cookieName = `${isSecure ? '__Host-' : ''}latchkey.browser`
@@ -35,7 +34,8 @@ export function createCsrf({ key, issuer, random }: { key: Buffer; issuer: strin
     const value = ctx.state.browserId ?? ctx.cookies.get(cookieName, { signed: false })
     return typeof value === 'string' && /^[\w-]{43}$/.test(value) ? value : undefined
   }
-  const proof = (browserId: string, nonce: string) => hmac(`${browserId}.${nonce}`)
+  const proof = (browserId: string, nonce: string) =>
+    createHmac('sha256', secretKey).update(`${browserId}.${nonce}`).digest()
 
   const checkOrigin = (ctx: Context): void => {
     const site = ctx.get('Sec-Fetch-Site')

@@ -3,9 +3,13 @@ import type { ClientMetadata } from 'oidc-provider'
 import type { Client } from '../clients/client.ts'
 
 /** The names under which our own client properties travel through the engine. */
-export const ownProperties = [
-  ...(['require_pkce', 'is_first_party', 'allowed_origins', 'refresh_rotation'] as const),
-  ...(['refresh_idle_seconds', 'refresh_absolute_seconds'] as const),
+export const ownProperties: readonly string[] = [
+  'require_pkce',
+  'is_first_party',
+  'allowed_origins',
+  'refresh_rotation',
+  'refresh_idle_seconds',
+  'refresh_absolute_seconds',
 ]
 
 /**

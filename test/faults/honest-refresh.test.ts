@@ -3,13 +3,11 @@
  * and a token used from two places beyond the window always ends its family. Several server processes, each store.
  */
 import { Agent, request } from 'node:http'
-import { createTestDatabase } from '../support/database.ts'
-import { startPostgresServer } from '../support/postgres-server.ts'
 import type { Servers, StartedProcess } from '../support/processes.ts'
-import { startServers } from '../support/processes.ts'
 import { describeWith } from '../support/programs.ts'
-import { startRedis } from '../support/redis.ts'
 import { createDemo } from './demo.ts'
+import type { RunningServers } from './stores.ts'
+import { openOnEmbedded, openOnPostgresWithRedis } from './stores.ts'
 import { startSwallowingProxy } from './swallowing-proxy.ts'
 
 const clientCount = 200
@@ -56,8 +54,8 @@ async function forEach<T>(items: readonly T[], work: (item: T, index: number) =>
   await Promise.all(Array.from({ length: atOnce }, run))
 }
 
-function suite(open: () => Promise<{ servers: Servers; close: () => Promise<unknown> }>) {
-  let running: Awaited<ReturnType<typeof open>>
+function suite(open: () => Promise<RunningServers>) {
+  let running: RunningServers
   let servers: Servers
   beforeAll(async () => {
     running = await open()
@@ -145,21 +143,7 @@ function suite(open: () => Promise<{ servers: Servers; close: () => Promise<unkn
   }, 60_000)
 }
 
-const env = { NODE_ENV: 'development' }
-
-describe('on the embedded Postgres of the tests', () => {
-  suite(async () => {
-    const database = await createTestDatabase({ isEmpty: true })
-    const servers = await startServers(2, { databaseUrl: database.url, env })
-    return { servers, close: () => servers.close().then(database.close) }
-  })
-})
-
-describeWith(['postgres', 'redis-server'], 'on a Postgres server with Redis', () => {
-  suite(async () => {
-    const [postgres, redis] = await Promise.all([startPostgresServer(), startRedis()])
-    const databaseUrl = await postgres.createDatabase('latchkey')
-    const servers = await startServers(3, { databaseUrl, env: { ...env, REDIS_URL: redis.url } })
-    return { servers, close: () => servers.close().then(() => Promise.all([postgres.close(), redis.close()])) }
-  })
-})
+describe('on the embedded Postgres of the tests', () => suite(() => openOnEmbedded(2)))
+describeWith(['postgres', 'redis-server'], 'on a Postgres server with Redis', () =>
+  suite(() => openOnPostgresWithRedis(3)),
+)

@@ -1,11 +1,9 @@
 /** Two server processes on one database, each store: what may be spent once is spent once, and one's death is not the other's. */
-import { createTestDatabase } from '../support/database.ts'
-import { startPostgresServer } from '../support/postgres-server.ts'
 import type { Servers, StartedProcess } from '../support/processes.ts'
-import { startServers } from '../support/processes.ts'
 import { describeWith } from '../support/programs.ts'
-import { startRedis } from '../support/redis.ts'
 import { createDemo } from './demo.ts'
+import type { RunningServers } from './stores.ts'
+import { openOnEmbedded, openOnPostgres, openOnPostgresWithRedis } from './stores.ts'
 
 const times = 50
 
@@ -13,8 +11,8 @@ const times = 50
 const atOnce = <T>({ servers }: Servers, ask: (at: StartedProcess) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: times }, (_, index) => ask(servers[index % 2]!)))
 
-function suite(open: () => Promise<{ servers: Servers; close: () => Promise<unknown> }>) {
-  let running: Awaited<ReturnType<typeof open>>
+function suite(open: () => Promise<RunningServers>) {
+  let running: RunningServers
   let servers: Servers
   beforeAll(async () => {
     running = await open()
@@ -76,29 +74,8 @@ function suite(open: () => Promise<{ servers: Servers; close: () => Promise<unkn
   }, 30_000)
 }
 
-const env = { NODE_ENV: 'development' }
-
-describe('on the embedded Postgres of the tests', () => {
-  suite(async () => {
-    const database = await createTestDatabase({ isEmpty: true })
-    const servers = await startServers(2, { databaseUrl: database.url, env })
-    return { servers, close: () => servers.close().then(database.close) }
-  })
-})
-
-describeWith('postgres', 'on a Postgres server', () => {
-  suite(async () => {
-    const postgres = await startPostgresServer()
-    const servers = await startServers(2, { databaseUrl: await postgres.createDatabase('latchkey'), env })
-    return { servers, close: () => servers.close().then(postgres.close) }
-  })
-})
-
-describeWith(['postgres', 'redis-server'], 'on a Postgres server with Redis', () => {
-  suite(async () => {
-    const [postgres, redis] = await Promise.all([startPostgresServer(), startRedis()])
-    const databaseUrl = await postgres.createDatabase('latchkey')
-    const servers = await startServers(2, { databaseUrl, env: { ...env, REDIS_URL: redis.url } })
-    return { servers, close: () => servers.close().then(() => Promise.all([postgres.close(), redis.close()])) }
-  })
-})
+describe('on the embedded Postgres of the tests', () => suite(() => openOnEmbedded(2)))
+describeWith('postgres', 'on a Postgres server', () => suite(() => openOnPostgres(2)))
+describeWith(['postgres', 'redis-server'], 'on a Postgres server with Redis', () =>
+  suite(() => openOnPostgresWithRedis(2)),
+)

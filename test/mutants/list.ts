@@ -14,8 +14,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'the CSRF token is bound to the browser',
     file: 'src/http/csrf.ts',
-    search: 'hmac(`${browserId}.${nonce}`)',
-    replacement: 'hmac(nonce)',
+    search: 'update(`${browserId}.${nonce}`)',
+    replacement: 'update(nonce)',
     test: 'test/http/csrf.test.ts',
   },
   {
@@ -220,6 +220,13 @@ export const mutants: readonly Mutant[] = [
     search: 'BEFORE UPDATE OR DELETE OR TRUNCATE',
     replacement: 'BEFORE TRUNCATE',
     test: 'test/audit',
+  },
+  {
+    disables: 'a consent that was taken away is asked for again',
+    file: 'migrations/0010_consent_change.ts',
+    search: 'AFTER INSERT OR UPDATE OR DELETE ON consent',
+    replacement: 'AFTER INSERT ON consent',
+    test: 'test/oidc/consent.test.ts',
   },
   {
     disables: "a public client's refresh token turns whatever its setting says",
