@@ -16,7 +16,6 @@ type Row = {
 const leaves = [
   'src/clock.ts',
   'src/errors.ts',
-  'src/hmac.ts',
   'src/locales.ts',
   'src/log.ts',
   'src/metrics.ts',
