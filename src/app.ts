@@ -48,6 +48,7 @@ export function createApp(parts: Parts): Koa {
       cacheablePaths: [enginePaths.jwks, ...discoveryPaths],
     }),
   )
+  app.use(door.answerInJson)
   app.use(answerErrors({ views, sentences, log, isProtocolPath: door.isProtocolPath }))
   app.use(refuseRepeatedHeaders)
   app.use(limitParameters())

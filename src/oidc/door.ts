@@ -40,12 +40,22 @@ export function createEngineDoor({ artifacts, random, doorKeeper, discoveryPaths
     [routes.revocation, ['POST', 'OPTIONS']],
     [routes.userinfo, ['GET', 'HEAD', 'POST', 'OPTIONS']],
   ])
+  const isForBrowsers = (path: string): boolean => path === routes.authorization || path.startsWith(routes.end_session)
   const methodsAt = (path: string): readonly string[] | undefined =>
     methods.get(path) ?? (resumePath.test(path) ? ['GET', 'HEAD'] : undefined)
 
   return {
     /** Whether errors at `path` are read by OAuth clients and use the names of RFC 6749 §5.2. */
     isProtocolPath: (path: string): boolean => methods.has(path),
+
+    /**
+     * Programs get JSON whatever they say they like best (RFC 6749 §5.2): what Java sends by default begins with text/html, and the
+     * engine would answer an error with a page.
+     */
+    answerInJson: (ctx: Context, next: Next): Promise<void> => {
+      if (methods.has(ctx.path) && !isForBrowsers(ctx.path)) ctx.req.headers.accept = 'application/json'
+      return next()
+    },
 
     refuseUnfit: (ctx: Context, next: Next): Promise<void> => {
       const allowed = methodsAt(ctx.path)

@@ -16,6 +16,26 @@ afterAll(() => server.stop())
 const machine = (fields: Record<string, string> = {}) =>
   rp.token({ grant_type: 'client_credentials', ...fields }, { Authorization: rp.basic('machine', webSecret) })
 
+test('an error is JSON, also for a client that would like a page better, as Java does when nobody tells it (§5.2)', async () => {
+  const Accept = 'text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2'
+  for (const path of ['/token', '/introspect', '/revoke', '/userinfo']) {
+    const body = new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: 'nobody',
+      client_secret: webSecret,
+    })
+    const answer = await fetch(`${server.base}${path}`, { method: 'POST', headers: { Accept }, body })
+    expect([path, answer.headers.get('Content-Type')]).toEqual([path, 'application/json; charset=utf-8'])
+    expect(await answer.json()).toHaveProperty('error')
+  }
+  const tooLarge = await fetch(`${server.base}/token`, {
+    method: 'POST',
+    headers: { Accept },
+    body: new URLSearchParams({ code: 'x'.repeat(60_000) }),
+  })
+  expect([tooLarge.status, tooLarge.headers.get('Content-Type')]).toEqual([413, 'application/json; charset=utf-8'])
+})
+
 describe('client authentication (§2.3)', () => {
   const fields = { grant_type: 'client_credentials' }
 
