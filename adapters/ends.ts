@@ -1,23 +1,24 @@
 /** Ending what hangs from a grant, a session, a person, a client or a moment, inside the transaction of the change that asks for it. */
 import type { Knex } from 'knex'
-import { endKey, rowId, sessionKey } from './digest.ts'
+import { endKey, sessionKey } from './digest.ts'
 import type { Models } from './model.ts'
 import { storableText } from './postgres/binary-array.ts'
 
 export type Tx = Knex.Transaction
 
-// What Redis holds lives at most this long (longer-lived artifacts stay in Postgres), so an end is remembered a little longer.
+// What no row of Postgres stands for lives at most this long: values in Redis (longer-lived artifacts stay in Postgres) and JWTs (an hour).
+// So an end is remembered a little longer.
 export const longestInRedisMs = 24 * 60 * 60 * 1000
 const endsAreKeptMs = longestInRedisMs + 60 * 60 * 1000
 
 // A session's uid and a grant's id never come back, so whatever still names them is over, whenever it was issued.
 const forEver = Number.MAX_SAFE_INTEGER
 
-type Deps = { now: () => number; models: Models; hasRedis: boolean }
+type Deps = { now: () => number; models: Models }
 
 export type Ends = ReturnType<typeof createEnds>
 
-export function createEnds({ now, models, hasRedis }: Deps) {
+export function createEnds({ now, models }: Deps) {
   async function deleted(tx: Tx, where: string, bindings: readonly unknown[]): Promise<number> {
     const { rowCount } = await tx.raw(`DELETE FROM artifact WHERE ${where}`, bindings as never)
     return rowCount ?? 0
@@ -37,7 +38,6 @@ export function createEnds({ now, models, hasRedis }: Deps) {
   }
 
   async function remember(tx: Tx, key: Buffer, endedAt: number): Promise<void> {
-    if (!hasRedis) return
     await tx.raw(
       `INSERT INTO artifact_end AS e (key, ended_at, expires_at) VALUES (?, ?, ?)
        ON CONFLICT (key) DO UPDATE SET ended_at = greatest(e.ended_at, excluded.ended_at), expires_at = excluded.expires_at`,
@@ -72,41 +72,71 @@ export function createEnds({ now, models, hasRedis }: Deps) {
     return count
   }
 
+  async function endSessionByKey(tx: Tx, key: Buffer): Promise<number> {
+    const count = await untilNothingIsLeft(
+      async () => (await deleted(tx, 'uid = ?', [key])) + (await deleted(tx, 'session_uid = ?', [key])),
+    )
+    await remember(tx, key, forEver)
+    return count
+  }
+
   return {
     endFamily,
 
-    /** Ends every session, grant and token of the account, and interactions in which it has just signed in. */
-    async endAccount(tx: Tx, accountId: string): Promise<void> {
-      await endOwnedBy(tx, 'account_id', accountId)
+    /** Ends every session, grant and token of the account, and interactions in which it has just signed in. Gives how many rows went. */
+    async endAccount(tx: Tx, accountId: string): Promise<number> {
+      const count = await endOwnedBy(tx, 'account_id', accountId)
       await remember(tx, endKey('account', accountId), now())
+      return count
     },
 
-    /** Ends every grant and token of the client. */
-    async endClient(tx: Tx, clientId: string): Promise<void> {
-      await endOwnedBy(tx, 'client_id', clientId)
+    /** Ends every grant and token of the client. Gives how many rows went; a JWT of a client that spoke for itself has none. */
+    async endClient(tx: Tx, clientId: string): Promise<number> {
+      const count = await endOwnedBy(tx, 'client_id', clientId)
       await remember(tx, endKey('client', clientId), now())
+      return count
     },
 
     /** Ends the browser session with that uid and everything issued in it without offline access (OpenID Connect Core 1.0 §11). */
-    async endSession(tx: Tx, sessionUid: string): Promise<void> {
-      const key = sessionKey(sessionUid)
-      await untilNothingIsLeft(
-        async () => (await deleted(tx, 'uid = ?', [key])) + (await deleted(tx, 'session_uid = ?', [key])),
-      )
-      await remember(tx, key, forEver)
+    endSession: (tx: Tx, sessionUid: string): Promise<number> => endSessionByKey(tx, sessionKey(sessionUid)),
+    endSessionByKey,
+
+    /** Ends the grant whose row is `key` and everything issued from it. Gives how many rows went. */
+    endGrantByKey: (tx: Tx, key: Buffer): Promise<number> => endFamily(tx, key, { isGrantEnded: true }),
+
+    /** Ends every grant that the account has given the client, and everything issued from them. Gives how many rows went. */
+    async endGrantsOf(tx: Tx, accountId: string, clientId: string): Promise<number> {
+      return untilNothingIsLeft(async () => {
+        const { rows } = await tx.raw(
+          'SELECT id FROM artifact WHERE account_id = ? AND client_id = ? AND grant_key IS NULL AND model = ? ORDER BY id',
+          [storableText(accountId), storableText(clientId), models.Grant.number] as never,
+        )
+        let count = 0
+        for (const { id } of rows as { id: Buffer }[]) count += await endFamily(tx, id, { isGrantEnded: true })
+        return count
+      })
     },
 
-    /** Ends the grant and everything issued from it. */
-    async endGrant(tx: Tx, grantId: string): Promise<void> {
-      await endFamily(tx, rowId('Grant', grantId), { isGrantEnded: true })
+    /** Nothing that was signed with the key `kid` is accepted any more (RFC 7517 §4.5). */
+    async endSigningKey(tx: Tx, kid: string): Promise<void> {
+      await remember(tx, endKey('signing_key', kid), forEver)
     },
 
-    /** Ends everything issued up to `beforeMs` (milliseconds since the epoch, default now). What must not be seen twice stays known. */
-    async endAll(tx: Tx, beforeMs: number = now()): Promise<void> {
-      await untilNothingIsLeft(() =>
+    /** Denies the one token whose `jti` this is (RFC 7009 §2.1). */
+    async denyToken(tx: Tx, jti: string): Promise<void> {
+      await remember(tx, endKey('token', jti), forEver)
+    },
+
+    /**
+     * Ends everything issued up to `beforeMs` (milliseconds since the epoch, default now). What must not be seen twice stays known. Gives how
+     * many rows went.
+     */
+    async endAll(tx: Tx, beforeMs: number = now()): Promise<number> {
+      const count = await untilNothingIsLeft(() =>
         deleted(tx, 'issued_at <= ? AND model <> ?', [beforeMs, models.ReplayDetection.number]),
       )
       await remember(tx, endKey('everything', ''), beforeMs)
+      return count
     },
   }
 }

@@ -5,6 +5,7 @@ import type { Adapter } from 'oidc-provider'
 import type { Pool } from 'pg'
 import type { Clock } from '../src/clock.ts'
 import type { Log } from '../src/log.ts'
+import { createAccessList } from './access-list.ts'
 import { createArtifacts } from './artifacts.ts'
 import type { Tx } from './ends.ts'
 import { createEnds } from './ends.ts'
@@ -18,6 +19,7 @@ import { createReads } from './postgres/reads.ts'
 import { createWrites } from './postgres/writes.ts'
 import { createShortLived } from './redis/short-lived.ts'
 import { createSeal, createSuccessorSeal } from './seal.ts'
+import { createTokenIds } from './token-ids.ts'
 import type { Unit } from './unit-of-work.ts'
 import { createUnit } from './unit-of-work.ts'
 
@@ -76,10 +78,10 @@ export function createArtifactStore(deps: Deps) {
   const seal = createSeal(deriveKey('artifacts'))
   const successors = createSuccessorSeal(deriveKey('artifact successors'))
   const postgres = createPostgres(deps.pool)
-  const reads = createReads(postgres, models)
+  const reads = createReads({ postgres, models, now })
   const writes = createWrites({ postgres, seal, models, now })
   const shortLived = redis && createShortLived({ redis, seal, now })
-  const ends = createEnds({ now, models, hasRedis: redis !== undefined })
+  const ends = createEnds({ now, models })
   const artifacts = createArtifacts({
     ...{ models, reads, writes, shortLived, ends, seal, now, transaction, graceSeconds },
     userCodeKey: deriveKey('artifact user codes'),
@@ -176,8 +178,18 @@ export function createArtifactStore(deps: Deps) {
     endAccount: ends.endAccount,
     endClient: ends.endClient,
     endSession: ends.endSession,
-    endGrant: ends.endGrant,
+    endSessionByKey: ends.endSessionByKey,
+    endGrantByKey: ends.endGrantByKey,
+    endGrantsOf: ends.endGrantsOf,
     endAll: ends.endAll,
+    endSigningKey: ends.endSigningKey,
+    denyToken: ends.denyToken,
+
+    /** The `jti` of JWTs, of which there are no rows. */
+    tokenIds: createTokenIds({ seal: createSeal(deriveKey('token ids'), 'token id'), reads }),
+
+    /** What a person is signed in to, and what hangs from it. */
+    listAccess: createAccessList({ postgres, models, seal, now }),
 
     ...createParkedRequests({ shortLived, writes, seal, now }),
 

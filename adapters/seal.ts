@@ -15,10 +15,12 @@ const sealsPerSalt = 2 ** 28
 const keysKept = 1000
 
 export type Seal = {
-  /** Seals `text`; it opens only with the same `context` (additional authenticated data). */
-  seal: (text: string, context: Buffer) => Buffer
+  /** Seals `plain` (a text as UTF-8); it opens only with the same `context` (additional authenticated data). */
+  seal: (plain: string | Buffer, context: Buffer) => Buffer
   /** The text, or undefined when the bytes were altered, moved to another row, or sealed under another key. */
   open: (sealed: Buffer, context: Buffer) => string | undefined
+  /** The same for what is no text. */
+  openBytes: (sealed: Buffer, context: Buffer) => Buffer | undefined
 }
 
 // Drawing a page of random bytes at a time is twenty times cheaper than twelve bytes at each seal.
@@ -34,28 +36,35 @@ function drawIv(): Buffer {
   return iv
 }
 
-function encrypt(key: KeyObject, iv: Buffer, text: string, context: Buffer, header: readonly Buffer[]): Buffer {
+function encrypt(
+  key: KeyObject,
+  iv: Buffer,
+  plain: string | Buffer,
+  context: Buffer,
+  header: readonly Buffer[],
+): Buffer {
   const gcm = createCipheriv(cipher, key, iv)
   gcm.setAAD(context)
-  const body = gcm.update(text, 'utf8')
+  const body = typeof plain === 'string' ? gcm.update(plain, 'utf8') : gcm.update(plain)
   gcm.final()
   return Buffer.concat([...header, iv, body, gcm.getAuthTag()])
 }
 
 /** `sealed` is IV, body, tag. Throws when it does not open. */
-function decrypt(key: KeyObject, sealed: Buffer, context: Buffer): string {
+function decrypt(key: KeyObject, sealed: Buffer, context: Buffer): Buffer {
   const gcm = createDecipheriv(cipher, key, sealed.subarray(0, ivBytes), { authTagLength: tagBytes })
   gcm.setAAD(context)
   gcm.setAuthTag(sealed.subarray(sealed.length - tagBytes))
-  const text = gcm.update(sealed.subarray(ivBytes, sealed.length - tagBytes), undefined, 'utf8')
-  return text + gcm.final('utf8')
+  const plain = gcm.update(sealed.subarray(ivBytes, sealed.length - tagBytes))
+  gcm.final()
+  return plain
 }
 
 const derive = (secret: Buffer | string, salt: Buffer, purpose: string): KeyObject =>
   createSecretKey(Buffer.from(hkdfSync('sha256', secret, salt, purpose, 32)))
 
-/** AES-256-GCM under keys derived from `secret` (RFC 5869), one for each process that seals. */
-export function createSeal(secret: Buffer): Seal {
+/** AES-256-GCM under keys derived from `secret` for `purpose` (RFC 5869), one for each process that seals. */
+export function createSeal(secret: Buffer, purpose = 'artifact payload'): Seal {
   const keys = new Map<string, KeyObject>()
   let header = Buffer.alloc(0)
   let key: KeyObject | undefined
@@ -66,13 +75,22 @@ export function createSeal(secret: Buffer): Seal {
     const known = keys.get(name)
     if (known) return known
     if (keys.size >= keysKept) keys.clear()
-    const derived = derive(secret, salt, 'artifact payload')
+    const derived = derive(secret, salt, purpose)
     keys.set(name, derived)
     return derived
   }
 
+  function openBytes(sealed: Buffer, context: Buffer): Buffer | undefined {
+    if (sealed.length < headerBytes + tagBytes || sealed[0] !== version) return undefined
+    try {
+      return decrypt(keyFor(sealed.subarray(1, 1 + saltBytes)), sealed.subarray(1 + saltBytes), context)
+    } catch {
+      return undefined
+    }
+  }
+
   return {
-    seal(text, context) {
+    seal(plain, context) {
       if (!key || seals >= sealsPerSalt) {
         const salt = randomFillSync(Buffer.alloc(saltBytes))
         key = keyFor(salt)
@@ -80,16 +98,10 @@ export function createSeal(secret: Buffer): Seal {
         seals = 0
       }
       seals += 1
-      return encrypt(key, drawIv(), text, context, [header])
+      return encrypt(key, drawIv(), plain, context, [header])
     },
-    open(sealed, context) {
-      if (sealed.length < headerBytes + tagBytes || sealed[0] !== version) return undefined
-      try {
-        return decrypt(keyFor(sealed.subarray(1, 1 + saltBytes)), sealed.subarray(1 + saltBytes), context)
-      } catch {
-        return undefined
-      }
-    },
+    open: (sealed, context) => openBytes(sealed, context)?.toString(),
+    openBytes,
   }
 }
 
@@ -104,7 +116,7 @@ export function createSuccessorSeal(secret: Buffer) {
       encrypt(keyOf(spentToken), drawIv(), JSON.stringify(successor), rowId, []),
     open(spentToken: string, sealed: Buffer, rowId: Buffer): Successor | undefined {
       try {
-        return JSON.parse(decrypt(keyOf(spentToken), sealed, rowId)) as Successor
+        return JSON.parse(decrypt(keyOf(spentToken), sealed, rowId).toString()) as Successor
       } catch {
         return undefined
       }

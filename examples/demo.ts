@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { mkdirSync, openSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import * as introspectingApi from './introspecting-api/server.ts'
 import type { Running } from './listen.ts'
 import * as machineClient from './machine-client/client.ts'
 import * as protectedApi from './protected-api/server.ts'
@@ -75,21 +76,23 @@ process.on('SIGTERM', () => stop(0))
 server?.once('exit', () => stop(isStopping ? 0 : 1))
 
 try {
-  const [web, single, api] = await Promise.all([
+  const [web, single, api, asking] = await Promise.all([
     webApp.start({ ...webApp.developmentOptions, issuer }),
     spa.start({ ...spa.developmentOptions, issuer }),
     protectedApi.start({ ...protectedApi.developmentOptions, issuer }),
+    introspectingApi.start({ ...introspectingApi.developmentOptions, issuer }),
   ])
-  running.push(web, single, api)
+  running.push(web, single, api, asking)
   const answer = await machineClient.callApi({ ...machineClient.developmentOptions, issuer })
   const rows = [
     ['Latchkey', issuer, server ? `log: ${logFile}` : 'was running already'],
     ['Web app', web.url, 'log in as alice@example.com, password "wonderland tea party"'],
     ['Single-page app', single.url, 'the same, with a public client'],
     ['Protected API', api.url, 'wants a token: 401 in a browser'],
+    ['Introspecting API', asking.url, 'the same, and asks Latchkey about each token'],
     ['Machine client', '', `called the API: ${answer.status} ${JSON.stringify(answer.body)}`],
   ] as const
-  for (const [name, url, note] of rows) console.log(`${name.padEnd(17)}${url.padEnd(25)}${note}`)
+  for (const [name, url, note] of rows) console.log(`${name.padEnd(19)}${url.padEnd(25)}${note}`)
   console.log('Ctrl-C stops all of it.')
 } catch (error) {
   console.error(explain(error))

@@ -11,6 +11,7 @@ import { setting } from './0007_setting.ts'
 import { consent } from './0008_consent.ts'
 import { clientRefresh } from './0009_client_refresh.ts'
 import { consentChange } from './0010_consent_change.ts'
+import { resourceServerTokens } from './0013_resource_server_tokens.ts'
 
 export type Migration = {
   name: string
@@ -29,4 +30,5 @@ export const migrations: readonly Migration[] = [
   consent,
   clientRefresh,
   consentChange,
+  resourceServerTokens,
 ]

@@ -36,10 +36,12 @@ import { createLogin } from './login/service.ts'
 import { createMetrics } from './metrics.ts'
 import { discoveryAround } from './oidc/discovery.ts'
 import { createInteractions } from './oidc/interaction.ts'
+import { createAccessTokenVerifier } from './oidc/jwt-access-token.ts'
 import { createLogoutAround } from './oidc/logout.ts'
 import { createEnginePages } from './oidc/pages.ts'
 import { passwordAcr, passwordAmr } from './oidc/policy.ts'
 import { createOidc } from './oidc/provider.ts'
+import { createStructuredTokensAround } from './oidc/structured-tokens.ts'
 import { tokenErrorsAround } from './oidc/token-errors.ts'
 import { kinds } from './outbox/kinds/index.ts'
 import { createOutbox } from './outbox/service.ts'
@@ -51,6 +53,7 @@ import { readResourceServerDocument } from './resource-servers/document.ts'
 import { entitledScopes } from './resource-servers/resource-server.ts'
 import { createResourceServers, loadResourceServer } from './resource-servers/service.ts'
 import { createFamilyNotes } from './revocation/families.ts'
+import { createRevocation } from './revocation/service.ts'
 import { createSeed } from './seed/service.ts'
 import { createSessions } from './sessions/service.ts'
 import { createSettings } from './settings/service.ts'
@@ -117,7 +120,10 @@ export async function createParts(deps: PartsDeps) {
     graceSeconds: async (clientId) => (await clientCache.get(clientId))?.refreshGraceSeconds ?? 0,
     ...createFamilyNotes({ audit, metrics }),
   })
-  const { endAccount, endClient } = artifacts
+
+  const consents = createConsents({ db: knex, transaction, cache: consentCache, audit, clock })
+  const revocation = createRevocation({ transaction, audit, artifacts, consents, clock, metrics })
+  const { endAccount, endClient } = revocation
 
   const passwords = createPasswordHasher({ ...config.passwordHash, slots: deps.hashingSlots, metrics })
   const accounts = createAccounts({
@@ -145,7 +151,6 @@ export async function createParts(deps: PartsDeps) {
     refusedSecrets: deps.refusedSecrets,
   })
   const resourceServers = createResourceServers({ db: knex, transaction, cache: resourceServerCache, audit, clock })
-  const consents = createConsents({ db: knex, transaction, cache: consentCache, audit, clock })
   const sessions = createSessions({ transaction, audit, artifacts })
   const login = createLogin({ accounts, passwords, transaction, audit })
   const seed = createSeed({
@@ -197,6 +202,14 @@ export async function createParts(deps: PartsDeps) {
     around: [
       discoveryAround,
       tokenErrorsAround,
+      createStructuredTokensAround({
+        verify: createAccessTokenVerifier({ issuer: config.issuer, keyRing, now: clock.now }),
+        tokenIds: artifacts.tokenIds,
+        mayIntrospect: resourceServers.mayIntrospect,
+        clients,
+        accounts,
+        deny: revocation.token,
+      }),
       createLogoutAround({
         goOn: (ctx, url) => views.render(ctx, 'continue', { url }),
         endSession: sessions.end,
@@ -249,6 +262,7 @@ export async function createParts(deps: PartsDeps) {
     audit,
     settings,
     artifacts,
+    revocation,
     accounts,
     clients,
     resourceServers,

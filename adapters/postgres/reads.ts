@@ -37,8 +37,25 @@ const endedAt: Statement = {
     GROUP BY k.n`,
 }
 
+// A grant counts as ended when its row is gone or has expired: that nobody remembers its end is no proof that it lives.
+const standing: Statement = {
+  name: 'artifact_standing',
+  text: `
+    SELECT k.n, max(e.ended_at), false
+    FROM unnest($1::int4[], $2::bytea[]) AS k(n, key) JOIN artifact_end e ON e.key = k.key
+    GROUP BY k.n
+    UNION ALL
+    SELECT g.n, 0, true
+    FROM unnest($3::int4[], $4::bytea[]) AS g(n, id) JOIN artifact a ON a.id = g.id
+    WHERE a.expires_at IS NULL OR a.expires_at > $5::int8`,
+}
+
 const batchSize = 64
 const batchesInFlight = 2
+
+/** What a token hangs from: keys of end-moments, and the id of its grant's row, if it has one. */
+export type Hanging = { ends: readonly Buffer[]; grantKey: Buffer | undefined }
+export type Standing = { endedAt: number | undefined; hasGrant: boolean }
 
 export type Found = {
   artifact: Stored
@@ -72,7 +89,7 @@ function readAlong(id: Cell | undefined, sealed: Cell | undefined, expiresAt: Ce
   return { id, content: { sealed }, expiresAt: milliseconds(expiresAt) }
 }
 
-export function createReads(postgres: Postgres, models: Models) {
+export function createReads({ postgres, models, now }: { postgres: Postgres; models: Models; now: () => number }) {
   const find = createBatches<Buffer, Found | undefined>({
     size: batchSize,
     inFlight: batchesInFlight,
@@ -103,6 +120,32 @@ export function createReads(postgres: Postgres, models: Models) {
     },
   })
 
+  const findStanding = createBatches<Hanging, Standing>({
+    size: batchSize,
+    inFlight: batchesInFlight,
+    async run(asked) {
+      const found = asked.map((): Standing => ({ endedAt: undefined, hasGrant: false }))
+      const numbers = asked.flatMap(({ ends }, index) => ends.map(() => index))
+      const grants = asked.flatMap(({ grantKey }, index) => (grantKey ? [{ index, grantKey }] : []))
+      const rows = await postgres.query(standing, [
+        intArray('int4', numbers),
+        bytesArray(asked.flatMap(({ ends }) => ends)),
+        intArray(
+          'int4',
+          grants.map(({ index }) => index),
+        ),
+        bytesArray(grants.map((grant) => grant.grantKey)),
+        now(),
+      ])
+      for (const [index, endedAt, isGrant] of rows) {
+        const one = found[Number(index)] as Standing
+        if (isGrant === true || isGrant === 't') one.hasGrant = true
+        else one.endedAt = Number(endedAt)
+      }
+      return found
+    },
+  })
+
   const findOne = async (statement: Statement, key: Buffer): Promise<Stored | undefined> => {
     const [row] = await postgres.query(statement, [key])
     return row && toStored(row)
@@ -115,5 +158,7 @@ export function createReads(postgres: Postgres, models: Models) {
     findByUserCode: (userCode: Buffer) => findOne(byUserCode, userCode),
     /** When the latest of `keys` ended (milliseconds), if any of them did. */
     findEnd,
+    /** When the latest of a token's ends was (milliseconds), and whether its grant is there. */
+    findStanding,
   }
 }

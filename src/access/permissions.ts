@@ -10,6 +10,7 @@ export const permissions = [
   'settings:read',
   'settings:write',
   'audit:read',
+  'tokens:revoke',
   'server:operate',
 ] as const
 

@@ -78,7 +78,8 @@ function createWrites(deps: Deps) {
     change(id, async (tx, account) => {
       if (account.isDisabled === isDisabled) return
       await repository.updateDisabled(tx, id, isDisabled, clock.now())
-      if (isDisabled) await endAccount(tx, id)
+      // Also when enabled again: what a request in flight wrote while this person was being disabled must not come alive.
+      await endAccount(tx, id)
       const action = isDisabled ? 'account.disabled' : 'account.enabled'
       await audit.record(tx, { action, actor, subject: subject(id), outcome: 'success' })
     })

@@ -4,6 +4,7 @@ import type { CliCommand } from './command.ts'
 import { doctor } from './doctor.ts'
 import { migrate } from './migrate.ts'
 import { resourceServerCommands } from './resource-server.ts'
+import { revoke } from './revoke.ts'
 import { seed } from './seed.ts'
 import { settingsCommands } from './settings.ts'
 import { userCommands } from './user.ts'
@@ -12,6 +13,7 @@ export const commands: readonly CliCommand[] = [
   ...clientCommands,
   ...userCommands,
   ...resourceServerCommands,
+  revoke,
   ...settingsCommands,
   seed,
   migrate,

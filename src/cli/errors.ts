@@ -8,6 +8,7 @@ export const passwordSourceMissing = declareError('password_source_missing', 400
 export const secretSourceMissing = declareError('secret_source_missing', 400)
 export const inputEmpty = declareError('input_empty', 400)
 export const inputsDiffer = declareError('inputs_differ', 400)
+export const revocationTargets = declareError('revocation_targets', 400)
 export const cancelled = declareError('cancelled', 400)
 
 /** The environment has problems; nothing was opened. */

@@ -26,6 +26,7 @@ const add: CliCommand = {
     { flags: '--token-lifetime-seconds <n>', text: 'cli.resourceServer.tokenLifetime', isWholeNumber: true },
     { flags: '--signing-algorithm <alg>', text: 'cli.resourceServer.signingAlgorithm', choices: signingAlgorithms },
     { flags: '--allow-client <client-id>', text: 'cli.resourceServer.allowClient', isRepeated: true },
+    { flags: '--introspection-client <client-id>', text: 'cli.resourceServer.introspectionClient', isRepeated: true },
   ],
   examples: [
     'latchkey resource-server add https://api.example.com --name "Notes" --scope notes:read="Read your notes" --scope notes:write',
@@ -42,6 +43,7 @@ const add: CliCommand = {
       ...(options.tokenLifetimeSeconds === undefined ? {} : { token_lifetime_seconds: options.tokenLifetimeSeconds }),
       ...(options.signingAlgorithm === undefined ? {} : { signing_algorithm: options.signingAlgorithm }),
       ...(options.allowClient === undefined ? {} : { allowed_clients: options.allowClient }),
+      ...(options.introspectionClient === undefined ? {} : { introspection_clients: options.introspectionClient }),
     }
     const { input, problems } = readResourceServerDocument(document)
     if (problems.length > 0) throw resourceServerInvalid(problems)

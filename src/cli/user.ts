@@ -2,6 +2,7 @@
 import { accountDocument, readAccountDocument } from '../accounts/document.ts'
 import { accountInvalid, accountNotFound } from '../accounts/errors.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
+import { clientNotFound } from '../clients/errors.ts'
 import type { Call, CliCommand, Outcome } from './command.ts'
 import { passwordSourceMissing } from './errors.ts'
 import { askForSecret, isInteractive, readJsonObject, readSecretFromStdin } from './input.ts'
@@ -16,7 +17,7 @@ const shown = (account: Account): Outcome => {
   return { data, text: record(data) }
 }
 
-async function getAccount(accounts: Accounts, emailOrId: string): Promise<Account> {
+export async function getAccount(accounts: Accounts, emailOrId: string): Promise<Account> {
   const found = emailOrId.includes('@') ? await accounts.findByEmail(emailOrId) : await accounts.findById(emailOrId)
   if (!found) throw accountNotFound({ params: { who: emailOrId } })
   return found
@@ -143,4 +144,70 @@ const enable: CliCommand = {
   },
 }
 
-export const userCommands: readonly CliCommand[] = [add, list, show, setPassword, disable, enable]
+const access: CliCommand = {
+  name: 'user access',
+  about: 'cli.user.access.about',
+  permission: 'accounts:read',
+  arguments: [who],
+  examples: ['latchkey user access alice@example.com'],
+  run: async ({ args: [who = ''], openParts, t }) => {
+    const { accounts, revocation } = await openParts()
+    const { sessions, grants } = await revocation.listAccess((await getAccount(accounts, who)).id)
+    const moment = (at: number | undefined) => (at === undefined ? undefined : new Date(at).toISOString())
+    const data = {
+      sessions: sessions.map(({ handle, signedInAt, clientIds, expiresAt }) => ({
+        session: handle,
+        signed_in_at: moment(signedInAt),
+        clients: clientIds,
+        expires_at: moment(expiresAt),
+      })),
+      grants: grants.map(({ handle, clientId, issuedAt, expiresAt }) => ({
+        grant: handle,
+        client: clientId,
+        issued_at: moment(issuedAt),
+        expires_at: moment(expiresAt),
+      })),
+    }
+    const columns = (keys: readonly string[]) => keys.map((key) => t(`cli.columns.${key}`))
+    const text = [
+      table(
+        columns(['session', 'since', 'clients', 'until']),
+        data.sessions.map((one) => [one.session, one.signed_in_at, one.clients, one.expires_at]),
+      ),
+      table(
+        columns(['grant', 'client', 'since', 'until']),
+        data.grants.map((one) => [one.grant, one.client, one.issued_at, one.expires_at]),
+      ),
+    ].join('\n')
+    return { data, text }
+  },
+}
+
+const withdrawConsent: CliCommand = {
+  name: 'user withdraw-consent',
+  about: 'cli.user.withdrawConsent.about',
+  permission: 'tokens:revoke',
+  arguments: [who, { syntax: '<client-id>', text: 'cli.client.id' }],
+  examples: ['latchkey user withdraw-consent alice@example.com web'],
+  run: async ({ args: [who = '', clientId = ''], openParts, actor, t }) => {
+    const { accounts, clients, revocation } = await openParts()
+    const { id, email } = await getAccount(accounts, who)
+    if (!(await clients.findById(clientId))) throw clientNotFound({ params: { clientId } })
+    const rows = await revocation.consent(id, clientId, actor)
+    return {
+      data: { id, email, client_id: clientId, rows },
+      text: t('cli.user.consentWithdrawn', { email, clientId, rows }),
+    }
+  },
+}
+
+export const userCommands: readonly CliCommand[] = [
+  add,
+  list,
+  show,
+  setPassword,
+  disable,
+  enable,
+  access,
+  withdrawConsent,
+]

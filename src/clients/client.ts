@@ -26,6 +26,8 @@ export type ClientMetadata = Readonly<{
   subject_type?: 'public'
   /** Our own: further origins that may call the token endpoint from a browser, besides those of the redirect URIs. */
   allowed_origins?: readonly string[]
+  /** Our own: the API for which a request without `resource` gets its token (RFC 8707 §2). */
+  default_resource?: string
 }>
 
 export type ClientSecretDigest = Readonly<{ digest: Buffer; expiresAt: number | undefined }>

@@ -13,7 +13,7 @@ export const metadataKeys = [
   ...['client_name', 'redirect_uris', 'post_logout_redirect_uris', 'grant_types', 'response_types', 'scope'],
   ...['token_endpoint_auth_method', 'id_token_signed_response_alg', 'application_type', 'client_uri', 'policy_uri'],
   ...['tos_uri', 'initiate_login_uri', 'contacts', 'default_max_age', 'require_auth_time', 'default_acr_values'],
-  ...['subject_type', 'allowed_origins'],
+  ...['subject_type', 'allowed_origins', 'default_resource'],
 ]
 export const idTokenAlgorithms = ['RS256', 'ES256', 'EdDSA']
 
@@ -171,7 +171,14 @@ function checkOptional(given: Metadata, { rules }: Place): Problem[] {
   if (given.require_auth_time !== undefined && typeof given.require_auth_time !== 'boolean') {
     problems.push({ path: 'require_auth_time', code: 'not_boolean' })
   }
-  return [...problems, ...checkOrigins(given.allowed_origins, webRules)]
+  return [...problems, ...checkResource(given.default_resource), ...checkOrigins(given.allowed_origins, webRules)]
+}
+
+/** RFC 8707 §2: an absolute URI without a fragment. That the API exists is asked for when a token is. */
+function checkResource(value: unknown): Problem[] {
+  const isResource =
+    typeof value === 'string' && /^[!-~]{1,2000}$/.test(value) && !value.includes('#') && URL.canParse(value)
+  return value === undefined || isResource ? [] : [{ path: 'default_resource', code: 'not_identifier' }]
 }
 
 function checkOrigins(value: unknown, rules: UriRules): Problem[] {

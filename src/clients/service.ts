@@ -98,7 +98,8 @@ function createWrites(deps: Deps) {
     change(clientId, async (tx, client) => {
       if (client.isDisabled === isDisabled) return
       await repository.updateClient(tx, { ...client, isDisabled }, clock.now())
-      if (isDisabled) await endClient(tx, clientId)
+      // Also when enabled again: what a request in flight wrote while the client was being disabled must not come alive.
+      await endClient(tx, clientId)
       await record(tx, isDisabled ? 'client.disabled' : 'client.enabled', actor, clientId)
     })
 
@@ -137,7 +138,7 @@ function createWrites(deps: Deps) {
         if (secret !== undefined || !isConfidential(row))
           await repository.retireSecrets(tx, row.clientId, 0, clock.now())
         if (secret !== undefined) await addSecret(tx, row.clientId, secret)
-        if (row.isDisabled && !before.isDisabled) await endClient(tx, row.clientId)
+        if (row.isDisabled !== before.isDisabled) await endClient(tx, row.clientId)
         await record(tx, 'client.updated', actor, row.clientId, { fields: changedFields(before, row) })
         return { client: await getClient(tx, row.clientId), secret: made }
       })

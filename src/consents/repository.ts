@@ -41,6 +41,10 @@ export async function findConsentForUpdate(tx: Tx, { accountId, clientId }: Key)
   return row && fromRow(row)
 }
 
+/** Gives whether there was one. */
+export const deleteConsent = async (tx: Tx, { accountId, clientId }: Key): Promise<boolean> =>
+  (await tx('consent').where({ account_id: accountId, client_id: clientId }).delete()) > 0
+
 /** Writes what is allowed in all; `at` is in milliseconds since the epoch. */
 export async function putConsent(tx: Tx, { accountId, clientId }: Key, allowed: Allowed, at: number): Promise<void> {
   await tx('consent')

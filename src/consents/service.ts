@@ -3,7 +3,7 @@ import type { Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { RowCache } from '../database/row-cache.ts'
-import { findConsent, findConsentForUpdate, listConsents, putConsent } from './repository.ts'
+import { deleteConsent, findConsent, findConsentForUpdate, listConsents, putConsent } from './repository.ts'
 
 /** Scopes and claims of OpenID Connect, and the scopes of each resource server by its identifier. */
 export type Allowed = {
@@ -97,6 +97,10 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
         await record(tx, 'consent.granted', answer, more)
       })
     },
+
+    /** Forgets what the person has allowed the client, in the caller's transaction. Gives whether there was anything. */
+    forget: (tx: Tx, accountId: string, clientId: string): Promise<boolean> =>
+      deleteConsent(tx, { accountId, clientId }),
 
     /** Notes that the person said no; what was allowed before stays. */
     refuse: (answer: Answer): Promise<void> => transaction((tx) => record(tx, 'consent.refused', answer, nothing)),

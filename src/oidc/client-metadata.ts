@@ -7,6 +7,7 @@ export const ownProperties: readonly string[] = [
   'require_pkce',
   'is_first_party',
   'allowed_origins',
+  'default_resource',
   'refresh_rotation',
   'refresh_idle_seconds',
   'refresh_absolute_seconds',

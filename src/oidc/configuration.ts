@@ -6,9 +6,11 @@ import type { RuntimeSettings } from '../settings/service.ts'
 import { assertClaimsParameter, claimsByScope } from './claims.ts'
 import { ownProperties } from './client-metadata.ts'
 import { routes } from './endpoints.ts'
+import type { createJwtCustomizer } from './jwt-access-token.ts'
 import type { createEnginePages } from './pages.ts'
 import { createPolicy, passwordAcr } from './policy.ts'
 import type { RefreshPolicy } from './refresh.ts'
+import type { createDefaultResource } from './resource-servers.ts'
 
 type Hook<Name extends keyof Configuration> = NonNullable<Configuration[Name]>
 
@@ -25,6 +27,10 @@ export type ConfigurationDeps = {
   getResourceServerInfo: (ctx: KoaContextWithOIDC, resource: string, client: never) => Promise<never>
   pages: ReturnType<typeof createEnginePages>
   refreshPolicy: RefreshPolicy
+  /** Whether the client may introspect tokens of that audience. */
+  mayIntrospect: (clientId: string, audience: string) => Promise<boolean>
+  defaultResource: ReturnType<typeof createDefaultResource>
+  customizeJwt: ReturnType<typeof createJwtCustomizer>
   now: () => number
 }
 
@@ -42,6 +48,10 @@ function cookieNames(issuer: string) {
   }
 }
 
+/** Whoever gives back an access token gives back only that one, as with a JWT; a refresh token takes its family along (RFC 7009 §2.1). */
+export const givesBackAccessToken = (ctx: KoaContextWithOIDC | undefined): boolean =>
+  ctx?.oidc?.route === 'revocation' && ctx.oidc.entities.AccessToken !== undefined
+
 /** Everything that the engine is told. Lifetimes are in seconds, as the engine wants them. */
 export function createConfiguration(deps: ConfigurationDeps): Configuration {
   const { settings, refreshPolicy, now } = deps
@@ -53,6 +63,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     adapter: deps.adapter,
     jwks: deps.jwks,
     findAccount: deps.findAccount,
+    formats: { customizers: { jwt: deps.customizeJwt as never } },
     loadExistingGrant: deps.loadExistingGrant,
     acrValues: [passwordAcr],
     claims: { ...claimsByScope } as unknown as Configuration['claims'],
@@ -94,7 +105,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     expiresWithSession: () => false,
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: ({ oidc }) => refreshPolicy.turns(oidc.client, oidc.entities.RefreshToken),
-    revokeGrantPolicy: () => true,
+    revokeGrantPolicy: (ctx) => !givesBackAccessToken(ctx),
     renderError: deps.pages.renderError,
     pairwiseIdentifier: () => {
       throw new Error('pairwise subjects are not offered')
@@ -121,19 +132,25 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
       dPoP: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },
       userinfo: { enabled: true },
-      // Only the client a token was issued to learns about it or ends it (RFC 7662 §4, RFC 7009 §2.1).
+      // The client a token was issued to learns about it and ends it, and an API's own clients learn about its tokens (RFC 7662 §4, RFC 7009
+      // §2.1).
       introspection: {
         enabled: true,
-        allowedPolicy: (_ctx, client, token) =>
-          client.tokenEndpointAuthMethod !== 'none' && token.clientId === client.clientId,
+        allowedPolicy: async (_ctx, client, token) =>
+          client.tokenEndpointAuthMethod !== 'none' &&
+          (token.clientId === client.clientId ||
+            ('aud' in token &&
+              typeof token.aud === 'string' &&
+              (await deps.mayIntrospect(client.clientId, token.aud)))),
       },
       revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
       resourceIndicators: {
         enabled: true,
-        defaultResource: (_ctx, _client, oneOf) => oneOf as never,
+        defaultResource: async (_ctx, client, oneOf) => (await deps.defaultResource(client, oneOf)) as never,
         getResourceServerInfo: deps.getResourceServerInfo as never,
-        // Without `resource` at the token endpoint an OpenID request gets the token that userinfo takes.
-        useGrantedResource: () => false,
+        // Without `resource` at the token endpoint an OpenID request gets the token that userinfo takes; a client with a default resource gets
+        // one for that, and its ID tokens carry the claims that userinfo would give.
+        useGrantedResource: ({ oidc }) => oidc.client?.default_resource !== undefined,
       },
       rpInitiatedLogout: {
         enabled: true,

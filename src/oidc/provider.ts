@@ -2,8 +2,8 @@
 
 import type { Context, Middleware } from 'koa'
 import compose from 'koa-compose'
-import type { Adapter, JWKS, KoaContextWithOIDC, Provider } from 'oidc-provider'
-import { errors } from 'oidc-provider'
+import type { Adapter, JWKS, KoaContextWithOIDC } from 'oidc-provider'
+import { errors, Provider } from 'oidc-provider'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { KeyRing, KeySet } from '../../keys/key-ring.ts'
 import type { Accounts } from '../accounts/service.ts'
@@ -18,19 +18,20 @@ import type { ResourceServer, ResourceServers } from '../resource-servers/servic
 import type { Settings } from '../settings/service.ts'
 import { createFindAccount } from './claims.ts'
 import { engineMetadata } from './client-metadata.ts'
-import { createConfiguration } from './configuration.ts'
+import { createConfiguration, givesBackAccessToken } from './configuration.ts'
 import { asEngineFailure, storeRetryAfterSeconds } from './errors.ts'
 import { createLoadExistingGrant } from './grant-from-consent.ts'
 import { refuseEmptyAnswer, refusePersonalScopes } from './grants/client-credentials.ts'
 import { createEngine } from './internals.ts'
+import { createJwtCustomizer } from './jwt-access-token.ts'
 import type { createEnginePages } from './pages.ts'
 import { createRefreshPolicy } from './refresh.ts'
-import { createResourceNames, createResourceServerInfo } from './resource-servers.ts'
+import { createDefaultResource, createResourceNames, createResourceServerInfo } from './resource-servers.ts'
 
 type Deps = {
   config: Pick<Config, 'issuer'>
   settings: Settings
-  artifacts: Pick<ArtifactStore, 'adapter' | 'wrapGrant'>
+  artifacts: Pick<ArtifactStore, 'adapter' | 'wrapGrant' | 'tokenIds'>
   keyRing: KeyRing
   cookieKeys: CookieKeys
   accounts: Accounts
@@ -64,7 +65,9 @@ function adapterFor(model: string, { artifacts, clients, staticScope }: Deps) {
     upsert: (...args: Parameters<typeof adapter.upsert>) => asEngineFailure(() => adapter.upsert(...args)),
     consume: (id: string) => asEngineFailure(() => adapter.consume(id)),
     destroy: (id: string) => asEngineFailure(() => adapter.destroy(id)),
-    revokeByGrantId: (id: string) => asEngineFailure(() => adapter.revokeByGrantId(id)),
+    revokeByGrantId: async (id: string) => {
+      if (!givesBackAccessToken(Provider.ctx)) await asEngineFailure(() => adapter.revokeByGrantId(id))
+    },
   }
 }
 
@@ -74,6 +77,8 @@ export function createOidc(deps: Deps) {
   const loadExistingGrant = createLoadExistingGrant(deps)
   const resourceServerInfo = createResourceServerInfo(deps)
   const resourceNames = createResourceNames(deps)
+  const defaultResource = createDefaultResource(deps)
+  const customizeJwt = createJwtCustomizer({ tokenIds: artifacts.tokenIds, now: deps.clock.now })
   const refreshPolicy = createRefreshPolicy({ settings: deps.settings, now: deps.clock.now })
 
   function build(keys: KeySet): { provider: Provider; handle: Middleware } {
@@ -89,6 +94,10 @@ export function createOidc(deps: Deps) {
         getResourceServerInfo: ((...args: Parameters<typeof resourceServerInfo>) =>
           asEngineFailure(() => resourceServerInfo(...args))) as never,
         refreshPolicy,
+        mayIntrospect: (clientId, audience) =>
+          asEngineFailure(() => deps.resourceServers.mayIntrospect(clientId, audience)),
+        defaultResource: (client, granted) => asEngineFailure(() => defaultResource(client, granted)),
+        customizeJwt,
         now: deps.clock.now,
       }),
       wrapGrant: (name, handler) => {

@@ -46,6 +46,19 @@ const requestedScopes = (ctx: KoaContextWithOIDC): ReadonlySet<string> =>
   new Set(typeof ctx.oidc.params?.scope === 'string' ? ctx.oidc.params.scope.split(' ') : [])
 
 /**
+ * The engine's `defaultResource`: what a client that cannot send `resource` gets a token for, as it was registered. With `granted`, the resources
+ * of an authorization of which the token request names none: the default one if it is among them.
+ */
+export function createDefaultResource({ resourceServers }: Pick<Deps, 'resourceServers'>) {
+  return async (client: EngineClient, granted?: readonly string[]): Promise<string | readonly string[] | undefined> => {
+    const named = client.default_resource
+    const own = typeof named === 'string' ? await resourceServers.findByIdentifier(named) : undefined
+    if (granted === undefined) return own?.identifier
+    return own && granted.includes(own.identifier) ? own.identifier : granted
+  }
+}
+
+/**
  * The engine compares `resource` as a raw string, at the authorization and again at each token request. Gives each value as it was registered,
  * so that `https://api.example` and the same with a slash are one (RFC 3986 §6.2.3); an unknown one stays for the engine to refuse.
  */

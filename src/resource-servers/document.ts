@@ -2,7 +2,7 @@
 import type { Problem } from '../problems.ts'
 import { isRecord, unknownKey } from '../problems.ts'
 import type { ApiScope, ResourceServer, ResourceServerInput } from './resource-server.ts'
-import { identifierKey, signingAlgorithms, tokenFormats } from './resource-server.ts'
+import { identifierKey, signingAlgorithms, tokenFormats, tokenLifetime } from './resource-server.ts'
 
 const keys = {
   identifier: 'identifier',
@@ -12,6 +12,7 @@ const keys = {
   token_lifetime_seconds: 'tokenLifetimeSeconds',
   signing_algorithm: 'signingAlgorithm',
   allowed_clients: 'allowedClientIds',
+  introspection_clients: 'introspectionClientIds',
 } as const
 const scopeKeys = ['name', 'description']
 
@@ -50,14 +51,18 @@ export function checkResourceServer(input: Readonly<Record<string, unknown>>): P
   problems.push(...checkScopes(input.scopes))
   problems.push(...checkOneOf('token_format', tokenFormat, tokenFormats))
   problems.push(...checkOneOf('signing_algorithm', signingAlgorithm, signingAlgorithms))
-  if (lifetime !== undefined && !(Number.isInteger(lifetime) && Number(lifetime) >= 60 && Number(lifetime) <= 86_400)) {
-    problems.push({ path: 'token_lifetime_seconds', code: 'not_within', params: { min: 60, max: 86_400 } })
+  const { min, max } = tokenLifetime
+  if (lifetime !== undefined && !(Number.isInteger(lifetime) && Number(lifetime) >= min && Number(lifetime) <= max)) {
+    problems.push({ path: 'token_lifetime_seconds', code: 'not_within', params: { min, max } })
   }
-  const areIds = Array.isArray(allowedClientIds) && allowedClientIds.every((id) => typeof id === 'string')
-  if (allowedClientIds !== undefined && !areIds) {
-    problems.push({ path: 'allowed_clients', code: 'not_list', params: { max: 1000 } })
-  }
+  problems.push(...checkClientIds('allowed_clients', allowedClientIds))
+  problems.push(...checkClientIds('introspection_clients', input.introspectionClientIds))
   return problems
+}
+
+function checkClientIds(path: string, ids: unknown): Problem[] {
+  const areIds = Array.isArray(ids) && ids.length <= 1000 && ids.every((id) => typeof id === 'string')
+  return ids === undefined || areIds ? [] : [{ path, code: 'not_list', params: { max: 1000 } }]
 }
 
 function checkScopes(scopes: unknown): Problem[] {
@@ -103,4 +108,5 @@ export const resourceServerDocument = (
   token_lifetime_seconds: resourceServer.tokenLifetimeSeconds,
   signing_algorithm: resourceServer.signingAlgorithm,
   ...(resourceServer.allowedClientIds ? { allowed_clients: [...resourceServer.allowedClientIds] } : {}),
+  introspection_clients: [...resourceServer.introspectionClientIds],
 })

@@ -1,4 +1,4 @@
-/** Rows of `resource_server` and `resource_server_client`. */
+/** Rows of `resource_server`, `resource_server_client` and `resource_server_introspector`. */
 import type { Queryable, Tx } from '../database/database.ts'
 import type { ResourceServer } from './resource-server.ts'
 
@@ -46,13 +46,17 @@ export async function putResourceServer(tx: Tx, row: ResourceServerRow, at: numb
     .insert({ identifier_key: row.key, created_at: at, ...columnsOfRow })
     .onConflict('identifier_key')
     .merge(columnsOfRow)
-  const allowed = row.allowedClientIds ?? []
-  await tx('resource_server_client').where({ identifier_key: row.key }).whereNotIn('client_id', allowed).delete()
-  if (allowed.length === 0) return
-  await tx('resource_server_client')
-    .insert(allowed.map((clientId) => ({ identifier_key: row.key, client_id: clientId })))
-    .onConflict()
-    .ignore()
+  await putClients(tx, 'resource_server_client', row.key, row.allowedClientIds ?? [])
+  await putClients(tx, 'resource_server_introspector', row.key, row.introspectionClientIds)
+}
+
+type ClientTable = 'resource_server_client' | 'resource_server_introspector'
+
+async function putClients(tx: Tx, table: ClientTable, key: string, clientIds: readonly string[]): Promise<void> {
+  await tx(table).where({ identifier_key: key }).whereNotIn('client_id', clientIds).delete()
+  if (clientIds.length === 0) return
+  const rows = clientIds.map((clientId) => ({ identifier_key: key, client_id: clientId }))
+  await tx(table).insert(rows).onConflict().ignore()
 }
 
 /** Gives whether there was one. */
@@ -60,23 +64,27 @@ export const deleteResourceServer = async (tx: Tx, key: string): Promise<boolean
   (await tx('resource_server').where({ identifier_key: key }).delete()) === 1
 
 type ClientRow = { identifier_key: string; client_id: string }
+type ClientRows = { allowed: readonly ClientRow[]; introspecting: readonly ClientRow[] }
 
-const selectClients = (db: Queryable, keys: readonly string[]): Promise<ClientRow[]> =>
-  db('resource_server_client')
-    .select('identifier_key', 'client_id')
-    .whereIn('identifier_key', keys)
-    .orderBy('client_id')
+async function selectClients(db: Queryable, keys: readonly string[]): Promise<ClientRows> {
+  const select = (table: ClientTable): Promise<ClientRow[]> =>
+    db(table).select('identifier_key', 'client_id').whereIn('identifier_key', keys).orderBy('client_id')
+  const allowed = await select('resource_server_client')
+  return { allowed, introspecting: await select('resource_server_introspector') }
+}
 
-const fromRow = (row: Record<string, unknown>, clients: readonly ClientRow[]): ResourceServer => ({
+const idsOf = (clients: readonly ClientRow[], key: unknown): string[] =>
+  clients.filter((client) => client.identifier_key === key).map((client) => client.client_id)
+
+const fromRow = (row: Record<string, unknown>, { allowed, introspecting }: ClientRows): ResourceServer => ({
   identifier: String(row.identifier),
   name: String(row.name),
   scopes: row.scopes as ResourceServer['scopes'],
   tokenFormat: row.token_format as ResourceServer['tokenFormat'],
   tokenLifetimeSeconds: Number(row.token_lifetime_seconds),
   signingAlgorithm: row.signing_algorithm as ResourceServer['signingAlgorithm'],
-  allowedClientIds: row.is_restricted
-    ? clients.filter((client) => client.identifier_key === row.identifier_key).map((client) => client.client_id)
-    : undefined,
+  allowedClientIds: row.is_restricted ? idsOf(allowed, row.identifier_key) : undefined,
+  introspectionClientIds: idsOf(introspecting, row.identifier_key),
   createdAt: Number(row.created_at),
   updatedAt: Number(row.updated_at),
 })

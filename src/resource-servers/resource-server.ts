@@ -1,7 +1,9 @@
 /** What a resource server (an API) is, the one form of its identifier, and which of its scopes a client may ask for. */
 
 export const tokenFormats = ['opaque', 'jwt'] as const
-export const signingAlgorithms = ['RS256', 'ES256', 'EdDSA'] as const
+export const signingAlgorithms = ['RS256', 'ES256', 'EdDSA', 'PS256', 'ES384', 'ES512'] as const
+/** Seconds. An API that verifies offline learns of a token that was taken back at its expiry: an hour is the most. */
+export const tokenLifetime = { min: 300, max: 3600, default: 600 } as const
 
 export type ApiScope = Readonly<{ name: string; description?: string }>
 
@@ -15,11 +17,13 @@ export type ResourceServer = Readonly<{
   signingAlgorithm: (typeof signingAlgorithms)[number]
   /** Undefined: any client whose scope covers. */
   allowedClientIds: readonly string[] | undefined
+  /** Clients that may introspect tokens for it, besides the one that a token was issued to (RFC 7662 §4). */
+  introspectionClientIds: readonly string[]
   createdAt: number
   updatedAt: number
 }>
 
-/** What is set from outside. What is left out takes its default: JWT, 600 seconds, ES256, any client. */
+/** What is set from outside. What is left out takes its default: JWT, 600 seconds, ES256, any client, none that introspects. */
 export type ResourceServerInput = {
   identifier: string
   name: string
@@ -28,6 +32,7 @@ export type ResourceServerInput = {
   tokenLifetimeSeconds?: number
   signingAlgorithm?: ResourceServer['signingAlgorithm']
   allowedClientIds?: readonly string[]
+  introspectionClientIds?: readonly string[]
 }
 
 /**

@@ -7,7 +7,7 @@ import { checkResourceServer } from './document.ts'
 import { resourceServerInvalid, resourceServerNotFound } from './errors.ts'
 import * as repository from './repository.ts'
 import type { ResourceServer, ResourceServerInput } from './resource-server.ts'
-import { identifierKey } from './resource-server.ts'
+import { identifierKey, tokenLifetime } from './resource-server.ts'
 
 type Deps = {
   db: Queryable
@@ -33,6 +33,12 @@ export function createResourceServers(deps: Deps) {
       const key = identifierKey(resource)
       return key === undefined ? undefined : cache.get(key)
     },
+    /** Whether the client is named as one that introspects tokens of this audience, besides the one they were issued to (RFC 7662 §4). */
+    mayIntrospect: async (clientId: string, audience: string): Promise<boolean> => {
+      const key = identifierKey(audience)
+      const resourceServer = key === undefined ? undefined : await cache.get(key)
+      return resourceServer?.introspectionClientIds.includes(clientId) ?? false
+    },
     /** Ordered by identifier, at most `limit` (default 1000). */
     list: (limit = 1000): Promise<ResourceServer[]> => repository.listResourceServers(db, limit),
     /** The row that an input asks for, complete with defaults: what `put` would keep. */
@@ -56,8 +62,9 @@ function createWrites({ transaction, audit, clock }: Deps) {
         try {
           await repository.putResourceServer(tx, row, clock.now())
         } catch (error) {
-          if (!isUnknownClient(error)) throw error
-          throw resourceServerInvalid([{ path: 'allowed_clients', code: 'unknown_client' }])
+          const path = unknownClientPaths[String((error as { constraint?: unknown }).constraint)]
+          if (path === undefined) throw error
+          throw resourceServerInvalid([{ path, code: 'unknown_client' }])
         }
         const action = before ? 'resource_server.updated' : 'resource_server.created'
         const details = { name: row.name, scopes: row.scopes.map((scope) => scope.name) }
@@ -89,10 +96,13 @@ const planned = (input: ResourceServerInput): repository.ResourceServerRow => ({
     ...(description === undefined ? {} : { description }),
   })),
   tokenFormat: input.tokenFormat ?? 'jwt',
-  tokenLifetimeSeconds: input.tokenLifetimeSeconds ?? 600,
+  tokenLifetimeSeconds: input.tokenLifetimeSeconds ?? tokenLifetime.default,
   signingAlgorithm: input.signingAlgorithm ?? 'ES256',
   allowedClientIds: input.allowedClientIds && [...new Set(input.allowedClientIds)].sort(),
+  introspectionClientIds: [...new Set(input.introspectionClientIds)].sort(),
 })
 
-const isUnknownClient = (error: unknown): boolean =>
-  (error as { constraint?: string }).constraint === 'resource_server_client_client_id_fkey'
+const unknownClientPaths: Readonly<Record<string, string>> = {
+  resource_server_client_client_id_fkey: 'allowed_clients',
+  resource_server_introspector_client_id_fkey: 'introspection_clients',
+}

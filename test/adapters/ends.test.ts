@@ -1,5 +1,6 @@
 /** Ending by session, person, client, grant and moment: in the caller's transaction, wherever the artifacts live. */
 import { randomBytes } from 'node:crypto'
+import { rowId } from '../../adapters/digest.ts'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import { describeWith } from '../support/programs.ts'
 import type { TestEngine } from './engine.ts'
@@ -30,7 +31,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       await stores.close()
     })
 
-    type Ending = Parameters<typeof stores.database.transaction<void>>[0]
+    type Ending = (tx: Parameters<ArtifactStore['endSession']>[0]) => Promise<unknown>
     const end = (work: Ending) => stores.database.transaction(work)
 
     async function signedIn(options: Parameters<typeof engine.issueCode>[0] = {}) {
@@ -116,7 +117,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
 
     test('a grant takes its family along, the person keeps the others', async () => {
       const [one, two] = [await signedIn(), await signedIn()]
-      await end((tx) => other.endGrant(tx, one.grantId))
+      await end((tx) => other.endGrantByKey(tx, rowId('Grant', one.grantId)))
       expect(await works(one)).toEqual(neither)
       expect(await works(two)).toEqual(both)
     })
@@ -199,4 +200,4 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
   })
 }
 
-const engineRequest = (store: ArtifactStore, work: () => Promise<void>) => store.middleware({}, work)
+const engineRequest = (store: ArtifactStore, work: () => Promise<unknown>) => store.middleware({}, work)

@@ -130,7 +130,7 @@ for (const { kind, name, needs } of storeKinds) {
         })()
         await new Promise((resolve) => setImmediate(resolve))
         const store = await stores.open()
-        await stores.database.transaction((tx) => store.endGrant(tx, grantId))
+        await stores.database.transaction((tx) => store.endGrantByKey(tx, rowId('Grant', grantId)))
         for (const token of await refreshing) expect(await living(token)).toBe(false)
         expect(await rowsOf(grantId)).toBe(0)
       }
@@ -179,7 +179,9 @@ for (const { kind, name, needs } of storeKinds) {
           ...refreshing,
           stores.database.transaction((tx) => one.endAccount(tx, 'alice')),
           stores.database.transaction((tx) => two.endClient(tx, 'spa')),
-          ...families.slice(0, 6).map(({ grantId }) => stores.database.transaction((tx) => two.endGrant(tx, grantId))),
+          ...families
+            .slice(0, 6)
+            .map(({ grantId }) => stores.database.transaction((tx) => two.endGrantByKey(tx, rowId('Grant', grantId)))),
         ])
         for (const token of issued) expect(await living(token)).toBe(false)
         for (const { grantId } of families) expect(await rowsOf(grantId)).toBe(0)

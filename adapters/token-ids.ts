@@ -1,0 +1,78 @@
+/** The `jti` of a JWT access token: it seals what the token hangs from, so that a token of which no row exists can be taken back. */
+import { endKey, rowId, sessionKey } from './digest.ts'
+import type { Reads } from './postgres/reads.ts'
+import type { Seal } from './seal.ts'
+
+/** Whose token it is: bound into the seal, so that one token's `jti` says nothing in another. */
+export type TokenOwner = Readonly<{
+  clientId: string
+  /** Undefined: the client speaks for itself. */
+  accountId: string | undefined
+}>
+
+export type TokenRoots = Readonly<{
+  /** Milliseconds since the epoch. */
+  issuedAt: number
+  grantId: string | undefined
+  /** The browser session that the token ends with; undefined with offline access. */
+  sessionUid: string | undefined
+}>
+
+const millisecondsBytes = 6
+const digestBytes = 32
+const flags = { grant: 1, session: 2 } as const
+
+type Deps = { seal: Seal; reads: Reads }
+
+export function createTokenIds({ seal, reads }: Deps) {
+  const context = ({ clientId, accountId }: TokenOwner) => Buffer.from(JSON.stringify([clientId, accountId ?? null]))
+  const everything = endKey('everything', '')
+
+  function openRoots(jti: string, owner: TokenOwner) {
+    const plain = seal.openBytes(Buffer.from(jti, 'base64url'), context(owner))
+    if (!plain) return undefined
+    const [kinds = 0] = plain
+    let at = 1 + millisecondsBytes
+    const key = (flag: number): Buffer | undefined => {
+      if ((kinds & flag) === 0) return undefined
+      at += digestBytes
+      return plain.subarray(at - digestBytes, at)
+    }
+    return {
+      issuedAt: plain.readUIntBE(1, millisecondsBytes),
+      grantKey: key(flags.grant),
+      sessionKey: key(flags.session),
+    }
+  }
+
+  return {
+    /** A `jti` for a token of `owner`; never the same twice. */
+    seal(owner: TokenOwner, { issuedAt, grantId, sessionUid }: TokenRoots): string {
+      const head = Buffer.alloc(1 + millisecondsBytes)
+      head[0] = (grantId === undefined ? 0 : flags.grant) | (sessionUid === undefined ? 0 : flags.session)
+      head.writeUIntBE(issuedAt, 1, millisecondsBytes)
+      const parts: Buffer[] = [head]
+      if (grantId !== undefined) parts.push(rowId('Grant', grantId))
+      if (sessionUid !== undefined) parts.push(sessionKey(sessionUid))
+      return seal.seal(Buffer.concat(parts), context(owner)).toString('base64url')
+    },
+
+    /**
+     * Whether nothing has ended the token: not itself, its grant, session, person or client, the key `kid` that signed it, nor everything up to
+     * a moment that is not before its issue. Decided by Postgres at each call. Throws ArtifactStoreUnavailable.
+     */
+    async isAlive(jti: string, owner: TokenOwner, kid: string): Promise<boolean> {
+      const roots = openRoots(jti, owner)
+      if (!roots) return false
+      const { issuedAt, grantKey, sessionKey: session } = roots
+      const ends = [everything, endKey('token', jti), endKey('client', owner.clientId), endKey('signing_key', kid)]
+      if (owner.accountId !== undefined) ends.push(endKey('account', owner.accountId))
+      if (grantKey) ends.push(grantKey)
+      if (session) ends.push(session)
+      // A person's token always hangs from a grant.
+      if (owner.accountId !== undefined && !grantKey) return false
+      const { endedAt, hasGrant } = await reads.findStanding({ ends, grantKey })
+      return (grantKey === undefined || hasGrant) && (endedAt === undefined || issuedAt > endedAt)
+    },
+  }
+}

@@ -1,0 +1,68 @@
+/** Introspection and revocation of JWT access tokens, which the engine refuses (RFC 7662, RFC 7009). */
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { ArtifactStore } from '../../adapters/index.ts'
+import type { VerifiedAccessToken } from './jwt-access-token.ts'
+
+type TokenOwner = { clientId: string; accountId: string | undefined }
+type Owners = { findById: (id: string) => Promise<{ isDisabled: boolean } | undefined> }
+
+type Deps = {
+  verify: (token: string) => Promise<VerifiedAccessToken | undefined>
+  tokenIds: Pick<ArtifactStore['tokenIds'], 'isAlive'>
+  /** Whether the client may introspect tokens of that audience. */
+  mayIntrospect: (clientId: string, audience: string) => Promise<boolean>
+  clients: Owners
+  accounts: Owners
+  /** Denies one token for as long as it may live. */
+  deny: (jti: string, owner: TokenOwner) => Promise<void>
+}
+
+const inactive = { active: false }
+
+/**
+ * Middleware inside the engine's chain: the engine has authenticated the client and read the parameters, and refuses the token only because it
+ * is a JWT. Whoever may not know about it, and whoever asks about one that was taken back, learns exactly that it is not active (RFC 7662
+ * §2.2); a revocation is answered 200 whatever it finds (RFC 7009 §2.2).
+ */
+export function createStructuredTokensAround(deps: Deps) {
+  const isUsable = async ({ findById }: Owners, id: string): Promise<boolean> =>
+    (await findById(id))?.isDisabled === false
+
+  async function introspect(clientId: string, isPublic: boolean, token: string): Promise<Record<string, unknown>> {
+    const found = isPublic ? undefined : await deps.verify(token)
+    if (!found) return inactive
+    const { claims, accountId, kid } = found
+    const owner = { clientId: claims.client_id, accountId }
+    if (owner.clientId !== clientId && !(await deps.mayIntrospect(clientId, claims.aud))) return inactive
+    const isAlive =
+      (await isUsable(deps.clients, owner.clientId)) &&
+      (accountId === undefined || (await isUsable(deps.accounts, accountId))) &&
+      (await deps.tokenIds.isAlive(claims.jti, owner, kid))
+    const isBound = Object(claims.cnf).jkt !== undefined
+    return isAlive ? { active: true, ...claims, token_type: isBound ? 'DPoP' : 'Bearer' } : inactive
+  }
+
+  /** Only the client a token was issued to ends it (RFC 7009 §2.1). */
+  async function revoke(clientId: string, token: string): Promise<void> {
+    const found = await deps.verify(token)
+    if (found?.claims.client_id === clientId)
+      await deps.deny(found.claims.jti, { clientId, accountId: found.accountId })
+  }
+
+  return async (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> => {
+    await next()
+    const { error } = Object(ctx.body) as { error?: unknown }
+    if (error !== 'unsupported_token_type') return
+    const { client, params, route } = ctx.oidc
+    if (!client || typeof params?.token !== 'string') return
+    const { token } = params
+    if (route === 'introspection') {
+      const isPublic = client.tokenEndpointAuthMethod === 'none'
+      ctx.body = await introspect(client.clientId, isPublic, token)
+    } else if (route === 'revocation') {
+      await revoke(client.clientId, token)
+      ctx.body = ''
+    } else return
+    ctx.status = 200
+  }
+}

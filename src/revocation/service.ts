@@ -1,0 +1,144 @@
+/** Taking back: whatever ends, ends here with all that hangs from it, at once, in every process (RFC 7009 §2.1, RFC 9700 §4.14.2). */
+import { Counter } from 'prom-client'
+import type { ArtifactStore } from '../../adapters/index.ts'
+import type { Actor, Audit, AuditEvent } from '../audit/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Transaction, Tx } from '../database/database.ts'
+import type { Metrics } from '../metrics.ts'
+import { grantNotFound, momentRefused, sessionNotFound } from './errors.ts'
+
+type Deps = {
+  transaction: Transaction
+  audit: Audit
+  artifacts: Pick<
+    ArtifactStore,
+    | 'endAccount'
+    | 'endClient'
+    | 'endSessionByKey'
+    | 'endGrantByKey'
+    | 'endGrantsOf'
+    | 'endAll'
+    | 'denyToken'
+    | 'listAccess'
+  >
+  consents: { forget: (tx: Tx, accountId: string, clientId: string) => Promise<boolean> }
+  clock: Clock
+  metrics: Metrics
+}
+
+/** What was ended, for the metric. */
+type What = 'account' | 'client' | 'session' | 'grant' | 'consent' | 'token' | 'everything'
+
+export function createRevocation({ transaction, audit, artifacts, consents, clock, metrics }: Deps) {
+  const ended = new Counter({
+    name: 'latchkey_revocations_total',
+    help: 'Times that tokens were taken back, by what was ended',
+    labelNames: ['what'],
+    registers: [metrics],
+  })
+
+  /** Ends and records in one transaction. Gives how many rows of the store went: 0 does not mean that no JWT was ended. */
+  async function end(
+    what: What,
+    event: Omit<AuditEvent, 'outcome'>,
+    work: (tx: Tx) => Promise<number>,
+  ): Promise<number> {
+    const rows = await transaction(async (tx) => {
+      const count = await work(tx)
+      await audit.record(tx, { ...event, outcome: 'success', details: { ...event.details, rows: count } })
+      return count
+    })
+    ended.inc({ what })
+    return rows
+  }
+
+  /** The digest that names a session or grant, as `listAccess` shows it; undefined for what cannot be one. */
+  const keyOf = (handle: string): Buffer | undefined => {
+    const key = Buffer.from(handle, 'base64url')
+    return key.length === 32 && key.toString('base64url') === handle ? key : undefined
+  }
+
+  return {
+    /** As part of the change that asks for it: a disabled person, a new password, a client that is switched off or removed. */
+    endAccount: artifacts.endAccount,
+    endClient: artifacts.endClient,
+
+    /** What a person is signed in to; `handle` is what `session` and `grant` take. */
+    listAccess: async (accountId: string) => {
+      const { sessions, grants } = await artifacts.listAccess(accountId)
+      const withHandle = <T extends { key: Buffer }>({ key, ...rest }: T) => ({
+        handle: key.toString('base64url'),
+        ...rest,
+      })
+      return { sessions: sessions.map(withHandle), grants: grants.map(withHandle) }
+    },
+
+    /** Signs the person out everywhere: every session, grant and token. */
+    account: (accountId: string, actor: Actor): Promise<number> =>
+      end('account', { action: 'account.tokens_ended', actor, subject: { type: 'account', id: accountId } }, (tx) =>
+        artifacts.endAccount(tx, accountId),
+      ),
+
+    /** Ends every grant and token of the client; it may ask for new ones. */
+    client: (clientId: string, actor: Actor): Promise<number> =>
+      end(
+        'client',
+        { action: 'client.tokens_ended', actor, subject: { type: 'client', id: clientId }, clientId },
+        (tx) => artifacts.endClient(tx, clientId),
+      ),
+
+    /** Ends a browser session and what was issued in it without offline access. Throws `session_not_found`. */
+    session: (handle: string, actor: Actor): Promise<number> =>
+      end('session', { action: 'session.ended', actor, subject: { type: 'session', id: handle } }, async (tx) => {
+        const key = keyOf(handle)
+        const count = key ? await artifacts.endSessionByKey(tx, key) : 0
+        if (count === 0) throw sessionNotFound()
+        return count
+      }),
+
+    /** Ends one grant of a person to a client, and its tokens. Throws `grant_not_found`. */
+    grant: (handle: string, actor: Actor): Promise<number> =>
+      end('grant', { action: 'grant.ended', actor, subject: { type: 'grant', id: handle } }, async (tx) => {
+        const key = keyOf(handle)
+        const count = key ? await artifacts.endGrantByKey(tx, key) : 0
+        if (count === 0) throw grantNotFound()
+        return count
+      }),
+
+    /** The person takes back what they have allowed the client: the next time it asks again, and what it holds is dead. */
+    consent: (accountId: string, clientId: string, actor: Actor): Promise<number> => {
+      const subject = { type: 'account', id: accountId }
+      return end('consent', { action: 'consent.withdrawn', actor, subject, clientId }, async (tx) => {
+        await consents.forget(tx, accountId, clientId)
+        return artifacts.endGrantsOf(tx, accountId, clientId)
+      })
+    },
+
+    /** Ends everything issued up to `beforeMs` (milliseconds since the epoch), sessions too. Throws `moment_refused` for one to come. */
+    everything: async (beforeMs: number, actor: Actor): Promise<number> => {
+      if (!Number.isSafeInteger(beforeMs) || beforeMs > clock.now()) throw momentRefused()
+      const details = { before: new Date(beforeMs).toISOString() }
+      return end('everything', { action: 'tokens.ended', actor, details }, (tx) => artifacts.endAll(tx, beforeMs))
+    },
+
+    /** Denies one JWT to everybody who introspects (RFC 7009 §2.1). */
+    token: async (
+      jti: string,
+      { clientId, accountId }: { clientId: string; accountId: string | undefined },
+    ): Promise<void> => {
+      await end(
+        'token',
+        {
+          action: 'access_token.denied',
+          actor: { type: 'client', id: clientId },
+          clientId,
+          ...(accountId !== undefined && { subject: { type: 'account', id: accountId } }),
+        },
+        async (tx) => {
+          await artifacts.denyToken(tx, jti)
+          return 0
+        },
+      )
+    },
+  }
+}
