@@ -15,7 +15,8 @@ export type Flow = {
 }
 
 const webCredentials = `client_id=${web.clientId}&client_secret=${web.clientSecret}`
-const machineGrant = `grant_type=client_credentials&client_id=${machine.clientId}&client_secret=${machine.clientSecret}`
+const machineCredentials = `client_id=${machine.clientId}&client_secret=${machine.clientSecret}`
+const machineGrant = `grant_type=client_credentials&${machineCredentials}`
 const jwtGrant = `${machineGrant}&${new URLSearchParams({ resource, scope: apiScope.split(' ')[0]! })}`
 
 /** Fresh tokens before every measurement: an access token lives ten minutes, a run may last longer. */
@@ -77,6 +78,24 @@ export const flows: readonly Flow[] = [
       const headers = { authorization: `Bearer ${tokens!.access_token}` }
       const { body } = await browser.send('GET', endpoints.userinfo_endpoint, { headers })
       must(typeof JSON.parse(body).sub === 'string', 'no sub')
+    },
+  },
+  {
+    name: 'introspection_jwt',
+    description:
+      'of a JWT of a machine, with its denials; on the bare engine, which cannot, of an opaque token of a machine',
+    async prepare(worker) {
+      const { token_endpoint, introspection_endpoint } = worker.endpoints
+      const take = async (grant: string) => (await sendForm(worker, token_endpoint, grant)) as unknown as Tokens
+      const jwt = await take(jwtGrant)
+      const form = `token=${jwt.access_token}&${machineCredentials}`
+      const { active } = await sendForm(worker, introspection_endpoint, form)
+      worker.tokens = active === true ? jwt : await take(machineGrant)
+    },
+    async run(worker) {
+      const form = `token=${worker.tokens!.access_token}&${machineCredentials}`
+      const { active } = await sendForm(worker, worker.endpoints.introspection_endpoint, form)
+      must(active === true, 'not active')
     },
   },
   {

@@ -3,6 +3,49 @@
 import type { Mutant } from './mutant.ts'
 
 export const mutants: readonly Mutant[] = [
+  // JWTs taken back: RFC 7662 §2.2, security.md §3, attacks 38, 39, 41, 42.
+  {
+    disables: 'a JWT that was ended is inactive, also when it was issued in that millisecond',
+    file: 'adapters/token-ids.ts',
+    search: 'endedAt === undefined || issuedAt > endedAt',
+    replacement: 'endedAt === undefined || issuedAt >= endedAt',
+    test: 'test/oidc/rfc9068-jwt.test.ts',
+  },
+  {
+    disables: 'a JWT whose grant is gone is inactive',
+    file: 'adapters/token-ids.ts',
+    search: '(grantKey === undefined || hasGrant)',
+    replacement: '(grantKey === undefined || endedAt !== 0)',
+    test: 'test/adapters/token-ids.test.ts',
+  },
+  {
+    disables: 'only who may know about a JWT is told',
+    file: 'src/oidc/structured-tokens.ts',
+    search: 'if (owner.clientId !== clientId && !(await deps.mayIntrospect(clientId, claims.aud))) return inactive',
+    replacement: '',
+    test: 'test/oidc/rfc9068-jwt.test.ts',
+  },
+  {
+    disables: 'only its client ends a JWT',
+    file: 'src/oidc/structured-tokens.ts',
+    search: 'if (found?.claims.client_id === clientId)',
+    replacement: 'if (found)',
+    test: 'test/oidc/rfc9068-jwt.test.ts',
+  },
+  {
+    disables: 'the header of a JWT brings no key',
+    file: 'src/oidc/jwt-header.ts',
+    search: "if ('jwk' in header && !mayEmbedKey) return 'the header brings its own key'",
+    replacement: '',
+    test: 'test/oidc/rfc9068-jwt.test.ts',
+  },
+  {
+    disables: 'what was written while a person was being disabled does not come alive when they are enabled',
+    file: 'src/accounts/service.ts',
+    search: '      await endAccount(tx, id)\n      const action',
+    replacement: '      if (isDisabled) await endAccount(tx, id)\n      const action',
+    test: 'test/oidc/rfc9068-jwt.test.ts',
+  },
   // Forms: security.md §3, attack 11.
   {
     disables: 'the CSRF token is compared',

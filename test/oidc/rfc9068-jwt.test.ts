@@ -346,6 +346,21 @@ describe('a JWT that is taken back is inactive at once', () => {
     expect(await isActive(await ofMachine())).toBe(true)
   })
 
+  test('what a request in flight leaves behind while its person or client is being disabled does not come alive', async () => {
+    const { accounts, clients, artifacts } = server.parts
+    const id = String(decodeJwt((await ofPerson()).access_token).sub)
+    const grants = artifacts.adapter('Grant')
+    const leave = (grantId: string) => grants.upsert(grantId, { accountId: id, clientId: 'web' } as never, 3600)
+    await accounts.disable(id, operator)
+    await leave('of the person')
+    await accounts.enable(id, operator)
+    expect(await grants.find('of the person')).toBeUndefined()
+    await clients.disable('web', operator)
+    await leave('of the client')
+    await clients.enable('web', operator)
+    expect(await grants.find('of the client')).toBeUndefined()
+  })
+
   test('with the key that signed it', async () => {
     const token = await ofMachine()
     const { kid } = decodeProtectedHeader(token)
