@@ -149,8 +149,8 @@ test('without a terminal and without --password-stdin nobody is asked, and nothi
 test('seed reports what it did, and does it once', async () => {
   const entries = async () =>
     (await run(['seed', developmentSeed, '--json'])).json().entries.map(({ result }: { result: string }) => result)
-  expect(await entries()).toEqual(Array(5).fill('created'))
-  expect(await entries()).toEqual(Array(5).fill('unchanged'))
+  expect(await entries()).toEqual(Array(6).fill('created'))
+  expect(await entries()).toEqual(Array(6).fill('unchanged'))
   const table = await run(['seed', developmentSeed])
   expect(table.stdout).toContain('alice@example.com')
 })
