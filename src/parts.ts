@@ -43,6 +43,7 @@ import { passwordAcr, passwordAmr } from './oidc/policy.ts'
 import { createOidc } from './oidc/provider.ts'
 import { createStructuredTokensAround } from './oidc/structured-tokens.ts'
 import { tokenErrorsAround } from './oidc/token-errors.ts'
+import { createOutbound } from './outbound/service.ts'
 import { kinds } from './outbox/kinds/index.ts'
 import { createOutbox } from './outbox/service.ts'
 import { createPasswordHasher } from './passwords/hasher.ts'
@@ -96,6 +97,7 @@ export async function createParts(deps: PartsDeps) {
   const keyRing = await createKeyRing({ knex, transaction, changes, sealer, clock, random, log, algorithms })
   const redis = config.redisUrl === undefined ? undefined : createRedis({ url: config.redisUrl, log })
 
+  const outbound = await createOutbound({ allowed: config.outboundAllow, metrics })
   const queue = createQueue({ url: deps.queueUrl, log, metrics })
   const outbox = createOutbox({ kinds, enqueue: queue.enqueue, sealer, random, log })
   const audit = createAudit({ clock, random, publish: (tx, event) => outbox.send(tx, 'audit-log', event) })
@@ -197,6 +199,7 @@ export async function createParts(deps: PartsDeps) {
     consents,
     pages,
     findLongParameter,
+    fetchKeys: (url) => outbound.request(url, { purpose: 'jwks', accept: 'application/json' }),
     clock,
     log,
     around: [
@@ -267,6 +270,7 @@ export async function createParts(deps: PartsDeps) {
     clients,
     resourceServers,
     seed,
+    outbound,
     queue,
     outbox,
     csrf,
@@ -279,6 +283,7 @@ export async function createParts(deps: PartsDeps) {
       engine.close()
       settings.close()
       await keyRing.close()
+      await outbound.close()
       await redis?.close()
     },
   }

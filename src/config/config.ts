@@ -4,6 +4,9 @@ import type { LogLevel } from '../log.ts'
 export const environments = ['development', 'test', 'production'] as const
 export type Environment = (typeof environments)[number]
 
+/** Scheme with its colon, host as the URL standard writes it; no port: every one, an empty one: the scheme's own. */
+export type AllowedOrigin = Readonly<{ protocol: string; hostname: string; port: string | undefined }>
+
 export type Config = Readonly<{
   environment: Environment
   /** The issuer identifier (RFC 8414 §2), without a trailing slash. */
@@ -25,6 +28,8 @@ export type Config = Readonly<{
   masterKey: Buffer
   /** Addresses and CIDR ranges whose forwarded headers count; empty: nobody's do. */
   trustProxy: readonly string[]
+  /** What requests to the outside may reach although it is not https on the public internet. */
+  outboundAllow: readonly AllowedOrigin[]
   /** Server processes that share this machine's cores. */
   serverProcesses: number
   passwordHash: Readonly<{

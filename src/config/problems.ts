@@ -33,6 +33,7 @@ export const configProblemCodes = [
   'not_a_whole_number',
   'redis_tls_missing',
   'redis_url_malformed',
+  'outbound_allow_malformed',
   'trust_proxy_everyone',
   'trust_proxy_malformed',
   'unknown_variable',

@@ -11,6 +11,7 @@ import { isHost, isLoopback } from './hosts.ts'
 import { readIssuer } from './issuer.ts'
 import { readDevelopmentMasterKey, readMasterKey } from './master-key.ts'
 import { meantVariable } from './misspelled.ts'
+import { readOutboundAllow } from './outbound.ts'
 import type { ConfigProblem } from './problems.ts'
 import type { Env, Source } from './source.ts'
 import { createSource } from './source.ts'
@@ -70,6 +71,7 @@ function read(source: Source) {
     redisUrl: readRedisUrl(source),
     masterKey: readMasterKey(source),
     trustProxy: readTrustProxy(source),
+    outboundAllow: readOutboundAllow(source),
     serverProcesses: source.integer('SERVER_PROCESSES', { min: 1, max: 1024 }),
     passwordHash: readPasswordHash(source),
     logLevel: source.choice('LOG_LEVEL', logLevels),

@@ -4,7 +4,7 @@ type Variable = {
   name: string
   /** What an unset or empty variable means; absent where there is no such value. */
   default?: string
-  /** Where production starts from something else than development and tests do. */
+  /** Where production starts from something else than development and tests do; empty: from nothing. */
   productionDefault?: string
   isRequiredInProduction?: true
 }
@@ -16,6 +16,7 @@ export const variables = [
   { name: 'HOST', default: '127.0.0.1', productionDefault: '0.0.0.0' },
   { name: 'PORT', default: '3000' },
   { name: 'TRUST_PROXY' },
+  { name: 'OUTBOUND_ALLOW', default: 'http://localhost:*', productionDefault: '' },
   { name: 'SERVER_PROCESSES', default: '1' },
   { name: 'DATA_FOLDER', default: '.data' },
   { name: 'DATABASE_URL', default: 'embedded:', isRequiredInProduction: true },
@@ -43,5 +44,6 @@ const byName = new Map<string, Variable>(variables.map((variable) => [variable.n
 export function defaultOf(name: VariableName, environment: string): string | undefined {
   const variable = byName.get(name)
   if (environment !== 'production') return variable?.default
-  return variable?.isRequiredInProduction ? undefined : (variable?.productionDefault ?? variable?.default)
+  if (variable?.isRequiredInProduction) return undefined
+  return (variable?.productionDefault ?? variable?.default) || undefined
 }

@@ -31,6 +31,8 @@ export type ConfigurationDeps = {
   mayIntrospect: (clientId: string, audience: string) => Promise<boolean>
   defaultResource: ReturnType<typeof createDefaultResource>
   customizeJwt: ReturnType<typeof createJwtCustomizer>
+  /** The guarded fetch, for key sets of clients. */
+  fetchKeys: (url: string) => Promise<{ status: number; headers: Readonly<Record<string, string>>; text: string }>
   now: () => number
 }
 
@@ -62,6 +64,10 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
   return {
     adapter: deps.adapter,
     jwks: deps.jwks,
+    fetch: async (url) => {
+      const { status, headers, text } = await deps.fetchKeys(String(url))
+      return new Response(text === '' ? null : text, { status, headers })
+    },
     findAccount: deps.findAccount,
     formats: { customizers: { jwt: deps.customizeJwt as never } },
     loadExistingGrant: deps.loadExistingGrant,

@@ -46,6 +46,7 @@ type Deps = {
   findLongParameter: (parameters: Readonly<Record<string, unknown>>) => { parameter: string } | undefined
   clock: Clock
   log: Log
+  fetchKeys: Parameters<typeof createConfiguration>[0]['fetchKeys']
   /** Middleware of ours inside the engine's chain, by what it does; attached again at each build. */
   around: readonly ((ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>)[]
 }

@@ -41,6 +41,7 @@ test('development needs nothing: loopback, embedded database, a master key of it
     masterKey: expect.any(Buffer),
     trustProxy: [],
     serverProcesses: 1,
+    outboundAllow: [{ protocol: 'http:', hostname: 'localhost', port: undefined }],
     passwordHash: { memoryKiB: 65536, iterations: 3, parallelism: 4, slots: undefined, queue: 16 },
     logLevel: 'info',
     metricsListen: undefined,
@@ -247,6 +248,32 @@ describe('master key', () => {
     expect(readConfig({ DATA_FOLDER: blocked })).toMatchObject({
       problems: [{ variable: 'DATA_FOLDER', code: 'data_folder_unwritable', params: { folder: blocked } }],
     })
+  })
+})
+
+describe('OUTBOUND_ALLOW', () => {
+  const allowed = (OUTBOUND_ALLOW: string) => readConfig({ ...production, OUTBOUND_ALLOW })
+
+  test('names origins: a port, every port, or the scheme’s own', () => {
+    const list = ' https://a.example, http://b.example:8080 ,http://localhost:*'
+    expect(configOf(allowed(list)).outboundAllow).toEqual([
+      { protocol: 'https:', hostname: 'a.example', port: '' },
+      { protocol: 'http:', hostname: 'b.example', port: '8080' },
+      { protocol: 'http:', hostname: 'localhost', port: undefined },
+    ])
+    expect(configOf(readConfig(production)).outboundAllow).toEqual([])
+  })
+
+  test.each([
+    'a.example',
+    'https://a.example/path',
+    'ftp://a.example',
+    'https://u:p@a.example',
+    '*',
+    'https://*:*:*',
+    ':*',
+  ])('refuses %s', (entry) => {
+    expect(problemsOf(allowed(entry))).toEqual(['OUTBOUND_ALLOW outbound_allow_malformed'])
   })
 })
 

@@ -1,0 +1,81 @@
+/** The way to a connection: the name is resolved once, and the connection goes to an address that was looked at, or to none. */
+import type { LookupAddress } from 'node:dns'
+import { lookup as systemLookup } from 'node:dns'
+import type { LookupFunction } from 'node:net'
+import { isIP } from 'node:net'
+import type { Dispatcher } from 'undici'
+import { Agent, buildConnector } from 'undici'
+import { isPublicAddress } from './addresses.ts'
+import { OutboundError } from './errors.ts'
+
+/** As `dns.lookup` with `all`: every address of a name. */
+export type Resolve = (hostname: string) => Promise<readonly LookupAddress[]>
+
+export const resolveBySystem: Resolve = (hostname) =>
+  new Promise((resolve, reject) => {
+    systemLookup(hostname, { all: true, verbatim: true }, (error, addresses) =>
+      error ? reject(error) : resolve(addresses),
+    )
+  })
+
+type Limits = { connectMs: number; perOrigin: number; maxBytes: number }
+
+const options = ({ perOrigin }: Limits) => ({
+  connections: perOrigin,
+  pipelining: 1,
+  // A connection that is kept was looked at when it was made; it is not kept for long.
+  keepAliveTimeout: 1_000,
+  keepAliveMaxTimeout: 1_000,
+  maxHeaderSize: 16 * 1024,
+  allowH2: false,
+})
+
+/** A name must have public addresses and no other: one of several is not picked out, because the next time it could be another. */
+function guardedLookup(resolve: Resolve): LookupFunction {
+  return (hostname, { all }, callback) => {
+    resolve(hostname).then(
+      (addresses) => {
+        const [first] = addresses
+        if (!first || !addresses.every(({ address }) => isPublicAddress(address))) {
+          callback(new OutboundError('refused'), '', 0)
+        } else if (all) callback(null, [...addresses])
+        else callback(null, first.address, first.family)
+      },
+      (error: NodeJS.ErrnoException) => callback(error, '', 0),
+    )
+  }
+}
+
+/** Connects to public addresses only, and looks again at the one that the socket says it has. */
+export function createGuardedAgent(resolve: Resolve, limits: Limits): Dispatcher {
+  const connect = buildConnector({ timeout: limits.connectMs, lookup: guardedLookup(resolve) })
+  return new Agent({
+    ...options(limits),
+    connect: (target, callback) => {
+      const host = target.hostname.replace(/^\[(.*)\]$/, '$1')
+      if (isIP(host) && !isPublicAddress(host)) return callback(new OutboundError('refused'), null)
+      connect(target, (...result) => {
+        const [error, socket] = result
+        if (error || isPublicAddress(socket.remoteAddress)) return callback(...result)
+        socket.destroy()
+        callback(new OutboundError('refused'), null)
+      })
+    },
+  })
+}
+
+/** For the origins that the operator has named: they may be anywhere. */
+export function createOpenAgent(resolve: Resolve, limits: Limits): Dispatcher {
+  const lookup: LookupFunction = (hostname, { all }, callback) => {
+    resolve(hostname).then(
+      (addresses) => {
+        const [first] = addresses
+        if (!first) callback(new OutboundError('unreachable'), '', 0)
+        else if (all) callback(null, [...addresses])
+        else callback(null, first.address, first.family)
+      },
+      (error: NodeJS.ErrnoException) => callback(error, '', 0),
+    )
+  }
+  return new Agent({ ...options(limits), connect: { timeout: limits.connectMs, lookup } })
+}

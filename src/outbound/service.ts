@@ -1,0 +1,164 @@
+/** The one guarded fetch: every request of this server to an address that somebody else has chosen (security.md, OWASP ASVS V1.3.6). */
+import { Counter } from 'prom-client'
+import type { Dispatcher } from 'undici'
+import { errors } from 'undici'
+import type { AllowedOrigin } from '../config/config.ts'
+import type { Metrics } from '../metrics.ts'
+import type { OutboundReason } from './errors.ts'
+import { OutboundError } from './errors.ts'
+import type { Resolve } from './guard.ts'
+import { createGuardedAgent, createOpenAgent, resolveBySystem } from './guard.ts'
+
+export type OutboundRequest = {
+  method?: 'GET' | 'POST'
+  /** Sent as application/x-www-form-urlencoded. */
+  form?: Readonly<Record<string, string>>
+  accept?: string
+  /** What it is for, for the metric: one word of a short list. */
+  purpose: 'jwks' | 'logout' | 'breaches' | 'self-test'
+  /** Fewer milliseconds than the guard gives in all. */
+  timeoutMs?: number
+}
+
+/** Whatever the other side answered but a redirect. */
+export type OutboundAnswer = Readonly<{ status: number; headers: Readonly<Record<string, string>>; text: string }>
+
+export type Outbound = Awaited<ReturnType<typeof createOutbound>>
+
+type Deps = {
+  /** Origins that may be plain http, have any port and any address. */
+  allowed: readonly AllowedOrigin[]
+  metrics: Metrics
+  resolve?: Resolve
+  /** From the first step to the last byte, in milliseconds. */
+  timeoutMs?: number
+}
+
+const maxBytes = 64 * 1024
+const perOrigin = 4
+const inAll = 64
+
+/** Makes the guard and tries it on an address it must refuse. Throws when it does not: no guard, no start. */
+export async function createOutbound({ allowed, metrics, resolve = resolveBySystem, timeoutMs = 2_500 }: Deps) {
+  const limits = { connectMs: timeoutMs, perOrigin, maxBytes }
+  const guarded = createGuardedAgent(resolve, limits)
+  const open = createOpenAgent(resolve, limits)
+  const requests = new Counter({
+    name: 'latchkey_outbound_requests_total',
+    help: 'Requests to addresses that clients have given, by purpose and outcome',
+    labelNames: ['purpose', 'outcome'],
+    registers: [metrics],
+  })
+  let underWay = 0
+
+  /** Throws OutboundError for an address that may not even be looked up. */
+  function agentFor(url: URL): Dispatcher {
+    if (url.username !== '' || url.password !== '' || url.hash !== '') throw new OutboundError('refused')
+    if (allowed.some((origin) => isOf(url, origin))) return open
+    if (url.protocol !== 'https:' || url.port !== '') throw new OutboundError('refused')
+    return guarded
+  }
+
+  async function send(url: URL, request: OutboundRequest): Promise<OutboundAnswer> {
+    const dispatcher = agentFor(url)
+    if (underWay >= inAll) throw new OutboundError('busy')
+    underWay += 1
+    try {
+      const signal = AbortSignal.timeout(Math.min(timeoutMs, request.timeoutMs ?? timeoutMs))
+      const { statusCode, headers, body } = await dispatcher.request({
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
+        method: request.method ?? 'GET',
+        headers: {
+          'user-agent': 'Latchkey',
+          'accept-encoding': 'identity',
+          ...(request.accept !== undefined && { accept: request.accept }),
+          ...(request.form && { 'content-type': 'application/x-www-form-urlencoded' }),
+        },
+        ...(request.form && { body: new URLSearchParams(request.form).toString() }),
+        signal,
+      })
+      const plain = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]))
+      if (statusCode >= 300 && statusCode < 400) {
+        discard(body)
+        throw new OutboundError('redirected')
+      }
+      return { status: statusCode, headers: plain, text: await readText(body, plain) }
+    } finally {
+      underWay -= 1
+    }
+  }
+
+  /**
+   * One request, no redirect followed, nothing taken from proxy variables. Gives the answer whatever its status. Throws OutboundError with its
+   * reason for everything else.
+   */
+  async function request(address: string, about: OutboundRequest): Promise<OutboundAnswer> {
+    try {
+      const url = URL.parse(address)
+      if (!url) throw new OutboundError('refused')
+      const answer = await send(url, about)
+      requests.inc({ purpose: about.purpose, outcome: 'answered' })
+      return answer
+    } catch (thrown) {
+      const error = named(thrown)
+      requests.inc({ purpose: about.purpose, outcome: error.reason })
+      throw error
+    }
+  }
+
+  const tried = await request('https://127.0.0.1/', { purpose: 'self-test' }).catch((error: OutboundError) => error)
+  if (!(tried instanceof OutboundError) || tried.reason !== 'refused') {
+    throw new Error('the guard of outbound requests does not refuse a loopback address')
+  }
+
+  return {
+    request,
+    close: async (): Promise<void> => {
+      await Promise.all([guarded.destroy(), open.destroy()])
+    },
+  }
+}
+
+const isOf = (url: URL, { protocol, hostname, port }: AllowedOrigin): boolean =>
+  protocol === url.protocol && hostname === url.hostname && (port === undefined || port === url.port)
+
+/** Closes the connection. What the body says to that is nobody's concern, and must not end the process. */
+function discard(body: Dispatcher.ResponseData['body']): void {
+  body.on('error', () => {})
+  body.destroy()
+}
+
+async function readText(body: Dispatcher.ResponseData['body'], headers: Readonly<Record<string, string>>) {
+  // We asked for no compression: what comes compressed could be a megabyte in a kilobyte.
+  const isPlain = (headers['content-encoding'] ?? 'identity') === 'identity'
+  if (!isPlain || Number(headers['content-length'] ?? 0) > maxBytes) {
+    discard(body)
+    throw new OutboundError('too_large')
+  }
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxBytes) {
+      discard(body)
+      throw new OutboundError('too_large')
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
+}
+
+function named(thrown: unknown): OutboundError {
+  for (let error: unknown = thrown; error instanceof Error; error = error.cause) {
+    if (error instanceof OutboundError) return error
+  }
+  const options = { cause: thrown }
+  const isTimeout =
+    (thrown instanceof DOMException && (thrown.name === 'TimeoutError' || thrown.name === 'AbortError')) ||
+    thrown instanceof errors.ConnectTimeoutError ||
+    thrown instanceof errors.HeadersTimeoutError ||
+    thrown instanceof errors.BodyTimeoutError
+  const reason: OutboundReason = isTimeout ? 'timeout' : 'unreachable'
+  return new OutboundError(reason, options)
+}
