@@ -12,7 +12,7 @@ export const rowId = (model: string, id: string): Buffer => digest(`${model}\u00
 export const sessionKey = (uid: string): Buffer => digest(`session uid\u0000${uid}`)
 
 /** What an end-moment is about, for example the client `id`. */
-export const endKey = (kind: 'account' | 'client' | 'everything', id: string): Buffer =>
+export const endKey = (kind: 'account' | 'client' | 'signing_key' | 'everything', id: string): Buffer =>
   digest(`end ${kind}\u0000${id}`)
 
 /** A digest as the key of a Map: one character a byte. */

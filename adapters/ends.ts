@@ -101,6 +101,15 @@ export function createEnds({ now, models, hasRedis }: Deps) {
       await endFamily(tx, rowId('Grant', grantId), { isGrantEnded: true })
     },
 
+    /** What the key has signed counts no longer, for ever, and with or without Redis: whoever checks a JWT of ours asks Postgres. */
+    async endSigningKey(tx: Tx, kid: string): Promise<void> {
+      await tx.raw(
+        `INSERT INTO artifact_end (key, ended_at, expires_at) VALUES (?, ?, ?)
+         ON CONFLICT (key) DO UPDATE SET ended_at = excluded.ended_at, expires_at = excluded.expires_at`,
+        [endKey('signing_key', kid), forEver, forEver] as never,
+      )
+    },
+
     /** Ends everything issued up to `beforeMs` (milliseconds since the epoch, default now). What must not be seen twice stays known. */
     async endAll(tx: Tx, beforeMs: number = now()): Promise<void> {
       await untilNothingIsLeft(() =>

@@ -177,6 +177,7 @@ export function createArtifactStore(deps: Deps) {
     endClient: ends.endClient,
     endSession: ends.endSession,
     endGrant: ends.endGrant,
+    endSigningKey: ends.endSigningKey,
     endAll: ends.endAll,
 
     ...createParkedRequests({ shortLived, writes, seal, now }),

@@ -7,13 +7,18 @@ import { calculateJwkThumbprint } from 'jose'
 const generate = promisify(generateKeyPair)
 
 // OWASP ASVS V11.2.3 asks for 128 bits of security: RSA of 3072 bits.
+const rsa = () => generate('rsa', { modulusLength: 3072 })
 const generators = {
-  RS256: () => generate('rsa', { modulusLength: 3072 }),
+  RS256: rsa,
   ES256: () => generate('ec', { namedCurve: 'P-256' }),
   EdDSA: () => generate('ed25519'),
+  PS256: rsa,
+  ES384: () => generate('ec', { namedCurve: 'P-384' }),
+  ES512: () => generate('ec', { namedCurve: 'P-521' }),
 } as const
 
 export type Algorithm = keyof typeof generators
+/** Every algorithm that can be configured. */
 export const algorithms = Object.keys(generators) as readonly Algorithm[]
 
 export type SigningJwk = JWK & Readonly<{ kid: string; alg: string; use: 'sig' }>

@@ -11,6 +11,7 @@ import { setting } from './0007_setting.ts'
 import { consent } from './0008_consent.ts'
 import { clientRefresh } from './0009_client_refresh.ts'
 import { consentChange } from './0010_consent_change.ts'
+import { keyRingChanges } from './0011_key_ring_changes.ts'
 
 export type Migration = {
   name: string
@@ -29,4 +30,5 @@ export const migrations: readonly Migration[] = [
   consent,
   clientRefresh,
   consentChange,
+  keyRingChanges,
 ]

@@ -10,6 +10,8 @@ export const permissions = [
   'settings:read',
   'settings:write',
   'audit:read',
+  'keys:read',
+  'keys:write',
   'server:operate',
 ] as const
 

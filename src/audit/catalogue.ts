@@ -28,6 +28,7 @@ export const auditActions = [
   'migration.applied',
   'key.created',
   'key.state_changed',
+  'key.revoked',
 ] as const
 
 export type AuditAction = (typeof auditActions)[number]

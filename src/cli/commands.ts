@@ -2,6 +2,7 @@
 import { clientCommands } from './client.ts'
 import type { CliCommand } from './command.ts'
 import { doctor } from './doctor.ts'
+import { keyCommands } from './keys.ts'
 import { migrate } from './migrate.ts'
 import { resourceServerCommands } from './resource-server.ts'
 import { seed } from './seed.ts'
@@ -13,6 +14,7 @@ export const commands: readonly CliCommand[] = [
   ...userCommands,
   ...resourceServerCommands,
   ...settingsCommands,
+  ...keyCommands,
   seed,
   migrate,
   doctor,

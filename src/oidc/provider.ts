@@ -77,12 +77,14 @@ export function createOidc(deps: Deps) {
   const refreshPolicy = createRefreshPolicy({ settings: deps.settings, now: deps.clock.now })
 
   function build(keys: KeySet): { provider: Provider; handle: Middleware } {
+    const confirmKeys = () => asEngineFailure(() => keyRing.confirm(keys))
     const provider = createEngine({
       issuer: deps.config.issuer,
       configuration: createConfiguration({
         ...deps,
         adapter: (model) => adapterFor(model, deps),
         jwks: { keys: keys.privateJwks } as JWKS,
+        signingAlgorithms: keys.algorithms,
         findAccount: ((...args: Parameters<typeof findAccount>) =>
           asEngineFailure(() => findAccount(...args))) as never,
         loadExistingGrant: (ctx) => asEngineFailure(() => loadExistingGrant(ctx)),
@@ -96,6 +98,8 @@ export function createOidc(deps: Deps) {
           // Query strings are limited in front; the engine reads its own bodies.
           const long = deps.findLongParameter((ctx.oidc.params ?? {}) as Record<string, unknown>)
           if (long) throw new errors.InvalidRequest(`${long.parameter} is too long`)
+          // Before anything is spent: who may have been overtaken by the other processes must not sign.
+          await confirmKeys()
           const { params } = ctx.oidc as { params: { resource?: unknown; scope?: unknown } }
           // The engine takes out of the parameters what it does not know.
           const requestedScope = params.scope
@@ -104,6 +108,8 @@ export function createOidc(deps: Deps) {
           await handler(ctx)
           if (name === 'client_credentials') refuseEmptyAnswer(ctx, requestedScope)
           if (name === 'refresh_token') await refreshPolicy.keepAlive(ctx)
+          // And before it is written: nothing signed by a key that was revoked meanwhile leaves here.
+          await confirmKeys()
         })
         return (ctx) => asEngineFailure(() => wrapped(ctx))
       },

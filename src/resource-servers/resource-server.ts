@@ -1,7 +1,7 @@
 /** What a resource server (an API) is, the one form of its identifier, and which of its scopes a client may ask for. */
 
 export const tokenFormats = ['opaque', 'jwt'] as const
-export const signingAlgorithms = ['RS256', 'ES256', 'EdDSA'] as const
+export const signingAlgorithms = ['RS256', 'ES256', 'EdDSA', 'PS256', 'ES384', 'ES512'] as const
 
 export type ApiScope = Readonly<{ name: string; description?: string }>
 
