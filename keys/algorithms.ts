@@ -27,7 +27,9 @@ export type SigningJwk = JWK & Readonly<{ kid: string; alg: string; use: 'sig' }
 export async function generateJwk(algorithm: Algorithm): Promise<SigningJwk> {
   const { privateKey } = await generators[algorithm]()
   const jwk = privateKey.export({ format: 'jwk' }) as JWK
-  return { ...jwk, kid: await calculateJwkThumbprint(jwk, 'sha256'), alg: algorithm, use: 'sig' }
+  const kid = await calculateJwkThumbprint(jwk, 'sha256')
+  // `latchkey keys revoke -x…` would be read as an option: one thumbprint in 64 is not taken.
+  return kid.startsWith('-') ? generateJwk(algorithm) : { ...jwk, kid, alg: algorithm, use: 'sig' }
 }
 
 const publicMembers = ['kty', 'crv', 'x', 'y', 'n', 'e'] as const

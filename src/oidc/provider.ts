@@ -22,6 +22,7 @@ import { createConfiguration } from './configuration.ts'
 import { asEngineFailure, storeRetryAfterSeconds } from './errors.ts'
 import { createLoadExistingGrant } from './grant-from-consent.ts'
 import { refuseEmptyAnswer, refusePersonalScopes } from './grants/client-credentials.ts'
+import { createHints } from './id-token-hint.ts'
 import { createEngine } from './internals.ts'
 import type { createEnginePages } from './pages.ts'
 import { createRefreshPolicy } from './refresh.ts'
@@ -74,6 +75,7 @@ export function createOidc(deps: Deps) {
   const loadExistingGrant = createLoadExistingGrant(deps)
   const resourceServerInfo = createResourceServerInfo(deps)
   const resourceNames = createResourceNames(deps)
+  const hints = createHints({ issuer: deps.config.issuer, keyRing, clients })
   const refreshPolicy = createRefreshPolicy({ settings: deps.settings, now: deps.clock.now })
 
   function build(keys: KeySet): { provider: Provider; handle: Middleware } {
@@ -116,8 +118,9 @@ export function createOidc(deps: Deps) {
       formPost: deps.pages.formPost as never,
       clients: { findById: (id) => asEngineFailure(() => clients.findById(id)) },
       secretMatches: clients.secretMatches,
+      unprovenHint: hints.unproven,
     })
-    for (const middleware of deps.around) provider.use(middleware as never)
+    for (const middleware of [hints.around, ...deps.around]) provider.use(middleware as never)
     provider.on('server_error', (_ctx, error) => log.error({ err: error }, 'the engine failed'))
     return { provider, handle: compose(provider.middleware) as unknown as Middleware }
   }
