@@ -29,6 +29,8 @@ export const auditActions = [
   'key.created',
   'key.state_changed',
   'key.revoked',
+  'master_key.reseal_began',
+  'master_key.resealed',
 ] as const
 
 export type AuditAction = (typeof auditActions)[number]

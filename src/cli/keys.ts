@@ -1,10 +1,15 @@
 /** `latchkey keys`: the keys that sign tokens, and the master key that seals them. */
+import { setTimeout as delay } from 'node:timers/promises'
 import { algorithms } from '../../keys/algorithms.ts'
+import { leaseMs } from '../../keys/key-ring.ts'
+import { reseal } from '../../keys/reseal.ts'
 import type { KeyChange } from '../../keys/rotation.ts'
+import { sealedPlaces } from '../../keys/sealed-places.ts'
 import type { KeyLife, KeyTimes } from '../../keys/states.ts'
 import { nextStep } from '../../keys/states.ts'
 import type { Parts } from '../parts.ts'
 import type { Call, CliCommand, Outcome } from './command.ts'
+import { exitCodes } from './command.ts'
 import { confirm, isInteractive } from './input.ts'
 import { table } from './output.ts'
 
@@ -93,4 +98,31 @@ const revoke: CliCommand = {
   },
 }
 
-export const keyCommands: readonly CliCommand[] = [list, rotate, retire, revoke]
+const resealAll: CliCommand = {
+  name: 'keys reseal',
+  about: 'cli.keys.reseal.about',
+  permission: 'keys:write',
+  examples: ['latchkey keys reseal', 'latchkey keys reseal --json'],
+  run: async ({ openParts, actor, options, io, t }) => {
+    const { database, sealer, audit } = await openParts()
+    const { knex, transaction } = database
+    // A person should know that waiting is part of it; a program only waits.
+    if (options.json !== true) io.stderr.write(`${t('cli.keys.reseal.waiting', { seconds: leaseMs / 1000 })}\n`)
+    const record = (action: 'master_key.reseal_began' | 'master_key.resealed', details = {}) =>
+      transaction((tx) => audit.record(tx, { action, actor, outcome: 'success', details }))
+    await record('master_key.reseal_began')
+    const settle = () => delay(leaseMs).then(() => undefined)
+    const { resealed, unopened } = await reseal({ knex, sealer, places: sealedPlaces, settle })
+    await record('master_key.resealed', { ...resealed, unopened: unopened.length })
+    const head = [t('cli.keys.reseal.place'), t('cli.keys.reseal.count')]
+    const lines = unopened.map((place) => t('cli.keys.reseal.unopened', { place }))
+    const verdict = unopened.length === 0 ? [t('cli.keys.reseal.done')] : lines
+    return {
+      data: { resealed, unopened },
+      text: [table(head, Object.entries(resealed)), ...verdict].join('\n'),
+      exitCode: unopened.length === 0 ? exitCodes.ok : exitCodes.refused,
+    }
+  },
+}
+
+export const keyCommands: readonly CliCommand[] = [list, rotate, retire, revoke, resealAll]
