@@ -379,3 +379,8 @@ describe('key ring', () => {
     expect(ring.current()).toBe(before)
   })
 })
+
+test('no kid begins like an option of a command line', async () => {
+  const kids = await Promise.all(Array.from({ length: 400 }, async () => (await generateJwk('EdDSA')).kid))
+  expect(kids.filter((kid) => kid.startsWith('-'))).toEqual([])
+})
