@@ -37,11 +37,12 @@ export function createEnds({ now, models }: Deps) {
     }
   }
 
-  async function remember(tx: Tx, key: Buffer, endedAt: number): Promise<void> {
+  async function remember(tx: Tx, key: Buffer, endedAt: number, until = now() + endsAreKeptMs): Promise<void> {
     await tx.raw(
       `INSERT INTO artifact_end AS e (key, ended_at, expires_at) VALUES (?, ?, ?)
-       ON CONFLICT (key) DO UPDATE SET ended_at = greatest(e.ended_at, excluded.ended_at), expires_at = excluded.expires_at`,
-      [key, endedAt, now() + endsAreKeptMs] as never,
+       ON CONFLICT (key) DO UPDATE SET ended_at = greatest(e.ended_at, excluded.ended_at),
+         expires_at = greatest(e.expires_at, excluded.expires_at)`,
+      [key, endedAt, until] as never,
     )
   }
 
@@ -117,9 +118,9 @@ export function createEnds({ now, models }: Deps) {
       })
     },
 
-    /** Nothing that was signed with the key `kid` is accepted any more (RFC 7517 §4.5). */
+    /** What the key has signed counts no longer, for ever: whoever checks a JWT of ours asks Postgres. */
     async endSigningKey(tx: Tx, kid: string): Promise<void> {
-      await remember(tx, endKey('signing_key', kid), forEver)
+      await remember(tx, endKey('signing_key', kid), forEver, forEver)
     },
 
     /** Denies the one token whose `jti` this is (RFC 7009 §2.1). */

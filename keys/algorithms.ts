@@ -7,13 +7,18 @@ import { calculateJwkThumbprint } from 'jose'
 const generate = promisify(generateKeyPair)
 
 // OWASP ASVS V11.2.3 asks for 128 bits of security: RSA of 3072 bits.
+const rsa = () => generate('rsa', { modulusLength: 3072 })
 const generators = {
-  RS256: () => generate('rsa', { modulusLength: 3072 }),
+  RS256: rsa,
   ES256: () => generate('ec', { namedCurve: 'P-256' }),
   EdDSA: () => generate('ed25519'),
+  PS256: rsa,
+  ES384: () => generate('ec', { namedCurve: 'P-384' }),
+  ES512: () => generate('ec', { namedCurve: 'P-521' }),
 } as const
 
 export type Algorithm = keyof typeof generators
+/** Every algorithm that can be configured. */
 export const algorithms = Object.keys(generators) as readonly Algorithm[]
 
 export type SigningJwk = JWK & Readonly<{ kid: string; alg: string; use: 'sig' }>
@@ -22,7 +27,9 @@ export type SigningJwk = JWK & Readonly<{ kid: string; alg: string; use: 'sig' }
 export async function generateJwk(algorithm: Algorithm): Promise<SigningJwk> {
   const { privateKey } = await generators[algorithm]()
   const jwk = privateKey.export({ format: 'jwk' }) as JWK
-  return { ...jwk, kid: await calculateJwkThumbprint(jwk, 'sha256'), alg: algorithm, use: 'sig' }
+  const kid = await calculateJwkThumbprint(jwk, 'sha256')
+  // `latchkey keys revoke -x…` would be read as an option: one thumbprint in 64 is not taken.
+  return kid.startsWith('-') ? generateJwk(algorithm) : { ...jwk, kid, alg: algorithm, use: 'sig' }
 }
 
 const publicMembers = ['kty', 'crv', 'x', 'y', 'n', 'e'] as const

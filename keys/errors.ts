@@ -1,4 +1,4 @@
-/** How opening what is sealed can fail. Both stop a start; their sentences are `keys.<code>` in `locales/`. */
+/** How opening what is sealed, and signing, can fail. The first two stop a start; their sentences are `keys.<code>` in `locales/`. */
 
 /** Sealed under another master key than the one at hand. Nothing was changed. */
 export class WrongMasterKey extends Error {
@@ -17,5 +17,14 @@ export class SealDamaged extends Error {
     super(`seal_damaged: ${place}`, { cause })
     this.name = 'SealDamaged'
     this.params = { place }
+  }
+}
+
+/** The ring cannot be asked which key signs: nothing may be signed now, and the same request may be sent again later (503). */
+export class KeyRingUnconfirmed extends Error {
+  readonly code = 'key_ring_unconfirmed'
+  constructor(cause?: unknown) {
+    super('key_ring_unconfirmed', { cause })
+    this.name = 'KeyRingUnconfirmed'
   }
 }

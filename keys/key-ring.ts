@@ -1,17 +1,17 @@
-/** The key ring: the signing keys that all processes share, in the order the engine needs, followed as they change. */
+/** The key ring as this process sees it: the signing keys that all share, in the order the engine needs, followed as they change. */
 import { createHash } from 'node:crypto'
 import type { Knex } from 'knex'
 import type { Clock } from '../src/clock.ts'
 import type { ChangeFeed } from '../src/database/change-feed.ts'
-import type { Transaction } from '../src/database/database.ts'
 import type { Log } from '../src/log.ts'
-import type { Random } from '../src/random.ts'
 import type { Algorithm, SigningJwk } from './algorithms.ts'
-import { generateJwk, toPublicJwk } from './algorithms.ts'
-import { takeLock } from './locks.ts'
+import { toPublicJwk } from './algorithms.ts'
+import { KeyRingUnconfirmed } from './errors.ts'
 import type { SigningKey } from './repository.ts'
-import { insertKey, listKeys } from './repository.ts'
+import { listKeys } from './repository.ts'
+import { findRootSecret } from './root-secret.ts'
 import type { Sealer } from './sealer.ts'
+import type { KeyState } from './states.ts'
 import { compareKeys, isPublished } from './states.ts'
 
 export type KeySet = Readonly<{
@@ -21,36 +21,66 @@ export type KeySet = Readonly<{
   privateJwks: readonly SigningJwk[]
   /** For the JWKS (RFC 7517 §5), in the same order. */
   publicJwks: readonly SigningJwk[]
+  /** The algorithms that are configured and have a key that signs. */
+  algorithms: readonly Algorithm[]
+  /** The kids of the keys that sign. */
+  signingKids: readonly string[]
+  /** Where each published key is in its life, in the same order. */
+  lives: readonly Readonly<{ kid: string; algorithm: string; state: KeyState; activatedAt: number | undefined }>[]
 }>
 
 export type KeyRing = {
   current: () => KeySet
   /** Calls `listener` with every new set, never twice with one; the result ends that. */
   onChange: (listener: (keys: KeySet) => void) => () => void
+  /**
+   * Whoever signs asks first. Resolves when the ring was read within the lease, and reads it when it was not; throws KeyRingUnconfirmed when it
+   * cannot be read: another process may have replaced or removed the key meanwhile. `signing`: the set with which was or will be signed.
+   */
+  confirm: (signing?: KeySet) => Promise<void>
+  /** Milliseconds since the ring was last known to be as `current` says. */
+  unconfirmedMs: () => number
   close: () => Promise<void>
 }
 
 type Deps = {
   knex: Knex
-  transaction: Transaction
   changes: Pick<ChangeFeed, 'subscribe' | 'onConnectionChange'>
   sealer: Sealer
   clock: Clock
-  random: Random
   log: Log
-  /** Each of these has one active key when the ring opens. */
+  /** Those that are offered, in the order of the JWKS. */
   algorithms: readonly Algorithm[]
   /** The net under the change feed, in milliseconds. */
   pollMs?: number
+  leaseMs?: number
 }
 
-/** Opens the ring, and makes its first keys when there are none. Throws WrongMasterKey and SealDamaged, having changed nothing. */
-export async function createKeyRing(deps: Deps): Promise<KeyRing> {
-  const { knex, changes, sealer, log, pollMs = 30_000 } = deps
-  await makeMissingKeys(deps)
+/** How long a process signs without having read the ring, in milliseconds. Nothing leaves the JWKS by itself before many such times. */
+export const leaseMs = 15_000
 
-  const load = async () => toKeySet(await listKeys(knex, sealer), deps.algorithms)
+/** Opens the ring, which has keys already (`rotation.ts`). Throws WrongMasterKey and SealDamaged. */
+export async function createKeyRing(deps: Deps): Promise<KeyRing> {
+  const { knex, changes, sealer, clock, log, pollMs = 3_000 } = deps
+  const lease = deps.leaseMs ?? leaseMs
   const listeners = new Set<(keys: KeySet) => void>()
+
+  /** By both clocks: the machine's own does not go on while it sleeps, and the wall clock can be turned. */
+  const moment = () => ({ monotonic: performance.now(), wall: clock.now() })
+  let confirmed = moment()
+  const unconfirmedMs = (): number => {
+    const { monotonic, wall } = moment()
+    return Math.max(monotonic - confirmed.monotonic, Math.abs(wall - confirmed.wall))
+  }
+
+  async function load(): Promise<KeySet> {
+    const asked = moment()
+    const [keys, marker] = await Promise.all([listKeys(knex, sealer), findRootSecret(knex)])
+    if (marker) sealer.follow(marker)
+    confirmed = asked
+    return toKeySet(keys, deps.algorithms)
+  }
+
   let current = await load()
   let reading: Promise<void> | undefined
   let isStale = false
@@ -74,23 +104,25 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
   }
 
   // One read at a time; a change that arrives while one is under way is followed by another.
-  function refresh(): void {
+  function refresh(): Promise<void> {
     isStale = true
     reading ??= readUntilFresh()
-      // The keys at hand stay good while the database is away; the next change, reconnection or poll tries again.
+      // The keys at hand stay while the database is away, and sign to the end of the lease; the next change or poll tries again.
       .catch((error) => log.warn({ err: error }, 'key ring not read'))
       .finally(() => {
         reading = undefined
       })
+    return reading
   }
 
-  const unsubscribe = changes.subscribe('signing_key', refresh)
+  const unsubscribe = changes.subscribe('signing_key', () => void refresh())
+  const unsubscribeMarker = changes.subscribe('root_secret', () => void refresh())
   const stopWatching = changes.onConnectionChange((isConnected) => {
-    if (isConnected) refresh()
+    if (isConnected) void refresh()
   })
-  const poll = setInterval(refresh, pollMs).unref()
+  const poll = setInterval(() => void refresh(), pollMs).unref()
   // Between the first read and the subscription a change could have slipped by.
-  refresh()
+  void refresh()
 
   return {
     current: () => current,
@@ -98,8 +130,17 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
       listeners.add(listener)
       return () => void listeners.delete(listener)
     },
+    confirm: async (signing = current) => {
+      if (unconfirmedMs() > lease) await refresh()
+      if (unconfirmedMs() > lease) throw new KeyRingUnconfirmed()
+      // Revoked while the request was under way: what it has signed, or was about to, is worth nothing.
+      const isLost = (kid: string) => !current.publicJwks.some((jwk) => jwk.kid === kid)
+      if (signing !== current && signing.signingKids.some(isLost)) throw new KeyRingUnconfirmed()
+    },
+    unconfirmedMs,
     close: async () => {
       unsubscribe()
+      unsubscribeMarker()
       stopWatching()
       clearInterval(poll)
       listeners.clear()
@@ -108,44 +149,24 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
   }
 }
 
-/** One active key for each algorithm, made exactly once however many processes start on an empty database. */
-async function makeMissingKeys({ knex, transaction, sealer, clock, random, log, algorithms }: Deps): Promise<void> {
-  const missingIn = (keys: readonly SigningKey[]) =>
-    algorithms.filter((algorithm) => !keys.some((key) => key.algorithm === algorithm && key.state === 'active'))
-  const missing = missingIn(await listKeys(knex, sealer))
-  if (missing.length === 0) return
-
-  // Made before the lock is taken: an RSA key takes seconds, and no transaction should be open for that long.
-  const made = await Promise.all(missing.map(generateJwk))
-  await transaction(async (tx) => {
-    await takeLock(tx, 'keyRing')
-    const stillMissing: readonly string[] = missingIn(await listKeys(tx, sealer))
-    for (const privateJwk of made.filter((jwk) => stillMissing.includes(jwk.alg))) {
-      const now = clock.now()
-      const life = {
-        state: 'active',
-        createdAt: now,
-        announcedAt: now,
-        activatedAt: now,
-        retiredAt: undefined,
-      } as const
-      await insertKey(tx, sealer, { id: random.id(), algorithm: privateJwk.alg, privateJwk, ...life })
-      log.info({ kid: privateJwk.kid, algorithm: privateJwk.alg }, 'signing key made')
-    }
-  })
-}
-
-function toKeySet(keys: readonly SigningKey[], algorithms: readonly string[]): KeySet {
+function toKeySet(keys: readonly SigningKey[], algorithms: readonly Algorithm[]): KeySet {
   // An algorithm that is no longer configured stays published behind the others: what it signed is still around.
-  const rank = (key: SigningKey) => (algorithms.includes(key.algorithm) ? algorithms.indexOf(key.algorithm) : Infinity)
+  const names: readonly string[] = algorithms
+  const rank = ({ algorithm }: SigningKey) => (names.includes(algorithm) ? names.indexOf(algorithm) : Infinity)
   const published = keys
     .filter((key) => isPublished(key.state))
     .sort((one, other) => Math.sign(rank(one) - rank(other)) || compareKeys(one, other) || (one.id < other.id ? -1 : 1))
+  const signing = published.filter(({ state }) => state === 'active')
   const privateJwks = published.map((key) => Object.freeze(key.privateJwk))
   const version = createHash('sha256').update(published.map((key) => `${key.id} ${key.state}\n`).join(''))
   return Object.freeze({
     version: version.digest('base64url').slice(0, 16),
     privateJwks: Object.freeze(privateJwks),
     publicJwks: Object.freeze(privateJwks.map((jwk) => Object.freeze(toPublicJwk(jwk)))),
+    algorithms: Object.freeze(algorithms.filter((one) => signing.some(({ algorithm }) => algorithm === one))),
+    signingKids: Object.freeze(signing.map(({ kid }) => kid)),
+    lives: Object.freeze(
+      published.map(({ kid, algorithm, state, activatedAt }) => ({ kid, algorithm, state, activatedAt })),
+    ),
   })
 }

@@ -5,7 +5,7 @@ import { SealDamaged } from './errors.ts'
 import type { Sealer } from './sealer.ts'
 import type { KeyLife, KeyState } from './states.ts'
 
-export type SigningKey = KeyLife & Readonly<{ id: string; algorithm: string; privateJwk: SigningJwk }>
+export type SigningKey = KeyLife & Readonly<{ id: string; kid: string; algorithm: string; privateJwk: SigningJwk }>
 
 type Row = {
   id: string
@@ -38,7 +38,7 @@ export async function listKeys(knex: Knex, sealer: Sealer): Promise<SigningKey[]
   return rows.map((row) => toKey(row, sealer))
 }
 
-export async function insertKey(tx: Knex.Transaction, sealer: Sealer, key: SigningKey): Promise<void> {
+export async function insertKey(tx: Knex.Transaction, sealer: Sealer, key: Omit<SigningKey, 'kid'>): Promise<void> {
   await tx('signing_key').insert({
     id: key.id,
     kid: key.privateJwk.kid,
@@ -52,12 +52,31 @@ export async function insertKey(tx: Knex.Transaction, sealer: Sealer, key: Signi
   })
 }
 
+/** Puts the key into another state; false when it was in the expected one no longer. */
+export async function moveKey(tx: Knex.Transaction, { id, state }: SigningKey, after: KeyLife): Promise<boolean> {
+  const count = await tx('signing_key')
+    .where({ id, state })
+    .update({
+      state: after.state,
+      created_at: after.createdAt,
+      announced_at: after.announcedAt ?? null,
+      activated_at: after.activatedAt ?? null,
+      retired_at: after.retiredAt ?? null,
+    })
+  return count > 0
+}
+
+export async function deleteKey(tx: Knex.Transaction, id: string): Promise<void> {
+  await tx('signing_key').where({ id }).delete()
+}
+
 function toKey(row: Row, sealer: Sealer): SigningKey {
   const privateJwk: SigningJwk = JSON.parse(sealer.open(row.sealed_jwk, placeOf(row.id)).toString())
   // Only the id is bound by the seal: whoever writes to the table must not make a key sign under another's name.
   if (privateJwk.kid !== row.kid || privateJwk.alg !== row.algorithm) throw new SealDamaged(placeOf(row.id))
   return {
     id: row.id,
+    kid: row.kid,
     algorithm: row.algorithm,
     state: row.state,
     privateJwk,

@@ -22,12 +22,16 @@ const place = 'root_secret:1'
  * changed nothing.
  */
 export async function openRootSecret({ transaction, sealer, random, clock }: Deps): Promise<RootSecret> {
+  const open = (sealed: Buffer): Buffer => {
+    sealer.follow(sealed)
+    return sealer.open(sealed, place)
+  }
   const secret = await transaction(async (tx) => {
-    const found = await find(tx)
-    if (found) return sealer.open(found, place)
+    const found = await findRootSecret(tx)
+    if (found) return open(found)
     await takeLock(tx, 'rootSecret')
-    const foundMeanwhile = await find(tx)
-    if (foundMeanwhile) return sealer.open(foundMeanwhile, place)
+    const foundMeanwhile = await findRootSecret(tx)
+    if (foundMeanwhile) return open(foundMeanwhile)
     const made = random.bytes(32)
     await tx('root_secret').insert({ id: 1, sealed: sealer.seal(made, place), created_at: clock.now() })
     return made
@@ -43,9 +47,10 @@ export async function openRootSecret({ transaction, sealer, random, clock }: Dep
  */
 export async function checkMasterKey({ knex, sealer }: { knex: Knex; sealer: Sealer }): Promise<void> {
   const { rows } = await knex.raw("SELECT to_regclass('root_secret') IS NOT NULL AS exists")
-  const sealed = rows[0].exists ? await find(knex) : undefined
+  const sealed = rows[0].exists ? await findRootSecret(knex) : undefined
   if (sealed) sealer.open(sealed, place)
 }
 
-const find = async (knex: Knex): Promise<Buffer | undefined> =>
+/** As it is sealed; its seal names the master key under which everything new is sealed. */
+export const findRootSecret = async (knex: Knex): Promise<Buffer | undefined> =>
   (await knex('root_secret').where({ id: 1 }).first('sealed'))?.sealed

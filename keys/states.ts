@@ -21,22 +21,27 @@ export type KeyTimes = Readonly<{
   retiredMs: number
 }>
 
+/** What comes next in the life of a key, and when at the earliest, in milliseconds since the epoch. */
+export function nextStep(key: KeyLife, times: KeyTimes): { state: KeyState | 'removed'; atMs: number } {
+  switch (key.state) {
+    case 'created':
+      return { state: 'announced', atMs: key.createdAt }
+    case 'announced':
+      return { state: 'active', atMs: (key.announcedAt ?? 0) + times.announcedMs }
+    case 'active':
+      return { state: 'retired', atMs: (key.activatedAt ?? 0) + times.activeMs }
+    case 'retired':
+      return { state: 'removed', atMs: (key.retiredAt ?? 0) + times.retiredMs }
+  }
+}
+
 /**
  * The state in which `key` ought to be at `nowMs`: its own, or the one that follows. One step a call, so that none is skipped by a
  * process that slept. That a key retires only when another is ready to sign is for the caller.
  */
 export function dueState(key: KeyLife, times: KeyTimes, nowMs: number): KeyState | 'removed' {
-  const isOver = (since: number | undefined, forMs: number) => since !== undefined && nowMs >= since + forMs
-  switch (key.state) {
-    case 'created':
-      return 'announced'
-    case 'announced':
-      return isOver(key.announcedAt, times.announcedMs) ? 'active' : 'announced'
-    case 'active':
-      return isOver(key.activatedAt, times.activeMs) ? 'retired' : 'active'
-    case 'retired':
-      return isOver(key.retiredAt, times.retiredMs) ? 'removed' : 'retired'
-  }
+  const { state, atMs } = nextStep(key, times)
+  return nowMs >= atMs ? state : key.state
 }
 
 // The first key of an algorithm in the engine's `jwks` signs: the active one leads, the rest is there to be verified with.

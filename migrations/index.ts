@@ -11,6 +11,7 @@ import { setting } from './0007_setting.ts'
 import { consent } from './0008_consent.ts'
 import { clientRefresh } from './0009_client_refresh.ts'
 import { consentChange } from './0010_consent_change.ts'
+import { keyRingChanges } from './0011_key_ring_changes.ts'
 import { resourceServerTokens } from './0013_resource_server_tokens.ts'
 
 export type Migration = {
@@ -30,5 +31,6 @@ export const migrations: readonly Migration[] = [
   consent,
   clientRefresh,
   consentChange,
+  keyRingChanges,
   resourceServerTokens,
 ]

@@ -45,7 +45,7 @@ export function createApp(parts: Parts): Koa {
     securityHeaders({
       issuer: config.issuer,
       openerPaths: [enginePaths.authorization, '/interaction'],
-      cacheablePaths: [enginePaths.jwks, ...discoveryPaths],
+      cacheablePaths: discoveryPaths,
     }),
   )
   app.use(door.answerInJson)

@@ -47,7 +47,8 @@ async function run(config: Config): Promise<void> {
   const isDevelopment = config.environment === 'development'
   const stores = await openStores({ config, log })
   // Before anything is changed: a database made under another master key is not ours to migrate.
-  await checkMasterKey({ knex: stores.database.knex, sealer: createSealer(config.masterKey) })
+  const sealer = createSealer(config.masterKey, config.previousMasterKey)
+  await checkMasterKey({ knex: stores.database.knex, sealer })
   await prepareSchema(stores, config.database, log)
   const parts = await createParts({
     config,
@@ -108,6 +109,7 @@ try {
   log.fatal({ err: error }, 'the server did not start')
   // Last, so that it stands where a person looks: at the end.
   say(t('server.startRefused', { sentence: sentenceFor(error) }))
-  // A wrong master key is a wrong configuration, and stays one however often the server is started.
-  process.exit(error instanceof WrongMasterKey ? exitConfiguration : exitFailure)
+  // A wrong master key, or a key that somebody needs and nobody has, is a wrong configuration, and stays one however often the server is started.
+  const isLost = error instanceof AppError && error.code === 'signing_algorithm_in_use'
+  process.exit(error instanceof WrongMasterKey || isLost ? exitConfiguration : exitFailure)
 }

@@ -1,9 +1,10 @@
 /** Every part there is, built once: for the server, the command line and the tests. Read from top to bottom it is the server. */
 import { join } from 'node:path'
 import { createArtifactStore } from '../adapters/index.ts'
-import { algorithms } from '../keys/algorithms.ts'
 import { createKeyRing } from '../keys/key-ring.ts'
+import { measureKeyRing } from '../keys/ring-metrics.ts'
 import { openRootSecret } from '../keys/root-secret.ts'
+import { createRotation } from '../keys/rotation.ts'
 import { createSealer } from '../keys/sealer.ts'
 import { readAccountDocument } from './accounts/document.ts'
 import { createAccounts, loadAccount } from './accounts/service.ts'
@@ -36,6 +37,7 @@ import { createLogin } from './login/service.ts'
 import { createMetrics } from './metrics.ts'
 import { discoveryAround } from './oidc/discovery.ts'
 import { createInteractions } from './oidc/interaction.ts'
+import { createJwksAround } from './oidc/jwks.ts'
 import { createAccessTokenVerifier } from './oidc/jwt-access-token.ts'
 import { createLogoutAround } from './oidc/logout.ts'
 import { createEnginePages } from './oidc/pages.ts'
@@ -58,6 +60,7 @@ import { createRevocation } from './revocation/service.ts'
 import { createSeed } from './seed/service.ts'
 import { createSessions } from './sessions/service.ts'
 import { createSettings } from './settings/service.ts'
+import { createSigningKeys, recordKeyChange } from './signing-keys/service.ts'
 
 export type Parts = Awaited<ReturnType<typeof createParts>>
 
@@ -92,9 +95,8 @@ export async function createParts(deps: PartsDeps) {
 
   const metrics = createMetrics()
   const sentences = createSentences({ isStrict: config.environment === 'test' })
-  const sealer = createSealer(config.masterKey)
+  const sealer = createSealer(config.masterKey, config.previousMasterKey)
   const rootSecret = await openRootSecret({ transaction, sealer, random, clock })
-  const keyRing = await createKeyRing({ knex, transaction, changes, sealer, clock, random, log, algorithms })
   const redis = config.redisUrl === undefined ? undefined : createRedis({ url: config.redisUrl, log })
 
   const outbound = await createOutbound({ allowed: config.outboundAllow, metrics })
@@ -126,6 +128,18 @@ export async function createParts(deps: PartsDeps) {
   const consents = createConsents({ db: knex, transaction, cache: consentCache, audit, clock })
   const revocation = createRevocation({ transaction, audit, artifacts, consents, clock, metrics })
   const { endAccount, endClient } = revocation
+  const { endSigningKey } = artifacts
+
+  const rotation = createRotation({
+    ...{ knex, transaction, sealer, clock, random, endSigningKey, ...config.signingKeys },
+    record: recordKeyChange(audit),
+  })
+  await rotation.makeMissing()
+  const { algorithms } = config.signingKeys
+  const keyRing = await createKeyRing({ knex, changes, sealer, clock, log, algorithms })
+  measureKeyRing({ keyRing, metrics, clock })
+  const offeredAlgorithms = () => keyRing.current().algorithms
+  const signingKeys = createSigningKeys({ rotation, offered: algorithms })
 
   const passwords = createPasswordHasher({ ...config.passwordHash, slots: deps.hashingSlots, metrics })
   const accounts = createAccounts({
@@ -149,10 +163,18 @@ export async function createParts(deps: PartsDeps) {
     clock,
     random,
     endClient,
+    offeredAlgorithms,
     isDevelopment,
     refusedSecrets: deps.refusedSecrets,
   })
-  const resourceServers = createResourceServers({ db: knex, transaction, cache: resourceServerCache, audit, clock })
+  const resourceServers = createResourceServers({
+    db: knex,
+    transaction,
+    cache: resourceServerCache,
+    audit,
+    clock,
+    offeredAlgorithms,
+  })
   const sessions = createSessions({ transaction, audit, artifacts })
   const login = createLogin({ accounts, passwords, transaction, audit })
   const seed = createSeed({
@@ -204,6 +226,11 @@ export async function createParts(deps: PartsDeps) {
     log,
     around: [
       discoveryAround,
+      createJwksAround({
+        keyRing,
+        cacheSeconds: config.signingKeys.jwksCacheSeconds,
+        announcedMs: config.signingKeys.times.announcedMs,
+      }),
       tokenErrorsAround,
       createStructuredTokensAround({
         verify: createAccessTokenVerifier({ issuer: config.issuer, keyRing, now: clock.now }),
@@ -234,7 +261,11 @@ export async function createParts(deps: PartsDeps) {
     ...homeRoutes({ views, issuer: config.issuer, development: deps.developmentNotes }),
     ...assets.routes,
     ...healthRoutes({
-      checks: { database: database.isHealthy, ...(redis && { redis: redis.isHealthy }) },
+      checks: {
+        database: database.isHealthy,
+        keys: () => keyRing.confirm().then(() => true),
+        ...(redis && { redis: redis.isHealthy }),
+      },
     }),
     ...loginRoutes({
       interactions,
@@ -261,6 +292,8 @@ export async function createParts(deps: PartsDeps) {
     sealer,
     rootSecret,
     keyRing,
+    rotation,
+    signingKeys,
     redis,
     audit,
     settings,

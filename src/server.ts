@@ -7,6 +7,7 @@ import { addressElsewhere, addressForbidden, addressTaken } from './http/errors.
 import { answerUnparsable, serverOptions } from './http/server.ts'
 import { bindDuties } from './jobs/index.ts'
 import type { Parts } from './parts.ts'
+import { refuseLostAlgorithms } from './signing-keys/service.ts'
 
 type Listen = Readonly<{ host: string; port: number }>
 
@@ -21,6 +22,7 @@ function toListenFailure(cause: NodeJS.ErrnoException, { host, port }: Listen, v
 
 /** How long requests in flight may take once the process was asked to stop, in milliseconds. */
 const drainMs = 10_000
+const everything = 1_000_000
 
 const listen = (server: Server, address: Listen, variable: string): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -57,9 +59,24 @@ function createMetricsServer({ metrics, log }: Parts): Server {
   })
 }
 
-/** Listens and works until `stop`. Rejects when an address is taken. `server`, when given, is already listening. */
+/** What clients and APIs have chosen to be signed with. */
+async function listAlgorithmUsers({ clients, resourceServers }: Parts) {
+  const [everyClient, everyApi] = await Promise.all([clients.list(everything), resourceServers.list(everything)])
+  return [
+    ...everyClient.map(({ clientId, metadata }) => ({
+      name: clientId,
+      algorithm: metadata.id_token_signed_response_alg,
+    })),
+    ...everyApi
+      .filter(({ tokenFormat }) => tokenFormat === 'jwt')
+      .map(({ identifier, signingAlgorithm }) => ({ name: identifier, algorithm: signingAlgorithm })),
+  ]
+}
+
+/** Listens and works until `stop`. Rejects when an address is taken, or an algorithm is lost that somebody uses. `server`, when given, is already listening. */
 export async function startServer(parts: Parts, server: Server = createServer(serverOptions)) {
   const { config, log } = parts
+  refuseLostAlgorithms(config.signingKeys.algorithms, await listAlgorithmUsers(parts))
   server.on('request', createApp(parts).callback())
   answerUnparsable(server)
   if (!server.listening) await listen(server, config.listen, 'PORT')
@@ -67,7 +84,9 @@ export async function startServer(parts: Parts, server: Server = createServer(se
   if (metricsServer && config.metricsListen) await listen(metricsServer, config.metricsListen, 'METRICS_PORT')
   parts.queue.start({
     tasks: parts.outbox.tasks,
-    duties: bindDuties({ artifacts: parts.artifacts, knex: parts.database.knex, clock: parts.clock, log }),
+    duties: bindDuties({
+      ...{ artifacts: parts.artifacts, rotation: parts.rotation, knex: parts.database.knex, clock: parts.clock, log },
+    }),
   })
 
   return {

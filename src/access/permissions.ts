@@ -11,6 +11,8 @@ export const permissions = [
   'settings:write',
   'audit:read',
   'tokens:revoke',
+  'keys:read',
+  'keys:write',
   'server:operate',
 ] as const
 

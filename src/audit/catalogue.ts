@@ -33,6 +33,9 @@ export const auditActions = [
   'migration.applied',
   'key.created',
   'key.state_changed',
+  'key.revoked',
+  'master_key.reseal_began',
+  'master_key.resealed',
 ] as const
 
 export type AuditAction = (typeof auditActions)[number]

@@ -136,13 +136,12 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
 
 /** Whether the master key opens what is sealed. A database that nothing was sealed in yet passes. */
 async function inspectSealed({ database: { knex } }: Stores, config: Config) {
-  const [{ createSealer }, { checkMasterKey }, { listKeys }, { algorithms }] = await Promise.all([
+  const [{ createSealer }, { checkMasterKey }, { listKeys }] = await Promise.all([
     import('../../keys/sealer.ts'),
     import('../../keys/root-secret.ts'),
     import('../../keys/repository.ts'),
-    import('../../keys/algorithms.ts'),
   ])
-  const sealer = createSealer(config.masterKey)
+  const sealer = createSealer(config.masterKey, config.previousMasterKey)
   try {
     await checkMasterKey({ knex, sealer })
     const isFresh = !(await knex.schema.hasTable('signing_key'))
@@ -150,7 +149,7 @@ async function inspectSealed({ database: { knex } }: Stores, config: Config) {
     const active = keys.filter(({ state }) => state === 'active').map(({ algorithm }) => algorithm)
     return {
       masterKey: { status: 'ok', code: isFresh ? 'master_key_unused' : 'master_key_ok' } as const,
-      keys: checkKeyRing(active, algorithms, keys.length === 0),
+      keys: checkKeyRing(active, config.signingKeys.algorithms, keys.length === 0),
     }
   } catch (error) {
     if (!(error instanceof WrongMasterKey)) throw error

@@ -21,7 +21,8 @@ export async function findSamples({ database: { knex, transaction } }: Stores, c
   const isEmpty = !(await knex.schema.hasTable('client')) || !(await knex('root_secret').first('id'))
   if (isEmpty) return { clientIds: [], emails: [], loopbackClientIds: [] }
   const deps = { clock: systemClock, random: systemRandom }
-  const rootSecret = await openRootSecret({ transaction, sealer: createSealer(config.masterKey), ...deps })
+  const sealer = createSealer(config.masterKey, config.previousMasterKey)
+  const rootSecret = await openRootSecret({ transaction, sealer, ...deps })
   const secrets = createClientSecrets({ digestKey: rootSecret.derive(clientSecretPurpose), random: systemRandom })
   const now = systemClock.now()
   const clients = await listClients(knex, everything)

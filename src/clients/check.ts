@@ -1,7 +1,7 @@
 /** Everything wrong with a client's input: its metadata and its secret together. */
 import type { Problem } from '../problems.ts'
 import type { ClientInput } from './client.ts'
-import { lintClient } from './lint.ts'
+import { idTokenAlgorithms, lintClient } from './lint.ts'
 import type { ClientProfile } from './profiles.ts'
 import { clientProfiles } from './profiles.ts'
 import { checkSecret } from './secrets.ts'
@@ -11,13 +11,27 @@ type Rules = Readonly<{
   isDevelopment: boolean
   /** Known sample secrets: refused in production, empty elsewhere. */
   refusedSecrets: readonly string[]
+  /** What ID tokens can be signed with now; absent where only the form is checked. */
+  offeredAlgorithms?: () => readonly string[]
 }>
 
 /** An empty list means that the client may be kept, and that the database's constraints hold too. */
-export function checkClient(input: ClientInput, { isDevelopment, refusedSecrets }: Rules): Problem[] {
-  const { problems } = lintClient(input, { isDevelopment })
+export function checkClient(input: ClientInput, rules: Rules): Problem[] {
+  const { isDevelopment, refusedSecrets } = rules
+  const { metadata, problems: found } = lintClient(input, { isDevelopment })
+  const problems = [
+    ...found,
+    ...checkOffered(metadata.id_token_signed_response_alg, rules.offeredAlgorithms?.() ?? idTokenAlgorithms),
+  ]
   if (input.secret === undefined) return problems
   const profile: ClientProfile | undefined = clientProfiles[input.kind]
   if (profile && !profile.isConfidential) return [...problems, { path: 'client_secret', code: 'public_has_no_secret' }]
   return [...problems, ...checkSecret(input.secret, refusedSecrets)]
+}
+
+/** A chosen algorithm always has a key. One that nobody knows is a problem of the lint's already. */
+function checkOffered(algorithm: string, offered: readonly string[]): Problem[] {
+  if (!idTokenAlgorithms.includes(algorithm) || offered.includes(algorithm)) return []
+  const params = { allowed: offered.join(', ') }
+  return [{ path: 'id_token_signed_response_alg', code: 'not_one_of', params }]
 }

@@ -15,7 +15,8 @@ export const metadataKeys = [
   ...['tos_uri', 'initiate_login_uri', 'contacts', 'default_max_age', 'require_auth_time', 'default_acr_values'],
   ...['subject_type', 'allowed_origins', 'default_resource'],
 ]
-export const idTokenAlgorithms = ['RS256', 'ES256', 'EdDSA']
+/** Those that can be offered; which ones are, is configured, and checked with the client (`check.ts`). */
+export const idTokenAlgorithms = ['RS256', 'ES256', 'EdDSA', 'PS256', 'ES384', 'ES512']
 
 type Metadata = Readonly<Record<string, unknown>>
 type Place = { profile: ClientProfile; rules: UriRules }

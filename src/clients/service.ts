@@ -29,6 +29,8 @@ type Deps = {
   endClient: (tx: Tx, clientId: string) => Promise<unknown>
   /** Allows loopback http redirects for every kind. */
   isDevelopment: boolean
+  /** What ID tokens can be signed with now. */
+  offeredAlgorithms: () => readonly string[]
   /** Known sample secrets: refused in production, empty elsewhere. */
   refusedSecrets: readonly string[]
 }

@@ -1,4 +1,6 @@
 /** What a process is started with: the typed, frozen result of reading its environment. What changes at run time is in `settings/`. */
+import type { Algorithm } from '../../keys/algorithms.ts'
+import type { KeyTimes } from '../../keys/states.ts'
 import type { LogLevel } from '../log.ts'
 
 export const environments = ['development', 'test', 'production'] as const
@@ -26,6 +28,16 @@ export type Config = Readonly<{
   redisUrl: string | undefined
   /** 32 bytes. */
   masterKey: Buffer
+  /** While the master key is being changed: the one that sealed what is not sealed anew yet. */
+  previousMasterKey: Buffer | undefined
+  signingKeys: Readonly<{
+    /** Those that are offered, in the order of the JWKS; RS256 is always among them. */
+    algorithms: readonly Algorithm[]
+    times: KeyTimes
+    /** A new key signs no sooner, even on request, in milliseconds: until then a cached JWKS may lack it. */
+    leastAnnouncedMs: number
+    jwksCacheSeconds: number
+  }>
   /** Addresses and CIDR ranges whose forwarded headers count; empty: nobody's do. */
   trustProxy: readonly string[]
   /** What requests to the outside may reach although it is not https on the public internet. */

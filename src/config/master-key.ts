@@ -21,6 +21,16 @@ export function readMasterKey(source: Source): Buffer | undefined {
   return undefined
 }
 
+/** The key before the present one, while everything is sealed anew; undefined when there is none, or a problem. */
+export function readPreviousMasterKey(source: Source): Buffer | undefined {
+  const written = source.stated('MASTER_KEY_PREVIOUS')
+  const file = source.stated('MASTER_KEY_PREVIOUS_FILE')
+  if (written && file) return source.problem('MASTER_KEY_PREVIOUS', 'master_key_previous_twice')
+  // Not judged: whatever it is, it sealed the database, and it is about to go.
+  if (written) return decode(source, 'MASTER_KEY_PREVIOUS', written, 'MASTER_KEY_PREVIOUS', { isJudged: false })
+  return file ? readMasterKeyFile(source, 'MASTER_KEY_PREVIOUS_FILE', file, { isJudged: false }) : undefined
+}
+
 /** Development's key in `dataFolder`, made when there is none; undefined when there is a problem. */
 export function readDevelopmentMasterKey(source: Source, dataFolder: string, random: Random): Buffer | undefined {
   try {
@@ -53,27 +63,34 @@ function openDevelopmentMasterKey(folder: string, random: Random): string {
 
 function readMasterKeyFile(
   source: Source,
-  variable: 'MASTER_KEY_FILE' | 'DATA_FOLDER',
+  variable: 'MASTER_KEY_FILE' | 'MASTER_KEY_PREVIOUS_FILE' | 'DATA_FOLDER',
   path: string,
+  { isJudged } = { isJudged: true },
 ): Buffer | undefined {
   try {
     const mode = statSync(path).mode & 0o777
     if (process.platform !== 'win32' && mode & 0o077) {
       source.warning(variable, 'master_key_file_exposed', { path, mode: mode.toString(8) })
     }
-    return decode(source, variable, readFileSync(path, 'utf8').trim(), path)
+    return decode(source, variable, readFileSync(path, 'utf8').trim(), path, { isJudged })
   } catch (error) {
     return source.problem(variable, 'master_key_file_unreadable', { path, reason: reasonOf(error) })
   }
 }
 
-function decode(source: Source, variable: string, written: string, place: string): Buffer | undefined {
+function decode(
+  source: Source,
+  variable: string,
+  written: string,
+  place: string,
+  { isJudged } = { isJudged: true },
+): Buffer | undefined {
   const isHex = /^[0-9a-f]{64}$/i.test(written)
   if (!isHex && !/^[\w+/-]{43}=?$/.test(written)) {
     return source.problem(variable, 'master_key_malformed', { place, length: written.length })
   }
   const key = Buffer.from(written, isHex ? 'hex' : 'base64url')
-  if (source.environment === 'production') {
+  if (isJudged && source.environment === 'production') {
     if (key.equals(Buffer.from(sampleMasterKey, 'base64url'))) return source.problem(variable, 'master_key_sample')
     if (isWeak(key)) return source.problem(variable, 'master_key_weak', { place })
   }

@@ -9,10 +9,11 @@ import type { Config, Environment } from './config.ts'
 import { environments } from './config.ts'
 import { isHost, isLoopback } from './hosts.ts'
 import { readIssuer } from './issuer.ts'
-import { readDevelopmentMasterKey, readMasterKey } from './master-key.ts'
+import { readDevelopmentMasterKey, readMasterKey, readPreviousMasterKey } from './master-key.ts'
 import { meantVariable } from './misspelled.ts'
 import { readOutboundAllow } from './outbound.ts'
 import type { ConfigProblem } from './problems.ts'
+import { readSigningKeys } from './signing-keys.ts'
 import type { Env, Source } from './source.ts'
 import { createSource } from './source.ts'
 import { readDatabaseDirectUrl, readDatabaseUrl, readRedisUrl } from './stores.ts'
@@ -43,6 +44,8 @@ export function readConfig(env: Env, random: Random = systemRandom): ConfigResul
 
   const masterKey = config.masterKey ?? readDevelopmentMasterKey(source, config.dataFolder, random)
   if (!masterKey) return { problems, warnings }
+  if (config.previousMasterKey?.equals(masterKey)) source.problem('MASTER_KEY_PREVIOUS', 'master_key_previous_same')
+  if (problems.length > 0) return { problems, warnings }
   // Whatever is still undefined without a problem may be: each reader gives undefined only for that, or after a problem.
   return { config: Object.freeze({ ...config, masterKey }) as Config, warnings }
 }
@@ -70,6 +73,8 @@ function read(source: Source) {
     }),
     redisUrl: readRedisUrl(source),
     masterKey: readMasterKey(source),
+    previousMasterKey: readPreviousMasterKey(source),
+    signingKeys: readSigningKeys(source),
     trustProxy: readTrustProxy(source),
     outboundAllow: readOutboundAllow(source),
     serverProcesses: source.integer('SERVER_PROCESSES', { min: 1, max: 1024 }),

@@ -6,11 +6,11 @@ type Options = {
   issuer: string
   /** Paths, and all below them, that a sign-in popup passes: no Cross-Origin-Opener-Policy, which would cut it from its opener. */
   openerPaths: readonly string[]
-  /** Paths whose successful answers may be kept by caches: JWKS and discovery. */
+  /** Paths whose successful answers may be kept by caches: discovery. The JWKS says for itself how long (`oidc/jwks.ts`). */
   cacheablePaths: readonly string[]
 }
 
-/** How long discovery and JWKS may be kept: far shorter than a key is announced before it signs. */
+/** How long discovery may be kept: far shorter than a key is announced before it signs. */
 const cacheSeconds = 300
 
 const self = ["'self'"]

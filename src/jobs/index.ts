@@ -1,13 +1,16 @@
 /** The periodic duties: one list. Each runs in one process of the cluster at a time; the queue makes it due. */
 import type { Knex } from 'knex'
+import type { Rotation } from '../../keys/rotation.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import { forgetFailedJobs } from './duties/forget-failed-jobs.ts'
 import { sweepArtifacts } from './duties/sweep-artifacts.ts'
+import { turnKeyRing } from './duties/turn-key-ring.ts'
 import type { ScheduledTask } from './queue.ts'
 
 export type DutyDeps = {
   artifacts: { sweep: (limit: number) => Promise<number> }
+  rotation: Pick<Rotation, 'turn'>
   knex: Knex
   clock: Clock
   log: Log
@@ -20,7 +23,7 @@ export type Duty = {
   run: (deps: DutyDeps, signal: AbortSignal) => Promise<void>
 }
 
-export const duties: readonly Duty[] = [sweepArtifacts, forgetFailedJobs]
+export const duties: readonly Duty[] = [sweepArtifacts, turnKeyRing, forgetFailedJobs]
 
 /** The duties with what they need, as the queue's `start` takes them. */
 export const bindDuties = (deps: DutyDeps): readonly ScheduledTask[] =>

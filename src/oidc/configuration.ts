@@ -19,6 +19,8 @@ export type ConfigurationDeps = {
   settings: { get: () => RuntimeSettings }
   adapter: (model: string) => Adapter
   jwks: Configuration['jwks']
+  /** Those that have a key that signs. */
+  signingAlgorithms: readonly string[]
   cookieKeys: CookieKeys
   /** The scopes of OpenID Connect, without those of APIs. */
   offeredScopes: readonly string[]
@@ -82,7 +84,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
       response_types: ['code'],
       id_token_signed_response_alg: 'RS256',
     },
-    enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256', 'EdDSA'] },
+    enabledJWA: { idTokenSigningAlgValues: [...deps.signingAlgorithms] as never },
     // A difference of clocks between machines; our own opaque tokens are compared with our own clock.
     clockTolerance: 10,
     conformIdTokenClaims: true,

@@ -2,6 +2,7 @@
 import { errors } from 'oidc-provider'
 import { AppError, declareError } from '../errors.ts'
 
+export const jwksUnconfirmed = declareError('jwks_unconfirmed', 503)
 const storeUnavailable = declareError('store_unavailable', 503)
 export const interactionExpired = declareError('interaction_expired', 400)
 export const requestExpired = declareError('request_expired', 400)
@@ -11,7 +12,7 @@ export const storeRetryAfterSeconds = 5
 
 const isStoreFailure = (error: unknown): boolean =>
   (error instanceof AppError && error.status === 503) ||
-  (error instanceof Error && error.name === 'ArtifactStoreUnavailable')
+  (error instanceof Error && ['ArtifactStoreUnavailable', 'KeyRingUnconfirmed'].includes(error.name))
 
 /**
  * The engine's form of "a store is away". It is never sent by redirect: a browser that comes back finds the same request

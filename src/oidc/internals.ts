@@ -3,6 +3,7 @@
 import type { Configuration, Client as EngineClient, TokenEndpointGrantContext } from 'oidc-provider'
 import { Provider } from 'oidc-provider'
 import type { Client } from '../clients/client.ts'
+import type { UnprovenHint } from './id-token-hint.ts'
 
 type ResponseModeHandler = Parameters<Provider['registerResponseMode']>[1]
 type GrantHandler = Parameters<Provider['registerGrantType']>[1]
@@ -16,6 +17,7 @@ type EngineOptions = {
   formPost: ResponseModeHandler
   clients: { findById: (clientId: string) => Promise<Client | undefined> }
   secretMatches: (client: Client, presented: string) => boolean
+  unprovenHint: UnprovenHint
 }
 
 /**
@@ -40,6 +42,7 @@ export function createEngine(options: EngineOptions): Provider {
   }
   const engine = new Engine(options.issuer, options.configuration)
   useOwnClients(engine, options)
+  takeUnprovenHints(engine, options)
   return engine
 }
 
@@ -77,4 +80,17 @@ function useOwnClients(engine: Provider, { clients, secretMatches }: EngineOptio
     return record !== undefined && secretMatches(record, presented)
   }
   Client.prototype.includeSid = () => true
+}
+
+type IdTokenClass = { validate: (jwt: string, client: EngineClient) => Promise<unknown> }
+
+/** IdToken.validate: at the authorization endpoint a hint whose key is gone is no error (`id-token-hint.ts`); the engine has no hook for that. */
+function takeUnprovenHints(engine: Provider, { unprovenHint }: EngineOptions) {
+  const IdToken = engine.IdToken as unknown as IdTokenClass
+  const validate = IdToken.validate.bind(IdToken)
+  IdToken.validate = async (jwt, client) => {
+    // At logout a hint that proves nothing must not even look as if it did.
+    const isLogout = Provider.ctx?.oidc.route === 'end_session'
+    return (isLogout ? undefined : unprovenHint(jwt, client)) ?? validate(jwt, client)
+  }
 }

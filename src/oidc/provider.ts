@@ -22,6 +22,7 @@ import { createConfiguration, givesBackAccessToken } from './configuration.ts'
 import { asEngineFailure, storeRetryAfterSeconds } from './errors.ts'
 import { createLoadExistingGrant } from './grant-from-consent.ts'
 import { refuseEmptyAnswer, refusePersonalScopes } from './grants/client-credentials.ts'
+import { createHints } from './id-token-hint.ts'
 import { createEngine } from './internals.ts'
 import { createJwtCustomizer } from './jwt-access-token.ts'
 import type { createEnginePages } from './pages.ts'
@@ -80,15 +81,18 @@ export function createOidc(deps: Deps) {
   const resourceNames = createResourceNames(deps)
   const defaultResource = createDefaultResource(deps)
   const customizeJwt = createJwtCustomizer({ tokenIds: artifacts.tokenIds, now: deps.clock.now })
+  const hints = createHints({ issuer: deps.config.issuer, keyRing, clients })
   const refreshPolicy = createRefreshPolicy({ settings: deps.settings, now: deps.clock.now })
 
   function build(keys: KeySet): { provider: Provider; handle: Middleware } {
+    const confirmKeys = () => asEngineFailure(() => keyRing.confirm(keys))
     const provider = createEngine({
       issuer: deps.config.issuer,
       configuration: createConfiguration({
         ...deps,
         adapter: (model) => adapterFor(model, deps),
         jwks: { keys: keys.privateJwks } as JWKS,
+        signingAlgorithms: keys.algorithms,
         findAccount: ((...args: Parameters<typeof findAccount>) =>
           asEngineFailure(() => findAccount(...args))) as never,
         loadExistingGrant: (ctx) => asEngineFailure(() => loadExistingGrant(ctx)),
@@ -106,6 +110,8 @@ export function createOidc(deps: Deps) {
           // Query strings are limited in front; the engine reads its own bodies.
           const long = deps.findLongParameter((ctx.oidc.params ?? {}) as Record<string, unknown>)
           if (long) throw new errors.InvalidRequest(`${long.parameter} is too long`)
+          // Before anything is spent: who may have been overtaken by the other processes must not sign.
+          await confirmKeys()
           const { params } = ctx.oidc as { params: { resource?: unknown; scope?: unknown } }
           // The engine takes out of the parameters what it does not know.
           const requestedScope = params.scope
@@ -114,14 +120,17 @@ export function createOidc(deps: Deps) {
           await handler(ctx)
           if (name === 'client_credentials') refuseEmptyAnswer(ctx, requestedScope)
           if (name === 'refresh_token') await refreshPolicy.keepAlive(ctx)
+          // And before it is written: nothing signed by a key that was revoked meanwhile leaves here.
+          await confirmKeys()
         })
         return (ctx) => asEngineFailure(() => wrapped(ctx))
       },
       formPost: deps.pages.formPost as never,
       clients: { findById: (id) => asEngineFailure(() => clients.findById(id)) },
       secretMatches: clients.secretMatches,
+      unprovenHint: hints.unproven,
     })
-    for (const middleware of deps.around) provider.use(middleware as never)
+    for (const middleware of [hints.around, ...deps.around]) provider.use(middleware as never)
     provider.on('server_error', (_ctx, error) => log.error({ err: error }, 'the engine failed'))
     return { provider, handle: compose(provider.middleware) as unknown as Middleware }
   }

@@ -16,6 +16,8 @@ type Deps = {
   cache: RowCache<ResourceServer>
   audit: Audit
   clock: Clock
+  /** What access tokens can be signed with now. */
+  offeredAlgorithms: () => readonly string[]
 }
 
 export type { ResourceServer, ResourceServerInput } from './resource-server.ts'
@@ -49,7 +51,7 @@ export function createResourceServers(deps: Deps) {
   }
 }
 
-function createWrites({ transaction, audit, clock }: Deps) {
+function createWrites({ transaction, audit, clock, offeredAlgorithms }: Deps) {
   const subject = (id: string) => ({ type: 'resource_server', id })
   return {
     /** Adds a resource server or makes an existing one what the input says, whole. Throws `resource_server_invalid`. */
@@ -57,6 +59,12 @@ function createWrites({ transaction, audit, clock }: Deps) {
       const problems = checkResourceServer(input)
       if (problems.length > 0) throw resourceServerInvalid(problems)
       const row = planned(input)
+      const offered = offeredAlgorithms()
+      // A chosen algorithm always has a key.
+      if (row.tokenFormat === 'jwt' && !offered.includes(row.signingAlgorithm)) {
+        const params = { allowed: offered.join(', ') }
+        throw resourceServerInvalid([{ path: 'signing_algorithm', code: 'not_one_of', params }])
+      }
       return transaction(async (tx) => {
         const before = await repository.findResourceServerForUpdate(tx, row.key)
         try {

@@ -62,14 +62,15 @@ export async function createRooms({ isProduction = false }: { isProduction?: boo
     },
     endAccount: async (_tx, id) => void ended.push(id),
   })
+  const offeredAlgorithms = () => ['RS256', 'ES256', 'EdDSA']
   const clients = createClients({
-    ...{ db, transaction, audit, clock, random, refusedSecrets, isDevelopment },
+    ...{ db, transaction, audit, clock, random, refusedSecrets, isDevelopment, offeredAlgorithms },
     cache: cache('client', loadClient(db)),
     secrets: createClientSecrets({ digestKey: random.bytes(32), random }),
     endClient: async (_tx, id) => void ended.push(id),
   })
   const resourceServers = createResourceServers({
-    ...{ db, transaction, audit, clock },
+    ...{ db, transaction, audit, clock, offeredAlgorithms },
     cache: cache('resource_server', loadResourceServer(db)),
   })
   const settings = await createSettings({ db, transaction, changes, audit, clock, log: createLog({ level: 'silent' }) })

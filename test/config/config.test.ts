@@ -8,6 +8,8 @@ import { configProblemCodes } from '../../src/config/problems.ts'
 import type { ConfigResult } from '../../src/config/read.ts'
 import { readConfig } from '../../src/config/read.ts'
 import { systemRandom } from '../../src/random.ts'
+import { readResourceServerDocument } from '../../src/resource-servers/document.ts'
+import { settingDefinitions } from '../../src/settings/definitions.ts'
 
 let folder: string
 beforeEach(() => {
@@ -30,6 +32,9 @@ function configOf(result: ConfigResult) {
 const problemsOf = (result: ConfigResult) =>
   'problems' in result ? result.problems.map(({ variable, code }) => `${variable} ${code}`).sort() : []
 
+const hour = 3_600_000
+const api = 'https://api.example/'
+
 test('development needs nothing: loopback, embedded database, a master key of its own', () => {
   expect(configOf(readConfig(development()))).toEqual({
     environment: 'development',
@@ -39,6 +44,13 @@ test('development needs nothing: loopback, embedded database, a master key of it
     database: { url: undefined, directUrl: undefined, poolSize: 20, migrateAtStart: true },
     redisUrl: undefined,
     masterKey: expect.any(Buffer),
+    previousMasterKey: undefined,
+    signingKeys: {
+      algorithms: ['RS256', 'ES256', 'EdDSA'],
+      times: { announcedMs: 24 * hour, activeMs: 30 * 24 * hour, retiredMs: 14 * 24 * hour + 60_000 },
+      leastAnnouncedMs: 360_000,
+      jwksCacheSeconds: 300,
+    },
     trustProxy: [],
     serverProcesses: 1,
     outboundAllow: [{ protocol: 'http:', hostname: 'localhost', port: undefined }],
@@ -207,6 +219,20 @@ describe('master key', () => {
 
   test('is not given twice', () => {
     expect(problemsOf(readConfig({ ...production, MASTER_KEY_FILE: '/x' }))).toEqual(['MASTER_KEY master_key_twice'])
+  })
+
+  test('has one before it while it is being changed, which is another one, and is given once', () => {
+    const previous = Buffer.alloc(32, 7)
+    const written = { ...production, MASTER_KEY_PREVIOUS: previous.toString('hex') }
+    expect(configOf(readConfig(written)).previousMasterKey).toEqual(previous)
+    const same = { ...production, MASTER_KEY_PREVIOUS: production.MASTER_KEY }
+    expect(problemsOf(readConfig(same))).toEqual(['MASTER_KEY_PREVIOUS master_key_previous_same'])
+    expect(problemsOf(readConfig({ ...written, MASTER_KEY_PREVIOUS_FILE: '/x' }))).toEqual([
+      'MASTER_KEY_PREVIOUS master_key_previous_twice',
+    ])
+    expect(problemsOf(readConfig({ ...production, MASTER_KEY_PREVIOUS: 'short' }))).toEqual([
+      'MASTER_KEY_PREVIOUS master_key_malformed',
+    ])
   })
 
   test('in a file that is not there is a problem, in one that others may read a warning', () => {
@@ -416,6 +442,57 @@ test('metrics have a port of their own, on loopback unless said otherwise', () =
   expect(problemsOf(metrics({ METRICS_PORT: 'tcp://1:1', METRICS_HOST: '::1' }))).toEqual([
     'METRICS_PORT not_a_whole_number',
   ])
+})
+
+describe('signing keys', () => {
+  const problemsWith = (env: Record<string, string>) => problemsOf(readConfig({ ...production, ...env }))
+
+  test('algorithms are taken in one order, however they are written, and others are named', () => {
+    const env = { ...production, SIGNING_ALGORITHMS: ' ES512, RS256,PS256,,RS256' }
+    expect(configOf(readConfig(env)).signingKeys.algorithms).toEqual(['RS256', 'PS256', 'ES512'])
+    expect(problemsWith({ SIGNING_ALGORITHMS: 'RS256,HS256,none' })).toEqual([
+      'SIGNING_ALGORITHMS signing_algorithm_unknown',
+      'SIGNING_ALGORITHMS signing_algorithm_unknown',
+    ])
+  })
+
+  test('RS256 is always among them (OpenID Connect Discovery 1.0 §3)', () => {
+    expect(problemsWith({ SIGNING_ALGORITHMS: 'ES256' })).toEqual([
+      'SIGNING_ALGORITHMS signing_algorithms_without_rs256',
+    ])
+  })
+
+  test('a JWKS is not kept for longer than a key is announced, less the minute in which all processes learn of it', () => {
+    expect(problemsWith({ KEY_ANNOUNCE_HOURS: '1', JWKS_CACHE_SECONDS: '3540' })).toEqual([])
+    expect(problemsWith({ KEY_ANNOUNCE_HOURS: '1', JWKS_CACHE_SECONDS: '3541' })).toEqual([
+      'JWKS_CACHE_SECONDS jwks_cache_too_long',
+    ])
+  })
+
+  test('a key is announced within the time in which the one before it signs', () => {
+    expect(problemsWith({ KEY_ACTIVE_DAYS: '2', KEY_ANNOUNCE_HOURS: '47' })).toEqual([])
+    expect(problemsWith({ KEY_ACTIVE_DAYS: '2', KEY_ANNOUNCE_HOURS: '48' })).toEqual([
+      'KEY_ANNOUNCE_HOURS key_announced_too_long',
+    ])
+  })
+
+  test('all contradictions are told at once', () => {
+    const env = { KEY_ACTIVE_DAYS: '1', KEY_ANNOUNCE_HOURS: '24', JWKS_CACHE_SECONDS: '86400', ID_TOKEN_HINT_DAYS: '0' }
+    expect(problemsWith(env)).toEqual([
+      'ID_TOKEN_HINT_DAYS not_a_whole_number',
+      'JWKS_CACHE_SECONDS jwks_cache_too_long',
+      'KEY_ANNOUNCE_HOURS key_announced_too_long',
+    ])
+  })
+
+  test('a key stays published at least as long as anything it can have signed lives', () => {
+    const { times } = configOf(readConfig({ ...production, ID_TOKEN_HINT_DAYS: '1' })).signingKeys
+    const { accessTokenSeconds } = settingDefinitions
+    expect(accessTokenSeconds).toHaveProperty('max', expect.any(Number))
+    expect(times.retiredMs).toBeGreaterThan((accessTokenSeconds as { max: number }).max * 1000)
+    const longest = { identifier: api, name: 'API', scopes: ['a'], token_lifetime_seconds: times.retiredMs / 1000 }
+    expect(readResourceServerDocument(longest).problems).toMatchObject([{ path: 'token_lifetime_seconds' }])
+  })
 })
 
 test('every code has a sentence, and this file has seen every code', () => {

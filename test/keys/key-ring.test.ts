@@ -3,18 +3,24 @@ import { execFile } from 'node:child_process'
 import { createPublicKey, randomBytes } from 'node:crypto'
 import { promisify } from 'node:util'
 import { calculateJwkThumbprint, exportJWK, jwtVerify, SignJWT } from 'jose'
-import { algorithms, generateJwk } from '../../keys/algorithms.ts'
-import { SealDamaged, WrongMasterKey } from '../../keys/errors.ts'
+import type { Algorithm } from '../../keys/algorithms.ts'
+import { generateJwk } from '../../keys/algorithms.ts'
+import { KeyRingUnconfirmed, SealDamaged, WrongMasterKey } from '../../keys/errors.ts'
 import type { KeyRing, KeySet } from '../../keys/key-ring.ts'
 import { createKeyRing } from '../../keys/key-ring.ts'
 import { insertKey } from '../../keys/repository.ts'
 import { checkMasterKey, openRootSecret } from '../../keys/root-secret.ts'
+import { createRotation } from '../../keys/rotation.ts'
 import { createSealer } from '../../keys/sealer.ts'
 import { createLog } from '../../src/log.ts'
 import { systemRandom } from '../../src/random.ts'
 import { createTestClock } from '../support/clock.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { waitFor } from '../support/wait.ts'
+
+const algorithms: readonly Algorithm[] = ['RS256', 'ES256', 'EdDSA']
+const day = 86_400_000
+const times = { announcedMs: day, activeMs: 30 * day, retiredMs: 14 * day }
 
 type Base = Awaited<ReturnType<typeof createTestDatabase>>
 let base: Base
@@ -32,9 +38,14 @@ afterEach(async () => {
   await base.close()
 })
 
-const deps = () => ({ ...base.database, sealer, random: systemRandom, clock, log, algorithms })
+const deps = () => ({
+  ...{ ...base.database, sealer, random: systemRandom, clock, log, algorithms, times, leastAnnouncedMs: 3_600_000 },
+  endSigningKey: async () => {},
+  record: async () => {},
+})
 
 async function openRing(options: Partial<Parameters<typeof createKeyRing>[0]> = {}): Promise<KeyRing> {
+  await createRotation({ ...deps(), ...options }).makeMissing()
   const ring = await createKeyRing({ ...deps(), ...options })
   rings.push(ring)
   return ring
@@ -44,7 +55,7 @@ async function openRing(options: Partial<Parameters<typeof createKeyRing>[0]> = 
 const dump = async () =>
   JSON.stringify([await base.database.knex('root_secret'), await base.database.knex('signing_key')])
 
-async function addKey(state: 'created' | 'announced' | 'retired', algorithm: (typeof algorithms)[number] = 'ES256') {
+async function addKey(state: 'created' | 'announced' | 'retired', algorithm: Algorithm = 'ES256') {
   const privateJwk = await generateJwk(algorithm)
   clock.advance(1000)
   const now = clock.now()
@@ -98,11 +109,12 @@ describe('root secret', () => {
 describe('a wrong master key', () => {
   test('opens nothing and changes nothing', async () => {
     await openRootSecret(deps())
-    // ES256 alone, so that a ring which did not look first would go on and make the others.
+    // ES256 alone, so that a rotation which did not look first would go on and make the others.
     await openRing({ algorithms: ['ES256'] })
     const before = await dump()
     await expect(openRootSecret({ ...deps(), sealer: wrongSealer })).rejects.toThrow(WrongMasterKey)
     await expect(createKeyRing({ ...deps(), sealer: wrongSealer })).rejects.toThrow(WrongMasterKey)
+    await expect(createRotation({ ...deps(), sealer: wrongSealer }).makeMissing()).rejects.toThrow(WrongMasterKey)
     await expect(checkMasterKey({ ...deps(), sealer: wrongSealer })).rejects.toThrow(WrongMasterKey)
     expect(await dump()).toBe(before)
   })
@@ -166,12 +178,14 @@ describe('key ring', () => {
     expect(bytes.includes('kty')).toBe(false)
   })
 
-  test('a later start finds the keys, and makes only those of new algorithms', async () => {
+  test('a later start finds the keys, and announces only those of new algorithms: who has cached the JWKS lacks them', async () => {
     const first = (await openRing({ algorithms: ['ES256'] })).current()
     expect(kidsOf(first, 'ES256')).toHaveLength(1)
     const second = (await openRing()).current()
     expect(kidsOf(second, 'ES256')).toEqual(kidsOf(first, 'ES256'))
     expect(second.publicJwks).toHaveLength(3)
+    expect(second.lives.map(({ state }) => state)).toEqual(['announced', 'active', 'announced'])
+    expect(second.algorithms).toEqual(['ES256'])
     expect((await openRing()).current()).toEqual(second)
   })
 
@@ -184,9 +198,9 @@ describe('key ring', () => {
   test('several processes that start at once on an empty database make each key once', async () => {
     const script = `
       import { createKeyRing } from './keys/key-ring.ts'
-      import { algorithms } from './keys/algorithms.ts'
       import { createSealer } from './keys/sealer.ts'
       import { openRootSecret } from './keys/root-secret.ts'
+      import { createRotation } from './keys/rotation.ts'
       import { createDatabase } from './src/database/database.ts'
       import { systemClock as clock } from './src/clock.ts'
       import { createLog } from './src/log.ts'
@@ -195,7 +209,11 @@ describe('key ring', () => {
       const database = await createDatabase({ url: ${JSON.stringify(base.url)}, poolSize: 2, log })
       const sealer = createSealer(Buffer.alloc(32, 7))
       const { derive } = await openRootSecret({ ...database, sealer, random, clock })
-      const ring = await createKeyRing({ ...database, sealer, random, clock, log, algorithms })
+      const algorithms = ${JSON.stringify(algorithms)}
+      const nothing = async () => {}
+      await createRotation({ ...database, sealer, random, clock, algorithms, record: nothing, endSigningKey: nothing,
+        times: ${JSON.stringify(times)}, leastAnnouncedMs: 0 }).makeMissing()
+      const ring = await createKeyRing({ ...database, sealer, clock, log, algorithms })
       console.log(derive('cookies').toString('hex'), ring.current().version, ring.current().publicJwks.length)
       await ring.close()
       await database.close()`
@@ -207,6 +225,7 @@ describe('key ring', () => {
   }, 60_000)
 
   test('the key that signs comes first; announced and retired ones follow, created ones are not shown', async () => {
+    await openRing({ algorithms: ['ES256'] })
     await addKey('retired')
     const announced = await addKey('announced')
     await addKey('created')
@@ -293,6 +312,39 @@ describe('key ring', () => {
     await waitFor(() => kidsOf(ring.current(), 'ES256').includes(kid))
   })
 
+  test('who signs is refused before the keys at hand could have been removed elsewhere, and goes on by itself', async () => {
+    const ring = await openRing({ algorithms: ['ES256'], changes: deaf, pollMs: 3_600_000, leaseMs: 50 })
+    const { knex } = base.database
+    await knex.schema.renameTable('signing_key', 'away')
+    await waitFor(() => ring.unconfirmedMs() > 50)
+    await expect(ring.confirm()).rejects.toThrow(KeyRingUnconfirmed)
+    await knex.schema.renameTable('away', 'signing_key')
+    await expect(ring.confirm()).resolves.toBeUndefined()
+    expect(ring.unconfirmedMs()).toBeLessThan(50)
+  })
+
+  test('a machine that slept asks the ring before it signs again, although no time has passed for its own clock', async () => {
+    const ring = await openRing({ algorithms: ['ES256'], changes: deaf, pollMs: 3_600_000 })
+    const kid = await addKey('announced')
+    clock.advance(3_600_000)
+    expect(ring.unconfirmedMs()).toBeGreaterThanOrEqual(3_600_000)
+    await ring.confirm()
+    expect(kidsOf(ring.current(), 'ES256')).toContain(kid)
+  })
+
+  test('what was signed with a key that is gone meanwhile is refused; with one that has retired it is not', async () => {
+    const ring = await openRing({ algorithms: ['ES256'] })
+    const rotation = createRotation({ ...deps(), algorithms: ['ES256'] })
+    const first = ring.current()
+    await rotation.rotate({ wanted: ['ES256'], isNow: true }, { type: 'system' })
+    await waitFor(() => ring.current() !== first)
+    await expect(ring.confirm(first)).resolves.toBeUndefined()
+    await rotation.revoke(first.signingKids[0]!, { type: 'system' })
+    await waitFor(() => ring.current().publicJwks.length === 1)
+    await expect(ring.confirm(first)).rejects.toThrow(KeyRingUnconfirmed)
+    await expect(ring.confirm(ring.current())).resolves.toBeUndefined()
+  })
+
   test('a row that was altered or copied stops the start', async () => {
     await openRing()
     const { knex } = base.database
@@ -326,4 +378,9 @@ describe('key ring', () => {
     await base.database.knex.raw('SELECT pg_sleep(0.1)')
     expect(ring.current()).toBe(before)
   })
+})
+
+test('no kid begins like an option of a command line', async () => {
+  const kids = await Promise.all(Array.from({ length: 400 }, async () => (await generateJwk('EdDSA')).kid))
+  expect(kids.filter((kid) => kid.startsWith('-'))).toEqual([])
 })

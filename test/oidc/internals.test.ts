@@ -80,3 +80,21 @@ test('a new set of keys is a new engine behind the same door, and a code of the 
   expect(status).toBe(200)
   await verify(server, body.id_token, { audience: 'web' })
 })
+
+test('IdToken.validate asks us first: a hint whose key is gone is taken as it stands, and one of a living key is verified', async () => {
+  const { engine, signingKeys, keyRing } = server.parts
+  const { tokens } = await signedIn(server)
+  const validate = async (jwt: string) => {
+    const client = await engine.provider().Client.find('web')
+    const { IdToken } = engine.provider() as unknown as {
+      IdToken: { validate: (jwt: string, client: unknown) => Promise<{ payload: unknown }> }
+    }
+    return IdToken.validate(jwt, client)
+  }
+  const kid = JSON.parse(Buffer.from(tokens.id_token.split('.')[0], 'base64url').toString()).kid
+  const altered = `${tokens.id_token.slice(0, -20)}${'A'.repeat(20)}`
+  await expect(validate(altered)).rejects.toThrow()
+  await signingKeys.revoke(kid, operator)
+  await waitFor(() => !keyRing.current().publicJwks.some((jwk) => jwk.kid === kid))
+  expect((await validate(altered)).payload).toMatchObject({ sub: claimsIn(tokens.id_token).sub })
+})

@@ -1,0 +1,74 @@
+/** What a turn of the ring has to do, by the clock alone: nothing is made, written or read here. */
+import type { KeyLife, KeyState, KeyTimes } from './states.ts'
+import { dueState } from './states.ts'
+
+export type PlannedKey = KeyLife & Readonly<{ id: string; kid: string; algorithm: string }>
+
+export type Step = Readonly<
+  | { do: 'make'; algorithm: string; state: 'announced' | 'active' }
+  | { do: 'move'; key: PlannedKey; to: KeyState | 'removed' }
+  /** A moment of the key lies in the future: its state begins now. */
+  | { do: 'restart'; key: PlannedKey }
+>
+
+/** Clocks of several machines differ by less; a moment further ahead was written while somebody's clock was wrong. */
+const toleratedSkewMs = 5 * 60_000
+
+/**
+ * The steps that are due at `nowMs`, in the order in which they must be taken: of one algorithm the old key retires before the new one
+ * becomes active, in one transaction. `algorithms` are the configured ones; keys of others are let go, and none are made.
+ */
+export function planTurn(
+  keys: readonly PlannedKey[],
+  { algorithms, times, nowMs }: { algorithms: readonly string[]; times: KeyTimes; nowMs: number },
+): Step[] {
+  // Nobody can hold a JWKS of a ring that is empty: the very first keys need no announcement.
+  const firstState = keys.length === 0 ? 'active' : 'announced'
+  const configured = algorithms.flatMap((algorithm) => {
+    const own = keys.filter((key) => key.algorithm === algorithm)
+    return planAlgorithm(algorithm, own, { times, nowMs, firstState })
+  })
+  const others = keys.filter((key) => !algorithms.includes(key.algorithm))
+  return [...configured, ...others.flatMap((key) => planLeaving(key, times, nowMs))]
+}
+
+type Moment = { times: KeyTimes; nowMs: number; firstState: 'announced' | 'active' }
+
+function planAlgorithm(algorithm: string, keys: readonly PlannedKey[], moment: Moment): Step[] {
+  const { times, nowMs, firstState } = moment
+  const early = keys.filter((key) => isAhead(key, nowMs))
+  if (early.length > 0) return early.map((key) => ({ do: 'restart', key }))
+
+  const steps: Step[] = keys
+    .filter(({ state }) => state === 'created' || state === 'retired')
+    .map((key) => ({ do: 'move' as const, key, to: dueState(key, times, nowMs) }))
+    .filter(({ key, to }) => key.state !== to)
+  const active = keys.find(({ state }) => state === 'active')
+  const coming = keys.filter(({ state }) => state === 'announced' || state === 'created').sort(oldestFirst)
+  const ready = coming.find((key) => dueState(key, times, nowMs) === 'active')
+  if (ready) {
+    if (active) steps.push({ do: 'move', key: active, to: 'retired' })
+    steps.push({ do: 'move', key: ready, to: 'active' })
+  } else if (coming.length === 0 && (!active || nowMs >= announcementAt(active, times))) {
+    steps.push({ do: 'make', algorithm, state: active ? 'announced' : firstState })
+  }
+  return steps
+}
+
+/** A key whose algorithm is configured no longer: it signs to the end of its time, and nothing follows it. */
+function planLeaving(key: PlannedKey, times: KeyTimes, nowMs: number): Step[] {
+  if (isAhead(key, nowMs)) return [{ do: 'restart', key }]
+  const due = dueState(key, times, nowMs)
+  const to = due === 'active' && key.state === 'announced' ? 'retired' : due
+  return to === key.state ? [] : [{ do: 'move', key, to }]
+}
+
+/** When the successor of an active key is announced, so that it is ready as its time ends. */
+const announcementAt = ({ activatedAt = 0 }: KeyLife, times: KeyTimes): number =>
+  activatedAt + times.activeMs - times.announcedMs
+
+const isAhead = ({ createdAt, announcedAt = 0, activatedAt = 0, retiredAt = 0 }: KeyLife, nowMs: number): boolean =>
+  Math.max(createdAt, announcedAt, activatedAt, retiredAt) > nowMs + toleratedSkewMs
+
+const oldestFirst = (one: KeyLife, other: KeyLife): number =>
+  (one.announcedAt ?? Infinity) - (other.announcedAt ?? Infinity)

@@ -1,0 +1,153 @@
+/** Turning the ring: making, announcing, activating, retiring and removing keys, each change under the ring's lock and recorded with it. */
+import type { Knex } from 'knex'
+import type { Actor } from '../src/audit/service.ts'
+import type { Clock } from '../src/clock.ts'
+import type { Transaction } from '../src/database/database.ts'
+import type { Random } from '../src/random.ts'
+import type { Algorithm, SigningJwk } from './algorithms.ts'
+import { generateJwk } from './algorithms.ts'
+import { takeLock } from './locks.ts'
+import type { Step } from './plan.ts'
+import { planTurn } from './plan.ts'
+import type { SigningKey } from './repository.ts'
+import { listKeys } from './repository.ts'
+import type { Sealer } from './sealer.ts'
+import type { KeyTimes } from './states.ts'
+import type { KeyChange, Turn } from './turn.ts'
+import { createTurn, isComing } from './turn.ts'
+
+export type { KeyChange } from './turn.ts'
+
+/** Why a key cannot be retired. `readyAt` is when the announced one may sign, in milliseconds since the epoch. */
+export type Refusal = Readonly<{ refused: 'unknown' | 'retired' | 'no_successor'; readyAt?: number }>
+
+export type Rotation = ReturnType<typeof createRotation>
+
+type Deps = {
+  knex: Knex
+  transaction: Transaction
+  sealer: Sealer
+  clock: Clock
+  random: Random
+  /** Those that are offered, in the order of the JWKS. */
+  algorithms: readonly Algorithm[]
+  times: KeyTimes
+  /** How long everybody needs to learn of a new key at least, in milliseconds: a lifetime of a cached JWKS and our own delay. */
+  leastAnnouncedMs: number
+  /** Remembers in the transaction that nothing counts any more that the key has signed. */
+  endSigningKey: (tx: Knex.Transaction, kid: string) => Promise<void>
+  /** Writes the record of a change in its transaction. */
+  record: (tx: Knex.Transaction, change: KeyChange, actor: Actor) => Promise<void>
+}
+
+const itself: Actor = { type: 'system' }
+
+export function createRotation(deps: Deps) {
+  const { knex, transaction, sealer, clock, algorithms, times } = deps
+  const isOffered = (algorithm: string): algorithm is Algorithm => algorithms.some((one) => one === algorithm)
+
+  /** What is done to the ring in one transaction; `made` are keys that were made before it, because RSA takes seconds. */
+  async function change(
+    actor: Actor,
+    made: readonly SigningJwk[],
+    work: (turn: Turn) => Promise<void>,
+  ): Promise<KeyChange[]> {
+    return transaction(async (tx) => {
+      await takeLock(tx, 'keyRing')
+      const turn = createTurn({ ...deps, tx, actor, made, keys: await listKeys(tx, sealer) })
+      await work(turn)
+      return turn.changes
+    })
+  }
+
+  async function takeSteps(isWanted: (step: Step, keys: readonly SigningKey[]) => boolean): Promise<KeyChange[]> {
+    const plan = (keys: readonly SigningKey[]) =>
+      planTurn(keys, { algorithms, times, nowMs: clock.now() }).filter((step) => isWanted(step, keys))
+    const steps = plan(await listKeys(knex, sealer))
+    if (steps.length === 0) return []
+    // Before the lock is taken: no transaction should be open for as long as an RSA key takes.
+    const made = await make(steps.flatMap((step) => (step.do === 'make' ? [step.algorithm] : [])))
+    return change(itself, made, async (turn) => {
+      // Planned anew: another process may have done it all meanwhile, and what was made here is thrown away.
+      for (const step of plan(turn.keys)) await turn.take(step)
+    })
+  }
+
+  const make = (wanted: readonly string[]): Promise<SigningJwk[]> =>
+    Promise.all(wanted.filter(isOffered).map((algorithm) => generateJwk(algorithm)))
+
+  return {
+    /** Every key of the ring, without what is private, in the order in which they were made. */
+    list: async (): Promise<Omit<SigningKey, 'privateJwk'>[]> =>
+      (await listKeys(knex, sealer))
+        .map(({ privateJwk: _, ...key }) => key)
+        .sort((one, other) => one.createdAt - other.createdAt),
+
+    /** Takes every step that is due, once in the cluster however many processes ask. Throws WrongMasterKey and SealDamaged. */
+    turn: (): Promise<KeyChange[]> => takeSteps(() => true),
+
+    /** Makes a key for each offered algorithm that has none that signs or will: for a start, which must not wait for a turn. */
+    makeMissing: (): Promise<KeyChange[]> =>
+      takeSteps(
+        (step, keys) =>
+          step.do === 'make' && !keys.some((key) => key.algorithm === step.algorithm && key.state === 'active'),
+      ),
+
+    /**
+     * Announces a successor for each of `wanted` that has none; it becomes active in its time. `isNow`: it
+     * signs at once, and whoever has cached the JWKS cannot verify until he fetches it again.
+     */
+    async rotate({ wanted, isNow }: { wanted: readonly Algorithm[]; isNow: boolean }, actor: Actor) {
+      const found = await listKeys(knex, sealer)
+      const missing = wanted.filter((algorithm) => !found.some((key) => key.algorithm === algorithm && isComing(key)))
+      return change(actor, await make(missing), async (turn) => {
+        for (const algorithm of wanted) {
+          if (isNow) await turn.replace(algorithm)
+          else if (!turn.comingOf(algorithm)) await turn.take({ do: 'make', algorithm, state: 'announced' })
+        }
+      })
+    },
+
+    /** Takes signing away from an active key, or the prospect of it from an announced one. It stays published for its time. */
+    async retire(kid: string, actor: Actor): Promise<KeyChange[] | Refusal> {
+      let refusal: Refusal | undefined
+      const changes = await change(actor, [], async (turn) => {
+        const key = turn.keys.find((one) => one.kid === kid)
+        refusal = key ? whyNotRetired(key, turn) : { refused: 'unknown' }
+        if (!key || refusal) return
+        if (key.state === 'active' && isOffered(key.algorithm)) await turn.replace(key.algorithm)
+        else await turn.move(key, 'retired')
+      })
+      return refusal ?? changes
+    },
+
+    /**
+     * For a key that has leaked: it is published and signs no longer, and nothing it signed counts any more. An active one is followed at
+     * once by the announced key, or by a new one.
+     */
+    async revoke(kid: string, actor: Actor): Promise<KeyChange[] | Refusal> {
+      const key = (await listKeys(knex, sealer)).find((one) => one.kid === kid)
+      if (!key) return { refused: 'unknown' }
+      const made = await make(key.state === 'retired' ? [] : [key.algorithm])
+      let isFound = false
+      const changes = await change(actor, made, async (turn) => {
+        const current = turn.keys.find((one) => one.kid === kid)
+        if (!current) return
+        isFound = true
+        await turn.remove(current, 'revoked')
+        await deps.endSigningKey(turn.tx, kid)
+        if (current.state === 'active' && isOffered(current.algorithm)) await turn.replace(current.algorithm)
+      })
+      return isFound ? changes : { refused: 'unknown' }
+    },
+  }
+
+  function whyNotRetired(key: SigningKey, turn: Turn): Refusal | undefined {
+    if (key.state === 'retired') return { refused: 'retired' }
+    if (key.state !== 'active' || !isOffered(key.algorithm)) return undefined
+    const successor = turn.comingOf(key.algorithm)
+    if (successor?.announcedAt === undefined) return { refused: 'no_successor' }
+    const readyAt = successor.announcedAt + deps.leastAnnouncedMs
+    return clock.now() >= readyAt ? undefined : { refused: 'no_successor', readyAt }
+  }
+}

@@ -1,0 +1,12 @@
+/** The root secret tells of its change too: its seal says under which master key everything new is sealed (`latchkey keys reseal`). */
+import type { Migration } from './index.ts'
+
+export const keyRingChanges: Migration = {
+  name: '0011_key_ring_changes',
+  up: async (knex) => {
+    await knex.raw(`
+      CREATE TRIGGER root_secret_change AFTER UPDATE ON root_secret
+        FOR EACH ROW EXECUTE FUNCTION latchkey_notify_change('id')
+    `)
+  },
+}

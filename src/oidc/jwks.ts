@@ -1,0 +1,35 @@
+/** How long a JWKS may be kept, and how it is asked for again: RFC 9111 §5.2, RFC 9110 §8.8.3. */
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { KeyRing } from '../../keys/key-ring.ts'
+import { routes } from './endpoints.ts'
+import { jwksUnconfirmed } from './errors.ts'
+
+type Deps = {
+  keyRing: Pick<KeyRing, 'current' | 'unconfirmedMs'>
+  /** Shorter than a key is announced, by at least our own delay: whoever caches has the key when it signs. */
+  cacheSeconds: number
+  announcedMs: number
+}
+
+/** Middleware inside the engine's chain. Answers 304 to whoever has these keys already, and 503 when they may no longer be the keys. */
+export function createJwksAround({ keyRing, cacheSeconds, announcedMs }: Deps) {
+  // What is answered now may be kept for the whole lifetime; a key announced since the ring was last read would be missed.
+  const oldestMs = announcedMs - cacheSeconds * 1000
+
+  return (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> =>
+    ctx.path === routes.jwks ? answerJwks(ctx, next) : next()
+
+  async function answerJwks(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
+    if (keyRing.unconfirmedMs() > oldestMs) throw jwksUnconfirmed({ retryAfterSeconds: 5 })
+    await next()
+    if (ctx.status !== 200) return
+    ctx.set('Cache-Control', `public, max-age=${cacheSeconds}`)
+    const etag = `"${keyRing.current().version}"`
+    ctx.set('ETag', etag)
+    if (isAmong(etag, ctx.get('If-None-Match'))) ctx.status = 304
+  }
+}
+
+// Not Koa's `fresh`: it takes Cache-Control: no-cache, which every fetch with If-None-Match sends, for a wish to have it all again.
+const isAmong = (etag: string, ifNoneMatch: string): boolean =>
+  ifNoneMatch.trim() === '*' || ifNoneMatch.split(',').some((one) => one.trim().replace(/^W\//, '') === etag)

@@ -1,0 +1,139 @@
+/**
+ * The master key is changed under two running servers, and the command that does it is killed half-way: no request fails, and sessions,
+ * refresh tokens and client secrets are what they were.
+ */
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import path from 'node:path'
+import { createSealer } from '../../keys/sealer.ts'
+import { latchkey } from '../cli/command-line.ts'
+import type { TestDatabase } from '../support/database.ts'
+import { createTestDatabase } from '../support/database.ts'
+import type { Servers, StartedProcess } from '../support/processes.ts'
+import { startServers } from '../support/processes.ts'
+import { waitFor } from '../support/wait.ts'
+import { watchProcess } from '../support/watchdog.ts'
+import { createDemo, demoApi } from './demo.ts'
+
+const [oldKey, newKey] = [randomBytes(32), randomBytes(32)]
+const waitingJobs = 4000
+let base: TestDatabase
+const started: Servers[] = []
+
+beforeAll(async () => {
+  base = await createTestDatabase({ isEmpty: true })
+}, 30_000)
+afterAll(async () => {
+  await Promise.all(started.map((servers) => servers.close()))
+  await base.close()
+})
+
+const keysOf = (now: Buffer, before?: Buffer) => ({
+  MASTER_KEY: now.toString('hex'),
+  ...(before && { MASTER_KEY_PREVIOUS: before.toString('hex') }),
+})
+async function start(count: number, keys: Record<string, string>, issuer?: string): Promise<Servers> {
+  const env = { NODE_ENV: 'development', ...keys, ...(issuer !== undefined && { ISSUER: issuer }) }
+  const servers = await startServers(count, { databaseUrl: base.url, env })
+  started.push(servers)
+  return servers
+}
+const both = { NODE_ENV: 'development', ...keysOf(newKey, oldKey) }
+const headerOf = (key: Buffer) => createSealer(key).seal(Buffer.alloc(0), '').subarray(0, 9).toString('base64')
+
+async function countJobsUnder(key: Buffer): Promise<number> {
+  const { rows } = await base.database.knex.raw(
+    `SELECT count(*) FROM graphile_worker._private_jobs WHERE payload ->> 'sealed' LIKE ?`,
+    [`${headerOf(key)}%`],
+  )
+  return Number(rows[0].count)
+}
+
+/** Events that wait for tomorrow, so that the change of the key has something to do. */
+async function fillOutbox(): Promise<void> {
+  const sealer = createSealer(oldKey)
+  const ids = Array.from({ length: waitingJobs }, (_, n) => `waiting-${n}`)
+  const events = ids.map((id) => {
+    const sealed = sealer.seal(Buffer.from('{"action":"test.waiting"}'), `outbox audit-log ${id}`).toString('base64')
+    return JSON.stringify({ id, sealed })
+  })
+  await base.database.knex.raw(
+    `SELECT count(graphile_worker.add_job(identifier => 'outbox:audit-log', payload => event::json, run_at => now() + interval '1 day'))
+     FROM unnest(?::text[]) AS event`,
+    [events],
+  )
+}
+
+test('the master key is changed without a failed request, over the death of the command that does it', async () => {
+  const before = await start(1, keysOf(oldKey))
+  const demo = createDemo(before)
+  let tokens = (await demo.exchange(before.servers[0]!, await demo.code())).body
+  await fillOutbox()
+
+  // Rolled out: servers that know both keys join, then those with the old one alone leave.
+  const during = await start(2, keysOf(newKey, oldKey), before.issuer)
+  expect(await countJobsUnder(newKey)).toBe(0)
+  expect((await demo.refresh(before.servers[0]!, tokens.refresh_token)).status).toBe(200)
+  tokens = (await demo.refresh(before.servers[0]!, tokens.refresh_token)).body
+
+  const failures: unknown[] = []
+  let requests = 0
+  let isOver = false
+  const load = during.servers.map(async (at) => {
+    while (!isOver) {
+      const answers = [
+        await demo.machineToken(at, { resource: demoApi, scope: 'api:read' }),
+        await demo.introspect(at, tokens.access_token),
+      ]
+      requests += answers.length
+      for (const { status, body } of answers) if (status !== 200 || body.active === false) failures.push([status, body])
+    }
+  })
+  await before.servers[0]!.kill('SIGTERM')
+
+  const cli = path.resolve(import.meta.dirname, '../../src/cli.ts')
+  const env = { PATH: process.env.PATH ?? '', DATABASE_URL: base.url, ...both }
+  const doomed = spawn(process.execPath, [cli, 'keys', 'reseal'], { env, stdio: 'ignore' })
+  watchProcess(doomed)
+  await waitFor(async () => (await countJobsUnder(newKey)) > 100, { what: 'the reseal half-way', timeoutMs: 30_000 })
+  doomed.kill('SIGKILL')
+  await new Promise((resolve) => doomed.once('close', resolve))
+  const done = await countJobsUnder(newKey)
+  expect(done).toBeGreaterThan(0)
+  expect(done).toBeLessThan(waitingJobs)
+
+  // Half-way: a client is added, a session goes on, a key is made, and all of it is sealed under the new key.
+  const added = await latchkey(['client', 'add', '--kind', 'machine', '--name', 'M', '--id', 'midway', '--json'], {
+    env,
+  })
+  expect(added.code).toBe(0)
+  const again = await latchkey(['keys', 'reseal', '--json'], { env })
+  expect([again.code, again.json().unopened]).toEqual([0, []])
+  expect(again.json().resealed.outbox).toBeGreaterThanOrEqual(waitingJobs - done)
+  expect(await countJobsUnder(oldKey)).toBe(0)
+  isOver = true
+  await Promise.all(load)
+  expect(failures).toEqual([])
+  expect(requests).toBeGreaterThan(100)
+
+  // Rolled out again: the old key is gone.
+  const after = await start(1, keysOf(newKey), before.issuer)
+  await Promise.all(during.servers.map((server) => server.kill('SIGTERM')))
+  const [at] = after.servers as [StartedProcess]
+  tokens = (await demo.refresh(at, tokens.refresh_token)).body
+  expect(tokens).toHaveProperty('refresh_token')
+  expect(await demo.introspect(at, tokens.access_token)).toMatchObject({ body: { active: true } })
+  // The session cookie of the browser that signed in under the old key: nobody is asked for anything.
+  const silent = await demo.authorizeUrl({ prompt: 'none', scope: 'openid offline_access' })
+  const cookies = await demo.rp.browser.jar.getCookieString(before.issuer)
+  const page = await fetch(silent.replace(before.issuer, at.url), { redirect: 'manual', headers: { Cookie: cookies } })
+  expect(page.headers.get('Location')).toMatch(/[?&]code=/)
+  // A server with the old key alone is refused, and says why.
+  const late = await startServers(1, {
+    databaseUrl: base.url,
+    env: { NODE_ENV: 'development', ...keysOf(oldKey) },
+    isReadyAwaited: false,
+  })
+  started.push(late)
+  expect((await late.servers[0]!.exited).code).toBe(78)
+}, 180_000)

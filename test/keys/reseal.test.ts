@@ -1,0 +1,185 @@
+/** Changing the master key: value by value, restartable, with processes on the same database that follow. */
+import { randomBytes } from 'node:crypto'
+import { WrongMasterKey } from '../../keys/errors.ts'
+import { createKeyRing } from '../../keys/key-ring.ts'
+import { reseal } from '../../keys/reseal.ts'
+import { openRootSecret } from '../../keys/root-secret.ts'
+import { createRotation } from '../../keys/rotation.ts'
+import { sealedPlaces } from '../../keys/sealed-places.ts'
+import { createSealer } from '../../keys/sealer.ts'
+import { createQueue } from '../../src/jobs/queue.ts'
+import { createLog } from '../../src/log.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { createOutbox } from '../../src/outbox/service.ts'
+import { systemRandom } from '../../src/random.ts'
+import { createTestClock } from '../support/clock.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { waitFor } from '../support/wait.ts'
+
+type Base = Awaited<ReturnType<typeof createTestDatabase>>
+let base: Base
+const clock = createTestClock()
+const log = createLog({ level: 'silent' })
+const [oldKey, newKey] = [randomBytes(32), randomBytes(32)]
+const day = 86_400_000
+const noWait = async () => {}
+
+beforeEach(async () => {
+  base = await createTestDatabase()
+})
+afterEach(() => base.close())
+
+function house(sealer: ReturnType<typeof createSealer>) {
+  const queue = createQueue({ url: base.url, log, metrics: createMetrics() })
+  const kinds = [{ name: 'audit-log' as const, deliver: async (_: { n: number }) => {} }]
+  const outbox = createOutbox({ kinds, enqueue: queue.enqueue, sealer, random: systemRandom, log })
+  const send = (n: number) => base.database.transaction((tx) => outbox.send(tx, 'audit-log', { n }))
+  const rotation = createRotation({
+    ...{ ...base.database, sealer, clock, random: systemRandom, algorithms: ['ES256', 'EdDSA'] as const },
+    times: { announcedMs: day, activeMs: 30 * day, retiredMs: 14 * day },
+    leastAnnouncedMs: 0,
+    endSigningKey: noWait,
+    record: noWait,
+  })
+  const openSecret = async () =>
+    (await openRootSecret({ ...base.database, sealer, random: systemRandom, clock })).derive('anything').toString('hex')
+  return {
+    send,
+    rotation,
+    openSecret,
+    resealAll: (settle = noWait) => reseal({ knex: base.database.knex, sealer, places: sealedPlaces, settle }),
+  }
+}
+
+/** Rows of any table that name this master key, wherever they keep it: in bytes, or in base64. */
+async function findSealedUnder(masterKey: Buffer): Promise<string[]> {
+  const header = createSealer(masterKey).seal(Buffer.alloc(0), '').subarray(0, 9)
+  const patterns = [`%${header.toString('hex')}%`, `%${header.toString('base64')}%`]
+  const { rows } = await base.database.knex.raw(
+    `SELECT format('%I.%I', table_schema, table_name) AS name FROM information_schema.tables
+     WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema')`,
+  )
+  const found: string[] = []
+  for (const { name } of rows as { name: string }[]) {
+    const { rows: hits } = await base.database.knex.raw(
+      `SELECT 1 FROM ${name} AS t WHERE t::text LIKE ANY (?) LIMIT 1`,
+      [patterns],
+    )
+    if (hits.length > 0) found.push(name)
+  }
+  return found.sort()
+}
+
+const everyPlace = ['graphile_worker._private_jobs', 'public.root_secret', 'public.signing_key']
+
+test('everything sealed is sealed anew, and the root secret keeps its value', async () => {
+  const before = house(createSealer(oldKey))
+  const secret = await before.openSecret()
+  await before.rotation.turn()
+  await before.send(1)
+  expect(await findSealedUnder(oldKey)).toEqual(everyPlace)
+
+  const during = house(createSealer(newKey, oldKey))
+  await during.openSecret()
+  expect(await during.resealAll()).toEqual({ resealed: { root_secret: 1, signing_key: 2, outbox: 1 }, unopened: [] })
+  expect(await findSealedUnder(oldKey)).toEqual([])
+  expect(await findSealedUnder(newKey)).toEqual(everyPlace)
+
+  const after = house(createSealer(newKey))
+  expect(await after.openSecret()).toBe(secret)
+  expect(await after.rotation.list()).toHaveLength(2)
+  expect(await during.resealAll()).toEqual({ resealed: { root_secret: 0, signing_key: 0, outbox: 0 }, unopened: [] })
+})
+
+test('until the change begins, a process that knows both keys seals under the old one, which all can open', async () => {
+  const before = house(createSealer(oldKey))
+  await before.openSecret()
+  await before.rotation.turn()
+  const during = house(createSealer(newKey, oldKey))
+  await during.openSecret()
+  await during.send(1)
+  await during.rotation.rotate({ wanted: ['ES256'], isNow: true }, { type: 'system' })
+  expect(await findSealedUnder(newKey)).toEqual([])
+  expect(await before.rotation.list()).toHaveLength(3)
+})
+
+test('every running process seals under the new key as soon as the change has begun, and what it sealed meanwhile is found', async () => {
+  const before = house(createSealer(oldKey))
+  await before.openSecret()
+  await before.rotation.turn()
+  const sealer = createSealer(newKey, oldKey)
+  const running = house(sealer)
+  await running.openSecret()
+  const ring = await createKeyRing({ ...base.database, sealer, clock, log, algorithms: ['ES256'] })
+  const operator = house(createSealer(newKey, oldKey))
+  await operator.openSecret()
+  let stragglers = 2
+  const result = await operator.resealAll(async () => {
+    // Each time somebody had sealed under the old key a moment before it heard.
+    if (stragglers-- > 0) await before.send(1)
+    await waitFor(() =>
+      sealer
+        .seal(Buffer.alloc(0), '')
+        .subarray(0, 9)
+        .equals(createSealer(newKey).seal(Buffer.alloc(0), '').subarray(0, 9)),
+    )
+  })
+  expect(result.resealed).toMatchObject({ outbox: 2 })
+  expect(await findSealedUnder(oldKey)).toEqual([])
+  await running.send(2)
+  expect(await findSealedUnder(oldKey)).toEqual([])
+  await ring.close()
+})
+
+test('cut off anywhere, it goes on where it stopped', async () => {
+  const before = house(createSealer(oldKey))
+  await before.openSecret()
+  await before.rotation.turn()
+  for (let n = 0; n < 5; n += 1) await before.send(n)
+  const total = 1 + 2 + 5
+  for (let cut = 0; cut < total; cut += 1) {
+    const during = createSealer(newKey, oldKey)
+    let left = 1
+    // Each run dies before its second value.
+    const dying = sealedPlaces.map((place) => ({
+      ...place,
+      replace: async (...args: Parameters<typeof place.replace>) => {
+        if (left-- === 0) throw new Error('killed')
+        await place.replace(...args)
+      },
+    }))
+    const run = reseal({ knex: base.database.knex, sealer: during, places: dying, settle: noWait })
+    if (cut < total - 1) await expect(run).rejects.toThrow('killed')
+    else expect((await run).unopened).toEqual([])
+    // Half-way everybody who has both keys opens everything.
+    const reader = house(createSealer(newKey, oldKey))
+    await reader.openSecret()
+    expect(await reader.rotation.list()).toHaveLength(2)
+  }
+  expect(await findSealedUnder(oldKey)).toEqual([])
+})
+
+test('what no key opens stays as it is, is named, and keeps nothing else back', async () => {
+  const before = house(createSealer(oldKey))
+  await before.openSecret()
+  const foreign = house(createSealer(randomBytes(32)))
+  await foreign.send(1)
+  await before.send(2)
+  const during = house(createSealer(newKey, oldKey))
+  const { resealed, unopened } = await during.resealAll()
+  expect(resealed).toEqual({ root_secret: 1, signing_key: 0, outbox: 1 })
+  expect(unopened).toEqual([expect.stringMatching(/^outbox audit-log /)])
+})
+
+test('half-way a process with one key alone does not start, whichever it is', async () => {
+  const before = house(createSealer(oldKey))
+  await before.openSecret()
+  await before.rotation.turn()
+  const sealer = createSealer(newKey, oldKey)
+  const [root, keys] = [sealedPlaces[0]!, sealedPlaces[1]!]
+  await reseal({ knex: base.database.knex, sealer, places: [root], settle: noWait })
+  await expect(house(createSealer(oldKey)).openSecret()).rejects.toThrow(WrongMasterKey)
+  await expect(house(createSealer(newKey)).rotation.list()).rejects.toThrow(WrongMasterKey)
+  await reseal({ knex: base.database.knex, sealer, places: [keys], settle: noWait })
+  expect(await house(createSealer(newKey)).rotation.list()).toHaveLength(2)
+})

@@ -1,0 +1,236 @@
+/** The life of keys on a real Postgres: one of many processes turns the ring, in the order that verifiers need. */
+import { randomBytes } from 'node:crypto'
+import type { Algorithm } from '../../keys/algorithms.ts'
+import type { KeyChange, Rotation } from '../../keys/rotation.ts'
+import { createRotation } from '../../keys/rotation.ts'
+import { createSealer } from '../../keys/sealer.ts'
+import { systemRandom } from '../../src/random.ts'
+import { createTestClock } from '../support/clock.ts'
+import { createTestDatabase } from '../support/database.ts'
+
+type Base = Awaited<ReturnType<typeof createTestDatabase>>
+const hour = 3_600_000
+const day = 24 * hour
+const times = { announcedMs: day, activeMs: 30 * day, retiredMs: 14 * day }
+const leastAnnouncedMs = hour
+const sealer = createSealer(randomBytes(32))
+const operator = { type: 'operator', id: 'test' } as const
+const clock = createTestClock(Date.UTC(2026, 10, 1))
+
+let base: Base
+let recorded: KeyChange[]
+let ended: string[]
+beforeEach(async () => {
+  base = await createTestDatabase()
+  recorded = []
+  ended = []
+})
+afterEach(() => base.close())
+
+function openRotation({
+  algorithms = ['ES256'] as readonly Algorithm[],
+  at = clock as { now: () => number },
+} = {}): Rotation {
+  return createRotation({
+    ...{ ...base.database, sealer, clock: at, random: systemRandom, algorithms, times, leastAnnouncedMs },
+    endSigningKey: async (_tx, kid) => void ended.push(kid),
+    record: async (_tx, change) => void recorded.push(change),
+  })
+}
+
+const states = async (rotation: Rotation) => (await rotation.list()).map(({ state }) => state)
+const kidIn = async (rotation: Rotation, state: string) =>
+  (await rotation.list()).find((key) => key.state === state)?.kid ?? `no ${state} key`
+
+test('a key lives by itself: announced a day ahead, active for thirty days, published for fourteen more, then gone', async () => {
+  const rotation = openRotation()
+  await rotation.turn()
+  expect(await states(rotation)).toEqual(['active'])
+  const moves: [atDays: number, changes: string[]][] = []
+  const startMs = clock.now()
+  for (let hours = 0; hours <= 24 * 76; hours += 1) {
+    const changes = await rotation.turn()
+    if (changes.length > 0) moves.push([hours / 24, changes.map(({ from, to }) => `${from ?? 'new'} ${to}`)])
+    clock.set(startMs + (hours + 1) * hour)
+  }
+  expect(moves).toEqual([
+    [29, ['new announced']],
+    [30, ['active retired', 'announced active']],
+    [44, ['retired removed']],
+    [59, ['new announced']],
+    [60, ['active retired', 'announced active']],
+    [74, ['retired removed']],
+  ])
+  expect(recorded).toHaveLength(9)
+})
+
+test('of many processes that turn the ring at the same moment exactly one makes the key', async () => {
+  const rotations = Array.from({ length: 8 }, () => openRotation({ algorithms: ['ES256', 'EdDSA'] }))
+  const turnAll = () => Promise.all(rotations.map((rotation) => rotation.turn()))
+  expect((await turnAll()).flat()).toHaveLength(2)
+  clock.advance(29 * day)
+  expect((await turnAll()).flat()).toHaveLength(2)
+  clock.advance(day)
+  expect((await turnAll()).flat()).toHaveLength(4)
+  expect((await states(rotations[0]!)).sort()).toEqual(['active', 'active', 'retired', 'retired'])
+  expect(recorded).toHaveLength(8)
+})
+
+test('a process that slept for a year takes one step at a time, and never lets a key sign that was not announced', async () => {
+  const rotation = openRotation()
+  await rotation.turn()
+  clock.advance(365 * day)
+  expect((await rotation.turn()).map(({ to }) => to)).toEqual(['announced'])
+  expect(await rotation.turn()).toEqual([])
+  clock.advance(day)
+  expect((await rotation.turn()).map(({ to }) => to)).toEqual(['retired', 'active'])
+})
+
+test('a key retires only when another one signs', async () => {
+  const rotation = openRotation()
+  await rotation.turn()
+  const kid = await kidIn(rotation, 'active')
+  expect(await rotation.retire(kid, operator)).toEqual({ refused: 'no_successor' })
+  await rotation.rotate({ wanted: ['ES256'], isNow: false }, operator)
+  const announcedAt = clock.now()
+  clock.advance(leastAnnouncedMs - 1)
+  expect(await rotation.retire(kid, operator)).toEqual({
+    refused: 'no_successor',
+    readyAt: announcedAt + leastAnnouncedMs,
+  })
+  clock.advance(1)
+  expect(await rotation.retire(kid, operator)).toMatchObject([{ to: 'retired' }, { to: 'active' }])
+  expect(await rotation.retire(kid, operator)).toEqual({ refused: 'retired' })
+  expect(await rotation.retire('nobody', operator)).toEqual({ refused: 'unknown' })
+})
+
+test('rotate announces and waits; a second one finds the first; rotate --now lets the announced key sign', async () => {
+  const rotation = openRotation()
+  await rotation.turn()
+  expect(await rotation.rotate({ wanted: ['ES256'], isNow: false }, operator)).toMatchObject([{ to: 'announced' }])
+  expect(await rotation.rotate({ wanted: ['ES256'], isNow: false }, operator)).toEqual([])
+  const announced = await kidIn(rotation, 'announced')
+  const changes = await rotation.rotate({ wanted: ['ES256'], isNow: true }, operator)
+  expect(changes.map(({ to }) => to)).toEqual(['retired', 'active'])
+  expect(await kidIn(rotation, 'active')).toBe(announced)
+  expect(
+    (await rotation.rotate({ wanted: ['ES256'], isNow: true }, operator)).map(({ from, to }) => [from, to]),
+  ).toEqual([
+    ['active', 'retired'],
+    [undefined, 'active'],
+  ])
+})
+
+test('a revoked key is gone at once, its end is remembered, and another one signs', async () => {
+  const rotation = openRotation()
+  await rotation.turn()
+  const first = await kidIn(rotation, 'active')
+  expect(await rotation.revoke(first, operator)).toMatchObject([{ kid: first, to: 'revoked' }, { to: 'active' }])
+  expect(ended).toEqual([first])
+  expect(await states(rotation)).toEqual(['active'])
+  expect(await rotation.revoke(first, operator)).toEqual({ refused: 'unknown' })
+  expect(ended).toEqual([first])
+
+  await rotation.rotate({ wanted: ['ES256'], isNow: false }, operator)
+  const [second, announced] = [await kidIn(rotation, 'active'), await kidIn(rotation, 'announced')]
+  await rotation.revoke(second, operator)
+  expect(await kidIn(rotation, 'active')).toBe(announced)
+  expect(await states(rotation)).toEqual(['active'])
+})
+
+test('one key is revoked by two operators at once, and one new one signs', async () => {
+  const [one, two] = [openRotation(), openRotation()]
+  await one.turn()
+  const kid = await kidIn(one, 'active')
+  const results = await Promise.all([one.revoke(kid, operator), two.revoke(kid, operator)])
+  expect(results.filter(Array.isArray)).toHaveLength(1)
+  expect(await states(one)).toEqual(['active'])
+})
+
+test('a revoked retired or announced key leaves the one that signs alone', async () => {
+  const rotation = openRotation()
+  await rotation.turn()
+  await rotation.rotate({ wanted: ['ES256'], isNow: true }, operator)
+  await rotation.rotate({ wanted: ['ES256'], isNow: false }, operator)
+  const active = await kidIn(rotation, 'active')
+  for (const state of ['retired', 'announced']) await rotation.revoke(await kidIn(rotation, state), operator)
+  expect((await rotation.list()).map(({ kid }) => kid)).toEqual([active])
+})
+
+test('the key of an algorithm that is offered no longer signs to its end, without a successor', async () => {
+  await openRotation({ algorithms: ['ES256', 'EdDSA'] }).turn()
+  const rotation = openRotation({ algorithms: ['ES256'] })
+  clock.advance(29 * day)
+  expect((await rotation.turn()).map(({ algorithm, to }) => [algorithm, to])).toEqual([['ES256', 'announced']])
+  clock.advance(day)
+  const changes = await rotation.turn()
+  expect(changes.map(({ algorithm, to }) => [algorithm, to])).toEqual([
+    ['ES256', 'retired'],
+    ['ES256', 'active'],
+    ['EdDSA', 'retired'],
+  ])
+  clock.advance(14 * day)
+  expect((await rotation.turn()).map(({ to }) => to)).toEqual(['removed', 'removed'])
+})
+
+test('a key announced while a clock was wrong is announced anew, for its whole time', async () => {
+  let nowMs = clock.now()
+  const rotation = openRotation({ at: { now: () => nowMs } })
+  await rotation.turn()
+  const first = await kidIn(rotation, 'active')
+  // A year ahead, and back.
+  nowMs += 365 * day
+  await rotation.turn()
+  nowMs -= 365 * day - day
+  await rotation.turn()
+  expect(await states(rotation)).toEqual(['active', 'announced'])
+  nowMs += day - 1
+  await rotation.turn()
+  expect(await kidIn(rotation, 'active')).toBe(first)
+  nowMs += 1
+  await rotation.turn()
+  expect(await states(rotation)).toEqual(['retired', 'active'])
+})
+
+test('whatever the clock does, one key signs, and a removed one comes back as none', async () => {
+  let nowMs = clock.now()
+  const rotation = openRotation({ at: { now: () => nowMs } })
+  await rotation.turn()
+  // A walk of its own, the same at each run.
+  let seed = 42
+  const next = () => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648
+    return seed / 2_147_483_648
+  }
+  for (let step = 0; step < 400; step += 1) {
+    nowMs += Math.round((next() - 0.4) * 20 * day)
+    await rotation.turn()
+    const found = await states(rotation)
+    expect(found.filter((state) => state === 'active')).toHaveLength(1)
+    expect(found.filter((state) => state === 'announced').length).toBeLessThanOrEqual(1)
+    expect(found.length).toBeLessThan(20)
+  }
+})
+
+test('a change whose record cannot be written does not happen', async () => {
+  const rotation = createRotation({
+    ...{
+      ...base.database,
+      sealer,
+      clock,
+      random: systemRandom,
+      algorithms: ['ES256'] as const,
+      times,
+      leastAnnouncedMs,
+    },
+    endSigningKey: async () => {},
+    record: async (_tx, { to }) => {
+      if (to === 'revoked' || to === 'announced') throw new Error('no record')
+    },
+  })
+  await rotation.turn()
+  const kid = await kidIn(rotation, 'active')
+  await expect(rotation.revoke(kid, operator)).rejects.toThrow('no record')
+  await expect(rotation.rotate({ wanted: ['ES256'], isNow: false }, operator)).rejects.toThrow('no record')
+  expect((await rotation.list()).map((key) => [key.kid, key.state])).toEqual([[kid, 'active']])
+})

@@ -1,0 +1,154 @@
+/** An id_token_hint whose key is gone: removed in its time, revoked, or of an algorithm the client has left. */
+import { generateKeyPair, SignJWT } from 'jose'
+import { createBrowser } from '../support/browser.ts'
+import type { Latchkey } from '../support/latchkey.ts'
+import { callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
+import { waitFor } from '../support/wait.ts'
+import { answerIn, claimsIn, signedIn } from './support.ts'
+
+let server: Latchkey
+const operator = { type: 'operator', id: 'test' } as const
+const home = 'https://app.example/'
+
+beforeAll(async () => {
+  server = await startLatchkey()
+})
+afterAll(() => server.stop())
+
+const headerOf = (jwt: string) => JSON.parse(Buffer.from(jwt.split('.')[0]!, 'base64url').toString())
+const logoutUrl = (parameters: Record<string, string>) => `${server.issuer}/logout?${new URLSearchParams(parameters)}`
+
+/** Takes the key out of the ring that has signed `jwt`. */
+async function loseKey(jwt: string): Promise<void> {
+  const { kid } = headerOf(jwt)
+  await server.parts.signingKeys.revoke(kid, operator)
+  await waitFor(() => !server.parts.keyRing.current().publicJwks.some((key) => key.kid === kid))
+}
+
+/** A browser in which alice is signed in, with an ID token whose key is gone. */
+async function withLostKey() {
+  const rp = await signedIn(server)
+  await loseKey(rp.tokens.id_token)
+  return { ...rp, hint: rp.tokens.id_token as string }
+}
+
+test('at logout the person is asked, and goes back to where the client may send them', async () => {
+  const { browser, hint } = await withLostKey()
+  const page = await browser.get(logoutUrl({ id_token_hint: hint, post_logout_redirect_uri: home, state: 'bye' }))
+  expect(page.status).toBe(200)
+  expect(page.body).toContain('alice@example.com')
+  expect(page.body).toContain('Web App')
+  const answer = await browser.submit(page, '/confirm', { logout: 'yes' })
+  expect(answer.next).toBe(`${home}?state=bye`)
+})
+
+test('at logout an address that is not registered is a page still, and so is another client’s name beside the hint', async () => {
+  const { browser, hint } = await withLostKey()
+  for (const parameters of [{ post_logout_redirect_uri: 'https://evil.example/' }, { client_id: 'spa' }] as Record<
+    string,
+    string
+  >[]) {
+    const page = await browser.get(logoutUrl({ id_token_hint: hint, ...parameters }))
+    expect([page.status, page.next]).toEqual([400, undefined])
+  }
+})
+
+test('at logout a hint of a client that is gone too leads to the confirmation page', async () => {
+  const rp = await withLostKey()
+  await server.parts.clients.disable('web', operator)
+  await waitFor(async () => (await server.parts.clients.findById('web'))?.isDisabled)
+  const page = await rp.browser.get(logoutUrl({ id_token_hint: rp.hint, post_logout_redirect_uri: home }))
+  expect(page.status).toBe(200)
+  expect((await rp.browser.follow(await rp.browser.submit(page, '/confirm', { logout: 'yes' }))).url).toContain(
+    '/logout/success',
+  )
+  await server.parts.clients.enable('web', operator)
+  await waitFor(async () => (await server.parts.clients.findById('web'))?.isDisabled === false)
+})
+
+test('at authorization it still says whom the client means: the same person goes on', async () => {
+  const { browser, authorizeUrl, hint } = await withLostKey()
+  const answer = answerIn(await browser.get(await authorizeUrl({ prompt: 'none', id_token_hint: hint })))
+  expect(answer).toHaveProperty('code')
+})
+
+test('at authorization another person is login_required, and is asked to sign in (OpenID Connect Core 1.0 §3.1.2.1)', async () => {
+  const { hint } = await withLostKey()
+  await server.parts.accounts.create(
+    { email: 'bob@example.com', isEmailVerified: true, name: 'Bob', password: 'a different long password' },
+    operator,
+  )
+  const other = await signedIn(server)
+  const bob = createBrowser()
+  const rp = createRelyingParty(server, bob)
+  await rp.complete(await bob.get(await rp.authorizeUrl()), {
+    email: 'bob@example.com',
+    password: 'a different long password',
+  })
+  const answer = answerIn(await bob.get(await rp.authorizeUrl({ prompt: 'none', id_token_hint: hint })))
+  expect(answer).toMatchObject({ error: 'login_required' })
+  const page = await bob.follow(await bob.get(await rp.authorizeUrl({ id_token_hint: hint })))
+  expect(page.body).toContain('name="password"')
+  // Alice is not touched by it.
+  expect(answerIn(await other.browser.get(await other.authorizeUrl({ prompt: 'none' })))).toHaveProperty('code')
+})
+
+test('a hint of nobody’s key can make a person sign in, and never lets anybody in', async () => {
+  const rp = await signedIn(server)
+  const { privateKey } = await generateKeyPair('RS256')
+  const forged = (claims: Record<string, unknown>) =>
+    new SignJWT({ ...claimsIn(rp.tokens.id_token), ...claims })
+      .setProtectedHeader({ alg: 'RS256', kid: 'nobody' })
+      .sign(privateKey)
+  const ask = async (hint: string) => rp.browser.get(await rp.authorizeUrl({ prompt: 'none', id_token_hint: hint }))
+  expect(answerIn(await ask(await forged({ sub: 'somebody-else' })))).toMatchObject({ error: 'login_required' })
+  for (const claims of [{ iss: 'https://evil.example' }, { aud: 'spa' }]) {
+    expect(answerIn(await ask(await forged(claims)))).toMatchObject({ error: 'invalid_request' })
+  }
+  // At logout its session id counts for nothing: the person is asked.
+  const page = await rp.browser.get(logoutUrl({ id_token_hint: await forged({}) }))
+  expect([page.status, page.next]).toEqual([200, undefined])
+  expect(page.body).toContain('Sign out?')
+})
+
+test('one whose signature is wrong under a published key is an error as ever', async () => {
+  const rp = await signedIn(server)
+  const [header, , signature] = rp.tokens.id_token.split('.')
+  const payload = Buffer.from(JSON.stringify({ ...claimsIn(rp.tokens.id_token), sub: 'x' })).toString('base64url')
+  const page = await rp.browser.get(logoutUrl({ id_token_hint: [header, payload, signature].join('.') }))
+  expect(page.status).toBe(400)
+})
+
+test('a hint from before the client chose another algorithm leads to the confirmation page', async () => {
+  await server.addClient({
+    clientId: 'mover',
+    kind: 'web',
+    secret: webSecret,
+    metadata: { client_name: 'Mover', redirect_uris: [callback], scope: 'openid' },
+  })
+  const rp = createRelyingParty(server)
+  const { code } = await rp.authorize({ client_id: 'mover' })
+  const answer = await rp.token(
+    { grant_type: 'authorization_code', code: code!, redirect_uri: callback, code_verifier: rp.verifier },
+    { Authorization: rp.basic('mover', webSecret) },
+  )
+  expect(answer.status).toBe(200)
+  await server.parts.clients.replace(
+    {
+      clientId: 'mover',
+      kind: 'web',
+      metadata: {
+        client_name: 'Mover',
+        redirect_uris: [callback],
+        scope: 'openid',
+        id_token_signed_response_alg: 'ES256',
+      },
+    },
+    operator,
+  )
+  await waitFor(
+    async () => (await server.parts.clients.findById('mover'))?.metadata.id_token_signed_response_alg === 'ES256',
+  )
+  const page = await rp.browser.get(logoutUrl({ id_token_hint: answer.body.id_token }))
+  expect(page.status).toBe(200)
+})

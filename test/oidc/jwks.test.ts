@@ -1,0 +1,47 @@
+/** The JWKS as clients fetch and keep it: RFC 7517 §5, RFC 9110 §8.8.3, RFC 9111 §5.2. */
+import type { Latchkey } from '../support/latchkey.ts'
+import { startLatchkey } from '../support/latchkey.ts'
+import { waitFor } from '../support/wait.ts'
+
+let server: Latchkey
+const operator = { type: 'operator', id: 'test' } as const
+
+beforeAll(async () => {
+  server = await startLatchkey({ env: { JWKS_CACHE_SECONDS: '3000', KEY_ANNOUNCE_HOURS: '1' } })
+})
+afterAll(() => server.stop())
+
+const jwks = (headers: Record<string, string> = {}) => fetch(`${server.issuer}/jwks`, { headers })
+
+test('may be kept for as long as is configured, which is less than a key is announced', async () => {
+  const response = await jwks()
+  expect(response.status).toBe(200)
+  expect(response.headers.get('Cache-Control')).toBe('public, max-age=3000')
+  expect(response.headers.get('Content-Type')).toContain('application/jwk-set+json')
+})
+
+test('has an ETag: whoever has these keys already is told so without them (RFC 9110 §13.1.2)', async () => {
+  const first = await jwks()
+  const etag = first.headers.get('ETag')!
+  expect(etag).toMatch(/^"[\w-]{16}"$/)
+  const again = await jwks({ 'If-None-Match': etag })
+  expect([again.status, await again.text()]).toEqual([304, ''])
+  expect(again.headers.get('ETag')).toBe(etag)
+  expect(again.headers.get('Cache-Control')).toBe('public, max-age=3000')
+  expect((await jwks({ 'If-None-Match': '"another"' })).status).toBe(200)
+})
+
+test('has another ETag as soon as a key is announced', async () => {
+  const etag = (await jwks()).headers.get('ETag')!
+  await server.parts.signingKeys.rotate({ wanted: ['ES256'], isNow: false }, operator)
+  await waitFor(async () => (await jwks({ 'If-None-Match': etag })).status === 200)
+  const { keys } = (await (await jwks()).json()) as { keys: { alg: string }[] }
+  expect(keys.filter(({ alg }) => alg === 'ES256')).toHaveLength(2)
+})
+
+test('holds nothing private', async () => {
+  const { keys } = (await (await jwks()).json()) as { keys: object[] }
+  for (const key of keys) {
+    for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'oth']) expect(key).not.toHaveProperty(member)
+  }
+})
