@@ -65,14 +65,16 @@ export function createAccounts(deps: Deps) {
 }
 
 function createWrites(deps: Deps) {
-  const { transaction, audit, passwords, clock, random, endAccount } = deps
+  const { transaction, cache, audit, passwords, clock, random, endAccount } = deps
 
-  const change = (id: string, work: (tx: Tx, account: Account) => Promise<void>): Promise<void> =>
-    transaction(async (tx) => {
+  async function change(id: string, work: (tx: Tx, account: Account) => Promise<void>): Promise<void> {
+    await transaction(async (tx) => {
       const account = uuid.test(id) ? await repository.findAccountForUpdate(tx, id) : undefined
       if (!account) throw accountNotFound()
       await work(tx, account)
     })
+    cache.forget(id)
+  }
 
   const setDisabled = (id: string, isDisabled: boolean, actor: Actor): Promise<void> =>
     change(id, async (tx, account) => {

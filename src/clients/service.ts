@@ -68,7 +68,7 @@ export function createClients(deps: Deps) {
 }
 
 function createWrites(deps: Deps) {
-  const { transaction, audit, secrets, clock, random, endClient } = deps
+  const { transaction, cache, audit, secrets, clock, random, endClient } = deps
 
   const record = (tx: Tx, action: AuditAction, actor: Actor, clientId: string, details = {}) =>
     audit.record(tx, {
@@ -80,12 +80,15 @@ function createWrites(deps: Deps) {
       details,
     })
 
-  const change = <T>(clientId: string, work: (tx: Tx, client: Client) => Promise<T>): Promise<T> =>
-    transaction(async (tx) => {
+  async function change<T>(clientId: string, work: (tx: Tx, client: Client) => Promise<T>): Promise<T> {
+    const result = await transaction(async (tx) => {
       const client = await repository.findClientForUpdate(tx, clientId)
       if (!client) throw clientNotFound({ params: { clientId } })
       return work(tx, client)
     })
+    cache.forget(clientId)
+    return result
+  }
 
   const getClient = async (tx: Tx, clientId: string): Promise<Client> => {
     const client = await repository.findClient(tx, clientId)

@@ -4,6 +4,8 @@ import type { ChangeFeed } from './change-feed.ts'
 export type RowCache<V> = {
   /** The row, or undefined when there is none. Rejects as `load` does; a failure is not remembered. */
   get: (key: string) => Promise<V | undefined>
+  /** For whoever has just committed a change: the next `get` in this process reads anew, without waiting for the feed. */
+  forget: (key: string) => void
   clear: () => void
 }
 
@@ -26,12 +28,13 @@ export function createRowCache<V>({ table, changes, maxEntries, load }: RowCache
     loads.clear()
   }
 
-  changes.subscribe(table, (key) => {
-    if (key === '') return clear()
+  function forget(key: string) {
     rows.delete(key)
     // A load under way may have read the row before the change: whoever asks from now on gets a new one, and nobody remembers this.
     loads.delete(key)
-  })
+  }
+
+  changes.subscribe(table, (key) => (key === '' ? clear() : forget(key)))
   changes.onConnectionChange(clear)
 
   function remember(key: string, row: V) {
@@ -67,6 +70,7 @@ export function createRowCache<V>({ table, changes, maxEntries, load }: RowCache
       remember(key, row)
       return row
     },
+    forget,
     clear,
   }
 }

@@ -51,7 +51,7 @@ export function createResourceServers(deps: Deps) {
   }
 }
 
-function createWrites({ transaction, audit, clock, offeredAlgorithms }: Deps) {
+function createWrites({ transaction, cache, audit, clock, offeredAlgorithms }: Deps) {
   const subject = (id: string) => ({ type: 'resource_server', id })
   return {
     /** Adds a resource server or makes an existing one what the input says, whole. Throws `resource_server_invalid`. */
@@ -65,7 +65,7 @@ function createWrites({ transaction, audit, clock, offeredAlgorithms }: Deps) {
         const params = { allowed: offered.join(', ') }
         throw resourceServerInvalid([{ path: 'signing_algorithm', code: 'not_one_of', params }])
       }
-      return transaction(async (tx) => {
+      const kept = await transaction(async (tx) => {
         const before = await repository.findResourceServerForUpdate(tx, row.key)
         try {
           await repository.putResourceServer(tx, row, clock.now())
@@ -81,6 +81,8 @@ function createWrites({ transaction, audit, clock, offeredAlgorithms }: Deps) {
         if (!after) throw resourceServerNotFound({ params: { identifier: row.identifier } })
         return after
       })
+      cache.forget(row.key)
+      return kept
     },
 
     /** Throws `resource_server_not_found`. Tokens that were issued for it live on to their end. */

@@ -22,7 +22,8 @@ test('the first start makes the data folder and answers, and the last one out st
   await disconnect()
   const pid = pidOf(folder)
   expect(await close()).toBe('stopped')
-  expect(isRunning(folder, pid)).toBe(false)
+  // The file goes a moment before the process does.
+  await waitFor(() => !isRunning(folder, pid), { what: 'the end of Postgres' })
   expect(existsSync(path.join(folder, 'postmaster.pid'))).toBe(false)
 })
 

@@ -64,6 +64,17 @@ test('a changed row is loaded anew, and no other', async () => {
   expect(loads).toEqual(['a', 'b', 'a'])
 })
 
+test('whoever has changed a row reads it anew without waiting for the feed', async () => {
+  // A feed that never tells.
+  const silent: typeof changes = { ...changes, subscribe: () => () => {} }
+  const cache = createRowCache({ table: 'thing', changes: silent, maxEntries: 10, load })
+  expect(await cache.get('a')).toBe('red')
+  await paint('a', 'blue')
+  expect(await cache.get('a')).toBe('red')
+  cache.forget('a')
+  expect(await cache.get('a')).toBe('blue')
+})
+
 test('a change that arrives during a load discards that load', async () => {
   let readOn = () => {}
   const halfway = new Promise<void>((resolve) => {

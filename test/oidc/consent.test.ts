@@ -112,7 +112,7 @@ describe('what was remembered and is taken away', () => {
     const accountId = await accountOf(await newcomer())
     const allowed = { scopes: ['openid'], claims: [], resources: {} }
     const stale = new Map([['web', { ...allowed, grantedAt: 1, updatedAt: 1 }]])
-    const cache = { get: async () => stale, clear: () => {} }
+    const cache = { get: async () => stale, forget: () => {}, clear: () => {} }
     const { knex: db, transaction } = database
     const consents = createConsents({ db, transaction, cache, audit, clock })
     await consents.grant({ accountId, clientId: 'web', address: undefined }, allowed)
