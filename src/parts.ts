@@ -10,6 +10,7 @@ import { readAccountDocument } from './accounts/document.ts'
 import { createAccounts, loadAccount } from './accounts/service.ts'
 import { createAudit } from './audit/service.ts'
 import { readClientDocument } from './clients/document.ts'
+import { assertionAlgorithms } from './clients/key-set.ts'
 import { oidcScopes, staticScope } from './clients/scopes.ts'
 import { clientSecretPurpose, createClientSecrets } from './clients/secrets.ts'
 import { createClients, loadClient } from './clients/service.ts'
@@ -221,6 +222,8 @@ export async function createParts(deps: PartsDeps) {
     consents,
     pages,
     findLongParameter,
+    assertionAlgorithms,
+    dpopNonceSecret: rootSecret.derive('dpop nonces'),
     fetchKeys: (url) => outbound.request(url, { purpose: 'jwks', accept: 'application/json' }),
     clock,
     log,

@@ -3,6 +3,7 @@
 import { clientKinds } from '../clients/client.ts'
 import { clientDocument, readClientDocument } from '../clients/document.ts'
 import { clientInvalid, clientNotFound } from '../clients/errors.ts'
+import { assertionAlgorithms, assertionAudiences } from '../clients/key-set.ts'
 import { idTokenAlgorithms } from '../clients/lint.ts'
 import { listScopes, oidcScopes } from '../clients/scopes.ts'
 import type { Client, ClientWithSecret } from '../clients/service.ts'
@@ -11,7 +12,7 @@ import type { Problem } from '../problems.ts'
 import { nearest } from '../problems.ts'
 import { sampleSecrets } from '../seed/samples.ts'
 import type { Call, CliCommand, Outcome } from './command.ts'
-import { secretSourceMissing } from './errors.ts'
+import { durationMalformed, secretSourceMissing } from './errors.ts'
 import { askForSecret, confirm, isInteractive, readJsonObject, readSecretFromStdin } from './input.ts'
 import { record, table } from './output.ts'
 import { stateOf } from './state.ts'
@@ -61,6 +62,12 @@ function documentOf(options: Call['options']): Record<string, unknown> {
     refresh_rotation: options.refreshRotation === false ? false : undefined,
     refresh_idle_seconds: options.refreshIdleSeconds,
     refresh_absolute_seconds: options.refreshAbsoluteSeconds,
+    jwks_uri: options.jwksUri,
+    token_endpoint_auth_signing_alg: options.authSigningAlg,
+    client_assertion_audience: options.assertionAudience,
+    require_pushed_authorization_requests: options.requirePushedRequests,
+    dpop_bound_access_tokens: options.dpop,
+    default_resource: options.defaultResource,
   }
   return Object.fromEntries(Object.entries(document).filter(([, value]) => value !== undefined))
 }
@@ -95,6 +102,13 @@ const add: CliCommand = {
     { flags: '--no-refresh-rotation', text: 'cli.client.noRefreshRotation' },
     { flags: '--refresh-idle-seconds <n>', text: 'cli.client.refreshIdle', isWholeNumber: true },
     { flags: '--refresh-absolute-seconds <n>', text: 'cli.client.refreshAbsolute', isWholeNumber: true },
+    { flags: '--jwks <file>', text: 'cli.client.jwks' },
+    { flags: '--jwks-uri <uri>', text: 'cli.client.jwksUri' },
+    { flags: '--auth-signing-alg <alg>', text: 'cli.client.authSigningAlg', choices: assertionAlgorithms },
+    { flags: '--assertion-audience <which>', text: 'cli.client.assertionAudience', choices: assertionAudiences },
+    { flags: '--require-pushed-requests', text: 'cli.client.requirePushedRequests' },
+    { flags: '--dpop', text: 'cli.client.dpop' },
+    { flags: '--default-resource <uri>', text: 'cli.client.defaultResource' },
     { flags: '--metadata <file>', text: 'cli.client.metadata' },
     ...secretOptions,
   ],
@@ -102,15 +116,18 @@ const add: CliCommand = {
     'latchkey client add --kind web --name "Shop" --redirect-uri https://shop.example/callback',
     'latchkey client add --kind spa --name "Notes" --id notes --redirect-uri https://notes.example/ --scope "openid profile"',
     'latchkey client add --kind machine --name "Nightly job" --scope "api:read" --json',
+    'latchkey client add --kind machine --name "Nightly job" --auth-method private_key_jwt --jwks public-keys.json',
     'latchkey client add --metadata client.json --secret-stdin < secret.txt',
   ],
   run: async (call) => {
     const { options, io, openParts, readConfig, actor, t } = call
     const file = typeof options.metadata === 'string' ? await readJsonObject(io, options.metadata) : {}
+    const jwks = typeof options.jwks === 'string' ? await readJsonObject(io, options.jwks) : undefined
     const secret = await readSecret(call)
     const document: Record<string, unknown> = {
       ...file,
       ...documentOf(options),
+      ...(jwks && { jwks: 'keys' in jwks ? jwks : { keys: [jwks] } }),
       ...(secret === undefined ? {} : { client_secret: secret }),
     }
     const config = readConfig()
@@ -178,19 +195,27 @@ const remove: CliCommand = {
   },
 }
 
+const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
+
+/** `90s`, `30m`, `24h`, `7d` in seconds; nothing is 0. Throws `duration_malformed`. */
+function readDuration(text: unknown): number {
+  if (text === undefined) return 0
+  const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(String(text)) ?? []
+  const seconds = unitSeconds[unit]
+  if (seconds === undefined) throw durationMalformed({ params: { text: String(text) } })
+  return Number(count) * seconds
+}
+
 const rotateSecret: CliCommand = {
   name: 'client rotate-secret',
   about: 'cli.client.rotateSecret.about',
   permission: 'clients:write',
   arguments: [clientId],
-  options: [{ flags: '--overlap-seconds <n>', text: 'cli.client.overlap', isWholeNumber: true }, ...secretOptions],
-  examples: [
-    'latchkey client rotate-secret demo-web',
-    'latchkey client rotate-secret demo-web --overlap-seconds 86400 --json',
-  ],
+  options: [{ flags: '--keep-old <time>', text: 'cli.client.keepOld' }, ...secretOptions],
+  examples: ['latchkey client rotate-secret demo-web', 'latchkey client rotate-secret demo-web --keep-old 24h --json'],
   run: async (call) => {
     const secret = await readSecret(call)
-    const overlapSeconds = (call.options.overlapSeconds as number | undefined) ?? 0
+    const overlapSeconds = readDuration(call.options.keepOld)
     const { clients } = await call.openParts()
     return shown(
       await clients.rotateSecret(

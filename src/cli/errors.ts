@@ -9,6 +9,7 @@ export const secretSourceMissing = declareError('secret_source_missing', 400)
 export const inputEmpty = declareError('input_empty', 400)
 export const inputsDiffer = declareError('inputs_differ', 400)
 export const revocationTargets = declareError('revocation_targets', 400)
+export const durationMalformed = declareError('duration_malformed', 400)
 export const cancelled = declareError('cancelled', 400)
 
 /** The environment has problems; nothing was opened. */

@@ -46,6 +46,7 @@ export async function listClientNotes({ database: { knex } }: Stores) {
   return clients.map(({ clientId, requirePkce, metadata }) => ({
     clientId,
     requirePkce,
+    takesAnyAudience: metadata.client_assertion_audience === 'any',
     unknownScopes: listScopes(metadata.scope).filter((scope) => !known.has(scope)),
   }))
 }

@@ -1,6 +1,7 @@
 /** Everything wrong with a client's input: its metadata and its secret together. */
 import type { Problem } from '../problems.ts'
 import type { ClientInput } from './client.ts'
+import { keyMethod } from './key-set.ts'
 import { idTokenAlgorithms, lintClient } from './lint.ts'
 import type { ClientProfile } from './profiles.ts'
 import { clientProfiles } from './profiles.ts'
@@ -25,6 +26,8 @@ export function checkClient(input: ClientInput, rules: Rules): Problem[] {
   ]
   if (input.secret === undefined) return problems
   const profile: ClientProfile | undefined = clientProfiles[input.kind]
+  if (metadata.token_endpoint_auth_method === keyMethod)
+    return [...problems, { path: 'client_secret', code: 'keys_no_secret' }]
   if (profile && !profile.isConfidential) return [...problems, { path: 'client_secret', code: 'public_has_no_secret' }]
   return [...problems, ...checkSecret(input.secret, refusedSecrets)]
 }

@@ -26,6 +26,16 @@ export type ClientMetadata = Readonly<{
   subject_type?: 'public'
   /** Our own: further origins that may call the token endpoint from a browser, besides those of the redirect URIs. */
   allowed_origins?: readonly string[]
+  /** `private_key_jwt`: public keys by value or by address, the algorithm, and what an assertion may name as its audience. */
+  jwks?: Readonly<{ keys: readonly Readonly<Record<string, unknown>>[] }>
+  jwks_uri?: string
+  token_endpoint_auth_signing_alg?: string
+  /** Our own: `issuer`, or `any` for libraries that name an endpoint (RFC 7523 §3 leaves it open). */
+  client_assertion_audience?: 'issuer' | 'any'
+  /** RFC 9126 §6. */
+  require_pushed_authorization_requests?: boolean
+  /** RFC 9449 §5.2. */
+  dpop_bound_access_tokens?: boolean
   /** Our own: the API for which a request without `resource` gets its token (RFC 8707 §2). */
   default_resource?: string
 }>

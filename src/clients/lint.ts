@@ -3,6 +3,7 @@ import type { Problem } from '../problems.ts'
 import { unknownKey } from '../problems.ts'
 import type { ClientInput, ClientMetadata } from './client.ts'
 import { clientKinds } from './client.ts'
+import { checkKeySet, impliedAlgorithm, keyMethod } from './key-set.ts'
 import type { ClientProfile } from './profiles.ts'
 import { clientProfiles } from './profiles.ts'
 import { isOidcScope, listScopes, scopeToken } from './scopes.ts'
@@ -13,7 +14,8 @@ export const metadataKeys = [
   ...['client_name', 'redirect_uris', 'post_logout_redirect_uris', 'grant_types', 'response_types', 'scope'],
   ...['token_endpoint_auth_method', 'id_token_signed_response_alg', 'application_type', 'client_uri', 'policy_uri'],
   ...['tos_uri', 'initiate_login_uri', 'contacts', 'default_max_age', 'require_auth_time', 'default_acr_values'],
-  ...['subject_type', 'allowed_origins', 'default_resource'],
+  ...['subject_type', 'allowed_origins', 'default_resource', 'jwks', 'jwks_uri', 'token_endpoint_auth_signing_alg'],
+  ...['client_assertion_audience', 'require_pushed_authorization_requests', 'dpop_bound_access_tokens'],
 ]
 /** Those that can be offered; which ones are, is configured, and checked with the client (`check.ts`). */
 export const idTokenAlgorithms = ['RS256', 'ES256', 'EdDSA', 'PS256', 'ES384', 'ES512']
@@ -40,11 +42,18 @@ export function lintClient(
     ...checkName(given.client_name),
     ...checkRedirects(given, place),
     ...checkProtocol(given, place),
+    ...checkKeySet(given, given.token_endpoint_auth_method ?? profile.authMethods[0], keySetRules(isDevelopment)),
     ...checkScope(given.scope, profile),
     ...checkOptional(given, place),
   ]
   return { metadata: complete(given, profile), problems }
 }
+
+/** A key set is fetched by this server, which in development may be told to fetch from this machine (`OUTBOUND_ALLOW`). */
+const keySetRules = (isDevelopment: boolean): UriRules => ({
+  allowsLoopbackHttp: isDevelopment,
+  allowsPrivateScheme: false,
+})
 
 function complete(given: Metadata, profile: ClientProfile): ClientMetadata {
   const grantTypes = Array.isArray(given.grant_types) ? given.grant_types : profile.defaultGrantTypes
@@ -57,6 +66,10 @@ function complete(given: Metadata, profile: ClientProfile): ClientMetadata {
     token_endpoint_auth_method: profile.authMethods[0] as string,
     id_token_signed_response_alg: 'RS256',
     application_type: profile.applicationType,
+    ...(given.token_endpoint_auth_method === keyMethod && {
+      token_endpoint_auth_signing_alg: impliedAlgorithm(given),
+      client_assertion_audience: 'issuer',
+    }),
     ...given,
     grant_types: grantTypes,
     client_name: typeof name === 'string' ? name.trim().normalize('NFC') : '',
@@ -169,8 +182,8 @@ function checkOptional(given: Metadata, { rules }: Place): Problem[] {
     if (given[key] !== undefined) problems.push(...checkList(key, given[key]))
   }
   problems.push(...checkWithin('default_max_age', given.default_max_age, 0, year))
-  if (given.require_auth_time !== undefined && typeof given.require_auth_time !== 'boolean') {
-    problems.push({ path: 'require_auth_time', code: 'not_boolean' })
+  for (const key of ['require_auth_time', 'require_pushed_authorization_requests', 'dpop_bound_access_tokens']) {
+    if (given[key] !== undefined && typeof given[key] !== 'boolean') problems.push({ path: key, code: 'not_boolean' })
   }
   return [...problems, ...checkResource(given.default_resource), ...checkOrigins(given.allowed_origins, webRules)]
 }

@@ -16,14 +16,14 @@ export type ClientProfile = Readonly<{
   mayBeFirstParty: boolean
 }>
 
-const secretMethods = ['client_secret_basic', 'client_secret_post']
+const confidentialMethods = ['client_secret_basic', 'client_secret_post', 'private_key_jwt']
 const userGrants = ['authorization_code', 'refresh_token']
 
 export const clientProfiles: Readonly<Record<ClientKind, ClientProfile>> = {
   /** Runs on a server and keeps a secret. */
   web: {
     isConfidential: true,
-    authMethods: secretMethods,
+    authMethods: confidentialMethods,
     grantTypes: [...userGrants, 'client_credentials'],
     defaultGrantTypes: userGrants,
     defaultScope: 'openid profile email',
@@ -59,7 +59,7 @@ export const clientProfiles: Readonly<Record<ClientKind, ClientProfile>> = {
   /** Acts for itself, with client_credentials only. */
   machine: {
     isConfidential: true,
-    authMethods: secretMethods,
+    authMethods: confidentialMethods,
     grantTypes: ['client_credentials'],
     defaultGrantTypes: ['client_credentials'],
     defaultScope: '',

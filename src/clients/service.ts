@@ -9,6 +9,7 @@ import type { Random } from '../random.ts'
 import { checkClient } from './check.ts'
 import type { Client, ClientInput } from './client.ts'
 import { clientHasNoSecret, clientIdTaken, clientInvalid, clientNotFound } from './errors.ts'
+import { keyMethod } from './key-set.ts'
 import { lintClient } from './lint.ts'
 import { clientProfiles } from './profiles.ts'
 import type { ClientRow } from './repository.ts'
@@ -118,7 +119,7 @@ function createWrites(deps: Deps) {
       if (problems.length > 0) throw clientInvalid(problems)
       const clientId = input.clientId ?? random.id().replaceAll('-', '')
       const row = toRow({ ...input, clientId }, deps.isDevelopment)
-      const made = isConfidential(row) && input.secret === undefined ? secrets.make() : undefined
+      const made = usesSecret(row) && input.secret === undefined ? secrets.make() : undefined
       const secret = made ?? input.secret
       return transaction(async (tx) => {
         await idTaken(repository.insertClient(tx, row, clock.now()), clientId)
@@ -140,8 +141,7 @@ function createWrites(deps: Deps) {
         const made = needsSecret(row, before) && input.secret === undefined ? secrets.make() : undefined
         const secret = made ?? input.secret
         await repository.updateClient(tx, row, clock.now())
-        if (secret !== undefined || !isConfidential(row))
-          await repository.retireSecrets(tx, row.clientId, 0, clock.now())
+        if (secret !== undefined || !usesSecret(row)) await repository.retireSecrets(tx, row.clientId, 0, clock.now())
         if (secret !== undefined) await addSecret(tx, row.clientId, secret)
         if (row.isDisabled !== before.isDisabled) await endClient(tx, row.clientId)
         await record(tx, 'client.updated', actor, row.clientId, { fields: changedFields(before, row) })
@@ -159,7 +159,7 @@ function createWrites(deps: Deps) {
 
     /**
      * Gives the client a new secret. The one before lives on for `overlapSeconds` (default 0: it ends at once), any older one ends.
-     * Throws `client_invalid`, `client_not_found`, and `client_has_no_secret` for a public client.
+     * Throws `client_invalid`, `client_not_found`, and `client_has_no_secret` for a public client and one with keys.
      */
     rotateSecret: (
       clientId: string,
@@ -167,7 +167,7 @@ function createWrites(deps: Deps) {
       actor: Actor,
     ): Promise<{ client: Client; secret: string | undefined }> =>
       change(clientId, async (tx, client) => {
-        if (!isConfidential(client)) throw clientHasNoSecret({ params: { clientId } })
+        if (!usesSecret(client)) throw clientHasNoSecret({ params: { clientId } })
         const problems = secret === undefined ? [] : checkSecret(secret, deps.refusedSecrets)
         if (problems.length > 0) throw clientInvalid(problems)
         const made = secret === undefined ? secrets.make() : undefined
@@ -185,9 +185,10 @@ function createWrites(deps: Deps) {
   }
 }
 
-const isConfidential = (client: Pick<Client, 'kind'>): boolean => clientProfiles[client.kind].isConfidential
-const needsSecret = (row: ClientRow, before: Client): boolean =>
-  isConfidential(row) && before.secretDigests.length === 0
+/** Confidential, and not by keys of its own. */
+const usesSecret = ({ kind, metadata }: Pick<Client, 'kind' | 'metadata'>): boolean =>
+  clientProfiles[kind].isConfidential && metadata.token_endpoint_auth_method !== keyMethod
+const needsSecret = (row: ClientRow, before: Client): boolean => usesSecret(row) && before.secretDigests.length === 0
 
 const toRow = (input: ClientInput & { clientId: string }, isDevelopment: boolean): ClientRow => ({
   clientId: input.clientId,

@@ -42,6 +42,8 @@ export type Config = Readonly<{
   trustProxy: readonly string[]
   /** What requests to the outside may reach although it is not https on the public internet. */
   outboundAllow: readonly AllowedOrigin[]
+  /** Every authorization request must be pushed first (RFC 9126 §5). */
+  requirePushedRequests: boolean
   /** Server processes that share this machine's cores. */
   serverProcesses: number
   passwordHash: Readonly<{

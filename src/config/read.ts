@@ -77,6 +77,7 @@ function read(source: Source) {
     signingKeys: readSigningKeys(source),
     trustProxy: readTrustProxy(source),
     outboundAllow: readOutboundAllow(source),
+    requirePushedRequests: source.flag('REQUIRE_PUSHED_REQUESTS'),
     serverProcesses: source.integer('SERVER_PROCESSES', { min: 1, max: 1024 }),
     passwordHash: readPasswordHash(source),
     logLevel: source.choice('LOG_LEVEL', logLevels),

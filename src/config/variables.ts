@@ -17,6 +17,7 @@ export const variables = [
   { name: 'PORT', default: '3000' },
   { name: 'TRUST_PROXY' },
   { name: 'OUTBOUND_ALLOW', default: 'http://localhost:*', productionDefault: '' },
+  { name: 'REQUIRE_PUSHED_REQUESTS', default: 'false' },
   { name: 'SERVER_PROCESSES', default: '1' },
   { name: 'DATA_FOLDER', default: '.data' },
   { name: 'DATABASE_URL', default: 'embedded:', isRequiredInProduction: true },

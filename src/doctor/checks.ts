@@ -92,9 +92,15 @@ export function checkSamples({ clientIds, emails, loopbackClientIds }: Samples, 
 
 /** Settings that are allowed and still worth a second look. */
 export function checkClients(
-  clients: readonly { clientId: string; requirePkce: boolean; unknownScopes: readonly string[] }[],
+  clients: readonly {
+    clientId: string
+    requirePkce: boolean
+    unknownScopes: readonly string[]
+    takesAnyAudience: boolean
+  }[],
 ) {
-  const findings = clients.flatMap(({ clientId: id, requirePkce, unknownScopes }) => [
+  const findings = clients.flatMap(({ clientId: id, requirePkce, unknownScopes, takesAnyAudience }) => [
+    ...(takesAnyAudience ? [warning('client_any_audience', { id })] : []),
     ...(requirePkce ? [] : [warning('client_without_pkce', { id })]),
     ...(unknownScopes.length === 0 ? [] : [warning('client_unknown_scopes', { id, scopes: unknownScopes.join(', ') })]),
   ])

@@ -1,6 +1,7 @@
 /** A client as the engine wants it: RFC 7591 metadata with our additions, and no secret. */
 import type { ClientMetadata } from 'oidc-provider'
 import type { Client } from '../clients/client.ts'
+import { keySetPeriod } from './key-sets.ts'
 
 /** The names under which our own client properties travel through the engine. */
 export const ownProperties: readonly string[] = [
@@ -8,6 +9,8 @@ export const ownProperties: readonly string[] = [
   'is_first_party',
   'allowed_origins',
   'default_resource',
+  'client_assertion_audience',
+  'key_set_period',
   'refresh_rotation',
   'refresh_idle_seconds',
   'refresh_absolute_seconds',
@@ -17,8 +20,8 @@ export const ownProperties: readonly string[] = [
  * `staticScope` is the part of the client's scope that the engine knows: it refuses the scopes of APIs, which `resource-servers.ts`
  * enforces. The secret is a placeholder that nothing equals: `internals.ts` compares with the digests.
  */
-export function engineMetadata(client: Client, staticScope: string): ClientMetadata {
-  const isPublic = client.metadata.token_endpoint_auth_method === 'none'
+export function engineMetadata(client: Client, staticScope: string, nowMs: number): ClientMetadata {
+  const usesSecret = client.metadata.token_endpoint_auth_method.startsWith('client_secret_')
   return {
     ...client.metadata,
     client_id: client.clientId,
@@ -29,6 +32,8 @@ export function engineMetadata(client: Client, staticScope: string): ClientMetad
     refresh_rotation: client.rotatesRefreshTokens,
     refresh_idle_seconds: client.refreshIdleSeconds,
     refresh_absolute_seconds: client.refreshAbsoluteSeconds,
-    ...(isPublic ? {} : { client_secret: 'kept as a keyed digest only' }),
+    // Otherwise the engine finds the client that it has made of the same metadata before, with the keys of then.
+    ...(client.metadata.jwks_uri !== undefined && { key_set_period: keySetPeriod(nowMs) }),
+    ...(usesSecret && { client_secret: 'kept as a keyed digest only' }),
   } as unknown as ClientMetadata
 }

@@ -4,9 +4,13 @@ import type { Config } from '../config/config.ts'
 import type { CookieKeys } from '../http/cookie-keys.ts'
 import type { RuntimeSettings } from '../settings/service.ts'
 import { assertClaimsParameter, claimsByScope } from './claims.ts'
+import type { createAssertionCheck } from './client-assertion.ts'
 import { ownProperties } from './client-metadata.ts'
+import type { createNonceRule } from './dpop.ts'
+import { dpopAlgorithms } from './dpop.ts'
 import { routes } from './endpoints.ts'
 import type { createJwtCustomizer } from './jwt-access-token.ts'
+import type { createKeySetFetch } from './key-sets.ts'
 import type { createEnginePages } from './pages.ts'
 import { createPolicy, passwordAcr } from './policy.ts'
 import type { RefreshPolicy } from './refresh.ts'
@@ -15,7 +19,7 @@ import type { createDefaultResource } from './resource-servers.ts'
 type Hook<Name extends keyof Configuration> = NonNullable<Configuration[Name]>
 
 export type ConfigurationDeps = {
-  config: Pick<Config, 'issuer'>
+  config: Pick<Config, 'issuer' | 'requirePushedRequests'>
   settings: { get: () => RuntimeSettings }
   adapter: (model: string) => Adapter
   jwks: Configuration['jwks']
@@ -33,14 +37,21 @@ export type ConfigurationDeps = {
   mayIntrospect: (clientId: string, audience: string) => Promise<boolean>
   defaultResource: ReturnType<typeof createDefaultResource>
   customizeJwt: ReturnType<typeof createJwtCustomizer>
-  /** The guarded fetch, for key sets of clients. */
-  fetchKeys: (url: string) => Promise<{ status: number; headers: Readonly<Record<string, string>>; text: string }>
+  fetchKeySet: ReturnType<typeof createKeySetFetch>
+  /** What clients may sign assertions with. */
+  assertionAlgorithms: readonly string[]
+  assertClientAssertion: ReturnType<typeof createAssertionCheck>
+  /** 32 bytes, the same in every process. */
+  dpopNonceSecret: Buffer
+  requireDpopNonce: ReturnType<typeof createNonceRule>
   now: () => number
 }
 
 const codeSeconds = 60
 const interactionSeconds = 3600
 const idTokenSeconds = 600
+// RFC 9126 §2.2: a redirect later it has been used.
+const pushedRequestSeconds = 60
 
 /** Cookie names carry the prefixes that browsers enforce (RFC 6265bis §4.1.3); plain http in development cannot have them. */
 function cookieNames(issuer: string) {
@@ -66,10 +77,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
   return {
     adapter: deps.adapter,
     jwks: deps.jwks,
-    fetch: async (url) => {
-      const { status, headers, text } = await deps.fetchKeys(String(url))
-      return new Response(text === '' ? null : text, { status, headers })
-    },
+    fetch: (url) => deps.fetchKeySet(String(url)),
     findAccount: deps.findAccount,
     formats: { customizers: { jwt: deps.customizeJwt as never } },
     loadExistingGrant: deps.loadExistingGrant,
@@ -78,13 +86,18 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     scopes: [...deps.offeredScopes],
     subjectTypes: ['public'],
     responseTypes: ['code'],
-    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
+    assertJwtClientAuthClaimsAndHeader: deps.assertClientAssertion as never,
     clientDefaults: {
       grant_types: ['authorization_code'],
       response_types: ['code'],
       id_token_signed_response_alg: 'RS256',
     },
-    enabledJWA: { idTokenSigningAlgValues: [...deps.signingAlgorithms] as never },
+    enabledJWA: {
+      idTokenSigningAlgValues: [...deps.signingAlgorithms] as never,
+      clientAuthSigningAlgValues: [...deps.assertionAlgorithms] as never,
+      dPoPSigningAlgValues: [...dpopAlgorithms] as never,
+    },
     // A difference of clocks between machines; our own opaque tokens are compared with our own clock.
     clockTolerance: 10,
     conformIdTokenClaims: true,
@@ -124,6 +137,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
       AuthorizationCode: codeSeconds,
       IdToken: idTokenSeconds,
       Interaction: interactionSeconds,
+      PushedAuthorizationRequest: pushedRequestSeconds,
       // The grant lives as long as the longest refresh family that may hang from it.
       Grant: ({ oidc }) => refreshPolicy.familySeconds(oidc.client) + codeSeconds,
       RefreshToken: (_ctx, token, client) => refreshPolicy.tokenSeconds(token, client),
@@ -137,8 +151,12 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
       devInteractions: { enabled: false },
       claimsParameter: { enabled: true, assertClaimsParameter: assertClaimsParameter as never },
       clientCredentials: { enabled: true },
-      dPoP: { enabled: false },
-      pushedAuthorizationRequests: { enabled: false },
+      dPoP: { enabled: true, nonceSecret: deps.dpopNonceSecret, requireNonce: deps.requireDpopNonce },
+      pushedAuthorizationRequests: {
+        enabled: true,
+        requirePushedAuthorizationRequests: deps.config.requirePushedRequests,
+        allowUnregisteredRedirectUris: false,
+      },
       userinfo: { enabled: true },
       // The client a token was issued to learns about it and ends it, and an API's own clients learn about its tokens (RFC 7662 §4, RFC 7009
       // §2.1).

@@ -12,6 +12,7 @@ const openPaths: ReadonlySet<string> = new Set([
 const clientPaths: Readonly<Record<string, string>> = {
   [routes.token]: 'POST',
   [routes.revocation]: 'POST',
+  [routes.pushed_authorization_request]: 'POST',
   [routes.userinfo]: 'GET,POST',
 }
 

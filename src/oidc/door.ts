@@ -38,6 +38,7 @@ export function createEngineDoor({ artifacts, random, doorKeeper, discoveryPaths
     [routes.token, ['POST', 'OPTIONS']],
     [routes.introspection, ['POST']],
     [routes.revocation, ['POST', 'OPTIONS']],
+    [routes.pushed_authorization_request, ['POST', 'OPTIONS']],
     [routes.userinfo, ['GET', 'HEAD', 'POST', 'OPTIONS']],
   ])
   const isForBrowsers = (path: string): boolean => path === routes.authorization || path.startsWith(routes.end_session)

@@ -9,4 +9,5 @@ export const routes = {
   end_session: '/logout',
   introspection: '/introspect',
   revocation: '/revoke',
+  pushed_authorization_request: '/par',
 } as const

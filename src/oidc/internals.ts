@@ -4,6 +4,7 @@ import type { Configuration, Client as EngineClient, TokenEndpointGrantContext }
 import { Provider } from 'oidc-provider'
 import type { Client } from '../clients/client.ts'
 import type { UnprovenHint } from './id-token-hint.ts'
+import { keySetPeriod } from './key-sets.ts'
 
 type ResponseModeHandler = Parameters<Provider['registerResponseMode']>[1]
 type GrantHandler = Parameters<Provider['registerGrantType']>[1]
@@ -17,6 +18,7 @@ type EngineOptions = {
   formPost: ResponseModeHandler
   clients: { findById: (clientId: string) => Promise<Client | undefined> }
   secretMatches: (client: Client, presented: string) => boolean
+  now: () => number
   unprovenHint: UnprovenHint
 }
 
@@ -53,11 +55,11 @@ type ClientClass = {
 
 /**
  * Client.find: the engine serialises and hashes a client's metadata at every look-up and keeps a hundred; ours remembers the engine's client as
- * long as our record is the same object. compareClientSecret: our secrets are keyed digests, and two may live. includeSid: `sid` in every ID
+ * long as our record is the same object (and, with a published key set, for its period). compareClientSecret: our secrets are keyed digests, and two may live. includeSid: `sid` in every ID
  * token, not only for back-channel logout (OpenID Connect Back-Channel Logout 1.0 §2.1 allows it; RP-initiated logout compares it).
  */
-function useOwnClients(engine: Provider, { clients, secretMatches }: EngineOptions) {
-  const engineClients = new WeakMap<Client, EngineClient>()
+function useOwnClients(engine: Provider, { clients, secretMatches, now }: EngineOptions) {
+  const engineClients = new WeakMap<Client, { client: EngineClient; period: number }>()
   const records = new WeakMap<EngineClient, Client>()
   const Client = engine.Client as unknown as ClientClass
   const build = Client.find.bind(Client)
@@ -67,10 +69,11 @@ function useOwnClients(engine: Provider, { clients, secretMatches }: EngineOptio
     const record = await clients.findById(id)
     if (!record || record.isDisabled) return undefined
     const known = engineClients.get(record)
-    if (known) return known
+    const period = record.metadata.jwks_uri === undefined ? 0 : keySetPeriod(now())
+    if (known?.period === period) return known.client
     const built = await build(id)
     if (built) {
-      engineClients.set(record, built)
+      engineClients.set(record, { client: built, period })
       records.set(built, record)
     }
     return built

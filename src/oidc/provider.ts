@@ -17,20 +17,24 @@ import type { Log } from '../log.ts'
 import type { ResourceServer, ResourceServers } from '../resource-servers/service.ts'
 import type { Settings } from '../settings/service.ts'
 import { createFindAccount } from './claims.ts'
+import { createAssertionCheck } from './client-assertion.ts'
 import { engineMetadata } from './client-metadata.ts'
 import { createConfiguration, givesBackAccessToken } from './configuration.ts'
+import { createNonceRule, refuseReplayedProof } from './dpop.ts'
 import { asEngineFailure, storeRetryAfterSeconds } from './errors.ts'
 import { createLoadExistingGrant } from './grant-from-consent.ts'
 import { refuseEmptyAnswer, refusePersonalScopes } from './grants/client-credentials.ts'
 import { createHints } from './id-token-hint.ts'
 import { createEngine } from './internals.ts'
 import { createJwtCustomizer } from './jwt-access-token.ts'
+import type { KeySetAnswer } from './key-sets.ts'
+import { createKeySetFetch } from './key-sets.ts'
 import type { createEnginePages } from './pages.ts'
 import { createRefreshPolicy } from './refresh.ts'
 import { createDefaultResource, createResourceNames, createResourceServerInfo } from './resource-servers.ts'
 
 type Deps = {
-  config: Pick<Config, 'issuer'>
+  config: Pick<Config, 'issuer' | 'requirePushedRequests'>
   settings: Settings
   artifacts: Pick<ArtifactStore, 'adapter' | 'wrapGrant' | 'tokenIds'>
   keyRing: KeyRing
@@ -47,19 +51,27 @@ type Deps = {
   findLongParameter: (parameters: Readonly<Record<string, unknown>>) => { parameter: string } | undefined
   clock: Clock
   log: Log
-  fetchKeys: Parameters<typeof createConfiguration>[0]['fetchKeys']
+  fetchKeys: (url: string) => Promise<KeySetAnswer>
+  dpopNonceSecret: Buffer
+  assertionAlgorithms: readonly string[]
   /** Middleware of ours inside the engine's chain, by what it does; attached again at each build. */
   around: readonly ((ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>)[]
 }
 
 /** The adapter of one model, with a lost store told in the engine's words; clients come from our own room. */
-function adapterFor(model: string, { artifacts, clients, staticScope }: Deps) {
+function adapterFor(model: string, { artifacts, clients, staticScope, clock }: Deps) {
   const adapter = artifacts.adapter(model)
   const findClient = async (id: string) => {
     const client = await clients.findById(id)
-    return client && !client.isDisabled ? engineMetadata(client, staticScope(client)) : undefined
+    return client && !client.isDisabled ? engineMetadata(client, staticScope(client), clock.now()) : undefined
   }
-  const find: Adapter['find'] = model === 'Client' ? findClient : adapter.find
+  const findProof = async (id: string) => {
+    const found = await adapter.find(id)
+    if (found) refuseReplayedProof(Provider.ctx, id)
+    return found
+  }
+  const own: Readonly<Record<string, Adapter['find']>> = { Client: findClient, ReplayDetection: findProof }
+  const find = own[model] ?? adapter.find
   return {
     find: (id: string) => asEngineFailure(() => find(id)),
     findByUid: (uid: string) => asEngineFailure(() => adapter.findByUid(uid)),
@@ -82,6 +94,13 @@ export function createOidc(deps: Deps) {
   const defaultResource = createDefaultResource(deps)
   const customizeJwt = createJwtCustomizer({ tokenIds: artifacts.tokenIds, now: deps.clock.now })
   const hints = createHints({ issuer: deps.config.issuer, keyRing, clients })
+  const fetchKeySet = createKeySetFetch({ fetchKeys: deps.fetchKeys, now: deps.clock.now, log })
+  const assertClientAssertion = createAssertionCheck({
+    issuer: deps.config.issuer,
+    assertionAlgorithms: deps.assertionAlgorithms,
+    now: deps.clock.now,
+  })
+  const requireDpopNonce = createNonceRule({ now: deps.clock.now })
   const refreshPolicy = createRefreshPolicy({ settings: deps.settings, now: deps.clock.now })
 
   function build(keys: KeySet): { provider: Provider; handle: Middleware } {
@@ -103,6 +122,9 @@ export function createOidc(deps: Deps) {
           asEngineFailure(() => deps.resourceServers.mayIntrospect(clientId, audience)),
         defaultResource: (client, granted) => asEngineFailure(() => defaultResource(client, granted)),
         customizeJwt,
+        fetchKeySet,
+        assertClientAssertion,
+        requireDpopNonce,
         now: deps.clock.now,
       }),
       wrapGrant: (name, handler) => {
@@ -127,6 +149,7 @@ export function createOidc(deps: Deps) {
       },
       formPost: deps.pages.formPost as never,
       clients: { findById: (id) => asEngineFailure(() => clients.findById(id)) },
+      now: deps.clock.now,
       secretMatches: clients.secretMatches,
       unprovenHint: hints.unproven,
     })

@@ -60,7 +60,7 @@ test('a supplied secret comes from standard input and needs 32 characters', asyn
   expect(added.code).toBe(0)
   expect(added.json()).not.toHaveProperty('client_secret')
   expect(added.stdout + added.stderr).not.toContain('s'.repeat(32))
-  const rotated = await run(['client', 'rotate-secret', 'supplied', '--overlap-seconds', '60', '--json'])
+  const rotated = await run(['client', 'rotate-secret', 'supplied', '--keep-old', '1m', '--json'])
   expect(rotated.json().client_secret).toHaveLength(43)
   expect(rotated.json().secrets).toHaveLength(2)
 })

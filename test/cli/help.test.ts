@@ -68,7 +68,7 @@ test.each([
   [['client', 'show'], 2],
   [['client', 'show', 'a', 'b'], 2],
   [['client', 'add', '--kind', 'toaster'], 2],
-  [['client', 'rotate-secret', 'x', '--overlap-seconds', '-1'], 2],
+  [['client', 'rotate-secret', 'x', '--keep-old'], 2],
 ])('latchkey %j ends with %i', async (args, code) => {
   expect(await latchkey(args)).toMatchObject({ code })
 })

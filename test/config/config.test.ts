@@ -54,6 +54,7 @@ test('development needs nothing: loopback, embedded database, a master key of it
     trustProxy: [],
     serverProcesses: 1,
     outboundAllow: [{ protocol: 'http:', hostname: 'localhost', port: undefined }],
+    requirePushedRequests: false,
     passwordHash: { memoryKiB: 65536, iterations: 3, parallelism: 4, slots: undefined, queue: 16 },
     logLevel: 'info',
     metricsListen: undefined,

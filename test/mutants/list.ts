@@ -3,6 +3,84 @@
 import type { Mutant } from './mutant.ts'
 
 export const mutants: readonly Mutant[] = [
+  // Client assertions, DPoP, outbound: security.md §3, attacks 31 to 33, 40, 45.
+  {
+    disables: 'an assertion names the issuer as one string',
+    file: 'src/oidc/client-assertion.ts',
+    search: "if (aud !== issuer && client.client_assertion_audience !== 'any') {",
+    replacement: 'if (aud === undefined) {',
+    test: 'test/oidc/private-key-jwt.test.ts',
+  },
+  {
+    disables: 'an assertion lives an hour at most',
+    file: 'src/oidc/client-assertion.ts',
+    search: 'if (Number(exp) > now() / 1000 + longestSeconds) {',
+    replacement: 'if (Number(exp) === 0) {',
+    test: 'test/oidc/private-key-jwt.test.ts',
+  },
+  {
+    disables: 'the header of an assertion brings no key',
+    file: 'src/oidc/client-assertion.ts',
+    search: 'if (problem) throw new errors.InvalidClientAuth(problem)',
+    replacement: '',
+    test: 'test/oidc/private-key-jwt.test.ts',
+  },
+  {
+    disables: 'a key set is fetched at most once a minute',
+    file: 'src/oidc/key-sets.ts',
+    search: 'if (known && now() - known.at < minuteMs && now() >= known.at) return known.answer',
+    replacement: '',
+    test: 'test/oidc/private-key-jwt.test.ts',
+  },
+  {
+    disables: 'a key that was taken out of a key set stops counting',
+    file: 'src/oidc/key-sets.ts',
+    search: 'Math.floor(nowMs / periodMs)',
+    replacement: '(nowMs > 0 ? 0 : periodMs)',
+    test: 'test/oidc/private-key-jwt.test.ts',
+  },
+  {
+    disables: 'an old DPoP proof needs a nonce',
+    file: 'src/oidc/dpop.ts',
+    search: "return typeof iat === 'number' && Math.abs(now() / 1000 - iat) > freshSeconds",
+    replacement: "return typeof iat === 'number' && now() / 1000 - iat > freshSeconds * 1000",
+    test: 'test/oidc/rfc9449-dpop.test.ts',
+  },
+  {
+    disables: 'the header of a DPoP proof brings no other key',
+    file: 'src/oidc/dpop.ts',
+    search: 'if (problem) throw new errors.InvalidDpopProof(problem)',
+    replacement: '',
+    test: 'test/oidc/rfc9449-dpop.test.ts',
+  },
+  {
+    disables: 'a connection goes to public addresses only',
+    file: 'src/outbound/guard.ts',
+    search: 'if (!first || !addresses.every(({ address }) => isPublicAddress(address))) {',
+    replacement: 'if (!first) {',
+    test: 'test/outbound/outbound.test.ts',
+  },
+  {
+    disables: 'an address is not called by number either',
+    file: 'src/outbound/guard.ts',
+    search: "if (isIP(host) && !isPublicAddress(host)) return callback(new OutboundError('refused'), null)",
+    replacement: '',
+    test: 'test/outbound/outbound.test.ts',
+  },
+  {
+    disables: 'a redirect is not followed and not taken for an answer',
+    file: 'src/outbound/service.ts',
+    search: 'if (statusCode >= 300 && statusCode < 400) {',
+    replacement: 'if (statusCode < 0) {',
+    test: 'test/outbound/outbound.test.ts',
+  },
+  {
+    disables: 'an answer is cut at its limit',
+    file: 'src/outbound/service.ts',
+    search: 'if (size > maxBytes) {',
+    replacement: 'if (size < 0) {',
+    test: 'test/outbound/outbound.test.ts',
+  },
   // JWTs taken back: RFC 7662 §2.2, security.md §3, attacks 38, 39, 41, 42.
   {
     disables: 'a JWT that was ended is inactive, also when it was issued in that millisecond',

@@ -258,7 +258,7 @@ describe('unsupported parameters', () => {
     ['request', 'eyJhbGciOiJub25lIn0.e30.', 'request_not_supported'],
     ['request', 'not a jwt', 'request_not_supported'],
     ['request_uri', 'https://app.example/request.jwt', 'request_uri_not_supported'],
-    ['request_uri', 'urn:ietf:params:oauth:request_uri:abc', 'request_uri_not_supported'],
+    ['request_uri', 'urn:ietf:params:oauth:request_uri:abc', 'invalid_request_uri'],
     ['registration', '{}', 'registration_not_supported'],
     ['prompt', 'create', 'invalid_request'],
     ['prompt', 'none login', 'invalid_request'],

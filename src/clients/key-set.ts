@@ -1,0 +1,83 @@
+/** A client's public keys, for `private_key_jwt` (RFC 7523 §2.2, RFC 7591 §2): by value or by address, and the one algorithm it signs with. */
+import type { Problem } from '../problems.ts'
+import { isRecord } from '../problems.ts'
+import type { UriRules } from './uris.ts'
+import { checkUri } from './uris.ts'
+
+/** Never `none`, never an HMAC: secrets are kept as digests. */
+export const assertionAlgorithms = ['ES256', 'EdDSA', 'RS256', 'PS256', 'ES384', 'ES512'] as const
+export const assertionAudiences = ['issuer', 'any'] as const
+export const keyMethod = 'private_key_jwt'
+
+type Metadata = Readonly<Record<string, unknown>>
+
+const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
+const algorithmOfCurve: Readonly<Record<string, string>> = {
+  'P-256': 'ES256',
+  'P-384': 'ES384',
+  'P-521': 'ES512',
+  Ed25519: 'EdDSA',
+}
+
+/** The algorithm that a key can only be for; of an RSA key the one that it names. */
+function algorithmOf(jwk: unknown): string | undefined {
+  if (!isRecord(jwk)) return undefined
+  if (typeof jwk.crv === 'string') return algorithmOfCurve[jwk.crv]
+  return typeof jwk.alg === 'string' ? jwk.alg : undefined
+}
+
+const keysOf = (jwks: unknown): readonly unknown[] => (isRecord(jwks) && Array.isArray(jwks.keys) ? jwks.keys : [])
+
+/** What the client's assertions are signed with, where its keys leave no choice; undefined where it must say so. */
+export function impliedAlgorithm({ jwks }: Metadata): string | undefined {
+  const algorithms = new Set(keysOf(jwks).map(algorithmOf))
+  const [only] = algorithms
+  return algorithms.size === 1 && assertionAlgorithms.some((one) => one === only) ? only : undefined
+}
+
+/** Everything wrong with the keys, and with what is said about them. */
+export function checkKeySet(given: Metadata, method: unknown, rules: UriRules): Problem[] {
+  const { jwks, jwks_uri: uri, token_endpoint_auth_signing_alg: algorithm, client_assertion_audience: audience } = given
+  const problems: Problem[] = []
+  if (method !== keyMethod) {
+    for (const key of ['jwks', 'jwks_uri', 'token_endpoint_auth_signing_alg', 'client_assertion_audience']) {
+      if (given[key] !== undefined) problems.push({ path: key, code: 'needs_key_method' })
+    }
+    return problems
+  }
+  if ((jwks === undefined) === (uri === undefined)) problems.push({ path: 'jwks', code: 'keys_one_way' })
+  if (uri !== undefined) problems.push(...checkUri(uri, 'jwks_uri', rules))
+  if (jwks !== undefined) problems.push(...checkJwks(jwks))
+  problems.push(...checkOneOf('client_assertion_audience', audience, assertionAudiences))
+  problems.push(...checkOneOf('token_endpoint_auth_signing_alg', algorithm, assertionAlgorithms))
+  if (algorithm === undefined && impliedAlgorithm(given) === undefined) {
+    problems.push({ path: 'token_endpoint_auth_signing_alg', code: 'required' })
+  }
+  return problems
+}
+
+function checkJwks(jwks: unknown): Problem[] {
+  const keys = keysOf(jwks)
+  if (keys.length === 0 || keys.length > 50) return [{ path: 'jwks', code: 'not_key_set' }]
+  return keys.flatMap((jwk, index): Problem[] => {
+    const path = `jwks.keys[${index}]`
+    if (!isRecord(jwk)) return [{ path, code: 'not_key' }]
+    // Whoever pastes a private key here has to make a new one: it has been on a screen and in a file.
+    if (privateMembers.some((member) => member in jwk)) return [{ path, code: 'key_is_private' }]
+    return isPublicKey(jwk) ? [] : [{ path, code: 'not_key' }]
+  })
+}
+
+/** RFC 7518 §6.2, §6.3 and RFC 8037 §2; RSA of 2048 bits and more (RFC 7518 §3.3). */
+function isPublicKey({ kty, crv, x, y, n, e, kid }: Metadata): boolean {
+  const isText = (value: unknown): value is string => typeof value === 'string' && /^[\w-]+$/.test(value)
+  if (kid !== undefined && (typeof kid !== 'string' || kid.length > 200)) return false
+  if (kty === 'RSA') return isText(n) && isText(e) && Buffer.from(n, 'base64url').length >= 256
+  if (typeof crv !== 'string' || algorithmOfCurve[crv] === undefined || !isText(x)) return false
+  return kty === 'OKP' ? crv === 'Ed25519' : kty === 'EC' && crv !== 'Ed25519' && isText(y)
+}
+
+function checkOneOf(path: string, value: unknown, allowed: readonly string[]): Problem[] {
+  if (value === undefined || allowed.some((one) => one === value)) return []
+  return [{ path, code: 'not_one_of', params: { allowed: allowed.join(', ') } }]
+}

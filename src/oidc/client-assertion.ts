@@ -1,0 +1,31 @@
+/** Client authentication by `private_key_jwt` (RFC 7523 §3, OpenID Connect Core 1.0 §9): what the engine leaves open. */
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import { errors } from 'oidc-provider'
+import { headerProblem } from './jwt-header.ts'
+
+const longestSeconds = 60 * 60
+
+type Claims = Readonly<Record<string, unknown>>
+type Deps = { issuer: string; assertionAlgorithms: readonly string[]; now: () => number }
+type AssertingClient = { clientAuthSigningAlg?: string; client_assertion_audience?: unknown }
+
+/**
+ * The engine's `assertJwtClientAuthClaimsAndHeader`, called when the signature is right and before the `jti` is spent. The algorithm is the
+ * client's own, the header brings no key, the audience is the issuer as one string (or, where the client is set so, what the engine takes:
+ * also the token or the called endpoint), and it lives an hour at most. Throws InvalidClientAuth, which is 401 invalid_client.
+ */
+export function createAssertionCheck({ issuer, assertionAlgorithms, now }: Deps) {
+  return async (ctx: KoaContextWithOIDC, claims: Claims, _header: Claims, client: AssertingClient): Promise<void> => {
+    const { aud, exp, sub, iss } = claims
+    const algorithms = client.clientAuthSigningAlg === undefined ? assertionAlgorithms : [client.clientAuthSigningAlg]
+    const problem = headerProblem(String(ctx.oidc.params?.client_assertion), { algorithms })
+    if (problem) throw new errors.InvalidClientAuth(problem)
+    if (sub !== iss) throw new errors.InvalidClientAuth('sub and iss must both be the client_id')
+    if (aud !== issuer && client.client_assertion_audience !== 'any') {
+      throw new errors.InvalidClientAuth('aud must be the issuer, as one string')
+    }
+    if (Number(exp) > now() / 1000 + longestSeconds) {
+      throw new errors.InvalidClientAuth('exp must not be more than an hour ahead')
+    }
+  }
+}

@@ -1,0 +1,347 @@
+/** Client authentication by `private_key_jwt` (RFC 7523 §3, OpenID Connect Core 1.0 §9); attacks 31 to 33 and 45. */
+import { createSecretKey, randomUUID } from 'node:crypto'
+import type { RequestListener, Server } from 'node:http'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { JWK } from 'jose'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import * as client from 'openid-client'
+import type { Latchkey } from '../support/latchkey.ts'
+import { api, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
+import { minutes } from './support.ts'
+
+let server: Latchkey
+let keys: Awaited<ReturnType<typeof makeKeys>>
+const published: Server[] = []
+
+beforeAll(async () => {
+  server = await startLatchkey()
+  keys = await makeKeys()
+  await addMachine('job', { jwks: { keys: [keys.jwk] } })
+  await addMachine('spring', { jwks: { keys: [keys.jwk] }, client_assertion_audience: 'any' })
+})
+afterAll(async () => {
+  for (const one of published) one.close()
+  await server.stop()
+})
+
+async function makeKeys(kid = 'first', alg = 'ES256') {
+  const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true })
+  return { privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg } as JWK }
+}
+
+const addMachine = (clientId: string, metadata: Record<string, unknown>) =>
+  server.addClient({
+    clientId,
+    kind: 'machine',
+    metadata: { client_name: 'Job', scope: 'api:read', token_endpoint_auth_method: 'private_key_jwt', ...metadata },
+  })
+
+type Claims = Record<string, unknown>
+
+function assertion(clientId: string, claims: Claims = {}, header: Claims = {}, key = keys.privateKey) {
+  const now = Math.floor(server.clock.now() / 1000)
+  const all = {
+    iss: clientId,
+    sub: clientId,
+    aud: server.issuer,
+    iat: now,
+    exp: now + 60,
+    jti: randomUUID(),
+    ...claims,
+  }
+  return new SignJWT(all).setProtectedHeader({ alg: 'ES256', kid: 'first', ...header } as never).sign(key)
+}
+
+const ask = (jwt: string, fields: Record<string, string> = {}, headers: Record<string, string> = {}) =>
+  createRelyingParty(server).call(
+    '/token',
+    {
+      grant_type: 'client_credentials',
+      resource: api,
+      scope: 'api:read',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: jwt,
+      ...fields,
+    },
+    headers,
+  )
+const refused = { status: 401, body: { error: 'invalid_client' } }
+
+describe('an assertion', () => {
+  test('by the registered key is taken, with or without client_id, and at introspection and revocation too', async () => {
+    const { body } = await ask(await assertion('job'))
+    expect(body).toMatchObject({ access_token: expect.any(String) })
+    expect(await ask(await assertion('job'), { client_id: 'job' })).toMatchObject({ status: 200 })
+    const rp = createRelyingParty(server)
+    const fields = async () => ({
+      token: body.access_token,
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: await assertion('job'),
+    })
+    expect((await rp.call('/introspect', await fields())).body).toMatchObject({ active: true })
+    expect((await rp.call('/revoke', await fields())).status).toBe(200)
+    expect((await rp.call('/introspect', await fields())).body).toEqual({ active: false })
+  })
+
+  test('is taken once: 50 at once give one token (attack 33)', async () => {
+    const jwt = await assertion('job')
+    const answers = await Promise.all(Array.from({ length: 50 }, () => ask(jwt)))
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
+    expect(answers.filter(({ status }) => status === 401)).toHaveLength(49)
+    expect(await ask(jwt)).toMatchObject(refused)
+  })
+
+  test.each<[string, Claims]>([
+    ['no jti', { jti: undefined }],
+    ['no exp', { exp: undefined }],
+    ['no aud', { aud: undefined }],
+    ['another iss', { iss: 'machine' }],
+    ['another sub', { sub: 'machine' }],
+    ['the audience of another server (attack 32)', { aud: 'https://other.example' }],
+    ['a list of audiences (attack 32)', { aud: ['https://other.example'] }],
+  ])('with %s is refused', async (_case, claims) => {
+    expect((await ask(await assertion('job', claims))).status).toBe(401)
+    expect((await ask(await assertion('spring', claims))).status).toBe(401)
+  })
+
+  test('names the issuer as one string; a client set to `any` may name an endpoint too (attack 32)', async () => {
+    const audiences = [`${server.issuer}/token`, [server.issuer], [`${server.issuer}/token`, server.issuer]]
+    for (const aud of audiences) {
+      expect(await ask(await assertion('job', { aud }))).toMatchObject(refused)
+      expect(await ask(await assertion('spring', { aud }))).toMatchObject({ status: 200 })
+    }
+    expect(await ask(await assertion('spring'))).toMatchObject({ status: 200 })
+    expect(await ask(await assertion('spring', { aud: `${server.issuer}/userinfo` }))).toMatchObject(refused)
+  })
+
+  test('that has expired, lives for more than an hour, or is of tomorrow is refused', async () => {
+    const now = Math.floor(server.clock.now() / 1000)
+    expect(await ask(await assertion('job', { exp: now - 60 }))).toMatchObject(refused)
+    expect(await ask(await assertion('job', { exp: now + 3700 }))).toMatchObject(refused)
+    expect(await ask(await assertion('job', { exp: now + 3590 }))).toMatchObject({ status: 200 })
+    expect(await ask(await assertion('job', { nbf: now + 3000, exp: now + 3500 }))).toMatchObject(refused)
+  })
+
+  test.each<[string, Claims]>([
+    ['jwk', { jwk: { kty: 'EC' } }],
+    ['jku', { jku: 'https://evil.example/jwks' }],
+    ['x5u', { x5u: 'https://evil.example/cert' }],
+    ['x5c', { x5c: ['MIIB'] }],
+  ])('whose header brings a key by %s is refused (RFC 8725 §3.10)', async (_case, header) => {
+    expect(await ask(await assertion('job', {}, header))).toMatchObject(refused)
+  })
+
+  test('with an unknown critical extension, alg none, an HMAC over the public key, or a foreign key is refused (attacks 33, 39)', async () => {
+    const [header = '', payload = '', signature = ''] = (await assertion('job')).split('.')
+    const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const own = JSON.parse(Buffer.from(header, 'base64url').toString())
+    expect((await ask(`${encoded({ ...own, crit: ['x'], x: 1 })}.${payload}.${signature}`)).status).toBe(401)
+    expect((await ask(`${encoded({ ...own, alg: 'none' })}.${payload}.`)).status).toBe(401)
+    const secret = createSecretKey(Buffer.from(JSON.stringify(keys.jwk)))
+    const claims = JSON.parse(Buffer.from(payload, 'base64url').toString())
+    expect((await ask(await new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(secret))).status).toBe(401)
+    const { privateKey } = await makeKeys()
+    expect(await ask(await assertion('job', {}, {}, privateKey))).toMatchObject(refused)
+  })
+
+  test('of another algorithm than the registered one is refused, although the key could make it (RFC 8725 §3.1)', async () => {
+    const rsa = await makeKeys('rsa', 'PS256')
+    const asRs256 = await crypto.subtle.importKey(
+      'jwk',
+      { ...(await exportJWK(rsa.privateKey)), alg: 'RS256' } as never,
+      { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
+      true,
+      ['sign'],
+    )
+    const { alg: _alg, ...jwk } = rsa.jwk
+    await addMachine('pinned', { jwks: { keys: [jwk] }, token_endpoint_auth_signing_alg: 'PS256' })
+    expect(await ask(await assertion('pinned', {}, { alg: 'PS256', kid: 'rsa' }, rsa.privateKey))).toMatchObject({
+      status: 200,
+    })
+    expect(await ask(await assertion('pinned', {}, { alg: 'RS256', kid: 'rsa' }, asRs256))).toMatchObject(refused)
+  })
+
+  test('together with a secret is refused, as is any other method than the registered one (attack 31)', async () => {
+    const rp = createRelyingParty(server)
+    expect(await ask(await assertion('job'), { client_secret: webSecret })).toMatchObject({ status: 400 })
+    const both = await ask(await assertion('job'), {}, { Authorization: rp.basic('job', webSecret) })
+    expect(both).toMatchObject({ status: 400, body: { error: 'invalid_request' } })
+    expect(
+      await rp.token({ grant_type: 'client_credentials' }, { Authorization: rp.basic('job', webSecret) }),
+    ).toMatchObject(refused)
+    expect(await rp.token({ grant_type: 'client_credentials', client_id: 'job' })).toMatchObject(refused)
+    expect(await ask(await assertion('machine'))).toMatchObject(refused)
+    expect((await ask('no assertion')).status).toBe(400)
+  })
+})
+
+test('client_secret_jwt is not offered: secrets are digests', async () => {
+  const metadata = await (await fetch(`${server.issuer}/.well-known/openid-configuration`)).json()
+  expect(metadata).toMatchObject({
+    token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
+    token_endpoint_auth_signing_alg_values_supported: ['ES256', 'EdDSA', 'RS256', 'PS256', 'ES384', 'ES512'],
+  })
+})
+
+describe('registered keys', () => {
+  const problems = async (metadata: Record<string, unknown>, more = {}) => {
+    const input = { kind: 'machine', metadata: { client_name: 'X', ...metadata }, ...more } as never
+    const error = await server.parts.clients.add(input, { type: 'operator', id: 'test' }).catch((thrown) => thrown)
+    return (error.problems ?? []).map(({ path, code }: { path: string; code: string }) => `${path} ${code}`)
+  }
+  const method = { token_endpoint_auth_method: 'private_key_jwt' }
+
+  test('are public, well formed, and given in one way', async () => {
+    const { jwk } = keys
+    expect(await problems(method)).toContain('jwks keys_one_way')
+    expect(await problems({ ...method, jwks: { keys: [jwk] }, jwks_uri: 'https://a.example/' })).toContain(
+      'jwks keys_one_way',
+    )
+    const privateJwk = await exportJWK(keys.privateKey)
+    expect(await problems({ ...method, jwks: { keys: [privateJwk] } })).toContain('jwks.keys[0] key_is_private')
+    for (const wrong of [
+      { kty: 'oct', k: 'c2VjcmV0' },
+      { kty: 'EC', crv: 'P-256', x: 'x' },
+      { kty: 'RSA', n: 'AQAB', e: 'AQAB' },
+      7,
+    ]) {
+      expect(await problems({ ...method, jwks: { keys: [wrong] } })).toContainEqual(
+        expect.stringContaining('jwks.keys[0]'),
+      )
+    }
+    expect(await problems({ ...method, jwks: { keys: [] } })).toContain('jwks not_key_set')
+    expect(await problems({ ...method, jwks_uri: 'https://a.example/jwks' })).toContain(
+      'token_endpoint_auth_signing_alg required',
+    )
+    expect(await problems({ ...method, jwks: { keys: [jwk] } }, { secret: webSecret })).toContain(
+      'client_secret keys_no_secret',
+    )
+    expect(await problems({ jwks: { keys: [jwk] } })).toContain('jwks needs_key_method')
+    expect(await problems({ ...method, jwks_uri: 'ftp://a.example' })).toContainEqual(
+      expect.stringContaining('jwks_uri'),
+    )
+  })
+
+  test('take the place of a secret: none is made, none can be rotated', async () => {
+    const { client: added, secret } = await addMachine('no-secret', { jwks: { keys: [keys.jwk] } })
+    expect([secret, added.secretDigests]).toEqual([undefined, []])
+    expect(added.metadata).toMatchObject({
+      token_endpoint_auth_signing_alg: 'ES256',
+      client_assertion_audience: 'issuer',
+    })
+    const rotating = server.parts.clients.rotateSecret('no-secret', {}, { type: 'operator', id: 'test' })
+    await expect(rotating).rejects.toMatchObject({ code: 'client_has_no_secret' })
+  })
+})
+
+describe('published keys (jwks_uri)', () => {
+  /** A client whose keys are behind an address on this machine, which development allows. */
+  async function publish(clientId: string, listener: RequestListener) {
+    const site = createServer(listener)
+    published.push(site)
+    await new Promise<void>((resolve) => site.listen(0, 'localhost', resolve))
+    const uri = `http://localhost:${(site.address() as AddressInfo).port}/jwks`
+    await addMachine(clientId, { jwks_uri: uri, token_endpoint_auth_signing_alg: 'ES256' })
+  }
+
+  test('are fetched once, and again for an unknown kid, but not more than once a minute', async () => {
+    let asked = 0
+    let current = [keys.jwk]
+    await publish('remote', (_request, response) => {
+      asked += 1
+      response.writeHead(200, { 'cache-control': 'max-age=86400' }).end(JSON.stringify({ keys: current }))
+    })
+    for (let i = 0; i < 3; i += 1) expect(await ask(await assertion('remote'))).toMatchObject({ status: 200 })
+    expect(asked).toBe(1)
+    const next = await makeKeys('second')
+    current = [next.jwk]
+    const rotated = () => assertion('remote', {}, { kid: 'second' }, next.privateKey)
+    for (let i = 0; i < 5; i += 1) expect(await ask(await rotated())).toMatchObject(refused)
+    expect(asked).toBe(1)
+    server.clock.advance(minutes(1))
+    expect(await ask(await rotated())).toMatchObject({ status: 200 })
+    for (let i = 0; i < 5; i += 1) {
+      expect(await ask(await assertion('remote', {}, { kid: `unknown-${i}` }))).toMatchObject(refused)
+    }
+    expect(asked).toBe(2)
+  })
+
+  test('that were taken out of the set stop counting within a quarter of an hour', async () => {
+    let current = [keys.jwk]
+    await publish('withdrawn', (_request, response) => response.end(JSON.stringify({ keys: current })))
+    expect(await ask(await assertion('withdrawn'))).toMatchObject({ status: 200 })
+    current = []
+    server.clock.advance(minutes(15))
+    expect(await ask(await assertion('withdrawn'))).toMatchObject(refused)
+  })
+
+  test.each<[string, RequestListener]>([
+    ['answers 500', (_request, response) => response.writeHead(500).end()],
+    ['redirects', (_request, response) => response.writeHead(302, { location: '/other' }).end()],
+    ['is no JSON', (_request, response) => response.end('<html>')],
+    ['never ends', (_request, response) => void response.write('{')],
+    [
+      'holds a private key set',
+      (_request, response) => response.end(JSON.stringify({ keys: [{ kty: 'oct', k: 'eA' }] })),
+    ],
+  ])('whose address %s give no token and no 500, and are asked for once a minute', async (name, listener) => {
+    let asked = 0
+    const clientId = `broken-${name.replaceAll(' ', '-')}`
+    await publish(clientId, (request, response) => {
+      asked += 1
+      listener(request, response)
+    })
+    for (let i = 0; i < 3; i += 1) expect(await ask(await assertion(clientId))).toMatchObject(refused)
+    expect(asked).toBe(1)
+  })
+
+  test('behind an address inside are not fetched (attack 45)', async () => {
+    let asked = 0
+    const inside = createServer((_request, response) => {
+      asked += 1
+      response.end(JSON.stringify({ keys: [keys.jwk] }))
+    })
+    published.push(inside)
+    await new Promise<void>((resolve) => inside.listen(0, '127.0.0.1', resolve))
+    const { port } = inside.address() as AddressInfo
+    for (const [index, uri] of [`http://127.0.0.1:${port}/`, 'https://127.0.0.1/', 'https://[::1]/'].entries()) {
+      await addMachine(`lever-${index}`, { jwks_uri: uri, token_endpoint_auth_signing_alg: 'ES256' })
+      expect(await ask(await assertion(`lever-${index}`))).toMatchObject(refused)
+    }
+    expect(asked).toBe(0)
+  })
+})
+
+describe('stock clients', () => {
+  test('openid-client with PrivateKeyJwt names the issuer, and just works', async () => {
+    const config = await client.discovery(
+      new URL(server.issuer),
+      'job',
+      undefined,
+      client.PrivateKeyJwt({ key: keys.privateKey, kid: 'first' }),
+      { execute: [client.allowInsecureRequests] },
+    )
+    const tokens = await client.clientCredentialsGrant(config, { resource: api, scope: 'api:read' })
+    expect(tokens.access_token).toBeDefined()
+  })
+
+  test('one that names the token endpoint, as Spring and Authlib do, works when the client is set so', async () => {
+    const config = await client.discovery(
+      new URL(server.issuer),
+      'spring',
+      undefined,
+      client.PrivateKeyJwt(
+        { key: keys.privateKey, kid: 'first' },
+        {
+          [client.modifyAssertion]: (_header, payload) => {
+            payload.aud = `${server.issuer}/token`
+          },
+        },
+      ),
+      { execute: [client.allowInsecureRequests] },
+    )
+    const tokens = await client.clientCredentialsGrant(config, { resource: api, scope: 'api:read' })
+    expect(tokens.access_token).toBeDefined()
+  })
+})

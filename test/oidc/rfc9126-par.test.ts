@@ -1,0 +1,149 @@
+/** Pushed authorization requests (RFC 9126); attacks 43 and 44. */
+import type { Latchkey } from '../support/latchkey.ts'
+import { callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
+import { answerIn } from './support.ts'
+
+let server: Latchkey
+beforeAll(async () => {
+  server = await startLatchkey()
+  await server.addClient({
+    clientId: 'pushing',
+    kind: 'web',
+    secret: webSecret,
+    metadata: { client_name: 'Pushing', redirect_uris: [callback], require_pushed_authorization_requests: true },
+  })
+})
+afterAll(() => server.stop())
+
+type RelyingParty = ReturnType<typeof createRelyingParty>
+
+/** What a client would send to the authorization endpoint, as fields. */
+async function fieldsOf(rp: RelyingParty, more: Record<string, string | undefined> = {}) {
+  return Object.fromEntries(new URL(await rp.authorizeUrl(more)).searchParams)
+}
+const push = async (rp: RelyingParty, more: Record<string, string | undefined> = {}, clientId = 'web') =>
+  rp.call('/par', await fieldsOf(rp, { client_id: clientId, ...more }), {
+    Authorization: rp.basic(clientId, webSecret),
+  })
+
+const addressOf = (requestUri: string, clientId = 'web') =>
+  `${server.issuer}/authorize?${new URLSearchParams({ client_id: clientId, request_uri: requestUri })}`
+
+test('a pushed request is answered 201 with a request_uri that lives for a minute (§2.2), and leads to a code', async () => {
+  const rp = createRelyingParty(server)
+  const { status, body, headers } = await push(rp)
+  expect([status, body]).toEqual([
+    201,
+    { expires_in: 60, request_uri: expect.stringMatching(/^urn:ietf:params:oauth:request_uri:\S{20,}$/) },
+  ])
+  expect(headers.get('Cache-Control')).toContain('no-store')
+  const { code, state, iss } = await rp.complete(await rp.browser.get(addressOf(body.request_uri)))
+  expect([state, iss]).toEqual(['the-state', server.issuer])
+  expect(await rp.exchange(code!)).toMatchObject({ status: 200 })
+})
+
+test('only the client itself pushes, authenticated as at the token endpoint (§2.1)', async () => {
+  const rp = createRelyingParty(server)
+  const fields = await fieldsOf(rp)
+  expect((await rp.call('/par', fields)).status).toBe(401)
+  expect((await rp.call('/par', fields, { Authorization: rp.basic('machine', webSecret) })).status).toBe(400)
+  const spa = { client_id: 'spa', redirect_uri: 'https://spa.example/callback' }
+  expect(await rp.call('/par', await fieldsOf(rp, spa))).toMatchObject({ status: 201 })
+  const { response_type: _left, ...unasked } = fields
+  expect(await rp.call('/par', unasked, { Authorization: rp.basic('web', webSecret) })).toMatchObject({
+    status: 400,
+    body: { error: 'invalid_request' },
+  })
+})
+
+test.each([
+  ['an unregistered redirect_uri', { redirect_uri: 'https://evil.example/' }, 'invalid_redirect_uri|invalid_request'],
+  [
+    'a request_uri',
+    { request_uri: 'urn:ietf:params:oauth:request_uri:x' },
+    'invalid_request|request_uri_not_supported',
+  ],
+  ['another client’s id', { client_id: 'spa' }, 'invalid_request|invalid_client'],
+  ['an unknown resource', { resource: 'https://nowhere.example/' }, 'invalid_target'],
+  ['plain PKCE', { code_challenge_method: 'plain' }, 'invalid_request'],
+])('%s is refused when it is pushed (§2.3)', async (_case, more, error) => {
+  const rp = createRelyingParty(server)
+  const answer = await rp.call('/par', await fieldsOf(rp, more), { Authorization: rp.basic('web', webSecret) })
+  expect([400, 401]).toContain(answer.status)
+  expect(answer.body.error).toMatch(new RegExp(`^(${error})$`))
+})
+
+describe('a request_uri (§4, attack 44)', () => {
+  test('serves once', async () => {
+    const rp = createRelyingParty(server)
+    await rp.signIn()
+    const { request_uri: uri } = (await push(rp)).body
+    expect(answerIn(await rp.browser.follow(await rp.browser.get(addressOf(uri))))).toHaveProperty('code')
+    const again = await rp.browser.follow(await rp.browser.get(addressOf(uri)))
+    expect([again.status, again.next]).toEqual([400, undefined])
+  })
+
+  test('50 at once give one code', async () => {
+    const rp = createRelyingParty(server)
+    await rp.signIn()
+    const { request_uri: uri } = (await push(rp)).body
+    const cookie = await rp.browser.jar.getCookieString(server.issuer)
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, async () => {
+        const response = await fetch(addressOf(uri), { headers: { cookie, Accept: 'text/html' }, redirect: 'manual' })
+        return response.headers.get('Location')
+      }),
+    )
+    expect(answers.filter((location) => location?.includes('code='))).toHaveLength(1)
+  })
+
+  test('is of no use to another client, and stays its owner’s', async () => {
+    const rp = createRelyingParty(server)
+    await rp.signIn()
+    const { request_uri: uri } = (await push(rp)).body
+    const foreign = await rp.browser.follow(await rp.browser.get(addressOf(uri, 'spa')))
+    expect([foreign.status, foreign.next]).toEqual([400, undefined])
+    expect(answerIn(await rp.browser.follow(await rp.browser.get(addressOf(uri))))).toHaveProperty('code')
+  })
+
+  test('that has expired, is unknown, or is a code (attack 43) is answered on a page', async () => {
+    const rp = createRelyingParty(server)
+    const { request_uri: uri } = (await push(rp)).body
+    server.clock.advance(60_000)
+    const { code } = await rp.authorize()
+    for (const wrong of [uri, 'urn:ietf:params:oauth:request_uri:x', `urn:ietf:params:oauth:request_uri:${code}`]) {
+      const page = await rp.browser.follow(await rp.browser.get(addressOf(wrong)))
+      expect([page.status, page.next]).toEqual([400, undefined])
+    }
+    for (const wrong of ['https://app.example/request', 'http://127.0.0.1:1/']) {
+      const page = await rp.browser.follow(await rp.browser.get(addressOf(wrong)))
+      expect(page.next === undefined ? page.status : answerIn(page).error).toEqual(
+        page.next === undefined ? 400 : expect.stringMatching(/request_uri/),
+      )
+    }
+  })
+})
+
+test('a client that must push is refused when it does not (§6)', async () => {
+  const rp = createRelyingParty(server)
+  const page = await rp.browser.get(await rp.authorizeUrl({ client_id: 'pushing' }))
+  expect(page.next === undefined ? page.status : answerIn(page).error).toBe('invalid_request')
+  const { body } = await push(rp, {}, 'pushing')
+  expect(await rp.complete(await rp.browser.get(addressOf(body.request_uri, 'pushing')))).toHaveProperty('code')
+})
+
+test('all clients must push when the server says so (§5)', async () => {
+  const strict = await startLatchkey({ env: { REQUIRE_PUSHED_REQUESTS: 'true' } })
+  try {
+    const metadata = await (await fetch(`${strict.issuer}/.well-known/openid-configuration`)).json()
+    expect(metadata).toMatchObject({
+      require_pushed_authorization_requests: true,
+      pushed_authorization_request_endpoint: `${strict.issuer}/par`,
+    })
+    const rp = createRelyingParty(strict)
+    const page = await rp.browser.get(await rp.authorizeUrl())
+    expect(page.next === undefined ? page.status : answerIn(page).error).toBe('invalid_request')
+  } finally {
+    await strict.stop()
+  }
+})
