@@ -427,4 +427,25 @@ export const mutants: readonly Mutant[] = [
     replacement: 'if (isClean || true) return',
     test: 'test/keys/reseal.test.ts',
   },
+  {
+    disables: 'an engine of old keys is let go',
+    file: 'src/oidc/provider.ts',
+    search: '    current = build(keys)\n',
+    replacement: '    current = Object.assign(build(keys), { before: current })\n',
+    test: 'test/faults/key-memory.test.ts',
+  },
+  {
+    disables: 'a JWKS is not kept for longer than a key is announced',
+    file: 'src/config/signing-keys.ts',
+    search: 'if (jwksCacheSeconds > most)',
+    replacement: 'if (jwksCacheSeconds > most * 1000)',
+    test: 'test/config/config.test.ts',
+  },
+  {
+    disables: 'a JWKS that could lack a key is not handed out',
+    file: 'src/oidc/jwks.ts',
+    search: 'if (keyRing.unconfirmedMs() > oldestMs) await keyRing.confirm().catch(refuse)',
+    replacement: 'if (keyRing.unconfirmedMs() > oldestMs) await keyRing.confirm().catch(() => refuse)',
+    test: 'test/oidc/jwks.test.ts',
+  },
 ]
