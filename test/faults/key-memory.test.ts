@@ -6,7 +6,7 @@ import { createTestDatabase } from '../support/database.ts'
 import { watchProcess } from '../support/watchdog.ts'
 
 const turns = 100
-/** One engine holds several hundred kilobytes: one in fifty that stayed would be seen. */
+/** Engines that stay cost 180 kilobytes a turn. What V8 still learns by then costs about four, with or without turns. */
 const mostBytesATurn = 8 * 1024
 
 /** Least squares: bytes a turn, and the half width of its 95 % confidence interval. */

@@ -374,8 +374,15 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a process that has not read the ring does not sign',
     file: 'keys/key-ring.ts',
-    search: 'if (unconfirmedMs() > lease) throw new KeyRingUnconfirmed()',
+    search: 'if (isDoubtful()) throw new KeyRingUnconfirmed()',
     replacement: '',
+    test: 'test/keys/key-ring.test.ts',
+  },
+  {
+    disables: 'who was told of a change reads the ring before he signs',
+    file: 'keys/key-ring.ts',
+    search: 'isSuspect || unconfirmedMs() > lease',
+    replacement: '(isSuspect && false) || unconfirmedMs() > lease',
     test: 'test/keys/key-ring.test.ts',
   },
   {
