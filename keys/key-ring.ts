@@ -34,7 +34,7 @@ export type KeyRing = {
   /** Calls `listener` with every new set, never twice with one; the result ends that. */
   onChange: (listener: (keys: KeySet) => void) => () => void
   /**
-   * Whoever signs asks first. Resolves when the ring was read within the lease, and reads it when it was not; throws KeyRingUnconfirmed when it
+   * Whoever signs asks first. Resolves when the ring was read within the lease and since the last change, and reads it when it was not; throws KeyRingUnconfirmed when it
    * cannot be read: another process may have replaced or removed the key meanwhile. `signing`: the set with which was or will be signed.
    */
   confirm: (signing?: KeySet) => Promise<void>
@@ -84,14 +84,19 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
   let current = await load()
   let reading: Promise<void> | undefined
   let isStale = false
+  /** Told of a change that has not been read yet: a key may have been revoked. */
+  let isSuspect = false
 
   async function readUntilFresh(): Promise<void> {
     while (isStale) {
       isStale = false
       const found = await load()
-      if (found.version === current.version) continue
-      current = found
-      for (const listener of listeners) tell(listener, found)
+      if (found.version !== current.version) {
+        current = found
+        for (const listener of listeners) tell(listener, found)
+      }
+      // A change that arrived during this read may not be in it.
+      if (!isStale) isSuspect = false
     }
   }
 
@@ -115,7 +120,12 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
     return reading
   }
 
-  const unsubscribe = changes.subscribe('signing_key', () => void refresh())
+  const isDoubtful = (): boolean => isSuspect || unconfirmedMs() > lease
+
+  const unsubscribe = changes.subscribe('signing_key', () => {
+    isSuspect = true
+    void refresh()
+  })
   const unsubscribeMarker = changes.subscribe('root_secret', () => void refresh())
   const stopWatching = changes.onConnectionChange((isConnected) => {
     if (isConnected) void refresh()
@@ -131,8 +141,8 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
       return () => void listeners.delete(listener)
     },
     confirm: async (signing = current) => {
-      if (unconfirmedMs() > lease) await refresh()
-      if (unconfirmedMs() > lease) throw new KeyRingUnconfirmed()
+      if (isDoubtful()) await refresh()
+      if (isDoubtful()) throw new KeyRingUnconfirmed()
       // Revoked while the request was under way: what it has signed, or was about to, is worth nothing.
       const isLost = (kid: string) => !current.publicJwks.some((jwk) => jwk.kid === kid)
       if (signing !== current && signing.signingKids.some(isLost)) throw new KeyRingUnconfirmed()

@@ -7,6 +7,7 @@ import {
   checkConfiguration,
   checkDatabase,
   checkKeyRing,
+  checkMasterKeys,
   checkMigrations,
   checkPasswordHash,
   checkRedis,
@@ -136,20 +137,23 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
 
 /** Whether the master key opens what is sealed. A database that nothing was sealed in yet passes. */
 async function inspectSealed({ database: { knex } }: Stores, config: Config) {
-  const [{ createSealer }, { checkMasterKey }, { listKeys }] = await Promise.all([
+  const [{ createSealer }, { checkMasterKey }, { listKeys }, { systemClock }] = await Promise.all([
     import('../../keys/sealer.ts'),
     import('../../keys/root-secret.ts'),
     import('../../keys/repository.ts'),
+    import('../clock.ts'),
   ])
   const sealer = createSealer(config.masterKey, config.previousMasterKey)
   try {
     await checkMasterKey({ knex, sealer })
     const isFresh = !(await knex.schema.hasTable('signing_key'))
     const keys = isFresh ? [] : await listKeys(knex, sealer)
-    const active = keys.filter(({ state }) => state === 'active').map(({ algorithm }) => algorithm)
+    const active = keys.filter(({ state }) => state === 'active')
+    const { algorithms: needed, times } = config.signingKeys
+    const facts = { needed, activeMs: times.activeMs, isFresh: keys.length === 0, nowMs: systemClock.now() }
     return {
-      masterKey: { status: 'ok', code: isFresh ? 'master_key_unused' : 'master_key_ok' } as const,
-      keys: checkKeyRing(active, config.signingKeys.algorithms, keys.length === 0),
+      masterKey: checkMasterKeys(isFresh, config.previousMasterKey !== undefined),
+      keys: checkKeyRing(active, facts),
     }
   } catch (error) {
     if (!(error instanceof WrongMasterKey)) throw error

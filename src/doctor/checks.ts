@@ -62,13 +62,36 @@ export async function checkClock(db: Queryable, clock: Clock): Promise<Finding> 
   return Math.abs(skewMs) > toleratedSkewMs ? warning('clock_drifts', params) : ok('clock_ok', params)
 }
 
-/** `active` are the algorithms that have an active key. */
-export function checkKeyRing(active: readonly string[], needed: readonly string[], isFresh: boolean): Finding {
+type ActiveKey = Readonly<{ algorithm: string; activatedAt: number | undefined }>
+
+/** A turn is looked for twice a minute; a key this much older than it should be says that nobody does. */
+const overdueMs = 24 * 3_600_000
+
+/** `active` are the keys that sign, `activeMs` for how long one ought to; a ring that is fresh has no keys at all yet. */
+export function checkKeyRing(
+  active: readonly ActiveKey[],
+  {
+    needed,
+    activeMs,
+    isFresh,
+    nowMs,
+  }: { needed: readonly string[]; activeMs: number; isFresh: boolean; nowMs: number },
+): Finding {
   if (isFresh) return ok('keys_not_made')
-  const missing = needed.filter((algorithm) => !active.includes(algorithm))
-  if (missing.length === 0) return ok('keys_ok', { algorithms: needed.join(', ') })
-  // The next start makes what is missing.
-  return warning('keys_missing', { algorithms: missing.join(', ') })
+  const missing = needed.filter((algorithm) => !active.some((key) => key.algorithm === algorithm))
+  // The next start announces what is missing.
+  if (missing.length > 0) return warning('keys_missing', { algorithms: missing.join(', ') })
+  const overdue = active.filter(({ activatedAt = nowMs }) => nowMs > activatedAt + activeMs + overdueMs)
+  if (overdue.length > 0) {
+    return warning('keys_overdue', { algorithms: overdue.map(({ algorithm }) => algorithm).join(', ') })
+  }
+  return ok('keys_ok', { algorithms: needed.join(', ') })
+}
+
+/** Two master keys are for the time of a change only. */
+export const checkMasterKeys = (isFresh: boolean, hasPrevious: boolean): Finding => {
+  if (hasPrevious) return warning('master_key_changing')
+  return ok(isFresh ? 'master_key_unused' : 'master_key_ok')
 }
 
 /** OWASP Password Storage: the least for Argon2id; ours by default is 64 MiB, 3 passes. */

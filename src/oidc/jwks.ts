@@ -2,10 +2,10 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { KeyRing } from '../../keys/key-ring.ts'
 import { routes } from './endpoints.ts'
-import { jwksUnconfirmed } from './errors.ts'
+import { jwksUnconfirmed, storeRetryAfterSeconds } from './errors.ts'
 
 type Deps = {
-  keyRing: Pick<KeyRing, 'current' | 'unconfirmedMs'>
+  keyRing: Pick<KeyRing, 'current' | 'confirm' | 'unconfirmedMs'>
   /** Shorter than a key is announced, by at least our own delay: whoever caches has the key when it signs. */
   cacheSeconds: number
   announcedMs: number
@@ -20,7 +20,7 @@ export function createJwksAround({ keyRing, cacheSeconds, announcedMs }: Deps) {
     ctx.path === routes.jwks ? answerJwks(ctx, next) : next()
 
   async function answerJwks(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
-    if (keyRing.unconfirmedMs() > oldestMs) throw jwksUnconfirmed({ retryAfterSeconds: 5 })
+    if (keyRing.unconfirmedMs() > oldestMs) await keyRing.confirm().catch(refuse)
     await next()
     if (ctx.status !== 200) return
     ctx.set('Cache-Control', `public, max-age=${cacheSeconds}`)
@@ -33,3 +33,7 @@ export function createJwksAround({ keyRing, cacheSeconds, announcedMs }: Deps) {
 // Not Koa's `fresh`: it takes Cache-Control: no-cache, which every fetch with If-None-Match sends, for a wish to have it all again.
 const isAmong = (etag: string, ifNoneMatch: string): boolean =>
   ifNoneMatch.trim() === '*' || ifNoneMatch.split(',').some((one) => one.trim().replace(/^W\//, '') === etag)
+
+function refuse(cause: unknown): never {
+  throw jwksUnconfirmed({ cause, retryAfterSeconds: storeRetryAfterSeconds })
+}

@@ -96,10 +96,17 @@ test('a revoked key is unpublished and signs nothing, everywhere and at once; it
   const [at] = servers.servers as [StartedProcess]
   const { body } = await demo.machineToken(at, { resource: demoApi, scope: 'api:read' })
   const kid = kidOf(body.access_token)
+  const introspect = async (server: StartedProcess) => {
+    const fields = new URLSearchParams({ token: body.access_token })
+    const headers = { Authorization: demo.rp.basic('demo-machine', 'demo-machine-secret-for-development-only') }
+    return (await fetch(`${server.url}/introspect`, { method: 'POST', body: fields, headers })).json()
+  }
+  expect(await introspect(at)).toMatchObject({ active: true })
   const revoked = await run('keys', 'revoke', kid, '--yes')
   expect(revoked.json().changes).toMatchObject([{ kid, to: 'revoked' }, { to: 'active' }])
   await everywhere((kids) => !kids.includes(kid))
   for (const server of servers.servers) {
+    expect(await introspect(server)).toEqual({ active: false })
     const token = (await demo.machineToken(server, { resource: demoApi, scope: 'api:read' })).body.access_token
     expect(kidOf(token)).toBe(revoked.json().changes[1].kid)
     const keys = createLocalJWKSet((await jwksAt(server)) as never)
@@ -112,6 +119,18 @@ test('a revoked key is unpublished and signs nothing, everywhere and at once; it
   expect(rows[0]).toEqual({ until: Number.MAX_SAFE_INTEGER, ended: Number.MAX_SAFE_INTEGER })
   const actions = await base.database.knex('audit_event').where({ subject_id: kid }).orderBy('sequence').pluck('action')
   expect(actions.at(-1)).toBe('key.revoked')
+})
+
+test('a server that lacks an algorithm in use ends with a sentence that says for whom, and exit code 78', async () => {
+  const lacking = await startServers(1, {
+    databaseUrl: base.url,
+    env: { NODE_ENV: 'development', MASTER_KEY: masterKey, SIGNING_ALGORITHMS: 'RS256,EdDSA' },
+    isReadyAwaited: false,
+  })
+  const [server] = lacking.servers as [StartedProcess]
+  expect((await server.exited).code).toBe(78)
+  expect(server.output()).toContain(`SIGNING_ALGORITHMS lacks ES256, which is used by ${demoApi}`)
+  await lacking.close()
 })
 
 test('an algorithm that is not offered is told', async () => {

@@ -323,6 +323,25 @@ describe('key ring', () => {
     expect(ring.unconfirmedMs()).toBeLessThan(50)
   })
 
+  test('who has been told of a change signs nothing before it was read', async () => {
+    const told = { change: (_id: string) => {} }
+    const subscribe = (table: string, listener: (id: string) => void) => {
+      if (table === 'signing_key') told.change = listener
+      return () => {}
+    }
+    const ring = await openRing({ algorithms: ['ES256'], changes: { ...deaf, subscribe }, pollMs: 3_600_000 })
+    const { knex } = base.database
+    await ring.confirm()
+    await knex.schema.renameTable('signing_key', 'away')
+    await expect(ring.confirm()).resolves.toBeUndefined()
+    told.change('')
+    await expect(ring.confirm()).rejects.toThrow(KeyRingUnconfirmed)
+    await knex.schema.renameTable('away', 'signing_key')
+    const kid = await addKey('announced')
+    await ring.confirm()
+    expect(kidsOf(ring.current(), 'ES256')).toContain(kid)
+  })
+
   test('a machine that slept asks the ring before it signs again, although no time has passed for its own clock', async () => {
     const ring = await openRing({ algorithms: ['ES256'], changes: deaf, pollMs: 3_600_000 })
     const kid = await addKey('announced')

@@ -1,5 +1,7 @@
 /** The life of keys on a real Postgres: one of many processes turns the ring, in the order that verifiers need. */
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import type { Algorithm } from '../../keys/algorithms.ts'
 import type { KeyChange, Rotation } from '../../keys/rotation.ts'
 import { createRotation } from '../../keys/rotation.ts'
@@ -7,13 +9,15 @@ import { createSealer } from '../../keys/sealer.ts'
 import { systemRandom } from '../../src/random.ts'
 import { createTestClock } from '../support/clock.ts'
 import { createTestDatabase } from '../support/database.ts'
+import { watchProcess } from '../support/watchdog.ts'
 
 type Base = Awaited<ReturnType<typeof createTestDatabase>>
 const hour = 3_600_000
 const day = 24 * hour
 const times = { announcedMs: day, activeMs: 30 * day, retiredMs: 14 * day }
 const leastAnnouncedMs = hour
-const sealer = createSealer(randomBytes(32))
+const masterKey = randomBytes(32)
+const sealer = createSealer(masterKey)
 const operator = { type: 'operator', id: 'test' } as const
 const clock = createTestClock(Date.UTC(2026, 10, 1))
 
@@ -234,3 +238,59 @@ test('a change whose record cannot be written does not happen', async () => {
   await expect(rotation.rotate({ wanted: ['ES256'], isNow: false }, operator)).rejects.toThrow('no record')
   expect((await rotation.list()).map((key) => [key.kid, key.state])).toEqual([[kid, 'active']])
 })
+
+test('a connection that is cut in the middle of a change leaves the ring as it was, and the next turn does it', async () => {
+  const rotation = openRotation()
+  await rotation.turn()
+  const kid = await kidIn(rotation, 'active')
+  const cut = createRotation({
+    ...{
+      ...base.database,
+      sealer,
+      clock,
+      random: systemRandom,
+      algorithms: ['ES256'] as const,
+      times,
+      leastAnnouncedMs,
+    },
+    endSigningKey: async () => {},
+    record: async (tx) => void (await tx.raw('SELECT pg_terminate_backend(pg_backend_pid())')),
+  })
+  await expect(cut.revoke(kid, operator)).rejects.toMatchObject({ code: 'database_unavailable' })
+  clock.advance(29 * day)
+  await expect(cut.turn()).rejects.toMatchObject({ code: 'database_unavailable' })
+  expect((await rotation.list()).map((key) => [key.kid, key.state])).toEqual([[kid, 'active']])
+  expect((await rotation.turn()).map(({ to }) => to)).toEqual(['announced'])
+})
+
+test('a process that is killed while it holds the lock of the ring takes nothing along', async () => {
+  const rotation = openRotation()
+  await rotation.turn()
+  const kid = await kidIn(rotation, 'active')
+  const script = `
+    import { createRotation } from './keys/rotation.ts'
+    import { createSealer } from './keys/sealer.ts'
+    import { createDatabase } from './src/database/database.ts'
+    import { createLog } from './src/log.ts'
+    import { systemRandom as random } from './src/random.ts'
+    const database = createDatabase({ url: ${JSON.stringify(base.url)}, poolSize: 2, log: createLog({ level: 'silent' }) })
+    const rotation = createRotation({ ...database, random, sealer: createSealer(Buffer.from('${masterKey.toString('hex')}', 'hex')),
+      clock: { now: () => ${clock.now()} }, algorithms: ['ES256'], times: ${JSON.stringify(times)}, leastAnnouncedMs: 0,
+      endSigningKey: async () => {},
+      record: (tx, change) => {
+        console.log(change.to)
+        return new Promise(() => setInterval(() => {}, 1000))
+      } })
+    await rotation.rotate({ wanted: ['ES256'], isNow: true }, { type: 'system' })`
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  watchProcess(child)
+  const [line] = await once(child.stdout, 'data')
+  expect(String(line)).toBe('retired\n')
+  // Meanwhile another one waits, and is done when the first is dead.
+  const waiting = rotation.rotate({ wanted: ['ES256'], isNow: false }, operator)
+  child.kill('SIGKILL')
+  expect((await waiting).map(({ to }) => to)).toEqual(['announced'])
+  expect(await kidIn(rotation, 'active')).toBe(kid)
+}, 30_000)

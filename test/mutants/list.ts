@@ -452,8 +452,15 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a process that has not read the ring does not sign',
     file: 'keys/key-ring.ts',
-    search: 'if (unconfirmedMs() > lease) throw new KeyRingUnconfirmed()',
+    search: 'if (isDoubtful()) throw new KeyRingUnconfirmed()',
     replacement: '',
+    test: 'test/keys/key-ring.test.ts',
+  },
+  {
+    disables: 'who was told of a change reads the ring before he signs',
+    file: 'keys/key-ring.ts',
+    search: 'isSuspect || unconfirmedMs() > lease',
+    replacement: '(isSuspect && false) || unconfirmedMs() > lease',
     test: 'test/keys/key-ring.test.ts',
   },
   {
@@ -504,5 +511,26 @@ export const mutants: readonly Mutant[] = [
     search: 'if (isClean) return',
     replacement: 'if (isClean || true) return',
     test: 'test/keys/reseal.test.ts',
+  },
+  {
+    disables: 'an engine of old keys is let go',
+    file: 'src/oidc/provider.ts',
+    search: '    current = build(keys)\n',
+    replacement: '    current = Object.assign(build(keys), { before: current })\n',
+    test: 'test/faults/key-memory.test.ts',
+  },
+  {
+    disables: 'a JWKS is not kept for longer than a key is announced',
+    file: 'src/config/signing-keys.ts',
+    search: 'if (jwksCacheSeconds > most)',
+    replacement: 'if (jwksCacheSeconds > most * 1000)',
+    test: 'test/config/config.test.ts',
+  },
+  {
+    disables: 'a JWKS that could lack a key is not handed out',
+    file: 'src/oidc/jwks.ts',
+    search: 'if (keyRing.unconfirmedMs() > oldestMs) await keyRing.confirm().catch(refuse)',
+    replacement: 'if (keyRing.unconfirmedMs() > oldestMs) await keyRing.confirm().catch(() => refuse)',
+    test: 'test/oidc/jwks.test.ts',
   },
 ]

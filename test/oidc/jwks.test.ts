@@ -45,3 +45,26 @@ test('holds nothing private', async () => {
     for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'oth']) expect(key).not.toHaveProperty(member)
   }
 })
+
+test('is answered from the database after the clock has moved, instead of refused', async () => {
+  server.clock.advance(10 * 3_600_000)
+  expect((await jwks()).status).toBe(200)
+})
+
+test('is refused where it could lack a key that signs before a copy of it expires', async () => {
+  const { knex } = server.database
+  await knex.schema.renameTable('signing_key', 'away')
+  server.clock.advance(9 * 60_000)
+  expect((await jwks()).status).toBe(200)
+  // Of the hour in which a key is announced the copy may be kept for fifty minutes.
+  server.clock.advance(2 * 60_000)
+  const refused = await jwks()
+  expect([refused.status, refused.headers.get('Retry-After'), refused.headers.get('Cache-Control')]).toEqual([
+    503,
+    '5',
+    'no-store',
+  ])
+  expect(await refused.json()).toMatchObject({ error: 'temporarily_unavailable' })
+  await knex.schema.renameTable('away', 'signing_key')
+  expect((await jwks()).status).toBe(200)
+})

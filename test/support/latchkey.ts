@@ -64,7 +64,11 @@ export async function startLatchkey({ env = {}, database: shared, clock = create
     log: createLog({ level: config.logLevel, ...(onLog && { destination: { write: onLog } }) }),
     refusedSecrets: [],
   })
-  const running = await startServer(parts, server)
+  const running = await startServer(parts, server).catch(async (error) => {
+    server.close()
+    await parts.close()
+    throw error
+  })
   if (!shared) await populate(parts)
 
   return {

@@ -1,0 +1,32 @@
+/** What the doctor thinks of the keys. */
+import { checkKeyRing, checkMasterKeys } from '../../src/doctor/checks.ts'
+
+const day = 86_400_000
+const nowMs = Date.UTC(2026, 10, 27)
+const facts = { needed: ['RS256', 'ES256'], activeMs: 30 * day, isFresh: false, nowMs }
+const active = (algorithm: string, ageDays: number) => ({ algorithm, activatedAt: nowMs - ageDays * day })
+
+test('a ring whose keys sign within their time is well', () => {
+  expect(checkKeyRing([active('RS256', 30), active('ES256', 1)], facts)).toMatchObject({
+    status: 'ok',
+    code: 'keys_ok',
+  })
+})
+
+test('a key that should have been replaced a day ago says that no server does it', () => {
+  expect(checkKeyRing([active('RS256', 31.1), active('ES256', 1)], facts)).toMatchObject({
+    status: 'warning',
+    code: 'keys_overdue',
+    params: { algorithms: 'RS256' },
+  })
+})
+
+test('an algorithm without a key that signs is told', () => {
+  expect(checkKeyRing([active('RS256', 1)], facts)).toMatchObject({ status: 'warning', code: 'keys_missing' })
+  expect(checkKeyRing([], { ...facts, isFresh: true })).toMatchObject({ status: 'ok', code: 'keys_not_made' })
+})
+
+test('a second master key is for the time of the change only', () => {
+  expect(checkMasterKeys(false, true)).toMatchObject({ status: 'warning', code: 'master_key_changing' })
+  expect(checkMasterKeys(false, false)).toMatchObject({ status: 'ok', code: 'master_key_ok' })
+})

@@ -1,0 +1,90 @@
+/**
+ * A server that is cut off from the database while another one takes its key away: it stops signing within the lease, says that it is not
+ * well, and goes on by itself with the right key when the way is free again.
+ */
+import { leaseMs } from '../../keys/key-ring.ts'
+import { latchkey } from '../cli/command-line.ts'
+import type { PostgresServer } from '../support/postgres-server.ts'
+import { startPostgresServer } from '../support/postgres-server.ts'
+import type { Servers, StartedProcess } from '../support/processes.ts'
+import { startServers } from '../support/processes.ts'
+import { describeWith } from '../support/programs.ts'
+import { waitFor } from '../support/wait.ts'
+import { createDemo, demoApi } from './demo.ts'
+import type { StallingProxy } from './stalling-proxy.ts'
+import { startStallingProxy } from './stalling-proxy.ts'
+
+const masterKey = '5c'.repeat(16) + '6d'.repeat(16)
+const env = { NODE_ENV: 'development', MASTER_KEY: masterKey }
+const kidOf = (jwt: string): string => JSON.parse(Buffer.from(jwt.split('.')[0]!, 'base64url').toString()).kid
+
+describeWith('postgres', 'on a Postgres server', () => {
+  let postgres: PostgresServer
+  let proxy: StallingProxy
+  let healthy: Servers
+  let cut: Servers
+  let databaseUrl: string
+  beforeAll(async () => {
+    postgres = await startPostgresServer()
+    databaseUrl = await postgres.createDatabase('latchkey')
+    healthy = await startServers(1, { databaseUrl, env })
+    proxy = await startStallingProxy(Number(new URL(databaseUrl).port))
+    const through = new URL(databaseUrl)
+    through.port = String(proxy.port)
+    cut = await startServers(1, { databaseUrl: through.href, env: { ...env, ISSUER: healthy.issuer } })
+  }, 60_000)
+  afterAll(async () => {
+    await cut?.close()
+    await healthy?.close()
+    await proxy?.close()
+    await postgres?.close()
+  })
+
+  const machineToken = (at: StartedProcess) =>
+    createDemo(healthy).machineToken(at, { resource: demoApi, scope: 'api:read' })
+  const ready = async ({ url }: StartedProcess) => {
+    const response = await fetch(`${url}/health/ready`)
+    return { status: response.status, body: (await response.json()) as { checks: Record<string, boolean> } }
+  }
+
+  test.each(['stall', 'reset'] as const)(
+    'cut off by a %s',
+    async (how) => {
+      const [at] = cut.servers as [StartedProcess]
+      const [other] = healthy.servers as [StartedProcess]
+      const kid = kidOf((await machineToken(at)).body.access_token)
+      proxy[how]()
+      const cutAt = performance.now()
+      const revoked = await latchkey(['keys', 'revoke', kid, '--yes', '--json'], {
+        env: { ...env, DATABASE_URL: databaseUrl },
+      })
+      const successor = revoked.json().changes[1].kid
+      expect(kidOf((await machineToken(other)).body.access_token)).toBe(successor)
+
+      // It signs to the end of its lease at most, and then refuses.
+      let lastSignedMs = 0
+      const refusal = await waitFor(
+        async () => {
+          const answer = await machineToken(at)
+          if (answer.status === 200) lastSignedMs = performance.now() - cutAt
+          else expect([answer.status, answer.body.error]).toEqual([503, 'temporarily_unavailable'])
+          return performance.now() - cutAt > leaseMs + 5_000 && answer
+        },
+        { timeoutMs: leaseMs + 30_000, what: 'the end of the lease' },
+      )
+      expect(lastSignedMs).toBeLessThan(leaseMs + 1_000)
+      expect(Number(refusal.headers.get('Retry-After'))).toBeGreaterThan(0)
+      const unwell = await ready(at)
+      expect([unwell.status, unwell.body.checks.keys]).toEqual([503, false])
+      expect((await ready(other)).status).toBe(200)
+
+      proxy.mend()
+      await waitFor(async () => (await ready(at)).status === 200, { timeoutMs: 20_000, what: 'the recovery' })
+      const token = (await machineToken(at)).body.access_token
+      expect(kidOf(token)).toBe(successor)
+      const { keys } = (await (await fetch(`${at.url}/jwks`)).json()) as { keys: { kid: string }[] }
+      expect(keys.map((key) => key.kid)).not.toContain(kid)
+    },
+    120_000,
+  )
+})

@@ -1,0 +1,90 @@
+/** Run with --expose-gc: a whole server whose keys turn a hundred times while it answers. Prints the bytes in use after each turn as JSON. */
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { readConfig } from '../../src/config/read.ts'
+import { createDatabase } from '../../src/database/database.ts'
+import { createLog } from '../../src/log.ts'
+import { createParts } from '../../src/parts.ts'
+import { systemRandom } from '../../src/random.ts'
+import { startServer } from '../../src/server.ts'
+import { createTestClock } from '../support/clock.ts'
+
+const [url = '', count = '100'] = process.argv.slice(2)
+const operator = { type: 'operator', id: 'test' } as const
+const day = 86_400_000
+const secret = 'a secret of more than thirty-two characters'
+const resource = 'https://api.example/'
+const collect = globalThis.gc
+assert(collect, 'node --expose-gc')
+
+const clock = createTestClock()
+const http = createServer()
+await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
+const issuer = `http://localhost:${(http.address() as AddressInfo).port}`
+const read = readConfig({ NODE_ENV: 'test', ISSUER: issuer, DATABASE_URL: url, MASTER_KEY: '1f2e'.repeat(16) })
+assert('config' in read)
+const log = createLog({ level: 'silent' })
+const database = createDatabase({ url, poolSize: 4, log })
+await database.changes.whenConnected()
+const parts = await createParts({
+  ...{
+    config: read.config,
+    database,
+    queueUrl: url,
+    clock,
+    random: systemRandom,
+    log,
+    hashingSlots: 1,
+    refusedSecrets: [],
+  },
+})
+await parts.resourceServers.put({ identifier: resource, name: 'API', scopes: [{ name: 'api:read' }] }, operator)
+await parts.clients.add(
+  { clientId: 'machine', kind: 'machine', secret, metadata: { client_name: 'Robot', scope: 'api:read' } },
+  operator,
+)
+const server = await startServer(parts, http)
+
+const authorization = `Basic ${Buffer.from(`machine:${encodeURIComponent(secret)}`).toString('base64')}`
+async function ask(): Promise<void> {
+  const body = new URLSearchParams({ grant_type: 'client_credentials', resource, scope: 'api:read' })
+  const answers = [
+    await fetch(`${issuer}/token`, { method: 'POST', body, headers: { authorization } }),
+    await fetch(`${issuer}/jwks`),
+    await fetch(`${issuer}/.well-known/openid-configuration`),
+  ]
+  for (const answer of answers) {
+    assert.equal(answer.status, 200)
+    await answer.arrayBuffer()
+  }
+}
+
+/** From one active key to the next, of every algorithm, and until this process has taken it over. */
+async function turn(): Promise<void> {
+  const before = parts.keyRing.current().signingKids
+  for (const step of [29 * day, day]) {
+    clock.advance(step)
+    await parts.rotation.turn()
+  }
+  while (parts.keyRing.current().signingKids.some((kid) => before.includes(kid))) {
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+}
+
+// V8 goes on compiling and learning for thousands of requests, and keeps what it has learnt: that is not the keys' doing.
+for (let index = 0; index < 1500; index += 1) await ask()
+const bytes: number[] = []
+for (let index = 0; index < Number(count); index += 1) {
+  await turn()
+  await Promise.all([ask(), ask(), ask()])
+  await ask()
+  collect()
+  await new Promise((resolve) => setImmediate(resolve))
+  collect()
+  const { heapUsed, external } = process.memoryUsage()
+  bytes.push(heapUsed + external)
+}
+await server.stop()
+await database.close()
+process.stdout.write(JSON.stringify({ bytes, keys: parts.keyRing.current().publicJwks.length }))
