@@ -3,6 +3,7 @@ import type { Knex } from 'knex'
 import { endKey, sessionKey } from './digest.ts'
 import type { Models } from './model.ts'
 import { storableText } from './postgres/binary-array.ts'
+import type { Seal } from './seal.ts'
 
 export type Tx = Knex.Transaction
 
@@ -14,14 +15,53 @@ const endsAreKeptMs = longestInRedisMs + 60 * 60 * 1000
 // A session's uid and a grant's id never come back, so whatever still names them is over, whenever it was issued.
 const forEver = Number.MAX_SAFE_INTEGER
 
-type Deps = { now: () => number; models: Models }
+/** A browser session that has ended: whose it was, and under which name each client knows it (`sid`). */
+export type EndedSession = Readonly<{
+  accountId: string | undefined
+  clients: readonly { clientId: string; sid: string | undefined }[]
+}>
+
+type Deps = {
+  now: () => number
+  models: Models
+  seal: Pick<Seal, 'open'>
+  /** Told in the transaction that ends them, whoever asked for it. */
+  onSessionsEnded: (tx: Tx, sessions: readonly EndedSession[]) => Promise<void> | void
+}
 
 export type Ends = ReturnType<typeof createEnds>
 
-export function createEnds({ now, models }: Deps) {
+/** What a session's payload says of its clients (the engine's `authorizations`). */
+function toEnded(text: string): EndedSession {
+  const { accountId, authorizations } = JSON.parse(text) as {
+    accountId?: unknown
+    authorizations?: Record<string, { sid?: unknown }>
+  }
+  return {
+    accountId: typeof accountId === 'string' ? accountId : undefined,
+    clients: Object.entries(authorizations ?? {}).map(([clientId, { sid }]) => ({
+      clientId,
+      sid: typeof sid === 'string' ? sid : undefined,
+    })),
+  }
+}
+
+export function createEnds({ now, models, seal, onSessionsEnded }: Deps) {
   async function deleted(tx: Tx, where: string, bindings: readonly unknown[]): Promise<number> {
     const { rowCount } = await tx.raw(`DELETE FROM artifact WHERE ${where}`, bindings as never)
     return rowCount ?? 0
+  }
+
+  /** Deletes browser sessions and tells of them. */
+  async function deletedSessions(tx: Tx, where: string, bindings: readonly unknown[]): Promise<number> {
+    const { rows } = await tx.raw(`DELETE FROM artifact WHERE model = ? AND ${where} RETURNING id, payload`, [
+      models.Session.number,
+      ...bindings,
+    ] as never)
+    const texts = (rows as { id: Buffer; payload: Buffer }[]).map(({ id, payload }) => seal.open(payload, id))
+    const ended = texts.filter((text) => text !== undefined).map(toEnded)
+    if (ended.length > 0) await onSessionsEnded(tx, ended)
+    return rows.length
   }
 
   /**
@@ -53,7 +93,7 @@ export function createEnds({ now, models }: Deps) {
     // Also those of earlier turns: their rows are gone, and what a request in flight has hung from them meanwhile is found only so.
     const roots: Buffer[] = []
     return untilNothingIsLeft(async () => {
-      const sessions = await deleted(tx, `${own} AND model = ?`, [owner, models.Session.number])
+      const sessions = await deletedSessions(tx, own, [owner])
       const { rows } = await tx.raw(`DELETE FROM artifact WHERE ${own} RETURNING id`, [owner] as never)
       for (const row of rows as { id: Buffer }[]) roots.push(row.id)
       const hanging = roots.length === 0 ? 0 : await deleted(tx, 'grant_key = ANY(?)', [roots])
@@ -75,7 +115,7 @@ export function createEnds({ now, models }: Deps) {
 
   async function endSessionByKey(tx: Tx, key: Buffer): Promise<number> {
     const count = await untilNothingIsLeft(
-      async () => (await deleted(tx, 'uid = ?', [key])) + (await deleted(tx, 'session_uid = ?', [key])),
+      async () => (await deletedSessions(tx, 'uid = ?', [key])) + (await deleted(tx, 'session_uid = ?', [key])),
     )
     await remember(tx, key, forEver)
     return count
@@ -133,9 +173,12 @@ export function createEnds({ now, models }: Deps) {
      * many rows went.
      */
     async endAll(tx: Tx, beforeMs: number = now()): Promise<number> {
-      const count = await untilNothingIsLeft(() =>
-        deleted(tx, 'issued_at <= ? AND model <> ?', [beforeMs, models.ReplayDetection.number]),
-      )
+      const count = await untilNothingIsLeft(async () => {
+        const sessions = await deletedSessions(tx, 'issued_at <= ?', [beforeMs])
+        return (
+          sessions + (await deleted(tx, 'issued_at <= ? AND model <> ?', [beforeMs, models.ReplayDetection.number]))
+        )
+      })
       await remember(tx, endKey('everything', ''), beforeMs)
       return count
     },

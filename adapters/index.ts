@@ -7,7 +7,7 @@ import type { Clock } from '../src/clock.ts'
 import type { Log } from '../src/log.ts'
 import { createAccessList } from './access-list.ts'
 import { createArtifacts } from './artifacts.ts'
-import type { Tx } from './ends.ts'
+import type { EndedSession, Tx } from './ends.ts'
 import { createEnds } from './ends.ts'
 import type { FamilyEnd, GrantContext } from './grants.ts'
 import { createGrantEndings } from './grants.ts'
@@ -61,6 +61,8 @@ type Deps = {
   graceSeconds: (clientId: string) => Promise<number>
   /** Told in the transaction that ends a family because of theft. */
   onFamilyEnded?: (tx: Tx, event: FamilyEnd) => Promise<void> | void
+  /** Told in the transaction that ends browser sessions, whoever asked for it. */
+  onSessionsEnded?: (tx: Tx, sessions: readonly EndedSession[]) => Promise<void> | void
   /** Told when a spent refresh token gave its own client the living one again. */
   onRepeated?: () => void
 }
@@ -75,13 +77,14 @@ export function createArtifactStore(deps: Deps) {
   const { redis, clock, log, deriveKey } = deps
   const { now } = clock
   const { transaction, graceSeconds, onFamilyEnded = () => {}, onRepeated = () => {} } = deps
+  const { onSessionsEnded = () => {} } = deps
   const seal = createSeal(deriveKey('artifacts'))
   const successors = createSuccessorSeal(deriveKey('artifact successors'))
   const postgres = createPostgres(deps.pool)
   const reads = createReads({ postgres, models, now })
   const writes = createWrites({ postgres, seal, models, now })
   const shortLived = redis && createShortLived({ redis, seal, now })
-  const ends = createEnds({ now, models })
+  const ends = createEnds({ now, models, seal, onSessionsEnded })
   const artifacts = createArtifacts({
     ...{ models, reads, writes, shortLived, ends, seal, now, transaction, graceSeconds },
     userCodeKey: deriveKey('artifact user codes'),

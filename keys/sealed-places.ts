@@ -65,5 +65,6 @@ const outbox: SealedPlace = {
 export const sealedPlaces: readonly SealedPlace[] = [
   column('root_secret', 'id', 'sealed'),
   column('signing_key', 'id', 'sealed_jwk'),
+  column('logout_delivery', 'id', 'sealed'),
   outbox,
 ]

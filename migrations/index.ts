@@ -13,6 +13,7 @@ import { clientRefresh } from './0009_client_refresh.ts'
 import { consentChange } from './0010_consent_change.ts'
 import { keyRingChanges } from './0011_key_ring_changes.ts'
 import { resourceServerTokens } from './0013_resource_server_tokens.ts'
+import { logoutDelivery } from './0017_logout_delivery.ts'
 
 export type Migration = {
   name: string
@@ -33,4 +34,5 @@ export const migrations: readonly Migration[] = [
   consentChange,
   keyRingChanges,
   resourceServerTokens,
+  logoutDelivery,
 ]

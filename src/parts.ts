@@ -35,12 +35,15 @@ import { createSentences } from './locales.ts'
 import type { Log } from './log.ts'
 import { loginRoutes } from './login/routes.ts'
 import { createLogin } from './login/service.ts'
+import { createLogout } from './logout/service.ts'
 import { createMetrics } from './metrics.ts'
+import { cookieOptions } from './oidc/configuration.ts'
 import { discoveryAround } from './oidc/discovery.ts'
 import { createInteractions } from './oidc/interaction.ts'
 import { createJwksAround } from './oidc/jwks.ts'
 import { createAccessTokenVerifier } from './oidc/jwt-access-token.ts'
 import { createLogoutAround } from './oidc/logout.ts'
+import { createLogoutTokens } from './oidc/logout-token.ts'
 import { createEnginePages } from './oidc/pages.ts'
 import { passwordAcr, passwordAmr } from './oidc/policy.ts'
 import { createOidc } from './oidc/provider.ts'
@@ -102,7 +105,14 @@ export async function createParts(deps: PartsDeps) {
 
   const outbound = await createOutbound({ allowed: config.outboundAllow, metrics })
   const queue = createQueue({ url: deps.queueUrl, log, metrics })
-  const outbox = createOutbox({ kinds, enqueue: queue.enqueue, sealer, random, log })
+  const outbox = createOutbox({
+    kinds,
+    enqueue: queue.enqueue,
+    sealer,
+    random,
+    log,
+    deliverLogout: (id, delivery) => logout.deliver(id, delivery),
+  })
   const audit = createAudit({ clock, random, publish: (tx, event) => outbox.send(tx, 'audit-log', event) })
   const settings = await createSettings({ db: knex, transaction, changes, audit, clock, log })
   const accountCache = createRowCache({ table: 'account', changes, maxEntries: cachedRows, load: loadAccount(knex) })
@@ -124,6 +134,7 @@ export async function createParts(deps: PartsDeps) {
     deriveKey: rootSecret.derive,
     graceSeconds: async (clientId) => (await clientCache.get(clientId))?.refreshGraceSeconds ?? 0,
     ...createFamilyNotes({ audit, metrics }),
+    onSessionsEnded: (tx, sessions) => logout.noteEnded(tx, sessions),
   })
 
   const consents = createConsents({ db: knex, transaction, cache: consentCache, audit, clock })
@@ -177,6 +188,16 @@ export async function createParts(deps: PartsDeps) {
     offeredAlgorithms,
   })
   const sessions = createSessions({ transaction, audit, artifacts })
+  const makeLogoutToken = createLogoutTokens({ issuer: config.issuer, keyRing, now: clock.now, random })
+  const logout = createLogout({
+    db: knex,
+    transaction,
+    clients,
+    send: (tx, { id, clientId }) => outbox.send(tx, 'logout', { id }, { lane: clientId }),
+    makeToken: (event, { metadata }) => makeLogoutToken({ ...event, algorithm: metadata.id_token_signed_response_alg }),
+    post: (url, form) => outbound.request(url, { purpose: 'logout', method: 'POST', form }),
+    ...{ audit, sealer, clock, random, log, metrics },
+  })
   const login = createLogin({ accounts, passwords, transaction, audit })
   const seed = createSeed({
     transaction,
@@ -246,6 +267,7 @@ export async function createParts(deps: PartsDeps) {
       createLogoutAround({
         goOn: (ctx, url) => views.render(ctx, 'continue', { url }),
         endSession: sessions.end,
+        sessionCookie: { ...cookieOptions(config.issuer), path: '/' },
         formPost: pages.formPost,
       }),
     ],
@@ -307,6 +329,7 @@ export async function createParts(deps: PartsDeps) {
     resourceServers,
     seed,
     outbound,
+    logout,
     queue,
     outbox,
     csrf,

@@ -84,8 +84,16 @@ export async function startServer(parts: Parts, server: Server = createServer(se
   if (metricsServer && config.metricsListen) await listen(metricsServer, config.metricsListen, 'METRICS_PORT')
   parts.queue.start({
     tasks: parts.outbox.tasks,
+    outsideTasks: parts.outbox.outsideTasks,
     duties: bindDuties({
-      ...{ artifacts: parts.artifacts, rotation: parts.rotation, knex: parts.database.knex, clock: parts.clock, log },
+      ...{
+        artifacts: parts.artifacts,
+        logout: parts.logout,
+        rotation: parts.rotation,
+        knex: parts.database.knex,
+        clock: parts.clock,
+        log,
+      },
     }),
   })
 

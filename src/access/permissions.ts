@@ -11,6 +11,8 @@ export const permissions = [
   'settings:write',
   'audit:read',
   'tokens:revoke',
+  'logout-deliveries:read',
+  'logout-deliveries:write',
   'keys:read',
   'keys:write',
   'server:operate',

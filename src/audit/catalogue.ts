@@ -25,6 +25,7 @@ export const auditActions = [
   'consent.withdrawn',
   'grant.ended',
   'session.ended',
+  'logout_delivery.retried',
   'access_token.denied',
   'tokens.ended',
   'refresh_token.family_ended',

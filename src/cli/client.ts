@@ -68,6 +68,7 @@ function documentOf(options: Call['options']): Record<string, unknown> {
     require_pushed_authorization_requests: options.requirePushedRequests,
     dpop_bound_access_tokens: options.dpop,
     default_resource: options.defaultResource,
+    backchannel_logout_uri: options.backchannelLogoutUri,
   }
   return Object.fromEntries(Object.entries(document).filter(([, value]) => value !== undefined))
 }
@@ -92,6 +93,7 @@ const add: CliCommand = {
     { flags: '--id <client-id>', text: 'cli.client.ownId' },
     { flags: '--redirect-uri <uri>', text: 'cli.client.redirectUri', isRepeated: true },
     { flags: '--post-logout-redirect-uri <uri>', text: 'cli.client.postLogoutRedirectUri', isRepeated: true },
+    { flags: '--backchannel-logout-uri <uri>', text: 'cli.client.backchannelLogoutUri' },
     { flags: '--scope <scopes>', text: 'cli.client.scope' },
     { flags: '--grant-type <type>', text: 'cli.client.grantType', isRepeated: true },
     { flags: '--auth-method <method>', text: 'cli.client.authMethod' },

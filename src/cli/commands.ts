@@ -3,6 +3,7 @@ import { clientCommands } from './client.ts'
 import type { CliCommand } from './command.ts'
 import { doctor } from './doctor.ts'
 import { keyCommands } from './keys.ts'
+import { logoutDeliveryCommands } from './logout-deliveries.ts'
 import { migrate } from './migrate.ts'
 import { resourceServerCommands } from './resource-server.ts'
 import { revoke } from './revoke.ts'
@@ -15,6 +16,7 @@ export const commands: readonly CliCommand[] = [
   ...userCommands,
   ...resourceServerCommands,
   revoke,
+  ...logoutDeliveryCommands,
   ...settingsCommands,
   ...keyCommands,
   seed,

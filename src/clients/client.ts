@@ -32,6 +32,9 @@ export type ClientMetadata = Readonly<{
   token_endpoint_auth_signing_alg?: string
   /** Our own: `issuer`, or `any` for libraries that name an endpoint (RFC 7523 §3 leaves it open). */
   client_assertion_audience?: 'issuer' | 'any'
+  /** OpenID Connect Back-Channel Logout 1.0 §2.2. */
+  backchannel_logout_uri?: string
+  backchannel_logout_session_required?: boolean
   /** RFC 9126 §6. */
   require_pushed_authorization_requests?: boolean
   /** RFC 9449 §5.2. */

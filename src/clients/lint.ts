@@ -16,9 +16,15 @@ export const metadataKeys = [
   ...['tos_uri', 'initiate_login_uri', 'contacts', 'default_max_age', 'require_auth_time', 'default_acr_values'],
   ...['subject_type', 'allowed_origins', 'default_resource', 'jwks', 'jwks_uri', 'token_endpoint_auth_signing_alg'],
   ...['client_assertion_audience', 'require_pushed_authorization_requests', 'dpop_bound_access_tokens'],
+  ...['backchannel_logout_uri', 'backchannel_logout_session_required'],
 ]
 /** Those that can be offered; which ones are, is configured, and checked with the client (`check.ts`). */
 export const idTokenAlgorithms = ['RS256', 'ES256', 'EdDSA', 'PS256', 'ES384', 'ES512']
+
+const booleanKeys = [
+  ...['require_auth_time', 'require_pushed_authorization_requests', 'dpop_bound_access_tokens'],
+  'backchannel_logout_session_required',
+]
 
 type Metadata = Readonly<Record<string, unknown>>
 type Place = { profile: ClientProfile; rules: UriRules }
@@ -42,15 +48,24 @@ export function lintClient(
     ...checkName(given.client_name),
     ...checkRedirects(given, place),
     ...checkProtocol(given, place),
-    ...checkKeySet(given, given.token_endpoint_auth_method ?? profile.authMethods[0], keySetRules(isDevelopment)),
+    ...checkKeySet(given, given.token_endpoint_auth_method ?? profile.authMethods[0], calledRules(isDevelopment)),
     ...checkScope(given.scope, profile),
+    ...checkBackchannel(given, profile, calledRules(isDevelopment)),
     ...checkOptional(given, place),
   ]
   return { metadata: complete(given, profile), problems }
 }
 
-/** A key set is fetched by this server, which in development may be told to fetch from this machine (`OUTBOUND_ALLOW`). */
-const keySetRules = (isDevelopment: boolean): UriRules => ({
+/** Back-Channel Logout 1.0 §2.2: no fragment, https, and a session of a person to end. */
+function checkBackchannel(given: Metadata, profile: ClientProfile, rules: UriRules): Problem[] {
+  const uri = given.backchannel_logout_uri
+  if (uri === undefined) return []
+  if (!profile.hasRedirects) return [{ path: 'backchannel_logout_uri', code: 'machine_has_no_redirects' }]
+  return checkUri(uri, 'backchannel_logout_uri', rules)
+}
+
+/** What is called by this server, which in development may be told to call this machine (`OUTBOUND_ALLOW`). */
+const calledRules = (isDevelopment: boolean): UriRules => ({
   allowsLoopbackHttp: isDevelopment,
   allowsPrivateScheme: false,
 })
@@ -182,7 +197,7 @@ function checkOptional(given: Metadata, { rules }: Place): Problem[] {
     if (given[key] !== undefined) problems.push(...checkList(key, given[key]))
   }
   problems.push(...checkWithin('default_max_age', given.default_max_age, 0, year))
-  for (const key of ['require_auth_time', 'require_pushed_authorization_requests', 'dpop_bound_access_tokens']) {
+  for (const key of booleanKeys) {
     if (given[key] !== undefined && typeof given[key] !== 'boolean') problems.push({ path: key, code: 'not_boolean' })
   }
   return [...problems, ...checkResource(given.default_resource), ...checkOrigins(given.allowed_origins, webRules)]

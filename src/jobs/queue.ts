@@ -30,12 +30,19 @@ export type EnqueueOptions = {
   runAtMs?: number
   /** A waiting job with the same key is replaced instead of joined by a second one. */
   key?: string
+  /** Jobs of the same lane run one after the other. */
+  lane?: string
   /** How often the task is tried before it is left for an operator (25 when absent: about three days). */
-  maxAttempts?: number
+  maxAttempts?: number | undefined
 }
 export type Enqueue = (tx: Knex, task: string, payload: unknown, options?: EnqueueOptions) => Promise<void>
 
-export type QueueWork = { tasks: Readonly<Record<string, Task>>; duties: readonly ScheduledTask[] }
+export type QueueWork = {
+  tasks: Readonly<Record<string, Task>>
+  /** Tasks that wait for machines of others: they have workers of their own, so that a slow one keeps no other task waiting. */
+  outsideTasks?: Readonly<Record<string, Task>>
+  duties: readonly ScheduledTask[]
+}
 
 export type Queue = {
   /** Adds a job in the transaction of the change: it exists if and only if the change does. Workers wake at its commit. */
@@ -51,8 +58,9 @@ type Deps = {
   url: string
   log: Log
   metrics: Metrics
-  /** Jobs at once in this process. */
+  /** Jobs at once in this process, and besides them jobs that go outside. */
   concurrency?: number
+  outsideConcurrency?: number
   /** How long `stop` waits for running jobs, in milliseconds. */
   drainMs?: number
   /** How often jobs that became due are looked for, in milliseconds; new jobs announce themselves (NOTIFY). */
@@ -62,17 +70,18 @@ type Deps = {
 const restartDelaysMs = [500, 1_000, 2_000, 5_000, 10_000] as const
 
 /** The queue of one process. It connects at `start`; `enqueue` speaks only through the transaction it is given. */
-export function createQueue({ url, log, metrics, concurrency = 2, drainMs = 10_000, pollMs = 2_000 }: Deps): Queue {
+export function createQueue(deps: Deps): Queue {
+  const { url, log, metrics, concurrency = 2, outsideConcurrency = 8, drainMs = 10_000, pollMs = 2_000 } = deps
   const measured = createMeasure(metrics)
   const measuredTask =
     (name: string, task: Task): Task =>
     (payload, context) =>
       measured(name, () => task(payload, context), context.attempt >= context.maxAttempts)
   const stopping = new AbortController()
-  let supervision: Promise<void> | undefined
+  let supervision: Promise<unknown> | undefined
 
   /** graphile-worker gives up after minutes without a database; we begin again until we are told to stop. */
-  async function supervise({ tasks, duties }: QueueWork): Promise<void> {
+  async function supervise({ tasks, duties }: QueueWork, atOnce: number): Promise<void> {
     const work = {
       tasks: Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, measuredTask(name, task)])),
       duties: duties.map((duty) => ({
@@ -83,7 +92,7 @@ export function createQueue({ url, log, metrics, concurrency = 2, drainMs = 10_0
     for (let failures = 0; !stopping.signal.aborted; failures += 1) {
       const began = performance.now()
       try {
-        await runWorker({ url, log, concurrency, drainMs, pollMs, ...work, stopping: stopping.signal })
+        await runWorker({ url, log, concurrency: atOnce, drainMs, pollMs, ...work, stopping: stopping.signal })
       } catch (error) {
         log.error({ err: error }, 'the job queue stopped and begins again')
       }
@@ -96,20 +105,25 @@ export function createQueue({ url, log, metrics, concurrency = 2, drainMs = 10_0
   }
 
   return {
-    async enqueue(tx, task, payload, { runAtMs, key, maxAttempts } = {}) {
+    async enqueue(tx, task, payload, { runAtMs, key, lane, maxAttempts } = {}) {
       await tx.raw(
-        `SELECT FROM ${queueSchema}.add_job(identifier => ?, payload => ?::json, run_at => ?, job_key => ?, max_attempts => ?)`,
+        `SELECT FROM ${queueSchema}.add_job(identifier => ?, payload => ?::json, run_at => ?, job_key => ?, queue_name => ?, max_attempts => ?)`,
         [
           task,
           JSON.stringify(payload),
           runAtMs === undefined ? null : new Date(runAtMs),
           key ?? null,
+          lane ?? null,
           maxAttempts ?? null,
         ],
       )
     },
     start(work) {
-      supervision ??= supervise(work)
+      const { outsideTasks = {} } = work
+      const lanes = [supervise(work, concurrency)]
+      if (Object.keys(outsideTasks).length > 0)
+        lanes.push(supervise({ tasks: outsideTasks, duties: [] }, outsideConcurrency))
+      supervision ??= Promise.all(lanes)
     },
     async stop() {
       stopping.abort()

@@ -25,7 +25,8 @@ const abandonedEveryMs = 30_000
 /** Works until `stopping` aborts and what runs has ended. Throws when the database is away, not migrated, or the worker gave up. */
 export async function runWorker(options: Options): Promise<void> {
   const { url, log, concurrency, drainMs, pollMs, tasks, duties, stopping } = options
-  const pool = createQueuePool({ url, log, size: concurrency + 2 })
+  // No job holds a connection of this pool while it runs.
+  const pool = createQueuePool({ url, log, size: Math.min(concurrency, 2) + 2 })
   let rescue: NodeJS.Timeout | undefined
   try {
     if (!(await isQueueSchemaCurrent(pool))) throw new Error('the tables of the job queue are not migrated')

@@ -67,11 +67,14 @@ function cookieNames(issuer: string) {
 export const givesBackAccessToken = (ctx: KoaContextWithOIDC | undefined): boolean =>
   ctx?.oidc?.route === 'revocation' && ctx.oidc.entities.AccessToken !== undefined
 
+/** How the engine's cookies are set; the session's besides with `path: '/'`. */
+export const cookieOptions = (issuer: string) =>
+  ({ httpOnly: true, sameSite: 'lax', secure: issuer.startsWith('https:'), signed: true }) as const
+
 /** Everything that the engine is told. Lifetimes are in seconds, as the engine wants them. */
 export function createConfiguration(deps: ConfigurationDeps): Configuration {
   const { settings, refreshPolicy, now } = deps
-  const isSecure = deps.config.issuer.startsWith('https:')
-  const cookie = { httpOnly: true, sameSite: 'lax', secure: isSecure, signed: true } as const
+  const cookie = cookieOptions(deps.config.issuer)
   const epochSeconds = () => Math.floor(now() / 1000)
 
   return {

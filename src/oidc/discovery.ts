@@ -11,5 +11,11 @@ export function discoveryAround(ctx: KoaContextWithOIDC, next: () => Promise<voi
 async function answerDiscovery(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
   await next()
   if (ctx.oidc?.route !== 'discovery' || ctx.status !== 200) return
-  ctx.body = { ...(ctx.body as Record<string, unknown>), response_modes_supported: responseModes }
+  ctx.body = {
+    ...(ctx.body as Record<string, unknown>),
+    response_modes_supported: responseModes,
+    // Back-Channel Logout 1.0 §2.1: ours, and not the engine's (src/logout).
+    backchannel_logout_supported: true,
+    backchannel_logout_session_supported: true,
+  }
 }

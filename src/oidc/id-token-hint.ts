@@ -20,9 +20,19 @@ export type UnprovenHint = (
   client: { clientId: string; idTokenSignedResponseAlg?: string },
 ) => Hint | undefined
 
+/**
+ * Whether `jwt` may be looked at as an ID token at all (RFC 8725 §3): signed, under an algorithm of ours, without a key of its own or anything
+ * critical in its header, and not of another type: a logout token or an access token is signed by the same keys.
+ */
+export function isPlainIdToken(jwt: string): boolean {
+  if (headerProblem(jwt, { algorithms })) return false
+  const { typ } = decodeProtectedHeader(jwt)
+  return typ === undefined || typ.toUpperCase() === 'JWT'
+}
+
 /** What `jwt` says, when it has the form of an ID token of ours; nothing is verified. */
 function readHint(jwt: string, issuer: string): Hint | undefined {
-  if (headerProblem(jwt, { algorithms })) return undefined
+  if (!isPlainIdToken(jwt)) return undefined
   try {
     const hint = { header: decodeProtectedHeader(jwt), payload: decodeJwt(jwt) }
     return hint.payload.iss === issuer && typeof hint.header.kid === 'string' ? hint : undefined

@@ -1,9 +1,10 @@
 /** What no documented option of the engine can do. Every entry has its reason here and a test in test/oidc/internals.test.ts. */
 
 import type { Configuration, Client as EngineClient, TokenEndpointGrantContext } from 'oidc-provider'
-import { Provider } from 'oidc-provider'
+import { errors, Provider } from 'oidc-provider'
 import type { Client } from '../clients/client.ts'
 import type { UnprovenHint } from './id-token-hint.ts'
+import { isPlainIdToken } from './id-token-hint.ts'
 import { keySetPeriod } from './key-sets.ts'
 
 type ResponseModeHandler = Parameters<Provider['registerResponseMode']>[1]
@@ -94,6 +95,7 @@ function takeUnprovenHints(engine: Provider, { unprovenHint }: EngineOptions) {
   IdToken.validate = async (jwt, client) => {
     // At logout a hint that proves nothing must not even look as if it did.
     const isLogout = Provider.ctx?.oidc.route === 'end_session'
+    if (!isPlainIdToken(jwt)) throw new errors.InvalidRequest('id_token_hint is not an ID token of this server')
     return (isLogout ? undefined : unprovenHint(jwt, client)) ?? validate(jwt, client)
   }
 }

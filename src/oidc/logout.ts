@@ -10,10 +10,26 @@ type Deps = {
   goOn: (ctx: Context, url: string) => void
   /** Ends what was issued in the session without offline access. */
   endSession: (sessionUid: string, accountId: string | undefined, address: string | undefined) => Promise<void>
+  /** How the session's cookie is set. */
+  sessionCookie: { httpOnly: boolean; sameSite: 'lax'; secure: boolean; signed: boolean; path: string }
   formPost: (ctx: KoaContextWithOIDC, action: string, payload: Record<string, unknown>) => Promise<void>
 }
 
+// Never "cookies": they are the whole domain's.
+const clearedData = '"cache", "storage"'
+
 type LogoutState = { secret?: string; state?: string; postLogoutRedirectUri?: string }
+
+/**
+ * Whether the hint, which the engine has verified, names this very session: its `sid` is the one that the client was given in it. Without a
+ * hint, or with one of another session, whose key is gone or that was issued before there was a `sid`, the person is asked.
+ */
+function isOfThisSession({ oidc }: KoaContextWithOIDC): boolean {
+  const { client, session } = oidc
+  const { sid } = (oidc.entities.IdTokenHint?.payload ?? {}) as { sid?: unknown }
+  if (!client || !session?.accountId || typeof sid !== 'string') return false
+  return session.authorizations?.[client.clientId]?.sid === sid
+}
 
 /** The address after logout, with the client's `state` (RP-Initiated Logout 1.0 §3). */
 function afterLogout(ctx: KoaContextWithOIDC, { postLogoutRedirectUri, state }: LogoutState): string {
@@ -24,10 +40,10 @@ function afterLogout(ctx: KoaContextWithOIDC, { postLogoutRedirectUri, state }: 
 }
 
 /**
- * Middleware inside the engine's chain. RP-Initiated Logout 1.0 §2: the person is asked; security.md: the POST that ends the session is
+ * Middleware inside the engine's chain. RP-Initiated Logout 1.0 §2: the person is asked, unless the hint is of this session; security.md: the POST that ends the session is
  * answered 200 with a page, because Chromium checks form-action at every redirect that follows a form.
  */
-export function createLogoutAround({ goOn, endSession, formPost }: Deps) {
+export function createLogoutAround({ goOn, endSession, sessionCookie, formPost }: Deps) {
   // A logout, or an authorization that is resumed: no other request has anything to do here.
   const isConcerned = ({ path }: KoaContextWithOIDC) =>
     path.startsWith(routes.end_session) || path.startsWith(`${routes.authorization}/`)
@@ -41,6 +57,17 @@ export function createLogoutAround({ goOn, endSession, formPost }: Deps) {
     const state = (session.state ?? {}) as LogoutState
     const koaContext = ctx as unknown as Context
 
+    if (oidc.route === 'end_session' && ctx.status === 200 && isOfThisSession(ctx)) {
+      // The client asks for the session that it was given in its ID token (RP-Initiated Logout 1.0 §2): there is nothing to ask.
+      await session.destroy()
+      await endSession(session.uid, session.accountId, koaContext.ip)
+      koaContext.cookies.set(oidc.provider.cookieName('session'), null, { ...sessionCookie, overwrite: true })
+      ctx.set('Clear-Site-Data', clearedData)
+      ctx.body = null
+      ctx.redirect(afterLogout(ctx, state))
+      ctx.status = 303
+      return
+    }
     if (oidc.route === 'end_session' && ctx.status === 200 && !session.accountId) {
       // Nobody is signed in: the engine would send a form to itself by script. There is nothing to confirm.
       ctx.body = null
@@ -55,8 +82,7 @@ export function createLogoutAround({ goOn, endSession, formPost }: Deps) {
     if (oidc.route === 'end_session_confirm' && ctx.status === 303) {
       if ((session as { destroyed?: boolean }).destroyed) {
         await endSession(session.uid, session.accountId, koaContext.ip)
-        // Never "cookies": they are the whole domain's.
-        ctx.set('Clear-Site-Data', '"cache", "storage"')
+        ctx.set('Clear-Site-Data', clearedData)
       }
       const url = ctx.response.get('Location')
       ctx.remove('Location')

@@ -11,11 +11,17 @@ export type Delivery = {
   signal: AbortSignal
 }
 
-export type KindDeps = { log: Log }
+export type KindDeps = {
+  log: Log
+  /** One attempt to tell a relying party of a logout. */
+  deliverLogout: (id: string, delivery: Delivery) => Promise<void>
+}
 
 /** `Payload` is plain JSON. Delivered at least once; throwing asks for another attempt later. */
 export type OutboxKind<Name extends string = string, Payload = unknown> = {
   name: Name
+  /** Goes to somebody else's machine, which may be slow: it has workers of its own, and keeps nobody else waiting. */
+  isOutside?: true
   /** After that many attempts the event is left for an operator (25 when absent: about three days). */
   maxAttempts?: number
   deliver: (payload: Payload, delivery: Delivery, deps: KindDeps) => Promise<void>

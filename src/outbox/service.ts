@@ -7,10 +7,20 @@ import type { AnyKind, KindDeps, OutboxKind, PayloadOf } from './kind.ts'
 
 export type Outbox<Kind extends AnyKind> = {
   /** Adds an event to the transaction of the change. Its payload is sealed at rest: it may hold a link or an address. */
-  send: <Name extends Kind['name']>(tx: Tx, name: Name, payload: PayloadOf<Kind, Name>) => Promise<void>
+  send: <Name extends Kind['name']>(
+    tx: Tx,
+    name: Name,
+    payload: PayloadOf<Kind, Name>,
+    options?: SendOptions,
+  ) => Promise<void>
   /** What the queue runs: one task for each kind. */
   tasks: Readonly<Record<string, Task>>
+  /** The same for kinds that go outside. */
+  outsideTasks: Readonly<Record<string, Task>>
 }
+
+/** `lane`: events with the same one are delivered one after the other. */
+type SendOptions = { lane?: string }
 
 type Deps<Kind extends AnyKind> = KindDeps & {
   kinds: readonly Kind[]
@@ -31,22 +41,28 @@ export function createOutbox<Kind extends AnyKind>({
 }: Deps<Kind>): Outbox<Kind> {
   const kindsByName = new Map(kinds.map((kind) => [kind.name, kind as unknown as OutboxKind]))
   return {
-    async send(tx, name, payload) {
+    async send(tx, name, payload, { lane } = {}) {
       const id = random.id()
       const sealed = sealer.seal(Buffer.from(JSON.stringify(payload)), aad(name, id)).toString('base64')
       const event: SealedEvent = { id, sealed }
-      await enqueue(tx, taskName(name), event, { maxAttempts: kindsByName.get(name)?.maxAttempts })
+      const { maxAttempts } = kindsByName.get(name) ?? {}
+      await enqueue(tx, taskName(name), event, { maxAttempts, ...(lane !== undefined && { lane: `${name}:${lane}` }) })
     },
-    tasks: Object.fromEntries(
-      [...kindsByName].map(([name, kind]): [string, Task] => [
-        taskName(name),
-        async (job, { attempt, maxAttempts, signal }) => {
-          const { id, sealed } = job as SealedEvent
-          const payload: unknown = JSON.parse(sealer.open(Buffer.from(sealed, 'base64'), aad(name, id)).toString())
-          await kind.deliver(payload, { id, attempt, isLastAttempt: attempt >= maxAttempts, signal }, kindDeps)
-        },
-      ]),
-    ),
+    tasks: tasksOf(({ isOutside }) => !isOutside),
+    outsideTasks: tasksOf(({ isOutside }) => isOutside === true),
+  }
+
+  function tasksOf(isWanted: (kind: OutboxKind) => boolean): Record<string, Task> {
+    const wanted = [...kindsByName.values()].filter(isWanted)
+    return Object.fromEntries(wanted.map((kind) => [taskName(kind.name), taskOf(kind)]))
+  }
+
+  function taskOf({ name, deliver }: OutboxKind): Task {
+    return async (job, { attempt, maxAttempts, signal }) => {
+      const { id, sealed } = job as SealedEvent
+      const payload: unknown = JSON.parse(sealer.open(Buffer.from(sealed, 'base64'), aad(name, id)).toString())
+      await deliver(payload, { id, attempt, isLastAttempt: attempt >= maxAttempts, signal }, kindDeps)
+    }
   }
 }
 

@@ -21,7 +21,7 @@ export type Parameters = Record<string, string | undefined>
 export type Answer = Readonly<Record<string, string>>
 
 /** A server with the two clients that a plan with static registration is given. */
-export async function startCertified(): Promise<Latchkey> {
+export async function startCertified(metadata: Record<string, unknown> = {}): Promise<Latchkey> {
   const server = await startLatchkey()
   const scope = 'openid profile email phone address offline_access'
   for (const [clientId, secret] of Object.entries(clientSecrets)) {
@@ -35,6 +35,7 @@ export async function startCertified(): Promise<Latchkey> {
         redirect_uris: [redirectUri, secondRedirectUri],
         post_logout_redirect_uris: [postLogoutUri],
         scope,
+        ...metadata,
       },
     })
   }

@@ -32,7 +32,10 @@ afterEach(() => base.close())
 function house(sealer: ReturnType<typeof createSealer>) {
   const queue = createQueue({ url: base.url, log, metrics: createMetrics() })
   const kinds = [{ name: 'audit-log' as const, deliver: async (_: { n: number }) => {} }]
-  const outbox = createOutbox({ kinds, enqueue: queue.enqueue, sealer, random: systemRandom, log })
+  const outbox = createOutbox({
+    ...{ kinds, enqueue: queue.enqueue, sealer, random: systemRandom, log },
+    deliverLogout: () => Promise.reject(new Error('no logout here')),
+  })
   const send = (n: number) => base.database.transaction((tx) => outbox.send(tx, 'audit-log', { n }))
   const rotation = createRotation({
     ...{ ...base.database, sealer, clock, random: systemRandom, algorithms: ['ES256', 'EdDSA'] as const },
@@ -81,14 +84,20 @@ test('everything sealed is sealed anew, and the root secret keeps its value', as
 
   const during = house(createSealer(newKey, oldKey))
   await during.openSecret()
-  expect(await during.resealAll()).toEqual({ resealed: { root_secret: 1, signing_key: 2, outbox: 1 }, unopened: [] })
+  expect(await during.resealAll()).toEqual({
+    resealed: { root_secret: 1, signing_key: 2, logout_delivery: 0, outbox: 1 },
+    unopened: [],
+  })
   expect(await findSealedUnder(oldKey)).toEqual([])
   expect(await findSealedUnder(newKey)).toEqual(everyPlace)
 
   const after = house(createSealer(newKey))
   expect(await after.openSecret()).toBe(secret)
   expect(await after.rotation.list()).toHaveLength(2)
-  expect(await during.resealAll()).toEqual({ resealed: { root_secret: 0, signing_key: 0, outbox: 0 }, unopened: [] })
+  expect(await during.resealAll()).toEqual({
+    resealed: { root_secret: 0, signing_key: 0, logout_delivery: 0, outbox: 0 },
+    unopened: [],
+  })
 })
 
 test('until the change begins, a process that knows both keys seals under the old one, which all can open', async () => {
@@ -167,7 +176,7 @@ test('what no key opens stays as it is, is named, and keeps nothing else back', 
   await before.send(2)
   const during = house(createSealer(newKey, oldKey))
   const { resealed, unopened } = await during.resealAll()
-  expect(resealed).toEqual({ root_secret: 1, signing_key: 0, outbox: 1 })
+  expect(resealed).toEqual({ root_secret: 1, signing_key: 0, logout_delivery: 0, outbox: 1 })
   expect(unopened).toEqual([expect.stringMatching(/^outbox audit-log /)])
 })
 

@@ -3,6 +3,29 @@
 import type { Mutant } from './mutant.ts'
 
 export const mutants: readonly Mutant[] = [
+  // Logout: security.md §3, attacks 47 to 49.
+  {
+    disables: 'only a hint of this very session ends it without a question',
+    file: 'src/oidc/logout.ts',
+    search: 'return session.authorizations?.[client.clientId]?.sid === sid',
+    replacement: 'return session.authorizations?.[client.clientId] !== undefined',
+    test: 'test/oidc/rp-initiated-logout.test.ts',
+  },
+  {
+    disables: 'a hint is a plain ID token',
+    file: 'src/oidc/internals.ts',
+    search:
+      "if (!isPlainIdToken(jwt)) throw new errors.InvalidRequest('id_token_hint is not an ID token of this server')",
+    replacement: '',
+    test: 'test/oidc/rp-initiated-logout.test.ts',
+  },
+  {
+    disables: 'every end of a session is told',
+    file: 'adapters/ends.ts',
+    search: 'if (ended.length > 0) await onSessionsEnded(tx, ended)',
+    replacement: '',
+    test: 'test/oidc/backchannel-logout.test.ts',
+  },
   // Client assertions, DPoP, outbound: security.md §3, attacks 31 to 33, 40, 45.
   {
     disables: 'an assertion names the issuer as one string',

@@ -1,4 +1,6 @@
-/** RP-Initiated Logout 1.0: the person is asked, the way back is exact, and what is wrong is said on a page of ours. */
+/** RP-Initiated Logout 1.0: the person is asked unless the hint is of this session, the way back is exact, and what is wrong is said on a page of ours. */
+import { createSecretKey } from 'node:crypto'
+import { decodeJwt, decodeProtectedHeader, importJWK, SignJWT } from 'jose'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import { answerIn, sessionCookie, signedIn } from './support.ts'
@@ -19,7 +21,7 @@ const isSignedIn = async ({ browser, authorizeUrl }: RelyingParty) =>
 
 test('yes ends the session, goes back with state, and clears cache and storage but no cookies', async () => {
   const rp = await signedIn(server)
-  const parameters = { id_token_hint: rp.tokens.id_token, post_logout_redirect_uri: home, state: 'bye' }
+  const parameters = { client_id: 'web', post_logout_redirect_uri: home, state: 'bye' }
   const page = await rp.browser.get(logoutUrl(parameters))
   expect(page.body).toContain('alice@example.com')
   expect(await isSignedIn(rp)).toBe(true)
@@ -30,6 +32,100 @@ test('yes ends the session, goes back with state, and clears cache and storage b
   expect(answer.headers.get('Clear-Site-Data')).toBe('"cache", "storage"')
   expect(await sessionCookie(rp, server)).toBeUndefined()
   expect(await isSignedIn(rp)).toBe(false)
+})
+
+test('a hint of this very session ends it without a question (§2): the tokens too, but not what was consented to', async () => {
+  const rp = await signedIn(server, { scope: 'openid email' })
+  const parameters = { id_token_hint: rp.tokens.id_token, post_logout_redirect_uri: home, state: 'bye' }
+  const answer = await rp.browser.get(logoutUrl(parameters))
+  expect([answer.status, answer.next]).toEqual([303, `${home}?state=bye`])
+  expect(answer.headers.get('Clear-Site-Data')).toBe('"cache", "storage"')
+  expect(await sessionCookie(rp, server)).toBeUndefined()
+  expect(await isSignedIn(rp)).toBe(false)
+  expect((await rp.userinfo(rp.tokens.access_token)).status).toBe(401)
+  expect((await rp.refresh(rp.tokens.refresh_token)).status).toBe(400)
+  const page = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl({ scope: 'openid email' })))
+  const login = { email: 'alice@example.com', password: 'wonderland tea party' }
+  const last = await rp.browser.follow(await rp.browser.submit(page, '/login', login))
+  expect(answerIn(last)).toHaveProperty('code')
+})
+
+test('without an address to go back to it says that it is done', async () => {
+  const rp = await signedIn(server)
+  const last = await rp.browser.follow(await rp.browser.get(logoutUrl({ id_token_hint: rp.tokens.id_token })))
+  expect([last.status, new URL(last.url).pathname]).toEqual([200, '/logout/success'])
+  expect(await isSignedIn(rp)).toBe(false)
+})
+
+test('a hint of another session, of another person or of an earlier login asks, and changes nothing by itself', async () => {
+  const rp = await signedIn(server)
+  const other = await signedIn(server)
+  expect((await rp.browser.get(logoutUrl({ id_token_hint: other.tokens.id_token }))).body).toContain('/confirm"')
+  expect([await isSignedIn(rp), await isSignedIn(other)]).toEqual([true, true])
+  await rp.browser.get(logoutUrl({ id_token_hint: rp.tokens.id_token }))
+  const again = createRelyingParty(server, rp.browser)
+  await again.signIn()
+  expect((await rp.browser.get(logoutUrl({ id_token_hint: rp.tokens.id_token }))).body).toContain('/confirm"')
+  expect(await isSignedIn(rp)).toBe(true)
+})
+
+test('an address that is not registered is a page also with a hint of this session, which stays', async () => {
+  const rp = await signedIn(server)
+  const parameters = { id_token_hint: rp.tokens.id_token, post_logout_redirect_uri: 'https://evil.example/' }
+  const page = await rp.browser.get(logoutUrl(parameters))
+  expect([page.status, page.next]).toEqual([400, undefined])
+  expect(await isSignedIn(rp)).toBe(true)
+})
+
+describe('a hint that is not a plain ID token of ours (RFC 8725 §3) is a page, and the session stays:', () => {
+  /** The hint's claims under another header, signed with the key that signed it. */
+  async function resigned(jwt: string, header: Record<string, unknown>): Promise<string> {
+    const own = decodeProtectedHeader(jwt)
+    const jwk = server.parts.keyRing.current().privateJwks.find(({ kid }) => kid === own.kid)!
+    return new SignJWT(decodeJwt(jwt))
+      .setProtectedHeader({ ...own, ...header } as never)
+      .sign(await importJWK(jwk, String(own.alg)))
+  }
+
+  test('signed again as it was it is taken: what follows is refused for what it says', async () => {
+    const rp = await signedIn(server)
+    const answer = await rp.browser.get(logoutUrl({ id_token_hint: await resigned(rp.tokens.id_token, {}) }))
+    expect(answer.status).toBe(303)
+  })
+
+  test.each<[string, Record<string, unknown>]>([
+    ['jwk', { jwk: { kty: 'EC' } }],
+    ['jku', { jku: 'https://evil.example/jwks' }],
+    ['x5u', { x5u: 'https://evil.example/cert' }],
+    ['x5c', { x5c: ['MIIB'] }],
+    ['typ logout+jwt', { typ: 'logout+jwt' }],
+    ['typ at+jwt', { typ: 'at+jwt' }],
+  ])('%s', async (_case, header) => {
+    const rp = await signedIn(server)
+    const hint = await resigned(rp.tokens.id_token, header)
+    const page = await rp.browser.get(logoutUrl({ id_token_hint: hint }))
+    expect([page.status, page.next]).toEqual([400, undefined])
+    expect(await isSignedIn(rp)).toBe(true)
+    const asked = await rp.browser.get(await rp.authorizeUrl({ prompt: 'none', id_token_hint: hint }))
+    expect(answerIn(asked).error).toBe('invalid_request')
+  })
+
+  test('alg none, an HMAC over the public key, and an unknown critical extension', async () => {
+    const rp = await signedIn(server)
+    const [header = '', payload = '', signature = ''] = rp.tokens.id_token.split('.')
+    const own = JSON.parse(Buffer.from(header, 'base64url').toString())
+    const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const publicJwk = server.parts.keyRing.current().publicJwks.find(({ kid }) => kid === own.kid)!
+    const secret = createSecretKey(Buffer.from(JSON.stringify(publicJwk)))
+    for (const hint of [
+      `${encoded({ ...own, alg: 'none' })}.${payload}.`,
+      `${encoded({ ...own, crit: ['x'], x: 1 })}.${payload}.${signature}`,
+      await new SignJWT(decodeJwt(rp.tokens.id_token)).setProtectedHeader({ ...own, alg: 'HS256' }).sign(secret),
+    ]) {
+      expect((await rp.browser.get(logoutUrl({ id_token_hint: hint }))).status).toBe(400)
+    }
+    expect(await isSignedIn(rp)).toBe(true)
+  })
 })
 
 test('the session cookie of before is dead (attack 49)', async () => {
@@ -80,7 +176,6 @@ test.each([
 test('an expired hint is a hint still; one that is none, or another client’s, is a page', async () => {
   const rp = await signedIn(server)
   server.clock.advance(11 * 60_000)
-  expect((await rp.browser.get(logoutUrl({ id_token_hint: rp.tokens.id_token }))).status).toBe(200)
   const wrong: Record<string, string>[] = [
     { id_token_hint: 'x' },
     { id_token_hint: `${rp.tokens.id_token}x` },
@@ -91,6 +186,8 @@ test('an expired hint is a hint still; one that is none, or another client’s, 
     const page = await rp.browser.get(logoutUrl(parameters))
     expect([parameters, page.status, page.next]).toEqual([parameters, 400, undefined])
   }
+  expect(await isSignedIn(rp)).toBe(true)
+  expect((await rp.browser.get(logoutUrl({ id_token_hint: rp.tokens.id_token }))).status).toBe(303)
 })
 
 test('a confirmation without the form’s token, or from another site, changes nothing (attack 48)', async () => {

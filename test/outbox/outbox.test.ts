@@ -29,7 +29,8 @@ function createLetters({ failures = 0 } = {}) {
   }
   const { enqueue } = createQueue({ url: bench.url, log: bench.log, metrics: createMetrics() })
   const sealer = createSealer(randomBytes(32))
-  const outbox = createOutbox({ kinds: [kind], enqueue, sealer, random: systemRandom, log: bench.log })
+  const deliverLogout = () => Promise.reject(new Error('no logout here'))
+  const outbox = createOutbox({ kinds: [kind], enqueue, sealer, random: systemRandom, log: bench.log, deliverLogout })
   return { deliveries, outbox }
 }
 

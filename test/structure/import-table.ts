@@ -29,6 +29,7 @@ const subjects: Readonly<Record<string, readonly string[]>> = {
   database: ['knex', 'pg', 'prom-client'],
   http: ['@koa/router', 'content-type', 'ejs', 'koa', 'koa-helmet', 'proxy-addr', 'raw-body', 'zod'],
   jobs: ['graphile-worker', 'pg', 'prom-client'],
+  logout: ['prom-client'],
   outbound: ['ipaddr.js', 'prom-client', 'undici'],
   passwords: ['argon2', 'prom-client'],
   revocation: ['prom-client'],

@@ -1,4 +1,5 @@
-/** Everything Latchkey sends at least once: one list. Mail, logout tokens and webhooks join it with their features. */
+/** Everything Latchkey sends at least once: one list. Mail and webhooks join it with their features. */
 import { auditLog } from './audit-log.ts'
+import { logout } from './logout.ts'
 
-export const kinds = [auditLog] as const
+export const kinds = [auditLog, logout] as const

@@ -1,0 +1,5 @@
+/** Why a delivery could not be looked at or sent again. */
+import { declareError } from '../errors.ts'
+
+export const logoutDeliveryNotFound = declareError('logout_delivery_not_found', 404)
+export const logoutDeliveryDone = declareError('logout_delivery_done', 409)

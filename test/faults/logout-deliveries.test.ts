@@ -1,0 +1,117 @@
+/** Logouts that must be told although processes die: each event by one process at a time, and none is lost. */
+import { once } from 'node:events'
+import type { Server, ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { decodeJwt } from 'jose'
+import { latchkey } from '../cli/command-line.ts'
+import { createBrowser } from '../support/browser.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { callback, createRelyingParty, testPassword, webSecret } from '../support/latchkey.ts'
+import type { Servers } from '../support/processes.ts'
+import { startServers } from '../support/processes.ts'
+import { waitFor } from '../support/wait.ts'
+
+let database: Awaited<ReturnType<typeof createTestDatabase>>
+let servers: Servers
+let site: Server
+let env: Record<string, string>
+/** What the relying party has been told; it answers as `answer` says. */
+const received: string[] = []
+let answer: (response: ServerResponse) => void = (response) => response.end()
+
+const run = (args: readonly string[], stdin = '') => latchkey([...args, '--json'], { env, stdin })
+
+beforeAll(async () => {
+  site = createServer(async (request, response) => {
+    received.push(new URLSearchParams(await text(request)).get('logout_token') ?? '')
+    answer(response)
+  })
+  site.listen(0, 'localhost')
+  await once(site, 'listening')
+  database = await createTestDatabase()
+  env = { NODE_ENV: 'test', DATABASE_URL: database.url, MASTER_KEY: 'ab'.repeat(32) }
+  servers = await startServers(2, { databaseUrl: database.url, env })
+  await run(['user', 'add', 'alice@example.com', '--email-verified', '--password-stdin'], testPassword)
+  const uri = `http://localhost:${(site.address() as AddressInfo).port}/told`
+  const web = ['client', 'add', '--kind', 'web', '--id', 'web', '--name', 'Web', '--redirect-uri', callback]
+  const added = await run([...web, '--backchannel-logout-uri', uri, '--secret-stdin'], webSecret)
+  expect([added.code, added.stderr]).toEqual([0, ''])
+}, 60_000)
+afterAll(async () => {
+  await servers?.close()
+  site.closeAllConnections()
+  site.close()
+  await database?.close()
+})
+beforeEach(() => {
+  received.length = 0
+  answer = (response) => response.end()
+})
+
+/** Alice's browser at the client, with her ID token. */
+async function signedIn(): Promise<{ rp: ReturnType<typeof createRelyingParty>; idToken: string }> {
+  const rp = createRelyingParty(servers, createBrowser())
+  const { code } = await rp.authorize()
+  return { rp, idToken: (await rp.exchange(code!)).body.id_token }
+}
+
+const logOut = (rp: ReturnType<typeof createRelyingParty>, hint: string) =>
+  rp.browser.get(`${servers.issuer}/logout?${new URLSearchParams({ id_token_hint: hint })}`)
+
+const list = async () => (await run(['logout-deliveries', 'list'])).json().logout_deliveries
+
+test('twenty logouts at two processes are told once each', async () => {
+  const browsers = await Promise.all(Array.from({ length: 20 }, signedIn))
+  await Promise.all(browsers.map(({ rp, idToken }) => logOut(rp, idToken)))
+  await waitFor(() => received.length >= 20, { timeoutMs: 20_000 })
+  await waitFor(async () => (await list()).every(({ state }: { state: string }) => state === 'delivered'))
+  const told = received.map((token) => decodeJwt(token).sid).sort()
+  expect(told).toEqual(browsers.map(({ idToken }) => decodeJwt(idToken).sid).sort())
+}, 60_000)
+
+test('a process that is killed in the middle of telling leaves it to the other one', async () => {
+  const { rp, idToken } = await signedIn()
+  const held: ServerResponse[] = []
+  answer = (response) => void held.push(response)
+  await logOut(rp, idToken)
+  await waitFor(() => held.length === 1)
+  // Whichever of the two is at it: one dies and comes back, then the other.
+  for (const one of servers.servers) {
+    await one.kill('SIGKILL')
+    await one.restart()
+  }
+  answer = (response) => response.end()
+  // The queue keeps its own time: what a dead process held is given back after its seconds of grace.
+  await waitFor(
+    async () => {
+      await database.database.knex.raw(
+        `UPDATE graphile_worker._private_jobs SET run_at = now(), locked_at = CASE WHEN locked_at IS NOT NULL THEN now() - interval '1 minute' END
+         WHERE task_id = (SELECT id FROM graphile_worker._private_tasks WHERE identifier = 'outbox:logout')`,
+      )
+      return received.length >= 2
+    },
+    { timeoutMs: 60_000 },
+  )
+  await waitFor(async () => (await list())[0].state === 'delivered')
+  expect(new Set(received.map((token) => decodeJwt(token).sid))).toEqual(new Set([decodeJwt(idToken).sid]))
+}, 120_000)
+
+test('what failed is shown at the command line, and told again from there', async () => {
+  const { rp, idToken } = await signedIn()
+  answer = (response) => response.writeHead(400).end()
+  await logOut(rp, idToken)
+  await waitFor(async () => (await list())[0].state === 'given_up')
+  const [{ id, client, attempts, last_failure: failure }] = await list()
+  expect([client, attempts, failure]).toEqual(['web', 1, 'status_400'])
+  answer = (response) => response.end()
+  expect((await run(['logout-deliveries', 'retry', id])).json()).toEqual({ id, state: 'waiting' })
+  await waitFor(async () => (await list())[0].state === 'delivered')
+  expect(received).toHaveLength(2)
+  const again = await run(['logout-deliveries', 'retry', id])
+  expect([again.code, JSON.parse(again.stderr).error.code]).toEqual([1, 'logout_delivery_done'])
+  const none = await run(['logout-deliveries', 'list', '--state', 'waiting', '--client', 'web'])
+  expect(none.json()).toEqual({ logout_deliveries: [] })
+  expect((await latchkey(['logout-deliveries', 'list'], { env })).stdout).toContain('delivered')
+}, 60_000)

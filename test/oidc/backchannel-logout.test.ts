@@ -1,0 +1,319 @@
+/** OpenID Connect Back-Channel Logout 1.0: who is told that a session is over, with what, and until when it is tried. */
+import { once } from 'node:events'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
+import type { Latchkey } from '../support/latchkey.ts'
+import { callback, createRelyingParty, startLatchkey, testPassword, webSecret } from '../support/latchkey.ts'
+import { waitFor } from '../support/wait.ts'
+import { claimsIn } from './support.ts'
+
+const operator = { type: 'operator', id: 'test' } as const
+let server: Latchkey
+const sites: Server[] = []
+let names = 0
+
+beforeAll(async () => {
+  server = await startLatchkey()
+})
+afterEach(() => {
+  for (const site of sites.splice(0)) {
+    site.closeAllConnections()
+    site.close()
+  }
+})
+afterAll(() => server.stop())
+
+type Received = { token: string; contentType: string | undefined }
+type Answer = (request: IncomingMessage, response: ServerResponse) => void
+const accept: Answer = (_request, response) => response.end()
+
+/** A relying party on this machine that wants to be told, with what it was told so far. */
+async function createSite(answer: Answer = accept, metadata: Record<string, unknown> = {}) {
+  const received: Received[] = []
+  const site = createServer(async (request, response) => {
+    const body = new URLSearchParams(await text(request))
+    received.push({ token: body.get('logout_token') ?? '', contentType: request.headers['content-type'] })
+    answer(request, response)
+  })
+  sites.push(site)
+  site.listen(0, 'localhost')
+  await once(site, 'listening')
+  names += 1
+  const clientId = `site-${names}`
+  const uri = `http://localhost:${(site.address() as AddressInfo).port}/backchannel`
+  await server.addClient({
+    clientId,
+    kind: 'web',
+    secret: webSecret,
+    metadata: {
+      client_name: 'Site',
+      redirect_uris: [callback],
+      scope: 'openid offline_access',
+      backchannel_logout_uri: uri,
+      ...metadata,
+    },
+  })
+  return { clientId, received, uri }
+}
+
+const asClient = (clientId: string) => ({ client_id: clientId, client_secret: webSecret })
+
+/** Alice's browser, signed in at each of `clientIds`; the ID tokens in that order. */
+async function signedInAt(...clientIds: string[]) {
+  const rp = createRelyingParty(server)
+  const idTokens: string[] = []
+  for (const clientId of clientIds) {
+    const { code } = await rp.authorize({ client_id: clientId })
+    idTokens.push((await rp.exchange(code!, asClient(clientId))).body.id_token)
+  }
+  return { rp, idTokens }
+}
+
+const logOut = (rp: ReturnType<typeof createRelyingParty>, hint: string) =>
+  rp.browser.get(`${server.issuer}/logout?${new URLSearchParams({ id_token_hint: hint })}`)
+
+const deliveries = (clientId: string) => server.parts.logout.list({ clientId })
+const settled = (clientId: string, state: string) =>
+  waitFor(async () => (await deliveries(clientId))[0]?.state === state, { what: `a delivery that is ${state}` })
+
+/** Makes what waits for its next attempt due now; the queue keeps its own time. */
+const makeDue = () =>
+  server.database.knex.raw(`UPDATE graphile_worker._private_jobs SET run_at = now() WHERE locked_at IS NULL`)
+
+describe('the logout token (§2.4)', () => {
+  test('verifies with the published keys, names the session by sid and the person by sub, and has no nonce', async () => {
+    const site = await createSite()
+    const { rp, idTokens } = await signedInAt(site.clientId)
+    await logOut(rp, idTokens[0]!)
+    await settled(site.clientId, 'delivered')
+    const [{ token, contentType }] = site.received as [Received]
+    expect(contentType).toBe('application/x-www-form-urlencoded')
+    const keys = createRemoteJWKSet(new URL(`${server.issuer}/jwks`))
+    const currentDate = new Date(server.clock.now())
+    const options = { issuer: server.issuer, audience: site.clientId, typ: 'logout+jwt', currentDate }
+    const { payload, protectedHeader } = await jwtVerify(token, keys, options)
+    const { sub, sid } = claimsIn(idTokens[0]!)
+    expect(payload).toEqual({
+      iss: server.issuer,
+      aud: site.clientId,
+      iat: expect.any(Number),
+      exp: payload.iat! + 120,
+      jti: expect.any(String),
+      sub,
+      sid,
+      events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
+    })
+    expect(protectedHeader).toEqual({ alg: 'RS256', kid: expect.any(String), typ: 'logout+jwt' })
+  })
+
+  test('is signed with the algorithm of the client’s ID tokens (§2.6), by the key that signs now', async () => {
+    const site = await createSite(accept, { id_token_signed_response_alg: 'EdDSA' })
+    const { rp, idTokens } = await signedInAt(site.clientId)
+    await logOut(rp, idTokens[0]!)
+    await settled(site.clientId, 'delivered')
+    expect(decodeProtectedHeader(site.received[0]!.token).alg).toBe('EdDSA')
+  })
+})
+
+describe('every end of a session is told to everybody who was in it,', () => {
+  test('each by its own sid, and to nobody else', async () => {
+    const [one, two, bystander] = [await createSite(), await createSite(), await createSite()]
+    const { rp, idTokens } = await signedInAt(one.clientId, two.clientId)
+    const other = await signedInAt(bystander.clientId, one.clientId)
+    await logOut(rp, idTokens[0]!)
+    await Promise.all([settled(one.clientId, 'delivered'), settled(two.clientId, 'delivered')])
+    expect(one.received.map(({ token }) => decodeJwt(token).sid)).toEqual([claimsIn(idTokens[0]!).sid])
+    expect(two.received.map(({ token }) => decodeJwt(token).sid)).toEqual([claimsIn(idTokens[1]!).sid])
+    expect(await deliveries(bystander.clientId)).toEqual([])
+    await logOut(other.rp, other.idTokens[0]!)
+    await settled(bystander.clientId, 'delivered')
+  })
+
+  test('once: nothing of the engine’s own sending is left', async () => {
+    const site = await createSite()
+    const { rp, idTokens } = await signedInAt(site.clientId)
+    const page = await rp.browser.get(`${server.issuer}/logout`)
+    await rp.browser.submit(page, '/confirm', { logout: 'yes' })
+    await settled(site.clientId, 'delivered')
+    expect(site.received).toHaveLength(1)
+    expect(decodeJwt(site.received[0]!.token).sid).toBe(claimsIn(idTokens[0]!).sid)
+  })
+
+  test('a password that is set, a person who is disabled or signed out everywhere, one session, and everything', async () => {
+    const { accounts, revocation } = server.parts
+    const alice = (await accounts.findByEmail('alice@example.com'))!.id
+    const endings: [string, () => Promise<unknown>][] = [
+      ['password', () => accounts.setPassword(alice, testPassword, operator)],
+      [
+        'disable',
+        async () => {
+          await accounts.disable(alice, operator)
+          await accounts.enable(alice, operator)
+        },
+      ],
+      ['everywhere', () => revocation.account(alice, operator)],
+      [
+        'one session',
+        async () => {
+          const { sessions } = await revocation.listAccess(alice)
+          await Promise.all(sessions.map(({ handle }) => revocation.session(handle, operator)))
+        },
+      ],
+      ['everything', () => revocation.everything(server.clock.now(), operator)],
+    ]
+    for (const [name, end] of endings) {
+      const site = await createSite()
+      const { idTokens } = await signedInAt(site.clientId)
+      server.clock.advance(1)
+      await end()
+      await settled(site.clientId, 'delivered')
+      expect([name, site.received.map(({ token }) => decodeJwt(token).sid)]).toEqual([
+        name,
+        [claimsIn(idTokens[0]!).sid],
+      ])
+      server.clock.advance(1)
+    }
+  })
+
+  test('but not when the change that ends it is undone', async () => {
+    const site = await createSite()
+    await signedInAt(site.clientId)
+    const alice = (await server.parts.accounts.findByEmail('alice@example.com'))!.id
+    const undone = server.database.transaction(async (tx) => {
+      await server.parts.artifacts.endAccount(tx, alice)
+      throw new Error('undone')
+    })
+    await expect(undone).rejects.toThrow('undone')
+    expect(await deliveries(site.clientId)).toEqual([])
+  })
+})
+
+describe('a relying party that does not answer 200 (§2.8)', () => {
+  async function loggedOutAt(site: Awaited<ReturnType<typeof createSite>>) {
+    const { rp, idTokens } = await signedInAt(site.clientId)
+    await logOut(rp, idTokens[0]!)
+  }
+
+  test.each<[string, Answer, string]>([
+    ['is broken', (_request, response) => response.writeHead(500).end(), 'status_500'],
+    ['has no such page', (_request, response) => response.writeHead(404).end(), 'status_404'],
+    ['redirects', (_request, response) => response.writeHead(302, { location: '/' }).end(), 'redirected'],
+    ['hangs up', (request) => request.socket.destroy(), 'unreachable'],
+    [
+      'answers without end',
+      (_request, response) => void response.writeHead(200, { 'content-length': '999999' }).end('x'),
+      'too_large',
+    ],
+  ])('because it %s is told again later, with a fresh token', async (_case, answer, failure) => {
+    let isWell = false
+    const site = await createSite((request, response) => (isWell ? accept : answer)(request, response))
+    await loggedOutAt(site)
+    await waitFor(async () => (await deliveries(site.clientId))[0]?.lastFailure === failure)
+    expect(await deliveries(site.clientId)).toMatchObject([{ state: 'waiting', attempts: 1 }])
+    isWell = true
+    server.clock.advance(10 * 60_000)
+    await makeDue()
+    await settled(site.clientId, 'delivered')
+    const tokens = site.received.map(({ token }) => decodeJwt(token))
+    expect(tokens.at(-1)!.iat! - tokens[0]!.iat!).toBeGreaterThanOrEqual(600)
+    expect(tokens.at(-1)!.jti).not.toBe(tokens[0]!.jti)
+  })
+
+  test('is told at 204 too; its 400 is its own no and is not repeated, but by an operator', async () => {
+    const noContent = await createSite((_request, response) => response.writeHead(204).end())
+    await loggedOutAt(noContent)
+    await settled(noContent.clientId, 'delivered')
+    let status = 400
+    const refusing = await createSite((_request, response) => response.writeHead(status).end('{"error":"x"}'))
+    await loggedOutAt(refusing)
+    await settled(refusing.clientId, 'given_up')
+    expect(refusing.received).toHaveLength(1)
+    const { id } = (await deliveries(refusing.clientId))[0]!
+    status = 200
+    await server.parts.logout.retry(id, operator)
+    await settled(refusing.clientId, 'delivered')
+    await expect(server.parts.logout.retry(id, operator)).rejects.toMatchObject({ code: 'logout_delivery_done' })
+    await expect(server.parts.logout.retry('x', operator)).rejects.toMatchObject({ code: 'logout_delivery_not_found' })
+  })
+
+  test('is given up after its last attempt, and can be sent again', async () => {
+    let isWell = false
+    const site = await createSite((_request, response) => response.writeHead(isWell ? 200 : 503).end())
+    await loggedOutAt(site)
+    await waitFor(async () => (await deliveries(site.clientId))[0]?.attempts === 1)
+    const last = () =>
+      server.database.knex.raw(
+        `UPDATE graphile_worker._private_jobs SET attempts = max_attempts - 1, run_at = now() WHERE locked_at IS NULL
+         AND task_id = (SELECT id FROM graphile_worker._private_tasks WHERE identifier = 'outbox:logout')`,
+      )
+    await waitFor(async () => {
+      await last()
+      return (await deliveries(site.clientId))[0]?.state === 'given_up'
+    })
+    isWell = true
+    await server.parts.logout.retry((await deliveries(site.clientId))[0]!.id, operator)
+    await settled(site.clientId, 'delivered')
+  })
+
+  test('a slow one keeps nobody else waiting, however many logouts wait for it', async () => {
+    const slow = await createSite(() => {})
+    const quick = await createSite()
+    for (let count = 0; count < 6; count += 1) await loggedOutAt(slow)
+    await loggedOutAt(quick)
+    await settled(quick.clientId, 'delivered')
+    expect((await deliveries(slow.clientId)).every(({ state }) => state === 'waiting')).toBe(true)
+    // One after the other: it is never asked twice at the same time.
+    expect(slow.received.length).toBeLessThanOrEqual(2)
+  })
+})
+
+test('an address inside the network is not called (attack 45)', async () => {
+  let asked = 0
+  const inside = createServer((_request, response) => {
+    asked += 1
+    response.end()
+  })
+  sites.push(inside)
+  inside.listen(0, '127.0.0.1')
+  await once(inside, 'listening')
+  const { clientId } = await createSite(accept, {
+    backchannel_logout_uri: `http://127.0.0.1:${(inside.address() as AddressInfo).port}/`,
+  })
+  const { rp, idTokens } = await signedInAt(clientId)
+  await logOut(rp, idTokens[0]!)
+  await waitFor(async () => (await deliveries(clientId))[0]?.lastFailure === 'refused')
+  expect(asked).toBe(0)
+})
+
+test('what waits says to nobody who reads the database whose logout it was', async () => {
+  const site = await createSite((_request, response) => response.writeHead(500).end())
+  const { rp, idTokens } = await signedInAt(site.clientId)
+  await logOut(rp, idTokens[0]!)
+  await waitFor(async () => (await deliveries(site.clientId))[0]?.attempts === 1)
+  const { rows } = await server.database.knex.raw(
+    `SELECT convert_from(sealed, 'LATIN1') || row_to_json(logout_delivery)::text AS row FROM logout_delivery WHERE client_id = ?
+     UNION ALL SELECT jobs::text FROM graphile_worker._private_jobs AS jobs`,
+    [site.clientId],
+  )
+  const { sub, sid } = claimsIn(idTokens[0]!)
+  for (const { row } of rows) for (const secret of [sub, sid]) expect(row).not.toContain(String(secret))
+})
+
+test.each<[string, Record<string, unknown>, string]>([
+  ['a fragment', { backchannel_logout_uri: 'https://a.example/#x' }, 'backchannel_logout_uri'],
+  ['another scheme', { backchannel_logout_uri: 'ftp://a.example/' }, 'backchannel_logout_uri'],
+  ['no boolean', { backchannel_logout_session_required: 'yes' }, 'backchannel_logout_session_required'],
+])('a client with %s is refused (§2.2)', async (_case, metadata, path) => {
+  const input = { kind: 'web', metadata: { client_name: 'X', redirect_uris: [callback], ...metadata } } as never
+  const error = await server.parts.clients.add(input, operator).catch((thrown) => thrown)
+  expect(error.problems.map((problem: { path: string }) => problem.path)).toContain(path)
+})
+
+test('a machine has no person to be logged out', async () => {
+  const metadata = { client_name: 'X', backchannel_logout_uri: 'https://a.example/' }
+  const adding = server.addClient({ clientId: 'robot', kind: 'machine', metadata })
+  await expect(adding).rejects.toMatchObject({ code: 'client_invalid' })
+})
