@@ -47,8 +47,10 @@ export function createEnds({ now, models }: Deps) {
   }
 
   /** Sessions before grants: a request in flight locks in that order. What hangs from a grant is found through it. */
-  async function endOwnedBy(tx: Tx, column: 'account_id' | 'client_id', id: string): Promise<number> {
-    const own = `${column} = ? AND grant_key IS NULL`
+  async function endOwnedBy(tx: Tx, column: 'account_id' | 'client_id', id: string, keptUid?: string): Promise<number> {
+    const kept =
+      keptUid === undefined ? '' : ` AND uid IS DISTINCT FROM '\\x${sessionKey(keptUid).toString('hex')}'::bytea`
+    const own = `${column} = ? AND grant_key IS NULL${kept}`
     const owner = storableText(id)
     // Also those of earlier turns: their rows are gone, and what a request in flight has hung from them meanwhile is found only so.
     const roots: Buffer[] = []
@@ -84,9 +86,12 @@ export function createEnds({ now, models }: Deps) {
   return {
     endFamily,
 
-    /** Ends every session, grant and token of the account, and interactions in which it has just signed in. Gives how many rows went. */
-    async endAccount(tx: Tx, accountId: string): Promise<number> {
-      const count = await endOwnedBy(tx, 'account_id', accountId)
+    /**
+     * Ends every session, grant and token of the account, and interactions in which it has just signed in. The session `sessionUid` lives on,
+     * for whoever changes a password in it; what was issued in it ends all the same. Gives how many rows went.
+     */
+    async endAccount(tx: Tx, accountId: string, { sessionUid }: { sessionUid?: string } = {}): Promise<number> {
+      const count = await endOwnedBy(tx, 'account_id', accountId, sessionUid)
       await remember(tx, endKey('account', accountId), now())
       return count
     },

@@ -13,6 +13,9 @@ import { clientRefresh } from './0009_client_refresh.ts'
 import { consentChange } from './0010_consent_change.ts'
 import { keyRingChanges } from './0011_key_ring_changes.ts'
 import { resourceServerTokens } from './0013_resource_server_tokens.ts'
+import { accountLink } from './0022_account_link.ts'
+import { accountRegistration } from './0023_account_registration.ts'
+import { accountImport } from './0024_account_import.ts'
 
 export type Migration = {
   name: string
@@ -33,4 +36,7 @@ export const migrations: readonly Migration[] = [
   consentChange,
   keyRingChanges,
   resourceServerTokens,
+  accountLink,
+  accountRegistration,
+  accountImport,
 ]

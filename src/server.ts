@@ -85,7 +85,14 @@ export async function startServer(parts: Parts, server: Server = createServer(se
   parts.queue.start({
     tasks: parts.outbox.tasks,
     duties: bindDuties({
-      ...{ artifacts: parts.artifacts, rotation: parts.rotation, knex: parts.database.knex, clock: parts.clock, log },
+      ...{
+        artifacts: parts.artifacts,
+        links: parts.links,
+        rotation: parts.rotation,
+        knex: parts.database.knex,
+        clock: parts.clock,
+        log,
+      },
     }),
   })
 

@@ -52,6 +52,56 @@ export async function insertAccount(
   })
 }
 
+/**
+ * Adds a row unless another one has the address; one that the same browser registered, and nobody has proven, takes the new name and
+ * password. Gives the id of the row that is now so; undefined when the address is somebody else's. `browser` is a digest.
+ */
+export async function insertUnlessTaken(
+  tx: Tx,
+  row: AccountInput & { id: string; passwordHash: string; at: number },
+  browser: Buffer | null,
+): Promise<string | undefined> {
+  const [made] = await tx('account')
+    .insert({
+      id: row.id,
+      ...inputColumns(row),
+      password_hash: row.passwordHash,
+      registered_browser: browser,
+      created_at: row.at,
+      updated_at: row.at,
+    })
+    .onConflict('email_key')
+    .merge(['name', 'password_hash', 'updated_at'])
+    .whereRaw('account.registered_browser = excluded.registered_browser AND NOT account.is_email_verified')
+    .returning('id')
+  return made?.id
+}
+
+export async function findRegisteredBrowser(tx: Tx, id: string): Promise<Buffer | undefined> {
+  const row = await tx('account').where({ id }).first('registered_browser')
+  return row?.registered_browser ?? undefined
+}
+
+export async function markVerified(tx: Tx, id: string, at: number): Promise<void> {
+  await tx('account').where({ id }).update({ is_email_verified: true, registered_browser: null, updated_at: at })
+}
+
+export async function updateName(tx: Tx, id: string, name: string, at: number): Promise<void> {
+  await tx('account').where({ id }).update({ name, updated_at: at })
+}
+
+/** A new address that is proven. */
+export async function updateEmail(tx: Tx, id: string, email: string, at: number): Promise<void> {
+  const address = { email: email.trim(), email_key: normaliseEmail(email) }
+  await tx('account')
+    .where({ id })
+    .update({ ...address, is_email_verified: true, registered_browser: null, updated_at: at })
+}
+
+export async function deleteAccount(tx: Tx, id: string): Promise<void> {
+  await tx('account').where({ id }).delete()
+}
+
 export async function updateAccount(tx: Tx, id: string, input: AccountInput, at: number): Promise<void> {
   await tx('account')
     .where({ id })
@@ -77,6 +127,8 @@ function inputColumns(input: AccountInput): Record<string, unknown> {
     if (value !== undefined) row[column] = column === 'address' && value ? JSON.stringify(value) : value
   }
   if (input.isEmailVerified !== undefined) row.is_email_verified = input.isEmailVerified
+  // Whoever else vouches for the address has settled whose it is.
+  if (input.isEmailVerified) row.registered_browser = null
   if (input.isPhoneNumberVerified !== undefined) row.is_phone_number_verified = input.isPhoneNumberVerified
   if (input.roles !== undefined) row.roles = [...input.roles]
   return row

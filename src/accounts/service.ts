@@ -56,6 +56,8 @@ export function createAccounts(deps: Deps) {
     /** The same password hashed anew at login, when the cost has risen. Not a change of the account: nothing ends, nothing is audited. */
     replacePasswordHash: (id: string, before: string, after: string): Promise<boolean> =>
       repository.swapPasswordHash(db, id, before, after),
+    /** Everything wrong with what somebody typed of themselves, the password left aside. */
+    checkProfile: (input: Readonly<Record<string, unknown>>): Problem[] => checkAccount(input),
     /** What is wrong with a password that is being chosen, without hashing it. */
     checkPassword: (password: string): Problem[] => checkPassword(password, deps),
     ...createWrites(deps),

@@ -1,5 +1,6 @@
 /** What a kind of event is: a name, and how one is delivered. */
 import type { Log } from '../log.ts'
+import type { MailIntent } from '../mail/intent.ts'
 
 export type Delivery = {
   /** The same at every attempt: a receiver that has seen it before ignores the repetition. */
@@ -11,7 +12,11 @@ export type Delivery = {
   signal: AbortSignal
 }
 
-export type KindDeps = { log: Log }
+export type KindDeps = {
+  log: Log
+  /** Sends what the intent means, or decides that nobody is to get it. */
+  postMail: (intent: MailIntent, delivery: Delivery) => Promise<void>
+}
 
 /** `Payload` is plain JSON. Delivered at least once; throwing asks for another attempt later. */
 export type OutboxKind<Name extends string = string, Payload = unknown> = {

@@ -44,7 +44,8 @@ test('a duty that fails has its next turn all the same', async () => {
 const deps = (sweep: (limit: number) => Promise<number>) => {
   const clock = createTestClock()
   const rotation = { turn: async () => [] }
-  return { clock, deps: { artifacts: { sweep }, rotation, knex: bench.database.knex, clock, log: bench.log } }
+  const links = { sweep: async () => 0 }
+  return { clock, deps: { artifacts: { sweep }, links, rotation, knex: bench.database.knex, clock, log: bench.log } }
 }
 const signal = new AbortController().signal
 const dutyNamed = (name: string) => duties.find((duty) => duty.name === name)

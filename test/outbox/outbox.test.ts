@@ -29,7 +29,10 @@ function createLetters({ failures = 0 } = {}) {
   }
   const { enqueue } = createQueue({ url: bench.url, log: bench.log, metrics: createMetrics() })
   const sealer = createSealer(randomBytes(32))
-  const outbox = createOutbox({ kinds: [kind], enqueue, sealer, random: systemRandom, log: bench.log })
+  const outbox = createOutbox({
+    ...{ kinds: [kind], enqueue, sealer, random: systemRandom, log: bench.log },
+    postMail: async () => {},
+  })
   return { deliveries, outbox }
 }
 

@@ -30,6 +30,7 @@ const subjects: Readonly<Record<string, readonly string[]>> = {
   http: ['@koa/router', 'content-type', 'ejs', 'koa', 'koa-helmet', 'proxy-addr', 'raw-body', 'zod'],
   jobs: ['graphile-worker', 'pg', 'prom-client'],
   outbound: ['ipaddr.js', 'prom-client', 'undici'],
+  mail: ['ejs', 'nodemailer', 'prom-client'],
   passwords: ['argon2', 'prom-client'],
   revocation: ['prom-client'],
   redis: ['ioredis'],

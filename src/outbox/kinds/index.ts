@@ -1,4 +1,5 @@
-/** Everything Latchkey sends at least once: one list. Mail, logout tokens and webhooks join it with their features. */
+/** Everything Latchkey sends at least once: one list. Logout tokens and webhooks join it with their features. */
 import { auditLog } from './audit-log.ts'
+import { mail } from './mail.ts'
 
-export const kinds = [auditLog] as const
+export const kinds = [auditLog, mail] as const
