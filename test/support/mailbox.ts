@@ -60,7 +60,8 @@ export async function startMailbox(options: SMTPServerOptions = {}) {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.server.address() as AddressInfo
 
-  const to = (address: string) => mails.filter((mail) => mail.to.includes(address))
+  const to = (address: string) =>
+    mails.filter((mail) => mail.to.some((one) => one.toLowerCase() === address.toLowerCase()))
   return {
     url: `smtp://127.0.0.1:${port}`,
     mails,
