@@ -48,15 +48,14 @@ export function createEnds({ now, models }: Deps) {
 
   /** Sessions before grants: a request in flight locks in that order. What hangs from a grant is found through it. */
   async function endOwnedBy(tx: Tx, column: 'account_id' | 'client_id', id: string, keptUid?: string): Promise<number> {
-    const kept =
-      keptUid === undefined ? '' : ` AND uid IS DISTINCT FROM '\\x${sessionKey(keptUid).toString('hex')}'::bytea`
-    const own = `${column} = ? AND grant_key IS NULL${kept}`
-    const owner = storableText(id)
+    const isKept = keptUid === undefined ? '' : ' AND uid IS DISTINCT FROM ?'
+    const own = `${column} = ? AND grant_key IS NULL${isKept}`
+    const bound = [storableText(id), ...(keptUid === undefined ? [] : [sessionKey(keptUid)])]
     // Also those of earlier turns: their rows are gone, and what a request in flight has hung from them meanwhile is found only so.
     const roots: Buffer[] = []
     return untilNothingIsLeft(async () => {
-      const sessions = await deleted(tx, `${own} AND model = ?`, [owner, models.Session.number])
-      const { rows } = await tx.raw(`DELETE FROM artifact WHERE ${own} RETURNING id`, [owner] as never)
+      const sessions = await deleted(tx, `${own} AND model = ?`, [...bound, models.Session.number])
+      const { rows } = await tx.raw(`DELETE FROM artifact WHERE ${own} RETURNING id`, bound as never)
       for (const row of rows as { id: Buffer }[]) roots.push(row.id)
       const hanging = roots.length === 0 ? 0 : await deleted(tx, 'grant_key = ANY(?)', [roots])
       return sessions + rows.length + hanging
