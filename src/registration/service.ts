@@ -10,7 +10,7 @@ import type { PasswordHasher } from '../passwords/hasher.ts'
 import type { Problem } from '../problems.ts'
 import type { Random } from '../random.ts'
 import type { Settings } from '../settings/service.ts'
-import { emailUnverified, registrationClosed, registrationInvalid } from './errors.ts'
+import { emailUnverified, mailNotConfigured, registrationClosed, registrationInvalid } from './errors.ts'
 
 type Deps = {
   accounts: Pick<Accounts, 'findById' | 'findByEmail' | 'checkProfile' | 'within'>
@@ -195,9 +195,10 @@ export function createRegistration(deps: Deps) {
       await prove('verify', token, (tx, locked) => reclaim(tx, locked, chosen))
     },
 
-    /** Adds somebody without a password and mails an invitation; a second one for the same address ends the first. Gives the account's id. Throws `account_invalid`, `email_taken`. */
-    invite: (input: { email: string; name?: string; roles?: readonly string[] }, actor: Actor): Promise<string> =>
-      transaction(async (tx) => {
+    /** Adds somebody without a password and mails an invitation; a second one for the same address ends the first. Gives the account's id. Throws `account_invalid`, `email_taken`, `mail_not_configured`. */
+    invite: (input: { email: string; name?: string; roles?: readonly string[] }, actor: Actor): Promise<string> => {
+      if (!deps.canSendMail) throw mailNotConfigured()
+      return transaction(async (tx) => {
         const invited = await accounts.findByEmail(input.email)
         // What a stranger may have set up under this address goes when the invitation is accepted.
         const isAgain = invited && !invited.isEmailVerified && !invited.isDisabled
@@ -206,7 +207,8 @@ export function createRegistration(deps: Deps) {
         await audit.record(tx, { action: 'account.invited', actor, subject, outcome: 'success' })
         await deps.sendMail(tx, { mail: 'invitation', accountId, askedAtMs: clock.now() })
         return accountId
-      }),
+      })
+    },
 
     /** What the page of an invitation shows; nothing changes. Throws `link_expired`. */
     showInvitation: async (token: string): Promise<Proof> => {
