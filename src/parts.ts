@@ -9,6 +9,7 @@ import { createSealer } from '../keys/sealer.ts'
 import { accountRoutes } from './account/routes.ts'
 import { createAccountChanges } from './account/service.ts'
 import { readAccountDocument } from './accounts/document.ts'
+import { createAccountImport } from './accounts/import.ts'
 import { createAccountRecords } from './accounts/records.ts'
 import { createAccounts, loadAccount } from './accounts/service.ts'
 import { createAudit } from './audit/service.ts'
@@ -202,6 +203,7 @@ export async function createParts(deps: PartsDeps) {
   const sessions = createSessions({ transaction, audit, artifacts })
 
   const records = createAccountRecords({ clock })
+  const accountImport = createAccountImport({ db: knex, transaction, audit, clock, random })
   const links = createLinks({ db: knex, clock, random })
   const kept = config.environment === 'development' ? createKeptMails({ clock }) : undefined
   const postman = createPostman({
@@ -371,6 +373,7 @@ export async function createParts(deps: PartsDeps) {
     artifacts,
     revocation,
     accounts,
+    accountImport,
     links,
     registration,
     recovery,
