@@ -225,6 +225,7 @@ const withdrawConsent: CliCommand = {
 
 export const userCommands: readonly CliCommand[] = [
   add,
+  invite,
   list,
   show,
   setPassword,

@@ -32,7 +32,10 @@ afterEach(() => base.close())
 function house(sealer: ReturnType<typeof createSealer>) {
   const queue = createQueue({ url: base.url, log, metrics: createMetrics() })
   const kinds = [{ name: 'audit-log' as const, deliver: async (_: { n: number }) => {} }]
-  const outbox = createOutbox({ kinds, enqueue: queue.enqueue, sealer, random: systemRandom, log })
+  const outbox = createOutbox({
+    ...{ kinds, enqueue: queue.enqueue, sealer, random: systemRandom, log },
+    postMail: async () => {},
+  })
   const send = (n: number) => base.database.transaction((tx) => outbox.send(tx, 'audit-log', { n }))
   const rotation = createRotation({
     ...{ ...base.database, sealer, clock, random: systemRandom, algorithms: ['ES256', 'EdDSA'] as const },
