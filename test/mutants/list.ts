@@ -539,7 +539,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/links/repository.ts',
     search: '.update({ digest: null })\n    .returning(',
     replacement: '.update({ expires_at: tx.raw("expires_at") })\n    .returning(',
-    test: 'test/registration',
+    test: 'test/links',
   },
   {
     disables: 'a mailed link expires',
