@@ -11,7 +11,7 @@ import type { Problem } from '../problems.ts'
 import { changeInvalid, proofRefused } from './errors.ts'
 
 type Deps = {
-  accounts: Pick<Accounts, 'findById' | 'findByEmail' | 'checkProfile'>
+  accounts: Pick<Accounts, 'readById' | 'checkProfile'>
   records: AccountRecords
   links: Links
   passwords: PasswordHasher
@@ -41,7 +41,7 @@ export function createAccountChanges(deps: Deps) {
 
   /** Gives the account as it was when the proof was checked. Throws `proof_refused`, and records the failure. */
   async function prove({ accountId, proof, address }: Caller): Promise<Account> {
-    const account = await accounts.findById(accountId)
+    const account = await accounts.readById(accountId)
     const isProven =
       'password' in proof
         ? (await passwords.verify(proof.password, account?.passwordHash)).matches

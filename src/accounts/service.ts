@@ -48,6 +48,8 @@ export function createAccounts(deps: Deps) {
   return {
     /** By the `sub` of a token; from memory while the database tells us of changes. */
     findById: (id: string): Promise<Account | undefined> => cache.get(id),
+    /** The same, always asked of the database: for who decides about a password. */
+    readById: loadAccount(db),
     /** By what somebody typed; always asks the database. */
     findByEmail: async (email: string): Promise<Account | undefined> =>
       checkEmail(email).length === 0 ? repository.findAccountByEmailKey(db, normaliseEmail(email)) : undefined,

@@ -1,7 +1,7 @@
 /** Rows of `account_link`. */
 import type { Queryable, Tx } from '../database/database.ts'
 
-export const linkPurposes = ['verify', 'recover', 'change_email', 'invite'] as const
+export const linkPurposes = ['verify', 'recover', 'change_email', 'invite', 'notice'] as const
 export type LinkPurpose = (typeof linkPurposes)[number]
 
 /** `email` is the address that the link was sent to. */
@@ -25,7 +25,7 @@ export async function putLink(tx: Tx, link: NewLink): Promise<boolean> {
     `INSERT INTO account_link AS l (account_id, purpose, digest, email, created_at, expires_at, counted_from, count)
      VALUES (:accountId, :purpose, :digest, :email, :at, :expiresAt, :at, 1)
      ON CONFLICT (account_id, purpose) DO UPDATE SET digest = excluded.digest, email = excluded.email,
-       created_at = excluded.created_at, expires_at = excluded.expires_at,
+       created_at = excluded.created_at, tries = 0, expires_at = excluded.expires_at,
        counted_from = CASE WHEN l.counted_from <= :countedSince THEN excluded.counted_from ELSE l.counted_from END,
        count = CASE WHEN l.counted_from <= :countedSince THEN 1 ELSE l.count + :weight END
      WHERE l.counted_from <= :countedSince OR l.count + :weight <= :most
@@ -52,6 +52,12 @@ export async function takeLink(tx: Tx, purpose: LinkPurpose, digest: Buffer, now
     .update({ digest: null })
     .returning(['account_id', 'email'])
   return fromRow(rows[0])
+}
+
+/** Counts a password that is about to be tried; false when `most` were. One statement, so that tries at once count as many. */
+export async function countTry(db: Queryable, purpose: LinkPurpose, digest: Buffer, most: number): Promise<boolean> {
+  const counted = await db('account_link').where({ purpose, digest }).where('tries', '<', most).increment('tries', 1)
+  return counted === 1
 }
 
 export async function endLinks(tx: Tx, accountId: string, purposes: readonly LinkPurpose[]): Promise<void> {

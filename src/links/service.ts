@@ -22,10 +22,14 @@ const linkRules: Readonly<Record<LinkPurpose, { lifetimeMs: number; mostAnHour: 
   recover: { lifetimeMs: 30 * minuteMs, mostAnHour: 3 },
   change_email: { lifetimeMs: dayMs, mostAnHour: 5 },
   invite: { lifetimeMs: 7 * dayMs, mostAnHour: 20 },
+  // No link at all: a mail that tells a person of something that anybody can cause.
+  notice: { lifetimeMs: hourMs, mostAnHour: 3 },
 }
 
 const form = /^[\w-]{43}$/
 const sweptAtOnce = 1000
+/** A mailbox alone must not be enough to find out a password by trying. */
+const mostTries = 5
 
 export function createLinks({ db, clock, random }: Deps) {
   return {
@@ -52,6 +56,10 @@ export function createLinks({ db, clock, random }: Deps) {
       if (!link) throw linkExpired()
       return link
     },
+
+    /** To be asked before a password is compared on the page of a link. Gives whether another one may be tried. */
+    countTry: (purpose: LinkPurpose, token: string): Promise<boolean> =>
+      repository.countTry(db, purpose, digestOf(purpose, token), mostTries),
 
     /** Uses the link up. Throws `link_expired` for everybody but the first. */
     spend: async (tx: Tx, purpose: LinkPurpose, token: string): Promise<Link> => {

@@ -12,6 +12,8 @@ export type Plan = Readonly<{
   about: string
   /** A page of ours, or a link that is made for this letter. */
   link?: Readonly<{ path: string }> | Readonly<{ purpose: LinkPurpose; page: string; to: Link; go?: string }>
+  /** Whose mails of this sort are limited, where there is no link whose making would be. */
+  counted?: Link
   /** Recorded with the link. */
   event?: AuditEvent
 }>
@@ -25,13 +27,13 @@ const pages = {
   recover: '/recover/password',
   invite: '/invitation',
   change_email: '/email-change',
-} as const satisfies Record<LinkPurpose, string>
+} as const
 
 export function createPlans({ accounts }: Deps) {
   /** To the address as the account has it, never as somebody typed it: two spellings of one address can be two mailboxes. */
   const linked = (
     letter: LetterName,
-    purpose: LinkPurpose,
+    purpose: keyof typeof pages,
     { id, email }: Account,
     go: string | undefined,
     event?: AuditEvent,
@@ -46,7 +48,10 @@ export function createPlans({ accounts }: Deps) {
       const account = await accounts.findByEmail(email)
       if (!account) return undefined
       if (!account.isEmailVerified && !account.isDisabled) return linked('verify', 'verify', account, go)
-      return { letter: 'already_registered', to: account.email, about: account.email, link: { path: '/recover' } }
+      return {
+        ...{ letter: 'already_registered', to: account.email, about: account.email, link: { path: '/recover' } },
+        counted: { accountId: account.id, email: account.email },
+      }
     },
 
     recovery: async ({ email, go, address }) => {
@@ -73,7 +78,8 @@ export function createPlans({ accounts }: Deps) {
       if (!account || account.isDisabled) return undefined
       const owner = await accounts.findByEmail(email)
       if (owner?.isEmailVerified && owner.id !== accountId) {
-        return { letter: 'address_in_use', to: owner.email, about: owner.email }
+        const counted = { accountId: owner.id, email: owner.email }
+        return { letter: 'address_in_use', to: owner.email, about: owner.email, counted }
       }
       return {
         ...{ letter: 'email_change', to: email, about: email },

@@ -44,7 +44,8 @@ export function createPostman(deps: Deps) {
   const { mails, seconds } = measure(deps.metrics)
 
   /** The link is made, and noted in the audit trail, just before it is sent. Undefined: this person has had enough mails for now. */
-  async function linkOf({ link, event }: Plan, isRepetition: boolean): Promise<{ link?: string } | undefined> {
+  async function linkOf({ link, counted, event }: Plan, isRepetition: boolean): Promise<{ link?: string } | undefined> {
+    if (counted && !(await transaction((tx) => links.mint(tx, 'notice', counted, isRepetition)))) return undefined
     if (!link) return {}
     if ('path' in link) return { link: issuer + link.path }
     const token = await transaction(async (tx) => {

@@ -11,7 +11,7 @@ import type { Problem } from '../problems.ts'
 import { newPasswordInvalid } from './errors.ts'
 
 type Deps = {
-  accounts: Pick<Accounts, 'findByEmail' | 'checkProfile'>
+  accounts: Pick<Accounts, 'readById' | 'checkProfile'>
   records: AccountRecords
   links: Links
   passwords: PasswordHasher
@@ -40,8 +40,8 @@ export function createRecovery(deps: Deps) {
 
   async function find(token: string): Promise<Account> {
     const link = await links.get('recover', token)
-    const account = await accounts.findByEmail(link.email)
-    if (account?.id !== link.accountId || !isRecoverable(account, link)) return links.refuse()
+    const account = await accounts.readById(link.accountId)
+    if (!account || !isRecoverable(account, link)) return links.refuse()
     return account
   }
 

@@ -13,7 +13,7 @@ import type { Settings } from '../settings/service.ts'
 import { emailUnverified, mailNotConfigured, registrationClosed, registrationInvalid } from './errors.ts'
 
 type Deps = {
-  accounts: Pick<Accounts, 'findById' | 'findByEmail' | 'checkProfile' | 'within'>
+  accounts: Pick<Accounts, 'readById' | 'findByEmail' | 'checkProfile' | 'within'>
   records: AccountRecords
   links: Links
   passwords: PasswordHasher
@@ -69,9 +69,8 @@ export function createRegistration(deps: Deps) {
 
   async function find(purpose: LinkPurpose, token: string): Promise<Account> {
     const link = await links.get(purpose, token)
-    const account = await accounts.findByEmail(link.email)
-    // Spent is the word for a link whose account has moved on.
-    if (account?.id !== link.accountId || !isProvable(account, link)) return links.refuse()
+    const account = await accounts.readById(link.accountId)
+    if (!account || !isProvable(account, link)) return links.refuse()
     return account
   }
 
@@ -177,6 +176,10 @@ export function createRegistration(deps: Deps) {
     /** Another browser proves it, and knows the password of the registration: the same person. Throws `link_expired`, `registration_invalid`. */
     confirmWithPassword: async (token: string, password: string, { address }: Where): Promise<void> => {
       const before = await find('verify', token)
+      // Counted before it is compared: tries at once are as many as they are.
+      if (!(await links.countTry('verify', token))) {
+        throw registrationInvalid([{ path: 'password', code: 'password_tries_used' }])
+      }
       const { matches } = await passwords.verify(password, before.passwordHash)
       if (!matches) throw registrationInvalid([{ path: 'password', code: 'password_not_chosen' }])
       await prove('verify', token, async (tx, { account }) => {

@@ -242,6 +242,23 @@ describe('an address that somebody else registered first (attack 22)', () => {
   })
 })
 
+test('five passwords may be tried on the page of a link, at once or one after the other; beginning anew stays possible', async () => {
+  const email = 'tried@example.com'
+  await house.register({ email })
+  const token = new URL((await house.mailbox.waitFor(email)).link!).searchParams.get('token')!
+  const { confirmWithPassword } = house.server.parts.registration
+  const where = { browser: Buffer.alloc(0), address: undefined }
+  const tries = await Promise.allSettled(
+    Array.from({ length: 12 }, (_, n) => confirmWithPassword(token, `guess number ${n}`, where)),
+  )
+  const codes = tries.map((one) => one.status === 'rejected' && one.reason.problems?.[0].code)
+  expect(codes.filter((code) => code === 'password_not_chosen')).toHaveLength(5)
+  expect(codes.filter((code) => code === 'password_tries_used')).toHaveLength(7)
+  await expect(confirmWithPassword(token, goodPassword, where)).rejects.toMatchObject({ code: 'registration_invalid' })
+  await house.server.parts.registration.beginAnew(token, { name: 'The Owner', password: otherPassword }, where)
+  expect(await house.signsIn(email, otherPassword)).toBe(true)
+})
+
 test('the same browser once more: its newest name and password count', async () => {
   const browser = createBrowser()
   const email = 'again@example.com'
@@ -352,6 +369,7 @@ describe('who may register is a setting', () => {
   test('an invitation to an address that a stranger has registered gives him nothing', async () => {
     const email = 'squatted@example.com'
     await house.register({ email, password: otherPassword, name: 'Stranger' })
+    await house.mailbox.waitFor(email)
     const squatted = (await house.account(email))!
     await house.server.parts.registration.invite({ email }, operator)
     const { link } = await house.mailbox.waitFor(email, 2)

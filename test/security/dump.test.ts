@@ -79,7 +79,9 @@ async function makePeople(server: Latchkey, mailbox: Mailbox): Promise<Record<st
   const dora = (await accounts.findByEmail(registered.email))!
   const proof = { password: registered.password }
   await accountChanges.requestEmailChange({ accountId: dora.id, proof, newEmail: 'new@example.com' })
+  const cookie = (await browser.jar.getCookies(server.issuer)).find(({ key }) => key.endsWith('latchkey.browser'))!
   const tokens = {
+    'cookie of the browser that registered': cookie.value,
     'link to confirm, spent': tokenIn(spent),
     'link to confirm': tokenIn(await mailbox.waitFor('unused@example.com')),
     'link to a new password': tokenIn(await mailbox.waitFor(registered.email, 2)),
