@@ -43,6 +43,7 @@ import { createLogin } from './login/service.ts'
 import type { MailIntent } from './mail/intent.ts'
 import { createKeptMails } from './mail/kept.ts'
 import { createLetters } from './mail/letters.ts'
+import { withPatience } from './mail/patience.ts'
 import { devMailRoutes } from './mail/routes.ts'
 import { createPostman } from './mail/service.ts'
 import { createTransport } from './mail/transport.ts'
@@ -220,7 +221,7 @@ export async function createParts(deps: PartsDeps) {
       from: config.mail.from,
     },
     letters: createLetters({ folder: join(viewsFolder, 'mail'), sentences, issuer: config.issuer, serviceName }),
-    transport: config.mail.smtp && createTransport(config.mail.smtp),
+    transport: config.mail.smtp && withPatience(createTransport(config.mail.smtp)),
     serviceName,
   })
   const people = {
