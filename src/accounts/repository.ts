@@ -77,8 +77,8 @@ export async function insertUnlessTaken(
   return made?.id
 }
 
-export async function findRegisteredBrowser(tx: Tx, id: string): Promise<Buffer | undefined> {
-  const row = await tx('account').where({ id }).first('registered_browser')
+export async function findRegisteredBrowser(db: Queryable, id: string): Promise<Buffer | undefined> {
+  const row = await db('account').where({ id }).first('registered_browser')
   return row?.registered_browser ?? undefined
 }
 

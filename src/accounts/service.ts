@@ -50,6 +50,8 @@ export function createAccounts(deps: Deps) {
     findById: (id: string): Promise<Account | undefined> => cache.get(id),
     /** The same, always asked of the database: for who decides about a password. */
     readById: loadAccount(db),
+    /** Digest of the browser that registered the account, while its address is unproven. */
+    readRegisteredBrowser: (id: string): Promise<Buffer | undefined> => repository.findRegisteredBrowser(db, id),
     /** By what somebody typed; always asks the database. */
     findByEmail: async (email: string): Promise<Account | undefined> =>
       checkEmail(email).length === 0 ? repository.findAccountByEmailKey(db, normaliseEmail(email)) : undefined,

@@ -13,7 +13,7 @@ import type { Settings } from '../settings/service.ts'
 import { emailUnverified, mailNotConfigured, registrationClosed, registrationInvalid } from './errors.ts'
 
 type Deps = {
-  accounts: Pick<Accounts, 'readById' | 'findByEmail' | 'checkProfile' | 'within'>
+  accounts: Pick<Accounts, 'readById' | 'readRegisteredBrowser' | 'findByEmail' | 'checkProfile' | 'within'>
   records: AccountRecords
   links: Links
   passwords: PasswordHasher
@@ -160,8 +160,7 @@ export function createRegistration(deps: Deps) {
     /** What the page of a verification link shows; nothing changes. Throws `link_expired`. */
     showVerification: async (token: string, browser: Buffer | undefined): Promise<Proof> => {
       const account = await find('verify', token)
-      const registered = await transaction((tx) => records.lock(tx, account.id))
-      const isHere = browser !== undefined && isSame(browser, registered.registeredBrowser)
+      const isHere = browser !== undefined && isSame(browser, await accounts.readRegisteredBrowser(account.id))
       return { kind: isHere ? 'confirm' : 'prove', email: account.email, name: account.name }
     },
 
