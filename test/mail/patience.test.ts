@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { withPatience } from '../../src/mail/patience.ts'
 import type { Message } from '../../src/mail/transport.ts'
-import { createTransport } from '../../src/mail/transport.ts'
+import { createTransport, isRefusedForGood } from '../../src/mail/transport.ts'
 import { startMailbox } from '../support/mailbox.ts'
 
 const message: Message = {
@@ -41,6 +41,18 @@ test('after a connection that failed the next mails fail at once, for two second
   nowMs = 2_000
   await expect(transport.send(message)).rejects.toMatchObject({ code: 'ESOCKET' })
   expect(sends).toBe(2)
+})
+
+test('only the server’s own last word is one: what it refuses for a while, or cannot say, is tried again', async () => {
+  const mailbox = await startMailbox()
+  const transport = createTransport({ ...plain, port: Number(new URL(mailbox.url).port) })
+  const isFinal = async () => isRefusedForGood(await transport.send(message).catch((error: unknown) => error))
+  mailbox.setMood('busy')
+  expect(await isFinal()).toBe(false)
+  mailbox.setMood('refusing')
+  expect(await isFinal()).toBe(true)
+  await mailbox.close()
+  expect(await isFinal()).toBe(false)
 })
 
 test('a refusal of one mail pauses nobody', async () => {
