@@ -87,14 +87,15 @@ export function createEnds({ now, models, seal, onSessionsEnded }: Deps) {
   }
 
   /** Sessions before grants: a request in flight locks in that order. What hangs from a grant is found through it. */
-  async function endOwnedBy(tx: Tx, column: 'account_id' | 'client_id', id: string): Promise<number> {
-    const own = `${column} = ? AND grant_key IS NULL`
-    const owner = storableText(id)
+  async function endOwnedBy(tx: Tx, column: 'account_id' | 'client_id', id: string, keptUid?: string): Promise<number> {
+    const isKept = keptUid === undefined ? '' : ' AND uid IS DISTINCT FROM ?'
+    const own = `${column} = ? AND grant_key IS NULL${isKept}`
+    const bound = [storableText(id), ...(keptUid === undefined ? [] : [sessionKey(keptUid)])]
     // Also those of earlier turns: their rows are gone, and what a request in flight has hung from them meanwhile is found only so.
     const roots: Buffer[] = []
     return untilNothingIsLeft(async () => {
-      const sessions = await deletedSessions(tx, own, [owner])
-      const { rows } = await tx.raw(`DELETE FROM artifact WHERE ${own} RETURNING id`, [owner] as never)
+      const sessions = await deletedSessions(tx, own, bound)
+      const { rows } = await tx.raw(`DELETE FROM artifact WHERE ${own} RETURNING id`, bound as never)
       for (const row of rows as { id: Buffer }[]) roots.push(row.id)
       const hanging = roots.length === 0 ? 0 : await deleted(tx, 'grant_key = ANY(?)', [roots])
       return sessions + rows.length + hanging
@@ -124,9 +125,12 @@ export function createEnds({ now, models, seal, onSessionsEnded }: Deps) {
   return {
     endFamily,
 
-    /** Ends every session, grant and token of the account, and interactions in which it has just signed in. Gives how many rows went. */
-    async endAccount(tx: Tx, accountId: string): Promise<number> {
-      const count = await endOwnedBy(tx, 'account_id', accountId)
+    /**
+     * Ends every session, grant and token of the account, and interactions in which it has just signed in. The session `sessionUid` lives on,
+     * for whoever changes a password in it; what was issued in it ends all the same. Gives how many rows went.
+     */
+    async endAccount(tx: Tx, accountId: string, { sessionUid }: { sessionUid?: string } = {}): Promise<number> {
+      const count = await endOwnedBy(tx, 'account_id', accountId, sessionUid)
       await remember(tx, endKey('account', accountId), now())
       return count
     },

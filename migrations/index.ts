@@ -14,6 +14,9 @@ import { consentChange } from './0010_consent_change.ts'
 import { keyRingChanges } from './0011_key_ring_changes.ts'
 import { resourceServerTokens } from './0013_resource_server_tokens.ts'
 import { logoutDelivery } from './0017_logout_delivery.ts'
+import { accountLink } from './0022_account_link.ts'
+import { accountRegistration } from './0023_account_registration.ts'
+import { accountImport } from './0024_account_import.ts'
 
 export type Migration = {
   name: string
@@ -35,4 +38,7 @@ export const migrations: readonly Migration[] = [
   keyRingChanges,
   resourceServerTokens,
   logoutDelivery,
+  accountLink,
+  accountRegistration,
+  accountImport,
 ]

@@ -6,7 +6,11 @@ import { measureKeyRing } from '../keys/ring-metrics.ts'
 import { openRootSecret } from '../keys/root-secret.ts'
 import { createRotation } from '../keys/rotation.ts'
 import { createSealer } from '../keys/sealer.ts'
+import { accountRoutes } from './account/routes.ts'
+import { createAccountChanges } from './account/service.ts'
 import { readAccountDocument } from './accounts/document.ts'
+import { createAccountImport } from './accounts/import.ts'
+import { createAccountRecords } from './accounts/records.ts'
 import { createAccounts, loadAccount } from './accounts/service.ts'
 import { createAudit } from './audit/service.ts'
 import { readClientDocument } from './clients/document.ts'
@@ -19,7 +23,7 @@ import { epochSeconds } from './clock.ts'
 import type { Config } from './config/config.ts'
 import { createConsentPages } from './consents/routes.ts'
 import { createConsents, loadConsents } from './consents/service.ts'
-import type { Database } from './database/database.ts'
+import type { Database, Tx } from './database/database.ts'
 import { createRowCache } from './database/row-cache.ts'
 import type { DevelopmentNotes } from './home/routes.ts'
 import { homeRoutes } from './home/routes.ts'
@@ -31,11 +35,19 @@ import { healthRoutes } from './http/health.ts'
 import { findLongParameter } from './http/parameters.ts'
 import { createViews } from './http/views.ts'
 import { createQueue } from './jobs/queue.ts'
+import { createLinks } from './links/service.ts'
 import { createSentences } from './locales.ts'
 import type { Log } from './log.ts'
 import { loginRoutes } from './login/routes.ts'
 import { createLogin } from './login/service.ts'
 import { createLogout } from './logout/service.ts'
+import type { MailIntent } from './mail/intent.ts'
+import { createKeptMails } from './mail/kept.ts'
+import { createLetters } from './mail/letters.ts'
+import { withPatience } from './mail/patience.ts'
+import { devMailRoutes } from './mail/routes.ts'
+import { createPostman } from './mail/service.ts'
+import { createTransport } from './mail/transport.ts'
 import { createMetrics } from './metrics.ts'
 import { cookieOptions } from './oidc/configuration.ts'
 import { discoveryAround } from './oidc/discovery.ts'
@@ -53,9 +65,13 @@ import { createOutbound } from './outbound/service.ts'
 import { kinds } from './outbox/kinds/index.ts'
 import { createOutbox } from './outbox/service.ts'
 import { createPasswordHasher } from './passwords/hasher.ts'
-import { checkNewPassword } from './passwords/policy.ts'
+import { checkNewPassword, minimumLength } from './passwords/policy.ts'
 import type { Random } from './random.ts'
+import { recoveryRoutes } from './recovery/routes.ts'
+import { createRecovery } from './recovery/service.ts'
 import { createRedis } from './redis/connection.ts'
+import { registrationRoutes } from './registration/routes.ts'
+import { createRegistration } from './registration/service.ts'
 import { readResourceServerDocument } from './resource-servers/document.ts'
 import { entitledScopes } from './resource-servers/resource-server.ts'
 import { createResourceServers, loadResourceServer } from './resource-servers/service.ts'
@@ -105,16 +121,19 @@ export async function createParts(deps: PartsDeps) {
 
   const outbound = await createOutbound({ allowed: config.outboundAllow, metrics })
   const queue = createQueue({ url: deps.queueUrl, log, metrics })
+  // The postman and logout know people and clients, whose changes they tell of: they are there by the time the first event goes.
   const outbox = createOutbox({
-    kinds,
-    enqueue: queue.enqueue,
-    sealer,
-    random,
-    log,
+    ...{ kinds, enqueue: queue.enqueue, sealer, random, log },
     deliverLogout: (id, delivery) => logout.deliver(id, delivery),
+    postMail: (...mail) => postman.post(...mail),
   })
   const audit = createAudit({ clock, random, publish: (tx, event) => outbox.send(tx, 'audit-log', event) })
-  const settings = await createSettings({ db: knex, transaction, changes, audit, clock, log })
+  const settings = await createSettings({
+    ...{ db: knex, transaction, changes, audit, clock, log },
+    // Whoever tries Latchkey out wants to see people arrive.
+    ...(config.environment === 'development' && { defaults: { registration: 'open' } }),
+  })
+  const serviceName = () => settings.get().serviceName
   const accountCache = createRowCache({ table: 'account', changes, maxEntries: cachedRows, load: loadAccount(knex) })
   const clientCache = createRowCache({ table: 'client', changes, maxEntries: cachedRows, load: loadClient(knex) })
   const consentCache = createRowCache({ table: 'consent', changes, maxEntries: cachedRows, load: loadConsents(knex) })
@@ -198,7 +217,47 @@ export async function createParts(deps: PartsDeps) {
     post: (url, form) => outbound.request(url, { purpose: 'logout', method: 'POST', form }),
     ...{ audit, sealer, clock, random, log, metrics },
   })
-  const login = createLogin({ accounts, passwords, transaction, audit })
+
+  const records = createAccountRecords({ clock })
+  const accountImport = createAccountImport({ db: knex, transaction, audit, clock, random })
+  const links = createLinks({ db: knex, clock, random })
+  const kept = config.environment === 'development' ? createKeptMails({ clock }) : undefined
+  const postman = createPostman({
+    ...{
+      accounts,
+      links,
+      transaction,
+      audit,
+      kept,
+      clock,
+      metrics,
+      log,
+      issuer: config.issuer,
+      from: config.mail.from,
+    },
+    letters: createLetters({ folder: join(viewsFolder, 'mail'), sentences, issuer: config.issuer, serviceName }),
+    transport: config.mail.smtp && withPatience(createTransport(config.mail.smtp)),
+    serviceName,
+  })
+  const people = {
+    ...{ accounts, records, links, passwords, transaction, audit, clock },
+    checkPassword: async (password: string) => accounts.checkPassword(password),
+    canSendMail: postman.canSend,
+    sendMail: (tx: Tx, intent: MailIntent) => outbox.send(tx, 'mail', intent),
+    endAccount,
+  }
+  const registration = createRegistration({
+    ...{ ...people, settings, random },
+    voidAll: async (tx, accountId) => {
+      await endAccount(tx, accountId)
+      await consents.forgetAll(tx, accountId)
+    },
+  })
+  const recovery = createRecovery(people)
+  const { refuseUnproven } = registration
+  const login = createLogin({ accounts, passwords, transaction, audit, refuseUnproven })
+  const accountChanges = createAccountChanges(people)
+
   const seed = createSeed({
     transaction,
     audit,
@@ -223,7 +282,7 @@ export async function createParts(deps: PartsDeps) {
     csrf,
     assetUrl: assets.url,
     issuer: config.issuer,
-    serviceName: () => settings.get().serviceName,
+    serviceName,
   })
 
   const pages = createEnginePages({ views, accounts, requestIdOf })
@@ -282,6 +341,7 @@ export async function createParts(deps: PartsDeps) {
     views,
     offeredScopes: oidcScopes,
   })
+  const peoplePages = { interactions, views, passwordMinimum: () => minimumLength, browserDigest: csrf.browserDigest }
   const routes = [
     ...homeRoutes({ views, issuer: config.issuer, development: deps.developmentNotes }),
     ...assets.routes,
@@ -302,7 +362,12 @@ export async function createParts(deps: PartsDeps) {
       epochSeconds: now,
       showConsent: consentPages.show,
       noteRefusal: consents.refuse,
+      offers: () => ({ registration: registration.isOpen(), recovery: recovery.isOffered }),
     }),
+    ...registrationRoutes({ registration, ...peoplePages }),
+    ...recoveryRoutes({ recovery, ...peoplePages }),
+    ...accountRoutes({ changes: accountChanges, views }),
+    ...(kept ? devMailRoutes({ views, kept }) : []),
     ...consentPages.routes,
   ]
 
@@ -325,6 +390,11 @@ export async function createParts(deps: PartsDeps) {
     artifacts,
     revocation,
     accounts,
+    accountImport,
+    links,
+    registration,
+    recovery,
+    accountChanges,
     clients,
     resourceServers,
     seed,

@@ -89,6 +89,7 @@ export async function startServer(parts: Parts, server: Server = createServer(se
       ...{
         artifacts: parts.artifacts,
         logout: parts.logout,
+        links: parts.links,
         rotation: parts.rotation,
         knex: parts.database.knex,
         clock: parts.clock,

@@ -32,7 +32,8 @@ const forms: Readonly<Record<string, { pattern: RegExp; code: string }>> = {
   phone_number: { pattern: /^\+[1-9]\d{1,14}(;ext=\d{1,10})?$/, code: 'not_phone_number' },
 }
 const rolePattern = /^[a-z][a-z0-9_.:-]{0,63}$/
-const control = /\p{Cc}/u
+// Control characters, and those that turn the direction of the text around them: any script does without (UAX #9, explicit codes).
+const control = /[\p{Cc}\u202A-\u202E\u2066-\u2069]/u
 
 /**
  * Reads a document; keys in `alsoKnown` (a password, say) are the caller's. Gives the input for `accounts.create` and `update`, or
@@ -67,9 +68,14 @@ export function checkAccount(input: Readonly<Record<string, unknown>>): Problem[
 export function checkEmail(email: unknown): Problem[] {
   if (typeof email !== 'string' || email.trim() === '') return [{ path: 'email', code: 'required' }]
   const key = normaliseEmail(email)
-  const isAddress = /^[^@\s\p{Cc}]+@[^@\s\p{Cc}]+$/u.test(key) && key.isWellFormed()
+  const [local = ''] = key.split('@')
+  const isAddress = mailable.test(key) && key.isWellFormed() && [...local].length <= 64
   return isAddress && [...key].length <= 254 ? [] : [{ path: 'email', code: 'not_email' }]
 }
+
+// Any script, and nothing that a mail would read as several addresses, as a comment or as a header of its own (RFC 5322 §3.4), nor
+// what cannot be seen. RFC 5321 §4.5.3.1.1 gives 64 to the part before the @.
+const mailable = /^[^@\s\p{C}()<>[\],;:"\\]+@[^@\s\p{C}()<>[\],;:"\\]+$/u
 
 function checkClaim(claim: string, value: unknown): Problem[] {
   if (value === undefined || value === null) return []

@@ -52,6 +52,56 @@ export async function insertAccount(
   })
 }
 
+/**
+ * Adds a row unless another one has the address; one that the same browser registered, and nobody has proven, takes the new name and
+ * password. Gives the id of the row that is now so; undefined when the address is somebody else's. `browser` is a digest.
+ */
+export async function insertUnlessTaken(
+  tx: Tx,
+  row: AccountInput & { id: string; passwordHash: string; at: number },
+  browser: Buffer | null,
+): Promise<string | undefined> {
+  const [made] = await tx('account')
+    .insert({
+      id: row.id,
+      ...inputColumns(row),
+      password_hash: row.passwordHash,
+      registered_browser: browser,
+      created_at: row.at,
+      updated_at: row.at,
+    })
+    .onConflict('email_key')
+    .merge(['name', 'password_hash', 'updated_at'])
+    .whereRaw('account.registered_browser = excluded.registered_browser AND NOT account.is_email_verified')
+    .returning('id')
+  return made?.id
+}
+
+export async function findRegisteredBrowser(db: Queryable, id: string): Promise<Buffer | undefined> {
+  const row = await db('account').where({ id }).first('registered_browser')
+  return row?.registered_browser ?? undefined
+}
+
+export async function markVerified(tx: Tx, id: string, at: number): Promise<void> {
+  await tx('account').where({ id }).update({ is_email_verified: true, registered_browser: null, updated_at: at })
+}
+
+export async function updateName(tx: Tx, id: string, name: string, at: number): Promise<void> {
+  await tx('account').where({ id }).update({ name, updated_at: at })
+}
+
+/** A new address that is proven. */
+export async function updateEmail(tx: Tx, id: string, email: string, at: number): Promise<void> {
+  const address = { email: email.trim(), email_key: normaliseEmail(email) }
+  await tx('account')
+    .where({ id })
+    .update({ ...address, is_email_verified: true, registered_browser: null, updated_at: at })
+}
+
+export async function deleteAccount(tx: Tx, id: string): Promise<void> {
+  await tx('account').where({ id }).delete()
+}
+
 export async function updateAccount(tx: Tx, id: string, input: AccountInput, at: number): Promise<void> {
   await tx('account')
     .where({ id })
@@ -70,6 +120,73 @@ export async function updateDisabled(tx: Tx, id: string, isDisabled: boolean, at
   await tx('account').where({ id }).update({ is_disabled: isDisabled, updated_at: at })
 }
 
+export type ImportRow = Readonly<{
+  id: string
+  input: AccountInput & { passwordHash: string | undefined; isDisabled: boolean }
+  createdAt: number
+  updatedAt: number
+}>
+
+const importedColumns: Readonly<Record<string, string>> = {
+  ...{
+    id: 'uuid',
+    email: 'text',
+    email_key: 'text',
+    is_email_verified: 'boolean',
+    is_phone_number_verified: 'boolean',
+  },
+  ...{ roles: 'text[]', password_hash: 'text', is_disabled: 'boolean', created_at: 'bigint', updated_at: 'bigint' },
+  ...Object.fromEntries(Object.values(profileColumns).map((column) => [column, 'text'])),
+  address: 'jsonb',
+}
+const importStatement = `INSERT INTO account (${Object.keys(importedColumns).join(', ')})
+  SELECT ${Object.keys(importedColumns).join(', ')} FROM json_to_recordset(?::json)
+    AS row (${Object.entries(importedColumns)
+      .map(([column, type]) => `${column} ${type}`)
+      .join(', ')})
+  ON CONFLICT DO NOTHING RETURNING id`
+
+/** Adds the rows whose address and id nobody has, in one statement; gives the ids of those. */
+export async function importAccounts(tx: Tx, rows: readonly ImportRow[]): Promise<string[]> {
+  if (rows.length === 0) return []
+  const records = rows.map(({ id, input, createdAt, updatedAt }) => ({
+    ...{ is_email_verified: false, is_phone_number_verified: false, roles: [] },
+    ...inputColumns(input),
+    // As a value and not as its text: the whole record becomes JSON.
+    ...(input.address && { address: input.address }),
+    ...{ id, password_hash: input.passwordHash ?? null, is_disabled: input.isDisabled },
+    ...{ created_at: createdAt, updated_at: updatedAt },
+  }))
+  const answer = await tx.raw(importStatement, [JSON.stringify(records)])
+  return answer.rows.map((row: { id: string }) => row.id)
+}
+
+export async function findImportPlace(db: Queryable, fileDigest: Buffer) {
+  const row = await db('account_import').where({ file_digest: fileDigest }).first('next_byte', 'next_line')
+  return row && { nextByte: Number(row.next_byte), nextLine: Number(row.next_line) }
+}
+
+type Place = { fileDigest: Buffer; nextByte: number; nextLine: number }
+
+export async function putImportPlace(tx: Tx, { fileDigest, nextByte, nextLine }: Place, at: number): Promise<void> {
+  const place = { next_byte: nextByte, next_line: nextLine, updated_at: at }
+  await tx('account_import')
+    .insert({ file_digest: fileDigest, ...place })
+    .onConflict('file_digest')
+    .merge(place)
+}
+
+/** In the order of ids, from the one behind `after`. */
+export async function listAccountsAfter(db: Queryable, after: string | undefined, limit: number): Promise<Account[]> {
+  const rows = db('account').select(columns).orderBy('id').limit(limit)
+  return (await (after === undefined ? rows : rows.where('id', '>', after))).map((row) => getFromRow(row))
+}
+
+export async function countAccounts(db: Queryable): Promise<number> {
+  const { rows } = await db.raw('SELECT count(*) AS count FROM account')
+  return Number(rows[0].count)
+}
+
 function inputColumns(input: AccountInput): Record<string, unknown> {
   const row: Record<string, unknown> = { email: input.email.trim(), email_key: normaliseEmail(input.email) }
   for (const [field, column] of Object.entries(profileColumns)) {
@@ -77,6 +194,8 @@ function inputColumns(input: AccountInput): Record<string, unknown> {
     if (value !== undefined) row[column] = column === 'address' && value ? JSON.stringify(value) : value
   }
   if (input.isEmailVerified !== undefined) row.is_email_verified = input.isEmailVerified
+  // Whoever else vouches for the address has settled whose it is.
+  if (input.isEmailVerified) row.registered_browser = null
   if (input.isPhoneNumberVerified !== undefined) row.is_phone_number_verified = input.isPhoneNumberVerified
   if (input.roles !== undefined) row.roles = [...input.roles]
   return row

@@ -48,6 +48,10 @@ export function createAccounts(deps: Deps) {
   return {
     /** By the `sub` of a token; from memory while the database tells us of changes. */
     findById: (id: string): Promise<Account | undefined> => cache.get(id),
+    /** The same, always asked of the database: for who decides about a password. */
+    readById: loadAccount(db),
+    /** Digest of the browser that registered the account, while its address is unproven. */
+    readRegisteredBrowser: (id: string): Promise<Buffer | undefined> => repository.findRegisteredBrowser(db, id),
     /** By what somebody typed; always asks the database. */
     findByEmail: async (email: string): Promise<Account | undefined> =>
       checkEmail(email).length === 0 ? repository.findAccountByEmailKey(db, normaliseEmail(email)) : undefined,
@@ -56,6 +60,8 @@ export function createAccounts(deps: Deps) {
     /** The same password hashed anew at login, when the cost has risen. Not a change of the account: nothing ends, nothing is audited. */
     replacePasswordHash: (id: string, before: string, after: string): Promise<boolean> =>
       repository.swapPasswordHash(db, id, before, after),
+    /** Everything wrong with what somebody typed of themselves, the password left aside. */
+    checkProfile: (input: Readonly<Record<string, unknown>>): Problem[] => checkAccount(input),
     /** What is wrong with a password that is being chosen, without hashing it. */
     checkPassword: (password: string): Problem[] => checkPassword(password, deps),
     ...createWrites(deps),

@@ -31,7 +31,8 @@ export type Call = {
 }
 
 /** `data` is what `--json` prints, `text` what a person reads. */
-export type Outcome = { data: unknown; text: string; exitCode?: number }
+/** `isWritten`: the command has written its answer to standard output itself. */
+export type Outcome = { data: unknown; text: string; exitCode?: number; isWritten?: boolean }
 
 export type CliOption = {
   /** Commander's: `--name <name>`, `--first-party`. A secret is never the value of an option. */

@@ -10,10 +10,12 @@ import { revoke } from './revoke.ts'
 import { seed } from './seed.ts'
 import { settingsCommands } from './settings.ts'
 import { userCommands } from './user.ts'
+import { userImportCommands } from './user-import.ts'
 
 export const commands: readonly CliCommand[] = [
   ...clientCommands,
   ...userCommands,
+  ...userImportCommands,
   ...resourceServerCommands,
   revoke,
   ...logoutDeliveryCommands,

@@ -7,6 +7,7 @@ import {
   checkConfiguration,
   checkDatabase,
   checkKeyRing,
+  checkMail,
   checkMasterKeys,
   checkMigrations,
   checkPasswordHash,
@@ -116,6 +117,15 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
       },
     },
     {
+      name: 'mail',
+      needs: ['configuration'],
+      run: async () => {
+        const { environment, mail } = getConfig()
+        const failure = mail.smtp && (await failureOfMail(mail.smtp))
+        return checkMail(mail.smtp?.host, failure, environment === 'production')
+      },
+    },
+    {
       name: 'samples',
       needs: [...store, 'master-key'],
       run: async () => {
@@ -133,6 +143,18 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
       },
     },
   ]
+}
+
+/** What connecting and signing in ends with, by its code: the server's own words may be anything. */
+async function failureOfMail(smtp: NonNullable<Config['mail']['smtp']>): Promise<string | undefined> {
+  const { createTransport } = await import('../mail/transport.ts')
+  try {
+    await createTransport(smtp).check()
+    return undefined
+  } catch (error) {
+    const { code, responseCode } = Object(error) as { code?: string; responseCode?: number }
+    return [code ?? 'error', responseCode].filter(Boolean).join(' ')
+  }
 }
 
 /** Whether the master key opens what is sealed. A database that nothing was sealed in yet passes. */

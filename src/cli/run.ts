@@ -45,6 +45,7 @@ export async function runCli({ argv, env, io }: Options): Promise<number> {
     try {
       const outcome = await command.run(call)
       exitCode = outcome.exitCode ?? exitCodes.ok
+      if (outcome.isWritten) return
       io.stdout.write(isJson ? `${JSON.stringify(outcome.data, null, 2)}\n` : `${outcome.text}\n`)
     } catch (error) {
       const isConfiguration = error instanceof ConfigurationRefused || error instanceof WrongMasterKey

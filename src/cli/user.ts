@@ -68,6 +68,28 @@ const add: CliCommand = {
   },
 }
 
+const invite: CliCommand = {
+  name: 'user invite',
+  about: 'cli.user.invite.about',
+  permission: 'accounts:write',
+  arguments: [{ syntax: '<email>', text: 'cli.user.email' }],
+  options: [
+    { flags: '--name <name>', text: 'cli.user.name' },
+    { flags: '--role <role>', text: 'cli.user.role', isRepeated: true },
+  ],
+  examples: ['latchkey user invite bob@example.com', 'latchkey user invite bob@example.com --name "Bob" --role editor'],
+  run: async ({ args: [email = ''], options, openParts, actor, t }) => {
+    const { registration } = await openParts()
+    const input = {
+      email,
+      ...(typeof options.name === 'string' && { name: options.name }),
+      ...(Array.isArray(options.role) && { roles: options.role as string[] }),
+    }
+    const id = await registration.invite(input, actor)
+    return { data: { id, email }, text: t('cli.user.invited', { email }) }
+  },
+}
+
 const list: CliCommand = {
   name: 'user list',
   about: 'cli.user.list.about',
@@ -203,6 +225,7 @@ const withdrawConsent: CliCommand = {
 
 export const userCommands: readonly CliCommand[] = [
   add,
+  invite,
   list,
   show,
   setPassword,

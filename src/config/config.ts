@@ -2,6 +2,7 @@
 import type { Algorithm } from '../../keys/algorithms.ts'
 import type { KeyTimes } from '../../keys/states.ts'
 import type { LogLevel } from '../log.ts'
+import type { SmtpServer } from './mail.ts'
 
 export const environments = ['development', 'test', 'production'] as const
 export type Environment = (typeof environments)[number]
@@ -53,6 +54,12 @@ export type Config = Readonly<{
     /** Undefined: the machine's cores divided by `serverProcesses`. */
     slots: number | undefined
     queue: number
+  }>
+  mail: Readonly<{
+    /** Undefined: no mail is sent; development keeps what it would have sent. */
+    smtp: SmtpServer | undefined
+    /** The sender's address. */
+    from: string
   }>
   logLevel: LogLevel
   /** The private listener for metrics; undefined: none. */

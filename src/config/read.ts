@@ -9,6 +9,7 @@ import type { Config, Environment } from './config.ts'
 import { environments } from './config.ts'
 import { isHost, isLoopback } from './hosts.ts'
 import { readIssuer } from './issuer.ts'
+import { readMailFrom, readSmtpServer } from './mail.ts'
 import { readDevelopmentMasterKey, readMasterKey, readPreviousMasterKey } from './master-key.ts'
 import { meantVariable } from './misspelled.ts'
 import { readOutboundAllow } from './outbound.ts'
@@ -58,9 +59,10 @@ function environmentOf(env: Env): Environment {
 
 function read(source: Source) {
   const port = source.integer('PORT', { min: 1, max: 65535 })
+  const issuer = readIssuer(source, port ?? 3000)
   return {
     environment: source.choice('NODE_ENV', environments),
-    issuer: readIssuer(source, port ?? 3000),
+    issuer,
     listen: Object.freeze({ host: readHost(source), port }),
     dataFolder: source.stated('DATA_FOLDER')
       ? resolve(source.text('DATA_FOLDER') ?? '')
@@ -80,6 +82,7 @@ function read(source: Source) {
     requirePushedRequests: source.flag('REQUIRE_PUSHED_REQUESTS'),
     serverProcesses: source.integer('SERVER_PROCESSES', { min: 1, max: 1024 }),
     passwordHash: readPasswordHash(source),
+    mail: Object.freeze({ smtp: readSmtpServer(source), from: readMailFrom(source, issuer) }),
     logLevel: source.choice('LOG_LEVEL', logLevels),
     metricsListen: readMetricsListen(source, port),
   }

@@ -60,3 +60,7 @@ export async function putConsent(tx: Tx, { accountId, clientId }: Key, allowed: 
     .onConflict(['account_id', 'client_id'])
     .merge(['scopes', 'claims', 'resources', 'updated_at'])
 }
+
+/** Gives how many went. */
+export const deleteConsents = (tx: Tx, accountId: string): Promise<number> =>
+  tx('consent').where({ account_id: accountId }).delete()

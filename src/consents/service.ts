@@ -3,7 +3,14 @@ import type { Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { RowCache } from '../database/row-cache.ts'
-import { deleteConsent, findConsent, findConsentForUpdate, listConsents, putConsent } from './repository.ts'
+import {
+  deleteConsent,
+  deleteConsents,
+  findConsent,
+  findConsentForUpdate,
+  listConsents,
+  putConsent,
+} from './repository.ts'
 
 /** Scopes and claims of OpenID Connect, and the scopes of each resource server by its identifier. */
 export type Allowed = {
@@ -101,6 +108,11 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
     /** Forgets what the person has allowed the client, in the caller's transaction. Gives whether there was anything. */
     forget: (tx: Tx, accountId: string, clientId: string): Promise<boolean> =>
       deleteConsent(tx, { accountId, clientId }),
+
+    /** Forgets what the account has allowed, as part of the caller's transaction, which ends the tokens too. */
+    forgetAll: async (tx: Tx, accountId: string): Promise<void> => {
+      await deleteConsents(tx, accountId)
+    },
 
     /** Notes that the person said no; what was allowed before stays. */
     refuse: (answer: Answer): Promise<void> => transaction((tx) => record(tx, 'consent.refused', answer, nothing)),

@@ -134,3 +134,9 @@ export const checkRedis = (isHealthy: boolean | undefined): Finding => {
   if (isHealthy === undefined) return ok('redis_unused')
   return isHealthy ? ok('redis_ok') : failed('redis_away')
 }
+
+/** `failure` is what connecting to the mail server ended with; undefined when it went well, or when there is none. */
+export function checkMail(host: string | undefined, failure: string | undefined, isProduction: boolean): Finding {
+  if (host === undefined) return isProduction ? warning('mail_missing') : ok('mail_kept')
+  return failure === undefined ? ok('mail_ok', { host }) : failed('mail_away', { host, reason: failure })
+}

@@ -1,5 +1,5 @@
 /** Proof that a form comes from a page of ours in the same browser: a token bound to a random cookie, Origin and Sec-Fetch-Site. */
-import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 import type { Context, Middleware } from 'koa'
 import type { Random } from '../random.ts'
 import { csrfFailed } from './errors.ts'
@@ -7,6 +7,8 @@ import { csrfFailed } from './errors.ts'
 export type Csrf = {
   /** A token for the forms on this page, another one at each answer; sets the browser's cookie when it has none. */
   tokenFor: (ctx: Context) => string
+  /** Which browser sent this, as a digest that can be kept; undefined before it has shown a form of ours. */
+  browserDigest: (ctx: Context) => Buffer | undefined
   /** @throws csrf_failed (403) when `token` was not made for this browser. */
   checkToken: (ctx: Context, token: unknown) => void
   /** @throws csrf_failed (403) when the request comes from another site, or another origin of this one. */
@@ -61,6 +63,10 @@ export function createCsrf({ key, issuer, random }: { key: Buffer; issuer: strin
       const token = `${nonce}.${proof(browserId, nonce).toString('base64url')}`
       ctx.state.csrfToken = token
       return token
+    },
+    browserDigest: (ctx) => {
+      const browserId = browserOf(ctx)
+      return browserId === undefined ? undefined : createHash('sha256').update(`latchkey browser ${browserId}`).digest()
     },
     checkToken: (ctx, token) => {
       const browserId = browserOf(ctx)

@@ -14,6 +14,14 @@ export type AccountView = Readonly<{ email: string; name?: string }>
 
 export type ScopeView = Readonly<{ name: string; description?: string }>
 
+/** What is wrong with the fields of a form, by the field's name: a code of `problems` or `errors` in the catalogue. */
+export type FieldProblems = Readonly<
+  Record<string, Readonly<{ code: string; params?: Readonly<Record<string, string | number>> }>>
+>
+
+/** What a page says when something is done: its sentences are `pages.notice.<name>`. */
+export const noticeNames = ['registered', 'verified', 'recovery_sent', 'password_set', 'email_changed'] as const
+
 export type PageLocals = {
   login: Readonly<{
     client?: ClientView
@@ -23,6 +31,64 @@ export type PageLocals = {
     /** A code of the register of errors. */
     error?: string
     errorParams?: Readonly<Record<string, string | number>>
+    /** Where an account is made, and a new password asked for; absent where that is not offered. */
+    registerUrl?: string
+    recoverUrl?: string
+  }>
+  register: Readonly<{
+    client?: ClientView
+    action: string
+    /** Back to where people sign in; absent outside an interaction. */
+    signInUrl?: string
+    email: string
+    name: string
+    passwordMinimum: number
+    problems: FieldProblems
+  }>
+  recover: Readonly<{
+    client?: ClientView
+    action: string
+    signInUrl?: string
+    email: string
+    problems: FieldProblems
+  }>
+  /** What a mailed link asks for: a button, the password of the registration, a new password. */
+  link: Readonly<{
+    kind: 'verify' | 'email_change'
+    action: string
+    token: string
+    go?: string
+    email: string
+  }>
+  'link-prove': Readonly<{
+    action: string
+    anewAction: string
+    token: string
+    go?: string
+    email: string
+    name: string
+    passwordMinimum: number
+    problems: FieldProblems
+    anewProblems: FieldProblems
+  }>
+  'link-password': Readonly<{
+    kind: 'invited' | 'recover'
+    action: string
+    token: string
+    go?: string
+    email: string
+    /** Asked for in an invitation. */
+    name?: string
+    passwordMinimum: number
+    problems: FieldProblems
+  }>
+  notice: Readonly<{
+    name: (typeof noticeNames)[number]
+    email?: string
+    goUrl?: string
+  }>
+  'dev-mail': Readonly<{
+    mails: readonly Readonly<{ to: string; subject: string; text: string; at: string; link?: string }>[]
   }>
   consent: Readonly<{
     client: ClientView
@@ -74,6 +140,13 @@ export type PageName = keyof PageLocals
 /** The list behind `PageName`: a page not named here is not compiled. */
 export const pageNames = [
   'login',
+  'register',
+  'recover',
+  'link',
+  'link-prove',
+  'link-password',
+  'notice',
+  'dev-mail',
   'consent',
   'select-account',
   'continue',

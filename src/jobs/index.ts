@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import { forgetFailedJobs } from './duties/forget-failed-jobs.ts'
 import { sweepArtifacts } from './duties/sweep-artifacts.ts'
+import { sweepLinks } from './duties/sweep-links.ts'
 import { sweepLogoutDeliveries } from './duties/sweep-logout-deliveries.ts'
 import { turnKeyRing } from './duties/turn-key-ring.ts'
 import type { ScheduledTask } from './queue.ts'
@@ -13,6 +14,7 @@ export type DutyDeps = {
   artifacts: { sweep: (limit: number) => Promise<number> }
   logout: { sweep: (limit: number) => Promise<number> }
   rotation: Pick<Rotation, 'turn'>
+  links: { sweep: () => Promise<number> }
   knex: Knex
   clock: Clock
   log: Log
@@ -25,7 +27,13 @@ export type Duty = {
   run: (deps: DutyDeps, signal: AbortSignal) => Promise<void>
 }
 
-export const duties: readonly Duty[] = [sweepArtifacts, turnKeyRing, sweepLogoutDeliveries, forgetFailedJobs]
+export const duties: readonly Duty[] = [
+  sweepArtifacts,
+  sweepLinks,
+  turnKeyRing,
+  sweepLogoutDeliveries,
+  forgetFailedJobs,
+]
 
 /** The duties with what they need, as the queue's `start` takes them. */
 export const bindDuties = (deps: DutyDeps): readonly ScheduledTask[] =>

@@ -22,6 +22,8 @@ type Deps = {
   showConsent: (ctx: Context, interaction: Interaction) => Promise<void>
   /** Notes in the audit trail that the person left without an answer. */
   noteRefusal: (answer: { accountId: string; clientId: string; address: string | undefined }) => Promise<void>
+  /** What else the login page offers. */
+  offers: () => { registration: boolean; recovery: boolean }
 }
 
 const longestEmail = 320
@@ -43,7 +45,10 @@ export function loginRoutes(deps: Deps): readonly Route[] {
   function showLogin(ctx: Context, interaction: Interaction, email: string, error?: AppError): void {
     ctx.status = error?.status ?? 200
     if (error?.retryAfterSeconds) ctx.set('Retry-After', String(Math.ceil(error.retryAfterSeconds)))
+    const { registration, recovery } = deps.offers()
     views.render(ctx, 'login', {
+      ...(registration && { registerUrl: at(interaction.uid, '/register') }),
+      ...(recovery && { recoverUrl: at(interaction.uid, '/recover') }),
       client: interaction.client,
       action: at(interaction.uid, '/login'),
       cancelAction: at(interaction.uid, '/cancel'),
@@ -99,7 +104,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     body: { schema: credentials },
     handler: async (ctx, { params, body }) => {
       const interaction = await interactions.load(ctx, params.uid)
-      const attempt = { ...body, clientId: interaction.clientId, address: ctx.ip }
+      const attempt = { ...body, clientId: interaction.clientId, address: ctx.ip, go: params.uid }
       const account = await login.signIn(attempt).catch((error: unknown) => {
         // What was typed is not lost: the page comes back with it and says what to do.
         if (!(error instanceof AppError) || error.code === 'database_unavailable') throw error

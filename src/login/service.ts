@@ -6,13 +6,20 @@ import type { Transaction } from '../database/database.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
 import { wrongCredentials } from './errors.ts'
 
-type Deps = { accounts: Accounts; passwords: PasswordHasher; transaction: Transaction; audit: Audit }
+type Deps = {
+  accounts: Accounts
+  passwords: PasswordHasher
+  transaction: Transaction
+  audit: Audit
+  /** Refuses who has not proven the e-mail address, where that is required. Asked after the right password only. */
+  refuseUnproven: (account: Account, back: { go: string | undefined; address: string | undefined }) => Promise<void>
+}
 
 export type Login = ReturnType<typeof createLogin>
 
-type Attempt = { email: string; password: string; clientId: string; address: string | undefined }
+type Attempt = { email: string; password: string; clientId: string; address: string | undefined; go?: string }
 
-export function createLogin({ accounts, passwords, transaction, audit }: Deps) {
+export function createLogin({ accounts, passwords, transaction, audit, refuseUnproven }: Deps) {
   const record = (attempt: Attempt, account: Account | undefined, outcome: 'success' | 'failure') =>
     transaction((tx) =>
       audit.record(tx, {
@@ -27,7 +34,8 @@ export function createLogin({ accounts, passwords, transaction, audit }: Deps) {
 
   return {
     /**
-     * Gives the account that the attempt proves. Throws `wrong_credentials`, or what the hash pool throws when its queue is full.
+     * Gives the account that the attempt proves. Throws `wrong_credentials`, `email_unverified`, or what the hash pool throws when its queue is
+     * full.
      */
     signIn: async (attempt: Attempt): Promise<Account> => {
       const account = await accounts.findByEmail(attempt.email)
@@ -37,6 +45,7 @@ export function createLogin({ accounts, passwords, transaction, audit }: Deps) {
         await record(attempt, account, 'failure')
         throw wrongCredentials()
       }
+      await refuseUnproven(account, { go: attempt.go, address: attempt.address })
       if (needsRehash) {
         await accounts.replacePasswordHash(account.id, account.passwordHash, await passwords.hash(attempt.password))
       }

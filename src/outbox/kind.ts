@@ -1,5 +1,6 @@
 /** What a kind of event is: a name, and how one is delivered. */
 import type { Log } from '../log.ts'
+import type { MailIntent } from '../mail/intent.ts'
 
 export type Delivery = {
   /** The same at every attempt: a receiver that has seen it before ignores the repetition. */
@@ -15,6 +16,8 @@ export type KindDeps = {
   log: Log
   /** One attempt to tell a relying party of a logout. */
   deliverLogout: (id: string, delivery: Delivery) => Promise<void>
+  /** Sends what the intent means, or decides that nobody is to get it. */
+  postMail: (intent: MailIntent, delivery: Delivery) => Promise<void>
 }
 
 /** `Payload` is plain JSON. Delivered at least once; throwing asks for another attempt later. */

@@ -4,7 +4,7 @@ import { passwordNotText, passwordTooLong, passwordTooShort } from './errors.ts'
 /** OWASP ASVS V6.2.9 asks for at least 64; more only makes hashing expensive. Code points after NFC. */
 export const maximumLength = 128
 /** SP 800-63B-4 §3.1.1.2 asks for 15 where the password is the only factor; 12 is the default, in code points after NFC. */
-const minimumLength = 12
+export const minimumLength = 12
 
 /**
  * The password as it is hashed: NFC (RFC 8265 §4.2.2), else as received, nothing trimmed or folded. Throws passwordNotText and

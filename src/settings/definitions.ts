@@ -1,5 +1,7 @@
 /** The list of settings: type, default and bounds of each. What a start needs is configuration (`config/`), not a setting. */
 
+export const registrationModes = ['open', 'invitation', 'off'] as const
+
 export type RuntimeSettings = Readonly<{
   /** The name on pages and in mail. */
   serviceName: string
@@ -10,6 +12,10 @@ export type RuntimeSettings = Readonly<{
   accessTokenSeconds: number
   refreshIdleSeconds: number
   refreshAbsoluteSeconds: number
+  /** Who may make an account: everybody, who was invited, nobody. */
+  registration: (typeof registrationModes)[number]
+  /** `required`: who has not proven the e-mail address does not sign in. */
+  emailVerification: 'optional' | 'required'
 }>
 
 export type SettingKey = keyof RuntimeSettings
@@ -17,6 +23,7 @@ export type SettingKey = keyof RuntimeSettings
 export type SettingDefinition =
   | Readonly<{ type: 'text'; default: string; maximumLength: number }>
   | Readonly<{ type: 'seconds'; default: number; min: number; max: number }>
+  | Readonly<{ type: 'choice'; default: string; choices: readonly string[] }>
 
 const minute = 60
 const hour = 3600
@@ -31,6 +38,9 @@ export const settingDefinitions: Readonly<Record<SettingKey, SettingDefinition>>
   // OWASP ASVS 10.4.8.
   refreshIdleSeconds: { type: 'seconds', default: 14 * day, min: minute, max: 365 * day },
   refreshAbsoluteSeconds: { type: 'seconds', default: 90 * day, min: minute, max: 3650 * day },
+  // Off, so that an upgrade lets in nobody who was not let in before; development begins open.
+  registration: { type: 'choice', default: 'off', choices: registrationModes },
+  emailVerification: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
 }
 
 export const settingKeys = Object.keys(settingDefinitions) as SettingKey[]

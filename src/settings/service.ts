@@ -18,6 +18,8 @@ type Deps = {
   audit: Audit
   clock: Clock
   log: Log
+  /** Where this installation starts from something else than others do. */
+  defaults?: Partial<RuntimeSettings>
 }
 
 export type { RuntimeSettings } from './definitions.ts'
@@ -27,7 +29,9 @@ export type Settings = Awaited<ReturnType<typeof createSettings>>
 const staleAfterMs = 1000
 
 /** Reads every setting once, then follows the database. */
-export async function createSettings({ db, transaction, changes, audit, clock, log }: Deps) {
+export async function createSettings({ db, transaction, changes, audit, clock, log, defaults = {} }: Deps) {
+  const usual = { ...defaultSettings, ...defaults }
+  const load = (from: Queryable) => loadOver(from, usual)
   let current = await load(db)
   let loadedAt = clock.now()
   let reading: Promise<void> | undefined
@@ -68,7 +72,7 @@ export async function createSettings({ db, transaction, changes, audit, clock, l
     /** Every setting with its value and default, read from the database. */
     list: async (): Promise<{ key: SettingKey; value: string | number; default: string | number }[]> => {
       const values = await load(db)
-      return settingKeys.map((key) => ({ key, value: values[key], default: settingDefinitions[key].default }))
+      return settingKeys.map((key) => ({ key, value: values[key], default: usual[key] }))
     },
 
     /**
@@ -80,7 +84,7 @@ export async function createSettings({ db, transaction, changes, audit, clock, l
       const read = value === undefined ? undefined : readValue(key, value)
       await transaction(async (tx) => {
         const before = await load(tx)
-        const after = { ...before, [key]: read ?? settingDefinitions[key].default }
+        const after = { ...before, [key]: read ?? usual[key] }
         const problems = checkTogether(after)
         if (problems.length > 0) throw settingInvalid(problems)
         if (read === undefined) await repository.deleteSetting(tx, key)
@@ -103,8 +107,8 @@ export async function createSettings({ db, transaction, changes, audit, clock, l
 
 const isSettingKey = (key: string): key is SettingKey => settingKeys.some((known) => known === key)
 
-async function load(db: Queryable): Promise<RuntimeSettings> {
-  const values: Record<string, unknown> = { ...defaultSettings }
+async function loadOver(db: Queryable, usual: RuntimeSettings): Promise<RuntimeSettings> {
+  const values: Record<string, unknown> = { ...usual }
   // A row of a newer or older program is passed over: what this one does not know it cannot obey.
   for (const { key, value } of await repository.listSettingRows(db)) {
     if (isSettingKey(key) && check(key, value).length === 0) values[key] = value
@@ -127,6 +131,10 @@ function check(key: SettingKey, value: unknown): Problem[] {
     const max = definition.maximumLength
     const isText = typeof value === 'string' && /^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(value) && [...value].length <= max
     return isText ? [] : [{ path: key, code: 'not_text', params: { max } }]
+  }
+  if (definition.type === 'choice') {
+    const isChoice = definition.choices.some((one) => one === value)
+    return isChoice ? [] : [{ path: key, code: 'not_one_of', params: { allowed: definition.choices.join(', ') } }]
   }
   const { min, max } = definition
   const isWithin = Number.isInteger(value) && Number(value) >= min && Number(value) <= max

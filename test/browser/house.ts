@@ -39,8 +39,8 @@ async function startApp(elsewhere?: () => string): Promise<{ url: string; server
   return { url: `http://localhost:${(server.address() as AddressInfo).port}`, server }
 }
 
-export async function openHouse() {
-  const latchkey: Latchkey = await startLatchkey()
+export async function openHouse(env: Record<string, string> = {}) {
+  const latchkey: Latchkey = await startLatchkey({ env })
   const other = await startApp()
   const app = await startApp(() => other.url)
   const chromium: Browser = await launchChromium(getProgram('chromium'))

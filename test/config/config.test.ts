@@ -56,6 +56,7 @@ test('development needs nothing: loopback, embedded database, a master key of it
     outboundAllow: [{ protocol: 'http:', hostname: 'localhost', port: undefined }],
     requirePushedRequests: false,
     passwordHash: { memoryKiB: 65536, iterations: 3, parallelism: 4, slots: undefined, queue: 16 },
+    mail: { smtp: undefined, from: 'no-reply@localhost' },
     logLevel: 'info',
     metricsListen: undefined,
   })
@@ -504,4 +505,49 @@ test('every code has a sentence, and this file has seen every code', () => {
     expect(sentence).toMatch(/\{\{variable\}\}|\b[A-Z]+_[A-Z_]+\b|ISSUER|HOST|master key/)
   const thisFile = readFileSync(import.meta.filename, 'utf8')
   expect(configProblemCodes.filter((code) => !thisFile.includes(code))).toEqual([])
+})
+
+test.each([
+  [
+    'smtps://user:p%40ss@mail.example.com',
+    { host: 'mail.example.com', port: 465, isSecure: true, user: 'user', password: 'p@ss' },
+  ],
+  [
+    'smtp://mail.example.com',
+    { port: 587, isSecure: false, isTlsRequired: true, user: undefined, password: undefined },
+  ],
+  ['smtp://mail.example.com:2525/', { port: 2525, isTlsRequired: true }],
+  ['smtp://localhost:1025', { port: 1025, isTlsRequired: false }],
+  ['smtp://mailpit:1025', { host: 'mailpit', isTlsRequired: false }],
+  ['smtp://[::1]:25', { host: '::1', port: 25, isTlsRequired: false }],
+])('SMTP_URL=%s in production is taken, with TLS wherever the way is public', (url, expected) => {
+  expect(configOf(readConfig({ ...production, SMTP_URL: url })).mail.smtp).toMatchObject(expected)
+})
+
+test.each([
+  'mail.example.com',
+  'https://mail.example.com',
+  'smtp://',
+  'smtp://mail.example.com/path',
+  'smtp://mail.example.com?tls.rejectUnauthorized=false',
+  'smtp://user:p%ss@mail.example.com',
+])('SMTP_URL=%s is refused: smtp_url_malformed', (url) => {
+  const result = readConfig({ ...production, SMTP_URL: url })
+  expect(problemsOf(result)).toEqual(['SMTP_URL smtp_url_malformed'])
+  expect(JSON.stringify(result)).not.toContain('p%ss')
+})
+
+test.each([
+  ['no-reply@example.com', true],
+  ['Latchkey <no-reply@example.com>', false],
+  ['a@example.com, b@example.com', false],
+  ['a@example.com\nBcc: b@example.com', false],
+  ['nobody', false],
+])('MAIL_FROM=%s: an address alone, or mail_from_malformed (taken: %s)', (from, isTaken) => {
+  const result = readConfig({ ...production, MAIL_FROM: from })
+  expect(problemsOf(result)).toEqual(isTaken ? [] : ['MAIL_FROM mail_from_malformed'])
+})
+
+test('the sender is no-reply at the issuer’s host, unless it is stated', () => {
+  expect(configOf(readConfig(production)).mail.from).toBe('no-reply@login.example.com')
 })

@@ -8,6 +8,7 @@ import { startTestServer } from './support.ts'
 
 const noCsrf: Csrf = {
   tokenFor: () => '',
+  browserDigest: () => undefined,
   checkToken: () => {},
   checkOrigin: () => {},
   guardOrigin: () => async () => {},

@@ -45,7 +45,9 @@ const deps = (sweep: (limit: number) => Promise<number>) => {
   const clock = createTestClock()
   const rotation = { turn: async () => [] }
   const logout = { sweep: async () => 0 }
-  return { clock, deps: { artifacts: { sweep }, logout, rotation, knex: bench.database.knex, clock, log: bench.log } }
+  const links = { sweep: async () => 0 }
+  const deps = { artifacts: { sweep }, logout, links, rotation, knex: bench.database.knex, clock, log: bench.log }
+  return { clock, deps }
 }
 const signal = new AbortController().signal
 const dutyNamed = (name: string) => duties.find((duty) => duty.name === name)

@@ -35,6 +35,7 @@ function house(sealer: ReturnType<typeof createSealer>) {
   const outbox = createOutbox({
     ...{ kinds, enqueue: queue.enqueue, sealer, random: systemRandom, log },
     deliverLogout: () => Promise.reject(new Error('no logout here')),
+    postMail: async () => {},
   })
   const send = (n: number) => base.database.transaction((tx) => outbox.send(tx, 'audit-log', { n }))
   const rotation = createRotation({

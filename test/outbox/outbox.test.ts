@@ -29,8 +29,11 @@ function createLetters({ failures = 0 } = {}) {
   }
   const { enqueue } = createQueue({ url: bench.url, log: bench.log, metrics: createMetrics() })
   const sealer = createSealer(randomBytes(32))
-  const deliverLogout = () => Promise.reject(new Error('no logout here'))
-  const outbox = createOutbox({ kinds: [kind], enqueue, sealer, random: systemRandom, log: bench.log, deliverLogout })
+  const outbox = createOutbox({
+    ...{ kinds: [kind], enqueue, sealer, random: systemRandom, log: bench.log },
+    deliverLogout: () => Promise.reject(new Error('no logout here')),
+    postMail: async () => {},
+  })
   return { deliveries, outbox }
 }
 

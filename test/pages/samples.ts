@@ -40,6 +40,22 @@ const consent: PageLocals['consent'] = {
   hasOfflineAccess: true,
 }
 
+const token = 't'.repeat(43)
+const email = 'alice@example.com'
+const passwordMinimum = 12
+const tooShort = { code: 'password_too_short', params: { minimum: 12 } }
+const register: PageLocals['register'] = {
+  ...{ client, action: '/interaction/x/register', signInUrl: '/interaction/x', email: '', name: '', passwordMinimum },
+  problems: {},
+}
+const prove: PageLocals['link-prove'] = {
+  ...{ action: '/verify/password', anewAction: '/verify/anew', token, email, name: '', passwordMinimum },
+  ...{ problems: {}, anewProblems: {} },
+}
+const newPassword: PageLocals['link-password'] = {
+  ...{ kind: 'recover', action: '/recover/password', token, email, passwordMinimum, problems: {} },
+}
+
 type Sample = { [N in PageName]: readonly [name: string, page: N, locals: PageLocals[N]] }[PageName]
 
 export const samples: readonly Sample[] = [
@@ -50,6 +66,47 @@ export const samples: readonly Sample[] = [
   ...Object.entries(hostileNames).map(
     ([key, name]): Sample => [`login-${key}`, 'login', { ...login, client: { ...client, name } }],
   ),
+  ['login-offers', 'login', { ...login, registerUrl: '/interaction/x/register', recoverUrl: '/interaction/x/recover' }],
+  ['register', 'register', register],
+  ['register-alone', 'register', { action: '/register', email: '', name: '', passwordMinimum, problems: {} }],
+  [
+    'register-error',
+    'register',
+    {
+      ...{ ...register, email: 'alice@', name: hostileNames.script },
+      problems: { email: { code: 'not_email' }, name: { code: 'not_text', params: { max: 200 } }, password: tooShort },
+    },
+  ],
+  ['recover', 'recover', { client, action: '/recover', signInUrl: '/interaction/x', email: '', problems: {} }],
+  ['recover-error', 'recover', { action: '/recover', email: 'alice', problems: { email: { code: 'not_email' } } }],
+  ['link-verify', 'link', { kind: 'verify', action: '/verify', token, go: 'g'.repeat(21), email }],
+  ['link-email-change', 'link', { kind: 'email_change', action: '/email-change', token, email }],
+  ['link-prove', 'link-prove', prove],
+  ['link-prove-error', 'link-prove', { ...prove, problems: { password: { code: 'password_not_chosen' } } }],
+  ['link-anew-error', 'link-prove', { ...prove, name: hostileNames.script, anewProblems: { password: tooShort } }],
+  ['link-recover', 'link-password', newPassword],
+  ['link-recover-error', 'link-password', { ...newPassword, problems: { password: tooShort } }],
+  ['link-invited', 'link-password', { ...newPassword, kind: 'invited', action: '/invitation', name: '' }],
+  ...(['registered', 'verified', 'recovery_sent', 'password_set', 'email_changed'] as const).map(
+    (name): Sample => [`notice-${name}`, 'notice', { name, email }],
+  ),
+  ['notice-go', 'notice', { name: 'verified', goUrl: '/interaction/x' }],
+  ['dev-mail-none', 'dev-mail', { mails: [] }],
+  [
+    'dev-mail',
+    'dev-mail',
+    {
+      mails: [
+        {
+          to: email,
+          subject: 'Confirm <it>',
+          text: 'Hello\n\nA link',
+          at: '2026-11-27T00:00:00Z',
+          link: '/verify?token=x',
+        },
+      ],
+    },
+  ],
   ['consent', 'consent', consent],
   [
     'consent-short',

@@ -44,7 +44,7 @@ describe('every page', () => {
     for (const [input] of page.matchAll(/<input\b(?![^>]*type="hidden")[^>]*>/g)) {
       const id = / id="([^"]+)"/.exec(input)?.[1]
       expect(page).toContain(`<label for="${id}">`)
-      expect(input).toMatch(/ autocomplete="(username|current-password)"/)
+      expect(input).toMatch(/ autocomplete="(username|current-password|new-password|name)"/)
     }
     const forms = [...page.matchAll(/<form\b[\s\S]*?<\/form>/g)].map(([form]) => form)
     // The form_post answer goes to the client and must not carry ours; the engine reads and checks the logout form.

@@ -1,10 +1,14 @@
 /** No usable secret at rest: everything that can be made is made, both stores and the log are dumped, and each secret is looked for. */
 import { Redis } from 'ioredis'
+import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey, testPassword, webSecret } from '../support/latchkey.ts'
+import type { Mail, Mailbox } from '../support/mailbox.ts'
+import { startMailbox } from '../support/mailbox.ts'
 import { describeWith } from '../support/programs.ts'
 import type { RedisServer } from '../support/redis.ts'
 import { startRedis } from '../support/redis.ts'
+import { waitFor } from '../support/wait.ts'
 
 const operator = { type: 'operator', id: 'test' } as const
 const masterKey = `${'1f'.repeat(16)}${'2e'.repeat(16)}`
@@ -57,8 +61,48 @@ async function dumpRedis(url: string): Promise<string> {
   return [...keys, ...values].join('\n')
 }
 
+/** A link of every purpose, used and unused, and a mail that could not be sent; gives what opens something. */
+async function makePeople(server: Latchkey, mailbox: Mailbox): Promise<Record<string, string | Buffer>> {
+  const { settings, registration, accounts, accountChanges } = server.parts
+  await settings.set('registration', 'open', operator)
+  const browser = createBrowser()
+  const send = async (path: string, fields: Record<string, string>) =>
+    browser.submit(await browser.get(server.issuer + path), path, fields)
+  const tokenIn = ({ link }: Mail) => new URL(link!).searchParams.get('token')!
+  const registered = { email: 'dora@example.com', name: 'Dora', password: 'the password of dora' }
+  await send('/register', registered)
+  const spent = await mailbox.waitFor(registered.email)
+  await browser.submit(await browser.get(spent.link!), '/verify')
+  await send('/register', { ...registered, email: 'unused@example.com' })
+  await send('/recover', { email: registered.email })
+  await registration.invite({ email: 'invited@example.com' }, operator)
+  const dora = (await accounts.findByEmail(registered.email))!
+  const proof = { password: registered.password }
+  await accountChanges.requestEmailChange({ accountId: dora.id, proof, newEmail: 'new@example.com' })
+  const cookie = (await browser.jar.getCookies(server.issuer)).find(({ key }) => key.endsWith('latchkey.browser'))!
+  const tokens = {
+    'cookie of the browser that registered': cookie.value,
+    'link to confirm, spent': tokenIn(spent),
+    'link to confirm': tokenIn(await mailbox.waitFor('unused@example.com')),
+    'link to a new password': tokenIn(await mailbox.waitFor(registered.email, 2)),
+    invitation: tokenIn(await mailbox.waitFor('invited@example.com')),
+    'link to a new address': tokenIn(await mailbox.waitFor('new@example.com')),
+  }
+  // What waits to be sent is an intent, and its address cannot be read either.
+  mailbox.setMood('busy')
+  await send('/recover', { email: 'waiting-for-mail@example.com' })
+  await send('/register', { ...registered, email: 'waiting@example.com' })
+  const { knex } = server.database
+  await waitFor(async () => (await knex('graphile_worker._private_jobs').whereNotNull('last_error')).length > 0)
+  return {
+    ...tokens,
+    'password of a registration': registered.password,
+    'address of a waiting mail': 'waiting-for-mail@example.com',
+  }
+}
+
 /** Makes one of everything; gives the secrets by what they are. */
-async function makeEverything(server: Latchkey): Promise<Record<string, string | Buffer>> {
+async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Record<string, string | Buffer>> {
   const rp = createRelyingParty(server)
   const tokens = await rp.signIn({ scope: 'openid email offline_access' })
   const turned = (await rp.refresh(tokens.refresh_token)).body
@@ -94,7 +138,10 @@ async function makeEverything(server: Latchkey): Promise<Record<string, string |
   )
   await server.parts.accounts.create({ email: 'carol@example.com', password: 'the password of carol' }, operator)
 
+  const people = await makePeople(server, mailbox)
+
   return {
+    ...people,
     'authorization code': code!,
     'access token': tokens.access_token,
     'refresh token, spent': tokens.refresh_token,
@@ -128,8 +175,13 @@ async function makeEverything(server: Latchkey): Promise<Record<string, string |
   }
 }
 
-async function prove(server: Latchkey, dumpAll: () => Promise<string>, lines: readonly string[]): Promise<void> {
-  const secrets = await makeEverything(server)
+async function prove(
+  server: Latchkey,
+  mailbox: Mailbox,
+  dumpAll: () => Promise<string>,
+  lines: readonly string[],
+): Promise<void> {
+  const secrets = await makeEverything(server, mailbox)
   expect(Object.keys(secrets).length).toBeGreaterThan(25)
   for (const [name, secret] of Object.entries(secrets)) expect([name, secret.length >= 10]).toEqual([name, true])
   const dump = await dumpAll()
@@ -142,9 +194,13 @@ async function prove(server: Latchkey, dumpAll: () => Promise<string>, lines: re
 
 test('in Postgres and the log there is none (attack 60)', async () => {
   const lines: string[] = []
-  const server = await startLatchkey({ env: { MASTER_KEY: masterKey }, onLog: (line) => lines.push(line) })
+  const mailbox = await startMailbox()
+  const server = await startLatchkey({
+    env: { MASTER_KEY: masterKey, SMTP_URL: mailbox.url },
+    onLog: (line) => lines.push(line),
+  })
   try {
-    await prove(server, () => dumpPostgres(server), lines)
+    await prove(server, mailbox, () => dumpPostgres(server), lines)
     // The search finds what is there: the public part of a key, a digest, an address.
     const dump = await dumpPostgres(server)
     expect(holds(dump, 'alice@example.com')).toBe(true)
@@ -166,11 +222,12 @@ describeWith('redis-server', 'with Redis', () => {
 
   test('in Postgres, Redis and the log there is none', async () => {
     const lines: string[] = []
-    const env = { MASTER_KEY: masterKey, REDIS_URL: redis.url }
+    const mailbox = await startMailbox()
+    const env = { MASTER_KEY: masterKey, REDIS_URL: redis.url, SMTP_URL: mailbox.url }
     const server = await startLatchkey({ env, onLog: (line) => lines.push(line) })
     try {
       await server.parts.redis!.whenReady(5_000)
-      await prove(server, async () => (await dumpPostgres(server)) + (await dumpRedis(redis.url)), lines)
+      await prove(server, mailbox, async () => (await dumpPostgres(server)) + (await dumpRedis(redis.url)), lines)
       const keys = new Redis(redis.url)
       expect((await keys.keys('*')).length).toBeGreaterThan(3)
       await keys.quit()

@@ -22,6 +22,8 @@ test('a fresh server has the defaults', () => {
     accessTokenSeconds: 600,
     refreshIdleSeconds: 14 * 86_400,
     refreshAbsoluteSeconds: 90 * 86_400,
+    registration: 'off',
+    emailVerification: 'optional',
   })
 })
 

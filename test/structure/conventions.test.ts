@@ -68,7 +68,8 @@ test('views print with <%= and use <%- for includes only', () => {
 test('views have no inline script, style or handler: the content security policy refuses them', () => {
   const inline = /<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|javascript:/i
   expect(inline.test('<a onclick="go()">')).toBe(true)
-  expect(findLines(views, inline, only())).toEqual([])
+  // A mail is shown under no policy of ours, and most mail programs read styles in elements only.
+  expect(findLines(views, inline, only('views/mail/'))).toEqual([])
 })
 
 test('types are erasable and imported apart, so that no file is loaded for its types alone', () => {

@@ -1,5 +1,6 @@
-/** Everything Latchkey sends at least once: one list. Mail and webhooks join it with their features. */
+/** Everything Latchkey sends at least once: one list. Webhooks join it with their feature. */
 import { auditLog } from './audit-log.ts'
 import { logout } from './logout.ts'
+import { mail } from './mail.ts'
 
-export const kinds = [auditLog, logout] as const
+export const kinds = [auditLog, logout, mail] as const

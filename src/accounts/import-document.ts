@@ -1,0 +1,56 @@
+/** One line of an import: an account document, and what only an account that comes from elsewhere brings along. */
+import type { Problem } from '../problems.ts'
+import { isRecord } from '../problems.ts'
+import type { AccountInput } from './account.ts'
+import { readAccountDocument } from './document.ts'
+
+export type ImportedAccount = AccountInput & {
+  /** The `sub` it had, when it is to keep it. */
+  id: string | undefined
+  passwordHash: string | undefined
+  isDisabled: boolean
+  /** Milliseconds since the epoch. */
+  createdAt: number | undefined
+}
+
+/** What `latchkey user export` writes; the last two say something about the account and set nothing. */
+const ownKeys = ['id', 'password_hash', 'disabled', 'created_at', 'has_password', 'updated_at']
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+// Argon2id, bcrypt, scrypt, PBKDF2: what a sign-in can verify. Anything else would be found out by the person who cannot sign in.
+const knownHash = /^\$(argon2id|2[aby]|scrypt|pbkdf2(-sha(1|256|512))?)\$[\x21-\x7e]{16,500}$/
+
+/** Reads a line; gives the account, or every problem with it. */
+export function readImportLine(line: string): { account: ImportedAccount } | { problems: Problem[] } {
+  const document = parse(line)
+  if (!isRecord(document)) return { problems: [{ path: '', code: 'not_json_object' }] }
+  const { input, problems } = readAccountDocument(document, ownKeys)
+  const { id, password_hash: passwordHash, disabled, created_at: createdAt } = document
+  if (id !== undefined && !(typeof id === 'string' && uuid.test(id))) problems.push({ path: 'id', code: 'not_uuid' })
+  if (passwordHash !== undefined && !(typeof passwordHash === 'string' && knownHash.test(passwordHash))) {
+    problems.push({ path: 'password_hash', code: 'hash_unknown' })
+  }
+  if (disabled !== undefined && typeof disabled !== 'boolean') problems.push({ path: 'disabled', code: 'not_boolean' })
+  const createdAtMs = createdAt === undefined ? undefined : Date.parse(String(createdAt))
+  if (createdAtMs !== undefined && !(typeof createdAt === 'string' && createdAtMs >= 0)) {
+    problems.push({ path: 'created_at', code: 'not_moment' })
+  }
+  if (problems.length > 0) return { problems }
+  return {
+    account: {
+      ...input,
+      id: id as string | undefined,
+      passwordHash: passwordHash as string | undefined,
+      isDisabled: disabled === true,
+      createdAt: createdAtMs,
+    },
+  }
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}

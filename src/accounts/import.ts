@@ -1,0 +1,124 @@
+/** Many accounts at once, from lines and to lines: in batches, each with the place where the next one begins in its own transaction. */
+import type { Actor, Audit } from '../audit/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Queryable, Transaction, Tx } from '../database/database.ts'
+import type { Problem } from '../problems.ts'
+import type { Random } from '../random.ts'
+import { accountDocument } from './document.ts'
+import type { ImportedAccount } from './import-document.ts'
+import { readImportLine } from './import-document.ts'
+import * as repository from './repository.ts'
+
+type Deps = { db: Queryable; transaction: Transaction; audit: Audit; clock: Clock; random: Random }
+
+/** A line of the file; `text` is undefined when it is not UTF-8 or far too long. */
+export type ImportLine = Readonly<{ number: number; text: string | undefined }>
+
+/** Where a file goes on, counted in bytes and lines. */
+export type ImportPlace = Readonly<{ nextByte: number; nextLine: number }>
+
+export type BatchReport = Readonly<{
+  imported: number
+  /** Lines whose address, or id, another account has: left as they are. */
+  existing: readonly number[]
+  refused: readonly Readonly<{ line: number; problems: readonly Problem[] }>[]
+}>
+
+const exportedAtOnce = 1000
+
+export function createAccountImport({ db, transaction, audit, clock, random }: Deps) {
+  type Row = repository.ImportRow & { line: number }
+
+  const toRow = (line: number, { id, createdAt, ...account }: ImportedAccount, at: number): Row => ({
+    line,
+    input: account,
+    id: id ?? random.id(),
+    // A clock elsewhere may be ahead of ours.
+    createdAt: Math.min(createdAt ?? at, at),
+    updatedAt: at,
+  })
+
+  /** All in one statement; when the database refuses that, one by one, so that the line is found and the others come in. */
+  async function insert(tx: Tx, rows: readonly Row[]): Promise<{ ids: Set<string>; refused: number[] }> {
+    try {
+      return { ids: new Set(await tx.transaction((inner) => repository.importAccounts(inner, rows))), refused: [] }
+    } catch (error) {
+      if (!isAboutData(error)) throw error
+    }
+    const ids = new Set<string>()
+    const refused: number[] = []
+    for (const row of rows) {
+      try {
+        for (const id of await tx.transaction((inner) => repository.importAccounts(inner, [row]))) ids.add(id)
+      } catch (error) {
+        if (!isAboutData(error)) throw error
+        refused.push(row.line)
+      }
+    }
+    return { ids, refused }
+  }
+
+  return {
+    /** Where an import of the file with this digest goes on; undefined when it has not begun. */
+    findPlace: (fileDigest: Buffer): Promise<ImportPlace | undefined> => repository.findImportPlace(db, fileDigest),
+
+    /**
+     * Writes the good lines, and with them where the file goes on (`place`, for a file that can be read again). A line that cannot be an
+     * account, or is one already, is named and stops nobody.
+     */
+    importBatch: async (
+      lines: readonly ImportLine[],
+      place: (ImportPlace & { fileDigest: Buffer }) | undefined,
+      actor: Actor,
+    ): Promise<BatchReport> => {
+      const at = clock.now()
+      const rows: Row[] = []
+      const refused: { line: number; problems: readonly Problem[] }[] = []
+      for (const { number: line, text } of lines) {
+        if (text?.trim() === '') continue
+        const read = text === undefined ? { problems: [{ path: '', code: 'line_unreadable' }] } : readImportLine(text)
+        if ('account' in read) rows.push(toRow(line, read.account, at))
+        else refused.push({ line, problems: read.problems })
+      }
+      const result = await transaction(async (tx) => {
+        const inserted = await insert(tx, rows)
+        if (place) await repository.putImportPlace(tx, place, at)
+        const details = { count: inserted.ids.size, first_line: lines[0]?.number ?? 0 }
+        if (inserted.ids.size > 0)
+          await audit.record(tx, { action: 'account.imported', actor, outcome: 'success', details })
+        return inserted
+      })
+      const imported = new Set(result.ids)
+      for (const line of result.refused) refused.push({ line, problems: [{ path: '', code: 'database_refused' }] })
+      return {
+        imported: result.ids.size,
+        // Of two lines with one id the first came in: each id stands for one of them.
+        existing: rows
+          .filter(({ id, line }) => !imported.delete(id) && !result.refused.includes(line))
+          .map(({ line }) => line),
+        refused: refused.sort((left, right) => left.line - right.line),
+      }
+    },
+
+    /** Every account as a document, in batches; password hashes only when asked for. Noted in the audit trail first. */
+    exportAll: async function* ({ hasHashes, actor }: { hasHashes: boolean; actor: Actor }) {
+      const details = { has_hashes: hasHashes }
+      await transaction((tx) => audit.record(tx, { action: 'account.exported', actor, outcome: 'success', details }))
+      let after: string | undefined
+      for (;;) {
+        const accounts = await repository.listAccountsAfter(db, after, exportedAtOnce)
+        if (accounts.length === 0) return
+        after = accounts.at(-1)?.id
+        yield accounts.map((account) => ({
+          ...accountDocument(account),
+          ...(hasHashes && account.passwordHash !== undefined && { password_hash: account.passwordHash }),
+        }))
+      }
+    },
+
+    count: (): Promise<number> => repository.countAccounts(db),
+  }
+}
+
+/** SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation), and a character that the database cannot hold. */
+const isAboutData = (error: unknown): boolean => /^2[23]/.test(String((error as { code?: unknown }).code))

@@ -1,0 +1,73 @@
+/** What other rooms may do to a person's record as a part of their own transaction; they record it in the audit trail themselves. */
+import type { Clock } from '../clock.ts'
+import type { Tx } from '../database/database.ts'
+import type { Account } from './account.ts'
+import { normaliseEmail } from './account.ts'
+import { accountNotFound, emailTaken } from './errors.ts'
+import * as repository from './repository.ts'
+
+export type AccountRecords = ReturnType<typeof createAccountRecords>
+export type LockedAccount = Readonly<{
+  account: Account
+  /** Digest of the browser that registered the account; undefined once the address is proven, and for accounts that others made. */
+  registeredBrowser: Buffer | undefined
+}>
+
+type Registered = Readonly<{ id: string; email: string; name: string; passwordHash: string }>
+
+export function createAccountRecords({ clock }: { clock: Clock }) {
+  return {
+    normaliseEmail,
+
+    /**
+     * Adds a person who registers in that browser. `renewed`: this browser had registered the address before, unproven so far, and its
+     * name and password are now these. `taken`: by anybody else; nothing is changed.
+     */
+    insertRegistered: async (tx: Tx, row: Registered, browser: Buffer): Promise<'made' | 'renewed' | 'taken'> => {
+      const id = await repository.insertUnlessTaken(tx, { ...row, isEmailVerified: false, at: clock.now() }, browser)
+      if (id === undefined) return 'taken'
+      return id === row.id ? 'made' : 'renewed'
+    },
+
+    /** Adds a person who has proven the address. Throws `email_taken`. */
+    insertProven: async (tx: Tx, row: Registered): Promise<void> => {
+      const id = await repository.insertUnlessTaken(tx, { ...row, isEmailVerified: true, at: clock.now() }, null)
+      if (id === undefined) throw emailTaken()
+    },
+
+    /** Reads and locks the row: what is decided on it stays true until the transaction ends. Throws `account_not_found`. */
+    lock: async (tx: Tx, id: string): Promise<LockedAccount> => {
+      const account = await repository.findAccountForUpdate(tx, id)
+      if (!account) throw accountNotFound()
+      return { account, registeredBrowser: await repository.findRegisteredBrowser(tx, id) }
+    },
+
+    findIdByEmail: async (tx: Tx, email: string): Promise<string | undefined> =>
+      (await repository.findAccountByEmailKey(tx, normaliseEmail(email)))?.id,
+
+    /** The address is proven to be this person's. */
+    markVerified: (tx: Tx, id: string): Promise<void> => repository.markVerified(tx, id, clock.now()),
+
+    setPasswordHash: async (tx: Tx, id: string, passwordHash: string): Promise<void> => {
+      if (!(await repository.updatePasswordHash(tx, id, passwordHash, clock.now()))) throw accountNotFound()
+    },
+
+    setName: (tx: Tx, id: string, name: string): Promise<void> => repository.updateName(tx, id, name, clock.now()),
+
+    /** Gives the account another address, proven. Throws `email_taken`. */
+    changeEmail: async (tx: Tx, id: string, email: string): Promise<void> => {
+      const owner = await repository.findAccountByEmailKey(tx, normaliseEmail(email))
+      if (owner && owner.id !== id) throw emailTaken()
+      try {
+        await repository.updateEmail(tx, id, email, clock.now())
+      } catch (error) {
+        // Registered by somebody else since it was looked for.
+        if ((error as { constraint?: string }).constraint === 'account_email_taken') throw emailTaken()
+        throw error
+      }
+    },
+
+    /** The record goes, and everything that refers to it. Its id never comes back. */
+    remove: (tx: Tx, id: string): Promise<void> => repository.deleteAccount(tx, id),
+  }
+}

@@ -1,0 +1,43 @@
+/** A form that comes back: what was refused, told beside the field it belongs to. */
+import type { Context } from 'koa'
+import { AppError } from '../errors.ts'
+import { ProblemsError } from '../problems.ts'
+import type { FieldProblems } from './pages.ts'
+
+/** Refusals of a password that are errors by themselves: the hasher's, who can be busy too. */
+const ofPassword = ['password_too_short', 'password_too_long', 'password_not_text', 'hashing_busy']
+
+/**
+ * Does `work`. What was wrong with a field is shown by `again`, with the status of the failure; gives whether there was none. Everything
+ * else is thrown on.
+ */
+export async function unlessRefused(
+  ctx: Context,
+  work: () => Promise<unknown>,
+  again: (problems: FieldProblems) => void,
+): Promise<boolean> {
+  try {
+    await work()
+    return true
+  } catch (error) {
+    const problems = problemsByField(error)
+    if (!problems) throw error
+    const { status, retryAfterSeconds } = error as AppError
+    again(problems)
+    if (retryAfterSeconds !== undefined) ctx.set('Retry-After', String(Math.ceil(retryAfterSeconds)))
+    ctx.status = status
+    return false
+  }
+}
+
+/** The first problem of each field. */
+function problemsByField(error: unknown): FieldProblems | undefined {
+  if (error instanceof ProblemsError) {
+    const byField = new Map(error.problems.toReversed().map(({ path, code, params }) => [path, { code, params }]))
+    return Object.fromEntries(
+      [...byField].toReversed().map(([path, { code, params }]) => [path, { code, ...(params && { params }) }]),
+    )
+  }
+  if (!(error instanceof AppError) || !ofPassword.includes(error.code)) return undefined
+  return { password: { code: error.code, params: error.params } }
+}

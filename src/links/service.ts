@@ -1,0 +1,89 @@
+/** Links that are mailed: made when the mail is sent, kept as a digest, good once, for one purpose and the address they went to. */
+import { createHash } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import type { Queryable, Tx } from '../database/database.ts'
+import type { Random } from '../random.ts'
+import { linkExpired } from './errors.ts'
+import type { Link, LinkPurpose } from './repository.ts'
+import * as repository from './repository.ts'
+
+export type { Link, LinkPurpose } from './repository.ts'
+export type Links = ReturnType<typeof createLinks>
+
+type Deps = { db: Queryable; clock: Clock; random: Random }
+
+const minuteMs = 60_000
+const hourMs = 60 * minuteMs
+const dayMs = 24 * hourMs
+
+/** How long a link lives, and how many mails with one a person gets in an hour (security.md: resets 3/h per account). */
+const linkRules: Readonly<Record<LinkPurpose, { lifetimeMs: number; mostAnHour: number }>> = {
+  verify: { lifetimeMs: dayMs, mostAnHour: 5 },
+  recover: { lifetimeMs: 30 * minuteMs, mostAnHour: 3 },
+  change_email: { lifetimeMs: dayMs, mostAnHour: 5 },
+  invite: { lifetimeMs: 7 * dayMs, mostAnHour: 20 },
+  // No link at all: a mail that tells a person of something that anybody can cause.
+  notice: { lifetimeMs: hourMs, mostAnHour: 3 },
+}
+
+const form = /^[\w-]{43}$/
+const sweptAtOnce = 1000
+/** A mailbox alone must not be enough to find out a password by trying. */
+const mostTries = 5
+
+export function createLinks({ db, clock, random }: Deps) {
+  return {
+    /**
+     * Gives the token of a new link, which ends the one before it; undefined when this person has had too many within the hour.
+     * `isRepetition`: the same mail is tried again and does not count.
+     */
+    mint: async (tx: Tx, purpose: LinkPurpose, link: Link, isRepetition: boolean): Promise<string | undefined> => {
+      const token = random.token()
+      const { lifetimeMs, mostAnHour } = linkRules[purpose]
+      const at = clock.now()
+      const isMade = await repository.putLink(tx, {
+        ...{ ...link, purpose, digest: digestOf(purpose, token), at, expiresAt: at + lifetimeMs },
+        ...{ countedSince: at - hourMs, most: mostAnHour, weight: isRepetition ? 0 : 1 },
+      })
+      return isMade ? token : undefined
+    },
+
+    /** Whether the link is good, and for whom; nothing changes. Throws `link_expired`. */
+    get: async (purpose: LinkPurpose, token: string): Promise<Link> => {
+      const link = form.test(token)
+        ? await repository.findLink(db, purpose, digestOf(purpose, token), clock.now())
+        : undefined
+      if (!link) throw linkExpired()
+      return link
+    },
+
+    /** To be asked before a password is compared on the page of a link. Gives whether another one may be tried. */
+    countTry: (purpose: LinkPurpose, token: string): Promise<boolean> =>
+      repository.countTry(db, purpose, digestOf(purpose, token), mostTries),
+
+    /** Uses the link up. Throws `link_expired` for everybody but the first. */
+    spend: async (tx: Tx, purpose: LinkPurpose, token: string): Promise<Link> => {
+      const link = form.test(token)
+        ? await repository.takeLink(tx, purpose, digestOf(purpose, token), clock.now())
+        : undefined
+      if (!link) throw linkExpired()
+      return link
+    },
+
+    /** Says that a link is over, for whoever finds that its account has moved on. Throws `link_expired`. */
+    refuse: (): never => {
+      throw linkExpired()
+    },
+
+    /** Ends the account's links of these purposes. */
+    end: (tx: Tx, accountId: string, purposes: readonly LinkPurpose[]): Promise<void> =>
+      repository.endLinks(tx, accountId, purposes),
+
+    /** Removes rows that say nothing any more; gives how many. */
+    sweep: (): Promise<number> => repository.deleteOldLinks(db, clock.now() - hourMs, sweptAtOnce),
+  }
+}
+
+// A token opens one purpose only: a link to confirm an address is no link to a new password.
+const digestOf = (purpose: LinkPurpose, token: string): Buffer =>
+  createHash('sha256').update(`latchkey link ${purpose}\0${token}`).digest()

@@ -1,0 +1,15 @@
+/** What waits to be mailed: the intent alone. Who it goes to, and the link in it, is decided when it is sent. */
+
+/** `go` is the interaction to return to. Everything here is sealed at rest, as every payload of the outbox is. */
+export type MailIntent = Readonly<{ askedAtMs: number }> &
+  (
+    | Readonly<{ mail: 'registration'; email: string; go?: string; address?: string }>
+    | Readonly<{ mail: 'recovery'; email: string; go?: string; address?: string }>
+    | Readonly<{ mail: 'invitation'; accountId: string }>
+    | Readonly<{ mail: 'email_change'; accountId: string; email: string }>
+    | Readonly<{ mail: 'email_changed'; accountId: string; to: string }>
+    | Readonly<{ mail: 'password_changed'; accountId: string }>
+  )
+
+export type MailName = MailIntent['mail']
+export type IntentOf<Name extends MailName> = Extract<MailIntent, { mail: Name }>

@@ -1,0 +1,67 @@
+/** Every letter there is, from its sentences to subject, text and HTML. Nothing in one was typed by whoever asked for it, but the address. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { TemplateFunction } from 'ejs'
+import ejs from 'ejs'
+import type { Sentences } from '../locales.ts'
+
+export const letterNames = [
+  'verify',
+  'already_registered',
+  'recovery',
+  'invitation',
+  'email_change',
+  'address_in_use',
+  'email_changed',
+  'password_changed',
+] as const
+export type LetterName = (typeof letterNames)[number]
+
+export type LetterFacts = Readonly<{
+  /** The address that the letter is about. */
+  email: string
+  /** Absolute, of the issuer. */
+  link?: string
+  askedAtMs: number
+}>
+
+export type Letter = Readonly<{ subject: string; text: string; html: string }>
+export type Letters = ReturnType<typeof createLetters>
+
+type Deps = { folder: string; sentences: Sentences; issuer: string; serviceName: () => string }
+
+export function createLetters({ folder, sentences, issuer, serviceName }: Deps) {
+  const compile = (name: string, printed?: (text: unknown) => string): TemplateFunction => {
+    const filename = join(folder, name)
+    const options = {
+      filename,
+      strict: true,
+      localsName: 'page',
+      rmWhitespace: false,
+      ...(printed && { escape: printed }),
+    }
+    return ejs.compile(readFileSync(filename, 'utf8'), options) as TemplateFunction
+  }
+  // Plain text has nothing to escape.
+  const asText = compile('letter.txt.ejs', (text) => String(text ?? ''))
+  const asHtml = compile('letter.html.ejs')
+  const host = new URL(issuer).host
+
+  return {
+    write: (name: LetterName, { email, link, askedAtMs }: LetterFacts): Letter => {
+      const service = serviceName()
+      const params = { email, service, host, at: atMinute(askedAtMs) }
+      const locals = {
+        lang: sentences.lang,
+        heading: sentences.t(`mails.heading.${name}`, params),
+        lead: sentences.t(`mails.lead.${name}`, params),
+        note: sentences.t(`mails.note.${name}`, params),
+        foot: sentences.t('mails.foot', params),
+        ...(link !== undefined && { link, button: sentences.t(`mails.button.${name}`, params) }),
+      }
+      return { subject: sentences.t(`mails.subject.${name}`, params), text: asText(locals), html: asHtml(locals) }
+    },
+  }
+}
+
+const atMinute = (ms: number): string => `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`

@@ -1,0 +1,35 @@
+/** Patience with a mail server that cannot be reached: one mail finds out, the others do not wait for it as long. */
+import type { Transport } from './transport.ts'
+
+type Options = {
+  /** Milliseconds from some fixed moment. */
+  monotonicMs?: () => number
+}
+
+/** Long enough to give every mail that is due back to the queue, short enough not to be noticed when the server is back. */
+const pauseMs = 2_000
+
+/** What nodemailer says when there is no connection, or none that answers. */
+const unreachable = ['ECONNECTION', 'ECONNREFUSED', 'ETIMEDOUT', 'ESOCKET', 'EDNS']
+
+/**
+ * The same transport; for two seconds after a failed connection every other mail fails at once (`EPAUSED`). The queue has few places, which
+ * notifications of other kinds share: hundreds of mails must not hold them for five seconds each.
+ */
+export function withPatience(transport: Transport, { monotonicMs = () => performance.now() }: Options = {}): Transport {
+  let pausedUntil = Number.NEGATIVE_INFINITY
+  return {
+    check: transport.check,
+    send: async (message) => {
+      if (monotonicMs() < pausedUntil) {
+        throw Object.assign(new Error('the mail server could not be reached a moment ago'), { code: 'EPAUSED' })
+      }
+      try {
+        await transport.send(message)
+      } catch (error) {
+        if (unreachable.includes(String((error as { code?: unknown }).code))) pausedUntil = monotonicMs() + pauseMs
+        throw error
+      }
+    },
+  }
+}

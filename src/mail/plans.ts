@@ -1,0 +1,102 @@
+/** Who gets which letter for an intent, with which link: decided when the mail is sent, on the account as it is then. */
+import type { Account, Accounts } from '../accounts/service.ts'
+import type { AuditEvent } from '../audit/service.ts'
+import type { Link, LinkPurpose } from '../links/service.ts'
+import type { IntentOf, MailIntent, MailName } from './intent.ts'
+import type { LetterName } from './letters.ts'
+
+export type Plan = Readonly<{
+  letter: LetterName
+  to: string
+  /** The address that the letter speaks of. */
+  about: string
+  /** A page of ours, or a link that is made for this letter. */
+  link?: Readonly<{ path: string }> | Readonly<{ purpose: LinkPurpose; page: string; to: Link; go?: string }>
+  /** Whose mails of this sort are limited, where there is no link whose making would be. */
+  counted?: Link
+  /** Recorded with the link. */
+  event?: AuditEvent
+}>
+
+type Deps = { accounts: Pick<Accounts, 'findByEmail' | 'findById'> }
+type Plans = { [Name in MailName]: (intent: IntentOf<Name>) => Promise<Plan | undefined> }
+
+/** Pages that a mailed link opens. Each shows a button: opening one changes nothing, because mail scanners open links. */
+const pages = {
+  verify: '/verify',
+  recover: '/recover/password',
+  invite: '/invitation',
+  change_email: '/email-change',
+} as const
+
+export function createPlans({ accounts }: Deps) {
+  /** To the address as the account has it, never as somebody typed it: two spellings of one address can be two mailboxes. */
+  const linked = (
+    letter: LetterName,
+    purpose: keyof typeof pages,
+    { id, email }: Account,
+    go: string | undefined,
+    event?: AuditEvent,
+  ): Plan => ({
+    ...{ letter, to: email, about: email },
+    link: { purpose, page: pages[purpose], to: { accountId: id, email }, ...(go !== undefined && { go }) },
+    ...(event && { event }),
+  })
+
+  const plans: Plans = {
+    registration: async ({ email, go }) => {
+      const account = await accounts.findByEmail(email)
+      if (!account) return undefined
+      if (!account.isEmailVerified && !account.isDisabled) return linked('verify', 'verify', account, go)
+      return {
+        ...{ letter: 'already_registered', to: account.email, about: account.email, link: { path: '/recover' } },
+        counted: { accountId: account.id, email: account.email },
+      }
+    },
+
+    recovery: async ({ email, go, address }) => {
+      const account = await accounts.findByEmail(email)
+      // An address that nobody has proven grants nothing, and so no recovery: who owns it registers.
+      if (!account?.isEmailVerified || account.isDisabled) return undefined
+      return linked('recovery', 'recover', account, go, {
+        action: 'account.recovery_requested',
+        actor: { type: 'system' },
+        subject: { type: 'account', id: account.id },
+        ...(address !== undefined && { address }),
+        outcome: 'success',
+      })
+    },
+
+    invitation: async ({ accountId }) => {
+      const account = await accounts.findById(accountId)
+      if (!account || account.isEmailVerified || account.isDisabled) return undefined
+      return linked('invitation', 'invite', account, undefined)
+    },
+
+    email_change: async ({ accountId, email }) => {
+      const account = await accounts.findById(accountId)
+      if (!account || account.isDisabled) return undefined
+      const owner = await accounts.findByEmail(email)
+      if (owner?.isEmailVerified && owner.id !== accountId) {
+        const counted = { accountId: owner.id, email: owner.email }
+        return { letter: 'address_in_use', to: owner.email, about: owner.email, counted }
+      }
+      return {
+        ...{ letter: 'email_change', to: email, about: email },
+        link: { purpose: 'change_email', page: pages.change_email, to: { accountId, email } },
+      }
+    },
+
+    email_changed: async ({ to }) => ({ letter: 'email_changed', to, about: to }),
+
+    password_changed: async ({ accountId }) => {
+      const account = await accounts.findById(accountId)
+      // Whoever registers a stranger's address must not be able to send mails there.
+      if (!account?.isEmailVerified) return undefined
+      return { letter: 'password_changed', to: account.email, about: account.email, link: { path: '/recover' } }
+    },
+  }
+
+  return (intent: MailIntent): Promise<Plan | undefined> =>
+    (plans[intent.mail] as (intent: MailIntent) => Promise<Plan | undefined>)(intent)
+}

@@ -1,0 +1,139 @@
+/** The postman: turns an intent into a letter to somebody, with a link made at this moment, and hands it to the mail server. */
+import { Counter, Histogram } from 'prom-client'
+import type { Accounts } from '../accounts/service.ts'
+import type { Audit } from '../audit/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Transaction } from '../database/database.ts'
+import type { Links } from '../links/service.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { MailIntent } from './intent.ts'
+import type { KeptMails } from './kept.ts'
+import type { Letters } from './letters.ts'
+import type { Plan } from './plans.ts'
+import { createPlans } from './plans.ts'
+import type { Message, Transport } from './transport.ts'
+import { isRefusedForGood } from './transport.ts'
+
+type Deps = {
+  accounts: Pick<Accounts, 'findByEmail' | 'findById'>
+  links: Links
+  transaction: Transaction
+  audit: Audit
+  letters: Letters
+  /** Undefined: no mail server is configured. */
+  transport: Transport | undefined
+  /** Development's mailbox. */
+  kept: KeptMails | undefined
+  issuer: string
+  from: string
+  serviceName: () => string
+  clock: Clock
+  metrics: Metrics
+  log: Log
+}
+
+type Attempt = { id: string; attempt: number; signal: AbortSignal }
+
+/** A mail that could not be sent for this long is not sent any more. */
+const staleAfterMs = 24 * 60 * 60 * 1000
+
+export function createPostman(deps: Deps) {
+  const { transaction, links, audit, letters, transport, kept, issuer, from, serviceName, clock, log } = deps
+  const planFor = createPlans(deps)
+  const { mails, seconds } = measure(deps.metrics)
+
+  /** The link is made, and noted in the audit trail, just before it is sent. Undefined: this person has had enough mails for now. */
+  async function linkOf({ link, counted, event }: Plan, isRepetition: boolean): Promise<{ link?: string } | undefined> {
+    if (counted && !(await transaction((tx) => links.mint(tx, 'notice', counted, isRepetition)))) return undefined
+    if (!link) return {}
+    if ('path' in link) return { link: issuer + link.path }
+    const token = await transaction(async (tx) => {
+      const made = await links.mint(tx, link.purpose, link.to, isRepetition)
+      if (made && event && !isRepetition) await audit.record(tx, event)
+      return made
+    })
+    if (token === undefined) return undefined
+    const query = new URLSearchParams({ token, ...(link.go !== undefined && { go: link.go }) })
+    return { link: `${issuer}${link.page}?${query}` }
+  }
+
+  async function hand(message: Message, signal: AbortSignal): Promise<void> {
+    if (!transport) return
+    const stopped = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(new Error('the process stops')), { once: true })
+    })
+    const end = seconds.startTimer()
+    try {
+      await Promise.race([transport.send(message), stopped])
+    } finally {
+      end()
+    }
+  }
+
+  return {
+    /** Whether a mail would reach anybody: pages that cannot do without one are not offered else. */
+    canSend: transport !== undefined || kept !== undefined,
+
+    /** Delivers one intent. Throws what the mail server said when another attempt may help. */
+    post: async (intent: MailIntent, { id, attempt, signal }: Attempt): Promise<void> => {
+      const told = { mail: intent.mail, mailId: id, attempt }
+      const note = (outcome: string, level: 'debug' | 'warn', text: string, more: object = {}) => {
+        mails.inc({ mail: intent.mail, outcome })
+        log[level]({ ...told, ...more }, text)
+      }
+      if (!transport && !kept) return note('unsent', 'warn', 'a mail was not sent, because SMTP_URL is not set')
+      if (clock.now() - intent.askedAtMs > staleAfterMs)
+        return note('stale', 'warn', 'a mail has become too old to send')
+      const plan = await planFor(intent)
+      if (!plan) return note('nobody', 'debug', 'a mail has nobody to go to')
+      const linked = await linkOf(plan, attempt > 1)
+      if (!linked)
+        return note('limited', 'warn', 'a mail was not sent, because this person had too many within the hour')
+      const { link } = linked
+      const letter = letters.write(plan.letter, { email: plan.about, askedAtMs: intent.askedAtMs, ...linked })
+      const message = { id, from: { name: serviceName(), address: from }, to: plan.to, ...letter }
+      try {
+        await hand(message, signal)
+      } catch (error) {
+        // The server's words may repeat the address: the code says enough.
+        const { code, responseCode } = Object(error) as { code?: string; responseCode?: number }
+        if (isRefusedForGood(error)) {
+          return note('refused', 'warn', 'the mail server refuses a mail for good', {
+            errorCode: code,
+            reply: responseCode,
+          })
+        }
+        mails.inc({ mail: intent.mail, outcome: 'failed' })
+        throw new MailNotSent(code, responseCode)
+      }
+      kept?.keep(message, link)
+      note('sent', 'debug', 'a mail was sent')
+    },
+  }
+}
+
+/** For the queue's log and its row, which must not hold an address. */
+class MailNotSent extends Error {
+  constructor(code: string | undefined, responseCode: number | undefined) {
+    super(`the mail server did not take a mail: ${[code ?? 'no code', responseCode].filter(Boolean).join(' ')}`)
+    this.name = 'MailNotSent'
+  }
+}
+
+function measure(metrics: Metrics) {
+  return {
+    mails: new Counter({
+      name: 'latchkey_mails_total',
+      help: 'Mails by what became of them: sent, failed (tried again), refused for good, limited, nobody, stale, unsent (no server)',
+      labelNames: ['mail', 'outcome'],
+      registers: [metrics],
+    }),
+    seconds: new Histogram({
+      name: 'latchkey_mail_seconds',
+      help: 'How long the mail server takes for one mail',
+      buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15],
+      registers: [metrics],
+    }),
+  }
+}

@@ -1,0 +1,11 @@
+/** Mails: the outbox holds which one is meant and for whom; the postman makes its link and sends it. */
+import type { MailIntent } from '../../mail/intent.ts'
+import type { OutboxKind } from '../kind.ts'
+
+export const mail: OutboxKind<'mail', MailIntent> = {
+  name: 'mail',
+  isOutside: true,
+  // About a day, with growing pauses: what arrives later than that surprises more than it helps.
+  maxAttempts: 12,
+  deliver: (intent, delivery, { postMail }) => postMail(intent, delivery),
+}

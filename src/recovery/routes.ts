@@ -1,0 +1,117 @@
+/** The pages of recovery: asking for a link, inside an interaction or by itself; and choosing the new password. */
+import type { Context } from 'koa'
+import { z } from 'zod'
+import { notFound } from '../http/errors.ts'
+import { unlessRefused } from '../http/field-problems.ts'
+import type { FieldProblems } from '../http/pages.ts'
+import type { Route } from '../http/route.ts'
+import { defineRoute } from '../http/route.ts'
+import type { Views } from '../http/views.ts'
+import type { Interactions } from '../oidc/interaction.ts'
+import type { Recovery } from './service.ts'
+
+type Deps = {
+  recovery: Recovery
+  interactions: Pick<Interactions, 'load'>
+  views: Views
+  passwordMinimum: () => number
+}
+
+const uid = z.string().regex(/^[\w-]{10,64}$/)
+const asked = z.strictObject({ email: z.string().max(320) })
+const link = { token: z.string().max(200), go: uid.optional() }
+const signInUrl = (go: string): string => `/interaction/${go}`
+
+export function recoveryRoutes({ recovery, interactions, views, passwordMinimum }: Deps): readonly Route[] {
+  async function showForm(ctx: Context, go: string | undefined, email: string, problems: FieldProblems = {}) {
+    // Without mail there is no recovery, and no page that pretends to one.
+    if (!recovery.isOffered) throw notFound()
+    const interaction = go === undefined ? undefined : await interactions.load(ctx, go)
+    views.render(ctx, 'recover', {
+      ...(interaction && go !== undefined && { client: interaction.client, signInUrl: signInUrl(go) }),
+      action: go === undefined ? '/recover' : `${signInUrl(go)}/recover`,
+      ...{ email, problems },
+    })
+  }
+
+  async function ask(ctx: Context, go: string | undefined, email: string): Promise<void> {
+    if (!recovery.isOffered) throw notFound()
+    if (go !== undefined) await interactions.load(ctx, go)
+    let problems: FieldProblems = {}
+    const isAsked = await unlessRefused(
+      ctx,
+      () => recovery.request({ email, go, address: ctx.ip }),
+      (found) => {
+        problems = found
+      },
+    )
+    if (isAsked) return views.render(ctx, 'notice', { name: 'recovery_sent', email: email.trim() })
+    const { status } = ctx
+    await showForm(ctx, go, email, problems)
+    ctx.status = status
+  }
+
+  const showNewPassword = (
+    ctx: Context,
+    email: string,
+    { token, go }: { token: string; go?: string },
+    problems: FieldProblems = {},
+  ): void =>
+    views.render(ctx, 'link-password', {
+      ...{ kind: 'recover', action: '/recover/password', token, email, problems, passwordMinimum: passwordMinimum() },
+      ...(go !== undefined && { go }),
+    })
+
+  const uidOf = (params: unknown) => (params as { uid?: string } | undefined)?.uid
+  const inInteraction = (path: string) => (path.includes(':') ? { params: z.strictObject({ uid }) } : {})
+
+  const show = (path: string, name: string): Route =>
+    defineRoute({
+      ...{ kind: 'page', method: 'GET', permission: 'public', path, name },
+      ...inInteraction(path),
+      handler: (ctx, { params }) => showForm(ctx, uidOf(params), ''),
+    })
+
+  const submit = (path: string, name: string): Route =>
+    defineRoute({
+      ...{ kind: 'form', method: 'POST', permission: 'public', csrf: 'token', path, name },
+      ...inInteraction(path),
+      body: { schema: asked },
+      handler: (ctx, { params, body }) => ask(ctx, uidOf(params), body.email),
+    })
+
+  const open = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path: '/recover/password',
+    name: 'recovery.link',
+    permission: 'public',
+    query: z.object(link),
+    handler: async (ctx, { query }) => showNewPassword(ctx, (await recovery.show(query.token)).email, query),
+  })
+
+  const reset = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/recover/password',
+    name: 'recovery.reset',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: z.strictObject({ ...link, password: z.string().max(4000) }) },
+    handler: async (ctx, { body }) => {
+      const { email } = await recovery.show(body.token)
+      const again = (problems: FieldProblems) => showNewPassword(ctx, email, body, problems)
+      if (!(await unlessRefused(ctx, () => recovery.reset(body.token, body.password, ctx.ip), again))) return
+      views.render(ctx, 'notice', { name: 'password_set', ...(body.go !== undefined && { goUrl: signInUrl(body.go) }) })
+    },
+  })
+
+  return [
+    show('/recover', 'recovery.show'),
+    show('/interaction/:uid/recover', 'recovery.show_in_interaction'),
+    submit('/recover', 'recovery.submit'),
+    submit('/interaction/:uid/recover', 'recovery.submit_in_interaction'),
+    open,
+    reset,
+  ]
+}

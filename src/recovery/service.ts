@@ -1,0 +1,89 @@
+/** Recovery: a mailed link to a new password. It proves the mailbox and nothing else: nobody is signed in, and a second factor is still asked. */
+import type { AccountRecords } from '../accounts/records.ts'
+import type { Account, Accounts } from '../accounts/service.ts'
+import type { Audit } from '../audit/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Transaction, Tx } from '../database/database.ts'
+import type { Link, Links } from '../links/service.ts'
+import type { MailIntent } from '../mail/intent.ts'
+import type { PasswordHasher } from '../passwords/hasher.ts'
+import type { Problem } from '../problems.ts'
+import { newPasswordInvalid } from './errors.ts'
+
+type Deps = {
+  accounts: Pick<Accounts, 'readById' | 'checkProfile'>
+  records: AccountRecords
+  links: Links
+  passwords: PasswordHasher
+  /** What is wrong with a password that is being chosen for this person. */
+  checkPassword: (password: string, person: { email: string; name?: string }) => Promise<readonly Problem[]>
+  /** Whether mail reaches anybody. */
+  canSendMail: boolean
+  sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
+  /** Ends every session and token, within the transaction. */
+  endAccount: (tx: Tx, accountId: string) => Promise<unknown>
+  transaction: Transaction
+  audit: Audit
+  clock: Clock
+}
+
+export type Recovery = ReturnType<typeof createRecovery>
+
+type Request = { email: string; go: string | undefined; address: string | undefined }
+
+export function createRecovery(deps: Deps) {
+  const { accounts, records, links, passwords, transaction, audit, clock } = deps
+
+  /** An address that is not the account's any more, or is not proven, recovers nothing. */
+  const isRecoverable = ({ isEmailVerified, isDisabled, email }: Account, link: Link): boolean =>
+    isEmailVerified && !isDisabled && records.normaliseEmail(email) === records.normaliseEmail(link.email)
+
+  async function find(token: string): Promise<Account> {
+    const link = await links.get('recover', token)
+    const account = await accounts.readById(link.accountId)
+    if (!account || !isRecoverable(account, link)) return links.refuse()
+    return account
+  }
+
+  return {
+    isOffered: deps.canSendMail,
+
+    /**
+     * Asks for a link. Nobody is looked up here: whether the address has an account is found out when the mail is sent, so that the answer and
+     * its time cannot tell. Throws `new_password_invalid` for what is no address.
+     */
+    request: async ({ email, go, address }: Request): Promise<void> => {
+      const problems = accounts.checkProfile({ email })
+      if (problems.length > 0) throw newPasswordInvalid(problems)
+      const back = { ...(go !== undefined && { go }), ...(address !== undefined && { address }) }
+      await transaction((tx) => deps.sendMail(tx, { mail: 'recovery', email, askedAtMs: clock.now(), ...back }))
+    },
+
+    /** Whose password the link is for; nothing changes. Throws `link_expired`. */
+    show: async (token: string): Promise<{ email: string }> => ({ email: (await find(token)).email }),
+
+    /**
+     * Sets the password, uses the link up, and ends every session and token. Throws `link_expired`, `new_password_invalid` (the link stays
+     * good), `hashing_busy`.
+     */
+    reset: async (token: string, password: string, address: string | undefined): Promise<void> => {
+      const { email, name } = await find(token)
+      const problems = await deps.checkPassword(password, { email, ...(name !== undefined && { name }) })
+      if (problems.length > 0) throw newPasswordInvalid(problems)
+      const passwordHash = await passwords.hash(password)
+      await transaction(async (tx) => {
+        const link = await links.spend(tx, 'recover', token)
+        const { account } = await records.lock(tx, link.accountId)
+        if (!isRecoverable(account, link)) links.refuse()
+        await records.setPasswordHash(tx, account.id, passwordHash)
+        await deps.endAccount(tx, account.id)
+        // Whoever asked for another address with the old password has lost that too.
+        await links.end(tx, account.id, ['recover', 'change_email'])
+        const subject = { type: 'account', id: account.id }
+        const actor = { type: 'account', id: account.id } as const
+        await audit.record(tx, { action: 'account.recovered', actor, subject, address, outcome: 'success' })
+        await deps.sendMail(tx, { mail: 'password_changed', accountId: account.id, askedAtMs: clock.now() })
+      })
+    },
+  }
+}

@@ -1,0 +1,225 @@
+/** The pages of registration: the form, inside an interaction or by itself; and what a mailed link opens. */
+import type { Context } from 'koa'
+import { z } from 'zod'
+import { unlessRefused } from '../http/field-problems.ts'
+import type { FieldProblems } from '../http/pages.ts'
+import type { Route } from '../http/route.ts'
+import { defineRoute } from '../http/route.ts'
+import type { Views } from '../http/views.ts'
+import type { Interactions } from '../oidc/interaction.ts'
+import type { Proof, Registration } from './service.ts'
+
+type Deps = {
+  registration: Registration
+  interactions: Pick<Interactions, 'load'>
+  views: Views
+  passwordMinimum: () => number
+  /** Which browser this is, as a digest. */
+  browserDigest: (ctx: Context) => Buffer | undefined
+}
+
+const longestPasswordField = 4000
+const uid = z.string().regex(/^[\w-]{10,64}$/)
+const text = (longest: number) => z.string().max(longest)
+const applicant = z.strictObject({ email: text(320), name: text(400), password: text(longestPasswordField) })
+const linkQuery = z.object({ token: text(200), go: uid.optional() })
+const linkFields = { token: text(200), go: uid.optional() }
+const begun = z.strictObject({ ...linkFields, name: text(400), password: text(longestPasswordField) })
+
+const signInUrl = (go: string): string => `/interaction/${go}`
+const back = (go: string | undefined) => (go === undefined ? {} : { go })
+
+export function registrationRoutes(deps: Deps): readonly Route[] {
+  const { registration, interactions, views } = deps
+
+  const where = (ctx: Context) => ({
+    // Every form of ours comes with the cookie: its token would not have been taken else.
+    browser: deps.browserDigest(ctx) ?? Buffer.alloc(0),
+    address: ctx.ip,
+  })
+
+  async function showForm(
+    ctx: Context,
+    go: string | undefined,
+    { email, name }: { email: string; name: string },
+    problems: FieldProblems = {},
+  ): Promise<void> {
+    registration.refuseUnlessOpen()
+    const interaction = go === undefined ? undefined : await interactions.load(ctx, go)
+    views.render(ctx, 'register', {
+      ...(interaction && go !== undefined && { client: interaction.client, signInUrl: signInUrl(go) }),
+      action: go === undefined ? '/register' : `${signInUrl(go)}/register`,
+      passwordMinimum: deps.passwordMinimum(),
+      ...{ email, name, problems },
+    })
+  }
+
+  async function register(ctx: Context, go: string | undefined, fields: z.infer<typeof applicant>): Promise<void> {
+    let problems: FieldProblems = {}
+    const isTaken = await unlessRefused(
+      ctx,
+      async () => {
+        if (go !== undefined) await interactions.load(ctx, go)
+        await registration.register({ ...fields, go }, where(ctx))
+      },
+      (found) => {
+        problems = found
+      },
+    )
+    if (!isTaken) {
+      const { status } = ctx
+      await showForm(ctx, go, fields, problems)
+      ctx.status = status
+      return
+    }
+    const goUrl = go === undefined ? {} : { goUrl: signInUrl(go) }
+    views.render(ctx, 'notice', { name: 'registered', email: fields.email.trim(), ...goUrl })
+  }
+
+  /** Back to the interaction in which the account was made, if this is its browser; it says so itself if it is over. */
+  const showVerified = (ctx: Context, go: string | undefined): void =>
+    views.render(ctx, 'notice', { name: 'verified', ...(go !== undefined && { goUrl: signInUrl(go) }) })
+
+  function showProof(
+    ctx: Context,
+    { kind, email, name }: Proof,
+    { token, go }: { token: string; go?: string },
+    {
+      problems = {},
+      anewProblems = {},
+      typedName,
+    }: { problems?: FieldProblems; anewProblems?: FieldProblems; typedName?: string } = {},
+  ): void {
+    const common = { token, email, ...back(go) }
+    const passwordMinimum = deps.passwordMinimum()
+    if (kind === 'confirm') {
+      views.render(ctx, 'link', { kind: 'verify', action: '/verify', ...common })
+    } else if (kind === 'invited') {
+      const shownName = typedName ?? name ?? ''
+      const locals = { kind, action: '/invitation', name: shownName, passwordMinimum, problems, ...common }
+      views.render(ctx, 'link-password', locals)
+    } else {
+      views.render(ctx, 'link-prove', {
+        ...{
+          action: '/verify/password',
+          anewAction: '/verify/anew',
+          passwordMinimum,
+          problems,
+          anewProblems,
+          ...common,
+        },
+        // Never the name that is stored: somebody else may have chosen it.
+        name: typedName ?? '',
+      })
+    }
+  }
+
+  const page = (path: string, name: string, handler: (ctx: Context, go: string | undefined) => Promise<void>): Route =>
+    defineRoute({
+      ...{ kind: 'page', method: 'GET', permission: 'public', path, name },
+      ...(path.includes(':') && { params: z.strictObject({ uid }) }),
+      handler: (ctx, { params }) => handler(ctx, (params as { uid?: string } | undefined)?.uid),
+    })
+
+  const form = (path: string, name: string): Route =>
+    defineRoute({
+      ...{ kind: 'form', method: 'POST', permission: 'public', csrf: 'token', path, name },
+      ...(path.includes(':') && { params: z.strictObject({ uid }) }),
+      body: { schema: applicant },
+      handler: (ctx, { params, body }) => register(ctx, (params as { uid?: string } | undefined)?.uid, body),
+    })
+
+  const verify = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path: '/verify',
+    name: 'registration.link',
+    permission: 'public',
+    query: linkQuery,
+    handler: async (ctx, { query }) =>
+      showProof(ctx, await registration.showVerification(query.token, deps.browserDigest(ctx)), query),
+  })
+
+  const confirm = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/verify',
+    name: 'registration.confirm',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: z.strictObject(linkFields) },
+    handler: async (ctx, { body }) => {
+      await registration.confirm(body.token, where(ctx))
+      showVerified(ctx, body.go)
+    },
+  })
+
+  const confirmWithPassword = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/verify/password',
+    name: 'registration.confirm_with_password',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: z.strictObject({ ...linkFields, password: text(longestPasswordField) }) },
+    handler: async (ctx, { body }) => {
+      const proof = await registration.showVerification(body.token, undefined)
+      const work = () => registration.confirmWithPassword(body.token, body.password, where(ctx))
+      const isDone = await unlessRefused(ctx, work, (problems) => showProof(ctx, proof, body, { problems }))
+      if (isDone) showVerified(ctx, body.go)
+    },
+  })
+
+  const beginAnew = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/verify/anew',
+    name: 'registration.begin_anew',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: begun },
+    handler: async (ctx, { body }) => {
+      const proof = await registration.showVerification(body.token, undefined)
+      const again = (anewProblems: FieldProblems) => showProof(ctx, proof, body, { anewProblems, typedName: body.name })
+      if (await unlessRefused(ctx, () => registration.beginAnew(body.token, body, where(ctx)), again)) {
+        showVerified(ctx, body.go)
+      }
+    },
+  })
+
+  const invitation = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path: '/invitation',
+    name: 'registration.invitation',
+    permission: 'public',
+    query: linkQuery,
+    handler: async (ctx, { query }) => showProof(ctx, await registration.showInvitation(query.token), query),
+  })
+
+  const accept = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/invitation',
+    name: 'registration.accept_invitation',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: begun },
+    handler: async (ctx, { body }) => {
+      const proof = await registration.showInvitation(body.token)
+      const again = (problems: FieldProblems) => showProof(ctx, proof, body, { problems, typedName: body.name })
+      if (await unlessRefused(ctx, () => registration.acceptInvitation(body.token, body, where(ctx)), again)) {
+        showVerified(ctx, undefined)
+      }
+    },
+  })
+
+  const empty = { email: '', name: '' }
+  return [
+    page('/register', 'registration.show', (ctx) => showForm(ctx, undefined, empty)),
+    page('/interaction/:uid/register', 'registration.show_in_interaction', (ctx, go) => showForm(ctx, go, empty)),
+    form('/register', 'registration.submit'),
+    form('/interaction/:uid/register', 'registration.submit_in_interaction'),
+    ...[verify, confirm, confirmWithPassword, beginAnew, invitation, accept],
+  ]
+}

@@ -1,0 +1,133 @@
+/** Becoming somebody here, in Chromium: registration, the mail, the proof, a forgotten password; without JavaScript, and by keyboard alone. */
+import type { Page } from 'playwright-core'
+import { goodPassword, operator, otherPassword } from '../registration/house.ts'
+import type { Mailbox } from '../support/mailbox.ts'
+import { startMailbox } from '../support/mailbox.ts'
+import { describeWith } from '../support/programs.ts'
+import type { House } from './house.ts'
+import { openHouse } from './house.ts'
+
+describeWith('chromium', 'people, in a browser', () => {
+  let house: House
+  let mailbox: Mailbox
+  beforeAll(async () => {
+    mailbox = await startMailbox()
+    house = await openHouse({ SMTP_URL: mailbox.url })
+    await house.latchkey.parts.settings.set('registration', 'open', operator)
+  })
+  afterAll(async () => {
+    await house?.close()
+    await mailbox?.close()
+  })
+
+  const send = (page: Page) => page.locator('form button[type=submit]').first().click()
+
+  test.each([true, false])(
+    'from the login page to an account of one’s own and back to the app (JavaScript: %s)',
+    async (javaScriptEnabled) => {
+      const { page, complaints } = await house.openWindow({ javaScriptEnabled })
+      const email = `walk-${javaScriptEnabled}@example.com`
+      await page.goto(await house.authorizeUrl({ state: 'kept' }))
+      await page.getByRole('link', { name: 'Create an account' }).click()
+      await page.getByLabel('E-mail address').fill(email)
+      await page.getByLabel('Your name').fill('Zoë 王')
+      await page.getByLabel('Choose a password').fill('short-pass')
+      await send(page)
+      await page.getByRole('alert').waitFor()
+      expect(await page.getByLabel('E-mail address').inputValue()).toBe(email)
+      await page.getByRole('link', { name: /password is too short/ }).click()
+      await page.getByLabel('Choose a password').fill(goodPassword)
+      await send(page)
+      await page.getByText('Look into your mail').first().waitFor()
+      const { link } = await mailbox.waitFor(email)
+      await page.goto(link!)
+      await page.getByRole('button', { name: 'Confirm the address' }).click()
+      await page.getByRole('link', { name: 'Go to signing in' }).click()
+      await house.typeCredentials(page, { email, password: goodPassword })
+      await house.allow(page)
+      await page.waitForURL(`${house.app}/**`)
+      expect(await house.got(page)).toMatchObject({ state: 'kept', code: expect.any(String) })
+      expect(complaints).toEqual([])
+      await page.context().close()
+    },
+  )
+
+  test.each([true, false])(
+    'a forgotten password is replaced, and the request is kept (JavaScript: %s)',
+    async (javaScriptEnabled) => {
+      const { page, complaints } = await house.openWindow({ javaScriptEnabled })
+      const email = `walk-${javaScriptEnabled}@example.com`
+      await page.goto(await house.authorizeUrl({ state: 'kept too' }))
+      await page.getByRole('link', { name: 'Forgot your password?' }).click()
+      await page.getByLabel('E-mail address').fill(email)
+      await send(page)
+      await page.getByText('If there is an account').waitFor()
+      await page.goto((await mailbox.waitFor(email, 2)).link!)
+      await page.getByLabel('Choose a password').fill(otherPassword)
+      await send(page)
+      await page.getByRole('link', { name: 'Go to signing in' }).click()
+      await house.typeCredentials(page, { email, password: otherPassword })
+      await page.waitForURL(`${house.app}/**`)
+      expect(await house.got(page)).toMatchObject({ state: 'kept too', code: expect.any(String) })
+      expect(complaints).toEqual([])
+      await page.context().close()
+    },
+  )
+
+  test('the keyboard alone is enough, and every stop can be seen', async () => {
+    const { page } = await house.openWindow()
+    await page.goto(`${house.issuer}/register`)
+    const stops: string[] = []
+    for (let presses = 0; presses < 4; presses += 1) {
+      await page.keyboard.press('Tab')
+      stops.push(await page.evaluate<string>('document.activeElement.id || document.activeElement.textContent.trim()'))
+      expect(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')).not.toBe('none')
+    }
+    expect(stops).toEqual(['email', 'name', 'password', 'Create the account'])
+    await page.locator('#email').focus()
+    await page.keyboard.type('keys@example.com')
+    await page.keyboard.press('Tab')
+    await page.keyboard.type('Keys Only')
+    await page.keyboard.press('Tab')
+    await page.keyboard.type(goodPassword)
+    await page.keyboard.press('Enter')
+    await page.getByText('Look into your mail').first().waitFor()
+    const phone = await house.openWindow({ viewport: { width: 390, height: 800 } })
+    await phone.page.goto((await mailbox.waitFor('keys@example.com')).link!)
+    // Another browser: the password first, by keyboard too.
+    await phone.page.locator('#password').focus()
+    await phone.page.keyboard.type(goodPassword)
+    await phone.page.keyboard.press('Enter')
+    await phone.page.getByText('Your address is confirmed').first().waitFor()
+    await phone.page.context().close()
+    await page.context().close()
+  })
+
+  test('what is refused is told to who cannot see it: the field says that it is wrong, and where its words are', async () => {
+    const { page } = await house.openWindow()
+    await page.goto(`${house.issuer}/register`)
+    await page.locator('#email').fill('x@example.com')
+    await page.locator('#name').fill('X')
+    await page.locator('#password').fill('short')
+    await page.keyboard.press('Enter')
+    await page.getByRole('alert').waitFor()
+    const described = (await page.getAttribute('#password', 'aria-describedby'))!.split(' ')
+    expect(await page.getAttribute('#password', 'aria-invalid')).toBe('true')
+    const words = await Promise.all(described.map((id) => page.locator(`#${id}`).textContent()))
+    expect(words.join(' ')).toMatch(/too short[\s\S]*At least 12 characters/)
+    expect(await page.inputValue('#password')).toBe('')
+    await page.context().close()
+  })
+
+  test('what a letter says as HTML is read by everybody: axe finds nothing in it', async () => {
+    const { page } = await house.openWindow({ bypassCSP: true })
+    const { html } = await mailbox.waitFor('keys@example.com')
+    await page.setContent(html)
+    await page.addScriptTag({ path: 'node_modules/axe-core/axe.min.js' })
+    const violations = await page.evaluate<string[]>(
+      "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ' ' + nodes[0].html))",
+    )
+    expect(violations.filter((one) => !/^(region|landmark)/.test(one))).toEqual([])
+    await page.context().close()
+  })
+})

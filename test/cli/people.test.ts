@@ -1,0 +1,72 @@
+/** `latchkey user invite` and the doctor's look at the mail server, as real processes. */
+
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import type { PeopleHouse } from '../registration/house.ts'
+import { openPeopleHouse } from '../registration/house.ts'
+import { latchkey } from './command-line.ts'
+
+let house: PeopleHouse
+beforeAll(async () => {
+  house = await openPeopleHouse()
+})
+afterAll(() => house?.close())
+
+const run = (args: readonly string[], env: Record<string, string> = {}) =>
+  latchkey(args, {
+    env: {
+      ...{ NODE_ENV: 'test', DATABASE_URL: house.server.databaseUrl, SMTP_URL: house.mailbox.url },
+      ...{ MASTER_KEY: '1f'.repeat(16) + '2e'.repeat(16), ISSUER: house.server.issuer, ...env },
+    },
+  })
+
+test('an invitation from the command line goes out from the running server', async () => {
+  const invited = await run([
+    'user',
+    'invite',
+    'cli@example.com',
+    '--name',
+    'From The Shell',
+    '--role',
+    'editor',
+    '--json',
+  ])
+  expect(invited).toMatchObject({ code: 0, stderr: '' })
+  const mail = await house.mailbox.waitFor('cli@example.com')
+  expect(mail.subject).toBe('You are invited')
+  expect(mail.link!.startsWith(`${house.server.issuer}/invitation?token=`)).toBe(true)
+  expect(await house.account('cli@example.com')).toMatchObject({
+    id: invited.json().id,
+    roles: ['editor'],
+    isEmailVerified: false,
+  })
+  expect(await run(['user', 'invite', 'alice@example.com'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('email_taken'),
+  })
+  expect(await run(['user', 'invite', 'nobody'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('not an e-mail address'),
+  })
+  expect(await run(['user', 'invite', 'x@example.com'], { SMTP_URL: '' })).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('mail_not_configured'),
+  })
+})
+
+async function mailCheck(env: Record<string, string>) {
+  const { checks } = (await run(['doctor', '--json'], env)).json()
+  return checks.find((one: { check: string }) => one.check === 'mail')
+}
+
+test('the doctor connects to the mail server, and says what it met', async () => {
+  expect(await mailCheck({})).toMatchObject({ status: 'ok', code: 'mail_ok' })
+  const deaf = createServer((socket) => socket.end('554 go away\r\n'))
+  await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve))
+  const { port } = deaf.address() as AddressInfo
+  const away = await mailCheck({ SMTP_URL: `smtp://user:secret-word@127.0.0.1:${port}` })
+  deaf.close()
+  expect(away).toMatchObject({ status: 'failed', code: 'mail_away' })
+  expect(JSON.stringify(away)).not.toMatch(/secret-word|go away/)
+  expect(await mailCheck({ SMTP_URL: '' })).toMatchObject({ status: 'ok', code: 'mail_kept' })
+})

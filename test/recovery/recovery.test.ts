@@ -1,0 +1,179 @@
+/** Recovery: a link by mail to a new password; one answer and one time for every address, good once, and it signs nobody in. */
+
+import type { PeopleHouse } from '../registration/house.ts'
+import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
+import { createBrowser } from '../support/browser.ts'
+import { createRelyingParty, testPassword } from '../support/latchkey.ts'
+import { waitFor } from '../support/wait.ts'
+
+let house: PeopleHouse
+beforeAll(async () => {
+  house = await openPeopleHouse()
+})
+afterAll(() => house?.close())
+
+const withoutToken = (body: string) => body.replace(/name="csrf" value="[^"]+"/g, '')
+const outcomes = async () =>
+  (await house.server.parts.metrics.getSingleMetric('latchkey_mails_total')!.get()).values.map(
+    ({ labels, value }) => `${labels.mail} ${labels.outcome} ${value}`,
+  )
+
+/** A member with a recovery link in hand. */
+async function withLink(email: string) {
+  const account = await house.member(email)
+  await house.askForRecovery(email)
+  return { account, link: (await house.mailbox.waitFor(email, 2)).link! }
+}
+
+test('the answer is the same for known, unknown, unproven and disabled addresses; only who may recover gets a mail (attack 6)', async () => {
+  const disabled = await house.member('disabled@example.com')
+  await house.server.parts.accounts.disable(disabled.id, operator)
+  await house.register({ email: 'unproven@example.com' })
+  await house.mailbox.waitFor('unproven@example.com')
+  const emails = ['alice@example.com', 'unknown@example.com', 'unproven@example.com', 'disabled@example.com']
+  const pages = []
+  for (const email of emails) pages.push((await house.askForRecovery(email)).body.replaceAll(email, 'x'))
+  expect(new Set(pages.map(withoutToken)).size).toBe(1)
+  expect((await house.mailbox.waitFor('alice@example.com')).subject).toBe('Choose a new password')
+  await waitFor(async () => (await outcomes()).includes('recovery nobody 3'))
+  expect(house.mailbox.to('unknown@example.com')).toEqual([])
+  expect(house.mailbox.to('unproven@example.com')).toHaveLength(1)
+  expect(house.mailbox.to('disabled@example.com')).toHaveLength(1)
+})
+
+test('opening the link changes nothing (attack 19); the form sets the password, once (attack 20)', async () => {
+  const { account, link } = await withLink('once@example.com')
+  for (let times = 0; times < 3; times += 1) expect((await createBrowser().get(link)).status).toBe(200)
+  const browser = createBrowser()
+  const page = await browser.get(link)
+  const done = await browser.submit(page, '/recover/password', { password: otherPassword })
+  expect(done.status).toBe(200)
+  expect(await house.signsIn(account.email, otherPassword)).toBe(true)
+  expect(await house.signsIn(account.email, goodPassword)).toBe(false)
+  const again = await browser.submit(page, '/recover/password', { password: 'a third one that is long enough' })
+  expect([again.status, (await browser.get(link)).status]).toEqual([400, 400])
+  expect(await house.signsIn(account.email, otherPassword)).toBe(true)
+  expect(await house.trail(account.id)).toEqual(
+    expect.arrayContaining(['account.recovery_requested', 'account.recovered']),
+  )
+  expect((await house.mailbox.waitFor(account.email, 3)).subject).toBe('Your password was changed')
+})
+
+test('a newer link ends the older one (attack 20)', async () => {
+  const { account, link: older } = await withLink('older@example.com')
+  const browser = createBrowser()
+  const page = await browser.get(older)
+  await house.askForRecovery(account.email)
+  const { link: newer } = await house.mailbox.waitFor(account.email, 3)
+  expect((await browser.get(older)).status).toBe(400)
+  expect((await browser.submit(page, '/recover/password', { password: otherPassword })).status).toBe(400)
+  expect(await house.signsIn(account.email, goodPassword)).toBe(true)
+  expect((await browser.get(newer!)).status).toBe(200)
+})
+
+test('it lives for 30 minutes', async () => {
+  const { link } = await withLink('minutes@example.com')
+  house.server.clock.advance(30 * 60_000 - 1000)
+  expect((await createBrowser().get(link)).status).toBe(200)
+  house.server.clock.advance(1000)
+  expect((await createBrowser().get(link)).status).toBe(400)
+})
+
+test('of 50 uses at once, one sets its password', async () => {
+  const { account, link } = await withLink('parallel@example.com')
+  const browser = createBrowser()
+  const page = await browser.get(link)
+  // The hash queue would refuse most of fifty: what is raced for is the link.
+  const { reset } = house.server.parts.recovery
+  const token = new URL(link).searchParams.get('token')!
+  const results = await Promise.allSettled(
+    Array.from({ length: 16 }, (_, n) => reset(token, `attempt number ${n} of many`, undefined)),
+  )
+  expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  const winner = results.findIndex(({ status }) => status === 'fulfilled')
+  expect(await house.signsIn(account.email, `attempt number ${winner} of many`)).toBe(true)
+  expect((await browser.submit(page, '/recover/password', { password: otherPassword })).status).toBe(400)
+})
+
+test('it signs nobody in, ends every session and token, and leads back to signing in', async () => {
+  const email = 'sessions@example.com'
+  await house.member(email)
+  const rp = createRelyingParty(house.server)
+  const { code } = await rp.complete(await rp.browser.get(await rp.authorizeUrl({ scope: 'openid offline_access' })), {
+    email,
+    password: goodPassword,
+  })
+  const tokens = (await rp.exchange(code!)).body
+  const browser = createRelyingParty(house.server)
+  const login = await browser.browser.follow(
+    await browser.browser.get(await browser.authorizeUrl({ state: 'kept-through-recovery' })),
+  )
+  const recoverUrl = house.at(/href="(\/interaction\/[\w-]+\/recover)"/.exec(login.body)![1]!)
+  await browser.browser.submit(await browser.browser.get(recoverUrl), '/recover', { email })
+  const { link } = await house.mailbox.waitFor(email, 2)
+  const done = await browser.browser.submit(await browser.browser.get(link!), '/recover/password', {
+    password: otherPassword,
+  })
+  expect(done.headers.getSetCookie().filter((cookie) => /session/.test(cookie))).toEqual([])
+  expect(
+    new URL((await browser.browser.get(await browser.authorizeUrl({ prompt: 'none' }))).next!).searchParams.get(
+      'error',
+    ),
+  ).toBe('login_required')
+  expect((await rp.refresh(tokens.refresh_token)).body).toMatchObject({ error: 'invalid_grant' })
+  expect((await rp.userinfo(tokens.access_token)).status).toBe(401)
+  expect(
+    new URL((await rp.browser.get(await rp.authorizeUrl({ prompt: 'none' }))).next!).searchParams.get('error'),
+  ).toBe('login_required')
+  const back = house.at(/class="button" href="(\/interaction\/[\w-]+)"/.exec(done.body)![1]!)
+  const answer = await browser.complete(await browser.browser.get(back), { email, password: otherPassword })
+  expect(answer).toMatchObject({ state: 'kept-through-recovery', code: expect.any(String) })
+})
+
+test('a password that is refused is told beside its field and leaves the link good', async () => {
+  const { account, link } = await withLink('refused@example.com')
+  const browser = createBrowser()
+  let page = await browser.get(link)
+  for (const password of ['short', 'x'.repeat(200), '']) {
+    page = await browser.submit(page, '/recover/password', { password })
+    expect(page.status).toBe(400)
+    expect(page.body).toMatch(
+      /<input id="password"[^>]* aria-invalid="true" aria-describedby="password-problem password-hint"/,
+    )
+  }
+  expect((await browser.submit(page, '/recover/password', { password: otherPassword })).status).toBe(200)
+  expect(await house.signsIn(account.email, otherPassword)).toBe(true)
+})
+
+test('a link to an address that is no longer the account’s opens nothing', async () => {
+  const { account, link } = await withLink('moved@example.com')
+  await house.server.parts.accounts.update(account.id, { email: 'moved-away@example.com' }, operator)
+  expect((await createBrowser().get(link)).status).toBe(400)
+})
+
+test('an account that is disabled meanwhile stays as it is', async () => {
+  const { account, link } = await withLink('disabled-later@example.com')
+  await house.server.parts.accounts.disable(account.id, operator)
+  expect((await createBrowser().get(link)).status).toBe(400)
+})
+
+test('at rest a link is a digest', async () => {
+  const { link } = await withLink('digest@example.com')
+  const token = new URL(link).searchParams.get('token')!
+  const { rows } = await house.server.database.knex.raw('SELECT l::text AS row FROM account_link l')
+  const dump = JSON.stringify(rows)
+  for (const form of [token, Buffer.from(token, 'base64url').toString('hex'), Buffer.from(token).toString('hex')]) {
+    expect(dump).not.toContain(form)
+  }
+})
+
+test('links that are over leave, once nobody is limited by them', async () => {
+  await withLink('swept@example.com')
+  house.server.clock.advance(8 * 24 * 3_600_000)
+  await house.server.parts.links.sweep()
+  expect(await house.server.database.knex('account_link')).toEqual([])
+})
+
+test('alice can still sign in', async () => {
+  expect(await house.signsIn('alice@example.com', testPassword)).toBe(true)
+})
