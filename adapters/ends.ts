@@ -52,12 +52,12 @@ export function createEnds({ now, models, seal, onSessionsEnded }: Deps) {
     return rowCount ?? 0
   }
 
-  /** Deletes browser sessions and tells of them. */
+  /** Deletes browser sessions, at most a thousand, and tells of them: for `untilNothingIsLeft`, which comes back for the rest. */
   async function deletedSessions(tx: Tx, where: string, bindings: readonly unknown[]): Promise<number> {
-    const { rows } = await tx.raw(`DELETE FROM artifact WHERE model = ? AND ${where} RETURNING id, payload`, [
-      models.Session.number,
-      ...bindings,
-    ] as never)
+    const { rows } = await tx.raw(
+      `DELETE FROM artifact WHERE id IN (SELECT id FROM artifact WHERE model = ? AND ${where} LIMIT 1000) RETURNING id, payload`,
+      [models.Session.number, ...bindings] as never,
+    )
     const texts = (rows as { id: Buffer; payload: Buffer }[]).map(({ id, payload }) => seal.open(payload, id))
     const ended = texts.filter((text) => text !== undefined).map(toEnded)
     if (ended.length > 0) await onSessionsEnded(tx, ended)

@@ -1,4 +1,5 @@
 /** What is measured: one entry a flow. `prepare` is not measured; `run` does one round of requests and checks every answer. */
+import { generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import type { Endpoints, Tokens } from './authorize.ts'
 import { authorize } from './authorize.ts'
 import type { Browser } from './browser.ts'
@@ -28,6 +29,18 @@ async function sendForm({ browser }: Worker, address: string, form: string): Pro
   return JSON.parse((await browser.send('POST', address, { form })).body) as Record<string, unknown>
 }
 
+const proofKey = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+const encoded = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+const proofHeader = encoded({ alg: 'ES256', typ: 'dpop+jwt', jwk: proofKey.publicKey.export({ format: 'jwk' }) })
+
+/** A DPoP proof for a POST to `htu` (RFC 9449 §4.2). */
+function makeProof(htu: string): string {
+  const claims = { htm: 'POST', htu, iat: Math.floor(Date.now() / 1000), jti: randomUUID() }
+  const signed = `${proofHeader}.${encoded(claims)}`
+  const key = { key: proofKey.privateKey, dsaEncoding: 'ieee-p1363' } as const
+  return `${signed}.${sign('sha256', Buffer.from(signed), key).toString('base64url')}`
+}
+
 function must(isRight: boolean, what: string): void {
   if (!isRight) throw new Error(what)
 }
@@ -47,6 +60,15 @@ export const flows: readonly Flow[] = [
     async run(worker) {
       const { access_token } = await sendForm(worker, worker.endpoints.token_endpoint, jwtGrant)
       must(String(access_token).split('.').length === 3, 'no JWT')
+    },
+  },
+  {
+    name: 'client_credentials_dpop',
+    description: 'an opaque access token for a machine, bound to a key: each request with a proof of its own (ES256)',
+    async run({ browser, endpoints }) {
+      const headers = { dpop: makeProof(endpoints.token_endpoint) }
+      const { body } = await browser.send('POST', endpoints.token_endpoint, { form: machineGrant, headers })
+      must((JSON.parse(body) as { token_type?: string }).token_type === 'DPoP', 'not bound')
     },
   },
   {

@@ -26,6 +26,17 @@ const fromRow = (row: Record<string, unknown>): DeliveryRow => ({
   updatedAt: Number(row.updated_at),
 })
 
+/** Which of these clients want to be told. */
+export async function listListening(tx: Tx, clientIds: readonly string[]): Promise<ReadonlySet<string>> {
+  if (clientIds.length === 0) return new Set()
+  const rows = await tx('client')
+    .select('client_id')
+    .whereIn('client_id', clientIds)
+    .where({ is_disabled: false })
+    .whereRaw("metadata ->> 'backchannel_logout_uri' IS NOT NULL")
+  return new Set(rows.map((row) => String(row.client_id)))
+}
+
 type NewDelivery = { id: string; clientId: string; sealed: Buffer; at: number }
 
 export async function insertDelivery(tx: Tx, { id, clientId, sealed, at }: NewDelivery): Promise<void> {
