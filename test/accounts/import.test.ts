@@ -1,7 +1,6 @@
 /** Importing people: batches, bad lines named and nothing lost, going on after an interruption; and exporting what import reads. */
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import { createAccountImport } from '../../src/accounts/import.ts'
@@ -11,10 +10,11 @@ import type { Ran } from '../cli/command-line.ts'
 import { latchkey } from '../cli/command-line.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
+import { createTestFolder } from '../support/folders.ts'
 import type { Rooms } from './rooms.ts'
 import { createRooms, operator } from './rooms.ts'
 
-const folder = mkdtempSync(path.join(tmpdir(), 'latchkey-import-'))
+const folder = createTestFolder()
 const lines = (...documents: unknown[]) =>
   documents.map((one) => (typeof one === 'string' ? one : JSON.stringify(one))).join('\n')
 
