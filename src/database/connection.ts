@@ -49,6 +49,8 @@ class MappedPool extends pg.Pool {
   constructor(options: pg.PoolConfig) {
     super(options)
     this.connect = mapErrors(super.connect.bind(this) as Asked) as typeof this.connect
+    // The pool hears of a connection that breaks before its query does, and then rejects with the socket's own error.
+    this.query = mapErrors(super.query.bind(this) as Asked) as typeof this.query
   }
 }
 

@@ -59,13 +59,14 @@ test('only what is offered is advertised', async () => {
     authorization_response_iss_parameter_supported: true,
     claims_parameter_supported: true,
     request_uri_parameter_supported: false,
+    backchannel_logout_supported: true,
+    backchannel_logout_session_supported: true,
     token_endpoint_auth_signing_alg_values_supported: ['ES256', 'EdDSA', 'RS256', 'PS256', 'ES384', 'ES512'],
     dpop_signing_alg_values_supported: ['ES256', 'EdDSA', 'Ed25519', 'ES384', 'RS256', 'PS256'],
   })
   for (const absent of [
     'registration_endpoint',
     'device_authorization_endpoint',
-    'backchannel_logout_supported',
     'request_object_signing_alg_values_supported',
   ]) {
     expect(document).not.toHaveProperty(absent)
