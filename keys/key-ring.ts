@@ -84,6 +84,8 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
   let current = await load()
   let reading: Promise<void> | undefined
   let isStale = false
+  /** Told once, not at every look. */
+  let isFailing = false
   /** Told of a change that has not been read yet: a key may have been revoked. */
   let isSuspect = false
 
@@ -112,8 +114,15 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
   function refresh(): Promise<void> {
     isStale = true
     reading ??= readUntilFresh()
+      .then(() => {
+        if (isFailing) log.info('key ring read again')
+        isFailing = false
+      })
       // The keys at hand stay while the database is away, and sign to the end of the lease; the next change or poll tries again.
-      .catch((error) => log.warn({ err: error }, 'key ring not read'))
+      .catch((error) => {
+        log[isFailing ? 'debug' : 'warn']({ err: error }, 'key ring not read')
+        isFailing = true
+      })
       .finally(() => {
         reading = undefined
       })

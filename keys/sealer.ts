@@ -78,6 +78,9 @@ function openUnder({ key, header }: MasterKey, sealed: Buffer, aad: string): Buf
   }
 }
 
+/** The public name of a master key, in hex: it stands in front of everything that the key has sealed. */
+export const masterKeyId = (masterKey: Buffer): string => prepare(masterKey).header.subarray(1).toString('hex')
+
 function prepare(masterKey: Buffer): MasterKey {
   if (masterKey.length !== 32) throw new RangeError('a master key has 32 bytes')
   const derive = (purpose: string, length: number) => Buffer.from(hkdfSync('sha256', masterKey, '', purpose, length))

@@ -1,5 +1,6 @@
 /** The database a process works on: found or started, brought up to date, and let go again. For server and command line alike. */
 import { join } from 'node:path'
+import { listenerName } from '../keys/presence.ts'
 import type { Config } from './config/config.ts'
 import type { Database } from './database/database.ts'
 import { createDatabase } from './database/database.ts'
@@ -16,7 +17,7 @@ export type Stores = {
   close: () => Promise<void>
 }
 
-type Options = { config: Pick<Config, 'database' | 'dataFolder'>; log: Log }
+type Options = { config: Pick<Config, 'database' | 'dataFolder' | 'masterKey' | 'previousMasterKey'>; log: Log }
 
 /** Opens the configured database, or the embedded one in the data folder, which this process then shares with others. */
 export async function openStores({ config, log }: Options): Promise<Stores> {
@@ -24,7 +25,7 @@ export async function openStores({ config, log }: Options): Promise<Stores> {
   const embedded =
     url === undefined ? await startEmbeddedPostgres({ folder: join(config.dataFolder, 'postgres') }) : undefined
   const address = url ?? embedded!.url
-  const database = createDatabase({ url: address, directUrl, poolSize, log })
+  const database = createDatabase({ url: address, directUrl, listenerName: listenerName(config), poolSize, log })
   return {
     database,
     directUrl: directUrl ?? address,

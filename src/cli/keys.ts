@@ -2,12 +2,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { algorithms } from '../../keys/algorithms.ts'
 import { leaseMs } from '../../keys/key-ring.ts'
+import { countUnaware } from '../../keys/presence.ts'
 import { reseal } from '../../keys/reseal.ts'
 import type { KeyChange } from '../../keys/rotation.ts'
 import { sealedPlaces } from '../../keys/sealed-places.ts'
 import type { KeyLife, KeyTimes } from '../../keys/states.ts'
 import { nextStep } from '../../keys/states.ts'
 import type { Parts } from '../parts.ts'
+import { masterKeyUnknownToServers } from '../signing-keys/errors.ts'
 import type { Call, CliCommand, Outcome } from './command.ts'
 import { exitCodes } from './command.ts'
 import { confirm, isInteractive } from './input.ts'
@@ -104,8 +106,10 @@ const resealAll: CliCommand = {
   permission: 'keys:write',
   examples: ['latchkey keys reseal', 'latchkey keys reseal --json'],
   run: async ({ openParts, actor, options, io, t }) => {
-    const { database, sealer, audit } = await openParts()
+    const { config, database, sealer, audit } = await openParts()
     const { knex, transaction } = database
+    const unaware = await countUnaware(knex, config.masterKey)
+    if (unaware > 0) throw masterKeyUnknownToServers({ params: { processes: unaware } })
     // A person should know that waiting is part of it; a program only waits.
     if (options.json !== true) io.stderr.write(`${t('cli.keys.reseal.waiting', { seconds: leaseMs / 1000 })}\n`)
     const record = (action: 'master_key.reseal_began' | 'master_key.resealed', details = {}) =>

@@ -62,6 +62,8 @@ const types: pg.CustomTypesConfig = {
 
 export type ConnectionOptions = {
   url: string
+  /** What Postgres shows in pg_stat_activity. */
+  name?: string | undefined
   /** True when a pooler such as PgBouncer stands between: it refuses session settings, so the limit is kept on our side alone. */
   isPooled?: boolean
   /** True for migrations, which may run for as long as they need. */
@@ -69,9 +71,9 @@ export type ConnectionOptions = {
 }
 
 /** pg's settings for a session of Latchkey: name, limits in milliseconds, keep-alive, and numbers for int8. */
-function connectionConfig({ url, isPooled, isUnlimited }: ConnectionOptions): pg.ClientConfig {
+function connectionConfig({ url, name = 'latchkey', isPooled, isUnlimited }: ConnectionOptions): pg.ClientConfig {
   const common = { connectionString: url, connectionTimeoutMillis: connectTimeoutMs, keepAlive: true, types }
-  const named = isPooled ? common : { ...common, application_name: 'latchkey' }
+  const named = isPooled ? common : { ...common, application_name: name }
   if (isUnlimited) return named
   // Longer than the server's own limit: only a server that is gone without a word (a cut cable) gets this far.
   const limited = { ...named, query_timeout: statementTimeoutMs + 1_000 }

@@ -39,6 +39,8 @@ export type DatabaseOptions = {
   url: string
   /** Past a pooler, to Postgres itself: LISTEN and migrations need a session of their own. */
   directUrl?: string | undefined
+  /** How the process shows itself in pg_stat_activity, by its one connection that listens. */
+  listenerName?: string | undefined
   /** Connections of the artifact path; the query builder has half as many besides, at least two. */
   poolSize: number
   log: Log
@@ -56,7 +58,7 @@ const knexLog = (log: Log) => ({
 })
 
 /** Builds the pools; connects when first asked, so that a server can start before its database does. */
-export function createDatabase({ url, directUrl, poolSize, log }: DatabaseOptions): Database {
+export function createDatabase({ url, directUrl, listenerName, poolSize, log }: DatabaseOptions): Database {
   const isPooled = directUrl !== undefined && directUrl !== url
   let isClosing = false
   // A pool counts as ended before its last connections are: what they still hear from a Postgres that stops is no news.
@@ -69,7 +71,7 @@ export function createDatabase({ url, directUrl, poolSize, log }: DatabaseOption
   const knexPool = createPool({ url, isPooled, size: Math.max(2, Math.ceil(poolSize / 2)), onError })
   const maintenancePool = createPool({ url: directUrl ?? url, isUnlimited: true, size: 1, onError })
   const knex = builder(knexPool)
-  const changes = createChangeFeed({ url: directUrl ?? url, log })
+  const changes = createChangeFeed({ url: directUrl ?? url, name: listenerName, log })
 
   const isHealthy = async () => {
     const answers = pool.query('SELECT 1').then(

@@ -76,6 +76,16 @@ test('the master key is changed without a failed request, over the death of the 
   expect((await demo.refresh(before.servers[0]!, tokens.refresh_token)).status).toBe(200)
   tokens = (await demo.refresh(before.servers[0]!, tokens.refresh_token)).body
 
+  // Too early: one server does not know the new key yet.
+  const cli = path.resolve(import.meta.dirname, '../../src/cli.ts')
+  const env = { PATH: process.env.PATH ?? '', DATABASE_URL: base.url, ...both }
+  const early = await latchkey(['keys', 'reseal', '--json'], { env })
+  expect([early.code, JSON.parse(early.stderr).error]).toMatchObject([
+    1,
+    { code: 'master_key_unknown_to_servers', message: expect.stringContaining('1 running processes') },
+  ])
+  expect(await countJobsUnder(newKey)).toBe(0)
+
   const failures: unknown[] = []
   let requests = 0
   let isOver = false
@@ -91,8 +101,6 @@ test('the master key is changed without a failed request, over the death of the 
   })
   await before.servers[0]!.kill('SIGTERM')
 
-  const cli = path.resolve(import.meta.dirname, '../../src/cli.ts')
-  const env = { PATH: process.env.PATH ?? '', DATABASE_URL: base.url, ...both }
   const doomed = spawn(process.execPath, [cli, 'keys', 'reseal'], { env, stdio: 'ignore' })
   watchProcess(doomed)
   await waitFor(async () => (await countJobsUnder(newKey)) > 100, { what: 'the reseal half-way', timeoutMs: 30_000 })

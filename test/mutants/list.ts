@@ -533,4 +533,33 @@ export const mutants: readonly Mutant[] = [
     replacement: 'if (keyRing.unconfirmedMs() > oldestMs) await keyRing.confirm().catch(() => refuse)',
     test: 'test/oidc/jwks.test.ts',
   },
+  {
+    disables: 'who signs asks the ring first, and again before it is written',
+    file: 'src/oidc/provider.ts',
+    search: 'await confirmKeys()',
+    times: 2,
+    replacement: '',
+    test: 'test/oidc/signing.test.ts',
+  },
+  {
+    disables: 'a master key is not changed under servers that do not know the new one',
+    file: 'src/cli/keys.ts',
+    search: 'if (unaware > 0) throw',
+    replacement: 'if (unaware > 1000) throw',
+    test: 'test/faults/reseal.test.ts',
+  },
+  {
+    disables: 'an algorithm that a client or an API has chosen is not lost',
+    file: 'src/signing-keys/service.ts',
+    search: 'if (lost.length === 0) return',
+    replacement: 'if (lost.length >= 0) return',
+    test: 'test/oidc/algorithms.test.ts',
+  },
+  {
+    disables: 'only an algorithm that has a key can be chosen',
+    file: 'src/clients/check.ts',
+    search: 'offered.includes(algorithm)) return []',
+    replacement: 'offered.length > 0) return []',
+    test: 'test/oidc/algorithms.test.ts',
+  },
 ]
