@@ -111,8 +111,11 @@ export const flows: readonly Flow[] = [
       const take = async (grant: string) => (await sendForm(worker, token_endpoint, grant)) as unknown as Tokens
       const jwt = await take(jwtGrant)
       const form = `token=${jwt.access_token}&${machineCredentials}`
-      const { active } = await sendForm(worker, introspection_endpoint, form)
-      worker.tokens = active === true ? jwt : await take(machineGrant)
+      const isAnswered = await sendForm(worker, introspection_endpoint, form).then(
+        ({ active }) => active === true,
+        () => false,
+      )
+      worker.tokens = isAnswered ? jwt : await take(machineGrant)
     },
     async run(worker) {
       const form = `token=${worker.tokens!.access_token}&${machineCredentials}`
