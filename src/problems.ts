@@ -46,3 +46,10 @@ export const problemsUnder = (path: string, problems: readonly Problem[]): Probl
 /** Whether a value read from a document is a mapping of keys to values. */
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** A value that is given is one of `allowed`; where nothing is, it must be left out. */
+export function checkOneOf(path: string, value: unknown, allowed: readonly string[]): Problem[] {
+  if (value === undefined || allowed.some((one) => one === value)) return []
+  if (allowed.length === 0) return [{ path, code: 'must_be_absent' }]
+  return [{ path, code: 'not_one_of', params: { allowed: allowed.join(', ') } }]
+}

@@ -1,6 +1,6 @@
 /** A client's public keys, for `private_key_jwt` (RFC 7523 §2.2, RFC 7591 §2): by value or by address, and the one algorithm it signs with. */
 import type { Problem } from '../problems.ts'
-import { isRecord } from '../problems.ts'
+import { checkOneOf, isRecord } from '../problems.ts'
 import type { UriRules } from './uris.ts'
 import { checkUri } from './uris.ts'
 
@@ -75,9 +75,4 @@ function isPublicKey({ kty, crv, x, y, n, e, kid }: Metadata): boolean {
   if (kty === 'RSA') return isText(n) && isText(e) && Buffer.from(n, 'base64url').length >= 256
   if (typeof crv !== 'string' || algorithmOfCurve[crv] === undefined || !isText(x)) return false
   return kty === 'OKP' ? crv === 'Ed25519' : kty === 'EC' && crv !== 'Ed25519' && isText(y)
-}
-
-function checkOneOf(path: string, value: unknown, allowed: readonly string[]): Problem[] {
-  if (value === undefined || allowed.some((one) => one === value)) return []
-  return [{ path, code: 'not_one_of', params: { allowed: allowed.join(', ') } }]
 }

@@ -1,6 +1,6 @@
 /** Whether a client's metadata may be kept: every problem at once, and the complete metadata when there is none. */
 import type { Problem } from '../problems.ts'
-import { unknownKey } from '../problems.ts'
+import { checkOneOf, unknownKey } from '../problems.ts'
 import type { ClientInput, ClientMetadata } from './client.ts'
 import { clientKinds } from './client.ts'
 import { checkKeySet, impliedAlgorithm, keyMethod } from './key-set.ts'
@@ -242,12 +242,6 @@ function checkEach(path: string, value: unknown, allowed: readonly string[]): Pr
   const list = checkList(path, value)
   if (list.length > 0) return list
   return (value as string[]).flatMap((entry, index) => checkOneOf(`${path}[${index}]`, entry, allowed))
-}
-
-function checkOneOf(path: string, value: unknown, allowed: readonly string[]): Problem[] {
-  if (value === undefined || allowed.some((one) => one === value)) return []
-  if (allowed.length === 0) return [{ path, code: 'must_be_absent' }]
-  return [{ path, code: 'not_one_of', params: { allowed: allowed.join(', ') } }]
 }
 
 const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0

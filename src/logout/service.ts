@@ -101,7 +101,13 @@ export function createLogout(deps: Deps) {
       if (!delivery?.sealed || delivery.state !== 'waiting') return
       const event = JSON.parse(sealer.open(delivery.sealed, aad(id)).toString()) as LogoutEvent
       const client = await clients.findById(event.clientId)
-      const failure = client && !client.isDisabled ? await tell(event, client) : 'client_disabled'
+      const told = client && !client.isDisabled ? tell(event, client) : Promise.resolve('client_disabled')
+      const failure = await told.catch((error: unknown) => {
+        // What is ours to mend is the queue's to repeat; but the last attempt must not leave a row that waits for nobody.
+        if (!isLastAttempt) throw error
+        log.error({ err: error, deliveryId: id }, 'a logout token could not be sent')
+        return 'not_sent'
+      })
       const isFinal = isLastAttempt || failure === 'status_400' || failure === 'no_address'
       const state = failure === undefined ? 'delivered' : isFinal ? 'given_up' : 'waiting'
       await repository.updateDelivery(db, id, { state, attempts: attempt, lastFailure: failure, at: clock.now() })

@@ -18,7 +18,7 @@ export const resolveBySystem: Resolve = (hostname) =>
     )
   })
 
-type Limits = { connectMs: number; perOrigin: number; maxBytes: number }
+type Limits = { connectMs: number; perOrigin: number }
 
 const options = ({ perOrigin }: Limits) => ({
   connections: perOrigin,
@@ -30,15 +30,19 @@ const options = ({ perOrigin }: Limits) => ({
   allowH2: false,
 })
 
+type Taken = (addresses: readonly LookupAddress[]) => boolean
+
 /** A name must have public addresses and no other: one of several is not picked out, because the next time it could be another. */
-function guardedLookup(resolve: Resolve): LookupFunction {
+const areAllPublic: Taken = (addresses) => addresses.every(({ address }) => isPublicAddress(address))
+
+/** Resolves a name once, to all of its addresses, if they are taken. */
+function lookupBy(resolve: Resolve, areTaken: Taken): LookupFunction {
   return (hostname, { all }, callback) => {
     resolve(hostname).then(
       (addresses) => {
         const [first] = addresses
-        if (!first || !addresses.every(({ address }) => isPublicAddress(address))) {
-          callback(new OutboundError('refused'), '', 0)
-        } else if (all) callback(null, [...addresses])
+        if (!first || !areTaken(addresses)) callback(new OutboundError('refused'), '', 0)
+        else if (all) callback(null, [...addresses])
         else callback(null, first.address, first.family)
       },
       (error: NodeJS.ErrnoException) => callback(error, '', 0),
@@ -48,7 +52,7 @@ function guardedLookup(resolve: Resolve): LookupFunction {
 
 /** Connects to public addresses only, and looks again at the one that the socket says it has. */
 export function createGuardedAgent(resolve: Resolve, limits: Limits): Dispatcher {
-  const connect = buildConnector({ timeout: limits.connectMs, lookup: guardedLookup(resolve) })
+  const connect = buildConnector({ timeout: limits.connectMs, lookup: lookupBy(resolve, areAllPublic) })
   return new Agent({
     ...options(limits),
     connect: (target, callback) => {
@@ -66,16 +70,8 @@ export function createGuardedAgent(resolve: Resolve, limits: Limits): Dispatcher
 
 /** For the origins that the operator has named: they may be anywhere. */
 export function createOpenAgent(resolve: Resolve, limits: Limits): Dispatcher {
-  const lookup: LookupFunction = (hostname, { all }, callback) => {
-    resolve(hostname).then(
-      (addresses) => {
-        const [first] = addresses
-        if (!first) callback(new OutboundError('unreachable'), '', 0)
-        else if (all) callback(null, [...addresses])
-        else callback(null, first.address, first.family)
-      },
-      (error: NodeJS.ErrnoException) => callback(error, '', 0),
-    )
-  }
-  return new Agent({ ...options(limits), connect: { timeout: limits.connectMs, lookup } })
+  return new Agent({
+    ...options(limits),
+    connect: { timeout: limits.connectMs, lookup: lookupBy(resolve, () => true) },
+  })
 }

@@ -15,7 +15,7 @@ export type OutboundRequest = {
   form?: Readonly<Record<string, string>>
   accept?: string
   /** What it is for, for the metric: one word of a short list. */
-  purpose: 'jwks' | 'logout' | 'breaches' | 'self-test'
+  purpose: 'jwks' | 'logout' | 'self-test'
   /** Fewer milliseconds than the guard gives in all. */
   timeoutMs?: number
 }
@@ -40,7 +40,7 @@ const inAll = 64
 
 /** Makes the guard and tries it on an address it must refuse. Throws when it does not: no guard, no start. */
 export async function createOutbound({ allowed, metrics, resolve = resolveBySystem, timeoutMs = 2_500 }: Deps) {
-  const limits = { connectMs: timeoutMs, perOrigin, maxBytes }
+  const limits = { connectMs: timeoutMs, perOrigin }
   const guarded = createGuardedAgent(resolve, limits)
   const open = createOpenAgent(resolve, limits)
   const requests = new Counter({

@@ -1,6 +1,6 @@
 /** A resource server as a document (seed, `--json`), checked with every problem at once. */
 import type { Problem } from '../problems.ts'
-import { isRecord, unknownKey } from '../problems.ts'
+import { checkOneOf, isRecord, unknownKey } from '../problems.ts'
 import type { ApiScope, ResourceServer, ResourceServerInput } from './resource-server.ts'
 import { identifierKey, signingAlgorithms, tokenFormats, tokenLifetime } from './resource-server.ts'
 
@@ -91,11 +91,6 @@ function checkScope(scope: unknown, path: string): Problem[] {
     problems.push({ path: `${path}.description`, code: 'not_text', params: { max: 200 } })
   }
   return problems
-}
-
-function checkOneOf(path: string, value: unknown, allowed: readonly string[]): Problem[] {
-  if (value === undefined || allowed.some((one) => one === value)) return []
-  return [{ path, code: 'not_one_of', params: { allowed: allowed.join(', ') } }]
 }
 
 export const resourceServerDocument = (

@@ -79,8 +79,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a connection goes to public addresses only',
     file: 'src/outbound/guard.ts',
-    search: 'if (!first || !addresses.every(({ address }) => isPublicAddress(address))) {',
-    replacement: 'if (!first) {',
+    search: 'if (!first || !areTaken(addresses)) callback',
+    replacement: 'if (!first) callback',
     test: 'test/outbound/outbound.test.ts',
   },
   {

@@ -5,6 +5,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
+import { createLogout } from '../../src/logout/service.ts'
+import { createMetrics } from '../../src/metrics.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { callback, createRelyingParty, startLatchkey, testPassword, webSecret } from '../support/latchkey.ts'
 import { waitFor } from '../support/wait.ts'
@@ -268,6 +270,26 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
     // One after the other: it is never asked twice at the same time.
     expect(slow.received.length).toBeLessThanOrEqual(2)
   })
+})
+
+test('a token that cannot be made at the last attempt is given up, where an operator sees it, and not left waiting for nobody', async () => {
+  const site = await createSite()
+  const sent: string[] = []
+  const logout = createLogout({
+    ...{ ...server.parts, metrics: createMetrics() },
+    db: server.database.knex,
+    transaction: server.database.transaction,
+    send: async (_tx, { id }) => void sent.push(id),
+    makeToken: () => Promise.reject(new Error('no key')),
+    post: () => Promise.reject(new Error('nothing is posted')),
+  })
+  const ended = { accountId: 'somebody', clients: [{ clientId: site.clientId, sid: 'x' }] }
+  await server.database.transaction((tx) => logout.noteEnded(tx, [ended]))
+  const [id = ''] = sent
+  await expect(logout.deliver(id, { attempt: 1, isLastAttempt: false })).rejects.toThrow('no key')
+  expect(await deliveries(site.clientId)).toMatchObject([{ state: 'waiting' }])
+  await logout.deliver(id, { attempt: 25, isLastAttempt: true })
+  expect(await deliveries(site.clientId)).toMatchObject([{ state: 'given_up', attempts: 25, lastFailure: 'not_sent' }])
 })
 
 test('an address inside the network is not called (attack 45)', async () => {
