@@ -66,5 +66,6 @@ export const sealedPlaces: readonly SealedPlace[] = [
   column('root_secret', 'id', 'sealed'),
   column('signing_key', 'id', 'sealed_jwk'),
   column('logout_delivery', 'id', 'sealed'),
+  column('totp', 'account_id', 'sealed_secret'),
   outbox,
 ]

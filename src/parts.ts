@@ -6,6 +6,7 @@ import { measureKeyRing } from '../keys/ring-metrics.ts'
 import { openRootSecret } from '../keys/root-secret.ts'
 import { createRotation } from '../keys/rotation.ts'
 import { createSealer } from '../keys/sealer.ts'
+import { administratorRoles } from './access/permissions.ts'
 import { accountRoutes } from './account/routes.ts'
 import { createAccountChanges } from './account/service.ts'
 import { readAccountDocument } from './accounts/document.ts'
@@ -19,7 +20,6 @@ import { oidcScopes, staticScope } from './clients/scopes.ts'
 import { clientSecretPurpose, createClientSecrets } from './clients/secrets.ts'
 import { createClients, loadClient } from './clients/service.ts'
 import type { Clock } from './clock.ts'
-import { epochSeconds } from './clock.ts'
 import type { Config } from './config/config.ts'
 import { createConsentPages } from './consents/routes.ts'
 import { createConsents, loadConsents } from './consents/service.ts'
@@ -38,6 +38,7 @@ import { createQueue } from './jobs/queue.ts'
 import { createLinks } from './links/service.ts'
 import { createSentences } from './locales.ts'
 import type { Log } from './log.ts'
+import { createFinishLogin } from './login/finish.ts'
 import { loginRoutes } from './login/routes.ts'
 import { createLogin } from './login/service.ts'
 import { createLogout } from './logout/service.ts'
@@ -49,6 +50,13 @@ import { devMailRoutes } from './mail/routes.ts'
 import { createPostman } from './mail/service.ts'
 import { createTransport } from './mail/transport.ts'
 import { createMetrics } from './metrics.ts'
+import { createMethods } from './mfa/methods/index.ts'
+import { measureFactors } from './mfa/metrics.ts'
+import { createRememberedCookie } from './mfa/remembered-cookie.ts'
+import { createFactorPages } from './mfa/routes.ts'
+import { createFactors } from './mfa/service.ts'
+import { createLoginSteps } from './mfa/steps.ts'
+import { acrOf } from './oidc/acr.ts'
 import { cookieOptions } from './oidc/configuration.ts'
 import { discoveryAround } from './oidc/discovery.ts'
 import { createInteractions } from './oidc/interaction.ts'
@@ -57,7 +65,6 @@ import { createAccessTokenVerifier } from './oidc/jwt-access-token.ts'
 import { createLogoutAround } from './oidc/logout.ts'
 import { createLogoutTokens } from './oidc/logout-token.ts'
 import { createEnginePages } from './oidc/pages.ts'
-import { passwordAcr, passwordAmr } from './oidc/policy.ts'
 import { createOidc } from './oidc/provider.ts'
 import { createStructuredTokensAround } from './oidc/structured-tokens.ts'
 import { tokenErrorsAround } from './oidc/token-errors.ts'
@@ -111,7 +118,6 @@ export async function createParts(deps: PartsDeps) {
   const { config, database, clock, random, log } = deps
   const { knex, pool, transaction, changes } = database
   const isDevelopment = config.environment !== 'production'
-  const now = () => epochSeconds(clock)
 
   const metrics = createMetrics()
   const sentences = createSentences({ isStrict: config.environment === 'test' })
@@ -157,7 +163,17 @@ export async function createParts(deps: PartsDeps) {
   })
 
   const consents = createConsents({ db: knex, transaction, cache: consentCache, audit, clock })
-  const revocation = createRevocation({ transaction, audit, artifacts, consents, clock, metrics })
+  const revocation = createRevocation({
+    ...{ transaction, audit, consents, clock, metrics },
+    artifacts: {
+      ...artifacts,
+      // Logins under way and remembered browsers end with the sessions.
+      endAccount: async (tx, accountId, kept) => {
+        await loginSteps.endAccount(tx, accountId)
+        return artifacts.endAccount(tx, accountId, kept)
+      },
+    },
+  })
   const { endAccount, endClient } = revocation
   const { endSigningKey } = artifacts
 
@@ -246,11 +262,23 @@ export async function createParts(deps: PartsDeps) {
     sendMail: (tx: Tx, intent: MailIntent) => outbox.send(tx, 'mail', intent),
     endAccount,
   }
+  const methods = createMethods({ db: knex, sealer, serviceName, clock, random })
+  const factors = createFactors({
+    ...{ ...methods, accounts, transaction, audit, clock, sendMail: people.sendMail },
+    lockAccount: async (tx, accountId) => (await records.lock(tx, accountId)).account,
+    setFactorRequired: records.setFactorRequired,
+    administratorRoles,
+  })
+  const loginSteps = createLoginSteps({
+    ...{ db: knex, transaction, audit, accounts, factors, methods: methods.methods, clock, random },
+    metrics: measureFactors(metrics),
+  })
   const registration = createRegistration({
     ...{ ...people, settings, random },
     voidAll: async (tx, accountId) => {
       await endAccount(tx, accountId)
       await consents.forgetAll(tx, accountId)
+      await factors.voidAll(tx, accountId)
     },
   })
   const recovery = createRecovery(people)
@@ -303,6 +331,7 @@ export async function createParts(deps: PartsDeps) {
     pages,
     findLongParameter,
     assertionAlgorithms,
+    reachableLevel: factors.reachable,
     dpopNonceSecret: rootSecret.derive('dpop nonces'),
     fetchKeys: (url) => outbound.request(url, { purpose: 'jwks', accept: 'application/json' }),
     clock,
@@ -341,6 +370,11 @@ export async function createParts(deps: PartsDeps) {
     views,
     offeredScopes: oidcScopes,
   })
+  const finishLogin = createFinishLogin({ interactions, sessions, views, acrOf })
+  const factorPages = createFactorPages({
+    ...{ interactions, steps: loginSteps, factors, finishLogin, views },
+    remembered: createRememberedCookie({ issuer: config.issuer }),
+  })
   const peoplePages = { interactions, views, passwordMinimum: () => minimumLength, browserDigest: csrf.browserDigest }
   const routes = [
     ...homeRoutes({ views, issuer: config.issuer, development: deps.developmentNotes }),
@@ -355,11 +389,11 @@ export async function createParts(deps: PartsDeps) {
     ...loginRoutes({
       interactions,
       login,
-      sessions,
       accounts,
       views,
-      authentication: { acr: passwordAcr, amr: passwordAmr },
-      epochSeconds: now,
+      showStep: factorPages.show,
+      beginSteps: factorPages.begin,
+      clearSteps: loginSteps.clear,
       showConsent: consentPages.show,
       noteRefusal: consents.refuse,
       offers: () => ({ registration: registration.isOpen(), recovery: recovery.isOffered }),
@@ -369,6 +403,7 @@ export async function createParts(deps: PartsDeps) {
     ...accountRoutes({ changes: accountChanges, views }),
     ...(kept ? devMailRoutes({ views, kept }) : []),
     ...consentPages.routes,
+    ...factorPages.routes,
   ]
 
   return {
@@ -395,6 +430,8 @@ export async function createParts(deps: PartsDeps) {
     registration,
     recovery,
     accountChanges,
+    factors,
+    loginSteps,
     clients,
     resourceServers,
     seed,

@@ -19,3 +19,6 @@ export const permissions = [
 ] as const
 
 export type Permission = (typeof permissions)[number]
+
+/** Roles whose people may do things to others: they never sign in without a second factor. */
+export const administratorRoles: readonly string[] = ['admin']

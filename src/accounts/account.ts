@@ -34,6 +34,8 @@ export type Account = Readonly<
     roles: readonly string[]
     passwordHash: string | undefined
     isDisabled: boolean
+    /** An operator's word: nobody signs in here without a second factor. */
+    isFactorRequired: boolean
     /** Milliseconds since the epoch; `updatedAt` also when only the password changed. */
     createdAt: number
     updatedAt: number

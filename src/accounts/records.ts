@@ -54,6 +54,10 @@ export function createAccountRecords({ clock }: { clock: Clock }) {
 
     setName: (tx: Tx, id: string, name: string): Promise<void> => repository.updateName(tx, id, name, clock.now()),
 
+    /** Whether the person must have a second factor. */
+    setFactorRequired: (tx: Tx, id: string, isRequired: boolean): Promise<void> =>
+      repository.updateFactorRequired(tx, id, isRequired, clock.now()),
+
     /** Gives the account another address, proven. Throws `email_taken`. */
     changeEmail: async (tx: Tx, id: string, email: string): Promise<void> => {
       const owner = await repository.findAccountByEmailKey(tx, normaliseEmail(email))

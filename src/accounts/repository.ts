@@ -22,7 +22,7 @@ const profileColumns: Readonly<Record<keyof Profile, string>> = {
 }
 const columns = [
   ...['id', 'email', 'is_email_verified', 'is_phone_number_verified', 'roles', 'password_hash', 'is_disabled'],
-  ...['created_at', 'updated_at', ...Object.values(profileColumns)],
+  ...['is_factor_required', 'created_at', 'updated_at', ...Object.values(profileColumns)],
 ]
 
 export const findAccountById = async (db: Queryable, id: string): Promise<Account | undefined> =>
@@ -120,6 +120,10 @@ export async function updateDisabled(tx: Tx, id: string, isDisabled: boolean, at
   await tx('account').where({ id }).update({ is_disabled: isDisabled, updated_at: at })
 }
 
+export async function updateFactorRequired(tx: Tx, id: string, isRequired: boolean, at: number): Promise<void> {
+  await tx('account').where({ id }).update({ is_factor_required: isRequired, updated_at: at })
+}
+
 export type ImportRow = Readonly<{
   id: string
   input: AccountInput & { passwordHash: string | undefined; isDisabled: boolean }
@@ -214,6 +218,7 @@ function getFromRow(row: Record<string, unknown>): Account {
     roles: row.roles as string[],
     passwordHash: (row.password_hash as string | null) ?? undefined,
     isDisabled: row.is_disabled === true,
+    isFactorRequired: row.is_factor_required === true,
     createdAt: Number(row.created_at),
     updatedAt: Number(row.updated_at),
   }

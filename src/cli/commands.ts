@@ -10,11 +10,13 @@ import { revoke } from './revoke.ts'
 import { seed } from './seed.ts'
 import { settingsCommands } from './settings.ts'
 import { userCommands } from './user.ts'
+import { userFactorCommands } from './user-factors.ts'
 import { userImportCommands } from './user-import.ts'
 
 export const commands: readonly CliCommand[] = [
   ...clientCommands,
   ...userCommands,
+  ...userFactorCommands,
   ...userImportCommands,
   ...resourceServerCommands,
   revoke,

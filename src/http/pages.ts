@@ -12,6 +12,14 @@ export type ClientView = Readonly<{
 
 export type AccountView = Readonly<{ email: string; name?: string }>
 
+/** What an authenticator app needs: a QR code, and the same as text. */
+export type TotpOfferView = Readonly<{
+  sealed: string
+  secret: string
+  uri: string
+  qr: Readonly<{ size: number; path: string }>
+}>
+
 export type ScopeView = Readonly<{ name: string; description?: string }>
 
 /** What is wrong with the fields of a form, by the field's name: a code of `problems` or `errors` in the catalogue. */
@@ -110,6 +118,33 @@ export type PageLocals = {
     switchAction: string
     cancelAction: string
   }>
+  /** The second step of a login. */
+  factor: Readonly<{
+    client?: ClientView
+    account: AccountView
+    action: string
+    /** In the order in which they are offered. */
+    methods: readonly ('totp' | 'recovery_code' | 'passkey')[]
+    mayRemember: boolean
+    error?: string
+    errorParams?: Readonly<Record<string, string | number>>
+    switchAction: string
+    cancelAction: string
+  }>
+  /** A second factor that must be set up before the login goes on. */
+  'factor-enrol': Readonly<{
+    client?: ClientView
+    account: AccountView
+    action: string
+    /** Whether an authenticator app satisfies what is asked for. */
+    isAppEnough: boolean
+    offer: TotpOfferView
+    problems: FieldProblems
+    switchAction: string
+    cancelAction: string
+  }>
+  /** New recovery codes, shown this once. */
+  'recovery-codes': Readonly<{ codes: readonly string[]; action?: string; backUrl?: string }>
   continue: Readonly<{ url: string; host?: string }>
   logout: Readonly<{ action: string; xsrf: string; client?: ClientView; account: AccountView }>
   'logged-out': Readonly<{ client?: ClientView; homeUrl?: string }>
@@ -149,6 +184,9 @@ export const pageNames = [
   'dev-mail',
   'consent',
   'select-account',
+  'factor',
+  'factor-enrol',
+  'recovery-codes',
   'continue',
   'logout',
   'logged-out',

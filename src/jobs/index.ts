@@ -6,6 +6,7 @@ import type { Log } from '../log.ts'
 import { forgetFailedJobs } from './duties/forget-failed-jobs.ts'
 import { sweepArtifacts } from './duties/sweep-artifacts.ts'
 import { sweepLinks } from './duties/sweep-links.ts'
+import { sweepLogins } from './duties/sweep-logins.ts'
 import { sweepLogoutDeliveries } from './duties/sweep-logout-deliveries.ts'
 import { turnKeyRing } from './duties/turn-key-ring.ts'
 import type { ScheduledTask } from './queue.ts'
@@ -15,6 +16,7 @@ export type DutyDeps = {
   logout: { sweep: (limit: number) => Promise<number> }
   rotation: Pick<Rotation, 'turn'>
   links: { sweep: () => Promise<number> }
+  loginSteps: { sweep: () => Promise<number> }
   knex: Knex
   clock: Clock
   log: Log
@@ -30,6 +32,7 @@ export type Duty = {
 export const duties: readonly Duty[] = [
   sweepArtifacts,
   sweepLinks,
+  sweepLogins,
   turnKeyRing,
   sweepLogoutDeliveries,
   forgetFailedJobs,

@@ -7,17 +7,19 @@ import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { Interaction, Interactions } from '../oidc/interaction.ts'
-import type { Sessions } from '../sessions/service.ts'
 import type { Login } from './service.ts'
 
 type Deps = {
   interactions: Interactions
   login: Login
-  sessions: Sessions
   accounts: Pick<Accounts, 'findById'>
   views: Views
-  authentication: { acr: string; amr: readonly string[] }
-  epochSeconds: () => number
+  /** Shows the step at which a login is that has begun; gives whether one has. */
+  showStep: (ctx: Context, interaction: Interaction) => Promise<boolean>
+  /** The password is right: on to a second factor, or to the end. */
+  beginSteps: (ctx: Context, interaction: Interaction, accountId: string) => Promise<void>
+  /** Forgets what was proven in the interaction. */
+  clearSteps: (uid: string) => Promise<void>
   /** Shows the consent page of an interaction. */
   showConsent: (ctx: Context, interaction: Interaction) => Promise<void>
   /** Notes in the audit trail that the person left without an answer. */
@@ -40,7 +42,7 @@ const interactionPath = '/interaction/:uid'
 const at = (uid: string, step = ''): string => `/interaction/${uid}${step}`
 
 export function loginRoutes(deps: Deps): readonly Route[] {
-  const { interactions, login, sessions, accounts, views } = deps
+  const { interactions, login, accounts, views } = deps
 
   function showLogin(ctx: Context, interaction: Interaction, email: string, error?: AppError): void {
     ctx.status = error?.status ?? 200
@@ -85,6 +87,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
       const interaction = await interactions.load(ctx, params.uid)
       const { accountId, prompt } = interaction
       if (prompt === 'login' || accountId === undefined) {
+        if (await deps.showStep(ctx, interaction)) return
         const hint = interaction.params.login_hint
         return showLogin(ctx, interaction, typeof hint === 'string' ? hint.slice(0, longestEmail) : '')
       }
@@ -111,13 +114,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
         showLogin(ctx, interaction, body.email, error)
       })
       if (!account) return
-      if (interaction.sessionUid && interaction.accountId !== account.id) {
-        await interactions.leaveSession(ctx, params.uid)
-        await sessions.end(interaction.sessionUid, interaction.accountId, ctx.ip)
-      }
-      const { acr, amr } = deps.authentication
-      const answer = { accountId: account.id, acr, amr: [...amr], ts: deps.epochSeconds() }
-      goOn(ctx, await interactions.finish(ctx, { login: answer, select_account: {} }))
+      await deps.beginSteps(ctx, interaction, account.id)
     },
   })
 
@@ -136,7 +133,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  // Changes nothing: whoever is signed in stays until somebody else has.
+  // Whoever is signed in stays until somebody else has; what was proven in this login is gone.
   const switchAccount = defineRoute({
     kind: 'form',
     method: 'POST',
@@ -146,7 +143,11 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     csrf: 'token',
     params: uidParams,
     body: { schema: z.strictObject({}) },
-    handler: async (ctx, { params }) => showLogin(ctx, await interactions.load(ctx, params.uid), ''),
+    handler: async (ctx, { params }) => {
+      const interaction = await interactions.load(ctx, params.uid)
+      await deps.clearSteps(params.uid)
+      showLogin(ctx, interaction, '')
+    },
   })
 
   const cancel = defineRoute({

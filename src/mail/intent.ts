@@ -1,5 +1,8 @@
 /** What waits to be mailed: the intent alone. Who it goes to, and the link in it, is decided when it is sent. */
 
+/** A second factor, as a letter names it: `mails.method.<name>`. */
+export type FactorMethod = 'totp' | 'recovery_code' | 'passkey'
+
 /** `go` is the interaction to return to. Everything here is sealed at rest, as every payload of the outbox is. */
 export type MailIntent = Readonly<{ askedAtMs: number }> &
   (
@@ -9,6 +12,8 @@ export type MailIntent = Readonly<{ askedAtMs: number }> &
     | Readonly<{ mail: 'email_change'; accountId: string; email: string }>
     | Readonly<{ mail: 'email_changed'; accountId: string; to: string }>
     | Readonly<{ mail: 'password_changed'; accountId: string }>
+    | Readonly<{ mail: 'factor_added'; accountId: string; method: FactorMethod }>
+    | Readonly<{ mail: 'factor_removed'; accountId: string; method: FactorMethod }>
   )
 
 export type MailName = MailIntent['mail']

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { TemplateFunction } from 'ejs'
 import ejs from 'ejs'
 import type { Sentences } from '../locales.ts'
+import type { FactorMethod } from './intent.ts'
 
 export const letterNames = [
   'verify',
@@ -14,6 +15,8 @@ export const letterNames = [
   'address_in_use',
   'email_changed',
   'password_changed',
+  'factor_added',
+  'factor_removed',
 ] as const
 export type LetterName = (typeof letterNames)[number]
 
@@ -23,6 +26,8 @@ export type LetterFacts = Readonly<{
   /** Absolute, of the issuer. */
   link?: string
   askedAtMs: number
+  /** The second factor that the letter speaks of. */
+  method?: FactorMethod
 }>
 
 export type Letter = Readonly<{ subject: string; text: string; html: string }>
@@ -48,9 +53,12 @@ export function createLetters({ folder, sentences, issuer, serviceName }: Deps) 
   const host = new URL(issuer).host
 
   return {
-    write: (name: LetterName, { email, link, askedAtMs }: LetterFacts): Letter => {
+    write: (name: LetterName, { email, link, askedAtMs, method }: LetterFacts): Letter => {
       const service = serviceName()
-      const params = { email, service, host, at: atMinute(askedAtMs) }
+      const params = {
+        ...{ email, service, host, at: atMinute(askedAtMs) },
+        ...(method !== undefined && { method: sentences.t(`mails.method.${method}`) }),
+      }
       const locals = {
         lang: sentences.lang,
         heading: sentences.t(`mails.heading.${name}`, params),

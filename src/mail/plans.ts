@@ -2,7 +2,7 @@
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { AuditEvent } from '../audit/service.ts'
 import type { Link, LinkPurpose } from '../links/service.ts'
-import type { IntentOf, MailIntent, MailName } from './intent.ts'
+import type { FactorMethod, IntentOf, MailIntent, MailName } from './intent.ts'
 import type { LetterName } from './letters.ts'
 
 export type Plan = Readonly<{
@@ -14,6 +14,8 @@ export type Plan = Readonly<{
   link?: Readonly<{ path: string }> | Readonly<{ purpose: LinkPurpose; page: string; to: Link; go?: string }>
   /** Whose mails of this sort are limited, where there is no link whose making would be. */
   counted?: Link
+  /** The second factor that it speaks of. */
+  method?: FactorMethod
   /** Recorded with the link. */
   event?: AuditEvent
 }>
@@ -42,6 +44,14 @@ export function createPlans({ accounts }: Deps) {
     link: { purpose, page: pages[purpose], to: { accountId: id, email }, ...(go !== undefined && { go }) },
     ...(event && { event }),
   })
+
+  /** Told to whoever has proven the address: whoever registers a stranger's must not be able to send mails there. */
+  const told = async (letter: LetterName, accountId: string, method?: FactorMethod): Promise<Plan | undefined> => {
+    const account = await accounts.findById(accountId)
+    if (!account?.isEmailVerified) return undefined
+    const { email } = account
+    return { letter, to: email, about: email, link: { path: '/recover' }, ...(method !== undefined && { method }) }
+  }
 
   const plans: Plans = {
     registration: async ({ email, go }) => {
@@ -89,12 +99,9 @@ export function createPlans({ accounts }: Deps) {
 
     email_changed: async ({ to }) => ({ letter: 'email_changed', to, about: to }),
 
-    password_changed: async ({ accountId }) => {
-      const account = await accounts.findById(accountId)
-      // Whoever registers a stranger's address must not be able to send mails there.
-      if (!account?.isEmailVerified) return undefined
-      return { letter: 'password_changed', to: account.email, about: account.email, link: { path: '/recover' } }
-    },
+    password_changed: ({ accountId }) => told('password_changed', accountId),
+    factor_added: ({ accountId, method }) => told('factor_added', accountId, method),
+    factor_removed: ({ accountId, method }) => told('factor_removed', accountId, method),
   }
 
   return (intent: MailIntent): Promise<Plan | undefined> =>

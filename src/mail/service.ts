@@ -91,7 +91,10 @@ export function createPostman(deps: Deps) {
       if (!linked)
         return note('limited', 'warn', 'a mail was not sent, because this person had too many within the hour')
       const { link } = linked
-      const letter = letters.write(plan.letter, { email: plan.about, askedAtMs: intent.askedAtMs, ...linked })
+      const letter = letters.write(plan.letter, {
+        ...{ email: plan.about, askedAtMs: intent.askedAtMs, ...linked },
+        ...(plan.method !== undefined && { method: plan.method }),
+      })
       const message = { id, from: { name: serviceName(), address: from }, to: plan.to, ...letter }
       try {
         await hand(message, signal)

@@ -2,7 +2,9 @@
 import type { Adapter, Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../config/config.ts'
 import type { CookieKeys } from '../http/cookie-keys.ts'
+import type { Level } from '../mfa/proof.ts'
 import type { RuntimeSettings } from '../settings/service.ts'
+import { acrValues } from './acr.ts'
 import { assertClaimsParameter, claimsByScope } from './claims.ts'
 import type { createAssertionCheck } from './client-assertion.ts'
 import { ownProperties } from './client-metadata.ts'
@@ -12,7 +14,7 @@ import { routes } from './endpoints.ts'
 import type { createJwtCustomizer } from './jwt-access-token.ts'
 import type { createKeySetFetch } from './key-sets.ts'
 import type { createEnginePages } from './pages.ts'
-import { createPolicy, passwordAcr } from './policy.ts'
+import { createPolicy } from './policy.ts'
 import type { RefreshPolicy } from './refresh.ts'
 import type { createDefaultResource } from './resource-servers.ts'
 
@@ -33,6 +35,8 @@ export type ConfigurationDeps = {
   getResourceServerInfo: (ctx: KoaContextWithOIDC, resource: string, client: never) => Promise<never>
   pages: ReturnType<typeof createEnginePages>
   refreshPolicy: RefreshPolicy
+  /** The strongest class of login that a person can reach. */
+  reachableLevel: (accountId: string) => Promise<Level>
   /** Whether the client may introspect tokens of that audience. */
   mayIntrospect: (clientId: string, audience: string) => Promise<boolean>
   defaultResource: ReturnType<typeof createDefaultResource>
@@ -84,7 +88,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     findAccount: deps.findAccount,
     formats: { customizers: { jwt: deps.customizeJwt as never } },
     loadExistingGrant: deps.loadExistingGrant,
-    acrValues: [passwordAcr],
+    acrValues: [...acrValues],
     claims: { ...claimsByScope } as unknown as Configuration['claims'],
     scopes: [...deps.offeredScopes],
     subjectTypes: ['public'],
@@ -124,7 +128,10 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
       [...(client.redirectUris ?? []), ...((client.allowed_origins as string[] | undefined) ?? [])].some(
         (uri) => URL.parse(uri)?.origin === origin,
       ),
-    interactions: { policy: createPolicy(), url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
+    interactions: {
+      policy: createPolicy({ reachable: deps.reachableLevel }),
+      url: (_ctx, interaction) => `/interaction/${interaction.uid}`,
+    },
     // No token dies because a browser session expires; logout ends what has no offline access (src/sessions).
     expiresWithSession: () => false,
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),

@@ -4,8 +4,10 @@ import type { Context } from 'koa'
 import type { Interaction as EngineInteraction, InteractionResults, Provider } from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import type { ClientView } from '../http/pages.ts'
+import type { AcrDemand } from './acr.ts'
 import { interactionExpired } from './errors.ts'
 import { clientView } from './pages.ts'
+import { acrReason, demandIn } from './policy.ts'
 
 export type PromptName = 'login' | 'consent' | 'select_account'
 
@@ -17,6 +19,10 @@ export type Interaction = {
   /** Who is signed in at this browser, if anybody. */
   accountId: string | undefined
   sessionUid: string | undefined
+  /** The session, when nothing is asked of it but a stronger class of login: what it has need not be proven again (RFC 9470 §5). */
+  standing: { accountId: string; amr: readonly string[]; authTimeMs: number } | undefined
+  /** What the client demands of the class of login. */
+  demand: AcrDemand
   /** The parameters of the authorization request. */
   params: Readonly<Record<string, unknown>>
   /** What the person has not allowed yet, as the engine found it. */
@@ -58,6 +64,8 @@ export function createInteractions({ provider }: Deps) {
     if (!client) throw interactionExpired()
     const asked = interaction.prompt.details as PromptDetails
     return {
+      standing: await standingOf(interaction),
+      demand: demandIn(interaction.params, client),
       uid,
       prompt: interaction.prompt.name as PromptName,
       clientId,
@@ -71,6 +79,20 @@ export function createInteractions({ provider }: Deps) {
         resources: asked.missingResourceScopes ?? {},
       },
     }
+  }
+
+  async function standingOf({ prompt, session }: EngineInteraction): Promise<Interaction['standing']> {
+    const isOnlyStronger = prompt.name === 'login' && prompt.reasons.every((reason) => reason === acrReason)
+    const { accountId, uid } = session ?? {}
+    if (!isOnlyStronger || !accountId || !uid) return undefined
+    const kept = await provider().Session.findByUid(uid)
+    if (kept?.accountId !== accountId || kept.loginTs === undefined) return undefined
+    return { accountId, amr: kept.amr ?? [], authTimeMs: kept.loginTs * 1000 }
+  }
+
+  /** Destroys the interaction: there is no way on from it, and the client is told nothing. */
+  async function abandon(ctx: Context, uid: string): Promise<void> {
+    await (await details(ctx, uid)).destroy()
   }
 
   /** Answers the interaction; gives the address that goes on with the authorization. An error replaces earlier answers, all else adds to them. */
@@ -91,5 +113,5 @@ export function createInteractions({ provider }: Deps) {
     await interaction.persist()
   }
 
-  return { load, finish, leaveSession }
+  return { load, finish, abandon, leaveSession }
 }

@@ -99,3 +99,11 @@ function takeUnprovenHints(engine: Provider, { unprovenHint }: EngineOptions) {
     return (isLogout ? undefined : unprovenHint(jwt, client)) ?? validate(jwt, client)
   }
 }
+
+/**
+ * OIDCContext.acr: a token says the class that was asked for, where a stronger one was reached (OpenID Connect Core 1.0 §5.5.1.1: the value
+ * "MUST" be one of those); the engine always says that of the session.
+ */
+export function answerAcr(oidc: object, acr: string): void {
+  Object.defineProperty(oidc, 'acr', { value: acr, configurable: true })
+}

@@ -1,32 +1,64 @@
 /** When a person is asked: the engine's own prompts, account selection, and what cannot be obtained said at once. */
 
-import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { Client as EngineClient, KoaContextWithOIDC } from 'oidc-provider'
 import { errors, interactionPolicy } from 'oidc-provider'
+import type { Level } from '../mfa/proof.ts'
+import type { AcrDemand } from './acr.ts'
+import { acrFor, demandOf, levelOfAcr, reaches } from './acr.ts'
 import { responseModes } from './discovery.ts'
+import { answerAcr } from './internals.ts'
 
 const { Check, Prompt, base } = interactionPolicy
 
-/** The one way to sign in so far, as an authentication context class (OpenID Connect Core 1.0 §2, acr). */
-export const passwordAcr = 'urn:latchkey:acr:password'
+/** Why a login is asked for when only its class does not do. */
+export const acrReason = 'acr'
 
-/** Authentication method references of a login by password (RFC 8176 §2). */
-export const passwordAmr = ['pwd']
+type PolicyDeps = {
+  /** The strongest class of login that the person can reach with what they have set up. */
+  reachable: (accountId: string) => Promise<Level>
+}
 
-type AcrRequest = { essential?: boolean; value?: string; values?: unknown }
+/** What this request asks of the class of login. The claims parameter is read as it was sent: `acr_values` replaces it in the engine's own. */
+export function demandIn(params: Readonly<Record<string, unknown>>, client: EngineClient): AcrDemand {
+  const claims = typeof params.claims === 'string' ? (JSON.parse(params.claims) as { id_token?: { acr?: object } }) : {}
+  const { defaultAcrValues } = client as { defaultAcrValues?: readonly string[] }
+  return demandOf({
+    acr: claims.id_token?.acr,
+    acrValues: typeof params.acr_values === 'string' ? params.acr_values.split(' ') : [],
+    defaultAcrValues: defaultAcrValues ?? [],
+  })
+}
 
 /**
- * An essential acr that no login here can reach would ask for a login for ever. OpenID Connect Core 1.0 §5.5.1.1 treats it as a failed authentication;
- * the error is that of OpenID Connect Core Error Code unmet_authentication_requirements.
+ * In place of the engine's two checks, which know no order of classes: whoever has signed in with a stronger one has what was asked for. A
+ * voluntary class is asked of those who can reach it, once; an essential one of everybody.
+ * OpenID Connect Core 1.0 §5.5.1.1; the error is that of OpenID Connect Core Error Code unmet_authentication_requirements, RFC 9470 §5.
  */
-function refuseUnreachableAcr(ctx: KoaContextWithOIDC): boolean {
-  const request = (ctx.oidc.claims?.id_token?.acr ?? undefined) as AcrRequest | undefined
-  if (!request?.essential) return Check.NO_NEED_TO_PROMPT
-  const wanted = Array.isArray(request.values) ? request.values : request.value === undefined ? [] : [request.value]
-  if (wanted.length > 0 && !wanted.includes(passwordAcr)) {
-    throw new errors.UnmetAuthenticationRequirements('none of the requested acr values can be reached')
+const acrCheck =
+  ({ reachable }: PolicyDeps) =>
+  async (ctx: KoaContextWithOIDC) => {
+    const { oidc } = ctx
+    if (!oidc.client) return Check.NO_NEED_TO_PROMPT
+    const demand = demandIn(oidc.params ?? {}, oidc.client)
+    if (demand.isUnreachable) {
+      throw new errors.UnmetAuthenticationRequirements('none of the requested acr values can be reached')
+    }
+    const { accountId, acr } = oidc.session ?? {}
+    const level = levelOfAcr(acr) ?? 'password'
+    if (accountId === undefined) return Check.NO_NEED_TO_PROMPT
+    if (reaches(level, demand.level)) {
+      answerAcr(oidc, acrFor(level, demand))
+      return Check.NO_NEED_TO_PROMPT
+    }
+    const hasJustSignedIn = oidc.result?.login !== undefined
+    if (demand.isEssential) {
+      if (hasJustSignedIn) throw new errors.UnmetAuthenticationRequirements('the requested acr was not reached')
+      return Check.REQUEST_PROMPT
+    }
+    answerAcr(oidc, acrFor(level, demand))
+    if (hasJustSignedIn || oidc.prompts.has('none')) return Check.NO_NEED_TO_PROMPT
+    return reaches(await reachable(accountId), demand.level) ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT
   }
-  return Check.NO_NEED_TO_PROMPT
-}
 
 /**
  * The engine knows `fragment` too; a code never belongs there. Refused here and not by the client's metadata, where `response_type=token`, whose
@@ -74,11 +106,13 @@ async function saveGrant({ oidc }: KoaContextWithOIDC): Promise<boolean> {
 }
 
 /** The prompts in the order they are looked at: choose an account, sign in, consent. The first one's checks run for every request. */
-export function createPolicy() {
+export function createPolicy(deps: PolicyDeps) {
   const policy = base()
   const login = policy.get('login')
   if (!login) throw new Error('the engine has no login prompt')
-  login.checks.add(new Check('acr_unreachable', 'the requested acr cannot be reached', refuseUnreachableAcr), 0)
+  for (const replaced of ['essential_acrs', 'essential_acr']) login.checks.remove(replaced)
+  // OpenID Connect Core 1.0 §3.1.2.6: login_required, where `prompt=none` forbids to ask.
+  login.checks.add(new Check(acrReason, 'a stronger login is required', 'login_required', acrCheck(deps)))
   const offlineAccess = new Check('offline_access', 'offline access is decided, never asked', restoreOfflineAccess)
   const responseMode = new Check('response_mode', 'only offered response modes', refuseOtherResponseModes)
   const emptyScope = new Check('empty_scope', 'nothing is asked for', refuseEmptyScope)

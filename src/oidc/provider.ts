@@ -14,6 +14,7 @@ import type { Config } from '../config/config.ts'
 import type { Consents } from '../consents/service.ts'
 import type { CookieKeys } from '../http/cookie-keys.ts'
 import type { Log } from '../log.ts'
+import type { Level } from '../mfa/proof.ts'
 import type { ResourceServer, ResourceServers } from '../resource-servers/service.ts'
 import type { Settings } from '../settings/service.ts'
 import { createFindAccount } from './claims.ts'
@@ -54,6 +55,8 @@ type Deps = {
   fetchKeys: (url: string) => Promise<KeySetAnswer>
   dpopNonceSecret: Buffer
   assertionAlgorithms: readonly string[]
+  /** The strongest class of login that a person can reach. */
+  reachableLevel: (accountId: string) => Promise<Level>
   /** Middleware of ours inside the engine's chain, by what it does; attached again at each build. */
   around: readonly ((ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>)[]
 }
@@ -125,6 +128,7 @@ export function createOidc(deps: Deps) {
         fetchKeySet,
         assertClientAssertion,
         requireDpopNonce,
+        reachableLevel: (accountId) => asEngineFailure(() => deps.reachableLevel(accountId)),
         now: deps.clock.now,
       }),
       wrapGrant: (name, handler) => {

@@ -31,7 +31,7 @@ beforeAll(async () => {
       phoneNumber: '+441865276492',
       isPhoneNumberVerified: true,
       address: { locality: 'Oxford', country: 'UK' },
-      roles: ['admin', 'editor'],
+      roles: ['author', 'editor'],
     },
     operator,
   )
@@ -83,7 +83,7 @@ describe('a scope stands for its claims at userinfo, and the ID token has none o
       phone_number: '+441865276492',
       phone_number_verified: true,
       address: { locality: 'Oxford', country: 'UK' },
-      roles: ['admin', 'editor'],
+      roles: ['author', 'editor'],
     })
   })
 

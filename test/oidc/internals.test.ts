@@ -1,6 +1,7 @@
 /** One test for each use of the engine's insides (src/oidc/internals.ts): an upgrade that takes one away turns red here, with its name. */
 import { generateJwk } from '../../keys/algorithms.ts'
 import { insertKey } from '../../keys/repository.ts'
+import { member } from '../mfa/house.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 import { waitFor } from '../support/wait.ts'
@@ -53,6 +54,15 @@ test('compareClientSecret asks our digests', async () => {
 test('includeSid puts sid into every ID token', async () => {
   const { tokens } = await signedIn(server)
   expect(claimsIn(tokens.id_token)).toHaveProperty('sid', expect.any(String))
+})
+
+test('OIDCContext.acr can be answered for: the token says the class that was asked for, and the session its own', async () => {
+  const { person, phone } = await member(server, 'internals')
+  const said: unknown[] = []
+  server.parts.engine.provider().once('authorization.success', ({ oidc }) => said.push(oidc.session?.acr))
+  const wanted = 'urn:latchkey:acr:password'
+  const tokens = await createRelyingParty(server).signIn({ acr_values: wanted }, { ...person, code: phone.code })
+  expect([...said, claimsIn(tokens.id_token).acr]).toEqual(['urn:latchkey:acr:mfa', wanted])
 })
 
 test('a new set of keys is a new engine behind the same door, and a code of the old one is redeemed on the new one', async () => {

@@ -58,6 +58,15 @@ const newPassword: PageLocals['link-password'] = {
 
 type Sample = { [N in PageName]: readonly [name: string, page: N, locals: PageLocals[N]] }[PageName]
 
+const offer = {
+  ...{
+    sealed: 'c2VhbGVk',
+    secret: 'JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP',
+    uri: 'otpauth://totp/x?secret=JBSWY3DPEHPK3PXP',
+  },
+  qr: { size: 8, path: 'M1 1h1v1h-1zM3 3h1v1h-1zM5 5h1v1h-1z' },
+}
+
 export const samples: readonly Sample[] = [
   ['login', 'login', login],
   ['login-error', 'login', { ...login, email: 'alice@example.com', error: 'csrf_failed' }],
@@ -128,6 +137,26 @@ export const samples: readonly Sample[] = [
     ],
   ),
   ['select-account', 'select-account', { ...interaction, client, account }],
+  ['factor', 'factor', { ...interaction, client, account, methods: ['totp', 'recovery_code'], mayRemember: true }],
+  [
+    'factor-error',
+    'factor',
+    { ...interaction, account, methods: ['recovery_code'], mayRemember: false, error: 'factor_refused' },
+  ],
+  ['factor-enrol', 'factor-enrol', { ...interaction, client, account, isAppEnough: true, offer, problems: {} }],
+  [
+    'factor-enrol-error',
+    'factor-enrol',
+    { ...interaction, account, isAppEnough: true, offer, problems: { code: { code: 'code_wrong' } } },
+  ],
+  [
+    'factor-enrol-passkey',
+    'factor-enrol',
+    { ...interaction, client, account, isAppEnough: false, offer, problems: {} },
+  ],
+  ['recovery-codes', 'recovery-codes', { codes: Array(10).fill('3M7K2Q-0ZX4AB-9TRFWE-HJ5C8D'), action: '/next' }],
+  ['recovery-codes-account', 'recovery-codes', { codes: ['3M7K2Q-0ZX4AB-9TRFWE-HJ5C8D'], backUrl: '/account/factors' }],
+  ['recovery-codes-ready', 'recovery-codes', { codes: [], action: '/next' }],
   ['continue', 'continue', { url: '/next-page?code=1&state=2', host: 'lanterns.example.com' }],
   ['logout', 'logout', { action: '/session/end/confirm', xsrf: 'xsrf', client, account }],
   ['logged-out', 'logged-out', { client, homeUrl: '/' }],

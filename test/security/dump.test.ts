@@ -1,5 +1,6 @@
 /** No usable secret at rest: everything that can be made is made, both stores and the log are dumped, and each secret is looked for. */
 import { Redis } from 'ioredis'
+import { codeAt, fromBase32 } from '../mfa/house.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey, testPassword, webSecret } from '../support/latchkey.ts'
@@ -139,9 +140,20 @@ async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Recor
   await server.parts.accounts.create({ email: 'carol@example.com', password: 'the password of carol' }, operator)
 
   const people = await makePeople(server, mailbox)
+  const { factors, loginSteps, accounts } = server.parts
+  const carol = (await accounts.findByEmail('carol@example.com'))!
+  const offer = factors.offerTotp(carol, 'dump')
+  const seed = fromBase32(offer.secret)
+  const added = { binding: 'dump', sealed: offer.sealed, code: codeAt(seed, server.clock.now()) }
+  const codes = (await factors.addTotp({ accountId: carol.id }, added))!
 
   return {
     ...people,
+    'TOTP secret': seed,
+    'TOTP secret, as text': offer.secret.replaceAll(' ', ''),
+    'recovery code': codes[0]!,
+    'recovery code, without its hyphens': codes[1]!.replaceAll('-', ''),
+    'cookie of a remembered browser': (await loginSteps.remember(carol.id, undefined)).token,
     'authorization code': code!,
     'access token': tokens.access_token,
     'refresh token, spent': tokens.refresh_token,

@@ -26,7 +26,7 @@ test('the development seed gives the values that everybody knows', async () => {
     isEmailVerified: true,
     name: 'Alice Liddell',
     address: { locality: 'Oxford' },
-    roles: ['admin'],
+    roles: ['editor'],
   })
   const web = await rooms.clients.findById('demo-web')
   expect(web?.metadata).toMatchObject({

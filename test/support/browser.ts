@@ -28,12 +28,13 @@ const attribute = (tag: string, name: string): string | undefined => {
   return found === undefined ? undefined : unescapeHtml(found)
 }
 
-/** Every form of a page with its hidden fields and values. */
+/** Every form of a page with its fields and values; a box that is not ticked is not sent. */
 function formsOf(page: Page): Form[] {
   return [...page.body.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/g)].map(([, head = '', inner = '']) => ({
     action: new URL(attribute(head, 'action') ?? '', page.url).href,
     fields: Object.fromEntries(
       [...inner.matchAll(/<input\b[^>]*>/g)]
+        .filter(([tag]) => !tag.includes('type="checkbox"') || / checked[ >]/.test(tag))
         .map(([tag]) => [attribute(tag, 'name'), attribute(tag, 'value') ?? ''] as const)
         .filter((pair): pair is [string, string] => pair[0] !== undefined),
     ),

@@ -150,6 +150,7 @@ async function populate({ accounts, clients, resourceServers }: Parts): Promise<
 }
 
 type Answer = Record<string, string>
+type Person = { email?: string; password?: string; code?: () => string }
 
 /** What one client does, spoken as plain HTTP, so that a test can speak it wrongly. */
 export function createRelyingParty(server: Pick<Latchkey, 'issuer'>, browser: Browser = createBrowser()) {
@@ -175,11 +176,13 @@ export function createRelyingParty(server: Pick<Latchkey, 'issuer'>, browser: Br
     return url.href
   }
 
-  /** Answers the pages that come, until the browser would leave for the client. Gives that address' parameters. */
-  async function complete(start: Page, { email = 'alice@example.com', password = testPassword } = {}): Promise<Answer> {
+  /** Answers the pages that come, until the browser would leave for the client. Gives that address' parameters. `code` is what an app shows. */
+  async function complete(start: Page, person: Person = {}): Promise<Answer> {
+    const { email = 'alice@example.com', password = testPassword, code } = person
     let page = await browser.follow(start)
     for (let steps = 0; steps < 6 && page.next === undefined; steps += 1) {
       if (page.body.includes('name="password"')) page = await browser.submit(page, '/login', { email, password })
+      else if (code && page.body.includes('/factor"')) page = await browser.submit(page, '/factor', { code: code() })
       else if (page.body.includes('/consent"')) page = await browser.submit(page, '/consent')
       else if (page.body.includes('/account"')) page = await browser.submit(page, '/account')
       else throw new Error(`no way on from ${page.status} ${page.url}:\n${page.body.slice(0, 2000)}`)
@@ -189,8 +192,8 @@ export function createRelyingParty(server: Pick<Latchkey, 'issuer'>, browser: Br
     return Object.fromEntries(new URL(page.next).searchParams)
   }
 
-  async function authorize(parameters: Record<string, string | undefined> = {}): Promise<Answer> {
-    return complete(await browser.get(await authorizeUrl(parameters)))
+  async function authorize(parameters: Record<string, string | undefined> = {}, person?: Person): Promise<Answer> {
+    return complete(await browser.get(await authorizeUrl(parameters)), person)
   }
 
   const basic = (clientId: string, secret: string) =>
@@ -219,8 +222,8 @@ export function createRelyingParty(server: Pick<Latchkey, 'issuer'>, browser: Br
     token({ grant_type: 'refresh_token', refresh_token: refreshToken, ...more })
 
   /** The whole way from the authorization request to the tokens. */
-  async function signIn(parameters: Record<string, string | undefined> = {}) {
-    const { code } = await authorize(parameters)
+  async function signIn(parameters: Record<string, string | undefined> = {}, person?: Person) {
+    const { code } = await authorize(parameters, person)
     return (await exchange(code!)).body
   }
 

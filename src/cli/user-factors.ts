@@ -1,0 +1,62 @@
+/** `latchkey user factors …`: the second factors of people, for whoever helps them. */
+import type { CliCommand } from './command.ts'
+import { record } from './output.ts'
+import { getAccount } from './user.ts'
+
+const who = { syntax: '<email-or-id>', text: 'cli.user.who' }
+
+const show: CliCommand = {
+  name: 'user factors',
+  about: 'cli.user.factors.about',
+  permission: 'accounts:read',
+  arguments: [who],
+  examples: ['latchkey user factors alice@example.com'],
+  run: async ({ args: [id = ''], openParts }) => {
+    const { accounts, factors, loginSteps } = await openParts()
+    const account = await getAccount(accounts, id)
+    const { enrolled, recoveryCodes } = await factors.show(account.id)
+    const data = {
+      ...{ id: account.id, email: account.email, required: factors.mustHave(account), factors: enrolled },
+      ...{ recovery_codes: recoveryCodes, remembered_browsers: await loginSteps.countRemembered(account.id) },
+    }
+    return { data, text: record(data) }
+  },
+}
+
+const reset: CliCommand = {
+  name: 'user reset-factors',
+  about: 'cli.user.resetFactors.about',
+  permission: 'accounts:write',
+  arguments: [who],
+  examples: ['latchkey user reset-factors alice@example.com'],
+  run: async ({ args: [id = ''], openParts, actor, t }) => {
+    const { accounts, factors } = await openParts()
+    const account = await getAccount(accounts, id)
+    const removed = await factors.reset(account.id, actor)
+    const { email } = account
+    return {
+      data: { id: account.id, email, removed },
+      text: t('cli.user.factorsReset', { email, count: removed.length }),
+    }
+  },
+}
+
+const requireFactor: CliCommand = {
+  name: 'user require-factor',
+  about: 'cli.user.requireFactor.about',
+  permission: 'accounts:write',
+  arguments: [who],
+  options: [{ flags: '--off', text: 'cli.user.requireFactor.off' }],
+  examples: ['latchkey user require-factor alice@example.com', 'latchkey user require-factor alice@example.com --off'],
+  run: async ({ args: [id = ''], options, openParts, actor, t }) => {
+    const { accounts, factors } = await openParts()
+    const account = await getAccount(accounts, id)
+    const isRequired = options.off === undefined
+    await factors.require(account.id, isRequired, actor)
+    const { email } = account
+    const text = t(isRequired ? 'cli.user.factorRequired' : 'cli.user.factorOptional', { email })
+    return { data: { id: account.id, email, required: isRequired }, text }
+  },
+}
+
+export const userFactorCommands: readonly CliCommand[] = [show, reset, requireFactor]

@@ -1,0 +1,22 @@
+/** What a second factor is to the login: something a person has set up, and an answer that can be checked. */
+import type { Tx } from '../database/database.ts'
+import type { MethodId } from './proof.ts'
+
+/** What came with the form: a code that was typed, or what the browser's authenticator answered. */
+export type FactorAnswer = Readonly<{
+  code?: string
+  response?: string
+  /** The interaction in which it is asked: an answer counts nowhere else. */
+  interactionUid: string
+}>
+
+export type MfaMethod = Readonly<{
+  id: MethodId
+  /** Whether it makes a second factor by itself: recovery codes only stand in for one. */
+  isStandIn?: boolean
+  isEnrolled: (accountId: string) => Promise<boolean>
+  /** Whether the answer proves the factor, which it does once: of any number at once one is true. */
+  check: (accountId: string, answer: FactorAnswer) => Promise<boolean>
+  /** Takes the factor away, within the transaction. */
+  removeAll: (tx: Tx, accountId: string) => Promise<void>
+}>

@@ -1,0 +1,18 @@
+/** The second factors there are: one list. A new one is a file beside this one, and a line here. */
+import type { Clock } from '../../clock.ts'
+import type { Queryable } from '../../database/database.ts'
+import type { Random } from '../../random.ts'
+import type { MfaMethod } from '../method.ts'
+import { createRecoveryCodes } from './recovery-code.ts'
+import { createTotp } from './totp.ts'
+
+type Seals = Parameters<typeof createTotp>[0]['sealer']
+type Deps = { db: Queryable; sealer: Seals; serviceName: () => string; clock: Clock; random: Random }
+
+/** In the order in which a login offers them. */
+export function createMethods(deps: Deps) {
+  const totp = createTotp(deps)
+  const recoveryCodes = createRecoveryCodes(deps)
+  const methods: readonly MfaMethod[] = [totp, recoveryCodes]
+  return { totp, recoveryCodes, methods }
+}

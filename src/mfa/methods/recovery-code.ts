@@ -1,0 +1,58 @@
+/** Recovery codes: ten codes of 120 bits for the day when the device is lost. Kept as digests; each goes with its use. */
+import { createHash } from 'node:crypto'
+import type { Clock } from '../../clock.ts'
+import type { Queryable, Tx } from '../../database/database.ts'
+import type { Random } from '../../random.ts'
+import type { MfaMethod } from '../method.ts'
+import * as repository from '../repository.ts'
+
+type Deps = { db: Queryable; clock: Clock; random: Random }
+
+const codes = 10
+const bytesOfCode = 15
+// Crockford's base 32: no letter that looks like a digit.
+const letters = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+const lettersOfCode = 24
+
+export type RecoveryCodes = ReturnType<typeof createRecoveryCodes>
+
+export function createRecoveryCodes({ db, clock, random }: Deps) {
+  return {
+    id: 'recovery_code',
+    isStandIn: true,
+    isEnrolled: async (accountId) => (await repository.countRecoveryCodes(db, accountId)) > 0,
+    check: async (accountId, { code = '' }) => {
+      const plain = plainOf(code)
+      return plain !== undefined && repository.takeRecoveryCode(db, accountId, digestOf(plain))
+    },
+    removeAll: (tx: Tx, accountId: string) => repository.deleteRecoveryCodes(tx, accountId),
+
+    count: (accountId: string): Promise<number> => repository.countRecoveryCodes(db, accountId),
+
+    /** Ten new codes in place of those before; gives them as they are shown, this once. */
+    renew: async (tx: Tx, accountId: string): Promise<string[]> => {
+      const made = Array.from({ length: codes }, () => textOf(random.bytes(bytesOfCode)))
+      await repository.deleteRecoveryCodes(tx, accountId)
+      await repository.insertRecoveryCodes(tx, accountId, made.map(digestOf), clock.now())
+      return made.map(inGroups)
+    },
+  } satisfies MfaMethod & Record<string, unknown>
+}
+
+/** 15 bytes as 24 letters. */
+function textOf(bytes: Buffer): string {
+  const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('')
+  return Array.from({ length: lettersOfCode }, (_, at) =>
+    letters.charAt(Number.parseInt(bits.slice(at * 5, at * 5 + 5), 2)),
+  ).join('')
+}
+
+const inGroups = (code: string): string => code.match(/.{6}/g)!.join('-')
+
+/** The code as it was made, from what somebody has read off paper; undefined when it cannot be one. */
+function plainOf(typed: string): string | undefined {
+  const plain = typed.toUpperCase().replaceAll(/[\s-]/g, '').replaceAll('O', '0').replaceAll(/[IL]/g, '1')
+  return plain.length === lettersOfCode && [...plain].every((letter) => letters.includes(letter)) ? plain : undefined
+}
+
+const digestOf = (code: string): Buffer => createHash('sha256').update(`latchkey recovery code\0${code}`).digest()

@@ -1,0 +1,118 @@
+/** Authenticator apps: one-time passwords from a shared secret and the time (RFC 6238). */
+import { Secret, TOTP } from 'otpauth'
+import { encode } from 'uqr'
+import type { Clock } from '../../clock.ts'
+import type { Queryable, Tx } from '../../database/database.ts'
+import type { Random } from '../../random.ts'
+import type { MfaMethod } from '../method.ts'
+import * as repository from '../repository.ts'
+
+type Seals = {
+  seal: (plain: Buffer, aad: string) => Buffer
+  open: (sealed: Buffer, aad: string) => Buffer
+}
+type Deps = { db: Queryable; sealer: Seals; serviceName: () => string; clock: Clock; random: Random }
+
+/** What every authenticator app understands: SHA-1, six digits, thirty seconds (RFC 6238 §1.2, §4.1). */
+const form = { algorithm: 'SHA1', digits: 6, period: 30 } as const
+// RFC 4226 §4 R6 recommends 160 bits.
+const secretBytes = 20
+/** Steps that the app's clock may be off, either way (RFC 6238 §5.2). */
+const drift = 1
+const offerLivesMs = 15 * 60_000
+
+/** What somebody scans or types into an app, before a first code has shown that it arrived there. */
+export type TotpOffer = Readonly<{
+  /** The secret and its end, sealed for one person and place: nothing is kept until a code confirms it. */
+  sealed: string
+  /** Base 32 in groups of four, for typing. */
+  secret: string
+  uri: string
+  /** A QR code of the URI: the path of its dark squares, in a square of `size`. */
+  qr: Readonly<{ size: number; path: string }>
+}>
+
+export type Totp = ReturnType<typeof createTotp>
+
+export function createTotp({ db, sealer, serviceName, clock, random }: Deps) {
+  const place = (accountId: string) => `totp:${accountId}`
+  // Bound to what asks for it as well: an offer made in one session or interaction is taken up in no other.
+  const offerPlace = (accountId: string, binding: string) => `totp offer ${accountId} ${binding}`
+
+  /** The time step of a right code, from now and its neighbours; undefined for a wrong one. */
+  function stepOf(secret: Buffer, code: string): number | undefined {
+    const token = code.replaceAll(/\s/g, '')
+    if (!/^\d{6}$/.test(token)) return undefined
+    const timestamp = clock.now()
+    const delta = new TOTP({ ...form, secret: secretOf(secret) }).validate({ token, timestamp, window: drift })
+    return delta === null ? undefined : Math.floor(timestamp / (form.period * 1000)) + delta
+  }
+
+  function openOffer(accountId: string, binding: string, sealed: string): Buffer | undefined {
+    try {
+      const plain = sealer.open(Buffer.from(sealed, 'base64url'), offerPlace(accountId, binding))
+      const { secret, until } = JSON.parse(plain.toString()) as { secret: string; until: number }
+      return until > clock.now() ? Buffer.from(secret, 'base64url') : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  function describe(accountId: string, email: string, binding: string, secret: Buffer, until: number): TotpOffer {
+    const plain = Buffer.from(JSON.stringify({ secret: secret.toString('base64url'), until }))
+    const totp = new TOTP({ ...form, issuer: serviceName(), label: email, secret: secretOf(secret) })
+    return {
+      sealed: sealer.seal(plain, offerPlace(accountId, binding)).toString('base64url'),
+      secret: totp.secret.base32.match(/.{1,4}/g)!.join(' '),
+      uri: totp.toString(),
+      qr: drawn(totp.toString()),
+    }
+  }
+
+  return {
+    id: 'totp',
+    isEnrolled: async (accountId) => (await repository.findTotp(db, accountId)) !== undefined,
+
+    check: async (accountId, { code = '' }) => {
+      const kept = await repository.findTotp(db, accountId)
+      const step = kept && stepOf(sealer.open(kept.sealedSecret, place(accountId)), code)
+      return step !== undefined && repository.advanceTotp(db, accountId, step, clock.now())
+    },
+
+    removeAll: (tx: Tx, accountId: string) => repository.deleteTotp(tx, accountId),
+
+    find: async (accountId: string) => repository.findTotp(db, accountId),
+
+    /** A new secret; nothing is kept. `binding` is the interaction or session that asks. */
+    offer: ({ id, email }: { id: string; email: string }, binding: string): TotpOffer =>
+      describe(id, email, binding, random.bytes(secretBytes), clock.now() + offerLivesMs),
+
+    /** The same offer once more, for somebody who mistyped the code; a new one when it is over. */
+    offerAgain: ({ id, email }: { id: string; email: string }, binding: string, sealed: string): TotpOffer => {
+      const secret = openOffer(id, binding, sealed) ?? random.bytes(secretBytes)
+      return describe(id, email, binding, secret, clock.now() + offerLivesMs)
+    },
+
+    /** Whether the code comes from the offer's secret: gives what `put` keeps, undefined otherwise. */
+    confirm: (accountId: string, binding: string, sealed: string, code: string) => {
+      const secret = openOffer(accountId, binding, sealed)
+      const step = secret && stepOf(secret, code)
+      return secret && step !== undefined ? { secret, step } : undefined
+    },
+
+    /** The secret takes the place of the one before. Its first code is spent. */
+    put: (tx: Tx, accountId: string, { secret, step }: { secret: Buffer; step: number }): Promise<void> =>
+      repository.putTotp(tx, {
+        ...{ accountId, step, at: clock.now() },
+        sealedSecret: sealer.seal(secret, place(accountId)),
+      }),
+  } satisfies MfaMethod & Record<string, unknown>
+}
+
+const secretOf = (bytes: Buffer): Secret => new Secret({ buffer: Uint8Array.from(bytes).buffer as ArrayBuffer })
+
+function drawn(text: string): TotpOffer['qr'] {
+  const { data, size } = encode(text, { border: 4 })
+  const dark = data.flatMap((row, y) => row.flatMap((isDark, x) => (isDark ? [`M${x} ${y}h1v1h-1z`] : [])))
+  return { size, path: dark.join('') }
+}

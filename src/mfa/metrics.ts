@@ -1,0 +1,18 @@
+/** How second factors fare. */
+import { Counter } from 'prom-client'
+import type { Metrics } from '../metrics.ts'
+import type { MethodId } from './proof.ts'
+
+export type FactorMetrics = ReturnType<typeof measureFactors>
+
+export function measureFactors(metrics: Metrics) {
+  const factors = new Counter({
+    name: 'latchkey_second_factors_total',
+    help: 'Answers to a second factor, by method and what became of them: success, failure, locked',
+    labelNames: ['method', 'outcome'],
+    registers: [metrics],
+  })
+  return {
+    count: (method: MethodId, outcome: 'success' | 'failure' | 'locked'): void => factors.inc({ method, outcome }),
+  }
+}

@@ -1,0 +1,186 @@
+/** The second step of a login: proving a factor, or setting one up where there must be one. */
+import type { Context } from 'koa'
+import { z } from 'zod'
+import { AppError } from '../errors.ts'
+import { unlessRefused } from '../http/field-problems.ts'
+import type { FieldProblems } from '../http/pages.ts'
+import type { Route } from '../http/route.ts'
+import { defineRoute } from '../http/route.ts'
+import type { Views } from '../http/views.ts'
+import type { FinishLogin } from '../login/finish.ts'
+import type { Interaction, Interactions } from '../oidc/interaction.ts'
+import { factorNotAsked } from './errors.ts'
+import type { RememberedCookie } from './remembered-cookie.ts'
+import type { Factors } from './service.ts'
+import type { Asked, LoginSteps, Step } from './steps.ts'
+
+type Deps = {
+  interactions: Interactions
+  steps: LoginSteps
+  factors: Factors
+  remembered: RememberedCookie
+  finishLogin: FinishLogin
+  views: Views
+}
+
+const params = z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) })
+const at = (uid: string, step = ''): string => `/interaction/${uid}${step}`
+const code = z.string().max(100)
+
+export function createFactorPages({ interactions, steps, factors, remembered, finishLogin, views }: Deps) {
+  const askedOf = ({ uid, clientId, demand, standing }: Interaction): Asked => ({ uid, clientId, demand, standing })
+  const whereOf = (ctx: Context) => ({ rememberedToken: remembered.read(ctx), address: ctx.ip })
+
+  const frameOf = ({ client, uid }: Interaction, { email, name }: { email: string; name?: string }) => ({
+    ...{ client, account: { email, ...(name !== undefined && { name }) } },
+    ...{ cancelAction: at(uid, '/cancel'), switchAction: at(uid, '/switch') },
+  })
+
+  function showFactor(
+    ctx: Context,
+    interaction: Interaction,
+    step: Extract<Step, { kind: 'factor' }>,
+    error?: AppError,
+  ) {
+    views.render(ctx, 'factor', {
+      ...frameOf(interaction, step.account),
+      action: at(interaction.uid, '/factor'),
+      methods: step.methods,
+      mayRemember: step.mayRemember,
+      ...(error && { error: error.code, errorParams: error.params }),
+    })
+    if (error?.retryAfterSeconds) ctx.set('Retry-After', String(error.retryAfterSeconds))
+    ctx.status = error?.status ?? 200
+  }
+
+  function showEnrol(
+    ctx: Context,
+    interaction: Interaction,
+    { account, level }: Extract<Step, { kind: 'enrol' }>,
+    { sealed, problems = {} }: { sealed?: string; problems?: FieldProblems } = {},
+  ): void {
+    const binding = interaction.uid
+    const offer =
+      sealed === undefined ? factors.offerTotp(account, binding) : factors.offerTotpAgain(account, binding, sealed)
+    views.render(ctx, 'factor-enrol', {
+      ...frameOf(interaction, account),
+      action: at(interaction.uid, '/enrol'),
+      isAppEnough: level !== 'phishing_resistant',
+      offer,
+      problems,
+    })
+  }
+
+  /** Ends the login, or shows the next step by sending the browser to where the interaction is shown. */
+  async function goOn(ctx: Context, interaction: Interaction, step: Step): Promise<void> {
+    if (step.kind !== 'done') return ctx.redirect(at(interaction.uid))
+    await steps.clear(interaction.uid)
+    await finishLogin(ctx, interaction, step)
+  }
+
+  const prove = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/interaction/:uid/factor',
+    name: 'factor.prove',
+    permission: 'public',
+    csrf: 'token',
+    params,
+    body: {
+      schema: z.strictObject({
+        method: z.enum(['totp', 'recovery_code', 'passkey']),
+        code: code.optional(),
+        response: z.string().max(16_000).optional(),
+        remember: z.literal('yes').optional(),
+      }),
+    },
+    handler: async (ctx, { params: { uid }, body: { method, code, response, remember } }) => {
+      const interaction = await interactions.load(ctx, uid)
+      const asked = askedOf(interaction)
+      const before = await steps.resume(asked, whereOf(ctx))
+      const answer = { ...(code !== undefined && { code }), ...(response !== undefined && { response }) }
+      const step = await steps.prove(asked, method, answer, whereOf(ctx)).catch(async (error: unknown) => {
+        if (!(error instanceof AppError)) throw error
+        // There is no way on from here: who goes on guessing needs the password once more.
+        if (error.code === 'factor_tries_used') {
+          await steps.clear(uid)
+          await interactions.abandon(ctx, uid)
+        }
+        const isShownAgain = error.code === 'factor_refused' || error.code === 'factor_locked'
+        if (!isShownAgain || before?.kind !== 'factor') throw error
+        showFactor(ctx, interaction, before, error)
+      })
+      if (!step) return
+      if (remember && before?.kind === 'factor' && before.mayRemember) {
+        const { token, lifetimeMs } = await steps.remember(before.account.id, remembered.read(ctx))
+        remembered.write(ctx, token, lifetimeMs)
+      }
+      await goOn(ctx, interaction, step)
+    },
+  })
+
+  const enrol = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/interaction/:uid/enrol',
+    name: 'factor.enrol_at_login',
+    permission: 'public',
+    csrf: 'token',
+    params,
+    body: { schema: z.strictObject({ offer: z.string().max(1000), code }) },
+    handler: async (ctx, { params: { uid }, body }) => {
+      const interaction = await interactions.load(ctx, uid)
+      const asked = askedOf(interaction)
+      const step = await steps.resume(asked, whereOf(ctx))
+      if (step?.kind !== 'enrol' || step.level === 'phishing_resistant') throw factorNotAsked()
+      const caller = { accountId: step.account.id, address: ctx.ip }
+      let codes: string[] | undefined
+      const isAdded = await unlessRefused(
+        ctx,
+        async () => {
+          codes = await factors.addTotp(caller, { binding: uid, sealed: body.offer, code: body.code })
+        },
+        (problems) => showEnrol(ctx, interaction, step, { sealed: body.offer, problems }),
+      )
+      if (!isAdded) return
+      await steps.enrolled(asked, 'totp')
+      views.render(ctx, 'recovery-codes', { codes: codes ?? [], action: at(uid, '/enrolled') })
+    },
+  })
+
+  // The recovery codes are on the screen until this is pressed.
+  const goOnEnrolled = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/interaction/:uid/enrolled',
+    name: 'factor.enrolled_at_login',
+    permission: 'public',
+    csrf: 'token',
+    params,
+    body: { schema: z.strictObject({}) },
+    handler: async (ctx, { params: { uid } }) => {
+      const interaction = await interactions.load(ctx, uid)
+      const step = await steps.resume(askedOf(interaction), whereOf(ctx))
+      if (!step) throw factorNotAsked()
+      await goOn(ctx, interaction, step)
+    },
+  })
+
+  return {
+    /** Shows the step at which the login is; gives whether it has begun. */
+    show: async (ctx: Context, interaction: Interaction): Promise<boolean> => {
+      const step = await steps.resume(askedOf(interaction), whereOf(ctx))
+      if (step?.kind === 'factor') showFactor(ctx, interaction, step)
+      else if (step?.kind === 'enrol') showEnrol(ctx, interaction, step)
+      // Everything is proven and nothing answered yet: the page with the recovery codes was left. One press goes on.
+      else if (step) views.render(ctx, 'recovery-codes', { codes: [], action: at(interaction.uid, '/enrolled') })
+      return step !== undefined
+    },
+
+    /** The first proof is given: on to the next step, or to the end. */
+    begin: async (ctx: Context, interaction: Interaction, accountId: string): Promise<void> =>
+      goOn(ctx, interaction, await steps.begin(askedOf(interaction), accountId, 'password', whereOf(ctx))),
+
+    routes: [prove, enrol, goOnEnrolled] as readonly Route[],
+  }
+}

@@ -1,0 +1,168 @@
+/** The second factors of a person: what there is, adding and removing, and who must have one. Knows methods only through MfaMethod. */
+import type { Account } from '../accounts/account.ts'
+import type { Accounts } from '../accounts/service.ts'
+import type { Actor, Audit, AuditEvent } from '../audit/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Transaction, Tx } from '../database/database.ts'
+import type { MailIntent } from '../mail/intent.ts'
+import { factorInvalid, factorNeeded, factorNotFound } from './errors.ts'
+import type { MfaMethod } from './method.ts'
+import type { RecoveryCodes } from './methods/recovery-code.ts'
+import type { Totp, TotpOffer } from './methods/totp.ts'
+import type { Level, MethodId } from './proof.ts'
+import { levelOf, strongest } from './proof.ts'
+
+type Deps = {
+  methods: readonly MfaMethod[]
+  totp: Totp
+  recoveryCodes: RecoveryCodes
+  accounts: Pick<Accounts, 'readById'>
+  lockAccount: (tx: Tx, accountId: string) => Promise<Account>
+  setFactorRequired: (tx: Tx, accountId: string, isRequired: boolean) => Promise<void>
+  /** Roles whose people always need a second factor. */
+  administratorRoles: readonly string[]
+  sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
+  transaction: Transaction
+  audit: Audit
+  clock: Clock
+}
+
+export type Factors = ReturnType<typeof createFactors>
+
+/** Who changes, from where. */
+type Caller = Readonly<{ accountId: string; actor?: Actor; address?: string | undefined }>
+
+export function createFactors(deps: Deps) {
+  const { methods, totp, recoveryCodes, transaction, audit, clock } = deps
+  const own = methods.filter((method) => !method.isStandIn)
+
+  const event = (
+    action: AuditEvent['action'],
+    { accountId, actor, address }: Caller,
+    details?: Record<string, string>,
+  ): AuditEvent => ({
+    ...{ action, actor: actor ?? { type: 'account', id: accountId }, subject: { type: 'account', id: accountId } },
+    ...{ address, outcome: 'success', ...(details && { details }) },
+  })
+
+  /** The factors that a person has set up; recovery codes only stand in for one and do not count. */
+  async function enrolled(accountId: string): Promise<MethodId[]> {
+    const found = await Promise.all(own.map(async (method) => (await method.isEnrolled(accountId)) && method.id))
+    return found.filter((id) => id !== false)
+  }
+
+  const isAdministrator = ({ roles }: Account) => roles.some((role) => deps.administratorRoles.includes(role))
+
+  const mail = (tx: Tx, name: 'factor_added' | 'factor_removed', accountId: string, method: MethodId) =>
+    deps.sendMail(tx, { mail: name, accountId, method, askedAtMs: clock.now() })
+
+  /** Whoever has a first factor gets recovery codes with it. Gives them, or undefined when there were some already. */
+  async function codesWithFirst(tx: Tx, accountId: string): Promise<string[] | undefined> {
+    return (await recoveryCodes.count(accountId)) > 0 ? undefined : recoveryCodes.renew(tx, accountId)
+  }
+
+  const noteAdded = async (tx: Tx, caller: Caller, method: MethodId): Promise<string[] | undefined> => {
+    await audit.record(tx, event('factor.added', caller, { method }))
+    await mail(tx, 'factor_added', caller.accountId, method)
+    return codesWithFirst(tx, caller.accountId)
+  }
+
+  return {
+    enrolled,
+    isAdministrator,
+
+    /** Whether the person must have a second factor at every login that no remembered browser spares it. */
+    mustHave: (account: Account): boolean => account.isFactorRequired || isAdministrator(account),
+
+    /** The strongest class of login that the person can reach (OpenID Connect Core 1.0 §2, acr). */
+    reachable: async (accountId: string): Promise<Level> =>
+      strongest(...(await enrolled(accountId)).map((id) => levelOf(['password', id]))),
+
+    /** What the person sees of it: since when there is an app, and how many recovery codes are left. */
+    show: async (accountId: string) => {
+      const app = await totp.find(accountId)
+      return {
+        enrolled: await enrolled(accountId),
+        totp: app && { createdAt: app.createdAt, lastUsedAt: app.lastUsedAt },
+        recoveryCodes: await recoveryCodes.count(accountId),
+      }
+    },
+
+    offerTotp: (account: Pick<Account, 'id' | 'email'>, binding: string): TotpOffer => totp.offer(account, binding),
+    offerTotpAgain: totp.offerAgain,
+
+    /**
+     * Keeps the authenticator app that the code comes from. Gives recovery codes when there were none. Throws `factor_invalid`. For callers that
+     * have seen a fresh login.
+     */
+    addTotp: async (caller: Caller, offer: { binding: string; sealed: string; code: string }) => {
+      const { accountId } = caller
+      const confirmed = totp.confirm(accountId, offer.binding, offer.sealed, offer.code)
+      if (!confirmed) throw factorInvalid([{ path: 'code', code: 'code_wrong' }])
+      return transaction(async (tx) => {
+        await deps.lockAccount(tx, accountId)
+        await totp.put(tx, accountId, confirmed)
+        return noteAdded(tx, caller, 'totp')
+      })
+    },
+
+    /** For a method that keeps its own things, within its transaction: tells of it. Gives recovery codes when there were none. */
+    noteAdded,
+
+    /** Takes a factor away. Throws `factor_needed` for the last one of somebody who must have one, `factor_not_found`. */
+    remove: (caller: Caller, id: MethodId): Promise<void> =>
+      transaction(async (tx) => {
+        const { accountId } = caller
+        const account = await deps.lockAccount(tx, accountId)
+        const before = await enrolled(accountId)
+        const method = own.find((one) => one.id === id)
+        if (!method || !before.includes(id)) throw factorNotFound()
+        const isLast = before.length === 1
+        if (isLast && (account.isFactorRequired || isAdministrator(account))) throw factorNeeded()
+        await method.removeAll(tx, accountId)
+        // Codes that stand in for nothing would be a way in of their own.
+        if (isLast) await recoveryCodes.removeAll(tx, accountId)
+        await audit.record(tx, event('factor.removed', caller, { method: id }))
+        await mail(tx, 'factor_removed', accountId, id)
+      }),
+
+    /** Ten new recovery codes in place of the old ones. Throws `factor_not_found` where there is no factor that they stand in for. */
+    renewCodes: async (caller: Caller): Promise<string[]> => {
+      if ((await enrolled(caller.accountId)).length === 0) throw factorNotFound()
+      return transaction(async (tx) => {
+        await deps.lockAccount(tx, caller.accountId)
+        const codes = await recoveryCodes.renew(tx, caller.accountId)
+        await audit.record(tx, event('factor.recovery_codes_made', caller))
+        await mail(tx, 'factor_added', caller.accountId, 'recovery_code')
+        return codes
+      })
+    },
+
+    /** For an operator whose person has lost everything: every factor goes, and a mail says so. Gives which there were. */
+    reset: (accountId: string, actor: Actor): Promise<MethodId[]> =>
+      transaction(async (tx) => {
+        await deps.lockAccount(tx, accountId)
+        const before = await enrolled(accountId)
+        for (const method of methods) await method.removeAll(tx, accountId)
+        for (const method of before) {
+          await audit.record(tx, event('factor.removed', { accountId, actor }, { method }))
+          await mail(tx, 'factor_removed', accountId, method)
+        }
+        return before
+      }),
+
+    /** Whether the person must have a second factor from now on. */
+    require: (accountId: string, isRequired: boolean, actor: Actor): Promise<void> =>
+      transaction(async (tx) => {
+        await deps.lockAccount(tx, accountId)
+        await deps.setFactorRequired(tx, accountId, isRequired)
+        const action = isRequired ? 'account.factor_required' : 'account.factor_optional'
+        await audit.record(tx, event(action, { accountId, actor }))
+      }),
+
+    /** Everything that somebody may have set up before the address was proven, within the transaction. */
+    voidAll: async (tx: Tx, accountId: string): Promise<void> => {
+      for (const method of methods) await method.removeAll(tx, accountId)
+    },
+  }
+}

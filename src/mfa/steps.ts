@@ -1,0 +1,222 @@
+/** The steps of one login: what has been proven in this interaction, what is still asked, and when it is enough. */
+import { createHash } from 'node:crypto'
+import type { Account } from '../accounts/account.ts'
+import type { Accounts } from '../accounts/service.ts'
+import type { Audit } from '../audit/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Queryable, Transaction, Tx } from '../database/database.ts'
+import type { Random } from '../random.ts'
+import { factorLocked, factorNotAsked, factorRefused, factorTriesUsed } from './errors.ts'
+import type { FactorAnswer, MfaMethod } from './method.ts'
+import type { FactorMetrics } from './metrics.ts'
+import type { Progress } from './progress-repository.ts'
+import * as repository from './progress-repository.ts'
+import type { Level, MethodId, Proof } from './proof.ts'
+import { amrOf, isAtLeast, levelOf, strongest } from './proof.ts'
+import type { Factors } from './service.ts'
+
+type Deps = {
+  db: Queryable
+  transaction: Transaction
+  audit: Audit
+  accounts: Pick<Accounts, 'readById'>
+  factors: Pick<Factors, 'enrolled' | 'isAdministrator' | 'mustHave'>
+  methods: readonly MfaMethod[]
+  metrics: FactorMetrics
+  clock: Clock
+  random: Random
+}
+
+/** What is known of the interaction: what its client demands, and the session that it may go on from. */
+export type Asked = Readonly<{
+  uid: string
+  clientId: string
+  demand: Readonly<{ level: Level; isEssential: boolean }>
+  /** A session whose login is complete but for its class; undefined when a fresh login is asked for. */
+  standing: Readonly<{ accountId: string; amr: readonly string[]; authTimeMs: number }> | undefined
+}>
+
+/** The browser's token, if it has one, and the network address. */
+type Where = Readonly<{ rememberedToken?: string | undefined; address?: string | undefined }>
+
+/** The login is enough, and this is what tokens say of it. `authTimeMs` is that of the oldest proof. */
+export type Done = Readonly<{
+  kind: 'done'
+  accountId: string
+  level: Level
+  amr: readonly string[]
+  authTimeMs: number
+}>
+
+export type Step =
+  | Done
+  /** Prove one of these. */
+  | Readonly<{ kind: 'factor'; account: Account; methods: readonly MethodId[]; mayRemember: boolean }>
+  /** There is none yet that would do: set one up. */
+  | Readonly<{ kind: 'enrol'; account: Account; level: Level }>
+
+export type LoginSteps = ReturnType<typeof createLoginSteps>
+
+const minuteMs = 60_000
+/** From the password to the last factor. */
+const progressLivesMs = 10 * minuteMs
+const mostInLogin = 5
+const window = { windowMs: 15 * minuteMs, most: 10 }
+const rememberedMs = 30 * 24 * 60 * minuteMs
+/** A factor is set up only by whoever has just signed in (OWASP ASVS 7.5.1). */
+const freshForMs = 5 * minuteMs
+const sweptAtOnce = 1000
+
+export function createLoginSteps(deps: Deps) {
+  const { db, factors, methods, clock, transaction, audit } = deps
+
+  const lifetime = () => ({ now: clock.now(), expiresAt: clock.now() + progressLivesMs })
+
+  const done = ({ accountId, proven, provenAtMs }: Progress): Done => ({
+    ...{ kind: 'done', accountId, level: levelOf(proven), amr: amrOf(proven), authTimeMs: provenAtMs },
+  })
+
+  /** What is proven so far: in this interaction, or in the session that lacks only a stronger class. */
+  async function progressOf({ uid, standing }: Asked): Promise<Progress | undefined> {
+    const own = await repository.findProgress(db, keyOf(uid), clock.now())
+    if (own || !standing?.amr.includes('pwd')) return own
+    return { accountId: standing.accountId, proven: ['password'], provenAtMs: standing.authTimeMs }
+  }
+
+  /** What the person has to reach, and what with. */
+  async function targetOf(account: Account, { demand }: Asked, { rememberedToken }: Where) {
+    const enrolled = await factors.enrolled(account.id)
+    const reach = strongest(...enrolled.map((id) => levelOf(['password', id])))
+    const mustHave = factors.mustHave(account)
+    // An administrator's factor is asked for at every login; a demand is met only by a factor of this login.
+    const isSpared = !factors.isAdministrator(account) && (await isRemembered(account.id, rememberedToken))
+    const wanted: Level[] = []
+    if (demand.isEssential || isAtLeast(reach, demand.level)) wanted.push(demand.level)
+    if (mustHave && !isSpared) wanted.push('multi_factor')
+    if (enrolled.length > 0 && !isSpared) wanted.push('multi_factor')
+    return { enrolled, reach, target: strongest(...wanted) }
+  }
+
+  async function isRemembered(accountId: string, token: string | undefined): Promise<boolean> {
+    return token !== undefined && repository.isRemembered(db, accountId, digestOf(token), clock.now())
+  }
+
+  async function nextOf(progress: Progress, asked: Asked, where: Where): Promise<Step | undefined> {
+    const account = await deps.accounts.readById(progress.accountId)
+    if (!account || account.isDisabled) return undefined
+    const { enrolled, reach, target } = await targetOf(account, asked, where)
+    const level = levelOf(progress.proven)
+    if (isAtLeast(level, target)) return done(progress)
+    // Before a stronger factor is set up, the one that is there is asked for: a password alone adds nothing to it.
+    const goal = isAtLeast(reach, target) ? target : 'multi_factor'
+    if (enrolled.length > 0 && !isAtLeast(level, goal)) {
+      const fit = enrolled.filter((id) => isAtLeast(levelOf(['password', id]), goal))
+      const standIns = goal === 'multi_factor' ? await standInsOf(account.id) : []
+      const mayRemember = !factors.isAdministrator(account) && asked.demand.level === 'password'
+      return { kind: 'factor', account, methods: [...fit, ...standIns], mayRemember }
+    }
+    if (clock.now() - progress.provenAtMs > freshForMs) return undefined
+    return { kind: 'enrol', account, level: target }
+  }
+
+  async function standInsOf(accountId: string): Promise<MethodId[]> {
+    const found = await Promise.all(
+      methods
+        .filter((method) => method.isStandIn)
+        .map(async (method) => (await method.isEnrolled(accountId)) && method.id),
+    )
+    return found.filter((id) => id !== false)
+  }
+
+  const record = (accountId: string, asked: Asked, where: Where, outcome: 'success' | 'failure', method: MethodId) =>
+    transaction((tx) =>
+      audit.record(tx, {
+        action: outcome === 'success' ? 'factor.proven' : 'factor.failed',
+        ...{ actor: { type: 'account', id: accountId }, subject: { type: 'account', id: accountId } },
+        ...{ clientId: asked.clientId, address: where.address, outcome, details: { method } },
+      }),
+    )
+
+  return {
+    /** The first proof of a login; what was proven in this interaction before, by whomever, is gone. Gives the next step. */
+    begin: async (asked: Asked, accountId: string, proof: Proof, where: Where): Promise<Step> => {
+      const progress = { accountId, proven: [proof], provenAtMs: clock.now() }
+      const step = await nextOf(progress, asked, where)
+      if (!step) throw factorNotAsked()
+      if (step.kind !== 'done') {
+        await repository.putProgress(db, keyOf(asked.uid), progress, clock.now() + progressLivesMs)
+      }
+      return step
+    },
+
+    /** What is next, where the login has begun or goes on from a session; undefined: from the start. Nothing changes. */
+    resume: async (asked: Asked, where: Where): Promise<Step | undefined> => {
+      const progress = await progressOf(asked)
+      return progress && nextOf(progress, asked, where)
+    },
+
+    /**
+     * Checks one answer, which is counted first. Gives the next step. Throws `factor_not_asked`, `factor_refused`, `factor_locked` (by the
+     * person's own count, apart from that of passwords), `factor_tries_used` when this login has had too many.
+     */
+    prove: async (asked: Asked, id: MethodId, answer: Omit<FactorAnswer, 'interactionUid'>, where: Where) => {
+      const progress = await progressOf(asked)
+      const step = progress && (await nextOf(progress, asked, where))
+      if (!progress || step?.kind !== 'factor' || !step.methods.includes(id)) throw factorNotAsked()
+      const method = methods.find((one) => one.id === id)
+      if (!method) throw factorNotAsked()
+      const key = keyOf(asked.uid)
+      const { accountId } = progress
+      await repository.insertProgress(db, key, progress, lifetime())
+      if (!(await repository.countProgressTry(db, key, mostInLogin))) throw factorTriesUsed()
+      // A passkey cannot be guessed: no stranger's tries stand in its way.
+      const lockedUntil =
+        id === 'passkey' ? undefined : await repository.countFactorTry(db, accountId, { ...window, now: clock.now() })
+      if (lockedUntil !== undefined) {
+        deps.metrics.count(id, 'locked')
+        throw factorLocked({ retryAfterSeconds: Math.ceil((lockedUntil - clock.now()) / 1000) })
+      }
+      const isProven = await method.check(accountId, { ...answer, interactionUid: asked.uid })
+      deps.metrics.count(id, isProven ? 'success' : 'failure')
+      await record(accountId, asked, where, isProven ? 'success' : 'failure', id)
+      if (!isProven) throw factorRefused()
+      await repository.forgetFactorTries(db, accountId)
+      if (!(await repository.addProof(db, key, accountId, id))) throw factorNotAsked()
+      const next = await nextOf({ ...progress, proven: [...progress.proven, id] }, asked, where)
+      if (!next) throw factorNotAsked()
+      return next
+    },
+
+    /** After a factor was set up in this login, which proves it. Throws `factor_not_asked`. */
+    enrolled: async (asked: Asked, id: MethodId): Promise<void> => {
+      const progress = await progressOf(asked)
+      if (!progress) throw factorNotAsked()
+      const key = keyOf(asked.uid)
+      await repository.insertProgress(db, key, progress, lifetime())
+      if (!(await repository.addProof(db, key, progress.accountId, id))) throw factorNotAsked()
+    },
+
+    /** Forgets what was proven: the person starts again, or somebody else does. */
+    clear: (uid: string): Promise<void> => repository.deleteProgress(db, keyOf(uid)),
+
+    /** Remembers this browser for 30 days; gives the token for its cookie, the same one when it has one. */
+    remember: async (accountId: string, token: string | undefined): Promise<{ token: string; lifetimeMs: number }> => {
+      const kept = token ?? deps.random.token()
+      const at = clock.now()
+      await repository.insertRemembered(db, { accountId, digest: digestOf(kept), at, expiresAt: at + rememberedMs })
+      return { token: kept, lifetimeMs: rememberedMs }
+    },
+
+    /** Browsers that skip the second factor of this person. */
+    countRemembered: (accountId: string): Promise<number> => repository.countRemembered(db, accountId, clock.now()),
+
+    /** With the sessions of a person, within the transaction: logins under way end, and no browser is remembered. */
+    endAccount: (tx: Tx, accountId: string): Promise<void> => repository.endOf(tx, accountId),
+
+    /** Removes rows that say nothing any more; gives how many. */
+    sweep: (): Promise<number> => repository.sweep(db, clock.now(), window.windowMs, sweptAtOnce),
+  }
+}
+
+const keyOf = (uid: string): Buffer => createHash('sha256').update(`latchkey login\0${uid}`).digest()
+const digestOf = (token: string): Buffer => createHash('sha256').update(`latchkey remembered\0${token}`).digest()

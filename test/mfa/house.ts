@@ -1,0 +1,76 @@
+/** What the tests of second factors share: a phone that makes codes, by code of its own, and a person who has one. */
+import { createHmac } from 'node:crypto'
+import type { TestClock } from '../support/clock.ts'
+import type { Latchkey } from '../support/latchkey.ts'
+import { createRelyingParty } from '../support/latchkey.ts'
+
+export const acr = {
+  password: 'urn:latchkey:acr:password',
+  mfa: 'urn:latchkey:acr:mfa',
+  phishingResistant: 'urn:latchkey:acr:mfa-phishing-resistant',
+}
+export const operator = { type: 'operator', id: 'test' } as const
+export const secondsMs = (count: number): number => count * 1000
+
+const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+
+export function fromBase32(text: string): Buffer {
+  const bits = [...text.replaceAll(' ', '')]
+    .map((letter) => alphabet.indexOf(letter).toString(2).padStart(5, '0'))
+    .join('')
+  return Buffer.from(bits.match(/.{8}/g)!.map((byte) => Number.parseInt(byte, 2)))
+}
+
+/** RFC 4226 §5.3 with SHA-1 and six digits, counting steps of thirty seconds (RFC 6238 §4.2). */
+export function codeAt(secret: Buffer, atMs: number): string {
+  const counter = Buffer.alloc(8)
+  counter.writeBigUInt64BE(BigInt(Math.floor(atMs / 30_000)))
+  const mac = createHmac('sha1', secret).update(counter).digest()
+  const offset = mac[19]! & 0xf
+  return String((mac.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).padStart(6, '0')
+}
+
+export type Phone = { code: (offsetMs?: number) => string; secret: Buffer }
+
+export const createPhone = (secret: Buffer, clock: TestClock): Phone => ({
+  secret,
+  code: (offsetMs = 0) => codeAt(secret, clock.now() + offsetMs),
+})
+
+/** Adds an authenticator app to the account, past the step in which its first code is spent. */
+export async function addPhone({ parts, clock }: Latchkey, email: string) {
+  const account = (await parts.accounts.findByEmail(email))!
+  const offer = parts.factors.offerTotp(account, 'test')
+  const phone = createPhone(fromBase32(offer.secret), clock)
+  const codes = await parts.factors.addTotp(
+    { accountId: account.id },
+    { binding: 'test', sealed: offer.sealed, code: phone.code() },
+  )
+  clock.advance(secondsMs(30))
+  return { account, phone, codes: codes! }
+}
+
+export const passwordOf = (name: string): string => `the lantern of ${name} is lit`
+
+/** A person with an authenticator app, under an address that no other test has. */
+export async function member(server: Latchkey, name: string) {
+  const email = `${name}@people.example`
+  await server.parts.accounts.create(
+    { email, isEmailVerified: true, name: 'Somebody', password: passwordOf(name) },
+    operator,
+  )
+  const person = { email, password: passwordOf(name) }
+  return { ...person, person, ...(await addPhone(server, email)) }
+}
+
+/** Up to the page that asks for the factor, in a browser of its own. */
+export async function toFactor(
+  server: Latchkey,
+  { email, password }: { email: string; password: string },
+  parameters: Record<string, string | undefined> = {},
+  rp = createRelyingParty(server),
+) {
+  const login = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl(parameters)))
+  const page = await rp.browser.follow(await rp.browser.submit(login, '/login', { email, password }))
+  return { ...rp, page }
+}

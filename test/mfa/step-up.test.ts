@@ -1,0 +1,141 @@
+/** Classes of login: asked for, reached, and said (OpenID Connect Core 1.0 §5.5.1.1, RFC 9470). */
+
+import { answerIn, claimsIn } from '../oidc/support.ts'
+import type { Latchkey } from '../support/latchkey.ts'
+import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
+import { acr, member, operator, passwordOf, secondsMs } from './house.ts'
+
+let server: Latchkey
+beforeAll(async () => {
+  server = await startLatchkey()
+})
+afterAll(() => server?.stop())
+
+const essential = (...values: string[]) => JSON.stringify({ id_token: { acr: { essential: true, values } } })
+
+/** Somebody signed in by password alone, in a browser that is remembered. */
+async function withPasswordOnly(name: string) {
+  const who = await member(server, name)
+  const rp = createRelyingParty(server)
+  await rp.signIn({}, { ...who.person, code: who.phone.code })
+  return { ...who, ...rp }
+}
+
+async function plain(name: string) {
+  const email = `${name}@people.example`
+  await server.parts.accounts.create({ email, isEmailVerified: true, password: passwordOf(name) }, operator)
+  const rp = createRelyingParty(server)
+  const tokens = await rp.signIn({}, { email, password: passwordOf(name) })
+  return { email, password: passwordOf(name), tokens, ...rp }
+}
+
+/** A session of the class `password` although the person has a factor: it was set up after the login. */
+async function enrolledLater(name: string) {
+  const who = await plain(name)
+  const { addPhone } = await import('./house.ts')
+  return { ...who, ...(await addPhone(server, who.email)) }
+}
+
+test('discovery names the classes', async () => {
+  const metadata = await (await fetch(`${server.issuer}/.well-known/openid-configuration`)).json()
+  expect(metadata).toMatchObject({ acr_values_supported: Object.values(acr) })
+})
+
+test('a voluntary class asks for the code alone, and auth_time stays that of the password (RFC 9470 §5)', async () => {
+  const rp = await enrolledLater('voluntary')
+  const before = claimsIn(rp.tokens.id_token)
+  server.clock.advance(secondsMs(120))
+  const page = await rp.browser.follow(
+    await rp.browser.get(await rp.authorizeUrl({ acr_values: acr.mfa, max_age: '3600' })),
+  )
+  expect(page.body).not.toContain('name="password"')
+  const { code } = await rp.complete(await rp.browser.submit(page, '/factor', { code: rp.phone.code() }))
+  const claims = claimsIn((await rp.exchange(code!)).body.id_token)
+  expect(claims).toMatchObject({ acr: acr.mfa, amr: ['pwd', 'otp', 'mfa'], auth_time: before.auth_time })
+})
+
+test('an old login is asked for everything where max_age says so, and auth_time is new', async () => {
+  const rp = await withPasswordOnly('old')
+  server.clock.advance(secondsMs(120))
+  const page = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl({ max_age: '60' })))
+  expect(page.body).toContain('name="password"')
+  const { code } = await rp.complete(page, { ...rp.person, code: rp.phone.code })
+  const claims = claimsIn((await rp.exchange(code!)).body.id_token)
+  expect(claims).toMatchObject({ acr: acr.mfa, auth_time: Math.floor(server.clock.now() / 1000) })
+})
+
+test('a voluntary class that somebody cannot reach is left aside', async () => {
+  const rp = await plain('cannot')
+  const { code } = answerIn(
+    await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl({ acr_values: acr.mfa }))),
+  )
+  expect(claimsIn((await rp.exchange(code!)).body.id_token)).toMatchObject({ acr: acr.password, amr: ['pwd'] })
+})
+
+test('a voluntary class never fails a silent request, an essential one does', async () => {
+  const rp = await enrolledLater('silent')
+  const silent = answerIn(await rp.browser.get(await rp.authorizeUrl({ acr_values: acr.mfa, prompt: 'none' })))
+  expect(claimsIn((await rp.exchange(silent.code!)).body.id_token)).toMatchObject({ acr: acr.password })
+  const failed = answerIn(await rp.browser.get(await rp.authorizeUrl({ claims: essential(acr.mfa), prompt: 'none' })))
+  expect(failed).toMatchObject({ error: 'login_required' })
+})
+
+test('an essential class is asked of a session that lacks it, and set up by whoever has no factor', async () => {
+  const rp = await enrolledLater('essential')
+  const page = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl({ claims: essential(acr.mfa) })))
+  const { code } = await rp.complete(await rp.browser.submit(page, '/factor', { code: rp.phone.code() }))
+  expect(claimsIn((await rp.exchange(code!)).body.id_token)).toMatchObject({ acr: acr.mfa })
+
+  const other = await plain('essential-none')
+  server.clock.advance(secondsMs(6 * 60))
+  const login = await other.browser.follow(
+    await other.browser.get(await other.authorizeUrl({ claims: essential(acr.mfa) })),
+  )
+  // The login is too old to add a factor on its strength.
+  expect(login.body).toContain('name="password"')
+  const enrol = await other.browser.follow(
+    await other.browser.submit(login, '/login', { email: other.email, password: other.password }),
+  )
+  expect(enrol.body).toContain('Set up a second factor')
+})
+
+test('acr_values beside an essential claim do not make it voluntary', async () => {
+  const rp = await plain('both-ways')
+  const page = await rp.browser.follow(
+    await rp.browser.get(await rp.authorizeUrl({ claims: essential(acr.mfa), acr_values: acr.password })),
+  )
+  expect(page.body).toContain('Set up a second factor')
+})
+
+test('a class that nobody here can reach is an error when essential, and left aside else', async () => {
+  const rp = await plain('unknown')
+  const failed = answerIn(await rp.browser.get(await rp.authorizeUrl({ claims: essential('urn:example:gold') })))
+  expect(failed).toMatchObject({ error: 'unmet_authentication_requirements', state: 'the-state' })
+  const ignored = answerIn(
+    await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl({ acr_values: 'urn:example:gold' }))),
+  )
+  expect(ignored.code).toBeDefined()
+})
+
+test('whoever has reached a stronger class has the one asked for, and the token says that', async () => {
+  const rp = await withPasswordOnly('stronger')
+  for (const parameters of [{ claims: essential(acr.password) }, { acr_values: `urn:example:gold ${acr.password}` }]) {
+    const { code } = answerIn(await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl(parameters))))
+    expect(claimsIn((await rp.exchange(code!)).body.id_token)).toMatchObject({
+      acr: acr.password,
+      amr: ['pwd', 'otp', 'mfa'],
+    })
+  }
+  const { code } = answerIn(await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl())))
+  expect(claimsIn((await rp.exchange(code!)).body.id_token)).toMatchObject({ acr: acr.mfa })
+})
+
+test('a class that only a passkey reaches cannot be set up in passing, and says where', async () => {
+  const rp = await plain('needs-passkey')
+  const page = await rp.browser.follow(
+    await rp.browser.get(await rp.authorizeUrl({ claims: essential(acr.phishingResistant) })),
+  )
+  expect(page.body).toContain('with a passkey only')
+  const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
+  expect((await rp.browser.post(`${page.url}/enrol`, { csrf, offer: 'x', code: '000000' })).status).toBe(403)
+})
