@@ -5,6 +5,7 @@ import type { CookieKeys } from '../http/cookie-keys.ts'
 import type { Level } from '../mfa/proof.ts'
 import type { RuntimeSettings } from '../settings/service.ts'
 import { acrValues } from './acr.ts'
+import { authenticationClaims } from './authentication-claims.ts'
 import { assertClaimsParameter, claimsByScope } from './claims.ts'
 import type { createAssertionCheck } from './client-assertion.ts'
 import { ownProperties } from './client-metadata.ts'
@@ -86,6 +87,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     jwks: deps.jwks,
     fetch: (url) => deps.fetchKeySet(String(url)),
     findAccount: deps.findAccount,
+    extraTokenClaims: authenticationClaims as never,
     formats: { customizers: { jwt: deps.customizeJwt as never } },
     loadExistingGrant: deps.loadExistingGrant,
     acrValues: [...acrValues],

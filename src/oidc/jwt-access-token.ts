@@ -11,7 +11,7 @@ import { headerProblem } from './jwt-header.ts'
 const accessTokenType = 'at+jwt'
 
 /** What is read of the engine's models. */
-type Source = { scopes: ReadonlySet<string>; acr?: string; amr?: string[]; authTime?: number }
+type Source = { scopes: ReadonlySet<string> }
 type IssuedToken = { clientId: string; accountId?: string; grantId?: string; sessionUid?: string }
 type Structure = { payload: Record<string, unknown> }
 
@@ -28,8 +28,7 @@ export type VerifiedAccessToken = Readonly<{
 }>
 
 /**
- * The engine's `formats.customizers.jwt`. Everything that RFC 9068 §2.2 asks for and nothing else: about a person only how and when they signed
- * in (§2.2.1). The `jti` seals what the token hangs from (`adapters/token-ids.ts`).
+ * The engine's `formats.customizers.jwt`. Everything that RFC 9068 §2.2 asks for and nothing else; about a person only what `extraTokenClaims` gives (`authentication-claims.ts`). The `jti` seals what the token hangs from (`adapters/token-ids.ts`).
  */
 export function createJwtCustomizer({ tokenIds, now }: { tokenIds: ArtifactStore['tokenIds']; now: () => number }) {
   return (ctx: KoaContextWithOIDC, token: IssuedToken, { payload }: Structure): void => {
@@ -41,11 +40,6 @@ export function createJwtCustomizer({ tokenIds, now }: { tokenIds: ArtifactStore
       { clientId, accountId },
       { issuedAt: now(), grantId, sessionUid: endsWithSession ? sessionUid : undefined },
     )
-    if (accountId === undefined || source === undefined) return
-    const { authTime, acr, amr } = source
-    if (authTime !== undefined) payload.auth_time = authTime
-    if (acr !== undefined) payload.acr = acr
-    if (amr !== undefined) payload.amr = amr
   }
 }
 

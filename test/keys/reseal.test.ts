@@ -86,7 +86,7 @@ test('everything sealed is sealed anew, and the root secret keeps its value', as
   const during = house(createSealer(newKey, oldKey))
   await during.openSecret()
   expect(await during.resealAll()).toEqual({
-    resealed: { root_secret: 1, signing_key: 2, logout_delivery: 0, outbox: 1 },
+    resealed: { root_secret: 1, signing_key: 2, logout_delivery: 0, totp: 0, outbox: 1 },
     unopened: [],
   })
   expect(await findSealedUnder(oldKey)).toEqual([])
@@ -177,7 +177,7 @@ test('what no key opens stays as it is, is named, and keeps nothing else back', 
   await before.send(2)
   const during = house(createSealer(newKey, oldKey))
   const { resealed, unopened } = await during.resealAll()
-  expect(resealed).toEqual({ root_secret: 1, signing_key: 0, logout_delivery: 0, outbox: 1 })
+  expect(resealed).toEqual({ root_secret: 1, signing_key: 0, logout_delivery: 0, totp: 0, outbox: 1 })
   expect(unopened).toEqual([expect.stringMatching(/^outbox audit-log /)])
 })
 

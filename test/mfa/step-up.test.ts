@@ -2,7 +2,7 @@
 
 import { answerIn, claimsIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
-import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
+import { api, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 import { acr, member, operator, passwordOf, secondsMs } from './house.ts'
 
 let server: Latchkey
@@ -138,4 +138,22 @@ test('a class that only a passkey reaches cannot be set up in passing, and says 
   expect(page.body).toContain('with a passkey only')
   const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
   expect((await rp.browser.post(`${page.url}/enrol`, { csrf, offer: 'x', code: '000000' })).status).toBe(403)
+})
+
+test('an API learns the class and the moment of the login from a JWT, and of an opaque token by introspection (RFC 9470 §6)', async () => {
+  const rp = await enrolledLater('api')
+  const { code } = await rp.authorize(
+    { acr_values: acr.mfa, scope: 'openid offline_access' },
+    { ...rp, code: rp.phone.code },
+  )
+  const tokens = (await rp.exchange(code!)).body
+  const introspected = async (token: string) =>
+    (await rp.call('/introspect', { token }, { Authorization: rp.basic('web', webSecret) })).body
+  const truth = { acr: acr.mfa, amr: ['pwd', 'otp', 'mfa'], auth_time: claimsIn(tokens.id_token).auth_time }
+  expect(await introspected(tokens.access_token)).toMatchObject(truth)
+  const later = (await rp.refresh(tokens.refresh_token)).body
+  expect(await introspected(later.access_token)).toMatchObject(truth)
+  const { code: forApi } = await rp.authorize({ resource: api, scope: 'openid api:read' }, rp)
+  const jwt = (await rp.exchange(forApi!, { resource: api })).body.access_token
+  expect(claimsIn(jwt)).toMatchObject(truth)
 })

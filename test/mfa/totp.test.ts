@@ -1,4 +1,5 @@
 /** Authenticator apps and recovery codes at the login (RFC 6238). */
+import { sealedPlaces } from '../../keys/sealed-places.ts'
 
 import { claimsIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -120,4 +121,13 @@ test('what is no code at all is refused like a wrong one', async () => {
     expect(answer.body).not.toContain('<script>')
     server.clock.advance(secondsMs(16 * 60))
   }
+})
+
+test('the secret is kept sealed, under the name by which a change of the master key finds it', async () => {
+  const { account, phone } = await member(server, 'sealed')
+  const place = sealedPlaces.find(({ name }) => name === 'totp')!
+  const values = await place.list(server.database.knex, undefined, 100)
+  const kept = values.find(({ key }) => key === account.id)!
+  expect(kept.sealed.includes(phone.secret)).toBe(false)
+  expect(server.parts.sealer.open(kept.sealed, kept.aad)).toEqual(phone.secret)
 })
