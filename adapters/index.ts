@@ -7,6 +7,7 @@ import type { Clock } from '../src/clock.ts'
 import type { Log } from '../src/log.ts'
 import { createAccessList } from './access-list.ts'
 import { createArtifacts } from './artifacts.ts'
+import { sessionKey } from './digest.ts'
 import type { EndedSession, Tx } from './ends.ts'
 import { createEnds } from './ends.ts'
 import type { FamilyEnd, GrantContext } from './grants.ts'
@@ -190,6 +191,9 @@ export function createArtifactStore(deps: Deps) {
 
     /** The `jti` of JWTs, of which there are no rows. */
     tokenIds: createTokenIds({ seal: createSeal(deriveKey('token ids'), 'token id'), reads }),
+
+    /** The name under which a session is listed and ended, which opens nothing. */
+    sessionKey,
 
     /** What a person is signed in to, and what hangs from it. */
     listAccess: createAccessList({ postgres, models, seal, now }),

@@ -18,6 +18,7 @@ import { accountLink } from './0022_account_link.ts'
 import { accountRegistration } from './0023_account_registration.ts'
 import { accountImport } from './0024_account_import.ts'
 import { secondFactor } from './0028_second_factor.ts'
+import { accountPage } from './0030_account_page.ts'
 
 export type Migration = {
   name: string
@@ -43,4 +44,5 @@ export const migrations: readonly Migration[] = [
   accountRegistration,
   accountImport,
   secondFactor,
+  accountPage,
 ]

@@ -7,9 +7,21 @@ import { openRootSecret } from '../keys/root-secret.ts'
 import { createRotation } from '../keys/rotation.ts'
 import { createSealer } from '../keys/sealer.ts'
 import { administratorRoles } from './access/permissions.ts'
+import { accessRoutes } from './account/access-routes.ts'
+import { createApplications } from './account/applications.ts'
+import { accountClient, accountClientId } from './account/client.ts'
+import { dataRoutes } from './account/data-routes.ts'
+import { aboutFactors, createAccountDoor, sensitive } from './account/door.ts'
+import { doorRoutes } from './account/door-routes.ts'
+import { createDossier } from './account/dossier.ts'
+import { frameOf, proofOf } from './account/frame.ts'
+import { createLeaving } from './account/leaving.ts'
+import { createProfileChanges } from './account/profile.ts'
+import { profileRoutes } from './account/profile-routes.ts'
 import { accountRoutes } from './account/routes.ts'
+import { securityRoutes } from './account/security-routes.ts'
 import { createAccountChanges } from './account/service.ts'
-import { readAccountDocument } from './accounts/document.ts'
+import { accountDocument, readAccountDocument } from './accounts/document.ts'
 import { createAccountImport } from './accounts/import.ts'
 import { createAccountRecords } from './accounts/records.ts'
 import { createAccounts, loadAccount } from './accounts/service.ts'
@@ -50,15 +62,18 @@ import { devMailRoutes } from './mail/routes.ts'
 import { createPostman } from './mail/service.ts'
 import { createTransport } from './mail/transport.ts'
 import { createMetrics } from './metrics.ts'
+import { factorAccountRoutes } from './mfa/account-routes.ts'
 import { createMethods } from './mfa/methods/index.ts'
 import { measureFactors } from './mfa/metrics.ts'
 import { createRememberedCookie } from './mfa/remembered-cookie.ts'
 import { createFactorPages } from './mfa/routes.ts'
 import { createFactors } from './mfa/service.ts'
 import { createLoginSteps } from './mfa/steps.ts'
-import { acrOf } from './oidc/acr.ts'
+import { createAccountSessions } from './oidc/account-session.ts'
+import { acrOf, levelOfAcr, reaches } from './oidc/acr.ts'
 import { cookieOptions } from './oidc/configuration.ts'
 import { discoveryAround } from './oidc/discovery.ts'
+import { routes as enginePaths } from './oidc/endpoints.ts'
 import { createInteractions } from './oidc/interaction.ts'
 import { createJwksAround } from './oidc/jwks.ts'
 import { createAccessTokenVerifier } from './oidc/jwt-access-token.ts'
@@ -66,6 +81,7 @@ import { createLogoutAround } from './oidc/logout.ts'
 import { createLogoutTokens } from './oidc/logout-token.ts'
 import { createEnginePages } from './oidc/pages.ts'
 import { createOidc } from './oidc/provider.ts'
+import { createSessionNotes } from './oidc/session-notes.ts'
 import { createStructuredTokensAround } from './oidc/structured-tokens.ts'
 import { tokenErrorsAround } from './oidc/token-errors.ts'
 import { createOutbound } from './outbound/service.ts'
@@ -133,7 +149,7 @@ export async function createParts(deps: PartsDeps) {
     deliverLogout: (id, delivery) => logout.deliver(id, delivery),
     postMail: (...mail) => postman.post(...mail),
   })
-  const audit = createAudit({ clock, random, publish: (tx, event) => outbox.send(tx, 'audit-log', event) })
+  const audit = createAudit({ db: knex, clock, random, publish: (tx, event) => outbox.send(tx, 'audit-log', event) })
   const settings = await createSettings({
     ...{ db: knex, transaction, changes, audit, clock, log },
     // Whoever tries Latchkey out wants to see people arrive.
@@ -222,7 +238,11 @@ export async function createParts(deps: PartsDeps) {
     clock,
     offeredAlgorithms,
   })
-  const sessions = createSessions({ transaction, audit, artifacts })
+  const sessions = createSessions({
+    ...{ db: knex, transaction, audit, artifacts, clock },
+    forgetBrowsers: (tx, accountId) => loginSteps.endAccount(tx, accountId),
+    placeOf: () => undefined,
+  })
   const makeLogoutToken = createLogoutTokens({ issuer: config.issuer, keyRing, now: clock.now, random })
   const logout = createLogout({
     db: knex,
@@ -271,6 +291,7 @@ export async function createParts(deps: PartsDeps) {
   })
   const loginSteps = createLoginSteps({
     ...{ db: knex, transaction, audit, accounts, factors, methods: methods.methods, clock, random },
+    refuseElsewhere: (account, clientId) => leaving.refuseElsewhere(account, clientId),
     metrics: measureFactors(metrics),
   })
   const registration = createRegistration({
@@ -285,6 +306,10 @@ export async function createParts(deps: PartsDeps) {
   const { refuseUnproven } = registration
   const login = createLogin({ accounts, passwords, transaction, audit, refuseUnproven })
   const accountChanges = createAccountChanges(people)
+  const leaving = createLeaving({
+    ...{ db: knex, changes: accountChanges, records, settings, transaction, audit, clock, endAccount },
+    ...{ sendMail: people.sendMail, issuer: config.issuer },
+  })
 
   const seed = createSeed({
     transaction,
@@ -315,14 +340,27 @@ export async function createParts(deps: PartsDeps) {
 
   const pages = createEnginePages({ views, accounts, requestIdOf })
   const cookieKeys = createCookieKeys([rootSecret.derive('cookies')])
+  const ownClient = accountClient({
+    ...{ issuer: config.issuer, name: sentences.t('pages.own.clientName'), planned: clients.planned },
+  })
   const engine = createOidc({
     config,
     settings,
     artifacts,
     keyRing,
     cookieKeys,
-    accounts,
-    clients,
+    accounts: {
+      ...accounts,
+      // Whoever leaves is nobody to an application.
+      findForClient: async (id: string, clientId: string | undefined) => {
+        const account = await accounts.findById(id)
+        return account?.deleteAt !== undefined && clientId !== accountClientId ? undefined : account
+      },
+    },
+    clients: {
+      ...clients,
+      findById: async (clientId) => (clientId === accountClientId ? ownClient : clients.findById(clientId)),
+    },
     resourceServers,
     offeredScopes: oidcScopes,
     staticScope,
@@ -337,6 +375,10 @@ export async function createParts(deps: PartsDeps) {
     clock,
     log,
     around: [
+      createSessionNotes({
+        note: sessions.note,
+        failed: (error) => log.warn({ err: error }, 'a session could not be described'),
+      }),
       discoveryAround,
       createJwksAround({
         keyRing,
@@ -362,6 +404,16 @@ export async function createParts(deps: PartsDeps) {
   })
   const interactions = createInteractions({ provider: engine.provider })
 
+  const accountSessions = createAccountSessions({
+    ...{ provider: engine.provider, cookie: { ...cookieOptions(config.issuer), path: '/' } },
+  })
+  const door = createAccountDoor({
+    ...{ readSession: accountSessions.read, accounts, factors, random, clock, issuer: config.issuer },
+    ...{ authorizePath: enginePaths.authorization, multiFactorAcr: acrOf('multi_factor') },
+    isMultiFactor: (acr) => reaches(levelOfAcr(acr) ?? 'password', 'multi_factor'),
+  })
+  const applications = createApplications({ consents, clients, revocation })
+  const dossier = createDossier({ audit, sessions, applications, factors, document: accountDocument })
   const consentPages = createConsentPages({
     interactions,
     consents,
@@ -400,7 +452,19 @@ export async function createParts(deps: PartsDeps) {
     }),
     ...registrationRoutes({ registration, ...peoplePages }),
     ...recoveryRoutes({ recovery, ...peoplePages }),
-    ...accountRoutes({ changes: accountChanges, views }),
+    ...accountRoutes({ changes: accountChanges, readSession: accountSessions.read, views }),
+    ...doorRoutes({ door, frameOf, views }),
+    ...profileRoutes({ door, frameOf, views, profile: createProfileChanges({ accounts, records, transaction }) }),
+    ...securityRoutes({
+      ...{ door, sensitive, frameOf, proofOf, views, changes: accountChanges, sessions: accountSessions },
+      passwordMinimum: peoplePages.passwordMinimum,
+    }),
+    ...factorAccountRoutes({ door, aboutFactors, frameOf, factors, steps: loginSteps, views }),
+    ...accessRoutes({ door, frameOf, sessions, applications, views }),
+    ...dataRoutes({
+      ...{ door, sensitive, frameOf, proofOf, dossier, leaving, views },
+      graceDays: () => Math.ceil(settings.get().accountDeletionSeconds / 86_400),
+    }),
     ...(kept ? devMailRoutes({ views, kept }) : []),
     ...consentPages.routes,
     ...factorPages.routes,
@@ -432,6 +496,8 @@ export async function createParts(deps: PartsDeps) {
     accountChanges,
     factors,
     loginSteps,
+    leaving,
+    sessions,
     clients,
     resourceServers,
     seed,

@@ -91,6 +91,8 @@ export async function startServer(parts: Parts, server: Server = createServer(se
         logout: parts.logout,
         links: parts.links,
         loginSteps: parts.loginSteps,
+        sessions: parts.sessions,
+        leaving: parts.leaving,
         rotation: parts.rotation,
         knex: parts.database.knex,
         clock: parts.clock,

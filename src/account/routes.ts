@@ -1,15 +1,21 @@
 /** The page that the link to a new e-mail address opens. */
+import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { AccountChanges } from './service.ts'
 
-type Deps = { changes: AccountChanges; views: Views }
+type Deps = {
+  changes: AccountChanges
+  /** Who is signed in at this browser. */
+  readSession: (ctx: Context) => Promise<{ uid: string } | undefined>
+  views: Views
+}
 
 const link = { token: z.string().max(200) }
 
-export function accountRoutes({ changes, views }: Deps): readonly Route[] {
+export function accountRoutes({ changes, readSession, views }: Deps): readonly Route[] {
   const open = defineRoute({
     kind: 'page',
     method: 'GET',
@@ -32,7 +38,11 @@ export function accountRoutes({ changes, views }: Deps): readonly Route[] {
     csrf: 'token',
     body: { schema: z.strictObject(link) },
     handler: async (ctx, { body }) => {
-      await changes.confirmEmailChange(body.token, { address: ctx.ip })
+      // The session in which the link is opened lives on, when it is the account's.
+      const session = await readSession(ctx)
+      await changes.confirmEmailChange(body.token, {
+        ...{ address: ctx.ip, ...(session && { sessionUid: session.uid }) },
+      })
       views.render(ctx, 'notice', { name: 'email_changed' })
     },
   })

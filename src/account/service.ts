@@ -31,7 +31,7 @@ export type AccountChanges = ReturnType<typeof createAccountChanges>
 export type FreshProof = { password: string } | { factorProvenAtMs: number }
 
 /** Who changes, in which session (it lives on), from which address. */
-type Caller = { accountId: string; proof: FreshProof; sessionUid?: string; address?: string }
+export type Caller = { accountId: string; proof: FreshProof; sessionUid?: string; address?: string }
 
 /** OWASP ASVS 7.5.1: a sensitive change wants a proof not older than that. */
 const freshForMs = 5 * 60 * 1000
@@ -63,6 +63,8 @@ export function createAccountChanges(deps: Deps) {
   const kept = (sessionUid: string | undefined) => (sessionUid === undefined ? {} : { sessionUid })
 
   return {
+    prove,
+
     /** Throws `proof_refused`, `change_invalid` with what is wrong with the new one, `hashing_busy`. */
     changePassword: async (caller: Caller & { newPassword: string }): Promise<void> => {
       const before = await prove(caller)

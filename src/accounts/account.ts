@@ -36,6 +36,8 @@ export type Account = Readonly<
     isDisabled: boolean
     /** An operator's word: nobody signs in here without a second factor. */
     isFactorRequired: boolean
+    /** When the account goes, because its person has asked for it (milliseconds). Until then nobody but them comes in, to keep it. */
+    deleteAt: number | undefined
     /** Milliseconds since the epoch; `updatedAt` also when only the password changed. */
     createdAt: number
     updatedAt: number

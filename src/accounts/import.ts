@@ -9,7 +9,7 @@ import type { ImportedAccount } from './import-document.ts'
 import { readImportLine } from './import-document.ts'
 import * as repository from './repository.ts'
 
-type Deps = { db: Queryable; transaction: Transaction; audit: Audit; clock: Clock; random: Random }
+type Deps = { db: Queryable; transaction: Transaction; audit: Pick<Audit, 'record'>; clock: Clock; random: Random }
 
 /** A line of the file; `text` is undefined when it is not UTF-8 or far too long. */
 export type ImportLine = Readonly<{ number: number; text: string | undefined }>

@@ -1,6 +1,6 @@
 /** What other rooms may do to a person's record as a part of their own transaction; they record it in the audit trail themselves. */
 import type { Clock } from '../clock.ts'
-import type { Tx } from '../database/database.ts'
+import type { Queryable, Tx } from '../database/database.ts'
 import type { Account } from './account.ts'
 import { normaliseEmail } from './account.ts'
 import { accountNotFound, emailTaken } from './errors.ts'
@@ -57,6 +57,13 @@ export function createAccountRecords({ clock }: { clock: Clock }) {
     /** Whether the person must have a second factor. */
     setFactorRequired: (tx: Tx, id: string, isRequired: boolean): Promise<void> =>
       repository.updateFactorRequired(tx, id, isRequired, clock.now()),
+
+    /** When the account goes; undefined keeps it. */
+    setDeleteAt: (tx: Tx, id: string, deleteAt: number | undefined): Promise<void> =>
+      repository.updateDeleteAt(tx, id, deleteAt ?? null, clock.now()),
+
+    listIdsToDelete: (db: Queryable, limit: number): Promise<string[]> =>
+      repository.listIdsToDelete(db, clock.now(), limit),
 
     /** Gives the account another address, proven. Throws `email_taken`. */
     changeEmail: async (tx: Tx, id: string, email: string): Promise<void> => {

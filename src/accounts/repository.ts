@@ -22,7 +22,7 @@ const profileColumns: Readonly<Record<keyof Profile, string>> = {
 }
 const columns = [
   ...['id', 'email', 'is_email_verified', 'is_phone_number_verified', 'roles', 'password_hash', 'is_disabled'],
-  ...['is_factor_required', 'created_at', 'updated_at', ...Object.values(profileColumns)],
+  ...['is_factor_required', 'delete_at', 'created_at', 'updated_at', ...Object.values(profileColumns)],
 ]
 
 export const findAccountById = async (db: Queryable, id: string): Promise<Account | undefined> =>
@@ -124,6 +124,15 @@ export async function updateFactorRequired(tx: Tx, id: string, isRequired: boole
   await tx('account').where({ id }).update({ is_factor_required: isRequired, updated_at: at })
 }
 
+/** When the account goes; null keeps it. */
+export async function updateDeleteAt(tx: Tx, id: string, deleteAt: number | null, at: number): Promise<void> {
+  await tx('account').where({ id }).update({ delete_at: deleteAt, updated_at: at })
+}
+
+/** People whose time has come, at most `limit`. */
+export const listIdsToDelete = async (db: Queryable, now: number, limit: number): Promise<string[]> =>
+  (await db('account').where('delete_at', '<=', now).orderBy('delete_at').limit(limit).select('id')).map(({ id }) => id)
+
 export type ImportRow = Readonly<{
   id: string
   input: AccountInput & { passwordHash: string | undefined; isDisabled: boolean }
@@ -219,6 +228,7 @@ function getFromRow(row: Record<string, unknown>): Account {
     passwordHash: (row.password_hash as string | null) ?? undefined,
     isDisabled: row.is_disabled === true,
     isFactorRequired: row.is_factor_required === true,
+    deleteAt: row.delete_at === null ? undefined : Number(row.delete_at),
     createdAt: Number(row.created_at),
     updatedAt: Number(row.updated_at),
   }

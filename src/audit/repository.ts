@@ -20,22 +20,31 @@ export async function insertAuditEvent(tx: Tx, event: StoredAuditEvent): Promise
   })
 }
 
+/** What was done to one subject, the newest first, at most `limit`. */
+export const listAuditEventsOf = (db: Queryable, subject: { type: string; id: string }, limit: number) =>
+  listEvents(db, limit, subject)
+
 /** The newest events first, at most `limit`. */
-export async function listAuditEvents(db: Queryable, limit: number): Promise<StoredAuditEvent[]> {
+export const listAuditEvents = (db: Queryable, limit: number): Promise<StoredAuditEvent[]> => listEvents(db, limit)
+
+async function listEvents(db: Queryable, limit: number, subject?: { type: string; id: string }) {
   const rows = await db('audit_event')
+    .where(subject ? { subject_type: subject.type, subject_id: subject.id } : {})
     .select('id', 'at', 'action', 'actor_type', 'actor_id', 'subject_type', 'subject_id', 'client_id', 'address')
     .select('outcome', 'details')
     .orderBy('sequence', 'desc')
     .limit(limit)
-  return rows.map((row) => ({
-    id: row.id,
-    at: Number(row.at),
-    action: row.action,
-    actor: { type: row.actor_type, id: row.actor_id ?? undefined },
-    subject: row.subject_type ? { type: row.subject_type, id: row.subject_id } : undefined,
-    clientId: row.client_id ?? undefined,
-    address: row.address ?? undefined,
-    outcome: row.outcome,
-    details: row.details,
-  }))
+  return rows.map(
+    (row): StoredAuditEvent => ({
+      id: row.id,
+      at: Number(row.at),
+      action: row.action,
+      actor: { type: row.actor_type, id: row.actor_id ?? undefined },
+      subject: row.subject_type ? { type: row.subject_type, id: row.subject_id } : undefined,
+      clientId: row.client_id ?? undefined,
+      address: row.address ?? undefined,
+      outcome: row.outcome,
+      details: row.details,
+    }),
+  )
 }

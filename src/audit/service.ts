@@ -1,11 +1,12 @@
 /** The audit trail: who did what to whom, written in the transaction of the change and never altered. */
 import type { Clock } from '../clock.ts'
-import type { Tx } from '../database/database.ts'
+import type { Queryable, Tx } from '../database/database.ts'
 import type { Random } from '../random.ts'
 import type { AuditAction } from './catalogue.ts'
 import { auditActions } from './catalogue.ts'
 import { auditDetailsRefused, unknownAuditAction } from './errors.ts'
-import { insertAuditEvent } from './repository.ts'
+import type { StoredAuditEvent } from './repository.ts'
+import { insertAuditEvent, listAuditEventsOf } from './repository.ts'
 
 export const actorTypes = ['account', 'client', 'operator', 'system'] as const
 
@@ -28,6 +29,7 @@ export type AuditEvent = Readonly<{
 export type AuditDetail = string | number | boolean | null | readonly string[]
 
 type Deps = {
+  db: Queryable
   clock: Clock
   random: Random
   /** Hands the event on to whoever watches, as part of the same transaction: nobody hears of what was rolled back. */
@@ -40,8 +42,12 @@ export type Audit = ReturnType<typeof createAudit>
 
 const secretKey = /(^|_)(password|secret|token|code|cookie|assertion|authorization)$/i
 
-export function createAudit({ clock, random, publish }: Deps) {
+export function createAudit({ db, clock, random, publish }: Deps) {
   return {
+    /** What was done to an account, the newest first. */
+    listOf: (accountId: string, limit: number): Promise<StoredAuditEvent[]> =>
+      listAuditEventsOf(db, { type: 'account', id: accountId }, limit),
+
     /**
      * Adds one event within the caller's transaction, so that change and record stand or fall together.
      * Throws `unknown_audit_action` outside the catalogue and `audit_details_refused` for a detail named like a secret.

@@ -93,6 +93,9 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
   return {
     find,
 
+    /** What the person has allowed, by client. */
+    list: (accountId: string): Promise<Map<string, Consent>> => listConsents(db, accountId),
+
     /** Remembers `more` beside what was allowed before; an answer that adds nothing changes nothing. */
     grant: async (answer: Answer, more: Allowed): Promise<void> => {
       // Asked of the database: what memory holds may just have been taken back, and an answer must not be lost for it.

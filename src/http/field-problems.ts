@@ -4,8 +4,14 @@ import { AppError } from '../errors.ts'
 import { ProblemsError } from '../problems.ts'
 import type { FieldProblems } from './pages.ts'
 
-/** Refusals of a password that are errors by themselves: the hasher's, who can be busy too. */
-const ofPassword = ['password_too_short', 'password_too_long', 'password_not_text', 'hashing_busy']
+/** Refusals that are errors by themselves, and the field that each is told beside: the hasher's, who can be busy too, and of a proof. */
+const fieldOf: Readonly<Record<string, string>> = {
+  password_too_short: 'password',
+  password_too_long: 'password',
+  password_not_text: 'password',
+  hashing_busy: 'password',
+  proof_refused: 'currentPassword',
+}
 
 /**
  * Does `work`. What was wrong with a field is shown by `again`, with the status of the failure; gives whether there was none. Everything
@@ -38,6 +44,8 @@ function problemsByField(error: unknown): FieldProblems | undefined {
       [...byField].toReversed().map(([path, { code, params }]) => [path, { code, ...(params && { params }) }]),
     )
   }
-  if (!(error instanceof AppError) || !ofPassword.includes(error.code)) return undefined
-  return { password: { code: error.code, params: error.params } }
+  const field = error instanceof AppError ? fieldOf[error.code] : undefined
+  if (field === undefined) return undefined
+  const { code, params } = error as AppError
+  return { [field]: { code, params } }
 }

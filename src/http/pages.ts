@@ -12,6 +12,14 @@ export type ClientView = Readonly<{
 
 export type AccountView = Readonly<{ email: string; name?: string }>
 
+/** What stands around each page of a person's own account. */
+export type AccountFrame = Readonly<{
+  here: 'overview' | 'profile' | 'email' | 'password' | 'factors' | 'sessions' | 'applications' | 'events' | 'data'
+  account: AccountView
+  /** The day on which the account goes, when its person has asked for it. */
+  leavingOn?: string
+}>
+
 /** What an authenticator app needs: a QR code, and the same as text. */
 export type TotpOfferView = Readonly<{
   sealed: string
@@ -145,6 +153,54 @@ export type PageLocals = {
   }>
   /** New recovery codes, shown this once. */
   'recovery-codes': Readonly<{ codes: readonly string[]; action?: string; backUrl?: string }>
+  'account/overview': AccountFrame & Readonly<{ isEmailVerified: boolean; done?: string }>
+  'account/profile': AccountFrame & Readonly<{ values: Readonly<Record<string, string>>; problems: FieldProblems }>
+  'account/email': AccountFrame &
+    Readonly<{
+      email: string
+      isVerified: boolean
+      needsPassword: boolean
+      autocomplete: string
+      problems: FieldProblems
+    }>
+  'account/password': AccountFrame &
+    Readonly<{ email: string; needsPassword: boolean; passwordMinimum: number; problems: FieldProblems }>
+  'account/factors': AccountFrame &
+    Readonly<{
+      /** Since when there is an authenticator app. */
+      appSince?: string
+      hasFactor: boolean
+      recoveryCodes: number
+      rememberedBrowsers: number
+      mustHave: boolean
+    }>
+  'account/app': AccountFrame & Readonly<{ offer: TotpOfferView; problems: FieldProblems }>
+  'account/sessions': AccountFrame &
+    Readonly<{
+      sessions: readonly Readonly<{
+        handle: string
+        isThis: boolean
+        browser?: string
+        system?: string
+        signedInAt: string | undefined
+        lastSeenAt: string | undefined
+        place: string | undefined
+      }>[]
+    }>
+  'account/applications': AccountFrame &
+    Readonly<{
+      applications: readonly Readonly<{
+        clientId: string
+        name: string
+        since: string | undefined
+        scopes: readonly string[]
+        resources: readonly string[]
+      }>[]
+    }>
+  'account/events': AccountFrame &
+    Readonly<{ events: readonly Readonly<{ at: string; action: string; method?: string; address?: string }>[] }>
+  'account/data': AccountFrame &
+    Readonly<{ email: string; needsPassword: boolean; graceDays: number; problems: FieldProblems }>
   continue: Readonly<{ url: string; host?: string }>
   logout: Readonly<{ action: string; xsrf: string; client?: ClientView; account: AccountView }>
   'logged-out': Readonly<{ client?: ClientView; homeUrl?: string }>
@@ -187,6 +243,16 @@ export const pageNames = [
   'factor',
   'factor-enrol',
   'recovery-codes',
+  'account/overview',
+  'account/profile',
+  'account/email',
+  'account/password',
+  'account/factors',
+  'account/app',
+  'account/sessions',
+  'account/applications',
+  'account/events',
+  'account/data',
   'continue',
   'logout',
   'logged-out',

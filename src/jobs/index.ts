@@ -3,11 +3,13 @@ import type { Knex } from 'knex'
 import type { Rotation } from '../../keys/rotation.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
+import { deleteAccounts } from './duties/delete-accounts.ts'
 import { forgetFailedJobs } from './duties/forget-failed-jobs.ts'
 import { sweepArtifacts } from './duties/sweep-artifacts.ts'
 import { sweepLinks } from './duties/sweep-links.ts'
 import { sweepLogins } from './duties/sweep-logins.ts'
 import { sweepLogoutDeliveries } from './duties/sweep-logout-deliveries.ts'
+import { sweepSessions } from './duties/sweep-sessions.ts'
 import { turnKeyRing } from './duties/turn-key-ring.ts'
 import type { ScheduledTask } from './queue.ts'
 
@@ -17,6 +19,8 @@ export type DutyDeps = {
   rotation: Pick<Rotation, 'turn'>
   links: { sweep: () => Promise<number> }
   loginSteps: { sweep: () => Promise<number> }
+  sessions: { sweep: () => Promise<number> }
+  leaving: { deleteDue: () => Promise<number> }
   knex: Knex
   clock: Clock
   log: Log
@@ -33,6 +37,8 @@ export const duties: readonly Duty[] = [
   sweepArtifacts,
   sweepLinks,
   sweepLogins,
+  sweepSessions,
+  deleteAccounts,
   turnKeyRing,
   sweepLogoutDeliveries,
   forgetFailedJobs,

@@ -12,6 +12,8 @@ export type MailIntent = Readonly<{ askedAtMs: number }> &
     | Readonly<{ mail: 'email_change'; accountId: string; email: string }>
     | Readonly<{ mail: 'email_changed'; accountId: string; to: string }>
     | Readonly<{ mail: 'password_changed'; accountId: string }>
+    | Readonly<{ mail: 'account_leaving'; accountId: string; untilMs: number }>
+    | Readonly<{ mail: 'account_deleted'; to: string }>
     | Readonly<{ mail: 'factor_added'; accountId: string; method: FactorMethod }>
     | Readonly<{ mail: 'factor_removed'; accountId: string; method: FactorMethod }>
   )

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TemplateFunction } from 'ejs'
 import ejs from 'ejs'
+import { atMinute } from '../clock.ts'
 import type { Sentences } from '../locales.ts'
 import type { FactorMethod } from './intent.ts'
 
@@ -15,6 +16,8 @@ export const letterNames = [
   'address_in_use',
   'email_changed',
   'password_changed',
+  'account_leaving',
+  'account_deleted',
   'factor_added',
   'factor_removed',
 ] as const
@@ -28,6 +31,8 @@ export type LetterFacts = Readonly<{
   askedAtMs: number
   /** The second factor that the letter speaks of. */
   method?: FactorMethod
+  /** The end of an account's grace period. */
+  untilMs?: number
 }>
 
 export type Letter = Readonly<{ subject: string; text: string; html: string }>
@@ -53,10 +58,11 @@ export function createLetters({ folder, sentences, issuer, serviceName }: Deps) 
   const host = new URL(issuer).host
 
   return {
-    write: (name: LetterName, { email, link, askedAtMs, method }: LetterFacts): Letter => {
+    write: (name: LetterName, { email, link, askedAtMs, method, untilMs }: LetterFacts): Letter => {
       const service = serviceName()
       const params = {
         ...{ email, service, host, at: atMinute(askedAtMs) },
+        ...(untilMs !== undefined && { until: atMinute(untilMs) }),
         ...(method !== undefined && { method: sentences.t(`mails.method.${method}`) }),
       }
       const locals = {
@@ -71,5 +77,3 @@ export function createLetters({ folder, sentences, issuer, serviceName }: Deps) 
     },
   }
 }
-
-const atMinute = (ms: number): string => `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`

@@ -16,6 +16,8 @@ export type Plan = Readonly<{
   counted?: Link
   /** The second factor that it speaks of. */
   method?: FactorMethod
+  /** The moment that it speaks of. */
+  untilMs?: number
   /** Recorded with the link. */
   event?: AuditEvent
 }>
@@ -100,6 +102,11 @@ export function createPlans({ accounts }: Deps) {
     email_changed: async ({ to }) => ({ letter: 'email_changed', to, about: to }),
 
     password_changed: ({ accountId }) => told('password_changed', accountId),
+    account_leaving: async ({ accountId, untilMs }) => {
+      const plan = await told('account_leaving', accountId)
+      return plan && { ...plan, link: { path: '/account' }, untilMs }
+    },
+    account_deleted: async ({ to }) => ({ letter: 'account_deleted', to, about: to }),
     factor_added: ({ accountId, method }) => told('factor_added', accountId, method),
     factor_removed: ({ accountId, method }) => told('factor_removed', accountId, method),
   }

@@ -94,6 +94,7 @@ export function createPostman(deps: Deps) {
       const letter = letters.write(plan.letter, {
         ...{ email: plan.about, askedAtMs: intent.askedAtMs, ...linked },
         ...(plan.method !== undefined && { method: plan.method }),
+        ...(plan.untilMs !== undefined && { untilMs: plan.untilMs }),
       })
       const message = { id, from: { name: serviceName(), address: from }, to: plan.to, ...letter }
       try {

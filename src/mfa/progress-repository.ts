@@ -99,10 +99,14 @@ export const countRemembered = async (db: Queryable, accountId: string, now: num
   return Number(row?.count ?? 0)
 }
 
+export async function forgetBrowsers(tx: Tx, accountId: string): Promise<void> {
+  await tx('remembered_browser').where({ account_id: accountId }).delete()
+}
+
 /** Everything that is under way or remembered for a person, within the transaction that ends their sessions. */
 export async function endOf(tx: Tx, accountId: string): Promise<void> {
   await tx('login_progress').where({ account_id: accountId }).delete()
-  await tx('remembered_browser').where({ account_id: accountId }).delete()
+  await forgetBrowsers(tx, accountId)
 }
 
 /** Gives how many rows went, at most `limit` of each sort. */

@@ -22,6 +22,8 @@ type Deps = {
   accounts: Pick<Accounts, 'readById'>
   factors: Pick<Factors, 'enrolled' | 'isAdministrator' | 'mustHave'>
   methods: readonly MfaMethod[]
+  /** Refuses who has no business at this client. Asked when a login begins and goes on. */
+  refuseElsewhere: (account: Account, clientId: string) => void
   metrics: FactorMetrics
   clock: Clock
   random: Random
@@ -104,6 +106,7 @@ export function createLoginSteps(deps: Deps) {
   async function nextOf(progress: Progress, asked: Asked, where: Where): Promise<Step | undefined> {
     const account = await deps.accounts.readById(progress.accountId)
     if (!account || account.isDisabled) return undefined
+    deps.refuseElsewhere(account, asked.clientId)
     const { enrolled, reach, target } = await targetOf(account, asked, where)
     const level = levelOf(progress.proven)
     if (isAtLeast(level, target)) return done(progress)
@@ -209,6 +212,9 @@ export function createLoginSteps(deps: Deps) {
 
     /** Browsers that skip the second factor of this person. */
     countRemembered: (accountId: string): Promise<number> => repository.countRemembered(db, accountId, clock.now()),
+
+    /** No browser skips the second factor of this person any more. */
+    forgetBrowsers: (accountId: string): Promise<void> => transaction((tx) => repository.forgetBrowsers(tx, accountId)),
 
     /** With the sessions of a person, within the transaction: logins under way end, and no browser is remembered. */
     endAccount: (tx: Tx, accountId: string): Promise<void> => repository.endOf(tx, accountId),

@@ -69,12 +69,14 @@ export async function assertClaimsParameter(_ctx: unknown, claims: Record<string
   if (!members.every(isRequest)) throw new errors.InvalidRequest('claims must be requested by null or a JSON object')
 }
 
-type Deps = { accounts: { findById: (id: string) => Promise<Account | undefined> } }
+type Deps = {
+  accounts: { findForClient: (id: string, clientId: string | undefined) => Promise<Account | undefined> }
+}
 
 /** The engine's `findAccount`: a disabled account is no account. The engine filters the claims by scope and request. */
 export function createFindAccount({ accounts }: Deps) {
-  return async (_ctx: KoaContextWithOIDC, sub: string) => {
-    const account = await accounts.findById(sub)
+  return async (ctx: KoaContextWithOIDC, sub: string) => {
+    const account = await accounts.findForClient(sub, ctx.oidc.client?.clientId)
     if (!account || account.isDisabled) return undefined
     return {
       accountId: account.id,

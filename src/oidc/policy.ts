@@ -112,6 +112,9 @@ export function createPolicy(deps: PolicyDeps) {
   if (!login) throw new Error('the engine has no login prompt')
   for (const replaced of ['essential_acrs', 'essential_acr']) login.checks.remove(replaced)
   // OpenID Connect Core 1.0 §3.1.2.6: login_required, where `prompt=none` forbids to ask.
+  // Somebody who has left, or is on the way out: the session is nobody's here.
+  const noAccount = ({ oidc }: KoaContextWithOIDC) => oidc.session?.accountId !== undefined && !oidc.account
+  login.checks.add(new Check('no_account', 'End-User authentication is required', 'login_required', noAccount))
   login.checks.add(new Check(acrReason, 'a stronger login is required', 'login_required', acrCheck(deps)))
   const offlineAccess = new Check('offline_access', 'offline access is decided, never asked', restoreOfflineAccess)
   const responseMode = new Check('response_mode', 'only offered response modes', refuseOtherResponseModes)

@@ -40,7 +40,7 @@ type Deps = {
   artifacts: Pick<ArtifactStore, 'adapter' | 'wrapGrant' | 'tokenIds'>
   keyRing: KeyRing
   cookieKeys: CookieKeys
-  accounts: Accounts
+  accounts: Accounts & Parameters<typeof createFindAccount>[0]['accounts']
   clients: Clients
   resourceServers: ResourceServers
   offeredScopes: readonly string[]

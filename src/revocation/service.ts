@@ -29,6 +29,8 @@ type Deps = {
 /** What was ended, for the metric. */
 type What = 'account' | 'client' | 'session' | 'grant' | 'consent' | 'token' | 'everything'
 
+export type Revocation = ReturnType<typeof createRevocation>
+
 export function createRevocation({ transaction, audit, artifacts, consents, clock, metrics }: Deps) {
   const ended = new Counter({
     name: 'latchkey_revocations_total',

@@ -1,26 +1,127 @@
-/** Ending browser sessions: what was issued in one without offline access goes with it (OpenID Connect Core 1.0 §11). */
+/** Browser sessions: what is seen of them, and ending them. What was issued in one without offline access goes with it (OpenID Connect Core 1.0 §11). */
 import type { ArtifactStore } from '../../adapters/index.ts'
-import type { Audit } from '../audit/service.ts'
-import type { Transaction } from '../database/database.ts'
+import type { Audit, AuditEvent } from '../audit/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Queryable, Transaction, Tx } from '../database/database.ts'
+import type { BrowserName } from './browsers.ts'
+import { describeBrowser } from './browsers.ts'
+import { sessionGone } from './errors.ts'
+import * as repository from './repository.ts'
 
-type Deps = { transaction: Transaction; audit: Audit; artifacts: Pick<ArtifactStore, 'endSession'> }
+type Deps = {
+  db: Queryable
+  transaction: Transaction
+  audit: Audit
+  artifacts: Pick<ArtifactStore, 'endSession' | 'endSessionByKey' | 'listAccess' | 'sessionKey'>
+  /** Where an address is, in words; undefined where that is not known or not wanted. */
+  placeOf: (address: string) => string | undefined
+  /** Takes back what spares a browser the second factor, within the transaction. */
+  forgetBrowsers: (tx: Tx, accountId: string) => Promise<void>
+  clock: Clock
+}
 
 export type Sessions = ReturnType<typeof createSessions>
 
-export function createSessions({ transaction, audit, artifacts }: Deps) {
+/** A session as its owner sees it. Times are milliseconds since the epoch; `handle` names it and opens nothing. */
+export type SessionView = BrowserName &
+  Readonly<{
+    handle: string
+    isThis: boolean
+    signedInAt: number | undefined
+    lastSeenAt: number | undefined
+    place: string | undefined
+  }>
+
+type Seen = Readonly<{ uid: string; accountId: string; userAgent: string; address: string | undefined }>
+
+/** "Last seen" is no more exact than that, so that not every request writes. */
+const seenAgainAfterMs = 5 * 60_000
+const remembered = 10_000
+const longestUserAgent = 400
+const sweptAtOnce = 1000
+const dayMs = 86_400_000
+
+export function createSessions({ db, transaction, audit, artifacts, placeOf, clock, ...deps }: Deps) {
+  const seenAt = new Map<string, number>()
+
+  const event = (action: AuditEvent['action'], id: string, address: string | undefined): AuditEvent => ({
+    ...{ action, actor: { type: 'account', id }, subject: { type: 'account', id }, address, outcome: 'success' },
+  })
+
+  async function list(accountId: string, thisUid?: string): Promise<SessionView[]> {
+    const [{ sessions }, details] = await Promise.all([
+      artifacts.listAccess(accountId),
+      repository.listDetails(db, accountId),
+    ])
+    const own = thisUid === undefined ? undefined : artifacts.sessionKey(thisUid)
+    return sessions.map(({ key, signedInAt }) => {
+      const detail = details.find((one) => one.key.equals(key))
+      return {
+        ...describeBrowser(detail?.userAgent ?? ''),
+        ...{ handle: key.toString('base64url'), isThis: own?.equals(key) ?? false, signedInAt },
+        ...{
+          lastSeenAt: detail?.lastSeenAt,
+          place: detail?.address === undefined ? undefined : placeOf(detail.address),
+        },
+      }
+    })
+  }
+
   return {
+    list,
+
+    /** A request of the session: what its owner will recognise it by. */
+    note: async ({ uid, accountId, userAgent, address }: Seen): Promise<void> => {
+      const at = clock.now()
+      const before = seenAt.get(uid)
+      if (before !== undefined && at - before < seenAgainAfterMs && at >= before) return
+      const oldest = seenAt.size >= remembered ? seenAt.keys().next().value : undefined
+      if (oldest !== undefined) seenAt.delete(oldest)
+      seenAt.set(uid, at)
+      const key = artifacts.sessionKey(uid)
+      await repository.putDetail(db, {
+        ...{ key, accountId, address, at },
+        userAgent: userAgent
+          .toWellFormed()
+          .replaceAll(/\p{Cc}/gu, ' ')
+          .slice(0, longestUserAgent)
+          .toWellFormed(),
+      })
+    },
+
     /** Ends the session `sessionUid` of `accountId`, its tokens with it, and says so in the audit trail: one transaction. */
     end: (sessionUid: string, accountId: string | undefined, address: string | undefined): Promise<void> =>
       transaction(async (tx) => {
         await artifacts.endSession(tx, sessionUid)
         if (accountId === undefined) return
-        await audit.record(tx, {
-          action: 'account.signed_out',
-          actor: { type: 'account', id: accountId },
-          subject: { type: 'account', id: accountId },
-          address,
-          outcome: 'success',
-        })
+        await audit.record(tx, event('account.signed_out', accountId, address))
       }),
+
+    /** Ends one of the person's own sessions. Throws `session_gone` for every other, whoever's it is. */
+    endOwn: async (accountId: string, handle: string, address: string | undefined): Promise<void> => {
+      const { sessions } = await artifacts.listAccess(accountId)
+      const found = sessions.find(({ key }) => key.toString('base64url') === handle)
+      if (!found) throw sessionGone()
+      await transaction(async (tx) => {
+        await artifacts.endSessionByKey(tx, found.key)
+        await audit.record(tx, event('account.signed_out', accountId, address))
+      })
+    },
+
+    /** Ends every session of the person but the one named. Gives how many. */
+    endOthers: async (accountId: string, keptUid: string, address: string | undefined): Promise<number> => {
+      const kept = artifacts.sessionKey(keptUid)
+      const { sessions } = await artifacts.listAccess(accountId)
+      const others = sessions.filter(({ key }) => !key.equals(kept))
+      await transaction(async (tx) => {
+        await deps.forgetBrowsers(tx, accountId)
+        for (const { key } of others) await artifacts.endSessionByKey(tx, key)
+        if (others.length > 0) await audit.record(tx, event('account.signed_out_elsewhere', accountId, address))
+      })
+      return others.length
+    },
+
+    /** Removes what is known of sessions that have ended; gives how many. */
+    sweep: (): Promise<number> => repository.sweepDetails(db, clock.now() - dayMs, sweptAtOnce),
   }
 }

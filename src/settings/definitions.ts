@@ -16,6 +16,8 @@ export type RuntimeSettings = Readonly<{
   registration: (typeof registrationModes)[number]
   /** `required`: who has not proven the e-mail address does not sign in. */
   emailVerification: 'optional' | 'required'
+  /** How long an account that its person wants deleted can still be kept. */
+  accountDeletionSeconds: number
 }>
 
 export type SettingKey = keyof RuntimeSettings
@@ -41,6 +43,7 @@ export const settingDefinitions: Readonly<Record<SettingKey, SettingDefinition>>
   // Off, so that an upgrade lets in nobody who was not let in before; development begins open.
   registration: { type: 'choice', default: 'off', choices: registrationModes },
   emailVerification: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
+  accountDeletionSeconds: { type: 'seconds', default: 14 * day, min: minute, max: 365 * day },
 }
 
 export const settingKeys = Object.keys(settingDefinitions) as SettingKey[]

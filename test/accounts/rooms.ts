@@ -36,7 +36,7 @@ export async function createRooms({ isProduction = false }: { isProduction?: boo
   const clock = createTestClock()
   const random = systemRandom
   const ended: string[] = []
-  const audit = createAudit({ clock, random, publish: async () => {} })
+  const audit = createAudit({ db, clock, random, publish: async () => {} })
   const refusedSecrets = isProduction ? sampleSecrets : []
   const isDevelopment = !isProduction
   const passwords = createPasswordHasher({

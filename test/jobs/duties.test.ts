@@ -52,6 +52,8 @@ const deps = (sweep: (limit: number) => Promise<number>) => {
     logout,
     links,
     loginSteps,
+    sessions: { sweep: async () => 0 },
+    leaving: { deleteDue: async () => 0 },
     rotation,
     knex: bench.database.knex,
     clock,

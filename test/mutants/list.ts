@@ -90,6 +90,50 @@ export const mutants: readonly Mutant[] = [
     replacement: 'undefined]',
     test: 'test/mfa/login-steps.test.ts',
   },
+  // The account page: security.md §3, attacks 23, 55, 56.
+  {
+    disables: 'a sensitive change wants a fresh login',
+    file: 'src/account/door.ts',
+    search: 'if (visit && isFresh(visit, wanted.freshSeconds) && !needsFactor) return visit',
+    replacement: 'if (visit && !needsFactor) return visit',
+    test: 'test/account/pages.test.ts',
+  },
+  {
+    disables: 'the factors of whoever has one are shown and changed only with one',
+    file: 'src/account/door.ts',
+    search: 'if (visit && isFresh(visit, wanted.freshSeconds) && !needsFactor) return visit',
+    replacement: 'if (visit && isFresh(visit, wanted.freshSeconds)) return visit',
+    test: 'test/account/pages.test.ts',
+  },
+  {
+    disables: 'only one’s own session is ended by its name',
+    file: 'src/sessions/service.ts',
+    search: 'if (!found) throw sessionGone()',
+    replacement:
+      "if (!found) return void (await transaction((tx) => artifacts.endSessionByKey(tx, Buffer.from(handle, 'base64url'))))",
+    test: 'test/account/pages.test.ts',
+  },
+  {
+    disables: 'a login comes back only to a page of the account',
+    file: 'src/account/door.ts',
+    search: "return state !== undefined && pagePath.test(state) ? state : '/account'",
+    replacement: "return state ?? '/account'",
+    test: 'test/account/pages.test.ts',
+  },
+  {
+    disables: 'the session has another name after a change of password',
+    file: 'src/account/security-routes.ts',
+    search: 'await deps.sessions.renew(ctx)',
+    replacement: '',
+    test: 'test/account/pages.test.ts',
+  },
+  {
+    disables: 'whoever leaves signs in at no application',
+    file: 'src/account/leaving.ts',
+    search: 'throw accountLeaving(',
+    replacement: 'void accountLeaving(',
+    test: 'test/account/pages.test.ts',
+  },
   // Client assertions, DPoP, outbound: security.md §3, attacks 31 to 33, 40, 45.
   {
     disables: 'an assertion names the issuer as one string',

@@ -67,6 +67,20 @@ const offer = {
   qr: { size: 8, path: 'M1 1h1v1h-1zM3 3h1v1h-1zM5 5h1v1h-1z' },
 }
 
+const own = { account }
+const session = { handle: 'h1', signedInAt: '2026-11-27 06:40 UTC', lastSeenAt: '2026-11-27 07:40 UTC' }
+const profileValues = {
+  ...{
+    name: 'Alice Liddell',
+    given_name: 'Alice',
+    family_name: '',
+    nickname: '',
+    birthdate: 'yesterday',
+    zoneinfo: '',
+  },
+  ...{ locale: 'en-GB', website: '', phone_number: '' },
+}
+
 export const samples: readonly Sample[] = [
   ['login', 'login', login],
   ['login-error', 'login', { ...login, email: 'alice@example.com', error: 'csrf_failed' }],
@@ -157,6 +171,92 @@ export const samples: readonly Sample[] = [
   ['recovery-codes', 'recovery-codes', { codes: Array(10).fill('3M7K2Q-0ZX4AB-9TRFWE-HJ5C8D'), action: '/next' }],
   ['recovery-codes-account', 'recovery-codes', { codes: ['3M7K2Q-0ZX4AB-9TRFWE-HJ5C8D'], backUrl: '/account/factors' }],
   ['recovery-codes-ready', 'recovery-codes', { codes: [], action: '/next' }],
+  ['account-overview', 'account/overview', { ...own, here: 'overview', isEmailVerified: false, done: 'profile' }],
+  [
+    'account-leaving',
+    'account/overview',
+    {
+      ...own,
+      here: 'overview',
+      isEmailVerified: true,
+      leavingOn: '2026-12-11',
+      account: { email, name: hostileNames.script },
+    },
+  ],
+  ['account-profile', 'account/profile', { ...own, here: 'profile', values: profileValues, problems: {} }],
+  [
+    'account-profile-error',
+    'account/profile',
+    { ...own, here: 'profile', values: profileValues, problems: { birthdate: { code: 'not_birthdate' } } },
+  ],
+  [
+    'account-email',
+    'account/email',
+    { ...own, here: 'email', email: '', isVerified: true, needsPassword: true, autocomplete: 'email', problems: {} },
+  ],
+  [
+    'account-password-error',
+    'account/password',
+    {
+      ...{ ...own, here: 'password', email, needsPassword: true, passwordMinimum },
+      problems: { currentPassword: { code: 'proof_refused' }, password: tooShort },
+    },
+  ],
+  [
+    'account-factors',
+    'account/factors',
+    {
+      ...{ ...own, here: 'factors', appSince: '2026-11-27 06:40 UTC', hasFactor: true, recoveryCodes: 9 },
+      ...{ rememberedBrowsers: 2, mustHave: true },
+    },
+  ],
+  [
+    'account-factors-none',
+    'account/factors',
+    { ...own, here: 'factors', hasFactor: false, recoveryCodes: 0, rememberedBrowsers: 0, mustHave: false },
+  ],
+  ['account-app', 'account/app', { ...own, here: 'factors', offer, problems: { code: { code: 'code_wrong' } } }],
+  [
+    'account-sessions',
+    'account/sessions',
+    {
+      ...{ ...own, here: 'sessions' },
+      sessions: [
+        { ...session, isThis: true, browser: 'Firefox', system: 'Linux', place: 'Vienna, Austria' },
+        { ...session, handle: 'h2', isThis: false, place: undefined },
+      ],
+    },
+  ],
+  [
+    'account-applications',
+    'account/applications',
+    {
+      ...{ ...own, here: 'applications' },
+      applications: [
+        {
+          ...{ clientId: 'web', name: hostileNames.script, since: '2026-11-27 06:40 UTC' },
+          ...{ scopes: ['openid', 'email', 'unheard_of'], resources: ['https://api.example/ read'] },
+        },
+      ],
+    },
+  ],
+  ['account-applications-none', 'account/applications', { ...own, here: 'applications', applications: [] }],
+  [
+    'account-events',
+    'account/events',
+    {
+      ...{ ...own, here: 'events' },
+      events: [
+        { at: '2026-11-27 06:40 UTC', action: 'factor.added', method: 'totp', address: '192.0.2.7' },
+        { at: '2026-11-27 06:39 UTC', action: 'account.signed_in' },
+      ],
+    },
+  ],
+  [
+    'account-data',
+    'account/data',
+    { ...own, here: 'data', email, needsPassword: true, graceDays: 14, problems: { sure: { code: 'not_sure' } } },
+  ],
   ['continue', 'continue', { url: '/next-page?code=1&state=2', host: 'lanterns.example.com' }],
   ['logout', 'logout', { action: '/session/end/confirm', xsrf: 'xsrf', client, account }],
   ['logged-out', 'logged-out', { client, homeUrl: '/' }],

@@ -29,7 +29,12 @@ test('a fresh server has the defaults', () => {
 
 test('a change is audited, seen by another process within a second, and can be taken back', async () => {
   const { transaction, changes, knex } = rooms.database
-  const audit = createAudit({ clock: rooms.clock, random: systemRandom, publish: async () => {} })
+  const audit = createAudit({
+    db: rooms.database.knex,
+    clock: rooms.clock,
+    random: systemRandom,
+    publish: async () => {},
+  })
   const other = await createSettings({
     db: knex,
     transaction,

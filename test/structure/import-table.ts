@@ -36,6 +36,7 @@ const subjects: Readonly<Record<string, readonly string[]>> = {
   passwords: ['argon2', 'prom-client'],
   revocation: ['prom-client'],
   redis: ['ioredis'],
+  sessions: ['bowser'],
   seed: ['yaml', 'zod'],
 }
 
@@ -51,7 +52,7 @@ export const table: readonly Row[] = [
   {
     from: 'routes',
     files: /^src\/[^/]+\/([a-z-]+-)?routes\.ts$/,
-    may: ['src/http/', '<own>errors.ts', 'src/errors.ts'],
+    may: ['src/http/', '<own>errors.ts', 'src/errors.ts', 'src/clock.ts'],
     packages: ['zod'],
   },
   { from: 'repository', files: /^src\/[^/]+\/([a-z-]+-)?repository\.ts$/, may: ['<own>'], packages: ['knex'] },

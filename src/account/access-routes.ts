@@ -1,0 +1,107 @@
+/** Where a person is signed in, and which applications they have let in: seen and ended here. */
+import { z } from 'zod'
+import { atMinute } from '../clock.ts'
+import type { Route } from '../http/route.ts'
+import { defineRoute } from '../http/route.ts'
+import type { Views } from '../http/views.ts'
+import type { Sessions } from '../sessions/service.ts'
+import type { Applications } from './applications.ts'
+import type { Door } from './door.ts'
+import type { FrameOf } from './frame.ts'
+
+type Deps = { door: Door; frameOf: FrameOf; sessions: Sessions; applications: Applications; views: Views }
+
+export function accessRoutes({ door, frameOf, sessions, applications, views }: Deps): readonly Route[] {
+  const moment = (at: number | undefined) => (at === undefined ? undefined : atMinute(at))
+
+  const showSessions = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path: '/account/sessions',
+    name: 'account.sessions',
+    permission: 'public',
+    handler: async (ctx) => {
+      const visit = await door.enter(ctx)
+      if (!visit) return
+      const found = await sessions.list(visit.account.id, visit.sessionUid)
+      views.render(ctx, 'account/sessions', {
+        ...frameOf(visit, 'sessions'),
+        sessions: found
+          .toSorted((left, right) => Number(right.isThis) - Number(left.isThis))
+          .map(({ signedInAt, lastSeenAt, ...one }) => ({
+            ...{ ...one, signedInAt: moment(signedInAt), lastSeenAt: moment(lastSeenAt) },
+          })),
+      })
+    },
+  })
+
+  const endSession = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/account/sessions/end',
+    name: 'account.end_session',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: z.strictObject({ session: z.string().max(100) }) },
+    handler: async (ctx, { body }) => {
+      const visit = await door.enter(ctx)
+      if (!visit) return
+      await sessions.endOwn(visit.account.id, body.session, ctx.ip)
+      ctx.status = 303
+      ctx.redirect('/account?done=session')
+    },
+  })
+
+  const endOthers = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/account/sessions/end-others',
+    name: 'account.end_other_sessions',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: z.strictObject({}) },
+    handler: async (ctx) => {
+      const visit = await door.enter(ctx)
+      if (!visit) return
+      await sessions.endOthers(visit.account.id, visit.sessionUid, ctx.ip)
+      ctx.status = 303
+      ctx.redirect('/account?done=sessions')
+    },
+  })
+
+  const showApplications = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path: '/account/applications',
+    name: 'account.applications',
+    permission: 'public',
+    handler: async (ctx) => {
+      const visit = await door.enter(ctx)
+      if (!visit) return
+      const found = await applications.list(visit.account.id)
+      views.render(ctx, 'account/applications', {
+        ...frameOf(visit, 'applications'),
+        applications: found.map(({ since, ...one }) => ({ ...one, since: moment(since) })),
+      })
+    },
+  })
+
+  const withdraw = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/account/applications/withdraw',
+    name: 'account.withdraw_application',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: z.strictObject({ client: z.string().max(100) }) },
+    handler: async (ctx, { body }) => {
+      const visit = await door.enter(ctx)
+      if (!visit) return
+      await applications.withdraw(visit.account.id, body.client)
+      ctx.status = 303
+      ctx.redirect('/account?done=withdrawn')
+    },
+  })
+
+  return [showSessions, endSession, endOthers, showApplications, withdraw]
+}

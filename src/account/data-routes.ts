@@ -1,0 +1,128 @@
+/** What is known of a person: the latest events, everything as a file, and its end. */
+import { z } from 'zod'
+import { atMinute } from '../clock.ts'
+import { unlessRefused } from '../http/field-problems.ts'
+import type { FieldProblems } from '../http/pages.ts'
+import type { Route } from '../http/route.ts'
+import { defineRoute } from '../http/route.ts'
+import type { Views } from '../http/views.ts'
+import type { AccountVisit, Door, Wanted } from './door.ts'
+import type { Dossier } from './dossier.ts'
+import type { FrameOf } from './frame.ts'
+import type { Leaving } from './leaving.ts'
+import type { FreshProof } from './service.ts'
+
+type Deps = {
+  door: Door
+  sensitive: Wanted
+  frameOf: FrameOf
+  proofOf: (visit: AccountVisit, currentPassword: string) => FreshProof
+  dossier: Dossier
+  leaving: Leaving
+  graceDays: () => number
+  views: Views
+}
+
+export function dataRoutes(deps: Deps): readonly Route[] {
+  const { door, sensitive, frameOf, proofOf, dossier, leaving, views } = deps
+
+  const events = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path: '/account/events',
+    name: 'account.events',
+    permission: 'public',
+    handler: async (ctx) => {
+      const visit = await door.enter(ctx)
+      if (!visit) return
+      const found = await dossier.events(visit.account.id)
+      views.render(ctx, 'account/events', {
+        ...frameOf(visit, 'events'),
+        events: found.map(({ at, ...event }) => ({ ...event, at: atMinute(at) })),
+      })
+    },
+  })
+
+  const download = defineRoute({
+    kind: 'json',
+    method: 'GET',
+    path: '/account/data/download',
+    name: 'account.download',
+    permission: 'public',
+    handler: async (ctx) => {
+      const visit = await door.enter(ctx, sensitive)
+      if (!visit) return
+      const data = await dossier.everything(visit.account, visit.sessionUid)
+      ctx.set('Content-Disposition', 'attachment; filename="latchkey-account.json"')
+      ctx.type = 'json'
+      ctx.body = JSON.stringify(data, undefined, 2)
+    },
+  })
+
+  const page = (visit: AccountVisit, problems: FieldProblems = {}) => ({
+    ...{ ...frameOf(visit, 'data'), problems, graceDays: deps.graceDays(), email: visit.account.email },
+    needsPassword: !visit.amr.includes('mfa'),
+  })
+
+  const show = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path: '/account/data',
+    name: 'account.data',
+    permission: 'public',
+    handler: async (ctx) => {
+      const visit = await door.enter(ctx, sensitive)
+      if (visit) views.render(ctx, 'account/data', page(visit))
+    },
+  })
+
+  const leave = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/account/data/delete',
+    name: 'account.request_deletion',
+    permission: 'public',
+    csrf: 'token',
+    body: {
+      schema: z.strictObject({ currentPassword: z.string().max(4000).default(''), sure: z.literal('yes').optional() }),
+    },
+    handler: async (ctx, { body }) => {
+      const visit = await door.enter(ctx, sensitive)
+      if (!visit) return
+      if (body.sure === undefined) {
+        views.render(ctx, 'account/data', page(visit, { sure: { code: 'not_sure' } }))
+        ctx.status = 400
+        return
+      }
+      const { account, sessionUid } = visit
+      const caller = { accountId: account.id, proof: proofOf(visit, body.currentPassword), sessionUid, address: ctx.ip }
+      const isAsked = await unlessRefused(
+        ctx,
+        () => leaving.request(caller),
+        (problems) => views.render(ctx, 'account/data', page(visit, problems)),
+      )
+      if (!isAsked) return
+      ctx.status = 303
+      ctx.redirect('/account')
+    },
+  })
+
+  const keep = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/account/keep',
+    name: 'account.keep',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: z.strictObject({}) },
+    handler: async (ctx) => {
+      const visit = await door.enter(ctx)
+      if (!visit) return
+      await leaving.withdraw(visit.account.id, ctx.ip)
+      ctx.status = 303
+      ctx.redirect('/account?done=kept')
+    },
+  })
+
+  return [events, download, show, leave, keep]
+}

@@ -1,0 +1,63 @@
+/** Coming back from the login, and the overview. */
+import { z } from 'zod'
+import type { Route } from '../http/route.ts'
+import { defineRoute } from '../http/route.ts'
+import type { Views } from '../http/views.ts'
+import type { Door } from './door.ts'
+import { sessionNotKept } from './errors.ts'
+import type { FrameOf } from './frame.ts'
+
+type Deps = { door: Door; frameOf: FrameOf; views: Views }
+
+const noticeNames = [
+  'profile',
+  'email',
+  'password',
+  'kept',
+  'session',
+  'sessions',
+  'withdrawn',
+  'removed',
+  'browsers',
+] as const
+
+export function doorRoutes({ door, frameOf, views }: Deps): readonly Route[] {
+  const back = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path: '/account/return',
+    name: 'account.return',
+    permission: 'public',
+    // The authorization response (RFC 6749 §4.1.2, §4.1.2.1).
+    query: z.object({ state: z.string().max(200).optional(), error: z.string().max(200).optional() }),
+    handler: async (ctx, { query: { state, error } }) => {
+      ctx.status = 303
+      // Who did not want to sign in has no page here.
+      if (error !== undefined) return ctx.redirect('/')
+      const page = await door.pageAfter(ctx, state)
+      if (page === undefined) throw sessionNotKept()
+      ctx.redirect(page)
+    },
+  })
+
+  const overview = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path: '/account',
+    name: 'account.overview',
+    permission: 'public',
+    query: z.object({ done: z.enum(noticeNames).optional().catch(undefined) }),
+    handler: async (ctx, { query: { done } }) => {
+      const visit = await door.enter(ctx)
+      if (!visit) return
+      const { account } = visit
+      views.render(ctx, 'account/overview', {
+        ...frameOf(visit, 'overview'),
+        isEmailVerified: account.isEmailVerified,
+        ...(done && { done }),
+      })
+    },
+  })
+
+  return [back, overview]
+}

@@ -1,0 +1,87 @@
+/** Leaving: an account that its person wants deleted, the time in which it can still be kept, and its end. */
+import type { AccountRecords } from '../accounts/records.ts'
+import type { Audit, AuditEvent } from '../audit/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Queryable, Transaction, Tx } from '../database/database.ts'
+import type { MailIntent } from '../mail/intent.ts'
+import type { Settings } from '../settings/service.ts'
+import { accountClientId } from './client.ts'
+import { accountLeaving } from './errors.ts'
+import type { AccountChanges, Caller } from './service.ts'
+
+type Deps = {
+  db: Queryable
+  changes: Pick<AccountChanges, 'prove'>
+  records: Pick<AccountRecords, 'lock' | 'setDeleteAt' | 'listIdsToDelete' | 'remove'>
+  settings: Pick<Settings, 'get'>
+  sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
+  endAccount: (tx: Tx, accountId: string, kept: { sessionUid?: string }) => Promise<unknown>
+  issuer: string
+  transaction: Transaction
+  audit: Audit
+  clock: Clock
+}
+
+export type Leaving = ReturnType<typeof createLeaving>
+
+const removedAtOnce = 100
+
+export function createLeaving(deps: Deps) {
+  const { records, transaction, audit, clock } = deps
+
+  const event = (action: AuditEvent['action'], id: string, address?: string): AuditEvent => ({
+    ...{ action, actor: { type: 'account', id }, subject: { type: 'account', id }, address, outcome: 'success' },
+  })
+
+  return {
+    /** For a login that is otherwise complete: only the account page is open to somebody who leaves. Throws `account_leaving`. */
+    refuseElsewhere: ({ deleteAt }: { deleteAt: number | undefined }, clientId: string): void => {
+      if (deleteAt === undefined || clientId === accountClientId) return
+      throw accountLeaving({
+        params: { date: new Date(deleteAt).toISOString().slice(0, 10), url: `${deps.issuer}/account` },
+      })
+    },
+
+    /** Everything ends at once but this session; the account itself when the grace period does. Throws `proof_refused`. Gives when that is. */
+    request: async (caller: Caller): Promise<number> => {
+      const { id } = await deps.changes.prove(caller)
+      const deleteAt = clock.now() + deps.settings.get().accountDeletionSeconds * 1000
+      await transaction(async (tx) => {
+        await records.lock(tx, id)
+        await records.setDeleteAt(tx, id, deleteAt)
+        await deps.endAccount(tx, id, caller.sessionUid === undefined ? {} : { sessionUid: caller.sessionUid })
+        await audit.record(tx, event('account.deletion_requested', id, caller.address))
+        await deps.sendMail(tx, { mail: 'account_leaving', accountId: id, untilMs: deleteAt, askedAtMs: clock.now() })
+      })
+      return deleteAt
+    },
+
+    /** The person stays after all. */
+    withdraw: (accountId: string, address: string | undefined): Promise<void> =>
+      transaction(async (tx) => {
+        const { account } = await records.lock(tx, accountId)
+        if (account.deleteAt === undefined) return
+        await records.setDeleteAt(tx, accountId, undefined)
+        await audit.record(tx, event('account.deletion_withdrawn', accountId, address))
+      }),
+
+    /** Deletes accounts whose time has come, each in its own transaction; gives how many. The audit trail stays, and knows them by id alone. */
+    deleteDue: async (): Promise<number> => {
+      const ids = await records.listIdsToDelete(deps.db, removedAtOnce)
+      for (const id of ids) {
+        await transaction(async (tx) => {
+          const { account } = await records.lock(tx, id)
+          // Kept in the last moment.
+          if (account.deleteAt === undefined || account.deleteAt > clock.now()) return
+          await deps.endAccount(tx, id, {})
+          await records.remove(tx, id)
+          await audit.record(tx, { ...event('account.deleted', id), actor: { type: 'system' } })
+          if (account.isEmailVerified) {
+            await deps.sendMail(tx, { mail: 'account_deleted', to: account.email, askedAtMs: clock.now() })
+          }
+        })
+      }
+      return ids.length
+    },
+  }
+}

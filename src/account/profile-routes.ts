@@ -1,0 +1,78 @@
+/** What a person says of themselves. */
+import { z } from 'zod'
+import type { Account } from '../accounts/account.ts'
+import { unlessRefused } from '../http/field-problems.ts'
+import type { FieldProblems } from '../http/pages.ts'
+import type { Route } from '../http/route.ts'
+import { defineRoute } from '../http/route.ts'
+import type { Views } from '../http/views.ts'
+import type { Door } from './door.ts'
+import type { FrameOf } from './frame.ts'
+import type { ProfileChanges } from './profile.ts'
+
+type Deps = { door: Door; frameOf: FrameOf; views: Views; profile: ProfileChanges }
+
+const path = '/account/profile'
+const text = z.string().max(2000)
+// Every other field is an error: what a person may not say of themselves is not among them.
+const fields = z.strictObject({
+  name: text,
+  given_name: text,
+  family_name: text,
+  nickname: text,
+  birthdate: text,
+  zoneinfo: text,
+  locale: text,
+  website: text,
+  phone_number: text,
+})
+
+const valuesOf = (account: Account): z.infer<typeof fields> => ({
+  name: account.name ?? '',
+  given_name: account.givenName ?? '',
+  family_name: account.familyName ?? '',
+  nickname: account.nickname ?? '',
+  birthdate: account.birthdate ?? '',
+  zoneinfo: account.zoneinfo ?? '',
+  locale: account.locale ?? '',
+  website: account.website ?? '',
+  phone_number: account.phoneNumber ?? '',
+})
+
+export function profileRoutes({ door, frameOf, views, profile }: Deps): readonly Route[] {
+  const show = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path,
+    name: 'account.profile',
+    permission: 'public',
+    handler: async (ctx) => {
+      const visit = await door.enter(ctx)
+      if (!visit) return
+      const values = valuesOf(visit.account)
+      views.render(ctx, 'account/profile', { ...frameOf(visit, 'profile'), values, problems: {} })
+    },
+  })
+
+  const save = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path,
+    name: 'account.save_profile',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: fields },
+    handler: async (ctx, { body }) => {
+      const visit = await door.enter(ctx)
+      if (!visit) return
+      const again = (problems: FieldProblems) =>
+        views.render(ctx, 'account/profile', { ...frameOf(visit, 'profile'), values: body, problems })
+      const isSaved = await unlessRefused(ctx, () => profile.change(visit.account.id, body), again)
+      if (!isSaved) return
+      ctx.status = 303
+      ctx.redirect('/account?done=profile')
+    },
+  })
+
+  return [show, save]
+}

@@ -1,0 +1,56 @@
+/** Changing what a person says of themselves: only that, and only what is valid. */
+import type { AccountRecords } from '../accounts/records.ts'
+import type { Account, AccountInput, Accounts } from '../accounts/service.ts'
+import type { Transaction } from '../database/database.ts'
+import { changeInvalid } from './errors.ts'
+
+type Deps = {
+  accounts: Pick<Accounts, 'checkProfile' | 'within'>
+  records: Pick<AccountRecords, 'lock'>
+  transaction: Transaction
+}
+
+export type ProfileChanges = ReturnType<typeof createProfileChanges>
+
+/** Claims of OpenID Connect Core 1.0 §5.1, as a form has them: what is empty is taken away. */
+type Said = Readonly<Record<keyof typeof fieldOf, string>>
+
+const fieldOf = {
+  name: 'name',
+  given_name: 'givenName',
+  family_name: 'familyName',
+  nickname: 'nickname',
+  birthdate: 'birthdate',
+  zoneinfo: 'zoneinfo',
+  locale: 'locale',
+  website: 'website',
+  phone_number: 'phoneNumber',
+} as const satisfies Record<string, keyof Account>
+
+export function createProfileChanges({ accounts, records, transaction }: Deps) {
+  return {
+    /** Throws `change_invalid` with every problem. */
+    change: async (accountId: string, said: Said): Promise<void> => {
+      const claims = Object.keys(fieldOf) as (keyof typeof fieldOf)[]
+      const input = Object.fromEntries(claims.map((claim) => [fieldOf[claim], said[claim].trim() || null]))
+      const problems = [
+        ...(input.name === null ? [{ path: 'name', code: 'required' }] : []),
+        ...accounts.checkProfile({ ...input, email: 'somebody@example.com' }),
+      ]
+      if (problems.length > 0) throw changeInvalid(problems)
+      await transaction(async (tx) => {
+        const { account } = await records.lock(tx, accountId)
+        const changed = Object.fromEntries(
+          Object.entries(input).filter(([field, value]) => (account[field as keyof Account] ?? null) !== value),
+        )
+        if (Object.keys(changed).length === 0) return
+        const all = {
+          ...{ ...changed, email: account.email },
+          // Another number is another phone: nobody has proven it.
+          ...('phoneNumber' in changed && { isPhoneNumberVerified: false }),
+        } as AccountInput
+        await accounts.within(tx).update(accountId, all, { type: 'account', id: accountId })
+      })
+    },
+  }
+}

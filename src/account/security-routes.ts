@@ -1,0 +1,120 @@
+/** The password and the e-mail address: each wants a login of the last five minutes, and the password or a second factor. */
+import { z } from 'zod'
+import { unlessRefused } from '../http/field-problems.ts'
+import type { FieldProblems } from '../http/pages.ts'
+import type { Route } from '../http/route.ts'
+import { defineRoute } from '../http/route.ts'
+import type { Views } from '../http/views.ts'
+import type { AccountSessions } from '../oidc/account-session.ts'
+import type { AccountVisit, Door, Wanted } from './door.ts'
+import type { FrameOf } from './frame.ts'
+import type { AccountChanges, FreshProof } from './service.ts'
+
+type Deps = {
+  door: Door
+  sensitive: Wanted
+  frameOf: FrameOf
+  proofOf: (visit: AccountVisit, currentPassword: string) => FreshProof
+  changes: AccountChanges
+  sessions: Pick<AccountSessions, 'renew'>
+  passwordMinimum: () => number
+  views: Views
+}
+
+const password = z.string().max(4000)
+
+export function securityRoutes(deps: Deps): readonly Route[] {
+  const { door, sensitive, frameOf, proofOf, changes, views } = deps
+  const needsPassword = ({ amr }: AccountVisit) => !amr.includes('mfa')
+
+  const showPassword = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path: '/account/password',
+    name: 'account.password',
+    permission: 'public',
+    handler: async (ctx) => {
+      const visit = await door.enter(ctx, sensitive)
+      if (visit) views.render(ctx, 'account/password', passwordPage(visit))
+    },
+  })
+
+  const passwordPage = (visit: AccountVisit, problems: FieldProblems = {}) => ({
+    ...{ ...frameOf(visit, 'password'), email: visit.account.email, problems },
+    ...{ passwordMinimum: deps.passwordMinimum(), needsPassword: needsPassword(visit) },
+  })
+
+  const changePassword = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/account/password',
+    name: 'account.change_password',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: z.strictObject({ currentPassword: password.default(''), password }) },
+    handler: async (ctx, { body }) => {
+      const visit = await door.enter(ctx, sensitive)
+      if (!visit) return
+      const { account, sessionUid } = visit
+      const isChanged = await unlessRefused(
+        ctx,
+        () =>
+          changes.changePassword({
+            ...{ accountId: account.id, proof: proofOf(visit, body.currentPassword), sessionUid },
+            ...{ newPassword: body.password, address: ctx.ip },
+          }),
+        (problems) => views.render(ctx, 'account/password', passwordPage(visit, problems)),
+      )
+      if (!isChanged) return
+      await deps.sessions.renew(ctx)
+      ctx.status = 303
+      ctx.redirect('/account?done=password')
+    },
+  })
+
+  const emailPage = (visit: AccountVisit, email = '', problems: FieldProblems = {}) => ({
+    ...{ ...frameOf(visit, 'email'), email, problems, needsPassword: needsPassword(visit) },
+    ...{ isVerified: visit.account.isEmailVerified, autocomplete: 'email' },
+  })
+
+  const showEmail = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path: '/account/email',
+    name: 'account.email',
+    permission: 'public',
+    handler: async (ctx) => {
+      const visit = await door.enter(ctx, sensitive)
+      if (visit) views.render(ctx, 'account/email', emailPage(visit))
+    },
+  })
+
+  const changeEmail = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/account/email',
+    name: 'account.change_email',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: z.strictObject({ currentPassword: password.default(''), email: z.string().max(320) }) },
+    handler: async (ctx, { body }) => {
+      const visit = await door.enter(ctx, sensitive)
+      if (!visit) return
+      const { account, sessionUid } = visit
+      const isAsked = await unlessRefused(
+        ctx,
+        () =>
+          changes.requestEmailChange({
+            ...{ accountId: account.id, proof: proofOf(visit, body.currentPassword), sessionUid },
+            ...{ newEmail: body.email, address: ctx.ip },
+          }),
+        (problems) => views.render(ctx, 'account/email', emailPage(visit, body.email, problems)),
+      )
+      if (!isAsked) return
+      ctx.status = 303
+      ctx.redirect('/account?done=email')
+    },
+  })
+
+  return [showPassword, changePassword, showEmail, changeEmail]
+}

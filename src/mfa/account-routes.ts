@@ -1,0 +1,142 @@
+/** The second factors on the account page: each change asks for a login of the last five minutes, with the factor of whoever has one. */
+import { z } from 'zod'
+import type { AccountVisit, Door, Wanted } from '../account/door.ts'
+import type { FrameOf } from '../account/frame.ts'
+import { atMinute } from '../clock.ts'
+import { unlessRefused } from '../http/field-problems.ts'
+import type { Route } from '../http/route.ts'
+import { defineRoute } from '../http/route.ts'
+import type { Views } from '../http/views.ts'
+import type { Factors } from './service.ts'
+import type { LoginSteps } from './steps.ts'
+
+type Deps = {
+  door: Door
+  aboutFactors: Wanted
+  frameOf: FrameOf
+  factors: Factors
+  steps: Pick<LoginSteps, 'countRemembered' | 'forgetBrowsers'>
+  views: Views
+}
+
+const path = '/account/factors'
+
+export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, steps, views }: Deps): readonly Route[] {
+  const callerOf = ({ account }: AccountVisit, address: string) => ({ accountId: account.id, address })
+
+  const show = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path,
+    name: 'account.factors',
+    permission: 'public',
+    handler: async (ctx) => {
+      const visit = await door.enter(ctx, aboutFactors)
+      if (!visit) return
+      const { enrolled, totp, recoveryCodes } = await factors.show(visit.account.id)
+      views.render(ctx, 'account/factors', {
+        ...frameOf(visit, 'factors'),
+        ...(totp && { appSince: atMinute(totp.createdAt) }),
+        ...{ hasFactor: enrolled.length > 0, recoveryCodes, mustHave: factors.mustHave(visit.account) },
+        rememberedBrowsers: await steps.countRemembered(visit.account.id),
+      })
+    },
+  })
+
+  const showApp = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path: `${path}/app`,
+    name: 'account.app',
+    permission: 'public',
+    handler: async (ctx) => {
+      const visit = await door.enter(ctx, aboutFactors)
+      if (!visit) return
+      const offer = factors.offerTotp(visit.account, visit.sessionUid)
+      views.render(ctx, 'account/app', { ...frameOf(visit, 'factors'), offer, problems: {} })
+    },
+  })
+
+  const addApp = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: `${path}/app`,
+    name: 'account.add_app',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: z.strictObject({ offer: z.string().max(1000), code: z.string().max(100) }) },
+    handler: async (ctx, { body }) => {
+      const visit = await door.enter(ctx, aboutFactors)
+      if (!visit) return
+      const { account, sessionUid } = visit
+      let codes: string[] | undefined
+      const isAdded = await unlessRefused(
+        ctx,
+        async () => {
+          const offered = { binding: sessionUid, sealed: body.offer, code: body.code }
+          codes = await factors.addTotp(callerOf(visit, ctx.ip), offered)
+        },
+        (problems) => {
+          const offer = factors.offerTotpAgain(account, sessionUid, body.offer)
+          views.render(ctx, 'account/app', { ...frameOf(visit, 'factors'), offer, problems })
+        },
+      )
+      if (!isAdded) return
+      if (codes) return views.render(ctx, 'recovery-codes', { codes, backUrl: path })
+      ctx.status = 303
+      ctx.redirect(path)
+    },
+  })
+
+  const removeApp = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: `${path}/app/remove`,
+    name: 'account.remove_app',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: z.strictObject({}) },
+    handler: async (ctx) => {
+      const visit = await door.enter(ctx, aboutFactors)
+      if (!visit) return
+      await factors.remove(callerOf(visit, ctx.ip), 'totp')
+      ctx.status = 303
+      ctx.redirect('/account?done=removed')
+    },
+  })
+
+  const renewCodes = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: `${path}/codes`,
+    name: 'account.renew_codes',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: z.strictObject({}) },
+    handler: async (ctx) => {
+      const visit = await door.enter(ctx, aboutFactors)
+      if (!visit) return
+      const codes = await factors.renewCodes(callerOf(visit, ctx.ip))
+      views.render(ctx, 'recovery-codes', { codes, backUrl: path })
+    },
+  })
+
+  const forget = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: `${path}/forget-browsers`,
+    name: 'account.forget_browsers',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: z.strictObject({}) },
+    handler: async (ctx) => {
+      const visit = await door.enter(ctx)
+      if (!visit) return
+      await steps.forgetBrowsers(visit.account.id)
+      ctx.status = 303
+      ctx.redirect('/account?done=browsers')
+    },
+  })
+
+  return [show, showApp, addApp, removeApp, renewCodes, forget]
+}

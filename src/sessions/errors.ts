@@ -1,0 +1,5 @@
+/** What can go wrong with sessions. */
+import { declareError } from '../errors.ts'
+
+/** It has ended, or is not this person's: nobody is told which. */
+export const sessionGone = declareError('session_gone', 404)

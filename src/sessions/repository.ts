@@ -1,0 +1,46 @@
+/** Rows of `session_detail`: what is shown of browser sessions. */
+import type { Queryable } from '../database/database.ts'
+
+export type SessionDetail = Readonly<{
+  key: Buffer
+  userAgent: string
+  address: string | undefined
+  lastSeenAt: number
+}>
+
+type Seen = { key: Buffer; accountId: string; userAgent: string; address: string | undefined; at: number }
+
+/** A session that comes from another browser or network than before is shown as it is now. */
+export async function putDetail(db: Queryable, { key, accountId, userAgent, address, at }: Seen): Promise<void> {
+  // An account that has just been deleted has no sessions to show.
+  await db.raw(
+    `INSERT INTO session_detail (session_key, account_id, user_agent, address, created_at, last_seen_at)
+     SELECT :key, id, :userAgent, :address, :at, :at FROM account WHERE id = :accountId
+     ON CONFLICT (session_key) DO UPDATE SET account_id = excluded.account_id, user_agent = excluded.user_agent,
+       address = excluded.address, last_seen_at = excluded.last_seen_at`,
+    { key, accountId, userAgent, address: address ?? null, at },
+  )
+}
+
+export async function listDetails(db: Queryable, accountId: string): Promise<SessionDetail[]> {
+  const rows = await db('session_detail')
+    .where({ account_id: accountId })
+    .select('session_key', 'user_agent', 'address', 'last_seen_at')
+  return rows.map((row) => ({
+    key: row.session_key,
+    userAgent: row.user_agent,
+    address: row.address ?? undefined,
+    lastSeenAt: Number(row.last_seen_at),
+  }))
+}
+
+/** Those of sessions that have ended: their row in the artifact store is gone. Gives how many, at most `limit`. */
+export async function sweepDetails(db: Queryable, seenBefore: number, limit: number): Promise<number> {
+  const { rowCount } = await db.raw(
+    `DELETE FROM session_detail WHERE session_key IN (
+       SELECT session_key FROM session_detail AS d WHERE last_seen_at < ?
+         AND NOT EXISTS (SELECT 1 FROM artifact WHERE uid = d.session_key) ORDER BY last_seen_at LIMIT ?)`,
+    [seenBefore, limit],
+  )
+  return rowCount ?? 0
+}

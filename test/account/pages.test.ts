@@ -1,0 +1,296 @@
+/** The account page, driven as a browser does: through the login, and back (security.md, attacks 23, 55, 56). */
+import { auditActions } from '../../src/audit/catalogue.ts'
+import { createSentences } from '../../src/locales.ts'
+import { addPhone } from '../mfa/house.ts'
+import { days, minutes } from '../oidc/support.ts'
+import type { PeopleHouse } from '../registration/house.ts'
+import { goodPassword, openPeopleHouse, otherPassword } from '../registration/house.ts'
+import type { Browser, Page } from '../support/browser.ts'
+import { createBrowser } from '../support/browser.ts'
+import { createRelyingParty } from '../support/latchkey.ts'
+
+let house: PeopleHouse
+beforeAll(async () => {
+  house = await openPeopleHouse()
+})
+afterAll(() => house?.close())
+
+const csrfIn = (page: Page) => /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
+
+/** Opens a page of the account and signs in on the way, as often as that is asked for. */
+async function open(browser: Browser, path: string, person: { email: string; password?: string; code?: () => string }) {
+  let page = await browser.follow(await browser.get(house.at(path)))
+  for (let steps = 0; steps < 3; steps += 1) {
+    const { email, password = goodPassword } = person
+    if (page.body.includes('/login"')) page = await browser.submit(page, '/login', { email, password })
+    else if (page.body.includes('/factor"')) page = await browser.submit(page, '/factor', { code: person.code!() })
+    else break
+    page = await browser.follow(page)
+  }
+  return page
+}
+
+async function visitor(name: string, path = '/account') {
+  const email = `${name}@example.com`
+  const account = await house.member(email)
+  const browser = createBrowser()
+  return { account, email, browser, page: await open(browser, path, { email }) }
+}
+
+const sessionOf = async (browser: Browser) =>
+  (await browser.jar.getCookies(house.server.issuer)).find(({ key }) => key === 'latchkey.session')?.value
+
+test('the door leads through the login, and back to the page that was asked for', async () => {
+  const { page, browser, email } = await visitor('door', '/account/applications')
+  expect([page.status, new URL(page.url).pathname]).toEqual([200, '/account/applications'])
+  expect((await open(browser, '/account', { email })).body).toContain(email)
+  for (const state of ['https://evil.example/', '//evil.example', '/account/../authorize', '/accounts']) {
+    const back = await browser.get(house.at(`/account/return?code=x&state=${encodeURIComponent(state)}`))
+    expect(back.next).toBe(house.at('/account'))
+  }
+  expect((await createBrowser().get(house.at('/account/return?code=x&state=/account'))).status).toBe(400)
+  expect((await browser.get(house.at('/account/return?error=access_denied'))).next).toBe(house.at('/'))
+})
+
+test('nobody can register the client of the account page, or use it for tokens', async () => {
+  const metadata = { client_name: 'Evil', redirect_uris: ['https://evil.example/'], scope: 'openid' }
+  await expect(house.server.addClient({ clientId: 'latchkey:account', kind: 'spa', metadata })).rejects.toMatchObject({
+    code: 'client_invalid',
+  })
+  const { browser } = await visitor('codes')
+  const url = new URL((await browser.get(house.at('/account/data'))).next ?? house.at('/account/data'))
+  const rp = createRelyingParty(house.server, browser)
+  const parameters = { client_id: 'latchkey:account', redirect_uri: house.at('/account/return'), scope: 'openid' }
+  const answer = await browser.get(await rp.authorizeUrl(parameters))
+  const code = new URL(answer.next!).searchParams.get('code')!
+  const fields = {
+    grant_type: 'authorization_code',
+    code,
+    redirect_uri: parameters.redirect_uri,
+    client_id: 'latchkey:account',
+  }
+  // Only whoever has sent the request has the verifier: the page itself keeps none.
+  expect((await rp.call('/token', { ...fields, code_verifier: 'x'.repeat(43) })).body.error).toBe('invalid_grant')
+  expect(url.pathname).toBe('/account/data')
+})
+
+test('the profile is saved, and what is not valid is told beside its field', async () => {
+  const { browser, account, page } = await visitor('profile', '/account/profile')
+  const wrong = await browser.submit(page, '/account/profile', { birthdate: 'yesterday', phone_number: '0660' })
+  expect(wrong.status).toBe(400)
+  expect(wrong.body).toContain('id="birthdate-problem"')
+  const saved = await browser.follow(
+    await browser.submit(wrong, '/account/profile', { name: '  Zoë 张 ', birthdate: '1990-12-31', phone_number: '' }),
+  )
+  expect(saved.body).toContain('Your profile is saved')
+  expect(await house.server.parts.accounts.readById(account.id)).toMatchObject({
+    name: 'Zoë 张',
+    birthdate: '1990-12-31',
+  })
+})
+
+test('what a person may not say of themselves: 400, and nothing changes (attack 56)', async () => {
+  const { browser, account, page } = await visitor('greedy', '/account/profile')
+  const before = await house.server.parts.accounts.readById(account.id)
+  for (const more of ['emailVerified', 'email_verified', 'role', 'roles', '__proto__', 'constructor', 'id', 'email']) {
+    const answer = await browser.submit(page, '/account/profile', { name: 'Changed', [more]: 'admin' })
+    expect([more, answer.status]).toEqual([more, 400])
+  }
+  expect(await house.server.parts.accounts.readById(account.id)).toEqual(before)
+})
+
+test('a new password wants the old one, keeps this session under a new name, and ends the others (ASVS 7.2.4)', async () => {
+  const { browser, email, page } = await visitor('password', '/account/password')
+  const elsewhere = createBrowser()
+  await open(elsewhere, '/account', { email })
+  const refused = await browser.submit(page, '/account/password', { currentPassword: 'wrong', password: otherPassword })
+  expect(refused.status).toBe(403)
+  expect(refused.body).toContain('id="currentPassword-problem"')
+  const weak = await browser.submit(page, '/account/password', { currentPassword: goodPassword, password: 'short' })
+  expect(weak.status).toBe(400)
+  const old = await sessionOf(browser)
+  const changed = await browser.submit(page, '/account/password', {
+    currentPassword: goodPassword,
+    password: otherPassword,
+  })
+  expect(changed.next).toBe(house.at('/account?done=password'))
+  expect(await sessionOf(browser)).not.toBe(old)
+  expect((await browser.get(changed.next!)).body).toContain('Your password is changed')
+  const thief = createBrowser()
+  await thief.jar.setCookie(`latchkey.session=${old}`, house.server.issuer)
+  expect((await thief.get(house.at('/account'))).status).toBe(303)
+  expect((await elsewhere.get(house.at('/account'))).status).toBe(303)
+  expect(await house.signsIn(email, otherPassword)).toBe(true)
+})
+
+test('e-mail, password, factors and the end want a login of the last five minutes: 403, and nothing changes (attack 23)', async () => {
+  const { browser, email, account, page } = await visitor('old-login')
+  const csrf = csrfIn(await browser.get(house.at('/account/profile')))
+  house.server.clock.advance(minutes(5) + 1000)
+  const forms: Record<string, Record<string, string>> = {
+    '/account/password': { currentPassword: goodPassword, password: otherPassword },
+    '/account/email': { currentPassword: goodPassword, email: 'new-one@example.com' },
+    '/account/factors/app': { offer: 'x', code: '000000' },
+    '/account/factors/app/remove': {},
+    '/account/factors/codes': {},
+    '/account/data/delete': { currentPassword: goodPassword, sure: 'yes' },
+  }
+  for (const [path, fields] of Object.entries(forms)) {
+    const answer = await browser.post(house.at(path), { csrf, ...fields })
+    expect([path, answer.status]).toEqual([path, 403])
+  }
+  expect(page.status).toBe(200)
+  expect(await house.account(email)).toMatchObject({ id: account.id, email, deleteAt: undefined })
+  expect(await house.signsIn(email, goodPassword)).toBe(true)
+  // The page itself asks for the password once more, and is there.
+  const again = await browser.follow(await browser.get(house.at('/account/password')))
+  expect(again.body).toContain('/login"')
+})
+
+test('a new address is the account’s when its link is opened, and this session goes on', async () => {
+  const { browser, email, page } = await visitor('moving', '/account/email')
+  const next = 'moved@example.com'
+  await browser.submit(page, '/account/email', { currentPassword: goodPassword, email: next })
+  const { link } = await house.mailbox.waitFor(next)
+  expect(await house.account(email)).toBeDefined()
+  await browser.submit(await browser.get(link!), '/email-change')
+  expect(await house.account(email)).toBeUndefined()
+  expect((await browser.get(house.at('/account'))).body).toContain(next)
+})
+
+test('sessions are listed by browser; another person’s cannot be ended by its id (attack 55)', async () => {
+  const mine = await visitor('mine', '/account/sessions')
+  const theirs = await visitor('theirs', '/account/sessions')
+  const handles = async (id: string) =>
+    (await house.server.parts.revocation.listAccess(id)).sessions.map(({ handle }) => handle)
+  const [foreign] = await handles(theirs.account.id)
+  const csrf = csrfIn(await mine.browser.get(house.at('/account/profile')))
+  for (const session of [foreign!, 'x', 'x'.repeat(43)]) {
+    const answer = await mine.browser.post(house.at('/account/sessions/end'), { csrf, session })
+    expect(answer.status).toBe(404)
+  }
+  expect((await theirs.browser.get(house.at('/account'))).status).toBe(200)
+
+  const firefox = createBrowser()
+  const agent = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+  const start = await firefox.get(house.at('/account'))
+  const login = await firefox.follow(start)
+  const done = await firefox.submit(login, '/login', { email: mine.email, password: goodPassword })
+  await firefox.get((await firefox.get(done.next!, { 'User-Agent': agent })).next!)
+  const listed = await mine.browser.get(house.at('/account/sessions'))
+  expect(listed.body).toContain('Firefox on Linux')
+  expect(listed.body.match(/this one/g)).toHaveLength(1)
+  await mine.browser.submit(listed, '/account/sessions/end')
+  expect((await firefox.get(house.at('/account'))).status).toBe(303)
+  await open(firefox, '/account', { email: mine.email })
+  await mine.browser.submit(await mine.browser.get(house.at('/account/sessions')), '/account/sessions/end-others')
+  expect((await firefox.get(house.at('/account'))).status).toBe(303)
+  expect((await mine.browser.get(house.at('/account'))).status).toBe(200)
+})
+
+test('applications are listed with what they may, and taken out with their tokens', async () => {
+  const { browser, email } = await visitor('apps')
+  const rp = createRelyingParty(house.server, browser)
+  const tokens = await rp.signIn({ scope: 'openid email offline_access' }, { email, password: goodPassword })
+  const page = await browser.get(house.at('/account/applications'))
+  expect(page.body).toContain('Web App')
+  expect(page.body).not.toContain('Your account</bdi>')
+  const gone = await browser.follow(await browser.submit(page, '/account/applications/withdraw'))
+  expect(gone.body).toContain('The application is out')
+  expect((await rp.refresh(tokens.refresh_token)).body.error).toBe('invalid_grant')
+  expect((await browser.get(house.at('/account/applications'))).body).not.toContain('Web App')
+  const asked = await browser.follow(await browser.get(await rp.authorizeUrl({ scope: 'openid email' })))
+  expect(asked.body).toContain('/consent"')
+})
+
+test('events and the download tell what happened, and no secret', async () => {
+  const { browser, email } = await visitor('curious')
+  const events = await browser.get(house.at('/account/events'))
+  for (const sentence of ['The account was registered', 'The e-mail address was confirmed', 'Signed in']) {
+    expect(events.body).toContain(sentence)
+  }
+  const file = await browser.get(house.at('/account/data/download'))
+  expect(file.headers.get('Content-Disposition')).toContain('attachment')
+  const data = JSON.parse(file.body)
+  expect(data.account).toMatchObject({ email, email_verified: true })
+  expect(data.sessions).toHaveLength(1)
+  expect(file.body).not.toMatch(/argon2|password_hash|digest|handle/)
+})
+
+test('factors: set up, used, renewed and removed, each told by a mail', async () => {
+  const { browser, email, account, page } = await visitor('factors', '/account/factors')
+  expect(page.body).toContain('Set up an app')
+  const { phone } = await addPhone(house.server, email)
+  // The login of before had no factor: now one is asked for.
+  const asked = await open(browser, '/account/factors', { email, code: phone.code })
+  expect(asked.body).toContain('Set up on')
+  const codes = await browser.submit(asked, '/codes')
+  expect(codes.body.match(/[0-9A-Z]{6}(-[0-9A-Z]{6}){3}/g)).toHaveLength(10)
+  const removed = await browser.follow(await browser.submit(asked, '/app/remove'))
+  expect(removed.body).toContain('The second factor is removed')
+  expect(await house.server.parts.factors.show(account.id)).toMatchObject({ enrolled: [], recoveryCodes: 0 })
+  const subjects = [
+    await house.mailbox.waitFor(email, 2),
+    await house.mailbox.waitFor(email, 3),
+    await house.mailbox.waitFor(email, 4),
+  ]
+  expect(subjects.map(({ subject }) => subject)).toEqual([
+    'A second factor was added',
+    'A second factor was added',
+    'A second factor was removed',
+  ])
+})
+
+describe('leaving', () => {
+  async function leave(name: string) {
+    const who = await visitor(name, '/account/data')
+    const rp = createRelyingParty(house.server, createBrowser())
+    const tokens = await rp.signIn({ scope: 'openid offline_access' }, { email: who.email, password: goodPassword })
+    const unsure = await who.browser.submit(who.page, '/account/data/delete', { currentPassword: goodPassword })
+    expect(unsure.status).toBe(400)
+    const wrong = await who.browser.submit(who.page, '/account/data/delete', { currentPassword: 'no', sure: 'yes' })
+    expect(wrong.status).toBe(403)
+    expect((await house.account(who.email))!.deleteAt).toBeUndefined()
+    const left = await who.browser.follow(
+      await who.browser.submit(who.page, '/account/data/delete', { currentPassword: goodPassword, sure: 'yes' }),
+    )
+    expect(left.body).toContain('Your account will be deleted on')
+    return { ...who, rp, tokens, left }
+  }
+
+  test('everything ends at once, no application lets the person in, and the account can be kept', async () => {
+    const { browser, email, rp, tokens, left } = await leave('stays')
+    expect((await rp.refresh(tokens.refresh_token)).body.error).toBe('invalid_grant')
+    const login = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
+    const refused = await rp.browser.submit(login, '/login', { email, password: goodPassword })
+    expect(refused.status).toBe(403)
+    expect(refused.body).toContain('/account before that day')
+    // The session of the account page is none for an application.
+    const sso = createRelyingParty(house.server, browser)
+    expect((await browser.follow(await browser.get(await sso.authorizeUrl()))).body).toContain('/login"')
+    const silent = await browser.get(await sso.authorizeUrl({ prompt: 'none' }))
+    expect(new URL(silent.next!).searchParams.get('error')).toBe('login_required')
+
+    const kept = await browser.follow(await browser.submit(left, '/account/keep'))
+    expect(kept.body).toContain('Your account stays')
+    expect(await house.signsIn(email, goodPassword)).toBe(true)
+  })
+
+  test('after the grace period the account is gone, and its mail says so', async () => {
+    const { email, account } = await leave('goes')
+    house.server.clock.advance(days(14) - 1000)
+    expect(await house.server.parts.leaving.deleteDue()).toBe(0)
+    house.server.clock.advance(1000)
+    expect(await house.server.parts.leaving.deleteDue()).toBe(1)
+    expect(await house.server.parts.accounts.readById(account.id)).toBeUndefined()
+    expect((await house.mailbox.waitFor(email, 3)).subject).toBe('Your account is deleted')
+    expect(await house.trail(account.id)).toContain('account.deleted')
+  })
+})
+
+test('every action that is about a person has a sentence for that person', async () => {
+  const about = auditActions.filter((action) => /^(account|factor)\./.test(action) || action === 'consent.withdrawn')
+  expect(about.length).toBeGreaterThan(30)
+  const { has } = createSentences({ isStrict: true })
+  expect(about.filter((action) => !has(`pages.own.event.${action}`))).toEqual([])
+})
