@@ -38,6 +38,7 @@ import { createQueue } from './jobs/queue.ts'
 import { createLinks } from './links/service.ts'
 import { createSentences } from './locales.ts'
 import type { Log } from './log.ts'
+import { createRefuseBreached } from './login/breached.ts'
 import { loginRoutes } from './login/routes.ts'
 import { createLogin } from './login/service.ts'
 import { createLogout } from './logout/service.ts'
@@ -64,8 +65,9 @@ import { tokenErrorsAround } from './oidc/token-errors.ts'
 import { createOutbound } from './outbound/service.ts'
 import { kinds } from './outbox/kinds/index.ts'
 import { createOutbox } from './outbox/service.ts'
-import { createPasswordHasher } from './passwords/hasher.ts'
-import { checkNewPassword, minimumLength } from './passwords/policy.ts'
+import { createBreaches } from './passwords/breaches.ts'
+import { createPasswordHasher, problemOfImportedHash } from './passwords/hasher.ts'
+import { createPasswordPolicy } from './passwords/service.ts'
 import type { Random } from './random.ts'
 import { recoveryRoutes } from './recovery/routes.ts'
 import { createRecovery } from './recovery/service.ts'
@@ -173,17 +175,20 @@ export async function createParts(deps: PartsDeps) {
   const signingKeys = createSigningKeys({ rotation, offered: algorithms })
 
   const passwords = createPasswordHasher({ ...config.passwordHash, slots: deps.hashingSlots, metrics })
+  const breaches =
+    config.breachCheck && createBreaches({ ...config.breachCheck, request: outbound.request, clock, log, metrics })
+  const passwordPolicy = createPasswordPolicy({ settings, breaches, refusedSecrets: deps.refusedSecrets })
+  const checkPassword = passwordPolicy.check
   const accounts = createAccounts({
     db: knex,
     transaction,
     cache: accountCache,
     audit,
     passwords,
-    checkNewPassword,
+    checkPassword,
     clock,
     random,
     endAccount,
-    refusedSecrets: deps.refusedSecrets,
   })
   const clients = createClients({
     db: knex,
@@ -219,7 +224,10 @@ export async function createParts(deps: PartsDeps) {
   })
 
   const records = createAccountRecords({ clock })
-  const accountImport = createAccountImport({ db: knex, transaction, audit, clock, random })
+  const accountImport = createAccountImport({
+    ...{ db: knex, transaction, audit, clock, random },
+    problemOfHash: problemOfImportedHash,
+  })
   const links = createLinks({ db: knex, clock, random })
   const kept = config.environment === 'development' ? createKeptMails({ clock }) : undefined
   const postman = createPostman({
@@ -240,8 +248,7 @@ export async function createParts(deps: PartsDeps) {
     serviceName,
   })
   const people = {
-    ...{ accounts, records, links, passwords, transaction, audit, clock },
-    checkPassword: async (password: string) => accounts.checkPassword(password),
+    ...{ accounts, records, links, passwords, checkPassword, transaction, audit, clock },
     canSendMail: postman.canSend,
     sendMail: (tx: Tx, intent: MailIntent) => outbox.send(tx, 'mail', intent),
     endAccount,
@@ -255,7 +262,8 @@ export async function createParts(deps: PartsDeps) {
   })
   const recovery = createRecovery(people)
   const { refuseUnproven } = registration
-  const login = createLogin({ accounts, passwords, transaction, audit, refuseUnproven })
+  const refuseBreached = createRefuseBreached({ ...people, breaches })
+  const login = createLogin({ accounts, passwords, transaction, audit, refuseUnproven, refuseBreached })
   const accountChanges = createAccountChanges(people)
 
   const seed = createSeed({
@@ -265,6 +273,7 @@ export async function createParts(deps: PartsDeps) {
     clients,
     resourceServers,
     passwords,
+    checkPassword,
     readers: {
       account: readAccountDocument,
       client: (entry) => readClientDocument(entry, { isDevelopment, refusedSecrets: deps.refusedSecrets }),
@@ -283,6 +292,7 @@ export async function createParts(deps: PartsDeps) {
     assetUrl: assets.url,
     issuer: config.issuer,
     serviceName,
+    passwordRules: passwordPolicy.shownRules,
   })
 
   const pages = createEnginePages({ views, accounts, requestIdOf })
@@ -341,7 +351,7 @@ export async function createParts(deps: PartsDeps) {
     views,
     offeredScopes: oidcScopes,
   })
-  const peoplePages = { interactions, views, passwordMinimum: () => minimumLength, browserDigest: csrf.browserDigest }
+  const peoplePages = { interactions, views, browserDigest: csrf.browserDigest }
   const routes = [
     ...homeRoutes({ views, issuer: config.issuer, development: deps.developmentNotes }),
     ...assets.routes,

@@ -5,7 +5,7 @@ import { ProblemsError } from '../problems.ts'
 import type { FieldProblems } from './pages.ts'
 
 /** Refusals of a password that are errors by themselves: the hasher's, who can be busy too. */
-const ofPassword = ['password_too_short', 'password_too_long', 'password_not_text', 'hashing_busy']
+const ofPassword = ['password_too_long', 'password_not_text', 'hashing_busy']
 
 /**
  * Does `work`. What was wrong with a field is shown by `again`, with the status of the failure; gives whether there was none. Everything
@@ -30,12 +30,19 @@ export async function unlessRefused(
   }
 }
 
-/** The first problem of each field. */
+/** Every problem, with its field: the first, and what else there is. */
 function problemsByField(error: unknown): FieldProblems | undefined {
   if (error instanceof ProblemsError) {
-    const byField = new Map(error.problems.toReversed().map(({ path, code, params }) => [path, { code, params }]))
+    const fields = [...new Set(error.problems.map(({ path }) => path))]
     return Object.fromEntries(
-      [...byField].toReversed().map(([path, { code, params }]) => [path, { code, ...(params && { params }) }]),
+      fields.map((field) => {
+        const told = error.problems.filter(({ path }) => path === field)
+        const [first = { code: error.code }, ...also] = told.map(({ code, params }) => ({
+          code,
+          ...(params && { params }),
+        }))
+        return [field, { ...first, ...(also.length > 0 && { also }) }]
+      }),
     )
   }
   if (!(error instanceof AppError) || !ofPassword.includes(error.code)) return undefined

@@ -15,9 +15,10 @@ export type AccountView = Readonly<{ email: string; name?: string }>
 export type ScopeView = Readonly<{ name: string; description?: string }>
 
 /** What is wrong with the fields of a form, by the field's name: a code of `problems` or `errors` in the catalogue. */
-export type FieldProblems = Readonly<
-  Record<string, Readonly<{ code: string; params?: Readonly<Record<string, string | number>> }>>
->
+export type FieldProblems = Readonly<Record<string, FieldProblem & Readonly<{ also?: readonly FieldProblem[] }>>>
+
+/** `also` on a field: everything else that is wrong with it. */
+type FieldProblem = Readonly<{ code: string; params?: Readonly<Record<string, string | number>> }>
 
 /** What a page says when something is done: its sentences are `pages.notice.<name>`. */
 export const noticeNames = ['registered', 'verified', 'recovery_sent', 'password_set', 'email_changed'] as const
@@ -42,7 +43,6 @@ export type PageLocals = {
     signInUrl?: string
     email: string
     name: string
-    passwordMinimum: number
     problems: FieldProblems
   }>
   recover: Readonly<{
@@ -67,7 +67,6 @@ export type PageLocals = {
     go?: string
     email: string
     name: string
-    passwordMinimum: number
     problems: FieldProblems
     anewProblems: FieldProblems
   }>
@@ -79,7 +78,6 @@ export type PageLocals = {
     email: string
     /** Asked for in an invitation. */
     name?: string
-    passwordMinimum: number
     problems: FieldProblems
   }>
   notice: Readonly<{

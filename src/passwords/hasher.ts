@@ -1,8 +1,13 @@
-/** Hashes and verifies passwords with Argon2id (RFC 9106), within the pool, at the same price whether or not there is anything to verify. */
+/**
+ * Hashes and verifies passwords with Argon2id (RFC 9106), within the pool, at the same price whether or not there is anything to verify; and
+ * verifies what another system hashed, once.
+ */
 import { randomBytes } from 'node:crypto'
 import argon2 from 'argon2'
 import { Gauge, Histogram } from 'prom-client'
 import type { Metrics } from '../metrics.ts'
+import type { HashProblem } from './foreign.ts'
+import { readForeignHash } from './foreign.ts'
 import { normalizePassword } from './policy.ts'
 import { createPool } from './pool.ts'
 
@@ -11,7 +16,7 @@ export type PasswordHasher = {
   hash: (password: string) => Promise<string>
   /**
    * `hash` undefined, or of a kind that is not known here: the same work against a decoy, and no match. `needsRehash` only after a match:
-   * the settings ask for more than the hash has. Throws as `hash` does.
+   * the settings ask for more than the hash has, or it is another system's. Throws as `hash` does.
    */
   verify: (password: string, hash: string | undefined) => Promise<{ matches: boolean; needsRehash: boolean }>
 }
@@ -43,8 +48,16 @@ export function createPasswordHasher({ slots, queue, metrics, ...cost }: Deps): 
   async function verify(password: string, hash: string | undefined) {
     const normalized = normalizePassword(password)
     const stored = hash === undefined ? undefined : costOf(hash)
-    const matches = await timed(() => argon2.verify(stored && hash ? hash : decoy, normalized))
-    if (!stored || !matches) return { matches: false, needsRehash: false }
+    const foreign = hash === undefined || stored ? 'hash_unknown' : readForeignHash(hash)
+    const [isOurs, isForeign] = await timed(() =>
+      Promise.all([
+        argon2.verify(stored && hash ? hash : decoy, normalized),
+        // Beside the decoy and not instead of it: a hash that is cheaper than Argon2id must not answer sooner.
+        typeof foreign === 'string' ? false : foreign.matches(normalized),
+      ]),
+    )
+    if (isForeign) return { matches: true, needsRehash: true }
+    if (!stored || !isOurs) return { matches: false, needsRehash: false }
     return { matches: true, needsRehash: isCheaper(stored, cost) }
   }
 
@@ -63,6 +76,23 @@ function costOf(hash: string): Cost | undefined {
   const parameters = new Map(stated?.split(',').map((parameter) => [parameter[0], Number(parameter.slice(2))]))
   const [memoryKiB, iterations, parallelism] = [parameters.get('m'), parameters.get('t'), parameters.get('p')]
   return memoryKiB && iterations && parallelism ? { memoryKiB, iterations, parallelism } : undefined
+}
+
+// As libsodium's "moderate" hash has it, with room; "sensitive" takes a gigabyte.
+const mostImported = { memoryKiB: 262_144, work: 1_048_576 }
+
+/** Why a hash from elsewhere cannot be taken; undefined when it can. */
+export function problemOfImportedHash(hash: string): HashProblem | undefined {
+  const own = costOf(hash)
+  if (own) {
+    const { memoryKiB, iterations, parallelism } = own
+    // RFC 9106 §3.1: eight KiB for each lane.
+    if (memoryKiB < 8 * parallelism || parallelism > 255) return 'hash_unknown'
+    const isDear = memoryKiB > mostImported.memoryKiB || memoryKiB * iterations > mostImported.work
+    return isDear ? 'hash_too_dear' : undefined
+  }
+  const foreign = readForeignHash(hash)
+  return typeof foreign === 'string' ? foreign : undefined
 }
 
 const isCheaper = (stored: Cost, wanted: Cost): boolean =>

@@ -287,7 +287,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a password too long is refused before it is hashed',
     file: 'src/passwords/policy.ts',
-    search: 'if (codePoints(normalized) > maximumLength) throw passwordTooLong({ params: { maximum: maximumLength } })',
+    search: 'return codePoints(normalized) > maximumLength ? { problem: tooLong } : { normalized }',
     replacement: '',
     test: 'test/passwords/policy.test.ts',
   },

@@ -32,7 +32,7 @@ const subjects: Readonly<Record<string, readonly string[]>> = {
   logout: ['prom-client'],
   outbound: ['ipaddr.js', 'prom-client', 'undici'],
   mail: ['ejs', 'nodemailer', 'prom-client'],
-  passwords: ['argon2', 'prom-client'],
+  passwords: ['argon2', 'bcrypt', 'prom-client'],
   revocation: ['prom-client'],
   redis: ['ioredis'],
   seed: ['yaml', 'zod'],
