@@ -401,6 +401,7 @@ export async function createParts(deps: PartsDeps) {
     revocation,
     accounts,
     accountImport,
+    passwords,
     links,
     registration,
     recovery,

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import argon2 from 'argon2'
 import { Gauge, Histogram } from 'prom-client'
 import type { Metrics } from '../metrics.ts'
-import type { HashProblem } from './foreign.ts'
+import type { ForeignHash, HashProblem } from './foreign.ts'
 import { readForeignHash } from './foreign.ts'
 import { normalizePassword } from './policy.ts'
 import { createPool } from './pool.ts'
@@ -28,6 +28,7 @@ export function createPasswordHasher({ slots, queue, metrics, ...cost }: Deps): 
   const pool = createPool({ slots, queue })
   const decoy = decoyFor(cost)
   const durations = measure(metrics, pool)
+  let usualMs: number | undefined
 
   const timed = <T>(work: () => Promise<T>): Promise<T> =>
     pool.run(async () => {
@@ -42,23 +43,45 @@ export function createPasswordHasher({ slots, queue, metrics, ...cost }: Deps): 
   async function hash(password: string): Promise<string> {
     const normalized = normalizePassword(password)
     const { memoryKiB: memoryCost, iterations: timeCost, parallelism } = cost
-    return timed(() => argon2.hash(normalized, { type: argon2.argon2id, memoryCost, timeCost, parallelism }))
+    const options = { type: argon2.argon2id, memoryCost, timeCost, parallelism } as const
+    return timed(() => atFullCost(() => argon2.hash(normalized, options)))
+  }
+
+  /** Argon2id at today's cost, whose time is what every answer should take. */
+  async function atFullCost<T>(work: () => Promise<T>): Promise<T> {
+    const began = performance.now()
+    const result = await work()
+    const tookMs = performance.now() - began
+    usualMs = usualMs === undefined ? tookMs : usualMs + (tookMs - usualMs) / 8
+    return result
+  }
+
+  /** What another system's hash costs less than ours is spent on a decoy, so that it does not answer sooner. Time goes with memory. */
+  async function verifyForeign(foreign: ForeignHash, normalized: string): Promise<boolean> {
+    const began = performance.now()
+    const matches = await foreign.matches(normalized)
+    const left = usualMs === undefined ? 1 : 1 - (performance.now() - began) / usualMs
+    const memoryKiB = Math.max(8 * cost.parallelism, Math.round(cost.memoryKiB * left))
+    await argon2.verify(decoyFor({ ...cost, memoryKiB }), normalized)
+    return matches
   }
 
   async function verify(password: string, hash: string | undefined) {
     const normalized = normalizePassword(password)
     const stored = hash === undefined ? undefined : costOf(hash)
-    const foreign = hash === undefined || stored ? 'hash_unknown' : readForeignHash(hash)
-    const [isOurs, isForeign] = await timed(() =>
-      Promise.all([
-        argon2.verify(stored && hash ? hash : decoy, normalized),
-        // Beside the decoy and not instead of it: a hash that is cheaper than Argon2id must not answer sooner.
-        typeof foreign === 'string' ? false : foreign.matches(normalized),
-      ]),
-    )
-    if (isForeign) return { matches: true, needsRehash: true }
-    if (!stored || !isOurs) return { matches: false, needsRehash: false }
-    return { matches: true, needsRehash: isCheaper(stored, cost) }
+    if (hash !== undefined && stored) {
+      const isOld = isCheaper(stored, cost)
+      const work = () => argon2.verify(hash, normalized)
+      const matches = await timed(() => (isOld ? work() : atFullCost(work)))
+      return { matches, needsRehash: matches && isOld }
+    }
+    const foreign = hash === undefined ? 'hash_unknown' : readForeignHash(hash)
+    if (typeof foreign !== 'string') {
+      const matches = await timed(() => verifyForeign(foreign, normalized))
+      return { matches, needsRehash: matches }
+    }
+    await timed(() => atFullCost(() => argon2.verify(decoy, normalized)))
+    return { matches: false, needsRehash: false }
   }
 
   return { hash, verify }

@@ -7,10 +7,10 @@ export const hashingSlots = (o: { configured: number | undefined; cores: number;
   o.configured ?? Math.max(1, Math.floor(o.cores / o.serverProcesses))
 
 /**
- * The value for UV_THREADPOOL_SIZE: two threads a slot, because a hash from elsewhere is verified beside a decoy, and four more; a larger `stated` one is kept. libuv reads it at
+ * The value for UV_THREADPOOL_SIZE: at least four threads more than there are slots; a larger `stated` one is kept. libuv reads it at
  * the first work that it does in a thread, so the process must set it before any; static imports and synchronous calls do none.
  */
 export function threadPoolSize(slots: number, stated: string | undefined): number {
-  const floor = 2 * slots + 4
+  const floor = slots + 4
   return Math.min(1024, Math.max(floor, Number(/^\d+$/.exec(stated ?? '')?.[0] ?? 0)))
 }

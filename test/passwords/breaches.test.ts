@@ -28,14 +28,14 @@ function createCheck(options: { outage?: 'allow' | 'refuse'; request?: Outbound[
   const lines: string[] = []
   const log = createLog({ level: 'trace', destination: { write: (line: string) => void lines.push(line) } })
   const { outage = 'allow', request = outbound.request } = options
-  const { find } = createBreaches({ rangeUrl: service.url, outage, request, clock, log, metrics })
+  const { find, tryOut } = createBreaches({ rangeUrl: service.url, outage, request, clock, log, metrics })
   const outcomes = async () =>
     Object.fromEntries(
       [...(await metrics.metrics()).matchAll(/latchkey_breach_checks_total\{outcome="(\w+)"\} (\d+)/g)].map(
         ([, outcome, count]) => [outcome, Number(count)],
       ),
     )
-  return { find, clock, lines, outcomes }
+  return { find, tryOut, clock, lines, outcomes }
 }
 
 const leaked = 'correct horse battery staple'
@@ -174,4 +174,11 @@ test('a service that hangs takes no more than eight of what may be asked of othe
   expect(await find('password number 8')).toBe('clear')
   expect(held).toBe(8)
   expect(await outcomes()).toEqual({ busy: 1 })
+})
+
+test('the service can be tried out without any password', async () => {
+  expect(await createCheck().tryOut()).toBeUndefined()
+  expect(service.requests.map(({ path }) => path)).toEqual(['/range/00000'])
+  service.behave(text('<!doctype html>'))
+  expect(await createCheck().tryOut()).toBe('broken')
 })

@@ -7,9 +7,9 @@ import { createPasswordHasher, problemOfImportedHash } from '../../src/passwords
 
 const floor = { memoryKiB: 19456, iterations: 2, parallelism: 1 }
 
-function hasher() {
+function hasher(cost: Partial<typeof floor> = {}) {
   const metrics = new Registry()
-  const made = createPasswordHasher({ ...floor, slots: 2, queue: 16, metrics })
+  const made = createPasswordHasher({ ...floor, ...cost, slots: 2, queue: 16, metrics })
   const hashes = async () => Number(/_hash_seconds_count (\d+)/.exec(await metrics.metrics())?.[1] ?? 0)
   return { ...made, hashes }
 }
@@ -102,6 +102,25 @@ test.each([
 test('a hash that is too dear verifies nothing, wherever it came from', async () => {
   const { verify } = hasher()
   expect(await verify('U*U', `$2b$31$${rest}`)).toEqual({ matches: false, needsRehash: false })
+})
+
+test('a cheap hash does not answer sooner than nobody’s', async () => {
+  const { verify } = hasher({ memoryKiB: 65_536, iterations: 3, parallelism: 4 })
+  const cheap = `$pbkdf2-sha256$i=1000$${salt}$${result}`
+  const times = { cheap: [] as number[], nobody: [] as number[] }
+  for (let round = 0; round < 5; round += 1) {
+    for (const [kind, hash] of [
+      ['nobody', undefined],
+      ['cheap', cheap],
+    ] as const) {
+      const began = performance.now()
+      await verify(password, hash)
+      times[kind].push(performance.now() - began)
+    }
+  }
+  // Far coarser than what an attacker could see, because this machine is shared; foreign-timing.test.ts prints figures.
+  expect(Math.min(...times.cheap) / Math.min(...times.nobody)).toBeGreaterThan(0.5)
+  expect(Math.min(...times.cheap) / Math.min(...times.nobody)).toBeLessThan(2)
 })
 
 test('bcrypt reads 72 bytes, and counts no length in one byte', async () => {

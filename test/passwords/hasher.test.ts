@@ -127,5 +127,5 @@ onLinux('libuv’s pool takes the size that a process sets after its static impo
     console.log(names.filter((name) => name.startsWith('libuv')).length)`
   const { UV_THREADPOOL_SIZE: _stated, ...env } = process.env
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], { env })
-  expect(Number(stdout)).toBe(18)
+  expect(Number(stdout)).toBe(11)
 })

@@ -82,7 +82,7 @@ test('the cores of a machine are shared among its server processes, at least one
   expect(slots(8, 4, 6)).toBe(6)
 })
 
-test('libuv’s pool has two threads a slot and four more, and a larger one is kept', () => {
-  expect([threadPoolSize(1, undefined), threadPoolSize(8, '4'), threadPoolSize(2, '32')]).toEqual([6, 20, 32])
-  expect([threadPoolSize(2, 'many'), threadPoolSize(2, ''), threadPoolSize(2, '4000')]).toEqual([8, 8, 1024])
+test('libuv’s pool has at least four threads more than there are slots, and a larger one is kept', () => {
+  expect([threadPoolSize(1, undefined), threadPoolSize(8, '4'), threadPoolSize(2, '32')]).toEqual([5, 12, 32])
+  expect([threadPoolSize(2, 'many'), threadPoolSize(2, ''), threadPoolSize(2, '4000')]).toEqual([6, 6, 1024])
 })
