@@ -50,6 +50,7 @@ import { createQueue } from './jobs/queue.ts'
 import { createLinks } from './links/service.ts'
 import { createSentences } from './locales.ts'
 import type { Log } from './log.ts'
+import { createRefuseBreached } from './login/breached.ts'
 import { createFinishLogin } from './login/finish.ts'
 import { loginRoutes } from './login/routes.ts'
 import { createLogin } from './login/service.ts'
@@ -87,8 +88,9 @@ import { tokenErrorsAround } from './oidc/token-errors.ts'
 import { createOutbound } from './outbound/service.ts'
 import { kinds } from './outbox/kinds/index.ts'
 import { createOutbox } from './outbox/service.ts'
-import { createPasswordHasher } from './passwords/hasher.ts'
-import { checkNewPassword, minimumLength } from './passwords/policy.ts'
+import { createBreaches } from './passwords/breaches.ts'
+import { createPasswordHasher, problemOfImportedHash } from './passwords/hasher.ts'
+import { createPasswordPolicy } from './passwords/service.ts'
 import type { Random } from './random.ts'
 import { recoveryRoutes } from './recovery/routes.ts'
 import { createRecovery } from './recovery/service.ts'
@@ -205,17 +207,20 @@ export async function createParts(deps: PartsDeps) {
   const signingKeys = createSigningKeys({ rotation, offered: algorithms })
 
   const passwords = createPasswordHasher({ ...config.passwordHash, slots: deps.hashingSlots, metrics })
+  const breaches =
+    config.breachCheck && createBreaches({ ...config.breachCheck, request: outbound.request, clock, log, metrics })
+  const passwordPolicy = createPasswordPolicy({ settings, breaches, refusedSecrets: deps.refusedSecrets })
+  const checkPassword = passwordPolicy.check
   const accounts = createAccounts({
     db: knex,
     transaction,
     cache: accountCache,
     audit,
     passwords,
-    checkNewPassword,
+    checkPassword,
     clock,
     random,
     endAccount,
-    refusedSecrets: deps.refusedSecrets,
   })
   const clients = createClients({
     db: knex,
@@ -255,7 +260,10 @@ export async function createParts(deps: PartsDeps) {
   })
 
   const records = createAccountRecords({ clock })
-  const accountImport = createAccountImport({ db: knex, transaction, audit, clock, random })
+  const accountImport = createAccountImport({
+    ...{ db: knex, transaction, audit, clock, random },
+    problemOfHash: problemOfImportedHash,
+  })
   const links = createLinks({ db: knex, clock, random })
   const kept = config.environment === 'development' ? createKeptMails({ clock }) : undefined
   const postman = createPostman({
@@ -276,8 +284,7 @@ export async function createParts(deps: PartsDeps) {
     serviceName,
   })
   const people = {
-    ...{ accounts, records, links, passwords, transaction, audit, clock },
-    checkPassword: async (password: string) => accounts.checkPassword(password),
+    ...{ accounts, records, links, passwords, checkPassword, transaction, audit, clock },
     canSendMail: postman.canSend,
     sendMail: (tx: Tx, intent: MailIntent) => outbox.send(tx, 'mail', intent),
     endAccount,
@@ -304,7 +311,8 @@ export async function createParts(deps: PartsDeps) {
   })
   const recovery = createRecovery(people)
   const { refuseUnproven } = registration
-  const login = createLogin({ accounts, passwords, transaction, audit, refuseUnproven })
+  const refuseBreached = createRefuseBreached({ ...people, breaches })
+  const login = createLogin({ accounts, passwords, transaction, audit, refuseUnproven, refuseBreached })
   const accountChanges = createAccountChanges(people)
   const leaving = createLeaving({
     ...{ db: knex, changes: accountChanges, records, settings, transaction, audit, clock, endAccount },
@@ -318,6 +326,7 @@ export async function createParts(deps: PartsDeps) {
     clients,
     resourceServers,
     passwords,
+    checkPassword,
     readers: {
       account: readAccountDocument,
       client: (entry) => readClientDocument(entry, { isDevelopment, refusedSecrets: deps.refusedSecrets }),
@@ -336,6 +345,7 @@ export async function createParts(deps: PartsDeps) {
     assetUrl: assets.url,
     issuer: config.issuer,
     serviceName,
+    passwordRules: passwordPolicy.shownRules,
   })
 
   const pages = createEnginePages({ views, accounts, requestIdOf })
@@ -427,7 +437,7 @@ export async function createParts(deps: PartsDeps) {
     ...{ interactions, steps: loginSteps, factors, finishLogin, views },
     remembered: createRememberedCookie({ issuer: config.issuer }),
   })
-  const peoplePages = { interactions, views, passwordMinimum: () => minimumLength, browserDigest: csrf.browserDigest }
+  const peoplePages = { interactions, views, browserDigest: csrf.browserDigest }
   const routes = [
     ...homeRoutes({ views, issuer: config.issuer, development: deps.developmentNotes }),
     ...assets.routes,
@@ -457,7 +467,6 @@ export async function createParts(deps: PartsDeps) {
     ...profileRoutes({ door, frameOf, views, profile: createProfileChanges({ accounts, records, transaction }) }),
     ...securityRoutes({
       ...{ door, sensitive, frameOf, proofOf, views, changes: accountChanges, sessions: accountSessions },
-      passwordMinimum: peoplePages.passwordMinimum,
     }),
     ...factorAccountRoutes({ door, aboutFactors, frameOf, factors, steps: loginSteps, views }),
     ...accessRoutes({ door, frameOf, sessions, applications, views }),
@@ -490,6 +499,7 @@ export async function createParts(deps: PartsDeps) {
     revocation,
     accounts,
     accountImport,
+    passwords,
     links,
     registration,
     recovery,

@@ -17,7 +17,6 @@ type Deps = {
   proofOf: (visit: AccountVisit, currentPassword: string) => FreshProof
   changes: AccountChanges
   sessions: Pick<AccountSessions, 'renew'>
-  passwordMinimum: () => number
   views: Views
 }
 
@@ -41,7 +40,7 @@ export function securityRoutes(deps: Deps): readonly Route[] {
 
   const passwordPage = (visit: AccountVisit, problems: FieldProblems = {}) => ({
     ...{ ...frameOf(visit, 'password'), email: visit.account.email, problems },
-    ...{ passwordMinimum: deps.passwordMinimum(), needsPassword: needsPassword(visit) },
+    needsPassword: needsPassword(visit),
   })
 
   const changePassword = defineRoute({

@@ -7,7 +7,7 @@ import type { Transaction, Tx } from '../database/database.ts'
 import type { Links } from '../links/service.ts'
 import type { MailIntent } from '../mail/intent.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
-import type { Problem } from '../problems.ts'
+import type { CheckPassword } from '../passwords/service.ts'
 import { changeInvalid, proofRefused } from './errors.ts'
 
 type Deps = {
@@ -16,7 +16,7 @@ type Deps = {
   links: Links
   passwords: PasswordHasher
   /** What is wrong with a password that is being chosen for this person. */
-  checkPassword: (password: string, person: { email: string; name?: string }) => Promise<readonly Problem[]>
+  checkPassword: CheckPassword
   sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
   /** Ends every session but the one that is kept, and every token, within the transaction. */
   endAccount: (tx: Tx, accountId: string, kept: { sessionUid?: string }) => Promise<unknown>
@@ -68,8 +68,7 @@ export function createAccountChanges(deps: Deps) {
     /** Throws `proof_refused`, `change_invalid` with what is wrong with the new one, `hashing_busy`. */
     changePassword: async (caller: Caller & { newPassword: string }): Promise<void> => {
       const before = await prove(caller)
-      const { email, name } = before
-      const problems = await deps.checkPassword(caller.newPassword, { email, ...(name !== undefined && { name }) })
+      const problems = await deps.checkPassword(caller.newPassword, before)
       if (problems.length > 0) throw changeInvalid(problems.map((problem) => ({ ...problem, path: 'newPassword' })))
       const passwordHash = await passwords.hash(caller.newPassword)
       await transaction(async (tx) => {

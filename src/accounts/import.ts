@@ -5,11 +5,18 @@ import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { Problem } from '../problems.ts'
 import type { Random } from '../random.ts'
 import { accountDocument } from './document.ts'
-import type { ImportedAccount } from './import-document.ts'
+import type { ImportedAccount, ProblemOfHash } from './import-document.ts'
 import { readImportLine } from './import-document.ts'
 import * as repository from './repository.ts'
 
-type Deps = { db: Queryable; transaction: Transaction; audit: Pick<Audit, 'record'>; clock: Clock; random: Random }
+type Deps = {
+  db: Queryable
+  transaction: Transaction
+  audit: Pick<Audit, 'record'>
+  clock: Clock
+  random: Random
+  problemOfHash: ProblemOfHash
+}
 
 /** A line of the file; `text` is undefined when it is not UTF-8 or far too long. */
 export type ImportLine = Readonly<{ number: number; text: string | undefined }>
@@ -26,7 +33,7 @@ export type BatchReport = Readonly<{
 
 const exportedAtOnce = 1000
 
-export function createAccountImport({ db, transaction, audit, clock, random }: Deps) {
+export function createAccountImport({ db, transaction, audit, clock, random, problemOfHash }: Deps) {
   type Row = repository.ImportRow & { line: number }
 
   const toRow = (line: number, { id, createdAt, ...account }: ImportedAccount, at: number): Row => ({
@@ -76,7 +83,10 @@ export function createAccountImport({ db, transaction, audit, clock, random }: D
       const refused: { line: number; problems: readonly Problem[] }[] = []
       for (const { number: line, text } of lines) {
         if (text?.trim() === '') continue
-        const read = text === undefined ? { problems: [{ path: '', code: 'line_unreadable' }] } : readImportLine(text)
+        const read =
+          text === undefined
+            ? { problems: [{ path: '', code: 'line_unreadable' }] }
+            : readImportLine(text, problemOfHash)
         if ('account' in read) rows.push(toRow(line, read.account, at))
         else refused.push({ line, problems: read.problems })
       }

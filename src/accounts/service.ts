@@ -3,8 +3,8 @@ import type { Actor, Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { RowCache } from '../database/row-cache.ts'
-import { AppError } from '../errors.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
+import type { CheckPassword } from '../passwords/service.ts'
 import type { Problem } from '../problems.ts'
 import type { Random } from '../random.ts'
 import type { Account, AccountInput } from './account.ts'
@@ -20,14 +20,12 @@ type Deps = {
   cache: RowCache<Account>
   audit: Audit
   passwords: PasswordHasher
-  /** The policy for a password that is being chosen; throws what is wrong with it. */
-  checkNewPassword: (password: string) => void
+  /** What is wrong with a password that is being chosen for this person. */
+  checkPassword: CheckPassword
   clock: Clock
   random: Random
   /** Ends every session and token of the account, within the transaction. */
   endAccount: (tx: Tx, accountId: string) => Promise<unknown>
-  /** Known sample passwords: refused in production, empty elsewhere. */
-  refusedSecrets: readonly string[]
 }
 
 export type { Account, AccountInput } from './account.ts'
@@ -62,8 +60,6 @@ export function createAccounts(deps: Deps) {
       repository.swapPasswordHash(db, id, before, after),
     /** Everything wrong with what somebody typed of themselves, the password left aside. */
     checkProfile: (input: Readonly<Record<string, unknown>>): Problem[] => checkAccount(input),
-    /** What is wrong with a password that is being chosen, without hashing it. */
-    checkPassword: (password: string): Problem[] => checkPassword(password, deps),
     ...createWrites(deps),
     /** The same changes as part of the caller's transaction. */
     within: (tx: Tx): AccountWrites => createWrites({ ...deps, transaction: (work) => work(tx) }),
@@ -98,7 +94,7 @@ function createWrites(deps: Deps) {
      * Throws `account_invalid` with every problem, and `email_taken`.
      */
     create: async (input: NewAccount, actor: Actor): Promise<string> => {
-      const problems = checkInput(input, deps)
+      const problems = await checkInput(input, deps)
       if (problems.length > 0) throw accountInvalid(problems)
       const { password, ...rest } = input
       // Hashing takes a fifth of a second: before the transaction, not in it.
@@ -125,7 +121,9 @@ function createWrites(deps: Deps) {
 
     /** Sets a password and ends every session and token. Throws `account_invalid`, `account_not_found`, `hashing_busy`. */
     setPassword: async (id: string, password: string, actor: Actor): Promise<void> => {
-      const problems = checkPassword(password, deps)
+      const person = uuid.test(id) ? await repository.findAccountById(deps.db, id) : undefined
+      if (!person) throw accountNotFound()
+      const problems = await deps.checkPassword(password, person)
       if (problems.length > 0) throw accountInvalid(problems)
       const passwordHash = await passwords.hash(password)
       await change(id, async (tx) => {
@@ -141,21 +139,9 @@ function createWrites(deps: Deps) {
   }
 }
 
-const checkInput = ({ password, ...input }: NewAccount, deps: Deps): Problem[] => [
-  ...checkAccount(input),
-  ...(password === undefined ? [] : checkPassword(password, deps)),
-]
-
-/** The policy's refusal as a problem of the input, so that it stands in one list with the others. */
-function checkPassword(password: string, { checkNewPassword, refusedSecrets }: Deps): Problem[] {
-  if (typeof password !== 'string') return [{ path: 'password', code: 'not_string' }]
-  try {
-    checkNewPassword(password)
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error
-    return [{ path: 'password', code: error.code, params: error.params }]
-  }
-  return refusedSecrets.includes(password) ? [{ path: 'password', code: 'sample_secret' }] : []
+async function checkInput({ password, ...input }: NewAccount, { checkPassword }: Deps): Promise<Problem[]> {
+  const problems = checkAccount(input)
+  return password === undefined ? problems : [...problems, ...(await checkPassword(password, input))]
 }
 
 const subject = (id: string) => ({ type: 'account', id })

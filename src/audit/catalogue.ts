@@ -18,6 +18,7 @@ export const auditActions = [
   'account.recovery_requested',
   'account.recovered',
   'account.password_changed',
+  'account.password_breached',
   'account.change_refused',
   'account.email_change_requested',
   'account.email_changed',

@@ -2,6 +2,7 @@
 import { WrongMasterKey } from '../../keys/errors.ts'
 import type { Config } from '../config/config.ts'
 import {
+  checkBreachCheck,
   checkClients,
   checkClock,
   checkConfiguration,
@@ -11,6 +12,7 @@ import {
   checkMasterKeys,
   checkMigrations,
   checkPasswordHash,
+  checkPasswordPolicy,
   checkRedis,
   checkSamples,
 } from '../doctor/checks.ts'
@@ -77,6 +79,15 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
         }),
     },
     { name: 'password-hash', needs: ['configuration'], run: async () => checkPasswordHash(getConfig().passwordHash) },
+    {
+      name: 'breach-check',
+      needs: ['configuration'],
+      run: async () => {
+        const { environment, breachCheck, outboundAllow } = getConfig()
+        const failure = breachCheck && (await failureOfBreachCheck({ breachCheck, outboundAllow }, log))
+        return checkBreachCheck(breachCheck, failure, environment === 'production')
+      },
+    },
     { name: 'database', needs: ['configuration'], run: async () => checkDatabase(await knex()) },
     {
       name: 'clock',
@@ -126,6 +137,19 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
       },
     },
     {
+      name: 'password-policy',
+      needs: store,
+      run: async () => {
+        const [{ readSettings }, { defaultSettings }] = await Promise.all([
+          import('../settings/service.ts'),
+          import('../settings/definitions.ts'),
+        ])
+        const db = await knex()
+        const settings = (await db.schema.hasTable('setting')) ? await readSettings(db) : defaultSettings
+        return checkPasswordPolicy(settings.passwordMinimumLength)
+      },
+    },
+    {
       name: 'samples',
       needs: [...store, 'master-key'],
       run: async () => {
@@ -143,6 +167,25 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
       },
     },
   ]
+}
+
+async function failureOfBreachCheck(
+  { breachCheck, outboundAllow }: Pick<Config, 'outboundAllow'> & { breachCheck: NonNullable<Config['breachCheck']> },
+  log: Call['log'],
+): Promise<string | undefined> {
+  const [{ createOutbound }, { createBreaches }, { createMetrics }, { systemClock: clock }] = await Promise.all([
+    import('../outbound/service.ts'),
+    import('../passwords/breaches.ts'),
+    import('../metrics.ts'),
+    import('../clock.ts'),
+  ])
+  const metrics = createMetrics()
+  const outbound = await createOutbound({ allowed: outboundAllow, metrics })
+  try {
+    return await createBreaches({ ...breachCheck, request: outbound.request, clock, log, metrics }).tryOut()
+  } finally {
+    await outbound.close()
+  }
 }
 
 /** What connecting and signing in ends with, by its code: the server's own words may be anything. */

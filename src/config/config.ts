@@ -2,6 +2,7 @@
 import type { Algorithm } from '../../keys/algorithms.ts'
 import type { KeyTimes } from '../../keys/states.ts'
 import type { LogLevel } from '../log.ts'
+import type { BreachCheck } from './breach-check.ts'
 import type { SmtpServer } from './mail.ts'
 
 export const environments = ['development', 'test', 'production'] as const
@@ -55,6 +56,8 @@ export type Config = Readonly<{
     slots: number | undefined
     queue: number
   }>
+  /** Undefined: passwords are not looked up in known breaches. */
+  breachCheck: BreachCheck | undefined
   mail: Readonly<{
     /** Undefined: no mail is sent; development keeps what it would have sent. */
     smtp: SmtpServer | undefined

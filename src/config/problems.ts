@@ -1,6 +1,9 @@
 /** What can be wrong with a configuration. The sentence for each code, saying what to do, is `config.<code>` in `locales/`. */
 
 export const configProblemCodes = [
+  'breach_check_outage_without_url',
+  'breach_check_url_malformed',
+  'breach_check_url_not_allowed',
   'data_folder_unwritable',
   'database_direct_url_without_url',
   'database_tls_unstated',

@@ -5,6 +5,7 @@ import { logLevels } from '../log.ts'
 import { nearest } from '../problems.ts'
 import type { Random } from '../random.ts'
 import { systemRandom } from '../random.ts'
+import { readBreachCheck } from './breach-check.ts'
 import type { Config, Environment } from './config.ts'
 import { environments } from './config.ts'
 import { isHost, isLoopback } from './hosts.ts'
@@ -60,6 +61,7 @@ function environmentOf(env: Env): Environment {
 function read(source: Source) {
   const port = source.integer('PORT', { min: 1, max: 65535 })
   const issuer = readIssuer(source, port ?? 3000)
+  const outboundAllow = readOutboundAllow(source)
   return {
     environment: source.choice('NODE_ENV', environments),
     issuer,
@@ -78,10 +80,11 @@ function read(source: Source) {
     previousMasterKey: readPreviousMasterKey(source),
     signingKeys: readSigningKeys(source),
     trustProxy: readTrustProxy(source),
-    outboundAllow: readOutboundAllow(source),
+    outboundAllow,
     requirePushedRequests: source.flag('REQUIRE_PUSHED_REQUESTS'),
     serverProcesses: source.integer('SERVER_PROCESSES', { min: 1, max: 1024 }),
     passwordHash: readPasswordHash(source),
+    breachCheck: readBreachCheck(source, outboundAllow),
     mail: Object.freeze({ smtp: readSmtpServer(source), from: readMailFrom(source, issuer) }),
     logLevel: source.choice('LOG_LEVEL', logLevels),
     metricsListen: readMetricsListen(source, port),

@@ -39,6 +39,8 @@ export const variables = [
   { name: 'PASSWORD_HASH_PARALLELISM', default: '4' },
   { name: 'PASSWORD_HASH_SLOTS' },
   { name: 'PASSWORD_HASH_QUEUE', default: '16' },
+  { name: 'BREACH_CHECK_URL' },
+  { name: 'BREACH_CHECK_OUTAGE', default: 'allow' },
   { name: 'SMTP_URL' },
   { name: 'MAIL_FROM' },
   { name: 'LOG_LEVEL', default: 'info' },

@@ -100,6 +100,25 @@ export function checkPasswordHash({ memoryKiB, iterations, parallelism }: Config
   return memoryKiB * iterations < 65_536 * 3 ? warning('password_hash_cheap', params) : ok('password_hash_ok', params)
 }
 
+/** SP 800-63B-4 §3.1.1.2: where the password is the only factor. */
+const recommendedMinimum = 15
+
+export const checkPasswordPolicy = (minimum: number): Finding =>
+  minimum < recommendedMinimum ? warning('password_minimum_low', { minimum }) : ok('password_policy_ok', { minimum })
+
+/** `failure` is why the service cannot be asked; undefined when it answers, or when there is none. */
+export function checkBreachCheck(
+  breachCheck: Config['breachCheck'],
+  failure: string | undefined,
+  isProduction: boolean,
+): Finding {
+  if (!breachCheck) return isProduction ? warning('breach_check_missing') : ok('breach_check_off')
+  const params = { host: new URL(breachCheck.rangeUrl).host, outage: breachCheck.outage }
+  return failure === undefined
+    ? ok('breach_check_ok', params)
+    : failed('breach_check_away', { ...params, reason: failure })
+}
+
 export type Samples = { clientIds: readonly string[]; emails: readonly string[]; loopbackClientIds: readonly string[] }
 
 /** `samples` are clients and users that the development seed made, or that have a secret of it. */

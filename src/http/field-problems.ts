@@ -6,7 +6,6 @@ import type { FieldProblems } from './pages.ts'
 
 /** Refusals that are errors by themselves, and the field that each is told beside: the hasher's, who can be busy too, and of a proof. */
 const fieldOf: Readonly<Record<string, string>> = {
-  password_too_short: 'password',
   password_too_long: 'password',
   password_not_text: 'password',
   hashing_busy: 'password',
@@ -36,12 +35,19 @@ export async function unlessRefused(
   }
 }
 
-/** The first problem of each field. */
+/** Every problem, with its field: the first, and what else there is. */
 function problemsByField(error: unknown): FieldProblems | undefined {
   if (error instanceof ProblemsError) {
-    const byField = new Map(error.problems.toReversed().map(({ path, code, params }) => [path, { code, params }]))
+    const fields = [...new Set(error.problems.map(({ path }) => path))]
     return Object.fromEntries(
-      [...byField].toReversed().map(([path, { code, params }]) => [path, { code, ...(params && { params }) }]),
+      fields.map((field) => {
+        const told = error.problems.filter(({ path }) => path === field)
+        const [first = { code: error.code }, ...also] = told.map(({ code, params }) => ({
+          code,
+          ...(params && { params }),
+        }))
+        return [field, { ...first, ...(also.length > 0 && { also }) }]
+      }),
     )
   }
   const field = error instanceof AppError ? fieldOf[error.code] : undefined

@@ -31,9 +31,10 @@ export type TotpOfferView = Readonly<{
 export type ScopeView = Readonly<{ name: string; description?: string }>
 
 /** What is wrong with the fields of a form, by the field's name: a code of `problems` or `errors` in the catalogue. */
-export type FieldProblems = Readonly<
-  Record<string, Readonly<{ code: string; params?: Readonly<Record<string, string | number>> }>>
->
+export type FieldProblems = Readonly<Record<string, FieldProblem & Readonly<{ also?: readonly FieldProblem[] }>>>
+
+/** `also` on a field: everything else that is wrong with it. */
+type FieldProblem = Readonly<{ code: string; params?: Readonly<Record<string, string | number>> }>
 
 /** What a page says when something is done: its sentences are `pages.notice.<name>`. */
 export const noticeNames = ['registered', 'verified', 'recovery_sent', 'password_set', 'email_changed'] as const
@@ -58,7 +59,6 @@ export type PageLocals = {
     signInUrl?: string
     email: string
     name: string
-    passwordMinimum: number
     problems: FieldProblems
   }>
   recover: Readonly<{
@@ -83,7 +83,6 @@ export type PageLocals = {
     go?: string
     email: string
     name: string
-    passwordMinimum: number
     problems: FieldProblems
     anewProblems: FieldProblems
   }>
@@ -95,7 +94,6 @@ export type PageLocals = {
     email: string
     /** Asked for in an invitation. */
     name?: string
-    passwordMinimum: number
     problems: FieldProblems
   }>
   notice: Readonly<{
@@ -163,8 +161,7 @@ export type PageLocals = {
       autocomplete: string
       problems: FieldProblems
     }>
-  'account/password': AccountFrame &
-    Readonly<{ email: string; needsPassword: boolean; passwordMinimum: number; problems: FieldProblems }>
+  'account/password': AccountFrame & Readonly<{ email: string; needsPassword: boolean; problems: FieldProblems }>
   'account/factors': AccountFrame &
     Readonly<{
       /** Since when there is an authenticator app. */

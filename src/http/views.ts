@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { TemplateFunction } from 'ejs'
 import ejs from 'ejs'
 import type { Context } from 'koa'
-import type { Sentences } from '../locales.ts'
+import type { SentenceParams, Sentences } from '../locales.ts'
 import type { Csrf } from './csrf.ts'
 import { allowForeignFormTarget } from './headers.ts'
 import type { PageLocals, PageName } from './pages.ts'
@@ -25,9 +25,12 @@ type Deps = {
   issuer: string
   /** What this service calls itself; an administrator may change it at run time. */
   serviceName: () => string
+  /** What a password that is being chosen must be; each has its sentence at `pages.newPassword.rules.<rule>`. */
+  passwordRules: () => readonly Readonly<{ rule: string; params?: SentenceParams }>[]
 }
 
-export function createViews({ folder, sentences, csrf, assetUrl, issuer, serviceName }: Deps): Views {
+export function createViews(deps: Deps): Views {
+  const { folder, sentences, csrf, assetUrl, issuer, serviceName, passwordRules } = deps
   const templates = new Map<PageName, TemplateFunction>(
     pageNames.map((name) => {
       const filename = join(folder, `${name}.ejs`)
@@ -55,6 +58,8 @@ export function createViews({ folder, sentences, csrf, assetUrl, issuer, service
         asset: assetUrl,
         serviceName: serviceName(),
         issuerHost,
+        // Asked for by the pages where a password is chosen.
+        passwordRules,
         // Made only where a form asks for it: an error page sets no cookie.
         csrfToken: () => csrf.tokenFor(ctx),
       })

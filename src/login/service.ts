@@ -13,13 +13,15 @@ type Deps = {
   audit: Audit
   /** Refuses who has not proven the e-mail address, where that is required. Asked after the right password only. */
   refuseUnproven: (account: Account, back: { go: string | undefined; address: string | undefined }) => Promise<void>
+  /** Refuses the right password when it is known from a breach. */
+  refuseBreached: (account: Account, attempt: Attempt) => Promise<void>
 }
 
 export type Login = ReturnType<typeof createLogin>
 
 type Attempt = { email: string; password: string; clientId: string; address: string | undefined; go?: string }
 
-export function createLogin({ accounts, passwords, transaction, audit, refuseUnproven }: Deps) {
+export function createLogin({ accounts, passwords, transaction, audit, refuseUnproven, refuseBreached }: Deps) {
   const record = (attempt: Attempt, account: Account | undefined, outcome: 'success' | 'failure') =>
     transaction((tx) =>
       audit.record(tx, {
@@ -34,8 +36,8 @@ export function createLogin({ accounts, passwords, transaction, audit, refuseUnp
 
   return {
     /**
-     * Gives the account that the attempt proves. Throws `wrong_credentials`, `email_unverified`, or what the hash pool throws when its queue is
-     * full.
+     * Gives the account that the attempt proves. Throws `wrong_credentials`, `email_unverified`, `password_breached`,
+     * `breach_check_unavailable`, or what the hash pool throws when its queue is full.
      */
     signIn: async (attempt: Attempt): Promise<Account> => {
       const account = await accounts.findByEmail(attempt.email)
@@ -46,6 +48,7 @@ export function createLogin({ accounts, passwords, transaction, audit, refuseUnp
         throw wrongCredentials()
       }
       await refuseUnproven(account, { go: attempt.go, address: attempt.address })
+      await refuseBreached(account, attempt)
       if (needsRehash) {
         await accounts.replacePasswordHash(account.id, account.passwordHash, await passwords.hash(attempt.password))
       }

@@ -15,9 +15,12 @@ export type OutboundRequest = {
   form?: Readonly<Record<string, string>>
   accept?: string
   /** What it is for, for the metric: one word of a short list. */
-  purpose: 'jwks' | 'logout' | 'self-test'
+  purpose: 'jwks' | 'logout' | 'breaches' | 'self-test'
+  headers?: Readonly<Record<string, string>>
   /** Fewer milliseconds than the guard gives in all. */
   timeoutMs?: number
+  /** Another bound than the guard's 64 KiB, for a service that the operator has chosen. */
+  maxBytes?: number
 }
 
 /** Whatever the other side answered but a redirect. */
@@ -34,7 +37,7 @@ type Deps = {
   timeoutMs?: number
 }
 
-const maxBytes = 64 * 1024
+const usualBytes = 64 * 1024
 const perOrigin = 4
 const inAll = 64
 
@@ -45,7 +48,7 @@ export async function createOutbound({ allowed, metrics, resolve = resolveBySyst
   const open = createOpenAgent(resolve, limits)
   const requests = new Counter({
     name: 'latchkey_outbound_requests_total',
-    help: 'Requests to addresses that clients have given, by purpose and outcome',
+    help: 'Requests to the outside, by purpose and outcome',
     labelNames: ['purpose', 'outcome'],
     registers: [metrics],
   })
@@ -71,6 +74,7 @@ export async function createOutbound({ allowed, metrics, resolve = resolveBySyst
         method: request.method ?? 'GET',
         headers: {
           'user-agent': 'Latchkey',
+          ...request.headers,
           'accept-encoding': 'identity',
           ...(request.accept !== undefined && { accept: request.accept }),
           ...(request.form && { 'content-type': 'application/x-www-form-urlencoded' }),
@@ -83,7 +87,7 @@ export async function createOutbound({ allowed, metrics, resolve = resolveBySyst
         discard(body)
         throw new OutboundError('redirected')
       }
-      return { status: statusCode, headers: plain, text: await readText(body, plain) }
+      return { status: statusCode, headers: plain, text: await readText(body, plain, request.maxBytes ?? usualBytes) }
     } finally {
       underWay -= 1
     }
@@ -129,7 +133,11 @@ function discard(body: Dispatcher.ResponseData['body']): void {
   body.destroy()
 }
 
-async function readText(body: Dispatcher.ResponseData['body'], headers: Readonly<Record<string, string>>) {
+async function readText(
+  body: Dispatcher.ResponseData['body'],
+  headers: Readonly<Record<string, string>>,
+  maxBytes: number,
+): Promise<string> {
   // We asked for no compression: what comes compressed could be a megabyte in a kilobyte.
   const isPlain = (headers['content-encoding'] ?? 'identity') === 'identity'
   if (!isPlain || Number(headers['content-length'] ?? 0) > maxBytes) {

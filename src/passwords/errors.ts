@@ -1,8 +1,6 @@
-/** How a password can be refused, before any hash is computed. */
+/** How a password can be refused before any hash is computed, and when no hash can be. */
 import { declareError } from '../errors.ts'
 
-/** `params.minimum`: code points. */
-export const passwordTooShort = declareError('password_too_short', 400)
 /** `params.maximum`: code points. */
 export const passwordTooLong = declareError('password_too_long', 400)
 /** Lone surrogates or U+0000: no keyboard makes them, and not every program passes them on alike. */

@@ -14,7 +14,6 @@ type Deps = {
   recovery: Recovery
   interactions: Pick<Interactions, 'load'>
   views: Views
-  passwordMinimum: () => number
 }
 
 const uid = z.string().regex(/^[\w-]{10,64}$/)
@@ -22,7 +21,7 @@ const asked = z.strictObject({ email: z.string().max(320) })
 const link = { token: z.string().max(200), go: uid.optional() }
 const signInUrl = (go: string): string => `/interaction/${go}`
 
-export function recoveryRoutes({ recovery, interactions, views, passwordMinimum }: Deps): readonly Route[] {
+export function recoveryRoutes({ recovery, interactions, views }: Deps): readonly Route[] {
   async function showForm(ctx: Context, go: string | undefined, email: string, problems: FieldProblems = {}) {
     // Without mail there is no recovery, and no page that pretends to one.
     if (!recovery.isOffered) throw notFound()
@@ -58,7 +57,7 @@ export function recoveryRoutes({ recovery, interactions, views, passwordMinimum 
     problems: FieldProblems = {},
   ): void =>
     views.render(ctx, 'link-password', {
-      ...{ kind: 'recover', action: '/recover/password', token, email, problems, passwordMinimum: passwordMinimum() },
+      ...{ kind: 'recover', action: '/recover/password', token, email, problems },
       ...(go !== undefined && { go }),
     })
 

@@ -7,7 +7,7 @@ import type { Transaction, Tx } from '../database/database.ts'
 import type { Link, Links } from '../links/service.ts'
 import type { MailIntent } from '../mail/intent.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
-import type { Problem } from '../problems.ts'
+import type { CheckPassword } from '../passwords/service.ts'
 import { newPasswordInvalid } from './errors.ts'
 
 type Deps = {
@@ -16,7 +16,7 @@ type Deps = {
   links: Links
   passwords: PasswordHasher
   /** What is wrong with a password that is being chosen for this person. */
-  checkPassword: (password: string, person: { email: string; name?: string }) => Promise<readonly Problem[]>
+  checkPassword: CheckPassword
   /** Whether mail reaches anybody. */
   canSendMail: boolean
   sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
@@ -67,8 +67,7 @@ export function createRecovery(deps: Deps) {
      * good), `hashing_busy`.
      */
     reset: async (token: string, password: string, address: string | undefined): Promise<void> => {
-      const { email, name } = await find(token)
-      const problems = await deps.checkPassword(password, { email, ...(name !== undefined && { name }) })
+      const problems = await deps.checkPassword(password, await find(token))
       if (problems.length > 0) throw newPasswordInvalid(problems)
       const passwordHash = await passwords.hash(password)
       await transaction(async (tx) => {

@@ -13,7 +13,6 @@ type Deps = {
   registration: Registration
   interactions: Pick<Interactions, 'load'>
   views: Views
-  passwordMinimum: () => number
   /** Which browser this is, as a digest. */
   browserDigest: (ctx: Context) => Buffer | undefined
 }
@@ -49,7 +48,6 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     views.render(ctx, 'register', {
       ...(interaction && go !== undefined && { client: interaction.client, signInUrl: signInUrl(go) }),
       action: go === undefined ? '/register' : `${signInUrl(go)}/register`,
-      passwordMinimum: deps.passwordMinimum(),
       ...{ email, name, problems },
     })
   }
@@ -91,19 +89,17 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     }: { problems?: FieldProblems; anewProblems?: FieldProblems; typedName?: string } = {},
   ): void {
     const common = { token, email, ...back(go) }
-    const passwordMinimum = deps.passwordMinimum()
     if (kind === 'confirm') {
       views.render(ctx, 'link', { kind: 'verify', action: '/verify', ...common })
     } else if (kind === 'invited') {
       const shownName = typedName ?? name ?? ''
-      const locals = { kind, action: '/invitation', name: shownName, passwordMinimum, problems, ...common }
+      const locals = { kind, action: '/invitation', name: shownName, problems, ...common }
       views.render(ctx, 'link-password', locals)
     } else {
       views.render(ctx, 'link-prove', {
         ...{
           action: '/verify/password',
           anewAction: '/verify/anew',
-          passwordMinimum,
           problems,
           anewProblems,
           ...common,

@@ -7,6 +7,7 @@ import type { Transaction, Tx } from '../database/database.ts'
 import type { Link, LinkPurpose, Links } from '../links/service.ts'
 import type { MailIntent } from '../mail/intent.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
+import type { CheckPassword } from '../passwords/service.ts'
 import type { Problem } from '../problems.ts'
 import type { Random } from '../random.ts'
 import type { Settings } from '../settings/service.ts'
@@ -18,7 +19,7 @@ type Deps = {
   links: Links
   passwords: PasswordHasher
   /** What is wrong with a password that is being chosen for this person. */
-  checkPassword: (password: string, person: { email: string; name?: string }) => Promise<readonly Problem[]>
+  checkPassword: CheckPassword
   settings: Pick<Settings, 'get'>
   /** Whether mail reaches anybody: without it nobody could prove an address. */
   canSendMail: boolean

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Account, AccountInput, Accounts } from '../accounts/service.ts'
 import type { Client, ClientInput, Clients } from '../clients/service.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
+import type { CheckPassword } from '../passwords/service.ts'
 import type { Problem } from '../problems.ts'
 import { nearest, problemsUnder } from '../problems.ts'
 import type { ResourceServer, ResourceServerInput, ResourceServers } from '../resource-servers/service.ts'
@@ -23,6 +24,8 @@ export type PlanDeps = {
   clients: Clients
   resourceServers: ResourceServers
   passwords: Pick<PasswordHasher, 'verify'>
+  /** What is wrong with a password that is being chosen for this person. */
+  checkPassword: CheckPassword
   readers: Readers
   /** Scopes that belong to no resource server. */
   oidcScopes: readonly string[]
@@ -53,7 +56,7 @@ const userKeys = ['password', 'disabled']
  * steps only when there are no problems.
  */
 export async function planSeed(document: SeedDocument, deps: PlanDeps, isOnlyMissing: boolean): Promise<SeedPlan> {
-  const read = readEntries(document, deps)
+  const read = await readEntries(document, deps)
   const problems = [...read.problems, ...(await checkReferences(read, deps))]
   if (problems.length > 0) return { users: [], clients: [], resourceServers: [], problems }
   const kept = <S extends { before: unknown; fields: string[] }>(step: S): S =>
@@ -73,7 +76,8 @@ type Read = {
   problems: Problem[]
 }
 
-function readEntries(document: SeedDocument, { readers, accounts, isProduction }: PlanDeps): Read {
+async function readEntries(document: SeedDocument, deps: PlanDeps): Promise<Read> {
+  const { readers, isProduction } = deps
   const read: Read = { users: [], clients: [], resourceServers: [], problems: [] }
   const add = (path: string, found: readonly Problem[]) => void read.problems.push(...problemsUnder(path, found))
   const seen = new Set<string>()
@@ -88,7 +92,7 @@ function readEntries(document: SeedDocument, { readers, accounts, isProduction }
     const password = entry.password as string | undefined
     const isDisabled = entry.disabled as boolean | undefined
     add(path, problems)
-    if (password !== undefined) add(path, accounts.checkPassword(password))
+    if (password !== undefined) add(path, await deps.checkPassword(password, input))
     if (isDisabled !== undefined && typeof isDisabled !== 'boolean')
       add(path, [{ path: 'disabled', code: 'not_boolean' }])
     const email = String(input.email).trim().toLowerCase()

@@ -18,13 +18,20 @@ export type RuntimeSettings = Readonly<{
   emailVerification: 'optional' | 'required'
   /** How long an account that its person wants deleted can still be kept. */
   accountDeletionSeconds: number
+  /** Code points of a password that is being chosen. */
+  passwordMinimumLength: number
+  /** Rules of composition, for those whose auditors want them. */
+  passwordUppercase: 'optional' | 'required'
+  passwordLowercase: 'optional' | 'required'
+  passwordDigit: 'optional' | 'required'
+  passwordSpecial: 'optional' | 'required'
 }>
 
 export type SettingKey = keyof RuntimeSettings
 
 export type SettingDefinition =
   | Readonly<{ type: 'text'; default: string; maximumLength: number }>
-  | Readonly<{ type: 'seconds'; default: number; min: number; max: number }>
+  | Readonly<{ type: 'seconds' | 'number'; default: number; min: number; max: number }>
   | Readonly<{ type: 'choice'; default: string; choices: readonly string[] }>
 
 const minute = 60
@@ -44,6 +51,13 @@ export const settingDefinitions: Readonly<Record<SettingKey, SettingDefinition>>
   registration: { type: 'choice', default: 'off', choices: registrationModes },
   emailVerification: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
   accountDeletionSeconds: { type: 'seconds', default: 14 * day, min: minute, max: 365 * day },
+  // SP 800-63B-4 §3.1.1.2 asks for 15 where the password is the only factor; the most is half of what a password may be.
+  passwordMinimumLength: { type: 'number', default: 12, min: 12, max: 64 },
+  // OWASP ASVS 6.2.5: off, unless somebody insists.
+  passwordUppercase: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
+  passwordLowercase: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
+  passwordDigit: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
+  passwordSpecial: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
 }
 
 export const settingKeys = Object.keys(settingDefinitions) as SettingKey[]

@@ -105,6 +105,9 @@ export async function createSettings({ db, transaction, changes, audit, clock, l
   }
 }
 
+/** Every setting, read once, for whoever does not stay to follow them. */
+export const readSettings = (db: Queryable): Promise<RuntimeSettings> => loadOver(db, defaultSettings)
+
 const isSettingKey = (key: string): key is SettingKey => settingKeys.some((known) => known === key)
 
 async function loadOver(db: Queryable, usual: RuntimeSettings): Promise<RuntimeSettings> {
@@ -117,7 +120,7 @@ async function loadOver(db: Queryable, usual: RuntimeSettings): Promise<RuntimeS
 }
 
 function readValue(key: SettingKey, value: string | number): string | number {
-  const isNumber = settingDefinitions[key].type === 'seconds'
+  const isNumber = 'min' in settingDefinitions[key]
   const isDigits = typeof value === 'string' && /^\d{1,10}$/.test(value.trim())
   const read = isNumber && isDigits ? Number(value) : typeof value === 'string' ? value.trim().normalize('NFC') : value
   const problems = check(key, read)

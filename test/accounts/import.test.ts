@@ -5,6 +5,7 @@ import path from 'node:path'
 import { Readable } from 'node:stream'
 import { createAccountImport } from '../../src/accounts/import.ts'
 import { readLines } from '../../src/cli/lines.ts'
+import { problemOfImportedHash } from '../../src/passwords/hasher.ts'
 import { systemRandom } from '../../src/random.ts'
 import type { Ran } from '../cli/command-line.ts'
 import { latchkey } from '../cli/command-line.ts'
@@ -73,7 +74,10 @@ describe('latchkey user import', () => {
         ),
         Buffer.from('{"email": "latin1@example.com", "name": "Zo\xeb"}\n', 'latin1'),
         Buffer.from(
-          lines({ email: 'last@example.com', password_hash: '$pbkdf2-sha256$i=600000$c2FsdHNhbHRzYWx0$aGFzaGhhc2g' }),
+          lines({
+            email: 'last@example.com',
+            password_hash: '$pbkdf2-sha256$i=600000$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA',
+          }),
         ),
       ]),
     )
@@ -181,6 +185,7 @@ describe('the import', () => {
       audit: rooms.audit,
       clock: rooms.clock,
       random: systemRandom,
+      problemOfHash: problemOfImportedHash,
     })
 
   test('goes on where it was interrupted, with nothing twice and nothing lost', async () => {
@@ -212,6 +217,7 @@ describe('the import', () => {
     const { importBatch, findPlace } = createAccountImport({
       ...{ db: rooms.db, transaction: rooms.database.transaction, clock: rooms.clock, random: systemRandom },
       audit: { record: async () => Promise.reject(new Error('killed')) },
+      problemOfHash: problemOfImportedHash,
     })
     const fileDigest = randomBytes(32)
     const batch = [{ number: 1, text: '{"email": "killed@example.com"}' }]

@@ -13,7 +13,7 @@ import { createRowCache } from '../../src/database/row-cache.ts'
 import { createLog } from '../../src/log.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createPasswordHasher } from '../../src/passwords/hasher.ts'
-import { checkNewPassword } from '../../src/passwords/policy.ts'
+import { createPasswordPolicy } from '../../src/passwords/service.ts'
 import type { Problem } from '../../src/problems.ts'
 import { ProblemsError } from '../../src/problems.ts'
 import { systemRandom } from '../../src/random.ts'
@@ -39,6 +39,8 @@ export async function createRooms({ isProduction = false }: { isProduction?: boo
   const audit = createAudit({ db, clock, random, publish: async () => {} })
   const refusedSecrets = isProduction ? sampleSecrets : []
   const isDevelopment = !isProduction
+  const settings = await createSettings({ db, transaction, changes, audit, clock, log: createLog({ level: 'silent' }) })
+  const checkPassword = createPasswordPolicy({ settings, breaches: undefined, refusedSecrets }).check
   const passwords = createPasswordHasher({
     memoryKiB: 64,
     iterations: 1,
@@ -51,7 +53,7 @@ export async function createRooms({ isProduction = false }: { isProduction?: boo
   const cache = <V>(table: string, load: (key: string) => Promise<V | undefined>) =>
     createRowCache({ table, changes, maxEntries: 100, load })
   const accounts = createAccounts({
-    ...{ db, transaction, audit, clock, random, refusedSecrets, checkNewPassword },
+    ...{ db, transaction, audit, clock, random, checkPassword },
     cache: cache('account', loadAccount(db)),
     passwords: {
       ...passwords,
@@ -73,9 +75,8 @@ export async function createRooms({ isProduction = false }: { isProduction?: boo
     ...{ db, transaction, audit, clock, offeredAlgorithms },
     cache: cache('resource_server', loadResourceServer(db)),
   })
-  const settings = await createSettings({ db, transaction, changes, audit, clock, log: createLog({ level: 'silent' }) })
   const seed = createSeed({
-    ...{ accounts, clients, resourceServers, passwords, transaction, audit, oidcScopes, isProduction },
+    ...{ accounts, clients, resourceServers, passwords, checkPassword, transaction, audit, oidcScopes, isProduction },
     readers: {
       account: readAccountDocument,
       client: (entry) => readClientDocument(entry, { isDevelopment, refusedSecrets }),

@@ -305,6 +305,52 @@ describe('OUTBOUND_ALLOW', () => {
   })
 })
 
+describe('BREACH_CHECK_URL', () => {
+  const read = (url: string, more: Record<string, string> = {}) =>
+    readConfig({ ...production, BREACH_CHECK_URL: url, ...more })
+
+  test('is nothing by default, and https anywhere; a slash at the end is made', () => {
+    expect(configOf(readConfig(production)).breachCheck).toBeUndefined()
+    for (const url of ['https://api.pwnedpasswords.com/range', 'https://api.pwnedpasswords.com/range/']) {
+      expect(configOf(read(url)).breachCheck).toEqual({
+        rangeUrl: 'https://api.pwnedpasswords.com/range/',
+        outage: 'allow',
+      })
+    }
+    expect(configOf(read('https://b.example/', { BREACH_CHECK_OUTAGE: 'refuse' })).breachCheck?.outage).toBe('refuse')
+  })
+
+  test('is inside the network only where OUTBOUND_ALLOW names its origin', () => {
+    const inside = 'http://breaches.internal:8080/range/'
+    expect(problemsOf(read(inside))).toEqual(['BREACH_CHECK_URL breach_check_url_not_allowed'])
+    expect(problemsOf(read('https://breaches.example:8443/'))).toEqual([
+      'BREACH_CHECK_URL breach_check_url_not_allowed',
+    ])
+    for (const OUTBOUND_ALLOW of ['http://breaches.internal:8080', 'http://breaches.internal:*']) {
+      expect(configOf(read(inside, { OUTBOUND_ALLOW })).breachCheck?.rangeUrl).toBe(inside)
+    }
+  })
+
+  test.each([
+    'breaches',
+    'ftp://b.example/',
+    'https://u:p@b.example/',
+    'https://b.example/?range=',
+    'https://b.example/#x',
+  ])('refuses %s', (url) => {
+    expect(problemsOf(read(url))).toEqual(['BREACH_CHECK_URL breach_check_url_malformed'])
+  })
+
+  test('what happens in an outage is said with it, by one of two words', () => {
+    expect(problemsOf(readConfig({ ...production, BREACH_CHECK_OUTAGE: 'refuse' }))).toEqual([
+      'BREACH_CHECK_OUTAGE breach_check_outage_without_url',
+    ])
+    expect(problemsOf(read('https://b.example/', { BREACH_CHECK_OUTAGE: 'ignore' }))).toEqual([
+      'BREACH_CHECK_OUTAGE not_a_choice',
+    ])
+  })
+})
+
 describe('database', () => {
   const codes = (url: string) => problemsOf(readConfig({ ...production, DATABASE_URL: url }))
 

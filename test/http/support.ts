@@ -22,6 +22,7 @@ import type { Views } from '../../src/http/views.ts'
 import { createViews } from '../../src/http/views.ts'
 import { createSentences } from '../../src/locales.ts'
 import { createLog } from '../../src/log.ts'
+import type { ShownRule } from '../../src/passwords/policy.ts'
 import { systemRandom } from '../../src/random.ts'
 
 export type TestServer = {
@@ -58,6 +59,11 @@ export async function startTestServer(options: Options = {}): Promise<TestServer
     assetUrl: assets.url,
     issuer,
     serviceName: () => 'Latchkey',
+    passwordRules: (): ShownRule[] => [
+      { rule: 'minimum', params: { minimum: 12, maximum: 128 } },
+      ...['uppercase', 'lowercase', 'digit', 'special', 'breached'].map((rule) => ({ rule })),
+      { rule: 'context', params: { service: 'Latchkey' } },
+    ],
   })
   const router = createRouter()
   mountRoutes(router, [...assets.routes, ...(options.routes?.({ views: pages }) ?? [])], { csrf, permissions: [] })

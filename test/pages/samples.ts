@@ -42,18 +42,20 @@ const consent: PageLocals['consent'] = {
 
 const token = 't'.repeat(43)
 const email = 'alice@example.com'
-const passwordMinimum = 12
-const tooShort = { code: 'password_too_short', params: { minimum: 12 } }
+const tooShort = {
+  ...{ code: 'password_too_short', params: { minimum: 12 } },
+  also: [{ code: 'password_contains_name' }, { code: 'password_contains_service', params: { service: 'Latchkey' } }],
+}
 const register: PageLocals['register'] = {
-  ...{ client, action: '/interaction/x/register', signInUrl: '/interaction/x', email: '', name: '', passwordMinimum },
+  ...{ client, action: '/interaction/x/register', signInUrl: '/interaction/x', email: '', name: '' },
   problems: {},
 }
 const prove: PageLocals['link-prove'] = {
-  ...{ action: '/verify/password', anewAction: '/verify/anew', token, email, name: '', passwordMinimum },
+  ...{ action: '/verify/password', anewAction: '/verify/anew', token, email, name: '' },
   ...{ problems: {}, anewProblems: {} },
 }
 const newPassword: PageLocals['link-password'] = {
-  ...{ kind: 'recover', action: '/recover/password', token, email, passwordMinimum, problems: {} },
+  ...{ kind: 'recover', action: '/recover/password', token, email, problems: {} },
 }
 
 type Sample = { [N in PageName]: readonly [name: string, page: N, locals: PageLocals[N]] }[PageName]
@@ -91,7 +93,7 @@ export const samples: readonly Sample[] = [
   ),
   ['login-offers', 'login', { ...login, registerUrl: '/interaction/x/register', recoverUrl: '/interaction/x/recover' }],
   ['register', 'register', register],
-  ['register-alone', 'register', { action: '/register', email: '', name: '', passwordMinimum, problems: {} }],
+  ['register-alone', 'register', { action: '/register', email: '', name: '', problems: {} }],
   [
     'register-error',
     'register',
@@ -198,7 +200,7 @@ export const samples: readonly Sample[] = [
     'account-password-error',
     'account/password',
     {
-      ...{ ...own, here: 'password', email, needsPassword: true, passwordMinimum },
+      ...{ ...own, here: 'password', email, needsPassword: true },
       problems: { currentPassword: { code: 'proof_refused' }, password: tooShort },
     },
   ],

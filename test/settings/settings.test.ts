@@ -24,6 +24,11 @@ test('a fresh server has the defaults', () => {
     refreshAbsoluteSeconds: 90 * 86_400,
     registration: 'off',
     emailVerification: 'optional',
+    passwordMinimumLength: 12,
+    passwordUppercase: 'optional',
+    passwordLowercase: 'optional',
+    passwordDigit: 'optional',
+    passwordSpecial: 'optional',
   })
 })
 
@@ -65,6 +70,11 @@ test('what no setting can be is refused and changes nothing', async () => {
   for (const value of ['ten', '1.5', '-1', '', '59', '99999999999']) {
     expect(await problemsOf(rooms.settings.set('accessTokenSeconds', value, operator))).toEqual([
       'accessTokenSeconds not_within',
+    ])
+  }
+  for (const value of ['11', '65', 11, 'long']) {
+    expect(await problemsOf(rooms.settings.set('passwordMinimumLength', value, operator))).toEqual([
+      'passwordMinimumLength not_within',
     ])
   }
   expect(await problemsOf(rooms.settings.set('serviceName', 'Evil\u202Ename', operator))).toEqual([

@@ -33,7 +33,7 @@ const subjects: Readonly<Record<string, readonly string[]>> = {
   outbound: ['ipaddr.js', 'prom-client', 'undici'],
   mfa: ['otpauth', 'prom-client', 'uqr'],
   mail: ['ejs', 'nodemailer', 'prom-client'],
-  passwords: ['argon2', 'prom-client'],
+  passwords: ['argon2', 'bcrypt', 'prom-client'],
   revocation: ['prom-client'],
   redis: ['ioredis'],
   sessions: ['bowser'],

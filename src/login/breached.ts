@@ -1,0 +1,51 @@
+/** The right password that others know too: it signs nobody in, and a mail leads to another one. */
+import type { Account } from '../accounts/account.ts'
+import type { Audit } from '../audit/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Transaction, Tx } from '../database/database.ts'
+import type { MailIntent } from '../mail/intent.ts'
+import type { Breaches } from '../passwords/breaches.ts'
+import { breachCheckUnavailable, passwordBreached } from './errors.ts'
+
+type Deps = {
+  /** Undefined: no service is named that could be asked. */
+  breaches: Breaches | undefined
+  /** Whether mail reaches anybody: without it there would be no way to another password. */
+  canSendMail: boolean
+  sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
+  transaction: Transaction
+  audit: Audit
+  clock: Clock
+}
+
+type Attempt = { password: string; clientId: string; address: string | undefined; go?: string }
+
+/** A moment is enough: after a failure nobody asks for five seconds. */
+const retryAfterSeconds = 10
+
+/** Throws `password_breached` after a mail, and `breach_check_unavailable`. For callers that have verified the password. */
+export function createRefuseBreached({ breaches, canSendMail, sendMail, transaction, audit, clock }: Deps) {
+  return async (account: Account, { password, clientId, address, go }: Attempt): Promise<void> => {
+    const verdict = await breaches?.find(password)
+    if (verdict === 'unavailable') throw breachCheckUnavailable({ retryAfterSeconds })
+    if (verdict !== 'breached') return
+    // An address that nobody has proven recovers nothing: it is confirmed first.
+    const mail = account.isEmailVerified ? 'recovery' : 'registration'
+    const subject = { type: 'account', id: account.id }
+    await transaction(async (tx) => {
+      await audit.record(tx, {
+        ...{
+          action: 'account.password_breached',
+          actor: { type: 'account', id: account.id },
+          subject,
+          clientId,
+          address,
+        },
+        outcome: canSendMail ? 'failure' : 'success',
+      })
+      const back = { ...(go !== undefined && { go }), ...(address !== undefined && { address }) }
+      if (canSendMail) await sendMail(tx, { mail, email: account.email, askedAtMs: clock.now(), ...back })
+    })
+    if (canSendMail) throw passwordBreached()
+  }
+}

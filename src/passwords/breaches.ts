@@ -1,0 +1,148 @@
+/**
+ * Asks a service whether a password is known from a breach, by the range protocol of Pwned Passwords: five hexadecimal characters of its
+ * SHA-1 leave this server, everything that begins with them comes back, and the comparison is made here.
+ */
+import { createHash } from 'node:crypto'
+import { Counter } from 'prom-client'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Outbound } from '../outbound/service.ts'
+import { normalizePassword } from './policy.ts'
+
+/** `unavailable`: nobody knows, and the operator wants it refused then; where it is allowed, it is noted and counts as `clear`. */
+export type Verdict = 'clear' | 'breached' | 'unavailable'
+export type Breaches = ReturnType<typeof createBreaches>
+
+type Deps = {
+  /** Five hexadecimal characters are put behind it. */
+  rangeUrl: string
+  outage: 'allow' | 'refuse'
+  request: Outbound['request']
+  clock: Clock
+  log: Log
+  metrics: Metrics
+}
+
+const timeoutMs = 1_000
+/** An answer has about 1,500 lines of 40 characters, and padding. */
+const maxBytes = 256 * 1024
+const keptForMs = 24 * 3_600_000
+/** About 30 KiB each. */
+const mostKept = 128
+/** So that a service that hangs is not waited for by everybody, and does not use up what may be asked of others. */
+const pauseMs = 5_000
+const mostAtOnce = 8
+
+/** What follows the first five characters: 35 hexadecimal ones, which are 17 and a half bytes of the digest. */
+const tailBytes = 18
+const line = /^([0-9A-F]{35}):(\d{1,12})$/i
+
+/** The end of every breached digest of one range, one after the other. */
+type Range = Readonly<{ tails: Buffer; atMs: number }>
+
+class BrokenAnswer extends Error {
+  readonly reason = 'broken'
+}
+
+export function createBreaches({ rangeUrl, outage, request, clock, log, metrics }: Deps) {
+  const ranges = new Map<string, Range>()
+  const underWay = new Map<string, Promise<Range>>()
+  let pausedUntilMs = 0
+  const checks = new Counter({
+    name: 'latchkey_breach_checks_total',
+    help: 'Passwords that were looked up in known breaches, by outcome; every outcome but clear and breached is an outage',
+    labelNames: ['outcome'],
+    registers: [metrics],
+  })
+
+  async function ask(prefix: string): Promise<Range> {
+    const answer = await request(`${rangeUrl}${prefix}`, {
+      purpose: 'breaches',
+      accept: 'text/plain',
+      // Without it, the length of an answer tells an eavesdropper which range it is.
+      headers: { 'add-padding': 'true' },
+      timeoutMs,
+      maxBytes,
+    })
+    if (answer.status !== 200) throw new BrokenAnswer(`status ${answer.status}`)
+    const range = { tails: readRange(answer.text), atMs: clock.now() }
+    ranges.set(prefix, range)
+    const [oldest] = ranges.keys()
+    if (ranges.size > mostKept && oldest !== undefined) ranges.delete(oldest)
+    return range
+  }
+
+  function rangeOf(prefix: string): Promise<Range> {
+    const kept = ranges.get(prefix)
+    if (kept && clock.now() - kept.atMs < keptForMs && clock.now() >= kept.atMs) return Promise.resolve(kept)
+    const asked = underWay.get(prefix)
+    if (asked) return asked
+    if (clock.now() < pausedUntilMs) return Promise.reject(new Outage('paused'))
+    if (underWay.size >= mostAtOnce) return Promise.reject(new Outage('busy'))
+    const asking = ask(prefix).finally(() => underWay.delete(prefix))
+    underWay.set(prefix, asking)
+    return asking
+  }
+
+  return {
+    /** Why the service cannot be asked, in a word; undefined when it answers as it should. */
+    tryOut: async (): Promise<string | undefined> => rangeOf('00000').then(() => undefined, reasonOf),
+
+    /** Throws as normalizePassword does; a service that does not answer is a verdict and no failure. */
+    find: async (password: string): Promise<Verdict> => {
+      const digest = createHash('sha1').update(normalizePassword(password)).digest()
+      try {
+        const { tails } = await rangeOf(digest.toString('hex').slice(0, 5).toUpperCase())
+        const verdict = isAmong(tails, tailOf(digest.toString('hex').slice(5))) ? 'breached' : 'clear'
+        checks.inc({ outcome: verdict })
+        return verdict
+      } catch (error) {
+        const reason = reasonOf(error)
+        checks.inc({ outcome: reason })
+        if (!(error instanceof Outage)) {
+          pausedUntilMs = clock.now() + pauseMs
+          // Neither the password nor the range: five characters of a digest say something about it.
+          log.warn({ reason, outage }, 'passwords cannot be looked up in known breaches')
+        }
+        return outage === 'allow' ? 'clear' : 'unavailable'
+      }
+    },
+  }
+}
+
+const reasonOf = (error: unknown): string => String((error as { reason?: unknown }).reason ?? 'unreachable')
+
+/** Not asked at all. */
+class Outage extends Error {
+  readonly reason: 'paused' | 'busy'
+  constructor(reason: 'paused' | 'busy') {
+    super(`breach check ${reason}`)
+    this.reason = reason
+  }
+}
+
+/** Five characters and 35 are 40, and 35 alone are no whole bytes: the last of the five is written as a zero. */
+const tailOf = (suffix: string): Buffer => Buffer.from(`0${suffix}`, 'hex')
+
+/**
+ * Every line must be what the protocol says; a count of 0 is padding and no hit. No line at all is how a service in trouble answers, for there
+ * is no range without a breached password.
+ */
+function readRange(text: string): Buffer {
+  const tails: Buffer[] = []
+  const lines = text.replace(/\r?\n$/, '').split(/\r?\n/)
+  for (const one of lines) {
+    const [, suffix, count] = line.exec(one) ?? []
+    if (suffix === undefined) throw new BrokenAnswer('not the range protocol')
+    if (Number(count) > 0) tails.push(tailOf(suffix))
+  }
+  return Buffer.concat(tails)
+}
+
+function isAmong(tails: Buffer, wanted: Buffer): boolean {
+  for (let at = 0; at < tails.length; at += tailBytes) {
+    if (tails.compare(wanted, 0, tailBytes, at, at + tailBytes) === 0) return true
+  }
+  return false
+}

@@ -1,0 +1,64 @@
+/** The policy: everything that a password which is being chosen must be, in one place (SP 800-63B-4 §3.1.1.2, OWASP ASVS V6.2). */
+import type { Problem } from '../problems.ts'
+import type { Settings } from '../settings/service.ts'
+import type { Breaches } from './breaches.ts'
+import { isCommonPassword } from './common.ts'
+import type { Person } from './context.ts'
+import { checkContext } from './context.ts'
+import type { CompositionRules, ShownRule } from './policy.ts'
+import { checkComposition, hasDirectionMarks, readPassword, shownComposition } from './policy.ts'
+
+export type { Person } from './context.ts'
+/** What is wrong with a password that this person chooses: every problem at once, none when it is good. */
+export type CheckPassword = (password: string, person: Person) => Promise<readonly Problem[]>
+
+type Deps = {
+  settings: Pick<Settings, 'get'>
+  /** Undefined: no service is named that could be asked. */
+  breaches: Breaches | undefined
+  /** Known sample passwords: refused in production, empty elsewhere. */
+  refusedSecrets: readonly string[]
+}
+
+export function createPasswordPolicy({ settings, breaches, refusedSecrets }: Deps) {
+  function composition(): CompositionRules {
+    const now = settings.get()
+    return {
+      minimum: now.passwordMinimumLength,
+      uppercase: now.passwordUppercase === 'required',
+      lowercase: now.passwordLowercase === 'required',
+      digit: now.passwordDigit === 'required',
+      special: now.passwordSpecial === 'required',
+    }
+  }
+
+  const check: CheckPassword = async (password, person) => {
+    // A document may hold anything where the password should stand.
+    if (typeof password !== 'string') return [{ path: 'password', code: 'not_string' }]
+    const read = readPassword(password)
+    if ('problem' in read) return [read.problem]
+    const { normalized } = read
+    const problems = [
+      ...(hasDirectionMarks(normalized) ? [{ path: 'password', code: 'password_direction_marks' }] : []),
+      ...checkComposition(normalized, composition()),
+      ...checkContext(normalized, person, settings.get().serviceName),
+      ...(isCommonPassword(normalized) ? [{ path: 'password', code: 'password_common' }] : []),
+      ...(refusedSecrets.includes(password) ? [{ path: 'password', code: 'sample_secret' }] : []),
+    ]
+    // What is refused already tells the breach service nothing.
+    if (problems.length > 0 || !breaches) return problems
+    const verdict = await breaches.find(normalized)
+    if (verdict === 'breached') return [{ path: 'password', code: 'password_known' }]
+    return verdict === 'unavailable' ? [{ path: 'password', code: 'password_unchecked' }] : []
+  }
+
+  return {
+    check,
+    /** The rules in force, for a page that asks for a new password. */
+    shownRules: (): ShownRule[] => [
+      ...shownComposition(composition()),
+      { rule: 'context', params: { service: settings.get().serviceName } },
+      { rule: breaches ? 'breached' : 'common' },
+    ],
+  }
+}

@@ -1,0 +1,276 @@
+/** One policy behind every door where a password is chosen, told before typing and all at once after; and known breaches at the login. */
+import { latchkey } from '../cli/command-line.ts'
+import type { PeopleHouse } from '../registration/house.ts'
+import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
+import type { Page } from '../support/browser.ts'
+import { createBrowser } from '../support/browser.ts'
+import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
+import { startBreachService } from './breach-service.ts'
+
+let breaches: Awaited<ReturnType<typeof startBreachService>>
+let house: PeopleHouse
+const log: string[] = []
+beforeAll(async () => {
+  breaches = await startBreachService()
+  house = await openPeopleHouse({ env: { BREACH_CHECK_URL: breaches.url }, onLog: (line) => log.push(line) })
+})
+afterAll(async () => {
+  await house?.close()
+  breaches?.close()
+})
+afterEach(() => breaches.behave())
+
+const breached = 'everybody knows this one by now'
+beforeAll(() => breaches.breach(breached))
+
+const text = (body: string) => body.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ')
+const inputOf = ({ body }: Page) =>
+  /<input id="(?:new-)?password" name="password"[^>]*autocomplete="new-password"[^>]*>/.exec(body)![0]
+const hashes = async () =>
+  Number(/_hash_seconds_count (\d+)/.exec(await house.server.parts.metrics.metrics())?.[1] ?? 0)
+
+/** An account with this password, brought along from elsewhere: nobody has looked at it. */
+async function imported(email: string, password: string, more: Record<string, unknown> = {}): Promise<string> {
+  const { parts } = house.server
+  const hash = await parts.passwords.hash(password)
+  const document = { email, email_verified: true, password_hash: hash, ...more }
+  const report = await parts.accountImport.importBatch(
+    [{ number: 1, text: JSON.stringify(document) }],
+    undefined,
+    operator,
+  )
+  expect(report).toMatchObject({ imported: 1 })
+  return (await house.account(email))!.id
+}
+
+async function signIn(email: string, password: string, server = house.server) {
+  const rp = createRelyingParty(server)
+  const page = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
+  return rp.browser.submit(page, '/login', { email, password })
+}
+
+describe('the page', () => {
+  test('lists the rules in force before anything is typed, tied to the field', async () => {
+    const page = await createBrowser().get(house.at('/register'))
+    expect(text(page.body)).toContain('12 to 128 characters of any kind, spaces too')
+    expect(text(page.body)).toContain('without your name, your e-mail address, or Latchkey')
+    expect(text(page.body)).toContain('none that is known from a breach')
+    expect(text(page.body)).not.toContain('at least one capital letter')
+    expect(inputOf(page)).toContain('aria-describedby="password-hint"')
+    // Paste and password managers work, and nothing is checked by a script (ASVS V6.2.7).
+    expect(inputOf(page)).not.toMatch(/onpaste|pattern=|maxlength=|minlength=/)
+  })
+
+  test('follows the settings', async () => {
+    const { settings } = house.server.parts
+    await settings.set('passwordMinimumLength', 15, operator)
+    await settings.set('passwordUppercase', 'required', operator)
+    await settings.set('passwordDigit', 'required', operator)
+    const page = await createBrowser().get(house.at('/register'))
+    expect(text(page.body)).toContain('15 to 128 characters')
+    expect(text(page.body)).toMatch(/at least one capital letter at least one digit/)
+    const refused = await house.register({ email: 'rules@example.com', password: 'lanterns over' })
+    expect(refused.status).toBe(400)
+    for (const sentence of ['Use at least 15 characters', 'has no capital letter', 'has no digit']) {
+      expect(text(refused.body)).toContain(sentence)
+    }
+    for (const key of ['passwordMinimumLength', 'passwordUppercase', 'passwordDigit']) {
+      await settings.set(key, undefined, operator)
+    }
+  })
+
+  test('tells everything that is wrong at once, above the form and at the field, and spends no hash', async () => {
+    const before = await hashes()
+    const page = await house.register({ email: 'all-at-once@example.com', name: 'Eve Wonder', password: 'Eve WONDER' })
+    expect(page.status).toBe(400)
+    const sentences = ['Use at least 12 characters', 'contains a part of your name']
+    for (const sentence of sentences) expect(text(page.body).split(sentence)).toHaveLength(3)
+    expect(inputOf(page)).toContain('aria-describedby="password-problem password-hint"')
+    expect(await hashes()).toBe(before)
+    expect(await house.account('all-at-once@example.com')).toBeUndefined()
+  })
+})
+
+describe('every door', () => {
+  const sentenceOf = {
+    breached: 'known from a breach',
+    'contains the name': 'contains a part of your name',
+    'contains the address': 'the part of your e-mail address before the @',
+    common: 'one of the passwords that everybody tries first',
+    'turns the text around': 'invisible marks that turn the direction',
+  }
+  const cases = [
+    ['breached', breached],
+    ['contains the name', 'a GARDENER walks at night'],
+    ['contains the address', 'walking the-DOOR at night'],
+    ['common', 'Qwerty123456'],
+    ['turns the text around', 'lanterns \u202eover the river'],
+  ] as const
+
+  const refusal = async (work: Promise<unknown>) => {
+    const error = await work.then(
+      () => new Error('it was taken'),
+      (thrown: unknown) => thrown,
+    )
+    return ((error as { problems?: { code: string }[] }).problems ?? []).map(({ code }) => code)
+  }
+
+  test.each(cases)('registration, invitation, recovery and change refuse what is %s', async (what, password) => {
+    const email = `the-door@${what.replaceAll(' ', '-')}.example`
+    const before = breaches.requests.length
+    const registered = await house.register({ email, name: 'Somebody Gardener', password })
+    expect([registered.status, text(registered.body)]).toEqual([400, expect.stringContaining(sentenceOf[what])])
+
+    await house.server.parts.registration.invite({ email, name: 'Somebody Gardener' }, operator)
+    const browser = createBrowser()
+    const invitation = await browser.get((await house.mailbox.waitFor(email)).link!)
+    const invited = await browser.submit(invitation, '/invitation', { name: 'Somebody Gardener', password })
+    expect([invited.status, text(invited.body)]).toEqual([400, expect.stringContaining(sentenceOf[what])])
+    const fine = { name: 'Somebody Gardener', password: goodPassword }
+    expect((await browser.submit(invitation, '/invitation', fine)).status).toBe(200)
+
+    await house.askForRecovery(email)
+    const link = (await house.mailbox.waitFor(email, 2)).link!
+    const recovery = await browser.get(link)
+    const recovered = await browser.submit(recovery, '/recover/password', { password })
+    expect([recovered.status, text(recovered.body)]).toEqual([400, expect.stringContaining(sentenceOf[what])])
+    // The link stays good for a password that is.
+    expect((await browser.submit(recovery, '/recover/password', { password: otherPassword })).status).toBe(200)
+
+    const { id } = (await house.account(email))!
+    const change = { accountId: id, proof: { password: otherPassword }, newPassword: password }
+    expect(await refusal(house.server.parts.accountChanges.changePassword(change))).toHaveLength(1)
+    const { accounts } = house.server.parts
+    expect(await refusal(accounts.setPassword(id, password, operator))).toHaveLength(1)
+    const other = { email: email.replace('@', '@other.'), name: 'A Gardener', password }
+    expect(await refusal(accounts.create(other, operator))).toHaveLength(1)
+    // What is refused already is not asked for: the five characters of a refused password leave only when it is the breach that refuses.
+    const asked = breaches.requests.slice(before).map(({ path }) => path.slice('/range/'.length))
+    if (what === 'breached') expect(asked.length).toBeLessThanOrEqual(3)
+    else expect(asked).not.toContain(breaches.prefixOf(password))
+  })
+
+  test('the command line refuses it too, naming each problem', async () => {
+    const env = {
+      ...{ NODE_ENV: 'test', DATABASE_URL: house.server.databaseUrl, BREACH_CHECK_URL: breaches.url },
+      MASTER_KEY: '1f'.repeat(16) + '2e'.repeat(16),
+    }
+    const set = (password: string) =>
+      latchkey(['user', 'set-password', 'alice@example.com', '--password-stdin', '--json'], { env, stdin: password })
+    expect(await set(breached)).toMatchObject({ code: 1, stderr: expect.stringContaining('password_known') })
+    const short = await set('Liddell\u200f')
+    expect(short.code).toBe(1)
+    expect(JSON.parse(short.stderr).error.problems.map(({ code }: { code: string }) => code)).toEqual([
+      ...['password_direction_marks', 'password_too_short', 'password_contains_name'],
+    ])
+    const add = ['user', 'add', 'shell@example.com', '--password-stdin']
+    expect(await latchkey(add, { env, stdin: 'my shell has a password' })).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('before the @'),
+    })
+  }, 90_000)
+
+  test('while the service is down a password is taken, and that is noted', async () => {
+    breaches.behave((response) => void response.destroy())
+    const noted = () => log.filter((line) => line.includes('passwords cannot be looked up in known breaches')).length
+    const before = noted()
+    expect((await house.register({ email: 'outage@example.com', password: 'a new lamp for the harbour' })).status).toBe(
+      200,
+    )
+    expect(noted()).toBe(before + 1)
+    house.server.clock.advance(10_000)
+  })
+})
+
+describe('at the login', () => {
+  const outcomes = async (id: string) =>
+    (await house.server.database.knex('audit_event').where({ subject_id: id }).orderBy('sequence')).map(
+      ({ action, outcome }) => `${action} ${outcome}`,
+    )
+
+  test('the right password that is known from a breach signs nobody in, and a mail leads to a new one', async () => {
+    const email = 'breached@example.com'
+    const id = await imported(email, breached)
+    const page = await signIn(email, breached)
+    expect(page.status).toBe(403)
+    expect(page.next).toBeUndefined()
+    expect(text(page.body)).toContain('We have just sent you a mail')
+    const mail = await house.mailbox.waitFor(email)
+    expect(mail.subject).toBe('Choose a new password')
+    expect(await outcomes(id)).toEqual(['account.password_breached failure', 'account.recovery_requested success'])
+
+    const browser = createBrowser()
+    const recovery = await browser.get(mail.link!)
+    expect((await browser.submit(recovery, '/recover/password', { password: breached })).status).toBe(400)
+    expect((await browser.submit(recovery, '/recover/password', { password: goodPassword })).status).toBe(200)
+    expect((await signIn(email, goodPassword)).status).toBe(200)
+  })
+
+  test('a wrong password, or nobody’s, is not looked up, and is answered as ever', async () => {
+    const password = 'another that everybody knows'
+    breaches.breach(password)
+    await imported('wrong@example.com', otherPassword)
+    const before = breaches.requests.length
+    for (const email of ['wrong@example.com', 'nobody@example.com']) {
+      expect((await signIn(email, password)).status).toBe(400)
+    }
+    expect(breaches.requests.length).toBe(before)
+  })
+
+  test('an address that is not confirmed gets the link to confirm it, and no other', async () => {
+    const email = 'unproven-breached@example.com'
+    await imported(email, breached, { email_verified: false })
+    expect((await signIn(email, breached)).status).toBe(403)
+    expect((await house.mailbox.waitFor(email)).link).toContain('/verify?token=')
+  })
+
+  test('without mail there is no way on: the person is let in, and the audit trail says so', async () => {
+    const server = await startLatchkey({
+      env: { BREACH_CHECK_URL: breaches.url, SMTP_URL: '' },
+      database: house.server.shared,
+      clock: house.server.clock,
+    })
+    const email = 'no-mail@example.com'
+    const id = await imported(email, breached)
+    expect((await signIn(email, breached, server)).status).toBe(200)
+    await server.stop()
+    expect(await outcomes(id)).toEqual(['account.password_breached success', 'account.signed_in success'])
+  })
+
+  test.each([
+    ['allow', 200],
+    ['refuse', 503],
+  ] as const)('while the service is down, %s answers %i to the right password', async (outage, status) => {
+    const server = await startLatchkey({
+      env: { BREACH_CHECK_URL: breaches.url, BREACH_CHECK_OUTAGE: outage, SMTP_URL: house.mailbox.url },
+      database: house.server.shared,
+      clock: house.server.clock,
+    })
+    breaches.behave((response) => void response.destroy())
+    const email = `outage-${outage}@example.com`
+    await imported(email, breached)
+    const page = await signIn(email, breached, server)
+    expect(page.status).toBe(status)
+    if (status === 503) expect(page.headers.get('Retry-After')).toBe('10')
+    // Nothing about the service to whoever has not the right password.
+    expect((await signIn(email, otherPassword, server)).status).toBe(400)
+    breaches.behave()
+    house.server.clock.advance(10_000)
+    expect((await signIn(email, breached, server)).status).toBe(403)
+    await server.stop()
+  })
+
+  test('a password with marks that turn the direction of text, from before there was a rule, still signs in', async () => {
+    await imported('marks@example.com', 'lanterns \u200fover the quiet river')
+    expect((await signIn('marks@example.com', 'lanterns \u200fover the quiet river')).status).toBe(200)
+  })
+})
+
+test('nothing of a password or its digest is in the log', () => {
+  const everything = log.join('\n')
+  expect(everything).not.toContain(breached)
+  for (const password of [breached, goodPassword, otherPassword]) {
+    expect(everything).not.toContain(breaches.digestOf(password).slice(5))
+    expect(everything).not.toContain(`/range/${breaches.prefixOf(password)}`)
+  }
+})
