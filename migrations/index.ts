@@ -17,6 +17,7 @@ import { logoutDelivery } from './0017_logout_delivery.ts'
 import { accountLink } from './0022_account_link.ts'
 import { accountRegistration } from './0023_account_registration.ts'
 import { accountImport } from './0024_account_import.ts'
+import { guesses } from './0026_guesses.ts'
 import { secondFactor } from './0028_second_factor.ts'
 import { accountPage } from './0030_account_page.ts'
 
@@ -43,6 +44,7 @@ export const migrations: readonly Migration[] = [
   accountLink,
   accountRegistration,
   accountImport,
+  guesses,
   secondFactor,
   accountPage,
 ]

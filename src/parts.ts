@@ -21,11 +21,14 @@ import { profileRoutes } from './account/profile-routes.ts'
 import { accountRoutes } from './account/routes.ts'
 import { securityRoutes } from './account/security-routes.ts'
 import { createAccountChanges } from './account/service.ts'
+import { normaliseEmail } from './accounts/account.ts'
 import { accountDocument, readAccountDocument } from './accounts/document.ts'
 import { createAccountImport } from './accounts/import.ts'
 import { createAccountRecords } from './accounts/records.ts'
 import { createAccounts, loadAccount } from './accounts/service.ts'
 import { createAudit } from './audit/service.ts'
+import { captchaFiles } from './captcha/files.ts'
+import { createCaptcha } from './captcha/service.ts'
 import { readClientDocument } from './clients/document.ts'
 import { assertionAlgorithms } from './clients/key-set.ts'
 import { oidcScopes, staticScope } from './clients/scopes.ts'
@@ -40,6 +43,7 @@ import { createRowCache } from './database/row-cache.ts'
 import type { DevelopmentNotes } from './home/routes.ts'
 import { homeRoutes } from './home/routes.ts'
 import { requestIdOf } from './http/access-log.ts'
+import { prefixesOf } from './http/address.ts'
 import { loadAssets } from './http/assets.ts'
 import { createCookieKeys } from './http/cookie-keys.ts'
 import { createCsrf } from './http/csrf.ts'
@@ -47,11 +51,15 @@ import { healthRoutes } from './http/health.ts'
 import { findLongParameter } from './http/parameters.ts'
 import { createViews } from './http/views.ts'
 import { createQueue } from './jobs/queue.ts'
+import { measureGuesses } from './limits/guess-metrics.ts'
+import { createGuesses } from './limits/guesses.ts'
 import { createLinks } from './links/service.ts'
 import { createSentences } from './locales.ts'
 import type { Log } from './log.ts'
 import { createRefuseBreached } from './login/breached.ts'
+import { createBrowserCookie } from './login/browser-cookie.ts'
 import { createFinishLogin } from './login/finish.ts'
+import { createLoginNotices } from './login/notices.ts'
 import { loginRoutes } from './login/routes.ts'
 import { createLogin } from './login/service.ts'
 import { createLogout } from './logout/service.ts'
@@ -89,6 +97,7 @@ import { createOutbound } from './outbound/service.ts'
 import { kinds } from './outbox/kinds/index.ts'
 import { createOutbox } from './outbox/service.ts'
 import { createBreaches } from './passwords/breaches.ts'
+import { hashingBusy } from './passwords/errors.ts'
 import { createPasswordHasher, problemOfImportedHash } from './passwords/hasher.ts'
 import { createPasswordPolicy } from './passwords/service.ts'
 import type { Random } from './random.ts'
@@ -206,6 +215,21 @@ export async function createParts(deps: PartsDeps) {
   const offeredAlgorithms = () => keyRing.current().algorithms
   const signingKeys = createSigningKeys({ rotation, offered: algorithms })
 
+  const captcha = createCaptcha({
+    ...{
+      db: knex,
+      clock,
+      signatureKey: rootSecret.derive('captcha'),
+      solutionKey: rootSecret.derive('captcha solutions'),
+    },
+  })
+  const guesses = createGuesses({
+    ...{ db: knex, clock, captcha, prefixesOf, key: rootSecret.derive('guesses'), metrics: measureGuesses(metrics) },
+    normalise: normaliseEmail,
+    refuseBusy: () => {
+      throw hashingBusy({ retryAfterSeconds: 5 })
+    },
+  })
   const passwords = createPasswordHasher({ ...config.passwordHash, slots: deps.hashingSlots, metrics })
   const breaches =
     config.breachCheck && createBreaches({ ...config.breachCheck, request: outbound.request, clock, log, metrics })
@@ -221,6 +245,7 @@ export async function createParts(deps: PartsDeps) {
     clock,
     random,
     endAccount,
+    forgetGuesses: guesses.forget,
   })
   const clients = createClients({
     db: knex,
@@ -288,6 +313,9 @@ export async function createParts(deps: PartsDeps) {
     canSendMail: postman.canSend,
     sendMail: (tx: Tx, intent: MailIntent) => outbox.send(tx, 'mail', intent),
     endAccount,
+    // A new password: what was tried against the old one counts no longer.
+    forgetGuesses: guesses.forget,
+    attemptProof: guesses.attemptProof,
   }
   const methods = createMethods({ db: knex, sealer, serviceName, clock, random })
   const factors = createFactors({
@@ -311,8 +339,18 @@ export async function createParts(deps: PartsDeps) {
   })
   const recovery = createRecovery(people)
   const { refuseUnproven } = registration
+  const notices = createLoginNotices({ ...people, guesses })
   const refuseBreached = createRefuseBreached({ ...people, breaches })
-  const login = createLogin({ accounts, passwords, transaction, audit, refuseUnproven, refuseBreached })
+  const login = createLogin({
+    accounts,
+    passwords,
+    transaction,
+    audit,
+    refuseUnproven,
+    refuseBreached,
+    guesses,
+    notices,
+  })
   const accountChanges = createAccountChanges(people)
   const leaving = createLeaving({
     ...{ db: knex, changes: accountChanges, records, settings, transaction, audit, clock, endAccount },
@@ -337,7 +375,7 @@ export async function createParts(deps: PartsDeps) {
   })
 
   const csrf = createCsrf({ key: rootSecret.derive('csrf'), issuer: config.issuer, random })
-  const assets = loadAssets(join(viewsFolder, 'assets'))
+  const assets = loadAssets(join(viewsFolder, 'assets'), captchaFiles())
   const views = createViews({
     folder: viewsFolder,
     sentences,
@@ -432,7 +470,8 @@ export async function createParts(deps: PartsDeps) {
     views,
     offeredScopes: oidcScopes,
   })
-  const finishLogin = createFinishLogin({ interactions, sessions, views, acrOf })
+  const browserCookie = createBrowserCookie({ issuer: config.issuer, random })
+  const finishLogin = createFinishLogin({ interactions, sessions, views, acrOf, notices, cookie: browserCookie })
   const factorPages = createFactorPages({
     ...{ interactions, steps: loginSteps, factors, finishLogin, views },
     remembered: createRememberedCookie({ issuer: config.issuer }),
@@ -453,6 +492,9 @@ export async function createParts(deps: PartsDeps) {
       login,
       accounts,
       views,
+      needsCaptcha: guesses.needsCaptcha,
+      createCaptcha: captcha.create,
+      browserToken: browserCookie.read,
       showStep: factorPages.show,
       beginSteps: factorPages.begin,
       clearSteps: loginSteps.clear,
@@ -506,6 +548,8 @@ export async function createParts(deps: PartsDeps) {
     accountChanges,
     factors,
     loginSteps,
+    guesses,
+    captcha,
     leaving,
     sessions,
     clients,

@@ -92,6 +92,8 @@ export async function startServer(parts: Parts, server: Server = createServer(se
         links: parts.links,
         loginSteps: parts.loginSteps,
         sessions: parts.sessions,
+        guesses: parts.guesses,
+        captcha: parts.captcha,
         leaving: parts.leaving,
         rotation: parts.rotation,
         knex: parts.database.knex,

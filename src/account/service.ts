@@ -4,6 +4,7 @@ import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit, AuditEvent } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
+import type { Guesses } from '../limits/guesses.ts'
 import type { Links } from '../links/service.ts'
 import type { MailIntent } from '../mail/intent.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
@@ -20,6 +21,10 @@ type Deps = {
   sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
   /** Ends every session but the one that is kept, and every token, within the transaction. */
   endAccount: (tx: Tx, accountId: string, kept: { sessionUid?: string }) => Promise<unknown>
+  /** Counts tries at the password of somebody who is signed in. */
+  attemptProof: Guesses['attemptProof']
+  /** Lifts the lock that guesses have put on an address. */
+  forgetGuesses: (tx: Tx, email: string) => Promise<void>
   transaction: Transaction
   audit: Audit
   clock: Clock
@@ -44,7 +49,11 @@ export function createAccountChanges(deps: Deps) {
     const account = await accounts.readById(accountId)
     const isProven =
       'password' in proof
-        ? (await passwords.verify(proof.password, account?.passwordHash)).matches
+        ? await deps.attemptProof(
+            { accountId },
+            async () => (await passwords.verify(proof.password, account?.passwordHash)).matches,
+            (matches) => matches,
+          )
         : isFresh(proof.factorProvenAtMs)
     if (account && isProven && !account.isDisabled) return account
     if (account) {
@@ -77,6 +86,7 @@ export function createAccountChanges(deps: Deps) {
         if (account.passwordHash !== before.passwordHash || account.isDisabled) throw proofRefused()
         await records.setPasswordHash(tx, account.id, passwordHash)
         await deps.endAccount(tx, account.id, kept(caller.sessionUid))
+        await deps.forgetGuesses(tx, account.email)
         await links.end(tx, account.id, ['recover', 'change_email'])
         await audit.record(tx, event('account.password_changed', account.id, caller.address))
         await deps.sendMail(tx, { mail: 'password_changed', accountId: account.id, askedAtMs: clock.now() })

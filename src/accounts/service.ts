@@ -26,6 +26,8 @@ type Deps = {
   random: Random
   /** Ends every session and token of the account, within the transaction. */
   endAccount: (tx: Tx, accountId: string) => Promise<unknown>
+  /** Lifts the lock that guesses have put on an address. */
+  forgetGuesses: (tx: Tx, email: string) => Promise<void>
 }
 
 export type { Account, AccountInput } from './account.ts'
@@ -126,12 +128,20 @@ function createWrites(deps: Deps) {
       const problems = await deps.checkPassword(password, person)
       if (problems.length > 0) throw accountInvalid(problems)
       const passwordHash = await passwords.hash(password)
-      await change(id, async (tx) => {
+      await change(id, async (tx, { email }) => {
+        await deps.forgetGuesses(tx, email)
         await repository.updatePasswordHash(tx, id, passwordHash, clock.now())
         await endAccount(tx, id)
         await audit.record(tx, { action: 'account.password_set', actor, subject: subject(id), outcome: 'success' })
       })
     },
+
+    /** Signing in is possible again after too many guesses. Throws `account_not_found`. */
+    unlock: (id: string, actor: Actor): Promise<void> =>
+      change(id, async (tx, { email }) => {
+        await deps.forgetGuesses(tx, email)
+        await audit.record(tx, { action: 'account.unlocked', actor, subject: subject(id), outcome: 'success' })
+      }),
 
     /** Nobody signs in any more, and every session and token ends. A disabled account stays as it is. */
     disable: (id: string, actor: Actor): Promise<void> => setDisabled(id, true, actor),

@@ -152,6 +152,20 @@ const disable: CliCommand = {
   },
 }
 
+const unlock: CliCommand = {
+  name: 'user unlock',
+  about: 'cli.user.unlock.about',
+  permission: 'accounts:write',
+  arguments: [who],
+  examples: ['latchkey user unlock alice@example.com'],
+  run: async ({ args: [who = ''], openParts, actor, t }) => {
+    const { accounts } = await openParts()
+    const { id, email } = await getAccount(accounts, who)
+    await accounts.unlock(id, actor)
+    return { data: { id, email }, text: t('cli.user.isUnlocked', { email }) }
+  },
+}
+
 const enable: CliCommand = {
   name: 'user enable',
   about: 'cli.user.enable.about',
@@ -231,6 +245,7 @@ export const userCommands: readonly CliCommand[] = [
   setPassword,
   disable,
   enable,
+  unlock,
   access,
   withdrawConsent,
 ]

@@ -1,6 +1,7 @@
 /** Who is calling and under which name we are called: the client's address by configured proxies, host and scheme by the issuer. */
 import type { Socket } from 'node:net'
 import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
 import type Koa from 'koa'
 import type { Context, Middleware, Next } from 'koa'
 import proxyAddr from 'proxy-addr'
@@ -96,4 +97,11 @@ function setTarget(ctx: Context, url: string): void {
   ctx.req.url = target
   ctx.originalUrl = target
   ctx.request.originalUrl = target
+}
+
+/** The networks by which failures are counted: an IPv4 address and its /24, an IPv6 /64. */
+export function prefixesOf(address: string): string[] {
+  const bytes = ipaddr.parse(address).toByteArray()
+  if (bytes.length === 4) return [`${bytes.join('.')}/32`, `${bytes.slice(0, 3).join('.')}.0/24`]
+  return [`${Buffer.from(bytes.slice(0, 8)).toString('hex')}/64`]
 }

@@ -19,11 +19,13 @@ const types: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 }
 
-export function loadAssets(folder: string): Assets {
-  const files = readdirSync(folder).map((name) => {
+/** `others` are files of packages, by the name under which a page asks for them. */
+export function loadAssets(folder: string, others: Readonly<Record<string, string>> = {}): Assets {
+  const own = readdirSync(folder).map((name) => [name, join(folder, name)] as const)
+  const files = [...own, ...Object.entries(others)].map(([name, path]) => {
     const type = types[extname(name)]
     if (!type) throw new Error(`views/assets/${name}: no media type for this kind of file`)
-    const content = readFileSync(join(folder, name))
+    const content = readFileSync(path)
     const digest = createHash('sha256').update(content).digest('base64url').slice(0, 16)
     return { name, type, content, etag: `"${digest}"`, address: name.replace(/(?=\.[^.]+$)/, `.${digest}`) }
   })

@@ -48,6 +48,8 @@ export type PageLocals = {
     /** A code of the register of errors. */
     error?: string
     errorParams?: Readonly<Record<string, string | number>>
+    /** The challenge of a CAPTCHA, as JSON, when one is needed. */
+    captcha?: string
     /** Where an account is made, and a new password asked for; absent where that is not offered. */
     registerUrl?: string
     recoverUrl?: string

@@ -6,6 +6,7 @@ import type { Log } from '../log.ts'
 import { deleteAccounts } from './duties/delete-accounts.ts'
 import { forgetFailedJobs } from './duties/forget-failed-jobs.ts'
 import { sweepArtifacts } from './duties/sweep-artifacts.ts'
+import { sweepGuesses } from './duties/sweep-guesses.ts'
 import { sweepLinks } from './duties/sweep-links.ts'
 import { sweepLogins } from './duties/sweep-logins.ts'
 import { sweepLogoutDeliveries } from './duties/sweep-logout-deliveries.ts'
@@ -20,6 +21,8 @@ export type DutyDeps = {
   links: { sweep: () => Promise<number> }
   loginSteps: { sweep: () => Promise<number> }
   sessions: { sweep: () => Promise<number> }
+  guesses: { sweep: () => Promise<number> }
+  captcha: { sweep: () => Promise<number> }
   leaving: { deleteDue: () => Promise<number> }
   knex: Knex
   clock: Clock
@@ -37,6 +40,7 @@ export const duties: readonly Duty[] = [
   sweepArtifacts,
   sweepLinks,
   sweepLogins,
+  sweepGuesses,
   sweepSessions,
   deleteAccounts,
   turnKeyRing,

@@ -25,17 +25,24 @@ type Deps = {
   /** Notes in the audit trail that the person left without an answer. */
   noteRefusal: (answer: { accountId: string; clientId: string; address: string | undefined }) => Promise<void>
   /** What else the login page offers. */
+  /** Whether the next try needs a CAPTCHA, and a new one for this interaction. */
+  needsCaptcha: (error: unknown) => boolean
+  createCaptcha: (interaction: string) => Promise<object>
+  /** Of the cookie of a browser that has signed in before. */
+  browserToken: (ctx: Context) => string | undefined
   offers: () => { registration: boolean; recovery: boolean }
 }
 
 const longestEmail = 320
 /** Far above the policy's 128 characters; what is longer is not a password but an attack. */
 const longestPasswordField = 4000
+const longestSolution = 4000
 
 const uidParams = z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) })
 const credentials = z.strictObject({
   email: z.string().max(longestEmail),
   password: z.string().max(longestPasswordField),
+  captcha: z.string().max(longestSolution).optional(),
 })
 
 const interactionPath = '/interaction/:uid'
@@ -44,13 +51,14 @@ const at = (uid: string, step = ''): string => `/interaction/${uid}${step}`
 export function loginRoutes(deps: Deps): readonly Route[] {
   const { interactions, login, accounts, views } = deps
 
-  function showLogin(ctx: Context, interaction: Interaction, email: string, error?: AppError): void {
+  async function showLogin(ctx: Context, interaction: Interaction, email: string, error?: AppError): Promise<void> {
     ctx.status = error?.status ?? 200
     if (error?.retryAfterSeconds) ctx.set('Retry-After', String(Math.ceil(error.retryAfterSeconds)))
     const { registration, recovery } = deps.offers()
     views.render(ctx, 'login', {
       ...(registration && { registerUrl: at(interaction.uid, '/register') }),
       ...(recovery && { recoverUrl: at(interaction.uid, '/recover') }),
+      ...(deps.needsCaptcha(error) && { captcha: JSON.stringify(await deps.createCaptcha(interaction.uid)) }),
       client: interaction.client,
       action: at(interaction.uid, '/login'),
       cancelAction: at(interaction.uid, '/cancel'),
@@ -107,11 +115,11 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     body: { schema: credentials },
     handler: async (ctx, { params, body }) => {
       const interaction = await interactions.load(ctx, params.uid)
-      const attempt = { ...body, clientId: interaction.clientId, address: ctx.ip, go: params.uid }
-      const account = await login.signIn(attempt).catch((error: unknown) => {
+      const from = { clientId: interaction.clientId, address: ctx.ip, browserToken: deps.browserToken(ctx) }
+      const account = await login.signIn({ ...body, ...from, go: params.uid }).catch(async (error: unknown) => {
         // What was typed is not lost: the page comes back with it and says what to do.
         if (!(error instanceof AppError) || error.code === 'database_unavailable') throw error
-        showLogin(ctx, interaction, body.email, error)
+        await showLogin(ctx, interaction, body.email, error)
       })
       if (!account) return
       await deps.beginSteps(ctx, interaction, account.id)
@@ -146,7 +154,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     handler: async (ctx, { params }) => {
       const interaction = await interactions.load(ctx, params.uid)
       await deps.clearSteps(params.uid)
-      showLogin(ctx, interaction, '')
+      await showLogin(ctx, interaction, '')
     },
   })
 

@@ -3,8 +3,11 @@ import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
 import type { Transaction } from '../database/database.ts'
+import { AppError } from '../errors.ts'
+import type { Guesses } from '../limits/guesses.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
 import { wrongCredentials } from './errors.ts'
+import type { LoginNotices } from './notices.ts'
 
 type Deps = {
   accounts: Accounts
@@ -13,15 +16,30 @@ type Deps = {
   audit: Audit
   /** Refuses who has not proven the e-mail address, where that is required. Asked after the right password only. */
   refuseUnproven: (account: Account, back: { go: string | undefined; address: string | undefined }) => Promise<void>
+  /** Counts the tries, and lets no guess be verified that is one too many. */
+  guesses: Pick<Guesses, 'attempt'>
+  notices: Pick<LoginNotices, 'locked'>
   /** Refuses the right password when it is known from a breach. */
   refuseBreached: (account: Account, attempt: Attempt) => Promise<void>
 }
 
 export type Login = ReturnType<typeof createLogin>
 
-type Attempt = { email: string; password: string; clientId: string; address: string | undefined; go?: string }
+type Attempt = {
+  email: string
+  password: string
+  clientId: string
+  address: string | undefined
+  /** The interaction. */
+  go: string
+  /** Of the browser's cookie. */
+  browserToken?: string | undefined
+  /** The solution that came with the form. */
+  captcha?: string | undefined
+}
 
-export function createLogin({ accounts, passwords, transaction, audit, refuseUnproven, refuseBreached }: Deps) {
+export function createLogin(deps: Deps) {
+  const { accounts, passwords, transaction, audit, refuseUnproven, refuseBreached, guesses, notices } = deps
   const record = (attempt: Attempt, account: Account | undefined, outcome: 'success' | 'failure') =>
     transaction((tx) =>
       audit.record(tx, {
@@ -34,26 +52,36 @@ export function createLogin({ accounts, passwords, transaction, audit, refuseUnp
       }),
     )
 
+  async function verify(attempt: Attempt): Promise<Account> {
+    const account = await accounts.findByEmail(attempt.email)
+    // Without an account, or without a password, the hasher does the same work against a decoy.
+    const { matches, needsRehash } = await passwords.verify(attempt.password, account?.passwordHash)
+    if (!account?.passwordHash || account.isDisabled || !matches) {
+      await record(attempt, account, 'failure')
+      throw wrongCredentials()
+    }
+    await refuseUnproven(account, { go: attempt.go, address: attempt.address })
+    await refuseBreached(account, attempt)
+    if (needsRehash) {
+      await accounts.replacePasswordHash(account.id, account.passwordHash, await passwords.hash(attempt.password))
+    }
+    await record(attempt, account, 'success')
+    return account
+  }
+
   return {
     /**
      * Gives the account that the attempt proves. Throws `wrong_credentials`, `email_unverified`, `password_breached`,
-     * `breach_check_unavailable`, or what the hash pool throws when its queue is full.
+     * `breach_check_unavailable`, what the hash pool throws when its queue is full, and what `guesses.attempt` throws.
      */
-    signIn: async (attempt: Attempt): Promise<Account> => {
-      const account = await accounts.findByEmail(attempt.email)
-      // Without an account, or without a password, the hasher does the same work against a decoy.
-      const { matches, needsRehash } = await passwords.verify(attempt.password, account?.passwordHash)
-      if (!account?.passwordHash || account.isDisabled || !matches) {
-        await record(attempt, account, 'failure')
-        throw wrongCredentials()
-      }
-      await refuseUnproven(account, { go: attempt.go, address: attempt.address })
-      await refuseBreached(account, attempt)
-      if (needsRehash) {
-        await accounts.replacePasswordHash(account.id, account.passwordHash, await passwords.hash(attempt.password))
-      }
-      await record(attempt, account, 'success')
-      return account
+    signIn: (attempt: Attempt): Promise<Account> => {
+      const { email, address, browserToken, captcha, go, clientId } = attempt
+      return guesses.attempt(
+        { identifier: email, address, browserToken, captcha, interaction: go },
+        () => verify(attempt),
+        (error) => error instanceof AppError && error.code === 'wrong_credentials',
+        () => notices.locked(email, { clientId, address }),
+      )
     },
   }
 }

@@ -14,6 +14,8 @@ export type MailIntent = Readonly<{ askedAtMs: number }> &
     | Readonly<{ mail: 'password_changed'; accountId: string }>
     | Readonly<{ mail: 'account_leaving'; accountId: string; untilMs: number }>
     | Readonly<{ mail: 'account_deleted'; to: string }>
+    | Readonly<{ mail: 'sign_in_locked'; email: string }>
+    | Readonly<{ mail: 'new_browser'; accountId: string }>
     | Readonly<{ mail: 'factor_added'; accountId: string; method: FactorMethod }>
     | Readonly<{ mail: 'factor_removed'; accountId: string; method: FactorMethod }>
   )

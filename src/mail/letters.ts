@@ -18,6 +18,8 @@ export const letterNames = [
   'password_changed',
   'account_leaving',
   'account_deleted',
+  'sign_in_locked',
+  'new_browser',
   'factor_added',
   'factor_removed',
 ] as const

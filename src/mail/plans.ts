@@ -107,6 +107,14 @@ export function createPlans({ accounts }: Deps) {
       return plan && { ...plan, link: { path: '/account' }, untilMs }
     },
     account_deleted: async ({ to }) => ({ letter: 'account_deleted', to, about: to }),
+    sign_in_locked: async ({ email }) => {
+      const account = await accounts.findByEmail(email)
+      if (!account || account.isDisabled) return undefined
+      const plan = await told('sign_in_locked', account.id)
+      // Anybody can cause it.
+      return plan && { ...plan, counted: { accountId: account.id, email: account.email } }
+    },
+    new_browser: ({ accountId }) => told('new_browser', accountId),
     factor_added: ({ accountId, method }) => told('factor_added', accountId, method),
     factor_removed: ({ accountId, method }) => told('factor_removed', accountId, method),
   }

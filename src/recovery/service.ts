@@ -22,6 +22,8 @@ type Deps = {
   sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
   /** Ends every session and token, within the transaction. */
   endAccount: (tx: Tx, accountId: string) => Promise<unknown>
+  /** Lifts the lock that guesses have put on an address. */
+  forgetGuesses: (tx: Tx, email: string) => Promise<void>
   transaction: Transaction
   audit: Audit
   clock: Clock
@@ -76,6 +78,7 @@ export function createRecovery(deps: Deps) {
         if (!isRecoverable(account, link)) links.refuse()
         await records.setPasswordHash(tx, account.id, passwordHash)
         await deps.endAccount(tx, account.id)
+        await deps.forgetGuesses(tx, account.email)
         // Whoever asked for another address with the old password has lost that too.
         await links.end(tx, account.id, ['recover', 'change_email'])
         const subject = { type: 'account', id: account.id }

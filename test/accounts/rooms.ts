@@ -63,6 +63,7 @@ export async function createRooms({ isProduction = false }: { isProduction?: boo
       },
     },
     endAccount: async (_tx, id) => void ended.push(id),
+    forgetGuesses: async () => {},
   })
   const offeredAlgorithms = () => ['RS256', 'ES256', 'EdDSA']
   const clients = createClients({

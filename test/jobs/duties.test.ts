@@ -53,6 +53,8 @@ const deps = (sweep: (limit: number) => Promise<number>) => {
     links,
     loginSteps,
     sessions: { sweep: async () => 0 },
+    guesses: { sweep: async () => 0 },
+    captcha: { sweep: async () => 0 },
     leaving: { deleteDue: async () => 0 },
     rotation,
     knex: bench.database.knex,

@@ -27,7 +27,9 @@ const leaves = [
 const subjects: Readonly<Record<string, readonly string[]>> = {
   config: ['fastest-levenshtein', 'ipaddr.js', 'zod'],
   database: ['knex', 'pg', 'prom-client'],
-  http: ['@koa/router', 'content-type', 'ejs', 'koa', 'koa-helmet', 'proxy-addr', 'raw-body', 'zod'],
+  captcha: ['altcha-lib', 'altcha-lib/algorithms/pbkdf2'],
+  http: ['@koa/router', 'content-type', 'ejs', 'ipaddr.js', 'koa', 'koa-helmet', 'proxy-addr', 'raw-body', 'zod'],
+  limits: ['prom-client'],
   jobs: ['graphile-worker', 'pg', 'prom-client'],
   logout: ['prom-client'],
   outbound: ['ipaddr.js', 'prom-client', 'undici'],

@@ -1,0 +1,17 @@
+/** How passwords are tried. */
+import { Counter } from 'prom-client'
+import type { Metrics } from '../metrics.ts'
+
+export type GuessMetrics = ReturnType<typeof measureGuesses>
+
+export function measureGuesses(metrics: Metrics) {
+  const tries = new Counter({
+    name: 'latchkey_password_tries_total',
+    help: 'Passwords tried, by outcome: right, wrong, or not verified because of a lock, a hundred failures, the network, or a missing CAPTCHA',
+    labelNames: ['outcome'],
+    registers: [metrics],
+  })
+  return {
+    count: (outcome: 'right' | 'wrong' | 'locked' | 'off' | 'address' | 'captcha'): void => tries.inc({ outcome }),
+  }
+}

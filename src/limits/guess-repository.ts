@@ -1,0 +1,138 @@
+/** Rows of `guess_count`, `guess_address` and `known_browser`. Every count is one statement: tries at once are as many as they are. */
+import type { Queryable, Tx } from '../database/database.ts'
+
+export type Counted = Readonly<{
+  tries: number
+  total: number
+  lockedUntil: number | undefined
+  hasJustLocked: boolean
+}>
+
+export type CountRules = Readonly<{
+  windowMs: number
+  /** The try that locks. */
+  lockAt: number
+  lockMs: number
+  /** How often a lock doubles. */
+  doublings: number
+  /** Locks are forgotten when nothing was tried for so long. */
+  forgetLocksMs: number
+}>
+
+/** Counts a try before it is verified. While it is locked nothing is counted but the try itself: a lock is not made longer. */
+export async function countTry(db: Queryable, key: Buffer, now: number, rules: CountRules): Promise<Counted> {
+  const { rows } = await db.raw(
+    `INSERT INTO guess_count AS g (key, tries, window_from, total, locks, seen_at) VALUES (:key, 1, :now, 1, 0, :now)
+     ON CONFLICT (key) DO UPDATE SET
+       tries = CASE WHEN g.locked_until > :now THEN g.tries + 1
+         WHEN g.locked_until <= :now OR g.window_from <= :since THEN 1 ELSE g.tries + 1 END,
+       window_from = CASE WHEN g.locked_until > :now THEN g.window_from
+         WHEN g.locked_until <= :now OR g.window_from <= :since THEN :now ELSE g.window_from END,
+       total = CASE WHEN g.locked_until > :now THEN g.total ELSE g.total + 1 END,
+       locks = CASE WHEN g.locked_until > :now THEN g.locks
+         WHEN g.locked_until IS NULL AND g.window_from > :since AND g.tries + 1 >= :lockAt THEN g.locks + 1
+         WHEN g.seen_at <= :forgetBefore THEN 0 ELSE g.locks END,
+       locked_until = CASE WHEN g.locked_until > :now THEN g.locked_until
+         WHEN g.locked_until IS NULL AND g.window_from > :since AND g.tries + 1 >= :lockAt
+           THEN :now + :lockMs::bigint * (1 << least(CASE WHEN g.seen_at <= :forgetBefore THEN 0 ELSE g.locks END, :doublings::int))
+         ELSE NULL END,
+       seen_at = :now
+     RETURNING tries, total, locked_until`,
+    {
+      ...{ key, now, since: now - rules.windowMs, lockAt: rules.lockAt, lockMs: rules.lockMs },
+      ...{ doublings: rules.doublings, forgetBefore: now - rules.forgetLocksMs },
+    },
+  )
+  const { tries, total, locked_until: lockedUntil } = rows[0]
+  return {
+    ...{ tries, total, lockedUntil: lockedUntil === null ? undefined : Number(lockedUntil) },
+    hasJustLocked: lockedUntil !== null && tries === rules.lockAt,
+  }
+}
+
+/** A try that was no failure is taken back; `isSuccess` ends the row of failures without one as well. */
+export async function takeBackTry(db: Queryable, key: Buffer, isSuccess: boolean): Promise<void> {
+  await db.raw(
+    `UPDATE guess_count SET tries = greatest(tries - 1, 0), total = CASE WHEN ? THEN 0 ELSE greatest(total - 1, 0) END
+     WHERE key = ?`,
+    [isSuccess, key],
+  )
+}
+
+export async function forgetTries(db: Queryable, key: Buffer): Promise<void> {
+  await db('guess_count').where({ key }).delete()
+}
+
+export type CountedAddress = Readonly<{ quarterTries: number; hourTries: number; hourEndsAt: number }>
+
+const quarterMs = 15 * 60_000
+const hourMs = 60 * 60_000
+
+/** Counts a try for every prefix of an address; gives the worst. */
+export async function countAddress(db: Queryable, keys: readonly Buffer[], now: number): Promise<CountedAddress> {
+  const { rows } = await db.raw(
+    `INSERT INTO guess_address AS a (key, quarter_tries, quarter_from, hour_tries, hour_from)
+     SELECT key, 1, :now, 1, :now FROM unnest(:keys::bytea[]) AS key ORDER BY key
+     ON CONFLICT (key) DO UPDATE SET
+       quarter_tries = CASE WHEN a.quarter_from <= :quarter THEN 1 ELSE a.quarter_tries + 1 END,
+       quarter_from = CASE WHEN a.quarter_from <= :quarter THEN :now ELSE a.quarter_from END,
+       hour_tries = CASE WHEN a.hour_from <= :hour THEN 1 ELSE a.hour_tries + 1 END,
+       hour_from = CASE WHEN a.hour_from <= :hour THEN :now ELSE a.hour_from END
+     RETURNING quarter_tries, hour_tries, hour_from`,
+    { now, keys, quarter: now - quarterMs, hour: now - hourMs } as never,
+  )
+  const worst = (column: string) => Math.max(0, ...rows.map((row: Record<string, unknown>) => Number(row[column])))
+  return {
+    quarterTries: worst('quarter_tries'),
+    hourTries: worst('hour_tries'),
+    hourEndsAt: worst('hour_from') + hourMs,
+  }
+}
+
+export async function takeBackAddress(db: Queryable, keys: readonly Buffer[]): Promise<void> {
+  await db.raw(
+    `UPDATE guess_address SET quarter_tries = greatest(quarter_tries - 1, 0), hour_tries = greatest(hour_tries - 1, 0)
+     WHERE key IN (SELECT key FROM guess_address WHERE key = ANY(?) ORDER BY key FOR UPDATE)`,
+    [keys] as never,
+  )
+}
+
+export async function isKnownBrowser(db: Queryable, key: Buffer, seenAfter: number): Promise<boolean> {
+  const row = await db('known_browser').where({ key }).where('seen_at', '>', seenAfter).first('seen_at')
+  return row !== undefined
+}
+
+/** Gives whether the browser is new to an account that others are known of. */
+export async function putKnownBrowser(tx: Tx, key: Buffer, accountId: string, at: number): Promise<boolean> {
+  const { rows } = await tx.raw(
+    `WITH others AS (SELECT count(*) AS count FROM known_browser WHERE account_id = :accountId AND key <> :key),
+     put AS (
+       INSERT INTO known_browser AS k (key, account_id, seen_at) VALUES (:key, :accountId, :at)
+       ON CONFLICT (key) DO UPDATE SET account_id = excluded.account_id, seen_at = excluded.seen_at
+       RETURNING xmax = 0 AS is_new)
+     SELECT put.is_new AND others.count > 0 AS is_new FROM put, others`,
+    { key, accountId, at } as never,
+  )
+  return rows[0].is_new
+}
+
+type Ages = { countsBefore: number; addressesBefore: number; browsersBefore: number }
+
+/** Removes rows that limit nobody; gives how many. What has reached a hundred stays until it is reset. */
+export async function sweep(db: Queryable, { countsBefore, addressesBefore, browsersBefore }: Ages, limit: number) {
+  const statements: [string, (string | number)[]][] = [
+    [
+      'key IN (SELECT key FROM guess_count WHERE seen_at < ? AND total < 100 ORDER BY seen_at LIMIT ?)',
+      [countsBefore, limit],
+    ],
+    ['key IN (SELECT key FROM guess_address WHERE hour_from < ? ORDER BY hour_from LIMIT ?)', [addressesBefore, limit]],
+    ['key IN (SELECT key FROM known_browser WHERE seen_at < ? ORDER BY seen_at LIMIT ?)', [browsersBefore, limit]],
+  ]
+  const tables = ['guess_count', 'guess_address', 'known_browser']
+  let total = 0
+  for (const [index, [where, bindings]] of statements.entries()) {
+    const { rowCount } = await db.raw(`DELETE FROM ?? WHERE ${where}`, [tables[index] ?? '', ...bindings])
+    total += rowCount ?? 0
+  }
+  return total
+}

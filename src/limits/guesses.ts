@@ -1,0 +1,190 @@
+/**
+ * Guessing a password: every try is counted before it is verified, in Postgres, for the identifier that was typed and for the network it came
+ * from; a try that was right is taken back. What follows from the count is the same whether or not the identifier exists.
+ */
+import { createHmac, createSecretKey } from 'node:crypto'
+import type { Captcha } from '../captcha/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Queryable, Tx } from '../database/database.ts'
+import type { AppError } from '../errors.ts'
+import { captchaNeeded, passwordOff, proofLocked, signInLocked, tooManyFailures } from './errors.ts'
+import type { GuessMetrics } from './guess-metrics.ts'
+import type { Counted } from './guess-repository.ts'
+import * as repository from './guess-repository.ts'
+import { createTurns } from './turns.ts'
+
+type Deps = {
+  db: Queryable
+  /** 32 bytes: nobody finds out from a dump who was guessed at. */
+  key: Buffer
+  /** The one form of an identifier, by which it is counted. */
+  normalise: (identifier: string) => string
+  /** The prefixes of an address by which it is counted. */
+  prefixesOf: (address: string) => readonly string[]
+  captcha: Pick<Captcha, 'spend'>
+  metrics: GuessMetrics
+  /** Refuses when far too many wait for the same identifier. */
+  refuseBusy: () => never
+  clock: Clock
+}
+
+/** The password of somebody who is signed in, asked for once more. It has a count of its own: no stranger can try it. */
+export type ProofGuess = Readonly<{ accountId: string }>
+
+/** Who tries what: `browserToken` is the device cookie's, `interaction` what a CAPTCHA is bound to. */
+export type Guess = Readonly<{
+  identifier: string
+  address: string | undefined
+  browserToken?: string | undefined
+  captcha?: string | undefined
+  interaction: string
+}>
+
+export type Guesses = ReturnType<typeof createGuesses>
+
+const minuteMs = 60_000
+const dayMs = 24 * 60 * minuteMs
+/** security.md, "Login and throttling"; SP 800-63B-4 §3.2.2 wants at most 100 failures in a row. */
+const rules = { windowMs: 15 * minuteMs, lockAt: 11, lockMs: 15 * minuteMs, doublings: 2, forgetLocksMs: dayMs }
+const freeTries = 5
+const mostInARow = 100
+const addressFree = 20
+const addressMost = 100
+const browserIsKnownMs = 400 * dayMs
+const mostWaiting = 200
+const sweptAtOnce = 1000
+
+export function createGuesses(deps: Deps) {
+  const { db, normalise, captcha, metrics, clock } = deps
+  const secret = createSecretKey(deps.key)
+  const digest = (...parts: readonly string[]) => createHmac('sha256', secret).update(JSON.stringify(parts)).digest()
+  const takeTurn = createTurns({ most: mostWaiting, refuse: deps.refuseBusy })
+  const asksNext = new WeakSet<object>()
+
+  const secondsUntil = (ms: number) => Math.max(1, Math.ceil((ms - clock.now()) / 1000))
+
+  const identifierKey = (identifier: string) => digest('identifier', normalise(identifier))
+  const browserKey = (token: string, identifier: string) => digest('browser', token, normalise(identifier))
+
+  /** A browser that has signed in to this account has a path of its own, until it has failed too often: then it is like any other. */
+  async function pathOf({ identifier, browserToken }: Guess): Promise<{ key: Buffer; isOwn: boolean }> {
+    if (browserToken !== undefined) {
+      const key = browserKey(browserToken, identifier)
+      if (await repository.isKnownBrowser(db, key, clock.now() - browserIsKnownMs)) return { key, isOwn: true }
+    }
+    return { key: identifierKey(identifier), isOwn: false }
+  }
+
+  const refusal = (reason: 'locked' | 'off' | 'address' | 'captcha', error: AppError): AppError => {
+    metrics.count(reason)
+    return error
+  }
+
+  /** Throws unless the try may be verified. */
+  async function admit(guess: Guess, isOwn: boolean, own: Counted, network: repository.CountedAddress): Promise<void> {
+    if (own.lockedUntil !== undefined) {
+      throw refusal('locked', signInLocked({ retryAfterSeconds: secondsUntil(own.lockedUntil) }))
+    }
+    if (!isOwn && own.total > mostInARow) throw refusal('off', passwordOff())
+    if (network.hourTries > addressMost) {
+      throw refusal('address', tooManyFailures({ retryAfterSeconds: secondsUntil(network.hourEndsAt) }))
+    }
+    const isAsked = (!isOwn && own.tries > freeTries) || network.quarterTries > addressFree
+    if (!isAsked) return
+    if (!(await captcha.spend(guess.captcha, guess.interaction))) {
+      const error = captchaNeeded()
+      asksNext.add(error)
+      throw refusal('captcha', error)
+    }
+  }
+
+  async function attempt<T>(
+    guess: Guess,
+    work: () => Promise<T>,
+    isWrong: (error: unknown) => boolean,
+    onLock: () => Promise<void>,
+  ) {
+    const { key, isOwn } = await pathOf(guess)
+    const prefixes =
+      guess.address === undefined ? [] : deps.prefixesOf(guess.address).map((one) => digest('address', one))
+    return takeTurn(key.toString('hex'), async () => {
+      const now = clock.now()
+      const [own, network] = await Promise.all([
+        repository.countTry(db, key, now, rules),
+        repository.countAddress(db, prefixes, now),
+      ])
+      if (own.hasJustLocked) await onLock()
+      await admit(guess, isOwn, own, network)
+      const takeBack = (isSuccess: boolean) =>
+        Promise.all([
+          isOwn && isSuccess ? repository.forgetTries(db, key) : repository.takeBackTry(db, key, isSuccess),
+          repository.takeBackAddress(db, prefixes),
+        ])
+      try {
+        const result = await work()
+        await takeBack(true)
+        metrics.count('right')
+        return result
+      } catch (error) {
+        if (isWrong(error)) {
+          metrics.count('wrong')
+          if ((!isOwn && own.tries >= freeTries) || network.quarterTries >= addressFree) asksNext.add(Object(error))
+        } else {
+          // Not wrong: busy, or the right password of somebody who has another step to take.
+          await takeBack(false)
+        }
+        throw error
+      }
+    })
+  }
+
+  /** Ten tries in a quarter of an hour, and nothing that a page would have to ask. */
+  async function attemptProof<T>({ accountId }: ProofGuess, work: () => Promise<T>, isRight: (result: T) => boolean) {
+    const key = digest('proof', accountId)
+    return takeTurn(key.toString('hex'), async () => {
+      const { lockedUntil } = await repository.countTry(db, key, clock.now(), rules)
+      if (lockedUntil !== undefined) {
+        throw refusal('locked', proofLocked({ retryAfterSeconds: secondsUntil(lockedUntil) }))
+      }
+      const result = await work().catch(async (error: unknown) => {
+        await repository.takeBackTry(db, key, false)
+        throw error
+      })
+      if (isRight(result)) await repository.forgetTries(db, key)
+      metrics.count(isRight(result) ? 'right' : 'wrong')
+      return result
+    })
+  }
+
+  return {
+    /**
+     * Does `work`, the verification, if this try may be verified. `isWrong` tells a wrong guess from every other failure; `onLock` is
+     * called for the try that locks. Throws `captcha_needed`, `sign_in_locked`, `password_off`, `too_many_failures`, and what `work` throws.
+     */
+    attempt,
+
+    /** The same for the password of somebody who is signed in. Throws `proof_locked`, and what `work` throws. */
+    attemptProof,
+
+    /** Whether the next try after this failure needs a CAPTCHA. */
+    needsCaptcha: (error: unknown): boolean => typeof error === 'object' && error !== null && asksNext.has(error),
+
+    /** The browser has signed in to this account. Gives whether it is new, to an account that has others. */
+    rememberBrowser: (tx: Tx, token: string, identifier: string, accountId: string): Promise<boolean> =>
+      repository.putKnownBrowser(tx, browserKey(token, identifier), accountId, clock.now()),
+
+    /** A new password: what was tried against the old one counts no longer. */
+    forget: (tx: Queryable, identifier: string): Promise<void> => repository.forgetTries(tx, identifierKey(identifier)),
+
+    /** Removes rows that limit nobody; gives how many. */
+    sweep: (): Promise<number> => {
+      const now = clock.now()
+      const ages = {
+        countsBefore: now - 2 * dayMs,
+        addressesBefore: now - dayMs,
+        browsersBefore: now - browserIsKnownMs,
+      }
+      return repository.sweep(db, ages, sweptAtOnce)
+    },
+  }
+}

@@ -1,0 +1,40 @@
+/** What the tests of guessing share: tries at the login page, and a browser that does the work of the CAPTCHA. */
+import type { Challenge } from 'altcha-lib'
+import { solveChallenge } from 'altcha-lib'
+import { deriveKey } from 'altcha-lib/algorithms/pbkdf2'
+import type { Browser, Page } from '../support/browser.ts'
+import { createBrowser } from '../support/browser.ts'
+import type { Latchkey } from '../support/latchkey.ts'
+import { createRelyingParty } from '../support/latchkey.ts'
+
+const plain = (text: string) => text.replaceAll('&#34;', '"').replaceAll('&quot;', '"').replaceAll('&amp;', '&')
+
+export function challengeIn({ body }: Page): Challenge | undefined {
+  const found = /<altcha-widget[^>]* challenge="([^"]*)"/.exec(body)?.[1]
+  return found === undefined ? undefined : JSON.parse(plain(found))
+}
+
+/** What the widget would put into the form. */
+export async function solve(challenge: Challenge): Promise<string> {
+  const solution = await solveChallenge({ challenge, deriveKey })
+  return Buffer.from(JSON.stringify({ challenge, solution })).toString('base64')
+}
+
+/** A login page in a browser of its own, or in the one given. */
+export async function loginPage(server: Latchkey, browser: Browser = createBrowser()) {
+  const rp = createRelyingParty(server, browser)
+  return { rp, browser, page: await browser.follow(await browser.get(await rp.authorizeUrl({ prompt: 'login' }))) }
+}
+
+/** One try in a new login, as a program would make it; solves the CAPTCHA of the page before when there is one. */
+export async function attempt(server: Latchkey, email: string, password: string, browser?: Browser): Promise<Page> {
+  const { page, browser: own } = await loginPage(server, browser)
+  return own.submit(page, '/login', { email, password })
+}
+
+/** How many hashes have been computed so far. */
+export async function hashes({ parts }: Latchkey): Promise<number> {
+  const { values = [] } = (await parts.metrics.getSingleMetric('latchkey_password_hash_seconds')?.get()) ?? {}
+  const rows = values as { metricName?: string; value: number }[]
+  return rows.filter((row) => row.metricName?.endsWith('_count')).reduce((sum, { value }) => sum + value, 0)
+}
