@@ -136,7 +136,10 @@ async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Recor
     { kind: 'machine', metadata: { client_name: 'Made', scope: 'api:read' } },
     operator,
   )
-  await server.parts.accounts.create({ email: 'carol@example.com', password: 'the password of somebody else' }, operator)
+  await server.parts.accounts.create(
+    { email: 'carol@example.com', password: 'the password of somebody else' },
+    operator,
+  )
 
   const people = await makePeople(server, mailbox)
 
