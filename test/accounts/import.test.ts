@@ -41,7 +41,7 @@ describe('latchkey user import', () => {
 
   test('brings in good lines, names each bad one with its number and keeps it, and says what was there already', async () => {
     const id = crypto.randomUUID()
-    const bcrypt = '$2b$10$abcdefghijklmnopqrstuuvwxyz0123456789ABCDEFGHIJKLMNOPQ'
+    const bcrypt = '$2b$10$abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQ'
     const good = {
       ...{
         id,

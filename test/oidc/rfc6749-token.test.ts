@@ -210,10 +210,10 @@ describe('authorization_code (§4.1.3)', () => {
   test('an account that was disabled meanwhile gets nothing', async () => {
     const { accounts } = server.parts
     const operator = { type: 'operator', id: 'test' } as const
-    const id = await accounts.create({ email: 'gone@example.com', password: 'here today and gone' }, operator)
+    const id = await accounts.create({ email: 'gone@example.com', password: 'here today and off again' }, operator)
     const party = createRelyingParty(server)
     const start = await party.browser.get(await party.authorizeUrl({ scope: 'openid offline_access' }))
-    const { code } = await party.complete(start, { email: 'gone@example.com', password: 'here today and gone' })
+    const { code } = await party.complete(start, { email: 'gone@example.com', password: 'here today and off again' })
     const tokens = (await party.exchange(code!)).body
     const second = await party.authorize({ scope: 'openid' })
     await accounts.disable(id, operator)

@@ -4,6 +4,7 @@ import type { PeopleHouse } from '../registration/house.ts'
 import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
 import type { Page } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'
+import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import { startBreachService } from './breach-service.ts'
 
@@ -18,7 +19,22 @@ afterAll(async () => {
   await house?.close()
   breaches?.close()
 })
-afterEach(() => breaches.behave())
+const others: Latchkey[] = []
+afterEach(async () => {
+  breaches.behave()
+  for (const server of others.splice(0)) await server.stop()
+})
+
+/** Another server on the same database, otherwise configured; it ends with the test. */
+async function startOther(env: Record<string, string>): Promise<Latchkey> {
+  const server = await startLatchkey({
+    env: { BREACH_CHECK_URL: breaches.url, ...env },
+    database: house.server.shared,
+    clock: house.server.clock,
+  })
+  others.push(server)
+  return server
+}
 
 const breached = 'everybody knows this one by now'
 beforeAll(() => breaches.breach(breached))
@@ -225,15 +241,10 @@ describe('at the login', () => {
   })
 
   test('without mail there is no way on: the person is let in, and the audit trail says so', async () => {
-    const server = await startLatchkey({
-      env: { BREACH_CHECK_URL: breaches.url, SMTP_URL: '' },
-      database: house.server.shared,
-      clock: house.server.clock,
-    })
+    const server = await startOther({ SMTP_URL: '' })
     const email = 'no-mail@example.com'
     const id = await imported(email, breached)
     expect((await signIn(email, breached, server)).status).toBe(200)
-    await server.stop()
     expect(await outcomes(id)).toEqual(['account.password_breached success', 'account.signed_in success'])
   })
 
@@ -241,11 +252,7 @@ describe('at the login', () => {
     ['allow', 200],
     ['refuse', 503],
   ] as const)('while the service is down, %s answers %i to the right password', async (outage, status) => {
-    const server = await startLatchkey({
-      env: { BREACH_CHECK_URL: breaches.url, BREACH_CHECK_OUTAGE: outage, SMTP_URL: house.mailbox.url },
-      database: house.server.shared,
-      clock: house.server.clock,
-    })
+    const server = await startOther({ BREACH_CHECK_OUTAGE: outage, SMTP_URL: house.mailbox.url })
     breaches.behave((response) => void response.destroy())
     const email = `outage-${outage}@example.com`
     await imported(email, breached)
@@ -257,7 +264,6 @@ describe('at the login', () => {
     breaches.behave()
     house.server.clock.advance(10_000)
     expect((await signIn(email, breached, server)).status).toBe(403)
-    await server.stop()
   })
 
   test('a password with marks that turn the direction of text, from before there was a rule, still signs in', async () => {

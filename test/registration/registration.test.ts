@@ -272,7 +272,7 @@ test('the same browser once more: its newest name and password count', async () 
 test('of two registrations at once one makes the account, and the other changes nothing', async () => {
   const email = 'race@example.com'
   const answers = await Promise.all(
-    ['One', 'Two', 'Three'].map((name) => house.register({ email, name, password: `${name} sings in the morning` })),
+    ['One', 'Two', 'Six'].map((name) => house.register({ email, name, password: `${name} sings in the morning` })),
   )
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
   const rows = await house.server.database.knex('account').where({ email_key: email })

@@ -70,7 +70,7 @@ async function makePeople(server: Latchkey, mailbox: Mailbox): Promise<Record<st
   const send = async (path: string, fields: Record<string, string>) =>
     browser.submit(await browser.get(server.issuer + path), path, fields)
   const tokenIn = ({ link }: Mail) => new URL(link!).searchParams.get('token')!
-  const registered = { email: 'dora@example.com', name: 'Dora', password: 'the password of dora' }
+  const registered = { email: 'dora@example.com', name: 'Dora', password: 'the password of a painter' }
   await send('/register', registered)
   const spent = await mailbox.waitFor(registered.email)
   await browser.submit(await browser.get(spent.link!), '/verify')
@@ -137,7 +137,10 @@ async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Recor
     { kind: 'machine', metadata: { client_name: 'Made', scope: 'api:read' } },
     operator,
   )
-  await server.parts.accounts.create({ email: 'carol@example.com', password: 'the password of carol' }, operator)
+  await server.parts.accounts.create(
+    { email: 'carol@example.com', password: 'the password of somebody else' },
+    operator,
+  )
 
   const people = await makePeople(server, mailbox)
   const { factors, loginSteps, accounts } = server.parts
@@ -171,7 +174,7 @@ async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Recor
     'client secret, rotated': rotated.secret!,
     'client secret, made': made.secret!,
     'a password': testPassword,
-    "another's password": 'the password of carol',
+    "another's password": 'the password of somebody else',
     'master key': Buffer.from(masterKey, 'hex'),
     'cookie key': server.parts.rootSecret.derive('cookies'),
     'artifact key': server.parts.rootSecret.derive('artifacts'),
