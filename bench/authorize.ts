@@ -19,8 +19,8 @@ const webCredentials = `client_id=${web.clientId}&client_secret=${web.clientSecr
 const entities: Record<string, string> = { '&amp;': '&', '&#34;': '"', '&quot;': '"', '&#39;': "'" }
 const unescapeHtml = (text: string): string => text.replace(/&(amp|#34|quot|#39);/g, (entity) => entities[entity]!)
 
-/** The address and the body of the page's first POST form: the one that goes on. A login form gets `who`. */
-function fillForm(html: string, who: Credentials = person): { action: string; form: string } {
+/** The address and the body of the page's first POST form: the one that goes on. `filled` goes into the fields of those names. */
+function fillForm(html: string, filled: Readonly<Record<string, string>> = person): { action: string; form: string } {
   const [, attributes, content] = /<form([^>]*method="post"[^>]*)>(.*?)<\/form>/is.exec(html) ?? []
   const action = /action="([^"]*)"/i.exec(attributes ?? '')?.[1]
   if (attributes === undefined || content === undefined || !action) throw new Error(`a page without a form: ${html}`)
@@ -29,7 +29,7 @@ function fillForm(html: string, who: Credentials = person): { action: string; fo
     const name = /name="([^"]*)"/i.exec(input)?.[1]
     if (!name) continue
     const value = unescapeHtml(/value="([^"]*)"/i.exec(input)?.[1] ?? '')
-    fields.set(name, name === 'email' ? who.email : name === 'password' ? who.password : value)
+    fields.set(name, filled[name] ?? value)
   }
   return { action: unescapeHtml(action), form: fields.toString() }
 }
@@ -53,19 +53,27 @@ function authorizationUrl(endpoints: Endpoints, verifier: string, more: Record<s
   return `${endpoints.authorization_endpoint}?${query}`
 }
 
-/** Asks for a code in a browser that nobody has signed in with, up to the login page. Gives what sends its form; each answer's page is the next form. */
-export async function openLogin(browser: Browser, endpoints: Endpoints) {
-  const { origin } = new URL(endpoints.authorization_endpoint)
-  const start = authorizationUrl(endpoints, randomBytes(32).toString('base64url'), {})
-  const { location } = await browser.send('GET', start, { withCookies: true })
-  if (!location) throw new Error(`no login page behind ${start}`)
-  let { body } = await browser.send('GET', new URL(location, origin).href, { withCookies: true })
-  return async (who: Credentials, expected: readonly number[]): Promise<Answer> => {
-    const { action, form } = fillForm(body, who)
+/** Sends the first form of a page, filled in so; statuses besides 2xx are answers when they are `expected`. */
+export type Submit = (filled: Readonly<Record<string, string>>, expected?: readonly number[]) => Promise<Answer>
+
+/** Opens a page with a form. Gives what sends it; each answer's page is the next form. */
+export async function openForm(browser: Browser, address: string): Promise<Submit> {
+  let { body } = await browser.send('GET', address, { withCookies: true })
+  return async (filled, expected = []) => {
+    const { action, form } = fillForm(body, filled)
     const answer = await browser.send('POST', action, { form, withCookies: true, expected })
     body = answer.body
     return answer
   }
+}
+
+/** Asks for a code in a browser that nobody has signed in with, up to the login page. */
+export async function openLogin(browser: Browser, endpoints: Endpoints): Promise<Submit> {
+  const { origin } = new URL(endpoints.authorization_endpoint)
+  const start = authorizationUrl(endpoints, randomBytes(32).toString('base64url'), {})
+  const { location } = await browser.send('GET', start, { withCookies: true })
+  if (!location) throw new Error(`no login page behind ${start}`)
+  return openForm(browser, new URL(location, origin).href)
 }
 
 /**

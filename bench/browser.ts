@@ -30,7 +30,7 @@ export type SendOptions = {
 const isExpected = (status: number): boolean => (status >= 200 && status < 300) || status === 303
 
 /** One person's browser, which sends the headers of `always` with every request. Throws on any answer that is not 2xx, 303 or expected: a fast refusal must not count as speed. */
-export function createBrowser(issuer: string, agent: Agent, always: Record<string, string> = {}): Browser {
+export function createBrowser(issuer: string, agent: Agent | undefined, always: Record<string, string> = {}): Browser {
   const { hostname, port } = new URL(issuer)
   const jar = new Map<string, { path: string; pair: string }>()
   let latencies: number[] = []

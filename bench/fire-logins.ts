@@ -13,8 +13,8 @@ export type FireOrder = {
   seconds: number
   group: string
   people: number
-  /** How long somebody who is told to come back waits, whatever was said to them. */
-  patienceMs: number
+  /** How long somebody who is told to come back waits, whatever was said to them; without it, what was said. */
+  patienceMs: number | undefined
 }
 
 export type Fire = {
@@ -63,7 +63,7 @@ async function burn({ issuer, logins, seconds, group, people, patienceMs }: Fire
           }
           if (isIn || isOver()) break
           // Not all at the same moment again: people do not come back in step.
-          await sleep(patienceMs * (0.5 + Math.random()))
+          await sleep((patienceMs ?? retryAfter * 1000) * (0.5 + Math.random()))
         }
         if (isOver()) return
       }

@@ -14,7 +14,7 @@ import { hashingSlots } from '../src/passwords/threads.ts'
 import { exchange } from './exchange.ts'
 import type { Fire, FireReply } from './fire-logins.ts'
 import type { Load, Reply } from './generator.ts'
-import { behindProxy, hashCost, importPeople } from './people.ts'
+import { behindProxy, hashCost, importPeople, peopleLines } from './people.ts'
 import type { MeasuredLatchkey } from './servers.ts'
 import { startLatchkey } from './servers.ts'
 import { median, percentile } from './statistics.ts'
@@ -36,7 +36,11 @@ const options = new Command('bench --fire')
   .option('--rounds <n>', 'how often each flow is measured at rest and under fire', integer, 5)
   .option('--seconds <n>', 'how long each measurement lasts', integer, 5)
   .option('--logins <n>', 'logins under way at the same time', integer, 64)
-  .option('--patience <ms>', 'how soon somebody who is told to come back does', integer, 500)
+  .option(
+    '--patience <ms>',
+    'how soon somebody who is told to come back does; without it, when they were told',
+    integer,
+  )
   .option('--rate <n>', 'token requests a second', integer, 80)
   .option('--slots <n>', "the server's PASSWORD_HASH_SLOTS; without it, its default", integer)
   .option('--flows <names>', 'which tokens are issued', 'client_credentials,refresh')
@@ -46,7 +50,7 @@ const options = new Command('bench --fire')
     rounds: number
     seconds: number
     logins: number
-    patience: number
+    patience?: number
     rate: number
     slots?: number
     flows: string
@@ -210,7 +214,7 @@ try {
   const databaseUrl = process.env.DATABASE_URL
   server = await startLatchkey({ folder, withRedis: false, logLevel: 'warn', databaseUrl, env })
   if (!server) throw new Error('the server did not start')
-  await importPeople(server, folder, [{ name: group, kind: 'usual', count: people }])
+  await importPeople(server, folder, await peopleLines([{ name: group, kind: 'usual', count: people }]))
   const rounds: Round[] = []
   // Round 0 warms up: compiled code, pools, the heap. It is thrown away.
   for (let round = 0; round <= options.rounds; round += 1) {

@@ -7,8 +7,17 @@ import type { MeasuredLatchkey } from './servers.ts'
 
 export const password = 'lanterns over the quiet river'
 
-/** The cost of a hash: the server's defaults, unless the measurement starts it with others. */
-export const hashCost = { memoryKiB: 65_536, iterations: 3, parallelism: 4 }
+export type HashCost = { memoryKiB: number; iterations: number; parallelism: number }
+/** The server's defaults, and the least that it takes. */
+export const hashCost: HashCost = { memoryKiB: 65_536, iterations: 3, parallelism: 4 }
+export const floorCost: HashCost = { memoryKiB: 19_456, iterations: 2, parallelism: 1 }
+
+/** What a server is started with to hash at this cost. */
+export const hashEnv = ({ memoryKiB, iterations, parallelism }: HashCost): Record<string, string> => ({
+  PASSWORD_HASH_MEMORY_KIB: String(memoryKiB),
+  PASSWORD_HASH_ITERATIONS: String(iterations),
+  PASSWORD_HASH_PARALLELISM: String(parallelism),
+})
 
 export type Group = { name: string; kind: 'usual' | 'disabled' | 'passwordless'; count: number }
 
@@ -26,11 +35,11 @@ export const addressHeader = (index: number): Record<string, string> => ({
 /** What a server is started with so that it believes `addressHeader`. */
 export const behindProxy = { TRUST_PROXY: '127.0.0.1,::1' }
 
-/** Imports them beside the running server. One hash serves all: what it costs is the same. */
-export async function importPeople(server: MeasuredLatchkey, folder: string, groups: readonly Group[]): Promise<void> {
-  const { memoryKiB: memoryCost, iterations: timeCost, parallelism } = hashCost
+/** The people as lines of an import. One hash serves all: what it costs is the same. */
+export async function peopleLines(groups: readonly Group[], cost: HashCost = hashCost): Promise<string[]> {
+  const { memoryKiB: memoryCost, iterations: timeCost, parallelism } = cost
   const hash = await argon2.hash(password, { type: argon2.argon2id, memoryCost, timeCost, parallelism })
-  const lines = groups.flatMap(({ name, kind, count }) =>
+  return groups.flatMap(({ name, kind, count }) =>
     Array.from({ length: count }, (_, index) =>
       JSON.stringify({
         email: personOf(name, index).email,
@@ -40,6 +49,10 @@ export async function importPeople(server: MeasuredLatchkey, folder: string, gro
       }),
     ),
   )
+}
+
+/** Imports them beside the running server. */
+export async function importPeople(server: MeasuredLatchkey, folder: string, lines: readonly string[]): Promise<void> {
   const file = join(folder, 'people.jsonl')
   writeFileSync(file, `${lines.join('\n')}\n`)
   await server.command('user', 'import', file)

@@ -11,7 +11,7 @@ type Options = {
 }
 
 /** `slots` works at a time, first come first served; `queue` more wait, as long as that is not too long, and whoever comes then gets hashingBusy. */
-export function createPool({ slots, queue, longestWaitMs = 4_000, monotonicMs = () => performance.now() }: Options) {
+export function createPool({ slots, queue, longestWaitMs = 3_000, monotonicMs = () => performance.now() }: Options) {
   const waiting: (() => void)[] = []
   let running = 0
   let usualMs = 250
