@@ -1,6 +1,6 @@
 /** One person's way through the authorization endpoint: follows redirects and submits whatever page is shown, as its first form says. */
 import { createHash, randomBytes } from 'node:crypto'
-import type { Browser } from './browser.ts'
+import type { Answer, Browser } from './browser.ts'
 import { person, web } from './development.ts'
 
 export type Endpoints = {
@@ -12,13 +12,15 @@ export type Endpoints = {
 
 export type Tokens = { access_token: string; refresh_token: string; id_token: string }
 
+export type Credentials = { email: string; password: string }
+
 const maxSteps = 12
 const webCredentials = `client_id=${web.clientId}&client_secret=${web.clientSecret}`
 const entities: Record<string, string> = { '&amp;': '&', '&#34;': '"', '&quot;': '"', '&#39;': "'" }
 const unescapeHtml = (text: string): string => text.replace(/&(amp|#34|quot|#39);/g, (entity) => entities[entity]!)
 
-/** The address and the body of the page's first POST form: the one that goes on. A login form gets the development user. */
-function fillForm(html: string): { action: string; form: string } {
+/** The address and the body of the page's first POST form: the one that goes on. `filled` goes into the fields of those names. */
+function fillForm(html: string, filled: Readonly<Record<string, string>> = person): { action: string; form: string } {
   const [, attributes, content] = /<form([^>]*method="post"[^>]*)>(.*?)<\/form>/is.exec(html) ?? []
   const action = /action="([^"]*)"/i.exec(attributes ?? '')?.[1]
   if (attributes === undefined || content === undefined || !action) throw new Error(`a page without a form: ${html}`)
@@ -27,7 +29,7 @@ function fillForm(html: string): { action: string; form: string } {
     const name = /name="([^"]*)"/i.exec(input)?.[1]
     if (!name) continue
     const value = unescapeHtml(/value="([^"]*)"/i.exec(input)?.[1] ?? '')
-    fields.set(name, name === 'email' ? person.email : name === 'password' ? person.password : value)
+    fields.set(name, filled[name] ?? value)
   }
   return { action: unescapeHtml(action), form: fields.toString() }
 }
@@ -38,6 +40,42 @@ const refreshTarget = (html: string): string | undefined => {
   return target === undefined ? undefined : unescapeHtml(target)
 }
 
+function authorizationUrl(endpoints: Endpoints, verifier: string, more: Record<string, string>): string {
+  const query = new URLSearchParams({
+    client_id: web.clientId,
+    redirect_uri: web.redirectUri,
+    response_type: 'code',
+    scope: web.scope,
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+    ...more,
+  })
+  return `${endpoints.authorization_endpoint}?${query}`
+}
+
+/** Sends the first form of a page, filled in so; statuses besides 2xx are answers when they are `expected`. */
+export type Submit = (filled: Readonly<Record<string, string>>, expected?: readonly number[]) => Promise<Answer>
+
+/** Opens a page with a form. Gives what sends it; each answer's page is the next form. */
+export async function openForm(browser: Browser, address: string): Promise<Submit> {
+  let { body } = await browser.send('GET', address, { withCookies: true })
+  return async (filled, expected = []) => {
+    const { action, form } = fillForm(body, filled)
+    const answer = await browser.send('POST', action, { form, withCookies: true, expected })
+    body = answer.body
+    return answer
+  }
+}
+
+/** Asks for a code in a browser that nobody has signed in with, up to the login page. */
+export async function openLogin(browser: Browser, endpoints: Endpoints): Promise<Submit> {
+  const { origin } = new URL(endpoints.authorization_endpoint)
+  const start = authorizationUrl(endpoints, randomBytes(32).toString('base64url'), {})
+  const { location } = await browser.send('GET', start, { withCookies: true })
+  if (!location) throw new Error(`no login page behind ${start}`)
+  return openForm(browser, new URL(location, origin).href)
+}
+
 /**
  * Asks for a code and redeems it, with PKCE (RFC 7636) and state. `prompt` says which pages stand in between.
  * Throws when an answer is not what the flow needs.
@@ -45,18 +83,8 @@ const refreshTarget = (html: string): string | undefined => {
 export async function authorize(browser: Browser, endpoints: Endpoints, prompt?: string): Promise<Tokens> {
   const verifier = randomBytes(32).toString('base64url')
   const state = randomBytes(8).toString('base64url')
-  const query = new URLSearchParams({
-    client_id: web.clientId,
-    redirect_uri: web.redirectUri,
-    response_type: 'code',
-    scope: web.scope,
-    state,
-    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
-    code_challenge_method: 'S256',
-    ...(prompt && { prompt }),
-  })
   const origin = new URL(endpoints.authorization_endpoint).origin
-  let address = `${endpoints.authorization_endpoint}?${query}`
+  let address = authorizationUrl(endpoints, verifier, { state, ...(prompt && { prompt }) })
   for (let step = 0; step < maxSteps; step += 1) {
     if (address.startsWith(web.redirectUri)) break
     let answer = await browser.send('GET', address, { withCookies: true })

@@ -1,8 +1,16 @@
 /** The load generator's user agent: raw requests over kept-alive connections, and a cookie jar that knows paths. */
-import type { Agent } from 'node:http'
+import type { Agent, IncomingHttpHeaders } from 'node:http'
 import { request } from 'node:http'
 
-export type Answer = { status: number; location: string | undefined; cookies: readonly string[]; body: string }
+export type Answer = {
+  status: number
+  location: string | undefined
+  cookies: readonly string[]
+  headers: IncomingHttpHeaders
+  body: string
+  /** Milliseconds from the request's first byte to the answer's last. */
+  ms: number
+}
 
 export type Browser = {
   /** Sends one request to the server under test and counts it. `path` may be a whole address of that server. */
@@ -11,12 +19,18 @@ export type Browser = {
   takeLatencies: () => number[]
 }
 
-export type SendOptions = { form?: string; headers?: Record<string, string>; withCookies?: boolean }
+export type SendOptions = {
+  form?: string
+  headers?: Record<string, string>
+  withCookies?: boolean
+  /** Statuses that are an answer here, besides 2xx and 303. */
+  expected?: readonly number[]
+}
 
 const isExpected = (status: number): boolean => (status >= 200 && status < 300) || status === 303
 
-/** One person's browser. Throws on any answer that is not 2xx or 303: a fast refusal must not count as speed. */
-export function createBrowser(issuer: string, agent: Agent): Browser {
+/** One person's browser, which sends the headers of `always` with every request. Throws on any answer that is not 2xx, 303 or expected: a fast refusal must not count as speed. */
+export function createBrowser(issuer: string, agent: Agent | undefined, always: Record<string, string> = {}): Browser {
   const { hostname, port } = new URL(issuer)
   const jar = new Map<string, { path: string; pair: string }>()
   let latencies: number[] = []
@@ -41,9 +55,9 @@ export function createBrowser(issuer: string, agent: Agent): Browser {
   }
 
   function send(method: 'GET' | 'POST', address: string, options: SendOptions = {}): Promise<Answer> {
-    const { form, withCookies = false } = options
+    const { form, withCookies = false, expected = [] } = options
     const path = address.startsWith('/') ? address : address.slice(issuer.length)
-    const headers: Record<string, string> = { host: `${hostname}:${port}`, ...options.headers }
+    const headers: Record<string, string> = { host: `${hostname}:${port}`, ...always, ...options.headers }
     if (form !== undefined) {
       headers['content-type'] = 'application/x-www-form-urlencoded'
       headers['content-length'] = String(Buffer.byteLength(form))
@@ -63,12 +77,15 @@ export function createBrowser(issuer: string, agent: Agent): Browser {
         })
         incoming.on('error', reject)
         incoming.on('end', () => {
-          latencies.push(performance.now() - begunAt)
+          const ms = performance.now() - begunAt
+          latencies.push(ms)
           const status = incoming.statusCode ?? 0
           const cookies = incoming.headers['set-cookie'] ?? []
           if (withCookies) for (const cookie of cookies) keep(cookie)
-          if (!isExpected(status)) return reject(new Error(`${method} ${path}: ${status} ${body.slice(0, 300)}`))
-          resolve({ status, location: incoming.headers.location, cookies, body })
+          if (!isExpected(status) && !expected.includes(status)) {
+            return reject(new Error(`${method} ${path}: ${status} ${body.slice(0, 300)}`))
+          }
+          resolve({ status, location: incoming.headers.location, cookies, headers: incoming.headers, body, ms })
         })
       })
       outgoing.on('error', reject)

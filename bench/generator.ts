@@ -1,12 +1,20 @@
 /** The load generator, a process of its own: does what the bench's main process asks for over IPC, one measurement at a time. */
 import { Agent } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Endpoints } from './authorize.ts'
 import { createBrowser } from './browser.ts'
 import type { Flow, Worker } from './flows.ts'
 import { flows } from './flows.ts'
 
 /** Run `flow` with `concurrency` workers against `issuer` for `seconds`. Without a flow: log every worker in. */
-export type Order = { issuer: string; concurrency: number; seconds: number; flow?: string }
+export type Order = {
+  issuer: string
+  concurrency: number
+  seconds: number
+  flow?: string
+  /** Each worker begins a flow at most so often, in milliseconds; without it, as soon as the one before is done. */
+  everyMs?: number
+}
 
 export type Load = {
   /** Milliseconds each request took. */
@@ -43,15 +51,20 @@ async function hire(issuer: string, concurrency: number): Promise<Worker[]> {
 }
 
 /** All workers at once until the time is up. Each finishes what it has begun, and the elapsed time says how long that took. */
-async function work(crew: Worker[], flow: Flow, seconds: number): Promise<Load> {
+async function work(crew: Worker[], flow: Flow, seconds: number, everyMs: number): Promise<Load> {
   for (const { browser } of crew) browser.takeLatencies()
   const begunAt = performance.now()
   const begun = performance.eventLoopUtilization()
   let operations = 0
   const failures: string[] = []
   await Promise.all(
-    crew.map(async (worker) => {
+    crew.map(async (worker, index) => {
+      // Spread out, so that paced workers do not come all at once.
+      let dueAt = begunAt + (everyMs * index) / crew.length
       while (performance.now() - begunAt < seconds * 1000) {
+        const earlyMs = dueAt - performance.now()
+        if (earlyMs > 0) await sleep(earlyMs)
+        dueAt += everyMs
         try {
           await flow.run(worker)
         } catch (error) {
@@ -69,19 +82,19 @@ async function work(crew: Worker[], flow: Flow, seconds: number): Promise<Load> 
 
 const describe = (error: Error): string => `${error.message}${error.cause ? ` (${error.cause})` : ''}`
 
-let prepared: { crew: Worker[]; flow: Flow; seconds: number } | undefined
+let prepared: { crew: Worker[]; flow: Flow; seconds: number; everyMs: number } | undefined
 
 async function obey(order: Order | 'go'): Promise<Reply> {
   if (order === 'go') {
     if (!prepared) throw new Error('nothing is prepared')
-    return { load: await work(prepared.crew, prepared.flow, prepared.seconds) }
+    return { load: await work(prepared.crew, prepared.flow, prepared.seconds, prepared.everyMs) }
   }
   const crew = await hire(order.issuer, order.concurrency)
   const flow = flows.find(({ name }) => name === order.flow)
   // One after another: a login hashes a password, and the queue for that is bounded.
   const prepare = flow ? flow.prepare : flows.find(({ name }) => name === 'userinfo')?.prepare
   for (const worker of prepare ? crew : []) await prepare!(worker)
-  prepared = flow && { crew, flow, seconds: order.seconds }
+  prepared = flow && { crew, flow, seconds: order.seconds, everyMs: order.everyMs ?? 0 }
   return { prepared: true }
 }
 

@@ -1,11 +1,12 @@
 /** The servers that are measured: how each is started, asked for what it has used, and stopped. */
 import type { ChildProcess } from 'node:child_process'
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { exchange } from './exchange.ts'
 import type { Usage } from './preload.ts'
 import { createDatabase, findFreePort, findProcess, readTreeCpuMicros, startRedis } from './stores.ts'
@@ -19,9 +20,15 @@ export type MeasuredServer = {
   close: () => Promise<void>
 }
 
+export type MeasuredLatchkey = MeasuredServer & {
+  /** Runs `latchkey` beside this server. Throws with what it said when it fails. */
+  command: (...args: string[]) => Promise<void>
+}
+
 const startDeadlineMs = 60_000
 const preload = fileURLToPath(new URL('./preload.ts', import.meta.url))
 const bareServer = fileURLToPath(new URL('./bare-server.ts', import.meta.url))
+const commandLine = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
 const latchkeyServer = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
 async function stop(child: ChildProcess): Promise<void> {
@@ -30,13 +37,19 @@ async function stop(child: ChildProcess): Promise<void> {
   await once(child, 'exit')
 }
 
+const processEnv = (env: Record<string, string>) => ({ PATH: process.env.PATH, HOME: process.env.HOME, ...env })
+
+async function runCommand(args: readonly string[], env: Record<string, string>): Promise<void> {
+  await promisify(execFile)(process.execPath, [commandLine, ...args], { env: processEnv(env) })
+}
+
 /** Starts a server file under the preload and waits until its discovery document answers. Its output goes to `logFile`. */
 async function launch(file: string, env: Record<string, string>, logFile: string) {
   const port = await findFreePort()
   const issuer = `http://localhost:${port}`
   const log = openSync(logFile, 'a')
   const child = spawn(process.execPath, ['--import', preload, file], {
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env, PORT: String(port) },
+    env: { ...processEnv(env), PORT: String(port) },
     stdio: ['ignore', log, log, 'ipc'],
   })
   const deadline = Date.now() + startDeadlineMs
@@ -56,13 +69,20 @@ async function launch(file: string, env: Record<string, string>, logFile: string
   return { issuer, child, usage }
 }
 
-export type LatchkeyOptions = { folder: string; withRedis: boolean; logLevel: string; databaseUrl: string | undefined }
+export type LatchkeyOptions = {
+  folder: string
+  withRedis: boolean
+  logLevel: string
+  databaseUrl: string | undefined
+  /** Further environment variables of the server. */
+  env?: Record<string, string>
+}
 
 /**
  * Latchkey as a single process, on an embedded Postgres of its own (fsync on) or on a new database beside the one of `databaseUrl`.
  * Gives undefined when Redis is wanted and not installed.
  */
-export async function startLatchkey(options: LatchkeyOptions): Promise<MeasuredServer | undefined> {
+export async function startLatchkey(options: LatchkeyOptions): Promise<MeasuredLatchkey | undefined> {
   const { withRedis, logLevel, databaseUrl } = options
   const name = withRedis ? 'postgres+redis' : 'postgres'
   const folder = join(options.folder, name)
@@ -77,6 +97,7 @@ export async function startLatchkey(options: LatchkeyOptions): Promise<MeasuredS
     LOG_LEVEL: logLevel,
     ...(database && { DATABASE_URL: database.url }),
     ...(redis && { REDIS_URL: redis.url }),
+    ...options.env,
   }
   const { issuer, child, usage } = await launch(latchkeyServer, env, join(folder, 'server.log'))
   const stores = [database ? undefined : findProcess('postgres', folder), redis?.process.pid]
@@ -86,6 +107,7 @@ export async function startLatchkey(options: LatchkeyOptions): Promise<MeasuredS
     issuer,
     usage,
     storeCpuMicros: () => (database ? undefined : readTreeCpuMicros(storePids)),
+    command: (...args) => runCommand(args, env),
     async close() {
       await stop(child)
       await database?.drop()

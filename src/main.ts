@@ -12,7 +12,7 @@ import { AppError } from './errors.ts'
 import { createSentences } from './locales.ts'
 import { createLog } from './log.ts'
 import { createParts } from './parts.ts'
-import { hashingSlots, threadPoolSize } from './passwords/threads.ts'
+import { hashingSlots, threadPoolSize, yieldPoolThreads } from './passwords/threads.ts'
 import { systemRandom } from './random.ts'
 import { developmentNotes, developmentSeed, sampleSecrets } from './seed/samples.ts'
 import { startServer } from './server.ts'
@@ -38,7 +38,8 @@ if ('problems' in read) {
 const { config } = read
 // libuv reads this once, at the first work for its pool: nothing before this line may give it any.
 const { passwordHash, serverProcesses } = config
-const slots = hashingSlots({ configured: passwordHash.slots, cores: availableParallelism(), serverProcesses })
+const { slots: configured, parallelism } = passwordHash
+const slots = hashingSlots({ configured, cores: availableParallelism(), serverProcesses, parallelism })
 process.env.UV_THREADPOOL_SIZE = String(threadPoolSize(slots, process.env.UV_THREADPOOL_SIZE))
 const log = createLog({ level: config.logLevel })
 
@@ -64,6 +65,7 @@ async function run(config: Config): Promise<void> {
   if (isDevelopment)
     await parts.seed.apply(readFileSync(developmentSeed, 'utf8'), { actor: { type: 'system' }, isOnlyMissing: true })
   const server = await startServer(parts)
+  yieldPoolThreads()
 
   let isStopping = false
   const stop = async (signal: NodeJS.Signals) => {

@@ -119,7 +119,7 @@ onLinux('libuv’s pool takes the size that a process sets after its static impo
     import { createPasswordHasher } from './src/passwords/hasher.ts'
     import { hashingSlots, threadPoolSize } from './src/passwords/threads.ts'
     const { config } = readConfig({ NODE_ENV: 'test', PASSWORD_HASH_SLOTS: '7', DATA_FOLDER: '/tmp', MASTER_KEY: '${'ab'.repeat(32)}' })
-    const slots = hashingSlots({ configured: config.passwordHash.slots, cores: 2, serverProcesses: 1 })
+    const slots = hashingSlots({ configured: config.passwordHash.slots, cores: 2, serverProcesses: 1, parallelism: 1 })
     process.env.UV_THREADPOOL_SIZE = String(threadPoolSize(slots, process.env.UV_THREADPOOL_SIZE))
     const hasher = createPasswordHasher({ memoryKiB: 19456, iterations: 2, parallelism: 1, slots, queue: 16, metrics: new Registry() })
     await Promise.all(Array.from({ length: 20 }, () => hasher.verify('wrong wonderland', undefined)))
@@ -129,3 +129,39 @@ onLinux('libuv’s pool takes the size that a process sets after its static impo
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], { env })
   expect(Number(stdout)).toBe(11)
 })
+
+onLinux(
+  'hashing stands behind everything else of the process, and so does what it starts (setpriority(2))',
+  async () => {
+    const script = `
+    import { readdirSync, readFileSync } from 'node:fs'
+    import { getPriority } from 'node:os'
+    import { promisify } from 'node:util'
+    import { randomFill } from 'node:crypto'
+    import { Registry } from 'prom-client'
+    import { createPasswordHasher } from './src/passwords/hasher.ts'
+    import { yieldPoolThreads } from './src/passwords/threads.ts'
+    await promisify(randomFill)(Buffer.alloc(1))
+    const known = new Set(readdirSync('/proc/self/task'))
+    const before = getPriority()
+    yieldPoolThreads()
+    const hasher = createPasswordHasher({ memoryKiB: 65536, iterations: 8, parallelism: 2, slots: 1, queue: 1, metrics: new Registry() })
+    let isDone = false
+    const lanes = new Set()
+    const verifying = hasher.verify('wrong wonderland', undefined).finally(() => { isDone = true })
+    while (!isDone) {
+      for (const id of readdirSync('/proc/self/task')) {
+        if (!known.has(id)) try { lanes.add(getPriority(Number(id)) - before) } catch {}
+      }
+      await new Promise(setImmediate)
+    }
+    await verifying
+    const pool = readdirSync('/proc/self/task')
+      .filter((id) => readFileSync('/proc/self/task/' + id + '/comm', 'utf8').startsWith('libuv'))
+      .map((id) => getPriority(Number(id)) - before)
+    console.log(JSON.stringify({ main: getPriority() - before, pool, lanes: [...lanes] }))`
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script])
+    const { main, pool, lanes } = JSON.parse(stdout)
+    expect([main, new Set(pool), lanes]).toEqual([0, new Set([10]), [10]])
+  },
+)

@@ -3,7 +3,7 @@ import { createPool } from '../../src/passwords/pool.ts'
 import { hashingSlots, threadPoolSize } from '../../src/passwords/threads.ts'
 
 /** Works that end when told to, in the order they were started. */
-function stage(options: { slots: number; queue: number }) {
+function stage(options: { slots: number; queue: number; longestWaitMs?: number }) {
   let nowMs = 0
   const started: string[] = []
   const endings = new Map<string, { resolve: () => void; reject: (error: Error) => void }>()
@@ -58,7 +58,7 @@ test('a work that fails gives its slot back', async () => {
 })
 
 test('whoever is refused is told to come back when the queue will be through', async () => {
-  const { run, end, pass } = stage({ slots: 1, queue: 3 })
+  const { run, end, pass } = stage({ slots: 1, queue: 3, longestWaitMs: 60_000 })
   for (let round = 0; round < 40; round += 1) {
     const work = run('warm')
     pass(2_000)
@@ -75,11 +75,36 @@ test('whoever is refused is told to come back when the queue will be through', a
   }
 })
 
-test('the cores of a machine are shared among its server processes, at least one slot each', () => {
-  const slots = (cores: number, serverProcesses: number, configured?: number) =>
-    hashingSlots({ configured, cores, serverProcesses })
-  expect([slots(8, 1), slots(8, 4), slots(8, 3), slots(2, 8)]).toEqual([8, 2, 2, 1])
-  expect(slots(8, 4, 6)).toBe(6)
+test('whoever would wait for too long is refused at once, however much room the queue has', async () => {
+  const { run, end, pass, started } = stage({ slots: 1, queue: 16, longestWaitMs: 4_000 })
+  for (let round = 0; round < 60; round += 1) {
+    const work = run('slow')
+    pass(1_000)
+    end('slow').resolve()
+    await work
+  }
+  const names = ['a', 'b', 'c', 'd', 'e']
+  const all = names.map(run)
+  await expect(run('f')).rejects.toMatchObject({ code: 'hashing_busy', status: 503 })
+  for (const [index, name] of names.slice(0, -1).entries()) {
+    end(name).resolve()
+    await all[index]
+  }
+  // The last one's turn has come, and whoever comes now waits for one work only.
+  const late = run('g')
+  end('e').resolve()
+  await all[4]
+  end('g').resolve()
+  expect(await late).toBe('g')
+  expect(started).not.toContain('f')
+})
+
+test('the cores of a machine are shared among its server processes and the lanes of a hash, at least one slot each', () => {
+  const slots = (cores: number, serverProcesses: number, parallelism: number, configured?: number) =>
+    hashingSlots({ configured, cores, serverProcesses, parallelism })
+  expect([slots(8, 1, 1), slots(8, 4, 1), slots(8, 3, 1), slots(2, 8, 1)]).toEqual([8, 2, 2, 1])
+  expect([slots(16, 1, 4), slots(8, 2, 4), slots(8, 4, 4), slots(2, 1, 4)]).toEqual([4, 1, 1, 1])
+  expect(slots(8, 4, 4, 6)).toBe(6)
 })
 
 test('libuv’s pool has at least four threads more than there are slots, and a larger one is kept', () => {

@@ -1,0 +1,89 @@
+/** The answers whose time must not tell whether an address has an account: what is compared with what, for the script and for the test. */
+import type { Endpoints } from './authorize.ts'
+import { openForm, openLogin } from './authorize.ts'
+import type { Answer } from './browser.ts'
+import { createBrowser } from './browser.ts'
+import type { Group } from './people.ts'
+import { addressHeader, password, personOf } from './people.ts'
+import type { Case } from './timing.ts'
+import { withoutTokens } from './timing.ts'
+
+/** Who must be there for `tries` tries: somebody else at each, since a sixth wrong password meets another page. */
+export const groupsFor = (tries: number): Group[] => [
+  // Twice as many, because the first case of each comparison is measured twice; three times, for its three pages.
+  { name: 'known', kind: 'usual', count: 2 * tries },
+  { name: 'registered', kind: 'usual', count: 2 * tries },
+  { name: 'recovered', kind: 'usual', count: 2 * tries },
+  { name: 'followed', kind: 'usual', count: 2 * tries },
+  { name: 'disabled', kind: 'disabled', count: tries },
+  { name: 'passwordless', kind: 'passwordless', count: tries },
+]
+
+const wrongPassword = 'lanterns over the quiet rivet'
+let requests = 0
+
+/** Groups of cases at the server `issuer`; the first of each group is what the others are compared with. */
+export function comparisonsAt(issuer: string): { name: string; cases: Case[] }[] {
+  const endpoints = { authorization_endpoint: `${issuer}/authorize` } as Endpoints
+  // Without an agent every browser has connections of its own: none waits for another's.
+  const visit = () => {
+    requests += 1
+    return createBrowser(issuer, undefined, addressHeader(requests))
+  }
+  const told = ({ ms, status, headers, body }: Answer, email: string) => {
+    const { 'x-request-id': _, date: __, 'content-length': ___, ...rest } = headers
+    const cookies = (rest['set-cookie'] ?? []).map((cookie) => cookie.replace(/=[^;]*/, '='))
+    return { ms, answer: JSON.stringify([status, { ...rest, 'set-cookie': cookies }, withoutTokens(body, email)]) }
+  }
+
+  const login = (name: string, group: string, typed: string): Case => ({
+    name,
+    run: async (index) => {
+      const { email } = personOf(group, index)
+      const submit = await openLogin(visit(), endpoints)
+      return told(await submit({ email, password: typed }, [400]), email)
+    },
+  })
+  const form = (name: string, path: string, group: string, fields: Record<string, string>): Case => ({
+    name,
+    run: async (index) => {
+      const { email } = personOf(group, index)
+      const submit = await openForm(visit(), path)
+      return told(await submit({ email, ...fields }), email)
+    },
+  })
+  /** The page that somebody opens right after asking: mail that is being sent must not slow it down for some addresses only. */
+  const pageAfter = (name: string, group: string): Case => ({
+    name,
+    run: async (index) => {
+      const { email } = personOf(group, index)
+      const browser = visit()
+      await (await openForm(browser, '/recover'))({ email })
+      return told(await browser.send('GET', '/recover', { withCookies: true }), email)
+    },
+  })
+  const applicant = { name: 'Somebody New', password }
+  return [
+    {
+      name: 'login',
+      cases: [
+        login('wrong password', 'known', wrongPassword),
+        login('unknown address', 'unknown', wrongPassword),
+        login('disabled, right password', 'disabled', password),
+        login('no password set', 'passwordless', wrongPassword),
+      ],
+    },
+    {
+      name: 'registration',
+      cases: [form('taken', '/register', 'registered', applicant), form('free', '/register', 'newcomer', applicant)],
+    },
+    {
+      name: 'recovery',
+      cases: [form('known', '/recover', 'recovered', {}), form('unknown', '/recover', 'nobody', {})],
+    },
+    {
+      name: 'the page after recovery',
+      cases: [pageAfter('known', 'followed'), pageAfter('unknown', 'nobody-after')],
+    },
+  ]
+}
