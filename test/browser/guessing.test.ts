@@ -1,6 +1,7 @@
 /** The CAPTCHA in Chromium: under our CSP, done while the password is typed; and without JavaScript, the way round it. */
-import { goodPassword, operator } from '../registration/house.ts'
+
 import { attempt } from '../limits/house.ts'
+import { goodPassword, operator } from '../registration/house.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
 import { describeWith } from '../support/programs.ts'
@@ -31,7 +32,10 @@ describeWith('chromium', 'after five failures', () => {
     await page.goto(await house.authorizeUrl())
     await house.typeCredentials(page, { email, password: goodPassword })
     await page.getByText('Wait until the check below is done').waitFor()
-    await page.locator('altcha-widget[data-state=verified], altcha-widget [data-state=verified]').first().waitFor({ timeout: 60_000 })
+    await page
+      .locator('altcha-widget[data-state=verified], altcha-widget [data-state=verified]')
+      .first()
+      .waitFor({ timeout: 60_000 })
     await house.typeCredentials(page, { email, password: goodPassword })
     await house.allow(page)
     await page.waitForURL(`${house.app}/**`)

@@ -9,10 +9,7 @@ beforeAll(async () => {
 afterAll(() => server.stop())
 
 test.each([
-  [14, '/interaction/abcdefghijkl/mfa'],
-  [16, '/interaction/abcdefghijkl/totp'],
   [17, '/webauthn'],
-  [23, '/account'],
   [24, '/upstream'],
   [44, '/request'],
   [46, '/device'],
@@ -20,7 +17,6 @@ test.each([
   [54, '/admin'],
   [54, '/admin/api/clients'],
   [55, '/account/sessions/1'],
-  [56, '/account/profile'],
   [57, '/reg'],
   [57, '/reg/web'],
   [60, '/dev/mail'],
