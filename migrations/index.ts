@@ -19,6 +19,7 @@ import { accountRegistration } from './0023_account_registration.ts'
 import { accountImport } from './0024_account_import.ts'
 import { guesses } from './0026_guesses.ts'
 import { secondFactor } from './0028_second_factor.ts'
+import { passkey } from './0029_passkey.ts'
 import { accountPage } from './0030_account_page.ts'
 
 export type Migration = {
@@ -46,5 +47,6 @@ export const migrations: readonly Migration[] = [
   accountImport,
   guesses,
   secondFactor,
+  passkey,
   accountPage,
 ]

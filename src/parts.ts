@@ -74,6 +74,7 @@ import { createMetrics } from './metrics.ts'
 import { factorAccountRoutes } from './mfa/account-routes.ts'
 import { createMethods } from './mfa/methods/index.ts'
 import { measureFactors } from './mfa/metrics.ts'
+import { passkeyFiles } from './mfa/passkeys/files.ts'
 import { createRememberedCookie } from './mfa/remembered-cookie.ts'
 import { createFactorPages } from './mfa/routes.ts'
 import { createFactors } from './mfa/service.ts'
@@ -317,7 +318,10 @@ export async function createParts(deps: PartsDeps) {
     forgetGuesses: guesses.forget,
     attemptProof: guesses.attemptProof,
   }
-  const methods = createMethods({ db: knex, sealer, serviceName, clock, random })
+  const methods = createMethods({
+    ...{ db: knex, sealer, serviceName, clock, random, issuer: config.issuer },
+    passkeyKey: rootSecret.derive('passkeys'),
+  })
   const factors = createFactors({
     ...{ ...methods, accounts, transaction, audit, clock, sendMail: people.sendMail },
     lockAccount: async (tx, accountId) => (await records.lock(tx, accountId)).account,
@@ -348,6 +352,8 @@ export async function createParts(deps: PartsDeps) {
     audit,
     refuseUnproven,
     refuseBreached,
+    provePasskey: methods.passkeys.signIn,
+    refusePasskey: methods.passkeys.refuse,
     guesses,
     notices,
   })
@@ -375,7 +381,7 @@ export async function createParts(deps: PartsDeps) {
   })
 
   const csrf = createCsrf({ key: rootSecret.derive('csrf'), issuer: config.issuer, random })
-  const assets = loadAssets(join(viewsFolder, 'assets'), captchaFiles())
+  const assets = loadAssets(join(viewsFolder, 'assets'), { ...captchaFiles(), ...passkeyFiles() })
   const views = createViews({
     folder: viewsFolder,
     sentences,
@@ -473,7 +479,7 @@ export async function createParts(deps: PartsDeps) {
   const browserCookie = createBrowserCookie({ issuer: config.issuer, random })
   const finishLogin = createFinishLogin({ interactions, sessions, views, acrOf, notices, cookie: browserCookie })
   const factorPages = createFactorPages({
-    ...{ interactions, steps: loginSteps, factors, finishLogin, views },
+    ...{ interactions, steps: loginSteps, factors, finishLogin, views, passkeys: methods.passkeys },
     remembered: createRememberedCookie({ issuer: config.issuer }),
   })
   const peoplePages = { interactions, views, browserDigest: csrf.browserDigest }
@@ -492,6 +498,7 @@ export async function createParts(deps: PartsDeps) {
       login,
       accounts,
       views,
+      passkeyOptions: (interaction) => methods.passkeys.requestOptions(interaction),
       needsCaptcha: guesses.needsCaptcha,
       createCaptcha: captcha.create,
       browserToken: browserCookie.read,
@@ -550,6 +557,7 @@ export async function createParts(deps: PartsDeps) {
     loginSteps,
     guesses,
     captcha,
+    passkeys: methods.passkeys,
     leaving,
     sessions,
     clients,

@@ -94,6 +94,7 @@ export async function startServer(parts: Parts, server: Server = createServer(se
         sessions: parts.sessions,
         guesses: parts.guesses,
         captcha: parts.captcha,
+        passkeys: parts.passkeys,
         leaving: parts.leaving,
         rotation: parts.rotation,
         knex: parts.database.knex,

@@ -12,6 +12,9 @@ export type ClientView = Readonly<{
 
 export type AccountView = Readonly<{ email: string; name?: string }>
 
+/** A form for the browser's authenticator: where it goes, and the options of WebAuthn as JSON. */
+export type PasskeyView = Readonly<{ action: string; options: string }>
+
 /** What stands around each page of a person's own account. */
 export type AccountFrame = Readonly<{
   here: 'overview' | 'profile' | 'email' | 'password' | 'factors' | 'sessions' | 'applications' | 'events' | 'data'
@@ -48,6 +51,8 @@ export type PageLocals = {
     /** A code of the register of errors. */
     error?: string
     errorParams?: Readonly<Record<string, string | number>>
+    /** Signing in with a passkey. */
+    passkey?: PasskeyView
     /** The challenge of a CAPTCHA, as JSON, when one is needed. */
     captcha?: string
     /** Where an account is made, and a new password asked for; absent where that is not offered. */
@@ -134,6 +139,7 @@ export type PageLocals = {
     /** In the order in which they are offered. */
     methods: readonly ('totp' | 'recovery_code' | 'passkey')[]
     mayRemember: boolean
+    passkey?: PasskeyView
     error?: string
     errorParams?: Readonly<Record<string, string | number>>
     switchAction: string
@@ -147,6 +153,7 @@ export type PageLocals = {
     /** Whether an authenticator app satisfies what is asked for. */
     isAppEnough: boolean
     offer: TotpOfferView
+    passkey?: PasskeyView
     problems: FieldProblems
     switchAction: string
     cancelAction: string
@@ -168,6 +175,9 @@ export type PageLocals = {
     Readonly<{
       /** Since when there is an authenticator app. */
       appSince?: string
+      passkeys: readonly Readonly<{ id: string; name: string; since: string; lastUsed: string | undefined }>[]
+      passkey: PasskeyView
+      error?: string
       hasFactor: boolean
       recoveryCodes: number
       rememberedBrowsers: number

@@ -23,6 +23,7 @@ export type DutyDeps = {
   sessions: { sweep: () => Promise<number> }
   guesses: { sweep: () => Promise<number> }
   captcha: { sweep: () => Promise<number> }
+  passkeys: { sweep: () => Promise<number> }
   leaving: { deleteDue: () => Promise<number> }
   knex: Knex
   clock: Clock

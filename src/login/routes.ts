@@ -17,7 +17,12 @@ type Deps = {
   /** Shows the step at which a login is that has begun; gives whether one has. */
   showStep: (ctx: Context, interaction: Interaction) => Promise<boolean>
   /** The password is right: on to a second factor, or to the end. */
-  beginSteps: (ctx: Context, interaction: Interaction, accountId: string) => Promise<void>
+  beginSteps: (
+    ctx: Context,
+    interaction: Interaction,
+    accountId: string,
+    proof: 'password' | 'passkey',
+  ) => Promise<void>
   /** Forgets what was proven in the interaction. */
   clearSteps: (uid: string) => Promise<void>
   /** Shows the consent page of an interaction. */
@@ -25,6 +30,8 @@ type Deps = {
   /** Notes in the audit trail that the person left without an answer. */
   noteRefusal: (answer: { accountId: string; clientId: string; address: string | undefined }) => Promise<void>
   /** What else the login page offers. */
+  /** What the browser needs to sign in with a passkey, in this interaction. */
+  passkeyOptions: (interaction: string) => Promise<object>
   /** Whether the next try needs a CAPTCHA, and a new one for this interaction. */
   needsCaptcha: (error: unknown) => boolean
   createCaptcha: (interaction: string) => Promise<object>
@@ -37,6 +44,7 @@ const longestEmail = 320
 /** Far above the policy's 128 characters; what is longer is not a password but an attack. */
 const longestPasswordField = 4000
 const longestSolution = 4000
+const longestPasskeyAnswer = 16_000
 
 const uidParams = z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) })
 const credentials = z.strictObject({
@@ -59,6 +67,10 @@ export function loginRoutes(deps: Deps): readonly Route[] {
       ...(registration && { registerUrl: at(interaction.uid, '/register') }),
       ...(recovery && { recoverUrl: at(interaction.uid, '/recover') }),
       ...(deps.needsCaptcha(error) && { captcha: JSON.stringify(await deps.createCaptcha(interaction.uid)) }),
+      passkey: {
+        action: at(interaction.uid, '/passkey'),
+        options: JSON.stringify(await deps.passkeyOptions(interaction.uid)),
+      },
       client: interaction.client,
       action: at(interaction.uid, '/login'),
       cancelAction: at(interaction.uid, '/cancel'),
@@ -122,7 +134,27 @@ export function loginRoutes(deps: Deps): readonly Route[] {
         await showLogin(ctx, interaction, body.email, error)
       })
       if (!account) return
-      await deps.beginSteps(ctx, interaction, account.id)
+      await deps.beginSteps(ctx, interaction, account.id, 'password')
+    },
+  })
+
+  const signInWithPasskey = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: `${interactionPath}/passkey`,
+    name: 'login.passkey',
+    permission: 'public',
+    csrf: 'token',
+    params: uidParams,
+    body: { schema: z.strictObject({ response: z.string().max(longestPasskeyAnswer) }) },
+    handler: async (ctx, { params, body }) => {
+      const interaction = await interactions.load(ctx, params.uid)
+      const attempt = { ...body, clientId: interaction.clientId, address: ctx.ip, go: params.uid }
+      const account = await login.signInWithPasskey(attempt).catch(async (error: unknown) => {
+        if (!(error instanceof AppError) || error.code === 'database_unavailable') throw error
+        await showLogin(ctx, interaction, '', error)
+      })
+      if (account) await deps.beginSteps(ctx, interaction, account.id, 'passkey')
     },
   })
 
@@ -176,5 +208,5 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  return [show, signIn, keepAccount, switchAccount, cancel]
+  return [show, signIn, signInWithPasskey, keepAccount, switchAccount, cancel]
 }

@@ -19,11 +19,16 @@ type Deps = {
   /** Counts the tries, and lets no guess be verified that is one too many. */
   guesses: Pick<Guesses, 'attempt'>
   notices: Pick<LoginNotices, 'locked'>
+  /** Whose passkey an answer proves. Throws `passkey_refused`. */
+  provePasskey: (response: string, interaction: string) => Promise<string>
+  refusePasskey: () => never
   /** Refuses the right password when it is known from a breach. */
   refuseBreached: (account: Account, attempt: Attempt) => Promise<void>
 }
 
 export type Login = ReturnType<typeof createLogin>
+
+type PasskeyAttempt = { response: string; clientId: string; address: string | undefined; go: string }
 
 type Attempt = {
   email: string
@@ -40,7 +45,11 @@ type Attempt = {
 
 export function createLogin(deps: Deps) {
   const { accounts, passwords, transaction, audit, refuseUnproven, refuseBreached, guesses, notices } = deps
-  const record = (attempt: Attempt, account: Account | undefined, outcome: 'success' | 'failure') =>
+  const record = (
+    attempt: Pick<Attempt, 'clientId' | 'address'>,
+    account: Account | undefined,
+    outcome: 'success' | 'failure',
+  ) =>
     transaction((tx) =>
       audit.record(tx, {
         action: outcome === 'success' ? 'account.signed_in' : 'account.sign_in_failed',
@@ -70,6 +79,21 @@ export function createLogin(deps: Deps) {
   }
 
   return {
+    /**
+     * Gives the account whose passkey it is. No guess locks this way in, for nobody guesses a signature. Throws `passkey_refused`, also for
+     * a disabled account, and `email_unverified`.
+     */
+    signInWithPasskey: async (attempt: PasskeyAttempt): Promise<Account> => {
+      const account = await accounts.readById(await deps.provePasskey(attempt.response, attempt.go))
+      if (!account || account.isDisabled) {
+        if (account) await record(attempt, account, 'failure')
+        return deps.refusePasskey()
+      }
+      await refuseUnproven(account, { go: attempt.go, address: attempt.address })
+      await record(attempt, account, 'success')
+      return account
+    },
+
     /**
      * Gives the account that the attempt proves. Throws `wrong_credentials`, `email_unverified`, `password_breached`,
      * `breach_check_unavailable`, what the hash pool throws when its queue is full, and what `guesses.attempt` throws.

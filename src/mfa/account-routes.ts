@@ -1,8 +1,10 @@
 /** The second factors on the account page: each change asks for a login of the last five minutes, with the factor of whoever has one. */
+import type { Context } from 'koa'
 import { z } from 'zod'
 import type { AccountVisit, Door, Wanted } from '../account/door.ts'
 import type { FrameOf } from '../account/frame.ts'
 import { atMinute } from '../clock.ts'
+import { AppError } from '../errors.ts'
 import { unlessRefused } from '../http/field-problems.ts'
 import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
@@ -33,13 +35,67 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     handler: async (ctx) => {
       const visit = await door.enter(ctx, aboutFactors)
       if (!visit) return
-      const { enrolled, totp, recoveryCodes } = await factors.show(visit.account.id)
-      views.render(ctx, 'account/factors', {
-        ...frameOf(visit, 'factors'),
-        ...(totp && { appSince: atMinute(totp.createdAt) }),
-        ...{ hasFactor: enrolled.length > 0, recoveryCodes, mustHave: factors.mustHave(visit.account) },
-        rememberedBrowsers: await steps.countRemembered(visit.account.id),
-      })
+      await showFactors(ctx, visit)
+    },
+  })
+
+  async function showFactors(ctx: Context, visit: AccountVisit, error?: AppError): Promise<void> {
+    const { enrolled, totp, passkeys, recoveryCodes } = await factors.show(visit.account.id)
+    views.render(ctx, 'account/factors', {
+      ...frameOf(visit, 'factors'),
+      ...(totp && { appSince: atMinute(totp.createdAt) }),
+      ...{ hasFactor: enrolled.length > 0, recoveryCodes, mustHave: factors.mustHave(visit.account) },
+      rememberedBrowsers: await steps.countRemembered(visit.account.id),
+      passkeys: passkeys.map(({ id, name, createdAt, lastUsedAt }) => ({
+        ...{ id, name, since: atMinute(createdAt) },
+        lastUsed: lastUsedAt === undefined ? undefined : atMinute(lastUsedAt),
+      })),
+      passkey: {
+        action: `${path}/passkeys`,
+        options: JSON.stringify(await factors.passkeyOptions(visit.account, visit.sessionUid)),
+      },
+      ...(error && { error: error.code }),
+    })
+    ctx.status = error?.status ?? 200
+  }
+
+  const addPasskey = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: `${path}/passkeys`,
+    name: 'account.add_passkey',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: z.strictObject({ response: z.string().max(16_000), name: z.string().max(200) }) },
+    handler: async (ctx, { body }) => {
+      const visit = await door.enter(ctx, aboutFactors)
+      if (!visit) return
+      try {
+        const codes = await factors.addPasskey(callerOf(visit, ctx.ip), { binding: visit.sessionUid, ...body })
+        if (codes) return views.render(ctx, 'recovery-codes', { codes, backUrl: path })
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== 'passkey_refused') throw error
+        return showFactors(ctx, visit, error)
+      }
+      ctx.status = 303
+      ctx.redirect(path)
+    },
+  })
+
+  const removePasskey = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: `${path}/passkeys/remove`,
+    name: 'account.remove_passkey',
+    permission: 'public',
+    csrf: 'token',
+    body: { schema: z.strictObject({ passkey: z.uuid() }) },
+    handler: async (ctx, { body }) => {
+      const visit = await door.enter(ctx, aboutFactors)
+      if (!visit) return
+      await factors.remove(callerOf(visit, ctx.ip), 'passkey', body.passkey)
+      ctx.status = 303
+      ctx.redirect('/account?done=removed')
     },
   })
 
@@ -138,5 +194,5 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     },
   })
 
-  return [show, showApp, addApp, removeApp, renewCodes, forget]
+  return [show, addPasskey, removePasskey, showApp, addApp, removeApp, renewCodes, forget]
 }

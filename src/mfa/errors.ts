@@ -4,6 +4,8 @@ import { declareProblems } from '../problems.ts'
 
 /** The code or passkey is not the one, or has been used. */
 export const factorRefused = declareError('factor_refused', 400)
+/** Not a passkey of this place and person, or not the answer to this challenge, or the second one. */
+export const passkeyRefused = declareError('passkey_refused', 400)
 /** Too many wrong answers in this login: it is over. */
 export const factorTriesUsed = declareError('factor_tries_used', 403)
 /** Too many wrong answers of this person. */

@@ -17,6 +17,8 @@ export type MfaMethod = Readonly<{
   isEnrolled: (accountId: string) => Promise<boolean>
   /** Whether the answer proves the factor, which it does once: of any number at once one is true. */
   check: (accountId: string, answer: FactorAnswer) => Promise<boolean>
+  /** Where a person has several: takes one away. Gives whether it was there. */
+  removeOne?: (tx: Tx, accountId: string, id: string) => Promise<boolean>
   /** Takes the factor away, within the transaction. */
   removeAll: (tx: Tx, accountId: string) => Promise<void>
 }>

@@ -10,6 +10,8 @@ import type { Views } from '../http/views.ts'
 import type { FinishLogin } from '../login/finish.ts'
 import type { Interaction, Interactions } from '../oidc/interaction.ts'
 import { factorNotAsked } from './errors.ts'
+import type { Passkeys } from './methods/passkey.ts'
+import type { Proof } from './proof.ts'
 import type { RememberedCookie } from './remembered-cookie.ts'
 import type { Factors } from './service.ts'
 import type { Asked, LoginSteps, Step } from './steps.ts'
@@ -21,13 +23,14 @@ type Deps = {
   remembered: RememberedCookie
   finishLogin: FinishLogin
   views: Views
+  passkeys: Pick<Passkeys, 'requestOptions'>
 }
 
 const params = z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) })
 const at = (uid: string, step = ''): string => `/interaction/${uid}${step}`
 const code = z.string().max(100)
 
-export function createFactorPages({ interactions, steps, factors, remembered, finishLogin, views }: Deps) {
+export function createFactorPages({ interactions, steps, factors, remembered, finishLogin, views, passkeys }: Deps) {
   const askedOf = ({ uid, clientId, demand, standing }: Interaction): Asked => ({ uid, clientId, demand, standing })
   const whereOf = (ctx: Context) => ({ rememberedToken: remembered.read(ctx), address: ctx.ip })
 
@@ -36,13 +39,16 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
     ...{ cancelAction: at(uid, '/cancel'), switchAction: at(uid, '/switch') },
   })
 
-  function showFactor(
+  async function showFactor(
     ctx: Context,
     interaction: Interaction,
     step: Extract<Step, { kind: 'factor' }>,
     error?: AppError,
-  ) {
+  ): Promise<void> {
+    const usesPasskey = step.methods.includes('passkey')
+    const options = usesPasskey && (await passkeys.requestOptions(interaction.uid, step.account.id))
     views.render(ctx, 'factor', {
+      ...(options && { passkey: { action: at(interaction.uid, '/factor'), options: JSON.stringify(options) } }),
       ...frameOf(interaction, step.account),
       action: at(interaction.uid, '/factor'),
       methods: step.methods,
@@ -53,18 +59,22 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
     ctx.status = error?.status ?? 200
   }
 
-  function showEnrol(
+  async function showEnrol(
     ctx: Context,
     interaction: Interaction,
     { account, level }: Extract<Step, { kind: 'enrol' }>,
     { sealed, problems = {} }: { sealed?: string; problems?: FieldProblems } = {},
-  ): void {
+  ): Promise<void> {
     const binding = interaction.uid
     const offer =
       sealed === undefined ? factors.offerTotp(account, binding) : factors.offerTotpAgain(account, binding, sealed)
     views.render(ctx, 'factor-enrol', {
       ...frameOf(interaction, account),
       action: at(interaction.uid, '/enrol'),
+      passkey: {
+        action: at(interaction.uid, '/enrol-passkey'),
+        options: JSON.stringify(await factors.passkeyOptions(account, binding)),
+      },
       isAppEnough: level !== 'phishing_resistant',
       offer,
       problems,
@@ -108,7 +118,7 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
         }
         const isShownAgain = error.code === 'factor_refused' || error.code === 'factor_locked'
         if (!isShownAgain || before?.kind !== 'factor') throw error
-        showFactor(ctx, interaction, before, error)
+        await showFactor(ctx, interaction, before, error)
       })
       if (!step) return
       if (remember && before?.kind === 'factor' && before.mayRemember) {
@@ -135,15 +145,38 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
       if (step?.kind !== 'enrol' || step.level === 'phishing_resistant') throw factorNotAsked()
       const caller = { accountId: step.account.id, address: ctx.ip }
       let codes: string[] | undefined
+      let wrong: FieldProblems = {}
       const isAdded = await unlessRefused(
         ctx,
         async () => {
           codes = await factors.addTotp(caller, { binding: uid, sealed: body.offer, code: body.code })
         },
-        (problems) => showEnrol(ctx, interaction, step, { sealed: body.offer, problems }),
+        (problems) => {
+          wrong = problems
+        },
       )
-      if (!isAdded) return
+      if (!isAdded) return showEnrol(ctx, interaction, step, { sealed: body.offer, problems: wrong })
       await steps.enrolled(asked, 'totp')
+      views.render(ctx, 'recovery-codes', { codes: codes ?? [], action: at(uid, '/enrolled') })
+    },
+  })
+
+  const enrolPasskey = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/interaction/:uid/enrol-passkey',
+    name: 'factor.enrol_passkey_at_login',
+    permission: 'public',
+    csrf: 'token',
+    params,
+    body: { schema: z.strictObject({ response: z.string().max(16_000), name: z.string().max(200) }) },
+    handler: async (ctx, { params: { uid }, body }) => {
+      const interaction = await interactions.load(ctx, uid)
+      const asked = askedOf(interaction)
+      const step = await steps.resume(asked, whereOf(ctx))
+      if (step?.kind !== 'enrol') throw factorNotAsked()
+      const codes = await factors.addPasskey({ accountId: step.account.id, address: ctx.ip }, { binding: uid, ...body })
+      await steps.enrolled(asked, 'passkey')
       views.render(ctx, 'recovery-codes', { codes: codes ?? [], action: at(uid, '/enrolled') })
     },
   })
@@ -170,17 +203,17 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
     /** Shows the step at which the login is; gives whether it has begun. */
     show: async (ctx: Context, interaction: Interaction): Promise<boolean> => {
       const step = await steps.resume(askedOf(interaction), whereOf(ctx))
-      if (step?.kind === 'factor') showFactor(ctx, interaction, step)
-      else if (step?.kind === 'enrol') showEnrol(ctx, interaction, step)
+      if (step?.kind === 'factor') await showFactor(ctx, interaction, step)
+      else if (step?.kind === 'enrol') await showEnrol(ctx, interaction, step)
       // Everything is proven and nothing answered yet: the page with the recovery codes was left. One press goes on.
       else if (step) views.render(ctx, 'recovery-codes', { codes: [], action: at(interaction.uid, '/enrolled') })
       return step !== undefined
     },
 
     /** The first proof is given: on to the next step, or to the end. */
-    begin: async (ctx: Context, interaction: Interaction, accountId: string): Promise<void> =>
-      goOn(ctx, interaction, await steps.begin(askedOf(interaction), accountId, 'password', whereOf(ctx))),
+    begin: async (ctx: Context, interaction: Interaction, accountId: string, proof: Proof): Promise<void> =>
+      goOn(ctx, interaction, await steps.begin(askedOf(interaction), accountId, proof, whereOf(ctx))),
 
-    routes: [prove, enrol, goOnEnrolled] as readonly Route[],
+    routes: [prove, enrol, enrolPasskey, goOnEnrolled] as readonly Route[],
   }
 }

@@ -7,6 +7,7 @@ import type { Transaction, Tx } from '../database/database.ts'
 import type { MailIntent } from '../mail/intent.ts'
 import { factorInvalid, factorNeeded, factorNotFound } from './errors.ts'
 import type { MfaMethod } from './method.ts'
+import type { Passkeys } from './methods/passkey.ts'
 import type { RecoveryCodes } from './methods/recovery-code.ts'
 import type { Totp, TotpOffer } from './methods/totp.ts'
 import type { Level, MethodId } from './proof.ts'
@@ -16,6 +17,7 @@ type Deps = {
   methods: readonly MfaMethod[]
   totp: Totp
   recoveryCodes: RecoveryCodes
+  passkeys: Passkeys
   accounts: Pick<Accounts, 'readById'>
   lockAccount: (tx: Tx, accountId: string) => Promise<Account>
   setFactorRequired: (tx: Tx, accountId: string, isRequired: boolean) => Promise<void>
@@ -33,7 +35,7 @@ export type Factors = ReturnType<typeof createFactors>
 type Caller = Readonly<{ accountId: string; actor?: Actor; address?: string | undefined }>
 
 export function createFactors(deps: Deps) {
-  const { methods, totp, recoveryCodes, transaction, audit, clock } = deps
+  const { methods, totp, recoveryCodes, passkeys, transaction, audit, clock } = deps
   const own = methods.filter((method) => !method.isStandIn)
 
   const event = (
@@ -84,6 +86,9 @@ export function createFactors(deps: Deps) {
       return {
         enrolled: await enrolled(accountId),
         totp: app && { createdAt: app.createdAt, lastUsedAt: app.lastUsedAt },
+        passkeys: (await passkeys.list(accountId)).map(({ id, name, createdAt, lastUsedAt }) => ({
+          ...{ id, name, createdAt, lastUsedAt },
+        })),
         recoveryCodes: await recoveryCodes.count(accountId),
       }
     },
@@ -106,20 +111,38 @@ export function createFactors(deps: Deps) {
       })
     },
 
-    /** For a method that keeps its own things, within its transaction: tells of it. Gives recovery codes when there were none. */
-    noteAdded,
+    passkeyOptions: passkeys.creationOptions,
 
-    /** Takes a factor away. Throws `factor_needed` for the last one of somebody who must have one, `factor_not_found`. */
-    remove: (caller: Caller, id: MethodId): Promise<void> =>
+    /**
+     * Keeps the passkey that the browser has made. Gives recovery codes when there were none. Throws `passkey_refused`. For callers that have
+     * seen a fresh login.
+     */
+    addPasskey: async (caller: Caller, made: { binding: string; response: string; name: string }) => {
+      const passkey = await passkeys.confirm(made.response, made.binding, nameOf(made.name))
+      return transaction(async (tx) => {
+        await deps.lockAccount(tx, caller.accountId)
+        await passkeys.put(tx, caller.accountId, passkey)
+        return noteAdded(tx, caller, 'passkey')
+      })
+    },
+
+    /**
+     * Takes a factor away, or one of several (`item`). Throws `factor_needed` for the last one of somebody who must have one, and
+     * `factor_not_found`.
+     */
+    remove: (caller: Caller, id: MethodId, item?: string): Promise<void> =>
       transaction(async (tx) => {
         const { accountId } = caller
         const account = await deps.lockAccount(tx, accountId)
         const before = await enrolled(accountId)
         const method = own.find((one) => one.id === id)
         if (!method || !before.includes(id)) throw factorNotFound()
-        const isLast = before.length === 1
+        const isOnlyItem = item === undefined || (await passkeys.list(accountId)).length === 1
+        const isLast = before.length === 1 && isOnlyItem
         if (isLast && (account.isFactorRequired || isAdministrator(account))) throw factorNeeded()
-        await method.removeAll(tx, accountId)
+        const isRemoved =
+          item === undefined ? await method.removeAll(tx, accountId) : await method.removeOne?.(tx, accountId, item)
+        if (isRemoved === false) throw factorNotFound()
         // Codes that stand in for nothing would be a way in of their own.
         if (isLast) await recoveryCodes.removeAll(tx, accountId)
         await audit.record(tx, event('factor.removed', caller, { method: id }))
@@ -165,4 +188,13 @@ export function createFactors(deps: Deps) {
       for (const method of methods) await method.removeAll(tx, accountId)
     },
   }
+}
+
+/** A name that its person recognises; nothing that could not stand on a page. */
+const nameOf = (typed: string): string => {
+  const plain = typed
+    .toWellFormed()
+    .replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ')
+    .trim()
+  return [...(plain === '' ? 'Passkey' : plain)].slice(0, 100).join('')
 }

@@ -55,6 +55,7 @@ const deps = (sweep: (limit: number) => Promise<number>) => {
     sessions: { sweep: async () => 0 },
     guesses: { sweep: async () => 0 },
     captcha: { sweep: async () => 0 },
+    passkeys: { sweep: async () => 0 },
     leaving: { deleteDue: async () => 0 },
     rotation,
     knex: bench.database.knex,

@@ -70,6 +70,7 @@ const offer = {
 }
 
 const own = { account }
+const passkey = { action: '/next', options: '{"challenge":"x"}' }
 const session = { handle: 'h1', signedInAt: '2026-11-27 06:40 UTC', lastSeenAt: '2026-11-27 07:40 UTC' }
 const profileValues = {
   ...{
@@ -153,7 +154,11 @@ export const samples: readonly Sample[] = [
     ],
   ),
   ['select-account', 'select-account', { ...interaction, client, account }],
-  ['factor', 'factor', { ...interaction, client, account, methods: ['totp', 'recovery_code'], mayRemember: true }],
+  [
+    'factor',
+    'factor',
+    { ...interaction, client, account, passkey, methods: ['passkey', 'totp', 'recovery_code'], mayRemember: true },
+  ],
   [
     'factor-error',
     'factor',
@@ -208,14 +213,25 @@ export const samples: readonly Sample[] = [
     'account-factors',
     'account/factors',
     {
-      ...{ ...own, here: 'factors', appSince: '2026-11-27 06:40 UTC', hasFactor: true, recoveryCodes: 9 },
+      ...{ ...own, here: 'factors', appSince: '2026-11-27 06:40 UTC', hasFactor: true, recoveryCodes: 9, passkey },
+      passkeys: [{ id: 'p1', name: hostileNames.script ?? '', since: '2026-11-27 06:40 UTC', lastUsed: undefined }],
       ...{ rememberedBrowsers: 2, mustHave: true },
     },
   ],
   [
     'account-factors-none',
     'account/factors',
-    { ...own, here: 'factors', hasFactor: false, recoveryCodes: 0, rememberedBrowsers: 0, mustHave: false },
+    {
+      ...own,
+      here: 'factors',
+      passkey,
+      passkeys: [],
+      error: 'passkey_refused',
+      hasFactor: false,
+      recoveryCodes: 0,
+      rememberedBrowsers: 0,
+      mustHave: false,
+    },
   ],
   ['account-app', 'account/app', { ...own, here: 'factors', offer, problems: { code: { code: 'code_wrong' } } }],
   [

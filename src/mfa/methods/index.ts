@@ -3,16 +3,26 @@ import type { Clock } from '../../clock.ts'
 import type { Queryable } from '../../database/database.ts'
 import type { Random } from '../../random.ts'
 import type { MfaMethod } from '../method.ts'
+import { createPasskeys } from './passkey.ts'
 import { createRecoveryCodes } from './recovery-code.ts'
 import { createTotp } from './totp.ts'
 
 type Seals = Parameters<typeof createTotp>[0]['sealer']
-type Deps = { db: Queryable; sealer: Seals; serviceName: () => string; clock: Clock; random: Random }
+type Deps = {
+  issuer: string
+  passkeyKey: Buffer
+  db: Queryable
+  sealer: Seals
+  serviceName: () => string
+  clock: Clock
+  random: Random
+}
 
 /** In the order in which a login offers them. */
 export function createMethods(deps: Deps) {
   const totp = createTotp(deps)
   const recoveryCodes = createRecoveryCodes(deps)
-  const methods: readonly MfaMethod[] = [totp, recoveryCodes]
-  return { totp, recoveryCodes, methods }
+  const passkeys = createPasskeys({ ...deps, key: deps.passkeyKey })
+  const methods: readonly MfaMethod[] = [passkeys, totp, recoveryCodes]
+  return { totp, recoveryCodes, passkeys, methods }
 }

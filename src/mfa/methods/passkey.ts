@@ -1,0 +1,203 @@
+/** Passkeys (Web Authentication Level 3): as second factor, and as the only one. User verification is always required. */
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
+import type {
+  AuthenticationResponseJSON,
+  PublicKeyCredentialCreationOptionsJSON,
+  PublicKeyCredentialRequestOptionsJSON,
+  RegistrationResponseJSON,
+} from '@simplewebauthn/server'
+import {
+  generateAuthenticationOptions,
+  generateRegistrationOptions,
+  verifyAuthenticationResponse,
+  verifyRegistrationResponse,
+} from '@simplewebauthn/server'
+import type { Clock } from '../../clock.ts'
+import type { Queryable, Tx } from '../../database/database.ts'
+import type { Random } from '../../random.ts'
+import { passkeyRefused } from '../errors.ts'
+import type { MfaMethod } from '../method.ts'
+import { createChallenges } from '../passkeys/challenges.ts'
+import * as repository from '../passkeys/repository.ts'
+
+type Deps = {
+  db: Queryable
+  issuer: string
+  serviceName: () => string
+  /** 32 bytes. */
+  key: Buffer
+  clock: Clock
+  random: Random
+}
+
+export type Passkeys = ReturnType<typeof createPasskeys>
+
+/** A passkey that has been verified and is not kept yet. */
+export type NewPasskey = Readonly<Omit<repository.KeptPasskey, 'accountId' | 'lastUsedAt'>>
+
+/** ES256, EdDSA, RS256: what authenticators make. */
+const algorithms = [-7, -8, -257]
+const timeoutMs = 5 * 60_000
+const sweptAtOnce = 1000
+
+type Verified = { credential: repository.KeptPasskey; counter: number; challenge: string }
+
+export function createPasskeys({ db, issuer, serviceName, key, clock, random }: Deps) {
+  const { origin, hostname } = new URL(issuer)
+  const challenges = createChallenges({ db, key, clock, random })
+  const secret = createSecretKey(key)
+  /** The name of an account towards authenticators (§5.4.3): it says nothing, and is the same for all of a person's passkeys. */
+  const handleOf = (accountId: string) => createHmac('sha256', secret).update(`user handle\0${accountId}`).digest()
+
+  function read<T extends { id: string }>(text: string | undefined): T {
+    try {
+      const response = JSON.parse(text ?? '') as T
+      if (typeof response.id === 'string') return response
+    } catch {
+      // What is no JSON is no passkey.
+    }
+    throw passkeyRefused()
+  }
+
+  const isOfPerson = (response: AuthenticationResponseJSON, accountId: string): boolean => {
+    const { userHandle } = response.response ?? {}
+    if (userHandle === undefined) return true
+    const given = Buffer.from(userHandle, 'base64url')
+    const own = handleOf(accountId)
+    return given.length === own.length && timingSafeEqual(given, own)
+  }
+
+  /** Signature, origin, RP id, user verification and challenge. Throws `passkey_refused`. */
+  async function verify(text: string | undefined, binding: string, accountId?: string): Promise<Verified> {
+    const response = read<AuthenticationResponseJSON>(text)
+    const credential = await repository.findByCredential(db, Buffer.from(response.id, 'base64url'))
+    if (!credential || (accountId !== undefined && credential.accountId !== accountId)) throw passkeyRefused()
+    if (!isOfPerson(response, credential.accountId)) throw passkeyRefused()
+    let challenge = ''
+    try {
+      const { verified, authenticationInfo } = await verifyAuthenticationResponse({
+        response,
+        expectedChallenge: (given) => {
+          challenge = given
+          return challenges.isLiving(given, binding)
+        },
+        expectedOrigin: origin,
+        expectedRPID: hostname,
+        requireUserVerification: true,
+        credential: {
+          id: credential.credentialId.toString('base64url'),
+          publicKey: Uint8Array.from(credential.publicKey),
+          counter: credential.counter,
+        },
+      })
+      if (verified) return { credential, counter: authenticationInfo.newCounter, challenge }
+    } catch (cause) {
+      throw passkeyRefused({ cause })
+    }
+    throw passkeyRefused()
+  }
+
+  /** The same, and it counts: the challenge is spent, and the counter has risen. Gives whose passkey it is. Throws `passkey_refused`. */
+  async function prove(text: string | undefined, binding: string, accountId?: string): Promise<string> {
+    const { credential, counter, challenge } = await verify(text, binding, accountId)
+    if (!(await challenges.spend(challenge, binding))) throw passkeyRefused()
+    if (!(await repository.noteUse(db, credential.id, counter, clock.now()))) throw passkeyRefused()
+    return credential.accountId
+  }
+
+  return {
+    id: 'passkey',
+    isEnrolled: async (accountId: string) => (await repository.listPasskeys(db, accountId)).length > 0,
+    check: async (accountId: string, { response, interactionUid }) => {
+      try {
+        return (await prove(response, interactionUid, accountId)) === accountId
+      } catch (error) {
+        if ((error as { code?: unknown }).code === 'passkey_refused') return false
+        throw error
+      }
+    },
+    removeAll: (tx: Tx, accountId: string) => repository.deletePasskeys(tx, accountId),
+    removeOne: (tx: Tx, accountId: string, id: string) => repository.deletePasskey(tx, accountId, id),
+
+    list: (accountId: string) => repository.listPasskeys(db, accountId),
+
+    /** What the browser needs to make a passkey; nothing is kept. `binding` is the interaction or session. */
+    creationOptions: async (
+      { id, email, name }: { id: string; email: string; name?: string },
+      binding: string,
+    ): Promise<PublicKeyCredentialCreationOptionsJSON> =>
+      generateRegistrationOptions({
+        rpName: serviceName(),
+        rpID: hostname,
+        userName: email,
+        userDisplayName: name ?? email,
+        userID: Uint8Array.from(handleOf(id)),
+        challenge: Uint8Array.from(challenges.make(binding)),
+        timeout: timeoutMs,
+        attestationType: 'none',
+        supportedAlgorithmIDs: algorithms,
+        authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
+        excludeCredentials: (await repository.listPasskeys(db, id)).map(({ credentialId, transports }) => ({
+          id: credentialId.toString('base64url'),
+          transports: [...transports] as never,
+        })),
+      }),
+
+    /** Verifies what the browser made. Throws `passkey_refused`. */
+    confirm: async (text: string, binding: string, name: string): Promise<NewPasskey> => {
+      const response = read<RegistrationResponseJSON>(text)
+      let challenge = ''
+      const { registrationInfo } = await verifyRegistrationResponse({
+        response,
+        expectedChallenge: (given) => {
+          challenge = given
+          return challenges.isLiving(given, binding)
+        },
+        expectedOrigin: origin,
+        expectedRPID: hostname,
+        requireUserVerification: true,
+        supportedAlgorithmIDs: algorithms,
+      }).catch((cause: unknown) => {
+        throw passkeyRefused({ cause })
+      })
+      if (!registrationInfo || !(await challenges.spend(challenge, binding))) throw passkeyRefused()
+      const { credential } = registrationInfo
+      const transports = (credential.transports ?? []).filter((one) => /^[a-z-]{1,20}$/.test(one))
+      return {
+        ...{ id: random.id(), name, transports, counter: credential.counter, createdAt: clock.now() },
+        ...{ credentialId: Buffer.from(credential.id, 'base64url'), publicKey: Buffer.from(credential.publicKey) },
+      }
+    },
+
+    /** Throws `passkey_refused` for a credential that somebody has already. */
+    put: async (tx: Tx, accountId: string, passkey: NewPasskey): Promise<void> => {
+      if (!(await repository.insertPasskey(tx, { ...passkey, accountId }))) throw passkeyRefused()
+    },
+
+    /** What the browser needs to use a passkey: one of the person's, or, without `accountId`, whichever it offers. */
+    requestOptions: async (binding: string, accountId?: string): Promise<PublicKeyCredentialRequestOptionsJSON> =>
+      generateAuthenticationOptions({
+        rpID: hostname,
+        challenge: Uint8Array.from(challenges.make(binding)),
+        timeout: timeoutMs,
+        userVerification: 'required',
+        ...(accountId !== undefined && {
+          allowCredentials: (await repository.listPasskeys(db, accountId)).map(({ credentialId, transports }) => ({
+            id: credentialId.toString('base64url'),
+            transports: [...transports] as never,
+          })),
+        }),
+      }),
+
+    /** Whose passkey signs in. Throws `passkey_refused`. */
+    signIn: (text: string, binding: string): Promise<string> => prove(text, binding),
+
+    /** The same refusal, for whoever finds that the passkey's person may not come in. */
+    refuse: (): never => {
+      throw passkeyRefused()
+    },
+
+    /** Removes spent challenges that have expired; gives how many. */
+    sweep: (): Promise<number> => repository.sweepChallenges(db, clock.now(), sweptAtOnce),
+  } satisfies MfaMethod & Record<string, unknown>
+}

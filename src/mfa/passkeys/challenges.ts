@@ -1,0 +1,48 @@
+/** Challenges of WebAuthn (§13.4.3): unguessable, bound to a login or a session, good for five minutes, and once. Nothing is kept until then. */
+import { createHash, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
+import type { Clock } from '../../clock.ts'
+import type { Queryable } from '../../database/database.ts'
+import type { Random } from '../../random.ts'
+import * as repository from './repository.ts'
+
+type Deps = { db: Queryable; key: Buffer; clock: Clock; random: Random }
+
+const livesMs = 5 * 60_000
+const nonceBytes = 16
+const momentBytes = 6
+const macBytes = 32
+
+export function createChallenges({ db, key, clock, random }: Deps) {
+  const secret = createSecretKey(key)
+  const macOf = (head: Buffer, binding: string) =>
+    createHmac('sha256', secret).update(head).update(`latchkey passkey\0${binding}`).digest()
+
+  /** The moment at which the challenge ends, if it is ours and for this binding. */
+  function endOf(challenge: string, binding: string): number | undefined {
+    const bytes = Buffer.from(challenge, 'base64url')
+    if (bytes.length !== momentBytes + nonceBytes + macBytes || bytes.toString('base64url') !== challenge)
+      return undefined
+    const head = bytes.subarray(0, momentBytes + nonceBytes)
+    if (!timingSafeEqual(bytes.subarray(momentBytes + nonceBytes), macOf(head, binding))) return undefined
+    return head.readUIntBE(0, momentBytes)
+  }
+
+  return {
+    make: (binding: string): Buffer => {
+      const moment = Buffer.alloc(momentBytes)
+      moment.writeUIntBE(clock.now() + livesMs, 0, momentBytes)
+      const head = Buffer.concat([moment, random.bytes(nonceBytes)])
+      return Buffer.concat([head, macOf(head, binding)])
+    },
+
+    isLiving: (challenge: string, binding: string): boolean => (endOf(challenge, binding) ?? 0) > clock.now(),
+
+    /** For a challenge whose answer has been verified: whether it is the first. */
+    spend: (challenge: string, binding: string): Promise<boolean> =>
+      repository.spendChallenge(
+        db,
+        createHash('sha256').update(challenge).digest(),
+        endOf(challenge, binding) ?? clock.now() + livesMs,
+      ),
+  }
+}

@@ -1,0 +1,97 @@
+/** Rows of `passkey` and `passkey_challenge_spent`. */
+import type { Queryable, Tx } from '../../database/database.ts'
+
+export type KeptPasskey = Readonly<{
+  id: string
+  accountId: string
+  credentialId: Buffer
+  publicKey: Buffer
+  counter: number
+  transports: readonly string[]
+  name: string
+  createdAt: number
+  lastUsedAt: number | undefined
+}>
+
+const columns = [
+  ...['id', 'account_id', 'credential_id', 'public_key', 'counter', 'transports', 'name', 'created_at', 'last_used_at'],
+]
+
+export async function findByCredential(db: Queryable, credentialId: Buffer): Promise<KeptPasskey | undefined> {
+  const row = await db('passkey').select(columns).where({ credential_id: credentialId }).first()
+  return row && fromRow(row)
+}
+
+/** The oldest first. */
+export async function listPasskeys(db: Queryable, accountId: string): Promise<KeptPasskey[]> {
+  const rows = await db('passkey').select(columns).where({ account_id: accountId }).orderBy('created_at')
+  return rows.map(fromRow)
+}
+
+/** Gives whether it is kept: a credential belongs to one person only. */
+export async function insertPasskey(tx: Tx, passkey: Omit<KeptPasskey, 'lastUsedAt'>): Promise<boolean> {
+  const rows = await tx('passkey')
+    .insert({
+      id: passkey.id,
+      account_id: passkey.accountId,
+      credential_id: passkey.credentialId,
+      public_key: passkey.publicKey,
+      counter: passkey.counter,
+      transports: [...passkey.transports],
+      name: passkey.name,
+      created_at: passkey.createdAt,
+    })
+    .onConflict('credential_id')
+    .ignore()
+    .returning('id')
+  return rows.length === 1
+}
+
+/** A counter only rises; authenticators without one say 0 for ever. Gives whether it did. */
+export async function noteUse(db: Queryable, id: string, counter: number, at: number): Promise<boolean> {
+  const { rowCount } = await db.raw(
+    `UPDATE passkey SET counter = :counter, last_used_at = :at
+     WHERE id = :id AND (counter < :counter OR (counter = 0 AND :counter::bigint = 0))`,
+    { id, counter, at },
+  )
+  return rowCount === 1
+}
+
+/** Gives whether it was there. */
+export const deletePasskey = async (tx: Tx, accountId: string, id: string): Promise<boolean> =>
+  (await tx('passkey').where({ account_id: accountId, id }).delete()) === 1
+
+export async function deletePasskeys(tx: Tx, accountId: string): Promise<void> {
+  await tx('passkey').where({ account_id: accountId }).delete()
+}
+
+/** Of any number at once one is true. */
+export async function spendChallenge(db: Queryable, digest: Buffer, expiresAt: number): Promise<boolean> {
+  const rows = await db('passkey_challenge_spent')
+    .insert({ digest, expires_at: expiresAt })
+    .onConflict('digest')
+    .ignore()
+    .returning('digest')
+  return rows.length === 1
+}
+
+export async function sweepChallenges(db: Queryable, now: number, limit: number): Promise<number> {
+  const { rowCount } = await db.raw(
+    `DELETE FROM passkey_challenge_spent WHERE digest IN
+       (SELECT digest FROM passkey_challenge_spent WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+    [now, limit],
+  )
+  return rowCount ?? 0
+}
+
+const fromRow = (row: Record<string, unknown>): KeptPasskey => ({
+  id: String(row.id),
+  accountId: String(row.account_id),
+  credentialId: row.credential_id as Buffer,
+  publicKey: row.public_key as Buffer,
+  counter: Number(row.counter),
+  transports: row.transports as string[],
+  name: String(row.name),
+  createdAt: Number(row.created_at),
+  lastUsedAt: row.last_used_at === null ? undefined : Number(row.last_used_at),
+})

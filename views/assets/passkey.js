@@ -1,0 +1,33 @@
+// Passkeys: shows what works here only, asks the browser's authenticator, and sends its answer in an ordinary form.
+const { browserSupportsWebAuthn, browserSupportsWebAuthnAutofill, startAuthentication, startRegistration } =
+  globalThis.SimpleWebAuthnBrowser
+
+for (const form of document.querySelectorAll('form[data-passkey]')) {
+  const status = form.querySelector('[role=status]')
+  const optionsJSON = JSON.parse(form.dataset.passkey)
+  const isNew = form.dataset.kind === 'create'
+
+  const send = (response) => {
+    form.elements.namedItem('response').value = JSON.stringify(response)
+    form.submit()
+  }
+  const fail = (error) => {
+    // Asked twice, or the page was left: nothing to say.
+    if (error.code !== 'ERROR_CEREMONY_ABORTED' && error.name !== 'AbortError') status.textContent = form.dataset.failed
+  }
+  const ask = () => {
+    status.textContent = ''
+    return isNew ? startRegistration({ optionsJSON }) : startAuthentication({ optionsJSON })
+  }
+
+  if (browserSupportsWebAuthn()) {
+    form.hidden = false
+    form.addEventListener('submit', (event) => {
+      event.preventDefault()
+      ask().then(send, fail)
+    })
+    if (form.dataset.autofill === 'yes' && (await browserSupportsWebAuthnAutofill())) {
+      startAuthentication({ optionsJSON, useBrowserAutofill: true }).then(send, fail)
+    }
+  }
+}
