@@ -283,7 +283,7 @@ describe('leaving', () => {
     house.server.clock.advance(1000)
     expect(await house.server.parts.leaving.deleteDue()).toBe(1)
     expect(await house.server.parts.accounts.readById(account.id)).toBeUndefined()
-    expect((await house.mailbox.waitFor(email, 3)).subject).toBe('Your account is deleted')
+    expect((await house.mailbox.waitFor(email, 4)).subject).toBe('Your account is deleted')
     expect(await house.trail(account.id)).toContain('account.deleted')
   })
 })

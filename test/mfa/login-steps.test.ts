@@ -5,7 +5,7 @@ import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
-import { acr, member, operator, passwordOf, secondsMs, toFactor } from './house.ts'
+import { acr, goodPassword, member, operator, secondsMs, toFactor } from './house.ts'
 
 let server: Latchkey
 let mailbox: Mailbox
@@ -85,7 +85,7 @@ test('a person who is disabled, or whose password changes, between the steps has
   expect((await browser.submit(page, '/factor', { code: phone.code() })).status).toBe(403)
 
   const changed = await toFactor(server, person)
-  await server.parts.accounts.setPassword(account.id, 'another lantern altogether', operator)
+  await server.parts.accounts.setPassword(account.id, 'another one altogether', operator)
   expect((await changed.browser.submit(changed.page, '/factor', { code: phone.code() })).status).toBe(403)
 })
 
@@ -188,11 +188,11 @@ describe('who must have one', () => {
       const email = `${kind}@people.example`
       const roles = kind === 'administrator' ? ['admin'] : []
       const id = await server.parts.accounts.create(
-        { email, isEmailVerified: true, password: passwordOf(kind), roles },
+        { email, isEmailVerified: true, password: goodPassword, roles },
         operator,
       )
       if (kind === 'required') await server.parts.factors.require(id, true, operator)
-      const { page, ...rp } = await toFactor(server, { email, password: passwordOf(kind) })
+      const { page, ...rp } = await toFactor(server, { email, password: goodPassword })
       expect(page.body).toContain('Set up a second factor')
       const { phone, codes } = await enrolIn(rp, page)
       const end = await rp.complete(await rp.browser.submit(codes, '/enrolled'))
@@ -205,7 +205,7 @@ describe('who must have one', () => {
       await expect(server.parts.factors.remove({ accountId: id }, 'totp')).rejects.toMatchObject({
         code: 'factor_needed',
       })
-      const again = await toFactor(server, { email, password: passwordOf(kind) })
+      const again = await toFactor(server, { email, password: goodPassword })
       expect(again.page.body.includes('name="remember"')).toBe(kind === 'required')
       expect((await again.browser.submit(again.page, '/factor', { code: phone.code(), remember: 'yes' })).status).toBe(
         200,
@@ -226,17 +226,17 @@ describe('who must have one', () => {
       },
     })
     const email = 'plain@people.example'
-    await server.parts.accounts.create({ email, isEmailVerified: true, password: passwordOf('plain') }, operator)
+    await server.parts.accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
     for (const parameters of [{}, { acr_values: acr.password }]) {
       const { page } = await toFactor(
         server,
-        { email, password: passwordOf('plain') },
+        { email, password: goodPassword },
         { client_id: 'vault', redirect_uri: 'https://vault.example/cb', ...parameters },
       )
       expect(page.body).toContain('Set up a second factor')
     }
     const silent = createRelyingParty(server)
-    await silent.signIn({}, { email, password: passwordOf('plain') })
+    await silent.signIn({}, { email, password: goodPassword })
     const refused = answerIn(
       await silent.browser.get(
         await silent.authorizeUrl({ client_id: 'vault', redirect_uri: 'https://vault.example/cb', prompt: 'none' }),

@@ -3,7 +3,7 @@
 import { answerIn, claimsIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
-import { acr, member, operator, passwordOf, secondsMs } from './house.ts'
+import { acr, goodPassword, member, operator, secondsMs } from './house.ts'
 
 let server: Latchkey
 beforeAll(async () => {
@@ -23,10 +23,10 @@ async function withPasswordOnly(name: string) {
 
 async function plain(name: string) {
   const email = `${name}@people.example`
-  await server.parts.accounts.create({ email, isEmailVerified: true, password: passwordOf(name) }, operator)
+  await server.parts.accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
   const rp = createRelyingParty(server)
-  const tokens = await rp.signIn({}, { email, password: passwordOf(name) })
-  return { email, password: passwordOf(name), tokens, ...rp }
+  const tokens = await rp.signIn({}, { email, password: goodPassword })
+  return { email, password: goodPassword, tokens, ...rp }
 }
 
 /** A session of the class `password` although the person has a factor: it was set up after the login. */

@@ -90,6 +90,45 @@ export const mutants: readonly Mutant[] = [
     replacement: 'undefined]',
     test: 'test/mfa/login-steps.test.ts',
   },
+  // Passkeys: security.md §3, attack 17.
+  {
+    disables: 'a passkey is used on our own origin',
+    file: 'src/mfa/methods/passkey.ts',
+    search: 'expectedOrigin: origin,',
+    replacement: 'expectedOrigin: [origin, "https://evil.example", "http://login.localhost"],',
+    times: 2,
+    test: 'test/mfa/passkeys.test.ts',
+  },
+  {
+    disables: 'a passkey is used by its person',
+    file: 'src/mfa/methods/passkey.ts',
+    search: 'requireUserVerification: true,',
+    replacement: 'requireUserVerification: false,',
+    times: 2,
+    test: 'test/mfa/passkeys.test.ts',
+  },
+  {
+    disables: 'a challenge belongs to one login',
+    file: 'src/mfa/passkeys/challenges.ts',
+    search: '.update(`latchkey passkey\\0${binding}`)',
+    replacement: '',
+    test: 'test/mfa/passkeys.test.ts',
+  },
+  {
+    disables: 'a challenge is answered once',
+    file: 'src/mfa/methods/passkey.ts',
+    search: 'if (!(await challenges.spend(challenge, binding))) throw passkeyRefused()',
+    replacement: '',
+    test: 'test/mfa/passkeys.test.ts',
+  },
+  {
+    disables: 'a second factor is the person’s own passkey',
+    file: 'src/mfa/methods/passkey.ts',
+    search:
+      'if (!credential || (accountId !== undefined && credential.accountId !== accountId)) throw passkeyRefused()',
+    replacement: 'if (!credential) throw passkeyRefused()',
+    test: 'test/mfa/passkeys.test.ts',
+  },
   // Guessing: security.md §3, attacks 1 to 3.
   {
     disables: 'from the sixth try on a CAPTCHA is needed',

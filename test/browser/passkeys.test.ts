@@ -1,0 +1,75 @@
+/** Passkeys in Chromium, with its own virtual authenticator: added on the account page, used by button and by autofill, and absent without JavaScript. */
+import type { Page } from 'playwright-core'
+import { goodPassword, operator } from '../registration/house.ts'
+import { describeWith } from '../support/programs.ts'
+import type { House } from './house.ts'
+import { openHouse } from './house.ts'
+
+describeWith('chromium', 'passkeys, in a browser', () => {
+  let house: House
+  beforeAll(async () => {
+    house = await openHouse()
+  })
+  afterAll(() => house?.close())
+
+  const email = 'pia@example.com'
+
+  async function addAuthenticator(page: Page) {
+    const session = await page.context().newCDPSession(page)
+    await session.send('WebAuthn.enable', { enableUI: false })
+    const { authenticatorId } = await session.send('WebAuthn.addVirtualAuthenticator', {
+      options: {
+        ...{ protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true },
+        ...{ isUserVerified: true, automaticPresenceSimulation: true },
+      },
+    })
+    return { session, authenticatorId }
+  }
+
+  test('from the account page to signing in with nothing else', async () => {
+    await house.latchkey.parts.accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
+    const { page, complaints } = await house.openWindow()
+    const { session, authenticatorId } = await addAuthenticator(page)
+    await page.goto(`${house.issuer}/account/factors`)
+    await house.typeCredentials(page, { email, password: goodPassword })
+    await page.getByLabel('A name for it').fill('Test device')
+    await page.getByRole('button', { name: 'Add a passkey' }).click()
+    await page.getByText('Keep these recovery codes').waitFor()
+    await page.getByRole('link', { name: 'I have kept them' }).click()
+    // From now on the page asks for it, which shows that it works.
+    await page.getByRole('button', { name: 'Sign in with a passkey' }).click()
+    await page.getByText('Test device').waitFor()
+    const { credentials } = await session.send('WebAuthn.getCredentials', { authenticatorId })
+    expect(credentials).toMatchObject([{ isResidentCredential: true, rpId: 'localhost' }])
+
+    // By autofill: the authenticator answers as soon as the page asks.
+    await page.context().clearCookies()
+    await page.goto(await house.authorizeUrl({ state: 'autofilled' }))
+    await page.locator('form[action$="/consent"] button').waitFor({ timeout: 20_000 })
+    await house.allow(page)
+    await page.waitForURL(`${house.app}/**`)
+    expect(await house.got(page)).toMatchObject({ state: 'autofilled', code: expect.any(String) })
+
+    // By the button, and without a password in between.
+    await session.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId, enabled: false })
+    await page.context().clearCookies()
+    await page.goto(await house.authorizeUrl({ state: 'pressed' }))
+    const button = page.getByRole('button', { name: 'Sign in with a passkey' })
+    await button.waitFor()
+    await session.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId, enabled: true })
+    await button.click()
+    await page.waitForURL(`${house.app}/**`, { timeout: 20_000 })
+    expect(complaints).toEqual([])
+    await page.context().close()
+  }, 90_000)
+
+  test('without JavaScript there is no button that does nothing, and the password works', async () => {
+    const { page } = await house.openWindow({ javaScriptEnabled: false })
+    await page.goto(await house.authorizeUrl())
+    expect(await page.getByRole('button', { name: 'Sign in with a passkey' }).count()).toBe(0)
+    await house.typeCredentials(page)
+    await house.allow(page)
+    await page.waitForURL(`${house.app}/**`)
+    await page.context().close()
+  })
+})

@@ -1,0 +1,117 @@
+/** An authenticator in software, by code of its own: a key of ES256, the data it signs, and a little CBOR (WebAuthn §6.1, §6.5; RFC 8949). */
+import type { KeyObject } from 'node:crypto'
+import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+
+type Cbor = number | string | Buffer | ReadonlyMap<number | string, Cbor>
+
+function head(major: number, value: number): Buffer {
+  if (value < 24) return Buffer.of((major << 5) | value)
+  if (value < 256) return Buffer.of((major << 5) | 24, value)
+  return Buffer.of((major << 5) | 25, value >> 8, value & 255)
+}
+
+function cbor(value: Cbor): Buffer {
+  if (typeof value === 'number') return value >= 0 ? head(0, value) : head(1, -1 - value)
+  if (typeof value === 'string') return Buffer.concat([head(3, Buffer.byteLength(value)), Buffer.from(value)])
+  if (Buffer.isBuffer(value)) return Buffer.concat([head(2, value.length), value])
+  return Buffer.concat([head(5, value.size), ...[...value].flatMap(([key, item]) => [cbor(key), cbor(item)])])
+}
+
+const sha256 = (data: Buffer | string) => createHash('sha256').update(data).digest()
+
+export type Wrong = {
+  origin?: string
+  rpId?: string
+  challenge?: string
+  isVerified?: boolean
+  counter?: number
+  userHandle?: string
+  type?: string
+  signedWith?: KeyObject
+}
+
+const userPresent = 0x01
+const userVerified = 0x04
+const attestedData = 0x40
+
+export function createAuthenticator({ origin, rpId }: { origin: string; rpId: string }) {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { x, y } = publicKey.export({ format: 'jwk' })
+  const id = randomBytes(32)
+  let counter = 0
+  let userHandle: string | undefined
+
+  const clientData = (type: string, challenge: string, wrong: Wrong) =>
+    Buffer.from(
+      JSON.stringify({
+        ...{ type: wrong.type ?? type, challenge: wrong.challenge ?? challenge },
+        ...{ origin: wrong.origin ?? origin, crossOrigin: false },
+      }),
+    )
+
+  function authenticatorData(flags: number, wrong: Wrong, attested = Buffer.alloc(0)): Buffer {
+    counter += 1
+    const count = Buffer.alloc(4)
+    count.writeUInt32BE(wrong.counter ?? counter)
+    const verified = wrong.isVerified === false ? 0 : userVerified
+    return Buffer.concat([sha256(wrong.rpId ?? rpId), Buffer.of(flags | userPresent | verified), count, attested])
+  }
+
+  const common = () => ({
+    id: id.toString('base64url'),
+    rawId: id.toString('base64url'),
+    type: 'public-key',
+    clientExtensionResults: {},
+  })
+
+  return {
+    id,
+
+    /** The answer to creation options, as a browser gives it. */
+    create(options: { challenge: string; user: { id: string } }, wrong: Wrong = {}): string {
+      userHandle = options.user.id
+      const key = new Map<number, Cbor>([
+        ...([
+          [1, 2],
+          [3, -7],
+          [-1, 1],
+        ] as const),
+        [-2, Buffer.from(x!, 'base64url')],
+        [-3, Buffer.from(y!, 'base64url')],
+      ])
+      const length = Buffer.of(0, id.length)
+      const authData = authenticatorData(attestedData, wrong, Buffer.concat([Buffer.alloc(16), length, id, cbor(key)]))
+      const attestationObject = cbor(
+        new Map<string, Cbor>([
+          ['fmt', 'none'],
+          ['attStmt', new Map()],
+          ['authData', authData],
+        ]),
+      )
+      return JSON.stringify({
+        ...common(),
+        response: {
+          clientDataJSON: clientData('webauthn.create', options.challenge, wrong).toString('base64url'),
+          attestationObject: attestationObject.toString('base64url'),
+          transports: ['internal'],
+        },
+      })
+    },
+
+    /** The answer to request options. */
+    use(options: { challenge: string }, wrong: Wrong = {}): string {
+      const client = clientData('webauthn.get', options.challenge, wrong)
+      const authData = authenticatorData(0, wrong)
+      const signature = sign('sha256', Buffer.concat([authData, sha256(client)]), wrong.signedWith ?? privateKey)
+      return JSON.stringify({
+        ...common(),
+        response: {
+          clientDataJSON: client.toString('base64url'),
+          authenticatorData: authData.toString('base64url'),
+          signature: signature.toString('base64url'),
+          userHandle: wrong.userHandle ?? userHandle,
+        },
+      })
+    },
+  }
+}
