@@ -5,7 +5,7 @@
 
 import { answerIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
-import { createRelyingParty, startLatchkey, testPassword } from '../support/latchkey.ts'
+import { api, createRelyingParty, startLatchkey, testPassword, webSecret } from '../support/latchkey.ts'
 import { message, sendRaw } from './wire.ts'
 
 let server: Latchkey
@@ -78,7 +78,13 @@ test('8: what does not fit into the hash pool is told to come back, and nothing 
       rp.browser.submit(page, '/login', { email: 'alice@example.com', password: testPassword }),
     ),
   )
-  expect((await fetch(`${server.issuer}/health/ready`)).status).toBe(200)
+  const { token, basic } = createRelyingParty(server)
+  const machine = { Authorization: basic('machine', webSecret) }
+  const beside = await Promise.all([
+    fetch(`${server.issuer}/health/ready`),
+    token({ grant_type: 'client_credentials', scope: 'api:read', resource: api }, machine),
+  ])
+  expect(beside.map(({ status }) => status)).toEqual([200, 200])
   const answers = await answering
   const statuses = new Set(answers.map(({ status }) => status))
   expect([...statuses].sort()).toEqual([200, 503])
