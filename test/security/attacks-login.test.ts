@@ -6,6 +6,7 @@
 import { answerIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey, testPassword, webSecret } from '../support/latchkey.ts'
+import { waitFor } from '../support/wait.ts'
 import { message, sendRaw } from './wire.ts'
 
 let server: Latchkey
@@ -158,9 +159,16 @@ test('59: what a header says stays within one line of the log', async () => {
   lines.length = 0
   await fetch(`${server.issuer}/`, { headers: { 'User-Agent': 'x\t"} {"level":"fatal","msg":"forged"' } })
   await sendRaw(server.issuer, message('GET / HTTP/1.1\r\nUser-Agent: a\rb', []))
+  // NEL ends a line for some readers, CSI begins a command for terminals: both are no control characters to JSON.
+  await sendRaw(server.issuer, message('GET / HTTP/1.1\r\nUser-Agent: nel\x85{"level":"fatal"}csi\x9b31m', []))
+  await server.parts.accounts
+    .create({ email: 'turned@example.com', name: 'x' }, { type: 'operator', id: 'op\u202e\u2028\u2066' })
+    .then((id) => server.parts.accounts.disable(id, operator))
+  await waitFor(async () => lines.some((line) => line.includes('\\u202e')))
   expect(lines.filter((line) => line.includes('forged')).length).toBeGreaterThan(0)
+  expect(lines.some((line) => line.includes('nel\\u0085'))).toBe(true)
   for (const line of lines) {
-    expect(line.trimEnd()).not.toContain('\n')
+    expect(line.trimEnd()).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u)
     expect(JSON.parse(line)).not.toMatchObject({ level: 'fatal' })
   }
 })
