@@ -16,6 +16,8 @@ type Deps = {
   views: Views
 }
 
+/** As long as the body may be: the policy says better what is wrong. */
+const longestPasswordField = 56 * 1024
 const uid = z.string().regex(/^[\w-]{10,64}$/)
 const asked = z.strictObject({ email: z.string().max(320) })
 const link = { token: z.string().max(200), go: uid.optional() }
@@ -96,7 +98,7 @@ export function recoveryRoutes({ recovery, interactions, views }: Deps): readonl
     name: 'recovery.reset',
     permission: 'public',
     csrf: 'token',
-    body: { schema: z.strictObject({ ...link, password: z.string().max(4000) }) },
+    body: { schema: z.strictObject({ ...link, password: z.string().max(longestPasswordField) }) },
     handler: async (ctx, { body }) => {
       const { email } = await recovery.show(body.token)
       const again = (problems: FieldProblems) => showNewPassword(ctx, email, body, problems)

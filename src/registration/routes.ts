@@ -17,7 +17,8 @@ type Deps = {
   browserDigest: (ctx: Context) => Buffer | undefined
 }
 
-const longestPasswordField = 4000
+/** As long as the body may be: the policy says better what is wrong. */
+const longestPasswordField = 56 * 1024
 const uid = z.string().regex(/^[\w-]{10,64}$/)
 const text = (longest: number) => z.string().max(longest)
 const applicant = z.strictObject({ email: text(320), name: text(400), password: text(longestPasswordField) })

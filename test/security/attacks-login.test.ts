@@ -5,7 +5,8 @@
 
 import { answerIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
-import { createRelyingParty, startLatchkey, testPassword } from '../support/latchkey.ts'
+import { api, createRelyingParty, startLatchkey, testPassword, webSecret } from '../support/latchkey.ts'
+import { waitFor } from '../support/wait.ts'
 import { message, sendRaw } from './wire.ts'
 
 let server: Latchkey
@@ -78,7 +79,13 @@ test('8: what does not fit into the hash pool is told to come back, and nothing 
       rp.browser.submit(page, '/login', { email: 'alice@example.com', password: testPassword }),
     ),
   )
-  expect((await fetch(`${server.issuer}/health/ready`)).status).toBe(200)
+  const { token, basic } = createRelyingParty(server)
+  const machine = { Authorization: basic('machine', webSecret) }
+  const beside = await Promise.all([
+    fetch(`${server.issuer}/health/ready`),
+    token({ grant_type: 'client_credentials', scope: 'api:read', resource: api }, machine),
+  ])
+  expect(beside.map(({ status }) => status)).toEqual([200, 200])
   const answers = await answering
   const statuses = new Set(answers.map(({ status }) => status))
   expect([...statuses].sort()).toEqual([200, 503])
@@ -152,9 +159,16 @@ test('59: what a header says stays within one line of the log', async () => {
   lines.length = 0
   await fetch(`${server.issuer}/`, { headers: { 'User-Agent': 'x\t"} {"level":"fatal","msg":"forged"' } })
   await sendRaw(server.issuer, message('GET / HTTP/1.1\r\nUser-Agent: a\rb', []))
+  // NEL ends a line for some readers, CSI begins a command for terminals: both are no control characters to JSON.
+  await sendRaw(server.issuer, message('GET / HTTP/1.1\r\nUser-Agent: nel\x85{"level":"fatal"}csi\x9b31m', []))
+  await server.parts.accounts
+    .create({ email: 'turned@example.com', name: 'x' }, { type: 'operator', id: 'op\u202e\u2028\u2066' })
+    .then((id) => server.parts.accounts.disable(id, operator))
+  await waitFor(async () => lines.some((line) => line.includes('\\u202e')))
   expect(lines.filter((line) => line.includes('forged')).length).toBeGreaterThan(0)
+  expect(lines.some((line) => line.includes('nel\\u0085'))).toBe(true)
   for (const line of lines) {
-    expect(line.trimEnd()).not.toContain('\n')
+    expect(line.trimEnd()).not.toMatch(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u)
     expect(JSON.parse(line)).not.toMatchObject({ level: 'fatal' })
   }
 })
