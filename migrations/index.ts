@@ -17,6 +17,7 @@ import { logoutDelivery } from './0017_logout_delivery.ts'
 import { accountLink } from './0022_account_link.ts'
 import { accountRegistration } from './0023_account_registration.ts'
 import { accountImport } from './0024_account_import.ts'
+import { rateLimit } from './0027_rate_limit.ts'
 
 export type Migration = {
   name: string
@@ -41,4 +42,5 @@ export const migrations: readonly Migration[] = [
   accountLink,
   accountRegistration,
   accountImport,
+  rateLimit,
 ]
