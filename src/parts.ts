@@ -8,6 +8,7 @@ import { createRotation } from '../keys/rotation.ts'
 import { createSealer } from '../keys/sealer.ts'
 import { accountRoutes } from './account/routes.ts'
 import { createAccountChanges } from './account/service.ts'
+import { normaliseEmail } from './accounts/account.ts'
 import { readAccountDocument } from './accounts/document.ts'
 import { createAccountImport } from './accounts/import.ts'
 import { createAccountRecords } from './accounts/records.ts'
@@ -35,6 +36,11 @@ import { healthRoutes } from './http/health.ts'
 import { findLongParameter } from './http/parameters.ts'
 import { createViews } from './http/views.ts'
 import { createQueue } from './jobs/queue.ts'
+import { countedAddress } from './limits/address.ts'
+import { createGate } from './limits/gate.ts'
+import { createRedisStore } from './limits/redis.ts'
+import { createPostgresStore, deleteForgotten } from './limits/repository.ts'
+import { createLimits } from './limits/service.ts'
 import { createLinks } from './links/service.ts'
 import { createSentences } from './locales.ts'
 import type { Log } from './log.ts'
@@ -54,6 +60,7 @@ import { discoveryAround } from './oidc/discovery.ts'
 import { createInteractions } from './oidc/interaction.ts'
 import { createJwksAround } from './oidc/jwks.ts'
 import { createAccessTokenVerifier } from './oidc/jwt-access-token.ts'
+import { createEngineLimits } from './oidc/limits.ts'
 import { createLogoutAround } from './oidc/logout.ts'
 import { createLogoutTokens } from './oidc/logout-token.ts'
 import { createEnginePages } from './oidc/pages.ts'
@@ -133,6 +140,14 @@ export async function createParts(deps: PartsDeps) {
     // Whoever tries Latchkey out wants to see people arrive.
     ...(config.environment === 'development' && { defaults: { registration: 'open' } }),
   })
+  const limits = createLimits({
+    stores: [...(redis ? [createRedisStore(redis.client)] : []), createPostgresStore(pool)],
+    ...{ settings, clock, log, metrics },
+    canonical: normaliseEmail,
+    digestKey: rootSecret.derive('request limits'),
+    sweepRows: (before, most) => deleteForgotten(pool, before, most),
+  })
+  const gate = createGate({ limits })
   const serviceName = () => settings.get().serviceName
   const accountCache = createRowCache({ table: 'account', changes, maxEntries: cachedRows, load: loadAccount(knex) })
   const clientCache = createRowCache({ table: 'client', changes, maxEntries: cachedRows, load: loadClient(knex) })
@@ -307,6 +322,7 @@ export async function createParts(deps: PartsDeps) {
     fetchKeys: (url) => outbound.request(url, { purpose: 'jwks', accept: 'application/json' }),
     clock,
     log,
+    limits: createEngineLimits({ gate, artifacts, countedAddress }),
     around: [
       discoveryAround,
       createJwksAround({
@@ -364,7 +380,10 @@ export async function createParts(deps: PartsDeps) {
       noteRefusal: consents.refuse,
       offers: () => ({ registration: registration.isOpen(), recovery: recovery.isOffered }),
     }),
-    ...registrationRoutes({ registration, ...peoplePages }),
+    ...registrationRoutes({
+      ...{ registration, ...peoplePages },
+      countRegistration: (ctx, email) => gate.countIdentifier(ctx, 'register', email),
+    }),
     ...recoveryRoutes({ recovery, ...peoplePages }),
     ...accountRoutes({ changes: accountChanges, views }),
     ...(kept ? devMailRoutes({ views, kept }) : []),
@@ -391,6 +410,8 @@ export async function createParts(deps: PartsDeps) {
     revocation,
     accounts,
     accountImport,
+    limits,
+    gate,
     links,
     registration,
     recovery,

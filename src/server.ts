@@ -90,6 +90,7 @@ export async function startServer(parts: Parts, server: Server = createServer(se
         artifacts: parts.artifacts,
         logout: parts.logout,
         links: parts.links,
+        limits: parts.limits,
         rotation: parts.rotation,
         knex: parts.database.knex,
         clock: parts.clock,

@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import { forgetFailedJobs } from './duties/forget-failed-jobs.ts'
 import { sweepArtifacts } from './duties/sweep-artifacts.ts'
+import { sweepLimits } from './duties/sweep-limits.ts'
 import { sweepLinks } from './duties/sweep-links.ts'
 import { sweepLogoutDeliveries } from './duties/sweep-logout-deliveries.ts'
 import { turnKeyRing } from './duties/turn-key-ring.ts'
@@ -14,6 +15,7 @@ export type DutyDeps = {
   artifacts: { sweep: (limit: number) => Promise<number> }
   logout: { sweep: (limit: number) => Promise<number> }
   rotation: Pick<Rotation, 'turn'>
+  limits: { sweep: () => Promise<number> }
   links: { sweep: () => Promise<number> }
   knex: Knex
   clock: Clock
@@ -30,6 +32,7 @@ export type Duty = {
 export const duties: readonly Duty[] = [
   sweepArtifacts,
   sweepLinks,
+  sweepLimits,
   turnKeyRing,
   sweepLogoutDeliveries,
   forgetFailedJobs,

@@ -76,6 +76,7 @@ export function recoveryRoutes({ recovery, interactions, views, passwordMinimum 
     defineRoute({
       ...{ kind: 'form', method: 'POST', permission: 'public', csrf: 'token', path, name },
       ...inInteraction(path),
+      limit: { policy: 'recovery', by: ({ body }) => body.email },
       body: { schema: asked },
       handler: (ctx, { params, body }) => ask(ctx, uidOf(params), body.email),
     })
@@ -86,6 +87,7 @@ export function recoveryRoutes({ recovery, interactions, views, passwordMinimum 
     path: '/recover/password',
     name: 'recovery.link',
     permission: 'public',
+    limit: { policy: 'link', by: ({ query }) => query.token },
     query: z.object(link),
     handler: async (ctx, { query }) => showNewPassword(ctx, (await recovery.show(query.token)).email, query),
   })
@@ -96,6 +98,7 @@ export function recoveryRoutes({ recovery, interactions, views, passwordMinimum 
     path: '/recover/password',
     name: 'recovery.reset',
     permission: 'public',
+    limit: { policy: 'link', by: ({ body }) => body.token },
     csrf: 'token',
     body: { schema: z.strictObject({ ...link, password: z.string().max(4000) }) },
     handler: async (ctx, { body }) => {

@@ -16,6 +16,8 @@ type Deps = {
   passwordMinimum: () => number
   /** Which browser this is, as a digest. */
   browserDigest: (ctx: Context) => Buffer | undefined
+  /** Counts a registration by the address that was typed. */
+  countRegistration: (ctx: Context, email: string) => Promise<void>
 }
 
 const longestPasswordField = 4000
@@ -60,7 +62,8 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
       ctx,
       async () => {
         if (go !== undefined) await interactions.load(ctx, go)
-        await registration.register({ ...fields, go }, where(ctx))
+        const admit = () => deps.countRegistration(ctx, fields.email)
+        await registration.register({ ...fields, go }, where(ctx), admit)
       },
       (found) => {
         problems = found
@@ -125,6 +128,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     defineRoute({
       ...{ kind: 'form', method: 'POST', permission: 'public', csrf: 'token', path, name },
       ...(path.includes(':') && { params: z.strictObject({ uid }) }),
+      limit: { policy: 'register' },
       body: { schema: applicant },
       handler: (ctx, { params, body }) => register(ctx, (params as { uid?: string } | undefined)?.uid, body),
     })
@@ -135,6 +139,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     path: '/verify',
     name: 'registration.link',
     permission: 'public',
+    limit: { policy: 'link', by: ({ query }) => query.token },
     query: linkQuery,
     handler: async (ctx, { query }) =>
       showProof(ctx, await registration.showVerification(query.token, deps.browserDigest(ctx)), query),
@@ -146,6 +151,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     path: '/verify',
     name: 'registration.confirm',
     permission: 'public',
+    limit: { policy: 'link', by: ({ body }) => body.token },
     csrf: 'token',
     body: { schema: z.strictObject(linkFields) },
     handler: async (ctx, { body }) => {
@@ -160,6 +166,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     path: '/verify/password',
     name: 'registration.confirm_with_password',
     permission: 'public',
+    limit: { policy: 'link', by: ({ body }) => body.token },
     csrf: 'token',
     body: { schema: z.strictObject({ ...linkFields, password: text(longestPasswordField) }) },
     handler: async (ctx, { body }) => {
@@ -176,6 +183,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     path: '/verify/anew',
     name: 'registration.begin_anew',
     permission: 'public',
+    limit: { policy: 'link', by: ({ body }) => body.token },
     csrf: 'token',
     body: { schema: begun },
     handler: async (ctx, { body }) => {
@@ -193,6 +201,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     path: '/invitation',
     name: 'registration.invitation',
     permission: 'public',
+    limit: { policy: 'link', by: ({ query }) => query.token },
     query: linkQuery,
     handler: async (ctx, { query }) => showProof(ctx, await registration.showInvitation(query.token), query),
   })
@@ -203,6 +212,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     path: '/invitation',
     name: 'registration.accept_invitation',
     permission: 'public',
+    limit: { policy: 'link', by: ({ body }) => body.token },
     csrf: 'token',
     body: { schema: begun },
     handler: async (ctx, { body }) => {

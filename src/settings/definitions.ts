@@ -16,6 +16,10 @@ export type RuntimeSettings = Readonly<{
   registration: (typeof registrationModes)[number]
   /** `required`: who has not proven the e-mail address does not sign in. */
   emailVerification: 'optional' | 'required'
+  /** Every request limit, as a part of what it is by default: 100 is the default, 200 twice as many. */
+  rateLimitPercent: number
+  /** What a client may ask of the token endpoint in a minute, unless it has a number of its own. */
+  tokenRequestsPerMinute: number
 }>
 
 export type SettingKey = keyof RuntimeSettings
@@ -23,6 +27,7 @@ export type SettingKey = keyof RuntimeSettings
 export type SettingDefinition =
   | Readonly<{ type: 'text'; default: string; maximumLength: number }>
   | Readonly<{ type: 'seconds'; default: number; min: number; max: number }>
+  | Readonly<{ type: 'number'; default: number; min: number; max: number }>
   | Readonly<{ type: 'choice'; default: string; choices: readonly string[] }>
 
 const minute = 60
@@ -41,6 +46,9 @@ export const settingDefinitions: Readonly<Record<SettingKey, SettingDefinition>>
   // Off, so that an upgrade lets in nobody who was not let in before; development begins open.
   registration: { type: 'choice', default: 'off', choices: registrationModes },
   emailVerification: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
+  // No value switches limits off.
+  rateLimitPercent: { type: 'number', default: 100, min: 10, max: 1_000_000 },
+  tokenRequestsPerMinute: { type: 'number', default: 300, min: 1, max: 1_000_000 },
 }
 
 export const settingKeys = Object.keys(settingDefinitions) as SettingKey[]

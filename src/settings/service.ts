@@ -117,7 +117,7 @@ async function loadOver(db: Queryable, usual: RuntimeSettings): Promise<RuntimeS
 }
 
 function readValue(key: SettingKey, value: string | number): string | number {
-  const isNumber = settingDefinitions[key].type === 'seconds'
+  const isNumber = typeof settingDefinitions[key].default === 'number'
   const isDigits = typeof value === 'string' && /^\d{1,10}$/.test(value.trim())
   const read = isNumber && isDigits ? Number(value) : typeof value === 'string' ? value.trim().normalize('NFC') : value
   const problems = check(key, read)

@@ -46,7 +46,8 @@ const deps = (sweep: (limit: number) => Promise<number>) => {
   const rotation = { turn: async () => [] }
   const logout = { sweep: async () => 0 }
   const links = { sweep: async () => 0 }
-  const deps = { artifacts: { sweep }, logout, links, rotation, knex: bench.database.knex, clock, log: bench.log }
+  const limits = { sweep: async () => 0 }
+  const deps = { artifacts: { sweep }, logout, limits, links, rotation, knex: bench.database.knex, clock, log: bench.log }
   return { clock, deps }
 }
 const signal = new AbortController().signal

@@ -24,6 +24,8 @@ test('a fresh server has the defaults', () => {
     refreshAbsoluteSeconds: 90 * 86_400,
     registration: 'off',
     emailVerification: 'optional',
+    rateLimitPercent: 100,
+    tokenRequestsPerMinute: 300,
   })
 })
 

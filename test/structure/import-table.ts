@@ -28,6 +28,7 @@ const subjects: Readonly<Record<string, readonly string[]>> = {
   config: ['fastest-levenshtein', 'ipaddr.js', 'zod'],
   database: ['knex', 'pg', 'prom-client'],
   http: ['@koa/router', 'content-type', 'ejs', 'koa', 'koa-helmet', 'proxy-addr', 'raw-body', 'zod'],
+  limits: ['prom-client'],
   jobs: ['graphile-worker', 'pg', 'prom-client'],
   logout: ['prom-client'],
   outbound: ['ipaddr.js', 'prom-client', 'undici'],
