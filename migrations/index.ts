@@ -18,6 +18,7 @@ import { accountLink } from './0022_account_link.ts'
 import { accountRegistration } from './0023_account_registration.ts'
 import { accountImport } from './0024_account_import.ts'
 import { guesses } from './0026_guesses.ts'
+import { rateLimit } from './0027_rate_limit.ts'
 import { secondFactor } from './0028_second_factor.ts'
 import { passkey } from './0029_passkey.ts'
 import { accountPage } from './0030_account_page.ts'
@@ -46,6 +47,7 @@ export const migrations: readonly Migration[] = [
   accountRegistration,
   accountImport,
   guesses,
+  rateLimit,
   secondFactor,
   passkey,
   accountPage,

@@ -8,6 +8,7 @@ import { answerErrors, methodNotAllowed } from './http/errors.ts'
 import { securityHeaders } from './http/headers.ts'
 import { checkParameters, limitParameters } from './http/parameters.ts'
 import { createRouter, mountRoutes } from './http/route.ts'
+import { policyNames } from './limits/policies.ts'
 import { cors } from './oidc/cors.ts'
 import { createEngineDoor } from './oidc/door.ts'
 import { routes as enginePaths } from './oidc/endpoints.ts'
@@ -25,7 +26,7 @@ export function createApp(parts: Parts): Koa {
   app.on('error', (error: unknown) => log.debug({ err: error }, 'a connection broke'))
 
   const router = createRouter()
-  mountRoutes(router, parts.routes, { csrf, permissions })
+  mountRoutes(router, parts.routes, { csrf, permissions, limits: { gate: parts.gate, policies: policyNames } })
   const doorKeeper = {
     // What comes as a form is limited as what comes in the address: it goes on as one (`post-to-get.ts`), or is kept for a while.
     readFormText: async (ctx: Koa.Context) => {

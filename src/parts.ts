@@ -43,7 +43,7 @@ import { createRowCache } from './database/row-cache.ts'
 import type { DevelopmentNotes } from './home/routes.ts'
 import { homeRoutes } from './home/routes.ts'
 import { requestIdOf } from './http/access-log.ts'
-import { prefixesOf } from './http/address.ts'
+import { countedAddress, prefixesOf } from './http/address.ts'
 import { loadAssets } from './http/assets.ts'
 import { createCookieKeys } from './http/cookie-keys.ts'
 import { createCsrf } from './http/csrf.ts'
@@ -51,8 +51,12 @@ import { healthRoutes } from './http/health.ts'
 import { findLongParameter } from './http/parameters.ts'
 import { createViews } from './http/views.ts'
 import { createQueue } from './jobs/queue.ts'
+import { createGate } from './limits/gate.ts'
 import { measureGuesses } from './limits/guess-metrics.ts'
 import { createGuesses } from './limits/guesses.ts'
+import { createRedisStore } from './limits/redis.ts'
+import { createPostgresStore, deleteForgotten } from './limits/repository.ts'
+import { createLimits } from './limits/service.ts'
 import { createLinks } from './links/service.ts'
 import { createSentences } from './locales.ts'
 import type { Log } from './log.ts'
@@ -87,6 +91,7 @@ import { routes as enginePaths } from './oidc/endpoints.ts'
 import { createInteractions } from './oidc/interaction.ts'
 import { createJwksAround } from './oidc/jwks.ts'
 import { createAccessTokenVerifier } from './oidc/jwt-access-token.ts'
+import { createEngineLimits } from './oidc/limits.ts'
 import { createLogoutAround } from './oidc/logout.ts'
 import { createLogoutTokens } from './oidc/logout-token.ts'
 import { createEnginePages } from './oidc/pages.ts'
@@ -167,6 +172,15 @@ export async function createParts(deps: PartsDeps) {
     // Whoever tries Latchkey out wants to see people arrive.
     ...(config.environment === 'development' && { defaults: { registration: 'open' } }),
   })
+  const limits = createLimits({
+    stores: [...(redis ? [createRedisStore(redis.client)] : []), createPostgresStore(pool)],
+    ...{ settings, clock, log, metrics },
+    canonical: normaliseEmail,
+    countedAddress,
+    digestKey: rootSecret.derive('request limits'),
+    sweepRows: (before, most) => deleteForgotten(pool, before, most),
+  })
+  const gate = createGate({ limits })
   const serviceName = () => settings.get().serviceName
   const accountCache = createRowCache({ table: 'account', changes, maxEntries: cachedRows, load: loadAccount(knex) })
   const clientCache = createRowCache({ table: 'client', changes, maxEntries: cachedRows, load: loadClient(knex) })
@@ -428,6 +442,7 @@ export async function createParts(deps: PartsDeps) {
     fetchKeys: (url) => outbound.request(url, { purpose: 'jwks', accept: 'application/json' }),
     clock,
     log,
+    limits: createEngineLimits({ gate, artifacts, countedAddress }),
     around: [
       createSessionNotes({
         note: sessions.note,
@@ -509,7 +524,10 @@ export async function createParts(deps: PartsDeps) {
       noteRefusal: consents.refuse,
       offers: () => ({ registration: registration.isOpen(), recovery: recovery.isOffered }),
     }),
-    ...registrationRoutes({ registration, ...peoplePages }),
+    ...registrationRoutes({
+      ...{ registration, ...peoplePages },
+      countRegistration: (ctx, email) => gate.countIdentifier(ctx, 'register', email),
+    }),
     ...recoveryRoutes({ recovery, ...peoplePages }),
     ...accountRoutes({ changes: accountChanges, readSession: accountSessions.read, views }),
     ...doorRoutes({ door, frameOf, views }),
@@ -549,6 +567,8 @@ export async function createParts(deps: PartsDeps) {
     accounts,
     accountImport,
     passwords,
+    limits,
+    gate,
     links,
     registration,
     recovery,

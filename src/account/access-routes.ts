@@ -42,6 +42,7 @@ export function accessRoutes({ door, frameOf, sessions, applications, views }: D
     name: 'account.end_session',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'account' },
     body: { schema: z.strictObject({ session: z.string().max(100) }) },
     handler: async (ctx, { body }) => {
       const visit = await door.enter(ctx)
@@ -59,6 +60,7 @@ export function accessRoutes({ door, frameOf, sessions, applications, views }: D
     name: 'account.end_other_sessions',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
       const visit = await door.enter(ctx)
@@ -93,6 +95,7 @@ export function accessRoutes({ door, frameOf, sessions, applications, views }: D
     name: 'account.withdraw_application',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'account' },
     body: { schema: z.strictObject({ client: z.string().max(100) }) },
     handler: async (ctx, { body }) => {
       const visit = await door.enter(ctx)

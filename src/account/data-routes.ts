@@ -83,6 +83,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     name: 'account.request_deletion',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'account' },
     body: {
       schema: z.strictObject({ currentPassword: z.string().max(4000).default(''), sure: z.literal('yes').optional() }),
     },
@@ -114,6 +115,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     name: 'account.keep',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
       const visit = await door.enter(ctx)

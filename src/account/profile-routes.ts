@@ -61,6 +61,7 @@ export function profileRoutes({ door, frameOf, views, profile }: Deps): readonly
     name: 'account.save_profile',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'account' },
     body: { schema: fields },
     handler: async (ctx, { body }) => {
       const visit = await door.enter(ctx)

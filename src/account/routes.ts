@@ -22,6 +22,7 @@ export function accountRoutes({ changes, readSession, views }: Deps): readonly R
     path: '/email-change',
     name: 'account.email_link',
     permission: 'public',
+    limit: { policy: 'link', by: ({ query }) => query.token },
     query: z.object(link),
     handler: async (ctx, { query: { token } }) => {
       const { email } = await changes.showEmailChange(token)
@@ -35,6 +36,7 @@ export function accountRoutes({ changes, readSession, views }: Deps): readonly R
     path: '/email-change',
     name: 'account.confirm_email',
     permission: 'public',
+    limit: { policy: 'link', by: ({ body }) => body.token },
     csrf: 'token',
     body: { schema: z.strictObject(link) },
     handler: async (ctx, { body }) => {

@@ -50,6 +50,7 @@ export function securityRoutes(deps: Deps): readonly Route[] {
     name: 'account.change_password',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'account' },
     body: { schema: z.strictObject({ currentPassword: password.default(''), password }) },
     handler: async (ctx, { body }) => {
       const visit = await door.enter(ctx, sensitive)
@@ -95,6 +96,7 @@ export function securityRoutes(deps: Deps): readonly Route[] {
     name: 'account.change_email',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'account' },
     body: { schema: z.strictObject({ currentPassword: password.default(''), email: z.string().max(320) }) },
     handler: async (ctx, { body }) => {
       const visit = await door.enter(ctx, sensitive)

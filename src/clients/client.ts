@@ -41,6 +41,8 @@ export type ClientMetadata = Readonly<{
   dpop_bound_access_tokens?: boolean
   /** Our own: the API for which a request without `resource` gets its token (RFC 8707 §2). */
   default_resource?: string
+  /** Our own: how many requests a minute it has at the token endpoint, instead of the setting. */
+  token_requests_per_minute?: number
 }>
 
 export type ClientSecretDigest = Readonly<{ digest: Buffer; expiresAt: number | undefined }>

@@ -16,7 +16,7 @@ export const metadataKeys = [
   ...['tos_uri', 'initiate_login_uri', 'contacts', 'default_max_age', 'require_auth_time', 'default_acr_values'],
   ...['subject_type', 'allowed_origins', 'default_resource', 'jwks', 'jwks_uri', 'token_endpoint_auth_signing_alg'],
   ...['client_assertion_audience', 'require_pushed_authorization_requests', 'dpop_bound_access_tokens'],
-  ...['backchannel_logout_uri', 'backchannel_logout_session_required'],
+  ...['backchannel_logout_uri', 'backchannel_logout_session_required', 'token_requests_per_minute'],
 ]
 /** Those that can be offered; which ones are, is configured, and checked with the client (`check.ts`). */
 export const idTokenAlgorithms = ['RS256', 'ES256', 'EdDSA', 'PS256', 'ES384', 'ES512']
@@ -197,6 +197,7 @@ function checkOptional(given: Metadata, { rules }: Place): Problem[] {
     if (given[key] !== undefined) problems.push(...checkList(key, given[key]))
   }
   problems.push(...checkWithin('default_max_age', given.default_max_age, 0, year))
+  problems.push(...checkWithin('token_requests_per_minute', given.token_requests_per_minute, 1, 1_000_000))
   for (const key of booleanKeys) {
     if (given[key] !== undefined && typeof given[key] !== 'boolean') problems.push({ path: key, code: 'not_boolean' })
   }

@@ -64,6 +64,7 @@ export function createConsentPages({ interactions, consents, accounts, resourceS
     path: '/interaction/:uid/consent',
     name: 'consent.submit',
     permission: 'public',
+    limit: { policy: 'interaction', by: ({ params }) => params.uid },
     csrf: 'token',
     params: z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) }),
     body: { schema: z.strictObject({}) },

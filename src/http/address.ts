@@ -101,7 +101,11 @@ function setTarget(ctx: Context, url: string): void {
 
 /** The networks by which failures are counted: an IPv4 address and its /24, an IPv6 /64. */
 export function prefixesOf(address: string): string[] {
+  if (!ipaddr.isValid(address)) return [address]
   const bytes = ipaddr.parse(address).toByteArray()
   if (bytes.length === 4) return [`${bytes.join('.')}/32`, `${bytes.slice(0, 3).join('.')}.0/24`]
   return [`${Buffer.from(bytes.slice(0, 8)).toString('hex')}/64`]
 }
+
+/** Which part of an address is counted for requests: all of an IPv4 one, the /64 of an IPv6 one, which one household or machine has. */
+export const countedAddress = (address: string): string => prefixesOf(address)[0] ?? address

@@ -8,12 +8,14 @@ export type RouteKind = (typeof routeKinds)[number]
 export const routeMethods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 export type RouteMethod = (typeof routeMethods)[number]
 
+type House = { permissions: readonly string[]; canAuthorize: boolean; policies: readonly string[] }
+
 /**
- * What is wrong with a route, a sentence each; nothing when it can be mounted. `permissions` are all that exist; `canAuthorize` says
- * whether anything checks them.
+ * What is wrong with a route, a sentence each; nothing when it can be mounted. `permissions` and `policies` are all that exist, none
+ * where nothing counts; `canAuthorize` says whether anything checks permissions.
  */
-export function problemsOf(route: Route, permissions: readonly string[], canAuthorize: boolean): string[] {
-  const { kind, method, path, body, csrf, permission } = route
+export function problemsOf(route: Route, { permissions, canAuthorize, policies }: House): string[] {
+  const { kind, method, path, body, csrf, permission, limit } = route
   const writes = method !== 'GET'
   const takesBody = ['POST', 'PUT', 'PATCH'].includes(method)
   const rules: [boolean, string][] = [
@@ -40,6 +42,15 @@ export function problemsOf(route: Route, permissions: readonly string[], canAuth
     [kind === 'json' && writes && !csrf, 'it writes: csrf is "token", or the reason why it needs none'],
     [typeof csrf === 'object' && !csrf.exempt, 'its exemption from csrf has no reason'],
     [!writes && csrf !== undefined, 'a GET changes nothing and has no csrf'],
+    [
+      kind === 'form' && permission === 'public' && !limit,
+      'a public form names the limit that counts it, or the reason why it needs none',
+    ],
+    [!!limit && 'exempt' in limit && !limit.exempt, 'its exemption from limits has no reason'],
+    [
+      !!limit && 'policy' in limit && !policies.includes(limit.policy),
+      `its limit "${limit && 'policy' in limit ? limit.policy : ''}" is unknown, or nothing counts it`,
+    ],
     [!permission, 'it does not say who may: a permission, or "public"'],
     [
       !!permission && permission !== 'public' && !permissions.includes(permission),

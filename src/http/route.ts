@@ -3,6 +3,8 @@ import { Router } from '@koa/router'
 import type { Context } from 'koa'
 import type { z } from 'zod'
 import type { Permission } from '../access/permissions.ts'
+import type { Gate } from '../limits/gate.ts'
+import type { PolicyName } from '../limits/policies.ts'
 import { defaultBodyLimit, formType, jsonType, parseFields, readBody } from './body.ts'
 import type { Csrf } from './csrf.ts'
 import { csrfField, csrfHeader } from './csrf.ts'
@@ -29,6 +31,11 @@ type Descriptor<B, Q, P> = Readonly<{
   csrf?: 'token' | { exempt: string }
   /** Without a schema the query is not parsed. */
   query?: z.ZodType<Q>
+  /**
+   * Which limit counts its requests: by address, before anything is read, and by what `by` gives of the checked input. A public form
+   * names one, or says why it needs none.
+   */
+  limit?: { policy: PolicyName; by?: (input: RouteInput<B, Q, P>) => string } | { exempt: string }
   params?: z.ZodType<P>
   handler: (ctx: Context, input: RouteInput<B, Q, P>) => Promise<void> | void
 }>
@@ -45,18 +52,22 @@ export type RouteDeps = {
   permissions: readonly string[]
   /** Throws unless whoever sent the request has `permission`. Without it no route but public ones can be mounted. */
   authorize?: (ctx: Context, permission: Permission) => Promise<void>
+  /** What counts requests, and every policy there is. Without it no route that names a limit can be mounted. */
+  limits?: { gate: Pick<Gate, 'countAddress' | 'countIdentifier'>; policies: readonly string[] }
 }
 
 /** A router whose paths are exact: no other case, no trailing slash. */
 export const createRouter = (): Router => new Router({ strict: true, sensitive: true })
 
 /**
- * Mounts every route behind its checks, in this order: method (405 with Allow), path parameters (404), permission, origin, body type
- * and size (415, 413), CSRF token (403), schemas (400).
+ * Mounts every route behind its checks, in this order: method (405 with Allow), path parameters (404), permission, origin, limit by
+ * address (429), body type and size (415, 413), CSRF token (403), schemas (400), limit by identifier (429).
  * Throws when a route is incomplete or contradicts itself or another, naming every problem: such a server does not start.
  */
 export function mountRoutes(router: Router, routes: readonly Route[], deps: RouteDeps): void {
-  const incomplete = routes.flatMap((route) => problemsOf(route, deps.permissions, !!deps.authorize))
+  const incomplete = routes.flatMap((route) =>
+    problemsOf(route, { ...deps, canAuthorize: !!deps.authorize, policies: deps.limits?.policies ?? [] }),
+  )
   const problems = [...incomplete, ...duplicatesIn(router, routes)]
   if (problems.length > 0) throw new Error(`routes that cannot be mounted:\n${problems.join('\n')}`)
   for (const route of routes) {
@@ -74,17 +85,22 @@ export function mountRoutes(router: Router, routes: readonly Route[], deps: Rout
   }
 }
 
-async function answer(ctx: Context, route: Route, { csrf, authorize }: RouteDeps): Promise<void> {
+async function answer(ctx: Context, route: Route, { csrf, authorize, limits }: RouteDeps): Promise<void> {
   ctx.state.route = route
   const params = route.params?.safeParse(ctx.params)
   if (params && !params.success) throw notFound()
   if (route.permission !== 'public') await authorize?.(ctx, route.permission)
   if (route.csrf === 'token') csrf.checkOrigin(ctx)
+  const limit = route.limit && 'policy' in route.limit ? route.limit : undefined
+  // After the origin: another site must not use up what this browser may.
+  if (limit) await limits?.gate.countAddress(ctx, limit.policy)
   // A form carries its token in the body; what a script sends has it in a header, and may have no body.
   if (route.csrf === 'token' && route.kind !== 'form') csrf.checkToken(ctx, ctx.get(csrfHeader))
   const body = route.body && (await checkedBody(ctx, route, csrf))
   const query = route.query && checked(route.query, parseFields(ctx.querystring))
-  await route.handler(ctx, { body, query, params: params?.data })
+  const input = { body, query, params: params?.data }
+  if (limit?.by) await limits?.gate.countIdentifier(ctx, limit.policy, limit.by(input))
+  await route.handler(ctx, input)
 }
 
 async function checkedBody(ctx: Context, route: Route, csrf: Csrf): Promise<unknown> {

@@ -7,6 +7,7 @@ import { deleteAccounts } from './duties/delete-accounts.ts'
 import { forgetFailedJobs } from './duties/forget-failed-jobs.ts'
 import { sweepArtifacts } from './duties/sweep-artifacts.ts'
 import { sweepGuesses } from './duties/sweep-guesses.ts'
+import { sweepLimits } from './duties/sweep-limits.ts'
 import { sweepLinks } from './duties/sweep-links.ts'
 import { sweepLogins } from './duties/sweep-logins.ts'
 import { sweepLogoutDeliveries } from './duties/sweep-logout-deliveries.ts'
@@ -18,6 +19,7 @@ export type DutyDeps = {
   artifacts: { sweep: (limit: number) => Promise<number> }
   logout: { sweep: (limit: number) => Promise<number> }
   rotation: Pick<Rotation, 'turn'>
+  limits: { sweep: () => Promise<number> }
   links: { sweep: () => Promise<number> }
   loginSteps: { sweep: () => Promise<number> }
   sessions: { sweep: () => Promise<number> }
@@ -44,6 +46,7 @@ export const duties: readonly Duty[] = [
   sweepGuesses,
   sweepSessions,
   deleteAccounts,
+  sweepLimits,
   turnKeyRing,
   sweepLogoutDeliveries,
   forgetFailedJobs,

@@ -1,4 +1,4 @@
-/** What whoever guesses meets. */
+/** What whoever guesses, or asks too often, meets. */
 import { declareError } from '../errors.ts'
 
 /** The proof of work is missing, wrong, spent or too old: nothing was verified. */
@@ -11,3 +11,5 @@ export const tooManyFailures = declareError('too_many_failures', 429)
 export const passwordOff = declareError('password_off', 403)
 /** Too many wrong passwords of somebody who is signed in and is asked once more. */
 export const proofLocked = declareError('proof_locked', 429)
+/** More requests than the policy of the form or endpoint allows. */
+export const tooManyRequests = declareError('too_many_requests', 429)

@@ -66,6 +66,7 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     name: 'account.add_passkey',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'account' },
     body: { schema: z.strictObject({ response: z.string().max(16_000), name: z.string().max(200) }) },
     handler: async (ctx, { body }) => {
       const visit = await door.enter(ctx, aboutFactors)
@@ -89,6 +90,7 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     name: 'account.remove_passkey',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'account' },
     body: { schema: z.strictObject({ passkey: z.uuid() }) },
     handler: async (ctx, { body }) => {
       const visit = await door.enter(ctx, aboutFactors)
@@ -120,6 +122,7 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     name: 'account.add_app',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'account' },
     body: { schema: z.strictObject({ offer: z.string().max(1000), code: z.string().max(100) }) },
     handler: async (ctx, { body }) => {
       const visit = await door.enter(ctx, aboutFactors)
@@ -151,6 +154,7 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     name: 'account.remove_app',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
       const visit = await door.enter(ctx, aboutFactors)
@@ -168,6 +172,7 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     name: 'account.renew_codes',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
       const visit = await door.enter(ctx, aboutFactors)
@@ -184,6 +189,7 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     name: 'account.forget_browsers',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
       const visit = await door.enter(ctx)

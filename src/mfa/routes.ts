@@ -95,6 +95,7 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
     name: 'factor.prove',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'interaction', by: ({ params }) => params.uid },
     params,
     body: {
       schema: z.strictObject({
@@ -136,6 +137,7 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
     name: 'factor.enrol_at_login',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'interaction', by: ({ params }) => params.uid },
     params,
     body: { schema: z.strictObject({ offer: z.string().max(1000), code }) },
     handler: async (ctx, { params: { uid }, body }) => {
@@ -168,6 +170,7 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
     name: 'factor.enrol_passkey_at_login',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'interaction', by: ({ params }) => params.uid },
     params,
     body: { schema: z.strictObject({ response: z.string().max(16_000), name: z.string().max(200) }) },
     handler: async (ctx, { params: { uid }, body }) => {
@@ -189,6 +192,7 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
     name: 'factor.enrolled_at_login',
     permission: 'public',
     csrf: 'token',
+    limit: { policy: 'interaction', by: ({ params }) => params.uid },
     params,
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { params: { uid } }) => {

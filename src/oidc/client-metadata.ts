@@ -14,6 +14,7 @@ export const ownProperties: readonly string[] = [
   'refresh_rotation',
   'refresh_idle_seconds',
   'refresh_absolute_seconds',
+  'token_requests_per_minute',
 ]
 
 /**

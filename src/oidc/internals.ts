@@ -20,6 +20,8 @@ type EngineOptions = {
   clients: { findById: (clientId: string) => Promise<Client | undefined> }
   secretMatches: (client: Client, presented: string) => boolean
   now: () => number
+  /** Asked with the id that a request names, before it is known whether that is true. */
+  beforeClient: (clientId: string) => Promise<void>
   unprovenHint: UnprovenHint
 }
 
@@ -56,10 +58,11 @@ type ClientClass = {
 
 /**
  * Client.find: the engine serialises and hashes a client's metadata at every look-up and keeps a hundred; ours remembers the engine's client as
- * long as our record is the same object (and, with a published key set, for its period). compareClientSecret: our secrets are keyed digests, and two may live. includeSid: `sid` in every ID
+ * long as our record is the same object (and, with a published key set, for its period), and whoever guesses is refused here, where the
+ * id is known and nothing is compared yet. compareClientSecret: our secrets are keyed digests, and two may live. includeSid: `sid` in every ID
  * token, not only for back-channel logout (OpenID Connect Back-Channel Logout 1.0 §2.1 allows it; RP-initiated logout compares it).
  */
-function useOwnClients(engine: Provider, { clients, secretMatches, now }: EngineOptions) {
+function useOwnClients(engine: Provider, { clients, secretMatches, now, beforeClient }: EngineOptions) {
   const engineClients = new WeakMap<Client, { client: EngineClient; period: number }>()
   const records = new WeakMap<EngineClient, Client>()
   const Client = engine.Client as unknown as ClientClass
@@ -67,6 +70,7 @@ function useOwnClients(engine: Provider, { clients, secretMatches, now }: Engine
 
   Client.find = async (id) => {
     if (typeof id !== 'string' || id === '') return undefined
+    await beforeClient(id)
     const record = await clients.findById(id)
     if (!record || record.isDisabled) return undefined
     const known = engineClients.get(record)

@@ -30,6 +30,7 @@ import { createEngine } from './internals.ts'
 import { createJwtCustomizer } from './jwt-access-token.ts'
 import type { KeySetAnswer } from './key-sets.ts'
 import { createKeySetFetch } from './key-sets.ts'
+import type { EngineLimits } from './limits.ts'
 import type { createEnginePages } from './pages.ts'
 import { createRefreshPolicy } from './refresh.ts'
 import { createDefaultResource, createResourceNames, createResourceServerInfo } from './resource-servers.ts'
@@ -57,6 +58,7 @@ type Deps = {
   assertionAlgorithms: readonly string[]
   /** The strongest class of login that a person can reach. */
   reachableLevel: (accountId: string) => Promise<Level>
+  limits: EngineLimits
   /** Middleware of ours inside the engine's chain, by what it does; attached again at each build. */
   around: readonly ((ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>)[]
 }
@@ -89,7 +91,7 @@ function adapterFor(model: string, { artifacts, clients, staticScope, clock }: D
 }
 
 export function createOidc(deps: Deps) {
-  const { artifacts, clients, keyRing, log } = deps
+  const { artifacts, clients, keyRing, limits, log } = deps
   const findAccount = createFindAccount(deps)
   const loadExistingGrant = createLoadExistingGrant(deps)
   const resourceServerInfo = createResourceServerInfo(deps)
@@ -116,7 +118,10 @@ export function createOidc(deps: Deps) {
         jwks: { keys: keys.privateJwks } as JWKS,
         signingAlgorithms: keys.algorithms,
         findAccount: ((...args: Parameters<typeof findAccount>) =>
-          asEngineFailure(() => findAccount(...args))) as never,
+          asEngineFailure(async () => {
+            await limits.beforeAccount(...args)
+            return findAccount(...args)
+          })) as never,
         loadExistingGrant: (ctx) => asEngineFailure(() => loadExistingGrant(ctx)),
         getResourceServerInfo: ((...args: Parameters<typeof resourceServerInfo>) =>
           asEngineFailure(() => resourceServerInfo(...args))) as never,
@@ -149,15 +154,20 @@ export function createOidc(deps: Deps) {
           // And before it is written: nothing signed by a key that was revoked meanwhile leaves here.
           await confirmKeys()
         })
-        return (ctx) => asEngineFailure(() => wrapped(ctx))
+        return (ctx) =>
+          asEngineFailure(async () => {
+            await limits.beforeGrant(ctx as never)
+            await wrapped(ctx)
+          })
       },
       formPost: deps.pages.formPost as never,
       clients: { findById: (id) => asEngineFailure(() => clients.findById(id)) },
       now: deps.clock.now,
       secretMatches: clients.secretMatches,
+      beforeClient: limits.beforeClient,
       unprovenHint: hints.unproven,
     })
-    for (const middleware of [hints.around, ...deps.around]) provider.use(middleware as never)
+    for (const middleware of [limits.around, hints.around, ...deps.around]) provider.use(middleware as never)
     provider.on('server_error', (_ctx, error) => log.error({ err: error }, 'the engine failed'))
     return { provider, handle: compose(provider.middleware) as unknown as Middleware }
   }

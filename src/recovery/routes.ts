@@ -77,6 +77,7 @@ export function recoveryRoutes({ recovery, interactions, views }: Deps): readonl
     defineRoute({
       ...{ kind: 'form', method: 'POST', permission: 'public', csrf: 'token', path, name },
       ...inInteraction(path),
+      limit: { policy: 'recovery', by: ({ body }) => body.email },
       body: { schema: asked },
       handler: (ctx, { params, body }) => ask(ctx, uidOf(params), body.email),
     })
@@ -87,6 +88,7 @@ export function recoveryRoutes({ recovery, interactions, views }: Deps): readonl
     path: '/recover/password',
     name: 'recovery.link',
     permission: 'public',
+    limit: { policy: 'link', by: ({ query }) => query.token },
     query: z.object(link),
     handler: async (ctx, { query }) => showNewPassword(ctx, (await recovery.show(query.token)).email, query),
   })
@@ -97,6 +99,7 @@ export function recoveryRoutes({ recovery, interactions, views }: Deps): readonl
     path: '/recover/password',
     name: 'recovery.reset',
     permission: 'public',
+    limit: { policy: 'link', by: ({ body }) => body.token },
     csrf: 'token',
     body: { schema: z.strictObject({ ...link, password: z.string().max(longestPasswordField) }) },
     handler: async (ctx, { body }) => {

@@ -15,6 +15,8 @@ type Deps = {
   views: Views
   /** Which browser this is, as a digest. */
   browserDigest: (ctx: Context) => Buffer | undefined
+  /** Counts a registration by the address that was typed. */
+  countRegistration: (ctx: Context, email: string) => Promise<void>
 }
 
 /** As long as the body may be: the policy says better what is wrong. */
@@ -59,7 +61,8 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
       ctx,
       async () => {
         if (go !== undefined) await interactions.load(ctx, go)
-        await registration.register({ ...fields, go }, where(ctx))
+        const admit = () => deps.countRegistration(ctx, fields.email)
+        await registration.register({ ...fields, go }, where(ctx), admit)
       },
       (found) => {
         problems = found
@@ -122,6 +125,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     defineRoute({
       ...{ kind: 'form', method: 'POST', permission: 'public', csrf: 'token', path, name },
       ...(path.includes(':') && { params: z.strictObject({ uid }) }),
+      limit: { policy: 'register' },
       body: { schema: applicant },
       handler: (ctx, { params, body }) => register(ctx, (params as { uid?: string } | undefined)?.uid, body),
     })
@@ -132,6 +136,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     path: '/verify',
     name: 'registration.link',
     permission: 'public',
+    limit: { policy: 'link', by: ({ query }) => query.token },
     query: linkQuery,
     handler: async (ctx, { query }) =>
       showProof(ctx, await registration.showVerification(query.token, deps.browserDigest(ctx)), query),
@@ -143,6 +148,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     path: '/verify',
     name: 'registration.confirm',
     permission: 'public',
+    limit: { policy: 'link', by: ({ body }) => body.token },
     csrf: 'token',
     body: { schema: z.strictObject(linkFields) },
     handler: async (ctx, { body }) => {
@@ -157,6 +163,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     path: '/verify/password',
     name: 'registration.confirm_with_password',
     permission: 'public',
+    limit: { policy: 'link', by: ({ body }) => body.token },
     csrf: 'token',
     body: { schema: z.strictObject({ ...linkFields, password: text(longestPasswordField) }) },
     handler: async (ctx, { body }) => {
@@ -173,6 +180,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     path: '/verify/anew',
     name: 'registration.begin_anew',
     permission: 'public',
+    limit: { policy: 'link', by: ({ body }) => body.token },
     csrf: 'token',
     body: { schema: begun },
     handler: async (ctx, { body }) => {
@@ -190,6 +198,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     path: '/invitation',
     name: 'registration.invitation',
     permission: 'public',
+    limit: { policy: 'link', by: ({ query }) => query.token },
     query: linkQuery,
     handler: async (ctx, { query }) => showProof(ctx, await registration.showInvitation(query.token), query),
   })
@@ -200,6 +209,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     path: '/invitation',
     name: 'registration.accept_invitation',
     permission: 'public',
+    limit: { policy: 'link', by: ({ body }) => body.token },
     csrf: 'token',
     body: { schema: begun },
     handler: async (ctx, { body }) => {

@@ -128,11 +128,17 @@ export function createRegistration(deps: Deps) {
 
     /**
      * Takes somebody's word for who they are. The answer, and the time it takes, are the same whether or not the address has an account: the
-     * mail says which. Throws `registration_closed`, `registration_invalid` with every problem, and `hashing_busy`.
+     * mail says which. `admit` is asked once everything is in order. Throws `registration_closed`, `registration_invalid` with every problem, and `hashing_busy`.
      */
-    register: async ({ email, name, password, go }: Applicant, { browser, address }: Where): Promise<void> => {
+    register: async (
+      { email, name, password, go }: Applicant,
+      { browser, address }: Where,
+      admit: () => Promise<void>,
+    ): Promise<void> => {
       if (!isOpen()) throw registrationClosed()
       await refuseUnfit({ email, name, password })
+      // Not before: a form that comes back to be corrected is no registration.
+      await admit()
       // Whoever has the address already, this hash is spent too.
       const passwordHash = await passwords.hash(password)
       await transaction(async (tx) => {

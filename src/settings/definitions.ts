@@ -25,6 +25,10 @@ export type RuntimeSettings = Readonly<{
   passwordLowercase: 'optional' | 'required'
   passwordDigit: 'optional' | 'required'
   passwordSpecial: 'optional' | 'required'
+  /** Every request limit, as a part of what it is by default: 100 is the default, 200 twice as many. */
+  rateLimitPercent: number
+  /** What a client may ask of the token endpoint in a minute, unless it has a number of its own. */
+  tokenRequestsPerMinute: number
 }>
 
 export type SettingKey = keyof RuntimeSettings
@@ -58,6 +62,9 @@ export const settingDefinitions: Readonly<Record<SettingKey, SettingDefinition>>
   passwordLowercase: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
   passwordDigit: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
   passwordSpecial: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
+  // No value switches limits off.
+  rateLimitPercent: { type: 'number', default: 100, min: 10, max: 1_000_000 },
+  tokenRequestsPerMinute: { type: 'number', default: 300, min: 1, max: 1_000_000 },
 }
 
 export const settingKeys = Object.keys(settingDefinitions) as SettingKey[]

@@ -1,9 +1,13 @@
 /** Several started servers on one database, by store: what the suites about processes run on. */
 import { createTestDatabase } from '../support/database.ts'
+import type { PostgresServer } from '../support/postgres-server.ts'
 import { startPostgresServer } from '../support/postgres-server.ts'
-import type { Servers } from '../support/processes.ts'
+import type { Servers, ServersOptions } from '../support/processes.ts'
 import { startServers } from '../support/processes.ts'
+import type { RedisServer } from '../support/redis.ts'
 import { startRedis } from '../support/redis.ts'
+
+type Options = Pick<ServersOptions, 'hasDefaultLimits'>
 
 export type RunningServers = { servers: Servers; close: () => Promise<unknown> }
 
@@ -18,16 +22,22 @@ export async function openOnEmbedded(count: number): Promise<RunningServers> {
 }
 
 /** On a Postgres server of its own. */
-export async function openOnPostgres(count: number): Promise<RunningServers> {
+export async function openOnPostgres(
+  count: number,
+  options: Options = {},
+): Promise<RunningServers & { postgres: PostgresServer }> {
   const postgres = await startPostgresServer()
-  const servers = await startServers(count, { databaseUrl: await postgres.createDatabase('latchkey'), env })
-  return { servers, close: () => servers.close().then(postgres.close) }
+  const servers = await startServers(count, { databaseUrl: await postgres.createDatabase('latchkey'), env, ...options })
+  return { servers, postgres, close: () => servers.close().then(postgres.close) }
 }
 
 /** On a Postgres server and a Redis of its own. */
-export async function openOnPostgresWithRedis(count: number): Promise<RunningServers> {
+export async function openOnPostgresWithRedis(
+  count: number,
+  options: Options = {},
+): Promise<RunningServers & { redis: RedisServer }> {
   const [postgres, redis] = await Promise.all([startPostgresServer(), startRedis()])
   const databaseUrl = await postgres.createDatabase('latchkey')
-  const servers = await startServers(count, { databaseUrl, env: { ...env, REDIS_URL: redis.url } })
-  return { servers, close: () => servers.close().then(() => Promise.all([postgres.close(), redis.close()])) }
+  const servers = await startServers(count, { databaseUrl, env: { ...env, REDIS_URL: redis.url }, ...options })
+  return { servers, redis, close: () => servers.close().then(() => Promise.all([postgres.close(), redis.close()])) }
 }

@@ -1,5 +1,6 @@
 /** Nobody chooses his own address, and nobody chooses the name under which we answer. */
 import { request as httpRequest } from 'node:http'
+import { countedAddress, prefixesOf } from '../../src/http/address.ts'
 import type { TestServer } from './support.ts'
 import { startTestServer } from './support.ts'
 
@@ -110,4 +111,12 @@ test('a path of two slashes is a path, not a host', async () => {
     origin: `${issuer}/token`,
     host: 'login.example.com',
   })
+})
+
+test('failures and requests are counted by IPv4 address and /24, and by the /64 of IPv6', () => {
+  expect(prefixesOf('192.0.2.7')).toEqual(['192.0.2.7/32', '192.0.2.0/24'])
+  expect(prefixesOf('2001:db8::1')).toEqual(prefixesOf('2001:db8:0:0:ffff::2'))
+  expect(prefixesOf('2001:db8::1')).not.toEqual(prefixesOf('2001:db8:0:1::1'))
+  expect(countedAddress('192.0.2.7')).toBe('192.0.2.7/32')
+  expect(countedAddress('')).toBe('')
 })

@@ -21,6 +21,7 @@ const startServer = (address: string) =>
         path: '/change',
         name: 'change',
         permission: 'public',
+        limit: { exempt: 'a test' },
         csrf: 'token',
         body: { schema: z.strictObject({}) },
         handler: (ctx) => {

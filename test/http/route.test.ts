@@ -13,7 +13,8 @@ const noCsrf: Csrf = {
   checkOrigin: () => {},
   guardOrigin: () => async () => {},
 }
-const deps = { csrf: noCsrf, permissions: ['clients:read'] }
+const gate = { countAddress: async () => {}, countIdentifier: async () => {} }
+const deps = { csrf: noCsrf, permissions: ['clients:read'], limits: { gate, policies: ['link'] } }
 const mount = (...routes: unknown[]) => mountRoutes(createRouter(), routes as Route[], deps)
 
 const handler = () => {}
@@ -26,10 +27,18 @@ const form = {
   name: 'f',
   permission: 'public',
   csrf: 'token',
+  limit: { policy: 'link' },
   body: { schema },
   handler,
 }
 const json = { ...form, kind: 'json', path: '/j', name: 'j', csrf: { exempt: 'a bearer credential' } }
+
+test('a limit that nothing counts is refused, and an exemption with a reason is not', () => {
+  const { limits: _limits, ...without } = deps
+  expect(() => mountRoutes(createRouter(), [form as Route], without)).toThrow(/nothing counts it/)
+  const exempt = { ...form, limit: { exempt: 'it is counted where it is answered' } }
+  expect(() => mountRoutes(createRouter(), [exempt as Route], without)).not.toThrow()
+})
 
 test('complete routes are mounted', () => {
   expect(() =>
@@ -60,6 +69,9 @@ const refused: [why: string, route: object, sentence: RegExp][] = [
   ['a permission that nothing checks', { ...page, permission: 'clients:read' }, /nothing checks permissions/],
   ['an unknown kind', { ...page, kind: 'magic' }, /kind "magic"/],
   ['an unknown method', { ...json, method: 'BREW' }, /method "BREW"/],
+  ['a public form that nothing counts', { ...form, limit: undefined }, /names the limit/],
+  ['an exemption from limits without a reason', { ...form, limit: { exempt: '' } }, /exemption from limits/],
+  ['an unknown limit', { ...form, limit: { policy: 'guess' } }, /limit "guess" is unknown/],
   ['no handler', { ...page, handler: undefined }, /no handler/],
   ['no name', { ...page, name: '' }, /no name/],
   ['a path without a slash', { ...page, path: 'p' }, /slash/],

@@ -51,6 +51,7 @@ const deps = (sweep: (limit: number) => Promise<number>) => {
     artifacts: { sweep },
     logout,
     links,
+    limits: { sweep: async () => 0 },
     loginSteps,
     sessions: { sweep: async () => 0 },
     guesses: { sweep: async () => 0 },

@@ -29,6 +29,8 @@ test('a fresh server has the defaults', () => {
     passwordLowercase: 'optional',
     passwordDigit: 'optional',
     passwordSpecial: 'optional',
+    rateLimitPercent: 100,
+    tokenRequestsPerMinute: 300,
   })
 })
 

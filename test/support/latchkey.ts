@@ -32,12 +32,20 @@ type Options = {
   /** A database to share with another server of the same test. */
   database?: TestDatabase
   clock?: TestClock
+  /** True where limits are the subject; elsewhere they are far above what a test asks. */
+  hasDefaultLimits?: boolean
   /** Lines of the log, when the test reads them. */
   onLog?: (line: string) => void
 }
 
 /** Starts a server with a person (alice@example.com), an API (`api`) and one client of each kind. */
-export async function startLatchkey({ env = {}, database: shared, clock = createTestClock(), onLog }: Options = {}) {
+export async function startLatchkey({
+  env = {},
+  database: shared,
+  clock = createTestClock(),
+  hasDefaultLimits = false,
+  onLog,
+}: Options = {}) {
   const owned = shared ?? (await createTestDatabase())
   const server = createServer(serverOptions)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -54,6 +62,7 @@ export async function startLatchkey({ env = {}, database: shared, clock = create
   })
   if ('problems' in result) throw new Error(JSON.stringify(result.problems))
   const { config } = result
+  if (!shared && !hasDefaultLimits) await raiseLimits(owned)
   const parts = await createParts({
     config,
     database: owned.database,
@@ -86,6 +95,11 @@ export async function startLatchkey({ env = {}, database: shared, clock = create
       if (!shared) await owned.close()
     },
   }
+}
+
+/** Like the setting that an operator makes, but without a trace in the audit trail. */
+async function raiseLimits({ database: { knex } }: TestDatabase): Promise<void> {
+  await knex('setting').insert({ key: 'rateLimitPercent', value: '1000000', updated_at: 0 })
 }
 
 async function populate({ accounts, clients, resourceServers }: Parts): Promise<void> {

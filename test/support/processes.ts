@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import pg from 'pg'
 import { releasedAtEnd } from './cleanup.ts'
 import { createTestFolder } from './folders.ts'
 import { findFreePorts } from './ports.ts'
@@ -43,6 +44,8 @@ export type ServersOptions = {
   /** False: do not wait until they answer (they are expected not to). */
   isReadyAwaited?: boolean
   timeoutMs?: number
+  /** True where request limits are the subject; elsewhere they are far above what a test asks. */
+  hasDefaultLimits?: boolean
 }
 
 const root = path.resolve(import.meta.dirname, '../..')
@@ -102,12 +105,28 @@ export async function startServers(count: number, options: ServersOptions = {}):
     clock.close()
   })
   try {
-    if (options.isReadyAwaited !== false) await Promise.all(servers.map((server) => isReady(server, options.timeoutMs)))
+    if (options.isReadyAwaited !== false) {
+      await Promise.all(servers.map((server) => isReady(server, options.timeoutMs)))
+      if (options.databaseUrl !== undefined && !options.hasDefaultLimits) await raiseLimits(options.databaseUrl)
+    }
   } catch (error) {
     await close()
     throw error
   }
   return { issuer, servers, advanceClock: clock.advance, close }
+}
+
+/** Like the setting that an operator makes, but without a trace in the audit trail. The servers hear of it. */
+async function raiseLimits(databaseUrl: string): Promise<void> {
+  const client = new pg.Client({ connectionString: databaseUrl })
+  await client.connect()
+  try {
+    await client.query(
+      `INSERT INTO setting (key, value, updated_at) VALUES ('rateLimitPercent', '1000000', 0) ON CONFLICT (key) DO NOTHING`,
+    )
+  } finally {
+    await client.end()
+  }
 }
 
 function startProcess(port: number, env: Readonly<Record<string, string>>): StartedProcess {

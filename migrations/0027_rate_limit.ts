@@ -1,0 +1,22 @@
+/** Counters of request limits: one row for each policy and whoever it counts, under a keyed digest. */
+import type { Migration } from './index.ts'
+
+export const rateLimit: Migration = {
+  name: '0027_rate_limit',
+  up: async (knex) => {
+    // Unlogged: no write waits for the disk. A Postgres that crashes begins to count anew, as Redis does.
+    await knex.raw(`
+      CREATE UNLOGGED TABLE rate_limit (
+        key bytea PRIMARY KEY CHECK (octet_length(key) = 32),
+        -- How many the last statement gave: a row can tell its new values only.
+        granted double precision NOT NULL,
+        at bigint NOT NULL,
+        level double precision NOT NULL,
+        previous double precision NOT NULL,
+        hits bigint[] NOT NULL,
+        expires_at bigint NOT NULL
+      );
+      CREATE INDEX rate_limit_expires_at ON rate_limit (expires_at);
+    `)
+  },
+}

@@ -1,0 +1,125 @@
+/** The arithmetic of the three algorithms: what a key's state says, and what it becomes. The Lua scripts and the SQL say the same. */
+
+export const algorithmNames = ['token-bucket', 'sliding-counter', 'sliding-log'] as const
+export type AlgorithmName = (typeof algorithmNames)[number]
+
+/** What is asked of a store: up to `wanted` of `limit` within `windowMs`, at `now` (milliseconds of our clock). */
+export type Ask = Readonly<{ algorithm: AlgorithmName; limit: number; windowMs: number; wanted: number; now: number }>
+
+/**
+ * A key's state after it was asked. `granted`: how many of those wanted there were. Bucket: `level` tokens at `at`. Counter: `level` in the
+ * window that began at `at`, `previous` in the one before. Log: `hits`, the moments, oldest first.
+ */
+export type State = Readonly<{
+  granted: number
+  at: number
+  level: number
+  previous: number
+  hits: readonly number[]
+}>
+
+export type Verdict = Readonly<{
+  granted: number
+  /** How many more there are now. */
+  remaining: number
+  /** Until everything is there again. */
+  resetMs: number
+  /** Until there is one; 0 when there is. Whatever anybody does meanwhile, there is none before. */
+  retryMs: number
+}>
+
+type Algorithm = Readonly<{
+  take: (state: State | undefined, ask: Ask) => State
+  judge: (state: State, ask: Ask) => Verdict
+}>
+
+// A token that is there but for the last bit of a float is there. The same in Lua and SQL.
+const epsilon = 1e-9
+
+const wholeMs = (ms: number): number => Math.max(0, Math.ceil(ms - epsilon))
+const atMost = (wanted: number, left: number): number => Math.min(wanted, Math.max(0, Math.floor(left + epsilon)))
+const empty = { previous: 0, hits: [] }
+
+// Clocks of different machines differ: a state from the future is taken for one of now.
+const later = (at: number, now: number): number => Math.max(at, now)
+
+const tokenBucket: Algorithm = {
+  take(state, { limit, windowMs, wanted, now }) {
+    const elapsed = state ? Math.max(0, now - state.at) : 0
+    const level = state ? Math.min(limit, state.level + (elapsed * limit) / windowMs) : limit
+    const granted = atMost(wanted, level)
+    return { ...empty, granted, at: later(state?.at ?? now, now), level: level - granted }
+  },
+  judge({ granted, at, level }, { limit, windowMs, now }) {
+    const behind = at - now
+    const remaining = Math.max(0, Math.floor(level + epsilon))
+    return {
+      granted,
+      remaining,
+      resetMs: wholeMs(behind + ((limit - level) * windowMs) / limit),
+      retryMs: remaining > 0 ? 0 : Math.max(1, wholeMs(behind + ((1 - level) * windowMs) / limit)),
+    }
+  },
+}
+
+const slidingCounter: Algorithm = {
+  take(state, { limit, windowMs, wanted, now }) {
+    const begun = Math.floor(now / windowMs) * windowMs
+    const at = state ? Math.max(state.at, begun) : begun
+    const isSame = state?.at === at
+    const level = isSame ? state.level : 0
+    const previous = isSame ? state.previous : state && state.at + windowMs === at ? state.level : 0
+    const elapsed = later(at, now) - at
+    const granted = atMost(wanted, limit - level - (previous * (windowMs - elapsed)) / windowMs)
+    return { ...empty, granted, at, level: level + granted, previous }
+  },
+  judge({ granted, at, level, previous }, { limit, windowMs, now }) {
+    const elapsed = later(at, now) - at
+    const left = limit - level - (previous * (windowMs - elapsed)) / windowMs
+    const remaining = Math.max(0, Math.floor(left + epsilon))
+    const fromBegin = level > 0 ? 2 * windowMs : previous > 0 ? windowMs : 0
+    return {
+      granted,
+      remaining,
+      resetMs: wholeMs(at + fromBegin - now),
+      retryMs: remaining > 0 ? 0 : Math.max(1, wholeMs(at + freeAfter(level, previous, limit, windowMs) - now)),
+    }
+  },
+}
+
+/** When, from the window's begin, there is room for one more: while the window before fades, or while this one does in the next. */
+function freeAfter(level: number, previous: number, limit: number, windowMs: number): number {
+  if (level + 1 <= limit) return windowMs - ((limit - level - 1) * windowMs) / previous
+  return 2 * windowMs - ((limit - 1) * windowMs) / level
+}
+
+const slidingLog: Algorithm = {
+  take(state, { limit, windowMs, wanted, now }) {
+    const kept = (state?.hits ?? []).filter((hit) => hit > now - windowMs).sort((a, b) => a - b)
+    const granted = atMost(wanted, limit - kept.length)
+    return { granted, at: now, level: 0, previous: 0, hits: [...kept, ...Array<number>(granted).fill(now)] }
+  },
+  judge({ granted, hits }, { limit, windowMs, now }) {
+    const remaining = Math.max(0, limit - hits.length)
+    const leaves = (hit: number | undefined) => (hit === undefined ? 0 : Math.max(0, hit + windowMs - now))
+    return {
+      granted,
+      remaining,
+      resetMs: leaves(hits.at(-1)),
+      retryMs: remaining > 0 ? 0 : Math.max(1, leaves(hits[hits.length - limit])),
+    }
+  },
+}
+
+const algorithms: Readonly<Record<AlgorithmName, Algorithm>> = {
+  'token-bucket': tokenBucket,
+  'sliding-counter': slidingCounter,
+  'sliding-log': slidingLog,
+}
+
+export const takeFrom = (state: State | undefined, ask: Ask): State => algorithms[ask.algorithm].take(state, ask)
+
+export const judge = (state: State, ask: Ask): Verdict => algorithms[ask.algorithm].judge(state, ask)
+
+/** When the state says nothing any more, in milliseconds of our clock: it may be thrown away then. */
+export const forgottenAt = ({ windowMs, now }: Ask): number => now + 2 * windowMs

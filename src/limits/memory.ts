@@ -1,0 +1,21 @@
+/** Limits of this process alone: for when no store answers. */
+import type { State } from './algorithms.ts'
+import { forgottenAt, takeFrom } from './algorithms.ts'
+import type { LimitStore } from './store.ts'
+
+/** At most `maxKeys` keys; beyond them the one that was asked longest ago is forgotten. */
+export function createMemoryStore({ maxKeys }: { maxKeys: number }): LimitStore {
+  const states = new Map<string, { state: State; forgottenAt: number }>()
+  return {
+    name: 'memory',
+    take: async (key, ask) => {
+      const name = key.toString('base64url')
+      const known = states.get(name)
+      const state = takeFrom(known && known.forgottenAt > ask.now ? known.state : undefined, ask)
+      states.delete(name)
+      states.set(name, { state, forgottenAt: forgottenAt(ask) })
+      if (states.size > maxKeys) states.delete(states.keys().next().value!)
+      return state
+    },
+  }
+}

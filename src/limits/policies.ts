@@ -1,0 +1,102 @@
+/** Every request limit there is: what is counted, how many, by which algorithm, and why by that one. */
+import type { RuntimeSettings } from '../settings/definitions.ts'
+import type { AlgorithmName } from './algorithms.ts'
+
+export type Policy = Readonly<{
+  algorithm: AlgorithmName
+  /** For one identifier within the window. `token`: so many times what a client may ask of the token endpoint in a minute. */
+  limit: number | Readonly<{ token: number }>
+  windowSeconds: number
+  /** `typed`: text that a person has typed; its spelling does not make another one of it. */
+  identifier: 'typed' | 'exact'
+  /** Whether a process takes several at a time, so that a token costs no trip to the store. */
+  isLeased?: true
+}>
+
+const minute = 60
+const hour = 3600
+
+/**
+ * Token bucket for what programs do: they come in bursts, have no idea of minutes, and a bucket can be handed out in shares.
+ * Sliding counter for what people and guessers do often: two numbers, and no second helping at the edge of a window.
+ * Sliding log for the few an hour that send mail or make accounts: exact, and the wait that is told is the true one.
+ */
+export const policies = {
+  login: { algorithm: 'sliding-counter', limit: 20, windowSeconds: minute, identifier: 'typed' },
+  register: { algorithm: 'sliding-log', limit: 5, windowSeconds: hour, identifier: 'typed' },
+  recovery: { algorithm: 'sliding-log', limit: 3, windowSeconds: hour, identifier: 'typed' },
+  /** What a mailed link opens, by its token. */
+  link: { algorithm: 'sliding-counter', limit: 20, windowSeconds: minute, identifier: 'exact' },
+  /** The buttons of one interaction. */
+  interaction: { algorithm: 'sliding-counter', limit: 60, windowSeconds: minute, identifier: 'exact' },
+  /** What people change about themselves, by their network. */
+  account: { algorithm: 'sliding-counter', limit: 60, windowSeconds: minute, identifier: 'exact' },
+  /** By account, once somebody is signed in. */
+  authorization: {
+    algorithm: 'token-bucket',
+    limit: 60,
+    windowSeconds: minute,
+    identifier: 'exact',
+    isLeased: true,
+  },
+  /** By authenticated confidential client; by grant for a public one, whose id everybody knows. */
+  token: {
+    algorithm: 'token-bucket',
+    limit: { token: 1 },
+    windowSeconds: minute,
+    identifier: 'exact',
+    isLeased: true,
+  },
+  pushed_request: {
+    algorithm: 'token-bucket',
+    limit: { token: 1 },
+    windowSeconds: minute,
+    identifier: 'exact',
+    isLeased: true,
+  },
+  revocation: {
+    algorithm: 'token-bucket',
+    limit: { token: 1 },
+    windowSeconds: minute,
+    identifier: 'exact',
+    isLeased: true,
+  },
+  /** An API asks once for each of its own requests. */
+  introspection: {
+    algorithm: 'token-bucket',
+    limit: { token: 20 },
+    windowSeconds: minute,
+    identifier: 'exact',
+    isLeased: true,
+  },
+  /** By grant. */
+  userinfo: {
+    algorithm: 'token-bucket',
+    limit: { token: 1 },
+    windowSeconds: minute,
+    identifier: 'exact',
+    isLeased: true,
+  },
+  /** Failures only: by the client id that was named, and by that id at one address. */
+  client_authentication: { algorithm: 'sliding-counter', limit: 20, windowSeconds: minute, identifier: 'exact' },
+} as const satisfies Readonly<Record<string, Policy>>
+
+export type PolicyName = keyof typeof policies
+export const policyNames = Object.keys(policies) as PolicyName[]
+
+/** An office, a school or a carrier shares one address. */
+const addressFactor = 10
+
+export type LimitSettings = Pick<RuntimeSettings, 'rateLimitPercent' | 'tokenRequestsPerMinute'>
+
+/** How many the policy allows within its window, at least one. `ownTokenLimit`: what this client has instead of the setting. */
+export function limitOf(
+  name: PolicyName,
+  by: 'identifier' | 'address',
+  { rateLimitPercent, tokenRequestsPerMinute }: LimitSettings,
+  ownTokenLimit: number = tokenRequestsPerMinute,
+): number {
+  const { limit }: Policy = policies[name]
+  const one = typeof limit === 'number' ? limit : limit.token * ownTokenLimit
+  return Math.max(1, Math.round((one * rateLimitPercent) / 100)) * (by === 'address' ? addressFactor : 1)
+}

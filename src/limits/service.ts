@@ -1,0 +1,155 @@
+/** Request limits: shared by all processes through Redis or Postgres, kept by each for itself while neither answers, never absent. */
+import { createHmac } from 'node:crypto'
+import { Counter } from 'prom-client'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Ask, State, Verdict } from './algorithms.ts'
+import { judge } from './algorithms.ts'
+import type { Answer } from './held.ts'
+import { createHeld } from './held.ts'
+import { createMemoryStore } from './memory.ts'
+import type { LimitSettings, Policy, PolicyName } from './policies.ts'
+import { limitOf, policies } from './policies.ts'
+import type { LimitStore } from './store.ts'
+
+export type { PolicyName } from './policies.ts'
+
+type Deps = {
+  /** In the order in which they are tried. */
+  stores: readonly LimitStore[]
+  settings: { get: () => LimitSettings }
+  /** One spelling of what a person has typed. */
+  canonical: (typed: string) => string
+  /** The part of a network address that is counted. */
+  countedAddress: (address: string) => string
+  /** Under which names are kept: no store holds what was typed. */
+  digestKey: Buffer
+  sweepRows: (before: number, most: number) => Promise<number>
+  clock: Clock
+  log: Log
+  metrics: Metrics
+}
+
+/** Who is counted: an address, or whatever the policy identifies by. `ownTokenLimit`: what a client has instead of the setting. */
+export type Counted = Readonly<{ address: string } | { identifier: string; ownTokenLimit?: number }>
+
+export type Outcome = Readonly<{
+  isAllowed: boolean
+  limit: number
+  remaining: number
+  /** Seconds until everything is there again. */
+  resetSeconds: number
+  /** Seconds until there is one; 0 when there is. */
+  retryAfterSeconds: number
+}>
+
+export type Limits = ReturnType<typeof createLimits>
+
+const maxKeys = 20_000
+/** A store that takes longer does not decide: the next one does. */
+const patienceMs = 2_500
+/** For so long a store that failed is not asked again. */
+const pauseMs = 1_000
+const sweptAtOnce = 1_000
+
+export function createLimits(deps: Deps) {
+  const { clock, log, metrics, settings } = deps
+  const memory = createMemoryStore({ maxKeys })
+  const stores = deps.stores.map((store) => ({ store, pausedUntil: Number.NEGATIVE_INFINITY }))
+  const limited = new Counter({
+    name: 'latchkey_rate_limited_total',
+    help: 'Requests that were refused by a limit, by policy and by what was counted',
+    labelNames: ['policy', 'by'],
+    registers: [metrics],
+  })
+  const failures = new Counter({
+    name: 'latchkey_rate_limit_store_failures_total',
+    help: 'Times a store did not answer and the next one counted instead, in the end this process alone',
+    labelNames: ['store'],
+    registers: [metrics],
+  })
+
+  /**
+   * This process counts along, so that a store that was lost, emptied or exchanged for the next one gives nobody a second helping here.
+   * What all processes have been given is never less than what one has: while one store answers, its word stands.
+   */
+  async function takeFrom(key: string, ask: Ask): Promise<State> {
+    const digest = createHmac('sha256', deps.digestKey).update(`${ask.algorithm}\0${key}`).digest()
+    const shared = await takeFromStores(digest, ask)
+    const own = await memory.take(digest, { ...ask, wanted: shared?.granted ?? ask.wanted })
+    return shared && shared.granted <= own.granted ? shared : own
+  }
+
+  async function takeFromStores(digest: Buffer, ask: Ask): Promise<State | undefined> {
+    for (const one of stores) {
+      if (performance.now() < one.pausedUntil) continue
+      try {
+        return await within(patienceMs, one.store.take(digest, ask))
+      } catch (error) {
+        one.pausedUntil = performance.now() + pauseMs
+        failures.inc({ store: one.store.name })
+        log.warn({ err: error, store: one.store.name }, 'limits are counted elsewhere for now')
+      }
+    }
+    return undefined
+  }
+
+  const ask = async (key: string, question: Ask): Promise<Verdict> => judge(await takeFrom(key, question), question)
+  const held = createHeld({ ask, now: clock.now, maxKeys })
+
+  function describe(name: PolicyName, counted: Counted) {
+    const { algorithm, windowSeconds, identifier, isLeased }: Policy = policies[name]
+    if ('address' in counted) {
+      const limit = limitOf(name, 'address', settings.get())
+      return { key: `${name}\0a\0${deps.countedAddress(counted.address)}`, algorithm, windowSeconds, limit, isLeased }
+    }
+    const value = identifier === 'typed' ? deps.canonical(counted.identifier) : counted.identifier
+    const limit = limitOf(name, 'identifier', settings.get(), counted.ownTokenLimit)
+    return { key: `${name}\0i\0${value}`, algorithm, windowSeconds, limit, isLeased }
+  }
+
+  function toOutcome(name: PolicyName, counted: Counted, limit: number, answer: Answer): Outcome {
+    const { isGranted, remaining, resetMs, retryMs } = answer
+    if (!isGranted) limited.inc({ policy: name, by: 'address' in counted ? 'address' : 'identifier' })
+    return {
+      isAllowed: isGranted,
+      limit,
+      remaining,
+      resetSeconds: Math.ceil(resetMs / 1000),
+      retryAfterSeconds: Math.ceil(retryMs / 1000),
+    }
+  }
+
+  return {
+    /** Counts one request, unless it is one too many: what is refused is not counted. Never throws. */
+    take: async (name: PolicyName, counted: Counted): Promise<Outcome> => {
+      const { key, algorithm, windowSeconds, limit, isLeased } = describe(name, counted)
+      const question = { algorithm, limit, windowMs: windowSeconds * 1000 }
+      const answer = await (isLeased ? held.takeLeased(key, question) : held.takeOne(key, question))
+      return toOutcome(name, counted, limit, answer)
+    },
+
+    /** The refusal that this process knows of already; counts nothing and asks no store. */
+    knownRefusal: (name: PolicyName, counted: Counted): Outcome | undefined => {
+      const { key, limit } = describe(name, counted)
+      const answer = held.knownRefusal(key, limit)
+      return answer && toOutcome(name, counted, limit, answer)
+    },
+
+    /** Removes rows that say nothing any more; gives how many. */
+    sweep: (): Promise<number> => deps.sweepRows(clock.now(), sweptAtOnce),
+  }
+}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

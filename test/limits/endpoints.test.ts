@@ -1,0 +1,241 @@
+/** Limits of what programs do, from outside: token, PAR, introspection, revocation, userinfo, and client authentication that fails. */
+import type { Latchkey } from '../support/latchkey.ts'
+import { callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
+
+const operator = { type: 'operator', id: 'test' } as const
+const minute = 60_000
+const basic = (id: string, secret: string) =>
+  `Basic ${Buffer.from(`${id}:${encodeURIComponent(secret)}`).toString('base64')}`
+
+let server: Latchkey
+let network = 0
+beforeAll(async () => {
+  server = await startLatchkey({ hasDefaultLimits: true, env: { TRUST_PROXY: '127.0.0.0/8,::1' } })
+}, 30_000)
+afterAll(() => server?.stop())
+// Whatever one test has used up is there again for the next, and each is a network of its own.
+beforeEach(() => {
+  network += 1
+})
+afterEach(() => server.clock.advance(10 * minute))
+
+type Answer = { status: number; headers: Headers; body: Record<string, string> }
+
+async function send(
+  path: string,
+  fields: Record<string, string>,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const response = await fetch(`${server.issuer}${path}`, {
+    method: 'POST',
+    body: new URLSearchParams(fields),
+    headers: { 'X-Forwarded-For': `198.51.100.${network}`, ...headers },
+  })
+  const text = await response.text()
+  return { status: response.status, headers: response.headers, body: text === '' ? {} : JSON.parse(text) }
+}
+
+const machine = { Authorization: basic('machine', webSecret) }
+const machineToken = (headers: Record<string, string> = machine) =>
+  send('/token', { grant_type: 'client_credentials', scope: 'api:read', resource: 'https://api.example/' }, headers)
+
+const repeat = async (times: number, ask: () => Promise<Answer>): Promise<Answer[]> => {
+  const answers: Answer[] = []
+  for (let index = 0; index < times; index += 25) {
+    answers.push(...(await Promise.all(Array.from({ length: Math.min(25, times - index) }, ask))))
+  }
+  return answers
+}
+const count = (answers: readonly Answer[], status: number) =>
+  answers.filter((answer) => answer.status === status).length
+const numbers = ({ headers }: Answer) =>
+  ['Limit', 'Remaining', 'Reset'].map((name) => Number(headers.get(`X-RateLimit-${name}`) ?? Number.NaN))
+
+test('a confidential client gets three hundred tokens a minute, and then 429 in the words of RFC 6749', async () => {
+  const first = await machineToken()
+  expect([first.status, ...numbers(first)]).toEqual([200, 300, 299, 1])
+  const answers = await repeat(305, () => machineToken())
+  expect([count(answers, 200), count(answers, 429)]).toEqual([299, 6])
+  const refusal = answers.at(-1)!
+  expect(refusal.body).toMatchObject({ error: 'temporarily_unavailable', code: 'too_many_requests' })
+  expect(refusal.body.error_description).toEqual(expect.stringContaining('1 min'))
+  expect(refusal.headers.get('Retry-After')).toBe('1')
+  expect(refusal.headers.get('Cache-Control')).toContain('no-store')
+  expect(numbers(refusal)).toEqual([300, 0, 60])
+  // Another client of the same network has its own.
+  expect(
+    (await send('/token', { grant_type: 'authorization_code', code: 'x' }, { Authorization: basic('web', webSecret) }))
+      .status,
+  ).toBe(400)
+  server.clock.advance(1_000)
+  expect(count(await repeat(6, () => machineToken()), 200)).toBe(5)
+}, 60_000)
+
+test('a client with a number of its own has that, is not held back by its network, and the setting is for all others', async () => {
+  await server.addClient({
+    clientId: 'busy',
+    kind: 'machine',
+    secret: webSecret,
+    metadata: { client_name: 'Busy', scope: 'api:read', token_requests_per_minute: 40 },
+  })
+  await server.parts.settings.set('tokenRequestsPerMinute', '3', operator)
+  try {
+    const busy = { Authorization: basic('busy', webSecret) }
+    const answers = await repeat(45, () => machineToken(busy))
+    expect([count(answers, 200), count(answers, 429)]).toEqual([40, 5])
+    const others = await repeat(5, () => machineToken())
+    expect([count(others, 200), count(others, 429)]).toEqual([3, 2])
+  } finally {
+    await server.parts.settings.set('tokenRequestsPerMinute', undefined, operator)
+  }
+}, 60_000)
+
+test('a public client is counted by grant: one person uses up nothing of another', async () => {
+  await server.parts.settings.set('tokenRequestsPerMinute', '4', operator)
+  try {
+    const people = await Promise.all(
+      [1, 2].map(async () => {
+        const rp = createRelyingParty(server)
+        const redirect_uri = 'com.example.app:/callback'
+        const { code } = await rp.authorize({ client_id: 'native', redirect_uri, scope: 'openid offline_access' })
+        return { code: code!, redirect_uri, verifier: rp.verifier }
+      }),
+    )
+    const [one, other] = people as [(typeof people)[0], (typeof people)[0]]
+    const redeem = ({ code, redirect_uri, verifier }: typeof one) =>
+      send('/token', {
+        grant_type: 'authorization_code',
+        client_id: 'native',
+        code,
+        redirect_uri,
+        code_verifier: verifier,
+      })
+    const refresh = (token: string) =>
+      send('/token', { grant_type: 'refresh_token', client_id: 'native', refresh_token: token })
+    let { body } = await redeem(one)
+    for (let index = 0; index < 3; index += 1) body = (await refresh(body.refresh_token!)).body
+    const refused = await refresh(body.refresh_token!)
+    expect([refused.status, ...numbers(refused).slice(0, 2)]).toEqual([429, 4, 0])
+    expect((await redeem(other)).status).toBe(200)
+    // What was refused has spent nothing and ended nothing.
+    server.clock.advance(minute)
+    expect((await refresh(body.refresh_token!)).status).toBe(200)
+  } finally {
+    await server.parts.settings.set('tokenRequestsPerMinute', undefined, operator)
+  }
+}, 60_000)
+
+test('PAR, revocation, introspection and userinfo tell their numbers and have their ends', async () => {
+  const rp = createRelyingParty(server)
+  const tokens = await rp.signIn({ scope: 'openid' })
+  const web = { Authorization: basic('web', webSecret) }
+  const par = () =>
+    send(
+      '/par',
+      {
+        client_id: 'web',
+        response_type: 'code',
+        scope: 'openid',
+        redirect_uri: callback,
+        code_challenge: 'x'.repeat(43),
+        code_challenge_method: 'S256',
+      },
+      web,
+    )
+  const introspect = () => send('/introspect', { token: tokens.access_token }, web)
+  const revoke = () => send('/revoke', { token: 'x'.repeat(43) }, web)
+  const userinfo = () => send('/userinfo', {}, { Authorization: `Bearer ${tokens.access_token}` })
+  expect([(await par()).status, ...numbers(await par())]).toEqual([201, 300, 298, 1])
+  expect([(await introspect()).status, ...numbers(await introspect())]).toEqual([200, 6000, 5998, 1])
+  expect([(await revoke()).status, ...numbers(await revoke())]).toEqual([200, 300, 298, 1])
+  expect([(await userinfo()).status, ...numbers(await userinfo())]).toEqual([200, 300, 298, 1])
+  server.clock.advance(minute)
+  await server.parts.settings.set('tokenRequestsPerMinute', '3', operator)
+  try {
+    for (const [ask, most] of [
+      [par, 3],
+      [introspect, 60],
+      [revoke, 3],
+      [userinfo, 3],
+    ] as const) {
+      const answers = await repeat(most + 2, ask)
+      expect(count(answers, 429)).toBe(2)
+      expect(answers.at(-1)!.body).toMatchObject({ error: 'temporarily_unavailable', code: 'too_many_requests' })
+    }
+    const { n } = (await server.database.knex('artifact').where({ model: 11 }).count('* as n').first()) as { n: number }
+    expect(n).toBe(5)
+  } finally {
+    await server.parts.settings.set('tokenRequestsPerMinute', undefined, operator)
+  }
+}, 60_000)
+
+test('twenty failed authentications of a client at one address are the last there; its owner elsewhere is not locked out', async () => {
+  const wrong = { Authorization: basic('machine', 'wrong'.repeat(10)) }
+  const answers: Answer[] = []
+  for (let index = 0; index < 21; index += 1) answers.push(await machineToken(wrong))
+  expect(answers.map(({ status }) => status)).toEqual([...Array(20).fill(401), 429])
+  expect(answers[0]!.headers.get('X-RateLimit-Limit')).toBe('20')
+  // From here not even the right secret is looked at: a guesser never learns which one it was. In every form that it can be sent.
+  expect((await machineToken()).status).toBe(429)
+  expect(
+    (await send('/token', { grant_type: 'client_credentials', client_id: 'machine', client_secret: webSecret })).status,
+  ).toBe(429)
+  expect((await send('/introspect', { token: 'x' }, machine)).status).toBe(429)
+  // Another client from here, and this client from elsewhere, are served.
+  expect((await send('/introspect', { token: 'x' }, { Authorization: basic('web', webSecret) })).status).toBe(200)
+  network += 100
+  expect((await machineToken()).status).toBe(200)
+  // A guesser elsewhere is told nothing but 429 from the first time on.
+  expect((await machineToken(wrong)).status).toBe(429)
+  expect((await machineToken()).status).toBe(200)
+  network -= 100
+  server.clock.advance(2 * minute)
+  expect((await machineToken()).status).toBe(200)
+}, 60_000)
+
+test('failures of many clients at one address end at two hundred', async () => {
+  const answers: Answer[] = []
+  for (let index = 0; index < 202; index += 1)
+    answers.push(await machineToken({ Authorization: basic(`no-such-${index}`, 'x') }))
+  expect([count(answers, 401), count(answers, 429)]).toEqual([200, 2])
+  expect((await machineToken()).status).toBe(429)
+}, 60_000)
+
+test('a preflight is not counted, and scripts may read the numbers', async () => {
+  const origin = 'https://app.example'
+  const preflight = await fetch(`${server.issuer}/token`, {
+    method: 'OPTIONS',
+    headers: { Origin: origin, 'Access-Control-Request-Method': 'POST' },
+  })
+  expect(preflight.headers.get('X-RateLimit-Limit')).toBeNull()
+  const answer = await send(
+    '/token',
+    { grant_type: 'authorization_code', code: 'x' },
+    { Authorization: basic('web', webSecret), Origin: origin },
+  )
+  expect(answer.headers.get('Access-Control-Allow-Origin')).toBe(origin)
+  expect(answer.headers.get('Access-Control-Expose-Headers')).toContain(
+    'X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After',
+  )
+})
+
+test('what was refused is in the metrics, by policy and by what was counted', async () => {
+  const metrics = await server.parts.metrics.metrics()
+  expect(metrics).toMatch(/latchkey_rate_limited_total\{policy="token",by="identifier"\} \d+/)
+  expect(metrics).toMatch(/latchkey_rate_limited_total\{policy="client_authentication",by="address"\} \d+/)
+})
+
+test('counters that limit nobody any more are removed, and no others; nothing that names anybody is in them', async () => {
+  await machineToken()
+  const { knex } = server.database
+  const rows = async () => Number((await knex('rate_limit').count('* as n').first())?.n)
+  const before = await rows()
+  expect(before).toBeGreaterThan(2)
+  await server.parts.limits.sweep()
+  const living = await rows()
+  expect(living).toBeGreaterThan(0)
+  expect(living).toBeLessThan(before)
+  server.clock.advance(2 * minute)
+  await server.parts.limits.sweep()
+  expect(await rows()).toBe(0)
+})

@@ -1,0 +1,189 @@
+/** Limits of what people do, from outside: login, registration, recovery, links, the buttons of an interaction, authorization. */
+import type { Browser, Page } from '../support/browser.ts'
+import { createBrowser } from '../support/browser.ts'
+import type { Latchkey } from '../support/latchkey.ts'
+import { createRelyingParty, startLatchkey, testPassword } from '../support/latchkey.ts'
+import type { Mailbox } from '../support/mailbox.ts'
+import { startMailbox } from '../support/mailbox.ts'
+
+const operator = { type: 'operator', id: 'test' } as const
+const minute = 60_000
+const hour = 60 * minute
+
+let mailbox: Mailbox
+let server: Latchkey
+beforeAll(async () => {
+  mailbox = await startMailbox()
+  server = await startLatchkey({
+    hasDefaultLimits: true,
+    // Each test is a network of its own.
+    env: { SMTP_URL: mailbox.url, TRUST_PROXY: '127.0.0.0/8,::1' },
+  })
+  await server.parts.settings.set('registration', 'open', operator)
+})
+afterAll(async () => {
+  await server?.stop()
+  await mailbox?.close()
+})
+// Whatever one test has used up is there again for the next.
+afterEach(() => server.clock.advance(3 * hour))
+
+const at = (path: string) => new URL(path, server.issuer).href
+
+/** A browser whose requests come from `address`. */
+function from(address: string): Browser {
+  const browser = createBrowser()
+  const request: Browser['request'] = (url, init = {}) => {
+    const headers = new Headers(init.headers)
+    headers.set('X-Forwarded-For', address)
+    return browser.request(url, { ...init, headers })
+  }
+  const submit: Browser['submit'] = async (page, suffix, fields = {}) => {
+    const form = new RegExp(`<form[^>]*action="([^"]*${suffix})"`).exec(page.body)
+    const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)?.[1]
+    if (!form || !csrf) throw new Error(`no form ${suffix} on ${page.status}:\n${page.body}`)
+    return request(new URL(form[1]!, page.url).href, {
+      method: 'POST',
+      body: new URLSearchParams({ csrf, ...fields }),
+      headers: { Origin: server.issuer, 'Sec-Fetch-Site': 'same-origin' },
+    })
+  }
+  const get: Browser['get'] = (url, headers = {}) => request(url, { headers })
+  const follow: Browser['follow'] = async (start) => {
+    let page = start
+    while (page.next?.startsWith(server.issuer)) page = await get(page.next)
+    return page
+  }
+  return { ...browser, request, submit, get, follow }
+}
+
+const numbers = ({ headers }: Pick<Page, 'headers'>) =>
+  ['Limit', 'Remaining', 'Reset'].map((name) => Number(headers.get(`X-RateLimit-${name}`) ?? Number.NaN))
+
+const isRefusal = (page: Page, retryAfter: number) => {
+  expect(page.status).toBe(429)
+  expect(page.headers.get('Retry-After')).toBe(String(retryAfter))
+  expect(page.headers.get('Content-Type')).toMatch(/^text\/html/)
+  expect(page.body).toContain('too_many_requests')
+  expect(page.body).toContain(`in ${Math.ceil(retryAfter / 60)} min`)
+}
+
+async function loginPage(browser: Browser): Promise<Page> {
+  return browser.follow(await browser.get(await createRelyingParty(server).authorizeUrl()))
+}
+
+test('of twenty-one tries to sign in within a minute the last is refused, however the address is spelt', async () => {
+  // The minute begins here, so that the counter's two windows are where the test expects them.
+  server.clock.set(Math.ceil(server.clock.now() / minute) * minute)
+  const browser = from('192.0.2.1')
+  const page = await loginPage(browser)
+  const spellings = ['alice@example.com', ' ALICE@example.com', 'Alice@Example.COM ']
+  for (let index = 0; index < 20; index += 1) {
+    const answer = await browser.submit(page, '/login', { email: spellings[index % 3]!, password: 'not this one' })
+    expect([answer.status, ...numbers(answer).slice(0, 2)]).toEqual([400, 20, 19 - index])
+  }
+  isRefusal(await browser.submit(page, '/login', { email: 'alice@example.com', password: testPassword }), 63)
+  // Another network's tries at the same account count together with them; at another account they do not.
+  const other = from('192.0.2.2')
+  const otherPage = await loginPage(other)
+  expect((await other.submit(otherPage, '/login', { email: 'alice@example.com', password: 'x' })).status).toBe(429)
+  expect((await other.submit(otherPage, '/login', { email: 'nobody@example.com', password: 'x' })).status).toBe(400)
+  server.clock.advance(63_000)
+  expect((await browser.submit(page, '/login', { email: 'alice@example.com', password: testPassword })).status).toBe(
+    200,
+  )
+}, 60_000)
+
+test('a hundred tries at once count as a hundred, known account or not', async () => {
+  const browser = from('192.0.2.3')
+  const page = await loginPage(browser)
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, () => browser.submit(page, '/login', { email: 'no.such@example.com', password: 'x' })),
+  )
+  expect(answers.filter(({ status }) => status !== 429)).toHaveLength(20)
+}, 60_000)
+
+test('one network gets ten times as much as one person: an IPv4 address, or the /64 of an IPv6 one', async () => {
+  const browser = from('2001:db8:1:1::5')
+  const page = await loginPage(browser)
+  const neighbour = from('2001:db8:1:1:ffff::9')
+  const stranger = from('2001:db8:1:2::5')
+  const open = (who: Browser) => who.get(at('/verify?token=another'))
+  const links: Page[] = []
+  for (let batch = 0; batch < 41; batch += 1) {
+    const tokens = Array.from({ length: 5 }, (_, index) => `${'x'.repeat(20)}${batch * 5 + index}`)
+    links.push(...(await Promise.all(tokens.map((token) => browser.get(at(`/verify?token=${token}`))))))
+  }
+  expect(links.filter(({ status }) => status === 429)).toHaveLength(5)
+  expect(numbers(links.at(-1)!)[0]).toBe(200)
+  expect((await open(neighbour)).status).toBe(429)
+  expect((await open(stranger)).status).toBe(400)
+  expect((await browser.submit(page, '/login', { email: 'alice@example.com', password: testPassword })).status).toBe(
+    200,
+  )
+}, 60_000)
+
+test('a fourth reset within an hour is refused alike whether the address has an account or not, and sends nothing', async () => {
+  const answers: Record<string, unknown[]> = {}
+  for (const email of ['alice@example.com', 'stranger@example.com']) {
+    const browser = from('192.0.2.5')
+    const page = await browser.get(at('/recover'))
+    const shown: unknown[] = []
+    for (let index = 0; index < 5; index += 1) {
+      const answer = await browser.submit(page, '/recover', { email })
+      const body = answer.body.replaceAll(email, 'THE ADDRESS').replace(/<code>[\w-]{20,}<\/code>/, 'THE REQUEST')
+      shown.push([answer.status, numbers(answer), answer.headers.get('Retry-After'), body])
+    }
+    answers[email] = shown
+  }
+  expect(answers['alice@example.com']).toEqual(answers['stranger@example.com'])
+  expect(answers['alice@example.com']?.map((answer) => (answer as unknown[])[0])).toEqual([200, 200, 200, 429, 429])
+  const { rows } = await server.database.knex.raw(`SELECT count(*) AS n FROM rate_limit WHERE cardinality(hits) = 3`)
+  expect(rows).toEqual([{ n: 2 }])
+  // The clock of the mailbox is the world's: what was sent is there by now, or never.
+  expect(mailbox.to('alice@example.com').length).toBeLessThanOrEqual(3)
+  server.clock.advance(hour)
+  const browser = from('192.0.2.5')
+  const again = await browser.submit(await browser.get(at('/recover')), '/recover', { email: 'alice@example.com' })
+  expect([again.status, ...numbers(again)]).toEqual([200, 3, 2, 3600])
+})
+
+test('a sixth registration of an address within an hour is refused; forms that come back do not count', async () => {
+  const browser = from('192.0.2.6')
+  const page = await browser.get(at('/register'))
+  const register = (password: string) =>
+    browser.submit(page, '/register', { email: 'new@example.com', name: 'New', password })
+  for (let index = 0; index < 7; index += 1) expect((await register('short')).status).toBe(400)
+  for (let index = 0; index < 5; index += 1) expect((await register('lanterns over the quiet river')).status).toBe(200)
+  isRefusal(await register('lanterns over the quiet river'), 3600)
+}, 60_000)
+
+test('the buttons of one interaction are pressed sixty times a minute at most', async () => {
+  const browser = from('192.0.2.7')
+  const page = await loginPage(browser)
+  const statuses: number[] = []
+  for (let index = 0; index < 61; index += 1) statuses.push((await browser.submit(page, '/cancel')).status)
+  expect(statuses.at(-1)).toBe(429)
+  expect(statuses.slice(0, 60)).not.toContain(429)
+})
+
+test('a sixty-first authorization of one person within a minute is a page, not a redirect, and gives no code', async () => {
+  const browser = from('192.0.2.8')
+  const page = await loginPage(browser)
+  let next = await browser.follow(
+    await browser.submit(page, '/login', { email: 'alice@example.com', password: testPassword }),
+  )
+  if (next.body.includes('/consent"')) next = await browser.follow(await browser.submit(next, '/consent'))
+  const url = await createRelyingParty(server).authorizeUrl()
+  const answers: Page[] = []
+  // The browser came back once already, to fetch the code.
+  for (let index = 0; index < 62; index += 1) answers.push(await browser.get(url))
+  const codes = await server.database.knex('artifact').where({ model: 3 }).count('* as n').first()
+  expect(answers.filter(({ next: goesTo }) => goesTo?.includes('code='))).toHaveLength(60)
+  expect(codes).toEqual({ n: 61 })
+  expect(answers.slice(0, 60).map((answer) => numbers(answer)[0])).toEqual(Array(60).fill(60))
+  isRefusal(answers.at(-1)!, 1)
+  expect(answers.at(-1)!.next).toBeUndefined()
+  server.clock.advance(1_000)
+  expect((await browser.get(url)).next).toContain('code=')
+}, 60_000)
