@@ -34,7 +34,7 @@ type Algorithm = Readonly<{
 }>
 
 // A token that is there but for the last bit of a float is there. The same in Lua and SQL.
-export const epsilon = 1e-9
+const epsilon = 1e-9
 
 const wholeMs = (ms: number): number => Math.max(0, Math.ceil(ms - epsilon))
 const atMost = (wanted: number, left: number): number => Math.min(wanted, Math.max(0, Math.floor(left + epsilon)))

@@ -47,7 +47,16 @@ const deps = (sweep: (limit: number) => Promise<number>) => {
   const logout = { sweep: async () => 0 }
   const links = { sweep: async () => 0 }
   const limits = { sweep: async () => 0 }
-  const deps = { artifacts: { sweep }, logout, limits, links, rotation, knex: bench.database.knex, clock, log: bench.log }
+  const deps = {
+    artifacts: { sweep },
+    logout,
+    limits,
+    links,
+    rotation,
+    knex: bench.database.knex,
+    clock,
+    log: bench.log,
+  }
   return { clock, deps }
 }
 const signal = new AbortController().signal
