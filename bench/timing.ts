@@ -57,4 +57,5 @@ export const withoutTokens = (body: string, email: string): string =>
   body
     .replace(/interaction\/[\w-]+/g, 'interaction/UID')
     .replace(/value="[\w-]+\.[\w-]{43}"/g, 'value="TOKEN"')
+    .replace(/data-passkey="[^"]*"/, 'CHALLENGE')
     .replaceAll(email, 'ADDRESS')

@@ -122,7 +122,8 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     path: `${interactionPath}/login`,
     name: 'login.submit',
     permission: 'public',
-    limit: { policy: 'login', by: ({ body }) => body.email },
+    // A browser that has signed in before is counted apart: strangers who type its owner's address do not keep it out.
+    limit: { policy: 'login', by: ({ body }, ctx) => `${body.email.trim()} ${deps.browserToken(ctx) ?? ''}` },
     csrf: 'token',
     params: uidParams,
     body: { schema: credentials },

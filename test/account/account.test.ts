@@ -150,7 +150,7 @@ describe('a new e-mail address', () => {
       isEmailVerified: true,
     })
     expect(await house.account('before@example.com')).toBeUndefined()
-    expect((await house.mailbox.waitFor('before@example.com', 2)).subject).toBe('Your e-mail address was changed')
+    expect((await house.mailbox.waitFor('before@example.com', 3)).subject).toBe('Your e-mail address was changed')
     expect([await isSignedIn(here), await isSignedIn(there)]).toEqual([false, false])
     for (const { rp, tokens } of [here, there]) {
       expect((await rp.refresh(tokens.refresh_token)).body).toMatchObject({ error: 'invalid_grant' })

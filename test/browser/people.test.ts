@@ -114,7 +114,7 @@ describeWith('chromium', 'people, in a browser', () => {
     const described = (await page.getAttribute('#password', 'aria-describedby'))!.split(' ')
     expect(await page.getAttribute('#password', 'aria-invalid')).toBe('true')
     const words = await Promise.all(described.map((id) => page.locator(`#${id}`).textContent()))
-    expect(words.join(' ')).toMatch(/too short[\s\S]*At least 12 characters/)
+    expect(words.join(' ')).toMatch(/too short[\s\S]*12 to 128 characters/)
     expect(await page.inputValue('#password')).toBe('')
     await page.context().close()
   })

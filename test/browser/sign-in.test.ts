@@ -55,7 +55,7 @@ describeWith('chromium', 'signing in, in a browser', () => {
     expect(await page.inputValue('#password')).toBe('')
     expect(await page.getAttribute('#password', 'aria-invalid')).toBe('true')
     expect(await page.getAttribute('#password', 'aria-describedby')).toBe(await alert.getAttribute('id'))
-    expect(await page.getAttribute('#email', 'autocomplete')).toBe('username')
+    expect(await page.getAttribute('#email', 'autocomplete')).toBe('username webauthn')
     expect(await page.getAttribute('#password', 'autocomplete')).toBe('current-password')
     expect(await page.locator('label[for=email], label[for=password]').count()).toBe(2)
     await house.typeCredentials(page)

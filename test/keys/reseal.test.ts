@@ -96,7 +96,7 @@ test('everything sealed is sealed anew, and the root secret keeps its value', as
   expect(await after.openSecret()).toBe(secret)
   expect(await after.rotation.list()).toHaveLength(2)
   expect(await during.resealAll()).toEqual({
-    resealed: { root_secret: 0, signing_key: 0, logout_delivery: 0, outbox: 0 },
+    resealed: { root_secret: 0, signing_key: 0, logout_delivery: 0, totp: 0, outbox: 0 },
     unopened: [],
   })
 })

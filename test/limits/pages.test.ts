@@ -80,7 +80,9 @@ test('of twenty-one tries to sign in within a minute the last is refused, howeve
   const spellings = ['alice@example.com', ' ALICE@example.com', 'Alice@Example.COM ']
   for (let index = 0; index < 20; index += 1) {
     const answer = await browser.submit(page, '/login', { email: spellings[index % 3]!, password: 'not this one' })
-    expect([answer.status, ...numbers(answer).slice(0, 2)]).toEqual([400, 20, 19 - index])
+    // From the eleventh on the address is locked as well (guesses.test.ts).
+    expect([answer.status, ...numbers(answer).slice(0, 2)]).toEqual([index < 10 ? 400 : 429, 20, 19 - index])
+    expect(answer.body).not.toContain('too_many_requests')
   }
   isRefusal(await browser.submit(page, '/login', { email: 'alice@example.com', password: testPassword }), 63)
   // Another network's tries at the same account count together with them; at another account they do not.
@@ -89,6 +91,8 @@ test('of twenty-one tries to sign in within a minute the last is refused, howeve
   expect((await other.submit(otherPage, '/login', { email: 'alice@example.com', password: 'x' })).status).toBe(429)
   expect((await other.submit(otherPage, '/login', { email: 'nobody@example.com', password: 'x' })).status).toBe(400)
   server.clock.advance(63_000)
+  const { accounts } = server.parts
+  await accounts.unlock((await accounts.findByEmail('alice@example.com'))!.id, operator)
   expect((await browser.submit(page, '/login', { email: 'alice@example.com', password: testPassword })).status).toBe(
     200,
   )
@@ -100,7 +104,7 @@ test('a hundred tries at once count as a hundred, known account or not', async (
   const answers = await Promise.all(
     Array.from({ length: 100 }, () => browser.submit(page, '/login', { email: 'no.such@example.com', password: 'x' })),
   )
-  expect(answers.filter(({ status }) => status !== 429)).toHaveLength(20)
+  expect(answers.filter(({ body }) => !body.includes('too_many_requests'))).toHaveLength(20)
 }, 60_000)
 
 test('one network gets ten times as much as one person: an IPv4 address, or the /64 of an IPv6 one', async () => {

@@ -54,6 +54,8 @@ async function dumpRedis(url: string): Promise<string> {
         return Object.entries(await redis.hgetall(key))
           .flat()
           .join(' ')
+      if (type === 'zset') return (await redis.zrange(key, '0', '-1')).join(' ')
+      if (type === 'list') return (await redis.lrange(key, 0, -1)).join(' ')
       const value = await redis.getBuffer(key)
       return `${value?.toString('latin1')} ${value?.toString('hex')}`
     }),
