@@ -118,6 +118,7 @@ import { createResourceServers, loadResourceServer } from './resource-servers/se
 import { createFamilyNotes } from './revocation/families.ts'
 import { createRevocation } from './revocation/service.ts'
 import { createSeed } from './seed/service.ts'
+import { openPlaces } from './sessions/places.ts'
 import { createSessions } from './sessions/service.ts'
 import { createSettings } from './settings/service.ts'
 import { createSigningKeys, recordKeyChange } from './signing-keys/service.ts'
@@ -283,10 +284,11 @@ export async function createParts(deps: PartsDeps) {
     clock,
     offeredAlgorithms,
   })
+  const places = config.geoipDatabase === undefined ? undefined : await openPlaces(config.geoipDatabase)
   const sessions = createSessions({
     ...{ db: knex, transaction, audit, artifacts, clock },
     forgetBrowsers: (tx, accountId) => loginSteps.endAccount(tx, accountId),
-    placeOf: () => undefined,
+    placeOf: (address) => places?.(address),
   })
   const makeLogoutToken = createLogoutTokens({ issuer: config.issuer, keyRing, now: clock.now, random })
   const logout = createLogout({

@@ -58,6 +58,8 @@ export type Config = Readonly<{
   }>
   /** Undefined: passwords are not looked up in known breaches. */
   breachCheck: BreachCheck | undefined
+  /** Path of an MMDB file; undefined: nobody is told where an address is. */
+  geoipDatabase: string | undefined
   mail: Readonly<{
     /** Undefined: no mail is sent; development keeps what it would have sent. */
     smtp: SmtpServer | undefined

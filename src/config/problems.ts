@@ -4,6 +4,7 @@ export const configProblemCodes = [
   'breach_check_outage_without_url',
   'breach_check_url_malformed',
   'breach_check_url_not_allowed',
+  'geoip_database_unreadable',
   'data_folder_unwritable',
   'database_direct_url_without_url',
   'database_tls_unstated',

@@ -1,4 +1,5 @@
 /** Environment variables in, one frozen Config out, or every problem at once. Synchronous: it runs before libuv's pool is sized. */
+import { accessSync, constants } from 'node:fs'
 import { resolve } from 'node:path'
 import ipaddr from 'ipaddr.js'
 import { logLevels } from '../log.ts'
@@ -85,9 +86,22 @@ function read(source: Source) {
     serverProcesses: source.integer('SERVER_PROCESSES', { min: 1, max: 1024 }),
     passwordHash: readPasswordHash(source),
     breachCheck: readBreachCheck(source, outboundAllow),
+    geoipDatabase: readGeoipDatabase(source),
     mail: Object.freeze({ smtp: readSmtpServer(source), from: readMailFrom(source, issuer) }),
     logLevel: source.choice('LOG_LEVEL', logLevels),
     metricsListen: readMetricsListen(source, port),
+  }
+}
+
+function readGeoipDatabase(source: Source): string | undefined {
+  const stated = source.stated('GEOIP_DATABASE')
+  if (stated === undefined) return undefined
+  const path = resolve(stated)
+  try {
+    accessSync(path, constants.R_OK)
+    return path
+  } catch (error) {
+    return source.problem('GEOIP_DATABASE', 'geoip_database_unreadable', { path, reason: String(Object(error).code) })
   }
 }
 

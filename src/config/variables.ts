@@ -41,6 +41,7 @@ export const variables = [
   { name: 'PASSWORD_HASH_QUEUE', default: '16' },
   { name: 'BREACH_CHECK_URL' },
   { name: 'BREACH_CHECK_OUTAGE', default: 'allow' },
+  { name: 'GEOIP_DATABASE' },
   { name: 'SMTP_URL' },
   { name: 'MAIL_FROM' },
   { name: 'LOG_LEVEL', default: 'info' },

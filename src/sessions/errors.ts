@@ -3,3 +3,5 @@ import { declareError } from '../errors.ts'
 
 /** It has ended, or is not this person's: nobody is told which. */
 export const sessionGone = declareError('session_gone', 404)
+/** The file that says where addresses are is no MMDB file. */
+export const placesUnreadable = declareError('places_unreadable', 503)

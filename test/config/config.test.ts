@@ -597,3 +597,14 @@ test.each([
 test('the sender is no-reply at the issuer’s host, unless it is stated', () => {
   expect(configOf(readConfig(production)).mail.from).toBe('no-reply@login.example.com')
 })
+
+describe('GEOIP_DATABASE', () => {
+  test('is nothing by default, and a file that can be read', () => {
+    expect(configOf(readConfig(production)).geoipDatabase).toBeUndefined()
+    const here = import.meta.filename
+    expect(configOf(readConfig({ ...production, GEOIP_DATABASE: here })).geoipDatabase).toBe(here)
+    expect(problemsOf(readConfig({ ...production, GEOIP_DATABASE: '/nowhere/at-all.mmdb' }))).toEqual([
+      'GEOIP_DATABASE geoip_database_unreadable',
+    ])
+  })
+})

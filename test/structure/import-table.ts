@@ -38,7 +38,7 @@ const subjects: Readonly<Record<string, readonly string[]>> = {
   passwords: ['argon2', 'bcrypt', 'prom-client'],
   revocation: ['prom-client'],
   redis: ['ioredis'],
-  sessions: ['bowser'],
+  sessions: ['bowser', 'maxmind'],
   seed: ['yaml', 'zod'],
 }
 

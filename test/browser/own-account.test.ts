@@ -1,0 +1,153 @@
+/** A person's whole time here, in Chromium: from registration to the end of the account; without JavaScript, and by keyboard alone. */
+import type { Page } from 'playwright-core'
+import { createPhone, fromBase32 } from '../mfa/house.ts'
+import { goodPassword, operator, otherPassword } from '../registration/house.ts'
+import type { Mailbox } from '../support/mailbox.ts'
+import { startMailbox } from '../support/mailbox.ts'
+import { describeWith } from '../support/programs.ts'
+import type { House } from './house.ts'
+import { openHouse } from './house.ts'
+
+/** Run in the browser. */
+const focused = `(() => {
+  const element = document.activeElement
+  const name = element.id || element.getAttribute('href') || element.textContent.trim()
+  return getComputedStyle(element).outlineStyle === 'none' ? name + ' shows no focus' : name
+})()`
+const wider = 'document.documentElement.scrollWidth > document.documentElement.clientWidth'
+
+describeWith('chromium', 'a person’s own account, in a browser', () => {
+  let house: House
+  let mailbox: Mailbox
+  beforeAll(async () => {
+    mailbox = await startMailbox()
+    house = await openHouse({ SMTP_URL: mailbox.url })
+    await house.latchkey.parts.settings.set('registration', 'open', operator)
+  })
+  afterAll(async () => {
+    await house?.close()
+    await mailbox?.close()
+  })
+
+  const send = (page: Page, action: string) => page.locator(`form[action="${action}"] button[type=submit]`).click()
+
+  /** Sets up an app on the page that shows its secret; gives the phone. */
+  async function addApp(page: Page) {
+    await page.goto(`${house.issuer}/account/factors`)
+    await page.getByRole('link', { name: 'Set up an app' }).click()
+    await page.getByText('Type it in by hand').click()
+    const secret = (await page.locator('code.secret').textContent())!
+    const phone = createPhone(fromBase32(secret), house.latchkey.clock)
+    await page.locator('#code').fill(phone.code())
+    await send(page, '/account/factors/app')
+    await page.getByText('Keep these recovery codes').waitFor()
+    house.latchkey.clock.advance(30_000)
+    return phone
+  }
+
+  test.each([true, false])(
+    'from registration to deletion (JavaScript: %s)',
+    async (javaScriptEnabled) => {
+      const { page, complaints } = await house.openWindow({ javaScriptEnabled })
+      const email = `life-${javaScriptEnabled}@example.com`
+      await page.goto(`${house.issuer}/register`)
+      await page.getByLabel('E-mail address').fill(email)
+      await page.getByLabel('Your name').fill('Zoë 王')
+      await page.getByLabel('Choose a password').fill(goodPassword)
+      await page.locator('form[action="/register"] button[type=submit]').click()
+      await page.goto((await mailbox.waitFor(email)).link!)
+      await page.getByRole('button', { name: 'Confirm the address' }).click()
+
+      await page.goto(`${house.issuer}/account/profile`)
+      await house.typeCredentials(page, { email, password: goodPassword })
+      if (!javaScriptEnabled) await page.getByRole('link').first().waitFor()
+      await page.waitForURL('**/account/profile')
+      await page.getByLabel('What friends call you').fill('Zo')
+      await send(page, '/account/profile')
+      await page.getByText('Your profile is saved').waitFor()
+
+      await page.getByRole('link', { name: 'Password', exact: true }).first().click()
+      await page.getByLabel('Your password now').fill(goodPassword)
+      await page.getByLabel('Choose a password').fill(otherPassword)
+      await send(page, '/account/password')
+      await page.getByText('Your password is changed').waitFor()
+
+      const phone = await addApp(page)
+      await page.context().clearCookies()
+      await page.goto(await house.authorizeUrl())
+      await house.typeCredentials(page, { email, password: otherPassword })
+      await page.locator('#code').fill(phone.code())
+      await page.getByRole('button', { name: 'Confirm' }).click()
+      await house.allow(page)
+      await page.waitForURL(`${house.app}/**`)
+
+      await page.goto(`${house.issuer}/account/applications`)
+      await page.getByText('Shop').waitFor()
+      await page.getByRole('button', { name: 'Take out' }).click()
+      await page.getByText('The application is out').waitFor()
+      await page.goto(`${house.issuer}/account/sessions`)
+      await page.getByText('this one').waitFor()
+      await page.goto(`${house.issuer}/account/events`)
+      await page.getByText('A second factor was added').first().waitFor()
+
+      await page.goto(`${house.issuer}/account/data`)
+      await page.getByLabel('I am sure').check()
+      await send(page, '/account/data/delete')
+      await page.getByRole('button', { name: 'Keep my account' }).waitFor()
+      await page.goto(await house.authorizeUrl())
+      await house.typeCredentials(page, { email, password: otherPassword })
+      await page.getByText('This account will be deleted on').waitFor()
+      expect(complaints).toEqual([])
+      await page.context().close()
+    },
+    120_000,
+  )
+
+  test('by keyboard alone: every control is reached in order, shows its focus, and works', async () => {
+    const { page } = await house.openWindow()
+    await page.goto(`${house.issuer}/account/profile`)
+    await house.typeCredentials(page)
+    await page.waitForURL('**/account/profile')
+    const controls = await page.locator('a[href]:visible, button:visible, input:visible').count()
+    const seen: string[] = []
+    for (let step = 0; step < controls; step += 1) {
+      await page.keyboard.press('Tab')
+      seen.push(await page.evaluate<string>(focused))
+    }
+    expect(seen.filter((name) => name.endsWith('shows no focus'))).toEqual([])
+    expect(seen.indexOf('/account/data')).toBeLessThan(seen.indexOf('name'))
+    expect(seen.indexOf('name')).toBeLessThan(seen.indexOf('Save'))
+    await page.locator('#nickname').focus()
+    await page.keyboard.type('Al')
+    await page.keyboard.press('Enter')
+    await page.getByText('Your profile is saved').waitFor()
+    await page.context().close()
+  })
+
+  test.each([
+    ['phone', { width: 390, height: 844 }],
+    ['desktop', { width: 1280, height: 900 }],
+  ])('no page is wider than a %s', async (_name, viewport) => {
+    const { page } = await house.openWindow({ viewport })
+    await page.goto(`${house.issuer}/account`)
+    await house.typeCredentials(page)
+    await page.waitForURL('**/account')
+    for (const name of [
+      '',
+      '/profile',
+      '/email',
+      '/password',
+      '/factors',
+      '/factors/app',
+      '/sessions',
+      '/applications',
+      '/events',
+      '/data',
+    ]) {
+      await page.goto(`${house.issuer}/account${name}`)
+      const isWider = await page.evaluate<boolean>(wider)
+      expect([name, isWider]).toEqual([name, false])
+    }
+    await page.context().close()
+  })
+})
