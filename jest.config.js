@@ -6,7 +6,8 @@ export default {
   transform: { '\\.ts$': '<rootDir>/test/support/strip-types.js' },
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
-  testTimeout: 30_000,
+  // Tests drive real processes, on whatever machine: it ends what hangs.
+  testTimeout: 60_000,
   // Every test file loads its modules anew; a worker that has grown is replaced between two files.
   workerIdleMemoryLimit: '700MB',
 }
