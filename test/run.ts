@@ -29,6 +29,8 @@ async function runJest(args: readonly string[]): Promise<{ status: number; repor
   const own = [...(isCounted ? [] : [`--maxWorkers=${workers}`]), '--json', `--outputFile=${outputFile}`]
   const child = spawn(process.execPath, [...node, jest, ...own, ...args], {
     cwd: root,
+    // The processes that tests start run the same code again and again: compiled once, they start in half the time.
+    env: { ...process.env, NODE_COMPILE_CACHE: createTestFolder() },
     stdio: ['inherit', 'ignore', 'inherit'],
   })
   // Ctrl-C reaches Jest too; the count comes when it is done.

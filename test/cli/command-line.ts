@@ -8,6 +8,9 @@ const root = path.resolve(import.meta.dirname, '../..')
 const cliFile = path.join(root, 'src/cli.ts')
 export const developmentSeed = path.join(root, 'seeds/development.yaml')
 
+const { NODE_COMPILE_CACHE } = process.env
+const cache = NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }
+
 export type Ran = { code: number | null; stdout: string; stderr: string; json: () => Answer }
 // biome-ignore lint/suspicious/noExplicitAny: what a command answers is what the test looks at
 export type Answer = any
@@ -21,7 +24,7 @@ export async function latchkey(
 ): Promise<Ran> {
   const child = spawn(process.execPath, [script, ...args], {
     cwd,
-    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...cheapPasswordHash, ...env },
+    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...cache, ...cheapPasswordHash, ...env },
   })
   // A command that does not read its input may have ended before it is written.
   child.stdin.on('error', () => {})

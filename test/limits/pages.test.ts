@@ -144,7 +144,8 @@ test('a fourth reset within an hour is refused alike whether the address has an 
   const { rows } = await server.database.knex.raw(`SELECT count(*) AS n FROM rate_limit WHERE cardinality(hits) = 3`)
   expect(rows).toEqual([{ n: 2 }])
   // The clock of the mailbox is the world's: what was sent is there by now, or never.
-  expect(mailbox.to('alice@example.com').length).toBeLessThanOrEqual(3)
+  const links = mailbox.to('alice@example.com').filter(({ subject }) => subject === 'Choose a new password')
+  expect(links.length).toBeLessThanOrEqual(3)
   server.clock.advance(hour)
   const browser = from('192.0.2.5')
   const again = await browser.submit(await browser.get(at('/recover')), '/recover', { email: 'alice@example.com' })

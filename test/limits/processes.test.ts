@@ -13,6 +13,8 @@ type Pair = readonly [StartedProcess, StartedProcess]
 const atOnce = <T>(times: number, [first, second]: Pair, ask: (at: StartedProcess) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: times }, (_, index) => ask(index % 2 === 0 ? first : second)))
 
+// The lock of an address that is guessed at (guesses.test.ts) is a 429 as well.
+const lookedAt = (answers: readonly Page[]) => answers.filter(({ body }) => !body.includes('too_many_requests')).length
 const accepted = (answers: readonly { status: number }[]) => answers.filter(({ status }) => status !== 429).length
 
 const offsets = new WeakMap<RunningServers, number>()
@@ -57,7 +59,7 @@ function suite(open: () => Promise<RunningServers>) {
     // A minute begins: nothing fades while this runs.
     beginMinute(running)
     const answers = await ask.guess(100, 'somebody@example.com')
-    expect(accepted(answers)).toBe(20)
+    expect(lookedAt(answers)).toBe(20)
     expect(answers.filter(({ status }) => status >= 500)).toEqual([])
   }, 60_000)
 
@@ -73,7 +75,7 @@ function suite(open: () => Promise<RunningServers>) {
 
   test('after the minute there is as much again', async () => {
     beginMinute(running, 2 * minute)
-    expect(accepted(await ask.guess(25, 'somebody@example.com'))).toBe(20)
+    expect(lookedAt(await ask.guess(25, 'somebody@example.com'))).toBe(20)
   }, 60_000)
 }
 

@@ -59,7 +59,7 @@ export const cheapPasswordHash = {
 }
 
 // Whatever the machine of the developer has set must not reach the tests.
-const inherited = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_EXTRA_CA_CERTS']
+const inherited = ['NODE_COMPILE_CACHE', 'PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_EXTRA_CA_CERTS']
 
 function environment(own: Readonly<Record<string, string>>): Record<string, string> {
   const base = inherited.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))
