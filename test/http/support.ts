@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import type { Middleware } from 'koa'
 import Koa from 'koa'
+import { captchaFiles } from '../../src/captcha/files.ts'
 import { accessLog } from '../../src/http/access-log.ts'
 import { clientAddress, pinToIssuer } from '../../src/http/address.ts'
 import { loadAssets } from '../../src/http/assets.ts'
@@ -22,6 +23,7 @@ import type { Views } from '../../src/http/views.ts'
 import { createViews } from '../../src/http/views.ts'
 import { createSentences } from '../../src/locales.ts'
 import { createLog } from '../../src/log.ts'
+import { passkeyFiles } from '../../src/mfa/passkeys/files.ts'
 import type { ShownRule } from '../../src/passwords/policy.ts'
 import { systemRandom } from '../../src/random.ts'
 
@@ -51,7 +53,7 @@ export async function startTestServer(options: Options = {}): Promise<TestServer
   const log = createLog({ level: 'info', destination: { write: (line: string) => void lines.push(line) } })
   const sentences = createSentences({ isStrict: true })
   const csrf = createCsrf({ key: createHmac('sha256', 'test').digest(), issuer, random: systemRandom })
-  const assets = loadAssets(`${views}/assets`)
+  const assets = loadAssets(`${views}/assets`, { ...captchaFiles(), ...passkeyFiles() })
   const pages = createViews({
     folder: views,
     sentences,

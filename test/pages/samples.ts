@@ -87,6 +87,7 @@ const profileValues = {
 export const samples: readonly Sample[] = [
   ['login', 'login', login],
   ['login-error', 'login', { ...login, email: 'alice@example.com', error: 'csrf_failed' }],
+  ['login-passkey', 'login', { ...login, passkey }],
   ['login-plain', 'login', { ...login, client: undefined }],
   ['login-native', 'login', { ...login, client: { ...client, host: 'com.example.lanterns:' } }],
   ...Object.entries(hostileNames).map(
