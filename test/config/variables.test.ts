@@ -26,11 +26,13 @@ test('.env.example has each variable once, in the order of the list, and nothing
   expect([...envExample.matchAll(/^#?([A-Z_]+)=/gm)].map((match) => match[1])).toEqual(names)
 })
 
-test('.env.example, taken as it is with every line live, is refused in production for its sample key only', () => {
+test('.env.example, taken as it is with every line live, is refused in production for its sample key and the file of places, which is not there', () => {
   const lines = [...envExample.matchAll(/^#([A-Z_]+)=(.*)$/gm)].map((match) => [match[1], match[2]])
   const { MASTER_KEY_FILE: _file, ...env } = Object.fromEntries(lines)
   expect(env.MASTER_KEY).toBe(sampleMasterKey)
-  expect(readConfig(env)).toMatchObject({ problems: [{ code: 'master_key_sample' }] })
+  expect(readConfig(env)).toMatchObject({
+    problems: [{ code: 'master_key_sample' }, { code: 'geoip_database_unreadable' }],
+  })
 })
 
 test('docs/configuration.md has a row for each variable, in the order of the list, with its default', () => {

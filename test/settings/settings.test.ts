@@ -24,6 +24,7 @@ test('a fresh server has the defaults', () => {
     refreshAbsoluteSeconds: 90 * 86_400,
     registration: 'off',
     emailVerification: 'optional',
+    accountDeletionSeconds: 14 * 86_400,
     passwordMinimumLength: 12,
     passwordUppercase: 'optional',
     passwordLowercase: 'optional',
