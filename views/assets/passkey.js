@@ -27,7 +27,8 @@ for (const form of document.querySelectorAll('form[data-passkey]')) {
       ask().then(send, fail)
     })
     if (form.dataset.autofill === 'yes' && (await browserSupportsWebAuthnAutofill())) {
-      startAuthentication({ optionsJSON, useBrowserAutofill: true }).then(send, fail)
+      // Nobody has asked for anything yet: that the browser has nothing to offer is no news.
+      startAuthentication({ optionsJSON, useBrowserAutofill: true }).then(send, () => undefined)
     }
   }
 }
