@@ -47,7 +47,7 @@ describe('every page', () => {
       // WCAG 2.2 1.3.5; a recovery code is nothing that a browser could know.
       if (input.includes('type="checkbox"') || id === 'recovery-code') continue
       expect(input).toMatch(
-        / autocomplete="(username|current-password|new-password|name|one-time-code|email|given-name|family-name|nickname|bday|off|language|url|tel)"/,
+        / autocomplete="(username( webauthn)?|current-password|new-password|name|one-time-code|email|given-name|family-name|nickname|bday|off|language|url|tel)"/,
       )
     }
     const forms = [...page.matchAll(/<form\b[\s\S]*?<\/form>/g)].map(([form]) => form)
