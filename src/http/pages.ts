@@ -59,6 +59,15 @@ export type PageLocals = {
     registerUrl?: string
     recoverUrl?: string
   }>
+  /** No password is looked at for now: what still leads in. */
+  locked: Readonly<{
+    client?: ClientView
+    error: string
+    passkey: PasskeyView
+    recoverUrl?: string
+    signInUrl: string
+    cancelAction: string
+  }>
   register: Readonly<{
     client?: ClientView
     action: string
@@ -240,6 +249,7 @@ export type PageName = keyof PageLocals
 /** The list behind `PageName`: a page not named here is not compiled. */
 export const pageNames = [
   'login',
+  'locked',
   'register',
   'recover',
   'link',

@@ -44,6 +44,8 @@ const longestEmail = 320
 /** As long as the body may be: the policy, which hashes nothing longer than it allows, says better what is wrong than the field's check can. */
 const longestPasswordField = 56 * 1024
 const longestSolution = 4000
+/** Refusals that no other password changes. */
+const withoutPassword = ['sign_in_locked', 'too_many_failures', 'password_off']
 const longestPasskeyAnswer = 16_000
 
 const uidParams = z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) })
@@ -79,6 +81,17 @@ export function loginRoutes(deps: Deps): readonly Route[] {
       errorParams: error?.params,
     })
     ctx.status = error?.status ?? 200
+  }
+
+  /** No password is looked at for now: a page of its own says so, and what still leads in. */
+  async function showLocked(ctx: Context, { uid, client }: Interaction, error: AppError): Promise<void> {
+    views.render(ctx, 'locked', {
+      ...{ client, error: error.code, signInUrl: at(uid), cancelAction: at(uid, '/cancel') },
+      ...(deps.offers().recovery && { recoverUrl: at(uid, '/recover') }),
+      passkey: { action: at(uid, '/passkey'), options: JSON.stringify(await deps.passkeyOptions(uid)) },
+    })
+    if (error.retryAfterSeconds) ctx.set('Retry-After', String(Math.ceil(error.retryAfterSeconds)))
+    ctx.status = error.status
   }
 
   async function showAccounts(ctx: Context, interaction: Interaction, accountId: string): Promise<void> {
@@ -133,6 +146,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
       const account = await login.signIn({ ...body, ...from, go: params.uid }).catch(async (error: unknown) => {
         // What was typed is not lost: the page comes back with it and says what to do.
         if (!(error instanceof AppError) || error.code === 'database_unavailable') throw error
+        if (withoutPassword.includes(error.code)) return void (await showLocked(ctx, interaction, error))
         await showLogin(ctx, interaction, body.email, error)
       })
       if (!account) return

@@ -2,8 +2,10 @@
 
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
+import { attempt } from '../limits/house.ts'
+import { addPhone } from '../mfa/house.ts'
 import type { PeopleHouse } from '../registration/house.ts'
-import { openPeopleHouse } from '../registration/house.ts'
+import { goodPassword, openPeopleHouse, operator } from '../registration/house.ts'
 import { latchkey } from './command-line.ts'
 
 let house: PeopleHouse
@@ -69,4 +71,33 @@ test('the doctor connects to the mail server, and says what it met', async () =>
   expect(away).toMatchObject({ status: 'failed', code: 'mail_away' })
   expect(JSON.stringify(away)).not.toMatch(/secret-word|go away/)
   expect(await mailCheck({ SMTP_URL: '' })).toMatchObject({ status: 'ok', code: 'mail_kept' })
+})
+
+test('whoever helps people sees their factors, takes them away, requires one, and lifts a lock', async () => {
+  const email = 'helped@example.com'
+  const id = await house.server.parts.accounts.create(
+    { email, isEmailVerified: true, password: goodPassword },
+    operator,
+  )
+  await addPhone(house.server, email)
+  const factors = async () => (await run(['user', 'factors', email, '--json'])).json()
+  expect(await factors()).toMatchObject({
+    id,
+    required: false,
+    factors: ['totp'],
+    recovery_codes: 10,
+    remembered_browsers: 0,
+  })
+  expect(await run(['user', 'require-factor', email])).toMatchObject({ code: 0, stderr: '' })
+  expect(await factors()).toMatchObject({ required: true })
+  expect((await run(['user', 'require-factor', email, '--off', '--json'])).json()).toMatchObject({ required: false })
+  expect((await run(['user', 'reset-factors', email, '--json'])).json()).toMatchObject({ removed: ['totp'] })
+  expect(await factors()).toMatchObject({ factors: [], recovery_codes: 0 })
+  for (let tries = 0; tries < 11; tries += 1) await attempt(house.server, email, 'not this one')
+  expect((await attempt(house.server, email, goodPassword)).status).toBe(429)
+  expect(await run(['user', 'unlock', email])).toMatchObject({ code: 0, stderr: '' })
+  expect((await attempt(house.server, email, goodPassword)).status).toBe(200)
+  expect(await house.trail(id)).toEqual(
+    expect.arrayContaining(['factor.removed', 'account.factor_required', 'account.unlocked']),
+  )
 })

@@ -66,6 +66,9 @@ describe.each(['existing', 'unknown'] as const)('an identifier that is %s (attac
       expect(page.status).toBe(429)
       expect(Number(page.headers.get('Retry-After'))).toBe(15 * 60)
       expect(page.body).toContain('it is locked for a while')
+      // A page of its own: no password is asked for, and what still leads in stands there.
+      expect(page.body).not.toContain('name="password"')
+      expect(page.body).toContain('/recover"')
     }
     expect(await hashes(server)).toBe(before)
   })

@@ -88,6 +88,11 @@ export const samples: readonly Sample[] = [
   ['login', 'login', login],
   ['login-error', 'login', { ...login, email: 'alice@example.com', error: 'csrf_failed' }],
   ['login-passkey', 'login', { ...login, passkey }],
+  [
+    'locked',
+    'locked',
+    { client, error: 'sign_in_locked', passkey, recoverUrl: '/recover', signInUrl: '/next', cancelAction: '/cancel' },
+  ],
   ['login-plain', 'login', { ...login, client: undefined }],
   ['login-native', 'login', { ...login, client: { ...client, host: 'com.example.lanterns:' } }],
   ...Object.entries(hostileNames).map(
