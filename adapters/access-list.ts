@@ -1,5 +1,7 @@
 /** Where a person is signed in and which clients hold a grant of theirs, for whoever looks before ending one. */
+import { mapKey } from './digest.ts'
 import type { Model, Models } from './model.ts'
+import { bytesArray } from './postgres/binary-array.ts'
 import type { Cell, Postgres, Statement } from './postgres/connection.ts'
 import type { Seal } from './seal.ts'
 
@@ -28,7 +30,23 @@ const byAccount: Statement = {
 const milliseconds = (cell: Cell | undefined): number | undefined =>
   cell === null || cell === undefined ? undefined : Number(cell)
 
+const clientsOf: Statement = {
+  name: 'session_clients',
+  text: `
+    SELECT session_key, client_id FROM session_client WHERE session_key = ANY($1::bytea[])
+    GROUP BY session_key, client_id ORDER BY min(noted_at)`,
+}
+
 export function createAccessList({ postgres, models, seal, now }: Deps) {
+  async function clientsBySession(keys: readonly Buffer[]): Promise<Map<string, string[]>> {
+    const clients = new Map<string, string[]>()
+    for (const [key, clientId] of await postgres.query(clientsOf, [bytesArray(keys)])) {
+      const name = mapKey(key as Buffer)
+      clients.set(name, [...(clients.get(name) ?? []), String(clientId)])
+    }
+    return clients
+  }
+
   return async (accountId: string): Promise<Access> => {
     const rows = await postgres.query(byAccount, [accountId, models.Session.number, models.Grant.number, now()])
     const opened = rows.flatMap(([id, model, uid, sealed, issuedAt, expiresAt]) => {
@@ -46,13 +64,16 @@ export function createAccessList({ postgres, models, seal, now }: Deps) {
         },
       ]
     })
+    const clients = await clientsBySession(opened.flatMap(({ uid }) => (Buffer.isBuffer(uid) ? [uid] : [])))
     const of = ({ number }: Model) => opened.filter(({ model }) => model === number)
     return {
       sessions: of(models.Session).flatMap(({ uid, payload, expiresAt }) => {
         if (!Buffer.isBuffer(uid)) return []
         const { loginTs, authorizations } = payload as { loginTs?: number; authorizations?: Record<string, unknown> }
         const signedInAt = loginTs === undefined ? undefined : loginTs * 1000
-        return [{ key: uid, signedInAt, clientIds: Object.keys(authorizations ?? {}), expiresAt }]
+        // A session of the program before client rows names its clients itself.
+        const clientIds = [...new Set([...Object.keys(authorizations ?? {}), ...(clients.get(mapKey(uid)) ?? [])])]
+        return [{ key: uid, signedInAt, clientIds, expiresAt }]
       }),
       grants: of(models.Grant).map(({ id, payload, issuedAt, expiresAt }) => ({
         key: id,

@@ -3,10 +3,10 @@ import { errors } from 'oidc-provider'
 import { createUserCodeDigest, endKey, mapKey, rowId, sessionKey } from './digest.ts'
 import type { Ends, Tx } from './ends.ts'
 import { longestInRedisMs } from './ends.ts'
-import { ArtifactStoreUnavailable, isPostgresAway, Replayed } from './errors.ts'
+import { ArtifactStoreUnavailable, isPostgresAway, Replayed, StaleBrowser } from './errors.ts'
 import type { ModelName, Models, Payload, Stored, Upsert } from './model.ts'
 import type { Reads } from './postgres/reads.ts'
-import type { Condition, Writes } from './postgres/writes.ts'
+import type { BrowserCondition, Condition, NewSessionClient, WriteResult, Writes } from './postgres/writes.ts'
 import type { ShortLived } from './redis/short-lived.ts'
 import type { Seal } from './seal.ts'
 import type { Unit } from './unit-of-work.ts'
@@ -25,12 +25,15 @@ type Deps = {
   now: () => number
   transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
   graceSeconds: (clientId: string) => Promise<number>
+  sidOf: (sessionUid: string, clientId: string) => string
 }
 
 export type Artifacts = ReturnType<typeof createArtifacts>
 
 const hasOfflineAccess = (payload: Payload): boolean =>
   typeof payload.scope === 'string' && payload.scope.split(' ').includes('offline_access')
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 const asText = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
 
@@ -116,7 +119,7 @@ export function createArtifacts(deps: Deps) {
       id,
       model,
       home: isInRedis(model) && fitsRedis ? 'redis' : 'postgres',
-      text: JSON.stringify(payload),
+      text: JSON.stringify(model === 'Session' ? withoutDerived(payload) : payload),
       grantKey: grantId === undefined ? undefined : rowId('Grant', grantId),
       uid: model === 'Session' && payload.uid !== undefined ? sessionKey(payload.uid) : undefined,
       userCode: payload.userCode === undefined ? undefined : userCodeDigest(payload.userCode),
@@ -126,6 +129,15 @@ export function createArtifacts(deps: Deps) {
       issuedAt,
       expiresAt,
     }
+  }
+
+  /** The clients of a session are rows (`session_client`), and their `sid` is derived: only an entry that says more is kept. */
+  function withoutDerived(payload: Payload): Payload {
+    const { authorizations, ...rest } = payload
+    const { uid } = payload
+    if (!authorizations || uid === undefined) return payload
+    const kept = Object.entries(authorizations).filter(([clientId, { sid }]) => sid !== deps.sidOf(uid, clientId))
+    return kept.length > 0 ? { ...rest, authorizations: Object.fromEntries(kept) } : rest
   }
 
   /** Spent so recently that its own client may have lost the answer, and with something to give again. */
@@ -140,7 +152,11 @@ export function createArtifacts(deps: Deps) {
     if (stored.grantKey && unit.revoked.has(mapKey(stored.grantKey))) return undefined
     const payload = open(stored)
     if (!payload) return undefined
-    if (model === 'Session' && payload.uid !== undefined) unit.session = sessionKey(payload.uid)
+    if (model === 'Session' && payload.uid !== undefined) {
+      const { accountId } = payload
+      unit.session = { key: sessionKey(payload.uid), id: stored.id, accountId, generation: stored.generation ?? 0 }
+    }
+    if (model === 'Interaction') unit.signIn = signInOf(payload) ?? unit.signIn
     if (unit.isGranting && !unit.presented && token !== undefined && models[model].spentAs === 'source') {
       const isRepeat = model === 'RefreshToken' && (await isWithinGrace(stored, payload.clientId))
       unit.presented = { model, token, stored, payload, isRepeat }
@@ -148,6 +164,13 @@ export function createArtifacts(deps: Deps) {
     const isHidden = unit.presented?.isRepeat && unit.presented.stored === stored
     if (stored.consumedAt === undefined || isHidden) return payload
     return { ...payload, consumed: Math.floor(stored.consumedAt / 1000) }
+  }
+
+  /** A sign-in that ended the interaction; one of the program before generations is of generation 0. */
+  function signInOf({ result }: Payload): Unit['signIn'] {
+    const { login } = Object(result) as { login?: { accountId?: unknown; generation?: unknown } }
+    const accountId = asText(login?.accountId)
+    return accountId === undefined ? undefined : { accountId, generation: Number(login?.generation ?? 0) }
   }
 
   async function find(unit: Unit, model: ModelName, token: string): Promise<Payload | undefined> {
@@ -214,7 +237,7 @@ export function createArtifacts(deps: Deps) {
     if (unit.upserts.has(mapKey(id))) await flush(unit)
     unit.known.delete(mapKey(id))
     const nothing = { upserts: [], unconditional: [], destroys: [], destroyedSessions: [] }
-    if (await writes.write({ ...nothing, condition: { kind: 'spend', key: id } })) return
+    if ((await writes.write({ ...nothing, condition: { kind: 'spend', key: id } })).isMet) return
     throw spentAs === 'request'
       ? new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used')
       : new errors.InvalidGrant('already used')
@@ -265,39 +288,76 @@ export function createArtifacts(deps: Deps) {
     return row
   }
 
-  /** A session that was ended meanwhile must not come back with what a request in flight saves: it is written only while it lives. */
-  function sessionCondition(unit: Unit, rows: readonly Upsert[]): Condition | undefined {
-    const isEndedHere = unit.isSessionDestroyed && !rows.some(({ model }) => model === 'Session')
-    return unit.session && !isEndedHere && rows.length > 0 ? { kind: 'session', key: unit.session } : undefined
+  /** The generation of the account under which the request may sign in, or go on in its session; undefined when nobody is signed in. */
+  function accountOf(unit: Unit, accountId: string | undefined): BrowserCondition['account'] {
+    // Accounts have UUIDs; what is none names no row, and must not fail the statement of its neighbours.
+    if (accountId === undefined || !uuid.test(accountId)) return undefined
+    if (unit.signIn?.accountId === accountId) return { id: accountId, generation: unit.signIn.generation }
+    if (unit.session?.accountId === accountId) return { id: accountId, generation: unit.session.generation }
+    return undefined
   }
 
   /**
-   * Writes the unit's rows if `condition` is met, and what is unconditional in any case: Postgres first, then Redis. Gives whether it was
+   * What a browser's request saves is written only while the session's very row lives, in the generation of the account in which it was
+   * signed in to: a session that was ended or renamed meanwhile does not come back with a request in flight.
+   */
+  function browserCondition(unit: Unit, rows: readonly Upsert[]): BrowserCondition | undefined {
+    const saved = rows.find(({ model }) => model === 'Session')
+    const isEndedHere = unit.isSessionDestroyed && !saved
+    if (rows.length === 0 || isEndedHere) return undefined
+    const { session, outcome } = unit
+    const account = accountOf(unit, saved ? saved.accountId : session?.accountId)
+    if (!session && !account && !outcome) return undefined
+    const isRenamed = session !== undefined && unit.destroyed.has(mapKey(session.id))
+    return {
+      kind: 'browser',
+      ...(account && { account }),
+      ...(session && { session: { key: session.key, id: session.id, isRenamed } }),
+      ...(outcome && { outcome: { key: outcome.key, response: outcome.response() } }),
+    }
+  }
+
+  /** The clients that the session signs in to by the codes of this request. */
+  const newClients = (rows: readonly Upsert[], payloadOf: (row: Upsert) => Payload): NewSessionClient[] =>
+    rows.flatMap((row) => {
+      if (row.model !== 'AuthorizationCode' || !row.grantKey || row.clientId === undefined) return []
+      const uid = asText(payloadOf(row).sessionUid)
+      return uid === undefined ? [] : [{ sessionKey: sessionKey(uid), clientId: row.clientId, grantKey: row.grantKey }]
+    })
+
+  /**
+   * Writes the unit's rows if `condition` is met, and what is unconditional in any case: Postgres first, then Redis. Says whether it was
    * met; nothing is forgotten, so that the caller may try again on another condition.
    */
-  async function write(unit: Unit, condition?: Condition): Promise<boolean> {
+  async function write(unit: Unit, given?: Condition): Promise<WriteResult> {
     await endRevoked(unit)
     const rows = [...unit.upserts.values()].map((row) => withFamily(unit, row))
     const destroyed = [...unit.destroyed.values()]
     const isSessionSaved = rows.some(({ model }) => model === 'Session')
+    const condition = given ?? browserCondition(unit, rows)
+    const generation = condition?.kind === 'browser' ? condition.account?.generation : undefined
     const work = {
-      condition: condition ?? sessionCondition(unit, rows),
-      upserts: rows.filter(({ home }) => home === 'postgres'),
+      condition,
+      upserts: rows
+        .filter(({ home }) => home === 'postgres')
+        .map((row) => (row.model === 'Session' ? { ...row, generation } : row)),
       unconditional: [...unit.unconditional.values()],
       destroys: destroyed.map(({ id }) => id),
-      destroyedSessions: unit.isSessionDestroyed && !isSessionSaved && unit.session ? [unit.session] : [],
+      destroyedSessions: unit.isSessionDestroyed && !isSessionSaved && unit.session ? [unit.session.key] : [],
+      sessionClients: newClients(rows, ({ text }) => JSON.parse(text) as Payload),
     }
     const hasWork =
       work.condition !== undefined || work.upserts.length + work.unconditional.length + work.destroys.length > 0
-    const isMet = hasWork ? await writes.write(work) : true
+    const result = hasWork ? await writes.write(work) : { isMet: true }
     if (shortLived) {
-      const values = isMet ? rows.filter(({ home }) => home === 'redis') : []
+      const values = result.isMet ? rows.filter(({ home }) => home === 'redis') : []
+      const gone = result.isMet || condition?.kind !== 'browser' ? destroyed : []
       await Promise.all([
         ...values.map((row) => shortLived.write({ ...row, expiresAt: row.expiresAt as number })),
-        ...destroyed.filter(({ model }) => isInRedis(model)).map(({ id }) => shortLived.destroy(id)),
+        ...gone.filter(({ model }) => isInRedis(model)).map(({ id }) => shortLived.destroy(id)),
       ])
     }
-    return isMet
+    return result
   }
 
   function forget(unit: Unit): void {
@@ -309,10 +369,12 @@ export function createArtifacts(deps: Deps) {
     unit.issuedRefreshToken = undefined
   }
 
+  /** Throws StaleBrowser when a browser's request comes too late: its session was renamed or ended, or the account was reset. */
   async function flush(unit: Unit): Promise<void> {
     if (unit.upserts.size + unit.unconditional.size + unit.destroyed.size + unit.revoked.size === 0) return
-    await write(unit)
+    const { isMet, unmet } = await write(unit)
     forget(unit)
+    if (!isMet && unmet) throw new StaleBrowser(unmet)
   }
 
   return {

@@ -18,6 +18,12 @@ export const endKey = (kind: 'account' | 'client' | 'signing_key' | 'token' | 'e
 /** A digest as the key of a Map: one character a byte. */
 export const mapKey = (bytes: Buffer): string => bytes.toString('latin1')
 
+/** The name of a session at one client (`sid`): the same in every tab, and different at every client. */
+export const createSidOf =
+  (key: Buffer) =>
+  (sessionUid: string, clientId: string): string =>
+    createHmac('sha256', key).update(`${sessionUid}\u0000${clientId}`).digest('base64url')
+
 /** Device flow user codes have 34 bits (RFC 8628 §5.1): a plain digest would be guessed from a dump, so this one has a key. */
 export const createUserCodeDigest =
   (key: Buffer) =>

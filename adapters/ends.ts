@@ -1,7 +1,7 @@
 /** Ending what hangs from a grant, a session, a person, a client or a moment, inside the transaction of the change that asks for it. */
 import type { Knex } from 'knex'
-import { endKey, sessionKey } from './digest.ts'
-import type { Models } from './model.ts'
+import { endKey, mapKey, sessionKey } from './digest.ts'
+import type { Models, Payload } from './model.ts'
 import { storableText } from './postgres/binary-array.ts'
 import type { Seal } from './seal.ts'
 
@@ -25,41 +25,60 @@ type Deps = {
   now: () => number
   models: Models
   seal: Pick<Seal, 'open'>
+  sidOf: (sessionUid: string, clientId: string) => string
   /** Told in the transaction that ends them, whoever asked for it. */
   onSessionsEnded: (tx: Tx, sessions: readonly EndedSession[]) => Promise<void> | void
 }
 
 export type Ends = ReturnType<typeof createEnds>
 
-/** What a session's payload says of its clients (the engine's `authorizations`). */
-function toEnded(text: string): EndedSession {
-  const { accountId, authorizations } = JSON.parse(text) as {
-    accountId?: unknown
-    authorizations?: Record<string, { sid?: unknown }>
+export function createEnds({ now, models, seal, sidOf, onSessionsEnded }: Deps) {
+  /** Whose session it was, with the clients of its rows; a payload of the program before those names clients itself. */
+  function toEnded(text: string, clientIds: readonly string[]): EndedSession {
+    const { accountId, uid = '', authorizations = {} } = JSON.parse(text) as Payload
+    const ids = [...new Set([...Object.keys(authorizations), ...clientIds])]
+    return {
+      accountId: typeof accountId === 'string' ? accountId : undefined,
+      clients: ids.map((clientId) => ({ clientId, sid: authorizations[clientId]?.sid ?? sidOf(uid, clientId) })),
+    }
   }
-  return {
-    accountId: typeof accountId === 'string' ? accountId : undefined,
-    clients: Object.entries(authorizations ?? {}).map(([clientId, { sid }]) => ({
-      clientId,
-      sid: typeof sid === 'string' ? sid : undefined,
-    })),
-  }
-}
 
-export function createEnds({ now, models, seal, onSessionsEnded }: Deps) {
   async function deleted(tx: Tx, where: string, bindings: readonly unknown[]): Promise<number> {
     const { rowCount } = await tx.raw(`DELETE FROM artifact WHERE ${where}`, bindings as never)
     return rowCount ?? 0
   }
 
+  /** Deletes the client rows of sessions; gives the clients by session. */
+  async function takenClients(tx: Tx, keys: readonly Buffer[]): Promise<Map<string, string[]>> {
+    const clients = new Map<string, string[]>()
+    if (keys.length === 0) return clients
+    const { rows } = await tx.raw(
+      'DELETE FROM session_client WHERE session_key = ANY(?) RETURNING session_key, client_id',
+      [keys] as never,
+    )
+    for (const { session_key: key, client_id: clientId } of rows as { session_key: Buffer; client_id: string }[]) {
+      const of = clients.get(mapKey(key)) ?? []
+      clients.set(mapKey(key), [...of, clientId])
+    }
+    return clients
+  }
+
   /** Deletes browser sessions, at most a thousand, and tells of them: for `untilNothingIsLeft`, which comes back for the rest. */
   async function deletedSessions(tx: Tx, where: string, bindings: readonly unknown[]): Promise<number> {
     const { rows } = await tx.raw(
-      `DELETE FROM artifact WHERE id IN (SELECT id FROM artifact WHERE model = ? AND ${where} LIMIT 1000) RETURNING id, payload`,
+      `DELETE FROM artifact WHERE id IN (SELECT id FROM artifact WHERE model = ? AND ${where} LIMIT 1000)
+       RETURNING id, uid, payload`,
       [models.Session.number, ...bindings] as never,
     )
-    const texts = (rows as { id: Buffer; payload: Buffer }[]).map(({ id, payload }) => seal.open(payload, id))
-    const ended = texts.filter((text) => text !== undefined).map(toEnded)
+    const gone = rows as { id: Buffer; uid: Buffer | null; payload: Buffer }[]
+    const clients = await takenClients(
+      tx,
+      gone.flatMap(({ uid }) => (uid ? [uid] : [])),
+    )
+    const ended = gone.flatMap(({ id, uid, payload }) => {
+      const text = seal.open(payload, id)
+      return text === undefined ? [] : [toEnded(text, (uid && clients.get(mapKey(uid))) ?? [])]
+    })
     if (ended.length > 0) await onSessionsEnded(tx, ended)
     return rows.length
   }
@@ -140,6 +159,17 @@ export function createEnds({ now, models, seal, onSessionsEnded }: Deps) {
       const count = await endOwnedBy(tx, 'client_id', clientId)
       await remember(tx, endKey('client', clientId), now())
       return count
+    },
+
+    /** Ends every session of the account but the one under `keptKey`, with what was issued in them. Gives how many sessions went. */
+    async endSessionsOf(tx: Tx, accountId: string, keptKey: Buffer): Promise<number> {
+      const { rows } = await tx.raw(
+        'SELECT DISTINCT uid FROM artifact WHERE account_id = ? AND grant_key IS NULL AND model = ? AND uid IS DISTINCT FROM ? ORDER BY uid',
+        [storableText(accountId), models.Session.number, keptKey] as never,
+      )
+      const keys = (rows as { uid: Buffer | null }[]).flatMap(({ uid }) => (uid ? [uid] : []))
+      for (const key of keys) await endSessionByKey(tx, key)
+      return keys.length
     },
 
     /** Ends the browser session with that uid and everything issued in it without offline access (OpenID Connect Core 1.0 §11). */

@@ -20,6 +20,21 @@ export class Replayed extends Error {
   }
 }
 
+/**
+ * Nothing of a browser's request was written, because something ended while it was under way: its session was renamed or ended (`session`),
+ * the account was reset (`account`), or its interaction was resumed by another request (`outcome`).
+ */
+export class StaleBrowser extends Error {
+  readonly code = 'browser_stale'
+  readonly reason: 'session' | 'account' | 'outcome'
+
+  constructor(reason: StaleBrowser['reason']) {
+    super(`the ${reason} has changed since the request began`)
+    this.name = 'StaleBrowser'
+    this.reason = reason
+  }
+}
+
 // The pool of src/database says it with one code; a plain pool with the socket's or the server's own (PostgreSQL, appendix A:
 // 08 connection, 57P shutdown and start-up, 53 too few resources, 57014 statement timeout, 25006 a primary that became a standby).
 const awayCodes =

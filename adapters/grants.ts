@@ -93,7 +93,7 @@ export function createGrantEndings({ artifacts, ends, successors, onFamilyEnded,
     let theft = presented && (await theftSeen(presented, ctx))
     if (presented && theft) await endFamily(unit, presented, ctx, theft)
     const spendsCode = presented !== undefined && isSpending && presented.model !== 'RefreshToken'
-    const isMet = await artifacts.write(unit, spendsCode ? { kind: 'spend', key: presented.stored.id } : undefined)
+    const { isMet } = await artifacts.write(unit, spendsCode ? { kind: 'spend', key: presented.stored.id } : undefined)
     artifacts.forget(unit)
     if (isMet || !presented || theft) return
     theft = reuse(presented)
@@ -118,7 +118,7 @@ export function createGrantEndings({ artifacts, ends, successors, onFamilyEnded,
       if (!row) throw new errors.InvalidGrant('refresh token family has ended')
       if (row.consumedAt !== undefined) {
         link = { token: next.token, row }
-      } else if (await artifacts.write(unit, { kind: 'alive', key: id })) {
+      } else if ((await artifacts.write(unit, { kind: 'alive', key: id })).isMet) {
         artifacts.forget(unit)
         Object.assign(ctx.body as object, { refresh_token: next.token })
         onRepeated()
@@ -147,7 +147,7 @@ export function createGrantEndings({ artifacts, ends, successors, onFamilyEnded,
       presented.model === 'RefreshToken' && issuedRefreshToken
         ? successors.seal(presented.token, { token: issuedRefreshToken.token, thumbprint }, id)
         : undefined
-    const isMet = await artifacts.write(
+    const { isMet } = await artifacts.write(
       unit,
       isSpending ? { kind: 'spend', key: id, successor } : { kind: 'alive', key: id },
     )

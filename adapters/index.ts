@@ -7,7 +7,7 @@ import type { Clock } from '../src/clock.ts'
 import type { Log } from '../src/log.ts'
 import { createAccessList } from './access-list.ts'
 import { createArtifacts } from './artifacts.ts'
-import { sessionKey } from './digest.ts'
+import { createSidOf, sessionKey } from './digest.ts'
 import type { EndedSession, Tx } from './ends.ts'
 import { createEnds } from './ends.ts'
 import type { FamilyEnd, GrantContext } from './grants.ts'
@@ -17,14 +17,16 @@ import { modelNames } from './model.ts'
 import { createParkedRequests } from './parked.ts'
 import { createPostgres } from './postgres/connection.ts'
 import { createReads } from './postgres/reads.ts'
+import { createSweep } from './postgres/sweep.ts'
 import { createWrites } from './postgres/writes.ts'
 import { createShortLived } from './redis/short-lived.ts'
 import { createSeal, createSuccessorSeal } from './seal.ts'
+import { createSessionRenaming } from './session-renaming.ts'
 import { createTokenIds } from './token-ids.ts'
 import type { Unit } from './unit-of-work.ts'
 import { createUnit } from './unit-of-work.ts'
 
-export { ArtifactStoreUnavailable, Replayed } from './errors.ts'
+export { ArtifactStoreUnavailable, Replayed, StaleBrowser } from './errors.ts'
 export type { FamilyEnd } from './grants.ts'
 export type { ModelName } from './model.ts'
 
@@ -85,9 +87,19 @@ export function createArtifactStore(deps: Deps) {
   const reads = createReads({ postgres, models, now })
   const writes = createWrites({ postgres, seal, models, now })
   const shortLived = redis && createShortLived({ redis, seal, now })
-  const ends = createEnds({ now, models, seal, onSessionsEnded })
+  const sidOf = createSidOf(deriveKey('session names'))
+  const ends = createEnds({ now, models, seal, sidOf, onSessionsEnded })
   const artifacts = createArtifacts({
-    ...{ models, reads, writes, shortLived, ends, seal, now, transaction, graceSeconds },
+    models,
+    reads,
+    writes,
+    shortLived,
+    ends,
+    seal,
+    now,
+    transaction,
+    graceSeconds,
+    sidOf,
     userCodeKey: deriveKey('artifact user codes'),
   })
   const grantEndings = createGrantEndings({ artifacts, ends, successors, onFamilyEnded, onRepeated })
@@ -183,6 +195,8 @@ export function createArtifactStore(deps: Deps) {
     endClient: ends.endClient,
     endSession: ends.endSession,
     endSessionByKey: ends.endSessionByKey,
+    endSessionsOf: ends.endSessionsOf,
+    renameSession: createSessionRenaming({ models, seal }),
     endGrantByKey: ends.endGrantByKey,
     endGrantsOf: ends.endGrantsOf,
     endAll: ends.endAll,
@@ -195,12 +209,21 @@ export function createArtifactStore(deps: Deps) {
     /** The name under which a session is listed and ended, which opens nothing. */
     sessionKey,
 
+    /** The name of a session at one client (OpenID Connect Back-Channel Logout 1.0 §2.1, `sid`). */
+    sidOf,
+
+    /** The generation in the row of the session `uid`, which this request has loaded; -1 when it has not. */
+    generationOf: (uid: string): number => {
+      const session = units.getStore()?.session
+      return session?.key.equals(sessionKey(uid)) ? session.generation : -1
+    },
+
     /** What a person is signed in to, and what hangs from it. */
     listAccess: createAccessList({ postgres, models, seal, now }),
 
     ...createParkedRequests({ shortLived, writes, seal, now }),
 
     /** Removes at most `limit` expired rows; gives how many. Spent codes and refresh tokens stay until they expire: theft must show. */
-    sweep: writes.sweep,
+    sweep: createSweep({ postgres, now }),
   }
 }

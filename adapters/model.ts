@@ -34,6 +34,9 @@ export type Model = {
 
 export type Models = Readonly<Record<ModelName, Model>>
 
+/** What the engine's session says of one client. */
+export type SessionClient = { sid?: string; grantId?: string; [field: string]: unknown }
+
 /** An artifact as the engine hands it over; the store reads these of its fields. */
 export type Payload = {
   [field: string]: unknown
@@ -44,6 +47,7 @@ export type Payload = {
   sessionUid?: string
   scope?: string
   uid?: string
+  authorizations?: Record<string, SessionClient>
   userCode?: string
   jkt?: string
   consumed?: unknown
@@ -58,6 +62,8 @@ export type Stored = {
   consumedAt?: number
   successor?: Buffer
   expiresAt?: number
+  /** Of a browser session: the account's when somebody signed in. */
+  generation?: number
 }
 
 /** An artifact to be written. Times are milliseconds since the epoch. */
@@ -74,4 +80,5 @@ export type Upsert = {
   sessionUid?: Buffer
   issuedAt: number
   expiresAt?: number
+  generation?: number
 }

@@ -12,6 +12,19 @@ export type Presented = {
   isRepeat: boolean
 }
 
+/** A browser session as its row was when the request loaded it. */
+export type LoadedSession = Readonly<{
+  /** Digest of its uid, which stays when it is renamed. */
+  key: Buffer
+  /** The row, which a renaming replaces. */
+  id: Buffer
+  accountId: string | undefined
+  generation: number
+}>
+
+/** The outcome of an interaction that the request resumes: `response` gives what is sealed for a repetition, once it is known. */
+export type ResumedOutcome = Readonly<{ key: Buffer; response: () => Buffer | undefined }>
+
 export type Unit = {
   /** Rows as they were read, by id. */
   readonly known: Map<string, Promise<Stored | undefined>>
@@ -23,7 +36,11 @@ export type Unit = {
   /** Grants whose tokens the engine revokes. */
   readonly revoked: Map<string, Buffer>
   /** The browser session this request was found to belong to. */
-  session: Buffer | undefined
+  session: LoadedSession | undefined
+  /** The sign-in of an interaction that this request has loaded: from whom, and in which generation of the account. */
+  signIn: { accountId: string; generation: number } | undefined
+  /** The interaction that the request resumes, and what is to be repeated of its response. */
+  outcome: ResumedOutcome | undefined
   isSessionDestroyed: boolean
   isGranting: boolean
   presented: Presented | undefined
@@ -41,6 +58,8 @@ export const createUnit = (): Unit => ({
   destroyed: new Map(),
   revoked: new Map(),
   session: undefined,
+  signIn: undefined,
+  outcome: undefined,
   isSessionDestroyed: false,
   isGranting: false,
   presented: undefined,

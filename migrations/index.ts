@@ -22,6 +22,9 @@ import { rateLimit } from './0027_rate_limit.ts'
 import { secondFactor } from './0028_second_factor.ts'
 import { passkey } from './0029_passkey.ts'
 import { accountPage } from './0030_account_page.ts'
+import { accountGeneration } from './0031_account_generation.ts'
+import { sessionClient } from './0032_session_client.ts'
+import { interactionOutcome } from './0033_interaction_outcome.ts'
 
 export type Migration = {
   name: string
@@ -51,4 +54,7 @@ export const migrations: readonly Migration[] = [
   secondFactor,
   passkey,
   accountPage,
+  accountGeneration,
+  sessionClient,
+  interactionOutcome,
 ]

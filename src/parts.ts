@@ -1,5 +1,6 @@
 /** Every part there is, built once: for the server, the command line and the tests. Read from top to bottom it is the server. */
 import { join } from 'node:path'
+import type { Context } from 'koa'
 import { createArtifactStore } from '../adapters/index.ts'
 import { createKeyRing } from '../keys/key-ring.ts'
 import { measureKeyRing } from '../keys/ring-metrics.ts'
@@ -14,7 +15,7 @@ import { dataRoutes } from './account/data-routes.ts'
 import { aboutFactors, createAccountDoor, sensitive } from './account/door.ts'
 import { doorRoutes } from './account/door-routes.ts'
 import { createDossier } from './account/dossier.ts'
-import { frameOf, proofOf } from './account/frame.ts'
+import { createCallerOf, frameOf } from './account/frame.ts'
 import { createLeaving } from './account/leaving.ts'
 import { createProfileChanges } from './account/profile.ts'
 import { profileRoutes } from './account/profile-routes.ts'
@@ -115,6 +116,7 @@ import { createRegistration } from './registration/service.ts'
 import { readResourceServerDocument } from './resource-servers/document.ts'
 import { entitledScopes } from './resource-servers/resource-server.ts'
 import { createResourceServers, loadResourceServer } from './resource-servers/service.ts'
+import { createAccountEnd } from './revocation/account-end.ts'
 import { createFamilyNotes } from './revocation/families.ts'
 import { createRevocation } from './revocation/service.ts'
 import { createSeed } from './seed/service.ts'
@@ -210,14 +212,25 @@ export async function createParts(deps: PartsDeps) {
     ...{ transaction, audit, consents, clock, metrics },
     artifacts: {
       ...artifacts,
-      // Logins under way and remembered browsers end with the sessions.
-      endAccount: async (tx, accountId, kept) => {
-        await loginSteps.endAccount(tx, accountId)
-        return artifacts.endAccount(tx, accountId, kept)
+      // Remembered browsers end with the sessions.
+      endAccount: async (tx, accountId) => {
+        await loginSteps.forgetBrowsersWithin(tx, accountId)
+        return artifacts.endAccount(tx, accountId)
       },
     },
   })
-  const { endAccount, endClient } = revocation
+  const { endClient } = revocation
+  const records = createAccountRecords({ clock })
+  const endAccount = createAccountEnd({
+    records,
+    artifacts,
+    random,
+    endings: [
+      (tx, accountId) => links.end(tx, accountId),
+      (...ending) => loginSteps.endAccount(...ending),
+      (...ending) => guesses.endAccount(...ending),
+    ],
+  })
   const { endSigningKey } = artifacts
 
   const rotation = createRotation({
@@ -286,8 +299,8 @@ export async function createParts(deps: PartsDeps) {
   })
   const places = config.geoipDatabase === undefined ? undefined : await openPlaces(config.geoipDatabase)
   const sessions = createSessions({
-    ...{ db: knex, transaction, audit, artifacts, clock },
-    forgetBrowsers: (tx, accountId) => loginSteps.endAccount(tx, accountId),
+    ...{ db: knex, transaction, audit, artifacts, clock, random },
+    forgetBrowsers: (tx, accountId) => loginSteps.forgetBrowsersWithin(tx, accountId),
     placeOf: (address) => places?.(address),
   })
   const makeLogoutToken = createLogoutTokens({ issuer: config.issuer, keyRing, now: clock.now, random })
@@ -301,7 +314,6 @@ export async function createParts(deps: PartsDeps) {
     ...{ audit, sealer, clock, random, log, metrics },
   })
 
-  const records = createAccountRecords({ clock })
   const accountImport = createAccountImport({
     ...{ db: knex, transaction, audit, clock, random },
     problemOfHash: problemOfImportedHash,
@@ -340,7 +352,8 @@ export async function createParts(deps: PartsDeps) {
   })
   const factors = createFactors({
     ...{ ...methods, accounts, transaction, audit, clock, sendMail: people.sendMail },
-    lockAccount: async (tx, accountId) => (await records.lock(tx, accountId)).account,
+    lockAccount: async (tx, accountId, generation) => (await records.lock(tx, accountId, generation)).account,
+    endAccount,
     setFactorRequired: records.setFactorRequired,
     administratorRoles,
   })
@@ -473,10 +486,12 @@ export async function createParts(deps: PartsDeps) {
       }),
     ],
   })
-  const interactions = createInteractions({ provider: engine.provider })
+  const interactions = createInteractions({ provider: engine.provider, generationOf: artifacts.generationOf })
 
   const accountSessions = createAccountSessions({
-    ...{ provider: engine.provider, cookie: { ...cookieOptions(config.issuer), path: '/' } },
+    provider: engine.provider,
+    generationOf: artifacts.generationOf,
+    cookie: { ...cookieOptions(config.issuer), path: '/' },
   })
   const door = createAccountDoor({
     ...{ readSession: accountSessions.read, accounts, factors, random, clock, issuer: config.issuer },
@@ -494,10 +509,16 @@ export async function createParts(deps: PartsDeps) {
     offeredScopes: oidcScopes,
   })
   const browserCookie = createBrowserCookie({ issuer: config.issuer, random })
+  const rememberedCookie = createRememberedCookie({ issuer: config.issuer })
+  const browserOf = (ctx: Context) => ({
+    knownToken: browserCookie.read(ctx),
+    rememberedToken: rememberedCookie.read(ctx),
+  })
+  const callerOf = createCallerOf(browserOf)
   const finishLogin = createFinishLogin({ interactions, sessions, views, acrOf, notices, cookie: browserCookie })
   const factorPages = createFactorPages({
     ...{ interactions, steps: loginSteps, factors, finishLogin, views, passkeys: methods.passkeys },
-    remembered: createRememberedCookie({ issuer: config.issuer }),
+    remembered: rememberedCookie,
   })
   const peoplePages = { interactions, views, browserDigest: csrf.browserDigest }
   const routes = [
@@ -531,16 +552,16 @@ export async function createParts(deps: PartsDeps) {
       countRegistration: (ctx, email) => gate.countIdentifier(ctx, 'register', email),
     }),
     ...recoveryRoutes({ recovery, ...peoplePages }),
-    ...accountRoutes({ changes: accountChanges, readSession: accountSessions.read, views }),
+    ...accountRoutes({ changes: accountChanges, sessions: accountSessions, browserOf, views }),
     ...doorRoutes({ door, frameOf, views }),
     ...profileRoutes({ door, frameOf, views, profile: createProfileChanges({ accounts, records, transaction }) }),
     ...securityRoutes({
-      ...{ door, sensitive, frameOf, proofOf, views, changes: accountChanges, sessions: accountSessions },
+      ...{ door, sensitive, frameOf, callerOf, views, changes: accountChanges, sessions: accountSessions },
     }),
     ...factorAccountRoutes({ door, aboutFactors, frameOf, factors, steps: loginSteps, views }),
-    ...accessRoutes({ door, frameOf, sessions, applications, views }),
+    ...accessRoutes({ door, frameOf, sessions, accountSessions, applications, views }),
     ...dataRoutes({
-      ...{ door, sensitive, frameOf, proofOf, dossier, leaving, views },
+      ...{ door, sensitive, frameOf, callerOf, sessions: accountSessions, dossier, leaving, views },
       graceDays: () => Math.ceil(settings.get().accountDeletionSeconds / 86_400),
     }),
     ...(kept ? devMailRoutes({ views, kept }) : []),

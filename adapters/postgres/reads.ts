@@ -4,17 +4,18 @@ import { createBatches } from './batches.ts'
 import { bytesArray, intArray } from './binary-array.ts'
 import type { Cell, Postgres, Statement } from './connection.ts'
 
-const columns = 'a.id, a.payload, a.grant_key, a.consumed_at, a.successor, a.expires_at'
+const columns = 'a.id, a.payload, a.grant_key, a.consumed_at, a.successor, a.expires_at, a.generation'
 
 const byId: Statement = {
   name: 'artifact_by_id',
   text: `
-    SELECT k.n, ${columns}, g.payload, g.expires_at, a.session_uid, s.id, s.payload, s.expires_at
+    SELECT k.n, ${columns}, g.payload, g.expires_at, a.session_uid, s.id, s.payload, s.expires_at,
+      s.generation
     FROM unnest($1::bytea[]) WITH ORDINALITY AS k(id, n)
     JOIN artifact a ON a.id = k.id
     LEFT JOIN artifact g ON g.id = a.grant_key
     LEFT JOIN LATERAL (
-      SELECT id, payload, expires_at FROM artifact WHERE uid = a.session_uid AND a.model = $2::int2
+      SELECT id, payload, expires_at, generation FROM artifact WHERE uid = a.session_uid AND a.model = $2::int2
       ORDER BY expires_at DESC NULLS FIRST LIMIT 1) s ON true`,
 }
 
@@ -70,7 +71,7 @@ const milliseconds = (cell: Cell | undefined): number | undefined =>
   cell === null || cell === undefined ? undefined : Number(cell)
 
 function toStored(row: readonly Cell[]): Stored {
-  const [, id, sealed, grantKey, consumedAt, successor, expiresAt] = row
+  const [, id, sealed, grantKey, consumedAt, successor, expiresAt, generation] = row
   return {
     id: id as Buffer,
     content: { sealed: sealed as Buffer },
@@ -78,6 +79,7 @@ function toStored(row: readonly Cell[]): Stored {
     consumedAt: milliseconds(consumedAt),
     successor: bytes(successor),
     expiresAt: milliseconds(expiresAt),
+    generation: Number(generation),
   }
 }
 
@@ -97,11 +99,11 @@ export function createReads({ postgres, models, now }: { postgres: Postgres; mod
       const found = new Array<Found | undefined>(ids.length)
       for (const row of await postgres.query(byId, [bytesArray(ids), models.Interaction.number])) {
         const artifact = toStored(row)
-        const session = readAlong(row[10], row[11], row[12])
+        const session = readAlong(row[11], row[12], row[13])
         found[Number(row[0]) - 1] = {
           artifact,
-          grant: readAlong(artifact.grantKey, row[7], row[8]),
-          session: session && { key: row[9] as Buffer, stored: session },
+          grant: readAlong(artifact.grantKey, row[8], row[9]),
+          session: session && { key: row[10] as Buffer, stored: { ...session, generation: Number(row[14]) } },
         }
       }
       return found

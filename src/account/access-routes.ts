@@ -4,14 +4,29 @@ import { atMinute } from '../clock.ts'
 import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
+import type { AccountSessions } from '../oidc/account-session.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { Applications } from './applications.ts'
 import type { Door } from './door.ts'
 import type { FrameOf } from './frame.ts'
 
-type Deps = { door: Door; frameOf: FrameOf; sessions: Sessions; applications: Applications; views: Views }
+type Deps = {
+  door: Door
+  frameOf: FrameOf
+  sessions: Sessions
+  accountSessions: Pick<AccountSessions, 'rename'>
+  applications: Applications
+  views: Views
+}
 
-export function accessRoutes({ door, frameOf, sessions, applications, views }: Deps): readonly Route[] {
+export function accessRoutes({
+  door,
+  frameOf,
+  sessions,
+  accountSessions,
+  applications,
+  views,
+}: Deps): readonly Route[] {
   const moment = (at: number | undefined) => (at === undefined ? undefined : atMinute(at))
 
   const showSessions = defineRoute({
@@ -23,7 +38,7 @@ export function accessRoutes({ door, frameOf, sessions, applications, views }: D
     handler: async (ctx) => {
       const visit = await door.enter(ctx)
       if (!visit) return
-      const found = await sessions.list(visit.account.id, visit.sessionUid)
+      const found = await sessions.list(visit.account.id, visit.session.uid)
       views.render(ctx, 'account/sessions', {
         ...frameOf(visit, 'sessions'),
         sessions: found
@@ -65,7 +80,7 @@ export function accessRoutes({ door, frameOf, sessions, applications, views }: D
     handler: async (ctx) => {
       const visit = await door.enter(ctx)
       if (!visit) return
-      await sessions.endOthers(visit.account.id, visit.sessionUid, ctx.ip)
+      accountSessions.rename(ctx, await sessions.endOthers(visit.account.id, visit.session, ctx.ip))
       ctx.status = 303
       ctx.redirect('/account?done=sessions')
     },

@@ -6,17 +6,18 @@ import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
+import type { AccountSessions } from '../oidc/account-session.ts'
 import type { AccountVisit, Door, Wanted } from './door.ts'
 import type { Dossier } from './dossier.ts'
-import type { FrameOf } from './frame.ts'
+import type { CallerOf, FrameOf } from './frame.ts'
 import type { Leaving } from './leaving.ts'
-import type { FreshProof } from './service.ts'
 
 type Deps = {
   door: Door
   sensitive: Wanted
   frameOf: FrameOf
-  proofOf: (visit: AccountVisit, currentPassword: string) => FreshProof
+  callerOf: CallerOf
+  sessions: Pick<AccountSessions, 'rename'>
   dossier: Dossier
   leaving: Leaving
   graceDays: () => number
@@ -24,7 +25,7 @@ type Deps = {
 }
 
 export function dataRoutes(deps: Deps): readonly Route[] {
-  const { door, sensitive, frameOf, proofOf, dossier, leaving, views } = deps
+  const { door, sensitive, frameOf, callerOf, dossier, leaving, views } = deps
 
   const events = defineRoute({
     kind: 'page',
@@ -52,7 +53,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     handler: async (ctx) => {
       const visit = await door.enter(ctx, sensitive)
       if (!visit) return
-      const data = await dossier.everything(visit.account, visit.sessionUid)
+      const data = await dossier.everything(visit.account, visit.session.uid)
       ctx.set('Content-Disposition', 'attachment; filename="latchkey-account.json"')
       ctx.type = 'json'
       ctx.body = JSON.stringify(data, undefined, 2)
@@ -95,11 +96,12 @@ export function dataRoutes(deps: Deps): readonly Route[] {
         ctx.status = 400
         return
       }
-      const { account, sessionUid } = visit
-      const caller = { accountId: account.id, proof: proofOf(visit, body.currentPassword), sessionUid, address: ctx.ip }
       const isAsked = await unlessRefused(
         ctx,
-        () => leaving.request(caller),
+        async () => {
+          const { session } = await leaving.request(callerOf(ctx, visit, body.currentPassword))
+          deps.sessions.rename(ctx, session)
+        },
         (problems) => views.render(ctx, 'account/data', page(visit, problems)),
       )
       if (!isAsked) return

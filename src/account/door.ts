@@ -7,6 +7,7 @@ import type { AccountSession } from '../oidc/account-session.ts'
 import type { Random } from '../random.ts'
 import { accountClientId, returnPath } from './client.ts'
 import { loginTooOld } from './errors.ts'
+import type { CallerSession } from './service.ts'
 
 type Deps = {
   readSession: (ctx: Context) => Promise<AccountSession | undefined>
@@ -24,7 +25,7 @@ type Deps = {
 /** Somebody at their own page. `authTimeMs` is the moment of the login, in milliseconds. */
 export type AccountVisit = Readonly<{
   account: Account
-  sessionUid: string
+  session: CallerSession
   authTimeMs: number
   acr: string | undefined
   amr: readonly string[]
@@ -48,9 +49,10 @@ export function createAccountDoor(deps: Deps) {
   async function visitOf(ctx: Context): Promise<AccountVisit | undefined> {
     const session = await readSession(ctx)
     const account = session && (await accounts.readById(session.accountId))
-    if (!account || account.isDisabled) return undefined
-    const { uid, authTime, acr, amr } = session
-    return { account, sessionUid: uid, authTimeMs: authTime * 1000, acr, amr }
+    // A session of an earlier generation is over.
+    if (!account || account.isDisabled || session.generation !== account.generation) return undefined
+    const { uid, id, generation, authTime, acr, amr } = session
+    return { account, session: { uid, id, generation }, authTimeMs: authTime * 1000, acr, amr }
   }
 
   /** As the engine compares `max_age`: both must agree, or the person would be sent to and fro. */

@@ -1,6 +1,9 @@
 /** What every page of the account shows around its own content. */
+
+import type { Context } from 'koa'
 import type { AccountFrame } from '../http/pages.ts'
 import type { AccountVisit } from './door.ts'
+import type { Caller, CallerBrowser } from './service.ts'
 
 export type FrameOf = (visit: AccountVisit, here: AccountFrame['here']) => AccountFrame
 
@@ -10,6 +13,19 @@ export const frameOf: FrameOf = ({ account }, here) => ({
   ...(account.deleteAt !== undefined && { leavingOn: new Date(account.deleteAt).toISOString().slice(0, 10) }),
 })
 
-/** The proof that a form brings: the password that was typed, or the factor of a fresh login, which the door has let in. */
-export const proofOf = ({ amr, authTimeMs }: AccountVisit, currentPassword: string) =>
+/** The proof that a form brings: the password that was typed, or the factor of a fresh login, which the guard has seen. */
+const proofOf = ({ amr, authTimeMs }: AccountVisit, currentPassword: string) =>
   currentPassword === '' && amr.includes('mfa') ? { factorProvenAtMs: authTimeMs } : { password: currentPassword }
+
+export type CallerOf = (ctx: Context, visit: AccountVisit, currentPassword: string) => Caller
+
+/** The person who sends a form of the account page; `browserOf` reads the cookies by which the browser is known. */
+export const createCallerOf =
+  (browserOf: (ctx: Context) => CallerBrowser): CallerOf =>
+  (ctx, visit, currentPassword) => ({
+    accountId: visit.account.id,
+    proof: proofOf(visit, currentPassword),
+    session: visit.session,
+    browser: browserOf(ctx),
+    address: ctx.ip,
+  })

@@ -4,6 +4,7 @@ import type { Audit, AuditEvent } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { MailIntent } from '../mail/intent.ts'
+import type { AccountEnd, EndAccount } from '../revocation/account-end.ts'
 import type { Settings } from '../settings/service.ts'
 import { accountClientId } from './client.ts'
 import { accountLeaving } from './errors.ts'
@@ -11,11 +12,11 @@ import type { AccountChanges, Caller } from './service.ts'
 
 type Deps = {
   db: Queryable
-  changes: Pick<AccountChanges, 'prove'>
+  changes: Pick<AccountChanges, 'prove' | 'keptBy'>
   records: Pick<AccountRecords, 'lock' | 'setDeleteAt' | 'listIdsToDelete' | 'remove'>
   settings: Pick<Settings, 'get'>
   sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
-  endAccount: (tx: Tx, accountId: string, kept: { sessionUid?: string }) => Promise<unknown>
+  endAccount: EndAccount
   issuer: string
   transaction: Transaction
   audit: Audit
@@ -42,18 +43,18 @@ export function createLeaving(deps: Deps) {
       })
     },
 
-    /** Everything ends at once but this session; the account itself when the grace period does. Throws `proof_refused`. Gives when that is. */
-    request: async (caller: Caller): Promise<number> => {
-      const { id } = await deps.changes.prove(caller)
+    /** Everything ends at once but this session; the account itself when the grace period does. Throws `proof_refused`. Gives what goes on. */
+    request: async (caller: Caller): Promise<AccountEnd> => {
+      const { id, email, generation } = await deps.changes.prove(caller)
       const deleteAt = clock.now() + deps.settings.get().accountDeletionSeconds * 1000
-      await transaction(async (tx) => {
-        await records.lock(tx, id)
+      return transaction(async (tx) => {
+        await records.lock(tx, id, generation)
         await records.setDeleteAt(tx, id, deleteAt)
-        await deps.endAccount(tx, id, caller.sessionUid === undefined ? {} : { sessionUid: caller.sessionUid })
+        const end = await deps.endAccount(tx, id, deps.changes.keptBy(caller, email))
         await audit.record(tx, event('account.deletion_requested', id, caller.address))
         await deps.sendMail(tx, { mail: 'account_leaving', accountId: id, untilMs: deleteAt, askedAtMs: clock.now() })
+        return end
       })
-      return deleteAt
     },
 
     /** The person stays after all. */
@@ -73,7 +74,7 @@ export function createLeaving(deps: Deps) {
           const { account } = await records.lock(tx, id)
           // Kept in the last moment.
           if (account.deleteAt === undefined || account.deleteAt > clock.now()) return
-          await deps.endAccount(tx, id, {})
+          await deps.endAccount(tx, id)
           await records.remove(tx, id)
           await audit.record(tx, { ...event('account.deleted', id), actor: { type: 'system' } })
           if (account.isEmailVerified) {

@@ -4,18 +4,21 @@ import { z } from 'zod'
 import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { AccountChanges } from './service.ts'
+import type { AccountSessions } from '../oidc/account-session.ts'
+import type { AccountChanges, CallerBrowser } from './service.ts'
 
 type Deps = {
   changes: AccountChanges
   /** Who is signed in at this browser. */
-  readSession: (ctx: Context) => Promise<{ uid: string } | undefined>
+  sessions: Pick<AccountSessions, 'read' | 'rename'>
+  /** By which cookies the browser is known. */
+  browserOf: (ctx: Context) => CallerBrowser
   views: Views
 }
 
 const link = { token: z.string().max(200) }
 
-export function accountRoutes({ changes, readSession, views }: Deps): readonly Route[] {
+export function accountRoutes({ changes, sessions, browserOf, views }: Deps): readonly Route[] {
   const open = defineRoute({
     kind: 'page',
     method: 'GET',
@@ -41,10 +44,13 @@ export function accountRoutes({ changes, readSession, views }: Deps): readonly R
     body: { schema: z.strictObject(link) },
     handler: async (ctx, { body }) => {
       // The session in which the link is opened lives on, when it is the account's.
-      const session = await readSession(ctx)
-      await changes.confirmEmailChange(body.token, {
-        ...{ address: ctx.ip, ...(session && { sessionUid: session.uid }) },
+      const session = await sessions.read(ctx)
+      const end = await changes.confirmEmailChange(body.token, {
+        ...(session && { session }),
+        browser: browserOf(ctx),
+        address: ctx.ip,
       })
+      sessions.rename(ctx, end.session)
       views.render(ctx, 'notice', { name: 'email_changed' })
     },
   })

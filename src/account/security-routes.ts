@@ -7,23 +7,23 @@ import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { AccountSessions } from '../oidc/account-session.ts'
 import type { AccountVisit, Door, Wanted } from './door.ts'
-import type { FrameOf } from './frame.ts'
-import type { AccountChanges, FreshProof } from './service.ts'
+import type { CallerOf, FrameOf } from './frame.ts'
+import type { AccountChanges } from './service.ts'
 
 type Deps = {
   door: Door
   sensitive: Wanted
   frameOf: FrameOf
-  proofOf: (visit: AccountVisit, currentPassword: string) => FreshProof
+  callerOf: CallerOf
   changes: AccountChanges
-  sessions: Pick<AccountSessions, 'renew'>
+  sessions: Pick<AccountSessions, 'rename'>
   views: Views
 }
 
 const password = z.string().max(4000)
 
 export function securityRoutes(deps: Deps): readonly Route[] {
-  const { door, sensitive, frameOf, proofOf, changes, views } = deps
+  const { door, sensitive, frameOf, callerOf, changes, views } = deps
   const needsPassword = ({ amr }: AccountVisit) => !amr.includes('mfa')
 
   const showPassword = defineRoute({
@@ -55,18 +55,16 @@ export function securityRoutes(deps: Deps): readonly Route[] {
     handler: async (ctx, { body }) => {
       const visit = await door.enter(ctx, sensitive)
       if (!visit) return
-      const { account, sessionUid } = visit
       const isChanged = await unlessRefused(
         ctx,
-        () =>
-          changes.changePassword({
-            ...{ accountId: account.id, proof: proofOf(visit, body.currentPassword), sessionUid },
-            ...{ newPassword: body.password, address: ctx.ip },
-          }),
+        async () => {
+          const caller = callerOf(ctx, visit, body.currentPassword)
+          const { session } = await changes.changePassword({ ...caller, newPassword: body.password })
+          deps.sessions.rename(ctx, session)
+        },
         (problems) => views.render(ctx, 'account/password', passwordPage(visit, problems)),
       )
       if (!isChanged) return
-      await deps.sessions.renew(ctx)
       ctx.status = 303
       ctx.redirect('/account?done=password')
     },
@@ -101,14 +99,12 @@ export function securityRoutes(deps: Deps): readonly Route[] {
     handler: async (ctx, { body }) => {
       const visit = await door.enter(ctx, sensitive)
       if (!visit) return
-      const { account, sessionUid } = visit
       const isAsked = await unlessRefused(
         ctx,
-        () =>
-          changes.requestEmailChange({
-            ...{ accountId: account.id, proof: proofOf(visit, body.currentPassword), sessionUid },
-            ...{ newEmail: body.email, address: ctx.ip },
-          }),
+        () => {
+          const caller = callerOf(ctx, visit, body.currentPassword)
+          return changes.requestEmailChange({ ...caller, newEmail: body.email })
+        },
         (problems) => views.render(ctx, 'account/email', emailPage(visit, body.email, problems)),
       )
       if (!isAsked) return

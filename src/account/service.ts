@@ -1,4 +1,5 @@
 /** What people change about their own account: password and e-mail address. Each wants a proof, tells the address, and ends what is open elsewhere. */
+import { accountReset } from '../accounts/errors.ts'
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit, AuditEvent } from '../audit/service.ts'
@@ -9,6 +10,7 @@ import type { Links } from '../links/service.ts'
 import type { MailIntent } from '../mail/intent.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
 import type { CheckPassword } from '../passwords/service.ts'
+import type { AccountEnd, EndAccount, KeptAccess } from '../revocation/account-end.ts'
 import { changeInvalid, proofRefused } from './errors.ts'
 
 type Deps = {
@@ -19,8 +21,8 @@ type Deps = {
   /** What is wrong with a password that is being chosen for this person. */
   checkPassword: CheckPassword
   sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
-  /** Ends every session but the one that is kept, and every token, within the transaction. */
-  endAccount: (tx: Tx, accountId: string, kept: { sessionUid?: string }) => Promise<unknown>
+  /** Begins a new generation: only what is kept goes on. */
+  endAccount: EndAccount
   /** Counts tries at the password of somebody who is signed in. */
   attemptProof: Guesses['attemptProof']
   /** Lifts the lock that guesses have put on an address. */
@@ -35,8 +37,23 @@ export type AccountChanges = ReturnType<typeof createAccountChanges>
 /** The password, or a second factor or passkey that was checked at this moment (milliseconds since the epoch) in this session. */
 export type FreshProof = { password: string } | { factorProvenAtMs: number }
 
-/** Who changes, in which session (it lives on), from which address. */
-export type Caller = { accountId: string; proof: FreshProof; sessionUid?: string; address?: string }
+/** The session in which a change is asked for, and the generation that it was loaded with; it goes on under another id. */
+export type CallerSession = Readonly<{ uid: string; id: string; generation: number }>
+
+/** What the browser's cookies say: that it has signed in before, and that it is spared the second factor. */
+export type CallerBrowser = Readonly<{ knownToken?: string | undefined; rememberedToken?: string | undefined }>
+
+/** What of a request goes on under the new generation. */
+type KeptOf = { session?: CallerSession | undefined; browser?: CallerBrowser | undefined }
+
+export type Caller = Readonly<{
+  accountId: string
+  proof: FreshProof
+  /** Undefined: outside any session, by the password alone. */
+  session?: CallerSession
+  browser?: CallerBrowser
+  address?: string
+}>
 
 /** OWASP ASVS 7.5.1: a sensitive change wants a proof not older than that. */
 const freshForMs = 5 * 60 * 1000
@@ -44,9 +61,13 @@ const freshForMs = 5 * 60 * 1000
 export function createAccountChanges(deps: Deps) {
   const { accounts, records, links, passwords, transaction, audit, clock } = deps
 
-  /** Gives the account as it was when the proof was checked. Throws `proof_refused`, and records the failure. */
-  async function prove({ accountId, proof, address }: Caller): Promise<Account> {
+  /**
+   * Gives the account as it was when the proof was checked, and so the generation under which the change may be written. Throws
+   * `proof_refused`, which is recorded, and `account_reset` in a session of an earlier generation.
+   */
+  async function prove({ accountId, proof, session, address }: Caller): Promise<Account> {
     const account = await accounts.readById(accountId)
+    if (account && session && session.generation !== account.generation) throw accountReset()
     const isProven =
       'password' in proof
         ? await deps.attemptProof(
@@ -69,27 +90,30 @@ export function createAccountChanges(deps: Deps) {
     ...{ action, actor: { type: 'account', id }, subject: { type: 'account', id }, address, outcome: 'success' },
   })
 
-  const kept = (sessionUid: string | undefined) => (sessionUid === undefined ? {} : { sessionUid })
+  const keptBy = ({ session, browser }: KeptOf, email: string): KeptAccess => ({
+    ...(session && { session }),
+    ...(browser?.knownToken !== undefined && { knownBrowser: { token: browser.knownToken, email } }),
+    ...(browser?.rememberedToken !== undefined && { rememberedToken: browser.rememberedToken }),
+  })
 
   return {
     prove,
+    keptBy,
 
     /** Throws `proof_refused`, `change_invalid` with what is wrong with the new one, `hashing_busy`. */
-    changePassword: async (caller: Caller & { newPassword: string }): Promise<void> => {
+    changePassword: async (caller: Caller & { newPassword: string }): Promise<AccountEnd> => {
       const before = await prove(caller)
       const problems = await deps.checkPassword(caller.newPassword, before)
       if (problems.length > 0) throw changeInvalid(problems.map((problem) => ({ ...problem, path: 'newPassword' })))
       const passwordHash = await passwords.hash(caller.newPassword)
-      await transaction(async (tx) => {
-        const { account } = await records.lock(tx, before.id)
-        // What was proven is no longer the password: somebody else was faster.
-        if (account.passwordHash !== before.passwordHash || account.isDisabled) throw proofRefused()
+      return transaction(async (tx) => {
+        const { account } = await records.lock(tx, before.id, before.generation)
         await records.setPasswordHash(tx, account.id, passwordHash)
-        await deps.endAccount(tx, account.id, kept(caller.sessionUid))
+        const end = await deps.endAccount(tx, account.id, keptBy(caller, account.email))
         await deps.forgetGuesses(tx, account.email)
-        await links.end(tx, account.id, ['recover', 'change_email'])
         await audit.record(tx, event('account.password_changed', account.id, caller.address))
         await deps.sendMail(tx, { mail: 'password_changed', accountId: account.id, askedAtMs: clock.now() })
+        return end
       })
     },
 
@@ -100,11 +124,12 @@ export function createAccountChanges(deps: Deps) {
     requestEmailChange: async (caller: Caller & { newEmail: string }): Promise<void> => {
       const problems = accounts.checkProfile({ email: caller.newEmail })
       if (problems.length > 0) throw changeInvalid(problems.map((problem) => ({ ...problem, path: 'newEmail' })))
-      const { id } = await prove(caller)
+      const { id, generation } = await prove(caller)
       await transaction(async (tx) => {
+        await records.lock(tx, id, generation)
         await audit.record(tx, event('account.email_change_requested', id, caller.address))
         const email = caller.newEmail.trim()
-        await deps.sendMail(tx, { mail: 'email_change', accountId: id, email, askedAtMs: clock.now() })
+        await deps.sendMail(tx, { mail: 'email_change', accountId: id, email, generation, askedAtMs: clock.now() })
       })
     },
 
@@ -118,27 +143,40 @@ export function createAccountChanges(deps: Deps) {
      * The new address is proven and takes the old one's place; the old one is told. An account that somebody registered under the new
      * address without proving it gives way to its owner. Throws `link_expired`, `email_taken`.
      */
-    confirmEmailChange: (token: string, { sessionUid, address }: { sessionUid?: string; address?: string }) =>
+    confirmEmailChange: (
+      token: string,
+      {
+        session,
+        browser,
+        address,
+      }: Pick<Caller, 'browser' | 'address'> & {
+        session?: CallerSession & { accountId: string }
+      },
+    ): Promise<AccountEnd> =>
       transaction(async (tx) => {
-        const { accountId, email } = await links.spend(tx, 'change_email', token)
-        const { account } = await records.lock(tx, accountId)
+        const { accountId, email, generation } = await links.spend(tx, 'change_email', token)
+        const { account } = await records.lock(tx, accountId, generation)
         if (account.isDisabled) links.refuse()
         const squatterId = await records.findIdByEmail(tx, email)
         if (squatterId !== undefined && squatterId !== accountId) {
           const squatter = await records.lock(tx, squatterId)
           if (squatter.registeredBrowser !== undefined) {
-            await deps.endAccount(tx, squatterId, {})
+            await deps.endAccount(tx, squatterId)
             await records.remove(tx, squatterId)
           }
         }
         await records.changeEmail(tx, accountId, email)
-        await deps.endAccount(tx, accountId, kept(sessionUid))
-        await links.end(tx, accountId, ['verify', 'recover', 'change_email', 'invite'])
+        const end = await deps.endAccount(
+          tx,
+          accountId,
+          keptBy({ session: session?.accountId === accountId ? session : undefined, browser }, email),
+        )
         await audit.record(tx, event('account.email_changed', accountId, address))
         // An address that nobody had proven may be a stranger's: he is not written to.
         if (account.isEmailVerified) {
           await deps.sendMail(tx, { mail: 'email_changed', accountId, to: account.email, askedAtMs: clock.now() })
         }
+        return end
       }),
   }
 }

@@ -38,6 +38,8 @@ export type Account = Readonly<
     isFactorRequired: boolean
     /** When the account goes, because its person has asked for it (milliseconds). Until then nobody but them comes in, to keep it. */
     deleteAt: number | undefined
+    /** Raised whenever the credentials are reset: what began under a lower one is refused. */
+    generation: number
     /** Milliseconds since the epoch; `updatedAt` also when only the password changed. */
     createdAt: number
     updatedAt: number

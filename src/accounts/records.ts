@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Queryable, Tx } from '../database/database.ts'
 import type { Account } from './account.ts'
 import { normaliseEmail } from './account.ts'
-import { accountNotFound, emailTaken } from './errors.ts'
+import { accountNotFound, accountReset, emailTaken } from './errors.ts'
 import * as repository from './repository.ts'
 
 export type AccountRecords = ReturnType<typeof createAccountRecords>
@@ -35,11 +35,21 @@ export function createAccountRecords({ clock }: { clock: Clock }) {
       if (id === undefined) throw emailTaken()
     },
 
-    /** Reads and locks the row: what is decided on it stays true until the transaction ends. Throws `account_not_found`. */
-    lock: async (tx: Tx, id: string): Promise<LockedAccount> => {
-      const account = await repository.findAccountForUpdate(tx, id)
-      if (!account) throw accountNotFound()
+    /**
+     * Reads and locks the row: what is decided on it stays true until the transaction ends. `generation` is the one that the request
+     * read together with its credential. Throws `account_not_found`, and `account_reset` when that generation is over.
+     */
+    lock: async (tx: Tx, id: string, generation?: number): Promise<LockedAccount> => {
+      const account = await repository.findAccountForUpdate(tx, id, generation)
+      if (!account) throw generation === undefined ? accountNotFound() : accountReset()
       return { account, registeredBrowser: await repository.findRegisteredBrowser(tx, id) }
+    },
+
+    /** Begins a new generation; gives it. What carries a lower one is refused from the commit on. Throws `account_not_found`. */
+    raiseGeneration: async (tx: Tx, id: string): Promise<number> => {
+      const generation = await repository.raiseGeneration(tx, id)
+      if (generation === undefined) throw accountNotFound()
+      return generation
     },
 
     findIdByEmail: async (tx: Tx, email: string): Promise<string | undefined> =>

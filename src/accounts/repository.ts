@@ -22,15 +22,23 @@ const profileColumns: Readonly<Record<keyof Profile, string>> = {
 }
 const columns = [
   ...['id', 'email', 'is_email_verified', 'is_phone_number_verified', 'roles', 'password_hash', 'is_disabled'],
-  ...['is_factor_required', 'delete_at', 'created_at', 'updated_at', ...Object.values(profileColumns)],
+  ...['is_factor_required', 'delete_at', 'generation', 'created_at', 'updated_at', ...Object.values(profileColumns)],
 ]
 
 export const findAccountById = async (db: Queryable, id: string): Promise<Account | undefined> =>
   fromRow(await db('account').select(columns).where({ id }).first())
 
-/** Reads and locks the row until the transaction ends: what is decided on it stays true. */
-export const findAccountForUpdate = async (tx: Tx, id: string): Promise<Account | undefined> =>
-  fromRow(await tx('account').select(columns).where({ id }).forUpdate().first())
+/** Reads and locks the row until the transaction ends: what is decided on it stays true. With `generation`, only while that is current. */
+export const findAccountForUpdate = async (tx: Tx, id: string, generation?: number): Promise<Account | undefined> => {
+  const condition = generation === undefined ? { id } : { id, generation }
+  return fromRow(await tx('account').select(columns).where(condition).forUpdate().first())
+}
+
+/** Gives the new generation; undefined when there is no such account. */
+export async function raiseGeneration(tx: Tx, id: string): Promise<number | undefined> {
+  const [row] = await tx('account').where({ id }).increment('generation', 1).returning('generation')
+  return row && Number(row.generation)
+}
 
 export const findAccountByEmailKey = async (db: Queryable, emailKey: string): Promise<Account | undefined> =>
   fromRow(await db('account').select(columns).where({ email_key: emailKey }).first())
@@ -229,6 +237,7 @@ function getFromRow(row: Record<string, unknown>): Account {
     isDisabled: row.is_disabled === true,
     isFactorRequired: row.is_factor_required === true,
     deleteAt: row.delete_at === null ? undefined : Number(row.delete_at),
+    generation: Number(row.generation),
     createdAt: Number(row.created_at),
     updatedAt: Number(row.updated_at),
   }

@@ -7,6 +7,7 @@ import type { PasswordHasher } from '../passwords/hasher.ts'
 import type { CheckPassword } from '../passwords/service.ts'
 import type { Problem } from '../problems.ts'
 import type { Random } from '../random.ts'
+import type { EndAccount } from '../revocation/account-end.ts'
 import type { Account, AccountInput } from './account.ts'
 import { normaliseEmail } from './account.ts'
 import { checkAccount, checkEmail } from './document.ts'
@@ -24,8 +25,8 @@ type Deps = {
   checkPassword: CheckPassword
   clock: Clock
   random: Random
-  /** Ends every session and token of the account, within the transaction. */
-  endAccount: (tx: Tx, accountId: string) => Promise<unknown>
+  /** Begins a new generation, in which nothing that began before goes on, within the transaction. */
+  endAccount: EndAccount
   /** Lifts the lock that guesses have put on an address. */
   forgetGuesses: (tx: Tx, email: string) => Promise<void>
 }
@@ -114,8 +115,10 @@ function createWrites(deps: Deps) {
     update: async (id: string, input: AccountInput, actor: Actor): Promise<void> => {
       const problems = checkAccount(input)
       if (problems.length > 0) throw accountInvalid(problems)
-      await change(id, async (tx) => {
+      await change(id, async (tx, before) => {
         await nameTaken(repository.updateAccount(tx, id, input, clock.now()))
+        // Another email address is another way to recover the account.
+        if (normaliseEmail(before.email) !== normaliseEmail(input.email)) await endAccount(tx, id)
         const details = { fields: fieldsOf(input) }
         await audit.record(tx, { action: 'account.updated', actor, subject: subject(id), outcome: 'success', details })
       })

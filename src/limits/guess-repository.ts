@@ -97,23 +97,51 @@ export async function takeBackAddress(db: Queryable, keys: readonly Buffer[]): P
   )
 }
 
+/** Only in the generation of the account in which the browser signed in. */
 export async function isKnownBrowser(db: Queryable, key: Buffer, seenAfter: number): Promise<boolean> {
-  const row = await db('known_browser').where({ key }).where('seen_at', '>', seenAfter).first('seen_at')
+  const row = await db('known_browser AS b')
+    .join('account AS a', (join) => join.on('a.id', 'b.account_id').andOn('a.generation', 'b.generation'))
+    .where('b.key', key)
+    .where('b.seen_at', '>', seenAfter)
+    .first('b.seen_at')
   return row !== undefined
 }
 
-/** Gives whether the browser is new to an account that others are known of. */
-export async function putKnownBrowser(tx: Tx, key: Buffer, accountId: string, at: number): Promise<boolean> {
+/** Within a reset of the account: every browser becomes unknown but the one that asked for it, under its new key. */
+export async function endKnownBrowsers(
+  tx: Tx,
+  accountId: string,
+  kept: { key: Buffer; generation: number; at: number } | undefined,
+): Promise<void> {
+  await tx('known_browser').where({ account_id: accountId }).delete()
+  if (!kept) return
+  const row = { account_id: accountId, generation: kept.generation, seen_at: kept.at }
+  await tx('known_browser')
+    .insert({ key: kept.key, ...row })
+    .onConflict('key')
+    .merge(row)
+}
+
+type KnownBrowser = { key: Buffer; accountId: string; generation: number; at: number }
+
+/**
+ * Gives whether the browser is new to an account that others are known of. Nothing is written when the account has been reset since the
+ * sign-in began.
+ */
+export async function putKnownBrowser(tx: Tx, browser: KnownBrowser): Promise<boolean> {
   const { rows } = await tx.raw(
     `WITH others AS (SELECT count(*) AS count FROM known_browser WHERE account_id = :accountId AND key <> :key),
      put AS (
-       INSERT INTO known_browser AS k (key, account_id, seen_at) VALUES (:key, :accountId, :at)
-       ON CONFLICT (key) DO UPDATE SET account_id = excluded.account_id, seen_at = excluded.seen_at
+       INSERT INTO known_browser AS k (key, account_id, generation, seen_at)
+       SELECT :key::bytea, id, generation, :at::bigint
+       FROM (SELECT id, generation FROM account WHERE id = :accountId AND generation = :generation FOR SHARE) AS a
+       ON CONFLICT (key) DO UPDATE SET account_id = excluded.account_id, generation = excluded.generation,
+         seen_at = excluded.seen_at
        RETURNING xmax = 0 AS is_new)
      SELECT put.is_new AND others.count > 0 AS is_new FROM put, others`,
-    { key, accountId, at } as never,
+    browser as never,
   )
-  return rows[0].is_new
+  return rows[0]?.is_new ?? false
 }
 
 type Ages = { countsBefore: number; addressesBefore: number; browsersBefore: number }

@@ -7,6 +7,7 @@ import type { Captcha } from '../captcha/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Tx } from '../database/database.ts'
 import type { AppError } from '../errors.ts'
+import type { EndsWithAccount } from '../revocation/account-end.ts'
 import { captchaNeeded, passwordOff, proofLocked, signInLocked, tooManyFailures } from './errors.ts'
 import type { GuessMetrics } from './guess-metrics.ts'
 import type { Counted } from './guess-repository.ts'
@@ -169,9 +170,28 @@ export function createGuesses(deps: Deps) {
     /** Whether the next try after this failure needs a CAPTCHA. */
     needsCaptcha: (error: unknown): boolean => typeof error === 'object' && error !== null && asksNext.has(error),
 
-    /** The browser has signed in to this account. Gives whether it is new, to an account that has others. */
-    rememberBrowser: (tx: Tx, token: string, identifier: string, accountId: string): Promise<boolean> =>
-      repository.putKnownBrowser(tx, browserKey(token, identifier), accountId, clock.now()),
+    /** The browser has signed in to this account, in this generation of it. Gives whether it is new, to an account that has others. */
+    rememberBrowser: (
+      tx: Tx,
+      token: string,
+      { id, email, generation }: Readonly<{ id: string; email: string; generation: number }>,
+    ): Promise<boolean> =>
+      repository.putKnownBrowser(tx, {
+        key: browserKey(token, email),
+        accountId: id,
+        generation,
+        at: clock.now(),
+      }),
+
+    /** With a reset of the account: only the browser that asked for it stays known. */
+    endAccount: (async (tx, accountId, { generation, kept: { knownBrowser } }) => {
+      const kept = knownBrowser && {
+        key: browserKey(knownBrowser.token, knownBrowser.email),
+        generation,
+        at: clock.now(),
+      }
+      await repository.endKnownBrowsers(tx, accountId, kept)
+    }) satisfies EndsWithAccount,
 
     /** A new password: what was tried against the old one counts no longer. */
     forget: (tx: Queryable, identifier: string): Promise<void> => repository.forgetTries(tx, identifierKey(identifier)),

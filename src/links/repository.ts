@@ -4,10 +4,15 @@ import type { Queryable, Tx } from '../database/database.ts'
 export const linkPurposes = ['verify', 'recover', 'change_email', 'invite', 'notice'] as const
 export type LinkPurpose = (typeof linkPurposes)[number]
 
-/** `email` is the address that the link was sent to. */
-export type Link = Readonly<{ accountId: string; email: string }>
+/** `email` is the address that the link was sent to; `generation` that of the account when the link was asked for. */
+export type Link = Readonly<{ accountId: string; email: string; generation: number }>
 
-type NewLink = Link & {
+/** Without a generation it is made whatever the account has become: a notification, which is always sent. */
+export type LinkTarget = Omit<Link, 'generation'> & { generation?: number }
+
+type NewLink = Omit<Link, 'generation'> & {
+  /** Null: whichever is current. */
+  generation: number | null
   purpose: LinkPurpose
   digest: Buffer
   at: number
@@ -19,13 +24,18 @@ type NewLink = Link & {
   weight: 0 | 1
 }
 
-/** One statement decides: the newest link replaces the one before, unless too many were made. Gives whether it is there. */
+/**
+ * One statement decides: the newest link replaces the one before, unless too many were made or the account has been reset since the
+ * link was asked for. Gives whether it is there.
+ */
 export async function putLink(tx: Tx, link: NewLink): Promise<boolean> {
   const { rows } = await tx.raw(
-    `INSERT INTO account_link AS l (account_id, purpose, digest, email, created_at, expires_at, counted_from, count)
-     VALUES (:accountId, :purpose, :digest, :email, :at, :expiresAt, :at, 1)
+    `INSERT INTO account_link AS l
+       (account_id, purpose, digest, email, generation, created_at, expires_at, counted_from, count)
+     SELECT a.id, :purpose, :digest::bytea, :email, a.generation, :at::bigint, :expiresAt::bigint, :at::bigint, 1
+     FROM (SELECT id, generation FROM account WHERE id = :accountId AND (:generation::int IS NULL OR generation = :generation::int) FOR SHARE) AS a
      ON CONFLICT (account_id, purpose) DO UPDATE SET digest = excluded.digest, email = excluded.email,
-       created_at = excluded.created_at, tries = 0, expires_at = excluded.expires_at,
+       generation = excluded.generation, created_at = excluded.created_at, tries = 0, expires_at = excluded.expires_at,
        counted_from = CASE WHEN l.counted_from <= :countedSince THEN excluded.counted_from ELSE l.counted_from END,
        count = CASE WHEN l.counted_from <= :countedSince THEN 1 ELSE l.count + :weight END
      WHERE l.counted_from <= :countedSince OR l.count + :weight <= :most
@@ -38,19 +48,26 @@ export async function putLink(tx: Tx, link: NewLink): Promise<boolean> {
 export const findLink = async (db: Queryable, purpose: LinkPurpose, digest: Buffer, now: number) =>
   fromRow(
     await db('account_link')
-      .select('account_id', 'email')
+      .select('account_id', 'email', 'generation')
       .where({ purpose, digest })
       .where('expires_at', '>', now)
       .first(),
   )
 
-/** The one conditional write by which a link is used: of any number at once, one gets the row. */
+/**
+ * The one conditional write by which a link is used: of any number at once, one gets the row, and only in the generation in which it
+ * was asked for. The account's row is locked first, as a reset does.
+ */
 export async function takeLink(tx: Tx, purpose: LinkPurpose, digest: Buffer, now: number): Promise<Link | undefined> {
-  const rows = await tx('account_link')
-    .where({ purpose, digest })
-    .where('expires_at', '>', now)
-    .update({ digest: null })
-    .returning(['account_id', 'email'])
+  const { rows } = await tx.raw(
+    `WITH owner AS MATERIALIZED (
+       SELECT a.id FROM account AS a JOIN account_link AS l ON l.account_id = a.id AND l.generation = a.generation
+       WHERE l.purpose = :purpose AND l.digest = :digest FOR UPDATE OF a)
+     UPDATE account_link SET digest = NULL
+     WHERE account_id IN (SELECT id FROM owner) AND purpose = :purpose AND digest = :digest AND expires_at > :now
+     RETURNING account_id, email, generation`,
+    { purpose, digest, now } as never,
+  )
   return fromRow(rows[0])
 }
 
@@ -60,7 +77,8 @@ export async function countTry(db: Queryable, purpose: LinkPurpose, digest: Buff
   return counted === 1
 }
 
-export async function endLinks(tx: Tx, accountId: string, purposes: readonly LinkPurpose[]): Promise<void> {
+/** Without `purposes`, every link of the account. */
+export async function endLinks(tx: Tx, accountId: string, purposes: readonly LinkPurpose[] = linkPurposes) {
   await tx('account_link')
     .where({ account_id: accountId })
     .whereIn('purpose', [...purposes])
@@ -77,5 +95,5 @@ export async function deleteOldLinks(db: Queryable, before: number, limit: numbe
   return rowCount ?? 0
 }
 
-const fromRow = (row: { account_id: string; email: string } | undefined): Link | undefined =>
-  row && { accountId: row.account_id, email: row.email }
+const fromRow = (row: { account_id: string; email: string; generation: number } | undefined): Link | undefined =>
+  row && { accountId: row.account_id, email: row.email, generation: Number(row.generation) }

@@ -4,10 +4,10 @@ import type { Clock } from '../clock.ts'
 import type { Queryable, Tx } from '../database/database.ts'
 import type { Random } from '../random.ts'
 import { linkExpired } from './errors.ts'
-import type { Link, LinkPurpose } from './repository.ts'
+import type { Link, LinkPurpose, LinkTarget } from './repository.ts'
 import * as repository from './repository.ts'
 
-export type { Link, LinkPurpose } from './repository.ts'
+export type { Link, LinkPurpose, LinkTarget } from './repository.ts'
 export type Links = ReturnType<typeof createLinks>
 
 type Deps = { db: Queryable; clock: Clock; random: Random }
@@ -34,16 +34,30 @@ const mostTries = 5
 export function createLinks({ db, clock, random }: Deps) {
   return {
     /**
-     * Gives the token of a new link, which ends the one before it; undefined when this person has had too many within the hour.
+     * Gives the token of a new link, which ends the one before it; undefined when this person has had too many within the hour, or when
+     * the account has been reset since the link was asked for (`link.generation`).
      * `isRepetition`: the same mail is tried again and does not count.
      */
-    mint: async (tx: Tx, purpose: LinkPurpose, link: Link, isRepetition: boolean): Promise<string | undefined> => {
+    mint: async (
+      tx: Tx,
+      purpose: LinkPurpose,
+      { accountId, email, generation }: LinkTarget,
+      isRepetition: boolean,
+    ): Promise<string | undefined> => {
       const token = random.token()
       const { lifetimeMs, mostAnHour } = linkRules[purpose]
       const at = clock.now()
       const isMade = await repository.putLink(tx, {
-        ...{ ...link, purpose, digest: digestOf(purpose, token), at, expiresAt: at + lifetimeMs },
-        ...{ countedSince: at - hourMs, most: mostAnHour, weight: isRepetition ? 0 : 1 },
+        accountId,
+        email,
+        generation: generation ?? null,
+        purpose,
+        digest: digestOf(purpose, token),
+        at,
+        expiresAt: at + lifetimeMs,
+        countedSince: at - hourMs,
+        most: mostAnHour,
+        weight: isRepetition ? 0 : 1,
       })
       return isMade ? token : undefined
     },
@@ -75,8 +89,8 @@ export function createLinks({ db, clock, random }: Deps) {
       throw linkExpired()
     },
 
-    /** Ends the account's links of these purposes. */
-    end: (tx: Tx, accountId: string, purposes: readonly LinkPurpose[]): Promise<void> =>
+    /** Ends the account's links of these purposes, or all of them. */
+    end: (tx: Tx, accountId: string, purposes?: readonly LinkPurpose[]): Promise<void> =>
       repository.endLinks(tx, accountId, purposes),
 
     /** Removes rows that say nothing any more; gives how many. */

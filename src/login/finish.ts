@@ -16,19 +16,31 @@ type Deps = {
   notices: Pick<LoginNotices, 'signedIn'>
 }
 
-/** Who has signed in, how (RFC 8176), and when the oldest proof of it was given (milliseconds). */
-type SignedIn = Readonly<{ accountId: string; level: Level; amr: readonly string[]; authTimeMs: number }>
+/**
+ * Who has signed in, how (RFC 8176), and when the oldest proof of it was given (milliseconds). `generation` is the account's, read with
+ * the first proof: no session is made in a later one.
+ */
+type SignedIn = Readonly<{
+  accountId: string
+  generation: number
+  level: Level
+  amr: readonly string[]
+  authTimeMs: number
+}>
 
 export type FinishLogin = ReturnType<typeof createFinishLogin>
 
 export function createFinishLogin({ interactions, sessions, views, acrOf, cookie, notices }: Deps) {
-  return async (ctx: Context, interaction: Interaction, { accountId, level, amr, authTimeMs }: SignedIn) => {
+  return async (ctx: Context, interaction: Interaction, signedIn: SignedIn) => {
+    const { accountId, generation, level, amr, authTimeMs } = signedIn
     if (interaction.sessionUid && interaction.accountId !== accountId) {
       await interactions.leaveSession(ctx, interaction.uid)
       await sessions.end(interaction.sessionUid, interaction.accountId, ctx.ip)
     }
-    await notices.signedIn(accountId, cookie.keep(ctx), ctx.ip)
-    const login = { accountId, acr: acrOf(level), amr: [...amr], ts: Math.floor(authTimeMs / 1000) }
+    await notices.signedIn(signedIn, cookie.keep(ctx), ctx.ip)
+    const ts = Math.floor(authTimeMs / 1000)
+    // The store compares `generation` when the sign-in becomes a session.
+    const login = { accountId, generation, acr: acrOf(level), amr: [...amr], ts }
     views.render(ctx, 'continue', { url: await interactions.finish(ctx, { login, select_account: {} }) })
   }
 }

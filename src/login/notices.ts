@@ -17,6 +17,8 @@ type Deps = {
 
 export type LoginNotices = ReturnType<typeof createLoginNotices>
 
+/** The account, and its generation as the sign-in carries it. */
+type SignedIn = Readonly<{ accountId: string; generation: number }>
 type Where = { clientId?: string; address: string | undefined }
 
 export function createLoginNotices({ accounts, guesses, sendMail, transaction, audit, clock }: Deps) {
@@ -35,11 +37,15 @@ export function createLoginNotices({ accounts, guesses, sendMail, transaction, a
     },
 
     /** A login is complete in the browser with this token: it is known from now on. */
-    signedIn: async (accountId: string, token: string, address: string | undefined): Promise<void> => {
+    signedIn: async (
+      { accountId, generation }: SignedIn,
+      token: string,
+      address: string | undefined,
+    ): Promise<void> => {
       const account = await accounts.readById(accountId)
-      if (!account) return
+      if (account?.generation !== generation) return
       await transaction(async (tx) => {
-        if (!(await guesses.rememberBrowser(tx, token, account.email, accountId))) return
+        if (!(await guesses.rememberBrowser(tx, token, account))) return
         const person = { type: 'account', id: accountId } as const
         const event = { action: 'account.new_browser', actor: person, subject: person, address } as const
         await audit.record(tx, { ...event, outcome: 'success' })

@@ -1,7 +1,7 @@
 /** The pages of an interaction up to the person being known: sign in, choose an account, or leave. */
 import type { Context } from 'koa'
 import { z } from 'zod'
-import type { Accounts } from '../accounts/service.ts'
+import type { Account, Accounts } from '../accounts/service.ts'
 import { AppError } from '../errors.ts'
 import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
@@ -17,12 +17,7 @@ type Deps = {
   /** Shows the step at which a login is that has begun; gives whether one has. */
   showStep: (ctx: Context, interaction: Interaction) => Promise<boolean>
   /** The password is right: on to a second factor, or to the end. */
-  beginSteps: (
-    ctx: Context,
-    interaction: Interaction,
-    accountId: string,
-    proof: 'password' | 'passkey',
-  ) => Promise<void>
+  beginSteps: (ctx: Context, interaction: Interaction, account: Account, proof: 'password' | 'passkey') => Promise<void>
   /** Forgets what was proven in the interaction. */
   clearSteps: (uid: string) => Promise<void>
   /** Shows the consent page of an interaction. */
@@ -150,7 +145,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
         await showLogin(ctx, interaction, body.email, error)
       })
       if (!account) return
-      await deps.beginSteps(ctx, interaction, account.id, 'password')
+      await deps.beginSteps(ctx, interaction, account, 'password')
     },
   })
 
@@ -171,7 +166,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
         if (!(error instanceof AppError) || error.code === 'database_unavailable') throw error
         await showLogin(ctx, interaction, '', error)
       })
-      if (account) await deps.beginSteps(ctx, interaction, account.id, 'passkey')
+      if (account) await deps.beginSteps(ctx, interaction, account, 'passkey')
     },
   })
 

@@ -3,13 +3,16 @@
 /** A second factor, as a letter names it: `mails.method.<name>`. */
 export type FactorMethod = 'totp' | 'recovery_code' | 'passkey'
 
-/** `go` is the interaction to return to. Everything here is sealed at rest, as every payload of the outbox is. */
+/**
+ * `go` is the interaction to return to. `generation` is the account's when the email was asked for: its link is made in no later one.
+ * Emails without it are notifications, or name an email address whose account is looked up when they are sent. All is sealed at rest.
+ */
 export type MailIntent = Readonly<{ askedAtMs: number }> &
   (
     | Readonly<{ mail: 'registration'; email: string; go?: string; address?: string }>
     | Readonly<{ mail: 'recovery'; email: string; go?: string; address?: string }>
-    | Readonly<{ mail: 'invitation'; accountId: string }>
-    | Readonly<{ mail: 'email_change'; accountId: string; email: string }>
+    | Readonly<{ mail: 'invitation'; accountId: string; generation?: number }>
+    | Readonly<{ mail: 'email_change'; accountId: string; email: string; generation?: number }>
     | Readonly<{ mail: 'email_changed'; accountId: string; to: string }>
     | Readonly<{ mail: 'password_changed'; accountId: string }>
     | Readonly<{ mail: 'account_leaving'; accountId: string; untilMs: number }>

@@ -1,7 +1,7 @@
 /** Who gets which letter for an intent, with which link: decided when the mail is sent, on the account as it is then. */
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { AuditEvent } from '../audit/service.ts'
-import type { Link, LinkPurpose } from '../links/service.ts'
+import type { Link, LinkPurpose, LinkTarget } from '../links/service.ts'
 import type { FactorMethod, IntentOf, MailIntent, MailName } from './intent.ts'
 import type { LetterName } from './letters.ts'
 
@@ -13,7 +13,7 @@ export type Plan = Readonly<{
   /** A page of ours, or a link that is made for this letter. */
   link?: Readonly<{ path: string }> | Readonly<{ purpose: LinkPurpose; page: string; to: Link; go?: string }>
   /** Whose mails of this sort are limited, where there is no link whose making would be. */
-  counted?: Link
+  counted?: LinkTarget
   /** The second factor that it speaks of. */
   method?: FactorMethod
   /** The moment that it speaks of. */
@@ -22,7 +22,7 @@ export type Plan = Readonly<{
   event?: AuditEvent
 }>
 
-type Deps = { accounts: Pick<Accounts, 'findByEmail' | 'findById'> }
+type Deps = { accounts: Pick<Accounts, 'findByEmail' | 'findById' | 'readById'> }
 type Plans = { [Name in MailName]: (intent: IntentOf<Name>) => Promise<Plan | undefined> }
 
 /** Pages that a mailed link opens. Each shows a button: opening one changes nothing, because mail scanners open links. */
@@ -38,12 +38,12 @@ export function createPlans({ accounts }: Deps) {
   const linked = (
     letter: LetterName,
     purpose: keyof typeof pages,
-    { id, email }: Account,
+    { id, email, generation }: Account,
     go: string | undefined,
     event?: AuditEvent,
   ): Plan => ({
     ...{ letter, to: email, about: email },
-    link: { purpose, page: pages[purpose], to: { accountId: id, email }, ...(go !== undefined && { go }) },
+    link: { purpose, page: pages[purpose], to: { accountId: id, email, generation }, ...(go !== undefined && { go }) },
     ...(event && { event }),
   })
 
@@ -79,15 +79,17 @@ export function createPlans({ accounts }: Deps) {
       })
     },
 
-    invitation: async ({ accountId }) => {
-      const account = await accounts.findById(accountId)
-      if (!account || account.isEmailVerified || account.isDisabled) return undefined
+    // An email that was queued by the program before generations is of generation 0, as the rows are.
+    invitation: async ({ accountId, generation = 0 }) => {
+      const account = await accounts.readById(accountId)
+      if (!account || account.isEmailVerified || account.isDisabled || account.generation !== generation)
+        return undefined
       return linked('invitation', 'invite', account, undefined)
     },
 
-    email_change: async ({ accountId, email }) => {
-      const account = await accounts.findById(accountId)
-      if (!account || account.isDisabled) return undefined
+    email_change: async ({ accountId, email, generation = 0 }) => {
+      const account = await accounts.readById(accountId)
+      if (!account || account.isDisabled || account.generation !== generation) return undefined
       const owner = await accounts.findByEmail(email)
       if (owner?.isEmailVerified && owner.id !== accountId) {
         const counted = { accountId: owner.id, email: owner.email }
@@ -95,7 +97,7 @@ export function createPlans({ accounts }: Deps) {
       }
       return {
         ...{ letter: 'email_change', to: email, about: email },
-        link: { purpose: 'change_email', page: pages.change_email, to: { accountId, email } },
+        link: { purpose: 'change_email', page: pages.change_email, to: { accountId, email, generation } },
       }
     },
 

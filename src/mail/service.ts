@@ -16,7 +16,7 @@ import type { Message, Transport } from './transport.ts'
 import { isRefusedForGood } from './transport.ts'
 
 type Deps = {
-  accounts: Pick<Accounts, 'findByEmail' | 'findById'>
+  accounts: Pick<Accounts, 'findByEmail' | 'findById' | 'readById'>
   links: Links
   transaction: Transaction
   audit: Audit

@@ -24,7 +24,11 @@ type Deps = {
 const path = '/account/factors'
 
 export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, steps, views }: Deps): readonly Route[] {
-  const callerOf = ({ account }: AccountVisit, address: string) => ({ accountId: account.id, address })
+  const callerOf = ({ account, session }: AccountVisit, address: string) => ({
+    accountId: account.id,
+    generation: session.generation,
+    address,
+  })
 
   const show = defineRoute({
     kind: 'page',
@@ -52,7 +56,7 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
       })),
       passkey: {
         action: `${path}/passkeys`,
-        options: JSON.stringify(await factors.passkeyOptions(visit.account, visit.sessionUid)),
+        options: JSON.stringify(await factors.passkeyOptions(visit.account, visit.session.uid)),
       },
       ...(error && { error: error.code }),
     })
@@ -72,7 +76,7 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
       const visit = await door.enter(ctx, aboutFactors)
       if (!visit) return
       try {
-        const codes = await factors.addPasskey(callerOf(visit, ctx.ip), { binding: visit.sessionUid, ...body })
+        const codes = await factors.addPasskey(callerOf(visit, ctx.ip), { binding: visit.session.uid, ...body })
         if (codes) return views.render(ctx, 'recovery-codes', { codes, backUrl: path })
       } catch (error) {
         if (!(error instanceof AppError) || error.code !== 'passkey_refused') throw error
@@ -110,7 +114,7 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     handler: async (ctx) => {
       const visit = await door.enter(ctx, aboutFactors)
       if (!visit) return
-      const offer = factors.offerTotp(visit.account, visit.sessionUid)
+      const offer = factors.offerTotp(visit.account, visit.session.uid)
       views.render(ctx, 'account/app', { ...frameOf(visit, 'factors'), offer, problems: {} })
     },
   })
@@ -127,16 +131,16 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     handler: async (ctx, { body }) => {
       const visit = await door.enter(ctx, aboutFactors)
       if (!visit) return
-      const { account, sessionUid } = visit
+      const { account, session } = visit
       let codes: string[] | undefined
       const isAdded = await unlessRefused(
         ctx,
         async () => {
-          const offered = { binding: sessionUid, sealed: body.offer, code: body.code }
+          const offered = { binding: session.uid, sealed: body.offer, code: body.code }
           codes = await factors.addTotp(callerOf(visit, ctx.ip), offered)
         },
         (problems) => {
-          const offer = factors.offerTotpAgain(account, sessionUid, body.offer)
+          const offer = factors.offerTotpAgain(account, session.uid, body.offer)
           views.render(ctx, 'account/app', { ...frameOf(visit, 'factors'), offer, problems })
         },
       )

@@ -2,7 +2,13 @@
 import type { Queryable, Tx } from '../database/database.ts'
 import type { Proof } from './proof.ts'
 
-export type Progress = Readonly<{ accountId: string; proven: readonly Proof[]; provenAtMs: number }>
+/** `generation` is the account's, read together with the first proof. */
+export type Progress = Readonly<{
+  accountId: string
+  generation: number
+  proven: readonly Proof[]
+  provenAtMs: number
+}>
 
 type Times = { now: number; expiresAt: number }
 
@@ -10,13 +16,23 @@ export async function findProgress(db: Queryable, interaction: Buffer, now: numb
   const row = await db('login_progress')
     .where({ interaction })
     .where('expires_at', '>', now)
-    .first('account_id', 'proven', 'proven_at')
-  return row && { accountId: row.account_id, proven: row.proven, provenAtMs: Number(row.proven_at) }
+    .first('account_id', 'generation', 'proven', 'proven_at')
+  if (!row) return undefined
+  const { account_id: accountId, proven } = row
+  return { accountId, generation: Number(row.generation), proven, provenAtMs: Number(row.proven_at) }
 }
+
+const rowOf = ({ accountId, generation, proven, provenAtMs }: Progress) => ({
+  account_id: accountId,
+  generation,
+  proven: [...proven],
+  proven_at: provenAtMs,
+  tries: 0,
+})
 
 /** What was proven before in this interaction, by this person or another, is gone. */
 export async function putProgress(db: Queryable, interaction: Buffer, progress: Progress, expiresAt: number) {
-  const row = { account_id: progress.accountId, proven: [...progress.proven], proven_at: progress.provenAtMs, tries: 0 }
+  const row = rowOf(progress)
   await db('login_progress')
     .insert({ interaction, ...row, expires_at: expiresAt })
     .onConflict('interaction')
@@ -25,7 +41,7 @@ export async function putProgress(db: Queryable, interaction: Buffer, progress: 
 
 /** Starts the count of an interaction that goes on from a session; one that is there, and not over, stays as it is. */
 export async function insertProgress(db: Queryable, interaction: Buffer, progress: Progress, times: Times) {
-  const row = { account_id: progress.accountId, proven: [...progress.proven], proven_at: progress.provenAtMs, tries: 0 }
+  const row = rowOf(progress)
   await db('login_progress')
     .insert({ interaction, ...row, expires_at: times.expiresAt })
     .onConflict('interaction')
@@ -33,11 +49,18 @@ export async function insertProgress(db: Queryable, interaction: Buffer, progres
     .where('login_progress.expires_at', '<=', times.now)
 }
 
-/** Adds what has just been proven, if the interaction is still this person's. Gives whether it is. */
-export async function addProof(db: Queryable, interaction: Buffer, accountId: string, proof: Proof): Promise<boolean> {
+/** Adds what has just been proven, if the interaction is still this person's and the account was not reset. Gives whether it is. */
+export async function addProof(
+  db: Queryable,
+  interaction: Buffer,
+  { accountId, generation }: Pick<Progress, 'accountId' | 'generation'>,
+  proof: Proof,
+): Promise<boolean> {
   const { rowCount } = await db.raw(
-    `UPDATE login_progress SET proven = array_append(array_remove(proven, ?), ?) WHERE interaction = ? AND account_id = ?`,
-    [proof, proof, interaction, accountId],
+    `UPDATE login_progress SET proven = array_append(array_remove(proven, :proof), :proof)
+     WHERE interaction = :interaction AND account_id = :accountId AND generation = :generation
+       AND EXISTS (SELECT 1 FROM account WHERE id = :accountId AND generation = :generation)`,
+    { proof, interaction, accountId, generation },
   )
   return rowCount === 1
 }
@@ -72,19 +95,26 @@ export async function forgetFactorTries(db: Queryable, accountId: string): Promi
   await db('factor_guard').where({ account_id: accountId }).delete()
 }
 
-type Remembered = { accountId: string; digest: Buffer; at: number; expiresAt: number }
+type Remembered = { accountId: string; generation: number; digest: Buffer; at: number; expiresAt: number }
 
-export async function insertRemembered(db: Queryable, { accountId, digest, at, expiresAt }: Remembered) {
-  const times = { created_at: at, expires_at: expiresAt }
-  await db('remembered_browser')
-    .insert({ account_id: accountId, digest, ...times })
-    .onConflict(['account_id', 'digest'])
-    .merge(times)
+/** Gives whether it is remembered: not when the account has been reset since the sign-in began. */
+export async function insertRemembered(db: Queryable, remembered: Remembered): Promise<boolean> {
+  const { rowCount } = await db.raw(
+    `INSERT INTO remembered_browser (account_id, digest, generation, created_at, expires_at)
+     SELECT id, :digest::bytea, generation, :at::bigint, :expiresAt::bigint
+     FROM (SELECT id, generation FROM account WHERE id = :accountId AND generation = :generation FOR SHARE) AS a
+     ON CONFLICT (account_id, digest) DO UPDATE SET generation = excluded.generation, created_at = excluded.created_at,
+       expires_at = excluded.expires_at`,
+    remembered,
+  )
+  return rowCount === 1
 }
 
-export async function isRemembered(db: Queryable, accountId: string, digest: Buffer, now: number): Promise<boolean> {
+type Named = { accountId: string; generation: number; digest: Buffer; now: number }
+
+export async function isRemembered(db: Queryable, { accountId, generation, digest, now }: Named): Promise<boolean> {
   const row = await db('remembered_browser')
-    .where({ account_id: accountId, digest })
+    .where({ account_id: accountId, generation, digest })
     .where('expires_at', '>', now)
     .first('created_at')
   return row !== undefined
@@ -103,10 +133,15 @@ export async function forgetBrowsers(tx: Tx, accountId: string): Promise<void> {
   await tx('remembered_browser').where({ account_id: accountId }).delete()
 }
 
-/** Everything that is under way or remembered for a person, within the transaction that ends their sessions. */
-export async function endOf(tx: Tx, accountId: string): Promise<void> {
+/** Sign-ins under way and remembered browsers, within the transaction that resets the account; one browser may go on. */
+export async function endOf(tx: Tx, accountId: string, kept?: { digest: Buffer; generation: number }): Promise<void> {
   await tx('login_progress').where({ account_id: accountId }).delete()
-  await forgetBrowsers(tx, accountId)
+  if (!kept) return forgetBrowsers(tx, accountId)
+  await tx('remembered_browser').where({ account_id: accountId }).whereNot({ digest: kept.digest }).delete()
+  // Only a browser that was remembered until now: the row of the generation before this one.
+  await tx('remembered_browser')
+    .where({ account_id: accountId, digest: kept.digest, generation: kept.generation - 1 })
+    .update({ generation: kept.generation })
 }
 
 /** Gives how many rows went, at most `limit` of each sort. */

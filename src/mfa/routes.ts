@@ -1,6 +1,7 @@
 /** The second step of a login: proving a factor, or setting one up where there must be one. */
 import type { Context } from 'koa'
 import { z } from 'zod'
+import type { Account } from '../accounts/account.ts'
 import { AppError } from '../errors.ts'
 import { unlessRefused } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/pages.ts'
@@ -123,8 +124,8 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
       })
       if (!step) return
       if (remember && before?.kind === 'factor' && before.mayRemember) {
-        const { token, lifetimeMs } = await steps.remember(before.account.id, remembered.read(ctx))
-        remembered.write(ctx, token, lifetimeMs)
+        const kept = await steps.remember(before.account)
+        if (kept) remembered.write(ctx, kept.token, kept.lifetimeMs)
       }
       await goOn(ctx, interaction, step)
     },
@@ -145,7 +146,7 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
       const asked = askedOf(interaction)
       const step = await steps.resume(asked, whereOf(ctx))
       if (step?.kind !== 'enrol' || step.level === 'phishing_resistant') throw factorNotAsked()
-      const caller = { accountId: step.account.id, address: ctx.ip }
+      const caller = { accountId: step.account.id, generation: step.account.generation, address: ctx.ip }
       let codes: string[] | undefined
       let wrong: FieldProblems = {}
       const isAdded = await unlessRefused(
@@ -178,7 +179,10 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
       const asked = askedOf(interaction)
       const step = await steps.resume(asked, whereOf(ctx))
       if (step?.kind !== 'enrol') throw factorNotAsked()
-      const codes = await factors.addPasskey({ accountId: step.account.id, address: ctx.ip }, { binding: uid, ...body })
+      const codes = await factors.addPasskey(
+        { accountId: step.account.id, generation: step.account.generation, address: ctx.ip },
+        { binding: uid, ...body },
+      )
       await steps.enrolled(asked, 'passkey')
       views.render(ctx, 'recovery-codes', { codes: codes ?? [], action: at(uid, '/enrolled') })
     },
@@ -215,8 +219,8 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
     },
 
     /** The first proof is given: on to the next step, or to the end. */
-    begin: async (ctx: Context, interaction: Interaction, accountId: string, proof: Proof): Promise<void> =>
-      goOn(ctx, interaction, await steps.begin(askedOf(interaction), accountId, proof, whereOf(ctx))),
+    begin: async (ctx: Context, interaction: Interaction, account: Account, proof: Proof): Promise<void> =>
+      goOn(ctx, interaction, await steps.begin(askedOf(interaction), account, proof, whereOf(ctx))),
 
     routes: [prove, enrol, enrolPasskey, goOnEnrolled] as readonly Route[],
   }

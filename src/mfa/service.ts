@@ -5,6 +5,7 @@ import type { Actor, Audit, AuditEvent } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { MailIntent } from '../mail/intent.ts'
+import type { EndAccount } from '../revocation/account-end.ts'
 import { factorInvalid, factorNeeded, factorNotFound } from './errors.ts'
 import type { MfaMethod } from './method.ts'
 import type { Passkeys } from './methods/passkey.ts'
@@ -19,7 +20,10 @@ type Deps = {
   recoveryCodes: RecoveryCodes
   passkeys: Passkeys
   accounts: Pick<Accounts, 'readById'>
-  lockAccount: (tx: Tx, accountId: string) => Promise<Account>
+  /** Throws `account_reset` when `generation` is over. */
+  lockAccount: (tx: Tx, accountId: string, generation?: number) => Promise<Account>
+  /** Begins a new generation, in which nothing that began before goes on. */
+  endAccount: EndAccount
   setFactorRequired: (tx: Tx, accountId: string, isRequired: boolean) => Promise<void>
   /** Roles whose people always need a second factor. */
   administratorRoles: readonly string[]
@@ -31,8 +35,14 @@ type Deps = {
 
 export type Factors = ReturnType<typeof createFactors>
 
-/** Who changes, from where. */
-type Caller = Readonly<{ accountId: string; actor?: Actor; address?: string | undefined }>
+/** Who changes, from where; `generation` is the account's as the session or sign-in carries it. */
+export type FactorCaller = Readonly<{
+  accountId: string
+  generation: number
+  actor?: Actor
+  address?: string | undefined
+}>
+type Subject = Readonly<{ accountId: string; actor?: Actor; address?: string | undefined }>
 
 export function createFactors(deps: Deps) {
   const { methods, totp, recoveryCodes, passkeys, transaction, audit, clock } = deps
@@ -40,7 +50,7 @@ export function createFactors(deps: Deps) {
 
   const event = (
     action: AuditEvent['action'],
-    { accountId, actor, address }: Caller,
+    { accountId, actor, address }: Subject,
     details?: Record<string, string>,
   ): AuditEvent => ({
     ...{ action, actor: actor ?? { type: 'account', id: accountId }, subject: { type: 'account', id: accountId } },
@@ -63,7 +73,7 @@ export function createFactors(deps: Deps) {
     return (await recoveryCodes.count(accountId)) > 0 ? undefined : recoveryCodes.renew(tx, accountId)
   }
 
-  const noteAdded = async (tx: Tx, caller: Caller, method: MethodId): Promise<string[] | undefined> => {
+  const noteAdded = async (tx: Tx, caller: FactorCaller, method: MethodId): Promise<string[] | undefined> => {
     await audit.record(tx, event('factor.added', caller, { method }))
     await mail(tx, 'factor_added', caller.accountId, method)
     return codesWithFirst(tx, caller.accountId)
@@ -100,12 +110,12 @@ export function createFactors(deps: Deps) {
      * Keeps the authenticator app that the code comes from. Gives recovery codes when there were none. Throws `factor_invalid`. For callers that
      * have seen a fresh login.
      */
-    addTotp: async (caller: Caller, offer: { binding: string; sealed: string; code: string }) => {
+    addTotp: async (caller: FactorCaller, offer: { binding: string; sealed: string; code: string }) => {
       const { accountId } = caller
       const confirmed = totp.confirm(accountId, offer.binding, offer.sealed, offer.code)
       if (!confirmed) throw factorInvalid([{ path: 'code', code: 'code_wrong' }])
       return transaction(async (tx) => {
-        await deps.lockAccount(tx, accountId)
+        await deps.lockAccount(tx, accountId, caller.generation)
         await totp.put(tx, accountId, confirmed)
         return noteAdded(tx, caller, 'totp')
       })
@@ -117,10 +127,10 @@ export function createFactors(deps: Deps) {
      * Keeps the passkey that the browser has made. Gives recovery codes when there were none. Throws `passkey_refused`. For callers that have
      * seen a fresh login.
      */
-    addPasskey: async (caller: Caller, made: { binding: string; response: string; name: string }) => {
+    addPasskey: async (caller: FactorCaller, made: { binding: string; response: string; name: string }) => {
       const passkey = await passkeys.confirm(made.response, made.binding, nameOf(made.name))
       return transaction(async (tx) => {
-        await deps.lockAccount(tx, caller.accountId)
+        await deps.lockAccount(tx, caller.accountId, caller.generation)
         await passkeys.put(tx, caller.accountId, passkey)
         return noteAdded(tx, caller, 'passkey')
       })
@@ -130,10 +140,10 @@ export function createFactors(deps: Deps) {
      * Takes a factor away, or one of several (`item`). Throws `factor_needed` for the last one of somebody who must have one, and
      * `factor_not_found`.
      */
-    remove: (caller: Caller, id: MethodId, item?: string): Promise<void> =>
+    remove: (caller: FactorCaller, id: MethodId, item?: string): Promise<void> =>
       transaction(async (tx) => {
         const { accountId } = caller
-        const account = await deps.lockAccount(tx, accountId)
+        const account = await deps.lockAccount(tx, accountId, caller.generation)
         const before = await enrolled(accountId)
         const method = own.find((one) => one.id === id)
         if (!method || !before.includes(id)) throw factorNotFound()
@@ -150,10 +160,10 @@ export function createFactors(deps: Deps) {
       }),
 
     /** Ten new recovery codes in place of the old ones. Throws `factor_not_found` where there is no factor that they stand in for. */
-    renewCodes: async (caller: Caller): Promise<string[]> => {
+    renewCodes: async (caller: FactorCaller): Promise<string[]> => {
       if ((await enrolled(caller.accountId)).length === 0) throw factorNotFound()
       return transaction(async (tx) => {
-        await deps.lockAccount(tx, caller.accountId)
+        await deps.lockAccount(tx, caller.accountId, caller.generation)
         const codes = await recoveryCodes.renew(tx, caller.accountId)
         await audit.record(tx, event('factor.recovery_codes_made', caller))
         await mail(tx, 'factor_added', caller.accountId, 'recovery_code')
@@ -161,12 +171,13 @@ export function createFactors(deps: Deps) {
       })
     },
 
-    /** For an operator whose person has lost everything: every factor goes, and a mail says so. Gives which there were. */
+    /** For an operator whose person has lost everything: every factor and session goes, and a mail says so. Gives which there were. */
     reset: (accountId: string, actor: Actor): Promise<MethodId[]> =>
       transaction(async (tx) => {
         await deps.lockAccount(tx, accountId)
         const before = await enrolled(accountId)
         for (const method of methods) await method.removeAll(tx, accountId)
+        await deps.endAccount(tx, accountId)
         for (const method of before) {
           await audit.record(tx, event('factor.removed', { accountId, actor }, { method }))
           await mail(tx, 'factor_removed', accountId, method)

@@ -6,6 +6,7 @@ import type { Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { Random } from '../random.ts'
+import type { EndsWithAccount } from '../revocation/account-end.ts'
 import { factorLocked, factorNotAsked, factorRefused, factorTriesUsed } from './errors.ts'
 import type { FactorAnswer, MfaMethod } from './method.ts'
 import type { FactorMetrics } from './metrics.ts'
@@ -35,7 +36,7 @@ export type Asked = Readonly<{
   clientId: string
   demand: Readonly<{ level: Level; isEssential: boolean }>
   /** A session whose login is complete but for its class; undefined when a fresh login is asked for. */
-  standing: Readonly<{ accountId: string; amr: readonly string[]; authTimeMs: number }> | undefined
+  standing: Readonly<{ accountId: string; generation: number; amr: readonly string[]; authTimeMs: number }> | undefined
 }>
 
 /** The browser's token, if it has one, and the network address. */
@@ -45,6 +46,7 @@ type Where = Readonly<{ rememberedToken?: string | undefined; address?: string |
 export type Done = Readonly<{
   kind: 'done'
   accountId: string
+  generation: number
   level: Level
   amr: readonly string[]
   authTimeMs: number
@@ -74,15 +76,21 @@ export function createLoginSteps(deps: Deps) {
 
   const lifetime = () => ({ now: clock.now(), expiresAt: clock.now() + progressLivesMs })
 
-  const done = ({ accountId, proven, provenAtMs }: Progress): Done => ({
-    ...{ kind: 'done', accountId, level: levelOf(proven), amr: amrOf(proven), authTimeMs: provenAtMs },
+  const done = ({ accountId, generation, proven, provenAtMs }: Progress): Done => ({
+    kind: 'done',
+    accountId,
+    generation,
+    level: levelOf(proven),
+    amr: amrOf(proven),
+    authTimeMs: provenAtMs,
   })
 
   /** What is proven so far: in this interaction, or in the session that lacks only a stronger class. */
   async function progressOf({ uid, standing }: Asked): Promise<Progress | undefined> {
     const own = await repository.findProgress(db, keyOf(uid), clock.now())
     if (own || !standing?.amr.includes('pwd')) return own
-    return { accountId: standing.accountId, proven: ['password'], provenAtMs: standing.authTimeMs }
+    const { accountId, generation, authTimeMs } = standing
+    return { accountId, generation, proven: ['password'], provenAtMs: authTimeMs }
   }
 
   /** What the person has to reach, and what with. */
@@ -91,7 +99,7 @@ export function createLoginSteps(deps: Deps) {
     const reach = strongest(...enrolled.map((id) => levelOf(['password', id])))
     const mustHave = factors.mustHave(account)
     // An administrator's factor is asked for at every login; a demand is met only by a factor of this login.
-    const isSpared = !factors.isAdministrator(account) && (await isRemembered(account.id, rememberedToken))
+    const isSpared = !factors.isAdministrator(account) && (await isRemembered(account, rememberedToken))
     const wanted: Level[] = []
     if (demand.isEssential || isAtLeast(reach, demand.level)) wanted.push(demand.level)
     if (mustHave && !isSpared) wanted.push('multi_factor')
@@ -99,13 +107,14 @@ export function createLoginSteps(deps: Deps) {
     return { enrolled, reach, target: strongest(...wanted) }
   }
 
-  async function isRemembered(accountId: string, token: string | undefined): Promise<boolean> {
-    return token !== undefined && repository.isRemembered(db, accountId, digestOf(token), clock.now())
+  async function isRemembered({ id, generation }: Account, token: string | undefined): Promise<boolean> {
+    if (token === undefined) return false
+    return repository.isRemembered(db, { accountId: id, generation, digest: digestOf(token), now: clock.now() })
   }
 
   async function nextOf(progress: Progress, asked: Asked, where: Where): Promise<Step | undefined> {
     const account = await deps.accounts.readById(progress.accountId)
-    if (!account || account.isDisabled) return undefined
+    if (!account || account.isDisabled || account.generation !== progress.generation) return undefined
     deps.refuseElsewhere(account, asked.clientId)
     const { enrolled, reach, target } = await targetOf(account, asked, where)
     const level = levelOf(progress.proven)
@@ -141,9 +150,14 @@ export function createLoginSteps(deps: Deps) {
     )
 
   return {
-    /** The first proof of a login; what was proven in this interaction before, by whomever, is gone. Gives the next step. */
-    begin: async (asked: Asked, accountId: string, proof: Proof, where: Where): Promise<Step> => {
-      const progress = { accountId, proven: [proof], provenAtMs: clock.now() }
+    /** The first proof of a login, by the account as it was read with it; what was proven in this interaction before, by whomever, is gone. Gives the next step. */
+    begin: async (
+      asked: Asked,
+      { id, generation }: Pick<Account, 'id' | 'generation'>,
+      proof: Proof,
+      where: Where,
+    ): Promise<Step> => {
+      const progress = { accountId: id, generation, proven: [proof], provenAtMs: clock.now() }
       const step = await nextOf(progress, asked, where)
       if (!step) throw factorNotAsked()
       if (step.kind !== 'done') {
@@ -184,7 +198,7 @@ export function createLoginSteps(deps: Deps) {
       await record(accountId, asked, where, isProven ? 'success' : 'failure', id)
       if (!isProven) throw factorRefused()
       await repository.forgetFactorTries(db, accountId)
-      if (!(await repository.addProof(db, key, accountId, id))) throw factorNotAsked()
+      if (!(await repository.addProof(db, key, progress, id))) throw factorNotAsked()
       const next = await nextOf({ ...progress, proven: [...progress.proven, id] }, asked, where)
       if (!next) throw factorNotAsked()
       return next
@@ -196,18 +210,21 @@ export function createLoginSteps(deps: Deps) {
       if (!progress) throw factorNotAsked()
       const key = keyOf(asked.uid)
       await repository.insertProgress(db, key, progress, lifetime())
-      if (!(await repository.addProof(db, key, progress.accountId, id))) throw factorNotAsked()
+      if (!(await repository.addProof(db, key, progress, id))) throw factorNotAsked()
     },
 
     /** Forgets what was proven: the person starts again, or somebody else does. */
     clear: (uid: string): Promise<void> => repository.deleteProgress(db, keyOf(uid)),
 
-    /** Remembers this browser for 30 days; gives the token for its cookie, the same one when it has one. */
-    remember: async (accountId: string, token: string | undefined): Promise<{ token: string; lifetimeMs: number }> => {
-      const kept = token ?? deps.random.token()
+    /**
+     * Remembers this browser for 30 days; gives the token for its cookie, a new one each time. Undefined: the account has been reset
+     * since the sign-in began.
+     */
+    remember: async ({ id, generation }: Pick<Account, 'id' | 'generation'>) => {
+      const token = deps.random.token()
       const at = clock.now()
-      await repository.insertRemembered(db, { accountId, digest: digestOf(kept), at, expiresAt: at + rememberedMs })
-      return { token: kept, lifetimeMs: rememberedMs }
+      const row = { accountId: id, generation, digest: digestOf(token), at, expiresAt: at + rememberedMs }
+      return (await repository.insertRemembered(db, row)) ? { token, lifetimeMs: rememberedMs } : undefined
     },
 
     /** Browsers that skip the second factor of this person. */
@@ -216,8 +233,14 @@ export function createLoginSteps(deps: Deps) {
     /** No browser skips the second factor of this person any more. */
     forgetBrowsers: (accountId: string): Promise<void> => transaction((tx) => repository.forgetBrowsers(tx, accountId)),
 
-    /** With the sessions of a person, within the transaction: logins under way end, and no browser is remembered. */
-    endAccount: (tx: Tx, accountId: string): Promise<void> => repository.endOf(tx, accountId),
+    /** The same within the caller's transaction. */
+    forgetBrowsersWithin: (tx: Tx, accountId: string): Promise<void> => repository.forgetBrowsers(tx, accountId),
+
+    /** With a reset of the account: sign-ins under way end, and only the browser that asked for it stays remembered. */
+    endAccount: (async (tx, accountId, { generation, kept: { rememberedToken } }) => {
+      const kept = rememberedToken === undefined ? undefined : { digest: digestOf(rememberedToken), generation }
+      await repository.endOf(tx, accountId, kept)
+    }) satisfies EndsWithAccount,
 
     /** Removes rows that say nothing any more; gives how many. */
     sweep: (): Promise<number> => repository.sweep(db, clock.now(), window.windowMs, sweptAtOnce),

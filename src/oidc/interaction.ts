@@ -20,7 +20,7 @@ export type Interaction = {
   accountId: string | undefined
   sessionUid: string | undefined
   /** The session, when nothing is asked of it but a stronger class of login: what it has need not be proven again (RFC 9470 §5). */
-  standing: { accountId: string; amr: readonly string[]; authTimeMs: number } | undefined
+  standing: { accountId: string; generation: number; amr: readonly string[]; authTimeMs: number } | undefined
   /** What the client demands of the class of login. */
   demand: AcrDemand
   /** The parameters of the authorization request. */
@@ -41,9 +41,13 @@ type PromptDetails = {
   missingResourceScopes?: Record<string, string[]>
 }
 
-type Deps = { provider: () => Provider }
+type Deps = {
+  provider: () => Provider
+  /** The generation in the row of the session that this request has loaded. */
+  generationOf: (sessionUid: string) => number
+}
 
-export function createInteractions({ provider }: Deps) {
+export function createInteractions({ provider, generationOf }: Deps) {
   async function details(ctx: Context, uid: string): Promise<EngineInteraction> {
     try {
       const interaction = await provider().interactionDetails(ctx.req, ctx.res)
@@ -87,7 +91,7 @@ export function createInteractions({ provider }: Deps) {
     if (!isOnlyStronger || !accountId || !uid) return undefined
     const kept = await provider().Session.findByUid(uid)
     if (kept?.accountId !== accountId || kept.loginTs === undefined) return undefined
-    return { accountId, amr: kept.amr ?? [], authTimeMs: kept.loginTs * 1000 }
+    return { accountId, generation: generationOf(uid), amr: kept.amr ?? [], authTimeMs: kept.loginTs * 1000 }
   }
 
   /** Destroys the interaction: there is no way on from it, and the client is told nothing. */

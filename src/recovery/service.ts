@@ -8,6 +8,7 @@ import type { Link, Links } from '../links/service.ts'
 import type { MailIntent } from '../mail/intent.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
 import type { CheckPassword } from '../passwords/service.ts'
+import type { EndAccount } from '../revocation/account-end.ts'
 import { newPasswordInvalid } from './errors.ts'
 
 type Deps = {
@@ -20,8 +21,8 @@ type Deps = {
   /** Whether mail reaches anybody. */
   canSendMail: boolean
   sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
-  /** Ends every session and token, within the transaction. */
-  endAccount: (tx: Tx, accountId: string) => Promise<unknown>
+  /** Begins a new generation: nothing that began before goes on. */
+  endAccount: EndAccount
   /** Lifts the lock that guesses have put on an address. */
   forgetGuesses: (tx: Tx, email: string) => Promise<void>
   transaction: Transaction
@@ -74,13 +75,11 @@ export function createRecovery(deps: Deps) {
       const passwordHash = await passwords.hash(password)
       await transaction(async (tx) => {
         const link = await links.spend(tx, 'recover', token)
-        const { account } = await records.lock(tx, link.accountId)
+        const { account } = await records.lock(tx, link.accountId, link.generation)
         if (!isRecoverable(account, link)) links.refuse()
         await records.setPasswordHash(tx, account.id, passwordHash)
         await deps.endAccount(tx, account.id)
         await deps.forgetGuesses(tx, account.email)
-        // Whoever asked for another address with the old password has lost that too.
-        await links.end(tx, account.id, ['recover', 'change_email'])
         const subject = { type: 'account', id: account.id }
         const actor = { type: 'account', id: account.id } as const
         await audit.record(tx, { action: 'account.recovered', actor, subject, address, outcome: 'success' })

@@ -83,7 +83,7 @@ export function createRegistration(deps: Deps) {
   ): Promise<void> =>
     transaction(async (tx) => {
       const link = await links.spend(tx, purpose, token)
-      const locked = await records.lock(tx, link.accountId)
+      const locked = await records.lock(tx, link.accountId, link.generation)
       if (!isProvable(locked.account, link)) links.refuse()
       await work(tx, locked)
       await links.end(tx, link.accountId, ['verify', 'invite'])
@@ -214,7 +214,9 @@ export function createRegistration(deps: Deps) {
         const accountId = isAgain ? invited.id : await accounts.within(tx).create(input, actor)
         const subject = { type: 'account', id: accountId }
         await audit.record(tx, { action: 'account.invited', actor, subject, outcome: 'success' })
-        await deps.sendMail(tx, { mail: 'invitation', accountId, askedAtMs: clock.now() })
+        const { account } = await records.lock(tx, accountId)
+        const { generation } = account
+        await deps.sendMail(tx, { mail: 'invitation', accountId, generation, askedAtMs: clock.now() })
         return accountId
       })
     },

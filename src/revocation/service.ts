@@ -61,8 +61,7 @@ export function createRevocation({ transaction, audit, artifacts, consents, cloc
   }
 
   return {
-    /** As part of the change that asks for it: a disabled person, a new password, a client that is switched off or removed. */
-    endAccount: artifacts.endAccount,
+    /** As part of the change that asks for it: a client that is switched off or removed. */
     endClient: artifacts.endClient,
 
     /** What a person is signed in to; `handle` is what `session` and `grant` take. */

@@ -3,6 +3,7 @@ import type { ArtifactStore } from '../../adapters/index.ts'
 import type { Audit, AuditEvent } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
+import type { Random } from '../random.ts'
 import type { BrowserName } from './browsers.ts'
 import { describeBrowser } from './browsers.ts'
 import { sessionGone } from './errors.ts'
@@ -12,13 +13,20 @@ type Deps = {
   db: Queryable
   transaction: Transaction
   audit: Audit
-  artifacts: Pick<ArtifactStore, 'endSession' | 'endSessionByKey' | 'listAccess' | 'sessionKey'>
+  artifacts: Pick<
+    ArtifactStore,
+    'endSession' | 'endSessionByKey' | 'endSessionsOf' | 'renameSession' | 'listAccess' | 'sessionKey'
+  >
   /** Where an address is, in words; undefined where that is not known or not wanted. */
   placeOf: (address: string) => string | undefined
   /** Takes back what spares a browser the second factor, within the transaction. */
   forgetBrowsers: (tx: Tx, accountId: string) => Promise<void>
   clock: Clock
+  random: Random
 }
+
+/** The session of a request: its uid, the id by which it was loaded, and its generation. */
+type OwnSession = Readonly<{ uid: string; id: string; generation: number }>
 
 export type Sessions = ReturnType<typeof createSessions>
 
@@ -41,7 +49,7 @@ const longestUserAgent = 400
 const sweptAtOnce = 1000
 const dayMs = 86_400_000
 
-export function createSessions({ db, transaction, audit, artifacts, placeOf, clock, ...deps }: Deps) {
+export function createSessions({ db, transaction, audit, artifacts, placeOf, clock, random, ...deps }: Deps) {
   const seenAt = new Map<string, number>()
 
   const event = (action: AuditEvent['action'], id: string, address: string | undefined): AuditEvent => ({
@@ -108,17 +116,24 @@ export function createSessions({ db, transaction, audit, artifacts, placeOf, clo
       })
     },
 
-    /** Ends every session of the person but the one named. Gives how many. */
-    endOthers: async (accountId: string, keptUid: string, address: string | undefined): Promise<number> => {
-      const kept = artifacts.sessionKey(keptUid)
-      const { sessions } = await artifacts.listAccess(accountId)
-      const others = sessions.filter(({ key }) => !key.equals(kept))
-      await transaction(async (tx) => {
+    /**
+     * Ends every session of the person but the one named, which is renamed first: nothing more is written under its old id. Gives the
+     * new one, and when it expires (milliseconds). Throws `session_gone` when the session itself is over.
+     */
+    endOthers: async (accountId: string, own: OwnSession, address: string | undefined) => {
+      const kept = artifacts.sessionKey(own.uid)
+      return transaction(async (tx) => {
+        const renamed = await artifacts.renameSession(tx, own, {
+          accountId,
+          generation: own.generation,
+          id: random.token(),
+        })
+        if (!renamed) throw sessionGone()
         await deps.forgetBrowsers(tx, accountId)
-        for (const { key } of others) await artifacts.endSessionByKey(tx, key)
-        if (others.length > 0) await audit.record(tx, event('account.signed_out_elsewhere', accountId, address))
+        const count = await artifacts.endSessionsOf(tx, accountId, kept)
+        if (count > 0) await audit.record(tx, event('account.signed_out_elsewhere', accountId, address))
+        return renamed
       })
-      return others.length
     },
 
     /** Removes what is known of sessions that have ended; gives how many. */

@@ -1,0 +1,41 @@
+/** Removing what is over: artifacts, end moments, outcomes of interactions, and the clients of sessions that are gone. */
+import type { Postgres, Statement } from './connection.ts'
+
+// Clients go with their session. What another program left behind is looked for when nearly every session of that time is over.
+const leftoversAfterMs = 24 * 60 * 60 * 1000
+
+const sweepExpired: Statement = {
+  name: 'artifact_sweep',
+  text: `
+    WITH swept AS (
+      DELETE FROM artifact WHERE id IN (
+        SELECT id FROM artifact WHERE expires_at <= $1::int8 ORDER BY expires_at LIMIT $2::int4 FOR UPDATE SKIP LOCKED)
+      RETURNING uid
+    ), swept_end AS (
+      DELETE FROM artifact_end WHERE key IN (
+        SELECT key FROM artifact_end WHERE expires_at <= $1::int8 ORDER BY expires_at LIMIT $2::int4 FOR UPDATE SKIP LOCKED)
+      RETURNING 1
+    ), swept_outcome AS (
+      DELETE FROM interaction_outcome WHERE interaction IN (
+        SELECT interaction FROM interaction_outcome WHERE expires_at <= $1::int8 ORDER BY expires_at LIMIT $2::int4
+          FOR UPDATE SKIP LOCKED)
+      RETURNING 1
+    ), swept_client AS (
+      DELETE FROM session_client WHERE session_key IN (SELECT uid FROM swept WHERE uid IS NOT NULL)
+        OR (session_key, client_id, grant_key) IN (
+          SELECT session_key, client_id, grant_key FROM session_client AS s
+          WHERE noted_at <= $3::int8 AND NOT EXISTS (SELECT 1 FROM artifact WHERE uid = s.session_key)
+          ORDER BY noted_at LIMIT $2::int4)
+      RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM swept) + (SELECT count(*) FROM swept_end) + (SELECT count(*) FROM swept_outcome)
+      + (SELECT count(*) FROM swept_client)`,
+}
+
+/** Gives a function that removes at most `limit` rows of each kind, and says how many went. */
+export const createSweep =
+  ({ postgres, now }: { postgres: Postgres; now: () => number }) =>
+  async (limit: number): Promise<number> => {
+    const [row] = await postgres.query(sweepExpired, [now(), limit, now() - leftoversAfterMs])
+    return Number(row?.[0] ?? 0)
+  }

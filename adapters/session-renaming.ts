@@ -1,0 +1,48 @@
+/** Another id for the same browser session, within the transaction that ends what else was open (OWASP ASVS 7.2.4). */
+import { rowId, sessionKey } from './digest.ts'
+import type { Tx } from './ends.ts'
+import type { Models, Payload } from './model.ts'
+import type { Seal } from './seal.ts'
+
+type Deps = { models: Models; seal: Seal }
+
+/** `id` is the one by which the request loaded the session. */
+type Loaded = Readonly<{ uid: string; id: string }>
+type Renaming = Readonly<{ accountId: string; generation: number; id: string }>
+
+export const createSessionRenaming =
+  ({ models, seal }: Deps) =>
+  /**
+   * Replaces the session's row by one under the new id, in the account's new generation: requests that loaded the old one write nothing
+   * more. Gives the new id and when it expires (milliseconds); undefined when that very row is gone, or is not this account's.
+   */
+  async (tx: Tx, { uid, id: oldId }: Loaded, { accountId, generation, id }: Renaming) => {
+    const old = rowId('Session', oldId)
+    const { rows } = await tx.raw(
+      `SELECT payload, client_id, issued_at, expires_at FROM artifact
+       WHERE id = ? AND uid = ? AND account_id = ? AND model = ? FOR UPDATE`,
+      [old, sessionKey(uid), accountId, models.Session.number] as never,
+    )
+    const [row] = rows as { payload: Buffer; issued_at: number; expires_at: number | null }[]
+    const text = row && seal.open(row.payload, old)
+    if (!row || text === undefined || row.expires_at === null) return undefined
+    const renamed = rowId('Session', id)
+    const payload: Payload = { ...(JSON.parse(text) as Payload), jti: id }
+    await tx.raw(
+      `WITH old AS (DELETE FROM artifact WHERE id = ?)
+       INSERT INTO artifact (id, model, uid, account_id, issued_at, payload, expires_at, generation)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      [
+        old,
+        renamed,
+        models.Session.number,
+        sessionKey(uid),
+        accountId,
+        row.issued_at,
+        seal.seal(JSON.stringify(payload), renamed),
+        row.expires_at,
+        generation,
+      ] as never,
+    )
+    return { id, expiresAt: Number(row.expires_at) }
+  }

@@ -1,0 +1,18 @@
+/** The generation of an account: raised when its credentials are reset, carried by everything that begins before and finishes after. */
+import type { Migration } from './index.ts'
+
+export const accountGeneration: Migration = {
+  name: '0031_account_generation',
+  up: async (knex) => {
+    // Rows written by the program before this one are of generation 0.
+    await knex.raw(`
+      ALTER TABLE account ADD COLUMN generation integer NOT NULL DEFAULT 0 CHECK (generation >= 0);
+      ALTER TABLE account_link ADD COLUMN generation integer NOT NULL DEFAULT 0;
+      ALTER TABLE login_progress ADD COLUMN generation integer NOT NULL DEFAULT 0;
+      ALTER TABLE remembered_browser ADD COLUMN generation integer NOT NULL DEFAULT 0;
+      ALTER TABLE known_browser ADD COLUMN generation integer NOT NULL DEFAULT 0;
+      -- Of browser sessions that somebody is signed in to, and 0 in every other row.
+      ALTER TABLE artifact ADD COLUMN generation integer NOT NULL DEFAULT 0;
+    `)
+  },
+}
