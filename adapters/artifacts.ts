@@ -305,7 +305,9 @@ export function createArtifacts(deps: Deps) {
     const saved = rows.find(({ model }) => model === 'Session')
     const isEndedHere = unit.isSessionDestroyed && !saved
     if (rows.length === 0 || isEndedHere) return undefined
-    const { session, outcome } = unit
+    const { session } = unit
+    // Only a request that uses the interaction up resumes it.
+    const outcome = unit.outcome && unit.destroyed.has(mapKey(unit.outcome.interaction)) ? unit.outcome : undefined
     const account = accountOf(unit, saved ? saved.accountId : session?.accountId)
     if (!session && !account && !outcome) return undefined
     const isRenamed = session !== undefined && unit.destroyed.has(mapKey(session.id))

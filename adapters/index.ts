@@ -7,20 +7,21 @@ import type { Clock } from '../src/clock.ts'
 import type { Log } from '../src/log.ts'
 import { createAccessList } from './access-list.ts'
 import { createArtifacts } from './artifacts.ts'
-import { createSidOf, sessionKey } from './digest.ts'
+import { createSidOf, rowId, sessionKey } from './digest.ts'
 import type { EndedSession, Tx } from './ends.ts'
 import { createEnds } from './ends.ts'
 import type { FamilyEnd, GrantContext } from './grants.ts'
 import { createGrantEndings } from './grants.ts'
 import type { ModelName, Models, Payload } from './model.ts'
 import { modelNames } from './model.ts'
+import { createOutcomes, outcomeKey } from './outcomes.ts'
 import { createParkedRequests } from './parked.ts'
 import { createPostgres } from './postgres/connection.ts'
 import { createReads } from './postgres/reads.ts'
 import { createSweep } from './postgres/sweep.ts'
 import { createWrites } from './postgres/writes.ts'
 import { createShortLived } from './redis/short-lived.ts'
-import { createSeal, createSuccessorSeal } from './seal.ts'
+import { createBearerSeal, createSeal, createSuccessorSeal } from './seal.ts'
 import { createSessionRenaming } from './session-renaming.ts'
 import { createTokenIds } from './token-ids.ts'
 import type { Unit } from './unit-of-work.ts'
@@ -102,6 +103,8 @@ export function createArtifactStore(deps: Deps) {
     sidOf,
     userCodeKey: deriveKey('artifact user codes'),
   })
+  const responses = createBearerSeal(deriveKey('interaction outcomes'), 'resumed response')
+  const outcomes = createOutcomes({ postgres, seal: responses, now })
   const grantEndings = createGrantEndings({ artifacts, ends, successors, onFamilyEnded, onRepeated })
   const units = new AsyncLocalStorage<Unit>()
 
@@ -211,6 +214,24 @@ export function createArtifactStore(deps: Deps) {
 
     /** The name of a session at one client (OpenID Connect Back-Channel Logout 1.0 §2.1, `sid`). */
     sidOf,
+
+    /** Decides interactions, and repeats for a moment what was decided. */
+    outcomes,
+
+    /**
+     * This request resumes the interaction `uid`: what it writes is written once. `response` gives the answer to be repeated, when the
+     * request is otherwise done.
+     */
+    resumes(uid: string, response: () => string): void {
+      const unit = units.getStore()
+      const key = outcomeKey(uid)
+      if (!unit) return
+      unit.outcome = {
+        key,
+        interaction: rowId('Interaction', uid),
+        response: () => responses.seal(uid, response(), key),
+      }
+    },
 
     /** The generation in the row of the session `uid`, which this request has loaded; -1 when it has not. */
     generationOf: (uid: string): number => {

@@ -108,18 +108,31 @@ export function createSeal(secret: Buffer, purpose = 'artifact payload'): Seal {
 /** What takes the place of a spent refresh token: the next one, and the DPoP key (RFC 9449 §6.1, a JWK thumbprint) it was spent with. */
 export type Successor = { token: string; thumbprint?: string }
 
-/** Seals successors so that only who holds the spent token, and has this store's `secret`, can read the next one. */
-export function createSuccessorSeal(secret: Buffer) {
-  const keyOf = (spentToken: string) => derive(spentToken, secret, 'refresh token successor')
+/** Seals texts so that only a request with the bearer value, and a store with this `secret`, can read them. */
+export function createBearerSeal(secret: Buffer, purpose: string) {
+  const keyOf = (bearer: string) => derive(bearer, secret, purpose)
   return {
-    seal: (spentToken: string, successor: Successor, rowId: Buffer): Buffer =>
-      encrypt(keyOf(spentToken), drawIv(), JSON.stringify(successor), rowId, []),
-    open(spentToken: string, sealed: Buffer, rowId: Buffer): Successor | undefined {
+    seal: (bearer: string, text: string, context: Buffer): Buffer =>
+      encrypt(keyOf(bearer), drawIv(), text, context, []),
+    open(bearer: string, sealed: Buffer, context: Buffer): string | undefined {
       try {
-        return JSON.parse(decrypt(keyOf(spentToken), sealed, rowId).toString()) as Successor
+        return decrypt(keyOf(bearer), sealed, context).toString()
       } catch {
         return undefined
       }
+    },
+  }
+}
+
+/** Seals successors under the refresh token that was spent. */
+export function createSuccessorSeal(secret: Buffer) {
+  const { seal, open } = createBearerSeal(secret, 'refresh token successor')
+  return {
+    seal: (spentToken: string, successor: Successor, rowId: Buffer): Buffer =>
+      seal(spentToken, JSON.stringify(successor), rowId),
+    open(spentToken: string, sealed: Buffer, rowId: Buffer): Successor | undefined {
+      const text = open(spentToken, sealed, rowId)
+      return text === undefined ? undefined : (JSON.parse(text) as Successor)
     },
   }
 }

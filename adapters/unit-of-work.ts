@@ -23,7 +23,7 @@ export type LoadedSession = Readonly<{
 }>
 
 /** The outcome of an interaction that the request resumes: `response` gives what is sealed for a repetition, once it is known. */
-export type ResumedOutcome = Readonly<{ key: Buffer; response: () => Buffer | undefined }>
+export type ResumedOutcome = Readonly<{ key: Buffer; interaction: Buffer; response: () => Buffer }>
 
 export type Unit = {
   /** Rows as they were read, by id. */

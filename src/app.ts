@@ -58,6 +58,7 @@ export function createApp(parts: Parts): Koa {
   app.use(csrf.guardOrigin([`${enginePaths.end_session}/confirm`]))
   app.use(answerLostStores)
   app.use(door.postToGet)
+  app.use(parts.answerStaleBrowsers)
   app.use(artifacts.middleware)
   app.use(door.admit(engine.middleware))
   app.use(router.routes())

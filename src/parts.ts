@@ -24,6 +24,7 @@ import { securityRoutes } from './account/security-routes.ts'
 import { createAccountChanges } from './account/service.ts'
 import { normaliseEmail } from './accounts/account.ts'
 import { accountDocument, readAccountDocument } from './accounts/document.ts'
+import { accountReset } from './accounts/errors.ts'
 import { createAccountImport } from './accounts/import.ts'
 import { createAccountRecords } from './accounts/records.ts'
 import { createAccounts, loadAccount } from './accounts/service.ts'
@@ -98,6 +99,7 @@ import { createLogoutTokens } from './oidc/logout-token.ts'
 import { createEnginePages } from './oidc/pages.ts'
 import { createOidc } from './oidc/provider.ts'
 import { createSessionNotes } from './oidc/session-notes.ts'
+import { createStaleBrowserAnswers } from './oidc/stale-browser.ts'
 import { createStructuredTokensAround } from './oidc/structured-tokens.ts'
 import { tokenErrorsAround } from './oidc/token-errors.ts'
 import { createOutbound } from './outbound/service.ts'
@@ -481,12 +483,22 @@ export async function createParts(deps: PartsDeps) {
       createLogoutAround({
         goOn: (ctx, url) => views.render(ctx, 'continue', { url }),
         endSession: sessions.end,
+        sidOf: artifacts.sidOf,
         sessionCookie: { ...cookieOptions(config.issuer), path: '/' },
         formPost: pages.formPost,
       }),
     ],
   })
-  const interactions = createInteractions({ provider: engine.provider, generationOf: artifacts.generationOf })
+  const interactions = createInteractions({
+    provider: engine.provider,
+    generationOf: artifacts.generationOf,
+    outcomes: artifacts.outcomes,
+  })
+  const answerStaleBrowsers = createStaleBrowserAnswers({
+    findResponse: artifacts.outcomes.findResponse,
+    showRetry: (ctx, url) => views.render(ctx, 'continue', { url, afterSeconds: 1 }),
+    accountReset: () => accountReset(),
+  })
 
   const accountSessions = createAccountSessions({
     provider: engine.provider,
@@ -614,6 +626,7 @@ export async function createParts(deps: PartsDeps) {
     views,
     cookieKeys,
     engine,
+    answerStaleBrowsers,
     routes,
     /** Lets everything go but the database, which whoever opened it closes. */
     close: async (): Promise<void> => {

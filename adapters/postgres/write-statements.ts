@@ -79,11 +79,15 @@ export const browserWrite: Statement = {
     SELECT c.r, c.outcome, c.successor FROM admitted c
     WHERE c.row_id IS NULL OR c.r IN (SELECT r FROM shared UNION ALL SELECT r FROM exclusive)
   ), resumed AS (
-    UPDATE interaction_outcome o SET resumed_at = $14::int8, sealed_response = c.successor
-    FROM settled c WHERE o.interaction = c.outcome AND o.resumed_at IS NULL RETURNING c.r
+    -- An interaction that the program before outcomes has answered has no row yet.
+    INSERT INTO interaction_outcome AS o (interaction, answer, answered_at, resumed_at, sealed_response, expires_at)
+    SELECT c.outcome, sha256(''), $14::int8, $14::int8, c.successor, $14::int8 + 7200000
+    FROM settled c WHERE c.outcome IS NOT NULL
+    ON CONFLICT (interaction) DO UPDATE SET resumed_at = excluded.resumed_at, sealed_response = excluded.sealed_response
+    WHERE o.resumed_at IS NULL RETURNING o.interaction
   ), met AS MATERIALIZED (
     SELECT r FROM spent UNION ALL SELECT r FROM alive
-    UNION ALL SELECT r FROM settled WHERE outcome IS NULL UNION ALL SELECT r FROM resumed
+    UNION ALL SELECT r FROM settled WHERE outcome IS NULL UNION ALL SELECT r FROM settled WHERE outcome IN (SELECT interaction FROM resumed)
   ), ${writtenCtes}, client AS MATERIALIZED (
     SELECT n.session_key, n.client_id, n.grant_key
     FROM unnest($27::int4[], $28::bytea[], $29::text[], $30::bytea[]) AS n(r, session_key, client_id, grant_key)
@@ -105,7 +109,7 @@ export const browserWrite: Statement = {
   )
   SELECT r, 1::int2 FROM met
   UNION ALL SELECT r, 2::int2 FROM admitted WHERE r NOT IN (SELECT r FROM settled)
-  UNION ALL SELECT r, 3::int2 FROM settled WHERE outcome IS NOT NULL AND r NOT IN (SELECT r FROM resumed)`,
+  UNION ALL SELECT r, 3::int2 FROM settled WHERE outcome IS NOT NULL AND outcome NOT IN (SELECT interaction FROM resumed)`,
 }
 
 // Claims a one-time proof: the row is there, without a payload, before the engine knows that nobody else had it. A claim that was not

@@ -69,8 +69,11 @@ export function createConsentPages({ interactions, consents, accounts, resourceS
     params: z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) }),
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { params }) => {
-      const { prompt, accountId, clientId, missing } = await interactions.load(ctx, params.uid)
+      const interaction = await interactions.loadForAnswer(ctx, params.uid, 'consent')
+      if ('continueTo' in interaction) return views.render(ctx, 'continue', { url: interaction.continueTo })
+      const { prompt, accountId, clientId, missing } = interaction
       if (prompt !== 'consent' || !accountId) throw consentNotAsked()
+      await interactions.decide(params.uid, 'consent')
       await consents.grant({ accountId, clientId, address: ctx.ip }, missing)
       views.render(ctx, 'continue', { url: await interactions.finish(ctx, { consent: {} }) })
     },

@@ -219,7 +219,8 @@ export type PageLocals = {
     Readonly<{ events: readonly Readonly<{ at: string; action: string; method?: string; address?: string }>[] }>
   'account/data': AccountFrame &
     Readonly<{ email: string; needsPassword: boolean; graceDays: number; problems: FieldProblems }>
-  continue: Readonly<{ url: string; host?: string }>
+  /** `afterSeconds`: how long the browser waits before it goes on by itself; 0 when absent. */
+  continue: Readonly<{ url: string; host?: string; afterSeconds?: number }>
   logout: Readonly<{ action: string; xsrf: string; client?: ClientView; account: AccountView }>
   'logged-out': Readonly<{ client?: ClientView; homeUrl?: string }>
   'form-post': Readonly<{ action: string; fields: readonly (readonly [string, string])[] }>

@@ -8,7 +8,7 @@ import type { BrowserCookie } from './browser-cookie.ts'
 import type { LoginNotices } from './notices.ts'
 
 type Deps = {
-  interactions: Pick<Interactions, 'finish' | 'leaveSession'>
+  interactions: Pick<Interactions, 'decide' | 'finish' | 'leaveSession'>
   sessions: Pick<Sessions, 'end'>
   views: Views
   acrOf: (level: Level) => string
@@ -33,6 +33,7 @@ export type FinishLogin = ReturnType<typeof createFinishLogin>
 export function createFinishLogin({ interactions, sessions, views, acrOf, cookie, notices }: Deps) {
   return async (ctx: Context, interaction: Interaction, signedIn: SignedIn) => {
     const { accountId, generation, level, amr, authTimeMs } = signedIn
+    await interactions.decide(interaction.uid, `login ${accountId} ${level}`)
     if (interaction.sessionUid && interaction.accountId !== accountId) {
       await interactions.leaveSession(ctx, interaction.uid)
       await sessions.end(interaction.sessionUid, interaction.accountId, ctx.ip)

@@ -2,9 +2,10 @@
 import type { Context, Middleware, Next } from 'koa'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { Random } from '../random.ts'
-import { routes } from './endpoints.ts'
+import { resumedInteraction, routes } from './endpoints.ts'
 import { requestExpired } from './errors.ts'
 import { createPostToGet } from './post-to-get.ts'
+import { responseOf } from './stale-browser.ts'
 
 /** HTTP's side of the door, handed in: reading a form as it was sent, and refusing by header alone. */
 export type DoorKeeper = {
@@ -14,14 +15,11 @@ export type DoorKeeper = {
 }
 
 type Deps = {
-  artifacts: Pick<ArtifactStore, 'park' | 'take' | 'expect'>
+  artifacts: Pick<ArtifactStore, 'park' | 'take' | 'expect' | 'resumes'>
   random: Random
   doorKeeper: DoorKeeper
   discoveryPaths: readonly string[]
 }
-
-/** Where the engine goes on when an interaction has ended: its id is the last segment. */
-const resumePath = new RegExp(`^${routes.authorization}/[\\w-]{10,64}$`)
 
 /** Seconds in which a parked authorization request has to be fetched; browsers follow a redirect at once. */
 const parkedSeconds = 60
@@ -43,7 +41,7 @@ export function createEngineDoor({ artifacts, random, doorKeeper, discoveryPaths
   ])
   const isForBrowsers = (path: string): boolean => path === routes.authorization || path.startsWith(routes.end_session)
   const methodsAt = (path: string): readonly string[] | undefined =>
-    methods.get(path) ?? (resumePath.test(path) ? ['GET', 'HEAD'] : undefined)
+    methods.get(path) ?? (resumedInteraction(path) === undefined ? undefined : ['GET', 'HEAD'])
 
   return {
     /** Whether errors at `path` are read by OAuth clients and use the names of RFC 6749 §5.2. */
@@ -70,8 +68,12 @@ export function createEngineDoor({ artifacts, random, doorKeeper, discoveryPaths
       (engine: Middleware): Middleware =>
       (ctx, next) => {
         if (!methodsAt(ctx.path)) return next()
-        // The engine reads the session first, and only then the interaction that the path names.
-        if (resumePath.test(ctx.path)) artifacts.expect('Interaction', ctx.path.slice(routes.authorization.length + 1))
+        const uid = resumedInteraction(ctx.path)
+        if (uid !== undefined) {
+          // The engine reads the session first, and only then the interaction that the path names.
+          artifacts.expect('Interaction', uid)
+          artifacts.resumes(uid, () => responseOf(ctx))
+        }
         return engine(ctx, next)
       },
 

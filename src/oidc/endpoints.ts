@@ -11,3 +11,9 @@ export const routes = {
   revocation: '/revoke',
   pushed_authorization_request: '/par',
 } as const
+
+/** Where the engine goes on when an interaction has ended: the interaction's id is the last segment. */
+const resumePath = new RegExp(`^${routes.authorization}/([\\w-]{10,64})$`)
+
+/** The id of the interaction that a request to this path resumes. */
+export const resumedInteraction = (path: string): string | undefined => resumePath.exec(path)?.[1]

@@ -5,6 +5,8 @@ import { AppError, declareError } from '../errors.ts'
 export const jwksUnconfirmed = declareError('jwks_unconfirmed', 503)
 const storeUnavailable = declareError('store_unavailable', 503)
 export const interactionExpired = declareError('interaction_expired', 400)
+/** Another answer was given to it, or this one more than a moment ago. */
+export const interactionAnswered = declareError('interaction_answered', 409)
 export const requestExpired = declareError('request_expired', 400)
 
 /** How long a client should wait before it asks again while a store is away, in seconds. */

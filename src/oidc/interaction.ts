@@ -3,9 +3,11 @@
 import type { Context } from 'koa'
 import type { Interaction as EngineInteraction, InteractionResults, Provider } from 'oidc-provider'
 import { errors } from 'oidc-provider'
+import type { Outcomes } from '../../adapters/outcomes.ts'
 import type { ClientView } from '../http/pages.ts'
 import type { AcrDemand } from './acr.ts'
-import { interactionExpired } from './errors.ts'
+import { routes } from './endpoints.ts'
+import { interactionAnswered, interactionExpired } from './errors.ts'
 import { clientView } from './pages.ts'
 import { acrReason, demandIn } from './policy.ts'
 
@@ -45,9 +47,10 @@ type Deps = {
   provider: () => Provider
   /** The generation in the row of the session that this request has loaded. */
   generationOf: (sessionUid: string) => number
+  outcomes: Pick<Outcomes, 'decide' | 'wasJustAnswered'>
 }
 
-export function createInteractions({ provider, generationOf }: Deps) {
+export function createInteractions({ provider, generationOf, outcomes }: Deps) {
   async function details(ctx: Context, uid: string): Promise<EngineInteraction> {
     try {
       const interaction = await provider().interactionDetails(ctx.req, ctx.res)
@@ -99,6 +102,34 @@ export function createInteractions({ provider, generationOf }: Deps) {
     await (await details(ctx, uid)).destroy()
   }
 
+  /**
+   * Decides the interaction, before anything follows from the answer: it has one outcome, in any number of processes. Gives whether
+   * this is the first time; the same answer again, a moment later, is no error. Throws interaction_answered.
+   */
+  async function decide(uid: string, answer: string): Promise<boolean> {
+    const decision = await outcomes.decide(uid, answer)
+    if (decision === 'other') throw interactionAnswered()
+    return decision === 'first'
+  }
+
+  /**
+   * The interaction to be answered with `answer`; or, where it is over because this very answer was given and resumed a moment ago (a
+   * double click), where the browser goes on.
+   */
+  async function loadForAnswer(
+    ctx: Context,
+    uid: string,
+    answer: string,
+  ): Promise<Interaction | { continueTo: string }> {
+    try {
+      return await load(ctx, uid)
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'interaction_expired') throw error
+      if (!(await outcomes.wasJustAnswered(uid, answer))) throw error
+      return { continueTo: `${routes.authorization}/${uid}` }
+    }
+  }
+
   /** Answers the interaction; gives the address that goes on with the authorization. An error replaces earlier answers, all else adds to them. */
   async function finish(ctx: Context, result: InteractionResults): Promise<string> {
     return provider().interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: !('error' in result) })
@@ -117,5 +148,5 @@ export function createInteractions({ provider, generationOf }: Deps) {
     await interaction.persist()
   }
 
-  return { load, finish, abandon, leaveSession }
+  return { load, loadForAnswer, decide, finish, abandon, leaveSession }
 }

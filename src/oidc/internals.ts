@@ -23,6 +23,8 @@ type EngineOptions = {
   /** Asked with the id that a request names, before it is known whether that is true. */
   beforeClient: (clientId: string) => Promise<void>
   unprovenHint: UnprovenHint
+  /** The name of a session at one client. */
+  sidOf: (sessionUid: string, clientId: string) => string
 }
 
 /**
@@ -48,6 +50,7 @@ export function createEngine(options: EngineOptions): Provider {
   const engine = new Engine(options.issuer, options.configuration)
   useOwnClients(engine, options)
   takeUnprovenHints(engine, options)
+  deriveSids(engine, options)
   return engine
 }
 
@@ -101,6 +104,20 @@ function takeUnprovenHints(engine: Provider, { unprovenHint }: EngineOptions) {
     const isLogout = Provider.ctx?.oidc.route === 'end_session'
     if (!isPlainIdToken(jwt)) throw new errors.InvalidRequest('id_token_hint is not an ID token of this server')
     return (isLogout ? undefined : unprovenHint(jwt, client)) ?? validate(jwt, client)
+  }
+}
+
+type EngineSession = { uid: string; sidFor: (clientId: string, value?: string) => string | undefined }
+type SessionClass = { prototype: { ensureClientContainer: (this: EngineSession, clientId: string) => void } }
+
+/**
+ * Session.ensureClientContainer: the engine draws a random `sid` in every tab, and the last tab's stays. Derived from the session and
+ * the client it is the same in all of them (OpenID Connect Back-Channel Logout 1.0 §2.1).
+ */
+function deriveSids(engine: Provider, { sidOf }: EngineOptions) {
+  const Session = engine.Session as unknown as SessionClass
+  Session.prototype.ensureClientContainer = function ensure(clientId) {
+    if (this.sidFor(clientId) === undefined) this.sidFor(clientId, sidOf(this.uid, clientId))
   }
 }
 

@@ -10,6 +10,8 @@ type Deps = {
   goOn: (ctx: Context, url: string) => void
   /** Ends what was issued in the session without offline access. */
   endSession: (sessionUid: string, accountId: string | undefined, address: string | undefined) => Promise<void>
+  /** The name of a session at one client. */
+  sidOf: (sessionUid: string, clientId: string) => string
   /** How the session's cookie is set. */
   sessionCookie: { httpOnly: boolean; sameSite: 'lax'; secure: boolean; signed: boolean; path: string }
   formPost: (ctx: KoaContextWithOIDC, action: string, payload: Record<string, unknown>) => Promise<void>
@@ -24,11 +26,12 @@ type LogoutState = { secret?: string; state?: string; postLogoutRedirectUri?: st
  * Whether the hint, which the engine has verified, names this very session: its `sid` is the one that the client was given in it. Without a
  * hint, or with one of another session, whose key is gone or that was issued before there was a `sid`, the person is asked.
  */
-function isOfThisSession({ oidc }: KoaContextWithOIDC): boolean {
+function isOfThisSession({ oidc }: KoaContextWithOIDC, sidOf: Deps['sidOf']): boolean {
   const { client, session } = oidc
   const { sid } = (oidc.entities.IdTokenHint?.payload ?? {}) as { sid?: unknown }
   if (!client || !session?.accountId || typeof sid !== 'string') return false
-  return session.authorizations?.[client.clientId]?.sid === sid
+  // A session of the program before derived names keeps the ones that it gave out.
+  return (session.authorizations?.[client.clientId]?.sid ?? sidOf(session.uid, client.clientId)) === sid
 }
 
 /** The address after logout, with the client's `state` (RP-Initiated Logout 1.0 §3). */
@@ -43,7 +46,7 @@ function afterLogout(ctx: KoaContextWithOIDC, { postLogoutRedirectUri, state }: 
  * Middleware inside the engine's chain. RP-Initiated Logout 1.0 §2: the person is asked, unless the hint is of this session; security.md: the POST that ends the session is
  * answered 200 with a page, because Chromium checks form-action at every redirect that follows a form.
  */
-export function createLogoutAround({ goOn, endSession, sessionCookie, formPost }: Deps) {
+export function createLogoutAround({ goOn, endSession, sidOf, sessionCookie, formPost }: Deps) {
   // A logout, or an authorization that is resumed: no other request has anything to do here.
   const isConcerned = ({ path }: KoaContextWithOIDC) =>
     path.startsWith(routes.end_session) || path.startsWith(`${routes.authorization}/`)
@@ -57,7 +60,7 @@ export function createLogoutAround({ goOn, endSession, sessionCookie, formPost }
     const state = (session.state ?? {}) as LogoutState
     const koaContext = ctx as unknown as Context
 
-    if (oidc.route === 'end_session' && ctx.status === 200 && isOfThisSession(ctx)) {
+    if (oidc.route === 'end_session' && ctx.status === 200 && isOfThisSession(ctx, sidOf)) {
       // The client asks for the session that it was given in its ID token (RP-Initiated Logout 1.0 §2): there is nothing to ask.
       await session.destroy()
       await endSession(session.uid, session.accountId, koaContext.ip)

@@ -38,7 +38,7 @@ import { createDefaultResource, createResourceNames, createResourceServerInfo } 
 type Deps = {
   config: Pick<Config, 'issuer' | 'requirePushedRequests'>
   settings: Settings
-  artifacts: Pick<ArtifactStore, 'adapter' | 'wrapGrant' | 'tokenIds'>
+  artifacts: Pick<ArtifactStore, 'adapter' | 'wrapGrant' | 'tokenIds' | 'sidOf'>
   keyRing: KeyRing
   cookieKeys: CookieKeys
   accounts: Accounts & Parameters<typeof createFindAccount>[0]['accounts']
@@ -166,6 +166,7 @@ export function createOidc(deps: Deps) {
       secretMatches: clients.secretMatches,
       beforeClient: limits.beforeClient,
       unprovenHint: hints.unproven,
+      sidOf: artifacts.sidOf,
     })
     for (const middleware of [limits.around, hints.around, ...deps.around]) provider.use(middleware as never)
     provider.on('server_error', (_ctx, error) => log.error({ err: error }, 'the engine failed'))

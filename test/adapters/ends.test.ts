@@ -153,12 +153,13 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
     test('a session that ends while a request is in flight does not come back with what the request saves', async () => {
       const { sessionId, sessionUid } = await engine.issueCode()
       const grantId = newId()
-      await engineRequest(other, async () => {
+      const late = engineRequest(other, async () => {
         expect(await other.adapter('Session').find(sessionId)).toBeDefined()
         await other.adapter('Grant').upsert(grantId, { jti: grantId }, 60)
         await other.adapter('Session').upsert(sessionId, { jti: sessionId, uid: sessionUid }, 60)
         await end((tx) => other.endSession(tx, sessionUid))
       })
+      await expect(late).rejects.toMatchObject({ code: 'browser_stale', reason: 'session' })
       expect(await other.adapter('Session').find(sessionId)).toBeUndefined()
       expect(await other.adapter('Grant').find(grantId)).toBeUndefined()
     })

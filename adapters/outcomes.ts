@@ -1,0 +1,67 @@
+/** What an interaction came to: decided once, repeatable for a moment, and kept in Postgres wherever the interaction is. */
+import { createHash } from 'node:crypto'
+import { rowId } from './digest.ts'
+import type { Postgres, Statement } from './postgres/connection.ts'
+import type { createBearerSeal } from './seal.ts'
+
+type Deps = { postgres: Postgres; seal: ReturnType<typeof createBearerSeal>; now: () => number }
+
+/** `first`: nothing was decided before. `same`: this very answer, a moment ago. `other`: another one, or too long ago. */
+export type Decision = 'first' | 'same' | 'other'
+
+export type Outcomes = ReturnType<typeof createOutcomes>
+
+/** A double click, and a lost answer that the browser asks for again. */
+const repeatableMs = 30_000
+/** Longer than an interaction lives. */
+const keptMs = 2 * 60 * 60 * 1000
+
+const decideOutcome: Statement = {
+  name: 'interaction_outcome_decide',
+  text: `
+    WITH put AS (
+      INSERT INTO interaction_outcome (interaction, answer, answered_at, expires_at)
+      VALUES ($1, $2, $3::int8, $3::int8 + ${keptMs}) ON CONFLICT (interaction) DO NOTHING RETURNING interaction)
+    SELECT true, NULL::bytea, NULL::int8 FROM put
+    UNION ALL SELECT false, answer, answered_at FROM interaction_outcome
+      WHERE interaction = $1 AND NOT EXISTS (SELECT 1 FROM put)`,
+}
+
+const findOutcome: Statement = {
+  name: 'interaction_outcome_find',
+  text: 'SELECT answer, answered_at, resumed_at, sealed_response FROM interaction_outcome WHERE interaction = $1',
+}
+
+export const outcomeKey = (uid: string): Buffer => rowId('interaction outcome', uid)
+const answerDigest = (answer: string): Buffer => createHash('sha256').update(`interaction answer\0${answer}`).digest()
+
+export function createOutcomes({ postgres, seal, now }: Deps) {
+  const isRecent = (at: unknown): boolean => at !== null && at !== undefined && now() - Number(at) <= repeatableMs
+
+  return {
+    /** Decides the interaction `uid`: of any number of answers at once one is the first. Throws ArtifactStoreUnavailable. */
+    async decide(uid: string, answer: string): Promise<Decision> {
+      const digest = answerDigest(answer)
+      for (;;) {
+        const [row] = await postgres.query(decideOutcome, [outcomeKey(uid), digest, now()])
+        // No row: another request has decided since this statement began, and the next one sees what.
+        if (!row) continue
+        if (row[0] === true || row[0] === 't') return 'first'
+        return digest.equals(row[1] as Buffer) && isRecent(row[2]) ? 'same' : 'other'
+      }
+    },
+
+    /** Whether the interaction `uid`, which is over, was answered with this a moment ago. */
+    async wasJustAnswered(uid: string, answer: string): Promise<boolean> {
+      const [row] = await postgres.query(findOutcome, [outcomeKey(uid)])
+      return row !== undefined && answerDigest(answer).equals(row[0] as Buffer) && isRecent(row[1])
+    },
+
+    /** The response with which the interaction was resumed a moment ago; undefined when there is none to be repeated. */
+    async findResponse(uid: string): Promise<string | undefined> {
+      const [row] = await postgres.query(findOutcome, [outcomeKey(uid)])
+      const sealed = row?.[3]
+      return row && isRecent(row[2]) && Buffer.isBuffer(sealed) ? seal.open(uid, sealed, outcomeKey(uid)) : undefined
+    },
+  }
+}

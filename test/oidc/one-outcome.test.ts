@@ -1,0 +1,136 @@
+/** One interaction has one outcome (security.md, attack 65): answers at once, a double click, and a resume that is asked for again. */
+import { createBrowser } from '../support/browser.ts'
+import type { Latchkey } from '../support/latchkey.ts'
+import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
+import { describeWith } from '../support/programs.ts'
+import type { RedisServer } from '../support/redis.ts'
+import { startRedis } from '../support/redis.ts'
+import { sessionCookie } from './support.ts'
+
+const many = 20
+
+function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unknown> }>) {
+  let server: Latchkey
+  let close: () => Promise<unknown>
+  beforeAll(async () => {
+    const opened = await open()
+    server = opened.server
+    close = opened.close
+  })
+  afterAll(() => close?.())
+
+  /** A browser in which alice has signed in, at the consent page. */
+  async function atConsent() {
+    const rp = createRelyingParty(server)
+    const { browser } = rp
+    const login = await browser.follow(await browser.get(await rp.authorizeUrl({ prompt: 'consent' })))
+    const signedIn = await browser.submit(login, '/login', {
+      email: 'alice@example.com',
+      password: 'wonderland tea party',
+    })
+    return { ...rp, page: await browser.follow(signedIn) }
+  }
+
+  const answerOf = (url: string | undefined) => new URL(url ?? 'about:blank').searchParams
+
+  test(`${many} answers at once, each followed, give one code`, async () => {
+    const { browser, page, exchange } = await atConsent()
+    const answers = await Promise.all(
+      Array.from({ length: many }, async () => {
+        const answered = await browser.submit(page, '/consent')
+        return answered.next?.startsWith(server.issuer) ? browser.get(answered.next) : answered
+      }),
+    )
+    const codes = new Set(answers.flatMap(({ next }) => answerOf(next).getAll('code')))
+    expect(codes.size).toBe(1)
+    expect((await exchange([...codes][0]!)).status).toBe(200)
+  })
+
+  test('an Allow beside a Cancel gives a code or an error, never both', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const { browser, page } = await atConsent()
+      const answers = await Promise.all(
+        ['/consent', '/cancel', '/consent', '/cancel'].map(async (action) => {
+          const answered = await browser.submit(page, action)
+          return answered.next?.startsWith(server.issuer) ? browser.get(answered.next) : answered
+        }),
+      )
+      const results = answers.map(({ next }) => answerOf(next))
+      const codes = new Set(results.flatMap((result) => result.getAll('code')))
+      const errors = new Set(results.flatMap((result) => result.getAll('error')))
+      expect([...codes, ...errors]).toHaveLength(1)
+    }
+  })
+
+  test('what follows from an answer that was not the first does not happen', async () => {
+    const { browser, page } = await atConsent()
+    await browser.submit(page, '/cancel')
+    const late = await browser.submit(page, '/consent')
+    expect(late.status).toBe(409)
+    expect(late.body).toContain('interaction_answered')
+  })
+
+  test('a double click is answered like the first click, for thirty seconds', async () => {
+    const { browser, page } = await atConsent()
+    const first = await browser.submit(page, '/consent')
+    server.clock.advance(30_000)
+    const second = await browser.submit(page, '/consent')
+    expect(second).toMatchObject({ status: 200, next: first.next })
+    server.clock.advance(1)
+    expect((await browser.submit(page, '/consent')).status).toBe(409)
+  })
+
+  test('a double click that arrives after the resume leads to the same code', async () => {
+    const { browser, page } = await atConsent()
+    // Two clicks: the browser sends the second with the cookies of the first, whose answer it has not read.
+    const cookies = await browser.jar.getCookieString(page.url)
+    const first = await browser.submit(page, '/consent')
+    const resumeCookies = await browser.jar.getCookieString(first.next!)
+    const code = answerOf((await browser.get(first.next!)).next).get('code')
+    const form = { csrf: /name="csrf" value="([^"]*)"/.exec(page.body)![1]! }
+    const second = await createBrowser().post(`${page.url}/consent`, form, { Cookie: cookies })
+    expect(second.next).toBe(first.next)
+    const repeated = await createBrowser().get(second.next!, { Cookie: resumeCookies })
+    expect(answerOf(repeated.next).get('code')).toBe(code)
+  })
+
+  test('a resume that is asked for again gives the same code and session, for thirty seconds', async () => {
+    const rp = await atConsent()
+    const { browser, page, exchange } = rp
+    const { next = '' } = await browser.submit(page, '/consent')
+    const cookies = await browser.jar.getCookieString(next)
+    const code = answerOf((await browser.get(next)).next).get('code')
+    const again = createBrowser()
+    server.clock.advance(30_000)
+    const repeated = await again.get(next, { Cookie: cookies })
+    expect(answerOf(repeated.next).get('code')).toBe(code)
+    expect(await sessionCookie({ browser: again }, server)).toBe(await sessionCookie(rp, server))
+    server.clock.advance(1)
+    const late = await createBrowser().get(next, { Cookie: cookies })
+    expect(late.status).toBe(400)
+    expect(late.next).toBeUndefined()
+    expect((await exchange(code!)).status).toBe(200)
+  })
+
+  test('no other browser gets the repetition', async () => {
+    const { browser, page } = await atConsent()
+    const { next = '' } = await browser.submit(page, '/consent')
+    await browser.get(next)
+    const stranger = await createBrowser().get(next)
+    expect(stranger).toMatchObject({ status: 400, next: undefined })
+  })
+}
+
+describe('on Postgres', () =>
+  suite(async () => {
+    const server = await startLatchkey()
+    return { server, close: () => server.stop() }
+  }))
+
+describeWith('redis-server', 'with interactions in Redis', () =>
+  suite(async () => {
+    const redis: RedisServer = await startRedis()
+    const server = await startLatchkey({ env: { REDIS_URL: redis.url } })
+    return { server, close: () => server.stop().then(redis.close) }
+  }),
+)
