@@ -16,6 +16,7 @@ type Row = {
 const leaves = [
   'src/clock.ts',
   'src/errors.ts',
+  'src/foreign-keys.ts',
   'src/locales.ts',
   'src/log.ts',
   'src/metrics.ts',
