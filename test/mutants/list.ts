@@ -119,6 +119,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/mfa/methods/passkey.ts',
     search: 'if (!(await challenges.spend(challenge, binding))) throw passkeyRefused()',
     replacement: '',
+    times: 2,
     test: 'test/mfa/passkeys.test.ts',
   },
   {
