@@ -156,19 +156,20 @@ export function createPasskeys({ db, issuer, serviceName, key, clock, random }: 
         throw passkeyRefused({ cause })
       })
       if (!registrationInfo) throw passkeyRefused()
-      const { credential } = registrationInfo
-      refuseFramed(response.response.clientDataJSON)
-      const credentialId = credentialIdOf(credential.id)
-      if (coseKeyProblem(credential.publicKey)) throw passkeyRefused()
+      const { credential: made } = registrationInfo
+      const { clientDataJSON } = response.response
+      refuseFramed(clientDataJSON)
+      const credentialId = credentialIdOf(made.id)
+      if (coseKeyProblem(made.publicKey)) throw passkeyRefused()
       if (!(await challenges.spend(challenge, binding))) throw passkeyRefused()
       return {
         id: random.id(),
         name,
-        transports: transportsOf(credential.transports),
-        counter: credential.counter,
+        transports: transportsOf(made.transports),
+        counter: made.counter,
         createdAt: clock.now(),
         credentialId,
-        publicKey: Buffer.from(credential.publicKey),
+        publicKey: Buffer.from(made.publicKey),
       }
     },
 
