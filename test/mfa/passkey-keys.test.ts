@@ -85,6 +85,8 @@ const badKeys: [string, () => CoseKey][] = [
   ['no second coordinate', compressed],
   ['another curve than its algorithm’s', () => coseOf(ecJwk('P-384'), es256)],
   ['another type than its algorithm’s', () => coseOf(ecJwk(), rs256)],
+  ['the members of another type than it names', () => coseOf(rsaJwk(), rs256).set(1, 2)],
+  ['the point of another curve than it names', () => coseOf(ecJwk(), es256).set(-1, 2)],
   ['no map', () => new Map()],
 ]
 

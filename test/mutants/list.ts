@@ -253,8 +253,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a weak key that a client publishes verifies nothing',
     file: 'src/oidc/key-sets.ts',
-    search: 'const { answer, problems } = sift(await fetchKeys(url))',
-    replacement: 'const { answer, problems } = { ...sift(await fetchKeys(url)), answer: await fetchKeys(url) }',
+    search: 'const { keys, problems } = soundKeys(set.keys)',
+    replacement: 'const { keys, problems } = { ...soundKeys(set.keys), keys: set.keys }',
     test: 'test/oidc/private-key-jwt.test.ts',
   },
   {
