@@ -8,6 +8,7 @@ import { clientSecretPurpose, createClientSecrets } from '../clients/secrets.ts'
 import { systemClock } from '../clock.ts'
 import type { Config } from '../config/config.ts'
 import type { Samples } from '../doctor/checks.ts'
+import { foreignKeyProblem } from '../foreign-keys.ts'
 import { systemRandom } from '../random.ts'
 import { listResourceServers } from '../resource-servers/repository.ts'
 import { sampleClientIds, sampleEmails, sampleSecrets } from '../seed/samples.ts'
@@ -47,6 +48,7 @@ export async function listClientNotes({ database: { knex } }: Stores) {
     clientId,
     requirePkce,
     takesAnyAudience: metadata.client_assertion_audience === 'any',
+    hasBadKey: (metadata.jwks?.keys ?? []).some((key) => foreignKeyProblem(key) !== undefined),
     unknownScopes: listScopes(metadata.scope).filter((scope) => !known.has(scope)),
   }))
 }

@@ -139,9 +139,11 @@ export function checkClients(
     requirePkce: boolean
     unknownScopes: readonly string[]
     takesAnyAudience: boolean
+    hasBadKey: boolean
   }[],
 ) {
-  const findings = clients.flatMap(({ clientId: id, requirePkce, unknownScopes, takesAnyAudience }) => [
+  const findings = clients.flatMap(({ clientId: id, requirePkce, unknownScopes, takesAnyAudience, hasBadKey }) => [
+    ...(hasBadKey ? [warning('client_bad_key', { id })] : []),
     ...(takesAnyAudience ? [warning('client_any_audience', { id })] : []),
     ...(requirePkce ? [] : [warning('client_without_pkce', { id })]),
     ...(unknownScopes.length === 0 ? [] : [warning('client_unknown_scopes', { id, scopes: unknownScopes.join(', ') })]),

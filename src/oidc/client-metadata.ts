@@ -1,7 +1,7 @@
 /** A client as the engine wants it: RFC 7591 metadata with our additions, and no secret. */
 import type { ClientMetadata } from 'oidc-provider'
 import type { Client } from '../clients/client.ts'
-import { keySetPeriod } from './key-sets.ts'
+import { keySetPeriod, soundKeys } from './key-sets.ts'
 
 /** The names under which our own client properties travel through the engine. */
 export const ownProperties: readonly string[] = [
@@ -35,6 +35,8 @@ export function engineMetadata(client: Client, staticScope: string, nowMs: numbe
     refresh_absolute_seconds: client.refreshAbsoluteSeconds,
     // Otherwise the engine finds the client that it has made of the same metadata before, with the keys of then.
     ...(client.metadata.jwks_uri !== undefined && { key_set_period: keySetPeriod(nowMs) }),
+    // Registration refuses bad keys. A set that was kept before it did is filtered here.
+    ...(client.metadata.jwks !== undefined && { jwks: { keys: soundKeys(client.metadata.jwks.keys).keys } }),
     ...(usesSecret && { client_secret: 'kept as a keyed digest only' }),
   } as unknown as ClientMetadata
 }

@@ -1,8 +1,9 @@
 /** DPoP proofs (RFC 9449 §4.3): what the engine leaves open or does otherwise. */
 import { hash } from 'node:crypto'
-import { decodeJwt } from 'jose'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { errors } from 'oidc-provider'
+import { foreignKeyProblem } from '../foreign-keys.ts'
 import { headerProblem } from './jwt-header.ts'
 
 export const dpopAlgorithms = ['ES256', 'EdDSA', 'Ed25519', 'ES384', 'RS256', 'PS256'] as const
@@ -22,13 +23,15 @@ function claimsOf(proof: string): Claims {
 
 /**
  * The engine's `requireNonce`, asked before it checks the proof: an older or younger one than `freshSeconds` needs a nonce of this server
- * (§8, §11.1), a fresh one may do without. Throws InvalidDpopProof for a header that says more than a proof's may.
+ * (§8, §11.1), a fresh one may do without. Throws InvalidDpopProof for a header that says more than a proof's may, and for a key that is weak.
  */
 export function createNonceRule({ now }: { now: () => number }) {
   return (ctx: KoaContextWithOIDC): boolean => {
     const proof = ctx.get('DPoP')
     const problem = headerProblem(proof, { algorithms: dpopAlgorithms, typ: 'dpop+jwt', mayEmbedKey: true })
     if (problem) throw new errors.InvalidDpopProof(problem)
+    const keyProblem = foreignKeyProblem(decodeProtectedHeader(proof).jwk)
+    if (keyProblem) throw new errors.InvalidDpopProof(`the jwk in the header is refused (${keyProblem})`)
     const { iat } = claimsOf(proof)
     return typeof iat === 'number' && Math.abs(now() / 1000 - iat) > freshSeconds
   }

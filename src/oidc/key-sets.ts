@@ -1,5 +1,8 @@
 /** Key sets that clients publish (`jwks_uri`, RFC 7591 §2): fetched through the guard, and not more than once a minute each. */
+import type { ForeignKeyProblem } from '../foreign-keys.ts'
+import { foreignKeyProblem } from '../foreign-keys.ts'
 import type { Log } from '../log.ts'
+import { isRecord } from '../problems.ts'
 
 export type KeySetAnswer = Readonly<{ status: number; text: string }>
 
@@ -21,6 +24,30 @@ const periodMs = 15 * minuteMs
 export const keySetPeriod = (nowMs: number): number => Math.floor(nowMs / periodMs)
 
 /**
+ * The keys that may verify something, and what is wrong with the others. A private or symmetric key spoils the whole set, because its owner has
+ * published a secret.
+ */
+export function soundKeys(all: readonly unknown[]): { keys: unknown[]; problems: ForeignKeyProblem[] } {
+  const checked = all.map((key) => ({ key, problem: foreignKeyProblem(key) }))
+  const problems = checked.map(({ problem }) => problem).filter((problem) => problem !== undefined)
+  const sound = checked.filter(({ problem }) => problem === undefined).map(({ key }) => key)
+  return { keys: problems.includes('key_is_private') ? [] : sound, problems }
+}
+
+/** A fetched set with its sound keys only. What is no key set is left to the engine, which refuses it. */
+function sift(answer: KeySetAnswer): { answer: KeySetAnswer; problems: ForeignKeyProblem[] } {
+  let set: unknown
+  try {
+    set = JSON.parse(answer.text)
+  } catch {
+    return { answer, problems: [] }
+  }
+  if (!isRecord(set) || !Array.isArray(set.keys)) return { answer, problems: [] }
+  const { keys, problems } = soundKeys(set.keys)
+  return { answer: { status: answer.status, text: JSON.stringify({ keys }) }, problems }
+}
+
+/**
  * The engine's `fetch`, which it uses for nothing else here. It fetches anew for each unknown `kid` and after each failure, so what came within the
  * last minute is given again, failures too: nobody makes this server call somebody's address at a rate of their choosing. The answer's
  * own Cache-Control is left out, because it could forbid a client the use of its new key for years.
@@ -28,11 +55,17 @@ export const keySetPeriod = (nowMs: number): number => Math.floor(nowMs / period
 export function createKeySetFetch({ fetchKeys, now, log }: Deps) {
   const answers = new Map<string, { at: number; answer: Promise<KeySetAnswer> }>()
 
+  async function fetchSound(url: string): Promise<KeySetAnswer> {
+    const { answer, problems } = sift(await fetchKeys(url))
+    if (problems.length > 0) log.warn({ url: new URL(url).origin, problems }, 'keys of a client are not used')
+    return answer
+  }
+
   function ask(url: string): Promise<KeySetAnswer> {
     const known = answers.get(url)
     if (known && now() - known.at < minuteMs && now() >= known.at) return known.answer
     answers.delete(url)
-    const answer = fetchKeys(url)
+    const answer = fetchSound(url)
     answer.catch((error: unknown) =>
       log.warn({ err: error, url: new URL(url).origin }, 'the key set of a client was not fetched'),
     )

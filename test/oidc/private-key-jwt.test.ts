@@ -6,6 +6,8 @@ import type { AddressInfo } from 'node:net'
 import type { JWK } from 'jose'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import * as client from 'openid-client'
+import { createSentences } from '../../src/locales.ts'
+import { ecJwk, edPoint, evenModulus, exponentOne, forgedJwt, offCurve, rsaJwk } from '../support/foreign-keys.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 import { minutes } from './support.ts'
@@ -51,6 +53,15 @@ function assertion(clientId: string, claims: Claims = {}, header: Claims = {}, k
     ...claims,
   }
   return new SignJWT(all).setProtectedHeader({ alg: 'ES256', kid: 'first', ...header } as never).sign(key)
+}
+
+/** An assertion that needs no private key, for a key with e = 1. */
+function forged(clientId: string, claims: Claims = {}, header: Claims = {}) {
+  const now = Math.floor(server.clock.now() / 1000)
+  return forgedJwt(
+    { alg: 'RS256', kid: 'weak', ...header },
+    { iss: clientId, sub: clientId, aud: server.issuer, exp: now + 60, jti: randomUUID(), ...claims },
+  )
 }
 
 const ask = (jwt: string, fields: Record<string, string> = {}, headers: Record<string, string> = {}) =>
@@ -223,6 +234,39 @@ describe('registered keys', () => {
     )
   })
 
+  test.each<[string, () => JWK, string]>([
+    ['RSA with e = 1', exponentOne, 'key_exponent'],
+    ['RSA with e = 3', () => ({ ...rsaJwk(), e: 'Aw' }), 'key_exponent'],
+    ['RSA of 1024 bits', () => rsaJwk(1024), 'key_size'],
+    ['RSA with an even modulus', evenModulus, 'not_key'],
+    ['a point off its curve', offCurve, 'key_off_curve'],
+    ['an Ed25519 point of small order', () => edPoint(1), 'key_off_curve'],
+    ['a curve that is not offered', () => ecJwk('secp256k1'), 'not_key'],
+  ])('%s is refused in words, beside a good key too', async (_case, makeKey, code) => {
+    const jwks = { keys: [keys.jwk, makeKey()] }
+    expect(await problems({ ...method, jwks, token_endpoint_auth_signing_alg: 'ES256' })).toEqual([
+      `jwks.keys[1] ${code}`,
+    ])
+    expect(createSentences({ isStrict: true }).t(`problems.${code}`)).toMatch(/key|JWK/)
+  })
+
+  test('that were kept before there was a check verify nothing; good ones beside them do', async () => {
+    const jwks = { keys: [{ ...exponentOne(), kid: 'weak' }, keys.jwk] }
+    /** A client that has the set in the database, and has not been asked for yet. */
+    async function plant(clientId: string, algorithm: string) {
+      await addMachine(clientId, { jwks: { keys: [keys.jwk] } })
+      const added = JSON.stringify({ jwks, token_endpoint_auth_signing_alg: algorithm })
+      await server.database.knex.raw('UPDATE client SET metadata = metadata || ?::jsonb WHERE client_id = ?', [
+        added,
+        clientId,
+      ])
+    }
+    await plant('kept-weak', 'RS256')
+    expect(await ask(forged('kept-weak'))).toMatchObject(refused)
+    await plant('kept-good', 'ES256')
+    expect(await ask(await assertion('kept-good'))).toMatchObject({ status: 200 })
+  })
+
   test('take the place of a secret: none is made, none can be rotated', async () => {
     const { client: added, secret } = await addMachine('no-secret', { jwks: { keys: [keys.jwk] } })
     expect([secret, added.secretDigests]).toEqual([undefined, []])
@@ -237,12 +281,12 @@ describe('registered keys', () => {
 
 describe('published keys (jwks_uri)', () => {
   /** A client whose keys are behind an address on this machine, which development allows. */
-  async function publish(clientId: string, listener: RequestListener) {
+  async function publish(clientId: string, listener: RequestListener, algorithm = 'ES256') {
     const site = createServer(listener)
     published.push(site)
     await new Promise<void>((resolve) => site.listen(0, 'localhost', resolve))
     const uri = `http://localhost:${(site.address() as AddressInfo).port}/jwks`
-    await addMachine(clientId, { jwks_uri: uri, token_endpoint_auth_signing_alg: 'ES256' })
+    await addMachine(clientId, { jwks_uri: uri, token_endpoint_auth_signing_alg: algorithm })
   }
 
   test('are fetched once, and again for an unknown kid, but not more than once a minute', async () => {
@@ -265,6 +309,52 @@ describe('published keys (jwks_uri)', () => {
       expect(await ask(await assertion('remote', {}, { kid: `unknown-${i}` }))).toMatchObject(refused)
     }
     expect(asked).toBe(2)
+  })
+
+  test('that are weak or off their curve verify nothing; good ones and unknown types beside them do no harm', async () => {
+    const weak = { ...exponentOne(), kid: 'weak' }
+    const strong = await makeKeys('strong', 'RS256')
+    const unknown = { kty: 'AKP', alg: 'ML-DSA-44', pub: 'AAAA', kid: 'new' }
+    const set = { keys: [unknown, weak, { ...offCurve(), kid: 'off' }, { ...weak, kid: 'k', k: 'AAAA' }, strong.jwk] }
+    const { keys: all } = set
+    const publishAs = (clientId: string, given: unknown[], algorithm: string) =>
+      publish(clientId, (_request, response) => response.end(JSON.stringify({ keys: given })), algorithm)
+    await publishAs(
+      'weak-keys',
+      all.filter(({ kid }) => kid !== 'k'),
+      'RS256',
+    )
+    expect(await ask(forged('weak-keys'))).toMatchObject(refused)
+    expect(
+      await ask(await assertion('weak-keys', {}, { alg: 'RS256', kid: 'strong' }, strong.privateKey)),
+    ).toMatchObject({
+      status: 200,
+    })
+    await publishAs('hidden-weak-keys', all, 'RS256')
+    expect(await ask(forged('hidden-weak-keys', {}, { kid: 'k' }))).toMatchObject(refused)
+    const small = await crypto.subtle.generateKey(
+      { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', modulusLength: 1024, publicExponent: new Uint8Array([1, 0, 1]) },
+      true,
+      ['sign', 'verify'],
+    )
+    const smallJwk = { ...(await crypto.subtle.exportKey('jwk', small.publicKey)), kid: 'small' }
+    await publishAs('small-keys', [smallJwk], 'RS256')
+    const input = (await assertion('small-keys', {}, { alg: 'RS256', kid: 'small' }, strong.privateKey))
+      .split('.')
+      .slice(0, 2)
+    const signature = await crypto.subtle.sign('RSASSA-PKCS1-v1_5', small.privateKey, Buffer.from(input.join('.')))
+    expect(await ask([...input, Buffer.from(signature).toString('base64url')].join('.'))).toMatchObject(refused)
+    // Where the bad keys stand does not matter either.
+    await publishAs('good-last', [weak, { ...offCurve(), kid: 'first' }, keys.jwk], 'ES256')
+    expect(await ask(await assertion('good-last'))).toMatchObject({ status: 200 })
+  })
+
+  test.each<[string, Claims]>([
+    ['private', { kty: 'EC', crv: 'P-256', x: 'AAAA', y: 'AAAA', d: 'AAAA' }],
+    ['symmetric', { kty: 'oct', k: 'AAAA' }],
+  ])('beside a %s key verify nothing, as before', async (name, bad) => {
+    await publish(`beside-${name}`, (_request, response) => response.end(JSON.stringify({ keys: [keys.jwk, bad] })))
+    expect(await ask(await assertion(`beside-${name}`))).toMatchObject(refused)
   })
 
   test('that were taken out of the set stop counting within a quarter of an hour', async () => {

@@ -1,7 +1,9 @@
 /** DPoP (RFC 9449): tokens that are bound to a key; attack 40. */
 import { hash, randomUUID } from 'node:crypto'
+import type { JWK } from 'jose'
 import { calculateJwkThumbprint, decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import * as client from 'openid-client'
+import { edPoint, evenModulus, exponentOne, forgedJwt, offCurve, rsaJwk } from '../support/foreign-keys.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 
@@ -136,6 +138,30 @@ describe('a token request with a proof (§5)', () => {
     expect(await ask(`${encoded({ ...plain, alg: 'none' })}.${payload}.`)).toMatchObject(invalidProof)
     expect(await ask(`${encoded({ ...plain, alg: 'HS256' })}.${payload}.${signature}`)).toMatchObject(invalidProof)
     for (const wrong of ['x', 'x.y.z', `${header}.${payload}.`]) expect(await ask(wrong)).toMatchObject(invalidProof)
+  })
+
+  test.each<[string, () => JWK]>([
+    ['RSA with e = 1, signed by no private key', exponentOne],
+    ['RSA of 1024 bits', () => rsaJwk(1024)],
+    ['RSA with e = 3', () => ({ ...rsaJwk(), e: 'Aw' })],
+    ['RSA with an even modulus', evenModulus],
+    ['a point off its curve', offCurve],
+    ['an Ed25519 point of small order', () => edPoint(1)],
+  ])('with a weak key is refused: %s', async (_case, makeKey) => {
+    const jwk = makeKey()
+    const algorithms: Record<string, string> = { RSA: 'RS256', EC: 'ES256', OKP: 'EdDSA' }
+    const alg = algorithms[jwk.kty!]
+    const iat = Math.floor(server.clock.now() / 1000)
+    const claims = { htm: 'POST', htu: `${server.issuer}/token`, iat, jti: randomUUID() }
+    const answer = await ask(forgedJwt({ alg, typ: 'dpop+jwt', jwk }, claims))
+    expect(answer).toMatchObject(invalidProof)
+    expect(answer.body.error_description).toMatch(/jwk in the header is refused \((key|not_key)/)
+  })
+
+  test('with a key of 2048 bits and more, or of another curve, is taken', async () => {
+    for (const alg of ['RS256', 'PS256', 'ES384', 'EdDSA']) {
+      expect(await ask(await proof({}, { alg }, await makeKeys(alg)))).toMatchObject({ status: 200 })
+    }
   })
 
   test('of more than a minute ago or ahead needs a nonce of ours, which any process gives and takes (§8)', async () => {

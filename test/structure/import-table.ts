@@ -16,6 +16,7 @@ type Row = {
 const leaves = [
   'src/clock.ts',
   'src/errors.ts',
+  'src/foreign-keys.ts',
   'src/locales.ts',
   'src/log.ts',
   'src/metrics.ts',
@@ -33,7 +34,7 @@ const subjects: Readonly<Record<string, readonly string[]>> = {
   jobs: ['graphile-worker', 'pg', 'prom-client'],
   logout: ['prom-client'],
   outbound: ['ipaddr.js', 'prom-client', 'undici'],
-  mfa: ['@simplewebauthn/server', 'otpauth', 'prom-client', 'uqr'],
+  mfa: ['@simplewebauthn/server', '@simplewebauthn/server/helpers', 'otpauth', 'prom-client', 'uqr'],
   mail: ['ejs', 'nodemailer', 'prom-client'],
   passwords: ['argon2', 'bcrypt', 'prom-client'],
   revocation: ['prom-client'],

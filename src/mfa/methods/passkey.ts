@@ -17,7 +17,9 @@ import type { Queryable, Tx } from '../../database/database.ts'
 import type { Random } from '../../random.ts'
 import { passkeyRefused } from '../errors.ts'
 import type { MfaMethod } from '../method.ts'
+import { credentialIdOf, readAnswer, refuseFramed, transportsOf } from '../passkeys/answer.ts'
 import { createChallenges } from '../passkeys/challenges.ts'
+import { coseAlgorithms, coseKeyProblem } from '../passkeys/cose.ts'
 import * as repository from '../passkeys/repository.ts'
 
 type Deps = {
@@ -35,8 +37,6 @@ export type Passkeys = ReturnType<typeof createPasskeys>
 /** A passkey that has been verified and is not kept yet. */
 export type NewPasskey = Readonly<Omit<repository.KeptPasskey, 'accountId' | 'lastUsedAt'>>
 
-/** ES256, EdDSA, RS256: what authenticators make. */
-const algorithms = [-7, -8, -257]
 const timeoutMs = 5 * 60_000
 const sweptAtOnce = 1000
 
@@ -49,19 +49,11 @@ export function createPasskeys({ db, issuer, serviceName, key, clock, random }: 
   /** The name of an account towards authenticators (§5.4.3): it says nothing, and is the same for all of a person's passkeys. */
   const handleOf = (accountId: string) => createHmac('sha256', secret).update(`user handle\0${accountId}`).digest()
 
-  function read<T extends { id: string }>(text: string | undefined): T {
-    try {
-      const response = JSON.parse(text ?? '') as T
-      if (typeof response.id === 'string') return response
-    } catch {
-      // What is no JSON is no passkey.
-    }
-    throw passkeyRefused()
-  }
-
-  const isOfPerson = (response: AuthenticationResponseJSON, accountId: string): boolean => {
-    const { userHandle } = response.response ?? {}
-    if (userHandle === undefined) return true
+  /** §7.2 step 6: without a handle the account must be known from elsewhere. */
+  const isOfPerson = (response: AuthenticationResponseJSON, accountId: string, isKnown: boolean): boolean => {
+    const { userHandle }: { userHandle?: unknown } = response.response ?? {}
+    if (userHandle === undefined) return isKnown
+    if (typeof userHandle !== 'string') return false
     const given = Buffer.from(userHandle, 'base64url')
     const own = handleOf(accountId)
     return given.length === own.length && timingSafeEqual(given, own)
@@ -69,12 +61,15 @@ export function createPasskeys({ db, issuer, serviceName, key, clock, random }: 
 
   /** Signature, origin, RP id, user verification and challenge. Throws `passkey_refused`. */
   async function verify(text: string | undefined, binding: string, accountId?: string): Promise<Verified> {
-    const response = read<AuthenticationResponseJSON>(text)
+    const response = readAnswer<AuthenticationResponseJSON>(text)
     const credential = await repository.findByCredential(db, Buffer.from(response.id, 'base64url'))
     if (!credential || (accountId !== undefined && credential.accountId !== accountId)) throw passkeyRefused()
-    if (!isOfPerson(response, credential.accountId)) throw passkeyRefused()
+    if (!isOfPerson(response, credential.accountId, accountId !== undefined)) throw passkeyRefused()
+    // At use too: a key may have been kept before it was checked.
+    if (coseKeyProblem(credential.publicKey)) throw passkeyRefused()
     let challenge = ''
     try {
+      refuseFramed(response.response.clientDataJSON)
       const { verified, authenticationInfo } = await verifyAuthenticationResponse({
         response,
         expectedChallenge: (given) => {
@@ -135,7 +130,7 @@ export function createPasskeys({ db, issuer, serviceName, key, clock, random }: 
         challenge: Uint8Array.from(challenges.make(binding)),
         timeout: timeoutMs,
         attestationType: 'none',
-        supportedAlgorithmIDs: algorithms,
+        supportedAlgorithmIDs: coseAlgorithms,
         authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
         excludeCredentials: (await repository.listPasskeys(db, id)).map(({ credentialId, transports }) => ({
           id: credentialId.toString('base64url'),
@@ -145,7 +140,7 @@ export function createPasskeys({ db, issuer, serviceName, key, clock, random }: 
 
     /** Verifies what the browser made. Throws `passkey_refused`. */
     confirm: async (text: string, binding: string, name: string): Promise<NewPasskey> => {
-      const response = read<RegistrationResponseJSON>(text)
+      const response = readAnswer<RegistrationResponseJSON>(text)
       let challenge = ''
       const { registrationInfo } = await verifyRegistrationResponse({
         response,
@@ -156,16 +151,25 @@ export function createPasskeys({ db, issuer, serviceName, key, clock, random }: 
         expectedOrigin: origin,
         expectedRPID: hostname,
         requireUserVerification: true,
-        supportedAlgorithmIDs: algorithms,
+        supportedAlgorithmIDs: coseAlgorithms,
       }).catch((cause: unknown) => {
         throw passkeyRefused({ cause })
       })
-      if (!registrationInfo || !(await challenges.spend(challenge, binding))) throw passkeyRefused()
-      const { credential } = registrationInfo
-      const transports = (credential.transports ?? []).filter((one) => /^[a-z-]{1,20}$/.test(one))
+      if (!registrationInfo) throw passkeyRefused()
+      const { credential: made } = registrationInfo
+      const { clientDataJSON } = response.response
+      refuseFramed(clientDataJSON)
+      const credentialId = credentialIdOf(made.id)
+      if (coseKeyProblem(made.publicKey)) throw passkeyRefused()
+      if (!(await challenges.spend(challenge, binding))) throw passkeyRefused()
       return {
-        ...{ id: random.id(), name, transports, counter: credential.counter, createdAt: clock.now() },
-        ...{ credentialId: Buffer.from(credential.id, 'base64url'), publicKey: Buffer.from(credential.publicKey) },
+        id: random.id(),
+        name,
+        transports: transportsOf(made.transports),
+        counter: made.counter,
+        createdAt: clock.now(),
+        credentialId,
+        publicKey: Buffer.from(made.publicKey),
       }
     },
 

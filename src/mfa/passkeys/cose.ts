@@ -1,0 +1,65 @@
+/** The public keys of passkeys (COSE, RFC 9052 §7) as JWKs, for the check that every foreign public key has to pass. */
+import { decodeCredentialPublicKey } from '@simplewebauthn/server/helpers'
+import type { ForeignKeyProblem } from '../../foreign-keys.ts'
+import { foreignKeyProblem } from '../../foreign-keys.ts'
+
+/** ES256, EdDSA, RS256: what authenticators make. */
+export const coseAlgorithms = [-7, -8, -257]
+
+type CoseKey = ReadonlyMap<number, unknown>
+type Shape = Readonly<{ kty: number; crv?: number; toJwk: (key: CoseKey) => Record<string, unknown> }>
+
+/** RFC 9053 §7.1 and RFC 8230 §4: parameters of the key that are its private half. */
+const ellipticPrivate = -4
+const rsaPrivate = [-3, -4, -5, -6, -7, -8, -9, -10, -11, -12]
+
+const text = (value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString('base64url') : undefined)
+const secret = (key: CoseKey, labels: readonly number[]) => (labels.some((label) => key.has(label)) ? { d: '' } : {})
+
+/** Web Authentication Level 3 §5.8.5: each algorithm has one type of key and one curve, and points are not compressed. */
+const shapes = new Map<unknown, Shape>([
+  [
+    -7,
+    {
+      kty: 2,
+      crv: 1,
+      toJwk: (key) => ({
+        kty: 'EC',
+        crv: 'P-256',
+        x: text(key.get(-2)),
+        y: text(key.get(-3)),
+        ...secret(key, [ellipticPrivate]),
+      }),
+    },
+  ],
+  [
+    -8,
+    {
+      kty: 1,
+      crv: 6,
+      toJwk: (key) => ({ kty: 'OKP', crv: 'Ed25519', x: text(key.get(-2)), ...secret(key, [ellipticPrivate]) }),
+    },
+  ],
+  [
+    -257,
+    {
+      kty: 3,
+      toJwk: (key) => ({ kty: 'RSA', n: text(key.get(-1)), e: text(key.get(-2)), ...secret(key, rsaPrivate) }),
+    },
+  ],
+])
+
+/** What is wrong with a passkey's public key; undefined when nothing is. Reads it as the library does that verifies with it. */
+export function coseKeyProblem(bytes: Uint8Array): ForeignKeyProblem | undefined {
+  let key: unknown
+  try {
+    key = decodeCredentialPublicKey(Uint8Array.from(bytes))
+  } catch {
+    return 'not_key'
+  }
+  if (!(key instanceof Map)) return 'not_key'
+  const shape = shapes.get(key.get(3))
+  if (!shape || key.get(1) !== shape.kty) return 'not_key'
+  if (shape.crv !== undefined && key.get(-1) !== shape.crv) return 'not_key'
+  return foreignKeyProblem(shape.toJwk(key))
+}

@@ -1,0 +1,38 @@
+/** A client's weak public keys at the command line: refused in words, and found by the doctor where they were kept before. */
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { createTestDatabase } from '../support/database.ts'
+import { createTestFolder } from '../support/folders.ts'
+import { ecJwk, exponentOne, offCurve, rsaJwk } from '../support/foreign-keys.ts'
+import { latchkey } from './command-line.ts'
+
+test('`client add` refuses them and says what is wrong; the doctor lists a client that has one', async () => {
+  const database = await createTestDatabase()
+  const folder = createTestFolder()
+  const env = { NODE_ENV: 'test', DATABASE_URL: database.url, MASTER_KEY: '1f'.repeat(32), DATA_FOLDER: folder }
+  const file = path.join(folder, 'keys.json')
+  const add = (keys: unknown[]) => {
+    writeFileSync(file, JSON.stringify({ keys }))
+    const named = ['client', 'add', '--kind', 'machine', '--id', 'job', '--name', 'Job']
+    const how = ['--auth-method', 'private_key_jwt', '--auth-signing-alg', 'ES256', '--jwks', file]
+    return latchkey([...named, ...how], { env })
+  }
+  const bad = await add([ecJwk(), exponentOne(), rsaJwk(1024), offCurve()])
+  expect(bad.code).not.toBe(0)
+  expect(bad.stderr).toMatch(/jwks\.keys\[1\].*The exponent \(e\) of an RSA key must be odd/)
+  expect(bad.stderr).toMatch(/jwks\.keys\[2\].*An RSA key must have 2048 to 8192 bits/)
+  expect(bad.stderr).toMatch(/jwks\.keys\[3\].*not a point of its curve/)
+  expect((await add([ecJwk()])).code).toBe(0)
+  const { knex } = database.database
+  const clients = async () => {
+    const { checks } = (await latchkey(['doctor', '--json'], { env })).json()
+    return checks.filter(({ check }: { check: string }) => check === 'clients')
+  }
+  expect(await clients()).not.toContainEqual(expect.objectContaining({ code: 'client_bad_key' }))
+  const kept = JSON.stringify({ jwks: { keys: [ecJwk(), exponentOne()] } })
+  await knex.raw(`UPDATE client SET metadata = metadata || ?::jsonb WHERE client_id = 'job'`, [kept])
+  expect(await clients()).toContainEqual(
+    expect.objectContaining({ status: 'warning', code: 'client_bad_key', params: { id: 'job' } }),
+  )
+  await database.close()
+}, 90_000)
