@@ -89,6 +89,7 @@ import { cookieOptions } from './oidc/configuration.ts'
 import { discoveryAround } from './oidc/discovery.ts'
 import { routes as enginePaths } from './oidc/endpoints.ts'
 import { createInteractions } from './oidc/interaction.ts'
+import { createInteractionCookie } from './oidc/interaction-cookie.ts'
 import { createJwksAround } from './oidc/jwks.ts'
 import { createAccessTokenVerifier } from './oidc/jwt-access-token.ts'
 import { createEngineLimits } from './oidc/limits.ts'
@@ -396,7 +397,13 @@ export async function createParts(deps: PartsDeps) {
     isProduction: !isDevelopment,
   })
 
-  const csrf = createCsrf({ key: rootSecret.derive('csrf'), issuer: config.issuer, random })
+  const interactionCookie = createInteractionCookie({ issuer: config.issuer, clock })
+  const csrf = createCsrf({
+    key: rootSecret.derive('csrf'),
+    issuer: config.issuer,
+    random,
+    ofPage: interactionCookie.ofPage,
+  })
   const assets = loadAssets(join(viewsFolder, 'assets'), { ...captchaFiles(), ...passkeyFiles() })
   const views = createViews({
     folder: viewsFolder,
@@ -445,6 +452,7 @@ export async function createParts(deps: PartsDeps) {
     clock,
     log,
     limits: createEngineLimits({ gate, artifacts, countedAddress }),
+    interactionCookie,
     around: [
       createSessionNotes({
         note: sessions.note,
@@ -473,7 +481,7 @@ export async function createParts(deps: PartsDeps) {
       }),
     ],
   })
-  const interactions = createInteractions({ provider: engine.provider })
+  const interactions = createInteractions({ provider: engine.provider, cookie: interactionCookie })
 
   const accountSessions = createAccountSessions({
     ...{ provider: engine.provider, cookie: { ...cookieOptions(config.issuer), path: '/' } },

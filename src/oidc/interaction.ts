@@ -6,6 +6,7 @@ import { errors } from 'oidc-provider'
 import type { ClientView } from '../http/pages.ts'
 import type { AcrDemand } from './acr.ts'
 import { interactionExpired } from './errors.ts'
+import type { InteractionCookie } from './interaction-cookie.ts'
 import { clientView } from './pages.ts'
 import { acrReason, demandIn } from './policy.ts'
 
@@ -41,14 +42,15 @@ type PromptDetails = {
   missingResourceScopes?: Record<string, string[]>
 }
 
-type Deps = { provider: () => Provider }
+type Deps = { provider: () => Provider; cookie: InteractionCookie }
 
-export function createInteractions({ provider }: Deps) {
+export function createInteractions({ provider, cookie }: Deps) {
   async function details(ctx: Context, uid: string): Promise<EngineInteraction> {
     try {
       const interaction = await provider().interactionDetails(ctx.req, ctx.res)
       // The cookie is bound to the path; the path is the person's to type.
       if (interaction.uid !== uid) throw interactionExpired()
+      if (!cookie.isHeld(ctx, uid)) throw interactionExpired()
       return interaction
     } catch (error) {
       if (error instanceof errors.SessionNotFound) throw interactionExpired({ cause: error })
@@ -93,10 +95,13 @@ export function createInteractions({ provider }: Deps) {
   /** Destroys the interaction: there is no way on from it, and the client is told nothing. */
   async function abandon(ctx: Context, uid: string): Promise<void> {
     await (await details(ctx, uid)).destroy()
+    cookie.clear(ctx, uid)
   }
 
   /** Answers the interaction; gives the address that goes on with the authorization. An error replaces earlier answers, all else adds to them. */
   async function finish(ctx: Context, result: InteractionResults): Promise<string> {
+    const uid = ctx.cookies.get(provider().cookieName('interaction'), { signed: true })
+    if (uid === undefined || !cookie.isHeld(ctx, uid)) throw interactionExpired()
     return provider().interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: !('error' in result) })
   }
 
