@@ -91,6 +91,7 @@ import { cookieOptions } from './oidc/configuration.ts'
 import { discoveryAround } from './oidc/discovery.ts'
 import { routes as enginePaths } from './oidc/endpoints.ts'
 import { createInteractions } from './oidc/interaction.ts'
+import { createInteractionCookie } from './oidc/interaction-cookie.ts'
 import { createJwksAround } from './oidc/jwks.ts'
 import { createAccessTokenVerifier } from './oidc/jwt-access-token.ts'
 import { createEngineLimits } from './oidc/limits.ts'
@@ -411,7 +412,13 @@ export async function createParts(deps: PartsDeps) {
     isProduction: !isDevelopment,
   })
 
-  const csrf = createCsrf({ key: rootSecret.derive('csrf'), issuer: config.issuer, random })
+  const interactionCookie = createInteractionCookie({ issuer: config.issuer, clock })
+  const csrf = createCsrf({
+    key: rootSecret.derive('csrf'),
+    issuer: config.issuer,
+    random,
+    ofPage: interactionCookie.ofPage,
+  })
   const assets = loadAssets(join(viewsFolder, 'assets'), { ...captchaFiles(), ...passkeyFiles() })
   const views = createViews({
     folder: viewsFolder,
@@ -460,6 +467,7 @@ export async function createParts(deps: PartsDeps) {
     clock,
     log,
     limits: createEngineLimits({ gate, artifacts, countedAddress }),
+    interactionCookie,
     around: [
       createSessionNotes({
         note: sessions.note,
@@ -491,6 +499,7 @@ export async function createParts(deps: PartsDeps) {
   })
   const interactions = createInteractions({
     provider: engine.provider,
+    cookie: interactionCookie,
     generationOf: artifacts.generationOf,
     outcomes: artifacts.outcomes,
   })

@@ -24,8 +24,17 @@ export const csrfHeader = 'X-CSRF-Token'
 
 const safeMethods = ['GET', 'HEAD', 'OPTIONS']
 
-/** `key` is `rootSecret.derive('csrf')`; `issuer` decides the one origin and, with its scheme, the cookie's name and flags. */
-export function createCsrf({ key, issuer, random }: { key: Buffer; issuer: string; random: Random }): Csrf {
+type Deps = {
+  /** `rootSecret.derive('csrf')` */
+  key: Buffer
+  /** Decides the one origin and, with its scheme, the cookie's name and flags. */
+  issuer: string
+  random: Random
+  /** A `__Host-` cookie of the page itself, as its name and value. */
+  ofPage?: (ctx: Context) => string | undefined
+}
+
+export function createCsrf({ key, issuer, random, ofPage = () => undefined }: Deps): Csrf {
   const { origin, protocol } = new URL(issuer)
   const secretKey = createSecretKey(key)
   const isSecure = protocol === 'https:'
@@ -39,6 +48,11 @@ export function createCsrf({ key, issuer, random }: { key: Buffer; issuer: strin
   const proof = (browserId: string, nonce: string) =>
     createHmac('sha256', secretKey).update(`${browserId}.${nonce}`).digest()
 
+  // Tabs opened at once are each given a browser cookie, and the last one stays: a page's own cookie counts as well.
+  const bindingsOf = (ctx: Context): string[] => [browserOf(ctx), ofPage(ctx)].filter((id) => id !== undefined)
+  const equals = (given: Buffer, expected: Buffer): boolean =>
+    given.length === expected.length && timingSafeEqual(given, expected)
+
   const checkOrigin = (ctx: Context): void => {
     const site = ctx.get('Sec-Fetch-Site')
     if (site !== '' && site !== 'same-origin' && site !== 'none') throw csrfFailed()
@@ -51,16 +65,15 @@ export function createCsrf({ key, issuer, random }: { key: Buffer; issuer: strin
     tokenFor: (ctx) => {
       const known = ctx.state.csrfToken as string | undefined
       if (known !== undefined) return known
-      let browserId = browserOf(ctx)
-      if (!browserId) {
-        browserId = random.token()
+      if (!browserOf(ctx)) {
+        const browserId = random.token()
         ctx.state.browserId = browserId
         const options = { signed: false, httpOnly: true, sameSite: 'lax', secure: isSecure, path: '/' } as const
         ctx.cookies.set(cookieName, browserId, options)
       }
       // A fresh nonce for each answer, so that a compressing proxy does not let the token be guessed from page lengths (BREACH).
       const nonce = random.token(128)
-      const token = `${nonce}.${proof(browserId, nonce).toString('base64url')}`
+      const token = [nonce, ...bindingsOf(ctx).map((id) => proof(id, nonce).toString('base64url'))].join('.')
       ctx.state.csrfToken = token
       return token
     },
@@ -69,12 +82,11 @@ export function createCsrf({ key, issuer, random }: { key: Buffer; issuer: strin
       return browserId === undefined ? undefined : createHash('sha256').update(`latchkey browser ${browserId}`).digest()
     },
     checkToken: (ctx, token) => {
-      const browserId = browserOf(ctx)
-      const [nonce, mac, ...rest] = typeof token === 'string' ? token.split('.') : []
-      if (!browserId || !nonce || !mac || rest.length > 0) throw csrfFailed()
-      const given = Buffer.from(mac, 'base64url')
-      const expected = proof(browserId, nonce)
-      if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw csrfFailed()
+      const [nonce, ...macs] = typeof token === 'string' ? token.split('.') : []
+      if (!nonce || macs.length > 2) throw csrfFailed()
+      const given = macs.map((mac) => Buffer.from(mac, 'base64url'))
+      const expected = bindingsOf(ctx).map((id) => proof(id, nonce))
+      if (!given.some((one) => expected.some((other) => equals(one, other)))) throw csrfFailed()
     },
     checkOrigin,
     guardOrigin: (paths) => (ctx, next) => {

@@ -8,6 +8,7 @@ import type { ClientView } from '../http/pages.ts'
 import type { AcrDemand } from './acr.ts'
 import { routes } from './endpoints.ts'
 import { interactionAnswered, interactionExpired } from './errors.ts'
+import type { InteractionCookie } from './interaction-cookie.ts'
 import { clientView } from './pages.ts'
 import { acrReason, demandIn } from './policy.ts'
 
@@ -45,17 +46,19 @@ type PromptDetails = {
 
 type Deps = {
   provider: () => Provider
+  cookie: InteractionCookie
   /** The generation in the row of the session that this request has loaded. */
   generationOf: (sessionUid: string) => number
   outcomes: Pick<Outcomes, 'decide' | 'wasJustAnswered'>
 }
 
-export function createInteractions({ provider, generationOf, outcomes }: Deps) {
+export function createInteractions({ provider, cookie, generationOf, outcomes }: Deps) {
   async function details(ctx: Context, uid: string): Promise<EngineInteraction> {
     try {
       const interaction = await provider().interactionDetails(ctx.req, ctx.res)
       // The cookie is bound to the path; the path is the person's to type.
       if (interaction.uid !== uid) throw interactionExpired()
+      if (!cookie.isHeld(ctx, uid)) throw interactionExpired()
       return interaction
     } catch (error) {
       if (error instanceof errors.SessionNotFound) throw interactionExpired({ cause: error })
@@ -100,6 +103,7 @@ export function createInteractions({ provider, generationOf, outcomes }: Deps) {
   /** Destroys the interaction: there is no way on from it, and the client is told nothing. */
   async function abandon(ctx: Context, uid: string): Promise<void> {
     await (await details(ctx, uid)).destroy()
+    cookie.clear(ctx, uid)
   }
 
   /**
@@ -125,13 +129,15 @@ export function createInteractions({ provider, generationOf, outcomes }: Deps) {
       return await load(ctx, uid)
     } catch (error) {
       if ((error as { code?: unknown }).code !== 'interaction_expired') throw error
-      if (!(await outcomes.wasJustAnswered(uid, answer))) throw error
+      if (!cookie.isHeld(ctx, uid) || !(await outcomes.wasJustAnswered(uid, answer))) throw error
       return { continueTo: `${routes.authorization}/${uid}` }
     }
   }
 
   /** Answers the interaction; gives the address that goes on with the authorization. An error replaces earlier answers, all else adds to them. */
   async function finish(ctx: Context, result: InteractionResults): Promise<string> {
+    const uid = ctx.cookies.get(provider().cookieName('interaction'), { signed: true })
+    if (uid === undefined || !cookie.isHeld(ctx, uid)) throw interactionExpired()
     return provider().interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: !('error' in result) })
   }
 

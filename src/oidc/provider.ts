@@ -26,6 +26,8 @@ import { asEngineFailure, storeRetryAfterSeconds } from './errors.ts'
 import { createLoadExistingGrant } from './grant-from-consent.ts'
 import { refuseEmptyAnswer, refusePersonalScopes } from './grants/client-credentials.ts'
 import { createHints } from './id-token-hint.ts'
+import type { InteractionCookie } from './interaction-cookie.ts'
+import { bindInteractions } from './interaction-cookie.ts'
 import { createEngine } from './internals.ts'
 import { createJwtCustomizer } from './jwt-access-token.ts'
 import type { KeySetAnswer } from './key-sets.ts'
@@ -59,6 +61,7 @@ type Deps = {
   /** The strongest class of login that a person can reach. */
   reachableLevel: (accountId: string) => Promise<Level>
   limits: EngineLimits
+  interactionCookie: InteractionCookie
   /** Middleware of ours inside the engine's chain, by what it does; attached again at each build. */
   around: readonly ((ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>)[]
 }
@@ -168,6 +171,7 @@ export function createOidc(deps: Deps) {
       unprovenHint: hints.unproven,
       sidOf: artifacts.sidOf,
     })
+    bindInteractions(provider, deps.interactionCookie)
     for (const middleware of [limits.around, hints.around, ...deps.around]) provider.use(middleware as never)
     provider.on('server_error', (_ctx, error) => log.error({ err: error }, 'the engine failed'))
     return { provider, handle: compose(provider.middleware) as unknown as Middleware }

@@ -12,6 +12,6 @@ const switches = [
   '--disable-sync',
 ]
 
-/** `executablePath` as found by `test/support/programs.ts`. */
-export const launchChromium = (executablePath: string): Promise<Browser> =>
-  chromium.launch({ executablePath, args: switches, headless: true })
+/** `executablePath` as found by `test/support/programs.ts`; `more` are further switches. */
+export const launchChromium = (executablePath: string, more: readonly string[] = []): Promise<Browser> =>
+  chromium.launch({ executablePath, args: [...switches, ...more], headless: true })

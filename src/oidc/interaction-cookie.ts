@@ -1,0 +1,84 @@
+/** The cookie that binds an interaction to the browser that began it; the engine's own cookies are path-scoped and can be planted by a sibling host. */
+import type { Context } from 'koa'
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import { Provider } from 'oidc-provider'
+import type { Clock } from '../clock.ts'
+import { routes } from './endpoints.ts'
+import { interactionExpired } from './errors.ts'
+
+export type InteractionCookie = ReturnType<typeof createInteractionCookie>
+
+// As long as the interaction itself lives.
+const lifetimeMs = 3_600_000
+/** Each one costs about 80 bytes of the request's header. */
+const mostKept = 20
+
+const resumePrefix = `${routes.authorization}/`
+const pagePath = /^\/interaction\/([\w-]+)(?:\/|$)/
+
+export function createInteractionCookie({ issuer, clock }: { issuer: string; clock: Clock }) {
+  const isSecure = issuer.startsWith('https:')
+  // RFC 6265bis §4.1.3.2: a sibling host cannot set a cookie with this prefix, so no signature is needed.
+  const prefix = `${isSecure ? '__Host-' : ''}latchkey.i.`
+  const options = { signed: false, httpOnly: true, sameSite: 'lax', secure: isSecure, path: '/' } as const
+
+  /** The interactions that the browser of this request began, with the moment of each. */
+  function listHeld(ctx: Context): { uid: string; startedAt: number }[] {
+    return ctx
+      .get('Cookie')
+      .split(';')
+      .map((pair) => pair.trim())
+      .filter((pair) => pair.startsWith(prefix))
+      .map((pair) => /^([\w-]+)=(\d{1,15})$/.exec(pair.slice(prefix.length)))
+      .filter((match) => match !== null)
+      .map(([, uid = '', startedAt]) => ({ uid, startedAt: Number(startedAt) }))
+  }
+
+  function clear(ctx: Context, uid: string): void {
+    ctx.cookies.set(prefix + uid, null, options)
+  }
+
+  return {
+    /** Binds the interaction `uid` to this browser. The oldest ones beyond twenty are given up. */
+    set: (ctx: Context, uid: string): void => {
+      const newestFirst = listHeld(ctx).sort((a, b) => b.startedAt - a.startedAt)
+      for (const oldest of newestFirst.slice(mostKept - 1)) clear(ctx, oldest.uid)
+      ctx.cookies.set(prefix + uid, String(clock.now()), { ...options, maxAge: lifetimeMs })
+    },
+
+    /** Whether this browser began the interaction `uid`. */
+    isHeld: (ctx: Context, uid: string): boolean => listHeld(ctx).some((held) => held.uid === uid),
+
+    clear,
+
+    /** What binds the forms of an interaction's page to this browser; undefined on other pages. */
+    ofPage: (ctx: Context): string | undefined => {
+      const [, uid] = pagePath.exec(ctx.path) ?? []
+      const held = uid === undefined ? undefined : listHeld(ctx).find((each) => each.uid === uid)
+      return held && `interaction ${held.uid} ${held.startedAt}`
+    },
+  }
+}
+
+/** Sets the cookie where `provider` begins an interaction, clears it where one is used up, and requires it where one is resumed. */
+export function bindInteractions(provider: Provider, cookie: InteractionCookie): void {
+  provider.use((ctx, next) => {
+    if (ctx.path.startsWith(resumePrefix)) requireBinding(ctx as unknown as Context, provider, cookie)
+    return next()
+  })
+  provider.on('interaction.started', (ctx: KoaContextWithOIDC) => {
+    const uid = ctx.oidc.entities.Interaction?.uid
+    if (uid !== undefined) cookie.set(ctx as unknown as Context, uid)
+  })
+  provider.on('interaction.destroyed', ({ uid }: { uid: string }) => {
+    const ctx = Provider.ctx
+    if (ctx) cookie.clear(ctx as unknown as Context, uid)
+  })
+}
+
+/** The engine resumes what its cookie names, whatever the path says: path, both cookies and browser must agree. @throws interaction_expired (400) */
+function requireBinding(ctx: Context, provider: Provider, cookie: InteractionCookie): void {
+  const uid = ctx.path.slice(resumePrefix.length)
+  const resumed = ctx.cookies.get(provider.cookieName('resume'), { signed: true })
+  if (resumed !== uid || !cookie.isHeld(ctx, uid)) throw interactionExpired()
+}

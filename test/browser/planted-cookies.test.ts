@@ -1,0 +1,145 @@
+/** A sign-in belongs to the browser that began it: cookies planted from a sibling host, in Chromium (security.md, attack 64). */
+import type { BrowserContext, Page } from 'playwright-core'
+import { testPassword } from '../support/latchkey.ts'
+import { describeWith } from '../support/programs.ts'
+import type { Neighbours } from './neighbours.ts'
+import { openNeighbours } from './neighbours.ts'
+
+describeWith('chromium', 'cookies planted from a sibling host', () => {
+  let hosts: Neighbours
+  beforeAll(async () => {
+    hosts = await openNeighbours()
+    // Both have consented before, so that a resumed sign-in goes straight on to the app.
+    for (const email of ['alice@example.com', 'mallory@example.com']) {
+      const { context, page } = await hosts.openBrowser()
+      await hosts.begin(page)
+      await hosts.signIn(page, email)
+      await page.locator('form[action$="/consent"] button').click()
+      await page.waitForURL(`${hosts.app}/**`)
+      await context.close()
+    }
+  })
+  afterAll(() => hosts?.close())
+
+  /** The cookies of `context` whose name has `part`, as the attacker's page sets them. */
+  const cookiesOf = async (context: BrowserContext, part: string): Promise<string[]> =>
+    (await context.cookies()).filter(({ name }) => name.includes(part)).map(hosts.asPlanted)
+
+  const namesOf = async (context: BrowserContext): Promise<string[]> =>
+    (await context.cookies()).map(({ name }) => name)
+
+  /** Every way to set a cookie of the name that only the login host may set (RFC 6265bis §4.1.3.2). */
+  const forgedBindings = (uid: string): string[] => {
+    const cookie = `latchkey.i.${uid}=${hosts.latchkey.clock.now()}`
+    const attributes = 'Domain=latchkey.example; Path=/; Secure'
+    return ['__Host-', '__HOST-', '=__Host-', ''].map((prefix) => `${prefix}${cookie}; ${attributes}`)
+  }
+
+  /** Sends a form of the page in this tab to another interaction. */
+  async function sendTo(page: Page, path: string, fields: Record<string, string>) {
+    const answered = page.waitForResponse((response) => new URL(response.url()).pathname === path)
+    const script = ({ path, fields }: { path: string; fields: Record<string, string> }) => {
+      // biome-ignore lint/suspicious/noExplicitAny: this runs in the page, whose types the tests do not have
+      const { document } = globalThis as any
+      const form = document.createElement('form')
+      const token = document.querySelector('input[name=csrf]').value
+      for (const [name, value] of Object.entries({ ...fields, csrf: token })) {
+        const input = document.createElement('input')
+        input.name = name
+        input.value = value
+        form.append(input)
+      }
+      form.method = 'post'
+      form.action = path
+      document.body.append(form)
+      form.submit()
+    }
+    await page.evaluate(script, { path, fields })
+    const status = (await answered).status()
+    await page.waitForLoadState('networkidle')
+    return { status, body: await page.content() }
+  }
+
+  test('a person who is led to an interaction of the attacker cannot sign in there, and he resumes nothing of hers', async () => {
+    const attacker = await hosts.openBrowser()
+    const victim = await hosts.openBrowser()
+    const uid = await hosts.begin(attacker.page)
+    const cookies = [...(await cookiesOf(attacker.context, 'latchkey.interaction')), ...forgedBindings(uid)]
+    const shown = await hosts.plant(victim.page, cookies, `${hosts.issuer}/interaction/${uid}`)
+    expect(await namesOf(victim.context)).toContain('__Secure-latchkey.interaction')
+    const page = await victim.page.content()
+    await hosts.signIn(victim.page)
+    await victim.page.waitForLoadState('networkidle')
+    await attacker.page.goto(`${hosts.issuer}/authorize/${uid}`)
+    expect({
+      status: shown?.status(),
+      isExpired: page.includes('interaction_expired'),
+      attackerHasCode: attacker.page.url().startsWith(hosts.app),
+      attackerIsSignedIn: (await namesOf(attacker.context)).includes('__Host-latchkey.session'),
+    }).toEqual({ status: 400, isExpired: true, attackerHasCode: false, attackerIsSignedIn: false })
+    expect(await namesOf(victim.context)).not.toContain(`__Host-latchkey.i.${uid}`)
+  })
+
+  test.each([
+    ['login', { email: 'alice@example.com', password: testPassword }],
+    ['passkey', { response: '{}' }],
+  ])('nor does a form of hers, sent there, sign her in (%s)', async (step, fields) => {
+    const attacker = await hosts.openBrowser()
+    const victim = await hosts.openBrowser()
+    const uid = await hosts.begin(attacker.page)
+    const cookies = [...(await cookiesOf(attacker.context, 'latchkey.interaction')), ...forgedBindings(uid)]
+    // A sign-in of her own gives her a form and its token.
+    await hosts.plant(victim.page, cookies, await hosts.authorizeUrl())
+    const { status, body } = await sendTo(victim.page, `/interaction/${uid}/${step}`, fields)
+    await attacker.page.goto(`${hosts.issuer}/authorize/${uid}`)
+    expect({
+      status,
+      isExpired: body.includes('interaction_expired'),
+      attackerHasCode: attacker.page.url().startsWith(hosts.app),
+    }).toEqual({ status: 400, isExpired: true, attackerHasCode: false })
+  })
+
+  test("a person who is led to resume the attacker's sign-in does not get his session", async () => {
+    const attacker = await hosts.openBrowser()
+    const victim = await hosts.openBrowser()
+    const uid = await hosts.begin(attacker.page)
+    // He answers with his own account, and stops before he resumes.
+    const resume = `${hosts.issuer}/authorize/${uid}`
+    await attacker.context.route(resume, (route) => route.abort())
+    const stopped = attacker.page.waitForEvent('requestfailed', (request) => request.url() === resume)
+    await hosts.signIn(attacker.page, 'mallory@example.com')
+    await stopped
+    const cookies = [...(await cookiesOf(attacker.context, 'latchkey.resume')), ...forgedBindings(uid)]
+    const shown = await hosts.plant(victim.page, cookies, resume)
+    const page = await victim.page.content()
+    expect({
+      status: shown?.status(),
+      isExpired: page.includes('interaction_expired'),
+      names: (await namesOf(victim.context)).filter((name) => name.startsWith('__Host-')),
+    }).toEqual({ status: 400, isExpired: true, names: [] })
+    expect(victim.page.url()).toBe(resume)
+    // Nothing was spent: in the browser that began it the sign-in goes on.
+    await attacker.context.unroute(resume)
+    await attacker.page.goto(resume)
+    expect(attacker.page.url()).toContain(`${hosts.app}/callback?code=`)
+  })
+
+  test.each(['one after the other', 'at once'])(
+    'eight tabs that a browser without cookies opens at once all finish, resumed %s',
+    async (how) => {
+      const { context, page } = await hosts.openBrowser()
+      const tabs = [page, ...(await Promise.all(Array.from({ length: 7 }, () => context.newPage())))]
+      // Chromium opens six connections to a host: five of them wait, and the others come in between.
+      hosts.gather(5)
+      await Promise.all(tabs.map((tab) => hosts.begin(tab)))
+      const finish = async (tab: Page) => {
+        await hosts.signIn(tab)
+        await tab.waitForURL(`${hosts.app}/callback?code=*`)
+      }
+      if (how === 'at once') await Promise.all(tabs.map(finish))
+      else for (const tab of tabs) await finish(tab)
+      const left = (await namesOf(context)).filter((name) => name.includes('latchkey.i.'))
+      expect(left).toEqual([])
+    },
+  )
+})
