@@ -74,21 +74,24 @@ async function openAtOnce(servers: readonly Latchkey[]) {
   return { rp, idTokens }
 }
 
-test.each([1, 2])(`of ${count} apps that sign in at once in one session all are told, at %i servers`, async (servers) => {
-  told.splice(0)
-  const { rp, idTokens } = await openAtOnce([one, two].slice(0, servers))
-  const account = (await one.parts.accounts.findByEmail('alice@example.com'))!
-  const { sessions } = await one.parts.revocation.listAccess(account.id)
-  const all = Array.from({ length: count }, (_, index) => `app-${index}`)
-  expect(sessions.some(({ clientIds }) => all.every((id) => clientIds.includes(id)))).toBe(true)
-  await rp.browser.get(`${one.issuer}/logout?${new URLSearchParams({ id_token_hint: idTokens[0]! })}`)
-  await waitFor(() => told.length >= count)
-  expect(told.map(({ clientId }) => clientId).sort()).toEqual(all)
-  // Each by the name that its ID token had.
-  for (const [index, token] of idTokens.entries()) {
-    expect(told.find(({ clientId }) => clientId === `app-${index}`)?.sid).toBe(claimsIn(token).sid)
-  }
-})
+test.each([1, 2])(
+  `of ${count} apps that sign in at once in one session all are told, at %i servers`,
+  async (servers) => {
+    told.splice(0)
+    const { rp, idTokens } = await openAtOnce([one, two].slice(0, servers))
+    const account = (await one.parts.accounts.findByEmail('alice@example.com'))!
+    const { sessions } = await one.parts.revocation.listAccess(account.id)
+    const all = Array.from({ length: count }, (_, index) => `app-${index}`)
+    expect(sessions.some(({ clientIds }) => all.every((id) => clientIds.includes(id)))).toBe(true)
+    await rp.browser.get(`${one.issuer}/logout?${new URLSearchParams({ id_token_hint: idTokens[0]! })}`)
+    await waitFor(() => told.length >= count)
+    expect(told.map(({ clientId }) => clientId).sort()).toEqual(all)
+    // Each by the name that its ID token had.
+    for (const [index, token] of idTokens.entries()) {
+      expect(told.find(({ clientId }) => clientId === `app-${index}`)?.sid).toBe(claimsIn(token).sid)
+    }
+  },
+)
 
 test('two tabs of one app have the same sid, another app has another one', async () => {
   const rp = createRelyingParty(one)

@@ -1,0 +1,272 @@
+/** What a browser's request writes is written only while its session's row, its account's generation and its interaction are as it read them. */
+import { randomBytes } from 'node:crypto'
+import { rowId } from '../../adapters/digest.ts'
+import type { Latchkey } from '../support/latchkey.ts'
+import { startLatchkey } from '../support/latchkey.ts'
+import { describeWith } from '../support/programs.ts'
+import { startRedis } from '../support/redis.ts'
+import { waitFor } from '../support/wait.ts'
+
+const newId = () => randomBytes(16).toString('hex')
+
+function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unknown> }>) {
+  let server: Latchkey
+  let close: () => Promise<unknown>
+  beforeAll(async () => {
+    const opened = await open()
+    server = opened.server
+    close = opened.close
+  })
+  afterAll(() => close?.())
+
+  const artifacts = () => server.parts.artifacts
+  const adapter = (model: string) => artifacts().adapter(model)
+  const request = (work: () => Promise<unknown>) => artifacts().middleware({}, work)
+  const end = <T>(work: Parameters<typeof server.database.transaction<T>>[0]) => server.database.transaction(work)
+
+  async function newAccount() {
+    const email = `${newId()}@people.example`
+    const operator = { type: 'operator', id: 'test' } as const
+    const id = await server.parts.accounts.create({ email, isEmailVerified: true }, operator)
+    return { id, raise: () => end((tx) => tx('account').where({ id }).increment('generation', 1)) }
+  }
+
+  const putInteraction = (uid: string, accountId: string, generation: number | undefined) =>
+    adapter('Interaction').upsert(
+      uid,
+      { jti: uid, kind: 'Interaction', result: { login: { accountId, generation } } } as never,
+      600,
+    )
+
+  const session = (id: string, uid: string, accountId?: string) =>
+    ({ jti: id, uid, kind: 'Session', ...(accountId !== undefined && { accountId }) }) as never
+
+  /** Resumes the interaction with a new session and a grant, as the engine does. */
+  async function resume(uid: string, accountId: string, meanwhile: () => Promise<unknown> = async () => {}) {
+    const ids = { session: newId(), sessionUid: newId(), grant: newId() }
+    const done = request(async () => {
+      artifacts().resumes(uid, () => `response to ${ids.session}`)
+      expect(await adapter('Interaction').find(uid)).toBeDefined()
+      await adapter('Interaction').destroy(uid)
+      await adapter('Grant').upsert(ids.grant, { jti: ids.grant, kind: 'Grant', accountId } as never, 600)
+      await adapter('Session').upsert(ids.session, session(ids.session, ids.sessionUid, accountId), 600)
+      await meanwhile()
+    })
+    return { ...ids, done }
+  }
+
+  const exists = async ({ session: id, grant }: { session: string; grant: string }) => [
+    (await adapter('Session').find(id)) !== undefined,
+    (await adapter('Grant').find(grant)) !== undefined,
+  ]
+
+  test('a sign-in becomes a session in the generation in which it began', async () => {
+    const { id } = await newAccount()
+    const uid = newId()
+    await putInteraction(uid, id, 0)
+    const resumed = await resume(uid, id)
+    await resumed.done
+    expect(await exists(resumed)).toEqual([true, true])
+  })
+
+  test.each([
+    ['before the request', true],
+    ['while the request is under way', false],
+  ])('a sign-in becomes nothing when the account is reset %s (attack 62)', async (_when, isBefore) => {
+    const { id, raise } = await newAccount()
+    const uid = newId()
+    await putInteraction(uid, id, 0)
+    if (isBefore) await raise()
+    const resumed = await resume(uid, id, isBefore ? undefined : raise)
+    await expect(resumed.done).rejects.toMatchObject({ code: 'browser_stale', reason: 'account' })
+    expect(await exists(resumed)).toEqual([false, false])
+    // What the request would have used up is still there.
+    expect(await adapter('Interaction').find(uid)).toBeDefined()
+  })
+
+  test('a sign-in of the program before generations is of generation 0', async () => {
+    const { id, raise } = await newAccount()
+    const [early, late] = [newId(), newId()]
+    await putInteraction(early, id, undefined)
+    await putInteraction(late, id, undefined)
+    const resumed = await resume(early, id)
+    await resumed.done
+    expect(await exists(resumed)).toEqual([true, true])
+    await raise()
+    await expect((await resume(late, id)).done).rejects.toMatchObject({ reason: 'account' })
+  })
+
+  test('a request that comes while a reset is under way waits for it, and writes nothing', async () => {
+    const { id } = await newAccount()
+    const uid = newId()
+    await putInteraction(uid, id, 0)
+    let resumed = { session: '', grant: '' }
+    let settled: Promise<unknown> = Promise.resolve()
+    await end(async (tx) => {
+      await tx('account').where({ id }).increment('generation', 1)
+      const { done, ...ids } = await resume(uid, id)
+      resumed = ids
+      settled = done.catch((error: unknown) => error)
+      const [{ pid }] = (await tx.raw('SELECT pg_backend_pid() AS pid')).rows
+      await waitFor(async () => {
+        const { rows } = await tx.raw('SELECT 1 FROM pg_stat_activity WHERE ? = ANY(pg_blocking_pids(pid))', [pid])
+        return rows.length > 0
+      })
+    })
+    expect(await settled).toMatchObject({ code: 'browser_stale', reason: 'account' })
+    expect(await exists(resumed)).toEqual([false, false])
+  })
+
+  test('a reset waits for a request that writes, and then ends what it wrote', async () => {
+    const { id } = await newAccount()
+    const uid = newId()
+    await putInteraction(uid, id, 0)
+    const resumed = await resume(uid, id)
+    await resumed.done
+    await end((tx) => artifacts().endAccount(tx, id))
+    expect(await exists(resumed)).toEqual([false, false])
+  })
+
+  /** A session that somebody has signed in to. */
+  async function signedIn() {
+    const account = await newAccount()
+    const uid = newId()
+    await putInteraction(uid, account.id, 0)
+    const resumed = await resume(uid, account.id)
+    await resumed.done
+    return { ...account, ...resumed }
+  }
+
+  /** A request in the session, which it renames when `renamed` is given. */
+  const requestIn = (
+    { session: id, sessionUid, id: accountId }: Awaited<ReturnType<typeof signedIn>>,
+    {
+      grant,
+      renamed,
+      meanwhile = async () => {},
+    }: { grant: string; renamed?: string; meanwhile?: () => Promise<unknown> },
+  ) =>
+    request(async () => {
+      expect(await adapter('Session').find(id)).toBeDefined()
+      await meanwhile()
+      await adapter('Grant').upsert(grant, { jti: grant, kind: 'Grant', accountId } as never, 600)
+      if (renamed !== undefined) await adapter('Session').destroy(id)
+      const name = renamed ?? id
+      await adapter('Session').upsert(name, session(name, sessionUid, accountId), 600)
+    })
+
+  test('a request in a session writes nothing when the account is reset meanwhile', async () => {
+    const mine = await signedIn()
+    const grant = newId()
+    await expect(requestIn(mine, { grant, meanwhile: mine.raise })).rejects.toMatchObject({ reason: 'account' })
+    expect(await adapter('Grant').find(grant)).toBeUndefined()
+  })
+
+  test('a session that was renamed meanwhile does not come back under its old id (attack 66)', async () => {
+    const mine = await signedIn()
+    const [grant, renamed] = [newId(), newId()]
+    const rename = () =>
+      end((tx) =>
+        artifacts().renameSession(
+          tx,
+          { uid: mine.sessionUid, id: mine.session },
+          { accountId: mine.id, generation: 0, id: renamed },
+        ),
+      )
+    await expect(requestIn(mine, { grant, meanwhile: rename })).rejects.toMatchObject({ reason: 'session' })
+    expect(await adapter('Session').find(mine.session)).toBeUndefined()
+    expect(await adapter('Session').find(renamed)).toBeDefined()
+    expect(await adapter('Grant').find(grant)).toBeUndefined()
+  })
+
+  test('of many requests that rename a session at once one does, and requests that do not may go side by side', async () => {
+    const mine = await signedIn()
+    const names = Array.from({ length: 12 }, newId)
+    const results = await Promise.allSettled(names.map((renamed) => requestIn(mine, { grant: newId(), renamed })))
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    const living = await Promise.all(names.map((name) => adapter('Session').find(name)))
+    expect(living.filter((found) => found !== undefined)).toHaveLength(1)
+
+    const shared = await signedIn()
+    const grants = Array.from({ length: 12 }, newId)
+    await Promise.all(grants.map((grant) => requestIn(shared, { grant })))
+    for (const grant of grants) expect(await adapter('Grant').find(grant)).toBeDefined()
+  })
+
+  test('a session is renamed only by the account and under the id that it has', async () => {
+    const mine = await signedIn()
+    const other = await newAccount()
+    const rename = (by: { id: string }, loaded: { uid: string; id: string }) =>
+      end((tx) => artifacts().renameSession(tx, loaded, { accountId: by.id, generation: 0, id: newId() }))
+    expect(await rename(other, { uid: mine.sessionUid, id: mine.session })).toBeUndefined()
+    expect(await rename(mine, { uid: mine.sessionUid, id: newId() })).toBeUndefined()
+    expect(await rename(mine, { uid: newId(), id: mine.session })).toBeUndefined()
+    expect(await adapter('Session').find(mine.session)).toBeDefined()
+    const renamed = await rename(mine, { uid: mine.sessionUid, id: mine.session })
+    expect(await adapter('Session').find(renamed!.id)).toMatchObject({ jti: renamed!.id, uid: mine.sessionUid })
+  })
+
+  test('of many that resume an interaction at once one does; the others find its response (attack 65)', async () => {
+    const { id } = await newAccount()
+    const uid = newId()
+    await artifacts().outcomes.decide(uid, 'login')
+    await putInteraction(uid, id, 0)
+    const all = await Promise.all(Array.from({ length: 12 }, () => resume(uid, id)))
+    const results = await Promise.allSettled(all.map(({ done }) => done))
+    const won = all.filter((_, index) => results[index]?.status === 'fulfilled')
+    expect(won).toHaveLength(1)
+    for (const resumed of all) expect((await exists(resumed))[0]).toBe(resumed === won[0])
+    expect(await artifacts().outcomes.findResponse(uid)).toBe(`response to ${won[0]!.session}`)
+  })
+
+  test('an interaction is not used up by a request that writes nothing', async () => {
+    const { id, raise } = await newAccount()
+    const uid = newId()
+    await artifacts().outcomes.decide(uid, 'login')
+    await putInteraction(uid, id, 0)
+    await raise()
+    await expect((await resume(uid, id)).done).rejects.toMatchObject({ reason: 'account' })
+    const [row] = await server.database
+      .knex('interaction_outcome')
+      .where({ interaction: rowId('interaction outcome', uid) })
+    expect(row.resumed_at).toBeNull()
+  })
+
+  test('of many answers at once one decides', async () => {
+    const uid = newId()
+    const decisions = await Promise.all(
+      Array.from({ length: 12 }, (_, index) => artifacts().outcomes.decide(uid, `answer ${index}`)),
+    )
+    expect(decisions.filter((decision) => decision === 'first')).toHaveLength(1)
+    expect(decisions.filter((decision) => decision === 'other')).toHaveLength(11)
+  })
+
+  test('a response opens only with the interaction id itself', async () => {
+    const { id } = await newAccount()
+    const uid = newId()
+    await putInteraction(uid, id, 0)
+    await (await resume(uid, id)).done
+    const key = { interaction: rowId('interaction outcome', uid) }
+    const [row] = await server.database.knex('interaction_outcome').where(key)
+    const other = newId()
+    await server.database
+      .knex('interaction_outcome')
+      .insert({ ...row, interaction: rowId('interaction outcome', other) })
+    expect(await artifacts().outcomes.findResponse(uid)).toBeDefined()
+    expect(await artifacts().outcomes.findResponse(other)).toBeUndefined()
+  })
+}
+
+describe('on Postgres', () =>
+  suite(async () => {
+    const server = await startLatchkey()
+    return { server, close: () => server.stop() }
+  }))
+
+describeWith('redis-server', 'with interactions in Redis', () =>
+  suite(async () => {
+    const redis = await startRedis()
+    const server = await startLatchkey({ env: { REDIS_URL: redis.url } })
+    return { server, close: () => server.stop().then(redis.close) }
+  }),
+)
