@@ -128,6 +128,17 @@ describe('refused with 400, and nobody is signed in (attack 17)', () => {
     expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   })
 
+  test('the answer of an authenticator without a counter, the second time', async () => {
+    const who = await person('no-counter')
+    const device = authenticator()
+    const options = await server.parts.factors.passkeyOptions({ id: who.id, email: who.email }, 'session')
+    const made = { binding: 'session', response: device.create(options, { counter: 0 }), name: 'Phone' }
+    await server.parts.factors.addPasskey({ accountId: who.id }, made)
+    const answer = device.use(await server.parts.passkeys.requestOptions('login'), { counter: 0 })
+    expect(await server.parts.passkeys.signIn(answer, 'login')).toBe(who.id)
+    await expect(server.parts.passkeys.signIn(answer, 'login')).rejects.toMatchObject({ code: 'passkey_refused' })
+  })
+
   test('another person’s passkey as second factor, and nonsense', async () => {
     const mine = await holder('mine-own')
     const theirs = await holder('theirs-own')
