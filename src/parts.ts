@@ -215,9 +215,9 @@ export async function createParts(deps: PartsDeps) {
     ...{ transaction, audit, consents, clock, metrics },
     artifacts: {
       ...artifacts,
-      // Remembered browsers end with the sessions.
+      // Sign-ins under way and remembered browsers end with the sessions.
       endAccount: async (tx, accountId) => {
-        await loginSteps.forgetBrowsersWithin(tx, accountId)
+        await loginSteps.endSignIns(tx, accountId)
         return artifacts.endAccount(tx, accountId)
       },
     },
@@ -303,7 +303,7 @@ export async function createParts(deps: PartsDeps) {
   const places = config.geoipDatabase === undefined ? undefined : await openPlaces(config.geoipDatabase)
   const sessions = createSessions({
     ...{ db: knex, transaction, audit, artifacts, clock, random },
-    forgetBrowsers: (tx, accountId) => loginSteps.forgetBrowsersWithin(tx, accountId),
+    forgetBrowsers: (tx, accountId) => loginSteps.endSignIns(tx, accountId),
     placeOf: (address) => places?.(address),
   })
   const makeLogoutToken = createLogoutTokens({ issuer: config.issuer, keyRing, now: clock.now, random })

@@ -233,8 +233,8 @@ export function createLoginSteps(deps: Deps) {
     /** No browser skips the second factor of this person any more. */
     forgetBrowsers: (accountId: string): Promise<void> => transaction((tx) => repository.forgetBrowsers(tx, accountId)),
 
-    /** The same within the caller's transaction. */
-    forgetBrowsersWithin: (tx: Tx, accountId: string): Promise<void> => repository.forgetBrowsers(tx, accountId),
+    /** Without a reset, within the transaction that ends the person's sessions: sign-ins under way end, and no browser is remembered. */
+    endSignIns: (tx: Tx, accountId: string): Promise<void> => repository.endOf(tx, accountId),
 
     /** With a reset of the account: sign-ins under way end, and only the browser that asked for it stays remembered. */
     endAccount: (async (tx, accountId, { generation, kept: { rememberedToken } }) => {
