@@ -37,7 +37,8 @@ export async function openNeighbours() {
     await gate.open
   }
 
-  const server: Server = createServer(createCertificate(Object.values(hosts)), async (incoming, outgoing) => {
+  const { key, cert, spkiDigest } = createCertificate(Object.values(hosts))
+  const server: Server = createServer({ key, cert }, async (incoming, outgoing) => {
     const host = (incoming.headers.host ?? '').replace(/:\d+$/, '')
     if (host !== hosts.login) {
       const cookies = host === hosts.evil ? [...planted] : []
@@ -71,11 +72,15 @@ export async function openNeighbours() {
     kind: 'spa',
     metadata: { client_name: 'Shop', redirect_uris: [`${app}/callback`], scope: 'openid profile' },
   })
-  await latchkey.parts.accounts.create(
-    { email: 'mallory@example.com', isEmailVerified: true, name: 'Mallory', password: testPassword },
-    { type: 'operator', id: 'test' },
-  )
-  const chromium: Browser = await launchChromium(getProgram('chromium'), ['--host-resolver-rules=MAP * 127.0.0.1'])
+  for (const email of ['mallory@example.com', 'pia@example.com']) {
+    const account = { email, isEmailVerified: true, password: testPassword }
+    await latchkey.parts.accounts.create(account, { type: 'operator', id: 'test' })
+  }
+  const chromium: Browser = await launchChromium(getProgram('chromium'), [
+    '--host-resolver-rules=MAP * 127.0.0.1',
+    // A page whose certificate is merely ignored has no passkeys.
+    `--ignore-certificate-errors-spki-list=${spkiDigest}`,
+  ])
 
   const rp = createRelyingParty(latchkey)
   const authorizeUrl = (parameters: Record<string, string | undefined> = {}) =>
@@ -83,7 +88,7 @@ export async function openNeighbours() {
 
   /** A browser of its own, with its first tab. */
   async function openBrowser(): Promise<{ context: BrowserContext; page: Page }> {
-    const context = await chromium.newContext({ ignoreHTTPSErrors: true })
+    const context = await chromium.newContext()
     context.setDefaultTimeout(8_000)
     return { context, page: await context.newPage() }
   }

@@ -80,6 +80,45 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
     expect(await namesOf(victim.context)).not.toContain(`__Host-latchkey.i.${uid}`)
   })
 
+  test('nor can she sign in there with her passkey', async () => {
+    const attacker = await hosts.openBrowser()
+    const victim = await hosts.openBrowser()
+    const session = await victim.context.newCDPSession(victim.page)
+    await session.send('WebAuthn.enable', { enableUI: false })
+    await session.send('WebAuthn.addVirtualAuthenticator', {
+      options: {
+        protocol: 'ctap2',
+        transport: 'internal',
+        hasResidentKey: true,
+        hasUserVerification: true,
+        isUserVerified: true,
+        automaticPresenceSimulation: true,
+      },
+    })
+    await victim.page.goto(`${hosts.issuer}/account/factors`)
+    await hosts.signIn(victim.page, 'pia@example.com')
+    await victim.page.getByLabel('A name for it').fill('Test device')
+    await victim.page.getByRole('button', { name: 'Add a passkey' }).click()
+    await victim.page.getByText('Keep these recovery codes').waitFor()
+    await victim.context.clearCookies()
+    // Her passkey works: the browser's autofill signs her in as soon as the page asks.
+    await hosts.begin(victim.page)
+    await victim.page.locator('form[action$="/consent"] button').click()
+    await victim.page.waitForURL(`${hosts.app}/**`)
+    await victim.context.clearCookies()
+
+    const uid = await hosts.begin(attacker.page)
+    const cookies = [...(await cookiesOf(attacker.context, 'latchkey.interaction')), ...forgedBindings(uid)]
+    const shown = await hosts.plant(victim.page, cookies, `${hosts.issuer}/interaction/${uid}`)
+    if (shown?.status() === 200) await victim.page.waitForURL(`${hosts.issuer}/authorize/**`)
+    await attacker.page.goto(`${hosts.issuer}/authorize/${uid}`)
+    expect({
+      status: shown?.status(),
+      attackerHasCode: attacker.page.url().startsWith(hosts.app),
+      attackerIsSignedIn: (await namesOf(attacker.context)).includes('__Host-latchkey.session'),
+    }).toEqual({ status: 400, attackerHasCode: false, attackerIsSignedIn: false })
+  })
+
   test.each([
     ['login', { email: 'alice@example.com', password: testPassword }],
     ['passkey', { response: '{}' }],

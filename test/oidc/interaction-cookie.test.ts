@@ -210,6 +210,21 @@ describe('eight tabs opened at once in a browser without cookies', () => {
   })
 })
 
+test('a form counts by the cookie of its own interaction, and not by that of another one', async () => {
+  const rp = createRelyingParty(server)
+  const first = await begin(rp)
+  const page = await rp.browser.get(first.url)
+  const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
+  // What a tab opened at the same moment does to the first one.
+  await rp.browser.jar.setCookie(`latchkey.browser=${'x'.repeat(43)}; Path=/`, server.issuer)
+  const second = await begin(rp)
+  const elsewhere = await rp.browser.post(`${second.url}/login`, { ...person, csrf })
+  expect([elsewhere.status, elsewhere.body.includes('<code>csrf_failed</code>')]).toEqual([403, true])
+  const stranger = createBrowser()
+  expect((await stranger.post(`${first.url}/login`, { ...person, csrf })).status).toBe(403)
+  expect((await rp.browser.post(`${first.url}/login`, { ...person, csrf })).status).toBe(200)
+})
+
 test('of more than twenty interactions the newest twenty are kept, and the header stays small', async () => {
   const rp = createRelyingParty(server)
   const begun: Awaited<ReturnType<typeof begin>>[] = []

@@ -126,7 +126,8 @@ async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Recor
   )
   const interaction = /interaction\/([\w-]+)/.exec(page.url)![1]!
   const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
-  const guestCookies = await guest.browser.jar.getCookies(page.url)
+  // The cookie that binds the interaction holds a moment; the uid in its name is looked for as the interaction.
+  const guestCookies = (await guest.browser.jar.getCookies(page.url)).filter(({ key }) => !key.includes('latchkey.i.'))
 
   const padding = `claims=${encodeURIComponent(JSON.stringify({ x: 'y'.repeat(8_000) }))}`
   const parked = await fetch(`${server.issuer}/authorize`, {

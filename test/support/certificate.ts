@@ -1,5 +1,5 @@
 /** A self-signed certificate for tests over https, made with Node alone (RFC 5280 §4.1). */
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 
 const der = (tag: number, ...parts: readonly Buffer[]): Buffer => {
   const body = Buffer.concat(parts)
@@ -17,11 +17,12 @@ const commonName = '550403'
 const subjectAltName = '551d11'
 const dayMs = 86_400_000
 
-/** A key and a certificate for `hosts` as PEM, valid from yesterday until tomorrow. */
-export function createCertificate(hosts: readonly string[]): { key: string; cert: string } {
+/** A key and a certificate for `hosts` as PEM, valid from yesterday until tomorrow, and the digest by which Chromium can be told to trust it. */
+export function createCertificate(hosts: readonly string[]): { key: string; cert: string; spkiDigest: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const name = sequence(der(0x31, sequence(oid(commonName), der(0x0c, Buffer.from(hosts[0] ?? 'localhost')))))
   const names = sequence(...hosts.map((host) => der(0x82, Buffer.from(host))))
+  const spki = publicKey.export({ type: 'spki', format: 'der' })
   const body = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, Buffer.concat([Buffer.from([1]), randomBytes(8)])),
@@ -29,7 +30,7 @@ export function createCertificate(hosts: readonly string[]): { key: string; cert
     name,
     sequence(time(new Date(Date.now() - dayMs)), time(new Date(Date.now() + dayMs))),
     name,
-    publicKey.export({ type: 'spki', format: 'der' }),
+    spki,
     der(0xa3, sequence(sequence(oid(subjectAltName), der(0x04, names)))),
   )
   const certificate = sequence(body, ecdsaWithSha256, bits(sign('sha256', body, privateKey)))
@@ -37,5 +38,6 @@ export function createCertificate(hosts: readonly string[]): { key: string; cert
   return {
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     cert: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
+    spkiDigest: createHash('sha256').update(spki).digest('base64'),
   }
 }
