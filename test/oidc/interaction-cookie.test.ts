@@ -138,7 +138,12 @@ describe('without it', () => {
   test('an interaction is not finished, not abandoned, and no session leaves it', async () => {
     const { browser, url, uid } = await begin()
     const cookie = createInteractionCookie({ issuer: server.issuer, clock: server.clock })
-    const interactions = createInteractions({ provider: server.parts.engine.provider, cookie })
+    const interactions = createInteractions({
+      provider: server.parts.engine.provider,
+      cookie,
+      generationOf: server.parts.artifacts.generationOf,
+      outcomes: server.parts.artifacts.outcomes,
+    })
     const { ctx } = contextWith(await cookiesWithout(browser, url, uid), `/interaction/${uid}`)
     const login = { accountId: 'somebody' }
     const expired = expect.objectContaining({ code: 'interaction_expired', status: 400 })
