@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import path, { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { exchange } from './exchange.ts'
@@ -29,9 +29,21 @@ const options = new Command('bench')
   .option('--seconds <n>', 'how long each measurement lasts', integer, 3)
   .option('--flows <names>', `some of ${flows.map(({ name }) => name).join(',')}`)
   .option('--log-level <level>', "Latchkey's log level; info writes a line a request, the bare engine none", 'warn')
+  .option(
+    '--before <folder>',
+    'another checkout with its packages: measured in the same rounds, with its ratio to this one',
+  )
   .option('--json', 'print JSON')
   .parse()
-  .opts<{ concurrency: number; rounds: number; seconds: number; flows?: string; logLevel: string; json?: boolean }>()
+  .opts<{
+    concurrency: number
+    rounds: number
+    seconds: number
+    flows?: string
+    logLevel: string
+    before?: string
+    json?: boolean
+  }>()
 
 const chosen = options.flows?.split(',') ?? flows.map(({ name }) => name)
 const unknown = chosen.filter((name) => !flows.some((flow) => flow.name === name))
@@ -123,7 +135,12 @@ try {
     const { logLevel } = options
     const server = await startLatchkey({ folder, withRedis, logLevel, databaseUrl: process.env.DATABASE_URL })
     if (server) servers.push(server)
-    else missing.push('postgres+redis: redis-server is not installed')
+    if (server && options.before !== undefined) {
+      const before = path.resolve(options.before)
+      const other = await startLatchkey({ folder, withRedis, logLevel, databaseUrl: process.env.DATABASE_URL, before })
+      if (other) servers.push(other)
+    }
+    if (!server) missing.push('postgres+redis: redis-server is not installed')
   }
   servers.unshift(await startBare(folder, servers[0]!))
   for (const server of servers) say(`${server.name}: ${server.issuer}`)

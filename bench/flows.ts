@@ -41,6 +41,23 @@ function makeProof(htu: string): string {
   return `${signed}.${sign('sha256', Buffer.from(signed), key).toString('base64url')}`
 }
 
+const mostSignIns = 4
+let signIns = 0
+const waiting: (() => void)[] = []
+
+/** A few sign-ins at a time: more would fill the queue for a password hash, whose refusals are no speed. */
+async function oneOfFew(work: () => Promise<unknown>): Promise<void> {
+  if (signIns >= mostSignIns) await new Promise<void>((resolve) => waiting.push(resolve))
+  else signIns += 1
+  try {
+    await work()
+  } finally {
+    const next = waiting.shift()
+    if (next) next()
+    else signIns -= 1
+  }
+}
+
 function must(isRight: boolean, what: string): void {
   if (!isRight) throw new Error(what)
 }
@@ -90,6 +107,15 @@ export const flows: readonly Flow[] = [
     prepare: takeTokens,
     async run(worker) {
       await authorize(worker.browser, worker.endpoints, 'select_account consent')
+    },
+  },
+  {
+    name: 'sign_in',
+    description:
+      'the code flow in 5 requests, with a password that is hashed: authorize, sign in (page, form), resume, token',
+    prepare: takeTokens,
+    async run(worker) {
+      await oneOfFew(() => authorize(worker.browser, worker.endpoints, 'login'))
     },
   },
   {

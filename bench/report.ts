@@ -32,6 +32,8 @@ export type Row = {
   /** Requests per second and server CPU per request, over the bare engine's in the same round. */
   rateRatio: Spread | undefined
   cpuRatio: Spread | undefined
+  /** Server CPU per request, over that of the checkout before in the same round. */
+  cpuToBefore: Spread | undefined
 }
 
 const rate = (sample: Sample): number => sample.requests / sample.elapsedSeconds
@@ -47,11 +49,11 @@ export function summarize(samples: readonly Sample[], servers: readonly string[]
     const { flow, server } = group[0]!
     const latencies = group.flatMap((sample) => sample.latencies)
     const storeCpu = group.flatMap((s) => (s.storeCpuMicros === undefined ? [] : [s.storeCpuMicros / s.requests]))
-    const ratios = (measure: (sample: Sample) => number): Spread | undefined => {
-      if (server === 'bare') return undefined
+    const ratios = (measure: (sample: Sample) => number, to = 'bare'): Spread | undefined => {
+      if (server === to) return undefined
       const values = group.flatMap((sample) => {
-        const bare = samples.find((s) => s.server === 'bare' && s.flow === flow && s.round === sample.round)
-        return bare ? [measure(sample) / measure(bare)] : []
+        const other = samples.find((s) => s.server === to && s.flow === flow && s.round === sample.round)
+        return other ? [measure(sample) / measure(other)] : []
       })
       return values.length > 0 ? spread(values) : undefined
     }
@@ -68,6 +70,7 @@ export function summarize(samples: readonly Sample[], servers: readonly string[]
       generatorUtilization: Math.max(...group.map((sample) => sample.generatorUtilization)),
       rateRatio: ratios(rate),
       cpuRatio: ratios(cpu),
+      cpuToBefore: ratios(cpu, `before, ${server}`),
     }
   })
 }
@@ -87,6 +90,7 @@ const columns = [
   'generator busy',
   'rate to bare',
   'CPU to bare',
+  'CPU to before',
 ]
 
 /** The table, plain enough for a terminal and a README. */
@@ -105,6 +109,7 @@ export function formatTable(rows: readonly Row[]): string {
       `${(row.generatorUtilization * 100).toFixed(0)} %`,
       showSpread(row.rateRatio),
       showSpread(row.cpuRatio),
+      showSpread(row.cpuToBefore),
     ])
   }
   return table.toString()

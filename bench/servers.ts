@@ -12,7 +12,7 @@ import type { Usage } from './preload.ts'
 import { createDatabase, findFreePort, findProcess, readTreeCpuMicros, startRedis } from './stores.ts'
 
 export type MeasuredServer = {
-  name: 'bare' | 'postgres' | 'postgres+redis'
+  name: 'bare' | 'postgres' | 'postgres+redis' | 'before, postgres' | 'before, postgres+redis'
   issuer: string
   usage: () => Promise<Usage>
   /** Microseconds of CPU of the stores that this server alone uses; undefined where that cannot be read. */
@@ -28,8 +28,7 @@ export type MeasuredLatchkey = MeasuredServer & {
 const startDeadlineMs = 60_000
 const preload = fileURLToPath(new URL('./preload.ts', import.meta.url))
 const bareServer = fileURLToPath(new URL('./bare-server.ts', import.meta.url))
-const commandLine = fileURLToPath(new URL('../src/cli.ts', import.meta.url))
-const latchkeyServer = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+const ownCheckout = fileURLToPath(new URL('..', import.meta.url))
 
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
@@ -39,8 +38,8 @@ async function stop(child: ChildProcess): Promise<void> {
 
 const processEnv = (env: Record<string, string>) => ({ PATH: process.env.PATH, HOME: process.env.HOME, ...env })
 
-async function runCommand(args: readonly string[], env: Record<string, string>): Promise<void> {
-  await promisify(execFile)(process.execPath, [commandLine, ...args], { env: processEnv(env) })
+async function runCommand(checkout: string, args: readonly string[], env: Record<string, string>): Promise<void> {
+  await promisify(execFile)(process.execPath, [join(checkout, 'src/cli.ts'), ...args], { env: processEnv(env) })
 }
 
 /** Starts a server file under the preload and waits until its discovery document answers. Its output goes to `logFile`. */
@@ -70,11 +69,15 @@ async function launch(file: string, env: Record<string, string>, logFile: string
 }
 
 /** One machine asks more than any limit allows: the limits stay on, a thousand times and more as high. */
-async function raiseLimits(env: Readonly<Record<string, string>>): Promise<void> {
-  const command = spawn(process.execPath, [commandLine, 'settings', 'set', 'rateLimitPercent', '1000000'], {
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
+async function raiseLimits(checkout: string, env: Readonly<Record<string, string>>): Promise<void> {
+  const command = spawn(
+    process.execPath,
+    [join(checkout, 'src/cli.ts'), 'settings', 'set', 'rateLimitPercent', '1000000'],
+    {
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  )
   const [code] = await once(command, 'exit')
   if (code !== 0) throw new Error('the limits could not be raised')
 }
@@ -84,6 +87,8 @@ export type LatchkeyOptions = {
   withRedis: boolean
   logLevel: string
   databaseUrl: string | undefined
+  /** The folder of another checkout, with its packages, that is measured beside this one. */
+  before?: string | undefined
   /** Further environment variables of the server. */
   env?: Record<string, string>
 }
@@ -93,13 +98,15 @@ export type LatchkeyOptions = {
  * Gives undefined when Redis is wanted and not installed.
  */
 export async function startLatchkey(options: LatchkeyOptions): Promise<MeasuredLatchkey | undefined> {
-  const { withRedis, logLevel, databaseUrl } = options
-  const name = withRedis ? 'postgres+redis' : 'postgres'
-  const folder = join(options.folder, name)
+  const { withRedis, logLevel, databaseUrl, before } = options
+  const checkout = before ?? ownCheckout
+  const store = withRedis ? 'postgres+redis' : 'postgres'
+  const name = before === undefined ? store : (`before, ${store}` as const)
+  const folder = join(options.folder, before === undefined ? store : `before-${store}`)
   mkdirSync(folder, { recursive: true })
   const redis = withRedis ? await startRedis(folder) : undefined
   if (withRedis && !redis) return undefined
-  const databaseName = `latchkey_bench_${process.pid}_${withRedis ? 'redis' : 'plain'}`
+  const databaseName = `latchkey_bench_${process.pid}_${withRedis ? 'redis' : 'plain'}${before === undefined ? '' : '_before'}`
   const database = databaseUrl ? await createDatabase(databaseUrl, databaseName) : undefined
   const env = {
     NODE_ENV: 'development',
@@ -109,8 +116,8 @@ export async function startLatchkey(options: LatchkeyOptions): Promise<MeasuredL
     ...(redis && { REDIS_URL: redis.url }),
     ...options.env,
   }
-  const { issuer, child, usage } = await launch(latchkeyServer, env, join(folder, 'server.log'))
-  await raiseLimits(env)
+  const { issuer, child, usage } = await launch(join(checkout, 'src/main.ts'), env, join(folder, 'server.log'))
+  await raiseLimits(checkout, env)
   const stores = [database ? undefined : findProcess('postgres', folder), redis?.process.pid]
   const storePids = stores.filter((pid) => pid !== undefined)
   return {
@@ -118,7 +125,7 @@ export async function startLatchkey(options: LatchkeyOptions): Promise<MeasuredL
     issuer,
     usage,
     storeCpuMicros: () => (database ? undefined : readTreeCpuMicros(storePids)),
-    command: (...args) => runCommand(args, env),
+    command: (...args) => runCommand(checkout, args, env),
     async close() {
       await stop(child)
       await database?.drop()

@@ -51,6 +51,7 @@ export function createEngine(options: EngineOptions): Provider {
   useOwnClients(engine, options)
   takeUnprovenHints(engine, options)
   deriveSids(engine, options)
+  forgetLostSessions(engine)
   return engine
 }
 
@@ -108,7 +109,11 @@ function takeUnprovenHints(engine: Provider, { unprovenHint }: EngineOptions) {
 }
 
 type EngineSession = { uid: string; sidFor: (clientId: string, value?: string) => string | undefined }
-type SessionClass = { prototype: { ensureClientContainer: (this: EngineSession, clientId: string) => void } }
+type SessionClass = {
+  new (payload?: object): EngineSession
+  instantiate: (payload?: object) => EngineSession
+  prototype: { ensureClientContainer: (this: EngineSession, clientId: string) => void }
+}
 
 /**
  * Session.ensureClientContainer: the engine draws a random `sid` in every tab, and the last tab's stays. Derived from the session and
@@ -119,6 +124,15 @@ function deriveSids(engine: Provider, { sidOf }: EngineOptions) {
   Session.prototype.ensureClientContainer = function ensure(clientId) {
     if (this.sidFor(clientId) === undefined) this.sidFor(clientId, sidOf(this.uid, clientId))
   }
+}
+
+/**
+ * Session.instantiate: for a cookie whose session is gone the engine makes an empty one that is stored and sent in any case. A tab that was
+ * under way while another one renamed the session would so replace the good cookie. Here it is a new session: kept only when it is used.
+ */
+function forgetLostSessions(engine: Provider) {
+  const Session = engine.Session as unknown as SessionClass
+  Session.instantiate = (payload) => new Session(payload && Object.keys(payload).length > 0 ? payload : undefined)
 }
 
 /**

@@ -42,6 +42,12 @@ function repeat(ctx: Context, text: string): void {
 export function createStaleBrowserAnswers({ findResponse, showRetry, accountReset }: Deps) {
   const isForBrowsers = (path: string) => path.startsWith(routes.authorization) || path.startsWith(routes.end_session)
 
+  function retry(ctx: Context, url: string): void {
+    ctx.remove('Location')
+    ctx.status = 200
+    showRetry(ctx, url)
+  }
+
   return async (ctx: Context, next: Next): Promise<void> => {
     const uid = resumedInteraction(ctx.path)
     try {
@@ -53,13 +59,16 @@ export function createStaleBrowserAnswers({ findResponse, showRetry, accountRese
       const response = error.reason === 'outcome' && uid !== undefined ? await findResponse(uid) : undefined
       if (response !== undefined) return repeat(ctx, response)
       if (error.reason === 'outcome' || ctx.method !== 'GET' || !isForBrowsers(ctx.path)) throw interactionExpired()
-      ctx.remove('Location')
-      return showRetry(ctx, ctx.url)
+      return retry(ctx, ctx.url)
     }
-    // The engine does not find the interaction: this browser may have resumed it a moment ago and lost the answer.
+    if (uid === undefined || ctx.status !== 400) return
     const { oidc } = ctx as unknown as KoaContextWithOIDC
-    if (uid === undefined || ctx.status !== 400 || oidc?.entities.Interaction !== undefined) return
-    const response = await findResponse(uid)
+    const { Interaction } = oidc?.entities ?? {}
+    // Another tab has renamed the session while this request was on its way: by then the browser has the new cookie. Tried once.
+    const isRenamed = Interaction?.session?.uid !== undefined && oidc.session?.accountId === undefined
+    if (isRenamed && ctx.query.again === undefined) return retry(ctx, `${ctx.path}?again=1`)
+    // The engine does not find the interaction: this browser may have resumed it a moment ago and lost the answer.
+    const response = Interaction === undefined ? await findResponse(uid) : undefined
     if (response !== undefined) repeat(ctx, response)
   }
 }

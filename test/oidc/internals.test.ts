@@ -2,10 +2,11 @@
 import { generateJwk } from '../../keys/algorithms.ts'
 import { insertKey } from '../../keys/repository.ts'
 import { member } from '../mfa/house.ts'
+import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 import { waitFor } from '../support/wait.ts'
-import { claimsIn, signedIn, verify } from './support.ts'
+import { answerIn, claimsIn, signedIn, verify } from './support.ts'
 
 let server: Latchkey
 const operator = { type: 'operator', id: 'test' } as const
@@ -107,4 +108,22 @@ test('IdToken.validate asks us first: a hint whose key is gone is taken as it st
   await signingKeys.revoke(kid, operator)
   await waitFor(() => !keyRing.current().publicJwks.some((jwk) => jwk.kid === kid))
   expect((await validate(altered)).payload).toMatchObject({ sub: claimsIn(tokens.id_token).sub })
+})
+
+test('Session.ensureClientContainer takes a derived sid', async () => {
+  const { tokens, browser, authorizeUrl, exchange } = await signedIn(server)
+  const { code } = answerIn(await browser.get(await authorizeUrl({ prompt: 'none' })))
+  const again = (await exchange(code!)).body
+  expect(claimsIn(again.id_token).sid).toBe(claimsIn(tokens.id_token).sid)
+})
+
+test('Session.instantiate makes a new session for a cookie whose session is gone: no cookie replaces that of another tab', async () => {
+  const rp = await signedIn(server)
+  const url = await rp.authorizeUrl()
+  const before = await rp.browser.jar.getCookieString(server.issuer)
+  await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl({ prompt: 'consent' })))
+  const page = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl({ prompt: 'consent' })))
+  await rp.browser.follow(await rp.browser.submit(page, '/consent'))
+  const late = await createBrowser().get(url, { Cookie: before })
+  expect(late.headers.getSetCookie().filter((cookie) => cookie.startsWith('latchkey.session'))).toEqual([])
 })

@@ -112,6 +112,22 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     expect((await exchange(code!)).status).toBe(200)
   })
 
+  test('a tab that is resumed while another one renames the session goes on with the new cookie', async () => {
+    const rp = await atConsent()
+    const { browser, page } = rp
+    const other = await browser.follow(await browser.get(await rp.authorizeUrl({ prompt: 'consent' })))
+    const [first, second] = [await browser.submit(page, '/consent'), await browser.submit(other, '/consent')]
+    // Both requests are sent with the session's old cookie; the first renames the session.
+    const cookies = await browser.jar.getCookieString(second.next!)
+    await browser.get(first.next!)
+    const late = await createBrowser().get(second.next!, { Cookie: cookies })
+    expect(late).toMatchObject({ status: 200, next: `${second.next}?again=1` })
+    expect(late.headers.getSetCookie().filter((cookie) => cookie.startsWith('latchkey.session'))).toEqual([])
+    expect(answerOf((await browser.get(late.next!)).next).get('code')).toEqual(expect.any(String))
+    const lost = await createBrowser().get(late.next!, { Cookie: cookies })
+    expect(lost.status).toBe(400)
+  })
+
   test('no other browser gets the repetition', async () => {
     const { browser, page } = await atConsent()
     const { next = '' } = await browser.submit(page, '/consent')
