@@ -1,4 +1,7 @@
-/** The cookie that binds an interaction to the browser that began it; the engine's own cookies are path-scoped and can be planted by a sibling host. */
+/**
+ * The cookie that binds an interaction to the browser that began it.
+ * The engine's own cookies are path-scoped, and a sibling host can plant them.
+ */
 import type { Context } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { Provider } from 'oidc-provider'
