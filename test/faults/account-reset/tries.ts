@@ -1,0 +1,55 @@
+/** Many tries of one race, a few at once, each with an account of its own; and how many of them went wrong, by what. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { StartedProcess } from '../../support/processes.ts'
+import type { House } from './house.ts'
+
+export const times = 50
+const atOnce = 5
+
+/** `attackAt` and `resetAt` are different processes. */
+export type Try = Readonly<{ index: number; attackAt: StartedProcess; resetAt: StartedProcess }>
+/** What must not be, by name: true where it is. */
+type Wrongs<Name extends string> = Readonly<Record<Name, boolean>>
+
+async function runTries<T>({ servers, forgetGuesses }: House, count: number, work: (one: Try) => Promise<T>) {
+  const results: T[] = []
+  let next = 0
+  async function runSome() {
+    while (next < count) {
+      const index = next
+      next += 1
+      const [attackAt, resetAt] = [servers[index % 2]!, servers[(index + 1) % 2]!]
+      await forgetGuesses()
+      results[index] = await work({ index, attackAt, resetAt })
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, runSome))
+  return results
+}
+
+export const prepareTries = runTries
+
+/** How many of `count` tries show each wrong. */
+export async function countWrongs<Name extends string>(
+  house: House,
+  count: number,
+  work: (one: Try) => Promise<Wrongs<Name>>,
+): Promise<Record<Name, number>> {
+  return sumWrongs(await runTries(house, count, work))
+}
+
+export function sumWrongs<Name extends string>(results: readonly Wrongs<Name>[]): Record<Name, number> {
+  const names = Object.keys(results[0] ?? {}) as Name[]
+  const entries = names.map((name) => [name, results.filter((result) => result[name]).length])
+  return Object.fromEntries(entries) as Record<Name, number>
+}
+
+/** Both begin at about the same moment: the attack from 40 ms before the reset to 40 ms after it, by the number of the try. */
+export async function race({ index }: Try, attacks: readonly (() => Promise<unknown>)[], reset: () => Promise<void>) {
+  const lateMs = ((index * 17) % 81) - 40
+  const after = async (ms: number, work: () => Promise<unknown>) => {
+    if (ms > 0) await sleep(ms)
+    await work()
+  }
+  await Promise.all([after(-lateMs, reset), ...attacks.map((attack) => after(lateMs, attack))])
+}
