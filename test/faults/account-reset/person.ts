@@ -179,8 +179,23 @@ export function createPeople({ issuer, query, mailbox }: House) {
       key.toString('hex'),
     )
 
+  const isRemembered = async ({ id }: Person): Promise<boolean> =>
+    (await query('SELECT FROM remembered_browser WHERE account_id = $1', [id])).length > 0
+
+  /** Whether a mailed link still leads to the stranger's email, or has made it the account's. */
+  async function opensEmailChange(at: StartedProcess, { id }: Person, strangersEmail: string): Promise<boolean> {
+    for (const link of linksTo(strangersEmail)) {
+      const browser = browserAt(at)
+      const page = await browser.get(link)
+      if (page.status === 200 && page.url.includes('/email-change')) return true
+    }
+    return (await query('SELECT FROM account WHERE id = $1 AND email = $2', [id, strangersEmail])).length > 0
+  }
+
   return {
     demo,
+    isRemembered,
+    opensEmailChange,
     browserAt,
     answer,
     goOn,

@@ -1,83 +1,83 @@
 /** Sign-ins with the old password, in flight or stopped at some step, while the account is reset. */
-import type { StartedProcess } from '../../support/processes.ts'
 import type { House } from './house.ts'
 import type { Credentials, People } from './person.ts'
 import { createPeople } from './person.ts'
 import type { Try } from './tries.ts'
-import { countWrongs, race, times } from './tries.ts'
+import { countWrongs, few, race, times } from './tries.ts'
 
-/** Sign-ins that have come to each step: the names say what is still to come. */
-async function stopped(people: People, at: StartedProcess, credentials: Credentials) {
-  const open = () => people.visit(at, credentials)
-  const [atLogin, beforeResume, beforeConsent, beforeToken] = [await open(), await open(), await open(), await open()]
-  const loggedIn = await people.answer(beforeResume.visitor.browser, beforeResume.page, 'login', credentials)
-  const consent = await people.goOn(beforeConsent.visitor.browser, beforeConsent.page, credentials, 'consent')
-  const code = await people.goOn(beforeToken.visitor.browser, beforeToken.page, credentials)
+/** Races a sign-in with the reset; tells whether it has access afterwards. */
+async function raceSignIn(people: People, one: Try, credentials: Credentials, fire: () => Promise<void>) {
+  const { visitor, page } = await people.visit(one.attackAt, credentials)
+  await race(one, [() => people.finish(visitor, page)], fire)
+  return people.hasAccess(visitor)
+}
+
+/** Lets sign-ins that were stopped at each step go on after the reset. The names say what was still to come. */
+async function resumeSignIns(people: People, { attackAt }: Try, credentials: Credentials, fire: () => Promise<void>) {
+  const open = () => people.visit(attackAt, credentials)
+  const [resume, consent, token] = [await open(), await open(), await open()]
+  resume.page = await people.answer(resume.visitor.browser, resume.page, 'login', credentials)
+  consent.page = await people.goOn(consent.visitor.browser, consent.page, credentials, 'consent')
+  token.page = await people.goOn(token.visitor.browser, token.page, credentials)
+  await fire()
+  for (const { visitor, page } of [resume, consent, token]) await people.finish(visitor, page)
   return {
-    inFlight: { visitor: atLogin.visitor, goOn: () => people.finish(atLogin.visitor, atLogin.page) },
-    beforeResume: {
-      visitor: beforeResume.visitor,
-      goOn: () => people.finish(beforeResume.visitor, loggedIn),
-    },
-    beforeConsent: {
-      visitor: beforeConsent.visitor,
-      goOn: () => people.finish(beforeConsent.visitor, consent),
-    },
-    beforeToken: { visitor: beforeToken.visitor, goOn: () => people.finish(beforeToken.visitor, code) },
+    beforeResume: await people.hasAccess(resume.visitor),
+    beforeConsent: await people.hasAccess(consent.visitor),
+    beforeToken: await people.hasAccess(token.visitor),
   }
 }
 
-type Reset = { fire: () => Promise<void> }
-
-/** Races the sign-in in flight with the reset, lets the stopped ones go on after it, and tells which have access. */
-async function raceSignIns(people: People, one: Try, credentials: Credentials, { fire }: Reset) {
-  const { inFlight, beforeResume, beforeConsent, beforeToken } = await stopped(people, one.attackAt, credentials)
-  await race(one, [inFlight.goOn], fire)
-  for (const late of [beforeResume, beforeConsent, beforeToken]) await late.goOn()
-  return {
-    inFlight: await people.hasAccess(inFlight.visitor),
-    beforeResume: await people.hasAccess(beforeResume.visitor),
-    beforeConsent: await people.hasAccess(beforeConsent.visitor),
-    beforeToken: await people.hasAccess(beforeToken.visitor),
-  }
-}
+const noneStopped = { beforeResume: 0, beforeConsent: 0, beforeToken: 0 }
 
 export function testSignIns(house: () => House): void {
-  test('no sign-in with the old password has a session or a token after recovery', async () => {
+  test('a sign-in in flight has no session and no token after recovery, and its browser is not known', async () => {
     const people = createPeople(house())
     const wrongs = await countWrongs(house(), times, async (one) => {
       const person = house().takeVerified()
-      const fire = await people.prepareRecovery(one.resetAt, person)
-      const access = await raceSignIns(people, one, people.withOldPassword(person), { fire })
-      return { ...access, knownBrowser: (await people.knownBrowsers(person)).length > 0 }
+      const recover = await people.prepareRecovery(one.resetAt, person)
+      const access = await raceSignIn(people, one, people.withOldPassword(person), recover)
+      return { access, knownBrowser: (await people.knownBrowsers(person)).length > 0 }
     })
-    expect(wrongs).toEqual({ inFlight: 0, beforeResume: 0, beforeConsent: 0, beforeToken: 0, knownBrowser: 0 })
+    expect(wrongs).toEqual({ access: 0, knownBrowser: 0 })
   }, 120_000)
 
-  test('no sign-in with the old password has a session or a token after a password change, and the owner goes on', async () => {
+  test('a sign-in in flight has no session and no token after a password change, and the owner goes on', async () => {
     const people = createPeople(house())
     const wrongs = await countWrongs(house(), times, async (one) => {
       const person = house().takeVerified()
       const credentials = people.withOldPassword(person)
       const owner = await people.preparePasswordChange(one.resetAt, credentials)
       const own = await people.knownBrowsers(person)
-      const access = await raceSignIns(people, one, credentials, { fire: owner.change })
+      const access = await raceSignIn(people, one, credentials, owner.change)
       const known = await people.knownBrowsers(person)
       return {
-        ...access,
+        access,
         ownSessionLost: !(await owner.isSessionRenewed()),
         knownBrowser: known.some((key) => !own.includes(key)),
         ownBrowserForgotten: !own.every((key) => known.includes(key)),
       }
     })
-    expect(wrongs).toEqual({
-      inFlight: 0,
-      beforeResume: 0,
-      beforeConsent: 0,
-      beforeToken: 0,
-      ownSessionLost: 0,
-      knownBrowser: 0,
-      ownBrowserForgotten: 0,
-    })
+    expect(wrongs).toEqual({ access: 0, ownSessionLost: 0, knownBrowser: 0, ownBrowserForgotten: 0 })
   }, 120_000)
+
+  test('a sign-in that was stopped at any step goes nowhere after recovery', async () => {
+    const people = createPeople(house())
+    const wrongs = await countWrongs(house(), few, async (one) => {
+      const person = house().takeVerified()
+      const recover = await people.prepareRecovery(one.resetAt, person)
+      return resumeSignIns(people, one, people.withOldPassword(person), recover)
+    })
+    expect(wrongs).toEqual(noneStopped)
+  }, 60_000)
+
+  test('a sign-in that was stopped at any step goes nowhere after a password change', async () => {
+    const people = createPeople(house())
+    const wrongs = await countWrongs(house(), few, async (one) => {
+      const credentials = people.withOldPassword(house().takeVerified())
+      const owner = await people.preparePasswordChange(one.resetAt, credentials)
+      return resumeSignIns(people, one, credentials, owner.change)
+    })
+    expect(wrongs).toEqual(noneStopped)
+  }, 60_000)
 }

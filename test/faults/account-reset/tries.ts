@@ -4,6 +4,9 @@ import type { StartedProcess } from '../../support/processes.ts'
 import type { House } from './house.ts'
 
 export const times = 50
+/** Where nothing is in flight, and where each try starts a process. */
+export const few = 10
+export const operated = 3
 const atOnce = 5
 
 /** `attackAt` and `resetAt` are different processes. */

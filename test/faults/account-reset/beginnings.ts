@@ -1,0 +1,72 @@
+/** "Begin anew" at an account that was imported, whose old password and links a stranger has. */
+import type { House, Person } from './house.ts'
+import { newPassword, oldPassword } from './house.ts'
+import type { People } from './person.ts'
+import { createPeople } from './person.ts'
+import type { Try } from './tries.ts'
+import { prepareTries, race, sumWrongs, times } from './tries.ts'
+
+const strangersEmail = ({ id }: Person) => `${id}@strangers.example`
+
+export function testBeginnings(house: () => House): void {
+  /** The owner of the mailbox registers, and opens the link in another browser than the one that registered. */
+  async function prepareBeginning(people: People, { resetAt }: Try, { email }: Person) {
+    const { issuer } = house()
+    const link = await people.mailedLink(email, '/verify', async () => {
+      const browser = people.browserAt(resetAt)
+      const fields = { email, name: 'Somebody', password: newPassword }
+      await browser.submit(await browser.get(`${issuer}/register`), '/register', fields)
+    })
+    const browser = people.browserAt(resetAt)
+    const page = await browser.get(link)
+    return {
+      link,
+      begin: async () => {
+        const fields = { name: 'Somebody', password: newPassword }
+        const { status, body } = await browser.submit(page, '/verify/anew', fields)
+        if (status !== 200) throw new Error(`the new beginning was refused: ${status}\n${body.slice(0, 2000)}`)
+      },
+    }
+  }
+
+  /** A link of recovery from a time at which the email counted as proven. */
+  async function earlierRecoveryLink(people: People, { attackAt }: Try, person: Person) {
+    const setVerified = (isVerified: boolean) =>
+      house().query('UPDATE account SET is_email_verified = $2 WHERE id = $1', [person.id, isVerified])
+    await setVerified(true)
+    const link = await people.recoveryLink(attackAt, person)
+    await setVerified(false)
+    return link
+  }
+
+  test('no link of a stranger works after a new beginning, and no email change in flight is carried out', async () => {
+    const people = createPeople(house())
+    const tried = await prepareTries(house(), times, async (one) => {
+      const person = house().takeUnverified()
+      const recovery = await earlierRecoveryLink(people, one, person)
+      const stranger = people.browserAt(one.attackAt)
+      const page = await people.openPage(stranger, '/account/email', people.withOldPassword(person))
+      const { link, begin } = await prepareBeginning(people, one, person)
+      const fields = { ...people.proofOn(page, oldPassword), email: strangersEmail(person) }
+      const changeEmail = () => stranger.submit(page, '/account/email', fields)
+      // In half of the tries the stranger has the link before.
+      if (one.index % 4 < 2) await people.mailedLink(strangersEmail(person), '/email-change', changeEmail)
+      await race(one, one.index % 4 < 2 ? [] : [changeEmail], begin)
+      const opens = async (url: string) => (await people.browserAt(one.attackAt).get(url)).status === 200
+      return {
+        person,
+        at: one.attackAt,
+        session: await people.isSignedIn({ browser: stranger }),
+        verification: await opens(link),
+        recovery: await opens(recovery),
+      }
+    })
+    await house().allMailsSent()
+    const wrongs = []
+    for (const { person, at, session, verification, recovery } of tried) {
+      const email = await people.opensEmailChange(at, person, strangersEmail(person))
+      wrongs.push({ session, verification, recovery, email })
+    }
+    expect(sumWrongs(wrongs)).toEqual({ session: 0, verification: 0, recovery: 0, email: 0 })
+  }, 120_000)
+}
