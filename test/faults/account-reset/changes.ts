@@ -5,7 +5,7 @@ import type { House, Person } from './house.ts'
 import { oldPassword } from './house.ts'
 import type { Credentials, People } from './person.ts'
 import { createPeople } from './person.ts'
-import { countWrongs, few, prepareTries, race, sumWrongs, times } from './tries.ts'
+import { countWrongs, few, prepareTries, raceEitherWay, sumWrongs, times } from './tries.ts'
 
 const strangersEmail = ({ id }: Person) => `${id}@strangers.example`
 
@@ -47,7 +47,7 @@ export function testChanges(house: () => House): void {
       const recover = await people.prepareRecovery(one.resetAt, person)
       const changeEmail = await openEmailChange(people, browser, person)
       const addPasskey = await openPasskey(house(), people, browser, people.withOldPassword(person))
-      await race(one, [changeEmail, addPasskey], recover)
+      await raceEitherWay(house(), one, person, [changeEmail, addPasskey], recover)
       const isAdded = (await count('passkey', person)) > 0
       const passkey = isAdded && (await people.isAfter(person, 'factor.added', 'account.recovered'))
       return { person, at: one.attackAt, passkey }
@@ -69,7 +69,7 @@ export function testChanges(house: () => House): void {
       const recover = await people.prepareRecovery(one.resetAt, person)
       const deleteAccount = await openDeletion(people, browser, credentials)
       const addApp = await people.openApp(browser, credentials)
-      await race(one, [deleteAccount, addApp], recover)
+      await raceEitherWay(house(), one, person, [deleteAccount, addApp], recover)
       const isAfter = (action: string) => people.isAfter(person, action, 'account.recovered')
       return {
         deletion: (await isScheduled(person)) && (await isAfter('account.deletion_requested')),
@@ -110,11 +110,13 @@ export function testChanges(house: () => House): void {
     const wrongs = await countWrongs(house(), times, async (one) => {
       const person = house().takeVerified()
       const plain = people.withOldPassword(person)
-      const credentials = { ...plain, codes: await people.enrolApp(people.browserAt(one.resetAt), plain) }
-      const owner = await people.preparePasswordChange(one.resetAt, credentials)
+      const browser = people.browserAt(one.resetAt)
+      const credentials = { ...plain, codes: await people.enrolApp(browser, plain) }
+      const owner = await people.preparePasswordChange(browser, credentials)
       const stranger = people.browserAt(one.attackAt)
       const page = await people.openPage(stranger, '/account/factors', credentials)
-      await race(one, [() => stranger.submit(page, '/account/factors/app/remove')], owner.change)
+      const remove = () => stranger.submit(page, '/account/factors/app/remove')
+      await raceEitherWay(house(), one, person, [remove], owner.change)
       return {
         removal: await people.isAfter(person, 'factor.removed', 'account.password_changed'),
         ownSessionLost: !(await owner.isSessionRenewed()),

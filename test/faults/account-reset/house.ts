@@ -40,7 +40,7 @@ export async function openHouse({ withRedis }: { withRedis: boolean }) {
   }
   const servers = await startServers(2, { databaseUrl: database.url, env })
   const { issuer } = servers
-  const pool = new pg.Pool({ connectionString: database.url, max: 4 })
+  const pool = new pg.Pool({ connectionString: database.url, max: 14 })
   const query = async <Row extends object>(sql: string, values: readonly unknown[] = []): Promise<Row[]> =>
     (await pool.query(sql, [...values])).rows
 
@@ -68,6 +68,27 @@ export async function openHouse({ withRedis }: { withRedis: boolean }) {
     return person
   }
 
+  /** Keeps the account's row from being locked by others, until it is released. */
+  async function lockAccount({ id }: Person) {
+    const client = await pool.connect()
+    await client.query('BEGIN')
+    await client.query('SELECT FROM account WHERE id = $1 FOR NO KEY UPDATE', [id])
+    const pid = Number((await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid)
+    // A second request waits for the first one, which waits for us.
+    const sql = `WITH locked AS MATERIALIZED (
+        SELECT pid, pg_blocking_pids(pid) AS by FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock')
+      SELECT count(*)::int AS count FROM locked
+      WHERE by && (SELECT array_agg(pid) || $1::int FROM locked WHERE $1 = ANY(by))`
+    return {
+      waiting: async (): Promise<number> => (await query<{ count: number }>(sql, [pid]))[0]!.count,
+      release: async (): Promise<void> => {
+        await client.query('COMMIT')
+        client.release()
+      },
+    }
+  }
+
   const isMailWaiting = async (): Promise<boolean> => {
     const sql = `SELECT count(*)::int AS count FROM graphile_worker.jobs WHERE task_identifier = 'outbox:mail'`
     return (await query<{ count: number }>(sql))[0]!.count > 0
@@ -79,6 +100,7 @@ export async function openHouse({ withRedis }: { withRedis: boolean }) {
     mailbox,
     query,
     operator,
+    lockAccount,
     takeVerified: () => take(verified),
     takeUnverified: () => take(unverified),
 

@@ -134,8 +134,7 @@ export function createPeople({ issuer, query, mailbox }: House) {
     (await browser.jar.getCookies(issuer)).find(({ key }) => key.endsWith('session'))?.value
 
   /** The owner's browser on the password page: the form ready to be sent, and whether the session has gone on as it should. */
-  async function preparePasswordChange(at: StartedProcess, credentials: Credentials) {
-    const browser = browserAt(at)
+  async function preparePasswordChange(browser: Browser, credentials: Credentials) {
     const page = await openPage(browser, '/account/password', credentials)
     const before = await sessionCookie(browser)
     return {

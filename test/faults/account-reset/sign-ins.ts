@@ -47,7 +47,7 @@ export function testSignIns(house: () => House): void {
     const wrongs = await countWrongs(house(), times, async (one) => {
       const person = house().takeVerified()
       const credentials = people.withOldPassword(person)
-      const owner = await people.preparePasswordChange(one.resetAt, credentials)
+      const owner = await people.preparePasswordChange(people.browserAt(one.resetAt), credentials)
       const own = await people.knownBrowsers(person)
       const access = await raceSignIn(people, one, credentials, owner.change)
       const known = await people.knownBrowsers(person)
@@ -75,7 +75,7 @@ export function testSignIns(house: () => House): void {
     const people = createPeople(house())
     const wrongs = await countWrongs(house(), few, async (one) => {
       const credentials = people.withOldPassword(house().takeVerified())
-      const owner = await people.preparePasswordChange(one.resetAt, credentials)
+      const owner = await people.preparePasswordChange(people.browserAt(one.resetAt), credentials)
       return resumeSignIns(people, one, credentials, owner.change)
     })
     expect(wrongs).toEqual(noneStopped)

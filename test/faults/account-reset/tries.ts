@@ -1,7 +1,8 @@
 /** Many tries of one race, a few at once, each with an account of its own; and how many of them went wrong, by what. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StartedProcess } from '../../support/processes.ts'
-import type { House } from './house.ts'
+import { waitFor } from '../../support/wait.ts'
+import type { House, Person } from './house.ts'
 
 export const times = 50
 /** Where nothing is in flight, and where each try starts a process. */
@@ -55,4 +56,47 @@ export async function race({ index }: Try, attacks: readonly (() => Promise<unkn
     await work()
   }
   await Promise.all([after(-lateMs, reset), ...attacks.map((attack) => after(lateMs, attack))])
+}
+
+const followed = (promise: Promise<unknown>) => {
+  const one = { promise, isDone: false }
+  const note = () => {
+    one.isDone = true
+  }
+  promise.then(note, note)
+  return one
+}
+
+/** Every request has been admitted and waits for the account's row, or is done; then the reset is the first that goes on. */
+async function raceForRow(
+  house: House,
+  person: Person,
+  attacks: readonly (() => Promise<unknown>)[],
+  reset: () => Promise<void>,
+) {
+  const row = await house.lockAccount(person)
+  const requests = [followed(reset())]
+  const doWait = async () => (await row.waiting()) >= requests.filter(({ isDone }) => !isDone).length
+  // A request may wait for something else, in its process: the race is less sharp then, and no less valid.
+  const allWait = () => waitFor(doWait, { timeoutMs: 2000 }).catch(() => undefined)
+  try {
+    await allWait()
+    requests.push(...attacks.map((attack) => followed(attack())))
+    await allWait()
+  } finally {
+    await row.release()
+  }
+  await Promise.all(requests.map(({ promise }) => promise))
+}
+
+/** Half of the tries by time, half by the order in which they get the account's row: each at either process. */
+export async function raceEitherWay(
+  house: House,
+  one: Try,
+  person: Person,
+  attacks: readonly (() => Promise<unknown>)[],
+  reset: () => Promise<void>,
+): Promise<void> {
+  if (one.index % 4 < 2) await race(one, attacks, reset)
+  else await raceForRow(house, person, attacks, reset)
 }
