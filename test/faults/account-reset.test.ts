@@ -4,24 +4,24 @@ import { describeWith } from '../support/programs.ts'
 import { testBeginnings } from './account-reset/beginnings.ts'
 import { testChanges } from './account-reset/changes.ts'
 import { testFactorSteps } from './account-reset/factor-steps.ts'
-import type { House } from './account-reset/house.ts'
-import { openHouse } from './account-reset/house.ts'
 import { testOperators } from './account-reset/operators.ts'
+import type { Setup } from './account-reset/setup.ts'
+import { openSetup } from './account-reset/setup.ts'
 import { testSignIns } from './account-reset/sign-ins.ts'
 
 function suite(options: { withRedis: boolean }): void {
-  let opened: House | undefined
-  const house = (): House => opened!
+  let opened: Setup | undefined
+  const setup = (): Setup => opened!
   beforeAll(async () => {
-    opened = await openHouse(options)
+    opened = await openSetup(options)
   }, 60_000)
   afterAll(() => opened?.close())
 
-  testSignIns(house)
-  testFactorSteps(house)
-  testChanges(house)
-  testBeginnings(house)
-  testOperators(house)
+  testSignIns(setup)
+  testFactorSteps(setup)
+  testChanges(setup)
+  testBeginnings(setup)
+  testOperators(setup)
 }
 
 describe('with Postgres alone', () => suite({ withRedis: false }))

@@ -1,17 +1,16 @@
 /** "Begin anew" at an account that was imported, whose old password and links a stranger has. */
-import type { House, Person } from './house.ts'
-import { newPassword, oldPassword } from './house.ts'
+
 import type { People } from './person.ts'
 import { createPeople } from './person.ts'
+import type { Person, Setup } from './setup.ts'
+import { newPassword, oldPassword, strangersEmail } from './setup.ts'
 import type { Try } from './tries.ts'
-import { prepareTries, raceEitherWay, sumWrongs, times } from './tries.ts'
+import { raceEitherWay, runTries, sumWrongs, times } from './tries.ts'
 
-const strangersEmail = ({ id }: Person) => `${id}@strangers.example`
-
-export function testBeginnings(house: () => House): void {
+export function testBeginnings(setup: () => Setup): void {
   /** The owner of the mailbox registers, and opens the link in another browser than the one that registered. */
   async function prepareBeginning(people: People, { resetAt }: Try, { email }: Person) {
-    const { issuer } = house()
+    const { issuer } = setup()
     const link = await people.mailedLink(email, '/verify', async () => {
       const browser = people.browserAt(resetAt)
       const fields = { email, name: 'Somebody', password: newPassword }
@@ -32,7 +31,7 @@ export function testBeginnings(house: () => House): void {
   /** A link of recovery from a time at which the email counted as proven. */
   async function earlierRecoveryLink(people: People, { attackAt }: Try, person: Person) {
     const setVerified = (isVerified: boolean) =>
-      house().query('UPDATE account SET is_email_verified = $2 WHERE id = $1', [person.id, isVerified])
+      setup().query('UPDATE account SET is_email_verified = $2 WHERE id = $1', [person.id, isVerified])
     await setVerified(true)
     const link = await people.recoveryLink(attackAt, person)
     await setVerified(false)
@@ -40,9 +39,9 @@ export function testBeginnings(house: () => House): void {
   }
 
   test('no link of a stranger works after a new beginning, and no email change in flight is carried out', async () => {
-    const people = createPeople(house())
-    const tried = await prepareTries(house(), times, async (one) => {
-      const person = house().takeUnverified()
+    const people = createPeople(setup())
+    const tried = await runTries(setup(), times, async (one) => {
+      const person = setup().takeUnverified()
       const recovery = await earlierRecoveryLink(people, one, person)
       const stranger = people.browserAt(one.attackAt)
       const page = await people.openPage(stranger, '/account/email', people.withOldPassword(person))
@@ -51,7 +50,7 @@ export function testBeginnings(house: () => House): void {
       const changeEmail = () => stranger.submit(page, '/account/email', fields)
       // In half of the tries there is a link before.
       if (one.index % 8 < 4) await people.mailedLink(strangersEmail(person), '/email-change', changeEmail)
-      await raceEitherWay(house(), one, person, [changeEmail], begin)
+      await raceEitherWay(setup(), one, person, [changeEmail], begin)
       const opens = async (url: string) => (await people.browserAt(one.attackAt).get(url)).status === 200
       return {
         person,
@@ -61,12 +60,11 @@ export function testBeginnings(house: () => House): void {
         recovery: await opens(recovery),
       }
     })
-    await house().allMailsSent()
-    const wrongs = []
-    for (const { person, at, session, verification, recovery } of tried) {
+    await setup().allMailsSent()
+    const wrongs = tried.map(async ({ person, at, session, verification, recovery }) => {
       const email = await people.opensEmailChange(at, person, strangersEmail(person))
-      wrongs.push({ session, verification, recovery, email })
-    }
-    expect(sumWrongs(wrongs)).toEqual({ session: 0, verification: 0, recovery: 0, email: 0 })
+      return { session, verification, recovery, email }
+    })
+    expect(sumWrongs(await Promise.all(wrongs))).toEqual({ session: 0, verification: 0, recovery: 0, email: 0 })
   }, 120_000)
 }

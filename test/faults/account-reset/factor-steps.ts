@@ -1,8 +1,8 @@
 /** The second factor of a sign-in with the old password, and step-up of an old session, while the account is recovered. */
 import { acr } from '../../mfa/house.ts'
-import type { House } from './house.ts'
 import type { Credentials, People, Visitor } from './person.ts'
 import { createPeople } from './person.ts'
+import type { Setup } from './setup.ts'
 import type { Try } from './tries.ts'
 import { countWrongs, few, race, times } from './tries.ts'
 
@@ -23,11 +23,11 @@ async function openFactor(people: People, { attackAt }: Try, credentials: Creden
   return { visitor, page: await people.goOn(visitor.browser, page, credentials, 'factor') }
 }
 
-export function testFactorSteps(house: () => House): void {
+export function testFactorSteps(setup: () => Setup): void {
   test('a second factor or a step-up in flight gives nothing after recovery, and no browser is remembered', async () => {
-    const people = createPeople(house())
-    const wrongs = await countWrongs(house(), times, async (one) => {
-      const person = house().takeVerified()
+    const people = createPeople(setup())
+    const wrongs = await countWrongs(setup(), times, async (one) => {
+      const person = setup().takeVerified()
       const recover = await people.prepareRecovery(one.resetAt, person)
       const stepUp = await openStepUp(people, one, people.withOldPassword(person))
       const { credentials } = stepUp
@@ -54,9 +54,9 @@ export function testFactorSteps(house: () => House): void {
   }, 120_000)
 
   test('a sign-in or a step-up that was stopped before the second factor gives nothing after recovery', async () => {
-    const people = createPeople(house())
-    const wrongs = await countWrongs(house(), few, async (one) => {
-      const person = house().takeVerified()
+    const people = createPeople(setup())
+    const wrongs = await countWrongs(setup(), few, async (one) => {
+      const person = setup().takeVerified()
       const recover = await people.prepareRecovery(one.resetAt, person)
       const stepUp = await openStepUp(people, one, people.withOldPassword(person))
       const factor = await openFactor(people, one, stepUp.credentials)

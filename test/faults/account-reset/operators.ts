@@ -1,25 +1,24 @@
 /** Resets by an operator's command: few tries, because a command is a process that takes a second. */
-import type { House, Person } from './house.ts'
-import { newPassword, oldPassword } from './house.ts'
+
 import { createPeople } from './person.ts'
+import type { Person, Setup } from './setup.ts'
+import { newPassword, oldPassword, strangersEmail } from './setup.ts'
 import type { Try } from './tries.ts'
 import { countWrongs, operated } from './tries.ts'
 
-const strangersEmail = ({ id }: Person) => `${id}@strangers.example`
-
-export function testOperators(house: () => House): void {
+export function testOperators(setup: () => Setup): void {
   type Command = (person: Person) => Promise<void>
   const setPassword: Command = ({ id }) =>
-    house().operator(['user', 'set-password', id, '--password-stdin'], newPassword)
+    setup().operator(['user', 'set-password', id, '--password-stdin'], newPassword)
   const disableForAMoment: Command = async ({ id }) => {
-    await house().operator(['user', 'disable', id])
-    await house().operator(['user', 'enable', id])
+    await setup().operator(['user', 'disable', id])
+    await setup().operator(['user', 'enable', id])
   }
 
   /** A stranger with the old password has links, a session, and a sign-in before its resume; all of it is tried after the command. */
   async function tryAfter(command: Command, { attackAt, resetAt }: Try) {
-    const people = createPeople(house())
-    const person = house().takeVerified()
+    const people = createPeople(setup())
+    const person = setup().takeVerified()
     const credentials = people.withOldPassword(person)
     const stranger = people.browserAt(attackAt)
     const page = await people.openPage(stranger, '/account/email', credentials)
@@ -44,12 +43,12 @@ export function testOperators(house: () => House): void {
   }
 
   test('links, sessions, sign-ins and known browsers from before end with `user set-password`', async () => {
-    const wrongs = await countWrongs(house(), operated, (one) => tryAfter(setPassword, one))
+    const wrongs = await countWrongs(setup(), operated, (one) => tryAfter(setPassword, one))
     expect(wrongs).toEqual({ session: 0, signIn: 0, recovery: 0, email: 0, knownBrowser: 0 })
   })
 
   test('links, sessions and sign-ins from before end with `user disable` and `user enable`', async () => {
-    const wrongs = await countWrongs(house(), operated, async (one) => {
+    const wrongs = await countWrongs(setup(), operated, async (one) => {
       const { knownBrowser: _, ...others } = await tryAfter(disableForAMoment, one)
       return others
     })
@@ -57,9 +56,9 @@ export function testOperators(house: () => House): void {
   })
 
   test('remembered browsers and sessions from before end with `user reset-factors`', async () => {
-    const people = createPeople(house())
-    const wrongs = await countWrongs(house(), operated, async ({ attackAt }) => {
-      const person = house().takeVerified()
+    const people = createPeople(setup())
+    const wrongs = await countWrongs(setup(), operated, async ({ attackAt }) => {
+      const person = setup().takeVerified()
       const plain = people.withOldPassword(person)
       const credentials = { ...plain, codes: await people.enrolApp(people.browserAt(attackAt), plain) }
       const { visitor, page } = await people.visit(attackAt, credentials)
@@ -67,7 +66,7 @@ export function testOperators(house: () => House): void {
       const fields = { method: 'recovery_code', code: credentials.codes.pop()!, remember: 'yes' }
       await people.finish(visitor, await visitor.browser.submit(asked, '/factor', fields))
       if (!(await people.isRemembered(person))) throw new Error('the browser is not remembered before the reset')
-      await house().operator(['user', 'reset-factors', person.id])
+      await setup().operator(['user', 'reset-factors', person.id])
       return { remembered: await people.isRemembered(person), access: await people.hasAccess(visitor) }
     })
     expect(wrongs).toEqual({ remembered: 0, access: 0 })

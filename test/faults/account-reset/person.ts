@@ -5,8 +5,8 @@ import { createBrowser, formsOf } from '../../support/browser.ts'
 import type { StartedProcess } from '../../support/processes.ts'
 import { waitFor } from '../../support/wait.ts'
 import { createDemo } from '../demo.ts'
-import type { House, Person } from './house.ts'
-import { newPassword, oldPassword } from './house.ts'
+import type { Person, Setup } from './setup.ts'
+import { newPassword, oldPassword } from './setup.ts'
 
 /** `codes`: recovery codes of the account, taken one by one. */
 export type Credentials = Readonly<{ email: string; password: string; codes?: string[] }>
@@ -16,7 +16,6 @@ export type Visitor = {
   readonly at: StartedProcess
   readonly browser: Browser
   readonly credentials: Credentials
-  code?: string
   tokens?: { access_token: string; refresh_token: string }
 }
 
@@ -30,7 +29,7 @@ const stepOf = (page: Page): StepName | undefined =>
 
 export type People = ReturnType<typeof createPeople>
 
-export function createPeople({ issuer, query, mailbox }: House) {
+export function createPeople({ issuer, query, mailbox }: Setup) {
   const demo = createDemo({ issuer })
 
   const browserAt = ({ url }: StartedProcess): Browser =>
@@ -69,7 +68,6 @@ export function createPeople({ issuer, query, mailbox }: House) {
     const { next } = await goOn(visitor.browser, start, visitor.credentials)
     const code = next === undefined ? null : new URL(next).searchParams.get('code')
     if (code === null) return
-    visitor.code = code
     const { status, body } = await demo.exchange(visitor.at, code)
     if (status === 200) visitor.tokens = body
   }
@@ -205,9 +203,7 @@ export function createPeople({ issuer, query, mailbox }: House) {
     openPage,
     proofOn,
     mailedLink,
-    linksTo,
     recoveryLink,
-    openRecovery,
     prepareRecovery,
     preparePasswordChange,
     openApp,

@@ -1,7 +1,8 @@
 /** Sign-ins with the old password, in flight or stopped at some step, while the account is reset. */
-import type { House } from './house.ts'
+
 import type { Credentials, People } from './person.ts'
 import { createPeople } from './person.ts'
+import type { Setup } from './setup.ts'
 import type { Try } from './tries.ts'
 import { countWrongs, few, race, times } from './tries.ts'
 
@@ -30,11 +31,11 @@ async function resumeSignIns(people: People, { attackAt }: Try, credentials: Cre
 
 const noneStopped = { beforeResume: 0, beforeConsent: 0, beforeToken: 0 }
 
-export function testSignIns(house: () => House): void {
+export function testSignIns(setup: () => Setup): void {
   test('a sign-in in flight has no session and no token after recovery, and its browser is not known', async () => {
-    const people = createPeople(house())
-    const wrongs = await countWrongs(house(), times, async (one) => {
-      const person = house().takeVerified()
+    const people = createPeople(setup())
+    const wrongs = await countWrongs(setup(), times, async (one) => {
+      const person = setup().takeVerified()
       const recover = await people.prepareRecovery(one.resetAt, person)
       const access = await raceSignIn(people, one, people.withOldPassword(person), recover)
       return { access, knownBrowser: (await people.knownBrowsers(person)).length > 0 }
@@ -43,9 +44,9 @@ export function testSignIns(house: () => House): void {
   }, 120_000)
 
   test('a sign-in in flight has no session and no token after a password change, and the owner goes on', async () => {
-    const people = createPeople(house())
-    const wrongs = await countWrongs(house(), times, async (one) => {
-      const person = house().takeVerified()
+    const people = createPeople(setup())
+    const wrongs = await countWrongs(setup(), times, async (one) => {
+      const person = setup().takeVerified()
       const credentials = people.withOldPassword(person)
       const owner = await people.preparePasswordChange(people.browserAt(one.resetAt), credentials)
       const own = await people.knownBrowsers(person)
@@ -62,9 +63,9 @@ export function testSignIns(house: () => House): void {
   }, 120_000)
 
   test('a sign-in that was stopped at any step goes nowhere after recovery', async () => {
-    const people = createPeople(house())
-    const wrongs = await countWrongs(house(), few, async (one) => {
-      const person = house().takeVerified()
+    const people = createPeople(setup())
+    const wrongs = await countWrongs(setup(), few, async (one) => {
+      const person = setup().takeVerified()
       const recover = await people.prepareRecovery(one.resetAt, person)
       return resumeSignIns(people, one, people.withOldPassword(person), recover)
     })
@@ -72,9 +73,9 @@ export function testSignIns(house: () => House): void {
   }, 60_000)
 
   test('a sign-in that was stopped at any step goes nowhere after a password change', async () => {
-    const people = createPeople(house())
-    const wrongs = await countWrongs(house(), few, async (one) => {
-      const credentials = people.withOldPassword(house().takeVerified())
+    const people = createPeople(setup())
+    const wrongs = await countWrongs(setup(), few, async (one) => {
+      const credentials = people.withOldPassword(setup().takeVerified())
       const owner = await people.preparePasswordChange(people.browserAt(one.resetAt), credentials)
       return resumeSignIns(people, one, credentials, owner.change)
     })

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StartedProcess } from '../../support/processes.ts'
 import { waitFor } from '../../support/wait.ts'
-import type { House, Person } from './house.ts'
+import type { Person, Setup } from './setup.ts'
 
 export const times = 50
 /** Where nothing is in flight, and where each try starts a process. */
@@ -15,7 +15,8 @@ export type Try = Readonly<{ index: number; attackAt: StartedProcess; resetAt: S
 /** What must not be, by name: true where it is. */
 type Wrongs<Name extends string> = Readonly<Record<Name, boolean>>
 
-async function runTries<T>({ servers, forgetGuesses }: House, count: number, work: (one: Try) => Promise<T>) {
+/** Gives what each try has come to. */
+export async function runTries<T>({ servers, forgetGuesses }: Setup, count: number, work: (one: Try) => Promise<T>) {
   const results: T[] = []
   let next = 0
   async function runSome() {
@@ -31,15 +32,13 @@ async function runTries<T>({ servers, forgetGuesses }: House, count: number, wor
   return results
 }
 
-export const prepareTries = runTries
-
 /** How many of `count` tries show each wrong. */
 export async function countWrongs<Name extends string>(
-  house: House,
+  setup: Setup,
   count: number,
   work: (one: Try) => Promise<Wrongs<Name>>,
 ): Promise<Record<Name, number>> {
-  return sumWrongs(await runTries(house, count, work))
+  return sumWrongs(await runTries(setup, count, work))
 }
 
 export function sumWrongs<Name extends string>(results: readonly Wrongs<Name>[]): Record<Name, number> {
@@ -69,12 +68,12 @@ const followed = (promise: Promise<unknown>) => {
 
 /** Every request has been admitted and waits for the account's row, or is done; then the reset is the first that goes on. */
 async function raceForRow(
-  house: House,
+  setup: Setup,
   person: Person,
   attacks: readonly (() => Promise<unknown>)[],
   reset: () => Promise<void>,
 ) {
-  const row = await house.lockAccount(person)
+  const row = await setup.lockAccount(person)
   const requests = [followed(reset())]
   const doWait = async () => (await row.waiting()) >= requests.filter(({ isDone }) => !isDone).length
   // A request may wait for something else, in its process: the race is less sharp then, and no less valid.
@@ -91,12 +90,12 @@ async function raceForRow(
 
 /** Half of the tries by time, half by the order in which they get the account's row: each at either process. */
 export async function raceEitherWay(
-  house: House,
+  setup: Setup,
   one: Try,
   person: Person,
   attacks: readonly (() => Promise<unknown>)[],
   reset: () => Promise<void>,
 ): Promise<void> {
   if (one.index % 4 < 2) await race(one, attacks, reset)
-  else await raceForRow(house, person, attacks, reset)
+  else await raceForRow(setup, person, attacks, reset)
 }

@@ -14,10 +14,13 @@ export const newPassword = 'a kettle sings in the morning'
 
 /** Each account serves one try. The password is the old one. */
 export type Person = Readonly<{ id: string; email: string }>
-export type House = Awaited<ReturnType<typeof openHouse>>
+/** Where a stranger would have the account's mail. */
+export const strangersEmail = ({ id }: Person): string => `${id}@strangers.example`
 
-const verifiedAccounts = 900
-const unverifiedAccounts = 100
+export type Setup = Awaited<ReturnType<typeof openSetup>>
+
+const verifiedAccounts = 400
+const unverifiedAccounts = 60
 
 const createPeople = (count: number, kind: string): Person[] =>
   Array.from({ length: count }, (_, index) => ({ id: randomUUID(), email: `${kind}-${index}@people.example` }))
@@ -26,7 +29,7 @@ const createPeople = (count: number, kind: string): Person[] =>
 const hashOfOldPassword = () =>
   argon2.hash(oldPassword, { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 })
 
-export async function openHouse({ withRedis }: { withRedis: boolean }) {
+export async function openSetup({ withRedis }: { withRedis: boolean }) {
   const [database, mailbox, redis] = await Promise.all([
     createTestDatabase({ isEmpty: true }),
     startMailbox(),
@@ -34,6 +37,7 @@ export async function openHouse({ withRedis }: { withRedis: boolean }) {
   ])
   const env: Record<string, string> = {
     NODE_ENV: 'development',
+    LOG_LEVEL: 'warn',
     MASTER_KEY: '1f'.repeat(16) + '2e'.repeat(16),
     SMTP_URL: mailbox.url,
     ...(redis && { REDIS_URL: redis.url }),
