@@ -14,7 +14,7 @@ function suite(options: { withRedis: boolean }): void {
   const setup = (): Setup => opened!
   beforeAll(async () => {
     opened = await openSetup(options)
-  }, 60_000)
+  }, 120_000)
   afterAll(() => opened?.close())
 
   testSignIns(setup)

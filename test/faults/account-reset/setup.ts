@@ -42,7 +42,7 @@ export async function openSetup({ withRedis }: { withRedis: boolean }) {
     SMTP_URL: mailbox.url,
     ...(redis && { REDIS_URL: redis.url }),
   }
-  const servers = await startServers(2, { databaseUrl: database.url, env })
+  const servers = await startServers(2, { databaseUrl: database.url, env, timeoutMs: 60_000 })
   const { issuer } = servers
   const pool = new pg.Pool({ connectionString: database.url, max: 14 })
   const query = async <Row extends object>(sql: string, values: readonly unknown[] = []): Promise<Row[]> =>
