@@ -1,4 +1,5 @@
 /** What a browser does at one of the servers: signs in step by step, opens account pages, and tells what it still has. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { URI } from 'otpauth'
 import type { Browser, Page } from '../../support/browser.ts'
 import { createBrowser, formsOf } from '../../support/browser.ts'
@@ -32,8 +33,20 @@ export type People = ReturnType<typeof createPeople>
 export function createPeople({ issuer, query, mailbox }: Setup) {
   const demo = createDemo({ issuer })
 
-  const browserAt = ({ url }: StartedProcess): Browser =>
-    createBrowser({ reach: (target) => (target.startsWith(issuer) ? url + target.slice(issuer.length) : target) })
+  /** On a loaded machine a server refuses to hash (503) and does nothing else: the form is sent again. */
+  function browserAt({ url }: StartedProcess): Browser {
+    const reach = (target: string) => (target.startsWith(issuer) ? url + target.slice(issuer.length) : target)
+    const browser = createBrowser({ reach })
+    const submit: Browser['submit'] = async (...form) => {
+      let page = await browser.submit(...form)
+      for (let count = 0; page.status === 503 && count < 40; count += 1) {
+        await sleep(250)
+        page = await browser.submit(...form)
+      }
+      return page
+    }
+    return { ...browser, submit }
+  }
 
   /** Sends the form of one step, and gives the answer as it is. */
   function answer(browser: Browser, page: Page, step: StepName, { email, password, codes = [] }: Credentials) {

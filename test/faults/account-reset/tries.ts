@@ -19,16 +19,22 @@ type Wrongs<Name extends string> = Readonly<Record<Name, boolean>>
 export async function runTries<T>({ servers, forgetGuesses }: Setup, count: number, work: (one: Try) => Promise<T>) {
   const results: T[] = []
   let next = 0
+  let hasFailed = false
   async function runSome() {
-    while (next < count) {
+    while (next < count && !hasFailed) {
       const index = next
       next += 1
       const [attackAt, resetAt] = [servers[index % 2]!, servers[(index + 1) % 2]!]
       await forgetGuesses()
-      results[index] = await work({ index, attackAt, resetAt })
+      results[index] = await work({ index, attackAt, resetAt }).catch((error) => {
+        hasFailed = true
+        throw error
+      })
     }
   }
-  await Promise.all(Array.from({ length: atOnce }, runSome))
+  // The next test begins when the last request of this one has been answered.
+  const ends = await Promise.allSettled(Array.from({ length: atOnce }, runSome))
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
   return results
 }
 
