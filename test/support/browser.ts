@@ -29,7 +29,7 @@ const attribute = (tag: string, name: string): string | undefined => {
 }
 
 /** Every form of a page with its fields and values; a box that is not ticked is not sent. */
-function formsOf(page: Page): Form[] {
+export function formsOf(page: Page): Form[] {
   return [...page.body.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/g)].map(([, head = '', inner = '']) => ({
     action: new URL(attribute(head, 'action') ?? '', page.url).href,
     fields: Object.fromEntries(
@@ -43,8 +43,8 @@ function formsOf(page: Page): Form[] {
 
 export type Browser = ReturnType<typeof createBrowser>
 
-/** `origin` is what the browser sends as Origin with a form; undefined sends none. */
-export function createBrowser() {
+/** `reach` gives where a request for an address goes: to another process of the same issuer. */
+export function createBrowser({ reach = (url: string) => url }: { reach?: (url: string) => string } = {}) {
   const jar = new CookieJar(undefined, { rejectPublicSuffixes: false })
 
   async function request(url: string, init: RequestInit = {}): Promise<Page> {
@@ -52,7 +52,7 @@ export function createBrowser() {
     const cookies = await jar.getCookieString(url)
     if (cookies && !headers.has('Cookie')) headers.set('Cookie', cookies)
     if (!headers.has('Accept')) headers.set('Accept', 'text/html,application/xhtml+xml')
-    const response = await fetch(url, { ...init, headers, redirect: 'manual' })
+    const response = await fetch(reach(url), { ...init, headers, redirect: 'manual' })
     for (const cookie of response.headers.getSetCookie()) await jar.setCookie(cookie, url, { ignoreError: true })
     const body = await response.text()
     const location =

@@ -1,0 +1,28 @@
+/** An account's past ends when the account is reset: what began under the old password comes to nothing, whichever process it is at. */
+
+import { describeWith } from '../support/programs.ts'
+import { testBeginnings } from './account-reset/beginnings.ts'
+import { testChanges } from './account-reset/changes.ts'
+import { testFactorSteps } from './account-reset/factor-steps.ts'
+import { testOperators } from './account-reset/operators.ts'
+import type { Setup } from './account-reset/setup.ts'
+import { openSetup } from './account-reset/setup.ts'
+import { testSignIns } from './account-reset/sign-ins.ts'
+
+function suite(options: { withRedis: boolean }): void {
+  let opened: Setup | undefined
+  const setup = (): Setup => opened!
+  beforeAll(async () => {
+    opened = await openSetup(options)
+  }, 120_000)
+  afterAll(() => opened?.close())
+
+  testSignIns(setup)
+  testFactorSteps(setup)
+  testChanges(setup)
+  testBeginnings(setup)
+  testOperators(setup)
+}
+
+describe('with Postgres alone', () => suite({ withRedis: false }))
+describeWith('redis-server', 'with Redis', () => suite({ withRedis: true }))
