@@ -64,7 +64,7 @@ export function testChanges(setup: () => Setup): void {
       const person = setup().takeVerified()
       const browser = people.browserAt(one.attackAt)
       const credentials = people.withOldPassword(person)
-      const recover = await people.prepareRecovery(one.resetAt, person)
+      const recover = await people.prepareRecoveryAgain(one.resetAt, person)
       const deleteAccount = await openDeletion(people, browser, credentials)
       const addApp = await people.openApp(browser, credentials)
       await raceEitherWay(setup(), one, person, [deleteAccount, addApp], recover)

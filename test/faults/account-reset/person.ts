@@ -133,13 +133,24 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
   async function openRecovery(at: StartedProcess, link: string) {
     const browser = browserAt(at)
     const page = await browser.get(link)
-    return async (): Promise<void> => {
+    return async (onEnded?: () => Promise<void>): Promise<void> => {
       const { status, body } = await browser.submit(page, '/recover/password', { password: newPassword })
+      // What came first was a reset too, and has ended the link: the owner asks for another one.
+      if (status === 400 && onEnded) return onEnded()
       if (status !== 200) throw new Error(`the recovery was refused: ${status}\n${body.slice(0, 2000)}`)
     }
   }
 
-  const prepareRecovery = async (at: StartedProcess, person: Person) => openRecovery(at, await recoveryLink(at, person))
+  const prepareRecovery = async (at: StartedProcess, person: Person) => {
+    const recover = await openRecovery(at, await recoveryLink(at, person))
+    return () => recover()
+  }
+
+  /** The same where the attack itself is a reset: with another link when that came first. */
+  const prepareRecoveryAgain = async (at: StartedProcess, person: Person) => {
+    const recover = await openRecovery(at, await recoveryLink(at, person))
+    return () => recover(async () => (await prepareRecovery(at, person))())
+  }
 
   const sessionCookie = async (browser: Browser): Promise<string | undefined> =>
     (await browser.jar.getCookies(issuer)).find(({ key }) => key.endsWith('session'))?.value
@@ -218,6 +229,7 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
     mailedLink,
     recoveryLink,
     prepareRecovery,
+    prepareRecoveryAgain,
     preparePasswordChange,
     openApp,
     enrolApp,
