@@ -35,11 +35,12 @@ type Deps = {
 export type Registration = ReturnType<typeof createRegistration>
 
 /** What a request says of itself: the browser as a digest, and the network address. */
-type Where = { browser: Buffer; address: string | undefined }
+type Where = { browser: Buffer | undefined; address: string | undefined }
 type Begun = { name: string; password: string }
 type Chosen = { name: string; passwordHash: string; address: string | undefined; action: AuditEvent['action'] }
 /** The interaction to return to, and the network address of the request. */
 type Back = { go: string | undefined; address: string | undefined }
+type Invited = { email: string; name?: string; roles?: readonly string[] }
 type Applicant = { email: string; name: string; password: string; go: string | undefined }
 
 /** What the page of a link asks for. `confirm`: a button. `prove`: the password of the registration, or a new beginning. */
@@ -89,7 +90,8 @@ export function createRegistration(deps: Deps) {
       await links.end(tx, link.accountId, ['verify', 'invite'])
     })
 
-  const isSame = (left: Buffer, right: Buffer | undefined) => right !== undefined && left.equals(right)
+  const isSame = (left: Buffer | undefined, right: Buffer | undefined): boolean =>
+    left !== undefined && right !== undefined && left.equals(right)
 
   /**
    * The owner of a mailbox arrives at an account that somebody else has made: it goes, with all that hangs from it, and a new one takes its
@@ -113,6 +115,46 @@ export function createRegistration(deps: Deps) {
     await audit.record(tx, { ...event('account.reclaimed', id, address), details })
   }
 
+  /**
+   * The account that is invited, with the name and roles of the invitation. An unproven password is a stranger's: it must not open an
+   * account that has just been given roles.
+   */
+  async function prepareInvited(tx: Tx, input: Invited, actor: Actor): Promise<string> {
+    const writes = accounts.within(tx)
+    const knownId = await records.findIdByEmail(tx, input.email)
+    const known = knownId === undefined ? undefined : await records.lock(tx, knownId)
+    // A proven or disabled account is no invited one: `create` says so.
+    if (!known || known.account.isEmailVerified || known.account.isDisabled) return writes.create(input, actor)
+    const { account, registeredBrowser } = known
+    if (registeredBrowser !== undefined) {
+      await deps.voidAll(tx, account.id)
+      await records.remove(tx, account.id)
+      const id = await writes.create(input, actor)
+      const details = { instead_of: account.id }
+      const subject = { type: 'account', id }
+      await audit.record(tx, { action: 'account.reclaimed', actor, subject, outcome: 'success', details })
+      return id
+    }
+    const hasPassword = account.passwordHash !== undefined
+    if (hasPassword) {
+      await deps.voidAll(tx, account.id)
+      await records.removePassword(tx, account.id)
+    }
+    // A name that came with a password may be that of whoever knows it.
+    const name = hasPassword ? (input.name ?? null) : input.name
+    const { roles } = input
+    await writes.update(
+      account.id,
+      {
+        email: account.email,
+        ...(name !== undefined && { name }),
+        ...(roles !== undefined && { roles }),
+      },
+      actor,
+    )
+    return account.id
+  }
+
   const sendRegistrationMail = (tx: Tx, email: string, { go, address }: Back): Promise<void> => {
     const back = { ...(go !== undefined && { go }), ...(address !== undefined && { address }) }
     return deps.sendMail(tx, { mail: 'registration', email, askedAtMs: clock.now(), ...back })
@@ -120,6 +162,7 @@ export function createRegistration(deps: Deps) {
 
   return {
     isOpen,
+    normaliseEmail: records.normaliseEmail,
 
     /** Throws `registration_closed`. */
     refuseUnlessOpen: (): void => {
@@ -132,7 +175,7 @@ export function createRegistration(deps: Deps) {
      */
     register: async (
       { email, name, password, go }: Applicant,
-      { browser, address }: Where,
+      { browser, address }: Where & { browser: Buffer },
       admit: () => Promise<void>,
     ): Promise<void> => {
       if (!isOpen()) throw registrationClosed()
@@ -144,11 +187,9 @@ export function createRegistration(deps: Deps) {
       await transaction(async (tx) => {
         const id = random.id()
         const row = { id, email, name: name.trim(), passwordHash }
-        const result = await records.insertRegistered(tx, row, browser)
+        const isMade = await records.insertRegistered(tx, row, browser)
         const known = await records.findIdByEmail(tx, email)
-        // The same browser once more: its first password is gone, and so is what was begun with it.
-        if (result === 'renewed' && known !== undefined) await deps.voidAll(tx, known)
-        const action = result === 'made' ? 'account.registered' : 'account.registration_repeated'
+        const action = isMade ? 'account.registered' : 'account.registration_repeated'
         await audit.record(tx, { ...event(action, known ?? id, address), actor: { type: 'system' } })
         await sendRegistrationMail(tx, email, { go, address })
       })
@@ -167,7 +208,7 @@ export function createRegistration(deps: Deps) {
     /** What the page of a verification link shows; nothing changes. Throws `link_expired`. */
     showVerification: async (token: string, browser: Buffer | undefined): Promise<Proof> => {
       const account = await find('verify', token)
-      const isHere = browser !== undefined && isSame(browser, await accounts.readRegisteredBrowser(account.id))
+      const isHere = isSame(browser, await accounts.readRegisteredBrowser(account.id))
       return { kind: isHere ? 'confirm' : 'prove', email: account.email, name: account.name }
     },
 
@@ -204,14 +245,15 @@ export function createRegistration(deps: Deps) {
       await prove('verify', token, (tx, locked) => reclaim(tx, locked, chosen))
     },
 
-    /** Adds somebody without a password and mails an invitation; a second one for the same address ends the first. Gives the account's id. Throws `account_invalid`, `email_taken`, `mail_not_configured`. */
-    invite: (input: { email: string; name?: string; roles?: readonly string[] }, actor: Actor): Promise<string> => {
+    /**
+     * Adds an account without a password and mails an invitation; a second one for the same address ends the first. Name and roles also
+     * count when the address was invited before or is registered unproven; what was set up there without proof ends at once. Gives the
+     * account's id. Throws `account_invalid`, `email_taken`, `mail_not_configured`.
+     */
+    invite: (input: Invited, actor: Actor): Promise<string> => {
       if (!deps.canSendMail) throw mailNotConfigured()
       return transaction(async (tx) => {
-        const invited = await accounts.findByEmail(input.email)
-        // What a stranger may have set up under this address goes when the invitation is accepted.
-        const isAgain = invited && !invited.isEmailVerified && !invited.isDisabled
-        const accountId = isAgain ? invited.id : await accounts.within(tx).create(input, actor)
+        const accountId = await prepareInvited(tx, input, actor)
         const subject = { type: 'account', id: accountId }
         await audit.record(tx, { action: 'account.invited', actor, subject, outcome: 'success' })
         const { account } = await records.lock(tx, accountId)
@@ -223,8 +265,10 @@ export function createRegistration(deps: Deps) {
 
     /** What the page of an invitation shows; nothing changes. Throws `link_expired`. */
     showInvitation: async (token: string): Promise<Proof> => {
-      const { email, name } = await find('invite', token)
-      return { kind: 'invited', email, name }
+      const { id, email, name, passwordHash } = await find('invite', token)
+      // Only an administrator has written the name of an account that no browser registered and no password opened.
+      const isTheirs = passwordHash === undefined && (await accounts.readRegisteredBrowser(id)) === undefined
+      return { kind: 'invited', email, name: isTheirs ? name : undefined }
     },
 
     /** The invited person chooses a name and a password. Throws `link_expired`, `registration_invalid`, `hashing_busy`. */
