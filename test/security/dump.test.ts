@@ -82,7 +82,7 @@ async function makePeople(server: Latchkey, mailbox: Mailbox): Promise<Record<st
   const dora = (await accounts.findByEmail(registered.email))!
   const proof = { password: registered.password }
   await accountChanges.requestEmailChange({ accountId: dora.id, proof, newEmail: 'new@example.com' })
-  const cookie = (await browser.jar.getCookies(server.issuer)).find(({ key }) => key.endsWith('latchkey.browser'))!
+  const cookie = (await browser.jar.getCookies(server.issuer)).find(({ key }) => key.endsWith('latchkey.registration'))!
   const tokens = {
     'cookie of the browser that registered': cookie.value,
     'link to confirm, spent': tokenIn(spent),
