@@ -607,6 +607,7 @@ export async function createParts(deps: PartsDeps) {
     factors,
     loginSteps,
     guesses,
+    notices,
     captcha,
     passkeys: methods.passkeys,
     leaving,
