@@ -1,5 +1,4 @@
 /** What people change about their own account: password and e-mail address. Each wants a proof, tells the address, and ends what is open elsewhere. */
-import { accountReset } from '../accounts/errors.ts'
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit, AuditEvent } from '../audit/service.ts'
@@ -72,7 +71,7 @@ export function createAccountChanges(deps: Deps) {
    */
   async function prove({ accountId, proof, session, address }: Caller): Promise<Account> {
     const account = await accounts.readById(accountId)
-    if (account && session && session.generation !== account.generation) throw accountReset()
+    if (account && session && session.generation !== account.generation) records.refuse()
     const isProven =
       'password' in proof
         ? await deps.attemptProof(

@@ -42,6 +42,11 @@ export function createAccountRecords({ clock }: { clock: Clock }) {
       return { account, registeredBrowser: await repository.findRegisteredBrowser(tx, id) }
     },
 
+    /** Says that the account has been reset since a request began. Throws `account_reset`. */
+    refuse: (): never => {
+      throw accountReset()
+    },
+
     /** Begins a new generation; gives it. What carries a lower one is refused from the commit on. Throws `account_not_found`. */
     raiseGeneration: async (tx: Tx, id: string): Promise<number> => {
       const generation = await repository.raiseGeneration(tx, id)

@@ -1,6 +1,5 @@
 /** The reset of an account: a new generation, under which only the request that asked for it goes on. */
 import type { ArtifactStore } from '../../adapters/index.ts'
-import { accountReset } from '../accounts/errors.ts'
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Tx } from '../database/database.ts'
 import type { Random } from '../random.ts'
@@ -32,7 +31,7 @@ export type EndsWithAccount = (
 ) => Promise<void>
 
 type Deps = {
-  records: Pick<AccountRecords, 'raiseGeneration'>
+  records: Pick<AccountRecords, 'raiseGeneration' | 'refuse'>
   artifacts: Pick<ArtifactStore, 'endAccount' | 'renameSession'>
   /** Links, sign-ins under way, remembered and known browsers. */
   endings: readonly EndsWithAccount[]
@@ -46,7 +45,7 @@ export function createAccountEnd({ records, artifacts, endings, random }: Deps):
     // The session is renamed before the rest ends, so that nothing more is written under the old id.
     if (kept.session) {
       session = await artifacts.renameSession(tx, kept.session, { accountId, generation, id: random.token() })
-      if (!session) throw accountReset()
+      if (!session) records.refuse()
     }
     await artifacts.endAccount(tx, accountId, kept.session ? { sessionUid: kept.session.uid } : {})
     for (const end of endings) await end(tx, accountId, { generation, kept })

@@ -1,4 +1,6 @@
 /** The generation of an account: every reset raises it and ends what began before; nothing else does. */
+import { createProfileChanges } from '../../src/account/profile.ts'
+import { createAccountRecords } from '../../src/accounts/records.ts'
 import type { PeopleHouse } from '../registration/house.ts'
 import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
 import { createBrowser } from '../support/browser.ts'
@@ -182,6 +184,21 @@ test('disable and enable leave no link: neither one that is in a mailbox, nor on
   for (const one of [link!, recovery]) expect((await createBrowser().get(one)).status).toBe(400)
   const late = await house.server.database.transaction((tx) => parts().links.mint(tx, 'change_email', waiting, false))
   expect(late).toBeUndefined()
+})
+
+test('a profile that is sent from a session of an earlier generation is refused', async () => {
+  const account = await house.member('profile-late@example.com')
+  const profile = createProfileChanges({
+    accounts: parts().accounts,
+    records: createAccountRecords({ clock: house.server.clock }),
+    transaction: house.server.database.transaction,
+  })
+  const claims = 'name given_name family_name nickname birthdate zoneinfo locale website phone_number'.split(' ')
+  const said = Object.fromEntries(claims.map((claim) => [claim, claim === 'name' ? 'Too Late' : '']))
+  await parts().accounts.setPassword(account.id, otherPassword, operator)
+  const late = profile.change(account, said as Parameters<typeof profile.change>[1])
+  await expect(late).rejects.toMatchObject({ code: 'account_reset', status: 409 })
+  expect((await parts().accounts.readById(account.id))!.name).toBe('Somebody New')
 })
 
 test('a new beginning in an imported account ends the links that its first password asked for', async () => {

@@ -81,6 +81,18 @@ test('an imported account whose address is unproven keeps its id, and loses pass
   expect(await house.account(email)).toMatchObject({ id, name: 'Chosen By Guest', isEmailVerified: true })
 })
 
+test('the page never shows the name of a registration, whatever made the link', async () => {
+  const email = 'older-program@example.com'
+  await house.register({ email, name: 'Stranger Typed', password: otherPassword })
+  const { id, generation } = (await house.account(email))!
+  const { links } = house.server.parts
+  const link = { accountId: id, email, generation }
+  const token = await house.server.database.transaction((tx) => links.mint(tx, 'invite', link, false))
+  const page = await createBrowser().get(house.at(`/invitation?token=${token}`))
+  expect(page.status).toBe(200)
+  expect(page.body).not.toContain('Stranger')
+})
+
 test('what is wrong with an invitation changes nothing', async () => {
   const email = 'kept@example.com'
   await house.register({ email, password: otherPassword })
