@@ -12,6 +12,8 @@ import type { Problem } from '../problems.ts'
 import type { Random } from '../random.ts'
 import type { Settings } from '../settings/service.ts'
 import { emailUnverified, mailNotConfigured, registrationClosed, registrationInvalid } from './errors.ts'
+import type { Invited } from './invited.ts'
+import { createPrepareInvited } from './invited.ts'
 
 type Deps = {
   accounts: Pick<Accounts, 'readById' | 'readRegisteredBrowser' | 'findByEmail' | 'checkProfile' | 'within'>
@@ -40,13 +42,13 @@ type Begun = { name: string; password: string }
 type Chosen = { name: string; passwordHash: string; address: string | undefined; action: AuditEvent['action'] }
 /** The interaction to return to, and the network address of the request. */
 type Back = { go: string | undefined; address: string | undefined }
-type Invited = { email: string; name?: string; roles?: readonly string[] }
 type Applicant = { email: string; name: string; password: string; go: string | undefined }
 
 /** What the page of a link asks for. `confirm`: a button. `prove`: the password of the registration, or a new beginning. */
 export type Proof = { kind: 'confirm' | 'prove' | 'invited'; email: string; name: string | undefined }
 
 export function createRegistration(deps: Deps) {
+  const prepareInvited = createPrepareInvited(deps)
   const { accounts, records, links, passwords, settings, transaction, audit, clock, random } = deps
 
   const isOpen = () => deps.canSendMail && settings.get().registration === 'open'
@@ -113,46 +115,6 @@ export function createRegistration(deps: Deps) {
     await records.insertProven(tx, { id, email: account.email, name, passwordHash })
     const details = { instead_of: account.id }
     await audit.record(tx, { ...event('account.reclaimed', id, address), details })
-  }
-
-  /**
-   * The account that is invited, with the name and roles of the invitation. An unproven password is a stranger's: it must not open an
-   * account that has just been given roles.
-   */
-  async function prepareInvited(tx: Tx, input: Invited, actor: Actor): Promise<string> {
-    const writes = accounts.within(tx)
-    const knownId = await records.findIdByEmail(tx, input.email)
-    const known = knownId === undefined ? undefined : await records.lock(tx, knownId)
-    // A proven or disabled account is no invited one: `create` says so.
-    if (!known || known.account.isEmailVerified || known.account.isDisabled) return writes.create(input, actor)
-    const { account, registeredBrowser } = known
-    if (registeredBrowser !== undefined) {
-      await deps.voidAll(tx, account.id)
-      await records.remove(tx, account.id)
-      const id = await writes.create(input, actor)
-      const details = { instead_of: account.id }
-      const subject = { type: 'account', id }
-      await audit.record(tx, { action: 'account.reclaimed', actor, subject, outcome: 'success', details })
-      return id
-    }
-    const hasPassword = account.passwordHash !== undefined
-    if (hasPassword) {
-      await deps.voidAll(tx, account.id)
-      await records.removePassword(tx, account.id)
-    }
-    // A name that came with a password may be that of whoever knows it.
-    const name = hasPassword ? (input.name ?? null) : input.name
-    const { roles } = input
-    await writes.update(
-      account.id,
-      {
-        email: account.email,
-        ...(name !== undefined && { name }),
-        ...(roles !== undefined && { roles }),
-      },
-      actor,
-    )
-    return account.id
   }
 
   const sendRegistrationMail = (tx: Tx, email: string, { go, address }: Back): Promise<void> => {

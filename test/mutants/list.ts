@@ -1125,14 +1125,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'an invitation leaves no unproven password of an imported account',
-    file: 'src/registration/service.ts',
+    file: 'src/registration/invited.ts',
     search: 'if (hasPassword) {',
     replacement: 'if (hasPassword && !account) {',
     test: 'test/registration/invitations.test.ts',
   },
   {
     disables: "an invitation gives no roles to a stranger's registration",
-    file: 'src/registration/service.ts',
+    file: 'src/registration/invited.ts',
     search: 'if (registeredBrowser !== undefined) {',
     replacement: 'if (registeredBrowser !== undefined && !account) {',
     test: 'test/registration/invitations.test.ts',

@@ -99,6 +99,7 @@ test('what is wrong with an invitation changes nothing', async () => {
   const before = await house.account(email)
   await expect(invite({ email, name: 'x'.repeat(201) })).rejects.toMatchObject({ code: 'account_invalid' })
   expect(await house.account(email)).toEqual(before)
+  await expect(invite({ email: 'a\0@example.com' })).rejects.toMatchObject({ code: 'account_invalid' })
   await house.member('proven@example.com')
   await expect(invite({ email: 'proven@example.com' })).rejects.toMatchObject({ code: 'email_taken' })
 })
