@@ -171,6 +171,25 @@ test.each(named(others))('$way leaves it as it is', async ({ work, make }) => {
   )
 })
 
+test('of the browsers only the one that sets the new password stays known and remembered', async () => {
+  const person = await house.member('keeps-browser@example.com')
+  const account = (await parts().accounts.readById(person.id))!
+  await beginAll(person)
+  await house.server.database.transaction((tx) => parts().guesses.rememberBrowser(tx, 'this browser', account))
+  const { token } = (await parts().loginSteps.remember(account))!
+  await parts().accountChanges.changePassword({
+    accountId: person.id,
+    proof,
+    newPassword: otherPassword,
+    browser: { knownToken: 'this browser', rememberedToken: token },
+  })
+  expect(await living(person.id)).toEqual({ links: [], known: 1, remembered: 1 })
+  const { knex } = house.server.database
+  for (const table of ['known_browser', 'remembered_browser']) {
+    expect(await knex(table).where({ account_id: person.id })).toHaveLength(1)
+  }
+})
+
 test('disable and enable leave no link: neither one that is in a mailbox, nor one whose email waits', async () => {
   const email = 'off-and-on@example.com'
   const { id } = await house.member(email)
