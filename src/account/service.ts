@@ -110,7 +110,7 @@ export function createAccountChanges(deps: Deps) {
   const isSessionOf = (session: SessionOf | undefined, { id, generation }: Account): boolean =>
     session?.accountId === id && session.generation === generation
 
-  /** Five tries a link, and the account's own count: a mailbox alone must not be enough to find out a password. */
+  /** Five tries a link, besides the account's own count: the link alone must not find out a password. */
   async function proveOnLink(token: string, { accountId, password = '', address }: LinkProof): Promise<void> {
     if (!(await links.countTry('change_email', token))) {
       throw changeInvalid([{ path: 'currentPassword', code: 'email_change_tries_used' }])
@@ -140,9 +140,8 @@ export function createAccountChanges(deps: Deps) {
     },
 
     /**
-     * Mails a link to the new address; nothing changes until it is opened there. The answer is the same when another account has that
-     * address, proven or not. The link that was asked for before ends. The account's own unproven address is confirmed as after a
-     * registration. Throws `proof_refused`, `change_invalid`.
+     * Mails a link to the new address, with the same answer for an address that has an account.
+     * The link that was asked for before ends. Throws `proof_refused`, `change_invalid`.
      */
     requestEmailChange: async (caller: Caller & { newEmail: string }): Promise<void> => {
       const problems = accounts.checkProfile({ email: caller.newEmail })
@@ -155,6 +154,7 @@ export function createAccountChanges(deps: Deps) {
         await audit.record(tx, event('account.email_change_requested', id, caller.address))
         // Before the address is looked at, and counted for every address: neither tells whether it has an account.
         const isWithinLimit = await links.begin(tx, 'change_email', { accountId: id, email, generation }, askedAtMs)
+        // All bindings of a registration's link: its browser, its password, or a new beginning.
         if (!account.isEmailVerified && records.normaliseEmail(email) === records.normaliseEmail(account.email)) {
           await deps.sendMail(tx, { mail: 'registration', email: account.email, askedAtMs })
         } else if (isWithinLimit) {
@@ -164,8 +164,8 @@ export function createAccountChanges(deps: Deps) {
     },
 
     /**
-     * The address that a link would make the account's, and whether the account's password is asked for: in every browser that has no
-     * session of the account. Nothing changes. Throws `link_expired`.
+     * The address that a link would make the account's, and whether the browser must give the
+     * account's password, having no session of the account. Throws `link_expired`.
      */
     showEmailChange: async (token: string, session: SessionOf | undefined) => {
       const { link, account } = await findEmailChange(token)
@@ -173,9 +173,8 @@ export function createAccountChanges(deps: Deps) {
     },
 
     /**
-     * The new address is proven and takes the old one's place; the old one is told. Outside a session of the account `password` is
-     * checked, and nothing of the browser is kept. Throws `link_expired`, `proof_refused`, `proof_locked`, `change_invalid`, and
-     * `email_taken` when another account has the address, also one that never proved it: that account stays.
+     * The new address takes the old one's place. `password` counts outside a session of the account.
+     * Throws `link_expired`, `proof_refused`, `proof_locked`, `change_invalid`, `email_taken`.
      */
     confirmEmailChange: async (token: string, confirmation: EmailConfirmation): Promise<AccountEnd> => {
       const { session, browser, password, address } = confirmation
@@ -186,6 +185,7 @@ export function createAccountChanges(deps: Deps) {
         const { accountId, email, generation } = await links.spend(tx, 'change_email', token)
         const { account } = await records.lock(tx, accountId, generation)
         if (account.isDisabled || generation !== found.generation) links.refuse()
+        // An account that has the address stays, also when it never proved it.
         await records.changeEmail(tx, accountId, email)
         const end = await deps.endAccount(tx, accountId, isHere ? keptBy({ session, browser }, email) : {})
         await audit.record(tx, event('account.email_changed', accountId, address))

@@ -20,8 +20,8 @@ export function createAccountRecords({ clock }: { clock: Clock }) {
     normaliseEmail,
 
     /**
-     * Adds a person who registers in that browser. Gives false when the address has an account, which is not changed: the next person
-     * at a shared computer has the same browser.
+     * Adds a person who registers in that browser; false when the address has an account.
+     * That is not changed: the next person at a shared computer has the same browser.
      */
     insertRegistered: (tx: Tx, row: Registered, browser: Buffer): Promise<boolean> =>
       repository.insertUnlessTaken(tx, { ...row, isEmailVerified: false, at: clock.now() }, browser),

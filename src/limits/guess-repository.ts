@@ -125,8 +125,8 @@ export async function endKnownBrowsers(
 type KnownBrowser = { key: Buffer; accountId: string; generation: number; at: number }
 
 /**
- * Gives whether the browser is new to an account that others are known of. Of more than `most` the longest unseen go. Nothing is written
- * when the account has been reset since the sign-in began.
+ * Gives whether the browser is new to an account that others are known of; of more than `most` the
+ * longest unseen go. Nothing is written when the account has been reset since the sign-in began.
  */
 export async function putKnownBrowser(tx: Tx, browser: KnownBrowser, most: number): Promise<boolean> {
   const { rows } = await tx.raw(

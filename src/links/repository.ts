@@ -49,8 +49,8 @@ export async function putLink(tx: Tx, link: NewLink): Promise<boolean> {
 }
 
 /**
- * Ends the account's link of this purpose and counts the one that will follow, in one statement. Gives whether it is within the limit;
- * false as well when the account has been reset.
+ * Ends the account's link of this purpose and counts the one that will follow, in one statement.
+ * Gives whether it is within the limit; false as well when the account has been reset.
  */
 export async function beginLink(tx: Tx, link: Omit<NewLink, 'digest' | 'weight' | 'askedAt'>): Promise<boolean> {
   const { rows } = await tx.raw(

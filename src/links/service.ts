@@ -45,8 +45,8 @@ export function createLinks({ db, clock, random }: Deps) {
     /**
      * Gives the token of a new link, which ends the one before it; undefined when this person has had too many within the hour, or when
      * the account has been reset since the link was asked for (`link.generation`).
-     * `isRepetition`: the same mail is tried again and does not count. `askedAtMs` is when a link that `begin` began was asked for: one
-     * that was asked for later stays.
+     * `isRepetition`: the same mail is tried again and does not count.
+     * `askedAtMs`: when a link that `begin` began was asked for; one that was asked for later stays.
      */
     mint: async (
       tx: Tx,
@@ -76,7 +76,7 @@ export function createLinks({ db, clock, random }: Deps) {
       return isMade ? token : undefined
     },
 
-    /** A link is asked for: the one before it ends at once, whatever becomes of this one. Gives whether its email is within the limit. */
+    /** A link is asked for: the one before it ends at once. Gives whether its email is within the limit. */
     begin: (
       tx: Tx,
       purpose: LinkPurpose,

@@ -81,7 +81,7 @@ export function createRecovery(deps: Deps) {
         const { account } = await records.lock(tx, link.accountId, link.generation)
         if (!isRecoverable(account, link)) links.refuse()
         await records.setPasswordHash(tx, account.id, passwordHash)
-        // The browser of the mailbox's owner is known from now on: what strangers try elsewhere does not lock it.
+        // The browser is known from now on: what strangers try elsewhere does not lock it.
         const knownBrowser = browserToken === undefined ? undefined : { token: browserToken, email: account.email }
         await deps.endAccount(tx, account.id, knownBrowser ? { knownBrowser } : {})
         await deps.forgetGuesses(tx, account.email)

@@ -27,8 +27,8 @@ export function createRegistrationCookie({ issuer, key, formOf }: Deps) {
     },
 
     /**
-     * A registration that is being sent: `digest` is kept with the account, `keep` gives the browser the cookie. The same form for the
-     * same address gives the same value, so that a double click is one registration.
+     * `digest` is kept with the account, `keep` gives the browser the cookie. The same form for the
+     * same address gives the same value: a double click is one registration.
      */
     begin: (ctx: Context, email: string) => {
       const token = createHmac('sha256', secretKey)

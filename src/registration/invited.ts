@@ -16,8 +16,8 @@ type Deps = {
 export type Invited = { email: string; name?: string; roles?: readonly string[] }
 
 /**
- * The account that is invited, with the name and roles of the invitation. An unproven password is a stranger's: it must not open an
- * account that has just been given roles.
+ * The account that is invited, with the name and roles of the invitation. A password that was never
+ * proven may be a stranger's: it must not open an account that has just been given roles.
  */
 export function createPrepareInvited({ accounts, records, voidAll, audit }: Deps) {
   return async (tx: Tx, input: Invited, actor: Actor): Promise<string> => {
@@ -43,7 +43,7 @@ export function createPrepareInvited({ accounts, records, voidAll, audit }: Deps
       await voidAll(tx, account.id)
       await records.removePassword(tx, account.id)
     }
-    // A name that came with a password may be that of whoever knows it.
+    // A name that came with a password may be a stranger's too.
     const name = hasPassword ? (input.name ?? null) : input.name
     const { roles } = input
     await writes.update(

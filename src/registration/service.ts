@@ -208,9 +208,8 @@ export function createRegistration(deps: Deps) {
     },
 
     /**
-     * Adds an account without a password and mails an invitation; a second one for the same address ends the first. Name and roles also
-     * count when the address was invited before or is registered unproven; what was set up there without proof ends at once. Gives the
-     * account's id. Throws `account_invalid`, `email_taken`, `mail_not_configured`.
+     * Mails an invitation to an account without a password; gives its id. A second one ends the first.
+     * Throws `account_invalid`, `email_taken`, `mail_not_configured`.
      */
     invite: (input: Invited, actor: Actor): Promise<string> => {
       if (!deps.canSendMail) throw mailNotConfigured()
@@ -228,7 +227,7 @@ export function createRegistration(deps: Deps) {
     /** What the page of an invitation shows; nothing changes. Throws `link_expired`. */
     showInvitation: async (token: string): Promise<Proof> => {
       const { id, email, name, passwordHash } = await find('invite', token)
-      // Only an administrator has written the name of an account that no browser registered and no password opened.
+      // No browser registered it and no password opened it: only an administrator wrote the name.
       const isTheirs = passwordHash === undefined && (await accounts.readRegisteredBrowser(id)) === undefined
       return { kind: 'invited', email, name: isTheirs ? name : undefined }
     },
