@@ -151,6 +151,26 @@ test('an account that has the address unproven stays, and the page says how to g
   expect(await house.signsIn('squat@example.com', otherPassword)).toBe(true)
 })
 
+test('the owner of the mailbox goes on as that page says: begins anew there, moves that account, and changes', async () => {
+  const wanted = 'wanted@example.com'
+  await house.register({ email: wanted, password: otherPassword })
+  await house.mailbox.waitFor(wanted)
+  const account = await house.member('goes-on@example.com')
+  const browser = createBrowser()
+  await house.register({ email: wanted }, browser)
+  const proof = await browser.get((await house.mailbox.waitFor(wanted, 2)).link!)
+  await browser.submit(proof, '/verify/anew', { name: 'The Owner', password: goodPassword })
+  await request((await house.account(wanted))!.id, 'moved-away@example.com')
+  const away = (await house.mailbox.waitFor('moved-away@example.com')).link!
+  expect((await confirm(browser, away, withPassword)).status).toBe(200)
+  await request(account.id, wanted)
+  // One of the four tells of the address that moved away; two that are sent at once arrive in any order.
+  await house.mailbox.waitFor(wanted, 4)
+  const { link } = house.mailbox.to(wanted).find((mail) => mail.link?.includes('/email-change'))!
+  expect((await confirm(browser, link!, withPassword)).status).toBe(200)
+  expect(await house.account(wanted)).toMatchObject({ id: account.id })
+})
+
 test('an address that is taken while the link waits is refused, and the link stays good', async () => {
   const { account, link } = await asked('waiting@example.com', 'grabbed@example.com')
   await house.server.parts.accounts.create({ email: 'grabbed@example.com', isEmailVerified: true }, operator)
