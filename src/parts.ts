@@ -114,6 +114,7 @@ import type { Random } from './random.ts'
 import { recoveryRoutes } from './recovery/routes.ts'
 import { createRecovery } from './recovery/service.ts'
 import { createRedis } from './redis/connection.ts'
+import { createRegistrationCookie } from './registration/browser-cookie.ts'
 import { registrationRoutes } from './registration/routes.ts'
 import { createRegistration } from './registration/service.ts'
 import { readResourceServerDocument } from './resource-servers/document.ts'
@@ -541,7 +542,11 @@ export async function createParts(deps: PartsDeps) {
     ...{ interactions, steps: loginSteps, factors, finishLogin, views, passkeys: methods.passkeys },
     remembered: rememberedCookie,
   })
-  const peoplePages = { interactions, views, browserDigest: csrf.browserDigest }
+  const registrationCookie = createRegistrationCookie({
+    issuer: config.issuer,
+    key: rootSecret.derive('registration browsers'),
+    formOf: csrf.formOf,
+  })
   const routes = [
     ...homeRoutes({ views, issuer: config.issuer, development: deps.developmentNotes }),
     ...assets.routes,
@@ -569,10 +574,13 @@ export async function createParts(deps: PartsDeps) {
       offers: () => ({ registration: registration.isOpen(), recovery: recovery.isOffered }),
     }),
     ...registrationRoutes({
-      ...{ registration, ...peoplePages },
+      registration,
+      interactions,
+      views,
+      cookie: registrationCookie,
       countRegistration: (ctx, email) => gate.countIdentifier(ctx, 'register', email),
     }),
-    ...recoveryRoutes({ recovery, ...peoplePages }),
+    ...recoveryRoutes({ recovery, interactions, views, cookie: browserCookie }),
     ...accountRoutes({ changes: accountChanges, sessions: accountSessions, browserOf, views }),
     ...doorRoutes({ door, frameOf, views }),
     ...profileRoutes({ door, frameOf, views, profile: createProfileChanges({ accounts, records, transaction }) }),
@@ -620,6 +628,7 @@ export async function createParts(deps: PartsDeps) {
     factors,
     loginSteps,
     guesses,
+    notices,
     captcha,
     passkeys: methods.passkeys,
     leaving,

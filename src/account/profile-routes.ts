@@ -68,7 +68,7 @@ export function profileRoutes({ door, frameOf, views, profile }: Deps): readonly
       if (!visit) return
       const again = (problems: FieldProblems) =>
         views.render(ctx, 'account/profile', { ...frameOf(visit, 'profile'), values: body, problems })
-      const isSaved = await unlessRefused(ctx, () => profile.change(visit.account.id, body), again)
+      const isSaved = await unlessRefused(ctx, () => profile.change(visit.account, body), again)
       if (!isSaved) return
       ctx.status = 303
       ctx.redirect('/account?done=profile')

@@ -29,8 +29,8 @@ const fieldOf = {
 
 export function createProfileChanges({ accounts, records, transaction }: Deps) {
   return {
-    /** Throws `change_invalid` with every problem. */
-    change: async (accountId: string, said: Said): Promise<void> => {
+    /** Throws `change_invalid` with every problem, and `account_reset` in a session of an earlier generation. */
+    change: async ({ id: accountId, generation }: Pick<Account, 'id' | 'generation'>, said: Said): Promise<void> => {
       const claims = Object.keys(fieldOf) as (keyof typeof fieldOf)[]
       const input = Object.fromEntries(claims.map((claim) => [fieldOf[claim], said[claim].trim() || null]))
       const problems = [
@@ -39,7 +39,7 @@ export function createProfileChanges({ accounts, records, transaction }: Deps) {
       ]
       if (problems.length > 0) throw changeInvalid(problems)
       await transaction(async (tx) => {
-        const { account } = await records.lock(tx, accountId)
+        const { account } = await records.lock(tx, accountId, generation)
         const changed = Object.fromEntries(
           Object.entries(input).filter(([field, value]) => (account[field as keyof Account] ?? null) !== value),
         )

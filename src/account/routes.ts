@@ -1,6 +1,9 @@
 /** The page that the link to a new e-mail address opens. */
 import type { Context } from 'koa'
 import { z } from 'zod'
+import { AppError } from '../errors.ts'
+import { unlessRefused } from '../http/field-problems.ts'
+import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
@@ -17,8 +20,14 @@ type Deps = {
 }
 
 const link = { token: z.string().max(200) }
+const password = z.string().max(4000).default('')
 
 export function accountRoutes({ changes, sessions, browserOf, views }: Deps): readonly Route[] {
+  async function show(ctx: Context, token: string, problems: FieldProblems = {}): Promise<void> {
+    const found = await changes.showEmailChange(token, await sessions.read(ctx))
+    views.render(ctx, 'link-email', { action: '/email-change', token, problems, ...found })
+  }
+
   const open = defineRoute({
     kind: 'page',
     method: 'GET',
@@ -27,10 +36,7 @@ export function accountRoutes({ changes, sessions, browserOf, views }: Deps): re
     permission: 'public',
     limit: { policy: 'link', by: ({ query }) => query.token },
     query: z.object(link),
-    handler: async (ctx, { query: { token } }) => {
-      const { email } = await changes.showEmailChange(token)
-      views.render(ctx, 'link', { kind: 'email_change', action: '/email-change', token, email })
-    },
+    handler: (ctx, { query: { token } }) => show(ctx, token),
   })
 
   const confirm = defineRoute({
@@ -41,17 +47,40 @@ export function accountRoutes({ changes, sessions, browserOf, views }: Deps): re
     permission: 'public',
     limit: { policy: 'link', by: ({ body }) => body.token },
     csrf: 'token',
-    body: { schema: z.strictObject(link) },
+    body: { schema: z.strictObject({ ...link, currentPassword: password }) },
     handler: async (ctx, { body }) => {
       // The session in which the link is opened lives on, when it is the account's.
       const session = await sessions.read(ctx)
-      const end = await changes.confirmEmailChange(body.token, {
-        ...(session && { session }),
-        browser: browserOf(ctx),
-        address: ctx.ip,
-      })
-      sessions.rename(ctx, end.session)
-      views.render(ctx, 'notice', { name: 'email_changed' })
+      let problems: FieldProblems = {}
+      let isTaken = false
+      const isConfirmed = await unlessRefused(
+        ctx,
+        async () => {
+          const end = await changes
+            .confirmEmailChange(body.token, {
+              ...(session && { session }),
+              password: body.currentPassword,
+              browser: browserOf(ctx),
+              address: ctx.ip,
+            })
+            .catch((error: unknown) => {
+              if (!(error instanceof AppError) || error.code !== 'email_taken') throw error
+              isTaken = true
+            })
+          sessions.rename(ctx, end?.session)
+        },
+        (found) => {
+          problems = found
+        },
+      )
+      if (isConfirmed) {
+        views.render(ctx, 'notice', { name: isTaken ? 'email_taken' : 'email_changed' })
+        ctx.status = isTaken ? 409 : 200
+        return
+      }
+      const { status } = ctx
+      await show(ctx, body.token, problems)
+      ctx.status = status
     },
   })
 

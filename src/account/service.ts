@@ -54,6 +54,11 @@ export type Caller = Readonly<{
   address?: string
 }>
 
+/** The session of the browser that opened a link, of whichever account. */
+type SessionOf = CallerSession & Readonly<{ accountId: string }>
+type LinkProof = Readonly<{ accountId: string; password?: string | undefined; address?: string | undefined }>
+type EmailConfirmation = Pick<Caller, 'browser' | 'address'> & Readonly<{ session?: SessionOf; password?: string }>
+
 /** OWASP ASVS 7.5.1: a sensitive change wants a proof not older than that. */
 const freshForMs = 5 * 60 * 1000
 
@@ -95,6 +100,24 @@ export function createAccountChanges(deps: Deps) {
     ...(browser?.rememberedToken !== undefined && { rememberedToken: browser.rememberedToken }),
   })
 
+  async function findEmailChange(token: string) {
+    const link = await links.get('change_email', token)
+    const account = await accounts.readById(link.accountId)
+    if (!account || account.isDisabled || account.generation !== link.generation) return links.refuse()
+    return { link, account }
+  }
+
+  const isSessionOf = (session: SessionOf | undefined, { id, generation }: Account): boolean =>
+    session?.accountId === id && session.generation === generation
+
+  /** Five tries a link, besides the account's own count: the link alone must not find out a password. */
+  async function proveOnLink(token: string, { accountId, password = '', address }: LinkProof): Promise<void> {
+    if (!(await links.countTry('change_email', token))) {
+      throw changeInvalid([{ path: 'currentPassword', code: 'email_change_tries_used' }])
+    }
+    await prove({ accountId, proof: { password }, ...(address !== undefined && { address }) })
+  }
+
   return {
     prove,
     keptBy,
@@ -117,65 +140,61 @@ export function createAccountChanges(deps: Deps) {
     },
 
     /**
-     * Mails a link to the new address; nothing changes until it is opened there. The answer is the same when that address is another
-     * account's: the mail says so, to its owner. Throws `proof_refused`, `change_invalid`.
+     * Mails a link to the new address, with the same answer for an address that has an account.
+     * The link that was asked for before ends. Throws `proof_refused`, `change_invalid`.
      */
     requestEmailChange: async (caller: Caller & { newEmail: string }): Promise<void> => {
       const problems = accounts.checkProfile({ email: caller.newEmail })
       if (problems.length > 0) throw changeInvalid(problems.map((problem) => ({ ...problem, path: 'newEmail' })))
       const { id, generation } = await prove(caller)
+      const askedAtMs = clock.now()
+      const email = caller.newEmail.trim()
       await transaction(async (tx) => {
-        await records.lock(tx, id, generation)
+        const { account } = await records.lock(tx, id, generation)
         await audit.record(tx, event('account.email_change_requested', id, caller.address))
-        const email = caller.newEmail.trim()
-        await deps.sendMail(tx, { mail: 'email_change', accountId: id, email, generation, askedAtMs: clock.now() })
+        // Before the address is looked at, and counted for every address: neither tells whether it has an account.
+        const isWithinLimit = await links.begin(tx, 'change_email', { accountId: id, email, generation }, askedAtMs)
+        // All bindings of a registration's link: its browser, its password, or a new beginning.
+        if (!account.isEmailVerified && records.normaliseEmail(email) === records.normaliseEmail(account.email)) {
+          await deps.sendMail(tx, { mail: 'registration', email: account.email, askedAtMs })
+        } else if (isWithinLimit) {
+          await deps.sendMail(tx, { mail: 'email_change', accountId: id, email, generation, askedAtMs })
+        }
       })
     },
 
-    /** The address that a link would make the account's; nothing changes. Throws `link_expired`. */
-    showEmailChange: async (token: string): Promise<{ email: string }> => {
-      const { email } = await links.get('change_email', token)
-      return { email }
+    /**
+     * The address that a link would make the account's, and whether the browser must give the
+     * account's password, having no session of the account. Throws `link_expired`.
+     */
+    showEmailChange: async (token: string, session: SessionOf | undefined) => {
+      const { link, account } = await findEmailChange(token)
+      return { email: link.email, needsPassword: !isSessionOf(session, account) }
     },
 
     /**
-     * The new address is proven and takes the old one's place; the old one is told. An account that somebody registered under the new
-     * address without proving it gives way to its owner. Throws `link_expired`, `email_taken`.
+     * The new address takes the old one's place. `password` counts outside a session of the account.
+     * Throws `link_expired`, `proof_refused`, `proof_locked`, `change_invalid`, `email_taken`.
      */
-    confirmEmailChange: (
-      token: string,
-      {
-        session,
-        browser,
-        address,
-      }: Pick<Caller, 'browser' | 'address'> & {
-        session?: CallerSession & { accountId: string }
-      },
-    ): Promise<AccountEnd> =>
-      transaction(async (tx) => {
+    confirmEmailChange: async (token: string, confirmation: EmailConfirmation): Promise<AccountEnd> => {
+      const { session, browser, password, address } = confirmation
+      const { account: found } = await findEmailChange(token)
+      const isHere = isSessionOf(session, found)
+      if (!isHere) await proveOnLink(token, { accountId: found.id, password, address })
+      return transaction(async (tx) => {
         const { accountId, email, generation } = await links.spend(tx, 'change_email', token)
         const { account } = await records.lock(tx, accountId, generation)
-        if (account.isDisabled) links.refuse()
-        const squatterId = await records.findIdByEmail(tx, email)
-        if (squatterId !== undefined && squatterId !== accountId) {
-          const squatter = await records.lock(tx, squatterId)
-          if (squatter.registeredBrowser !== undefined) {
-            await deps.endAccount(tx, squatterId)
-            await records.remove(tx, squatterId)
-          }
-        }
+        if (account.isDisabled || generation !== found.generation) links.refuse()
+        // An account that has the address stays, also when it never proved it.
         await records.changeEmail(tx, accountId, email)
-        const end = await deps.endAccount(
-          tx,
-          accountId,
-          keptBy({ session: session?.accountId === accountId ? session : undefined, browser }, email),
-        )
+        const end = await deps.endAccount(tx, accountId, isHere ? keptBy({ session, browser }, email) : {})
         await audit.record(tx, event('account.email_changed', accountId, address))
         // An address that nobody had proven may be a stranger's: he is not written to.
         if (account.isEmailVerified) {
           await deps.sendMail(tx, { mail: 'email_changed', accountId, to: account.email, askedAtMs: clock.now() })
         }
         return end
-      }),
+      })
+    },
   }
 }

@@ -20,19 +20,16 @@ export function createAccountRecords({ clock }: { clock: Clock }) {
     normaliseEmail,
 
     /**
-     * Adds a person who registers in that browser. `renewed`: this browser had registered the address before, unproven so far, and its
-     * name and password are now these. `taken`: by anybody else; nothing is changed.
+     * Adds a person who registers in that browser; false when the address has an account.
+     * That is not changed: the next person at a shared computer has the same browser.
      */
-    insertRegistered: async (tx: Tx, row: Registered, browser: Buffer): Promise<'made' | 'renewed' | 'taken'> => {
-      const id = await repository.insertUnlessTaken(tx, { ...row, isEmailVerified: false, at: clock.now() }, browser)
-      if (id === undefined) return 'taken'
-      return id === row.id ? 'made' : 'renewed'
-    },
+    insertRegistered: (tx: Tx, row: Registered, browser: Buffer): Promise<boolean> =>
+      repository.insertUnlessTaken(tx, { ...row, isEmailVerified: false, at: clock.now() }, browser),
 
     /** Adds a person who has proven the address. Throws `email_taken`. */
     insertProven: async (tx: Tx, row: Registered): Promise<void> => {
-      const id = await repository.insertUnlessTaken(tx, { ...row, isEmailVerified: true, at: clock.now() }, null)
-      if (id === undefined) throw emailTaken()
+      const isMade = await repository.insertUnlessTaken(tx, { ...row, isEmailVerified: true, at: clock.now() }, null)
+      if (!isMade) throw emailTaken()
     },
 
     /**
@@ -65,6 +62,11 @@ export function createAccountRecords({ clock }: { clock: Clock }) {
 
     setPasswordHash: async (tx: Tx, id: string, passwordHash: string): Promise<void> => {
       if (!(await repository.updatePasswordHash(tx, id, passwordHash, clock.now()))) throw accountNotFound()
+    },
+
+    /** From now on no password opens the account. */
+    removePassword: async (tx: Tx, id: string): Promise<void> => {
+      if (!(await repository.updatePasswordHash(tx, id, null, clock.now()))) throw accountNotFound()
     },
 
     setName: (tx: Tx, id: string, name: string): Promise<void> => repository.updateName(tx, id, name, clock.now()),

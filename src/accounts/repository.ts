@@ -60,16 +60,13 @@ export async function insertAccount(
   })
 }
 
-/**
- * Adds a row unless another one has the address; one that the same browser registered, and nobody has proven, takes the new name and
- * password. Gives the id of the row that is now so; undefined when the address is somebody else's. `browser` is a digest.
- */
+/** Adds a row unless another one has the address; gives whether it did. `browser` is a digest. */
 export async function insertUnlessTaken(
   tx: Tx,
   row: AccountInput & { id: string; passwordHash: string; at: number },
   browser: Buffer | null,
-): Promise<string | undefined> {
-  const [made] = await tx('account')
+): Promise<boolean> {
+  const made = await tx('account')
     .insert({
       id: row.id,
       ...inputColumns(row),
@@ -79,10 +76,9 @@ export async function insertUnlessTaken(
       updated_at: row.at,
     })
     .onConflict('email_key')
-    .merge(['name', 'password_hash', 'updated_at'])
-    .whereRaw('account.registered_browser = excluded.registered_browser AND NOT account.is_email_verified')
+    .ignore()
     .returning('id')
-  return made?.id
+  return made.length === 1
 }
 
 export async function findRegisteredBrowser(db: Queryable, id: string): Promise<Buffer | undefined> {
@@ -117,7 +113,7 @@ export async function updateAccount(tx: Tx, id: string, input: AccountInput, at:
 }
 
 /** Gives whether the row was there. */
-export const updatePasswordHash = async (tx: Queryable, id: string, passwordHash: string, at: number) =>
+export const updatePasswordHash = async (tx: Queryable, id: string, passwordHash: string | null, at: number) =>
   (await tx('account').where({ id }).update({ password_hash: passwordHash, updated_at: at })) === 1
 
 /** The same password under today's cost: only if nobody set another one meanwhile. */

@@ -1,5 +1,5 @@
 /** Proof that a form comes from a page of ours in the same browser: a token bound to a random cookie, Origin and Sec-Fetch-Site. */
-import { createHash, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 import type { Context, Middleware } from 'koa'
 import type { Random } from '../random.ts'
 import { csrfFailed } from './errors.ts'
@@ -7,8 +7,8 @@ import { csrfFailed } from './errors.ts'
 export type Csrf = {
   /** A token for the forms on this page, another one at each answer; sets the browser's cookie when it has none. */
   tokenFor: (ctx: Context) => string
-  /** Which browser sent this, as a digest that can be kept; undefined before it has shown a form of ours. */
-  browserDigest: (ctx: Context) => Buffer | undefined
+  /** Which page of ours in which browser the form came from: the same when it is sent twice. After `checkToken`. */
+  formOf: (ctx: Context) => string
   /** @throws csrf_failed (403) when `token` was not made for this browser. */
   checkToken: (ctx: Context, token: unknown) => void
   /** @throws csrf_failed (403) when the request comes from another site, or another origin of this one. */
@@ -77,9 +77,10 @@ export function createCsrf({ key, issuer, random, ofPage = () => undefined }: De
       ctx.state.csrfToken = token
       return token
     },
-    browserDigest: (ctx) => {
-      const browserId = browserOf(ctx)
-      return browserId === undefined ? undefined : createHash('sha256').update(`latchkey browser ${browserId}`).digest()
+    formOf: (ctx) => {
+      const form = ctx.state.csrfForm as string | undefined
+      if (form === undefined) throw csrfFailed()
+      return form
     },
     checkToken: (ctx, token) => {
       const [nonce, ...macs] = typeof token === 'string' ? token.split('.') : []
@@ -87,6 +88,7 @@ export function createCsrf({ key, issuer, random, ofPage = () => undefined }: De
       const given = macs.map((mac) => Buffer.from(mac, 'base64url'))
       const expected = bindingsOf(ctx).map((id) => proof(id, nonce))
       if (!given.some((one) => expected.some((other) => equals(one, other)))) throw csrfFailed()
+      ctx.state.csrfForm = nonce
     },
     checkOrigin,
     guardOrigin: (paths) => (ctx, next) => {

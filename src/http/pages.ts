@@ -40,7 +40,14 @@ export type FieldProblems = Readonly<Record<string, FieldProblem & Readonly<{ al
 type FieldProblem = Readonly<{ code: string; params?: Readonly<Record<string, string | number>> }>
 
 /** What a page says when something is done: its sentences are `pages.notice.<name>`. */
-export const noticeNames = ['registered', 'verified', 'recovery_sent', 'password_set', 'email_changed'] as const
+export const noticeNames = [
+  'registered',
+  'verified',
+  'recovery_sent',
+  'password_set',
+  'email_changed',
+  'email_taken',
+] as const
 
 export type PageLocals = {
   login: Readonly<{
@@ -86,11 +93,20 @@ export type PageLocals = {
   }>
   /** What a mailed link asks for: a button, the password of the registration, a new password. */
   link: Readonly<{
-    kind: 'verify' | 'email_change'
+    kind: 'verify'
     action: string
     token: string
     go?: string
     email: string
+  }>
+  /** A new email address: a button in a session of the account, the account's password elsewhere. */
+  'link-email': Readonly<{
+    action: string
+    token: string
+    /** The new one; the page never shows the one that the account has. */
+    email: string
+    needsPassword: boolean
+    problems: FieldProblems
   }>
   'link-prove': Readonly<{
     action: string
@@ -254,6 +270,7 @@ export const pageNames = [
   'register',
   'recover',
   'link',
+  'link-email',
   'link-prove',
   'link-password',
   'notice',

@@ -125,21 +125,27 @@ export async function endKnownBrowsers(
 type KnownBrowser = { key: Buffer; accountId: string; generation: number; at: number }
 
 /**
- * Gives whether the browser is new to an account that others are known of. Nothing is written when the account has been reset since the
- * sign-in began.
+ * Gives whether the browser is new to an account that others are known of; of more than `most` the
+ * longest unseen go. Nothing is written when the account has been reset since the sign-in began.
  */
-export async function putKnownBrowser(tx: Tx, browser: KnownBrowser): Promise<boolean> {
+export async function putKnownBrowser(tx: Tx, browser: KnownBrowser, most: number): Promise<boolean> {
   const { rows } = await tx.raw(
     `WITH others AS (SELECT count(*) AS count FROM known_browser WHERE account_id = :accountId AND key <> :key),
      put AS (
        INSERT INTO known_browser AS k (key, account_id, generation, seen_at)
        SELECT :key::bytea, id, generation, :at::bigint
-       FROM (SELECT id, generation FROM account WHERE id = :accountId AND generation = :generation FOR SHARE) AS a
+       FROM (SELECT id, generation FROM account WHERE id = :accountId AND generation = :generation FOR NO KEY UPDATE) AS a
        ON CONFLICT (key) DO UPDATE SET account_id = excluded.account_id, generation = excluded.generation,
          seen_at = excluded.seen_at
        RETURNING xmax = 0 AS is_new)
      SELECT put.is_new AND others.count > 0 AS is_new FROM put, others`,
     browser as never,
+  )
+  // The account's row is locked: sign-ins at once do not leave more.
+  await tx.raw(
+    `DELETE FROM known_browser WHERE key IN (
+       SELECT key FROM known_browser WHERE account_id = :accountId ORDER BY key = :key DESC, seen_at DESC OFFSET :most)`,
+    { accountId: browser.accountId, key: browser.key, most } as never,
   )
   return rows[0]?.is_new ?? false
 }

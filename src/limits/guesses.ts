@@ -52,6 +52,8 @@ const mostInARow = 100
 const addressFree = 20
 const addressMost = 100
 const browserIsKnownMs = 400 * dayMs
+/** Known browsers of one person. */
+const mostBrowsers = 50
 const mostWaiting = 200
 const sweptAtOnce = 1000
 
@@ -176,12 +178,11 @@ export function createGuesses(deps: Deps) {
       token: string,
       { id, email, generation }: Readonly<{ id: string; email: string; generation: number }>,
     ): Promise<boolean> =>
-      repository.putKnownBrowser(tx, {
-        key: browserKey(token, email),
-        accountId: id,
-        generation,
-        at: clock.now(),
-      }),
+      repository.putKnownBrowser(
+        tx,
+        { key: browserKey(token, email), accountId: id, generation, at: clock.now() },
+        mostBrowsers,
+      ),
 
     /** With a reset of the account: only the browser that asked for it stays known. */
     endAccount: (async (tx, accountId, { generation, kept: { knownBrowser } }) => {

@@ -1,7 +1,7 @@
 /** Rows of `account_link`. */
 import type { Queryable, Tx } from '../database/database.ts'
 
-export const linkPurposes = ['verify', 'recover', 'change_email', 'invite', 'notice'] as const
+export const linkPurposes = ['verify', 'recover', 'change_email', 'invite', 'notice', 'new_browser'] as const
 export type LinkPurpose = (typeof linkPurposes)[number]
 
 /** `email` is the address that the link was sent to; `generation` that of the account when the link was asked for. */
@@ -20,8 +20,10 @@ type NewLink = Omit<Link, 'generation'> & {
   /** A count that began before this begins anew. */
   countedSince: number
   most: number
-  /** 0 when the same mail is tried again. */
+  /** 0 when the same mail is tried again, or was counted when it was asked for. */
   weight: 0 | 1
+  /** When the link was asked for: one that was asked for later is not replaced. Null: any is. */
+  askedAt: number | null
 }
 
 /**
@@ -38,11 +40,32 @@ export async function putLink(tx: Tx, link: NewLink): Promise<boolean> {
        generation = excluded.generation, created_at = excluded.created_at, tries = 0, expires_at = excluded.expires_at,
        counted_from = CASE WHEN l.counted_from <= :countedSince THEN excluded.counted_from ELSE l.counted_from END,
        count = CASE WHEN l.counted_from <= :countedSince THEN 1 ELSE l.count + :weight END
-     WHERE l.counted_from <= :countedSince OR l.count + :weight <= :most
+     WHERE (l.counted_from <= :countedSince OR l.count + :weight <= :most)
+       AND (:askedAt::bigint IS NULL OR l.created_at <= :askedAt::bigint)
      RETURNING 1`,
     link as never,
   )
   return rows.length === 1
+}
+
+/**
+ * Ends the account's link of this purpose and counts the one that will follow, in one statement.
+ * Gives whether it is within the limit; false as well when the account has been reset.
+ */
+export async function beginLink(tx: Tx, link: Omit<NewLink, 'digest' | 'weight' | 'askedAt'>): Promise<boolean> {
+  const { rows } = await tx.raw(
+    `INSERT INTO account_link AS l
+       (account_id, purpose, digest, email, generation, created_at, expires_at, counted_from, count)
+     SELECT a.id, :purpose, NULL, :email, a.generation, :at::bigint, :expiresAt::bigint, :at::bigint, 1
+     FROM (SELECT id, generation FROM account WHERE id = :accountId AND generation = :generation::int FOR SHARE) AS a
+     ON CONFLICT (account_id, purpose) DO UPDATE SET digest = NULL, email = excluded.email,
+       generation = excluded.generation, created_at = excluded.created_at, tries = 0, expires_at = excluded.expires_at,
+       counted_from = CASE WHEN l.counted_from <= :countedSince THEN excluded.counted_from ELSE l.counted_from END,
+       count = CASE WHEN l.counted_from <= :countedSince THEN 1 ELSE least(l.count + 1, :most + 1) END
+     RETURNING count <= :most AS is_within`,
+    link as never,
+  )
+  return rows[0]?.is_within ?? false
 }
 
 export const findLink = async (db: Queryable, purpose: LinkPurpose, digest: Buffer, now: number) =>

@@ -16,14 +16,23 @@ const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 const dayMs = 24 * hourMs
 
-/** How long a link lives, and how many mails with one a person gets in an hour (security.md: resets 3/h per account). */
-const linkRules: Readonly<Record<LinkPurpose, { lifetimeMs: number; mostAnHour: number }>> = {
-  verify: { lifetimeMs: dayMs, mostAnHour: 5 },
-  recover: { lifetimeMs: 30 * minuteMs, mostAnHour: 3 },
-  change_email: { lifetimeMs: dayMs, mostAnHour: 5 },
-  invite: { lifetimeMs: 7 * dayMs, mostAnHour: 20 },
-  // No link at all: a mail that tells a person of something that anybody can cause.
-  notice: { lifetimeMs: hourMs, mostAnHour: 3 },
+type LinkRule = {
+  lifetimeMs: number
+  /** How many emails with one a person gets in the window (security.md: resets 3/h per account). */
+  most: number
+  windowMs: number
+  /** Counted and begun by `begin`, because an email to another account's owner is counted as well. */
+  isBegun?: true
+}
+const linkRules: Readonly<Record<LinkPurpose, LinkRule>> = {
+  verify: { lifetimeMs: dayMs, most: 5, windowMs: hourMs },
+  recover: { lifetimeMs: 30 * minuteMs, most: 3, windowMs: hourMs },
+  change_email: { lifetimeMs: dayMs, most: 5, windowMs: hourMs, isBegun: true },
+  invite: { lifetimeMs: 7 * dayMs, most: 20, windowMs: hourMs },
+  // No link at all: an email about something that any stranger can cause.
+  notice: { lifetimeMs: hourMs, most: 3, windowMs: hourMs },
+  // The row lives as long as it counts.
+  new_browser: { lifetimeMs: dayMs, most: 5, windowMs: dayMs },
 }
 
 const form = /^[\w-]{43}$/
@@ -37,29 +46,54 @@ export function createLinks({ db, clock, random }: Deps) {
      * Gives the token of a new link, which ends the one before it; undefined when this person has had too many within the hour, or when
      * the account has been reset since the link was asked for (`link.generation`).
      * `isRepetition`: the same mail is tried again and does not count.
+     * `askedAtMs`: when a link that `begin` began was asked for; one that was asked for later stays.
      */
     mint: async (
       tx: Tx,
       purpose: LinkPurpose,
       { accountId, email, generation }: LinkTarget,
       isRepetition: boolean,
+      askedAtMs?: number,
     ): Promise<string | undefined> => {
       const token = random.token()
-      const { lifetimeMs, mostAnHour } = linkRules[purpose]
+      const { lifetimeMs, most, windowMs, isBegun } = linkRules[purpose]
       const at = clock.now()
+      // The row keeps the moment of the request, so that a delayed email does not replace a newer one's link.
+      const createdAt = isBegun && askedAtMs !== undefined ? askedAtMs : at
       const isMade = await repository.putLink(tx, {
         accountId,
         email,
         generation: generation ?? null,
         purpose,
         digest: digestOf(purpose, token),
-        at,
+        at: createdAt,
         expiresAt: at + lifetimeMs,
-        countedSince: at - hourMs,
-        most: mostAnHour,
-        weight: isRepetition ? 0 : 1,
+        countedSince: at - windowMs,
+        most,
+        weight: isRepetition || isBegun ? 0 : 1,
+        askedAt: isBegun ? createdAt : null,
       })
       return isMade ? token : undefined
+    },
+
+    /** A link is asked for: the one before it ends at once. Gives whether its email is within the limit. */
+    begin: (
+      tx: Tx,
+      purpose: LinkPurpose,
+      { accountId, email, generation }: Link,
+      askedAtMs: number,
+    ): Promise<boolean> => {
+      const { lifetimeMs, most, windowMs } = linkRules[purpose]
+      return repository.beginLink(tx, {
+        accountId,
+        email,
+        generation,
+        purpose,
+        at: askedAtMs,
+        expiresAt: askedAtMs + lifetimeMs,
+        countedSince: askedAtMs - windowMs,
+        most,
+      })
     },
 
     /** Whether the link is good, and for whom; nothing changes. Throws `link_expired`. */

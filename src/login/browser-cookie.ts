@@ -16,12 +16,15 @@ export function createBrowserCookie({ issuer, random }: { issuer: string; random
     return value !== undefined && /^[\w-]{43}$/.test(value) ? value : undefined
   }
 
+  /** The browser's token, a new one when it has none. The cookie is not set. */
+  const tokenFor = (ctx: Context): string => read(ctx) ?? random.token()
+
   return {
     read,
+    tokenFor,
 
-    /** The browser's token, a new one when it has none; the cookie lives on from now. */
-    keep: (ctx: Context): string => {
-      const token = read(ctx) ?? random.token()
+    /** Gives the browser's token, a new one when it has none; the cookie lives on from now. */
+    keep: (ctx: Context, token = tokenFor(ctx)): string => {
       const options = { signed: true, httpOnly: true, sameSite: 'lax', secure: isSecure, path: '/' } as const
       ctx.cookies.set(name, token, { ...options, maxAge: lifetimeMs })
       return token

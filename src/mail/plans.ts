@@ -13,7 +13,7 @@ export type Plan = Readonly<{
   /** A page of ours, or a link that is made for this letter. */
   link?: Readonly<{ path: string }> | Readonly<{ purpose: LinkPurpose; page: string; to: Link; go?: string }>
   /** Whose mails of this sort are limited, where there is no link whose making would be. */
-  counted?: LinkTarget
+  counted?: LinkTarget & Readonly<{ as?: 'new_browser' }>
   /** The second factor that it speaks of. */
   method?: FactorMethod
   /** The moment that it speaks of. */
@@ -116,7 +116,11 @@ export function createPlans({ accounts }: Deps) {
       // Anybody can cause it.
       return plan && { ...plan, counted: { accountId: account.id, email: account.email } }
     },
-    new_browser: ({ accountId }) => told('new_browser', accountId),
+    new_browser: async ({ accountId }) => {
+      const plan = await told('new_browser', accountId)
+      // Its own count: what strangers cause must not use it up.
+      return plan && { ...plan, counted: { accountId, email: plan.to, as: 'new_browser' } }
+    },
     factor_added: ({ accountId, method }) => told('factor_added', accountId, method),
     factor_removed: ({ accountId, method }) => told('factor_removed', accountId, method),
   }

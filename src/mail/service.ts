@@ -44,12 +44,19 @@ export function createPostman(deps: Deps) {
   const { mails, seconds } = measure(deps.metrics)
 
   /** The link is made, and noted in the audit trail, just before it is sent. Undefined: this person has had enough mails for now. */
-  async function linkOf({ link, counted, event }: Plan, isRepetition: boolean): Promise<{ link?: string } | undefined> {
-    if (counted && !(await transaction((tx) => links.mint(tx, 'notice', counted, isRepetition)))) return undefined
+  async function linkOf(
+    { link, counted, event }: Plan,
+    isRepetition: boolean,
+    askedAtMs: number,
+  ): Promise<{ link?: string } | undefined> {
+    if (counted) {
+      const isWithin = await transaction((tx) => links.mint(tx, counted.as ?? 'notice', counted, isRepetition))
+      if (isWithin === undefined) return undefined
+    }
     if (!link) return {}
     if ('path' in link) return { link: issuer + link.path }
     const token = await transaction(async (tx) => {
-      const made = await links.mint(tx, link.purpose, link.to, isRepetition)
+      const made = await links.mint(tx, link.purpose, link.to, isRepetition, askedAtMs)
       if (made && event && !isRepetition) await audit.record(tx, event)
       return made
     })
@@ -87,9 +94,8 @@ export function createPostman(deps: Deps) {
         return note('stale', 'warn', 'a mail has become too old to send')
       const plan = await planFor(intent)
       if (!plan) return note('nobody', 'debug', 'a mail has nobody to go to')
-      const linked = await linkOf(plan, attempt > 1)
-      if (!linked)
-        return note('limited', 'warn', 'a mail was not sent, because this person had too many within the hour')
+      const linked = await linkOf(plan, attempt > 1, intent.askedAtMs)
+      if (!linked) return note('limited', 'warn', 'a mail was not sent, because this person had too many')
       const { link } = linked
       const letter = letters.write(plan.letter, {
         ...{ email: plan.about, askedAtMs: intent.askedAtMs, ...linked },

@@ -7,6 +7,7 @@ import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
+import type { BrowserCookie } from '../login/browser-cookie.ts'
 import type { Interactions } from '../oidc/interaction.ts'
 import type { Recovery } from './service.ts'
 
@@ -14,6 +15,7 @@ type Deps = {
   recovery: Recovery
   interactions: Pick<Interactions, 'load'>
   views: Views
+  cookie: Pick<BrowserCookie, 'tokenFor' | 'keep'>
 }
 
 /** As long as the body may be: the policy says better what is wrong. */
@@ -23,7 +25,7 @@ const asked = z.strictObject({ email: z.string().max(320) })
 const link = { token: z.string().max(200), go: uid.optional() }
 const signInUrl = (go: string): string => `/interaction/${go}`
 
-export function recoveryRoutes({ recovery, interactions, views }: Deps): readonly Route[] {
+export function recoveryRoutes({ recovery, interactions, views, cookie }: Deps): readonly Route[] {
   async function showForm(ctx: Context, go: string | undefined, email: string, problems: FieldProblems = {}) {
     // Without mail there is no recovery, and no page that pretends to one.
     if (!recovery.isOffered) throw notFound()
@@ -105,7 +107,10 @@ export function recoveryRoutes({ recovery, interactions, views }: Deps): readonl
     handler: async (ctx, { body }) => {
       const { email } = await recovery.show(body.token)
       const again = (problems: FieldProblems) => showNewPassword(ctx, email, body, problems)
-      if (!(await unlessRefused(ctx, () => recovery.reset(body.token, body.password, ctx.ip), again))) return
+      const browserToken = cookie.tokenFor(ctx)
+      const work = () => recovery.reset(body.token, body.password, { browserToken, address: ctx.ip })
+      if (!(await unlessRefused(ctx, work, again))) return
+      cookie.keep(ctx, browserToken)
       views.render(ctx, 'notice', { name: 'password_set', ...(body.go !== undefined && { goUrl: signInUrl(body.go) }) })
     },
   })

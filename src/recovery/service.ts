@@ -34,6 +34,9 @@ export type Recovery = ReturnType<typeof createRecovery>
 
 type Request = { email: string; go: string | undefined; address: string | undefined }
 
+/** The token of the device cookie that the browser gets, and the network address. */
+type Where = { browserToken?: string | undefined; address: string | undefined }
+
 export function createRecovery(deps: Deps) {
   const { accounts, records, links, passwords, transaction, audit, clock } = deps
 
@@ -69,7 +72,7 @@ export function createRecovery(deps: Deps) {
      * Sets the password, uses the link up, and ends every session and token. Throws `link_expired`, `new_password_invalid` (the link stays
      * good), `hashing_busy`.
      */
-    reset: async (token: string, password: string, address: string | undefined): Promise<void> => {
+    reset: async (token: string, password: string, { browserToken, address }: Where): Promise<void> => {
       const problems = await deps.checkPassword(password, await find(token))
       if (problems.length > 0) throw newPasswordInvalid(problems)
       const passwordHash = await passwords.hash(password)
@@ -78,7 +81,9 @@ export function createRecovery(deps: Deps) {
         const { account } = await records.lock(tx, link.accountId, link.generation)
         if (!isRecoverable(account, link)) links.refuse()
         await records.setPasswordHash(tx, account.id, passwordHash)
-        await deps.endAccount(tx, account.id)
+        // The browser is known from now on: what strangers try elsewhere does not lock it.
+        const knownBrowser = browserToken === undefined ? undefined : { token: browserToken, email: account.email }
+        await deps.endAccount(tx, account.id, knownBrowser ? { knownBrowser } : {})
         await deps.forgetGuesses(tx, account.email)
         const subject = { type: 'account', id: account.id }
         const actor = { type: 'account', id: account.id } as const

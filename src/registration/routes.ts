@@ -7,14 +7,14 @@ import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { Interactions } from '../oidc/interaction.ts'
+import type { RegistrationCookie } from './browser-cookie.ts'
 import type { Proof, Registration } from './service.ts'
 
 type Deps = {
   registration: Registration
   interactions: Pick<Interactions, 'load'>
   views: Views
-  /** Which browser this is, as a digest. */
-  browserDigest: (ctx: Context) => Buffer | undefined
+  cookie: RegistrationCookie
   /** Counts a registration by the address that was typed. */
   countRegistration: (ctx: Context, email: string) => Promise<void>
 }
@@ -34,11 +34,7 @@ const back = (go: string | undefined) => (go === undefined ? {} : { go })
 export function registrationRoutes(deps: Deps): readonly Route[] {
   const { registration, interactions, views } = deps
 
-  const where = (ctx: Context) => ({
-    // Every form of ours comes with the cookie: its token would not have been taken else.
-    browser: deps.browserDigest(ctx) ?? Buffer.alloc(0),
-    address: ctx.ip,
-  })
+  const where = (ctx: Context) => ({ browser: deps.cookie.read(ctx), address: ctx.ip })
 
   async function showForm(
     ctx: Context,
@@ -62,7 +58,9 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
       async () => {
         if (go !== undefined) await interactions.load(ctx, go)
         const admit = () => deps.countRegistration(ctx, fields.email)
-        await registration.register({ ...fields, go }, where(ctx), admit)
+        const browser = deps.cookie.begin(ctx, registration.normaliseEmail(fields.email))
+        await registration.register({ ...fields, go }, { browser: browser.digest, address: ctx.ip }, admit)
+        browser.keep()
       },
       (found) => {
         problems = found
@@ -139,7 +137,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     limit: { policy: 'link', by: ({ query }) => query.token },
     query: linkQuery,
     handler: async (ctx, { query }) =>
-      showProof(ctx, await registration.showVerification(query.token, deps.browserDigest(ctx)), query),
+      showProof(ctx, await registration.showVerification(query.token, deps.cookie.read(ctx)), query),
   })
 
   const confirm = defineRoute({

@@ -12,6 +12,8 @@ import type { Problem } from '../problems.ts'
 import type { Random } from '../random.ts'
 import type { Settings } from '../settings/service.ts'
 import { emailUnverified, mailNotConfigured, registrationClosed, registrationInvalid } from './errors.ts'
+import type { Invited } from './invited.ts'
+import { createPrepareInvited } from './invited.ts'
 
 type Deps = {
   accounts: Pick<Accounts, 'readById' | 'readRegisteredBrowser' | 'findByEmail' | 'checkProfile' | 'within'>
@@ -35,7 +37,7 @@ type Deps = {
 export type Registration = ReturnType<typeof createRegistration>
 
 /** What a request says of itself: the browser as a digest, and the network address. */
-type Where = { browser: Buffer; address: string | undefined }
+type Where = { browser: Buffer | undefined; address: string | undefined }
 type Begun = { name: string; password: string }
 type Chosen = { name: string; passwordHash: string; address: string | undefined; action: AuditEvent['action'] }
 /** The interaction to return to, and the network address of the request. */
@@ -46,6 +48,7 @@ type Applicant = { email: string; name: string; password: string; go: string | u
 export type Proof = { kind: 'confirm' | 'prove' | 'invited'; email: string; name: string | undefined }
 
 export function createRegistration(deps: Deps) {
+  const prepareInvited = createPrepareInvited(deps)
   const { accounts, records, links, passwords, settings, transaction, audit, clock, random } = deps
 
   const isOpen = () => deps.canSendMail && settings.get().registration === 'open'
@@ -89,7 +92,8 @@ export function createRegistration(deps: Deps) {
       await links.end(tx, link.accountId, ['verify', 'invite'])
     })
 
-  const isSame = (left: Buffer, right: Buffer | undefined) => right !== undefined && left.equals(right)
+  const isSame = (left: Buffer | undefined, right: Buffer | undefined): boolean =>
+    left !== undefined && right !== undefined && left.equals(right)
 
   /**
    * The owner of a mailbox arrives at an account that somebody else has made: it goes, with all that hangs from it, and a new one takes its
@@ -120,6 +124,7 @@ export function createRegistration(deps: Deps) {
 
   return {
     isOpen,
+    normaliseEmail: records.normaliseEmail,
 
     /** Throws `registration_closed`. */
     refuseUnlessOpen: (): void => {
@@ -132,7 +137,7 @@ export function createRegistration(deps: Deps) {
      */
     register: async (
       { email, name, password, go }: Applicant,
-      { browser, address }: Where,
+      { browser, address }: Where & { browser: Buffer },
       admit: () => Promise<void>,
     ): Promise<void> => {
       if (!isOpen()) throw registrationClosed()
@@ -144,11 +149,9 @@ export function createRegistration(deps: Deps) {
       await transaction(async (tx) => {
         const id = random.id()
         const row = { id, email, name: name.trim(), passwordHash }
-        const result = await records.insertRegistered(tx, row, browser)
+        const isMade = await records.insertRegistered(tx, row, browser)
         const known = await records.findIdByEmail(tx, email)
-        // The same browser once more: its first password is gone, and so is what was begun with it.
-        if (result === 'renewed' && known !== undefined) await deps.voidAll(tx, known)
-        const action = result === 'made' ? 'account.registered' : 'account.registration_repeated'
+        const action = isMade ? 'account.registered' : 'account.registration_repeated'
         await audit.record(tx, { ...event(action, known ?? id, address), actor: { type: 'system' } })
         await sendRegistrationMail(tx, email, { go, address })
       })
@@ -167,7 +170,7 @@ export function createRegistration(deps: Deps) {
     /** What the page of a verification link shows; nothing changes. Throws `link_expired`. */
     showVerification: async (token: string, browser: Buffer | undefined): Promise<Proof> => {
       const account = await find('verify', token)
-      const isHere = browser !== undefined && isSame(browser, await accounts.readRegisteredBrowser(account.id))
+      const isHere = isSame(browser, await accounts.readRegisteredBrowser(account.id))
       return { kind: isHere ? 'confirm' : 'prove', email: account.email, name: account.name }
     },
 
@@ -204,14 +207,14 @@ export function createRegistration(deps: Deps) {
       await prove('verify', token, (tx, locked) => reclaim(tx, locked, chosen))
     },
 
-    /** Adds somebody without a password and mails an invitation; a second one for the same address ends the first. Gives the account's id. Throws `account_invalid`, `email_taken`, `mail_not_configured`. */
-    invite: (input: { email: string; name?: string; roles?: readonly string[] }, actor: Actor): Promise<string> => {
+    /**
+     * Mails an invitation to an account without a password; gives its id. A second one ends the first.
+     * Throws `account_invalid`, `email_taken`, `mail_not_configured`.
+     */
+    invite: (input: Invited, actor: Actor): Promise<string> => {
       if (!deps.canSendMail) throw mailNotConfigured()
       return transaction(async (tx) => {
-        const invited = await accounts.findByEmail(input.email)
-        // What a stranger may have set up under this address goes when the invitation is accepted.
-        const isAgain = invited && !invited.isEmailVerified && !invited.isDisabled
-        const accountId = isAgain ? invited.id : await accounts.within(tx).create(input, actor)
+        const accountId = await prepareInvited(tx, input, actor)
         const subject = { type: 'account', id: accountId }
         await audit.record(tx, { action: 'account.invited', actor, subject, outcome: 'success' })
         const { account } = await records.lock(tx, accountId)
@@ -223,8 +226,10 @@ export function createRegistration(deps: Deps) {
 
     /** What the page of an invitation shows; nothing changes. Throws `link_expired`. */
     showInvitation: async (token: string): Promise<Proof> => {
-      const { email, name } = await find('invite', token)
-      return { kind: 'invited', email, name }
+      const { id, email, name, passwordHash } = await find('invite', token)
+      // No browser registered it and no password opened it: only an administrator wrote the name.
+      const isTheirs = passwordHash === undefined && (await accounts.readRegisteredBrowser(id)) === undefined
+      return { kind: 'invited', email, name: isTheirs ? name : undefined }
     },
 
     /** The invited person chooses a name and a password. Throws `link_expired`, `registration_invalid`, `hashing_busy`. */

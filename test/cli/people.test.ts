@@ -42,6 +42,9 @@ test('an invitation from the command line goes out from the running server', asy
     roles: ['editor'],
     isEmailVerified: false,
   })
+  const again = await run(['user', 'invite', 'cli@example.com', '--name', 'Second', '--role', 'reader', '--json'])
+  expect(again.json()).toEqual(invited.json())
+  expect(await house.account('cli@example.com')).toMatchObject({ name: 'Second', roles: ['reader'] })
   expect(await run(['user', 'invite', 'alice@example.com'])).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('email_taken'),

@@ -8,7 +8,7 @@ import { startTestServer } from './support.ts'
 
 const noCsrf: Csrf = {
   tokenFor: () => '',
-  browserDigest: () => undefined,
+  formOf: () => '',
   checkToken: () => {},
   checkOrigin: () => {},
   guardOrigin: () => async () => {},

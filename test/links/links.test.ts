@@ -8,7 +8,7 @@ import { createTestDatabase } from '../support/database.ts'
 let store: TestDatabase
 const clock = createTestClock()
 const accountId = crypto.randomUUID()
-const link = { accountId, email: 'a@example.com' }
+const link = { accountId, email: 'a@example.com', generation: 0 }
 
 beforeAll(async () => {
   store = await createTestDatabase()

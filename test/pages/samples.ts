@@ -54,6 +54,13 @@ const prove: PageLocals['link-prove'] = {
   ...{ action: '/verify/password', anewAction: '/verify/anew', token, email, name: '' },
   ...{ problems: {}, anewProblems: {} },
 }
+const elsewhere: PageLocals['link-email'] = {
+  action: '/email-change',
+  token,
+  email,
+  needsPassword: true,
+  problems: {},
+}
 const newPassword: PageLocals['link-password'] = {
   ...{ kind: 'recover', action: '/recover/password', token, email, problems: {} },
 }
@@ -112,14 +119,16 @@ export const samples: readonly Sample[] = [
   ['recover', 'recover', { client, action: '/recover', signInUrl: '/interaction/x', email: '', problems: {} }],
   ['recover-error', 'recover', { action: '/recover', email: 'alice', problems: { email: { code: 'not_email' } } }],
   ['link-verify', 'link', { kind: 'verify', action: '/verify', token, go: 'g'.repeat(21), email }],
-  ['link-email-change', 'link', { kind: 'email_change', action: '/email-change', token, email }],
+  ['link-email', 'link-email', { action: '/email-change', token, email, needsPassword: false, problems: {} }],
+  ['link-email-elsewhere', 'link-email', elsewhere],
+  ['link-email-error', 'link-email', { ...elsewhere, problems: { currentPassword: { code: 'proof_refused' } } }],
   ['link-prove', 'link-prove', prove],
   ['link-prove-error', 'link-prove', { ...prove, problems: { password: { code: 'password_not_chosen' } } }],
   ['link-anew-error', 'link-prove', { ...prove, name: hostileNames.script, anewProblems: { password: tooShort } }],
   ['link-recover', 'link-password', newPassword],
   ['link-recover-error', 'link-password', { ...newPassword, problems: { password: tooShort } }],
   ['link-invited', 'link-password', { ...newPassword, kind: 'invited', action: '/invitation', name: '' }],
-  ...(['registered', 'verified', 'recovery_sent', 'password_set', 'email_changed'] as const).map(
+  ...(['registered', 'verified', 'recovery_sent', 'password_set', 'email_changed', 'email_taken'] as const).map(
     (name): Sample => [`notice-${name}`, 'notice', { name, email }],
   ),
   ['notice-go', 'notice', { name: 'verified', goUrl: '/interaction/x' }],

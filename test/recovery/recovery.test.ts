@@ -56,7 +56,8 @@ test('opening the link changes nothing (attack 19); the form sets the password, 
   expect(await house.trail(account.id)).toEqual(
     expect.arrayContaining(['account.recovery_requested', 'account.recovered']),
   )
-  expect((await house.mailbox.waitFor(account.email, 3)).subject).toBe('Your password was changed')
+  // The sign-in above came from a browser that is new beside the one that recovered: a mail tells of that too.
+  await waitFor(() => house.mailbox.to(account.email).some(({ subject }) => subject === 'Your password was changed'))
 })
 
 test('a newer link ends the older one (attack 20)', async () => {
@@ -87,7 +88,7 @@ test('of 50 uses at once, one sets its password', async () => {
   const { reset } = house.server.parts.recovery
   const token = new URL(link).searchParams.get('token')!
   const results = await Promise.allSettled(
-    Array.from({ length: 16 }, (_, n) => reset(token, `attempt number ${n} of many`, undefined)),
+    Array.from({ length: 16 }, (_, n) => reset(token, `attempt number ${n} of many`, { address: undefined })),
   )
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   const winner = results.findIndex(({ status }) => status === 'fulfilled')

@@ -131,7 +131,9 @@ test('a link lives for 24 hours, and only the newest does', async () => {
   expect(page.status).toBe(200)
   house.server.clock.advance(1000)
   expect((await browser.get(newer)).status).toBe(400)
-  expect((await browser.submit(page, '/verify')).status).toBe(400)
+  // The second registration has a cookie of its own, so the page asks for the password of the first.
+  const late = await browser.submit(page, '/verify/password', { password: goodPassword })
+  expect(late.status).toBe(400)
   expect(await house.account(email)).toMatchObject({ isEmailVerified: false })
 })
 
@@ -257,16 +259,6 @@ test('five passwords may be tried on the page of a link, at once or one after th
   await expect(confirmWithPassword(token, goodPassword, where)).rejects.toMatchObject({ code: 'registration_invalid' })
   await house.server.parts.registration.beginAnew(token, { name: 'The Owner', password: otherPassword }, where)
   expect(await house.signsIn(email, otherPassword)).toBe(true)
-})
-
-test('the same browser once more: its newest name and password count', async () => {
-  const browser = createBrowser()
-  const email = 'again@example.com'
-  await house.register({ email, name: 'First', password: goodPassword }, browser)
-  await house.register({ email, name: 'Second', password: otherPassword }, browser)
-  expect(await house.account(email)).toMatchObject({ name: 'Second' })
-  expect(await house.signsIn(email, otherPassword)).toBe(true)
-  expect(await house.signsIn(email, goodPassword)).toBe(false)
 })
 
 test('of two registrations at once one makes the account, and the other changes nothing', async () => {

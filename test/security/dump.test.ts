@@ -82,7 +82,7 @@ async function makePeople(server: Latchkey, mailbox: Mailbox): Promise<Record<st
   const dora = (await accounts.findByEmail(registered.email))!
   const proof = { password: registered.password }
   await accountChanges.requestEmailChange({ accountId: dora.id, proof, newEmail: 'new@example.com' })
-  const cookie = (await browser.jar.getCookies(server.issuer)).find(({ key }) => key.endsWith('latchkey.browser'))!
+  const cookie = (await browser.jar.getCookies(server.issuer)).find(({ key }) => key.endsWith('latchkey.registration'))!
   const tokens = {
     'cookie of the browser that registered': cookie.value,
     'link to confirm, spent': tokenIn(spent),
@@ -151,7 +151,7 @@ async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Recor
   const offer = factors.offerTotp(carol, 'dump')
   const seed = fromBase32(offer.secret)
   const added = { binding: 'dump', sealed: offer.sealed, code: codeAt(seed, server.clock.now()) }
-  const codes = (await factors.addTotp({ accountId: carol.id }, added))!
+  const codes = (await factors.addTotp({ accountId: carol.id, generation: carol.generation }, added))!
 
   return {
     ...people,
@@ -159,7 +159,7 @@ async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Recor
     'TOTP secret, as text': offer.secret.replaceAll(' ', ''),
     'recovery code': codes[0]!,
     'recovery code, without its hyphens': codes[1]!.replaceAll('-', ''),
-    'cookie of a remembered browser': (await loginSteps.remember(carol.id, undefined)).token,
+    'cookie of a remembered browser': (await loginSteps.remember(carol))!.token,
     'authorization code': code!,
     'access token': tokens.access_token,
     'refresh token, spent': tokens.refresh_token,

@@ -1,0 +1,13 @@
+/** Emails about a new browser are counted apart: notices that a stranger can cause do not use up their number. */
+import type { Migration } from './index.ts'
+
+export const newBrowserCount: Migration = {
+  name: '0034_new_browser_count',
+  up: async (knex) => {
+    await knex.raw(`
+      ALTER TABLE account_link DROP CONSTRAINT account_link_purpose_check;
+      ALTER TABLE account_link ADD CONSTRAINT account_link_purpose_check
+        CHECK (purpose IN ('verify', 'recover', 'change_email', 'invite', 'notice', 'new_browser'));
+    `)
+  },
+}

@@ -1,0 +1,60 @@
+/** The account that an invitation is for: made, or what is left of one that was there unproven. */
+import type { AccountRecords } from '../accounts/records.ts'
+import type { Accounts } from '../accounts/service.ts'
+import type { Actor, Audit } from '../audit/service.ts'
+import type { Tx } from '../database/database.ts'
+
+type Deps = {
+  accounts: Pick<Accounts, 'within' | 'checkProfile'>
+  records: AccountRecords
+  /** Ends sessions and tokens, and forgets what was allowed. */
+  voidAll: (tx: Tx, accountId: string) => Promise<void>
+  audit: Audit
+}
+
+/** What the administrator typed. */
+export type Invited = { email: string; name?: string; roles?: readonly string[] }
+
+/**
+ * The account that is invited, with the name and roles of the invitation. A password that was never
+ * proven may be a stranger's: it must not open an account that has just been given roles.
+ */
+export function createPrepareInvited({ accounts, records, voidAll, audit }: Deps) {
+  return async (tx: Tx, input: Invited, actor: Actor): Promise<string> => {
+    const writes = accounts.within(tx)
+    // What is no address is in no row: `create` says what is wrong with it.
+    if (accounts.checkProfile({ email: input.email }).length > 0) return writes.create(input, actor)
+    const knownId = await records.findIdByEmail(tx, input.email)
+    const known = knownId === undefined ? undefined : await records.lock(tx, knownId)
+    // A proven or disabled account is no invited one: `create` says so.
+    if (!known || known.account.isEmailVerified || known.account.isDisabled) return writes.create(input, actor)
+    const { account, registeredBrowser } = known
+    if (registeredBrowser !== undefined) {
+      await voidAll(tx, account.id)
+      await records.remove(tx, account.id)
+      const id = await writes.create(input, actor)
+      const details = { instead_of: account.id }
+      const subject = { type: 'account', id }
+      await audit.record(tx, { action: 'account.reclaimed', actor, subject, outcome: 'success', details })
+      return id
+    }
+    const hasPassword = account.passwordHash !== undefined
+    if (hasPassword) {
+      await voidAll(tx, account.id)
+      await records.removePassword(tx, account.id)
+    }
+    // A name that came with a password may be a stranger's too.
+    const name = hasPassword ? (input.name ?? null) : input.name
+    const { roles } = input
+    await writes.update(
+      account.id,
+      {
+        email: account.email,
+        ...(name !== undefined && { name }),
+        ...(roles !== undefined && { roles }),
+      },
+      actor,
+    )
+    return account.id
+  }
+}

@@ -1,0 +1,291 @@
+/** A new email address: where its link is confirmed, what asking for one tells, and that no other account is touched (security.md, attack 74). */
+import type { PeopleHouse } from '../registration/house.ts'
+import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
+import type { Browser } from '../support/browser.ts'
+import { createBrowser } from '../support/browser.ts'
+import { createRelyingParty } from '../support/latchkey.ts'
+
+let house: PeopleHouse
+beforeAll(async () => {
+  house = await openPeopleHouse()
+})
+afterAll(() => house?.close())
+
+const changes = () => house.server.parts.accountChanges
+
+const request = (accountId: string, newEmail: string, password = goodPassword) =>
+  changes().requestEmailChange({ accountId, proof: { password }, newEmail })
+
+/** A member who has asked for another address; gives the link that went there. */
+async function asked(email: string, newEmail: string) {
+  const account = await house.member(email)
+  await request(account.id, newEmail)
+  return { account, link: (await house.mailbox.waitFor(newEmail)).link! }
+}
+
+async function signIn(email: string, password = goodPassword) {
+  const rp = createRelyingParty(house.server)
+  const start = await rp.browser.get(await rp.authorizeUrl({ scope: 'openid offline_access' }))
+  const { code } = await rp.complete(start, { email, password })
+  return { rp, browser: rp.browser, tokens: (await rp.exchange(code!)).body }
+}
+
+const isSignedIn = async ({ rp }: Awaited<ReturnType<typeof signIn>>) => {
+  const page = await rp.browser.get(await rp.authorizeUrl({ prompt: 'none' }))
+  return new URL(page.next!).searchParams.get('error') === null
+}
+
+/** Confirms as the page asks for it. */
+const confirm = async (browser: Browser, link: string, fields: Record<string, string> = {}) =>
+  browser.submit(await browser.get(link), '/email-change', fields)
+
+const withPassword = { currentPassword: goodPassword }
+
+test('in a session of the account a button is enough; nothing changes before, and that session alone goes on', async () => {
+  const { account, link } = await asked('before@example.com', 'After@Example.com')
+  const [here, there] = [await signIn('before@example.com'), await signIn('before@example.com')]
+  const page = await here.browser.get(link)
+  expect(page.body).toContain('After@Example.com')
+  expect(page.body).not.toContain('name="currentPassword"')
+  expect(await house.account('before@example.com')).toMatchObject({ id: account.id })
+  expect((await here.browser.submit(page, '/email-change')).status).toBe(200)
+  expect(await house.account('after@example.com')).toMatchObject({
+    id: account.id,
+    email: 'After@Example.com',
+    isEmailVerified: true,
+  })
+  expect(await house.account('before@example.com')).toBeUndefined()
+  expect((await house.mailbox.waitFor('before@example.com', 3)).subject).toBe('Your e-mail address was changed')
+  expect([await isSignedIn(here), await isSignedIn(there)]).toEqual([true, false])
+  for (const { rp, tokens } of [here, there]) {
+    expect((await rp.refresh(tokens.refresh_token)).body).toMatchObject({ error: 'invalid_grant' })
+  }
+  expect((await here.browser.submit(page, '/email-change')).status).toBe(400)
+  expect(await house.trail(account.id)).toEqual(
+    expect.arrayContaining(['account.email_change_requested', 'account.email_changed']),
+  )
+})
+
+test('elsewhere the page asks for the password, and does not show the address of the account', async () => {
+  const { account, link } = await asked('secret-address@example.com', 'elsewhere@example.com')
+  const browser = createBrowser()
+  const page = await browser.get(link)
+  expect(page.body).toContain('name="currentPassword"')
+  expect(page.body).not.toContain('secret-address')
+  for (const fields of [{}, { currentPassword: otherPassword }] as Record<string, string>[]) {
+    const refused = await browser.submit(page, '/email-change', fields)
+    expect(refused.status).toBe(403)
+    expect(refused.body).toContain('id="currentPassword-problem"')
+    expect(refused.body).not.toContain('secret-address')
+  }
+  expect(await house.account('secret-address@example.com')).toMatchObject({ id: account.id })
+  expect((await house.trail(account.id)).filter((action) => action === 'account.change_refused')).toHaveLength(2)
+  const done = await browser.submit(page, '/email-change', withPassword)
+  expect(done.status).toBe(200)
+  expect(done.headers.getSetCookie().filter((cookie) => cookie.includes('session'))).toEqual([])
+  expect(await house.account('elsewhere@example.com')).toMatchObject({ id: account.id })
+  // The browser that typed the password is not known by that.
+  expect(await house.server.database.knex('known_browser').where({ account_id: account.id })).toEqual([])
+})
+
+test('a session of another account is asked for the password as well, and stays as it is', async () => {
+  const { account, link } = await asked('mine@example.com', 'mine-new@example.com')
+  await house.member('other@example.com')
+  const other = await signIn('other@example.com')
+  const page = await other.browser.get(link)
+  expect(page.body).toContain('name="currentPassword"')
+  expect((await other.browser.submit(page, '/email-change', { currentPassword: '' })).status).toBe(403)
+  expect((await other.browser.submit(page, '/email-change', withPassword)).status).toBe(200)
+  expect(await house.account('mine-new@example.com')).toMatchObject({ id: account.id })
+  expect(await isSignedIn(other)).toBe(true)
+  expect(await house.server.database.knex('known_browser').where({ account_id: account.id })).toEqual([])
+})
+
+test('five passwords may be tried on one link, at once too; a session of the account still confirms', async () => {
+  const { account, link } = await asked('guessed@example.com', 'guessed-new@example.com')
+  const token = new URL(link).searchParams.get('token')!
+  const tries = await Promise.allSettled(
+    Array.from({ length: 9 }, (_, n) => changes().confirmEmailChange(token, { password: `guess number ${n}` })),
+  )
+  const codes = tries.map((one) => one.status === 'rejected' && (one.reason.problems?.[0].code ?? one.reason.code))
+  expect(codes.filter((code) => code === 'proof_refused')).toHaveLength(5)
+  expect(codes.filter((code) => code === 'email_change_tries_used')).toHaveLength(4)
+  await expect(changes().confirmEmailChange(token, { password: goodPassword })).rejects.toMatchObject({
+    code: 'change_invalid',
+  })
+  const here = await signIn('guessed@example.com')
+  expect((await confirm(here.browser, link)).status).toBe(200)
+  expect(await house.account('guessed-new@example.com')).toMatchObject({ id: account.id })
+})
+
+test('of a link that is confirmed many times at once, one confirmation is made', async () => {
+  const { link } = await asked('many@example.com', 'many-new@example.com')
+  const token = new URL(link).searchParams.get('token')!
+  const results = await Promise.allSettled(
+    Array.from({ length: 4 }, () => changes().confirmEmailChange(token, { password: goodPassword })),
+  )
+  expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+})
+
+test('an address that another account has proven is told to its owner, and nothing changes', async () => {
+  await house.member('taken@example.com')
+  const { id } = await house.member('taker@example.com')
+  await request(id, 'TAKEN@example.com')
+  expect((await house.mailbox.waitFor('taken@example.com', 2)).subject).toBe('Somebody wanted to use your address')
+  expect(await house.account('taker@example.com')).toMatchObject({ id })
+})
+
+test('an account that has the address unproven stays, and the page says how to go on', async () => {
+  await house.register({ email: 'squat@example.com', password: otherPassword })
+  await house.mailbox.waitFor('squat@example.com')
+  const squatted = (await house.account('squat@example.com'))!
+  const account = await house.member('real@example.com')
+  await request(account.id, 'squat@example.com')
+  const { link, subject } = await house.mailbox.waitFor('squat@example.com', 2)
+  expect(subject).toBe('Confirm your new e-mail address')
+  const refused = await confirm(createBrowser(), link!, withPassword)
+  expect(refused.status).toBe(409)
+  expect(refused.body).toContain('begin anew')
+  expect(await house.account('squat@example.com')).toEqual(squatted)
+  expect(await house.account('real@example.com')).toMatchObject({ id: account.id })
+  expect(await house.signsIn('squat@example.com', otherPassword)).toBe(true)
+})
+
+test('the owner of the mailbox goes on as that page says: begins anew there, moves that account, and changes', async () => {
+  const wanted = 'wanted@example.com'
+  await house.register({ email: wanted, password: otherPassword })
+  await house.mailbox.waitFor(wanted)
+  const account = await house.member('goes-on@example.com')
+  const browser = createBrowser()
+  await house.register({ email: wanted }, browser)
+  const proof = await browser.get((await house.mailbox.waitFor(wanted, 2)).link!)
+  await browser.submit(proof, '/verify/anew', { name: 'The Owner', password: goodPassword })
+  await request((await house.account(wanted))!.id, 'moved-away@example.com')
+  const away = (await house.mailbox.waitFor('moved-away@example.com')).link!
+  expect((await confirm(browser, away, withPassword)).status).toBe(200)
+  await request(account.id, wanted)
+  // One of the four tells of the address that moved away; two that are sent at once arrive in any order.
+  await house.mailbox.waitFor(wanted, 4)
+  const { link } = house.mailbox.to(wanted).find((mail) => mail.link?.includes('/email-change'))!
+  expect((await confirm(browser, link!, withPassword)).status).toBe(200)
+  expect(await house.account(wanted)).toMatchObject({ id: account.id })
+})
+
+test('an address that is taken while the link waits is refused, and the link stays good', async () => {
+  const { account, link } = await asked('waiting@example.com', 'grabbed@example.com')
+  await house.server.parts.accounts.create({ email: 'grabbed@example.com', isEmailVerified: true }, operator)
+  const browser = createBrowser()
+  expect((await confirm(browser, link, withPassword)).status).toBe(409)
+  expect(await house.account('waiting@example.com')).toMatchObject({ id: account.id })
+  expect((await browser.get(link)).status).toBe(200)
+})
+
+test('a link that was asked for with a password that has been replaced is over, also in the session that goes on', async () => {
+  const { account, link } = await asked('recovered@example.com', 'thief@example.com')
+  const browser = createBrowser()
+  const page = await browser.get(link)
+  await changes().changePassword({
+    accountId: account.id,
+    proof: { password: goodPassword },
+    newPassword: otherPassword,
+  })
+  expect((await browser.get(link)).status).toBe(400)
+  const late = await browser.submit(page, '/email-change', { currentPassword: otherPassword })
+  expect(late.status).toBe(400)
+})
+
+describe('asking for a change', () => {
+  test.each(['owned@example.com', 'unproven-owned@example.com', 'free@example.com'])(
+    'ends the earlier link whatever the new address is (%s)',
+    async (newEmail) => {
+      if (newEmail.startsWith('owned') && !(await house.account(newEmail))) await house.member(newEmail)
+      if (newEmail.startsWith('unproven')) await house.register({ email: newEmail })
+      const { account, link } = await asked(`prober-${newEmail}`, `probe-${newEmail}`)
+      const browser = createBrowser()
+      expect((await browser.get(link)).status).toBe(200)
+      await request(account.id, newEmail)
+      // At once: not when the email is sent.
+      expect((await browser.get(link)).status).toBe(400)
+    },
+  )
+
+  test('a delayed email of an earlier request does not bring its link back', async () => {
+    const { links } = house.server.parts
+    const { id, generation } = await house.member('delayed@example.com')
+    const older = { accountId: id, email: 'older@example.com', generation }
+    const at = house.server.clock.now()
+    house.server.clock.advance(1000)
+    await request(id, 'newer@example.com')
+    const { link } = await house.mailbox.waitFor('newer@example.com')
+    const late = await house.server.database.transaction((tx) => links.mint(tx, 'change_email', older, false, at))
+    expect(late).toBeUndefined()
+    expect((await createBrowser().get(link!)).status).toBe(200)
+  })
+
+  test('counts the same whether or not the new address has an account', async () => {
+    const { id } = await house.member('counting@example.com')
+    await house.member('counted@example.com')
+    const count = async () => {
+      const row = await house.server.database.knex('account_link').where({ account_id: id, purpose: 'change_email' })
+      return row[0]?.count
+    }
+    await request(id, 'counted@example.com')
+    expect(await count()).toBe(1)
+    await request(id, 'not-an-account@example.com')
+    await house.mailbox.waitFor('not-an-account@example.com')
+    expect(await count()).toBe(2)
+    for (let times = 0; times < 3; times += 1) await request(id, 'counted@example.com')
+    await request(id, 'sixth@example.com')
+    await request(id, 'sixth@example.com')
+    expect(await count()).toBe(6)
+    const { rows } = await house.server.database.knex.raw(
+      "SELECT count(*) AS count FROM account_link WHERE account_id = ? AND digest IS NOT NULL AND purpose = 'change_email'",
+      [id],
+    )
+    expect(Number(rows[0].count)).toBe(0)
+  })
+
+  test.each(['nobody', 'a,b@example.com', 'a@example.com\r\nBcc: b@example.com', ''])(
+    'for what is no address (%j) is refused',
+    async (newEmail) => {
+      const account = (await house.account('taker@example.com'))!
+      await expect(request(account.id, newEmail)).rejects.toMatchObject({
+        code: 'change_invalid',
+        problems: [{ path: 'newEmail' }],
+      })
+    },
+  )
+})
+
+describe('one’s own address, unproven', () => {
+  async function unproven(email: string) {
+    const registrar = createBrowser()
+    await house.register({ email }, registrar)
+    await house.mailbox.waitFor(email)
+    const account = (await house.account(email))!
+    await request(account.id, email.toUpperCase())
+    return { account, registrar, mail: await house.mailbox.waitFor(email, 2) }
+  }
+
+  test('is a verify email: a button in the browser that registered, the password elsewhere', async () => {
+    const { account, registrar, mail } = await unproven('own@example.com')
+    expect(mail.subject).toBe('Confirm your e-mail address')
+    expect(new URL(mail.link!).pathname).toBe('/verify')
+    const elsewhere = createBrowser()
+    const page = await elsewhere.get(mail.link!)
+    expect(page.body).toContain('/verify/password')
+    expect((await elsewhere.submit(page, '/verify/password', { password: otherPassword })).status).toBe(400)
+    expect((await registrar.submit(await registrar.get(mail.link!), '/verify')).status).toBe(200)
+    expect(await house.account('own@example.com')).toMatchObject({ id: account.id, isEmailVerified: true })
+  })
+
+  test('its mailbox’s owner begins anew there, and the account that another person made is gone', async () => {
+    const { account, mail } = await unproven('not-own@example.com')
+    const owner = createBrowser()
+    const page = await owner.get(mail.link!)
+    await owner.submit(page, '/verify/anew', { name: 'The Owner', password: otherPassword })
+    const owned = (await house.account('not-own@example.com'))!
+    expect(owned.id).not.toBe(account.id)
+    expect(await house.signsIn('not-own@example.com', goodPassword)).toBe(false)
+  })
+})

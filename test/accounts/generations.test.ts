@@ -1,0 +1,234 @@
+/** The generation of an account: every reset raises it and ends what began before; nothing else does. */
+import { createProfileChanges } from '../../src/account/profile.ts'
+import { createAccountRecords } from '../../src/accounts/records.ts'
+import type { PeopleHouse } from '../registration/house.ts'
+import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
+import { createBrowser } from '../support/browser.ts'
+
+let house: PeopleHouse
+beforeAll(async () => {
+  house = await openPeopleHouse()
+})
+afterAll(() => house?.close())
+
+type Person = { id: string; email: string }
+/** `make` gives the person; a member when it is left out. */
+type Way = [way: string, work: (person: Person) => Promise<unknown>, make?: (email: string) => Promise<Person>]
+
+const parts = () => house.server.parts
+const where = { browser: undefined, address: undefined }
+const proof = { password: goodPassword }
+
+/** The row itself: the cache of accounts may be a moment late. */
+const generationOf = async (id: string): Promise<number> =>
+  (await house.server.database.knex('account').where({ id }).first('generation')).generation
+
+async function mint(purpose: 'verify' | 'recover' | 'change_email' | 'invite', { id }: Person, email: string) {
+  const { generation } = (await parts().accounts.readById(id))!
+  const link = { accountId: id, email, generation }
+  return (await house.server.database.transaction((tx) => parts().links.mint(tx, purpose, link, false)))!
+}
+
+/** Everything that begins before and could finish after. */
+async function beginAll(person: Person) {
+  const account = (await parts().accounts.readById(person.id))!
+  await mint('recover', person, person.email)
+  await mint('change_email', person, `elsewhere-${person.id}@example.com`)
+  await house.server.database.transaction((tx) => parts().guesses.rememberBrowser(tx, 'a browser', account))
+  await parts().loginSteps.remember(account)
+  return account.generation
+}
+
+/** Rows that still count, by table. */
+async function living(accountId: string) {
+  const { knex } = house.server.database
+  const current = { account_id: accountId, generation: await generationOf(accountId) }
+  const links = await knex('account_link').where(current).whereNotNull('digest').select('purpose')
+  return {
+    links: links.map(({ purpose }) => purpose).sort(),
+    known: (await knex('known_browser').where(current)).length,
+    remembered: (await knex('remembered_browser').where(current)).length,
+  }
+}
+
+const unproven = async (email: string, password?: string): Promise<Person> => {
+  const id = await parts().accounts.create({ email, ...(password !== undefined && { password }) }, operator)
+  return { id, email }
+}
+
+const named = (ways: readonly Way[]) =>
+  ways.map(([way, work, make]) => ({ way, work, make: make ?? ((email: string) => house.member(email)) }))
+
+const resets: Way[] = [
+  [
+    'a change of the password',
+    ({ id }) => parts().accountChanges.changePassword({ accountId: id, proof, newPassword: otherPassword }),
+  ],
+  [
+    'a recovery',
+    async (person) => {
+      const token = await mint('recover', person, person.email)
+      await parts().recovery.reset(token, otherPassword, { address: undefined })
+    },
+  ],
+  [
+    'a new beginning in an account that an operator imported',
+    async (person) => {
+      const token = await mint('verify', person, person.email)
+      await parts().registration.beginAnew(token, { name: 'The Owner', password: otherPassword }, where)
+    },
+    (email) => unproven(email, goodPassword),
+  ],
+  [
+    'an invitation that is accepted by an account that was there before',
+    async (person) => {
+      const token = await mint('invite', person, person.email)
+      await parts().registration.acceptInvitation(token, { name: 'The Guest', password: otherPassword }, where)
+    },
+    (email) => unproven(email),
+  ],
+  [
+    'an invitation that takes an unproven password away',
+    ({ email }) => parts().registration.invite({ email }, operator),
+    (email) => unproven(email, goodPassword),
+  ],
+  ['user set-password', ({ id }) => parts().accounts.setPassword(id, otherPassword, operator)],
+  ['user disable', ({ id }) => parts().accounts.disable(id, operator)],
+  [
+    'user enable',
+    ({ id }) => parts().accounts.enable(id, operator),
+    async (email) => {
+      const { id } = await house.member(email)
+      await parts().accounts.disable(id, operator)
+      return { id, email }
+    },
+  ],
+  ['user reset-factors', ({ id }) => parts().factors.reset(id, operator)],
+  ['a request to delete the account', ({ id }) => parts().leaving.request({ accountId: id, proof })],
+  [
+    'a change of the email address that is completed',
+    async (person) => {
+      const token = await mint('change_email', person, `moved-${person.email}`)
+      await parts().accountChanges.confirmEmailChange(token, proof)
+    },
+  ],
+  [
+    'another email address by an operator',
+    ({ id, email }) => parts().accounts.update(id, { email: `other-${email}` }, operator),
+  ],
+]
+
+test.each(named(resets))('$way raises it, and ends links, known and remembered browsers', async ({ work, make }) => {
+  const person = await make(`reset-${crypto.randomUUID()}@example.com`)
+  const before = await beginAll(person)
+  expect(await living(person.id)).toMatchObject({ links: ['change_email', 'recover'], known: 1, remembered: 1 })
+  await work(person)
+  expect(await generationOf(person.id)).toBe(before + 1)
+  expect(await living(person.id)).toEqual({ links: [], known: 0, remembered: 0 })
+})
+
+const others: Way[] = [
+  ['a sign-in', ({ email }) => house.signsIn(email, goodPassword)],
+  [
+    'the hash of the same password under today’s cost',
+    async ({ id }) => {
+      const { passwordHash } = (await parts().accounts.readById(id))!
+      const again = await parts().passwords.hash(goodPassword)
+      expect(await parts().accounts.replacePasswordHash(id, passwordHash!, again)).toBe(true)
+    },
+  ],
+  [
+    'another profile',
+    ({ id, email }) => parts().accounts.update(id, { email: email.toUpperCase(), name: 'Renamed' }, operator),
+  ],
+  ['user require-factor', ({ id }) => parts().factors.require(id, true, operator)],
+  ['user unlock', ({ id }) => parts().accounts.unlock(id, operator)],
+  [
+    'a request for another email address',
+    ({ id }) =>
+      parts().accountChanges.requestEmailChange({ accountId: id, proof, newEmail: `asked-${id}@example.com` }),
+  ],
+  ['a registration of the same address', ({ email }) => house.register({ email, password: otherPassword })],
+  [
+    'a registration of the same address in the same browser, unproven',
+    ({ email }) => house.register({ email, password: otherPassword }),
+    async (email) => {
+      await house.register({ email })
+      return { id: (await house.account(email))!.id, email }
+    },
+  ],
+  ['an account that is kept after all', ({ id }) => parts().leaving.withdraw(id, undefined)],
+]
+
+test.each(named(others))('$way leaves it as it is', async ({ work, make }) => {
+  const person = await make(`same-${crypto.randomUUID()}@example.com`)
+  const before = await beginAll(person)
+  await work(person)
+  expect(await generationOf(person.id)).toBe(before)
+  expect(await living(person.id)).toMatchObject({ remembered: 1 })
+  expect(await house.server.database.knex('account_link').where({ account_id: person.id, purpose: 'recover' })).toEqual(
+    [expect.objectContaining({ digest: expect.any(Buffer) })],
+  )
+})
+
+test('of the browsers only the one that sets the new password stays known and remembered', async () => {
+  const person = await house.member('keeps-browser@example.com')
+  const account = (await parts().accounts.readById(person.id))!
+  await beginAll(person)
+  await house.server.database.transaction((tx) => parts().guesses.rememberBrowser(tx, 'this browser', account))
+  const { token } = (await parts().loginSteps.remember(account))!
+  await parts().accountChanges.changePassword({
+    accountId: person.id,
+    proof,
+    newPassword: otherPassword,
+    browser: { knownToken: 'this browser', rememberedToken: token },
+  })
+  expect(await living(person.id)).toEqual({ links: [], known: 1, remembered: 1 })
+  const { knex } = house.server.database
+  for (const table of ['known_browser', 'remembered_browser']) {
+    expect(await knex(table).where({ account_id: person.id })).toHaveLength(1)
+  }
+})
+
+test('disable and enable leave no link: neither one that is in a mailbox, nor one whose email waits', async () => {
+  const email = 'off-and-on@example.com'
+  const { id } = await house.member(email)
+  await parts().accountChanges.requestEmailChange({ accountId: id, proof, newEmail: 'stranger@example.com' })
+  const { link } = await house.mailbox.waitFor('stranger@example.com')
+  await house.askForRecovery(email)
+  const recovery = (await house.mailbox.waitFor(email, 2)).link!
+  const waiting = { accountId: id, email: 'stranger@example.com', generation: 0 }
+  await parts().accounts.disable(id, operator)
+  await parts().accounts.enable(id, operator)
+  for (const one of [link!, recovery]) expect((await createBrowser().get(one)).status).toBe(400)
+  const late = await house.server.database.transaction((tx) => parts().links.mint(tx, 'change_email', waiting, false))
+  expect(late).toBeUndefined()
+})
+
+test('a profile that is sent from a session of an earlier generation is refused', async () => {
+  const account = await house.member('profile-late@example.com')
+  const profile = createProfileChanges({
+    accounts: parts().accounts,
+    records: createAccountRecords({ clock: house.server.clock }),
+    transaction: house.server.database.transaction,
+  })
+  const claims = 'name given_name family_name nickname birthdate zoneinfo locale website phone_number'.split(' ')
+  const said = Object.fromEntries(claims.map((claim) => [claim, claim === 'name' ? 'Too Late' : '']))
+  await parts().accounts.setPassword(account.id, otherPassword, operator)
+  const late = profile.change(account, said as Parameters<typeof profile.change>[1])
+  await expect(late).rejects.toMatchObject({ code: 'account_reset', status: 409 })
+  expect((await parts().accounts.readById(account.id))!.name).toBe('Somebody New')
+})
+
+test('a new beginning in an imported account ends the links that its first password asked for', async () => {
+  const email = 'imported-links@example.com'
+  const person = await unproven(email, goodPassword)
+  await parts().accountChanges.requestEmailChange({ accountId: person.id, proof, newEmail: 'thief@example.com' })
+  const { link } = await house.mailbox.waitFor('thief@example.com')
+  const token = await mint('verify', person, email)
+  await parts().registration.beginAnew(token, { name: 'The Owner', password: otherPassword }, where)
+  expect((await createBrowser().get(link!)).status).toBe(400)
+  await expect(
+    parts().accountChanges.confirmEmailChange(new URL(link!).searchParams.get('token')!, proof),
+  ).rejects.toMatchObject({ code: 'link_expired' })
+})

@@ -1,0 +1,104 @@
+/** Browsers that have signed in before: one that recovered is one of them, and there are not more than fifty a person. */
+import { minutes } from '../oidc/support.ts'
+import { createBrowser } from '../support/browser.ts'
+import type { Latchkey } from '../support/latchkey.ts'
+import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
+import type { Mailbox } from '../support/mailbox.ts'
+import { startMailbox } from '../support/mailbox.ts'
+import { waitFor } from '../support/wait.ts'
+import { attempt } from './house.ts'
+
+const operator = { type: 'operator', id: 'test' } as const
+const right = 'the lantern of somebody is lit'
+const chosen = 'another lantern is lit now'
+const dayMs = 24 * 3_600_000
+
+let server: Latchkey
+let mailbox: Mailbox
+beforeAll(async () => {
+  mailbox = await startMailbox()
+  server = await startLatchkey({ env: { SMTP_URL: mailbox.url } })
+})
+afterAll(async () => {
+  await server?.stop()
+  await mailbox?.close()
+})
+beforeEach(() => server.clock.advance(minutes(61)))
+
+async function person(name: string) {
+  const email = `${name}@known.example`
+  await server.parts.accounts.create({ email, isEmailVerified: true, password: right }, operator)
+  return (await server.parts.accounts.findByEmail(email))!
+}
+
+const known = (accountId: string) => server.database.knex('known_browser').where({ account_id: accountId })
+
+test('eleven tries of a stranger after a recovery do not lock out the browser that used the link', async () => {
+  const { id, email } = await person('recovers')
+  const owner = createBrowser()
+  await owner.submit(await owner.get(`${server.issuer}/recover`), '/recover', { email })
+  const page = await owner.get((await mailbox.waitFor(email)).link!)
+  const weak = await owner.submit(page, '/recover/password', { password: 'short' })
+  expect([weak.status, (await known(id)).length]).toEqual([400, 0])
+  expect((await owner.submit(page, '/recover/password', { password: chosen })).status).toBe(200)
+  expect(await known(id)).toMatchObject([{ generation: 1 }])
+  for (let tries = 0; tries < 11; tries += 1) await attempt(server, email, 'not the password')
+  expect((await attempt(server, email, chosen)).status).toBe(429)
+  expect((await attempt(server, email, chosen, owner)).status).toBe(200)
+})
+
+test('of more than fifty browsers the longest unseen go, and the one that signs in stays', async () => {
+  const account = await person('many')
+  const { guesses } = server.parts
+  const remember = (token: string) => server.database.transaction((tx) => guesses.rememberBrowser(tx, token, account))
+  const keys = async () => (await known(account.id).select('key')).map(({ key }) => key.toString('hex'))
+  await remember('first')
+  const [first] = await keys()
+  for (let count = 0; count < 49; count += 1) {
+    server.clock.advance(1000)
+    await remember(`browser ${count}`)
+  }
+  expect(await keys()).toHaveLength(50)
+  await Promise.all(Array.from({ length: 5 }, (_, count) => remember(`at once ${count}`)))
+  expect(await keys()).toHaveLength(50)
+  expect(await keys()).not.toContain(first)
+  // Another person's browsers are another count.
+  const other = await person('other')
+  await server.database.transaction((tx) => guesses.rememberBrowser(tx, 'first', other))
+  expect(await known(other.id)).toHaveLength(1)
+})
+
+test('five emails about new browsers a day, each in the audit trail; what strangers cause does not use them up', async () => {
+  const { id, email } = await person('travels')
+  const { notices } = server.parts
+  const signIn = (count: number) => notices.signedIn({ accountId: id, generation: 0 }, `browser ${count}`, '127.0.0.1')
+  // Three notices of the sort that any stranger can cause.
+  for (let times = 0; times < 4; times += 1) {
+    await notices.locked(email, { address: undefined })
+  }
+  await mailbox.waitFor(email, 3)
+  for (let count = 0; count < 9; count += 1) await signIn(count)
+  const told = () => mailbox.to(email).filter(({ subject }) => subject === 'You have signed in from a new browser')
+  const outcome = async () =>
+    (await server.parts.metrics.getSingleMetric('latchkey_mails_total')!.get()).values.find(
+      ({ labels }) => labels.mail === 'new_browser' && labels.outcome === 'limited',
+    )?.value
+  await waitFor(async () => (await outcome()) === 3)
+  await waitFor(() => told().length === 5)
+  const events = await server.parts.audit.listOf(id, 50)
+  expect(events.filter(({ action }) => action === 'account.new_browser')).toHaveLength(8)
+  server.clock.advance(dayMs)
+  await signIn(100)
+  await waitFor(() => told().length === 6)
+})
+
+test('the password of an administrator makes every browser unknown', async () => {
+  const { id, email } = await person('reset')
+  const browser = createBrowser()
+  await createRelyingParty(server, browser).signIn({}, { email, password: right })
+  expect(await known(id)).toHaveLength(1)
+  await server.parts.accounts.setPassword(id, chosen, operator)
+  expect(await known(id)).toEqual([])
+  for (let tries = 0; tries < 11; tries += 1) await attempt(server, email, 'not the password')
+  expect((await attempt(server, email, chosen, browser)).status).toBe(429)
+})

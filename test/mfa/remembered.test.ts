@@ -1,0 +1,34 @@
+/** The token of a browser that is spared the second factor: another one for each person and each time. */
+import type { Latchkey } from '../support/latchkey.ts'
+import { startLatchkey } from '../support/latchkey.ts'
+
+const operator = { type: 'operator', id: 'test' } as const
+
+let server: Latchkey
+beforeAll(async () => {
+  server = await startLatchkey()
+})
+afterAll(() => server?.stop())
+
+async function person(email: string) {
+  const id = await server.parts.accounts.create({ email, isEmailVerified: true }, operator)
+  return { id, generation: 0 }
+}
+
+test('two people at one browser, and one person twice, have different tokens', async () => {
+  const { loginSteps } = server.parts
+  const [one, two] = [await person('one@people.example'), await person('two@people.example')]
+  const tokens = []
+  for (const account of [one, two, one]) tokens.push((await loginSteps.remember(account))!.token)
+  expect(new Set(tokens).size).toBe(3)
+  expect(tokens.filter((token) => !/^[\w-]{43}$/.test(token))).toEqual([])
+  expect(await loginSteps.countRemembered(one.id)).toBe(2)
+  expect(await loginSteps.countRemembered(two.id)).toBe(1)
+})
+
+test('a browser is not remembered in a generation that is over', async () => {
+  const account = await person('reset@people.example')
+  await server.parts.accounts.disable(account.id, operator)
+  expect(await server.parts.loginSteps.remember(account)).toBeUndefined()
+  expect(await server.parts.loginSteps.countRemembered(account.id)).toBe(0)
+})
