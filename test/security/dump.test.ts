@@ -150,7 +150,7 @@ async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Recor
   const offer = factors.offerTotp(carol, 'dump')
   const seed = fromBase32(offer.secret)
   const added = { binding: 'dump', sealed: offer.sealed, code: codeAt(seed, server.clock.now()) }
-  const codes = (await factors.addTotp({ accountId: carol.id }, added))!
+  const codes = (await factors.addTotp({ accountId: carol.id, generation: carol.generation }, added))!
 
   return {
     ...people,
@@ -158,7 +158,7 @@ async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Recor
     'TOTP secret, as text': offer.secret.replaceAll(' ', ''),
     'recovery code': codes[0]!,
     'recovery code, without its hyphens': codes[1]!.replaceAll('-', ''),
-    'cookie of a remembered browser': (await loginSteps.remember(carol.id, undefined)).token,
+    'cookie of a remembered browser': (await loginSteps.remember(carol))!.token,
     'authorization code': code!,
     'access token': tokens.access_token,
     'refresh token, spent': tokens.refresh_token,
