@@ -25,6 +25,7 @@ import { accountPage } from './0030_account_page.ts'
 import { accountGeneration } from './0031_account_generation.ts'
 import { sessionClient } from './0032_session_client.ts'
 import { interactionOutcome } from './0033_interaction_outcome.ts'
+import { factorTrust } from './0034_factor_trust.ts'
 
 export type Migration = {
   name: string
@@ -57,4 +58,5 @@ export const migrations: readonly Migration[] = [
   accountGeneration,
   sessionClient,
   interactionOutcome,
+  factorTrust,
 ]

@@ -37,8 +37,7 @@ export type Door = ReturnType<typeof createAccountDoor>
 export type Wanted = Readonly<{ freshSeconds?: number; factor?: boolean }>
 
 /** OWASP ASVS 7.5.1: a sensitive change asks for a login not older than that. */
-export const sensitive: Wanted = { freshSeconds: 300 }
-export const aboutFactors: Wanted = { freshSeconds: 300, factor: true }
+export const sensitive: Wanted = { freshSeconds: 300, factor: true }
 
 /** Where a login may come back to: pages of this door. */
 const pagePath = /^\/account(\/[a-z-]+){0,3}$/
@@ -59,8 +58,9 @@ export function createAccountDoor(deps: Deps) {
   const isFresh = ({ authTimeMs }: AccountVisit, seconds: number | undefined): boolean =>
     seconds === undefined || Math.floor(clock.now() / 1000) - authTimeMs / 1000 <= seconds
 
-  const hasFactor = async ({ account, acr }: AccountVisit): Promise<boolean> =>
-    deps.isMultiFactor(acr) || (await factors.enrolled(account.id)).length === 0
+  /** A remembered browser spares nobody here: the demand is an essential class of login. */
+  const lacksFactor = async ({ account, acr }: AccountVisit, isFresh: boolean): Promise<boolean> =>
+    !(isFresh && deps.isMultiFactor(acr)) && (await factors.enrolled(account.id)).length > 0
 
   function loginUrl(path: string, { freshSeconds }: Wanted, needsFactor: boolean): string {
     const url = new URL(deps.authorizePath, issuer)
@@ -92,8 +92,9 @@ export function createAccountDoor(deps: Deps) {
      */
     enter: async (ctx: Context, wanted: Wanted = {}): Promise<AccountVisit | undefined> => {
       const visit = await visitOf(ctx)
-      const needsFactor = wanted.factor === true && visit !== undefined && !(await hasFactor(visit))
-      if (visit && isFresh(visit, wanted.freshSeconds) && !needsFactor) return visit
+      const isRecent = visit !== undefined && isFresh(visit, wanted.freshSeconds)
+      const needsFactor = wanted.factor === true && visit !== undefined && (await lacksFactor(visit, isRecent))
+      if (isRecent && !needsFactor) return visit
       if (ctx.method !== 'GET' && ctx.method !== 'HEAD') throw loginTooOld()
       ctx.status = 303
       ctx.redirect(loginUrl(ctx.path, visit ? wanted : {}, needsFactor))

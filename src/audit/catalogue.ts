@@ -39,6 +39,8 @@ export const auditActions = [
   'factor.recovery_codes_made',
   'factor.proven',
   'factor.failed',
+  'factor.switched_off',
+  'factor.switched_on',
   'client.created',
   'client.updated',
   'client.removed',

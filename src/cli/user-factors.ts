@@ -14,10 +14,15 @@ const show: CliCommand = {
   run: async ({ args: [id = ''], openParts }) => {
     const { accounts, factors, loginSteps } = await openParts()
     const account = await getAccount(accounts, id)
-    const { enrolled, recoveryCodes } = await factors.show(account.id)
+    const { enrolled, recoveryCodes, off } = await factors.show(account.id)
     const data = {
-      ...{ id: account.id, email: account.email, required: factors.mustHave(account), factors: enrolled },
-      ...{ recovery_codes: recoveryCodes, remembered_browsers: await loginSteps.countRemembered(account.id) },
+      id: account.id,
+      email: account.email,
+      required: factors.mustHave(account),
+      factors: enrolled,
+      off,
+      recovery_codes: recoveryCodes,
+      remembered_browsers: await loginSteps.countRemembered(account.id),
     }
     return { data, text: record(data) }
   },

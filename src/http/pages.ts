@@ -147,6 +147,8 @@ export type PageLocals = {
     action: string
     /** In the order in which they are offered. */
     methods: readonly ('totp' | 'recovery_code' | 'passkey')[]
+    /** Would do, had there not been too many wrong answers. */
+    off: readonly ('totp' | 'recovery_code' | 'passkey')[]
     mayRemember: boolean
     passkey?: PasskeyView
     error?: string
@@ -184,7 +186,16 @@ export type PageLocals = {
     Readonly<{
       /** Since when there is an authenticator app. */
       appSince?: string
-      passkeys: readonly Readonly<{ id: string; name: string; since: string; lastUsed: string | undefined }>[]
+      passkeys: readonly Readonly<{
+        id: string
+        name: string
+        since: string
+        lastUsed: string | undefined
+        /** It does not sign in alone, since the password was reset. */
+        needsPassword: boolean
+      }>[]
+      /** Methods that too many wrong answers have switched off. */
+      off: readonly ('totp' | 'recovery_code' | 'passkey')[]
       passkey: PasskeyView
       error?: string
       hasFactor: boolean

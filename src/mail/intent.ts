@@ -21,6 +21,7 @@ export type MailIntent = Readonly<{ askedAtMs: number }> &
     | Readonly<{ mail: 'new_browser'; accountId: string }>
     | Readonly<{ mail: 'factor_added'; accountId: string; method: FactorMethod }>
     | Readonly<{ mail: 'factor_removed'; accountId: string; method: FactorMethod }>
+    | Readonly<{ mail: 'factor_guessed'; accountId: string; method: FactorMethod }>
   )
 
 export type MailName = MailIntent['mail']

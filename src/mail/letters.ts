@@ -22,6 +22,7 @@ export const letterNames = [
   'new_browser',
   'factor_added',
   'factor_removed',
+  'factor_guessed',
 ] as const
 export type LetterName = (typeof letterNames)[number]
 
@@ -65,7 +66,10 @@ export function createLetters({ folder, sentences, issuer, serviceName }: Deps) 
       const params = {
         ...{ email, service, host, at: atMinute(askedAtMs) },
         ...(untilMs !== undefined && { until: atMinute(untilMs) }),
-        ...(method !== undefined && { method: sentences.t(`mails.method.${method}`) }),
+        ...(method !== undefined && {
+          method: sentences.t(`mails.method.${method}`),
+          factor: sentences.t(`mails.factor.${method}`),
+        }),
       }
       const locals = {
         lang: sentences.lang,

@@ -119,6 +119,7 @@ export function createPlans({ accounts }: Deps) {
     new_browser: ({ accountId }) => told('new_browser', accountId),
     factor_added: ({ accountId, method }) => told('factor_added', accountId, method),
     factor_removed: ({ accountId, method }) => told('factor_removed', accountId, method),
+    factor_guessed: ({ accountId, method }) => told('factor_guessed', accountId, method),
   }
 
   return (intent: MailIntent): Promise<Plan | undefined> =>

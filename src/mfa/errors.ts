@@ -10,6 +10,8 @@ export const passkeyRefused = declareError('passkey_refused', 400)
 export const factorTriesUsed = declareError('factor_tries_used', 403)
 /** Too many wrong answers of this person. */
 export const factorLocked = declareError('factor_locked', 429)
+/** Too many wrong answers in a row of this method: it is off until a reset (SP 800-63B-4 §3.2.2). */
+export const factorOff = declareError('factor_off', 403)
 /** The step of the login that the form belongs to is not the next one. */
 export const factorNotAsked = declareError('factor_not_asked', 403)
 /** The last factor of somebody who must have one. */

@@ -53,6 +53,7 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
       ...frameOf(interaction, step.account),
       action: at(interaction.uid, '/factor'),
       methods: step.methods,
+      off: step.off,
       mayRemember: step.mayRemember,
       ...(error && { error: error.code, errorParams: error.params }),
     })
@@ -118,9 +119,11 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
           await steps.clear(uid)
           await interactions.abandon(ctx, uid)
         }
-        const isShownAgain = error.code === 'factor_refused' || error.code === 'factor_locked'
-        if (!isShownAgain || before?.kind !== 'factor') throw error
-        await showFactor(ctx, interaction, before, error)
+        const isShownAgain = ['factor_refused', 'factor_locked', 'factor_off'].includes(error.code)
+        // What is still offered may have changed with this answer.
+        const now = isShownAgain ? await steps.resume(asked, whereOf(ctx)) : undefined
+        if (now?.kind !== 'factor') throw error
+        await showFactor(ctx, interaction, now, error)
       })
       if (!step) return
       if (remember && before?.kind === 'factor' && before.mayRemember) {

@@ -23,6 +23,8 @@ type Deps = {
   sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
   /** Begins a new generation: nothing that began before goes on. */
   endAccount: EndAccount
+  /** Until their next use beside the new password, passkeys do not sign in alone. */
+  distrustPasskeys: (tx: Tx, accountId: string) => Promise<void>
   /** Lifts the lock that guesses have put on an address. */
   forgetGuesses: (tx: Tx, email: string) => Promise<void>
   transaction: Transaction
@@ -78,6 +80,7 @@ export function createRecovery(deps: Deps) {
         const { account } = await records.lock(tx, link.accountId, link.generation)
         if (!isRecoverable(account, link)) links.refuse()
         await records.setPasswordHash(tx, account.id, passwordHash)
+        await deps.distrustPasskeys(tx, account.id)
         await deps.endAccount(tx, account.id)
         await deps.forgetGuesses(tx, account.email)
         const subject = { type: 'account', id: account.id }

@@ -219,7 +219,9 @@ describe('adding one', () => {
     expect(stolen.status).toBe(404)
     await server.parts.factors.require(who.id, true, operator)
     await server.parts.factors.remove({ accountId: who.id, generation: 0 }, 'totp')
-    await expect(server.parts.factors.remove({ accountId: who.id, generation: 0 }, 'passkey', left[0]!.id)).rejects.toMatchObject({
+    await expect(
+      server.parts.factors.remove({ accountId: who.id, generation: 0 }, 'passkey', left[0]!.id),
+    ).rejects.toMatchObject({
       code: 'factor_needed',
     })
   })

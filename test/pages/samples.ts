@@ -163,12 +163,20 @@ export const samples: readonly Sample[] = [
   [
     'factor',
     'factor',
-    { ...interaction, client, account, passkey, methods: ['passkey', 'totp', 'recovery_code'], mayRemember: true },
+    {
+      ...interaction,
+      client,
+      account,
+      passkey,
+      methods: ['passkey', 'totp', 'recovery_code'],
+      off: [],
+      mayRemember: true,
+    },
   ],
   [
     'factor-error',
     'factor',
-    { ...interaction, account, methods: ['recovery_code'], mayRemember: false, error: 'factor_refused' },
+    { ...interaction, account, methods: ['recovery_code'], off: ['totp'], mayRemember: false, error: 'factor_refused' },
   ],
   ['factor-enrol', 'factor-enrol', { ...interaction, client, account, isAppEnough: true, offer, problems: {} }],
   [
@@ -220,7 +228,16 @@ export const samples: readonly Sample[] = [
     'account/factors',
     {
       ...{ ...own, here: 'factors', appSince: '2026-11-27 06:40 UTC', hasFactor: true, recoveryCodes: 9, passkey },
-      passkeys: [{ id: 'p1', name: hostileNames.script ?? '', since: '2026-11-27 06:40 UTC', lastUsed: undefined }],
+      passkeys: [
+        {
+          id: 'p1',
+          name: hostileNames.script ?? '',
+          since: '2026-11-27 06:40 UTC',
+          lastUsed: undefined,
+          needsPassword: true,
+        },
+      ],
+      off: ['totp', 'recovery_code'],
       ...{ rememberedBrowsers: 2, mustHave: true },
     },
   ],
@@ -232,6 +249,7 @@ export const samples: readonly Sample[] = [
       here: 'factors',
       passkey,
       passkeys: [],
+      off: [],
       error: 'passkey_refused',
       hasFactor: false,
       recoveryCodes: 0,
