@@ -79,9 +79,11 @@ import { createMetrics } from './metrics.ts'
 import { factorAccountRoutes } from './mfa/account-routes.ts'
 import { createFactorFailures } from './mfa/failures.ts'
 import { createMethods } from './mfa/methods/index.ts'
-import { measureFactors } from './mfa/metrics.ts'
+import { measureFactors, measureResets } from './mfa/metrics.ts'
 import { passkeyFiles } from './mfa/passkeys/files.ts'
 import { createRememberedCookie } from './mfa/remembered-cookie.ts'
+import { createFactorResets } from './mfa/reset.ts'
+import { factorResetRoutes } from './mfa/reset-routes.ts'
 import { createFactorPages } from './mfa/routes.ts'
 import { createFactors } from './mfa/service.ts'
 import { createLoginSteps } from './mfa/steps.ts'
@@ -228,6 +230,7 @@ export async function createParts(deps: PartsDeps) {
     random,
     endings: [
       (tx, accountId) => links.end(tx, accountId),
+      (tx, accountId) => factorResets.endAccount(tx, accountId),
       (...ending) => loginSteps.endAccount(...ending),
       (...ending) => guesses.endAccount(...ending),
     ],
@@ -361,9 +364,22 @@ export async function createParts(deps: PartsDeps) {
     setFactorRequired: records.setFactorRequired,
     administratorRoles,
   })
+  const factorResets = createFactorResets({
+    db: knex,
+    factors,
+    links,
+    lockAccount: async (tx, accountId, generation) => (await records.lock(tx, accountId, generation)).account,
+    canSendMail: postman.canSend,
+    sendMail: people.sendMail,
+    transaction,
+    audit,
+    clock,
+    metrics: measureResets(metrics),
+  })
   const loginSteps = createLoginSteps({
     ...{ db: knex, transaction, audit, accounts, factors, failures, methods: methods.methods, clock, random },
     refuseElsewhere: (account, clientId) => leaving.refuseElsewhere(account, clientId),
+    endReset: (owner, address) => factorResets.endProven(owner, address),
     metrics: measureFactors(metrics),
   })
   const registration = createRegistration({
@@ -500,6 +516,7 @@ export async function createParts(deps: PartsDeps) {
   const door = createAccountDoor({
     ...{ readSession: accountSessions.read, accounts, factors, random, clock, issuer: config.issuer },
     ...{ authorizePath: enginePaths.authorization, multiFactorAcr: acrOf('multi_factor') },
+    pendingReset: factorResets.pending,
     isMultiFactor: (acr) => reaches(levelOfAcr(acr) ?? 'password', 'multi_factor'),
   })
   const applications = createApplications({ consents, clients, revocation })
@@ -523,6 +540,7 @@ export async function createParts(deps: PartsDeps) {
   const factorPages = createFactorPages({
     ...{ interactions, steps: loginSteps, factors, finishLogin, views, passkeys: methods.passkeys },
     remembered: rememberedCookie,
+    offersReset: factorResets.isOffered,
   })
   const peoplePages = { interactions, views, browserDigest: csrf.browserDigest }
   const routes = [
@@ -571,6 +589,7 @@ export async function createParts(deps: PartsDeps) {
     ...(kept ? devMailRoutes({ views, kept }) : []),
     ...consentPages.routes,
     ...factorPages.routes,
+    ...factorResetRoutes({ interactions, stepOf: factorPages.stepOf, resets: factorResets, door, views }),
   ]
 
   return {
@@ -601,6 +620,7 @@ export async function createParts(deps: PartsDeps) {
     recovery,
     accountChanges,
     factors,
+    factorResets,
     loginSteps,
     guesses,
     captcha,

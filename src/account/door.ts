@@ -14,6 +14,8 @@ type Deps = {
   accounts: Pick<Accounts, 'readById'>
   /** Whether the person has a second factor, and which class a login with one has. */
   factors: { enrolled: (accountId: string) => Promise<readonly string[]> }
+  /** A reset of the account's second factors that waits. */
+  pendingReset: (owner: { accountId: string; generation: number }) => Promise<PendingReset | undefined>
   isMultiFactor: (acr: string | undefined) => boolean
   multiFactorAcr: string
   issuer: string
@@ -22,6 +24,9 @@ type Deps = {
   clock: Clock
 }
 
+/** Moments in milliseconds. */
+type PendingReset = Readonly<{ requestedAt: number; dueAt: number }>
+
 /** Somebody at their own page. `authTimeMs` is the moment of the login, in milliseconds. */
 export type AccountVisit = Readonly<{
   account: Account
@@ -29,6 +34,7 @@ export type AccountVisit = Readonly<{
   authTimeMs: number
   acr: string | undefined
   amr: readonly string[]
+  factorReset: PendingReset | undefined
 }>
 
 export type Door = ReturnType<typeof createAccountDoor>
@@ -51,7 +57,8 @@ export function createAccountDoor(deps: Deps) {
     // A session of an earlier generation is over.
     if (!account || account.isDisabled || session.generation !== account.generation) return undefined
     const { uid, id, generation, authTime, acr, amr } = session
-    return { account, session: { uid, id, generation }, authTimeMs: authTime * 1000, acr, amr }
+    const factorReset = await deps.pendingReset({ accountId: account.id, generation })
+    return { account, session: { uid, id, generation }, authTimeMs: authTime * 1000, acr, amr, factorReset }
   }
 
   /** As the engine compares `max_age`: both must agree, or the person would be sent to and fro. */

@@ -21,6 +21,8 @@ export type AccountFrame = Readonly<{
   account: AccountView
   /** The day on which the account goes, when its person has asked for it. */
   leavingOn?: string
+  /** A reset of the second factors that was asked for: when, and from when on a link carries it out. */
+  factorReset?: Readonly<{ at: string; due: string }>
 }>
 
 /** What an authenticator app needs: a QR code, and the same as text. */
@@ -40,7 +42,14 @@ export type FieldProblems = Readonly<Record<string, FieldProblem & Readonly<{ al
 type FieldProblem = Readonly<{ code: string; params?: Readonly<Record<string, string | number>> }>
 
 /** What a page says when something is done: its sentences are `pages.notice.<name>`. */
-export const noticeNames = ['registered', 'verified', 'recovery_sent', 'password_set', 'email_changed'] as const
+export const noticeNames = [
+  'registered',
+  'verified',
+  'recovery_sent',
+  'password_set',
+  'email_changed',
+  'factors_reset',
+] as const
 
 export type PageLocals = {
   login: Readonly<{
@@ -153,8 +162,21 @@ export type PageLocals = {
     passkey?: PasskeyView
     error?: string
     errorParams?: Readonly<Record<string, string | number>>
+    /** Where a reset of the factors is asked for. */
+    resetUrl?: string
     switchAction: string
     cancelAction: string
+  }>
+  /** Asking for a reset of the second factors, or carrying it out with a mailed link (`token`). */
+  'factor-reset': Readonly<{
+    account?: AccountView
+    action: string
+    token?: string
+    backUrl?: string
+    factors: readonly Readonly<{ method: 'totp' | 'passkey'; since: string }>[]
+    isAllowed: boolean
+    /** When the link of a request that waits is mailed. */
+    due?: string
   }>
   /** A second factor that must be set up before the login goes on. */
   'factor-enrol': Readonly<{
@@ -271,6 +293,7 @@ export const pageNames = [
   'consent',
   'select-account',
   'factor',
+  'factor-reset',
   'factor-enrol',
   'recovery-codes',
   'account/overview',

@@ -22,6 +22,7 @@ const linkRules: Readonly<Record<LinkPurpose, { lifetimeMs: number; mostAnHour: 
   recover: { lifetimeMs: 30 * minuteMs, mostAnHour: 3 },
   change_email: { lifetimeMs: dayMs, mostAnHour: 5 },
   invite: { lifetimeMs: 7 * dayMs, mostAnHour: 20 },
+  reset_factors: { lifetimeMs: dayMs, mostAnHour: 3 },
   // No link at all: a mail that tells a person of something that anybody can cause.
   notice: { lifetimeMs: hourMs, mostAnHour: 3 },
 }

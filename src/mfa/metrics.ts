@@ -17,3 +17,15 @@ export function measureFactors(metrics: Metrics) {
       factors.inc({ method, outcome }),
   }
 }
+
+export type ResetMetrics = ReturnType<typeof measureResets>
+
+export function measureResets(metrics: Metrics) {
+  const resets = new Counter({
+    name: 'latchkey_factor_resets_total',
+    help: 'Resets of second factors by mail: requested, stopped, done',
+    labelNames: ['outcome'],
+    registers: [metrics],
+  })
+  return { count: (outcome: 'requested' | 'stopped' | 'done'): void => resets.inc({ outcome }) }
+}

@@ -25,13 +25,16 @@ type Deps = {
   finishLogin: FinishLogin
   views: Views
   passkeys: Pick<Passkeys, 'requestOptions'>
+  /** Whether the account's person may ask for a reset of its factors by mail. */
+  offersReset: (account: Account) => boolean
 }
 
 const params = z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) })
 const at = (uid: string, step = ''): string => `/interaction/${uid}${step}`
 const code = z.string().max(100)
 
-export function createFactorPages({ interactions, steps, factors, remembered, finishLogin, views, passkeys }: Deps) {
+export function createFactorPages(deps: Deps) {
+  const { interactions, steps, factors, remembered, finishLogin, views, passkeys } = deps
   const askedOf = ({ uid, clientId, demand, standing }: Interaction): Asked => ({ uid, clientId, demand, standing })
   const whereOf = (ctx: Context) => ({ rememberedToken: remembered.read(ctx), address: ctx.ip })
 
@@ -55,6 +58,7 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
       methods: step.methods,
       off: step.off,
       mayRemember: step.mayRemember,
+      ...(deps.offersReset(step.account) && { resetUrl: at(interaction.uid, '/factor-reset') }),
       ...(error && { error: error.code, errorParams: error.params }),
     })
     if (error?.retryAfterSeconds) ctx.set('Retry-After', String(error.retryAfterSeconds))
@@ -220,6 +224,10 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
       else if (step) views.render(ctx, 'recovery-codes', { codes: [], action: at(interaction.uid, '/enrolled') })
       return step !== undefined
     },
+
+    /** The step at which the login is; nothing changes. */
+    stepOf: (ctx: Context, interaction: Interaction): Promise<Step | undefined> =>
+      steps.resume(askedOf(interaction), whereOf(ctx)),
 
     /** The first proof is given: on to the next step, or to the end. */
     begin: async (ctx: Context, interaction: Interaction, account: Account, proof: Proof): Promise<void> =>

@@ -14,6 +14,7 @@ import type { RecoveryCodes } from './methods/recovery-code.ts'
 import type { Totp, TotpOffer } from './methods/totp.ts'
 import type { Level, MethodId } from './proof.ts'
 import { levelOf, strongest } from './proof.ts'
+import { deleteHistory } from './reset-repository.ts'
 
 type Deps = {
   methods: readonly MfaMethod[]
@@ -86,6 +87,20 @@ export function createFactors(deps: Deps) {
     await audit.record(tx, event('factor.added', caller, { method }))
     await mail(tx, 'factor_added', caller.accountId, method)
     return codesWithFirst(tx, caller.accountId)
+  }
+
+  /** Every factor and session goes, within the transaction, which holds the account's row. Gives which factors there were. */
+  async function dropAll(tx: Tx, subject: Subject): Promise<MethodId[]> {
+    const { accountId } = subject
+    const before = await enrolled(accountId, tx)
+    for (const method of methods) await method.removeAll(tx, accountId)
+    await failures.forgetAll(tx, accountId)
+    await deps.endAccount(tx, accountId)
+    for (const method of before) {
+      await audit.record(tx, event('factor.removed', subject, { method }))
+      await mail(tx, 'factor_removed', accountId, method)
+    }
+    return before
   }
 
   return {
@@ -198,19 +213,13 @@ export function createFactors(deps: Deps) {
         await audit.record(tx, event('factor.switched_on', caller, { method: id }))
       }),
 
+    dropAll,
+
     /** For an operator whose person has lost everything: every factor and session goes, and a mail says so. Gives which there were. */
     reset: (accountId: string, actor: Actor): Promise<MethodId[]> =>
       transaction(async (tx) => {
         await deps.lockAccount(tx, accountId)
-        const before = await enrolled(accountId, tx)
-        for (const method of methods) await method.removeAll(tx, accountId)
-        await failures.forgetAll(tx, accountId)
-        await deps.endAccount(tx, accountId)
-        for (const method of before) {
-          await audit.record(tx, event('factor.removed', { accountId, actor }, { method }))
-          await mail(tx, 'factor_removed', accountId, method)
-        }
-        return before
+        return dropAll(tx, { accountId, actor })
       }),
 
     /** Whether the person must have a second factor from now on. */
@@ -226,6 +235,8 @@ export function createFactors(deps: Deps) {
     voidAll: async (tx: Tx, accountId: string): Promise<void> => {
       for (const method of methods) await method.removeAll(tx, accountId)
       await failures.forgetAll(tx, accountId)
+      // Another person begins here: what this one had enrolled is no part of the account's history.
+      await deleteHistory(tx, accountId)
     },
   }
 }

@@ -10,7 +10,7 @@ import type { EndsWithAccount } from '../revocation/account-end.ts'
 import { factorLocked, factorNotAsked, factorOff, factorRefused, factorTriesUsed } from './errors.ts'
 import type { FactorFailures } from './failures.ts'
 import { isGuessable } from './failures.ts'
-import type { FactorAnswer, MfaMethod } from './method.ts'
+import type { FactorAnswer, FactorOwner, MfaMethod } from './method.ts'
 import type { FactorMetrics } from './metrics.ts'
 import type { Progress } from './progress-repository.ts'
 import * as repository from './progress-repository.ts'
@@ -26,6 +26,8 @@ type Deps = {
   factors: Pick<Factors, 'enrolled' | 'isAdministrator' | 'mustHave'>
   methods: readonly MfaMethod[]
   failures: FactorFailures
+  /** Ends a reset of the account's factors that was asked for: its factor has been proven. */
+  endReset: (owner: FactorOwner, address: string | undefined) => Promise<void>
   /** Refuses who has no business at this client. Asked when a login begins and goes on. */
   refuseElsewhere: (account: Account, clientId: string) => void
   metrics: FactorMetrics
@@ -180,6 +182,7 @@ export function createLoginSteps(deps: Deps) {
       const progress = { accountId: id, generation, proven: [proof], provenAtMs: clock.now() }
       const step = await nextOf(progress, asked, where)
       if (!step) throw factorNotAsked()
+      if (proof !== 'password') await deps.endReset(progress, where.address)
       if (step.kind !== 'done') {
         await repository.putProgress(db, keyOf(asked.uid), progress, clock.now() + progressLivesMs)
       }
@@ -231,6 +234,7 @@ export function createLoginSteps(deps: Deps) {
       await deps.failures.clear(accountId, id)
       await repository.forgetFactorTries(db, accountId)
       if (!(await repository.addProof(db, key, progress, id))) throw factorNotAsked()
+      await deps.endReset(progress, where.address)
       const next = await nextOf({ ...progress, proven: [...progress.proven, id] }, asked, where)
       if (!next) throw factorNotAsked()
       return next
