@@ -10,7 +10,7 @@ import type { Interaction, Interactions } from '../oidc/interaction.ts'
 import { factorNotAsked } from './errors.ts'
 import type { FactorResets } from './reset.ts'
 import type { EnrolledFactor } from './reset-repository.ts'
-import type { Step } from './steps.ts'
+import type { Step } from './step.ts'
 
 type Deps = {
   interactions: Pick<Interactions, 'load'>

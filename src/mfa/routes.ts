@@ -15,7 +15,8 @@ import type { Passkeys } from './methods/passkey.ts'
 import type { Proof } from './proof.ts'
 import type { RememberedCookie } from './remembered-cookie.ts'
 import type { Factors } from './service.ts'
-import type { Asked, LoginSteps, Step } from './steps.ts'
+import type { Asked, Step } from './step.ts'
+import type { LoginSteps } from './steps.ts'
 
 type Deps = {
   interactions: Interactions
