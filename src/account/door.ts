@@ -66,8 +66,8 @@ export function createAccountDoor(deps: Deps) {
     seconds === undefined || Math.floor(clock.now() / 1000) - authTimeMs / 1000 <= seconds
 
   /** A remembered browser spares nobody here: the demand is an essential class of login. */
-  const lacksFactor = async ({ account, acr }: AccountVisit, isFresh: boolean): Promise<boolean> =>
-    !(isFresh && deps.isMultiFactor(acr)) && (await factors.enrolled(account.id)).length > 0
+  const lacksFactor = async ({ account, acr }: AccountVisit, isRecent: boolean): Promise<boolean> =>
+    !(isRecent && deps.isMultiFactor(acr)) && (await factors.enrolled(account.id)).length > 0
 
   function loginUrl(path: string, { freshSeconds }: Wanted, needsFactor: boolean): string {
     const url = new URL(deps.authorizePath, issuer)

@@ -169,7 +169,7 @@ export type PageLocals = {
   }>
   /** Asking for a reset of the second factors, or carrying it out with a mailed link (`token`). */
   'factor-reset': Readonly<{
-    account?: AccountView
+    email?: string
     action: string
     token?: string
     backUrl?: string

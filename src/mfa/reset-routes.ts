@@ -41,7 +41,7 @@ export function factorResetRoutes({ interactions, stepOf, resets, door, views }:
     const account = await accountOf(ctx, uid)
     const { factors, isAllowed, waiting } = await resets.show(account)
     views.render(ctx, 'factor-reset', {
-      account: { email: account.email, ...(account.name !== undefined && { name: account.name }) },
+      email: account.email,
       action: `/interaction/${uid}/factor-reset`,
       backUrl: `/interaction/${uid}`,
       factors: shown(factors),

@@ -190,17 +190,17 @@ export const samples: readonly Sample[] = [
   [
     'factor-reset',
     'factor-reset',
-    { account, action: '/next', backUrl: '/back', factors: youngFactors, isAllowed: true },
+    { email, action: '/next', backUrl: '/back', factors: youngFactors, isAllowed: true },
   ],
   [
     'factor-reset-waiting',
     'factor-reset',
-    { account, action: '/next', backUrl: '/back', factors: youngFactors, isAllowed: true, due: '2026-12-01 06:40 UTC' },
+    { email, action: '/next', backUrl: '/back', factors: youngFactors, isAllowed: true, due: '2026-12-01 06:40 UTC' },
   ],
   [
     'factor-reset-refused',
     'factor-reset',
-    { account, action: '/next', backUrl: '/back', factors: youngFactors, isAllowed: false },
+    { email, action: '/next', backUrl: '/back', factors: youngFactors, isAllowed: false },
   ],
   ['factor-reset-link', 'factor-reset', { action: '/factor-reset', token, factors: youngFactors, isAllowed: true }],
   ['factor-enrol', 'factor-enrol', { ...interaction, client, account, isAppEnough: true, offer, problems: {} }],
