@@ -25,7 +25,8 @@ import { accountPage } from './0030_account_page.ts'
 import { accountGeneration } from './0031_account_generation.ts'
 import { sessionClient } from './0032_session_client.ts'
 import { interactionOutcome } from './0033_interaction_outcome.ts'
-import { newBrowserCount } from './0034_new_browser_count.ts'
+import { factorTrust } from './0034_factor_trust.ts'
+import { newBrowserCount } from './0035_new_browser_count.ts'
 
 export type Migration = {
   name: string
@@ -58,5 +59,6 @@ export const migrations: readonly Migration[] = [
   accountGeneration,
   sessionClient,
   interactionOutcome,
+  factorTrust,
   newBrowserCount,
 ]

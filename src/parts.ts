@@ -12,7 +12,7 @@ import { accessRoutes } from './account/access-routes.ts'
 import { createApplications } from './account/applications.ts'
 import { accountClient, accountClientId } from './account/client.ts'
 import { dataRoutes } from './account/data-routes.ts'
-import { aboutFactors, createAccountDoor, sensitive } from './account/door.ts'
+import { createAccountDoor, sensitive } from './account/door.ts'
 import { doorRoutes } from './account/door-routes.ts'
 import { createDossier } from './account/dossier.ts'
 import { createCallerOf, frameOf } from './account/frame.ts'
@@ -78,10 +78,13 @@ import { createPostman } from './mail/service.ts'
 import { createTransport } from './mail/transport.ts'
 import { createMetrics } from './metrics.ts'
 import { factorAccountRoutes } from './mfa/account-routes.ts'
+import { createFactorFailures } from './mfa/failures.ts'
 import { createMethods } from './mfa/methods/index.ts'
-import { measureFactors } from './mfa/metrics.ts'
+import { measureFactors, measureResets } from './mfa/metrics.ts'
 import { passkeyFiles } from './mfa/passkeys/files.ts'
 import { createRememberedCookie } from './mfa/remembered-cookie.ts'
+import { createFactorResets } from './mfa/reset.ts'
+import { factorResetRoutes } from './mfa/reset-routes.ts'
 import { createFactorPages } from './mfa/routes.ts'
 import { createFactors } from './mfa/service.ts'
 import { createLoginSteps } from './mfa/steps.ts'
@@ -231,6 +234,7 @@ export async function createParts(deps: PartsDeps) {
     random,
     endings: [
       (tx, accountId) => links.end(tx, accountId),
+      (tx, accountId) => factorResets.endAccount(tx, accountId),
       (...ending) => loginSteps.endAccount(...ending),
       (...ending) => guesses.endAccount(...ending),
     ],
@@ -278,6 +282,7 @@ export async function createParts(deps: PartsDeps) {
     clock,
     random,
     endAccount,
+    distrustPasskeys: (tx, accountId) => methods.passkeys.distrust(tx, accountId),
     forgetGuesses: guesses.forget,
   })
   const clients = createClients({
@@ -341,29 +346,44 @@ export async function createParts(deps: PartsDeps) {
     transport: config.mail.smtp && withPatience(createTransport(config.mail.smtp)),
     serviceName,
   })
+  const methods = createMethods({
+    ...{ db: knex, sealer, serviceName, clock, random, issuer: config.issuer },
+    passkeyKey: rootSecret.derive('passkeys'),
+  })
   const people = {
     ...{ accounts, records, links, passwords, checkPassword, transaction, audit, clock },
     canSendMail: postman.canSend,
     sendMail: (tx: Tx, intent: MailIntent) => outbox.send(tx, 'mail', intent),
     endAccount,
+    distrustPasskeys: methods.passkeys.distrust,
     // A new password: what was tried against the old one counts no longer.
     forgetGuesses: guesses.forget,
     attemptProof: guesses.attemptProof,
   }
-  const methods = createMethods({
-    ...{ db: knex, sealer, serviceName, clock, random, issuer: config.issuer },
-    passkeyKey: rootSecret.derive('passkeys'),
-  })
+  const failures = createFactorFailures({ db: knex, sendMail: people.sendMail, transaction, audit, clock })
   const factors = createFactors({
-    ...{ ...methods, accounts, transaction, audit, clock, sendMail: people.sendMail },
+    ...{ ...methods, accounts, failures, transaction, audit, clock, sendMail: people.sendMail },
     lockAccount: async (tx, accountId, generation) => (await records.lock(tx, accountId, generation)).account,
     endAccount,
     setFactorRequired: records.setFactorRequired,
     administratorRoles,
   })
+  const factorResets = createFactorResets({
+    db: knex,
+    factors,
+    links,
+    lockAccount: async (tx, accountId, generation) => (await records.lock(tx, accountId, generation)).account,
+    canSendMail: postman.canSend,
+    sendMail: people.sendMail,
+    transaction,
+    audit,
+    clock,
+    metrics: measureResets(metrics),
+  })
   const loginSteps = createLoginSteps({
-    ...{ db: knex, transaction, audit, accounts, factors, methods: methods.methods, clock, random },
+    ...{ db: knex, transaction, audit, accounts, factors, failures, methods: methods.methods, clock, random },
     refuseElsewhere: (account, clientId) => leaving.refuseElsewhere(account, clientId),
+    endReset: (owner, address) => factorResets.endProven(owner, address),
     metrics: measureFactors(metrics),
   })
   const registration = createRegistration({
@@ -518,6 +538,7 @@ export async function createParts(deps: PartsDeps) {
   const door = createAccountDoor({
     ...{ readSession: accountSessions.read, accounts, factors, random, clock, issuer: config.issuer },
     ...{ authorizePath: enginePaths.authorization, multiFactorAcr: acrOf('multi_factor') },
+    pendingReset: factorResets.pending,
     isMultiFactor: (acr) => reaches(levelOfAcr(acr) ?? 'password', 'multi_factor'),
   })
   const applications = createApplications({ consents, clients, revocation })
@@ -541,6 +562,7 @@ export async function createParts(deps: PartsDeps) {
   const factorPages = createFactorPages({
     ...{ interactions, steps: loginSteps, factors, finishLogin, views, passkeys: methods.passkeys },
     remembered: rememberedCookie,
+    offersReset: factorResets.isOffered,
   })
   const registrationCookie = createRegistrationCookie({
     issuer: config.issuer,
@@ -587,7 +609,7 @@ export async function createParts(deps: PartsDeps) {
     ...securityRoutes({
       ...{ door, sensitive, frameOf, callerOf, views, changes: accountChanges, sessions: accountSessions },
     }),
-    ...factorAccountRoutes({ door, aboutFactors, frameOf, factors, steps: loginSteps, views }),
+    ...factorAccountRoutes({ door, sensitive, frameOf, factors, steps: loginSteps, views }),
     ...accessRoutes({ door, frameOf, sessions, accountSessions, applications, views }),
     ...dataRoutes({
       ...{ door, sensitive, frameOf, callerOf, sessions: accountSessions, dossier, leaving, views },
@@ -596,6 +618,7 @@ export async function createParts(deps: PartsDeps) {
     ...(kept ? devMailRoutes({ views, kept }) : []),
     ...consentPages.routes,
     ...factorPages.routes,
+    ...factorResetRoutes({ interactions, stepOf: factorPages.stepOf, resets: factorResets, door, views }),
   ]
 
   return {
@@ -626,6 +649,7 @@ export async function createParts(deps: PartsDeps) {
     recovery,
     accountChanges,
     factors,
+    factorResets,
     loginSteps,
     guesses,
     notices,

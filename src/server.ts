@@ -96,6 +96,7 @@ export async function startServer(parts: Parts, server: Server = createServer(se
         captcha: parts.captcha,
         passkeys: parts.passkeys,
         leaving: parts.leaving,
+        factorResets: parts.factorResets,
         limits: parts.limits,
         rotation: parts.rotation,
         knex: parts.database.knex,

@@ -19,6 +19,7 @@ const noticeNames = [
   'withdrawn',
   'removed',
   'browsers',
+  'reset_stopped',
 ] as const
 
 export function doorRoutes({ door, frameOf, views }: Deps): readonly Route[] {

@@ -14,6 +14,8 @@ type Deps = {
   accounts: Pick<Accounts, 'readById'>
   /** Whether the person has a second factor, and which class a login with one has. */
   factors: { enrolled: (accountId: string) => Promise<readonly string[]> }
+  /** A reset of the account's second factors that waits. */
+  pendingReset: (owner: { accountId: string; generation: number }) => Promise<PendingReset | undefined>
   isMultiFactor: (acr: string | undefined) => boolean
   multiFactorAcr: string
   issuer: string
@@ -22,6 +24,9 @@ type Deps = {
   clock: Clock
 }
 
+/** Moments in milliseconds. */
+type PendingReset = Readonly<{ requestedAt: number; dueAt: number }>
+
 /** Somebody at their own page. `authTimeMs` is the moment of the login, in milliseconds. */
 export type AccountVisit = Readonly<{
   account: Account
@@ -29,6 +34,7 @@ export type AccountVisit = Readonly<{
   authTimeMs: number
   acr: string | undefined
   amr: readonly string[]
+  factorReset: PendingReset | undefined
 }>
 
 export type Door = ReturnType<typeof createAccountDoor>
@@ -37,8 +43,7 @@ export type Door = ReturnType<typeof createAccountDoor>
 export type Wanted = Readonly<{ freshSeconds?: number; factor?: boolean }>
 
 /** OWASP ASVS 7.5.1: a sensitive change asks for a login not older than that. */
-export const sensitive: Wanted = { freshSeconds: 300 }
-export const aboutFactors: Wanted = { freshSeconds: 300, factor: true }
+export const sensitive: Wanted = { freshSeconds: 300, factor: true }
 
 /** Where a login may come back to: pages of this door. */
 const pagePath = /^\/account(\/[a-z-]+){0,3}$/
@@ -52,15 +57,17 @@ export function createAccountDoor(deps: Deps) {
     // A session of an earlier generation is over.
     if (!account || account.isDisabled || session.generation !== account.generation) return undefined
     const { uid, id, generation, authTime, acr, amr } = session
-    return { account, session: { uid, id, generation }, authTimeMs: authTime * 1000, acr, amr }
+    const factorReset = await deps.pendingReset({ accountId: account.id, generation })
+    return { account, session: { uid, id, generation }, authTimeMs: authTime * 1000, acr, amr, factorReset }
   }
 
   /** As the engine compares `max_age`: both must agree, or the person would be sent to and fro. */
   const isFresh = ({ authTimeMs }: AccountVisit, seconds: number | undefined): boolean =>
     seconds === undefined || Math.floor(clock.now() / 1000) - authTimeMs / 1000 <= seconds
 
-  const hasFactor = async ({ account, acr }: AccountVisit): Promise<boolean> =>
-    deps.isMultiFactor(acr) || (await factors.enrolled(account.id)).length === 0
+  /** A remembered browser spares nobody here: the demand is an essential class of login. */
+  const lacksFactor = async ({ account, acr }: AccountVisit, isRecent: boolean): Promise<boolean> =>
+    !(isRecent && deps.isMultiFactor(acr)) && (await factors.enrolled(account.id)).length > 0
 
   function loginUrl(path: string, { freshSeconds }: Wanted, needsFactor: boolean): string {
     const url = new URL(deps.authorizePath, issuer)
@@ -92,8 +99,9 @@ export function createAccountDoor(deps: Deps) {
      */
     enter: async (ctx: Context, wanted: Wanted = {}): Promise<AccountVisit | undefined> => {
       const visit = await visitOf(ctx)
-      const needsFactor = wanted.factor === true && visit !== undefined && !(await hasFactor(visit))
-      if (visit && isFresh(visit, wanted.freshSeconds) && !needsFactor) return visit
+      const isRecent = visit !== undefined && isFresh(visit, wanted.freshSeconds)
+      const needsFactor = wanted.factor === true && visit !== undefined && (await lacksFactor(visit, isRecent))
+      if (isRecent && !needsFactor) return visit
       if (ctx.method !== 'GET' && ctx.method !== 'HEAD') throw loginTooOld()
       ctx.status = 303
       ctx.redirect(loginUrl(ctx.path, visit ? wanted : {}, needsFactor))

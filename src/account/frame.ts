@@ -1,16 +1,18 @@
 /** What every page of the account shows around its own content. */
 
 import type { Context } from 'koa'
+import { atMinute } from '../clock.ts'
 import type { AccountFrame } from '../http/pages.ts'
 import type { AccountVisit } from './door.ts'
 import type { Caller, CallerBrowser } from './service.ts'
 
 export type FrameOf = (visit: AccountVisit, here: AccountFrame['here']) => AccountFrame
 
-export const frameOf: FrameOf = ({ account }, here) => ({
+export const frameOf: FrameOf = ({ account, factorReset }, here) => ({
   here,
   account: { email: account.email, ...(account.name !== undefined && { name: account.name }) },
   ...(account.deleteAt !== undefined && { leavingOn: new Date(account.deleteAt).toISOString().slice(0, 10) }),
+  ...(factorReset && { factorReset: { at: atMinute(factorReset.requestedAt), due: atMinute(factorReset.dueAt) } }),
 })
 
 /** The proof that a form brings: the password that was typed, or the factor of a fresh login, which the guard has seen. */

@@ -27,6 +27,8 @@ type Deps = {
   random: Random
   /** Begins a new generation, in which nothing that began before goes on, within the transaction. */
   endAccount: EndAccount
+  /** Until their next use beside the new password, passkeys do not sign in alone. */
+  distrustPasskeys: (tx: Tx, accountId: string) => Promise<void>
   /** Lifts the lock that guesses have put on an address. */
   forgetGuesses: (tx: Tx, email: string) => Promise<void>
 }
@@ -134,6 +136,7 @@ function createWrites(deps: Deps) {
       await change(id, async (tx, { email }) => {
         await deps.forgetGuesses(tx, email)
         await repository.updatePasswordHash(tx, id, passwordHash, clock.now())
+        await deps.distrustPasskeys(tx, id)
         await endAccount(tx, id)
         await audit.record(tx, { action: 'account.password_set', actor, subject: subject(id), outcome: 'success' })
       })

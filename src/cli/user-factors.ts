@@ -12,12 +12,19 @@ const show: CliCommand = {
   arguments: [who],
   examples: ['latchkey user factors alice@example.com'],
   run: async ({ args: [id = ''], openParts }) => {
-    const { accounts, factors, loginSteps } = await openParts()
+    const { accounts, factors, factorResets, loginSteps } = await openParts()
     const account = await getAccount(accounts, id)
-    const { enrolled, recoveryCodes } = await factors.show(account.id)
+    const { enrolled, recoveryCodes, off } = await factors.show(account.id)
+    const reset = await factorResets.pending({ accountId: account.id, generation: account.generation })
     const data = {
-      ...{ id: account.id, email: account.email, required: factors.mustHave(account), factors: enrolled },
-      ...{ recovery_codes: recoveryCodes, remembered_browsers: await loginSteps.countRemembered(account.id) },
+      id: account.id,
+      email: account.email,
+      required: factors.mustHave(account),
+      factors: enrolled,
+      off,
+      recovery_codes: recoveryCodes,
+      remembered_browsers: await loginSteps.countRemembered(account.id),
+      ...(reset && { reset_due: new Date(reset.dueAt).toISOString() }),
     }
     return { data, text: record(data) }
   },

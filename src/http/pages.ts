@@ -21,6 +21,8 @@ export type AccountFrame = Readonly<{
   account: AccountView
   /** The day on which the account goes, when its person has asked for it. */
   leavingOn?: string
+  /** A reset of the second factors that was asked for: when, and from when on a link carries it out. */
+  factorReset?: Readonly<{ at: string; due: string }>
 }>
 
 /** What an authenticator app needs: a QR code, and the same as text. */
@@ -47,6 +49,7 @@ export const noticeNames = [
   'password_set',
   'email_changed',
   'email_taken',
+  'factors_reset',
 ] as const
 
 export type PageLocals = {
@@ -163,12 +166,27 @@ export type PageLocals = {
     action: string
     /** In the order in which they are offered. */
     methods: readonly ('totp' | 'recovery_code' | 'passkey')[]
+    /** Would do, had there not been too many wrong answers. */
+    off: readonly ('totp' | 'recovery_code' | 'passkey')[]
     mayRemember: boolean
     passkey?: PasskeyView
     error?: string
     errorParams?: Readonly<Record<string, string | number>>
+    /** Where a reset of the factors is asked for. */
+    resetUrl?: string
     switchAction: string
     cancelAction: string
+  }>
+  /** Asking for a reset of the second factors, or carrying it out with a mailed link (`token`). */
+  'factor-reset': Readonly<{
+    email?: string
+    action: string
+    token?: string
+    backUrl?: string
+    factors: readonly Readonly<{ method: 'totp' | 'passkey'; since: string }>[]
+    isAllowed: boolean
+    /** When the link of a request that waits is mailed. */
+    due?: string
   }>
   /** A second factor that must be set up before the login goes on. */
   'factor-enrol': Readonly<{
@@ -200,7 +218,16 @@ export type PageLocals = {
     Readonly<{
       /** Since when there is an authenticator app. */
       appSince?: string
-      passkeys: readonly Readonly<{ id: string; name: string; since: string; lastUsed: string | undefined }>[]
+      passkeys: readonly Readonly<{
+        id: string
+        name: string
+        since: string
+        lastUsed: string | undefined
+        /** It does not sign in alone, since the password was reset. */
+        needsPassword: boolean
+      }>[]
+      /** Methods that too many wrong answers have switched off. */
+      off: readonly ('totp' | 'recovery_code' | 'passkey')[]
       passkey: PasskeyView
       error?: string
       hasFactor: boolean
@@ -278,6 +305,7 @@ export const pageNames = [
   'consent',
   'select-account',
   'factor',
+  'factor-reset',
   'factor-enrol',
   'recovery-codes',
   'account/overview',

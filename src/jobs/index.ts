@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import { deleteAccounts } from './duties/delete-accounts.ts'
 import { forgetFailedJobs } from './duties/forget-failed-jobs.ts'
+import { sendFactorResets } from './duties/send-factor-resets.ts'
 import { sweepArtifacts } from './duties/sweep-artifacts.ts'
 import { sweepGuesses } from './duties/sweep-guesses.ts'
 import { sweepLimits } from './duties/sweep-limits.ts'
@@ -27,6 +28,7 @@ export type DutyDeps = {
   captcha: { sweep: () => Promise<number> }
   passkeys: { sweep: () => Promise<number> }
   leaving: { deleteDue: () => Promise<number> }
+  factorResets: { sendDue: () => Promise<number>; sweep: () => Promise<number> }
   knex: Knex
   clock: Clock
   log: Log
@@ -46,6 +48,7 @@ export const duties: readonly Duty[] = [
   sweepGuesses,
   sweepSessions,
   deleteAccounts,
+  sendFactorResets,
   sweepLimits,
   turnKeyRing,
   sweepLogoutDeliveries,

@@ -1,7 +1,15 @@
 /** Rows of `account_link`. */
 import type { Queryable, Tx } from '../database/database.ts'
 
-export const linkPurposes = ['verify', 'recover', 'change_email', 'invite', 'notice', 'new_browser'] as const
+export const linkPurposes = [
+  'verify',
+  'recover',
+  'change_email',
+  'invite',
+  'notice',
+  'new_browser',
+  'reset_factors',
+] as const
 export type LinkPurpose = (typeof linkPurposes)[number]
 
 /** `email` is the address that the link was sent to; `generation` that of the account when the link was asked for. */

@@ -29,6 +29,7 @@ const linkRules: Readonly<Record<LinkPurpose, LinkRule>> = {
   recover: { lifetimeMs: 30 * minuteMs, most: 3, windowMs: hourMs },
   change_email: { lifetimeMs: dayMs, most: 5, windowMs: hourMs, isBegun: true },
   invite: { lifetimeMs: 7 * dayMs, most: 20, windowMs: hourMs },
+  reset_factors: { lifetimeMs: dayMs, most: 3, windowMs: hourMs },
   // No link at all: an email about something that any stranger can cause.
   notice: { lifetimeMs: hourMs, most: 3, windowMs: hourMs },
   // The row lives as long as it counts.

@@ -7,3 +7,5 @@ export const wrongCredentials = declareError('wrong_credentials', 400)
 export const passwordBreached = declareError('password_breached', 403)
 /** The right password; whether it is known from a breach cannot be found out now, and the operator wants that refused. */
 export const breachCheckUnavailable = declareError('breach_check_unavailable', 503)
+/** A passkey alone, since the password was reset: it may have been added by another person. */
+export const passkeyNeedsPassword = declareError('passkey_needs_password', 403)

@@ -6,7 +6,7 @@ import type { Transaction } from '../database/database.ts'
 import { AppError } from '../errors.ts'
 import type { Guesses } from '../limits/guesses.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
-import { wrongCredentials } from './errors.ts'
+import { passkeyNeedsPassword, wrongCredentials } from './errors.ts'
 import type { LoginNotices } from './notices.ts'
 
 type Deps = {
@@ -19,8 +19,14 @@ type Deps = {
   /** Counts the tries, and lets no guess be verified that is one too many. */
   guesses: Pick<Guesses, 'attempt'>
   notices: Pick<LoginNotices, 'locked'>
-  /** Whose passkey an answer proves. Throws `passkey_refused`. */
-  provePasskey: (response: string, interaction: string) => Promise<string>
+  /**
+   * Whose passkey an answer proves, with the account's generation as it was read together with the credential. `needsPassword`: it proves
+   * nothing without the password. Throws `passkey_refused`.
+   */
+  provePasskey: (
+    response: string,
+    interaction: string,
+  ) => Promise<Readonly<{ accountId: string; generation: number; needsPassword: boolean }>>
   refusePasskey: () => never
   /** Refuses the right password when it is known from a breach. */
   refuseBreached: (account: Account, attempt: Attempt) => Promise<void>
@@ -81,13 +87,19 @@ export function createLogin(deps: Deps) {
   return {
     /**
      * Gives the account whose passkey it is. No guess locks this way in, for nobody guesses a signature. Throws `passkey_refused`, also for
-     * a disabled account, and `email_unverified`.
+     * a disabled account and one that has been reset meanwhile, `passkey_needs_password`, and `email_unverified`.
      */
     signInWithPasskey: async (attempt: PasskeyAttempt): Promise<Account> => {
-      const account = await accounts.readById(await deps.provePasskey(attempt.response, attempt.go))
-      if (!account || account.isDisabled) {
+      const { accountId, generation, needsPassword } = await deps.provePasskey(attempt.response, attempt.go)
+      const account = await accounts.readById(accountId)
+      if (!account || account.isDisabled || account.generation !== generation) {
         if (account) await record(attempt, account, 'failure')
         return deps.refusePasskey()
+      }
+      // A passkey that was added before the reset may be another person's.
+      if (needsPassword) {
+        await record(attempt, account, 'failure')
+        throw passkeyNeedsPassword()
       }
       await refuseUnproven(account, { go: attempt.go, address: attempt.address })
       await record(attempt, account, 'success')

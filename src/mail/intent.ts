@@ -3,6 +3,9 @@
 /** A second factor, as a letter names it: `mails.method.<name>`. */
 export type FactorMethod = 'totp' | 'recovery_code' | 'passkey'
 
+/** A factor in a list, and when it was enrolled (milliseconds). Its name is not told: another person may have typed it. */
+export type MailedFactor = Readonly<{ method: FactorMethod; addedAt: number }>
+
 /**
  * `go` is the interaction to return to. `generation` is the account's when the email was asked for: its link is made in no later one.
  * Emails without it are notifications, or name an email address whose account is looked up when they are sent. All is sealed at rest.
@@ -21,6 +24,19 @@ export type MailIntent = Readonly<{ askedAtMs: number }> &
     | Readonly<{ mail: 'new_browser'; accountId: string }>
     | Readonly<{ mail: 'factor_added'; accountId: string; method: FactorMethod }>
     | Readonly<{ mail: 'factor_removed'; accountId: string; method: FactorMethod }>
+    | Readonly<{
+        mail: 'factor_reset_requested'
+        accountId: string
+        factors: readonly MailedFactor[]
+        untilMs: number
+      }>
+    | Readonly<{
+        mail: 'factor_reset_due'
+        accountId: string
+        generation: number
+        factors: readonly MailedFactor[]
+      }>
+    | Readonly<{ mail: 'factor_guessed'; accountId: string; method: FactorMethod }>
   )
 
 export type MailName = MailIntent['mail']

@@ -5,7 +5,7 @@ import type { TemplateFunction } from 'ejs'
 import ejs from 'ejs'
 import { atMinute } from '../clock.ts'
 import type { Sentences } from '../locales.ts'
-import type { FactorMethod } from './intent.ts'
+import type { FactorMethod, MailedFactor } from './intent.ts'
 
 export const letterNames = [
   'verify',
@@ -22,6 +22,9 @@ export const letterNames = [
   'new_browser',
   'factor_added',
   'factor_removed',
+  'factor_guessed',
+  'factor_reset_requested',
+  'factor_reset_due',
 ] as const
 export type LetterName = (typeof letterNames)[number]
 
@@ -33,8 +36,10 @@ export type LetterFacts = Readonly<{
   askedAtMs: number
   /** The second factor that the letter speaks of. */
   method?: FactorMethod
-  /** The end of an account's grace period. */
+  /** The end of an account's grace period, or when factors may go. */
   untilMs?: number
+  /** Listed with their dates. */
+  factors?: readonly MailedFactor[]
 }>
 
 export type Letter = Readonly<{ subject: string; text: string; html: string }>
@@ -60,18 +65,24 @@ export function createLetters({ folder, sentences, issuer, serviceName }: Deps) 
   const host = new URL(issuer).host
 
   return {
-    write: (name: LetterName, { email, link, askedAtMs, method, untilMs }: LetterFacts): Letter => {
+    write: (name: LetterName, { email, link, askedAtMs, method, untilMs, factors = [] }: LetterFacts): Letter => {
       const service = serviceName()
       const params = {
         ...{ email, service, host, at: atMinute(askedAtMs) },
         ...(untilMs !== undefined && { until: atMinute(untilMs) }),
-        ...(method !== undefined && { method: sentences.t(`mails.method.${method}`) }),
+        ...(method !== undefined && {
+          method: sentences.t(`mails.method.${method}`),
+          factor: sentences.t(`mails.factor.${method}`),
+        }),
       }
       const locals = {
         lang: sentences.lang,
         heading: sentences.t(`mails.heading.${name}`, params),
         lead: sentences.t(`mails.lead.${name}`, params),
         note: sentences.t(`mails.note.${name}`, params),
+        items: factors.map(({ method, addedAt }) =>
+          sentences.t('mails.item', { factor: sentences.t(`mails.factor.${method}`), at: atMinute(addedAt) }),
+        ),
         foot: sentences.t('mails.foot', params),
         ...(link !== undefined && { link, button: sentences.t(`mails.button.${name}`, params) }),
       }

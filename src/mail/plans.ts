@@ -2,7 +2,7 @@
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { AuditEvent } from '../audit/service.ts'
 import type { Link, LinkPurpose, LinkTarget } from '../links/service.ts'
-import type { FactorMethod, IntentOf, MailIntent, MailName } from './intent.ts'
+import type { FactorMethod, IntentOf, MailedFactor, MailIntent, MailName } from './intent.ts'
 import type { LetterName } from './letters.ts'
 
 export type Plan = Readonly<{
@@ -18,6 +18,8 @@ export type Plan = Readonly<{
   method?: FactorMethod
   /** The moment that it speaks of. */
   untilMs?: number
+  /** Factors that it lists. */
+  factors?: readonly MailedFactor[]
   /** Recorded with the link. */
   event?: AuditEvent
 }>
@@ -31,6 +33,7 @@ const pages = {
   recover: '/recover/password',
   invite: '/invitation',
   change_email: '/email-change',
+  reset_factors: '/factor-reset',
 } as const
 
 export function createPlans({ accounts }: Deps) {
@@ -123,6 +126,16 @@ export function createPlans({ accounts }: Deps) {
     },
     factor_added: ({ accountId, method }) => told('factor_added', accountId, method),
     factor_removed: ({ accountId, method }) => told('factor_removed', accountId, method),
+    factor_reset_requested: async ({ accountId, factors, untilMs }) => {
+      const plan = await told('factor_reset_requested', accountId)
+      return plan && { ...plan, link: { path: '/account' }, factors, untilMs }
+    },
+    factor_reset_due: async ({ accountId, generation, factors }) => {
+      const account = await accounts.readById(accountId)
+      if (!account?.isEmailVerified || account.isDisabled || account.generation !== generation) return undefined
+      return { ...linked('factor_reset_due', 'reset_factors', account, undefined), factors }
+    },
+    factor_guessed: ({ accountId, method }) => told('factor_guessed', accountId, method),
   }
 
   return (intent: MailIntent): Promise<Plan | undefined> =>

@@ -101,6 +101,7 @@ export function createPostman(deps: Deps) {
         ...{ email: plan.about, askedAtMs: intent.askedAtMs, ...linked },
         ...(plan.method !== undefined && { method: plan.method }),
         ...(plan.untilMs !== undefined && { untilMs: plan.untilMs }),
+        ...(plan.factors && { factors: plan.factors }),
       })
       const message = { id, from: { name: serviceName(), address: from }, to: plan.to, ...letter }
       try {

@@ -14,7 +14,7 @@ import type { LoginSteps } from './steps.ts'
 
 type Deps = {
   door: Door
-  aboutFactors: Wanted
+  sensitive: Wanted
   frameOf: FrameOf
   factors: Factors
   steps: Pick<LoginSteps, 'countRemembered' | 'forgetBrowsers'>
@@ -23,7 +23,7 @@ type Deps = {
 
 const path = '/account/factors'
 
-export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, steps, views }: Deps): readonly Route[] {
+export function factorAccountRoutes({ door, sensitive, frameOf, factors, steps, views }: Deps): readonly Route[] {
   const callerOf = ({ account, session }: AccountVisit, address: string) => ({
     accountId: account.id,
     generation: session.generation,
@@ -37,23 +37,27 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     name: 'account.factors',
     permission: 'public',
     handler: async (ctx) => {
-      const visit = await door.enter(ctx, aboutFactors)
+      const visit = await door.enter(ctx, sensitive)
       if (!visit) return
       await showFactors(ctx, visit)
     },
   })
 
   async function showFactors(ctx: Context, visit: AccountVisit, error?: AppError): Promise<void> {
-    const { enrolled, totp, passkeys, recoveryCodes } = await factors.show(visit.account.id)
+    const { enrolled, totp, passkeys, recoveryCodes, off } = await factors.show(visit.account.id)
     views.render(ctx, 'account/factors', {
       ...frameOf(visit, 'factors'),
       ...(totp && { appSince: atMinute(totp.createdAt) }),
       ...{ hasFactor: enrolled.length > 0, recoveryCodes, mustHave: factors.mustHave(visit.account) },
       rememberedBrowsers: await steps.countRemembered(visit.account.id),
-      passkeys: passkeys.map(({ id, name, createdAt, lastUsedAt }) => ({
-        ...{ id, name, since: atMinute(createdAt) },
+      passkeys: passkeys.map(({ id, name, createdAt, lastUsedAt, needsPassword }) => ({
+        id,
+        name,
+        since: atMinute(createdAt),
         lastUsed: lastUsedAt === undefined ? undefined : atMinute(lastUsedAt),
+        needsPassword,
       })),
+      off,
       passkey: {
         action: `${path}/passkeys`,
         options: JSON.stringify(await factors.passkeyOptions(visit.account, visit.session.uid)),
@@ -73,7 +77,7 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ response: z.string().max(16_000), name: z.string().max(200) }) },
     handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, aboutFactors)
+      const visit = await door.enter(ctx, sensitive)
       if (!visit) return
       try {
         const codes = await factors.addPasskey(callerOf(visit, ctx.ip), { binding: visit.session.uid, ...body })
@@ -97,7 +101,7 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ passkey: z.uuid() }) },
     handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, aboutFactors)
+      const visit = await door.enter(ctx, sensitive)
       if (!visit) return
       await factors.remove(callerOf(visit, ctx.ip), 'passkey', body.passkey)
       ctx.status = 303
@@ -112,7 +116,7 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     name: 'account.app',
     permission: 'public',
     handler: async (ctx) => {
-      const visit = await door.enter(ctx, aboutFactors)
+      const visit = await door.enter(ctx, sensitive)
       if (!visit) return
       const offer = factors.offerTotp(visit.account, visit.session.uid)
       views.render(ctx, 'account/app', { ...frameOf(visit, 'factors'), offer, problems: {} })
@@ -129,7 +133,7 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ offer: z.string().max(1000), code: z.string().max(100) }) },
     handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, aboutFactors)
+      const visit = await door.enter(ctx, sensitive)
       if (!visit) return
       const { account, session } = visit
       let codes: string[] | undefined
@@ -161,7 +165,7 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
-      const visit = await door.enter(ctx, aboutFactors)
+      const visit = await door.enter(ctx, sensitive)
       if (!visit) return
       await factors.remove(callerOf(visit, ctx.ip), 'totp')
       ctx.status = 303
@@ -179,10 +183,28 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
-      const visit = await door.enter(ctx, aboutFactors)
+      const visit = await door.enter(ctx, sensitive)
       if (!visit) return
       const codes = await factors.renewCodes(callerOf(visit, ctx.ip))
       views.render(ctx, 'recovery-codes', { codes, backUrl: path })
+    },
+  })
+
+  const switchOn = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: `${path}/switch-on`,
+    name: 'account.switch_factor_on',
+    permission: 'public',
+    csrf: 'token',
+    limit: { policy: 'account' },
+    body: { schema: z.strictObject({ method: z.enum(['totp', 'recovery_code']) }) },
+    handler: async (ctx, { body }) => {
+      const visit = await door.enter(ctx, sensitive)
+      if (!visit) return
+      await factors.switchOn(callerOf(visit, ctx.ip), body.method)
+      ctx.status = 303
+      ctx.redirect(path)
     },
   })
 
@@ -204,5 +226,5 @@ export function factorAccountRoutes({ door, aboutFactors, frameOf, factors, step
     },
   })
 
-  return [show, addPasskey, removePasskey, showApp, addApp, removeApp, renewCodes, forget]
+  return [show, addPasskey, removePasskey, showApp, addApp, removeApp, renewCodes, switchOn, forget]
 }

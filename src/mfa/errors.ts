@@ -10,8 +10,12 @@ export const passkeyRefused = declareError('passkey_refused', 400)
 export const factorTriesUsed = declareError('factor_tries_used', 403)
 /** Too many wrong answers of this person. */
 export const factorLocked = declareError('factor_locked', 429)
+/** Too many wrong answers in a row of this method: it is off until a reset (SP 800-63B-4 §3.2.2). */
+export const factorOff = declareError('factor_off', 403)
 /** The step of the login that the form belongs to is not the next one. */
 export const factorNotAsked = declareError('factor_not_asked', 403)
+/** A factor that is or was on the account is too old, or too new, to go by a mailed link. */
+export const factorResetRefused = declareError('factor_reset_refused', 409)
 /** The last factor of somebody who must have one. */
 export const factorNeeded = declareError('factor_needed', 409)
 export const factorNotFound = declareError('factor_not_found', 404)

@@ -1,6 +1,9 @@
 /** What a second factor is to the login: something a person has set up, and an answer that can be checked. */
-import type { Tx } from '../database/database.ts'
+import type { Queryable, Tx } from '../database/database.ts'
 import type { MethodId } from './proof.ts'
+
+/** Whose factor is asked for. `generation` is the account's, as the sign-in carries it: in a later one nothing is proven. */
+export type FactorOwner = Readonly<{ accountId: string; generation: number }>
 
 /** What came with the form: a code that was typed, or what the browser's authenticator answered. */
 export type FactorAnswer = Readonly<{
@@ -14,9 +17,10 @@ export type MfaMethod = Readonly<{
   id: MethodId
   /** Whether it makes a second factor by itself: recovery codes only stand in for one. */
   isStandIn?: boolean
-  isEnrolled: (accountId: string) => Promise<boolean>
-  /** Whether the answer proves the factor, which it does once: of any number at once one is true. */
-  check: (accountId: string, answer: FactorAnswer) => Promise<boolean>
+  /** `db`: the caller's transaction, where there is one. */
+  isEnrolled: (accountId: string, db?: Queryable) => Promise<boolean>
+  /** Whether the answer proves the factor beside the password, which it does once: of any number at once one is true. */
+  check: (owner: FactorOwner, answer: FactorAnswer) => Promise<boolean>
   /** Where a person has several: takes one away. Gives whether it was there. */
   removeOne?: (tx: Tx, accountId: string, id: string) => Promise<boolean>
   /** Takes the factor away, within the transaction. */

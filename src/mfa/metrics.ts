@@ -8,11 +8,24 @@ export type FactorMetrics = ReturnType<typeof measureFactors>
 export function measureFactors(metrics: Metrics) {
   const factors = new Counter({
     name: 'latchkey_second_factors_total',
-    help: 'Answers to a second factor, by method and what became of them: success, failure, locked',
+    help: 'Answers to a second factor, by method and what became of them: success, failure, locked, off',
     labelNames: ['method', 'outcome'],
     registers: [metrics],
   })
   return {
-    count: (method: MethodId, outcome: 'success' | 'failure' | 'locked'): void => factors.inc({ method, outcome }),
+    count: (method: MethodId, outcome: 'success' | 'failure' | 'locked' | 'off'): void =>
+      factors.inc({ method, outcome }),
   }
+}
+
+export type ResetMetrics = ReturnType<typeof measureResets>
+
+export function measureResets(metrics: Metrics) {
+  const resets = new Counter({
+    name: 'latchkey_factor_resets_total',
+    help: 'Resets of second factors by mail: requested, stopped, done',
+    labelNames: ['outcome'],
+    registers: [metrics],
+  })
+  return { count: (outcome: 'requested' | 'stopped' | 'done'): void => resets.inc({ outcome }) }
 }

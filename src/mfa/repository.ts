@@ -1,5 +1,6 @@
 /** Rows of `totp` and `recovery_code`: what people have set up. */
 import type { Queryable, Tx } from '../database/database.ts'
+import type { FactorOwner } from './method.ts'
 
 export type KeptTotp = Readonly<{ sealedSecret: Buffer; createdAt: number; lastUsedAt: number | undefined }>
 
@@ -24,10 +25,15 @@ export async function putTotp(tx: Tx, { accountId, sealedSecret, step, at }: New
     .merge(kept)
 }
 
+/** A code is spent only in the generation in which it was asked for. The account's row is locked first, as a reset does. */
+const owner = (db: Queryable, { accountId, generation }: FactorOwner) =>
+  db('account').where({ id: accountId, generation }).forShare().select('id')
+
 /** The one conditional write that spends a code, and every earlier one with it. */
-export const advanceTotp = async (db: Queryable, accountId: string, step: number, at: number): Promise<boolean> =>
+export const advanceTotp = async (db: Queryable, of: FactorOwner, step: number, at: number): Promise<boolean> =>
   (await db('totp')
-    .where({ account_id: accountId })
+    .withMaterialized('owner', owner(db, of))
+    .whereIn('account_id', db('owner').select('id'))
     .where('last_step', '<', step)
     .update({ last_step: step, last_used_at: at })) === 1
 
@@ -40,8 +46,12 @@ export async function insertRecoveryCodes(tx: Tx, accountId: string, digests: re
 }
 
 /** Gives whether the code was there; it is not any more. */
-export const takeRecoveryCode = async (db: Queryable, accountId: string, digest: Buffer): Promise<boolean> =>
-  (await db('recovery_code').where({ account_id: accountId, digest }).delete()) === 1
+export const takeRecoveryCode = async (db: Queryable, of: FactorOwner, digest: Buffer): Promise<boolean> =>
+  (await db('recovery_code')
+    .withMaterialized('owner', owner(db, of))
+    .whereIn('account_id', db('owner').select('id'))
+    .where({ digest })
+    .delete()) === 1
 
 export async function countRecoveryCodes(db: Queryable, accountId: string): Promise<number> {
   const row = await db('recovery_code').where({ account_id: accountId }).count({ count: '*' }).first()

@@ -15,7 +15,8 @@ import type { Passkeys } from './methods/passkey.ts'
 import type { Proof } from './proof.ts'
 import type { RememberedCookie } from './remembered-cookie.ts'
 import type { Factors } from './service.ts'
-import type { Asked, LoginSteps, Step } from './steps.ts'
+import type { Asked, Step } from './step.ts'
+import type { LoginSteps } from './steps.ts'
 
 type Deps = {
   interactions: Interactions
@@ -25,13 +26,16 @@ type Deps = {
   finishLogin: FinishLogin
   views: Views
   passkeys: Pick<Passkeys, 'requestOptions'>
+  /** Whether the account's person may ask for a reset of its factors by mail. */
+  offersReset: (account: Account) => boolean
 }
 
 const params = z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) })
 const at = (uid: string, step = ''): string => `/interaction/${uid}${step}`
 const code = z.string().max(100)
 
-export function createFactorPages({ interactions, steps, factors, remembered, finishLogin, views, passkeys }: Deps) {
+export function createFactorPages(deps: Deps) {
+  const { interactions, steps, factors, remembered, finishLogin, views, passkeys } = deps
   const askedOf = ({ uid, clientId, demand, standing }: Interaction): Asked => ({ uid, clientId, demand, standing })
   const whereOf = (ctx: Context) => ({ rememberedToken: remembered.read(ctx), address: ctx.ip })
 
@@ -53,7 +57,9 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
       ...frameOf(interaction, step.account),
       action: at(interaction.uid, '/factor'),
       methods: step.methods,
+      off: step.off,
       mayRemember: step.mayRemember,
+      ...(deps.offersReset(step.account) && { resetUrl: at(interaction.uid, '/factor-reset') }),
       ...(error && { error: error.code, errorParams: error.params }),
     })
     if (error?.retryAfterSeconds) ctx.set('Retry-After', String(error.retryAfterSeconds))
@@ -118,9 +124,11 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
           await steps.clear(uid)
           await interactions.abandon(ctx, uid)
         }
-        const isShownAgain = error.code === 'factor_refused' || error.code === 'factor_locked'
-        if (!isShownAgain || before?.kind !== 'factor') throw error
-        await showFactor(ctx, interaction, before, error)
+        const isShownAgain = ['factor_refused', 'factor_locked', 'factor_off'].includes(error.code)
+        // What is still offered may have changed with this answer.
+        const now = isShownAgain ? await steps.resume(asked, whereOf(ctx)) : undefined
+        if (now?.kind !== 'factor') throw error
+        await showFactor(ctx, interaction, now, error)
       })
       if (!step) return
       if (remember && before?.kind === 'factor' && before.mayRemember) {
@@ -217,6 +225,10 @@ export function createFactorPages({ interactions, steps, factors, remembered, fi
       else if (step) views.render(ctx, 'recovery-codes', { codes: [], action: at(interaction.uid, '/enrolled') })
       return step !== undefined
     },
+
+    /** The step at which the login is; nothing changes. */
+    stepOf: (ctx: Context, interaction: Interaction): Promise<Step | undefined> =>
+      steps.resume(askedOf(interaction), whereOf(ctx)),
 
     /** The first proof is given: on to the next step, or to the end. */
     begin: async (ctx: Context, interaction: Interaction, account: Account, proof: Proof): Promise<void> =>

@@ -3,22 +3,25 @@ import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Actor, Audit, AuditEvent } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
-import type { Transaction, Tx } from '../database/database.ts'
+import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { MailIntent } from '../mail/intent.ts'
 import type { EndAccount } from '../revocation/account-end.ts'
 import { factorInvalid, factorNeeded, factorNotFound } from './errors.ts'
+import type { FactorFailures } from './failures.ts'
 import type { MfaMethod } from './method.ts'
 import type { Passkeys } from './methods/passkey.ts'
 import type { RecoveryCodes } from './methods/recovery-code.ts'
 import type { Totp, TotpOffer } from './methods/totp.ts'
 import type { Level, MethodId } from './proof.ts'
 import { levelOf, strongest } from './proof.ts'
+import { deleteHistory } from './reset-repository.ts'
 
 type Deps = {
   methods: readonly MfaMethod[]
   totp: Totp
   recoveryCodes: RecoveryCodes
   passkeys: Passkeys
+  failures: Pick<FactorFailures, 'forget' | 'forgetAll' | 'listOff'>
   accounts: Pick<Accounts, 'readById'>
   /** Throws `account_reset` when `generation` is over. */
   lockAccount: (tx: Tx, accountId: string, generation?: number) => Promise<Account>
@@ -45,7 +48,7 @@ export type FactorCaller = Readonly<{
 type Subject = Readonly<{ accountId: string; actor?: Actor; address?: string | undefined }>
 
 export function createFactors(deps: Deps) {
-  const { methods, totp, recoveryCodes, passkeys, transaction, audit, clock } = deps
+  const { methods, totp, recoveryCodes, passkeys, failures, transaction, audit, clock } = deps
   const own = methods.filter((method) => !method.isStandIn)
 
   const event = (
@@ -58,9 +61,10 @@ export function createFactors(deps: Deps) {
   })
 
   /** The factors that a person has set up; recovery codes only stand in for one and do not count. */
-  async function enrolled(accountId: string): Promise<MethodId[]> {
-    const found = await Promise.all(own.map(async (method) => (await method.isEnrolled(accountId)) && method.id))
-    return found.filter((id) => id !== false)
+  async function enrolled(accountId: string, within?: Queryable): Promise<MethodId[]> {
+    const found: MethodId[] = []
+    for (const method of own) if (await method.isEnrolled(accountId, within)) found.push(method.id)
+    return found
   }
 
   const isAdministrator = ({ roles }: Account) => roles.some((role) => deps.administratorRoles.includes(role))
@@ -68,15 +72,35 @@ export function createFactors(deps: Deps) {
   const mail = (tx: Tx, name: 'factor_added' | 'factor_removed', accountId: string, method: MethodId) =>
     deps.sendMail(tx, { mail: name, accountId, method, askedAtMs: clock.now() })
 
+  /** New codes begin a new count of failures. */
+  async function renewWithin(tx: Tx, accountId: string): Promise<string[]> {
+    await failures.forget(tx, accountId, 'recovery_code')
+    return recoveryCodes.renew(tx, accountId)
+  }
+
   /** Whoever has a first factor gets recovery codes with it. Gives them, or undefined when there were some already. */
   async function codesWithFirst(tx: Tx, accountId: string): Promise<string[] | undefined> {
-    return (await recoveryCodes.count(accountId)) > 0 ? undefined : recoveryCodes.renew(tx, accountId)
+    return (await recoveryCodes.count(accountId, tx)) > 0 ? undefined : renewWithin(tx, accountId)
   }
 
   const noteAdded = async (tx: Tx, caller: FactorCaller, method: MethodId): Promise<string[] | undefined> => {
     await audit.record(tx, event('factor.added', caller, { method }))
     await mail(tx, 'factor_added', caller.accountId, method)
     return codesWithFirst(tx, caller.accountId)
+  }
+
+  /** Every factor and session goes, within the transaction, which holds the account's row. Gives which factors there were. */
+  async function dropAll(tx: Tx, subject: Subject): Promise<MethodId[]> {
+    const { accountId } = subject
+    const before = await enrolled(accountId, tx)
+    for (const method of methods) await method.removeAll(tx, accountId)
+    await failures.forgetAll(tx, accountId)
+    await deps.endAccount(tx, accountId)
+    for (const method of before) {
+      await audit.record(tx, event('factor.removed', subject, { method }))
+      await mail(tx, 'factor_removed', accountId, method)
+    }
+    return before
   }
 
   return {
@@ -96,10 +120,15 @@ export function createFactors(deps: Deps) {
       return {
         enrolled: await enrolled(accountId),
         totp: app && { createdAt: app.createdAt, lastUsedAt: app.lastUsedAt },
-        passkeys: (await passkeys.list(accountId)).map(({ id, name, createdAt, lastUsedAt }) => ({
-          ...{ id, name, createdAt, lastUsedAt },
+        passkeys: (await passkeys.list(accountId)).map(({ id, name, createdAt, lastUsedAt, needsPassword }) => ({
+          id,
+          name,
+          createdAt,
+          lastUsedAt,
+          needsPassword,
         })),
         recoveryCodes: await recoveryCodes.count(accountId),
+        off: await failures.listOff(accountId),
       }
     },
 
@@ -117,6 +146,7 @@ export function createFactors(deps: Deps) {
       return transaction(async (tx) => {
         await deps.lockAccount(tx, accountId, caller.generation)
         await totp.put(tx, accountId, confirmed)
+        await failures.forget(tx, accountId, 'totp')
         return noteAdded(tx, caller, 'totp')
       })
     },
@@ -144,10 +174,10 @@ export function createFactors(deps: Deps) {
       transaction(async (tx) => {
         const { accountId } = caller
         const account = await deps.lockAccount(tx, accountId, caller.generation)
-        const before = await enrolled(accountId)
+        const before = await enrolled(accountId, tx)
         const method = own.find((one) => one.id === id)
         if (!method || !before.includes(id)) throw factorNotFound()
-        const isOnlyItem = item === undefined || (await passkeys.list(accountId)).length === 1
+        const isOnlyItem = item === undefined || (await passkeys.list(accountId, tx)).length === 1
         const isLast = before.length === 1 && isOnlyItem
         if (isLast && (account.isFactorRequired || isAdministrator(account))) throw factorNeeded()
         const isRemoved =
@@ -155,6 +185,7 @@ export function createFactors(deps: Deps) {
         if (isRemoved === false) throw factorNotFound()
         // Codes that stand in for nothing would be a way in of their own.
         if (isLast) await recoveryCodes.removeAll(tx, accountId)
+        await (isLast ? failures.forgetAll(tx, accountId) : failures.forget(tx, accountId, id))
         await audit.record(tx, event('factor.removed', caller, { method: id }))
         await mail(tx, 'factor_removed', accountId, id)
       }),
@@ -164,25 +195,31 @@ export function createFactors(deps: Deps) {
       if ((await enrolled(caller.accountId)).length === 0) throw factorNotFound()
       return transaction(async (tx) => {
         await deps.lockAccount(tx, caller.accountId, caller.generation)
-        const codes = await recoveryCodes.renew(tx, caller.accountId)
+        const codes = await renewWithin(tx, caller.accountId)
         await audit.record(tx, event('factor.recovery_codes_made', caller))
         await mail(tx, 'factor_added', caller.accountId, 'recovery_code')
         return codes
       })
     },
 
+    /**
+     * Makes a method count again that too many wrong answers have switched off: for callers that have seen another factor proven just
+     * now. Throws `factor_not_found` where nothing was counted.
+     */
+    switchOn: (caller: FactorCaller, id: MethodId): Promise<void> =>
+      transaction(async (tx) => {
+        await deps.lockAccount(tx, caller.accountId, caller.generation)
+        if (!(await failures.forget(tx, caller.accountId, id))) throw factorNotFound()
+        await audit.record(tx, event('factor.switched_on', caller, { method: id }))
+      }),
+
+    dropAll,
+
     /** For an operator whose person has lost everything: every factor and session goes, and a mail says so. Gives which there were. */
     reset: (accountId: string, actor: Actor): Promise<MethodId[]> =>
       transaction(async (tx) => {
         await deps.lockAccount(tx, accountId)
-        const before = await enrolled(accountId)
-        for (const method of methods) await method.removeAll(tx, accountId)
-        await deps.endAccount(tx, accountId)
-        for (const method of before) {
-          await audit.record(tx, event('factor.removed', { accountId, actor }, { method }))
-          await mail(tx, 'factor_removed', accountId, method)
-        }
-        return before
+        return dropAll(tx, { accountId, actor })
       }),
 
     /** Whether the person must have a second factor from now on. */
@@ -197,6 +234,9 @@ export function createFactors(deps: Deps) {
     /** Everything that somebody may have set up before the address was proven, within the transaction. */
     voidAll: async (tx: Tx, accountId: string): Promise<void> => {
       for (const method of methods) await method.removeAll(tx, accountId)
+      await failures.forgetAll(tx, accountId)
+      // Another person begins here: what this one had enrolled is no part of the account's history.
+      await deleteHistory(tx, accountId)
     },
   }
 }

@@ -7,14 +7,17 @@ import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { Random } from '../random.ts'
 import type { EndsWithAccount } from '../revocation/account-end.ts'
-import { factorLocked, factorNotAsked, factorRefused, factorTriesUsed } from './errors.ts'
-import type { FactorAnswer, MfaMethod } from './method.ts'
+import { factorLocked, factorNotAsked, factorOff, factorRefused, factorTriesUsed } from './errors.ts'
+import type { FactorFailures } from './failures.ts'
+import { isGuessable } from './failures.ts'
+import type { FactorAnswer, FactorOwner, MfaMethod } from './method.ts'
 import type { FactorMetrics } from './metrics.ts'
 import type { Progress } from './progress-repository.ts'
 import * as repository from './progress-repository.ts'
 import type { Level, MethodId, Proof } from './proof.ts'
 import { amrOf, isAtLeast, levelOf, strongest } from './proof.ts'
 import type { Factors } from './service.ts'
+import type { Asked, Done, Step, Where } from './step.ts'
 
 type Deps = {
   db: Queryable
@@ -23,41 +26,15 @@ type Deps = {
   accounts: Pick<Accounts, 'readById'>
   factors: Pick<Factors, 'enrolled' | 'isAdministrator' | 'mustHave'>
   methods: readonly MfaMethod[]
+  failures: FactorFailures
+  /** Ends a reset of the account's factors that was asked for: its factor has been proven. */
+  endReset: (owner: FactorOwner, address: string | undefined) => Promise<void>
   /** Refuses who has no business at this client. Asked when a login begins and goes on. */
   refuseElsewhere: (account: Account, clientId: string) => void
   metrics: FactorMetrics
   clock: Clock
   random: Random
 }
-
-/** What is known of the interaction: what its client demands, and the session that it may go on from. */
-export type Asked = Readonly<{
-  uid: string
-  clientId: string
-  demand: Readonly<{ level: Level; isEssential: boolean }>
-  /** A session whose login is complete but for its class; undefined when a fresh login is asked for. */
-  standing: Readonly<{ accountId: string; generation: number; amr: readonly string[]; authTimeMs: number }> | undefined
-}>
-
-/** The browser's token, if it has one, and the network address. */
-type Where = Readonly<{ rememberedToken?: string | undefined; address?: string | undefined }>
-
-/** The login is enough, and this is what tokens say of it. `authTimeMs` is that of the oldest proof. */
-export type Done = Readonly<{
-  kind: 'done'
-  accountId: string
-  generation: number
-  level: Level
-  amr: readonly string[]
-  authTimeMs: number
-}>
-
-export type Step =
-  | Done
-  /** Prove one of these. */
-  | Readonly<{ kind: 'factor'; account: Account; methods: readonly MethodId[]; mayRemember: boolean }>
-  /** There is none yet that would do: set one up. */
-  | Readonly<{ kind: 'enrol'; account: Account; level: Level }>
 
 export type LoginSteps = ReturnType<typeof createLoginSteps>
 
@@ -125,7 +102,14 @@ export function createLoginSteps(deps: Deps) {
       const fit = enrolled.filter((id) => isAtLeast(levelOf(['password', id]), goal))
       const standIns = goal === 'multi_factor' ? await standInsOf(account.id) : []
       const mayRemember = !factors.isAdministrator(account) && asked.demand.level === 'password'
-      return { kind: 'factor', account, methods: [...fit, ...standIns], mayRemember }
+      const off = await deps.failures.listOff(account.id)
+      return {
+        kind: 'factor',
+        account,
+        methods: [...fit, ...standIns].filter((id) => !off.includes(id)),
+        off: [...fit, ...standIns].filter((id) => off.includes(id)),
+        mayRemember,
+      }
     }
     if (clock.now() - progress.provenAtMs > freshForMs) return undefined
     return { kind: 'enrol', account, level: target }
@@ -140,12 +124,16 @@ export function createLoginSteps(deps: Deps) {
     return found.filter((id) => id !== false)
   }
 
-  const record = (accountId: string, asked: Asked, where: Where, outcome: 'success' | 'failure', method: MethodId) =>
+  const noteProven = (accountId: string, { clientId }: Asked, { address }: Where, method: MethodId) =>
     transaction((tx) =>
       audit.record(tx, {
-        action: outcome === 'success' ? 'factor.proven' : 'factor.failed',
-        ...{ actor: { type: 'account', id: accountId }, subject: { type: 'account', id: accountId } },
-        ...{ clientId: asked.clientId, address: where.address, outcome, details: { method } },
+        action: 'factor.proven',
+        actor: { type: 'account', id: accountId },
+        subject: { type: 'account', id: accountId },
+        clientId,
+        address,
+        outcome: 'success',
+        details: { method },
       }),
     )
 
@@ -160,6 +148,7 @@ export function createLoginSteps(deps: Deps) {
       const progress = { accountId: id, generation, proven: [proof], provenAtMs: clock.now() }
       const step = await nextOf(progress, asked, where)
       if (!step) throw factorNotAsked()
+      if (proof !== 'password') await deps.endReset(progress, where.address)
       if (step.kind !== 'done') {
         await repository.putProgress(db, keyOf(asked.uid), progress, clock.now() + progressLivesMs)
       }
@@ -174,12 +163,17 @@ export function createLoginSteps(deps: Deps) {
 
     /**
      * Checks one answer, which is counted first. Gives the next step. Throws `factor_not_asked`, `factor_refused`, `factor_locked` (by the
-     * person's own count, apart from that of passwords), `factor_tries_used` when this login has had too many.
+     * person's own count, apart from that of passwords), `factor_tries_used` when this login has had too many, `factor_off`.
      */
     prove: async (asked: Asked, id: MethodId, answer: Omit<FactorAnswer, 'interactionUid'>, where: Where) => {
       const progress = await progressOf(asked)
       const step = progress && (await nextOf(progress, asked, where))
-      if (!progress || step?.kind !== 'factor' || !step.methods.includes(id)) throw factorNotAsked()
+      if (!progress || step?.kind !== 'factor') throw factorNotAsked()
+      if (step.off.includes(id)) {
+        deps.metrics.count(id, 'off')
+        throw factorOff()
+      }
+      if (!step.methods.includes(id)) throw factorNotAsked()
       const method = methods.find((one) => one.id === id)
       if (!method) throw factorNotAsked()
       const key = keyOf(asked.uid)
@@ -187,18 +181,26 @@ export function createLoginSteps(deps: Deps) {
       await repository.insertProgress(db, key, progress, lifetime())
       if (!(await repository.countProgressTry(db, key, mostInLogin))) throw factorTriesUsed()
       // A passkey cannot be guessed: no stranger's tries stand in its way.
-      const lockedUntil =
-        id === 'passkey' ? undefined : await repository.countFactorTry(db, accountId, { ...window, now: clock.now() })
+      const lockedUntil = isGuessable(id)
+        ? await repository.countFactorTry(db, accountId, { ...window, now: clock.now() })
+        : undefined
       if (lockedUntil !== undefined) {
         deps.metrics.count(id, 'locked')
         throw factorLocked({ retryAfterSeconds: Math.ceil((lockedUntil - clock.now()) / 1000) })
       }
-      const isProven = await method.check(accountId, { ...answer, interactionUid: asked.uid })
+      const failures = await deps.failures.count(accountId, id)
+      const isProven = await method.check(progress, { ...answer, interactionUid: asked.uid })
       deps.metrics.count(id, isProven ? 'success' : 'failure')
-      await record(accountId, asked, where, isProven ? 'success' : 'failure', id)
-      if (!isProven) throw factorRefused()
+      if (!isProven) {
+        const { clientId } = asked
+        await deps.failures.note({ accountId, method: id, clientId, address: where.address }, failures)
+        throw factorRefused()
+      }
+      await noteProven(accountId, asked, where, id)
+      await deps.failures.clear(accountId, id)
       await repository.forgetFactorTries(db, accountId)
       if (!(await repository.addProof(db, key, progress, id))) throw factorNotAsked()
+      await deps.endReset(progress, where.address)
       const next = await nextOf({ ...progress, proven: [...progress.proven, id] }, asked, where)
       if (!next) throw factorNotAsked()
       return next

@@ -23,6 +23,8 @@ type Deps = {
   sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
   /** Begins a new generation: nothing that began before goes on. */
   endAccount: EndAccount
+  /** Until their next use beside the new password, passkeys do not sign in alone. */
+  distrustPasskeys: (tx: Tx, accountId: string) => Promise<void>
   /** Lifts the lock that guesses have put on an address. */
   forgetGuesses: (tx: Tx, email: string) => Promise<void>
   transaction: Transaction
@@ -81,6 +83,7 @@ export function createRecovery(deps: Deps) {
         const { account } = await records.lock(tx, link.accountId, link.generation)
         if (!isRecoverable(account, link)) links.refuse()
         await records.setPasswordHash(tx, account.id, passwordHash)
+        await deps.distrustPasskeys(tx, account.id)
         // The browser is known from now on: what strangers try elsewhere does not lock it.
         const knownBrowser = browserToken === undefined ? undefined : { token: browserToken, email: account.email }
         await deps.endAccount(tx, account.id, knownBrowser ? { knownBrowser } : {})

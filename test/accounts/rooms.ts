@@ -66,6 +66,7 @@ export async function createRooms({ isProduction = false }: { isProduction?: boo
       ended.push(id)
       return { generation: 1 }
     },
+    distrustPasskeys: async () => {},
     forgetGuesses: async () => {},
   })
   const offeredAlgorithms = () => ['RS256', 'ES256', 'EdDSA']

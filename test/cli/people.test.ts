@@ -90,6 +90,7 @@ test('whoever helps people sees their factors, takes them away, requires one, an
     factors: ['totp'],
     recovery_codes: 10,
     remembered_browsers: 0,
+    off: [],
   })
   expect(await run(['user', 'require-factor', email])).toMatchObject({ code: 0, stderr: '' })
   expect(await factors()).toMatchObject({ required: true })
@@ -103,4 +104,19 @@ test('whoever helps people sees their factors, takes them away, requires one, an
   expect(await house.trail(id)).toEqual(
     expect.arrayContaining(['factor.removed', 'account.factor_required', 'account.unlocked']),
   )
+})
+
+test('a reset of factors that waits is shown, ends with user reset-factors, and so do all sessions', async () => {
+  const email = 'waiting-reset@example.com'
+  const { accounts, factorResets } = house.server.parts
+  const id = await accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
+  await addPhone(house.server, email)
+  await factorResets.request({ accountId: id, generation: 0 }, undefined)
+  const { dueAt } = (await factorResets.pending({ accountId: id, generation: 0 }))!
+  const { reset_due: due } = (await run(['user', 'factors', email, '--json'])).json()
+  expect(due).toBe(new Date(dueAt).toISOString())
+  const reset = await run(['user', 'reset-factors', email])
+  expect(reset.stdout).toContain('All sessions have ended, and no browser is remembered.')
+  expect((await accounts.readById(id))!.generation).toBe(1)
+  expect(await house.server.database.knex('factor_reset').where({ account_id: id })).toEqual([])
 })

@@ -58,6 +58,7 @@ const deps = (sweep: (limit: number) => Promise<number>) => {
     captcha: { sweep: async () => 0 },
     passkeys: { sweep: async () => 0 },
     leaving: { deleteDue: async () => 0 },
+    factorResets: { sendDue: async () => 0, sweep: async () => 0 },
     rotation,
     knex: bench.database.knex,
     clock,

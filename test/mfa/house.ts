@@ -43,7 +43,7 @@ export async function addPhone({ parts, clock }: Latchkey, email: string) {
   const offer = parts.factors.offerTotp(account, 'test')
   const phone = createPhone(fromBase32(offer.secret), clock)
   const codes = await parts.factors.addTotp(
-    { accountId: account.id },
+    { accountId: account.id, generation: account.generation },
     { binding: 'test', sealed: offer.sealed, code: phone.code() },
   )
   clock.advance(secondsMs(30))

@@ -40,7 +40,10 @@ async function register(device: ReturnType<typeof authenticator>, wrong: Wrong =
   const who = await person()
   const options = await server.parts.factors.passkeyOptions({ id: who.id, email: who.email }, 'session')
   const response = device.create(options, wrong)
-  await server.parts.factors.addPasskey({ accountId: who.id }, { binding: 'session', response, name: 'Phone' })
+  await server.parts.factors.addPasskey(
+    { accountId: who.id, generation: 0 },
+    { binding: 'session', response, name: 'Phone' },
+  )
   return who
 }
 

@@ -32,7 +32,7 @@ async function holder(name: string) {
   const options = await server.parts.factors.passkeyOptions({ id: who.id, email: who.email }, 'session')
   const response = device.create(options)
   const codes = await server.parts.factors.addPasskey(
-    { accountId: who.id },
+    { accountId: who.id, generation: 0 },
     { binding: 'session', response, name: 'Phone' },
   )
   return { ...who, device, codes }
@@ -133,9 +133,9 @@ describe('refused with 400, and nobody is signed in (attack 17)', () => {
     const device = authenticator()
     const options = await server.parts.factors.passkeyOptions({ id: who.id, email: who.email }, 'session')
     const made = { binding: 'session', response: device.create(options, { counter: 0 }), name: 'Phone' }
-    await server.parts.factors.addPasskey({ accountId: who.id }, made)
+    await server.parts.factors.addPasskey({ accountId: who.id, generation: 0 }, made)
     const answer = device.use(await server.parts.passkeys.requestOptions('login'), { counter: 0 })
-    expect(await server.parts.passkeys.signIn(answer, 'login')).toBe(who.id)
+    expect(await server.parts.passkeys.signIn(answer, 'login')).toMatchObject({ accountId: who.id })
     await expect(server.parts.passkeys.signIn(answer, 'login')).rejects.toMatchObject({ code: 'passkey_refused' })
   })
 
@@ -170,7 +170,7 @@ describe('adding one', () => {
     const { factors } = server.parts
     const account = { id: who.id, email: who.email }
     const add = (response: string, binding = 'session') =>
-      factors.addPasskey({ accountId: who.id }, { binding, response, name: '' })
+      factors.addPasskey({ accountId: who.id, generation: 0 }, { binding, response, name: '' })
     const refused = { code: 'passkey_refused', status: 400 }
     for (const wrong of [
       { origin: 'https://evil.example' },
@@ -229,8 +229,10 @@ describe('adding one', () => {
     const stolen = await browser.post(`${server.issuer}/account/factors/passkeys/remove`, { csrf, passkey: foreign })
     expect(stolen.status).toBe(404)
     await server.parts.factors.require(who.id, true, operator)
-    await server.parts.factors.remove({ accountId: who.id }, 'totp')
-    await expect(server.parts.factors.remove({ accountId: who.id }, 'passkey', left[0]!.id)).rejects.toMatchObject({
+    await server.parts.factors.remove({ accountId: who.id, generation: 0 }, 'totp')
+    await expect(
+      server.parts.factors.remove({ accountId: who.id, generation: 0 }, 'passkey', left[0]!.id),
+    ).rejects.toMatchObject({
       code: 'factor_needed',
     })
   })

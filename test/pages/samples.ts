@@ -76,6 +76,10 @@ const offer = {
   qr: { size: 8, path: 'M1 1h1v1h-1zM3 3h1v1h-1zM5 5h1v1h-1z' },
 }
 
+const youngFactors = [
+  { method: 'totp', since: '2026-11-27 06:40 UTC' },
+  { method: 'passkey', since: '2026-11-28 06:40 UTC' },
+] as const
 const own = { account }
 const passkey = { action: '/next', options: '{"challenge":"x"}' }
 const session = { handle: 'h1', signedInAt: '2026-11-27 06:40 UTC', lastSeenAt: '2026-11-27 07:40 UTC' }
@@ -128,9 +132,17 @@ export const samples: readonly Sample[] = [
   ['link-recover', 'link-password', newPassword],
   ['link-recover-error', 'link-password', { ...newPassword, problems: { password: tooShort } }],
   ['link-invited', 'link-password', { ...newPassword, kind: 'invited', action: '/invitation', name: '' }],
-  ...(['registered', 'verified', 'recovery_sent', 'password_set', 'email_changed', 'email_taken'] as const).map(
-    (name): Sample => [`notice-${name}`, 'notice', { name, email }],
-  ),
+  ...(
+    [
+      'registered',
+      'verified',
+      'recovery_sent',
+      'password_set',
+      'email_changed',
+      'email_taken',
+      'factors_reset',
+    ] as const
+  ).map((name): Sample => [`notice-${name}`, 'notice', { name, email }]),
   ['notice-go', 'notice', { name: 'verified', goUrl: '/interaction/x' }],
   ['dev-mail-none', 'dev-mail', { mails: [] }],
   [
@@ -172,13 +184,42 @@ export const samples: readonly Sample[] = [
   [
     'factor',
     'factor',
-    { ...interaction, client, account, passkey, methods: ['passkey', 'totp', 'recovery_code'], mayRemember: true },
+    {
+      ...interaction,
+      client,
+      account,
+      passkey,
+      methods: ['passkey', 'totp', 'recovery_code'],
+      off: [],
+      mayRemember: true,
+    },
   ],
   [
     'factor-error',
     'factor',
-    { ...interaction, account, methods: ['recovery_code'], mayRemember: false, error: 'factor_refused' },
+    { ...interaction, account, methods: ['recovery_code'], off: ['totp'], mayRemember: false, error: 'factor_refused' },
   ],
+  [
+    'factor-off',
+    'factor',
+    { ...interaction, account, methods: [], off: ['totp', 'recovery_code'], mayRemember: false, resetUrl: '/next' },
+  ],
+  [
+    'factor-reset',
+    'factor-reset',
+    { email, action: '/next', backUrl: '/back', factors: youngFactors, isAllowed: true },
+  ],
+  [
+    'factor-reset-waiting',
+    'factor-reset',
+    { email, action: '/next', backUrl: '/back', factors: youngFactors, isAllowed: true, due: '2026-12-01 06:40 UTC' },
+  ],
+  [
+    'factor-reset-refused',
+    'factor-reset',
+    { email, action: '/next', backUrl: '/back', factors: youngFactors, isAllowed: false },
+  ],
+  ['factor-reset-link', 'factor-reset', { action: '/factor-reset', token, factors: youngFactors, isAllowed: true }],
   ['factor-enrol', 'factor-enrol', { ...interaction, client, account, isAppEnough: true, offer, problems: {} }],
   [
     'factor-enrol-error',
@@ -205,6 +246,16 @@ export const samples: readonly Sample[] = [
       account: { email, name: hostileNames.script },
     },
   ],
+  [
+    'account-factor-reset',
+    'account/overview',
+    {
+      ...own,
+      here: 'overview',
+      isEmailVerified: true,
+      factorReset: { at: '2026-11-30 06:40 UTC', due: '2026-12-01 06:40 UTC' },
+    },
+  ],
   ['account-profile', 'account/profile', { ...own, here: 'profile', values: profileValues, problems: {} }],
   [
     'account-profile-error',
@@ -229,7 +280,16 @@ export const samples: readonly Sample[] = [
     'account/factors',
     {
       ...{ ...own, here: 'factors', appSince: '2026-11-27 06:40 UTC', hasFactor: true, recoveryCodes: 9, passkey },
-      passkeys: [{ id: 'p1', name: hostileNames.script ?? '', since: '2026-11-27 06:40 UTC', lastUsed: undefined }],
+      passkeys: [
+        {
+          id: 'p1',
+          name: hostileNames.script ?? '',
+          since: '2026-11-27 06:40 UTC',
+          lastUsed: undefined,
+          needsPassword: true,
+        },
+      ],
+      off: ['totp', 'recovery_code'],
       ...{ rememberedBrowsers: 2, mustHave: true },
     },
   ],
@@ -241,6 +301,7 @@ export const samples: readonly Sample[] = [
       here: 'factors',
       passkey,
       passkeys: [],
+      off: [],
       error: 'passkey_refused',
       hasFactor: false,
       recoveryCodes: 0,

@@ -16,7 +16,7 @@ import type { Clock } from '../../clock.ts'
 import type { Queryable, Tx } from '../../database/database.ts'
 import type { Random } from '../../random.ts'
 import { passkeyRefused } from '../errors.ts'
-import type { MfaMethod } from '../method.ts'
+import type { FactorOwner, MfaMethod } from '../method.ts'
 import { credentialIdOf, readAnswer, refuseFramed, transportsOf } from '../passkeys/answer.ts'
 import { createChallenges } from '../passkeys/challenges.ts'
 import { coseAlgorithms, coseKeyProblem } from '../passkeys/cose.ts'
@@ -35,12 +35,15 @@ type Deps = {
 export type Passkeys = ReturnType<typeof createPasskeys>
 
 /** A passkey that has been verified and is not kept yet. */
-export type NewPasskey = Readonly<Omit<repository.KeptPasskey, 'accountId' | 'lastUsedAt'>>
+export type NewPasskey = Readonly<Omit<repository.KeptPasskey, 'accountId' | 'lastUsedAt' | 'needsPassword'>>
 
 const timeoutMs = 5 * 60_000
 const sweptAtOnce = 1000
 
-type Verified = { credential: repository.KeptPasskey; counter: number; challenge: string }
+/** `generation` is the account's, read together with the credential. */
+export type ProvenPasskey = Readonly<{ accountId: string; generation: number; needsPassword: boolean }>
+
+type Verified = { credential: repository.FoundPasskey; counter: number; challenge: string }
 
 export function createPasskeys({ db, issuer, serviceName, key, clock, random }: Deps) {
   const { origin, hostname } = new URL(issuer)
@@ -92,20 +95,28 @@ export function createPasskeys({ db, issuer, serviceName, key, clock, random }: 
     throw passkeyRefused()
   }
 
-  /** The same, and it counts: the challenge is spent, and the counter has risen. Gives whose passkey it is. Throws `passkey_refused`. */
-  async function prove(text: string | undefined, binding: string, accountId?: string): Promise<string> {
-    const { credential, counter, challenge } = await verify(text, binding, accountId)
+  /**
+   * The same, and it counts: the challenge is spent, and the counter has risen. `owner`: beside the password, in the generation of the
+   * sign-in. Throws `passkey_refused`.
+   */
+  async function prove(text: string | undefined, binding: string, owner?: FactorOwner): Promise<ProvenPasskey> {
+    const { credential, counter, challenge } = await verify(text, binding, owner?.accountId)
     if (!(await challenges.spend(challenge, binding))) throw passkeyRefused()
-    if (!(await repository.noteUse(db, credential.id, counter, clock.now()))) throw passkeyRefused()
-    return credential.accountId
+    const { id, accountId, needsPassword } = credential
+    const generation = owner?.generation ?? credential.generation
+    if (!owner && needsPassword) return { accountId, generation, needsPassword: true }
+    const use = { id, accountId, generation, counter, at: clock.now(), isBesidePassword: owner !== undefined }
+    if (!(await repository.noteUse(db, use))) throw passkeyRefused()
+    return { accountId, generation, needsPassword: false }
   }
 
   return {
     id: 'passkey',
-    isEnrolled: async (accountId: string) => (await repository.listPasskeys(db, accountId)).length > 0,
-    check: async (accountId: string, { response, interactionUid }) => {
+    isEnrolled: async (accountId: string, within: Queryable = db) =>
+      (await repository.listPasskeys(within, accountId)).length > 0,
+    check: async (owner, { response, interactionUid }) => {
       try {
-        return (await prove(response, interactionUid, accountId)) === accountId
+        return (await prove(response, interactionUid, owner)).accountId === owner.accountId
       } catch (error) {
         if ((error as { code?: unknown }).code === 'passkey_refused') return false
         throw error
@@ -114,7 +125,7 @@ export function createPasskeys({ db, issuer, serviceName, key, clock, random }: 
     removeAll: (tx: Tx, accountId: string) => repository.deletePasskeys(tx, accountId),
     removeOne: (tx: Tx, accountId: string, id: string) => repository.deletePasskey(tx, accountId, id),
 
-    list: (accountId: string) => repository.listPasskeys(db, accountId),
+    list: (accountId: string, within: Queryable = db) => repository.listPasskeys(within, accountId),
 
     /** What the browser needs to make a passkey; nothing is kept. `binding` is the interaction or session. */
     creationOptions: async (
@@ -193,8 +204,11 @@ export function createPasskeys({ db, issuer, serviceName, key, clock, random }: 
         }),
       }),
 
-    /** Whose passkey signs in. Throws `passkey_refused`. */
-    signIn: (text: string, binding: string): Promise<string> => prove(text, binding),
+    /** Whose passkey is the first proof of a sign-in. With `needsPassword` it proves nothing. Throws `passkey_refused`. */
+    signIn: (text: string, binding: string): Promise<ProvenPasskey> => prove(text, binding),
+
+    /** The password has been reset: until their next use beside the new one, passkeys do not sign in alone. */
+    distrust: repository.distrustPasskeys,
 
     /** The same refusal, for whoever finds that the passkey's person may not come in. */
     refuse: (): never => {

@@ -20,14 +20,15 @@ export function createRecoveryCodes({ db, clock, random }: Deps) {
   return {
     id: 'recovery_code',
     isStandIn: true,
-    isEnrolled: async (accountId) => (await repository.countRecoveryCodes(db, accountId)) > 0,
-    check: async (accountId, { code = '' }) => {
+    isEnrolled: async (accountId, within = db) => (await repository.countRecoveryCodes(within, accountId)) > 0,
+    check: async (owner, { code = '' }) => {
       const plain = plainOf(code)
-      return plain !== undefined && repository.takeRecoveryCode(db, accountId, digestOf(plain))
+      return plain !== undefined && repository.takeRecoveryCode(db, owner, digestOf(plain))
     },
     removeAll: (tx: Tx, accountId: string) => repository.deleteRecoveryCodes(tx, accountId),
 
-    count: (accountId: string): Promise<number> => repository.countRecoveryCodes(db, accountId),
+    count: (accountId: string, within: Queryable = db): Promise<number> =>
+      repository.countRecoveryCodes(within, accountId),
 
     /** Ten new codes in place of those before; gives them as they are shown, this once. */
     renew: async (tx: Tx, accountId: string): Promise<string[]> => {

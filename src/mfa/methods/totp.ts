@@ -71,12 +71,13 @@ export function createTotp({ db, sealer, serviceName, clock, random }: Deps) {
 
   return {
     id: 'totp',
-    isEnrolled: async (accountId) => (await repository.findTotp(db, accountId)) !== undefined,
+    isEnrolled: async (accountId, within = db) => (await repository.findTotp(within, accountId)) !== undefined,
 
-    check: async (accountId, { code = '' }) => {
+    check: async (owner, { code = '' }) => {
+      const { accountId } = owner
       const kept = await repository.findTotp(db, accountId)
       const step = kept && stepOf(sealer.open(kept.sealedSecret, place(accountId)), code)
-      return step !== undefined && repository.advanceTotp(db, accountId, step, clock.now())
+      return step !== undefined && repository.advanceTotp(db, owner, step, clock.now())
     },
 
     removeAll: (tx: Tx, accountId: string) => repository.deleteTotp(tx, accountId),

@@ -11,15 +11,33 @@ export type KeptPasskey = Readonly<{
   name: string
   createdAt: number
   lastUsedAt: number | undefined
+  /** Since the password was reset it has not been used beside the new one: it does not sign in alone. */
+  needsPassword: boolean
 }>
 
+/** `generation` is the account's, read in the same statement. */
+export type FoundPasskey = KeptPasskey & Readonly<{ generation: number }>
+
 const columns = [
-  ...['id', 'account_id', 'credential_id', 'public_key', 'counter', 'transports', 'name', 'created_at', 'last_used_at'],
+  'id',
+  'account_id',
+  'credential_id',
+  'public_key',
+  'counter',
+  'transports',
+  'name',
+  'created_at',
+  'last_used_at',
+  'needs_password',
 ]
 
-export async function findByCredential(db: Queryable, credentialId: Buffer): Promise<KeptPasskey | undefined> {
-  const row = await db('passkey').select(columns).where({ credential_id: credentialId }).first()
-  return row && fromRow(row)
+export async function findByCredential(db: Queryable, credentialId: Buffer): Promise<FoundPasskey | undefined> {
+  const row = await db('passkey as p')
+    .join('account as a', 'a.id', 'p.account_id')
+    .select('a.generation', ...columns.map((column) => `p.${column}`))
+    .where('p.credential_id', credentialId)
+    .first()
+  return row && { ...fromRow(row), generation: Number(row.generation) }
 }
 
 /** The oldest first. */
@@ -29,7 +47,10 @@ export async function listPasskeys(db: Queryable, accountId: string): Promise<Ke
 }
 
 /** Gives whether it is kept: a credential belongs to one person only. */
-export async function insertPasskey(tx: Tx, passkey: Omit<KeptPasskey, 'lastUsedAt'>): Promise<boolean> {
+export async function insertPasskey(
+  tx: Tx,
+  passkey: Omit<KeptPasskey, 'lastUsedAt' | 'needsPassword'>,
+): Promise<boolean> {
   const rows = await tx('passkey')
     .insert({
       id: passkey.id,
@@ -47,14 +68,35 @@ export async function insertPasskey(tx: Tx, passkey: Omit<KeptPasskey, 'lastUsed
   return rows.length === 1
 }
 
-/** A counter only rises; authenticators without one say 0 for ever. Gives whether it did. */
-export async function noteUse(db: Queryable, id: string, counter: number, at: number): Promise<boolean> {
+type PasskeyUse = {
+  id: string
+  accountId: string
+  generation: number
+  counter: number
+  at: number
+  /** Whether the sign-in has proven the account's password of this generation. */
+  isBesidePassword: boolean
+}
+
+/**
+ * A counter only rises; authenticators without one say 0 for ever. The account's row is locked first, as a reset does: a use in an
+ * earlier generation lifts nothing. Gives whether the use counts.
+ */
+export async function noteUse(db: Queryable, use: PasskeyUse): Promise<boolean> {
   const { rowCount } = await db.raw(
-    `UPDATE passkey SET counter = :counter, last_used_at = :at
-     WHERE id = :id AND (counter < :counter OR (counter = 0 AND :counter::bigint = 0))`,
-    { id, counter, at },
+    `WITH owner AS MATERIALIZED (
+       SELECT id FROM account WHERE id = :accountId AND generation = :generation FOR SHARE)
+     UPDATE passkey SET counter = :counter, last_used_at = :at, needs_password = needs_password AND NOT :isBesidePassword
+     WHERE id = :id AND account_id IN (SELECT id FROM owner) AND (:isBesidePassword OR NOT needs_password)
+       AND (counter < :counter OR (counter = 0 AND :counter::bigint = 0))`,
+    use,
   )
   return rowCount === 1
+}
+
+/** Within the transaction that resets the password. */
+export async function distrustPasskeys(tx: Tx, accountId: string): Promise<void> {
+  await tx('passkey').where({ account_id: accountId }).update({ needs_password: true })
 }
 
 /** Gives whether it was there. */
@@ -94,4 +136,5 @@ const fromRow = (row: Record<string, unknown>): KeptPasskey => ({
   name: String(row.name),
   createdAt: Number(row.created_at),
   lastUsedAt: row.last_used_at === null ? undefined : Number(row.last_used_at),
+  needsPassword: row.needs_password === true,
 })

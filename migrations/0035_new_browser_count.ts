@@ -2,12 +2,12 @@
 import type { Migration } from './index.ts'
 
 export const newBrowserCount: Migration = {
-  name: '0034_new_browser_count',
+  name: '0035_new_browser_count',
   up: async (knex) => {
     await knex.raw(`
       ALTER TABLE account_link DROP CONSTRAINT account_link_purpose_check;
       ALTER TABLE account_link ADD CONSTRAINT account_link_purpose_check
-        CHECK (purpose IN ('verify', 'recover', 'change_email', 'invite', 'notice', 'new_browser'));
+        CHECK (purpose IN ('verify', 'recover', 'change_email', 'invite', 'notice', 'reset_factors', 'new_browser'));
     `)
   },
 }

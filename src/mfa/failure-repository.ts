@@ -1,0 +1,50 @@
+/** Rows of `factor_failure`: wrong codes in a row, of one person and method. */
+import type { Queryable, Tx } from '../database/database.ts'
+import type { MethodId } from './proof.ts'
+
+/**
+ * Counts an answer before it is checked: one statement, so that answers at once are as many as they are. Gives the count, or undefined
+ * when `most` were wrong.
+ */
+export async function countFailure(db: Queryable, accountId: string, method: MethodId, most: number) {
+  const { rows } = await db.raw(
+    `INSERT INTO factor_failure AS f (account_id, method, failures) VALUES (:accountId, :method, 1)
+     ON CONFLICT (account_id, method) DO UPDATE SET failures = f.failures + 1 WHERE f.failures < :most
+     RETURNING failures`,
+    { accountId, method, most },
+  )
+  return rows[0] === undefined ? undefined : Number(rows[0].failures)
+}
+
+/** Gives whether the person is to be told now: once for as many failures in a row. */
+export async function markTold(
+  tx: Tx,
+  accountId: string,
+  method: MethodId,
+  { from, at }: { from: number; at: number },
+) {
+  const marked = await tx('factor_failure')
+    .where({ account_id: accountId, method })
+    .where('failures', '>=', from)
+    .whereNull('told_at')
+    .update({ told_at: at })
+  return marked === 1
+}
+
+/** Gives whether there were any. */
+export async function forgetFailures(db: Queryable, accountId: string, method: MethodId): Promise<boolean> {
+  return (await db('factor_failure').where({ account_id: accountId, method }).delete()) === 1
+}
+
+export async function forgetAllFailures(tx: Tx, accountId: string): Promise<void> {
+  await tx('factor_failure').where({ account_id: accountId }).delete()
+}
+
+/** Methods with at least `most` failures. */
+export async function listOff(db: Queryable, accountId: string, most: number): Promise<MethodId[]> {
+  const rows = await db('factor_failure')
+    .where({ account_id: accountId })
+    .where('failures', '>=', most)
+    .select('method')
+  return rows.map(({ method }) => method)
+}

@@ -1,0 +1,72 @@
+/** Wrong codes in a row: the owner is told of ten, and after a hundred the method is off until it is reset (SP 800-63B-4 §3.2.2). */
+import type { Audit } from '../audit/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Queryable, Transaction, Tx } from '../database/database.ts'
+import type { MailIntent } from '../mail/intent.ts'
+import { factorOff } from './errors.ts'
+import * as repository from './failure-repository.ts'
+import type { MethodId } from './proof.ts'
+
+type Deps = {
+  db: Queryable
+  sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
+  transaction: Transaction
+  audit: Audit
+  clock: Clock
+}
+
+export type FactorFailures = ReturnType<typeof createFactorFailures>
+
+type Failed = Readonly<{ accountId: string; method: MethodId; clientId: string; address: string | undefined }>
+
+const toldAt = 10
+const mostFailures = 100
+
+// A passkey cannot be guessed.
+export const isGuessable = (method: MethodId): boolean => method !== 'passkey'
+
+export function createFactorFailures({ db, sendMail, transaction, audit, clock }: Deps) {
+  return {
+    /** Counts an answer as wrong before it is checked; gives how many in a row that makes. Throws `factor_off`. */
+    count: async (accountId: string, method: MethodId): Promise<number> => {
+      if (!isGuessable(method)) return 0
+      const failures = await repository.countFailure(db, accountId, method, mostFailures)
+      if (failures === undefined) throw factorOff()
+      return failures
+    },
+
+    /** The answer was wrong: recorded, and told to the owner in the same transaction. `failures` is what `count` gave. */
+    note: ({ accountId, method, clientId, address }: Failed, failures: number): Promise<void> =>
+      transaction(async (tx) => {
+        const person = { type: 'account', id: accountId } as const
+        const record = (action: 'factor.failed' | 'factor.switched_off') =>
+          audit.record(tx, {
+            action,
+            actor: person,
+            subject: person,
+            clientId,
+            address,
+            outcome: 'failure',
+            details: { method },
+          })
+        await record('factor.failed')
+        if (failures === mostFailures) await record('factor.switched_off')
+        if (failures < toldAt) return
+        const isTold = !(await repository.markTold(tx, accountId, method, { from: toldAt, at: clock.now() }))
+        if (!isTold) await sendMail(tx, { mail: 'factor_guessed', accountId, method, askedAtMs: clock.now() })
+      }),
+
+    /** A right answer of the method: those before it count no longer. */
+    clear: async (accountId: string, method: MethodId): Promise<void> => {
+      if (isGuessable(method)) await repository.forgetFailures(db, accountId, method)
+    },
+
+    /** The method is reset, within the transaction; gives whether there was anything to forget. */
+    forget: (tx: Tx, accountId: string, method: MethodId): Promise<boolean> =>
+      repository.forgetFailures(tx, accountId, method),
+    forgetAll: repository.forgetAllFailures,
+
+    /** Methods that are off. */
+    listOff: (accountId: string): Promise<MethodId[]> => repository.listOff(db, accountId, mostFailures),
+  }
+}

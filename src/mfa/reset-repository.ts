@@ -1,0 +1,97 @@
+/** Rows of `factor_reset` and `factor_history`. */
+import type { Queryable, Tx } from '../database/database.ts'
+import type { FactorOwner } from './method.ts'
+
+/** Moments are milliseconds since the epoch. */
+export type FactorReset = Readonly<{ requestedAt: number; dueAt: number }>
+export type EnrolledFactor = Readonly<{ method: 'totp' | 'passkey'; addedAt: number }>
+
+/** When each factor that the account ever had was enrolled. */
+export async function listHistory(db: Queryable, accountId: string): Promise<number[]> {
+  const rows = await db('factor_history').where({ account_id: accountId }).select('added_at')
+  return rows.map((row) => Number(row.added_at))
+}
+
+/** For an account that begins anew with another person. */
+export async function deleteHistory(tx: Tx, accountId: string): Promise<void> {
+  await tx('factor_history').where({ account_id: accountId }).delete()
+}
+
+/** The factors of the account, the oldest first. */
+export async function listFactors(db: Queryable, accountId: string): Promise<EnrolledFactor[]> {
+  const { rows } = await db.raw(
+    `SELECT 'totp' AS method, created_at FROM totp WHERE account_id = :accountId
+     UNION ALL SELECT 'passkey', created_at FROM passkey WHERE account_id = :accountId ORDER BY created_at`,
+    { accountId },
+  )
+  return rows.map((row: { method: 'totp' | 'passkey'; created_at: string }) => ({
+    method: row.method,
+    addedAt: Number(row.created_at),
+  }))
+}
+
+type NewReset = FactorOwner & FactorReset & { expiresAt: number }
+
+/** Within the transaction that holds the account's row. Gives whether it is new: one that waits already stays as it is. */
+export async function insertReset(tx: Tx, reset: NewReset): Promise<boolean> {
+  const { rows } = await tx.raw(
+    `INSERT INTO factor_reset AS r (account_id, generation, requested_at, due_at, expires_at)
+     VALUES (:accountId, :generation, :requestedAt, :dueAt, :expiresAt)
+     ON CONFLICT (account_id) DO UPDATE SET generation = excluded.generation, requested_at = excluded.requested_at,
+       due_at = excluded.due_at, expires_at = excluded.expires_at, link_asked_at = NULL
+     WHERE r.generation <> excluded.generation OR r.expires_at <= excluded.requested_at
+     RETURNING 1`,
+    reset,
+  )
+  return rows.length === 1
+}
+
+const live = (db: Queryable, { accountId, generation }: FactorOwner, now: number) =>
+  db('factor_reset').where({ account_id: accountId, generation }).where('expires_at', '>', now)
+
+export async function findReset(db: Queryable, owner: FactorOwner, now: number): Promise<FactorReset | undefined> {
+  const row = await live(db, owner, now).first('requested_at', 'due_at')
+  return row && { requestedAt: Number(row.requested_at), dueAt: Number(row.due_at) }
+}
+
+/** Gives whether there was one. */
+export const deleteReset = async (tx: Tx, { accountId, generation }: FactorOwner): Promise<boolean> =>
+  (await tx('factor_reset').where({ account_id: accountId, generation }).delete()) === 1
+
+/** Of whatever generation, when the account begins a new one. */
+export async function deleteAnyReset(tx: Tx, accountId: string): Promise<void> {
+  await tx('factor_reset').where({ account_id: accountId }).delete()
+}
+
+/** The one conditional write by which a request whose time has come is carried out. Gives when it was made. */
+export async function takeDueReset(tx: Tx, owner: FactorOwner, now: number): Promise<number | undefined> {
+  const rows = await live(tx, owner, now).where('due_at', '<=', now).delete().returning('requested_at')
+  return rows[0] && Number(rows[0].requested_at)
+}
+
+/** Requests whose time has come, and whose link was not asked for. */
+export async function listDue(db: Queryable, now: number, limit: number): Promise<FactorOwner[]> {
+  const rows = await db('factor_reset')
+    .whereNull('link_asked_at')
+    .where('due_at', '<=', now)
+    .where('expires_at', '>', now)
+    .orderBy('due_at')
+    .limit(limit)
+    .select('account_id', 'generation')
+  return rows.map((row) => ({ accountId: row.account_id, generation: Number(row.generation) }))
+}
+
+/** Of any number of processes at once one is told to send the link. */
+export const markLinkAsked = async (tx: Tx, owner: FactorOwner, now: number): Promise<boolean> =>
+  (await live(tx, owner, now).whereNull('link_asked_at').where('due_at', '<=', now).update({ link_asked_at: now })) ===
+  1
+
+/** Gives how many left, at most `limit`. */
+export async function deleteExpiredResets(db: Queryable, now: number, limit: number): Promise<number> {
+  const { rowCount } = await db.raw(
+    `DELETE FROM factor_reset WHERE account_id IN
+       (SELECT account_id FROM factor_reset WHERE expires_at <= ? ORDER BY expires_at LIMIT ?) AND expires_at <= ?`,
+    [now, limit, now],
+  )
+  return rowCount ?? 0
+}

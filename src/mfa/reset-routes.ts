@@ -1,0 +1,129 @@
+/** The pages of a reset of second factors: asking for it in a sign-in, the mailed link, and stopping it in a session. */
+import type { Context } from 'koa'
+import { z } from 'zod'
+import type { Door } from '../account/door.ts'
+import { atMinute } from '../clock.ts'
+import type { Route } from '../http/route.ts'
+import { defineRoute } from '../http/route.ts'
+import type { Views } from '../http/views.ts'
+import type { Interaction, Interactions } from '../oidc/interaction.ts'
+import { factorNotAsked } from './errors.ts'
+import type { FactorResets } from './reset.ts'
+import type { EnrolledFactor } from './reset-repository.ts'
+import type { Step } from './step.ts'
+
+type Deps = {
+  interactions: Pick<Interactions, 'load'>
+  /** The step at which a sign-in is. */
+  stepOf: (ctx: Context, interaction: Interaction) => Promise<Step | undefined>
+  resets: FactorResets
+  door: Door
+  views: Views
+}
+
+const params = z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) })
+const link = { token: z.string().max(200) }
+const inInteraction = '/interaction/:uid/factor-reset'
+
+export function factorResetRoutes({ interactions, stepOf, resets, door, views }: Deps): readonly Route[] {
+  const shown = (factors: readonly EnrolledFactor[]) =>
+    factors.map(({ method, addedAt }) => ({ method, since: atMinute(addedAt) }))
+
+  /** Throws `factor_not_asked` where no factor is asked for, or no link could be mailed. */
+  async function accountOf(ctx: Context, uid: string) {
+    const interaction = await interactions.load(ctx, uid)
+    const step = await stepOf(ctx, interaction)
+    if (step?.kind !== 'factor' || !resets.isOffered(step.account)) throw factorNotAsked()
+    return step.account
+  }
+
+  async function showRequest(ctx: Context, uid: string): Promise<void> {
+    const account = await accountOf(ctx, uid)
+    const { factors, isAllowed, waiting } = await resets.show(account)
+    views.render(ctx, 'factor-reset', {
+      email: account.email,
+      action: `/interaction/${uid}/factor-reset`,
+      backUrl: `/interaction/${uid}`,
+      factors: shown(factors),
+      isAllowed,
+      ...(waiting && { due: atMinute(waiting.dueAt) }),
+    })
+  }
+
+  const show = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path: inInteraction,
+    name: 'factor.reset',
+    permission: 'public',
+    limit: { policy: 'interaction', by: ({ params }) => params.uid },
+    params,
+    handler: (ctx, { params: { uid } }) => showRequest(ctx, uid),
+  })
+
+  const request = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: inInteraction,
+    name: 'factor.request_reset',
+    permission: 'public',
+    csrf: 'token',
+    limit: { policy: 'interaction', by: ({ params }) => params.uid },
+    params,
+    body: { schema: z.strictObject({}) },
+    handler: async (ctx, { params: { uid } }) => {
+      const account = await accountOf(ctx, uid)
+      await resets.request({ accountId: account.id, generation: account.generation }, ctx.ip)
+      await showRequest(ctx, uid)
+    },
+  })
+
+  const open = defineRoute({
+    kind: 'page',
+    method: 'GET',
+    path: '/factor-reset',
+    name: 'factor.reset_link',
+    permission: 'public',
+    limit: { policy: 'link', by: ({ query }) => query.token },
+    query: z.object(link),
+    handler: async (ctx, { query: { token } }) => {
+      const { factors, isAllowed } = await resets.showLink(token)
+      views.render(ctx, 'factor-reset', { action: '/factor-reset', token, factors: shown(factors), isAllowed })
+    },
+  })
+
+  const carryOut = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/factor-reset',
+    name: 'factor.carry_out_reset',
+    permission: 'public',
+    csrf: 'token',
+    limit: { policy: 'link', by: ({ body }) => body.token },
+    body: { schema: z.strictObject(link) },
+    handler: async (ctx, { body }) => {
+      await resets.carryOut(body.token, ctx.ip)
+      views.render(ctx, 'notice', { name: 'factors_reset' })
+    },
+  })
+
+  const stop = defineRoute({
+    kind: 'form',
+    method: 'POST',
+    path: '/account/factors/reset/stop',
+    name: 'account.stop_factor_reset',
+    permission: 'public',
+    csrf: 'token',
+    limit: { policy: 'account' },
+    body: { schema: z.strictObject({}) },
+    handler: async (ctx) => {
+      const visit = await door.enter(ctx)
+      if (!visit) return
+      await resets.stop({ accountId: visit.account.id, generation: visit.session.generation }, ctx.ip)
+      ctx.status = 303
+      ctx.redirect('/account?done=reset_stopped')
+    },
+  })
+
+  return [show, request, open, carryOut, stop]
+}

@@ -1,0 +1,38 @@
+/** What a login asks for next, and what is known of it when that is decided. */
+import type { Account } from '../accounts/account.ts'
+import type { Level, MethodId } from './proof.ts'
+
+/** What is known of the interaction: what its client demands, and the session that it may go on from. */
+export type Asked = Readonly<{
+  uid: string
+  clientId: string
+  demand: Readonly<{ level: Level; isEssential: boolean }>
+  /** A session whose login is complete but for its class; undefined when a fresh login is asked for. */
+  standing: Readonly<{ accountId: string; generation: number; amr: readonly string[]; authTimeMs: number }> | undefined
+}>
+
+/** The browser's token, if it has one, and the network address. */
+export type Where = Readonly<{ rememberedToken?: string | undefined; address?: string | undefined }>
+
+/** The login is enough, and this is what tokens say of it. `authTimeMs` is that of the oldest proof. */
+export type Done = Readonly<{
+  kind: 'done'
+  accountId: string
+  generation: number
+  level: Level
+  amr: readonly string[]
+  authTimeMs: number
+}>
+
+export type Step =
+  | Done
+  /** Prove one of `methods`. Those of `off` would do, had there not been too many wrong answers. */
+  | Readonly<{
+      kind: 'factor'
+      account: Account
+      methods: readonly MethodId[]
+      off: readonly MethodId[]
+      mayRemember: boolean
+    }>
+  /** There is none yet that would do: set one up. */
+  | Readonly<{ kind: 'enrol'; account: Account; level: Level }>

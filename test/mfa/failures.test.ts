@@ -1,0 +1,212 @@
+/** Wrong codes in a row: the owner is told of ten, and after a hundred the method is off until a reset (SP 800-63B-4 §3.2.2). */
+import { createBrowser } from '../support/browser.ts'
+import type { Latchkey } from '../support/latchkey.ts'
+import { startLatchkey } from '../support/latchkey.ts'
+import type { Mailbox } from '../support/mailbox.ts'
+import { startMailbox } from '../support/mailbox.ts'
+import { addPhone, createPhone, fromBase32, goodPassword, member, operator, secondsMs, toFactor } from './house.ts'
+
+let server: Latchkey
+let mailbox: Mailbox
+beforeAll(async () => {
+  mailbox = await startMailbox()
+  server = await startLatchkey({ env: { SMTP_URL: mailbox.url } })
+})
+afterAll(async () => {
+  await server?.stop()
+  await mailbox?.close()
+})
+
+type Member = Awaited<ReturnType<typeof member>>
+let logins = 0
+
+/** Answers in sign-ins of their own, in-process; gives the code of each refusal. */
+async function answer({ account }: Pick<Member, 'account'>, method: 'totp' | 'recovery_code', codes: string[]) {
+  const { loginSteps } = server.parts
+  const found: string[] = []
+  for (const [index, code] of codes.entries()) {
+    // Five end a sign-in, and ten in a quarter of an hour lock the account's codes.
+    if (index % 5 === 0) logins += 1
+    if (index % 10 === 0) server.clock.advance(secondsMs(15 * 60 + 1))
+    const asked = {
+      uid: `login-number-${logins}`,
+      clientId: 'web',
+      demand: { level: 'password', isEssential: false },
+      standing: undefined,
+    } as const
+    if (index % 5 === 0) await loginSteps.begin(asked, account, 'password', {})
+    const { code: refusal = 'proven' } = await loginSteps.prove(asked, method, { code }, {}).catch((error) => error)
+    found.push(refusal)
+  }
+  server.clock.advance(secondsMs(15 * 60 + 1))
+  return found
+}
+
+const wrong = (count: number): string[] => Array(count).fill('000000')
+const refused = (count: number): string[] => Array(count).fill('factor_refused')
+const guessMails = async (email: string) =>
+  mailbox.mails.filter(({ to, subject }) => to.includes(email) && subject.includes('guessing'))
+const actions = async (id: string) => (await server.parts.audit.listOf(id, 500)).map(({ action }) => action)
+
+test('the owner is told of ten wrong codes in a row, once', async () => {
+  const who = await member(server, 'told')
+  await answer(who, 'totp', wrong(9))
+  await answer(who, 'totp', [who.phone.code(secondsMs(15 * 60 + 1))])
+  await answer(who, 'totp', wrong(9))
+  expect(await guessMails(who.email)).toHaveLength(0)
+  await answer(who, 'totp', wrong(12))
+  const mail = await mailbox.waitFor(who.email, 2)
+  expect(mail.subject).toBe('Somebody is guessing your second factor')
+  expect(mail.text).toContain('authenticator app')
+  await answer(who, 'recovery_code', wrong(10))
+  const second = await mailbox.waitFor(who.email, 3)
+  expect(second.text).toContain('recovery codes')
+  expect(await guessMails(who.email)).toHaveLength(2)
+})
+
+test('after 100 wrong codes in a row the method is off, for the right code too, and the page says what still leads in (attack 75)', async () => {
+  const who = await member(server, 'off')
+  expect(await answer(who, 'totp', wrong(100))).toEqual(refused(100))
+  expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: ['totp'] })
+  const { browser, page, ...rp } = await toFactor(server, who.person)
+  expect(page.body).toContain('Codes from your authenticator app are off')
+  expect(page.body).not.toContain('value="totp"')
+  expect(page.body).toContain('value="recovery_code"')
+  const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
+  const late = await browser.post(`${page.url}/factor`, { csrf, method: 'totp', code: who.phone.code() })
+  expect([late.status, late.next]).toEqual([403, undefined])
+  expect(late.body).toContain('Codes of this kind are off')
+  expect(await actions(who.account.id)).toContain('factor.switched_off')
+
+  // Another factor leads in, and the account page switches the method on again.
+  await rp.complete(await browser.submit(page, '/factor', { method: 'recovery_code', code: who.codes[0]! }))
+  expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: ['totp'] })
+  let own = await browser.follow(await browser.get(`${server.issuer}/account/factors`))
+  expect(own.body).toContain('Codes from your app are off')
+  own = await browser.follow(await browser.submit(own, '/switch-on', { method: 'totp' }))
+  expect(own.body).not.toContain('Codes from your app are off')
+  expect(await answer(who, 'totp', [who.phone.code(secondsMs(15 * 60 + 1))])).toEqual(['proven'])
+  expect(await actions(who.account.id)).toContain('factor.switched_on')
+})
+
+test('a right code begins the count anew', async () => {
+  const who = await member(server, 'anew')
+  expect(await answer(who, 'totp', wrong(99))).toEqual(refused(99))
+  expect(await answer(who, 'totp', [who.phone.code(secondsMs(15 * 60 + 1))])).toEqual(['proven'])
+  expect(await answer(who, 'totp', wrong(99))).toEqual(refused(99))
+  expect(await answer(who, 'totp', [who.phone.code(secondsMs(15 * 60 + 1))])).toEqual(['proven'])
+})
+
+test('many wrong codes at once are as many as they are', async () => {
+  const who = await member(server, 'crowd')
+  await answer(who, 'totp', wrong(95))
+  const { loginSteps } = server.parts
+  const outcomes = await Promise.all(
+    Array.from({ length: 9 }, async (_, index) => {
+      const asked = {
+        uid: `crowd-number-${index}`,
+        clientId: 'web',
+        demand: { level: 'password', isEssential: false },
+        standing: undefined,
+      } as const
+      await loginSteps.begin(asked, who.account, 'password', {})
+      return loginSteps.prove(asked, 'totp', { code: '000000' }, {}).catch((error) => error.code)
+    }),
+  )
+  expect(outcomes.filter((code) => code === 'factor_refused')).toHaveLength(5)
+  expect(outcomes.filter((code) => code === 'factor_off')).toHaveLength(4)
+})
+
+describe('a method that is off is reset', () => {
+  test('by user reset-factors, and enrolling anew', async () => {
+    const who = await member(server, 'reset')
+    await answer(who, 'totp', wrong(100))
+    await server.parts.factors.reset(who.account.id, operator)
+    expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: [], enrolled: [] })
+    const { phone } = await addPhone(server, who.email)
+    const { browser, page } = await toFactor(server, who.person)
+    expect((await browser.submit(page, '/factor', { code: phone.code() })).status).toBe(200)
+  })
+
+  test('by setting the app up anew', async () => {
+    const who = await member(server, 'replaced')
+    await answer(who, 'totp', wrong(100))
+    const { factors } = server.parts
+    const offer = factors.offerTotp(who.account, 'test')
+    const phone = createPhone(fromBase32(offer.secret), server.clock)
+    const caller = { accountId: who.account.id, generation: who.account.generation }
+    await factors.addTotp(caller, { binding: 'test', sealed: offer.sealed, code: phone.code() })
+    expect(await factors.show(who.account.id)).toMatchObject({ off: [] })
+  })
+
+  test('by making new recovery codes', async () => {
+    const who = await member(server, 'new-codes')
+    await answer(who, 'recovery_code', wrong(100))
+    expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: ['recovery_code'] })
+    await server.parts.factors.renewCodes({ accountId: who.account.id, generation: who.account.generation })
+    expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: [] })
+  })
+})
+
+test('where everything is off the page says who helps', async () => {
+  const who = await member(server, 'all-off')
+  await answer(who, 'totp', wrong(100))
+  await answer(who, 'recovery_code', wrong(100))
+  const { page } = await toFactor(server, who.person)
+  expect(page.body).toContain('Nothing else is set up')
+  expect(page.body).not.toContain('name="code"')
+})
+
+describe('sensitive pages of the account ask for the factor', () => {
+  const paths = ['/account/password', '/account/email', '/account/data', '/account/factors']
+
+  test('also in a remembered browser', async () => {
+    const who = await member(server, 'sensitive')
+    const { page, ...rp } = await toFactor(server, who.person)
+    await rp.complete(await rp.browser.submit(page, '/factor', { code: who.phone.code(), remember: 'yes' }))
+    for (const cookie of await rp.browser.jar.getCookies(server.issuer)) {
+      if (cookie.key.startsWith('latchkey.session'))
+        await rp.browser.jar.setCookie(`${cookie.key}=; Max-Age=0; Path=/`, server.issuer)
+    }
+    const { browser } = rp
+    const login = await browser.follow(await browser.get(`${server.issuer}/account`))
+    const overview = await browser.follow(await browser.submit(login, '/login', who.person))
+    expect([overview.status, new URL(overview.url).pathname]).toEqual([200, '/account'])
+    const csrf = /name="csrf" value="([^"]+)"/.exec((await browser.get(`${server.issuer}/account/profile`)).body)![1]!
+    const forms: Record<string, Record<string, string>> = {
+      '/account/password': { currentPassword: goodPassword, password: 'another one altogether' },
+      '/account/email': { currentPassword: goodPassword, email: 'elsewhere@people.example' },
+      '/account/data/delete': { currentPassword: goodPassword, sure: 'yes' },
+      '/account/factors/app/remove': {},
+    }
+    for (const [path, fields] of Object.entries(forms)) {
+      const answer = await browser.post(server.issuer + path, { csrf, ...fields })
+      expect([path, answer.status]).toEqual([path, 403])
+    }
+    for (const path of paths) {
+      const asked = await browser.follow(await browser.get(server.issuer + path))
+      expect([path, asked.body.includes('/factor"')]).toEqual([path, true])
+    }
+    // A login that is too old is asked for both, and the remembered browser does not spare the factor.
+    server.clock.advance(secondsMs(6 * 60))
+    const old = await browser.follow(await browser.get(`${server.issuer}/account/password`))
+    expect(old.body).toContain('name="password"')
+    const factor = await browser.follow(await browser.submit(old, '/login', who.person))
+    expect(factor.body).toContain('/factor"')
+    const form = await browser.follow(await browser.submit(factor, '/factor', { code: who.phone.code() }))
+    expect(new URL(form.url).pathname).toBe('/account/password')
+    expect((await browser.submit(form, '/account/password', { password: 'another one altogether' })).next).toContain(
+      'done=password',
+    )
+  })
+
+  test('but not a person who has none', async () => {
+    const email = 'without@people.example'
+    await server.parts.accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
+    const browser = createBrowser()
+    const login = await browser.follow(await browser.get(`${server.issuer}/account/password`))
+    const form = await browser.follow(await browser.submit(login, '/login', { email, password: goodPassword }))
+    expect(new URL(form.url).pathname).toBe('/account/password')
+    expect(form.body).toContain('name="currentPassword"')
+  })
+})

@@ -1,0 +1,239 @@
+/** The reset of second factors by mail: for young factors alone, a day after a request that is told and can be stopped. */
+import { days } from '../oidc/support.ts'
+import type { Page } from '../support/browser.ts'
+import { createBrowser } from '../support/browser.ts'
+import type { Latchkey } from '../support/latchkey.ts'
+import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
+import type { Mailbox } from '../support/mailbox.ts'
+import { startMailbox } from '../support/mailbox.ts'
+import { createAuthenticator } from './authenticator.ts'
+import { addPhone, member, operator, secondsMs, toFactor } from './house.ts'
+
+let server: Latchkey
+let mailbox: Mailbox
+beforeAll(async () => {
+  mailbox = await startMailbox()
+  server = await startLatchkey({ env: { SMTP_URL: mailbox.url } })
+})
+afterAll(async () => {
+  await server?.stop()
+  await mailbox?.close()
+})
+
+type Member = Awaited<ReturnType<typeof member>>
+const hours = (count: number) => secondsMs(count * 3600)
+const actions = async (id: string) => (await server.parts.audit.listOf(id, 100)).map(({ action }) => action)
+const subjects = (email: string) => mailbox.mails.filter(({ to }) => to.includes(email)).map(({ subject }) => subject)
+
+/** Up to the page on which a reset is asked for. */
+async function toReset(who: Pick<Member, 'person'>) {
+  const { browser, page } = await toFactor(server, who.person)
+  const link = /href="([^"]+\/factor-reset)"/.exec(page.body)?.[1]
+  return { browser, page: await browser.get(server.issuer + link) }
+}
+
+async function ask(who: Pick<Member, 'person'>): Promise<Page> {
+  const { browser, page } = await toReset(who)
+  return browser.submit(page, '/factor-reset')
+}
+
+/** The latest email with this subject, and the link in it. */
+async function mailTo(email: string, subject: string, count = 1) {
+  await mailbox.waitFor(email, count)
+  const found = mailbox.mails.filter((mail) => mail.to.includes(email) && mail.subject === subject)
+  return found.at(-1)!
+}
+
+/** A day later; gives the mail with the link. */
+async function due(email: string, count: number) {
+  // Those before it have gone out by then: an email of a day ago would be too old to send.
+  await mailbox.waitFor(email, count - 1)
+  server.clock.advance(hours(24))
+  await server.parts.factorResets.sendDue()
+  return mailTo(email, 'Remove your second factors', count)
+}
+
+test('a young factor goes by a mailed link, a day after a request that is told with its dates', async () => {
+  const who = await member(server, 'locked-out')
+  const { browser, page } = await toReset(who)
+  expect(page.body).toMatch(/Authenticator app<\/h3>\s*<p class="hint">Since \d{4}-\d\d-\d\d \d\d:\d\d UTC/)
+  const asked = await browser.submit(page, '/factor-reset')
+  expect(asked.body).toContain('A link that removes them is mailed to you at')
+  // factor_added, and the request.
+  const told = await mailTo(who.email, 'Your second factors will be removed', 2)
+  expect(told.text).toMatch(/- authenticator app, added \d{4}-/)
+  expect(told.html).toContain('<li>authenticator app, added')
+  expect(told.text).toContain('sign in and stop it')
+
+  server.clock.advance(hours(24) - 1)
+  await server.parts.factorResets.sendDue()
+  expect(subjects(who.email)).not.toContain('Remove your second factors')
+  server.clock.advance(1)
+  await Promise.all([server.parts.factorResets.sendDue(), server.parts.factorResets.sendDue()])
+  const { link, text } = await mailTo(who.email, 'Remove your second factors', 3)
+  expect(text).toMatch(/- authenticator app, added \d{4}-/)
+
+  const mailed = createBrowser()
+  const opened = await mailed.get(link!)
+  expect(opened.body).toMatch(/Authenticator app<\/h3>\s*<p class="hint">Since \d{4}-/)
+  expect((await server.parts.factors.show(who.account.id)).enrolled).toEqual(['totp'])
+  const done = await mailed.submit(opened, '/factor-reset')
+  expect(done.body).toContain('Your second factors are removed')
+  expect(await server.parts.factors.show(who.account.id)).toMatchObject({ enrolled: [], recoveryCodes: 0 })
+  expect((await server.parts.accounts.readById(who.account.id))!.generation).toBe(1)
+  expect(await actions(who.account.id)).toEqual(
+    expect.arrayContaining(['factor.reset_requested', 'factor.reset_done', 'factor.removed']),
+  )
+  expect((await mailed.submit(opened, '/factor-reset')).status).toBe(400)
+  expect(subjects(who.email).filter((subject) => subject === 'Remove your second factors')).toHaveLength(1)
+  // The password alone signs in now.
+  const tokens = await createRelyingParty(server).signIn({}, who.person)
+  expect(tokens.id_token).toBeDefined()
+})
+
+describe('is refused, and only the operator helps', () => {
+  const refused = 'only where the account never had one that is older than 30 days'
+
+  test('where the factor is older than 30 days', async () => {
+    const who = await member(server, 'old-factor')
+    server.clock.advance(days(30) + 1)
+    const { page } = await toReset(who)
+    expect(page.body).toContain(refused)
+    expect(page.body).not.toContain('Ask for the reset')
+    const owner = { accountId: who.account.id, generation: 0 }
+    await expect(server.parts.factorResets.request(owner, undefined)).rejects.toMatchObject({
+      code: 'factor_reset_refused',
+    })
+    expect(await server.parts.factorResets.pending(owner)).toBeUndefined()
+  })
+
+  test('where an older one was removed, or replaced', async () => {
+    for (const kind of ['removed', 'replaced']) {
+      const who = await member(server, `once-${kind}`)
+      server.clock.advance(days(31))
+      if (kind === 'removed') await server.parts.factors.remove({ accountId: who.account.id, generation: 0 }, 'totp')
+      await addPhone(server, who.email)
+      expect((await toReset(who)).page.body).toContain(refused)
+    }
+  })
+
+  test('where another one was enrolled after the request: decided again when the link is used', async () => {
+    const who = await member(server, 'added-since')
+    await ask(who)
+    const { link } = await due(who.email, 3)
+    const { factors } = server.parts
+    const device = createAuthenticator({ origin: server.issuer, rpId: 'localhost' })
+    const options = await factors.passkeyOptions({ id: who.account.id, email: who.email }, 'session')
+    const response = device.create(options)
+    await factors.addPasskey({ accountId: who.account.id, generation: 0 }, { binding: 'session', response, name: '' })
+    const browser = createBrowser()
+    const opened = await browser.get(link!)
+    expect(opened.body).toContain(refused)
+    const token = new URL(link!).searchParams.get('token')!
+    await expect(server.parts.factorResets.carryOut(token, undefined)).rejects.toMatchObject({
+      code: 'factor_reset_refused',
+    })
+    expect((await factors.show(who.account.id)).enrolled).toEqual(['passkey', 'totp'])
+  })
+})
+
+test('a request is shown in every session, and stopped there', async () => {
+  const who = await member(server, 'stopped')
+  const owner = createRelyingParty(server)
+  await owner.signIn({}, { ...who.person, code: who.phone.code })
+  await ask(who)
+  const page = await owner.browser.follow(await owner.browser.get(`${server.issuer}/account/sessions`))
+  expect(page.body).toContain('Somebody asked to remove your second factors')
+  const stopped = await owner.browser.follow(await owner.browser.submit(page, '/reset/stop'))
+  expect(stopped.body).toContain('The reset of your second factors is stopped')
+  expect(stopped.body).not.toContain('Somebody asked to remove')
+  server.clock.advance(hours(25))
+  await server.parts.factorResets.sendDue()
+  expect(await server.parts.factorResets.pending({ accountId: who.account.id, generation: 0 })).toBeUndefined()
+  expect(await actions(who.account.id)).toContain('factor.reset_stopped')
+  expect(subjects(who.email)).not.toContain('Remove your second factors')
+})
+
+test('a link that was mailed before the request was stopped opens nothing', async () => {
+  const who = await member(server, 'stopped-late')
+  await ask(who)
+  const { link } = await due(who.email, 3)
+  await server.parts.factorResets.stop({ accountId: who.account.id, generation: 0 }, undefined)
+  const browser = createBrowser()
+  expect((await browser.get(link!)).status).toBe(400)
+  const token = new URL(link!).searchParams.get('token')!
+  await expect(server.parts.factorResets.carryOut(token, undefined)).rejects.toMatchObject({ code: 'link_expired' })
+})
+
+test('proving a factor at a sign-in ends the request at once', async () => {
+  const who = await member(server, 'found-again')
+  await ask(who)
+  const owner = { accountId: who.account.id, generation: 0 }
+  expect(await server.parts.factorResets.pending(owner)).toBeDefined()
+  const { browser, page } = await toFactor(server, who.person)
+  expect((await browser.submit(page, '/factor', { code: who.phone.code() })).status).toBe(200)
+  expect(await server.parts.factorResets.pending(owner)).toBeUndefined()
+})
+
+test('a passkey that signs in alone ends it too', async () => {
+  const who = await member(server, 'passkey-again')
+  const { factors, factorResets, loginSteps } = server.parts
+  const owner = { accountId: who.account.id, generation: 0 }
+  expect((await factors.show(who.account.id)).enrolled).toEqual(['totp'])
+  await ask(who)
+  const asked = {
+    uid: 'passkey-alone-reset',
+    clientId: 'web',
+    demand: { level: 'password', isEssential: false },
+    standing: undefined,
+  } as const
+  await loginSteps.begin(asked, who.account, 'password', {})
+  expect(await factorResets.pending(owner)).toBeDefined()
+  await loginSteps.begin(asked, who.account, 'passkey', {})
+  expect(await factorResets.pending(owner)).toBeUndefined()
+})
+
+test('a reset of the account ends the request, and its link', async () => {
+  const who = await member(server, 'reset-meanwhile')
+  await ask(who)
+  const { link } = await due(who.email, 3)
+  await server.parts.accounts.disable(who.account.id, operator)
+  await server.parts.accounts.enable(who.account.id, operator)
+  expect((await createBrowser().get(link!)).status).toBe(400)
+  const { knex } = server.database
+  expect(await knex('factor_reset').where({ account_id: who.account.id })).toEqual([])
+  // What was read before the reset asks for nothing after it.
+  await expect(
+    server.parts.factorResets.request({ accountId: who.account.id, generation: 0 }, undefined),
+  ).rejects.toMatchObject({ code: 'account_reset' })
+})
+
+test('of many uses of the link at once one removes the factors; a second request changes nothing', async () => {
+  const who = await member(server, 'at-once')
+  await ask(who)
+  const before = await server.parts.factorResets.pending({ accountId: who.account.id, generation: 0 })
+  server.clock.advance(hours(1))
+  await server.parts.factorResets.request({ accountId: who.account.id, generation: 0 }, undefined)
+  expect((await toReset(who)).page.body).not.toContain('Ask for the reset')
+  expect(await server.parts.factorResets.pending({ accountId: who.account.id, generation: 0 })).toEqual(before)
+  const { link } = await due(who.email, 3)
+  const token = new URL(link!).searchParams.get('token')!
+  const uses = await Promise.allSettled(
+    Array.from({ length: 8 }, () => server.parts.factorResets.carryOut(token, undefined)),
+  )
+  expect(uses.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+})
+
+test('outside a step that asks for a factor there is no page for it', async () => {
+  const rp = createRelyingParty(server)
+  const login = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
+  expect((await rp.browser.get(`${login.url}/factor-reset`)).status).toBe(403)
+})
+
+test('an account whose email address is not proven is not offered a reset', async () => {
+  const who = await member(server, 'unproven')
+  await server.database.knex('account').where({ id: who.account.id }).update({ is_email_verified: false })
+  const { page } = await toFactor(server, who.person)
+  expect(page.body).toContain('/factor"')
+  expect(page.body).not.toContain('/factor-reset"')
+})
