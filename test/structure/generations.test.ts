@@ -9,7 +9,9 @@ const exemptTables: Readonly<Record<string, string>> = {
   audit_event: 'history: it says what happened, and opens nothing',
   consent:
     'what an application may have is not proven by a credential: a reset keeps it, and taking over an account deletes it',
+  factor_failure: 'a count of wrong codes in a row: a reset must not give new tries',
   factor_guard: 'a count of wrong codes: a reset must not give new tries',
+  factor_history: 'history: which factors the account ever had, kept when they go',
   passkey: 'a factor is added under a lock on the generation, and removed by a reset of the factors',
   recovery_code: 'made with a factor, under the same lock, and removed with it',
   session_detail: 'how a session is shown to its owner; the session itself has the generation',
@@ -28,6 +30,7 @@ const exemptIntents: Readonly<Record<string, string>> = {
   new_browser: 'security notification: always sent',
   factor_added: 'security notification: always sent',
   factor_removed: 'security notification: always sent',
+  factor_guessed: 'security notification: always sent',
 }
 
 /** Kinds of the outbox. `mail` is checked intent by intent. */
