@@ -122,7 +122,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     handler: async (ctx) => {
       const visit = await door.enter(ctx)
       if (!visit) return
-      await leaving.withdraw(visit.account.id, ctx.ip)
+      await leaving.withdraw(visit.account.id, visit.session.generation, ctx.ip)
       ctx.status = 303
       ctx.redirect('/account?done=kept')
     },

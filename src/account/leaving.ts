@@ -57,10 +57,10 @@ export function createLeaving(deps: Deps) {
       })
     },
 
-    /** The person stays after all. */
-    withdraw: (accountId: string, address: string | undefined): Promise<void> =>
+    /** The person stays after all. Throws `account_reset` in a session of an earlier generation. */
+    withdraw: (accountId: string, generation: number, address: string | undefined): Promise<void> =>
       transaction(async (tx) => {
-        const { account } = await records.lock(tx, accountId)
+        const { account } = await records.lock(tx, accountId, generation)
         if (account.deleteAt === undefined) return
         await records.setDeleteAt(tx, accountId, undefined)
         await audit.record(tx, event('account.deletion_withdrawn', accountId, address))

@@ -157,7 +157,7 @@ const others: Way[] = [
       return { id: (await house.account(email))!.id, email }
     },
   ],
-  ['an account that is kept after all', ({ id }) => parts().leaving.withdraw(id, undefined)],
+  ['an account that is kept after all', ({ id }) => parts().leaving.withdraw(id, 0, undefined)],
 ]
 
 test.each(named(others))('$way leaves it as it is', async ({ work, make }) => {
