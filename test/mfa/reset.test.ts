@@ -58,7 +58,7 @@ test('a young factor goes by a mailed link, a day after a request that is told w
   const { browser, page } = await toReset(who)
   expect(page.body).toMatch(/Authenticator app<\/h3>\s*<p class="hint">Since \d{4}-\d\d-\d\d \d\d:\d\d UTC/)
   const asked = await browser.submit(page, '/factor-reset')
-  expect(asked.body).toContain('A link that removes them is mailed to you at')
+  expect(asked.body).toContain('A link that removes your second factors is mailed to you at')
   // factor_added, and the request.
   const told = await mailTo(who.email, 'Your second factors will be removed', 2)
   expect(told.text).toMatch(/- authenticator app, added \d{4}-/)
