@@ -138,16 +138,18 @@ export async function putKnownBrowser(tx: Tx, browser: KnownBrowser, most: numbe
        ON CONFLICT (key) DO UPDATE SET account_id = excluded.account_id, generation = excluded.generation,
          seen_at = excluded.seen_at
        RETURNING xmax = 0 AS is_new)
-     SELECT put.is_new AND others.count > 0 AS is_new FROM put, others`,
+     SELECT put.is_new, others.count > 0 AS has_others FROM put, others`,
     browser as never,
   )
+  const [row] = rows
+  if (!row?.is_new) return false
   // The account's row is locked: sign-ins at once do not leave more.
   await tx.raw(
     `DELETE FROM known_browser WHERE key IN (
        SELECT key FROM known_browser WHERE account_id = :accountId ORDER BY key = :key DESC, seen_at DESC OFFSET :most)`,
     { accountId: browser.accountId, key: browser.key, most } as never,
   )
-  return rows[0]?.is_new ?? false
+  return row.has_others
 }
 
 type Ages = { countsBefore: number; addressesBefore: number; browsersBefore: number }
