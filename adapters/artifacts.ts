@@ -304,10 +304,10 @@ export function createArtifacts(deps: Deps) {
   function browserCondition(unit: Unit, rows: readonly Upsert[]): BrowserCondition | undefined {
     const saved = rows.find(({ model }) => model === 'Session')
     const isEndedHere = unit.isSessionDestroyed && !saved
-    if (rows.length === 0 || isEndedHere) return undefined
     const { session } = unit
-    // Only a request that uses the interaction up resumes it.
+    // Only a request that uses the interaction up resumes it; one that was cancelled saves nothing else.
     const outcome = unit.outcome && unit.destroyed.has(mapKey(unit.outcome.interaction)) ? unit.outcome : undefined
+    if (!outcome && (rows.length === 0 || isEndedHere)) return undefined
     const account = accountOf(unit, saved ? saved.accountId : session?.accountId)
     if (!session && !account && !outcome) return undefined
     const isRenamed = session !== undefined && unit.destroyed.has(mapKey(session.id))

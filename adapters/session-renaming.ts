@@ -19,7 +19,7 @@ export const createSessionRenaming =
   async (tx: Tx, { uid, id: oldId }: Loaded, { accountId, generation, id }: Renaming) => {
     const old = rowId('Session', oldId)
     const { rows } = await tx.raw(
-      `SELECT payload, client_id, issued_at, expires_at FROM artifact
+      `SELECT payload, issued_at, expires_at FROM artifact
        WHERE id = ? AND uid = ? AND account_id = ? AND model = ? FOR UPDATE`,
       [old, sessionKey(uid), accountId, models.Session.number] as never,
     )

@@ -94,6 +94,20 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     expect(answerOf(repeated.next).get('code')).toBe(code)
   })
 
+  test('a resume that ends with an error is repeated too', async () => {
+    const rp = createRelyingParty(server)
+    const { browser } = rp
+    const login = await browser.follow(await browser.get(await rp.authorizeUrl()))
+    const { next = '' } = await browser.submit(login, '/cancel')
+    const cookies = await browser.jar.getCookieString(next)
+    for (const again of [browser, createBrowser()]) {
+      const answer = await again.get(next, { Cookie: cookies })
+      expect(answerOf(answer.next).get('error')).toBe('access_denied')
+    }
+    server.clock.advance(30_001)
+    expect((await createBrowser().get(next, { Cookie: cookies })).status).toBe(400)
+  })
+
   test('a resume that is asked for again gives the same code and session, for thirty seconds', async () => {
     const rp = await atConsent()
     const { browser, page, exchange } = rp
