@@ -1,4 +1,4 @@
-/** An account's past ends when the account is reset: what began under the old password comes to nothing, whichever process it is at. */
+/** An account whose credentials are reset, in two processes: nothing that began before finishes after (security.md, attacks 62, 63 and 73). */
 
 import { describeWith } from '../support/programs.ts'
 import { testBeginnings } from './account-reset/beginnings.ts'
