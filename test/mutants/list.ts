@@ -1593,7 +1593,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/account/service.ts',
     search: 'const end = await deps.endAccount(tx, account.id, keptBy(caller, account.email))',
     replacement: 'const end = { generation: 0 }',
-    test: 'test/account/',
+    test: 'test/account/account.test.ts',
   },
   // Email change links, invitations, shared computers, known browsers: attacks 63, 73, 74.
   {
