@@ -14,6 +14,8 @@ import type { Unit } from './unit-of-work.ts'
 // A claim that its request never came to save. Long enough for any assertion or proof (security.md: at most an hour).
 const claimMs = 60 * 60 * 1000
 
+const rereads = 3
+
 type Deps = {
   models: Models
   reads: Reads
@@ -25,7 +27,6 @@ type Deps = {
   now: () => number
   transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
   graceSeconds: (clientId: string) => Promise<number>
-  sidOf: (sessionUid: string, clientId: string) => string
 }
 
 export type Artifacts = ReturnType<typeof createArtifacts>
@@ -119,7 +120,7 @@ export function createArtifacts(deps: Deps) {
       id,
       model,
       home: isInRedis(model) && fitsRedis ? 'redis' : 'postgres',
-      text: JSON.stringify(model === 'Session' ? withoutDerived(payload) : payload),
+      text: JSON.stringify(payload),
       grantKey: grantId === undefined ? undefined : rowId('Grant', grantId),
       uid: model === 'Session' && payload.uid !== undefined ? sessionKey(payload.uid) : undefined,
       userCode: payload.userCode === undefined ? undefined : userCodeDigest(payload.userCode),
@@ -129,15 +130,6 @@ export function createArtifacts(deps: Deps) {
       issuedAt,
       expiresAt,
     }
-  }
-
-  /** The clients of a session are rows (`session_client`), and their `sid` is derived: only an entry that says more is kept. */
-  function withoutDerived(payload: Payload): Payload {
-    const { authorizations, ...rest } = payload
-    const { uid } = payload
-    if (!authorizations || uid === undefined) return payload
-    const kept = Object.entries(authorizations).filter(([clientId, { sid }]) => sid !== deps.sidOf(uid, clientId))
-    return kept.length > 0 ? { ...rest, authorizations: Object.fromEntries(kept) } : rest
   }
 
   /** Spent so recently that its own client may have lost the answer, and with something to give again. */
@@ -311,10 +303,12 @@ export function createArtifacts(deps: Deps) {
     const account = accountOf(unit, saved ? saved.accountId : session?.accountId)
     if (!session && !account && !outcome) return undefined
     const isRenamed = session !== undefined && unit.destroyed.has(mapKey(session.id))
+    // A page of an interaction saves nothing of the session: another tab may rename that meanwhile.
+    const isRowNeeded = outcome !== undefined || rows.some(({ model }) => model !== 'Interaction')
     return {
       kind: 'browser',
       ...(account && { account }),
-      ...(session && { session: { key: session.key, id: session.id, isRenamed } }),
+      ...(session && { session: { key: session.key, isRenamed, ...(isRowNeeded && { id: session.id }) } }),
       ...(outcome && { outcome: { key: outcome.key, response: outcome.response() } }),
     }
   }
@@ -371,10 +365,16 @@ export function createArtifacts(deps: Deps) {
     unit.issuedRefreshToken = undefined
   }
 
+  const isRenamedElsewhere = (unit: Unit, { unmet }: WriteResult): boolean =>
+    unmet === 'session' && [...unit.upserts.values()].every(({ model }) => model === 'Interaction')
+
   /** Throws StaleBrowser when a browser's request comes too late: its session was renamed or ended, or the account was reset. */
   async function flush(unit: Unit): Promise<void> {
     if (unit.upserts.size + unit.unconditional.size + unit.destroyed.size + unit.revoked.size === 0) return
-    const { isMet, unmet } = await write(unit)
+    let result = await write(unit)
+    // A statement that waited for a renaming does not see the new row: the next one does.
+    for (let again = 0; again < rereads && isRenamedElsewhere(unit, result); again += 1) result = await write(unit)
+    const { isMet, unmet } = result
     forget(unit)
     if (!isMet && unmet) throw new StaleBrowser(unmet)
   }

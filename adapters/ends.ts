@@ -33,7 +33,10 @@ type Deps = {
 export type Ends = ReturnType<typeof createEnds>
 
 export function createEnds({ now, models, seal, sidOf, onSessionsEnded }: Deps) {
-  /** Whose session it was, with the clients of its rows; a payload of the program before those names clients itself. */
+  /**
+   * Whose session it was, with the clients of its rows. The payload names clients too: the program before there were rows reads and
+   * writes them there alone, and its names (`sid`) stay.
+   */
   function toEnded(text: string, clientIds: readonly string[]): EndedSession {
     const { accountId, uid = '', authorizations = {} } = JSON.parse(text) as Payload
     const ids = [...new Set([...Object.keys(authorizations), ...clientIds])]
@@ -162,10 +165,10 @@ export function createEnds({ now, models, seal, sidOf, onSessionsEnded }: Deps) 
     },
 
     /** Ends every session of the account but the one under `keptKey`, with what was issued in them. Gives how many sessions went. */
-    async endSessionsOf(tx: Tx, accountId: string, keptKey: Buffer): Promise<number> {
+    async endSessionsOf(tx: Tx, accountId: string, keptKey?: Buffer): Promise<number> {
       const { rows } = await tx.raw(
         'SELECT DISTINCT uid FROM artifact WHERE account_id = ? AND grant_key IS NULL AND model = ? AND uid IS DISTINCT FROM ? ORDER BY uid',
-        [storableText(accountId), models.Session.number, keptKey] as never,
+        [storableText(accountId), models.Session.number, keptKey ?? null] as never,
       )
       const keys = (rows as { uid: Buffer | null }[]).flatMap(({ uid }) => (uid ? [uid] : []))
       for (const key of keys) await endSessionByKey(tx, key)

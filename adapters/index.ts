@@ -22,7 +22,7 @@ import { createSweep } from './postgres/sweep.ts'
 import { createWrites } from './postgres/writes.ts'
 import { createShortLived } from './redis/short-lived.ts'
 import { createBearerSeal, createSeal, createSuccessorSeal } from './seal.ts'
-import { createSessionRenaming } from './session-renaming.ts'
+import { createSessionRenaming, hasSession } from './session-renaming.ts'
 import { createTokenIds } from './token-ids.ts'
 import type { Unit } from './unit-of-work.ts'
 import { createUnit } from './unit-of-work.ts'
@@ -100,7 +100,6 @@ export function createArtifactStore(deps: Deps) {
     now,
     transaction,
     graceSeconds,
-    sidOf,
     userCodeKey: deriveKey('artifact user codes'),
   })
   const responses = createBearerSeal(deriveKey('interaction outcomes'), 'resumed response')
@@ -200,6 +199,7 @@ export function createArtifactStore(deps: Deps) {
     endSessionByKey: ends.endSessionByKey,
     endSessionsOf: ends.endSessionsOf,
     renameSession: createSessionRenaming({ models, seal }),
+    hasSession,
     endGrantByKey: ends.endGrantByKey,
     endGrantsOf: ends.endGrantsOf,
     endAll: ends.endAll,

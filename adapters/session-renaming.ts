@@ -10,6 +10,12 @@ type Deps = { models: Models; seal: Seal }
 type Loaded = Readonly<{ uid: string; id: string }>
 type Renaming = Readonly<{ accountId: string; generation: number; id: string }>
 
+/** Whether the session lives, under whichever id. */
+export async function hasSession(tx: Tx, uid: string): Promise<boolean> {
+  const { rows } = await tx.raw('SELECT 1 FROM artifact WHERE uid = ? LIMIT 1', [sessionKey(uid)] as never)
+  return rows.length > 0
+}
+
 export const createSessionRenaming =
   ({ models, seal }: Deps) =>
   /**

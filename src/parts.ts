@@ -72,6 +72,7 @@ import { createLogout } from './logout/service.ts'
 import type { MailIntent } from './mail/intent.ts'
 import { createKeptMails } from './mail/kept.ts'
 import { createLetters } from './mail/letters.ts'
+import { createSendMail } from './mail/notifications.ts'
 import { withPatience } from './mail/patience.ts'
 import { devMailRoutes } from './mail/routes.ts'
 import { createPostman } from './mail/service.ts'
@@ -87,7 +88,7 @@ import { createFactorResets } from './mfa/reset.ts'
 import { factorResetRoutes } from './mfa/reset-routes.ts'
 import { createFactorPages } from './mfa/routes.ts'
 import { createFactors } from './mfa/service.ts'
-import { createLoginSteps } from './mfa/steps.ts'
+import { createLoginSteps, rememberedMs } from './mfa/steps.ts'
 import { createAccountSessions } from './oidc/account-session.ts'
 import { acrOf, levelOfAcr, reaches } from './oidc/acr.ts'
 import { cookieOptions } from './oidc/configuration.ts'
@@ -123,6 +124,7 @@ import { createRegistration } from './registration/service.ts'
 import { readResourceServerDocument } from './resource-servers/document.ts'
 import { entitledScopes } from './resource-servers/resource-server.ts'
 import { createResourceServers, loadResourceServer } from './resource-servers/service.ts'
+import type { CarryOn } from './revocation/account-end.ts'
 import { createAccountEnd } from './revocation/account-end.ts'
 import { createFamilyNotes } from './revocation/families.ts'
 import { createRevocation } from './revocation/service.ts'
@@ -353,7 +355,10 @@ export async function createParts(deps: PartsDeps) {
   const people = {
     ...{ accounts, records, links, passwords, checkPassword, transaction, audit, clock },
     canSendMail: postman.canSend,
-    sendMail: (tx: Tx, intent: MailIntent) => outbox.send(tx, 'mail', intent),
+    sendMail: createSendMail({
+      send: (tx: Tx, intent: MailIntent) => outbox.send(tx, 'mail', intent),
+      findProvenEmail: records.findProvenEmail,
+    }),
     endAccount,
     distrustPasskeys: methods.passkeys.distrust,
     // A new password: what was tried against the old one counts no longer.
@@ -526,8 +531,16 @@ export async function createParts(deps: PartsDeps) {
   })
   const answerStaleBrowsers = createStaleBrowserAnswers({
     findResponse: artifacts.outcomes.findResponse,
-    showRetry: (ctx, url) => views.render(ctx, 'continue', { url, afterSeconds: 1 }),
+    showRetry: (ctx, url, afterSeconds) => views.render(ctx, 'continue', { url, afterSeconds }),
     accountReset: () => accountReset(),
+    sessionCookie: {
+      name: () => engine.provider().cookieName('session'),
+      read: (ctx) => ctx.cookies.get(engine.provider().cookieName('session'), { signed: true }),
+      clear: (ctx) =>
+        ctx.cookies.set(engine.provider().cookieName('session'), null, { ...cookieOptions(config.issuer), path: '/' }),
+    },
+    isLiving: async (id) => (await artifacts.adapter('Session').find(id)) !== undefined,
+    random,
   })
 
   const accountSessions = createAccountSessions({
@@ -558,6 +571,11 @@ export async function createParts(deps: PartsDeps) {
     rememberedToken: rememberedCookie.read(ctx),
   })
   const callerOf = createCallerOf(browserOf)
+  const carryOn: CarryOn = (ctx, { session, knownToken, rememberedToken }) => {
+    accountSessions.rename(ctx, session)
+    if (knownToken !== undefined) browserCookie.keep(ctx, knownToken)
+    if (rememberedToken !== undefined) rememberedCookie.write(ctx, rememberedToken, rememberedMs)
+  }
   const finishLogin = createFinishLogin({ interactions, sessions, views, acrOf, notices, cookie: browserCookie })
   const factorPages = createFactorPages({
     ...{ interactions, steps: loginSteps, factors, finishLogin, views, passkeys: methods.passkeys },
@@ -602,17 +620,17 @@ export async function createParts(deps: PartsDeps) {
       cookie: registrationCookie,
       countRegistration: (ctx, email) => gate.countIdentifier(ctx, 'register', email),
     }),
-    ...recoveryRoutes({ recovery, interactions, views, cookie: browserCookie }),
-    ...accountRoutes({ changes: accountChanges, sessions: accountSessions, browserOf, views }),
+    ...recoveryRoutes({ recovery, interactions, views, carryOn }),
+    ...accountRoutes({ changes: accountChanges, sessions: accountSessions, browserOf, carryOn, views }),
     ...doorRoutes({ door, frameOf, views }),
     ...profileRoutes({ door, frameOf, views, profile: createProfileChanges({ accounts, records, transaction }) }),
     ...securityRoutes({
-      ...{ door, sensitive, frameOf, callerOf, views, changes: accountChanges, sessions: accountSessions },
+      ...{ door, sensitive, frameOf, callerOf, carryOn, views, changes: accountChanges },
     }),
     ...factorAccountRoutes({ door, sensitive, frameOf, factors, steps: loginSteps, views }),
     ...accessRoutes({ door, frameOf, sessions, accountSessions, applications, views }),
     ...dataRoutes({
-      ...{ door, sensitive, frameOf, callerOf, sessions: accountSessions, dossier, leaving, views },
+      ...{ door, sensitive, frameOf, callerOf, carryOn, dossier, leaving, views },
       graceDays: () => Math.ceil(settings.get().accountDeletionSeconds / 86_400),
     }),
     ...(kept ? devMailRoutes({ views, kept }) : []),
@@ -656,6 +674,8 @@ export async function createParts(deps: PartsDeps) {
     captcha,
     passkeys: methods.passkeys,
     leaving,
+    accountEnd: endAccount,
+    sendMail: people.sendMail,
     sessions,
     clients,
     resourceServers,

@@ -70,14 +70,14 @@ export const browserWrite: Statement = {
     SELECT c.r, c.key, c.row_id, c.is_exclusive, c.outcome, c.successor FROM condition c
     WHERE c.kind = ${kinds.browser} AND (c.account_id IS NULL OR c.r IN (SELECT r FROM current))
   ), shared AS MATERIALIZED (
-    SELECT c.r FROM admitted c JOIN artifact a ON a.id = c.row_id AND a.uid = c.key
+    SELECT c.r FROM admitted c JOIN artifact a ON a.uid = c.key AND (c.row_id IS NULL OR a.id = c.row_id)
     WHERE c.is_exclusive = 0 FOR KEY SHARE OF a
   ), exclusive AS MATERIALIZED (
     SELECT c.r FROM admitted c JOIN artifact a ON a.id = c.row_id AND a.uid = c.key
     WHERE c.is_exclusive = 1 FOR UPDATE OF a
   ), settled AS MATERIALIZED (
     SELECT c.r, c.outcome, c.successor FROM admitted c
-    WHERE c.row_id IS NULL OR c.r IN (SELECT r FROM shared UNION ALL SELECT r FROM exclusive)
+    WHERE c.key IS NULL OR c.r IN (SELECT r FROM shared UNION ALL SELECT r FROM exclusive)
   ), resumed AS (
     -- An interaction that the program before outcomes has answered has no row yet.
     INSERT INTO interaction_outcome AS o (interaction, answer, answered_at, resumed_at, sealed_response, expires_at)

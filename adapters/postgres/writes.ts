@@ -22,8 +22,11 @@ export type BrowserCondition = {
   kind: 'browser'
   /** The account's id, a UUID. */
   account?: Readonly<{ id: string; generation: number }>
-  /** The session by the digest of its uid, and its row; a request that renames it must be the only one that writes. */
-  session?: Readonly<{ key: Buffer; id: Buffer; isRenamed: boolean }>
+  /**
+   * The session by the digest of its uid, and its row: without `id` under whichever name it lives. A request that renames it must be
+   * the only one that writes.
+   */
+  session?: Readonly<{ key: Buffer; id?: Buffer; isRenamed: boolean }>
   outcome?: Readonly<{ key: Buffer; response: Buffer | undefined }>
 }
 

@@ -6,7 +6,7 @@ import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { AccountSessions } from '../oidc/account-session.ts'
+import type { CarryOn } from '../revocation/account-end.ts'
 import type { AccountVisit, Door, Wanted } from './door.ts'
 import type { Dossier } from './dossier.ts'
 import type { CallerOf, FrameOf } from './frame.ts'
@@ -17,7 +17,7 @@ type Deps = {
   sensitive: Wanted
   frameOf: FrameOf
   callerOf: CallerOf
-  sessions: Pick<AccountSessions, 'rename'>
+  carryOn: CarryOn
   dossier: Dossier
   leaving: Leaving
   graceDays: () => number
@@ -99,8 +99,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
       const isAsked = await unlessRefused(
         ctx,
         async () => {
-          const { session } = await leaving.request(callerOf(ctx, visit, body.currentPassword))
-          deps.sessions.rename(ctx, session)
+          deps.carryOn(ctx, await leaving.request(callerOf(ctx, visit, body.currentPassword)))
         },
         (problems) => views.render(ctx, 'account/data', page(visit, problems)),
       )

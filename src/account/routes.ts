@@ -8,21 +8,23 @@ import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { AccountSessions } from '../oidc/account-session.ts'
+import type { CarryOn } from '../revocation/account-end.ts'
 import type { AccountChanges, CallerBrowser } from './service.ts'
 
 type Deps = {
   changes: AccountChanges
   /** Who is signed in at this browser. */
-  sessions: Pick<AccountSessions, 'read' | 'rename'>
+  sessions: Pick<AccountSessions, 'read'>
   /** By which cookies the browser is known. */
   browserOf: (ctx: Context) => CallerBrowser
+  carryOn: CarryOn
   views: Views
 }
 
 const link = { token: z.string().max(200) }
 const password = z.string().max(4000).default('')
 
-export function accountRoutes({ changes, sessions, browserOf, views }: Deps): readonly Route[] {
+export function accountRoutes({ changes, sessions, browserOf, carryOn, views }: Deps): readonly Route[] {
   async function show(ctx: Context, token: string, problems: FieldProblems = {}): Promise<void> {
     const found = await changes.showEmailChange(token, await sessions.read(ctx))
     views.render(ctx, 'link-email', { action: '/email-change', token, problems, ...found })
@@ -67,7 +69,7 @@ export function accountRoutes({ changes, sessions, browserOf, views }: Deps): re
               if (!(error instanceof AppError) || error.code !== 'email_taken') throw error
               isTaken = true
             })
-          sessions.rename(ctx, end?.session)
+          if (end) carryOn(ctx, end)
         },
         (found) => {
           problems = found

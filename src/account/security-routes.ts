@@ -5,7 +5,7 @@ import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { AccountSessions } from '../oidc/account-session.ts'
+import type { CarryOn } from '../revocation/account-end.ts'
 import type { AccountVisit, Door, Wanted } from './door.ts'
 import type { CallerOf, FrameOf } from './frame.ts'
 import type { AccountChanges } from './service.ts'
@@ -16,7 +16,7 @@ type Deps = {
   frameOf: FrameOf
   callerOf: CallerOf
   changes: AccountChanges
-  sessions: Pick<AccountSessions, 'rename'>
+  carryOn: CarryOn
   views: Views
 }
 
@@ -59,8 +59,7 @@ export function securityRoutes(deps: Deps): readonly Route[] {
         ctx,
         async () => {
           const caller = callerOf(ctx, visit, body.currentPassword)
-          const { session } = await changes.changePassword({ ...caller, newPassword: body.password })
-          deps.sessions.rename(ctx, session)
+          deps.carryOn(ctx, await changes.changePassword({ ...caller, newPassword: body.password }))
         },
         (problems) => views.render(ctx, 'account/password', passwordPage(visit, problems)),
       )

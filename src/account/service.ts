@@ -25,7 +25,7 @@ type Deps = {
   /** Counts tries at the password of somebody who is signed in. */
   attemptProof: Guesses['attemptProof']
   /** Lifts the lock that guesses have put on an address. */
-  forgetGuesses: (tx: Tx, email: string) => Promise<void>
+  forgetGuesses: (tx: Tx, account: Readonly<{ id: string; email: string }>) => Promise<void>
   transaction: Transaction
   audit: Audit
   clock: Clock
@@ -96,7 +96,7 @@ export function createAccountChanges(deps: Deps) {
 
   const keptBy = ({ session, browser }: KeptOf, email: string): KeptAccess => ({
     ...(session && { session }),
-    ...(browser?.knownToken !== undefined && { knownBrowser: { token: browser.knownToken, email } }),
+    ...(browser?.knownToken !== undefined && { knownBrowser: { email } }),
     ...(browser?.rememberedToken !== undefined && { rememberedToken: browser.rememberedToken }),
   })
 
@@ -132,7 +132,7 @@ export function createAccountChanges(deps: Deps) {
         const { account } = await records.lock(tx, before.id, before.generation)
         await records.setPasswordHash(tx, account.id, passwordHash)
         const end = await deps.endAccount(tx, account.id, keptBy(caller, account.email))
-        await deps.forgetGuesses(tx, account.email)
+        await deps.forgetGuesses(tx, account)
         await audit.record(tx, event('account.password_changed', account.id, caller.address))
         await deps.sendMail(tx, { mail: 'password_changed', accountId: account.id, askedAtMs: clock.now() })
         return end

@@ -57,6 +57,12 @@ export function createAccountRecords({ clock }: { clock: Clock }) {
     findIdByEmail: async (tx: Tx, email: string): Promise<string | undefined> =>
       (await repository.findAccountByEmailKey(tx, normaliseEmail(email)))?.id,
 
+    /** The account's email address, if it is proven. */
+    findProvenEmail: async (tx: Tx, id: string): Promise<string | undefined> => {
+      const account = await repository.findAccountById(tx, id)
+      return account?.isEmailVerified ? account.email : undefined
+    },
+
     /** The address is proven to be this person's. */
     markVerified: (tx: Tx, id: string): Promise<void> => repository.markVerified(tx, id, clock.now()),
 

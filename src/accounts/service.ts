@@ -30,7 +30,7 @@ type Deps = {
   /** Until their next use beside the new password, passkeys do not sign in alone. */
   distrustPasskeys: (tx: Tx, accountId: string) => Promise<void>
   /** Lifts the lock that guesses have put on an address. */
-  forgetGuesses: (tx: Tx, email: string) => Promise<void>
+  forgetGuesses: (tx: Tx, account: Readonly<{ id: string; email: string }>) => Promise<void>
 }
 
 export type { Account, AccountInput } from './account.ts'
@@ -134,7 +134,7 @@ function createWrites(deps: Deps) {
       if (problems.length > 0) throw accountInvalid(problems)
       const passwordHash = await passwords.hash(password)
       await change(id, async (tx, { email }) => {
-        await deps.forgetGuesses(tx, email)
+        await deps.forgetGuesses(tx, { id, email })
         await repository.updatePasswordHash(tx, id, passwordHash, clock.now())
         await deps.distrustPasskeys(tx, id)
         await endAccount(tx, id)
@@ -145,7 +145,7 @@ function createWrites(deps: Deps) {
     /** Signing in is possible again after too many guesses. Throws `account_not_found`. */
     unlock: (id: string, actor: Actor): Promise<void> =>
       change(id, async (tx, { email }) => {
-        await deps.forgetGuesses(tx, email)
+        await deps.forgetGuesses(tx, { id, email })
         await audit.record(tx, { action: 'account.unlocked', actor, subject: subject(id), outcome: 'success' })
       }),
 

@@ -59,6 +59,11 @@ export async function takeBackTry(db: Queryable, key: Buffer, isSuccess: boolean
   )
 }
 
+/** What was tried in browsers that the account is known in. */
+export async function forgetBrowserTries(tx: Queryable, accountId: string): Promise<void> {
+  await tx.raw('DELETE FROM guess_count WHERE key IN (SELECT key FROM known_browser WHERE account_id = ?)', [accountId])
+}
+
 export async function forgetTries(db: Queryable, key: Buffer): Promise<void> {
   await db('guess_count').where({ key }).delete()
 }
@@ -113,6 +118,7 @@ export async function endKnownBrowsers(
   accountId: string,
   kept: { key: Buffer; generation: number; at: number } | undefined,
 ): Promise<void> {
+  await forgetBrowserTries(tx, accountId)
   await tx('known_browser').where({ account_id: accountId }).delete()
   if (!kept) return
   const row = { account_id: accountId, generation: kept.generation, seen_at: kept.at }

@@ -88,7 +88,7 @@ export function createGuesses(deps: Deps) {
     if (own.lockedUntil !== undefined) {
       throw refusal('locked', signInLocked({ retryAfterSeconds: secondsUntil(own.lockedUntil) }))
     }
-    if (!isOwn && own.total > mostInARow) throw refusal('off', passwordOff())
+    if (own.total > mostInARow) throw refusal('off', passwordOff())
     if (network.hourTries > addressMost) {
       throw refusal('address', tooManyFailures({ retryAfterSeconds: secondsUntil(network.hourEndsAt) }))
     }
@@ -185,17 +185,21 @@ export function createGuesses(deps: Deps) {
       ),
 
     /** With a reset of the account: only the browser that asked for it stays known. */
-    endAccount: (async (tx, accountId, { generation, kept: { knownBrowser } }) => {
-      const kept = knownBrowser && {
-        key: browserKey(knownBrowser.token, knownBrowser.email),
-        generation,
-        at: clock.now(),
-      }
-      await repository.endKnownBrowsers(tx, accountId, kept)
+    endAccount: (async (tx, accountId, { kept: { knownBrowser }, end: { generation, knownToken } }) => {
+      const kept = knownBrowser &&
+        knownToken !== undefined && {
+          key: browserKey(knownToken, knownBrowser.email),
+          generation,
+          at: clock.now(),
+        }
+      await repository.endKnownBrowsers(tx, accountId, kept || undefined)
     }) satisfies EndsWithAccount,
 
     /** A new password: what was tried against the old one counts no longer. */
-    forget: (tx: Queryable, identifier: string): Promise<void> => repository.forgetTries(tx, identifierKey(identifier)),
+    forget: async (tx: Queryable, { id, email }: Readonly<{ id: string; email: string }>): Promise<void> => {
+      await repository.forgetTries(tx, identifierKey(email))
+      await repository.forgetBrowserTries(tx, id)
+    },
 
     /** Removes rows that limit nobody; gives how many. */
     sweep: (): Promise<number> => {

@@ -10,7 +10,11 @@ export type MailedFactor = Readonly<{ method: FactorMethod; addedAt: number }>
  * `go` is the interaction to return to. `generation` is the account's when the email was asked for: its link is made in no later one.
  * Emails without it are notifications, or name an email address whose account is looked up when they are sent. All is sealed at rest.
  */
-export type MailIntent = Readonly<{ askedAtMs: number }> &
+export type MailIntent = Readonly<{
+  askedAtMs: number
+  /** Of a notification: the account's proven email address when it was asked for; null when there was none. */
+  to?: string | null
+}> &
   (
     | Readonly<{ mail: 'registration'; email: string; go?: string; address?: string }>
     | Readonly<{ mail: 'recovery'; email: string; go?: string; address?: string }>

@@ -51,11 +51,20 @@ export function createPlans({ accounts }: Deps) {
   })
 
   /** Told to whoever has proven the address: whoever registers a stranger's must not be able to send mails there. */
-  const told = async (letter: LetterName, accountId: string, method?: FactorMethod): Promise<Plan | undefined> => {
-    const account = await accounts.findById(accountId)
-    if (!account?.isEmailVerified) return undefined
-    const { email } = account
+  const told = async (
+    letter: LetterName,
+    { accountId, to }: { accountId: string; to?: string | null },
+    method?: FactorMethod,
+  ): Promise<Plan | undefined> => {
+    const email = to === undefined ? await findProvenEmail(accountId) : to
+    if (email === undefined || email === null) return undefined
     return { letter, to: email, about: email, link: { path: '/recover' }, ...(method !== undefined && { method }) }
+  }
+
+  /** For a notification that does not name its address: one of the program before, and one about an address that was typed. */
+  async function findProvenEmail(accountId: string): Promise<string | undefined> {
+    const account = await accounts.findById(accountId)
+    return account?.isEmailVerified ? account.email : undefined
   }
 
   const plans: Plans = {
@@ -106,28 +115,29 @@ export function createPlans({ accounts }: Deps) {
 
     email_changed: async ({ to }) => ({ letter: 'email_changed', to, about: to }),
 
-    password_changed: ({ accountId }) => told('password_changed', accountId),
-    account_leaving: async ({ accountId, untilMs }) => {
-      const plan = await told('account_leaving', accountId)
-      return plan && { ...plan, link: { path: '/account' }, untilMs }
+    password_changed: (intent) => told('password_changed', intent),
+    account_leaving: async (intent) => {
+      const plan = await told('account_leaving', intent)
+      return plan && { ...plan, link: { path: '/account' }, untilMs: intent.untilMs }
     },
     account_deleted: async ({ to }) => ({ letter: 'account_deleted', to, about: to }),
     sign_in_locked: async ({ email }) => {
       const account = await accounts.findByEmail(email)
       if (!account || account.isDisabled) return undefined
-      const plan = await told('sign_in_locked', account.id)
+      const plan = await told('sign_in_locked', { accountId: account.id })
       // Anybody can cause it.
       return plan && { ...plan, counted: { accountId: account.id, email: account.email } }
     },
-    new_browser: async ({ accountId }) => {
-      const plan = await told('new_browser', accountId)
+    new_browser: async (intent) => {
+      const plan = await told('new_browser', intent)
       // Its own count: what strangers cause must not use it up.
-      return plan && { ...plan, counted: { accountId, email: plan.to, as: 'new_browser' } }
+      return plan && { ...plan, counted: { accountId: intent.accountId, email: plan.to, as: 'new_browser' } }
     },
-    factor_added: ({ accountId, method }) => told('factor_added', accountId, method),
-    factor_removed: ({ accountId, method }) => told('factor_removed', accountId, method),
-    factor_reset_requested: async ({ accountId, factors, untilMs }) => {
-      const plan = await told('factor_reset_requested', accountId)
+    factor_added: (intent) => told('factor_added', intent, intent.method),
+    factor_removed: (intent) => told('factor_removed', intent, intent.method),
+    factor_reset_requested: async (intent) => {
+      const plan = await told('factor_reset_requested', intent)
+      const { factors, untilMs } = intent
       return plan && { ...plan, link: { path: '/account' }, factors, untilMs }
     },
     factor_reset_due: async ({ accountId, generation, factors }) => {
@@ -135,7 +145,7 @@ export function createPlans({ accounts }: Deps) {
       if (!account?.isEmailVerified || account.isDisabled || account.generation !== generation) return undefined
       return { ...linked('factor_reset_due', 'reset_factors', account, undefined), factors }
     },
-    factor_guessed: ({ accountId, method }) => told('factor_guessed', accountId, method),
+    factor_guessed: (intent) => told('factor_guessed', intent, intent.method),
   }
 
   return (intent: MailIntent): Promise<Plan | undefined> =>

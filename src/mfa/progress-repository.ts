@@ -133,15 +133,17 @@ export async function forgetBrowsers(tx: Tx, accountId: string): Promise<void> {
   await tx('remembered_browser').where({ account_id: accountId }).delete()
 }
 
-/** Sign-ins under way and remembered browsers, within the transaction that resets the account; one browser may go on. */
-export async function endOf(tx: Tx, accountId: string, kept?: { digest: Buffer; generation: number }): Promise<void> {
+type Kept = { digest: Buffer; next: Buffer; generation: number }
+
+/** Sign-ins under way and remembered browsers, within the transaction that resets the account; one browser may go on under another digest. */
+export async function endOf(tx: Tx, accountId: string, kept?: Kept): Promise<void> {
   await tx('login_progress').where({ account_id: accountId }).delete()
   if (!kept) return forgetBrowsers(tx, accountId)
   await tx('remembered_browser').where({ account_id: accountId }).whereNot({ digest: kept.digest }).delete()
   // Only a browser that was remembered until now: the row of the generation before this one.
   await tx('remembered_browser')
     .where({ account_id: accountId, digest: kept.digest, generation: kept.generation - 1 })
-    .update({ generation: kept.generation })
+    .update({ generation: kept.generation, digest: kept.next })
 }
 
 /** Gives how many rows went, at most `limit` of each sort. */

@@ -43,7 +43,7 @@ const minuteMs = 60_000
 const progressLivesMs = 10 * minuteMs
 const mostInLogin = 5
 const window = { windowMs: 15 * minuteMs, most: 10 }
-const rememberedMs = 30 * 24 * 60 * minuteMs
+export const rememberedMs = 30 * 24 * 60 * minuteMs
 /** A factor is set up only by whoever has just signed in (OWASP ASVS 7.5.1). */
 const freshForMs = 5 * minuteMs
 const sweptAtOnce = 1000
@@ -239,9 +239,11 @@ export function createLoginSteps(deps: Deps) {
     endSignIns: (tx: Tx, accountId: string): Promise<void> => repository.endOf(tx, accountId),
 
     /** With a reset of the account: sign-ins under way end, and only the browser that asked for it stays remembered. */
-    endAccount: (async (tx, accountId, { generation, kept: { rememberedToken } }) => {
-      const kept = rememberedToken === undefined ? undefined : { digest: digestOf(rememberedToken), generation }
-      await repository.endOf(tx, accountId, kept)
+    endAccount: (async (tx, accountId, { kept, end }) => {
+      const [before, after] = [kept.rememberedToken, end.rememberedToken]
+      if (before === undefined || after === undefined) return repository.endOf(tx, accountId)
+      const { generation } = end
+      await repository.endOf(tx, accountId, { digest: digestOf(before), next: digestOf(after), generation })
     }) satisfies EndsWithAccount,
 
     /** Removes rows that say nothing any more; gives how many. */

@@ -2,16 +2,29 @@
 import type { Context, Next } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { StaleBrowser } from '../../adapters/index.ts'
+import type { Random } from '../random.ts'
 import { resumedInteraction, routes } from './endpoints.ts'
 import { interactionExpired } from './errors.ts'
 
 type Deps = {
   /** The response with which the interaction was resumed a moment ago. */
   findResponse: (uid: string) => Promise<string | undefined>
-  /** Shows a page that sends the browser to `url` again in a second, by when it has the session's new cookie. */
-  showRetry: (ctx: Context, url: string) => void
+  /** Shows a page that sends the browser to `url` again after some seconds, by when it has the session's new cookie. */
+  showRetry: (ctx: Context, url: string, afterSeconds: number) => void
   accountReset: () => Error
+  sessionCookie: SessionCookie
+  /** Whether the session with this id lives. */
+  isLiving: (sessionId: string) => Promise<boolean>
+  random: Pick<Random, 'bytes'>
 }
+
+type SessionCookie = Readonly<{
+  name: () => string
+  read: (ctx: Context) => string | undefined
+  clear: (ctx: Context) => void
+}>
+
+const mostRetries = 8
 
 const repeatedHeaders = ['Location', 'Content-Type', 'Content-Security-Policy'] as const
 
@@ -27,8 +40,7 @@ export function responseOf(ctx: Context): string {
   return JSON.stringify(response)
 }
 
-function repeat(ctx: Context, text: string): void {
-  const { status, headers, cookies, body } = JSON.parse(text) as Response
+function repeat(ctx: Context, { status, headers, cookies, body }: Response): void {
   ctx.body = body ?? null
   for (const [name, value] of Object.entries(headers)) {
     if (value === '') ctx.remove(name)
@@ -39,13 +51,36 @@ function repeat(ctx: Context, text: string): void {
 }
 
 /** Middleware around the unit of work: nothing of a late request was written, and the browser is told what to do. */
-export function createStaleBrowserAnswers({ findResponse, showRetry, accountReset }: Deps) {
+export function createStaleBrowserAnswers(deps: Deps) {
+  const { findResponse, accountReset, sessionCookie, isLiving, random } = deps
   const isForBrowsers = (path: string) => path.startsWith(routes.authorization) || path.startsWith(routes.end_session)
 
+  /** Tabs that were late at the same moment come back at different ones. */
   function retry(ctx: Context, url: string): void {
     ctx.remove('Location')
     ctx.status = 200
-    showRetry(ctx, url)
+    deps.showRetry(ctx, url, 1 + ((random.bytes(1)[0] ?? 0) % 3))
+  }
+
+  /** The cookie of a session that another tab has renamed since would log this browser out. */
+  async function repeatLiving(ctx: Context, text: string): Promise<void> {
+    const response = JSON.parse(text) as Response
+    const name = sessionCookie.name()
+    const own = response.cookies.filter((cookie) => cookie.startsWith(`${name}=`) || cookie.startsWith(`${name}.sig=`))
+    const id = /=([^;]*)/.exec(own.find((cookie) => cookie.startsWith(`${name}=`)) ?? '')?.[1]
+    const isKept = id === undefined || (await isLiving(id))
+    repeat(
+      ctx,
+      isKept ? response : { ...response, cookies: response.cookies.filter((cookie) => !own.includes(cookie)) },
+    )
+  }
+
+  /** The account was reset. A session that is of an earlier generation, and lives, was made by the program before generations. */
+  async function answerReset(ctx: Context, uid: string | undefined): Promise<void> {
+    const id = sessionCookie.read(ctx)
+    if (id !== undefined && (await isLiving(id))) sessionCookie.clear(ctx)
+    if (uid !== undefined || ctx.method !== 'GET' || !isForBrowsers(ctx.path)) throw accountReset()
+    retry(ctx, ctx.url)
   }
 
   return async (ctx: Context, next: Next): Promise<void> => {
@@ -55,20 +90,27 @@ export function createStaleBrowserAnswers({ findResponse, showRetry, accountRese
     } catch (error) {
       if (!(error instanceof StaleBrowser)) throw error
       ctx.remove('Set-Cookie')
-      if (error.reason === 'account') throw accountReset()
-      const response = error.reason === 'outcome' && uid !== undefined ? await findResponse(uid) : undefined
-      if (response !== undefined) return repeat(ctx, response)
+      if (error.reason === 'account') return answerReset(ctx, uid)
+      // Of two requests that resume one interaction the second may see first that the session was renamed.
+      const response = uid === undefined ? undefined : await findResponse(uid)
+      if (response !== undefined) return repeatLiving(ctx, response)
       if (error.reason === 'outcome' || ctx.method !== 'GET' || !isForBrowsers(ctx.path)) throw interactionExpired()
       return retry(ctx, ctx.url)
     }
-    if (uid === undefined || ctx.status !== 400) return
+    if (ctx.status !== 400) return
     const { oidc } = ctx as unknown as KoaContextWithOIDC
+    const isLost =
+      oidc?.session !== undefined && oidc.session.accountId === undefined && sessionCookie.read(ctx) !== undefined
+    // The sign-out of a session that another tab has renamed: the page asks again under the new name.
+    if (isLost && ctx.path === `${routes.end_session}/confirm`) return retry(ctx, routes.end_session)
+    if (uid === undefined) return
     const { Interaction } = oidc?.entities ?? {}
-    // Another tab has renamed the session while this request was on its way: by then the browser has the new cookie. Tried once.
+    // Another tab has renamed the session while this request was on its way: soon the browser has the new cookie.
+    const tries = Number(ctx.query.again ?? 0)
     const isRenamed = Interaction?.session?.uid !== undefined && oidc.session?.accountId === undefined
-    if (isRenamed && ctx.query.again === undefined) return retry(ctx, `${ctx.path}?again=1`)
+    if (isRenamed && tries < mostRetries) return retry(ctx, `${ctx.path}?again=${tries + 1}`)
     // The engine does not find the interaction: this browser may have resumed it a moment ago and lost the answer.
     const response = Interaction === undefined ? await findResponse(uid) : undefined
-    if (response !== undefined) repeat(ctx, response)
+    if (response !== undefined) await repeatLiving(ctx, response)
   }
 }

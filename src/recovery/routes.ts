@@ -7,15 +7,15 @@ import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { BrowserCookie } from '../login/browser-cookie.ts'
 import type { Interactions } from '../oidc/interaction.ts'
+import type { CarryOn } from '../revocation/account-end.ts'
 import type { Recovery } from './service.ts'
 
 type Deps = {
   recovery: Recovery
   interactions: Pick<Interactions, 'load'>
   views: Views
-  cookie: Pick<BrowserCookie, 'tokenFor' | 'keep'>
+  carryOn: CarryOn
 }
 
 /** As long as the body may be: the policy says better what is wrong. */
@@ -25,7 +25,7 @@ const asked = z.strictObject({ email: z.string().max(320) })
 const link = { token: z.string().max(200), go: uid.optional() }
 const signInUrl = (go: string): string => `/interaction/${go}`
 
-export function recoveryRoutes({ recovery, interactions, views, cookie }: Deps): readonly Route[] {
+export function recoveryRoutes({ recovery, interactions, views, carryOn }: Deps): readonly Route[] {
   async function showForm(ctx: Context, go: string | undefined, email: string, problems: FieldProblems = {}) {
     // Without mail there is no recovery, and no page that pretends to one.
     if (!recovery.isOffered) throw notFound()
@@ -107,10 +107,8 @@ export function recoveryRoutes({ recovery, interactions, views, cookie }: Deps):
     handler: async (ctx, { body }) => {
       const { email } = await recovery.show(body.token)
       const again = (problems: FieldProblems) => showNewPassword(ctx, email, body, problems)
-      const browserToken = cookie.tokenFor(ctx)
-      const work = () => recovery.reset(body.token, body.password, { browserToken, address: ctx.ip })
+      const work = async () => carryOn(ctx, await recovery.reset(body.token, body.password, ctx.ip))
       if (!(await unlessRefused(ctx, work, again))) return
-      cookie.keep(ctx, browserToken)
       views.render(ctx, 'notice', { name: 'password_set', ...(body.go !== undefined && { goUrl: signInUrl(body.go) }) })
     },
   })

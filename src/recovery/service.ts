@@ -8,7 +8,7 @@ import type { Link, Links } from '../links/service.ts'
 import type { MailIntent } from '../mail/intent.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
 import type { CheckPassword } from '../passwords/service.ts'
-import type { EndAccount } from '../revocation/account-end.ts'
+import type { AccountEnd, EndAccount } from '../revocation/account-end.ts'
 import { newPasswordInvalid } from './errors.ts'
 
 type Deps = {
@@ -26,7 +26,7 @@ type Deps = {
   /** Until their next use beside the new password, passkeys do not sign in alone. */
   distrustPasskeys: (tx: Tx, accountId: string) => Promise<void>
   /** Lifts the lock that guesses have put on an address. */
-  forgetGuesses: (tx: Tx, email: string) => Promise<void>
+  forgetGuesses: (tx: Tx, account: Readonly<{ id: string; email: string }>) => Promise<void>
   transaction: Transaction
   audit: Audit
   clock: Clock
@@ -37,8 +37,6 @@ export type Recovery = ReturnType<typeof createRecovery>
 type Request = { email: string; go: string | undefined; address: string | undefined }
 
 /** The token of the device cookie that the browser gets, and the network address. */
-type Where = { browserToken?: string | undefined; address: string | undefined }
-
 export function createRecovery(deps: Deps) {
   const { accounts, records, links, passwords, transaction, audit, clock } = deps
 
@@ -74,24 +72,24 @@ export function createRecovery(deps: Deps) {
      * Sets the password, uses the link up, and ends every session and token. Throws `link_expired`, `new_password_invalid` (the link stays
      * good), `hashing_busy`.
      */
-    reset: async (token: string, password: string, { browserToken, address }: Where): Promise<void> => {
+    reset: async (token: string, password: string, address: string | undefined): Promise<AccountEnd> => {
       const problems = await deps.checkPassword(password, await find(token))
       if (problems.length > 0) throw newPasswordInvalid(problems)
       const passwordHash = await passwords.hash(password)
-      await transaction(async (tx) => {
+      return transaction(async (tx) => {
         const link = await links.spend(tx, 'recover', token)
         const { account } = await records.lock(tx, link.accountId, link.generation)
         if (!isRecoverable(account, link)) links.refuse()
         await records.setPasswordHash(tx, account.id, passwordHash)
         await deps.distrustPasskeys(tx, account.id)
         // The browser is known from now on: what strangers try elsewhere does not lock it.
-        const knownBrowser = browserToken === undefined ? undefined : { token: browserToken, email: account.email }
-        await deps.endAccount(tx, account.id, knownBrowser ? { knownBrowser } : {})
-        await deps.forgetGuesses(tx, account.email)
+        const end = await deps.endAccount(tx, account.id, { knownBrowser: { email: account.email } })
+        await deps.forgetGuesses(tx, account)
         const subject = { type: 'account', id: account.id }
         const actor = { type: 'account', id: account.id } as const
         await audit.record(tx, { action: 'account.recovered', actor, subject, address, outcome: 'success' })
         await deps.sendMail(tx, { mail: 'password_changed', accountId: account.id, askedAtMs: clock.now() })
+        return end
       })
     },
   }

@@ -1,24 +1,30 @@
 /** The reset of an account: a new generation, under which only the request that asked for it goes on. */
+import type { Context } from 'koa'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Tx } from '../database/database.ts'
 import type { Random } from '../random.ts'
 
-/** What the request that resets an account goes on with. Tokens are those of the browser's cookies. */
+/** What the request that resets an account goes on with. Tokens are those of the browser's cookies: it gets new ones. */
 export type KeptAccess = Readonly<{
   /** The session in which the request was sent: its uid, and the id by which it was loaded. */
   session?: Readonly<{ uid: string; id: string }>
-  /** The device cookie's token, and the email address under which the browser is known from now on. */
-  knownBrowser?: Readonly<{ token: string; email: string }>
+  /** That the browser is known from now on, under this email address. */
+  knownBrowser?: Readonly<{ email: string }>
   /** The token of the cookie that spares the browser the second factor. */
   rememberedToken?: string
 }>
 
-/** `session` is the kept one under its new id; `expiresAt` in milliseconds. */
+/** What the browser goes on with: `session` is the kept one under its new id, `expiresAt` in milliseconds; the tokens are new. */
 export type AccountEnd = Readonly<{
   generation: number
   session?: Readonly<{ id: string; expiresAt: number }>
+  knownToken?: string
+  rememberedToken?: string
 }>
+
+/** Gives the browser the cookies with which it goes on, once the reset is committed. */
+export type CarryOn = (ctx: Context, end: AccountEnd) => void
 
 /** Within the caller's transaction, which holds the account's row. Throws `account_reset` when the session to be kept is over. */
 export type EndAccount = (tx: Tx, accountId: string, kept?: KeptAccess) => Promise<AccountEnd>
@@ -27,12 +33,12 @@ export type EndAccount = (tx: Tx, accountId: string, kept?: KeptAccess) => Promi
 export type EndsWithAccount = (
   tx: Tx,
   accountId: string,
-  next: Readonly<{ generation: number; kept: KeptAccess }>,
+  next: Readonly<{ kept: KeptAccess; end: AccountEnd }>,
 ) => Promise<void>
 
 type Deps = {
   records: Pick<AccountRecords, 'raiseGeneration' | 'refuseReset'>
-  artifacts: Pick<ArtifactStore, 'endAccount' | 'renameSession'>
+  artifacts: Pick<ArtifactStore, 'endAccount' | 'renameSession' | 'hasSession'>
   /** Links, sign-ins under way, remembered and known browsers. */
   endings: readonly EndsWithAccount[]
   random: Random
@@ -45,10 +51,18 @@ export function createAccountEnd({ records, artifacts, endings, random }: Deps):
     // The session is renamed before the rest ends, so that nothing more is written under the old id.
     if (kept.session) {
       session = await artifacts.renameSession(tx, kept.session, { accountId, generation, id: random.token() })
-      if (!session) records.refuseReset()
+      // Another request has renamed it, perhaps a thief's: it ends with the others, and the change is made all the same.
+      if (!session && !(await artifacts.hasSession(tx, kept.session.uid))) records.refuseReset()
     }
-    await artifacts.endAccount(tx, accountId, kept.session ? { sessionUid: kept.session.uid } : {})
-    for (const end of endings) await end(tx, accountId, { generation, kept })
-    return session ? { generation, session } : { generation }
+    await artifacts.endAccount(tx, accountId, kept.session && session ? { sessionUid: kept.session.uid } : {})
+    const end: AccountEnd = {
+      generation,
+      ...(session && { session }),
+      // A copy of the old cookies, which a thief may have, opens nothing more.
+      ...(kept.knownBrowser && { knownToken: random.token() }),
+      ...(kept.rememberedToken !== undefined && { rememberedToken: random.token() }),
+    }
+    for (const ending of endings) await ending(tx, accountId, { kept, end })
+    return end
   }
 }

@@ -15,7 +15,7 @@ type Deps = {
   audit: Audit
   artifacts: Pick<
     ArtifactStore,
-    'endSession' | 'endSessionByKey' | 'endSessionsOf' | 'renameSession' | 'listAccess' | 'sessionKey'
+    'endSession' | 'endSessionByKey' | 'endSessionsOf' | 'hasSession' | 'renameSession' | 'listAccess' | 'sessionKey'
   >
   /** Where an address is, in words; undefined where that is not known or not wanted. */
   placeOf: (address: string) => string | undefined
@@ -128,9 +128,10 @@ export function createSessions({ db, transaction, audit, artifacts, placeOf, clo
           generation: own.generation,
           id: random.token(),
         })
-        if (!renamed) throw sessionGone()
+        // Another request has renamed it, perhaps a thief's: then it ends with the others.
+        if (!renamed && !(await artifacts.hasSession(tx, own.uid))) throw sessionGone()
         await deps.forgetBrowsers(tx, accountId)
-        const count = await artifacts.endSessionsOf(tx, accountId, kept)
+        const count = await artifacts.endSessionsOf(tx, accountId, renamed && kept)
         if (count > 0) await audit.record(tx, event('account.signed_out_elsewhere', accountId, address))
         return renamed
       })

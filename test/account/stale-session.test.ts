@@ -2,7 +2,7 @@
 
 import { signedIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
-import { startLatchkey } from '../support/latchkey.ts'
+import { createRelyingParty, startLatchkey, testPassword } from '../support/latchkey.ts'
 
 let server: Latchkey
 beforeAll(async () => {
@@ -20,6 +20,32 @@ test('a session of an earlier generation opens no page of the account, and gives
   expect(page.status).toBe(303)
   expect(new URL(page.next!).pathname).toBe('/authorize')
   const answer = await browser.get(await authorizeUrl({ prompt: 'none' }))
-  expect(answer.status).toBe(409)
-  expect(answer.next).toBeUndefined()
+  expect(answer.status).toBe(200)
+  // The dead cookie is taken away, and the same request is answered as of a browser that nobody is signed in at.
+  const again = await browser.get(answer.next!)
+  expect(Object.fromEntries(new URL(again.next!).searchParams)).toMatchObject({ error: 'login_required' })
+  expect((await createRelyingParty(server, browser).signIn()).access_token).toBeDefined()
+})
+
+test('a session that another request renames meanwhile ends with the others, and the new password is set all the same', async () => {
+  const { browser } = await signedIn(server)
+  const page = await browser.get(`${server.issuer}/account/password`)
+  const { artifacts, accounts } = server.parts
+  const account = (await accounts.findByEmail('alice@example.com'))!
+  const { renameSession } = artifacts
+  let renamed: unknown
+  artifacts.renameSession = async (tx, loaded, renaming) => {
+    renamed ??= await server.database.transaction((other) =>
+      renameSession(other, loaded, { ...renaming, id: 'the-name-that-the-thief-has' }),
+    )
+    return renameSession(tx, loaded, renaming)
+  }
+  const fields = { currentPassword: testPassword, password: 'the kettle sings at noon' }
+  const changed = await browser.submit(page, '/account/password', fields)
+  artifacts.renameSession = renameSession
+  expect(renamed).toBeDefined()
+  expect(changed.status).toBe(303)
+  expect((await accounts.findByEmail('alice@example.com'))!.passwordHash).not.toBe(account.passwordHash)
+  const sessions = await server.database.knex('artifact').where({ model: 1, account_id: account.id })
+  expect(sessions).toEqual([])
 })

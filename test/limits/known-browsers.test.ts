@@ -102,3 +102,59 @@ test('the password of an administrator makes every browser unknown', async () =>
   for (let tries = 0; tries < 11; tries += 1) await attempt(server, email, 'not the password')
   expect((await attempt(server, email, chosen, browser)).status).toBe(429)
 })
+
+/** Eleven wrong passwords lock the owner's own browser. */
+async function lockOwn(owner: ReturnType<typeof createBrowser>, email: string) {
+  expect((await attempt(server, email, right, owner)).status).toBe(200)
+  for (let tries = 0; tries < 11; tries += 1) await attempt(server, email, 'not the password', owner)
+  expect((await attempt(server, email, right, owner)).status).toBe(429)
+}
+
+test('what was tried in the known browser is forgotten when an operator unlocks the account', async () => {
+  const { id, email } = await person('unlocked')
+  const owner = createBrowser()
+  await lockOwn(owner, email)
+  await server.parts.accounts.unlock(id, operator)
+  expect((await attempt(server, email, right, owner)).status).toBe(200)
+})
+
+test('what was tried in the known browser is forgotten after a recovery in it', async () => {
+  const { email } = await person('locked-out')
+  const owner = createBrowser()
+  await lockOwn(owner, email)
+  await owner.submit(await owner.get(`${server.issuer}/recover`), '/recover', { email })
+  const mail = await waitFor(() => mailbox.to(email).find(({ link }) => link?.includes('/recover/password')))
+  await owner.submit(await owner.get(mail!.link!), '/recover/password', { password: chosen })
+  expect((await attempt(server, email, chosen, owner)).status).toBe(200)
+})
+
+test('a copy of the cookie of a known browser is worth nothing after a new password', async () => {
+  const { id, email } = await person('copied')
+  const owner = createBrowser()
+  expect((await attempt(server, email, right, owner)).status).toBe(200)
+  const cookieOf = async () => (await owner.jar.getCookies(server.issuer)).find(({ key }) => key === 'latchkey.device')!
+  const copied = await cookieOf()
+  const rp = createRelyingParty(server, owner)
+  await rp.signIn({ prompt: 'login' }, { email, password: right })
+  const page = await owner.get(`${server.issuer}/account/password`)
+  const changed = await owner.submit(page, '/account/password', { currentPassword: right, password: chosen })
+  expect(changed.status).toBe(303)
+  expect((await cookieOf()).value).not.toBe(copied.value)
+  expect(await known(id)).toHaveLength(1)
+  const thief = createBrowser()
+  for (const key of ['latchkey.device', 'latchkey.device.sig']) {
+    const value = key.endsWith('.sig') ? 'x' : copied.value
+    await thief.jar.setCookie(`${key}=${value}; Path=/`, server.issuer)
+  }
+  for (let tries = 0; tries < 11; tries += 1) await attempt(server, email, 'not the password', thief)
+  expect((await attempt(server, email, chosen, owner)).status).toBe(200)
+})
+
+test('a hundred wrong passwords in a row are too many in a known browser, too', async () => {
+  const { id, email } = await person('hundred')
+  const owner = createBrowser()
+  expect((await attempt(server, email, right, owner)).status).toBe(200)
+  await attempt(server, email, 'not the password', owner)
+  await server.database.knex('guess_count').whereIn('key', known(id).select('key')).update({ total: 100, tries: 0 })
+  expect((await attempt(server, email, right, owner)).status).toBe(403)
+})

@@ -1,10 +1,12 @@
 /** One interaction has one outcome (security.md, attack 65): answers at once, a double click, and a resume that is asked for again. */
+import { rowId } from '../../adapters/digest.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import { describeWith } from '../support/programs.ts'
 import type { RedisServer } from '../support/redis.ts'
 import { startRedis } from '../support/redis.ts'
+import { waitFor } from '../support/wait.ts'
 import { sessionCookie } from './support.ts'
 
 const many = 20
@@ -137,9 +139,79 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     const late = await createBrowser().get(second.next!, { Cookie: cookies })
     expect(late).toMatchObject({ status: 200, next: `${second.next}?again=1` })
     expect(late.headers.getSetCookie().filter((cookie) => cookie.startsWith('latchkey.session'))).toEqual([])
-    // Asked once more with the old cookie, which a thief may have, it is over.
-    expect((await createBrowser().get(late.next!, { Cookie: cookies })).status).toBe(400)
+    // With the old cookie, which a thief may have, it is over after some tries.
+    const last = late.next!.replace('again=1', 'again=8')
+    expect((await createBrowser().get(last, { Cookie: cookies })).status).toBe(400)
     expect(answerOf((await browser.get(late.next!)).next).get('code')).toEqual(expect.any(String))
+  })
+
+  test('an answer in one tab counts while another tab renames the session', async () => {
+    const rp = await atConsent()
+    const { browser, page } = rp
+    const other = await browser.follow(await browser.get(await rp.authorizeUrl({ prompt: 'consent' })))
+    const first = await browser.submit(page, '/consent')
+    // The row is held, so that the answer is written while the session is being renamed.
+    let answered: Promise<{ next: string | undefined }> | undefined
+    const id = rowId('Session', (await sessionCookie(rp, server))!)
+    await server.database.transaction(async (tx) => {
+      await tx('artifact').where({ id }).forUpdate().first()
+      answered = browser.submit(other, '/consent')
+      const [{ pid }] = (await tx.raw('SELECT pg_backend_pid() AS pid')).rows
+      const isBlocked = async () =>
+        (await tx.raw('SELECT 1 FROM pg_stat_activity WHERE ? = ANY(pg_blocking_pids(pid))', [pid])).rows.length > 0
+      await waitFor(isBlocked)
+      const [row] = await tx('artifact').where({ id }).delete().returning('*')
+      await tx('artifact').insert({ ...row, id: Buffer.alloc(32, 7) })
+    })
+    expect((await answered)?.next).toContain('/authorize/')
+    await server.database
+      .knex('artifact')
+      .where({ id: Buffer.alloc(32, 7) })
+      .update({ id })
+    expect(answerOf((await browser.get(first.next!)).next).get('code')).toEqual(expect.any(String))
+  })
+
+  test('a repeated resume does not bring back a session cookie that another tab has replaced', async () => {
+    const rp = await atConsent()
+    const { browser, page } = rp
+    const other = await browser.follow(await browser.get(await rp.authorizeUrl({ prompt: 'consent' })))
+    const [first, second] = [await browser.submit(page, '/consent'), await browser.submit(other, '/consent')]
+    const cookies = await browser.jar.getCookieString(first.next!)
+    const code = answerOf((await browser.get(first.next!)).next).get('code')
+    await browser.get(second.next!)
+    const repeated = await browser.get(first.next!, { Cookie: cookies })
+    expect(answerOf(repeated.next).get('code')).toBe(code)
+    expect((await browser.get(`${server.issuer}/account`)).status).toBe(200)
+  })
+
+  test('of two resumes at once in a browser that is signed in both give the code', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const { browser, page } = await atConsent()
+      const { next = '' } = await browser.submit(page, '/consent')
+      const cookies = await browser.jar.getCookieString(next)
+      const answers = await Promise.all([1, 2].map(() => createBrowser().get(next, { Cookie: cookies })))
+      const codes = answers.map((answer) => answerOf(answer.next).get('code'))
+      expect(codes[0]).toEqual(expect.any(String))
+      expect(codes[1]).toBe(codes[0])
+    }
+  })
+
+  test('a sign-out with the cookie of a session that another tab has renamed asks again', async () => {
+    const rp = await atConsent()
+    const { browser, page } = rp
+    await browser.follow(await browser.submit(page, '/consent'))
+    const logout = await browser.get(`${server.issuer}/logout`)
+    const before = await browser.jar.getCookieString(server.issuer)
+    const again = await browser.follow(await browser.get(await rp.authorizeUrl({ prompt: 'consent' })))
+    await browser.follow(await browser.submit(again, '/consent'))
+    const xsrf = /name="xsrf" value="([^"]*)"/.exec(logout.body)![1]!
+    const late = await createBrowser().post(
+      `${server.issuer}/logout/confirm`,
+      { xsrf, logout: 'yes' },
+      { Cookie: before },
+    )
+    expect(late).toMatchObject({ status: 200, next: `${server.issuer}/logout` })
+    expect((await browser.get(late.next!)).body).toContain('action="')
   })
 
   test('no other browser gets the repetition', async () => {
