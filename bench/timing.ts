@@ -56,6 +56,6 @@ export async function compareCases(cases: readonly Case[], tries: number): Promi
 export const withoutTokens = (body: string, email: string): string =>
   body
     .replace(/interaction\/[\w-]+/g, 'interaction/UID')
-    .replace(/value="[\w-]+\.[\w-]{43}"/g, 'value="TOKEN"')
+    .replace(/value="[\w-]+(\.[\w-]{43}){1,2}"/g, 'value="TOKEN"')
     .replace(/data-passkey="[^"]*"/, 'CHALLENGE')
     .replaceAll(email, 'ADDRESS')
