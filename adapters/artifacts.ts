@@ -296,21 +296,27 @@ export function createArtifacts(deps: Deps) {
   function browserCondition(unit: Unit, rows: readonly Upsert[]): BrowserCondition | undefined {
     const saved = rows.find(({ model }) => model === 'Session')
     const isEndedHere = unit.isSessionDestroyed && !saved
-    const { session } = unit
-    // Only a request that uses the interaction up resumes it; one that was cancelled saves nothing else.
-    const outcome = unit.outcome && unit.destroyed.has(mapKey(unit.outcome.interaction)) ? unit.outcome : undefined
+    const session = isEndedHere ? undefined : unit.session
+    const outcome = outcomeOf(unit)
     if (!outcome && (rows.length === 0 || isEndedHere)) return undefined
     const account = accountOf(unit, saved ? saved.accountId : session?.accountId)
     if (!session && !account && !outcome) return undefined
     const isRenamed = session !== undefined && unit.destroyed.has(mapKey(session.id))
     // A page of an interaction saves nothing of the session: another tab may rename that meanwhile.
-    const isRowNeeded = outcome !== undefined || rows.some(({ model }) => model !== 'Interaction')
+    const isRowNeeded = outcome?.response !== undefined || rows.some(({ model }) => model !== 'Interaction')
     return {
       kind: 'browser',
       ...(account && { account }),
       ...(session && { session: { key: session.key, isRenamed, ...(isRowNeeded && { id: session.id }) } }),
-      ...(outcome && { outcome: { key: outcome.key, response: outcome.response() } }),
+      ...(outcome && { outcome }),
     }
+  }
+
+  /** Only a request that uses the interaction up resumes it, and only one that saves it answers it. */
+  function outcomeOf({ outcome, decision, destroyed, upserts }: Unit): BrowserCondition['outcome'] {
+    if (outcome && destroyed.has(mapKey(outcome.interaction))) return { key: outcome.key, response: outcome.response() }
+    if (decision && upserts.has(mapKey(decision.interaction))) return { key: decision.key, answer: decision.answer }
+    return undefined
   }
 
   /** The clients that the session signs in to by the codes of this request. */
@@ -375,8 +381,9 @@ export function createArtifacts(deps: Deps) {
     // A statement that waited for a renaming does not see the new row: the next one does.
     for (let again = 0; again < rereads && isRenamedElsewhere(unit, result); again += 1) result = await write(unit)
     const { isMet, unmet } = result
+    const { decision } = unit
     forget(unit)
-    if (!isMet && unmet) throw new StaleBrowser(unmet)
+    if (!isMet && unmet) throw new StaleBrowser(unmet === 'outcome' && decision ? 'answer' : unmet)
   }
 
   return {

@@ -22,11 +22,11 @@ export class Replayed extends Error {
 
 /**
  * Nothing of a browser's request was written, because something ended while it was under way: its session was renamed or ended (`session`),
- * the account was reset (`account`), or its interaction was resumed by another request (`outcome`).
+ * the account was reset (`account`), its interaction was resumed by another request (`outcome`), or was answered otherwise (`answer`).
  */
 export class StaleBrowser extends Error {
   readonly code = 'browser_stale'
-  readonly reason: 'session' | 'account' | 'outcome'
+  readonly reason: 'session' | 'account' | 'outcome' | 'answer'
 
   constructor(reason: StaleBrowser['reason']) {
     super(`the ${reason} has changed since the request began`)

@@ -14,7 +14,7 @@ import type { FamilyEnd, GrantContext } from './grants.ts'
 import { createGrantEndings } from './grants.ts'
 import type { ModelName, Models, Payload } from './model.ts'
 import { modelNames } from './model.ts'
-import { createOutcomes, outcomeKey } from './outcomes.ts'
+import { answerDigest, createOutcomes, outcomeKey } from './outcomes.ts'
 import { createParkedRequests } from './parked.ts'
 import { createPostgres } from './postgres/connection.ts'
 import { createReads } from './postgres/reads.ts'
@@ -231,6 +231,14 @@ export function createArtifactStore(deps: Deps) {
         interaction: rowId('Interaction', uid),
         response: () => responses.seal(uid, response(), key),
       }
+    },
+
+    /** This request answers the interaction `uid`: what it writes is written only if no other answer was given. */
+    answers(uid: string, answer: string): void {
+      const unit = units.getStore()
+      if (!unit) return
+      const interaction = rowId('Interaction', uid)
+      unit.decision = { key: outcomeKey(uid), interaction, answer: answerDigest(answer) }
     },
 
     /** The generation in the row of the session `uid`, which this request has loaded; -1 when it has not. */

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { rowId } from './digest.ts'
 import type { Postgres, Statement } from './postgres/connection.ts'
+import { repeatableMs } from './postgres/write-statements.ts'
 import type { createBearerSeal } from './seal.ts'
 
 type Deps = { postgres: Postgres; seal: ReturnType<typeof createBearerSeal>; now: () => number }
@@ -11,8 +12,6 @@ export type Decision = 'first' | 'same' | 'other'
 
 export type Outcomes = ReturnType<typeof createOutcomes>
 
-/** A double click, and a lost answer that the browser asks for again. */
-const repeatableMs = 30_000
 /** Longer than an interaction lives. */
 const keptMs = 2 * 60 * 60 * 1000
 
@@ -33,7 +32,8 @@ const findOutcome: Statement = {
 }
 
 export const outcomeKey = (uid: string): Buffer => rowId('interaction outcome', uid)
-const answerDigest = (answer: string): Buffer => createHash('sha256').update(`interaction answer\0${answer}`).digest()
+export const answerDigest = (answer: string): Buffer =>
+  createHash('sha256').update(`interaction answer\0${answer}`).digest()
 
 export function createOutcomes({ postgres, seal, now }: Deps) {
   const isRecent = (at: unknown): boolean => at !== null && at !== undefined && now() - Number(at) <= repeatableMs

@@ -41,6 +41,8 @@ export type Unit = {
   signIn: { accountId: string; generation: number } | undefined
   /** The interaction that the request resumes, and what is to be repeated of its response. */
   outcome: ResumedOutcome | undefined
+  /** The answer that the request gives to an interaction. */
+  decision: Readonly<{ key: Buffer; interaction: Buffer; answer: Buffer }> | undefined
   isSessionDestroyed: boolean
   isGranting: boolean
   presented: Presented | undefined
@@ -60,6 +62,7 @@ export const createUnit = (): Unit => ({
   session: undefined,
   signIn: undefined,
   outcome: undefined,
+  decision: undefined,
   isSessionDestroyed: false,
   isGranting: false,
   presented: undefined,

@@ -528,6 +528,7 @@ export async function createParts(deps: PartsDeps) {
     cookie: interactionCookie,
     generationOf: artifacts.generationOf,
     outcomes: artifacts.outcomes,
+    answers: artifacts.answers,
   })
   const answerStaleBrowsers = createStaleBrowserAnswers({
     findResponse: artifacts.outcomes.findResponse,

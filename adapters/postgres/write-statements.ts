@@ -54,43 +54,13 @@ export const conditionalWrite: Statement = {
   SELECT r, 1::int2 FROM met`,
 }
 
-// The account is locked first, as a reset of it does, so that both wait in the same order. FOR SHARE lets one person's requests go
-// side by side. Each part is looked at only where the one before was met: an outcome is not resumed by a request that writes nothing.
-export const browserWrite: Statement = {
-  name: 'artifact_write_browser',
-  text: `
-  WITH condition AS MATERIALIZED (
-    SELECT ${conditionColumns}, row_id, is_exclusive, account_id, generation, outcome
-    FROM unnest($15::int4[], $16::int2[], $17::bytea[], $18::bytea[], $22::bytea[], $23::int2[], $24::text[], $25::int4[], $26::bytea[])
-      AS c(${conditionColumns}, row_id, is_exclusive, account_id, generation, outcome)
-  ), ${spentCtes}, current AS MATERIALIZED (
-    SELECT c.r FROM condition c JOIN account a ON a.id = c.account_id::uuid AND a.generation = c.generation
-    WHERE c.kind = ${kinds.browser} AND c.account_id IS NOT NULL FOR SHARE OF a
-  ), admitted AS MATERIALIZED (
-    SELECT c.r, c.key, c.row_id, c.is_exclusive, c.outcome, c.successor FROM condition c
-    WHERE c.kind = ${kinds.browser} AND (c.account_id IS NULL OR c.r IN (SELECT r FROM current))
-  ), shared AS MATERIALIZED (
-    SELECT c.r FROM admitted c JOIN artifact a ON a.uid = c.key AND (c.row_id IS NULL OR a.id = c.row_id)
-    WHERE c.is_exclusive = 0 FOR KEY SHARE OF a
-  ), exclusive AS MATERIALIZED (
-    SELECT c.r FROM admitted c JOIN artifact a ON a.id = c.row_id AND a.uid = c.key
-    WHERE c.is_exclusive = 1 FOR UPDATE OF a
-  ), settled AS MATERIALIZED (
-    SELECT c.r, c.outcome, c.successor FROM admitted c
-    WHERE c.key IS NULL OR c.r IN (SELECT r FROM shared UNION ALL SELECT r FROM exclusive)
-  ), resumed AS (
-    -- An interaction that the program before outcomes has answered has no row yet.
-    INSERT INTO interaction_outcome AS o (interaction, answer, answered_at, resumed_at, sealed_response, expires_at)
-    SELECT c.outcome, sha256(''), $14::int8, $14::int8, c.successor, $14::int8 + 7200000
-    FROM settled c WHERE c.outcome IS NOT NULL
-    ON CONFLICT (interaction) DO UPDATE SET resumed_at = excluded.resumed_at, sealed_response = excluded.sealed_response
-    WHERE o.resumed_at IS NULL RETURNING o.interaction
-  ), met AS MATERIALIZED (
-    SELECT r FROM spent UNION ALL SELECT r FROM alive
-    UNION ALL SELECT r FROM settled WHERE outcome IS NULL UNION ALL SELECT r FROM settled WHERE outcome IN (SELECT interaction FROM resumed)
-  ), ${writtenCtes}, client AS MATERIALIZED (
+/** A double click, and a lost answer that the browser asks for again (milliseconds). */
+export const repeatableMs = 30_000
+
+const clientCtes = `
+  client AS MATERIALIZED (
     SELECT n.session_key, n.client_id, n.grant_key
-    FROM unnest($27::int4[], $28::bytea[], $29::text[], $30::bytea[]) AS n(r, session_key, client_id, grant_key)
+    FROM unnest($28::int4[], $29::bytea[], $30::text[], $31::bytea[]) AS n(r, session_key, client_id, grant_key)
     WHERE n.r IN (SELECT r FROM met)
   ), noted AS (
     INSERT INTO session_client (session_key, client_id, grant_key, noted_at)
@@ -106,11 +76,63 @@ export const browserWrite: Statement = {
           FROM session_client o WHERE o.session_key = own.session_key) AS ranked
         ORDER BY age, noted_at DESC OFFSET ${mostSessionClients - 1}) AS l) AS old
     WHERE s.session_key = old.session_key AND s.client_id = old.client_id AND s.grant_key = old.grant_key
-  )
+  )`
+
+type Parts = Readonly<{ hasSpent: boolean; hasClients: boolean }>
+
+// The account is locked first, as a reset of it does, so that both wait in the same order. FOR SHARE lets one person's requests go
+// side by side. Each part is looked at only where the one before was met: an outcome is not resumed by a request that writes nothing.
+const browserText = ({ hasSpent, hasClients }: Parts) => `
+  WITH condition AS MATERIALIZED (
+    SELECT ${conditionColumns}, row_id, is_exclusive, account_id, generation, outcome, answer
+    FROM unnest($15::int4[], $16::int2[], $17::bytea[], $18::bytea[], $22::bytea[], $23::int2[], $24::text[], $25::int4[], $26::bytea[],
+      $27::bytea[]) AS c(${conditionColumns}, row_id, is_exclusive, account_id, generation, outcome, answer)
+  ), ${hasSpent ? `${spentCtes}, ` : ''}current AS MATERIALIZED (
+    SELECT c.r FROM condition c JOIN account a ON a.id = c.account_id::uuid AND a.generation = c.generation
+    WHERE c.kind = ${kinds.browser} AND c.account_id IS NOT NULL FOR SHARE OF a
+  ), admitted AS MATERIALIZED (
+    SELECT c.r, c.key, c.row_id, c.is_exclusive, c.outcome, c.answer, c.successor FROM condition c
+    WHERE c.kind = ${kinds.browser} AND (c.account_id IS NULL OR c.r IN (SELECT r FROM current))
+  ), shared AS MATERIALIZED (
+    SELECT c.r FROM admitted c JOIN artifact a ON a.uid = c.key AND (c.row_id IS NULL OR a.id = c.row_id)
+    WHERE c.is_exclusive = 0 FOR KEY SHARE OF a
+  ), exclusive AS MATERIALIZED (
+    SELECT c.r FROM admitted c JOIN artifact a ON a.id = c.row_id AND a.uid = c.key
+    WHERE c.is_exclusive = 1 FOR UPDATE OF a
+  ), settled AS MATERIALIZED (
+    SELECT c.r, c.outcome, c.answer, c.successor FROM admitted c
+    WHERE c.key IS NULL OR c.r IN (SELECT r FROM shared UNION ALL SELECT r FROM exclusive)
+  ), decided AS (
+    -- Without an answer the interaction is resumed; one that the program before outcomes has answered has no row yet.
+    INSERT INTO interaction_outcome AS o (interaction, answer, answered_at, resumed_at, sealed_response, expires_at)
+    SELECT c.outcome, coalesce(c.answer, sha256('')), $14::int8, CASE WHEN c.answer IS NULL THEN $14::int8 END, c.successor,
+      $14::int8 + 7200000
+    FROM settled c WHERE c.outcome IS NOT NULL
+    ON CONFLICT (interaction) DO UPDATE SET resumed_at = coalesce(o.resumed_at, excluded.resumed_at),
+      sealed_response = coalesce(o.sealed_response, excluded.sealed_response)
+    WHERE CASE WHEN excluded.resumed_at IS NOT NULL THEN o.resumed_at IS NULL
+      ELSE o.answer = excluded.answer AND o.answered_at >= excluded.answered_at - ${repeatableMs} END
+    RETURNING o.interaction
+  ), met AS MATERIALIZED (
+    ${hasSpent ? 'SELECT r FROM spent UNION ALL SELECT r FROM alive UNION ALL ' : ''}SELECT r FROM settled WHERE outcome IS NULL
+    UNION ALL SELECT r FROM settled WHERE outcome IN (SELECT interaction FROM decided)
+  ), ${writtenCtes}${hasClients ? `, ${clientCtes}` : ''}
   SELECT r, 1::int2 FROM met
   UNION ALL SELECT r, 2::int2 FROM admitted WHERE r NOT IN (SELECT r FROM settled)
-  UNION ALL SELECT r, 3::int2 FROM settled WHERE outcome IS NOT NULL AND outcome NOT IN (SELECT interaction FROM resumed)`,
-}
+  UNION ALL SELECT r, 3::int2 FROM settled WHERE outcome IS NOT NULL AND outcome NOT IN (SELECT interaction FROM decided)`
+
+const browserStatements = new Map<string, Statement>(
+  [false, true].flatMap((hasSpent) =>
+    [false, true].map((hasClients): [string, Statement] => {
+      const name = `artifact_write_browser${hasSpent ? '_spent' : ''}${hasClients ? '_clients' : ''}`
+      return [`${hasSpent} ${hasClients}`, { name, text: browserText({ hasSpent, hasClients }) }]
+    }),
+  ),
+)
+
+/** The statement with what the batch needs, and nothing that it does not. */
+export const browserWrite = ({ hasSpent, hasClients }: Parts): Statement =>
+  browserStatements.get(`${hasSpent} ${hasClients}`) as Statement
 
 // Claims a one-time proof: the row is there, without a payload, before the engine knows that nobody else had it. A claim that was not
 // saved and a row that has expired may be taken over.

@@ -27,7 +27,8 @@ export type BrowserCondition = {
    * the only one that writes.
    */
   session?: Readonly<{ key: Buffer; id?: Buffer; isRenamed: boolean }>
-  outcome?: Readonly<{ key: Buffer; response: Buffer | undefined }>
+  /** Resumed with a response, or, with `answer`, decided: the same answer may be repeated for a moment. */
+  outcome?: Readonly<{ key: Buffer; response?: Buffer; answer?: Buffer }>
 }
 
 /** A client that the session signs in to. */
@@ -129,6 +130,7 @@ export function createWrites({ postgres, seal, models, now }: Deps) {
         browser.map((one) => one?.account?.generation),
       ),
       bytesArray(browser.map((one) => one?.outcome?.key)),
+      bytesArray(browser.map((one) => one?.outcome?.answer)),
     ]
   }
 
@@ -162,7 +164,9 @@ export function createWrites({ postgres, seal, models, now }: Deps) {
       return writes.map(() => ({ isMet: true }))
     }
     const isOfBrowsers = conditions.some(({ kind }) => kind === 'browser')
-    const answer = await postgres.query(isOfBrowsers ? browserWrite : conditionalWrite, [
+    const hasSpent = conditions.some(({ kind }) => kind !== 'browser')
+    const hasClients = clients.length > 0
+    const answer = await postgres.query(isOfBrowsers ? browserWrite({ hasSpent, hasClients }) : conditionalWrite, [
       ...rowArrays(rows),
       now(),
       ...conditionArrays(conditions),
@@ -172,7 +176,8 @@ export function createWrites({ postgres, seal, models, now }: Deps) {
       ),
       bytesArray(destroys.map(({ id }) => id)),
       bytesArray(destroyedSessions),
-      ...(isOfBrowsers ? [...browserArrays(conditions), ...clientArrays(clients)] : []),
+      ...(isOfBrowsers ? browserArrays(conditions) : []),
+      ...(isOfBrowsers && hasClients ? clientArrays(clients) : []),
     ])
     const results = new Map<number, Cell | undefined>(answer.map(([r, result]) => [Number(r), result]))
     return writes.map(({ condition }, index) => {

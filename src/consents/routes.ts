@@ -73,9 +73,10 @@ export function createConsentPages({ interactions, consents, accounts, resourceS
       if ('continueTo' in interaction) return views.render(ctx, 'continue', { url: interaction.continueTo })
       const { prompt, accountId, clientId, missing } = interaction
       if (prompt !== 'consent' || !accountId) throw consentNotAsked()
-      await interactions.decide(params.uid, 'consent')
-      await consents.grant({ accountId, clientId, address: ctx.ip }, missing)
-      views.render(ctx, 'continue', { url: await interactions.finish(ctx, { consent: {} }) })
+      // What is remembered of the answer is remembered of the first one only.
+      const before = () => interactions.decide(params.uid, 'consent')
+      await consents.grant({ accountId, clientId, address: ctx.ip }, missing, before)
+      views.render(ctx, 'continue', { url: await interactions.finish(ctx, { consent: {} }, 'consent') })
     },
   })
 

@@ -96,11 +96,12 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
     /** What the person has allowed, by client. */
     list: (accountId: string): Promise<Map<string, Consent>> => listConsents(db, accountId),
 
-    /** Remembers `more` beside what was allowed before; an answer that adds nothing changes nothing. */
-    grant: async (answer: Answer, more: Allowed): Promise<void> => {
+    /** Remembers `more` beside what was allowed before; an answer that adds nothing changes nothing. `before` is awaited ahead of a change. */
+    grant: async (answer: Answer, more: Allowed, before: () => Promise<unknown> = async () => {}): Promise<void> => {
       // Asked of the database: what memory holds may just have been taken back, and an answer must not be lost for it.
       const known = await findConsent(db, answer)
       if (known && isWithin(more, known)) return
+      await before()
       await transaction(async (tx) => {
         const before = (await findConsentForUpdate(tx, answer)) ?? nothing
         await putConsent(tx, answer, widen(before, more), clock.now())

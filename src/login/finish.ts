@@ -33,8 +33,9 @@ export type FinishLogin = ReturnType<typeof createFinishLogin>
 export function createFinishLogin({ interactions, sessions, views, acrOf, cookie, notices }: Deps) {
   return async (ctx: Context, interaction: Interaction, signedIn: SignedIn) => {
     const { accountId, generation, level, amr, authTimeMs } = signedIn
-    await interactions.decide(interaction.uid, `login ${accountId} ${level}`)
+    const answer = `login ${accountId} ${level}`
     if (interaction.sessionUid && interaction.accountId !== accountId) {
+      await interactions.decide(interaction.uid, answer)
       await interactions.leaveSession(ctx, interaction.uid)
       await sessions.end(interaction.sessionUid, interaction.accountId, ctx.ip)
     }
@@ -42,6 +43,6 @@ export function createFinishLogin({ interactions, sessions, views, acrOf, cookie
     const ts = Math.floor(authTimeMs / 1000)
     // The store compares `generation` when the sign-in becomes a session.
     const login = { accountId, generation, acr: acrOf(level), amr: [...amr], ts }
-    views.render(ctx, 'continue', { url: await interactions.finish(ctx, { login, select_account: {} }) })
+    views.render(ctx, 'continue', { url: await interactions.finish(ctx, { login, select_account: {} }, answer) })
   }
 }

@@ -183,8 +183,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     handler: async (ctx, { params }) => {
       const interaction = await interactions.loadForAnswer(ctx, params.uid, 'account')
       if ('continueTo' in interaction) return goOn(ctx, interaction.continueTo)
-      await interactions.decide(params.uid, 'account')
-      goOn(ctx, await interactions.finish(ctx, { select_account: {} }))
+      goOn(ctx, await interactions.finish(ctx, { select_account: {} }, 'account'))
     },
   })
 
@@ -220,11 +219,12 @@ export function loginRoutes(deps: Deps): readonly Route[] {
       const interaction = await interactions.loadForAnswer(ctx, params.uid, 'cancel')
       if ('continueTo' in interaction) return goOn(ctx, interaction.continueTo)
       const { accountId, clientId, prompt } = interaction
-      const isFirst = await interactions.decide(params.uid, 'cancel')
-      if (isFirst && prompt === 'consent' && accountId) await deps.noteRefusal({ accountId, clientId, address: ctx.ip })
+      const isNoted =
+        prompt === 'consent' && accountId !== undefined && (await interactions.decide(params.uid, 'cancel'))
+      if (isNoted) await deps.noteRefusal({ accountId, clientId, address: ctx.ip })
       // RFC 6749 §4.1.2.1: the client is told, in the standard's own words.
       const denial = { error: 'access_denied', error_description: 'The resource owner denied the request' }
-      goOn(ctx, await interactions.finish(ctx, denial))
+      goOn(ctx, await interactions.finish(ctx, denial, 'cancel'))
     },
   })
 

@@ -50,9 +50,11 @@ type Deps = {
   /** The generation in the row of the session that this request has loaded. */
   generationOf: (sessionUid: string) => number
   outcomes: Pick<Outcomes, 'decide' | 'wasJustAnswered'>
+  /** Notes the answer that this request gives. */
+  answers: (uid: string, answer: string) => void
 }
 
-export function createInteractions({ provider, cookie, generationOf, outcomes }: Deps) {
+export function createInteractions({ provider, cookie, generationOf, outcomes, answers }: Deps) {
   async function details(ctx: Context, uid: string): Promise<EngineInteraction> {
     try {
       const interaction = await provider().interactionDetails(ctx.req, ctx.res)
@@ -107,7 +109,8 @@ export function createInteractions({ provider, cookie, generationOf, outcomes }:
   }
 
   /**
-   * Decides the interaction, before anything follows from the answer: it has one outcome, in any number of processes. Gives whether
+   * Decides the interaction before something follows from the answer that is written by itself; `finish` decides what only answers it. It
+   * has one outcome, in any number of processes. Gives whether
    * this is the first time; the same answer again, a moment later, is no error. Throws interaction_answered.
    */
   async function decide(uid: string, answer: string): Promise<boolean> {
@@ -135,9 +138,11 @@ export function createInteractions({ provider, cookie, generationOf, outcomes }:
   }
 
   /** Answers the interaction; gives the address that goes on with the authorization. An error replaces earlier answers, all else adds to them. */
-  async function finish(ctx: Context, result: InteractionResults): Promise<string> {
+  async function finish(ctx: Context, result: InteractionResults, answer: string): Promise<string> {
     const uid = ctx.cookies.get(provider().cookieName('interaction'), { signed: true })
     if (uid === undefined || !cookie.isHeld(ctx, uid)) throw interactionExpired()
+    // Decided by the statement that writes the answer: of different ones the first counts.
+    answers(uid, answer)
     return provider().interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: !('error' in result) })
   }
 

@@ -4,7 +4,7 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import { StaleBrowser } from '../../adapters/index.ts'
 import type { Random } from '../random.ts'
 import { resumedInteraction, routes } from './endpoints.ts'
-import { interactionExpired } from './errors.ts'
+import { interactionAnswered, interactionExpired } from './errors.ts'
 
 type Deps = {
   /** The response with which the interaction was resumed a moment ago. */
@@ -91,6 +91,7 @@ export function createStaleBrowserAnswers(deps: Deps) {
       if (!(error instanceof StaleBrowser)) throw error
       ctx.remove('Set-Cookie')
       if (error.reason === 'account') return answerReset(ctx, uid)
+      if (error.reason === 'answer') throw interactionAnswered()
       // Of two requests that resume one interaction the second may see first that the session was renamed.
       const response = uid === undefined ? undefined : await findResponse(uid)
       if (response !== undefined) return repeatLiving(ctx, response)

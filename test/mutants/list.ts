@@ -44,8 +44,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a session is written only while the row lives that was loaded',
     file: 'adapters/postgres/write-statements.ts',
-    search: 'ON a.id = c.row_id AND a.uid = c.key\n    WHERE c.is_exclusive = 0',
-    replacement: 'ON a.uid = c.key\n    WHERE c.is_exclusive = 0',
+    search: 'ON a.uid = c.key AND (c.row_id IS NULL OR a.id = c.row_id)',
+    replacement: 'ON a.uid = c.key',
     test: 'test/adapters/browser-condition.test.ts',
   },
   {
@@ -58,8 +58,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'an interaction is resumed once',
     file: 'adapters/postgres/write-statements.ts',
-    search: 'WHERE o.resumed_at IS NULL RETURNING',
-    replacement: 'RETURNING',
+    search: 'WHEN excluded.resumed_at IS NOT NULL THEN o.resumed_at IS NULL',
+    replacement: 'WHEN excluded.resumed_at IS NOT NULL THEN true',
     test: 'test/adapters/browser-condition.test.ts',
   },
   {
@@ -70,6 +70,13 @@ export const mutants: readonly Mutant[] = [
     test: 'test/adapters/browser-condition.test.ts',
   },
   {
+    disables: 'an interaction is answered once',
+    file: 'adapters/postgres/write-statements.ts',
+    search: 'ELSE o.answer = excluded.answer AND',
+    replacement: 'ELSE',
+    test: 'test/oidc/one-outcome.test.ts',
+  },
+  {
     disables: 'an interaction is decided once',
     file: 'adapters/outcomes.ts',
     search: "return digest.equals(row[1] as Buffer) && isRecent(row[2]) ? 'same' : 'other'",
@@ -78,16 +85,16 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'an answer may be repeated for thirty seconds only',
-    file: 'adapters/outcomes.ts',
-    search: 'const repeatableMs = 30_000',
-    replacement: 'const repeatableMs = 3_000_000',
+    file: 'adapters/postgres/write-statements.ts',
+    search: 'export const repeatableMs = 30_000',
+    replacement: 'export const repeatableMs = 3_000_000',
     test: 'test/oidc/one-outcome.test.ts',
   },
   {
     disables: 'nothing follows from a consent that was not the first answer',
     file: 'src/consents/routes.ts',
-    search: "await interactions.decide(params.uid, 'consent')",
-    replacement: '',
+    search: "const before = () => interactions.decide(params.uid, 'consent')",
+    replacement: 'const before = async () => {}',
     test: 'test/oidc/one-outcome.test.ts',
   },
   {
@@ -117,6 +124,56 @@ export const mutants: readonly Mutant[] = [
     search: '|| session.generation !== account.generation',
     replacement: '',
     test: 'test/account/stale-session.test.ts',
+  },
+  // What an attack on the reset found: 2026-11-30.
+  {
+    disables: 'a notification goes to the address of its moment',
+    file: 'src/mail/notifications.ts',
+    search: 'await send(tx, { ...intent, to: to ?? null } as MailIntent)',
+    replacement: 'await send(tx, to === intent.mail ? intent : (intent as MailIntent))',
+    test: 'test/mail/notifications.test.ts',
+  },
+  {
+    disables: 'unlocking an account unlocks its known browsers',
+    file: 'src/limits/guesses.ts',
+    search: 'await repository.forgetBrowserTries(tx, id)',
+    replacement: 'void id',
+    test: 'test/limits/known-browsers.test.ts',
+  },
+  {
+    disables: 'a recovery forgets what was tried in the known browser',
+    file: 'src/limits/guess-repository.ts',
+    search: "await forgetBrowserTries(tx, accountId)\n  await tx('known_browser')",
+    replacement: "await tx('known_browser')",
+    test: 'test/limits/known-browsers.test.ts',
+  },
+  {
+    disables: 'a browser that goes on is remembered under another token',
+    file: 'src/mfa/progress-repository.ts',
+    search: '.update({ generation: kept.generation, digest: kept.next })',
+    replacement: '.update({ generation: kept.generation })',
+    test: 'test/mfa/remembered.test.ts',
+  },
+  {
+    disables: 'a known browser that goes on is known under another token',
+    file: 'src/limits/guesses.ts',
+    search: 'key: browserKey(knownToken, knownBrowser.email),',
+    replacement: "key: browserKey(knownToken && 'the same', knownBrowser.email),",
+    test: 'test/limits/known-browsers.test.ts',
+  },
+  {
+    disables: 'a session that another request has renamed ends with the others',
+    file: 'src/revocation/account-end.ts',
+    search: 'kept.session && session ? { sessionUid: kept.session.uid } : {}',
+    replacement: 'kept.session ? { sessionUid: kept.session.uid } : {}',
+    test: 'test/account/stale-session.test.ts',
+  },
+  {
+    disables: 'a repeated resume brings back no dead cookie',
+    file: 'src/oidc/stale-browser.ts',
+    search: 'const isKept = id === undefined || (await isLiving(id))',
+    replacement: 'const isKept = id === undefined || id !== name',
+    test: 'test/oidc/one-outcome.test.ts',
   },
   // Second factors: security.md §3, attacks 13 to 16.
   {
@@ -620,8 +677,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a hundred failures without a success turn the password off',
     file: 'src/limits/guesses.ts',
-    search: 'if (!isOwn && own.total > mostInARow)',
-    replacement: 'if (!isOwn && own.total > 1000 * mostInARow)',
+    search: 'if (own.total > mostInARow)',
+    replacement: 'if (own.total > 1000 * mostInARow)',
     test: 'test/limits/guesses.test.ts',
   },
   {
@@ -699,8 +756,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'the session has another name after a change of password',
     file: 'src/account/security-routes.ts',
-    search: 'deps.sessions.rename(ctx, session)',
-    replacement: '',
+    search: 'deps.carryOn(ctx, await changes',
+    replacement: 'void (await changes',
     test: 'test/account/pages.test.ts',
   },
   {
@@ -1528,8 +1585,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a new password by link ends every session and token',
     file: 'src/recovery/service.ts',
-    search: 'await deps.endAccount(tx, account.id, knownBrowser ? { knownBrowser } : {})',
-    replacement: '',
+    search: 'await deps.endAccount(tx, account.id, { knownBrowser: { email: account.email } })',
+    replacement: '{ generation: 0 }',
     test: 'test/recovery',
   },
   {
@@ -1684,8 +1741,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a browser that recovered is a known one',
     file: 'src/recovery/service.ts',
-    search: 'knownBrowser ? { knownBrowser } : {}',
-    replacement: 'knownBrowser ? {} : {}',
+    search: '{ knownBrowser: { email: account.email } }',
+    replacement: '{}',
     test: 'test/limits/known-browsers.test.ts',
   },
   {

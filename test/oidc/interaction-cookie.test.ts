@@ -143,15 +143,16 @@ describe('without it', () => {
       cookie,
       generationOf: server.parts.artifacts.generationOf,
       outcomes: server.parts.artifacts.outcomes,
+      answers: server.parts.artifacts.answers,
     })
     const { ctx } = contextWith(await cookiesWithout(browser, url, uid), `/interaction/${uid}`)
     const login = { accountId: 'somebody' }
     const expired = expect.objectContaining({ code: 'interaction_expired', status: 400 })
-    await expect(interactions.finish(ctx, { login })).rejects.toEqual(expired)
+    await expect(interactions.finish(ctx, { login }, 'login')).rejects.toEqual(expired)
     await expect(interactions.abandon(ctx, uid)).rejects.toEqual(expired)
     await expect(interactions.leaveSession(ctx, uid)).rejects.toEqual(expired)
     const own = contextWith((await browser.jar.getCookieString(url)) ?? '', `/interaction/${uid}`)
-    expect(await interactions.finish(own.ctx, { error: 'access_denied' })).toContain(`/authorize/${uid}`)
+    expect(await interactions.finish(own.ctx, { error: 'access_denied' }, 'cancel')).toContain(`/authorize/${uid}`)
   })
 
   test('a sign-in is not resumed: page 400, no session, no code, and nothing is spent', async () => {
