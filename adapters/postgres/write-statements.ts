@@ -67,9 +67,11 @@ const clientCtes = `
     SELECT session_key, client_id, grant_key, $14::int8 FROM client
     ON CONFLICT (session_key, client_id, grant_key) DO NOTHING
   ), forgotten AS (
-    -- A client keeps its newest row for longest, so that a busy one does not hide the others.
+    -- A client keeps its newest row for longest, so that a busy one does not hide the others. Ranked only when there are too many:
+    -- a session that consents anew has a row for each grant.
     DELETE FROM session_client s USING (
-      SELECT l.session_key, l.client_id, l.grant_key FROM (SELECT DISTINCT session_key FROM client) AS own
+      SELECT l.session_key, l.client_id, l.grant_key FROM (SELECT DISTINCT session_key FROM client WHERE EXISTS (
+        SELECT FROM session_client f WHERE f.session_key = client.session_key OFFSET ${mostSessionClients - 1})) AS own
       CROSS JOIN LATERAL (
         SELECT * FROM (
           SELECT o.*, row_number() OVER (PARTITION BY o.client_id ORDER BY o.noted_at DESC, o.grant_key) AS age
