@@ -14,8 +14,6 @@ import type { Unit } from './unit-of-work.ts'
 // A claim that its request never came to save. Long enough for any assertion or proof (security.md: at most an hour).
 const claimMs = 60 * 60 * 1000
 
-const rereads = 3
-
 type Deps = {
   models: Models
   reads: Reads
@@ -301,13 +299,14 @@ export function createArtifacts(deps: Deps) {
     if (!outcome && (rows.length === 0 || isEndedHere)) return undefined
     const account = accountOf(unit, saved ? saved.accountId : session?.accountId)
     if (!session && !account && !outcome) return undefined
-    const isRenamed = session !== undefined && unit.destroyed.has(mapKey(session.id))
-    // A page of an interaction saves nothing of the session: another tab may rename that meanwhile.
-    const isRowNeeded = outcome?.response !== undefined || rows.some(({ model }) => model !== 'Interaction')
+    // What an interaction saves of itself signs nobody in: the request that resumes it meets the whole condition.
+    if (unit.destroyed.size === 0 && rows.every(({ model }) => model === 'Interaction')) {
+      return outcome && { kind: 'browser', outcome }
+    }
     return {
       kind: 'browser',
       ...(account && { account }),
-      ...(session && { session: { key: session.key, isRenamed, ...(isRowNeeded && { id: session.id }) } }),
+      ...(session && { session: { key: session.key, id: session.id } }),
       ...(outcome && { outcome }),
     }
   }
@@ -371,16 +370,10 @@ export function createArtifacts(deps: Deps) {
     unit.issuedRefreshToken = undefined
   }
 
-  const isRenamedElsewhere = (unit: Unit, { unmet }: WriteResult): boolean =>
-    unmet === 'session' && [...unit.upserts.values()].every(({ model }) => model === 'Interaction')
-
   /** Throws StaleBrowser when a browser's request comes too late: its session was renamed or ended, or the account was reset. */
   async function flush(unit: Unit): Promise<void> {
     if (unit.upserts.size + unit.unconditional.size + unit.destroyed.size + unit.revoked.size === 0) return
-    let result = await write(unit)
-    // A statement that waited for a renaming does not see the new row: the next one does.
-    for (let again = 0; again < rereads && isRenamedElsewhere(unit, result); again += 1) result = await write(unit)
-    const { isMet, unmet } = result
+    const { isMet, unmet } = await write(unit)
     const { decision } = unit
     forget(unit)
     if (!isMet && unmet) throw new StaleBrowser(unmet === 'outcome' && decision ? 'answer' : unmet)

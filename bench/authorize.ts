@@ -80,7 +80,11 @@ export async function openLogin(browser: Browser, endpoints: Endpoints): Promise
  * Asks for a code and redeems it, with PKCE (RFC 7636) and state. `prompt` says which pages stand in between.
  * Throws when an answer is not what the flow needs.
  */
-export async function authorize(browser: Browser, endpoints: Endpoints, prompt?: string): Promise<Tokens> {
+export async function authorize(
+  browser: Browser,
+  endpoints: Endpoints,
+  { prompt, credentials = person }: { prompt?: string; credentials?: Credentials } = {},
+): Promise<Tokens> {
   const verifier = randomBytes(32).toString('base64url')
   const state = randomBytes(8).toString('base64url')
   const origin = new URL(endpoints.authorization_endpoint).origin
@@ -89,7 +93,7 @@ export async function authorize(browser: Browser, endpoints: Endpoints, prompt?:
     if (address.startsWith(web.redirectUri)) break
     let answer = await browser.send('GET', address, { withCookies: true })
     if (answer.status === 200 && !refreshTarget(answer.body)) {
-      const { action, form } = fillForm(answer.body)
+      const { action, form } = fillForm(answer.body, credentials)
       answer = await browser.send('POST', action, { form, withCookies: true })
     }
     const next = answer.location ?? refreshTarget(answer.body)

@@ -9,12 +9,15 @@ import { Command } from 'commander'
 import { exchange } from './exchange.ts'
 import { flows } from './flows.ts'
 import type { Load, Order, Reply } from './generator.ts'
+import { importPeople, peopleLines } from './people.ts'
 import type { Row, Sample } from './report.ts'
 import { formatTable, summarize } from './report.ts'
-import type { MeasuredServer } from './servers.ts'
+import type { MeasuredLatchkey, MeasuredServer } from './servers.ts'
 import { startBare, startLatchkey } from './servers.ts'
 
 const busyGenerator = 0.9
+/** A person for each worker: in one account they would wait for its row, which real traffic does not. */
+const group = 'bench'
 
 const integer = (text: string): number => {
   const value = Number(text)
@@ -59,7 +62,7 @@ async function ask(generator: ChildProcess, order: Order | 'go'): Promise<Reply>
 
 async function measure(generator: ChildProcess, server: MeasuredServer, flow: string, round: number): Promise<Sample> {
   const { concurrency, seconds } = options
-  await ask(generator, { issuer: server.issuer, concurrency, seconds, flow })
+  await ask(generator, { issuer: server.issuer, concurrency, seconds, flow, group })
   const before = { ...(await server.usage()), store: server.storeCpuMicros() }
   const reply = await ask(generator, 'go')
   const after = { ...(await server.usage()), store: server.storeCpuMicros() }
@@ -124,7 +127,8 @@ function print(rows: readonly Row[], missing: readonly string[]): void {
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-'))
-const servers: MeasuredServer[] = []
+const latchkeys: MeasuredLatchkey[] = []
+let servers: MeasuredServer[] = []
 const missing: string[] = []
 const generator = fork(fileURLToPath(new URL('./generator.ts', import.meta.url)))
 // Ctrl-C ends the generator, which ends the measurement; this process stays to clean up.
@@ -134,15 +138,17 @@ try {
   for (const withRedis of [false, true]) {
     const { logLevel } = options
     const server = await startLatchkey({ folder, withRedis, logLevel, databaseUrl: process.env.DATABASE_URL })
-    if (server) servers.push(server)
+    if (server) latchkeys.push(server)
     if (server && options.before !== undefined) {
       const before = path.resolve(options.before)
       const other = await startLatchkey({ folder, withRedis, logLevel, databaseUrl: process.env.DATABASE_URL, before })
-      if (other) servers.push(other)
+      if (other) latchkeys.push(other)
     }
     if (!server) missing.push('postgres+redis: redis-server is not installed')
   }
-  servers.unshift(await startBare(folder, servers[0]!))
+  const people = await peopleLines([{ name: group, kind: 'usual', count: options.concurrency }])
+  for (const server of latchkeys) await importPeople(server, folder, people)
+  servers = [await startBare(folder, latchkeys[0]!), ...latchkeys]
   for (const server of servers) say(`${server.name}: ${server.issuer}`)
   const names = servers.map(({ name }) => name)
   print(summarize(await measureAll(generator, servers), names), missing)
@@ -151,6 +157,6 @@ try {
   process.exitCode = 1
 } finally {
   if (generator.connected) generator.disconnect()
-  for (const server of servers) await server.close()
+  for (const server of servers.length > 0 ? servers : latchkeys) await server.close()
   rmSync(folder, { recursive: true, force: true })
 }

@@ -1,12 +1,12 @@
 /** What is measured: one entry a flow. `prepare` is not measured; `run` does one round of requests and checks every answer. */
 import { generateKeyPairSync, randomUUID, sign } from 'node:crypto'
-import type { Endpoints, Tokens } from './authorize.ts'
+import type { Credentials, Endpoints, Tokens } from './authorize.ts'
 import { authorize } from './authorize.ts'
 import type { Browser } from './browser.ts'
 import { apiScope, machine, resource, web } from './development.ts'
 
 /** One of the people (or machines) who load a server at the same time. */
-export type Worker = { browser: Browser; endpoints: Endpoints; tokens?: Tokens }
+export type Worker = { browser: Browser; endpoints: Endpoints; credentials?: Credentials; tokens?: Tokens }
 
 export type Flow = {
   name: string
@@ -20,9 +20,12 @@ const machineCredentials = `client_id=${machine.clientId}&client_secret=${machin
 const machineGrant = `grant_type=client_credentials&${machineCredentials}`
 const jwtGrant = `${machineGrant}&${new URLSearchParams({ resource, scope: apiScope.split(' ')[0]! })}`
 
+const authorizeAs = ({ browser, endpoints, credentials }: Worker, prompt?: string): Promise<Tokens> =>
+  authorize(browser, endpoints, { ...(prompt !== undefined && { prompt }), ...(credentials && { credentials }) })
+
 /** Fresh tokens before every measurement: an access token lives ten minutes, a run may last longer. */
 const takeTokens = async (worker: Worker): Promise<void> => {
-  worker.tokens = await authorize(worker.browser, worker.endpoints)
+  worker.tokens = await authorizeAs(worker)
 }
 
 async function sendForm({ browser }: Worker, address: string, form: string): Promise<Record<string, unknown>> {
@@ -106,7 +109,7 @@ export const flows: readonly Flow[] = [
       ' the person is logged in already, so that no password is hashed',
     prepare: takeTokens,
     async run(worker) {
-      await authorize(worker.browser, worker.endpoints, 'select_account consent')
+      await authorizeAs(worker, 'select_account consent')
     },
   },
   {
@@ -115,7 +118,7 @@ export const flows: readonly Flow[] = [
       'the code flow in 5 requests, with a password that is hashed: authorize, sign in (page, form), resume, token',
     prepare: takeTokens,
     async run(worker) {
-      await oneOfFew(() => authorize(worker.browser, worker.endpoints, 'login'))
+      await oneOfFew(() => authorizeAs(worker, 'login'))
     },
   },
   {

@@ -5,6 +5,7 @@ import type { Endpoints } from './authorize.ts'
 import { createBrowser } from './browser.ts'
 import type { Flow, Worker } from './flows.ts'
 import { flows } from './flows.ts'
+import { personOf } from './people.ts'
 
 /** Run `flow` with `concurrency` workers against `issuer` for `seconds`. Without a flow: log every worker in. */
 export type Order = {
@@ -12,6 +13,8 @@ export type Order = {
   concurrency: number
   seconds: number
   flow?: string
+  /** Each worker is a person of its own, of this group of those that were imported; without it all are the person of the seed. */
+  group?: string
   /** Each worker begins a flow at most so often, in milliseconds; without it, as soon as the one before is done. */
   everyMs?: number
 }
@@ -35,16 +38,17 @@ type Crew = { workers: Worker[]; agent: Agent }
 
 const crews = new Map<string, Crew>()
 
-async function hire(issuer: string, concurrency: number): Promise<Worker[]> {
+async function hire({ issuer, concurrency, group }: Order): Promise<Worker[]> {
   const known = crews.get(issuer)
   // While the others were measured, these connections may have come to the server's limit for idle ones: it closes them as we write.
   known?.agent.destroy()
   if (known) return known.workers
   const metadata = (await (await fetch(`${issuer}/.well-known/openid-configuration`)).json()) as Endpoints
   const agent = new Agent({ keepAlive: true, maxSockets: concurrency, scheduling: 'fifo' })
-  const workers = Array.from({ length: concurrency }, () => ({
+  const workers = Array.from({ length: concurrency }, (_, index) => ({
     browser: createBrowser(issuer, agent),
     endpoints: metadata,
+    ...(group !== undefined && { credentials: personOf(group, index) }),
   }))
   crews.set(issuer, { workers, agent })
   return workers
@@ -89,7 +93,7 @@ async function obey(order: Order | 'go'): Promise<Reply> {
     if (!prepared) throw new Error('nothing is prepared')
     return { load: await work(prepared.crew, prepared.flow, prepared.seconds, prepared.everyMs) }
   }
-  const crew = await hire(order.issuer, order.concurrency)
+  const crew = await hire(order)
   const flow = flows.find(({ name }) => name === order.flow)
   // One after another: a login hashes a password, and the queue for that is bounded.
   const prepare = flow ? flow.prepare : flows.find(({ name }) => name === 'userinfo')?.prepare

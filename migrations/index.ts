@@ -27,6 +27,7 @@ import { sessionClient } from './0032_session_client.ts'
 import { interactionOutcome } from './0033_interaction_outcome.ts'
 import { factorTrust } from './0034_factor_trust.ts'
 import { newBrowserCount } from './0035_new_browser_count.ts'
+import { outcomeRoom } from './0036_outcome_room.ts'
 
 export type Migration = {
   name: string
@@ -61,4 +62,5 @@ export const migrations: readonly Migration[] = [
   interactionOutcome,
   factorTrust,
   newBrowserCount,
+  outcomeRoom,
 ]

@@ -22,7 +22,10 @@ const byId: Statement = {
 // An id that changed in the middle of a request may leave two rows of one session for a moment: the one that lives longest counts.
 const byUid: Statement = {
   name: 'artifact_by_uid',
-  text: `SELECT 1, ${columns} FROM artifact a WHERE a.uid = $1 ORDER BY a.expires_at DESC NULLS FIRST LIMIT 1`,
+  text: `
+    SELECT k.n, a.* FROM unnest($1::bytea[]) WITH ORDINALITY AS k(uid, n)
+    CROSS JOIN LATERAL (
+      SELECT ${columns} FROM artifact a WHERE a.uid = k.uid ORDER BY a.expires_at DESC NULLS FIRST LIMIT 1) a`,
 }
 
 const byUserCode: Statement = {
@@ -148,16 +151,25 @@ export function createReads({ postgres, models, now }: { postgres: Postgres; mod
     },
   })
 
-  const findOne = async (statement: Statement, key: Buffer): Promise<Stored | undefined> => {
-    const [row] = await postgres.query(statement, [key])
-    return row && toStored(row)
-  }
+  const findByUid = createBatches<Buffer, Stored | undefined>({
+    size: batchSize,
+    inFlight: batchesInFlight,
+    async run(uids) {
+      const found = new Array<Stored | undefined>(uids.length)
+      for (const row of await postgres.query(byUid, [bytesArray(uids)])) found[Number(row[0]) - 1] = toStored(row)
+      return found
+    },
+  })
 
   return {
     /** The row `id`, and its grant's. */
     find,
-    findByUid: (uid: Buffer) => findOne(byUid, uid),
-    findByUserCode: (userCode: Buffer) => findOne(byUserCode, userCode),
+    /** The session whose uid has this digest. */
+    findByUid,
+    async findByUserCode(userCode: Buffer): Promise<Stored | undefined> {
+      const [row] = await postgres.query(byUserCode, [userCode])
+      return row && toStored(row)
+    },
     /** When the latest of `keys` ended (milliseconds), if any of them did. */
     findEnd,
     /** When the latest of a token's ends was (milliseconds), and whether its grant is there. */

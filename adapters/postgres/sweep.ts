@@ -21,15 +21,16 @@ const sweepExpired: Statement = {
           FOR UPDATE SKIP LOCKED)
       RETURNING 1
     ), swept_client AS (
-      DELETE FROM session_client WHERE session_key IN (SELECT uid FROM swept WHERE uid IS NOT NULL)
-        OR (session_key, client_id, grant_key) IN (
-          SELECT session_key, client_id, grant_key FROM session_client AS s
-          WHERE noted_at <= $3::int8 AND NOT EXISTS (SELECT 1 FROM artifact WHERE uid = s.session_key)
-          ORDER BY noted_at LIMIT $2::int4)
+      DELETE FROM session_client s USING swept WHERE s.session_key = swept.uid RETURNING 1
+    ), swept_leftover AS (
+      DELETE FROM session_client WHERE (session_key, client_id, grant_key) IN (
+        SELECT session_key, client_id, grant_key FROM session_client AS s
+        WHERE noted_at <= $3::int8 AND NOT EXISTS (SELECT 1 FROM artifact WHERE uid = s.session_key)
+        ORDER BY noted_at LIMIT $2::int4)
       RETURNING 1
     )
     SELECT (SELECT count(*) FROM swept) + (SELECT count(*) FROM swept_end) + (SELECT count(*) FROM swept_outcome)
-      + (SELECT count(*) FROM swept_client)`,
+      + (SELECT count(*) FROM swept_client) + (SELECT count(*) FROM swept_leftover)`,
 }
 
 /** Gives a function that removes at most `limit` rows of each kind, and says how many went. */

@@ -6,7 +6,7 @@ import type { Seal } from '../seal.ts'
 import { createBatches } from './batches.ts'
 import { bytesArray, intArray, textArray } from './binary-array.ts'
 import type { Cell, Postgres } from './connection.ts'
-import { always, browserWrite, claimProof, conditionalWrite, kinds, plainWrite, takeRow } from './write-statements.ts'
+import { always, claimProof, kinds, takeRow, trims, writeStatement } from './write-statements.ts'
 
 /**
  * What must be true for a request's rows to be written, decided under row locks in the same statement:
@@ -22,11 +22,8 @@ export type BrowserCondition = {
   kind: 'browser'
   /** The account's id, a UUID. */
   account?: Readonly<{ id: string; generation: number }>
-  /**
-   * The session by the digest of its uid, and its row: without `id` under whichever name it lives. A request that renames it must be
-   * the only one that writes.
-   */
-  session?: Readonly<{ key: Buffer; id?: Buffer; isRenamed: boolean }>
+  /** The session by the digest of its uid, and its row, which a renaming replaces. */
+  session?: Readonly<{ key: Buffer; id: Buffer }>
   /** Resumed with a response, or, with `answer`, decided: the same answer may be repeated for a moment. */
   outcome?: Readonly<{ key: Buffer; response?: Buffer; answer?: Buffer }>
 }
@@ -120,10 +117,6 @@ export function createWrites({ postgres, seal, models, now }: Deps) {
     const browser = conditions.map((one) => (one.kind === 'browser' ? one : undefined))
     return [
       bytesArray(browser.map((one) => one?.session?.id)),
-      intArray(
-        'int2',
-        browser.map((one) => (one?.session === undefined ? undefined : Number(one.session.isRenamed))),
-      ),
       textArray(browser.map((one) => one?.account?.id)),
       intArray(
         'int4',
@@ -144,6 +137,14 @@ export function createWrites({ postgres, seal, models, now }: Deps) {
     bytesArray(clients.map(({ grantKey }) => grantKey)),
   ]
 
+  const destroyArrays = (destroys: readonly { r: number; id: Buffer }[]): Buffer[] => [
+    intArray(
+      'int4',
+      destroys.map(({ r }) => r),
+    ),
+    bytesArray(destroys.map(({ id }) => id)),
+  ]
+
   async function run(writes: readonly Write[]): Promise<WriteResult[]> {
     const rows: Numbered[] = []
     const conditions: (Condition & { r: number })[] = []
@@ -155,29 +156,27 @@ export function createWrites({ postgres, seal, models, now }: Deps) {
       for (const upsert of upserts) rows.push({ ...upsert, r: condition ? index : always })
       for (const upsert of unconditional) rows.push({ ...upsert, r: always })
       for (const id of write.destroys) destroys.push({ r: condition?.kind === 'browser' ? index : always, id })
-      for (const client of sessionClients) clients.push({ ...client, r: index })
+      if (condition?.kind === 'browser') for (const client of sessionClients) clients.push({ ...client, r: index })
     })
     const destroyedSessions = writes.flatMap((write) => write.destroyedSessions)
 
-    if (conditions.length + destroys.length + destroyedSessions.length === 0) {
-      await postgres.query(plainWrite, rowArrays(rows))
-      return writes.map(() => ({ isMet: true }))
-    }
-    const isOfBrowsers = conditions.some(({ kind }) => kind === 'browser')
-    const hasSpent = conditions.some(({ kind }) => kind !== 'browser')
-    const hasClients = clients.length > 0
-    const answer = await postgres.query(isOfBrowsers ? browserWrite({ hasSpent, hasClients }) : conditionalWrite, [
+    const browsers = conditions.filter((one) => one.kind === 'browser')
+    const isOfSessions = browsers.some(({ account, session }) => account !== undefined || session !== undefined)
+    const isTrimming = clients.some(({ grantKey }) => trims(grantKey))
+    const statement = writeStatement({
+      isSpending: conditions.length > browsers.length,
+      browsers: isOfSessions ? 'sessions' : browsers.length > 0 ? 'outcomes' : 'none',
+      isDestroying: destroys.length > 0,
+      isEndingSessions: destroyedSessions.length > 0,
+      clients: isTrimming ? 'trimmed' : clients.length > 0 ? 'noted' : 'none',
+    })
+    const answer = await postgres.query(statement, [
       ...rowArrays(rows),
-      now(),
-      ...conditionArrays(conditions),
-      intArray(
-        'int4',
-        destroys.map(({ r }) => r),
-      ),
-      bytesArray(destroys.map(({ id }) => id)),
-      bytesArray(destroyedSessions),
-      ...(isOfBrowsers ? browserArrays(conditions) : []),
-      ...(isOfBrowsers && hasClients ? clientArrays(clients) : []),
+      ...(conditions.length > 0 ? [now(), ...conditionArrays(conditions)] : []),
+      ...(browsers.length > 0 ? browserArrays(conditions) : []),
+      ...(destroys.length > 0 ? destroyArrays(destroys) : []),
+      ...(destroyedSessions.length > 0 ? [bytesArray(destroyedSessions)] : []),
+      ...(clients.length > 0 ? clientArrays(clients) : []),
     ])
     const results = new Map<number, Cell | undefined>(answer.map(([r, result]) => [Number(r), result]))
     return writes.map(({ condition }, index) => {

@@ -27,8 +27,14 @@ export const policies = {
   recovery: { algorithm: 'sliding-log', limit: 3, windowSeconds: hour, identifier: 'typed' },
   /** What a mailed link opens, by its token. */
   link: { algorithm: 'sliding-counter', limit: 20, windowSeconds: minute, identifier: 'exact' },
-  /** The buttons of one interaction. */
-  interaction: { algorithm: 'sliding-counter', limit: 60, windowSeconds: minute, identifier: 'exact' },
+  /** The buttons of one interaction, which guess nothing: what is typed has counters of its own. */
+  interaction: {
+    algorithm: 'token-bucket',
+    limit: 60,
+    windowSeconds: minute,
+    identifier: 'exact',
+    isLeased: true,
+  },
   /** What people change about themselves, by their network. */
   account: { algorithm: 'sliding-counter', limit: 60, windowSeconds: minute, identifier: 'exact' },
   /** By account, once somebody is signed in. */

@@ -1,5 +1,5 @@
 /** Request limits: shared by all processes through Redis or Postgres, kept by each for itself while neither answers, never absent. */
-import { createHmac } from 'node:crypto'
+import { createHmac, createSecretKey } from 'node:crypto'
 import { Counter } from 'prom-client'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
@@ -55,6 +55,7 @@ const sweptAtOnce = 1_000
 
 export function createLimits(deps: Deps) {
   const { clock, log, metrics, settings } = deps
+  const digestKey = createSecretKey(deps.digestKey)
   const memory = createMemoryStore({ maxKeys })
   const stores = deps.stores.map((store) => ({ store, pausedUntil: Number.NEGATIVE_INFINITY }))
   const limited = new Counter({
@@ -75,7 +76,7 @@ export function createLimits(deps: Deps) {
    * What all processes have been given is never less than what one has: while one store answers, its word stands.
    */
   async function takeFrom(key: string, ask: Ask): Promise<State> {
-    const digest = createHmac('sha256', deps.digestKey).update(`${ask.algorithm}\0${key}`).digest()
+    const digest = createHmac('sha256', digestKey).update(`${ask.algorithm}\0${key}`).digest()
     const shared = await takeFromStores(digest, ask)
     const own = await memory.take(digest, { ...ask, wanted: shared?.granted ?? ask.wanted })
     return shared && shared.granted <= own.granted ? shared : own

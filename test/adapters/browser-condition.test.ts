@@ -1,6 +1,7 @@
 /** What a browser's request writes is written only while its session's row, its account's generation and its interaction are as it read them. */
 import { randomBytes } from 'node:crypto'
 import { rowId } from '../../adapters/digest.ts'
+import { trims } from '../../adapters/postgres/write-statements.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
 import { describeWith } from '../support/programs.ts'
@@ -204,6 +205,39 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     expect(await adapter('Session').find(mine.session)).toBeDefined()
     const renamed = await rename(mine, { uid: mine.sessionUid, id: mine.session })
     expect(await adapter('Session').find(renamed!.id)).toMatchObject({ jti: renamed!.id, uid: mine.sessionUid })
+  })
+
+  test('a session keeps at most a thousand rows of clients, and a busy client does not hide the others', async () => {
+    const { knex } = server.database
+    const mine = await signedIn()
+    const sessionKey = artifacts().sessionKey(mine.sessionUid)
+    const signInTo = (clientId: string, grantId: string) =>
+      request(async () => {
+        await adapter('Session').find(mine.session)
+        const code = { kind: 'AuthorizationCode', clientId, grantId, sessionUid: mine.sessionUid, accountId: mine.id }
+        await adapter('AuthorizationCode').upsert(newId(), code as never, 600)
+      })
+    const rowsOf = () => knex('session_client').where({ session_key: sessionKey })
+    for (const clientId of ['quiet', 'silent']) await signInTo(clientId, newId())
+    const busy = Array.from({ length: 1500 }, (_, index) => ({
+      session_key: sessionKey,
+      client_id: 'busy',
+      grant_key: Buffer.alloc(32, index.toString(16).padStart(8, '0')),
+      noted_at: server.clock.now() + index,
+    }))
+    await knex('session_client').insert(busy)
+    const trimming = Array.from({ length: 500 }, newId).find((grantId) => trims(rowId('Grant', grantId)))
+    await signInTo('new', trimming!)
+    const rows = await rowsOf()
+    expect(rows.length).toBeLessThanOrEqual(1000)
+    expect([...new Set(rows.map((row) => row.client_id))].sort()).toEqual(['busy', 'new', 'quiet', 'silent'])
+  })
+
+  test('one new grant in sixteen forgets the oldest clients of its session', () => {
+    const found = Array.from({ length: 16_000 }, (_, index) => trims(rowId('Grant', `grant ${index}`)))
+    const share = found.filter(Boolean).length / found.length
+    expect(share).toBeGreaterThan(0.05)
+    expect(share).toBeLessThan(0.075)
   })
 
   test('of many that resume an interaction at once one does; the others find its response (attack 65)', async () => {

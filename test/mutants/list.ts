@@ -44,15 +44,15 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a session is written only while the row lives that was loaded',
     file: 'adapters/postgres/write-statements.ts',
-    search: 'ON a.uid = c.key AND (c.row_id IS NULL OR a.id = c.row_id)',
-    replacement: 'ON a.uid = c.key',
+    search: 'ON a.id = c.row_id AND a.uid = c.key FOR UPDATE OF a',
+    replacement: 'ON a.uid = c.key FOR UPDATE OF a',
     test: 'test/adapters/browser-condition.test.ts',
   },
   {
     disables: 'of requests that rename a session at once one writes',
     file: 'adapters/postgres/write-statements.ts',
-    search: 'ON a.id = c.row_id AND a.uid = c.key\n    WHERE c.is_exclusive = 1',
-    replacement: 'ON a.uid = c.key\n    WHERE c.is_exclusive = 1',
+    search: 'ON a.id = c.row_id AND a.uid = c.key FOR UPDATE OF a',
+    replacement: 'ON a.id = c.row_id AND a.uid = c.key',
     test: 'test/adapters/browser-condition.test.ts',
   },
   {
