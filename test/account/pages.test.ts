@@ -223,6 +223,7 @@ test('factors: set up, used, renewed and removed, each told by a mail', async ()
   expect(page.body).toContain('Set up an app')
   const { phone } = await addPhone(house.server, email)
   // The login of before had no factor: now one is asked for.
+  expect((await browser.get(`${house.server.issuer}/account/factors`)).status).toBe(303)
   const asked = await open(browser, '/account/factors', { email, code: phone.code })
   expect(asked.body).toContain('Set up on')
   const codes = await browser.submit(asked, '/codes')

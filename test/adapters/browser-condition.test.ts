@@ -10,12 +10,15 @@ import { waitFor } from '../support/wait.ts'
 
 const newId = () => randomBytes(16).toString('hex')
 
-function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unknown> }>) {
+function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: () => Promise<unknown> }>) {
   let server: Latchkey
+  /** Another server on the same database. */
+  let other: Latchkey
   let close: () => Promise<unknown>
   beforeAll(async () => {
     const opened = await open()
     server = opened.server
+    other = opened.other
     close = opened.close
   })
   afterAll(() => close?.())
@@ -145,16 +148,20 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
       grant,
       renamed,
       meanwhile = async () => {},
-    }: { grant: string; renamed?: string; meanwhile?: () => Promise<unknown> },
-  ) =>
-    request(async () => {
-      expect(await adapter('Session').find(id)).toBeDefined()
+      at = server,
+    }: { grant: string; renamed?: string; meanwhile?: () => Promise<unknown>; at?: Latchkey },
+  ) => {
+    const store = at.parts.artifacts
+    return store.middleware({}, async () => {
+      const [sessions, grants] = [store.adapter('Session'), store.adapter('Grant')]
+      expect(await sessions.find(id)).toBeDefined()
       await meanwhile()
-      await adapter('Grant').upsert(grant, { jti: grant, kind: 'Grant', accountId } as never, 600)
-      if (renamed !== undefined) await adapter('Session').destroy(id)
+      await grants.upsert(grant, { jti: grant, kind: 'Grant', accountId } as never, 600)
+      if (renamed !== undefined) await sessions.destroy(id)
       const name = renamed ?? id
-      await adapter('Session').upsert(name, session(name, sessionUid, accountId), 600)
+      await sessions.upsert(name, session(name, sessionUid, accountId), 600)
     })
+  }
 
   test('a request in a session writes nothing when the account is reset meanwhile', async () => {
     const mine = await signedIn()
@@ -192,6 +199,31 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     const grants = Array.from({ length: 12 }, newId)
     await Promise.all(grants.map((grant) => requestIn(shared, { grant })))
     for (const grant of grants) expect(await adapter('Grant').find(grant)).toBeDefined()
+  })
+
+  test('of two processes that rename a session at once one does', async () => {
+    const mine = await signedIn()
+    const names = [newId(), newId()]
+    let results: Promise<PromiseSettledResult<void>[]> = Promise.resolve([])
+    // The row is held until both statements wait for it.
+    await end(async (tx) => {
+      await tx('artifact')
+        .where({ id: rowId('Session', mine.session) })
+        .forUpdate()
+        .first()
+      results = Promise.allSettled(
+        [server, other].map((at, index) => requestIn(mine, { grant: newId(), renamed: names[index]!, at })),
+      )
+      await waitFor(async () => {
+        const { rows } = await other.database.knex.raw(
+          'SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0',
+        )
+        return rows.length === 2
+      })
+    })
+    expect((await results).map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    const living = await Promise.all(names.map((name) => adapter('Session').find(name)))
+    expect(living.filter((found) => found !== undefined)).toHaveLength(1)
   })
 
   test('a session is renamed only by the account and under the id that it has', async () => {
@@ -291,16 +323,19 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
   })
 }
 
-describe('on Postgres', () =>
-  suite(async () => {
-    const server = await startLatchkey()
-    return { server, close: () => server.stop() }
-  }))
+async function openTwo(env: Record<string, string> = {}) {
+  const server = await startLatchkey({ env })
+  const { shared, clock, issuer } = server
+  const other = await startLatchkey({ env: { ...env, ISSUER: issuer }, database: shared, clock })
+  return { server, other, close: () => other.stop().then(() => server.stop()) }
+}
+
+describe('on Postgres', () => suite(openTwo))
 
 describeWith('redis-server', 'with interactions in Redis', () =>
   suite(async () => {
     const redis = await startRedis()
-    const server = await startLatchkey({ env: { REDIS_URL: redis.url } })
-    return { server, close: () => server.stop().then(redis.close) }
+    const opened = await openTwo({ REDIS_URL: redis.url })
+    return { ...opened, close: () => opened.close().then(redis.close) }
   }),
 )

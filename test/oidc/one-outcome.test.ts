@@ -64,11 +64,14 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
   })
 
   test('what follows from an answer that was not the first does not happen', async () => {
+    const { knex } = server.database
+    await knex('consent').delete()
     const { browser, page } = await atConsent()
     await browser.submit(page, '/cancel')
     const late = await browser.submit(page, '/consent')
     expect(late.status).toBe(409)
     expect(late.body).toContain('interaction_answered')
+    expect(await knex('consent')).toEqual([])
   })
 
   test('a double click is answered like the first click, for thirty seconds', async () => {
