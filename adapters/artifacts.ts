@@ -146,7 +146,10 @@ export function createArtifacts(deps: Deps) {
       const { accountId } = payload
       unit.session = { key: sessionKey(payload.uid), id: stored.id, accountId, generation: stored.generation ?? 0 }
     }
-    if (model === 'Interaction') unit.signIn = signInOf(payload) ?? unit.signIn
+    if (model === 'Interaction') {
+      unit.signIn = signInOf(payload) ?? unit.signIn
+      unit.interaction = begunIn(stored.id, payload)
+    }
     if (unit.isGranting && !unit.presented && token !== undefined && models[model].spentAs === 'source') {
       const isRepeat = model === 'RefreshToken' && (await isWithinGrace(stored, payload.clientId))
       unit.presented = { model, token, stored, payload, isRepeat }
@@ -161,6 +164,20 @@ export function createArtifacts(deps: Deps) {
     const { login } = Object(result) as { login?: { accountId?: unknown; generation?: unknown } }
     const accountId = asText(login?.accountId)
     return accountId === undefined ? undefined : { accountId, generation: Number(login?.generation ?? 0) }
+  }
+
+  /** In which generation of whose session the interaction began; one of the program before generations of interactions does not say. */
+  function begunIn(id: Buffer, { session, generation }: Payload): Unit['interaction'] {
+    const accountId = asText((Object(session) as { accountId?: unknown }).accountId)
+    return accountId === undefined || typeof generation !== 'number' ? undefined : { id, accountId, generation }
+  }
+
+  /** An interaction keeps the generation in which it began, however often it is saved. */
+  function withGeneration(unit: Unit, id: Buffer, payload: Payload): Payload {
+    if (unit.interaction?.id.equals(id)) return { ...payload, generation: unit.interaction.generation }
+    const accountId = asText((Object(payload.session) as { accountId?: unknown }).accountId)
+    const isOfSession = accountId !== undefined && unit.session?.accountId === accountId
+    return isOfSession ? { ...payload, generation: unit.session?.generation } : payload
   }
 
   async function find(unit: Unit, model: ModelName, token: string): Promise<Payload | undefined> {
@@ -203,7 +220,9 @@ export function createArtifacts(deps: Deps) {
   }
 
   async function upsert(unit: Unit, model: ModelName, token: string, payload: Payload, expiresInSeconds?: number) {
-    const row = toUpsert(model, rowId(model, token), payload, expiresInSeconds)
+    const id = rowId(model, token)
+    const carried = model === 'Interaction' ? withGeneration(unit, id, payload) : payload
+    const row = toUpsert(model, id, carried, expiresInSeconds)
     const key = mapKey(row.id)
     if (models[model].spentAs === 'proof') {
       if (unit.claimed.has(key)) unit.unconditional.set(key, row)
@@ -283,7 +302,10 @@ export function createArtifacts(deps: Deps) {
     // Accounts have UUIDs; what is none names no row, and must not fail the statement of its neighbours.
     if (accountId === undefined || !uuid.test(accountId)) return undefined
     if (unit.signIn?.accountId === accountId) return { id: accountId, generation: unit.signIn.generation }
-    if (unit.session?.accountId === accountId) return { id: accountId, generation: unit.session.generation }
+    const { interaction, session } = unit
+    const isUsedUp = interaction !== undefined && unit.destroyed.has(mapKey(interaction.id))
+    if (isUsedUp && interaction.accountId === accountId) return { id: accountId, generation: interaction.generation }
+    if (session?.accountId === accountId) return { id: accountId, generation: session.generation }
     return undefined
   }
 

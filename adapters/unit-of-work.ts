@@ -39,6 +39,8 @@ export type Unit = {
   session: LoadedSession | undefined
   /** The sign-in of an interaction that this request has loaded: from whom, and in which generation of the account. */
   signIn: { accountId: string; generation: number } | undefined
+  /** The interaction that this request has loaded, when it began in a session that somebody was signed in to: from whom, in which generation. */
+  interaction: { id: Buffer; accountId: string; generation: number } | undefined
   /** The interaction that the request resumes, and what is to be repeated of its response. */
   outcome: ResumedOutcome | undefined
   /** The answer that the request gives to an interaction. */
@@ -61,6 +63,7 @@ export const createUnit = (): Unit => ({
   revoked: new Map(),
   session: undefined,
   signIn: undefined,
+  interaction: undefined,
   outcome: undefined,
   decision: undefined,
   isSessionDestroyed: false,

@@ -541,6 +541,10 @@ export async function createParts(deps: PartsDeps) {
         ctx.cookies.set(engine.provider().cookieName('session'), null, { ...cookieOptions(config.issuer), path: '/' }),
     },
     isLiving: async (id) => (await artifacts.adapter('Session').find(id)) !== undefined,
+    endInteraction: async (ctx, uid) => {
+      await artifacts.adapter('Interaction').destroy(uid)
+      interactionCookie.clear(ctx, uid)
+    },
     random,
   })
 

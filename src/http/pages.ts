@@ -265,7 +265,7 @@ export type PageLocals = {
   /** `afterSeconds`: how long the browser waits before it goes on by itself; 0 when absent. */
   continue: Readonly<{ url: string; host?: string; afterSeconds?: number }>
   logout: Readonly<{ action: string; xsrf: string; client?: ClientView; account: AccountView }>
-  'logged-out': Readonly<{ client?: ClientView; homeUrl?: string }>
+  'logged-out': Readonly<{ client?: ClientView; homeUrl?: string; isSignedIn?: boolean }>
   'form-post': Readonly<{ action: string; fields: readonly (readonly [string, string])[] }>
   error: Readonly<{
     status: number

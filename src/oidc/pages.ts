@@ -61,7 +61,12 @@ export function createEnginePages({ views, accounts, requestIdOf }: Deps) {
     },
 
     postLogoutSuccessSource: async (ctx: KoaContextWithOIDC) => {
-      views.render(asContext(ctx), 'logged-out', { client: currentClient(ctx) })
+      // Also who chose to stay comes here.
+      const session = await ctx.oidc.provider.Session.get(asContext(ctx) as never)
+      views.render(asContext(ctx), 'logged-out', {
+        client: currentClient(ctx),
+        isSignedIn: session.accountId !== undefined,
+      })
     },
 
     formPost: async (ctx: KoaContextWithOIDC, action: string, payload: Record<string, unknown>) => {

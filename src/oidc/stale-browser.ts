@@ -15,6 +15,8 @@ type Deps = {
   sessionCookie: SessionCookie
   /** Whether the session with this id lives. */
   isLiving: (sessionId: string) => Promise<boolean>
+  /** Destroys the interaction `uid` and clears its cookie. */
+  endInteraction: (ctx: Context, uid: string) => Promise<void>
   random: Pick<Random, 'bytes'>
 }
 
@@ -75,6 +77,18 @@ export function createStaleBrowserAnswers(deps: Deps) {
     )
   }
 
+  /** The same request from the beginning, as the application sent it. */
+  async function beginAgain(ctx: Context, uid: string, params: Readonly<Record<string, unknown>>): Promise<void> {
+    await deps.endInteraction(ctx, uid)
+    const query = new URLSearchParams()
+    for (const [name, value] of Object.entries(params)) {
+      for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) query.append(name, String(one))
+    }
+    ctx.body = null
+    ctx.status = 303
+    ctx.set('Location', `${routes.authorization}?${query}`)
+  }
+
   /** The account was reset. A session that is of an earlier generation, and lives, was made by the program before generations. */
   async function answerReset(ctx: Context, uid: string | undefined): Promise<void> {
     const id = sessionCookie.read(ctx)
@@ -106,12 +120,15 @@ export function createStaleBrowserAnswers(deps: Deps) {
     if (isLost && ctx.path === `${routes.end_session}/confirm`) return retry(ctx, routes.end_session)
     if (uid === undefined) return
     const { Interaction } = oidc?.entities ?? {}
+    const isRenamed = Interaction?.session?.uid !== undefined && oidc.session?.accountId === undefined
+    // This browser may have resumed the interaction a moment ago and lost the answer.
+    const response = Interaction === undefined || isRenamed ? await findResponse(uid) : undefined
+    if (response !== undefined) return repeatLiving(ctx, response)
     // Another tab has renamed the session while this request was on its way: soon the browser has the new cookie.
     const tries = Number(ctx.query.again ?? 0)
-    const isRenamed = Interaction?.session?.uid !== undefined && oidc.session?.accountId === undefined
-    if (isRenamed && tries < mostRetries) return retry(ctx, `${ctx.path}?again=${tries + 1}`)
-    // The engine does not find the interaction: this browser may have resumed it a moment ago and lost the answer.
-    const response = Interaction === undefined ? await findResponse(uid) : undefined
-    if (response !== undefined) await repeatLiving(ctx, response)
+    if (isRenamed) return tries < mostRetries ? retry(ctx, `${ctx.path}?again=${tries + 1}`) : undefined
+    // Tabs that signed in at the same moment made a session each, and the browser has kept one: in that one it is asked again.
+    const isOfOtherSession = Interaction?.session?.uid !== undefined && Interaction.session.uid !== oidc.session?.uid
+    if (isOfOtherSession) await beginAgain(ctx, uid, Interaction.params)
   }
 }

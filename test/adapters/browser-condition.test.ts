@@ -187,6 +187,36 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(await adapter('Grant').find(grant)).toBeUndefined()
   })
 
+  test('an interaction that began before a reset is not finished in the session that goes on', async () => {
+    const mine = await signedIn()
+    const uid = newId()
+    await request(async () => {
+      await adapter('Session').find(mine.session)
+      const begun = { jti: uid, kind: 'Interaction', session: { accountId: mine.id, uid: mine.sessionUid } }
+      await adapter('Interaction').upsert(uid, begun as never, 600)
+    })
+    const renamed = newId()
+    await end(async (tx) => {
+      await tx('account').where({ id: mine.id }).increment('generation', 1)
+      const loaded = { uid: mine.sessionUid, id: mine.session }
+      await artifacts().renameSession(tx, loaded, { accountId: mine.id, generation: 1, id: renamed })
+    })
+    // Answered after the reset: it is saved again, and stays of the generation in which it began.
+    await request(async () => {
+      await adapter('Session').find(renamed)
+      const begun = await adapter('Interaction').find(uid)
+      await adapter('Interaction').upsert(uid, { ...begun, result: { consent: {} } } as never, 600)
+    })
+    const resumed = request(async () => {
+      artifacts().resumes(uid, () => 'response')
+      expect(await adapter('Session').find(renamed)).toBeDefined()
+      await adapter('Interaction').find(uid)
+      await adapter('Interaction').destroy(uid)
+      await adapter('Session').upsert(renamed, session(renamed, mine.sessionUid, mine.id), 600)
+    })
+    await expect(resumed).rejects.toMatchObject({ reason: 'account' })
+  })
+
   test('of many requests that rename a session at once one does, and requests that do not may go side by side', async () => {
     const mine = await signedIn()
     const names = Array.from({ length: 12 }, newId)

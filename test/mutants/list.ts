@@ -105,6 +105,20 @@ export const mutants: readonly Mutant[] = [
     test: 'test/adapters/browser-condition.test.ts',
   },
   {
+    disables: 'an interaction is finished in the generation in which it began',
+    file: 'adapters/artifacts.ts',
+    search: 'if (isUsedUp && interaction.accountId === accountId)',
+    replacement: 'if (false as boolean)',
+    test: 'test/adapters/browser-condition.test.ts',
+  },
+  {
+    disables: 'an interaction keeps the generation in which it began',
+    file: 'adapters/artifacts.ts',
+    search: 'if (unit.interaction?.id.equals(id)) return',
+    replacement: 'if (false as boolean) return',
+    test: 'test/adapters/browser-condition.test.ts',
+  },
+  {
     disables: 'each client of a session is a row',
     file: 'adapters/artifacts.ts',
     search: 'sessionClients: newClients(rows, ({ text }) => JSON.parse(text) as Payload),',

@@ -147,6 +147,20 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     expect(answerOf((await browser.get(late.next!)).next).get('code')).toEqual(expect.any(String))
   })
 
+  test('a tab whose session gave way to that of another sign-in in this browser begins again, and finishes', async () => {
+    const rp = await atConsent()
+    const other = createRelyingParty(server)
+    await other.signIn()
+    for (const cookie of await other.browser.jar.getCookies(server.issuer)) {
+      if (cookie.key.startsWith('latchkey.session')) await rp.browser.jar.setCookie(cookie.toString(), server.issuer)
+    }
+    const answered = await rp.browser.submit(rp.page, '/consent')
+    const again = await rp.browser.get(answered.next!)
+    expect(again).toMatchObject({ status: 303, next: expect.stringContaining('/authorize?') })
+    expect(await rp.complete(await rp.browser.follow(again))).toHaveProperty('code')
+    expect((await rp.browser.get(answered.next!)).status).toBe(400)
+  })
+
   test('an answer in one tab counts while another tab renames the session', async () => {
     const rp = await atConsent()
     const { browser, page } = rp

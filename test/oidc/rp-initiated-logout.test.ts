@@ -206,3 +206,16 @@ test('a confirmation without the form’s token, or from another site, changes n
   )
   expect(await isSignedIn(other)).toBe(true)
 })
+
+test('who chooses to stay signed in is told so, and is', async () => {
+  const rp = createRelyingParty(server)
+  await rp.signIn()
+  const asked = await rp.browser.get(`${server.issuer}/logout`)
+  const stayed = await rp.browser.follow(await rp.browser.submit(asked, '/logout/confirm'))
+  expect(stayed.body).toContain('You are still signed in')
+  const url = await rp.authorizeUrl({ prompt: 'none' })
+  expect(new URL((await rp.browser.get(url)).next!).searchParams.get('code')).toEqual(expect.any(String))
+  const again = await rp.browser.get(`${server.issuer}/logout`)
+  const left = await rp.browser.follow(await rp.browser.submit(again, '/logout/confirm', { logout: 'yes' }))
+  expect(left.body).toContain('You are signed out')
+})

@@ -354,6 +354,7 @@ export const samples: readonly Sample[] = [
   ['continue', 'continue', { url: '/next-page?code=1&state=2', host: 'lanterns.example.com' }],
   ['logout', 'logout', { action: '/session/end/confirm', xsrf: 'xsrf', client, account }],
   ['logged-out', 'logged-out', { client, homeUrl: '/' }],
+  ['logged-out-stayed', 'logged-out', { client, homeUrl: '/', isSignedIn: true }],
   [
     'form-post',
     'form-post',
