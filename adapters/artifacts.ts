@@ -7,6 +7,7 @@ import { ArtifactStoreUnavailable, isPostgresAway, Replayed, StaleBrowser } from
 import type { ModelName, Models, Payload, Stored, Upsert } from './model.ts'
 import type { Reads } from './postgres/reads.ts'
 import type { BrowserCondition, Condition, NewSessionClient, WriteResult, Writes } from './postgres/writes.ts'
+import { refusedBy } from './redis/refused.ts'
 import type { ShortLived } from './redis/short-lived.ts'
 import type { Seal } from './seal.ts'
 import type { Unit } from './unit-of-work.ts'
@@ -28,6 +29,9 @@ type Deps = {
 }
 
 export type Artifacts = ReturnType<typeof createArtifacts>
+
+// What introspection and revocation look a token up as (RFC 7662 §2.1, RFC 7009 §2.1).
+const bearerModels: readonly ModelName[] = ['AccessToken', 'ClientCredentials', 'RefreshToken']
 
 const hasOfflineAccess = (payload: Payload): boolean =>
   typeof payload.scope === 'string' && payload.scope.split(' ').includes('offline_access')
@@ -72,7 +76,7 @@ export function createArtifacts(deps: Deps) {
   /** A value in Redis counts only while Postgres has not ended what it hangs from. Its grant is read along: the engine asks for it next. */
   async function loadFromRedis(unit: Unit, id: Buffer): Promise<Stored | undefined> {
     const value = await shortLived?.find(id)
-    // Written before there was a Redis, or too long-lived for it.
+    // Written before there was a Redis or while it was away, or too long-lived for it.
     if (!value) return loadFromPostgres(unit, id)()
     const payload = JSON.parse(value.text) as Payload
     const keys = [everything]
@@ -185,16 +189,32 @@ export function createArtifacts(deps: Deps) {
     if (models[model].spentAs === 'proof') return findProof(unit, model, id)
     const written = unit.upserts.get(mapKey(id))
     if (written) return JSON.parse(written.text)
-    return show(unit, model, await remembered(unit, id, loadFor(unit, model, id)), token)
+    return show(unit, model, await remembered(unit, id, loadFor(unit, model, token, id)), token)
   }
 
-  const loadFor = (unit: Unit, model: ModelName, id: Buffer) =>
-    isInRedis(model) ? () => loadFromRedis(unit, id) : loadFromPostgres(unit, id)
+  const loadFor = (unit: Unit, model: ModelName, token: string, id: Buffer) =>
+    isInRedis(model) ? () => loadFromEither(unit, model, token, id) : loadFromPostgres(unit, id)
+
+  /** While Redis is away: what was written to Postgres meanwhile. What may be in Redis is not told as "not found". */
+  async function loadFromEither(unit: Unit, model: ModelName, token: string, id: Buffer): Promise<Stored | undefined> {
+    try {
+      return await loadFromRedis(unit, id)
+    } catch (error) {
+      const others = bearerModels.includes(model) ? bearerModels.filter((other) => other !== model) : []
+      const [stored, ...asOthers] = await Promise.all([
+        loadFromPostgres(unit, id)(),
+        ...others.map((other) => reads.find(rowId(other, token))),
+      ])
+      // A token is of one model only: one that Postgres has as another is not this one.
+      if (stored || asOthers.some((other) => other !== undefined)) return stored
+      throw error
+    }
+  }
 
   /** Begins to read what will be asked for. A failure is told to whoever asks. */
   function expect(unit: Unit, model: ModelName, token: string): void {
     const id = rowId(model, token)
-    remembered(unit, id, loadFor(unit, model, id)).catch(() => {})
+    remembered(unit, id, loadFor(unit, model, token, id)).catch(() => {})
   }
 
   /**
@@ -349,38 +369,76 @@ export function createArtifacts(deps: Deps) {
     })
 
   /**
-   * Writes the unit's rows if `condition` is met, and what is unconditional in any case: Postgres first, then Redis. Says whether it was
-   * met; nothing is forgotten, so that the caller may try again on another condition.
+   * Writes the unit's rows if `condition` is met, and what is unconditional in any case. Redis first: nothing is spent before everything
+   * that the answer needs is stored, and what Redis refuses goes to Postgres. Says whether the condition was met; nothing is forgotten,
+   * so that the caller may try again on another condition.
    */
   async function write(unit: Unit, given?: Condition): Promise<WriteResult> {
     await endRevoked(unit)
     const rows = [...unit.upserts.values()].map((row) => withFamily(unit, row))
-    const destroyed = [...unit.destroyed.values()]
-    const isSessionSaved = rows.some(({ model }) => model === 'Session')
     const condition = given ?? browserCondition(unit, rows)
+    const ofRedis = rows.filter(({ home }) => home === 'redis')
+    // A value that other requests know already changes only when the condition is met; a new token is unknown until the answer.
+    const isLate = ({ model }: Upsert) => model === 'Interaction' && condition !== undefined
+    const early = ofRedis.filter((row) => !isLate(row))
+    const refused = shortLived ? await refusedBy(shortLived, early) : early
+    const kept = early.filter((row) => !refused.includes(row))
+    try {
+      const upserts = [...rows.filter(({ home }) => home === 'postgres'), ...refused]
+      const result = await writePostgres(unit, condition, rows, upserts)
+      if (!result.isMet) await discard(kept)
+      if (shortLived) await followPostgres(unit, shortLived, { condition, result, late: ofRedis.filter(isLate) })
+      return result
+    } catch (error) {
+      await discard(kept)
+      throw error
+    }
+  }
+
+  /** Tokens that no answer will name go, if Redis lets them; else they expire, and no client has seen them. */
+  async function discard(rows: readonly Upsert[]): Promise<void> {
+    await Promise.allSettled(rows.map(({ id }) => shortLived?.destroy(id)))
+  }
+
+  async function writePostgres(
+    unit: Unit,
+    condition: Condition | undefined,
+    rows: readonly Upsert[],
+    upserts: readonly Upsert[],
+  ): Promise<WriteResult> {
+    const isSessionSaved = rows.some(({ model }) => model === 'Session')
     const generation = condition?.kind === 'browser' ? condition.account?.generation : undefined
     const work = {
       condition,
-      upserts: rows
-        .filter(({ home }) => home === 'postgres')
-        .map((row) => (row.model === 'Session' ? { ...row, generation } : row)),
+      upserts: upserts.map((row) => (row.model === 'Session' ? { ...row, generation } : row)),
       unconditional: [...unit.unconditional.values()],
-      destroys: destroyed.map(({ id }) => id),
+      destroys: [...unit.destroyed.values()].map(({ id }) => id),
       destroyedSessions: unit.isSessionDestroyed && !isSessionSaved && unit.session ? [unit.session.key] : [],
       sessionClients: newClients(rows, ({ text }) => JSON.parse(text) as Payload),
     }
     const hasWork =
-      work.condition !== undefined || work.upserts.length + work.unconditional.length + work.destroys.length > 0
-    const result = hasWork ? await writes.write(work) : { isMet: true }
-    if (shortLived) {
-      const values = result.isMet ? rows.filter(({ home }) => home === 'redis') : []
-      const gone = result.isMet || condition?.kind !== 'browser' ? destroyed : []
-      await Promise.all([
-        ...values.map((row) => shortLived.write({ ...row, expiresAt: row.expiresAt as number })),
-        ...gone.filter(({ model }) => isInRedis(model)).map(({ id }) => shortLived.destroy(id)),
-      ])
-    }
-    return result
+      condition !== undefined || work.upserts.length + work.unconditional.length + work.destroys.length > 0
+    return hasWork ? writes.write(work) : { isMet: true }
+  }
+
+  /** What Redis may do only once Postgres has decided. */
+  async function followPostgres(
+    unit: Unit,
+    redis: ShortLived,
+    { condition, result, late }: { condition: Condition | undefined; result: WriteResult; late: readonly Upsert[] },
+  ): Promise<void> {
+    const isBrowser = condition?.kind === 'browser'
+    const gone = result.isMet || !isBrowser ? [...unit.destroyed.values()] : []
+    // Its outcome in Postgres says that the interaction is used up: that Redis keeps the value until it expires changes nothing.
+    const isUsedUp = isBrowser && condition.outcome !== undefined
+    const destroy = (id: Buffer, model: ModelName) =>
+      isUsedUp && model === 'Interaction' ? redis.destroy(id).catch(() => {}) : redis.destroy(id)
+    const [refused] = await Promise.all([
+      refusedBy(redis, result.isMet ? late : []),
+      ...gone.filter(({ model }) => isInRedis(model)).map(({ id, model }) => destroy(id, model)),
+    ])
+    if (refused.length === 0) return
+    await writes.write({ upserts: refused, unconditional: [], destroys: [], destroyedSessions: [] })
   }
 
   function forget(unit: Unit): void {

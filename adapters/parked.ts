@@ -1,6 +1,7 @@
 /** Requests that wait for the browser to come back: kept sealed under the digest of their id, and given out once. */
 import { rowId } from './digest.ts'
 import type { Writes } from './postgres/writes.ts'
+import { refusedBy } from './redis/refused.ts'
 import type { ShortLived } from './redis/short-lived.ts'
 import type { Seal } from './seal.ts'
 
@@ -12,7 +13,7 @@ export function createParkedRequests({ shortLived, writes, seal, now }: Deps) {
     async park(id: string, text: string, seconds: number): Promise<void> {
       const issuedAt = now()
       const row = { id: rowId('ParkedRequest', id), text, issuedAt, expiresAt: issuedAt + seconds * 1000 }
-      if (shortLived) return shortLived.write(row)
+      if (shortLived && (await refusedBy(shortLived, [row])).length === 0) return
       const upserts = [{ ...row, model: 'ParkedRequest', home: 'postgres' } as const]
       await writes.write({ upserts, unconditional: [], destroys: [], destroyedSessions: [] })
     },
@@ -20,9 +21,16 @@ export function createParkedRequests({ shortLived, writes, seal, now }: Deps) {
     /** Gives what was parked under `id`, once; undefined when it was taken before, has expired, or never was. */
     async take(id: string): Promise<string | undefined> {
       const key = rowId('ParkedRequest', id)
-      const value = await shortLived?.take(key)
-      if (value) return value.text
+      let failure: unknown
+      try {
+        const value = await shortLived?.take(key)
+        if (value) return value.text
+      } catch (error) {
+        failure = error
+      }
       const row = await writes.take(key)
+      // It may be in the Redis that is away: "never parked" would be a wrong answer.
+      if (!row && failure) throw failure
       return row && row.expiresAt > now() ? seal.open(row.sealed, key) : undefined
     },
   }

@@ -3,6 +3,7 @@ import type { Cluster, Redis } from 'ioredis'
 import { ArtifactStoreUnavailable } from '../errors.ts'
 import type { Upsert } from '../model.ts'
 import type { Seal } from '../seal.ts'
+import { createBreaker } from './breaker.ts'
 
 export type ShortLivedValue = { text: string; issuedAt: number; expiresAt: number; sessionUid?: Buffer }
 
@@ -19,10 +20,12 @@ type Deps = { redis: Redis | Cluster; seal: Seal; now: () => number }
 export type ShortLived = ReturnType<typeof createShortLived>
 
 export function createShortLived({ redis, seal, now }: Deps) {
+  const breaker = createBreaker()
+
   // Every error counts as away: down, loading, read-only after a failover, out of memory, a slot without a node.
-  async function ask<T>(command: Promise<T>): Promise<T> {
+  async function ask<T>(command: () => Promise<T>): Promise<T> {
     try {
-      return await command
+      return await breaker(command)
     } catch (error) {
       throw new ArtifactStoreUnavailable(error)
     }
@@ -40,21 +43,22 @@ export function createShortLived({ redis, seal, now }: Deps) {
 
   return {
     /** The value of `id` unless it has expired. All of these throw ArtifactStoreUnavailable when Redis is away. */
-    find: async (id: Buffer): Promise<ShortLivedValue | undefined> => open(await ask(redis.getBuffer(keyOf(id))), id),
+    find: async (id: Buffer): Promise<ShortLivedValue | undefined> =>
+      open(await ask(() => redis.getBuffer(keyOf(id))), id),
 
     async write({ id, text, issuedAt, expiresAt, sessionUid }: Written): Promise<void> {
       const envelope: Envelope = { i: issuedAt, e: expiresAt, s: sessionUid?.toString('base64url') }
       const sealed = seal.seal(`${JSON.stringify(envelope)}\n${text}`, id)
       const ttlMs = Math.max(1, expiresAt - now()) + keptAfterExpiryMs
-      await ask(redis.set(keyOf(id), sealed, 'PX', ttlMs))
+      await ask(() => redis.set(keyOf(id), sealed, 'PX', ttlMs))
     },
 
     destroy: async (id: Buffer): Promise<void> => {
-      await ask(redis.del(keyOf(id)))
+      await ask(() => redis.del(keyOf(id)))
     },
 
     /** Gives the value and removes it in one step: nobody gets it twice. */
     take: async (id: Buffer): Promise<ShortLivedValue | undefined> =>
-      open(await ask(redis.getdelBuffer(keyOf(id))), id),
+      open(await ask(() => redis.getdelBuffer(keyOf(id))), id),
   }
 }

@@ -119,15 +119,21 @@ describeWith('redis-server', 'with Redis', () => {
     await waitFor(async () => !(await redis.isHealthy()), { what: 'the outage' })
     // What only Redis holds is not answered as "not found": that would be a logout, or a token that is told to be dead.
     await expect(store.adapter('AccessToken').find(token)).rejects.toBeInstanceOf(ArtifactStoreUnavailable)
-    await expect(store.adapter('AccessToken').upsert(token, { jti: token }, 60)).rejects.toBeInstanceOf(
-      ArtifactStoreUnavailable,
-    )
-    await expect(store.park(newId(), 'x', 60)).rejects.toBeInstanceOf(ArtifactStoreUnavailable)
+    // What is new goes to Postgres, and is found there.
+    const [late, parked] = [newId(), newId()]
+    await store.adapter('AccessToken').upsert(late, { jti: late }, 60)
+    expect(await store.adapter('AccessToken').find(late)).toEqual({ jti: late })
+    await store.adapter('Interaction').upsert(late, { kind: 'Interaction' }, 60)
+    expect(await store.adapter('Interaction').find(late)).toMatchObject({ kind: 'Interaction' })
+    await store.park(parked, 'x', 60)
+    await expect(store.take(newId())).rejects.toBeInstanceOf(ArtifactStoreUnavailable)
+    expect(await store.take(parked)).toBe('x')
     expect(await store.adapter('Grant').find(grant)).toEqual({ jti: grant })
 
     await server.start()
     await waitFor(redis.isHealthy, { what: 'the return' })
     expect(await store.adapter('AccessToken').find(token)).toBeUndefined()
+    expect(await store.adapter('AccessToken').find(late)).toEqual({ jti: late })
     await store.adapter('AccessToken').upsert(token, { jti: token }, 60)
     expect(await store.adapter('AccessToken').find(token)).toEqual({ jti: token })
     await redis.close()

@@ -100,32 +100,42 @@ test('the embedded Postgres that is killed is started again by the server, and w
 }, 60_000)
 
 describeWith(['postgres', 'redis-server'], 'Redis', () => {
-  test('that dies takes along what only it holds, and nothing else; it is used again when it returns', async () => {
+  test('that dies takes along what only it holds, and nothing else: Postgres takes over until it returns', async () => {
     const [postgres, redis] = await Promise.all([startPostgresServer(), startRedis()])
     const databaseUrl = await postgres.createDatabase('latchkey')
     const servers = await startServers(1, { databaseUrl, env: { ...env, REDIS_URL: redis.url } })
     const [at] = servers.servers as [StartedProcess]
     const demo = createDemo(servers)
     const tokens = (await demo.exchange(at, await demo.code())).body
+    const code = await demo.code()
     await redis.kill()
 
     for (const answer of [
       await demo.introspect(at, tokens.access_token),
       await demo.userinfo(at, tokens.access_token),
-      await demo.machineToken(at),
     ]) {
       expect([answer.status, isRefusal(answer)]).toEqual([503, true])
     }
+    // Postgres takes over what is new: codes and refresh tokens are spent for tokens that work.
+    const redeemed = await demo.exchange(at, code)
+    expect(redeemed.status).toBe(200)
+    const refreshed = await demo.refresh(at, redeemed.body.refresh_token)
+    expect(refreshed.status).toBe(200)
+    expect((await demo.userinfo(at, refreshed.body.access_token)).status).toBe(200)
+    expect((await demo.introspect(at, refreshed.body.access_token)).body).toMatchObject({ active: true })
+    expect((await demo.machineToken(at)).status).toBe(200)
     // A JWT is stored nowhere; clients and accounts are cached from Postgres.
     const jwt = await demo.machineToken(at, { resource: demoApi, scope: 'api:read' })
     expect(jwt).toMatchObject({ status: 200, body: { access_token: expect.stringContaining('.') } })
     expect((await fetch(`${at.url}/jwks`)).status).toBe(200)
 
     await redis.start()
-    await waitFor(async () => (await demo.machineToken(at)).status === 200, { timeoutMs: 15_000, what: 'the recovery' })
+    const isUsed = async () => (await demo.introspect(at, tokens.access_token)).status === 200
+    await waitFor(isUsed, { timeoutMs: 15_000, what: 'the recovery' })
     // The refresh token is Postgres' and was never in danger; the access token is gone, which costs a refresh.
     expect(await demo.introspect(at, tokens.access_token)).toMatchObject({ status: 200, body: { active: false } })
     expect((await demo.refresh(at, tokens.refresh_token)).status).toBe(200)
+    expect((await demo.refresh(at, refreshed.body.refresh_token)).status).toBe(200)
     await servers.close()
     await Promise.all([postgres.close(), redis.close()])
   }, 60_000)

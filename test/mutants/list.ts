@@ -1914,4 +1914,26 @@ export const mutants: readonly Mutant[] = [
     replacement: 'return shared ?? { ...own, granted: ask.wanted }',
     test: 'test/limits/processes.test.ts',
   },
+  // Issue 11: outages of the stores.
+  {
+    disables: 'what Redis refuses is written to Postgres with what it is spent for',
+    file: 'adapters/artifacts.ts',
+    search: "const upserts = [...rows.filter(({ home }) => home === 'postgres'), ...refused]",
+    replacement: "const upserts = rows.filter(({ home }) => home === 'postgres')",
+    test: 'test/adapters/redis-outage.test.ts',
+  },
+  {
+    disables: 'a token that no answer will name leaves Redis',
+    file: 'adapters/artifacts.ts',
+    search: 'if (!result.isMet) await discard(kept)',
+    replacement: '',
+    test: 'test/adapters/redis-outage.test.ts',
+  },
+  {
+    disables: 'a silent Redis is tried by few requests only',
+    file: 'adapters/redis/breaker.ts',
+    search: 'isSilent = isTimeout(error)',
+    replacement: 'isSilent = false',
+    test: 'test/adapters/redis-outage.test.ts',
+  },
 ]
