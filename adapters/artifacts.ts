@@ -74,12 +74,13 @@ export function createArtifacts(deps: Deps) {
   }
 
   /** A value in Redis counts only while Postgres has not ended what it hangs from. Its grant is read along: the engine asks for it next. */
-  async function loadFromRedis(unit: Unit, id: Buffer): Promise<Stored | undefined> {
+  async function loadFromRedis(unit: Unit, model: ModelName, id: Buffer): Promise<Stored | undefined> {
     const value = await shortLived?.find(id)
     // Written before there was a Redis or while it was away, or too long-lived for it.
     if (!value) return loadFromPostgres(unit, id)()
     const payload = JSON.parse(value.text) as Payload
     const keys = [everything]
+    if (models[model].isDenied) keys.push(id)
     if (value.sessionUid) keys.push(value.sessionUid)
     const grantKey = typeof payload.grantId === 'string' ? rowId('Grant', payload.grantId) : undefined
     if (grantKey) keys.push(grantKey)
@@ -198,7 +199,7 @@ export function createArtifacts(deps: Deps) {
   /** While Redis is away: what was written to Postgres meanwhile. What may be in Redis is not told as "not found". */
   async function loadFromEither(unit: Unit, model: ModelName, token: string, id: Buffer): Promise<Stored | undefined> {
     try {
-      return await loadFromRedis(unit, id)
+      return await loadFromRedis(unit, model, id)
     } catch (error) {
       const others = bearerModels.includes(model) ? bearerModels.filter((other) => other !== model) : []
       const [stored, ...asOthers] = await Promise.all([
@@ -304,6 +305,16 @@ export function createArtifacts(deps: Deps) {
     unit.revoked.clear()
   }
 
+  /** Written before Redis forgets them: what was answered stays true whatever Redis remembers later. */
+  async function denyDestroyed(unit: Unit): Promise<void> {
+    const denied = [...unit.destroyed.values()].filter(({ model }) => models[model].isDenied && isInRedis(model))
+    if (denied.length === 0) return
+    const expiries = await Promise.all(denied.map(async ({ id }) => (await unit.known.get(mapKey(id)))?.expiresAt))
+    await transaction(async (tx) => {
+      for (const [index, { id }] of denied.entries()) await ends.denyArtifact(tx, id, expiries[index])
+    })
+  }
+
   /**
    * A family with offline access outlives the session, its access tokens too (their own scope may not name it); a grant ends with the session
    * when the code that is issued from it does.
@@ -375,6 +386,7 @@ export function createArtifacts(deps: Deps) {
    */
   async function write(unit: Unit, given?: Condition): Promise<WriteResult> {
     await endRevoked(unit)
+    await denyDestroyed(unit)
     const rows = [...unit.upserts.values()].map((row) => withFamily(unit, row))
     const condition = given ?? browserCondition(unit, rows)
     const ofRedis = rows.filter(({ home }) => home === 'redis')

@@ -10,7 +10,8 @@ export type Tx = Knex.Transaction
 // What no row of Postgres stands for lives at most this long: values in Redis (longer-lived artifacts stay in Postgres) and JWTs (an hour).
 // So an end is remembered a little longer.
 export const longestInRedisMs = 24 * 60 * 60 * 1000
-const endsAreKeptMs = longestInRedisMs + 60 * 60 * 1000
+const denialsAreKeptMs = 60 * 60 * 1000
+const endsAreKeptMs = longestInRedisMs + denialsAreKeptMs
 
 // A session's uid and a grant's id never come back, so whatever still names them is over, whenever it was issued.
 const forEver = Number.MAX_SAFE_INTEGER
@@ -203,6 +204,11 @@ export function createEnds({ now, models, seal, sidOf, onSessionsEnded }: Deps) 
     /** Denies the one token whose `jti` this is (RFC 7009 §2.1). */
     async denyToken(tx: Tx, jti: string): Promise<void> {
       await remember(tx, endKey('token', jti), forEver)
+    },
+
+    /** Denies the one token whose row or value is `id`, and which expires at `expiresAt` (milliseconds): wherever a copy of it turns up. */
+    async denyArtifact(tx: Tx, id: Buffer, expiresAt = now() + longestInRedisMs): Promise<void> {
+      await remember(tx, id, forEver, expiresAt + denialsAreKeptMs)
     },
 
     /**

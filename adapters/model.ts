@@ -30,6 +30,8 @@ export type Model = {
    * §7.3); `proof` once, by being seen (RFC 9449 §11.1). Absent: it is not spent.
    */
   spentAs?: 'source' | 'request' | 'proof'
+  /** A token that opens something by itself: destroying one in Redis is also a denial in Postgres, which a Redis that returns with old data cannot undo. */
+  isDenied?: true
 }
 
 export type Models = Readonly<Record<ModelName, Model>>

@@ -493,6 +493,7 @@ export async function createParts(deps: PartsDeps) {
     clock,
     log,
     limits: createEngineLimits({ gate, artifacts, countedAddress }),
+    tokenlessClientId: accountClientId,
     interactionCookie,
     around: [
       createSessionNotes({

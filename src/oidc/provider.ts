@@ -61,6 +61,8 @@ type Deps = {
   /** The strongest class of login that a person can reach. */
   reachableLevel: (accountId: string) => Promise<Level>
   limits: EngineLimits
+  /** The client of our own pages, which signs people in and gets no tokens. */
+  tokenlessClientId: string
   interactionCookie: InteractionCookie
   /** Middleware of ours inside the engine's chain, by what it does; attached again at each build. */
   around: readonly ((ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>)[]
@@ -160,6 +162,9 @@ export function createOidc(deps: Deps) {
         return (ctx) =>
           asEngineFailure(async () => {
             await limits.beforeGrant(ctx as never)
+            // Its pages go by the session: a code of its that leaks is good for nothing.
+            if (ctx.oidc.client?.clientId === deps.tokenlessClientId)
+              throw new errors.InvalidGrant('this client gets no tokens')
             await wrapped(ctx)
           })
       },

@@ -1936,4 +1936,33 @@ export const mutants: readonly Mutant[] = [
     replacement: 'isSilent = false',
     test: 'test/adapters/redis-outage.test.ts',
   },
+  // Issue 11: clocks, store set-ups, dead tokens.
+  {
+    disables: 'an opaque token that was given back is denied in Postgres',
+    file: 'adapters/artifacts.ts',
+    search: 'await denyDestroyed(unit)',
+    replacement: '',
+    test: 'test/adapters/revoked-token.test.ts',
+  },
+  {
+    disables: 'a denied token is looked for beside the other ends',
+    file: 'adapters/artifacts.ts',
+    search: 'if (models[model].isDenied) keys.push(id)',
+    replacement: '',
+    test: 'test/adapters/revoked-token.test.ts',
+  },
+  {
+    disables: 'a denial is kept as long as its token',
+    file: 'adapters/ends.ts',
+    search: 'await remember(tx, id, forEver, expiresAt + denialsAreKeptMs)',
+    replacement: 'await remember(tx, id, forEver, now() + 1)',
+    test: 'test/adapters/revoked-token.test.ts',
+  },
+  {
+    disables: 'the code of the account page is refused at the token endpoint',
+    file: 'src/oidc/provider.ts',
+    search: 'if (ctx.oidc.client?.clientId === deps.tokenlessClientId)',
+    replacement: 'if (false)',
+    test: 'test/account/pages.test.ts',
+  },
 ]
