@@ -1914,4 +1914,26 @@ export const mutants: readonly Mutant[] = [
     replacement: 'return shared ?? { ...own, granted: ask.wanted }',
     test: 'test/limits/processes.test.ts',
   },
+  // Issue 11: limits.
+  {
+    disables: 'a transaction gets no second connection',
+    file: 'src/database/database.ts',
+    search: 'if (running.getStore()?.isOpen) throw',
+    replacement: 'if (false) throw',
+    test: 'test/database/database.test.ts',
+  },
+  {
+    disables: 'the forms of the account page count for their person',
+    file: 'src/account/door.ts',
+    search: 'if (visit && isForm) await deps.countForm(ctx, visit.account.id)',
+    replacement: '',
+    test: 'test/limits/pages.test.ts',
+  },
+  {
+    disables: 'a sign-in counts for the email, whatever cookies it shows',
+    file: 'src/limits/guesses.ts',
+    search: 'return isOwn ? `known browser',
+    replacement: 'return browserToken !== undefined ? `known browser',
+    test: 'test/limits/pages.test.ts',
+  },
 ]
