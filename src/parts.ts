@@ -558,6 +558,7 @@ export async function createParts(deps: PartsDeps) {
     ...{ readSession: accountSessions.read, accounts, factors, random, clock, issuer: config.issuer },
     ...{ authorizePath: enginePaths.authorization, multiFactorAcr: acrOf('multi_factor') },
     pendingReset: factorResets.pending,
+    countForm: (ctx, accountId) => gate.countIdentifier(ctx, 'account', accountId),
     isMultiFactor: (acr) => reaches(levelOfAcr(acr) ?? 'password', 'multi_factor'),
   })
   const applications = createApplications({ consents, clients, revocation })
@@ -612,6 +613,7 @@ export async function createParts(deps: PartsDeps) {
       needsCaptcha: guesses.needsCaptcha,
       createCaptcha: captcha.create,
       browserToken: browserCookie.read,
+      countedAs: guesses.countedAs,
       showStep: factorPages.show,
       beginSteps: factorPages.begin,
       clearSteps: loginSteps.clear,

@@ -18,6 +18,8 @@ type Deps = {
   pendingReset: (owner: { accountId: string; generation: number }) => Promise<PendingReset | undefined>
   isMultiFactor: (acr: string | undefined) => boolean
   multiFactorAcr: string
+  /** Counts a form for the person who sends it. Throws `too_many_requests`. */
+  countForm: (ctx: Context, accountId: string) => Promise<void>
   issuer: string
   authorizePath: string
   random: Random
@@ -95,14 +97,16 @@ export function createAccountDoor(deps: Deps) {
 
     /**
      * Who comes in. Undefined: the answer has been given, a redirect to the login. A form that was sent on too old a login is refused, and
-     * nothing of it is done later: throws `login_too_old`.
+     * nothing of it is done later: throws `login_too_old`. Counts a form for its person, from whichever network: throws `too_many_requests`.
      */
     enter: async (ctx: Context, wanted: Wanted = {}): Promise<AccountVisit | undefined> => {
       const visit = await visitOf(ctx)
+      const isForm = ctx.method !== 'GET' && ctx.method !== 'HEAD'
+      if (visit && isForm) await deps.countForm(ctx, visit.account.id)
       const isRecent = visit !== undefined && isFresh(visit, wanted.freshSeconds)
       const needsFactor = wanted.factor === true && visit !== undefined && (await lacksFactor(visit, isRecent))
       if (isRecent && !needsFactor) return visit
-      if (ctx.method !== 'GET' && ctx.method !== 'HEAD') throw loginTooOld()
+      if (isForm) throw loginTooOld()
       ctx.status = 303
       ctx.redirect(loginUrl(ctx.path, visit ? wanted : {}, needsFactor))
       return undefined

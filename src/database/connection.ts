@@ -46,11 +46,17 @@ class MappedClient extends pg.Client {
 }
 
 class MappedPool extends pg.Pool {
-  constructor(options: pg.PoolConfig) {
+  constructor(options: pg.PoolConfig, beforeConnect: () => void) {
     super(options)
-    this.connect = mapErrors(super.connect.bind(this) as Asked) as typeof this.connect
+    const guarded =
+      (ask: Asked): Asked =>
+      (...args) => {
+        beforeConnect()
+        return ask(...args)
+      }
+    this.connect = guarded(mapErrors(super.connect.bind(this) as Asked)) as typeof this.connect
     // The pool hears of a connection that breaks before its query does, and then rejects with the socket's own error.
-    this.query = mapErrors(super.query.bind(this) as Asked) as typeof this.query
+    this.query = guarded(mapErrors(super.query.bind(this) as Asked)) as typeof this.query
   }
 }
 
@@ -90,10 +96,17 @@ function connectionConfig({ url, name = 'latchkey', isPooled, isUnlimited }: Con
 /** One connection outside any pool: the change feed's. Not connected yet. */
 export const createClient = (options: ConnectionOptions): pg.Client => new MappedClient(connectionConfig(options))
 
+type PoolOptions = ConnectionOptions & {
+  size: number
+  onError: (error: Error) => void
+  /** Called before a connection is asked for. What it throws is thrown at the caller. */
+  beforeConnect?: () => void
+}
+
 /** A pool of at most `size` connections whose failures are mapped; broken connections leave it by themselves. */
-export function createPool(options: ConnectionOptions & { size: number; onError: (error: Error) => void }): pg.Pool {
+export function createPool(options: PoolOptions): pg.Pool {
   const config = { ...connectionConfig(options), max: options.size, idleTimeoutMillis: 30_000, Client: MappedClient }
-  const pool = new MappedPool(config)
+  const pool = new MappedPool(config, options.beforeConnect ?? (() => {}))
   pool.on('error', options.onError)
   return pool
 }

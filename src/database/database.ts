@@ -1,4 +1,5 @@
 /** The way to Postgres: pools, transactions, the change feed, and whether it answers. Built once per process. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import knexModule from 'knex'
@@ -17,7 +18,8 @@ export type Tx = Knex.Transaction
 export type Queryable = Knex | Tx
 /**
  * Runs `work` in one transaction (READ COMMITTED): committed when it resolves, rolled back when it rejects, with its own error. Runs it again,
- * from the start, when Postgres chose it as the victim of a deadlock: what it does outside the transaction happens again too.
+ * from the start, when Postgres chose it as the victim of a deadlock: what it does outside the transaction happens again too. Within `work`
+ * the pools give no connection: everything goes through `tx`.
  */
 export type Transaction = <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
 
@@ -67,8 +69,19 @@ export function createDatabase({ url, directUrl, listenerName, poolSize, log }: 
     // compileSqlOnError puts bound values, and so secrets, into error messages.
     knexModule.knex({ client: 'pg', version: '16', connectionPool, compileSqlOnError: false, log: knexLog(log) })
 
-  const pool = createPool({ url, isPooled, size: poolSize, onError })
-  const knexPool = createPool({ url, isPooled, size: Math.max(2, Math.ceil(poolSize / 2)), onError })
+  // A transaction that waits for a second connection holds its own: a few such requests stop the whole process.
+  const running = new AsyncLocalStorage<{ isOpen: boolean }>()
+  const beforeConnect = () => {
+    if (running.getStore()?.isOpen) throw new Error('a transaction asked the pool for a second connection: pass its tx')
+  }
+  const pool = createPool({ url, isPooled, size: poolSize, onError, beforeConnect })
+  const knexPool = createPool({
+    url,
+    isPooled,
+    size: Math.max(2, Math.ceil(poolSize / 2)),
+    onError,
+    beforeConnect,
+  })
   const maintenancePool = createPool({ url: directUrl ?? url, isUnlimited: true, size: 1, onError })
   const knex = builder(knexPool)
   const changes = createChangeFeed({ url: directUrl ?? url, name: listenerName, log })
@@ -89,8 +102,18 @@ export function createDatabase({ url, directUrl, listenerName, poolSize, log }: 
 
   const transaction: Transaction = async (work) => {
     for (let attempt = 1; ; attempt += 1) {
+      const scope = { isOpen: true }
       try {
-        return await knex.transaction((tx) => work(tx))
+        return await knex.transaction((tx) =>
+          running.run(scope, async () => {
+            try {
+              return await work(tx)
+            } finally {
+              // Work that was begun here and goes on after it is free to ask.
+              scope.isOpen = false
+            }
+          }),
+        )
       } catch (error) {
         if (attempt === conflictAttempts || !isLostConflict(error)) throw error
       }

@@ -35,7 +35,9 @@ type Descriptor<B, Q, P> = Readonly<{
    * Which limit counts its requests: by address, before anything is read, and by what `by` gives of the checked input. A public form
    * names one, or says why it needs none.
    */
-  limit?: { policy: PolicyName; by?: (input: RouteInput<B, Q, P>, ctx: Context) => string } | { exempt: string }
+  limit?:
+    | { policy: PolicyName; by?: (input: RouteInput<B, Q, P>, ctx: Context) => string | Promise<string> }
+    | { exempt: string }
   params?: z.ZodType<P>
   handler: (ctx: Context, input: RouteInput<B, Q, P>) => Promise<void> | void
 }>
@@ -99,7 +101,7 @@ async function answer(ctx: Context, route: Route, { csrf, authorize, limits }: R
   const body = route.body && (await checkedBody(ctx, route, csrf))
   const query = route.query && checked(route.query, parseFields(ctx.querystring))
   const input = { body, query, params: params?.data }
-  if (limit?.by) await limits?.gate.countIdentifier(ctx, limit.policy, limit.by(input, ctx))
+  if (limit?.by) await limits?.gate.countIdentifier(ctx, limit.policy, await limit.by(input, ctx))
   await route.handler(ctx, input)
 }
 

@@ -70,7 +70,10 @@ export function createGuesses(deps: Deps) {
   const browserKey = (token: string, identifier: string) => digest('browser', token, normalise(identifier))
 
   /** A browser that has signed in to this account has a path of its own, until it has failed too often: then it is like any other. */
-  async function pathOf({ identifier, browserToken }: Guess): Promise<{ key: Buffer; isOwn: boolean }> {
+  async function pathOf({
+    identifier,
+    browserToken,
+  }: Pick<Guess, 'identifier' | 'browserToken'>): Promise<{ key: Buffer; isOwn: boolean }> {
     if (browserToken !== undefined) {
       const key = browserKey(browserToken, identifier)
       if (await repository.isKnownBrowser(db, key, clock.now() - browserIsKnownMs)) return { key, isOwn: true }
@@ -168,6 +171,12 @@ export function createGuesses(deps: Deps) {
 
     /** The same for the password of somebody who is signed in. Throws `proof_locked`, and what `work` throws. */
     attemptProof,
+
+    /** What a request limit counts an attempt as: the typed email, or the browser that the account of this email knows. */
+    countedAs: async (email: string, browserToken: string | undefined): Promise<string> => {
+      const { key, isOwn } = await pathOf({ identifier: email, browserToken })
+      return isOwn ? `known browser ${key.toString('hex')}` : email.trim()
+    },
 
     /** Whether the next try after this failure needs a CAPTCHA. */
     needsCaptcha: (error: unknown): boolean => typeof error === 'object' && error !== null && asksNext.has(error),

@@ -35,7 +35,7 @@ export const policies = {
     identifier: 'exact',
     isLeased: true,
   },
-  /** What people change about themselves, by their network. */
+  /** What people change about themselves, by account and by their network. */
   account: { algorithm: 'sliding-counter', limit: 60, windowSeconds: minute, identifier: 'exact' },
   /** By account, once somebody is signed in. */
   authorization: {

@@ -32,6 +32,8 @@ type Deps = {
   createCaptcha: (interaction: string) => Promise<object>
   /** Of the cookie of a browser that has signed in before. */
   browserToken: (ctx: Context) => string | undefined
+  /** What an attempt counts as: the typed email, or the browser that the account of this email knows. */
+  countedAs: (email: string, browserToken: string | undefined) => Promise<string>
   offers: () => { registration: boolean; recovery: boolean }
 }
 
@@ -130,8 +132,8 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     path: `${interactionPath}/login`,
     name: 'login.submit',
     permission: 'public',
-    // A browser that has signed in before is counted apart: strangers who type its owner's address do not keep it out.
-    limit: { policy: 'login', by: ({ body }, ctx) => `${body.email.trim()} ${deps.browserToken(ctx) ?? ''}` },
+    // A browser that the account knows is counted apart: a stranger who types the email does not keep its owner out.
+    limit: { policy: 'login', by: ({ body }, ctx) => deps.countedAs(body.email, deps.browserToken(ctx)) },
     csrf: 'token',
     params: uidParams,
     body: { schema: credentials },

@@ -1,5 +1,6 @@
 /** A session that belongs to an earlier generation of its account: over for every page, whatever its row says. */
 
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { signedIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey, testPassword } from '../support/latchkey.ts'
@@ -34,8 +35,10 @@ test('a session that another request renames meanwhile ends with the others, and
   const account = (await accounts.findByEmail('alice@example.com'))!
   const { renameSession } = artifacts
   let renamed: unknown
+  // Another request, outside of the transaction that is running.
+  const elsewhere = AsyncLocalStorage.bind(server.database.transaction)
   artifacts.renameSession = async (tx, loaded, renaming) => {
-    renamed ??= await server.database.transaction((other) =>
+    renamed ??= await elsewhere((other) =>
       renameSession(other, loaded, { ...renaming, id: 'the-name-that-the-thief-has' }),
     )
     return renameSession(tx, loaded, renaming)

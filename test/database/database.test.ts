@@ -132,6 +132,32 @@ test('where nobody listens, every way to the database rejects with database_unav
   await close()
 })
 
+test('a transaction that asks a pool for a second connection fails at once, and holds up no other request', async () => {
+  const own = await createTestDatabase()
+  const database = createDatabase({ url: own.url, poolSize: 2, log })
+  const { knex, pool, transaction } = database
+  const refused = 'a second connection'
+  const nested = [() => knex.raw('SELECT 1'), () => pool.query('SELECT 1'), () => transaction(async () => undefined)]
+  for (const ask of nested) {
+    const answers = await Promise.allSettled(Array.from({ length: 4 }, () => transaction(async () => ask())))
+    expect(answers.map((answer) => answer.status === 'rejected' && String(answer.reason))).toEqual(
+      Array(4).fill(expect.stringContaining(refused)),
+    )
+  }
+  // What goes through its own connection is done, a savepoint too, and afterwards the pool is free.
+  await transaction((tx) => tx.transaction((inner) => inner.raw('SELECT 1')))
+  let after: Promise<unknown> | undefined
+  const { promise, resolve } = Promise.withResolvers<void>()
+  await transaction(async () => {
+    after = promise.then(() => knex.raw('SELECT 1'))
+  })
+  resolve()
+  await after
+  await knex.raw('SELECT 1')
+  await database.close()
+  await own.close()
+})
+
 test('behind a pooler nothing is asked of the session, and the change feed goes past it', async () => {
   const own = await createTestDatabase()
   const database = createDatabase({ url: `${own.url}&x=pooler`, directUrl: own.url, poolSize: 2, log })

@@ -35,7 +35,7 @@ function from(address: string): Browser {
   const browser = createBrowser()
   const request: Browser['request'] = (url, init = {}) => {
     const headers = new Headers(init.headers)
-    headers.set('X-Forwarded-For', address)
+    if (!headers.has('X-Forwarded-For')) headers.set('X-Forwarded-For', address)
     return browser.request(url, { ...init, headers })
   }
   const submit: Browser['submit'] = async (page, suffix, fields = {}) => {
@@ -95,6 +95,36 @@ test('of twenty-one tries to sign in within a minute the last is refused, howeve
   expect((await browser.submit(page, '/login', { email: 'alice@example.com', password: testPassword })).status).toBe(
     200,
   )
+}, 60_000)
+
+test('a cookie of a browser that another account knows multiplies nothing; one that the account knows counts apart', async () => {
+  server.clock.set(Math.ceil(server.clock.now() / minute) * minute)
+  const email = 'attacked@example.com'
+  const signedIn: Browser[] = []
+  for (const name of ['attacked', 'helper-1', 'helper-2']) {
+    const account = { email: `${name}@example.com`, isEmailVerified: true, password: 'lanterns over the quiet river' }
+    await server.parts.accounts.create(account, operator)
+    const browser = from(name === 'attacked' ? '198.51.100.20' : '192.0.2.20')
+    await browser.follow(
+      await browser.submit(await loginPage(browser), '/login', { email: account.email, password: account.password }),
+    )
+    signedIn.push(browser)
+  }
+  const [owner, ...helpers] = signedIn as [Browser, ...Browser[]]
+  server.clock.advance(2 * minute)
+  const login = async (browser: Browser) =>
+    browser.follow(await browser.get(await createRelyingParty(server).authorizeUrl({ prompt: 'login' })))
+  const pages = await Promise.all(
+    [from('192.0.2.20'), ...helpers].map(async (browser) => [browser, await login(browser)]),
+  )
+  const answers: Page[] = []
+  for (let index = 0; index < 24; index += 1) {
+    const [browser, page] = pages[index % 3] as [Browser, Page]
+    answers.push(await browser.submit(page, '/login', { email, password: 'not this one' }))
+  }
+  expect(answers.filter(({ body }) => !body.includes('too_many_requests'))).toHaveLength(20)
+  const own = await owner.submit(await login(owner), '/login', { email, password: 'lanterns over the quiet river' })
+  expect([own.status, ...numbers(own).slice(0, 2)]).toEqual([200, 20, 19])
 }, 60_000)
 
 test('a hundred tries at once count as a hundred, known account or not', async () => {
@@ -190,4 +220,21 @@ test('a sixty-first authorization of one person within a minute is a page, not a
   expect(answers.at(-1)!.next).toBeUndefined()
   server.clock.advance(1_000)
   expect((await browser.get(url)).next).toContain('code=')
+}, 60_000)
+
+test('a sixty-first form of one person within a minute is refused, from whichever networks they come', async () => {
+  server.clock.set(Math.ceil(server.clock.now() / minute) * minute)
+  const first = from('192.0.2.9')
+  const page = await loginPage(first)
+  await first.follow(await first.submit(page, '/login', { email: 'alice@example.com', password: testPassword }))
+  const account = await first.follow(await first.get(at('/account/email')))
+  const csrf = /name="csrf" value="([^"]+)"/.exec(account.body)![1]!
+  const send = (index: number) =>
+    first.request(at('/account/factors/forget-browsers'), {
+      method: 'POST',
+      body: new URLSearchParams({ csrf }),
+      headers: { Origin: server.issuer, 'Sec-Fetch-Site': 'same-origin', 'X-Forwarded-For': `192.0.2.${index % 5}` },
+    })
+  for (let index = 0; index < 60; index += 1) expect((await send(index)).status).toBe(303)
+  isRefusal(await send(60), 61)
 }, 60_000)

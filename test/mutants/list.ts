@@ -1964,5 +1964,26 @@ export const mutants: readonly Mutant[] = [
     search: 'if (ctx.oidc.client?.clientId === deps.tokenlessClientId)',
     replacement: 'if (false)',
     test: 'test/account/pages.test.ts',
+  // Issue 11: limits.
+  {
+    disables: 'a transaction gets no second connection',
+    file: 'src/database/database.ts',
+    search: 'if (running.getStore()?.isOpen) throw',
+    replacement: 'if (false) throw',
+    test: 'test/database/database.test.ts',
+  },
+  {
+    disables: 'the forms of the account page count for their person',
+    file: 'src/account/door.ts',
+    search: 'if (visit && isForm) await deps.countForm(ctx, visit.account.id)',
+    replacement: '',
+    test: 'test/limits/pages.test.ts',
+  },
+  {
+    disables: 'a sign-in counts for the email, whatever cookies it shows',
+    file: 'src/limits/guesses.ts',
+    search: 'return isOwn ? `known browser',
+    replacement: 'return browserToken !== undefined ? `known browser',
+    test: 'test/limits/pages.test.ts',
   },
 ]
