@@ -1964,6 +1964,7 @@ export const mutants: readonly Mutant[] = [
     search: 'if (ctx.oidc.client?.clientId === deps.tokenlessClientId)',
     replacement: 'if (false)',
     test: 'test/account/pages.test.ts',
+  },
   // Issue 11: limits.
   {
     disables: 'a transaction gets no second connection',
