@@ -1914,4 +1914,33 @@ export const mutants: readonly Mutant[] = [
     replacement: 'return shared ?? { ...own, granted: ask.wanted }',
     test: 'test/limits/processes.test.ts',
   },
+  // Issue 11: words.
+  {
+    disables: 'a password that few guesses find is refused',
+    file: 'src/passwords/service.ts',
+    search: "=== 'guessable'",
+    replacement: "=== 'unjudged'",
+    test: 'test/passwords/policy.test.ts',
+  },
+  {
+    disables: 'only 64 characters of a password are judged',
+    file: 'src/passwords/guessing.ts',
+    search: '.slice(0, mostRead)',
+    replacement: '',
+    test: 'test/passwords/guessing.test.ts',
+  },
+  {
+    disables: 'a password is folded before it is judged',
+    file: 'src/passwords/guessing.ts',
+    search: '...fold(normalized)',
+    replacement: '...normalized',
+    test: 'test/passwords/guessing.test.ts',
+  },
+  {
+    disables: 'a password that cannot be seen is refused',
+    file: 'src/passwords/service.ts',
+    search: 'isBlank(normalized) ?',
+    replacement: 'false ?',
+    test: 'test/passwords/policy.test.ts',
+  },
 ]
