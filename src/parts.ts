@@ -112,6 +112,7 @@ import { kinds } from './outbox/kinds/index.ts'
 import { createOutbox } from './outbox/service.ts'
 import { createBreaches } from './passwords/breaches.ts'
 import { hashingBusy } from './passwords/errors.ts'
+import { createGuessing } from './passwords/guessing.ts'
 import { createPasswordHasher, problemOfImportedHash } from './passwords/hasher.ts'
 import { createPasswordPolicy } from './passwords/service.ts'
 import type { Random } from './random.ts'
@@ -272,7 +273,8 @@ export async function createParts(deps: PartsDeps) {
   const passwords = createPasswordHasher({ ...config.passwordHash, slots: deps.hashingSlots, metrics })
   const breaches =
     config.breachCheck && createBreaches({ ...config.breachCheck, request: outbound.request, clock, log, metrics })
-  const passwordPolicy = createPasswordPolicy({ settings, breaches, refusedSecrets: deps.refusedSecrets })
+  const guessing = createGuessing({ log })
+  const passwordPolicy = createPasswordPolicy({ settings, breaches, guessing, refusedSecrets: deps.refusedSecrets })
   const checkPassword = passwordPolicy.check
   const accounts = createAccounts({
     db: knex,
@@ -701,6 +703,7 @@ export async function createParts(deps: PartsDeps) {
     /** Lets everything go but the database, which whoever opened it closes. */
     close: async (): Promise<void> => {
       engine.close()
+      guessing.close()
       settings.close()
       await keyRing.close()
       await outbound.close()

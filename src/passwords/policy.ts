@@ -56,6 +56,10 @@ export function readPassword(password: string): { normalized: string } | { probl
  */
 export const hasDirectionMarks = (password: string): boolean => /\p{Bidi_Control}/u.test(password)
 
+/** Nothing that can be seen: spaces, controls, what Unicode leaves out when shown, and the blank of Braille. */
+export const isBlank = (password: string): boolean =>
+  /^[\p{White_Space}\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]+$/u.test(password)
+
 /** Length and composition; `normalized` is what normalizePassword gives. */
 export function checkComposition(normalized: string, rules: CompositionRules): Problem[] {
   const { minimum } = rules

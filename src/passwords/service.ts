@@ -5,8 +5,9 @@ import type { Breaches } from './breaches.ts'
 import { isCommonPassword } from './common.ts'
 import type { Person } from './context.ts'
 import { checkContext } from './context.ts'
+import type { Guessing } from './guessing.ts'
 import type { CompositionRules, ShownRule } from './policy.ts'
-import { checkComposition, hasDirectionMarks, readPassword, shownComposition } from './policy.ts'
+import { checkComposition, hasDirectionMarks, isBlank, readPassword, shownComposition } from './policy.ts'
 
 export type { Person } from './context.ts'
 /** What is wrong with a password that this person chooses: every problem at once, none when it is good. */
@@ -16,11 +17,12 @@ type Deps = {
   settings: Pick<Settings, 'get'>
   /** Undefined: no service is named that could be asked. */
   breaches: Breaches | undefined
+  guessing: Pick<Guessing, 'judge'>
   /** Known sample passwords: refused in production, empty elsewhere. */
   refusedSecrets: readonly string[]
 }
 
-export function createPasswordPolicy({ settings, breaches, refusedSecrets }: Deps) {
+export function createPasswordPolicy({ settings, breaches, guessing, refusedSecrets }: Deps) {
   function composition(): CompositionRules {
     const now = settings.get()
     return {
@@ -39,14 +41,17 @@ export function createPasswordPolicy({ settings, breaches, refusedSecrets }: Dep
     if ('problem' in read) return [read.problem]
     const { normalized } = read
     const problems = [
+      ...(isBlank(normalized) ? [{ path: 'password', code: 'password_blank' }] : []),
       ...(hasDirectionMarks(normalized) ? [{ path: 'password', code: 'password_direction_marks' }] : []),
       ...checkComposition(normalized, composition()),
       ...checkContext(normalized, person, settings.get().serviceName),
       ...(isCommonPassword(normalized) ? [{ path: 'password', code: 'password_common' }] : []),
       ...(refusedSecrets.includes(password) ? [{ path: 'password', code: 'sample_secret' }] : []),
     ]
-    // What is refused already tells the breach service nothing.
-    if (problems.length > 0 || !breaches) return problems
+    // What is refused already costs no counting, and tells the breach service nothing.
+    if (problems.length > 0) return problems
+    if ((await guessing.judge(normalized)) === 'guessable') return [{ path: 'password', code: 'password_common' }]
+    if (!breaches) return []
     const verdict = await breaches.find(normalized)
     if (verdict === 'breached') return [{ path: 'password', code: 'password_known' }]
     return verdict === 'unavailable' ? [{ path: 'password', code: 'password_unchecked' }] : []

@@ -12,6 +12,7 @@ import { createClients, loadClient } from '../../src/clients/service.ts'
 import { createRowCache } from '../../src/database/row-cache.ts'
 import { createLog } from '../../src/log.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import { createGuessing } from '../../src/passwords/guessing.ts'
 import { createPasswordHasher } from '../../src/passwords/hasher.ts'
 import { createPasswordPolicy } from '../../src/passwords/service.ts'
 import type { Problem } from '../../src/problems.ts'
@@ -40,7 +41,8 @@ export async function createRooms({ isProduction = false }: { isProduction?: boo
   const refusedSecrets = isProduction ? sampleSecrets : []
   const isDevelopment = !isProduction
   const settings = await createSettings({ db, transaction, changes, audit, clock, log: createLog({ level: 'silent' }) })
-  const checkPassword = createPasswordPolicy({ settings, breaches: undefined, refusedSecrets }).check
+  const guessing = createGuessing({ log: createLog({ level: 'silent' }) })
+  const checkPassword = createPasswordPolicy({ settings, breaches: undefined, guessing, refusedSecrets }).check
   const passwords = createPasswordHasher({
     memoryKiB: 64,
     iterations: 1,

@@ -1986,5 +1986,33 @@ export const mutants: readonly Mutant[] = [
     search: 'return isOwn ? `known browser',
     replacement: 'return browserToken !== undefined ? `known browser',
     test: 'test/limits/pages.test.ts',
+  // Issue 11: words.
+  {
+    disables: 'a password that few guesses find is refused',
+    file: 'src/passwords/service.ts',
+    search: "=== 'guessable'",
+    replacement: "=== 'unjudged'",
+    test: 'test/passwords/policy.test.ts',
+  },
+  {
+    disables: 'only 64 characters of a password are judged',
+    file: 'src/passwords/guessing.ts',
+    search: '.slice(0, mostRead)',
+    replacement: '',
+    test: 'test/passwords/guessing.test.ts',
+  },
+  {
+    disables: 'a password is folded before it is judged',
+    file: 'src/passwords/guessing.ts',
+    search: '...fold(normalized)',
+    replacement: '...normalized',
+    test: 'test/passwords/guessing.test.ts',
+  },
+  {
+    disables: 'a password that cannot be seen is refused',
+    file: 'src/passwords/service.ts',
+    search: 'isBlank(normalized) ?',
+    replacement: 'false ?',
+    test: 'test/passwords/policy.test.ts',
   },
 ]

@@ -112,7 +112,7 @@ describe('every door', () => {
     breached: 'known from a breach',
     'contains the name': 'contains a part of your name',
     'contains the address': 'the part of your e-mail address before the @',
-    common: 'one of the passwords that everybody tries first',
+    common: 'This password is easy to guess',
     'turns the text around': 'invisible marks that turn the direction',
   }
   const cases = [

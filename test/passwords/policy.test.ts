@@ -1,4 +1,6 @@
 /** What a password may be, before anything is hashed: the text, and the policy for one that is being chosen. */
+import { createLog } from '../../src/log.ts'
+import { createGuessing } from '../../src/passwords/guessing.ts'
 import { maximumLength, normalizePassword } from '../../src/passwords/policy.ts'
 import type { Person } from '../../src/passwords/service.ts'
 import { createPasswordPolicy } from '../../src/passwords/service.ts'
@@ -15,10 +17,18 @@ const failure = (work: () => unknown) => {
 
 const ada: Person = { email: 'ada.king@example.com', name: 'Augusta Ada King-Noel' }
 
-function policy(settings: Partial<RuntimeSettings> = {}, refusedSecrets: readonly string[] = []) {
+const guessing = createGuessing({ log: createLog({ level: 'silent' }) })
+afterAll(() => guessing.close())
+
+function policy(
+  settings: Partial<RuntimeSettings> = {},
+  refusedSecrets: readonly string[] = [],
+  counting: Pick<typeof guessing, 'judge'> = guessing,
+) {
   const { check, shownRules } = createPasswordPolicy({
     settings: { get: () => ({ ...defaultSettings, ...settings }) },
     breaches: undefined,
+    guessing: counting,
     refusedSecrets,
   })
   const codes = async (password: string, person: Person = ada) =>
@@ -61,7 +71,7 @@ describe('a password that is being chosen', () => {
   test('has twelve code points or more, counted after NFC (SP 800-63B 3.1.1.2)', async () => {
     const { check, codes } = policy()
     expect(await codes('zwölf Zeiche')).toEqual([])
-    expect(await codes('🔑'.repeat(12))).toEqual([])
+    expect(await codes('🔑🌊🏮🚲🍋🪁🐢🎻🧭🪵🥝🛶')).toEqual([])
     expect(await check('🔑'.repeat(11), ada)).toEqual([
       { path: 'password', code: 'password_too_short', params: { minimum: 12 } },
     ])
@@ -83,6 +93,27 @@ describe('a password that is being chosen', () => {
 
   test.each(['qwerty123456', 'QWERTY123456', 'Administrator', 'uNBELIEVABLE', '１qaz２wsx３edc'])(
     'is not one that everybody tries first, in any case: %s (ASVS V6.2.4)',
+    async (password) => {
+      expect(await policy().codes(password)).toEqual(['password_common'])
+      // Where guesses cannot be counted, the list still decides.
+      const judge = async () => 'unjudged' as const
+      expect(await policy({}, [], { judge }).codes(password)).toEqual(['password_common'])
+      expect(await policy({}, [], { judge }).codes('lanterns over the river')).toEqual([])
+    },
+  )
+
+  test.each([
+    ' '.repeat(12),
+    '\u3000'.repeat(12),
+    '\u2800'.repeat(12),
+    '\u200b\u00ad \t\u3164\u115f\u180e\ufe0f\u034f\u2060\ufeff\u200d',
+  ])('has something that can be seen: %j', async (password) => {
+    expect(await policy().codes(password)).toEqual(['password_blank'])
+    expect(await policy().codes(`${password}lanterns over the river`)).toEqual([])
+  })
+
+  test.each(['P@ssw0rd1234', 'qwertyqwerty', 'abcdefghijkl', 'password12345', 'aaaaaaaaaaaa'])(
+    'is not found by fewer than 10^8 guesses: %s',
     async (password) => {
       expect(await policy().codes(password)).toEqual(['password_common'])
     },

@@ -36,7 +36,10 @@ const subjects: Readonly<Record<string, readonly string[]>> = {
   outbound: ['ipaddr.js', 'prom-client', 'undici'],
   mfa: ['@simplewebauthn/server', '@simplewebauthn/server/helpers', 'otpauth', 'prom-client', 'uqr'],
   mail: ['ejs', 'nodemailer', 'prom-client'],
-  passwords: ['argon2', 'bcrypt', 'prom-client'],
+  passwords: [
+    ...['argon2', 'bcrypt', 'prom-client'],
+    ...['@zxcvbn-ts/core', '@zxcvbn-ts/language-common', '@zxcvbn-ts/language-en'],
+  ],
   revocation: ['prom-client'],
   redis: ['ioredis'],
   sessions: ['bowser', 'maxmind'],
