@@ -1986,6 +1986,7 @@ export const mutants: readonly Mutant[] = [
     search: 'return isOwn ? `known browser',
     replacement: 'return browserToken !== undefined ? `known browser',
     test: 'test/limits/pages.test.ts',
+  },
   // Issue 11: words.
   {
     disables: 'a password that few guesses find is refused',
