@@ -427,7 +427,6 @@ export async function createParts(deps: PartsDeps) {
     accounts,
     clients,
     resourceServers,
-    passwords,
     checkPassword,
     readers: {
       account: readAccountDocument,
