@@ -4,6 +4,8 @@ import { errors } from 'oidc-provider'
 import { headerProblem } from './jwt-header.ts'
 
 const longestSeconds = 60 * 60
+/** How far a client's clock may be ahead of ours. */
+const mostAheadSeconds = 60
 
 type Claims = Readonly<Record<string, unknown>>
 type Deps = { issuer: string; assertionAlgorithms: readonly string[]; now: () => number }
@@ -23,6 +25,10 @@ export function createAssertionCheck({ issuer, assertionAlgorithms, now }: Deps)
     if (sub !== iss) throw new errors.InvalidClientAuth('sub and iss must both be the client_id')
     if (aud !== issuer && client.client_assertion_audience !== 'any') {
       throw new errors.InvalidClientAuth('aud must be the issuer, as one string')
+    }
+    // One that was made ahead, to be used by its thief later.
+    if ([claims.iat, claims.nbf].some((moment) => Number(moment ?? 0) > now() / 1000 + mostAheadSeconds)) {
+      throw new errors.InvalidClientAuth('iat and nbf must not be more than a minute ahead')
     }
     if (Number(exp) > now() / 1000 + longestSeconds) {
       throw new errors.InvalidClientAuth('exp must not be more than an hour ahead')

@@ -132,6 +132,9 @@ describe('an assertion', () => {
     expect(await ask(await assertion('job', { exp: now + 3700 }))).toMatchObject(refused)
     expect(await ask(await assertion('job', { exp: now + 3590 }))).toMatchObject({ status: 200 })
     expect(await ask(await assertion('job', { nbf: now + 3000, exp: now + 3500 }))).toMatchObject(refused)
+    expect(await ask(await assertion('job', { nbf: now + 61, exp: now + 3500 }))).toMatchObject(refused)
+    expect(await ask(await assertion('job', { iat: now + 61, exp: now + 3500 }))).toMatchObject(refused)
+    expect(await ask(await assertion('job', { iat: now + 60, exp: now + 3500 }))).toMatchObject({ status: 200 })
   })
 
   test.each<[string, Claims]>([
