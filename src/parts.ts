@@ -33,7 +33,7 @@ import { captchaFiles } from './captcha/files.ts'
 import { createCaptcha } from './captcha/service.ts'
 import { readClientDocument } from './clients/document.ts'
 import { assertionAlgorithms } from './clients/key-set.ts'
-import { oidcScopes, staticScope } from './clients/scopes.ts'
+import { allowedScope, oidcScopes, staticScope } from './clients/scopes.ts'
 import { clientSecretPurpose, createClientSecrets } from './clients/secrets.ts'
 import { createClients, loadClient } from './clients/service.ts'
 import type { Clock } from './clock.ts'
@@ -212,6 +212,10 @@ export async function createParts(deps: PartsDeps) {
     log,
     deriveKey: rootSecret.derive,
     graceSeconds: async (clientId) => (await clientCache.get(clientId))?.refreshGraceSeconds ?? 0,
+    allowedScope: async (clientId, scope) => {
+      const client = await clientCache.get(clientId)
+      return client ? allowedScope(client, scope) : scope
+    },
     ...createFamilyNotes({ audit, metrics }),
     onSessionsEnded: (tx, sessions) => logout.noteEnded(tx, sessions),
   })
