@@ -102,6 +102,7 @@ import { createEngineLimits } from './oidc/limits.ts'
 import { createLogoutAround } from './oidc/logout.ts'
 import { createLogoutTokens } from './oidc/logout-token.ts'
 import { createEnginePages } from './oidc/pages.ts'
+import { createAddresses } from './oidc/post-to-get.ts'
 import { createOidc } from './oidc/provider.ts'
 import { createSessionNotes } from './oidc/session-notes.ts'
 import { createStaleBrowserAnswers } from './oidc/stale-browser.ts'
@@ -533,6 +534,7 @@ export async function createParts(deps: PartsDeps) {
     outcomes: artifacts.outcomes,
     answers: artifacts.answers,
   })
+  const addressOf = createAddresses({ park: artifacts.park, random })
   const answerStaleBrowsers = createStaleBrowserAnswers({
     findResponse: artifacts.outcomes.findResponse,
     showRetry: (ctx, url, afterSeconds) => views.render(ctx, 'continue', { url, afterSeconds }),
@@ -549,6 +551,7 @@ export async function createParts(deps: PartsDeps) {
       interactionCookie.clear(ctx, uid)
     },
     random,
+    addressOf,
   })
 
   const accountSessions = createAccountSessions({
@@ -697,6 +700,7 @@ export async function createParts(deps: PartsDeps) {
     cookieKeys,
     engine,
     answerStaleBrowsers,
+    addressOf,
     routes,
     /** Lets everything go but the database, which whoever opened it closes. */
     close: async (): Promise<void> => {
