@@ -36,6 +36,7 @@ import { assertionAlgorithms } from './clients/key-set.ts'
 import { allowedScope, oidcScopes, staticScope } from './clients/scopes.ts'
 import { clientSecretPurpose, createClientSecrets } from './clients/secrets.ts'
 import { createClients, loadClient } from './clients/service.ts'
+import { hasPlainPort } from './clients/uris.ts'
 import type { Clock } from './clock.ts'
 import type { Config } from './config/config.ts'
 import { createConsentPages } from './consents/routes.ts'
@@ -487,6 +488,7 @@ export async function createParts(deps: PartsDeps) {
     offeredScopes: oidcScopes,
     staticScope,
     entitledScopes,
+    hasPlainPort,
     consents,
     pages,
     findLongParameter,

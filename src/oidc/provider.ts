@@ -49,6 +49,8 @@ type Deps = {
   offeredScopes: readonly string[]
   staticScope: (client: Client) => string
   entitledScopes: (client: Client, resourceServer: ResourceServer) => readonly string[]
+  /** Whether the port in an address is written as a number. */
+  hasPlainPort: (uri: string) => boolean
   consents: Consents
   pages: ReturnType<typeof createEnginePages>
   /** The first parameter that is longer than it may be. */
@@ -187,6 +189,7 @@ export function createOidc(deps: Deps) {
       },
       unprovenHint: hints.unproven,
       sidOf: artifacts.sidOf,
+      hasPlainPort: deps.hasPlainPort,
     })
     bindInteractions(provider, deps.interactionCookie)
     for (const middleware of [limits.around, hints.around, ...deps.around]) provider.use(middleware as never)
