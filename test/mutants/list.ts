@@ -783,9 +783,9 @@ export const mutants: readonly Mutant[] = [
   },
   // Client assertions, DPoP, outbound: security.md §3, attacks 31 to 33, 40, 45.
   {
-    disables: 'an assertion names the issuer as one string',
+    disables: 'an assertion names the issuer alone where the client is set so',
     file: 'src/oidc/client-assertion.ts',
-    search: "if (aud !== issuer && client.client_assertion_audience !== 'any') {",
+    search: "if (aud !== issuer && client.client_assertion_audience === 'issuer') {",
     replacement: 'if (aud === undefined) {',
     test: 'test/oidc/private-key-jwt.test.ts',
   },
@@ -2053,6 +2053,13 @@ export const mutants: readonly Mutant[] = [
     file: 'src/oidc/client-assertion.ts',
     search: 'now() / 1000 + mostAheadSeconds',
     replacement: 'Number.POSITIVE_INFINITY',
+    test: 'test/oidc/private-key-jwt.test.ts',
+  },
+  {
+    disables: 'the audience of an assertion is one string',
+    file: 'src/oidc/client-assertion.ts',
+    search: "if (typeof aud !== 'string') throw new errors.InvalidClientAuth('aud must be one string')",
+    replacement: '',
     test: 'test/oidc/private-key-jwt.test.ts',
   },
 ]
