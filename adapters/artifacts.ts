@@ -26,6 +26,7 @@ type Deps = {
   now: () => number
   transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
   graceSeconds: (clientId: string) => Promise<number>
+  allowedScope: (clientId: string, scope: string) => Promise<string>
 }
 
 export type Artifacts = ReturnType<typeof createArtifacts>
@@ -141,11 +142,29 @@ export function createArtifacts(deps: Deps) {
     return now() - consumedAt < (await deps.graceSeconds(clientId)) * 1000
   }
 
+  /**
+   * A code or token without the scopes that were taken from its client since. One that has lost offline access lives as long as its session;
+   * when that is over, the family ends for good.
+   */
+  async function asAllowedNow(unit: Unit, payload: Payload): Promise<Payload | undefined> {
+    const { clientId, scope, sessionUid, grantId } = payload
+    if (clientId === undefined || scope === undefined) return payload
+    const allowed = await deps.allowedScope(clientId, scope)
+    if (allowed === scope) return payload
+    const narrowed = { ...payload, scope: allowed }
+    if (!hasOfflineAccess(payload) || hasOfflineAccess(narrowed)) return narrowed
+    const session = sessionUid === undefined ? undefined : await reads.findByUid(sessionKey(sessionUid))
+    if (session && !isExpired(session)) return narrowed
+    if (grantId !== undefined) revokeByGrantId(unit, grantId)
+    return undefined
+  }
+
   /** What the engine is shown: `consumed` in seconds, as its own adapter does. */
   async function show(unit: Unit, model: ModelName, stored: Stored | undefined, token?: string) {
     if (!stored || isExpired(stored) || unit.destroyed.has(mapKey(stored.id))) return undefined
     if (stored.grantKey && unit.revoked.has(mapKey(stored.grantKey))) return undefined
-    const payload = open(stored)
+    const opened = open(stored)
+    const payload = opened && (await asAllowedNow(unit, opened))
     if (!payload) return undefined
     if (model === 'Session' && payload.uid !== undefined) {
       const { accountId } = payload

@@ -63,6 +63,8 @@ type Deps = {
   deriveKey: (purpose: string) => Buffer
   /** How long a spent refresh token gives its own client the same successor again, in seconds; 0: never. */
   graceSeconds: (clientId: string) => Promise<number>
+  /** What of `scope` the client may have now; all of it where nothing is said. */
+  allowedScope?: (clientId: string, scope: string) => Promise<string>
   /** Told in the transaction that ends a family because of theft. */
   onFamilyEnded?: (tx: Tx, event: FamilyEnd) => Promise<void> | void
   /** Told in the transaction that ends browser sessions, whoever asked for it. */
@@ -81,7 +83,7 @@ export function createArtifactStore(deps: Deps) {
   const { redis, clock, log, deriveKey } = deps
   const { now } = clock
   const { transaction, graceSeconds, onFamilyEnded = () => {}, onRepeated = () => {} } = deps
-  const { onSessionsEnded = () => {} } = deps
+  const { onSessionsEnded = () => {}, allowedScope = async (_clientId, scope) => scope } = deps
   const seal = createSeal(deriveKey('artifacts'))
   const successors = createSuccessorSeal(deriveKey('artifact successors'))
   const postgres = createPostgres(deps.pool)
@@ -100,6 +102,7 @@ export function createArtifactStore(deps: Deps) {
     now,
     transaction,
     graceSeconds,
+    allowedScope,
     userCodeKey: deriveKey('artifact user codes'),
   })
   const responses = createBearerSeal(deriveKey('interaction outcomes'), 'resumed response')

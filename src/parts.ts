@@ -33,9 +33,10 @@ import { captchaFiles } from './captcha/files.ts'
 import { createCaptcha } from './captcha/service.ts'
 import { readClientDocument } from './clients/document.ts'
 import { assertionAlgorithms } from './clients/key-set.ts'
-import { oidcScopes, staticScope } from './clients/scopes.ts'
+import { allowedScope, oidcScopes, staticScope } from './clients/scopes.ts'
 import { clientSecretPurpose, createClientSecrets } from './clients/secrets.ts'
 import { createClients, loadClient } from './clients/service.ts'
+import { hasPlainPort } from './clients/uris.ts'
 import type { Clock } from './clock.ts'
 import type { Config } from './config/config.ts'
 import { createConsentPages } from './consents/routes.ts'
@@ -102,6 +103,7 @@ import { createEngineLimits } from './oidc/limits.ts'
 import { createLogoutAround } from './oidc/logout.ts'
 import { createLogoutTokens } from './oidc/logout-token.ts'
 import { createEnginePages } from './oidc/pages.ts'
+import { createAddresses } from './oidc/post-to-get.ts'
 import { createOidc } from './oidc/provider.ts'
 import { createSessionNotes } from './oidc/session-notes.ts'
 import { createStaleBrowserAnswers } from './oidc/stale-browser.ts'
@@ -213,6 +215,10 @@ export async function createParts(deps: PartsDeps) {
     log,
     deriveKey: rootSecret.derive,
     graceSeconds: async (clientId) => (await clientCache.get(clientId))?.refreshGraceSeconds ?? 0,
+    allowedScope: async (clientId, scope) => {
+      const client = await clientCache.get(clientId)
+      return client ? allowedScope(client, scope) : scope
+    },
     ...createFamilyNotes({ audit, metrics }),
     onSessionsEnded: (tx, sessions) => logout.noteEnded(tx, sessions),
   })
@@ -429,7 +435,6 @@ export async function createParts(deps: PartsDeps) {
     accounts,
     clients,
     resourceServers,
-    passwords,
     checkPassword,
     readers: {
       account: readAccountDocument,
@@ -485,6 +490,7 @@ export async function createParts(deps: PartsDeps) {
     offeredScopes: oidcScopes,
     staticScope,
     entitledScopes,
+    hasPlainPort,
     consents,
     pages,
     findLongParameter,
@@ -533,6 +539,7 @@ export async function createParts(deps: PartsDeps) {
     outcomes: artifacts.outcomes,
     answers: artifacts.answers,
   })
+  const addressOf = createAddresses({ park: artifacts.park, random })
   const answerStaleBrowsers = createStaleBrowserAnswers({
     findResponse: artifacts.outcomes.findResponse,
     showRetry: (ctx, url, afterSeconds) => views.render(ctx, 'continue', { url, afterSeconds }),
@@ -549,6 +556,7 @@ export async function createParts(deps: PartsDeps) {
       interactionCookie.clear(ctx, uid)
     },
     random,
+    addressOf,
   })
 
   const accountSessions = createAccountSessions({
@@ -699,6 +707,7 @@ export async function createParts(deps: PartsDeps) {
     cookieKeys,
     engine,
     answerStaleBrowsers,
+    addressOf,
     routes,
     /** Lets everything go but the database, which whoever opened it closes. */
     close: async (): Promise<void> => {

@@ -47,7 +47,6 @@ export async function listClientNotes({ database: { knex } }: Stores) {
   return clients.map(({ clientId, requirePkce, metadata }) => ({
     clientId,
     requirePkce,
-    takesAnyAudience: metadata.client_assertion_audience === 'any',
     hasBadKey: (metadata.jwks?.keys ?? []).some((key) => foreignKeyProblem(key) !== undefined),
     unknownScopes: listScopes(metadata.scope).filter((scope) => !known.has(scope)),
   }))

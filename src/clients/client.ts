@@ -30,7 +30,7 @@ export type ClientMetadata = Readonly<{
   jwks?: Readonly<{ keys: readonly Readonly<Record<string, unknown>>[] }>
   jwks_uri?: string
   token_endpoint_auth_signing_alg?: string
-  /** Our own: `issuer`, or `any` for libraries that name an endpoint (RFC 7523 §3 leaves it open). */
+  /** Our own: `issuer` alone, or `any`: also the token endpoint or the one that is called (RFC 7523 §3, RFC 9126 §2). */
   client_assertion_audience?: 'issuer' | 'any'
   /** OpenID Connect Back-Channel Logout 1.0 §2.2. */
   backchannel_logout_uri?: string

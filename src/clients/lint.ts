@@ -83,7 +83,7 @@ function complete(given: Metadata, profile: ClientProfile): ClientMetadata {
     application_type: profile.applicationType,
     ...(given.token_endpoint_auth_method === keyMethod && {
       token_endpoint_auth_signing_alg: impliedAlgorithm(given),
-      client_assertion_audience: 'issuer',
+      client_assertion_audience: 'any',
     }),
     ...given,
     grant_types: grantTypes,

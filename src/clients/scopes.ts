@@ -12,6 +12,17 @@ export const isOidcScope = (scope: string): boolean => oidcScopes.some((known) =
 /** A space-separated scope as a list without repeats. */
 export const listScopes = (scope: string): string[] => [...new Set(scope.split(' ').filter((token) => token !== ''))]
 
+const ownScopes = new WeakMap<Client['metadata'], ReadonlySet<string>>()
+
+/** What of `scope` the client may have now: OpenID Connect's as registered. Those of APIs are decided where a token for one is asked for. */
+export function allowedScope({ metadata }: Pick<Client, 'metadata'>, scope: string): string {
+  const own = ownScopes.get(metadata) ?? new Set(listScopes(metadata.scope))
+  ownScopes.set(metadata, own)
+  const names = scope.split(' ')
+  const allowed = names.filter((name) => own.has(name) || !isOidcScope(name))
+  return allowed.length === names.length ? scope : allowed.join(' ')
+}
+
 /** The part of a client's scope that the engine may see: it refuses the scopes of resource servers in metadata. */
 export const staticScope = (client: Pick<Client, 'metadata'>): string =>
   listScopes(client.metadata.scope).filter(isOidcScope).join(' ')

@@ -22,6 +22,10 @@ const dangerousSchemes = [
 ]
 const reverseDomain = /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/
 
+/** Whether a port, if there is one, is written as a number: `:` and `:080` read as `:80`, and as something else to a program that compares text. */
+export const hasPlainPort = (uri: string): boolean =>
+  !/^https?:/i.test(uri) || /^https?:\/\/(\[[^\]/?#]*\]|[^:/?#]*)(:[1-9]\d{0,4})?([/?#]|$)/i.test(uri)
+
 /** What is wrong with one URI, or nothing: the first reason that applies. */
 export function checkUri(uri: unknown, path: string, rules: UriRules): Problem[] {
   const code = refusal(uri, rules)
@@ -52,6 +56,7 @@ function schemeRefusal(scheme: string, uri: string, url: URL, rules: UriRules): 
     if (!/^https?:\/\/[^/?]/i.test(uri)) return 'uri_not_absolute'
     // RFC 3986 §6.2.2.1: written as it is compared, in lower case, or it never matches.
     if (!uri.startsWith(`${url.protocol}//${url.hostname}`)) return 'uri_not_canonical'
+    if (!hasPlainPort(uri)) return 'uri_port'
   }
   if (scheme === 'https:') return undefined
   if (scheme === 'http:') {

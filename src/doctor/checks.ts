@@ -138,13 +138,11 @@ export function checkClients(
     clientId: string
     requirePkce: boolean
     unknownScopes: readonly string[]
-    takesAnyAudience: boolean
     hasBadKey: boolean
   }[],
 ) {
-  const findings = clients.flatMap(({ clientId: id, requirePkce, unknownScopes, takesAnyAudience, hasBadKey }) => [
+  const findings = clients.flatMap(({ clientId: id, requirePkce, unknownScopes, hasBadKey }) => [
     ...(hasBadKey ? [warning('client_bad_key', { id })] : []),
-    ...(takesAnyAudience ? [warning('client_any_audience', { id })] : []),
     ...(requirePkce ? [] : [warning('client_without_pkce', { id })]),
     ...(unknownScopes.length === 0 ? [] : [warning('client_unknown_scopes', { id, scopes: unknownScopes.join(', ') })]),
   ])

@@ -56,9 +56,9 @@ export function createCsrf({ key, issuer, random, ofPage = () => undefined }: De
   const checkOrigin = (ctx: Context): void => {
     const site = ctx.get('Sec-Fetch-Site')
     if (site !== '' && site !== 'same-origin' && site !== 'none') throw csrfFailed()
-    // A page without an origin sends `null`, which is foreign. Browsers send Origin with every POST; programs need not.
-    const sent = ctx.get('Origin')
-    if (sent !== '' && sent !== origin) throw csrfFailed()
+    // A page without an origin sends `null`, which is foreign, as an empty one is. Browsers send Origin with every POST; programs need not.
+    const sent = ctx.headers.origin
+    if (sent !== undefined && sent !== origin) throw csrfFailed()
   }
 
   return {

@@ -73,6 +73,19 @@ type Deps = {
   accounts: { findForClient: (id: string, clientId: string | undefined) => Promise<Account | undefined> }
 }
 
+/**
+ * The claims of the scopes that the client has now, whatever a consent, a token or the `claims` parameter of before says; `sub` always.
+ */
+function ofClient(claims: ReturnType<typeof claimsOf>, client: { scope?: string } | undefined): typeof claims {
+  const scopes = client?.scope?.split(' ') ?? []
+  const names: ReadonlySet<string> = new Set(
+    Object.entries(claimsByScope).flatMap(([scope, members]) => (scopes.includes(scope) ? members : [])),
+  )
+  return Object.fromEntries(
+    Object.entries(claims).filter(([name]) => name === 'sub' || names.has(name)),
+  ) as typeof claims
+}
+
 /** The engine's `findAccount`: a disabled account is no account. The engine filters the claims by scope and request. */
 export function createFindAccount({ accounts }: Deps) {
   return async (ctx: KoaContextWithOIDC, sub: string) => {
@@ -81,7 +94,7 @@ export function createFindAccount({ accounts }: Deps) {
     return {
       accountId: account.id,
       claims: async (_use: string, _scope: string, _claims: Record<string, ClaimsParameterMember | null>) =>
-        claimsOf(account),
+        ofClient(claimsOf(account), ctx.oidc.client),
     }
   }
 }

@@ -4,6 +4,8 @@ import { errors } from 'oidc-provider'
 import { headerProblem } from './jwt-header.ts'
 
 const longestSeconds = 60 * 60
+/** How far a client's clock may be ahead of ours. */
+const mostAheadSeconds = 60
 
 type Claims = Readonly<Record<string, unknown>>
 type Deps = { issuer: string; assertionAlgorithms: readonly string[]; now: () => number }
@@ -11,8 +13,8 @@ type AssertingClient = { clientAuthSigningAlg?: string; client_assertion_audienc
 
 /**
  * The engine's `assertJwtClientAuthClaimsAndHeader`, called when the signature is right and before the `jti` is spent. The algorithm is the
- * client's own, the header brings no key, the audience is the issuer as one string (or, where the client is set so, what the engine takes:
- * also the token or the called endpoint), and it lives an hour at most. Throws InvalidClientAuth, which is 401 invalid_client.
+ * client's own, the header brings no key, the audience is one string: the issuer or, unless the client is set to `issuer`, also what the engine
+ * takes (the token endpoint, the one that is called); it was not made ahead and lives an hour at most. Throws InvalidClientAuth (401).
  */
 export function createAssertionCheck({ issuer, assertionAlgorithms, now }: Deps) {
   return async (ctx: KoaContextWithOIDC, claims: Claims, _header: Claims, client: AssertingClient): Promise<void> => {
@@ -21,8 +23,13 @@ export function createAssertionCheck({ issuer, assertionAlgorithms, now }: Deps)
     const problem = headerProblem(String(ctx.oidc.params?.client_assertion), { algorithms })
     if (problem) throw new errors.InvalidClientAuth(problem)
     if (sub !== iss) throw new errors.InvalidClientAuth('sub and iss must both be the client_id')
-    if (aud !== issuer && client.client_assertion_audience !== 'any') {
-      throw new errors.InvalidClientAuth('aud must be the issuer, as one string')
+    if (typeof aud !== 'string') throw new errors.InvalidClientAuth('aud must be one string')
+    if (aud !== issuer && client.client_assertion_audience === 'issuer') {
+      throw new errors.InvalidClientAuth('aud must be the issuer')
+    }
+    // One that was made ahead, to be used by its thief later.
+    if ([claims.iat, claims.nbf].some((moment) => Number(moment ?? 0) > now() / 1000 + mostAheadSeconds)) {
+      throw new errors.InvalidClientAuth('iat and nbf must not be more than a minute ahead')
     }
     if (Number(exp) > now() / 1000 + longestSeconds) {
       throw new errors.InvalidClientAuth('exp must not be more than an hour ahead')

@@ -15,7 +15,7 @@ import { routes } from './endpoints.ts'
 import type { createJwtCustomizer } from './jwt-access-token.ts'
 import type { createKeySetFetch } from './key-sets.ts'
 import type { createEnginePages } from './pages.ts'
-import { createPolicy } from './policy.ts'
+import { createPolicy, keepPushedOfflineAccess } from './policy.ts'
 import type { RefreshPolicy } from './refresh.ts'
 import type { createDefaultResource } from './resource-servers.ts'
 
@@ -121,6 +121,8 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
       short: cookie,
     },
     discovery: { claim_types_supported: ['normal'], ui_locales_supported: ['en'] },
+    // No other parameter: a further check of this one, also when it is missing.
+    extraParams: { scope: keepPushedOfflineAccess },
     extraClientMetadata: { properties: [...ownProperties] },
     pkce: { required: (_ctx, client) => client.require_pkce !== false || client.tokenEndpointAuthMethod === 'none' },
     routes,

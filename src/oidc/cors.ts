@@ -37,9 +37,10 @@ export function cors(ctx: Context, next: Next): Promise<void> | void {
     ctx.set('Access-Control-Allow-Origin', '*')
     return next()
   }
-  if (origin === '') return next()
+  if (ctx.headers.origin === undefined) return next()
   ctx.vary('Origin')
-  if (methods === undefined || origin === 'null') return withoutAllowOrigin(ctx, next)
+  // An empty one is no origin that a client could have, and the engine would take the request for one without.
+  if (methods === undefined || origin === 'null' || origin === '') return withoutAllowOrigin(ctx, next)
   return isPreflight ? answerPreflight(ctx, origin, methods) : next()
 }
 

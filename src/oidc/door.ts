@@ -1,9 +1,9 @@
 /** What a request to the engine must pass first: a method it has, a body it can read, and GET for the two browser endpoints. */
 import type { Context, Middleware, Next } from 'koa'
 import type { ArtifactStore } from '../../adapters/index.ts'
-import type { Random } from '../random.ts'
 import { resumedInteraction, routes } from './endpoints.ts'
 import { requestExpired } from './errors.ts'
+import type { createAddresses } from './post-to-get.ts'
 import { createPostToGet } from './post-to-get.ts'
 import { responseOf } from './stale-browser.ts'
 
@@ -15,22 +15,20 @@ export type DoorKeeper = {
 }
 
 type Deps = {
-  artifacts: Pick<ArtifactStore, 'park' | 'take' | 'expect' | 'resumes'>
-  random: Random
+  artifacts: Pick<ArtifactStore, 'take' | 'expect' | 'resumes'>
+  addressOf: ReturnType<typeof createAddresses>
   doorKeeper: DoorKeeper
   discoveryPaths: readonly string[]
 }
 
-/** Seconds in which a parked authorization request has to be fetched; browsers follow a redirect at once. */
-const parkedSeconds = 60
-
-export function createEngineDoor({ artifacts, random, doorKeeper, discoveryPaths }: Deps) {
+export function createEngineDoor({ artifacts, addressOf, doorKeeper, discoveryPaths }: Deps) {
   const reading = ['GET', 'HEAD', 'OPTIONS']
   const methods = new Map<string, readonly string[]>([
     ...discoveryPaths.map((path) => [path, reading] as const),
     [routes.jwks, reading],
-    [routes.authorization, ['GET', 'HEAD', 'POST']],
-    [routes.end_session, ['GET', 'HEAD', 'POST']],
+    // A HEAD would issue a code, or end a session, that its sender never sees (attack 77).
+    [routes.authorization, ['GET', 'POST']],
+    [routes.end_session, ['GET', 'POST']],
     [`${routes.end_session}/confirm`, ['POST']],
     [`${routes.end_session}/success`, ['GET', 'HEAD']],
     [routes.token, ['POST', 'OPTIONS']],
@@ -41,7 +39,7 @@ export function createEngineDoor({ artifacts, random, doorKeeper, discoveryPaths
   ])
   const isForBrowsers = (path: string): boolean => path === routes.authorization || path.startsWith(routes.end_session)
   const methodsAt = (path: string): readonly string[] | undefined =>
-    methods.get(path) ?? (resumedInteraction(path) === undefined ? undefined : ['GET', 'HEAD'])
+    methods.get(path) ?? (resumedInteraction(path) === undefined ? undefined : ['GET'])
 
   return {
     /** Whether errors at `path` are read by OAuth clients and use the names of RFC 6749 §5.2. */
@@ -78,11 +76,7 @@ export function createEngineDoor({ artifacts, random, doorKeeper, discoveryPaths
       },
 
     postToGet: createPostToGet({
-      park: async (body) => {
-        const id = random.token()
-        await artifacts.park(id, body, parkedSeconds)
-        return id
-      },
+      addressOf,
       take: (id) => artifacts.take(id),
       readForm: doorKeeper.readFormText,
       requestExpired: () => requestExpired(),

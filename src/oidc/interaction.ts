@@ -73,7 +73,7 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
     const interaction = await details(ctx, uid)
     const clientId = String(interaction.params.client_id)
     const client = await provider().Client.find(clientId)
-    if (!client) throw interactionExpired()
+    if (!client?.redirectUriAllowed(String(interaction.params.redirect_uri))) throw interactionExpired()
     const asked = interaction.prompt.details as PromptDetails
     return {
       standing: await standingOf(interaction),

@@ -25,6 +25,8 @@ type EngineOptions = {
   unprovenHint: UnprovenHint
   /** The name of a session at one client. */
   sidOf: (sessionUid: string, clientId: string) => string
+  /** Whether the port in an address is written as a number. */
+  hasPlainPort: (uri: string) => boolean
 }
 
 /**
@@ -49,6 +51,7 @@ export function createEngine(options: EngineOptions): Provider {
   }
   const engine = new Engine(options.issuer, options.configuration)
   useOwnClients(engine, options)
+  refuseOddPorts(engine, options)
   takeUnprovenHints(engine, options)
   deriveSids(engine, options)
   forgetLostSessions(engine)
@@ -57,8 +60,14 @@ export function createEngine(options: EngineOptions): Provider {
 
 type ClientClass = {
   find: (id: unknown) => Promise<EngineClient | undefined>
-  prototype: { compareClientSecret: (this: EngineClient, presented: string) => boolean; includeSid: () => boolean }
+  prototype: {
+    compareClientSecret: (this: EngineClient, presented: string) => boolean
+    includeSid: () => boolean
+    redirectUriAllowed: UriCheck
+    postLogoutRedirectUriAllowed: UriCheck
+  }
 }
+type UriCheck = (this: EngineClient, uri: string) => boolean
 
 /**
  * Client.find: the engine serialises and hashes a client's metadata at every look-up and keeps a hundred; ours remembers the engine's client as
@@ -92,6 +101,21 @@ function useOwnClients(engine: Provider, { clients, secretMatches, now, beforeCl
     return record !== undefined && secretMatches(record, presented)
   }
   Client.prototype.includeSid = () => true
+}
+
+/**
+ * Client.redirectUriAllowed, Client.postLogoutRedirectUriAllowed: where the port is free (RFC 8252 §7.3) the engine takes `:` and `:080` for
+ * one. A browser goes to port 80 for both, which is another program than the one that asked.
+ */
+function refuseOddPorts(engine: Provider, { hasPlainPort }: EngineOptions) {
+  const { prototype } = engine.Client as unknown as ClientClass
+  const { redirectUriAllowed, postLogoutRedirectUriAllowed } = prototype
+  prototype.redirectUriAllowed = function isAllowed(uri) {
+    return hasPlainPort(uri) && redirectUriAllowed.call(this, uri)
+  }
+  prototype.postLogoutRedirectUriAllowed = function isAllowed(uri) {
+    return hasPlainPort(uri) && postLogoutRedirectUriAllowed.call(this, uri)
+  }
 }
 
 type IdTokenClass = { validate: (jwt: string, client: EngineClient) => Promise<unknown> }

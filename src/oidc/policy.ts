@@ -1,5 +1,6 @@
 /** When a person is asked: the engine's own prompts, account selection, and what cannot be obtained said at once. */
 
+import { decodeJwt } from 'jose'
 import type { Client as EngineClient, KoaContextWithOIDC } from 'oidc-provider'
 import { errors, interactionPolicy } from 'oidc-provider'
 import type { Level } from '../mfa/proof.ts'
@@ -72,18 +73,54 @@ function refuseOtherResponseModes({ oidc }: KoaContextWithOIDC): boolean {
   return Check.NO_NEED_TO_PROMPT
 }
 
+/** The OpenID Connect scopes of a client as it is registered now; the engine takes a client without any for one that may have all. */
+const scopesOf = (client: EngineClient): readonly string[] => client.scope?.split(' ') ?? []
+
+/** Also when an interaction goes on: what was taken from the client since it began is not given, and the client is told (RFC 6749 §4.1.2.1). */
+function refuseForeignScopes({ oidc }: KoaContextWithOIDC): boolean {
+  const own = oidc.client ? scopesOf(oidc.client) : []
+  const foreign = [...oidc.requestParamOIDCScopes].find((scope) => !own.includes(scope))
+  if (foreign !== undefined) throw new errors.InvalidScope('requested scope is not allowed', foreign)
+  return Check.NO_NEED_TO_PROMPT
+}
+
+/** An interaction goes on to an address that was removed since: a page says so, and nothing is sent there. */
+function refuseRemovedRedirect({ oidc }: KoaContextWithOIDC): boolean {
+  if (!oidc.client?.redirectUriAllowed(String(oidc.params?.redirect_uri))) throw new errors.InvalidRedirectUri()
+  return Check.NO_NEED_TO_PROMPT
+}
+
+/** The scope as the client has sent it: in the address, or when it pushed the request (RFC 9126 §4). */
+function askedScope({ oidc, query }: KoaContextWithOIDC): unknown {
+  const { PushedAuthorizationRequest: pushed } = oidc.entities
+  return pushed ? decodeJwt(String(pushed.request)).scope : query.scope
+}
+
+/** Whether `asked` names `offline_access`, the engine has taken it out, and the client may have it. */
+function isOfflineAccessDropped({ oidc }: KoaContextWithOIDC, asked: unknown): boolean {
+  const has = (scope: unknown) => typeof scope === 'string' && scope.split(' ').includes('offline_access')
+  const { client, params } = oidc
+  return has(asked) && !has(params?.scope) && !!client?.grantTypeAllowed('refresh_token') && has(client.scope)
+}
+
+/**
+ * The engine's validator of a parameter, called after its own checks of the scope: a pushed request keeps the `offline_access` that it names, and
+ * the authorization endpoint decides about it as about any other.
+ */
+export async function keepPushedOfflineAccess(ctx: KoaContextWithOIDC): Promise<void> {
+  const { route, body, params } = ctx.oidc
+  if (route !== 'pushed_authorization_request' || !params || !isOfflineAccessDropped(ctx, body?.scope)) return
+  params.scope = `${params.scope ?? ''} offline_access`.trim()
+}
+
 /**
  * The engine drops `offline_access` unless `prompt=consent`. OpenID Connect Core 1.0 §11 allows other conditions: a consent that the person
  * has given before, or the consent page that follows. With `prompt=none` only the remembered one counts; else the request for it is ignored.
  */
 function restoreOfflineAccess(ctx: KoaContextWithOIDC): boolean {
   const { oidc } = ctx
-  if (oidc.route !== 'authorization' || typeof ctx.query.scope !== 'string') return Check.NO_NEED_TO_PROMPT
-  const asked = ctx.query.scope.split(' ').includes('offline_access')
+  if (oidc.route !== 'authorization' || !isOfflineAccessDropped(ctx, askedScope(ctx))) return Check.NO_NEED_TO_PROMPT
   const scope = typeof oidc.params?.scope === 'string' ? oidc.params.scope : ''
-  if (!asked || scope.split(' ').includes('offline_access') || !oidc.client?.grantTypeAllowed('refresh_token')) {
-    return Check.NO_NEED_TO_PROMPT
-  }
   const remembered = oidc.entities.Grant?.getOIDCScope().split(' ').includes('offline_access') ?? false
   if (remembered || !oidc.prompts.has('none')) oidc.params!.scope = `${scope} offline_access`.trim()
   return Check.NO_NEED_TO_PROMPT
@@ -119,7 +156,10 @@ export function createPolicy(deps: PolicyDeps) {
   const offlineAccess = new Check('offline_access', 'offline access is decided, never asked', restoreOfflineAccess)
   const responseMode = new Check('response_mode', 'only offered response modes', refuseOtherResponseModes)
   const emptyScope = new Check('empty_scope', 'nothing is asked for', refuseEmptyScope)
-  policy.add(new Prompt({ name: 'select_account', requestable: true }, offlineAccess, responseMode, emptyScope), 0)
+  const foreignScope = new Check('foreign_scope', 'only scopes of the client', refuseForeignScopes)
+  const redirect = new Check('redirect_uri', 'only addresses of the client', refuseRemovedRedirect)
+  const first = [redirect, offlineAccess, responseMode, foreignScope, emptyScope]
+  policy.add(new Prompt({ name: 'select_account', requestable: true }, ...first), 0)
   policy.add(new Prompt({ name: 'grant' }, new Check('grant_saved', 'the grant is written', saveGrant)))
   return policy
 }

@@ -49,6 +49,8 @@ type Deps = {
   offeredScopes: readonly string[]
   staticScope: (client: Client) => string
   entitledScopes: (client: Client, resourceServer: ResourceServer) => readonly string[]
+  /** Whether the port in an address is written as a number. */
+  hasPlainPort: (uri: string) => boolean
   consents: Consents
   pages: ReturnType<typeof createEnginePages>
   /** The first parameter that is longer than it may be. */
@@ -92,6 +94,22 @@ function adapterFor(model: string, { artifacts, clients, staticScope, clock }: D
     revokeByGrantId: async (id: string) => {
       if (!givesBackAccessToken(Provider.ctx)) await asEngineFailure(() => adapter.revokeByGrantId(id))
     },
+  }
+}
+
+/**
+ * Query strings are limited in front; the engine reads its own bodies. Every endpoint that does asks for a client, before it does anything.
+ * Throws InvalidRequest.
+ */
+function refuseLongParameters({ findLongParameter }: Pick<Deps, 'findLongParameter'>): void {
+  const long = findLongParameter(Provider.ctx?.oidc?.body ?? {})
+  if (long) throw new errors.InvalidRequest(`${long.parameter} is too long`)
+}
+
+/** A code that was sent to an address which the client has no longer. Throws InvalidGrant; the code is not spent. */
+function refuseRemovedRedirect(client: KoaContextWithOIDC['oidc']['client'], uri: unknown): void {
+  if (typeof uri === 'string' && !client?.redirectUriAllowed(uri)) {
+    throw new errors.InvalidGrant('redirect_uri is not registered any more')
   }
 }
 
@@ -143,12 +161,10 @@ export function createOidc(deps: Deps) {
       }),
       wrapGrant: (name, handler) => {
         const wrapped = artifacts.wrapGrant(async (ctx: Parameters<typeof handler>[0]) => {
-          // Query strings are limited in front; the engine reads its own bodies.
-          const long = deps.findLongParameter((ctx.oidc.params ?? {}) as Record<string, unknown>)
-          if (long) throw new errors.InvalidRequest(`${long.parameter} is too long`)
           // Before anything is spent: who may have been overtaken by the other processes must not sign.
           await confirmKeys()
-          const { params } = ctx.oidc as { params: { resource?: unknown; scope?: unknown } }
+          const { params } = ctx.oidc as { params: { resource?: unknown; scope?: unknown; redirect_uri?: unknown } }
+          if (name === 'authorization_code') refuseRemovedRedirect(ctx.oidc.client, params.redirect_uri)
           // The engine takes out of the parameters what it does not know.
           const requestedScope = params.scope
           if (params.resource !== undefined) params.resource = await resourceNames.registered(params.resource)
@@ -172,9 +188,13 @@ export function createOidc(deps: Deps) {
       clients: { findById: (id) => asEngineFailure(() => clients.findById(id)) },
       now: deps.clock.now,
       secretMatches: clients.secretMatches,
-      beforeClient: limits.beforeClient,
+      beforeClient: (clientId) => {
+        refuseLongParameters(deps)
+        return limits.beforeClient(clientId)
+      },
       unprovenHint: hints.unproven,
       sidOf: artifacts.sidOf,
+      hasPlainPort: deps.hasPlainPort,
     })
     bindInteractions(provider, deps.interactionCookie)
     for (const middleware of [limits.around, hints.around, ...deps.around]) provider.use(middleware as never)

@@ -18,6 +18,8 @@ type Deps = {
   /** Destroys the interaction `uid` and clears its cookie. */
   endInteraction: (ctx: Context, uid: string) => Promise<void>
   random: Pick<Random, 'bytes'>
+  /** The address of a request, which names no person (`post-to-get.ts`). */
+  addressOf: (path: string, query: string) => Promise<string>
 }
 
 type SessionCookie = Readonly<{
@@ -58,7 +60,8 @@ export function createStaleBrowserAnswers(deps: Deps) {
   const isForBrowsers = (path: string) => path.startsWith(routes.authorization) || path.startsWith(routes.end_session)
 
   /** Tabs that were late at the same moment come back at different ones. */
-  function retry(ctx: Context, url: string): void {
+  async function retry(ctx: Context, path: string, query = ''): Promise<void> {
+    const url = await deps.addressOf(path, query)
     ctx.remove('Location')
     ctx.status = 200
     deps.showRetry(ctx, url, 1 + ((random.bytes(1)[0] ?? 0) % 3))
@@ -84,9 +87,10 @@ export function createStaleBrowserAnswers(deps: Deps) {
     for (const [name, value] of Object.entries(params)) {
       for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) query.append(name, String(one))
     }
+    const address = await deps.addressOf(routes.authorization, query.toString())
     ctx.body = null
     ctx.status = 303
-    ctx.set('Location', `${routes.authorization}?${query}`)
+    ctx.set('Location', address)
   }
 
   /** The account was reset. A session that is of an earlier generation, and lives, was made by the program before generations. */
@@ -94,7 +98,7 @@ export function createStaleBrowserAnswers(deps: Deps) {
     const id = sessionCookie.read(ctx)
     if (id !== undefined && (await isLiving(id))) sessionCookie.clear(ctx)
     if (uid !== undefined || ctx.method !== 'GET' || !isForBrowsers(ctx.path)) throw accountReset()
-    retry(ctx, ctx.url)
+    await retry(ctx, ctx.path, ctx.querystring)
   }
 
   return async (ctx: Context, next: Next): Promise<void> => {
@@ -110,7 +114,7 @@ export function createStaleBrowserAnswers(deps: Deps) {
       const response = uid === undefined ? undefined : await findResponse(uid)
       if (response !== undefined) return repeatLiving(ctx, response)
       if (error.reason === 'outcome' || ctx.method !== 'GET' || !isForBrowsers(ctx.path)) throw interactionExpired()
-      return retry(ctx, ctx.url)
+      return retry(ctx, ctx.path, ctx.querystring)
     }
     if (ctx.status !== 400) return
     const { oidc } = ctx as unknown as KoaContextWithOIDC
@@ -126,7 +130,7 @@ export function createStaleBrowserAnswers(deps: Deps) {
     if (response !== undefined) return repeatLiving(ctx, response)
     // Another tab has renamed the session while this request was on its way: soon the browser has the new cookie.
     const tries = Number(ctx.query.again ?? 0)
-    if (isRenamed) return tries < mostRetries ? retry(ctx, `${ctx.path}?again=${tries + 1}`) : undefined
+    if (isRenamed) return tries < mostRetries ? retry(ctx, ctx.path, `again=${tries + 1}`) : undefined
     // Tabs that signed in at the same moment made a session each, and the browser has kept one: in that one it is asked again.
     const isOfOtherSession = Interaction?.session?.uid !== undefined && Interaction.session.uid !== oidc.session?.uid
     if (isOfOtherSession) await beginAgain(ctx, uid, Interaction.params)

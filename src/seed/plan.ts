@@ -2,7 +2,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Account, AccountInput, Accounts } from '../accounts/service.ts'
 import type { Client, ClientInput, Clients } from '../clients/service.ts'
-import type { PasswordHasher } from '../passwords/hasher.ts'
 import type { CheckPassword } from '../passwords/service.ts'
 import type { Problem } from '../problems.ts'
 import { nearest, problemsUnder } from '../problems.ts'
@@ -23,7 +22,6 @@ export type PlanDeps = {
   accounts: Accounts
   clients: Clients
   resourceServers: ResourceServers
-  passwords: Pick<PasswordHasher, 'verify'>
   /** What is wrong with a password that is being chosen for this person. */
   checkPassword: CheckPassword
   readers: Readers
@@ -167,12 +165,17 @@ async function planUser(
       ? []
       : [field]
   })
-  // Verified, not hashed again: a hash is salted, so two of one password never look alike.
-  const isSame =
-    password === undefined || (before && (await deps.passwords.verify(password, before.passwordHash)).matches)
-  if (!isSame) fields.push('password')
+  // An initial value: applied again it must not bring back what its owner has changed.
+  const isInitial = password !== undefined && before === undefined
+  if (isInitial) fields.push('password')
   if (isDisabled !== undefined && isDisabled !== (before?.isDisabled ?? false)) fields.push('disabled')
-  return { input, before, fields, ...(isSame ? {} : { password }), ...(isDisabled === undefined ? {} : { isDisabled }) }
+  return {
+    input,
+    before,
+    fields,
+    ...(isInitial ? { password } : {}),
+    ...(isDisabled === undefined ? {} : { isDisabled }),
+  }
 }
 
 async function planClient(input: ClientStep['input'], { clients }: PlanDeps): Promise<ClientStep> {
@@ -185,8 +188,8 @@ async function planClient(input: ClientStep['input'], { clients }: PlanDeps): Pr
     .filter(([field, value]) => !isDeepStrictEqual(plain(held[field]), plain(value)))
     .map(([field]) => field)
   fields.push(...Object.keys(before?.metadata ?? {}).filter((key) => !(key in metadata)))
-  if (input.secret !== undefined && !(before && clients.secretMatches(before, input.secret)))
-    fields.push('client_secret')
+  // An initial value: applied again it must not bring back a secret that was rotated away.
+  if (input.secret !== undefined && (before?.secretDigests ?? []).length === 0) fields.push('client_secret')
   else delete wanted.secret
   return { input: wanted, before, fields }
 }

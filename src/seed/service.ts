@@ -80,10 +80,7 @@ async function writeUser(step: UserStep, accounts: ReturnType<PlanDeps['accounts
   const { input, before, password, isDisabled, fields } = step
   if (fields.length === 0) return
   const id = before?.id ?? (await accounts.create({ ...input, ...(password === undefined ? {} : { password }) }, actor))
-  if (before) {
-    if (fields.some((field) => field !== 'password' && field !== 'disabled')) await accounts.update(id, input, actor)
-    if (password !== undefined) await accounts.setPassword(id, password, actor)
-  }
+  if (before && fields.some((field) => field !== 'disabled')) await accounts.update(id, input, actor)
   if (isDisabled === undefined || isDisabled === (before?.isDisabled ?? false)) return
   await (isDisabled ? accounts.disable(id, actor) : accounts.enable(id, actor))
 }

@@ -83,7 +83,7 @@ export async function createRooms({ isProduction = false }: { isProduction?: boo
     cache: cache('resource_server', loadResourceServer(db)),
   })
   const seed = createSeed({
-    ...{ accounts, clients, resourceServers, passwords, checkPassword, transaction, audit, oidcScopes, isProduction },
+    ...{ accounts, clients, resourceServers, checkPassword, transaction, audit, oidcScopes, isProduction },
     readers: {
       account: readAccountDocument,
       client: (entry) => readClientDocument(entry, { isDevelopment, refusedSecrets }),

@@ -118,6 +118,7 @@ const attacks: [what: string, attack: () => Promise<Sent>][] = [
     },
   ],
   ['a foreign origin', async () => ({ ...(await openForm()), headers: { Origin: 'https://evil.example' } })],
+  ['an empty origin', async () => ({ ...(await openForm()), headers: { Origin: '' } })],
   ['the origin null', async () => ({ ...(await openForm()), headers: { Origin: 'null' } })],
   [
     'our host under another scheme',

@@ -121,6 +121,9 @@ describe('a redirect URI that is not exactly registered is answered on a page, n
       'http://127.0.0.1.evil.example:80/callback',
       'http://user@127.0.0.1:51234/callback',
       'http://127.0.0.1:51234/callback?x',
+      'http://127.0.0.1:/callback',
+      'http://127.0.0.1:080/callback',
+      'http://[::1]:/callback',
     ]) {
       expectPage(await request({ client_id: 'loopback', redirect_uri: redirectUri, prompt: 'none' }))
     }

@@ -54,6 +54,14 @@ test('a client’s own origin may redeem, refresh and ask for userinfo; without 
   expect(allowed(await preflight('/userinfo', own, 'GET'))).toBe(own)
 })
 
+test('an empty Origin is no origin: no Allow-Origin, not even for everybody', async () => {
+  const { rp } = await tokens()
+  for (const path of ['/token', '/userinfo', '/par', '/revoke']) {
+    expect([path, allowed(await rp.call(path, { client_id: 'spa' }, { Origin: '' }))]).toEqual([path, null])
+    expect([path, allowed(await preflight(path, ''))]).toEqual([path, null])
+  }
+})
+
 test.each([evil, 'null', `${own}.evil.example`, 'http://spa.example'])('the origin %s may not', async (origin) => {
   const { rp, spa, code } = await tokens()
   const answer = await rp.call(

@@ -52,6 +52,15 @@ test('compareClientSecret asks our digests', async () => {
   expect(compareClientSecret.call(engineClient, String(engineClient?.clientSecret))).toBe(false)
 })
 
+test('redirectUriAllowed takes any port of a native client, written as a number', async () => {
+  const metadata = { client_name: 'Loopback', redirect_uris: ['http://127.0.0.1/cb'] }
+  await server.addClient({ clientId: 'loopback', kind: 'native', metadata })
+  const client = await server.parts.engine.provider().Client.find('loopback')
+  const allowed = (uri: string) => client?.redirectUriAllowed(uri)
+  expect(allowed('http://127.0.0.1:5000/cb')).toBe(true)
+  expect(['http://127.0.0.1:/cb', 'http://127.0.0.1:080/cb'].map(allowed)).toEqual([false, false])
+})
+
 test('includeSid puts sid into every ID token', async () => {
   const { tokens } = await signedIn(server)
   expect(claimsIn(tokens.id_token)).toHaveProperty('sid', expect.any(String))

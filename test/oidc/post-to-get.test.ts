@@ -66,6 +66,30 @@ test('a logout by POST asks, as one by GET does', async () => {
   expect(page.body).toContain('name="logout"')
 })
 
+test('a hint that names a person is in no address: a posted logout parks it, and ends the session all the same', async () => {
+  const { browser, tokens } = await signedIn(server)
+  const hint = { id_token_hint: tokens.id_token, state: 'over' }
+  const response = await crossSitePost(`${server.issuer}/logout`, hint)
+  const location = response.headers.get('Location')!
+  expect([response.status, location]).toEqual([303, expect.stringMatching(/^\/logout\?latchkey_request=[\w-]{43}$/)])
+  const page = await browser.get(server.issuer + location)
+  // Asked without a question: the hint was read.
+  expect([page.status, page.next ?? page.headers.get('Location')]).toEqual([
+    303,
+    expect.stringContaining('/logout/success'),
+  ])
+  expect((await browser.get(server.issuer + location)).status).toBe(400)
+})
+
+test.each(['id_token_hint', 'login_hint'])(
+  'an authorization request that is posted with %s parks it too',
+  async (name) => {
+    const { authorizeUrl } = createRelyingParty(server)
+    const response = await crossSitePost(await authorizeUrl(), { [name]: 'alice@example.com' })
+    expect(response.headers.get('Location')).toMatch(/^\/authorize\?latchkey_request=[\w-]{43}$/)
+  },
+)
+
 test.each([
   [415, 'text/plain', 'client_id=web'],
   [415, 'application/json', '{}'],

@@ -19,8 +19,8 @@ const published: Server[] = []
 beforeAll(async () => {
   server = await startLatchkey()
   keys = await makeKeys()
-  await addMachine('job', { jwks: { keys: [keys.jwk] } })
-  await addMachine('spring', { jwks: { keys: [keys.jwk] }, client_assertion_audience: 'any' })
+  await addMachine('job', { jwks: { keys: [keys.jwk] }, client_assertion_audience: 'issuer' })
+  await addMachine('spring', { jwks: { keys: [keys.jwk] } })
 })
 afterAll(async () => {
   for (const one of published) one.close()
@@ -111,19 +111,31 @@ describe('an assertion', () => {
     ['another sub', { sub: 'machine' }],
     ['the audience of another server (attack 32)', { aud: 'https://other.example' }],
     ['a list of audiences (attack 32)', { aud: ['https://other.example'] }],
+    ['no text as its audience', { aud: 7 }],
   ])('with %s is refused', async (_case, claims) => {
     expect((await ask(await assertion('job', claims))).status).toBe(401)
     expect((await ask(await assertion('spring', claims))).status).toBe(401)
   })
 
-  test('names the issuer as one string; a client set to `any` may name an endpoint too (attack 32)', async () => {
-    const audiences = [`${server.issuer}/token`, [server.issuer], [`${server.issuer}/token`, server.issuer]]
-    for (const aud of audiences) {
-      expect(await ask(await assertion('job', { aud }))).toMatchObject(refused)
-      expect(await ask(await assertion('spring', { aud }))).toMatchObject({ status: 200 })
+  test('names issuer, token endpoint or called endpoint, as one string; with `issuer` that alone (attack 32)', async () => {
+    const endpoint = `${server.issuer}/token`
+    expect(await ask(await assertion('job', { aud: endpoint }))).toMatchObject(refused)
+    expect(await ask(await assertion('spring', { aud: endpoint }))).toMatchObject({ status: 200 })
+    for (const aud of [[server.issuer], [endpoint], [endpoint, server.issuer], `${server.issuer}/userinfo`]) {
+      for (const id of ['job', 'spring']) expect(await ask(await assertion(id, { aud }))).toMatchObject(refused)
     }
-    expect(await ask(await assertion('spring'))).toMatchObject({ status: 200 })
-    expect(await ask(await assertion('spring', { aud: `${server.issuer}/userinfo` }))).toMatchObject(refused)
+    for (const id of ['job', 'spring']) expect(await ask(await assertion(id))).toMatchObject({ status: 200 })
+    const revoke = async (id: string, aud: string) =>
+      (
+        await createRelyingParty(server).call('/revoke', {
+          token: 'x',
+          client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+          client_assertion: await assertion(id, { aud }),
+        })
+      ).status
+    const called = [`${server.issuer}/revoke`, endpoint, server.issuer]
+    expect(await Promise.all(called.map((aud) => revoke('spring', aud)))).toEqual([200, 200, 200])
+    expect(await Promise.all(called.map((aud) => revoke('job', aud)))).toEqual([401, 401, 200])
   })
 
   test('that has expired, lives for more than an hour, or is of tomorrow is refused', async () => {
@@ -132,6 +144,9 @@ describe('an assertion', () => {
     expect(await ask(await assertion('job', { exp: now + 3700 }))).toMatchObject(refused)
     expect(await ask(await assertion('job', { exp: now + 3590 }))).toMatchObject({ status: 200 })
     expect(await ask(await assertion('job', { nbf: now + 3000, exp: now + 3500 }))).toMatchObject(refused)
+    expect(await ask(await assertion('job', { nbf: now + 61, exp: now + 3500 }))).toMatchObject(refused)
+    expect(await ask(await assertion('job', { iat: now + 61, exp: now + 3500 }))).toMatchObject(refused)
+    expect(await ask(await assertion('job', { iat: now + 60, exp: now + 3500 }))).toMatchObject({ status: 200 })
   })
 
   test.each<[string, Claims]>([
@@ -272,7 +287,7 @@ describe('registered keys', () => {
     expect([secret, added.secretDigests]).toEqual([undefined, []])
     expect(added.metadata).toMatchObject({
       token_endpoint_auth_signing_alg: 'ES256',
-      client_assertion_audience: 'issuer',
+      client_assertion_audience: 'any',
     })
     const rotating = server.parts.clients.rotateSecret('no-secret', {}, { type: 'operator', id: 'test' })
     await expect(rotating).rejects.toMatchObject({ code: 'client_has_no_secret' })

@@ -132,6 +132,57 @@ test('a client that must push is refused when it does not (§6)', async () => {
   expect(await rp.complete(await rp.browser.get(addressOf(body.request_uri, 'pushing')))).toHaveProperty('code')
 })
 
+describe('offline_access', () => {
+  const scope = 'openid offline_access'
+  const ask = async (more: Record<string, string | undefined>) => {
+    const rp = createRelyingParty(server)
+    const { body } = await push(rp, { scope, ...more })
+    const { code } = await rp.complete(await rp.browser.get(addressOf(body.request_uri)))
+    return { ...rp, tokens: (await rp.exchange(code!)).body }
+  }
+
+  test.each([{}, { prompt: 'consent' }])('is kept in a pushed request (%j), and outlives the session', async (more) => {
+    const { browser, tokens, refresh } = await ask(more)
+    expect(tokens.scope).toBe(scope)
+    await browser.submit(await browser.get(`${server.issuer}/logout`), '/confirm', { logout: 'yes' })
+    expect((await refresh(tokens.refresh_token)).body.scope).toBe(scope)
+  })
+
+  test('is what the pushed request says, whatever stands in the address', async () => {
+    const rp = createRelyingParty(server)
+    const { body } = await push(rp, { scope: 'openid' })
+    const address = `${addressOf(body.request_uri)}&${new URLSearchParams({ scope })}`
+    const { code } = await rp.complete(await rp.browser.get(address))
+    expect((await rp.exchange(code!)).body.scope).toBe('openid')
+  })
+
+  test('is ignored for a client that may not have it', async () => {
+    const rp = createRelyingParty(server)
+    const { body } = await push(rp, { scope }, 'pushing')
+    const { code } = await rp.complete(await rp.browser.get(addressOf(body.request_uri, 'pushing')))
+    const fields = { grant_type: 'authorization_code', code: code!, redirect_uri: callback, code_verifier: rp.verifier }
+    const answer = await rp.token(fields, { Authorization: rp.basic('pushing', webSecret) })
+    expect(answer.body.scope).toBe('openid')
+  })
+})
+
+test.each([
+  ['state', 4_001],
+  ['scope', 1_001],
+  ['claims', 16_001],
+  ['anything', 4_001],
+])('%s of %d characters is too long, at every endpoint that reads a form', async (name, length) => {
+  const rp = createRelyingParty(server)
+  const headers = { Authorization: rp.basic('web', webSecret) }
+  const refused = { status: 400, body: { error: 'invalid_request', error_description: `${name} is too long` } }
+  const tooLong = { [name]: 'x'.repeat(length) }
+  expect(await push(rp, tooLong)).toMatchObject(refused)
+  for (const path of ['/token', '/introspect', '/revoke']) {
+    const fields = { grant_type: 'refresh_token', refresh_token: 'x', token: 'x', ...tooLong }
+    expect(await rp.call(path, fields, headers)).toMatchObject(refused)
+  }
+})
+
 test('all clients must push when the server says so (§5)', async () => {
   const strict = await startLatchkey({ env: { REQUIRE_PUSHED_REQUESTS: 'true' } })
   try {

@@ -51,19 +51,53 @@ test('applied again it changes nothing, hashes nothing and writes no audit event
 
 test('it reports what differed, and puts it right', async () => {
   await apply(development)
-  const alice = await rooms.accounts.findByEmail('alice@example.com')
-  await rooms.accounts.setPassword(alice?.id ?? '', 'changed by somebody', operator)
   const changed = development
     .replace('client_name: Demo web app', 'client_name: Renamed')
-    .replace('demo-machine-secret-for-development-only', 'another-secret-of-the-machine-0123456789')
+    .replace('name: Alice Liddell', 'name: Alice')
   const { entries } = await apply(changed)
   expect(entries.filter(({ result }) => result === 'changed').map(({ id, fields }) => [id, fields])).toEqual([
     ['demo-web', ['client_name']],
-    ['demo-machine', ['client_secret']],
-    ['alice@example.com', ['password']],
+    ['alice@example.com', ['name']],
   ])
-  const machine = (await rooms.clients.list()).find(({ clientId }) => clientId === 'demo-machine')
-  expect(machine?.secretDigests).toHaveLength(1)
+})
+
+test('a secret and a password in it are initial values: what was set since stays', async () => {
+  await apply(development)
+  const alice = await rooms.accounts.findByEmail('alice@example.com')
+  await rooms.accounts.setPassword(alice?.id ?? '', 'changed by its owner', operator)
+  const { secret } = await rooms.clients.rotateSecret('demo-web', {}, operator)
+  const changed = development
+    .replace('demo-machine-secret-for-development-only', 'another-secret-of-the-machine-0123456789')
+    .replace('client_name: Demo web app', 'client_name: Renamed')
+    .replace('name: Alice Liddell', 'name: Alice')
+  for (const text of [development, changed]) {
+    await apply(text)
+    const web = await rooms.clients.findById('demo-web')
+    const matches = (presented = '') => web && rooms.clients.secretMatches(web, presented)
+    expect([matches(secret), matches('demo-web-secret-for-development-only')]).toEqual([true, false])
+    const machine = await rooms.clients.findById('demo-machine')
+    const first = 'demo-machine-secret-for-development-only'
+    expect(machine && rooms.clients.secretMatches(machine, first)).toBe(true)
+    const { passwordHash } = (await rooms.accounts.findByEmail('alice@example.com')) ?? {}
+    expect((await rooms.passwords.verify('changed by its owner', passwordHash)).matches).toBe(true)
+  }
+  expect((await rooms.clients.findById('demo-web'))?.metadata.client_name).toBe('Renamed')
+})
+
+test('a client that comes to need a secret gets the one of the file', async () => {
+  const entry = (kind: string) => `
+clients:
+  - client_id: grown
+    kind: ${kind}
+    client_name: Grown
+    redirect_uris: [https://grown.example/callback]
+`
+  await apply(entry('spa'))
+  const secret = 'a secret of more than thirty-two characters'
+  const { entries } = await apply(`${entry('web')}    client_secret: ${secret}\n`)
+  expect(entries).toMatchObject([{ result: 'changed', fields: expect.arrayContaining(['client_secret']) }])
+  const grown = await rooms.clients.findById('grown')
+  expect(grown && rooms.clients.secretMatches(grown, secret)).toBe(true)
 })
 
 test('what exists is left alone when only what is missing is asked for', async () => {

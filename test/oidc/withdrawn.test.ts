@@ -1,0 +1,199 @@
+/** What an administrator took from a client is not given again: every answer is computed from what is allowed now (RFC 6749 §6, CVE-2025-12110). */
+import type { Latchkey } from '../support/latchkey.ts'
+import { api, callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
+import { answerIn, claimsIn } from './support.ts'
+
+let server: Latchkey
+const operator = { type: 'operator', id: 'test' } as const
+const everything = 'openid profile email roles offline_access api:read'
+let count = 0
+
+beforeAll(async () => {
+  server = await startLatchkey()
+})
+afterAll(() => server.stop())
+
+/** A client of its own, with the person at its browser, and a way to register it anew. */
+async function party(scope = everything) {
+  count += 1
+  const clientId = `party-${count}`
+  const input = (more: Record<string, unknown> = {}) => ({
+    clientId,
+    kind: 'web' as const,
+    metadata: { client_name: 'Party', redirect_uris: [callback], scope, ...more },
+  })
+  await server.addClient({ ...input(), secret: webSecret })
+  const rp = createRelyingParty(server)
+  const headers = { Authorization: rp.basic(clientId, webSecret) }
+  const token = (fields: Record<string, string>) => rp.token(fields, headers)
+  const exchange = (code: string) =>
+    token({ grant_type: 'authorization_code', code, redirect_uri: callback, code_verifier: rp.verifier })
+  const authorize = (parameters: Record<string, string> = {}) =>
+    rp.authorize({ client_id: clientId, scope, ...parameters })
+  return {
+    ...rp,
+    clientId,
+    authorizeUrl: (parameters: Record<string, string> = {}) =>
+      rp.authorizeUrl({ client_id: clientId, scope, ...parameters }),
+    authorize,
+    exchange,
+    signIn: async (parameters?: Record<string, string>) => (await exchange((await authorize(parameters)).code!)).body,
+    refresh: (refreshToken: string, more: Record<string, string> = {}) =>
+      token({ grant_type: 'refresh_token', refresh_token: refreshToken, ...more }),
+    introspect: (value: string) => rp.call('/introspect', { token: value }, headers),
+    become: (more: Record<string, unknown>) => server.parts.clients.replace(input(more), operator),
+    logOut: async () => {
+      const page = await rp.browser.get(`${server.issuer}/logout`)
+      await rp.browser.submit(page, '/confirm', { logout: 'yes' })
+    },
+  }
+}
+
+const personal = (body: Record<string, unknown>) =>
+  Object.keys(body).filter((name) => ['email', 'email_verified', 'name', 'roles'].includes(name))
+
+describe('a client whose scope is narrowed to openid', () => {
+  test('learns no more than that from its old access token, at userinfo and at introspection', async () => {
+    const { signIn, userinfo, introspect, become } = await party()
+    const tokens = await signIn()
+    expect(personal((await userinfo(tokens.access_token)).body)).toHaveLength(4)
+    await become({ scope: 'openid' })
+    const { status, body } = await userinfo(tokens.access_token)
+    expect([status, Object.keys(body)]).toEqual([200, ['sub']])
+    expect((await introspect(tokens.access_token)).body).toMatchObject({ active: true, scope: 'openid' })
+  })
+
+  test('gets no more than that by refreshing: scope, access token and ID token', async () => {
+    const { signIn, refresh, userinfo, become } = await party()
+    let tokens = await signIn()
+    await become({ scope: 'openid' })
+    for (const _turn of [1, 2]) {
+      tokens = (await refresh(tokens.refresh_token)).body
+      expect(tokens.scope).toBe('openid')
+      expect(personal(claimsIn(tokens.id_token))).toEqual([])
+      expect(Object.keys((await userinfo(tokens.access_token)).body)).toEqual(['sub'])
+    }
+    expect(await refresh(tokens.refresh_token, { scope: 'openid email' })).toMatchObject({
+      body: { error: 'invalid_scope' },
+    })
+  })
+
+  test('gets no claim that it asked for one by one', async () => {
+    const { signIn, refresh, userinfo, become } = await party()
+    const claims = JSON.stringify({ userinfo: { email: null }, id_token: { roles: null, name: { essential: true } } })
+    const tokens = await signIn({ scope: 'openid', claims })
+    expect(personal((await userinfo(tokens.access_token)).body)).toEqual(['email'])
+    expect(personal(claimsIn(tokens.id_token)).sort()).toEqual(['name', 'roles'])
+    await become({ scope: 'openid' })
+    expect(personal((await userinfo(tokens.access_token)).body)).toEqual([])
+    const turned = (await refresh(tokens.refresh_token)).body
+    expect(personal(claimsIn(turned.id_token))).toEqual([])
+    expect(personal(claimsIn((await signIn({ scope: 'openid', claims })).id_token))).toEqual([])
+  })
+
+  test('redeems a code of before for what is allowed now', async () => {
+    const { authorize, exchange, userinfo, become } = await party()
+    const { code } = await authorize()
+    await become({ scope: 'openid' })
+    const { body } = await exchange(code!)
+    expect(body.scope).toBe('openid')
+    expect(Object.keys((await userinfo(body.access_token)).body)).toEqual(['sub'])
+  })
+
+  test('is told so when the person finishes what began before', async () => {
+    const { browser, authorizeUrl, complete, become } = await party()
+    const page = await browser.follow(await browser.get(await authorizeUrl()))
+    await become({ scope: 'openid' })
+    expect(await complete(page)).toMatchObject({ error: 'invalid_scope' })
+  })
+})
+
+test('a client that loses openid has nothing at userinfo, and gets no ID token', async () => {
+  const { signIn, refresh, userinfo, become } = await party()
+  const tokens = await signIn()
+  await become({ scope: 'api:read offline_access' })
+  expect((await userinfo(tokens.access_token)).status).toBe(403)
+  const turned = await refresh(tokens.refresh_token, { resource: api })
+  expect(turned.body).not.toHaveProperty('id_token')
+})
+
+describe('a family that loses offline_access', () => {
+  test('lives while its session does', async () => {
+    const { signIn, refresh, logOut, become } = await party()
+    const tokens = await signIn()
+    await become({ scope: 'openid' })
+    const turned = (await refresh(tokens.refresh_token)).body
+    expect((await refresh(turned.refresh_token)).status).toBe(200)
+    await logOut()
+    expect(await refresh(turned.refresh_token)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
+  })
+
+  test('has ended where the session has, and does not come back with the scope', async () => {
+    const { signIn, refresh, userinfo, logOut, become } = await party()
+    const tokens = await signIn()
+    await logOut()
+    expect((await userinfo(tokens.access_token)).status).toBe(200)
+    await become({ scope: 'openid email' })
+    expect((await userinfo(tokens.access_token)).status).toBe(401)
+    expect(await refresh(tokens.refresh_token)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
+    await become({ scope: everything })
+    expect((await userinfo(tokens.access_token)).status).toBe(401)
+    expect((await refresh(tokens.refresh_token)).status).toBe(400)
+  })
+
+  test('without a change it outlives the session', async () => {
+    const { signIn, refresh, logOut, become } = await party()
+    const tokens = await signIn()
+    await logOut()
+    await become({ scope: 'openid offline_access' })
+    expect((await refresh(tokens.refresh_token)).body.scope).toBe('openid offline_access')
+  })
+})
+
+describe('scopes that were never allowed', () => {
+  test('a client of an API alone asks for nobody’s identity', async () => {
+    const { browser, authorizeUrl } = await party('api:read')
+    const page = await browser.get(await authorizeUrl({ scope: 'openid email', prompt: 'none' }))
+    expect(answerIn(page)).toMatchObject({ error: 'invalid_scope' })
+  })
+
+  test('offline_access is ignored (OpenID Connect Core 1.0 §11), and the family ends with the session', async () => {
+    const { signIn, refresh, logOut } = await party('openid')
+    const tokens = await signIn({ scope: 'openid offline_access' })
+    expect(tokens.scope).toBe('openid')
+    await logOut()
+    expect((await refresh(tokens.refresh_token)).status).toBe(400)
+  })
+})
+
+describe('a redirect URI that was removed', () => {
+  const moved = { redirect_uris: ['https://moved.example/callback'] }
+
+  test('redeems no code', async () => {
+    const { authorize, exchange, become } = await party()
+    const { code } = await authorize()
+    await become(moved)
+    expect(await exchange(code!)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
+    await become({})
+    expect((await exchange(code!)).status).toBe(200)
+  })
+
+  test('is sent no code, and no error either, by what began before', async () => {
+    const { browser, authorizeUrl, become } = await party()
+    const page = await browser.follow(await browser.get(await authorizeUrl()))
+    await become(moved)
+    const login = { email: 'alice@example.com', password: 'wonderland tea party' }
+    const refused = await browser.submit(page, '/login', login)
+    expect([refused.status, refused.next]).toEqual([400, undefined])
+  })
+
+  test('nor by one that waits to be resumed', async () => {
+    const { browser, authorizeUrl, become } = await party('openid')
+    const page = await browser.follow(await browser.get(await authorizeUrl()))
+    const login = { email: 'alice@example.com', password: 'wonderland tea party' }
+    const answered = await browser.submit(page, '/login', login)
+    await become(moved)
+    const refused = await browser.follow(answered)
+    expect([refused.status, refused.next]).toEqual([400, undefined])
+  })
+})
