@@ -2015,6 +2015,7 @@ export const mutants: readonly Mutant[] = [
     search: 'isBlank(normalized) ?',
     replacement: 'false ?',
     test: 'test/passwords/policy.test.ts',
+  },
   // Issue 11: protocol details that are about safety.
   {
     disables: 'HEAD at the authorization endpoint is refused (attack 77)',
