@@ -46,7 +46,7 @@ import { createRowCache } from './database/row-cache.ts'
 import type { DevelopmentNotes } from './home/routes.ts'
 import { homeRoutes } from './home/routes.ts'
 import { requestIdOf } from './http/access-log.ts'
-import { countedAddress, prefixesOf } from './http/address.ts'
+import { countedAddress, countedNetwork, prefixesOf } from './http/address.ts'
 import { loadAssets } from './http/assets.ts'
 import { createCookieKeys } from './http/cookie-keys.ts'
 import { createCsrf } from './http/csrf.ts'
@@ -192,6 +192,7 @@ export async function createParts(deps: PartsDeps) {
     ...{ settings, clock, log, metrics },
     canonical: normaliseEmail,
     countedAddress,
+    countedNetwork,
     digestKey: rootSecret.derive('request limits'),
     sweepRows: (before, most) => deleteForgotten(pool, before, most),
   })
@@ -276,6 +277,8 @@ export async function createParts(deps: PartsDeps) {
       throw hashingBusy({ retryAfterSeconds: 5 })
     },
   })
+  // A key of its own: what is counted says nothing about what is stored.
+  const wrongSecrets = createClientSecrets({ digestKey: rootSecret.derive('wrong client secrets'), random })
   const passwords = createPasswordHasher({ ...config.passwordHash, slots: deps.hashingSlots, metrics })
   const breaches =
     config.breachCheck && createBreaches({ ...config.breachCheck, request: outbound.request, clock, log, metrics })
@@ -500,7 +503,7 @@ export async function createParts(deps: PartsDeps) {
     fetchKeys: (url) => outbound.request(url, { purpose: 'jwks', accept: 'application/json' }),
     clock,
     log,
-    limits: createEngineLimits({ gate, artifacts, countedAddress }),
+    limits: createEngineLimits({ gate, artifacts, countedAddress, digest: wrongSecrets.digest }),
     tokenlessClientId: accountClientId,
     interactionCookie,
     around: [

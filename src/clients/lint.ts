@@ -197,7 +197,7 @@ function checkOptional(given: Metadata, { rules }: Place): Problem[] {
     if (given[key] !== undefined) problems.push(...checkList(key, given[key]))
   }
   problems.push(...checkWithin('default_max_age', given.default_max_age, 0, year))
-  problems.push(...checkWithin('token_requests_per_minute', given.token_requests_per_minute, 1, 1_000_000))
+  problems.push(...checkWithin('token_requests_per_minute', given.token_requests_per_minute, 0, 1_000_000))
   for (const key of booleanKeys) {
     if (given[key] !== undefined && typeof given[key] !== 'boolean') problems.push({ path: key, code: 'not_boolean' })
   }

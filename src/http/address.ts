@@ -46,8 +46,10 @@ function plainAddress(text: string | undefined): string | undefined {
     .trim()
     .replace(/^\[(.*)\](?::\d+)?$/, '$1')
     .replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1')
-  const address = bare.replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '')
-  return isIP(address) ? address.toLowerCase() : undefined
+  const address = bare.replace(/%.*$/, '')
+  // Only what Node calls an address: the parser also reads 0x7f.1 and 10.1 as one.
+  if (!isIP(address)) return undefined
+  return isIP(address) === 6 ? ipaddr.process(address).toString() : address
 }
 
 /** What may stand in a request once (RFC 9110 §5.3): Node keeps the first, and whoever stands in front may have read the last. */
@@ -99,13 +101,18 @@ function setTarget(ctx: Context, url: string): void {
   ctx.request.originalUrl = target
 }
 
-/** The networks by which failures are counted: an IPv4 address and its /24, an IPv6 /64. */
+/** The networks by which failures are counted: an IPv4 address and its /24, an IPv6 /64 and its /48, which one site has. */
 export function prefixesOf(address: string): string[] {
   if (!ipaddr.isValid(address)) return [address]
-  const bytes = ipaddr.parse(address).toByteArray()
+  const bytes = ipaddr.process(address).toByteArray()
   if (bytes.length === 4) return [`${bytes.join('.')}/32`, `${bytes.slice(0, 3).join('.')}.0/24`]
-  return [`${Buffer.from(bytes.slice(0, 8)).toString('hex')}/64`]
+  const hex = Buffer.from(bytes).toString('hex')
+  return [`${hex.slice(0, 16)}/64`, `${hex.slice(0, 12)}/48`]
 }
 
 /** Which part of an address is counted for requests: all of an IPv4 one, the /64 of an IPv6 one, which one household or machine has. */
 export const countedAddress = (address: string): string => prefixesOf(address)[0] ?? address
+
+/** The wider network that is counted besides: the /48 of an IPv6 address, in which one customer makes up 65536 others. */
+export const countedNetwork = (address: string): string | undefined =>
+  prefixesOf(address).find((prefix) => prefix.endsWith('/48'))

@@ -27,7 +27,7 @@ type Deps = {
 type Question = Omit<Ask, 'wanted' | 'now'>
 
 /** A process holds at most this part of a limit: by so much a limit can be missed, for each process. */
-const largestPart = 20
+export const largestPart = 20
 const largestShare = 1000
 const busyMs = 1000
 

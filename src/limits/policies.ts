@@ -4,13 +4,19 @@ import type { AlgorithmName } from './algorithms.ts'
 
 export type Policy = Readonly<{
   algorithm: AlgorithmName
-  /** For one identifier within the window. `token`: so many times what a client may ask of the token endpoint in a minute. */
+  /** For one identifier within the window. `token`: so many times what a client may ask in a minute; of 0 there is no limit. */
   limit: number | Readonly<{ token: number }>
+  /** For one address within the window; ten times `limit` without it. */
+  addressLimit?: number
   windowSeconds: number
   /** `typed`: text that a person has typed; its spelling does not make another one of it. */
   identifier: 'typed' | 'exact'
   /** Whether a process takes several at a time, so that a token costs no trip to the store. */
   isLeased?: true
+  /** Whether a process allows a twentieth of the limit by itself, so that a key that is rarely used costs no trip to the store. */
+  isLocalFirst?: true
+  /** Whether no setting changes it. */
+  isFixed?: true
 }>
 
 const minute = 60
@@ -45,8 +51,18 @@ export const policies = {
     identifier: 'exact',
     isLeased: true,
   },
-  /** By authenticated confidential client; by grant for a public one, whose id everybody knows. */
+  /** Codes and refreshes, by grant: a web application asks for all of its people. */
   token: {
+    algorithm: 'token-bucket',
+    limit: 60,
+    addressLimit: 3000,
+    windowSeconds: minute,
+    identifier: 'exact',
+    isLeased: true,
+    isLocalFirst: true,
+  },
+  /** By authenticated client. */
+  client_credentials: {
     algorithm: 'token-bucket',
     limit: { token: 1 },
     windowSeconds: minute,
@@ -56,6 +72,7 @@ export const policies = {
   pushed_request: {
     algorithm: 'token-bucket',
     limit: { token: 1 },
+    addressLimit: 3000,
     windowSeconds: minute,
     identifier: 'exact',
     isLeased: true,
@@ -63,14 +80,15 @@ export const policies = {
   revocation: {
     algorithm: 'token-bucket',
     limit: { token: 1 },
+    addressLimit: 3000,
     windowSeconds: minute,
     identifier: 'exact',
     isLeased: true,
   },
-  /** An API asks once for each of its own requests. */
+  /** By address, until the client is authenticated: an API asks once for each of its own requests. */
   introspection: {
     algorithm: 'token-bucket',
-    limit: { token: 20 },
+    limit: 6000,
     windowSeconds: minute,
     identifier: 'exact',
     isLeased: true,
@@ -78,11 +96,15 @@ export const policies = {
   /** By grant. */
   userinfo: {
     algorithm: 'token-bucket',
-    limit: { token: 1 },
+    limit: 300,
     windowSeconds: minute,
     identifier: 'exact',
     isLeased: true,
   },
+  /** By address: signing out guesses nothing. */
+  logout: { algorithm: 'token-bucket', limit: 60, windowSeconds: minute, identifier: 'exact', isLeased: true },
+  /** One wrong secret of one client at one address, so that its repetitions are no guesses. */
+  wrong_secret: { algorithm: 'sliding-log', limit: 1, isFixed: true, windowSeconds: minute, identifier: 'exact' },
   /** Failures only: by the client id that was named, and by that id at one address. */
   client_authentication: { algorithm: 'sliding-counter', limit: 20, windowSeconds: minute, identifier: 'exact' },
 } as const satisfies Readonly<Record<string, Policy>>
@@ -95,14 +117,19 @@ const addressFactor = 10
 
 export type LimitSettings = Pick<RuntimeSettings, 'rateLimitPercent' | 'tokenRequestsPerMinute'>
 
-/** How many the policy allows within its window, at least one. `ownTokenLimit`: what this client has instead of the setting. */
+/**
+ * How many the policy allows within its window, at least one; Infinity where the number of a client is 0.
+ * `ownTokenLimit`: what this client has instead of the setting.
+ */
 export function limitOf(
   name: PolicyName,
   by: 'identifier' | 'address',
   { rateLimitPercent, tokenRequestsPerMinute }: LimitSettings,
   ownTokenLimit: number = tokenRequestsPerMinute,
 ): number {
-  const { limit }: Policy = policies[name]
+  const { limit, addressLimit, isFixed }: Policy = policies[name]
   const one = typeof limit === 'number' ? limit : limit.token * ownTokenLimit
-  return Math.max(1, Math.round((one * rateLimitPercent) / 100)) * (by === 'address' ? addressFactor : 1)
+  if (by === 'identifier' && one === 0) return Number.POSITIVE_INFINITY
+  const most = by === 'identifier' ? one : (addressLimit ?? one * addressFactor)
+  return isFixed ? most : Math.max(1, Math.round((most * rateLimitPercent) / 100))
 }

@@ -7,7 +7,8 @@ import type { Metrics } from '../metrics.ts'
 import type { Ask, State, Verdict } from './algorithms.ts'
 import { judge } from './algorithms.ts'
 import type { Answer } from './held.ts'
-import { createHeld } from './held.ts'
+import { createHeld, largestPart } from './held.ts'
+import { createLocalCount } from './local-count.ts'
 import { createMemoryStore } from './memory.ts'
 import type { LimitSettings, Policy, PolicyName } from './policies.ts'
 import { limitOf, policies } from './policies.ts'
@@ -23,6 +24,8 @@ type Deps = {
   canonical: (typed: string) => string
   /** The part of a network address that is counted. */
   countedAddress: (address: string) => string
+  /** The wider network that is counted besides, where there is one. */
+  countedNetwork: (address: string) => string | undefined
   /** Under which names are kept: no store holds what was typed. */
   digestKey: Buffer
   sweepRows: (before: number, most: number) => Promise<number>
@@ -32,11 +35,16 @@ type Deps = {
 }
 
 /** Who is counted: an address, or whatever the policy identifies by. `ownTokenLimit`: what a client has instead of the setting. */
-export type Counted = Readonly<{ address: string } | { identifier: string; ownTokenLimit?: number }>
+export type Counted = Readonly<
+  { address: string } | { network: string } | { identifier: string; ownTokenLimit?: number }
+>
 
 export type Outcome = Readonly<{
   isAllowed: boolean
+  policy: PolicyName
+  /** Infinity where nothing is counted. */
   limit: number
+  windowSeconds: number
   remaining: number
   /** Seconds until everything is there again. */
   resetSeconds: number
@@ -46,7 +54,10 @@ export type Outcome = Readonly<{
 
 export type Limits = ReturnType<typeof createLimits>
 
+/** A network has so many times what one address of it has. */
+const networkFactor = 10
 const maxKeys = 20_000
+const unlimited: Answer = { isGranted: true, remaining: Number.POSITIVE_INFINITY, resetMs: 0, retryMs: 0 }
 /** A store that takes longer does not decide: the next one does. */
 const patienceMs = 2_500
 /** For so long a store that failed is not asked again. */
@@ -98,24 +109,31 @@ export function createLimits(deps: Deps) {
 
   const ask = async (key: string, question: Ask): Promise<Verdict> => judge(await takeFrom(key, question), question)
   const held = createHeld({ ask, now: clock.now, maxKeys })
+  const local = createLocalCount({ now: clock.now, maxKeys })
 
   function describe(name: PolicyName, counted: Counted) {
-    const { algorithm, windowSeconds, identifier, isLeased }: Policy = policies[name]
+    const { algorithm, windowSeconds, identifier, isLeased, isLocalFirst }: Policy = policies[name]
     if ('address' in counted) {
       const limit = limitOf(name, 'address', settings.get())
       return { key: `${name}\0a\0${deps.countedAddress(counted.address)}`, algorithm, windowSeconds, limit, isLeased }
     }
+    if ('network' in counted) {
+      const limit = networkFactor * limitOf(name, 'address', settings.get())
+      return { key: `${name}\0n\0${counted.network}`, algorithm, windowSeconds, limit, isLeased }
+    }
     const value = identifier === 'typed' ? deps.canonical(counted.identifier) : counted.identifier
     const limit = limitOf(name, 'identifier', settings.get(), counted.ownTokenLimit)
-    return { key: `${name}\0i\0${value}`, algorithm, windowSeconds, limit, isLeased }
+    return { key: `${name}\0i\0${value}`, algorithm, windowSeconds, limit, isLeased, isLocalFirst }
   }
 
   function toOutcome(name: PolicyName, counted: Counted, limit: number, answer: Answer): Outcome {
     const { isGranted, remaining, resetMs, retryMs } = answer
-    if (!isGranted) limited.inc({ policy: name, by: 'address' in counted ? 'address' : 'identifier' })
+    if (!isGranted) limited.inc({ policy: name, by: 'identifier' in counted ? 'identifier' : 'address' })
     return {
       isAllowed: isGranted,
+      policy: name,
       limit,
+      windowSeconds: policies[name].windowSeconds,
       remaining,
       resetSeconds: Math.ceil(resetMs / 1000),
       retryAfterSeconds: Math.ceil(retryMs / 1000),
@@ -123,12 +141,28 @@ export function createLimits(deps: Deps) {
   }
 
   return {
+    networkOf: deps.countedNetwork,
+
     /** Counts one request, unless it is one too many: what is refused is not counted. Never throws. */
     take: async (name: PolicyName, counted: Counted): Promise<Outcome> => {
-      const { key, algorithm, windowSeconds, limit, isLeased } = describe(name, counted)
-      const question = { algorithm, limit, windowMs: windowSeconds * 1000 }
+      const { key, algorithm, windowSeconds, limit, isLeased, isLocalFirst } = describe(name, counted)
+      if (limit === Number.POSITIVE_INFINITY) return toOutcome(name, counted, limit, unlimited)
+      const windowMs = windowSeconds * 1000
+      const ownPart = isLocalFirst ? Math.floor(limit / largestPart) : 0
+      const used = ownPart > 0 ? local.count(key, windowMs) : 1
+      if (used <= ownPart) {
+        const resetMs = (windowMs * used) / limit
+        return toOutcome(name, counted, limit, { isGranted: true, remaining: limit - used, resetMs, retryMs: 0 })
+      }
+      const question = { algorithm, limit: limit - ownPart, windowMs }
       const answer = await (isLeased ? held.takeLeased(key, question) : held.takeOne(key, question))
       return toOutcome(name, counted, limit, answer)
+    },
+
+    /** Counts what is no request, without a word to the metrics; gives whether the policy allowed it. Never throws. */
+    isFirst: async (name: PolicyName, identifier: string): Promise<boolean> => {
+      const { key, algorithm, windowSeconds, limit } = describe(name, { identifier })
+      return (await held.takeOne(key, { algorithm, limit, windowMs: windowSeconds * 1000 })).isGranted
     },
 
     /** The refusal that this process knows of already; counts nothing and asks no store. */

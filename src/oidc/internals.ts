@@ -55,6 +55,7 @@ export function createEngine(options: EngineOptions): Provider {
   takeUnprovenHints(engine, options)
   deriveSids(engine, options)
   forgetLostSessions(engine)
+  storeNothingAtLogout(engine)
   return engine
 }
 
@@ -132,10 +133,16 @@ function takeUnprovenHints(engine: Provider, { unprovenHint }: EngineOptions) {
   }
 }
 
-type EngineSession = { uid: string; sidFor: (clientId: string, value?: string) => string | undefined }
+type EngineSession = {
+  uid: string
+  new?: boolean
+  accountId?: string
+  sidFor: (clientId: string, value?: string) => string | undefined
+}
 type SessionClass = {
   new (payload?: object): EngineSession
   instantiate: (payload?: object) => EngineSession
+  get: (ctx: { oidc: { route?: string } }) => Promise<EngineSession>
   prototype: { ensureClientContainer: (this: EngineSession, clientId: string) => void }
 }
 
@@ -157,6 +164,22 @@ function deriveSids(engine: Provider, { sidOf }: EngineOptions) {
 function forgetLostSessions(engine: Provider) {
   const Session = engine.Session as unknown as SessionClass
   Session.instantiate = (payload) => new Session(payload && Object.keys(payload).length > 0 ? payload : undefined)
+}
+
+/**
+ * Session.get: at logout the engine writes a state into a session that is new, and so stores it for an hour for each request of a stranger.
+ * Nobody is signed in there: it stays untouched, and is neither stored nor sent.
+ */
+function storeNothingAtLogout(engine: Provider) {
+  const Session = engine.Session as unknown as SessionClass
+  const get = Session.get.bind(Session)
+  Session.get = async (ctx) => {
+    const session = await get(ctx)
+    if (ctx.oidc.route === 'end_session' && session.new && session.accountId === undefined) {
+      Object.defineProperty(session, 'touched', { value: false, writable: false, configurable: false })
+    }
+    return session
+  }
 }
 
 /**

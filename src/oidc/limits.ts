@@ -13,25 +13,45 @@ type Deps = {
   artifacts: Pick<ArtifactStore, 'adapter'>
   /** The part of an address that is counted. */
   countedAddress: (address: string) => string
+  /** A keyed digest: no counter's name holds a secret. */
+  digest: (secret: string) => Buffer
 }
 
 export type EngineLimits = ReturnType<typeof createEngineLimits>
 
 type EngineClient = NonNullable<KoaContextWithOIDC['oidc']['client']>
 
-/** Endpoints that clients authenticate at. */
-const clientPolicies: ReadonlyMap<string, PolicyName> = new Map([
-  [routes.token, 'token'],
-  [routes.pushed_authorization_request, 'pushed_request'],
-  [routes.introspection, 'introspection'],
-  [routes.revocation, 'revocation'],
-])
-const personPolicies: ReadonlyMap<string, PolicyName> = new Map([
-  [routes.authorization, 'authorization'],
-  [routes.userinfo, 'userinfo'],
-])
+type Row =
+  | Readonly<{ policy: PolicyName; for: 'clients' | 'persons' }>
+  /** Why nothing is counted. */
+  | Readonly<{ exempt: string }>
 
-const toldToScripts = 'X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After'
+/** Every endpoint of the engine, and what counts its requests. The type wants a row for each. */
+export const endpointLimits = {
+  authorization: { policy: 'authorization', for: 'persons' },
+  token: { policy: 'token', for: 'clients' },
+  userinfo: { policy: 'userinfo', for: 'persons' },
+  jwks: { exempt: 'answers from memory, the same for everybody' },
+  end_session: { policy: 'logout', for: 'persons' },
+  introspection: { policy: 'introspection', for: 'clients' },
+  revocation: { policy: 'revocation', for: 'clients' },
+  pushed_authorization_request: { policy: 'pushed_request', for: 'clients' },
+} as const satisfies Readonly<Record<keyof typeof routes, Row>>
+
+const policiesFor = (wanted: 'clients' | 'persons'): ReadonlyMap<string, PolicyName> =>
+  new Map(
+    Object.entries<Row>(endpointLimits).flatMap(([name, row]) =>
+      'policy' in row && row.for === wanted ? [[routes[name as keyof typeof routes], row.policy] as const] : [],
+    ),
+  )
+
+/** Endpoints that clients authenticate at. */
+const clientPolicies = policiesFor('clients')
+const personPolicies = policiesFor('persons')
+const logoutPages = `${routes.end_session}/`
+
+const toldToScripts =
+  'X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy, Retry-After'
 
 // The engine's context is the one that our application made.
 const asContext = (ctx: KoaContextWithOIDC): Context => ctx as unknown as Context
@@ -41,7 +61,7 @@ const ownLimitOf = (client: EngineClient | undefined): number | undefined =>
 
 const isConfidential = (client: EngineClient): boolean => client.tokenEndpointAuthMethod !== 'none'
 
-export function createEngineLimits({ gate, artifacts, countedAddress }: Deps) {
+export function createEngineLimits({ gate, artifacts, countedAddress, digest }: Deps) {
   /** What was refused inside the engine, to be answered outside of it as everything of ours is. */
   const refusals = new WeakMap<KoaContextWithOIDC, unknown>()
   const counted = new WeakSet<KoaContextWithOIDC>()
@@ -61,15 +81,29 @@ export function createEngineLimits({ gate, artifacts, countedAddress }: Deps) {
     }
   }
 
-  /** Every request counts at its address, but those of a client with a number of its own: it may be worth more than the address is. */
-  async function countClient(ctx: KoaContextWithOIDC, policy: PolicyName, identifier: string | undefined) {
+  /**
+   * Counts a request at its address, but those of an authenticated client: a web application asks for all of its people from one. They count
+   * for the grant or the client, and an introspection for nothing.
+   */
+  async function countClient(ctx: KoaContextWithOIDC, policy: PolicyName, client: EngineClient | undefined) {
     counted.add(ctx)
-    const own = ownLimitOf(ctx.oidc.client)
-    if (own === undefined || identifier === undefined) await gate.countAddress(asContext(ctx), policy)
-    if (identifier !== undefined) await gate.countIdentifier(asContext(ctx), policy, identifier, own)
+    const context = asContext(ctx)
+    const isAuthenticated = client !== undefined && isConfidential(client)
+    if (policy === 'token') {
+      if (isAuthenticated && ctx.oidc.params?.grant_type === 'client_credentials') {
+        return gate.countIdentifier(context, 'client_credentials', client.clientId, ownLimitOf(client))
+      }
+      const grant = client && (await grantOf(ctx))
+      if (!isAuthenticated || grant === undefined) await gate.countAddress(context, policy)
+      if (grant !== undefined) await gate.countIdentifier(context, policy, grant)
+    } else if (!isAuthenticated) {
+      await gate.countAddress(context, policy)
+    } else if (policy !== 'introspection') {
+      await gate.countIdentifier(context, policy, client.clientId, ownLimitOf(client))
+    }
   }
 
-  /** Whom a public client's request is counted for: the id is public, and one person must not use up what another may. */
+  /** What a code or refresh token counts for: one person must not use up what another may. */
   async function grantOf({ oidc }: KoaContextWithOIDC): Promise<string | undefined> {
     const { grant_type: grantType, code, refresh_token: refreshToken } = oidc.params ?? {}
     const [model, token] = grantType === 'refresh_token' ? ['RefreshToken', refreshToken] : ['AuthorizationCode', code]
@@ -82,10 +116,21 @@ export function createEngineLimits({ gate, artifacts, countedAddress }: Deps) {
   const guesser = (ctx: KoaContextWithOIDC, clientId: string): string =>
     `${clientId}\0${countedAddress(asContext(ctx).ip)}`
 
-  /** A failure counts for its address, for the client at this address, and for the client. */
+  /** What was presented in place of the right secret. Of an assertion the header, because each has another body. */
+  function presented({ headers, oidc }: KoaContextWithOIDC): string {
+    const { client_secret: secret, client_assertion: assertion } = oidc?.params ?? {}
+    return String(headers.authorization ?? secret ?? String(assertion ?? '').split('.')[0])
+  }
+
+  /**
+   * A failure counts for its address, for the client at this address, and for the client. The same wrong secret counts once a minute: a
+   * replica that has an old one guesses nothing.
+   */
   async function countFailure(ctx: KoaContextWithOIDC): Promise<void> {
     const policy = 'client_authentication'
     const clientId = claimed.get(ctx)
+    const guess = `${guesser(ctx, clientId ?? '')}\0${digest(presented(ctx)).toString('base64url')}`
+    if (!(await gate.isFirst('wrong_secret', guess))) return
     await gate.countAddress(asContext(ctx), policy)
     if (clientId === undefined) return
     await gate.countIdentifier(asContext(ctx), policy, guesser(ctx, clientId))
@@ -94,10 +139,9 @@ export function createEngineLimits({ gate, artifacts, countedAddress }: Deps) {
 
   async function countAfterwards(ctx: KoaContextWithOIDC, policy: PolicyName): Promise<void> {
     const isRefusedClient = (Object(ctx.body) as { error?: unknown }).error === 'invalid_client'
-    const client = isRefusedClient ? undefined : ctx.oidc?.client
-    if (!counted.has(ctx)) {
-      await countClient(ctx, policy, client && isConfidential(client) ? client.clientId : undefined)
-    }
+    // An error may stand before the authentication: then the client that was named has proven nothing.
+    const client = ctx.status < 400 ? ctx.oidc?.client : undefined
+    if (!counted.has(ctx)) await countClient(ctx, policy, client)
     if (isRefusedClient) await countFailure(ctx)
   }
 
@@ -121,7 +165,7 @@ export function createEngineLimits({ gate, artifacts, countedAddress }: Deps) {
       if (ctx.method === 'OPTIONS') return next()
       const ofClients = clientPolicies.get(ctx.path)
       if (ofClients) return aroundClients(ctx, next, ofClients)
-      const ofPersons = personPolicies.get(ctx.path)
+      const ofPersons = personPolicies.get(ctx.path.startsWith(logoutPages) ? routes.end_session : ctx.path)
       if (!ofPersons) return next()
       await gate.countAddress(asContext(ctx), ofPersons)
       await next()
@@ -131,11 +175,7 @@ export function createEngineLimits({ gate, artifacts, countedAddress }: Deps) {
 
     /** Before a grant handler: the client is authenticated, nothing is spent. */
     beforeGrant: (ctx: KoaContextWithOIDC): Promise<void> =>
-      inEngine(ctx, async () => {
-        const { client } = ctx.oidc
-        const identifier = client && isConfidential(client) ? client.clientId : await grantOf(ctx)
-        await countClient(ctx, 'token', identifier)
-      }),
+      inEngine(ctx, () => countClient(ctx, 'token', ctx.oidc.client)),
 
     /** Before a client is looked up: who has guessed too often at this client from this address is not listened to. */
     beforeClient: async (clientId: string): Promise<void> => {

@@ -27,7 +27,7 @@ export type RuntimeSettings = Readonly<{
   passwordSpecial: 'optional' | 'required'
   /** Every request limit, as a part of what it is by default: 100 is the default, 200 twice as many. */
   rateLimitPercent: number
-  /** What a client may ask of the token endpoint in a minute, unless it has a number of its own. */
+  /** What a client may ask by itself (client_credentials, /par, /revoke) in a minute, unless it has a number of its own; 0: no limit. */
   tokenRequestsPerMinute: number
 }>
 
@@ -64,7 +64,7 @@ export const settingDefinitions: Readonly<Record<SettingKey, SettingDefinition>>
   passwordSpecial: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
   // No value switches limits off.
   rateLimitPercent: { type: 'number', default: 100, min: 10, max: 1_000_000 },
-  tokenRequestsPerMinute: { type: 'number', default: 300, min: 1, max: 1_000_000 },
+  tokenRequestsPerMinute: { type: 'number', default: 3000, min: 0, max: 1_000_000 },
 }
 
 export const settingKeys = Object.keys(settingDefinitions) as SettingKey[]

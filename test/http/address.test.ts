@@ -1,6 +1,6 @@
 /** Nobody chooses his own address, and nobody chooses the name under which we answer. */
 import { request as httpRequest } from 'node:http'
-import { countedAddress, prefixesOf } from '../../src/http/address.ts'
+import { countedAddress, countedNetwork, prefixesOf } from '../../src/http/address.ts'
 import type { TestServer } from './support.ts'
 import { startTestServer } from './support.ts'
 
@@ -70,6 +70,8 @@ const cases: [what: string, trustProxy: string[], forwardedFor: string | string[
   ],
   ['IPv6 is taken', ['127.0.0.1'], '2001:DB8::7', '2001:db8::7'],
   ['IPv4 inside IPv6 is IPv4', ['127.0.0.1'], '::ffff:203.0.113.7', '203.0.113.7'],
+  ['IPv4 inside IPv6 is IPv4 in hexadecimal', ['127.0.0.1'], '::FFFF:cb00:7107', '203.0.113.7'],
+  ['IPv4 inside IPv6 is IPv4 written out', ['127.0.0.1'], '0:0:0:0:0:ffff:203.0.113.7', '203.0.113.7'],
   ['a port is left out', ['127.0.0.1'], '203.0.113.7:5123', '203.0.113.7'],
   ['a port after IPv6 is left out', ['127.0.0.1'], '[2001:db8::7]:5123', '2001:db8::7'],
 ]
@@ -116,6 +118,9 @@ test('a path of two slashes is a path, not a host', async () => {
 test('failures and requests are counted by IPv4 address and /24, and by the /64 of IPv6', () => {
   expect(prefixesOf('192.0.2.7')).toEqual(['192.0.2.7/32', '192.0.2.0/24'])
   expect(prefixesOf('2001:db8::1')).toEqual(prefixesOf('2001:db8:0:0:ffff::2'))
+  expect(prefixesOf('::ffff:c000:207')).toEqual(prefixesOf('192.0.2.7'))
+  expect(prefixesOf('2001:db8::1')[1]).toBe(prefixesOf('2001:db8:0:1::1')[1])
+  expect([countedNetwork('2001:db8::1'), countedNetwork('192.0.2.7')]).toEqual(['20010db80000/48', undefined])
   expect(prefixesOf('2001:db8::1')).not.toEqual(prefixesOf('2001:db8:0:1::1'))
   expect(countedAddress('192.0.2.7')).toBe('192.0.2.7/32')
   expect(countedAddress('')).toBe('')

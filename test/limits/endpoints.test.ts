@@ -1,4 +1,6 @@
 /** Limits of what programs do, from outside: token, PAR, introspection, revocation, userinfo, and client authentication that fails. */
+import { routes } from '../../src/oidc/endpoints.ts'
+import { endpointLimits } from '../../src/oidc/limits.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 
@@ -51,9 +53,20 @@ const count = (answers: readonly Answer[], status: number) =>
 const numbers = ({ headers }: Answer) =>
   ['Limit', 'Remaining', 'Reset'].map((name) => Number(headers.get(`X-RateLimit-${name}`) ?? Number.NaN))
 
-test('a confidential client gets three hundred tokens a minute, and then 429 in the words of RFC 6749', async () => {
+test('a machine gets three thousand tokens a minute, as many as are set, none or any number, and then 429 in the words of RFC 6749', async () => {
+  const unset = await machineToken()
+  expect([unset.status, ...numbers(unset)]).toEqual([200, 3000, 2999, 1])
+  await server.parts.settings.set('tokenRequestsPerMinute', '0', operator)
+  const unlimited = await machineToken()
+  expect([unlimited.status, unlimited.headers.get('X-RateLimit-Limit')]).toEqual([200, null])
+  await server.parts.settings.set('tokenRequestsPerMinute', '300', operator)
+  server.clock.advance(2 * minute)
   const first = await machineToken()
   expect([first.status, ...numbers(first)]).toEqual([200, 300, 299, 1])
+  expect([first.headers.get('RateLimit-Policy'), first.headers.get('RateLimit')]).toEqual([
+    '"client_credentials";q=300;w=60',
+    '"client_credentials";r=299;t=1',
+  ])
   const answers = await repeat(305, () => machineToken())
   expect([count(answers, 200), count(answers, 429)]).toEqual([299, 6])
   const refusal = answers.at(-1)!
@@ -69,6 +82,64 @@ test('a confidential client gets three hundred tokens a minute, and then 429 in 
   ).toBe(400)
   server.clock.advance(1_000)
   expect(count(await repeat(6, () => machineToken()), 200)).toBe(5)
+  await server.parts.settings.set('tokenRequestsPerMinute', undefined, operator)
+}, 60_000)
+
+test('a web application refreshes for all of its people: each grant is counted, not the client, and not its network', async () => {
+  const web = { Authorization: basic('web', webSecret) }
+  const tokens: string[] = []
+  for (let index = 0; index < 2; index += 1) {
+    const { refresh_token: token } = await createRelyingParty(server).signIn({ scope: 'openid offline_access' })
+    tokens.push(token!)
+  }
+  const refresh = async (index: number) => {
+    const answer = await send('/token', { grant_type: 'refresh_token', refresh_token: tokens[index]! }, web)
+    tokens[index] = answer.body.refresh_token ?? tokens[index]!
+    return answer
+  }
+  const first = await refresh(0)
+  expect([first.status, ...numbers(first).slice(0, 2)]).toEqual([200, 60, 58])
+  const answers = [first]
+  for (let index = 1; index < 62; index += 1) answers.push(await refresh(0))
+  // The code was the first.
+  expect([count(answers, 200), count(answers, 429)]).toEqual([59, 3])
+  expect((await refresh(1)).status).toBe(200)
+  await server.parts.settings.set('rateLimitPercent', '10', operator)
+  try {
+    server.clock.advance(10 * minute)
+    // Ten per cent of what a network has are three hundred.
+    const others = await repeat(310, () => send('/introspect', { token: 'x' }, web))
+    expect([count(others, 200), others[0]!.headers.get('X-RateLimit-Limit')]).toEqual([310, null])
+  } finally {
+    await server.parts.settings.set('rateLimitPercent', undefined, operator)
+  }
+}, 60_000)
+
+test('every endpoint of the engine has a row that counts it, or says why not', async () => {
+  expect(Object.keys(endpointLimits).sort()).toEqual(Object.keys(routes).sort())
+  for (const path of ['/logout', '/logout/success']) {
+    const response = await fetch(`${server.issuer}${path}`, { headers: { 'X-Forwarded-For': '203.0.113.77' } })
+    expect(response.headers.get('RateLimit-Policy')).toBe('"logout";q=600;w=60')
+  }
+})
+
+test('the /48 of an IPv6 address has ten times what a /64 of it has', async () => {
+  await server.parts.settings.set('rateLimitPercent', '10', operator)
+  try {
+    let subnet = 0
+    const answers = await repeat(620, async () => {
+      subnet += 1
+      const headers = { 'X-Forwarded-For': `2001:db8:77:${subnet.toString(16)}::1` }
+      const response = await fetch(`${server.issuer}/logout/success`, { headers })
+      await response.text()
+      return { status: response.status, headers: response.headers, body: {} }
+    })
+    expect(answers[0]!.headers.get('RateLimit-Policy')).toBe('"logout";q=60;w=60')
+    expect(count(answers, 429)).toBeGreaterThan(15)
+    expect(count(answers, 429)).toBeLessThan(25)
+  } finally {
+    await server.parts.settings.set('rateLimitPercent', undefined, operator)
+  }
 }, 60_000)
 
 test('a client with a number of its own has that, is not held back by its network, and the setting is for all others', async () => {
@@ -91,7 +162,7 @@ test('a client with a number of its own has that, is not held back by its networ
 }, 60_000)
 
 test('a public client is counted by grant: one person uses up nothing of another', async () => {
-  await server.parts.settings.set('tokenRequestsPerMinute', '4', operator)
+  await server.parts.settings.set('rateLimitPercent', '10', operator)
   try {
     const people = await Promise.all(
       [1, 2].map(async () => {
@@ -113,15 +184,15 @@ test('a public client is counted by grant: one person uses up nothing of another
     const refresh = (token: string) =>
       send('/token', { grant_type: 'refresh_token', client_id: 'native', refresh_token: token })
     let { body } = await redeem(one)
-    for (let index = 0; index < 3; index += 1) body = (await refresh(body.refresh_token!)).body
+    for (let index = 0; index < 5; index += 1) body = (await refresh(body.refresh_token!)).body
     const refused = await refresh(body.refresh_token!)
-    expect([refused.status, ...numbers(refused).slice(0, 2)]).toEqual([429, 4, 0])
+    expect([refused.status, ...numbers(refused).slice(0, 2)]).toEqual([429, 6, 0])
     expect((await redeem(other)).status).toBe(200)
     // What was refused has spent nothing and ended nothing.
     server.clock.advance(minute)
     expect((await refresh(body.refresh_token!)).status).toBe(200)
   } finally {
-    await server.parts.settings.set('tokenRequestsPerMinute', undefined, operator)
+    await server.parts.settings.set('rateLimitPercent', undefined, operator)
   }
 }, 60_000)
 
@@ -145,23 +216,22 @@ test('PAR, revocation, introspection and userinfo tell their numbers and have th
   const introspect = () => send('/introspect', { token: tokens.access_token }, web)
   const revoke = () => send('/revoke', { token: 'x'.repeat(43) }, web)
   const userinfo = () => send('/userinfo', {}, { Authorization: `Bearer ${tokens.access_token}` })
-  expect([(await par()).status, ...numbers(await par())]).toEqual([201, 300, 298, 1])
-  expect([(await introspect()).status, ...numbers(await introspect())]).toEqual([200, 6000, 5998, 1])
-  expect([(await revoke()).status, ...numbers(await revoke())]).toEqual([200, 300, 298, 1])
+  expect([(await par()).status, ...numbers(await par())]).toEqual([201, 3000, 2998, 1])
+  expect((await introspect()).headers.get('X-RateLimit-Limit')).toBeNull()
+  expect([(await revoke()).status, ...numbers(await revoke())]).toEqual([200, 3000, 2998, 1])
   expect([(await userinfo()).status, ...numbers(await userinfo())]).toEqual([200, 300, 298, 1])
   server.clock.advance(minute)
   await server.parts.settings.set('tokenRequestsPerMinute', '3', operator)
   try {
     for (const [ask, most] of [
       [par, 3],
-      [introspect, 60],
       [revoke, 3],
-      [userinfo, 3],
     ] as const) {
       const answers = await repeat(most + 2, ask)
       expect(count(answers, 429)).toBe(2)
       expect(answers.at(-1)!.body).toMatchObject({ error: 'temporarily_unavailable', code: 'too_many_requests' })
     }
+    expect(count(await repeat(305, userinfo), 429)).toBeGreaterThan(3)
     const { n } = (await server.database.knex('artifact').where({ model: 11 }).count('* as n').first()) as { n: number }
     expect(n).toBe(5)
   } finally {
@@ -171,8 +241,14 @@ test('PAR, revocation, introspection and userinfo tell their numbers and have th
 
 test('twenty failed authentications of a client at one address are the last there; its owner elsewhere is not locked out', async () => {
   const wrong = { Authorization: basic('machine', 'wrong'.repeat(10)) }
+  // A replica with an old secret guesses nothing.
+  for (let index = 0; index < 30; index += 1) expect((await machineToken(wrong)).status).toBe(401)
+  expect((await machineToken()).status).toBe(200)
+  server.clock.advance(10 * minute)
   const answers: Answer[] = []
-  for (let index = 0; index < 21; index += 1) answers.push(await machineToken(wrong))
+  for (let index = 0; index < 21; index += 1) {
+    answers.push(await machineToken({ Authorization: basic('machine', `guess ${index}`.repeat(10)) }))
+  }
   expect(answers.map(({ status }) => status)).toEqual([...Array(20).fill(401), 429])
   expect(answers[0]!.headers.get('X-RateLimit-Limit')).toBe('20')
   // From here not even the right secret is looked at: a guesser never learns which one it was. In every form that it can be sent.
@@ -215,13 +291,13 @@ test('a preflight is not counted, and scripts may read the numbers', async () =>
   )
   expect(answer.headers.get('Access-Control-Allow-Origin')).toBe(origin)
   expect(answer.headers.get('Access-Control-Expose-Headers')).toContain(
-    'X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After',
+    'X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy, Retry-After',
   )
 })
 
 test('what was refused is in the metrics, by policy and by what was counted', async () => {
   const metrics = await server.parts.metrics.metrics()
-  expect(metrics).toMatch(/latchkey_rate_limited_total\{policy="token",by="identifier"\} \d+/)
+  expect(metrics).toMatch(/latchkey_rate_limited_total\{policy="client_credentials",by="identifier"\} \d+/)
   expect(metrics).toMatch(/latchkey_rate_limited_total\{policy="client_authentication",by="address"\} \d+/)
 })
 

@@ -153,6 +153,15 @@ test('without a client there is a page that says it is done', async () => {
   expect([last.status, new URL(last.url).pathname]).toEqual([200, '/logout/success'])
 })
 
+test('with nobody signed in nothing is stored, and no cookie is set', async () => {
+  const sessions = async () => (await server.database.knex('artifact').where({ model: 1 })).length
+  const before = await sessions()
+  const answer = await fetch(logoutUrl({ client_id: 'web', post_logout_redirect_uri: home }), { redirect: 'manual' })
+  expect([answer.status, answer.headers.get('Location')]).toEqual([303, home])
+  expect(answer.headers.getSetCookie().filter((cookie) => cookie.includes('session'))).toEqual([])
+  expect(await sessions()).toBe(before)
+})
+
 test('with nobody signed in there is nothing to confirm', async () => {
   const { browser } = createRelyingParty(server)
   const page = await browser.get(logoutUrl({ client_id: 'web', post_logout_redirect_uri: home, state: 'x' }))

@@ -31,7 +31,7 @@ test('a fresh server has the defaults', () => {
     passwordDigit: 'optional',
     passwordSpecial: 'optional',
     rateLimitPercent: 100,
-    tokenRequestsPerMinute: 300,
+    tokenRequestsPerMinute: 3000,
   })
 })
 
