@@ -26,6 +26,7 @@ import { normaliseEmail } from './accounts/account.ts'
 import { accountDocument, readAccountDocument } from './accounts/document.ts'
 import { accountReset } from './accounts/errors.ts'
 import { createAccountImport } from './accounts/import.ts'
+import { listPasswordCosts } from './accounts/password-costs.ts'
 import { createAccountRecords } from './accounts/records.ts'
 import { createAccounts, loadAccount } from './accounts/service.ts'
 import { createAudit } from './audit/service.ts'
@@ -279,7 +280,8 @@ export async function createParts(deps: PartsDeps) {
   })
   // A key of its own: what is counted says nothing about what is stored.
   const wrongSecrets = createClientSecrets({ digestKey: rootSecret.derive('wrong client secrets'), random })
-  const passwords = createPasswordHasher({ ...config.passwordHash, slots: deps.hashingSlots, metrics })
+  const listCosts = () => listPasswordCosts(knex)
+  const passwords = createPasswordHasher({ ...config.passwordHash, slots: deps.hashingSlots, metrics, listCosts })
   const breaches =
     config.breachCheck && createBreaches({ ...config.breachCheck, request: outbound.request, clock, log, metrics })
   const guessing = createGuessing({ log })

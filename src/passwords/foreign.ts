@@ -5,7 +5,11 @@ import bcrypt from 'bcrypt'
 
 /** Why a hash cannot be used; its sentence is `problems.<code>`. */
 export type HashProblem = 'hash_unknown' | 'hash_too_dear'
-export type ForeignHash = Readonly<{ matches: (normalized: string) => Promise<boolean> }>
+export type ForeignHash = Readonly<{
+  matches: (normalized: string) => Promise<boolean>
+  /** The format reads so many bytes of a password; what stands behind them is not proven by a match. */
+  mostBytes?: number
+}>
 
 type Format = Readonly<{
   pattern: RegExp
@@ -37,7 +41,7 @@ const bcryptFormat: Format = {
     if (Number(cost) > mostBcryptCost) return 'hash_too_dear'
     // The three letters differ in what their first implementations did wrong; for everything typed by people they are one function, and the
     // package knows no $2y$ and lets the length of a $2a$ password wrap around.
-    return { matches: (password) => bcrypt.compare(password, `$2b$${cost}$${rest}`) }
+    return { matches: (password) => bcrypt.compare(password, `$2b$${cost}$${rest}`), mostBytes: 72 }
   },
 }
 

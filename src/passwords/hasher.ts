@@ -1,12 +1,13 @@
 /**
  * Hashes and verifies passwords with Argon2id (RFC 9106), within the pool, at the same price whether or not there is anything to verify; and
- * verifies what another system hashed, once.
+ * verifies what another system hashed.
  */
-import { randomBytes } from 'node:crypto'
 import argon2 from 'argon2'
 import { Gauge, Histogram } from 'prom-client'
 import type { Metrics } from '../metrics.ts'
-import type { ForeignHash, HashProblem } from './foreign.ts'
+import type { Compute, Cost } from './even-work.ts'
+import { costOf, createEvenWork, decoyLike } from './even-work.ts'
+import type { HashProblem } from './foreign.ts'
 import { readForeignHash } from './foreign.ts'
 import { normalizePassword } from './policy.ts'
 import { createPool } from './pool.ts'
@@ -16,19 +17,40 @@ export type PasswordHasher = {
   hash: (password: string) => Promise<string>
   /**
    * `hash` undefined, or of a kind that is not known here: the same work against a decoy, and no match. `needsRehash` only after a match:
-   * the settings ask for more than the hash has, or it is another system's. Throws as `hash` does.
+   * the settings ask for more than the hash has, or it is another system's and proves the whole password. Throws as `hash` does.
    */
   verify: (password: string, hash: string | undefined) => Promise<{ matches: boolean; needsRehash: boolean }>
 }
 
-type Cost = { memoryKiB: number; iterations: number; parallelism: number }
-type Deps = Cost & { slots: number; queue: number; metrics: Metrics }
+type StoredCost = Readonly<{ beginning: string; resultLength: number }>
 
-export function createPasswordHasher({ slots, queue, metrics, ...cost }: Deps): PasswordHasher {
+type Deps = Cost & {
+  slots: number
+  queue: number
+  metrics: Metrics
+  /** The costs of what is stored, to be read again now and then; without it only today's setting counts. */
+  listCosts?: () => Promise<readonly StoredCost[]>
+  /** For a test that looks at the work. */
+  compute?: Compute
+  monotonicMs?: () => number
+}
+
+const computeHash: Compute = async (hash, normalized) => {
+  if (costOf(hash)) return argon2.verify(hash, normalized)
+  const foreign = readForeignHash(hash)
+  return typeof foreign !== 'string' && foreign.matches(normalized)
+}
+
+export function createPasswordHasher({ slots, queue, metrics, compute = computeHash, ...rest }: Deps) {
+  const { listCosts, monotonicMs = () => performance.now(), memoryKiB, iterations, parallelism } = rest
+  const own: Cost = { memoryKiB, iterations, parallelism }
   const pool = createPool({ slots, queue })
-  const decoy = decoyFor(cost)
   const durations = measure(metrics, pool)
-  let usualMs: number | undefined
+  const even = createEvenWork({ own, compute, monotonicMs })
+
+  let learned = '[]'
+  let readAgainAtMs = Number.NEGATIVE_INFINITY
+  let first: Promise<void> | undefined
 
   const timed = <T>(work: () => Promise<T>): Promise<T> =>
     pool.run(async () => {
@@ -42,64 +64,52 @@ export function createPasswordHasher({ slots, queue, metrics, ...cost }: Deps): 
 
   async function hash(password: string): Promise<string> {
     const normalized = normalizePassword(password)
-    const { memoryKiB: memoryCost, iterations: timeCost, parallelism } = cost
-    const options = { type: argon2.argon2id, memoryCost, timeCost, parallelism } as const
-    return timed(() => atFullCost(() => argon2.hash(normalized, options)))
-  }
-
-  /** Argon2id at today's cost, whose time is what every answer should take. */
-  async function atFullCost<T>(work: () => Promise<T>): Promise<T> {
-    const began = performance.now()
-    const result = await work()
-    const tookMs = performance.now() - began
-    usualMs = usualMs === undefined ? tookMs : usualMs + (tookMs - usualMs) / 8
-    return result
-  }
-
-  /** What another system's hash costs less than ours is spent on a decoy, so that it does not answer sooner. Time goes with memory. */
-  async function verifyForeign(foreign: ForeignHash, normalized: string): Promise<boolean> {
-    const began = performance.now()
-    const matches = await foreign.matches(normalized)
-    const left = usualMs === undefined ? 1 : 1 - (performance.now() - began) / usualMs
-    const memoryKiB = Math.max(8 * cost.parallelism, Math.round(cost.memoryKiB * left))
-    await argon2.verify(decoyFor({ ...cost, memoryKiB }), normalized)
-    return matches
+    const options = { type: argon2.argon2id, memoryCost: memoryKiB, timeCost: iterations, parallelism } as const
+    return timed(() => even.hashing(() => argon2.hash(normalized, options)))
   }
 
   async function verify(password: string, hash: string | undefined) {
     const normalized = normalizePassword(password)
     const stored = hash === undefined ? undefined : costOf(hash)
-    if (hash !== undefined && stored) {
-      const isOld = isCheaper(stored, cost)
-      const work = () => argon2.verify(hash, normalized)
-      const matches = await timed(() => (isOld ? work() : atFullCost(work)))
-      return { matches, needsRehash: matches && isOld }
-    }
-    const foreign = hash === undefined ? 'hash_unknown' : readForeignHash(hash)
-    if (typeof foreign !== 'string') {
-      const matches = await timed(() => verifyForeign(foreign, normalized))
-      return { matches, needsRehash: matches }
-    }
-    await timed(() => atFullCost(() => argon2.verify(decoy, normalized)))
-    return { matches: false, needsRehash: false }
+    const foreign = hash === undefined || stored ? 'hash_unknown' : readForeignHash(hash)
+    await follow()
+    const isReadable = stored !== undefined || typeof foreign !== 'string'
+    const matches = await timed(() => even.verify(isReadable ? hash : undefined, normalized))
+    const isOld = stored
+      ? isCheaper(stored, own)
+      : typeof foreign !== 'string' && isProven(normalized, foreign.mostBytes)
+    return { matches, needsRehash: matches && isOld }
   }
 
-  return { hash, verify }
+  /** Costs that are stored beside today's; one of them may be dearer. */
+  async function learn(costs: readonly StoredCost[]): Promise<void> {
+    const text = JSON.stringify(costs)
+    if (text === learned) return
+    await pool.run(() => even.learn(costs.map((cost) => decoyLike(cost.beginning, cost.resultLength))))
+    learned = text
+  }
+
+  /** Only the first verification waits for it. When the costs cannot be read or measured, those known before count. */
+  function follow(): Promise<void> | undefined {
+    if (!listCosts || monotonicMs() < readAgainAtMs) return first
+    readAgainAtMs = monotonicMs() + readCostsEveryMs
+    const reading = listCosts()
+      .then(learn)
+      .catch(() => {})
+    first ??= reading.then(() => {
+      first = Promise.resolve()
+    })
+    return first
+  }
+
+  return { hash, verify, learn }
 }
 
-// A hash of nothing: random bytes in place of a result cost the same to compare with, and no password gives them.
-function decoyFor({ memoryKiB, iterations, parallelism }: Cost): string {
-  const bytes = (length: number) => randomBytes(length).toString('base64').replaceAll('=', '')
-  return `$argon2id$v=19$m=${memoryKiB},t=${iterations},p=${parallelism}$${bytes(16)}$${bytes(32)}`
-}
+/** An imported hash that is dearer tells of its account for no longer than this. */
+const readCostsEveryMs = 10_000
 
-// The parameters stand in any order: the reference implementation and the package write them differently.
-function costOf(hash: string): Cost | undefined {
-  const stated = /^\$argon2id\$v=19\$((?:[mtp]=\d{1,8},?){3})\$[\w+/]{11,}\$[\w+/]{16,}$/.exec(hash)?.[1]
-  const parameters = new Map(stated?.split(',').map((parameter) => [parameter[0], Number(parameter.slice(2))]))
-  const [memoryKiB, iterations, parallelism] = [parameters.get('m'), parameters.get('t'), parameters.get('p')]
-  return memoryKiB && iterations && parallelism ? { memoryKiB, iterations, parallelism } : undefined
-}
+/** Whether a match says that the whole password is right, not only its beginning. */
+const isProven = (normalized: string, mostBytes = Infinity): boolean => Buffer.byteLength(normalized) < mostBytes
 
 // As libsodium's "moderate" hash has it, with room; "sensitive" takes a gigabyte.
 const mostImported = { memoryKiB: 262_144, work: 1_048_576 }
