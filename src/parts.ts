@@ -42,6 +42,8 @@ import { createConsentPages } from './consents/routes.ts'
 import { createConsents, loadConsents } from './consents/service.ts'
 import type { Database, Tx } from './database/database.ts'
 import { createRowCache } from './database/row-cache.ts'
+import type { ClockOffset } from './following-clock.ts'
+import { createFollowingClock } from './following-clock.ts'
 import type { DevelopmentNotes } from './home/routes.ts'
 import { homeRoutes } from './home/routes.ts'
 import { requestIdOf } from './http/access-log.ts'
@@ -131,6 +133,7 @@ import { createRevocation } from './revocation/service.ts'
 import { createSeed } from './seed/service.ts'
 import { openPlaces } from './sessions/places.ts'
 import { createSessions } from './sessions/service.ts'
+import { createSetUps } from './set-ups/service.ts'
 import { createSettings } from './settings/service.ts'
 import { createSigningKeys, recordKeyChange } from './signing-keys/service.ts'
 
@@ -142,6 +145,8 @@ export type PartsDeps = {
   /** A direct connection for the queue, which listens. */
   queueUrl: string
   clock: Clock
+  /** How far `clock` is from the database's; undefined: it is right. */
+  measureClock?: () => Promise<ClockOffset>
   random: Random
   log: Log
   /** Passwords hashed at the same time in this process. */
@@ -160,7 +165,9 @@ const viewsFolder = join(import.meta.dirname, '../views')
  * Throws WrongMasterKey when the database was made under another master key; nothing is changed then.
  */
 export async function createParts(deps: PartsDeps) {
-  const { config, database, clock, random, log } = deps
+  const { config, database, random, log } = deps
+  const clock = createFollowingClock({ system: deps.clock, measure: deps.measureClock, log })
+  await clock.follow()
   const { knex, pool, transaction, changes } = database
   const isDevelopment = config.environment !== 'production'
 
@@ -249,7 +256,11 @@ export async function createParts(deps: PartsDeps) {
   })
   await rotation.makeMissing()
   const { algorithms } = config.signingKeys
-  const keyRing = await createKeyRing({ knex, changes, sealer, clock, log, algorithms })
+  const setUps = createSetUps({ db: knex, clock, random, log, redisUrl: config.redisUrl })
+  const alongside = async () => {
+    await Promise.all([clock.follow(), setUps.tell()])
+  }
+  const keyRing = await createKeyRing({ knex, changes, sealer, clock, log, algorithms, alongside })
   measureKeyRing({ keyRing, metrics, clock })
   const offeredAlgorithms = () => keyRing.current().algorithms
   const signingKeys = createSigningKeys({ rotation, offered: algorithms })
@@ -600,6 +611,8 @@ export async function createParts(deps: PartsDeps) {
       checks: {
         database: database.isHealthy,
         keys: () => keyRing.confirm().then(() => true),
+        clock: async () => clock.isRight(),
+        stores: async () => setUps.isAgreed(),
         ...(redis && { redis: redis.isHealthy }),
       },
     }),
@@ -656,6 +669,7 @@ export async function createParts(deps: PartsDeps) {
     sealer,
     rootSecret,
     keyRing,
+    setUps,
     rotation,
     signingKeys,
     redis,
@@ -701,6 +715,7 @@ export async function createParts(deps: PartsDeps) {
       engine.close()
       settings.close()
       await keyRing.close()
+      await setUps.close()
       await outbound.close()
       await redis?.close()
     },
