@@ -54,6 +54,8 @@ type Deps = {
   /** The net under the change feed, in milliseconds. */
   pollMs?: number
   leaseMs?: number
+  /** What else a process asks of the database now and then: done at each read of the ring. Never rejects. */
+  alongside?: () => Promise<void>
 }
 
 /** How long a process signs without having read the ring, in milliseconds. Nothing leaves the JWKS by itself before many such times. */
@@ -75,7 +77,7 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
 
   async function load(): Promise<KeySet> {
     const asked = moment()
-    const [keys, marker] = await Promise.all([listKeys(knex, sealer), findRootSecret(knex)])
+    const [keys, marker] = await Promise.all([listKeys(knex, sealer), findRootSecret(knex), deps.alongside?.()])
     if (marker) sealer.follow(marker)
     confirmed = asked
     return toKeySet(keys, deps.algorithms)

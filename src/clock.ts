@@ -6,8 +6,5 @@ export type Clock = {
 
 export const systemClock: Clock = { now: () => Date.now() }
 
-/** Whole seconds since the epoch, the unit of `iat`, `exp` and `auth_time` (RFC 7519 §2, NumericDate). */
-export const epochSeconds = (clock: Clock): number => Math.floor(clock.now() / 1000)
-
 /** A moment as people read it: `2026-11-27 06:40 UTC`. `ms` since the epoch. */
 export const atMinute = (ms: number): string => `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`

@@ -8,6 +8,7 @@ import { systemClock } from './clock.ts'
 import type { Config } from './config/config.ts'
 import { readConfig } from './config/read.ts'
 import { connectionReason } from './database/errors.ts'
+import { measureOffset } from './database/offset.ts'
 import { AppError } from './errors.ts'
 import { createSentences } from './locales.ts'
 import { createLog } from './log.ts'
@@ -57,6 +58,7 @@ async function run(config: Config): Promise<void> {
     queueUrl: stores.directUrl,
     hashingSlots: slots,
     clock: systemClock,
+    measureClock: () => measureOffset(stores.database.knex, systemClock),
     random: systemRandom,
     log,
     refusedSecrets: config.environment === 'production' ? sampleSecrets : [],

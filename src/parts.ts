@@ -44,6 +44,8 @@ import { createConsentPages } from './consents/routes.ts'
 import { createConsents, loadConsents } from './consents/service.ts'
 import type { Database, Tx } from './database/database.ts'
 import { createRowCache } from './database/row-cache.ts'
+import type { ClockOffset } from './following-clock.ts'
+import { createFollowingClock } from './following-clock.ts'
 import type { DevelopmentNotes } from './home/routes.ts'
 import { homeRoutes } from './home/routes.ts'
 import { requestIdOf } from './http/access-log.ts'
@@ -135,6 +137,7 @@ import { createRevocation } from './revocation/service.ts'
 import { createSeed } from './seed/service.ts'
 import { openPlaces } from './sessions/places.ts'
 import { createSessions } from './sessions/service.ts'
+import { createSetUps } from './set-ups/service.ts'
 import { createSettings } from './settings/service.ts'
 import { createSigningKeys, recordKeyChange } from './signing-keys/service.ts'
 
@@ -146,6 +149,8 @@ export type PartsDeps = {
   /** A direct connection for the queue, which listens. */
   queueUrl: string
   clock: Clock
+  /** How far `clock` is from the database's; undefined: it is right. */
+  measureClock?: () => Promise<ClockOffset>
   random: Random
   log: Log
   /** Passwords hashed at the same time in this process. */
@@ -164,7 +169,9 @@ const viewsFolder = join(import.meta.dirname, '../views')
  * Throws WrongMasterKey when the database was made under another master key; nothing is changed then.
  */
 export async function createParts(deps: PartsDeps) {
-  const { config, database, clock, random, log } = deps
+  const { config, database, random, log } = deps
+  const clock = createFollowingClock({ system: deps.clock, measure: deps.measureClock, log })
+  await clock.follow()
   const { knex, pool, transaction, changes } = database
   const isDevelopment = config.environment !== 'production'
 
@@ -258,7 +265,11 @@ export async function createParts(deps: PartsDeps) {
   })
   await rotation.makeMissing()
   const { algorithms } = config.signingKeys
-  const keyRing = await createKeyRing({ knex, changes, sealer, clock, log, algorithms })
+  const setUps = createSetUps({ db: knex, clock, random, log, redisUrl: config.redisUrl })
+  const alongside = async () => {
+    await Promise.all([clock.follow(), setUps.tell()])
+  }
+  const keyRing = await createKeyRing({ knex, changes, sealer, clock, log, algorithms, alongside })
   measureKeyRing({ keyRing, metrics, clock })
   const offeredAlgorithms = () => keyRing.current().algorithms
   const signingKeys = createSigningKeys({ rotation, offered: algorithms })
@@ -616,6 +627,8 @@ export async function createParts(deps: PartsDeps) {
       checks: {
         database: database.isHealthy,
         keys: () => keyRing.confirm().then(() => true),
+        clock: async () => clock.isRight(),
+        stores: async () => setUps.isAgreed(),
         ...(redis && { redis: redis.isHealthy }),
       },
     }),
@@ -673,6 +686,7 @@ export async function createParts(deps: PartsDeps) {
     sealer,
     rootSecret,
     keyRing,
+    setUps,
     rotation,
     signingKeys,
     redis,
@@ -720,6 +734,7 @@ export async function createParts(deps: PartsDeps) {
       guessing.close()
       settings.close()
       await keyRing.close()
+      await setUps.close()
       await outbound.close()
       await redis?.close()
     },

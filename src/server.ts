@@ -77,6 +77,7 @@ async function listAlgorithmUsers({ clients, resourceServers }: Parts) {
 export async function startServer(parts: Parts, server: Server = createServer(serverOptions)) {
   const { config, log } = parts
   refuseLostAlgorithms(config.signingKeys.algorithms, await listAlgorithmUsers(parts))
+  await parts.setUps.serve()
   server.on('request', createApp(parts).callback())
   answerUnparsable(server)
   if (!server.listening) await listen(server, config.listen, 'PORT')

@@ -15,6 +15,7 @@ import {
   checkPasswordPolicy,
   checkRedis,
   checkSamples,
+  checkStores,
 } from '../doctor/checks.ts'
 import type { Check, Diagnosis } from '../doctor/service.ts'
 import { examine } from '../doctor/service.ts'
@@ -92,7 +93,13 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
     {
       name: 'clock',
       needs: store,
-      run: async () => checkClock(await knex(), (await import('../clock.ts')).systemClock),
+      run: async () => {
+        const [{ measureOffset }, { systemClock }] = await Promise.all([
+          import('../database/offset.ts'),
+          import('../clock.ts'),
+        ])
+        return checkClock(await measureOffset(await knex(), systemClock))
+      },
     },
     {
       name: 'migrations',
@@ -125,6 +132,14 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
         } finally {
           await redis.close()
         }
+      },
+    },
+    {
+      name: 'stores',
+      needs: store,
+      run: async () => {
+        const { inspectStores } = await import('../set-ups/service.ts')
+        return checkStores(await inspectStores(await knex(), getConfig().redisUrl))
       },
     },
     {

@@ -30,14 +30,21 @@ export function createOpener({ readConfig, log }: Deps) {
   async function openParts(): Promise<Parts> {
     const config = getConfig()
     const stores = await openStores()
-    const [{ prepareSchema }, { createParts }, { systemClock }, { systemRandom }, { sampleSecrets }] =
-      await Promise.all([
-        import('../stores.ts'),
-        import('../parts.ts'),
-        import('../clock.ts'),
-        import('../random.ts'),
-        import('../seed/samples.ts'),
-      ])
+    const [
+      { prepareSchema },
+      { createParts },
+      { measureOffset },
+      { systemClock },
+      { systemRandom },
+      { sampleSecrets },
+    ] = await Promise.all([
+      import('../stores.ts'),
+      import('../parts.ts'),
+      import('../database/offset.ts'),
+      import('../clock.ts'),
+      import('../random.ts'),
+      import('../seed/samples.ts'),
+    ])
     await prepareSchema(stores, config.database, log)
     const parts = await createParts({
       config,
@@ -45,6 +52,7 @@ export function createOpener({ readConfig, log }: Deps) {
       queueUrl: stores.directUrl,
       hashingSlots: 1,
       clock: systemClock,
+      measureClock: () => measureOffset(stores.database.knex, systemClock),
       random: systemRandom,
       log,
       refusedSecrets: config.environment === 'production' ? sampleSecrets : [],

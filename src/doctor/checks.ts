@@ -1,8 +1,8 @@
 /** The checks: what each one looks at, and what it thinks of it. Everything is handed in; nothing is opened or changed here. */
-import type { Clock } from '../clock.ts'
 import type { Config } from '../config/config.ts'
 import type { ConfigProblem } from '../config/problems.ts'
 import type { Queryable } from '../database/database.ts'
+import type { ClockOffset } from '../following-clock.ts'
 import type { Finding } from './service.ts'
 
 const ok = (code: string, params?: Finding['params']): Finding => ({ status: 'ok', code, ...(params && { params }) })
@@ -49,17 +49,23 @@ export const checkMigrations = (pending: readonly string[], isAutomatic: boolean
 }
 
 const toleratedSkewMs = 1000
-const dangerousSkewMs = 10_000
+/** A server this far off is not ready. */
+const dangerousSkewMs = 5000
 
-/** Expiry is our clock against stored times, so two processes with two clocks disagree about what has expired. */
-export async function checkClock(db: Queryable, clock: Clock): Promise<Finding> {
-  const before = clock.now()
-  // The one question about the database's own time: how far it is from ours.
-  const { rows } = await db.raw('SELECT (extract(epoch FROM statement_timestamp()) * 1000)::double precision AS ms')
-  const skewMs = Math.round(Number(rows[0].ms) - (before + clock.now()) / 2)
+/** A server corrects its clock by this; what its engine issues carries the system clock's time. */
+export function checkClock({ offsetMs }: ClockOffset): Finding {
+  const skewMs = Math.round(offsetMs)
   const params = { skewMs }
   if (Math.abs(skewMs) > dangerousSkewMs) return failed('clock_off', params)
   return Math.abs(skewMs) > toleratedSkewMs ? warning('clock_drifts', params) : ok('clock_ok', params)
+}
+
+/** `running` are the stores of the servers that run, `stores` those of this configuration. */
+export function checkStores({ stores, running }: { stores: string; running: readonly string[] }): Finding {
+  const others = running.filter((one) => one !== stores)
+  return others.length === 0
+    ? ok('stores_agree', { stores })
+    : failed('stores_differ', { stores, others: others.join('; ') })
 }
 
 type ActiveKey = Readonly<{ algorithm: string; activatedAt: number | undefined }>

@@ -1,5 +1,6 @@
 /** Preloaded with --import into started processes: moves their Date by as much as a file says, at once and as often as it changes. */
 import { openSync, readSync } from 'node:fs'
+import { registerHooks } from 'node:module'
 
 const file = process.env.LATCHKEY_TEST_CLOCK
 if (file) {
@@ -13,4 +14,14 @@ if (file) {
     apply: () => new SystemDate(now()).toString(),
     get: (target, name, receiver) => (name === 'now' ? now : Reflect.get(target, name, receiver)),
   })
+  // The database's clock moves along, but where its distance is the subject.
+  if (process.env.LATCHKEY_TEST_CLOCK_ALONE === undefined) {
+    const trueOffset = new URL('./true-offset.ts', import.meta.url).href
+    registerHooks({
+      resolve: (specifier, context, next) =>
+        specifier.endsWith('/database/offset.ts') && context.parentURL !== trueOffset
+          ? { url: trueOffset, shortCircuit: true }
+          : next(specifier, context),
+    })
+  }
 }

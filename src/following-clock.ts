@@ -1,0 +1,81 @@
+/** The clock of a process that follows the database's, so that all processes of one database have one time. */
+import type { Clock } from './clock.ts'
+import type { Log } from './log.ts'
+
+/** How far the database's clock is ahead of ours, and how far that may be from the truth: half the round trip. Milliseconds. */
+export type ClockOffset = Readonly<{ offsetMs: number; uncertaintyMs: number }>
+
+export type FollowingClock = Clock & {
+  /** Measures anew; called along with each read of the key ring. Never rejects: without an answer the last offset stays. */
+  follow: () => Promise<void>
+  /** Whether the system clock is near enough for what follows it alone, as the engine does. */
+  isRight: () => boolean
+}
+
+type Deps = {
+  system: Clock
+  /** Undefined: the system clock is taken as it is. */
+  measure: (() => Promise<ClockOffset>) | undefined
+  log: Log
+  /** Milliseconds that nobody turns. */
+  monotonic?: () => number
+}
+
+const warnedMs = 1_000
+const wrongMs = 5_000
+/** What a measurement that took longer says is worth nothing. */
+const mostUncertainMs = 1_000
+/** Below this the clocks count as one. */
+const toleratedMs = 10
+
+/**
+ * `system` plus the measured offset. Forward it goes at once. Backward it goes by running at half speed, so that a moment never comes
+ * before one that was told earlier; by more than five seconds it jumps, because a wrong time is worse than a jump.
+ */
+export function createFollowingClock({
+  system,
+  measure,
+  log,
+  monotonic = () => performance.now(),
+}: Deps): FollowingClock {
+  let target = 0
+  let applied = 0
+  let since = monotonic()
+  let isMeasured = false
+  let isWarned = false
+
+  function slowDown(): void {
+    const at = monotonic()
+    applied = Math.max(target, applied - (at - since) / 2)
+    since = at
+  }
+
+  function aim(offsetMs: number): void {
+    target = offsetMs
+    since = monotonic()
+    if (target > applied || applied - target > wrongMs || !isMeasured) applied = target
+    const isOff = Math.abs(target) > warnedMs
+    if (isOff && !isWarned) log.warn({ offsetMs: target }, 'the system clock differs from the database clock')
+    if (!isOff && isWarned) log.info({ offsetMs: target }, 'the system clock agrees with the database clock again')
+    isWarned = isOff
+  }
+
+  return {
+    now: () => {
+      if (applied !== target) slowDown()
+      return system.now() + Math.round(applied)
+    },
+    follow: async () => {
+      try {
+        const measured = await measure?.()
+        if (!measured || measured.uncertaintyMs > mostUncertainMs) return
+        const { offsetMs, uncertaintyMs } = measured
+        if (Math.abs(offsetMs - target) > Math.max(uncertaintyMs, toleratedMs)) aim(Math.round(offsetMs))
+        isMeasured = true
+      } catch (error) {
+        log.debug({ err: error }, 'the clock of the database was not read')
+      }
+    },
+    isRight: () => Math.abs(target) <= wrongMs,
+  }
+}

@@ -1,0 +1,82 @@
+/** Whether all server processes on this database keep tokens in the same stores: what one issues or revokes, another must see. */
+import type { Knex } from 'knex'
+import type { Clock } from '../clock.ts'
+import { systemClock } from '../clock.ts'
+import type { Log } from '../log.ts'
+import type { Random } from '../random.ts'
+import { deleteSetUp, listSetUps, publishSetUp } from './repository.ts'
+
+/** A process that was not heard of for so long is gone: five reads of the key ring. Milliseconds. */
+const presentMs = 15_000
+const closingMs = 1_000
+
+/** The stores by name, as every process of one set-up must write them: without user and password, with port and database. */
+export function describeStores(redisUrl: string | undefined): string {
+  if (redisUrl === undefined) return 'postgres'
+  const {
+    scheme = '',
+    hosts = '',
+    database = '',
+  } = /^(?<scheme>[^:]+):\/\/(?:[^@/]*@)?(?<hosts>[^/]+)(?:\/(?<database>\d*))?$/.exec(redisUrl)?.groups ?? {}
+  const addresses = hosts
+    .toLowerCase()
+    .split(',')
+    .map((host) => (/:\d+$/.test(host) ? host : `${host}:6379`))
+  const kind = scheme.endsWith('+cluster') ? 'redis+cluster' : 'redis'
+  return `postgres ${kind}://${addresses.sort().join(',')}/${database || '0'}`
+}
+
+/** For `doctor`: the stores of this configuration, and those of the servers that run. A database without the table has none. */
+export async function inspectStores(db: Knex, redisUrl: string | undefined) {
+  const hasTable = await db.schema.hasTable('store_set_up')
+  return {
+    stores: describeStores(redisUrl),
+    running: hasTable ? await listSetUps(db, systemClock.now() - presentMs) : [],
+  }
+}
+
+type Deps = { db: Knex; clock: Clock; random: Random; log: Log; redisUrl: string | undefined }
+
+export function createSetUps({ db, clock, random, log, redisUrl }: Deps) {
+  const process = random.token()
+  const stores = describeStores(redisUrl)
+  let isServing = false
+  let others: readonly string[] | undefined
+
+  async function publish(): Promise<void> {
+    const seenAt = clock.now()
+    const found = await publishSetUp(db, { process, stores, seenAt }, seenAt - presentMs)
+    if (found.length > 0 && !others?.length)
+      log.warn({ stores, others: found }, 'processes of this database disagree about stores')
+    if (found.length === 0 && others?.length)
+      log.info({ stores }, 'all processes of this database agree about stores again')
+    others = found
+  }
+
+  async function tell(): Promise<void> {
+    if (!isServing) return
+    await publish().catch((error) => log.debug({ err: error }, 'the stores of this process were not published'))
+  }
+
+  return {
+    /** A server tells before it listens; the command line never does. */
+    serve: async (): Promise<void> => {
+      isServing = true
+      await tell()
+    },
+
+    /** Along with each read of the key ring. Never rejects: without an answer the last one stays. */
+    tell,
+
+    /** Whether ours are published, and no other process names other ones. */
+    isAgreed: (): boolean => others !== undefined && others.length === 0,
+
+    /** Takes our row away, so that a server with other stores need not wait. Never rejects. */
+    close: async (): Promise<void> => {
+      if (!isServing) return
+      isServing = false
+      const late = new Promise<void>((resolve) => setTimeout(resolve, closingMs).unref())
+      await Promise.race([late, deleteSetUp(db, process).catch(() => {})])
+    },
+  }
+}

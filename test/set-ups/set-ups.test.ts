@@ -1,0 +1,65 @@
+/** Server processes publish the stores they work on, and are not ready while they disagree. */
+import { checkStores } from '../../src/doctor/checks.ts'
+import { describeStores, inspectStores } from '../../src/set-ups/service.ts'
+import type { TestDatabase } from '../support/database.ts'
+import { createTestDatabase } from '../support/database.ts'
+import type { Latchkey } from '../support/latchkey.ts'
+import { startLatchkey } from '../support/latchkey.ts'
+import { describeWith } from '../support/programs.ts'
+import type { RedisServer } from '../support/redis.ts'
+import { startRedis } from '../support/redis.ts'
+import { waitFor } from '../support/wait.ts'
+
+const ready = async ({ base }: Latchkey) => {
+  const response = await fetch(`${base}/health/ready`)
+  return { status: response.status, body: (await response.json()) as { checks: Record<string, boolean> } }
+}
+const isReady = async (server: Latchkey) => (await ready(server)).status === 200
+
+test('one set-up has one name, without what is secret', () => {
+  expect(describeStores(undefined)).toBe('postgres')
+  expect(describeStores('redis://me:secret@Cache.internal')).toBe('postgres redis://cache.internal:6379/0')
+  expect(describeStores('rediss://cache.internal:6379/0')).toBe(describeStores('redis://:other@cache.internal'))
+  expect(describeStores('redis://cache.internal/1')).not.toBe(describeStores('redis://cache.internal'))
+  expect(describeStores('redis+cluster://b:7001,a')).toBe('postgres redis+cluster://a:6379,b:7001/0')
+  expect(describeStores('redis://[::1]')).toBe(describeStores('redis://[::1]:6379'))
+})
+
+describeWith(['redis-server'], 'a process without Redis beside one with it', () => {
+  let redis: RedisServer
+  let database: TestDatabase
+  beforeAll(async () => {
+    redis = await startRedis()
+    database = await createTestDatabase()
+  })
+  afterAll(async () => {
+    await database.close()
+    await redis.close()
+  })
+
+  test('neither is ready until one of them stops', async () => {
+    const withRedis = await startLatchkey({ database, env: { REDIS_URL: redis.url } })
+    await waitFor(() => isReady(withRedis), { what: 'the process with Redis' })
+    const without = await startLatchkey({ database, clock: withRedis.clock })
+    // The one that comes later knows before it listens.
+    expect(await ready(without)).toMatchObject({ status: 503, body: { checks: { database: true, stores: false } } })
+    await waitFor(async () => (await ready(withRedis)).body.checks.stores === false, { what: 'the older process' })
+    const told = await inspectStores(database.database.knex, undefined)
+    expect(checkStores(told)).toMatchObject({ status: 'failed', code: 'stores_differ' })
+    expect(checkStores({ ...told, running: ['postgres'] })).toMatchObject({ status: 'ok', code: 'stores_agree' })
+    await without.stop()
+    await waitFor(() => isReady(withRedis), { what: 'the process that stays' })
+    await withRedis.stop()
+    expect(await database.database.knex('store_set_up')).toEqual([])
+  })
+
+  test('a process that died counts for fifteen seconds', async () => {
+    const server = await startLatchkey({ database })
+    const dead = { process: 'dead', stores: 'postgres redis://gone:6379/0', seen_at: server.clock.now() }
+    await database.database.knex('store_set_up').insert(dead)
+    await waitFor(async () => !(await isReady(server)), { what: 'the disagreement' })
+    server.clock.advance(15_001)
+    await waitFor(() => isReady(server), { what: 'agreement' })
+    await server.stop()
+  })
+})
