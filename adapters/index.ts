@@ -63,6 +63,11 @@ type Deps = {
   deriveKey: (purpose: string) => Buffer
   /** How long a spent refresh token gives its own client the same successor again, in seconds; 0: never. */
   graceSeconds: (clientId: string) => Promise<number>
+  /**
+   * When the window of a token that was spent at `spentAt` begins, in milliseconds since the epoch: later than that when a store did not
+   * answer meanwhile. Asked only when the window would be over.
+   */
+  graceBegins?: (spentAt: number, windowMs: number) => Promise<number>
   /** Told in the transaction that ends a family because of theft. */
   onFamilyEnded?: (tx: Tx, event: FamilyEnd) => Promise<void> | void
   /** Told in the transaction that ends browser sessions, whoever asked for it. */
@@ -81,7 +86,7 @@ export function createArtifactStore(deps: Deps) {
   const { redis, clock, log, deriveKey } = deps
   const { now } = clock
   const { transaction, graceSeconds, onFamilyEnded = () => {}, onRepeated = () => {} } = deps
-  const { onSessionsEnded = () => {} } = deps
+  const { onSessionsEnded = () => {}, graceBegins = async (spentAt) => spentAt } = deps
   const seal = createSeal(deriveKey('artifacts'))
   const successors = createSuccessorSeal(deriveKey('artifact successors'))
   const postgres = createPostgres(deps.pool)
@@ -100,6 +105,7 @@ export function createArtifactStore(deps: Deps) {
     now,
     transaction,
     graceSeconds,
+    graceBegins,
     userCodeKey: deriveKey('artifact user codes'),
   })
   const responses = createBearerSeal(deriveKey('interaction outcomes'), 'resumed response')

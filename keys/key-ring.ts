@@ -54,6 +54,8 @@ type Deps = {
   /** The net under the change feed, in milliseconds. */
   pollMs?: number
   leaseMs?: number
+  /** What else a process does at each read of the ring, which does not wait for it. Must not throw. */
+  alongside?: () => Promise<unknown>
 }
 
 /** How long a process signs without having read the ring, in milliseconds. Nothing leaves the JWKS by itself before many such times. */
@@ -73,8 +75,10 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
     return Math.max(monotonic - confirmed.monotonic, Math.abs(wall - confirmed.wall))
   }
 
+  let alongside: Promise<unknown> | undefined
   async function load(): Promise<KeySet> {
     const asked = moment()
+    alongside = deps.alongside?.()
     const [keys, marker] = await Promise.all([listKeys(knex, sealer), findRootSecret(knex)])
     if (marker) sealer.follow(marker)
     confirmed = asked
@@ -164,6 +168,7 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
       clearInterval(poll)
       listeners.clear()
       await reading
+      await alongside
     },
   }
 }

@@ -41,6 +41,7 @@ import type { Config } from './config/config.ts'
 import { createConsentPages } from './consents/routes.ts'
 import { createConsents, loadConsents } from './consents/service.ts'
 import type { Database, Tx } from './database/database.ts'
+import { createOutages } from './database/outages.ts'
 import { createRowCache } from './database/row-cache.ts'
 import type { DevelopmentNotes } from './home/routes.ts'
 import { homeRoutes } from './home/routes.ts'
@@ -204,6 +205,7 @@ export async function createParts(deps: PartsDeps) {
     load: loadResourceServer(knex),
   })
 
+  const outages = createOutages({ db: knex, clock, log })
   const artifacts = createArtifactStore({
     pool,
     ...(redis && { redis: redis.client }),
@@ -212,6 +214,7 @@ export async function createParts(deps: PartsDeps) {
     log,
     deriveKey: rootSecret.derive,
     graceSeconds: async (clientId) => (await clientCache.get(clientId))?.refreshGraceSeconds ?? 0,
+    graceBegins: outages.graceBegins,
     ...createFamilyNotes({ audit, metrics }),
     onSessionsEnded: (tx, sessions) => logout.noteEnded(tx, sessions),
   })
@@ -249,7 +252,15 @@ export async function createParts(deps: PartsDeps) {
   })
   await rotation.makeMissing()
   const { algorithms } = config.signingKeys
-  const keyRing = await createKeyRing({ knex, changes, sealer, clock, log, algorithms })
+  const keyRing = await createKeyRing({
+    knex,
+    changes,
+    sealer,
+    clock,
+    log,
+    algorithms,
+    alongside: outages.heartbeat,
+  })
   measureKeyRing({ keyRing, metrics, clock })
   const offeredAlgorithms = () => keyRing.current().algorithms
   const signingKeys = createSigningKeys({ rotation, offered: algorithms })
