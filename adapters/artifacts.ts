@@ -27,6 +27,7 @@ type Deps = {
   transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
   graceSeconds: (clientId: string) => Promise<number>
   allowedScope: (clientId: string, scope: string) => Promise<string>
+  graceBegins: (spentAt: number, windowMs: number) => Promise<number>
 }
 
 export type Artifacts = ReturnType<typeof createArtifacts>
@@ -136,10 +137,21 @@ export function createArtifacts(deps: Deps) {
     }
   }
 
+  async function begins(spentAt: number, windowMs: number): Promise<number> {
+    try {
+      return await deps.graceBegins(spentAt, windowMs)
+    } catch (error) {
+      throw isPostgresAway(error) ? new ArtifactStoreUnavailable(error) : error
+    }
+  }
+
   /** Spent so recently that its own client may have lost the answer, and with something to give again. */
   async function isWithinGrace({ consumedAt, successor }: Stored, clientId: string | undefined): Promise<boolean> {
     if (consumedAt === undefined || successor === undefined || clientId === undefined) return false
-    return now() - consumedAt < (await deps.graceSeconds(clientId)) * 1000
+    const windowMs = (await deps.graceSeconds(clientId)) * 1000
+    if (now() - consumedAt < windowMs) return true
+    // The window counts time in which the stores answered.
+    return windowMs > 0 && now() - (await begins(consumedAt, windowMs)) < windowMs
   }
 
   /**

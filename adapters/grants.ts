@@ -112,7 +112,11 @@ export function createGrantEndings({ artifacts, ends, successors, onFamilyEnded,
       const next: Successor | undefined =
         link.row.successor && successors.open(link.token, link.row.successor, link.row.id)
       if (!next) return refuse(unit, presented, ctx, 'refresh_token_reused')
-      if (link.row === spent && next.thumbprint !== thumbprint) return refuse(unit, presented, ctx, 'other_key')
+      // RFC 9449 §5: a confidential client's refresh tokens are not bound, and it may change its key.
+      const isBound = presented.payload.jkt !== undefined
+      if (isBound && link.row === spent && next.thumbprint !== thumbprint) {
+        return refuse(unit, presented, ctx, 'other_key')
+      }
       const id = rowId('RefreshToken', next.token)
       const row = await artifacts.findNow(id)
       if (!row) throw new errors.InvalidGrant('refresh token family has ended')

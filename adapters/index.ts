@@ -65,6 +65,11 @@ type Deps = {
   graceSeconds: (clientId: string) => Promise<number>
   /** What of `scope` the client may have now; all of it where nothing is said. */
   allowedScope?: (clientId: string, scope: string) => Promise<string>
+  /**
+   * When the window of a token that was spent at `spentAt` begins, in milliseconds since the epoch: later than that when a store did not
+   * answer meanwhile. Asked only when the window would be over.
+   */
+  graceBegins?: (spentAt: number, windowMs: number) => Promise<number>
   /** Told in the transaction that ends a family because of theft. */
   onFamilyEnded?: (tx: Tx, event: FamilyEnd) => Promise<void> | void
   /** Told in the transaction that ends browser sessions, whoever asked for it. */
@@ -84,6 +89,7 @@ export function createArtifactStore(deps: Deps) {
   const { now } = clock
   const { transaction, graceSeconds, onFamilyEnded = () => {}, onRepeated = () => {} } = deps
   const { onSessionsEnded = () => {}, allowedScope = async (_clientId, scope) => scope } = deps
+  const { graceBegins = async (spentAt) => spentAt } = deps
   const seal = createSeal(deriveKey('artifacts'))
   const successors = createSuccessorSeal(deriveKey('artifact successors'))
   const postgres = createPostgres(deps.pool)
@@ -103,6 +109,7 @@ export function createArtifactStore(deps: Deps) {
     transaction,
     graceSeconds,
     allowedScope,
+    graceBegins,
     userCodeKey: deriveKey('artifact user codes'),
   })
   const responses = createBearerSeal(deriveKey('interaction outcomes'), 'resumed response')

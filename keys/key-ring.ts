@@ -56,6 +56,8 @@ type Deps = {
   leaseMs?: number
   /** What else a process asks of the database now and then: done at each read of the ring. Never rejects. */
   alongside?: () => Promise<void>
+  /** What else a process does at each read of the ring, which does not wait for it. Must not throw. */
+  heartbeat?: () => Promise<unknown>
 }
 
 /** How long a process signs without having read the ring, in milliseconds. Nothing leaves the JWKS by itself before many such times. */
@@ -75,8 +77,10 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
     return Math.max(monotonic - confirmed.monotonic, Math.abs(wall - confirmed.wall))
   }
 
+  let heartbeat: Promise<unknown> | undefined
   async function load(): Promise<KeySet> {
     const asked = moment()
+    heartbeat = deps.heartbeat?.()
     const [keys, marker] = await Promise.all([listKeys(knex, sealer), findRootSecret(knex), deps.alongside?.()])
     if (marker) sealer.follow(marker)
     confirmed = asked
@@ -166,6 +170,7 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
       clearInterval(poll)
       listeners.clear()
       await reading
+      await heartbeat
     },
   }
 }

@@ -28,6 +28,7 @@ import { interactionOutcome } from './0033_interaction_outcome.ts'
 import { factorTrust } from './0034_factor_trust.ts'
 import { newBrowserCount } from './0035_new_browser_count.ts'
 import { outcomeRoom } from './0036_outcome_room.ts'
+import { storeOutage } from './0037_store_outage.ts'
 import { storeSetUp } from './0039_store_set_up.ts'
 import { passwordCost } from './0046_password_cost.ts'
 
@@ -65,6 +66,7 @@ export const migrations: readonly Migration[] = [
   factorTrust,
   newBrowserCount,
   outcomeRoom,
+  storeOutage,
   storeSetUp,
   passwordCost,
 ]

@@ -43,6 +43,7 @@ import type { Config } from './config/config.ts'
 import { createConsentPages } from './consents/routes.ts'
 import { createConsents, loadConsents } from './consents/service.ts'
 import type { Database, Tx } from './database/database.ts'
+import { createOutages } from './database/outages.ts'
 import { createRowCache } from './database/row-cache.ts'
 import type { ClockOffset } from './following-clock.ts'
 import { createFollowingClock } from './following-clock.ts'
@@ -216,6 +217,7 @@ export async function createParts(deps: PartsDeps) {
     load: loadResourceServer(knex),
   })
 
+  const outages = createOutages({ db: knex, clock, log })
   const artifacts = createArtifactStore({
     pool,
     ...(redis && { redis: redis.client }),
@@ -228,6 +230,7 @@ export async function createParts(deps: PartsDeps) {
       const client = await clientCache.get(clientId)
       return client ? allowedScope(client, scope) : scope
     },
+    graceBegins: outages.graceBegins,
     ...createFamilyNotes({ audit, metrics }),
     onSessionsEnded: (tx, sessions) => logout.noteEnded(tx, sessions),
   })
@@ -269,7 +272,16 @@ export async function createParts(deps: PartsDeps) {
   const alongside = async () => {
     await Promise.all([clock.follow(), setUps.tell()])
   }
-  const keyRing = await createKeyRing({ knex, changes, sealer, clock, log, algorithms, alongside })
+  const keyRing = await createKeyRing({
+    knex,
+    changes,
+    sealer,
+    clock,
+    log,
+    algorithms,
+    alongside,
+    heartbeat: outages.heartbeat,
+  })
   measureKeyRing({ keyRing, metrics, clock })
   const offeredAlgorithms = () => keyRing.current().algorithms
   const signingKeys = createSigningKeys({ rotation, offered: algorithms })

@@ -206,18 +206,36 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
         expect(ended()).toEqual([])
       })
 
-      test('a spent token with another key, or without one, is refused and ends the family', async () => {
-        const thieves = [() => proof(keys[1]), async () => ({})]
-        for (const client of [{ client_id: 'spa' }, web]) {
-          for (const thief of thieves) {
-            const { token } = await family(client, await proof(keys[0]))
-            const first = await engine.refresh(token, client, await proof(keys[0]))
-            expect(first.status).toBe(200)
-            refused(await engine.refresh(token, client, await thief()))
-            refused(await engine.refresh(first.body.refresh_token, client, await proof(keys[0])))
-          }
+      test('a spent token that is bound ends the family with another key, or without one', async () => {
+        const spa = { client_id: 'spa' }
+        for (const thief of [() => proof(keys[1]), async () => ({})]) {
+          const { token } = await family(spa, await proof(keys[0]))
+          const first = await engine.refresh(token, spa, await proof(keys[0]))
+          expect(first.status).toBe(200)
+          refused(await engine.refresh(token, spa, await thief()))
+          refused(await engine.refresh(first.body.refresh_token, spa, await proof(keys[0])))
         }
-        expect(ended()).toEqual(['other_key', 'other_key', 'other_key', 'other_key'])
+        expect(ended()).toEqual(['other_key', 'other_key'])
+      })
+
+      test('a spent token of a confidential client with another key gives the same token again, bound to that key (RFC 9449 §5)', async () => {
+        const { token } = await family(web, await proof(keys[0]))
+        const first = await engine.refresh(token, web, await proof(keys[0]))
+        for (const [headers, thumbprint] of [
+          [await proof(keys[1]), keys[1].thumbprint],
+          [{}, undefined],
+        ] as const) {
+          const again = await engine.refresh(token, web, headers)
+          expect([again.status, again.body.refresh_token]).toEqual([200, first.body.refresh_token])
+          expect(again.body.token_type).toBe(thumbprint === undefined ? 'Bearer' : 'DPoP')
+          const { body } = await engine.post('/token/introspection', { ...web, token: again.body.access_token ?? '' })
+          expect((body.cnf as unknown as { jkt?: string } | undefined)?.jkt).toBe(thumbprint)
+        }
+        expect((await engine.refresh(first.body.refresh_token, web, await proof(keys[1]))).status).toBe(200)
+        expect(ended()).toEqual([])
+        stores.clock.advance(30_000)
+        refused(await engine.refresh(token, web, await proof(keys[1])))
+        expect(ended()).toEqual(['refresh_token_reused'])
       })
 
       test('a living token with another key is refused and changes nothing', async () => {

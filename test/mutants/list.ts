@@ -2269,4 +2269,25 @@ export const mutants: readonly Mutant[] = [
     replacement: 'await clock.follow()',
     test: 'test/set-ups/set-ups.test.ts',
   },
+  {
+    disables: 'the window of a spent token begins again after an outage',
+    file: 'src/database/outages.ts',
+    search: 'if (begins >= beganAt - windowMs && begins <= endedAt) begins = endedAt',
+    replacement: '',
+    test: 'test/database/outages.test.ts',
+  },
+  {
+    disables: 'a process that has heard nothing asks before a family ends',
+    file: 'src/database/outages.ts',
+    search: 'if (!isCurrent) await beatNow()',
+    replacement: '',
+    test: 'test/database/outages.test.ts',
+  },
+  {
+    disables: 'a confidential client may repeat with another key',
+    file: 'adapters/grants.ts',
+    search: 'const isBound = presented.payload.jkt !== undefined',
+    replacement: 'const isBound = true',
+    test: 'test/adapters/refresh.test.ts',
+  },
 ]

@@ -1,0 +1,114 @@
+/** The times in which the database answered no process: each process writes a heartbeat at its periodic read, a longer gap is an outage. */
+import type { Knex } from 'knex'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+
+/** Milliseconds since the epoch. */
+export type Outage = Readonly<{ beganAt: number; endedAt: number }>
+
+/** A time without a heartbeat that is longer is an outage. A process writes one every three seconds. */
+const longestGapMs = 5_000
+/** The longest window that a client can have is five minutes. */
+const keptMs = 60 * 60_000
+/** An answer that came later than this may have waited for the end of the outage, which is then later than the question. */
+const promptMs = 1_000
+
+// A heartbeat counts only once its answer has arrived, so each carries the moment of the answer before: a statement that a frozen
+// server executes at its return does not fill the gap. The row is locked first, so that of two processes the second sees the first's.
+const beat = `
+  WITH last AS (
+    SELECT greatest(beat_at, :since::bigint) AS beat_at FROM store_heartbeat FOR UPDATE
+  ), outage AS (
+    INSERT INTO store_outage AS o (began_at, ended_at)
+    SELECT beat_at, :now::bigint FROM last WHERE beat_at > 0 AND :now::bigint - beat_at > ${longestGapMs}
+    ON CONFLICT (began_at) DO UPDATE SET ended_at = greatest(o.ended_at, excluded.ended_at)
+    RETURNING began_at
+  ), forgotten AS (
+    DELETE FROM store_outage WHERE ended_at < :now::bigint - ${keptMs}
+  ), written AS (
+    UPDATE store_heartbeat h SET beat_at = last.beat_at FROM last
+  )
+  SELECT count(*) AS count FROM outage`
+
+/**
+ * When the window of a token spent at `spentAt` begins: at once, or at the end of an outage in which it was spent, or that began within
+ * one window after that.
+ */
+export function windowBegins(outages: readonly Outage[], spentAt: number, windowMs: number): number {
+  let begins = spentAt
+  for (const { beganAt, endedAt } of outages) {
+    if (begins >= beganAt - windowMs && begins <= endedAt) begins = endedAt
+  }
+  return begins
+}
+
+type Deps = { db: Knex; clock: Clock; log: Log }
+
+export type Outages = ReturnType<typeof createOutages>
+
+export function createOutages({ db, clock, log }: Deps) {
+  let outages: readonly Outage[] = []
+  /** When the last heartbeat was answered, by the clock and by the process's own steady one. */
+  let answered: { wall: number; steady: number } | undefined
+  let hasFailed = false
+  let beating: Promise<void> | undefined
+
+  /**
+   * Since when no heartbeat was answered. A clock that was turned is no outage: unless a heartbeat has failed meanwhile, no more time
+   * has passed than by the steady clock.
+   */
+  function unansweredSince(now: number): number {
+    if (!answered) return 0
+    if (hasFailed) return answered.wall
+    return now - Math.max(0, Math.min(now - answered.wall, Math.ceil(performance.now() - answered.steady)))
+  }
+
+  async function readOutages(): Promise<void> {
+    const rows: { began_at: string | number; ended_at: string | number }[] = await db('store_outage')
+      .select('began_at', 'ended_at')
+      .orderBy([{ column: 'began_at' }, { column: 'ended_at' }])
+    outages = rows.map((row) => ({ beganAt: Number(row.began_at), endedAt: Number(row.ended_at) }))
+  }
+
+  async function beatOnce(): Promise<{ isNew: boolean; tookMs: number }> {
+    const [now, asked] = [clock.now(), performance.now()]
+    const { rows } = await db.raw(beat, { now, since: unansweredSince(now) })
+    return { isNew: Number(rows[0].count) > 0, tookMs: performance.now() - asked }
+  }
+
+  async function beatUntilPrompt(): Promise<void> {
+    try {
+      let last = await beatOnce()
+      while (last.isNew && last.tookMs > promptMs) last = await beatOnce()
+      await readOutages()
+      if (last.isNew) log.warn({ outage: outages.at(-1) }, 'the database did not answer for a while')
+      answered = { wall: clock.now(), steady: performance.now() }
+      hasFailed = false
+    } catch (error) {
+      // Told once, not at every heartbeat.
+      log[hasFailed ? 'debug' : 'warn']({ err: error }, 'heartbeat not written')
+      hasFailed = true
+      throw error
+    }
+  }
+
+  /** One at a time. */
+  function beatNow(): Promise<void> {
+    beating ??= beatUntilPrompt().finally(() => {
+      beating = undefined
+    })
+    return beating
+  }
+
+  return {
+    /** Writes a heartbeat and reads what outages there were. Never throws: the next one tells of a failure. */
+    heartbeat: (): Promise<void> => beatNow().catch(() => {}),
+
+    /** `windowBegins` with every outage that has ended by now. Throws when that cannot be known, because the database is away. */
+    async graceBegins(spentAt: number, windowMs: number): Promise<number> {
+      const isCurrent = answered && !hasFailed && performance.now() - answered.steady <= longestGapMs
+      if (!isCurrent) await beatNow()
+      return windowBegins(outages, spentAt, windowMs)
+    },
+  }
+}
