@@ -188,8 +188,10 @@ describe('a redirect URI that was removed', () => {
   })
 
   test('nor by one that waits to be resumed', async () => {
-    const { browser, authorizeUrl, become } = await party('openid')
-    const page = await browser.follow(await browser.get(await authorizeUrl()))
+    const { browser, authorizeUrl, signIn, become } = await party('openid')
+    // Nothing is left to ask: what is resumed would be the code.
+    await signIn()
+    const page = await browser.follow(await browser.get(await authorizeUrl({ prompt: 'login' })))
     const login = { email: 'alice@example.com', password: 'wonderland tea party' }
     const answered = await browser.submit(page, '/login', login)
     await become(moved)
