@@ -49,7 +49,7 @@ import { countedAddress, prefixesOf } from './http/address.ts'
 import { loadAssets } from './http/assets.ts'
 import { createCookieKeys } from './http/cookie-keys.ts'
 import { createCsrf } from './http/csrf.ts'
-import { healthRoutes } from './http/health.ts'
+import { createReadiness, healthRoutes } from './http/health.ts'
 import { findLongParameter } from './http/parameters.ts'
 import { createViews } from './http/views.ts'
 import { createQueue } from './jobs/queue.ts'
@@ -206,6 +206,7 @@ export async function createParts(deps: PartsDeps) {
 
   const artifacts = createArtifactStore({
     pool,
+    isPooled: database.isPooled,
     ...(redis && { redis: redis.client }),
     transaction,
     clock,
@@ -592,15 +593,18 @@ export async function createParts(deps: PartsDeps) {
     key: rootSecret.derive('registration browsers'),
     formOf: csrf.formOf,
   })
+  const readiness = createReadiness()
   const routes = [
     ...homeRoutes({ views, issuer: config.issuer, development: deps.developmentNotes }),
     ...assets.routes,
     ...healthRoutes({
       checks: {
-        database: database.isHealthy,
+        database: database.state,
         keys: () => keyRing.confirm().then(() => true),
-        ...(redis && { redis: redis.isHealthy }),
+        server: async () => (readiness.isStopping() ? 'stopping' : 'ok'),
       },
+      // What belongs there is kept in Postgres meanwhile.
+      ...(redis && { spare: { redis: redis.state } }),
     }),
     ...loginRoutes({
       interactions,
@@ -694,6 +698,7 @@ export async function createParts(deps: PartsDeps) {
     cookieKeys,
     engine,
     answerStaleBrowsers,
+    readiness,
     routes,
     /** Lets everything go but the database, which whoever opened it closes. */
     close: async (): Promise<void> => {
