@@ -55,6 +55,8 @@ export const models: Models = {
 
 type Deps = {
   pool: Pool
+  /** A pooler such as PgBouncer stands between. */
+  isPooled?: boolean
   redis?: Redis | Cluster
   /** For what happens rarely and is audited: the end of a family of tokens. */
   transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
@@ -92,7 +94,7 @@ export function createArtifactStore(deps: Deps) {
   const { graceBegins = async (spentAt) => spentAt } = deps
   const seal = createSeal(deriveKey('artifacts'))
   const successors = createSuccessorSeal(deriveKey('artifact successors'))
-  const postgres = createPostgres(deps.pool)
+  const postgres = createPostgres(deps.pool, { isPooled: deps.isPooled })
   const reads = createReads({ postgres, models, now })
   const writes = createWrites({ postgres, seal, models, now })
   const shortLived = redis && createShortLived({ redis, seal, now })

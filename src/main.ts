@@ -1,12 +1,14 @@
 /** The server process: reads the environment, starts everything in order, stops it at a signal. */
 import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { SealDamaged, WrongMasterKey } from '../keys/errors.ts'
 import { checkMasterKey } from '../keys/root-secret.ts'
 import { createSealer } from '../keys/sealer.ts'
 import { systemClock } from './clock.ts'
 import type { Config } from './config/config.ts'
 import { readConfig } from './config/read.ts'
+import { ageOfEmbedded } from './database/embedded/version.ts'
 import { connectionReason } from './database/errors.ts'
 import { measureOffset } from './database/offset.ts'
 import { AppError } from './errors.ts'
@@ -22,6 +24,8 @@ import { openStores, prepareSchema } from './stores.ts'
 /** sysexits.h EX_CONFIG: what service managers know as "do not try again". */
 const exitConfiguration = 78
 const exitFailure = 1
+/** A part that hangs is not waited for longer than that. */
+const longestCloseMs = 10_000
 
 const { t, has } = createSentences({ isStrict: false })
 const say = (line: string) => process.stderr.write(`${line}\n`)
@@ -44,14 +48,40 @@ const slots = hashingSlots({ configured, cores: availableParallelism(), serverPr
 process.env.UV_THREADPOOL_SIZE = String(threadPoolSize(slots, process.env.UV_THREADPOOL_SIZE))
 const log = createLog({ level: config.logLevel })
 
+const opening = openStores({ config, log })
+let server: Awaited<ReturnType<typeof startServer>> | undefined
+let isStopping = false
+
+/** A Postgres that this process has started is stopped with it, also when the start fails or a signal comes in the middle. */
+async function letGo(): Promise<void> {
+  await server?.stop()
+  const stores = await opening.catch(() => undefined)
+  await Promise.race([stores?.close(), sleep(longestCloseMs)])
+}
+
+async function stop(signal: NodeJS.Signals): Promise<void> {
+  if (isStopping) return
+  isStopping = true
+  log.info({ signal }, 'stopping')
+  await letGo()
+  process.exit(0)
+}
+process.on('SIGTERM', (signal) => void stop(signal))
+process.on('SIGINT', (signal) => void stop(signal))
+
 async function run(config: Config): Promise<void> {
   const startedMs = performance.now()
   const isDevelopment = config.environment === 'development'
-  const stores = await openStores({ config, log })
+  const stores = await opening
   // Before anything is changed: a database made under another master key is not ours to migrate.
   const sealer = createSealer(config.masterKey, config.previousMasterKey)
   await checkMasterKey({ knex: stores.database.knex, sealer })
   await prepareSchema(stores, config.database, log)
+  if (config.database.url === undefined)
+    log.warn(
+      await ageOfEmbedded(stores.database.knex),
+      'the embedded Postgres lacks the fixes of later releases and is for small installations',
+    )
   const parts = await createParts({
     config,
     database: stores.database,
@@ -66,20 +96,8 @@ async function run(config: Config): Promise<void> {
   })
   if (isDevelopment)
     await parts.seed.apply(readFileSync(developmentSeed, 'utf8'), { actor: { type: 'system' }, isOnlyMissing: true })
-  const server = await startServer(parts)
+  server = await startServer(parts)
   yieldPoolThreads()
-
-  let isStopping = false
-  const stop = async (signal: NodeJS.Signals) => {
-    if (isStopping) return
-    isStopping = true
-    log.info({ signal }, 'stopping')
-    await server.stop()
-    await stores.close()
-    process.exit(0)
-  }
-  process.on('SIGTERM', (signal) => void stop(signal))
-  process.on('SIGINT', (signal) => void stop(signal))
 
   log.info({ issuer: config.issuer, ms: Math.round(performance.now() - startedMs) }, 'listening')
   if (isDevelopment) say(banner(config))
@@ -107,13 +125,20 @@ const banner = ({ issuer, dataFolder }: Config): string => {
   })
 }
 
+/** Last, so that it stands where a person looks: at the end. */
+async function refuseStart(error: unknown): Promise<never> {
+  log.fatal({ err: error }, 'the server did not start')
+  await letGo().catch((cause: unknown) => log.error({ err: cause }, 'the database could not be let go'))
+  say(t('server.startRefused', { sentence: sentenceFor(error) }))
+  // A wrong master key, or a key that somebody needs and nobody has, is a wrong configuration, and stays one however often the server is started.
+  const isLost =
+    error instanceof AppError && ['signing_algorithm_in_use', 'database_direct_url_pooled'].includes(error.code)
+  process.exit(error instanceof WrongMasterKey || isLost ? exitConfiguration : exitFailure)
+}
+
 try {
   await run(config)
 } catch (error) {
-  log.fatal({ err: error }, 'the server did not start')
-  // Last, so that it stands where a person looks: at the end.
-  say(t('server.startRefused', { sentence: sentenceFor(error) }))
-  // A wrong master key, or a key that somebody needs and nobody has, is a wrong configuration, and stays one however often the server is started.
-  const isLost = error instanceof AppError && error.code === 'signing_algorithm_in_use'
-  process.exit(error instanceof WrongMasterKey || isLost ? exitConfiguration : exitFailure)
+  // A signal has closed the stores under the start: it ends the process.
+  if (!isStopping) await refuseStart(error)
 }

@@ -54,7 +54,7 @@ import { countedAddress, countedNetwork, prefixesOf } from './http/address.ts'
 import { loadAssets } from './http/assets.ts'
 import { createCookieKeys } from './http/cookie-keys.ts'
 import { createCsrf } from './http/csrf.ts'
-import { healthRoutes } from './http/health.ts'
+import { createReadiness, healthRoutes } from './http/health.ts'
 import { findLongParameter } from './http/parameters.ts'
 import { createViews } from './http/views.ts'
 import { createQueue } from './jobs/queue.ts'
@@ -220,6 +220,7 @@ export async function createParts(deps: PartsDeps) {
   const outages = createOutages({ db: knex, clock, log })
   const artifacts = createArtifactStore({
     pool,
+    isPooled: database.isPooled,
     ...(redis && { redis: redis.client }),
     transaction,
     clock,
@@ -632,17 +633,20 @@ export async function createParts(deps: PartsDeps) {
     key: rootSecret.derive('registration browsers'),
     formOf: csrf.formOf,
   })
+  const readiness = createReadiness()
   const routes = [
     ...homeRoutes({ views, issuer: config.issuer, development: deps.developmentNotes }),
     ...assets.routes,
     ...healthRoutes({
       checks: {
-        database: database.isHealthy,
+        database: database.state,
         keys: () => keyRing.confirm().then(() => true),
         clock: async () => clock.isRight(),
         stores: async () => setUps.isAgreed(),
-        ...(redis && { redis: redis.isHealthy }),
+        server: async () => (readiness.isStopping() ? 'stopping' : 'ok'),
       },
+      // What belongs there is kept in Postgres meanwhile.
+      ...(redis && { spare: { redis: redis.state } }),
     }),
     ...loginRoutes({
       interactions,
@@ -739,6 +743,7 @@ export async function createParts(deps: PartsDeps) {
     engine,
     answerStaleBrowsers,
     addressOf,
+    readiness,
     routes,
     /** Lets everything go but the database, which whoever opened it closes. */
     close: async (): Promise<void> => {

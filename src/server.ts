@@ -1,9 +1,11 @@
 /** One running server: its parts behind its listeners, started in order and stopped in the reverse one. */
-import type { Server } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createApp } from './app.ts'
 import type { AppError } from './errors.ts'
 import { addressElsewhere, addressForbidden, addressTaken } from './http/errors.ts'
+import type { Readiness } from './http/health.ts'
 import { answerUnparsable, serverOptions } from './http/server.ts'
 import { bindDuties } from './jobs/index.ts'
 import type { Parts } from './parts.ts'
@@ -42,6 +44,27 @@ async function drain(server: Server): Promise<void> {
   clearTimeout(forced)
 }
 
+/**
+ * Once the process is to stop, each answer says `Connection: close`: a client that would use its connection again learns it from an
+ * answer, and not from a request that gets none. Its listener has to be the first.
+ */
+function trackAnswers(server: Server, { isStopping }: Readiness) {
+  const inFlight = new Set<ServerResponse>()
+  server.on('request', (_, response) => {
+    if (isStopping()) {
+      response.shouldKeepAlive = false
+      return
+    }
+    inFlight.add(response)
+    response.once('close', () => inFlight.delete(response))
+  })
+  return {
+    closeAfter: () => {
+      for (const response of inFlight) response.shouldKeepAlive = false
+    },
+  }
+}
+
 /** The private listener: metrics in the Prometheus text format, and nothing else. */
 function createMetricsServer({ metrics, log }: Parts): Server {
   return createServer((request, response) => {
@@ -78,6 +101,7 @@ export async function startServer(parts: Parts, server: Server = createServer(se
   const { config, log } = parts
   refuseLostAlgorithms(config.signingKeys.algorithms, await listAlgorithmUsers(parts))
   await parts.setUps.serve()
+  const answers = trackAnswers(server, parts.readiness)
   server.on('request', createApp(parts).callback())
   answerUnparsable(server)
   if (!server.listening) await listen(server, config.listen, 'PORT')
@@ -108,8 +132,11 @@ export async function startServer(parts: Parts, server: Server = createServer(se
   })
 
   return {
-    /** Takes no more requests, lets those in flight end, then lets everything go. */
+    /** Tells balancers and waits for them to look elsewhere, takes no more requests, lets those in flight end, then lets everything go. */
     stop: async (): Promise<void> => {
+      parts.readiness.stop()
+      answers.closeAfter()
+      await sleep(config.shutdownDelaySeconds * 1_000)
       await Promise.all([drain(server), metricsServer && drain(metricsServer), parts.queue.stop()])
       await parts.close()
     },

@@ -7,6 +7,7 @@ import { createDatabase } from './database/database.ts'
 import { startEmbeddedPostgres } from './database/embedded/index.ts'
 import { migrationsPending } from './database/errors.ts'
 import { migrateUnderLock, pendingMigrations } from './database/migrate.ts'
+import { findPooling } from './database/pooler.ts'
 import { migrateQueue } from './jobs/migrate.ts'
 import type { Log } from './log.ts'
 
@@ -25,7 +26,16 @@ export async function openStores({ config, log }: Options): Promise<Stores> {
   const embedded =
     url === undefined ? await startEmbeddedPostgres({ folder: join(config.dataFolder, 'postgres') }) : undefined
   const address = url ?? embedded!.url
-  const database = createDatabase({ url: address, directUrl, listenerName: listenerName(config), poolSize, log })
+  const pooling = embedded ? undefined : await findPooling({ url: address, directUrl })
+  if (pooling?.isPooled) log.info('a pooler stands before Postgres: statements go unnamed and without session settings')
+  const database = createDatabase({
+    url: address,
+    directUrl,
+    pooling,
+    listenerName: listenerName(config),
+    poolSize,
+    log,
+  })
   return {
     database,
     directUrl: directUrl ?? address,

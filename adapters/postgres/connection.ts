@@ -16,14 +16,18 @@ const planning =
 
 const attempts = 3
 
-export function createPostgres(pool: Pool): Postgres {
+/**
+ * `isPooled`: a pooler stands between. A setting would stay with a connection that the next transaction of somebody else gets, and
+ * is not needed: statements are unnamed there, and an unnamed one is planned each time, for the table as it is.
+ */
+export function createPostgres(pool: Pool, { isPooled = false }: { isPooled?: boolean | undefined } = {}): Postgres {
   const prepared = new WeakSet<PoolClient>()
 
   async function once({ name, text }: Statement, values: readonly unknown[]): Promise<Cell[][]> {
     const client = await pool.connect()
     let failure: unknown
     try {
-      if (!prepared.has(client)) {
+      if (!isPooled && !prepared.has(client)) {
         await client.query(planning)
         prepared.add(client)
       }

@@ -7,12 +7,14 @@ import {
   checkClock,
   checkConfiguration,
   checkDatabase,
+  checkEmbedded,
   checkKeyRing,
   checkMail,
   checkMasterKeys,
   checkMigrations,
   checkPasswordHash,
   checkPasswordPolicy,
+  checkPooler,
   checkRedis,
   checkSamples,
   checkStores,
@@ -89,7 +91,16 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
         return checkBreachCheck(breachCheck, failure, environment === 'production')
       },
     },
-    { name: 'database', needs: ['configuration'], run: async () => checkDatabase(await knex()) },
+    {
+      name: 'database',
+      needs: ['configuration'],
+      run: async () => {
+        const { knex, isPooled } = (await getStores()).database
+        const { ageOfEmbedded } = await import('../database/embedded/version.ts')
+        const age = getConfig().database.url === undefined ? await ageOfEmbedded(knex) : undefined
+        return [await checkDatabase(knex), ...checkEmbedded(age), ...(await checkPooler(knex, isPooled))]
+      },
+    },
     {
       name: 'clock',
       needs: store,
@@ -128,7 +139,7 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
         const { createRedis } = await import('../redis/connection.ts')
         const redis = createRedis({ url: redisUrl, log })
         try {
-          return checkRedis(await redis.whenReady(3000))
+          return checkRedis((await redis.whenReady(3000)) ? await redis.state() : 'away')
         } finally {
           await redis.close()
         }

@@ -46,6 +46,8 @@ export type Config = Readonly<{
   outboundAllow: readonly AllowedOrigin[]
   /** Every authorization request must be pushed first (RFC 9126 §5). */
   requirePushedRequests: boolean
+  /** How long requests are still taken after a signal, while `/health/ready` tells balancers to look elsewhere. */
+  shutdownDelaySeconds: number
   /** Server processes that share this machine's cores. */
   serverProcesses: number
   passwordHash: Readonly<{

@@ -83,6 +83,7 @@ function read(source: Source) {
     trustProxy: readTrustProxy(source),
     outboundAllow,
     requirePushedRequests: source.flag('REQUIRE_PUSHED_REQUESTS'),
+    shutdownDelaySeconds: source.integer('SHUTDOWN_DELAY_SECONDS', { min: 0, max: 300 }),
     serverProcesses: source.integer('SERVER_PROCESSES', { min: 1, max: 1024 }),
     passwordHash: readPasswordHash(source),
     breachCheck: readBreachCheck(source, outboundAllow),

@@ -19,6 +19,7 @@ export const variables = [
   { name: 'OUTBOUND_ALLOW', default: 'http://localhost:*', productionDefault: '' },
   { name: 'REQUIRE_PUSHED_REQUESTS', default: 'false' },
   { name: 'SERVER_PROCESSES', default: '1' },
+  { name: 'SHUTDOWN_DELAY_SECONDS', default: '0', productionDefault: '5' },
   { name: 'DATA_FOLDER', default: '.data' },
   { name: 'DATABASE_URL', default: 'embedded:', isRequiredInProduction: true },
   { name: 'DATABASE_DIRECT_URL' },

@@ -21,8 +21,16 @@ const longestDelayMs = 2_000
 // A connection cut without a word still looks open: ask now and then, and give up on silence (query_timeout of the connection).
 const heartbeatMs = 5_000
 
+type ChangeFeedOptions = {
+  url: string
+  name?: string | undefined
+  /** True behind a pooler in session mode, which leaves a connection its session but refuses settings. */
+  isPooled?: boolean | undefined
+  log: Log
+}
+
 /** `name` is what Postgres shows of the connection. Connects in the background and reconnects by itself, waiting 50 ms at first and at most 2 s between attempts. */
-export function createChangeFeed({ url, name, log }: { url: string; name?: string | undefined; log: Log }): ChangeFeed {
+export function createChangeFeed({ url, name, isPooled, log }: ChangeFeedOptions): ChangeFeed {
   const tables = new Map<string, Set<(key: string) => void>>()
   const connectionListeners = new Set<(connected: boolean) => void>()
   let client: Client | undefined
@@ -59,7 +67,7 @@ export function createChangeFeed({ url, name, log }: { url: string; name?: strin
   }
 
   async function connect() {
-    const next = createClient({ url, name })
+    const next = createClient({ url, name, isPooled })
     client = next
     next.on('notification', deliver)
     next.on('error', () => retry(next))

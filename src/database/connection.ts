@@ -33,12 +33,21 @@ function mapErrors(ask: Asked, onError: (error: unknown) => void = () => {}): As
   }
 }
 
+/** The same question as an unnamed statement: behind a pooler a named one may be on another connection, or be somebody else's. */
+const unnamed =
+  (ask: Asked): Asked =>
+  (query, ...rest) =>
+    ask(typeof query === 'object' && query !== null && 'name' in query ? { ...query, name: undefined } : query, ...rest)
+
+type MappedConfig = pg.ClientConfig & { isPooled?: boolean | undefined }
+
 class MappedClient extends pg.Client {
-  constructor(options?: pg.ClientConfig) {
+  constructor(options?: MappedConfig) {
     super(options)
     // A connection that breaks while it is lent out says so twice: to the query, and by this event, which would end the process.
     this.on('error', () => {})
-    this.query = mapErrors(super.query.bind(this) as Asked, (error) => {
+    const ask = super.query.bind(this) as Asked
+    this.query = mapErrors(options?.isPooled ? unnamed(ask) : ask, (error) => {
       // The server has gone silent, and this connection would hold every later query as long: never lend it out again.
       if (error instanceof Error && error.message === 'Query read timeout') void this.end().catch(() => {})
     }) as typeof this.query
@@ -72,16 +81,19 @@ export type ConnectionOptions = {
   url: string
   /** What Postgres shows in pg_stat_activity. */
   name?: string | undefined
-  /** True when a pooler such as PgBouncer stands between: it refuses session settings, so the limit is kept on our side alone. */
-  isPooled?: boolean
+  /**
+   * True when a pooler such as PgBouncer stands between. It refuses session settings, so the limit is kept on our side alone, and
+   * it changes the connection between transactions, so every statement is unnamed.
+   */
+  isPooled?: boolean | undefined
   /** True for migrations, which may run for as long as they need. */
   isUnlimited?: boolean
 }
 
 /** pg's settings for a session of Latchkey: name, limits in milliseconds, keep-alive, and numbers for int8. */
-function connectionConfig({ url, name = 'latchkey', isPooled, isUnlimited }: ConnectionOptions): pg.ClientConfig {
-  const common = { connectionString: url, connectionTimeoutMillis: connectTimeoutMs, keepAlive: true, types }
-  const named = isPooled ? common : { ...common, application_name: name }
+function connectionConfig({ url, name, isPooled, isUnlimited }: ConnectionOptions): MappedConfig {
+  const common = { connectionString: url, connectionTimeoutMillis: connectTimeoutMs, keepAlive: true, types, isPooled }
+  const named = isPooled && name === undefined ? common : { ...common, application_name: name ?? 'latchkey' }
   if (isUnlimited) return named
   // Longer than the server's own limit: only a server that is gone without a word (a cut cable) gets this far.
   const limited = { ...named, query_timeout: statementTimeoutMs + 1_000 }

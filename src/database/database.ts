@@ -9,6 +9,8 @@ import type { ChangeFeed } from './change-feed.ts'
 import { createChangeFeed } from './change-feed.ts'
 import { createPool } from './connection.ts'
 import { isLostConflict } from './errors.ts'
+import type { Pooling } from './pooler.ts'
+import { statedPooling } from './pooler.ts'
 
 export type { ChangeFeed } from './change-feed.ts'
 
@@ -23,16 +25,21 @@ export type Queryable = Knex | Tx
  */
 export type Transaction = <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
 
+export type DatabaseState = 'ok' | 'away' | 'read_only'
+
 export type Database = {
   /** Query builder for everything but artifacts. Rejects with `databaseUnavailable` when the database is away, as all of these do. */
   knex: Knex
   /** Knex without the 5 s limit, on the direct address: for migrations only. */
   maintenance: Knex
-  /** The artifact path: `pg` with named statements. */
+  /** The artifact path: `pg` with named statements, which a pooler sees unnamed. */
   pool: Pool
+  /** A pooler stands between: no session settings, no session. */
+  isPooled: boolean
   transaction: Transaction
   changes: ChangeFeed
-  /** Whether a trivial statement is answered within one second. Never throws. */
+  /** Whether a statement is answered within one second by a database that can be written to. Never throws. */
+  state: () => Promise<DatabaseState>
   isHealthy: () => Promise<boolean>
   close: () => Promise<void>
 }
@@ -41,6 +48,8 @@ export type DatabaseOptions = {
   url: string
   /** Past a pooler, to Postgres itself: LISTEN and migrations need a session of their own. */
   directUrl?: string | undefined
+  /** What stands between us and Postgres; unstated: a pooler where there is a direct address besides. */
+  pooling?: Pooling | undefined
   /** How the process shows itself in pg_stat_activity, by its one connection that listens. */
   listenerName?: string | undefined
   /** Connections of the artifact path; the query builder has half as many besides, at least two. */
@@ -50,6 +59,8 @@ export type DatabaseOptions = {
 
 const healthTimeoutMs = 1_000
 const conflictAttempts = 4
+// True of a standby too, and of a database that was made read-only by its owner or a full disk's watchman.
+const asksWritable = `SELECT current_setting('transaction_read_only') = 'on' AS "isReadOnly"`
 
 // What knex prints by itself (deprecations, failed connections) goes to our log; a failed connection is answered, and logged, once.
 const knexLog = (log: Log) => ({
@@ -60,8 +71,9 @@ const knexLog = (log: Log) => ({
 })
 
 /** Builds the pools; connects when first asked, so that a server can start before its database does. */
-export function createDatabase({ url, directUrl, listenerName, poolSize, log }: DatabaseOptions): Database {
-  const isPooled = directUrl !== undefined && directUrl !== url
+export function createDatabase(options: DatabaseOptions): Database {
+  const { url, directUrl, listenerName, poolSize, log } = options
+  const { isPooled, isDirectPooled } = options.pooling ?? statedPooling(options)
   let isClosing = false
   // A pool counts as ended before its last connections are: what they still hear from a Postgres that stops is no news.
   const onError = (error: Error) => isClosing || log.warn({ err: error }, 'an idle database connection broke')
@@ -84,15 +96,16 @@ export function createDatabase({ url, directUrl, listenerName, poolSize, log }: 
   })
   const maintenancePool = createPool({ url: directUrl ?? url, isUnlimited: true, size: 1, onError })
   const knex = builder(knexPool)
-  const changes = createChangeFeed({ url: directUrl ?? url, name: listenerName, log })
+  const changes = createChangeFeed({ url: directUrl ?? url, name: listenerName, isPooled: isDirectPooled, log })
 
-  const isHealthy = async () => {
-    const answers = pool.query('SELECT 1').then(
-      () => true,
-      () => false,
+  const state = async () => {
+    const answer = pool.query<{ isReadOnly: boolean }>(asksWritable).then(
+      ({ rows }): DatabaseState => (rows[0]?.isReadOnly ? 'read_only' : 'ok'),
+      (): DatabaseState => 'away',
     )
-    return Promise.race([answers, sleep(healthTimeoutMs, false, { ref: false })])
+    return Promise.race([answer, sleep(healthTimeoutMs, 'away' as const, { ref: false })])
   }
+  const isHealthy = async () => (await state()) === 'ok'
 
   const close = async () => {
     isClosing = true
@@ -119,5 +132,5 @@ export function createDatabase({ url, directUrl, listenerName, poolSize, log }: 
       }
     }
   }
-  return { knex, maintenance: builder(maintenancePool), pool, transaction, changes, isHealthy, close }
+  return { knex, maintenance: builder(maintenancePool), pool, isPooled, transaction, changes, state, isHealthy, close }
 }

@@ -7,6 +7,9 @@ const retryAfterSeconds = 5
 /** The database lacks migrations and the automatic run is off (MIGRATE_AT_START=false): `latchkey migrate` first. */
 export const migrationsPending = declareError('migrations_pending', 503)
 
+/** What needs a session of its own (LISTEN, jobs, locks) would share one with others. Params: `variable`. */
+export const directUrlPooled = declareError('database_direct_url_pooled', 503)
+
 const unavailable = declareError('database_unavailable', 503)
 
 /** The database does not answer. Nothing was decided; the same request may be sent again after Retry-After. */

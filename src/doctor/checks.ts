@@ -2,7 +2,9 @@
 import type { Config } from '../config/config.ts'
 import type { ConfigProblem } from '../config/problems.ts'
 import type { Queryable } from '../database/database.ts'
+import type { EmbeddedAge } from '../database/embedded/version.ts'
 import type { ClockOffset } from '../following-clock.ts'
+import type { RedisState } from '../redis/connection.ts'
 import type { Finding } from './service.ts'
 
 const ok = (code: string, params?: Finding['params']): Finding => ({ status: 'ok', code, ...(params && { params }) })
@@ -34,12 +36,27 @@ export function checkConfiguration({ config, problems, warnings, sentenceOf }: C
 
 export async function checkDatabase(db: Queryable): Promise<Finding> {
   const { rows } = await db.raw(
-    "SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS name, current_setting('server_encoding') AS encoding",
+    "SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS name, current_setting('server_encoding') AS encoding, current_setting('transaction_read_only') = 'on' AS read_only",
   )
-  const { number, name, encoding } = rows[0]
+  const { number, name, encoding, read_only: isReadOnly } = rows[0]
   if (Math.floor(number / 10_000) < oldestPostgres)
     return failed('database_too_old', { version: name, oldest: oldestPostgres })
+  if (isReadOnly) return failed('database_read_only')
   return encoding === 'UTF8' ? ok('database_ok', { version: name }) : failed('database_not_utf8', { encoding })
+}
+
+/** `age` is that of the embedded database; undefined where Postgres is the operator's own. */
+export function checkEmbedded(age: EmbeddedAge | undefined): readonly Finding[] {
+  if (age === undefined) return []
+  return [age.releases > 0 ? warning('embedded_behind', age) : ok('embedded_small', { version: age.version })]
+}
+
+/** What a pooler costs, where one stands between: the server's own limits are then the role's. */
+export async function checkPooler(db: Queryable, isPooled: boolean): Promise<readonly Finding[]> {
+  if (!isPooled) return []
+  const { rows } = await db.raw("SELECT current_setting('statement_timeout') AS timeout, current_user AS role")
+  const { timeout, role } = rows[0]
+  return [timeout === '0' ? warning('database_pooled_unlimited', { role }) : ok('database_pooled')]
 }
 
 export const checkMigrations = (pending: readonly string[], isAutomatic: boolean): Finding => {
@@ -155,9 +172,10 @@ export function checkClients(
   return findings.length > 0 ? findings : [ok('clients_ok', { count: clients.length })]
 }
 
-export const checkRedis = (isHealthy: boolean | undefined): Finding => {
-  if (isHealthy === undefined) return ok('redis_unused')
-  return isHealthy ? ok('redis_ok') : failed('redis_away')
+export const checkRedis = (state: RedisState | undefined): Finding => {
+  if (state === undefined) return ok('redis_unused')
+  if (state === 'ok') return ok('redis_ok')
+  return failed(state === 'away' ? 'redis_away' : 'redis_refuses_writes')
 }
 
 /** `failure` is what connecting to the mail server ended with; undefined when it went well, or when there is none. */

@@ -2,13 +2,35 @@
 import type { Route } from './route.ts'
 import { defineRoute } from './route.ts'
 
-/** Names of what the server needs, each with the question whether it is there. A rejection is a no. */
-export type HealthChecks = Readonly<Record<string, () => Promise<boolean>>>
+/** What a check may answer: whether it is there, or the name of what is wrong with it. */
+export type Health = boolean | 'ok' | 'away' | 'read_only' | 'refuses_writes' | 'stopping'
+
+/** Names of what the server needs, each with the question how it is. A rejection is a no. */
+export type HealthChecks = Readonly<Record<string, () => Promise<Health>>>
+
+/** Whether the process goes on taking requests: a balancer is told before the last one is taken. */
+export type Readiness = { isStopping: () => boolean; stop: () => void }
+
+export function createReadiness(): Readiness {
+  let isStopping = false
+  return {
+    isStopping: () => isStopping,
+    stop: () => {
+      isStopping = true
+    },
+  }
+}
 
 /** A check that has not answered by then counts as a no. */
 const checkTimeoutMs = 2_000
 
-export function healthRoutes({ checks }: { checks: HealthChecks }): readonly Route[] {
+type HealthDeps = {
+  checks: HealthChecks
+  /** What the server can do without: told in the body alone. */
+  spare?: HealthChecks
+}
+
+export function healthRoutes({ checks, spare = {} }: HealthDeps): readonly Route[] {
   const live = defineRoute({
     kind: 'json',
     method: 'GET',
@@ -26,20 +48,30 @@ export function healthRoutes({ checks }: { checks: HealthChecks }): readonly Rou
     name: 'health.ready',
     permission: 'public',
     handler: async (ctx) => {
-      const entries = Object.entries(checks).map(async ([name, check]) => [name, await inTime(check)] as const)
-      const results = await Promise.all(entries)
-      const isReady = results.every(([, isThere]) => isThere)
+      const [needed, others] = await Promise.all([askAll(checks), askAll(spare)])
+      const isReady = needed.every(([, health]) => isWell(health))
       if (!isReady) ctx.set('Retry-After', '5')
       ctx.status = isReady ? 200 : 503
-      ctx.body = { status: isReady ? 'ready' : 'not_ready', checks: Object.fromEntries(results) }
+      const all = [...needed, ...others]
+      const named = all.filter(([, health]) => typeof health === 'string' && health !== 'ok')
+      ctx.body = {
+        status: isReady ? 'ready' : 'not_ready',
+        checks: Object.fromEntries(all.map(([name, health]) => [name, isWell(health)])),
+        ...(named.length > 0 && { reasons: Object.fromEntries(named) }),
+      }
     },
   })
   return [live, ready]
 }
 
-async function inTime(check: () => Promise<boolean>): Promise<boolean> {
+const isWell = (health: Health): boolean => health === true || health === 'ok'
+
+const askAll = (checks: HealthChecks) =>
+  Promise.all(Object.entries(checks).map(async ([name, check]) => [name, await inTime(check)] as const))
+
+async function inTime(check: () => Promise<Health>): Promise<Health> {
   let timer: NodeJS.Timeout | undefined
-  const tooLate = new Promise<boolean>((resolve) => {
+  const tooLate = new Promise<Health>((resolve) => {
     timer = setTimeout(() => resolve(false), checkTimeoutMs)
   })
   try {

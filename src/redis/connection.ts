@@ -3,10 +3,13 @@ import type { ClusterNode, RedisOptions } from 'ioredis'
 import { Cluster, Redis } from 'ioredis'
 import type { Log } from '../log.ts'
 
+export type RedisState = 'ok' | 'away' | 'refuses_writes'
+
 export type RedisConnection = {
   /** Handed to whoever keeps something in Redis. Commands reject at once while it is away. */
   client: Redis | Cluster
-  /** Whether Redis answers within one second. Never throws. */
+  /** How Redis answers a write within one second: it may be full, or a replica since a failover. Never throws. */
+  state: () => Promise<RedisState>
   isHealthy: () => Promise<boolean>
   /** Resolves when the first connection stands, or after `deadlineMs`: gives whether it does. A server starts without Redis too. */
   whenReady: (deadlineMs: number) => Promise<boolean>
@@ -16,6 +19,7 @@ export type RedisConnection = {
 const commandTimeoutMs = 1_000
 const connectTimeoutMs = 2_000
 const longestPauseMs = 1_000
+const healthKeyMs = 60_000
 
 const pauseBefore = (attempt: number): number => Math.min(attempt * 50, longestPauseMs)
 
@@ -83,19 +87,20 @@ export function createRedis({ url, log }: { url: string; log: Log }): RedisConne
     isAway = false
   })
 
-  const answers = async (): Promise<boolean> => {
+  const state = async (): Promise<RedisState> => {
     try {
       // Any key does: in a cluster, the node that has its slot.
-      await client.exists('latchkey:health')
-      return true
-    } catch {
-      return false
+      await client.set('latchkey:health', '1', 'PX', healthKeyMs)
+      return 'ok'
+    } catch (error) {
+      return error instanceof Error && error.name === 'ReplyError' ? 'refuses_writes' : 'away'
     }
   }
 
   return {
     client,
-    isHealthy: answers,
+    state,
+    isHealthy: async () => (await state()) === 'ok',
     whenReady: (deadlineMs) =>
       new Promise((resolve) => {
         if (client.status === 'ready') return resolve(true)

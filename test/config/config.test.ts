@@ -52,6 +52,7 @@ test('development needs nothing: loopback, embedded database, a master key of it
       jwksCacheSeconds: 300,
     },
     trustProxy: [],
+    shutdownDelaySeconds: 0,
     serverProcesses: 1,
     outboundAllow: [{ protocol: 'http:', hostname: 'localhost', port: undefined }],
     requirePushedRequests: false,

@@ -72,6 +72,18 @@ describeWith('postgres', 'a Postgres server', () => {
   })
 
   test('that is stopped and started', () => prove(servers, postgres.stop, postgres.start), 60_000)
+  test('that can only be read is not ready, and says why', async () => {
+    const [at] = servers.servers as [StartedProcess]
+    const reads = (how: string) => `ALTER SYSTEM SET default_transaction_read_only = ${how}`
+    await postgres.run(reads('on'), 'SELECT pg_reload_conf()')
+    const told = await waitFor(async () => {
+      const answer = await fetch(`${at.url}/health/ready`)
+      return answer.status === 503 && answer.json()
+    })
+    expect(told).toMatchObject({ checks: { database: false }, reasons: { database: 'read_only' } })
+    await postgres.run(reads('off'), 'SELECT pg_reload_conf()')
+    await waitFor(() => isReady(at))
+  }, 30_000)
   test('that is killed and started', () => prove(servers, postgres.kill, postgres.start), 60_000)
 })
 
@@ -108,7 +120,18 @@ describeWith(['postgres', 'redis-server'], 'Redis', () => {
     const demo = createDemo(servers)
     const tokens = (await demo.exchange(at, await demo.code())).body
     const code = await demo.code()
+    const health = async () => {
+      const answer = await fetch(`${at.url}/health/ready`)
+      return { status: answer.status, body: await answer.json() }
+    }
+    const spared = (reason: string) => ({ status: 200, body: { checks: { redis: false }, reasons: { redis: reason } } })
+    // As a Redis without free memory does, or one that has become a replica.
+    await redis.set('maxmemory', '1')
+    expect(await health()).toMatchObject(spared('refuses_writes'))
+    await redis.set('maxmemory', '0')
+    expect(await health()).toMatchObject({ status: 200, body: { checks: { redis: true } } })
     await redis.kill()
+    expect(await health()).toMatchObject(spared('away'))
 
     for (const answer of [
       await demo.introspect(at, tokens.access_token),

@@ -1,11 +1,13 @@
 /** Starting wrongly says what to do and changes nothing; stopping lets what is in flight end. */
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
 import path from 'node:path'
 import { createTestDatabase } from '../support/database.ts'
 import { createTestFolder } from '../support/folders.ts'
 import type { StartedProcess } from '../support/processes.ts'
 import { startServers } from '../support/processes.ts'
+import { waitFor } from '../support/wait.ts'
 import { createDemo } from './demo.ts'
 
 const masterKey = (byte: string) => `${byte}f0`.repeat(16)
@@ -159,3 +161,62 @@ test('SIGTERM lets a request in flight end, takes no other, and exits 0', async 
   await running.close()
   await database.close()
 }, 40_000)
+
+test('after SIGTERM a server says so for a while, answers with Connection: close, then takes no more', async () => {
+  const database = await createTestDatabase({ isEmpty: true })
+  const env = { NODE_ENV: 'development', SHUTDOWN_DELAY_SECONDS: '2' }
+  const running = await startServers(1, { databaseUrl: database.url, env })
+  const [server] = running.servers as [StartedProcess]
+  const ask = async () => {
+    const answer = await fetch(`${server.url}/health/ready`)
+    return { status: answer.status, connection: answer.headers.get('Connection'), body: await answer.json() }
+  }
+  expect(await ask()).toMatchObject({ status: 200, connection: 'keep-alive', body: { checks: { server: true } } })
+  const ended = server.kill('SIGTERM')
+  const told = await waitFor(async () => {
+    const answer = await ask()
+    return answer.status === 503 && answer
+  })
+  expect(told).toMatchObject({
+    connection: 'close',
+    body: { checks: { server: false }, reasons: { server: 'stopping' } },
+  })
+  const other = await fetch(`${server.url}/jwks`)
+  expect([other.status, other.headers.get('Connection')]).toEqual([200, 'close'])
+  expect(await ended).toMatchObject({ code: 0 })
+  await running.close()
+  await database.close()
+}, 40_000)
+
+describe('the embedded Postgres', () => {
+  const folder = createTestFolder()
+  const data = path.join(folder, 'data')
+  const postmaster = path.join(data, 'postgres', 'postmaster.pid')
+
+  test('says at start how old it is, and is stopped by a start that fails and by a signal', async () => {
+    const env = { NODE_ENV: 'development', DATA_FOLDER: data, MASTER_KEY: masterKey('44') }
+    const running = await startServers(1, { env })
+    const [server] = running.servers as [StartedProcess]
+    expect(server.output()).toMatch(/"version":"18\.\d+".*"releases":\d+.*for small installations/)
+    const port = new URL(running.issuer).port
+    expect(await server.kill('SIGTERM')).toMatchObject({ code: 0 })
+    expect(existsSync(postmaster)).toBe(false)
+
+    const wrong = await startServers(1, { env: { ...env, MASTER_KEY: masterKey('55') }, isReadyAwaited: false })
+    expect(await wrong.servers[0]!.exited).toMatchObject({ code: 78 })
+    expect(existsSync(postmaster)).toBe(false)
+
+    const taken = createServer().listen(Number(port), '127.0.0.1')
+    await once(taken, 'listening')
+    const late = await startServers(1, { env: { ...env, PORT: port }, isReadyAwaited: false })
+    expect(await late.servers[0]!.exited).toMatchObject({ code: 1 })
+    expect(existsSync(postmaster)).toBe(false)
+    taken.close()
+
+    const interrupted = await startServers(1, { env, isReadyAwaited: false })
+    await waitFor(() => existsSync(postmaster))
+    expect(await interrupted.servers[0]!.kill('SIGTERM')).toMatchObject({ code: 0 })
+    expect(existsSync(postmaster)).toBe(false)
+    for (const { close } of [running, wrong, late, interrupted]) await close()
+  }, 60_000)
+})

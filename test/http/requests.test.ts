@@ -25,6 +25,18 @@ test('alive is not yet ready', async () => {
   expect(await answer.json()).toEqual({ status: 'not_ready', checks: { database: false, always: true } })
 })
 
+test('what can be done without is named, and readiness stays', async () => {
+  const of = (name: string) => async () => name as 'away'
+  const routes = healthRoutes({ checks: { database: of('ok') }, spare: { redis: of('refuses_writes') } })
+  const spared = await startTestServer({ routes: () => routes })
+  const answer = await fetch(`${spared.origin}/health/ready`)
+  expect([answer.status, await answer.json()]).toEqual([
+    200,
+    { status: 'ready', checks: { database: true, redis: false }, reasons: { redis: 'refuses_writes' } },
+  ])
+  await spared.close()
+})
+
 test('ready when everything is there; a check that fails or hangs is a no', async () => {
   const status = async () => (await fetch(`${server.origin}/health/ready`)).status
   isDatabaseThere = async () => true

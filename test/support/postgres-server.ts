@@ -16,6 +16,8 @@ export type PostgresServer = {
   url: (database?: string) => string
   /** Makes an empty database and gives its address. */
   createDatabase: (name: string) => Promise<string>
+  /** As its superuser, one transaction each. */
+  run: (...statements: readonly string[]) => Promise<void>
   start: () => Promise<void>
   /** An orderly stop. */
   stop: () => Promise<void>
@@ -88,6 +90,9 @@ export async function startPostgresServer(settings: Readonly<Record<string, stri
     createDatabase: async (name) => {
       await run(url(), `CREATE DATABASE ${name}`)
       return url(name)
+    },
+    run: async (...statements) => {
+      for (const statement of statements) await run(url(), statement)
     },
     start,
     stop: () => end('SIGINT'),

@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 
-export const programNames = ['chromium', 'redis-server', 'postgres'] as const
+export const programNames = ['chromium', 'redis-server', 'postgres', 'pgbouncer', 'haproxy'] as const
 export type ProgramName = (typeof programNames)[number]
 
 /** Begins the name of a test that is skipped, so that the run can say what was missing. */
@@ -22,6 +22,8 @@ function debianPostgres(): string[] {
 const places: Record<ProgramName, () => string[]> = {
   chromium: () => onPath(['chromium', 'chromium-browser', 'google-chrome', 'chrome']),
   'redis-server': () => [...onPath(['redis-server']), '/usr/sbin/redis-server'],
+  pgbouncer: () => [...onPath(['pgbouncer']), '/usr/sbin/pgbouncer'],
+  haproxy: () => [...onPath(['haproxy']), '/usr/sbin/haproxy'],
   postgres: () => [...onPath(['postgres']), ...debianPostgres()],
 }
 

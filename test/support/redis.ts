@@ -15,6 +15,8 @@ export type RedisServer = {
   /** redis://127.0.0.1:<port> */
   url: string
   port: number
+  /** Changes a setting while it runs (CONFIG SET). */
+  set: (name: string, value: string) => Promise<void>
   start: () => Promise<void>
   /** kill -9; what it held is gone. */
   kill: () => Promise<void>
@@ -88,7 +90,8 @@ function createServer(port: number, folder: string, settings: readonly string[])
     child?.kill('SIGKILL')
     await ended
   }
-  return { url: `redis://127.0.0.1:${port}`, port, start, kill, close: releasedAtEnd(kill) }
+  const set = async (name: string, value: string) => void (await ask(port, `CONFIG SET ${name} ${value}`))
+  return { url: `redis://127.0.0.1:${port}`, port, set, start, kill, close: releasedAtEnd(kill) }
 }
 
 /** Sends one command in Redis' inline form, and gives the whole raw reply (RESP2). */

@@ -1,0 +1,21 @@
+/** How far the embedded Postgres is behind: the package that brings it is published less often than Postgres is mended. */
+import type { Queryable } from '../database.ts'
+
+/** The newest release of its major version when this was written; raise it with the package. */
+const newest = { major: 18, minor: 6 }
+
+export type EmbeddedAge = Readonly<{
+  version: string
+  newest: string
+  /** Releases with fixes that it lacks. */
+  releases: number
+}>
+
+/** Asks the embedded Postgres `db` for its version. */
+export async function ageOfEmbedded(db: Queryable): Promise<EmbeddedAge> {
+  // 180004 is 18.4.
+  const { rows } = await db.raw("SELECT current_setting('server_version_num')::int AS number")
+  const [major, minor] = [Math.floor(rows[0].number / 10_000), rows[0].number % 10_000]
+  const releases = major === newest.major ? Math.max(0, newest.minor - minor) : 0
+  return { version: `${major}.${minor}`, newest: `${newest.major}.${newest.minor}`, releases }
+}

@@ -1,0 +1,48 @@
+/** What the doctor thinks of the database and of Redis. */
+import { checkDatabase, checkEmbedded, checkPooler, checkRedis } from '../../src/doctor/checks.ts'
+import type { TestDatabase } from '../support/database.ts'
+import { createTestDatabase } from '../support/database.ts'
+
+let own: TestDatabase
+beforeAll(async () => {
+  own = await createTestDatabase({ isEmpty: true })
+})
+afterAll(() => own?.close())
+
+test('a database that can only be read has failed', async () => {
+  const { transaction, knex } = own.database
+  expect(await checkDatabase(knex)).toMatchObject({ status: 'ok' })
+  const readOnly = transaction(async (tx) => {
+    await tx.raw('SET TRANSACTION READ ONLY')
+    return checkDatabase(tx)
+  })
+  expect(await readOnly).toMatchObject({ status: 'failed', code: 'database_read_only' })
+})
+
+test('a pooler is told of, and a role without limits for statements behind it', async () => {
+  const behind = (timeout: string) =>
+    own.database.transaction(async (tx) => {
+      await tx.raw(`SET LOCAL statement_timeout = ${timeout}`)
+      return checkPooler(tx, true)
+    })
+  expect(await checkPooler(own.database.knex, false)).toEqual([])
+  expect(await behind('5000')).toMatchObject([{ status: 'ok', code: 'database_pooled' }])
+  expect(await behind('0')).toMatchObject([{ status: 'warning', code: 'database_pooled_unlimited' }])
+})
+
+test('the embedded database is for small installations, and says when it is behind', () => {
+  expect(checkEmbedded(undefined)).toEqual([])
+  expect(checkEmbedded({ version: '18.6', newest: '18.6', releases: 0 })).toMatchObject([{ status: 'ok' }])
+  expect(checkEmbedded({ version: '18.4', newest: '18.6', releases: 2 })).toMatchObject([
+    { status: 'warning', code: 'embedded_behind', params: { releases: 2 } },
+  ])
+})
+
+test('Redis that is away or takes no writes has failed', () => {
+  expect([undefined, 'ok', 'away', 'refuses_writes'].map((state) => checkRedis(state as never).code)).toEqual([
+    'redis_unused',
+    'redis_ok',
+    'redis_away',
+    'redis_refuses_writes',
+  ])
+})

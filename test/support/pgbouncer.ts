@@ -1,0 +1,85 @@
+/** PgBouncer as Debian installs it, in front of a Postgres server of a test. */
+import { spawn } from 'node:child_process'
+import { chownSync, closeSync, openSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import pg from 'pg'
+import { releasedAtEnd } from './cleanup.ts'
+import { createTestFolder } from './folders.ts'
+import { findFreePort } from './ports.ts'
+import { getProgram } from './programs.ts'
+import { waitFor } from './wait.ts'
+import { watchProcess } from './watchdog.ts'
+
+export type PgBouncer = {
+  /** The address of a database through it. */
+  url: (database: string) => string
+  close: () => Promise<void>
+}
+
+export type PgBouncerOptions = {
+  /** Address of any database of the server behind. */
+  server: string
+  mode: 'session' | 'transaction'
+  /** Connections to Postgres that its clients share. */
+  poolSize?: number
+}
+
+const nobody = 65534
+
+/** Started, and answering. */
+export async function startPgBouncer({ server, mode, poolSize = 4 }: PgBouncerOptions): Promise<PgBouncer> {
+  const folder = createTestFolder()
+  const port = await findFreePort()
+  const users = path.join(folder, 'users')
+  const settings = path.join(folder, 'pgbouncer.ini')
+  writeFileSync(users, '"postgres" ""\n')
+  writeFileSync(
+    settings,
+    `[databases]
+* = host=127.0.0.1 port=${new URL(server).port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = trust
+auth_file = ${users}
+pool_mode = ${mode}
+default_pool_size = ${poolSize}
+max_client_conn = 500
+`,
+  )
+  // PgBouncer refuses root.
+  const isRoot = process.getuid?.() === 0
+  if (isRoot) for (const place of [folder, users, settings]) chownSync(place, nobody, nobody)
+  const log = openSync(path.join(folder, 'log'), 'a')
+  const child = spawn(getProgram('pgbouncer'), [settings], {
+    ...(isRoot && { uid: nobody, gid: nobody }),
+    cwd: '/',
+    stdio: ['ignore', log, log],
+    detached: true,
+  })
+  closeSync(log)
+  watchProcess(child)
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  const url = (database: string) => `postgresql://postgres@127.0.0.1:${port}/${database}`
+  const close = releasedAtEnd(async () => {
+    child.kill('SIGKILL')
+    await ended
+  })
+  await waitFor(() => answers(url('postgres')), { what: 'PgBouncer' })
+  return { url, close }
+}
+
+async function answers(url: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    await client.query('SELECT 1')
+    return true
+  } catch {
+    return false
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
