@@ -28,6 +28,7 @@ import { interactionOutcome } from './0033_interaction_outcome.ts'
 import { factorTrust } from './0034_factor_trust.ts'
 import { newBrowserCount } from './0035_new_browser_count.ts'
 import { outcomeRoom } from './0036_outcome_room.ts'
+import { artifactSweep } from './0042_artifact_sweep.ts'
 
 export type Migration = {
   name: string
@@ -63,4 +64,5 @@ export const migrations: readonly Migration[] = [
   factorTrust,
   newBrowserCount,
   outcomeRoom,
+  artifactSweep,
 ]
