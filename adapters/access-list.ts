@@ -3,6 +3,7 @@ import { mapKey } from './digest.ts'
 import type { Model, Models } from './model.ts'
 import { bytesArray } from './postgres/binary-array.ts'
 import type { Cell, Postgres, Statement } from './postgres/connection.ts'
+import { lives } from './postgres/ended.ts'
 import type { Seal } from './seal.ts'
 
 /** Times are milliseconds since the epoch. A key names the thing to be ended and opens nothing. */
@@ -21,9 +22,9 @@ type Deps = { postgres: Postgres; models: Models; seal: Seal; now: () => number 
 const byAccount: Statement = {
   name: 'artifact_by_account',
   text: `
-    SELECT id, model, uid, payload, issued_at, expires_at FROM artifact
+    SELECT id, model, uid, payload, issued_at, expires_at FROM artifact a
     WHERE account_id = $1 AND grant_key IS NULL AND (model = $2::int2 OR model = $3::int2)
-      AND (expires_at IS NULL OR expires_at > $4::int8)
+      AND (expires_at IS NULL OR expires_at > $4::int8) AND ${lives('a')}
     ORDER BY issued_at DESC LIMIT 1000`,
 }
 

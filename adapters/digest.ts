@@ -1,5 +1,6 @@
 /** The names of things at rest: no id that opens anything is stored, only what can be computed from it. */
 import { createHmac, createSecretKey, hash } from 'node:crypto'
+import { storableText } from './postgres/binary-array.ts'
 
 // UTF-8 writes every lone surrogate alike, so that two different strings would have one digest: those are hashed as UTF-16.
 const digest = (text: string): Buffer =>
@@ -11,9 +12,16 @@ export const rowId = (model: string, id: string): Buffer => digest(`${model}\u00
 /** A browser session by its uid, which stays when the session's id changes. */
 export const sessionKey = (uid: string): Buffer => digest(`session uid\u0000${uid}`)
 
-/** What an end-moment is about, for example the client `id`. */
-export const endKey = (kind: 'account' | 'client' | 'signing_key' | 'token' | 'everything', id: string): Buffer =>
-  digest(`end ${kind}\u0000${id}`)
+export type EndKind = 'account' | 'client' | 'consent' | 'signing_key' | 'token' | 'everything'
+
+/** What an end-moment is about, for example the client `id`. Statements compute the same from the columns of a row. */
+export const endKey = (kind: EndKind, id: string): Buffer => digest(`end ${kind}\u0000${storableText(id)}`)
+
+/** What `endKey` hashes before the id. */
+export const endPrefix = (kind: EndKind): Buffer => Buffer.from(`end ${kind}\u0000`)
+
+/** Of what one person has allowed one client. No client id has a space. */
+export const consentKey = (accountId: string, clientId: string): Buffer => endKey('consent', `${accountId} ${clientId}`)
 
 /** A digest as the key of a Map: one character a byte. */
 export const mapKey = (bytes: Buffer): string => bytes.toString('latin1')

@@ -1,148 +1,146 @@
 /** Ending what hangs from a grant, a session, a person, a client or a moment, inside the transaction of the change that asks for it. */
-import type { Knex } from 'knex'
-import { endKey, mapKey, sessionKey } from './digest.ts'
-import type { Models, Payload } from './model.ts'
+import { consentKey, endKey, sessionKey } from './digest.ts'
+import type { createEndedRows, Ended, Tx } from './ended-rows.ts'
+import { endedKinds } from './ended-rows.ts'
+import type { Models } from './model.ts'
 import { storableText } from './postgres/binary-array.ts'
-import type { Seal } from './seal.ts'
+import { forEver, lives } from './postgres/ended.ts'
 
-export type Tx = Knex.Transaction
+export type { EndedSession, Tx } from './ended-rows.ts'
 
 // What no row of Postgres stands for lives at most this long: values in Redis (longer-lived artifacts stay in Postgres) and JWTs (an hour).
-// So an end is remembered a little longer.
+// So an end is remembered a little longer, and as long as rows are left that it has ended.
 export const longestInRedisMs = 24 * 60 * 60 * 1000
 const denialsAreKeptMs = 60 * 60 * 1000
 const endsAreKeptMs = longestInRedisMs + denialsAreKeptMs
 
-// A session's uid and a grant's id never come back, so whatever still names them is over, whenever it was issued.
-const forEver = Number.MAX_SAFE_INTEGER
+// A statement that began before an end may write a little after it. Then nothing more is written, and the last pass removes the rest.
+const settledMs = 60 * 1000
 
-/** A browser session that has ended: whose it was, and under which name each client knows it (`sid`). */
-export type EndedSession = Readonly<{
-  accountId: string | undefined
-  clients: readonly { clientId: string; sid: string | undefined }[]
-}>
+// Sessions ended in one transaction whose rows it removes itself.
+const sessionsAtOnce = 20
 
 type Deps = {
   now: () => number
   models: Models
-  seal: Pick<Seal, 'open'>
-  sidOf: (sessionUid: string, clientId: string) => string
-  /** Told in the transaction that ends them, whoever asked for it. */
-  onSessionsEnded: (tx: Tx, sessions: readonly EndedSession[]) => Promise<void> | void
+  removeRows: ReturnType<typeof createEndedRows>
+  transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
+  /** Told in the transaction that ends something of which rows are left: `removeEnded` takes the key after its commit. */
+  onRowsLeft: (tx: Tx, key: Buffer) => Promise<void> | void
 }
+
+const kindNames = Object.keys(endedKinds) as (keyof typeof endedKinds)[]
 
 export type Ends = ReturnType<typeof createEnds>
 
-export function createEnds({ now, models, seal, sidOf, onSessionsEnded }: Deps) {
-  /**
-   * Whose session it was, with the clients of its rows. The payload names clients too: the program before there were rows reads and
-   * writes them there alone, and its names (`sid`) stay.
-   */
-  function toEnded(text: string, clientIds: readonly string[]): EndedSession {
-    const { accountId, uid = '', authorizations = {} } = JSON.parse(text) as Payload
-    const ids = [...new Set([...Object.keys(authorizations), ...clientIds])]
-    return {
-      accountId: typeof accountId === 'string' ? accountId : undefined,
-      clients: ids.map((clientId) => ({ clientId, sid: authorizations[clientId]?.sid ?? sidOf(uid, clientId) })),
-    }
-  }
-
-  async function deleted(tx: Tx, where: string, bindings: readonly unknown[]): Promise<number> {
-    const { rowCount } = await tx.raw(`DELETE FROM artifact WHERE ${where}`, bindings as never)
-    return rowCount ?? 0
-  }
-
-  /** Deletes the client rows of sessions; gives the clients by session. */
-  async function takenClients(tx: Tx, keys: readonly Buffer[]): Promise<Map<string, string[]>> {
-    const clients = new Map<string, string[]>()
-    if (keys.length === 0) return clients
+export function createEnds({ now, models, removeRows, transaction, onRowsLeft }: Deps) {
+  /** Gives whether that is later than what was remembered. */
+  async function remember(tx: Tx, key: Buffer, endedAt: number, until = now() + endsAreKeptMs): Promise<boolean> {
     const { rows } = await tx.raw(
-      'DELETE FROM session_client WHERE session_key = ANY(?) RETURNING session_key, client_id',
-      [keys] as never,
-    )
-    for (const { session_key: key, client_id: clientId } of rows as { session_key: Buffer; client_id: string }[]) {
-      const of = clients.get(mapKey(key)) ?? []
-      clients.set(mapKey(key), [...of, clientId])
-    }
-    return clients
-  }
-
-  /** Deletes browser sessions, at most a thousand, and tells of them: for `untilNothingIsLeft`, which comes back for the rest. */
-  async function deletedSessions(tx: Tx, where: string, bindings: readonly unknown[]): Promise<number> {
-    const { rows } = await tx.raw(
-      `DELETE FROM artifact WHERE id IN (SELECT id FROM artifact WHERE model = ? AND ${where} LIMIT 1000)
-       RETURNING id, uid, payload`,
-      [models.Session.number, ...bindings] as never,
-    )
-    const gone = rows as { id: Buffer; uid: Buffer | null; payload: Buffer }[]
-    const clients = await takenClients(
-      tx,
-      gone.flatMap(({ uid }) => (uid ? [uid] : [])),
-    )
-    const ended = gone.flatMap(({ id, uid, payload }) => {
-      const text = seal.open(payload, id)
-      return text === undefined ? [] : [toEnded(text, (uid && clients.get(mapKey(uid))) ?? [])]
-    })
-    if (ended.length > 0) await onSessionsEnded(tx, ended)
-    return rows.length
-  }
-
-  /**
-   * A request that is spending a row holds its lock while it writes the next ones. Deleting waits for it, but does not see what it
-   * wrote: so again, with a new snapshot, until nothing is left. Gives how many rows went.
-   */
-  async function untilNothingIsLeft(once: () => Promise<number>): Promise<number> {
-    let total = 0
-    for (;;) {
-      const count = await once()
-      if (count === 0) return total
-      total += count
-    }
-  }
-
-  async function remember(tx: Tx, key: Buffer, endedAt: number, until = now() + endsAreKeptMs): Promise<void> {
-    await tx.raw(
       `INSERT INTO artifact_end AS e (key, ended_at, expires_at) VALUES (?, ?, ?)
-       ON CONFLICT (key) DO UPDATE SET ended_at = greatest(e.ended_at, excluded.ended_at),
-         expires_at = greatest(e.expires_at, excluded.expires_at)`,
+       ON CONFLICT (key) DO UPDATE SET ended_at = excluded.ended_at, expires_at = greatest(e.expires_at, excluded.expires_at)
+       WHERE e.ended_at < excluded.ended_at RETURNING 1`,
       [key, endedAt, until] as never,
     )
+    if (rows.length > 0) return true
+    await tx.raw('UPDATE artifact_end SET expires_at = greatest(expires_at, ?) WHERE key = ?', [until, key] as never)
+    return false
   }
 
-  /** Sessions before grants: a request in flight locks in that order. What hangs from a grant is found through it. */
-  async function endOwnedBy(tx: Tx, column: 'account_id' | 'client_id', id: string, keptUid?: string): Promise<number> {
-    const isKept = keptUid === undefined ? '' : ' AND uid IS DISTINCT FROM ?'
-    const own = `${column} = ? AND grant_key IS NULL${isKept}`
-    const bound = [storableText(id), ...(keptUid === undefined ? [] : [sessionKey(keptUid)])]
-    // Also those of earlier turns: their rows are gone, and what a request in flight has hung from them meanwhile is found only so.
-    const roots: Buffer[] = []
-    return untilNothingIsLeft(async () => {
-      const sessions = await deletedSessions(tx, own, bound)
-      const { rows } = await tx.raw(`DELETE FROM artifact WHERE ${own} RETURNING id`, bound as never)
-      for (const row of rows as { id: Buffer }[]) roots.push(row.id)
-      const hanging = roots.length === 0 ? 0 : await deleted(tx, 'grant_key = ANY(?)', [roots])
-      return sessions + rows.length + hanging
-    })
+  async function noteSweep(tx: Tx, { key, kind, accountId, clientId, endedAt }: Ended): Promise<void> {
+    await tx.raw(
+      `INSERT INTO artifact_sweep AS s (key, kind, account_id, client_id, ended_at, noted_at) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET ended_at = greatest(s.ended_at, excluded.ended_at), noted_at = excluded.noted_at`,
+      [key, endedKinds[kind], accountId ?? null, clientId ?? null, endedAt, now()] as never,
+    )
   }
 
-  /** Ends the grant whose row is `grantKey` with everything issued from it, or only the latter: then the grant may issue anew. */
+  /**
+   * The moment is what ends. Its transaction removes one batch of rows, without waiting for any of them; what is left is dead as well,
+   * and removed after the commit. Gives how many rows went, and whether the end is a later one than was known.
+   */
+  async function end(tx: Tx, ended: Ended, { keptKey, isSwept = true }: { keptKey?: Buffer; isSwept?: boolean } = {}) {
+    const { key, kind, endedAt } = ended
+    const isLater = await remember(tx, key, endedAt)
+    const batch = { isFirst: true, ...(keptKey && { keptKey }) }
+    const { count, isDone } = isSwept ? await removeRows(tx, ended, batch) : { count: 0, isDone: false }
+    // Rows of the very millisecond are left: they end too, with what is issued in the rest of it.
+    const leftEndAt = kind === 'everything' ? endedAt : Math.min(endedAt + 1, forEver)
+    if (!isDone) await remember(tx, key, leftEndAt)
+    await noteSweep(tx, { ...ended, endedAt: isDone ? endedAt : leftEndAt })
+    if (!isDone) await onRowsLeft(tx, key)
+    return { count, isLater }
+  }
+
+  async function isAlive(tx: Tx, where: string, bindings: readonly unknown[]): Promise<boolean> {
+    const { rows } = await tx.raw(
+      `SELECT 1 FROM artifact a WHERE ${where} AND ${lives('a')} LIMIT 1`,
+      bindings as never,
+    )
+    return rows.length > 0
+  }
+
+  /**
+   * Ends the grant whose row is `grantKey` with everything issued from it, or only the latter: then the grant may issue anew. Gives how
+   * many rows went, and at least 1 to the one that ended something; 0 when nothing of it was alive.
+   */
   async function endFamily(tx: Tx, grantKey: Buffer, { isGrantEnded }: { isGrantEnded: boolean }): Promise<number> {
-    // One at a time for each family: two that delete the same rows in another order would block each other.
-    await tx.raw('SELECT pg_advisory_xact_lock(?)', [grantKey.readBigInt64BE(0).toString()] as never)
-    const count = await untilNothingIsLeft(async () => {
-      const grant = isGrantEnded ? await deleted(tx, 'id = ?', [grantKey]) : 0
-      return grant + (await deleted(tx, 'grant_key = ?', [grantKey]))
-    })
-    await remember(tx, grantKey, isGrantEnded ? forEver : now())
-    return count
+    const wasAlive = await isAlive(tx, '(a.id = ? OR a.grant_key = ?)', [grantKey, grantKey])
+    const endedAt = isGrantEnded ? forEver : now()
+    const { count, isLater } = await end(tx, { key: grantKey, kind: 'grant', endedAt })
+    return wasAlive && isLater ? Math.max(count, 1) : 0
   }
 
   async function endSessionByKey(tx: Tx, key: Buffer): Promise<number> {
-    const count = await untilNothingIsLeft(
-      async () => (await deletedSessions(tx, 'uid = ?', [key])) + (await deleted(tx, 'session_uid = ?', [key])),
-    )
-    await remember(tx, key, forEver)
-    return count
+    const wasAlive = (await isAlive(tx, 'a.uid = ?', [key])) || (await isAlive(tx, 'a.session_uid = ?', [key]))
+    const { count } = await end(tx, { key, kind: 'session', endedAt: forEver })
+    return wasAlive ? Math.max(count, 1) : count
+  }
+
+  async function findSweep(key: Buffer): Promise<(Ended & { notedAt: number }) | undefined> {
+    return transaction(async (tx) => {
+      const { rows } = await tx.raw(
+        'SELECT kind, account_id, client_id, ended_at, noted_at FROM artifact_sweep WHERE key = ?',
+        [key] as never,
+      )
+      const [row] = rows as {
+        kind: number
+        account_id: string
+        client_id: string
+        ended_at: string
+        noted_at: string
+      }[]
+      const kind = kindNames.find((name) => endedKinds[name] === row?.kind)
+      if (!row || !kind) return undefined
+      const { account_id: accountId, client_id: clientId } = row
+      return { key, kind, accountId, clientId, endedAt: Number(row.ended_at), notedAt: Number(row.noted_at) }
+    })
+  }
+
+  /**
+   * Removes the rows of what ended under `key`, a batch a transaction, until none is left that it can lock or `isStopped` says so. Gives
+   * whether that was all. A program that dies in the middle leaves the rest to the next one.
+   */
+  async function removeEnded(key: Buffer, isStopped: () => boolean): Promise<boolean> {
+    const found = await findSweep(key)
+    if (!found) return true
+    const { notedAt, ...ended } = found
+    const isLast = notedAt <= now() - settledMs
+    let after: Buffer | undefined
+    for (;;) {
+      const batch = after ? { after } : {}
+      const removed = await transaction((tx) => removeRows(tx, ended, batch))
+      after = removed.after
+      if (removed.isDone) break
+      // Rows that a request holds are left for the next pass.
+      if (isStopped() || (removed.count === 0 && !after)) return false
+    }
+    if (isLast) {
+      await transaction((tx) =>
+        tx.raw('DELETE FROM artifact_sweep WHERE key = ? AND noted_at = ?', [key, notedAt] as never),
+      )
+    }
+    return true
   }
 
   return {
@@ -150,29 +148,40 @@ export function createEnds({ now, models, seal, sidOf, onSessionsEnded }: Deps) 
 
     /**
      * Ends every session, grant and token of the account, and interactions in which it has just signed in. The session `sessionUid` lives on,
-     * for whoever changes a password in it; what was issued in it ends all the same. Gives how many rows went.
+     * for whoever changes a password in it; what was issued in it ends all the same. Gives how many rows went at once.
      */
     async endAccount(tx: Tx, accountId: string, { sessionUid }: { sessionUid?: string } = {}): Promise<number> {
-      const count = await endOwnedBy(tx, 'account_id', accountId, sessionUid)
-      await remember(tx, endKey('account', accountId), now())
+      const key = endKey('account', accountId)
+      const kept = sessionUid === undefined ? undefined : sessionKey(sessionUid)
+      const ended: Ended = { key, kind: 'account', accountId: storableText(accountId), endedAt: now() }
+      const { count } = await end(tx, ended, kept ? { keptKey: kept } : {})
+      if (kept) {
+        // It is another session from now on: issued after the moment.
+        await tx.raw(
+          'UPDATE artifact SET issued_at = e.ended_at + 1 FROM artifact_end e WHERE e.key = ? AND artifact.uid = ?',
+          [key, kept] as never,
+        )
+      }
       return count
     },
 
-    /** Ends every grant and token of the client. Gives how many rows went; a JWT of a client that spoke for itself has none. */
+    /** Ends every grant and token of the client. Gives how many rows went at once; a JWT of a client that spoke for itself has none. */
     async endClient(tx: Tx, clientId: string): Promise<number> {
-      const count = await endOwnedBy(tx, 'client_id', clientId)
-      await remember(tx, endKey('client', clientId), now())
-      return count
+      const key = endKey('client', clientId)
+      return (await end(tx, { key, kind: 'client', clientId: storableText(clientId), endedAt: now() })).count
     },
 
-    /** Ends every session of the account but the one under `keptKey`, with what was issued in them. Gives how many sessions went. */
+    /** Ends every session of the account but the one under `keptKey`, with what was issued in them. Gives how many sessions ended. */
     async endSessionsOf(tx: Tx, accountId: string, keptKey?: Buffer): Promise<number> {
       const { rows } = await tx.raw(
-        'SELECT DISTINCT uid FROM artifact WHERE account_id = ? AND grant_key IS NULL AND model = ? AND uid IS DISTINCT FROM ? ORDER BY uid',
+        `SELECT DISTINCT uid FROM artifact a
+         WHERE account_id = ? AND grant_key IS NULL AND model = ? AND uid IS DISTINCT FROM ? AND ${lives('a')} ORDER BY uid`,
         [storableText(accountId), models.Session.number, keptKey ?? null] as never,
       )
       const keys = (rows as { uid: Buffer | null }[]).flatMap(({ uid }) => (uid ? [uid] : []))
-      for (const key of keys) await endSessionByKey(tx, key)
+      for (const [index, key] of keys.entries()) {
+        await end(tx, { key, kind: 'session', endedAt: forEver }, { isSwept: index < sessionsAtOnce })
+      }
       return keys.length
     },
 
@@ -183,17 +192,12 @@ export function createEnds({ now, models, seal, sidOf, onSessionsEnded }: Deps) 
     /** Ends the grant whose row is `key` and everything issued from it. Gives how many rows went. */
     endGrantByKey: (tx: Tx, key: Buffer): Promise<number> => endFamily(tx, key, { isGrantEnded: true }),
 
-    /** Ends every grant that the account has given the client, and everything issued from them. Gives how many rows went. */
+    /** Ends every grant that the account has given the client, and everything issued from them. Gives how many rows went at once. */
     async endGrantsOf(tx: Tx, accountId: string, clientId: string): Promise<number> {
-      return untilNothingIsLeft(async () => {
-        const { rows } = await tx.raw(
-          'SELECT id FROM artifact WHERE account_id = ? AND client_id = ? AND grant_key IS NULL AND model = ? ORDER BY id',
-          [storableText(accountId), storableText(clientId), models.Grant.number] as never,
-        )
-        let count = 0
-        for (const { id } of rows as { id: Buffer }[]) count += await endFamily(tx, id, { isGrantEnded: true })
-        return count
-      })
+      const owners = { accountId: storableText(accountId), clientId: storableText(clientId) }
+      const key = consentKey(accountId, clientId)
+      const { count } = await end(tx, { key, kind: 'consent', endedAt: now(), ...owners })
+      return count
     },
 
     /** What the key has signed counts no longer, for ever: whoever checks a JWT of ours asks Postgres. */
@@ -213,17 +217,27 @@ export function createEnds({ now, models, seal, sidOf, onSessionsEnded }: Deps) 
 
     /**
      * Ends everything issued up to `beforeMs` (milliseconds since the epoch, default now). What must not be seen twice stays known. Gives how
-     * many rows went.
+     * many rows went at once.
      */
     async endAll(tx: Tx, beforeMs: number = now()): Promise<number> {
-      const count = await untilNothingIsLeft(async () => {
-        const sessions = await deletedSessions(tx, 'issued_at <= ?', [beforeMs])
-        return (
-          sessions + (await deleted(tx, 'issued_at <= ? AND model <> ?', [beforeMs, models.ReplayDetection.number]))
+      return (await end(tx, { key: endKey('everything', ''), kind: 'everything', endedAt: beforeMs })).count
+    },
+
+    removeEnded,
+
+    /** Removes what is left of ends that are a minute old: of processes that died, and of requests that were in flight. */
+    async removeLeftovers(isStopped: () => boolean): Promise<void> {
+      const keys = await transaction(async (tx) => {
+        const { rows } = await tx.raw(
+          'SELECT key FROM artifact_sweep WHERE noted_at <= ? ORDER BY noted_at LIMIT 10000',
+          [now() - settledMs] as never,
         )
+        return (rows as { key: Buffer }[]).map(({ key }) => key)
       })
-      await remember(tx, endKey('everything', ''), beforeMs)
-      return count
+      for (const key of keys) {
+        if (isStopped()) return
+        await removeEnded(key, isStopped)
+      }
     },
   }
 }

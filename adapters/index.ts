@@ -8,6 +8,7 @@ import type { Log } from '../src/log.ts'
 import { createAccessList } from './access-list.ts'
 import { createArtifacts } from './artifacts.ts'
 import { createSidOf, rowId, sessionKey } from './digest.ts'
+import { createEndedRows } from './ended-rows.ts'
 import type { EndedSession, Tx } from './ends.ts'
 import { createEnds } from './ends.ts'
 import type { FamilyEnd, GrantContext } from './grants.ts'
@@ -74,8 +75,10 @@ type Deps = {
   graceBegins?: (spentAt: number, windowMs: number) => Promise<number>
   /** Told in the transaction that ends a family because of theft. */
   onFamilyEnded?: (tx: Tx, event: FamilyEnd) => Promise<void> | void
-  /** Told in the transaction that ends browser sessions, whoever asked for it. */
+  /** Told in the transaction that removes browser sessions which have ended, whatever asked for it. */
   onSessionsEnded?: (tx: Tx, sessions: readonly EndedSession[]) => Promise<void> | void
+  /** Told in the transaction that ends something of which rows are left: `removeEnded` takes the key after its commit. */
+  onRowsLeft?: (tx: Tx, key: Buffer) => Promise<void> | void
   /** Told when a spent refresh token gave its own client the living one again. */
   onRepeated?: () => void
 }
@@ -92,6 +95,7 @@ export function createArtifactStore(deps: Deps) {
   const { transaction, graceSeconds, onFamilyEnded = () => {}, onRepeated = () => {} } = deps
   const { onSessionsEnded = () => {}, allowedScope = async (_clientId, scope) => scope } = deps
   const { graceBegins = async (spentAt) => spentAt } = deps
+  const { onRowsLeft = () => {} } = deps
   const seal = createSeal(deriveKey('artifacts'))
   const successors = createSuccessorSeal(deriveKey('artifact successors'))
   const postgres = createPostgres(deps.pool, { isPooled: deps.isPooled })
@@ -99,7 +103,8 @@ export function createArtifactStore(deps: Deps) {
   const writes = createWrites({ postgres, seal, models, now })
   const shortLived = redis && createShortLived({ redis, seal, now })
   const sidOf = createSidOf(deriveKey('session names'))
-  const ends = createEnds({ now, models, seal, sidOf, onSessionsEnded })
+  const removeRows = createEndedRows({ models, seal, sidOf, onSessionsEnded })
+  const ends = createEnds({ now, models, removeRows, transaction, onRowsLeft })
   const artifacts = createArtifacts({
     models,
     reads,
@@ -217,6 +222,8 @@ export function createArtifactStore(deps: Deps) {
     endAll: ends.endAll,
     endSigningKey: ends.endSigningKey,
     denyToken: ends.denyToken,
+    removeEnded: ends.removeEnded,
+    removeLeftovers: ends.removeLeftovers,
 
     /** The `jti` of JWTs, of which there are no rows. */
     tokenIds: createTokenIds({ seal: createSeal(deriveKey('token ids'), 'token id'), reads }),

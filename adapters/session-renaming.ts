@@ -2,6 +2,7 @@
 import { rowId, sessionKey } from './digest.ts'
 import type { Tx } from './ends.ts'
 import type { Models, Payload } from './model.ts'
+import { lives } from './postgres/ended.ts'
 import type { Seal } from './seal.ts'
 
 type Deps = { models: Models; seal: Seal }
@@ -12,7 +13,9 @@ type Renaming = Readonly<{ accountId: string; generation: number; id: string }>
 
 /** Whether the session lives, under whichever id. */
 export async function hasSession(tx: Tx, uid: string): Promise<boolean> {
-  const { rows } = await tx.raw('SELECT 1 FROM artifact WHERE uid = ? LIMIT 1', [sessionKey(uid)] as never)
+  const { rows } = await tx.raw(`SELECT 1 FROM artifact a WHERE uid = ? AND ${lives('a')} LIMIT 1`, [
+    sessionKey(uid),
+  ] as never)
   return rows.length > 0
 }
 
@@ -25,8 +28,8 @@ export const createSessionRenaming =
   async (tx: Tx, { uid, id: oldId }: Loaded, { accountId, generation, id }: Renaming) => {
     const old = rowId('Session', oldId)
     const { rows } = await tx.raw(
-      `SELECT payload, issued_at, expires_at FROM artifact
-       WHERE id = ? AND uid = ? AND account_id = ? AND model = ? FOR UPDATE`,
+      `SELECT payload, issued_at, expires_at FROM artifact a
+       WHERE id = ? AND uid = ? AND account_id = ? AND model = ? AND ${lives('a')} FOR UPDATE OF a`,
       [old, sessionKey(uid), accountId, models.Session.number] as never,
     )
     const [row] = rows as { payload: Buffer; issued_at: number; expires_at: number | null }[]

@@ -1,5 +1,5 @@
 /** The `jti` of a JWT access token: it seals what the token hangs from, so that a token of which no row exists can be taken back. */
-import { endKey, rowId, sessionKey } from './digest.ts'
+import { consentKey, endKey, rowId, sessionKey } from './digest.ts'
 import type { Reads } from './postgres/reads.ts'
 import type { Seal } from './seal.ts'
 
@@ -66,7 +66,9 @@ export function createTokenIds({ seal, reads }: Deps) {
       if (!roots) return false
       const { issuedAt, grantKey, sessionKey: session } = roots
       const ends = [everything, endKey('token', jti), endKey('client', owner.clientId), endKey('signing_key', kid)]
-      if (owner.accountId !== undefined) ends.push(endKey('account', owner.accountId))
+      if (owner.accountId !== undefined) {
+        ends.push(endKey('account', owner.accountId), consentKey(owner.accountId, owner.clientId))
+      }
       if (grantKey) ends.push(grantKey)
       if (session) ends.push(session)
       // A person's token always hangs from a grant.

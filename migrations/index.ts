@@ -30,6 +30,7 @@ import { newBrowserCount } from './0035_new_browser_count.ts'
 import { outcomeRoom } from './0036_outcome_room.ts'
 import { storeOutage } from './0037_store_outage.ts'
 import { storeSetUp } from './0039_store_set_up.ts'
+import { artifactSweep } from './0042_artifact_sweep.ts'
 import { passwordCost } from './0046_password_cost.ts'
 
 export type Migration = {
@@ -68,5 +69,6 @@ export const migrations: readonly Migration[] = [
   outcomeRoom,
   storeOutage,
   storeSetUp,
+  artifactSweep,
   passwordCost,
 ]

@@ -135,6 +135,7 @@ import type { CarryOn } from './revocation/account-end.ts'
 import { createAccountEnd } from './revocation/account-end.ts'
 import { createFamilyNotes } from './revocation/families.ts'
 import { createRevocation } from './revocation/service.ts'
+import { createEndedSweep, enqueueSweep } from './revocation/sweep.ts'
 import { createSeed } from './seed/service.ts'
 import { openPlaces } from './sessions/places.ts'
 import { createSessions } from './sessions/service.ts'
@@ -234,6 +235,7 @@ export async function createParts(deps: PartsDeps) {
     graceBegins: outages.graceBegins,
     ...createFamilyNotes({ audit, metrics }),
     onSessionsEnded: (tx, sessions) => logout.noteEnded(tx, sessions),
+    onRowsLeft: (tx, key) => enqueueSweep(queue.enqueue, tx, key),
   })
 
   const consents = createConsents({ db: knex, transaction, cache: consentCache, audit, clock })
@@ -736,6 +738,7 @@ export async function createParts(deps: PartsDeps) {
     outbound,
     logout,
     queue,
+    endedSweep: createEndedSweep({ enqueue: queue.enqueue, transaction, artifacts, clock }),
     outbox,
     csrf,
     views,

@@ -108,7 +108,7 @@ export async function startServer(parts: Parts, server: Server = createServer(se
   const metricsServer = config.metricsListen && createMetricsServer(parts)
   if (metricsServer && config.metricsListen) await listen(metricsServer, config.metricsListen, 'METRICS_PORT')
   parts.queue.start({
-    tasks: parts.outbox.tasks,
+    tasks: { ...parts.outbox.tasks, ...parts.endedSweep },
     outsideTasks: parts.outbox.outsideTasks,
     duties: bindDuties({
       ...{

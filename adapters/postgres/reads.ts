@@ -3,20 +3,25 @@ import type { Models, Stored } from '../model.ts'
 import { createBatches } from './batches.ts'
 import { bytesArray, intArray } from './binary-array.ts'
 import type { Cell, Postgres, Statement } from './connection.ts'
+import { latestEnds, lives } from './ended.ts'
 
 const columns = 'a.id, a.payload, a.grant_key, a.consumed_at, a.successor, a.expires_at, a.generation'
 
+// What has ended is not found, whether its row is swept yet or not.
 const byId: Statement = {
   name: 'artifact_by_id',
   text: `
-    SELECT k.n, ${columns}, g.payload, g.expires_at, a.session_uid, s.id, s.payload, s.expires_at,
-      s.generation
+    SELECT k.n, ${columns}, CASE WHEN e.of_grant IS NULL OR e.of_grant < g.issued_at THEN g.payload END, g.expires_at,
+      a.session_uid, s.id, s.payload, s.expires_at, s.generation
     FROM unnest($1::bytea[]) WITH ORDINALITY AS k(id, n)
     JOIN artifact a ON a.id = k.id
     LEFT JOIN artifact g ON g.id = a.grant_key
+    CROSS JOIN ${latestEnds('a', 'g')} e
     LEFT JOIN LATERAL (
-      SELECT id, payload, expires_at, generation FROM artifact WHERE uid = a.session_uid AND a.model = $2::int2
-      ORDER BY expires_at DESC NULLS FIRST LIMIT 1) s ON true`,
+      SELECT id, payload, expires_at, generation FROM artifact own WHERE uid = a.session_uid AND a.model = $2::int2
+        AND ${lives('own')}
+      ORDER BY expires_at DESC NULLS FIRST LIMIT 1) s ON true
+    WHERE e.own IS NULL OR e.own < a.issued_at`,
 }
 
 // An id that changed in the middle of a request may leave two rows of one session for a moment: the one that lives longest counts.
@@ -25,12 +30,13 @@ const byUid: Statement = {
   text: `
     SELECT k.n, a.* FROM unnest($1::bytea[]) WITH ORDINALITY AS k(uid, n)
     CROSS JOIN LATERAL (
-      SELECT ${columns} FROM artifact a WHERE a.uid = k.uid ORDER BY a.expires_at DESC NULLS FIRST LIMIT 1) a`,
+      SELECT ${columns} FROM artifact a WHERE a.uid = k.uid AND ${lives('a')}
+      ORDER BY a.expires_at DESC NULLS FIRST LIMIT 1) a`,
 }
 
 const byUserCode: Statement = {
   name: 'artifact_by_user_code',
-  text: `SELECT 1, ${columns} FROM artifact a WHERE a.user_code = $1 LIMIT 1`,
+  text: `SELECT 1, ${columns} FROM artifact a WHERE a.user_code = $1 AND ${lives('a')} LIMIT 1`,
 }
 
 const endedAt: Statement = {
@@ -41,7 +47,7 @@ const endedAt: Statement = {
     GROUP BY k.n`,
 }
 
-// A grant counts as ended when its row is gone or has expired: that nobody remembers its end is no proof that it lives.
+// A grant counts as ended when its row is gone, dead or expired: that nobody remembers its end is no proof that it lives.
 const standing: Statement = {
   name: 'artifact_standing',
   text: `
@@ -51,7 +57,7 @@ const standing: Statement = {
     UNION ALL
     SELECT g.n, 0, true
     FROM unnest($3::int4[], $4::bytea[]) AS g(n, id) JOIN artifact a ON a.id = g.id
-    WHERE a.expires_at IS NULL OR a.expires_at > $5::int8`,
+    WHERE (a.expires_at IS NULL OR a.expires_at > $5::int8) AND ${lives('a')}`,
 }
 
 const batchSize = 64

@@ -13,7 +13,10 @@ const sweepExpired: Statement = {
       RETURNING uid
     ), swept_end AS (
       DELETE FROM artifact_end WHERE key IN (
-        SELECT key FROM artifact_end WHERE expires_at <= $1::int8 ORDER BY expires_at LIMIT $2::int4 FOR UPDATE SKIP LOCKED)
+        SELECT key FROM artifact_end AS e WHERE expires_at <= $1::int8
+          -- What is dead by its moment alone would live again.
+          AND NOT EXISTS (SELECT FROM artifact_sweep AS s WHERE s.key = e.key)
+          ORDER BY expires_at LIMIT $2::int4 FOR UPDATE SKIP LOCKED)
       RETURNING 1
     ), swept_outcome AS (
       DELETE FROM interaction_outcome WHERE interaction IN (

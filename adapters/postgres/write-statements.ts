@@ -3,6 +3,7 @@
  * that a batch needs: what a statement does not do costs time too, when Postgres prepares to do it.
  */
 import type { Statement } from './connection.ts'
+import { lives } from './ended.ts'
 
 /** How a condition is numbered, and the number of a row that is written whatever becomes of its request's condition. */
 export const kinds = { spend: 1, alive: 2, browser: 3 } as const
@@ -65,10 +66,11 @@ const conditionCte = (arrays: string, more: string) => `condition AS MATERIALIZE
 
 const spentCtes = (now: string) => `spent AS (
     UPDATE artifact a SET consumed_at = ${now}, successor = c.successor
-    FROM condition c WHERE c.kind = ${kinds.spend} AND a.id = c.key AND a.consumed_at IS NULL RETURNING c.r
+    FROM condition c WHERE c.kind = ${kinds.spend} AND a.id = c.key AND a.consumed_at IS NULL
+      AND ${lives('a')} RETURNING c.r
   ), alive AS MATERIALIZED (
     SELECT c.r FROM condition c JOIN artifact a ON a.id = c.key
-    WHERE c.kind = ${kinds.alive} AND a.consumed_at IS NULL FOR KEY SHARE OF a
+    WHERE c.kind = ${kinds.alive} AND a.consumed_at IS NULL AND ${lives('a')} FOR KEY SHARE OF a
   )`
 
 // The account is locked first, as a reset of it does, so that both wait in the same order. FOR SHARE lets one person's requests go
@@ -80,7 +82,8 @@ const sessionCtes = `current AS MATERIALIZED (
     SELECT c.r, c.key, c.row_id, c.outcome, c.answer, c.successor FROM condition c
     WHERE c.kind = ${kinds.browser} AND (c.account_id IS NULL OR c.r IN (SELECT r FROM current))
   ), held AS MATERIALIZED (
-    SELECT c.r FROM admitted c JOIN artifact a ON a.id = c.row_id AND a.uid = c.key FOR UPDATE OF a
+    SELECT c.r FROM admitted c JOIN artifact a ON a.id = c.row_id AND a.uid = c.key AND ${lives('a')}
+      FOR UPDATE OF a
   ), settled AS MATERIALIZED (
     SELECT c.r, c.outcome, c.answer, c.successor FROM admitted c WHERE c.key IS NULL OR c.r IN (SELECT r FROM held)
   )`

@@ -18,8 +18,11 @@ export type ChangeFeed = {
 const channel = 'latchkey_change'
 const firstDelayMs = 50
 const longestDelayMs = 2_000
-// A connection cut without a word still looks open: ask now and then, and give up on silence (query_timeout of the connection).
-const heartbeatMs = 5_000
+// A connection cut without a word still looks open, and behind a pooler one may be lent that does not listen: ask often, and when no answer
+// comes in time, caches ask the database until it does. Together under a second: a client that is disabled issues nothing after that.
+const heartbeatMs = 250
+const patienceMs = 600
+const listens = `SELECT 1 AS "LISTEN" FROM pg_listening_channels() AS c WHERE c = '${channel}'`
 
 type ChangeFeedOptions = {
   url: string
@@ -82,9 +85,36 @@ export function createChangeFeed({ url, name, isPooled, log }: ChangeFeedOptions
     }
     if (client !== next) return
     delayMs = firstDelayMs
-    heartbeat = setInterval(() => void next.query('SELECT 1').catch(() => retry(next)), heartbeatMs)
+    let isAsking = false
+    heartbeat = setInterval(() => {
+      if (isAsking) return
+      isAsking = true
+      void ask(next).finally(() => {
+        isAsking = false
+      })
+    }, heartbeatMs)
     heartbeat.unref()
     setConnected(true)
+  }
+
+  /** Whether the connection listens. While the answer is late, changes may be missed; the connection is given up when it times out. */
+  async function ask(asked: Client): Promise<void> {
+    let isAnswered = false
+    // An answer that lies unread, because this process was busy, is no silence: it is read first.
+    const whenLate = () => void setImmediate(() => !isAnswered && client === asked && setConnected(false))
+    const patience = setTimeout(whenLate, patienceMs)
+    patience.unref()
+    try {
+      const { rows } = await asked.query(listens)
+      isAnswered = true
+      if (client !== asked) return
+      if (rows.length === 0) retry(asked)
+      else setConnected(true)
+    } catch {
+      retry(asked)
+    } finally {
+      clearTimeout(patience)
+    }
   }
 
   const connecting = connect()

@@ -7,6 +7,7 @@ import { deleteAccounts } from './duties/delete-accounts.ts'
 import { forgetFailedJobs } from './duties/forget-failed-jobs.ts'
 import { sendFactorResets } from './duties/send-factor-resets.ts'
 import { sweepArtifacts } from './duties/sweep-artifacts.ts'
+import { sweepEnded } from './duties/sweep-ended.ts'
 import { sweepGuesses } from './duties/sweep-guesses.ts'
 import { sweepLimits } from './duties/sweep-limits.ts'
 import { sweepLinks } from './duties/sweep-links.ts'
@@ -17,7 +18,10 @@ import { turnKeyRing } from './duties/turn-key-ring.ts'
 import type { ScheduledTask } from './queue.ts'
 
 export type DutyDeps = {
-  artifacts: { sweep: (limit: number) => Promise<number> }
+  artifacts: {
+    sweep: (limit: number) => Promise<number>
+    removeLeftovers: (isStopped: () => boolean) => Promise<void>
+  }
   logout: { sweep: (limit: number) => Promise<number> }
   rotation: Pick<Rotation, 'turn'>
   limits: { sweep: () => Promise<number> }
@@ -43,6 +47,7 @@ export type Duty = {
 
 export const duties: readonly Duty[] = [
   sweepArtifacts,
+  sweepEnded,
   sweepLinks,
   sweepLogins,
   sweepGuesses,

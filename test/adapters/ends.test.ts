@@ -138,6 +138,68 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await other.adapter('ReplayDetection').find(proof)).toBeDefined()
     })
 
+    type Scope = Parameters<ArtifactStore['endSession']>[0]
+    test.each<[string, (tx: Scope, accountId: string, clientId: string) => Promise<unknown>]>([
+      ['person', (tx, accountId) => other.endAccount(tx, accountId)],
+      ['client', (tx, _, clientId) => other.endClient(tx, clientId)],
+      ['consent', (tx, accountId, clientId) => other.endGrantsOf(tx, accountId, clientId)],
+      ['moment', (tx) => other.endAll(tx)],
+    ])('of a %s with many rows all are dead at the commit, and go afterwards', async (_, ending) => {
+      const [accountId, clientId, month] = [newId(), newId(), 2_592_000]
+      const owned = await Promise.all(
+        Array.from({ length: 310 }, async () => {
+          const [grantId, token] = [newId(), newId()]
+          await other.adapter('Grant').upsert(grantId, { jti: grantId, accountId, clientId }, month)
+          await other.adapter('RefreshToken').upsert(token, { jti: token, accountId, clientId, grantId }, month)
+          return { grantId, token }
+        }),
+      )
+      const jwt = (issuedAt: number, grantId: string) =>
+        other.tokenIds.seal({ accountId, clientId }, { issuedAt, grantId, sessionUid: undefined })
+      const isLiving = (jti: string) => other.tokenIds.isAlive(jti, { accountId, clientId }, 'kid')
+      const left = async () => {
+        const { rows } = await stores.database.pool.query(
+          'SELECT count(*) AS count FROM artifact WHERE account_id = $1 AND client_id = $2',
+          [accountId, clientId],
+        )
+        return Number(rows[0].count)
+      }
+      const moment = stores.clock.now()
+      expect(await isLiving(jwt(moment, owned[309]!.grantId))).toBe(true)
+      await end((tx) => ending(tx, accountId, clientId))
+      stores.clock.advance(2)
+      expect(await left()).toBeGreaterThan(0)
+      for (const { grantId, token } of owned.filter((_one, index) => index % 20 === 9)) {
+        expect(await other.adapter('Grant').find(grantId)).toBeUndefined()
+        expect(await other.adapter('RefreshToken').find(token)).toBeUndefined()
+        await expect(other.adapter('RefreshToken').consume(token)).rejects.toThrow()
+        // Signed by a request that was in flight.
+        expect(await isLiving(jwt(stores.clock.now(), grantId))).toBe(false)
+      }
+      const later = newId()
+      await other.adapter('Grant').upsert(later, { jti: later, accountId, clientId }, month)
+      // However late they go: the moment is remembered as long as rows are left.
+      stores.clock.advance(26 * 60 * 60 * 1000)
+      await other.sweep(10_000)
+      expect(await other.adapter('RefreshToken').find(owned[309]!.token)).toBeUndefined()
+      // A pass that ends too early leaves the rest to the next one.
+      let asked = 0
+      await other.removeLeftovers(() => asked++ > 0)
+      expect(await left()).toBeGreaterThan(1)
+      await other.removeLeftovers(() => false)
+      expect(await left()).toBe(1)
+    })
+
+    test('a session that lives on beside an end is told apart from those of the same millisecond', async () => {
+      const accountId = newId()
+      const [kept, ended] = [await engine.issueCode({ accountId }), await engine.issueCode({ accountId })]
+      await end((tx) => other.endAccount(tx, accountId, { sessionUid: kept.sessionUid }))
+      stores.clock.advance(60_000)
+      await other.removeLeftovers(() => false)
+      expect(await engine.provider.Session.find(kept.sessionId)).toBeDefined()
+      expect(await engine.provider.Session.find(ended.sessionId)).toBeUndefined()
+    })
+
     test('nothing ends when the transaction that ends it is rolled back', async () => {
       const mine = await signedIn()
       const undone = end(async (tx) => {

@@ -96,10 +96,33 @@ test('a broken connection is told, and comes back by itself', async () => {
   const end = changes.onConnectionChange((connected) => told.push(connected))
   expect(changes.isConnected()).toBe(true)
   await knex.raw(
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'",
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND (query LIKE 'LISTEN%' OR query LIKE 'SELECT 1 AS \"LISTEN\"%')",
   )
   await waitFor(() => told.length === 2)
   expect(told).toEqual([false, true])
   expect(await announced('thing', () => knex('thing').insert({ name: 'again' }))).toEqual(['again'])
+  end()
+})
+
+test('a connection that answers no more is told within a second, and counts again when it answers', async () => {
+  const { changes, knex } = own.database
+  const told: boolean[] = []
+  const end = changes.onConnectionChange((connected) => told.push(connected))
+  const { rows } = await knex.raw(
+    `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND (query LIKE 'LISTEN%' OR query LIKE 'SELECT 1 AS "LISTEN"%')`,
+  )
+  expect(rows).toHaveLength(1)
+  const began = performance.now()
+  process.kill(rows[0].pid, 'SIGSTOP')
+  try {
+    await waitFor(() => told.length === 1)
+    expect(performance.now() - began).toBeLessThan(1_000)
+    expect(changes.isConnected()).toBe(false)
+  } finally {
+    process.kill(rows[0].pid, 'SIGCONT')
+  }
+  await waitFor(() => told.length === 2)
+  expect(told).toEqual([false, true])
+  expect(await announced('thing', () => knex('thing').insert({ name: 'heard' }))).toEqual(['heard'])
   end()
 })

@@ -1,0 +1,185 @@
+/** Removing the rows of what has ended. They are dead by their end moment; here they go, a batch a transaction, and sessions are told of. */
+import type { Knex } from 'knex'
+import { mapKey } from './digest.ts'
+import type { Models, Payload } from './model.ts'
+import { forEver } from './postgres/ended.ts'
+import type { Seal } from './seal.ts'
+
+export type Tx = Knex.Transaction
+
+/** A browser session that has ended: whose it was, and under which name each client knows it (`sid`). */
+export type EndedSession = Readonly<{
+  accountId: string | undefined
+  clients: readonly { clientId: string; sid: string | undefined }[]
+}>
+
+/** How a row of `artifact_sweep` says what ended. */
+export const endedKinds = { account: 1, client: 2, consent: 3, session: 4, grant: 5, everything: 6 } as const
+
+/** What has ended, as `artifact_sweep` keeps it: ids are as they are in the columns of `artifact`. */
+export type Ended = Readonly<{
+  key: Buffer
+  kind: keyof typeof endedKinds
+  accountId?: string
+  clientId?: string
+  endedAt: number
+}>
+
+/** `isDone`: no row is left. `after`: where the next batch of everything begins. */
+export type Removed = Readonly<{ count: number; isDone: boolean; after?: Buffer }>
+
+/** `isFirst`: in the transaction of the end itself. `keptKey`: a session that lives on. */
+type Batch = Readonly<{ after?: Buffer | undefined; keptKey?: Buffer | undefined; isFirst?: boolean }>
+
+type Deps = {
+  models: Models
+  seal: Pick<Seal, 'open'>
+  sidOf: (sessionUid: string, clientId: string) => string
+  /** Told in the transaction that removes them, whatever asked for their end. */
+  onSessionsEnded: (tx: Tx, sessions: readonly EndedSession[]) => Promise<void> | void
+}
+
+// Each root may be a session with clients to be told of. Tokens are only deleted.
+const rootsAtOnce = 100
+const tokensAtOnce = 1000
+const looksAtOnce = 300
+
+type Row = { id: Buffer; uid: Buffer | null; payload: Buffer | null }
+
+export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) {
+  /**
+   * Whose session it was, with the clients of its rows. The payload names clients too: the program before there were rows reads and
+   * writes them there alone, and its names (`sid`) stay.
+   */
+  function toEnded(text: string, clientIds: readonly string[]): EndedSession {
+    const { accountId, uid = '', authorizations = {} } = JSON.parse(text) as Payload
+    const ids = [...new Set([...Object.keys(authorizations), ...clientIds])]
+    return {
+      accountId: typeof accountId === 'string' ? accountId : undefined,
+      clients: ids.map((clientId) => ({ clientId, sid: authorizations[clientId]?.sid ?? sidOf(uid, clientId) })),
+    }
+  }
+
+  /** Deletes the client rows of sessions; gives the clients by session. */
+  async function takenClients(tx: Tx, keys: readonly Buffer[]): Promise<Map<string, string[]>> {
+    const clients = new Map<string, string[]>()
+    if (keys.length === 0) return clients
+    const { rows } = await tx.raw(
+      'DELETE FROM session_client WHERE session_key = ANY(?) RETURNING session_key, client_id',
+      [keys] as never,
+    )
+    for (const { session_key: key, client_id: clientId } of rows as { session_key: Buffer; client_id: string }[]) {
+      const of = clients.get(mapKey(key)) ?? []
+      clients.set(mapKey(key), [...of, clientId])
+    }
+    return clients
+  }
+
+  async function tellOf(tx: Tx, gone: readonly Row[]): Promise<void> {
+    const sessions = gone.flatMap(({ id, uid, payload }) => {
+      const text = payload ? seal.open(payload, id) : undefined
+      return text === undefined ? [] : [{ text, uid }]
+    })
+    const clients = await takenClients(
+      tx,
+      gone.flatMap(({ uid }) => (uid ? [uid] : [])),
+    )
+    const ended = sessions.map(({ text, uid }) => toEnded(text, (uid && clients.get(mapKey(uid))) ?? []))
+    if (ended.length > 0) await onSessionsEnded(tx, ended)
+  }
+
+  /**
+   * Locks rows to be removed. Rows that a request in flight holds are passed over: deleting never waits for a request, so that
+   * the two cannot block each other, and comes back for them.
+   */
+  async function locked(tx: Tx, where: string, bindings: readonly unknown[], limit: number): Promise<Row[]> {
+    const { rows } = await tx.raw(
+      `SELECT id, uid, CASE WHEN model = ? THEN payload END AS payload FROM artifact
+       WHERE ${where} LIMIT ? FOR UPDATE SKIP LOCKED`,
+      [models.Session.number, ...bindings, limit] as never,
+    )
+    return rows
+  }
+
+  async function removed(tx: Tx, rows: readonly Row[]): Promise<number> {
+    if (rows.length === 0) return 0
+    await tx.raw('DELETE FROM artifact WHERE id = ANY(?)', [rows.map(({ id }) => id)] as never)
+    await tellOf(
+      tx,
+      rows.filter(({ uid }) => uid),
+    )
+    return rows.length
+  }
+
+  async function isThere(tx: Tx, where: string, bindings: readonly unknown[]): Promise<boolean> {
+    const { rows } = await tx.raw(`SELECT 1 FROM artifact WHERE ${where} LIMIT 1`, bindings as never)
+    return rows.length > 0
+  }
+
+  /** Rows that match `where` and nothing more. */
+  async function removeFlat(tx: Tx, where: string, bindings: readonly unknown[], limit: number): Promise<Removed> {
+    const count = await removed(tx, await locked(tx, where, bindings, limit))
+    return { count, isDone: count < limit && !(await isThere(tx, where, bindings)) }
+  }
+
+  /** Roots, and before them what hangs from them: without its root it would not be found again. */
+  async function removeRoots(tx: Tx, where: string, bindings: readonly unknown[]): Promise<Removed> {
+    const roots = await locked(tx, where, bindings, rootsAtOnce)
+    const tokens = await removeFlat(tx, 'grant_key = ANY(?)', [roots.map(({ id }) => id)], tokensAtOnce)
+    if (!tokens.isDone) return tokens
+    const count = tokens.count + (await removed(tx, roots))
+    return { count, isDone: roots.length < rootsAtOnce && !(await isThere(tx, where, bindings)) }
+  }
+
+  /** By id, the only index that has every row: looks at so many, and removes those that are over. */
+  async function removeEverything(tx: Tx, endedAt: number, after: Buffer): Promise<Removed> {
+    const { rows } = await tx.raw(
+      'SELECT id, model <> ? AND issued_at <= ? AS is_over FROM artifact WHERE id > ? ORDER BY id LIMIT ?',
+      [models.ReplayDetection.number, endedAt, after, looksAtOnce] as never,
+    )
+    const seen = rows as { id: Buffer; is_over: boolean }[]
+    const over = seen.flatMap(({ id, is_over: isOver }) => (isOver ? [id] : []))
+    const count = over.length > 0 ? await removed(tx, await locked(tx, 'id = ANY(?)', [over], looksAtOnce)) : 0
+    const last = seen.at(-1)?.id
+    return last ? { count, isDone: seen.length < looksAtOnce, after: last } : { count, isDone: true }
+  }
+
+  /** One batch of what has ended. A batch is bounded, so that the transaction which ends something can do the first one itself. */
+  return async (
+    tx: Tx,
+    ended: Ended,
+    { after = Buffer.alloc(0), keptKey, isFirst = false }: Batch,
+  ): Promise<Removed> => {
+    const { key, kind, accountId = null, clientId = null, endedAt } = ended
+    // What the ending transaction sees was issued before the end, whatever the clock of the process that issued it says.
+    const before = isFirst ? forEver : endedAt
+    switch (kind) {
+      case 'account': {
+        const own = 'account_id = ? AND grant_key IS NULL AND issued_at <= ?'
+        if (!keptKey) return removeRoots(tx, own, [accountId, before])
+        return removeRoots(tx, `${own} AND uid IS DISTINCT FROM ?`, [accountId, before, keptKey])
+      }
+      case 'client':
+        return removeRoots(tx, 'client_id = ? AND grant_key IS NULL AND issued_at <= ?', [clientId, before])
+      case 'consent':
+        return removeRoots(
+          tx,
+          'account_id = ? AND client_id = ? AND grant_key IS NULL AND model <> ? AND issued_at <= ?',
+          [accountId, clientId, models.Interaction.number, before],
+        )
+      case 'session': {
+        const sessions = await removeFlat(tx, 'uid = ?', [key], rootsAtOnce)
+        const tokens = await removeFlat(tx, 'session_uid = ?', [key], tokensAtOnce)
+        return { count: sessions.count + tokens.count, isDone: sessions.isDone && tokens.isDone }
+      }
+      case 'grant': {
+        const tokens = await removeFlat(tx, 'grant_key = ? AND issued_at <= ?', [key, before], tokensAtOnce)
+        if (!tokens.isDone || endedAt !== forEver) return tokens
+        const grant = await removeFlat(tx, 'id = ?', [key], 1)
+        return { count: tokens.count + grant.count, isDone: !(await isThere(tx, 'id = ?', [key])) }
+      }
+      case 'everything':
+        return removeEverything(tx, endedAt, after)
+    }
+  }
+}

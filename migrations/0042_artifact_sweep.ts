@@ -1,0 +1,20 @@
+/** What has ended and still has rows: everything is dead at the end moment already, and the rows are removed afterwards. */
+import type { Migration } from './index.ts'
+
+export const artifactSweep: Migration = {
+  name: '0042_artifact_sweep',
+  up: async (knex) => {
+    await knex.raw(`
+      CREATE TABLE artifact_sweep (
+        -- The key of the end moment, which is kept as long as this row.
+        key bytea PRIMARY KEY,
+        kind smallint NOT NULL,
+        account_id text,
+        client_id text,
+        ended_at bigint NOT NULL,
+        noted_at bigint NOT NULL
+      );
+      CREATE INDEX artifact_sweep_noted_at ON artifact_sweep (noted_at);
+    `)
+  },
+}
