@@ -212,8 +212,9 @@ export function createArtifacts(deps: Deps) {
   function withGeneration(unit: Unit, id: Buffer, payload: Payload): Payload {
     if (unit.interaction?.id.equals(id)) return { ...payload, generation: unit.interaction.generation }
     const accountId = asText((Object(payload.session) as { accountId?: unknown }).accountId)
-    const isOfSession = accountId !== undefined && unit.session?.accountId === accountId
-    return isOfSession ? { ...payload, generation: unit.session?.generation } : payload
+    // The request that signs somebody in has loaded no session of theirs, or one from before.
+    const begun = [unit.signIn, unit.session].find((one) => accountId !== undefined && one?.accountId === accountId)
+    return begun ? { ...payload, generation: begun.generation } : payload
   }
 
   async function find(unit: Unit, model: ModelName, token: string): Promise<Payload | undefined> {

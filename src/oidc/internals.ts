@@ -175,7 +175,8 @@ function storeNothingAtLogout(engine: Provider) {
   const get = Session.get.bind(Session)
   Session.get = async (ctx) => {
     const session = await get(ctx)
-    if (ctx.oidc.route === 'end_session' && session.new && session.accountId === undefined) {
+    // A page of ours asks without the engine.
+    if (ctx.oidc?.route === 'end_session' && session.new && session.accountId === undefined) {
       Object.defineProperty(session, 'touched', { value: false, writable: false, configurable: false })
     }
     return session

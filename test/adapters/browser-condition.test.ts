@@ -217,6 +217,18 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     await expect(resumed).rejects.toMatchObject({ reason: 'account' })
   })
 
+  test('an interaction that a sign-in leads to carries the generation of that sign-in', async () => {
+    const { id } = await newAccount()
+    const [login, consent] = [newId(), newId()]
+    await putInteraction(login, id, 3)
+    await request(async () => {
+      await adapter('Interaction').find(login)
+      const begun = { jti: consent, kind: 'Interaction', session: { accountId: id, uid: newId() } }
+      await adapter('Interaction').upsert(consent, begun as never, 600)
+    })
+    expect(await adapter('Interaction').find(consent)).toMatchObject({ generation: 3 })
+  })
+
   test('of many requests that rename a session at once one does, and requests that do not may go side by side', async () => {
     const mine = await signedIn()
     const names = Array.from({ length: 12 }, newId)

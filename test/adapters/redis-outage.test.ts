@@ -105,7 +105,7 @@ describeWith('redis-server', 'while Redis', () => {
       proveTakenOver(
         async () => {
           await redis.client.call('CONFIG', 'SET', 'maxmemory', '1')
-          expect(await redis.isHealthy()).toBe(true)
+          expect(await redis.isHealthy()).toBe(false)
         },
         () => redis.client.call('CONFIG', 'SET', 'maxmemory', '0') as Promise<unknown>,
       ),
