@@ -1,4 +1,5 @@
 /** What a browser's request writes is written only while its session's row, its account's generation and its interaction are as it read them. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import { rowId } from '../../adapters/digest.ts'
 import { trims } from '../../adapters/postgres/write-statements.ts'
@@ -106,9 +107,10 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     await putInteraction(uid, id, 0)
     let resumed = { session: '', grant: '' }
     let settled: Promise<unknown> = Promise.resolve()
+    const elsewhere = AsyncLocalStorage.bind(resume)
     await end(async (tx) => {
       await tx('account').where({ id }).increment('generation', 1)
-      const { done, ...ids } = await resume(uid, id)
+      const { done, ...ids } = await elsewhere(uid, id)
       resumed = ids
       settled = done.catch((error: unknown) => error)
       const [{ pid }] = (await tx.raw('SELECT pg_backend_pid() AS pid')).rows
@@ -246,6 +248,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
   test('of two processes that rename a session at once one does', async () => {
     const mine = await signedIn()
     const names = [newId(), newId()]
+    const elsewhere = AsyncLocalStorage.snapshot()
     let results: Promise<PromiseSettledResult<void>[]> = Promise.resolve([])
     // The row is held until both statements wait for it.
     await end(async (tx) => {
@@ -253,11 +256,10 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
         .where({ id: rowId('Session', mine.session) })
         .forUpdate()
         .first()
-      results = Promise.allSettled(
-        [server, other].map((at, index) => requestIn(mine, { grant: newId(), renamed: names[index]!, at })),
-      )
+      const rename = (at: Latchkey, index: number) => requestIn(mine, { grant: newId(), renamed: names[index]!, at })
+      results = elsewhere(() => Promise.allSettled([server, other].map(rename)))
       await waitFor(async () => {
-        const { rows } = await other.database.knex.raw(
+        const { rows } = await tx.raw(
           'SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0',
         )
         return rows.length === 2
