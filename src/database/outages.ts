@@ -81,7 +81,12 @@ export function createOutages({ db, clock, log }: Deps) {
       let last = await beatOnce()
       while (last.isNew && last.tookMs > promptMs) last = await beatOnce()
       await readOutages()
-      if (last.isNew) log.warn({ outage: outages.at(-1) }, 'the database did not answer for a while')
+      // At the first read of a process it may be that none was running.
+      if (last.isNew)
+        log[answered ? 'warn' : 'info'](
+          { outage: outages.at(-1) },
+          'no process had an answer of the database for a while',
+        )
       answered = { wall: clock.now(), steady: performance.now() }
       hasFailed = false
     } catch (error) {

@@ -56,6 +56,7 @@ export function createEngine(options: EngineOptions): Provider {
   deriveSids(engine, options)
   forgetLostSessions(engine)
   storeNothingAtLogout(engine)
+  askAgainWhereToReturn(engine)
   return engine
 }
 
@@ -137,6 +138,7 @@ type EngineSession = {
   uid: string
   new?: boolean
   accountId?: string
+  state?: { clientId?: string; postLogoutRedirectUri?: string }
   sidFor: (clientId: string, value?: string) => string | undefined
 }
 type SessionClass = {
@@ -179,6 +181,24 @@ function storeNothingAtLogout(engine: Provider) {
     if (ctx.oidc?.route === 'end_session' && session.new && session.accountId === undefined) {
       Object.defineProperty(session, 'touched', { value: false, writable: false, configurable: false })
     }
+    return session
+  }
+}
+
+/**
+ * Session.get: the engine compares `post_logout_redirect_uri` when the person is asked (RP-Initiated Logout 1.0 §3), and not when the person
+ * answers. An address or a client that was taken away meanwhile is not gone back to.
+ */
+function askAgainWhereToReturn(engine: Provider) {
+  const Session = engine.Session as unknown as SessionClass
+  const Client = engine.Client as unknown as ClientClass
+  const get = Session.get.bind(Session)
+  Session.get = async (ctx) => {
+    const session = await get(ctx)
+    const { clientId, postLogoutRedirectUri } = session.state ?? {}
+    if (ctx.oidc?.route !== 'end_session_confirm' || postLogoutRedirectUri === undefined) return session
+    const client = await Client.find(clientId)
+    if (!client?.postLogoutRedirectUriAllowed(postLogoutRedirectUri)) delete session.state?.postLogoutRedirectUri
     return session
   }
 }

@@ -72,7 +72,8 @@ export function createPasswordHasher({ slots, queue, metrics, compute = computeH
     const normalized = normalizePassword(password)
     const stored = hash === undefined ? undefined : costOf(hash)
     const foreign = hash === undefined || stored ? 'hash_unknown' : readForeignHash(hash)
-    await follow()
+    const following = follow()
+    if (following) await following
     const isReadable = stored !== undefined || typeof foreign !== 'string'
     const matches = await timed(() => even.verify(isReadable ? hash : undefined, normalized))
     const isOld = stored

@@ -7,7 +7,7 @@ import { startServers } from '../support/processes.ts'
 import type { RedisServer } from '../support/redis.ts'
 import { startRedis } from '../support/redis.ts'
 
-type Options = Pick<ServersOptions, 'hasDefaultLimits'>
+type Options = Pick<ServersOptions, 'hasDefaultLimits' | 'settings'>
 
 export type RunningServers = { servers: Servers; close: () => Promise<unknown> }
 

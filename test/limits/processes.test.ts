@@ -7,6 +7,8 @@ import type { StartedProcess } from '../support/processes.ts'
 import { describeWith } from '../support/programs.ts'
 
 const minute = 60_000
+/** Fewer tokens than one has by default, so that a slow machine can ask for more. */
+const limited = { hasDefaultLimits: true, settings: { tokenRequestsPerMinute: 300 } }
 type Pair = readonly [StartedProcess, StartedProcess]
 
 /** Half at each process, at once. */
@@ -79,14 +81,14 @@ function suite(open: () => Promise<RunningServers>) {
   }, 60_000)
 }
 
-describeWith('postgres', 'on Postgres', () => suite(() => openOnPostgres(2, { hasDefaultLimits: true })))
+describeWith('postgres', 'on Postgres', () => suite(() => openOnPostgres(2, limited)))
 describeWith(['postgres', 'redis-server'], 'on Postgres with Redis', () =>
-  suite(() => openOnPostgresWithRedis(2, { hasDefaultLimits: true })),
+  suite(() => openOnPostgresWithRedis(2, limited)),
 )
 
 describeWith(['postgres', 'redis-server'], 'stores that die', () => {
   test('Redis is killed in the middle: the limits hold in Postgres, and in Redis again when it is back (attack 61)', async () => {
-    const running = await openOnPostgresWithRedis(2, { hasDefaultLimits: true })
+    const running = await openOnPostgresWithRedis(2, limited)
     const ask = tries(running)
     // A minute begins: nothing fades while this runs.
     beginMinute(running)

@@ -199,3 +199,23 @@ describe('a redirect URI that was removed', () => {
     expect([refused.status, refused.next]).toEqual([400, undefined])
   })
 })
+
+describe('an address after logout that was removed while the person was asked', () => {
+  const home = 'https://party.example/'
+  test.each([
+    ['logs out', { logout: 'yes' }],
+    ['stays', {}],
+  ])('is not gone back to by a person that %s', async (_what, answer: Record<string, string>) => {
+    const { browser, clientId, signIn, become } = await party()
+    await become({ post_logout_redirect_uris: [home] })
+    await signIn()
+    const url = `${server.issuer}/logout?${new URLSearchParams({ client_id: clientId, post_logout_redirect_uri: home, state: 'bye' })}`
+    const kept = await browser.submit(await browser.get(url), '/confirm', {})
+    expect(kept.next).toBe(`${home}?state=bye`)
+    const page = await browser.get(url)
+    await become({ post_logout_redirect_uris: [] })
+    const answered = await browser.submit(page, '/confirm', answer)
+    expect(answered.status).toBe(200)
+    expect(answered.next).toContain(`${server.issuer}/logout/success`)
+  })
+})

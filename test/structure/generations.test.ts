@@ -6,6 +6,7 @@ import { listFiles } from './source.ts'
 
 /** Tables that name an account and have no generation. */
 const exemptTables: Readonly<Record<string, string>> = {
+  artifact_sweep: 'what has ended already: its rows are only deleted',
   audit_event: 'history: it says what happened, and opens nothing',
   consent:
     'what an application may have is not proven by a credential: a reset keeps it, and taking over an account deletes it',

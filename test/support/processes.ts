@@ -46,6 +46,8 @@ export type ServersOptions = {
   timeoutMs?: number
   /** True where request limits are the subject; elsewhere they are far above what a test asks. */
   hasDefaultLimits?: boolean
+  /** Changed once they answer, as an operator does. */
+  settings?: Readonly<Record<string, number>>
 }
 
 const root = path.resolve(import.meta.dirname, '../..')
@@ -107,7 +109,9 @@ export async function startServers(count: number, options: ServersOptions = {}):
   try {
     if (options.isReadyAwaited !== false) {
       await Promise.all(servers.map((server) => isReady(server, options.timeoutMs)))
-      if (options.databaseUrl !== undefined && !options.hasDefaultLimits) await raiseLimits(options.databaseUrl)
+      const raised: Record<string, number> = options.hasDefaultLimits ? {} : { rateLimitPercent: 1_000_000 }
+      if (options.databaseUrl !== undefined)
+        await changeSettings(options.databaseUrl, { ...raised, ...options.settings })
     }
   } catch (error) {
     await close()
@@ -117,13 +121,16 @@ export async function startServers(count: number, options: ServersOptions = {}):
 }
 
 /** Like the setting that an operator makes, but without a trace in the audit trail. The servers hear of it. */
-async function raiseLimits(databaseUrl: string): Promise<void> {
+async function changeSettings(databaseUrl: string, settings: Readonly<Record<string, number>>): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()
   try {
-    await client.query(
-      `INSERT INTO setting (key, value, updated_at) VALUES ('rateLimitPercent', '1000000', 0) ON CONFLICT (key) DO NOTHING`,
-    )
+    for (const [key, value] of Object.entries(settings)) {
+      await client.query(
+        'INSERT INTO setting (key, value, updated_at) VALUES ($1, $2, 0) ON CONFLICT (key) DO NOTHING',
+        [key, JSON.stringify(value)],
+      )
+    }
   } finally {
     await client.end()
   }
