@@ -249,6 +249,8 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     const mine = await signedIn()
     const names = [newId(), newId()]
     const elsewhere = AsyncLocalStorage.snapshot()
+    const waiting =
+      'SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0'
     let results: Promise<PromiseSettledResult<void>[]> = Promise.resolve([])
     // The row is held until both statements wait for it.
     await end(async (tx) => {
@@ -259,9 +261,8 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
       const rename = (at: Latchkey, index: number) => requestIn(mine, { grant: newId(), renamed: names[index]!, at })
       results = elsewhere(() => Promise.allSettled([server, other].map(rename)))
       await waitFor(async () => {
-        const { rows } = await tx.raw(
-          'SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0',
-        )
+        // A transaction sees the activity as it was when it first looked.
+        const { rows } = await elsewhere(() => other.database.knex.raw(waiting))
         return rows.length === 2
       })
     })

@@ -1,4 +1,5 @@
 /** The change feed: what a committed change of a row tells, and what happens when its connection breaks. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { waitFor } from '../support/wait.ts'
@@ -57,9 +58,12 @@ test('a change is announced when it is committed, and so after it can be read', 
   const { transaction } = own.database
   const keys: string[] = []
   const end = own.database.changes.subscribe('thing', (key) => keys.push(key))
+  const announceMeanwhile = AsyncLocalStorage.bind(async () => {
+    await own.database.knex.raw("SELECT pg_notify('latchkey_change', 'thing:meanwhile')")
+  })
   await transaction(async (tx) => {
     await tx('thing').insert({ name: 'later' })
-    await own.database.knex.raw("SELECT pg_notify('latchkey_change', 'thing:meanwhile')")
+    await announceMeanwhile()
     await waitFor(() => keys.includes('meanwhile'))
     expect(keys).toEqual(['meanwhile'])
   })
