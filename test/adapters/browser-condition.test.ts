@@ -262,7 +262,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
       results = elsewhere(() => Promise.allSettled([server, other].map(rename)))
       await waitFor(async () => {
         // A transaction sees the activity as it was when it first looked.
-        const { rows } = await elsewhere(() => other.database.knex.raw(waiting))
+        const { rows } = await elsewhere(async () => other.database.knex.raw(waiting))
         return rows.length === 2
       })
     })
