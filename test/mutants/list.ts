@@ -2223,7 +2223,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'the costs of stored hashes are read again and again',
     file: 'src/passwords/hasher.ts',
-    search: 'await follow()',
+    search: 'if (following) await following',
     replacement: '',
     test: 'test/passwords/even-work.test.ts',
   },
