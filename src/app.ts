@@ -40,7 +40,7 @@ export function createApp(parts: Parts): Koa {
   const door = createEngineDoor({ artifacts, addressOf: parts.addressOf, doorKeeper, discoveryPaths })
 
   pinToIssuer(app, config.issuer)
-  app.use(clientAddress(config.trustProxy))
+  app.use(clientAddress(config.trustProxy, parts.setUps.noteUntrustedPeer))
   app.use(accessLog({ log, clock, random }))
   app.use(
     securityHeaders({

@@ -50,7 +50,7 @@ import { createFollowingClock } from './following-clock.ts'
 import type { DevelopmentNotes } from './home/routes.ts'
 import { homeRoutes } from './home/routes.ts'
 import { requestIdOf } from './http/access-log.ts'
-import { countedAddress, countedNetwork, prefixesOf } from './http/address.ts'
+import { countedAddress, countedNetwork, plainAddress, prefixesOf } from './http/address.ts'
 import { loadAssets } from './http/assets.ts'
 import { createCookieKeys } from './http/cookie-keys.ts'
 import { createCsrf } from './http/csrf.ts'
@@ -61,6 +61,8 @@ import { createQueue } from './jobs/queue.ts'
 import { createGate } from './limits/gate.ts'
 import { measureGuesses } from './limits/guess-metrics.ts'
 import { createGuesses } from './limits/guesses.ts'
+import { createNetworks } from './limits/networks.ts'
+import { createProofs } from './limits/proofs.ts'
 import { createRedisStore } from './limits/redis.ts'
 import { createPostgresStore, deleteForgotten } from './limits/repository.ts'
 import { createLimits } from './limits/service.ts'
@@ -304,10 +306,18 @@ export async function createParts(deps: PartsDeps) {
       throw hashingBusy({ retryAfterSeconds: 5 })
     },
   })
+  const proofs = createProofs({ limits, normalise: normaliseEmail, clock })
+  const networks = createNetworks({ guesses, plainAddress, prefixesOf, transaction, audit })
   // A key of its own: what is counted says nothing about what is stored.
   const wrongSecrets = createClientSecrets({ digestKey: rootSecret.derive('wrong client secrets'), random })
   const listCosts = () => listPasswordCosts(knex)
-  const passwords = createPasswordHasher({ ...config.passwordHash, slots: deps.hashingSlots, metrics, listCosts })
+  const passwords = createPasswordHasher({
+    ...config.passwordHash,
+    slots: deps.hashingSlots,
+    metrics,
+    prefixesOf,
+    listCosts,
+  })
   const breaches =
     config.breachCheck && createBreaches({ ...config.breachCheck, request: outbound.request, clock, log, metrics })
   const guessing = createGuessing({ log })
@@ -403,6 +413,7 @@ export async function createParts(deps: PartsDeps) {
     // A new password: what was tried against the old one counts no longer.
     forgetGuesses: guesses.forget,
     attemptProof: guesses.attemptProof,
+    proofs,
   }
   const failures = createFactorFailures({ db: knex, sendMail: people.sendMail, transaction, audit, clock })
   const factors = createFactors({
@@ -452,6 +463,7 @@ export async function createParts(deps: PartsDeps) {
     provePasskey: methods.passkeys.signIn,
     refusePasskey: methods.passkeys.refuse,
     guesses,
+    proofs,
     notices,
   })
   const accountChanges = createAccountChanges(people)
@@ -725,6 +737,7 @@ export async function createParts(deps: PartsDeps) {
     factorResets,
     loginSteps,
     guesses,
+    networks,
     notices,
     captcha,
     passkeys: methods.passkeys,

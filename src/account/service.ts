@@ -5,9 +5,10 @@ import type { Audit, AuditEvent } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { Guesses } from '../limits/guesses.ts'
+import type { Proofs } from '../limits/proofs.ts'
 import type { Links } from '../links/service.ts'
 import type { MailIntent } from '../mail/intent.ts'
-import type { PasswordHasher } from '../passwords/hasher.ts'
+import type { PasswordHasher, Requester } from '../passwords/hasher.ts'
 import type { CheckPassword } from '../passwords/service.ts'
 import type { AccountEnd, EndAccount, KeptAccess } from '../revocation/account-end.ts'
 import { changeInvalid, proofRefused } from './errors.ts'
@@ -24,6 +25,8 @@ type Deps = {
   endAccount: EndAccount
   /** Counts tries at the password of somebody who is signed in. */
   attemptProof: Guesses['attemptProof']
+  /** Counts right passwords, which cost a hash as well. */
+  proofs: Proofs
   /** Lifts the lock that guesses have put on an address. */
   forgetGuesses: (tx: Tx, account: Readonly<{ id: string; email: string }>) => Promise<void>
   transaction: Transaction
@@ -63,20 +66,27 @@ type EmailConfirmation = Pick<Caller, 'browser' | 'address'> & Readonly<{ sessio
 const freshForMs = 5 * 60 * 1000
 
 export function createAccountChanges(deps: Deps) {
-  const { accounts, records, links, passwords, transaction, audit, clock } = deps
+  const { accounts, records, links, passwords, proofs, transaction, audit, clock } = deps
+
+  async function verify(password: string, account: Account | undefined, requester: Requester): Promise<boolean> {
+    const { matches } = await passwords.verify(password, account?.passwordHash, requester)
+    if (account && matches) await proofs.count({ email: account.email, address: requester.address })
+    return matches
+  }
 
   /**
    * Gives the account as it was when the proof was checked, and so the generation under which the change may be written. Throws
-   * `proof_refused`, which is recorded, and `account_reset` in a session of an earlier generation.
+   * `proof_refused`, which is recorded, `too_many_requests`, and `account_reset` in a session of an earlier generation.
    */
   async function prove({ accountId, proof, session, address }: Caller): Promise<Account> {
     const account = await accounts.readById(accountId)
     if (account && session && session.generation !== account.generation) records.refuseReset()
+    if (account && 'password' in proof) proofs.refuseKnown(account.email)
     const isProven =
       'password' in proof
         ? await deps.attemptProof(
             { accountId },
-            async () => (await passwords.verify(proof.password, account?.passwordHash)).matches,
+            () => verify(proof.password, account, { address, account: accountId }),
             (matches) => matches,
           )
         : isFresh(proof.factorProvenAtMs)
@@ -127,7 +137,7 @@ export function createAccountChanges(deps: Deps) {
       const before = await prove(caller)
       const problems = await deps.checkPassword(caller.newPassword, before)
       if (problems.length > 0) throw changeInvalid(problems.map((problem) => ({ ...problem, path: 'newPassword' })))
-      const passwordHash = await passwords.hash(caller.newPassword)
+      const passwordHash = await passwords.hash(caller.newPassword, { address: caller.address, account: before.id })
       return transaction(async (tx) => {
         const { account } = await records.lock(tx, before.id, before.generation)
         await records.setPasswordHash(tx, account.id, passwordHash)

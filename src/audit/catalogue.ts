@@ -63,6 +63,7 @@ export const auditActions = [
   'access_token.denied',
   'tokens.ended',
   'refresh_token.family_ended',
+  'network.unlocked',
   'setting.changed',
   'seed.applied',
   'migration.applied',

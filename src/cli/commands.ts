@@ -5,6 +5,7 @@ import { doctor } from './doctor.ts'
 import { keyCommands } from './keys.ts'
 import { logoutDeliveryCommands } from './logout-deliveries.ts'
 import { migrate } from './migrate.ts'
+import { networkCommands } from './network.ts'
 import { resourceServerCommands } from './resource-server.ts'
 import { revoke } from './revoke.ts'
 import { seed } from './seed.ts'
@@ -18,6 +19,7 @@ export const commands: readonly CliCommand[] = [
   ...userCommands,
   ...userFactorCommands,
   ...userImportCommands,
+  ...networkCommands,
   ...resourceServerCommands,
   revoke,
   ...logoutDeliveryCommands,

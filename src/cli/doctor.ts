@@ -15,6 +15,7 @@ import {
   checkPasswordHash,
   checkPasswordPolicy,
   checkPooler,
+  checkProxy,
   checkRedis,
   checkSamples,
   checkStores,
@@ -151,6 +152,14 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
       run: async () => {
         const { inspectStores } = await import('../set-ups/service.ts')
         return checkStores(await inspectStores(await knex(), getConfig().redisUrl))
+      },
+    },
+    {
+      name: 'proxy',
+      needs: store,
+      run: async () => {
+        const { inspectPeers } = await import('../set-ups/service.ts')
+        return checkProxy(await inspectPeers(await knex()))
       },
     },
     {

@@ -85,6 +85,10 @@ export function checkStores({ stores, running }: { stores: string; running: read
     : failed('stores_differ', { stores, others: others.join('; ') })
 }
 
+/** `peers` sent X-Forwarded-For and are no proxy that TRUST_PROXY names. */
+export const checkProxy = (peers: readonly string[]): Finding =>
+  peers.length === 0 ? ok('proxy_ok') : warning('proxy_untrusted', { peers: peers.join(', ') })
+
 type ActiveKey = Readonly<{ algorithm: string; activatedAt: number | undefined }>
 
 /** A turn is looked for twice a minute; a key this much older than it should be says that nobody does. */

@@ -10,8 +10,12 @@ import { requestMalformed } from './errors.ts'
 /**
  * Makes `ctx.ip` the client's address. Without `trustProxy` that is the connection's; X-Forwarded-For is believed only hop by hop,
  * from the nearest, as long as each hop is one of `trustProxy` (addresses or CIDR ranges). An entry that is no address ends the walk.
+ * `noteUntrusted` hears of a peer that sends the header and is none of them: perhaps a forgotten proxy.
  */
-export function clientAddress(trustProxy: readonly string[]): Middleware {
+export function clientAddress(
+  trustProxy: readonly string[],
+  noteUntrusted: (peer: string) => void = () => {},
+): Middleware {
   if (trustProxy.length === 0) {
     // A connection keeps its address, and carries many requests.
     const known = new WeakMap<Socket, string>()
@@ -19,10 +23,11 @@ export function clientAddress(trustProxy: readonly string[]): Middleware {
       const { socket } = ctx.req
       let address = known.get(socket)
       if (address === undefined) {
-        address = plainAddress(socket.remoteAddress) ?? ''
+        address = countedSpelling(plainAddress(socket.remoteAddress) ?? '')
         known.set(socket, address)
       }
       ctx.request.ip = address
+      if (ctx.req.headers['x-forwarded-for']) noteUntrusted(address)
       return next()
     }
   }
@@ -33,15 +38,39 @@ export function clientAddress(trustProxy: readonly string[]): Middleware {
       const plain = plainAddress(candidate)
       if (!plain) break
       address = plain
-      if (!trusts(plain, hop)) break
+      if (trusts(plain, hop)) continue
+      if (hop === 0 && ctx.req.headers['x-forwarded-for']) noteUntrusted(plain)
+      break
     }
-    ctx.request.ip = address
+    ctx.request.ip = countedSpelling(address)
     await next()
   }
 }
 
-/** One spelling for one address: no port (some proxies add it), no zone, IPv4 inside IPv6 as IPv4. */
-function plainAddress(text: string | undefined): string | undefined {
+// RFC 4291 §2.5.5, RFC 6052 §2.1, RFC 2765 §2.1: the last 32 bits are an IPv4 address.
+const ipv4Prefixes = [
+  '00000000000000000000ffff',
+  '000000000000000000000000',
+  '0064ff9b0000000000000000',
+  '0000000000000000ffff0000',
+]
+
+/** Four bytes also for an IPv4 address inside IPv6: it is one client however it is carried. */
+function bytesOf(address: string): number[] {
+  const bytes = ipaddr.process(address).toByteArray()
+  const isInside = bytes.length === 16 && ipv4Prefixes.includes(Buffer.from(bytes.slice(0, 12)).toString('hex'))
+  // 0.0.0.0/8 is no client's: `::1` is the loopback address of IPv6 (RFC 4291 §2.5.3).
+  return isInside && bytes[12] !== 0 ? bytes.slice(12) : bytes
+}
+
+function countedSpelling(address: string): string {
+  if (!address.includes(':')) return address
+  const bytes = bytesOf(address)
+  return bytes.length === 4 ? bytes.join('.') : address
+}
+
+/** One spelling for one address: no port, no zone, mapped IPv4 as IPv4. Undefined for what is none. */
+export function plainAddress(text: string | undefined): string | undefined {
   const bare = (text ?? '')
     .trim()
     .replace(/^\[(.*)\](?::\d+)?$/, '$1')
@@ -104,7 +133,7 @@ function setTarget(ctx: Context, url: string): void {
 /** The networks by which failures are counted: an IPv4 address and its /24, an IPv6 /64 and its /48, which one site has. */
 export function prefixesOf(address: string): string[] {
   if (!ipaddr.isValid(address)) return [address]
-  const bytes = ipaddr.process(address).toByteArray()
+  const bytes = bytesOf(address)
   if (bytes.length === 4) return [`${bytes.join('.')}/32`, `${bytes.slice(0, 3).join('.')}.0/24`]
   const hex = Buffer.from(bytes).toString('hex')
   return [`${hex.slice(0, 16)}/64`, `${hex.slice(0, 12)}/48`]

@@ -13,3 +13,5 @@ export const passwordOff = declareError('password_off', 403)
 export const proofLocked = declareError('proof_locked', 429)
 /** More requests than the policy of the form or endpoint allows. */
 export const tooManyRequests = declareError('too_many_requests', 429)
+/** What was to be unlocked is no network address. */
+export const networkInvalid = declareError('network_invalid', 400)

@@ -102,6 +102,16 @@ export async function takeBackAddress(db: Queryable, keys: readonly Buffer[]): P
   )
 }
 
+/** Gives how many of them anything was counted for. */
+export async function forgetAddress(tx: Tx, keys: readonly Buffer[]): Promise<number> {
+  // Locked in the order in which tries lock them.
+  const { rowCount } = await tx.raw(
+    'DELETE FROM guess_address WHERE key IN (SELECT key FROM guess_address WHERE key = ANY(?) ORDER BY key FOR UPDATE)',
+    [keys] as never,
+  )
+  return rowCount ?? 0
+}
+
 /** Only in the generation of the account in which the browser signed in. */
 export async function isKnownBrowser(db: Queryable, key: Buffer, seenAfter: number): Promise<boolean> {
   const row = await db('known_browser AS b')

@@ -67,6 +67,7 @@ export function createGuesses(deps: Deps) {
   const secondsUntil = (ms: number) => Math.max(1, Math.ceil((ms - clock.now()) / 1000))
 
   const identifierKey = (identifier: string) => digest('identifier', normalise(identifier))
+  const addressKeys = (address: string) => deps.prefixesOf(address).map((one) => digest('address', one))
   const browserKey = (token: string, identifier: string) => digest('browser', token, normalise(identifier))
 
   /** A browser that has signed in to this account has a path of its own, until it has failed too often: then it is like any other. */
@@ -111,8 +112,7 @@ export function createGuesses(deps: Deps) {
     onLock: () => Promise<void>,
   ) {
     const { key, isOwn } = await pathOf(guess)
-    const prefixes =
-      guess.address === undefined ? [] : deps.prefixesOf(guess.address).map((one) => digest('address', one))
+    const prefixes = guess.address === undefined ? [] : addressKeys(guess.address)
     return takeTurn(key.toString('hex'), async () => {
       const now = clock.now()
       const [own, network] = await Promise.all([
@@ -209,6 +209,10 @@ export function createGuesses(deps: Deps) {
       await repository.forgetTries(tx, identifierKey(email))
       await repository.forgetBrowserTries(tx, id)
     },
+
+    /** Failures from the networks of this address count no longer; gives whether there were any. */
+    forgetNetwork: async (tx: Tx, address: string): Promise<boolean> =>
+      (await repository.forgetAddress(tx, addressKeys(address))) > 0,
 
     /** Removes rows that limit nobody; gives how many. */
     sweep: (): Promise<number> => {

@@ -29,6 +29,16 @@ const hour = 3600
  */
 export const policies = {
   login: { algorithm: 'sliding-counter', limit: 20, windowSeconds: minute, identifier: 'typed' },
+  /** Right passwords, at the login and on the account page, by account. */
+  proof: {
+    algorithm: 'sliding-counter',
+    limit: 30,
+    windowSeconds: minute,
+    identifier: 'typed',
+    isLocalFirst: true,
+  },
+  /** By address: right passwords after the second of an account within a minute. */
+  repeated_proof: { algorithm: 'sliding-counter', limit: 3, windowSeconds: minute, identifier: 'exact' },
   register: { algorithm: 'sliding-log', limit: 5, windowSeconds: hour, identifier: 'typed' },
   recovery: { algorithm: 'sliding-log', limit: 3, windowSeconds: hour, identifier: 'typed' },
   /** What a mailed link opens, by its token. */

@@ -5,6 +5,7 @@ import type { Audit } from '../audit/service.ts'
 import type { Transaction } from '../database/database.ts'
 import { AppError } from '../errors.ts'
 import type { Guesses } from '../limits/guesses.ts'
+import type { Proofs } from '../limits/proofs.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
 import { passkeyNeedsPassword, wrongCredentials } from './errors.ts'
 import type { LoginNotices } from './notices.ts'
@@ -18,6 +19,8 @@ type Deps = {
   refuseUnproven: (account: Account, back: { go: string | undefined; address: string | undefined }) => Promise<void>
   /** Counts the tries, and lets no guess be verified that is one too many. */
   guesses: Pick<Guesses, 'attempt'>
+  /** Counts right passwords, which cost a hash as well. */
+  proofs: Proofs
   notices: Pick<LoginNotices, 'locked'>
   /**
    * Whose passkey an answer proves, with the account's generation as it was read together with the credential. `needsPassword`: it proves
@@ -50,7 +53,7 @@ type Attempt = {
 }
 
 export function createLogin(deps: Deps) {
-  const { accounts, passwords, transaction, audit, refuseUnproven, refuseBreached, guesses, notices } = deps
+  const { accounts, passwords, transaction, audit, refuseUnproven, refuseBreached, guesses, proofs, notices } = deps
   const record = (
     attempt: Pick<Attempt, 'clientId' | 'address'>,
     account: Account | undefined,
@@ -70,7 +73,10 @@ export function createLogin(deps: Deps) {
   async function verify(attempt: Attempt): Promise<Account> {
     const account = await accounts.findByEmail(attempt.email)
     // Without an account, or without a password, the hasher does the same work against a decoy.
-    const { matches, needsRehash } = await passwords.verify(attempt.password, account?.passwordHash)
+    const { email, password, address } = attempt
+    const requester = { address, account: account?.id ?? email }
+    const { matches, needsRehash } = await passwords.verify(password, account?.passwordHash, requester)
+    if (account && matches) await proofs.count({ email: account.email, address })
     if (!account?.passwordHash || account.isDisabled || !matches) {
       await record(attempt, account, 'failure')
       throw wrongCredentials()
@@ -78,7 +84,8 @@ export function createLogin(deps: Deps) {
     await refuseUnproven(account, { go: attempt.go, address: attempt.address })
     await refuseBreached(account, attempt)
     if (needsRehash) {
-      await accounts.replacePasswordHash(account.id, account.passwordHash, await passwords.hash(attempt.password))
+      const renewed = await passwords.hash(password, requester)
+      await accounts.replacePasswordHash(account.id, account.passwordHash, renewed)
     }
     await record(attempt, account, 'success')
     return account
@@ -108,10 +115,11 @@ export function createLogin(deps: Deps) {
 
     /**
      * Gives the account that the attempt proves. Throws `wrong_credentials`, `email_unverified`, `password_breached`,
-     * `breach_check_unavailable`, what the hash pool throws when its queue is full, and what `guesses.attempt` throws.
+     * `breach_check_unavailable`, `hashing_busy`, and what `proofs.refuseKnown` and `guesses.attempt` throw.
      */
-    signIn: (attempt: Attempt): Promise<Account> => {
+    signIn: async (attempt: Attempt): Promise<Account> => {
       const { email, address, browserToken, captcha, go, clientId } = attempt
+      proofs.refuseKnown(email)
       return guesses.attempt(
         { identifier: email, address, browserToken, captcha, interaction: go },
         () => verify(attempt),

@@ -10,16 +10,28 @@ import { costOf, createEvenWork, decoyLike } from './even-work.ts'
 import type { HashProblem } from './foreign.ts'
 import { readForeignHash } from './foreign.ts'
 import { normalizePassword } from './policy.ts'
+import type { Share } from './pool.ts'
 import { createPool } from './pool.ts'
+
+/** The address and account that a hash is for. An operator's command has neither. */
+export type Requester = Readonly<{
+  address?: string | undefined
+  /** Its id, or what was typed where there is none. */
+  account?: string | undefined
+}>
 
 export type PasswordHasher = {
   /** A PHC string. Throws passwordNotText, passwordTooLong (both before hashing) and hashingBusy. */
-  hash: (password: string) => Promise<string>
+  hash: (password: string, requester: Requester) => Promise<string>
   /**
    * `hash` undefined, or of a kind that is not known here: the same work against a decoy, and no match. `needsRehash` only after a match:
    * the settings ask for more than the hash has, or it is another system's and proves the whole password. Throws as `hash` does.
    */
-  verify: (password: string, hash: string | undefined) => Promise<{ matches: boolean; needsRehash: boolean }>
+  verify: (
+    password: string,
+    hash: string | undefined,
+    requester: Requester,
+  ) => Promise<{ matches: boolean; needsRehash: boolean }>
 }
 
 type StoredCost = Readonly<{ beginning: string; resultLength: number }>
@@ -28,6 +40,8 @@ type Deps = Cost & {
   slots: number
   queue: number
   metrics: Metrics
+  /** The networks of an address, the narrowest first. */
+  prefixesOf?: (address: string) => readonly string[]
   /** The costs of what is stored, to be read again now and then; without it only today's setting counts. */
   listCosts?: () => Promise<readonly StoredCost[]>
   /** For a test that looks at the work. */
@@ -43,6 +57,7 @@ const computeHash: Compute = async (hash, normalized) => {
 
 export function createPasswordHasher({ slots, queue, metrics, compute = computeHash, ...rest }: Deps) {
   const { listCosts, monotonicMs = () => performance.now(), memoryKiB, iterations, parallelism } = rest
+  const { prefixesOf = (address: string) => [address] } = rest
   const own: Cost = { memoryKiB, iterations, parallelism }
   const pool = createPool({ slots, queue })
   const durations = measure(metrics, pool)
@@ -52,7 +67,12 @@ export function createPasswordHasher({ slots, queue, metrics, compute = computeH
   let readAgainAtMs = Number.NEGATIVE_INFINITY
   let first: Promise<void> | undefined
 
-  const timed = <T>(work: () => Promise<T>): Promise<T> =>
+  const shareOf = ({ address, account }: Requester): Share => ({
+    networks: address ? [...prefixesOf(address)].reverse() : [],
+    account,
+  })
+
+  const timed = <T>(requester: Requester, work: () => Promise<T>): Promise<T> =>
     pool.run(async () => {
       const end = durations.startTimer()
       try {
@@ -60,22 +80,22 @@ export function createPasswordHasher({ slots, queue, metrics, compute = computeH
       } finally {
         end()
       }
-    })
+    }, shareOf(requester))
 
-  async function hash(password: string): Promise<string> {
+  async function hash(password: string, requester: Requester = {}): Promise<string> {
     const normalized = normalizePassword(password)
     const options = { type: argon2.argon2id, memoryCost: memoryKiB, timeCost: iterations, parallelism } as const
-    return timed(() => even.hashing(() => argon2.hash(normalized, options)))
+    return timed(requester, () => even.hashing(() => argon2.hash(normalized, options)))
   }
 
-  async function verify(password: string, hash: string | undefined) {
+  async function verify(password: string, hash: string | undefined, requester: Requester = {}) {
     const normalized = normalizePassword(password)
     const stored = hash === undefined ? undefined : costOf(hash)
     const foreign = hash === undefined || stored ? 'hash_unknown' : readForeignHash(hash)
     const following = follow()
     if (following) await following
     const isReadable = stored !== undefined || typeof foreign !== 'string'
-    const matches = await timed(() => even.verify(isReadable ? hash : undefined, normalized))
+    const matches = await timed(requester, () => even.verify(isReadable ? hash : undefined, normalized))
     const isOld = stored
       ? isCheaper(stored, own)
       : typeof foreign !== 'string' && isProven(normalized, foreign.mostBytes)

@@ -1,5 +1,6 @@
 /** Bounds how many hashes are computed at once and how many may wait, so that a flood of sign-ins does not starve everything else. */
 import { hashingBusy } from './errors.ts'
+import { createShares } from './shares.ts'
 
 type Options = {
   slots: number
@@ -10,35 +11,73 @@ type Options = {
   monotonicMs?: () => number
 }
 
-/** `slots` works at a time, first come first served; `queue` more wait, as long as that is not too long, and whoever comes then gets hashingBusy. */
+/** For which network and account a work is done. Without either it is the server's own. */
+export type Share = Readonly<{
+  /** The networks of the request's address, the widest first. */
+  networks?: readonly string[]
+  account?: string | undefined
+}>
+
+/** One account has at most this part of all places, from whatever networks. */
+const accountPart = 4
+
+/**
+ * `slots` works at a time; `queue` more wait, unless that takes too long. Networks take turns.
+ * A full queue takes a place from the network with most for one with less, else throws hashingBusy.
+ */
 export function createPool({ slots, queue, longestWaitMs = 3_000, monotonicMs = () => performance.now() }: Options) {
-  const waiting: (() => void)[] = []
-  let running = 0
+  const shares = createShares()
+  const accounts = new Map<string, number>()
+  const mostOfAccount = Math.max(1, Math.floor((slots + queue) / accountPart))
   let usualMs = 250
 
   // When the whole queue will be through, as far as the latest runs tell (RFC 9110 §10.2.3).
-  const throughMs = () => (usualMs * (waiting.length + running)) / slots
-  const retryAfterSeconds = () => Math.min(30, Math.max(1, Math.ceil(throughMs() / 1000)))
-  const isFull = () => waiting.length >= queue || throughMs() > longestWaitMs
+  const throughMs = () => (usualMs * (shares.waiting() + shares.running())) / slots
+  const busy = () => hashingBusy({ retryAfterSeconds: Math.min(30, Math.max(1, Math.ceil(throughMs() / 1000))) })
+  const isFull = () => shares.waiting() >= queue || throughMs() > longestWaitMs
 
-  async function run<T>(work: () => Promise<T>): Promise<T> {
-    if (running >= slots) {
-      if (isFull()) throw hashingBusy({ retryAfterSeconds: retryAfterSeconds() })
-      // Whoever finishes hands the slot over, so `running` stays as it is and nobody can push in between.
-      await new Promise<void>((resolve) => waiting.push(resolve))
-    } else {
-      running += 1
-    }
+  /** Undefined: the work may begin at once. */
+  function turnOf(path: readonly string[]): Promise<void> | undefined {
+    if (shares.running() < slots) return void shares.begin(path)
+    if (isFull() && !shares.makeRoom(path)) throw busy()
+    // The work that ends begins the next one, so no other can push in between.
+    return new Promise((resolve, reject) => {
+      shares.wait(path, { begin: resolve, refuse: () => reject(busy()) })
+    })
+  }
+
+  async function run<T>(work: () => Promise<T>, { networks = [], account }: Share = {}): Promise<T> {
+    const path = [...networks, account ?? '']
+    const turn = turnOf(path)
+    if (turn) await turn
     const startedMs = monotonicMs()
     try {
       return await work()
     } finally {
       usualMs += (monotonicMs() - startedMs - usualMs) / 8
-      const next = waiting.shift()
-      if (next) next()
-      else running -= 1
+      shares.end(path)
+      shares.beginNext()
     }
   }
 
-  return { run, waiting: () => waiting.length, running: () => running }
+  /** Counts what the account has here, from whatever networks. */
+  async function runOfAccount<T>(work: () => Promise<T>, account: string, share: Share): Promise<T> {
+    const before = accounts.get(account) ?? 0
+    if (before >= mostOfAccount) throw busy()
+    accounts.set(account, before + 1)
+    try {
+      return await run(work, share)
+    } finally {
+      const left = accounts.get(account)! - 1
+      if (left > 0) accounts.set(account, left)
+      else accounts.delete(account)
+    }
+  }
+
+  return {
+    run: <T>(work: () => Promise<T>, share: Share = {}): Promise<T> =>
+      share.account === undefined ? run(work, share) : runOfAccount(work, share.account, share),
+    waiting: shares.waiting,
+    running: shares.running,
+  }
 }

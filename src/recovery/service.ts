@@ -73,9 +73,10 @@ export function createRecovery(deps: Deps) {
      * good), `hashing_busy`.
      */
     reset: async (token: string, password: string, address: string | undefined): Promise<AccountEnd> => {
-      const problems = await deps.checkPassword(password, await find(token))
+      const owner = await find(token)
+      const problems = await deps.checkPassword(password, owner)
       if (problems.length > 0) throw newPasswordInvalid(problems)
-      const passwordHash = await passwords.hash(password)
+      const passwordHash = await passwords.hash(password, { address, account: owner.id })
       return transaction(async (tx) => {
         const link = await links.spend(tx, 'recover', token)
         const { account } = await records.lock(tx, link.accountId, link.generation)

@@ -145,7 +145,7 @@ export function createRegistration(deps: Deps) {
       // Not before: a form that comes back to be corrected is no registration.
       await admit()
       // Whoever has the address already, this hash is spent too.
-      const passwordHash = await passwords.hash(password)
+      const passwordHash = await passwords.hash(password, { address, account: records.normaliseEmail(email) })
       await transaction(async (tx) => {
         const id = random.id()
         const row = { id, email, name: name.trim(), passwordHash }
@@ -189,7 +189,7 @@ export function createRegistration(deps: Deps) {
       if (!(await links.countTry('verify', token))) {
         throw registrationInvalid([{ path: 'password', code: 'password_tries_used' }])
       }
-      const { matches } = await passwords.verify(password, before.passwordHash)
+      const { matches } = await passwords.verify(password, before.passwordHash, { address, account: before.id })
       if (!matches) throw registrationInvalid([{ path: 'password', code: 'password_not_chosen' }])
       await prove('verify', token, async (tx, { account }) => {
         if (account.passwordHash !== before.passwordHash) links.refuse()
@@ -200,9 +200,9 @@ export function createRegistration(deps: Deps) {
 
     /** Another browser proves it, and begins anew. Throws `link_expired`, `registration_invalid`, `hashing_busy`. */
     beginAnew: async (token: string, { name, password }: Begun, { address }: Where): Promise<void> => {
-      const { email } = await find('verify', token)
+      const { id, email } = await find('verify', token)
       await refuseUnfit({ email, name, password })
-      const passwordHash = await passwords.hash(password)
+      const passwordHash = await passwords.hash(password, { address, account: id })
       const chosen = { name: name.trim(), passwordHash, address, action: 'account.email_verified' } as const
       await prove('verify', token, (tx, locked) => reclaim(tx, locked, chosen))
     },
@@ -234,9 +234,9 @@ export function createRegistration(deps: Deps) {
 
     /** The invited person chooses a name and a password. Throws `link_expired`, `registration_invalid`, `hashing_busy`. */
     acceptInvitation: async (token: string, { name, password }: Begun, { address }: Where): Promise<void> => {
-      const { email } = await find('invite', token)
+      const { id, email } = await find('invite', token)
       await refuseUnfit({ email, name, password })
-      const passwordHash = await passwords.hash(password)
+      const passwordHash = await passwords.hash(password, { address, account: id })
       const chosen = { name: name.trim(), passwordHash, address, action: 'account.invitation_accepted' } as const
       await prove('invite', token, (tx, locked) => reclaim(tx, locked, chosen))
     },

@@ -4,11 +4,14 @@ import type { Clock } from '../clock.ts'
 import { systemClock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Random } from '../random.ts'
-import { deleteSetUp, listSetUps, publishSetUp } from './repository.ts'
+import { deleteSetUp, listSetUps, listUntrustedPeers, publishSetUp } from './repository.ts'
 
 /** A process that was not heard of for so long is gone: five reads of the key ring. Milliseconds. */
 const presentMs = 15_000
 const closingMs = 1_000
+/** A peer that sent X-Forwarded-For is told of for so long. */
+const peerIsToldMs = 24 * 3_600_000
+const peerIsNotedMs = 3_600_000
 
 /** The stores by name, as every process of one set-up must write them: without user and password, with port and database. */
 export function describeStores(redisUrl: string | undefined): string {
@@ -35,6 +38,12 @@ export async function inspectStores(db: Knex, redisUrl: string | undefined) {
   }
 }
 
+/** For `doctor`: peers that sent X-Forwarded-For and are no proxy of the server that runs. */
+export const inspectPeers = async (db: Knex): Promise<string[]> =>
+  (await db.schema.hasColumn('store_set_up', 'untrusted_peer'))
+    ? listUntrustedPeers(db, systemClock.now() - presentMs)
+    : []
+
 type Deps = { db: Knex; clock: Clock; random: Random; log: Log; redisUrl: string | undefined }
 
 export function createSetUps({ db, clock, random, log, redisUrl }: Deps) {
@@ -42,10 +51,12 @@ export function createSetUps({ db, clock, random, log, redisUrl }: Deps) {
   const stores = describeStores(redisUrl)
   let isServing = false
   let others: readonly string[] | undefined
+  let untrusted: { peer: string; notedAt: number } | undefined
 
   async function publish(): Promise<void> {
     const seenAt = clock.now()
-    const found = await publishSetUp(db, { process, stores, seenAt }, seenAt - presentMs)
+    const untrustedPeer = untrusted && seenAt - untrusted.notedAt < peerIsToldMs ? untrusted.peer : undefined
+    const found = await publishSetUp(db, { process, stores, seenAt, untrustedPeer }, seenAt - presentMs)
     if (found.length > 0 && !others?.length)
       log.warn({ stores, others: found }, 'processes of this database disagree about stores')
     if (found.length === 0 && others?.length)
@@ -63,6 +74,13 @@ export function createSetUps({ db, clock, random, log, redisUrl }: Deps) {
     serve: async (): Promise<void> => {
       isServing = true
       await tell()
+    },
+
+    /** Notes a peer whose X-Forwarded-For is ignored: the first is logged, the latest is in our row. */
+    noteUntrustedPeer: (peer: string): void => {
+      if (!untrusted) log.warn({ peer }, 'X-Forwarded-For is ignored: TRUST_PROXY does not name the peer that sent it')
+      const now = clock.now()
+      if (!untrusted || now - untrusted.notedAt >= peerIsNotedMs) untrusted = { peer, notedAt: now }
     },
 
     /** Along with each read of the key ring. Never rejects: without an answer the last one stays. */

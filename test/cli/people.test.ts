@@ -106,6 +106,39 @@ test('whoever helps people sees their factors, takes them away, requires one, an
   )
 })
 
+test('network unlock forgets the wrong passwords of an address, however it is spelt', async () => {
+  const email = 'neighbour@example.com'
+  const { accounts, guesses } = house.server.parts
+  await accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
+  const fail = async () => {
+    throw new Error('wrong')
+  }
+  for (let tries = 0; tries < 101; tries += 1) {
+    const guess = { identifier: `${tries}@example.net`, address: '127.0.0.1', interaction: 'none' }
+    await guesses
+      .attempt(
+        guess,
+        fail,
+        () => true,
+        async () => {},
+      )
+      .catch(() => {})
+  }
+  expect((await attempt(house.server, email, goodPassword)).status).toBe(429)
+  const unlocked = await run(['network', 'unlock', '::ffff:7f00:1', '--json'])
+  expect(unlocked).toMatchObject({ code: 0, stderr: '' })
+  const networks = ['127.0.0.1/32', '127.0.0.0/24']
+  expect(unlocked.json()).toEqual({ ip: '127.0.0.1', networks, had_failures: true })
+  expect((await attempt(house.server, email, goodPassword)).status).toBe(200)
+  const events = await house.server.database.knex('audit_event').where({ action: 'network.unlocked' })
+  expect(events).toMatchObject([{ subject_type: 'network', subject_id: '127.0.0.1/32', details: { networks } }])
+  expect((await run(['network', 'unlock', '192.0.2.9', '--json'])).json()).toMatchObject({ had_failures: false })
+  expect(await run(['network', 'unlock', '10.1'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('network_invalid'),
+  })
+})
+
 test('a reset of factors that waits is shown, ends with user reset-factors, and so do all sessions', async () => {
   const email = 'waiting-reset@example.com'
   const { accounts, factorResets } = house.server.parts

@@ -1,6 +1,6 @@
 /** Nobody chooses his own address, and nobody chooses the name under which we answer. */
 import { request as httpRequest } from 'node:http'
-import { countedAddress, countedNetwork, prefixesOf } from '../../src/http/address.ts'
+import { clientAddress, countedAddress, countedNetwork, prefixesOf } from '../../src/http/address.ts'
 import type { TestServer } from './support.ts'
 import { startTestServer } from './support.ts'
 
@@ -72,6 +72,8 @@ const cases: [what: string, trustProxy: string[], forwardedFor: string | string[
   ['IPv4 inside IPv6 is IPv4', ['127.0.0.1'], '::ffff:203.0.113.7', '203.0.113.7'],
   ['IPv4 inside IPv6 is IPv4 in hexadecimal', ['127.0.0.1'], '::FFFF:cb00:7107', '203.0.113.7'],
   ['IPv4 inside IPv6 is IPv4 written out', ['127.0.0.1'], '0:0:0:0:0:ffff:203.0.113.7', '203.0.113.7'],
+  ['IPv4 mapped into IPv6 is IPv4 with a zone', ['127.0.0.1'], '::ffff:203.0.113.7%eth0', '203.0.113.7'],
+  ['IPv4 translated to IPv6 is IPv4 (RFC 6052 §2.1)', ['127.0.0.1'], '64:FF9B::203.0.113.7', '203.0.113.7'],
   ['a port is left out', ['127.0.0.1'], '203.0.113.7:5123', '203.0.113.7'],
   ['a port after IPv6 is left out', ['127.0.0.1'], '[2001:db8::7]:5123', '2001:db8::7'],
 ]
@@ -124,4 +126,43 @@ test('failures and requests are counted by IPv4 address and /24, and by the /64 
   expect(prefixesOf('2001:db8::1')).not.toEqual(prefixesOf('2001:db8:0:1::1'))
   expect(countedAddress('192.0.2.7')).toBe('192.0.2.7/32')
   expect(countedAddress('')).toBe('')
+})
+
+test.each([
+  '::ffff:1.2.3.4',
+  '::ffff:0102:0304',
+  '::FFFF:102:304',
+  '0:0:0:0:0:FFFF:1.2.3.4',
+  '0000:0000:0000:0000:0000:ffff:0102:0304',
+  '::ffff:1.2.3.4%eth0',
+  '64:ff9b::1.2.3.4',
+  '64:FF9B::102:304',
+  '0064:ff9b:0:0:0:0:0102:0304',
+  '64:ff9b::102:304%2',
+  '::ffff:0:1.2.3.4',
+  '::1.2.3.4',
+])('%s is one limiter key with 1.2.3.4', (spelling) => {
+  expect(prefixesOf(spelling)).toEqual(prefixesOf('1.2.3.4'))
+  expect([countedAddress(spelling), countedNetwork(spelling)]).toEqual(['1.2.3.4/32', undefined])
+})
+
+test.each(['::1', '::', '2001:db8::102:304', '64:ff9c::102:304', '64:ff9b:1::102:304', '::fffe:102:304'])(
+  '%s is no IPv4 address',
+  (address) => expect(countedAddress(address)).toMatch(/\/64$/),
+)
+
+test('a peer that sends X-Forwarded-For and is no configured proxy is noted, and no other', async () => {
+  const noted = async (trustProxy: readonly string[], forwardedFor?: string) => {
+    const peers: string[] = []
+    const headers = forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor }
+    const socket = { remoteAddress: '::ffff:10.0.0.7' }
+    const req = { socket, connection: socket, headers }
+    const ctx = { req, request: {} } as never
+    await clientAddress(trustProxy, (peer) => void peers.push(peer))(ctx, async () => {})
+    return peers
+  }
+  expect(await noted([], '203.0.113.7')).toEqual(['10.0.0.7'])
+  expect(await noted(['10.9.0.0/16'], '203.0.113.7')).toEqual(['10.0.0.7'])
+  expect(await noted(['10.0.0.0/8'], '198.51.100.1, 203.0.113.7')).toEqual([])
+  expect([await noted([]), await noted(['10.9.0.0/16'])]).toEqual([[], []])
 })

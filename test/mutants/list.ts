@@ -737,6 +737,98 @@ export const mutants: readonly Mutant[] = [
     replacement: 'if (',
     test: 'test/limits/guesses.test.ts',
   },
+  // Right passwords, and networks behind a proxy: security.md §3, attack 71.
+  {
+    disables: 'a network that has less takes a place of the one that has most',
+    file: 'src/passwords/pool.ts',
+    search: 'if (isFull() && !shares.makeRoom(path)) throw busy()',
+    replacement: 'if (isFull()) throw busy()',
+    test: 'test/passwords/pool.test.ts',
+  },
+  {
+    disables: 'networks take turns at hashing',
+    file: 'src/passwords/shares.ts',
+    search: 'one.servedAt < other.servedAt',
+    replacement: 'one.servedAt < 0 && one !== other',
+    test: 'test/passwords/pool.test.ts',
+  },
+  {
+    disables: 'one account has a quarter of the queue',
+    file: 'src/passwords/pool.ts',
+    search: 'if (before >= mostOfAccount) throw busy()',
+    replacement: '',
+    test: 'test/passwords/pool.test.ts',
+  },
+  {
+    disables: 'a sign-in says for which address it hashes',
+    file: 'src/login/service.ts',
+    search: 'const requester = { address, account: account?.id ?? email }',
+    replacement: 'const requester = { account: account?.id ?? email }',
+    test: 'test/limits/own-accounts.test.ts',
+  },
+  {
+    disables: 'right passwords count for their account',
+    file: 'src/limits/proofs.ts',
+    search: 'if (!own.isAllowed) return refuse(normalise(email), own)',
+    replacement: 'if (!own.isAllowed) return',
+    test: 'test/limits/own-accounts.test.ts',
+  },
+  {
+    disables: 'repeated right passwords count for their network',
+    file: 'src/limits/proofs.ts',
+    search: 'if (!outcome.isAllowed) refuse(normalise(email), outcome)',
+    replacement: 'void outcome',
+    test: 'test/limits/own-accounts.test.ts',
+  },
+  {
+    disables: 'two right passwords a minute of each account are free in its network',
+    file: 'src/limits/proofs.ts',
+    search: 'own.limit - own.remaining <= freeProofs',
+    replacement: 'own.limit < 0',
+    test: 'test/limits/own-accounts.test.ts',
+  },
+  {
+    disables: 'the login refuses an account that proves its password too often',
+    file: 'src/login/service.ts',
+    search: 'proofs.refuseKnown(email)',
+    replacement: '',
+    test: 'test/limits/own-accounts.test.ts',
+  },
+  {
+    disables: 'the account page refuses an account that proves its password too often',
+    file: 'src/account/service.ts',
+    search: "if (account && 'password' in proof) proofs.refuseKnown(account.email)",
+    replacement: '',
+    test: 'test/limits/own-accounts.test.ts',
+  },
+  {
+    disables: 'IPv4 inside IPv6 is the IPv4 address',
+    file: 'src/http/address.ts',
+    search: 'return isInside && bytes[12] !== 0 ? bytes.slice(12) : bytes',
+    replacement: 'return isInside && bytes[12] === 0 ? bytes.slice(12) : bytes',
+    test: 'test/http/address.test.ts',
+  },
+  {
+    disables: 'a proxy that is not configured is noted',
+    file: 'src/http/address.ts',
+    search: "if (ctx.req.headers['x-forwarded-for']) noteUntrusted(address)",
+    replacement: '',
+    test: 'test/http/address.test.ts',
+  },
+  {
+    disables: 'the doctor hears of a proxy that is not configured',
+    file: 'src/set-ups/service.ts',
+    search: 'seenAt - untrusted.notedAt < peerIsToldMs ? untrusted.peer : undefined',
+    replacement: 'seenAt - untrusted.notedAt < 0 ? untrusted.peer : undefined',
+    test: 'test/set-ups/set-ups.test.ts',
+  },
+  {
+    disables: 'network unlock forgets the failures of the address and its network',
+    file: 'src/limits/guess-repository.ts',
+    search: '[keys] as never,\n  )\n  return rowCount ?? 0',
+    replacement: '[keys.slice(0, 1)] as never,\n  )\n  return rowCount ?? 0',
+    test: 'test/cli/people.test.ts',
+  },
   // The account page: security.md §3, attacks 23, 55, 56.
   {
     disables: 'a sensitive change wants a fresh login',
@@ -1056,8 +1148,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'forwarded addresses count only from configured proxies',
     file: 'src/http/address.ts',
-    search: 'if (!trusts(plain, hop)) break',
-    replacement: '',
+    search: 'if (trusts(plain, hop)) continue',
+    replacement: 'if (plain) continue',
     test: 'test/http/address.test.ts',
   },
   {
@@ -1085,14 +1177,14 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a full hash queue refuses',
     file: 'src/passwords/pool.ts',
-    search: 'const isFull = () => waiting.length >= queue || throughMs() > longestWaitMs',
+    search: 'const isFull = () => shares.waiting() >= queue || throughMs() > longestWaitMs',
     replacement: 'const isFull = () => throughMs() > longestWaitMs',
     test: 'test/passwords/pool.test.ts',
   },
   {
     disables: 'nobody waits long for a hash, however long the queue is',
     file: 'src/passwords/pool.ts',
-    search: 'const isFull = () => waiting.length >= queue || throughMs() > longestWaitMs',
+    search: 'const isFull = () => shares.waiting() >= queue || throughMs() > longestWaitMs',
     replacement: 'const isFull = () => waiting.length >= queue',
     test: 'test/passwords/pool.test.ts',
   },
@@ -1106,9 +1198,9 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a login takes as long for an address that nobody has',
     file: 'src/login/service.ts',
-    search: 'const { matches, needsRehash } = await passwords.verify(attempt.password, account?.passwordHash)',
+    search: 'const { matches, needsRehash } = await passwords.verify(password, account?.passwordHash, requester)',
     replacement:
-      'const { matches, needsRehash } = account ? await passwords.verify(attempt.password, account.passwordHash) : { matches: false, needsRehash: false }',
+      'const { matches, needsRehash } = account ? await passwords.verify(password, account.passwordHash, requester) : { matches: false, needsRehash: false }',
     test: 'test/security/answer-timing.test.ts',
   },
   {

@@ -1,4 +1,5 @@
 /** The bound on hashing: slots, a queue, and a clear answer beyond. */
+import type { Share } from '../../src/passwords/pool.ts'
 import { createPool } from '../../src/passwords/pool.ts'
 import { hashingSlots, threadPoolSize } from '../../src/passwords/threads.ts'
 
@@ -8,15 +9,16 @@ function stage(options: { slots: number; queue: number; longestWaitMs?: number }
   const started: string[] = []
   const endings = new Map<string, { resolve: () => void; reject: (error: Error) => void }>()
   const pool = createPool({ ...options, monotonicMs: () => nowMs })
-  const run = (name: string) =>
+  const runFor = (share: Share, name: string) =>
     pool.run(() => {
       started.push(name)
       return new Promise<string>((resolve, reject) => endings.set(name, { resolve: () => resolve(name), reject }))
-    })
+    }, share)
+  const run = (name: string) => runFor({}, name)
   const pass = (ms: number) => {
     nowMs += ms
   }
-  return { pool, run, started, end: (name: string) => endings.get(name)!, pass }
+  return { pool, run, runFor, started, end: (name: string) => endings.get(name)!, pass }
 }
 
 test('as many works run as there are slots, the others in the order they came', async () => {
@@ -97,6 +99,85 @@ test('whoever would wait for too long is refused at once, however much room the 
   end('g').resolve()
   expect(await late).toBe('g')
   expect(started).not.toContain('f')
+})
+
+describe('of a queue that others fill', () => {
+  const at = (...networks: string[]): Share => ({ networks })
+  const of = (account: string, ...networks: string[]): Share => ({ networks, account })
+
+  /** Ends every work in the order in which they begin; gives that order and the refusals. */
+  async function outcome(stand: ReturnType<typeof stage>, works: ReadonlyMap<string, Promise<string>>) {
+    const settled = Promise.allSettled(works.values())
+    for (let index = 0; index < stand.started.length; index += 1) {
+      const name = stand.started[index]!
+      stand.end(name).resolve()
+      await works.get(name)
+    }
+    const results = await settled
+    expect([stand.pool.running(), stand.pool.waiting()]).toEqual([0, 0])
+    const names = [...works.keys()]
+    return {
+      started: stand.started,
+      refused: results.flatMap((result, index) =>
+        result.status === 'rejected' ? [[names[index], result.reason.code, result.reason.status]] : [],
+      ),
+    }
+  }
+
+  /** Sixteen accounts at one address, and two at a time; `others` come afterwards. */
+  function floodAnd(others: Readonly<Record<string, Share>>) {
+    const stand = stage({ slots: 2, queue: 14, longestWaitMs: 60_000 })
+    const works = new Map<string, Promise<string>>()
+    for (let index = 0; index < 16; index += 1)
+      works.set(`own ${index}`, stand.runFor(of(`own ${index}`, '203.0.113', '203.0.113.7'), `own ${index}`))
+    for (const [name, share] of Object.entries(others)) works.set(name, stand.runFor(share, name))
+    return outcome(stand, works)
+  }
+
+  test('a work from another network takes a place of the network that has most, and is the next to begin', async () => {
+    const { started, refused } = await floodAnd({ alice: of('alice', '198.51.100', '198.51.100.9') })
+    expect(started.indexOf('alice')).toBe(2)
+    expect(refused).toEqual([['own 15', 'hashing_busy', 503]])
+  })
+
+  test('so does one from another address of the same network, and another account behind the same address waits', async () => {
+    const { started, refused } = await floodAnd({
+      neighbour: of('neighbour', '203.0.113', '203.0.113.8'),
+      colleague: of('colleague', '203.0.113', '203.0.113.7'),
+    })
+    expect(started.indexOf('neighbour')).toBe(2)
+    expect(refused.map(([name]) => name)).toEqual(['own 15', 'colleague'])
+  })
+
+  test('an office alone uses every slot and every place', async () => {
+    const { started, refused } = await floodAnd({})
+    expect([started.length, refused]).toEqual([16, []])
+  })
+
+  test('two networks take turns, in whatever order they came', async () => {
+    const stand = stage({ slots: 1, queue: 14, longestWaitMs: 60_000 })
+    const names = ['a0', 'a1', 'a2', 'a3', 'b0', 'b1', 'c0']
+    const works = new Map(names.map((name) => [name, stand.runFor(at(name.slice(0, 1)), name)]))
+    expect((await outcome(stand, works)).started).toEqual(['a0', 'b0', 'c0', 'a1', 'b1', 'a2', 'a3'])
+  })
+
+  test('where every network has its share, the one that comes last is refused', async () => {
+    const stand = stage({ slots: 1, queue: 3, longestWaitMs: 60_000 })
+    const names = ['a', 'b', 'c', 'd', 'e']
+    const works = new Map(names.map((name) => [name, stand.runFor(at(name), name)]))
+    expect((await outcome(stand, works)).refused).toEqual([['e', 'hashing_busy', 503]])
+  })
+
+  test('one account has a quarter of all places, from however many networks', async () => {
+    const stand = stage({ slots: 1, queue: 15, longestWaitMs: 60_000 })
+    const names = ['a', 'b', 'c', 'd', 'e', 'f']
+    const works = new Map(names.map((name) => [name, stand.runFor(of('one', name), name)]))
+    works.set('other', stand.runFor(of('other', 'a'), 'other'))
+    expect((await outcome(stand, works)).refused.map(([name]) => name)).toEqual(['e', 'f'])
+    const again = stand.runFor(of('one', 'a'), 'again')
+    stand.end('again').resolve()
+    expect(await again).toBe('again')
+  })
 })
 
 test('the cores of a machine are shared among its server processes and the lanes of a hash, at least one slot each', () => {

@@ -1,6 +1,6 @@
 /** Server processes publish the stores they work on, and are not ready while they disagree. */
-import { checkStores } from '../../src/doctor/checks.ts'
-import { describeStores, inspectStores } from '../../src/set-ups/service.ts'
+import { checkProxy, checkStores } from '../../src/doctor/checks.ts'
+import { describeStores, inspectPeers, inspectStores } from '../../src/set-ups/service.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -23,6 +23,27 @@ test('one set-up has one name, without what is secret', () => {
   expect(describeStores('redis://cache.internal/1')).not.toBe(describeStores('redis://cache.internal'))
   expect(describeStores('redis+cluster://b:7001,a')).toBe('postgres redis+cluster://a:6379,b:7001/0')
   expect(describeStores('redis://[::1]')).toBe(describeStores('redis://[::1]:6379'))
+})
+
+test('a proxy that TRUST_PROXY does not name is logged once, and told by the doctor for a day', async () => {
+  const lines: string[] = []
+  const server = await startLatchkey({ onLog: (line) => void lines.push(line) })
+  const { knex } = server.database
+  const peers = () => inspectPeers(knex)
+  const ask = () => fetch(`${server.base}/health/live`, { headers: { 'X-Forwarded-For': '203.0.113.7' } })
+  await fetch(`${server.base}/health/live`)
+  expect(checkProxy(await peers())).toMatchObject({ status: 'ok', code: 'proxy_ok' })
+  for (let count = 0; count < 3; count += 1) await ask()
+  await server.parts.setUps.tell()
+  const found = checkProxy(await peers())
+  expect(found).toMatchObject({ status: 'warning', code: 'proxy_untrusted', params: { peers: '127.0.0.1' } })
+  const told = lines.filter((line) => line.includes('TRUST_PROXY'))
+  expect(told.map((line) => JSON.parse(line))).toMatchObject([{ level: 'warn', peer: '127.0.0.1' }])
+  server.clock.advance(24 * 3_600_000)
+  await server.parts.setUps.tell()
+  expect(await peers()).toEqual([])
+  await server.stop()
+  expect(lines.filter((line) => line.includes('TRUST_PROXY'))).toHaveLength(1)
 })
 
 describeWith(['redis-server'], 'a process without Redis beside one with it', () => {

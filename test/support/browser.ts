@@ -78,11 +78,16 @@ export function createBrowser({ reach = (url: string) => url }: { reach?: (url: 
     })
 
   /** Sends the form of `page` whose action ends with `suffix`, its own fields with `fields` over them. */
-  function submit(page: Page, suffix: string, fields: Record<string, string> = {}): Promise<Page> {
+  function submit(
+    page: Page,
+    suffix: string,
+    fields: Record<string, string> = {},
+    headers: Record<string, string> = {},
+  ): Promise<Page> {
     const form = formsOf(page).find(({ action }) => new URL(action).pathname.endsWith(suffix))
     if (!form)
       throw new Error(`no form ending with ${suffix} on ${page.status} ${page.url}:\n${page.body.slice(0, 2000)}`)
-    return post(form.action, { ...form.fields, ...fields })
+    return post(form.action, { ...form.fields, ...fields }, headers)
   }
 
   /** Follows redirects and meta refreshes while they stay on this origin; gives the first page that does not go on, or leaves. */

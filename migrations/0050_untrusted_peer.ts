@@ -1,0 +1,9 @@
+/** A peer that sent X-Forwarded-For and is no configured proxy, for `doctor`, a process of its own. */
+import type { Migration } from './index.ts'
+
+export const untrustedPeer: Migration = {
+  name: '0050_untrusted_peer',
+  up: async (knex) => {
+    await knex.raw('ALTER TABLE store_set_up ADD COLUMN untrusted_peer text')
+  },
+}

@@ -1,0 +1,21 @@
+/** `latchkey network`: networks from which too many wrong passwords came. */
+import type { CliCommand } from './command.ts'
+
+const unlock: CliCommand = {
+  name: 'network unlock',
+  about: 'cli.network.unlock.about',
+  permission: 'accounts:write',
+  arguments: [{ syntax: '<ip>', text: 'cli.network.ip' }],
+  examples: ['latchkey network unlock 203.0.113.7', 'latchkey network unlock 2001:db8::7'],
+  run: async ({ args: [ip = ''], openParts, actor, t }) => {
+    const { networks } = await openParts()
+    const { address, networks: counted, hadFailures } = await networks.unlock(ip, actor)
+    const params = { ip: address, networks: counted.join(', ') }
+    return {
+      data: { ip: address, networks: counted, had_failures: hadFailures },
+      text: t(hadFailures ? 'cli.network.isUnlocked' : 'cli.network.wasFree', params),
+    }
+  },
+}
+
+export const networkCommands: readonly CliCommand[] = [unlock]
