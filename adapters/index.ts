@@ -24,6 +24,7 @@ import { createWrites } from './postgres/writes.ts'
 import { createShortLived } from './redis/short-lived.ts'
 import { createBearerSeal, createSeal, createSuccessorSeal } from './seal.ts'
 import { createSessionRenaming, hasSession } from './session-renaming.ts'
+import { createSpentTokens } from './spent.ts'
 import { createTokenIds } from './token-ids.ts'
 import type { Unit } from './unit-of-work.ts'
 import { createUnit } from './unit-of-work.ts'
@@ -54,6 +55,9 @@ export const models: Models = {
   ParkedRequest: { number: 15, home: 'redis' },
 }
 
+// The longest window of a client, and some room.
+const longestWindowMs = 360_000
+
 type Deps = {
   pool: Pool
   /** A pooler such as PgBouncer stands between. */
@@ -73,6 +77,8 @@ type Deps = {
    * answer meanwhile. Asked only when the window would be over.
    */
   graceBegins?: (spentAt: number, windowMs: number) => Promise<number>
+  /** Of what was spent until then (milliseconds) no window is open, and none can begin again, whatever outage comes. */
+  windowsOverUntil?: () => Promise<number>
   /** Told in the transaction that ends a family because of theft. */
   onFamilyEnded?: (tx: Tx, event: FamilyEnd) => Promise<void> | void
   /** Told in the transaction that removes browser sessions which have ended, whatever asked for it. */
@@ -95,6 +101,7 @@ export function createArtifactStore(deps: Deps) {
   const { transaction, graceSeconds, onFamilyEnded = () => {}, onRepeated = () => {} } = deps
   const { onSessionsEnded = () => {}, allowedScope = async (_clientId, scope) => scope } = deps
   const { graceBegins = async (spentAt) => spentAt } = deps
+  const { windowsOverUntil = async () => now() - longestWindowMs } = deps
   const { onRowsLeft = () => {} } = deps
   const seal = createSeal(deriveKey('artifacts'))
   const successors = createSuccessorSeal(deriveKey('artifact successors'))
@@ -273,5 +280,8 @@ export function createArtifactStore(deps: Deps) {
 
     /** Removes at most `limit` expired rows; gives how many. Spent codes and refresh tokens stay until they expire: theft must show. */
     sweep: createSweep({ postgres, now }),
+
+    /** One turn of the sweep that keeps of a spent refresh token, once its window is over, only what shows a theft. Gives how many. */
+    trimSpent: createSpentTokens({ postgres, models, seal, windowsOverUntil }),
   }
 }

@@ -32,6 +32,7 @@ import { storeOutage } from './0037_store_outage.ts'
 import { storeSetUp } from './0039_store_set_up.ts'
 import { artifactSweep } from './0042_artifact_sweep.ts'
 import { passwordCost } from './0046_password_cost.ts'
+import { spentSweep } from './0053_spent_sweep.ts'
 
 export type Migration = {
   name: string
@@ -71,4 +72,5 @@ export const migrations: readonly Migration[] = [
   storeSetUp,
   artifactSweep,
   passwordCost,
+  spentSweep,
 ]

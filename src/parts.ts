@@ -233,6 +233,7 @@ export async function createParts(deps: PartsDeps) {
       return client ? allowedScope(client, scope) : scope
     },
     graceBegins: outages.graceBegins,
+    windowsOverUntil: outages.windowsOverUntil,
     ...createFamilyNotes({ audit, metrics }),
     onSessionsEnded: (tx, sessions) => logout.noteEnded(tx, sessions),
     onRowsLeft: (tx, key) => enqueueSweep(queue.enqueue, tx, key),
