@@ -13,6 +13,8 @@ import type { EndedSession, Tx } from './ends.ts'
 import { createEnds } from './ends.ts'
 import type { FamilyEnd, GrantContext } from './grants.ts'
 import { createGrantEndings } from './grants.ts'
+import type { EndsAt } from './last-use.ts'
+import { createLastUse } from './last-use.ts'
 import type { ModelName, Models, Payload } from './model.ts'
 import { modelNames } from './model.ts'
 import { answerDigest, createOutcomes, outcomeKey } from './outcomes.ts'
@@ -79,6 +81,8 @@ type Deps = {
   graceBegins?: (spentAt: number, windowMs: number) => Promise<number>
   /** Of what was spent until then (milliseconds) no window is open, and none can begin again, whatever outage comes. */
   windowsOverUntil?: () => Promise<number>
+  /** When a session or refresh token is over by what is configured now. */
+  endsAt?: EndsAt
   /** Told in the transaction that ends a family because of theft. */
   onFamilyEnded?: (tx: Tx, event: FamilyEnd) => Promise<void> | void
   /** Told in the transaction that removes browser sessions which have ended, whatever asked for it. */
@@ -100,7 +104,7 @@ export function createArtifactStore(deps: Deps) {
   const { now } = clock
   const { transaction, graceSeconds, onFamilyEnded = () => {}, onRepeated = () => {} } = deps
   const { onSessionsEnded = () => {}, allowedScope = async (_clientId, scope) => scope } = deps
-  const { graceBegins = async (spentAt) => spentAt } = deps
+  const { graceBegins = async (spentAt) => spentAt, endsAt = async () => undefined } = deps
   const { windowsOverUntil = async () => now() - longestWindowMs } = deps
   const { onRowsLeft = () => {} } = deps
   const seal = createSeal(deriveKey('artifacts'))
@@ -112,6 +116,7 @@ export function createArtifactStore(deps: Deps) {
   const sidOf = createSidOf(deriveKey('session names'))
   const removeRows = createEndedRows({ models, seal, sidOf, onSessionsEnded })
   const ends = createEnds({ now, models, removeRows, transaction, onRowsLeft })
+  const lastUse = createLastUse({ endsAt, expire: writes.expire, now })
   const artifacts = createArtifacts({
     models,
     reads,
@@ -124,6 +129,7 @@ export function createArtifactStore(deps: Deps) {
     graceSeconds,
     allowedScope,
     graceBegins,
+    lastUse,
     userCodeKey: deriveKey('artifact user codes'),
   })
   const responses = createBearerSeal(deriveKey('interaction outcomes'), 'resumed response')
@@ -274,7 +280,7 @@ export function createArtifactStore(deps: Deps) {
     },
 
     /** What a person is signed in to, and what hangs from it. */
-    listAccess: createAccessList({ postgres, models, seal, now }),
+    listAccess: createAccessList({ postgres, models, seal, endsAt, now }),
 
     ...createParkedRequests({ shortLived, writes, seal, now }),
 
