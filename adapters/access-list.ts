@@ -1,6 +1,7 @@
 /** Where a person is signed in and which clients hold a grant of theirs, for whoever looks before ending one. */
 import { mapKey } from './digest.ts'
-import type { Model, Models } from './model.ts'
+import type { EndsAt } from './last-use.ts'
+import type { Model, Models, Payload } from './model.ts'
 import { bytesArray } from './postgres/binary-array.ts'
 import type { Cell, Postgres, Statement } from './postgres/connection.ts'
 import { lives } from './postgres/ended.ts'
@@ -17,7 +18,7 @@ export type Access = Readonly<{
   grants: readonly { key: Buffer; clientId: string; issuedAt: number; expiresAt: number | undefined }[]
 }>
 
-type Deps = { postgres: Postgres; models: Models; seal: Seal; now: () => number }
+type Deps = { postgres: Postgres; models: Models; seal: Seal; endsAt: EndsAt; now: () => number }
 
 const byAccount: Statement = {
   name: 'artifact_by_account',
@@ -38,7 +39,7 @@ const clientsOf: Statement = {
     GROUP BY session_key, client_id ORDER BY min(noted_at)`,
 }
 
-export function createAccessList({ postgres, models, seal, now }: Deps) {
+export function createAccessList({ postgres, models, seal, endsAt, now }: Deps) {
   async function clientsBySession(keys: readonly Buffer[]): Promise<Map<string, string[]>> {
     const clients = new Map<string, string[]>()
     for (const [key, clientId] of await postgres.query(clientsOf, [bytesArray(keys)])) {
@@ -48,12 +49,24 @@ export function createAccessList({ postgres, models, seal, now }: Deps) {
     return clients
   }
 
+  /** Without the sessions that are over by what is configured now, whose rows may still lie there. */
+  async function living<S extends { payload: Payload; expiresAt: number | undefined }>(all: readonly S[]) {
+    const sessions: S[] = []
+    for (const session of all) {
+      const at = (await endsAt('Session', session.payload)) ?? Number.POSITIVE_INFINITY
+      if (at <= now()) continue
+      session.expiresAt = Math.min(at, session.expiresAt ?? at)
+      sessions.push(session)
+    }
+    return sessions
+  }
+
   return async (accountId: string): Promise<Access> => {
     const rows = await postgres.query(byAccount, [accountId, models.Session.number, models.Grant.number, now()])
     const opened = rows.flatMap(([id, model, uid, sealed, issuedAt, expiresAt]) => {
       const text = seal.open(sealed as Buffer, id as Buffer)
       if (text === undefined) return []
-      const payload = JSON.parse(text) as Record<string, unknown>
+      const payload = JSON.parse(text) as Payload
       return [
         {
           id: id as Buffer,
@@ -65,10 +78,11 @@ export function createAccessList({ postgres, models, seal, now }: Deps) {
         },
       ]
     })
-    const clients = await clientsBySession(opened.flatMap(({ uid }) => (Buffer.isBuffer(uid) ? [uid] : [])))
     const of = ({ number }: Model) => opened.filter(({ model }) => model === number)
+    const sessions = await living(of(models.Session))
+    const clients = await clientsBySession(sessions.flatMap(({ uid }) => (Buffer.isBuffer(uid) ? [uid] : [])))
     return {
-      sessions: of(models.Session).flatMap(({ uid, payload, expiresAt }) => {
+      sessions: sessions.flatMap(({ uid, payload, expiresAt }) => {
         if (!Buffer.isBuffer(uid)) return []
         const { loginTs, authorizations } = payload as { loginTs?: number; authorizations?: Record<string, unknown> }
         const signedInAt = loginTs === undefined ? undefined : loginTs * 1000

@@ -4,6 +4,7 @@ import { createUserCodeDigest, endKey, mapKey, rowId, sessionKey } from './diges
 import type { Ends, Tx } from './ends.ts'
 import { longestInRedisMs } from './ends.ts'
 import { ArtifactStoreUnavailable, isPostgresAway, Replayed, StaleBrowser } from './errors.ts'
+import type { createLastUse } from './last-use.ts'
 import type { ModelName, Models, Payload, Stored, Upsert } from './model.ts'
 import type { Reads } from './postgres/reads.ts'
 import type { BrowserCondition, Condition, NewSessionClient, WriteResult, Writes } from './postgres/writes.ts'
@@ -28,6 +29,7 @@ type Deps = {
   graceSeconds: (clientId: string) => Promise<number>
   allowedScope: (clientId: string, scope: string) => Promise<string>
   graceBegins: (spentAt: number, windowMs: number) => Promise<number>
+  lastUse: ReturnType<typeof createLastUse>
 }
 
 export type Artifacts = ReturnType<typeof createArtifacts>
@@ -43,7 +45,7 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const asText = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
 
 export function createArtifacts(deps: Deps) {
-  const { models, reads, writes, shortLived, ends, seal, now } = deps
+  const { models, reads, writes, shortLived, ends, seal, lastUse, now } = deps
   const userCodeDigest = createUserCodeDigest(deps.userCodeKey)
   const everything = endKey('everything', '')
 
@@ -137,6 +139,12 @@ export function createArtifacts(deps: Deps) {
     }
   }
 
+  async function isLiving(model: ModelName, stored: Stored): Promise<boolean> {
+    if (isExpired(stored)) return false
+    const payload = open(stored)
+    return payload !== undefined && !(await lastUse.isOver(model, stored, payload))
+  }
+
   async function begins(spentAt: number, windowMs: number): Promise<number> {
     try {
       return await deps.graceBegins(spentAt, windowMs)
@@ -166,7 +174,7 @@ export function createArtifacts(deps: Deps) {
     const narrowed = { ...payload, scope: allowed }
     if (!hasOfflineAccess(payload) || hasOfflineAccess(narrowed)) return narrowed
     const session = sessionUid === undefined ? undefined : await reads.findByUid(sessionKey(sessionUid))
-    if (session && !isExpired(session)) return narrowed
+    if (session && (await isLiving('Session', session))) return narrowed
     if (grantId !== undefined) revokeByGrantId(unit, grantId)
     return undefined
   }
@@ -176,7 +184,9 @@ export function createArtifacts(deps: Deps) {
     if (!stored || isExpired(stored) || unit.destroyed.has(mapKey(stored.id))) return undefined
     if (stored.grantKey && unit.revoked.has(mapKey(stored.grantKey))) return undefined
     const opened = open(stored)
-    const payload = opened && (await asAllowedNow(unit, opened))
+    if (!opened || (await lastUse.isOver(model, stored, opened))) return undefined
+    if (opened.usedAt !== undefined) delete opened.usedAt
+    const payload = await asAllowedNow(unit, opened)
     if (!payload) return undefined
     if (model === 'Session' && payload.uid !== undefined) {
       const { accountId } = payload
@@ -274,7 +284,7 @@ export function createArtifacts(deps: Deps) {
 
   async function upsert(unit: Unit, model: ModelName, token: string, payload: Payload, expiresInSeconds?: number) {
     const id = rowId(model, token)
-    const carried = model === 'Interaction' ? withGeneration(unit, id, payload) : payload
+    const carried = model === 'Interaction' ? withGeneration(unit, id, payload) : lastUse.noted(model, payload)
     const row = toUpsert(model, id, carried, expiresInSeconds)
     const key = mapKey(row.id)
     if (models[model].spentAs === 'proof') {
@@ -519,9 +529,9 @@ export function createArtifacts(deps: Deps) {
     flush,
 
     /** A row of Postgres as it is now, whatever the unit has read. */
-    findNow: async (id: Buffer): Promise<Stored | undefined> => {
+    findNow: async (model: ModelName, id: Buffer): Promise<Stored | undefined> => {
       const stored = (await reads.find(id))?.artifact
-      return stored && !isExpired(stored) ? stored : undefined
+      return stored && (await isLiving(model, stored)) ? stored : undefined
     },
   }
 }

@@ -118,8 +118,11 @@ export function createGrantEndings({ artifacts, ends, successors, onFamilyEnded,
         return refuse(unit, presented, ctx, 'other_key')
       }
       const id = rowId('RefreshToken', next.token)
-      const row = await artifacts.findNow(id)
-      if (!row) throw new errors.InvalidGrant('refresh token family has ended')
+      const row = await artifacts.findNow('RefreshToken', id)
+      if (!row) {
+        artifacts.forget(unit)
+        throw new errors.InvalidGrant('refresh token family has ended')
+      }
       if (row.consumedAt !== undefined) {
         link = { token: next.token, row }
       } else if ((await artifacts.write(unit, { kind: 'alive', key: id })).isMet) {
@@ -133,7 +136,7 @@ export function createGrantEndings({ artifacts, ends, successors, onFamilyEnded,
 
   /** Somebody else was first, or the family has ended. */
   async function lost(unit: Unit, presented: Presented, ctx: GrantContext): Promise<void> {
-    const row = await artifacts.findNow(presented.stored.id)
+    const row = await artifacts.findNow(presented.model, presented.stored.id)
     if (row && presented.model === 'RefreshToken' && (await artifacts.isWithinGrace(row, presented.payload.clientId))) {
       return repeat(unit, presented, row, ctx)
     }

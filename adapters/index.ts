@@ -13,6 +13,8 @@ import type { EndedSession, Tx } from './ends.ts'
 import { createEnds } from './ends.ts'
 import type { FamilyEnd, GrantContext } from './grants.ts'
 import { createGrantEndings } from './grants.ts'
+import type { EndsAt } from './last-use.ts'
+import { createLastUse } from './last-use.ts'
 import type { ModelName, Models, Payload } from './model.ts'
 import { modelNames } from './model.ts'
 import { answerDigest, createOutcomes, outcomeKey } from './outcomes.ts'
@@ -24,6 +26,7 @@ import { createWrites } from './postgres/writes.ts'
 import { createShortLived } from './redis/short-lived.ts'
 import { createBearerSeal, createSeal, createSuccessorSeal } from './seal.ts'
 import { createSessionRenaming, hasSession } from './session-renaming.ts'
+import { createSpentTokens } from './spent.ts'
 import { createTokenIds } from './token-ids.ts'
 import type { Unit } from './unit-of-work.ts'
 import { createUnit } from './unit-of-work.ts'
@@ -54,6 +57,9 @@ export const models: Models = {
   ParkedRequest: { number: 15, home: 'redis' },
 }
 
+// The longest window of a client, and some room.
+const longestWindowMs = 360_000
+
 type Deps = {
   pool: Pool
   /** A pooler such as PgBouncer stands between. */
@@ -73,6 +79,10 @@ type Deps = {
    * answer meanwhile. Asked only when the window would be over.
    */
   graceBegins?: (spentAt: number, windowMs: number) => Promise<number>
+  /** Of what was spent until then (milliseconds) no window is open, and none can begin again, whatever outage comes. */
+  windowsOverUntil?: () => Promise<number>
+  /** When a session or refresh token is over by what is configured now. */
+  endsAt?: EndsAt
   /** Told in the transaction that ends a family because of theft. */
   onFamilyEnded?: (tx: Tx, event: FamilyEnd) => Promise<void> | void
   /** Told in the transaction that removes browser sessions which have ended, whatever asked for it. */
@@ -94,7 +104,8 @@ export function createArtifactStore(deps: Deps) {
   const { now } = clock
   const { transaction, graceSeconds, onFamilyEnded = () => {}, onRepeated = () => {} } = deps
   const { onSessionsEnded = () => {}, allowedScope = async (_clientId, scope) => scope } = deps
-  const { graceBegins = async (spentAt) => spentAt } = deps
+  const { graceBegins = async (spentAt) => spentAt, endsAt = async () => undefined } = deps
+  const { windowsOverUntil = async () => now() - longestWindowMs } = deps
   const { onRowsLeft = () => {} } = deps
   const seal = createSeal(deriveKey('artifacts'))
   const successors = createSuccessorSeal(deriveKey('artifact successors'))
@@ -105,6 +116,7 @@ export function createArtifactStore(deps: Deps) {
   const sidOf = createSidOf(deriveKey('session names'))
   const removeRows = createEndedRows({ models, seal, sidOf, onSessionsEnded })
   const ends = createEnds({ now, models, removeRows, transaction, onRowsLeft })
+  const lastUse = createLastUse({ endsAt, expire: writes.expire, now })
   const artifacts = createArtifacts({
     models,
     reads,
@@ -117,6 +129,7 @@ export function createArtifactStore(deps: Deps) {
     graceSeconds,
     allowedScope,
     graceBegins,
+    lastUse,
     userCodeKey: deriveKey('artifact user codes'),
   })
   const responses = createBearerSeal(deriveKey('interaction outcomes'), 'resumed response')
@@ -267,11 +280,14 @@ export function createArtifactStore(deps: Deps) {
     },
 
     /** What a person is signed in to, and what hangs from it. */
-    listAccess: createAccessList({ postgres, models, seal, now }),
+    listAccess: createAccessList({ postgres, models, seal, endsAt, now }),
 
     ...createParkedRequests({ shortLived, writes, seal, now }),
 
     /** Removes at most `limit` expired rows; gives how many. Spent codes and refresh tokens stay until they expire: theft must show. */
     sweep: createSweep({ postgres, now }),
+
+    /** One turn of the sweep that keeps of a spent refresh token, once its window is over, only what shows a theft. Gives how many. */
+    trimSpent: createSpentTokens({ postgres, models, seal, windowsOverUntil }),
   }
 }

@@ -53,6 +53,8 @@ export type Payload = {
   userCode?: string
   jkt?: string
   consumed?: unknown
+  /** Ours, of sessions and refresh tokens: when it was last saved, in seconds since the epoch. */
+  usedAt?: number
 }
 
 /** An artifact as it was found. Times are milliseconds since the epoch. */

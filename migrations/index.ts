@@ -33,6 +33,7 @@ import { storeSetUp } from './0039_store_set_up.ts'
 import { artifactSweep } from './0042_artifact_sweep.ts'
 import { passwordCost } from './0046_password_cost.ts'
 import { untrustedPeer } from './0050_untrusted_peer.ts'
+import { spentSweep } from './0053_spent_sweep.ts'
 
 export type Migration = {
   name: string
@@ -73,4 +74,5 @@ export const migrations: readonly Migration[] = [
   artifactSweep,
   passwordCost,
   untrustedPeer,
+  spentSweep,
 ]

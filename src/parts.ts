@@ -105,6 +105,7 @@ import { createInteractions } from './oidc/interaction.ts'
 import { createInteractionCookie } from './oidc/interaction-cookie.ts'
 import { createJwksAround } from './oidc/jwks.ts'
 import { createAccessTokenVerifier } from './oidc/jwt-access-token.ts'
+import { createLifetimes } from './oidc/lifetimes.ts'
 import { createEngineLimits } from './oidc/limits.ts'
 import { createLogoutAround } from './oidc/logout.ts'
 import { createLogoutTokens } from './oidc/logout-token.ts'
@@ -235,6 +236,8 @@ export async function createParts(deps: PartsDeps) {
       return client ? allowedScope(client, scope) : scope
     },
     graceBegins: outages.graceBegins,
+    windowsOverUntil: outages.windowsOverUntil,
+    endsAt: createLifetimes({ settings, findClient: clientCache.get }),
     ...createFamilyNotes({ audit, metrics }),
     onSessionsEnded: (tx, sessions) => logout.noteEnded(tx, sessions),
     onRowsLeft: (tx, key) => enqueueSweep(queue.enqueue, tx, key),

@@ -204,6 +204,14 @@ export const claimProof: Statement = {
     WHERE a.expires_at <= $3::int8 OR (a.payload = '' AND excluded.payload <> '') RETURNING 1`,
 }
 
+// Only what is still as it was read: a use at the same moment has given it another expiry.
+export const expireRow: Statement = {
+  name: 'artifact_expire',
+  text: `
+    UPDATE artifact SET expires_at = $3::int8
+    WHERE id = $1 AND expires_at IS NOT DISTINCT FROM $2::int8 AND (expires_at IS NULL OR expires_at > $3::int8)`,
+}
+
 export const takeRow: Statement = {
   name: 'artifact_take',
   text: 'DELETE FROM artifact WHERE id = $1 RETURNING payload, expires_at',

@@ -1,12 +1,12 @@
 /** The group writer: the writes of many requests in one statement, each request's rows on its own condition. */
 
 import { mapKey } from '../digest.ts'
-import type { Models, Upsert } from '../model.ts'
+import type { Models, Stored, Upsert } from '../model.ts'
 import type { Seal } from '../seal.ts'
 import { createBatches } from './batches.ts'
 import { bytesArray, intArray, textArray } from './binary-array.ts'
 import type { Cell, Postgres } from './connection.ts'
-import { always, claimProof, kinds, takeRow, trims, writeStatement } from './write-statements.ts'
+import { always, claimProof, expireRow, kinds, takeRow, trims, writeStatement } from './write-statements.ts'
 
 /**
  * What must be true for a request's rows to be written, decided under row locks in the same statement:
@@ -216,6 +216,11 @@ export function createWrites({ postgres, seal, models, now }: Deps) {
         proof.expiresAt,
       ])
       return rows.length > 0
+    },
+
+    /** Lets a row expire now, unless it was written since it was read. */
+    async expire({ id, expiresAt }: Pick<Stored, 'id' | 'expiresAt'>, at: number): Promise<void> {
+      await postgres.query(expireRow, [id, expiresAt, at])
     },
 
     /** Takes a row away and gives what it held: nobody gets it twice. */

@@ -10,6 +10,8 @@ export type Outage = Readonly<{ beganAt: number; endedAt: number }>
 const longestGapMs = 5_000
 /** The longest window that a client can have is five minutes. */
 const keptMs = 60 * 60_000
+/** That window, and what the clocks of two processes may differ by. */
+const longestWindowMs = 6 * 60_000
 /** An answer that came later than this may have waited for the end of the outage, which is then later than the question. */
 const promptMs = 1_000
 
@@ -30,6 +32,12 @@ const beat = `
   )
   SELECT count(*) AS count FROM outage`
 
+const noted = `
+  SELECT beat_at, began_at, ended_at FROM store_heartbeat LEFT JOIN store_outage ON true ORDER BY began_at, ended_at`
+
+type Row = { began_at: string | number; ended_at: string | number }
+const toOutage = (row: Row): Outage => ({ beganAt: Number(row.began_at), endedAt: Number(row.ended_at) })
+
 /**
  * When the window of a token spent at `spentAt` begins: at once, or at the end of an outage in which it was spent, or that began within
  * one window after that.
@@ -40,6 +48,18 @@ export function windowBegins(outages: readonly Outage[], spentAt: number, window
     if (begins >= beganAt - windowMs && begins <= endedAt) begins = endedAt
   }
   return begins
+}
+
+/**
+ * The latest moment such that of nothing that was spent until then a window is open or can begin again. `beatAt` is the last heartbeat: an
+ * outage that is noted later begins there or after it, and so reaches back to `beatAt - windowMs` at most.
+ */
+export function windowsOverUntil(outages: readonly Outage[], beatAt: number, windowMs: number): number {
+  let latest = beatAt - windowMs - 1
+  for (const { beganAt, endedAt } of outages.toReversed()) {
+    if (endedAt > latest) latest = Math.min(latest, beganAt - windowMs - 1)
+  }
+  return latest
 }
 
 type Deps = { db: Knex; clock: Clock; log: Log }
@@ -64,10 +84,10 @@ export function createOutages({ db, clock, log }: Deps) {
   }
 
   async function readOutages(): Promise<void> {
-    const rows: { began_at: string | number; ended_at: string | number }[] = await db('store_outage')
+    const rows: Row[] = await db('store_outage')
       .select('began_at', 'ended_at')
       .orderBy([{ column: 'began_at' }, { column: 'ended_at' }])
-    outages = rows.map((row) => ({ beganAt: Number(row.began_at), endedAt: Number(row.ended_at) }))
+    outages = rows.map(toOutage)
   }
 
   async function beatOnce(): Promise<{ isNew: boolean; tookMs: number }> {
@@ -114,6 +134,14 @@ export function createOutages({ db, clock, log }: Deps) {
       const isCurrent = answered && !hasFailed && performance.now() - answered.steady <= longestGapMs
       if (!isCurrent) await beatNow()
       return windowBegins(outages, spentAt, windowMs)
+    },
+
+    /** `windowsOverUntil` for the longest window, by what the database knows: the heartbeat and the outages of one moment. */
+    async windowsOverUntil(): Promise<number> {
+      const { rows } = await db.raw(noted)
+      const [{ beat_at: beatAt }] = rows as [{ beat_at: string | number }]
+      const known = (rows as Partial<Row>[]).filter((row): row is Row => row.began_at !== null)
+      return windowsOverUntil(known.map(toOutage), Number(beatAt), longestWindowMs)
     },
   }
 }

@@ -20,6 +20,7 @@ import type { ScheduledTask } from './queue.ts'
 export type DutyDeps = {
   artifacts: {
     sweep: (limit: number) => Promise<number>
+    trimSpent: (isStopped: () => boolean) => Promise<number>
     removeLeftovers: (isStopped: () => boolean) => Promise<void>
   }
   logout: { sweep: (limit: number) => Promise<number> }

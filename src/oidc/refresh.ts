@@ -12,7 +12,7 @@ type OwnerSettings = {
 type Family = { iiat?: number; exp?: number; jkt?: string; save: () => Promise<unknown> }
 type Deps = { settings: { get: () => RuntimeSettings }; now: () => number }
 
-// A token that does not turn is written again when that gives it at least this much longer to live.
+// A token that does not turn is written again when that gives it at least this much longer, or shorter, to live.
 const worthWritingSeconds = 60
 
 const secondsOf = (value: unknown, otherwise: number): number => (typeof value === 'number' ? value : otherwise)
@@ -29,11 +29,12 @@ export function createRefreshPolicy({ settings, now }: Deps) {
     return { idle: secondsOf(client?.refresh_idle_seconds, refreshIdleSeconds), absolute }
   }
 
+  const familyEnds = (token: Pick<Family, 'iiat'>, client: OwnerSettings | undefined): number =>
+    (token.iiat ?? epochSeconds()) + lifetimes(client).absolute
+
   /** From now until it has been unused for too long, or its family is over: at least 1. */
   function tokenSeconds(token: Pick<Family, 'iiat'>, client: OwnerSettings | undefined): number {
-    const { idle, absolute } = lifetimes(client)
-    const familyEnds = (token.iiat ?? epochSeconds()) + absolute
-    return Math.max(1, Math.min(idle, familyEnds - epochSeconds()))
+    return Math.max(1, Math.min(lifetimes(client).idle, familyEnds(token, client) - epochSeconds()))
   }
 
   return {
@@ -55,7 +56,9 @@ export function createRefreshPolicy({ settings, now }: Deps) {
       if (!RefreshToken || RotatedRefreshToken) return
       const token = RefreshToken as unknown as Family
       const expiresAt = epochSeconds() + tokenSeconds(token, oidc.client)
-      if (expiresAt - (token.exp ?? 0) < worthWritingSeconds) return
+      const isWorthIt = Math.abs(expiresAt - (token.exp ?? 0)) >= worthWritingSeconds
+      // Towards the family's end it gains nothing, but its last use is noted for the day when the idle time is lowered.
+      if (!isWorthIt && expiresAt < familyEnds(token, oidc.client)) return
       token.exp = expiresAt
       await token.save()
     },

@@ -27,7 +27,8 @@ export async function createTestStores(kind: Kind) {
   const familyEnds: FamilyEnd[] = []
   let graceSeconds = 30
 
-  async function open() {
+  /** `more`: what the server hands in, where it is the subject. */
+  async function open(more: Partial<Parameters<typeof createArtifactStore>[0]> = {}) {
     const redis = server && createRedis({ url: server.url, log })
     if (redis) {
       connections.push(redis)
@@ -42,6 +43,7 @@ export async function createTestStores(kind: Kind) {
       deriveKey,
       graceSeconds: async () => graceSeconds,
       onFamilyEnded: (_tx, event) => void familyEnds.push(event),
+      ...more,
     })
   }
 

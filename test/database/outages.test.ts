@@ -1,6 +1,6 @@
 /** Outages of the database as the processes see them by their heartbeats, and what they do to a window of time. */
 import type { Outages } from '../../src/database/outages.ts'
-import { createOutages, windowBegins } from '../../src/database/outages.ts'
+import { createOutages, windowBegins, windowsOverUntil } from '../../src/database/outages.ts'
 import { createLog } from '../../src/log.ts'
 import { createTestClock } from '../support/clock.ts'
 import type { TestDatabase } from '../support/database.ts'
@@ -17,6 +17,34 @@ test('the window of a token begins again at the end of an outage in which it was
   const second = { beganAt: 185_000, endedAt: 200_000 }
   expect(windowBegins([...outages, second], 80_000, windowMs)).toBe(200_000)
   expect(windowBegins([...outages, { ...second, beganAt: 190_001 }], 80_000, windowMs)).toBe(160_000)
+})
+
+test('what was spent until the moment told has no window that is open, or that a later outage brings back', () => {
+  const outages = [
+    { beganAt: 100_000, endedAt: 160_000 },
+    { beganAt: 185_000, endedAt: 200_000 },
+    { beganAt: 400_000, endedAt: 500_000 },
+  ]
+  for (const [known, beatAt, expected] of [
+    [0, 300_000, 269_999],
+    // The second outage cuts a window that began again at the end of the first.
+    [2, 229_999, 69_999],
+    [2, 230_001, 200_000],
+    [3, 500_000, 369_999],
+    [3, 530_000, 369_999],
+    [3, 530_001, 500_000],
+  ] as const) {
+    const seen = outages.slice(0, known)
+    const until = windowsOverUntil(seen, beatAt, windowMs)
+    expect([known, beatAt, until]).toEqual([known, beatAt, expected])
+    // Of all that may come, the outage that reaches back furthest begins at the last heartbeat.
+    const worst = [...seen, { beganAt: beatAt, endedAt: beatAt + 60_000 }]
+    for (let spentAt = 0; spentAt <= until; spentAt += 1_000) {
+      expect(windowBegins(worst, spentAt, windowMs) + windowMs).toBeLessThan(beatAt)
+    }
+    expect(windowBegins(worst, until, windowMs) + windowMs).toBeLessThan(beatAt)
+    expect(windowBegins(worst, until + 1, windowMs) + windowMs).toBeGreaterThanOrEqual(beatAt)
+  }
 })
 
 describe('heartbeats', () => {
@@ -68,6 +96,26 @@ describe('heartbeats', () => {
     // The first that asks does not know yet that the database is back, and finds out.
     for (const { outages } of [one, other]) expect(await outages.graceBegins(spentAt, windowMs)).toBe(returned)
     expect(await openProcess(one.clock).outages.graceBegins(spentAt, windowMs)).toBe(returned)
+  })
+
+  test('a window counts as over only by heartbeats that were written, however late it is', async () => {
+    const one = openProcess()
+    await beatFor(6_000, one)
+    const beatAt = one.clock.now()
+    const untilBefore = async (at: number) => {
+      // A heartbeat carries the moment of the answer before, by the steady clock.
+      const behindMs = at - 360_001 - (await one.outages.windowsOverUntil())
+      expect(behindMs).toBeGreaterThanOrEqual(0)
+      expect(behindMs).toBeLessThan(2_000)
+    }
+    one.state.isAway = true
+    await beatFor(60_000, one)
+    one.state.isAway = false
+    await untilBefore(beatAt)
+    await one.outages.heartbeat()
+    await untilBefore(beatAt)
+    await beatFor(366_000, one)
+    await untilBefore(one.clock.now())
   })
 
   test('while one process writes them, another that cannot sees no outage', async () => {

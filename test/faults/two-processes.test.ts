@@ -38,6 +38,19 @@ function suite(open: () => Promise<RunningServers>) {
     }
   })
 
+  test('the access token of a code that is used again at the other process is refused by both at once', async () => {
+    const demo = createDemo(servers)
+    const [first, second] = servers.servers as [StartedProcess, StartedProcess]
+    for (const scope of ['openid', 'openid offline_access']) {
+      const code = await demo.code({ scope })
+      const { access_token: token } = (await demo.exchange(first, code)).body
+      for (const at of [first, second]) expect((await demo.userinfo(at, token)).status).toBe(200)
+      servers.advanceClock(40_000)
+      expect(await demo.exchange(second, code)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
+      for (const at of [first, second]) expect((await demo.userinfo(at, token)).status).toBe(401)
+    }
+  })
+
   test(`${times} uses of one refresh token all get the same successor, and it lives`, async () => {
     const demo = createDemo(servers)
     const tokens = (await demo.exchange(servers.servers[0]!, await demo.code())).body

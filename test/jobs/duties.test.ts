@@ -48,7 +48,7 @@ const deps = (sweep: (limit: number) => Promise<number>) => {
   const links = { sweep: async () => 0 }
   const loginSteps = { sweep: async () => 0 }
   const deps = {
-    artifacts: { sweep, removeLeftovers: async () => {} },
+    artifacts: { sweep, trimSpent: async () => 0, removeLeftovers: async () => {} },
     logout,
     links,
     limits: { sweep: async () => 0 },

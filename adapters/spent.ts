@@ -1,0 +1,103 @@
+/** Refresh tokens whose window is over: of each is kept only what shows that it is used again. */
+import type { Models, Payload } from './model.ts'
+import { bytesArray } from './postgres/binary-array.ts'
+import type { Postgres, Statement } from './postgres/connection.ts'
+import type { Seal } from './seal.ts'
+
+type Deps = {
+  postgres: Postgres
+  models: Models
+  seal: Seal
+  /** Of what was spent until then (milliseconds) no window is open, and none can begin again. */
+  windowsOverUntil: () => Promise<number>
+}
+
+// An index on the moment of spending would make each refresh write all indexes anew (no HOT update). So the table is read by its
+// pages, some of them a turn: all in an hour, but at most 64 MB a turn, and a small table at once.
+const turnsForAll = 60
+const fewestPages = 256
+const mostPages = 8192
+const pagesAtOnce = 128
+/** More than a page holds (291), so that the last page of a full batch is not the first one. */
+const rowsAtOnce = 300
+
+const pages: Statement = {
+  name: 'spent_pages',
+  text: `
+    SELECT pg_relation_size('artifact') / current_setting('block_size')::int8, next_page FROM spent_sweep`,
+}
+
+const spent: Statement = {
+  name: 'spent_list',
+  text: `
+    SELECT id, payload, (ctid::text::point)[0]::int8 FROM artifact
+    WHERE ctid >= $1::tid AND ctid < $2::tid AND model = $3::int2 AND consumed_at <= $4::int8 AND successor IS NOT NULL
+    LIMIT $5::int4`,
+}
+
+// No index has a column of these: the update stays on its page.
+const trim: Statement = {
+  name: 'spent_trim',
+  text: `
+    UPDATE artifact a SET payload = v.payload, successor = NULL FROM unnest($1::bytea[], $2::bytea[]) AS v(id, payload)
+    WHERE a.id = v.id AND a.successor IS NOT NULL AND a.consumed_at <= $3::int8
+    RETURNING 1`,
+}
+
+const noteNext: Statement = { name: 'spent_next', text: 'UPDATE spent_sweep SET next_page = $1::int8' }
+
+/** Whose token it was, and its family: for the refusal, the audit trail and a client that gives it back (RFC 7009 §2.1). */
+const kept = ({ kind, jti, clientId, accountId, grantId, exp }: Payload): Payload => ({
+  kind,
+  jti,
+  clientId,
+  accountId,
+  grantId,
+  exp,
+})
+
+export function createSpentTokens({ postgres, models, seal, windowsOverUntil }: Deps) {
+  function trimmed(id: Buffer, sealed: Buffer): Buffer | undefined {
+    const text = seal.open(sealed, id)
+    return text === undefined ? undefined : seal.seal(JSON.stringify(kept(JSON.parse(text) as Payload)), id)
+  }
+
+  /** Trims what is on the pages from `from` to before `end`, up to a batch. Gives how many rows, and the next page to look at. */
+  async function trimPages(from: number, end: number, until: number): Promise<{ count: number; next: number }> {
+    const limits = [`(${from},0)`, `(${end},0)`]
+    const rows = await postgres.query(spent, [...limits, models.RefreshToken.number, until, rowsAtOnce])
+    const ids: Buffer[] = []
+    const payloads: Buffer[] = []
+    for (const [id, sealed] of rows as [Buffer, Buffer][]) {
+      const payload = trimmed(id, sealed)
+      if (!payload) continue
+      ids.push(id)
+      payloads.push(payload)
+    }
+    const next = rows.length < rowsAtOnce ? end : Number(rows.at(-1)?.[2])
+    if (ids.length === 0) return { count: 0, next }
+    const written = await postgres.query(trim, [bytesArray(ids), bytesArray(payloads), until])
+    return { count: written.length, next }
+  }
+
+  /**
+   * One turn. Until a token's window is over, a repeat needs the payload for its answer and the successor for the refresh token in it.
+   * Gives how many rows were trimmed.
+   */
+  return async (isStopped: () => boolean): Promise<number> => {
+    const until = await windowsOverUntil()
+    const [[size, nextPage] = [0, 0]] = await postgres.query(pages, [])
+    const all = Number(size)
+    const turn = Math.min(all, mostPages, Math.max(fewestPages, Math.ceil(all / turnsForAll)))
+    let page = Number(nextPage) < all ? Number(nextPage) : 0
+    let count = 0
+    for (let seen = 0; seen < turn && !isStopped(); ) {
+      const trimmed = await trimPages(page, Math.min(page + pagesAtOnce, all), until)
+      count += trimmed.count
+      seen += trimmed.next - page
+      page = trimmed.next < all ? trimmed.next : 0
+    }
+    await postgres.query(noteNext, [page])
+    return count
+  }
+}
