@@ -25,7 +25,7 @@ type Deps = {
   /** Counts tries at the password of somebody who is signed in. */
   attemptProof: Guesses['attemptProof']
   /** Lifts the lock that guesses have put on an address. */
-  forgetGuesses: (tx: Tx, account: Readonly<{ id: string; email: string }>) => Promise<void>
+  forgetGuesses: (tx: Tx, account: Account) => Promise<void>
   transaction: Transaction
   audit: Audit
   clock: Clock
@@ -41,6 +41,8 @@ export type CallerSession = Readonly<{ uid: string; id: string; generation: numb
 
 /** What the browser's cookies say: that it has signed in before, and that it is spared the second factor. */
 export type CallerBrowser = Readonly<{ knownToken?: string | undefined; rememberedToken?: string | undefined }>
+
+type AddressOwner = Pick<Account, 'email' | 'emailProblem'>
 
 /** What of a request goes on under the new generation. */
 type KeptOf = { session?: CallerSession | undefined; browser?: CallerBrowser | undefined }
@@ -94,9 +96,10 @@ export function createAccountChanges(deps: Deps) {
     ...{ action, actor: { type: 'account', id }, subject: { type: 'account', id }, address, outcome: 'success' },
   })
 
-  const keptBy = ({ session, browser }: KeptOf, email: string): KeptAccess => ({
+  const keptBy = ({ session, browser }: KeptOf, { email, emailProblem }: AddressOwner): KeptAccess => ({
     ...(session && { session }),
-    ...(browser?.knownToken !== undefined && { knownBrowser: { email } }),
+    // A browser is known under the address: not under that of another account.
+    ...(browser?.knownToken !== undefined && emailProblem === undefined && { knownBrowser: { email } }),
     ...(browser?.rememberedToken !== undefined && { rememberedToken: browser.rememberedToken }),
   })
 
@@ -131,7 +134,7 @@ export function createAccountChanges(deps: Deps) {
       return transaction(async (tx) => {
         const { account } = await records.lock(tx, before.id, before.generation)
         await records.setPasswordHash(tx, account.id, passwordHash)
-        const end = await deps.endAccount(tx, account.id, keptBy(caller, account.email))
+        const end = await deps.endAccount(tx, account.id, keptBy(caller, account))
         await deps.forgetGuesses(tx, account)
         await audit.record(tx, event('account.password_changed', account.id, caller.address))
         await deps.sendMail(tx, { mail: 'password_changed', accountId: account.id, askedAtMs: clock.now() })
@@ -148,7 +151,7 @@ export function createAccountChanges(deps: Deps) {
       if (problems.length > 0) throw changeInvalid(problems.map((problem) => ({ ...problem, path: 'newEmail' })))
       const { id, generation } = await prove(caller)
       const askedAtMs = clock.now()
-      const email = caller.newEmail.trim()
+      const email = records.showEmail(caller.newEmail)
       await transaction(async (tx) => {
         const { account } = await records.lock(tx, id, generation)
         await audit.record(tx, event('account.email_change_requested', id, caller.address))
@@ -187,7 +190,11 @@ export function createAccountChanges(deps: Deps) {
         if (account.isDisabled || generation !== found.generation) links.refuse()
         // An account that has the address stays, also when it never proved it.
         await records.changeEmail(tx, accountId, email)
-        const end = await deps.endAccount(tx, accountId, isHere ? keptBy({ session, browser }, email) : {})
+        const end = await deps.endAccount(
+          tx,
+          accountId,
+          isHere ? keptBy({ session, browser }, { email, emailProblem: undefined }) : {},
+        )
         await audit.record(tx, event('account.email_changed', accountId, address))
         // An address that nobody had proven may be a stranger's: he is not written to.
         if (account.isEmailVerified) {
