@@ -32,6 +32,8 @@ import { storeOutage } from './0037_store_outage.ts'
 import { storeSetUp } from './0039_store_set_up.ts'
 import { artifactSweep } from './0042_artifact_sweep.ts'
 import { passwordCost } from './0046_password_cost.ts'
+import { accountMailbox } from './0048_account_mailbox.ts'
+import { accountMailboxIndex } from './0049_account_mailbox_index.ts'
 import { untrustedPeer } from './0050_untrusted_peer.ts'
 import { spentSweep } from './0053_spent_sweep.ts'
 
@@ -73,6 +75,8 @@ export const migrations: readonly Migration[] = [
   storeSetUp,
   artifactSweep,
   passwordCost,
+  accountMailbox,
+  accountMailboxIndex,
   untrustedPeer,
   spentSweep,
 ]

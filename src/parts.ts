@@ -22,13 +22,15 @@ import { profileRoutes } from './account/profile-routes.ts'
 import { accountRoutes } from './account/routes.ts'
 import { securityRoutes } from './account/security-routes.ts'
 import { createAccountChanges } from './account/service.ts'
-import { normaliseEmail } from './accounts/account.ts'
+import { createSetEmail } from './account/set-email.ts'
 import { accountDocument, readAccountDocument } from './accounts/document.ts'
+import { normaliseEmail, readMailbox } from './accounts/email.ts'
 import { accountReset } from './accounts/errors.ts'
 import { createAccountImport } from './accounts/import.ts'
 import { listPasswordCosts } from './accounts/password-costs.ts'
 import { createAccountRecords } from './accounts/records.ts'
 import { createAccounts, loadAccount } from './accounts/service.ts'
+import { createMailboxSettling } from './accounts/settle.ts'
 import { createAudit } from './audit/service.ts'
 import { captchaFiles } from './captcha/files.ts'
 import { createCaptcha } from './captcha/service.ts'
@@ -399,6 +401,7 @@ export async function createParts(deps: PartsDeps) {
     letters: createLetters({ folder: join(viewsFolder, 'mail'), sentences, issuer: config.issuer, serviceName }),
     transport: config.mail.smtp && withPatience(createTransport(config.mail.smtp)),
     serviceName,
+    readMailbox,
   })
   const methods = createMethods({
     ...{ db: knex, sealer, serviceName, clock, random, issuer: config.issuer },
@@ -470,6 +473,17 @@ export async function createParts(deps: PartsDeps) {
     notices,
   })
   const accountChanges = createAccountChanges(people)
+  const setEmail = createSetEmail(people)
+  const mailboxes = createMailboxSettling({
+    db: knex,
+    transaction,
+    audit,
+    endAddress: async (tx, accountId) => {
+      await links.end(tx, accountId)
+      await guesses.forgetBrowsers(tx, accountId)
+    },
+    log,
+  })
   const leaving = createLeaving({
     ...{ db: knex, changes: accountChanges, records, settings, transaction, audit, clock, endAccount },
     ...{ sendMail: people.sendMail, issuer: config.issuer },
@@ -482,6 +496,7 @@ export async function createParts(deps: PartsDeps) {
     clients,
     resourceServers,
     checkPassword,
+    normaliseEmail,
     readers: {
       account: readAccountDocument,
       client: (entry) => readClientDocument(entry, { isDevelopment, refusedSecrets: deps.refusedSecrets }),
@@ -736,6 +751,8 @@ export async function createParts(deps: PartsDeps) {
     registration,
     recovery,
     accountChanges,
+    setEmail,
+    mailboxes,
     factors,
     factorResets,
     loginSteps,

@@ -100,6 +100,8 @@ async function listAlgorithmUsers({ clients, resourceServers }: Parts) {
 export async function startServer(parts: Parts, server: Server = createServer(serverOptions)) {
   const { config, log } = parts
   refuseLostAlgorithms(config.signingKeys.algorithms, await listAlgorithmUsers(parts))
+  // Before anybody signs in: an address in another spelling finds its account from the first request on.
+  await parts.mailboxes.run()
   await parts.setUps.serve()
   const answers = trackAnswers(server, parts.readiness)
   server.on('request', createApp(parts).callback())
@@ -122,6 +124,7 @@ export async function startServer(parts: Parts, server: Server = createServer(se
         passkeys: parts.passkeys,
         leaving: parts.leaving,
         factorResets: parts.factorResets,
+        mailboxes: parts.mailboxes,
         limits: parts.limits,
         rotation: parts.rotation,
         knex: parts.database.knex,

@@ -45,12 +45,13 @@ export function createLeaving(deps: Deps) {
 
     /** Everything ends at once but this session; the account itself when the grace period does. Throws `proof_refused`. Gives what goes on. */
     request: async (caller: Caller): Promise<AccountEnd> => {
-      const { id, email, generation } = await deps.changes.prove(caller)
+      const before = await deps.changes.prove(caller)
+      const { id, generation } = before
       const deleteAt = clock.now() + deps.settings.get().accountDeletionSeconds * 1000
       return transaction(async (tx) => {
         await records.lock(tx, id, generation)
         await records.setDeleteAt(tx, id, deleteAt)
-        const end = await deps.endAccount(tx, id, deps.changes.keptBy(caller, email))
+        const end = await deps.endAccount(tx, id, deps.changes.keptBy(caller, before))
         await audit.record(tx, event('account.deletion_requested', id, caller.address))
         await deps.sendMail(tx, { mail: 'account_leaving', accountId: id, untilMs: deleteAt, askedAtMs: clock.now() })
         return end

@@ -1,6 +1,6 @@
 /** Changing what a person says of themselves: only that, and only what is valid. */
 import type { AccountRecords } from '../accounts/records.ts'
-import type { Account, AccountInput, Accounts } from '../accounts/service.ts'
+import type { Account, AccountChange, Accounts } from '../accounts/service.ts'
 import type { Transaction } from '../database/database.ts'
 import { changeInvalid } from './errors.ts'
 
@@ -45,10 +45,10 @@ export function createProfileChanges({ accounts, records, transaction }: Deps) {
         )
         if (Object.keys(changed).length === 0) return
         const all = {
-          ...{ ...changed, email: account.email },
+          ...changed,
           // Another number is another phone: nobody has proven it.
           ...('phoneNumber' in changed && { isPhoneNumberVerified: false }),
-        } as AccountInput
+        } as AccountChange
         await accounts.within(tx).update(accountId, all, { type: 'account', id: accountId })
       })
     },

@@ -28,7 +28,7 @@ type Deps = {
   /** Counts right passwords, which cost a hash as well. */
   proofs: Proofs
   /** Lifts the lock that guesses have put on an address. */
-  forgetGuesses: (tx: Tx, account: Readonly<{ id: string; email: string }>) => Promise<void>
+  forgetGuesses: (tx: Tx, account: Account) => Promise<void>
   transaction: Transaction
   audit: Audit
   clock: Clock
@@ -44,6 +44,8 @@ export type CallerSession = Readonly<{ uid: string; id: string; generation: numb
 
 /** What the browser's cookies say: that it has signed in before, and that it is spared the second factor. */
 export type CallerBrowser = Readonly<{ knownToken?: string | undefined; rememberedToken?: string | undefined }>
+
+type AddressOwner = Pick<Account, 'email' | 'emailProblem'>
 
 /** What of a request goes on under the new generation. */
 type KeptOf = { session?: CallerSession | undefined; browser?: CallerBrowser | undefined }
@@ -104,9 +106,10 @@ export function createAccountChanges(deps: Deps) {
     ...{ action, actor: { type: 'account', id }, subject: { type: 'account', id }, address, outcome: 'success' },
   })
 
-  const keptBy = ({ session, browser }: KeptOf, email: string): KeptAccess => ({
+  const keptBy = ({ session, browser }: KeptOf, { email, emailProblem }: AddressOwner): KeptAccess => ({
     ...(session && { session }),
-    ...(browser?.knownToken !== undefined && { knownBrowser: { email } }),
+    // A browser is known under the address: not under that of another account.
+    ...(browser?.knownToken !== undefined && emailProblem === undefined && { knownBrowser: { email } }),
     ...(browser?.rememberedToken !== undefined && { rememberedToken: browser.rememberedToken }),
   })
 
@@ -141,7 +144,7 @@ export function createAccountChanges(deps: Deps) {
       return transaction(async (tx) => {
         const { account } = await records.lock(tx, before.id, before.generation)
         await records.setPasswordHash(tx, account.id, passwordHash)
-        const end = await deps.endAccount(tx, account.id, keptBy(caller, account.email))
+        const end = await deps.endAccount(tx, account.id, keptBy(caller, account))
         await deps.forgetGuesses(tx, account)
         await audit.record(tx, event('account.password_changed', account.id, caller.address))
         await deps.sendMail(tx, { mail: 'password_changed', accountId: account.id, askedAtMs: clock.now() })
@@ -158,7 +161,7 @@ export function createAccountChanges(deps: Deps) {
       if (problems.length > 0) throw changeInvalid(problems.map((problem) => ({ ...problem, path: 'newEmail' })))
       const { id, generation } = await prove(caller)
       const askedAtMs = clock.now()
-      const email = caller.newEmail.trim()
+      const email = records.showEmail(caller.newEmail)
       await transaction(async (tx) => {
         const { account } = await records.lock(tx, id, generation)
         await audit.record(tx, event('account.email_change_requested', id, caller.address))
@@ -197,7 +200,11 @@ export function createAccountChanges(deps: Deps) {
         if (account.isDisabled || generation !== found.generation) links.refuse()
         // An account that has the address stays, also when it never proved it.
         await records.changeEmail(tx, accountId, email)
-        const end = await deps.endAccount(tx, accountId, isHere ? keptBy({ session, browser }, email) : {})
+        const end = await deps.endAccount(
+          tx,
+          accountId,
+          isHere ? keptBy({ session, browser }, { email, emailProblem: undefined }) : {},
+        )
         await audit.record(tx, event('account.email_changed', accountId, address))
         // An address that nobody had proven may be a stranger's: he is not written to.
         if (account.isEmailVerified) {

@@ -1,4 +1,4 @@
-/** What an account is: the record, its profile claims in the names of OpenID Connect, and the one form of an e-mail address. */
+/** What an account is: the record, and its profile claims in the names of OpenID Connect. */
 
 /** The OpenID Connect address claim (Core §5.1.1), with its own names. */
 export type Address = Partial<
@@ -23,12 +23,17 @@ export type Profile = {
   address?: Address
 }
 
+/** `duplicate`: another account has the mailbox. `invalid`: the address names none. */
+export type EmailProblem = 'duplicate' | 'invalid'
+
 export type Account = Readonly<
   Profile & {
     /** The `sub` of tokens: a random UUID, never reused, never an e-mail address. */
     id: string
-    /** As it was typed, trimmed; `normaliseEmail` gives what lookups and counters use. */
+    /** As people see it; `normaliseEmail` gives what lookups and counters use. */
     email: string
+    /** Why the address finds no account; undefined when it finds this one. */
+    emailProblem: EmailProblem | undefined
     isEmailVerified: boolean
     isPhoneNumberVerified: boolean
     roles: readonly string[]
@@ -54,8 +59,5 @@ export type AccountInput = { [K in keyof Profile]?: Profile[K] | null } & {
   roles?: readonly string[]
 }
 
-/**
- * The canonical identifier: trimmed, NFC, lower case. Lookup, uniqueness, throttling and the audit trail all use this one form,
- * so that `Alice@Example.com ` is one person with one counter.
- */
-export const normaliseEmail = (email: string): string => email.trim().normalize('NFC').toLowerCase().normalize('NFC')
+/** A change: an email address that it does not name stays. */
+export type AccountChange = Omit<AccountInput, 'email'> & { email?: string }

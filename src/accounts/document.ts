@@ -2,7 +2,7 @@
 import type { Problem } from '../problems.ts'
 import { isRecord, unknownKey } from '../problems.ts'
 import type { Account, AccountInput, Address, Profile } from './account.ts'
-import { normaliseEmail } from './account.ts'
+import { readMailbox, showEmail } from './email.ts'
 
 const profileClaims: Readonly<Record<Exclude<keyof Profile, 'address'>, string>> = {
   name: 'name',
@@ -47,7 +47,8 @@ export function readAccountDocument(
   const problems = Object.keys(document)
     .filter((key) => !known.includes(key))
     .map((key) => unknownKey('', key, known))
-  const input: Record<string, unknown> = { email: document.email, address: document.address }
+  const email = typeof document.email === 'string' ? showEmail(document.email) : document.email
+  const input: Record<string, unknown> = { email, address: document.address }
   for (const [field, claim] of Object.entries({ ...profileClaims, ...flags })) input[field] = document[claim]
   input.roles = document.roles
   problems.push(...checkAccount(input))
@@ -55,8 +56,14 @@ export function readAccountDocument(
 }
 
 /** Everything wrong with an input; the paths are claim names. An empty list means that the database's constraints hold too. */
-export function checkAccount(input: Readonly<Record<string, unknown>>): Problem[] {
-  const problems: Problem[] = checkEmail(input.email)
+export const checkAccount = (input: Readonly<Record<string, unknown>>): Problem[] => [
+  ...checkEmail(input.email),
+  ...checkClaims(input),
+]
+
+/** The same without the email address. */
+export function checkClaims(input: Readonly<Record<string, unknown>>): Problem[] {
+  const problems: Problem[] = []
   for (const [field, claim] of Object.entries(profileClaims)) problems.push(...checkClaim(claim, input[field]))
   for (const [field, claim] of Object.entries(flags)) {
     const value = input[field]
@@ -67,15 +74,8 @@ export function checkAccount(input: Readonly<Record<string, unknown>>): Problem[
 
 export function checkEmail(email: unknown): Problem[] {
   if (typeof email !== 'string' || email.trim() === '') return [{ path: 'email', code: 'required' }]
-  const key = normaliseEmail(email)
-  const [local = ''] = key.split('@')
-  const isAddress = mailable.test(key) && key.isWellFormed() && [...local].length <= 64
-  return isAddress && [...key].length <= 254 ? [] : [{ path: 'email', code: 'not_email' }]
+  return readMailbox(email) ? [] : [{ path: 'email', code: 'not_email' }]
 }
-
-// Any script, and nothing that a mail would read as several addresses, as a comment or as a header of its own (RFC 5322 §3.4), nor
-// what cannot be seen. RFC 5321 §4.5.3.1.1 gives 64 to the part before the @.
-const mailable = /^[^@\s\p{C}()<>[\],;:"\\]+@[^@\s\p{C}()<>[\],;:"\\]+$/u
 
 function checkClaim(claim: string, value: unknown): Problem[] {
   if (value === undefined || value === null) return []
@@ -89,8 +89,9 @@ function checkClaim(claim: string, value: unknown): Problem[] {
 const isText = (value: string, max: number): boolean =>
   value.trim() !== '' && [...value].length <= max && !control.test(value) && value.isWellFormed()
 
+// An application may write it into its page: what would end an attribute or begin an element is left out.
 const isWebUrl = (value: string): boolean =>
-  /^https?:\/\/[^\s\p{Cc}\\]+$/u.test(value) && value.length <= 2000 && value.isWellFormed() && URL.canParse(value)
+  /^https?:\/\/[^\s\p{Cc}\\"'`<>]+$/u.test(value) && value.length <= 2000 && value.isWellFormed() && URL.canParse(value)
 
 function checkAddress(address: unknown): Problem[] {
   if (address === undefined || address === null) return []
@@ -118,6 +119,7 @@ export function accountDocument(account: Account): Record<string, unknown> & { i
     id: account.id,
     email: account.email,
     email_verified: account.isEmailVerified,
+    ...(account.emailProblem === undefined ? {} : { email_problem: account.emailProblem }),
     ...Object.fromEntries(claims.filter(([, value]) => value !== undefined)),
     ...(account.phoneNumber === undefined ? {} : { phone_number_verified: account.isPhoneNumberVerified }),
     ...(account.address === undefined ? {} : { address: account.address }),

@@ -3,6 +3,7 @@ import type { Problem } from '../problems.ts'
 import { isRecord } from '../problems.ts'
 import type { AccountInput } from './account.ts'
 import { readAccountDocument } from './document.ts'
+import { readMoment } from './moment.ts'
 
 export type ImportedAccount = AccountInput & {
   /** The `sub` it had, when it is to keep it. */
@@ -13,34 +14,40 @@ export type ImportedAccount = AccountInput & {
   createdAt: number | undefined
 }
 
-/** What `latchkey user export` writes; the last two say something about the account and set nothing. */
-const ownKeys = ['id', 'password_hash', 'disabled', 'created_at', 'has_password', 'updated_at']
+/** What `latchkey user export` writes; the last three say something about the account and set nothing. */
+const ownKeys = ['id', 'password_hash', 'disabled', 'created_at', 'has_password', 'email_problem', 'updated_at']
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+/** RFC 9562 §5.9: it stands for no id at all, and programs write it where one is missing. */
+const nil = '00000000-0000-0000-0000-000000000000'
 const longestHash = 500
 
 /** The code of what is wrong with a hash: what a sign-in cannot verify would be found out by the person who cannot sign in. */
 export type ProblemOfHash = (hash: string) => string | undefined
 
-/** Reads a line; gives the account, or every problem with it. */
+/** Reads a line at the moment `now`; gives the account, or every problem with it. */
 export function readImportLine(
   line: string,
   problemOfHash: ProblemOfHash,
+  now: number,
 ): { account: ImportedAccount } | { problems: Problem[] } {
   const document = parse(line)
   if (!isRecord(document)) return { problems: [{ path: '', code: 'not_json_object' }] }
   const { input, problems } = readAccountDocument(document, ownKeys)
   const { id, password_hash: passwordHash, disabled, created_at: createdAt } = document
-  if (id !== undefined && !(typeof id === 'string' && uuid.test(id))) problems.push({ path: 'id', code: 'not_uuid' })
+  const isId = typeof id === 'string' && uuid.test(id) && id !== nil
+  if (id !== undefined && !isId) problems.push({ path: 'id', code: 'not_uuid' })
   if (passwordHash !== undefined) {
     const isHash = typeof passwordHash === 'string' && passwordHash.length <= longestHash
     const code = isHash ? problemOfHash(passwordHash) : 'hash_unknown'
     if (code !== undefined) problems.push({ path: 'password_hash', code })
   }
   if (disabled !== undefined && typeof disabled !== 'boolean') problems.push({ path: 'disabled', code: 'not_boolean' })
-  const createdAtMs = createdAt === undefined ? undefined : Date.parse(String(createdAt))
-  if (createdAtMs !== undefined && !(typeof createdAt === 'string' && createdAtMs >= 0)) {
+  const createdAtMs = readMoment(createdAt)
+  if (createdAt !== undefined && (createdAtMs === undefined || createdAtMs < 0)) {
     problems.push({ path: 'created_at', code: 'not_moment' })
+  } else if (createdAtMs !== undefined && createdAtMs > now) {
+    problems.push({ path: 'created_at', code: 'moment_ahead' })
   }
   if (problems.length > 0) return { problems }
   return {

@@ -12,7 +12,7 @@ import * as repository from './repository.ts'
 type Deps = {
   db: Queryable
   transaction: Transaction
-  audit: Pick<Audit, 'record'>
+  audit: Pick<Audit, 'record' | 'knownSubjects'>
   clock: Clock
   random: Random
   problemOfHash: ProblemOfHash
@@ -40,8 +40,7 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
     line,
     input: account,
     id: id ?? random.id(),
-    // A clock elsewhere may be ahead of ours.
-    createdAt: Math.min(createdAt ?? at, at),
+    createdAt: createdAt ?? at,
     updatedAt: at,
   })
 
@@ -65,6 +64,25 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
     return { ids, refused }
   }
 
+  /** Ids of accounts that were deleted: the audit trail knows them, and the table does not. */
+  async function findSpent(tx: Tx, rows: readonly Row[]): Promise<Set<string>> {
+    const known = await audit.knownSubjects(
+      tx,
+      'account',
+      rows.map(({ id }) => id),
+    )
+    if (known.length === 0) return new Set()
+    const existing = new Set(await repository.listExistingIds(tx, known))
+    return new Set(known.filter((id) => !existing.has(id)))
+  }
+
+  /** Whether an id was deleted while the row that has it now was being written. */
+  async function removeSpent(tx: Tx, ids: ReadonlySet<string>): Promise<Set<string>> {
+    const spent = await audit.knownSubjects(tx, 'account', [...ids])
+    for (const id of spent) await repository.deleteAccount(tx, id)
+    return new Set(spent)
+  }
+
   return {
     /** Where an import of the file with this digest goes on; undefined when it has not begun. */
     findPlace: (fileDigest: Buffer): Promise<ImportPlace | undefined> => repository.findImportPlace(db, fileDigest),
@@ -86,25 +104,36 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
         const read =
           text === undefined
             ? { problems: [{ path: '', code: 'line_unreadable' }] }
-            : readImportLine(text, problemOfHash)
+            : readImportLine(text, problemOfHash, at)
         if ('account' in read) rows.push(toRow(line, read.account, at))
         else refused.push({ line, problems: read.problems })
       }
       const result = await transaction(async (tx) => {
-        const inserted = await insert(tx, rows)
+        const spent = await findSpent(tx, rows)
+        const inserted = await insert(
+          tx,
+          rows.filter(({ id }) => !spent.has(id)),
+        )
+        for (const id of await removeSpent(tx, inserted.ids)) {
+          inserted.ids.delete(id)
+          spent.add(id)
+        }
         if (place) await repository.putImportPlace(tx, place, at)
         const details = { count: inserted.ids.size, first_line: lines[0]?.number ?? 0 }
         if (inserted.ids.size > 0)
           await audit.record(tx, { action: 'account.imported', actor, outcome: 'success', details })
-        return inserted
+        return { ids: inserted.ids, refused: inserted.refused, spent }
       })
       const imported = new Set(result.ids)
       for (const line of result.refused) refused.push({ line, problems: [{ path: '', code: 'database_refused' }] })
+      for (const { id, line } of rows) {
+        if (result.spent.has(id)) refused.push({ line, problems: [{ path: 'id', code: 'id_spent' }] })
+      }
       return {
         imported: result.ids.size,
         // Of two lines with one id the first came in: each id stands for one of them.
         existing: rows
-          .filter(({ id, line }) => !imported.delete(id) && !result.refused.includes(line))
+          .filter(({ id, line }) => !imported.delete(id) && !result.refused.includes(line) && !result.spent.has(id))
           .map(({ line }) => line),
         refused: refused.sort((left, right) => left.line - right.line),
       }

@@ -2,8 +2,9 @@
 import type { Clock } from '../clock.ts'
 import type { Queryable, Tx } from '../database/database.ts'
 import type { Account } from './account.ts'
-import { normaliseEmail } from './account.ts'
-import { accountNotFound, accountReset, emailTaken } from './errors.ts'
+import { checkEmail } from './document.ts'
+import { normaliseEmail, showEmail } from './email.ts'
+import { accountInvalid, accountNotFound, accountReset, emailTaken } from './errors.ts'
 import * as repository from './repository.ts'
 
 export type AccountRecords = ReturnType<typeof createAccountRecords>
@@ -18,6 +19,7 @@ type Registered = Readonly<{ id: string; email: string; name: string; passwordHa
 export function createAccountRecords({ clock }: { clock: Clock }) {
   return {
     normaliseEmail,
+    showEmail,
 
     /**
      * Adds a person who registers in that browser; false when the address has an account.
@@ -55,7 +57,7 @@ export function createAccountRecords({ clock }: { clock: Clock }) {
     },
 
     findIdByEmail: async (tx: Tx, email: string): Promise<string | undefined> =>
-      (await repository.findAccountByEmailKey(tx, normaliseEmail(email)))?.id,
+      (await repository.findAccountByMailbox(tx, normaliseEmail(email)))?.id,
 
     /** The account's email address, if it is proven. */
     findProvenEmail: async (tx: Tx, id: string): Promise<string | undefined> => {
@@ -88,15 +90,17 @@ export function createAccountRecords({ clock }: { clock: Clock }) {
     listIdsToDelete: (db: Queryable, limit: number): Promise<string[]> =>
       repository.listIdsToDelete(db, clock.now(), limit),
 
-    /** Gives the account another address, proven. Throws `email_taken`. */
-    changeEmail: async (tx: Tx, id: string, email: string): Promise<void> => {
-      const owner = await repository.findAccountByEmailKey(tx, normaliseEmail(email))
+    /** Gives the account another address. Throws `account_invalid` for what is no address, and `email_taken`. */
+    changeEmail: async (tx: Tx, id: string, email: string, isVerified = true): Promise<void> => {
+      const problems = checkEmail(email)
+      if (problems.length > 0) throw accountInvalid(problems)
+      const owner = await repository.findAccountByMailbox(tx, normaliseEmail(email))
       if (owner && owner.id !== id) throw emailTaken()
       try {
-        await repository.updateEmail(tx, id, email, clock.now())
+        await repository.updateEmail(tx, id, { email, isVerified }, clock.now())
       } catch (error) {
         // Registered by somebody else since it was looked for.
-        if ((error as { constraint?: string }).constraint === 'account_email_taken') throw emailTaken()
+        if (repository.isMailboxTaken(error)) throw emailTaken()
         throw error
       }
     },

@@ -1,7 +1,7 @@
 /** Rows of `account`. */
 import type { Queryable, Tx } from '../database/database.ts'
-import type { Account, AccountInput, Profile } from './account.ts'
-import { normaliseEmail } from './account.ts'
+import type { Account, AccountChange, AccountInput, EmailProblem, Profile } from './account.ts'
+import { formerKey, readMailbox, showEmail } from './email.ts'
 
 const profileColumns: Readonly<Record<keyof Profile, string>> = {
   name: 'name',
@@ -22,8 +22,17 @@ const profileColumns: Readonly<Record<keyof Profile, string>> = {
 }
 const columns = [
   ...['id', 'email', 'is_email_verified', 'is_phone_number_verified', 'roles', 'password_hash', 'is_disabled'],
-  ...['is_factor_required', 'delete_at', 'generation', 'created_at', 'updated_at', ...Object.values(profileColumns)],
+  ...['is_factor_required', 'delete_at', 'generation', 'email_problem', 'created_at', 'updated_at'],
+  ...Object.values(profileColumns),
 ]
+
+/** The expression of the index `account_mailbox_taken`. */
+const mailboxKey = 'coalesce(mailbox, email_key)'
+const mailboxConstraints = ['account_email_taken', 'account_mailbox_taken']
+
+/** Whether a write failed because another account has the mailbox. */
+export const isMailboxTaken = (error: unknown): boolean =>
+  mailboxConstraints.includes(String((error as { constraint?: unknown }).constraint))
 
 export const findAccountById = async (db: Queryable, id: string): Promise<Account | undefined> =>
   fromRow(await db('account').select(columns).where({ id }).first())
@@ -40,8 +49,9 @@ export async function raiseGeneration(tx: Tx, id: string): Promise<number | unde
   return row && Number(row.generation)
 }
 
-export const findAccountByEmailKey = async (db: Queryable, emailKey: string): Promise<Account | undefined> =>
-  fromRow(await db('account').select(columns).where({ email_key: emailKey }).first())
+/** The account that has the mailbox with this key. */
+export const findAccountByMailbox = async (db: Queryable, key: string): Promise<Account | undefined> =>
+  fromRow(await db('account').select(columns).whereRaw(`${mailboxKey} = ?`, [key]).whereNull('email_problem').first())
 
 /** Ordered by e-mail address, at most `limit`. */
 export const listAccounts = async (db: Queryable, limit: number): Promise<Account[]> =>
@@ -54,6 +64,7 @@ export async function insertAccount(
   await tx('account').insert({
     id: row.id,
     ...inputColumns(row),
+    ...emailColumns(row.email),
     password_hash: row.passwordHash ?? null,
     created_at: row.at,
     updated_at: row.at,
@@ -70,12 +81,13 @@ export async function insertUnlessTaken(
     .insert({
       id: row.id,
       ...inputColumns(row),
+      ...emailColumns(row.email),
       password_hash: row.passwordHash,
       registered_browser: browser,
       created_at: row.at,
       updated_at: row.at,
     })
-    .onConflict('email_key')
+    .onConflict()
     .ignore()
     .returning('id')
   return made.length === 1
@@ -94,22 +106,31 @@ export async function updateName(tx: Tx, id: string, name: string, at: number): 
   await tx('account').where({ id }).update({ name, updated_at: at })
 }
 
-/** A new address that is proven. */
-export async function updateEmail(tx: Tx, id: string, email: string, at: number): Promise<void> {
-  const address = { email: email.trim(), email_key: normaliseEmail(email) }
+export async function updateEmail(
+  tx: Tx,
+  id: string,
+  { email, isVerified }: Readonly<{ email: string; isVerified: boolean }>,
+  at: number,
+): Promise<void> {
   await tx('account')
     .where({ id })
-    .update({ ...address, is_email_verified: true, registered_browser: null, updated_at: at })
+    .update({
+      ...changedEmailColumns(tx, email),
+      is_email_verified: isVerified,
+      registered_browser: null,
+      updated_at: at,
+    })
 }
 
 export async function deleteAccount(tx: Tx, id: string): Promise<void> {
   await tx('account').where({ id }).delete()
 }
 
-export async function updateAccount(tx: Tx, id: string, input: AccountInput, at: number): Promise<void> {
+export async function updateAccount(tx: Tx, id: string, input: AccountChange, at: number): Promise<void> {
+  const email = input.email === undefined ? {} : changedEmailColumns(tx, input.email)
   await tx('account')
     .where({ id })
-    .update({ ...inputColumns(input), updated_at: at })
+    .update({ ...inputColumns(input), ...email, updated_at: at })
 }
 
 /** Gives whether the row was there. */
@@ -149,6 +170,7 @@ const importedColumns: Readonly<Record<string, string>> = {
     id: 'uuid',
     email: 'text',
     email_key: 'text',
+    mailbox: 'text',
     is_email_verified: 'boolean',
     is_phone_number_verified: 'boolean',
   },
@@ -169,6 +191,7 @@ export async function importAccounts(tx: Tx, rows: readonly ImportRow[]): Promis
   const records = rows.map(({ id, input, createdAt, updatedAt }) => ({
     ...{ is_email_verified: false, is_phone_number_verified: false, roles: [] },
     ...inputColumns(input),
+    ...emailColumns(input.email),
     // As a value and not as its text: the whole record becomes JSON.
     ...(input.address && { address: input.address }),
     ...{ id, password_hash: input.passwordHash ?? null, is_disabled: input.isDisabled },
@@ -193,6 +216,10 @@ export async function putImportPlace(tx: Tx, { fileDigest, nextByte, nextLine }:
     .merge(place)
 }
 
+/** Which of the ids accounts have. */
+export const listExistingIds = (db: Queryable, ids: readonly string[]): Promise<string[]> =>
+  db('account').whereIn('id', ids).pluck('id')
+
 /** In the order of ids, from the one behind `after`. */
 export async function listAccountsAfter(db: Queryable, after: string | undefined, limit: number): Promise<Account[]> {
   const rows = db('account').select(columns).orderBy('id').limit(limit)
@@ -204,8 +231,21 @@ export async function countAccounts(db: Queryable): Promise<number> {
   return Number(rows[0].count)
 }
 
-function inputColumns(input: AccountInput): Record<string, unknown> {
-  const row: Record<string, unknown> = { email: input.email.trim(), email_key: normaliseEmail(input.email) }
+/** `email_key` is what the program before mailboxes looks for, while it runs beside this one. */
+function emailColumns(email: string) {
+  const shown = showEmail(email)
+  return { email: shown, email_key: formerKey(shown), mailbox: readMailbox(email)?.key ?? null }
+}
+
+/** The same mailbox keeps its `email_key`: by another one under it the trigger knows the program before. */
+function changedEmailColumns(tx: Tx, email: string) {
+  const { email: shown, email_key: former, mailbox } = emailColumns(email)
+  const emailKey = tx.raw('CASE WHEN mailbox = ? THEN email_key ELSE ? END', [mailbox, former])
+  return { email: shown, email_key: emailKey, mailbox, email_problem: null }
+}
+
+function inputColumns(input: AccountChange): Record<string, unknown> {
+  const row: Record<string, unknown> = {}
   for (const [field, column] of Object.entries(profileColumns)) {
     const value = input[field as keyof Profile]
     if (value !== undefined) row[column] = column === 'address' && value ? JSON.stringify(value) : value
@@ -218,6 +258,9 @@ function inputColumns(input: AccountInput): Record<string, unknown> {
   return row
 }
 
+// Rows of the program before mailboxes may have the domain in another form.
+const isShown = /^[^@]*@(?!.*xn--)[\x21-\x7E]*$/i
+
 const fromRow = (row: Record<string, unknown> | undefined): Account | undefined => (row ? getFromRow(row) : undefined)
 
 function getFromRow(row: Record<string, unknown>): Account {
@@ -225,7 +268,8 @@ function getFromRow(row: Record<string, unknown>): Account {
   return {
     ...Object.fromEntries(set.map(([field, column]) => [field, row[column]])),
     id: String(row.id),
-    email: String(row.email),
+    email: isShown.test(String(row.email)) ? String(row.email) : showEmail(String(row.email)),
+    emailProblem: (row.email_problem as EmailProblem | null) ?? undefined,
     isEmailVerified: row.is_email_verified === true,
     isPhoneNumberVerified: row.is_phone_number_verified === true,
     roles: row.roles as string[],

@@ -8,9 +8,9 @@ import type { CheckPassword } from '../passwords/service.ts'
 import type { Problem } from '../problems.ts'
 import type { Random } from '../random.ts'
 import type { EndAccount } from '../revocation/account-end.ts'
-import type { Account, AccountInput } from './account.ts'
-import { normaliseEmail } from './account.ts'
-import { checkAccount, checkEmail } from './document.ts'
+import type { Account, AccountChange, AccountInput } from './account.ts'
+import { checkAccount, checkClaims, checkEmail } from './document.ts'
+import { normaliseEmail, readMailbox } from './email.ts'
 import { accountInvalid, accountNotFound, emailTaken } from './errors.ts'
 import * as repository from './repository.ts'
 
@@ -30,10 +30,10 @@ type Deps = {
   /** Until their next use beside the new password, passkeys do not sign in alone. */
   distrustPasskeys: (tx: Tx, accountId: string) => Promise<void>
   /** Lifts the lock that guesses have put on an address. */
-  forgetGuesses: (tx: Tx, account: Readonly<{ id: string; email: string }>) => Promise<void>
+  forgetGuesses: (tx: Tx, account: Account) => Promise<void>
 }
 
-export type { Account, AccountInput } from './account.ts'
+export type { Account, AccountChange, AccountInput } from './account.ts'
 export type Accounts = ReturnType<typeof createAccounts>
 export type AccountWrites = ReturnType<typeof createWrites>
 export type NewAccount = AccountInput & { password?: string }
@@ -56,8 +56,10 @@ export function createAccounts(deps: Deps) {
     /** Digest of the browser that registered the account, while its address is unproven. */
     readRegisteredBrowser: (id: string): Promise<Buffer | undefined> => repository.findRegisteredBrowser(db, id),
     /** By what somebody typed; always asks the database. */
-    findByEmail: async (email: string): Promise<Account | undefined> =>
-      checkEmail(email).length === 0 ? repository.findAccountByEmailKey(db, normaliseEmail(email)) : undefined,
+    findByEmail: async (email: string): Promise<Account | undefined> => {
+      const mailbox = readMailbox(email)
+      return mailbox && repository.findAccountByMailbox(db, mailbox.key)
+    },
     /** Ordered by e-mail address, at most `limit` (default 1000). */
     list: (limit = 1000): Promise<Account[]> => repository.listAccounts(db, limit),
     /** The same password hashed anew at login, when the cost has risen. Not a change of the account: nothing ends, nothing is audited. */
@@ -114,13 +116,14 @@ function createWrites(deps: Deps) {
     },
 
     /** Changes what the input names and leaves the rest. Throws `account_invalid`, `account_not_found`, `email_taken`. */
-    update: async (id: string, input: AccountInput, actor: Actor): Promise<void> => {
-      const problems = checkAccount(input)
+    update: async (id: string, input: AccountChange, actor: Actor): Promise<void> => {
+      const { email } = input
+      const problems = [...(email === undefined ? [] : checkEmail(email)), ...checkClaims(input)]
       if (problems.length > 0) throw accountInvalid(problems)
       await change(id, async (tx, before) => {
         await nameTaken(repository.updateAccount(tx, id, input, clock.now()))
         // Another email address is another way to recover the account.
-        if (normaliseEmail(before.email) !== normaliseEmail(input.email)) await endAccount(tx, id)
+        if (email !== undefined && normaliseEmail(before.email) !== normaliseEmail(email)) await endAccount(tx, id)
         const details = { fields: fieldsOf(input) }
         await audit.record(tx, { action: 'account.updated', actor, subject: subject(id), outcome: 'success', details })
       })
@@ -133,8 +136,8 @@ function createWrites(deps: Deps) {
       const problems = await deps.checkPassword(password, person)
       if (problems.length > 0) throw accountInvalid(problems)
       const passwordHash = await passwords.hash(password, {})
-      await change(id, async (tx, { email }) => {
-        await deps.forgetGuesses(tx, { id, email })
+      await change(id, async (tx, account) => {
+        await deps.forgetGuesses(tx, account)
         await repository.updatePasswordHash(tx, id, passwordHash, clock.now())
         await deps.distrustPasskeys(tx, id)
         await endAccount(tx, id)
@@ -144,8 +147,8 @@ function createWrites(deps: Deps) {
 
     /** Signing in is possible again after too many guesses. Throws `account_not_found`. */
     unlock: (id: string, actor: Actor): Promise<void> =>
-      change(id, async (tx, { email }) => {
-        await deps.forgetGuesses(tx, { id, email })
+      change(id, async (tx, account) => {
+        await deps.forgetGuesses(tx, account)
         await audit.record(tx, { action: 'account.unlocked', actor, subject: subject(id), outcome: 'success' })
       }),
 
@@ -168,7 +171,7 @@ async function nameTaken(write: Promise<void>): Promise<void> {
   try {
     await write
   } catch (error) {
-    if ((error as { constraint?: string }).constraint === 'account_email_taken') throw emailTaken()
+    if (repository.isMailboxTaken(error)) throw emailTaken()
     throw error
   }
 }

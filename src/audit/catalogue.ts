@@ -25,6 +25,8 @@ export const auditActions = [
   'account.change_refused',
   'account.email_change_requested',
   'account.email_changed',
+  'account.email_set',
+  'account.email_marked',
   'account.invited',
   'account.invitation_accepted',
   'account.imported',

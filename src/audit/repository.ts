@@ -24,6 +24,16 @@ export async function insertAuditEvent(tx: Tx, event: StoredAuditEvent): Promise
 export const listAuditEventsOf = (db: Queryable, subject: { type: string; id: string }, limit: number) =>
   listEvents(db, limit, subject)
 
+/** Which of the ids the trail knows as subjects of this type. */
+export async function listKnownSubjects(db: Queryable, type: string, ids: readonly string[]): Promise<string[]> {
+  const { rows } = await db.raw(
+    `SELECT asked.id FROM unnest(?::text[]) AS asked (id)
+     WHERE EXISTS (SELECT FROM audit_event WHERE subject_type = ? AND subject_id = asked.id)`,
+    [ids, type] as never,
+  )
+  return rows.map((row: { id: string }) => row.id)
+}
+
 /** The newest events first, at most `limit`. */
 export const listAuditEvents = (db: Queryable, limit: number): Promise<StoredAuditEvent[]> => listEvents(db, limit)
 

@@ -6,7 +6,7 @@ import type { AuditAction } from './catalogue.ts'
 import { auditActions } from './catalogue.ts'
 import { auditDetailsRefused, unknownAuditAction } from './errors.ts'
 import type { StoredAuditEvent } from './repository.ts'
-import { insertAuditEvent, listAuditEventsOf } from './repository.ts'
+import { insertAuditEvent, listAuditEventsOf, listKnownSubjects } from './repository.ts'
 
 export const actorTypes = ['account', 'client', 'operator', 'system'] as const
 
@@ -47,6 +47,10 @@ export function createAudit({ db, clock, random, publish }: Deps) {
     /** What was done to an account, the newest first. */
     listOf: (accountId: string, limit: number): Promise<StoredAuditEvent[]> =>
       listAuditEventsOf(db, { type: 'account', id: accountId }, limit),
+
+    /** Which of the ids something was done to, ever; also those that are gone. */
+    knownSubjects: (tx: Tx, type: string, ids: readonly string[]): Promise<string[]> =>
+      listKnownSubjects(tx, type, ids),
 
     /**
      * Adds one event within the caller's transaction, so that change and record stand or fall together.

@@ -11,12 +11,14 @@ import { revoke } from './revoke.ts'
 import { seed } from './seed.ts'
 import { settingsCommands } from './settings.ts'
 import { userCommands } from './user.ts'
+import { setEmail } from './user-email.ts'
 import { userFactorCommands } from './user-factors.ts'
 import { userImportCommands } from './user-import.ts'
 
 export const commands: readonly CliCommand[] = [
   ...clientCommands,
   ...userCommands,
+  setEmail,
   ...userFactorCommands,
   ...userImportCommands,
   ...networkCommands,

@@ -7,6 +7,7 @@ import {
   checkClock,
   checkConfiguration,
   checkDatabase,
+  checkEmails,
   checkEmbedded,
   checkKeyRing,
   checkMail,
@@ -182,6 +183,14 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
         const db = await knex()
         const settings = (await db.schema.hasTable('setting')) ? await readSettings(db) : defaultSettings
         return checkPasswordPolicy(settings.passwordMinimumLength)
+      },
+    },
+    {
+      name: 'emails',
+      needs: store,
+      run: async () => {
+        const { inspectEmails } = await import('./emails.ts')
+        return checkEmails(await inspectEmails(await knex()))
       },
     },
     {

@@ -1,7 +1,7 @@
 /** What the doctor asks about clients and users: samples of the development seed, and settings worth a second look. */
 import { openRootSecret } from '../../keys/root-secret.ts'
 import { createSealer } from '../../keys/sealer.ts'
-import { normaliseEmail } from '../accounts/account.ts'
+import { normaliseEmail } from '../accounts/email.ts'
 import { listClients } from '../clients/repository.ts'
 import { listScopes, oidcScopes } from '../clients/scopes.ts'
 import { clientSecretPurpose, createClientSecrets } from '../clients/secrets.ts'

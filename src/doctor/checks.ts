@@ -159,6 +159,24 @@ export function checkSamples({ clientIds, emails, loopbackClientIds }: Samples, 
   return findings.length > 0 ? findings : [ok('samples_ok')]
 }
 
+export type Emails = Readonly<{
+  marked: readonly Readonly<{ id: string; email: string; problem: 'duplicate' | 'invalid' }>[]
+  markedCount: number
+  unsettledCount: number
+}>
+
+/** Accounts whose address finds them no longer, and those that wait for a server to look. */
+export function checkEmails({ marked, markedCount, unsettledCount }: Emails): readonly Finding[] {
+  const findings = [
+    ...marked.map(({ id, email, problem }) =>
+      warning(problem === 'duplicate' ? 'email_duplicate' : 'email_invalid', { id, email }),
+    ),
+    ...(markedCount > marked.length ? [warning('emails_more', { count: markedCount - marked.length })] : []),
+    ...(unsettledCount > 0 ? [warning('emails_unsettled', { count: unsettledCount })] : []),
+  ]
+  return findings.length > 0 ? findings : [ok('emails_ok')]
+}
+
 /** Settings that are allowed and still worth a second look. */
 export function checkClients(
   clients: readonly {

@@ -6,6 +6,7 @@ import type { Log } from '../log.ts'
 import { deleteAccounts } from './duties/delete-accounts.ts'
 import { forgetFailedJobs } from './duties/forget-failed-jobs.ts'
 import { sendFactorResets } from './duties/send-factor-resets.ts'
+import { settleMailboxes } from './duties/settle-mailboxes.ts'
 import { sweepArtifacts } from './duties/sweep-artifacts.ts'
 import { sweepEnded } from './duties/sweep-ended.ts'
 import { sweepGuesses } from './duties/sweep-guesses.ts'
@@ -34,6 +35,7 @@ export type DutyDeps = {
   passkeys: { sweep: () => Promise<number> }
   leaving: { deleteDue: () => Promise<number> }
   factorResets: { sendDue: () => Promise<number>; sweep: () => Promise<number> }
+  mailboxes: { run: () => Promise<number> }
   knex: Knex
   clock: Clock
   log: Log
@@ -55,6 +57,7 @@ export const duties: readonly Duty[] = [
   sweepSessions,
   deleteAccounts,
   sendFactorResets,
+  settleMailboxes,
   sweepLimits,
   turnKeyRing,
   sweepLogoutDeliveries,

@@ -41,6 +41,10 @@ export type Guess = Readonly<{
   interaction: string
 }>
 
+/** `emailProblem`: the address is no longer the account's. */
+type AddressOwner = Readonly<{ id: string; email: string; emailProblem?: string | undefined }>
+type BrowserOwner = AddressOwner & Readonly<{ generation: number }>
+
 export type Guesses = ReturnType<typeof createGuesses>
 
 const minuteMs = 60_000
@@ -182,16 +186,15 @@ export function createGuesses(deps: Deps) {
     needsCaptcha: (error: unknown): boolean => typeof error === 'object' && error !== null && asksNext.has(error),
 
     /** The browser has signed in to this account, in this generation of it. Gives whether it is new, to an account that has others. */
-    rememberBrowser: (
+    rememberBrowser: async (
       tx: Tx,
       token: string,
-      { id, email, generation }: Readonly<{ id: string; email: string; generation: number }>,
-    ): Promise<boolean> =>
-      repository.putKnownBrowser(
-        tx,
-        { key: browserKey(token, email), accountId: id, generation, at: clock.now() },
-        mostBrowsers,
-      ),
+      { id, email, emailProblem, generation }: BrowserOwner,
+    ): Promise<boolean> => {
+      if (emailProblem !== undefined) return false
+      const browser = { key: browserKey(token, email), accountId: id, generation, at: clock.now() }
+      return repository.putKnownBrowser(tx, browser, mostBrowsers)
+    },
 
     /** With a reset of the account: only the browser that asked for it stays known. */
     endAccount: (async (tx, accountId, { kept: { knownBrowser }, end: { generation, knownToken } }) => {
@@ -204,9 +207,13 @@ export function createGuesses(deps: Deps) {
       await repository.endKnownBrowsers(tx, accountId, kept || undefined)
     }) satisfies EndsWithAccount,
 
+    /** The account loses its address: its browsers are known no longer, because they are known under the address. */
+    forgetBrowsers: (tx: Tx, accountId: string): Promise<void> => repository.endKnownBrowsers(tx, accountId, undefined),
+
     /** A new password: what was tried against the old one counts no longer. */
-    forget: async (tx: Queryable, { id, email }: Readonly<{ id: string; email: string }>): Promise<void> => {
-      await repository.forgetTries(tx, identifierKey(email))
+    forget: async (tx: Queryable, { id, email, emailProblem }: AddressOwner): Promise<void> => {
+      // What was tried at the address was tried at the account that has it.
+      if (emailProblem === undefined) await repository.forgetTries(tx, identifierKey(email))
       await repository.forgetBrowserTries(tx, id)
     },
 

@@ -28,6 +28,8 @@ type Deps = {
   issuer: string
   from: string
   serviceName: () => string
+  /** How a mail server gets an email address; undefined for what is none. */
+  readMailbox: (email: string) => Readonly<{ wire: string }> | undefined
   clock: Clock
   metrics: Metrics
   log: Log
@@ -94,6 +96,8 @@ export function createPostman(deps: Deps) {
         return note('stale', 'warn', 'a mail has become too old to send')
       const plan = await planFor(intent)
       if (!plan) return note('nobody', 'debug', 'a mail has nobody to go to')
+      const to = deps.readMailbox(plan.to)?.wire
+      if (to === undefined) return note('nobody', 'warn', 'a mail is for what is no email address')
       const linked = await linkOf(plan, attempt > 1, intent.askedAtMs)
       if (!linked) return note('limited', 'warn', 'a mail was not sent, because this person had too many')
       const { link } = linked
@@ -105,7 +109,7 @@ export function createPostman(deps: Deps) {
       })
       const message = { id, from: { name: serviceName(), address: from }, to: plan.to, ...letter }
       try {
-        await hand(message, signal)
+        await hand({ ...message, to }, signal)
       } catch (error) {
         // The server's words may repeat the address: the code says enough.
         const { code, responseCode } = Object(error) as { code?: string; responseCode?: number }

@@ -49,7 +49,8 @@ function claimsOf(account: Account): Record<string, unknown> & { sub: string } {
     locale: account.locale,
     updated_at: Math.floor(account.updatedAt / millisecondsPerSecond),
     email: account.email,
-    email_verified: account.isEmailVerified,
+    // Another account has the mailbox, or nobody: an application must not go by the address.
+    email_verified: account.isEmailVerified && account.emailProblem === undefined,
     phone_number: account.phoneNumber,
     phone_number_verified: account.phoneNumber === undefined ? undefined : account.isPhoneNumberVerified,
     address: account.address,

@@ -48,7 +48,7 @@ export function recoveryRoutes({ recovery, interactions, views, carryOn }: Deps)
         problems = found
       },
     )
-    if (isAsked) return views.render(ctx, 'notice', { name: 'recovery_sent', email: email.trim() })
+    if (isAsked) return views.render(ctx, 'notice', { name: 'recovery_sent', email: recovery.showEmail(email) })
     const { status } = ctx
     await showForm(ctx, go, email, problems)
     ctx.status = status

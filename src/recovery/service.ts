@@ -26,7 +26,7 @@ type Deps = {
   /** Until their next use beside the new password, passkeys do not sign in alone. */
   distrustPasskeys: (tx: Tx, accountId: string) => Promise<void>
   /** Lifts the lock that guesses have put on an address. */
-  forgetGuesses: (tx: Tx, account: Readonly<{ id: string; email: string }>) => Promise<void>
+  forgetGuesses: (tx: Tx, account: Account) => Promise<void>
   transaction: Transaction
   audit: Audit
   clock: Clock
@@ -41,8 +41,11 @@ export function createRecovery(deps: Deps) {
   const { accounts, records, links, passwords, transaction, audit, clock } = deps
 
   /** An address that is not the account's any more, or is not proven, recovers nothing. */
-  const isRecoverable = ({ isEmailVerified, isDisabled, email }: Account, link: Link): boolean =>
-    isEmailVerified && !isDisabled && records.normaliseEmail(email) === records.normaliseEmail(link.email)
+  const isRecoverable = ({ isEmailVerified, isDisabled, email, emailProblem }: Account, link: Link): boolean =>
+    isEmailVerified &&
+    !isDisabled &&
+    emailProblem === undefined &&
+    records.normaliseEmail(email) === records.normaliseEmail(link.email)
 
   async function find(token: string): Promise<Account> {
     const link = await links.get('recover', token)
@@ -53,6 +56,7 @@ export function createRecovery(deps: Deps) {
 
   return {
     isOffered: deps.canSendMail,
+    showEmail: records.showEmail,
 
     /**
      * Asks for a link. Nobody is looked up here: whether the address has an account is found out when the mail is sent, so that the answer and

@@ -49,7 +49,6 @@ export function createPrepareInvited({ accounts, records, voidAll, audit }: Deps
     await writes.update(
       account.id,
       {
-        email: account.email,
         ...(name !== undefined && { name }),
         ...(roles !== undefined && { roles }),
       },

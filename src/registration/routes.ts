@@ -73,7 +73,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
       return
     }
     const goUrl = go === undefined ? {} : { goUrl: signInUrl(go) }
-    views.render(ctx, 'notice', { name: 'registered', email: fields.email.trim(), ...goUrl })
+    views.render(ctx, 'notice', { name: 'registered', email: registration.showEmail(fields.email), ...goUrl })
   }
 
   /** Back to the interaction in which the account was made, if this is its browser; it says so itself if it is over. */

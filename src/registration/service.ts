@@ -68,8 +68,11 @@ export function createRegistration(deps: Deps) {
   })
 
   /** The account that a link still proves: unproven so far, and with the address that the link went to. */
-  const isProvable = ({ isEmailVerified, isDisabled, email }: Account, link: Link): boolean =>
-    !isEmailVerified && !isDisabled && records.normaliseEmail(email) === records.normaliseEmail(link.email)
+  const isProvable = ({ isEmailVerified, isDisabled, email, emailProblem }: Account, link: Link): boolean =>
+    !isEmailVerified &&
+    !isDisabled &&
+    emailProblem === undefined &&
+    records.normaliseEmail(email) === records.normaliseEmail(link.email)
 
   async function find(purpose: LinkPurpose, token: string): Promise<Account> {
     const link = await links.get(purpose, token)
@@ -125,6 +128,7 @@ export function createRegistration(deps: Deps) {
   return {
     isOpen,
     normaliseEmail: records.normaliseEmail,
+    showEmail: records.showEmail,
 
     /** Throws `registration_closed`. */
     refuseUnlessOpen: (): void => {

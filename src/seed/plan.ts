@@ -25,6 +25,8 @@ export type PlanDeps = {
   /** What is wrong with a password that is being chosen for this person. */
   checkPassword: CheckPassword
   readers: Readers
+  /** The one form of an email address, by which a person is found. */
+  normaliseEmail: (email: string) => string
   /** Scopes that belong to no resource server. */
   oidcScopes: readonly string[]
   isProduction: boolean
@@ -96,7 +98,7 @@ async function readEntries(document: SeedDocument, deps: PlanDeps): Promise<Read
     if (password !== undefined && isUsed) add(path, await deps.checkPassword(password, input))
     if (isDisabled !== undefined && typeof isDisabled !== 'boolean')
       add(path, [{ path: 'disabled', code: 'not_boolean' }])
-    const email = String(input.email).trim().toLowerCase()
+    const email = deps.normaliseEmail(String(input.email))
     if (isProduction && sampleEmails.includes(email)) add(path, [{ path: 'email', code: 'sample_value' }])
     once(`${path}.email`, `user ${email}`)
     read.users.push({ input, password, isDisabled })

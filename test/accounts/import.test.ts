@@ -216,7 +216,7 @@ describe('the import', () => {
   test('a batch that fails changes nothing, its place neither', async () => {
     const { importBatch, findPlace } = createAccountImport({
       ...{ db: rooms.db, transaction: rooms.database.transaction, clock: rooms.clock, random: systemRandom },
-      audit: { record: async () => Promise.reject(new Error('killed')) },
+      audit: { record: async () => Promise.reject(new Error('killed')), knownSubjects: async () => [] },
       problemOfHash: problemOfImportedHash,
     })
     const fileDigest = randomBytes(32)
@@ -224,6 +224,114 @@ describe('the import', () => {
     await expect(importBatch(batch, { nextByte: 9, nextLine: 2, fileDigest }, operator)).rejects.toThrow('killed')
     expect(await findPlace(fileDigest)).toBeUndefined()
     expect(await rooms.accounts.findByEmail('killed@example.com')).toBeUndefined()
+  })
+
+  const importOne = async (document: object) => {
+    const report = await createImport().importBatch(
+      [{ number: 1, text: JSON.stringify(document) }],
+      undefined,
+      operator,
+    )
+    return [...report.refused.flatMap(({ problems }) => problems.map(({ path, code }) => `${path} ${code}`))]
+  }
+
+  test.each([
+    '2020-02-03T04:05:06',
+    '2020-02-03',
+    '2020-02-03 04:05:06Z',
+    '2020-02-30T04:05:06Z',
+    '2020-02-03T24:00:00Z',
+    '2020-02-03T04:05Z',
+    'Mon, 03 Feb 2020 04:05:06 GMT',
+    '1580702706',
+    1580702706,
+    '1960-01-01T00:00:00Z',
+  ])('%j is no moment of RFC 3339 with an offset', async (moment) => {
+    expect(await importOne({ email: 'moment@example.com', created_at: moment })).toEqual(['created_at not_moment'])
+  })
+
+  test('a moment with an offset is taken as it is, and one in the future is refused', async () => {
+    expect(await importOne({ email: 'then@example.com', created_at: '2020-02-03t05:05:06.5+01:00' })).toEqual([])
+    const then = await rooms.accounts.findByEmail('then@example.com')
+    expect(then?.createdAt).toBe(Date.parse('2020-02-03T04:05:06.500Z'))
+    const ahead = new Date(rooms.clock.now() + 1000).toISOString()
+    expect(await importOne({ email: 'ahead@example.com', created_at: ahead })).toEqual(['created_at moment_ahead'])
+  })
+
+  test('the id of a deleted account, and the nil UUID, are refused; the other lines come in', async () => {
+    const id = await rooms.accounts.create({ email: 'gone@example.com' }, operator)
+    const kept = await rooms.accounts.create({ email: 'here@example.com' }, operator)
+    await rooms.db('account').where({ id }).delete()
+    const batch = [
+      { email: 'back@example.com', id },
+      { email: 'taken@example.com', id: kept },
+      { email: 'nil@example.com', id: '00000000-0000-0000-0000-000000000000' },
+      { email: 'back@example.com' },
+    ]
+    const lines = batch.map((document, index) => ({ number: index + 1, text: JSON.stringify(document) }))
+    expect(await createImport().importBatch(lines, undefined, operator)).toEqual({
+      imported: 1,
+      existing: [2],
+      refused: [
+        { line: 1, problems: [{ path: 'id', code: 'id_spent' }] },
+        { line: 3, problems: [{ path: 'id', code: 'not_uuid' }] },
+      ],
+    })
+    expect(await rooms.accounts.findById(id)).toBeUndefined()
+  })
+
+  test('an id that is deleted while its line comes in does not come back', async () => {
+    const id = await rooms.accounts.create({ email: 'racing@example.com' }, operator)
+    // The account was there when the ids were looked at, and is gone when the row is written.
+    await rooms.db('account').where({ id }).delete()
+    let calls = 0
+    const { importBatch } = createAccountImport({
+      db: rooms.db,
+      transaction: rooms.database.transaction,
+      audit: {
+        record: rooms.audit.record,
+        knownSubjects: async (...asked) => {
+          calls += 1
+          return calls === 1 ? [] : rooms.audit.knownSubjects(...asked)
+        },
+      },
+      clock: rooms.clock,
+      random: systemRandom,
+      problemOfHash: problemOfImportedHash,
+    })
+    const text = JSON.stringify({ email: 'racing@example.com', id })
+    expect(await importBatch([{ number: 1, text }], undefined, operator)).toMatchObject({
+      imported: 0,
+      refused: [{ line: 1, problems: [{ path: 'id', code: 'id_spent' }] }],
+    })
+    expect(await rooms.accounts.findByEmail('racing@example.com')).toBeUndefined()
+  })
+
+  test.each([
+    `https://x.example/"onload=`,
+    "https://x.example/'",
+    'https://x.example/<b>',
+    'https://x.example/`',
+    'ftp://x.example/',
+    'javascript:alert(1)',
+    '//x.example',
+  ])('the website %j is refused', async (website) => {
+    expect(await importOne({ email: 'web@example.com', website })).toEqual(['website not_web_url'])
+  })
+
+  test('every spelling of a mailbox is one line', async () => {
+    const lines = ['a@grün.example', 'A@xn--grn-ioa.example', 'a@ＧＲÜＮ。example.', 'x@0x7f.1'].map(
+      (email, index) => ({
+        number: index + 1,
+        text: JSON.stringify({ email }),
+      }),
+    )
+    expect(await createImport().importBatch(lines, undefined, operator)).toEqual({
+      imported: 1,
+      existing: [2, 3],
+      refused: [{ line: 4, problems: [{ path: 'email', code: 'not_email' }] }],
+    })
+    expect(await rooms.accounts.findByEmail('a@grün.example')).toMatchObject({ email: 'a@grün.example' })
   })
 
   test('what only the database refuses is found, and the lines beside it come in', async () => {

@@ -1,6 +1,7 @@
 /** People, clients, APIs, settings and the audit trail on one test database: the services alone, without the engine. */
 
 import { readAccountDocument } from '../../src/accounts/document.ts'
+import { normaliseEmail } from '../../src/accounts/email.ts'
 import { createAccounts, loadAccount } from '../../src/accounts/service.ts'
 import { listAuditEvents } from '../../src/audit/repository.ts'
 import type { Actor } from '../../src/audit/service.ts'
@@ -84,6 +85,7 @@ export async function createRooms({ isProduction = false }: { isProduction?: boo
   })
   const seed = createSeed({
     ...{ accounts, clients, resourceServers, checkPassword, transaction, audit, oidcScopes, isProduction },
+    normaliseEmail,
     readers: {
       account: readAccountDocument,
       client: (entry) => readClientDocument(entry, { isDevelopment, refusedSecrets }),

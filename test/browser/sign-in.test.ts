@@ -23,6 +23,31 @@ describeWith('chromium', 'signing in, in a browser', () => {
     expect(complaints).toEqual([])
   })
 
+  test.each([true, false])(
+    'letters of any script can be typed before the @ (JavaScript: %s)',
+    async (javaScriptEnabled) => {
+      const email = 'пользователь@münchen.example'
+      const { accounts } = house.latchkey.parts
+      if (!(await accounts.findByEmail(email))) {
+        await accounts.create({ email, password: 'a kettle sings in the morning' }, { type: 'operator', id: 'test' })
+      }
+      const { page, complaints } = await house.openWindow({ javaScriptEnabled })
+      await page.goto(await house.authorizeUrl({ prompt: 'consent' }))
+      const field = page.locator('#email')
+      expect(await field.getAttribute('type')).toBe('text')
+      expect(await field.getAttribute('inputmode')).toBe('email')
+      expect(await field.getAttribute('autocomplete')).toBe('username webauthn')
+      await house.typeCredentials(page, {
+        email: 'Пользователь@xn--mnchen-3ya.example',
+        password: 'a kettle sings in the morning',
+      })
+      await house.allow(page)
+      await page.waitForURL(`${house.app}/**`)
+      expect(await house.got(page)).toMatchObject({ code: expect.any(String) })
+      expect(complaints).toEqual([])
+    },
+  )
+
   test('the keyboard alone is enough, and the focus is where it is needed', async () => {
     const { page } = await house.openWindow()
     await page.goto(await house.authorizeUrl({ prompt: 'consent' }))

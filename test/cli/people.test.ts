@@ -139,6 +139,40 @@ test('network unlock forgets the wrong passwords of an address, however it is sp
   })
 })
 
+test('an operator gives an account another address, and the doctor lists those whose own finds them no longer', async () => {
+  const { accounts, mailboxes } = house.server.parts
+  const { knex } = house.server.database
+  const id = await accounts.create({ email: 'keeps@xn--mnchen-3ya.example', isEmailVerified: true }, operator)
+  const other = crypto.randomUUID()
+  const email = 'keeps@ｍünchen.example'
+  await knex('account').insert({ id: other, email, email_key: email, created_at: 1, updated_at: 1 })
+  await mailboxes.run()
+  const listed = async () => {
+    const { checks } = (await run(['doctor', '--json'])).json()
+    return checks.filter((one: { check: string }) => one.check === 'emails')
+  }
+  const [finding] = await listed()
+  expect(finding).toMatchObject({ status: 'warning', code: 'email_duplicate', params: { id: other } })
+  expect(finding.message).toContain(`latchkey user set-email ${other} `)
+
+  expect(await run(['user', 'set-email', other, 'keeps@MÜNCHEN.example'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('email_taken'),
+  })
+  expect(await run(['user', 'set-email', other, 'x@ex%41mple.com'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('not an e-mail address'),
+  })
+  const set = await run(['user', 'set-email', other, 'Other@xn--kln-sna.example', '--email-verified', '--json'])
+  expect(set).toMatchObject({ code: 0, stderr: '' })
+  expect(set.json()).toEqual({ id: other, email: 'Other@köln.example', email_verified: true })
+  expect((await run(['user', 'show', 'other@köln.example', '--json'])).json()).toMatchObject({ id: other })
+  expect((await run(['user', 'show', 'keeps@münchen.example', '--json'])).json()).toMatchObject({ id })
+  expect(await house.trail(other)).toEqual(['account.email_marked', 'account.email_set'])
+  expect((await accounts.readById(other))!.generation).toBe(1)
+  expect(await listed()).toMatchObject([{ status: 'ok', code: 'emails_ok' }])
+})
+
 test('a reset of factors that waits is shown, ends with user reset-factors, and so do all sessions', async () => {
   const email = 'waiting-reset@example.com'
   const { accounts, factorResets } = house.server.parts

@@ -59,6 +59,7 @@ const deps = (sweep: (limit: number) => Promise<number>) => {
     passkeys: { sweep: async () => 0 },
     leaving: { deleteDue: async () => 0 },
     factorResets: { sendDue: async () => 0, sweep: async () => 0 },
+    mailboxes: { run: async () => 0 },
     rotation,
     knex: bench.database.knex,
     clock,

@@ -179,6 +179,17 @@ test.each([
   expect((await problemsFrom(apply(text))).map((problem) => problem.code)).toContain(code)
 })
 
+test('every spelling of a mailbox is one person of the seed', async () => {
+  const seedOf = (...emails: string[]) => `users:\n${emails.map((email) => `  - email: ${email}\n`).join('')}`
+  expect(await problems(seedOf('seeded@münchen.example', 'Seeded@xn--mnchen-3ya.example'))).toEqual([
+    '3 users[1].email repeated',
+  ])
+  expect(await problems(seedOf('seeded@0x7f.1'))).toEqual(['2 users[0].email not_email'])
+  await apply(seedOf('seeded@münchen.example'))
+  const again = await results(seedOf('seeded@xn--mnchen-3ya.example'))
+  expect(Object.values(again)).toEqual(['unchanged'])
+})
+
 test('a failure half-way leaves nothing', async () => {
   await rooms.db.raw("ALTER TABLE account ADD CONSTRAINT no_alice CHECK (email_key <> 'alice@example.com')")
   await expect(apply(development)).rejects.toThrow()

@@ -26,6 +26,7 @@ const leaves = [
 
 /** The packages that are a room's own subject. Everything else reaches the room as a part handed in. */
 const subjects: Readonly<Record<string, readonly string[]>> = {
+  accounts: ['tr46'],
   config: ['fastest-levenshtein', 'ipaddr.js', 'zod'],
   database: ['knex', 'pg', 'prom-client'],
   captcha: ['altcha-lib', 'altcha-lib/algorithms/pbkdf2'],

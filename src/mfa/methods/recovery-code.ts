@@ -5,6 +5,7 @@ import type { Queryable, Tx } from '../../database/database.ts'
 import type { Random } from '../../random.ts'
 import type { MfaMethod } from '../method.ts'
 import * as repository from '../repository.ts'
+import { readCode } from '../typed-code.ts'
 
 type Deps = { db: Queryable; clock: Clock; random: Random }
 
@@ -52,7 +53,7 @@ const inGroups = (code: string): string => code.match(/.{6}/g)!.join('-')
 
 /** The code as it was made, from what somebody has read off paper; undefined when it cannot be one. */
 function plainOf(typed: string): string | undefined {
-  const plain = typed.toUpperCase().replaceAll(/[\s-]/g, '').replaceAll('O', '0').replaceAll(/[IL]/g, '1')
+  const plain = readCode(typed).toUpperCase().replaceAll('O', '0').replaceAll(/[IL]/g, '1')
   return plain.length === lettersOfCode && [...plain].every((letter) => letters.includes(letter)) ? plain : undefined
 }
 

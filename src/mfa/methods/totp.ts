@@ -6,6 +6,7 @@ import type { Queryable, Tx } from '../../database/database.ts'
 import type { Random } from '../../random.ts'
 import type { MfaMethod } from '../method.ts'
 import * as repository from '../repository.ts'
+import { readCode } from '../typed-code.ts'
 
 type Seals = {
   seal: (plain: Buffer, aad: string) => Buffer
@@ -41,7 +42,7 @@ export function createTotp({ db, sealer, serviceName, clock, random }: Deps) {
 
   /** The time step of a right code, from now and its neighbours; undefined for a wrong one. */
   function stepOf(secret: Buffer, code: string): number | undefined {
-    const token = code.replaceAll(/\s/g, '')
+    const token = readCode(code)
     if (!/^\d{6}$/.test(token)) return undefined
     const timestamp = clock.now()
     const delta = new TOTP({ ...form, secret: secretOf(secret) }).validate({ token, timestamp, window: drift })

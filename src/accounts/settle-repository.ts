@@ -1,0 +1,102 @@
+/** Rows of `account` whose mailbox is unknown: written by the program before, or before its columns were there. */
+import type { Queryable, Tx } from '../database/database.ts'
+import type { EmailProblem } from './account.ts'
+
+export type UnsettledRow = Readonly<{ id: string; email: string; emailKey: string }>
+/** `key` is the mailbox's. */
+export type Settlement = Readonly<{ id: string; emailKey: string; key: string }>
+export type Claimant = Readonly<{ id: string; email: string; isVerified: boolean; createdAt: number }>
+
+const columns = ['id', 'email', 'is_email_verified', 'created_at'] as const
+/** Held for a transaction, so that two processes do not wait for each other's rows. The number is arbitrary. */
+const lockKey = 727_048
+
+/** The condition of the index `account_mailbox_unknown`. */
+const unknown = `mailbox IS NULL AND email_problem IS NULL AND (
+  email_key !~ '^[^@]+@([a-z0-9]+(-[a-z0-9]+)*[.])*[a-z][a-z0-9]*(-[a-z0-9]+)*$' OR email_key ~ '[.@][^.@]{64}')`
+
+/** In the order of ids, from the one behind `after`. */
+export async function listUnsettled(db: Queryable, after: string | undefined, limit: number): Promise<UnsettledRow[]> {
+  const rows = db('account').whereRaw(unknown).orderBy('id').limit(limit).select('id', 'email', 'email_key')
+  const found = await (after === undefined ? rows : rows.where('id', '>', after))
+  return found.map(({ id, email, email_key: emailKey }) => ({ id, email, emailKey }))
+}
+
+export async function countUnsettled(db: Queryable): Promise<number> {
+  const [row] = await db('account').whereRaw(unknown).count('* as count')
+  return Number(row?.count)
+}
+
+export const takeTurn = async (tx: Tx): Promise<void> => {
+  await tx.raw('SELECT pg_advisory_xact_lock(?)', [lockKey])
+}
+
+/** Writes the mailboxes that no other account has, as long as the address is the one that was read. */
+export async function settleRows(tx: Tx, settlements: readonly Settlement[]): Promise<number> {
+  const { rowCount } = await tx.raw(
+    `UPDATE account AS a SET mailbox = s.key
+     FROM json_to_recordset(?::json) AS s (id uuid, "emailKey" text, key text)
+     WHERE a.id = s.id AND a.email_key = s."emailKey" AND a.mailbox IS NULL AND a.email_problem IS NULL
+       AND NOT EXISTS (SELECT FROM account AS o
+         WHERE coalesce(o.mailbox, o.email_key) = s.key AND o.email_problem IS NULL AND o.id <> a.id)`,
+    [JSON.stringify(settlements)],
+  )
+  return rowCount ?? 0
+}
+
+/** Locks the row; undefined when it is settled by now, or has another address. */
+export async function findUnsettledForUpdate(tx: Tx, { id, emailKey }: UnsettledRow): Promise<Claimant | undefined> {
+  const row = await tx('account')
+    .where({ id, email_key: emailKey })
+    .whereNull('mailbox')
+    .whereNull('email_problem')
+    .forUpdate()
+    .first(columns)
+  return row && toClaimant(row)
+}
+
+/** Locks the other account that has the mailbox. */
+export async function findRivalForUpdate(tx: Tx, id: string, key: string): Promise<Claimant | undefined> {
+  const row = await tx('account')
+    .whereRaw('coalesce(mailbox, email_key) = ?', [key])
+    .whereNull('email_problem')
+    .whereNot({ id })
+    .forUpdate()
+    .first(columns)
+  return row && toClaimant(row)
+}
+
+export async function settleRow(tx: Tx, id: string, key: string): Promise<void> {
+  await tx('account').where({ id }).update({ mailbox: key })
+}
+
+/** The address stays as it is shown. A duplicate leaves its key, so that the mailbox can be another account's. */
+export async function markRow(tx: Tx, id: string, problem: EmailProblem): Promise<void> {
+  const key = problem === 'duplicate' ? { email_key: `${id}@duplicate.invalid` } : {}
+  await tx('account')
+    .where({ id })
+    .update({ ...key, mailbox: null, email_problem: problem })
+}
+
+export type MarkedRow = Readonly<{ id: string; email: string; problem: EmailProblem }>
+
+export async function listMarked(db: Queryable, limit: number): Promise<MarkedRow[]> {
+  const rows = await db('account')
+    .whereNotNull('email_problem')
+    .orderBy('id')
+    .limit(limit)
+    .select('id', 'email', 'email_problem')
+  return rows.map(({ id, email, email_problem: problem }) => ({ id, email, problem }))
+}
+
+export async function countMarked(db: Queryable): Promise<number> {
+  const [row] = await db('account').whereNotNull('email_problem').count('* as count')
+  return Number(row?.count)
+}
+
+const toClaimant = (row: Record<string, unknown>): Claimant => ({
+  id: String(row.id),
+  email: String(row.email),
+  isVerified: row.is_email_verified === true,
+  createdAt: Number(row.created_at),
+})

@@ -1,0 +1,308 @@
+/** One mailbox is one account, in existing data too: who keeps it, what the others lose, and what the program before may still write. */
+import { inspectEmails } from '../../src/cli/emails.ts'
+import { checkEmails } from '../../src/doctor/checks.ts'
+import { attempt } from '../limits/house.ts'
+import { minutes } from '../oidc/support.ts'
+import type { PeopleHouse } from '../registration/house.ts'
+import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
+import { createBrowser } from '../support/browser.ts'
+import { createRelyingParty, testPassword } from '../support/latchkey.ts'
+import { waitFor } from '../support/wait.ts'
+
+let house: PeopleHouse
+beforeAll(async () => {
+  house = await openPeopleHouse()
+})
+afterAll(() => house?.close())
+// What one test guesses does not count in the next.
+beforeEach(() => house.server.clock.advance(minutes(61)))
+
+const parts = () => house.server.parts
+const knex = () => house.server.database.knex
+const settle = () => parts().mailboxes.run()
+const row = async (id: string) => (await knex()('account').where({ id }).first())!
+const fold = (email: string) => email.normalize('NFC').toLowerCase()
+
+type Old = { email: string; isVerified?: boolean; createdAt?: number; passwordHash?: string }
+
+/** A row as the program before writes it. */
+async function oldAccount({ email, isVerified = true, createdAt = 1, passwordHash }: Old): Promise<string> {
+  const id = crypto.randomUUID()
+  const times = { created_at: createdAt, updated_at: createdAt }
+  const hash = passwordHash ?? (await parts().passwords.hash(testPassword))
+  await knex()('account').insert({
+    id,
+    email,
+    email_key: fold(email),
+    is_email_verified: isVerified,
+    password_hash: hash,
+    ...times,
+  })
+  return id
+}
+
+const problemOf = async (id: string) => (await row(id)).email_problem
+
+test('every spelling of a domain is one person: registered once, found by each, shown as Unicode', async () => {
+  const spellings = ['one@münchen.example', 'One@xn--mnchen-3ya.example', 'one@ｍünchen。example.']
+  const results = await Promise.allSettled(
+    spellings.map((email) => parts().accounts.create({ email, password: goodPassword }, operator)),
+  )
+  expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  for (const email of spellings) {
+    expect(await house.account(email)).toMatchObject({ email: expect.stringMatching(/^[Oo]ne@münchen\.example$/) })
+    expect((await attempt(house.server, email, goodPassword)).status).toBe(200)
+    await house.register({ email })
+  }
+  expect(await knex()('account').where('mailbox', 'one@xn--mnchen-3ya.example')).toHaveLength(1)
+})
+
+test('tries at every spelling are counted as one', async () => {
+  const spellings = ['many@köln.example', 'MANY@xn--kln-sna.example', 'many@köln。example', 'many@KÖLN.example.']
+  await parts().accounts.create({ email: spellings[0]!, isEmailVerified: true, password: goodPassword }, operator)
+  for (let tries = 0; tries < 11; tries += 1) {
+    await attempt(house.server, spellings[tries % spellings.length]!, 'not this one')
+  }
+  for (const email of spellings) expect((await attempt(house.server, email, goodPassword)).status).toBe(429)
+})
+
+test('mail goes to the ASCII form of the domain, and speaks of the Unicode one', async () => {
+  await house.register({ email: 'mailed@xn--bcher-kva.example' })
+  // The test's mail server gives domains in Unicode.
+  const mail = await house.mailbox.waitFor('mailed@bücher.example')
+  expect(mail.headers.to).toBe('mailed@xn--bcher-kva.example')
+  expect(mail.text).toContain('mailed@bücher.example')
+})
+
+test('mail to what is no address is not sent', async () => {
+  const accountId = crypto.randomUUID()
+  for (const to of ['nobody@0x7f.1', 'nobody@ex%41mple.com', 'somebody@example.com']) {
+    const askedAtMs = house.server.clock.now()
+    await parts().database.transaction((tx) =>
+      parts().sendMail(tx, { mail: 'email_changed', accountId, to, askedAtMs }),
+    )
+  }
+  await house.mailbox.waitFor('somebody@example.com')
+  const count = async (outcome: string) => {
+    const { values = [] } = (await parts().metrics.getSingleMetric('latchkey_mails_total')?.get()) ?? {}
+    return values.find(({ labels }) => labels.mail === 'email_changed' && labels.outcome === outcome)?.value
+  }
+  await waitFor(async () => (await count('nobody')) === 2)
+  expect(house.mailbox.mails.filter(({ to }) => to.some((one) => one.startsWith('nobody@')))).toEqual([])
+})
+
+test('the oldest proven account keeps the mailbox; the others are marked, and nothing of them is lost', async () => {
+  const unproven = await oldAccount({ email: 'kept@straße.example', isVerified: false, createdAt: 1 })
+  const young = await oldAccount({ email: 'kept@ｓtraße.example', createdAt: 30 })
+  const keeper = await oldAccount({ email: 'kept@xn--strae-oqa.example', createdAt: 20 })
+  const dotted = await oldAccount({ email: 'kept@xn--strae-oqa.example.', createdAt: 25 })
+  const before = await Promise.all([unproven, young, keeper, dotted].map(row))
+  // Two processes that start at once.
+  await Promise.all([settle(), settle()])
+  expect(await Promise.all([keeper, unproven, young, dotted].map(problemOf))).toEqual([
+    null,
+    'duplicate',
+    'duplicate',
+    'duplicate',
+  ])
+  expect(await house.account('kept@straße.example')).toMatchObject({ id: keeper, email: 'kept@straße.example' })
+  for (const old of before) {
+    const { email_key: _key, mailbox: _mailbox, email_problem: _problem, ...rest } = await row(old.id)
+    expect(old).toMatchObject(rest)
+  }
+  expect(await house.trail(young)).toEqual(['account.email_marked'])
+  expect(await house.trail(keeper)).toEqual([])
+  // Running it again changes nothing.
+  await settle()
+  expect(await house.trail(young)).toEqual(['account.email_marked'])
+})
+
+test('a marked account has no way in by email: no password, no recovery, no spelling of its own', async () => {
+  const loser = await oldAccount({ email: 'way@österreich.example', isVerified: true, createdAt: 9 })
+  const keeper = await oldAccount({
+    email: 'way@xn--sterreich-z7a.example',
+    createdAt: 3,
+    passwordHash: await parts().passwords.hash(otherPassword),
+  })
+  await settle()
+  for (const email of ['way@österreich.example', 'way@xn--sterreich-z7a.example']) {
+    expect((await attempt(house.server, email, testPassword)).status).toBe(400)
+    expect((await attempt(house.server, email, otherPassword)).status).toBe(200)
+  }
+  await house.askForRecovery('way@österreich.example')
+  const { link } = await house.mailbox.waitFor('way@österreich.example')
+  expect((await createBrowser().get(link!)).status).toBe(200)
+  const links = await knex()('account_link').whereIn('account_id', [loser, keeper]).where({ purpose: 'recover' })
+  expect(links).toMatchObject([{ account_id: keeper }])
+  // Its key is no address that somebody could type.
+  expect(await house.account((await row(loser)).email_key)).toBeUndefined()
+  expect(await parts().accounts.findById(loser)).toMatchObject({ emailProblem: 'duplicate' })
+})
+
+test('an address that is none any more is marked, and the account keeps everything else', async () => {
+  const id = await oldAccount({ email: 'percent@ex%41mple.com' })
+  await settle()
+  expect(await problemOf(id)).toBe('invalid')
+  expect(await house.account('percent@example.com')).toBeUndefined()
+  // Its person changes the rest of the profile all the same.
+  await parts().accounts.update(id, { nickname: 'Per' }, operator)
+  expect(await row(id)).toMatchObject({ nickname: 'Per', email: 'percent@ex%41mple.com', email_problem: 'invalid' })
+})
+
+test('what a marked account does lifts no lock of the mailbox, and makes no browser known there', async () => {
+  const loser = await oldAccount({ email: 'lock@zürich.example', isVerified: false, createdAt: 9 })
+  await oldAccount({ email: 'lock@xn--zrich-kva.example', createdAt: 3 })
+  const { rememberBrowser } = parts().guesses
+  const token = 'b'.repeat(43)
+  const person = { id: loser, email: 'lock@xn--zrich-kva.example', generation: 0 }
+  await parts().database.transaction((tx) => rememberBrowser(tx, token, person))
+  await settle()
+  expect(await knex()('known_browser').where({ account_id: loser })).toEqual([])
+  const marked = (await parts().accounts.readById(loser))!
+  expect(await parts().database.transaction((tx) => rememberBrowser(tx, token, marked))).toBe(false)
+  expect(await knex()('known_browser').where({ account_id: loser })).toEqual([])
+  for (let tries = 0; tries < 11; tries += 1) await attempt(house.server, 'lock@zürich.example', 'not this one')
+  await parts().accounts.setPassword(loser, goodPassword, operator)
+  await parts().accounts.unlock(loser, operator)
+  expect((await attempt(house.server, 'lock@zürich.example', testPassword)).status).toBe(429)
+})
+
+test('a link that is made for a marked account while it is marked is dead', async () => {
+  const [proven, unproven] = await Promise.all([
+    oldAccount({ email: 'linked@böse.example', createdAt: 9 }),
+    oldAccount({ email: 'linked@ｂöse.example', createdAt: 9, isVerified: false }),
+  ])
+  await oldAccount({ email: 'linked@xn--bse-sna.example', createdAt: 3 })
+  await settle()
+  const linkTo = (purpose: 'recover' | 'verify', accountId: string) =>
+    parts().database.transaction((tx) =>
+      parts().links.mint(tx, purpose, { accountId, email: 'linked@böse.example', generation: 0 }, false),
+    )
+  const recover = await linkTo('recover', proven)
+  expect((await createBrowser().get(house.at(`/recover/password?token=${recover}`))).status).toBe(400)
+  const verify = await linkTo('verify', unproven)
+  expect((await createBrowser().get(house.at(`/verify?token=${verify}`))).status).toBe(400)
+})
+
+test('a browser in which a marked account changes its password is not known at the mailbox', async () => {
+  const loser = await oldAccount({ email: 'kept-out@böse.example', createdAt: 9 })
+  await oldAccount({ email: 'kept-out@xn--bse-sna.example', createdAt: 3 })
+  await settle()
+  await parts().accountChanges.changePassword({
+    accountId: loser,
+    proof: { password: testPassword },
+    newPassword: goodPassword,
+    browser: { knownToken: 'b'.repeat(43) },
+  })
+  expect(await knex()('known_browser').where({ account_id: loser })).toEqual([])
+})
+
+test('an application is not told that a marked address is verified', async () => {
+  const email = 'told@øst.example'
+  const id = await parts().accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
+  const rp = createRelyingParty(house.server)
+  const start = await rp.browser.get(await rp.authorizeUrl({ scope: 'openid email' }))
+  const { code } = await rp.complete(start, { email, password: goodPassword })
+  const { access_token: token } = (await rp.exchange(code!)).body
+  const isVerified = async () => (await rp.userinfo(token as string)).body.email_verified
+  expect(await isVerified()).toBe(true)
+  await knex()('account').where({ id }).update({ mailbox: null, email_problem: 'duplicate' })
+  await waitFor(async () => (await isVerified()) === false)
+})
+
+describe('the program before, beside this one', () => {
+  /** Its updates, which name neither column of ours. */
+  const oldUpdate = (id: string, email: string, more: object = {}) =>
+    knex()('account')
+      .where({ id })
+      .update({ email, email_key: fold(email), ...more })
+
+  test('finds who registers here, by the address as it is shown', async () => {
+    const id = await parts().accounts.create({ email: 'New@xn--rsted-kva.example' }, operator)
+    expect(await row(id)).toMatchObject({ email: 'New@rüsted.example', email_key: 'new@rüsted.example' })
+  })
+
+  test('changes an address, and the mailbox is not the former one', async () => {
+    const id = await parts().accounts.create({ email: 'moves@xn--grn-ioa.example' }, operator)
+    await oldUpdate(id, 'moves@gelb.example')
+    expect(await house.account('moves@grün.example')).toBeUndefined()
+    expect(await house.account('moves@gelb.example')).toMatchObject({ id })
+    await oldUpdate(id, 'moves@weiß.example')
+    await settle()
+    expect(await house.account('moves@xn--wei-7ka.example')).toMatchObject({ id })
+  })
+
+  test('writes a profile of a settled account, and of a marked one: both stay what they are', async () => {
+    const keeper = await oldAccount({ email: 'stays@xn--blm-ioa.example', createdAt: 1 })
+    const loser = await oldAccount({ email: 'stays@blüm.example', createdAt: 2 })
+    await settle()
+    await oldUpdate(keeper, 'stays@xn--blm-ioa.example', { nickname: 'K' })
+    await oldUpdate(loser, 'stays@blüm.example', { nickname: 'L' })
+    expect(await row(keeper)).toMatchObject({ mailbox: 'stays@xn--blm-ioa.example', nickname: 'K' })
+    expect(await row(loser)).toMatchObject({ email_problem: 'duplicate', nickname: 'L' })
+    expect(await house.account('stays@blüm.example')).toMatchObject({ id: keeper })
+  })
+
+  test('registers another spelling: the younger one is marked within a minute', async () => {
+    const first = await parts().accounts.create({ email: 'again@fünf.example', isEmailVerified: true }, operator)
+    const { created_at: createdAt } = await row(first)
+    const second = await oldAccount({
+      email: 'again@ｆünf.example',
+      isVerified: false,
+      createdAt: Number(createdAt) + 1,
+    })
+    await settle()
+    expect(await Promise.all([first, second].map(problemOf))).toEqual([null, 'duplicate'])
+  })
+})
+
+test('the doctor lists them, and an operator gives each a new address: a reset that the trail knows', async () => {
+  const keeper = await oldAccount({ email: 'listed@xn--grs-tna.example', createdAt: 1 })
+  const loser = await oldAccount({ email: 'listed@grös.example', createdAt: 2 })
+  await oldAccount({ email: 'waits@später.example' })
+  expect(checkEmails(await inspectEmails(knex()))).toContainEqual({
+    ...{ status: 'warning', code: 'emails_unsettled', params: { count: 3 } },
+  })
+  await settle()
+  const findings = checkEmails(await inspectEmails(knex()))
+  expect(findings).toContainEqual({
+    ...{ status: 'warning', code: 'email_duplicate', params: { id: loser, email: 'listed@grös.example' } },
+  })
+  expect(findings).toContainEqual(expect.objectContaining({ code: 'email_invalid' }))
+
+  await expect(
+    parts().setEmail(loser, { email: 'listed@xn--grs-tna.example', isVerified: true }, operator),
+  ).rejects.toMatchObject({ code: 'email_taken' })
+  await expect(parts().setEmail(loser, { email: 'x@1.2.3.4', isVerified: true }, operator)).rejects.toMatchObject({
+    code: 'account_invalid',
+  })
+  const { generation } = (await parts().accounts.readById(loser))!
+  await parts().setEmail(loser, { email: 'fresh@grös.example', isVerified: false }, operator)
+  expect(await house.account('fresh@xn--grs-tna.example')).toMatchObject({
+    ...{ id: loser, email: 'fresh@grös.example', isEmailVerified: false, emailProblem: undefined },
+    generation: generation + 1,
+  })
+  expect(await house.trail(loser)).toEqual(['account.email_marked', 'account.email_set'])
+  expect((await attempt(house.server, 'fresh@grös.example', testPassword)).status).toBe(200)
+  expect(await house.account('listed@grös.example')).toMatchObject({ id: keeper })
+})
+
+test('a new address by an operator ends sessions, tokens and links, and the proven address before is told', async () => {
+  const { id } = await house.member('operated@example.com')
+  const rp = createRelyingParty(house.server)
+  const start = await rp.browser.get(await rp.authorizeUrl({ scope: 'openid offline_access' }))
+  const { code } = await rp.complete(start, { email: 'operated@example.com', password: goodPassword })
+  const { refresh_token: refreshToken } = (await rp.exchange(code!)).body
+  await house.askForRecovery('operated@example.com')
+  const { link } = await house.mailbox.waitFor('operated@example.com', 2)
+  await parts().setEmail(id, { email: 'Operated@new.example', isVerified: true }, operator)
+  expect(await house.account('operated@new.example')).toMatchObject({ id, isEmailVerified: true })
+  const page = await rp.browser.get(await rp.authorizeUrl({ prompt: 'none' }))
+  expect(new URL(page.next!).searchParams.get('error')).toBe('login_required')
+  expect((await rp.refresh(refreshToken as string)).body).toMatchObject({ error: 'invalid_grant' })
+  expect((await createBrowser().get(link!)).status).toBe(400)
+  const mail = await house.mailbox.waitFor('operated@example.com', 3)
+  expect(mail.subject).toBe('Your e-mail address was changed')
+  // The account that was marked was told nothing: its mailbox is another account's.
+  expect(house.mailbox.to('listed@grös.example')).toEqual([])
+})
