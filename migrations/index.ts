@@ -32,6 +32,8 @@ import { storeOutage } from './0037_store_outage.ts'
 import { storeSetUp } from './0039_store_set_up.ts'
 import { artifactSweep } from './0042_artifact_sweep.ts'
 import { passwordCost } from './0046_password_cost.ts'
+import { logoutReceiver } from './0051_logout_receiver.ts'
+import { sweepCursor } from './0052_sweep_cursor.ts'
 
 export type Migration = {
   name: string
@@ -71,4 +73,6 @@ export const migrations: readonly Migration[] = [
   storeSetUp,
   artifactSweep,
   passwordCost,
+  logoutReceiver,
+  sweepCursor,
 ]
