@@ -22,7 +22,7 @@ export type DutyDeps = {
     sweep: (limit: number) => Promise<number>
     removeLeftovers: (isStopped: () => boolean) => Promise<void>
   }
-  logout: { sweep: (limit: number) => Promise<number> }
+  logout: { sweep: (limit: number) => Promise<number>; wakeOverdue: () => Promise<void> }
   rotation: Pick<Rotation, 'turn'>
   limits: { sweep: () => Promise<number> }
   links: { sweep: () => Promise<number> }
