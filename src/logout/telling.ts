@@ -38,8 +38,9 @@ export const deliveryAad = (id: string): string => `logout_delivery:${id}`
 
 const mostAttempts = 25
 const waitsAtMostMs = 4 * 86_400_000
-// A worker is lent for so many deliveries of one client. Then the job is put in again, behind those of the others.
+// A worker is lent for so many deliveries of one client, and so long. Then the job is put in again, behind those of the others.
 const deliveriesAtOnce = 20
+const timeShareMs = 2_000
 const givenUpAtOnce = 1000
 const slowMs = 1_000
 const slotWaitMs = 2_500
@@ -141,8 +142,9 @@ export function createTelling(deps: TellingDeps) {
   /** Attempts what is due. A client that is slow or silent has one attempt, then others are served. */
   async function tellDue(clientId: string, known: SlowReceiver | undefined, signal: AbortSignal) {
     let receiver = known
+    const endsAt = performance.now() + timeShareMs
     for (const delivery of await repository.listDue(db, clientId, clock.now(), deliveriesAtOnce)) {
-      if (signal.aborted) break
+      if (signal.aborted || performance.now() > endsAt) break
       const made = await attempt(delivery)
       await noteAttempt(delivery, made)
       receiver = await noteContact(clientId, made.contact, receiver)
