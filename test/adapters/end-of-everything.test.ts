@@ -25,6 +25,13 @@ beforeAll(async () => {
 })
 afterAll(() => copy.close())
 
+async function deletedBy(tx: Tx): Promise<number> {
+  const { rows } = await tx.raw(
+    `SELECT coalesce(sum(n_tup_del), 0) AS count FROM pg_stat_xact_user_tables WHERE relname = 'artifact'`,
+  )
+  return Number(rows[0].count)
+}
+
 /** A store as one process has it. A transaction that fails is not in `transactions`. */
 function openStore(): ArtifactStore {
   let told: string[] = []
@@ -33,9 +40,10 @@ function openStore(): ArtifactStore {
     transaction: async (work) => {
       const done = await copy.database.transaction(async (tx) => {
         told = []
+        // Postgres counts what the session's transactions before have deleted and not reported yet.
+        const before = await deletedBy(tx)
         const result = await work(tx)
-        const { rows } = await tx.raw('SELECT coalesce(sum(n_tup_del), 0) AS count FROM pg_stat_xact_user_tables')
-        return { result, deleted: Number(rows[0].count) }
+        return { result, deleted: (await deletedBy(tx)) - before }
       })
       if (done.deleted > 0) transactions.push({ deleted: done.deleted, told })
       return done.result
