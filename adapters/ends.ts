@@ -1,7 +1,7 @@
 /** Ending what hangs from a grant, a session, a person, a client or a moment, inside the transaction of the change that asks for it. */
 import { consentKey, endKey, sessionKey } from './digest.ts'
 import type { createEndedRows, Ended, Tx } from './ended-rows.ts'
-import { endedKinds } from './ended-rows.ts'
+import { createEndedSweep } from './ended-sweep.ts'
 import type { Models } from './model.ts'
 import { storableText } from './postgres/binary-array.ts'
 import { forEver, lives } from './postgres/ended.ts'
@@ -13,9 +13,6 @@ export type { EndedSession, Tx } from './ended-rows.ts'
 export const longestInRedisMs = 24 * 60 * 60 * 1000
 const denialsAreKeptMs = 60 * 60 * 1000
 const endsAreKeptMs = longestInRedisMs + denialsAreKeptMs
-
-// A statement that began before an end may write a little after it. Then nothing more is written, and the last pass removes the rest.
-const settledMs = 60 * 1000
 
 // Sessions ended in one transaction whose rows it removes itself.
 const sessionsAtOnce = 20
@@ -29,11 +26,11 @@ type Deps = {
   onRowsLeft: (tx: Tx, key: Buffer) => Promise<void> | void
 }
 
-const kindNames = Object.keys(endedKinds) as (keyof typeof endedKinds)[]
-
 export type Ends = ReturnType<typeof createEnds>
 
 export function createEnds({ now, models, removeRows, transaction, onRowsLeft }: Deps) {
+  const sweep = createEndedSweep({ now, removeRows, transaction })
+
   /** Gives whether that is later than what was remembered. */
   async function remember(tx: Tx, key: Buffer, endedAt: number, until = now() + endsAreKeptMs): Promise<boolean> {
     const { rows } = await tx.raw(
@@ -45,14 +42,6 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
     if (rows.length > 0) return true
     await tx.raw('UPDATE artifact_end SET expires_at = greatest(expires_at, ?) WHERE key = ?', [until, key] as never)
     return false
-  }
-
-  async function noteSweep(tx: Tx, { key, kind, accountId, clientId, endedAt }: Ended): Promise<void> {
-    await tx.raw(
-      `INSERT INTO artifact_sweep AS s (key, kind, account_id, client_id, ended_at, noted_at) VALUES (?, ?, ?, ?, ?, ?)
-       ON CONFLICT (key) DO UPDATE SET ended_at = greatest(s.ended_at, excluded.ended_at), noted_at = excluded.noted_at`,
-      [key, endedKinds[kind], accountId ?? null, clientId ?? null, endedAt, now()] as never,
-    )
   }
 
   /**
@@ -67,7 +56,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
     // Rows of the very millisecond are left: they end too, with what is issued in the rest of it.
     const leftEndAt = kind === 'everything' ? endedAt : Math.min(endedAt + 1, forEver)
     if (!isDone) await remember(tx, key, leftEndAt)
-    await noteSweep(tx, { ...ended, endedAt: isDone ? endedAt : leftEndAt })
+    await sweep.noteSweep(tx, { ...ended, endedAt: isDone ? endedAt : leftEndAt })
     if (!isDone) await onRowsLeft(tx, key)
     return { count, isLater }
   }
@@ -95,52 +84,6 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
     const wasAlive = (await isAlive(tx, 'a.uid = ?', [key])) || (await isAlive(tx, 'a.session_uid = ?', [key]))
     const { count } = await end(tx, { key, kind: 'session', endedAt: forEver })
     return wasAlive ? Math.max(count, 1) : count
-  }
-
-  async function findSweep(key: Buffer): Promise<(Ended & { notedAt: number }) | undefined> {
-    return transaction(async (tx) => {
-      const { rows } = await tx.raw(
-        'SELECT kind, account_id, client_id, ended_at, noted_at FROM artifact_sweep WHERE key = ?',
-        [key] as never,
-      )
-      const [row] = rows as {
-        kind: number
-        account_id: string
-        client_id: string
-        ended_at: string
-        noted_at: string
-      }[]
-      const kind = kindNames.find((name) => endedKinds[name] === row?.kind)
-      if (!row || !kind) return undefined
-      const { account_id: accountId, client_id: clientId } = row
-      return { key, kind, accountId, clientId, endedAt: Number(row.ended_at), notedAt: Number(row.noted_at) }
-    })
-  }
-
-  /**
-   * Removes the rows of what ended under `key`, a batch a transaction, until none is left that it can lock or `isStopped` says so. Gives
-   * whether that was all. A program that dies in the middle leaves the rest to the next one.
-   */
-  async function removeEnded(key: Buffer, isStopped: () => boolean): Promise<boolean> {
-    const found = await findSweep(key)
-    if (!found) return true
-    const { notedAt, ...ended } = found
-    const isLast = notedAt <= now() - settledMs
-    let after: Buffer | undefined
-    for (;;) {
-      const batch = after ? { after } : {}
-      const removed = await transaction((tx) => removeRows(tx, ended, batch))
-      after = removed.after
-      if (removed.isDone) break
-      // Rows that a request holds are left for the next pass.
-      if (isStopped() || (removed.count === 0 && !after)) return false
-    }
-    if (isLast) {
-      await transaction((tx) =>
-        tx.raw('DELETE FROM artifact_sweep WHERE key = ? AND noted_at = ?', [key, notedAt] as never),
-      )
-    }
-    return true
   }
 
   return {
@@ -223,21 +166,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
       return (await end(tx, { key: endKey('everything', ''), kind: 'everything', endedAt: beforeMs })).count
     },
 
-    removeEnded,
-
-    /** Removes what is left of ends that are a minute old: of processes that died, and of requests that were in flight. */
-    async removeLeftovers(isStopped: () => boolean): Promise<void> {
-      const keys = await transaction(async (tx) => {
-        const { rows } = await tx.raw(
-          'SELECT key FROM artifact_sweep WHERE noted_at <= ? ORDER BY noted_at LIMIT 10000',
-          [now() - settledMs] as never,
-        )
-        return (rows as { key: Buffer }[]).map(({ key }) => key)
-      })
-      for (const key of keys) {
-        if (isStopped()) return
-        await removeEnded(key, isStopped)
-      }
-    },
+    removeEnded: sweep.removeEnded,
+    removeLeftovers: sweep.removeLeftovers,
   }
 }

@@ -35,6 +35,8 @@ import { passwordCost } from './0046_password_cost.ts'
 import { accountMailbox } from './0048_account_mailbox.ts'
 import { accountMailboxIndex } from './0049_account_mailbox_index.ts'
 import { untrustedPeer } from './0050_untrusted_peer.ts'
+import { logoutReceiver } from './0051_logout_receiver.ts'
+import { sweepCursor } from './0052_sweep_cursor.ts'
 import { spentSweep } from './0053_spent_sweep.ts'
 
 export type Migration = {
@@ -78,5 +80,7 @@ export const migrations: readonly Migration[] = [
   accountMailbox,
   accountMailboxIndex,
   untrustedPeer,
+  logoutReceiver,
+  sweepCursor,
   spentSweep,
 ]

@@ -77,7 +77,7 @@ import { createFinishLogin } from './login/finish.ts'
 import { createLoginNotices } from './login/notices.ts'
 import { loginRoutes } from './login/routes.ts'
 import { createLogin } from './login/service.ts'
-import { createLogout } from './logout/service.ts'
+import { createLogout, logoutTask } from './logout/service.ts'
 import type { MailIntent } from './mail/intent.ts'
 import { createKeptMails } from './mail/kept.ts'
 import { createLetters } from './mail/letters.ts'
@@ -193,7 +193,7 @@ export async function createParts(deps: PartsDeps) {
   // The postman and logout know people and clients, whose changes they tell of: they are there by the time the first event goes.
   const outbox = createOutbox({
     ...{ kinds, enqueue: queue.enqueue, sealer, random, log },
-    deliverLogout: (id, delivery) => logout.deliver(id, delivery),
+    deliverLogout: (id) => logout.adopt(id),
     postMail: (...mail) => postman.post(...mail),
   })
   const audit = createAudit({ db: knex, clock, random, publish: (tx, event) => outbox.send(tx, 'audit-log', event) })
@@ -373,7 +373,11 @@ export async function createParts(deps: PartsDeps) {
     db: knex,
     transaction,
     clients,
-    send: (tx, { id, clientId }) => outbox.send(tx, 'logout', { id }, { lane: clientId }),
+    // The lane is also that of the version before. The key is for the job of the lane alone, so that no request waits for another.
+    wake: (tx, clientId, { delayMs = 0, isOwn } = {}) => {
+      const lane = `logout:${clientId}`
+      return queue.enqueue(tx, logoutTask, { clientId }, { delayMs, lane, ...(isOwn && { key: lane }) })
+    },
     makeToken: (event, { metadata }) => makeLogoutToken({ ...event, algorithm: metadata.id_token_signed_response_alg }),
     post: (url, form) => outbound.request(url, { purpose: 'logout', method: 'POST', form }),
     ...{ audit, sealer, clock, random, log, metrics },

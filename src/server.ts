@@ -111,7 +111,7 @@ export async function startServer(parts: Parts, server: Server = createServer(se
   if (metricsServer && config.metricsListen) await listen(metricsServer, config.metricsListen, 'METRICS_PORT')
   parts.queue.start({
     tasks: { ...parts.outbox.tasks, ...parts.endedSweep },
-    outsideTasks: parts.outbox.outsideTasks,
+    outsideTasks: { ...parts.outbox.outsideTasks, ...parts.logout.tasks },
     duties: bindDuties({
       ...{
         artifacts: parts.artifacts,

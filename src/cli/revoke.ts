@@ -63,6 +63,6 @@ export const revoke: CliCommand = {
     const isWhole = (target === 'all') === (call.options.before !== undefined)
     if (target === undefined || named.length > 1 || !isWhole) throw revocationTargets()
     const { ended, rows } = await end(call, target)
-    return { data: { target, ended, rows }, text: call.t(`cli.revoke.ended.${target}`, { ended, rows }) }
+    return { data: { target, ended, rows }, text: call.t(`cli.revoke.ended.${target}`, { ended }) }
   },
 }

@@ -232,7 +232,7 @@ const withdrawConsent: CliCommand = {
     const rows = await revocation.consent(id, clientId, actor)
     return {
       data: { id, email, client_id: clientId, rows },
-      text: t('cli.user.consentWithdrawn', { email, clientId, rows }),
+      text: t('cli.user.consentWithdrawn', { email, clientId }),
     }
   },
 }

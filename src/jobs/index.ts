@@ -24,7 +24,7 @@ export type DutyDeps = {
     trimSpent: (isStopped: () => boolean) => Promise<number>
     removeLeftovers: (isStopped: () => boolean) => Promise<void>
   }
-  logout: { sweep: (limit: number) => Promise<number> }
+  logout: { sweep: (limit: number) => Promise<number>; wakeOverdue: () => Promise<void> }
   rotation: Pick<Rotation, 'turn'>
   limits: { sweep: () => Promise<number> }
   links: { sweep: () => Promise<number> }

@@ -28,6 +28,8 @@ export type ScheduledTask = {
 export type EnqueueOptions = {
   /** Milliseconds since the epoch; at once when absent. */
   runAtMs?: number
+  /** Instead: so many milliseconds from now, by the queue's own time. */
+  delayMs?: number
   /** A waiting job with the same key is replaced instead of joined by a second one. */
   key?: string
   /** Jobs of the same lane run one after the other. */
@@ -105,13 +107,15 @@ export function createQueue(deps: Deps): Queue {
   }
 
   return {
-    async enqueue(tx, task, payload, { runAtMs, key, lane, maxAttempts } = {}) {
+    async enqueue(tx, task, payload, { runAtMs, delayMs, key, lane, maxAttempts } = {}) {
       await tx.raw(
-        `SELECT FROM ${queueSchema}.add_job(identifier => ?, payload => ?::json, run_at => ?, job_key => ?, queue_name => ?, max_attempts => ?)`,
+        `SELECT FROM ${queueSchema}.add_job(identifier => ?, payload => ?::json,
+           run_at => coalesce(?::timestamptz, now() + make_interval(secs => ?)), job_key => ?, queue_name => ?, max_attempts => ?)`,
         [
           task,
           JSON.stringify(payload),
           runAtMs === undefined ? null : new Date(runAtMs),
+          (delayMs ?? 0) / 1000,
           key ?? null,
           lane ?? null,
           maxAttempts ?? null,

@@ -11,9 +11,17 @@ export type DeliveryRow = Readonly<{
   lastFailure: string | undefined
   createdAt: number
   updatedAt: number
+  /** When an operator asked for it again. */
+  retriedAt: number | undefined
 }>
 
-const columns = ['id', 'client_id', 'sealed', 'state', 'attempts', 'last_failure', 'created_at', 'updated_at'] as const
+const columns = [
+  ...['id', 'client_id', 'sealed', 'state', 'attempts', 'last_failure', 'created_at', 'updated_at'],
+  'retried_at',
+] as const
+
+// Postgres takes 65,535 parameters in a statement.
+const rowsAtOnce = 500
 
 const fromRow = (row: Record<string, unknown>): DeliveryRow => ({
   id: String(row.id),
@@ -24,23 +32,36 @@ const fromRow = (row: Record<string, unknown>): DeliveryRow => ({
   lastFailure: (row.last_failure as string | null) ?? undefined,
   createdAt: Number(row.created_at),
   updatedAt: Number(row.updated_at),
+  retriedAt: row.retried_at === null ? undefined : Number(row.retried_at),
 })
 
-/** Which of these clients want to be told. */
-export async function listListening(tx: Tx, clientIds: readonly string[]): Promise<ReadonlySet<string>> {
-  if (clientIds.length === 0) return new Set()
+/** Which of these clients want to be told, with the moment before which a slow one is not asked (0 for others). */
+export async function listListening(tx: Tx, clientIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  if (clientIds.length === 0) return new Map()
   const rows = await tx('client')
-    .select('client_id')
-    .whereIn('client_id', clientIds)
+    .leftJoin('logout_receiver', 'logout_receiver.client_id', 'client.client_id')
+    .select('client.client_id', 'logout_receiver.next_at')
+    .whereIn('client.client_id', clientIds)
     .where({ is_disabled: false })
     .whereRaw("metadata ->> 'backchannel_logout_uri' IS NOT NULL")
-  return new Set(rows.map((row) => String(row.client_id)))
+  return new Map(rows.map((row) => [String(row.client_id), Number(row.next_at ?? 0)]))
 }
 
-type NewDelivery = { id: string; clientId: string; sealed: Buffer; at: number }
+export type NewDelivery = Readonly<{ id: string; clientId: string; sealed: Buffer; at: number }>
 
-export async function insertDelivery(tx: Tx, { id, clientId, sealed, at }: NewDelivery): Promise<void> {
-  await tx('logout_delivery').insert({ id, client_id: clientId, sealed, created_at: at, updated_at: at })
+export async function insertDeliveries(tx: Tx, deliveries: readonly NewDelivery[]): Promise<void> {
+  for (let start = 0; start < deliveries.length; start += rowsAtOnce) {
+    await tx('logout_delivery').insert(
+      deliveries.slice(start, start + rowsAtOnce).map(({ id, clientId, sealed, at }) => ({
+        id,
+        client_id: clientId,
+        sealed,
+        created_at: at,
+        updated_at: at,
+        next_at: at,
+      })),
+    )
+  }
 }
 
 export async function findDelivery(db: Queryable, id: string): Promise<DeliveryRow | undefined> {
@@ -52,6 +73,39 @@ export async function findDelivery(db: Queryable, id: string): Promise<DeliveryR
 export async function findDeliveryForUpdate(tx: Tx, id: string): Promise<DeliveryRow | undefined> {
   const row = await tx('logout_delivery').select(columns).where({ id }).forUpdate().first()
   return row && fromRow(row)
+}
+
+/** What waits for the client and may be attempted at `at`: the longest due first, at most `limit`. */
+export async function listDue(db: Queryable, clientId: string, at: number, limit: number): Promise<DeliveryRow[]> {
+  const rows = await db('logout_delivery')
+    .select(columns)
+    .where({ client_id: clientId, state: 'waiting' })
+    .where('next_at', '<=', at)
+    .orderBy(['next_at', 'created_at'])
+    .limit(limit)
+  return rows.map(fromRow)
+}
+
+/** When the next delivery of the client is due; undefined when none waits. */
+export async function findNextMoment(db: Queryable, clientId: string): Promise<number | undefined> {
+  const row = await db('logout_delivery')
+    .select('next_at')
+    .where({ client_id: clientId, state: 'waiting' })
+    .orderBy('next_at')
+    .first()
+  return row && Number(row.next_at)
+}
+
+/** Clients with a delivery that has been due since `beforeMs`, and that were not to wait themselves. */
+export async function listOverdue(db: Queryable, beforeMs: number, limit: number): Promise<string[]> {
+  const rows = await db('logout_delivery')
+    .distinct('logout_delivery.client_id')
+    .leftJoin('logout_receiver', 'logout_receiver.client_id', 'logout_delivery.client_id')
+    .where('state', 'waiting')
+    .where('logout_delivery.next_at', '<', beforeMs)
+    .whereRaw('coalesce(logout_receiver.next_at, 0) < ?', [beforeMs])
+    .limit(limit)
+  return rows.map((row) => String(row.client_id))
 }
 
 /** The newest first, at most `limit`. */
@@ -70,24 +124,55 @@ export async function listDeliveries(
   return rows.map(fromRow)
 }
 
-type Outcome = { state: DeliveryState; attempts: number; lastFailure: string | undefined; at: number }
+type Outcome = Readonly<{
+  state: DeliveryState
+  attempts: number
+  lastFailure: string | undefined
+  at: number
+  /** When it may be attempted again. */
+  nextAt: number
+}>
 
-/** What became of an attempt; who logged out is forgotten once it is delivered. */
+/** What became of an attempt, unless an operator renewed the row meanwhile; what is delivered forgets whose logout it was. */
 export async function updateDelivery(
   db: Queryable,
-  id: string,
-  { state, attempts, lastFailure, at }: Outcome,
+  { id, attempts: before }: Pick<DeliveryRow, 'id' | 'attempts'>,
+  { state, attempts, lastFailure, at, nextAt }: Outcome,
 ): Promise<void> {
   await db('logout_delivery')
-    .where({ id })
+    .where({ id, state: 'waiting', ...(state !== 'delivered' && { attempts: before }) })
     .update({
       state,
       attempts,
       last_failure: lastFailure ?? null,
       updated_at: at,
+      next_at: nextAt,
       ...(state === 'delivered' && { sealed: null }),
     })
 }
+
+/** As new: due at `at`, with all attempts before it. */
+export async function renewDelivery(tx: Tx, id: string, at: number): Promise<void> {
+  await tx('logout_delivery')
+    .where({ id })
+    .update({ state: 'waiting', attempts: 0, updated_at: at, next_at: at, retried_at: at })
+}
+
+/** Gives up what has waited for the client since `beforeMs`; gives how many, at most `limit`. */
+export const giveUpOld = (
+  db: Queryable,
+  { clientId, beforeMs, at, limit }: { clientId: string; beforeMs: number; at: number; limit: number },
+): Promise<number> =>
+  db('logout_delivery')
+    .whereIn(
+      'id',
+      db('logout_delivery')
+        .select('id')
+        .where({ client_id: clientId, state: 'waiting' })
+        .whereRaw('coalesce(retried_at, created_at) < ?', [beforeMs])
+        .limit(limit),
+    )
+    .update({ state: 'given_up', updated_at: at })
 
 /** Forgets what was delivered or given up before `beforeMs`, at most `limit` rows; gives how many. */
 export const deleteSettled = (db: Queryable, beforeMs: number, limit: number): Promise<number> =>

@@ -14,8 +14,8 @@ export type Delivery = {
 
 export type KindDeps = {
   log: Log
-  /** One attempt to tell a relying party of a logout. */
-  deliverLogout: (id: string, delivery: Delivery) => Promise<void>
+  /** Wakes the job that tells a relying party of a logout. */
+  deliverLogout: (id: string) => Promise<void>
   /** Sends what the intent means, or decides that nobody is to get it. */
   postMail: (intent: MailIntent, delivery: Delivery) => Promise<void>
 }

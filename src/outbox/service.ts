@@ -7,20 +7,12 @@ import type { AnyKind, KindDeps, OutboxKind, PayloadOf } from './kind.ts'
 
 export type Outbox<Kind extends AnyKind> = {
   /** Adds an event to the transaction of the change. Its payload is sealed at rest: it may hold a link or an address. */
-  send: <Name extends Kind['name']>(
-    tx: Tx,
-    name: Name,
-    payload: PayloadOf<Kind, Name>,
-    options?: SendOptions,
-  ) => Promise<void>
+  send: <Name extends Kind['name']>(tx: Tx, name: Name, payload: PayloadOf<Kind, Name>) => Promise<void>
   /** What the queue runs: one task for each kind. */
   tasks: Readonly<Record<string, Task>>
   /** The same for kinds that go outside. */
   outsideTasks: Readonly<Record<string, Task>>
 }
-
-/** `lane`: events with the same one are delivered one after the other. */
-type SendOptions = { lane?: string }
 
 type Deps<Kind extends AnyKind> = KindDeps & {
   kinds: readonly Kind[]
@@ -41,12 +33,12 @@ export function createOutbox<Kind extends AnyKind>({
 }: Deps<Kind>): Outbox<Kind> {
   const kindsByName = new Map(kinds.map((kind) => [kind.name, kind as unknown as OutboxKind]))
   return {
-    async send(tx, name, payload, { lane } = {}) {
+    async send(tx, name, payload) {
       const id = random.id()
       const sealed = sealer.seal(Buffer.from(JSON.stringify(payload)), aad(name, id)).toString('base64')
       const event: SealedEvent = { id, sealed }
       const { maxAttempts } = kindsByName.get(name) ?? {}
-      await enqueue(tx, taskName(name), event, { maxAttempts, ...(lane !== undefined && { lane: `${name}:${lane}` }) })
+      await enqueue(tx, taskName(name), event, { maxAttempts })
     },
     tasks: tasksOf(({ isOutside }) => !isOutside),
     outsideTasks: tasksOf(({ isOutside }) => isOutside === true),

@@ -88,7 +88,7 @@ test('a process that is killed in the middle of telling leaves it to the other o
     async () => {
       await database.database.knex.raw(
         `UPDATE graphile_worker._private_jobs SET run_at = now(), locked_at = CASE WHEN locked_at IS NOT NULL THEN now() - interval '1 minute' END
-         WHERE task_id = (SELECT id FROM graphile_worker._private_tasks WHERE identifier = 'outbox:logout')`,
+         WHERE task_id = (SELECT id FROM graphile_worker._private_tasks WHERE identifier = 'logout-receiver')`,
       )
       return received.length >= 2
     },

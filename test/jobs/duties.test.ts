@@ -44,7 +44,7 @@ test('a duty that fails has its next turn all the same', async () => {
 const deps = (sweep: (limit: number) => Promise<number>) => {
   const clock = createTestClock()
   const rotation = { turn: async () => [] }
-  const logout = { sweep: async () => 0 }
+  const logout = { sweep: async () => 0, wakeOverdue: async () => {} }
   const links = { sweep: async () => 0 }
   const loginSteps = { sweep: async () => 0 }
   const deps = {

@@ -1,8 +1,8 @@
-/** Logouts on their way to a relying party. The row of the delivery says whose; here is only its id. */
+/** Logouts, as the version before sent them, one event each. Now each client has a job; drop this in a later release. */
 import type { OutboxKind } from '../kind.ts'
 
 export const logout: OutboxKind<'logout', { id: string }> = {
   name: 'logout',
   isOutside: true,
-  deliver: ({ id }, delivery, { deliverLogout }) => deliverLogout(id, delivery),
+  deliver: ({ id }, _delivery, { deliverLogout }) => deliverLogout(id),
 }

@@ -1,0 +1,112 @@
+/** Rows of `artifact_sweep`: what has ended and may still have rows, removed after the commit of its end, a batch a transaction. */
+import type { createEndedRows, Ended, Tx } from './ended-rows.ts'
+import { endedKinds } from './ended-rows.ts'
+
+// A statement that began before an end may write a little after it. Then nothing more is written, and the last pass removes the rest.
+const settledMs = 60 * 1000
+
+type Deps = {
+  now: () => number
+  removeRows: ReturnType<typeof createEndedRows>
+  transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
+}
+
+type SweepRow = {
+  kind: number
+  account_id: string
+  client_id: string
+  ended_at: string
+  noted_at: string
+  reached: Buffer | null
+  pass_began_at: string | null
+}
+
+/** A row of `artifact_sweep`. `reached`: where the pass is that began at `beganAt`. */
+type Sweep = Readonly<{ ended: Ended; notedAt: number; beganAt: number; reached: Buffer | undefined }>
+
+const kindNames = Object.keys(endedKinds) as (keyof typeof endedKinds)[]
+
+export function createEndedSweep({ now, removeRows, transaction }: Deps) {
+  async function noteSweep(tx: Tx, { key, kind, accountId, clientId, endedAt }: Ended): Promise<void> {
+    await tx.raw(
+      `INSERT INTO artifact_sweep AS s (key, kind, account_id, client_id, ended_at, noted_at) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET ended_at = greatest(s.ended_at, excluded.ended_at), noted_at = excluded.noted_at,
+         reached = NULL, pass_began_at = NULL`,
+      [key, endedKinds[kind], accountId ?? null, clientId ?? null, endedAt, now()] as never,
+    )
+  }
+
+  async function findSweep(key: Buffer): Promise<Sweep | undefined> {
+    return transaction(async (tx) => {
+      const { rows } = await tx.raw(
+        `SELECT kind, account_id, client_id, ended_at, noted_at, reached, pass_began_at FROM artifact_sweep WHERE key = ?`,
+        [key] as never,
+      )
+      const [row] = rows as SweepRow[]
+      const kind = kindNames.find((name) => endedKinds[name] === row?.kind)
+      if (!row || !kind) return undefined
+      const { account_id: accountId, client_id: clientId } = row
+      const ended: Ended = { key, kind, accountId, clientId, endedAt: Number(row.ended_at) }
+      const notedAt = Number(row.noted_at)
+      if (row.reached === null) return { ended, notedAt, beganAt: now(), reached: undefined }
+      return { ended, notedAt, beganAt: Number(row.pass_began_at), reached: row.reached }
+    })
+  }
+
+  /** In the transaction of the batch. A later end with the same key begins its own pass. */
+  async function saveReached(tx: Tx, { ended, notedAt, beganAt }: Sweep, reached: Buffer | undefined): Promise<void> {
+    await tx.raw('UPDATE artifact_sweep SET reached = ?, pass_began_at = ? WHERE key = ? AND noted_at = ?', [
+      ...[reached ?? null, reached ? beganAt : null, ended.key, notedAt],
+    ] as never)
+  }
+
+  /**
+   * Removes the rows of what ended under `key`, a batch a transaction, until none is left that it can lock or `isStopped` says so. Gives
+   * whether that was all. A program that dies in the middle leaves the rest to the next one, which goes on where the pass was.
+   */
+  async function removeEnded(key: Buffer, isStopped: () => boolean): Promise<boolean> {
+    const found = await findSweep(key)
+    if (!found) return true
+    const { ended, notedAt, beganAt } = found
+    const isLast = notedAt <= beganAt - settledMs
+    let after = found.reached
+    for (;;) {
+      const batch = after ? { after } : {}
+      const removed = await transaction(async (tx) => {
+        const done = await removeRows(tx, ended, batch)
+        if (ended.kind === 'everything') await saveReached(tx, found, done.isDone ? undefined : done.after)
+        return done
+      })
+      after = removed.after
+      if (removed.isDone) break
+      // Rows that a request holds are left for the next pass.
+      if (isStopped() || (removed.count === 0 && !after)) return false
+    }
+    if (isLast) {
+      await transaction((tx) =>
+        tx.raw('DELETE FROM artifact_sweep WHERE key = ? AND noted_at = ?', [key, notedAt] as never),
+      )
+    }
+    return true
+  }
+
+  return {
+    noteSweep,
+    removeEnded,
+
+    /** Removes what is left of ends that are a minute old: of processes that died, and of requests that were in flight. */
+    async removeLeftovers(isStopped: () => boolean): Promise<void> {
+      const keys = await transaction(async (tx) => {
+        const { rows } = await tx.raw(
+          'SELECT key FROM artifact_sweep WHERE noted_at <= ? ORDER BY noted_at LIMIT 10000',
+          [now() - settledMs] as never,
+        )
+        return (rows as { key: Buffer }[]).map(({ key }) => key)
+      })
+      for (const key of keys) {
+        if (isStopped()) return
+        await removeEnded(key, isStopped)
+      }
+    },
+  }
+}

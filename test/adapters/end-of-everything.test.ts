@@ -1,0 +1,115 @@
+/** Ending everything when there is much of it: dead at the first commit, removed in transactions of a bounded size. */
+import { hkdfSync, randomBytes } from 'node:crypto'
+import type { EndedSession, Tx } from '../../adapters/ended-rows.ts'
+import type { ArtifactStore } from '../../adapters/index.ts'
+import { createArtifactStore } from '../../adapters/index.ts'
+import { createLog } from '../../src/log.ts'
+import { createTestClock } from '../support/clock.ts'
+import type { TestDatabase } from '../support/database.ts'
+import { createTestDatabase } from '../support/database.ts'
+
+const log = createLog({ level: 'silent' })
+const deriveKey = (purpose: string) => Buffer.from(hkdfSync('sha256', 'a root secret', '', purpose, 32))
+const sessionCount = 1500
+const rowsAtOnce = 300
+const clock = createTestClock()
+
+let copy: TestDatabase
+/** Rows that each transaction has deleted, and the sessions that it told of. */
+let transactions: { deleted: number; told: string[] }[]
+/** The transaction, counted from 0, in whose middle the process dies. */
+let diesIn = Number.POSITIVE_INFINITY
+
+beforeAll(async () => {
+  copy = await createTestDatabase()
+})
+afterAll(() => copy.close())
+
+async function deletedBy(tx: Tx): Promise<number> {
+  const { rows } = await tx.raw(
+    `SELECT coalesce(sum(n_tup_del), 0) AS count FROM pg_stat_xact_user_tables WHERE relname = 'artifact'`,
+  )
+  return Number(rows[0].count)
+}
+
+/** A store as one process has it. A transaction that fails is not in `transactions`. */
+function openStore(): ArtifactStore {
+  let told: string[] = []
+  return createArtifactStore({
+    pool: copy.database.pool,
+    transaction: async (work) => {
+      const done = await copy.database.transaction(async (tx) => {
+        told = []
+        // Postgres counts what the session's transactions before have deleted and not reported yet.
+        const before = await deletedBy(tx)
+        const result = await work(tx)
+        return { result, deleted: (await deletedBy(tx)) - before }
+      })
+      if (done.deleted > 0) transactions.push({ deleted: done.deleted, told })
+      return done.result
+    },
+    clock,
+    log,
+    deriveKey,
+    graceSeconds: async () => 30,
+    onFamilyEnded: () => {},
+    onSessionsEnded: (_tx: Tx, sessions: readonly EndedSession[]) => {
+      told.push(...sessions.map(({ accountId }) => accountId ?? ''))
+      if (transactions.length === diesIn) throw new Error('the process dies')
+    },
+  })
+}
+
+const count = async (where: string): Promise<number> => {
+  const { rows } = await copy.database.pool.query(`SELECT count(*) AS count FROM artifact WHERE ${where}`)
+  return Number(rows[0].count)
+}
+
+test('fifteen hundred sessions are dead at once; what removes them is bounded, resumes after a crash, and tells of each once', async () => {
+  transactions = []
+  const store = openStore()
+  const sessions = Array.from({ length: sessionCount }, (_, number) => ({
+    id: randomBytes(32).toString('base64url'),
+    payload: { uid: randomBytes(16).toString('base64url'), accountId: `person-${number}` },
+  }))
+  const add = ({ id, payload }: (typeof sessions)[number]) =>
+    store.adapter('Session').upsert(id, { jti: id, authorizations: { web: { sid: 'x' } }, ...payload } as never, 86_400)
+  await Promise.all(sessions.map(add))
+  const moment = clock.now()
+  clock.advance(1)
+  const later = { id: randomBytes(32).toString('base64url'), payload: { uid: 'later', accountId: 'later' } }
+  await add(later)
+
+  await copy.database.transaction((tx) => store.endAll(tx, moment))
+  expect(await count('model = 1')).toBeGreaterThan(sessionCount - rowsAtOnce)
+  const found = await Promise.all(sessions.map(({ id }) => store.adapter('Session').find(id)))
+  expect(found.filter((session) => session !== undefined)).toEqual([])
+
+  const { rows } = await copy.database.pool.query('SELECT key FROM artifact_sweep')
+  const { key } = rows[0] as { key: Buffer }
+  diesIn = 2
+  await expect(openStore().removeEnded(key, () => false)).rejects.toThrow('the process dies')
+  diesIn = Number.POSITIVE_INFINITY
+  const removed = transactions.length
+  expect(removed).toBe(2)
+  // What is below the place that the first process had reached is not looked at again before the next pass.
+  const reached = await copy.database.pool.query('SELECT reached FROM artifact_sweep')
+  expect(reached.rows[0].reached).toBeInstanceOf(Buffer)
+  await copy.database.pool.query(
+    `UPDATE artifact SET id = '\\x00' WHERE id = (SELECT max(id) FROM artifact WHERE issued_at <= $1)`,
+    [moment],
+  )
+  expect(await openStore().removeEnded(key, () => false)).toBe(true)
+  expect(await count('model = 1')).toBe(2)
+
+  clock.advance(60_000)
+  await openStore().removeLeftovers(() => false)
+  expect(await count('model = 1')).toBe(1)
+  expect(await store.adapter('Session').find(later.id)).toBeDefined()
+  expect((await copy.database.pool.query('SELECT FROM artifact_sweep')).rowCount).toBe(0)
+  for (const { deleted } of transactions) expect(deleted).toBeLessThanOrEqual(rowsAtOnce)
+  const told = transactions.flatMap((transaction) => transaction.told)
+  expect(new Set(told).size).toBe(told.length)
+  // Those of the transaction that ended everything were told of in it.
+  expect(told.length).toBeGreaterThanOrEqual(sessionCount - rowsAtOnce - 1)
+}, 60_000)
