@@ -8,6 +8,20 @@ import { addressHeader, password, personOf } from './people.ts'
 import type { Case } from './timing.ts'
 import { withoutTokens } from './timing.ts'
 
+const salt = 'c2l4dGVlbiBieXRlcw'
+const result = 'GXxFKcyzC+ttyp3771S46HYYOja+pVGWMQfo12emkXc'
+/** Hashes of other costs than today's, each of no password: every try of them is a wrong one. */
+const otherHashes = {
+  'argon2id m=8': `$argon2id$v=19$m=8,t=3,p=1$${salt}$${result}`,
+  'argon2id m=7168,t=5': `$argon2id$v=19$m=7168,t=5,p=1$${salt}$${result}`,
+  'argon2id m=19456,t=2': `$argon2id$v=19$m=19456,t=2,p=1$${salt}$${result}`,
+  'bcrypt 10': `$2b$10$CCCCCCCCCCCCCCCCCCCCC.${result.replaceAll('+', '.').slice(0, 31)}`,
+  'scrypt 2^15': `$scrypt$ln=15,r=8,p=1$${salt}$${result}`,
+  'PBKDF2 600,000': `$pbkdf2-sha256$i=600000$${salt}$${result}`,
+}
+/** All addresses of a measurement have one length, so the name of a group is short. */
+const groupOf = (label: string) => label.replaceAll(/\W/g, '').slice(0, 14).toLowerCase()
+
 /** Who must be there for `tries` tries: somebody else at each, since a sixth wrong password meets another page. */
 export const groupsFor = (tries: number): Group[] => [
   // Twice as many, because the first case of each comparison is measured twice; three times, for its three pages.
@@ -17,6 +31,9 @@ export const groupsFor = (tries: number): Group[] => [
   { name: 'followed', kind: 'usual', count: 2 * tries },
   { name: 'disabled', kind: 'disabled', count: tries },
   { name: 'passwordless', kind: 'passwordless', count: tries },
+  ...Object.entries(otherHashes).map(
+    ([label, passwordHash]): Group => ({ name: groupOf(label), kind: 'usual', count: tries, passwordHash }),
+  ),
 ]
 
 const wrongPassword = 'lanterns over the quiet rivet'
@@ -71,6 +88,13 @@ export function comparisonsAt(issuer: string): { name: string; cases: Case[] }[]
         login('unknown address', 'unknown', wrongPassword),
         login('disabled, right password', 'disabled', password),
         login('no password set', 'passwordless', wrongPassword),
+      ],
+    },
+    {
+      name: 'login, hashes of other costs',
+      cases: [
+        login('unknown address', 'unknown-other', wrongPassword),
+        ...Object.keys(otherHashes).map((label) => login(label, groupOf(label), wrongPassword)),
       ],
     },
     {

@@ -1,6 +1,7 @@
 /** `npm run bench`: what is measured. Each mode reads the rest of the command line itself. */
 const modes = new Map([
   ['--fire', () => import('./fire.ts')],
+  ['--hostile-passwords', () => import('./hostile-passwords.ts')],
   ['--login-timing', () => import('./login-timing.ts')],
 ])
 
