@@ -125,10 +125,9 @@ export function createAccountChanges(deps: Deps) {
 
   /** Five tries a link, besides the account's own count: the link alone must not find out a password. */
   async function proveOnLink(token: string, { accountId, password = '', address }: LinkProof): Promise<void> {
-    if (!(await links.countTry('change_email', token))) {
-      throw changeInvalid([{ path: 'currentPassword', code: 'email_change_tries_used' }])
-    }
-    await prove({ accountId, proof: { password }, ...(address !== undefined && { address }) })
+    const claim = { accountId, proof: { password }, ...(address !== undefined && { address }) }
+    const proven = await links.tryPassword('change_email', token, () => prove(claim))
+    if (proven === undefined) throw changeInvalid([{ path: 'currentPassword', code: 'email_change_tries_used' }])
   }
 
   return {

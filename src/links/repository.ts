@@ -108,6 +108,9 @@ export async function countTry(db: Queryable, purpose: LinkPurpose, digest: Buff
   return counted === 1
 }
 
+export const giveTryBack = (db: Queryable, purpose: LinkPurpose, digest: Buffer): Promise<number> =>
+  db('account_link').where({ purpose, digest }).where('tries', '>', 0).decrement('tries', 1)
+
 /** Without `purposes`, every link of the account. */
 export async function endLinks(tx: Tx, accountId: string, purposes: readonly LinkPurpose[] = linkPurposes) {
   await tx('account_link')

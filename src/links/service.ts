@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Tx } from '../database/database.ts'
+import { AppError } from '../errors.ts'
 import type { Random } from '../random.ts'
 import { linkExpired } from './errors.ts'
 import type { Link, LinkPurpose, LinkTarget } from './repository.ts'
@@ -106,9 +107,20 @@ export function createLinks({ db, clock, random }: Deps) {
       return link
     },
 
-    /** To be asked before a password is compared on the page of a link. Gives whether another one may be tried. */
-    countTry: (purpose: LinkPurpose, token: string): Promise<boolean> =>
-      repository.countTry(db, purpose, digestOf(purpose, token), mostTries),
+    /**
+     * Compares a password on the page of a link: counted before, and given back when the server could not (503). Gives undefined when no
+     * other one may be tried. Throws what `compare` throws.
+     */
+    tryPassword: async <T>(purpose: LinkPurpose, token: string, compare: () => Promise<T>): Promise<T | undefined> => {
+      const digest = digestOf(purpose, token)
+      if (!(await repository.countTry(db, purpose, digest, mostTries))) return undefined
+      try {
+        return await compare()
+      } catch (error) {
+        if (error instanceof AppError && error.status === 503) await repository.giveTryBack(db, purpose, digest)
+        throw error
+      }
+    },
 
     /** Uses the link up. Throws `link_expired` for everybody but the first. */
     spend: async (tx: Tx, purpose: LinkPurpose, token: string): Promise<Link> => {

@@ -3,6 +3,7 @@
 import type { Configuration, Client as EngineClient, TokenEndpointGrantContext } from 'oidc-provider'
 import { errors, Provider } from 'oidc-provider'
 import type { Client } from '../clients/client.ts'
+import { routes } from './endpoints.ts'
 import type { UnprovenHint } from './id-token-hint.ts'
 import { isPlainIdToken } from './id-token-hint.ts'
 import { keySetPeriod } from './key-sets.ts'
@@ -56,7 +57,7 @@ export function createEngine(options: EngineOptions): Provider {
   deriveSids(engine, options)
   forgetLostSessions(engine)
   storeNothingAtLogout(engine)
-  askAgainWhereToReturn(engine)
+  askAgainWhereToReturn(engine, options.issuer)
   return engine
 }
 
@@ -187,9 +188,9 @@ function storeNothingAtLogout(engine: Provider) {
 
 /**
  * Session.get: the engine compares `post_logout_redirect_uri` when the person is asked (RP-Initiated Logout 1.0 §3), and not when the person
- * answers. An address or a client that was taken away meanwhile is not gone back to.
+ * answers. An address or a client that was taken away meanwhile is not gone back to. An authorization that goes on is at our own address.
  */
-function askAgainWhereToReturn(engine: Provider) {
+function askAgainWhereToReturn(engine: Provider, issuer: string) {
   const Session = engine.Session as unknown as SessionClass
   const Client = engine.Client as unknown as ClientClass
   const get = Session.get.bind(Session)
@@ -197,6 +198,7 @@ function askAgainWhereToReturn(engine: Provider) {
     const session = await get(ctx)
     const { clientId, postLogoutRedirectUri } = session.state ?? {}
     if (ctx.oidc?.route !== 'end_session_confirm' || postLogoutRedirectUri === undefined) return session
+    if (postLogoutRedirectUri.startsWith(`${issuer}${routes.authorization}/`)) return session
     const client = await Client.find(clientId)
     if (!client?.postLogoutRedirectUriAllowed(postLogoutRedirectUri)) delete session.state?.postLogoutRedirectUri
     return session

@@ -189,12 +189,13 @@ export function createRegistration(deps: Deps) {
     /** Another browser proves it, and knows the password of the registration: the same person. Throws `link_expired`, `registration_invalid`. */
     confirmWithPassword: async (token: string, password: string, { address }: Where): Promise<void> => {
       const before = await find('verify', token)
+      const requester = { address, account: before.id }
       // Counted before it is compared: tries at once are as many as they are.
-      if (!(await links.countTry('verify', token))) {
-        throw registrationInvalid([{ path: 'password', code: 'password_tries_used' }])
-      }
-      const { matches } = await passwords.verify(password, before.passwordHash, { address, account: before.id })
-      if (!matches) throw registrationInvalid([{ path: 'password', code: 'password_not_chosen' }])
+      const tried = await links.tryPassword('verify', token, () =>
+        passwords.verify(password, before.passwordHash, requester),
+      )
+      if (!tried) throw registrationInvalid([{ path: 'password', code: 'password_tries_used' }])
+      if (!tried.matches) throw registrationInvalid([{ path: 'password', code: 'password_not_chosen' }])
       await prove('verify', token, async (tx, { account }) => {
         if (account.passwordHash !== before.passwordHash) links.refuse()
         await records.markVerified(tx, account.id)

@@ -2814,4 +2814,18 @@ export const mutants: readonly Mutant[] = [
     replacement: 'const looksAtOnce = 3000',
     test: 'test/adapters/end-of-everything.test.ts',
   },
+  {
+    disables: 'a password that could not be compared may be tried again',
+    file: 'src/links/service.ts',
+    search: 'if (error instanceof AppError && error.status === 503) await repository.giveTryBack(db, purpose, digest)',
+    replacement: '',
+    test: 'test/registration/registration.test.ts',
+  },
+  {
+    disables: 'an address after logout that was removed is not gone back to',
+    file: 'src/oidc/internals.ts',
+    search: 'delete session.state?.postLogoutRedirectUri',
+    replacement: 'return session',
+    test: 'test/oidc/withdrawn.test.ts',
+  },
 ]

@@ -253,9 +253,17 @@ test('five passwords may be tried on the page of a link, at once or one after th
   const tries = await Promise.allSettled(
     Array.from({ length: 12 }, (_, n) => confirmWithPassword(token, `guess number ${n}`, where)),
   )
-  const codes = tries.map((one) => one.status === 'rejected' && one.reason.problems?.[0].code)
-  expect(codes.filter((code) => code === 'password_not_chosen')).toHaveLength(5)
-  expect(codes.filter((code) => code === 'password_tries_used')).toHaveLength(7)
+  const codes = tries.map((one) => one.status === 'rejected' && (one.reason.problems?.[0].code ?? one.reason.code))
+  const wrong = codes.filter((code) => code === 'password_not_chosen').length
+  const busy = codes.filter((code) => code === 'hashing_busy').length
+  // One account holds a share of the hash queue: what found no place was not compared, and may be tried again.
+  expect(busy).toBeGreaterThan(0)
+  expect(wrong).toBeLessThanOrEqual(5)
+  expect(codes.filter((code) => code === 'password_tries_used')).toHaveLength(12 - wrong - busy)
+  for (let tried = wrong; tried < 5; tried += 1) {
+    const again = confirmWithPassword(token, `guess again ${tried}`, where)
+    await expect(again).rejects.toMatchObject({ problems: [{ code: 'password_not_chosen' }] })
+  }
   await expect(confirmWithPassword(token, goodPassword, where)).rejects.toMatchObject({ code: 'registration_invalid' })
   await house.server.parts.registration.beginAnew(token, { name: 'The Owner', password: otherPassword }, where)
   expect(await house.signsIn(email, otherPassword)).toBe(true)
