@@ -37,7 +37,13 @@ export function createApp(parts: Parts): Koa {
     guardForms: guardBodies({ types: [formType] }),
     methodNotAllowed: (allow: string) => methodNotAllowed({ params: { allow } }),
   }
-  const door = createEngineDoor({ artifacts, addressOf: parts.addressOf, doorKeeper, discoveryPaths })
+  const door = createEngineDoor({
+    artifacts,
+    addressOf: parts.addressOf,
+    doorKeeper,
+    countBrowser: parts.engineLimits.countBrowser,
+    discoveryPaths,
+  })
 
   pinToIssuer(app, config.issuer)
   app.use(clientAddress(config.trustProxy, parts.setUps.noteUntrustedPeer))

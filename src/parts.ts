@@ -533,6 +533,7 @@ export async function createParts(deps: PartsDeps) {
   const ownClient = accountClient({
     ...{ issuer: config.issuer, name: sentences.t('pages.own.clientName'), planned: clients.planned },
   })
+  const engineLimits = createEngineLimits({ gate, artifacts, countedAddress, digest: wrongSecrets.digest })
   const engine = createOidc({
     config,
     settings,
@@ -565,7 +566,7 @@ export async function createParts(deps: PartsDeps) {
     fetchKeys: (url) => outbound.request(url, { purpose: 'jwks', accept: 'application/json' }),
     clock,
     log,
-    limits: createEngineLimits({ gate, artifacts, countedAddress, digest: wrongSecrets.digest }),
+    limits: engineLimits,
     tokenlessClientId: accountClientId,
     interactionCookie,
     around: [
@@ -783,6 +784,7 @@ export async function createParts(deps: PartsDeps) {
     engine,
     answerStaleBrowsers,
     addressOf,
+    engineLimits,
     readiness,
     routes,
     /** Lets everything go but the database, which whoever opened it closes. */

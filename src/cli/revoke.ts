@@ -7,15 +7,15 @@ import { getAccount } from './user.ts'
 const targets = ['user', 'client', 'session', 'grant', 'all'] as const
 
 /** A date and time with its zone (ISO 8601), or `now`. NaN when it is neither. */
-function readMoment(text: unknown, nowMs: number): number {
-  if (text === 'now') return nowMs
+function readMoment(text: unknown): number | 'now' {
+  if (text === 'now') return text
   const isMoment =
     typeof text === 'string' && /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/.test(text)
   return isMoment ? Date.parse(text) : Number.NaN
 }
 
 async function end({ options, openParts, actor }: Call, target: (typeof targets)[number]) {
-  const { revocation, accounts, clients, clock } = await openParts()
+  const { revocation, accounts, clients } = await openParts()
   const named = String(options[target])
   switch (target) {
     case 'user': {
@@ -32,8 +32,7 @@ async function end({ options, openParts, actor }: Call, target: (typeof targets)
     case 'grant':
       return { ended: named, rows: await revocation.grant(named, actor) }
     case 'all': {
-      const beforeMs = readMoment(options.before, clock.now())
-      const rows = await revocation.everything(beforeMs, actor)
+      const { beforeMs, rows } = await revocation.everything(readMoment(options.before), actor)
       return { ended: new Date(beforeMs).toISOString(), rows }
     }
   }

@@ -18,10 +18,12 @@ type Deps = {
   artifacts: Pick<ArtifactStore, 'take' | 'expect' | 'resumes'>
   addressOf: ReturnType<typeof createAddresses>
   doorKeeper: DoorKeeper
+  /** Counts a request of a browser at its address. Throws too_many_requests. */
+  countBrowser: (ctx: Context) => Promise<void>
   discoveryPaths: readonly string[]
 }
 
-export function createEngineDoor({ artifacts, addressOf, doorKeeper, discoveryPaths }: Deps) {
+export function createEngineDoor({ artifacts, addressOf, doorKeeper, countBrowser, discoveryPaths }: Deps) {
   const reading = ['GET', 'HEAD', 'OPTIONS']
   const methods = new Map<string, readonly string[]>([
     ...discoveryPaths.map((path) => [path, reading] as const),
@@ -76,6 +78,7 @@ export function createEngineDoor({ artifacts, addressOf, doorKeeper, discoveryPa
       },
 
     postToGet: createPostToGet({
+      count: countBrowser,
       addressOf,
       take: (id) => artifacts.take(id),
       readForm: doorKeeper.readFormText,

@@ -159,13 +159,21 @@ export function createEngineLimits({ gate, artifacts, countedAddress, digest }: 
     await countAfterwards(ctx, policy)
   }
 
+  const personPolicyAt = (path: string) => personPolicies.get(path.startsWith(logoutPages) ? routes.end_session : path)
+
   return {
+    /** Before a posted request is kept for the GET that follows it, and before the engine. */
+    countBrowser: async (ctx: Context): Promise<void> => {
+      const policy = personPolicyAt(ctx.path)
+      if (policy) await gate.countAddress(ctx, policy)
+    },
+
     /** Middleware inside the engine's chain, outside all others: what it refuses is never written. */
     around: async (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> => {
       if (ctx.method === 'OPTIONS') return next()
       const ofClients = clientPolicies.get(ctx.path)
       if (ofClients) return aroundClients(ctx, next, ofClients)
-      const ofPersons = personPolicies.get(ctx.path.startsWith(logoutPages) ? routes.end_session : ctx.path)
+      const ofPersons = personPolicyAt(ctx.path)
       if (!ofPersons) return next()
       await gate.countAddress(asContext(ctx), ofPersons)
       await next()

@@ -13,6 +13,8 @@ type ParkDeps = {
   random: Pick<Random, 'token'>
 }
 type Deps = {
+  /** Counts the request at its address: what is parked is stored. Throws too_many_requests. */
+  count: (ctx: Context) => Promise<void>
   /** `createAddresses`. */
   addressOf: (path: string, query: string) => Promise<string>
   /** Gives a parked body once, then never again. */
@@ -49,11 +51,12 @@ export function createAddresses({ park, random }: ParkDeps) {
 }
 
 /** `readForm` gives the body as received (400, 413 or 415 otherwise), so that a repeated parameter stays visible to the engine. */
-export function createPostToGet({ addressOf, take, readForm, requestExpired }: Deps) {
+export function createPostToGet({ count, addressOf, take, readForm, requestExpired }: Deps) {
   return (ctx: Context, next: Next): Promise<void> => (paths.has(ctx.path) ? asGet(ctx, next) : next())
 
   async function asGet(ctx: Context, next: Next): Promise<void> {
     if (ctx.method === 'POST') {
+      await count(ctx)
       ctx.redirect(await addressOf(ctx.path, await readForm(ctx)))
       ctx.status = 303
       return

@@ -34,7 +34,8 @@ export function createPool({ slots, queue, longestWaitMs = 3_000, monotonicMs = 
   // When the whole queue will be through, as far as the latest runs tell (RFC 9110 §10.2.3).
   const throughMs = () => (usualMs * (shares.waiting() + shares.running())) / slots
   const busy = () => hashingBusy({ retryAfterSeconds: Math.min(30, Math.max(1, Math.ceil(throughMs() / 1000))) })
-  const isFull = () => shares.waiting() >= queue || throughMs() > longestWaitMs
+  // However slow the works are, one may wait: else whose work runs would keep its slot, and no other network had a turn.
+  const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && throughMs() > longestWaitMs)
 
   /** Undefined: the work may begin at once. */
   function turnOf(path: readonly string[]): Promise<void> | undefined {

@@ -54,6 +54,18 @@ export function createRevocation({ transaction, audit, artifacts, consents, cloc
     return rows
   }
 
+  /**
+   * Ends what may be issued again, and so has a moment. What was issued between the moment and the commit has read nothing of the end: the
+   * moment is moved there before the answer. A crash in between leaves the first moment.
+   */
+  async function endAtMoment(
+    what: What,
+    event: Omit<AuditEvent, 'outcome'>,
+    work: (tx: Tx) => Promise<number>,
+  ): Promise<number> {
+    return (await end(what, event, work)) + (await transaction(work))
+  }
+
   /** The digest that names a session or grant, as `listAccess` shows it; undefined for what cannot be one. */
   const keyOf = (handle: string): Buffer | undefined => {
     const key = Buffer.from(handle, 'base64url')
@@ -76,13 +88,15 @@ export function createRevocation({ transaction, audit, artifacts, consents, cloc
 
     /** Signs the person out everywhere: every session, grant and token. */
     account: (accountId: string, actor: Actor): Promise<number> =>
-      end('account', { action: 'account.tokens_ended', actor, subject: { type: 'account', id: accountId } }, (tx) =>
-        artifacts.endAccount(tx, accountId),
+      endAtMoment(
+        'account',
+        { action: 'account.tokens_ended', actor, subject: { type: 'account', id: accountId } },
+        (tx) => artifacts.endAccount(tx, accountId),
       ),
 
     /** Ends every grant and token of the client; it may ask for new ones. */
     client: (clientId: string, actor: Actor): Promise<number> =>
-      end(
+      endAtMoment(
         'client',
         { action: 'client.tokens_ended', actor, subject: { type: 'client', id: clientId }, clientId },
         (tx) => artifacts.endClient(tx, clientId),
@@ -109,17 +123,25 @@ export function createRevocation({ transaction, audit, artifacts, consents, cloc
     /** The person takes back what they have allowed the client: the next time it asks again, and what it holds is dead. */
     consent: (accountId: string, clientId: string, actor: Actor): Promise<number> => {
       const subject = { type: 'account', id: accountId }
-      return end('consent', { action: 'consent.withdrawn', actor, subject, clientId }, async (tx) => {
+      return endAtMoment('consent', { action: 'consent.withdrawn', actor, subject, clientId }, async (tx) => {
         await consents.forget(tx, accountId, clientId)
         return artifacts.endGrantsOf(tx, accountId, clientId)
       })
     },
 
-    /** Ends everything issued up to `beforeMs` (milliseconds since the epoch), sessions too. Throws `moment_refused` for one to come. */
-    everything: async (beforeMs: number, actor: Actor): Promise<number> => {
+    /**
+     * Ends everything issued up to `before` (milliseconds since the epoch, or now), sessions too. Gives the moment, and how many rows went.
+     * Throws `moment_refused` for one to come.
+     */
+    everything: async (before: number | 'now', actor: Actor): Promise<{ beforeMs: number; rows: number }> => {
+      const beforeMs = before === 'now' ? clock.now() : before
       if (!Number.isSafeInteger(beforeMs) || beforeMs > clock.now()) throw momentRefused()
-      const details = { before: new Date(beforeMs).toISOString() }
-      return end('everything', { action: 'tokens.ended', actor, details }, (tx) => artifacts.endAll(tx, beforeMs))
+      const event = { action: 'tokens.ended' as const, actor, details: { before: new Date(beforeMs).toISOString() } }
+      const rows =
+        before === 'now'
+          ? await endAtMoment('everything', event, (tx) => artifacts.endAll(tx))
+          : await end('everything', event, (tx) => artifacts.endAll(tx, beforeMs))
+      return { beforeMs, rows }
     },
 
     /** Denies one JWT to everybody who introspects (RFC 7009 §2.1). */
