@@ -1,17 +1,20 @@
 /** Introspection and revocation of JWT access tokens, which the engine refuses (RFC 7662, RFC 7009). */
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { ArtifactStore } from '../../adapters/index.ts'
+import type { Client } from '../clients/client.ts'
+import { listScopes } from '../clients/scopes.ts'
 import type { VerifiedAccessToken } from './jwt-access-token.ts'
 
 type TokenOwner = { clientId: string; accountId: string | undefined }
 type Owners = { findById: (id: string) => Promise<{ isDisabled: boolean } | undefined> }
+type Clients = { findById: (id: string) => Promise<Pick<Client, 'isDisabled' | 'metadata'> | undefined> }
 
 type Deps = {
   verify: (token: string) => Promise<VerifiedAccessToken | undefined>
   tokenIds: Pick<ArtifactStore['tokenIds'], 'isAlive'>
   /** Whether the client may introspect tokens of that audience. */
   mayIntrospect: (clientId: string, audience: string) => Promise<boolean>
-  clients: Owners
+  clients: Clients
   accounts: Owners
   /** Denies one token for as long as it may live. */
   deny: (jti: string, owner: TokenOwner) => Promise<void>
@@ -42,6 +45,16 @@ export function createStructuredTokensAround(deps: Deps) {
     return isAlive ? { active: true, ...claims, token_type: isBound ? 'DPoP' : 'Bearer' } : inactive
   }
 
+  /** Scopes that the token's client has no more, of OpenID Connect or of an API, count no longer: RFC 7662 §2.2 `scope` is as of now. */
+  async function asAllowedNow(body: Record<string, unknown>): Promise<Record<string, unknown>> {
+    const { client_id: clientId, scope, ...rest } = body
+    if (body.active !== true || typeof clientId !== 'string' || typeof scope !== 'string') return body
+    const own = new Set(listScopes((await deps.clients.findById(clientId))?.metadata.scope ?? ''))
+    const allowed = listScopes(scope).filter((name) => own.has(name))
+    const answer = { ...rest, client_id: clientId }
+    return allowed.length === 0 ? answer : { ...answer, scope: allowed.join(' ') }
+  }
+
   /** Only the client a token was issued to ends it (RFC 7009 §2.1). */
   async function revoke(clientId: string, token: string): Promise<void> {
     const found = await deps.verify(token)
@@ -51,14 +64,17 @@ export function createStructuredTokensAround(deps: Deps) {
 
   return async (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> => {
     await next()
+    const { client, params, route } = ctx.oidc ?? {}
     const { error } = Object(ctx.body) as { error?: unknown }
-    if (error !== 'unsupported_token_type') return
-    const { client, params, route } = ctx.oidc
+    if (error !== 'unsupported_token_type') {
+      if (route === 'introspection') ctx.body = await asAllowedNow(ctx.body as Record<string, unknown>)
+      return
+    }
     if (!client || typeof params?.token !== 'string') return
     const { token } = params
     if (route === 'introspection') {
       const isPublic = client.tokenEndpointAuthMethod === 'none'
-      ctx.body = await introspect(client.clientId, isPublic, token)
+      ctx.body = await asAllowedNow(await introspect(client.clientId, isPublic, token))
     } else if (route === 'revocation') {
       await revoke(client.clientId, token)
       ctx.body = ''

@@ -63,6 +63,21 @@ describe('a client whose scope is narrowed to openid', () => {
     expect((await introspect(tokens.access_token)).body).toMatchObject({ active: true, scope: 'openid' })
   })
 
+  test.each([
+    ['opaque', {}],
+    ['JWT', { resource: api }],
+  ])('has no scope of an API any more at introspection: %s', async (_format, parameters: Record<string, string>) => {
+    const { signIn, introspect, become } = await party()
+    const scope = 'resource' in parameters ? 'openid email offline_access api:read' : 'openid email offline_access'
+    const { access_token: token } = await signIn({ scope, ...parameters })
+    const before = (await introspect(token)).body
+    expect(before).toMatchObject({ active: true, scope: expect.stringMatching(/api:read|email/) })
+    await become({ scope: 'openid' })
+    const after = (await introspect(token)).body
+    expect(after.active).toBe(true)
+    expect(String(after.scope ?? '')).not.toMatch(/api:read|email/)
+  })
+
   test('gets no more than that by refreshing: scope, access token and ID token', async () => {
     const { signIn, refresh, userinfo, become } = await party()
     let tokens = await signIn()
