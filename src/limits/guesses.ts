@@ -92,17 +92,26 @@ export function createGuesses(deps: Deps) {
   }
 
   /** Throws unless the try may be verified. */
-  async function admit(guess: Guess, isOwn: boolean, own: Counted, network: repository.CountedAddress): Promise<void> {
+  async function admit(
+    guess: Guess,
+    isOwn: boolean,
+    own: Counted,
+    network: repository.CountedAddress,
+    takeBack: (isSuccess: boolean) => Promise<unknown>,
+  ): Promise<void> {
     if (own.lockedUntil !== undefined) {
       throw refusal('locked', signInLocked({ retryAfterSeconds: secondsUntil(own.lockedUntil) }))
     }
     if (own.total > mostInARow) throw refusal('off', passwordOff())
     if (network.hourTries > addressMost) {
+      await takeBack(false)
       throw refusal('address', tooManyFailures({ retryAfterSeconds: secondsUntil(network.hourEndsAt) }))
     }
-    const isAsked = (!isOwn && own.tries > freeTries) || network.quarterTries > addressFree
-    if (!isAsked) return
+    const isAskedAlone = !isOwn && own.tries > freeTries
+    if (!isAskedAlone && network.quarterTries <= addressFree) return
     if (!(await captcha.spend(guess.captcha, guess.interaction))) {
+      // Asked because of the network, as above: neighbours who sign in at once. Nothing was compared, so nothing counts against them.
+      if (!isAskedAlone) await takeBack(false)
       const error = captchaNeeded()
       asksNext.add(error)
       throw refusal('captcha', error)
@@ -124,12 +133,12 @@ export function createGuesses(deps: Deps) {
         repository.countAddress(db, prefixes, now),
       ])
       if (own.hasJustLocked) await onLock()
-      await admit(guess, isOwn, own, network)
       const takeBack = (isSuccess: boolean) =>
         Promise.all([
           isOwn && isSuccess ? repository.forgetTries(db, key) : repository.takeBackTry(db, key, isSuccess),
           repository.takeBackAddress(db, prefixes),
         ])
+      await admit(guess, isOwn, own, network, takeBack)
       try {
         const result = await work()
         await takeBack(true)

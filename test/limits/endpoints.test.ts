@@ -123,6 +123,21 @@ test('every endpoint of the engine has a row that counts it, or says why not', a
   }
 })
 
+test('what is posted to the pages for browsers counts at its address before it is kept for the GET that follows', async () => {
+  for (const path of ['/logout', '/authorize']) {
+    const headers = { 'X-Forwarded-For': `203.0.113.${path.length}` }
+    const body = new URLSearchParams({ id_token_hint: 'not.a.hint' })
+    const post = () => fetch(`${server.issuer}${path}`, { method: 'POST', body, headers, redirect: 'manual' })
+    const first = await post()
+    expect([first.status, first.headers.get('X-RateLimit-Limit')]).toEqual([303, '600'])
+    const rows = async () => Number((await server.database.knex('artifact').count({ rows: '*' }).first())!.rows)
+    for (let asked = 1; asked < 600; asked += 50) await Promise.all(Array.from({ length: 50 }, post))
+    const before = await rows()
+    expect((await post()).status).toBe(429)
+    expect(await rows()).toBe(before)
+  }
+}, 60_000)
+
 test('the /48 of an IPv6 address has ten times what a /64 of it has', async () => {
   await server.parts.settings.set('rateLimitPercent', '10', operator)
   try {

@@ -161,6 +161,22 @@ describe('of a queue that others fill', () => {
     expect((await outcome(stand, works)).started).toEqual(['a0', 'b0', 'c0', 'a1', 'b1', 'a2', 'a3'])
   })
 
+  test('one may wait even when a single work takes longer than anybody should, and another network has the next turn', async () => {
+    const stand = stage({ slots: 1, queue: 14, longestWaitMs: 1_000 })
+    for (let round = 0; round < 60; round += 1) {
+      const work = stand.run('slow')
+      stand.pass(4_000)
+      stand.end('slow').resolve()
+      await work
+    }
+    stand.started.length = 0
+    const names = ['a0', 'a1', 'a2', 'b0']
+    const works = new Map(names.map((name) => [name, stand.runFor(of(name, name.slice(0, 1)), name)]))
+    const { started, refused } = await outcome(stand, works)
+    expect(started).toEqual(['a0', 'b0'])
+    expect(refused.map(([name]) => name)).toEqual(['a1', 'a2'])
+  })
+
   test('where every network has its share, the one that comes last is refused', async () => {
     const stand = stage({ slots: 1, queue: 3, longestWaitMs: 60_000 })
     const names = ['a', 'b', 'c', 'd', 'e']
