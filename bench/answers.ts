@@ -91,7 +91,7 @@ export function comparisonsAt(issuer: string): { name: string; cases: Case[] }[]
       ],
     },
     {
-      name: 'login, hashes of other costs',
+      name: 'login with hashes of other costs',
       cases: [
         login('unknown address', 'unknown-other', wrongPassword),
         ...Object.keys(otherHashes).map((label) => login(label, groupOf(label), wrongPassword)),

@@ -18,7 +18,10 @@ const options = new Command('bench --login-timing')
   .description('Answers to known and unknown addresses, tried in turns.')
   .option('--tries <n>', 'how often each case is tried', Number, 200)
   .option('--floor', 'hash at the lowest cost that is taken, so that everything but the hash weighs more')
-  .option('--only <names>', 'some of login,registration,recovery,the page after recovery')
+  .option(
+    '--only <names>',
+    'some of login,login with hashes of other costs,registration,recovery,the page after recovery',
+  )
   .parse()
   .opts<{ tries: number; floor?: boolean; only?: string }>()
 

@@ -2,7 +2,6 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { Client } from '../clients/client.ts'
-import { listScopes } from '../clients/scopes.ts'
 import type { VerifiedAccessToken } from './jwt-access-token.ts'
 
 type TokenOwner = { clientId: string; accountId: string | undefined }
@@ -49,8 +48,8 @@ export function createStructuredTokensAround(deps: Deps) {
   async function asAllowedNow(body: Record<string, unknown>): Promise<Record<string, unknown>> {
     const { client_id: clientId, scope, ...rest } = body
     if (body.active !== true || typeof clientId !== 'string' || typeof scope !== 'string') return body
-    const own = new Set(listScopes((await deps.clients.findById(clientId))?.metadata.scope ?? ''))
-    const allowed = listScopes(scope).filter((name) => own.has(name))
+    const own = new Set((await deps.clients.findById(clientId))?.metadata.scope.split(' '))
+    const allowed = scope.split(' ').filter((name) => own.has(name))
     const answer = { ...rest, client_id: clientId }
     return allowed.length === 0 ? answer : { ...answer, scope: allowed.join(' ') }
   }

@@ -1177,15 +1177,15 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a full hash queue refuses',
     file: 'src/passwords/pool.ts',
-    search: 'const isFull = () => shares.waiting() >= queue || throughMs() > longestWaitMs',
-    replacement: 'const isFull = () => throughMs() > longestWaitMs',
+    search: 'const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && throughMs() > longestWaitMs)',
+    replacement: 'const isFull = () => shares.waiting() > 0 && throughMs() > longestWaitMs',
     test: 'test/passwords/pool.test.ts',
   },
   {
     disables: 'nobody waits long for a hash, however long the queue is',
     file: 'src/passwords/pool.ts',
-    search: 'const isFull = () => shares.waiting() >= queue || throughMs() > longestWaitMs',
-    replacement: 'const isFull = () => waiting.length >= queue',
+    search: 'const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && throughMs() > longestWaitMs)',
+    replacement: 'const isFull = () => shares.waiting() >= queue',
     test: 'test/passwords/pool.test.ts',
   },
   {
@@ -1762,8 +1762,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'five passwords may be tried on an email change link',
     file: 'src/account/service.ts',
-    search: "if (!(await links.countTry('change_email', token))) {",
-    replacement: "if (!(await links.countTry('change_email', token)) && !accountId) {",
+    search: "const proven = await links.tryPassword('change_email', token, () => prove(claim))",
+    replacement: 'const proven = await prove(claim)',
     test: 'test/account/email-change.test.ts',
   },
   {

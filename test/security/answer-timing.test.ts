@@ -35,7 +35,7 @@ afterAll(() => house?.close())
 
 const hashesSoFar = async () => Number(/_hash_seconds_count (\d+)/.exec(await house.server.parts.metrics.metrics())![1])
 
-test.each(['login', 'login, hashes of other costs', 'registration', 'recovery', 'the page after recovery'])(
+test.each(['login', 'login with hashes of other costs', 'registration', 'recovery', 'the page after recovery'])(
   '%s answers alike, byte for byte, after as many hashes, whoever has the address',
   async (name) => {
     const { cases } = comparisonsAt(house.server.issuer).find((comparison) => comparison.name === name)!
