@@ -261,12 +261,16 @@ test('the doctor lists them, and an operator gives each a new address: a reset t
   const loser = await oldAccount({ email: 'listed@grös.example', createdAt: 2 })
   await oldAccount({ email: 'waits@später.example' })
   expect(checkEmails(await inspectEmails(knex()))).toContainEqual({
-    ...{ status: 'warning', code: 'emails_unsettled', params: { count: 3 } },
+    status: 'warning',
+    code: 'emails_unsettled',
+    params: { count: 3 },
   })
   await settle()
   const findings = checkEmails(await inspectEmails(knex()))
   expect(findings).toContainEqual({
-    ...{ status: 'warning', code: 'email_duplicate', params: { id: loser, email: 'listed@grös.example' } },
+    status: 'warning',
+    code: 'email_duplicate',
+    params: { id: loser, email: 'listed@grös.example' },
   })
   expect(findings).toContainEqual(expect.objectContaining({ code: 'email_invalid' }))
 
@@ -279,7 +283,10 @@ test('the doctor lists them, and an operator gives each a new address: a reset t
   const { generation } = (await parts().accounts.readById(loser))!
   await parts().setEmail(loser, { email: 'fresh@grös.example', isVerified: false }, operator)
   expect(await house.account('fresh@xn--grs-tna.example')).toMatchObject({
-    ...{ id: loser, email: 'fresh@grös.example', isEmailVerified: false, emailProblem: undefined },
+    id: loser,
+    email: 'fresh@grös.example',
+    isEmailVerified: false,
+    emailProblem: undefined,
     generation: generation + 1,
   })
   expect(await house.trail(loser)).toEqual(['account.email_marked', 'account.email_set'])

@@ -84,7 +84,14 @@ export async function createRooms({ isProduction = false }: { isProduction?: boo
     cache: cache('resource_server', loadResourceServer(db)),
   })
   const seed = createSeed({
-    ...{ accounts, clients, resourceServers, checkPassword, transaction, audit, oidcScopes, isProduction },
+    accounts,
+    clients,
+    resourceServers,
+    checkPassword,
+    transaction,
+    audit,
+    oidcScopes,
+    isProduction,
     normaliseEmail,
     readers: {
       account: readAccountDocument,
