@@ -115,11 +115,16 @@ export function createArtifacts(deps: Deps) {
     }
   }
 
-  function toUpsert(model: ModelName, id: Buffer, payload: Payload, expiresInSeconds: number | undefined): Upsert {
-    const issuedAt = now()
-    const fromNow = typeof expiresInSeconds === 'number' ? issuedAt + expiresInSeconds * 1000 : undefined
+  /**
+   * A row is as old as the request that writes it, which has read before an end what it writes after it. A person may go on with an
+   * interaction: what comes of it is decided later.
+   */
+  function toUpsert(unit: Unit, model: ModelName, id: Buffer, payload: Payload, expiresInSeconds?: number): Upsert {
+    const writtenAt = now()
+    const issuedAt = model === 'Interaction' ? writtenAt : (unit.beganAt ?? writtenAt)
+    const fromNow = typeof expiresInSeconds === 'number' ? writtenAt + expiresInSeconds * 1000 : undefined
     const expiresAt = typeof payload.exp === 'number' ? payload.exp * 1000 : fromNow
-    const fitsRedis = expiresAt !== undefined && expiresAt - issuedAt <= longestInRedisMs
+    const fitsRedis = expiresAt !== undefined && expiresAt - writtenAt <= longestInRedisMs
     const { accountId, clientId, sessionUid } = ownersOf(payload)
     const grantId = model === 'Grant' || model === 'Interaction' ? undefined : asText(payload.grantId)
     const endsWithSession = sessionUid !== undefined && model !== 'Session' && !hasOfflineAccess(payload)
@@ -285,7 +290,7 @@ export function createArtifacts(deps: Deps) {
   async function upsert(unit: Unit, model: ModelName, token: string, payload: Payload, expiresInSeconds?: number) {
     const id = rowId(model, token)
     const carried = model === 'Interaction' ? withGeneration(unit, id, payload) : lastUse.noted(model, payload)
-    const row = toUpsert(model, id, carried, expiresInSeconds)
+    const row = toUpsert(unit, model, id, carried, expiresInSeconds)
     const key = mapKey(row.id)
     if (models[model].spentAs === 'proof') {
       if (unit.claimed.has(key)) unit.unconditional.set(key, row)

@@ -144,11 +144,21 @@ export function createArtifactStore(deps: Deps) {
   }
 
   async function inOwnUnit<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
-    const unit = createUnit()
+    const unit = createUnit(now())
     const result = await work(unit)
     await artifacts.flush(unit)
     return result
   }
+
+  /** What a request writes after it has ended something itself is newer than the end. */
+  const endedHere =
+    <A extends unknown[]>(end: (...args: A) => Promise<number>) =>
+    async (...args: A): Promise<number> => {
+      const count = await end(...args)
+      const unit = units.getStore()
+      if (unit) unit.beganAt = undefined
+      return count
+    }
 
   function adapter(name: string): Adapter {
     const model = (): ModelName => {
@@ -179,7 +189,7 @@ export function createArtifactStore(deps: Deps) {
 
     /** Koa middleware: one unit of work for the request, written before the answer goes out. */
     async middleware(_ctx: unknown, next: () => Promise<unknown>): Promise<void> {
-      const unit = createUnit()
+      const unit = createUnit(now())
       await units.run(unit, async () => {
         try {
           await next()
@@ -216,27 +226,30 @@ export function createArtifactStore(deps: Deps) {
         }
         const current = units.getStore()
         if (current) return run(current)
-        const unit = createUnit()
+        const unit = createUnit(now())
         return units.run(unit, () => run(unit))
       }
       return wrapped as H
     },
 
     /** Each takes the caller's transaction first, and is in effect everywhere when that commits. */
-    endAccount: ends.endAccount,
-    endClient: ends.endClient,
+    endAccount: endedHere(ends.endAccount),
+    endClient: endedHere(ends.endClient),
     endSession: ends.endSession,
     endSessionByKey: ends.endSessionByKey,
     endSessionsOf: ends.endSessionsOf,
     renameSession: createSessionRenaming({ models, seal }),
     hasSession,
     endGrantByKey: ends.endGrantByKey,
-    endGrantsOf: ends.endGrantsOf,
-    endAll: ends.endAll,
+    endGrantsOf: endedHere(ends.endGrantsOf),
+    endAll: endedHere(ends.endAll),
     endSigningKey: ends.endSigningKey,
     denyToken: ends.denyToken,
     removeEnded: ends.removeEnded,
     removeLeftovers: ends.removeLeftovers,
+
+    /** How old what this request issues is, in milliseconds since the epoch: as old as the request. */
+    issuedAt: (): number => units.getStore()?.beganAt ?? now(),
 
     /** The `jti` of JWTs, of which there are no rows. */
     tokenIds: createTokenIds({ seal: createSeal(deriveKey('token ids'), 'token id'), reads }),

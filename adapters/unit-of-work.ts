@@ -26,6 +26,8 @@ export type LoadedSession = Readonly<{
 export type ResumedOutcome = Readonly<{ key: Buffer; interaction: Buffer; response: () => Buffer }>
 
 export type Unit = {
+  /** When the request began, in milliseconds since the epoch; undefined once it has ended something itself: what it writes then is new. */
+  beganAt: number | undefined
   /** Rows as they were read, by id. */
   readonly known: Map<string, Promise<Stored | undefined>>
   readonly upserts: Map<string, Upsert>
@@ -54,7 +56,8 @@ export type Unit = {
   issuedRefreshToken: { token: string; key: string } | undefined
 }
 
-export const createUnit = (): Unit => ({
+export const createUnit = (beganAt: number): Unit => ({
+  beganAt,
   known: new Map(),
   upserts: new Map(),
   claimed: new Set(),

@@ -30,7 +30,7 @@ export type VerifiedAccessToken = Readonly<{
 /**
  * The engine's `formats.customizers.jwt`. Everything that RFC 9068 §2.2 asks for and nothing else; about a person only what `extraTokenClaims` gives (`authentication-claims.ts`). The `jti` seals what the token hangs from (`adapters/token-ids.ts`).
  */
-export function createJwtCustomizer({ tokenIds, now }: { tokenIds: ArtifactStore['tokenIds']; now: () => number }) {
+export function createJwtCustomizer({ tokenIds, issuedAt }: Pick<ArtifactStore, 'tokenIds' | 'issuedAt'>) {
   return (ctx: KoaContextWithOIDC, token: IssuedToken, { payload }: Structure): void => {
     const { clientId, accountId, grantId, sessionUid } = token
     const { RefreshToken, AuthorizationCode, DeviceCode } = ctx.oidc.entities as Record<string, Source | undefined>
@@ -38,7 +38,7 @@ export function createJwtCustomizer({ tokenIds, now }: { tokenIds: ArtifactStore
     const endsWithSession = source !== undefined && !source.scopes.has('offline_access')
     payload.jti = tokenIds.seal(
       { clientId, accountId },
-      { issuedAt: now(), grantId, sessionUid: endsWithSession ? sessionUid : undefined },
+      { issuedAt: issuedAt(), grantId, sessionUid: endsWithSession ? sessionUid : undefined },
     )
   }
 }

@@ -40,7 +40,7 @@ import { createDefaultResource, createResourceNames, createResourceServerInfo } 
 type Deps = {
   config: Pick<Config, 'issuer' | 'requirePushedRequests'>
   settings: Settings
-  artifacts: Pick<ArtifactStore, 'adapter' | 'wrapGrant' | 'tokenIds' | 'sidOf'>
+  artifacts: Pick<ArtifactStore, 'adapter' | 'wrapGrant' | 'tokenIds' | 'issuedAt' | 'sidOf'>
   keyRing: KeyRing
   cookieKeys: CookieKeys
   accounts: Accounts & Parameters<typeof createFindAccount>[0]['accounts']
@@ -120,7 +120,7 @@ export function createOidc(deps: Deps) {
   const resourceServerInfo = createResourceServerInfo(deps)
   const resourceNames = createResourceNames(deps)
   const defaultResource = createDefaultResource(deps)
-  const customizeJwt = createJwtCustomizer({ tokenIds: artifacts.tokenIds, now: deps.clock.now })
+  const customizeJwt = createJwtCustomizer(artifacts)
   const hints = createHints({ issuer: deps.config.issuer, keyRing, clients })
   const fetchKeySet = createKeySetFetch({ fetchKeys: deps.fetchKeys, now: deps.clock.now, log })
   const assertClientAssertion = createAssertionCheck({

@@ -71,6 +71,56 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await engine.isActive(body.access_token)).toBe(true)
     })
 
+    describe('a request that began before an end and writes after it', () => {
+      let ending: ArtifactStore
+      beforeAll(async () => {
+        ending = await stores.open()
+      })
+
+      type Ended = { accountId: string; clientId: string }
+      const each: [string, (store: ArtifactStore, ended: Ended) => Ending][] = [
+        [
+          'of a person',
+          (store, { accountId }) =>
+            (tx) =>
+              store.endAccount(tx, accountId),
+        ],
+        [
+          'of a client',
+          (store, { clientId }) =>
+            (tx) =>
+              store.endClient(tx, clientId),
+        ],
+        [
+          'of a consent',
+          (store, { accountId, clientId }) =>
+            (tx) =>
+              store.endGrantsOf(tx, accountId, clientId),
+        ],
+        ['of everything', (store) => (tx) => store.endAll(tx)],
+      ]
+
+      async function write(endBy: ArtifactStore, work: (store: ArtifactStore, ended: Ended) => Ending) {
+        const ended = { accountId: newId(), clientId: newId() }
+        const grant = newId()
+        await other.middleware({}, async () => {
+          stores.clock.advance(10)
+          await end(work(endBy, ended))
+          stores.clock.advance(10)
+          await other.adapter('Grant').upsert(grant, { jti: grant, kind: 'Grant', ...ended } as never, 600)
+        })
+        return (await other.adapter('Grant').find(grant)) !== undefined
+      }
+
+      test.each(each)('writes nothing that outlives the end %s', async (_what, work) => {
+        expect(await write(ending, work)).toBe(false)
+      })
+
+      test.each(each)('writes anew when it has made the end %s itself', async (_what, work) => {
+        expect(await write(other, work)).toBe(true)
+      })
+    })
+
     test('the expiry of a session ends no family', async () => {
       const online = await signedIn()
       stores.clock.advance(7200_000)

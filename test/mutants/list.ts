@@ -2836,6 +2836,20 @@ export const mutants: readonly Mutant[] = [
     test: 'test/limits/guesses.test.ts',
   },
   {
+    disables: 'a row is as old as the request that writes it',
+    file: 'adapters/artifacts.ts',
+    search: '(unit.beganAt ?? writtenAt)',
+    replacement: 'writtenAt',
+    test: 'test/adapters/ends.test.ts',
+  },
+  {
+    disables: 'a request that has ended something itself writes anew',
+    file: 'adapters/index.ts',
+    search: 'if (unit) unit.beganAt = undefined',
+    replacement: '',
+    test: 'test/adapters/ends.test.ts',
+  },
+  {
     disables: 'what is issued until an end can be seen ends too',
     file: 'src/revocation/service.ts',
     search: 'return (await end(what, event, work)) + (await transaction(work))',
