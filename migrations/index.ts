@@ -38,6 +38,7 @@ import { untrustedPeer } from './0050_untrusted_peer.ts'
 import { logoutReceiver } from './0051_logout_receiver.ts'
 import { sweepCursor } from './0052_sweep_cursor.ts'
 import { spentSweep } from './0053_spent_sweep.ts'
+import { guessPending } from './0056_guess_pending.ts'
 
 export type Migration = {
   name: string
@@ -83,4 +84,5 @@ export const migrations: readonly Migration[] = [
   logoutReceiver,
   sweepCursor,
   spentSweep,
+  guessPending,
 ]

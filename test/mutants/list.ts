@@ -712,8 +712,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a right password counts for nothing',
     file: 'src/limits/guesses.ts',
-    search: 'await takeBack(true)',
-    replacement: '',
+    search: ', endOwn(true)])',
+    replacement: '])',
     test: 'test/limits/guesses.test.ts',
   },
   {
@@ -2829,10 +2829,45 @@ export const mutants: readonly Mutant[] = [
     test: 'test/oidc/withdrawn.test.ts',
   },
   {
-    disables: 'neighbours who sign in at once count for nothing',
+    disables: 'tries under way are no failures of their network',
     file: 'src/limits/guesses.ts',
-    search: 'if (!isAskedAlone) await takeBack(false)',
+    search: 'network.quarterFailures < addressFree',
+    replacement: 'network.hourMost <= addressFree',
+    test: 'test/limits/guesses.test.ts',
+  },
+  {
+    disables: 'a network has no more tries under way than failures are left',
+    file: 'src/limits/guesses.ts',
+    search: "if (network.hourMost > addressMost) throw refusal('crowded', deps.busy(), false)",
     replacement: '',
+    test: 'test/limits/guesses.test.ts',
+  },
+  {
+    disables: 'a network is locked after a hundred failures',
+    file: 'src/limits/guesses.ts',
+    search: 'if (network.hourFailures >= addressMost) {',
+    replacement: 'if (network.hourFailures >= 10 * addressMost) {',
+    test: 'test/limits/guesses.test.ts',
+  },
+  {
+    disables: 'a wrong password is a failure of its network',
+    file: 'src/limits/guess-repository.ts',
+    search: 'hour_tries = hour_tries + :failures',
+    replacement: 'hour_tries = hour_tries + 0 * :failures',
+    test: 'test/limits/guesses.test.ts',
+  },
+  {
+    disables: 'a try that has ended is no longer under way',
+    file: 'src/limits/guess-repository.ts',
+    search: 'SET pending = greatest(pending - 1, 0),',
+    replacement: 'SET pending = pending,',
+    test: 'test/limits/guesses.test.ts',
+  },
+  {
+    disables: 'tries that a killed process left are forgotten',
+    file: 'src/limits/guess-repository.ts',
+    search: 'pending = CASE WHEN a.quarter_from <= :quarter THEN 1 ELSE a.pending + 1 END',
+    replacement: 'pending = a.pending + 1',
     test: 'test/limits/guesses.test.ts',
   },
   {
