@@ -12,6 +12,7 @@ export function measureGuesses(metrics: Metrics) {
     registers: [metrics],
   })
   return {
-    count: (outcome: 'right' | 'wrong' | 'locked' | 'off' | 'address' | 'crowded' | 'captcha'): void => tries.inc({ outcome }),
+    count: (outcome: 'right' | 'wrong' | 'locked' | 'off' | 'address' | 'crowded' | 'captcha'): void =>
+      tries.inc({ outcome }),
   }
 }

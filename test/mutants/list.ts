@@ -2898,4 +2898,25 @@ export const mutants: readonly Mutant[] = [
     replacement: '',
     test: 'test/oidc/withdrawn.test.ts',
   },
+  {
+    disables: 'a password is judged without the blanks that add nothing',
+    file: 'src/passwords/spellings.ts',
+    search: ".replace(blanks, ' ').trim()",
+    replacement: '',
+    test: 'test/passwords/guessing.test.ts',
+  },
+  {
+    disables: 'a password is judged as a Latin keyboard would write it',
+    file: 'src/passwords/spellings.ts',
+    search: 'return latin === text ? [text] : [text, latin]',
+    replacement: 'return [text]',
+    test: 'test/passwords/guessing.test.ts',
+  },
+  {
+    disables: 'a season or a month with its year is a common password',
+    file: 'src/passwords/common.ts',
+    search: ' || isDatedWord(spelling)',
+    replacement: '',
+    test: 'test/passwords/policy.test.ts',
+  },
 ]
