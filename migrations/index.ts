@@ -39,6 +39,7 @@ import { logoutReceiver } from './0051_logout_receiver.ts'
 import { sweepCursor } from './0052_sweep_cursor.ts'
 import { spentSweep } from './0053_spent_sweep.ts'
 import { guessPending } from './0056_guess_pending.ts'
+import { accountMailboxAgain } from './0057_account_mailbox_again.ts'
 
 export type Migration = {
   name: string
@@ -85,4 +86,5 @@ export const migrations: readonly Migration[] = [
   sweepCursor,
   spentSweep,
   guessPending,
+  accountMailboxAgain,
 ]
