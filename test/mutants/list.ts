@@ -2940,4 +2940,18 @@ export const mutants: readonly Mutant[] = [
     replacement: '',
     test: 'test/accounts/mailboxes.test.ts',
   },
+  {
+    disables: 'an import says that a moment is before 1970',
+    file: 'src/accounts/import-document.ts',
+    search: "if (moment < 0) return 'moment_too_early'",
+    replacement: '',
+    test: 'test/accounts/import.test.ts',
+  },
+  {
+    disables: 'an import says that a moment is a leap second',
+    file: 'src/accounts/import-document.ts',
+    search: "if (moment === 'leap') return 'moment_leap_second'",
+    replacement: "if (moment === 'leap') return 'not_moment'",
+    test: 'test/accounts/import.test.ts',
+  },
 ]
