@@ -107,6 +107,20 @@ export async function listMarked(db: Queryable, limit: number): Promise<MarkedRo
   return rows.map(({ id, email, email_problem: problem }) => ({ id, email, problem }))
 }
 
+/** The accounts that have the mailboxes with these keys. */
+export async function listKeepers(db: Queryable, keys: readonly string[]) {
+  const { rows } = await db.raw(
+    `SELECT id, email, coalesce(mailbox, email_key) AS key FROM account
+     WHERE coalesce(mailbox, email_key) = ANY(?) AND email_problem IS NULL`,
+    [keys] as never,
+  )
+  return rows as readonly Readonly<{ id: string; email: string; key: string }>[]
+}
+
+/** Accounts that another one of the same mailbox keeps from their address. */
+export const listDuplicates = (db: Queryable): Promise<{ id: string; email: string }[]> =>
+  db('account').where({ email_problem: 'duplicate' }).orderBy('id').select('id', 'email')
+
 export async function countMarked(db: Queryable): Promise<number> {
   const [row] = await db('account').whereNotNull('email_problem').count('* as count')
   return Number(row?.count)

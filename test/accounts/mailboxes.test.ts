@@ -291,7 +291,7 @@ test('the doctor lists them, and an operator gives each a new address: a reset t
   expect(findings).toContainEqual({
     status: 'warning',
     code: 'email_duplicate',
-    params: { id: loser, email: 'listed@grös.example' },
+    params: { id: loser, email: 'listed@grös.example', keeperId: keeper, keeperEmail: 'listed@xn--grs-tna.example' },
   })
   expect(findings).toContainEqual(expect.objectContaining({ code: 'email_invalid' }))
 

@@ -155,8 +155,17 @@ test('an operator gives an account another address, and the doctor lists those w
     return checks.filter((one: { check: string }) => one.check === 'emails')
   }
   const [finding] = await listed()
-  expect(finding).toMatchObject({ status: 'warning', code: 'email_duplicate', params: { id: other } })
+  expect(finding).toMatchObject({ status: 'warning', code: 'email_duplicate', params: { id: other, keeperId: id } })
+  expect(finding.message).toContain(`The account ${other} (${email}) cannot sign in`)
+  expect(finding.message).toContain(`the account ${id} (keeps@münchen.example) keeps this mailbox`)
   expect(finding.message).toContain(`latchkey user set-email ${other} `)
+  // By the address of both, neither is meant.
+  for (const typed of [email, 'keeps@münchen.example']) {
+    const refused = await run(['user', 'set-email', typed, 'another@example.com'])
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('account_ambiguous') })
+    expect(refused.stderr).toContain(`${id} keeps it, ${other} cannot`)
+  }
+  expect((await accounts.readById(id))!.generation).toBe(0)
 
   expect(await run(['user', 'set-email', other, 'keeps@MÜNCHEN.example'])).toMatchObject({
     code: 1,
@@ -174,6 +183,14 @@ test('an operator gives an account another address, and the doctor lists those w
   expect(await house.trail(other)).toEqual(['account.email_marked', 'account.email_set'])
   expect((await accounts.readById(other))!.generation).toBe(1)
   expect(await listed()).toMatchObject([{ status: 'ok', code: 'emails_ok' }])
+  // An account whose mailbox has been given up meanwhile gets it back.
+  await knex('account').where({ id: other }).update({ mailbox: null, email_problem: 'duplicate', email })
+  await run(['user', 'set-email', id, 'moved@example.com'])
+  const [free] = await listed()
+  expect(free).toMatchObject({ code: 'email_free', params: { id: other } })
+  const [, command = ''] = /latchkey (user set-email .*)$/.exec(free.message) ?? []
+  expect(await run(command.split(' '))).toMatchObject({ code: 0 })
+  expect(await accounts.findByEmail('keeps@münchen.example')).toMatchObject({ id: other })
 })
 
 test('a reset of factors that waits is shown, ends with user reset-factors, and so do all sessions', async () => {
