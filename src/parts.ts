@@ -320,6 +320,7 @@ export async function createParts(deps: PartsDeps) {
     metrics,
     prefixesOf,
     listCosts,
+    log,
   })
   const breaches =
     config.breachCheck && createBreaches({ ...config.breachCheck, request: outbound.request, clock, log, metrics })
