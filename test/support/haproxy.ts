@@ -1,13 +1,10 @@
 /** HAProxy as Debian installs it, in front of servers of a test, as docs/deploying.md sets it up. */
-import { spawn } from 'node:child_process'
-import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { releasedAtEnd } from './cleanup.ts'
+import { startDaemon } from './daemon.ts'
 import { createTestFolder } from './folders.ts'
 import { findFreePorts } from './ports.ts'
-import { getProgram } from './programs.ts'
 import { waitFor } from './wait.ts'
-import { watchProcess } from './watchdog.ts'
 
 export type HaProxy = {
   /** Where it listens, without a trailing slash. */
@@ -46,19 +43,7 @@ listen stats
   stats uri /
 `,
   )
-  const log = openSync(path.join(folder, 'log'), 'a')
-  const child = spawn(getProgram('haproxy'), ['-f', settings, '-db'], {
-    cwd: '/',
-    stdio: ['ignore', log, log],
-    detached: true,
-  })
-  closeSync(log)
-  watchProcess(child)
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  const close = releasedAtEnd(async () => {
-    child.kill('SIGKILL')
-    await ended
-  })
+  const close = startDaemon({ name: 'haproxy', args: ['-f', settings, '-db'], folder })
   const countUp = async () => {
     const table = await (await fetch(`http://127.0.0.1:${statsPort}/;csv`)).text()
     return table.split('\n').filter((line) => /^servers,s\d/.test(line) && line.split(',')[17] === 'UP').length
