@@ -258,7 +258,7 @@ async function atOnce(count: number, address: string, outcome: 'right' | 'wrong'
     const tried = guesses.attempt(
       guess,
       work,
-      () => true,
+      (error) => (error as Error).message === 'wrong',
       async () => {},
     )
     await tried.catch((error: { code?: string }) => {

@@ -2901,7 +2901,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a password is judged without the blanks that add nothing',
     file: 'src/passwords/spellings.ts',
-    search: ".replace(blanks, ' ').trim()",
+    search: ".replace(fillers, '')",
     replacement: '',
     test: 'test/passwords/guessing.test.ts',
   },
