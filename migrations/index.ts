@@ -38,6 +38,8 @@ import { untrustedPeer } from './0050_untrusted_peer.ts'
 import { logoutReceiver } from './0051_logout_receiver.ts'
 import { sweepCursor } from './0052_sweep_cursor.ts'
 import { spentSweep } from './0053_spent_sweep.ts'
+import { guessPending } from './0056_guess_pending.ts'
+import { accountMailboxAgain } from './0057_account_mailbox_again.ts'
 
 export type Migration = {
   name: string
@@ -83,4 +85,6 @@ export const migrations: readonly Migration[] = [
   logoutReceiver,
   sweepCursor,
   spentSweep,
+  guessPending,
+  accountMailboxAgain,
 ]

@@ -307,9 +307,7 @@ export async function createParts(deps: PartsDeps) {
   const guesses = createGuesses({
     ...{ db: knex, clock, captcha, prefixesOf, key: rootSecret.derive('guesses'), metrics: measureGuesses(metrics) },
     normalise: normaliseEmail,
-    refuseBusy: () => {
-      throw hashingBusy({ retryAfterSeconds: 5 })
-    },
+    busy: () => hashingBusy({ retryAfterSeconds: 5 }),
   })
   const proofs = createProofs({ limits, normalise: normaliseEmail, clock })
   const networks = createNetworks({ guesses, plainAddress, prefixesOf, transaction, audit })
@@ -322,6 +320,7 @@ export async function createParts(deps: PartsDeps) {
     metrics,
     prefixesOf,
     listCosts,
+    log,
   })
   const breaches =
     config.breachCheck && createBreaches({ ...config.breachCheck, request: outbound.request, clock, log, metrics })

@@ -21,7 +21,7 @@ const dns = {
 } as const
 
 // Nothing that a mail would read as several addresses, as a comment or as a header (RFC 5322 §3.4), nor what cannot be seen.
-const localPart = /^[^@\s\p{C}()<>[\],;:"\\]+$/u
+const localPart = /^[^@\s\p{C}\p{Default_Ignorable_Code_Point}\u2800\uFFFC\uFFFD()<>[\],;:"\\]+$/u
 // Invisible characters that UTS #46 would pass over. It judges joiners by their neighbours.
 const invisible = /(?![\u200C\u200D])\p{C}/u
 const finalDot = /[.\u3002\uFF0E\uFF61]$/u
@@ -43,7 +43,8 @@ export function readMailbox(typed: string): Mailbox | undefined {
   if (!localPart.test(local) || invisible.test(domain)) return undefined
   const ascii = settled.test(domain) ? domain : toASCII(domain, dns)
   if (ascii === null || ipAddress.test(ascii)) return undefined
-  const [name, key] = [fold(local), `${fold(local)}@${ascii}`]
+  const name = foldCase(local)
+  const key = `${name}@${ascii}`
   if ([...name].length > longestLocal || [...key].length > longestEmail) return undefined
   const shown = isPlain.test(domain) ? domain : toUnicode(ascii, labels).domain
   return { key, shown: `${local}@${shown}`, wire: `${local}@${ascii}` }
@@ -58,3 +59,14 @@ export const showEmail = (typed: string): string => readMailbox(typed)?.shown ??
 export const formerKey = (email: string): string => fold(email.trim())
 
 const fold = (text: string): string => text.normalize('NFC').toLowerCase().normalize('NFC')
+
+// Small letters with a second form, which have one capital: "ς" and "σ" are both "Σ" (Unicode, simple case folding).
+const otherForms = 'µςſ\u0345ϐϑϕϖϰϱϵẛ\u1C80\u1C81\u1C82\u1C83\u1C84\u1C85\u1C86\u1C87\u1C88'
+const firstForms = 'μσsιβθφπκρεṡвдосттъѣꙋ'
+const firstFormOf = new Map([...otherForms].map((letter, index) => [letter, [...firstForms][index]]))
+const otherForm = new RegExp(`[${otherForms}]`, 'gu')
+
+const foldCase = (text: string): string =>
+  fold(text)
+    .replace(otherForm, (letter) => firstFormOf.get(letter) ?? letter)
+    .normalize('NFC')

@@ -43,12 +43,8 @@ export function readImportLine(
     if (code !== undefined) problems.push({ path: 'password_hash', code })
   }
   if (disabled !== undefined && typeof disabled !== 'boolean') problems.push({ path: 'disabled', code: 'not_boolean' })
-  const createdAtMs = readMoment(createdAt)
-  if (createdAt !== undefined && (createdAtMs === undefined || createdAtMs < 0)) {
-    problems.push({ path: 'created_at', code: 'not_moment' })
-  } else if (createdAtMs !== undefined && createdAtMs > now) {
-    problems.push({ path: 'created_at', code: 'moment_ahead' })
-  }
+  const createdAtMs = createdAt === undefined ? undefined : readCreatedAt(createdAt, now)
+  if (typeof createdAtMs === 'string') problems.push({ path: 'created_at', code: createdAtMs })
   if (problems.length > 0) return { problems }
   return {
     account: {
@@ -56,9 +52,18 @@ export function readImportLine(
       id: id as string | undefined,
       passwordHash: passwordHash as string | undefined,
       isDisabled: disabled === true,
-      createdAt: createdAtMs,
+      createdAt: createdAtMs as number | undefined,
     },
   }
+}
+
+/** Milliseconds since the epoch, or the code of what is wrong. */
+function readCreatedAt(createdAt: unknown, now: number): number | string {
+  const moment = readMoment(createdAt)
+  if (moment === undefined) return 'not_moment'
+  if (moment === 'leap') return 'moment_leap_second'
+  if (moment < 0) return 'moment_too_early'
+  return moment > now ? 'moment_ahead' : moment
 }
 
 function parse(line: string): unknown {

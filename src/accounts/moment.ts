@@ -1,14 +1,17 @@
 /** Moments in files: RFC 3339 with an offset, so that no machine's time zone decides what is meant. */
 
-const form = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/
+const form = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/
 
-/** Milliseconds since the epoch; undefined for everything else, days that no month has included. */
-export function readMoment(text: unknown): number | undefined {
+/**
+ * Milliseconds since the epoch; `leap` for a leap second, which they do not count (RFC 3339 §5.7);
+ * undefined for everything else, days that no month has included.
+ */
+export function readMoment(text: unknown): number | 'leap' | undefined {
   const parts = typeof text === 'string' ? form.exec(text.toUpperCase()) : null
   if (!parts) return undefined
-  const [written, year, month, day] = parts
+  const [written, year, month, day, , second] = parts
   // Date.parse takes 30 February for a day in March.
   const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)))
   if (date.getUTCMonth() !== Number(month) - 1 || date.getUTCDate() !== Number(day)) return undefined
-  return Date.parse(written)
+  return second === '60' ? 'leap' : Date.parse(written)
 }

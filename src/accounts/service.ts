@@ -13,6 +13,7 @@ import { checkAccount, checkClaims, checkEmail } from './document.ts'
 import { normaliseEmail, readMailbox } from './email.ts'
 import { accountInvalid, accountNotFound, emailTaken } from './errors.ts'
 import * as repository from './repository.ts'
+import { listDuplicates } from './settle-repository.ts'
 
 type Deps = {
   db: Queryable
@@ -59,6 +60,12 @@ export function createAccounts(deps: Deps) {
     findByEmail: async (email: string): Promise<Account | undefined> => {
       const mailbox = readMailbox(email)
       return mailbox && repository.findAccountByMailbox(db, mailbox.key)
+    },
+    /** Ids of the accounts that cannot sign in by this mailbox, which is theirs as well, because another account keeps it. */
+    listMarkedOf: async (email: string): Promise<readonly string[]> => {
+      const key = readMailbox(email)?.key
+      const marked = await listDuplicates(db)
+      return marked.filter((one) => key !== undefined && readMailbox(one.email)?.key === key).map(({ id }) => id)
     },
     /** Ordered by e-mail address, at most `limit` (default 1000). */
     list: (limit = 1000): Promise<Account[]> => repository.listAccounts(db, limit),

@@ -1,10 +1,11 @@
-/** Rows of `account` whose mailbox is unknown: written by the program before, or before its columns were there. */
+/** Rows of `account` whose mailbox is unknown, or that a program before has read otherwise. */
 import type { Queryable, Tx } from '../database/database.ts'
 import type { EmailProblem } from './account.ts'
 
-export type UnsettledRow = Readonly<{ id: string; email: string; emailKey: string }>
+/** `mailbox` as another version has read it, if one has. */
+export type UnsettledRow = Readonly<{ id: string; email: string; emailKey: string; mailbox: string | null }>
 /** `key` is the mailbox's. */
-export type Settlement = Readonly<{ id: string; emailKey: string; key: string }>
+export type Settlement = Readonly<Omit<UnsettledRow, 'email'> & { key: string }>
 export type Claimant = Readonly<{ id: string; email: string; isVerified: boolean; createdAt: number }>
 
 const columns = ['id', 'email', 'is_email_verified', 'created_at'] as const
@@ -15,16 +16,31 @@ const lockKey = 727_048
 const unknown = `mailbox IS NULL AND email_problem IS NULL AND (
   email_key !~ '^[^@]+@([a-z0-9]+(-[a-z0-9]+)*[.])*[a-z][a-z0-9]*(-[a-z0-9]+)*$' OR email_key ~ '[.@][^.@]{64}')`
 
+/** The condition of the index `account_mailbox_again`. */
+const readOtherwise = String.raw`email_problem IS NULL AND coalesce(mailbox, email_key) ~
+  '[\u00B5\u0345\u017F\u03C2\u03D0\u03D1\u03D5\u03D6\u03F0\u03F1\u03F5\u1C80-\u1C88\u1E9B\u034F\u115F\u1160\u17B4\u17B5\u180B-\u180F\u2800\u3164\uFE00-\uFE0F\uFFA0\uFFFC\uFFFD\U000E0000-\U000E0FFF].*@'`
+
+const columnsRead = 'SELECT id, email, email_key, mailbox FROM account'
+/** Two conditions, each with its index. */
+const unsettled = `(${columnsRead} WHERE ${unknown} UNION ${columnsRead} WHERE ${readOtherwise}) AS a`
+
 /** In the order of ids, from the one behind `after`. */
 export async function listUnsettled(db: Queryable, after: string | undefined, limit: number): Promise<UnsettledRow[]> {
-  const rows = db('account').whereRaw(unknown).orderBy('id').limit(limit).select('id', 'email', 'email_key')
-  const found = await (after === undefined ? rows : rows.where('id', '>', after))
-  return found.map(({ id, email, email_key: emailKey }) => ({ id, email, emailKey }))
+  const { rows } = await db.raw(
+    `SELECT * FROM ${unsettled} WHERE id > coalesce(:after::uuid, '00000000-0000-0000-0000-000000000000') ORDER BY id LIMIT :limit`,
+    { after: after ?? null, limit } as never,
+  )
+  return rows.map(({ id, email, email_key: emailKey, mailbox }: Record<string, string>) => ({
+    id,
+    email,
+    emailKey,
+    mailbox,
+  }))
 }
 
 export async function countUnsettled(db: Queryable): Promise<number> {
-  const [row] = await db('account').whereRaw(unknown).count('* as count')
-  return Number(row?.count)
+  const { rows } = await db.raw(`SELECT count(*) AS count FROM ${unsettled}`)
+  return Number(rows[0].count)
 }
 
 export const takeTurn = async (tx: Tx): Promise<void> => {
@@ -35,8 +51,9 @@ export const takeTurn = async (tx: Tx): Promise<void> => {
 export async function settleRows(tx: Tx, settlements: readonly Settlement[]): Promise<number> {
   const { rowCount } = await tx.raw(
     `UPDATE account AS a SET mailbox = s.key
-     FROM json_to_recordset(?::json) AS s (id uuid, "emailKey" text, key text)
-     WHERE a.id = s.id AND a.email_key = s."emailKey" AND a.mailbox IS NULL AND a.email_problem IS NULL
+     FROM json_to_recordset(?::json) AS s (id uuid, "emailKey" text, mailbox text, key text)
+     WHERE a.id = s.id AND a.email_key = s."emailKey" AND a.mailbox IS NOT DISTINCT FROM s.mailbox
+       AND a.email_problem IS NULL
        AND NOT EXISTS (SELECT FROM account AS o
          WHERE coalesce(o.mailbox, o.email_key) = s.key AND o.email_problem IS NULL AND o.id <> a.id)`,
     [JSON.stringify(settlements)],
@@ -45,10 +62,11 @@ export async function settleRows(tx: Tx, settlements: readonly Settlement[]): Pr
 }
 
 /** Locks the row; undefined when it is settled by now, or has another address. */
-export async function findUnsettledForUpdate(tx: Tx, { id, emailKey }: UnsettledRow): Promise<Claimant | undefined> {
+export async function findUnsettledForUpdate(tx: Tx, read: UnsettledRow): Promise<Claimant | undefined> {
+  const { id, emailKey, mailbox } = read
   const row = await tx('account')
     .where({ id, email_key: emailKey })
-    .whereNull('mailbox')
+    .whereRaw('mailbox IS NOT DISTINCT FROM ?', [mailbox])
     .whereNull('email_problem')
     .forUpdate()
     .first(columns)
@@ -88,6 +106,20 @@ export async function listMarked(db: Queryable, limit: number): Promise<MarkedRo
     .select('id', 'email', 'email_problem')
   return rows.map(({ id, email, email_problem: problem }) => ({ id, email, problem }))
 }
+
+/** The accounts that have the mailboxes with these keys. */
+export async function listKeepers(db: Queryable, keys: readonly string[]) {
+  const { rows } = await db.raw(
+    `SELECT id, email, coalesce(mailbox, email_key) AS key FROM account
+     WHERE coalesce(mailbox, email_key) = ANY(?) AND email_problem IS NULL`,
+    [keys] as never,
+  )
+  return rows as readonly Readonly<{ id: string; email: string; key: string }>[]
+}
+
+/** Accounts that another one of the same mailbox keeps from their address. */
+export const listDuplicates = (db: Queryable): Promise<{ id: string; email: string }[]> =>
+  db('account').where({ email_problem: 'duplicate' }).orderBy('id').select('id', 'email')
 
 export async function countMarked(db: Queryable): Promise<number> {
   const [row] = await db('account').whereNotNull('email_problem').count('* as count')

@@ -1,4 +1,7 @@
-/** Finds the mailbox of rows that came without one, and says which of several accounts keeps it. Nothing is merged or deleted. */
+/**
+ * Finds the mailbox of rows that came without one, or with one that this version reads otherwise. Says which of several accounts keeps it.
+ * Nothing is merged or deleted.
+ */
 import type { Audit } from '../audit/service.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { Log } from '../log.ts'
@@ -52,8 +55,8 @@ export function createMailboxSettling({ db, transaction, audit, endAddress, log 
     const keyed = rows.map((row) => ({ row, key: readMailbox(row.email)?.key }))
     const count = new Map<string | undefined, number>()
     for (const { key } of keyed) count.set(key, (count.get(key) ?? 0) + 1)
-    const undisputed = keyed.flatMap(({ row: { id, emailKey }, key }): Settlement[] =>
-      key !== undefined && count.get(key) === 1 ? [{ id, emailKey, key }] : [],
+    const undisputed = keyed.flatMap(({ row: { id, emailKey, mailbox }, key }): Settlement[] =>
+      key !== undefined && count.get(key) === 1 ? [{ id, emailKey, mailbox, key }] : [],
     )
     const settled = await transaction(async (tx) => {
       await repository.takeTurn(tx)

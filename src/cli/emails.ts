@@ -1,6 +1,7 @@
 /** What the doctor asks about email addresses. Only reads. */
 import type { Knex } from 'knex'
-import { countMarked, countUnsettled, listMarked } from '../accounts/settle-repository.ts'
+import { readMailbox } from '../accounts/email.ts'
+import { countMarked, countUnsettled, listKeepers, listMarked } from '../accounts/settle-repository.ts'
 import type { Emails } from '../doctor/checks.ts'
 
 const mostListed = 100
@@ -15,5 +16,19 @@ export async function inspectEmails(knex: Knex): Promise<Emails> {
     countMarked(knex),
     countUnsettled(knex),
   ])
-  return { marked, markedCount, unsettledCount }
+  const keyed = marked.map((one) => ({ ...one, key: readMailbox(one.email)?.key }))
+  const keepers = await listKeepers(
+    knex,
+    keyed.flatMap(({ key }) => (key === undefined ? [] : [key])),
+  )
+  return {
+    marked: keyed.map(({ id, email, problem, key }) => ({
+      id,
+      email,
+      problem,
+      keeper: keepers.find((one) => one.key === key),
+    })),
+    markedCount,
+    unsettledCount,
+  }
 }

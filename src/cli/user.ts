@@ -1,6 +1,6 @@
 /** `latchkey user`: who may sign in. */
 import { accountDocument, readAccountDocument } from '../accounts/document.ts'
-import { accountInvalid, accountNotFound } from '../accounts/errors.ts'
+import { accountAmbiguous, accountInvalid, accountNotFound } from '../accounts/errors.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
 import { clientNotFound } from '../clients/errors.ts'
 import type { Call, CliCommand, Outcome } from './command.ts'
@@ -17,9 +17,13 @@ const shown = (account: Account): Outcome => {
   return { data, text: record(data) }
 }
 
+/** Throws `account_not_found`, and `account_ambiguous` for an address that a marked account has as well. */
 export async function getAccount(accounts: Accounts, emailOrId: string): Promise<Account> {
-  const found = emailOrId.includes('@') ? await accounts.findByEmail(emailOrId) : await accounts.findById(emailOrId)
+  const isEmail = emailOrId.includes('@')
+  const found = isEmail ? await accounts.findByEmail(emailOrId) : await accounts.findById(emailOrId)
   if (!found) throw accountNotFound({ params: { who: emailOrId } })
+  const marked = isEmail ? await accounts.listMarkedOf(emailOrId) : []
+  if (marked.length > 0) throw accountAmbiguous({ params: { keeper: found.id, marked: marked.join(', ') } })
   return found
 }
 

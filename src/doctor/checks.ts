@@ -159,8 +159,16 @@ export function checkSamples({ clientIds, emails, loopbackClientIds }: Samples, 
   return findings.length > 0 ? findings : [ok('samples_ok')]
 }
 
+/** `keeper` has the mailbox of a duplicate. */
+type MarkedEmail = Readonly<{
+  id: string
+  email: string
+  problem: 'duplicate' | 'invalid'
+  keeper?: Readonly<{ id: string; email: string }> | undefined
+}>
+
 export type Emails = Readonly<{
-  marked: readonly Readonly<{ id: string; email: string; problem: 'duplicate' | 'invalid' }>[]
+  marked: readonly MarkedEmail[]
   markedCount: number
   unsettledCount: number
 }>
@@ -168,13 +176,17 @@ export type Emails = Readonly<{
 /** Accounts whose address finds them no longer, and those that wait for a server to look. */
 export function checkEmails({ marked, markedCount, unsettledCount }: Emails): readonly Finding[] {
   const findings = [
-    ...marked.map(({ id, email, problem }) =>
-      warning(problem === 'duplicate' ? 'email_duplicate' : 'email_invalid', { id, email }),
-    ),
+    ...marked.map(checkMarked),
     ...(markedCount > marked.length ? [warning('emails_more', { count: markedCount - marked.length })] : []),
     ...(unsettledCount > 0 ? [warning('emails_unsettled', { count: unsettledCount })] : []),
   ]
   return findings.length > 0 ? findings : [ok('emails_ok')]
+}
+
+function checkMarked({ id, email, problem, keeper }: MarkedEmail): Finding {
+  if (problem === 'invalid') return warning('email_invalid', { id, email })
+  if (!keeper) return warning('email_free', { id, email })
+  return warning('email_duplicate', { id, email, keeperId: keeper.id, keeperEmail: keeper.email })
 }
 
 /** Settings that are allowed and still worth a second look. */

@@ -7,11 +7,12 @@ export type GuessMetrics = ReturnType<typeof measureGuesses>
 export function measureGuesses(metrics: Metrics) {
   const tries = new Counter({
     name: 'latchkey_password_tries_total',
-    help: 'Passwords tried, by outcome: right, wrong, or not verified because of a lock, a hundred failures, the network, or a missing CAPTCHA',
+    help: 'Passwords tried, by outcome: right, wrong, or not verified because of a lock, a hundred failures, the network, too many at once from it, or a missing CAPTCHA',
     labelNames: ['outcome'],
     registers: [metrics],
   })
   return {
-    count: (outcome: 'right' | 'wrong' | 'locked' | 'off' | 'address' | 'captcha'): void => tries.inc({ outcome }),
+    count: (outcome: 'right' | 'wrong' | 'locked' | 'off' | 'address' | 'crowded' | 'captcha'): void =>
+      tries.inc({ outcome }),
   }
 }

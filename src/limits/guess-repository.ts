@@ -68,39 +68,53 @@ export async function forgetTries(db: Queryable, key: Buffer): Promise<void> {
   await db('guess_count').where({ key }).delete()
 }
 
-export type CountedAddress = Readonly<{ quarterTries: number; hourTries: number; hourEndsAt: number }>
+/** Failures that are known, and the most that they can become with the tries under way: `hourMost`, this one included. */
+export type CountedAddress = Readonly<{
+  quarterFailures: number
+  hourFailures: number
+  hourMost: number
+  hourEndsAt: number
+}>
 
 const quarterMs = 15 * 60_000
 const hourMs = 60 * 60_000
 
-/** Counts a try for every prefix of an address; gives the worst. */
-export async function countAddress(db: Queryable, keys: readonly Buffer[], now: number): Promise<CountedAddress> {
+/** Begins a try for every prefix of an address; gives the worst. Tries that a killed process left are forgotten after a quarter. */
+export async function beginAddressTry(db: Queryable, keys: readonly Buffer[], now: number): Promise<CountedAddress> {
   const { rows } = await db.raw(
-    `INSERT INTO guess_address AS a (key, quarter_tries, quarter_from, hour_tries, hour_from)
-     SELECT key, 1, :now, 1, :now FROM unnest(:keys::bytea[]) AS key ORDER BY key
+    `INSERT INTO guess_address AS a (key, quarter_tries, quarter_from, hour_tries, hour_from, pending)
+     SELECT key, 0, :now, 0, :now, 1 FROM unnest(:keys::bytea[]) AS key ORDER BY key
      ON CONFLICT (key) DO UPDATE SET
-       quarter_tries = CASE WHEN a.quarter_from <= :quarter THEN 1 ELSE a.quarter_tries + 1 END,
+       quarter_tries = CASE WHEN a.quarter_from <= :quarter THEN 0 ELSE a.quarter_tries END,
        quarter_from = CASE WHEN a.quarter_from <= :quarter THEN :now ELSE a.quarter_from END,
-       hour_tries = CASE WHEN a.hour_from <= :hour THEN 1 ELSE a.hour_tries + 1 END,
-       hour_from = CASE WHEN a.hour_from <= :hour THEN :now ELSE a.hour_from END
-     RETURNING quarter_tries, hour_tries, hour_from`,
+       hour_tries = CASE WHEN a.hour_from <= :hour THEN 0 ELSE a.hour_tries END,
+       hour_from = CASE WHEN a.hour_from <= :hour THEN :now ELSE a.hour_from END,
+       pending = CASE WHEN a.quarter_from <= :quarter THEN 1 ELSE a.pending + 1 END
+     RETURNING quarter_tries, hour_tries, hour_tries + pending AS hour_most, hour_from`,
     { now, keys, quarter: now - quarterMs, hour: now - hourMs } as never,
   )
-  const worst = (column: string) => Math.max(0, ...rows.map((row: Record<string, unknown>) => Number(row[column])))
   return {
-    quarterTries: worst('quarter_tries'),
-    hourTries: worst('hour_tries'),
-    hourEndsAt: worst('hour_from') + hourMs,
+    quarterFailures: worst(rows, 'quarter_tries'),
+    hourFailures: worst(rows, 'hour_tries'),
+    hourMost: worst(rows, 'hour_most'),
+    hourEndsAt: worst(rows, 'hour_from') + hourMs,
   }
 }
 
-export async function takeBackAddress(db: Queryable, keys: readonly Buffer[]): Promise<void> {
-  await db.raw(
-    `UPDATE guess_address SET quarter_tries = greatest(quarter_tries - 1, 0), hour_tries = greatest(hour_tries - 1, 0)
-     WHERE key IN (SELECT key FROM guess_address WHERE key = ANY(?) ORDER BY key FOR UPDATE)`,
-    [keys] as never,
+/** A try has ended. Gives the failures of the quarter, this one included. */
+export async function endAddressTry(db: Queryable, keys: readonly Buffer[], isFailure: boolean): Promise<number> {
+  const { rows } = await db.raw(
+    `UPDATE guess_address SET pending = greatest(pending - 1, 0),
+       quarter_tries = quarter_tries + :failures, hour_tries = hour_tries + :failures
+     WHERE key IN (SELECT key FROM guess_address WHERE key = ANY(:keys) ORDER BY key FOR UPDATE)
+     RETURNING quarter_tries`,
+    { keys, failures: isFailure ? 1 : 0 } as never,
   )
+  return worst(rows, 'quarter_tries')
 }
+
+const worst = (rows: readonly Record<string, unknown>[], column: string): number =>
+  Math.max(0, ...rows.map((row) => Number(row[column])))
 
 /** Gives how many of them anything was counted for. */
 export async function forgetAddress(tx: Tx, keys: readonly Buffer[]): Promise<number> {

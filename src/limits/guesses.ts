@@ -1,6 +1,6 @@
 /**
- * Guessing a password: every try is counted before it is verified, in Postgres, for the identifier that was typed and for the network it came
- * from; a try that was right is taken back. What follows from the count is the same whether or not the identifier exists.
+ * Guessing a password: every try is counted before it is verified, in Postgres, for the identifier that was typed; a try that was right is
+ * taken back. For its network it counts as pending until it is verified. What follows is the same whether or not the identifier exists.
  */
 import { createHmac, createSecretKey } from 'node:crypto'
 import type { Captcha } from '../captcha/service.ts'
@@ -24,8 +24,8 @@ type Deps = {
   prefixesOf: (address: string) => readonly string[]
   captcha: Pick<Captcha, 'spend'>
   metrics: GuessMetrics
-  /** Refuses when far too many wait for the same identifier. */
-  refuseBusy: () => never
+  /** Far too many tries at once, of one identifier or from one network. */
+  busy: () => AppError
   clock: Clock
 }
 
@@ -65,8 +65,14 @@ export function createGuesses(deps: Deps) {
   const { db, normalise, captcha, metrics, clock } = deps
   const secret = createSecretKey(deps.key)
   const digest = (...parts: readonly string[]) => createHmac('sha256', secret).update(JSON.stringify(parts)).digest()
-  const takeTurn = createTurns({ most: mostWaiting, refuse: deps.refuseBusy })
+  const takeTurn = createTurns({
+    most: mostWaiting,
+    refuse: () => {
+      throw deps.busy()
+    },
+  })
   const asksNext = new WeakSet<object>()
+  const failsUnverified = new WeakSet<object>()
 
   const secondsUntil = (ms: number) => Math.max(1, Math.ceil((ms - clock.now()) / 1000))
 
@@ -86,35 +92,32 @@ export function createGuesses(deps: Deps) {
     return { key: identifierKey(identifier), isOwn: false }
   }
 
-  const refusal = (reason: 'locked' | 'off' | 'address' | 'captcha', error: AppError): AppError => {
+  type Reason = 'locked' | 'off' | 'address' | 'crowded' | 'captcha'
+  /** `counts`: nothing is verified, and it is a failure all the same. */
+  const refusal = (reason: Reason, error: AppError, counts: boolean): AppError => {
     metrics.count(reason)
+    if (counts) failsUnverified.add(error)
     return error
   }
 
-  /** Throws unless the try may be verified. */
-  async function admit(
-    guess: Guess,
-    isOwn: boolean,
-    own: Counted,
-    network: repository.CountedAddress,
-    takeBack: (isSuccess: boolean) => Promise<unknown>,
-  ): Promise<void> {
+  /** Throws unless the try may be verified. What is refused because of the network alone counts for nothing. */
+  async function admit(guess: Guess, isOwn: boolean, own: Counted, network: repository.CountedAddress): Promise<void> {
     if (own.lockedUntil !== undefined) {
-      throw refusal('locked', signInLocked({ retryAfterSeconds: secondsUntil(own.lockedUntil) }))
+      throw refusal('locked', signInLocked({ retryAfterSeconds: secondsUntil(own.lockedUntil) }), true)
     }
-    if (own.total > mostInARow) throw refusal('off', passwordOff())
-    if (network.hourTries > addressMost) {
-      await takeBack(false)
-      throw refusal('address', tooManyFailures({ retryAfterSeconds: secondsUntil(network.hourEndsAt) }))
+    if (own.total > mostInARow) throw refusal('off', passwordOff(), true)
+    if (network.hourFailures >= addressMost) {
+      const retryAfterSeconds = secondsUntil(network.hourEndsAt)
+      throw refusal('address', tooManyFailures({ retryAfterSeconds }), false)
     }
+    // Were all of those under way wrong, there would be more failures than are allowed.
+    if (network.hourMost > addressMost) throw refusal('crowded', deps.busy(), false)
     const isAskedAlone = !isOwn && own.tries > freeTries
-    if (!isAskedAlone && network.quarterTries <= addressFree) return
+    if (!isAskedAlone && network.quarterFailures < addressFree) return
     if (!(await captcha.spend(guess.captcha, guess.interaction))) {
-      // Asked because of the network, as above: neighbours who sign in at once. Nothing was compared, so nothing counts against them.
-      if (!isAskedAlone) await takeBack(false)
       const error = captchaNeeded()
       asksNext.add(error)
-      throw refusal('captcha', error)
+      throw refusal('captcha', error, isAskedAlone)
     }
   }
 
@@ -128,32 +131,32 @@ export function createGuesses(deps: Deps) {
     const prefixes = guess.address === undefined ? [] : addressKeys(guess.address)
     return takeTurn(key.toString('hex'), async () => {
       const now = clock.now()
-      const [own, network] = await Promise.all([
-        repository.countTry(db, key, now, rules),
-        repository.countAddress(db, prefixes, now),
-      ])
-      if (own.hasJustLocked) await onLock()
-      const takeBack = (isSuccess: boolean) =>
-        Promise.all([
-          isOwn && isSuccess ? repository.forgetTries(db, key) : repository.takeBackTry(db, key, isSuccess),
-          repository.takeBackAddress(db, prefixes),
-        ])
-      await admit(guess, isOwn, own, network, takeBack)
+      const own = await repository.countTry(db, key, now, rules)
+      const network = await repository.beginAddressTry(db, prefixes, now)
+      const endOwn = (isRight: boolean) =>
+        isOwn && isRight ? repository.forgetTries(db, key) : repository.takeBackTry(db, key, isRight)
+      let result: T
       try {
-        const result = await work()
-        await takeBack(true)
-        metrics.count('right')
-        return result
+        if (own.hasJustLocked) await onLock()
+        await admit(guess, isOwn, own, network)
+        result = await work()
       } catch (error) {
-        if (isWrong(error)) {
+        const isGuess = isWrong(error)
+        // What is neither: busy, or the right password of an account that has another step to take.
+        const isFailure = isGuess || failsUnverified.has(Object(error))
+        const [quarterFailures] = await Promise.all([
+          repository.endAddressTry(db, prefixes, isFailure),
+          !isFailure && endOwn(false),
+        ])
+        if (isGuess) {
           metrics.count('wrong')
-          if ((!isOwn && own.tries >= freeTries) || network.quarterTries >= addressFree) asksNext.add(Object(error))
-        } else {
-          // Not wrong: busy, or the right password of somebody who has another step to take.
-          await takeBack(false)
+          if ((!isOwn && own.tries >= freeTries) || quarterFailures >= addressFree) asksNext.add(Object(error))
         }
         throw error
       }
+      await Promise.all([repository.endAddressTry(db, prefixes, false), endOwn(true)])
+      metrics.count('right')
+      return result
     })
   }
 
@@ -163,7 +166,7 @@ export function createGuesses(deps: Deps) {
     return takeTurn(key.toString('hex'), async () => {
       const { lockedUntil } = await repository.countTry(db, key, clock.now(), rules)
       if (lockedUntil !== undefined) {
-        throw refusal('locked', proofLocked({ retryAfterSeconds: secondsUntil(lockedUntil) }))
+        throw refusal('locked', proofLocked({ retryAfterSeconds: secondsUntil(lockedUntil) }), true)
       }
       const result = await work().catch(async (error: unknown) => {
         await repository.takeBackTry(db, key, false)

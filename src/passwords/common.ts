@@ -1,13 +1,16 @@
 /** The passwords that everybody tries first (OWASP ASVS V6.2.4): a list that a package brings, as far as it matters here. */
 import { createRequire } from 'node:module'
 import { fold } from './context.ts'
+import { isDatedWord } from './dated.ts'
+import { spellingsOf } from './spellings.ts'
 
 let known: ReadonlySet<string> | undefined
 
-/** Whether it is on the list, in any case. The list is read at the first question: most processes never ask. */
+/** Whether it is on the list, in any spelling, or a word with its year. The list is read at the first question: most processes never ask. */
 export function isCommonPassword(normalized: string): boolean {
   known ??= readList()
-  return known.has(fold(normalized))
+  const list = known
+  return spellingsOf(normalized).some((spelling) => list.has(spelling) || isDatedWord(spelling))
 }
 
 /** No setting allows a shorter password, so that no shorter one of the list needs keeping: 308 of 49,233 are left. */

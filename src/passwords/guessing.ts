@@ -2,8 +2,8 @@
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import type { Log } from '../log.ts'
-import { fold } from './context.ts'
 import { createPool } from './pool.ts'
+import { spellingsOf } from './spellings.ts'
 
 /** `unjudged`: the thread failed or took too long, so the other rules decide alone. */
 export type Guessable = 'guessable' | 'good' | 'unjudged'
@@ -66,15 +66,18 @@ export function createGuessing({ log, file = threadFile, queue = 32, ...limits }
     return made
   }
 
-  async function ask(text: string): Promise<Guessable> {
+  async function ask(texts: readonly string[]): Promise<Guessable> {
     clearTimeout(idle)
     try {
       const asked = await ready()
-      const answer = answerOf(asked, limitMs)
-      asked.postMessage(text)
-      const guesses = await answer
-      if (typeof guesses !== 'number') throw new Error('no number of guesses')
-      return guesses < fewestGuesses ? 'guessable' : 'good'
+      for (const text of texts) {
+        const answer = answerOf(asked, limitMs)
+        asked.postMessage(text)
+        const guesses = await answer
+        if (typeof guesses !== 'number') throw new Error('no number of guesses')
+        if (guesses < fewestGuesses) return 'guessable'
+      }
+      return 'good'
     } catch (error) {
       end()
       log.warn({ reason: (error as Error).message }, 'guesses for a password could not be counted')
@@ -86,9 +89,9 @@ export function createGuessing({ log, file = threadFile, queue = 32, ...limits }
   }
 
   return {
-    /** Whether fewer than 10^8 guesses find it. Throws hashingBusy when too many passwords wait for the thread. */
+    /** Whether fewer than 10^8 guesses find it, in any spelling. Throws hashingBusy when too many passwords wait for the thread. */
     judge: (normalized: string): Promise<Guessable> =>
-      pool.run(() => ask([...fold(normalized)].slice(0, mostRead).join(''))),
+      pool.run(() => ask(spellingsOf(normalized).map((text) => [...text].slice(0, mostRead).join('')))),
     isLoaded: (): boolean => worker !== undefined,
     close: end,
   }

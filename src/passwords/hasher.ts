@@ -3,7 +3,8 @@
  * verifies what another system hashed.
  */
 import argon2 from 'argon2'
-import { Gauge, Histogram } from 'prom-client'
+import { Counter, Gauge, Histogram } from 'prom-client'
+import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Compute, Cost } from './even-work.ts'
 import { costOf, createEvenWork, decoyLike } from './even-work.ts'
@@ -44,6 +45,7 @@ type Deps = Cost & {
   prefixesOf?: (address: string) => readonly string[]
   /** The costs of what is stored, to be read again now and then; without it only today's setting counts. */
   listCosts?: () => Promise<readonly StoredCost[]>
+  log?: Pick<Log, 'warn'>
   /** For a test that looks at the work. */
   compute?: Compute
   monotonicMs?: () => number
@@ -56,16 +58,17 @@ const computeHash: Compute = async (hash, normalized) => {
 }
 
 export function createPasswordHasher({ slots, queue, metrics, compute = computeHash, ...rest }: Deps) {
-  const { listCosts, monotonicMs = () => performance.now(), memoryKiB, iterations, parallelism } = rest
+  const { listCosts, log, monotonicMs = () => performance.now(), memoryKiB, iterations, parallelism } = rest
   const { prefixesOf = (address: string) => [address] } = rest
   const own: Cost = { memoryKiB, iterations, parallelism }
   const pool = createPool({ slots, queue })
-  const durations = measure(metrics, pool)
+  const { durations, costFailures } = measure(metrics, pool)
   const even = createEvenWork({ own, compute, monotonicMs })
 
   let learned = '[]'
   let readAgainAtMs = Number.NEGATIVE_INFINITY
   let first: Promise<void> | undefined
+  let hasFailed = false
 
   const shareOf = ({ address, account }: Requester): Share => ({
     networks: address ? [...prefixesOf(address)].reverse() : [],
@@ -116,7 +119,17 @@ export function createPasswordHasher({ slots, queue, metrics, compute = computeH
     readAgainAtMs = monotonicMs() + readCostsEveryMs
     const reading = listCosts()
       .then(learn)
-      .catch(() => {})
+      .then(
+        () => {
+          hasFailed = false
+        },
+        (error: unknown) => {
+          costFailures.inc()
+          if (!hasFailed)
+            log?.warn({ err: error }, 'the costs of stored passwords could not be read; those known before count')
+          hasFailed = true
+        },
+      )
     first ??= reading.then(() => {
       first = Promise.resolve()
     })
@@ -171,10 +184,16 @@ function measure(metrics: Metrics, pool: { waiting: () => number; running: () =>
       this.set(pool.running())
     },
   })
-  return new Histogram({
+  const costFailures = new Counter({
+    name: 'latchkey_password_cost_failures_total',
+    help: 'How often the costs of stored passwords could not be read or measured',
+    registers: [metrics],
+  })
+  const durations = new Histogram({
     name: 'latchkey_password_hash_seconds',
     help: 'How long one password hash takes, without waiting',
     buckets: [0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2],
     registers: [metrics],
   })
+  return { durations, costFailures }
 }

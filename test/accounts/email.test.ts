@@ -72,6 +72,16 @@ test.each([
   'x@a\u3000b.example',
   'x y@example.com',
   'x\u202e@example.com',
+  // What cannot be seen, and what stands for something that is not there.
+  ...[
+    'x\uFE0F@example.com',
+    'x\u034F@example.com',
+    'x\u3164@example.com',
+    'x\uFFA0@example.com',
+    '\u115Fx@example.com',
+  ],
+  ...['x\u{E0100}@example.com', 'x\u2800@example.com', 'x\uFFFC@example.com', 'x\uFFFD@example.com'],
+  ...['x\uFDD0@example.com', 'x\uFFFE@example.com', 'x\u{1FFFF}@example.com', 'x\u180B@example.com'],
   'x,y@example.com',
   'x<y@example.com',
   '"x"@example.com',
@@ -85,6 +95,31 @@ test.each([
 ])('%j is no address', (typed) => {
   expect(readMailbox(typed)).toBeUndefined()
   expect(normaliseEmail(typed)).toBe(normaliseEmail(normaliseEmail(typed)))
+})
+
+test.each([
+  ['ΟΔΥΣΣΕΎΣ', 'οδυσσεύς', 'οδυσσεύσ', 'Οδυσσεύς'],
+  ['ΝΊΚΟΣ.ΠΑΠ', 'νίκος.παπ', 'νίκοσ.παπ'],
+  ['SANTA', 'ſanta', 'santa', 'ſANTA'],
+  ['ΜΕΤΡΟ', 'µετρο', 'μετρο'],
+  ['ΘΕΟΣ', 'ϑεος', 'θεοσ'],
+  ['ẞ', 'ß'],
+  ['ДОМ', 'дом', '\u1C81\u1C82м'],
+])('spellings that differ only in case are one mailbox: %s', (...spellings) => {
+  const keys = new Set(spellings.map((local) => readMailbox(`${local}@example.com`)?.key))
+  expect(keys.size).toBe(1)
+  expect(normaliseEmail([...keys][0]!)).toBe([...keys][0])
+})
+
+test('other letters are another mailbox', () => {
+  for (const [one, other] of [
+    ['straße', 'strasse'],
+    ['ı', 'i'],
+    ['é', 'e'],
+    ['σ', 's'],
+  ]) {
+    expect(readMailbox(`${one}@example.com`)?.key).not.toBe(readMailbox(`${other}@example.com`)?.key)
+  }
 })
 
 test('what is shown is the same mailbox when it is typed again', () => {

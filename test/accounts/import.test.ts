@@ -245,9 +245,18 @@ describe('the import', () => {
     'Mon, 03 Feb 2020 04:05:06 GMT',
     '1580702706',
     1580702706,
-    '1960-01-01T00:00:00Z',
+    '2020-02-03T04:05:61Z',
   ])('%j is no moment of RFC 3339 with an offset', async (moment) => {
     expect(await importOne({ email: 'moment@example.com', created_at: moment })).toEqual(['created_at not_moment'])
+  })
+
+  test.each([
+    ['1969-12-31T23:59:59Z', 'moment_too_early'],
+    ['1970-01-01T00:59:59+01:00', 'moment_too_early'],
+    ['2016-12-31T23:59:60Z', 'moment_leap_second'],
+    ['2017-01-01T00:59:60.5+01:00', 'moment_leap_second'],
+  ])('%s cannot be kept, and the reason is said: %s', async (moment, code) => {
+    expect(await importOne({ email: 'moment@example.com', created_at: moment })).toEqual([`created_at ${code}`])
   })
 
   test('a moment with an offset is taken as it is, and one in the future is refused', async () => {

@@ -149,6 +149,27 @@ test('an address that is none any more is marked, and the account keeps everythi
   expect(await row(id)).toMatchObject({ nickname: 'Per', email: 'percent@ex%41mple.com', email_problem: 'invalid' })
 })
 
+test('an account that another version has found by another case form is found by every one, and of two the elder keeps it', async () => {
+  const alone = await oldAccount({ email: 'νίκος@example.com' })
+  const young = await oldAccount({ email: 'ας@example.com', createdAt: 9 })
+  const old = await oldAccount({ email: 'ασ@example.com', createdAt: 3 })
+  await knex()('account').where({ id: young }).update({ mailbox: 'ας@example.com' })
+  expect(checkEmails(await inspectEmails(knex()))).toContainEqual(expect.objectContaining({ code: 'emails_unsettled' }))
+  await settle()
+  expect(await house.account('ΝΊΚΟΣ@example.com')).toMatchObject({ id: alone, email: 'νίκος@example.com' })
+  expect(await Promise.all([alone, young, old].map(problemOf))).toEqual([null, 'duplicate', null])
+  expect(await house.account('ΑΣ@example.com')).toMatchObject({ id: old })
+  expect(await knex()('account').whereRaw("email_problem IS NULL AND coalesce(mailbox, email_key) ~ 'ς.*@'")).toEqual(
+    [],
+  )
+})
+
+test('an address with a character that cannot be seen is marked', async () => {
+  const id = await oldAccount({ email: 'unseen\uFE0F@example.com' })
+  await settle()
+  expect(await problemOf(id)).toBe('invalid')
+})
+
 test('what a marked account does lifts no lock of the mailbox, and makes no browser known there', async () => {
   const loser = await oldAccount({ email: 'lock@zürich.example', isVerified: false, createdAt: 9 })
   await oldAccount({ email: 'lock@xn--zrich-kva.example', createdAt: 3 })
@@ -270,7 +291,7 @@ test('the doctor lists them, and an operator gives each a new address: a reset t
   expect(findings).toContainEqual({
     status: 'warning',
     code: 'email_duplicate',
-    params: { id: loser, email: 'listed@grös.example' },
+    params: { id: loser, email: 'listed@grös.example', keeperId: keeper, keeperEmail: 'listed@xn--grs-tna.example' },
   })
   expect(findings).toContainEqual(expect.objectContaining({ code: 'email_invalid' }))
 

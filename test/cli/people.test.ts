@@ -155,8 +155,17 @@ test('an operator gives an account another address, and the doctor lists those w
     return checks.filter((one: { check: string }) => one.check === 'emails')
   }
   const [finding] = await listed()
-  expect(finding).toMatchObject({ status: 'warning', code: 'email_duplicate', params: { id: other } })
+  expect(finding).toMatchObject({ status: 'warning', code: 'email_duplicate', params: { id: other, keeperId: id } })
+  expect(finding.message).toContain(`The account ${other} (${email}) cannot sign in`)
+  expect(finding.message).toContain(`the account ${id} (keeps@münchen.example) keeps this mailbox`)
   expect(finding.message).toContain(`latchkey user set-email ${other} `)
+  // By the address of both, neither is meant.
+  for (const typed of [email, 'keeps@münchen.example']) {
+    const refused = await run(['user', 'set-email', typed, 'another@example.com'])
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('account_ambiguous') })
+    expect(refused.stderr).toContain(`${id} keeps it, ${other} cannot`)
+  }
+  expect((await accounts.readById(id))!.generation).toBe(0)
 
   expect(await run(['user', 'set-email', other, 'keeps@MÜNCHEN.example'])).toMatchObject({
     code: 1,
@@ -174,6 +183,23 @@ test('an operator gives an account another address, and the doctor lists those w
   expect(await house.trail(other)).toEqual(['account.email_marked', 'account.email_set'])
   expect((await accounts.readById(other))!.generation).toBe(1)
   expect(await listed()).toMatchObject([{ status: 'ok', code: 'emails_ok' }])
+})
+
+test('the doctor says that a marked account can have its address back once the other one has given it up', async () => {
+  const { accounts, mailboxes } = house.server.parts
+  const { knex } = house.server.database
+  const id = await accounts.create({ email: 'free@xn--mnchen-3ya.example', isEmailVerified: true }, operator)
+  const other = crypto.randomUUID()
+  const email = 'free@ｍünchen.example'
+  await knex('account').insert({ id: other, email, email_key: email, created_at: 1, updated_at: 1 })
+  await mailboxes.run()
+  await accounts.update(id, { email: 'gave-it-up@example.com' }, operator)
+  const { checks } = (await run(['doctor', '--json'])).json()
+  const free = checks.find((one: { check: string }) => one.check === 'emails')
+  expect(free).toMatchObject({ code: 'email_free', params: { id: other, email } })
+  const [, command = ''] = /latchkey (user set-email .*)$/.exec(free.message) ?? []
+  expect(await run(command.split(' '))).toMatchObject({ code: 0 })
+  expect(await accounts.findByEmail('free@münchen.example')).toMatchObject({ id: other })
 })
 
 test('a reset of factors that waits is shown, ends with user reset-factors, and so do all sessions', async () => {

@@ -1,7 +1,10 @@
-/** Servers are restarted one after another behind HAProxy under load, and no request fails. */
+/** Behind HAProxy, set up as docs/deploying.md says: servers are restarted one after another, or are late for a moment. */
 import { Agent, request } from 'node:http'
+import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
+import type { HaProxy, ServerState } from '../support/haproxy.ts'
 import { startHaProxy } from '../support/haproxy.ts'
+import type { Servers } from '../support/processes.ts'
 import { startServers } from '../support/processes.ts'
 import { describeWith } from '../support/programs.ts'
 import { waitFor } from '../support/wait.ts'
@@ -25,11 +28,24 @@ const askForToken = (port: number): Promise<number | string> =>
   })
 
 describeWith('haproxy', 'behind HAProxy', () => {
-  test('a rolling restart under load fails no request', async () => {
-    const database = await createTestDatabase()
-    const env = { NODE_ENV: 'development', SHUTDOWN_DELAY_SECONDS: '3', MASTER_KEY: '62f0'.repeat(16) }
-    const running = await startServers(2, { databaseUrl: database.url, env, timeoutMs: 60_000 })
-    const proxy = await startHaProxy(running.servers.map(({ url }) => Number(new URL(url).port)))
+  let database: TestDatabase
+  let running: Servers
+  let proxy: HaProxy
+  beforeAll(async () => {
+    database = await createTestDatabase()
+    const env = { NODE_ENV: 'development', SHUTDOWN_DELAY_SECONDS: '5', MASTER_KEY: '62f0'.repeat(16) }
+    running = await startServers(2, { databaseUrl: database.url, env, timeoutMs: 60_000 })
+    proxy = await startHaProxy(running.servers.map(({ url }) => Number(new URL(url).port)))
+  }, 120_000)
+  afterAll(async () => {
+    agent.destroy()
+    await proxy?.close()
+    await running?.close()
+    await database?.close()
+  })
+
+  /** Clients ask without a pause while `work` is done; gives how often each answer came. */
+  async function underLoad(work: () => Promise<void>): Promise<Map<number | string, number>> {
     const port = Number(new URL(proxy.url).port)
     const answers = new Map<number | string, number>()
     let isOver = false
@@ -39,18 +55,37 @@ describeWith('haproxy', 'behind HAProxy', () => {
         answers.set(answer, (answers.get(answer) ?? 0) + 1)
       }
     })
-    for (const server of running.servers) {
-      expect(await server.kill('SIGTERM')).toMatchObject({ code: 0 })
-      await server.restart()
-      await waitFor(async () => (await proxy.countUp()) === 2, { timeoutMs: 20_000, what: 'both servers up' })
-    }
+    await work()
     isOver = true
     await Promise.all(load)
+    return answers
+  }
+  const states = (condition: (state: ServerState) => boolean, what: string) =>
+    waitFor(async () => (await proxy.look()).every(condition), { timeoutMs: 20_000, what })
+
+  test('a rolling restart under load fails no request', async () => {
+    const answers = await underLoad(async () => {
+      for (const server of running.servers) {
+        expect(await server.kill('SIGTERM')).toMatchObject({ code: 0 })
+        await server.restart()
+        await states(({ isUp }) => isUp, 'both servers up')
+      }
+    })
     expect([...answers.keys()]).toEqual([200])
     expect(answers.get(200)).toBeGreaterThan(100)
-    agent.destroy()
-    await proxy.close()
-    await running.close()
-    await database.close()
   }, 180_000)
+
+  test('a server that is late once, as under load, goes on being asked', async () => {
+    const [before] = await proxy.look()
+    const [server] = running.servers
+    process.kill(server!.pid, 'SIGSTOP')
+    try {
+      const isLate = async () => (await proxy.look())[0]!.failedChecks > before!.failedChecks
+      await waitFor(isLate, { timeoutMs: 20_000, what: 'a check that failed' })
+    } finally {
+      process.kill(server!.pid, 'SIGCONT')
+    }
+    await states(({ isWell }) => isWell, 'both servers well')
+    expect((await proxy.look())[0]!.timesDown).toBe(before!.timesDown)
+  }, 60_000)
 })

@@ -239,41 +239,61 @@ test('a network meets a CAPTCHA after twenty failures in a quarter of an hour, a
   expect((await attempt(server, email, right)).status).toBe(200)
 })
 
-test('neighbours who sign in at the same time with right passwords leave nothing that counts against their network', async () => {
+/** Tries of as many accounts at once, none of which ends before all that may be compared are under way. */
+async function atOnce(count: number, address: string, outcome: 'right' | 'wrong') {
   const { guesses } = server.parts
-  let letGo = () => {}
-  const isLetGo = new Promise<void>((resolve) => {
-    letGo = resolve
-  })
-  const tries = Array.from({ length: 120 }, (_, index) =>
-    guesses.attempt(
-      { identifier: `neighbour-${index}@guessed.example`, address: '203.0.113.77', interaction: 'login' },
-      () => isLetGo,
-      () => false,
-      async () => {},
-    ),
-  )
-  const settled = Promise.allSettled(tries)
-  // The first to be refused says that the others are under way.
-  await Promise.any(
-    tries.map((one) =>
-      one.then(
-        () => Promise.reject(new Error('passed')),
-        () => {},
-      ),
-    ),
-  )
-  letGo()
-  const refused = (await settled).flatMap((one) => (one.status === 'rejected' ? [one.reason.code] : []))
-  expect(new Set(refused)).toEqual(new Set(['captcha_needed', 'too_many_failures']))
-  for (let times = 0; times < 20; times += 1) {
-    await guesses.attempt(
-      { identifier: `colleague-${times}@guessed.example`, address: '203.0.113.77', interaction: 'login' },
-      async () => {},
-      () => false,
+  const { promise: isLetGo, resolve: letGo } = Promise.withResolvers<void>()
+  let [compared, refused] = [0, 0]
+  const checkAll = () => compared + refused === count && letGo()
+  const tries = Array.from({ length: count }, async (_, index) => {
+    const guess = { identifier: `neighbour-${index}@guessed.example`, address, interaction: 'login' }
+    let isCompared = false
+    const work = async () => {
+      isCompared = true
+      compared += 1
+      checkAll()
+      await isLetGo
+      if (outcome === 'wrong') throw new Error('wrong')
+    }
+    const tried = guesses.attempt(
+      guess,
+      work,
+      (error) => (error as Error).message === 'wrong',
       async () => {},
     )
-  }
+    await tried.catch((error: { code?: string }) => {
+      if (isCompared) return
+      refused += 1
+      checkAll()
+      throw error
+    })
+  })
+  const settled = await Promise.allSettled(tries)
+  return { compared, codes: settled.flatMap((one) => (one.status === 'rejected' ? [one.reason.code] : [])) }
+}
+
+test('150 right passwords at once from one network meet neither a CAPTCHA nor a lock because of each other', async () => {
+  const { compared, codes } = await atOnce(150, '203.0.113.77', 'right')
+  expect(compared).toBe(100)
+  expect(codes).toEqual(Array(50).fill('hashing_busy'))
+  // Nothing of it counts.
+  expect(await atOnce(100, '203.0.113.77', 'right')).toEqual({ compared: 100, codes: [] })
+})
+
+test('of 150 wrong passwords at once from one network a hundred are compared, and then it is locked', async () => {
+  const { compared, codes } = await atOnce(150, '198.51.100.77', 'wrong')
+  expect(compared).toBe(100)
+  expect(codes).toEqual(Array(50).fill('hashing_busy'))
+  expect(await atOnce(1, '198.51.100.77', 'right')).toEqual({ compared: 0, codes: ['too_many_failures'] })
+})
+
+test('tries that a killed process has left under way hold up their network for a quarter of an hour', async () => {
+  const address = '192.0.2.77'
+  await atOnce(1, address, 'right')
+  await server.database.knex('guess_address').update({ pending: 100 })
+  expect(await atOnce(1, address, 'right')).toEqual({ compared: 0, codes: ['hashing_busy'] })
+  server.clock.advance(minutes(15))
+  expect(await atOnce(1, address, 'right')).toEqual({ compared: 1, codes: [] })
 })
 
 test('a new browser is told by mail, the first one is not', async () => {

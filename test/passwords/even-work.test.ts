@@ -23,11 +23,14 @@ function hasher(
 ) {
   let nowMs = 0
   const computed: string[] = []
+  const warnings: unknown[] = []
+  const metrics = createMetrics()
   const made = createPasswordHasher({
     ...own,
     slots: 1,
     queue: 1,
-    metrics: createMetrics(),
+    metrics,
+    log: { warn: (...told: unknown[]) => void warnings.push(told) } as never,
     ...(listCosts && { listCosts }),
     monotonicMs: () => nowMs,
     compute: async (hash) => {
@@ -45,7 +48,11 @@ function hasher(
   const pass = (ms: number) => {
     nowMs += ms
   }
-  return { ...made, computed, costOfVerify, pass }
+  const failures = async () => {
+    const { values = [] } = (await metrics.getSingleMetric('latchkey_password_cost_failures_total')?.get()) ?? {}
+    return values[0]?.value
+  }
+  return { ...made, computed, costOfVerify, pass, warnings, failures }
 }
 
 const stored = [
@@ -113,6 +120,32 @@ test('the costs that are stored are listed once each, whatever the kind (loose i
   } finally {
     await test.close()
   }
+})
+
+test('while the stored costs cannot be read those known before count, and the log says so once', async () => {
+  let isAway = false
+  const { costOfVerify, pass, warnings, failures } = hasher(undefined, async () => {
+    if (isAway) throw new Error('the database does not answer')
+    return [{ beginning: '$2b$14', resultLength: 53 }]
+  })
+  /** A verification that reads the costs again, and what the reading changes. */
+  const readAgain = async () => {
+    pass(10_000)
+    await costOfVerify(undefined)
+    for (let turn = 0; turn < 10; turn += 1) await Promise.resolve()
+  }
+  await readAgain()
+  const dear = await costOfVerify(undefined)
+  for (const times of [1, 2]) {
+    isAway = true
+    await readAgain()
+    await readAgain()
+    expect(await costOfVerify(undefined)).toBeCloseTo(dear)
+    expect([warnings.length, await failures()]).toEqual([times, 2 * times])
+    isAway = false
+    await readAgain()
+  }
+  expect(JSON.stringify(warnings)).toContain('could not be read')
 })
 
 test('a dearer hash that is imported while the server runs counts within ten seconds', async () => {

@@ -119,6 +119,37 @@ describe('a password that is being chosen', () => {
     },
   )
 
+  test.each([
+    ...[
+      'Summer2026!!',
+      'Winter2025!!!',
+      'SUMMER-2026-!',
+      '2026-Sommer-!',
+      '21 June 2026',
+      'Ноябрь2026!!',
+      'été 2026 !!!',
+    ],
+    ...['October26!!!!!!', '2026#January#', 'Ыгььук2026!!'],
+  ])('is no season and no month with a year: %s', async (password) => {
+    const judge = async () => 'unjudged' as const
+    expect(await policy({}, [], { judge }).codes(password)).toEqual(['password_common'])
+  })
+
+  test.each(['Summer of 2026 in Riga', 'lantern 2026!!', 'Summer83749261', 'Summer2026#@x!%', 'juniper 2026 wool'])(
+    'may have a season, a month or a year among other things: %s',
+    async (password) => {
+      expect(await policy().codes(password)).toEqual([])
+    },
+  )
+
+  test.each([`qwerty123456${' '.repeat(60)}`, `\u3000\u200B${' '.repeat(60)}Administrator`, 'йцукен123456'])(
+    'is held against the list without what adds nothing, and as a Latin keyboard writes it: %j',
+    async (password) => {
+      const judge = async () => 'unjudged' as const
+      expect(await policy({}, [], { judge }).codes(password)).toEqual(['password_common'])
+    },
+  )
+
   test('is held against the common list although another minimum is set', async () => {
     expect(await policy({ passwordMinimumLength: 15 }).codes('123456789987654321')).toEqual(['password_common'])
   })

@@ -1,19 +1,19 @@
 /** HAProxy as Debian installs it, in front of servers of a test, as docs/deploying.md sets it up. */
-import { spawn } from 'node:child_process'
-import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { releasedAtEnd } from './cleanup.ts'
+import { startDaemon } from './daemon.ts'
 import { createTestFolder } from './folders.ts'
 import { findFreePorts } from './ports.ts'
-import { getProgram } from './programs.ts'
 import { waitFor } from './wait.ts'
-import { watchProcess } from './watchdog.ts'
+
+/** `isWell`: no check has failed lately. `timesDown`: how often it sent no more requests there. */
+export type ServerState = Readonly<{ isUp: boolean; isWell: boolean; failedChecks: number; timesDown: number }>
 
 export type HaProxy = {
   /** Where it listens, without a trailing slash. */
   url: string
-  /** How many of the servers it sends requests to. */
-  countUp: () => Promise<number>
+  /** What it says of each server, in their order. */
+  look: () => Promise<readonly ServerState[]>
   close: () => Promise<void>
 }
 
@@ -30,7 +30,7 @@ export async function startHaProxy(servers: readonly number[]): Promise<HaProxy>
   timeout client 30s
   timeout server 30s
   retries 0
-  timeout check 5s
+  timeout check 3s
 frontend latchkey
   bind 127.0.0.1:${port}
   default_backend servers
@@ -38,7 +38,7 @@ backend servers
   balance roundrobin
   http-reuse always
   option httpchk GET /health/ready
-  default-server check inter 200ms fall 1 rise 1
+  default-server check inter 1s fastinter 500ms fall 3 rise 1
 ${servers.map((server, index) => `  server s${index} 127.0.0.1:${server}`).join('\n')}
 listen stats
   bind 127.0.0.1:${statsPort}
@@ -46,23 +46,19 @@ listen stats
   stats uri /
 `,
   )
-  const log = openSync(path.join(folder, 'log'), 'a')
-  const child = spawn(getProgram('haproxy'), ['-f', settings, '-db'], {
-    cwd: '/',
-    stdio: ['ignore', log, log],
-    detached: true,
-  })
-  closeSync(log)
-  watchProcess(child)
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  const close = releasedAtEnd(async () => {
-    child.kill('SIGKILL')
-    await ended
-  })
-  const countUp = async () => {
+  const close = startDaemon({ name: 'haproxy', args: ['-f', settings, '-db'], folder })
+  const look = async () => {
     const table = await (await fetch(`http://127.0.0.1:${statsPort}/;csv`)).text()
-    return table.split('\n').filter((line) => /^servers,s\d/.test(line) && line.split(',')[17] === 'UP').length
+    return table
+      .split('\n')
+      .filter((line) => /^servers,s\d/.test(line))
+      .map((line) => {
+        const [status = '', failedChecks, timesDown] = [17, 21, 22].map((column) => line.split(',')[column])
+        // "UP 1/3" has failed some of its checks.
+        const state = { isUp: status.startsWith('UP'), isWell: status === 'UP' }
+        return { ...state, failedChecks: Number(failedChecks), timesDown: Number(timesDown) }
+      })
   }
-  await waitFor(async () => (await countUp()) === servers.length, { what: 'HAProxy' })
-  return { url: `http://127.0.0.1:${port}`, countUp, close }
+  await waitFor(async () => (await look()).every(({ isUp }) => isUp), { what: 'HAProxy' })
+  return { url: `http://127.0.0.1:${port}`, look, close }
 }

@@ -1,14 +1,11 @@
 /** PgBouncer as Debian installs it, in front of a Postgres server of a test. */
-import { spawn } from 'node:child_process'
-import { chownSync, closeSync, openSync, writeFileSync } from 'node:fs'
+import { chownSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import pg from 'pg'
-import { releasedAtEnd } from './cleanup.ts'
+import { startDaemon } from './daemon.ts'
 import { createTestFolder } from './folders.ts'
 import { findFreePort } from './ports.ts'
-import { getProgram } from './programs.ts'
 import { waitFor } from './wait.ts'
-import { watchProcess } from './watchdog.ts'
 
 export type PgBouncer = {
   /** The address of a database through it. */
@@ -51,21 +48,8 @@ max_client_conn = 500
   // PgBouncer refuses root.
   const isRoot = process.getuid?.() === 0
   if (isRoot) for (const place of [folder, users, settings]) chownSync(place, nobody, nobody)
-  const log = openSync(path.join(folder, 'log'), 'a')
-  const child = spawn(getProgram('pgbouncer'), [settings], {
-    ...(isRoot && { uid: nobody, gid: nobody }),
-    cwd: '/',
-    stdio: ['ignore', log, log],
-    detached: true,
-  })
-  closeSync(log)
-  watchProcess(child)
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  const close = startDaemon({ name: 'pgbouncer', args: [settings], folder, user: isRoot ? nobody : undefined })
   const url = (database: string) => `postgresql://postgres@127.0.0.1:${port}/${database}`
-  const close = releasedAtEnd(async () => {
-    child.kill('SIGKILL')
-    await ended
-  })
   await waitFor(() => answers(url('postgres')), { what: 'PgBouncer' })
   return { url, close }
 }
