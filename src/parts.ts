@@ -232,6 +232,7 @@ export async function createParts(deps: PartsDeps) {
     clock,
     log,
     deriveKey: rootSecret.derive,
+    areStoresAgreed: () => setUps.mayKeep(),
     graceSeconds: async (clientId) => (await clientCache.get(clientId))?.refreshGraceSeconds ?? 0,
     allowedScope: async (clientId, scope) => {
       const client = await clientCache.get(clientId)

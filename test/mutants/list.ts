@@ -2863,4 +2863,26 @@ export const mutants: readonly Mutant[] = [
     replacement: '',
     test: 'test/oidc/withdrawn.test.ts',
   },
+  // Processes whose stores differ decide nothing.
+  {
+    disables: 'what one process keeps in Redis and another does not is refused by both',
+    file: 'adapters/index.ts',
+    search: "models[model].home === 'redis' && !areStoresAgreed()",
+    replacement: 'false',
+    test: 'test/set-ups/set-ups.test.ts',
+  },
+  {
+    disables: 'a parked request is refused too while stores differ',
+    file: 'adapters/parked.ts',
+    search: "      refuseDisagreement('ParkedRequest')\n      const issuedAt",
+    replacement: '      const issuedAt',
+    test: 'test/set-ups/set-ups.test.ts',
+  },
+  {
+    disables: 'of two processes that start at one moment one sees the other',
+    file: 'src/set-ups/service.ts',
+    search: '      await tell()\n    },',
+    replacement: '    },',
+    test: 'test/set-ups/set-ups.test.ts',
+  },
 ]
