@@ -2885,4 +2885,18 @@ export const mutants: readonly Mutant[] = [
     replacement: '    },',
     test: 'test/set-ups/set-ups.test.ts',
   },
+  {
+    disables: 'an assertion that was over more than ten seconds ago is refused',
+    file: 'src/oidc/client-assertion.ts',
+    search: "    if (Number(exp) <= now() / 1000 - mostBehindSeconds) throw new errors.InvalidClientAuth('exp is over')\n",
+    replacement: '',
+    test: 'test/oidc/private-key-jwt.test.ts',
+  },
+  {
+    disables: 'nbf may be a minute ahead, as iat may',
+    file: 'src/oidc/configuration.ts',
+    search: 'clockTolerance: mostAheadSeconds',
+    replacement: 'clockTolerance: 10',
+    test: 'test/oidc/private-key-jwt.test.ts',
+  },
 ]
