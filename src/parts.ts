@@ -57,7 +57,7 @@ import { loadAssets } from './http/assets.ts'
 import { createCookieKeys } from './http/cookie-keys.ts'
 import { createCsrf } from './http/csrf.ts'
 import { createReadiness, healthRoutes } from './http/health.ts'
-import { findLongParameter } from './http/parameters.ts'
+import { findDeepParameter, findLongParameter } from './http/parameters.ts'
 import { createViews } from './http/views.ts'
 import { createQueue } from './jobs/queue.ts'
 import { createGate } from './limits/gate.ts'
@@ -561,6 +561,7 @@ export async function createParts(deps: PartsDeps) {
     consents,
     pages,
     findLongParameter,
+    findDeepParameter,
     assertionAlgorithms,
     reachableLevel: factors.reachable,
     dpopNonceSecret: rootSecret.derive('dpop nonces'),

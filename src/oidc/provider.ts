@@ -55,6 +55,8 @@ type Deps = {
   pages: ReturnType<typeof createEnginePages>
   /** The first parameter that is longer than it may be. */
   findLongParameter: (parameters: Readonly<Record<string, unknown>>) => { parameter: string } | undefined
+  /** The first one whose JSON is nested deeper than it may be. */
+  findDeepParameter: (parameters: Readonly<Record<string, unknown>>) => string | undefined
   clock: Clock
   log: Log
   fetchKeys: (url: string) => Promise<KeySetAnswer>
@@ -101,9 +103,15 @@ function adapterFor(model: string, { artifacts, clients, staticScope, clock }: D
  * Query strings are limited in front; the engine reads its own bodies. Every endpoint that does asks for a client, before it does anything.
  * Throws InvalidRequest.
  */
-function refuseLongParameters({ findLongParameter }: Pick<Deps, 'findLongParameter'>): void {
-  const long = findLongParameter(Provider.ctx?.oidc?.body ?? {})
+function refuseOddParameters({
+  findLongParameter,
+  findDeepParameter,
+}: Pick<Deps, 'findLongParameter' | 'findDeepParameter'>): void {
+  const body = Provider.ctx?.oidc?.body ?? {}
+  const long = findLongParameter(body)
   if (long) throw new errors.InvalidRequest(`${long.parameter} is too long`)
+  const deep = findDeepParameter(body)
+  if (deep) throw new errors.InvalidRequest(`${deep} is nested too deeply`)
 }
 
 /** A code that was sent to an address which the client has no longer. Throws InvalidGrant; the code is not spent. */
@@ -189,7 +197,7 @@ export function createOidc(deps: Deps) {
       now: deps.clock.now,
       secretMatches: clients.secretMatches,
       beforeClient: (clientId) => {
-        refuseLongParameters(deps)
+        refuseOddParameters(deps)
         return limits.beforeClient(clientId)
       },
       unprovenHint: hints.unproven,

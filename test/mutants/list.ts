@@ -2899,4 +2899,26 @@ export const mutants: readonly Mutant[] = [
     replacement: 'clockTolerance: 10',
     test: 'test/oidc/private-key-jwt.test.ts',
   },
+  // Parameters that are nested too deep.
+  {
+    disables: 'JSON in the body of an endpoint is not nested too deep',
+    file: 'src/oidc/provider.ts',
+    search: '  if (deep) throw',
+    replacement: '  if (false) throw',
+    test: 'test/oidc/rfc9126-par.test.ts',
+  },
+  {
+    disables: 'JSON at the authorization endpoint is not nested too deep',
+    file: 'src/http/parameters.ts',
+    search: 'if (isDeep(name, value)) throw',
+    replacement: 'if (false) throw',
+    test: 'test/oidc/rfc9126-par.test.ts',
+  },
+  {
+    disables: 'a client assertion is not nested too deep',
+    file: 'src/http/parameters.ts',
+    search: 'return jwtParameters.has(name) && isDeepJwt(value)',
+    replacement: 'return false',
+    test: 'test/oidc/private-key-jwt.test.ts',
+  },
 ]

@@ -197,4 +197,34 @@ test('all clients must push when the server says so (§5)', async () => {
   } finally {
     await strict.stop()
   }
+describe('claims', () => {
+  const asking = (value: string) => `{"userinfo":{"name":{"value":${value}}}}`
+  const lists = (count: number) => asking('['.repeat(count) + ']'.repeat(count))
+  const objects = (count: number) => asking(`${'{"a":'.repeat(count)}1${'}'.repeat(count)}`)
+  const refused = { status: 400, body: { error: 'invalid_request', error_description: 'claims is nested too deeply' } }
+
+  test.each([
+    ['2000 objects', objects(2000)],
+    ['7000 lists', lists(7000)],
+    ['33 levels', lists(30)],
+  ])('that are nested too deep are refused, pushed or at the authorization endpoint: %s', async (_case, claims) => {
+    const rp = createRelyingParty(server)
+    expect(await push(rp, { claims })).toMatchObject(refused)
+    const fields = new URLSearchParams(await fieldsOf(rp, { claims }))
+    const posted = await fetch(`${server.issuer}/authorize`, { method: 'POST', body: fields, redirect: 'manual' })
+    expect([posted.status, await posted.text()]).toEqual([400, expect.stringContaining('parameter_too_deep')])
+    if (claims.length > 1000) return
+    const got = await fetch(`${server.issuer}/authorize?${fields}`, { redirect: 'manual' })
+    expect([got.status, await got.text()]).toEqual([400, expect.stringContaining('parameter_too_deep')])
+  })
+
+  test.each([
+    ['32 levels', lists(29)],
+    ['brackets within a text', asking(`"${'['.repeat(50)}\\"${'{'.repeat(50)}"`)],
+    ['many that are not nested', asking(`[${'[],{},'.repeat(50)}1]`)],
+  ])('that are not are taken: %s', async (_case, claims) => {
+    expect(await push(createRelyingParty(server), { claims })).toMatchObject({ status: 201 })
+  })
+})
+
 })
