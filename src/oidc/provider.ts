@@ -171,6 +171,9 @@ export function createOidc(deps: Deps) {
         const wrapped = artifacts.wrapGrant(async (ctx: Parameters<typeof handler>[0]) => {
           // Before anything is spent: who may have been overtaken by the other processes must not sign.
           await confirmKeys()
+          // Its pages go by the session: a code of its that leaks is good for nothing.
+          if (ctx.oidc.client?.clientId === deps.tokenlessClientId)
+            throw new errors.InvalidGrant('this client gets no tokens')
           const { params } = ctx.oidc as { params: { resource?: unknown; scope?: unknown; redirect_uri?: unknown } }
           if (name === 'authorization_code') refuseRemovedRedirect(ctx.oidc.client, params.redirect_uri)
           // The engine takes out of the parameters what it does not know.
@@ -186,9 +189,6 @@ export function createOidc(deps: Deps) {
         return (ctx) =>
           asEngineFailure(async () => {
             await limits.beforeGrant(ctx as never)
-            // Its pages go by the session: a code of its that leaks is good for nothing.
-            if (ctx.oidc.client?.clientId === deps.tokenlessClientId)
-              throw new errors.InvalidGrant('this client gets no tokens')
             await wrapped(ctx)
           })
       },

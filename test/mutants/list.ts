@@ -2921,4 +2921,11 @@ export const mutants: readonly Mutant[] = [
     replacement: 'return false',
     test: 'test/oidc/private-key-jwt.test.ts',
   },
+  {
+    disables: 'a redeemed code ends its tokens also where the request is refused before it is looked at',
+    file: 'adapters/grants.ts',
+    search: '    await presentCode(unit, ctx)\n',
+    replacement: '',
+    test: 'test/oidc/rfc6749-token.test.ts',
+  },
 ]
