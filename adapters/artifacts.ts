@@ -3,7 +3,7 @@ import { errors } from 'oidc-provider'
 import { createUserCodeDigest, endKey, mapKey, rowId, sessionKey } from './digest.ts'
 import type { Ends, Tx } from './ends.ts'
 import { longestInRedisMs } from './ends.ts'
-import { ArtifactStoreUnavailable, isPostgresAway, Replayed, StaleBrowser } from './errors.ts'
+import { ArtifactStoreUnavailable, isPostgresAway, Replayed, requestUriUsed, StaleBrowser } from './errors.ts'
 import type { createLastUse } from './last-use.ts'
 import type { ModelName, Models, Payload, Stored, Upsert } from './model.ts'
 import type { Reads } from './postgres/reads.ts'
@@ -200,8 +200,9 @@ export function createArtifacts(deps: Deps) {
       const isRepeat = model === 'RefreshToken' && (await isWithinGrace(stored, payload.clientId))
       unit.presented = { model, token, stored, payload, isRepeat }
     }
-    const isHidden = unit.presented?.isRepeat && unit.presented.stored === stored
-    if (stored.consumedAt === undefined || isHidden) return payload
+    if (unit.presented?.isRepeat && unit.presented.stored === stored) return unit.presented.payload
+    if (stored.consumedAt === undefined) return payload
+    if (models[model].spentAs === 'request') throw requestUriUsed()
     return { ...payload, consumed: Math.floor(stored.consumedAt / 1000) }
   }
 
@@ -310,9 +311,7 @@ export function createArtifacts(deps: Deps) {
     unit.known.delete(mapKey(id))
     const nothing = { upserts: [], unconditional: [], destroys: [], destroyedSessions: [] }
     if ((await writes.write({ ...nothing, condition: { kind: 'spend', key: id } })).isMet) return
-    throw spentAs === 'request'
-      ? new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used')
-      : new errors.InvalidGrant('already used')
+    throw spentAs === 'request' ? requestUriUsed() : new errors.InvalidGrant('already used')
   }
 
   function destroy(unit: Unit, model: ModelName, token: string): void {

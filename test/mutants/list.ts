@@ -2928,4 +2928,19 @@ export const mutants: readonly Mutant[] = [
     replacement: '',
     test: 'test/oidc/rfc6749-token.test.ts',
   },
+  // A request_uri that was used.
+  {
+    disables: 'a used request_uri is never told by a redirect',
+    file: 'adapters/errors.ts',
+    search: 'allow_redirect: false',
+    replacement: 'allow_redirect: true',
+    test: 'test/oidc/rfc9126-par.test.ts',
+  },
+  {
+    disables: 'a request_uri that another browser has used meanwhile is told on a page',
+    file: 'adapters/artifacts.ts',
+    search: "if (models[model].spentAs === 'request') throw requestUriUsed()",
+    replacement: '',
+    test: 'test/oidc/rfc9126-par.test.ts',
+  },
 ]

@@ -81,6 +81,16 @@ describe('a request_uri (§4, attack 44)', () => {
     expect(answerIn(await rp.browser.follow(await rp.browser.get(addressOf(uri))))).toHaveProperty('code')
     const again = await rp.browser.follow(await rp.browser.get(addressOf(uri)))
     expect([again.status, again.next]).toEqual([400, undefined])
+    expect(again.body).toContain('invalid_request_uri')
+  })
+
+  test('that two browsers have opened serves the first one that finishes', async () => {
+    const { request_uri: uri } = (await push(createRelyingParty(server))).body
+    const [first, second] = [createRelyingParty(server), createRelyingParty(server)]
+    const pages = []
+    for (const { browser } of [first, second]) pages.push(await browser.follow(await browser.get(addressOf(uri))))
+    expect(await first.complete(pages[0]!)).toHaveProperty('code')
+    await expect(second.complete(pages[1]!)).rejects.toThrow('the flow did not end: 400')
   })
 
   test('50 at once give one code', async () => {
@@ -91,10 +101,14 @@ describe('a request_uri (§4, attack 44)', () => {
     const answers = await Promise.all(
       Array.from({ length: 50 }, async () => {
         const response = await fetch(addressOf(uri), { headers: { cookie, Accept: 'text/html' }, redirect: 'manual' })
-        return response.headers.get('Location')
+        return { status: response.status, to: response.headers.get('Location'), page: await response.text() }
       }),
     )
-    expect(answers.filter((location) => location?.includes('code='))).toHaveLength(1)
+    expect(answers.filter(({ to }) => to?.includes('code='))).toHaveLength(1)
+    // The others get what a later use gets: the application has its answer.
+    const others = answers.filter(({ to }) => to === null)
+    expect(others).toHaveLength(49)
+    for (const { status, page } of others) expect([status, page.includes('invalid_request_uri')]).toEqual([400, true])
   })
 
   test('is of no use to another client, and stays its owner’s', async () => {
@@ -183,20 +197,6 @@ test.each([
   }
 })
 
-test('all clients must push when the server says so (§5)', async () => {
-  const strict = await startLatchkey({ env: { REQUIRE_PUSHED_REQUESTS: 'true' } })
-  try {
-    const metadata = await (await fetch(`${strict.issuer}/.well-known/openid-configuration`)).json()
-    expect(metadata).toMatchObject({
-      require_pushed_authorization_requests: true,
-      pushed_authorization_request_endpoint: `${strict.issuer}/par`,
-    })
-    const rp = createRelyingParty(strict)
-    const page = await rp.browser.get(await rp.authorizeUrl())
-    expect(page.next === undefined ? page.status : answerIn(page).error).toBe('invalid_request')
-  } finally {
-    await strict.stop()
-  }
 describe('claims', () => {
   const asking = (value: string) => `{"userinfo":{"name":{"value":${value}}}}`
   const lists = (count: number) => asking('['.repeat(count) + ']'.repeat(count))
@@ -227,4 +227,18 @@ describe('claims', () => {
   })
 })
 
+test('all clients must push when the server says so (§5)', async () => {
+  const strict = await startLatchkey({ env: { REQUIRE_PUSHED_REQUESTS: 'true' } })
+  try {
+    const metadata = await (await fetch(`${strict.issuer}/.well-known/openid-configuration`)).json()
+    expect(metadata).toMatchObject({
+      require_pushed_authorization_requests: true,
+      pushed_authorization_request_endpoint: `${strict.issuer}/par`,
+    })
+    const rp = createRelyingParty(strict)
+    const page = await rp.browser.get(await rp.authorizeUrl())
+    expect(page.next === undefined ? page.status : answerIn(page).error).toBe('invalid_request')
+  } finally {
+    await strict.stop()
+  }
 })
