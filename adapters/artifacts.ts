@@ -10,8 +10,8 @@ import type { Reads } from './postgres/reads.ts'
 import type { BrowserCondition, Condition, NewSessionClient, WriteResult, Writes } from './postgres/writes.ts'
 import { refusedBy } from './redis/refused.ts'
 import type { ShortLived } from './redis/short-lived.ts'
-import type { Seal } from './seal.ts'
-import type { Unit } from './unit-of-work.ts'
+import type { createSuccessorSeal, Seal } from './seal.ts'
+import type { Presented, Unit } from './unit-of-work.ts'
 
 // A claim that its request never came to save. Long enough for any assertion or proof (security.md: at most an hour).
 const claimMs = 60 * 60 * 1000
@@ -23,6 +23,7 @@ type Deps = {
   shortLived: ShortLived | undefined
   ends: Ends
   seal: Seal
+  successors: Pick<ReturnType<typeof createSuccessorSeal>, 'open'>
   userCodeKey: Buffer
   now: () => number
   transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
@@ -39,6 +40,15 @@ const bearerModels: readonly ModelName[] = ['AccessToken', 'ClientCredentials', 
 
 const hasOfflineAccess = (payload: Payload): boolean =>
   typeof payload.scope === 'string' && payload.scope.split(' ').includes('offline_access')
+
+/** The scope of the first that the second has too. */
+function commonScope({ scope = '' }: Payload, other: Payload): string {
+  const names = new Set(other.scope?.split(' '))
+  return scope
+    .split(' ')
+    .filter((name) => names.has(name) || name === '')
+    .join(' ')
+}
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
@@ -179,6 +189,24 @@ export function createArtifacts(deps: Deps) {
     return undefined
   }
 
+  /** The refresh token that lives in place of a spent one; undefined when its family has ended. */
+  async function findLiving(token: string, spent: Stored): Promise<Payload | undefined> {
+    let link = { token, row: spent }
+    for (;;) {
+      const next = link.row.successor && deps.successors.open(link.token, link.row.successor, link.row.id)
+      const row = next && (await findNow('RefreshToken', rowId('RefreshToken', next.token)))
+      if (!row) return undefined
+      if (row.consumedAt === undefined) return open(row)
+      link = { token: next.token, row }
+    }
+  }
+
+  /** A repeat gives no scope that its family has lost since, also when the client has the scope again. */
+  async function asFamilyHas(token: string, spent: Stored, payload: Payload): Promise<Payload> {
+    const living = await findLiving(token, spent)
+    return living && payload.scope !== undefined ? { ...payload, scope: commonScope(payload, living) } : payload
+  }
+
   /** What the engine is shown: `consumed` in seconds, as its own adapter does. */
   async function show(unit: Unit, model: ModelName, stored: Stored | undefined, token?: string) {
     if (!stored || isExpired(stored) || unit.destroyed.has(mapKey(stored.id))) return undefined
@@ -198,7 +226,8 @@ export function createArtifacts(deps: Deps) {
     }
     if (unit.isGranting && !unit.presented && token !== undefined && models[model].spentAs === 'source') {
       const isRepeat = model === 'RefreshToken' && (await isWithinGrace(stored, payload.clientId))
-      unit.presented = { model, token, stored, payload, isRepeat }
+      const given = isRepeat ? await asFamilyHas(token, stored, payload) : payload
+      unit.presented = { model, token, stored, payload: given, isRepeat }
     }
     if (unit.presented?.isRepeat && unit.presented.stored === stored) return unit.presented.payload
     if (stored.consumedAt === undefined) return payload
@@ -501,6 +530,12 @@ export function createArtifacts(deps: Deps) {
     unit.isSpending = false
     unit.presented = undefined
     unit.issuedRefreshToken = undefined
+  /** A row of Postgres as it is now, whatever the unit has read. */
+  async function findNow(model: ModelName, id: Buffer): Promise<Stored | undefined> {
+    const stored = (await reads.find(id))?.artifact
+    return stored && (await isLiving(model, stored)) ? stored : undefined
+  }
+
   }
 
   /** Throws StaleBrowser when a browser's request comes too late: its session was renamed or ended, or the account was reset. */
@@ -527,10 +562,9 @@ export function createArtifacts(deps: Deps) {
     forget,
     flush,
 
-    /** A row of Postgres as it is now, whatever the unit has read. */
-    findNow: async (model: ModelName, id: Buffer): Promise<Stored | undefined> => {
-      const stored = (await reads.find(id))?.artifact
-      return stored && (await isLiving(model, stored)) ? stored : undefined
-    },
+    /** Whether the living token of the family has every scope of what was presented. */
+    isCovered: ({ payload }: Presented, living: Stored): boolean =>
+      payload.scope === undefined || commonScope(payload, open(living) ?? {}) === payload.scope,
   }
 }
+    findNow,

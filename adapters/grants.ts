@@ -136,6 +136,10 @@ export function createGrantEndings({ artifacts, ends, successors, onFamilyEnded,
       }
       if (row.consumedAt !== undefined) {
         link = { token: next.token, row }
+      } else if (!artifacts.isCovered(presented, row)) {
+        // The family lost a scope while the handler worked: the answer would have it. Sent again, the request gets what is left.
+        artifacts.forget(unit)
+        throw new ArtifactStoreUnavailable('the family was narrowed meanwhile')
       } else if ((await artifacts.write(unit, { kind: 'alive', key: id })).isMet) {
         artifacts.forget(unit)
         Object.assign(ctx.body as object, { refresh_token: next.token })

@@ -129,6 +129,7 @@ export function createArtifactStore(deps: Deps) {
     shortLived,
     ends,
     seal,
+    successors,
     now,
     transaction,
     graceSeconds,

@@ -2943,4 +2943,19 @@ export const mutants: readonly Mutant[] = [
     replacement: '',
     test: 'test/oidc/rfc9126-par.test.ts',
   },
+  // What a repeated refresh token gives.
+  {
+    disables: 'a repeat has no scope that its family has lost',
+    file: 'adapters/artifacts.ts',
+    search: 'isRepeat ? await asFamilyHas(token, stored, payload) : payload',
+    replacement: 'payload',
+    test: 'test/oidc/withdrawn.test.ts',
+  },
+  {
+    disables: 'a turn that was overtaken by a narrower one gives nothing',
+    file: 'adapters/grants.ts',
+    search: '!artifacts.isCovered(presented, row)',
+    replacement: 'false',
+    test: 'test/adapters/refresh.test.ts',
+  },
 ]
