@@ -1,6 +1,6 @@
 /** What the engine's adapters do within one unit of work: find, upsert, consume, destroy, revoke; and the flush that writes it all. */
 import { errors } from 'oidc-provider'
-import { createUserCodeDigest, endKey, mapKey, rowId, sessionKey } from './digest.ts'
+import { createUserCodeDigest, endKey, lostTokenKey, mapKey, rowId, sessionKey } from './digest.ts'
 import type { Ends, Tx } from './ends.ts'
 import { longestInRedisMs } from './ends.ts'
 import { ArtifactStoreUnavailable, isPostgresAway, Replayed, requestUriUsed, StaleBrowser } from './errors.ts'
@@ -88,13 +88,13 @@ export function createArtifacts(deps: Deps) {
   }
 
   /** A value in Redis counts only while Postgres has not ended what it hangs from. Its grant is read along: the engine asks for it next. */
-  async function loadFromRedis(unit: Unit, model: ModelName, id: Buffer): Promise<Stored | undefined> {
+  async function loadFromRedis(unit: Unit, model: ModelName, token: string, id: Buffer): Promise<Stored | undefined> {
     const value = await shortLived?.find(id)
     // Written before there was a Redis or while it was away, or too long-lived for it.
     if (!value) return loadFromPostgres(unit, id)()
     const payload = JSON.parse(value.text) as Payload
     const keys = [everything]
-    if (models[model].isDenied) keys.push(id)
+    if (models[model].isDenied) keys.push(id, lostTokenKey(payload.clientId ?? '', token))
     if (value.sessionUid) keys.push(value.sessionUid)
     const grantKey = typeof payload.grantId === 'string' ? rowId('Grant', payload.grantId) : undefined
     if (grantKey) keys.push(grantKey)
@@ -271,7 +271,7 @@ export function createArtifacts(deps: Deps) {
   /** While Redis is away: what was written to Postgres meanwhile. What may be in Redis is not told as "not found". */
   async function loadFromEither(unit: Unit, model: ModelName, token: string, id: Buffer): Promise<Stored | undefined> {
     try {
-      return await loadFromRedis(unit, model, id)
+      return await loadFromRedis(unit, model, token, id)
     } catch (error) {
       const others = bearerModels.includes(model) ? bearerModels.filter((other) => other !== model) : []
       const [stored, ...asOthers] = await Promise.all([
@@ -350,6 +350,12 @@ export function createArtifacts(deps: Deps) {
     if (model === 'Session') unit.isSessionDestroyed = true
   }
 
+  /** Written with the rest of the request: what is refused for its rate leaves nothing. */
+  function denyLost(unit: Unit, clientId: string, token: string, lifetimeSeconds: number): void {
+    const key = lostTokenKey(clientId, token)
+    unit.lost.set(mapKey(key), { key, expiresAt: now() + lifetimeSeconds * 1000 })
+  }
+
   function revokeByGrantId(unit: Unit, grantId: string): void {
     const key = rowId('Grant', grantId)
     unit.revoked.set(mapKey(key), key)
@@ -378,10 +384,11 @@ export function createArtifacts(deps: Deps) {
   /** Written before Redis forgets them: what was answered stays true whatever Redis remembers later. */
   async function denyDestroyed(unit: Unit): Promise<void> {
     const denied = [...unit.destroyed.values()].filter(({ model }) => models[model].isDenied && isInRedis(model))
-    if (denied.length === 0) return
+    if (denied.length + unit.lost.size === 0) return
     const expiries = await Promise.all(denied.map(async ({ id }) => (await unit.known.get(mapKey(id)))?.expiresAt))
     await transaction(async (tx) => {
       for (const [index, { id }] of denied.entries()) await ends.denyArtifact(tx, id, expiries[index])
+      for (const { key, expiresAt } of unit.lost.values()) await ends.denyArtifact(tx, key, expiresAt)
     })
   }
 
@@ -523,24 +530,25 @@ export function createArtifacts(deps: Deps) {
     await writes.write({ upserts: refused, unconditional: [], destroys: [], destroyedSessions: [] })
   }
 
-  function forget(unit: Unit): void {
-    for (const written of [unit.upserts, unit.unconditional, unit.destroyed]) written.clear()
-    unit.known.clear()
-    unit.isSessionDestroyed = false
-    unit.isSpending = false
-    unit.presented = undefined
-    unit.issuedRefreshToken = undefined
   /** A row of Postgres as it is now, whatever the unit has read. */
   async function findNow(model: ModelName, id: Buffer): Promise<Stored | undefined> {
     const stored = (await reads.find(id))?.artifact
     return stored && (await isLiving(model, stored)) ? stored : undefined
   }
 
+  function forget(unit: Unit): void {
+    for (const written of [unit.upserts, unit.unconditional, unit.destroyed, unit.lost]) written.clear()
+    unit.known.clear()
+    unit.isSessionDestroyed = false
+    unit.isSpending = false
+    unit.presented = undefined
+    unit.issuedRefreshToken = undefined
   }
 
   /** Throws StaleBrowser when a browser's request comes too late: its session was renamed or ended, or the account was reset. */
   async function flush(unit: Unit): Promise<void> {
-    if (unit.upserts.size + unit.unconditional.size + unit.destroyed.size + unit.revoked.size === 0) return
+    const { upserts, unconditional, destroyed, revoked, lost } = unit
+    if (upserts.size + unconditional.size + destroyed.size + revoked.size + lost.size === 0) return
     const { isMet, unmet } = await write(unit)
     const { decision } = unit
     forget(unit)
@@ -555,16 +563,17 @@ export function createArtifacts(deps: Deps) {
     upsert,
     consume,
     destroy,
+    denyLost,
     revokeByGrantId,
     transaction,
     isWithinGrace,
     write,
     forget,
     flush,
+    findNow,
 
     /** Whether the living token of the family has every scope of what was presented. */
     isCovered: ({ payload }: Presented, living: Stored): boolean =>
       payload.scope === undefined || commonScope(payload, open(living) ?? {}) === payload.scope,
   }
 }
-    findNow,

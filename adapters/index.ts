@@ -254,6 +254,13 @@ export function createArtifactStore(deps: Deps) {
     removeEnded: ends.removeEnded,
     removeLeftovers: ends.removeLeftovers,
 
+    /**
+     * Denies a token that the client gives back and that no store has: it stays dead when Redis comes back with it (RFC 7009 §2.1). A token of
+     * another client is not touched. `lifetimeSeconds`: the longest that the client's access tokens live.
+     */
+    denyLost: (clientId: string, token: string, lifetimeSeconds: number): Promise<void> =>
+      inUnit(undefined, async (unit) => artifacts.denyLost(unit, clientId, token, lifetimeSeconds)),
+
     /** The `jti` of JWTs, of which there are no rows. */
     tokenIds: createTokenIds({ seal: createSeal(deriveKey('token ids'), 'token id'), reads }),
 

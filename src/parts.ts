@@ -134,7 +134,7 @@ import { createRegistrationCookie } from './registration/browser-cookie.ts'
 import { registrationRoutes } from './registration/routes.ts'
 import { createRegistration } from './registration/service.ts'
 import { readResourceServerDocument } from './resource-servers/document.ts'
-import { entitledScopes } from './resource-servers/resource-server.ts'
+import { entitledScopes, tokenLifetime } from './resource-servers/resource-server.ts'
 import { createResourceServers, loadResourceServer } from './resource-servers/service.ts'
 import type { CarryOn } from './revocation/account-end.ts'
 import { createAccountEnd } from './revocation/account-end.ts'
@@ -590,6 +590,13 @@ export async function createParts(deps: PartsDeps) {
         clients,
         accounts,
         deny: revocation.token,
+        denyLost: async (ctx, clientId, token) => {
+          // Without Redis there is no store that could come back with it.
+          if (!redis) return
+          await gate.countIdentifier(ctx as never, 'unknown_token', clientId)
+          const longest = Math.max(settings.get().accessTokenSeconds, tokenLifetime.max)
+          await artifacts.denyLost(clientId, token, longest)
+        },
       }),
       createLogoutAround({
         goOn: (ctx, url) => views.render(ctx, 'continue', { url }),

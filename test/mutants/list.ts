@@ -2958,4 +2958,47 @@ export const mutants: readonly Mutant[] = [
     replacement: 'false',
     test: 'test/adapters/refresh.test.ts',
   },
+  // Tokens that Redis has lost.
+  {
+    disables: 'a token that no store has is denied when its client gives it back',
+    file: 'src/oidc/structured-tokens.ts',
+    search: 'if (opaqueToken.test(params.token)) await deps.denyLost',
+    replacement: 'if (false) await deps.denyLost',
+    test: 'test/revocation/lost-token.test.ts',
+  },
+  {
+    disables: 'only what has the form of our tokens is remembered as given back',
+    file: 'src/oidc/structured-tokens.ts',
+    search: 'if (opaqueToken.test(params.token)) await',
+    replacement: 'await',
+    test: 'test/revocation/lost-token.test.ts',
+  },
+  {
+    disables: 'a value of Redis is compared with what was given back while it was lost',
+    file: 'adapters/artifacts.ts',
+    search: "keys.push(id, lostTokenKey(payload.clientId ?? '', token))",
+    replacement: 'keys.push(id)',
+    test: 'test/revocation/lost-token.test.ts',
+  },
+  {
+    disables: 'a lost token is denied for its own client alone',
+    file: 'adapters/digest.ts',
+    search: "endKey('lost_token', `${clientId} ${token}`)",
+    replacement: "endKey('lost_token', `${clientId && ''} ${token}`)",
+    test: 'test/revocation/lost-token.test.ts',
+  },
+  {
+    disables: 'denials of tokens that no store has are limited',
+    file: 'src/parts.ts',
+    search: "          await gate.countIdentifier(ctx as never, 'unknown_token', clientId)\n",
+    replacement: '',
+    test: 'test/revocation/lost-token.test.ts',
+  },
+  {
+    disables: 'without Redis nothing is written for an unknown token',
+    file: 'src/parts.ts',
+    search: '          if (!redis) return\n',
+    replacement: '',
+    test: 'test/revocation/lost-token.test.ts',
+  },
 ]
