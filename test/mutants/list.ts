@@ -2888,7 +2888,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'an assertion that was over more than ten seconds ago is refused',
     file: 'src/oidc/client-assertion.ts',
-    search: "    if (Number(exp) <= now() / 1000 - mostBehindSeconds) throw new errors.InvalidClientAuth('exp is over')\n",
+    search:
+      "    if (Number(exp) <= now() / 1000 - mostBehindSeconds) throw new errors.InvalidClientAuth('exp is over')\n",
     replacement: '',
     test: 'test/oidc/private-key-jwt.test.ts',
   },
