@@ -94,7 +94,8 @@ export function createArtifacts(deps: Deps) {
     if (!value) return loadFromPostgres(unit, id)()
     const payload = JSON.parse(value.text) as Payload
     const keys = [everything]
-    if (models[model].isDenied) keys.push(id, lostTokenKey(payload.clientId ?? '', token))
+    if (models[model].isDenied) keys.push(id)
+    if (models[model].isDenied) keys.push(lostTokenKey(payload.clientId ?? '', token))
     if (value.sessionUid) keys.push(value.sessionUid)
     const grantKey = typeof payload.grantId === 'string' ? rowId('Grant', payload.grantId) : undefined
     if (grantKey) keys.push(grantKey)
@@ -231,7 +232,6 @@ export function createArtifacts(deps: Deps) {
     }
     if (unit.presented?.isRepeat && unit.presented.stored === stored) return unit.presented.payload
     if (stored.consumedAt === undefined) return payload
-    if (models[model].spentAs === 'request') throw requestUriUsed()
     return { ...payload, consumed: Math.floor(stored.consumedAt / 1000) }
   }
 

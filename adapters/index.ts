@@ -32,7 +32,7 @@ import { createTokenIds } from './token-ids.ts'
 import type { Unit } from './unit-of-work.ts'
 import { createUnit } from './unit-of-work.ts'
 
-export { ArtifactStoreUnavailable, Replayed, StaleBrowser } from './errors.ts'
+export { ArtifactStoreUnavailable, Replayed, requestUriUsed, StaleBrowser } from './errors.ts'
 export type { FamilyEnd } from './grants.ts'
 export type { ModelName } from './model.ts'
 

@@ -52,8 +52,7 @@ function isDeepJson(text: string): boolean {
   return false
 }
 
-/** For a JWT that comes in a header or a parameter. */
-export const isDeepJwt = (jwt: string): boolean =>
+const isDeepJwt = (jwt: string): boolean =>
   jwt.split('.', 2).some((part) => isDeepJson(Buffer.from(part, 'base64url').toString()))
 
 function isDeep(name: string, value: unknown): boolean {

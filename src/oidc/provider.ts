@@ -5,6 +5,7 @@ import compose from 'koa-compose'
 import type { Adapter, JWKS, KoaContextWithOIDC } from 'oidc-provider'
 import { errors, Provider } from 'oidc-provider'
 import type { ArtifactStore } from '../../adapters/index.ts'
+import { requestUriUsed } from '../../adapters/index.ts'
 import type { KeyRing, KeySet } from '../../keys/key-ring.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Client } from '../clients/client.ts'
@@ -84,7 +85,17 @@ function adapterFor(model: string, { artifacts, clients, staticScope, clock }: D
     if (found) refuseReplayedProof(Provider.ctx, id)
     return found
   }
-  const own: Readonly<Record<string, Adapter['find']>> = { Client: findClient, ReplayDetection: findProof }
+  // The engine looks again when a sign-in ends, and would send the browser to the application with the error.
+  const findRequest = async (id: string) => {
+    const found = await adapter.find(id)
+    if (found?.consumed) throw requestUriUsed()
+    return found
+  }
+  const own: Readonly<Record<string, Adapter['find']>> = {
+    Client: findClient,
+    ReplayDetection: findProof,
+    PushedAuthorizationRequest: findRequest,
+  }
   const find = own[model] ?? adapter.find
   return {
     find: (id: string) => asEngineFailure(() => find(id)),

@@ -2204,7 +2204,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a form of the engine has no parameter that is too long',
     file: 'src/oidc/provider.ts',
-    search: 'refuseLongParameters(deps)',
+    search: 'refuseOddParameters(deps)',
     replacement: '',
     test: 'test/oidc/rfc9126-par.test.ts',
   },
@@ -2939,8 +2939,8 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a request_uri that another browser has used meanwhile is told on a page',
-    file: 'adapters/artifacts.ts',
-    search: "if (models[model].spentAs === 'request') throw requestUriUsed()",
+    file: 'src/oidc/provider.ts',
+    search: 'if (found?.consumed) throw requestUriUsed()',
     replacement: '',
     test: 'test/oidc/rfc9126-par.test.ts',
   },
@@ -2977,8 +2977,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a value of Redis is compared with what was given back while it was lost',
     file: 'adapters/artifacts.ts',
-    search: "keys.push(id, lostTokenKey(payload.clientId ?? '', token))",
-    replacement: 'keys.push(id)',
+    search: "    if (models[model].isDenied) keys.push(lostTokenKey(payload.clientId ?? '', token))\n",
+    replacement: '',
     test: 'test/revocation/lost-token.test.ts',
   },
   {
