@@ -1,17 +1,17 @@
 /** What the engine's adapters do within one unit of work: find, upsert, consume, destroy, revoke; and the flush that writes it all. */
 import { errors } from 'oidc-provider'
-import { createUserCodeDigest, endKey, mapKey, rowId, sessionKey } from './digest.ts'
+import { createUserCodeDigest, endKey, lostTokenKey, mapKey, rowId, sessionKey } from './digest.ts'
 import type { Ends, Tx } from './ends.ts'
 import { longestInRedisMs } from './ends.ts'
-import { ArtifactStoreUnavailable, isPostgresAway, Replayed, StaleBrowser } from './errors.ts'
+import { ArtifactStoreUnavailable, isPostgresAway, Replayed, requestUriUsed, StaleBrowser } from './errors.ts'
 import type { createLastUse } from './last-use.ts'
 import type { ModelName, Models, Payload, Stored, Upsert } from './model.ts'
 import type { Reads } from './postgres/reads.ts'
 import type { BrowserCondition, Condition, NewSessionClient, WriteResult, Writes } from './postgres/writes.ts'
 import { refusedBy } from './redis/refused.ts'
 import type { ShortLived } from './redis/short-lived.ts'
-import type { Seal } from './seal.ts'
-import type { Unit } from './unit-of-work.ts'
+import type { createSuccessorSeal, Seal } from './seal.ts'
+import type { Presented, Unit } from './unit-of-work.ts'
 
 // A claim that its request never came to save. Long enough for any assertion or proof (security.md: at most an hour).
 const claimMs = 60 * 60 * 1000
@@ -23,6 +23,7 @@ type Deps = {
   shortLived: ShortLived | undefined
   ends: Ends
   seal: Seal
+  successors: Pick<ReturnType<typeof createSuccessorSeal>, 'open'>
   userCodeKey: Buffer
   now: () => number
   transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
@@ -39,6 +40,15 @@ const bearerModels: readonly ModelName[] = ['AccessToken', 'ClientCredentials', 
 
 const hasOfflineAccess = (payload: Payload): boolean =>
   typeof payload.scope === 'string' && payload.scope.split(' ').includes('offline_access')
+
+/** The scope of the first that the second has too. */
+function commonScope({ scope = '' }: Payload, other: Payload): string {
+  const names = new Set(other.scope?.split(' '))
+  return scope
+    .split(' ')
+    .filter((name) => names.has(name) || name === '')
+    .join(' ')
+}
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
@@ -78,13 +88,14 @@ export function createArtifacts(deps: Deps) {
   }
 
   /** A value in Redis counts only while Postgres has not ended what it hangs from. Its grant is read along: the engine asks for it next. */
-  async function loadFromRedis(unit: Unit, model: ModelName, id: Buffer): Promise<Stored | undefined> {
+  async function loadFromRedis(unit: Unit, model: ModelName, token: string, id: Buffer): Promise<Stored | undefined> {
     const value = await shortLived?.find(id)
     // Written before there was a Redis or while it was away, or too long-lived for it.
     if (!value) return loadFromPostgres(unit, id)()
     const payload = JSON.parse(value.text) as Payload
     const keys = [everything]
     if (models[model].isDenied) keys.push(id)
+    if (models[model].isDenied) keys.push(lostTokenKey(payload.clientId ?? '', token))
     if (value.sessionUid) keys.push(value.sessionUid)
     const grantKey = typeof payload.grantId === 'string' ? rowId('Grant', payload.grantId) : undefined
     if (grantKey) keys.push(grantKey)
@@ -184,6 +195,24 @@ export function createArtifacts(deps: Deps) {
     return undefined
   }
 
+  /** The refresh token that lives in place of a spent one; undefined when its family has ended. */
+  async function findLiving(token: string, spent: Stored): Promise<Payload | undefined> {
+    let link = { token, row: spent }
+    for (;;) {
+      const next = link.row.successor && deps.successors.open(link.token, link.row.successor, link.row.id)
+      const row = next && (await findNow('RefreshToken', rowId('RefreshToken', next.token)))
+      if (!row) return undefined
+      if (row.consumedAt === undefined) return open(row)
+      link = { token: next.token, row }
+    }
+  }
+
+  /** A repeat gives no scope that its family has lost since, also when the client has the scope again. */
+  async function asFamilyHas(token: string, spent: Stored, payload: Payload): Promise<Payload> {
+    const living = await findLiving(token, spent)
+    return living && payload.scope !== undefined ? { ...payload, scope: commonScope(payload, living) } : payload
+  }
+
   /** What the engine is shown: `consumed` in seconds, as its own adapter does. */
   async function show(unit: Unit, model: ModelName, stored: Stored | undefined, token?: string) {
     if (!stored || isExpired(stored) || unit.destroyed.has(mapKey(stored.id))) return undefined
@@ -203,10 +232,11 @@ export function createArtifacts(deps: Deps) {
     }
     if (unit.isGranting && !unit.presented && token !== undefined && models[model].spentAs === 'source') {
       const isRepeat = model === 'RefreshToken' && (await isWithinGrace(stored, payload.clientId))
-      unit.presented = { model, token, stored, payload, isRepeat }
+      const given = isRepeat ? await asFamilyHas(token, stored, payload) : payload
+      unit.presented = { model, token, stored, payload: given, isRepeat }
     }
-    const isHidden = unit.presented?.isRepeat && unit.presented.stored === stored
-    if (stored.consumedAt === undefined || isHidden) return payload
+    if (unit.presented?.isRepeat && unit.presented.stored === stored) return unit.presented.payload
+    if (stored.consumedAt === undefined) return payload
     return { ...payload, consumed: Math.floor(stored.consumedAt / 1000) }
   }
 
@@ -246,7 +276,7 @@ export function createArtifacts(deps: Deps) {
   /** While Redis is away: what was written to Postgres meanwhile. What may be in Redis is not told as "not found". */
   async function loadFromEither(unit: Unit, model: ModelName, token: string, id: Buffer): Promise<Stored | undefined> {
     try {
-      return await loadFromRedis(unit, model, id)
+      return await loadFromRedis(unit, model, token, id)
     } catch (error) {
       const others = bearerModels.includes(model) ? bearerModels.filter((other) => other !== model) : []
       const [stored, ...asOthers] = await Promise.all([
@@ -315,9 +345,7 @@ export function createArtifacts(deps: Deps) {
     unit.known.delete(mapKey(id))
     const nothing = { upserts: [], unconditional: [], destroys: [], destroyedSessions: [] }
     if ((await writes.write({ ...nothing, condition: { kind: 'spend', key: id } })).isMet) return
-    throw spentAs === 'request'
-      ? new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used')
-      : new errors.InvalidGrant('already used')
+    throw spentAs === 'request' ? requestUriUsed() : new errors.InvalidGrant('already used')
   }
 
   function destroy(unit: Unit, model: ModelName, token: string): void {
@@ -325,6 +353,12 @@ export function createArtifacts(deps: Deps) {
     unit.upserts.delete(mapKey(id))
     unit.destroyed.set(mapKey(id), { id, model })
     if (model === 'Session') unit.isSessionDestroyed = true
+  }
+
+  /** Written with the rest of the request: what is refused for its rate leaves nothing. */
+  function denyLost(unit: Unit, clientId: string, token: string, lifetimeSeconds: number): void {
+    const key = lostTokenKey(clientId, token)
+    unit.lost.set(mapKey(key), { key, expiresAt: now() + lifetimeSeconds * 1000 })
   }
 
   function revokeByGrantId(unit: Unit, grantId: string): void {
@@ -355,10 +389,11 @@ export function createArtifacts(deps: Deps) {
   /** Written before Redis forgets them: what was answered stays true whatever Redis remembers later. */
   async function denyDestroyed(unit: Unit): Promise<void> {
     const denied = [...unit.destroyed.values()].filter(({ model }) => models[model].isDenied && isInRedis(model))
-    if (denied.length === 0) return
+    if (denied.length + unit.lost.size === 0) return
     const expiries = await Promise.all(denied.map(async ({ id }) => (await unit.known.get(mapKey(id)))?.expiresAt))
     await transaction(async (tx) => {
       for (const [index, { id }] of denied.entries()) await ends.denyArtifact(tx, id, expiries[index])
+      for (const { key, expiresAt } of unit.lost.values()) await ends.denyArtifact(tx, key, expiresAt)
     })
   }
 
@@ -500,8 +535,14 @@ export function createArtifacts(deps: Deps) {
     await writes.write({ upserts: refused, unconditional: [], destroys: [], destroyedSessions: [] })
   }
 
+  /** A row of Postgres as it is now, whatever the unit has read. */
+  async function findNow(model: ModelName, id: Buffer): Promise<Stored | undefined> {
+    const stored = (await reads.find(id))?.artifact
+    return stored && (await isLiving(model, stored)) ? stored : undefined
+  }
+
   function forget(unit: Unit): void {
-    for (const written of [unit.upserts, unit.unconditional, unit.destroyed]) written.clear()
+    for (const written of [unit.upserts, unit.unconditional, unit.destroyed, unit.lost]) written.clear()
     unit.known.clear()
     unit.isSessionDestroyed = false
     unit.isSpending = false
@@ -511,7 +552,8 @@ export function createArtifacts(deps: Deps) {
 
   /** Throws StaleBrowser when a browser's request comes too late: its session was renamed or ended, or the account was reset. */
   async function flush(unit: Unit): Promise<void> {
-    if (unit.upserts.size + unit.unconditional.size + unit.destroyed.size + unit.revoked.size === 0) return
+    const { upserts, unconditional, destroyed, revoked, lost } = unit
+    if (upserts.size + unconditional.size + destroyed.size + revoked.size + lost.size === 0) return
     const { isMet, unmet } = await write(unit)
     const { decision } = unit
     forget(unit)
@@ -526,17 +568,17 @@ export function createArtifacts(deps: Deps) {
     upsert,
     consume,
     destroy,
+    denyLost,
     revokeByGrantId,
     transaction,
     isWithinGrace,
     write,
     forget,
     flush,
+    findNow,
 
-    /** A row of Postgres as it is now, whatever the unit has read. */
-    findNow: async (model: ModelName, id: Buffer): Promise<Stored | undefined> => {
-      const stored = (await reads.find(id))?.artifact
-      return stored && (await isLiving(model, stored)) ? stored : undefined
-    },
+    /** Whether the living token of the family has every scope of what was presented. */
+    isCovered: ({ payload }: Presented, living: Stored): boolean =>
+      payload.scope === undefined || commonScope(payload, open(living) ?? {}) === payload.scope,
   }
 }

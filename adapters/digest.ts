@@ -12,7 +12,7 @@ export const rowId = (model: string, id: string): Buffer => digest(`${model}\u00
 /** A browser session by its uid, which stays when the session's id changes. */
 export const sessionKey = (uid: string): Buffer => digest(`session uid\u0000${uid}`)
 
-export type EndKind = 'account' | 'client' | 'consent' | 'signing_key' | 'token' | 'everything'
+export type EndKind = 'account' | 'client' | 'consent' | 'signing_key' | 'token' | 'lost_token' | 'everything'
 
 /** What an end-moment is about, for example the client `id`. Statements compute the same from the columns of a row. */
 export const endKey = (kind: EndKind, id: string): Buffer => digest(`end ${kind}\u0000${storableText(id)}`)
@@ -22,6 +22,9 @@ export const endPrefix = (kind: EndKind): Buffer => Buffer.from(`end ${kind}\u00
 
 /** Of what one person has allowed one client. No client id has a space. */
 export const consentKey = (accountId: string, clientId: string): Buffer => endKey('consent', `${accountId} ${clientId}`)
+
+/** A token that was given back by a client when no store had it: of another client it is not this one. No client id has a space. */
+export const lostTokenKey = (clientId: string, token: string): Buffer => endKey('lost_token', `${clientId} ${token}`)
 
 /** A digest as the key of a Map: one character a byte. */
 export const mapKey = (bytes: Buffer): string => bytes.toString('latin1')

@@ -1,4 +1,5 @@
 /** Failures of the artifact store, and which errors of its drivers mean that a store is away. */
+import { errors } from 'oidc-provider'
 
 /** A store does not answer: nothing was decided, the same request may be sent again. `src/oidc` answers 503 with Retry-After. */
 export class ArtifactStoreUnavailable extends Error {
@@ -19,6 +20,12 @@ export class Replayed extends Error {
     this.name = 'Replayed'
   }
 }
+
+/** RFC 9126 §4: told on a page wherever it is noticed. The application that sent the browser has its answer already. */
+export const requestUriUsed = (): Error =>
+  Object.assign(new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used'), {
+    allow_redirect: false,
+  })
 
 /**
  * Nothing of a browser's request was written, because something ended while it was under way: its session was renamed or ended (`session`),

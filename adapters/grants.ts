@@ -33,7 +33,11 @@ type Deps = {
 export type GrantContext = {
   body?: unknown
   get: (header: string) => string
-  oidc: { client?: { clientId: string }; entities: { AccessToken?: { jkt?: string } } }
+  oidc: {
+    client?: { clientId: string }
+    params?: { code?: unknown }
+    entities: { AccessToken?: { jkt?: string } }
+  }
 }
 
 /** Which key a DPoP proof was made with. The engine has checked the proof before it looks for the token (RFC 9449 §4.3). */
@@ -85,11 +89,18 @@ export function createGrantEndings({ artifacts, ends, successors, onFamilyEnded,
     return undefined
   }
 
+  /** RFC 6749 §10.5: a refusal before the engine looked at the code does not hide that its sender has it. */
+  async function presentCode(unit: Unit, { oidc }: GrantContext): Promise<void> {
+    const code = oidc.params?.code
+    if (!unit.presented && typeof code === 'string') await artifacts.find(unit, 'AuthorizationCode', code)
+  }
+
   /** The handler has refused: nothing is issued. What it ended stays ended, a spent code stays spent, a refresh token is left to its owner. */
   async function abandon(unit: Unit, ctx: GrantContext, error: unknown): Promise<void> {
-    const { presented, isSpending } = unit
     unit.upserts.clear()
     if (isStoreAway(error)) return artifacts.forget(unit)
+    await presentCode(unit, ctx)
+    const { presented, isSpending } = unit
     let theft = presented && (await theftSeen(presented, ctx))
     if (presented && theft) await endFamily(unit, presented, ctx, theft)
     const spendsCode = presented !== undefined && isSpending && presented.model !== 'RefreshToken'
@@ -125,6 +136,10 @@ export function createGrantEndings({ artifacts, ends, successors, onFamilyEnded,
       }
       if (row.consumedAt !== undefined) {
         link = { token: next.token, row }
+      } else if (!artifacts.isCovered(presented, row)) {
+        // The family lost a scope while the handler worked: the answer would have it. Sent again, the request gets what is left.
+        artifacts.forget(unit)
+        throw new ArtifactStoreUnavailable('the family was narrowed meanwhile')
       } else if ((await artifacts.write(unit, { kind: 'alive', key: id })).isMet) {
         artifacts.forget(unit)
         Object.assign(ctx.body as object, { refresh_token: next.token })

@@ -11,6 +11,7 @@ import { createSidOf, rowId, sessionKey } from './digest.ts'
 import { createEndedRows } from './ended-rows.ts'
 import type { EndedSession, Tx } from './ends.ts'
 import { createEnds } from './ends.ts'
+import { ArtifactStoreUnavailable } from './errors.ts'
 import type { FamilyEnd, GrantContext } from './grants.ts'
 import { createGrantEndings } from './grants.ts'
 import type { EndsAt } from './last-use.ts'
@@ -31,7 +32,7 @@ import { createTokenIds } from './token-ids.ts'
 import type { Unit } from './unit-of-work.ts'
 import { createUnit } from './unit-of-work.ts'
 
-export { ArtifactStoreUnavailable, Replayed, StaleBrowser } from './errors.ts'
+export { ArtifactStoreUnavailable, Replayed, requestUriUsed, StaleBrowser } from './errors.ts'
 export type { FamilyEnd } from './grants.ts'
 export type { ModelName } from './model.ts'
 
@@ -60,6 +61,8 @@ export const models: Models = {
 // The longest window of a client, and some room.
 const longestWindowMs = 360_000
 
+const storesDiffer = 'processes of this database keep tokens in different stores'
+
 type Deps = {
   pool: Pool
   /** A pooler such as PgBouncer stands between. */
@@ -72,6 +75,8 @@ type Deps = {
   deriveKey: (purpose: string) => Buffer
   /** How long a spent refresh token gives its own client the same successor again, in seconds; 0: never. */
   graceSeconds: (clientId: string) => Promise<number>
+  /** Whether all processes of this database keep their tokens in the same stores. Absent: there is one process. */
+  areStoresAgreed?: () => boolean
   /** What of `scope` the client may have now; all of it where nothing is said. */
   allowedScope?: (clientId: string, scope: string) => Promise<string>
   /**
@@ -106,7 +111,7 @@ export function createArtifactStore(deps: Deps) {
   const { onSessionsEnded = () => {}, allowedScope = async (_clientId, scope) => scope } = deps
   const { graceBegins = async (spentAt) => spentAt, endsAt = async () => undefined } = deps
   const { windowsOverUntil = async () => now() - longestWindowMs } = deps
-  const { onRowsLeft = () => {} } = deps
+  const { onRowsLeft = () => {}, areStoresAgreed = () => true } = deps
   const seal = createSeal(deriveKey('artifacts'))
   const successors = createSuccessorSeal(deriveKey('artifact successors'))
   const postgres = createPostgres(deps.pool, { isPooled: deps.isPooled })
@@ -124,6 +129,7 @@ export function createArtifactStore(deps: Deps) {
     shortLived,
     ends,
     seal,
+    successors,
     now,
     transaction,
     graceSeconds,
@@ -137,8 +143,14 @@ export function createArtifactStore(deps: Deps) {
   const grantEndings = createGrantEndings({ artifacts, ends, successors, onFamilyEnded, onRepeated })
   const units = new AsyncLocalStorage<Unit>()
 
+  /** What one process keeps in Redis and another in Postgres is not found, written or ended by either: nothing is decided. */
+  function refuseDisagreement(model: ModelName): void {
+    if (models[model].home === 'redis' && !areStoresAgreed()) throw new ArtifactStoreUnavailable(storesDiffer)
+  }
+
   /** Runs in the request's unit of work, or, outside any, in one of its own that is written at once. */
-  function inUnit<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
+  async function inUnit<T>(model: ModelName | undefined, work: (unit: Unit) => Promise<T>): Promise<T> {
+    if (model) refuseDisagreement(model)
     const current = units.getStore()
     return current ? work(current) : inOwnUnit(work)
   }
@@ -165,15 +177,19 @@ export function createArtifactStore(deps: Deps) {
       if (isModel(name)) return name
       throw new TypeError(`the artifact store has no model ${name}`)
     }
+    const inModel = async <T>(work: (unit: Unit, of: ModelName) => Promise<T>): Promise<T> => {
+      const of = model()
+      return inUnit(of, (unit) => work(unit, of))
+    }
     return {
-      find: (id) => inUnit((unit) => artifacts.find(unit, model(), id)),
-      findByUid: (uid) => inUnit((unit) => artifacts.findByUid(unit, uid)),
-      findByUserCode: (userCode) => inUnit((unit) => artifacts.findByUserCode(unit, userCode)),
+      find: (id) => inModel((unit, of) => artifacts.find(unit, of, id)),
+      findByUid: (uid) => inModel((unit) => artifacts.findByUid(unit, uid)),
+      findByUserCode: (userCode) => inModel((unit) => artifacts.findByUserCode(unit, userCode)),
       upsert: (id, payload, expiresIn) =>
-        inUnit((unit) => artifacts.upsert(unit, model(), id, payload as Payload, expiresIn)),
-      consume: (id) => inUnit((unit) => artifacts.consume(unit, model(), id)),
-      destroy: (id) => inUnit(async (unit) => artifacts.destroy(unit, model(), id)),
-      revokeByGrantId: (grantId) => inUnit(async (unit) => artifacts.revokeByGrantId(unit, grantId)),
+        inModel((unit, of) => artifacts.upsert(unit, of, id, payload as Payload, expiresIn)),
+      consume: (id) => inModel((unit, of) => artifacts.consume(unit, of, id)),
+      destroy: (id) => inModel(async (unit, of) => artifacts.destroy(unit, of, id)),
+      revokeByGrantId: (grantId) => inUnit(undefined, async (unit) => artifacts.revokeByGrantId(unit, grantId)),
     }
   }
 
@@ -251,6 +267,13 @@ export function createArtifactStore(deps: Deps) {
     /** How old what this request issues is, in milliseconds since the epoch: as old as the request. */
     issuedAt: (): number => units.getStore()?.beganAt ?? now(),
 
+    /**
+     * Denies a token that the client gives back and that no store has: it stays dead when Redis comes back with it (RFC 7009 §2.1). A token of
+     * another client is not touched. `lifetimeSeconds`: the longest that the client's access tokens live.
+     */
+    denyLost: (clientId: string, token: string, lifetimeSeconds: number): Promise<void> =>
+      inUnit(undefined, async (unit) => artifacts.denyLost(unit, clientId, token, lifetimeSeconds)),
+
     /** The `jti` of JWTs, of which there are no rows. */
     tokenIds: createTokenIds({ seal: createSeal(deriveKey('token ids'), 'token id'), reads }),
 
@@ -295,7 +318,7 @@ export function createArtifactStore(deps: Deps) {
     /** What a person is signed in to, and what hangs from it. */
     listAccess: createAccessList({ postgres, models, seal, endsAt, now }),
 
-    ...createParkedRequests({ shortLived, writes, seal, now }),
+    ...createParkedRequests({ shortLived, writes, seal, now, refuseDisagreement }),
 
     /** Removes at most `limit` expired rows; gives how many. Spent codes and refresh tokens stay until they expire: theft must show. */
     sweep: createSweep({ postgres, now }),

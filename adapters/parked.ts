@@ -5,12 +5,20 @@ import { refusedBy } from './redis/refused.ts'
 import type { ShortLived } from './redis/short-lived.ts'
 import type { Seal } from './seal.ts'
 
-type Deps = { shortLived: ShortLived | undefined; writes: Writes; seal: Seal; now: () => number }
+type Deps = {
+  shortLived: ShortLived | undefined
+  writes: Writes
+  seal: Seal
+  now: () => number
+  /** Throws while another process would look for it in another store. */
+  refuseDisagreement: (model: 'ParkedRequest') => void
+}
 
-export function createParkedRequests({ shortLived, writes, seal, now }: Deps) {
+export function createParkedRequests({ shortLived, writes, seal, now, refuseDisagreement }: Deps) {
   return {
     /** Keeps `text` for `seconds` under `id`, a bearer secret of the caller's making. */
     async park(id: string, text: string, seconds: number): Promise<void> {
+      refuseDisagreement('ParkedRequest')
       const issuedAt = now()
       const row = { id: rowId('ParkedRequest', id), text, issuedAt, expiresAt: issuedAt + seconds * 1000 }
       if (shortLived && (await refusedBy(shortLived, [row])).length === 0) return
@@ -20,6 +28,7 @@ export function createParkedRequests({ shortLived, writes, seal, now }: Deps) {
 
     /** Gives what was parked under `id`, once; undefined when it was taken before, has expired, or never was. */
     async take(id: string): Promise<string | undefined> {
+      refuseDisagreement('ParkedRequest')
       const key = rowId('ParkedRequest', id)
       let failure: unknown
       try {

@@ -35,6 +35,8 @@ export type Unit = {
   readonly claimed: Set<string>
   readonly unconditional: Map<string, Upsert>
   readonly destroyed: Map<string, { id: Buffer; model: ModelName }>
+  /** Tokens that a client gives back and no store has: their denials, and until when each is kept (milliseconds). */
+  readonly lost: Map<string, { key: Buffer; expiresAt: number }>
   /** Grants whose tokens the engine revokes. */
   readonly revoked: Map<string, Buffer>
   /** The browser session this request was found to belong to. */
@@ -63,6 +65,7 @@ export const createUnit = (beganAt: number): Unit => ({
   claimed: new Set(),
   unconditional: new Map(),
   destroyed: new Map(),
+  lost: new Map(),
   revoked: new Map(),
   session: undefined,
   signIn: undefined,

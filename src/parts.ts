@@ -57,7 +57,7 @@ import { loadAssets } from './http/assets.ts'
 import { createCookieKeys } from './http/cookie-keys.ts'
 import { createCsrf } from './http/csrf.ts'
 import { createReadiness, healthRoutes } from './http/health.ts'
-import { findLongParameter } from './http/parameters.ts'
+import { findDeepParameter, findLongParameter } from './http/parameters.ts'
 import { createViews } from './http/views.ts'
 import { createQueue } from './jobs/queue.ts'
 import { createGate } from './limits/gate.ts'
@@ -134,7 +134,7 @@ import { createRegistrationCookie } from './registration/browser-cookie.ts'
 import { registrationRoutes } from './registration/routes.ts'
 import { createRegistration } from './registration/service.ts'
 import { readResourceServerDocument } from './resource-servers/document.ts'
-import { entitledScopes } from './resource-servers/resource-server.ts'
+import { entitledScopes, tokenLifetime } from './resource-servers/resource-server.ts'
 import { createResourceServers, loadResourceServer } from './resource-servers/service.ts'
 import type { CarryOn } from './revocation/account-end.ts'
 import { createAccountEnd } from './revocation/account-end.ts'
@@ -232,6 +232,7 @@ export async function createParts(deps: PartsDeps) {
     clock,
     log,
     deriveKey: rootSecret.derive,
+    areStoresAgreed: () => setUps.mayKeep(),
     graceSeconds: async (clientId) => (await clientCache.get(clientId))?.refreshGraceSeconds ?? 0,
     allowedScope: async (clientId, scope) => {
       const client = await clientCache.get(clientId)
@@ -559,6 +560,7 @@ export async function createParts(deps: PartsDeps) {
     consents,
     pages,
     findLongParameter,
+    findDeepParameter,
     assertionAlgorithms,
     reachableLevel: factors.reachable,
     dpopNonceSecret: rootSecret.derive('dpop nonces'),
@@ -587,6 +589,13 @@ export async function createParts(deps: PartsDeps) {
         clients,
         accounts,
         deny: revocation.token,
+        denyLost: async (ctx, clientId, token) => {
+          // Without Redis there is no store that could come back with it.
+          if (!redis) return
+          await gate.countIdentifier(ctx as never, 'unknown_token', clientId)
+          const longest = Math.max(settings.get().accessTokenSeconds, tokenLifetime.max)
+          await artifacts.denyLost(clientId, token, longest)
+        },
       }),
       createLogoutAround({
         goOn: (ctx, url) => views.render(ctx, 'continue', { url }),

@@ -14,6 +14,7 @@ export const contentEncodingUnsupported = declareError('content_encoding_unsuppo
 export const requestMalformed = declareError('request_malformed', 400)
 export const fieldRepeated = declareError('field_repeated', 400)
 export const fieldsInvalid = declareError('fields_invalid', 400)
+export const parameterTooDeep = declareError('parameter_too_deep', 400)
 export const parameterTooLong = declareError('parameter_too_long', 400)
 export const csrfFailed = declareError('csrf_failed', 403)
 export const addressTaken = declareError('address_taken', 503)

@@ -1,7 +1,7 @@
-/** How long a protocol parameter may be, checked before the engine spends anything on it. */
+/** How long a protocol parameter may be, and how deep its JSON, checked before the engine spends anything on it. */
 import type { Middleware } from 'koa'
 import { unescapeField } from './body.ts'
-import { parameterTooLong } from './errors.ts'
+import { parameterTooDeep, parameterTooLong } from './errors.ts'
 
 const limitOfOthers = 4_000
 const limits: Readonly<Record<string, number>> = {
@@ -30,16 +30,53 @@ export function findLongParameter(
   return undefined
 }
 
+/** Parameters that are JSON, or JWTs, whose first two parts are. */
+const jsonParameters: ReadonlySet<string> = new Set(['claims', 'authorization_details'])
+const jwtParameters: ReadonlySet<string> = new Set(['client_assertion', 'id_token_hint', 'request'])
+
+/** No claim that is offered needs ten. What is read and written recursively fails at some thousand. */
+const deepest = 32
+
+function isDeepJson(text: string): boolean {
+  let depth = 0
+  let isInString = false
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text[at]
+    if (isInString && character === '\\') at += 1
+    else if (character === '"') isInString = !isInString
+    else if (isInString) continue
+    else if (character === '{' || character === '[') depth += 1
+    else if (character === '}' || character === ']') depth -= 1
+    if (depth > deepest) return true
+  }
+  return false
+}
+
+const isDeepJwt = (jwt: string): boolean =>
+  jwt.split('.', 2).some((part) => isDeepJson(Buffer.from(part, 'base64url').toString()))
+
+function isDeep(name: string, value: unknown): boolean {
+  if (Array.isArray(value)) return value.some((one) => isDeep(name, one))
+  if (typeof value !== 'string' || value.length <= deepest) return false
+  if (jsonParameters.has(name)) return isDeepJson(value)
+  return jwtParameters.has(name) && isDeepJwt(value)
+}
+
+/** The first of these parameters whose JSON is nested deeper than it may be. */
+export const findDeepParameter = (parameters: Readonly<Record<string, unknown>>): string | undefined =>
+  Object.keys(parameters).find((name) => isDeep(name, parameters[name]))
+
 /**
- * Refuses a query string, or a form as it was sent, with a parameter that is too long or not form-encoded UTF-8. Repeated ones are left
+ * Refuses a query string, or a form as it was sent, with a parameter that is too long, too deep or not form-encoded UTF-8. Repeated ones are left
  * to the engine, which knows that `resource` may be (RFC 8707 §2).
- * @throws parameter_too_long, request_malformed (400)
+ * @throws parameter_too_long, parameter_too_deep, request_malformed (400)
  */
 export function checkParameters(text: string): void {
   if (text === '') return
   for (const pair of text.split('&')) {
     const [name, value] = decodePair(pair)
     if (isLong(name, value)) throw parameterTooLong({ params: { parameter: name.slice(0, 64), limit: limitOf(name) } })
+    if (isDeep(name, value)) throw parameterTooDeep({ params: { parameter: name, limit: deepest } })
   }
 }
 

@@ -95,6 +95,14 @@ export const policies = {
     identifier: 'exact',
     isLeased: true,
   },
+  /** By client: tokens that it gives back and that no store has, because each leaves a row. */
+  unknown_token: {
+    algorithm: 'token-bucket',
+    limit: 600,
+    windowSeconds: minute,
+    identifier: 'exact',
+    isLeased: true,
+  },
   /** By address, until the client is authenticated: an API asks once for each of its own requests. */
   introspection: {
     algorithm: 'token-bucket',

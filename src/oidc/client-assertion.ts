@@ -5,7 +5,9 @@ import { headerProblem } from './jwt-header.ts'
 
 const longestSeconds = 60 * 60
 /** How far a client's clock may be ahead of ours. */
-const mostAheadSeconds = 60
+export const mostAheadSeconds = 60
+/** How far a client's clock may be behind: so long after its `exp` an assertion is taken. */
+const mostBehindSeconds = 10
 
 type Claims = Readonly<Record<string, unknown>>
 type Deps = { issuer: string; assertionAlgorithms: readonly string[]; now: () => number }
@@ -14,7 +16,7 @@ type AssertingClient = { clientAuthSigningAlg?: string; client_assertion_audienc
 /**
  * The engine's `assertJwtClientAuthClaimsAndHeader`, called when the signature is right and before the `jti` is spent. The algorithm is the
  * client's own, the header brings no key, the audience is one string: the issuer or, unless the client is set to `issuer`, also what the engine
- * takes (the token endpoint, the one that is called); it was not made ahead and lives an hour at most. Throws InvalidClientAuth (401).
+ * takes (the token endpoint, the one that is called); it was not made ahead, is not over, and lives an hour at most. Throws InvalidClientAuth (401).
  */
 export function createAssertionCheck({ issuer, assertionAlgorithms, now }: Deps) {
   return async (ctx: KoaContextWithOIDC, claims: Claims, _header: Claims, client: AssertingClient): Promise<void> => {
@@ -31,6 +33,7 @@ export function createAssertionCheck({ issuer, assertionAlgorithms, now }: Deps)
     if ([claims.iat, claims.nbf].some((moment) => Number(moment ?? 0) > now() / 1000 + mostAheadSeconds)) {
       throw new errors.InvalidClientAuth('iat and nbf must not be more than a minute ahead')
     }
+    if (Number(exp) <= now() / 1000 - mostBehindSeconds) throw new errors.InvalidClientAuth('exp is over')
     if (Number(exp) > now() / 1000 + longestSeconds) {
       throw new errors.InvalidClientAuth('exp must not be more than an hour ahead')
     }

@@ -8,6 +8,7 @@ import { acrValues } from './acr.ts'
 import { authenticationClaims } from './authentication-claims.ts'
 import { assertClaimsParameter, claimsByScope } from './claims.ts'
 import type { createAssertionCheck } from './client-assertion.ts'
+import { mostAheadSeconds } from './client-assertion.ts'
 import { ownProperties } from './client-metadata.ts'
 import type { createNonceRule } from './dpop.ts'
 import { dpopAlgorithms } from './dpop.ts'
@@ -107,8 +108,9 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
       clientAuthSigningAlgValues: [...deps.assertionAlgorithms] as never,
       dPoPSigningAlgValues: [...dpopAlgorithms] as never,
     },
-    // A difference of clocks between machines; our own opaque tokens are compared with our own clock.
-    clockTolerance: 10,
+    // How far a client's `nbf` may be ahead. Assertions that are over are refused sooner (`client-assertion.ts`), and our own
+    // tokens are compared with our own clock.
+    clockTolerance: mostAheadSeconds,
     conformIdTokenClaims: true,
     allowOmittingSingleRegisteredRedirectUri: false,
     acceptQueryParamAccessTokens: false,

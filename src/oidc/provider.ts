@@ -5,6 +5,7 @@ import compose from 'koa-compose'
 import type { Adapter, JWKS, KoaContextWithOIDC } from 'oidc-provider'
 import { errors, Provider } from 'oidc-provider'
 import type { ArtifactStore } from '../../adapters/index.ts'
+import { requestUriUsed } from '../../adapters/index.ts'
 import type { KeyRing, KeySet } from '../../keys/key-ring.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Client } from '../clients/client.ts'
@@ -55,6 +56,8 @@ type Deps = {
   pages: ReturnType<typeof createEnginePages>
   /** The first parameter that is longer than it may be. */
   findLongParameter: (parameters: Readonly<Record<string, unknown>>) => { parameter: string } | undefined
+  /** The first one whose JSON is nested deeper than it may be. */
+  findDeepParameter: (parameters: Readonly<Record<string, unknown>>) => string | undefined
   clock: Clock
   log: Log
   fetchKeys: (url: string) => Promise<KeySetAnswer>
@@ -82,7 +85,17 @@ function adapterFor(model: string, { artifacts, clients, staticScope, clock }: D
     if (found) refuseReplayedProof(Provider.ctx, id)
     return found
   }
-  const own: Readonly<Record<string, Adapter['find']>> = { Client: findClient, ReplayDetection: findProof }
+  // The engine looks again when a sign-in ends, and would send the browser to the application with the error.
+  const findRequest = async (id: string) => {
+    const found = await adapter.find(id)
+    if (found?.consumed) throw requestUriUsed()
+    return found
+  }
+  const own: Readonly<Record<string, Adapter['find']>> = {
+    Client: findClient,
+    ReplayDetection: findProof,
+    PushedAuthorizationRequest: findRequest,
+  }
   const find = own[model] ?? adapter.find
   return {
     find: (id: string) => asEngineFailure(() => find(id)),
@@ -101,9 +114,15 @@ function adapterFor(model: string, { artifacts, clients, staticScope, clock }: D
  * Query strings are limited in front; the engine reads its own bodies. Every endpoint that does asks for a client, before it does anything.
  * Throws InvalidRequest.
  */
-function refuseLongParameters({ findLongParameter }: Pick<Deps, 'findLongParameter'>): void {
-  const long = findLongParameter(Provider.ctx?.oidc?.body ?? {})
+function refuseOddParameters({
+  findLongParameter,
+  findDeepParameter,
+}: Pick<Deps, 'findLongParameter' | 'findDeepParameter'>): void {
+  const body = Provider.ctx?.oidc?.body ?? {}
+  const long = findLongParameter(body)
   if (long) throw new errors.InvalidRequest(`${long.parameter} is too long`)
+  const deep = findDeepParameter(body)
+  if (deep) throw new errors.InvalidRequest(`${deep} is nested too deeply`)
 }
 
 /** A code that was sent to an address which the client has no longer. Throws InvalidGrant; the code is not spent. */
@@ -163,6 +182,9 @@ export function createOidc(deps: Deps) {
         const wrapped = artifacts.wrapGrant(async (ctx: Parameters<typeof handler>[0]) => {
           // Before anything is spent: who may have been overtaken by the other processes must not sign.
           await confirmKeys()
+          // Its pages go by the session: a code of its that leaks is good for nothing.
+          if (ctx.oidc.client?.clientId === deps.tokenlessClientId)
+            throw new errors.InvalidGrant('this client gets no tokens')
           const { params } = ctx.oidc as { params: { resource?: unknown; scope?: unknown; redirect_uri?: unknown } }
           if (name === 'authorization_code') refuseRemovedRedirect(ctx.oidc.client, params.redirect_uri)
           // The engine takes out of the parameters what it does not know.
@@ -178,9 +200,6 @@ export function createOidc(deps: Deps) {
         return (ctx) =>
           asEngineFailure(async () => {
             await limits.beforeGrant(ctx as never)
-            // Its pages go by the session: a code of its that leaks is good for nothing.
-            if (ctx.oidc.client?.clientId === deps.tokenlessClientId)
-              throw new errors.InvalidGrant('this client gets no tokens')
             await wrapped(ctx)
           })
       },
@@ -189,7 +208,7 @@ export function createOidc(deps: Deps) {
       now: deps.clock.now,
       secretMatches: clients.secretMatches,
       beforeClient: (clientId) => {
-        refuseLongParameters(deps)
+        refuseOddParameters(deps)
         return limits.beforeClient(clientId)
       },
       unprovenHint: hints.unproven,

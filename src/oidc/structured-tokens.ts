@@ -1,4 +1,4 @@
-/** Introspection and revocation of JWT access tokens, which the engine refuses (RFC 7662, RFC 7009). */
+/** Introspection and revocation of what the engine does not know: JWT access tokens, and tokens that a store has lost (RFC 7662, RFC 7009). */
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { Client } from '../clients/client.ts'
@@ -17,7 +17,12 @@ type Deps = {
   accounts: Owners
   /** Denies one token for as long as it may live. */
   deny: (jti: string, owner: TokenOwner) => Promise<void>
+  /** Denies an opaque token that no store has, for as long as one of the client may live. Throws too_many_requests. */
+  denyLost: (ctx: KoaContextWithOIDC, clientId: string, token: string) => Promise<void>
 }
+
+// What the engine makes opaque tokens of: 256 bits. A token has no mark of ours beyond that.
+const opaqueToken = /^[A-Za-z0-9_-]{43}$/
 
 const inactive = { active: false }
 
@@ -61,12 +66,21 @@ export function createStructuredTokensAround(deps: Deps) {
       await deps.deny(found.claims.jti, { clientId, accountId: found.accountId })
   }
 
+  /** RFC 7009 §2.2 answers an unknown token with 200: then it has to stay unknown. */
+  async function revokeUnknown(ctx: KoaContextWithOIDC): Promise<void> {
+    const { client, params, entities } = ctx.oidc
+    const isKnown = entities.AccessToken ?? entities.ClientCredentials ?? entities.RefreshToken
+    if (ctx.status !== 200 || isKnown || !client || typeof params?.token !== 'string') return
+    if (opaqueToken.test(params.token)) await deps.denyLost(ctx, client.clientId, params.token)
+  }
+
   return async (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> => {
     await next()
     const { client, params, route } = ctx.oidc ?? {}
     const { error } = Object(ctx.body) as { error?: unknown }
     if (error !== 'unsupported_token_type') {
       if (route === 'introspection') ctx.body = await asAllowedNow(ctx.body as Record<string, unknown>)
+      if (route === 'revocation') await revokeUnknown(ctx)
       return
     }
     if (!client || typeof params?.token !== 'string') return

@@ -69,10 +69,14 @@ export function createSetUps({ db, clock, random, log, redisUrl }: Deps) {
     await publish().catch((error) => log.debug({ err: error }, 'the stores of this process were not published'))
   }
 
+  const isAgreed = (): boolean => others !== undefined && others.length === 0
+
   return {
     /** A server tells before it listens; the command line never does. */
     serve: async (): Promise<void> => {
       isServing = true
+      await tell()
+      // Of two that start at one moment neither sees the other's first row, which was not committed.
       await tell()
     },
 
@@ -87,7 +91,10 @@ export function createSetUps({ db, clock, random, log, redisUrl }: Deps) {
     tell,
 
     /** Whether ours are published, and no other process names other ones. */
-    isAgreed: (): boolean => others !== undefined && others.length === 0,
+    isAgreed,
+
+    /** Whether what this process keeps in a store is where the others look. The command line takes no requests. */
+    mayKeep: (): boolean => !isServing || isAgreed(),
 
     /** Takes our row away, so that a server with other stores need not wait. Never rejects. */
     close: async (): Promise<void> => {

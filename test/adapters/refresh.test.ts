@@ -140,6 +140,25 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await turn(token)).toBeDefined()
     })
 
+    test('a turn that another one overtook, and that would still give what was taken since, gives nothing', async () => {
+      const { code } = await engine.issueCode({ scope: 'openid offline_access' })
+      const { refresh_token: token } = (await engine.redeem(code)).body
+      const narrow = await startEngine(await stores.open({ allowedScope: async () => 'openid' }))
+      let turns = 0
+      const overtaken = await startEngine(
+        await stores.open({
+          allowedScope: async (_clientId, scope) => {
+            turns += 1
+            if (turns === 1) expect((await narrow.refresh(token)).body.scope).toBe('openid')
+            return scope
+          },
+        }),
+      )
+      expect((await overtaken.refresh(token)).body).not.toHaveProperty('access_token')
+      expect((await overtaken.refresh(token)).body.scope).toBe('openid')
+      await Promise.all([narrow.close(), overtaken.close()])
+    })
+
     test('a spent code ends the family, whoever presents it', async () => {
       const first = await family()
       refused(await engine.redeem(first.code))

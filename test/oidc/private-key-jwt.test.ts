@@ -147,6 +147,24 @@ describe('an assertion', () => {
     expect(await ask(await assertion('job', { nbf: now + 61, exp: now + 3500 }))).toMatchObject(refused)
     expect(await ask(await assertion('job', { iat: now + 61, exp: now + 3500 }))).toMatchObject(refused)
     expect(await ask(await assertion('job', { iat: now + 60, exp: now + 3500 }))).toMatchObject({ status: 200 })
+    // A library whose clock is ahead says so in both.
+    for (const ahead of [15, 30, 55]) {
+      const early = { iat: now + ahead, nbf: now + ahead, exp: now + ahead + 60 }
+      expect(await ask(await assertion('job', early))).toMatchObject({ status: 200 })
+    }
+    expect(await ask(await assertion('job', { exp: now - 5 }))).toMatchObject({ status: 200 })
+    expect(await ask(await assertion('job', { exp: now - 12 }))).toMatchObject(refused)
+  })
+
+  test('that is nested thousands deep is refused, however well it is signed', async () => {
+    const deep = JSON.parse(`${'['.repeat(2500)}${']'.repeat(2500)}`)
+    const [, , signature = ''] = (await assertion('job')).split('.')
+    const encoded = (text: string) => Buffer.from(text).toString('base64url')
+    const lists = '['.repeat(5500) + ']'.repeat(5500)
+    const unsigned = `${encoded('{"alg":"ES256","kid":"first"}')}.${encoded(`{"iss":"job","sub":"job","x":${lists}}`)}.${signature}`
+    for (const jwt of [await assertion('job', { deep }), await assertion('job', {}, { deep }), unsigned]) {
+      expect(await ask(jwt, { client_id: 'job' })).toMatchObject({ status: 400, body: { error: 'invalid_request' } })
+    }
   })
 
   test.each<[string, Claims]>([

@@ -1,5 +1,6 @@
 /** The token endpoint (RFC 6749): who may call it and how, what each grant gives, and the standard's error for everything else. */
 import { decodeProtectedHeader } from 'jose'
+import { accountClientId } from '../../src/account/client.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 import { claimsIn, verify } from './support.ts'
@@ -95,6 +96,56 @@ describe('client authentication (§2.3)', () => {
       client_assertion: `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from('{"sub":"machine","iss":"machine"}').toString('base64url')}.`,
     })
     expect(answer).toMatchObject({ status: 401, body: { error: 'invalid_client' } })
+  })
+})
+
+describe('a code that was redeemed, presented once more (§4.1.2, §10.5)', () => {
+  type Fields = Record<string, string>
+  const without = ({ redirect_uri: _left, ...fields }: Fields): Fields => fields
+  const cases: [string, (fields: Fields) => Fields, Fields?][] = [
+    ['by its client', (fields) => fields],
+    ['with a redirect URI that is not registered', (fields) => ({ ...fields, redirect_uri: 'https://evil.example/' })],
+    ['without a redirect URI', without],
+    ['with another verifier', (fields) => ({ ...fields, code_verifier: 'x'.repeat(43) })],
+    ['for an API that is not there', (fields) => ({ ...fields, resource: 'https://nowhere.example/' })],
+    ['with a proof that proves nothing', (fields) => fields, { DPoP: 'nothing' }],
+  ]
+  /** The engine reads a code before it looks for the API: such a request spends it, as the right one does. */
+  const spending: ReadonlySet<string> = new Set(['by its client', 'for an API that is not there'])
+  const publicCases: [string, Fields][] = [
+    ['a public client', { client_id: 'spa' }],
+    ['a public client with its own redirect URI', { client_id: 'spa', redirect_uri: 'https://spa.example/callback' }],
+    ['the client of our pages', { client_id: accountClientId }],
+  ]
+
+  async function redeemed() {
+    const party = createRelyingParty(server)
+    const { code = '' } = await party.authorize()
+    const fields = { grant_type: 'authorization_code', code, redirect_uri: callback, code_verifier: party.verifier }
+    return { party, code, fields }
+  }
+
+  /** Refused either way; ends the tokens of the first use, and nothing where there was none. */
+  async function proves(present: (fields: Fields) => Promise<{ status: number }>, leavesCode: boolean) {
+    if (leavesCode) {
+      const { party, code, fields } = await redeemed()
+      expect((await present(fields)).status).toBe(400)
+      expect((await party.exchange(code)).status).toBe(200)
+    }
+    const { party, code, fields } = await redeemed()
+    const { access_token: token, refresh_token: refreshToken } = (await party.exchange(code)).body
+    expect((await present(fields)).status).toBe(400)
+    expect((await party.userinfo(token)).status).toBe(401)
+    expect((await party.refresh(refreshToken)).body.error).toBe('invalid_grant')
+  }
+
+  test.each(cases)('%s ends the tokens of the first use', async (name, change, headers = {}) => {
+    const own = { Authorization: rp.basic('web', webSecret), ...headers }
+    await proves((fields) => rp.token(change(fields), own), !spending.has(name))
+  })
+
+  test.each(publicCases)('by %s ends the tokens of the first use', async (_name, change) => {
+    await proves((fields) => rp.token({ ...fields, ...change }), true)
   })
 })
 

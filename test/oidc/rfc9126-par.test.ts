@@ -81,6 +81,16 @@ describe('a request_uri (§4, attack 44)', () => {
     expect(answerIn(await rp.browser.follow(await rp.browser.get(addressOf(uri))))).toHaveProperty('code')
     const again = await rp.browser.follow(await rp.browser.get(addressOf(uri)))
     expect([again.status, again.next]).toEqual([400, undefined])
+    expect(again.body).toContain('invalid_request_uri')
+  })
+
+  test('that two browsers have opened serves the first one that finishes', async () => {
+    const { request_uri: uri } = (await push(createRelyingParty(server))).body
+    const [first, second] = [createRelyingParty(server), createRelyingParty(server)]
+    const pages = []
+    for (const { browser } of [first, second]) pages.push(await browser.follow(await browser.get(addressOf(uri))))
+    expect(await first.complete(pages[0]!)).toHaveProperty('code')
+    await expect(second.complete(pages[1]!)).rejects.toThrow('the flow did not end: 400')
   })
 
   test('50 at once give one code', async () => {
@@ -91,10 +101,14 @@ describe('a request_uri (§4, attack 44)', () => {
     const answers = await Promise.all(
       Array.from({ length: 50 }, async () => {
         const response = await fetch(addressOf(uri), { headers: { cookie, Accept: 'text/html' }, redirect: 'manual' })
-        return response.headers.get('Location')
+        return { status: response.status, to: response.headers.get('Location'), page: await response.text() }
       }),
     )
-    expect(answers.filter((location) => location?.includes('code='))).toHaveLength(1)
+    expect(answers.filter(({ to }) => to?.includes('code='))).toHaveLength(1)
+    // The others get what a later use gets: the application has its answer.
+    const others = answers.filter(({ to }) => to === null)
+    expect(others).toHaveLength(49)
+    for (const { status, page } of others) expect([status, page.includes('invalid_request_uri')]).toEqual([400, true])
   })
 
   test('is of no use to another client, and stays its owner’s', async () => {
@@ -181,6 +195,36 @@ test.each([
     const fields = { grant_type: 'refresh_token', refresh_token: 'x', token: 'x', ...tooLong }
     expect(await rp.call(path, fields, headers)).toMatchObject(refused)
   }
+})
+
+describe('claims', () => {
+  const asking = (value: string) => `{"userinfo":{"name":{"value":${value}}}}`
+  const lists = (count: number) => asking('['.repeat(count) + ']'.repeat(count))
+  const objects = (count: number) => asking(`${'{"a":'.repeat(count)}1${'}'.repeat(count)}`)
+  const refused = { status: 400, body: { error: 'invalid_request', error_description: 'claims is nested too deeply' } }
+
+  test.each([
+    ['2000 objects', objects(2000)],
+    ['7000 lists', lists(7000)],
+    ['33 levels', lists(30)],
+  ])('that are nested too deep are refused, pushed or at the authorization endpoint: %s', async (_case, claims) => {
+    const rp = createRelyingParty(server)
+    expect(await push(rp, { claims })).toMatchObject(refused)
+    const fields = new URLSearchParams(await fieldsOf(rp, { claims }))
+    const posted = await fetch(`${server.issuer}/authorize`, { method: 'POST', body: fields, redirect: 'manual' })
+    expect([posted.status, await posted.text()]).toEqual([400, expect.stringContaining('parameter_too_deep')])
+    if (claims.length > 1000) return
+    const got = await fetch(`${server.issuer}/authorize?${fields}`, { redirect: 'manual' })
+    expect([got.status, await got.text()]).toEqual([400, expect.stringContaining('parameter_too_deep')])
+  })
+
+  test.each([
+    ['32 levels', lists(29)],
+    ['brackets within a text', asking(`"${'['.repeat(50)}\\"${'{'.repeat(50)}"`)],
+    ['many that are not nested', asking(`[${'[],{},'.repeat(50)}1]`)],
+  ])('that are not are taken: %s', async (_case, claims) => {
+    expect(await push(createRelyingParty(server), { claims })).toMatchObject({ status: 201 })
+  })
 })
 
 test('all clients must push when the server says so (§5)', async () => {

@@ -88,6 +88,31 @@ describe('a client whose scope is narrowed to openid', () => {
     })
   })
 
+  test('gets no more by repeating a spent refresh token, also when it has the scopes again', async () => {
+    const { signIn, refresh, userinfo, become } = await party()
+    const { refresh_token: first } = await signIn()
+    await become({ scope: 'openid' })
+    const { refresh_token: second } = (await refresh(first)).body
+    await become({})
+    for (const next of [undefined, second]) {
+      if (next !== undefined) await refresh(next)
+      const { status, body } = await refresh(first)
+      expect([status, body.scope, personal(claimsIn(body.id_token))]).toEqual([200, 'openid', []])
+      expect(Object.keys((await userinfo(body.access_token)).body)).toEqual(['sub'])
+      expect(await refresh(first, { scope: 'openid email' })).toMatchObject({ body: { error: 'invalid_scope' } })
+    }
+  })
+
+  test('of which one refresh asked for less has everything at a repeat: the family keeps what was granted (RFC 6749 §6)', async () => {
+    const { signIn, refresh } = await party()
+    const { refresh_token: first } = await signIn()
+    const narrow = (await refresh(first, { scope: 'openid' })).body
+    expect(narrow.scope).toBe('openid')
+    const asGranted = (await refresh(first)).body
+    expect(asGranted.refresh_token).toBe(narrow.refresh_token)
+    expect(asGranted.scope.split(' ').sort()).toEqual(['email', 'offline_access', 'openid', 'profile', 'roles'])
+  })
+
   test('gets no claim that it asked for one by one', async () => {
     const { signIn, refresh, userinfo, become } = await party()
     const claims = JSON.stringify({ userinfo: { email: null }, id_token: { roles: null, name: { essential: true } } })

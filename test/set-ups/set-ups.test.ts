@@ -1,10 +1,13 @@
 /** Server processes publish the stores they work on, and are not ready while they disagree. */
 import { checkProxy, checkStores } from '../../src/doctor/checks.ts'
-import { describeStores, inspectPeers, inspectStores } from '../../src/set-ups/service.ts'
+import { createLog } from '../../src/log.ts'
+import { systemRandom } from '../../src/random.ts'
+import { createSetUps, describeStores, inspectPeers, inspectStores } from '../../src/set-ups/service.ts'
+import { createTestClock } from '../support/clock.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
 import type { Latchkey } from '../support/latchkey.ts'
-import { startLatchkey } from '../support/latchkey.ts'
+import { createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 import { describeWith } from '../support/programs.ts'
 import type { RedisServer } from '../support/redis.ts'
 import { startRedis } from '../support/redis.ts'
@@ -72,6 +75,85 @@ describeWith(['redis-server'], 'a process without Redis beside one with it', () 
     await waitFor(() => isReady(withRedis), { what: 'the process that stays' })
     await withRedis.stop()
     expect(await database.database.knex('store_set_up')).toEqual([])
+  })
+
+  test('both answer 503 wherever the other keeps tokens elsewhere, and nothing is decided', async () => {
+    const withRedis = await startLatchkey({ database, env: { REDIS_URL: redis.url } })
+    await waitFor(() => isReady(withRedis), { what: 'the process with Redis' })
+    const metadata = { client_name: 'Robot', scope: 'api:read' }
+    await withRedis.addClient({ clientId: 'robot', kind: 'machine', secret: webSecret, metadata })
+    const web = { client_name: 'Web', redirect_uris: ['https://app.example/callback'], scope: 'openid' }
+    await withRedis.addClient({ clientId: 'site', kind: 'web', secret: webSecret, metadata: web })
+    const ask = ({ base }: Latchkey, path: string, fields: Record<string, string>) => {
+      const { basic, call } = createRelyingParty({ issuer: base })
+      return call(path, fields, { Authorization: basic('robot', webSecret) })
+    }
+    const issue = { grant_type: 'client_credentials' }
+    const { access_token: token } = (await ask(withRedis, '/token', issue)).body
+    expect((await ask(withRedis, '/introspect', { token })).body).toMatchObject({ active: true })
+
+    const without = await startLatchkey({ database, clock: withRedis.clock })
+    const rp = createRelyingParty({ issuer: without.base })
+    const address = await rp.authorizeUrl({ client_id: 'site' })
+    const posted = { method: 'POST', body: new URLSearchParams({ login_hint: 'alice@example.com' }) }
+    const bearer = { headers: { Authorization: `Bearer ${token}` } }
+    const refused = {
+      revoke: await ask(without, '/revoke', { token }),
+      'revoke with a hint': await ask(without, '/revoke', { token, token_type_hint: 'refresh_token' }),
+      introspect: await ask(without, '/introspect', { token }),
+      token: await ask(without, '/token', issue),
+      userinfo: await fetch(`${without.base}/userinfo`, bearer),
+      authorize: await fetch(address, { redirect: 'manual' }),
+      'authorize by POST': await fetch(`${without.base}/authorize`, { ...posted, redirect: 'manual' }),
+    }
+    const told = Object.entries(refused).map(([name, { status, headers }]) => [
+      name,
+      status,
+      headers.get('Retry-After'),
+    ])
+    expect(told).toEqual(Object.keys(refused).map((name) => [name, 503, '5']))
+    expect(refused.revoke.body).toMatchObject({ error: 'temporarily_unavailable' })
+    await waitFor(async () => !(await isReady(withRedis)), { what: 'the older process' })
+    expect(await ask(withRedis, '/introspect', { token })).toMatchObject({ status: 503 })
+
+    await without.stop()
+    await waitFor(() => isReady(withRedis), { what: 'the process that stays' })
+    expect((await ask(withRedis, '/introspect', { token })).body).toMatchObject({ active: true })
+    expect(await ask(withRedis, '/revoke', { token })).toMatchObject({ status: 200 })
+    expect((await ask(withRedis, '/introspect', { token })).body).toEqual({ active: false })
+    await withRedis.stop()
+  })
+
+  test('of two that start at one moment, one at least knows before it listens', async () => {
+    const { knex } = database.database
+    const log = createLog({ level: 'silent' })
+    const clock = createTestClock()
+    const both = Promise.withResolvers<void>()
+    let written = 0
+    /** The database of a process whose first row is committed only when the other one's is written too. */
+    const slow = () => {
+      let isFirst = true
+      const raw = async (sql: string, bindings: never) => {
+        if (!isFirst) return knex.raw(sql, bindings)
+        isFirst = false
+        return knex.transaction(async (tx) => {
+          const result = await tx.raw(sql, bindings)
+          written += 1
+          if (written === 2) both.resolve()
+          await both.promise
+          return result
+        })
+      }
+      // Of the database only what publishes a row is used, and what deletes it is not.
+      return { raw } as unknown as typeof knex
+    }
+    const setUps = [undefined, 'redis://cache'].map((redisUrl) =>
+      createSetUps({ db: slow(), clock, random: systemRandom, log, redisUrl }),
+    )
+    expect(setUps.map((one) => one.mayKeep())).toEqual([true, true])
+    await Promise.all(setUps.map((one) => one.serve()))
+    expect(setUps.map((one) => one.mayKeep())).toContain(false)
+    await knex('store_set_up').delete()
   })
 
   test('a process that died counts for fifteen seconds', async () => {
