@@ -25,6 +25,8 @@ const warnedMs = 1_000
 const wrongMs = 5_000
 /** What a measurement that took longer says is worth nothing. */
 const mostUncertainMs = 1_000
+/** The system clock is read in whole milliseconds. */
+const readingMs = 1
 /** Below this the clocks count as one. */
 const toleratedMs = 10
 
@@ -70,7 +72,12 @@ export function createFollowingClock({
         const measured = await measure?.()
         if (!measured || measured.uncertaintyMs > mostUncertainMs) return
         const { offsetMs, uncertaintyMs } = measured
-        if (Math.abs(offsetMs - target) > Math.max(uncertaintyMs, toleratedMs)) aim(Math.round(offsetMs))
+        // Only by what is certain: all of the round trip may be on one way.
+        const wrongBy = offsetMs - target
+        const certainMs = Math.abs(wrongBy) - uncertaintyMs
+        if (certainMs > readingMs && Math.abs(wrongBy) > toleratedMs) {
+          aim(Math.round(target + Math.sign(wrongBy) * certainMs))
+        }
         isMeasured = true
       } catch (error) {
         log.debug({ err: error }, 'the clock of the database was not read')

@@ -19,7 +19,7 @@ function opened(first: ClockOffset) {
   return {
     clock,
     lines,
-    measure: async (offsetMs: number, uncertaintyMs = 1) => {
+    measure: async (offsetMs: number, uncertaintyMs = 0) => {
       next = { offsetMs, uncertaintyMs }
       await clock.follow()
     },
@@ -39,7 +39,7 @@ function opened(first: ClockOffset) {
 }
 
 test('the first offset counts at once, a later one forward at once and backward at half speed', async () => {
-  const { clock, measure, pass, offset } = opened({ offsetMs: -2_000, uncertaintyMs: 1 })
+  const { clock, measure, pass, offset } = opened({ offsetMs: -2_000, uncertaintyMs: 0 })
   await clock.follow()
   expect(offset()).toBe(-2_000)
   await measure(-500)
@@ -51,7 +51,7 @@ test('the first offset counts at once, a later one forward at once and backward 
 })
 
 test('an offset that a measurement cannot tell from the last one changes nothing, and one without an answer neither', async () => {
-  const { measure, fail, offset } = opened({ offsetMs: 0, uncertaintyMs: 1 })
+  const { measure, fail, offset } = opened({ offsetMs: 0, uncertaintyMs: 0 })
   await measure(9)
   expect(offset()).toBe(0)
   await measure(400, 500)
@@ -59,13 +59,26 @@ test('an offset that a measurement cannot tell from the last one changes nothing
   await measure(60_000, 2_000)
   expect(offset()).toBe(0)
   await measure(400, 50)
-  expect(offset()).toBe(400)
+  expect(offset()).toBe(350)
   await fail()
-  expect(offset()).toBe(400)
+  expect(offset()).toBe(350)
+})
+
+test('only what a measurement is certain of counts: all of the round trip may have been on one way', async () => {
+  const { clock, measure, offset } = opened({ offsetMs: 250, uncertaintyMs: 250 })
+  await clock.follow()
+  expect(offset()).toBe(0)
+  // The system clock is read in whole milliseconds.
+  await measure(-251, 250)
+  expect(offset()).toBe(0)
+  await measure(700, 250)
+  expect(offset()).toBe(450)
+  await measure(700, 2)
+  expect(offset()).toBe(698)
 })
 
 test('above a second it is told once, above five the process is not ready and the clock jumps', async () => {
-  const { clock, lines, measure, offset } = opened({ offsetMs: 0, uncertaintyMs: 1 })
+  const { clock, lines, measure, offset } = opened({ offsetMs: 0, uncertaintyMs: 0 })
   await measure(1_000)
   expect([clock.isRight(), lines.length]).toEqual([true, 0])
   await measure(-1_001)
