@@ -60,11 +60,29 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
     ] as never)
   }
 
+  /** A command that died between its two moments leaves the first, and what was issued until its commit: that ends now. */
+  async function settle(key: Buffer): Promise<void> {
+    await transaction(async (tx) => {
+      const { rows } = await tx.raw(
+        `UPDATE artifact_end SET ended_at = greatest(ended_at, ?), is_provisional = false
+         WHERE key = ? AND is_provisional RETURNING ended_at`,
+        [now(), key] as never,
+      )
+      const [settled] = rows as { ended_at: string }[]
+      if (!settled) return
+      await tx.raw(
+        'UPDATE artifact_sweep SET ended_at = ?, noted_at = ?, reached = NULL, pass_began_at = NULL WHERE key = ?',
+        [settled.ended_at, now(), key] as never,
+      )
+    })
+  }
+
   /**
    * Removes the rows of what ended under `key`, a batch a transaction, until none is left that it can lock or `isStopped` says so. Gives
    * whether that was all. A program that dies in the middle leaves the rest to the next one, which goes on where the pass was.
    */
   async function removeEnded(key: Buffer, isStopped: () => boolean): Promise<boolean> {
+    await settle(key)
     const found = await findSweep(key)
     if (!found) return true
     const { ended, notedAt, beganAt } = found

@@ -26,21 +26,35 @@ type Deps = {
   onRowsLeft: (tx: Tx, key: Buffer) => Promise<void> | void
 }
 
+/** The moment is moved once the commit can be seen: by the same command, or, when that dies first, by the sweep. */
+export type Provisional = { isProvisional?: boolean }
+
 export type Ends = ReturnType<typeof createEnds>
 
 export function createEnds({ now, models, removeRows, transaction, onRowsLeft }: Deps) {
   const sweep = createEndedSweep({ now, removeRows, transaction })
 
   /** Gives whether that is later than what was remembered. */
-  async function remember(tx: Tx, key: Buffer, endedAt: number, until = now() + endsAreKeptMs): Promise<boolean> {
+  async function remember(
+    tx: Tx,
+    key: Buffer,
+    endedAt: number,
+    { until = now() + endsAreKeptMs, isProvisional = false }: { until?: number } & Provisional = {},
+  ): Promise<boolean> {
     const { rows } = await tx.raw(
-      `INSERT INTO artifact_end AS e (key, ended_at, expires_at) VALUES (?, ?, ?)
-       ON CONFLICT (key) DO UPDATE SET ended_at = excluded.ended_at, expires_at = greatest(e.expires_at, excluded.expires_at)
+      `INSERT INTO artifact_end AS e (key, ended_at, expires_at, is_provisional) VALUES (?, ?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET ended_at = excluded.ended_at, expires_at = greatest(e.expires_at, excluded.expires_at),
+         is_provisional = excluded.is_provisional
        WHERE e.ended_at < excluded.ended_at RETURNING 1`,
-      [key, endedAt, until] as never,
+      [key, endedAt, until, isProvisional] as never,
     )
     if (rows.length > 0) return true
-    await tx.raw('UPDATE artifact_end SET expires_at = greatest(expires_at, ?) WHERE key = ?', [until, key] as never)
+    // A later end of another transaction keeps its own mark.
+    await tx.raw(
+      `UPDATE artifact_end SET expires_at = greatest(expires_at, ?),
+         is_provisional = CASE WHEN ended_at > ? THEN is_provisional ELSE ? END WHERE key = ?`,
+      [until, endedAt, isProvisional, key] as never,
+    )
     return false
   }
 
@@ -48,16 +62,20 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
    * The moment is what ends. Its transaction removes one batch of rows, without waiting for any of them; what is left is dead as well,
    * and removed after the commit. Gives how many rows went, and whether the end is a later one than was known.
    */
-  async function end(tx: Tx, ended: Ended, { keptKey, isSwept = true }: { keptKey?: Buffer; isSwept?: boolean } = {}) {
+  async function end(
+    tx: Tx,
+    ended: Ended,
+    { keptKey, isSwept = true, isProvisional = false }: { keptKey?: Buffer; isSwept?: boolean } & Provisional = {},
+  ) {
     const { key, kind, endedAt } = ended
-    const isLater = await remember(tx, key, endedAt)
+    const isLater = await remember(tx, key, endedAt, { isProvisional })
     const batch = { isFirst: true, ...(keptKey && { keptKey }) }
     const { count, isDone } = isSwept ? await removeRows(tx, ended, batch) : { count: 0, isDone: false }
     // Rows of the very millisecond are left: they end too, with what is issued in the rest of it.
     const leftEndAt = kind === 'everything' ? endedAt : Math.min(endedAt + 1, forEver)
-    if (!isDone) await remember(tx, key, leftEndAt)
+    if (!isDone) await remember(tx, key, leftEndAt, { isProvisional })
     await sweep.noteSweep(tx, { ...ended, endedAt: isDone ? endedAt : leftEndAt })
-    if (!isDone) await onRowsLeft(tx, key)
+    if (!isDone || isProvisional) await onRowsLeft(tx, key)
     return { count, isLater }
   }
 
@@ -93,11 +111,15 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
      * Ends every session, grant and token of the account, and interactions in which it has just signed in. The session `sessionUid` lives on,
      * for whoever changes a password in it; what was issued in it ends all the same. Gives how many rows went at once.
      */
-    async endAccount(tx: Tx, accountId: string, { sessionUid }: { sessionUid?: string } = {}): Promise<number> {
+    async endAccount(
+      tx: Tx,
+      accountId: string,
+      { sessionUid, isProvisional = false }: { sessionUid?: string } & Provisional = {},
+    ): Promise<number> {
       const key = endKey('account', accountId)
       const kept = sessionUid === undefined ? undefined : sessionKey(sessionUid)
       const ended: Ended = { key, kind: 'account', accountId: storableText(accountId), endedAt: now() }
-      const { count } = await end(tx, ended, kept ? { keptKey: kept } : {})
+      const { count } = await end(tx, ended, { ...(kept && { keptKey: kept }), isProvisional })
       if (kept) {
         // It is another session from now on: issued after the moment.
         await tx.raw(
@@ -109,9 +131,10 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
     },
 
     /** Ends every grant and token of the client. Gives how many rows went at once; a JWT of a client that spoke for itself has none. */
-    async endClient(tx: Tx, clientId: string): Promise<number> {
+    async endClient(tx: Tx, clientId: string, provisional: Provisional = {}): Promise<number> {
       const key = endKey('client', clientId)
-      return (await end(tx, { key, kind: 'client', clientId: storableText(clientId), endedAt: now() })).count
+      const ended: Ended = { key, kind: 'client', clientId: storableText(clientId), endedAt: now() }
+      return (await end(tx, ended, provisional)).count
     },
 
     /** Ends every session of the account but the one under `keptKey`, with what was issued in them. Gives how many sessions ended. */
@@ -136,16 +159,16 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
     endGrantByKey: (tx: Tx, key: Buffer): Promise<number> => endFamily(tx, key, { isGrantEnded: true }),
 
     /** Ends every grant that the account has given the client, and everything issued from them. Gives how many rows went at once. */
-    async endGrantsOf(tx: Tx, accountId: string, clientId: string): Promise<number> {
+    async endGrantsOf(tx: Tx, accountId: string, clientId: string, provisional: Provisional = {}): Promise<number> {
       const owners = { accountId: storableText(accountId), clientId: storableText(clientId) }
       const key = consentKey(accountId, clientId)
-      const { count } = await end(tx, { key, kind: 'consent', endedAt: now(), ...owners })
+      const { count } = await end(tx, { key, kind: 'consent', endedAt: now(), ...owners }, provisional)
       return count
     },
 
     /** What the key has signed counts no longer, for ever: whoever checks a JWT of ours asks Postgres. */
     async endSigningKey(tx: Tx, kid: string): Promise<void> {
-      await remember(tx, endKey('signing_key', kid), forEver, forEver)
+      await remember(tx, endKey('signing_key', kid), forEver, { until: forEver })
     },
 
     /** Denies the one token whose `jti` this is (RFC 7009 §2.1). */
@@ -155,15 +178,16 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
 
     /** Denies the one token whose row or value is `id`, and which expires at `expiresAt` (milliseconds): wherever a copy of it turns up. */
     async denyArtifact(tx: Tx, id: Buffer, expiresAt = now() + longestInRedisMs): Promise<void> {
-      await remember(tx, id, forEver, expiresAt + denialsAreKeptMs)
+      await remember(tx, id, forEver, { until: expiresAt + denialsAreKeptMs })
     },
 
     /**
      * Ends everything issued up to `beforeMs` (milliseconds since the epoch, default now). What must not be seen twice stays known. Gives how
      * many rows went at once.
      */
-    async endAll(tx: Tx, beforeMs: number = now()): Promise<number> {
-      return (await end(tx, { key: endKey('everything', ''), kind: 'everything', endedAt: beforeMs })).count
+    async endAll(tx: Tx, beforeMs: number = now(), provisional: Provisional = {}): Promise<number> {
+      const ended: Ended = { key: endKey('everything', ''), kind: 'everything', endedAt: beforeMs }
+      return (await end(tx, ended, provisional)).count
     },
 
     removeEnded: sweep.removeEnded,

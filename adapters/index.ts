@@ -32,6 +32,7 @@ import { createTokenIds } from './token-ids.ts'
 import type { Unit } from './unit-of-work.ts'
 import { createUnit } from './unit-of-work.ts'
 
+export type { Provisional } from './ends.ts'
 export { ArtifactStoreUnavailable, Replayed, requestUriUsed, StaleBrowser } from './errors.ts'
 export type { FamilyEnd } from './grants.ts'
 export type { ModelName } from './model.ts'
@@ -203,9 +204,12 @@ export function createArtifactStore(deps: Deps) {
       if (unit) artifacts.expect(unit, model, id)
     },
 
-    /** Koa middleware: one unit of work for the request, written before the answer goes out. */
-    async middleware(_ctx: unknown, next: () => Promise<unknown>): Promise<void> {
-      const unit = createUnit(now())
+    /**
+     * Koa middleware: one unit of work for the request, written before the answer goes out. What it writes is as old as the request, which came
+     * at `receivedAt` (milliseconds since the epoch).
+     */
+    async middleware(_ctx: unknown, next: () => Promise<unknown>, receivedAt = now()): Promise<void> {
+      const unit = createUnit(receivedAt)
       await units.run(unit, async () => {
         try {
           await next()

@@ -40,6 +40,7 @@ import { sweepCursor } from './0052_sweep_cursor.ts'
 import { spentSweep } from './0053_spent_sweep.ts'
 import { guessPending } from './0056_guess_pending.ts'
 import { accountMailboxAgain } from './0057_account_mailbox_again.ts'
+import { provisionalEnd } from './0058_provisional_end.ts'
 
 export type Migration = {
   name: string
@@ -87,4 +88,5 @@ export const migrations: readonly Migration[] = [
   spentSweep,
   guessPending,
   accountMailboxAgain,
+  provisionalEnd,
 ]

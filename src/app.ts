@@ -1,7 +1,7 @@
 /** What is mounted, in the order in which a request meets it. Everything here was built in `parts.ts`. */
 import Koa from 'koa'
 import { permissions } from './access/permissions.ts'
-import { accessLog } from './http/access-log.ts'
+import { accessLog, receivedAtOf } from './http/access-log.ts'
 import { clientAddress, pinToIssuer, refuseRepeatedHeaders } from './http/address.ts'
 import { formType, guardBodies, readFormText } from './http/body.ts'
 import { answerErrors, methodNotAllowed } from './http/errors.ts'
@@ -65,7 +65,7 @@ export function createApp(parts: Parts): Koa {
   app.use(answerLostStores)
   app.use(door.postToGet)
   app.use(parts.answerStaleBrowsers)
-  app.use(artifacts.middleware)
+  app.use((ctx, next) => artifacts.middleware(ctx, next, receivedAtOf(ctx)))
   app.use(door.admit(engine.middleware))
   app.use(router.routes())
   return app

@@ -252,9 +252,9 @@ export async function createParts(deps: PartsDeps) {
     artifacts: {
       ...artifacts,
       // Sign-ins under way and remembered browsers end with the sessions.
-      endAccount: async (tx, accountId) => {
+      endAccount: async (tx, accountId, options) => {
         await loginSteps.endSignIns(tx, accountId)
-        return artifacts.endAccount(tx, accountId)
+        return artifacts.endAccount(tx, accountId, options)
       },
     },
   })

@@ -9,14 +9,18 @@ type Deps = { log: Log; clock: Clock; random: Random }
 /** The id of this request, which the answer carries as X-Request-Id and error pages show. */
 export const requestIdOf = (ctx: Context): string => ctx.state.requestId as string
 
-/** Gives the request its id and, once it is answered or given up, writes its line. Stands in front of everything. */
+/** When this request came, in milliseconds since the epoch. */
+export const receivedAtOf = (ctx: Context): number => ctx.state.receivedAt as number
+
+/** Gives the request its id and its moment and, once it is answered or given up, writes its line. Stands in front of everything. */
 export function accessLog({ log, clock, random }: Deps): Middleware {
   return (ctx, next) => {
     const requestId = random.id()
     ctx.state.requestId = requestId
     ctx.res.setHeader('X-Request-Id', requestId)
+    const receivedAt = clock.now()
+    ctx.state.receivedAt = receivedAt
     if (!log.isLevelEnabled('info')) return next()
-    const startedAt = clock.now()
     ctx.res.once('close', () => {
       const line = {
         requestId,
@@ -25,7 +29,7 @@ export function accessLog({ log, clock, random }: Deps): Middleware {
         status: ctx.res.headersSent ? ctx.status : 0,
         // Not `code`: the log takes that field out, for an authorization code has the same name.
         errorCode: ctx.state.errorCode as string | undefined,
-        ms: clock.now() - startedAt,
+        ms: clock.now() - receivedAt,
         address: ctx.ip,
         userAgent: ctx.get('User-Agent').slice(0, 200) || undefined,
       }

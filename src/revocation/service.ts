@@ -1,6 +1,6 @@
 /** Taking back: whatever ends, ends here with all that hangs from it, at once, in every process (RFC 7009 §2.1, RFC 9700 §4.14.2). */
 import { Counter } from 'prom-client'
-import type { ArtifactStore } from '../../adapters/index.ts'
+import type { ArtifactStore, Provisional } from '../../adapters/index.ts'
 import type { Actor, Audit, AuditEvent } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
@@ -56,14 +56,15 @@ export function createRevocation({ transaction, audit, artifacts, consents, cloc
 
   /**
    * Ends what may be issued again, and so has a moment. What was issued between the moment and the commit has read nothing of the end: the
-   * moment is moved there before the answer. A crash in between leaves the first moment.
+   * moment is moved there before the answer, or by the sweep when this process dies first.
    */
   async function endAtMoment(
     what: What,
     event: Omit<AuditEvent, 'outcome'>,
-    work: (tx: Tx) => Promise<number>,
+    work: (tx: Tx, provisional: Provisional) => Promise<number>,
   ): Promise<number> {
-    return (await end(what, event, work)) + (await transaction(work))
+    const count = await end(what, event, (tx) => work(tx, { isProvisional: true }))
+    return count + (await transaction((tx) => work(tx, { isProvisional: false })))
   }
 
   /** The digest that names a session or grant, as `listAccess` shows it; undefined for what cannot be one. */
@@ -91,7 +92,7 @@ export function createRevocation({ transaction, audit, artifacts, consents, cloc
       endAtMoment(
         'account',
         { action: 'account.tokens_ended', actor, subject: { type: 'account', id: accountId } },
-        (tx) => artifacts.endAccount(tx, accountId),
+        (tx, provisional) => artifacts.endAccount(tx, accountId, provisional),
       ),
 
     /** Ends every grant and token of the client; it may ask for new ones. */
@@ -99,7 +100,7 @@ export function createRevocation({ transaction, audit, artifacts, consents, cloc
       endAtMoment(
         'client',
         { action: 'client.tokens_ended', actor, subject: { type: 'client', id: clientId }, clientId },
-        (tx) => artifacts.endClient(tx, clientId),
+        (tx, provisional) => artifacts.endClient(tx, clientId, provisional),
       ),
 
     /** Ends a browser session and what was issued in it without offline access. Throws `session_not_found`. */
@@ -123,10 +124,14 @@ export function createRevocation({ transaction, audit, artifacts, consents, cloc
     /** The person takes back what they have allowed the client: the next time it asks again, and what it holds is dead. */
     consent: (accountId: string, clientId: string, actor: Actor): Promise<number> => {
       const subject = { type: 'account', id: accountId }
-      return endAtMoment('consent', { action: 'consent.withdrawn', actor, subject, clientId }, async (tx) => {
-        await consents.forget(tx, accountId, clientId)
-        return artifacts.endGrantsOf(tx, accountId, clientId)
-      })
+      return endAtMoment(
+        'consent',
+        { action: 'consent.withdrawn', actor, subject, clientId },
+        async (tx, provisional) => {
+          await consents.forget(tx, accountId, clientId)
+          return artifacts.endGrantsOf(tx, accountId, clientId, provisional)
+        },
+      )
     },
 
     /**
@@ -139,7 +144,7 @@ export function createRevocation({ transaction, audit, artifacts, consents, cloc
       const event = { action: 'tokens.ended' as const, actor, details: { before: new Date(beforeMs).toISOString() } }
       const rows =
         before === 'now'
-          ? await endAtMoment('everything', event, (tx) => artifacts.endAll(tx))
+          ? await endAtMoment('everything', event, (tx, provisional) => artifacts.endAll(tx, undefined, provisional))
           : await end('everything', event, (tx) => artifacts.endAll(tx, beforeMs))
       return { beforeMs, rows }
     },

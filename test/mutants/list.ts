@@ -2887,9 +2887,30 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'what is issued until an end can be seen ends too',
     file: 'src/revocation/service.ts',
-    search: 'return (await end(what, event, work)) + (await transaction(work))',
-    replacement: 'return end(what, event, work)',
+    search: 'return count + (await transaction((tx) => work(tx, { isProvisional: false })))',
+    replacement: 'return count',
     test: 'test/revocation/moment.test.ts',
+  },
+  {
+    disables: 'the sweep moves the end of a command that died',
+    file: 'adapters/ended-sweep.ts',
+    search: '    await settle(key)\n',
+    replacement: '',
+    test: 'test/revocation/moment.test.ts',
+  },
+  {
+    disables: 'an end is moved once',
+    file: 'adapters/ended-sweep.ts',
+    search: 'greatest(ended_at, ?), is_provisional = false',
+    replacement: 'greatest(ended_at, ?)',
+    test: 'test/revocation/moment.test.ts',
+  },
+  {
+    disables: 'a clock follows only what a measurement is certain of',
+    file: 'src/following-clock.ts',
+    search: 'const certainMs = Math.abs(wrongBy) - uncertaintyMs',
+    replacement: 'const certainMs = Math.abs(wrongBy)',
+    test: 'test/set-ups/following-clock.test.ts',
   },
   {
     disables: 'a request may wait, however slow hashes are',
