@@ -2033,8 +2033,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a denial is kept as long as its token',
     file: 'adapters/ends.ts',
-    search: 'await remember(tx, id, forEver, expiresAt + denialsAreKeptMs)',
-    replacement: 'await remember(tx, id, forEver, now() + 1)',
+    search: 'await remember(tx, id, forEver, { until: expiresAt + denialsAreKeptMs })',
+    replacement: 'await remember(tx, id, forEver, { until: now() + 1 })',
     test: 'test/adapters/revoked-token.test.ts',
   },
   {
