@@ -1,4 +1,5 @@
 /** Seeds: people, clients and APIs from a file, made so in one transaction; running it again changes nothing. */
+import type { AccountWrites } from '../accounts/service.ts'
 import type { Actor, Audit } from '../audit/service.ts'
 import type { Transaction } from '../database/database.ts'
 import { AppError } from '../errors.ts'
@@ -76,7 +77,7 @@ export function createSeed(deps: Deps) {
   }
 }
 
-async function writeUser(step: UserStep, accounts: ReturnType<PlanDeps['accounts']['within']>, actor: Actor) {
+async function writeUser(step: UserStep, accounts: AccountWrites, actor: Actor) {
   const { input, before, password, isDisabled, fields } = step
   if (fields.length === 0) return
   const id = before?.id ?? (await accounts.create({ ...input, ...(password === undefined ? {} : { password }) }, actor))

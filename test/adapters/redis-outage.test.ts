@@ -77,6 +77,16 @@ describeWith('redis-server', 'while Redis', () => {
   test('answers, a token whose code was spent by another request does not stay in it', async () => {
     const { code } = await engine.issueCode()
     const before = await redis.client.call('DBSIZE')
+    const answers = await Promise.all(Array.from({ length: 20 }, () => engine.redeem(code)))
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
+    // RFC 6749 §4.1.2: a code that comes again ends what it gave.
+    expect(ends.splice(0)).not.toEqual([])
+    expect(Number(await redis.client.call('DBSIZE')) - Number(before)).toBeLessThanOrEqual(1)
+  })
+
+  test('answers, each repeat of a refresh keeps the token that it gave', async () => {
+    const { code } = await engine.issueCode()
+    const before = await redis.client.call('DBSIZE')
     const token = (await engine.redeem(code)).body.refresh_token
     await Promise.all(Array.from({ length: 20 }, () => engine.refresh(token)))
     // One access token of the code, and one of each answer.

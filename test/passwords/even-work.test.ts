@@ -160,3 +160,14 @@ test('a dearer hash that is imported while the server runs counts within ten sec
   expect(await costOfVerify(undefined)).toBeCloseTo(modelMs(bcryptOf(14)))
   expect(modelMs(bcryptOf(14))).toBeGreaterThan(usual)
 })
+
+test('the first verification computes nothing before it knows the costs that are stored', async () => {
+  const listed = Promise.withResolvers<{ beginning: string; resultLength: number }[]>()
+  const { verify, computed } = hasher(undefined, () => listed.promise)
+  const verified = verify('wrong wonderland', undefined)
+  for (let turn = 0; turn < 50; turn += 1) await Promise.resolve()
+  expect(computed).toEqual([])
+  listed.resolve([{ beginning: '$2b$14', resultLength: 53 }])
+  expect(await verified).toEqual({ matches: false, needsRehash: false })
+  expect(computed.at(-1)).toContain('$2b$14')
+})
