@@ -348,6 +348,7 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
   test('an event of the version before wakes the job of its client', async () => {
     const site = await createSite((_request, response) => response.writeHead(500).end())
     await loggedOutAt(site)
+    await waitFor(async () => (await deliveries(site.clientId))[0]?.attempts === 1)
     await waitFor(async () => (await jobsOf(site.clientId)) === 1)
     const { id } = (await deliveries(site.clientId))[0]!
     await server.database.knex.raw(`DELETE FROM graphile_worker._private_jobs WHERE payload->>'clientId' = ?`, [
