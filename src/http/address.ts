@@ -144,4 +144,4 @@ export const countedAddress = (address: string): string => prefixesOf(address)[0
 
 /** The wider network that is counted besides: the /48 of an IPv6 address, in which one customer makes up 65536 others. */
 export const countedNetwork = (address: string): string | undefined =>
-  prefixesOf(address).find((prefix) => prefix.endsWith('/48'))
+  address.includes(':') ? prefixesOf(address).find((prefix) => prefix.endsWith('/48')) : undefined

@@ -30,33 +30,46 @@ export const claimsByScope = {
 
 const millisecondsPerSecond = 1000
 
-/** The account's claims; what the account does not have is left out (OpenID Connect Core 1.0 §5.3.2). */
-function claimsOf(account: Account): Record<string, unknown> & { sub: string } {
-  const claims = {
-    sub: account.id,
-    name: account.name,
-    given_name: account.givenName,
-    family_name: account.familyName,
-    middle_name: account.middleName,
-    nickname: account.nickname,
-    preferred_username: account.preferredUsername,
-    profile: account.profile,
-    picture: account.picture,
-    website: account.website,
-    gender: account.gender,
-    birthdate: account.birthdate,
-    zoneinfo: account.zoneinfo,
-    locale: account.locale,
-    updated_at: Math.floor(account.updatedAt / millisecondsPerSecond),
-    email: account.email,
-    // Another account has the mailbox, or nobody: an application must not go by the address.
-    email_verified: account.isEmailVerified && account.emailProblem === undefined,
-    phone_number: account.phoneNumber,
-    phone_number_verified: account.phoneNumber === undefined ? undefined : account.isPhoneNumberVerified,
-    address: account.address,
-    roles: account.roles,
-  }
-  return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined)) as typeof claims
+/** What each claim says of an account; undefined where the account does not have it (OpenID Connect Core 1.0 §5.3.2). */
+const claimValues: Readonly<Record<string, (account: Account) => unknown>> = {
+  name: ({ name }) => name,
+  given_name: ({ givenName }) => givenName,
+  family_name: ({ familyName }) => familyName,
+  middle_name: ({ middleName }) => middleName,
+  nickname: ({ nickname }) => nickname,
+  preferred_username: ({ preferredUsername }) => preferredUsername,
+  profile: ({ profile }) => profile,
+  picture: ({ picture }) => picture,
+  website: ({ website }) => website,
+  gender: ({ gender }) => gender,
+  birthdate: ({ birthdate }) => birthdate,
+  zoneinfo: ({ zoneinfo }) => zoneinfo,
+  locale: ({ locale }) => locale,
+  updated_at: ({ updatedAt }) => Math.floor(updatedAt / millisecondsPerSecond),
+  email: ({ email }) => email,
+  // Another account has the mailbox, or no account can: an application must not go by the address.
+  email_verified: ({ isEmailVerified, emailProblem }) => isEmailVerified && emailProblem === undefined,
+  phone_number: ({ phoneNumber }) => phoneNumber,
+  phone_number_verified: ({ phoneNumber, isPhoneNumberVerified }) =>
+    phoneNumber === undefined ? undefined : isPhoneNumberVerified,
+  address: ({ address }) => address,
+  roles: ({ roles }) => roles,
+}
+
+const mostScopes = 1000
+const namesByScope = new Map<string, readonly string[]>()
+
+/** The claims that a client's `scope` stands for. Clients have few scopes between them, and userinfo asks each time. */
+function namesOf(scope: string): readonly string[] {
+  const known = namesByScope.get(scope)
+  if (known) return known
+  const scopes = scope.split(' ')
+  const names = Object.entries(claimsByScope)
+    .flatMap(([name, members]) => (scopes.includes(name) ? members : []))
+    .filter((name) => name in claimValues)
+  if (namesByScope.size >= mostScopes) namesByScope.clear()
+  namesByScope.set(scope, names)
+  return names
 }
 
 const isRequest = (member: unknown): boolean => typeof member === 'object' && !Array.isArray(member)
@@ -77,14 +90,16 @@ type Deps = {
 /**
  * The claims of the scopes that the client has now, whatever a consent, a token or the `claims` parameter of before says; `sub` always.
  */
-function ofClient(claims: ReturnType<typeof claimsOf>, client: { scope?: string } | undefined): typeof claims {
-  const scopes = client?.scope?.split(' ') ?? []
-  const names: ReadonlySet<string> = new Set(
-    Object.entries(claimsByScope).flatMap(([scope, members]) => (scopes.includes(scope) ? members : [])),
-  )
-  return Object.fromEntries(
-    Object.entries(claims).filter(([name]) => name === 'sub' || names.has(name)),
-  ) as typeof claims
+function claimsFor(
+  account: Account,
+  client: { scope?: string } | undefined,
+): Record<string, unknown> & { sub: string } {
+  const claims: Record<string, unknown> & { sub: string } = { sub: account.id }
+  for (const name of namesOf(client?.scope ?? '')) {
+    const value = claimValues[name]?.(account)
+    if (value !== undefined) claims[name] = value
+  }
+  return claims
 }
 
 /** The engine's `findAccount`: a disabled account is no account. The engine filters the claims by scope and request. */
@@ -95,7 +110,7 @@ export function createFindAccount({ accounts }: Deps) {
     return {
       accountId: account.id,
       claims: async (_use: string, _scope: string, _claims: Record<string, ClaimsParameterMember | null>) =>
-        ofClient(claimsOf(account), ctx.oidc.client),
+        claimsFor(account, ctx.oidc.client),
     }
   }
 }

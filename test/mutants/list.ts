@@ -2169,8 +2169,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a client gets the claims of its own scopes alone',
     file: 'src/oidc/claims.ts',
-    search: 'ofClient(claimsOf(account), ctx.oidc.client)',
-    replacement: 'claimsOf(account)',
+    search: 'claimsFor(account, ctx.oidc.client)',
+    replacement: "claimsFor(account, { scope: Object.keys(claimsByScope).join(' ') })",
     test: 'test/oidc/withdrawn.test.ts',
   },
   {
@@ -2684,7 +2684,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'an application is not told that a marked address is verified',
     file: 'src/oidc/claims.ts',
-    search: ' && account.emailProblem === undefined',
+    search: ' && emailProblem === undefined',
     replacement: '',
     test: 'test/accounts/mailboxes.test.ts',
   },
