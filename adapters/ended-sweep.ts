@@ -56,7 +56,10 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
   /** In the transaction of the batch. A later end with the same key begins its own pass. */
   async function saveReached(tx: Tx, { ended, notedAt, beganAt }: Sweep, reached: Buffer | undefined): Promise<void> {
     await tx.raw('UPDATE artifact_sweep SET reached = ?, pass_began_at = ? WHERE key = ? AND noted_at = ?', [
-      ...[reached ?? null, reached ? beganAt : null, ended.key, notedAt],
+      reached ?? null,
+      reached ? beganAt : null,
+      ended.key,
+      notedAt,
     ] as never)
   }
 

@@ -131,13 +131,15 @@ function report(rounds: readonly Round[], slots: number) {
     const fired = all((round) => round.fired.latencies)
     const ratios = own.map((round) => p99(round.fired.latencies) / p99(round.idle.latencies))
     return {
-      ...{ flow, requests: fired.length, idleP50: median(idle), firedP50: median(fired), idleP99: p99(idle) },
-      ...{
-        firedP99: p99(fired),
-        slowdown: p99(fired) / p99(idle),
-        lowest: Math.min(...ratios),
-        highest: Math.max(...ratios),
-      },
+      flow,
+      requests: fired.length,
+      idleP50: median(idle),
+      firedP50: median(fired),
+      idleP99: p99(idle),
+      firedP99: p99(fired),
+      slowdown: p99(fired) / p99(idle),
+      lowest: Math.min(...ratios),
+      highest: Math.max(...ratios),
     }
   })
   const signedIn = rounds.flatMap(({ fire }) => fire.signedIn)
@@ -149,8 +151,12 @@ function report(rounds: readonly Round[], slots: number) {
   return {
     flows,
     logins: {
-      ...{ signedIn: signedIn.length, slowestSignedIn: Math.max(...signedIn), medianSignedIn: median(signedIn) },
-      ...{ sentAway: sentAway.length, slowestSentAway: Math.max(0, ...sentAway), medianSentAway: median(sentAway) },
+      signedIn: signedIn.length,
+      slowestSignedIn: Math.max(...signedIn),
+      medianSignedIn: median(signedIn),
+      sentAway: sentAway.length,
+      slowestSentAway: Math.max(0, ...sentAway),
+      medianSentAway: median(sentAway),
       retryAfter: { least: Math.min(...retryAfter), most: Math.max(...retryAfter) },
     },
     memory: {

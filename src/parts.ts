@@ -192,19 +192,31 @@ export async function createParts(deps: PartsDeps) {
   const queue = createQueue({ url: deps.queueUrl, log, metrics })
   // The postman and logout know people and clients, whose changes they tell of: they are there by the time the first event goes.
   const outbox = createOutbox({
-    ...{ kinds, enqueue: queue.enqueue, sealer, random, log },
+    kinds,
+    enqueue: queue.enqueue,
+    sealer,
+    random,
+    log,
     deliverLogout: (id) => logout.adopt(id),
     postMail: (...mail) => postman.post(...mail),
   })
   const audit = createAudit({ db: knex, clock, random, publish: (tx, event) => outbox.send(tx, 'audit-log', event) })
   const settings = await createSettings({
-    ...{ db: knex, transaction, changes, audit, clock, log },
+    db: knex,
+    transaction,
+    changes,
+    audit,
+    clock,
+    log,
     // Whoever tries Latchkey out wants to see people arrive.
     ...(config.environment === 'development' && { defaults: { registration: 'open' } }),
   })
   const limits = createLimits({
     stores: [...(redis ? [createRedisStore(redis.client)] : []), createPostgresStore(pool)],
-    ...{ settings, clock, log, metrics },
+    settings,
+    clock,
+    log,
+    metrics,
     canonical: normaliseEmail,
     countedAddress,
     countedNetwork,
@@ -248,7 +260,11 @@ export async function createParts(deps: PartsDeps) {
 
   const consents = createConsents({ db: knex, transaction, cache: consentCache, audit, clock })
   const revocation = createRevocation({
-    ...{ transaction, audit, consents, clock, metrics },
+    transaction,
+    audit,
+    consents,
+    clock,
+    metrics,
     artifacts: {
       ...artifacts,
       // Sign-ins under way and remembered browsers end with the sessions.
@@ -274,7 +290,13 @@ export async function createParts(deps: PartsDeps) {
   const { endSigningKey } = artifacts
 
   const rotation = createRotation({
-    ...{ knex, transaction, sealer, clock, random, endSigningKey, ...config.signingKeys },
+    knex,
+    transaction,
+    sealer,
+    clock,
+    random,
+    endSigningKey,
+    ...config.signingKeys,
     record: recordKeyChange(audit),
   })
   await rotation.makeMissing()
@@ -298,15 +320,18 @@ export async function createParts(deps: PartsDeps) {
   const signingKeys = createSigningKeys({ rotation, offered: algorithms })
 
   const captcha = createCaptcha({
-    ...{
-      db: knex,
-      clock,
-      signatureKey: rootSecret.derive('captcha'),
-      solutionKey: rootSecret.derive('captcha solutions'),
-    },
+    db: knex,
+    clock,
+    signatureKey: rootSecret.derive('captcha'),
+    solutionKey: rootSecret.derive('captcha solutions'),
   })
   const guesses = createGuesses({
-    ...{ db: knex, clock, captcha, prefixesOf, key: rootSecret.derive('guesses'), metrics: measureGuesses(metrics) },
+    db: knex,
+    clock,
+    captcha,
+    prefixesOf,
+    key: rootSecret.derive('guesses'),
+    metrics: measureGuesses(metrics),
     normalise: normaliseEmail,
     busy: () => hashingBusy({ retryAfterSeconds: 5 }),
   })
@@ -364,7 +389,12 @@ export async function createParts(deps: PartsDeps) {
   })
   const places = config.geoipDatabase === undefined ? undefined : await openPlaces(config.geoipDatabase)
   const sessions = createSessions({
-    ...{ db: knex, transaction, audit, artifacts, clock, random },
+    db: knex,
+    transaction,
+    audit,
+    artifacts,
+    clock,
+    random,
     forgetBrowsers: (tx, accountId) => loginSteps.endSignIns(tx, accountId),
     placeOf: (address) => places?.(address),
   })
@@ -380,39 +410,58 @@ export async function createParts(deps: PartsDeps) {
     },
     makeToken: (event, { metadata }) => makeLogoutToken({ ...event, algorithm: metadata.id_token_signed_response_alg }),
     post: (url, form) => outbound.request(url, { purpose: 'logout', method: 'POST', form }),
-    ...{ audit, sealer, clock, random, log, metrics },
+    audit,
+    sealer,
+    clock,
+    random,
+    log,
+    metrics,
   })
 
   const accountImport = createAccountImport({
-    ...{ db: knex, transaction, audit, clock, random },
+    db: knex,
+    transaction,
+    audit,
+    clock,
+    random,
     problemOfHash: problemOfImportedHash,
   })
   const links = createLinks({ db: knex, clock, random })
   const kept = config.environment === 'development' ? createKeptMails({ clock }) : undefined
   const postman = createPostman({
-    ...{
-      accounts,
-      links,
-      transaction,
-      audit,
-      kept,
-      clock,
-      metrics,
-      log,
-      issuer: config.issuer,
-      from: config.mail.from,
-    },
+    accounts,
+    links,
+    transaction,
+    audit,
+    kept,
+    clock,
+    metrics,
+    log,
+    issuer: config.issuer,
+    from: config.mail.from,
     letters: createLetters({ folder: join(viewsFolder, 'mail'), sentences, issuer: config.issuer, serviceName }),
     transport: config.mail.smtp && withPatience(createTransport(config.mail.smtp)),
     serviceName,
     readMailbox,
   })
   const methods = createMethods({
-    ...{ db: knex, sealer, serviceName, clock, random, issuer: config.issuer },
+    db: knex,
+    sealer,
+    serviceName,
+    clock,
+    random,
+    issuer: config.issuer,
     passkeyKey: rootSecret.derive('passkeys'),
   })
   const people = {
-    ...{ accounts, records, links, passwords, checkPassword, transaction, audit, clock },
+    accounts,
+    records,
+    links,
+    passwords,
+    checkPassword,
+    transaction,
+    audit,
+    clock,
     canSendMail: postman.canSend,
     sendMail: createSendMail({
       send: (tx: Tx, intent: MailIntent) => outbox.send(tx, 'mail', intent),
@@ -427,7 +476,13 @@ export async function createParts(deps: PartsDeps) {
   }
   const failures = createFactorFailures({ db: knex, sendMail: people.sendMail, transaction, audit, clock })
   const factors = createFactors({
-    ...{ ...methods, accounts, failures, transaction, audit, clock, sendMail: people.sendMail },
+    ...methods,
+    accounts,
+    failures,
+    transaction,
+    audit,
+    clock,
+    sendMail: people.sendMail,
     lockAccount: async (tx, accountId, generation) => (await records.lock(tx, accountId, generation)).account,
     endAccount,
     setFactorRequired: records.setFactorRequired,
@@ -446,13 +501,23 @@ export async function createParts(deps: PartsDeps) {
     metrics: measureResets(metrics),
   })
   const loginSteps = createLoginSteps({
-    ...{ db: knex, transaction, audit, accounts, factors, failures, methods: methods.methods, clock, random },
+    db: knex,
+    transaction,
+    audit,
+    accounts,
+    factors,
+    failures,
+    methods: methods.methods,
+    clock,
+    random,
     refuseElsewhere: (account, clientId) => leaving.refuseElsewhere(account, clientId),
     endReset: (owner, address) => factorResets.endProven(owner, address),
     metrics: measureFactors(metrics),
   })
   const registration = createRegistration({
-    ...{ ...people, settings, random },
+    ...people,
+    settings,
+    random,
     voidAll: async (tx, accountId) => {
       await endAccount(tx, accountId)
       await consents.forgetAll(tx, accountId)
@@ -489,8 +554,16 @@ export async function createParts(deps: PartsDeps) {
     log,
   })
   const leaving = createLeaving({
-    ...{ db: knex, changes: accountChanges, records, settings, transaction, audit, clock, endAccount },
-    ...{ sendMail: people.sendMail, issuer: config.issuer },
+    db: knex,
+    changes: accountChanges,
+    records,
+    settings,
+    transaction,
+    audit,
+    clock,
+    endAccount,
+    sendMail: people.sendMail,
+    issuer: config.issuer,
   })
 
   const seed = createSeed({
@@ -531,7 +604,9 @@ export async function createParts(deps: PartsDeps) {
   const pages = createEnginePages({ views, accounts, requestIdOf })
   const cookieKeys = createCookieKeys([rootSecret.derive('cookies')])
   const ownClient = accountClient({
-    ...{ issuer: config.issuer, name: sentences.t('pages.own.clientName'), planned: clients.planned },
+    issuer: config.issuer,
+    name: sentences.t('pages.own.clientName'),
+    planned: clients.planned,
   })
   const engineLimits = createEngineLimits({ gate, artifacts, countedAddress, digest: wrongSecrets.digest })
   const engine = createOidc({
@@ -639,8 +714,14 @@ export async function createParts(deps: PartsDeps) {
     cookie: { ...cookieOptions(config.issuer), path: '/' },
   })
   const door = createAccountDoor({
-    ...{ readSession: accountSessions.read, accounts, factors, random, clock, issuer: config.issuer },
-    ...{ authorizePath: enginePaths.authorization, multiFactorAcr: acrOf('multi_factor') },
+    readSession: accountSessions.read,
+    accounts,
+    factors,
+    random,
+    clock,
+    issuer: config.issuer,
+    authorizePath: enginePaths.authorization,
+    multiFactorAcr: acrOf('multi_factor'),
     pendingReset: factorResets.pending,
     countForm: (ctx, accountId) => gate.countIdentifier(ctx, 'account', accountId),
     isMultiFactor: (acr) => reaches(levelOfAcr(acr) ?? 'password', 'multi_factor'),
@@ -669,7 +750,12 @@ export async function createParts(deps: PartsDeps) {
   }
   const finishLogin = createFinishLogin({ interactions, sessions, views, acrOf, notices, cookie: browserCookie })
   const factorPages = createFactorPages({
-    ...{ interactions, steps: loginSteps, factors, finishLogin, views, passkeys: methods.passkeys },
+    interactions,
+    steps: loginSteps,
+    factors,
+    finishLogin,
+    views,
+    passkeys: methods.passkeys,
     remembered: rememberedCookie,
     offersReset: factorResets.isOffered,
   })
@@ -722,12 +808,25 @@ export async function createParts(deps: PartsDeps) {
     ...doorRoutes({ door, frameOf, views }),
     ...profileRoutes({ door, frameOf, views, profile: createProfileChanges({ accounts, records, transaction }) }),
     ...securityRoutes({
-      ...{ door, sensitive, frameOf, callerOf, carryOn, views, changes: accountChanges },
+      door,
+      sensitive,
+      frameOf,
+      callerOf,
+      carryOn,
+      views,
+      changes: accountChanges,
     }),
     ...factorAccountRoutes({ door, sensitive, frameOf, factors, steps: loginSteps, views }),
     ...accessRoutes({ door, frameOf, sessions, accountSessions, applications, views }),
     ...dataRoutes({
-      ...{ door, sensitive, frameOf, callerOf, carryOn, dossier, leaving, views },
+      door,
+      sensitive,
+      frameOf,
+      callerOf,
+      carryOn,
+      dossier,
+      leaving,
+      views,
       graceDays: () => Math.ceil(settings.get().accountDeletionSeconds / 86_400),
     }),
     ...(kept ? devMailRoutes({ views, kept }) : []),

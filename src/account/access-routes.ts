@@ -44,7 +44,9 @@ export function accessRoutes({
         sessions: found
           .toSorted((left, right) => Number(right.isThis) - Number(left.isThis))
           .map(({ signedInAt, lastSeenAt, ...one }) => ({
-            ...{ ...one, signedInAt: moment(signedInAt), lastSeenAt: moment(lastSeenAt) },
+            ...one,
+            signedInAt: moment(signedInAt),
+            lastSeenAt: moment(lastSeenAt),
           })),
       })
     },

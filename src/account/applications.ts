@@ -34,7 +34,9 @@ export function createApplications({ consents, clients, revocation }: Deps) {
         const consent: Consent | undefined = allowed.get(clientId)
         const own = holders.filter((grant) => grant.clientId === clientId)
         return {
-          ...{ clientId, name: nameOf(await clients.findById(clientId), clientId), hasTokens: own.length > 0 },
+          clientId,
+          name: nameOf(await clients.findById(clientId), clientId),
+          hasTokens: own.length > 0,
           since: Number(consent?.grantedAt ?? Math.min(...own.map(({ issuedAt }) => issuedAt))),
           scopes: consent?.scopes ?? [],
           resources: Object.entries(consent?.resources ?? {}).flatMap(([resource, scopes]) =>

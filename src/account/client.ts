@@ -16,7 +16,9 @@ type Deps = {
 export function accountClient({ issuer, name, planned }: Deps): Client {
   const metadata = { client_name: name, redirect_uris: [issuer + returnPath], grant_types: ['authorization_code'] }
   const row = planned({
-    ...{ clientId: accountClientId, kind: 'spa', isFirstParty: true },
+    clientId: accountClientId,
+    kind: 'spa',
+    isFirstParty: true,
     metadata: { ...metadata, scope: 'openid' },
   })
   return { ...row, secretDigests: [], createdAt: 0, updatedAt: 0 }

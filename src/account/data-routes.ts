@@ -61,7 +61,10 @@ export function dataRoutes(deps: Deps): readonly Route[] {
   })
 
   const page = (visit: AccountVisit, problems: FieldProblems = {}) => ({
-    ...{ ...frameOf(visit, 'data'), problems, graceDays: deps.graceDays(), email: visit.account.email },
+    ...frameOf(visit, 'data'),
+    problems,
+    graceDays: deps.graceDays(),
+    email: visit.account.email,
     needsPassword: !visit.amr.includes('mfa'),
   })
 

@@ -74,7 +74,10 @@ export function createAccountDoor(deps: Deps) {
   function loginUrl(path: string, { freshSeconds }: Wanted, needsFactor: boolean): string {
     const url = new URL(deps.authorizePath, issuer)
     const parameters = {
-      ...{ client_id: accountClientId, redirect_uri: issuer + returnPath, response_type: 'code', scope: 'openid' },
+      client_id: accountClientId,
+      redirect_uri: issuer + returnPath,
+      response_type: 'code',
+      scope: 'openid',
       state: path,
       // The session is what the page goes by. The code is good for nothing, because nobody knows the verifier.
       code_challenge: createHash('sha256').update(random.token()).digest('base64url'),

@@ -35,7 +35,9 @@ export function createDossier({ audit, sessions, applications, factors, document
   async function events(accountId: string, limit = latest): Promise<PersonalEvent[]> {
     const found = await audit.listOf(accountId, limit)
     return found.map(({ at, action, outcome, details, address }) => ({
-      ...{ at, action, hasFailed: outcome === 'failure' },
+      at,
+      action,
+      hasFailed: outcome === 'failure',
       ...(typeof details?.method === 'string' && { method: details.method }),
       ...(address !== undefined && { address }),
     }))
@@ -58,13 +60,25 @@ export function createDossier({ audit, sessions, applications, factors, document
         second_factors: factor.enrolled,
         recovery_codes_left: factor.recoveryCodes,
         sessions: own.map(({ browser, system, place, signedInAt, lastSeenAt }) => ({
-          ...{ browser, system, place, signed_in_at: isoOf(signedInAt), last_seen_at: isoOf(lastSeenAt) },
+          browser,
+          system,
+          place,
+          signed_in_at: isoOf(signedInAt),
+          last_seen_at: isoOf(lastSeenAt),
         })),
         applications: allowed.map(({ clientId, name, since, scopes, resources }) => ({
-          ...{ client_id: clientId, name, since: isoOf(since), scopes, resources },
+          client_id: clientId,
+          name,
+          since: isoOf(since),
+          scopes,
+          resources,
         })),
         events: happened.map(({ at, action, hasFailed, method, address }) => ({
-          ...{ at: isoOf(at), action, outcome: hasFailed ? 'failure' : 'success', method, address },
+          at: isoOf(at),
+          action,
+          outcome: hasFailed ? 'failure' : 'success',
+          method,
+          address,
         })),
       }
     },

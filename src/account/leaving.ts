@@ -31,7 +31,11 @@ export function createLeaving(deps: Deps) {
   const { records, transaction, audit, clock } = deps
 
   const event = (action: AuditEvent['action'], id: string, address?: string): AuditEvent => ({
-    ...{ action, actor: { type: 'account', id }, subject: { type: 'account', id }, address, outcome: 'success' },
+    action,
+    actor: { type: 'account', id },
+    subject: { type: 'account', id },
+    address,
+    outcome: 'success',
   })
 
   return {

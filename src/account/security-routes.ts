@@ -39,7 +39,9 @@ export function securityRoutes(deps: Deps): readonly Route[] {
   })
 
   const passwordPage = (visit: AccountVisit, problems: FieldProblems = {}) => ({
-    ...{ ...frameOf(visit, 'password'), email: visit.account.email, problems },
+    ...frameOf(visit, 'password'),
+    email: visit.account.email,
+    problems,
     needsPassword: needsPassword(visit),
   })
 
@@ -70,8 +72,12 @@ export function securityRoutes(deps: Deps): readonly Route[] {
   })
 
   const emailPage = (visit: AccountVisit, email = '', problems: FieldProblems = {}) => ({
-    ...{ ...frameOf(visit, 'email'), email, problems, needsPassword: needsPassword(visit) },
-    ...{ isVerified: visit.account.isEmailVerified, autocomplete: 'email' },
+    ...frameOf(visit, 'email'),
+    email,
+    problems,
+    needsPassword: needsPassword(visit),
+    isVerified: visit.account.isEmailVerified,
+    autocomplete: 'email',
   })
 
   const showEmail = defineRoute({

@@ -103,7 +103,11 @@ export function createAccountChanges(deps: Deps) {
   const isFresh = (atMs: number) => atMs <= clock.now() && clock.now() - atMs <= freshForMs
 
   const event = (action: AuditEvent['action'], id: string, address: string | undefined): AuditEvent => ({
-    ...{ action, actor: { type: 'account', id }, subject: { type: 'account', id }, address, outcome: 'success' },
+    action,
+    actor: { type: 'account', id },
+    subject: { type: 'account', id },
+    address,
+    outcome: 'success',
   })
 
   const keptBy = ({ session, browser }: KeptOf, { email, emailProblem }: AddressOwner): KeptAccess => ({

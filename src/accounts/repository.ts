@@ -21,8 +21,19 @@ const profileColumns: Readonly<Record<keyof Profile, string>> = {
   address: 'address',
 }
 const columns = [
-  ...['id', 'email', 'is_email_verified', 'is_phone_number_verified', 'roles', 'password_hash', 'is_disabled'],
-  ...['is_factor_required', 'delete_at', 'generation', 'email_problem', 'created_at', 'updated_at'],
+  'id',
+  'email',
+  'is_email_verified',
+  'is_phone_number_verified',
+  'roles',
+  'password_hash',
+  'is_disabled',
+  'is_factor_required',
+  'delete_at',
+  'generation',
+  'email_problem',
+  'created_at',
+  'updated_at',
   ...Object.values(profileColumns),
 ]
 
@@ -166,15 +177,17 @@ export type ImportRow = Readonly<{
 }>
 
 const importedColumns: Readonly<Record<string, string>> = {
-  ...{
-    id: 'uuid',
-    email: 'text',
-    email_key: 'text',
-    mailbox: 'text',
-    is_email_verified: 'boolean',
-    is_phone_number_verified: 'boolean',
-  },
-  ...{ roles: 'text[]', password_hash: 'text', is_disabled: 'boolean', created_at: 'bigint', updated_at: 'bigint' },
+  id: 'uuid',
+  email: 'text',
+  email_key: 'text',
+  mailbox: 'text',
+  is_email_verified: 'boolean',
+  is_phone_number_verified: 'boolean',
+  roles: 'text[]',
+  password_hash: 'text',
+  is_disabled: 'boolean',
+  created_at: 'bigint',
+  updated_at: 'bigint',
   ...Object.fromEntries(Object.values(profileColumns).map((column) => [column, 'text'])),
   address: 'jsonb',
 }
@@ -189,13 +202,18 @@ const importStatement = `INSERT INTO account (${Object.keys(importedColumns).joi
 export async function importAccounts(tx: Tx, rows: readonly ImportRow[]): Promise<string[]> {
   if (rows.length === 0) return []
   const records = rows.map(({ id, input, createdAt, updatedAt }) => ({
-    ...{ is_email_verified: false, is_phone_number_verified: false, roles: [] },
+    is_email_verified: false,
+    is_phone_number_verified: false,
+    roles: [],
     ...inputColumns(input),
     ...emailColumns(input.email),
     // As a value and not as its text: the whole record becomes JSON.
     ...(input.address && { address: input.address }),
-    ...{ id, password_hash: input.passwordHash ?? null, is_disabled: input.isDisabled },
-    ...{ created_at: createdAt, updated_at: updatedAt },
+    id,
+    password_hash: input.passwordHash ?? null,
+    is_disabled: input.isDisabled,
+    created_at: createdAt,
+    updated_at: updatedAt,
   }))
   const answer = await tx.raw(importStatement, [JSON.stringify(records)])
   return answer.rows.map((row: { id: string }) => row.id)

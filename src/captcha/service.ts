@@ -57,12 +57,10 @@ export function createCaptcha({ db, signatureKey, solutionKey, clock }: Deps) {
     /** A new challenge for this interaction, as the widget reads it. */
     create: (interaction: string): Promise<Challenge> =>
       createChallenge({
-        ...{
-          algorithm: work.algorithm,
-          cost: work.cost,
-          counter: randomInt(work.mostSteps, work.leastSteps),
-          deriveKey,
-        },
+        algorithm: work.algorithm,
+        cost: work.cost,
+        counter: randomInt(work.mostSteps, work.leastSteps),
+        deriveKey,
         // By our own clock: the library compares with its own.
         data: { until: clock.now() + livesMs, binding: bindingOf(interaction) },
         ...keys,

@@ -158,7 +158,10 @@ const list: CliCommand = {
       t('cli.columns.state'),
     ]
     const rows = found.map(({ clientId: id, kind, metadata, isDisabled }) => [
-      ...[id, metadata.client_name, kind, metadata.redirect_uris],
+      id,
+      metadata.client_name,
+      kind,
+      metadata.redirect_uris,
       stateOf(isDisabled, t),
     ])
     return { data: { clients: found.map(clientDocument) }, text: table(head, rows) }

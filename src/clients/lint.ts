@@ -11,18 +11,43 @@ import type { UriRules } from './uris.ts'
 import { checkUri } from './uris.ts'
 
 export const metadataKeys = [
-  ...['client_name', 'redirect_uris', 'post_logout_redirect_uris', 'grant_types', 'response_types', 'scope'],
-  ...['token_endpoint_auth_method', 'id_token_signed_response_alg', 'application_type', 'client_uri', 'policy_uri'],
-  ...['tos_uri', 'initiate_login_uri', 'contacts', 'default_max_age', 'require_auth_time', 'default_acr_values'],
-  ...['subject_type', 'allowed_origins', 'default_resource', 'jwks', 'jwks_uri', 'token_endpoint_auth_signing_alg'],
-  ...['client_assertion_audience', 'require_pushed_authorization_requests', 'dpop_bound_access_tokens'],
-  ...['backchannel_logout_uri', 'backchannel_logout_session_required', 'token_requests_per_minute'],
+  'client_name',
+  'redirect_uris',
+  'post_logout_redirect_uris',
+  'grant_types',
+  'response_types',
+  'scope',
+  'token_endpoint_auth_method',
+  'id_token_signed_response_alg',
+  'application_type',
+  'client_uri',
+  'policy_uri',
+  'tos_uri',
+  'initiate_login_uri',
+  'contacts',
+  'default_max_age',
+  'require_auth_time',
+  'default_acr_values',
+  'subject_type',
+  'allowed_origins',
+  'default_resource',
+  'jwks',
+  'jwks_uri',
+  'token_endpoint_auth_signing_alg',
+  'client_assertion_audience',
+  'require_pushed_authorization_requests',
+  'dpop_bound_access_tokens',
+  'backchannel_logout_uri',
+  'backchannel_logout_session_required',
+  'token_requests_per_minute',
 ]
 /** Those that can be offered; which ones are, is configured, and checked with the client (`check.ts`). */
 export const idTokenAlgorithms = ['RS256', 'ES256', 'EdDSA', 'PS256', 'ES384', 'ES512']
 
 const booleanKeys = [
-  ...['require_auth_time', 'require_pushed_authorization_requests', 'dpop_bound_access_tokens'],
+  'require_auth_time',
+  'require_pushed_authorization_requests',
+  'dpop_bound_access_tokens',
   'backchannel_logout_session_required',
 ]
 

@@ -3,8 +3,18 @@ import type { Queryable, Tx } from '../database/database.ts'
 import type { Client, ClientKind, ClientMetadata } from './client.ts'
 
 const columns = [
-  ...['client_id', 'kind', 'is_first_party', 'require_pkce', 'metadata', 'refresh_grace_seconds', 'is_disabled'],
-  ...['refresh_rotation', 'refresh_idle_seconds', 'refresh_absolute_seconds', 'created_at', 'updated_at'],
+  'client_id',
+  'kind',
+  'is_first_party',
+  'require_pkce',
+  'metadata',
+  'refresh_grace_seconds',
+  'is_disabled',
+  'refresh_rotation',
+  'refresh_idle_seconds',
+  'refresh_absolute_seconds',
+  'created_at',
+  'updated_at',
 ]
 
 export type ClientRow = Omit<Client, 'secretDigests' | 'createdAt' | 'updatedAt'>

@@ -39,13 +39,20 @@ export async function countTry(db: Queryable, key: Buffer, now: number, rules: C
        seen_at = :now
      RETURNING tries, total, locked_until`,
     {
-      ...{ key, now, since: now - rules.windowMs, lockAt: rules.lockAt, lockMs: rules.lockMs },
-      ...{ doublings: rules.doublings, forgetBefore: now - rules.forgetLocksMs },
+      key,
+      now,
+      since: now - rules.windowMs,
+      lockAt: rules.lockAt,
+      lockMs: rules.lockMs,
+      doublings: rules.doublings,
+      forgetBefore: now - rules.forgetLocksMs,
     },
   )
   const { tries, total, locked_until: lockedUntil } = rows[0]
   return {
-    ...{ tries, total, lockedUntil: lockedUntil === null ? undefined : Number(lockedUntil) },
+    tries,
+    total,
+    lockedUntil: lockedUntil === null ? undefined : Number(lockedUntil),
     hasJustLocked: lockedUntil !== null && tries === rules.lockAt,
   }
 }

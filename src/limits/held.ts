@@ -41,7 +41,14 @@ export function createHeld({ ask, now, maxKeys }: Deps) {
     // What was taken or refused under another limit says nothing about this one.
     if (held?.limit === limit) return held
     const fresh: Held = {
-      ...{ limit, refusedUntil: 0, left: 0, share: 1, heardAt: 0, heard: nothing, waiting: 0, asking: undefined },
+      limit,
+      refusedUntil: 0,
+      left: 0,
+      share: 1,
+      heardAt: 0,
+      heard: nothing,
+      waiting: 0,
+      asking: undefined,
     }
     known.set(key, fresh)
     if (known.size > maxKeys) known.delete(known.keys().next().value!)

@@ -34,13 +34,11 @@ export function createRefuseBreached({ breaches, canSendMail, sendMail, transact
     const subject = { type: 'account', id: account.id }
     await transaction(async (tx) => {
       await audit.record(tx, {
-        ...{
-          action: 'account.password_breached',
-          actor: { type: 'account', id: account.id },
-          subject,
-          clientId,
-          address,
-        },
+        action: 'account.password_breached',
+        actor: { type: 'account', id: account.id },
+        subject,
+        clientId,
+        address,
         outcome: canSendMail ? 'failure' : 'success',
       })
       const back = { ...(go !== undefined && { go }), ...(address !== undefined && { address }) }

@@ -28,7 +28,10 @@ export function createLoginNotices({ accounts, guesses, sendMail, transaction, a
       const account = await accounts.findByEmail(email)
       await transaction(async (tx) => {
         await audit.record(tx, {
-          ...{ action: 'account.sign_in_locked', actor: { type: 'system' }, address, outcome: 'failure' },
+          action: 'account.sign_in_locked',
+          actor: { type: 'system' },
+          address,
+          outcome: 'failure',
           ...(account && { subject: { type: 'account', id: account.id } }),
           ...(clientId !== undefined && { clientId }),
         })

@@ -83,7 +83,10 @@ export function loginRoutes(deps: Deps): readonly Route[] {
   /** No password is looked at for now: a page of its own says so, and what still leads in. */
   async function showLocked(ctx: Context, { uid, client }: Interaction, error: AppError): Promise<void> {
     views.render(ctx, 'locked', {
-      ...{ client, error: error.code, signInUrl: at(uid), cancelAction: at(uid, '/cancel') },
+      client,
+      error: error.code,
+      signInUrl: at(uid),
+      cancelAction: at(uid, '/cancel'),
       ...(deps.offers().recovery && { recoverUrl: at(uid, '/recover') }),
       passkey: { action: at(uid, '/passkey'), options: JSON.stringify(await deps.passkeyOptions(uid)) },
     })

@@ -16,7 +16,14 @@ export type DeliveryRow = Readonly<{
 }>
 
 const columns = [
-  ...['id', 'client_id', 'sealed', 'state', 'attempts', 'last_failure', 'created_at', 'updated_at'],
+  'id',
+  'client_id',
+  'sealed',
+  'state',
+  'attempts',
+  'last_failure',
+  'created_at',
+  'updated_at',
   'retried_at',
 ] as const
 

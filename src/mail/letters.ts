@@ -68,7 +68,10 @@ export function createLetters({ folder, sentences, issuer, serviceName }: Deps) 
     write: (name: LetterName, { email, link, askedAtMs, method, untilMs, factors = [] }: LetterFacts): Letter => {
       const service = serviceName()
       const params = {
-        ...{ email, service, host, at: atMinute(askedAtMs) },
+        email,
+        service,
+        host,
+        at: atMinute(askedAtMs),
         ...(untilMs !== undefined && { until: atMinute(untilMs) }),
         ...(method !== undefined && {
           method: sentences.t(`mails.method.${method}`),

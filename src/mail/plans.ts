@@ -45,7 +45,9 @@ export function createPlans({ accounts }: Deps) {
     go: string | undefined,
     event?: AuditEvent,
   ): Plan => ({
-    ...{ letter, to: email, about: email },
+    letter,
+    to: email,
+    about: email,
     link: { purpose, page: pages[purpose], to: { accountId: id, email, generation }, ...(go !== undefined && { go }) },
     ...(event && { event }),
   })
@@ -73,7 +75,10 @@ export function createPlans({ accounts }: Deps) {
       if (!account) return undefined
       if (!account.isEmailVerified && !account.isDisabled) return linked('verify', 'verify', account, go)
       return {
-        ...{ letter: 'already_registered', to: account.email, about: account.email, link: { path: '/recover' } },
+        letter: 'already_registered',
+        to: account.email,
+        about: account.email,
+        link: { path: '/recover' },
         counted: { accountId: account.id, email: account.email },
       }
     },
@@ -108,7 +113,9 @@ export function createPlans({ accounts }: Deps) {
         return { letter: 'address_in_use', to: owner.email, about: owner.email, counted }
       }
       return {
-        ...{ letter: 'email_change', to: email, about: email },
+        letter: 'email_change',
+        to: email,
+        about: email,
         link: { purpose: 'change_email', page: pages.change_email, to: { accountId, email, generation } },
       }
     },

@@ -15,7 +15,10 @@ export function devMailRoutes({ views, kept }: Deps): readonly Route[] {
     permission: 'public',
     handler: (ctx) => {
       const mails = kept.list().map(({ to, subject, text, at, link }) => ({
-        ...{ to, subject, text, at: new Date(at).toISOString() },
+        to,
+        subject,
+        text,
+        at: new Date(at).toISOString(),
         ...(link !== undefined && { link }),
       }))
       views.render(ctx, 'dev-mail', { mails })

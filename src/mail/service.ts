@@ -102,7 +102,9 @@ export function createPostman(deps: Deps) {
       if (!linked) return note('limited', 'warn', 'a mail was not sent, because this person had too many')
       const { link } = linked
       const letter = letters.write(plan.letter, {
-        ...{ email: plan.about, askedAtMs: intent.askedAtMs, ...linked },
+        email: plan.about,
+        askedAtMs: intent.askedAtMs,
+        ...linked,
         ...(plan.method !== undefined && { method: plan.method }),
         ...(plan.untilMs !== undefined && { untilMs: plan.untilMs }),
         ...(plan.factors && { factors: plan.factors }),

@@ -48,7 +48,9 @@ export function factorAccountRoutes({ door, sensitive, frameOf, factors, steps, 
     views.render(ctx, 'account/factors', {
       ...frameOf(visit, 'factors'),
       ...(totp && { appSince: atMinute(totp.createdAt) }),
-      ...{ hasFactor: enrolled.length > 0, recoveryCodes, mustHave: factors.mustHave(visit.account) },
+      hasFactor: enrolled.length > 0,
+      recoveryCodes,
+      mustHave: factors.mustHave(visit.account),
       rememberedBrowsers: await steps.countRemembered(visit.account.id),
       passkeys: passkeys.map(({ id, name, createdAt, lastUsedAt, needsPassword }) => ({
         id,

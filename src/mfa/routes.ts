@@ -40,8 +40,10 @@ export function createFactorPages(deps: Deps) {
   const whereOf = (ctx: Context) => ({ rememberedToken: remembered.read(ctx), address: ctx.ip })
 
   const frameOf = ({ client, uid }: Interaction, { email, name }: { email: string; name?: string }) => ({
-    ...{ client, account: { email, ...(name !== undefined && { name }) } },
-    ...{ cancelAction: at(uid, '/cancel'), switchAction: at(uid, '/switch') },
+    client,
+    account: { email, ...(name !== undefined && { name }) },
+    cancelAction: at(uid, '/cancel'),
+    switchAction: at(uid, '/switch'),
   })
 
   async function showFactor(

@@ -56,8 +56,12 @@ export function createFactors(deps: Deps) {
     { accountId, actor, address }: Subject,
     details?: Record<string, string>,
   ): AuditEvent => ({
-    ...{ action, actor: actor ?? { type: 'account', id: accountId }, subject: { type: 'account', id: accountId } },
-    ...{ address, outcome: 'success', ...(details && { details }) },
+    action,
+    actor: actor ?? { type: 'account', id: accountId },
+    subject: { type: 'account', id: accountId },
+    address,
+    outcome: 'success',
+    ...(details && { details }),
   })
 
   /** The factors that a person has set up; recovery codes only stand in for one and do not count. */

@@ -76,7 +76,10 @@ export function createEngineLimits({ gate, artifacts, countedAddress, digest }: 
       if (!(error instanceof AppError) || error.status !== 429) throw error
       refusals.set(ctx, error)
       throw Object.assign(new errors.TemporarilyUnavailable('too many requests'), {
-        ...{ status: 429, statusCode: 429, expose: true, allow_redirect: false },
+        status: 429,
+        statusCode: 429,
+        expose: true,
+        allow_redirect: false,
       })
     }
   }

@@ -33,7 +33,8 @@ export function recoveryRoutes({ recovery, interactions, views, carryOn }: Deps)
     views.render(ctx, 'recover', {
       ...(interaction && go !== undefined && { client: interaction.client, signInUrl: signInUrl(go) }),
       action: go === undefined ? '/recover' : `${signInUrl(go)}/recover`,
-      ...{ email, problems },
+      email,
+      problems,
     })
   }
 
@@ -61,7 +62,11 @@ export function recoveryRoutes({ recovery, interactions, views, carryOn }: Deps)
     problems: FieldProblems = {},
   ): void =>
     views.render(ctx, 'link-password', {
-      ...{ kind: 'recover', action: '/recover/password', token, email, problems },
+      kind: 'recover',
+      action: '/recover/password',
+      token,
+      email,
+      problems,
       ...(go !== undefined && { go }),
     })
 
@@ -70,14 +75,23 @@ export function recoveryRoutes({ recovery, interactions, views, carryOn }: Deps)
 
   const show = (path: string, name: string): Route =>
     defineRoute({
-      ...{ kind: 'page', method: 'GET', permission: 'public', path, name },
+      kind: 'page',
+      method: 'GET',
+      permission: 'public',
+      path,
+      name,
       ...inInteraction(path),
       handler: (ctx, { params }) => showForm(ctx, uidOf(params), ''),
     })
 
   const submit = (path: string, name: string): Route =>
     defineRoute({
-      ...{ kind: 'form', method: 'POST', permission: 'public', csrf: 'token', path, name },
+      kind: 'form',
+      method: 'POST',
+      permission: 'public',
+      csrf: 'token',
+      path,
+      name,
       ...inInteraction(path),
       limit: { policy: 'recovery', by: ({ body }) => body.email },
       body: { schema: asked },

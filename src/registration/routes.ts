@@ -47,7 +47,9 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     views.render(ctx, 'register', {
       ...(interaction && go !== undefined && { client: interaction.client, signInUrl: signInUrl(go) }),
       action: go === undefined ? '/register' : `${signInUrl(go)}/register`,
-      ...{ email, name, problems },
+      email,
+      name,
+      problems,
     })
   }
 
@@ -99,13 +101,11 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
       views.render(ctx, 'link-password', locals)
     } else {
       views.render(ctx, 'link-prove', {
-        ...{
-          action: '/verify/password',
-          anewAction: '/verify/anew',
-          problems,
-          anewProblems,
-          ...common,
-        },
+        action: '/verify/password',
+        anewAction: '/verify/anew',
+        problems,
+        anewProblems,
+        ...common,
         // Never the name that is stored: somebody else may have chosen it.
         name: typedName ?? '',
       })
@@ -114,14 +114,23 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
 
   const page = (path: string, name: string, handler: (ctx: Context, go: string | undefined) => Promise<void>): Route =>
     defineRoute({
-      ...{ kind: 'page', method: 'GET', permission: 'public', path, name },
+      kind: 'page',
+      method: 'GET',
+      permission: 'public',
+      path,
+      name,
       ...(path.includes(':') && { params: z.strictObject({ uid }) }),
       handler: (ctx, { params }) => handler(ctx, (params as { uid?: string } | undefined)?.uid),
     })
 
   const form = (path: string, name: string): Route =>
     defineRoute({
-      ...{ kind: 'form', method: 'POST', permission: 'public', csrf: 'token', path, name },
+      kind: 'form',
+      method: 'POST',
+      permission: 'public',
+      csrf: 'token',
+      path,
+      name,
       ...(path.includes(':') && { params: z.strictObject({ uid }) }),
       limit: { policy: 'register' },
       body: { schema: applicant },
@@ -225,6 +234,11 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     page('/interaction/:uid/register', 'registration.show_in_interaction', (ctx, go) => showForm(ctx, go, empty)),
     form('/register', 'registration.submit'),
     form('/interaction/:uid/register', 'registration.submit_in_interaction'),
-    ...[verify, confirm, confirmWithPassword, beginAnew, invitation, accept],
+    verify,
+    confirm,
+    confirmWithPassword,
+    beginAnew,
+    invitation,
+    accept,
   ]
 }

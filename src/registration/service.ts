@@ -63,8 +63,11 @@ export function createRegistration(deps: Deps) {
   }
 
   const event = (action: AuditEvent['action'], accountId: string, address: string | undefined): AuditEvent => ({
-    ...{ action, actor: { type: 'account', id: accountId }, subject: { type: 'account', id: accountId } },
-    ...{ address, outcome: 'success' },
+    action,
+    actor: { type: 'account', id: accountId },
+    subject: { type: 'account', id: accountId },
+    address,
+    outcome: 'success',
   })
 
   /** The account that a link still proves: unproven so far, and with the address that the link went to. */

@@ -3,8 +3,16 @@ import type { Queryable, Tx } from '../database/database.ts'
 import type { ResourceServer } from './resource-server.ts'
 
 const columns = [
-  ...['identifier_key', 'identifier', 'name', 'scopes', 'token_format', 'token_lifetime_seconds', 'signing_algorithm'],
-  ...['is_restricted', 'created_at', 'updated_at'],
+  'identifier_key',
+  'identifier',
+  'name',
+  'scopes',
+  'token_format',
+  'token_lifetime_seconds',
+  'signing_algorithm',
+  'is_restricted',
+  'created_at',
+  'updated_at',
 ]
 
 export type ResourceServerRow = Omit<ResourceServer, 'createdAt' | 'updatedAt'> & { key: string }

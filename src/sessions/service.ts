@@ -53,7 +53,11 @@ export function createSessions({ db, transaction, audit, artifacts, placeOf, clo
   const seenAt = new Map<string, number>()
 
   const event = (action: AuditEvent['action'], id: string, address: string | undefined): AuditEvent => ({
-    ...{ action, actor: { type: 'account', id }, subject: { type: 'account', id }, address, outcome: 'success' },
+    action,
+    actor: { type: 'account', id },
+    subject: { type: 'account', id },
+    address,
+    outcome: 'success',
   })
 
   async function list(accountId: string, thisUid?: string): Promise<SessionView[]> {
@@ -66,11 +70,11 @@ export function createSessions({ db, transaction, audit, artifacts, placeOf, clo
       const detail = details.find((one) => one.key.equals(key))
       return {
         ...describeBrowser(detail?.userAgent ?? ''),
-        ...{ handle: key.toString('base64url'), isThis: own?.equals(key) ?? false, signedInAt },
-        ...{
-          lastSeenAt: detail?.lastSeenAt,
-          place: detail?.address === undefined ? undefined : placeOf(detail.address),
-        },
+        handle: key.toString('base64url'),
+        isThis: own?.equals(key) ?? false,
+        signedInAt,
+        lastSeenAt: detail?.lastSeenAt,
+        place: detail?.address === undefined ? undefined : placeOf(detail.address),
       }
     })
   }
@@ -88,7 +92,10 @@ export function createSessions({ db, transaction, audit, artifacts, placeOf, clo
       seenAt.set(uid, at)
       const key = artifacts.sessionKey(uid)
       await repository.putDetail(db, {
-        ...{ key, accountId, address, at },
+        key,
+        accountId,
+        address,
+        at,
         userAgent: userAgent
           .toWellFormed()
           .replaceAll(/\p{Cc}/gu, ' ')

@@ -43,15 +43,16 @@ describe('latchkey user import', () => {
     const id = crypto.randomUUID()
     const bcrypt = '$2b$10$abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQ'
     const good = {
-      ...{
-        id,
-        email: 'Grace@Example.com',
-        email_verified: true,
-        name: 'Grace Hopper',
-        locale: 'en-US',
-        disabled: true,
-      },
-      ...{ address: { country: 'US' }, roles: ['admiral'], password_hash: bcrypt, created_at: '2020-02-03T04:05:06Z' },
+      id,
+      email: 'Grace@Example.com',
+      email_verified: true,
+      name: 'Grace Hopper',
+      locale: 'en-US',
+      disabled: true,
+      address: { country: 'US' },
+      roles: ['admiral'],
+      password_hash: bcrypt,
+      created_at: '2020-02-03T04:05:06Z',
     }
     const file = fileWith(
       'people.jsonl',
@@ -107,8 +108,14 @@ describe('latchkey user import', () => {
       '13 :line_unreadable',
     ])
     expect(await account('grace@example.com')).toMatchObject({
-      ...{ id, email: 'Grace@Example.com', is_email_verified: true, name: 'Grace Hopper', is_disabled: true },
-      ...{ address: { country: 'US' }, roles: ['admiral'], password_hash: bcrypt },
+      id,
+      email: 'Grace@Example.com',
+      is_email_verified: true,
+      name: 'Grace Hopper',
+      is_disabled: true,
+      address: { country: 'US' },
+      roles: ['admiral'],
+      password_hash: bcrypt,
       created_at: Date.parse('2020-02-03T04:05:06Z'),
     })
     expect(await account('last@example.com')).toMatchObject({ is_email_verified: false, is_disabled: false, roles: [] })
@@ -215,7 +222,10 @@ describe('the import', () => {
 
   test('a batch that fails changes nothing, its place neither', async () => {
     const { importBatch, findPlace } = createAccountImport({
-      ...{ db: rooms.db, transaction: rooms.database.transaction, clock: rooms.clock, random: systemRandom },
+      db: rooms.db,
+      transaction: rooms.database.transaction,
+      clock: rooms.clock,
+      random: systemRandom,
       audit: { record: async () => Promise.reject(new Error('killed')), knownSubjects: async () => [] },
       problemOfHash: problemOfImportedHash,
     })

@@ -56,7 +56,12 @@ export async function createRooms({ isProduction = false }: { isProduction?: boo
   const cache = <V>(table: string, load: (key: string) => Promise<V | undefined>) =>
     createRowCache({ table, changes, maxEntries: 100, load })
   const accounts = createAccounts({
-    ...{ db, transaction, audit, clock, random, checkPassword },
+    db,
+    transaction,
+    audit,
+    clock,
+    random,
+    checkPassword,
     cache: cache('account', loadAccount(db)),
     passwords: {
       ...passwords,
@@ -74,13 +79,24 @@ export async function createRooms({ isProduction = false }: { isProduction?: boo
   })
   const offeredAlgorithms = () => ['RS256', 'ES256', 'EdDSA']
   const clients = createClients({
-    ...{ db, transaction, audit, clock, random, refusedSecrets, isDevelopment, offeredAlgorithms },
+    db,
+    transaction,
+    audit,
+    clock,
+    random,
+    refusedSecrets,
+    isDevelopment,
+    offeredAlgorithms,
     cache: cache('client', loadClient(db)),
     secrets: createClientSecrets({ digestKey: random.bytes(32), random }),
     endClient: async (_tx, id) => void ended.push(id),
   })
   const resourceServers = createResourceServers({
-    ...{ db, transaction, audit, clock, offeredAlgorithms },
+    db,
+    transaction,
+    audit,
+    clock,
+    offeredAlgorithms,
     cache: cache('resource_server', loadResourceServer(db)),
   })
   const seed = createSeed({
@@ -100,7 +116,16 @@ export async function createRooms({ isProduction = false }: { isProduction?: boo
     },
   })
   return {
-    ...{ db, database: test.database, clock, audit, passwords, accounts, clients, resourceServers, settings, seed },
+    db,
+    database: test.database,
+    clock,
+    audit,
+    passwords,
+    accounts,
+    clients,
+    resourceServers,
+    settings,
+    seed,
     /** Accounts and clients whose sessions and tokens were ended, in order. */
     ended,
     hashes: () => hashed,

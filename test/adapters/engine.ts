@@ -92,7 +92,13 @@ export async function startEngine(store: ArtifactStore) {
     const grantId = await grant.save()
     const owner = await provider.Client.find(clientId)
     const code = new provider.AuthorizationCode({
-      ...{ accountId, client: owner, grantId, redirectUri, scope, sessionUid, authTime: Math.floor(Date.now() / 1000) },
+      accountId,
+      client: owner,
+      grantId,
+      redirectUri,
+      scope,
+      sessionUid,
+      authTime: Math.floor(Date.now() / 1000),
     } as never)
     return { code: await code.save(), grantId, sessionUid, sessionId }
   }

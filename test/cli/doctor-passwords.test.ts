@@ -18,11 +18,13 @@ test('a breach service that is missing is told in production, and one that does 
   })
   expect(checkBreachCheck(undefined, undefined, false)).toMatchObject({ status: 'ok', code: 'breach_check_off' })
   expect(checkBreachCheck(breachCheck, undefined, true)).toMatchObject({
-    ...{ status: 'ok', code: 'breach_check_ok' },
+    status: 'ok',
+    code: 'breach_check_ok',
     params: { host: 'breaches.example', outage: 'refuse' },
   })
   expect(checkBreachCheck(breachCheck, 'timeout', true)).toMatchObject({
-    ...{ status: 'failed', code: 'breach_check_away' },
+    status: 'failed',
+    code: 'breach_check_away',
     params: { reason: 'timeout' },
   })
 })
@@ -30,7 +32,10 @@ test('a breach service that is missing is told in production, and one that does 
 test('the doctor asks the service, and reads the setting', async () => {
   const [database, service] = [await createTestDatabase(), await startBreachService()]
   const env = {
-    ...{ NODE_ENV: 'test', DATABASE_URL: database.url, MASTER_KEY: '1f'.repeat(32), DATA_FOLDER: createTestFolder() },
+    NODE_ENV: 'test',
+    DATABASE_URL: database.url,
+    MASTER_KEY: '1f'.repeat(32),
+    DATA_FOLDER: createTestFolder(),
     BREACH_CHECK_URL: service.url,
   }
   await database.database.knex('setting').insert({ key: 'passwordMinimumLength', value: '20', updated_at: 0 })

@@ -17,8 +17,12 @@ afterAll(() => house?.close())
 const run = (args: readonly string[], env: Record<string, string> = {}) =>
   latchkey(args, {
     env: {
-      ...{ NODE_ENV: 'test', DATABASE_URL: house.server.databaseUrl, SMTP_URL: house.mailbox.url },
-      ...{ MASTER_KEY: '1f'.repeat(16) + '2e'.repeat(16), ISSUER: house.server.issuer, ...env },
+      NODE_ENV: 'test',
+      DATABASE_URL: house.server.databaseUrl,
+      SMTP_URL: house.mailbox.url,
+      MASTER_KEY: '1f'.repeat(16) + '2e'.repeat(16),
+      ISSUER: house.server.issuer,
+      ...env,
     },
   })
 

@@ -44,7 +44,10 @@ export async function startCertified(metadata: Record<string, unknown> = {}): Pr
     alice!.id,
     {
       email: 'alice@example.com',
-      ...{ givenName: 'Alice', familyName: 'Liddell', nickname: 'Al', website: 'https://alice.example/' },
+      givenName: 'Alice',
+      familyName: 'Liddell',
+      nickname: 'Al',
+      website: 'https://alice.example/',
       phoneNumber: '+4312345678',
       address: { street_address: 'Rabbit Hole 1', locality: 'Oxford', country: 'UK' },
     },
@@ -71,8 +74,12 @@ export function createSuite(server: Latchkey, mode: ResponseMode) {
   const authorizeUrl = (parameters: Parameters = {}): string => {
     const url = new URL(`${server.issuer}/authorize`)
     const all: Parameters = {
-      ...{ client_id: 'first', redirect_uri: redirectUri, response_type: 'code', scope: 'openid' },
-      ...{ state: 'the-state', nonce: 'the-nonce' },
+      client_id: 'first',
+      redirect_uri: redirectUri,
+      response_type: 'code',
+      scope: 'openid',
+      state: 'the-state',
+      nonce: 'the-nonce',
       ...(mode === 'form_post' && { response_mode: mode }),
       ...parameters,
     }

@@ -28,16 +28,14 @@ const log = createLog({ level: 'silent' })
 const database = createDatabase({ url, poolSize: 4, log })
 await database.changes.whenConnected()
 const parts = await createParts({
-  ...{
-    config: read.config,
-    database,
-    queueUrl: url,
-    clock,
-    random: systemRandom,
-    log,
-    hashingSlots: 1,
-    refusedSecrets: [],
-  },
+  config: read.config,
+  database,
+  queueUrl: url,
+  clock,
+  random: systemRandom,
+  log,
+  hashingSlots: 1,
+  refusedSecrets: [],
 })
 await parts.resourceServers.put({ identifier: resource, name: 'API', scopes: [{ name: 'api:read' }] }, operator)
 await parts.clients.add(

@@ -39,7 +39,14 @@ afterEach(async () => {
 })
 
 const deps = () => ({
-  ...{ ...base.database, sealer, random: systemRandom, clock, log, algorithms, times, leastAnnouncedMs: 3_600_000 },
+  ...base.database,
+  sealer,
+  random: systemRandom,
+  clock,
+  log,
+  algorithms,
+  times,
+  leastAnnouncedMs: 3_600_000,
   endSigningKey: async () => {},
   record: async () => {},
 })

@@ -33,13 +33,21 @@ function house(sealer: ReturnType<typeof createSealer>) {
   const queue = createQueue({ url: base.url, log, metrics: createMetrics() })
   const kinds = [{ name: 'audit-log' as const, deliver: async (_: { n: number }) => {} }]
   const outbox = createOutbox({
-    ...{ kinds, enqueue: queue.enqueue, sealer, random: systemRandom, log },
+    kinds,
+    enqueue: queue.enqueue,
+    sealer,
+    random: systemRandom,
+    log,
     deliverLogout: () => Promise.reject(new Error('no logout here')),
     postMail: async () => {},
   })
   const send = (n: number) => base.database.transaction((tx) => outbox.send(tx, 'audit-log', { n }))
   const rotation = createRotation({
-    ...{ ...base.database, sealer, clock, random: systemRandom, algorithms: ['ES256', 'EdDSA'] as const },
+    ...base.database,
+    sealer,
+    clock,
+    random: systemRandom,
+    algorithms: ['ES256', 'EdDSA'] as const,
     times: { announcedMs: day, activeMs: 30 * day, retiredMs: 14 * day },
     leastAnnouncedMs: 0,
     endSigningKey: noWait,

@@ -36,7 +36,13 @@ function openRotation({
   at = clock as { now: () => number },
 } = {}): Rotation {
   return createRotation({
-    ...{ ...base.database, sealer, clock: at, random: systemRandom, algorithms, times, leastAnnouncedMs },
+    ...base.database,
+    sealer,
+    clock: at,
+    random: systemRandom,
+    algorithms,
+    times,
+    leastAnnouncedMs,
     endSigningKey: async (_tx, kid) => void ended.push(kid),
     record: async (_tx, change) => void recorded.push(change),
   })
@@ -218,15 +224,13 @@ test('whatever the clock does, one key signs, and a removed one comes back as no
 
 test('a change whose record cannot be written does not happen', async () => {
   const rotation = createRotation({
-    ...{
-      ...base.database,
-      sealer,
-      clock,
-      random: systemRandom,
-      algorithms: ['ES256'] as const,
-      times,
-      leastAnnouncedMs,
-    },
+    ...base.database,
+    sealer,
+    clock,
+    random: systemRandom,
+    algorithms: ['ES256'] as const,
+    times,
+    leastAnnouncedMs,
     endSigningKey: async () => {},
     record: async (_tx, { to }) => {
       if (to === 'revoked' || to === 'announced') throw new Error('no record')
@@ -244,15 +248,13 @@ test('a connection that is cut in the middle of a change leaves the ring as it w
   await rotation.turn()
   const kid = await kidIn(rotation, 'active')
   const cut = createRotation({
-    ...{
-      ...base.database,
-      sealer,
-      clock,
-      random: systemRandom,
-      algorithms: ['ES256'] as const,
-      times,
-      leastAnnouncedMs,
-    },
+    ...base.database,
+    sealer,
+    clock,
+    random: systemRandom,
+    algorithms: ['ES256'] as const,
+    times,
+    leastAnnouncedMs,
     endSigningKey: async () => {},
     record: async (tx) => void (await tx.raw('SELECT pg_terminate_backend(pg_backend_pid())')),
   })

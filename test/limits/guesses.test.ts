@@ -312,7 +312,9 @@ test('the password of somebody who is signed in is guessed ten times, not more',
   const account = (await server.parts.accounts.findByEmail(email))!
   const change = (password: string) =>
     server.parts.accountChanges.changePassword({
-      ...{ accountId: account.id, proof: { password }, newPassword: 'another lantern is lit' },
+      accountId: account.id,
+      proof: { password },
+      newPassword: 'another lantern is lit',
     })
   for (let tries = 0; tries < 10; tries += 1)
     await expect(change('no')).rejects.toMatchObject({ code: 'proof_refused' })

@@ -216,7 +216,9 @@ test('without a mail server nobody is offered a page that needs one, and a notic
     expect((await browser.get(server.at('/recover'))).status).toBe(404)
     const alice = (await server.account('alice@example.com'))!
     await server.server.parts.accountChanges.changePassword({
-      ...{ accountId: alice.id, proof: { password: 'wonderland tea party' }, newPassword: goodPassword },
+      accountId: alice.id,
+      proof: { password: 'wonderland tea party' },
+      newPassword: goodPassword,
     })
     const metric = server.server.parts.metrics.getSingleMetric('latchkey_mails_total')!
     await waitFor(async () => (await metric.get()).values.some(({ labels }) => labels.outcome === 'unsent'))

@@ -8,8 +8,12 @@ import { createTransport, isRefusedForGood } from '../../src/mail/transport.ts'
 import { startMailbox } from '../support/mailbox.ts'
 
 const message: Message = {
-  ...{ id: 'x', from: { name: 'Latchkey', address: 'no-reply@example.com' }, to: 'a@example.com' },
-  ...{ subject: 's', text: 't', html: '<p>t</p>' },
+  id: 'x',
+  from: { name: 'Latchkey', address: 'no-reply@example.com' },
+  to: 'a@example.com',
+  subject: 's',
+  text: 't',
+  html: '<p>t</p>',
 }
 const plain = { host: '127.0.0.1', isSecure: false, isTlsRequired: false, user: undefined, password: undefined }
 

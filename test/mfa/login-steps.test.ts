@@ -29,7 +29,8 @@ test('the consent form before the second factor: 403, and no code (attack 13)', 
   const resumed = await browser.follow(await browser.get(`${server.issuer}/authorize/${uidIn(page.url)}`))
   expect(resumed.next).toBeUndefined()
   expect(await server.parts.artifacts.listAccess((await server.parts.accounts.findByEmail(person.email))!.id)).toEqual({
-    ...{ sessions: [], grants: [] },
+    sessions: [],
+    grants: [],
   })
 })
 
@@ -217,7 +218,9 @@ describe('who must have one', () => {
 
   test('a client by its default_acr_values, and no request lowers that', async () => {
     await server.addClient({
-      ...{ clientId: 'vault', kind: 'web', secret: 'a secret of more than thirty-two characters' },
+      clientId: 'vault',
+      kind: 'web',
+      secret: 'a secret of more than thirty-two characters',
       metadata: {
         client_name: 'Vault',
         redirect_uris: ['https://vault.example/cb'],

@@ -68,7 +68,8 @@ test('beside a password it is the second factor, and it satisfies a client that 
   const answer = await browser.submit(page, '/factor', { method: 'passkey', response: device.use(options) })
   const { code } = await complete(answer)
   expect(claimsIn((await exchange(code!)).body.id_token)).toMatchObject({
-    ...{ acr: acr.phishingResistant, amr: ['pwd', 'pop', 'user', 'mfa'] },
+    acr: acr.phishingResistant,
+    amr: ['pwd', 'pop', 'user', 'mfa'],
   })
 })
 
@@ -214,7 +215,8 @@ describe('adding one', () => {
     const page = await browser.follow(signedIn)
     expect(page.body).toContain('Phone')
     const more = await browser.submit(page, '/passkeys', {
-      ...{ response: authenticator().create(optionsIn(page)), name: ' <b>Key</b>\u202e ' },
+      response: authenticator().create(optionsIn(page)),
+      name: ' <b>Key</b>\u202e ',
     })
     const listed = await browser.follow(more)
     expect(listed.body).toContain('&lt;b&gt;Key&lt;/b&gt;')

@@ -1684,8 +1684,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: "a mail goes to the account's address, not to how somebody spelled it",
     file: 'src/mail/plans.ts',
-    search: "{ letter: 'already_registered', to: account.email, about",
-    replacement: "{ letter: 'already_registered', to: email, about",
+    search: "letter: 'already_registered',\n        to: account.email,",
+    replacement: "letter: 'already_registered',\n        to: email,",
     test: 'test/registration',
   },
   {

@@ -364,7 +364,8 @@ test('a token that cannot be made at the last attempt is given up, where an oper
   const site = await createSite()
   const { signal } = new AbortController()
   const logout = createLogout({
-    ...{ ...server.parts, metrics: createMetrics() },
+    ...server.parts,
+    metrics: createMetrics(),
     db: server.database.knex,
     transaction: server.database.transaction,
     wake: async () => {},

@@ -52,8 +52,21 @@ async function claimsFor(parameters: Record<string, string>) {
 
 const own = ['acr', 'amr', 'aud', 'auth_time', 'exp', 'iat', 'iss', 'nonce', 'sid', 'sub']
 const profile = [
-  ...['birthdate', 'family_name', 'gender', 'given_name', 'locale', 'middle_name', 'name', 'nickname', 'picture'],
-  ...['preferred_username', 'profile', 'sub', 'updated_at', 'website', 'zoneinfo'],
+  'birthdate',
+  'family_name',
+  'gender',
+  'given_name',
+  'locale',
+  'middle_name',
+  'name',
+  'nickname',
+  'picture',
+  'preferred_username',
+  'profile',
+  'sub',
+  'updated_at',
+  'website',
+  'zoneinfo',
 ]
 
 describe('a scope stands for its claims at userinfo, and the ID token has none of them (§5.4)', () => {

@@ -30,7 +30,11 @@ function createLetters({ failures = 0 } = {}) {
   const { enqueue } = createQueue({ url: bench.url, log: bench.log, metrics: createMetrics() })
   const sealer = createSealer(randomBytes(32))
   const outbox = createOutbox({
-    ...{ kinds: [kind], enqueue, sealer, random: systemRandom, log: bench.log },
+    kinds: [kind],
+    enqueue,
+    sealer,
+    random: systemRandom,
+    log: bench.log,
     deliverLogout: () => Promise.reject(new Error('no logout here')),
     postMail: async () => {},
   })

@@ -43,16 +43,26 @@ const consent: PageLocals['consent'] = {
 const token = 't'.repeat(43)
 const email = 'alice@example.com'
 const tooShort = {
-  ...{ code: 'password_too_short', params: { minimum: 12 } },
+  code: 'password_too_short',
+  params: { minimum: 12 },
   also: [{ code: 'password_contains_name' }, { code: 'password_contains_service', params: { service: 'Latchkey' } }],
 }
 const register: PageLocals['register'] = {
-  ...{ client, action: '/interaction/x/register', signInUrl: '/interaction/x', email: '', name: '' },
+  client,
+  action: '/interaction/x/register',
+  signInUrl: '/interaction/x',
+  email: '',
+  name: '',
   problems: {},
 }
 const prove: PageLocals['link-prove'] = {
-  ...{ action: '/verify/password', anewAction: '/verify/anew', token, email, name: '' },
-  ...{ problems: {}, anewProblems: {} },
+  action: '/verify/password',
+  anewAction: '/verify/anew',
+  token,
+  email,
+  name: '',
+  problems: {},
+  anewProblems: {},
 }
 const elsewhere: PageLocals['link-email'] = {
   action: '/email-change',
@@ -62,17 +72,19 @@ const elsewhere: PageLocals['link-email'] = {
   problems: {},
 }
 const newPassword: PageLocals['link-password'] = {
-  ...{ kind: 'recover', action: '/recover/password', token, email, problems: {} },
+  kind: 'recover',
+  action: '/recover/password',
+  token,
+  email,
+  problems: {},
 }
 
 type Sample = { [N in PageName]: readonly [name: string, page: N, locals: PageLocals[N]] }[PageName]
 
 const offer = {
-  ...{
-    sealed: 'c2VhbGVk',
-    secret: 'JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP',
-    uri: 'otpauth://totp/x?secret=JBSWY3DPEHPK3PXP',
-  },
+  sealed: 'c2VhbGVk',
+  secret: 'JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP',
+  uri: 'otpauth://totp/x?secret=JBSWY3DPEHPK3PXP',
   qr: { size: 8, path: 'M1 1h1v1h-1zM3 3h1v1h-1zM5 5h1v1h-1z' },
 }
 
@@ -84,15 +96,15 @@ const own = { account }
 const passkey = { action: '/next', options: '{"challenge":"x"}' }
 const session = { handle: 'h1', signedInAt: '2026-11-27 06:40 UTC', lastSeenAt: '2026-11-27 07:40 UTC' }
 const profileValues = {
-  ...{
-    name: 'Alice Liddell',
-    given_name: 'Alice',
-    family_name: '',
-    nickname: '',
-    birthdate: 'yesterday',
-    zoneinfo: '',
-  },
-  ...{ locale: 'en-GB', website: '', phone_number: '' },
+  name: 'Alice Liddell',
+  given_name: 'Alice',
+  family_name: '',
+  nickname: '',
+  birthdate: 'yesterday',
+  zoneinfo: '',
+  locale: 'en-GB',
+  website: '',
+  phone_number: '',
 }
 
 export const samples: readonly Sample[] = [
@@ -116,7 +128,9 @@ export const samples: readonly Sample[] = [
     'register-error',
     'register',
     {
-      ...{ ...register, email: 'alice@', name: hostileNames.script },
+      ...register,
+      email: 'alice@',
+      name: hostileNames.script,
       problems: { email: { code: 'not_email' }, name: { code: 'not_text', params: { max: 200 } }, password: tooShort },
     },
   ],
@@ -271,7 +285,10 @@ export const samples: readonly Sample[] = [
     'account-password-error',
     'account/password',
     {
-      ...{ ...own, here: 'password', email, needsPassword: true },
+      ...own,
+      here: 'password',
+      email,
+      needsPassword: true,
       problems: { currentPassword: { code: 'proof_refused' }, password: tooShort },
     },
   ],
@@ -279,7 +296,12 @@ export const samples: readonly Sample[] = [
     'account-factors',
     'account/factors',
     {
-      ...{ ...own, here: 'factors', appSince: '2026-11-27 06:40 UTC', hasFactor: true, recoveryCodes: 9, passkey },
+      ...own,
+      here: 'factors',
+      appSince: '2026-11-27 06:40 UTC',
+      hasFactor: true,
+      recoveryCodes: 9,
+      passkey,
       passkeys: [
         {
           id: 'p1',
@@ -290,7 +312,8 @@ export const samples: readonly Sample[] = [
         },
       ],
       off: ['totp', 'recovery_code'],
-      ...{ rememberedBrowsers: 2, mustHave: true },
+      rememberedBrowsers: 2,
+      mustHave: true,
     },
   ],
   [
@@ -314,7 +337,8 @@ export const samples: readonly Sample[] = [
     'account-sessions',
     'account/sessions',
     {
-      ...{ ...own, here: 'sessions' },
+      ...own,
+      here: 'sessions',
       sessions: [
         { ...session, isThis: true, browser: 'Firefox', system: 'Linux', place: 'Vienna, Austria' },
         { ...session, handle: 'h2', isThis: false, place: undefined },
@@ -325,11 +349,15 @@ export const samples: readonly Sample[] = [
     'account-applications',
     'account/applications',
     {
-      ...{ ...own, here: 'applications' },
+      ...own,
+      here: 'applications',
       applications: [
         {
-          ...{ clientId: 'web', name: hostileNames.script, since: '2026-11-27 06:40 UTC' },
-          ...{ scopes: ['openid', 'email', 'unheard_of'], resources: ['https://api.example/ read'] },
+          clientId: 'web',
+          name: hostileNames.script,
+          since: '2026-11-27 06:40 UTC',
+          scopes: ['openid', 'email', 'unheard_of'],
+          resources: ['https://api.example/ read'],
         },
       ],
     },
@@ -339,7 +367,8 @@ export const samples: readonly Sample[] = [
     'account-events',
     'account/events',
     {
-      ...{ ...own, here: 'events' },
+      ...own,
+      here: 'events',
       events: [
         { at: '2026-11-27 06:40 UTC', action: 'factor.added', method: 'totp', address: '192.0.2.7' },
         { at: '2026-11-27 06:39 UTC', action: 'account.signed_in' },

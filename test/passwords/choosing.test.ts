@@ -168,7 +168,9 @@ describe('every door', () => {
 
   test('the command line refuses it too, naming each problem', async () => {
     const env = {
-      ...{ NODE_ENV: 'test', DATABASE_URL: house.server.databaseUrl, BREACH_CHECK_URL: breaches.url },
+      NODE_ENV: 'test',
+      DATABASE_URL: house.server.databaseUrl,
+      BREACH_CHECK_URL: breaches.url,
       MASTER_KEY: '1f'.repeat(16) + '2e'.repeat(16),
     }
     const set = (password: string) =>
@@ -177,7 +179,9 @@ describe('every door', () => {
     const short = await set('Liddell\u200f')
     expect(short.code).toBe(1)
     expect(JSON.parse(short.stderr).error.problems.map(({ code }: { code: string }) => code)).toEqual([
-      ...['password_direction_marks', 'password_too_short', 'password_contains_name'],
+      'password_direction_marks',
+      'password_too_short',
+      'password_contains_name',
     ])
     const add = ['user', 'add', 'shell@example.com', '--password-stdin']
     expect(await latchkey(add, { env, stdin: 'my shell has a password' })).toMatchObject({

@@ -56,7 +56,11 @@ function hasher(
 }
 
 const stored = [
-  ...[argon(8, 1, 1), argon(7168, 5, 1), argon(19_456, 2, 1), argon(65_536, 3, 4), bcryptOf(10)],
+  argon(8, 1, 1),
+  argon(7168, 5, 1),
+  argon(19_456, 2, 1),
+  argon(65_536, 3, 4),
+  bcryptOf(10),
   `$scrypt$ln=15,r=8,p=1$${salt}$${result}`,
   `$pbkdf2-sha256$i=600000$${salt}$${result}`,
 ]

@@ -14,29 +14,49 @@ const guessing = counting()
 afterAll(() => guessing.close())
 
 test.each([
-  ...['aaaaaaaaaaaa', '111111111111', 'abcdefghijkl', 'qwertyqwerty', 'password12345', 'P@ssw0rd1234', 'Welcome12345'],
-  ...[
-    'iloveyou1234',
-    'letmein12345',
-    '            ',
-    'Ｐ＠ｓｓｗ０ｒｄ１２３４',
-    'asdfghjkl;zx',
-    'Liverpool1234',
-    'abcabcabcabc',
-  ],
-  ...['爱爱爱爱爱爱爱爱爱爱爱爱', '@dm1n1str@t0r', '1qaz2wsx3edc', 'drowssapdrowssap'],
+  'aaaaaaaaaaaa',
+  '111111111111',
+  'abcdefghijkl',
+  'qwertyqwerty',
+  'password12345',
+  'P@ssw0rd1234',
+  'Welcome12345',
+  'iloveyou1234',
+  'letmein12345',
+  '            ',
+  'Ｐ＠ｓｓｗ０ｒｄ１２３４',
+  'asdfghjkl;zx',
+  'Liverpool1234',
+  'abcabcabcabc',
+  '爱爱爱爱爱爱爱爱爱爱爱爱',
+  '@dm1n1str@t0r',
+  '1qaz2wsx3edc',
+  'drowssapdrowssap',
   // The first 64 characters are blanks, or end with them.
-  ...[`password12345${' '.repeat(60)}`, `${'\u200B'.repeat(64)}password12345`, `password${'\u3000'.repeat(60)}12345`],
+  `password12345${' '.repeat(60)}`,
+  `${'\u200B'.repeat(64)}password12345`,
+  `password${'\u3000'.repeat(60)}12345`,
   // Rows of a Russian keyboard, and words typed without switching it.
-  ...['йцукенгшщзхъ', 'ЙЦУКЕНйцукен', 'фывапролджэ123', 'зфыыцщкв12345', 'пароль123456'],
+  'йцукенгшщзхъ',
+  'ЙЦУКЕНйцукен',
+  'фывапролджэ123',
+  'зфыыцщкв12345',
+  'пароль123456',
 ])('fewer than 10^8 guesses find %j', async (password) => {
   expect(await guessing.judge(password)).toBe('guessable')
 })
 
 test.each([
-  ...['wonderland tea party', 'lanterns over the quiet river', 'lanternsoverthequietriver', 'xkcdqpfjwmtz'],
-  ...['correct horse battery staple', 'zwölf Zeiche', 'שלום וברכה לכולם', 'Тихий вечер над рекой'],
-  ...['  two  blanks  are  kept  ', 'a lantern\u200B\u200Bfloats'],
+  'wonderland tea party',
+  'lanterns over the quiet river',
+  'lanternsoverthequietriver',
+  'xkcdqpfjwmtz',
+  'correct horse battery staple',
+  'zwölf Zeiche',
+  'שלום וברכה לכולם',
+  'Тихий вечер над рекой',
+  '  two  blanks  are  kept  ',
+  'a lantern\u200B\u200Bfloats',
 ])('more than 10^8 guesses are needed for %j', async (password) => {
   expect(await guessing.judge(password)).toBe('good')
 })

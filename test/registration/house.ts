@@ -64,7 +64,15 @@ export async function openPeopleHouse({ env = {}, mailbox: given, onLog, isOpen 
   }
 
   return {
-    ...{ server, mailbox, at, register, askForRecovery, member, account, signsIn, trail },
+    server,
+    mailbox,
+    at,
+    register,
+    askForRecovery,
+    member,
+    account,
+    signsIn,
+    trail,
     close: async () => {
       await server.stop()
       if (!given) await mailbox.close()

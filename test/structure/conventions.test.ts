@@ -58,6 +58,18 @@ test.each(rules)('%s', (_rule, pattern, isAllowed, violation) => {
   expect(findLines(server, pattern, isAllowed)).toEqual([])
 })
 
+// An object literal spread into another one switches off the check for misspelled and unknown properties.
+const literalSpread = /\.\.\.\{|\.\.\.\[[^\]]*\],?$/
+const everyFile = listFiles(['src', 'adapters', 'keys', 'migrations', 'test', 'bench', 'examples'])
+
+test('a literal is never spread into another one', () => {
+  const planted = ['  ...{ action, adress: address, ip },', "  ...['id', 'name'],"]
+  for (const text of planted) {
+    expect(findLines([{ path: 'src/planted.ts', text }], literalSpread, only())).toHaveLength(1)
+  }
+  expect(findLines(everyFile, literalSpread, only('test/structure/conventions.test.ts'))).toEqual([])
+})
+
 test('views print with <%= and use <%- for includes only', () => {
   const raw = /<%-(?!\s*include\()/
   expect(raw.test('<%- client.name %>')).toBe(true)

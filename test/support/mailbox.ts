@@ -96,7 +96,12 @@ function parse(raw: string, from: string, to: string[]): Mail {
   }
   const plain = partOf('text/plain')
   return {
-    ...{ from, to, headers, raw, text: plain, html: partOf('text/html') },
+    from,
+    to,
+    headers,
+    raw,
+    text: plain,
+    html: partOf('text/html'),
     subject: decodeWords(headers.subject ?? ''),
     link: /https?:\/\/\S+/.exec(plain)?.[0],
   }

@@ -105,7 +105,9 @@ export function createTotp({ db, sealer, serviceName, clock, random }: Deps) {
     /** The secret takes the place of the one before. Its first code is spent. */
     put: (tx: Tx, accountId: string, { secret, step }: { secret: Buffer; step: number }): Promise<void> =>
       repository.putTotp(tx, {
-        ...{ accountId, step, at: clock.now() },
+        accountId,
+        step,
+        at: clock.now(),
         sealedSecret: sealer.seal(secret, place(accountId)),
       }),
   } satisfies MfaMethod & Record<string, unknown>

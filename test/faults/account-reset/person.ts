@@ -190,7 +190,9 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
   async function isAfter({ id }: Person, action: string, reset: string): Promise<boolean> {
     const newest = `SELECT max(sequence) FROM audit_event WHERE subject_id = $1 AND outcome = 'success' AND action =`
     const rows = await query<{ is_after: boolean | null }>(`SELECT (${newest} $2) > (${newest} $3) AS is_after`, [
-      ...[id, action, reset],
+      id,
+      action,
+      reset,
     ])
     return rows[0]!.is_after === true
   }
