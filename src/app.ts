@@ -11,11 +11,9 @@ import { createRouter, mountRoutes } from './http/route.ts'
 import { policyNames } from './limits/policies.ts'
 import { cors } from './oidc/cors.ts'
 import { createEngineDoor } from './oidc/door.ts'
-import { routes as enginePaths } from './oidc/endpoints.ts'
+import { discoveryPaths, routes as enginePaths } from './oidc/endpoints.ts'
 import { answerLostStores } from './oidc/errors.ts'
 import type { Parts } from './parts.ts'
-
-const discoveryPaths = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']
 
 /** The Koa application of one server process. */
 export function createApp(parts: Parts): Koa {
@@ -46,8 +44,9 @@ export function createApp(parts: Parts): Koa {
   })
 
   pinToIssuer(app, config.issuer)
-  app.use(clientAddress(config.trustProxy, parts.setUps.noteUntrustedPeer))
-  app.use(accessLog({ log, clock, random }))
+  app.use(clientAddress(parts.ipOf))
+  app.use(accessLog({ logRequest: parts.logRequest, clock, random }))
+  app.use(parts.documents.keep)
   app.use(
     securityHeaders({
       issuer: config.issuer,

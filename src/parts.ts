@@ -51,13 +51,14 @@ import type { ClockOffset } from './following-clock.ts'
 import { createFollowingClock } from './following-clock.ts'
 import type { DevelopmentNotes } from './home/routes.ts'
 import { homeRoutes } from './home/routes.ts'
-import { requestIdOf } from './http/access-log.ts'
-import { countedAddress, countedNetwork, plainAddress, prefixesOf } from './http/address.ts'
+import { createRequestLog, requestIdOf } from './http/access-log.ts'
+import { countedAddress, countedNetwork, createIpOf, plainAddress, prefixesOf } from './http/address.ts'
 import { loadAssets } from './http/assets.ts'
 import { createCookieKeys } from './http/cookie-keys.ts'
 import { createCsrf } from './http/csrf.ts'
 import { createReadiness, healthRoutes } from './http/health.ts'
 import { findDeepParameter, findLongParameter } from './http/parameters.ts'
+import { createPreparedDocuments } from './http/prepared.ts'
 import { createViews } from './http/views.ts'
 import { createQueue } from './jobs/queue.ts'
 import { createGate } from './limits/gate.ts'
@@ -102,10 +103,10 @@ import { createAccountSessions } from './oidc/account-session.ts'
 import { acrOf, levelOfAcr, reaches } from './oidc/acr.ts'
 import { cookieOptions } from './oidc/configuration.ts'
 import { discoveryAround } from './oidc/discovery.ts'
-import { routes as enginePaths } from './oidc/endpoints.ts'
+import { discoveryPaths, routes as enginePaths } from './oidc/endpoints.ts'
 import { createInteractions } from './oidc/interaction.ts'
 import { createInteractionCookie } from './oidc/interaction-cookie.ts'
-import { createJwksAround } from './oidc/jwks.ts'
+import { createJwksAround, oldestConfirmationMs } from './oidc/jwks.ts'
 import { createAccessTokenVerifier } from './oidc/jwt-access-token.ts'
 import { createLifetimes } from './oidc/lifetimes.ts'
 import { createEngineLimits } from './oidc/limits.ts'
@@ -316,6 +317,10 @@ export async function createParts(deps: PartsDeps) {
     heartbeat: outages.heartbeat,
   })
   measureKeyRing({ keyRing, metrics, clock })
+  const jwksTimes = {
+    cacheSeconds: config.signingKeys.jwksCacheSeconds,
+    announcedMs: config.signingKeys.times.announcedMs,
+  }
   const offeredAlgorithms = () => keyRing.current().algorithms
   const signingKeys = createSigningKeys({ rotation, offered: algorithms })
 
@@ -651,11 +656,7 @@ export async function createParts(deps: PartsDeps) {
         failed: (error) => log.warn({ err: error }, 'a session could not be described'),
       }),
       discoveryAround,
-      createJwksAround({
-        keyRing,
-        cacheSeconds: config.signingKeys.jwksCacheSeconds,
-        announcedMs: config.signingKeys.times.announcedMs,
-      }),
+      createJwksAround({ keyRing, ...jwksTimes }),
       tokenErrorsAround,
       createStructuredTokensAround({
         verify: createAccessTokenVerifier({ issuer: config.issuer, keyRing, now: clock.now }),
@@ -765,6 +766,16 @@ export async function createParts(deps: PartsDeps) {
     formOf: csrf.formOf,
   })
   const readiness = createReadiness()
+  const ipOf = createIpOf(config.trustProxy, setUps.noteUntrustedPeer)
+  const logRequest = createRequestLog({ log, clock })
+  const documents = createPreparedDocuments({
+    paths: [...discoveryPaths, enginePaths.jwks],
+    versionsOf: () => [keyRing.current().version, settings.get()],
+    isConfirmed: () => keyRing.unconfirmedMs() <= oldestConfirmationMs(jwksTimes),
+    ipOf,
+    logRequest,
+    random,
+  })
   const routes = [
     ...homeRoutes({ views, issuer: config.issuer, development: deps.developmentNotes }),
     ...assets.routes,
@@ -892,6 +903,9 @@ export async function createParts(deps: PartsDeps) {
     answerStaleBrowsers,
     addressOf,
     engineLimits,
+    ipOf,
+    logRequest,
+    documents,
     readiness,
     routes,
     /** Lets everything go but the database, which whoever opened it closes. */

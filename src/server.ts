@@ -104,7 +104,10 @@ export async function startServer(parts: Parts, server: Server = createServer(se
   await parts.mailboxes.run()
   await parts.setUps.serve()
   const answers = trackAnswers(server, parts.readiness)
-  server.on('request', createApp(parts).callback())
+  const answer = createApp(parts).callback()
+  server.on('request', (request, response) => {
+    if (!parts.documents.answer(request, response)) void answer(request, response)
+  })
   answerUnparsable(server)
   if (!server.listening) await listen(server, config.listen, 'PORT')
   const metricsServer = config.metricsListen && createMetricsServer(parts)

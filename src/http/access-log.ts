@@ -1,10 +1,13 @@
 /** One id and one log line for every request; the line never holds a query, a cookie, a body or an id out of the path. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, Middleware } from 'koa'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Random } from '../random.ts'
 
-type Deps = { log: Log; clock: Clock; random: Random }
+type Facts = Readonly<{ path: string; status: number; ip: string; errorCode?: string | undefined }>
+
+export type LogRequest = ReturnType<typeof createRequestLog>
 
 /** The id of this request, which the answer carries as X-Request-Id and error pages show. */
 export const requestIdOf = (ctx: Context): string => ctx.state.requestId as string
@@ -12,29 +15,53 @@ export const requestIdOf = (ctx: Context): string => ctx.state.requestId as stri
 /** When this request came, in milliseconds since the epoch. */
 export const receivedAtOf = (ctx: Context): number => ctx.state.receivedAt as number
 
-/** Gives the request its id and its moment and, once it is answered or given up, writes its line. Stands in front of everything. */
-export function accessLog({ log, clock, random }: Deps): Middleware {
+/** Writes a request's line once it is answered or given up; `describe` is asked then. */
+export function createRequestLog({ log, clock }: { log: Log; clock: Clock }) {
+  return (
+    { method, headers }: IncomingMessage,
+    response: ServerResponse,
+    {
+      requestId,
+      describe,
+      receivedAt = clock.now(),
+    }: { requestId: string; describe: () => Facts; receivedAt?: number },
+  ): void => {
+    if (!log.isLevelEnabled('info')) return
+    response.once('close', () => {
+      const { path, status, ip, errorCode } = describe()
+      const line = {
+        requestId,
+        method,
+        path,
+        status,
+        // Not `code`: the log takes that field out, for an authorization code has the same name.
+        errorCode,
+        ms: clock.now() - receivedAt,
+        address: ip,
+        userAgent: headers['user-agent']?.slice(0, 200) || undefined,
+      }
+      log.info(line, response.writableFinished ? 'request' : 'request given up')
+    })
+  }
+}
+
+type Deps = { logRequest: LogRequest; clock: Clock; random: Random }
+
+/** Gives the request its id and its moment, and has its line written. Stands in front of everything. */
+export function accessLog({ logRequest, clock, random }: Deps): Middleware {
   return (ctx, next) => {
     const requestId = random.id()
     ctx.state.requestId = requestId
     ctx.res.setHeader('X-Request-Id', requestId)
     const receivedAt = clock.now()
     ctx.state.receivedAt = receivedAt
-    if (!log.isLevelEnabled('info')) return next()
-    ctx.res.once('close', () => {
-      const line = {
-        requestId,
-        method: ctx.method,
-        path: loggedPath(ctx),
-        status: ctx.res.headersSent ? ctx.status : 0,
-        // Not `code`: the log takes that field out, for an authorization code has the same name.
-        errorCode: ctx.state.errorCode as string | undefined,
-        ms: clock.now() - receivedAt,
-        address: ctx.ip,
-        userAgent: ctx.get('User-Agent').slice(0, 200) || undefined,
-      }
-      log.info(line, ctx.res.writableFinished ? 'request' : 'request given up')
+    const describe = (): Facts => ({
+      path: loggedPath(ctx),
+      status: ctx.res.headersSent ? ctx.status : 0,
+      ip: ctx.ip,
+      errorCode: ctx.state.errorCode as string | undefined,
     })
+    logRequest(ctx.req, ctx.res, { requestId, describe, receivedAt })
     return next()
   }
 }

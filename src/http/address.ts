@@ -1,4 +1,5 @@
 /** Who is calling and under which name we are called: the client's address by configured proxies, host and scheme by the issuer. */
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
@@ -8,44 +9,49 @@ import proxyAddr from 'proxy-addr'
 import { requestMalformed } from './errors.ts'
 
 /**
- * Makes `ctx.ip` the client's address. Without `trustProxy` that is the connection's; X-Forwarded-For is believed only hop by hop,
+ * Gives the client's IP address of a request. Without `trustProxy` that is the connection's; X-Forwarded-For is believed only hop by hop,
  * from the nearest, as long as each hop is one of `trustProxy` (addresses or CIDR ranges). An entry that is no address ends the walk.
  * `noteUntrusted` hears of a peer that sends the header and is none of them: perhaps a forgotten proxy.
  */
-export function clientAddress(
+export function createIpOf(
   trustProxy: readonly string[],
   noteUntrusted: (peer: string) => void = () => {},
-): Middleware {
+): (request: IncomingMessage) => string {
   if (trustProxy.length === 0) {
     // A connection keeps its address, and carries many requests.
     const known = new WeakMap<Socket, string>()
-    return (ctx, next) => {
-      const { socket } = ctx.req
-      let address = known.get(socket)
-      if (address === undefined) {
-        address = countedSpelling(plainAddress(socket.remoteAddress) ?? '')
-        known.set(socket, address)
+    return ({ socket, headers }) => {
+      let ip = known.get(socket)
+      if (ip === undefined) {
+        ip = countedSpelling(plainAddress(socket.remoteAddress) ?? '')
+        known.set(socket, ip)
       }
-      ctx.request.ip = address
-      if (ctx.req.headers['x-forwarded-for']) noteUntrusted(address)
-      return next()
+      if (headers['x-forwarded-for']) noteUntrusted(ip)
+      return ip
     }
   }
   const trusts = proxyAddr.compile([...trustProxy])
-  return async (ctx, next) => {
-    let address = ''
-    for (const [hop, candidate] of proxyAddr.all(ctx.req).entries()) {
+  return (request) => {
+    let ip = ''
+    for (const [hop, candidate] of proxyAddr.all(request).entries()) {
       const plain = plainAddress(candidate)
       if (!plain) break
-      address = plain
+      ip = plain
       if (trusts(plain, hop)) continue
-      if (hop === 0 && ctx.req.headers['x-forwarded-for']) noteUntrusted(plain)
+      if (hop === 0 && request.headers['x-forwarded-for']) noteUntrusted(plain)
       break
     }
-    ctx.request.ip = countedSpelling(address)
-    await next()
+    return countedSpelling(ip)
   }
 }
+
+/** Makes `ctx.ip` the client's IP address. */
+export const clientAddress =
+  (ipOf: (request: IncomingMessage) => string): Middleware =>
+  (ctx, next) => {
+    ctx.request.ip = ipOf(ctx.req)
+    return next()
+  }
 
 // RFC 4291 §2.5.5, RFC 6052 §2.1, RFC 2765 §2.1: the last 32 bits are an IPv4 address.
 const ipv4Prefixes = [

@@ -12,6 +12,12 @@ export const routes = {
   pushed_authorization_request: '/par',
 } as const
 
+/** Where discovery answers (OpenID Connect Discovery 1.0 §4, RFC 8414 §3). */
+export const discoveryPaths: readonly string[] = [
+  '/.well-known/openid-configuration',
+  '/.well-known/oauth-authorization-server',
+]
+
 /** Where the engine goes on when an interaction has ended: the interaction's id is the last segment. */
 const resumePath = new RegExp(`^${routes.authorization}/([\\w-]{10,64})$`)
 

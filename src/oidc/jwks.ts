@@ -11,10 +11,18 @@ type Deps = {
   announcedMs: number
 }
 
+/**
+ * How long ago the ring may have been confirmed (milliseconds) for a JWKS of it to be given: what is answered now may be kept for the whole
+ * lifetime, and a key announced since then would be missed.
+ */
+export const oldestConfirmationMs = ({
+  cacheSeconds,
+  announcedMs,
+}: Pick<Deps, 'cacheSeconds' | 'announcedMs'>): number => announcedMs - cacheSeconds * 1000
+
 /** Middleware inside the engine's chain. Answers 304 to whoever has these keys already, and 503 when they may no longer be the keys. */
 export function createJwksAround({ keyRing, cacheSeconds, announcedMs }: Deps) {
-  // What is answered now may be kept for the whole lifetime; a key announced since the ring was last read would be missed.
-  const oldestMs = announcedMs - cacheSeconds * 1000
+  const oldestMs = oldestConfirmationMs({ cacheSeconds, announcedMs })
 
   return (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> =>
     ctx.path === routes.jwks ? answerJwks(ctx, next) : next()

@@ -1,6 +1,6 @@
 /** Nobody chooses his own address, and nobody chooses the name under which we answer. */
 import { request as httpRequest } from 'node:http'
-import { clientAddress, countedAddress, countedNetwork, prefixesOf } from '../../src/http/address.ts'
+import { clientAddress, countedAddress, countedNetwork, createIpOf, prefixesOf } from '../../src/http/address.ts'
 import type { TestServer } from './support.ts'
 import { startTestServer } from './support.ts'
 
@@ -158,7 +158,7 @@ test('a peer that sends X-Forwarded-For and is no configured proxy is noted, and
     const socket = { remoteAddress: '::ffff:10.0.0.7' }
     const req = { socket, connection: socket, headers }
     const ctx = { req, request: {} } as never
-    await clientAddress(trustProxy, (peer) => void peers.push(peer))(ctx, async () => {})
+    await clientAddress(createIpOf(trustProxy, (peer) => void peers.push(peer)))(ctx, async () => {})
     return peers
   }
   expect(await noted([], '203.0.113.7')).toEqual(['10.0.0.7'])

@@ -8,8 +8,8 @@ import { connect } from 'node:net'
 import type { Middleware } from 'koa'
 import Koa from 'koa'
 import { captchaFiles } from '../../src/captcha/files.ts'
-import { accessLog } from '../../src/http/access-log.ts'
-import { clientAddress, pinToIssuer } from '../../src/http/address.ts'
+import { accessLog, createRequestLog } from '../../src/http/access-log.ts'
+import { clientAddress, createIpOf, pinToIssuer } from '../../src/http/address.ts'
 import { loadAssets } from '../../src/http/assets.ts'
 import { createCsrf } from '../../src/http/csrf.ts'
 import { answerErrors } from '../../src/http/errors.ts'
@@ -72,8 +72,9 @@ export async function startTestServer(options: Options = {}): Promise<TestServer
 
   const app = new Koa()
   pinToIssuer(app, issuer)
-  app.use(clientAddress(trustProxy))
-  app.use(accessLog({ log, clock: { now: () => Date.now() }, random: systemRandom }))
+  const clock = { now: () => Date.now() }
+  app.use(clientAddress(createIpOf(trustProxy)))
+  app.use(accessLog({ logRequest: createRequestLog({ log, clock }), clock, random: systemRandom }))
   app.use(securityHeaders({ issuer, openerPaths: ['/authorize', '/interaction'], cacheablePaths: ['/jwks'] }))
   app.use(answerErrors({ views: pages, sentences, log, isProtocolPath: (path) => path === '/token' }))
   app.use(router.routes())

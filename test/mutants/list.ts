@@ -811,7 +811,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a proxy that is not configured is noted',
     file: 'src/http/address.ts',
-    search: "if (ctx.req.headers['x-forwarded-for']) noteUntrusted(address)",
+    search: "if (headers['x-forwarded-for']) noteUntrusted(ip)",
     replacement: '',
     test: 'test/http/address.test.ts',
   },
@@ -3162,5 +3162,19 @@ export const mutants: readonly Mutant[] = [
     search: '          if (!redis) return\n',
     replacement: '',
     test: 'test/revocation/lost-token.test.ts',
+  },
+  {
+    disables: 'a prepared document is made anew when its keys change',
+    file: 'src/http/prepared.ts',
+    search: 'found.versions.every((version, index) => version === versions[index])',
+    replacement: 'found.versions.length === versions.length',
+    test: 'test/http/prepared.test.ts',
+  },
+  {
+    disables: 'a JWKS that is not confirmed is not answered from memory',
+    file: 'src/http/prepared.ts',
+    search: 'if (!found || !isConfirmed()) return undefined',
+    replacement: 'if (!found) return undefined',
+    test: 'test/http/prepared.test.ts',
   },
 ]
