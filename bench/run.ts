@@ -1,5 +1,6 @@
 /** `npm run bench`: what is measured. Each mode reads the rest of the command line itself. */
 const modes = new Map([
+  ['--documents', () => import('./documents.ts')],
   ['--fire', () => import('./fire.ts')],
   ['--hostile-passwords', () => import('./hostile-passwords.ts')],
   ['--login-timing', () => import('./login-timing.ts')],

@@ -28,6 +28,7 @@ export type MeasuredLatchkey = MeasuredServer & {
 const startDeadlineMs = 60_000
 const preload = fileURLToPath(new URL('./preload.ts', import.meta.url))
 const bareServer = fileURLToPath(new URL('./bare-server.ts', import.meta.url))
+const bareDocuments = fileURLToPath(new URL('./bare-documents.ts', import.meta.url))
 const ownCheckout = fileURLToPath(new URL('..', import.meta.url))
 
 async function stop(child: ChildProcess): Promise<void> {
@@ -139,5 +140,23 @@ export async function startBare(folder: string, like: MeasuredServer): Promise<M
   const { keys } = (await (await fetch(`${like.issuer}/jwks`)).json()) as { keys: unknown[] }
   const env = { NODE_ENV: 'production', BENCH_JWKS: JSON.stringify(keys) }
   const { issuer, child, usage } = await launch(bareServer, env, join(folder, 'bare.log'))
+  return { name: 'bare', issuer, usage, storeCpuMicros: () => 0, close: () => stop(child) }
+}
+
+/** A bare `node:http` server with the very answers that `like` gives at `paths`. */
+export async function startBareDocuments(
+  folder: string,
+  like: MeasuredServer,
+  paths: readonly string[],
+): Promise<MeasuredServer> {
+  const documents: Record<string, { headers: string[]; body: string }> = {}
+  for (const path of paths) {
+    const response = await fetch(`${like.issuer}${path}`)
+    const own = ['date', 'connection', 'keep-alive', 'x-request-id']
+    const headers = [...response.headers].filter(([name]) => !own.includes(name)).flat()
+    documents[path] = { headers, body: await response.text() }
+  }
+  const env = { BENCH_DOCUMENTS: JSON.stringify(documents) }
+  const { issuer, child, usage } = await launch(bareDocuments, env, join(folder, 'bare-documents.log'))
   return { name: 'bare', issuer, usage, storeCpuMicros: () => 0, close: () => stop(child) }
 }
