@@ -8,6 +8,7 @@ import { answerErrors, methodNotAllowed } from './http/errors.ts'
 import { securityHeaders } from './http/headers.ts'
 import { checkParameters, limitParameters } from './http/parameters.ts'
 import { createRouter, mountRoutes } from './http/route.ts'
+import { tellLimits } from './limits/gate.ts'
 import { policyNames } from './limits/policies.ts'
 import { cors } from './oidc/cors.ts'
 import { createEngineDoor } from './oidc/door.ts'
@@ -54,6 +55,7 @@ export function createApp(parts: Parts): Koa {
       cacheablePaths: discoveryPaths,
     }),
   )
+  app.use(tellLimits)
   app.use(door.answerInJson)
   app.use(answerErrors({ views, sentences, log, isProtocolPath: door.isProtocolPath }))
   app.use(refuseRepeatedHeaders)

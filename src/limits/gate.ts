@@ -3,25 +3,37 @@ import type { Context } from 'koa'
 import { tooManyRequests } from './errors.ts'
 import type { Limits, Outcome, PolicyName } from './service.ts'
 
-type RequestContext = Pick<Context, 'set' | 'ip'>
+type RequestContext = Pick<Context, 'state' | 'ip'>
 
 export type Gate = ReturnType<typeof createGate>
 
 /**
- * Reset is in seconds, because clocks differ. Of several limits of one request the last one is told: the one of the client or person, or the
- * one that refuses. `RateLimit` and `RateLimit-Policy` are draft-ietf-httpapi-ratelimit-headers-10 §3 and §4: structured fields (RFC 9651).
+ * Reset is in seconds, because clocks differ. `RateLimit` and `RateLimit-Policy` are draft-ietf-httpapi-ratelimit-headers-10 §3 and §4:
+ * structured fields (RFC 9651).
  */
-function tell(ctx: RequestContext, { policy, limit, windowSeconds, remaining, resetSeconds }: Outcome): void {
-  if (limit === Number.POSITIVE_INFINITY) return
-  ctx.set('X-RateLimit-Limit', String(limit))
-  ctx.set('X-RateLimit-Remaining', String(remaining))
-  ctx.set('X-RateLimit-Reset', String(resetSeconds))
-  ctx.set('RateLimit-Policy', `"${policy}";q=${limit};w=${windowSeconds}`)
-  ctx.set('RateLimit', `"${policy}";r=${remaining};t=${resetSeconds}`)
+function writeHeaders({ res }: Context, { policy, limit, windowSeconds, remaining, resetSeconds }: Outcome): void {
+  res.setHeader('X-RateLimit-Limit', limit)
+  res.setHeader('X-RateLimit-Remaining', remaining)
+  res.setHeader('X-RateLimit-Reset', resetSeconds)
+  res.setHeader('RateLimit-Policy', `"${policy}";q=${limit};w=${windowSeconds}`)
+  res.setHeader('RateLimit', `"${policy}";r=${remaining};t=${resetSeconds}`)
+}
+
+/**
+ * Middleware in front of everything that counts: writes the headers once. Of several limits of one request the last one is told: the one of
+ * the client or person, or the one that refuses.
+ */
+export async function tellLimits(ctx: Context, next: () => Promise<unknown>): Promise<void> {
+  try {
+    await next()
+  } finally {
+    const outcome = ctx.state.limitOutcome as Outcome | undefined
+    if (outcome && !ctx.headerSent) writeHeaders(ctx, outcome)
+  }
 }
 
 function admit(ctx: RequestContext, outcome: Outcome): void {
-  tell(ctx, outcome)
+  if (outcome.limit !== Number.POSITIVE_INFINITY) ctx.state.limitOutcome = outcome
   if (outcome.isAllowed) return
   const { retryAfterSeconds } = outcome
   throw tooManyRequests({ params: { minutes: Math.ceil(retryAfterSeconds / 60) }, retryAfterSeconds })
