@@ -1,6 +1,7 @@
 /** What a person says of themselves. */
 import { z } from 'zod'
 import type { Account } from '../accounts/account.ts'
+import { listEditableFields } from '../accounts/fields.ts'
 import { unlessRefused } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
@@ -13,31 +14,13 @@ import type { ProfileChanges } from './profile.ts'
 type Deps = { door: Door; frameOf: FrameOf; views: Views; profile: ProfileChanges }
 
 const path = '/account/profile'
+const inputs = listEditableFields()
 const text = z.string().max(2000)
-// Every other field is an error: what a person may not say of themselves is not among them.
-const fields = z.strictObject({
-  name: text,
-  given_name: text,
-  family_name: text,
-  nickname: text,
-  birthdate: text,
-  zoneinfo: text,
-  locale: text,
-  website: text,
-  phone_number: text,
-})
+// Every other field is an error: what a person may not change is not among them.
+const fields = z.strictObject(Object.fromEntries(listEditableFields().map(({ claim }) => [claim, text])))
 
-const valuesOf = (account: Account): z.infer<typeof fields> => ({
-  name: account.name ?? '',
-  given_name: account.givenName ?? '',
-  family_name: account.familyName ?? '',
-  nickname: account.nickname ?? '',
-  birthdate: account.birthdate ?? '',
-  zoneinfo: account.zoneinfo ?? '',
-  locale: account.locale ?? '',
-  website: account.website ?? '',
-  phone_number: account.phoneNumber ?? '',
-})
+const valuesOf = (account: Account): Record<string, string> =>
+  Object.fromEntries(listEditableFields().map(({ name, claim }) => [claim, String(account[name] ?? '')]))
 
 export function profileRoutes({ door, frameOf, views, profile }: Deps): readonly Route[] {
   const show = defineRoute({
@@ -50,7 +33,7 @@ export function profileRoutes({ door, frameOf, views, profile }: Deps): readonly
       const visit = await door.enter(ctx)
       if (!visit) return
       const values = valuesOf(visit.account)
-      views.render(ctx, 'account/profile', { ...frameOf(visit, 'profile'), values, problems: {} })
+      views.render(ctx, 'account/profile', { ...frameOf(visit, 'profile'), fields: inputs, values, problems: {} })
     },
   })
 
@@ -67,7 +50,7 @@ export function profileRoutes({ door, frameOf, views, profile }: Deps): readonly
       const visit = await door.enter(ctx)
       if (!visit) return
       const again = (problems: FieldProblems) =>
-        views.render(ctx, 'account/profile', { ...frameOf(visit, 'profile'), values: body, problems })
+        views.render(ctx, 'account/profile', { ...frameOf(visit, 'profile'), fields: inputs, values: body, problems })
       const isSaved = await unlessRefused(ctx, () => profile.change(visit.account, body), again)
       if (!isSaved) return
       ctx.status = 303

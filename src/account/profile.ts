@@ -1,4 +1,5 @@
 /** Changing what a person says of themselves: only that, and only what is valid. */
+import { listEditableFields } from '../accounts/fields.ts'
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, AccountChange, Accounts } from '../accounts/service.ts'
 import type { Transaction } from '../database/database.ts'
@@ -12,29 +13,21 @@ type Deps = {
 
 export type ProfileChanges = ReturnType<typeof createProfileChanges>
 
-/** Claims of OpenID Connect Core 1.0 §5.1, as a form has them: what is empty is taken away. */
-type Said = Readonly<Record<keyof typeof fieldOf, string>>
-
-const fieldOf = {
-  name: 'name',
-  given_name: 'givenName',
-  family_name: 'familyName',
-  nickname: 'nickname',
-  birthdate: 'birthdate',
-  zoneinfo: 'zoneinfo',
-  locale: 'locale',
-  website: 'website',
-  phone_number: 'phoneNumber',
-} as const satisfies Record<string, keyof Account>
+/** Texts by claim, as a form has them: what is empty is taken away. */
+type ProfileTexts = Readonly<Record<string, string>>
 
 export function createProfileChanges({ accounts, records, transaction }: Deps) {
   return {
     /** Throws `change_invalid` with every problem, and `account_reset` in a session of an earlier generation. */
-    change: async ({ id: accountId, generation }: Pick<Account, 'id' | 'generation'>, said: Said): Promise<void> => {
-      const claims = Object.keys(fieldOf) as (keyof typeof fieldOf)[]
-      const input = Object.fromEntries(claims.map((claim) => [fieldOf[claim], said[claim].trim() || null]))
+    change: async (
+      { id: accountId, generation }: Pick<Account, 'id' | 'generation'>,
+      texts: ProfileTexts,
+    ): Promise<void> => {
+      const fields = listEditableFields()
+      const input = Object.fromEntries(fields.map(({ name, claim }) => [name, texts[claim]?.trim() || null]))
+      const missing = fields.filter(({ name, isRequired }) => isRequired && input[name] === null)
       const problems = [
-        ...(input.name === null ? [{ path: 'name', code: 'required' }] : []),
+        ...missing.map(({ claim }) => ({ path: claim, code: 'required' })),
         ...accounts.checkProfile({ ...input, email: 'somebody@example.com' }),
       ]
       if (problems.length > 0) throw changeInvalid(problems)

@@ -1,27 +1,11 @@
 /** What an account is: the record, and its profile claims in the names of OpenID Connect. */
+import type { addressClaims } from './field-checks.ts'
+import type { FieldName } from './fields.ts'
 
 /** The OpenID Connect address claim (Core §5.1.1), with its own names. */
-export type Address = Partial<
-  Record<'formatted' | 'street_address' | 'locality' | 'region' | 'postal_code' | 'country', string>
->
+export type Address = Partial<Record<(typeof addressClaims)[number], string>>
 
-export type Profile = {
-  name?: string
-  givenName?: string
-  familyName?: string
-  middleName?: string
-  nickname?: string
-  preferredUsername?: string
-  profile?: string
-  picture?: string
-  website?: string
-  gender?: string
-  birthdate?: string
-  zoneinfo?: string
-  locale?: string
-  phoneNumber?: string
-  address?: Address
-}
+export type Profile = { [K in Exclude<FieldName, 'address'>]?: string } & { address?: Address }
 
 /** `duplicate`: another account has the mailbox. `invalid`: the address names none. */
 export type EmailProblem = 'duplicate' | 'invalid'

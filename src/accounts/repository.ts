@@ -1,25 +1,9 @@
 /** Rows of `account`. */
 import type { Queryable, Tx } from '../database/database.ts'
-import type { Account, AccountChange, AccountInput, EmailProblem, Profile } from './account.ts'
+import type { Account, AccountChange, AccountInput, EmailProblem } from './account.ts'
 import { formerKey, readMailbox, showEmail } from './email.ts'
+import { listFields } from './fields.ts'
 
-const profileColumns: Readonly<Record<keyof Profile, string>> = {
-  name: 'name',
-  givenName: 'given_name',
-  familyName: 'family_name',
-  middleName: 'middle_name',
-  nickname: 'nickname',
-  preferredUsername: 'preferred_username',
-  profile: 'profile',
-  picture: 'picture',
-  website: 'website',
-  gender: 'gender',
-  birthdate: 'birthdate',
-  zoneinfo: 'zoneinfo',
-  locale: 'locale',
-  phoneNumber: 'phone_number',
-  address: 'address',
-}
 const columns = [
   'id',
   'email',
@@ -34,7 +18,7 @@ const columns = [
   'email_problem',
   'created_at',
   'updated_at',
-  ...Object.values(profileColumns),
+  ...listFields().map(([, { column }]) => column),
 ]
 
 /** The expression of the index `account_mailbox_taken`. */
@@ -188,8 +172,7 @@ const importedColumns: Readonly<Record<string, string>> = {
   is_disabled: 'boolean',
   created_at: 'bigint',
   updated_at: 'bigint',
-  ...Object.fromEntries(Object.values(profileColumns).map((column) => [column, 'text'])),
-  address: 'jsonb',
+  ...Object.fromEntries(listFields().map(([, { column, isObject }]) => [column, isObject ? 'jsonb' : 'text'])),
 }
 const importStatement = `INSERT INTO account (${Object.keys(importedColumns).join(', ')})
   SELECT ${Object.keys(importedColumns).join(', ')} FROM json_to_recordset(?::json)
@@ -207,8 +190,8 @@ export async function importAccounts(tx: Tx, rows: readonly ImportRow[]): Promis
     roles: [],
     ...inputColumns(input),
     ...emailColumns(input.email),
-    // As a value and not as its text: the whole record becomes JSON.
-    ...(input.address && { address: input.address }),
+    // As values and not as their texts: the whole record becomes JSON.
+    ...objectColumns(input),
     id,
     password_hash: input.passwordHash ?? null,
     is_disabled: input.isDisabled,
@@ -264,9 +247,9 @@ function changedEmailColumns(tx: Tx, email: string) {
 
 function inputColumns(input: AccountChange): Record<string, unknown> {
   const row: Record<string, unknown> = {}
-  for (const [field, column] of Object.entries(profileColumns)) {
-    const value = input[field as keyof Profile]
-    if (value !== undefined) row[column] = column === 'address' && value ? JSON.stringify(value) : value
+  for (const [field, { column, isObject }] of listFields()) {
+    const value = input[field]
+    if (value !== undefined) row[column] = isObject && value ? JSON.stringify(value) : value
   }
   if (input.isEmailVerified !== undefined) row.is_email_verified = input.isEmailVerified
   // Whoever else vouches for the address has settled whose it is.
@@ -276,15 +259,20 @@ function inputColumns(input: AccountChange): Record<string, unknown> {
   return row
 }
 
+const objectColumns = (input: AccountChange): Record<string, unknown> =>
+  Object.fromEntries(
+    listFields().flatMap(([field, { column, isObject }]) => (isObject && input[field] ? [[column, input[field]]] : [])),
+  )
+
 // Rows of the program before mailboxes may have the domain in another form.
 const isShown = /^[^@]*@(?!.*xn--)[\x21-\x7E]*$/i
 
 const fromRow = (row: Record<string, unknown> | undefined): Account | undefined => (row ? getFromRow(row) : undefined)
 
 function getFromRow(row: Record<string, unknown>): Account {
-  const set = Object.entries(profileColumns).filter(([, column]) => row[column] !== null)
+  const set = listFields().filter(([, { column }]) => row[column] !== null)
   return {
-    ...Object.fromEntries(set.map(([field, column]) => [field, row[column]])),
+    ...Object.fromEntries(set.map(([field, { column }]) => [field, row[column]])),
     id: String(row.id),
     email: isShown.test(String(row.email)) ? String(row.email) : showEmail(String(row.email)),
     emailProblem: (row.email_problem as EmailProblem | null) ?? undefined,

@@ -4,6 +4,9 @@ import type { Client } from './client.ts'
 /** OpenID Connect Core §5.4 and §11, and `roles`. Every other scope belongs to a resource server. */
 export const oidcScopes = ['openid', 'profile', 'email', 'phone', 'address', 'offline_access', 'roles'] as const
 
+/** Scopes that stand for claims. */
+export type OidcScope = Exclude<(typeof oidcScopes)[number], 'offline_access'>
+
 /** RFC 6749 §3.3: scope-token. */
 export const scopeToken = /^[\x21\x23-\x5B\x5D-\x7E]{1,128}$/
 

@@ -204,7 +204,12 @@ export type PageLocals = {
   /** New recovery codes, shown this once. */
   'recovery-codes': Readonly<{ codes: readonly string[]; action?: string; backUrl?: string }>
   'account/overview': AccountFrame & Readonly<{ isEmailVerified: boolean; done?: string }>
-  'account/profile': AccountFrame & Readonly<{ values: Readonly<Record<string, string>>; problems: FieldProblems }>
+  'account/profile': AccountFrame &
+    Readonly<{
+      fields: readonly Readonly<{ claim: string; autocomplete: string; type?: string; isRequired?: boolean }>[]
+      values: Readonly<Record<string, string>>
+      problems: FieldProblems
+    }>
   'account/email': AccountFrame &
     Readonly<{
       email: string

@@ -2,57 +2,34 @@
 import type { ClaimsParameterMember, KoaContextWithOIDC } from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
+import type { PersonField } from '../accounts/fields.ts'
+import { listFields } from '../accounts/fields.ts'
+import type { OidcScope } from '../clients/scopes.ts'
+
+const claimsOfScope = (scope: PersonField['scope']): string[] =>
+  listFields().flatMap(([, field]) => (field.scope === scope ? [field.claim] : []))
 
 /** Authentication claims ride on `openid`, so that every ID token says when and how the person signed in. */
-export const claimsByScope = {
+export const claimsByScope: Readonly<Record<OidcScope, readonly string[]>> = {
   openid: ['sub', 'auth_time', 'acr', 'amr', 'sid'],
-  profile: [
-    'name',
-    'given_name',
-    'family_name',
-    'middle_name',
-    'nickname',
-    'preferred_username',
-    'profile',
-    'picture',
-    'website',
-    'gender',
-    'birthdate',
-    'zoneinfo',
-    'locale',
-    'updated_at',
-  ],
+  profile: [...claimsOfScope('profile'), 'updated_at'],
   email: ['email', 'email_verified'],
-  phone: ['phone_number', 'phone_number_verified'],
-  address: ['address'],
+  phone: [...claimsOfScope('phone'), 'phone_number_verified'],
+  address: claimsOfScope('address'),
   roles: ['roles'],
-} as const
+}
 
 const millisecondsPerSecond = 1000
 
 /** What each claim says of an account; undefined where the account does not have it (OpenID Connect Core 1.0 §5.3.2). */
 const claimValues: Readonly<Record<string, (account: Account) => unknown>> = {
-  name: ({ name }) => name,
-  given_name: ({ givenName }) => givenName,
-  family_name: ({ familyName }) => familyName,
-  middle_name: ({ middleName }) => middleName,
-  nickname: ({ nickname }) => nickname,
-  preferred_username: ({ preferredUsername }) => preferredUsername,
-  profile: ({ profile }) => profile,
-  picture: ({ picture }) => picture,
-  website: ({ website }) => website,
-  gender: ({ gender }) => gender,
-  birthdate: ({ birthdate }) => birthdate,
-  zoneinfo: ({ zoneinfo }) => zoneinfo,
-  locale: ({ locale }) => locale,
+  ...Object.fromEntries(listFields().map(([name, { claim }]) => [claim, (account: Account) => account[name]])),
   updated_at: ({ updatedAt }) => Math.floor(updatedAt / millisecondsPerSecond),
   email: ({ email }) => email,
   // Another account has the mailbox, or no account can: an application must not go by the address.
   email_verified: ({ isEmailVerified, emailProblem }) => isEmailVerified && emailProblem === undefined,
-  phone_number: ({ phoneNumber }) => phoneNumber,
   phone_number_verified: ({ phoneNumber, isPhoneNumberVerified }) =>
     phoneNumber === undefined ? undefined : isPhoneNumberVerified,
-  address: ({ address }) => address,
   roles: ({ roles }) => roles,
 }
 

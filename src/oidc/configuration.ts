@@ -92,7 +92,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     formats: { customizers: { jwt: deps.customizeJwt as never } },
     loadExistingGrant: deps.loadExistingGrant,
     acrValues: [...acrValues],
-    claims: { ...claimsByScope } as unknown as Configuration['claims'],
+    claims: claimsByScope as unknown as Configuration['claims'],
     scopes: [...deps.offeredScopes],
     subjectTypes: ['public'],
     responseTypes: ['code'],

@@ -2746,7 +2746,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a link of a profile ends no attribute of a page',
-    file: 'src/accounts/document.ts',
+    file: 'src/accounts/field-checks.ts',
     search: '"\'`<>',
     replacement: '',
     test: 'test/accounts/import.test.ts',

@@ -1,4 +1,5 @@
 /** Every page in every state worth looking at, and clients whose names try to be something else. */
+import { listEditableFields } from '../../src/accounts/fields.ts'
 import type { PageLocals, PageName } from '../../src/http/pages.ts'
 
 const client = {
@@ -270,11 +271,21 @@ export const samples: readonly Sample[] = [
       factorReset: { at: '2026-11-30 06:40 UTC', due: '2026-12-01 06:40 UTC' },
     },
   ],
-  ['account-profile', 'account/profile', { ...own, here: 'profile', values: profileValues, problems: {} }],
+  [
+    'account-profile',
+    'account/profile',
+    { ...own, here: 'profile', fields: listEditableFields(), values: profileValues, problems: {} },
+  ],
   [
     'account-profile-error',
     'account/profile',
-    { ...own, here: 'profile', values: profileValues, problems: { birthdate: { code: 'not_birthdate' } } },
+    {
+      ...own,
+      here: 'profile',
+      fields: listEditableFields(),
+      values: profileValues,
+      problems: { birthdate: { code: 'not_birthdate' } },
+    },
   ],
   [
     'account-email',

@@ -1,0 +1,40 @@
+/** The forms that values of a person's fields have; each check gives every problem, under the name of the claim. */
+import type { Problem } from '../problems.ts'
+import { isRecord, unknownKey } from '../problems.ts'
+
+/** Checks a value that is there. An empty list means that the database's constraints hold too. */
+export type FieldCheck = (value: unknown, claim: string) => Problem[]
+
+// Control characters, and those that turn the direction of the text around them: any script does without (UAX #9, explicit codes).
+const control = /[\p{Cc}\u202A-\u202E\u2066-\u2069]/u
+
+const isText = (value: string, max: number): boolean =>
+  value.trim() !== '' && [...value].length <= max && !control.test(value) && value.isWellFormed()
+
+// An application may write it into its page: what would end an attribute or begin an element is left out.
+const isWebUrl = (value: string): boolean =>
+  /^https?:\/\/[^\s\p{Cc}\\"'`<>]+$/u.test(value) && value.length <= 2000 && value.isWellFormed() && URL.canParse(value)
+
+const ofString =
+  (isRight: (value: string) => boolean, code: string, params?: Problem['params']): FieldCheck =>
+  (value, path) => {
+    if (typeof value !== 'string') return [{ path, code: 'not_string' }]
+    return isRight(value) ? [] : [{ path, code, ...(params && { params }) }]
+  }
+
+export const checkText = ofString((value) => isText(value, 200), 'not_text', { max: 200 })
+export const checkWebUrl = ofString(isWebUrl, 'not_web_url')
+export const checkForm = (pattern: RegExp, code: string): FieldCheck => ofString((value) => pattern.test(value), code)
+
+/** The members of the address claim (OpenID Connect Core 1.0 §5.1.1). */
+export const addressClaims = ['formatted', 'street_address', 'locality', 'region', 'postal_code', 'country'] as const
+
+export const checkAddress: FieldCheck = (address, path) => {
+  if (!isRecord(address) || Object.keys(address).length === 0) return [{ path, code: 'not_mapping' }]
+  return Object.entries(address).flatMap(([key, value]): Problem[] => {
+    if (!addressClaims.some((claim) => claim === key)) return [unknownKey(path, key, addressClaims)]
+    // Lines of a formatted address are separated by line feeds (OpenID Connect Core §5.1.1).
+    const lines = typeof value === 'string' ? value.replace(/\r?\n/g, ' ') : ''
+    return isText(lines, 500) ? [] : [{ path: `${path}.${key}`, code: 'not_text', params: { max: 500 } }]
+  })
+}
