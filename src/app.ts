@@ -10,7 +10,7 @@ import { checkParameters, limitParameters } from './http/parameters.ts'
 import { createRouter, mountRoutes } from './http/route.ts'
 import { policyNames } from './limits/policies.ts'
 import { cors } from './oidc/cors.ts'
-import { createEngineDoor } from './oidc/door.ts'
+import { createEndpointGuard } from './oidc/endpoint-guard.ts'
 import { routes as enginePaths } from './oidc/endpoints.ts'
 import { answerLostStores } from './oidc/errors.ts'
 import type { Parts } from './parts.ts'
@@ -27,7 +27,7 @@ export function createApp(parts: Parts): Koa {
 
   const router = createRouter()
   mountRoutes(router, parts.routes, { csrf, permissions, limits: { gate: parts.gate, policies: policyNames } })
-  const doorKeeper = {
+  const requestChecks = {
     // What comes as a form is limited as what comes in the address: it goes on as one (`post-to-get.ts`), or is kept for a while.
     readFormText: async (ctx: Koa.Context) => {
       const text = await readFormText(ctx)
@@ -37,10 +37,10 @@ export function createApp(parts: Parts): Koa {
     guardForms: guardBodies({ types: [formType] }),
     methodNotAllowed: (allow: string) => methodNotAllowed({ params: { allow } }),
   }
-  const door = createEngineDoor({
+  const guard = createEndpointGuard({
     artifacts,
     addressOf: parts.addressOf,
-    doorKeeper,
+    requestChecks,
     countBrowser: parts.engineLimits.countBrowser,
     discoveryPaths,
   })
@@ -55,18 +55,18 @@ export function createApp(parts: Parts): Koa {
       cacheablePaths: discoveryPaths,
     }),
   )
-  app.use(door.answerInJson)
-  app.use(answerErrors({ views, sentences, log, isProtocolPath: door.isProtocolPath }))
+  app.use(guard.answerInJson)
+  app.use(answerErrors({ views, sentences, log, isProtocolPath: guard.isProtocolPath }))
   app.use(refuseRepeatedHeaders)
   app.use(limitParameters())
   app.use(cors)
-  app.use(door.refuseUnfit)
+  app.use(guard.refuseUnfit)
   app.use(csrf.guardOrigin([`${enginePaths.end_session}/confirm`]))
   app.use(answerLostStores)
-  app.use(door.postToGet)
+  app.use(guard.postToGet)
   app.use(parts.answerStaleBrowsers)
   app.use((ctx, next) => artifacts.middleware(ctx, next, receivedAtOf(ctx)))
-  app.use(door.admit(engine.middleware))
+  app.use(guard.admit(engine.middleware))
   app.use(router.routes())
   return app
 }

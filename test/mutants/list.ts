@@ -2098,14 +2098,14 @@ export const mutants: readonly Mutant[] = [
   // Issue 11: protocol details that are about safety.
   {
     disables: 'HEAD at the authorization endpoint is refused (attack 77)',
-    file: 'src/oidc/door.ts',
+    file: 'src/oidc/endpoint-guard.ts',
     search: "[routes.authorization, ['GET', 'POST']],",
     replacement: "[routes.authorization, ['GET', 'HEAD', 'POST']],",
     test: 'test/oidc/head.test.ts',
   },
   {
     disables: 'HEAD does not resume an interaction',
-    file: 'src/oidc/door.ts',
+    file: 'src/oidc/endpoint-guard.ts',
     search: "undefined : ['GET'])",
     replacement: "undefined : ['GET', 'HEAD'])",
     test: 'test/oidc/head.test.ts',

@@ -1,4 +1,4 @@
-/** What a request to the engine must pass first: a method it has, a body it can read, and GET for the two browser endpoints. */
+/** The endpoint guard: a request reaches the engine only at a known path, with a method and a body that the endpoint takes. */
 import type { Context, Middleware, Next } from 'koa'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import { resumedInteraction, routes } from './endpoints.ts'
@@ -7,8 +7,8 @@ import type { createAddresses } from './post-to-get.ts'
 import { createPostToGet } from './post-to-get.ts'
 import { responseOf } from './stale-browser.ts'
 
-/** HTTP's side of the door, handed in: reading a form as it was sent, and refusing by header alone. */
-export type DoorKeeper = {
+/** The checks of HTTP that the guard uses: they read a form as it was sent, and refuse a request by its headers alone. */
+export type RequestChecks = {
   readFormText: (ctx: Context) => Promise<string>
   guardForms: Middleware
   methodNotAllowed: (allow: string) => Error
@@ -17,13 +17,13 @@ export type DoorKeeper = {
 type Deps = {
   artifacts: Pick<ArtifactStore, 'take' | 'expect' | 'resumes'>
   addressOf: ReturnType<typeof createAddresses>
-  doorKeeper: DoorKeeper
+  requestChecks: RequestChecks
   /** Counts a request of a browser at its address. Throws too_many_requests. */
   countBrowser: (ctx: Context) => Promise<void>
   discoveryPaths: readonly string[]
 }
 
-export function createEngineDoor({ artifacts, addressOf, doorKeeper, countBrowser, discoveryPaths }: Deps) {
+export function createEndpointGuard({ artifacts, addressOf, requestChecks, countBrowser, discoveryPaths }: Deps) {
   const reading = ['GET', 'HEAD', 'OPTIONS']
   const methods = new Map<string, readonly string[]>([
     ...discoveryPaths.map((path) => [path, reading] as const),
@@ -59,8 +59,8 @@ export function createEngineDoor({ artifacts, addressOf, doorKeeper, countBrowse
     refuseUnfit: (ctx: Context, next: Next): Promise<void> => {
       const allowed = methodsAt(ctx.path)
       if (!allowed) return next()
-      if (!allowed.includes(ctx.method)) throw doorKeeper.methodNotAllowed(allowed.join(', '))
-      return ctx.method === 'POST' ? Promise.resolve(doorKeeper.guardForms(ctx as never, next)) : next()
+      if (!allowed.includes(ctx.method)) throw requestChecks.methodNotAllowed(allowed.join(', '))
+      return ctx.method === 'POST' ? Promise.resolve(requestChecks.guardForms(ctx as never, next)) : next()
     },
 
     /** The engine takes `/Token` and `/token/` for `/token`, past every check that goes by the path: it sees only what stands above. */
@@ -81,7 +81,7 @@ export function createEngineDoor({ artifacts, addressOf, doorKeeper, countBrowse
       count: countBrowser,
       addressOf,
       take: (id) => artifacts.take(id),
-      readForm: doorKeeper.readFormText,
+      readForm: requestChecks.readFormText,
       requestExpired: () => requestExpired(),
     }),
   }
