@@ -11,11 +11,9 @@ import { createRouter, mountRoutes } from './http/route.ts'
 import { policyNames } from './limits/policies.ts'
 import { cors } from './oidc/cors.ts'
 import { createEndpointGuard } from './oidc/endpoint-guard.ts'
-import { routes as enginePaths } from './oidc/endpoints.ts'
+import { pathsOf } from './oidc/endpoints.ts'
 import { answerLostStores } from './oidc/errors.ts'
 import type { Parts } from './parts.ts'
-
-const discoveryPaths = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']
 
 /** The Koa application of one server process. */
 export function createApp(parts: Parts): Koa {
@@ -42,7 +40,6 @@ export function createApp(parts: Parts): Koa {
     addressOf: parts.addressOf,
     requestChecks,
     countBrowser: parts.engineLimits.countBrowser,
-    discoveryPaths,
   })
 
   pinToIssuer(app, config.issuer)
@@ -51,8 +48,8 @@ export function createApp(parts: Parts): Koa {
   app.use(
     securityHeaders({
       issuer: config.issuer,
-      openerPaths: [enginePaths.authorization, '/interaction'],
-      cacheablePaths: discoveryPaths,
+      openerPaths: [...pathsOf(({ opener }) => opener === 'kept'), '/interaction'],
+      cacheablePaths: pathsOf(({ cache }) => cache === 'fixed'),
     }),
   )
   app.use(guard.answerInJson)
@@ -61,7 +58,7 @@ export function createApp(parts: Parts): Koa {
   app.use(limitParameters())
   app.use(cors)
   app.use(guard.refuseUnfit)
-  app.use(csrf.guardOrigin([`${enginePaths.end_session}/confirm`]))
+  app.use(csrf.guardOrigin(pathsOf(({ formOrigin }) => formOrigin === 'own')))
   app.use(answerLostStores)
   app.use(guard.postToGet)
   app.use(parts.answerStaleBrowsers)

@@ -1,13 +1,13 @@
-/** The endpoint guard: a request reaches the engine only at a known path, with a method and a body that the endpoint takes. */
+/** The endpoint guard: a request reaches the engine only as its row in `endpoints.ts` says. */
 import type { Context, Middleware, Next } from 'koa'
 import type { ArtifactStore } from '../../adapters/index.ts'
-import { resumedInteraction, routes } from './endpoints.ts'
+import { endpointAt, resumedInteraction } from './endpoints.ts'
 import { requestExpired } from './errors.ts'
 import type { createAddresses } from './post-to-get.ts'
 import { createPostToGet } from './post-to-get.ts'
 import { responseOf } from './stale-browser.ts'
 
-/** The checks of HTTP that the guard uses: they read a form as it was sent, and refuse a request by its headers alone. */
+/** The checks of HTTP: a form is read as it was sent, a request refused by its headers alone. */
 export type RequestChecks = {
   readFormText: (ctx: Context) => Promise<string>
   guardForms: Middleware
@@ -20,54 +20,34 @@ type Deps = {
   requestChecks: RequestChecks
   /** Counts a request of a browser at its address. Throws too_many_requests. */
   countBrowser: (ctx: Context) => Promise<void>
-  discoveryPaths: readonly string[]
 }
 
-export function createEndpointGuard({ artifacts, addressOf, requestChecks, countBrowser, discoveryPaths }: Deps) {
-  const reading = ['GET', 'HEAD', 'OPTIONS']
-  const methods = new Map<string, readonly string[]>([
-    ...discoveryPaths.map((path) => [path, reading] as const),
-    [routes.jwks, reading],
-    // A HEAD would issue a code, or end a session, that its sender never sees (attack 77).
-    [routes.authorization, ['GET', 'POST']],
-    [routes.end_session, ['GET', 'POST']],
-    [`${routes.end_session}/confirm`, ['POST']],
-    [`${routes.end_session}/success`, ['GET', 'HEAD']],
-    [routes.token, ['POST', 'OPTIONS']],
-    [routes.introspection, ['POST']],
-    [routes.revocation, ['POST', 'OPTIONS']],
-    [routes.pushed_authorization_request, ['POST', 'OPTIONS']],
-    [routes.userinfo, ['GET', 'HEAD', 'POST', 'OPTIONS']],
-  ])
-  const isForBrowsers = (path: string): boolean => path === routes.authorization || path.startsWith(routes.end_session)
-  const methodsAt = (path: string): readonly string[] | undefined =>
-    methods.get(path) ?? (resumedInteraction(path) === undefined ? undefined : ['GET'])
-
+export function createEndpointGuard({ artifacts, addressOf, requestChecks, countBrowser }: Deps) {
   return {
-    /** Whether errors at `path` are read by OAuth clients and use the names of RFC 6749 §5.2. */
-    isProtocolPath: (path: string): boolean => methods.has(path),
+    /** Whether a JSON error at `path` uses the names of RFC 6749 §5.2. */
+    isProtocolPath: (path: string): boolean => {
+      const errors = endpointAt(path)?.errors
+      return errors !== undefined && errors !== 'page_or_json'
+    },
 
-    /**
-     * Programs get JSON whatever they say they like best (RFC 6749 §5.2): what Java sends by default begins with text/html, and the
-     * engine would answer an error with a page.
-     */
+    /** RFC 6749 §5.2. By default Java accepts text/html first, and the engine would send a page. */
     answerInJson: (ctx: Context, next: Next): Promise<void> => {
-      if (methods.has(ctx.path) && !isForBrowsers(ctx.path)) ctx.req.headers.accept = 'application/json'
+      if (endpointAt(ctx.path)?.errors === 'oauth') ctx.req.headers.accept = 'application/json'
       return next()
     },
 
     refuseUnfit: (ctx: Context, next: Next): Promise<void> => {
-      const allowed = methodsAt(ctx.path)
+      const allowed: readonly string[] | undefined = endpointAt(ctx.path)?.methods
       if (!allowed) return next()
       if (!allowed.includes(ctx.method)) throw requestChecks.methodNotAllowed(allowed.join(', '))
       return ctx.method === 'POST' ? Promise.resolve(requestChecks.guardForms(ctx as never, next)) : next()
     },
 
-    /** The engine takes `/Token` and `/token/` for `/token`, past every check that goes by the path: it sees only what stands above. */
+    /** The engine also answers `/Token` and `/token/`. They have no row, so they never reach it. */
     admit:
       (engine: Middleware): Middleware =>
       (ctx, next) => {
-        if (!methodsAt(ctx.path)) return next()
+        if (!endpointAt(ctx.path)) return next()
         const uid = resumedInteraction(ctx.path)
         if (uid !== undefined) {
           // The engine reads the session first, and only then the interaction that the path names.
