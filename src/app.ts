@@ -11,8 +11,8 @@ import { createRouter, mountRoutes } from './http/route.ts'
 import { tellLimits } from './limits/gate.ts'
 import { policyNames } from './limits/policies.ts'
 import { cors } from './oidc/cors.ts'
-import { createEngineDoor } from './oidc/door.ts'
-import { discoveryPaths, routes as enginePaths } from './oidc/endpoints.ts'
+import { createEndpointGuard } from './oidc/endpoint-guard.ts'
+import { pathsOf } from './oidc/endpoints.ts'
 import { answerLostStores } from './oidc/errors.ts'
 import type { Parts } from './parts.ts'
 
@@ -26,7 +26,7 @@ export function createApp(parts: Parts): Koa {
 
   const router = createRouter()
   mountRoutes(router, parts.routes, { csrf, permissions, limits: { gate: parts.gate, policies: policyNames } })
-  const doorKeeper = {
+  const requestChecks = {
     // What comes as a form is limited as what comes in the address: it goes on as one (`post-to-get.ts`), or is kept for a while.
     readFormText: async (ctx: Koa.Context) => {
       const text = await readFormText(ctx)
@@ -36,12 +36,11 @@ export function createApp(parts: Parts): Koa {
     guardForms: guardBodies({ types: [formType] }),
     methodNotAllowed: (allow: string) => methodNotAllowed({ params: { allow } }),
   }
-  const door = createEngineDoor({
+  const guard = createEndpointGuard({
     artifacts,
     addressOf: parts.addressOf,
-    doorKeeper,
+    requestChecks,
     countBrowser: parts.engineLimits.countBrowser,
-    discoveryPaths,
   })
 
   pinToIssuer(app, config.issuer)
@@ -51,23 +50,23 @@ export function createApp(parts: Parts): Koa {
   app.use(
     securityHeaders({
       issuer: config.issuer,
-      openerPaths: [enginePaths.authorization, '/interaction'],
-      cacheablePaths: discoveryPaths,
+      openerPaths: [...pathsOf(({ opener }) => opener === 'kept'), '/interaction'],
+      cacheablePaths: pathsOf(({ cache }) => cache === 'fixed'),
     }),
   )
   app.use(tellLimits)
-  app.use(door.answerInJson)
-  app.use(answerErrors({ views, sentences, log, isProtocolPath: door.isProtocolPath }))
+  app.use(guard.answerInJson)
+  app.use(answerErrors({ views, sentences, log, isProtocolPath: guard.isProtocolPath }))
   app.use(refuseRepeatedHeaders)
   app.use(limitParameters())
   app.use(cors)
-  app.use(door.refuseUnfit)
-  app.use(csrf.guardOrigin([`${enginePaths.end_session}/confirm`]))
+  app.use(guard.refuseUnfit)
+  app.use(csrf.guardOrigin(pathsOf(({ formOrigin }) => formOrigin === 'own')))
   app.use(answerLostStores)
-  app.use(door.postToGet)
+  app.use(guard.postToGet)
   app.use(parts.answerStaleBrowsers)
   app.use((ctx, next) => artifacts.middleware(ctx, next, receivedAtOf(ctx)))
-  app.use(door.admit(engine.middleware))
+  app.use(guard.admit(engine.middleware))
   app.use(router.routes())
   return app
 }

@@ -103,7 +103,7 @@ import { createAccountSessions } from './oidc/account-session.ts'
 import { acrOf, levelOfAcr, reaches } from './oidc/acr.ts'
 import { cookieOptions } from './oidc/configuration.ts'
 import { discoveryAround } from './oidc/discovery.ts'
-import { discoveryPaths, routes as enginePaths } from './oidc/endpoints.ts'
+import { routes as enginePaths, pathsOf } from './oidc/endpoints.ts'
 import { createInteractions } from './oidc/interaction.ts'
 import { createInteractionCookie } from './oidc/interaction-cookie.ts'
 import { createJwksAround, oldestConfirmationMs } from './oidc/jwks.ts'
@@ -769,7 +769,7 @@ export async function createParts(deps: PartsDeps) {
   const ipOf = createIpOf(config.trustProxy, setUps.noteUntrustedPeer)
   const logRequest = createRequestLog({ log, clock })
   const documents = createPreparedDocuments({
-    paths: [...discoveryPaths, enginePaths.jwks],
+    paths: pathsOf(({ caller }) => caller === 'anyone'),
     versionsOf: () => [keyRing.current().version, settings.get()],
     isConfirmed: () => keyRing.unconfirmedMs() <= oldestConfirmationMs(jwksTimes),
     ipOf,

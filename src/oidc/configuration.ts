@@ -12,7 +12,8 @@ import { mostAheadSeconds } from './client-assertion.ts'
 import { ownProperties } from './client-metadata.ts'
 import type { createNonceRule } from './dpop.ts'
 import { dpopAlgorithms } from './dpop.ts'
-import { routes } from './endpoints.ts'
+import { endpointAt, routes } from './endpoints.ts'
+import type { GrantFeatures } from './grants/grant.ts'
 import type { createJwtCustomizer } from './jwt-access-token.ts'
 import type { createKeySetFetch } from './key-sets.ts'
 import type { createEnginePages } from './pages.ts'
@@ -46,6 +47,7 @@ export type ConfigurationDeps = {
   fetchKeySet: ReturnType<typeof createKeySetFetch>
   /** What clients may sign assertions with. */
   assertionAlgorithms: readonly string[]
+  grantFeatures: GrantFeatures
   assertClientAssertion: ReturnType<typeof createAssertionCheck>
   /** 32 bytes, the same in every process. */
   dpopNonceSecret: Buffer
@@ -129,7 +131,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     pkce: { required: (_ctx, client) => client.require_pkce !== false || client.tokenEndpointAuthMethod === 'none' },
     routes,
     clientBasedCORS: (ctx, origin, client) =>
-      ctx.oidc.route !== 'introspection' &&
+      endpointAt(ctx.path)?.cors === 'client' &&
       origin !== 'null' &&
       [...(client.redirectUris ?? []), ...((client.allowed_origins as string[] | undefined) ?? [])].some(
         (uri) => URL.parse(uri)?.origin === origin,
@@ -164,9 +166,9 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
       },
     },
     features: {
+      ...deps.grantFeatures,
       devInteractions: { enabled: false },
       claimsParameter: { enabled: true, assertClaimsParameter: assertClaimsParameter as never },
-      clientCredentials: { enabled: true },
       dPoP: { enabled: true, nonceSecret: deps.dpopNonceSecret, requireNonce: deps.requireDpopNonce },
       pushedAuthorizationRequests: {
         enabled: true,

@@ -1,47 +1,34 @@
-/** CORS in front of the engine, which echoes every origin, `null` too (RFC 9700 §2.6; Fetch standard, CORS protocol). */
+/** CORS in front of the engine, which would echo every origin (RFC 9700 §2.6; Fetch standard). */
 import type { Context, Next } from 'koa'
-import { routes } from './endpoints.ts'
-
-/** Anybody's script may read these: they hold nothing of a person or a client. */
-const openPaths: ReadonlySet<string> = new Set([
-  routes.jwks,
-  '/.well-known/openid-configuration',
-  '/.well-known/oauth-authorization-server',
-])
-
-const clientPaths: Readonly<Record<string, string>> = {
-  [routes.token]: 'POST',
-  [routes.revocation]: 'POST',
-  [routes.pushed_authorization_request]: 'POST',
-  [routes.userinfo]: 'GET,POST',
-}
+import { endpointAt } from './endpoints.ts'
 
 const preflightSeconds = '3600'
 const requestHeaders = 'Authorization, Content-Type, DPoP'
 
-function answerPreflight(ctx: Context, origin: string, methods: string): void {
+function answerPreflight(ctx: Context, origin: string, methods: readonly string[]): void {
+  const toScripts = methods.filter((method) => method === 'GET' || method === 'POST')
   ctx.set('Access-Control-Allow-Origin', origin)
-  ctx.set('Access-Control-Allow-Methods', methods)
+  ctx.set('Access-Control-Allow-Methods', toScripts.join(','))
   ctx.set('Access-Control-Allow-Headers', requestHeaders)
   ctx.set('Access-Control-Max-Age', preflightSeconds)
   ctx.status = 204
 }
 
-/** A preflight names no client, so any origin but `null` passes; the request itself is decided by its client (`clientBasedCORS`). */
+/** A preflight names no client: any origin but `null` passes. `clientBasedCORS` decides the request. */
 export function cors(ctx: Context, next: Next): Promise<void> | void {
   const origin = ctx.get('Origin')
   const isPreflight = ctx.method === 'OPTIONS' && ctx.get('Access-Control-Request-Method') !== ''
-  const methods = clientPaths[ctx.path]
-  if (openPaths.has(ctx.path)) {
-    if (isPreflight) return answerPreflight(ctx, '*', 'GET')
+  const endpoint = endpointAt(ctx.path)
+  if (endpoint?.cors === 'any') {
+    if (isPreflight) return answerPreflight(ctx, '*', endpoint.methods)
     ctx.set('Access-Control-Allow-Origin', '*')
     return next()
   }
   if (ctx.headers.origin === undefined) return next()
   ctx.vary('Origin')
-  // An empty one is no origin that a client could have, and the engine would take the request for one without.
-  if (methods === undefined || origin === 'null' || origin === '') return withoutAllowOrigin(ctx, next)
-  return isPreflight ? answerPreflight(ctx, origin, methods) : next()
+  // The engine would take an empty origin for a request without one.
+  if (endpoint?.cors !== 'client' || origin === 'null' || origin === '') return withoutAllowOrigin(ctx, next)
+  return isPreflight ? answerPreflight(ctx, origin, endpoint.methods) : next()
 }
 
 async function withoutAllowOrigin(ctx: Context, next: Next): Promise<void> {

@@ -1,25 +1,210 @@
-/** The engine's paths. */
+/** The protocol endpoints that the engine mounts: one table that every check and header reads. */
+import type { CountedLimit, Endpoint } from './endpoint.ts'
 
-/** Where the engine answers. Plain names: they are what people read in logs and type into configurations. */
-export const routes = {
-  authorization: '/authorize',
-  token: '/token',
-  userinfo: '/userinfo',
-  jwks: '/jwks',
-  end_session: '/logout',
-  introspection: '/introspect',
-  revocation: '/revoke',
-  pushed_authorization_request: '/par',
-} as const
+const table = [
+  {
+    name: 'authorization',
+    path: '/authorize',
+    // A HEAD would issue a code that its sender never sees (attack 77).
+    methods: ['GET', 'POST'],
+    cors: 'none',
+    caller: 'browser',
+    limit: { policy: 'authorization', by: 'account' },
+    errors: 'page_or_oauth',
+    isPostMadeGet: true,
+    formOrigin: 'any',
+    cache: 'never',
+    opener: 'kept',
+  },
+  {
+    name: 'resume',
+    path: '/authorize/:uid',
+    methods: ['GET'],
+    cors: 'none',
+    caller: 'browser',
+    limit: { none: 'the request that began the interaction was counted, and so is every form of its pages' },
+    errors: 'page_or_json',
+    isPostMadeGet: false,
+    formOrigin: 'any',
+    cache: 'never',
+    opener: 'kept',
+  },
+  {
+    name: 'token',
+    path: '/token',
+    methods: ['POST', 'OPTIONS'],
+    cors: 'client',
+    caller: 'client',
+    limit: { policy: 'token', by: 'grant_type' },
+    errors: 'oauth',
+    isPostMadeGet: false,
+    formOrigin: 'any',
+    cache: 'never',
+    opener: 'cut',
+  },
+  {
+    name: 'userinfo',
+    path: '/userinfo',
+    methods: ['GET', 'HEAD', 'POST', 'OPTIONS'],
+    cors: 'client',
+    caller: 'bearer',
+    limit: { policy: 'userinfo', by: 'grant' },
+    errors: 'oauth',
+    isPostMadeGet: false,
+    formOrigin: 'any',
+    cache: 'never',
+    opener: 'cut',
+  },
+  {
+    name: 'jwks',
+    path: '/jwks',
+    methods: ['GET', 'HEAD', 'OPTIONS'],
+    cors: 'any',
+    caller: 'anyone',
+    limit: { none: 'it answers from memory, the same for all' },
+    errors: 'oauth',
+    isPostMadeGet: false,
+    formOrigin: 'any',
+    cache: 'own',
+    opener: 'cut',
+  },
+  {
+    name: 'openid_discovery',
+    path: '/.well-known/openid-configuration',
+    methods: ['GET', 'HEAD', 'OPTIONS'],
+    cors: 'any',
+    caller: 'anyone',
+    limit: { none: 'it answers from memory, the same for all' },
+    errors: 'oauth',
+    isPostMadeGet: false,
+    formOrigin: 'any',
+    cache: 'fixed',
+    opener: 'cut',
+  },
+  {
+    name: 'oauth_discovery',
+    path: '/.well-known/oauth-authorization-server',
+    methods: ['GET', 'HEAD', 'OPTIONS'],
+    cors: 'any',
+    caller: 'anyone',
+    limit: { none: 'it answers from memory, the same for all' },
+    errors: 'oauth',
+    isPostMadeGet: false,
+    formOrigin: 'any',
+    cache: 'fixed',
+    opener: 'cut',
+  },
+  {
+    name: 'end_session',
+    path: '/logout',
+    // A HEAD would end a session that its sender never sees (attack 77).
+    methods: ['GET', 'POST'],
+    cors: 'none',
+    caller: 'browser',
+    limit: { policy: 'logout', by: 'ip' },
+    errors: 'page_or_oauth',
+    isPostMadeGet: true,
+    formOrigin: 'any',
+    cache: 'never',
+    opener: 'cut',
+  },
+  {
+    name: 'end_session_confirm',
+    path: '/logout/confirm',
+    methods: ['POST'],
+    cors: 'none',
+    caller: 'browser',
+    limit: { policy: 'logout', by: 'ip' },
+    errors: 'page_or_oauth',
+    isPostMadeGet: false,
+    formOrigin: 'own',
+    cache: 'never',
+    opener: 'cut',
+  },
+  {
+    name: 'end_session_success',
+    path: '/logout/success',
+    methods: ['GET', 'HEAD'],
+    cors: 'none',
+    caller: 'browser',
+    limit: { policy: 'logout', by: 'ip' },
+    errors: 'page_or_oauth',
+    isPostMadeGet: false,
+    formOrigin: 'any',
+    cache: 'never',
+    opener: 'cut',
+  },
+  {
+    name: 'introspection',
+    path: '/introspect',
+    methods: ['POST'],
+    cors: 'none',
+    caller: 'client',
+    limit: { policy: 'introspection', by: 'unauthenticated' },
+    errors: 'oauth',
+    isPostMadeGet: false,
+    formOrigin: 'any',
+    cache: 'never',
+    opener: 'cut',
+  },
+  {
+    name: 'revocation',
+    path: '/revoke',
+    methods: ['POST', 'OPTIONS'],
+    cors: 'client',
+    caller: 'client',
+    limit: { policy: 'revocation', by: 'client' },
+    errors: 'oauth',
+    isPostMadeGet: false,
+    formOrigin: 'any',
+    cache: 'never',
+    opener: 'cut',
+  },
+  {
+    name: 'pushed_authorization_request',
+    path: '/par',
+    methods: ['POST', 'OPTIONS'],
+    cors: 'client',
+    caller: 'client',
+    limit: { policy: 'pushed_request', by: 'client' },
+    errors: 'oauth',
+    isPostMadeGet: false,
+    formOrigin: 'any',
+    cache: 'never',
+    opener: 'cut',
+  },
+] as const satisfies readonly Endpoint[]
 
-/** Where discovery answers (OpenID Connect Discovery 1.0 §4, RFC 8414 §3). */
-export const discoveryPaths: readonly string[] = [
-  '/.well-known/openid-configuration',
-  '/.well-known/oauth-authorization-server',
-]
+export const endpoints: readonly Endpoint[] = table
 
-/** Where the engine goes on when an interaction has ended: the interaction's id is the last segment. */
-const resumePath = new RegExp(`^${routes.authorization}/([\\w-]{10,64})$`)
+/** The paths by name. The engine takes its own from here. */
+export const routes = Object.fromEntries(endpoints.map(({ name, path }) => [name, path])) as Readonly<
+  Record<(typeof table)[number]['name'], string>
+>
+
+const patternOf = (path: string): RegExp => new RegExp(`^${path.replace(':uid', '([\\w-]{10,64})')}$`)
+
+const isPattern = ({ path }: Endpoint): boolean => path.includes('/:')
+const byPath: ReadonlyMap<string, Endpoint> = new Map(
+  endpoints.filter((endpoint) => !isPattern(endpoint)).map((endpoint) => [endpoint.path, endpoint]),
+)
+const patterns = endpoints.filter(isPattern).map((endpoint) => ({ endpoint, pattern: patternOf(endpoint.path) }))
+const resumePath = patternOf(routes.resume)
 
 /** The id of the interaction that a request to this path resumes. */
 export const resumedInteraction = (path: string): string | undefined => resumePath.exec(path)?.[1]
+
+/** The endpoint that a request to exactly this path reaches. */
+export const endpointAt = (path: string): Endpoint | undefined =>
+  byPath.get(path) ?? patterns.find(({ pattern }) => pattern.test(path))?.endpoint
+
+/** What counts a request to this path, when something does. */
+export function limitAt(path: string): CountedLimit | undefined {
+  const limit = endpointAt(path)?.limit
+  return limit && 'policy' in limit ? limit : undefined
+}
+
+/** The paths of the endpoints for which `isMeant` holds, without the id that may follow. */
+export const pathsOf = (isMeant: (endpoint: Endpoint) => boolean): string[] => [
+  ...new Set(endpoints.filter(isMeant).map(({ path }) => path.replace('/:uid', ''))),
+]

@@ -5,7 +5,7 @@
  */
 import type { Context, Next } from 'koa'
 import type { Random } from '../random.ts'
-import { routes } from './endpoints.ts'
+import { endpointAt } from './endpoints.ts'
 
 type ParkDeps = {
   /** Keeps `body` for so many seconds under `id`, until it is taken once. */
@@ -22,8 +22,6 @@ type Deps = {
   readForm: (ctx: Context) => Promise<string>
   requestExpired: () => Error
 }
-
-const paths: ReadonlySet<string> = new Set([routes.authorization, routes.end_session])
 
 /** Node refuses a request head over 16 KiB; proxies in front are stricter. */
 const longestQuery = 4000
@@ -52,7 +50,7 @@ export function createAddresses({ park, random }: ParkDeps) {
 
 /** `readForm` gives the body as received (400, 413 or 415 otherwise), so that a repeated parameter stays visible to the engine. */
 export function createPostToGet({ count, addressOf, take, readForm, requestExpired }: Deps) {
-  return (ctx: Context, next: Next): Promise<void> => (paths.has(ctx.path) ? asGet(ctx, next) : next())
+  return (ctx: Context, next: Next): Promise<void> => (endpointAt(ctx.path)?.isPostMadeGet ? asGet(ctx, next) : next())
 
   async function asGet(ctx: Context, next: Next): Promise<void> {
     if (ctx.method === 'POST') {

@@ -1,4 +1,4 @@
-/** The engine in our house: built from the key set, built anew when it changes, and mounted behind one function that never changes. */
+/** Builds the engine from the key set, and again when the key set changes. */
 
 import type { Context, Middleware } from 'koa'
 import compose from 'koa-compose'
@@ -25,7 +25,8 @@ import { createConfiguration, givesBackAccessToken } from './configuration.ts'
 import { createNonceRule, refuseReplayedProof } from './dpop.ts'
 import { asEngineFailure, storeRetryAfterSeconds } from './errors.ts'
 import { createLoadExistingGrant } from './grant-from-consent.ts'
-import { refuseEmptyAnswer, refusePersonalScopes } from './grants/client-credentials.ts'
+import { grants } from './grants/index.ts'
+import { createGrantSteps, grantFeatures, registerGrants } from './grants/steps.ts'
 import { createHints } from './id-token-hint.ts'
 import type { InteractionCookie } from './interaction-cookie.ts'
 import { bindInteractions } from './interaction-cookie.ts'
@@ -125,13 +126,6 @@ function refuseOddParameters({
   if (deep) throw new errors.InvalidRequest(`${deep} is nested too deeply`)
 }
 
-/** A code that was sent to an address which the client has no longer. Throws InvalidGrant; the code is not spent. */
-function refuseRemovedRedirect(client: KoaContextWithOIDC['oidc']['client'], uri: unknown): void {
-  if (typeof uri === 'string' && !client?.redirectUriAllowed(uri)) {
-    throw new errors.InvalidGrant('redirect_uri is not registered any more')
-  }
-}
-
 export function createOidc(deps: Deps) {
   const { artifacts, clients, keyRing, limits, log } = deps
   const findAccount = createFindAccount(deps)
@@ -156,6 +150,7 @@ export function createOidc(deps: Deps) {
       issuer: deps.config.issuer,
       configuration: createConfiguration({
         ...deps,
+        grantFeatures: grantFeatures(grants),
         adapter: (model) => adapterFor(model, deps),
         jwks: { keys: keys.privateJwks } as JWKS,
         signingAlgorithms: keys.algorithms,
@@ -178,31 +173,15 @@ export function createOidc(deps: Deps) {
         reachableLevel: (accountId) => asEngineFailure(() => deps.reachableLevel(accountId)),
         now: deps.clock.now,
       }),
-      wrapGrant: (name, handler) => {
-        const wrapped = artifacts.wrapGrant(async (ctx: Parameters<typeof handler>[0]) => {
-          // Before anything is spent: who may have been overtaken by the other processes must not sign.
-          await confirmKeys()
-          // Its pages go by the session: a code of its that leaks is good for nothing.
-          if (ctx.oidc.client?.clientId === deps.tokenlessClientId)
-            throw new errors.InvalidGrant('this client gets no tokens')
-          const { params } = ctx.oidc as { params: { resource?: unknown; scope?: unknown; redirect_uri?: unknown } }
-          if (name === 'authorization_code') refuseRemovedRedirect(ctx.oidc.client, params.redirect_uri)
-          // The engine takes out of the parameters what it does not know.
-          const requestedScope = params.scope
-          if (params.resource !== undefined) params.resource = await resourceNames.registered(params.resource)
-          if (name === 'client_credentials') refusePersonalScopes(ctx, deps.offeredScopes)
-          await handler(ctx)
-          if (name === 'client_credentials') refuseEmptyAnswer(ctx, requestedScope)
-          if (name === 'refresh_token') await refreshPolicy.keepAlive(ctx)
-          // And before it is written: nothing signed by a key that was revoked meanwhile leaves here.
-          await confirmKeys()
-        })
-        return (ctx) =>
-          asEngineFailure(async () => {
-            await limits.beforeGrant(ctx as never)
-            await wrapped(ctx)
-          })
-      },
+      wrapGrant: createGrantSteps({
+        grants,
+        artifacts,
+        limits,
+        confirmKeys,
+        tokenlessClientId: deps.tokenlessClientId,
+        registeredResource: resourceNames.registered,
+        checks: { offeredScopes: deps.offeredScopes, refreshPolicy },
+      }),
       formPost: deps.pages.formPost as never,
       clients: { findById: (id) => asEngineFailure(() => clients.findById(id)) },
       now: deps.clock.now,
@@ -215,6 +194,7 @@ export function createOidc(deps: Deps) {
       sidOf: artifacts.sidOf,
       hasPlainPort: deps.hasPlainPort,
     })
+    registerGrants(provider, grants)
     bindInteractions(provider, deps.interactionCookie)
     for (const middleware of [limits.around, hints.around, ...deps.around]) provider.use(middleware as never)
     provider.on('server_error', (_ctx, error) => log.error({ err: error }, 'the engine failed'))

@@ -63,20 +63,22 @@ export function createDefaultResource({ resourceServers }: Pick<Deps, 'resourceS
  * so that `https://api.example` and the same with a slash are one (RFC 3986 §6.2.3); an unknown one stays for the engine to refuse.
  */
 export function createResourceNames({ resourceServers }: Pick<Deps, 'resourceServers'>) {
-  const registered = async (resource: unknown): Promise<unknown> =>
-    (typeof resource === 'string' && (await resourceServers.findByIdentifier(resource))?.identifier) || resource
-  const all = async (resource: unknown): Promise<unknown> =>
+  const registered = async (resource: string): Promise<string> =>
+    (await resourceServers.findByIdentifier(resource))?.identifier ?? resource
+  const all = async (resource: string | string[]): Promise<string | string[]> =>
     Array.isArray(resource) ? [...new Set(await Promise.all(resource.map(registered)))] : registered(resource)
 
-  async function named(ctx: Context, next: Next): Promise<void> {
-    ctx.query = { ...ctx.query, resource: (await all(ctx.query.resource)) as string | string[] }
+  async function named(ctx: Context, next: Next, resource: string | string[]): Promise<void> {
+    ctx.query = { ...ctx.query, resource: await all(resource) }
     await next()
   }
 
   return {
     registered: all,
     /** For requests to the authorization endpoint, in front of the engine. */
-    middleware: (ctx: Context, next: Next): Promise<void> =>
-      ctx.path === routes.authorization && ctx.query.resource !== undefined ? named(ctx, next) : next(),
+    middleware: (ctx: Context, next: Next): Promise<void> => {
+      const resource = ctx.path === routes.authorization ? ctx.query.resource : undefined
+      return resource === undefined ? next() : named(ctx, next, resource)
+    },
   }
 }

@@ -3,7 +3,7 @@ import type { Context, Next } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { StaleBrowser } from '../../adapters/index.ts'
 import type { Random } from '../random.ts'
-import { resumedInteraction, routes } from './endpoints.ts'
+import { endpointAt, resumedInteraction, routes } from './endpoints.ts'
 import { interactionAnswered, interactionExpired } from './errors.ts'
 
 type Deps = {
@@ -57,7 +57,7 @@ function repeat(ctx: Context, { status, headers, cookies, body }: Response): voi
 /** Middleware around the unit of work: nothing of a late request was written, and the browser is told what to do. */
 export function createStaleBrowserAnswers(deps: Deps) {
   const { findResponse, accountReset, sessionCookie, isLiving, random } = deps
-  const isForBrowsers = (path: string) => path.startsWith(routes.authorization) || path.startsWith(routes.end_session)
+  const isForBrowsers = (path: string) => endpointAt(path)?.caller === 'browser'
 
   /** Tabs that were late at the same moment come back at different ones. */
   async function retry(ctx: Context, path: string, query = ''): Promise<void> {
@@ -121,7 +121,7 @@ export function createStaleBrowserAnswers(deps: Deps) {
     const isLost =
       oidc?.session !== undefined && oidc.session.accountId === undefined && sessionCookie.read(ctx) !== undefined
     // The sign-out of a session that another tab has renamed: the page asks again under the new name.
-    if (isLost && ctx.path === `${routes.end_session}/confirm`) return retry(ctx, routes.end_session)
+    if (isLost && ctx.path === routes.end_session_confirm) return retry(ctx, routes.end_session)
     if (uid === undefined) return
     const { Interaction } = oidc?.entities ?? {}
     const isRenamed = Interaction?.session?.uid !== undefined && oidc.session?.accountId === undefined

@@ -1,12 +1,6 @@
-/** The errors of the endpoints that clients call by the standard's names, where the engine says invalid_request (RFC 6749 §5.2). */
+/** The error names of RFC 6749 §5.2 at the endpoints of clients, where the engine says otherwise. */
 import type { KoaContextWithOIDC } from 'oidc-provider'
-
-const clientRoutes: ReadonlySet<string | undefined> = new Set([
-  'token',
-  'introspection',
-  'revocation',
-  'pushed_authorization_request',
-])
+import { endpointAt } from './endpoints.ts'
 
 type Refusal = { status: number; error: string; error_description: string }
 
@@ -29,13 +23,13 @@ function refusalOf({ oidc, headers }: KoaContextWithOIDC): Refusal | undefined {
 }
 
 /**
- * Middleware inside the engine's chain. A grant that the client may not use is unauthorized_client; a request without any client authentication
- * is invalid_client, with the challenge that a 401 needs (RFC 9110 §15.5.2).
+ * Middleware inside the engine's chain. A grant that the client may not use is unauthorized_client.
+ * A request without client authentication is invalid_client, with a challenge (RFC 9110 §15.5.2).
  */
 export async function tokenErrorsAround(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
   await next()
   const { error: told } = (ctx.body ?? {}) as { error?: unknown }
-  if (told !== 'invalid_request' || !clientRoutes.has(ctx.oidc?.route)) return
+  if (told !== 'invalid_request' || endpointAt(ctx.path)?.caller !== 'client') return
   const refusal = refusalOf(ctx)
   if (!refusal) return
   const { status, ...body } = refusal

@@ -1427,9 +1427,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a token for nothing of what was asked is refused',
-    file: 'src/oidc/provider.ts',
-    search: "if (name === 'client_credentials') refuseEmptyAnswer(ctx, requestedScope)",
-    replacement: 'void [refuseEmptyAnswer, requestedScope]',
+    file: 'src/oidc/grants/client-credentials.ts',
+    search: 'after: refuseEmptyAnswer,',
+    replacement: "after: 'nothing',",
     test: 'test/oidc/rfc6749-token.test.ts',
   },
   {
@@ -1590,7 +1590,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'who signs asks the ring first, and again before it is written',
-    file: 'src/oidc/provider.ts',
+    file: 'src/oidc/grants/steps.ts',
     search: 'await confirmKeys()',
     times: 2,
     replacement: '',
@@ -1946,8 +1946,8 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a client is counted before it gets a token',
-    file: 'src/oidc/provider.ts',
-    search: 'await limits.beforeGrant(ctx as never)',
+    file: 'src/oidc/grants/steps.ts',
+    search: 'await limits.beforeGrant(ctx, grant)',
     replacement: '',
     test: 'test/limits/endpoints.test.ts',
   },
@@ -1968,7 +1968,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a person is counted at the authorization endpoint',
     file: 'src/oidc/limits.ts',
-    search: "gate.countIdentifier(context, 'authorization', accountId)",
+    search: 'gate.countIdentifier(asContext(ctx), limit.policy, identifier)',
     replacement: 'undefined',
     test: 'test/limits/pages.test.ts',
   },
@@ -2039,8 +2039,8 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'the code of the account page is refused at the token endpoint',
-    file: 'src/oidc/provider.ts',
-    search: 'if (ctx.oidc.client?.clientId === deps.tokenlessClientId)',
+    file: 'src/oidc/grants/steps.ts',
+    search: 'if (client.clientId === deps.tokenlessClientId)',
     replacement: 'if (false)',
     test: 'test/account/pages.test.ts',
   },
@@ -2098,17 +2098,38 @@ export const mutants: readonly Mutant[] = [
   // Issue 11: protocol details that are about safety.
   {
     disables: 'HEAD at the authorization endpoint is refused (attack 77)',
-    file: 'src/oidc/door.ts',
-    search: "[routes.authorization, ['GET', 'POST']],",
-    replacement: "[routes.authorization, ['GET', 'HEAD', 'POST']],",
+    file: 'src/oidc/endpoints.ts',
+    search: "issue a code that its sender never sees (attack 77).\n    methods: ['GET', 'POST']",
+    replacement: "issue a code that its sender never sees (attack 77).\n    methods: ['GET', 'HEAD', 'POST']",
     test: 'test/oidc/head.test.ts',
   },
   {
     disables: 'HEAD does not resume an interaction',
-    file: 'src/oidc/door.ts',
-    search: "undefined : ['GET'])",
-    replacement: "undefined : ['GET', 'HEAD'])",
+    file: 'src/oidc/endpoints.ts',
+    search: "methods: ['GET'],",
+    replacement: "methods: ['GET', 'HEAD'],",
     test: 'test/oidc/head.test.ts',
+  },
+  {
+    disables: 'a grant of the engine that has no file stops the start',
+    file: 'src/oidc/grants/steps.ts',
+    search: 'if (!grant) throw',
+    replacement: 'if (false) throw',
+    test: 'test/oidc/grants.test.ts',
+  },
+  {
+    disables: 'scripts read nothing of an endpoint whose row has no CORS',
+    file: 'src/oidc/cors.ts',
+    search: "endpoint?.cors !== 'client' ||",
+    replacement: 'endpoint === undefined ||',
+    test: 'test/oidc/endpoints.test.ts',
+  },
+  {
+    disables: 'a form of another origin does not end a session',
+    file: 'src/app.ts',
+    search: "formOrigin === 'own'",
+    replacement: "formOrigin === 'any'",
+    test: 'test/oidc/endpoints.test.ts',
   },
   {
     disables: 'a posted hint that names a person stays out of the address',
@@ -2189,9 +2210,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a code for a removed redirect URI is refused',
-    file: 'src/oidc/provider.ts',
-    search: "if (name === 'authorization_code') refuseRemovedRedirect(ctx.oidc.client, params.redirect_uri)",
-    replacement: '',
+    file: 'src/oidc/grants/authorization-code.ts',
+    search: 'before: refuseRemovedRedirect,',
+    replacement: "before: 'nothing',",
     test: 'test/oidc/withdrawn.test.ts',
   },
   {
@@ -2246,8 +2267,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a refresh of a confidential client counts for its grant',
     file: 'src/oidc/limits.ts',
-    search: 'const grant = client && (await grantOf(ctx))',
-    replacement: 'const grant = isAuthenticated ? client.clientId : client && (await grantOf(ctx))',
+    search: "limit.by === 'grant' ? await",
+    replacement: "isAuthenticated ? client.clientId : limit.by === 'grant' ? await",
     test: 'test/limits/endpoints.test.ts',
   },
   {
@@ -2260,15 +2281,16 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a machine is counted by client',
     file: 'src/oidc/limits.ts',
-    search: "ctx.oidc.params?.grant_type === 'client_credentials'",
-    replacement: "ctx.oidc.params?.grant_type === 'none'",
+    search: "if (limit.by === 'client' && isAuthenticated) {",
+    replacement: 'if (false) {',
     test: 'test/limits/endpoints.test.ts',
   },
   {
     disables: 'logout is counted',
-    file: 'src/oidc/limits.ts',
-    search: "end_session: { policy: 'logout', for: 'persons' },",
-    replacement: "end_session: { exempt: '' },",
+    file: 'src/oidc/endpoints.ts',
+    search: "{ policy: 'logout', by: 'ip' }",
+    times: 3,
+    replacement: "{ none: '' }",
     test: 'test/limits/endpoints.test.ts',
   },
   {

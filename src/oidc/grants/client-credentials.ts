@@ -1,22 +1,29 @@
-/** What the engine leaves out of client_credentials: a token that acts for nobody has no scope about a person (RFC 6749 §4.4). */
+/** The client credentials grant (RFC 6749 §4.4): its token acts for no person. */
 import { errors } from 'oidc-provider'
+import type { CheckDeps, Grant, GrantRequest } from './grant.ts'
 
-type GrantContext = { oidc: { params: { scope?: unknown } } }
-
-/** Throws InvalidScope when the request names a scope of OpenID Connect: the engine refuses only what the client's own list lacks, if it has one. */
-export function refusePersonalScopes(ctx: GrantContext, offeredScopes: readonly string[]): void {
-  const { scope } = ctx.oidc.params
-  const personal = typeof scope === 'string' && scope.split(' ').find((name) => offeredScopes.includes(name))
+/** Throws InvalidScope for a scope about a person. The engine refuses only what a client lacks. */
+function refusePersonalScopes({ requestedScope }: GrantRequest, { offeredScopes }: CheckDeps): void {
+  const personal = requestedScope?.split(' ').find((name) => offeredScopes.includes(name))
   if (personal)
     throw new errors.InvalidScope('requested scope is about a person, and this grant acts for none', personal)
 }
 
 /**
- * Throws InvalidScope when `requestedScope` is not empty and the token has none of it: an unknown scope, or one of an API without its `resource`.
- * The answer cannot tell of an empty scope (RFC 6749 §3.3), so a client would take the token for what it asked for.
+ * Throws InvalidScope when none of the requested scope is granted. An answer without `scope` would
+ * mean that all of it is (RFC 6749 §5.1), because an empty one cannot be sent (§3.3).
  */
-export function refuseEmptyAnswer({ body }: { body?: unknown }, requestedScope: unknown): void {
-  if (requestedScope && !(body as { scope?: unknown } | undefined)?.scope) {
-    throw new errors.InvalidScope('nothing of the requested scope can be granted', String(requestedScope))
+function refuseEmptyAnswer({ ctx, requestedScope }: GrantRequest): void {
+  if (requestedScope && !(ctx.body as { scope?: unknown } | undefined)?.scope) {
+    throw new errors.InvalidScope('nothing of the requested scope can be granted', requestedScope)
   }
+}
+
+export const clientCredentials: Grant = {
+  type: 'client_credentials',
+  handler: { features: { clientCredentials: { enabled: true } } },
+  spends: { none: 'the client authenticates, and that is all' },
+  limit: { policy: 'client_credentials', by: 'client' },
+  before: refusePersonalScopes,
+  after: refuseEmptyAnswer,
 }

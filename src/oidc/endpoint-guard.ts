@@ -1,0 +1,68 @@
+/** The endpoint guard: a request reaches the engine only as its row in `endpoints.ts` says. */
+import type { Context, Middleware, Next } from 'koa'
+import type { ArtifactStore } from '../../adapters/index.ts'
+import { endpointAt, resumedInteraction } from './endpoints.ts'
+import { requestExpired } from './errors.ts'
+import type { createAddresses } from './post-to-get.ts'
+import { createPostToGet } from './post-to-get.ts'
+import { responseOf } from './stale-browser.ts'
+
+/** The checks of HTTP: a form is read as it was sent, a request refused by its headers alone. */
+export type RequestChecks = {
+  readFormText: (ctx: Context) => Promise<string>
+  guardForms: Middleware
+  methodNotAllowed: (allow: string) => Error
+}
+
+type Deps = {
+  artifacts: Pick<ArtifactStore, 'take' | 'expect' | 'resumes'>
+  addressOf: ReturnType<typeof createAddresses>
+  requestChecks: RequestChecks
+  /** Counts a request of a browser at its address. Throws too_many_requests. */
+  countBrowser: (ctx: Context) => Promise<void>
+}
+
+export function createEndpointGuard({ artifacts, addressOf, requestChecks, countBrowser }: Deps) {
+  return {
+    /** Whether a JSON error at `path` uses the names of RFC 6749 §5.2. */
+    isProtocolPath: (path: string): boolean => {
+      const errors = endpointAt(path)?.errors
+      return errors !== undefined && errors !== 'page_or_json'
+    },
+
+    /** RFC 6749 §5.2. By default Java accepts text/html first, and the engine would send a page. */
+    answerInJson: (ctx: Context, next: Next): Promise<void> => {
+      if (endpointAt(ctx.path)?.errors === 'oauth') ctx.req.headers.accept = 'application/json'
+      return next()
+    },
+
+    refuseUnfit: (ctx: Context, next: Next): Promise<void> => {
+      const allowed: readonly string[] | undefined = endpointAt(ctx.path)?.methods
+      if (!allowed) return next()
+      if (!allowed.includes(ctx.method)) throw requestChecks.methodNotAllowed(allowed.join(', '))
+      return ctx.method === 'POST' ? Promise.resolve(requestChecks.guardForms(ctx as never, next)) : next()
+    },
+
+    /** The engine also answers `/Token` and `/token/`. They have no row, so they never reach it. */
+    admit:
+      (engine: Middleware): Middleware =>
+      (ctx, next) => {
+        if (!endpointAt(ctx.path)) return next()
+        const uid = resumedInteraction(ctx.path)
+        if (uid !== undefined) {
+          // The engine reads the session first, and only then the interaction that the path names.
+          artifacts.expect('Interaction', uid)
+          artifacts.resumes(uid, () => responseOf(ctx))
+        }
+        return engine(ctx, next)
+      },
+
+    postToGet: createPostToGet({
+      count: countBrowser,
+      addressOf,
+      take: (id) => artifacts.take(id),
+      readForm: requestChecks.readFormText,
+      requestExpired: () => requestExpired(),
+    }),
+  }
+}

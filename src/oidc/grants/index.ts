@@ -1,0 +1,7 @@
+/** The grants of the token endpoint. A grant is a file here and a line in this list. */
+import { authorizationCode } from './authorization-code.ts'
+import { clientCredentials } from './client-credentials.ts'
+import type { Grant } from './grant.ts'
+import { refreshToken } from './refresh-token.ts'
+
+export const grants: readonly Grant[] = [authorizationCode, refreshToken, clientCredentials]
