@@ -7,11 +7,11 @@ import type { Views } from '../http/views.ts'
 import type { AccountSessions } from '../oidc/account-session.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { Applications } from './applications.ts'
-import type { Door } from './door.ts'
+import type { SessionGuard } from './session-guard.ts'
 import type { FrameOf } from './frame.ts'
 
 type Deps = {
-  door: Door
+  sessionGuard: SessionGuard
   frameOf: FrameOf
   sessions: Sessions
   accountSessions: Pick<AccountSessions, 'rename'>
@@ -20,7 +20,7 @@ type Deps = {
 }
 
 export function accessRoutes({
-  door,
+  sessionGuard,
   frameOf,
   sessions,
   accountSessions,
@@ -36,7 +36,7 @@ export function accessRoutes({
     name: 'account.sessions',
     permission: 'public',
     handler: async (ctx) => {
-      const visit = await door.enter(ctx)
+      const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       const found = await sessions.list(visit.account.id, visit.session.uid)
       views.render(ctx, 'account/sessions', {
@@ -62,7 +62,7 @@ export function accessRoutes({
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ session: z.string().max(100) }) },
     handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx)
+      const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       await sessions.endOwn(visit.account.id, body.session, ctx.ip)
       ctx.status = 303
@@ -80,7 +80,7 @@ export function accessRoutes({
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
-      const visit = await door.enter(ctx)
+      const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       accountSessions.rename(ctx, await sessions.endOthers(visit.account.id, visit.session, ctx.ip))
       ctx.status = 303
@@ -95,7 +95,7 @@ export function accessRoutes({
     name: 'account.applications',
     permission: 'public',
     handler: async (ctx) => {
-      const visit = await door.enter(ctx)
+      const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       const found = await applications.list(visit.account.id)
       views.render(ctx, 'account/applications', {
@@ -115,7 +115,7 @@ export function accessRoutes({
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ client: z.string().max(100) }) },
     handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx)
+      const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       await applications.withdraw(visit.account.id, body.client)
       ctx.status = 303

@@ -7,13 +7,13 @@ import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { CarryOn } from '../revocation/account-end.ts'
-import type { AccountVisit, Door, Wanted } from './door.ts'
+import type { AccountVisit, SessionGuard, Wanted } from './session-guard.ts'
 import type { Dossier } from './dossier.ts'
 import type { CallerOf, FrameOf } from './frame.ts'
 import type { Leaving } from './leaving.ts'
 
 type Deps = {
-  door: Door
+  sessionGuard: SessionGuard
   sensitive: Wanted
   frameOf: FrameOf
   callerOf: CallerOf
@@ -25,7 +25,7 @@ type Deps = {
 }
 
 export function dataRoutes(deps: Deps): readonly Route[] {
-  const { door, sensitive, frameOf, callerOf, dossier, leaving, views } = deps
+  const { sessionGuard, sensitive, frameOf, callerOf, dossier, leaving, views } = deps
 
   const events = defineRoute({
     kind: 'page',
@@ -34,7 +34,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     name: 'account.events',
     permission: 'public',
     handler: async (ctx) => {
-      const visit = await door.enter(ctx)
+      const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       const found = await dossier.events(visit.account.id)
       views.render(ctx, 'account/events', {
@@ -51,7 +51,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     name: 'account.download',
     permission: 'public',
     handler: async (ctx) => {
-      const visit = await door.enter(ctx, sensitive)
+      const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
       const data = await dossier.everything(visit.account, visit.session.uid)
       ctx.set('Content-Disposition', 'attachment; filename="latchkey-account.json"')
@@ -75,7 +75,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     name: 'account.data',
     permission: 'public',
     handler: async (ctx) => {
-      const visit = await door.enter(ctx, sensitive)
+      const visit = await sessionGuard.enter(ctx, sensitive)
       if (visit) views.render(ctx, 'account/data', page(visit))
     },
   })
@@ -92,7 +92,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
       schema: z.strictObject({ currentPassword: z.string().max(4000).default(''), sure: z.literal('yes').optional() }),
     },
     handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, sensitive)
+      const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
       if (body.sure === undefined) {
         views.render(ctx, 'account/data', page(visit, { sure: { code: 'not_sure' } }))
@@ -122,7 +122,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
-      const visit = await door.enter(ctx)
+      const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       await leaving.withdraw(visit.account.id, visit.session.generation, ctx.ip)
       ctx.status = 303

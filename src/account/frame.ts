@@ -3,7 +3,7 @@
 import type { Context } from 'koa'
 import { atMinute } from '../clock.ts'
 import type { AccountFrame } from '../http/pages.ts'
-import type { AccountVisit } from './door.ts'
+import type { AccountVisit } from './session-guard.ts'
 import type { Caller, CallerBrowser } from './service.ts'
 
 export type FrameOf = (visit: AccountVisit, here: AccountFrame['here']) => AccountFrame

@@ -6,11 +6,11 @@ import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { Door } from './door.ts'
+import type { SessionGuard } from './session-guard.ts'
 import type { FrameOf } from './frame.ts'
 import type { ProfileChanges } from './profile.ts'
 
-type Deps = { door: Door; frameOf: FrameOf; views: Views; profile: ProfileChanges }
+type Deps = { sessionGuard: SessionGuard; frameOf: FrameOf; views: Views; profile: ProfileChanges }
 
 const path = '/account/profile'
 const text = z.string().max(2000)
@@ -39,7 +39,7 @@ const valuesOf = (account: Account): z.infer<typeof fields> => ({
   phone_number: account.phoneNumber ?? '',
 })
 
-export function profileRoutes({ door, frameOf, views, profile }: Deps): readonly Route[] {
+export function profileRoutes({ sessionGuard, frameOf, views, profile }: Deps): readonly Route[] {
   const show = defineRoute({
     kind: 'page',
     method: 'GET',
@@ -47,7 +47,7 @@ export function profileRoutes({ door, frameOf, views, profile }: Deps): readonly
     name: 'account.profile',
     permission: 'public',
     handler: async (ctx) => {
-      const visit = await door.enter(ctx)
+      const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       const values = valuesOf(visit.account)
       views.render(ctx, 'account/profile', { ...frameOf(visit, 'profile'), values, problems: {} })
@@ -64,7 +64,7 @@ export function profileRoutes({ door, frameOf, views, profile }: Deps): readonly
     limit: { policy: 'account' },
     body: { schema: fields },
     handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx)
+      const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       const again = (problems: FieldProblems) =>
         views.render(ctx, 'account/profile', { ...frameOf(visit, 'profile'), values: body, problems })

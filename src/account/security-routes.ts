@@ -6,12 +6,12 @@ import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { CarryOn } from '../revocation/account-end.ts'
-import type { AccountVisit, Door, Wanted } from './door.ts'
+import type { AccountVisit, SessionGuard, Wanted } from './session-guard.ts'
 import type { CallerOf, FrameOf } from './frame.ts'
 import type { AccountChanges } from './service.ts'
 
 type Deps = {
-  door: Door
+  sessionGuard: SessionGuard
   sensitive: Wanted
   frameOf: FrameOf
   callerOf: CallerOf
@@ -23,7 +23,7 @@ type Deps = {
 const password = z.string().max(4000)
 
 export function securityRoutes(deps: Deps): readonly Route[] {
-  const { door, sensitive, frameOf, callerOf, changes, views } = deps
+  const { sessionGuard, sensitive, frameOf, callerOf, changes, views } = deps
   const needsPassword = ({ amr }: AccountVisit) => !amr.includes('mfa')
 
   const showPassword = defineRoute({
@@ -33,7 +33,7 @@ export function securityRoutes(deps: Deps): readonly Route[] {
     name: 'account.password',
     permission: 'public',
     handler: async (ctx) => {
-      const visit = await door.enter(ctx, sensitive)
+      const visit = await sessionGuard.enter(ctx, sensitive)
       if (visit) views.render(ctx, 'account/password', passwordPage(visit))
     },
   })
@@ -55,7 +55,7 @@ export function securityRoutes(deps: Deps): readonly Route[] {
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ currentPassword: password.default(''), password }) },
     handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, sensitive)
+      const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
       const isChanged = await unlessRefused(
         ctx,
@@ -87,7 +87,7 @@ export function securityRoutes(deps: Deps): readonly Route[] {
     name: 'account.email',
     permission: 'public',
     handler: async (ctx) => {
-      const visit = await door.enter(ctx, sensitive)
+      const visit = await sessionGuard.enter(ctx, sensitive)
       if (visit) views.render(ctx, 'account/email', emailPage(visit))
     },
   })
@@ -102,7 +102,7 @@ export function securityRoutes(deps: Deps): readonly Route[] {
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ currentPassword: password.default(''), email: z.string().max(320) }) },
     handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, sensitive)
+      const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
       const isAsked = await unlessRefused(
         ctx,

@@ -1,7 +1,7 @@
 /** The second factors on the account page: each change asks for a login of the last five minutes, with the factor of whoever has one. */
 import type { Context } from 'koa'
 import { z } from 'zod'
-import type { AccountVisit, Door, Wanted } from '../account/door.ts'
+import type { AccountVisit, SessionGuard, Wanted } from '../account/session-guard.ts'
 import type { FrameOf } from '../account/frame.ts'
 import { atMinute } from '../clock.ts'
 import { AppError } from '../errors.ts'
@@ -13,7 +13,7 @@ import type { Factors } from './service.ts'
 import type { LoginSteps } from './steps.ts'
 
 type Deps = {
-  door: Door
+  sessionGuard: SessionGuard
   sensitive: Wanted
   frameOf: FrameOf
   factors: Factors
@@ -23,7 +23,7 @@ type Deps = {
 
 const path = '/account/factors'
 
-export function factorAccountRoutes({ door, sensitive, frameOf, factors, steps, views }: Deps): readonly Route[] {
+export function factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors, steps, views }: Deps): readonly Route[] {
   const callerOf = ({ account, session }: AccountVisit, address: string) => ({
     accountId: account.id,
     generation: session.generation,
@@ -37,7 +37,7 @@ export function factorAccountRoutes({ door, sensitive, frameOf, factors, steps, 
     name: 'account.factors',
     permission: 'public',
     handler: async (ctx) => {
-      const visit = await door.enter(ctx, sensitive)
+      const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
       await showFactors(ctx, visit)
     },
@@ -79,7 +79,7 @@ export function factorAccountRoutes({ door, sensitive, frameOf, factors, steps, 
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ response: z.string().max(16_000), name: z.string().max(200) }) },
     handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, sensitive)
+      const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
       try {
         const codes = await factors.addPasskey(callerOf(visit, ctx.ip), { binding: visit.session.uid, ...body })
@@ -103,7 +103,7 @@ export function factorAccountRoutes({ door, sensitive, frameOf, factors, steps, 
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ passkey: z.uuid() }) },
     handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, sensitive)
+      const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
       await factors.remove(callerOf(visit, ctx.ip), 'passkey', body.passkey)
       ctx.status = 303
@@ -118,7 +118,7 @@ export function factorAccountRoutes({ door, sensitive, frameOf, factors, steps, 
     name: 'account.app',
     permission: 'public',
     handler: async (ctx) => {
-      const visit = await door.enter(ctx, sensitive)
+      const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
       const offer = factors.offerTotp(visit.account, visit.session.uid)
       views.render(ctx, 'account/app', { ...frameOf(visit, 'factors'), offer, problems: {} })
@@ -135,7 +135,7 @@ export function factorAccountRoutes({ door, sensitive, frameOf, factors, steps, 
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ offer: z.string().max(1000), code: z.string().max(100) }) },
     handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, sensitive)
+      const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
       const { account, session } = visit
       let codes: string[] | undefined
@@ -167,7 +167,7 @@ export function factorAccountRoutes({ door, sensitive, frameOf, factors, steps, 
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
-      const visit = await door.enter(ctx, sensitive)
+      const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
       await factors.remove(callerOf(visit, ctx.ip), 'totp')
       ctx.status = 303
@@ -185,7 +185,7 @@ export function factorAccountRoutes({ door, sensitive, frameOf, factors, steps, 
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
-      const visit = await door.enter(ctx, sensitive)
+      const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
       const codes = await factors.renewCodes(callerOf(visit, ctx.ip))
       views.render(ctx, 'recovery-codes', { codes, backUrl: path })
@@ -202,7 +202,7 @@ export function factorAccountRoutes({ door, sensitive, frameOf, factors, steps, 
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ method: z.enum(['totp', 'recovery_code']) }) },
     handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, sensitive)
+      const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
       await factors.switchOn(callerOf(visit, ctx.ip), body.method)
       ctx.status = 303
@@ -220,7 +220,7 @@ export function factorAccountRoutes({ door, sensitive, frameOf, factors, steps, 
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
-      const visit = await door.enter(ctx)
+      const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       await steps.forgetBrowsers(visit.account.id)
       ctx.status = 303

@@ -134,7 +134,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a session of an earlier generation opens no account page',
-    file: 'src/account/door.ts',
+    file: 'src/account/session-guard.ts',
     search: '|| session.generation !== account.generation',
     replacement: '',
     test: 'test/account/stale-session.test.ts',
@@ -598,7 +598,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'sensitive pages ask for the factor in a remembered browser',
-    file: 'src/account/door.ts',
+    file: 'src/account/session-guard.ts',
     search: 'export const sensitive: Wanted = { freshSeconds: 300, factor: true }',
     replacement: 'export const sensitive: Wanted = { freshSeconds: 300 }',
     test: 'test/mfa/failures.test.ts',
@@ -832,14 +832,14 @@ export const mutants: readonly Mutant[] = [
   // The account page: security.md §3, attacks 23, 55, 56.
   {
     disables: 'a sensitive change wants a fresh login',
-    file: 'src/account/door.ts',
+    file: 'src/account/session-guard.ts',
     search: 'if (isRecent && !needsFactor) return visit',
     replacement: 'if (visit && !needsFactor) return visit',
     test: 'test/account/pages.test.ts',
   },
   {
     disables: 'the factors of whoever has one are shown and changed only with one',
-    file: 'src/account/door.ts',
+    file: 'src/account/session-guard.ts',
     search: 'if (isRecent && !needsFactor) return visit',
     replacement: 'if (isRecent) return visit',
     test: 'test/account/pages.test.ts',
@@ -854,7 +854,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a login comes back only to a page of the account',
-    file: 'src/account/door.ts',
+    file: 'src/account/session-guard.ts',
     search: "return state !== undefined && pagePath.test(state) ? state : '/account'",
     replacement: "return state ?? '/account'",
     test: 'test/account/pages.test.ts',
@@ -2054,7 +2054,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'the forms of the account page count for their person',
-    file: 'src/account/door.ts',
+    file: 'src/account/session-guard.ts',
     search: 'if (visit && isForm) await deps.countForm(ctx, visit.account.id)',
     replacement: '',
     test: 'test/limits/pages.test.ts',

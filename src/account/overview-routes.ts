@@ -1,13 +1,13 @@
-/** Coming back from the login, and the overview. */
+/** The return from the login, and the overview of the account. */
 import { z } from 'zod'
 import type { Route } from '../http/route.ts'
 import { defineRoute } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { Door } from './door.ts'
+import type { SessionGuard } from './session-guard.ts'
 import { sessionNotKept } from './errors.ts'
 import type { FrameOf } from './frame.ts'
 
-type Deps = { door: Door; frameOf: FrameOf; views: Views }
+type Deps = { sessionGuard: SessionGuard; frameOf: FrameOf; views: Views }
 
 const noticeNames = [
   'profile',
@@ -22,7 +22,7 @@ const noticeNames = [
   'reset_stopped',
 ] as const
 
-export function doorRoutes({ door, frameOf, views }: Deps): readonly Route[] {
+export function overviewRoutes({ sessionGuard, frameOf, views }: Deps): readonly Route[] {
   const back = defineRoute({
     kind: 'page',
     method: 'GET',
@@ -35,7 +35,7 @@ export function doorRoutes({ door, frameOf, views }: Deps): readonly Route[] {
       ctx.status = 303
       // Who did not want to sign in has no page here.
       if (error !== undefined) return ctx.redirect('/')
-      const page = await door.pageAfter(ctx, state)
+      const page = await sessionGuard.pageAfter(ctx, state)
       if (page === undefined) throw sessionNotKept()
       ctx.redirect(page)
     },
@@ -49,7 +49,7 @@ export function doorRoutes({ door, frameOf, views }: Deps): readonly Route[] {
     permission: 'public',
     query: z.object({ done: z.enum(noticeNames).optional().catch(undefined) }),
     handler: async (ctx, { query: { done } }) => {
-      const visit = await door.enter(ctx)
+      const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       const { account } = visit
       views.render(ctx, 'account/overview', {

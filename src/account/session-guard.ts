@@ -1,4 +1,4 @@
-/** The door to a person's own pages: who comes in, and the way to the login for whoever does not yet. */
+/** The session guard of the account pages: checks the session of a request, or sends the browser to the login. */
 import { createHash } from 'node:crypto'
 import type { Context } from 'koa'
 import type { Account, Accounts } from '../accounts/service.ts'
@@ -39,7 +39,7 @@ export type AccountVisit = Readonly<{
   factorReset: PendingReset | undefined
 }>
 
-export type Door = ReturnType<typeof createAccountDoor>
+export type SessionGuard = ReturnType<typeof createSessionGuard>
 
 /** What a page asks of the login: not older than this, and with the second factor, of those who have one. */
 export type Wanted = Readonly<{ freshSeconds?: number; factor?: boolean }>
@@ -47,10 +47,10 @@ export type Wanted = Readonly<{ freshSeconds?: number; factor?: boolean }>
 /** OWASP ASVS 7.5.1: a sensitive change asks for a login not older than that. */
 export const sensitive: Wanted = { freshSeconds: 300, factor: true }
 
-/** Where a login may come back to: pages of this door. */
+/** The pages to which a login may return. */
 const pagePath = /^\/account(\/[a-z-]+){0,3}$/
 
-export function createAccountDoor(deps: Deps) {
+export function createSessionGuard(deps: Deps) {
   const { readSession, accounts, factors, issuer, random, clock } = deps
 
   async function visitOf(ctx: Context): Promise<AccountVisit | undefined> {
