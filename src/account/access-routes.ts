@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { atMinute } from '../clock.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { AccountSessions } from '../oidc/account-session.ts'
 import type { Sessions } from '../sessions/service.ts'
@@ -29,12 +29,10 @@ export function accessRoutes({
 }: Deps): readonly Route[] {
   const moment = (at: number | undefined) => (at === undefined ? undefined : atMinute(at))
 
-  const showSessions = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const showSessions = page({
     path: '/account/sessions',
     name: 'account.sessions',
-    permission: 'public',
+    access: 'public',
     handler: async (ctx) => {
       const visit = await sessionGuard.enter(ctx)
       if (!visit) return
@@ -52,48 +50,38 @@ export function accessRoutes({
     },
   })
 
-  const endSession = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const endSession = form({
     path: '/account/sessions/end',
     name: 'account.end_session',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ session: z.string().max(100) }) },
     handler: async (ctx, { body }) => {
       const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       await sessions.endOwn(visit.account.id, body.session, ctx.ip)
-      ctx.status = 303
-      ctx.redirect('/account?done=session')
+      seeOther(ctx, '/account?done=session')
     },
   })
 
-  const endOthers = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const endOthers = form({
     path: '/account/sessions/end-others',
     name: 'account.end_other_sessions',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
       const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       accountSessions.rename(ctx, await sessions.endOthers(visit.account.id, visit.session, ctx.ip))
-      ctx.status = 303
-      ctx.redirect('/account?done=sessions')
+      seeOther(ctx, '/account?done=sessions')
     },
   })
 
-  const showApplications = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const showApplications = page({
     path: '/account/applications',
     name: 'account.applications',
-    permission: 'public',
+    access: 'public',
     handler: async (ctx) => {
       const visit = await sessionGuard.enter(ctx)
       if (!visit) return
@@ -105,21 +93,17 @@ export function accessRoutes({
     },
   })
 
-  const withdraw = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const withdraw = form({
     path: '/account/applications/withdraw',
     name: 'account.withdraw_application',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ client: z.string().max(100) }) },
     handler: async (ctx, { body }) => {
       const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       await applications.withdraw(visit.account.id, body.client)
-      ctx.status = 303
-      ctx.redirect('/account?done=withdrawn')
+      seeOther(ctx, '/account?done=withdrawn')
     },
   })
 

@@ -4,7 +4,7 @@ import { atMinute } from '../clock.ts'
 import { unlessRefused } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { api, form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { CarryOn } from '../revocation/account-end.ts'
 import type { AccountVisit, SessionGuard, Wanted } from './session-guard.ts'
@@ -27,12 +27,10 @@ type Deps = {
 export function dataRoutes(deps: Deps): readonly Route[] {
   const { sessionGuard, sensitive, frameOf, callerOf, dossier, leaving, views } = deps
 
-  const events = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const events = page({
     path: '/account/events',
     name: 'account.events',
-    permission: 'public',
+    access: 'public',
     handler: async (ctx) => {
       const visit = await sessionGuard.enter(ctx)
       if (!visit) return
@@ -44,12 +42,11 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  const download = defineRoute({
-    kind: 'json',
+  const download = api({
     method: 'GET',
     path: '/account/data/download',
     name: 'account.download',
-    permission: 'public',
+    access: 'public',
     handler: async (ctx) => {
       const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
@@ -60,7 +57,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  const page = (visit: AccountVisit, problems: FieldProblems = {}) => ({
+  const localsOf = (visit: AccountVisit, problems: FieldProblems = {}) => ({
     ...frameOf(visit, 'data'),
     problems,
     graceDays: deps.graceDays(),
@@ -68,25 +65,20 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     needsPassword: !visit.amr.includes('mfa'),
   })
 
-  const show = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const show = page({
     path: '/account/data',
     name: 'account.data',
-    permission: 'public',
+    access: 'public',
     handler: async (ctx) => {
       const visit = await sessionGuard.enter(ctx, sensitive)
-      if (visit) views.render(ctx, 'account/data', page(visit))
+      if (visit) views.render(ctx, 'account/data', localsOf(visit))
     },
   })
 
-  const leave = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const leave = form({
     path: '/account/data/delete',
     name: 'account.request_deletion',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'account' },
     body: {
       schema: z.strictObject({ currentPassword: z.string().max(4000).default(''), sure: z.literal('yes').optional() }),
@@ -95,7 +87,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
       const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
       if (body.sure === undefined) {
-        views.render(ctx, 'account/data', page(visit, { sure: { code: 'not_sure' } }))
+        views.render(ctx, 'account/data', localsOf(visit, { sure: { code: 'not_sure' } }))
         ctx.status = 400
         return
       }
@@ -104,29 +96,24 @@ export function dataRoutes(deps: Deps): readonly Route[] {
         async () => {
           deps.carryOn(ctx, await leaving.request(callerOf(ctx, visit, body.currentPassword)))
         },
-        (problems) => views.render(ctx, 'account/data', page(visit, problems)),
+        (problems) => views.render(ctx, 'account/data', localsOf(visit, problems)),
       )
       if (!isAsked) return
-      ctx.status = 303
-      ctx.redirect('/account')
+      seeOther(ctx, '/account')
     },
   })
 
-  const keep = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const keep = form({
     path: '/account/keep',
     name: 'account.keep',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
       const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       await leaving.withdraw(visit.account.id, visit.session.generation, ctx.ip)
-      ctx.status = 303
-      ctx.redirect('/account?done=kept')
+      seeOther(ctx, '/account?done=kept')
     },
   })
 

@@ -4,7 +4,7 @@ import type { Account } from '../accounts/account.ts'
 import { unlessRefused } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { SessionGuard } from './session-guard.ts'
 import type { FrameOf } from './frame.ts'
@@ -40,12 +40,10 @@ const valuesOf = (account: Account): z.infer<typeof fields> => ({
 })
 
 export function profileRoutes({ sessionGuard, frameOf, views, profile }: Deps): readonly Route[] {
-  const show = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const show = page({
     path,
     name: 'account.profile',
-    permission: 'public',
+    access: 'public',
     handler: async (ctx) => {
       const visit = await sessionGuard.enter(ctx)
       if (!visit) return
@@ -54,13 +52,10 @@ export function profileRoutes({ sessionGuard, frameOf, views, profile }: Deps): 
     },
   })
 
-  const save = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const save = form({
     path,
     name: 'account.save_profile',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'account' },
     body: { schema: fields },
     handler: async (ctx, { body }) => {
@@ -70,8 +65,7 @@ export function profileRoutes({ sessionGuard, frameOf, views, profile }: Deps): 
         views.render(ctx, 'account/profile', { ...frameOf(visit, 'profile'), values: body, problems })
       const isSaved = await unlessRefused(ctx, () => profile.change(visit.account, body), again)
       if (!isSaved) return
-      ctx.status = 303
-      ctx.redirect('/account?done=profile')
+      seeOther(ctx, '/account?done=profile')
     },
   })
 

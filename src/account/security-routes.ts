@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { unlessRefused } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { CarryOn } from '../revocation/account-end.ts'
 import type { AccountVisit, SessionGuard, Wanted } from './session-guard.ts'
@@ -26,12 +26,10 @@ export function securityRoutes(deps: Deps): readonly Route[] {
   const { sessionGuard, sensitive, frameOf, callerOf, changes, views } = deps
   const needsPassword = ({ amr }: AccountVisit) => !amr.includes('mfa')
 
-  const showPassword = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const showPassword = page({
     path: '/account/password',
     name: 'account.password',
-    permission: 'public',
+    access: 'public',
     handler: async (ctx) => {
       const visit = await sessionGuard.enter(ctx, sensitive)
       if (visit) views.render(ctx, 'account/password', passwordPage(visit))
@@ -45,13 +43,10 @@ export function securityRoutes(deps: Deps): readonly Route[] {
     needsPassword: needsPassword(visit),
   })
 
-  const changePassword = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const changePassword = form({
     path: '/account/password',
     name: 'account.change_password',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ currentPassword: password.default(''), password }) },
     handler: async (ctx, { body }) => {
@@ -66,8 +61,7 @@ export function securityRoutes(deps: Deps): readonly Route[] {
         (problems) => views.render(ctx, 'account/password', passwordPage(visit, problems)),
       )
       if (!isChanged) return
-      ctx.status = 303
-      ctx.redirect('/account?done=password')
+      seeOther(ctx, '/account?done=password')
     },
   })
 
@@ -80,25 +74,20 @@ export function securityRoutes(deps: Deps): readonly Route[] {
     autocomplete: 'email',
   })
 
-  const showEmail = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const showEmail = page({
     path: '/account/email',
     name: 'account.email',
-    permission: 'public',
+    access: 'public',
     handler: async (ctx) => {
       const visit = await sessionGuard.enter(ctx, sensitive)
       if (visit) views.render(ctx, 'account/email', emailPage(visit))
     },
   })
 
-  const changeEmail = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const changeEmail = form({
     path: '/account/email',
     name: 'account.change_email',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ currentPassword: password.default(''), email: z.string().max(320) }) },
     handler: async (ctx, { body }) => {
@@ -113,8 +102,7 @@ export function securityRoutes(deps: Deps): readonly Route[] {
         (problems) => views.render(ctx, 'account/email', emailPage(visit, body.email, problems)),
       )
       if (!isAsked) return
-      ctx.status = 303
-      ctx.redirect('/account?done=email')
+      seeOther(ctx, '/account?done=email')
     },
   })
 

@@ -7,7 +7,7 @@ import { atMinute } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import { unlessRefused } from '../http/field-problems.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { Factors } from './service.ts'
 import type { LoginSteps } from './steps.ts'
@@ -30,12 +30,10 @@ export function factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors,
     address,
   })
 
-  const show = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const show = page({
     path,
     name: 'account.factors',
-    permission: 'public',
+    access: 'public',
     handler: async (ctx) => {
       const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
@@ -69,13 +67,10 @@ export function factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors,
     ctx.status = error?.status ?? 200
   }
 
-  const addPasskey = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const addPasskey = form({
     path: `${path}/passkeys`,
     name: 'account.add_passkey',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ response: z.string().max(16_000), name: z.string().max(200) }) },
     handler: async (ctx, { body }) => {
@@ -88,35 +83,28 @@ export function factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors,
         if (!(error instanceof AppError) || error.code !== 'passkey_refused') throw error
         return showFactors(ctx, visit, error)
       }
-      ctx.status = 303
-      ctx.redirect(path)
+      seeOther(ctx, path)
     },
   })
 
-  const removePasskey = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const removePasskey = form({
     path: `${path}/passkeys/remove`,
     name: 'account.remove_passkey',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ passkey: z.uuid() }) },
     handler: async (ctx, { body }) => {
       const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
       await factors.remove(callerOf(visit, ctx.ip), 'passkey', body.passkey)
-      ctx.status = 303
-      ctx.redirect('/account?done=removed')
+      seeOther(ctx, '/account?done=removed')
     },
   })
 
-  const showApp = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const showApp = page({
     path: `${path}/app`,
     name: 'account.app',
-    permission: 'public',
+    access: 'public',
     handler: async (ctx) => {
       const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
@@ -125,13 +113,10 @@ export function factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors,
     },
   })
 
-  const addApp = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const addApp = form({
     path: `${path}/app`,
     name: 'account.add_app',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ offer: z.string().max(1000), code: z.string().max(100) }) },
     handler: async (ctx, { body }) => {
@@ -152,36 +137,28 @@ export function factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors,
       )
       if (!isAdded) return
       if (codes) return views.render(ctx, 'recovery-codes', { codes, backUrl: path })
-      ctx.status = 303
-      ctx.redirect(path)
+      seeOther(ctx, path)
     },
   })
 
-  const removeApp = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const removeApp = form({
     path: `${path}/app/remove`,
     name: 'account.remove_app',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
       const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
       await factors.remove(callerOf(visit, ctx.ip), 'totp')
-      ctx.status = 303
-      ctx.redirect('/account?done=removed')
+      seeOther(ctx, '/account?done=removed')
     },
   })
 
-  const renewCodes = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const renewCodes = form({
     path: `${path}/codes`,
     name: 'account.renew_codes',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
@@ -192,39 +169,31 @@ export function factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors,
     },
   })
 
-  const switchOn = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const switchOn = form({
     path: `${path}/switch-on`,
     name: 'account.switch_factor_on',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ method: z.enum(['totp', 'recovery_code']) }) },
     handler: async (ctx, { body }) => {
       const visit = await sessionGuard.enter(ctx, sensitive)
       if (!visit) return
       await factors.switchOn(callerOf(visit, ctx.ip), body.method)
-      ctx.status = 303
-      ctx.redirect(path)
+      seeOther(ctx, path)
     },
   })
 
-  const forget = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const forget = form({
     path: `${path}/forget-browsers`,
     name: 'account.forget_browsers',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
       const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       await steps.forgetBrowsers(visit.account.id)
-      ctx.status = 303
-      ctx.redirect('/account?done=browsers')
+      seeOther(ctx, '/account?done=browsers')
     },
   })
 

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { SessionGuard } from '../account/session-guard.ts'
 import { atMinute } from '../clock.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { Interaction, Interactions } from '../oidc/interaction.ts'
 import { factorNotAsked } from './errors.ts'
@@ -50,24 +50,19 @@ export function factorResetRoutes({ interactions, stepOf, resets, sessionGuard, 
     })
   }
 
-  const show = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const show = page({
     path: inInteraction,
     name: 'factor.reset',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'interaction', by: ({ params }) => params.uid },
     params,
     handler: (ctx, { params: { uid } }) => showRequest(ctx, uid),
   })
 
-  const request = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const request = form({
     path: inInteraction,
     name: 'factor.request_reset',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'interaction', by: ({ params }) => params.uid },
     params,
     body: { schema: z.strictObject({}) },
@@ -78,12 +73,10 @@ export function factorResetRoutes({ interactions, stepOf, resets, sessionGuard, 
     },
   })
 
-  const open = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const open = page({
     path: '/factor-reset',
     name: 'factor.reset_link',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'link', by: ({ query }) => query.token },
     query: z.object(link),
     handler: async (ctx, { query: { token } }) => {
@@ -92,13 +85,10 @@ export function factorResetRoutes({ interactions, stepOf, resets, sessionGuard, 
     },
   })
 
-  const carryOut = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const carryOut = form({
     path: '/factor-reset',
     name: 'factor.carry_out_reset',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'link', by: ({ body }) => body.token },
     body: { schema: z.strictObject(link) },
     handler: async (ctx, { body }) => {
@@ -107,21 +97,17 @@ export function factorResetRoutes({ interactions, stepOf, resets, sessionGuard, 
     },
   })
 
-  const stop = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const stop = form({
     path: '/account/factors/reset/stop',
     name: 'account.stop_factor_reset',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx) => {
       const visit = await sessionGuard.enter(ctx)
       if (!visit) return
       await resets.stop({ accountId: visit.account.id, generation: visit.session.generation }, ctx.ip)
-      ctx.status = 303
-      ctx.redirect('/account?done=reset_stopped')
+      seeOther(ctx, '/account?done=reset_stopped')
     },
   })
 

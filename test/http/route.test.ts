@@ -2,7 +2,8 @@
 import { z } from 'zod'
 import type { Csrf } from '../../src/http/csrf.ts'
 import type { Route } from '../../src/http/route.ts'
-import { createRouter, defineRoute, mountRoutes } from '../../src/http/route.ts'
+import { api } from '../../src/http/route.ts'
+import { createRouter, mountRoutes } from '../../src/http/route-mount.ts'
 import type { TestServer } from './support.ts'
 import { startTestServer } from './support.ts'
 
@@ -18,14 +19,14 @@ const deps = { csrf: noCsrf, permissions: ['clients:read'], limits: { gate, poli
 const mount = (...routes: unknown[]) => mountRoutes(createRouter(), routes as Route[], deps)
 
 const handler = () => {}
-const page = { kind: 'page', method: 'GET', path: '/p', name: 'p', permission: 'public', handler }
+const page = { kind: 'page', method: 'GET', path: '/p', name: 'p', access: 'public', handler }
 const schema = z.strictObject({ a: z.string() })
 const form = {
   kind: 'form',
   method: 'POST',
   path: '/f',
   name: 'f',
-  permission: 'public',
+  access: 'public',
   csrf: 'token',
   limit: { policy: 'link' },
   body: { schema },
@@ -64,12 +65,12 @@ const refused: [why: string, route: object, sentence: RegExp][] = [
   ['a page that writes', { ...page, method: 'POST', body: { schema }, csrf: 'token' }, /only reads/],
   ['a path parameter without a schema', { ...page, path: '/p/:id' }, /path parameters/],
   ['a schema for parameters that the path lacks', { ...page, params: schema }, /path parameters/],
-  ['nobody named who may', { ...page, permission: undefined }, /who may/],
-  ['an unknown permission', { ...page, permission: 'everything:do' }, /permission "everything:do" is unknown/],
-  ['a permission that nothing checks', { ...page, permission: 'clients:read' }, /nothing checks permissions/],
+  ['no access', { ...page, access: undefined }, /its access is one of/],
+  ['an unknown permission', { ...page, access: { permission: 'everything:do' } }, /permission "everything:do" is unknown/],
+  ['a permission that nothing checks', { ...page, access: { permission: 'clients:read' } }, /nothing checks permissions/],
   ['an unknown kind', { ...page, kind: 'magic' }, /kind "magic"/],
   ['an unknown method', { ...json, method: 'BREW' }, /method "BREW"/],
-  ['a public form that nothing counts', { ...form, limit: undefined }, /names the limit/],
+  ['a form that nothing counts', { ...form, limit: undefined }, /names the limit/],
   ['an exemption from limits without a reason', { ...form, limit: { exempt: '' } }, /exemption from limits/],
   ['an unknown limit', { ...form, limit: { policy: 'guess' } }, /limit "guess" is unknown/],
   ['no handler', { ...page, handler: undefined }, /no handler/],
@@ -100,8 +101,8 @@ test('two lists on one router cannot overlap either', () => {
 })
 
 test('every problem is named at once', () => {
-  expect(() => mount({ ...form, csrf: undefined, permission: undefined }, { ...page, kind: 'magic' })).toThrow(
-    /who may[\s\S]*magic|csrf[\s\S]*magic/,
+  expect(() => mount({ ...form, csrf: undefined, access: undefined }, { ...page, kind: 'magic' })).toThrow(
+    /its access[\s\S]*magic|csrf[\s\S]*magic/,
   )
 })
 
@@ -109,12 +110,11 @@ describe('a mounted route', () => {
   let server: TestServer
   beforeAll(async () => {
     const at = (method: 'GET' | 'POST' | 'PUT') =>
-      defineRoute({
-        kind: 'json',
+      api({
         method,
         path: '/things/:id',
         name: `things.${method}`,
-        permission: 'public',
+        access: 'public',
         params: z.strictObject({ id: z.string().regex(/^\d+$/) }),
         ...(method === 'GET'
           ? { query: z.strictObject({ page: z.coerce.number().optional() }) }

@@ -17,7 +17,8 @@ import { securityHeaders } from '../../src/http/headers.ts'
 
 import type { PageLocals, PageName } from '../../src/http/pages.ts'
 import type { Route } from '../../src/http/route.ts'
-import { createRouter, defineRoute, mountRoutes } from '../../src/http/route.ts'
+import { page } from '../../src/http/route.ts'
+import { createRouter, mountRoutes } from '../../src/http/route-mount.ts'
 import { answerUnparsable, serverOptions } from '../../src/http/server.ts'
 import type { Views } from '../../src/http/views.ts'
 import { createViews } from '../../src/http/views.ts'
@@ -110,12 +111,10 @@ async function sendRaw(port: number, text: string): Promise<string> {
 }
 
 /** A route that shows `page`, for tests that look at pages. */
-export const pageRoute = <N extends PageName>(views: Views, path: string, page: N, locals: PageLocals[N]): Route =>
-  defineRoute({
-    kind: 'page',
-    method: 'GET',
+export const pageRoute = <N extends PageName>(views: Views, path: string, name: N, locals: PageLocals[N]): Route =>
+  page({
     path,
     name: path,
-    permission: 'public',
-    handler: (ctx) => views.render(ctx, page, locals),
+    access: 'public',
+    handler: (ctx) => views.render(ctx, name, locals),
   })

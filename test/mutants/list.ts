@@ -1089,7 +1089,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'an incomplete route is not mounted',
-    file: 'src/http/route.ts',
+    file: 'src/http/route-mount.ts',
     search: 'if (problems.length > 0) throw new Error(',
     replacement: 'if (problems.length > 1000) throw new Error(',
     test: 'test/http/route.test.ts',
@@ -1924,10 +1924,10 @@ export const mutants: readonly Mutant[] = [
   },
   // Request limits: security.md §2, HTTP surface; attack 61.
   {
-    disables: 'a public form names its limit',
+    disables: 'a form names its limit',
     file: 'src/http/route-rules.ts',
-    search: "kind === 'form' && permission === 'public' && !limit,",
-    replacement: 'false,',
+    search: "[kind === 'form' && !limit, 'a form names",
+    replacement: "[false, 'a form names",
     test: 'test/http/route.test.ts',
   },
   {
