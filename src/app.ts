@@ -26,7 +26,12 @@ export function createApp(parts: Parts): Koa {
   app.on('error', (error: unknown) => log.debug({ err: error }, 'a connection broke'))
 
   const router = createRouter()
-  mountRoutes(router, parts.routes, { csrf, permissions, limits: { gate: parts.gate, policies: policyNames } })
+  mountRoutes(router, parts.routes, {
+    csrf,
+    permissions,
+    guards: { session: parts.sessionGuard.admit },
+    limits: { gate: parts.gate, policies: policyNames },
+  })
   const doorKeeper = {
     // What comes as a form is limited as what comes in the address: it goes on as one (`post-to-get.ts`), or is kept for a while.
     readFormText: async (ctx: Koa.Context) => {

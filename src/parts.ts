@@ -21,7 +21,7 @@ import { profileRoutes } from './account/profile-routes.ts'
 import { accountRoutes } from './account/routes.ts'
 import { securityRoutes } from './account/security-routes.ts'
 import { createAccountChanges } from './account/service.ts'
-import { createSessionGuard, sensitive } from './account/session-guard.ts'
+import { createSessionGuard } from './account/session-guard.ts'
 import { createSetEmail } from './account/set-email.ts'
 import { accountDocument, readAccountDocument } from './accounts/document.ts'
 import { normaliseEmail, readMailbox } from './accounts/email.ts'
@@ -806,26 +806,17 @@ export async function createParts(deps: PartsDeps) {
     ...recoveryRoutes({ recovery, interactions, views, carryOn }),
     ...accountRoutes({ changes: accountChanges, sessions: accountSessions, browserOf, carryOn, views }),
     ...overviewRoutes({ sessionGuard, frameOf, views }),
-    ...profileRoutes({
-      sessionGuard,
-      frameOf,
-      views,
-      profile: createProfileChanges({ accounts, records, transaction }),
-    }),
+    ...profileRoutes({ frameOf, views, profile: createProfileChanges({ accounts, records, transaction }) }),
     ...securityRoutes({
-      sessionGuard,
-      sensitive,
       frameOf,
       callerOf,
       carryOn,
       views,
       changes: accountChanges,
     }),
-    ...factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors, steps: loginSteps, views }),
-    ...accessRoutes({ sessionGuard, frameOf, sessions, accountSessions, applications, views }),
+    ...factorAccountRoutes({ frameOf, factors, steps: loginSteps, views }),
+    ...accessRoutes({ frameOf, sessions, accountSessions, applications, views }),
     ...dataRoutes({
-      sessionGuard,
-      sensitive,
       frameOf,
       callerOf,
       carryOn,
@@ -837,7 +828,7 @@ export async function createParts(deps: PartsDeps) {
     ...(kept ? devMailRoutes({ views, kept }) : []),
     ...consentPages.routes,
     ...factorPages.routes,
-    ...factorResetRoutes({ interactions, stepOf: factorPages.stepOf, resets: factorResets, sessionGuard, views }),
+    ...factorResetRoutes({ interactions, stepOf: factorPages.stepOf, resets: factorResets, views }),
   ]
 
   return {
@@ -898,6 +889,7 @@ export async function createParts(deps: PartsDeps) {
     addressOf,
     engineLimits,
     readiness,
+    sessionGuard,
     routes,
     /** Lets everything go but the database, which whoever opened it closes. */
     close: async (): Promise<void> => {

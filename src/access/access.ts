@@ -20,13 +20,11 @@ export type Access =
 /** Moments in milliseconds. */
 export type PendingReset = Readonly<{ requestedAt: number; dueAt: number }>
 
-/** The session of a request, and the generation of the account that it was loaded with. */
-export type VisitSession = Readonly<{ uid: string; id: string; generation: number }>
-
 /** A request in a session that the session guard has checked. `authTimeMs` is the moment of the login, in milliseconds. */
 export type Visit = Readonly<{
   account: Account
-  session: VisitSession
+  /** With the generation of the account that it was loaded with. */
+  session: Readonly<{ uid: string; id: string; generation: number }>
   ip: string
   authTimeMs: number
   acr: string | undefined
@@ -41,10 +39,12 @@ export type Granted<A extends Access> = A extends { session: SessionDemand }
     ? { clientId: string }
     : unknown
 
+export type Admission = Readonly<{ visit: Visit } | { loginUrl: string }>
+
 /** The checks of access. A route whose check is absent cannot be mounted. */
 export type AccessGuards = Readonly<{
-  /** Gives the visit; undefined when the request is already answered, by a redirect to the login. Throws a refusal. */
-  session?: (ctx: Context, demand: SessionDemand) => Promise<Visit | undefined>
+  /** Gives the visit, or where the browser has to log in first. Throws where a login would come too late. */
+  session?: (ctx: Context, demand: SessionDemand) => Promise<Admission>
   /** Throws unless the caller has the permission. */
   permission?: (ctx: Context, permission: Permission) => Promise<void>
   /** Gives the client's id. Throws unless the client meets the demand. */

@@ -7,11 +7,9 @@ import type { Views } from '../http/views.ts'
 import type { AccountSessions } from '../oidc/account-session.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { Applications } from './applications.ts'
-import type { SessionGuard } from './session-guard.ts'
 import type { FrameOf } from './frame.ts'
 
 type Deps = {
-  sessionGuard: SessionGuard
   frameOf: FrameOf
   sessions: Sessions
   accountSessions: Pick<AccountSessions, 'rename'>
@@ -20,7 +18,6 @@ type Deps = {
 }
 
 export function accessRoutes({
-  sessionGuard,
   frameOf,
   sessions,
   accountSessions,
@@ -32,10 +29,8 @@ export function accessRoutes({
   const showSessions = page({
     path: '/account/sessions',
     name: 'account.sessions',
-    access: 'public',
-    handler: async (ctx) => {
-      const visit = await sessionGuard.enter(ctx)
-      if (!visit) return
+    access: { session: 'any' },
+    handler: async (ctx, { visit }) => {
       const found = await sessions.list(visit.account.id, visit.session.uid)
       views.render(ctx, 'account/sessions', {
         ...frameOf(visit, 'sessions'),
@@ -53,13 +48,11 @@ export function accessRoutes({
   const endSession = form({
     path: '/account/sessions/end',
     name: 'account.end_session',
-    access: 'public',
+    access: { session: 'any' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ session: z.string().max(100) }) },
-    handler: async (ctx, { body }) => {
-      const visit = await sessionGuard.enter(ctx)
-      if (!visit) return
-      await sessions.endOwn(visit.account.id, body.session, ctx.ip)
+    handler: async (ctx, { visit, body }) => {
+      await sessions.endOwn(visit.account.id, body.session, visit.ip)
       seeOther(ctx, '/account?done=session')
     },
   })
@@ -67,13 +60,11 @@ export function accessRoutes({
   const endOthers = form({
     path: '/account/sessions/end-others',
     name: 'account.end_other_sessions',
-    access: 'public',
+    access: { session: 'any' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
-    handler: async (ctx) => {
-      const visit = await sessionGuard.enter(ctx)
-      if (!visit) return
-      accountSessions.rename(ctx, await sessions.endOthers(visit.account.id, visit.session, ctx.ip))
+    handler: async (ctx, { visit }) => {
+      accountSessions.rename(ctx, await sessions.endOthers(visit.account.id, visit.session, visit.ip))
       seeOther(ctx, '/account?done=sessions')
     },
   })
@@ -81,10 +72,8 @@ export function accessRoutes({
   const showApplications = page({
     path: '/account/applications',
     name: 'account.applications',
-    access: 'public',
-    handler: async (ctx) => {
-      const visit = await sessionGuard.enter(ctx)
-      if (!visit) return
+    access: { session: 'any' },
+    handler: async (ctx, { visit }) => {
       const found = await applications.list(visit.account.id)
       views.render(ctx, 'account/applications', {
         ...frameOf(visit, 'applications'),
@@ -96,12 +85,10 @@ export function accessRoutes({
   const withdraw = form({
     path: '/account/applications/withdraw',
     name: 'account.withdraw_application',
-    access: 'public',
+    access: { session: 'any' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ client: z.string().max(100) }) },
-    handler: async (ctx, { body }) => {
-      const visit = await sessionGuard.enter(ctx)
-      if (!visit) return
+    handler: async (ctx, { visit, body }) => {
       await applications.withdraw(visit.account.id, body.client)
       seeOther(ctx, '/account?done=withdrawn')
     },

@@ -1,5 +1,6 @@
 /** What is known of a person: the latest events, everything as a file, and its end. */
 import { z } from 'zod'
+import type { Visit } from '../access/access.ts'
 import { atMinute } from '../clock.ts'
 import { unlessRefused } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/pages.ts'
@@ -7,14 +8,11 @@ import type { Route } from '../http/route.ts'
 import { api, form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { CarryOn } from '../revocation/account-end.ts'
-import type { AccountVisit, SessionGuard, Wanted } from './session-guard.ts'
 import type { Dossier } from './dossier.ts'
 import type { CallerOf, FrameOf } from './frame.ts'
 import type { Leaving } from './leaving.ts'
 
 type Deps = {
-  sessionGuard: SessionGuard
-  sensitive: Wanted
   frameOf: FrameOf
   callerOf: CallerOf
   carryOn: CarryOn
@@ -25,15 +23,13 @@ type Deps = {
 }
 
 export function dataRoutes(deps: Deps): readonly Route[] {
-  const { sessionGuard, sensitive, frameOf, callerOf, dossier, leaving, views } = deps
+  const { frameOf, callerOf, dossier, leaving, views } = deps
 
   const events = page({
     path: '/account/events',
     name: 'account.events',
-    access: 'public',
-    handler: async (ctx) => {
-      const visit = await sessionGuard.enter(ctx)
-      if (!visit) return
+    access: { session: 'any' },
+    handler: async (ctx, { visit }) => {
       const found = await dossier.events(visit.account.id)
       views.render(ctx, 'account/events', {
         ...frameOf(visit, 'events'),
@@ -46,10 +42,8 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     method: 'GET',
     path: '/account/data/download',
     name: 'account.download',
-    access: 'public',
-    handler: async (ctx) => {
-      const visit = await sessionGuard.enter(ctx, sensitive)
-      if (!visit) return
+    access: { session: 'recent+factor' },
+    handler: async (ctx, { visit }) => {
       const data = await dossier.everything(visit.account, visit.session.uid)
       ctx.set('Content-Disposition', 'attachment; filename="latchkey-account.json"')
       ctx.type = 'json'
@@ -57,7 +51,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  const localsOf = (visit: AccountVisit, problems: FieldProblems = {}) => ({
+  const localsOf = (visit: Visit, problems: FieldProblems = {}) => ({
     ...frameOf(visit, 'data'),
     problems,
     graceDays: deps.graceDays(),
@@ -68,24 +62,21 @@ export function dataRoutes(deps: Deps): readonly Route[] {
   const show = page({
     path: '/account/data',
     name: 'account.data',
-    access: 'public',
-    handler: async (ctx) => {
-      const visit = await sessionGuard.enter(ctx, sensitive)
-      if (visit) views.render(ctx, 'account/data', localsOf(visit))
+    access: { session: 'recent+factor' },
+    handler: async (ctx, { visit }) => {
+      views.render(ctx, 'account/data', localsOf(visit))
     },
   })
 
   const leave = form({
     path: '/account/data/delete',
     name: 'account.request_deletion',
-    access: 'public',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: {
       schema: z.strictObject({ currentPassword: z.string().max(4000).default(''), sure: z.literal('yes').optional() }),
     },
-    handler: async (ctx, { body }) => {
-      const visit = await sessionGuard.enter(ctx, sensitive)
-      if (!visit) return
+    handler: async (ctx, { visit, body }) => {
       if (body.sure === undefined) {
         views.render(ctx, 'account/data', localsOf(visit, { sure: { code: 'not_sure' } }))
         ctx.status = 400
@@ -106,13 +97,11 @@ export function dataRoutes(deps: Deps): readonly Route[] {
   const keep = form({
     path: '/account/keep',
     name: 'account.keep',
-    access: 'public',
+    access: { session: 'any' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
-    handler: async (ctx) => {
-      const visit = await sessionGuard.enter(ctx)
-      if (!visit) return
-      await leaving.withdraw(visit.account.id, visit.session.generation, ctx.ip)
+    handler: async (ctx, { visit }) => {
+      await leaving.withdraw(visit.account.id, visit.session.generation, visit.ip)
       seeOther(ctx, '/account?done=kept')
     },
   })

@@ -7,7 +7,7 @@ import type { SessionGuard } from './session-guard.ts'
 import { sessionNotKept } from './errors.ts'
 import type { FrameOf } from './frame.ts'
 
-type Deps = { sessionGuard: SessionGuard; frameOf: FrameOf; views: Views }
+type Deps = { sessionGuard: Pick<SessionGuard, 'pageAfter'>; frameOf: FrameOf; views: Views }
 
 const noticeNames = [
   'profile',
@@ -26,7 +26,7 @@ export function overviewRoutes({ sessionGuard, frameOf, views }: Deps): readonly
   const back = page({
     path: '/account/return',
     name: 'account.return',
-    access: 'public',
+    access: { public: 'the login returns here; the page to which it leads checks the session' },
     // The authorization response (RFC 6749 §4.1.2, §4.1.2.1).
     query: z.object({ state: z.string().max(200).optional(), error: z.string().max(200).optional() }),
     handler: async (ctx, { query: { state, error } }) => {
@@ -41,11 +41,9 @@ export function overviewRoutes({ sessionGuard, frameOf, views }: Deps): readonly
   const overview = page({
     path: '/account',
     name: 'account.overview',
-    access: 'public',
+    access: { session: 'any' },
     query: z.object({ done: z.enum(noticeNames).optional().catch(undefined) }),
-    handler: async (ctx, { query: { done } }) => {
-      const visit = await sessionGuard.enter(ctx)
-      if (!visit) return
+    handler: async (ctx, { visit, query: { done } }) => {
       const { account } = visit
       views.render(ctx, 'account/overview', {
         ...frameOf(visit, 'overview'),

@@ -6,11 +6,10 @@ import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
 import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { SessionGuard } from './session-guard.ts'
 import type { FrameOf } from './frame.ts'
 import type { ProfileChanges } from './profile.ts'
 
-type Deps = { sessionGuard: SessionGuard; frameOf: FrameOf; views: Views; profile: ProfileChanges }
+type Deps = { frameOf: FrameOf; views: Views; profile: ProfileChanges }
 
 const path = '/account/profile'
 const text = z.string().max(2000)
@@ -39,14 +38,12 @@ const valuesOf = (account: Account): z.infer<typeof fields> => ({
   phone_number: account.phoneNumber ?? '',
 })
 
-export function profileRoutes({ sessionGuard, frameOf, views, profile }: Deps): readonly Route[] {
+export function profileRoutes({ frameOf, views, profile }: Deps): readonly Route[] {
   const show = page({
     path,
     name: 'account.profile',
-    access: 'public',
-    handler: async (ctx) => {
-      const visit = await sessionGuard.enter(ctx)
-      if (!visit) return
+    access: { session: 'any' },
+    handler: async (ctx, { visit }) => {
       const values = valuesOf(visit.account)
       views.render(ctx, 'account/profile', { ...frameOf(visit, 'profile'), values, problems: {} })
     },
@@ -55,12 +52,10 @@ export function profileRoutes({ sessionGuard, frameOf, views, profile }: Deps): 
   const save = form({
     path,
     name: 'account.save_profile',
-    access: 'public',
+    access: { session: 'any' },
     limit: { policy: 'account' },
     body: { schema: fields },
-    handler: async (ctx, { body }) => {
-      const visit = await sessionGuard.enter(ctx)
-      if (!visit) return
+    handler: async (ctx, { visit, body }) => {
       const again = (problems: FieldProblems) =>
         views.render(ctx, 'account/profile', { ...frameOf(visit, 'profile'), values: body, problems })
       const isSaved = await unlessRefused(ctx, () => profile.change(visit.account, body), again)

@@ -1,18 +1,16 @@
 /** The password and the e-mail address: each wants a login of the last five minutes, and the password or a second factor. */
 import { z } from 'zod'
+import type { Visit } from '../access/access.ts'
 import { unlessRefused } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
 import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { CarryOn } from '../revocation/account-end.ts'
-import type { AccountVisit, SessionGuard, Wanted } from './session-guard.ts'
 import type { CallerOf, FrameOf } from './frame.ts'
 import type { AccountChanges } from './service.ts'
 
 type Deps = {
-  sessionGuard: SessionGuard
-  sensitive: Wanted
   frameOf: FrameOf
   callerOf: CallerOf
   changes: AccountChanges
@@ -23,20 +21,19 @@ type Deps = {
 const password = z.string().max(4000)
 
 export function securityRoutes(deps: Deps): readonly Route[] {
-  const { sessionGuard, sensitive, frameOf, callerOf, changes, views } = deps
-  const needsPassword = ({ amr }: AccountVisit) => !amr.includes('mfa')
+  const { frameOf, callerOf, changes, views } = deps
+  const needsPassword = ({ amr }: Visit) => !amr.includes('mfa')
 
   const showPassword = page({
     path: '/account/password',
     name: 'account.password',
-    access: 'public',
-    handler: async (ctx) => {
-      const visit = await sessionGuard.enter(ctx, sensitive)
-      if (visit) views.render(ctx, 'account/password', passwordPage(visit))
+    access: { session: 'recent+factor' },
+    handler: async (ctx, { visit }) => {
+      views.render(ctx, 'account/password', passwordPage(visit))
     },
   })
 
-  const passwordPage = (visit: AccountVisit, problems: FieldProblems = {}) => ({
+  const passwordPage = (visit: Visit, problems: FieldProblems = {}) => ({
     ...frameOf(visit, 'password'),
     email: visit.account.email,
     problems,
@@ -46,12 +43,10 @@ export function securityRoutes(deps: Deps): readonly Route[] {
   const changePassword = form({
     path: '/account/password',
     name: 'account.change_password',
-    access: 'public',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ currentPassword: password.default(''), password }) },
-    handler: async (ctx, { body }) => {
-      const visit = await sessionGuard.enter(ctx, sensitive)
-      if (!visit) return
+    handler: async (ctx, { visit, body }) => {
       const isChanged = await unlessRefused(
         ctx,
         async () => {
@@ -65,7 +60,7 @@ export function securityRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  const emailPage = (visit: AccountVisit, email = '', problems: FieldProblems = {}) => ({
+  const emailPage = (visit: Visit, email = '', problems: FieldProblems = {}) => ({
     ...frameOf(visit, 'email'),
     email,
     problems,
@@ -77,22 +72,19 @@ export function securityRoutes(deps: Deps): readonly Route[] {
   const showEmail = page({
     path: '/account/email',
     name: 'account.email',
-    access: 'public',
-    handler: async (ctx) => {
-      const visit = await sessionGuard.enter(ctx, sensitive)
-      if (visit) views.render(ctx, 'account/email', emailPage(visit))
+    access: { session: 'recent+factor' },
+    handler: async (ctx, { visit }) => {
+      views.render(ctx, 'account/email', emailPage(visit))
     },
   })
 
   const changeEmail = form({
     path: '/account/email',
     name: 'account.change_email',
-    access: 'public',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ currentPassword: password.default(''), email: z.string().max(320) }) },
-    handler: async (ctx, { body }) => {
-      const visit = await sessionGuard.enter(ctx, sensitive)
-      if (!visit) return
+    handler: async (ctx, { visit, body }) => {
       const isAsked = await unlessRefused(
         ctx,
         () => {

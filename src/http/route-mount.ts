@@ -9,6 +9,7 @@ import type { Csrf } from './csrf.ts'
 import { csrfField, csrfHeader } from './csrf.ts'
 import { fieldsInvalid, methodNotAllowed, notFound } from './errors.ts'
 import type { Route } from './route.ts'
+import { seeOther } from './route.ts'
 import { duplicatesIn, problemsOf, shapeOf } from './route-rules.ts'
 
 export type RouteDeps = {
@@ -70,8 +71,9 @@ async function answer(ctx: Context, route: Route, { csrf, guards = {}, limits }:
     return route.handler(ctx, clientId === undefined ? input : { ...input, clientId })
   }
   // After the CSRF token: the guard counts a form for its account, and another site must not use that up.
-  const visit = await guards.session!(ctx, route.access.session)
-  if (visit) await route.handler(ctx, { ...input, visit })
+  const admission = await guards.session!(ctx, route.access.session)
+  if ('loginUrl' in admission) return seeOther(ctx, admission.loginUrl)
+  await route.handler(ctx, { ...input, visit: admission.visit })
 }
 
 /** The access that a credential in the request gives; the id of the client, where a client is asked for. */

@@ -1,7 +1,7 @@
 /** The second factors on the account page: each change asks for a login of the last five minutes, with the factor of whoever has one. */
 import type { Context } from 'koa'
 import { z } from 'zod'
-import type { AccountVisit, SessionGuard, Wanted } from '../account/session-guard.ts'
+import type { Visit } from '../access/access.ts'
 import type { FrameOf } from '../account/frame.ts'
 import { atMinute } from '../clock.ts'
 import { AppError } from '../errors.ts'
@@ -13,8 +13,6 @@ import type { Factors } from './service.ts'
 import type { LoginSteps } from './steps.ts'
 
 type Deps = {
-  sessionGuard: SessionGuard
-  sensitive: Wanted
   frameOf: FrameOf
   factors: Factors
   steps: Pick<LoginSteps, 'countRemembered' | 'forgetBrowsers'>
@@ -23,25 +21,23 @@ type Deps = {
 
 const path = '/account/factors'
 
-export function factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors, steps, views }: Deps): readonly Route[] {
-  const callerOf = ({ account, session }: AccountVisit, address: string) => ({
+export function factorAccountRoutes({ frameOf, factors, steps, views }: Deps): readonly Route[] {
+  const callerOf = ({ account, session, ip }: Visit) => ({
     accountId: account.id,
     generation: session.generation,
-    address,
+    address: ip,
   })
 
   const show = page({
     path,
     name: 'account.factors',
-    access: 'public',
-    handler: async (ctx) => {
-      const visit = await sessionGuard.enter(ctx, sensitive)
-      if (!visit) return
+    access: { session: 'recent+factor' },
+    handler: async (ctx, { visit }) => {
       await showFactors(ctx, visit)
     },
   })
 
-  async function showFactors(ctx: Context, visit: AccountVisit, error?: AppError): Promise<void> {
+  async function showFactors(ctx: Context, visit: Visit, error?: AppError): Promise<void> {
     const { enrolled, totp, passkeys, recoveryCodes, off } = await factors.show(visit.account.id)
     views.render(ctx, 'account/factors', {
       ...frameOf(visit, 'factors'),
@@ -70,14 +66,12 @@ export function factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors,
   const addPasskey = form({
     path: `${path}/passkeys`,
     name: 'account.add_passkey',
-    access: 'public',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ response: z.string().max(16_000), name: z.string().max(200) }) },
-    handler: async (ctx, { body }) => {
-      const visit = await sessionGuard.enter(ctx, sensitive)
-      if (!visit) return
+    handler: async (ctx, { visit, body }) => {
       try {
-        const codes = await factors.addPasskey(callerOf(visit, ctx.ip), { binding: visit.session.uid, ...body })
+        const codes = await factors.addPasskey(callerOf(visit), { binding: visit.session.uid, ...body })
         if (codes) return views.render(ctx, 'recovery-codes', { codes, backUrl: path })
       } catch (error) {
         if (!(error instanceof AppError) || error.code !== 'passkey_refused') throw error
@@ -90,13 +84,11 @@ export function factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors,
   const removePasskey = form({
     path: `${path}/passkeys/remove`,
     name: 'account.remove_passkey',
-    access: 'public',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ passkey: z.uuid() }) },
-    handler: async (ctx, { body }) => {
-      const visit = await sessionGuard.enter(ctx, sensitive)
-      if (!visit) return
-      await factors.remove(callerOf(visit, ctx.ip), 'passkey', body.passkey)
+    handler: async (ctx, { visit, body }) => {
+      await factors.remove(callerOf(visit), 'passkey', body.passkey)
       seeOther(ctx, '/account?done=removed')
     },
   })
@@ -104,10 +96,8 @@ export function factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors,
   const showApp = page({
     path: `${path}/app`,
     name: 'account.app',
-    access: 'public',
-    handler: async (ctx) => {
-      const visit = await sessionGuard.enter(ctx, sensitive)
-      if (!visit) return
+    access: { session: 'recent+factor' },
+    handler: async (ctx, { visit }) => {
       const offer = factors.offerTotp(visit.account, visit.session.uid)
       views.render(ctx, 'account/app', { ...frameOf(visit, 'factors'), offer, problems: {} })
     },
@@ -116,19 +106,17 @@ export function factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors,
   const addApp = form({
     path: `${path}/app`,
     name: 'account.add_app',
-    access: 'public',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ offer: z.string().max(1000), code: z.string().max(100) }) },
-    handler: async (ctx, { body }) => {
-      const visit = await sessionGuard.enter(ctx, sensitive)
-      if (!visit) return
+    handler: async (ctx, { visit, body }) => {
       const { account, session } = visit
       let codes: string[] | undefined
       const isAdded = await unlessRefused(
         ctx,
         async () => {
           const offered = { binding: session.uid, sealed: body.offer, code: body.code }
-          codes = await factors.addTotp(callerOf(visit, ctx.ip), offered)
+          codes = await factors.addTotp(callerOf(visit), offered)
         },
         (problems) => {
           const offer = factors.offerTotpAgain(account, session.uid, body.offer)
@@ -144,13 +132,11 @@ export function factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors,
   const removeApp = form({
     path: `${path}/app/remove`,
     name: 'account.remove_app',
-    access: 'public',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
-    handler: async (ctx) => {
-      const visit = await sessionGuard.enter(ctx, sensitive)
-      if (!visit) return
-      await factors.remove(callerOf(visit, ctx.ip), 'totp')
+    handler: async (ctx, { visit }) => {
+      await factors.remove(callerOf(visit), 'totp')
       seeOther(ctx, '/account?done=removed')
     },
   })
@@ -158,13 +144,11 @@ export function factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors,
   const renewCodes = form({
     path: `${path}/codes`,
     name: 'account.renew_codes',
-    access: 'public',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
-    handler: async (ctx) => {
-      const visit = await sessionGuard.enter(ctx, sensitive)
-      if (!visit) return
-      const codes = await factors.renewCodes(callerOf(visit, ctx.ip))
+    handler: async (ctx, { visit }) => {
+      const codes = await factors.renewCodes(callerOf(visit))
       views.render(ctx, 'recovery-codes', { codes, backUrl: path })
     },
   })
@@ -172,13 +156,11 @@ export function factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors,
   const switchOn = form({
     path: `${path}/switch-on`,
     name: 'account.switch_factor_on',
-    access: 'public',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ method: z.enum(['totp', 'recovery_code']) }) },
-    handler: async (ctx, { body }) => {
-      const visit = await sessionGuard.enter(ctx, sensitive)
-      if (!visit) return
-      await factors.switchOn(callerOf(visit, ctx.ip), body.method)
+    handler: async (ctx, { visit, body }) => {
+      await factors.switchOn(callerOf(visit), body.method)
       seeOther(ctx, path)
     },
   })
@@ -186,12 +168,10 @@ export function factorAccountRoutes({ sessionGuard, sensitive, frameOf, factors,
   const forget = form({
     path: `${path}/forget-browsers`,
     name: 'account.forget_browsers',
-    access: 'public',
+    access: { session: 'any' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
-    handler: async (ctx) => {
-      const visit = await sessionGuard.enter(ctx)
-      if (!visit) return
+    handler: async (ctx, { visit }) => {
       await steps.forgetBrowsers(visit.account.id)
       seeOther(ctx, '/account?done=browsers')
     },

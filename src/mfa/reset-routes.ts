@@ -1,7 +1,6 @@
 /** The pages of a reset of second factors: asking for it in a sign-in, the mailed link, and stopping it in a session. */
 import type { Context } from 'koa'
 import { z } from 'zod'
-import type { SessionGuard } from '../account/session-guard.ts'
 import { atMinute } from '../clock.ts'
 import type { Route } from '../http/route.ts'
 import { form, page, seeOther } from '../http/route.ts'
@@ -17,7 +16,6 @@ type Deps = {
   /** The step at which a sign-in is. */
   stepOf: (ctx: Context, interaction: Interaction) => Promise<Step | undefined>
   resets: FactorResets
-  sessionGuard: SessionGuard
   views: Views
 }
 
@@ -25,7 +23,7 @@ const params = z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) })
 const link = { token: z.string().max(200) }
 const inInteraction = '/interaction/:uid/factor-reset'
 
-export function factorResetRoutes({ interactions, stepOf, resets, sessionGuard, views }: Deps): readonly Route[] {
+export function factorResetRoutes({ interactions, stepOf, resets, views }: Deps): readonly Route[] {
   const shown = (factors: readonly EnrolledFactor[]) =>
     factors.map(({ method, addedAt }) => ({ method, since: atMinute(addedAt) }))
 
@@ -100,13 +98,11 @@ export function factorResetRoutes({ interactions, stepOf, resets, sessionGuard, 
   const stop = form({
     path: '/account/factors/reset/stop',
     name: 'account.stop_factor_reset',
-    access: 'public',
+    access: { session: 'any' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
-    handler: async (ctx) => {
-      const visit = await sessionGuard.enter(ctx)
-      if (!visit) return
-      await resets.stop({ accountId: visit.account.id, generation: visit.session.generation }, ctx.ip)
+    handler: async (ctx, { visit }) => {
+      await resets.stop({ accountId: visit.account.id, generation: visit.session.generation }, visit.ip)
       seeOther(ctx, '/account?done=reset_stopped')
     },
   })

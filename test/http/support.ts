@@ -7,6 +7,8 @@ import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import type { Middleware } from 'koa'
 import Koa from 'koa'
+import type { AccessGuards } from '../../src/access/access.ts'
+import { permissions } from '../../src/access/permissions.ts'
 import { captchaFiles } from '../../src/captcha/files.ts'
 import { accessLog } from '../../src/http/access-log.ts'
 import { clientAddress, pinToIssuer } from '../../src/http/address.ts'
@@ -42,6 +44,7 @@ type Options = {
   issuer?: string
   routes?: (parts: { views: Views }) => readonly Route[]
   trustProxy?: readonly string[]
+  guards?: AccessGuards
   /** Stands where the engine will: after the routes. */
   engine?: Middleware[]
 }
@@ -49,7 +52,7 @@ type Options = {
 const views = new URL('../../views', import.meta.url).pathname
 
 export async function startTestServer(options: Options = {}): Promise<TestServer> {
-  const { issuer = 'https://login.example.com', trustProxy = [], engine = [] } = options
+  const { issuer = 'https://login.example.com', trustProxy = [], engine = [], guards = {} } = options
   const lines: string[] = []
   const log = createLog({ level: 'info', destination: { write: (line: string) => void lines.push(line) } })
   const sentences = createSentences({ isStrict: true })
@@ -69,7 +72,11 @@ export async function startTestServer(options: Options = {}): Promise<TestServer
     ],
   })
   const router = createRouter()
-  mountRoutes(router, [...assets.routes, ...(options.routes?.({ views: pages }) ?? [])], { csrf, permissions: [] })
+  mountRoutes(router, [...assets.routes, ...(options.routes?.({ views: pages }) ?? [])], {
+    csrf,
+    permissions,
+    guards,
+  })
 
   const app = new Koa()
   pinToIssuer(app, issuer)

@@ -599,8 +599,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'sensitive pages ask for the factor in a remembered browser',
     file: 'src/account/session-guard.ts',
-    search: 'export const sensitive: Wanted = { freshSeconds: 300, factor: true }',
-    replacement: 'export const sensitive: Wanted = { freshSeconds: 300 }',
+    search: "demand === 'recent+factor' && visit !== undefined",
+    replacement: 'false && visit !== undefined',
     test: 'test/mfa/failures.test.ts',
   },
   {
@@ -833,15 +833,15 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a sensitive change wants a fresh login',
     file: 'src/account/session-guard.ts',
-    search: 'if (isRecent && !needsFactor) return visit',
-    replacement: 'if (visit && !needsFactor) return visit',
+    search: 'if (isFresh && !needsFactor) return { visit }',
+    replacement: 'if (visit && !needsFactor) return { visit }',
     test: 'test/account/pages.test.ts',
   },
   {
     disables: 'the factors of whoever has one are shown and changed only with one',
     file: 'src/account/session-guard.ts',
-    search: 'if (isRecent && !needsFactor) return visit',
-    replacement: 'if (isRecent) return visit',
+    search: 'if (isFresh && !needsFactor) return { visit }',
+    replacement: 'if (isFresh) return { visit }',
     test: 'test/account/pages.test.ts',
   },
   {
@@ -1093,6 +1093,34 @@ export const mutants: readonly Mutant[] = [
     search: 'if (problems.length > 0) throw new Error(',
     replacement: 'if (problems.length > 1000) throw new Error(',
     test: 'test/http/route.test.ts',
+  },
+  {
+    disables: 'a request without a session does not reach the handler',
+    file: 'src/http/route-mount.ts',
+    search: "if ('loginUrl' in admission) return seeOther(ctx, admission.loginUrl)",
+    replacement: 'if (!admission) return',
+    test: 'test/http/route.test.ts',
+  },
+  {
+    disables: 'a caller without the permission does not reach the handler',
+    file: 'src/http/route-mount.ts',
+    search: "if ('permission' in access) await guards.permission!(ctx, access.permission)",
+    replacement: '',
+    test: 'test/http/route.test.ts',
+  },
+  {
+    disables: 'a public route among the pages of the account says why',
+    file: 'src/http/route-rules.ts',
+    search: "return [[guardedPath.test(path ?? ''), ",
+    replacement: 'return [[false, ',
+    test: 'test/http/route.test.ts',
+  },
+  {
+    disables: 'the factors of an account are changed in a recent login only',
+    file: 'src/mfa/account-routes.ts',
+    search: "name: 'account.remove_app',\n    access: { session: 'recent+factor' }",
+    replacement: "name: 'account.remove_app',\n    access: { session: 'any' }",
+    test: 'test/http/access.test.ts',
   },
   // Bodies and parameters: attacks 27, 53, 56.
   {
