@@ -1,12 +1,18 @@
-/** The access of a route: which caller a request needs, and what the handler learns of that caller. */
+/** The access of a route: which caller a request needs, and what the handler is given of it. */
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
 import type { Permission } from './permissions.ts'
 
-/** `recent`: the login is at most five minutes old. `factor`: it had the second factor, if the account has one. */
+/**
+ * `recent`: the login is at most five minutes old.
+ * `factor`: the login included a second factor, if the account has one.
+ */
 export type SessionDemand = 'any' | 'recent' | 'recent+factor'
 
-/** `authenticated`: with its credential. `public`: a client without one is enough. `named`: its `client_id` is enough. */
+/**
+ * `authenticated`: the client sends its credential. `public`: a client without a credential too.
+ * `named`: the request names a `client_id`.
+ */
 export type ClientDemand = 'authenticated' | 'public' | 'named'
 
 /** `{ public: reason }` stands where a path needs a reason to be public. */
@@ -20,12 +26,13 @@ export type Access =
 /** Moments in milliseconds. */
 export type PendingReset = Readonly<{ requestedAt: number; dueAt: number }>
 
-/** A request in a session that the session guard has checked. `authTimeMs` is the moment of the login, in milliseconds. */
+/** A request in a session that the session guard has checked. */
 export type Visit = Readonly<{
   account: Account
   /** With the generation of the account that it was loaded with. */
   session: Readonly<{ uid: string; id: string; generation: number }>
   ip: string
+  /** The moment of the login, in milliseconds. */
   authTimeMs: number
   acr: string | undefined
   amr: readonly string[]
@@ -43,7 +50,7 @@ export type Admission = Readonly<{ visit: Visit } | { loginUrl: string }>
 
 /** The checks of access. A route whose check is absent cannot be mounted. */
 export type AccessGuards = Readonly<{
-  /** Gives the visit, or where the browser has to log in first. Throws where a login would come too late. */
+  /** Gives the visit, or the URL of the login that is needed first. Throws for a form. */
   session?: (ctx: Context, demand: SessionDemand) => Promise<Admission>
   /** Throws unless the caller has the permission. */
   permission?: (ctx: Context, permission: Permission) => Promise<void>

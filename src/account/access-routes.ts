@@ -17,13 +17,7 @@ type Deps = {
   views: Views
 }
 
-export function accessRoutes({
-  frameOf,
-  sessions,
-  accountSessions,
-  applications,
-  views,
-}: Deps): readonly Route[] {
+export function accessRoutes({ frameOf, sessions, accountSessions, applications, views }: Deps): readonly Route[] {
   const moment = (at: number | undefined) => (at === undefined ? undefined : atMinute(at))
 
   const showSessions = page({

@@ -14,13 +14,13 @@ export const frameOf: FrameOf = ({ account, factorReset }, here) => ({
   ...(factorReset && { factorReset: { at: atMinute(factorReset.requestedAt), due: atMinute(factorReset.dueAt) } }),
 })
 
-/** The proof that a form brings: the password that was typed, or the factor of a fresh login, which the guard has seen. */
+/** The proof of a form: the typed password, or the factor of a recent login. */
 const proofOf = ({ amr, authTimeMs }: Visit, currentPassword: string) =>
   currentPassword === '' && amr.includes('mfa') ? { factorProvenAtMs: authTimeMs } : { password: currentPassword }
 
 export type CallerOf = (ctx: Context, visit: Visit, currentPassword: string) => Caller
 
-/** The person who sends a form of the account page; `browserOf` reads the cookies by which the browser is known. */
+/** The caller of a form of the account page; `browserOf` reads the cookies of a known browser. */
 export const createCallerOf =
   (browserOf: (ctx: Context) => CallerBrowser): CallerOf =>
   (ctx, visit, currentPassword) => ({

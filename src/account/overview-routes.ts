@@ -3,9 +3,9 @@ import { z } from 'zod'
 import type { Route } from '../http/route.ts'
 import { page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { SessionGuard } from './session-guard.ts'
 import { sessionNotKept } from './errors.ts'
 import type { FrameOf } from './frame.ts'
+import type { SessionGuard } from './session-guard.ts'
 
 type Deps = { sessionGuard: Pick<SessionGuard, 'pageAfter'>; frameOf: FrameOf; views: Views }
 

@@ -1,4 +1,4 @@
-/** The session guard of the account pages: checks the session of a request, or sends the browser to the login. */
+/** The session guard: checks the session of a request, or names the login that is needed. */
 import { createHash } from 'node:crypto'
 import type { Context } from 'koa'
 import type { Admission, PendingReset, SessionDemand, Visit } from '../access/access.ts'
@@ -56,13 +56,17 @@ export function createSessionGuard(deps: Deps) {
   }
 
   /** As the engine compares `max_age`: both must agree, or the browser would be sent to and fro. */
-  const isRecent = ({ authTimeMs }: Visit): boolean => Math.floor(clock.now() / 1000) - authTimeMs / 1000 <= recentSeconds
+  const isRecent = ({ authTimeMs }: Visit): boolean =>
+    Math.floor(clock.now() / 1000) - authTimeMs / 1000 <= recentSeconds
 
   /** A remembered browser spares no factor here: the demand is an essential class of login. */
   const lacksFactor = async ({ account, acr }: Visit, isFresh: boolean): Promise<boolean> =>
     !(isFresh && deps.isMultiFactor(acr)) && (await factors.enrolled(account.id)).length > 0
 
-  function loginUrl(path: string, { needsRecent, needsFactor }: { needsRecent: boolean; needsFactor: boolean }): string {
+  function loginUrl(
+    path: string,
+    { needsRecent, needsFactor }: { needsRecent: boolean; needsFactor: boolean },
+  ): string {
     const url = new URL(deps.authorizePath, issuer)
     const parameters = {
       client_id: accountClientId,
@@ -70,7 +74,7 @@ export function createSessionGuard(deps: Deps) {
       response_type: 'code',
       scope: 'openid',
       state: path,
-      // The session is what the page goes by. The code is worthless, because the verifier is thrown away.
+      // The page needs the session only. The code is worthless: the verifier is thrown away.
       code_challenge: createHash('sha256').update(random.token()).digest('base64url'),
       code_challenge_method: 'S256',
       ...(needsRecent && { max_age: String(recentSeconds) }),
@@ -90,8 +94,8 @@ export function createSessionGuard(deps: Deps) {
     },
 
     /**
-     * A form whose login does not meet the demand is refused, and is not sent again after a new login: throws `login_too_old`.
-     * Counts a form for its account, from whichever network: throws `too_many_requests`.
+     * Throws `login_too_old` for a form whose login does not meet the demand: it is not replayed.
+     * Throws `too_many_requests` when the account has sent too many forms, from any network.
      */
     admit: async (ctx: Context, demand: SessionDemand): Promise<Admission> => {
       const visit = await visitOf(ctx)

@@ -1,4 +1,4 @@
-/** The one way to mount a route: nothing of ours answers a request without the checks that its descriptor names. */
+/** The one way to mount a route: no handler runs before the checks that its descriptor names. */
 import { Router } from '@koa/router'
 import type { Context } from 'koa'
 import type { z } from 'zod'
@@ -18,7 +18,7 @@ export type RouteDeps = {
   permissions: readonly string[]
   /** The checks of access. Without them only public routes can be mounted. */
   guards?: AccessGuards
-  /** What counts requests, and every policy there is. Without it no route that names a limit can be mounted. */
+  /** Counts requests. `policies` are all that exist. Without it no route with a limit can be mounted. */
   limits?: { gate: Pick<Gate, 'countAddress' | 'countIdentifier'>; policies: readonly string[] }
 }
 
@@ -26,9 +26,10 @@ export type RouteDeps = {
 export const createRouter = (): Router => new Router({ strict: true, sensitive: true })
 
 /**
- * Mounts every route behind its checks, in this order: method (405 with Allow), path parameters (404), permission or client, origin,
- * limit by IP (429), body type and size (415, 413), CSRF token (403), schemas (400), limit by identifier (429), session.
- * Throws when a route is incomplete or contradicts itself or another, naming every problem: such a server does not start.
+ * The order of the checks: method (405 with Allow), path parameters (404), permission or client, origin (403),
+ * limit by IP (429), body type and size (415, 413), CSRF token (403), schemas (400),
+ * limit by identifier (429), session.
+ * Throws at start when a route is incomplete or contradicts itself or another; names every problem.
  */
 export function mountRoutes(router: Router, routes: readonly Route[], deps: RouteDeps): void {
   const { permissions, guards = {}, limits } = deps
@@ -61,7 +62,7 @@ async function answer(ctx: Context, route: Route, { csrf, guards = {}, limits }:
   const limit = route.limit && 'policy' in route.limit ? route.limit : undefined
   // After the origin: another site must not use up what this browser may.
   if (limit) await limits?.gate.countAddress(ctx, limit.policy)
-  // A form carries its token in the body; what a script sends has it in a header, and may have no body.
+  // A form carries its token in the body. A request of a script may have no body.
   if (route.csrf === 'token' && route.kind !== 'form') csrf.checkToken(ctx, ctx.get(csrfHeader))
   const body = route.body && (await checkedBody(ctx, route, csrf))
   const query = route.query && checked(route.query, parseFields(ctx.querystring))
@@ -70,13 +71,13 @@ async function answer(ctx: Context, route: Route, { csrf, guards = {}, limits }:
   if (typeof route.access === 'string' || !('session' in route.access)) {
     return route.handler(ctx, clientId === undefined ? input : { ...input, clientId })
   }
-  // After the CSRF token: the guard counts a form for its account, and another site must not use that up.
+  // After the CSRF token: the guard counts forms, and another site must not use up that limit.
   const admission = await guards.session!(ctx, route.access.session)
   if ('loginUrl' in admission) return seeOther(ctx, admission.loginUrl)
   await route.handler(ctx, { ...input, visit: admission.visit })
 }
 
-/** The access that a credential in the request gives; the id of the client, where a client is asked for. */
+/** Checks access by a credential in the request. Gives the client's id for `client`. */
 async function admitCaller(ctx: Context, { access }: Route, guards: AccessGuards): Promise<string | undefined> {
   if (typeof access === 'string') return undefined
   if ('permission' in access) await guards.permission!(ctx, access.permission)

@@ -1,4 +1,4 @@
-/** The rules by which a route is incomplete, contradicts itself, or stands in the way of another. */
+/** The rules that find a route incomplete, or in contradiction to itself or another. */
 import type { Router } from '@koa/router'
 import { z } from 'zod'
 import type { AccessGuards, ClientDemand, SessionDemand } from '../access/access.ts'
@@ -12,15 +12,13 @@ export type RouteMethod = (typeof routeMethods)[number]
 const sessionDemands: readonly SessionDemand[] = ['any', 'recent', 'recent+factor']
 const clientDemands: readonly ClientDemand[] = ['authenticated', 'public', 'named']
 const accessKinds = ['public', 'session', 'permission', 'client'] as const
-/** Below these a public route says why; a parameter at the beginning of a path would match them too. */
+/** A public route says why here. A parameter at the beginning of a path matches these too. */
 const guardedPath = /^\/((account|admin|scim)(\/|$)|[:*{])/
 
+/** `permissions` and `policies` are all that exist. */
 type Known = { permissions: readonly string[]; guards: AccessGuards; policies: readonly string[] }
 
-/**
- * The problems of a route, a sentence each; none when it can be mounted. `permissions` and `policies` are all that exist, none
- * where nothing counts.
- */
+/** The problems of a route, a sentence each; none when it can be mounted. */
 export function problemsOf(route: Route, known: Known): string[] {
   const { kind, method, path, body, csrf, limit } = route
   const { policies } = known

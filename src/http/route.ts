@@ -1,4 +1,4 @@
-/** The descriptor of a route and its constructors. `route-mount.ts` enforces what a descriptor says. */
+/** The descriptor of a route and its constructors. `route-mount.ts` enforces the descriptor. */
 import type { Context } from 'koa'
 import type { z } from 'zod'
 import type { Access, Granted, Visit } from '../access/access.ts'
@@ -11,7 +11,7 @@ export type RouteInput<B = unknown, Q = unknown, P = unknown> = { body: B; query
 type Descriptor<A extends Access, B, Q, P> = Readonly<{
   /** Unique; for logs and metrics. */
   name: string
-  /** `page`: GET, HTML. `form`: POST of a form, HTML. `json`: any method, JSON. `asset`: GET, a file. Decides how errors look. */
+  /** Decides how errors look: a page for `page` and `form`, JSON for `json` and `asset`. */
   kind: RouteKind
   method: RouteMethod
   /** As @koa/router reads it. Its parameters need `params`. */
@@ -24,7 +24,7 @@ type Descriptor<A extends Access, B, Q, P> = Readonly<{
   csrf?: 'token' | { exempt: string }
   /** Without a schema the query is not parsed. */
   query?: z.ZodType<Q>
-  /** The limit that counts requests: by IP before anything is read, then by what `by` gives of the checked input. */
+  /** Counts requests: by IP before the body is read, then by what `by` gives of the checked input. */
   limit?:
     | { policy: PolicyName; by?: (input: RouteInput<B, Q, P>, ctx: Context) => string | Promise<string> }
     | { exempt: string }
@@ -42,7 +42,7 @@ type Fixed = 'kind' | 'method' | 'csrf' | 'body'
 type Reading<A extends Access, Q, P> = Omit<Descriptor<A, undefined, Q, P>, Fixed>
 type Writing<A extends Access, B, Q, P> = Omit<Descriptor<A, B, Q, P>, Fixed> & { body: Body<B> }
 
-// The mount gives a handler what its schemas and its access promise, so that the wider type is safe.
+// Safe, because the mount gives a handler what its schemas and its access promise.
 const widened = (route: unknown): Route => route as Route
 
 /** A page: GET, HTML. */
@@ -57,7 +57,7 @@ export const asset = <const A extends Access, Q = undefined, P = undefined>(rout
 export const form = <const A extends Access, B, Q = undefined, P = undefined>(route: Writing<A, B, Q, P>): Route =>
   widened({ ...route, kind: 'form', method: 'POST', csrf: 'token' })
 
-/** JSON. A request that writes carries the CSRF token in a header, or the route says why it needs none. */
+/** JSON. A writing request carries the CSRF token in a header, or the route says why not. */
 export const api = <const A extends Access, B = undefined, Q = undefined, P = undefined>(
   route: Omit<Descriptor<A, B, Q, P>, 'kind' | 'csrf'> & { csrf?: { exempt: string } },
 ): Route => widened({ ...(route.method !== 'GET' && { csrf: 'token' }), ...route, kind: 'json' })

@@ -1,4 +1,4 @@
-/** What each route says of its access, and how a server answers a request that the route admits: one row a route, by name. */
+/** The access of each route, and its answer to a caller that it admits: one row a route, by name. */
 import type { Access } from '../../src/access/access.ts'
 
 /**
@@ -17,7 +17,7 @@ export type Row = Readonly<{
   at?: string
   /** The fields of a form, which its schema accepts. */
   fields?: Readonly<Record<string, string>>
-  /** To a caller that the access admits; by caller where the route itself answers them differently. */
+  /** To a caller that is admitted; by caller where the route answers them differently. */
   answer: Answer | Readonly<Record<Caller, Answer>>
 }>
 

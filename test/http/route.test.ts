@@ -1,4 +1,5 @@
 /** A route that forgot a duty, or contradicts itself, is refused at start; a mounted one answers only what it was made for. */
+import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Access, AccessGuards, Visit } from '../../src/access/access.ts'
 import { AppError } from '../../src/errors.ts'
@@ -69,8 +70,16 @@ const refused: [why: string, route: object, sentence: RegExp][] = [
   ['a path parameter without a schema', { ...page, path: '/p/:id' }, /path parameters/],
   ['a schema for parameters that the path lacks', { ...page, params: schema }, /path parameters/],
   ['no access', { ...page, access: undefined }, /its access is one of/],
-  ['an unknown permission', { ...page, access: { permission: 'everything:do' } }, /permission "everything:do" is unknown/],
-  ['a permission that nothing checks', { ...page, access: { permission: 'clients:read' } }, /nothing checks permissions/],
+  [
+    'an unknown permission',
+    { ...page, access: { permission: 'everything:do' } },
+    /permission "everything:do" is unknown/,
+  ],
+  [
+    'a permission that nothing checks',
+    { ...page, access: { permission: 'clients:read' } },
+    /nothing checks permissions/,
+  ],
   ['a client that nothing checks', { ...page, access: { client: 'named' } }, /nothing checks clients/],
   ['an unknown demand on a session', { ...page, access: { session: 'old' } }, /session demand "old"/],
   ['an unknown demand on a client', { ...page, access: { client: 'known' } }, /client demand "known"/],
@@ -197,7 +206,10 @@ describe('a mounted route admits', () => {
   let server: TestServer
   beforeAll(async () => {
     const at = <const A extends Access>(path: string, access: A) =>
-      api({ method: 'GET', path, name: path, access, handler: (ctx, input) => void (ctx.body = { input }) })
+      api({ method: 'GET', path, name: path, access, handler: (ctx, input) => show(ctx, input) })
+    const show = (ctx: Context, input: object) => {
+      ctx.body = { input }
+    }
     server = await startTestServer({
       guards: {
         session: async (ctx, demand) => {
