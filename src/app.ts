@@ -7,7 +7,7 @@ import { formType, guardBodies, readFormText } from './http/body.ts'
 import { answerErrors, methodNotAllowed } from './http/errors.ts'
 import { securityHeaders } from './http/headers.ts'
 import { checkParameters, limitParameters } from './http/parameters.ts'
-import { createRouter, mountRoutes } from './http/route.ts'
+import { createRouter, mountRoutes } from './http/route-mount.ts'
 import { tellLimits } from './limits/gate.ts'
 import { policyNames } from './limits/policies.ts'
 import { cors } from './oidc/cors.ts'
@@ -25,7 +25,12 @@ export function createApp(parts: Parts): Koa {
   app.on('error', (error: unknown) => log.debug({ err: error }, 'a connection broke'))
 
   const router = createRouter()
-  mountRoutes(router, parts.routes, { csrf, permissions, limits: { gate: parts.gate, policies: policyNames } })
+  mountRoutes(router, parts.routes, {
+    csrf,
+    permissions,
+    guards: { session: parts.sessionGuard.admit },
+    limits: { gate: parts.gate, policies: policyNames },
+  })
   const requestChecks = {
     // What comes as a form is limited as what comes in the address: it goes on as one (`post-to-get.ts`), or is kept for a while.
     readFormText: async (ctx: Koa.Context) => {

@@ -12,16 +12,16 @@ import { accessRoutes } from './account/access-routes.ts'
 import { createApplications } from './account/applications.ts'
 import { accountClient, accountClientId } from './account/client.ts'
 import { dataRoutes } from './account/data-routes.ts'
-import { createAccountDoor, sensitive } from './account/door.ts'
-import { doorRoutes } from './account/door-routes.ts'
 import { createDossier } from './account/dossier.ts'
 import { createCallerOf, frameOf } from './account/frame.ts'
 import { createLeaving } from './account/leaving.ts'
+import { overviewRoutes } from './account/overview-routes.ts'
 import { createProfileChanges } from './account/profile.ts'
 import { profileRoutes } from './account/profile-routes.ts'
 import { accountRoutes } from './account/routes.ts'
 import { securityRoutes } from './account/security-routes.ts'
 import { createAccountChanges } from './account/service.ts'
+import { createSessionGuard } from './account/session-guard.ts'
 import { createSetEmail } from './account/set-email.ts'
 import { accountDocument, readAccountDocument } from './accounts/document.ts'
 import { normaliseEmail, readMailbox } from './accounts/email.ts'
@@ -714,7 +714,7 @@ export async function createParts(deps: PartsDeps) {
     generationOf: artifacts.generationOf,
     cookie: { ...cookieOptions(config.issuer), path: '/' },
   })
-  const door = createAccountDoor({
+  const sessionGuard = createSessionGuard({
     readSession: accountSessions.read,
     accounts,
     factors,
@@ -816,22 +816,18 @@ export async function createParts(deps: PartsDeps) {
     }),
     ...recoveryRoutes({ recovery, interactions, views, carryOn }),
     ...accountRoutes({ changes: accountChanges, sessions: accountSessions, browserOf, carryOn, views }),
-    ...doorRoutes({ door, frameOf, views }),
-    ...profileRoutes({ door, frameOf, views, profile: createProfileChanges({ accounts, records, transaction }) }),
+    ...overviewRoutes({ sessionGuard, frameOf, views }),
+    ...profileRoutes({ frameOf, views, profile: createProfileChanges({ accounts, records, transaction }) }),
     ...securityRoutes({
-      door,
-      sensitive,
       frameOf,
       callerOf,
       carryOn,
       views,
       changes: accountChanges,
     }),
-    ...factorAccountRoutes({ door, sensitive, frameOf, factors, steps: loginSteps, views }),
-    ...accessRoutes({ door, frameOf, sessions, accountSessions, applications, views }),
+    ...factorAccountRoutes({ frameOf, factors, steps: loginSteps, views }),
+    ...accessRoutes({ frameOf, sessions, accountSessions, applications, views }),
     ...dataRoutes({
-      door,
-      sensitive,
       frameOf,
       callerOf,
       carryOn,
@@ -843,7 +839,7 @@ export async function createParts(deps: PartsDeps) {
     ...(kept ? devMailRoutes({ views, kept }) : []),
     ...consentPages.routes,
     ...factorPages.routes,
-    ...factorResetRoutes({ interactions, stepOf: factorPages.stepOf, resets: factorResets, door, views }),
+    ...factorResetRoutes({ interactions, stepOf: factorPages.stepOf, resets: factorResets, views }),
   ]
 
   return {
@@ -907,6 +903,7 @@ export async function createParts(deps: PartsDeps) {
     logRequest,
     documents,
     readiness,
+    sessionGuard,
     routes,
     /** Lets everything go but the database, which whoever opened it closes. */
     close: async (): Promise<void> => {

@@ -1,4 +1,4 @@
-/** Every permission there is. A route names the one it needs, a command the one it uses; roles will be sets of them. */
+/** Every permission there is. A route names the one it needs; roles will be sets of them. */
 
 export const permissions = [
   'accounts:read',

@@ -2,16 +2,14 @@
 import { z } from 'zod'
 import { atMinute } from '../clock.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { AccountSessions } from '../oidc/account-session.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { Applications } from './applications.ts'
-import type { Door } from './door.ts'
 import type { FrameOf } from './frame.ts'
 
 type Deps = {
-  door: Door
   frameOf: FrameOf
   sessions: Sessions
   accountSessions: Pick<AccountSessions, 'rename'>
@@ -19,25 +17,14 @@ type Deps = {
   views: Views
 }
 
-export function accessRoutes({
-  door,
-  frameOf,
-  sessions,
-  accountSessions,
-  applications,
-  views,
-}: Deps): readonly Route[] {
+export function accessRoutes({ frameOf, sessions, accountSessions, applications, views }: Deps): readonly Route[] {
   const moment = (at: number | undefined) => (at === undefined ? undefined : atMinute(at))
 
-  const showSessions = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const showSessions = page({
     path: '/account/sessions',
     name: 'account.sessions',
-    permission: 'public',
-    handler: async (ctx) => {
-      const visit = await door.enter(ctx)
-      if (!visit) return
+    access: { session: 'any' },
+    handler: async (ctx, { visit }) => {
       const found = await sessions.list(visit.account.id, visit.session.uid)
       views.render(ctx, 'account/sessions', {
         ...frameOf(visit, 'sessions'),
@@ -52,51 +39,35 @@ export function accessRoutes({
     },
   })
 
-  const endSession = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const endSession = form({
     path: '/account/sessions/end',
     name: 'account.end_session',
-    permission: 'public',
-    csrf: 'token',
+    access: { session: 'any' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ session: z.string().max(100) }) },
-    handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx)
-      if (!visit) return
-      await sessions.endOwn(visit.account.id, body.session, ctx.ip)
-      ctx.status = 303
-      ctx.redirect('/account?done=session')
+    handler: async (ctx, { visit, body }) => {
+      await sessions.endOwn(visit.account.id, body.session, visit.ip)
+      seeOther(ctx, '/account?done=session')
     },
   })
 
-  const endOthers = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const endOthers = form({
     path: '/account/sessions/end-others',
     name: 'account.end_other_sessions',
-    permission: 'public',
-    csrf: 'token',
+    access: { session: 'any' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
-    handler: async (ctx) => {
-      const visit = await door.enter(ctx)
-      if (!visit) return
-      accountSessions.rename(ctx, await sessions.endOthers(visit.account.id, visit.session, ctx.ip))
-      ctx.status = 303
-      ctx.redirect('/account?done=sessions')
+    handler: async (ctx, { visit }) => {
+      accountSessions.rename(ctx, await sessions.endOthers(visit.account.id, visit.session, visit.ip))
+      seeOther(ctx, '/account?done=sessions')
     },
   })
 
-  const showApplications = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const showApplications = page({
     path: '/account/applications',
     name: 'account.applications',
-    permission: 'public',
-    handler: async (ctx) => {
-      const visit = await door.enter(ctx)
-      if (!visit) return
+    access: { session: 'any' },
+    handler: async (ctx, { visit }) => {
       const found = await applications.list(visit.account.id)
       views.render(ctx, 'account/applications', {
         ...frameOf(visit, 'applications'),
@@ -105,21 +76,15 @@ export function accessRoutes({
     },
   })
 
-  const withdraw = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const withdraw = form({
     path: '/account/applications/withdraw',
     name: 'account.withdraw_application',
-    permission: 'public',
-    csrf: 'token',
+    access: { session: 'any' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ client: z.string().max(100) }) },
-    handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx)
-      if (!visit) return
+    handler: async (ctx, { visit, body }) => {
       await applications.withdraw(visit.account.id, body.client)
-      ctx.status = 303
-      ctx.redirect('/account?done=withdrawn')
+      seeOther(ctx, '/account?done=withdrawn')
     },
   })
 

@@ -1,20 +1,18 @@
 /** What is known of a person: the latest events, everything as a file, and its end. */
 import { z } from 'zod'
+import type { Visit } from '../access/access.ts'
 import { atMinute } from '../clock.ts'
 import { unlessRefused } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { api, form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { CarryOn } from '../revocation/account-end.ts'
-import type { AccountVisit, Door, Wanted } from './door.ts'
 import type { Dossier } from './dossier.ts'
 import type { CallerOf, FrameOf } from './frame.ts'
 import type { Leaving } from './leaving.ts'
 
 type Deps = {
-  door: Door
-  sensitive: Wanted
   frameOf: FrameOf
   callerOf: CallerOf
   carryOn: CarryOn
@@ -25,17 +23,13 @@ type Deps = {
 }
 
 export function dataRoutes(deps: Deps): readonly Route[] {
-  const { door, sensitive, frameOf, callerOf, dossier, leaving, views } = deps
+  const { frameOf, callerOf, dossier, leaving, views } = deps
 
-  const events = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const events = page({
     path: '/account/events',
     name: 'account.events',
-    permission: 'public',
-    handler: async (ctx) => {
-      const visit = await door.enter(ctx)
-      if (!visit) return
+    access: { session: 'any' },
+    handler: async (ctx, { visit }) => {
       const found = await dossier.events(visit.account.id)
       views.render(ctx, 'account/events', {
         ...frameOf(visit, 'events'),
@@ -44,15 +38,12 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  const download = defineRoute({
-    kind: 'json',
+  const download = api({
     method: 'GET',
     path: '/account/data/download',
     name: 'account.download',
-    permission: 'public',
-    handler: async (ctx) => {
-      const visit = await door.enter(ctx, sensitive)
-      if (!visit) return
+    access: { session: 'recent+factor' },
+    handler: async (ctx, { visit }) => {
       const data = await dossier.everything(visit.account, visit.session.uid)
       ctx.set('Content-Disposition', 'attachment; filename="latchkey-account.json"')
       ctx.type = 'json'
@@ -60,7 +51,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  const page = (visit: AccountVisit, problems: FieldProblems = {}) => ({
+  const localsOf = (visit: Visit, problems: FieldProblems = {}) => ({
     ...frameOf(visit, 'data'),
     problems,
     graceDays: deps.graceDays(),
@@ -68,34 +59,26 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     needsPassword: !visit.amr.includes('mfa'),
   })
 
-  const show = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const show = page({
     path: '/account/data',
     name: 'account.data',
-    permission: 'public',
-    handler: async (ctx) => {
-      const visit = await door.enter(ctx, sensitive)
-      if (visit) views.render(ctx, 'account/data', page(visit))
+    access: { session: 'recent+factor' },
+    handler: async (ctx, { visit }) => {
+      views.render(ctx, 'account/data', localsOf(visit))
     },
   })
 
-  const leave = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const leave = form({
     path: '/account/data/delete',
     name: 'account.request_deletion',
-    permission: 'public',
-    csrf: 'token',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: {
       schema: z.strictObject({ currentPassword: z.string().max(4000).default(''), sure: z.literal('yes').optional() }),
     },
-    handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, sensitive)
-      if (!visit) return
+    handler: async (ctx, { visit, body }) => {
       if (body.sure === undefined) {
-        views.render(ctx, 'account/data', page(visit, { sure: { code: 'not_sure' } }))
+        views.render(ctx, 'account/data', localsOf(visit, { sure: { code: 'not_sure' } }))
         ctx.status = 400
         return
       }
@@ -104,29 +87,22 @@ export function dataRoutes(deps: Deps): readonly Route[] {
         async () => {
           deps.carryOn(ctx, await leaving.request(callerOf(ctx, visit, body.currentPassword)))
         },
-        (problems) => views.render(ctx, 'account/data', page(visit, problems)),
+        (problems) => views.render(ctx, 'account/data', localsOf(visit, problems)),
       )
       if (!isAsked) return
-      ctx.status = 303
-      ctx.redirect('/account')
+      seeOther(ctx, '/account')
     },
   })
 
-  const keep = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const keep = form({
     path: '/account/keep',
     name: 'account.keep',
-    permission: 'public',
-    csrf: 'token',
+    access: { session: 'any' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
-    handler: async (ctx) => {
-      const visit = await door.enter(ctx)
-      if (!visit) return
-      await leaving.withdraw(visit.account.id, visit.session.generation, ctx.ip)
-      ctx.status = 303
-      ctx.redirect('/account?done=kept')
+    handler: async (ctx, { visit }) => {
+      await leaving.withdraw(visit.account.id, visit.session.generation, visit.ip)
+      seeOther(ctx, '/account?done=kept')
     },
   })
 

@@ -1,12 +1,11 @@
 /** What every page of the account shows around its own content. */
-
 import type { Context } from 'koa'
+import type { Visit } from '../access/access.ts'
 import { atMinute } from '../clock.ts'
 import type { AccountFrame } from '../http/pages.ts'
-import type { AccountVisit } from './door.ts'
 import type { Caller, CallerBrowser } from './service.ts'
 
-export type FrameOf = (visit: AccountVisit, here: AccountFrame['here']) => AccountFrame
+export type FrameOf = (visit: Visit, here: AccountFrame['here']) => AccountFrame
 
 export const frameOf: FrameOf = ({ account, factorReset }, here) => ({
   here,
@@ -15,13 +14,13 @@ export const frameOf: FrameOf = ({ account, factorReset }, here) => ({
   ...(factorReset && { factorReset: { at: atMinute(factorReset.requestedAt), due: atMinute(factorReset.dueAt) } }),
 })
 
-/** The proof that a form brings: the password that was typed, or the factor of a fresh login, which the guard has seen. */
-const proofOf = ({ amr, authTimeMs }: AccountVisit, currentPassword: string) =>
+/** The proof of a form: the typed password, or the factor of a recent login. */
+const proofOf = ({ amr, authTimeMs }: Visit, currentPassword: string) =>
   currentPassword === '' && amr.includes('mfa') ? { factorProvenAtMs: authTimeMs } : { password: currentPassword }
 
-export type CallerOf = (ctx: Context, visit: AccountVisit, currentPassword: string) => Caller
+export type CallerOf = (ctx: Context, visit: Visit, currentPassword: string) => Caller
 
-/** The person who sends a form of the account page; `browserOf` reads the cookies by which the browser is known. */
+/** The caller of a form of the account page; `browserOf` reads the cookies of a known browser. */
 export const createCallerOf =
   (browserOf: (ctx: Context) => CallerBrowser): CallerOf =>
   (ctx, visit, currentPassword) => ({
@@ -29,5 +28,5 @@ export const createCallerOf =
     proof: proofOf(visit, currentPassword),
     session: visit.session,
     browser: browserOf(ctx),
-    address: ctx.ip,
+    address: visit.ip,
   })

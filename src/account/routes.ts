@@ -5,7 +5,7 @@ import { AppError } from '../errors.ts'
 import { unlessRefused } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { form, page } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { AccountSessions } from '../oidc/account-session.ts'
 import type { CarryOn } from '../revocation/account-end.ts'
@@ -30,25 +30,20 @@ export function accountRoutes({ changes, sessions, browserOf, carryOn, views }: 
     views.render(ctx, 'link-email', { action: '/email-change', token, problems, ...found })
   }
 
-  const open = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const open = page({
     path: '/email-change',
     name: 'account.email_link',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'link', by: ({ query }) => query.token },
     query: z.object(link),
     handler: (ctx, { query: { token } }) => show(ctx, token),
   })
 
-  const confirm = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const confirm = form({
     path: '/email-change',
     name: 'account.confirm_email',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'link', by: ({ body }) => body.token },
-    csrf: 'token',
     body: { schema: z.strictObject({ ...link, currentPassword: password }) },
     handler: async (ctx, { body }) => {
       // The session in which the link is opened lives on, when it is the account's.

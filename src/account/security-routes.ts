@@ -1,18 +1,16 @@
 /** The password and the e-mail address: each wants a login of the last five minutes, and the password or a second factor. */
 import { z } from 'zod'
+import type { Visit } from '../access/access.ts'
 import { unlessRefused } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { CarryOn } from '../revocation/account-end.ts'
-import type { AccountVisit, Door, Wanted } from './door.ts'
 import type { CallerOf, FrameOf } from './frame.ts'
 import type { AccountChanges } from './service.ts'
 
 type Deps = {
-  door: Door
-  sensitive: Wanted
   frameOf: FrameOf
   callerOf: CallerOf
   changes: AccountChanges
@@ -23,40 +21,32 @@ type Deps = {
 const password = z.string().max(4000)
 
 export function securityRoutes(deps: Deps): readonly Route[] {
-  const { door, sensitive, frameOf, callerOf, changes, views } = deps
-  const needsPassword = ({ amr }: AccountVisit) => !amr.includes('mfa')
+  const { frameOf, callerOf, changes, views } = deps
+  const needsPassword = ({ amr }: Visit) => !amr.includes('mfa')
 
-  const showPassword = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const showPassword = page({
     path: '/account/password',
     name: 'account.password',
-    permission: 'public',
-    handler: async (ctx) => {
-      const visit = await door.enter(ctx, sensitive)
-      if (visit) views.render(ctx, 'account/password', passwordPage(visit))
+    access: { session: 'recent+factor' },
+    handler: async (ctx, { visit }) => {
+      views.render(ctx, 'account/password', passwordPage(visit))
     },
   })
 
-  const passwordPage = (visit: AccountVisit, problems: FieldProblems = {}) => ({
+  const passwordPage = (visit: Visit, problems: FieldProblems = {}) => ({
     ...frameOf(visit, 'password'),
     email: visit.account.email,
     problems,
     needsPassword: needsPassword(visit),
   })
 
-  const changePassword = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const changePassword = form({
     path: '/account/password',
     name: 'account.change_password',
-    permission: 'public',
-    csrf: 'token',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ currentPassword: password.default(''), password }) },
-    handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, sensitive)
-      if (!visit) return
+    handler: async (ctx, { visit, body }) => {
       const isChanged = await unlessRefused(
         ctx,
         async () => {
@@ -66,12 +56,11 @@ export function securityRoutes(deps: Deps): readonly Route[] {
         (problems) => views.render(ctx, 'account/password', passwordPage(visit, problems)),
       )
       if (!isChanged) return
-      ctx.status = 303
-      ctx.redirect('/account?done=password')
+      seeOther(ctx, '/account?done=password')
     },
   })
 
-  const emailPage = (visit: AccountVisit, email = '', problems: FieldProblems = {}) => ({
+  const emailPage = (visit: Visit, email = '', problems: FieldProblems = {}) => ({
     ...frameOf(visit, 'email'),
     email,
     problems,
@@ -80,30 +69,22 @@ export function securityRoutes(deps: Deps): readonly Route[] {
     autocomplete: 'email',
   })
 
-  const showEmail = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const showEmail = page({
     path: '/account/email',
     name: 'account.email',
-    permission: 'public',
-    handler: async (ctx) => {
-      const visit = await door.enter(ctx, sensitive)
-      if (visit) views.render(ctx, 'account/email', emailPage(visit))
+    access: { session: 'recent+factor' },
+    handler: async (ctx, { visit }) => {
+      views.render(ctx, 'account/email', emailPage(visit))
     },
   })
 
-  const changeEmail = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const changeEmail = form({
     path: '/account/email',
     name: 'account.change_email',
-    permission: 'public',
-    csrf: 'token',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ currentPassword: password.default(''), email: z.string().max(320) }) },
-    handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, sensitive)
-      if (!visit) return
+    handler: async (ctx, { visit, body }) => {
       const isAsked = await unlessRefused(
         ctx,
         () => {
@@ -113,8 +94,7 @@ export function securityRoutes(deps: Deps): readonly Route[] {
         (problems) => views.render(ctx, 'account/email', emailPage(visit, body.email, problems)),
       )
       if (!isAsked) return
-      ctx.status = 303
-      ctx.redirect('/account?done=email')
+      seeOther(ctx, '/account?done=email')
     },
   })
 

@@ -86,7 +86,6 @@ async function unknownScopes(scope: unknown, { resourceServers }: Parts): Promis
 const add: CliCommand = {
   name: 'client add',
   about: 'cli.client.add.about',
-  permission: 'clients:write',
   options: [
     { flags: '--kind <kind>', text: 'cli.client.kind', choices: clientKinds },
     { flags: '--name <name>', text: 'cli.client.name' },
@@ -146,7 +145,6 @@ const add: CliCommand = {
 const list: CliCommand = {
   name: 'client list',
   about: 'cli.client.list.about',
-  permission: 'clients:read',
   examples: ['latchkey client list', 'latchkey client list --json'],
   run: async ({ openParts, t }) => {
     const found = await (await openParts()).clients.list()
@@ -171,7 +169,6 @@ const list: CliCommand = {
 const show: CliCommand = {
   name: 'client show',
   about: 'cli.client.show.about',
-  permission: 'clients:read',
   arguments: [clientId],
   examples: ['latchkey client show demo-web'],
   run: async ({ args: [id = ''], openParts, t }) => {
@@ -183,7 +180,6 @@ const show: CliCommand = {
 const remove: CliCommand = {
   name: 'client remove',
   about: 'cli.client.remove.about',
-  permission: 'clients:write',
   arguments: [clientId],
   options: [{ flags: '--yes', text: 'cli.yes' }],
   examples: ['latchkey client remove demo-web --yes'],
@@ -214,7 +210,6 @@ function readDuration(text: unknown): number {
 const rotateSecret: CliCommand = {
   name: 'client rotate-secret',
   about: 'cli.client.rotateSecret.about',
-  permission: 'clients:write',
   arguments: [clientId],
   options: [{ flags: '--keep-old <time>', text: 'cli.client.keepOld' }, ...secretOptions],
   examples: ['latchkey client rotate-secret demo-web', 'latchkey client rotate-secret demo-web --keep-old 24h --json'],
@@ -236,7 +231,6 @@ const rotateSecret: CliCommand = {
 const disable: CliCommand = {
   name: 'client disable',
   about: 'cli.client.disable.about',
-  permission: 'clients:write',
   arguments: [clientId],
   examples: ['latchkey client disable demo-web'],
   run: async ({ args: [id = ''], openParts, actor, t }) => {
@@ -248,7 +242,6 @@ const disable: CliCommand = {
 const enable: CliCommand = {
   name: 'client enable',
   about: 'cli.client.enable.about',
-  permission: 'clients:write',
   arguments: [clientId],
   examples: ['latchkey client enable demo-web'],
   run: async ({ args: [id = ''], openParts, actor, t }) => {

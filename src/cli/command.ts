@@ -1,5 +1,4 @@
 /** What a command is: a descriptor in a list, as a route is. `program.ts` makes the command line of them, `run.ts` runs one. */
-import type { Permission } from '../access/permissions.ts'
 import type { Actor } from '../audit/service.ts'
 import type { ConfigResult } from '../config/read.ts'
 import type { Sentences } from '../locales.ts'
@@ -51,7 +50,6 @@ export type CliCommand = {
   name: string
   /** Key of its sentence. */
   about: string
-  permission: Permission
   arguments?: readonly { syntax: string; text: string }[]
   options?: readonly CliOption[]
   /** What follows `latchkey` on a line that works. */

@@ -33,7 +33,6 @@ const store = ['configuration', 'database'] as const
 export const doctor: CliCommand = {
   name: 'doctor',
   about: 'cli.doctor.about',
-  permission: 'server:operate',
   examples: ['latchkey doctor', 'latchkey doctor --json'],
   run: async (call) => {
     const { t, has } = call

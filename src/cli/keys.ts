@@ -47,7 +47,6 @@ async function shown({ signingKeys, config }: Parts, { t }: Call, changes?: read
 const list: CliCommand = {
   name: 'keys list',
   about: 'cli.keys.list.about',
-  permission: 'keys:read',
   examples: ['latchkey keys list', 'latchkey keys list --json'],
   run: async (call) => shown(await call.openParts(), call),
 }
@@ -55,7 +54,6 @@ const list: CliCommand = {
 const rotate: CliCommand = {
   name: 'keys rotate',
   about: 'cli.keys.rotate.about',
-  permission: 'keys:write',
   options: [
     { flags: '--algorithm <alg>', text: 'cli.keys.algorithm', isRepeated: true, choices: algorithms },
     { flags: '--now', text: 'cli.keys.now' },
@@ -73,7 +71,6 @@ const rotate: CliCommand = {
 const retire: CliCommand = {
   name: 'keys retire',
   about: 'cli.keys.retire.about',
-  permission: 'keys:write',
   arguments: [kidArgument],
   examples: ['latchkey keys retire 5Nf1Zc8wXlJrmGqZb6GyZNh5oZr3f2Q0q4J0m3s0k7c'],
   run: async (call) => {
@@ -85,7 +82,6 @@ const retire: CliCommand = {
 const revoke: CliCommand = {
   name: 'keys revoke',
   about: 'cli.keys.revoke.about',
-  permission: 'keys:write',
   arguments: [kidArgument],
   options: [{ flags: '--yes', text: 'cli.yes' }],
   examples: ['latchkey keys revoke 5Nf1Zc8wXlJrmGqZb6GyZNh5oZr3f2Q0q4J0m3s0k7c --yes'],
@@ -103,7 +99,6 @@ const revoke: CliCommand = {
 const resealAll: CliCommand = {
   name: 'keys reseal',
   about: 'cli.keys.reseal.about',
-  permission: 'keys:write',
   examples: ['latchkey keys reseal', 'latchkey keys reseal --json'],
   run: async ({ openParts, actor, options, io, t }) => {
     const { config, database, sealer, audit } = await openParts()

@@ -6,7 +6,6 @@ import { table } from './output.ts'
 const list: CliCommand = {
   name: 'logout-deliveries list',
   about: 'cli.logoutDeliveries.list.about',
-  permission: 'logout-deliveries:read',
   options: [
     { flags: '--client <client-id>', text: 'cli.logoutDeliveries.client' },
     { flags: '--state <state>', text: 'cli.logoutDeliveries.state', choices: deliveryStates },
@@ -35,7 +34,6 @@ const list: CliCommand = {
 const retry: CliCommand = {
   name: 'logout-deliveries retry',
   about: 'cli.logoutDeliveries.retry.about',
-  permission: 'logout-deliveries:write',
   arguments: [{ syntax: '<id>', text: 'cli.logoutDeliveries.id' }],
   examples: ['latchkey logout-deliveries retry 0190b0a6-5d3e-7c41-a9a8-3f6f9c2d7b11'],
   run: async ({ args: [id = ''], openParts, actor, t }) => {

@@ -5,7 +5,6 @@ import { table } from './output.ts'
 export const migrate: CliCommand = {
   name: 'migrate',
   about: 'cli.migrate.about',
-  permission: 'server:operate',
   examples: ['latchkey migrate', 'MIGRATE_AT_START=false latchkey migrate --json'],
   run: async ({ openStores, log, t }) => {
     const stores = await openStores()

@@ -4,7 +4,6 @@ import type { CliCommand } from './command.ts'
 const unlock: CliCommand = {
   name: 'network unlock',
   about: 'cli.network.unlock.about',
-  permission: 'accounts:write',
   arguments: [{ syntax: '<ip>', text: 'cli.network.ip' }],
   examples: ['latchkey network unlock 203.0.113.7', 'latchkey network unlock 2001:db8::7'],
   run: async ({ args: [ip = ''], openParts, actor, t }) => {

@@ -17,7 +17,6 @@ const shown = (resourceServer: ResourceServer): Outcome => {
 const add: CliCommand = {
   name: 'resource-server add',
   about: 'cli.resourceServer.add.about',
-  permission: 'resource-servers:write',
   arguments: [identifier],
   options: [
     { flags: '--name <name>', text: 'cli.resourceServer.name', isRequired: true },
@@ -54,7 +53,6 @@ const add: CliCommand = {
 const list: CliCommand = {
   name: 'resource-server list',
   about: 'cli.resourceServer.list.about',
-  permission: 'resource-servers:read',
   examples: ['latchkey resource-server list'],
   run: async ({ openParts, t }) => {
     const found = await (await openParts()).resourceServers.list()
@@ -67,7 +65,6 @@ const list: CliCommand = {
 const show: CliCommand = {
   name: 'resource-server show',
   about: 'cli.resourceServer.show.about',
-  permission: 'resource-servers:read',
   arguments: [identifier],
   examples: ['latchkey resource-server show http://localhost:3003/'],
   run: async ({ args: [id = ''], openParts }) => {
@@ -80,7 +77,6 @@ const show: CliCommand = {
 const remove: CliCommand = {
   name: 'resource-server remove',
   about: 'cli.resourceServer.remove.about',
-  permission: 'resource-servers:write',
   arguments: [identifier],
   examples: ['latchkey resource-server remove https://api.example.com'],
   run: async ({ args: [id = ''], openParts, actor, t }) => {

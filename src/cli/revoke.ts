@@ -41,7 +41,6 @@ async function end({ options, openParts, actor }: Call, target: (typeof targets)
 export const revoke: CliCommand = {
   name: 'revoke',
   about: 'cli.revoke.about',
-  permission: 'tokens:revoke',
   options: [
     { flags: '--user <email-or-id>', text: 'cli.revoke.user' },
     { flags: '--client <client-id>', text: 'cli.revoke.client' },

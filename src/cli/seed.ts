@@ -6,7 +6,6 @@ import { printable, table } from './output.ts'
 export const seed: CliCommand = {
   name: 'seed',
   about: 'cli.seed.about',
-  permission: 'server:operate',
   arguments: [{ syntax: '<file>', text: 'cli.seed.file' }],
   options: [{ flags: '--only-missing', text: 'cli.seed.onlyMissing' }],
   examples: ['latchkey seed seeds/development.yaml', 'latchkey seed - --json < people.yaml'],

@@ -5,7 +5,6 @@ import { table } from './output.ts'
 const list: CliCommand = {
   name: 'settings list',
   about: 'cli.settings.list.about',
-  permission: 'settings:read',
   examples: ['latchkey settings list', 'latchkey settings list --json'],
   run: async ({ openParts, t }) => {
     const settings = await (await openParts()).settings.list()
@@ -18,7 +17,6 @@ const list: CliCommand = {
 const set: CliCommand = {
   name: 'settings set',
   about: 'cli.settings.set.about',
-  permission: 'settings:write',
   arguments: [
     { syntax: '<key>', text: 'cli.settings.key' },
     { syntax: '<value>', text: 'cli.settings.value' },
@@ -33,7 +31,6 @@ const set: CliCommand = {
 const reset: CliCommand = {
   name: 'settings reset',
   about: 'cli.settings.reset.about',
-  permission: 'settings:write',
   arguments: [{ syntax: '<key>', text: 'cli.settings.key' }],
   examples: ['latchkey settings reset accessTokenSeconds'],
   run: async ({ args: [key = ''], openParts, actor, t }) => {

@@ -5,7 +5,6 @@ import { getAccount } from './user.ts'
 export const setEmail: CliCommand = {
   name: 'user set-email',
   about: 'cli.user.setEmail.about',
-  permission: 'accounts:write',
   arguments: [
     { syntax: '<email-or-id>', text: 'cli.user.who' },
     { syntax: '<new-email>', text: 'cli.user.setEmail.newEmail' },

@@ -8,7 +8,6 @@ const who = { syntax: '<email-or-id>', text: 'cli.user.who' }
 const show: CliCommand = {
   name: 'user factors',
   about: 'cli.user.factors.about',
-  permission: 'accounts:read',
   arguments: [who],
   examples: ['latchkey user factors alice@example.com'],
   run: async ({ args: [id = ''], openParts }) => {
@@ -33,7 +32,6 @@ const show: CliCommand = {
 const reset: CliCommand = {
   name: 'user reset-factors',
   about: 'cli.user.resetFactors.about',
-  permission: 'accounts:write',
   arguments: [who],
   examples: ['latchkey user reset-factors alice@example.com'],
   run: async ({ args: [id = ''], openParts, actor, t }) => {
@@ -51,7 +49,6 @@ const reset: CliCommand = {
 const requireFactor: CliCommand = {
   name: 'user require-factor',
   about: 'cli.user.requireFactor.about',
-  permission: 'accounts:write',
   arguments: [who],
   options: [{ flags: '--off', text: 'cli.user.requireFactor.off' }],
   examples: ['latchkey user require-factor alice@example.com', 'latchkey user require-factor alice@example.com --off'],

@@ -20,7 +20,6 @@ const batchSize = 500
 const importUsers: CliCommand = {
   name: 'user import',
   about: 'cli.user.import.about',
-  permission: 'accounts:write',
   arguments: [{ syntax: '<file>', text: 'cli.user.import.file' }],
   options: [
     { flags: '--rejects <file>', text: 'cli.user.import.rejects' },
@@ -132,7 +131,6 @@ function summary({ t }: Call, { resumedAtLine, rejects, ...total }: Total): Outc
 const exportUsers: CliCommand = {
   name: 'user export',
   about: 'cli.user.export.about',
-  permission: 'accounts:read',
   arguments: [{ syntax: '<file>', text: 'cli.user.export.file' }],
   options: [{ flags: '--password-hashes', text: 'cli.user.export.hashes' }],
   examples: ['latchkey user export -', 'latchkey user export people.jsonl --password-hashes'],

@@ -36,7 +36,6 @@ async function readPassword(call: Call): Promise<string> {
 const add: CliCommand = {
   name: 'user add',
   about: 'cli.user.add.about',
-  permission: 'accounts:write',
   arguments: [{ syntax: '<email>', text: 'cli.user.email' }],
   options: [
     passwordStdin,
@@ -75,7 +74,6 @@ const add: CliCommand = {
 const invite: CliCommand = {
   name: 'user invite',
   about: 'cli.user.invite.about',
-  permission: 'accounts:write',
   arguments: [{ syntax: '<email>', text: 'cli.user.email' }],
   options: [
     { flags: '--name <name>', text: 'cli.user.name' },
@@ -97,7 +95,6 @@ const invite: CliCommand = {
 const list: CliCommand = {
   name: 'user list',
   about: 'cli.user.list.about',
-  permission: 'accounts:read',
   examples: ['latchkey user list', 'latchkey user list --json'],
   run: async ({ openParts, t }) => {
     const found = await (await openParts()).accounts.list()
@@ -117,7 +114,6 @@ const list: CliCommand = {
 const show: CliCommand = {
   name: 'user show',
   about: 'cli.user.show.about',
-  permission: 'accounts:read',
   arguments: [who],
   examples: ['latchkey user show alice@example.com'],
   run: async ({ args: [id = ''], openParts }) => shown(await getAccount((await openParts()).accounts, id)),
@@ -126,7 +122,6 @@ const show: CliCommand = {
 const setPassword: CliCommand = {
   name: 'user set-password',
   about: 'cli.user.setPassword.about',
-  permission: 'accounts:write',
   arguments: [who],
   options: [passwordStdin],
   examples: [
@@ -145,7 +140,6 @@ const setPassword: CliCommand = {
 const disable: CliCommand = {
   name: 'user disable',
   about: 'cli.user.disable.about',
-  permission: 'accounts:write',
   arguments: [who],
   examples: ['latchkey user disable alice@example.com'],
   run: async ({ args: [who = ''], openParts, actor, t }) => {
@@ -159,7 +153,6 @@ const disable: CliCommand = {
 const unlock: CliCommand = {
   name: 'user unlock',
   about: 'cli.user.unlock.about',
-  permission: 'accounts:write',
   arguments: [who],
   examples: ['latchkey user unlock alice@example.com'],
   run: async ({ args: [who = ''], openParts, actor, t }) => {
@@ -173,7 +166,6 @@ const unlock: CliCommand = {
 const enable: CliCommand = {
   name: 'user enable',
   about: 'cli.user.enable.about',
-  permission: 'accounts:write',
   arguments: [who],
   examples: ['latchkey user enable alice@example.com'],
   run: async ({ args: [who = ''], openParts, actor, t }) => {
@@ -187,7 +179,6 @@ const enable: CliCommand = {
 const access: CliCommand = {
   name: 'user access',
   about: 'cli.user.access.about',
-  permission: 'accounts:read',
   arguments: [who],
   examples: ['latchkey user access alice@example.com'],
   run: async ({ args: [who = ''], openParts, t }) => {
@@ -226,7 +217,6 @@ const access: CliCommand = {
 const withdrawConsent: CliCommand = {
   name: 'user withdraw-consent',
   about: 'cli.user.withdrawConsent.about',
-  permission: 'tokens:revoke',
   arguments: [who, { syntax: '<client-id>', text: 'cli.client.id' }],
   examples: ['latchkey user withdraw-consent alice@example.com web'],
   run: async ({ args: [who = '', clientId = ''], openParts, actor, t }) => {

@@ -3,7 +3,7 @@ import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Accounts } from '../accounts/service.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { form } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { Interaction, Interactions } from '../oidc/interaction.ts'
 import type { ResourceServers } from '../resource-servers/service.ts'
@@ -58,14 +58,11 @@ export function createConsentPages({ interactions, consents, accounts, resourceS
     })
   }
 
-  const submit = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const submit = form({
     path: '/interaction/:uid/consent',
     name: 'consent.submit',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'interaction', by: ({ params }) => params.uid },
-    csrf: 'token',
     params: z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) }),
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { params }) => {

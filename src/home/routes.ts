@@ -1,7 +1,7 @@
 /** The page at `/`: what this server is, and in development where to try it. */
 
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { page } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 
 /** What a fresh development server can be tried with. */
@@ -14,12 +14,10 @@ export type DevelopmentNotes = {
 type Deps = { views: Views; issuer: string; development: DevelopmentNotes | undefined }
 
 export function homeRoutes({ views, issuer, development }: Deps): readonly Route[] {
-  const home = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const home = page({
     path: '/',
     name: 'home',
-    permission: 'public',
+    access: 'public',
     handler: (ctx) => {
       views.render(ctx, 'home', { issuer, discoveryUrl: `${issuer}/.well-known/openid-configuration`, development })
     },

@@ -5,7 +5,7 @@ import { extname, join } from 'node:path'
 import { z } from 'zod'
 import { notFound } from './errors.ts'
 import type { Route } from './route.ts'
-import { defineRoute } from './route.ts'
+import { asset } from './route.ts'
 
 export type Assets = {
   /** The address of the file called `name`. Throws at once for a file that does not exist. */
@@ -32,31 +32,29 @@ export function loadAssets(folder: string, others: Readonly<Record<string, strin
   const byName = new Map(files.map((file) => [file.name, file]))
   const byAddress = new Map(files.map((file) => [file.address, file]))
 
-  const asset = defineRoute({
-    kind: 'asset',
-    method: 'GET',
+  const file = asset({
     path: '/assets/:file',
     name: 'asset',
-    permission: 'public',
+    access: 'public',
     params: z.strictObject({ file: z.string().max(200) }),
     handler: (ctx, { params }) => {
-      const file = byAddress.get(params.file)
-      if (!file) throw notFound()
+      const found = byAddress.get(params.file)
+      if (!found) throw notFound()
       // The address changes with the content (RFC 8246), so a browser need never ask again.
       ctx.set('Cache-Control', 'public, max-age=31536000, immutable')
-      ctx.set('ETag', file.etag)
+      ctx.set('ETag', found.etag)
       ctx.status = 200
       if (ctx.fresh) {
         ctx.status = 304
         return
       }
-      ctx.type = file.type
-      ctx.body = file.content
+      ctx.type = found.type
+      ctx.body = found.content
     },
   })
 
   return {
-    routes: [asset],
+    routes: [file],
     url: (name) => {
       const file = byName.get(name)
       if (!file) throw new Error(`there is no views/assets/${name}`)

@@ -1,6 +1,6 @@
 /** Whether the process lives, and whether it can work: for load balancers, containers and supervisors. */
 import type { Route } from './route.ts'
-import { defineRoute } from './route.ts'
+import { api } from './route.ts'
 
 /** What a check may answer: whether it is there, or the name of what is wrong with it. */
 export type Health = boolean | 'ok' | 'away' | 'read_only' | 'refuses_writes' | 'stopping'
@@ -31,22 +31,20 @@ type HealthDeps = {
 }
 
 export function healthRoutes({ checks, spare = {} }: HealthDeps): readonly Route[] {
-  const live = defineRoute({
-    kind: 'json',
+  const live = api({
     method: 'GET',
     path: '/health/live',
     name: 'health.live',
-    permission: 'public',
+    access: 'public',
     handler: (ctx) => {
       ctx.body = { status: 'live' }
     },
   })
-  const ready = defineRoute({
-    kind: 'json',
+  const ready = api({
     method: 'GET',
     path: '/health/ready',
     name: 'health.ready',
-    permission: 'public',
+    access: 'public',
     handler: async (ctx) => {
       const [needed, others] = await Promise.all([askAll(checks), askAll(spare)])
       const isReady = needed.every(([, health]) => isWell(health))

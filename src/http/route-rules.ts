@@ -1,6 +1,7 @@
-/** The rules by which a route is incomplete, contradicts itself, or stands in the way of another. */
+/** The rules that find a route incomplete, or in contradiction to itself or another. */
 import type { Router } from '@koa/router'
 import { z } from 'zod'
+import type { AccessGuards, ClientDemand, SessionDemand } from '../access/access.ts'
 import type { Route } from './route.ts'
 
 export const routeKinds = ['page', 'form', 'json', 'asset'] as const
@@ -8,14 +9,19 @@ export type RouteKind = (typeof routeKinds)[number]
 export const routeMethods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 export type RouteMethod = (typeof routeMethods)[number]
 
-type House = { permissions: readonly string[]; canAuthorize: boolean; policies: readonly string[] }
+const sessionDemands: readonly SessionDemand[] = ['any', 'recent', 'recent+factor']
+const clientDemands: readonly ClientDemand[] = ['authenticated', 'public', 'named']
+const accessKinds = ['public', 'session', 'permission', 'client'] as const
+/** A public route says why here. A parameter at the beginning of a path matches these too. */
+const guardedPath = /^\/((account|admin|scim)(\/|$)|[:*{])/
 
-/**
- * What is wrong with a route, a sentence each; nothing when it can be mounted. `permissions` and `policies` are all that exist, none
- * where nothing counts; `canAuthorize` says whether anything checks permissions.
- */
-export function problemsOf(route: Route, { permissions, canAuthorize, policies }: House): string[] {
-  const { kind, method, path, body, csrf, permission, limit } = route
+/** `permissions` and `policies` are all that exist. */
+type Known = { permissions: readonly string[]; guards: AccessGuards; policies: readonly string[] }
+
+/** The problems of a route, a sentence each; none when it can be mounted. */
+export function problemsOf(route: Route, known: Known): string[] {
+  const { kind, method, path, body, csrf, limit } = route
+  const { policies } = known
   const writes = method !== 'GET'
   const takesBody = ['POST', 'PUT', 'PATCH'].includes(method)
   const rules: [boolean, string][] = [
@@ -42,25 +48,45 @@ export function problemsOf(route: Route, { permissions, canAuthorize, policies }
     [kind === 'json' && writes && !csrf, 'it writes: csrf is "token", or the reason why it needs none'],
     [typeof csrf === 'object' && !csrf.exempt, 'its exemption from csrf has no reason'],
     [!writes && csrf !== undefined, 'a GET changes nothing and has no csrf'],
-    [
-      kind === 'form' && permission === 'public' && !limit,
-      'a public form names the limit that counts it, or the reason why it needs none',
-    ],
+    [kind === 'form' && !limit, 'a form names the limit that counts it, or the reason why it needs none'],
     [!!limit && 'exempt' in limit && !limit.exempt, 'its exemption from limits has no reason'],
     [
       !!limit && 'policy' in limit && !policies.includes(limit.policy),
       `its limit "${limit && 'policy' in limit ? limit.policy : ''}" is unknown, or nothing counts it`,
     ],
-    [!permission, 'it does not say who may: a permission, or "public"'],
-    [
-      !!permission && permission !== 'public' && !permissions.includes(permission),
-      `its permission "${permission}" is unknown`,
-    ],
-    [!!permission && permission !== 'public' && !canAuthorize, 'it needs a permission and nothing checks permissions'],
     [/[:*{]/.test(path ?? '') !== !!route.params, 'its path parameters and its params schema do not go together'],
+    ...accessRules(route, known),
   ]
   const label = `${method} ${path} (${route.name})`
   return rules.filter(([isBroken]) => isBroken).map(([, problem]) => `${label}: ${problem}`)
+}
+
+function accessRules({ access, path }: Route, { permissions, guards }: Known): [boolean, string][] {
+  if (access === 'public') {
+    return [[guardedPath.test(path ?? ''), "a public route at a guarded path says why: access: { public: 'reason' }"]]
+  }
+  // TypeScript lets a union's members be combined; a route with two kinds of access has none.
+  const [kind, ...others] = Object.keys(access ?? {})
+  if (!access || others.length > 0 || !accessKinds.some((known) => known === kind)) {
+    return [[true, 'its access is one of: public, a session, a permission, a client']]
+  }
+  if ('public' in access) return [[!access.public, 'its public access has no reason']]
+  if ('session' in access) {
+    return [
+      [!sessionDemands.includes(access.session), `its session demand "${access.session}" is unknown`],
+      [!guards.session, 'it needs a session and nothing checks sessions'],
+    ]
+  }
+  if ('permission' in access) {
+    return [
+      [!permissions.includes(access.permission), `its permission "${access.permission}" is unknown`],
+      [!guards.permission, 'it needs a permission and nothing checks permissions'],
+    ]
+  }
+  return [
+    [!clientDemands.includes(access.client), `its client demand "${access.client}" is unknown`],
+    [!guards.client, 'it needs a client and nothing checks clients'],
+  ]
 }
 
 const isStrict = (schema: z.ZodObject): boolean => schema.def.catchall instanceof z.ZodNever

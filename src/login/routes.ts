@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { Account, Accounts } from '../accounts/service.ts'
 import { AppError } from '../errors.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { form, page } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { Interaction, Interactions } from '../oidc/interaction.ts'
 import type { Login } from './service.ts'
@@ -109,12 +109,10 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     views.render(ctx, 'continue', { url })
   }
 
-  const show = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const show = page({
     path: interactionPath,
     name: 'interaction.show',
-    permission: 'public',
+    access: 'public',
     params: uidParams,
     handler: async (ctx, { params }) => {
       const interaction = await interactions.load(ctx, params.uid)
@@ -129,15 +127,12 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  const signIn = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const signIn = form({
     path: `${interactionPath}/login`,
     name: 'login.submit',
-    permission: 'public',
+    access: 'public',
     // A browser that the account knows is counted apart: a stranger who types the email does not keep its owner out.
     limit: { policy: 'login', by: ({ body }, ctx) => deps.countedAs(body.email, deps.browserToken(ctx)) },
-    csrf: 'token',
     params: uidParams,
     body: { schema: credentials },
     handler: async (ctx, { params, body }) => {
@@ -154,13 +149,10 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  const signInWithPasskey = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const signInWithPasskey = form({
     path: `${interactionPath}/passkey`,
     name: 'login.passkey',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'interaction', by: ({ params }) => params.uid },
     params: uidParams,
     body: { schema: z.strictObject({ response: z.string().max(longestPasskeyAnswer) }) },
@@ -175,14 +167,11 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  const keepAccount = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const keepAccount = form({
     path: `${interactionPath}/account`,
     name: 'login.keep_account',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'interaction', by: ({ params }) => params.uid },
-    csrf: 'token',
     params: uidParams,
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { params }) => {
@@ -193,14 +182,11 @@ export function loginRoutes(deps: Deps): readonly Route[] {
   })
 
   // Whoever is signed in stays until somebody else has; what was proven in this login is gone.
-  const switchAccount = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const switchAccount = form({
     path: `${interactionPath}/switch`,
     name: 'login.switch',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'interaction', by: ({ params }) => params.uid },
-    csrf: 'token',
     params: uidParams,
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { params }) => {
@@ -210,14 +196,11 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  const cancel = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const cancel = form({
     path: `${interactionPath}/cancel`,
     name: 'interaction.cancel',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'interaction', by: ({ params }) => params.uid },
-    csrf: 'token',
     params: uidParams,
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { params }) => {

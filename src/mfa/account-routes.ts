@@ -1,20 +1,18 @@
 /** The second factors on the account page: each change asks for a login of the last five minutes, with the factor of whoever has one. */
 import type { Context } from 'koa'
 import { z } from 'zod'
-import type { AccountVisit, Door, Wanted } from '../account/door.ts'
+import type { Visit } from '../access/access.ts'
 import type { FrameOf } from '../account/frame.ts'
 import { atMinute } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import { unlessRefused } from '../http/field-problems.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { Factors } from './service.ts'
 import type { LoginSteps } from './steps.ts'
 
 type Deps = {
-  door: Door
-  sensitive: Wanted
   frameOf: FrameOf
   factors: Factors
   steps: Pick<LoginSteps, 'countRemembered' | 'forgetBrowsers'>
@@ -23,27 +21,23 @@ type Deps = {
 
 const path = '/account/factors'
 
-export function factorAccountRoutes({ door, sensitive, frameOf, factors, steps, views }: Deps): readonly Route[] {
-  const callerOf = ({ account, session }: AccountVisit, address: string) => ({
+export function factorAccountRoutes({ frameOf, factors, steps, views }: Deps): readonly Route[] {
+  const callerOf = ({ account, session, ip }: Visit) => ({
     accountId: account.id,
     generation: session.generation,
-    address,
+    address: ip,
   })
 
-  const show = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const show = page({
     path,
     name: 'account.factors',
-    permission: 'public',
-    handler: async (ctx) => {
-      const visit = await door.enter(ctx, sensitive)
-      if (!visit) return
+    access: { session: 'recent+factor' },
+    handler: async (ctx, { visit }) => {
       await showFactors(ctx, visit)
     },
   })
 
-  async function showFactors(ctx: Context, visit: AccountVisit, error?: AppError): Promise<void> {
+  async function showFactors(ctx: Context, visit: Visit, error?: AppError): Promise<void> {
     const { enrolled, totp, passkeys, recoveryCodes, off } = await factors.show(visit.account.id)
     views.render(ctx, 'account/factors', {
       ...frameOf(visit, 'factors'),
@@ -69,81 +63,60 @@ export function factorAccountRoutes({ door, sensitive, frameOf, factors, steps, 
     ctx.status = error?.status ?? 200
   }
 
-  const addPasskey = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const addPasskey = form({
     path: `${path}/passkeys`,
     name: 'account.add_passkey',
-    permission: 'public',
-    csrf: 'token',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ response: z.string().max(16_000), name: z.string().max(200) }) },
-    handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, sensitive)
-      if (!visit) return
+    handler: async (ctx, { visit, body }) => {
       try {
-        const codes = await factors.addPasskey(callerOf(visit, ctx.ip), { binding: visit.session.uid, ...body })
+        const codes = await factors.addPasskey(callerOf(visit), { binding: visit.session.uid, ...body })
         if (codes) return views.render(ctx, 'recovery-codes', { codes, backUrl: path })
       } catch (error) {
         if (!(error instanceof AppError) || error.code !== 'passkey_refused') throw error
         return showFactors(ctx, visit, error)
       }
-      ctx.status = 303
-      ctx.redirect(path)
+      seeOther(ctx, path)
     },
   })
 
-  const removePasskey = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const removePasskey = form({
     path: `${path}/passkeys/remove`,
     name: 'account.remove_passkey',
-    permission: 'public',
-    csrf: 'token',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ passkey: z.uuid() }) },
-    handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, sensitive)
-      if (!visit) return
-      await factors.remove(callerOf(visit, ctx.ip), 'passkey', body.passkey)
-      ctx.status = 303
-      ctx.redirect('/account?done=removed')
+    handler: async (ctx, { visit, body }) => {
+      await factors.remove(callerOf(visit), 'passkey', body.passkey)
+      seeOther(ctx, '/account?done=removed')
     },
   })
 
-  const showApp = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const showApp = page({
     path: `${path}/app`,
     name: 'account.app',
-    permission: 'public',
-    handler: async (ctx) => {
-      const visit = await door.enter(ctx, sensitive)
-      if (!visit) return
+    access: { session: 'recent+factor' },
+    handler: async (ctx, { visit }) => {
       const offer = factors.offerTotp(visit.account, visit.session.uid)
       views.render(ctx, 'account/app', { ...frameOf(visit, 'factors'), offer, problems: {} })
     },
   })
 
-  const addApp = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const addApp = form({
     path: `${path}/app`,
     name: 'account.add_app',
-    permission: 'public',
-    csrf: 'token',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ offer: z.string().max(1000), code: z.string().max(100) }) },
-    handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, sensitive)
-      if (!visit) return
+    handler: async (ctx, { visit, body }) => {
       const { account, session } = visit
       let codes: string[] | undefined
       const isAdded = await unlessRefused(
         ctx,
         async () => {
           const offered = { binding: session.uid, sealed: body.offer, code: body.code }
-          codes = await factors.addTotp(callerOf(visit, ctx.ip), offered)
+          codes = await factors.addTotp(callerOf(visit), offered)
         },
         (problems) => {
           const offer = factors.offerTotpAgain(account, session.uid, body.offer)
@@ -152,79 +125,55 @@ export function factorAccountRoutes({ door, sensitive, frameOf, factors, steps, 
       )
       if (!isAdded) return
       if (codes) return views.render(ctx, 'recovery-codes', { codes, backUrl: path })
-      ctx.status = 303
-      ctx.redirect(path)
+      seeOther(ctx, path)
     },
   })
 
-  const removeApp = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const removeApp = form({
     path: `${path}/app/remove`,
     name: 'account.remove_app',
-    permission: 'public',
-    csrf: 'token',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
-    handler: async (ctx) => {
-      const visit = await door.enter(ctx, sensitive)
-      if (!visit) return
-      await factors.remove(callerOf(visit, ctx.ip), 'totp')
-      ctx.status = 303
-      ctx.redirect('/account?done=removed')
+    handler: async (ctx, { visit }) => {
+      await factors.remove(callerOf(visit), 'totp')
+      seeOther(ctx, '/account?done=removed')
     },
   })
 
-  const renewCodes = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const renewCodes = form({
     path: `${path}/codes`,
     name: 'account.renew_codes',
-    permission: 'public',
-    csrf: 'token',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
-    handler: async (ctx) => {
-      const visit = await door.enter(ctx, sensitive)
-      if (!visit) return
-      const codes = await factors.renewCodes(callerOf(visit, ctx.ip))
+    handler: async (ctx, { visit }) => {
+      const codes = await factors.renewCodes(callerOf(visit))
       views.render(ctx, 'recovery-codes', { codes, backUrl: path })
     },
   })
 
-  const switchOn = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const switchOn = form({
     path: `${path}/switch-on`,
     name: 'account.switch_factor_on',
-    permission: 'public',
-    csrf: 'token',
+    access: { session: 'recent+factor' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ method: z.enum(['totp', 'recovery_code']) }) },
-    handler: async (ctx, { body }) => {
-      const visit = await door.enter(ctx, sensitive)
-      if (!visit) return
-      await factors.switchOn(callerOf(visit, ctx.ip), body.method)
-      ctx.status = 303
-      ctx.redirect(path)
+    handler: async (ctx, { visit, body }) => {
+      await factors.switchOn(callerOf(visit), body.method)
+      seeOther(ctx, path)
     },
   })
 
-  const forget = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const forget = form({
     path: `${path}/forget-browsers`,
     name: 'account.forget_browsers',
-    permission: 'public',
-    csrf: 'token',
+    access: { session: 'any' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
-    handler: async (ctx) => {
-      const visit = await door.enter(ctx)
-      if (!visit) return
+    handler: async (ctx, { visit }) => {
       await steps.forgetBrowsers(visit.account.id)
-      ctx.status = 303
-      ctx.redirect('/account?done=browsers')
+      seeOther(ctx, '/account?done=browsers')
     },
   })
 

@@ -1,10 +1,9 @@
 /** The pages of a reset of second factors: asking for it in a sign-in, the mailed link, and stopping it in a session. */
 import type { Context } from 'koa'
 import { z } from 'zod'
-import type { Door } from '../account/door.ts'
 import { atMinute } from '../clock.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { Interaction, Interactions } from '../oidc/interaction.ts'
 import { factorNotAsked } from './errors.ts'
@@ -17,7 +16,6 @@ type Deps = {
   /** The step at which a sign-in is. */
   stepOf: (ctx: Context, interaction: Interaction) => Promise<Step | undefined>
   resets: FactorResets
-  door: Door
   views: Views
 }
 
@@ -25,7 +23,7 @@ const params = z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) })
 const link = { token: z.string().max(200) }
 const inInteraction = '/interaction/:uid/factor-reset'
 
-export function factorResetRoutes({ interactions, stepOf, resets, door, views }: Deps): readonly Route[] {
+export function factorResetRoutes({ interactions, stepOf, resets, views }: Deps): readonly Route[] {
   const shown = (factors: readonly EnrolledFactor[]) =>
     factors.map(({ method, addedAt }) => ({ method, since: atMinute(addedAt) }))
 
@@ -50,24 +48,19 @@ export function factorResetRoutes({ interactions, stepOf, resets, door, views }:
     })
   }
 
-  const show = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const show = page({
     path: inInteraction,
     name: 'factor.reset',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'interaction', by: ({ params }) => params.uid },
     params,
     handler: (ctx, { params: { uid } }) => showRequest(ctx, uid),
   })
 
-  const request = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const request = form({
     path: inInteraction,
     name: 'factor.request_reset',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'interaction', by: ({ params }) => params.uid },
     params,
     body: { schema: z.strictObject({}) },
@@ -78,12 +71,10 @@ export function factorResetRoutes({ interactions, stepOf, resets, door, views }:
     },
   })
 
-  const open = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const open = page({
     path: '/factor-reset',
     name: 'factor.reset_link',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'link', by: ({ query }) => query.token },
     query: z.object(link),
     handler: async (ctx, { query: { token } }) => {
@@ -92,13 +83,10 @@ export function factorResetRoutes({ interactions, stepOf, resets, door, views }:
     },
   })
 
-  const carryOut = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const carryOut = form({
     path: '/factor-reset',
     name: 'factor.carry_out_reset',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'link', by: ({ body }) => body.token },
     body: { schema: z.strictObject(link) },
     handler: async (ctx, { body }) => {
@@ -107,21 +95,15 @@ export function factorResetRoutes({ interactions, stepOf, resets, door, views }:
     },
   })
 
-  const stop = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const stop = form({
     path: '/account/factors/reset/stop',
     name: 'account.stop_factor_reset',
-    permission: 'public',
-    csrf: 'token',
+    access: { session: 'any' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
-    handler: async (ctx) => {
-      const visit = await door.enter(ctx)
-      if (!visit) return
-      await resets.stop({ accountId: visit.account.id, generation: visit.session.generation }, ctx.ip)
-      ctx.status = 303
-      ctx.redirect('/account?done=reset_stopped')
+    handler: async (ctx, { visit }) => {
+      await resets.stop({ accountId: visit.account.id, generation: visit.session.generation }, visit.ip)
+      seeOther(ctx, '/account?done=reset_stopped')
     },
   })
 

@@ -6,7 +6,7 @@ import { AppError } from '../errors.ts'
 import { unlessRefused } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { form } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { FinishLogin } from '../login/finish.ts'
 import type { Interaction, Interactions } from '../oidc/interaction.ts'
@@ -97,13 +97,10 @@ export function createFactorPages(deps: Deps) {
     await finishLogin(ctx, interaction, step)
   }
 
-  const prove = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const prove = form({
     path: '/interaction/:uid/factor',
     name: 'factor.prove',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'interaction', by: ({ params }) => params.uid },
     params,
     body: {
@@ -141,13 +138,10 @@ export function createFactorPages(deps: Deps) {
     },
   })
 
-  const enrol = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const enrol = form({
     path: '/interaction/:uid/enrol',
     name: 'factor.enrol_at_login',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'interaction', by: ({ params }) => params.uid },
     params,
     body: { schema: z.strictObject({ offer: z.string().max(1000), code }) },
@@ -174,13 +168,10 @@ export function createFactorPages(deps: Deps) {
     },
   })
 
-  const enrolPasskey = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const enrolPasskey = form({
     path: '/interaction/:uid/enrol-passkey',
     name: 'factor.enrol_passkey_at_login',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'interaction', by: ({ params }) => params.uid },
     params,
     body: { schema: z.strictObject({ response: z.string().max(16_000), name: z.string().max(200) }) },
@@ -199,13 +190,10 @@ export function createFactorPages(deps: Deps) {
   })
 
   // The recovery codes are on the screen until this is pressed.
-  const goOnEnrolled = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const goOnEnrolled = form({
     path: '/interaction/:uid/enrolled',
     name: 'factor.enrolled_at_login',
-    permission: 'public',
-    csrf: 'token',
+    access: 'public',
     limit: { policy: 'interaction', by: ({ params }) => params.uid },
     params,
     body: { schema: z.strictObject({}) },

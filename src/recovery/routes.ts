@@ -5,7 +5,7 @@ import { notFound } from '../http/errors.ts'
 import { unlessRefused } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { form, page } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { Interactions } from '../oidc/interaction.ts'
 import type { CarryOn } from '../revocation/account-end.ts'
@@ -74,10 +74,8 @@ export function recoveryRoutes({ recovery, interactions, views, carryOn }: Deps)
   const inInteraction = (path: string) => (path.includes(':') ? { params: z.strictObject({ uid }) } : {})
 
   const show = (path: string, name: string): Route =>
-    defineRoute({
-      kind: 'page',
-      method: 'GET',
-      permission: 'public',
+    page({
+      access: 'public',
       path,
       name,
       ...inInteraction(path),
@@ -85,11 +83,8 @@ export function recoveryRoutes({ recovery, interactions, views, carryOn }: Deps)
     })
 
   const submit = (path: string, name: string): Route =>
-    defineRoute({
-      kind: 'form',
-      method: 'POST',
-      permission: 'public',
-      csrf: 'token',
+    form({
+      access: 'public',
       path,
       name,
       ...inInteraction(path),
@@ -98,25 +93,20 @@ export function recoveryRoutes({ recovery, interactions, views, carryOn }: Deps)
       handler: (ctx, { params, body }) => ask(ctx, uidOf(params), body.email),
     })
 
-  const open = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const open = page({
     path: '/recover/password',
     name: 'recovery.link',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'link', by: ({ query }) => query.token },
     query: z.object(link),
     handler: async (ctx, { query }) => showNewPassword(ctx, (await recovery.show(query.token)).email, query),
   })
 
-  const reset = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const reset = form({
     path: '/recover/password',
     name: 'recovery.reset',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'link', by: ({ body }) => body.token },
-    csrf: 'token',
     body: { schema: z.strictObject({ ...link, password: z.string().max(longestPasswordField) }) },
     handler: async (ctx, { body }) => {
       const { email } = await recovery.show(body.token)

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { unlessRefused } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { form, page } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { Interactions } from '../oidc/interaction.ts'
 import type { RegistrationCookie } from './browser-cookie.ts'
@@ -112,23 +112,18 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     }
   }
 
-  const page = (path: string, name: string, handler: (ctx: Context, go: string | undefined) => Promise<void>): Route =>
-    defineRoute({
-      kind: 'page',
-      method: 'GET',
-      permission: 'public',
+  const show = (path: string, name: string, handler: (ctx: Context, go: string | undefined) => Promise<void>): Route =>
+    page({
+      access: 'public',
       path,
       name,
       ...(path.includes(':') && { params: z.strictObject({ uid }) }),
       handler: (ctx, { params }) => handler(ctx, (params as { uid?: string } | undefined)?.uid),
     })
 
-  const form = (path: string, name: string): Route =>
-    defineRoute({
-      kind: 'form',
-      method: 'POST',
-      permission: 'public',
-      csrf: 'token',
+  const submit = (path: string, name: string): Route =>
+    form({
+      access: 'public',
       path,
       name,
       ...(path.includes(':') && { params: z.strictObject({ uid }) }),
@@ -137,26 +132,21 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
       handler: (ctx, { params, body }) => register(ctx, (params as { uid?: string } | undefined)?.uid, body),
     })
 
-  const verify = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const verify = page({
     path: '/verify',
     name: 'registration.link',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'link', by: ({ query }) => query.token },
     query: linkQuery,
     handler: async (ctx, { query }) =>
       showProof(ctx, await registration.showVerification(query.token, deps.cookie.read(ctx)), query),
   })
 
-  const confirm = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const confirm = form({
     path: '/verify',
     name: 'registration.confirm',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'link', by: ({ body }) => body.token },
-    csrf: 'token',
     body: { schema: z.strictObject(linkFields) },
     handler: async (ctx, { body }) => {
       await registration.confirm(body.token, where(ctx))
@@ -164,14 +154,11 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  const confirmWithPassword = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const confirmWithPassword = form({
     path: '/verify/password',
     name: 'registration.confirm_with_password',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'link', by: ({ body }) => body.token },
-    csrf: 'token',
     body: { schema: z.strictObject({ ...linkFields, password: text(longestPasswordField) }) },
     handler: async (ctx, { body }) => {
       const proof = await registration.showVerification(body.token, undefined)
@@ -181,14 +168,11 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  const beginAnew = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const beginAnew = form({
     path: '/verify/anew',
     name: 'registration.begin_anew',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'link', by: ({ body }) => body.token },
-    csrf: 'token',
     body: { schema: begun },
     handler: async (ctx, { body }) => {
       const proof = await registration.showVerification(body.token, undefined)
@@ -199,25 +183,20 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  const invitation = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const invitation = page({
     path: '/invitation',
     name: 'registration.invitation',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'link', by: ({ query }) => query.token },
     query: linkQuery,
     handler: async (ctx, { query }) => showProof(ctx, await registration.showInvitation(query.token), query),
   })
 
-  const accept = defineRoute({
-    kind: 'form',
-    method: 'POST',
+  const accept = form({
     path: '/invitation',
     name: 'registration.accept_invitation',
-    permission: 'public',
+    access: 'public',
     limit: { policy: 'link', by: ({ body }) => body.token },
-    csrf: 'token',
     body: { schema: begun },
     handler: async (ctx, { body }) => {
       const proof = await registration.showInvitation(body.token)
@@ -230,10 +209,10 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
 
   const empty = { email: '', name: '' }
   return [
-    page('/register', 'registration.show', (ctx) => showForm(ctx, undefined, empty)),
-    page('/interaction/:uid/register', 'registration.show_in_interaction', (ctx, go) => showForm(ctx, go, empty)),
-    form('/register', 'registration.submit'),
-    form('/interaction/:uid/register', 'registration.submit_in_interaction'),
+    show('/register', 'registration.show', (ctx) => showForm(ctx, undefined, empty)),
+    show('/interaction/:uid/register', 'registration.show_in_interaction', (ctx, go) => showForm(ctx, go, empty)),
+    submit('/register', 'registration.submit'),
+    submit('/interaction/:uid/register', 'registration.submit_in_interaction'),
     verify,
     confirm,
     confirmWithPassword,

@@ -1,6 +1,4 @@
 /** Help and usage: on everything, with examples that are real, without opening a database. */
-
-import { permissions } from '../../src/access/permissions.ts'
 import { commands } from '../../src/cli/commands.ts'
 import { createProgram } from '../../src/cli/program.ts'
 import { createSentences } from '../../src/locales.ts'
@@ -19,7 +17,6 @@ test.each(commands.map((command) => [command.name, command] as const))('%s has h
   expect(() => program.parse([...name.split(' '), '--help'], { from: 'user' })).toThrow('outputHelp')
   expect(printed).toContain('--json')
   for (const example of command.examples) expect(printed).toContain(example)
-  expect(permissions).toContain(command.permission)
 })
 
 test.each(commands.flatMap(({ examples }) => examples.map((example) => [example])))(

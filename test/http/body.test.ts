@@ -3,7 +3,7 @@ import { request as httpRequest } from 'node:http'
 import { z } from 'zod'
 import { formType, guardBodies, parseFields } from '../../src/http/body.ts'
 import { limitParameters } from '../../src/http/parameters.ts'
-import { defineRoute } from '../../src/http/route.ts'
+import { api } from '../../src/http/route.ts'
 import type { TestServer } from './support.ts'
 import { startTestServer } from './support.ts'
 
@@ -15,12 +15,11 @@ let server: TestServer
 beforeAll(async () => {
   server = await startTestServer({
     routes: () => [
-      defineRoute({
-        kind: 'json',
+      api({
         method: 'POST',
         path: '/json',
         name: 'json',
-        permission: 'public',
+        access: 'public',
         csrf: { exempt: 'a test' },
         body: { schema: z.strictObject({ text: z.string(), deep: z.unknown().optional() }) },
         handler: (ctx, { body }) => {

@@ -1,6 +1,6 @@
 /** A form counts only when a page of ours in this browser sent it (security.md, attack 11). */
 import { z } from 'zod'
-import { defineRoute } from '../../src/http/route.ts'
+import { api, form } from '../../src/http/route.ts'
 import type { TestServer } from './support.ts'
 import { pageRoute, startTestServer } from './support.ts'
 
@@ -15,27 +15,22 @@ const startServer = (address: string) =>
     routes: ({ views }) => [
       pageRoute(views, '/form', 'login', login),
       pageRoute(views, '/plain', 'home', { issuer: '', discoveryUrl: '' }),
-      defineRoute({
-        kind: 'form',
-        method: 'POST',
+      form({
         path: '/change',
         name: 'change',
-        permission: 'public',
+        access: 'public',
         limit: { exempt: 'a test' },
-        csrf: 'token',
         body: { schema: z.strictObject({}) },
         handler: (ctx) => {
           changes += 1
           ctx.body = 'changed'
         },
       }),
-      defineRoute({
-        kind: 'json',
+      api({
         method: 'DELETE',
         path: '/thing',
         name: 'thing',
-        permission: 'public',
-        csrf: 'token',
+        access: 'public',
         handler: (ctx) => {
           changes += 1
           ctx.status = 204

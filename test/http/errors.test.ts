@@ -1,7 +1,8 @@
 /** A failure becomes one answer, in the form its reader understands, and tells nothing of the inside. */
+import type { Context } from 'koa'
 import { z } from 'zod'
 import { AppError, declareError } from '../../src/errors.ts'
-import { defineRoute } from '../../src/http/route.ts'
+import { api, page } from '../../src/http/route.ts'
 import type { TestServer } from './support.ts'
 import { startTestServer } from './support.ts'
 
@@ -20,22 +21,22 @@ const failures: Record<string, () => unknown> = {
 
 let server: TestServer
 beforeAll(async () => {
-  const failing = (kind: 'page' | 'json') =>
-    defineRoute({
-      kind,
-      method: 'GET',
+  const failing = (kind: 'page' | 'json') => {
+    const route = {
       path: `/${kind}/:failure`,
       name: `failing.${kind}`,
-      permission: 'public',
+      access: 'public',
       params: z.strictObject({ failure: z.string() }),
-      handler: (ctx, { params }) => {
+      handler: (ctx: Context, { params }: { params: { failure: string } }) => {
         ctx.set('Location', '/elsewhere')
         ctx.set('ETag', '"1"')
         ctx.set('Cache-Control', 'public')
         ctx.body = secret
         throw failures[params.failure]?.()
       },
-    })
+    } as const
+    return kind === 'page' ? page(route) : api({ ...route, method: 'GET' })
+  }
   server = await startTestServer({
     routes: () => [failing('page'), failing('json')],
     engine: [

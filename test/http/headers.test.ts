@@ -1,6 +1,6 @@
 /** The security headers stand on every answer, whoever gives it, and each exception is where it belongs and nowhere else. */
 import { z } from 'zod'
-import { defineRoute } from '../../src/http/route.ts'
+import { api } from '../../src/http/route.ts'
 import type { TestServer } from './support.ts'
 import { pageRoute, startTestServer } from './support.ts'
 
@@ -15,12 +15,11 @@ beforeAll(async () => {
       pageRoute(views, '/page', 'home', { issuer: 'x', discoveryUrl: 'x' }),
       pageRoute(views, '/interaction', 'logged-out', {}),
       pageRoute(views, '/form-post', 'form-post', { action: 'https://app.example.com/cb', fields: [['code', '1']] }),
-      defineRoute({
-        kind: 'json',
+      api({
         method: 'POST',
         path: '/json',
         name: 'json',
-        permission: 'public',
+        access: 'public',
         csrf: { exempt: 'a test' },
         body: { schema: z.strictObject({}) },
         handler: () => {

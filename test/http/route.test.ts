@@ -1,8 +1,12 @@
 /** A route that forgot a duty, or contradicts itself, is refused at start; a mounted one answers only what it was made for. */
+import type { Context } from 'koa'
 import { z } from 'zod'
+import type { Access, AccessGuards, Visit } from '../../src/access/access.ts'
+import { AppError } from '../../src/errors.ts'
 import type { Csrf } from '../../src/http/csrf.ts'
 import type { Route } from '../../src/http/route.ts'
-import { createRouter, defineRoute, mountRoutes } from '../../src/http/route.ts'
+import { api, page as pageOf } from '../../src/http/route.ts'
+import { createRouter, mountRoutes } from '../../src/http/route-mount.ts'
 import type { TestServer } from './support.ts'
 import { startTestServer } from './support.ts'
 
@@ -14,18 +18,19 @@ const noCsrf: Csrf = {
   guardOrigin: () => async () => {},
 }
 const gate = { countAddress: async () => {}, countIdentifier: async () => {} }
-const deps = { csrf: noCsrf, permissions: ['clients:read'], limits: { gate, policies: ['link'] } }
+const guards: AccessGuards = { session: async () => ({ loginUrl: '/login' }) }
+const deps = { csrf: noCsrf, permissions: ['clients:read'], guards, limits: { gate, policies: ['link'] } }
 const mount = (...routes: unknown[]) => mountRoutes(createRouter(), routes as Route[], deps)
 
 const handler = () => {}
-const page = { kind: 'page', method: 'GET', path: '/p', name: 'p', permission: 'public', handler }
+const page = { kind: 'page', method: 'GET', path: '/p', name: 'p', access: 'public', handler }
 const schema = z.strictObject({ a: z.string() })
 const form = {
   kind: 'form',
   method: 'POST',
   path: '/f',
   name: 'f',
-  permission: 'public',
+  access: 'public',
   csrf: 'token',
   limit: { policy: 'link' },
   body: { schema },
@@ -64,12 +69,34 @@ const refused: [why: string, route: object, sentence: RegExp][] = [
   ['a page that writes', { ...page, method: 'POST', body: { schema }, csrf: 'token' }, /only reads/],
   ['a path parameter without a schema', { ...page, path: '/p/:id' }, /path parameters/],
   ['a schema for parameters that the path lacks', { ...page, params: schema }, /path parameters/],
-  ['nobody named who may', { ...page, permission: undefined }, /who may/],
-  ['an unknown permission', { ...page, permission: 'everything:do' }, /permission "everything:do" is unknown/],
-  ['a permission that nothing checks', { ...page, permission: 'clients:read' }, /nothing checks permissions/],
+  ['no access', { ...page, access: undefined }, /its access is one of/],
+  [
+    'an unknown permission',
+    { ...page, access: { permission: 'everything:do' } },
+    /permission "everything:do" is unknown/,
+  ],
+  [
+    'a permission that nothing checks',
+    { ...page, access: { permission: 'clients:read' } },
+    /nothing checks permissions/,
+  ],
+  ['a client that nothing checks', { ...page, access: { client: 'named' } }, /nothing checks clients/],
+  ['an unknown demand on a session', { ...page, access: { session: 'old' } }, /session demand "old"/],
+  ['an unknown demand on a client', { ...page, access: { client: 'known' } }, /client demand "known"/],
+  ['an unknown access', { ...page, access: 'private' }, /its access is one of/],
+  ['two kinds of access', { ...page, access: { session: 'any', public: 'both' } }, /its access is one of/],
+  ['an account page that is public', { ...page, path: '/account' }, /says why/],
+  ['a page of the administration that is public', { ...page, path: '/admin/users' }, /says why/],
+  ['SCIM that is public', { ...page, path: '/scim/v2/Users' }, /says why/],
+  [
+    'a public page whose path may be any',
+    { ...page, path: '/:page', params: z.strictObject({ page: z.string() }) },
+    /says why/,
+  ],
+  ['a public account page without a reason', { ...page, path: '/account', access: { public: '' } }, /has no reason/],
   ['an unknown kind', { ...page, kind: 'magic' }, /kind "magic"/],
   ['an unknown method', { ...json, method: 'BREW' }, /method "BREW"/],
-  ['a public form that nothing counts', { ...form, limit: undefined }, /names the limit/],
+  ['a form that nothing counts', { ...form, limit: undefined }, /names the limit/],
   ['an exemption from limits without a reason', { ...form, limit: { exempt: '' } }, /exemption from limits/],
   ['an unknown limit', { ...form, limit: { policy: 'guess' } }, /limit "guess" is unknown/],
   ['no handler', { ...page, handler: undefined }, /no handler/],
@@ -79,6 +106,17 @@ const refused: [why: string, route: object, sentence: RegExp][] = [
 
 test.each(refused)('refused: %s', (_why, route, sentence) => {
   expect(() => mount(route)).toThrow(sentence)
+})
+
+test('a session that nothing checks is refused', () => {
+  const inSession = { ...page, access: { session: 'any' } } as Route
+  expect(() => mountRoutes(createRouter(), [inSession], { ...deps, guards: {} })).toThrow(/nothing checks sessions/)
+  expect(() => mount(inSession)).not.toThrow()
+})
+
+test('a public route at a guarded path is mounted with a reason, and any other public one without', () => {
+  const reasoned = { ...page, path: '/account/return', access: { public: 'the login returns here' } }
+  expect(() => mount(reasoned, { ...page, path: '/accounts', name: 'other' })).not.toThrow()
 })
 
 test('two routes at one place are refused, whatever their parameters are called', () => {
@@ -100,8 +138,8 @@ test('two lists on one router cannot overlap either', () => {
 })
 
 test('every problem is named at once', () => {
-  expect(() => mount({ ...form, csrf: undefined, permission: undefined }, { ...page, kind: 'magic' })).toThrow(
-    /who may[\s\S]*magic|csrf[\s\S]*magic/,
+  expect(() => mount({ ...form, csrf: undefined, access: undefined }, { ...page, kind: 'magic' })).toThrow(
+    /its access[\s\S]*magic|csrf[\s\S]*magic/,
   )
 })
 
@@ -109,12 +147,11 @@ describe('a mounted route', () => {
   let server: TestServer
   beforeAll(async () => {
     const at = (method: 'GET' | 'POST' | 'PUT') =>
-      defineRoute({
-        kind: 'json',
+      api({
         method,
         path: '/things/:id',
         name: `things.${method}`,
-        permission: 'public',
+        access: 'public',
         params: z.strictObject({ id: z.string().regex(/^\d+$/) }),
         ...(method === 'GET'
           ? { query: z.strictObject({ page: z.coerce.number().optional() }) }
@@ -161,4 +198,81 @@ describe('a mounted route', () => {
       expect((await fetch(`${server.origin}/things/7?${query}`)).status).toBe(400)
     }
   })
+})
+
+describe('a mounted route admits', () => {
+  const visit = { ip: '192.0.2.1', amr: ['pwd'] } as unknown as Visit
+  const seen: string[] = []
+  let server: TestServer
+  beforeAll(async () => {
+    const at = <const A extends Access>(path: string, access: A) =>
+      api({ method: 'GET', path, name: path, access, handler: (ctx, input) => show(ctx, input) })
+    const show = (ctx: Context, input: object) => {
+      ctx.body = { input }
+    }
+    server = await startTestServer({
+      guards: {
+        session: async (ctx, demand) => {
+          seen.push(demand)
+          return ctx.get('Session') === 'yes' ? { visit } : { loginUrl: '/login' }
+        },
+        permission: async (ctx, permission) => {
+          if (ctx.get('Permission') !== permission) throw new AppError('csrf_failed', 403)
+        },
+        client: async (ctx) => {
+          if (ctx.get('Client') === '') throw new AppError('csrf_failed', 403)
+          return ctx.get('Client')
+        },
+      },
+      routes: () => [
+        at('/session', { session: 'recent' }),
+        at('/permission', { permission: 'clients:read' }),
+        at('/client', { client: 'authenticated' }),
+        at('/public', 'public'),
+      ],
+    })
+  })
+  afterAll(() => server.close())
+
+  const get = async (path: string, headers: Record<string, string> = {}) => {
+    const answer = await fetch(server.origin + path, { headers, redirect: 'manual' })
+    return { status: answer.status, next: answer.headers.get('Location'), text: await answer.text() }
+  }
+
+  test('a session, and gives its handler the visit', async () => {
+    expect(await get('/session')).toMatchObject({ status: 303, next: '/login' })
+    const { status, text } = await get('/session', { Session: 'yes' })
+    expect([status, JSON.parse(text)]).toEqual([200, { input: { visit } }])
+    expect(seen).toEqual(['recent', 'recent'])
+  })
+
+  test('a permission', async () => {
+    expect((await get('/permission')).status).toBe(403)
+    expect((await get('/permission', { Permission: 'clients:write' })).status).toBe(403)
+    const { status, text } = await get('/permission', { Permission: 'clients:read', Session: 'yes' })
+    expect([status, JSON.parse(text)]).toEqual([200, { input: {} }])
+  })
+
+  test('a client, and gives its handler the id', async () => {
+    expect((await get('/client')).status).toBe(403)
+    const { status, text } = await get('/client', { Client: 'app' })
+    expect([status, JSON.parse(text)]).toEqual([200, { input: { clientId: 'app' } }])
+  })
+
+  test('every request to a public route, and gives its handler no visit', async () => {
+    expect(JSON.parse((await get('/public', { Session: 'yes' })).text)).toEqual({ input: {} })
+  })
+})
+
+test('only the handler of a route in a session can read a visit: the compiler refuses others', () => {
+  const route = { path: '/p', name: 'p' }
+  pageOf({ ...route, access: { session: 'any' }, handler: (_ctx, { visit }) => void visit.account.id })
+  // @ts-expect-error a public route has no visit
+  pageOf({ ...route, access: 'public', handler: (_ctx, { visit }) => void visit })
+  // @ts-expect-error a permission brings no visit
+  pageOf({ ...route, access: { permission: 'clients:read' }, handler: (_ctx, { visit }) => void visit })
+  // @ts-expect-error a page takes no body
+  pageOf({ ...route, access: 'public', body: { schema }, handler })
+  // @ts-expect-error no such permission
+  pageOf({ ...route, access: { permission: 'everything:do' }, handler })
 })

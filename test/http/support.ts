@@ -7,6 +7,8 @@ import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import type { Middleware } from 'koa'
 import Koa from 'koa'
+import type { AccessGuards } from '../../src/access/access.ts'
+import { permissions } from '../../src/access/permissions.ts'
 import { captchaFiles } from '../../src/captcha/files.ts'
 import { accessLog, createRequestLog } from '../../src/http/access-log.ts'
 import { clientAddress, createIpOf, pinToIssuer } from '../../src/http/address.ts'
@@ -17,7 +19,8 @@ import { securityHeaders } from '../../src/http/headers.ts'
 
 import type { PageLocals, PageName } from '../../src/http/pages.ts'
 import type { Route } from '../../src/http/route.ts'
-import { createRouter, defineRoute, mountRoutes } from '../../src/http/route.ts'
+import { page } from '../../src/http/route.ts'
+import { createRouter, mountRoutes } from '../../src/http/route-mount.ts'
 import { answerUnparsable, serverOptions } from '../../src/http/server.ts'
 import type { Views } from '../../src/http/views.ts'
 import { createViews } from '../../src/http/views.ts'
@@ -41,6 +44,7 @@ type Options = {
   issuer?: string
   routes?: (parts: { views: Views }) => readonly Route[]
   trustProxy?: readonly string[]
+  guards?: AccessGuards
   /** Stands where the engine will: after the routes. */
   engine?: Middleware[]
 }
@@ -48,7 +52,7 @@ type Options = {
 const views = new URL('../../views', import.meta.url).pathname
 
 export async function startTestServer(options: Options = {}): Promise<TestServer> {
-  const { issuer = 'https://login.example.com', trustProxy = [], engine = [] } = options
+  const { issuer = 'https://login.example.com', trustProxy = [], engine = [], guards = {} } = options
   const lines: string[] = []
   const log = createLog({ level: 'info', destination: { write: (line: string) => void lines.push(line) } })
   const sentences = createSentences({ isStrict: true })
@@ -68,7 +72,11 @@ export async function startTestServer(options: Options = {}): Promise<TestServer
     ],
   })
   const router = createRouter()
-  mountRoutes(router, [...assets.routes, ...(options.routes?.({ views: pages }) ?? [])], { csrf, permissions: [] })
+  mountRoutes(router, [...assets.routes, ...(options.routes?.({ views: pages }) ?? [])], {
+    csrf,
+    permissions,
+    guards,
+  })
 
   const app = new Koa()
   pinToIssuer(app, issuer)
@@ -111,12 +119,10 @@ async function sendRaw(port: number, text: string): Promise<string> {
 }
 
 /** A route that shows `page`, for tests that look at pages. */
-export const pageRoute = <N extends PageName>(views: Views, path: string, page: N, locals: PageLocals[N]): Route =>
-  defineRoute({
-    kind: 'page',
-    method: 'GET',
+export const pageRoute = <N extends PageName>(views: Views, path: string, name: N, locals: PageLocals[N]): Route =>
+  page({
     path,
     name: path,
-    permission: 'public',
-    handler: (ctx) => views.render(ctx, page, locals),
+    access: 'public',
+    handler: (ctx) => views.render(ctx, name, locals),
   })

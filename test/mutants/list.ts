@@ -134,7 +134,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a session of an earlier generation opens no account page',
-    file: 'src/account/door.ts',
+    file: 'src/account/session-guard.ts',
     search: '|| session.generation !== account.generation',
     replacement: '',
     test: 'test/account/stale-session.test.ts',
@@ -598,9 +598,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'sensitive pages ask for the factor in a remembered browser',
-    file: 'src/account/door.ts',
-    search: 'export const sensitive: Wanted = { freshSeconds: 300, factor: true }',
-    replacement: 'export const sensitive: Wanted = { freshSeconds: 300 }',
+    file: 'src/account/session-guard.ts',
+    search: "demand === 'recent+factor' && visit !== undefined",
+    replacement: 'false && visit !== undefined',
     test: 'test/mfa/failures.test.ts',
   },
   {
@@ -832,16 +832,16 @@ export const mutants: readonly Mutant[] = [
   // The account page: security.md §3, attacks 23, 55, 56.
   {
     disables: 'a sensitive change wants a fresh login',
-    file: 'src/account/door.ts',
-    search: 'if (isRecent && !needsFactor) return visit',
-    replacement: 'if (visit && !needsFactor) return visit',
+    file: 'src/account/session-guard.ts',
+    search: 'if (isFresh && !needsFactor) return { visit }',
+    replacement: 'if (visit && !needsFactor) return { visit }',
     test: 'test/account/pages.test.ts',
   },
   {
     disables: 'the factors of whoever has one are shown and changed only with one',
-    file: 'src/account/door.ts',
-    search: 'if (isRecent && !needsFactor) return visit',
-    replacement: 'if (isRecent) return visit',
+    file: 'src/account/session-guard.ts',
+    search: 'if (isFresh && !needsFactor) return { visit }',
+    replacement: 'if (isFresh) return { visit }',
     test: 'test/account/pages.test.ts',
   },
   {
@@ -854,7 +854,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a login comes back only to a page of the account',
-    file: 'src/account/door.ts',
+    file: 'src/account/session-guard.ts',
     search: "return state !== undefined && pagePath.test(state) ? state : '/account'",
     replacement: "return state ?? '/account'",
     test: 'test/account/pages.test.ts',
@@ -1089,10 +1089,38 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'an incomplete route is not mounted',
-    file: 'src/http/route.ts',
+    file: 'src/http/route-mount.ts',
     search: 'if (problems.length > 0) throw new Error(',
     replacement: 'if (problems.length > 1000) throw new Error(',
     test: 'test/http/route.test.ts',
+  },
+  {
+    disables: 'a request without a session does not reach the handler',
+    file: 'src/http/route-mount.ts',
+    search: "if ('loginUrl' in admission) return seeOther(ctx, admission.loginUrl)",
+    replacement: 'if (!admission) return',
+    test: 'test/http/route.test.ts',
+  },
+  {
+    disables: 'a caller without the permission does not reach the handler',
+    file: 'src/http/route-mount.ts',
+    search: "if ('permission' in access) await guards.permission!(ctx, access.permission)",
+    replacement: '',
+    test: 'test/http/route.test.ts',
+  },
+  {
+    disables: 'a public route among the pages of the account says why',
+    file: 'src/http/route-rules.ts',
+    search: "return [[guardedPath.test(path ?? ''), ",
+    replacement: 'return [[false, ',
+    test: 'test/http/route.test.ts',
+  },
+  {
+    disables: 'the factors of an account are changed in a recent login only',
+    file: 'src/mfa/account-routes.ts',
+    search: "name: 'account.remove_app',\n    access: { session: 'recent+factor' }",
+    replacement: "name: 'account.remove_app',\n    access: { session: 'any' }",
+    test: 'test/http/access.test.ts',
   },
   // Bodies and parameters: attacks 27, 53, 56.
   {
@@ -1924,10 +1952,10 @@ export const mutants: readonly Mutant[] = [
   },
   // Request limits: security.md §2, HTTP surface; attack 61.
   {
-    disables: 'a public form names its limit',
+    disables: 'a form names its limit',
     file: 'src/http/route-rules.ts',
-    search: "kind === 'form' && permission === 'public' && !limit,",
-    replacement: 'false,',
+    search: "[kind === 'form' && !limit, 'a form names",
+    replacement: "[false, 'a form names",
     test: 'test/http/route.test.ts',
   },
   {
@@ -2054,7 +2082,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'the forms of the account page count for their person',
-    file: 'src/account/door.ts',
+    file: 'src/account/session-guard.ts',
     search: 'if (visit && isForm) await deps.countForm(ctx, visit.account.id)',
     replacement: '',
     test: 'test/limits/pages.test.ts',

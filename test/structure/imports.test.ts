@@ -27,7 +27,7 @@ const planted: [row: string, path: string, text: string][] = [
   ['service', 'src/accounts/service.ts', "import { Provider } from 'oidc-provider'"],
   ['service', 'src/passwords/hasher.ts', "import knex from 'knex'"],
   ['oidc', 'src/oidc/provider.ts', "import { createAccounts } from '../accounts/service.ts'"],
-  ['oidc', 'src/oidc/provider.ts', "import { defineRoute } from '../http/route.ts'"],
+  ['oidc', 'src/oidc/provider.ts', "import { page } from '../http/route.ts'"],
   ['adapters', 'adapters/index.ts', "import { declareError } from '../src/errors.ts'"],
   ['adapters', 'adapters/index.ts', "import { createSealer } from '../keys/sealer.ts'"],
   ['adapters', 'adapters/index.ts', "import koa from 'koa'"],

@@ -1,13 +1,13 @@
-/** Coming back from the login, and the overview. */
+/** The return from the login, and the overview of the account. */
 import { z } from 'zod'
 import type { Route } from '../http/route.ts'
-import { defineRoute } from '../http/route.ts'
+import { page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { Door } from './door.ts'
 import { sessionNotKept } from './errors.ts'
 import type { FrameOf } from './frame.ts'
+import type { SessionGuard } from './session-guard.ts'
 
-type Deps = { door: Door; frameOf: FrameOf; views: Views }
+type Deps = { sessionGuard: Pick<SessionGuard, 'pageAfter'>; frameOf: FrameOf; views: Views }
 
 const noticeNames = [
   'profile',
@@ -22,35 +22,28 @@ const noticeNames = [
   'reset_stopped',
 ] as const
 
-export function doorRoutes({ door, frameOf, views }: Deps): readonly Route[] {
-  const back = defineRoute({
-    kind: 'page',
-    method: 'GET',
+export function overviewRoutes({ sessionGuard, frameOf, views }: Deps): readonly Route[] {
+  const back = page({
     path: '/account/return',
     name: 'account.return',
-    permission: 'public',
+    access: { public: 'the login returns here; the page to which it leads checks the session' },
     // The authorization response (RFC 6749 §4.1.2, §4.1.2.1).
     query: z.object({ state: z.string().max(200).optional(), error: z.string().max(200).optional() }),
     handler: async (ctx, { query: { state, error } }) => {
-      ctx.status = 303
-      // Who did not want to sign in has no page here.
-      if (error !== undefined) return ctx.redirect('/')
-      const page = await door.pageAfter(ctx, state)
-      if (page === undefined) throw sessionNotKept()
-      ctx.redirect(page)
+      // A login that was cancelled leads to no page of the account.
+      if (error !== undefined) return seeOther(ctx, '/')
+      const path = await sessionGuard.pageAfter(ctx, state)
+      if (path === undefined) throw sessionNotKept()
+      seeOther(ctx, path)
     },
   })
 
-  const overview = defineRoute({
-    kind: 'page',
-    method: 'GET',
+  const overview = page({
     path: '/account',
     name: 'account.overview',
-    permission: 'public',
+    access: { session: 'any' },
     query: z.object({ done: z.enum(noticeNames).optional().catch(undefined) }),
-    handler: async (ctx, { query: { done } }) => {
-      const visit = await door.enter(ctx)
-      if (!visit) return
+    handler: async (ctx, { visit, query: { done } }) => {
       const { account } = visit
       views.render(ctx, 'account/overview', {
         ...frameOf(visit, 'overview'),

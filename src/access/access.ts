@@ -1,0 +1,59 @@
+/** The access of a route: which caller a request needs, and what the handler is given of it. */
+import type { Context } from 'koa'
+import type { Account } from '../accounts/account.ts'
+import type { Permission } from './permissions.ts'
+
+/**
+ * `recent`: the login is at most five minutes old.
+ * `factor`: the login included a second factor, if the account has one.
+ */
+export type SessionDemand = 'any' | 'recent' | 'recent+factor'
+
+/**
+ * `authenticated`: the client sends its credential. `public`: a client without a credential too.
+ * `named`: the request names a `client_id`.
+ */
+export type ClientDemand = 'authenticated' | 'public' | 'named'
+
+/** `{ public: reason }` stands where a path needs a reason to be public. */
+export type Access =
+  | 'public'
+  | Readonly<{ public: string }>
+  | Readonly<{ session: SessionDemand }>
+  | Readonly<{ permission: Permission }>
+  | Readonly<{ client: ClientDemand }>
+
+/** Moments in milliseconds. */
+export type PendingReset = Readonly<{ requestedAt: number; dueAt: number }>
+
+/** A request in a session that the session guard has checked. */
+export type Visit = Readonly<{
+  account: Account
+  /** With the generation of the account that it was loaded with. */
+  session: Readonly<{ uid: string; id: string; generation: number }>
+  ip: string
+  /** The moment of the login, in milliseconds. */
+  authTimeMs: number
+  acr: string | undefined
+  amr: readonly string[]
+  factorReset: PendingReset | undefined
+}>
+
+/** What a handler is given because of its route's access. */
+export type Granted<A extends Access> = A extends { session: SessionDemand }
+  ? { visit: Visit }
+  : A extends { client: ClientDemand }
+    ? { clientId: string }
+    : unknown
+
+export type Admission = Readonly<{ visit: Visit } | { loginUrl: string }>
+
+/** The checks of access. A route whose check is absent cannot be mounted. */
+export type AccessGuards = Readonly<{
+  /** Gives the visit, or the URL of the login that is needed first. Throws for a form. */
+  session?: (ctx: Context, demand: SessionDemand) => Promise<Admission>
+  /** Throws unless the caller has the permission. */
+  permission?: (ctx: Context, permission: Permission) => Promise<void>
+  /** Gives the client's id. Throws unless the client meets the demand. */
+  client?: (ctx: Context, demand: ClientDemand) => Promise<string>
+}>

@@ -1,0 +1,112 @@
+/** The session guard: checks the session of a request, or names the login that is needed. */
+import { createHash } from 'node:crypto'
+import type { Context } from 'koa'
+import type { Admission, PendingReset, SessionDemand, Visit } from '../access/access.ts'
+import type { Accounts } from '../accounts/service.ts'
+import type { Clock } from '../clock.ts'
+import type { AccountSession } from '../oidc/account-session.ts'
+import type { Random } from '../random.ts'
+import { accountClientId, returnPath } from './client.ts'
+import { loginTooOld } from './errors.ts'
+
+type Deps = {
+  readSession: (ctx: Context) => Promise<AccountSession | undefined>
+  accounts: Pick<Accounts, 'readById'>
+  /** The second factors of an account, and the class of a login with one. */
+  factors: { enrolled: (accountId: string) => Promise<readonly string[]> }
+  /** The pending reset of the account's second factors. */
+  pendingReset: (owner: { accountId: string; generation: number }) => Promise<PendingReset | undefined>
+  isMultiFactor: (acr: string | undefined) => boolean
+  multiFactorAcr: string
+  /** Counts a form for the account of its session. Throws `too_many_requests`. */
+  countForm: (ctx: Context, accountId: string) => Promise<void>
+  issuer: string
+  authorizePath: string
+  random: Random
+  clock: Clock
+}
+
+export type SessionGuard = ReturnType<typeof createSessionGuard>
+
+/** The greatest age of a recent login (OWASP ASVS 7.5.1). As `max_age`. */
+const recentSeconds = 300
+
+/** The pages to which a login may return. */
+const pagePath = /^\/account(\/[a-z-]+){0,3}$/
+
+export function createSessionGuard(deps: Deps) {
+  const { readSession, accounts, factors, issuer, random, clock } = deps
+
+  async function visitOf(ctx: Context): Promise<Visit | undefined> {
+    const session = await readSession(ctx)
+    const account = session && (await accounts.readById(session.accountId))
+    // A session of an earlier generation is over.
+    if (!account || account.isDisabled || session.generation !== account.generation) return undefined
+    const { uid, id, generation, authTime, acr, amr } = session
+    const factorReset = await deps.pendingReset({ accountId: account.id, generation })
+    return {
+      account,
+      session: { uid, id, generation },
+      ip: ctx.ip,
+      authTimeMs: authTime * 1000,
+      acr,
+      amr,
+      factorReset,
+    }
+  }
+
+  /** As the engine compares `max_age`: both must agree, or the browser would be sent to and fro. */
+  const isRecent = ({ authTimeMs }: Visit): boolean =>
+    Math.floor(clock.now() / 1000) - authTimeMs / 1000 <= recentSeconds
+
+  /** A remembered browser spares no factor here: the demand is an essential class of login. */
+  const lacksFactor = async ({ account, acr }: Visit, isFresh: boolean): Promise<boolean> =>
+    !(isFresh && deps.isMultiFactor(acr)) && (await factors.enrolled(account.id)).length > 0
+
+  function loginUrl(
+    path: string,
+    { needsRecent, needsFactor }: { needsRecent: boolean; needsFactor: boolean },
+  ): string {
+    const url = new URL(deps.authorizePath, issuer)
+    const parameters = {
+      client_id: accountClientId,
+      redirect_uri: issuer + returnPath,
+      response_type: 'code',
+      scope: 'openid',
+      state: path,
+      // The page needs the session only. The code is worthless: the verifier is thrown away.
+      code_challenge: createHash('sha256').update(random.token()).digest('base64url'),
+      code_challenge_method: 'S256',
+      ...(needsRecent && { max_age: String(recentSeconds) }),
+      ...(needsFactor && {
+        claims: JSON.stringify({ id_token: { acr: { essential: true, values: [deps.multiFactorAcr] } } }),
+      }),
+    }
+    for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+    return url.href
+  }
+
+  return {
+    /** The page that a login comes back to; undefined when the browser did not keep it. */
+    pageAfter: async (ctx: Context, state: string | undefined): Promise<string | undefined> => {
+      if (!(await readSession(ctx))) return undefined
+      return state !== undefined && pagePath.test(state) ? state : '/account'
+    },
+
+    /**
+     * Throws `login_too_old` for a form whose login does not meet the demand: it is not replayed.
+     * Throws `too_many_requests` when the account has sent too many forms, from any network.
+     */
+    admit: async (ctx: Context, demand: SessionDemand): Promise<Admission> => {
+      const visit = await visitOf(ctx)
+      const isForm = ctx.method !== 'GET' && ctx.method !== 'HEAD'
+      if (visit && isForm) await deps.countForm(ctx, visit.account.id)
+      const needsRecent = demand !== 'any'
+      const isFresh = visit !== undefined && (!needsRecent || isRecent(visit))
+      const needsFactor = demand === 'recent+factor' && visit !== undefined && (await lacksFactor(visit, isFresh))
+      if (isFresh && !needsFactor) return { visit }
+      if (isForm) throw loginTooOld()
+      return { loginUrl: loginUrl(ctx.path, { needsRecent: needsRecent && visit !== undefined, needsFactor }) }
+    },
+  }
+}
