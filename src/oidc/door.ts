@@ -60,7 +60,7 @@ export function createEngineDoor({ artifacts, addressOf, doorKeeper, countBrowse
       const allowed = methodsAt(ctx.path)
       if (!allowed) return next()
       if (!allowed.includes(ctx.method)) throw doorKeeper.methodNotAllowed(allowed.join(', '))
-      return ctx.method === 'POST' ? Promise.resolve(doorKeeper.guardForms(ctx as never, next)) : next()
+      return ctx.method === 'POST' ? Promise.resolve(doorKeeper.guardForms(ctx, next)) : next()
     },
 
     /** The engine takes `/Token` and `/token/` for `/token`, past every check that goes by the path: it sees only what stands above. */
