@@ -1,7 +1,8 @@
-/** The reference names what the code has, and nothing else: metrics and audit actions. */
+/** The reference names what the code has, and nothing else: metrics, audit actions and settings. */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { auditActions } from '../../src/audit/catalogue.ts'
+import { settingDefinitions } from '../../src/settings/definitions.ts'
 import { listFiles, root } from './source.ts'
 
 const readPage = (name: string) => readFileSync(path.join(root, 'docs/reference', name), 'utf8')
@@ -51,4 +52,19 @@ test('code writes every action of the catalogue, but those that are reserved', (
   const code = server.filter(({ path: file }) => file !== 'src/audit/catalogue.ts').map(({ text }) => text)
   const unused = auditActions.filter((action) => !code.some((text) => text.includes(`'${action}'`)))
   expect(unused).toEqual(reserved)
+})
+
+test('docs/reference/settings.md has every setting with its type, default and values, in order, and no other', () => {
+  const rows = [...readPage('settings.md').matchAll(/^\| `(\w+)` +\| (\w+) +\| (\S+) +\| ([^|]+?) +\| \S/gm)]
+  const valuesOf = (definition: (typeof settingDefinitions)['serviceName']): string => {
+    if (definition.type === 'text') return `at most ${definition.maximumLength} characters`
+    if (definition.type !== 'choice') return `${definition.min} to ${definition.max}`
+    return definition.choices.map((choice) => `\`${choice}\``).join(', ')
+  }
+  expect(rows.map(([, key, type, standard, values]) => [key, type, standard, values])).toEqual(
+    Object.entries(settingDefinitions).map(([key, definition]) => {
+      const standard = typeof definition.default === 'number' ? String(definition.default) : `\`${definition.default}\``
+      return [key, definition.type, standard, valuesOf(definition)]
+    }),
+  )
 })
