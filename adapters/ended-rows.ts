@@ -66,7 +66,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
     if (keys.length === 0) return clients
     const { rows } = await tx.raw(
       'DELETE FROM session_client WHERE session_key = ANY(?) RETURNING session_key, client_id',
-      [keys] as never,
+      [keys],
     )
     for (const { session_key: key, client_id: clientId } of rows as { session_key: Buffer; client_id: string }[]) {
       const of = clients.get(mapKey(key)) ?? []
@@ -92,18 +92,18 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
    * Locks rows to be removed. Rows that a request in flight holds are passed over: deleting never waits for a request, so that
    * the two cannot block each other, and comes back for them.
    */
-  async function locked(tx: Tx, where: string, bindings: readonly unknown[], limit: number): Promise<Row[]> {
+  async function locked(tx: Tx, where: string, bindings: readonly Knex.Bindable[], limit: number): Promise<Row[]> {
     const { rows } = await tx.raw(
       `SELECT id, uid, CASE WHEN model = ? THEN payload END AS payload FROM artifact
        WHERE ${where} LIMIT ? FOR UPDATE SKIP LOCKED`,
-      [models.Session.number, ...bindings, limit] as never,
+      [models.Session.number, ...bindings, limit],
     )
     return rows
   }
 
   async function removed(tx: Tx, rows: readonly Row[]): Promise<number> {
     if (rows.length === 0) return 0
-    await tx.raw('DELETE FROM artifact WHERE id = ANY(?)', [rows.map(({ id }) => id)] as never)
+    await tx.raw('DELETE FROM artifact WHERE id = ANY(?)', [rows.map(({ id }) => id)])
     await tellOf(
       tx,
       rows.filter(({ uid }) => uid),
@@ -111,19 +111,19 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
     return rows.length
   }
 
-  async function isThere(tx: Tx, where: string, bindings: readonly unknown[]): Promise<boolean> {
-    const { rows } = await tx.raw(`SELECT 1 FROM artifact WHERE ${where} LIMIT 1`, bindings as never)
+  async function isThere(tx: Tx, where: string, bindings: readonly Knex.Bindable[]): Promise<boolean> {
+    const { rows } = await tx.raw(`SELECT 1 FROM artifact WHERE ${where} LIMIT 1`, bindings)
     return rows.length > 0
   }
 
   /** Rows that match `where` and nothing more. */
-  async function removeFlat(tx: Tx, where: string, bindings: readonly unknown[], limit: number): Promise<Removed> {
+  async function removeFlat(tx: Tx, where: string, bindings: readonly Knex.Bindable[], limit: number): Promise<Removed> {
     const count = await removed(tx, await locked(tx, where, bindings, limit))
     return { count, isDone: count < limit && !(await isThere(tx, where, bindings)) }
   }
 
   /** Roots, and before them what hangs from them: without its root it would not be found again. */
-  async function removeRoots(tx: Tx, where: string, bindings: readonly unknown[]): Promise<Removed> {
+  async function removeRoots(tx: Tx, where: string, bindings: readonly Knex.Bindable[]): Promise<Removed> {
     const roots = await locked(tx, where, bindings, rootsAtOnce)
     const tokens = await removeFlat(tx, 'grant_key = ANY(?)', [roots.map(({ id }) => id)], tokensAtOnce)
     if (!tokens.isDone) return tokens
@@ -135,7 +135,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
   async function removeEverything(tx: Tx, endedAt: number, after: Buffer): Promise<Removed> {
     const { rows } = await tx.raw(
       'SELECT id, model <> ? AND issued_at <= ? AS is_over FROM artifact WHERE id > ? ORDER BY id LIMIT ?',
-      [models.ReplayDetection.number, endedAt, after, looksAtOnce] as never,
+      [models.ReplayDetection.number, endedAt, after, looksAtOnce],
     )
     const seen = rows as { id: Buffer; is_over: boolean }[]
     const over = seen.flatMap(({ id, is_over: isOver }) => (isOver ? [id] : []))

@@ -32,7 +32,7 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
       `INSERT INTO artifact_sweep AS s (key, kind, account_id, client_id, ended_at, noted_at) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (key) DO UPDATE SET ended_at = greatest(s.ended_at, excluded.ended_at), noted_at = excluded.noted_at,
          reached = NULL, pass_began_at = NULL`,
-      [key, endedKinds[kind], accountId ?? null, clientId ?? null, endedAt, now()] as never,
+      [key, endedKinds[kind], accountId ?? null, clientId ?? null, endedAt, now()],
     )
   }
 
@@ -40,7 +40,7 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
     return transaction(async (tx) => {
       const { rows } = await tx.raw(
         `SELECT kind, account_id, client_id, ended_at, noted_at, reached, pass_began_at FROM artifact_sweep WHERE key = ?`,
-        [key] as never,
+        [key],
       )
       const [row] = rows as SweepRow[]
       const kind = kindNames.find((name) => endedKinds[name] === row?.kind)
@@ -60,7 +60,7 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
       reached ? beganAt : null,
       ended.key,
       notedAt,
-    ] as never)
+    ])
   }
 
   /** A command that died between its two moments leaves the first, and what was issued until its commit: that ends now. */
@@ -69,13 +69,13 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
       const { rows } = await tx.raw(
         `UPDATE artifact_end SET ended_at = greatest(ended_at, ?), is_provisional = false
          WHERE key = ? AND is_provisional RETURNING ended_at`,
-        [now(), key] as never,
+        [now(), key],
       )
       const [settled] = rows as { ended_at: string }[]
       if (!settled) return
       await tx.raw(
         'UPDATE artifact_sweep SET ended_at = ?, noted_at = ?, reached = NULL, pass_began_at = NULL WHERE key = ?',
-        [settled.ended_at, now(), key] as never,
+        [settled.ended_at, now(), key],
       )
     })
   }
@@ -105,7 +105,7 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
     }
     if (isLast) {
       await transaction((tx) =>
-        tx.raw('DELETE FROM artifact_sweep WHERE key = ? AND noted_at = ?', [key, notedAt] as never),
+        tx.raw('DELETE FROM artifact_sweep WHERE key = ? AND noted_at = ?', [key, notedAt]),
       )
     }
     return true
@@ -120,7 +120,7 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
       const keys = await transaction(async (tx) => {
         const { rows } = await tx.raw(
           'SELECT key FROM artifact_sweep WHERE noted_at <= ? ORDER BY noted_at LIMIT 10000',
-          [now() - settledMs] as never,
+          [now() - settledMs],
         )
         return (rows as { key: Buffer }[]).map(({ key }) => key)
       })

@@ -1,4 +1,5 @@
 /** Ending what hangs from a grant, a session, a person, a client or a moment, inside the transaction of the change that asks for it. */
+import type { Knex } from 'knex'
 import { consentKey, endKey, sessionKey } from './digest.ts'
 import type { createEndedRows, Ended, Tx } from './ended-rows.ts'
 import { createEndedSweep } from './ended-sweep.ts'
@@ -46,14 +47,14 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
        ON CONFLICT (key) DO UPDATE SET ended_at = excluded.ended_at, expires_at = greatest(e.expires_at, excluded.expires_at),
          is_provisional = excluded.is_provisional
        WHERE e.ended_at < excluded.ended_at RETURNING 1`,
-      [key, endedAt, until, isProvisional] as never,
+      [key, endedAt, until, isProvisional],
     )
     if (rows.length > 0) return true
     // A later end of another transaction keeps its own mark.
     await tx.raw(
       `UPDATE artifact_end SET expires_at = greatest(expires_at, ?),
          is_provisional = CASE WHEN ended_at > ? THEN is_provisional ELSE ? END WHERE key = ?`,
-      [until, endedAt, isProvisional, key] as never,
+      [until, endedAt, isProvisional, key],
     )
     return false
   }
@@ -79,10 +80,10 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
     return { count, isLater }
   }
 
-  async function isAlive(tx: Tx, where: string, bindings: readonly unknown[]): Promise<boolean> {
+  async function isAlive(tx: Tx, where: string, bindings: readonly Knex.Bindable[]): Promise<boolean> {
     const { rows } = await tx.raw(
       `SELECT 1 FROM artifact a WHERE ${where} AND ${lives('a')} LIMIT 1`,
-      bindings as never,
+      bindings,
     )
     return rows.length > 0
   }
@@ -124,7 +125,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
         // It is another session from now on: issued after the moment.
         await tx.raw(
           'UPDATE artifact SET issued_at = e.ended_at + 1 FROM artifact_end e WHERE e.key = ? AND artifact.uid = ?',
-          [key, kept] as never,
+          [key, kept],
         )
       }
       return count
@@ -142,7 +143,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
       const { rows } = await tx.raw(
         `SELECT DISTINCT uid FROM artifact a
          WHERE account_id = ? AND grant_key IS NULL AND model = ? AND uid IS DISTINCT FROM ? AND ${lives('a')} ORDER BY uid`,
-        [storableText(accountId), models.Session.number, keptKey ?? null] as never,
+        [storableText(accountId), models.Session.number, keptKey ?? null],
       )
       const keys = (rows as { uid: Buffer | null }[]).flatMap(({ uid }) => (uid ? [uid] : []))
       for (const [index, key] of keys.entries()) {

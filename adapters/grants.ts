@@ -35,7 +35,7 @@ export type GrantContext = {
   get: (header: string) => string
   oidc: {
     client?: { clientId: string }
-    params?: { code?: unknown }
+    params?: Readonly<Record<string, unknown>>
     entities: { AccessToken?: { jkt?: string } }
   }
 }

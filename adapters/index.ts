@@ -229,13 +229,12 @@ export function createArtifactStore(deps: Deps) {
      * Wraps a grant handler of the engine, so that what it issues is written before `grant.success` is told. Throws the engine's InvalidGrant when
      * what was presented was spent meanwhile.
      */
-    wrapGrant<H extends (...args: never[]) => void | Promise<void>>(handler: H): H {
-      const wrapped = (...args: never[]) => {
-        const ctx = args[0] as unknown as GrantContext
+    wrapGrant<Ctx extends GrantContext>(handler: (ctx: Ctx) => void | Promise<void>): (ctx: Ctx) => Promise<void> {
+      return (ctx) => {
         const run = async (unit: Unit): Promise<void> => {
           unit.isGranting = true
           try {
-            await handler(...args)
+            await handler(ctx)
           } catch (error) {
             await grantEndings.abandon(unit, ctx, error)
             throw error
@@ -249,7 +248,6 @@ export function createArtifactStore(deps: Deps) {
         const unit = createUnit(now())
         return units.run(unit, () => run(unit))
       }
-      return wrapped as H
     },
 
     /** Each takes the caller's transaction first, and is in effect everywhere when that commits. */

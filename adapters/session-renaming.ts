@@ -15,7 +15,7 @@ type Renaming = Readonly<{ accountId: string; generation: number; id: string }>
 export async function hasSession(tx: Tx, uid: string): Promise<boolean> {
   const { rows } = await tx.raw(`SELECT 1 FROM artifact a WHERE uid = ? AND ${lives('a')} LIMIT 1`, [
     sessionKey(uid),
-  ] as never)
+  ])
   return rows.length > 0
 }
 
@@ -30,7 +30,7 @@ export const createSessionRenaming =
     const { rows } = await tx.raw(
       `SELECT payload, issued_at, expires_at FROM artifact a
        WHERE id = ? AND uid = ? AND account_id = ? AND model = ? AND ${lives('a')} FOR UPDATE OF a`,
-      [old, sessionKey(uid), accountId, models.Session.number] as never,
+      [old, sessionKey(uid), accountId, models.Session.number],
     )
     const [row] = rows as { payload: Buffer; issued_at: number; expires_at: number | null }[]
     const text = row && seal.open(row.payload, old)
@@ -51,7 +51,7 @@ export const createSessionRenaming =
         seal.seal(JSON.stringify(payload), renamed),
         row.expires_at,
         generation,
-      ] as never,
+      ],
     )
     return { id, expiresAt: Number(row.expires_at) }
   }

@@ -7,6 +7,8 @@ export type SealedValue = Readonly<{ key: string; sealed: Buffer; aad: string }>
 export type SealedPlace = Readonly<{
   /** As the operator reads it. */
   name: string
+  /** `<table>.<column>`. Absent: the value is inside the payload of a job in the queue. */
+  column?: string
   /** The next values in the order of their keys, at most `limit`. */
   list: (knex: Knex, after: string | undefined, limit: number) => Promise<SealedValue[]>
   /** Puts `sealed` in the place of `value`, if that is still there. */
@@ -17,6 +19,7 @@ export type SealedPlace = Readonly<{
 function column(table: string, key: string, sealedColumn: string): SealedPlace {
   return {
     name: table,
+    column: `${table}.${sealedColumn}`,
     list: async (knex, after, limit) => {
       const query = knex(table)
         .select({ key, sealed: sealedColumn })

@@ -668,7 +668,7 @@ export async function createParts(deps: PartsDeps) {
         denyLost: async (ctx, clientId, token) => {
           // Without Redis there is no store that could come back with it.
           if (!redis) return
-          await gate.countIdentifier(ctx as never, 'unknown_token', clientId)
+          await gate.countIdentifier(ctx, 'unknown_token', clientId)
           const longest = Math.max(settings.get().accessTokenSeconds, tokenLifetime.max)
           await artifacts.denyLost(clientId, token, longest)
         },

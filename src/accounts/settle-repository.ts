@@ -28,7 +28,7 @@ const unsettled = `(${columnsRead} WHERE ${unknown} UNION ${columnsRead} WHERE $
 export async function listUnsettled(db: Queryable, after: string | undefined, limit: number): Promise<UnsettledRow[]> {
   const { rows } = await db.raw(
     `SELECT * FROM ${unsettled} WHERE id > coalesce(:after::uuid, '00000000-0000-0000-0000-000000000000') ORDER BY id LIMIT :limit`,
-    { after: after ?? null, limit } as never,
+    { after: after ?? null, limit },
   )
   return rows.map(({ id, email, email_key: emailKey, mailbox }: Record<string, string>) => ({
     id,
@@ -112,7 +112,7 @@ export async function listKeepers(db: Queryable, keys: readonly string[]) {
   const { rows } = await db.raw(
     `SELECT id, email, coalesce(mailbox, email_key) AS key FROM account
      WHERE coalesce(mailbox, email_key) = ANY(?) AND email_problem IS NULL`,
-    [keys] as never,
+    [keys],
   )
   return rows as readonly Readonly<{ id: string; email: string; key: string }>[]
 }

@@ -29,7 +29,7 @@ export async function listKnownSubjects(db: Queryable, type: string, ids: readon
   const { rows } = await db.raw(
     `SELECT asked.id FROM unnest(?::text[]) AS asked (id)
      WHERE EXISTS (SELECT FROM audit_event WHERE subject_type = ? AND subject_id = asked.id)`,
-    [ids, type] as never,
+    [ids, type],
   )
   return rows.map((row: { id: string }) => row.id)
 }

@@ -38,6 +38,7 @@ export function readClientDocument(
     else problems.push(unknownKey('', key, documentKeys))
   }
   if (!('kind' in document)) problems.push({ path: 'kind', code: 'required' })
+  // A document may lack what the type requires: `checkClient` reports it, and `kind` is reported above.
   const read = { ...input, metadata } as unknown as ClientInput
   if (typeof input.kind === 'string') problems.push(...checkClient(read, options))
   return { input: read, problems }

@@ -31,6 +31,7 @@ const directives = {
 function headersOf(options: Parameters<typeof helmet>[0]): [name: string, value: string][] {
   const headers: [string, string][] = []
   const answer = { setHeader: (name: string, value: string) => headers.push([name, value]), removeHeader: () => {} }
+  // Helmet sets headers on the response and reads nothing else of the context.
   void helmet(options)({ req: {}, res: answer } as unknown as Context, async () => {})
   return headers
 }

@@ -98,7 +98,7 @@ export async function beginAddressTry(db: Queryable, keys: readonly Buffer[], no
        hour_from = CASE WHEN a.hour_from <= :hour THEN :now ELSE a.hour_from END,
        pending = CASE WHEN a.quarter_from <= :quarter THEN 1 ELSE a.pending + 1 END
      RETURNING quarter_tries, hour_tries, hour_tries + pending AS hour_most, hour_from`,
-    { now, keys, quarter: now - quarterMs, hour: now - hourMs } as never,
+    { now, keys, quarter: now - quarterMs, hour: now - hourMs },
   )
   return {
     quarterFailures: worst(rows, 'quarter_tries'),
@@ -115,7 +115,7 @@ export async function endAddressTry(db: Queryable, keys: readonly Buffer[], isFa
        quarter_tries = quarter_tries + :failures, hour_tries = hour_tries + :failures
      WHERE key IN (SELECT key FROM guess_address WHERE key = ANY(:keys) ORDER BY key FOR UPDATE)
      RETURNING quarter_tries`,
-    { keys, failures: isFailure ? 1 : 0 } as never,
+    { keys, failures: isFailure ? 1 : 0 },
   )
   return worst(rows, 'quarter_tries')
 }
@@ -128,7 +128,7 @@ export async function forgetAddress(tx: Tx, keys: readonly Buffer[]): Promise<nu
   // Locked in the order in which tries lock them.
   const { rowCount } = await tx.raw(
     'DELETE FROM guess_address WHERE key IN (SELECT key FROM guess_address WHERE key = ANY(?) ORDER BY key FOR UPDATE)',
-    [keys] as never,
+    [keys],
   )
   return rowCount ?? 0
 }
@@ -176,7 +176,7 @@ export async function putKnownBrowser(tx: Tx, browser: KnownBrowser, most: numbe
          seen_at = excluded.seen_at
        RETURNING xmax = 0 AS is_new)
      SELECT put.is_new, others.count > 0 AS has_others FROM put, others`,
-    browser as never,
+    browser,
   )
   const [row] = rows
   if (!row?.is_new) return false
@@ -184,7 +184,7 @@ export async function putKnownBrowser(tx: Tx, browser: KnownBrowser, most: numbe
   await tx.raw(
     `DELETE FROM known_browser WHERE key IN (
        SELECT key FROM known_browser WHERE account_id = :accountId ORDER BY key = :key DESC, seen_at DESC OFFSET :most)`,
-    { accountId: browser.accountId, key: browser.key, most } as never,
+    { accountId: browser.accountId, key: browser.key, most },
   )
   return row.has_others
 }

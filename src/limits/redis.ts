@@ -73,6 +73,7 @@ export function createRedisStore(redis: Redis | Cluster): LimitStore {
     name: 'redis',
     take: async (key, ask): Promise<State> => {
       const { algorithm, now, limit, windowMs, wanted } = ask
+      // The client has a method for each command that `defineCommand` was called with; its type does not.
       const command = (redis as unknown as Record<string, Command>)[commands[algorithm]]!
       const name = `latchkey:limit:{${key.toString('base64url')}}`
       const answer = await command.call(redis, name, now, limit, windowMs, wanted, forgottenAt(ask) - now)

@@ -51,7 +51,7 @@ export async function putLink(tx: Tx, link: NewLink): Promise<boolean> {
      WHERE (l.counted_from <= :countedSince OR l.count + :weight <= :most)
        AND (:askedAt::bigint IS NULL OR l.created_at <= :askedAt::bigint)
      RETURNING 1`,
-    link as never,
+    link,
   )
   return rows.length === 1
 }
@@ -71,7 +71,7 @@ export async function beginLink(tx: Tx, link: Omit<NewLink, 'digest' | 'weight' 
        counted_from = CASE WHEN l.counted_from <= :countedSince THEN excluded.counted_from ELSE l.counted_from END,
        count = CASE WHEN l.counted_from <= :countedSince THEN 1 ELSE least(l.count + 1, :most + 1) END
      RETURNING count <= :most AS is_within`,
-    link as never,
+    link,
   )
   return rows[0]?.is_within ?? false
 }
@@ -97,7 +97,7 @@ export async function takeLink(tx: Tx, purpose: LinkPurpose, digest: Buffer, now
      UPDATE account_link SET digest = NULL
      WHERE account_id IN (SELECT id FROM owner) AND purpose = :purpose AND digest = :digest AND expires_at > :now
      RETURNING account_id, email, generation`,
-    { purpose, digest, now } as never,
+    { purpose, digest, now },
   )
   return fromRow(rows[0])
 }

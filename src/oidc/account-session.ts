@@ -25,10 +25,8 @@ type Deps = {
   cookie: Readonly<{ httpOnly: boolean; sameSite: 'lax'; secure: boolean; signed: boolean; path: string }>
 }
 
-type Kept = Session & { id: string; loginTs?: number }
-
 export function createAccountSessions({ provider, generationOf, cookie }: Deps) {
-  const load = async (ctx: Context): Promise<Kept> => (await provider().Session.get(ctx as never)) as Kept
+  const load = async (ctx: Context): Promise<Session> => provider().Session.get(ctx)
 
   return {
     /** Undefined: nobody is signed in at this browser. */

@@ -1,5 +1,5 @@
 /** Which claims a scope stands for, and an account as those claims (OpenID Connect Core 1.0 §5.1, §5.4). */
-import type { ClaimsParameterMember, KoaContextWithOIDC } from 'oidc-provider'
+import type { ClaimsParameter, ClaimsParameterMember, KoaContextWithOIDC } from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 import type { PersonField } from '../accounts/fields.ts'
@@ -55,8 +55,8 @@ const isRequest = (member: unknown): boolean => typeof member === 'object' && !A
  * The engine's `assertClaimsParameter`: each claim is asked for with null or an object (OpenID Connect Core 1.0 §5.5.1). The engine passes over
  * most others, and fails with a TypeError at a `sub` of another type. Throws InvalidRequest.
  */
-export async function assertClaimsParameter(_ctx: unknown, claims: Record<string, unknown>): Promise<void> {
-  const members = [claims.id_token, claims.userinfo].flatMap((part) => Object.values((part as object) ?? {}))
+export async function assertClaimsParameter(_ctx: unknown, claims: ClaimsParameter): Promise<void> {
+  const members = [claims.id_token, claims.userinfo].flatMap((part) => Object.values(part ?? {}))
   if (!members.every(isRequest)) throw new errors.InvalidRequest('claims must be requested by null or a JSON object')
 }
 

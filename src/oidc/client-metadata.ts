@@ -38,5 +38,5 @@ export function engineMetadata(client: Client, staticScope: string, nowMs: numbe
     // Registration refuses bad keys. A set that was kept before it did is filtered here.
     ...(client.metadata.jwks !== undefined && { jwks: { keys: soundKeys(client.metadata.jwks.keys).keys } }),
     ...(usesSecret && { client_secret: 'kept as a keyed digest only' }),
-  } as unknown as ClientMetadata
+  } as ClientMetadata
 }

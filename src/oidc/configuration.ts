@@ -1,5 +1,5 @@
 /** The engine's documented configuration, every value that it would warn about decided. */
-import type { Adapter, Configuration, KoaContextWithOIDC } from 'oidc-provider'
+import type { Adapter, Configuration, KoaContextWithOIDC, SigningAlgorithm } from 'oidc-provider'
 import type { Config } from '../config/config.ts'
 import type { CookieKeys } from '../http/cookie-keys.ts'
 import type { Level } from '../mfa/proof.ts'
@@ -19,7 +19,7 @@ import type { createKeySetFetch } from './key-sets.ts'
 import type { createEnginePages } from './pages.ts'
 import { createPolicy, keepPushedOfflineAccess } from './policy.ts'
 import type { RefreshPolicy } from './refresh.ts'
-import type { createDefaultResource } from './resource-servers.ts'
+import type { createDefaultResource, createResourceServerInfo } from './resource-servers.ts'
 
 type Hook<Name extends keyof Configuration> = NonNullable<Configuration[Name]>
 
@@ -35,7 +35,7 @@ export type ConfigurationDeps = {
   offeredScopes: readonly string[]
   findAccount: Hook<'findAccount'>
   loadExistingGrant: Hook<'loadExistingGrant'>
-  getResourceServerInfo: (ctx: KoaContextWithOIDC, resource: string, client: never) => Promise<never>
+  getResourceServerInfo: ReturnType<typeof createResourceServerInfo>
   pages: ReturnType<typeof createEnginePages>
   refreshPolicy: RefreshPolicy
   /** The strongest class of login that a person can reach. */
@@ -90,25 +90,25 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     jwks: deps.jwks,
     fetch: (url) => deps.fetchKeySet(String(url)),
     findAccount: deps.findAccount,
-    extraTokenClaims: authenticationClaims as never,
-    formats: { customizers: { jwt: deps.customizeJwt as never } },
+    extraTokenClaims: authenticationClaims,
+    formats: { customizers: { jwt: deps.customizeJwt } },
     loadExistingGrant: deps.loadExistingGrant,
     acrValues: [...acrValues],
-    claims: claimsByScope as unknown as Configuration['claims'],
+    claims: { ...claimsByScope },
     scopes: [...deps.offeredScopes],
     subjectTypes: ['public'],
     responseTypes: ['code'],
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
-    assertJwtClientAuthClaimsAndHeader: deps.assertClientAssertion as never,
+    assertJwtClientAuthClaimsAndHeader: deps.assertClientAssertion,
     clientDefaults: {
       grant_types: ['authorization_code'],
       response_types: ['code'],
       id_token_signed_response_alg: 'RS256',
     },
     enabledJWA: {
-      idTokenSigningAlgValues: [...deps.signingAlgorithms] as never,
-      clientAuthSigningAlgValues: [...deps.assertionAlgorithms] as never,
-      dPoPSigningAlgValues: [...dpopAlgorithms] as never,
+      idTokenSigningAlgValues: [...deps.signingAlgorithms] as SigningAlgorithm[],
+      clientAuthSigningAlgValues: [...deps.assertionAlgorithms] as SigningAlgorithm[],
+      dPoPSigningAlgValues: [...dpopAlgorithms],
     },
     // How far a client's `nbf` may be ahead. Assertions that are over are refused sooner (`client-assertion.ts`), and our own
     // tokens are compared with our own clock.
@@ -168,7 +168,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     features: {
       ...deps.grantFeatures,
       devInteractions: { enabled: false },
-      claimsParameter: { enabled: true, assertClaimsParameter: assertClaimsParameter as never },
+      claimsParameter: { enabled: true, assertClaimsParameter: assertClaimsParameter },
       dPoP: { enabled: true, nonceSecret: deps.dpopNonceSecret, requireNonce: deps.requireDpopNonce },
       pushedAuthorizationRequests: {
         enabled: true,
@@ -190,8 +190,8 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
       revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
       resourceIndicators: {
         enabled: true,
-        defaultResource: async (_ctx, client, oneOf) => (await deps.defaultResource(client, oneOf)) as never,
-        getResourceServerInfo: deps.getResourceServerInfo as never,
+        defaultResource: async (_ctx, client, oneOf) => await deps.defaultResource(client, oneOf),
+        getResourceServerInfo: deps.getResourceServerInfo,
         // Without `resource` at the token endpoint an OpenID request gets the token that userinfo takes; a client with a default resource gets
         // one for that, and its ID tokens carry the claims that userinfo would give.
         useGrantedResource: ({ oidc }) => oidc.client?.default_resource !== undefined,

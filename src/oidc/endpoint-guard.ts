@@ -40,7 +40,7 @@ export function createEndpointGuard({ artifacts, addressOf, requestChecks, count
       const allowed: readonly string[] | undefined = endpointAt(ctx.path)?.methods
       if (!allowed) return next()
       if (!allowed.includes(ctx.method)) throw requestChecks.methodNotAllowed(allowed.join(', '))
-      return ctx.method === 'POST' ? Promise.resolve(requestChecks.guardForms(ctx as never, next)) : next()
+      return ctx.method === 'POST' ? Promise.resolve(requestChecks.guardForms(ctx, next)) : next()
     },
 
     /** The engine also answers `/Token` and `/token/`. They have no row, so they never reach it. */

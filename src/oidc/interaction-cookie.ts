@@ -66,16 +66,16 @@ export function createInteractionCookie({ issuer, clock }: { issuer: string; clo
 /** Sets the cookie where `provider` begins an interaction, clears it where one is used up, and requires it where one is resumed. */
 export function bindInteractions(provider: Provider, cookie: InteractionCookie): void {
   provider.use((ctx, next) => {
-    if (ctx.path.startsWith(resumePrefix)) requireBinding(ctx as unknown as Context, provider, cookie)
+    if (ctx.path.startsWith(resumePrefix)) requireBinding(ctx, provider, cookie)
     return next()
   })
   provider.on('interaction.started', (ctx: KoaContextWithOIDC) => {
     const uid = ctx.oidc.entities.Interaction?.uid
-    if (uid !== undefined) cookie.set(ctx as unknown as Context, uid)
+    if (uid !== undefined) cookie.set(ctx, uid)
   })
   provider.on('interaction.destroyed', ({ uid }: { uid: string }) => {
     const ctx = Provider.ctx
-    if (ctx) cookie.clear(ctx as unknown as Context, uid)
+    if (ctx) cookie.clear(ctx, uid)
   })
 }
 

@@ -81,7 +81,7 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
       uid,
       prompt: interaction.prompt.name as PromptName,
       clientId,
-      client: clientView(client as never, interaction.params.redirect_uri),
+      client: clientView(client, interaction.params.redirect_uri),
       accountId: interaction.session?.accountId,
       sessionUid: interaction.session?.uid,
       params: interaction.params,

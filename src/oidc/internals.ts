@@ -61,17 +61,6 @@ export function createEngine(options: EngineOptions): Provider {
   return engine
 }
 
-type ClientClass = {
-  find: (id: unknown) => Promise<EngineClient | undefined>
-  prototype: {
-    compareClientSecret: (this: EngineClient, presented: string) => boolean
-    includeSid: () => boolean
-    redirectUriAllowed: UriCheck
-    postLogoutRedirectUriAllowed: UriCheck
-  }
-}
-type UriCheck = (this: EngineClient, uri: string) => boolean
-
 /**
  * Client.find: the engine serialises and hashes a client's metadata at every look-up and keeps a hundred; ours remembers the engine's client as
  * long as our record is the same object (and, with a published key set, for its period), and whoever guesses is refused here, where the
@@ -81,7 +70,7 @@ type UriCheck = (this: EngineClient, uri: string) => boolean
 function useOwnClients(engine: Provider, { clients, secretMatches, now, beforeClient }: EngineOptions) {
   const engineClients = new WeakMap<Client, { client: EngineClient; period: number }>()
   const records = new WeakMap<EngineClient, Client>()
-  const Client = engine.Client as unknown as ClientClass
+  const { Client } = engine
   const build = Client.find.bind(Client)
 
   Client.find = async (id) => {
@@ -111,7 +100,7 @@ function useOwnClients(engine: Provider, { clients, secretMatches, now, beforeCl
  * one. A browser goes to port 80 for both, which is another program than the one that asked.
  */
 function refuseOddPorts(engine: Provider, { hasPlainPort }: EngineOptions) {
-  const { prototype } = engine.Client as unknown as ClientClass
+  const { prototype } = engine.Client
   const { redirectUriAllowed, postLogoutRedirectUriAllowed } = prototype
   prototype.redirectUriAllowed = function isAllowed(uri) {
     return hasPlainPort(uri) && redirectUriAllowed.call(this, uri)
@@ -121,11 +110,9 @@ function refuseOddPorts(engine: Provider, { hasPlainPort }: EngineOptions) {
   }
 }
 
-type IdTokenClass = { validate: (jwt: string, client: EngineClient) => Promise<unknown> }
-
 /** IdToken.validate: at the authorization endpoint a hint whose key is gone is no error (`id-token-hint.ts`); the engine has no hook for that. */
 function takeUnprovenHints(engine: Provider, { unprovenHint }: EngineOptions) {
-  const IdToken = engine.IdToken as unknown as IdTokenClass
+  const { IdToken } = engine
   const validate = IdToken.validate.bind(IdToken)
   IdToken.validate = async (jwt, client) => {
     // At logout a hint that proves nothing must not even look as if it did.
@@ -135,26 +122,12 @@ function takeUnprovenHints(engine: Provider, { unprovenHint }: EngineOptions) {
   }
 }
 
-type EngineSession = {
-  uid: string
-  new?: boolean
-  accountId?: string
-  state?: { clientId?: string; postLogoutRedirectUri?: string }
-  sidFor: (clientId: string, value?: string) => string | undefined
-}
-type SessionClass = {
-  new (payload?: object): EngineSession
-  instantiate: (payload?: object) => EngineSession
-  get: (ctx: { oidc: { route?: string } }) => Promise<EngineSession>
-  prototype: { ensureClientContainer: (this: EngineSession, clientId: string) => void }
-}
-
 /**
  * Session.ensureClientContainer: the engine draws a random `sid` in every tab, and the last tab's stays. Derived from the session and
  * the client it is the same in all of them (OpenID Connect Back-Channel Logout 1.0 §2.1).
  */
 function deriveSids(engine: Provider, { sidOf }: EngineOptions) {
-  const Session = engine.Session as unknown as SessionClass
+  const { Session } = engine
   Session.prototype.ensureClientContainer = function ensure(clientId) {
     if (this.sidFor(clientId) === undefined) this.sidFor(clientId, sidOf(this.uid, clientId))
   }
@@ -165,8 +138,9 @@ function deriveSids(engine: Provider, { sidOf }: EngineOptions) {
  * under way while another one renamed the session would so replace the good cookie. Here it is a new session: kept only when it is used.
  */
 function forgetLostSessions(engine: Provider) {
-  const Session = engine.Session as unknown as SessionClass
-  Session.instantiate = (payload) => new Session(payload && Object.keys(payload).length > 0 ? payload : undefined)
+  const { Session } = engine
+  const instantiate = Session.instantiate.bind(Session)
+  Session.instantiate = (payload) => instantiate(payload && Object.keys(payload).length > 0 ? payload : undefined)
 }
 
 /**
@@ -174,7 +148,7 @@ function forgetLostSessions(engine: Provider) {
  * Nobody is signed in there: it stays untouched, and is neither stored nor sent.
  */
 function storeNothingAtLogout(engine: Provider) {
-  const Session = engine.Session as unknown as SessionClass
+  const { Session } = engine
   const get = Session.get.bind(Session)
   Session.get = async (ctx) => {
     const session = await get(ctx)
@@ -191,16 +165,16 @@ function storeNothingAtLogout(engine: Provider) {
  * answers. An address or a client that was taken away meanwhile is not gone back to. An authorization that goes on is at our own address.
  */
 function askAgainWhereToReturn(engine: Provider, issuer: string) {
-  const Session = engine.Session as unknown as SessionClass
-  const Client = engine.Client as unknown as ClientClass
+  const { Client, Session } = engine
   const get = Session.get.bind(Session)
   Session.get = async (ctx) => {
     const session = await get(ctx)
-    const { clientId, postLogoutRedirectUri } = session.state ?? {}
+    const state = (session.state ?? {}) as { clientId?: string; postLogoutRedirectUri?: string }
+    const { clientId, postLogoutRedirectUri } = state
     if (ctx.oidc?.route !== 'end_session_confirm' || postLogoutRedirectUri === undefined) return session
     if (postLogoutRedirectUri.startsWith(`${issuer}${routes.authorization}/`)) return session
-    const client = await Client.find(clientId)
-    if (!client?.postLogoutRedirectUriAllowed(postLogoutRedirectUri)) delete session.state?.postLogoutRedirectUri
+    const client = clientId === undefined ? undefined : await Client.find(clientId)
+    if (!client?.postLogoutRedirectUriAllowed(postLogoutRedirectUri)) delete state.postLogoutRedirectUri
     return session
   }
 }

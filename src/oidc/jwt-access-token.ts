@@ -12,7 +12,7 @@ const accessTokenType = 'at+jwt'
 
 /** What is read of the engine's models. */
 type Source = { scopes: ReadonlySet<string> }
-type IssuedToken = { clientId: string; accountId?: string; grantId?: string; sessionUid?: string }
+type IssuedToken = { clientId?: string; accountId?: string; grantId?: string; sessionUid?: string }
 type Structure = { payload: Record<string, unknown> }
 
 /** Claims of a JWT access token that this server has issued (RFC 9068 §2.2). */
@@ -32,7 +32,7 @@ export type VerifiedAccessToken = Readonly<{
  */
 export function createJwtCustomizer({ tokenIds, issuedAt }: Pick<ArtifactStore, 'tokenIds' | 'issuedAt'>) {
   return (ctx: KoaContextWithOIDC, token: IssuedToken, { payload }: Structure): void => {
-    const { clientId, accountId, grantId, sessionUid } = token
+    const { clientId = '', accountId, grantId, sessionUid } = token
     const { RefreshToken, AuthorizationCode, DeviceCode } = ctx.oidc.entities as Record<string, Source | undefined>
     const source = RefreshToken ?? AuthorizationCode ?? DeviceCode
     const endsWithSession = source !== undefined && !source.scopes.has('offline_access')
@@ -53,7 +53,7 @@ export function createAccessTokenVerifier({ issuer, keyRing, now }: VerifierDeps
   function publicKey(jwk: KeySet['publicJwks'][number]): KeyObject {
     const known = publicKeys.get(jwk)
     if (known) return known
-    const key = createPublicKey({ key: jwk as never, format: 'jwk' })
+    const key = createPublicKey({ key: jwk, format: 'jwk' })
     publicKeys.set(jwk, key)
     return key
   }

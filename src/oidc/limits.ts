@@ -26,7 +26,7 @@ const toldToScripts =
   'X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy, Retry-After'
 
 // The engine's context is the one that our application made.
-const asContext = (ctx: KoaContextWithOIDC): Context => ctx as unknown as Context
+const asContext = (ctx: KoaContextWithOIDC): Context => ctx
 
 const ownLimitOf = (client: EngineClient | undefined): number | undefined =>
   client?.token_requests_per_minute as number | undefined

@@ -58,7 +58,7 @@ export function createLogoutAround({ goOn, endSession, sidOf, sessionCookie, for
     if (!oidc?.session) return
     const { session } = oidc
     const state = (session.state ?? {}) as LogoutState
-    const koaContext = ctx as unknown as Context
+    const koaContext = ctx
 
     if (oidc.route === 'end_session' && ctx.status === 200 && isOfThisSession(ctx, sidOf)) {
       // The client asks for the session that it was given in its ID token (RP-Initiated Logout 1.0 §2): there is nothing to ask.
@@ -83,7 +83,7 @@ export function createLogoutAround({ goOn, endSession, sidOf, sessionCookie, for
       return formPost(ctx, oidc.urlFor('end_session_confirm'), { xsrf: state.secret, logout: 'yes' })
     }
     if (oidc.route === 'end_session_confirm' && ctx.status === 303) {
-      if ((session as { destroyed?: boolean }).destroyed) {
+      if (session.destroyed) {
         await endSession(session.uid, session.accountId, koaContext.ip)
         ctx.set('Clear-Site-Data', clearedData)
       }

@@ -19,7 +19,7 @@ export function clientView(
     clientName?: string
     clientUri?: string
     is_first_party?: unknown
-    redirectUris?: string[]
+    redirectUris?: readonly string[]
   },
   redirectUri?: unknown,
 ): ClientView {
@@ -35,10 +35,10 @@ export function clientView(
 }
 
 /** The engine hands its own context; it is the one that our application made, so our pages render on it. */
-const asContext = (ctx: KoaContextWithOIDC): Context => ctx as unknown as Context
+const asContext = (ctx: KoaContextWithOIDC): Context => ctx
 
 export function createEnginePages({ views, accounts, requestIdOf }: Deps) {
-  const currentClient = (ctx: KoaContextWithOIDC) => ctx.oidc.client && clientView(ctx.oidc.client as never)
+  const currentClient = (ctx: KoaContextWithOIDC) => ctx.oidc.client && clientView(ctx.oidc.client)
   return {
     renderError: async (ctx: KoaContextWithOIDC, out: ErrorOut, _error: Error) => {
       views.render(asContext(ctx), 'error', {
@@ -62,7 +62,7 @@ export function createEnginePages({ views, accounts, requestIdOf }: Deps) {
 
     postLogoutSuccessSource: async (ctx: KoaContextWithOIDC) => {
       // Also who chose to stay comes here.
-      const session = await ctx.oidc.provider.Session.get(asContext(ctx) as never)
+      const session = await ctx.oidc.provider.Session.get(asContext(ctx))
       views.render(asContext(ctx), 'logged-out', {
         client: currentClient(ctx),
         isSignedIn: session.accountId !== undefined,

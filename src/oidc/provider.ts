@@ -154,14 +154,14 @@ export function createOidc(deps: Deps) {
         adapter: (model) => adapterFor(model, deps),
         jwks: { keys: keys.privateJwks } as JWKS,
         signingAlgorithms: keys.algorithms,
-        findAccount: ((...args: Parameters<typeof findAccount>) =>
+        findAccount: (...args: Parameters<typeof findAccount>) =>
           asEngineFailure(async () => {
             await limits.beforeAccount(...args)
             return findAccount(...args)
-          })) as never,
+          }),
         loadExistingGrant: (ctx) => asEngineFailure(() => loadExistingGrant(ctx)),
-        getResourceServerInfo: ((...args: Parameters<typeof resourceServerInfo>) =>
-          asEngineFailure(() => resourceServerInfo(...args))) as never,
+        getResourceServerInfo: (...args: Parameters<typeof resourceServerInfo>) =>
+          asEngineFailure(() => resourceServerInfo(...args)),
         refreshPolicy,
         mayIntrospect: (clientId, audience) =>
           asEngineFailure(() => deps.resourceServers.mayIntrospect(clientId, audience)),
@@ -182,7 +182,7 @@ export function createOidc(deps: Deps) {
         registeredResource: resourceNames.registered,
         checks: { offeredScopes: deps.offeredScopes, refreshPolicy },
       }),
-      formPost: deps.pages.formPost as never,
+      formPost: deps.pages.formPost,
       clients: { findById: (id) => asEngineFailure(() => clients.findById(id)) },
       now: deps.clock.now,
       secretMatches: clients.secretMatches,
@@ -196,9 +196,9 @@ export function createOidc(deps: Deps) {
     })
     registerGrants(provider, grants)
     bindInteractions(provider, deps.interactionCookie)
-    for (const middleware of [limits.around, hints.around, ...deps.around]) provider.use(middleware as never)
+    for (const middleware of [limits.around, hints.around, ...deps.around]) provider.use(middleware)
     provider.on('server_error', (_ctx, error) => log.error({ err: error }, 'the engine failed'))
-    return { provider, handle: compose(provider.middleware) as unknown as Middleware }
+    return { provider, handle: compose(provider.middleware) }
   }
 
   let current = build(keyRing.current())
@@ -210,7 +210,7 @@ export function createOidc(deps: Deps) {
   return {
     provider: () => current.provider,
     middleware: async (ctx: Context, next: () => Promise<void>): Promise<void> => {
-      await resourceNames.middleware(ctx, () => current.handle(ctx as never, next))
+      await resourceNames.middleware(ctx, () => current.handle(ctx, next))
       if (ctx.status === 503) ctx.set('Retry-After', String(storeRetryAfterSeconds))
     },
     close: stop,

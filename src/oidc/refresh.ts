@@ -54,7 +54,7 @@ export function createRefreshPolicy({ settings, now }: Deps) {
     async keepAlive({ oidc }: KoaContextWithOIDC): Promise<void> {
       const { RefreshToken, RotatedRefreshToken } = oidc.entities
       if (!RefreshToken || RotatedRefreshToken) return
-      const token = RefreshToken as unknown as Family
+      const token = RefreshToken
       const expiresAt = epochSeconds() + tokenSeconds(token, oidc.client)
       const isWorthIt = Math.abs(expiresAt - (token.exp ?? 0)) >= worthWritingSeconds
       // Towards the family's end it gains nothing, but its last use is noted for the day when the idle time is lowered.

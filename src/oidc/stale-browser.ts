@@ -117,7 +117,7 @@ export function createStaleBrowserAnswers(deps: Deps) {
       return retry(ctx, ctx.path, ctx.querystring)
     }
     if (ctx.status !== 400) return
-    const { oidc } = ctx as unknown as KoaContextWithOIDC
+    const { oidc } = ctx as KoaContextWithOIDC
     const isLost =
       oidc?.session !== undefined && oidc.session.accountId === undefined && sessionCookie.read(ctx) !== undefined
     // The sign-out of a session that another tab has renamed: the page asks again under the new name.

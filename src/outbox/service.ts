@@ -31,6 +31,7 @@ export function createOutbox<Kind extends AnyKind>({
   random,
   ...kindDeps
 }: Deps<Kind>): Outbox<Kind> {
+  // The name of an event selects its kind, and so its payload; the map cannot express that.
   const kindsByName = new Map(kinds.map((kind) => [kind.name, kind as unknown as OutboxKind]))
   return {
     async send(tx, name, payload) {

@@ -70,6 +70,28 @@ test('a literal is never spread into another one', () => {
   expect(findLines(everyFile, literalSpread, only('test/structure/conventions.test.ts'))).toEqual([])
 })
 
+/** Lines with a cast that the compiler does not check, and no comment at their end or on the line before; as `path:line`. */
+function findBareCasts(files: typeof server): string[] {
+  return files.flatMap(({ path, text }) => {
+    const lines = text.split('\n')
+    return lines.flatMap((line, index) => {
+      const code = line.replace(/(^|\s)(\/\/|\/?\*).*$/, '')
+      if (!/\bas (never|unknown as)\b/.test(code)) return []
+      const isExplained = code !== line || /^\s*(\/\/|\/?\*)/.test(lines[index - 1] ?? '')
+      return isExplained ? [] : [`${path}:${index + 1}`]
+    })
+  })
+}
+
+test('a cast that the compiler does not check has its reason beside it', () => {
+  const plant = (text: string) => findBareCasts([{ path: 'src/planted.ts', text }])
+  expect(plant('const link = row as never')).toEqual(['src/planted.ts:1'])
+  expect(plant('const first = 1\nconst link = row as unknown as Link')).toEqual(['src/planted.ts:2'])
+  expect(plant('// The column is checked by the table.\nconst link = row as unknown as Link')).toEqual([])
+  expect(plant('const link = row as never // the column is checked by the table')).toEqual([])
+  expect(findBareCasts(server)).toEqual([])
+})
+
 test('views print with <%= and use <%- for includes only', () => {
   const raw = /<%-(?!\s*include\()/
   expect(raw.test('<%- client.name %>')).toBe(true)

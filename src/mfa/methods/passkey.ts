@@ -145,7 +145,7 @@ export function createPasskeys({ db, issuer, serviceName, key, clock, random }: 
         authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
         excludeCredentials: (await repository.listPasskeys(db, id)).map(({ credentialId, transports }) => ({
           id: credentialId.toString('base64url'),
-          transports: [...transports] as never,
+          transports: [...transports],
         })),
       }),
 
@@ -199,7 +199,7 @@ export function createPasskeys({ db, issuer, serviceName, key, clock, random }: 
         ...(accountId !== undefined && {
           allowCredentials: (await repository.listPasskeys(db, accountId)).map(({ credentialId, transports }) => ({
             id: credentialId.toString('base64url'),
-            transports: [...transports] as never,
+            transports: [...transports],
           })),
         }),
       }),

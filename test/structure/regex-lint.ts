@@ -1,0 +1,163 @@
+/**
+ * Finds regular expressions that can take exponential time: two ways to read the same text from a place back to itself.
+ * What takes polynomial time is not found; the length of every input is limited.
+ */
+import type { RegexNode } from './regex-parser.ts'
+import { parseRegex } from './regex-parser.ts'
+
+type Ways = Map<number, number>
+/** Positions by which a part begins and ends, each with the number of ways; `isNullable`: it may be empty. */
+type Ends = { first: Ways; last: Ways; isNullable: boolean }
+
+// More repetitions than this are looked at as any number.
+const mostCopies = 6
+
+const add = (ways: Ways, position: number, count: number): void => {
+  ways.set(position, Math.min(2, (ways.get(position) ?? 0) + count))
+}
+const join = (...all: Ways[]): Ways => {
+  const joined: Ways = new Map()
+  for (const ways of all) for (const [position, count] of ways) add(joined, position, count)
+  return joined
+}
+
+/** The automaton of positions (Glushkov): which position may follow which, in how many ways. */
+function automatonOf(root: RegexNode) {
+  const sets: ReadonlySet<string>[] = []
+  const follow: Ways[] = []
+  const nothing = (): Ends => ({ first: new Map(), last: new Map(), isNullable: true })
+
+  function connect(last: Ways, first: Ways): void {
+    for (const [from, ways] of last) for (const [to, count] of first) add(follow[from]!, to, ways * count)
+  }
+
+  function inOrder(parts: readonly (() => Ends)[]): Ends {
+    return parts.reduce<Ends>((before, build) => {
+      const next = build()
+      connect(before.last, next.first)
+      return {
+        first: before.isNullable ? join(before.first, next.first) : before.first,
+        last: next.isNullable ? join(before.last, next.last) : next.last,
+        isNullable: before.isNullable && next.isNullable,
+      }
+    }, nothing())
+  }
+
+  const optional = (ends: Ends): Ends => ({ ...ends, isNullable: true })
+
+  function repeated(part: RegexNode, min: number, max: number): Ends {
+    const copies = Array.from({ length: Math.min(min, mostCopies) }, () => () => build(part))
+    if (max === min) return inOrder(copies)
+    if (max - min > mostCopies) {
+      const loop = () => {
+        const ends = build(part)
+        connect(ends.last, ends.first)
+        return optional(ends)
+      }
+      // One or more are one loop: a copy in front would read as a second way.
+      if (copies.length === 1) return { ...loop(), isNullable: false }
+      return inOrder([...copies, loop])
+    }
+    const rest = (left: number): Ends =>
+      left === 0 ? nothing() : optional(inOrder([() => build(part), () => rest(left - 1)]))
+    return inOrder([...copies, () => rest(max - min)])
+  }
+
+  function build(node: RegexNode): Ends {
+    if (node.type === 'set') {
+      const position = sets.push(node.has) - 1
+      follow.push(new Map())
+      return { first: new Map([[position, 1]]), last: new Map([[position, 1]]), isNullable: false }
+    }
+    if (node.type === 'sequence') return inOrder(node.parts.map((part) => () => build(part)))
+    if (node.type === 'repeat') return repeated(node.part, node.min, node.max)
+    const options = node.parts.map(build)
+    return {
+      first: join(...options.map(({ first }) => first)),
+      last: join(...options.map(({ last }) => last)),
+      isNullable: options.some(({ isNullable }) => isNullable),
+    }
+  }
+
+  build(root)
+  return { sets, follow }
+}
+
+/** Strongly connected parts of a graph that have a cycle (Tarjan), as lists of nodes. */
+function cyclesOf(nodes: readonly number[], next: (node: number) => readonly number[]): number[][] {
+  const index = new Map<number, number>()
+  const low = new Map<number, number>()
+  const stack: number[] = []
+  const onStack = new Set<number>()
+  const found: number[][] = []
+  for (const start of nodes) {
+    if (index.has(start)) continue
+    const work: { node: number; successors: readonly number[]; at: number }[] = []
+    const enter = (node: number): void => {
+      index.set(node, index.size)
+      low.set(node, index.get(node)!)
+      stack.push(node)
+      onStack.add(node)
+      work.push({ node, successors: next(node), at: 0 })
+    }
+    enter(start)
+    for (let frame = work.at(-1); frame; frame = work.at(-1)) {
+      const successor = frame.successors[frame.at]
+      frame.at += 1
+      const { node } = frame
+      if (successor === undefined) {
+        work.pop()
+        const above = work.at(-1)?.node
+        if (above !== undefined) low.set(above, Math.min(low.get(above)!, low.get(node)!))
+        if (low.get(node) !== index.get(node)) continue
+        const part = stack.splice(stack.indexOf(node))
+        for (const one of part) onStack.delete(one)
+        if (part.length > 1 || next(node).includes(node)) found.push(part)
+      } else if (!index.has(successor)) enter(successor)
+      else if (onStack.has(successor)) low.set(node, Math.min(low.get(node)!, index.get(successor)!))
+    }
+  }
+  return found
+}
+
+function isExponential(root: RegexNode): boolean {
+  const { sets, follow } = automatonOf(root)
+  const compared = new Map<number, boolean>()
+  const overlaps = (a: number, b: number): boolean => {
+    const key = Math.min(a, b) * sets.length + Math.max(a, b)
+    const known = compared.get(key) ?? [...sets[a]!].some((one) => sets[b]!.has(one))
+    compared.set(key, known)
+    return known
+  }
+  return cyclesOf([...sets.keys()], (node) => [...follow[node]!.keys()]).some((cycle) => {
+    const within = new Set(cycle)
+    const onCycle = (node: number): number[] => [...follow[node]!.keys()].filter((to) => within.has(to))
+    if (cycle.some((node) => onCycle(node).some((to) => follow[node]!.get(to)! > 1))) return true
+    // Pairs of positions that the same text leads to: from a position to two different ones, and back to it.
+    const pairOf = (a: number, b: number): number => a * sets.length + b
+    const next = (pair: number): number[] => {
+      const [a, b] = [Math.floor(pair / sets.length), pair % sets.length]
+      return onCycle(a).flatMap((to) =>
+        onCycle(b)
+          .filter((other) => overlaps(to, other))
+          .map((other) => pairOf(to, other)),
+      )
+    }
+    const isSame = (pair: number): boolean => Math.floor(pair / sets.length) === pair % sets.length
+    const pairs = cyclesOf(
+      cycle.map((node) => pairOf(node, node)),
+      next,
+    )
+    return pairs.some((part) => part.some(isSame) && !part.every(isSame))
+  })
+}
+
+/** Why the expression is refused; undefined when it is not. */
+export function regexProblem(regex: Pick<RegExp, 'source' | 'flags'>): string | undefined {
+  try {
+    const { node, lookarounds } = parseRegex(regex)
+    return [node, ...lookarounds].some(isExponential) ? 'takes exponential time' : undefined
+  } catch (error) {
+    return `cannot be judged: ${(error as Error).message}`
+  }
+}
