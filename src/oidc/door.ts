@@ -28,7 +28,7 @@ export function createEngineDoor({ artifacts, addressOf, doorKeeper, countBrowse
   const methods = new Map<string, readonly string[]>([
     ...discoveryPaths.map((path) => [path, reading] as const),
     [routes.jwks, reading],
-    // A HEAD would issue a code, or end a session, that its sender never sees (attack 77).
+    // A HEAD would issue a code, or end a session, that its sender never sees.
     [routes.authorization, ['GET', 'POST']],
     [routes.end_session, ['GET', 'POST']],
     [`${routes.end_session}/confirm`, ['POST']],
