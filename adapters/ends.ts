@@ -1,4 +1,7 @@
-/** Ending what hangs from a grant, a session, a person, a client or a moment, inside the transaction of the change that asks for it. */
+/**
+ * Ending what hangs from a grant, a session, a person, a client or a moment, inside the transaction of the change that asks for it.
+ * docs/decisions/0104 and docs/decisions/0165
+ */
 import { consentKey, endKey, sessionKey } from './digest.ts'
 import type { createEndedRows, Ended, Tx } from './ended-rows.ts'
 import { createEndedSweep } from './ended-sweep.ts'
