@@ -1,5 +1,5 @@
 /** What several files of the checkout say of version, Node and stores is the same in each. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parse } from 'yaml'
 import { listFiles, root } from './source.ts'
@@ -96,6 +96,23 @@ test('the workflows are valid YAML, run .ci/run, and name every action by its di
     const actions = [...text.matchAll(/uses: (\S+)/g)].map((match) => match[1])
     expect(actions.filter((action) => !/@[\da-f]{40}$/.test(action ?? ''))).toEqual([])
   }
+})
+
+/** Folders below src that a text does not name, and paths that it names and that do not exist. */
+function compareWithTree(text: string): string[] {
+  const folders = readdirSync(path.join(root, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory())
+  const unnamed = folders.map(({ name }) => `src/${name}`).filter((name) => !text.includes(`\`${name}/\``))
+  const named = [...text.matchAll(/\b(?:src|test|adapters|keys|docs)\/[\w/.-]*\w/g)].map(([name]) => name)
+  return [...unnamed, ...named.filter((name) => !existsSync(path.join(root, name)))]
+}
+
+test('ARCHITECTURE.md names each folder of src, and only what exists', () => {
+  const text = read('ARCHITECTURE.md')
+  expect(compareWithTree(`${text.replace('`src/http/`', '')} src/no-such-folder`)).toEqual([
+    'src/http',
+    'src/no-such-folder',
+  ])
+  expect(compareWithTree(text)).toEqual([])
 })
 
 test('the development container has the stores of compose.yaml', () => {
