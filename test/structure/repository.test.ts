@@ -89,7 +89,7 @@ test('the changelog has the kinds of Keep a Changelog only, and a place for what
 
 test('the workflows are valid YAML, run .ci/run, and name every action by its digest', () => {
   const workflows = listFiles(['.github/workflows'], ['.yml'])
-  const runs = workflows.filter(({ text }) => text.includes('run: .ci/run')).map(({ path: file }) => file)
+  const runs = workflows.filter(({ text }) => text.includes('run: .ci/run ')).map(({ path: file }) => file)
   expect(runs).toEqual(['.github/workflows/ci.yml', '.github/workflows/nightly.yml'])
   for (const { text } of [...workflows, ...listFiles(['.github/ISSUE_TEMPLATE'], ['.yml'])]) {
     expect(parse(text)).toBeInstanceOf(Object)
