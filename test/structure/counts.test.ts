@@ -10,8 +10,8 @@ const listSentences = (catalogue: Catalogue, prefix = ''): [key: string, sentenc
     typeof value === 'string' ? [[prefix + key, value] as const] : listSentences(value, `${prefix}${key}.`),
   ) as [string, string][]
 
-const catalogues = ['en'].map((language): Catalogue =>
-  JSON.parse(readFileSync(path.join(root, `locales/${language}.json`), 'utf8')),
+const catalogues = ['en'].map(
+  (language): Catalogue => JSON.parse(readFileSync(path.join(root, `locales/${language}.json`), 'utf8')),
 )
 
 // Limits of what may be typed are never 1.

@@ -28,7 +28,9 @@ const rowFor = (file: SourceFile): string =>
 function findGaps({ path, text }: SourceFile): string[] {
   const parts = text.split(/^## /m).slice(1)
   const headings = parts.map((part) => part.slice(0, part.indexOf('\n')))
-  const gaps = parts.filter((part) => part.slice(part.indexOf('\n')).trim() === '').map((part) => `empty: ${part.trim()}`)
+  const gaps = parts
+    .filter((part) => part.slice(part.indexOf('\n')).trim() === '')
+    .map((part) => `empty: ${part.trim()}`)
   if (headings.join() !== sections.join()) gaps.push(`headings: ${headings.join(', ')}`)
   if (!text.startsWith(`# ${numberOf(path)}. `)) gaps.push('title')
   if (dateOf({ path, text }) === undefined) gaps.push('date')
@@ -65,7 +67,9 @@ test('the index has one row for each file, with its date and title', () => {
 })
 
 test('every decision that code or a document links to exists', () => {
-  expect(findUnknownNumbers({ path: 'src/planted.ts', text: `// docs/${'decisions'}/9999` })).toEqual(['src/planted.ts 9999'])
+  expect(findUnknownNumbers({ path: 'src/planted.ts', text: `// docs/${'decisions'}/9999` })).toEqual([
+    'src/planted.ts 9999',
+  ])
   expect(readProjectFiles().flatMap(findUnknownNumbers)).toEqual([])
   const broken = decisions.flatMap(({ path, text }) =>
     linkTargets(text)

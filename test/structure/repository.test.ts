@@ -26,7 +26,12 @@ const isWithin = (version: Version, range: string): boolean =>
   range
     .replaceAll(/(>=|\^) +/g, '$1')
     .split('||')
-    .some((part) => part.trim().split(' ').every((comparison) => meets(version, comparison)))
+    .some((part) =>
+      part
+        .trim()
+        .split(' ')
+        .every((comparison) => meets(version, comparison)),
+    )
 
 /** The versions with which each part of a range begins. */
 const lowestOf = (range: string): Version[] => range.split('||').map((part) => versionOf(part.replace(/[^\d.]/g, '')))
