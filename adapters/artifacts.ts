@@ -13,7 +13,7 @@ import type { ShortLived } from './redis/short-lived.ts'
 import type { createSuccessorSeal, Seal } from './seal.ts'
 import type { Presented, Unit } from './unit-of-work.ts'
 
-// A claim that its request never came to save. Long enough for any assertion or proof (security.md: at most an hour).
+// A claim that its request never came to save. Long enough for any assertion or proof (at most an hour).
 const claimMs = 60 * 60 * 1000
 
 type Deps = {

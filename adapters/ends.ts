@@ -1,4 +1,7 @@
-/** Ending what hangs from a grant, a session, a person, a client or a moment, inside the transaction of the change that asks for it. */
+/**
+ * Ending what hangs from a grant, a session, a person, a client or a moment, inside the transaction of the change that asks for it.
+ * docs/decisions/0104 and docs/decisions/0165
+ */
 import type { Knex } from 'knex'
 import { consentKey, endKey, sessionKey } from './digest.ts'
 import type { createEndedRows, Ended, Tx } from './ended-rows.ts'
@@ -81,10 +84,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
   }
 
   async function isAlive(tx: Tx, where: string, bindings: readonly Knex.Bindable[]): Promise<boolean> {
-    const { rows } = await tx.raw(
-      `SELECT 1 FROM artifact a WHERE ${where} AND ${lives('a')} LIMIT 1`,
-      bindings,
-    )
+    const { rows } = await tx.raw(`SELECT 1 FROM artifact a WHERE ${where} AND ${lives('a')} LIMIT 1`, bindings)
     return rows.length > 0
   }
 

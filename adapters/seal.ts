@@ -1,4 +1,7 @@
-/** Sealing what is at rest: payloads under the store's key, successors of refresh tokens under the token that was spent. */
+/**
+ * Sealing what is at rest: payloads under the store's key, successors of refresh tokens under the token that was spent.
+ * docs/decisions/0020
+ */
 import type { KeyObject } from 'node:crypto'
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomFillSync } from 'node:crypto'
 

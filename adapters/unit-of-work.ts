@@ -1,4 +1,7 @@
-/** One request's reads and writes: reads are remembered, writes are collected and leave together. */
+/**
+ * One request's reads and writes: reads are remembered, writes are collected and leave together.
+ * docs/decisions/0021
+ */
 import type { ModelName, Payload, Stored, Upsert } from './model.ts'
 
 /** A code or refresh token that was presented to a grant handler. */

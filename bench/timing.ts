@@ -21,7 +21,7 @@ export type Comparison = {
   isAlike: boolean
 }
 
-/** The goal of security.md's attack 5. */
+/** The goal for answers that tell known from unknown accounts. */
 export const allowedBeyond = 0.05
 
 /** Runs every case `tries` times, in turns, each first as often as another; the first case twice. */

@@ -1,4 +1,7 @@
-/** The root secret: one random value, made once and sealed in Postgres, from which every keyed purpose derives its own key. */
+/**
+ * The root secret: one random value, made once and sealed in Postgres, from which every keyed purpose derives its own key.
+ * docs/decisions/0038
+ */
 import { hkdfSync } from 'node:crypto'
 import type { Knex } from 'knex'
 import type { Clock } from '../src/clock.ts'

@@ -1,4 +1,7 @@
-/** The clock of a process that follows the database's, so that all processes of one database have one time. */
+/**
+ * The clock of a process that follows the database's, so that all processes of one database have one time.
+ * docs/decisions/0109 and docs/decisions/0172
+ */
 import type { Clock } from './clock.ts'
 import type { Log } from './log.ts'
 

@@ -9,7 +9,7 @@ export type ShortLivedValue = { text: string; issuedAt: number; expiresAt: numbe
 
 type Envelope = { i: number; e: number; s?: string }
 
-// Longer than the value counts: what has expired is decided by our clock (architecture.md, rule 8), Redis only collects the rubbish.
+// Longer than the value counts: what has expired is decided by our clock, Redis only collects the rubbish.
 const keptAfterExpiryMs = 60_000
 
 const keyOf = (id: Buffer): string => `latchkey:artifact:{${id.toString('base64url')}}`

@@ -21,8 +21,10 @@ export function describeFailure(
 ): string {
   const described = describe(error, sentences)
   if (isJson) return JSON.stringify({ error: described })
+  // The sentence of a configuration problem names its variable already.
+  const isNamed = error instanceof ConfigurationRefused
   const lines = described.problems.map(({ path, line, message }) => {
-    const place = [line === undefined ? '' : sentences.t('cli.line', { line }), path]
+    const place = [line === undefined ? '' : sentences.t('cli.line', { line }), isNamed ? '' : path]
       .filter((part) => part !== '')
       .join(', ')
     return `- ${place === '' ? '' : `${place}: `}${message}`

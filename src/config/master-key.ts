@@ -72,7 +72,7 @@ function readMasterKeyFile(
     if (process.platform !== 'win32' && mode & 0o077) {
       source.warning(variable, 'master_key_file_exposed', { path, mode: mode.toString(8) })
     }
-    return decode(source, variable, readFileSync(path, 'utf8').trim(), path, { isJudged })
+    return decode(source, variable, readFileSync(path, 'utf8').trim(), `${path} (${variable})`, { isJudged })
   } catch (error) {
     return source.problem(variable, 'master_key_file_unreadable', { path, reason: reasonOf(error) })
   }

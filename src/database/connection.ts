@@ -2,7 +2,7 @@
 import pg from 'pg'
 import { toDatabaseFailure } from './errors.ts'
 
-/** No statement of a request runs longer (security.md, HTTP surface: SQL 5 s). */
+/** No statement of a request runs longer (SQL 5 s). */
 const statementTimeoutMs = 5_000
 const idleInTransactionTimeoutMs = 10_000
 const connectTimeoutMs = 3_000

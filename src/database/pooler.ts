@@ -1,4 +1,7 @@
-/** Whether a pooler such as PgBouncer stands between us and Postgres, found out by asking both who answers. */
+/**
+ * Whether a pooler such as PgBouncer stands between us and Postgres, found out by asking both who answers.
+ * docs/decisions/0115
+ */
 import type { Client } from 'pg'
 import { createClient } from './connection.ts'
 import { directUrlPooled, toDatabaseFailure } from './errors.ts'

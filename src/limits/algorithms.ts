@@ -1,4 +1,7 @@
-/** The arithmetic of the three algorithms: what a key's state says, and what it becomes. The Lua scripts and the SQL say the same. */
+/**
+ * The arithmetic of the three algorithms: what a key's state says, and what it becomes. The Lua scripts and the SQL say the same.
+ * docs/decisions/0081 and docs/decisions/0082
+ */
 
 export const algorithmNames = ['token-bucket', 'sliding-counter', 'sliding-log'] as const
 export type AlgorithmName = (typeof algorithmNames)[number]

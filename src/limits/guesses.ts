@@ -49,7 +49,7 @@ export type Guesses = ReturnType<typeof createGuesses>
 
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs
-/** security.md, "Login and throttling"; SP 800-63B-4 §3.2.2 wants at most 100 failures in a row. */
+/** SP 800-63B-4 §3.2.2 wants at most 100 failures in a row. */
 const rules = { windowMs: 15 * minuteMs, lockAt: 11, lockMs: 15 * minuteMs, doublings: 2, forgetLocksMs: dayMs }
 const freeTries = 5
 const mostInARow = 100

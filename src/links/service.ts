@@ -19,7 +19,7 @@ const dayMs = 24 * hourMs
 
 type LinkRule = {
   lifetimeMs: number
-  /** How many emails with one a person gets in the window (security.md: resets 3/h per account). */
+  /** How many emails with one a person gets in the window (resets 3/h per account). */
   most: number
   windowMs: number
   /** Counted and begun by `begin`, because an email to another account's owner is counted as well. */

@@ -1,4 +1,7 @@
-/** Wrong codes in a row: the owner is told of ten, and after a hundred the method is off until it is reset (SP 800-63B-4 §3.2.2). */
+/**
+ * Wrong codes in a row: the owner is told of ten, and after a hundred the method is off until it is reset (SP 800-63B-4 §3.2.2).
+ * docs/decisions/0151
+ */
 import type { Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'

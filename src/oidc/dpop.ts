@@ -8,7 +8,7 @@ import { headerProblem } from './jwt-header.ts'
 
 export const dpopAlgorithms = ['ES256', 'EdDSA', 'Ed25519', 'ES384', 'RS256', 'PS256'] as const
 
-/** How far `iat` may be from our clock without a nonce (security.md: 60 s; the engine takes five minutes). */
+/** How far `iat` may be from our clock without a nonce (60 s; the engine takes five minutes). */
 const freshSeconds = 60
 
 type Claims = { iat?: unknown; jti?: unknown }

@@ -1,6 +1,7 @@
 /**
  * The cookie that binds an interaction to the browser that began it.
  * The engine's own cookies are path-scoped, and a sibling host can plant them.
+ * docs/decisions/0122
  */
 import type { Context } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'

@@ -11,7 +11,7 @@ const lifeSeconds = 120
 const logoutEvent = 'http://schemas.openid.net/event/backchannel-logout'
 
 /**
- * Gives a token for one attempt: two minutes long (security.md), with `sub` and `sid`, without `nonce`, under the algorithm of the client's ID
+ * Gives a token for one attempt: two minutes long, with `sub` and `sid`, without `nonce`, under the algorithm of the client's ID
  * tokens and the key that signs now. Throws KeyRingUnconfirmed when this process cannot know which key that is.
  */
 export function createLogoutTokens({ issuer, keyRing, now, random }: Deps) {

@@ -43,7 +43,7 @@ function afterLogout(ctx: KoaContextWithOIDC, { postLogoutRedirectUri, state }: 
 }
 
 /**
- * Middleware inside the engine's chain. RP-Initiated Logout 1.0 §2: the person is asked, unless the hint is of this session; security.md: the POST that ends the session is
+ * Middleware inside the engine's chain. RP-Initiated Logout 1.0 §2: the person is asked, unless the hint is of this session; the POST that ends the session is
  * answered 200 with a page, because Chromium checks form-action at every redirect that follows a form.
  */
 export function createLogoutAround({ goOn, endSession, sidOf, sessionCookie, formPost }: Deps) {

@@ -1,4 +1,7 @@
-/** The way to a connection: the name is resolved once, and the connection goes to an address that was looked at, or to none. */
+/**
+ * The way to a connection: the name is resolved once, and the connection goes to an address that was looked at, or to none.
+ * docs/decisions/0052
+ */
 import type { LookupAddress } from 'node:dns'
 import { lookup as systemLookup } from 'node:dns'
 import type { LookupFunction } from 'node:net'

@@ -1,4 +1,4 @@
-/** The one guarded fetch: every request of this server to an address that somebody else has chosen (security.md, OWASP ASVS V1.3.6). */
+/** The one guarded fetch: every request of this server to an address that somebody else has chosen (OWASP ASVS V1.3.6). */
 import { Counter } from 'prom-client'
 import type { Dispatcher } from 'undici'
 import { errors } from 'undici'

@@ -1,4 +1,7 @@
-/** Makes every verification cost what the dearest hash in use costs: what a hash costs less is computed as a decoy. */
+/**
+ * Makes every verification cost what the dearest hash in use costs: what a hash costs less is computed as a decoy.
+ * docs/decisions/0099
+ */
 import { randomBytes } from 'node:crypto'
 
 export type Cost = Readonly<{ memoryKiB: number; iterations: number; parallelism: number }>

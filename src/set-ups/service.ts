@@ -1,4 +1,7 @@
-/** Whether all server processes on this database keep tokens in the same stores: what one issues or revokes, another must see. */
+/**
+ * Whether all server processes on this database keep tokens in the same stores: what one issues or revokes, another must see.
+ * docs/decisions/0110 and docs/decisions/0111
+ */
 import type { Knex } from 'knex'
 import type { Clock } from '../clock.ts'
 import { systemClock } from '../clock.ts'

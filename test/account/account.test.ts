@@ -41,7 +41,7 @@ describe.each(['password', 'email'] as const)('changing the %s', (what) => {
     return changes().requestEmailChange({ ...caller, newEmail: `new-${accountId}@example.com` })
   }
 
-  test('wants the password, or a factor that was proven within five minutes (attack 23)', async () => {
+  test('wants the password, or a factor that was proven within five minutes', async () => {
     const { id, email } = await house.member(`proof-${what}@example.com`)
     const { clock } = house.server
     for (const proof of [

@@ -1,4 +1,4 @@
-/** A new email address: where its link is confirmed, what asking for one tells, and that no other account is touched (security.md, attack 74). */
+/** A new email address: where its link is confirmed, what asking for one tells, and that no other account is touched. */
 import type { PeopleHouse } from '../registration/house.ts'
 import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
 import type { Browser } from '../support/browser.ts'

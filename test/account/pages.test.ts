@@ -1,4 +1,4 @@
-/** The account page, driven as a browser does: through the login, and back (security.md, attacks 23, 55, 56). */
+/** The account page, driven as a browser does: through the login, and back. */
 import { auditActions } from '../../src/audit/catalogue.ts'
 import { createSentences } from '../../src/locales.ts'
 import { addPhone } from '../mfa/house.ts'
@@ -93,7 +93,7 @@ test('the profile is saved, and what is not valid is told beside its field', asy
   })
 })
 
-test('what a person may not say of themselves: 400, and nothing changes (attack 56)', async () => {
+test('what a person may not say of themselves: 400, and nothing changes', async () => {
   const { browser, account, page } = await visitor('greedy', '/account/profile')
   const before = await house.server.parts.accounts.readById(account.id)
   for (const more of ['emailVerified', 'email_verified', 'role', 'roles', '__proto__', 'constructor', 'id', 'email']) {
@@ -127,7 +127,7 @@ test('a new password wants the old one, keeps this session under a new name, and
   expect(await house.signsIn(email, otherPassword)).toBe(true)
 })
 
-test('e-mail, password, factors and the end want a login of the last five minutes: 403, and nothing changes (attack 23)', async () => {
+test('e-mail, password, factors and the end want a login of the last five minutes: 403, and nothing changes', async () => {
   const { browser, email, account, page } = await visitor('old-login')
   const csrf = csrfIn(await browser.get(house.at('/account/profile')))
   house.server.clock.advance(minutes(5) + 1000)
@@ -162,7 +162,7 @@ test('a new address is the account’s when its link is opened, and this session
   expect((await browser.get(house.at('/account'))).body).toContain(next)
 })
 
-test('sessions are listed by browser; another person’s cannot be ended by its id (attack 55)', async () => {
+test('sessions are listed by browser; another person’s cannot be ended by its id', async () => {
   const mine = await visitor('mine', '/account/sessions')
   const theirs = await visitor('theirs', '/account/sessions')
   const handles = async (id: string) =>

@@ -77,7 +77,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
   test.each([
     ['before the request', true],
     ['while the request is under way', false],
-  ])('a sign-in becomes nothing when the account is reset %s (attack 62)', async (_when, isBefore) => {
+  ])('a sign-in becomes nothing when the account is reset %s', async (_when, isBefore) => {
     const { id, raise } = await newAccount()
     const uid = newId()
     await putInteraction(uid, id, 0)
@@ -172,7 +172,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(await adapter('Grant').find(grant)).toBeUndefined()
   })
 
-  test('a session that was renamed meanwhile does not come back under its old id (attack 66)', async () => {
+  test('a session that was renamed meanwhile does not come back under its old id', async () => {
     const mine = await signedIn()
     const [grant, renamed] = [newId(), newId()]
     const rename = () =>
@@ -317,7 +317,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(share).toBeLessThan(0.075)
   })
 
-  test('of many that resume an interaction at once one does; the others find its response (attack 65)', async () => {
+  test('of many that resume an interaction at once one does; the others find its response', async () => {
     const { id } = await newAccount()
     const uid = newId()
     await artifacts().outcomes.decide(uid, 'login')

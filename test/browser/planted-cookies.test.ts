@@ -1,4 +1,4 @@
-/** A sign-in belongs to the browser that began it: cookies planted from a sibling host, in Chromium (security.md, attack 64). */
+/** A sign-in belongs to the browser that began it: cookies planted from a sibling host, in Chromium. */
 import type { BrowserContext, Page } from 'playwright-core'
 import { testPassword } from '../support/latchkey.ts'
 import { describeWith } from '../support/programs.ts'

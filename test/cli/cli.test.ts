@@ -238,7 +238,12 @@ test('every problem of the configuration is told, and the exit code is 78', asyn
   expect(error.problems.map(({ path: variable }: { path: string }) => variable)).toEqual(
     expect.arrayContaining(['ISSUER', 'DATABASE_URL', 'MASTER_KEY']),
   )
-  expect(await latchkey(['doctor'], { env })).toMatchObject({ code: 78, stdout: expect.stringContaining('ISSUER') })
+  const examined = await latchkey(['doctor'], { env })
+  expect(examined).toMatchObject({ code: 78, stdout: expect.stringContaining('ISSUER') })
+  const printed = [examined.stdout, (await latchkey(['client', 'list'], { env })).stderr].join('\n')
+  for (const line of printed.split('\n').filter((one) => one.includes('ISSUER'))) {
+    expect(line.match(/ISSUER/g)).toEqual(['ISSUER'])
+  }
 })
 
 test('a database that is away is a named failure, not a hang', async () => {

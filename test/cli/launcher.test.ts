@@ -1,10 +1,12 @@
 /** `latchkey` on a path, from any working directory, under whatever Node the machine has. */
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { createTestFolder } from '../support/folders.ts'
 import { latchkey } from './command-line.ts'
 
 const launcher = path.resolve(import.meta.dirname, '../../src/latchkey.js')
+const { version } = JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../../package.json'), 'utf8'))
 
 /** A Node on the path that does not read TypeScript, as a machine with Node 20 has beside ours. */
 const olderNode = (process.env.PATH ?? '')
@@ -14,7 +16,7 @@ const olderNode = (process.env.PATH ?? '')
 
 test('the launcher runs the command line and hands on its exit code', async () => {
   const cwd = createTestFolder()
-  expect(await latchkey(['--version'], { script: launcher, cwd })).toMatchObject({ code: 0, stdout: '0.1.0\n' })
+  expect(await latchkey(['--version'], { script: launcher, cwd })).toMatchObject({ code: 0, stdout: `${version}\n` })
   expect(await latchkey(['nonsense'], { script: launcher, cwd })).toMatchObject({ code: 2 })
 })
 
@@ -22,6 +24,6 @@ const testWithOlderNode = olderNode ? test : test.skip
 testWithOlderNode('[needs node 20] an older Node changes to the one that Latchkey brings', () => {
   const run = (...args: string[]) =>
     spawnSync(olderNode ?? '', [launcher, ...args], { cwd: createTestFolder(), encoding: 'utf8' })
-  expect(run('--version')).toMatchObject({ status: 0, stdout: '0.1.0\n' })
+  expect(run('--version')).toMatchObject({ status: 0, stdout: `${version}\n` })
   expect(run('nonsense')).toMatchObject({ status: 2 })
 })

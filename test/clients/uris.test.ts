@@ -1,4 +1,4 @@
-/** Which redirect URIs a client may register (security.md, Clients; RFC 8252 §7). */
+/** Which redirect URIs a client may register (RFC 8252 §7). */
 import { lintClient } from '../../src/clients/lint.ts'
 import type { ClientKind } from '../../src/clients/service.ts'
 

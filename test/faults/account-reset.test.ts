@@ -1,4 +1,4 @@
-/** An account whose credentials are reset, in two processes: nothing that began before finishes after (security.md, attacks 62, 63 and 73). */
+/** An account whose credentials are reset, in two processes: nothing that began before finishes after. */
 
 import { describeWith } from '../support/programs.ts'
 import { testBeginnings } from './account-reset/beginnings.ts'

@@ -1,4 +1,4 @@
-/** A renamed session stays renamed (security.md, attack 66): a thief who polls with the old cookie gets nothing, in two processes. */
+/** A renamed session stays renamed: a thief who polls with the old cookie gets nothing, in two processes. */
 import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty, testPassword } from '../support/latchkey.ts'
 import type { Servers, StartedProcess } from '../support/processes.ts'

@@ -1,4 +1,4 @@
-/** A form counts only when a page of ours in this browser sent it (security.md, attack 11). */
+/** A form counts only when a page of ours in this browser sent it. */
 import { z } from 'zod'
 import { api, form } from '../../src/http/route.ts'
 import type { TestServer } from './support.ts'

@@ -1,4 +1,4 @@
-/** Guessing passwords at the login page (security.md, "Login and throttling", attacks 1 to 3). */
+/** Guessing passwords at the login page. */
 import { solveChallenge } from 'altcha-lib'
 import { deriveKey } from 'altcha-lib/algorithms/pbkdf2'
 import { minutes } from '../oidc/support.ts'
@@ -43,7 +43,7 @@ async function untilLocked(email: string): Promise<void> {
   }
 }
 
-describe.each(['existing', 'unknown'] as const)('an identifier that is %s (attack 1)', (kind) => {
+describe.each(['existing', 'unknown'] as const)('an identifier that is %s', (kind) => {
   test('CAPTCHA from the sixth try, 429 from the eleventh even with the right password, and no hash for either', async () => {
     const email = kind === 'existing' ? await person('ladder') : 'nobody-at-all@guessed.example'
     let before = await hashes(server)
@@ -113,7 +113,7 @@ test('a challenge that is too old is none, and one that is spent many times at o
   expect(spent.filter((isSpent) => isSpent)).toHaveLength(1)
 })
 
-test('fifty guesses at once cost five hashes, and are fifty (attack 2)', async () => {
+test('fifty guesses at once cost five hashes, and are fifty', async () => {
   const email = await person('parallel')
   const logins = []
   for (let count = 0; count < 50; count += 1) logins.push(await loginPage(server))
@@ -136,7 +136,7 @@ test('thirty right passwords at once, from thirty new browsers, are thirty sign-
   }
 })
 
-test('other spellings of an address are the same one (attack 3)', async () => {
+test('other spellings of an address are the same one', async () => {
   const email = await person('spelled')
   for (const spelling of [email, email.toUpperCase(), ` ${email}`, `${email} `, 'Spelled@guessed.example']) {
     expect((await wrong(spelling)).status).toBe(400)

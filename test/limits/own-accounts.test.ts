@@ -1,4 +1,4 @@
-/** Accounts of one person take no more than a share of the hashes (security.md, attack 71). */
+/** Accounts of one person take no more than a share of the hashes. */
 import { minutes } from '../oidc/support.ts'
 import type { Page } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'

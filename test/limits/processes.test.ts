@@ -87,7 +87,7 @@ describeWith(['postgres', 'redis-server'], 'on Postgres with Redis', () =>
 )
 
 describeWith(['postgres', 'redis-server'], 'stores that die', () => {
-  test('Redis is killed in the middle: the limits hold in Postgres, and in Redis again when it is back (attack 61)', async () => {
+  test('Redis is killed in the middle: the limits hold in Postgres, and in Redis again when it is back', async () => {
     const running = await openOnPostgresWithRedis(2, limited)
     const ask = tries(running)
     // A minute begins: nothing fades while this runs.

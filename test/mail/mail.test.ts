@@ -44,7 +44,7 @@ test('a mail has text and HTML, comes from the sender that is configured, and as
   expect(mail.link!.startsWith(`${house.server.issuer}/verify?token=`)).toBe(true)
 })
 
-test('links are built from the issuer, whatever Host and forwarded headers say (attack 18)', async () => {
+test('links are built from the issuer, whatever Host and forwarded headers say', async () => {
   const browser = createBrowser()
   await house.member('host@example.com')
   const page = await browser.get(house.at('/recover'))

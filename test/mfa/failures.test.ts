@@ -64,7 +64,7 @@ test('the owner is told of ten wrong codes in a row, once', async () => {
   expect(await guessMails(who.email)).toHaveLength(2)
 })
 
-test('after 100 wrong codes in a row the method is off, for the right code too, and the page says what still leads in (attack 75)', async () => {
+test('after 100 wrong codes in a row the method is off, for the right code too, and the page says what still leads in', async () => {
   const who = await member(server, 'off')
   expect(await answer(who, 'totp', wrong(100))).toEqual(refused(100))
   expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: ['totp'] })

@@ -20,7 +20,7 @@ afterAll(async () => {
 
 const uidIn = (url: string): string => /interaction\/([\w-]+)/.exec(url)![1]!
 
-test('the consent form before the second factor: 403, and no code (attack 13)', async () => {
+test('the consent form before the second factor: 403, and no code', async () => {
   const { person } = await member(server, 'consents')
   const { browser, page } = await toFactor(server, person)
   const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
@@ -34,7 +34,7 @@ test('the consent form before the second factor: 403, and no code (attack 13)', 
   })
 })
 
-test('a factor proven in another login of the same browser is asked for again (attack 14)', async () => {
+test('a factor proven in another login of the same browser is asked for again', async () => {
   const { person, phone } = await member(server, 'parallel')
   const rp = createRelyingParty(server)
   const first = await toFactor(server, person, {}, rp)
@@ -49,7 +49,7 @@ test('a factor proven in another login of the same browser is asked for again (a
   expect(new URL(skipped.next!).pathname).toBe(new URL(second.page.url).pathname)
 })
 
-test('another person in the same login starts anew (attack 14)', async () => {
+test('another person in the same login starts anew', async () => {
   const first = await member(server, 'switched-from')
   const second = await member(server, 'switched-to')
   const { browser, page } = await toFactor(server, first.person)
@@ -98,7 +98,7 @@ test('the password counts for ten minutes', async () => {
   expect((await browser.submit(page, '/factor', { code: phone.code() })).status).toBe(403)
 })
 
-test('a new password by the mailed link signs nobody in, and the factor is still asked for (attack 21)', async () => {
+test('a new password by the mailed link signs nobody in, and the factor is still asked for', async () => {
   const { email, phone } = await member(server, 'forgot')
   const { browser } = createRelyingParty(server)
   await browser.submit(await browser.get(`${server.issuer}/recover`), '/recover', { email })

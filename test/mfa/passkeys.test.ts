@@ -1,4 +1,4 @@
-/** Passkeys (Web Authentication Level 3 §7.1, §7.2; security.md, attack 17), against an authenticator of our own. */
+/** Passkeys (Web Authentication Level 3 §7.1, §7.2), against an authenticator of our own. */
 import { generateKeyPairSync } from 'node:crypto'
 import { claimsIn, minutes } from '../oidc/support.ts'
 import type { Page } from '../support/browser.ts'
@@ -73,7 +73,7 @@ test('beside a password it is the second factor, and it satisfies a client that 
   })
 })
 
-describe('refused with 400, and nobody is signed in (attack 17)', () => {
+describe('refused with 400, and nobody is signed in', () => {
   const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
   const wrongs: [string, Wrong][] = [
     ['a foreign origin', { origin: 'https://evil.example' }],

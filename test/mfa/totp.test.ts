@@ -53,7 +53,7 @@ test('a code is spent with its use, and so is every earlier one', async () => {
   }
 })
 
-test('the same code, or the same recovery code, many times at once: one success (attack 15)', async () => {
+test('the same code, or the same recovery code, many times at once: one success', async () => {
   const { person, phone, codes } = await member(server, 'at-once')
   server.clock.advance(secondsMs(300))
   const answers: Record<string, string>[] = [{ code: phone.code() }, { method: 'recovery_code', code: codes[0]! }]
@@ -79,7 +79,7 @@ test('a recovery code stands in for the app, however it is typed, and is gone af
   expect((await server.parts.factors.show(account.id)).recoveryCodes).toBe(9)
 })
 
-test('six wrong codes end the login, and the password still works (attack 16)', async () => {
+test('six wrong codes end the login, and the password still works', async () => {
   const { person, phone } = await member(server, 'guessed')
   const { browser, page } = await toFactor(server, person)
   for (let wrong = 1; wrong <= 5; wrong += 1) {

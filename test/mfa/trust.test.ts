@@ -57,7 +57,7 @@ describe.each(['recovery', 'set-password'] as const)('after %s', (kind) => {
     else await server.parts.accounts.setPassword(id, newPassword, operator)
   }
 
-  test('no passkey signs in alone until it has been used once beside the new password (attack 73)', async () => {
+  test('no passkey signs in alone until it has been used once beside the new password', async () => {
     const who = await holder(`planted-${kind}`)
     expect((await signInAlone(who)).answer.status).toBe(200)
     await reset(who)

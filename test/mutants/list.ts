@@ -3,7 +3,7 @@
 import type { Mutant } from './mutant.ts'
 
 export const mutants: readonly Mutant[] = [
-  // Logout: security.md §3, attacks 47 to 49.
+  // Logout.
   {
     disables: 'only a hint of this very session ends it without a question',
     file: 'src/oidc/logout.ts',
@@ -26,7 +26,7 @@ export const mutants: readonly Mutant[] = [
     replacement: '',
     test: 'test/oidc/backchannel-logout.test.ts',
   },
-  // What a browser's request writes: security.md §3, attacks 62 to 67.
+  // What a browser's request writes.
   {
     disables: 'a session, grant or code is written in the generation in which the sign-in began',
     file: 'adapters/postgres/write-statements.ts',
@@ -189,7 +189,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'const isKept = id === undefined || id !== name',
     test: 'test/oidc/one-outcome.test.ts',
   },
-  // Second factors: security.md §3, attacks 13 to 16.
+  // Second factors.
   {
     disables: 'a code of an authenticator app is taken once',
     file: 'src/mfa/repository.ts',
@@ -253,7 +253,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'undefined]',
     test: 'test/mfa/login-steps.test.ts',
   },
-  // Passkeys: security.md §3, attack 17.
+  // Passkeys.
   {
     disables: 'a passkey is used on our own origin',
     file: 'src/mfa/methods/passkey.ts',
@@ -525,7 +525,7 @@ export const mutants: readonly Mutant[] = [
     replacement: '',
     test: 'test/mfa/passkey-keys.test.ts',
   },
-  // After a theft: security.md §3, attacks 73 and 75.
+  // After a theft.
   {
     disables: 'a recovery distrusts every passkey',
     file: 'src/recovery/service.ts',
@@ -673,7 +673,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'await lockAccount(tx, accountId)\n        const requestedAt',
     test: 'test/mfa/reset.test.ts',
   },
-  // Guessing: security.md §3, attacks 1 to 3.
+  // Guessing.
   {
     disables: 'from the sixth try on a CAPTCHA is needed',
     file: 'src/limits/guesses.ts',
@@ -737,7 +737,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'if (',
     test: 'test/limits/guesses.test.ts',
   },
-  // Right passwords, and networks behind a proxy: security.md §3, attack 71.
+  // Right passwords, and networks behind a proxy.
   {
     disables: 'a network that has less takes a place of the one that has most',
     file: 'src/passwords/pool.ts',
@@ -829,7 +829,7 @@ export const mutants: readonly Mutant[] = [
     replacement: '[keys.slice(0, 1)],\n  )\n  return rowCount ?? 0',
     test: 'test/cli/people.test.ts',
   },
-  // The account page: security.md §3, attacks 23, 55, 56.
+  // The account page.
   {
     disables: 'a sensitive change wants a fresh login',
     file: 'src/account/session-guard.ts',
@@ -873,7 +873,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'void accountLeaving(',
     test: 'test/account/pages.test.ts',
   },
-  // Client assertions, DPoP, outbound: security.md §3, attacks 31 to 33, 40, 45.
+  // Client assertions, DPoP, outbound.
   {
     disables: 'an assertion names the issuer alone where the client is set so',
     file: 'src/oidc/client-assertion.ts',
@@ -951,7 +951,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'if (size < 0) {',
     test: 'test/outbound/outbound.test.ts',
   },
-  // JWTs taken back: RFC 7662 §2.2, security.md §3, attacks 38, 39, 41, 42.
+  // JWTs taken back: RFC 7662 §2.2.
   {
     disables: 'a JWT that was ended is inactive, also when it was issued in that millisecond',
     file: 'adapters/token-ids.ts',
@@ -994,7 +994,7 @@ export const mutants: readonly Mutant[] = [
     replacement: '      if (isDisabled) await endAccount(tx, id)\n      const action',
     test: 'test/oidc/rfc9068-jwt.test.ts',
   },
-  // Forms: security.md §3, attack 11.
+  // Forms.
   {
     disables: 'the CSRF token is compared',
     file: 'src/http/csrf.ts',
@@ -1009,7 +1009,7 @@ export const mutants: readonly Mutant[] = [
     replacement: '[browserOf(ctx)]',
     test: 'test/oidc/interaction-cookie.test.ts',
   },
-  // An interaction belongs to the browser that began it: security.md, attack 64.
+  // An interaction belongs to the browser that began it.
   {
     disables: 'an interaction is loaded in its own browser only',
     file: 'src/oidc/interaction.ts',
@@ -1123,6 +1123,7 @@ export const mutants: readonly Mutant[] = [
     test: 'test/http/access.test.ts',
   },
   // Bodies and parameters: attacks 27, 53, 56.
+  // Bodies and parameters.
   {
     disables: 'a body has a limit',
     file: 'src/http/body.ts',
@@ -1158,7 +1159,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'if (false) throw parameterTooLong(',
     test: 'test/http',
   },
-  // Headers and addresses: attacks 4, 18, 50, 51.
+  // Headers and addresses.
   {
     disables: 'inline scripts are refused by the content security policy',
     file: 'src/http/headers.ts',
@@ -1194,7 +1195,7 @@ export const mutants: readonly Mutant[] = [
     replacement: '',
     test: 'test/security/attacks-login.test.ts',
   },
-  // Passwords: attacks 5, 7, 8.
+  // Passwords.
   {
     disables: 'an unknown account costs as much as a known one',
     file: 'src/passwords/even-work.ts',
@@ -1388,7 +1389,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'throw new SealDamaged(aad)',
     test: 'test/keys/sealer.test.ts',
   },
-  // Clients: attacks 25, 31.
+  // Clients.
   {
     disables: 'a client secret that has expired is refused',
     file: 'src/clients/secrets.ts',
@@ -1645,7 +1646,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'offered.length > 0) return []',
     test: 'test/oidc/algorithms.test.ts',
   },
-  // Links and people: attacks 6, 18 to 20, 22, 23.
+  // Links and people.
   {
     disables: 'a mailed link is good once',
     file: 'src/links/repository.ts',
@@ -1772,7 +1773,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'const end = { generation: 0 }',
     test: 'test/account/account.test.ts',
   },
-  // Email change links, invitations, shared computers, known browsers: attacks 63, 73, 74.
+  // Email change links, invitations, shared computers, known browsers.
   {
     disables: 'an email change link confirms by the button only in a session of its account',
     file: 'src/account/service.ts',
@@ -1950,7 +1951,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'if (place) await transaction((other) => repository.putImportPlace(other, place, at))',
     test: 'test/accounts/import.test.ts',
   },
-  // Request limits: security.md §2, HTTP surface; attack 61.
+  // Request limits.
   {
     disables: 'a form names its limit',
     file: 'src/http/route-rules.ts',
@@ -2021,7 +2022,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'return shared ?? { ...own, granted: ask.wanted }',
     test: 'test/limits/processes.test.ts',
   },
-  // Issue 11: outages of the stores.
+  // Outages of the stores.
   {
     disables: 'what Redis refuses is written to Postgres with what it is spent for',
     file: 'adapters/artifacts.ts',
@@ -2043,7 +2044,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'isSilent = false',
     test: 'test/adapters/redis-outage.test.ts',
   },
-  // Issue 11: clocks, store set-ups, dead tokens.
+  // Clocks, store set-ups, dead tokens.
   {
     disables: 'an opaque token that was given back is denied in Postgres',
     file: 'adapters/artifacts.ts',
@@ -2072,7 +2073,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'if (false)',
     test: 'test/account/pages.test.ts',
   },
-  // Issue 11: limits.
+  // Limits.
   {
     disables: 'a transaction gets no second connection',
     file: 'src/database/database.ts',
@@ -2094,7 +2095,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'return browserToken !== undefined ? `known browser',
     test: 'test/limits/pages.test.ts',
   },
-  // Issue 11: words.
+  // Words.
   {
     disables: 'a password that few guesses find is refused',
     file: 'src/passwords/service.ts',
@@ -2123,12 +2124,16 @@ export const mutants: readonly Mutant[] = [
     replacement: 'false ?',
     test: 'test/passwords/policy.test.ts',
   },
-  // Issue 11: protocol details that are about safety.
+  // Protocol details that are about safety.
   {
     disables: 'HEAD at the authorization endpoint is refused (attack 77)',
     file: 'src/oidc/endpoints.ts',
     search: "issue a code that its sender never sees (attack 77).\n    methods: ['GET', 'POST']",
     replacement: "issue a code that its sender never sees (attack 77).\n    methods: ['GET', 'HEAD', 'POST']",
+    disables: 'HEAD at the authorization endpoint is refused',
+    file: 'src/oidc/door.ts',
+    search: "[routes.authorization, ['GET', 'POST']],",
+    replacement: "[routes.authorization, ['GET', 'HEAD', 'POST']],",
     test: 'test/oidc/head.test.ts',
   },
   {
@@ -2433,7 +2438,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'const isBound = true',
     test: 'test/adapters/refresh.test.ts',
   },
-  // Issue 11: poolers, readiness, start and stop.
+  // Poolers, readiness, start and stop.
   {
     disables: 'behind a pooler every statement is unnamed',
     file: 'src/database/connection.ts',
@@ -2497,7 +2502,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'await Promise.resolve().catch(',
     test: 'test/faults/start-and-stop.test.ts',
   },
-  // Issue 11: endings.
+  // Endings.
   {
     disables: 'what has ended is not read before its row goes',
     file: 'adapters/postgres/reads.ts',
@@ -2533,7 +2538,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'undefined',
     test: 'test/database/change-feed.test.ts',
   },
-  // Issue 11: spent refresh tokens, and lifetimes that are lowered.
+  // Spent refresh tokens, and lifetimes that are lowered.
   {
     disables: 'what was spent keeps everything while an outage could bring its window back',
     file: 'src/database/outages.ts',

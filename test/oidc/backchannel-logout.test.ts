@@ -382,7 +382,7 @@ test('a token that cannot be made at the last attempt is given up, where an oper
   expect(await deliveries(site.clientId)).toMatchObject([{ state: 'given_up', attempts: 25, lastFailure: 'not_sent' }])
 })
 
-test('an address inside the network is not called (attack 45)', async () => {
+test('an address inside the network is not called', async () => {
   let asked = 0
   const inside = createServer((_request, response) => {
     asked += 1

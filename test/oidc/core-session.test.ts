@@ -1,4 +1,4 @@
-/** Whose session it is: another account, another browser, another tab, and the session's id at login (security.md §3, attacks 9, 10, 12). */
+/** Whose session it is: another account, another browser, another tab, and the session's id at login. */
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import { answerIn, claimsIn, hours, minutes, sessionCookie, signedIn } from './support.ts'

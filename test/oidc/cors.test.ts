@@ -1,4 +1,4 @@
-/** Which pages' scripts may read what (Fetch standard, CORS protocol; RFC 9700 §2.6; attack 52). */
+/** Which pages' scripts may read what (Fetch standard, CORS protocol; RFC 9700 §2.6). */
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 

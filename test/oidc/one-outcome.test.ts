@@ -1,4 +1,4 @@
-/** One interaction has one outcome (security.md, attack 65): answers at once, a double click, and a resume that is asked for again. */
+/** One interaction has one outcome: answers at once, a double click, and a resume that is asked for again. */
 import { rowId } from '../../adapters/digest.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'

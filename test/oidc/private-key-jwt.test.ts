@@ -1,4 +1,4 @@
-/** Client authentication by `private_key_jwt` (RFC 7523 §3, OpenID Connect Core 1.0 §9); attacks 31 to 33 and 45. */
+/** Client authentication by `private_key_jwt` (RFC 7523 §3, OpenID Connect Core 1.0 §9). */
 import { createSecretKey, randomUUID } from 'node:crypto'
 import type { RequestListener, Server } from 'node:http'
 import { createServer } from 'node:http'
@@ -95,7 +95,7 @@ describe('an assertion', () => {
     expect((await rp.call('/introspect', await fields())).body).toEqual({ active: false })
   })
 
-  test('is taken once: 50 at once give one token (attack 33)', async () => {
+  test('is taken once: 50 at once give one token', async () => {
     const jwt = await assertion('job')
     const answers = await Promise.all(Array.from({ length: 50 }, () => ask(jwt)))
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
@@ -109,15 +109,15 @@ describe('an assertion', () => {
     ['no aud', { aud: undefined }],
     ['another iss', { iss: 'machine' }],
     ['another sub', { sub: 'machine' }],
-    ['the audience of another server (attack 32)', { aud: 'https://other.example' }],
-    ['a list of audiences (attack 32)', { aud: ['https://other.example'] }],
+    ['the audience of another server', { aud: 'https://other.example' }],
+    ['a list of audiences', { aud: ['https://other.example'] }],
     ['no text as its audience', { aud: 7 }],
   ])('with %s is refused', async (_case, claims) => {
     expect((await ask(await assertion('job', claims))).status).toBe(401)
     expect((await ask(await assertion('spring', claims))).status).toBe(401)
   })
 
-  test('names issuer, token endpoint or called endpoint, as one string; with `issuer` that alone (attack 32)', async () => {
+  test('names issuer, token endpoint or called endpoint, as one string; with `issuer` that alone', async () => {
     const endpoint = `${server.issuer}/token`
     expect(await ask(await assertion('job', { aud: endpoint }))).toMatchObject(refused)
     expect(await ask(await assertion('spring', { aud: endpoint }))).toMatchObject({ status: 200 })
@@ -176,7 +176,7 @@ describe('an assertion', () => {
     expect(await ask(await assertion('job', {}, header))).toMatchObject(refused)
   })
 
-  test('with an unknown critical extension, alg none, an HMAC over the public key, or a foreign key is refused (attacks 33, 39)', async () => {
+  test('with an unknown critical extension, alg none, an HMAC over the public key, or a foreign key is refused', async () => {
     const [header = '', payload = '', signature = ''] = (await assertion('job')).split('.')
     const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
     const own = JSON.parse(Buffer.from(header, 'base64url').toString())
@@ -206,7 +206,7 @@ describe('an assertion', () => {
     expect(await ask(await assertion('pinned', {}, { alg: 'RS256', kid: 'rsa' }, asRs256))).toMatchObject(refused)
   })
 
-  test('together with a secret is refused, as is any other method than the registered one (attack 31)', async () => {
+  test('together with a secret is refused, as is any other method than the registered one', async () => {
     const rp = createRelyingParty(server)
     expect(await ask(await assertion('job'), { client_secret: webSecret })).toMatchObject({ status: 400 })
     const both = await ask(await assertion('job'), {}, { Authorization: rp.basic('job', webSecret) })
@@ -419,7 +419,7 @@ describe('published keys (jwks_uri)', () => {
     expect(asked).toBe(1)
   })
 
-  test('behind an address inside are not fetched (attack 45)', async () => {
+  test('behind an address inside are not fetched', async () => {
     let asked = 0
     const inside = createServer((_request, response) => {
       asked += 1

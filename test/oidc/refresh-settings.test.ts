@@ -144,7 +144,7 @@ test('operators can count repeats and thefts', async () => {
   expect(await Promise.all(names.map(count))).toEqual(before.map((value) => value + 1))
 })
 
-test('a refresh token whose person was disabled is dead, and stays dead when the person is enabled again (attack 37)', async () => {
+test('a refresh token whose person was disabled is dead, and stays dead when the person is enabled again', async () => {
   const { tokens, refresh } = await signedInAt({})
   const [{ id }] = await server.database.knex('account').where({ email: 'alice@example.com' }).select('id')
   await server.parts.accounts.disable(id, { type: 'operator', id: 'test' })

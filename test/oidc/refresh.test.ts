@@ -99,7 +99,7 @@ test('a family is unused for 14 days at most, and lives 90 in any case', async (
   expect(await used.refresh(living)).toMatchObject(invalidGrant)
 })
 
-test('scope may be narrowed for one turn, never widened (RFC 6749 §6, attack 36)', async () => {
+test('scope may be narrowed for one turn, never widened (RFC 6749 §6)', async () => {
   const { tokens, refresh, userinfo } = await signedIn(server, { scope: 'openid email' })
   const narrow = await refresh(tokens.refresh_token, { scope: 'openid' })
   expect(narrow).toMatchObject({ status: 200, body: { scope: 'openid' } })

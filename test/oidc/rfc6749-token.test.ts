@@ -88,7 +88,7 @@ describe('client authentication (§2.3)', () => {
     },
   )
 
-  test('assertions are not offered yet, and refused (attack 32)', async () => {
+  test('assertions are not offered yet, and refused', async () => {
     const answer = await rp.token({
       ...fields,
       client_id: 'machine',

@@ -1,4 +1,4 @@
-/** Pushed authorization requests (RFC 9126); attacks 43 and 44. */
+/** Pushed authorization requests (RFC 9126). */
 import type { Latchkey } from '../support/latchkey.ts'
 import { callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 import { answerIn } from './support.ts'
@@ -73,7 +73,7 @@ test.each([
   expect(answer.body.error).toMatch(new RegExp(`^(${error})$`))
 })
 
-describe('a request_uri (§4, attack 44)', () => {
+describe('a request_uri (§4)', () => {
   test('serves once', async () => {
     const rp = createRelyingParty(server)
     await rp.signIn()
@@ -120,7 +120,7 @@ describe('a request_uri (§4, attack 44)', () => {
     expect(answerIn(await rp.browser.follow(await rp.browser.get(addressOf(uri))))).toHaveProperty('code')
   })
 
-  test('that has expired, is unknown, or is a code (attack 43) is answered on a page', async () => {
+  test('that has expired, is unknown, or is a code is answered on a page', async () => {
     const rp = createRelyingParty(server)
     const { request_uri: uri } = (await push(rp)).body
     server.clock.advance(60_000)

@@ -1,4 +1,4 @@
-/** DPoP (RFC 9449): tokens that are bound to a key; attack 40. */
+/** DPoP (RFC 9449): tokens that are bound to a key. */
 import { hash, randomUUID } from 'node:crypto'
 import type { JWK } from 'jose'
 import { calculateJwkThumbprint, decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose'
@@ -88,7 +88,7 @@ describe('a token request with a proof (§5)', () => {
     }
   })
 
-  test('is answered once for each proof, 50 at once too, also by another process (attack 40, §11.1)', async () => {
+  test('is answered once for each proof, 50 at once too, also by another process (§11.1)', async () => {
     const DPoP = await proof()
     const other = await startLatchkey({ database: server.shared, clock: server.clock, env: { ISSUER: server.issuer } })
     const sendTo = async (base: string) => {
@@ -222,7 +222,7 @@ describe('userinfo with a bound token (§7)', () => {
     expect(replayed.headers.get('WWW-Authenticate')).toMatch(/DPoP .*error="invalid_dpop_proof"/)
   })
 
-  test('as Bearer it is 401 (attack 40), as is another key’s proof; another token’s ath is no proof', async () => {
+  test('as Bearer it is 401, as is another key’s proof; another token’s ath is no proof', async () => {
     const { tokens } = await signedInAtSpa()
     const { access_token: token } = tokens
     const other = await makeKeys()

@@ -128,7 +128,7 @@ describe('a hint that is not a plain ID token of ours (RFC 8725 §3) is a page, 
   })
 })
 
-test('the session cookie of before is dead (attack 49)', async () => {
+test('the session cookie of before is dead', async () => {
   const rp = await signedIn(server)
   const cookies = await rp.browser.jar.getCookieString(server.issuer)
   await rp.browser.submit(await rp.browser.get(logoutUrl()), '/confirm', { logout: 'yes' })
@@ -175,7 +175,7 @@ test.each([
   '//evil.example',
   home.slice(0, -1),
   `${home}?x=1`,
-])('an address that is not registered is a page, and the session stays (attack 47): %s', async (uri) => {
+])('an address that is not registered is a page, and the session stays: %s', async (uri) => {
   const rp = await signedIn(server)
   const page = await rp.browser.get(logoutUrl({ client_id: 'web', post_logout_redirect_uri: uri }))
   expect([page.status, page.next]).toEqual([400, undefined])
@@ -199,7 +199,7 @@ test('an expired hint is a hint still; one that is none, or another client’s, 
   expect((await rp.browser.get(logoutUrl({ id_token_hint: rp.tokens.id_token }))).status).toBe(303)
 })
 
-test('a confirmation without the form’s token, or from another site, changes nothing (attack 48)', async () => {
+test('a confirmation without the form’s token, or from another site, changes nothing', async () => {
   const rp = await signedIn(server)
   const page = await rp.browser.get(logoutUrl())
   const wrong = await rp.browser.post(`${server.issuer}/logout/confirm`, { xsrf: 'x', logout: 'yes' })

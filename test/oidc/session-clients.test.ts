@@ -1,4 +1,4 @@
-/** Every application of a session is told when it ends (security.md, attack 67), also those that signed in at the same moment. */
+/** Every application of a session is told when it ends, also those that signed in at the same moment. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'

@@ -33,7 +33,7 @@ describe('introspection (RFC 7662)', () => {
     expect((await introspect(rp.tokens.refresh_token)).body).toMatchObject({ active: true, client_id: 'web' })
   })
 
-  test('tells another client exactly that it is not active (§4, attack 41)', async () => {
+  test('tells another client exactly that it is not active (§4)', async () => {
     for (const token of [rp.tokens.access_token, rp.tokens.refresh_token]) {
       expect((await introspect(token, as('machine'))).body).toEqual({ active: false })
     }
@@ -69,7 +69,7 @@ describe('revocation (RFC 7009)', () => {
     expect((await revoke('unknown')).status).toBe(200)
   })
 
-  test('another client changes nothing (attack 42)', async () => {
+  test('another client changes nothing', async () => {
     expect((await revoke(rp.tokens.refresh_token, as('machine'))).status).toBe(200)
     expect((await revoke(rp.tokens.access_token, as('machine'))).status).toBe(200)
     expect((await rp.userinfo(rp.tokens.access_token)).status).toBe(200)
@@ -94,7 +94,7 @@ describe('userinfo (OpenID Connect Core 1.0 §5.3)', () => {
     expect(posted.body).toEqual(body)
   })
 
-  test('refuses other tokens with 401 and says so in WWW-Authenticate (RFC 6750 §3, attack 38)', async () => {
+  test('refuses other tokens with 401 and says so in WWW-Authenticate (RFC 6750 §3)', async () => {
     const { body } = await rp.token(
       { grant_type: 'client_credentials', resource: api, scope: 'api:read' },
       as('machine'),

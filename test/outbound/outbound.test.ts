@@ -1,4 +1,4 @@
-/** The guarded fetch against hostile names and hostile servers on this machine (security.md §3, attack 45). */
+/** The guarded fetch against hostile names and hostile servers on this machine. */
 import { once } from 'node:events'
 import type { IncomingMessage, RequestListener, Server } from 'node:http'
 import { createServer } from 'node:http'

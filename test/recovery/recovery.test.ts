@@ -25,7 +25,7 @@ async function withLink(email: string) {
   return { account, link: (await house.mailbox.waitFor(email, 2)).link! }
 }
 
-test('the answer is the same for known, unknown, unproven and disabled addresses; only who may recover gets a mail (attack 6)', async () => {
+test('the answer is the same for known, unknown, unproven and disabled addresses; only who may recover gets a mail', async () => {
   const disabled = await house.member('disabled@example.com')
   await house.server.parts.accounts.disable(disabled.id, operator)
   await house.register({ email: 'unproven@example.com' })
@@ -41,7 +41,7 @@ test('the answer is the same for known, unknown, unproven and disabled addresses
   expect(house.mailbox.to('disabled@example.com')).toHaveLength(1)
 })
 
-test('opening the link changes nothing (attack 19); the form sets the password, once (attack 20)', async () => {
+test('opening the link changes nothing; the form sets the password, once', async () => {
   const { account, link } = await withLink('once@example.com')
   for (let times = 0; times < 3; times += 1) expect((await createBrowser().get(link)).status).toBe(200)
   const browser = createBrowser()
@@ -60,7 +60,7 @@ test('opening the link changes nothing (attack 19); the form sets the password, 
   await waitFor(() => house.mailbox.to(account.email).some(({ subject }) => subject === 'Your password was changed'))
 })
 
-test('a newer link ends the older one (attack 20)', async () => {
+test('a newer link ends the older one', async () => {
   const { account, link: older } = await withLink('older@example.com')
   const browser = createBrowser()
   const page = await browser.get(older)

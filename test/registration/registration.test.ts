@@ -21,7 +21,7 @@ const mailIsDone = () =>
         .length === 0,
   )
 
-test('the page says the same whether or not the address has an account; the mail says which (attack 6)', async () => {
+test('the page says the same whether or not the address has an account; the mail says which', async () => {
   const before = (await house.account('alice@example.com'))!
   const unknown = await house.register({ email: 'unknown@example.com' })
   const known = await house.register({ email: 'alice@example.com', name: 'Not Alice' })
@@ -165,7 +165,7 @@ test('an unproven address grants nothing: email_verified is false, and there is 
   expect(house.mailbox.to(email)).toHaveLength(1)
 })
 
-describe('an address that somebody else registered first (attack 22)', () => {
+describe('an address that somebody else registered first', () => {
   async function preregister(email: string) {
     const thief = createRelyingParty(house.server)
     await house.register({ email, password: otherPassword, name: 'Thief' }, thief.browser)

@@ -1,5 +1,5 @@
 /**
- * Attacks 5 and 6: the answers are the same byte for byte, and as many hashes are computed, whoever has the address. What that takes in time
+ * The answers are the same byte for byte, and as many hashes are computed, whoever has the address. What that takes in time
  * is a measurement of its own: `npm run bench -- --login-timing`.
  */
 import { comparisonsAt, groupsFor } from '../../bench/answers.ts'

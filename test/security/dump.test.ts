@@ -210,7 +210,7 @@ async function prove(
   expect(logged.map(([name]) => name)).toEqual([])
 }
 
-test('in Postgres and the log there is none (attack 60)', async () => {
+test('in Postgres and the log there is none', async () => {
   const lines: string[] = []
   const mailbox = await startMailbox()
   const server = await startLatchkey({

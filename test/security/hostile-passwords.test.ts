@@ -1,4 +1,4 @@
-/** Attack 7 on the wire: what no person can have typed as a password is refused with a page that says so, before any hash is computed. */
+/** On the wire: what no person can have typed as a password is refused with a page that says so, before any hash is computed. */
 import argon2 from 'argon2'
 import type { PeopleHouse } from '../registration/house.ts'
 import { goodPassword, openPeopleHouse, operator } from '../registration/house.ts'

@@ -134,7 +134,7 @@ test.each(['Host: evil.example', 'Authorization: Basic eDp5', formType])(
   },
 )
 
-describe('bodies (attack 53)', () => {
+describe('bodies', () => {
   const post = (headers: readonly string[], body: string, path = '/token') =>
     raw(message(`POST ${path}`, headers, body)).then((answer) => statusesIn(answer)[0])
 

@@ -1,4 +1,4 @@
-/** Who may import whom (architecture.md): one table of values that may be imported, and what breaks it. */
+/** Who may import whom: one table of values that may be imported, and what breaks it. */
 import type { Import, SourceFile } from './source.ts'
 import { listImports } from './source.ts'
 

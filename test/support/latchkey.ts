@@ -21,7 +21,7 @@ export const webSecret = 'a secret of more than thirty-two characters'
 export const callback = 'https://app.example/callback'
 export const api = 'https://api.example/'
 
-/** The floor of security.md: fast enough where the hash is not the subject. */
+/** The least work that is allowed: fast enough where the hash is not the subject. */
 const floorHash = { PASSWORD_HASH_MEMORY_KIB: '19456', PASSWORD_HASH_ITERATIONS: '2', PASSWORD_HASH_PARALLELISM: '1' }
 const operator = { type: 'operator', id: 'test' } as const
 
