@@ -117,7 +117,12 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
   }
 
   /** Rows that match `where` and nothing more. */
-  async function removeFlat(tx: Tx, where: string, bindings: readonly Knex.Bindable[], limit: number): Promise<Removed> {
+  async function removeFlat(
+    tx: Tx,
+    where: string,
+    bindings: readonly Knex.Bindable[],
+    limit: number,
+  ): Promise<Removed> {
     const count = await removed(tx, await locked(tx, where, bindings, limit))
     return { count, isDone: count < limit && !(await isThere(tx, where, bindings)) }
   }

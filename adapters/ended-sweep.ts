@@ -104,9 +104,7 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
       if (isStopped() || (removed.count === 0 && !after)) return false
     }
     if (isLast) {
-      await transaction((tx) =>
-        tx.raw('DELETE FROM artifact_sweep WHERE key = ? AND noted_at = ?', [key, notedAt]),
-      )
+      await transaction((tx) => tx.raw('DELETE FROM artifact_sweep WHERE key = ? AND noted_at = ?', [key, notedAt]))
     }
     return true
   }

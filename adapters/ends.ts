@@ -81,10 +81,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
   }
 
   async function isAlive(tx: Tx, where: string, bindings: readonly Knex.Bindable[]): Promise<boolean> {
-    const { rows } = await tx.raw(
-      `SELECT 1 FROM artifact a WHERE ${where} AND ${lives('a')} LIMIT 1`,
-      bindings,
-    )
+    const { rows } = await tx.raw(`SELECT 1 FROM artifact a WHERE ${where} AND ${lives('a')} LIMIT 1`, bindings)
     return rows.length > 0
   }
 

@@ -13,9 +13,7 @@ type Renaming = Readonly<{ accountId: string; generation: number; id: string }>
 
 /** Whether the session lives, under whichever id. */
 export async function hasSession(tx: Tx, uid: string): Promise<boolean> {
-  const { rows } = await tx.raw(`SELECT 1 FROM artifact a WHERE uid = ? AND ${lives('a')} LIMIT 1`, [
-    sessionKey(uid),
-  ])
+  const { rows } = await tx.raw(`SELECT 1 FROM artifact a WHERE uid = ? AND ${lives('a')} LIMIT 1`, [sessionKey(uid)])
   return rows.length > 0
 }
 

@@ -188,7 +188,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
       revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
       resourceIndicators: {
         enabled: true,
-        defaultResource: async (_ctx, client, oneOf) => (await deps.defaultResource(client, oneOf)),
+        defaultResource: async (_ctx, client, oneOf) => await deps.defaultResource(client, oneOf),
         getResourceServerInfo: deps.getResourceServerInfo,
         // Without `resource` at the token endpoint an OpenID request gets the token that userinfo takes; a client with a default resource gets
         // one for that, and its ID tokens carry the claims that userinfo would give.

@@ -98,9 +98,10 @@ async function tablesSealedUnder(masterKey: Buffer): Promise<string[]> {
   )
   const found: string[] = []
   for (const { name } of rows as { name: string }[]) {
-    const { rows: hits } = await store.database.knex.raw(`SELECT 1 FROM ${name} AS t WHERE t::text LIKE ANY (?) LIMIT 1`, [
-      patterns,
-    ])
+    const { rows: hits } = await store.database.knex.raw(
+      `SELECT 1 FROM ${name} AS t WHERE t::text LIKE ANY (?) LIMIT 1`,
+      [patterns],
+    )
     if (hits.length > 0) found.push(name)
   }
   return found

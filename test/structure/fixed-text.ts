@@ -154,7 +154,9 @@ export function createFixedTexts(project: Project): (node: Node) => boolean {
     if (is.isCallExpression(parent)) {
       const { expression } = parent
       return (
-        is.isPropertyAccessExpression(expression) && keepsFixed.test(calleeName(parent)) && isFixed(expression.expression)
+        is.isPropertyAccessExpression(expression) &&
+        keepsFixed.test(calleeName(parent)) &&
+        isFixed(expression.expression)
       )
     }
     const name = (owner as { name?: Node }).name ?? (parent as { name?: Node }).name

@@ -32,11 +32,11 @@ const documented = (page: string): Metric[] =>
 
 test('docs/reference/metrics.md has every metric with its type and labels, in order, and no other', () => {
   const planted = "new Counter({\n  name: 'latchkey_planted_total',\n  labelNames: ['kind', 'outcome'],\n})"
-  expect(metricsIn(planted)).toEqual([
-    { name: 'latchkey_planted_total', type: 'counter', labels: ['kind', 'outcome'] },
-  ])
+  expect(metricsIn(planted)).toEqual([{ name: 'latchkey_planted_total', type: 'counter', labels: ['kind', 'outcome'] }])
   const made = server.flatMap(({ text }) => metricsIn(text))
-  expect(made).toHaveLength(server.flatMap(({ text }) => text.match(/\bnew (Counter|Gauge|Histogram|Summary)\b/g) ?? []).length)
+  expect(made).toHaveLength(
+    server.flatMap(({ text }) => text.match(/\bnew (Counter|Gauge|Histogram|Summary)\b/g) ?? []).length,
+  )
   expect(documented(readPage('metrics.md'))).toEqual(made.sort(byName))
 })
 

@@ -50,7 +50,8 @@ export function listRegexes(project: Project): { place: string; source: string; 
         found.push({ place: placeOf(node), source, flags, isFixed: true })
       }
       const isMade = (is.isNewExpression(node) || is.isCallExpression(node)) && node.expression.getText() === 'RegExp'
-      if (isMade) found.push({ place: placeOf(node), source: '', flags: '', isFixed: node.arguments?.every(isFixed) ?? true })
+      if (isMade)
+        found.push({ place: placeOf(node), source: '', flags: '', isFixed: node.arguments?.every(isFixed) ?? true })
     })
   }
   return found
