@@ -5,8 +5,8 @@ declare module 'knex' {
   namespace Knex {
     type Bindable = string | number | boolean | null | Date | Buffer | readonly Bindable[]
 
-    // biome-ignore lint/nursery/useShorthandFunctionType: an interface adds to the one of knex, a type would take its place
     interface RawBuilder<TRecord extends {}, TResult> {
+      // biome-ignore lint/style/useShorthandFunctionType: an interface adds to that of knex, a type would take its place
       (sql: string, bindings: readonly Bindable[] | Readonly<Record<string, Bindable>>): Knex.Raw<TResult>
     }
   }
