@@ -5,9 +5,9 @@ declare module 'knex' {
   namespace Knex {
     type Bindable = string | number | boolean | null | Date | Buffer | readonly Bindable[]
 
-    type RawBuilder<TRecord extends {}, TResult> = (
-      sql: string,
-      bindings: readonly Bindable[] | Readonly<Record<string, Bindable>>,
-    ) => Knex.Raw<TResult>
+    interface RawBuilder<TRecord extends {}, TResult> {
+      // biome-ignore lint/style/useShorthandFunctionType: an interface adds to that of knex, a type would take its place
+      (sql: string, bindings: readonly Bindable[] | Readonly<Record<string, Bindable>>): Knex.Raw<TResult>
+    }
   }
 }

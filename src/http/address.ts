@@ -81,7 +81,7 @@ export function plainAddress(text: string | undefined): string | undefined {
     .trim()
     .replace(/^\[(.*)\](?::\d+)?$/, '$1')
     .replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1')
-  const address = bare.replace(/%.*$/, '')
+  const address = bare.replace(/%.*/, '')
   // Only what Node calls an address: the parser also reads 0x7f.1 and 10.1 as one.
   if (!isIP(address)) return undefined
   return isIP(address) === 6 ? ipaddr.process(address).toString() : address

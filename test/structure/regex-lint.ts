@@ -1,11 +1,10 @@
-/**
- * Finds regular expressions that can take exponential time: two ways to read the same text from a place back to itself.
- * What takes polynomial time is not found; the length of every input is limited.
- */
+/** Finds regular expressions that can take exponential or polynomial time, by the number of ways in which one text can be read. */
 import type { RegexNode } from './regex-parser.ts'
 import { parseRegex } from './regex-parser.ts'
 
 type Ways = Map<number, number>
+/** The characters of each position, which position may follow which, in how many ways, and at which a match may end. */
+type Automaton = { sets: readonly ReadonlySet<string>[]; follow: readonly Ways[]; last: Ways }
 /** Positions by which a part begins and ends, each with the number of ways; `isNullable`: it may be empty. */
 type Ends = { first: Ways; last: Ways; isNullable: boolean }
 
@@ -22,7 +21,7 @@ const join = (...all: Ways[]): Ways => {
 }
 
 /** The automaton of positions (Glushkov): which position may follow which, in how many ways. */
-function automatonOf(root: RegexNode) {
+function automatonOf(root: RegexNode): Automaton {
   const sets: ReadonlySet<string>[] = []
   const follow: Ways[] = []
   const nothing = (): Ends => ({ first: new Map(), last: new Map(), isNullable: true })
@@ -79,8 +78,8 @@ function automatonOf(root: RegexNode) {
     }
   }
 
-  build(root)
-  return { sets, follow }
+  const { last } = build(root)
+  return { sets, follow, last }
 }
 
 /** Strongly connected parts of a graph that have a cycle (Tarjan), as lists of nodes. */
@@ -120,43 +119,86 @@ function cyclesOf(nodes: readonly number[], next: (node: number) => readonly num
   return found
 }
 
-function isExponential(root: RegexNode): boolean {
-  const { sets, follow } = automatonOf(root)
+const cyclesIn = ({ sets, follow }: Automaton): number[][] =>
+  cyclesOf([...sets.keys()], (node) => [...follow[node]!.keys()])
+
+const overlapsIn = ({ sets }: Automaton) => {
   const compared = new Map<number, boolean>()
-  const overlaps = (a: number, b: number): boolean => {
+  return (a: number, b: number): boolean => {
     const key = Math.min(a, b) * sets.length + Math.max(a, b)
     const known = compared.get(key) ?? [...sets[a]!].some((one) => sets[b]!.has(one))
     compared.set(key, known)
     return known
   }
-  return cyclesOf([...sets.keys()], (node) => [...follow[node]!.keys()]).some((cycle) => {
+}
+
+function isExponential(automaton: Automaton): boolean {
+  const { sets, follow } = automaton
+  const overlaps = overlapsIn(automaton)
+  return cyclesIn(automaton).some((cycle) => {
     const within = new Set(cycle)
     const onCycle = (node: number): number[] => [...follow[node]!.keys()].filter((to) => within.has(to))
     if (cycle.some((node) => onCycle(node).some((to) => follow[node]!.get(to)! > 1))) return true
     // Pairs of positions that the same text leads to: from a position to two different ones, and back to it.
     const pairOf = (a: number, b: number): number => a * sets.length + b
-    const next = (pair: number): number[] => {
-      const [a, b] = [Math.floor(pair / sets.length), pair % sets.length]
-      return onCycle(a).flatMap((to) =>
-        onCycle(b)
+    const next = (pair: number): number[] =>
+      onCycle(Math.floor(pair / sets.length)).flatMap((to) =>
+        onCycle(pair % sets.length)
           .filter((other) => overlaps(to, other))
           .map((other) => pairOf(to, other)),
       )
-    }
     const isSame = (pair: number): boolean => Math.floor(pair / sets.length) === pair % sets.length
-    const pairs = cyclesOf(
-      cycle.map((node) => pairOf(node, node)),
-      next,
-    )
-    return pairs.some((part) => part.some(isSame) && !part.every(isSame))
+    const starts = cycle.map((node) => pairOf(node, node))
+    return cyclesOf(starts, next).some((part) => part.some(isSame) && !part.every(isSame))
   })
+}
+
+/**
+ * Two loops, one after the other, that the same text runs through: a text of n characters is divided between them in n ways. Where
+ * the expression may begin anywhere, the search for its beginning is the first loop. A second loop at the end of the expression
+ * is never read again, unless `canFailAtEnd`.
+ */
+function isPolynomial(automaton: Automaton, canFailAtEnd: boolean): boolean {
+  const { sets, follow, last } = automaton
+  const cycles = cyclesIn(automaton)
+  const cycleOf = new Map(cycles.flatMap((cycle) => cycle.map((node) => [node, new Set(cycle)] as const)))
+  const triples = (p: number, q: number): boolean => {
+    const seen = new Set<string>()
+    const waiting = [[p, p, q] as const]
+    for (let triple = waiting.pop(); triple; triple = waiting.pop()) {
+      const [a, b, c] = triple
+      for (const x of follow[a]!.keys()) {
+        if (!cycleOf.get(p)!.has(x)) continue
+        for (const z of follow[c]!.keys()) {
+          if (!cycleOf.get(q)!.has(z)) continue
+          const common = [...sets[x]!].filter((one) => sets[z]!.has(one))
+          if (common.length === 0) continue
+          for (const y of follow[b]!.keys()) {
+            if (!common.some((one) => sets[y]!.has(one))) continue
+            if (x === p && y === q && z === q) return true
+            const key = `${x} ${y} ${z}`
+            if (seen.has(key)) continue
+            seen.add(key)
+            waiting.push([x, y, z])
+          }
+        }
+      }
+    }
+    return false
+  }
+  const looping = [...cycleOf.keys()]
+  const seconds = looping.filter((q) => canFailAtEnd || !last.has(q))
+  return seconds.some((q) => looping.some((p) => cycleOf.get(p) !== cycleOf.get(q) && triples(p, q)))
 }
 
 /** Why the expression is refused; undefined when it is not. */
 export function regexProblem(regex: Pick<RegExp, 'source' | 'flags'>): string | undefined {
   try {
-    const { node, lookarounds } = parseRegex(regex)
-    return [node, ...lookarounds].some(isExponential) ? 'takes exponential time' : undefined
+    const { node, lookarounds, fromAnywhere } = parseRegex(regex)
+    if ([node, ...lookarounds].map(automatonOf).some(isExponential)) return 'takes exponential time'
+    const canFailAtEnd = /(?<!\\)\$|\\b|\(\?<?[=!]/i.test(regex.source)
+    const isSlow = [node, fromAnywhere, ...lookarounds].some((one) => isPolynomial(automatonOf(one), canFailAtEnd))
+    return isSlow ? 'takes polynomial time' : undefined
   } catch (error) {
     return `cannot be judged: ${(error as Error).message}`
   }

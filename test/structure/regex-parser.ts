@@ -1,12 +1,18 @@
-/** A regular expression as what it repeats: sets of characters, sequences, alternatives and repetitions. Anchors are empty. */
+/** A regular expression as what it repeats: sets of characters, sequences, alternatives and repetitions. */
 
 export type RegexNode =
   | { type: 'set'; has: ReadonlySet<string> }
   | { type: 'sequence' | 'choice'; parts: RegexNode[] }
   | { type: 'repeat'; part: RegexNode; min: number; max: number }
 
-/** `lookarounds`: what stands in a lookahead or lookbehind, each an expression of its own. */
-export type ParsedRegex = { node: RegexNode; lookarounds: RegexNode[] }
+export type ParsedRegex = {
+  /** At the beginning of a text. */
+  node: RegexNode
+  /** What stands in a lookahead or lookbehind, each an expression of its own. */
+  lookarounds: RegexNode[]
+  /** Behind any text; what `^` stands before cannot be there. */
+  fromAnywhere: RegexNode
+}
 
 const empty: RegexNode = { type: 'sequence', parts: [] }
 const ascii = Array.from({ length: 0x180 }, (_, code) => String.fromCodePoint(code))
@@ -21,7 +27,18 @@ function alphabetOf(source: string): string[] {
 }
 
 /** Throws for a back reference, whose cost no set of characters tells. */
-export function parseRegex({ source, flags }: Pick<RegExp, 'source' | 'flags'>): ParsedRegex {
+export function parseRegex(regex: Pick<RegExp, 'source' | 'flags'>): ParsedRegex {
+  const atStart = parse(regex, empty)
+  if (regex.flags.includes('y')) return { ...atStart, fromAnywhere: empty }
+  const impossible: RegexNode = { type: 'set', has: new Set() }
+  const { node } = parse(regex, regex.flags.includes('m') ? empty : impossible)
+  const any: RegexNode = { type: 'set', has: new Set(alphabetOf(regex.source)) }
+  const search: RegexNode = { type: 'repeat', part: any, min: 0, max: Number.POSITIVE_INFINITY }
+  return { ...atStart, fromAnywhere: { type: 'sequence', parts: [search, node] } }
+}
+
+/** Every anchor is empty but `^`, which is as `start` says. */
+function parse({ source, flags }: Pick<RegExp, 'source' | 'flags'>, start: RegexNode) {
   const alphabet = alphabetOf(source)
   const setFlags = flags.replace(/[gmy]/g, '')
   const sets = new Map<string, RegexNode>()
@@ -76,7 +93,11 @@ export function parseRegex({ source, flags }: Pick<RegExp, 'source' | 'flags'>):
   function atom(): RegexNode {
     const rest = source.slice(at)
     if (rest[0] === '(') return group()
-    if (/^(?:[$^]|\\[bB])/.test(rest)) {
+    if (rest[0] === '^') {
+      at += 1
+      return start
+    }
+    if (/^(?:\$|\\[bB])/.test(rest)) {
       at += rest[0] === '\\' ? 2 : 1
       return empty
     }

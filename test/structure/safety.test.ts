@@ -1,4 +1,5 @@
 /** What runs what it is given: SQL, shells, programs, modules and regular expressions are never made of data. Each way is planted. */
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the planted lines are programs, not templates of this file
 import { regexProblem } from './regex-lint.ts'
 import { listFiles } from './source.ts'
 import { findBuiltSql, listRegexes } from './sql-lint.ts'
@@ -85,31 +86,49 @@ const explosive: readonly RegExp[] = [
   /(?=(x+x+)+y)/,
   /^([a-z]+)*@/i,
 ]
+const slow: readonly RegExp[] = [/\s+$/, /^\d*\d*$/, /a+b+$/, /^[^@]+@[^@]+\.[^@]+$/, /x*y/, /a+b+/]
 const harmless: readonly RegExp[] = [
-  /a+b+$/,
+  /^a+b+$/,
+  /\s+/g,
   /^(?:[^"\\]|\\.)*"/,
   /^([a-z0-9]+\.)+[a-z]{2,}$/,
   /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/,
-  /(?:\d{2}:)*\d{2}/,
+  /^(?:\d{2}:)*\d{2}$/,
   /^(?:a|b|cd)*$/u,
-  /\s+$/,
 ]
 
 test.each(explosive)('a regular expression that can explode is refused: %s', (regex) => {
   expect(regexProblem(regex)).toBe('takes exponential time')
 })
 
+test.each(slow)('a regular expression that gets slow with long texts is refused: %s', (regex) => {
+  expect(regexProblem(regex)).toBe('takes polynomial time')
+})
+
 test.each(harmless)('a regular expression that cannot is allowed: %s', (regex) => {
   expect(regexProblem(regex)).toBeUndefined()
 })
 
-test('no regular expression of ours can explode, and none is made of data', () => {
+/** What the check refuses and is harmless, with the reason. */
+const exempt: Readonly<Record<string, string>> = {
+  'src/config/breach-check.ts: takes polynomial time': 'an address of the configuration, written by the operator',
+  'src/passwords/dated.ts: cannot be judged: a back reference': 'one character and its repetitions, read once',
+  'src/passwords/dated.ts: made of data': 'the names of months, which the runtime gives',
+  'src/passwords/spellings.ts: takes polynomial time': 'two blanks in a row always match before the end is looked for',
+}
+const exempted = new Set<string>()
+const isExempt = (problem: string): boolean => {
+  if (problem in exempt) exempted.add(problem)
+  return problem in exempt
+}
+
+test('no regular expression of ours can explode or get slow, and none is made of data', () => {
   const own = regexes.filter(({ place }) => !isPlanted(place))
   expect(own.length).toBeGreaterThan(100)
   const refuse = (list: typeof regexes) =>
     list.flatMap(({ place, isFixed, ...regex }) => {
       const problem = isFixed ? regexProblem(regex) : 'made of data'
-      return problem ? [`${place}: ${problem}`] : []
+      return problem && !isExempt(`${place.split(':')[0]}: ${problem}`) ? [`${place}: ${problem}`] : []
     })
   expect(refuse(regexes.filter(({ place }) => isPlanted(place)))).toEqual([
     `${regexesOfData}:1: made of data`,
@@ -131,24 +150,31 @@ test('what is made of fixed parts cannot explode either', async () => {
   expect(
     regexes.filter(({ place, source }) => source === '' && !isPlanted(place)).map(({ place }) => place.split(':')[0]),
   ).toEqual(expect.arrayContaining([...making, makingLater]))
-  const made: RegExp[] = []
+  const made: { file: string; regex: RegExp }[] = []
+  let file = ''
   const original = globalThis.RegExp
   globalThis.RegExp = new Proxy(original, {
     construct(target, given: [string, string?]) {
       const regex = new target(...given)
-      made.push(regex)
+      made.push({ file, regex })
       return regex
     },
   })
   try {
-    for (const file of making) await import(`../../${file}`)
+    for (file of making) await import(`../../${file}`)
+    file = makingLater
     const { isDatedWord } = await import('../../src/passwords/dated.ts')
     isDatedWord('summer2024')
   } finally {
     globalThis.RegExp = original
   }
   expect(made.length).toBeGreaterThan(making.length)
-  expect(made.flatMap((regex) => regexProblem(regex) ?? [])).toEqual([])
+  const problems = made.flatMap(({ file, regex }) => {
+    const problem = regexProblem(regex)
+    return problem ? [`${file}: ${problem}`] : []
+  })
+  expect(problems.filter((problem) => !isExempt(problem))).toEqual([])
+  expect([...exempted].sort()).toEqual(Object.keys(exempt).sort())
 })
 
 const server = listFiles(['src', 'adapters', 'keys', 'migrations'], ['.ts', '.js'])
@@ -161,7 +187,7 @@ const rules: [rule: string, files: typeof server, pattern: RegExp, violations: r
   [
     'a shell runs a fixed script alone, and gets values as its arguments',
     server,
-    /\bimport (?:\*|\w+)[^'\n]*'(?:node:)?child_process'|\{[^}]*\bexec(?:Sync)?\b[^}]*\} from '(?:node:)?child_process'|\bshell: (?!false)|\b(?:spawn|spawnSync|execFile|execFileSync|fork)\(\s*['"`](?:[\w/]*\/)?(?:sh|bash|dash|zsh|cmd(?:\.exe)?|powershell)['"`](?!, \['-c', '[^']*', 'sh', )/,
+    /\bimport (?!type\b|\{)[^'\n]*'(?:node:)?child_process'|\{[^}]*\bexec(?:Sync)?\b[^}]*\} from '(?:node:)?child_process'|\bshell: (?!false)|\b(?:spawn|spawnSync|execFile|execFileSync|fork)\(\s*['"`](?:[\w/]*\/)?(?:sh|bash|dash|zsh|cmd(?:\.exe)?|powershell)['"`](?!, \['-c', '[^']*', 'sh', )/,
     [
       "import { exec } from 'node:child_process'",
       "import { spawn, execSync } from 'node:child_process'",
