@@ -160,26 +160,20 @@ export type ImportRow = Readonly<{
   updatedAt: number
 }>
 
-const importedColumns: Readonly<Record<string, string>> = {
-  id: 'uuid',
-  email: 'text',
-  email_key: 'text',
-  mailbox: 'text',
-  is_email_verified: 'boolean',
-  is_phone_number_verified: 'boolean',
-  roles: 'text[]',
-  password_hash: 'text',
-  is_disabled: 'boolean',
-  created_at: 'bigint',
-  updated_at: 'bigint',
-  ...Object.fromEntries(listFields().map(([, { column, isObject }]) => [column, isObject ? 'jsonb' : 'text'])),
-}
-const importStatement = `INSERT INTO account (${Object.keys(importedColumns).join(', ')})
-  SELECT ${Object.keys(importedColumns).join(', ')} FROM json_to_recordset(?::json)
-    AS row (${Object.entries(importedColumns)
-      .map(([column, type]) => `${column} ${type}`)
-      .join(', ')})
-  ON CONFLICT DO NOTHING RETURNING id`
+const importedColumns = [
+  'id',
+  'email',
+  'email_key',
+  'mailbox',
+  'is_email_verified',
+  'is_phone_number_verified',
+  'roles',
+  'password_hash',
+  'is_disabled',
+  'created_at',
+  'updated_at',
+  ...listFields().map(([, { column }]) => column),
+]
 
 /** Adds the rows whose address and id nobody has, in one statement; gives the ids of those. */
 export async function importAccounts(tx: Tx, rows: readonly ImportRow[]): Promise<string[]> {
@@ -198,7 +192,11 @@ export async function importAccounts(tx: Tx, rows: readonly ImportRow[]): Promis
     created_at: createdAt,
     updated_at: updatedAt,
   }))
-  const answer = await tx.raw(importStatement, [JSON.stringify(records)])
+  const answer = await tx.raw(
+    `INSERT INTO account (??) SELECT ?? FROM json_populate_recordset(NULL::account, ?::json)
+     ON CONFLICT DO NOTHING RETURNING id`,
+    [importedColumns, importedColumns, JSON.stringify(records)],
+  )
   return answer.rows.map((row: { id: string }) => row.id)
 }
 

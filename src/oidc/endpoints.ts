@@ -5,7 +5,7 @@ const table = [
   {
     name: 'authorization',
     path: '/authorize',
-    // A HEAD would issue a code that its sender never sees (attack 77).
+    // A HEAD would issue a code that its sender never sees.
     methods: ['GET', 'POST'],
     cors: 'none',
     caller: 'browser',
@@ -97,7 +97,7 @@ const table = [
   {
     name: 'end_session',
     path: '/logout',
-    // A HEAD would end a session that its sender never sees (attack 77).
+    // A HEAD would end a session that its sender never sees.
     methods: ['GET', 'POST'],
     cors: 'none',
     caller: 'browser',
@@ -182,21 +182,28 @@ export const routes = Object.fromEntries(endpoints.map(({ name, path }) => [name
   Record<(typeof table)[number]['name'], string>
 >
 
-const patternOf = (path: string): RegExp => new RegExp(`^${path.replace(':uid', '([\\w-]{10,64})')}$`)
+const idSegment = ':uid'
+const idForm = /^[\w-]{10,64}$/
 
-const isPattern = ({ path }: Endpoint): boolean => path.includes('/:')
+/** The id in a path below `pattern`, whose last segment is one. */
+function idIn(pattern: string, path: string): string | undefined {
+  const base = pattern.slice(0, -idSegment.length)
+  const id = path.slice(base.length)
+  return path.startsWith(base) && idForm.test(id) ? id : undefined
+}
+
+const isPattern = ({ path }: Endpoint): boolean => path.endsWith(idSegment)
 const byPath: ReadonlyMap<string, Endpoint> = new Map(
   endpoints.filter((endpoint) => !isPattern(endpoint)).map((endpoint) => [endpoint.path, endpoint]),
 )
-const patterns = endpoints.filter(isPattern).map((endpoint) => ({ endpoint, pattern: patternOf(endpoint.path) }))
-const resumePath = patternOf(routes.resume)
+const patterns = endpoints.filter(isPattern)
 
 /** The id of the interaction that a request to this path resumes. */
-export const resumedInteraction = (path: string): string | undefined => resumePath.exec(path)?.[1]
+export const resumedInteraction = (path: string): string | undefined => idIn(routes.resume, path)
 
 /** The endpoint that a request to exactly this path reaches. */
 export const endpointAt = (path: string): Endpoint | undefined =>
-  byPath.get(path) ?? patterns.find(({ pattern }) => pattern.test(path))?.endpoint
+  byPath.get(path) ?? patterns.find((endpoint) => idIn(endpoint.path, path) !== undefined)
 
 /** What counts a request to this path, when something does. */
 export function limitAt(path: string): CountedLimit | undefined {

@@ -2126,14 +2126,10 @@ export const mutants: readonly Mutant[] = [
   },
   // Protocol details that are about safety.
   {
-    disables: 'HEAD at the authorization endpoint is refused (attack 77)',
-    file: 'src/oidc/endpoints.ts',
-    search: "issue a code that its sender never sees (attack 77).\n    methods: ['GET', 'POST']",
-    replacement: "issue a code that its sender never sees (attack 77).\n    methods: ['GET', 'HEAD', 'POST']",
     disables: 'HEAD at the authorization endpoint is refused',
-    file: 'src/oidc/door.ts',
-    search: "[routes.authorization, ['GET', 'POST']],",
-    replacement: "[routes.authorization, ['GET', 'HEAD', 'POST']],",
+    file: 'src/oidc/endpoints.ts',
+    search: "issue a code that its sender never sees.\n    methods: ['GET', 'POST']",
+    replacement: "issue a code that its sender never sees.\n    methods: ['GET', 'HEAD', 'POST']",
     test: 'test/oidc/head.test.ts',
   },
   {
