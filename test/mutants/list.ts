@@ -1122,7 +1122,6 @@ export const mutants: readonly Mutant[] = [
     replacement: "name: 'account.remove_app',\n    access: { session: 'any' }",
     test: 'test/http/access.test.ts',
   },
-  // Bodies and parameters: attacks 27, 53, 56.
   // Bodies and parameters.
   {
     disables: 'a body has a limit',

@@ -20,9 +20,15 @@ const rowsOf = (text: string): string[] =>
   text
     .split('\n')
     .filter((line) => line.startsWith('| ['))
-    .map((line) => line.split(' | ').slice(0, 3).join(' | '))
+    .map((line) =>
+      line
+        .split(' | ')
+        .slice(0, 3)
+        .map((cell) => cell.replace(/^\| /, '').trim())
+        .join(' | '),
+    )
 const rowFor = (file: SourceFile): string =>
-  `| [${numberOf(file.path)}](${nameOf(file.path)}) | ${dateOf(file)} | ${titleOf(file)}`
+  `[${numberOf(file.path)}](${nameOf(file.path)}) | ${dateOf(file)} | ${titleOf(file)}`
 
 /** What a decision lacks: a heading, a date, its number in the title, or text below a heading. */
 function findGaps({ path, text }: SourceFile): string[] {
