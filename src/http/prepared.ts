@@ -18,8 +18,6 @@ type Deps = {
 
 type Prepared = Readonly<{ versions: readonly unknown[]; headers: readonly string[]; body: Buffer }>
 
-export type PreparedDocuments = ReturnType<typeof createPreparedDocuments>
-
 const requestIdHeader = 'x-request-id'
 
 /** A request that differs from a plain one (condition, body) is the application's. */
