@@ -63,9 +63,20 @@ export function createArtifacts(deps: Deps) {
   const isExpired = ({ expiresAt }: Stored): boolean => expiresAt !== undefined && expiresAt <= now()
 
   /** The payload, or undefined when it does not open: altered, moved to another row, or sealed under another root secret. */
-  function open({ id, content }: Stored): Payload | undefined {
-    const text = 'text' in content ? content.text : seal.open(content.sealed, id)
+  function open(stored: Stored): Payload | undefined {
+    const text = 'text' in stored.content ? stored.content.text : unseal(stored)
     return text === undefined ? undefined : (JSON.parse(text) as Payload)
+  }
+
+  // A row that several parts of a request ask for is unsealed once. Each gets a payload of its own, because the engine changes them.
+  const unsealed = new WeakMap<Stored, string>()
+
+  function unseal(stored: Stored): string | undefined {
+    const known = unsealed.get(stored)
+    if (known !== undefined || 'text' in stored.content) return known
+    const text = seal.open(stored.content.sealed, stored.id)
+    if (text !== undefined) unsealed.set(stored, text)
+    return text
   }
 
   function remembered(unit: Unit, id: Buffer, load: () => Promise<Stored | undefined>): Promise<Stored | undefined> {
