@@ -58,13 +58,13 @@ test('every problem of a profile is told at once', async () => {
   expect(await problemsOf(rooms.accounts.create({ ...input, password: 'short' }, operator))).toEqual([
     'email not_email',
     'name not_text',
-    'website not_web_url',
     'birthdate not_birthdate',
     'zoneinfo not_zoneinfo',
     'locale not_locale',
+    'website not_web_url',
     'phone_number not_phone_number',
-    'email_verified not_boolean',
     'address.street unknown_key',
+    'email_verified not_boolean',
     'roles[0] not_role',
     'password password_too_short',
   ])
