@@ -35,7 +35,9 @@ async function endAround(at: Latchkey, end: () => Promise<unknown>, meanwhile: (
   const ending = end()
   await waitFor(async () => {
     const { rows } = await at.database.knex.raw(
-      "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'artifact_end'::regclass",
+      // A sweep of an end before this one may wait too.
+      `SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)
+       WHERE NOT granted AND relation = 'artifact_end'::regclass AND query ILIKE 'INSERT INTO artifact_end%'`,
     )
     return rows.length > 0
   })
@@ -99,6 +101,7 @@ test.each<[string, (artifacts: Artifacts, accountId: string) => (tx: Tx) => Prom
   )
   await waitFor(async () => (await rp.userinfo(tokens.access_token)).status === 401)
   expect(await rp.refresh(tokens.refresh_token)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
+  await waitFor(async () => (await sweeping.database.knex('artifact_end').where('is_provisional', true)).length === 0)
   // Once: what begins afterwards lives.
   sweeping.clock.advance(1)
   const later = await createRelyingParty(sweeping).signIn({ scope })
