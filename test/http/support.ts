@@ -23,7 +23,7 @@ import type { Views } from '../../src/http/views.ts'
 import { createViews } from '../../src/http/views.ts'
 import { createSentences } from '../../src/locales.ts'
 import { createLog } from '../../src/log.ts'
-import { passkeyFiles } from '../../src/mfa/passkeys/files.ts'
+import { passkeyFiles } from '../../src/mfa/methods/passkey/files.ts'
 import type { ShownRule } from '../../src/passwords/policy.ts'
 import { systemRandom } from '../../src/random.ts'
 

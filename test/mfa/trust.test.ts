@@ -1,8 +1,9 @@
 /** Passkeys after a reset of the password: until their use beside the new one they do not sign in alone. */
 import { createHash } from 'node:crypto'
 import { createLogin } from '../../src/login/service.ts'
-import * as passkeyRows from '../../src/mfa/passkeys/repository.ts'
-import * as factorRows from '../../src/mfa/repository.ts'
+import * as passkeyRows from '../../src/mfa/methods/passkey/repository.ts'
+import * as recoveryCodeRows from '../../src/mfa/methods/recovery-code/repository.ts'
+import * as totpRows from '../../src/mfa/methods/totp/repository.ts'
 import { claimsIn } from '../oidc/support.ts'
 import type { Page } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -148,8 +149,8 @@ test('a code and a recovery code are spent only in the generation of their sign-
   const spendAll = async (generation: number) => {
     const owner = { accountId: account.id, generation }
     return [
-      await factorRows.advanceTotp(knex, owner, step, server.clock.now()),
-      await factorRows.takeRecoveryCode(knex, owner, digest),
+      await totpRows.advanceTotp(knex, owner, step, server.clock.now()),
+      await recoveryCodeRows.takeRecoveryCode(knex, owner, digest),
     ]
   }
   expect(await spendAll(0)).toEqual([false, false])

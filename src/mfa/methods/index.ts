@@ -1,11 +1,11 @@
-/** The second factors there are: one list. A new one is a file beside this one, and a line here. */
+/** The second factors there are: one list. A new one is a folder beside this file, and a line here. */
 import type { Clock } from '../../clock.ts'
 import type { Queryable } from '../../database/database.ts'
 import type { Random } from '../../random.ts'
 import type { MfaMethod } from '../method.ts'
-import { createPasskeys } from './passkey.ts'
-import { createRecoveryCodes } from './recovery-code.ts'
-import { createTotp } from './totp.ts'
+import { createPasskeys } from './passkey/method.ts'
+import { createRecoveryCodes } from './recovery-code/method.ts'
+import { createTotp } from './totp/method.ts'
 
 type Seals = Parameters<typeof createTotp>[0]['sealer']
 type Deps = {

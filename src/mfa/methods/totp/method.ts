@@ -1,12 +1,12 @@
 /** Authenticator apps: one-time passwords from a shared secret and the time (RFC 6238). */
 import { Secret, TOTP } from 'otpauth'
 import { encode } from 'uqr'
-import type { Clock } from '../../clock.ts'
-import type { Queryable, Tx } from '../../database/database.ts'
-import type { Random } from '../../random.ts'
-import type { MfaMethod } from '../method.ts'
-import * as repository from '../repository.ts'
-import { readCode } from '../typed-code.ts'
+import type { Clock } from '../../../clock.ts'
+import type { Queryable, Tx } from '../../../database/database.ts'
+import type { Random } from '../../../random.ts'
+import type { MfaMethod } from '../../method.ts'
+import { readCode } from '../../typed-code.ts'
+import * as repository from './repository.ts'
 
 type Seals = {
   seal: (plain: Buffer, aad: string) => Buffer

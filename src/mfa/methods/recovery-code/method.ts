@@ -1,11 +1,11 @@
 /** Recovery codes: ten codes of 120 bits for the day when the device is lost. Kept as digests; each goes with its use. */
 import { createHash } from 'node:crypto'
-import type { Clock } from '../../clock.ts'
-import type { Queryable, Tx } from '../../database/database.ts'
-import type { Random } from '../../random.ts'
-import type { MfaMethod } from '../method.ts'
-import * as repository from '../repository.ts'
-import { readCode } from '../typed-code.ts'
+import type { Clock } from '../../../clock.ts'
+import type { Queryable, Tx } from '../../../database/database.ts'
+import type { Random } from '../../../random.ts'
+import type { MfaMethod } from '../../method.ts'
+import { readCode } from '../../typed-code.ts'
+import * as repository from './repository.ts'
 
 type Deps = { db: Queryable; clock: Clock; random: Random }
 

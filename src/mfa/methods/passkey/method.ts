@@ -12,15 +12,15 @@ import {
   verifyAuthenticationResponse,
   verifyRegistrationResponse,
 } from '@simplewebauthn/server'
-import type { Clock } from '../../clock.ts'
-import type { Queryable, Tx } from '../../database/database.ts'
-import type { Random } from '../../random.ts'
-import { passkeyRefused } from '../errors.ts'
-import type { FactorOwner, MfaMethod } from '../method.ts'
-import { credentialIdOf, readAnswer, refuseFramed, transportsOf } from '../passkeys/answer.ts'
-import { createChallenges } from '../passkeys/challenges.ts'
-import { coseAlgorithms, coseKeyProblem } from '../passkeys/cose.ts'
-import * as repository from '../passkeys/repository.ts'
+import type { Clock } from '../../../clock.ts'
+import type { Queryable, Tx } from '../../../database/database.ts'
+import type { Random } from '../../../random.ts'
+import { passkeyRefused } from '../../errors.ts'
+import type { FactorOwner, MfaMethod } from '../../method.ts'
+import { credentialIdOf, readAnswer, refuseFramed, transportsOf } from './answer.ts'
+import { createChallenges } from './challenges.ts'
+import { coseAlgorithms, coseKeyProblem } from './cose.ts'
+import * as repository from './repository.ts'
 
 type Deps = {
   db: Queryable
