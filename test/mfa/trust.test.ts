@@ -31,11 +31,11 @@ const optionsIn = ({ body }: Page) => JSON.parse(plain(/data-passkey="([^"]*)"/.
 /** A person with a passkey. */
 async function holder(name: string) {
   const email = `${name}@trust.example`
-  const { accounts, factors } = server.parts
+  const { accounts, factors, passkeys } = server.parts
   const id = await accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
   const device = createAuthenticator({ origin: server.issuer, rpId: 'localhost' })
-  const response = device.create(await factors.passkeyOptions({ id, email }, 'session'))
-  await factors.addPasskey({ accountId: id, generation: 0 }, { binding: 'session', response, name: 'Phone' })
+  const response = device.create(await passkeys.creationOptions({ id, email }, 'session'))
+  await factors.add({ accountId: id, generation: 0 }, 'passkey', 'session', { response, name: 'Phone' })
   return { email, id, device }
 }
 

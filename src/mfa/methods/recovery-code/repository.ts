@@ -15,6 +15,12 @@ export const takeRecoveryCode = async (db: Queryable, of: FactorOwner, digest: B
     .where({ digest })
     .delete()) === 1
 
+/** When each was made, the oldest first. */
+export async function listRecoveryCodes(db: Queryable, accountId: string): Promise<number[]> {
+  const rows = await db('recovery_code').where({ account_id: accountId }).orderBy('created_at').select('created_at')
+  return rows.map((row) => Number(row.created_at))
+}
+
 export async function countRecoveryCodes(db: Queryable, accountId: string): Promise<number> {
   const row = await db('recovery_code').where({ account_id: accountId }).count({ count: '*' }).first()
   return Number(row?.count ?? 0)
