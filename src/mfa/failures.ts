@@ -23,7 +23,7 @@ type Failed = Readonly<{ accountId: string; method: MethodId; clientId: string; 
 const toldAt = 10
 const mostFailures = 100
 
-export const isCounted = (method: MethodId): boolean => findFactor(method)?.isCounted ?? true
+const isCounted = (method: MethodId): boolean => findFactor(method)?.isCounted ?? true
 
 export function createFactorFailures({ db, sendMail, transaction, audit, clock }: Deps) {
   return {

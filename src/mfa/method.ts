@@ -1,11 +1,11 @@
-/** What a second factor is: a definition that says everything about it, and a part that reads and writes what people have set up. */
+/** The shape of a second factor: a definition that says all of it, and a part that reads and writes. */
 import type { z } from 'zod'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Tx } from '../database/database.ts'
 import type { Random } from '../random.ts'
 import type { Level } from './proof.ts'
 
-/** The account whose factor is asked for. `generation` is the account's, as the sign-in carries it: in a later one nothing is proven. */
+/** The account that has to prove a factor, in the generation that its sign-in carries. */
 export type FactorOwner = Readonly<{ accountId: string; generation: number }>
 
 /** The account that a page of a factor is shown to. */
@@ -32,7 +32,7 @@ export type FactorDeps = Readonly<{
   random: Random
 }>
 
-/** What a factor does. `within` and `tx`: the caller's transaction. `Answer` and `Enrol` name the fields of its two forms. */
+/** What a factor does. `Answer` and `Enrol` name the fields of its two forms; `tx` is the caller's. */
 export type FactorPart<Answer extends string = string, Enrol extends string = string> = Readonly<{
   /** When each factor of this kind was set up (milliseconds), the oldest first; empty where there is none. */
   listAddedAt: (accountId: string, within?: Queryable) => Promise<number[]>
@@ -40,14 +40,11 @@ export type FactorPart<Answer extends string = string, Enrol extends string = st
   check: (owner: FactorOwner, answer: Values<Answer>, interactionUid: string) => Promise<boolean>
   /** What its view at the sign-in shows. */
   describeProof?: (accountId: string, interactionUid: string) => Promise<FactorData>
-  /** What its view on the account page shows. `binding` is the session. */
+  /** What its view on the account page shows. A `binding` is the session or interaction that asks. */
   describeOwn: (person: FactorPerson, binding: string) => Promise<FactorData>
-  /**
-   * What its view shows to set one up; nothing is stored. `binding` is the interaction or session that asks. `again`: the form that
-   * was refused.
-   */
+  /** What its view shows to set one up; nothing is stored. `again` is the form that was refused. */
   offer?: (person: FactorPerson, binding: string, again?: Values<Enrol>) => Promise<FactorData>
-  /** Checks the form of the offer. Gives the write that stores the factor. Throws what the form is refused with. */
+  /** Checks the form of the offer. Gives the write that stores the factor, or throws the refusal. */
   confirm?: (accountId: string, binding: string, form: Values<Enrol>) => Promise<(tx: Tx) => Promise<void>>
   /** Where an account has several: removes one. Gives whether it was there. */
   removeOne?: (tx: Tx, accountId: string, id: string) => Promise<boolean>
@@ -59,7 +56,7 @@ export type Enrolment = Readonly<{
   /** Last parts of the addresses: below `/interaction/:uid` and below `/account/factors`. */
   paths: Readonly<{ signIn: string; account: string }>
   fields: Fields
-  /** Whether it has a page of its own under the account; else its form is in its section of `/account/factors`. */
+  /** Whether its form has a page of its own; else it is in the section of `/account/factors`. */
   hasPage: boolean
   /** Error codes that the section shows; a page of its own shows problems beside their fields. */
   shownErrors?: readonly string[]

@@ -37,7 +37,7 @@ const at = (uid: string, step = ''): string => `/interaction/${uid}${step}`
 const valuesOf = (given: Readonly<Record<string, string | undefined>>): Record<string, string> =>
   Object.fromEntries(Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined))
 
-/** One address takes the answers of all factors: every field of any of them, none of which each form has to send. */
+/** The fields of all factors: one path takes every answer, and each form sends those of its own. */
 function fieldsOfAnswers(methods: readonly MfaMethod[]) {
   const checks = Map.groupBy(
     methods.flatMap(({ answer }) => Object.entries(answer)),

@@ -132,13 +132,11 @@ export function createFactors(deps: Deps) {
     },
 
     /** What the person sees of it. */
-    show: async (accountId: string) => {
-      return {
-        enrolled: await enrolled(accountId),
-        recoveryCodes: await recoveryCodes.count(accountId),
-        off: await failures.listOff(accountId),
-      }
-    },
+    show: async (accountId: string) => ({
+      enrolled: await enrolled(accountId),
+      recoveryCodes: await recoveryCodes.count(accountId),
+      off: await failures.listOff(accountId),
+    }),
 
     /** What a factor's view shows to set it up; nothing is stored. `again`: the form that was refused. */
     offer: async (
@@ -153,8 +151,8 @@ export function createFactors(deps: Deps) {
     },
 
     /**
-     * Stores the factor that the form sets up. Gives recovery codes when there were none. Throws what the factor refuses the form with. For
-     * callers that have seen a fresh login. `binding` is the one of the offer.
+     * Stores the factor that the form sets up, for callers that have seen a fresh login. Gives recovery
+     * codes when there were none. `binding` is that of the offer. Throws the factor's refusal.
      */
     add: async (caller: FactorCaller, id: MethodId, binding: string, form: Readonly<Record<string, string>>) => {
       const { confirm, isCounted } = getMethod(id)

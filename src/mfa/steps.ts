@@ -9,7 +9,6 @@ import type { Random } from '../random.ts'
 import type { EndsWithAccount } from '../revocation/account-end.ts'
 import { factorLocked, factorNotAsked, factorOff, factorRefused, factorTriesUsed } from './errors.ts'
 import type { FactorFailures } from './failures.ts'
-import { isCounted } from './failures.ts'
 import type { FactorOwner } from './method.ts'
 import type { MethodId, MfaMethod } from './methods/index.ts'
 import type { FactorMetrics } from './metrics.ts'
@@ -183,7 +182,7 @@ export function createLoginSteps(deps: Deps) {
       await repository.insertProgress(db, key, progress, lifetime())
       if (!(await repository.countProgressTry(db, key, mostInLogin))) throw factorTriesUsed()
       // What cannot be guessed is not locked by the tries of others.
-      const lockedUntil = isCounted(id)
+      const lockedUntil = method.isCounted
         ? await repository.countFactorTry(db, accountId, { ...window, now: clock.now() })
         : undefined
       if (lockedUntil !== undefined) {

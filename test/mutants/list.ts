@@ -525,6 +525,20 @@ export const mutants: readonly Mutant[] = [
     replacement: '',
     test: 'test/mfa/passkey-keys.test.ts',
   },
+  {
+    disables: 'a factor below the class that is asked for is not set up in its place',
+    file: 'src/mfa/routes.ts',
+    search: "step?.kind !== 'enrol' || !step.methods.includes(id)",
+    replacement: "step?.kind !== 'enrol'",
+    test: 'test/mfa/planted-factor.test.ts',
+  },
+  {
+    disables: 'what a factor seals is sealed anew under a new master key',
+    file: 'src/cli/sealed-places.ts',
+    search: '...factorList.flatMap(',
+    replacement: '...[].flatMap(',
+    test: 'test/mfa/planted-factor.test.ts',
+  },
   // After a theft: security.md §3, attacks 73 and 75.
   {
     disables: 'a recovery distrusts every passkey',

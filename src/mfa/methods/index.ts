@@ -16,9 +16,6 @@ export type MfaMethod = FactorDefinition<MethodId> & FactorPart
 export const findFactor = (id: string): FactorDefinition<MethodId> | undefined =>
   factorList.find((one) => one.id === id)
 
-/** Ids of the factors whose wrong answers are counted. */
-export const listCounted = (): MethodId[] => factorList.filter(({ isCounted }) => isCounted).map(({ id }) => id)
-
 /** Files of the factors' views, by the path with which a page includes them. */
 export const factorViews = (): Record<string, string> =>
   Object.fromEntries(

@@ -10,7 +10,7 @@ import { factorList } from '../../../src/mfa/methods/index.ts'
 const folder = import.meta.dirname
 const word = z.string().max(50)
 
-export const plantedFactor = defineFactor({
+const plantedFactor = defineFactor({
   id: 'word',
   level: 'multi_factor',
   isEnoughAlone: false,

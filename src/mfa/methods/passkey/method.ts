@@ -118,7 +118,7 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
     })
   }
 
-  /** What the browser needs to use a passkey: one of the account's, or, without `accountId`, any that it offers. */
+  /** What the browser needs to use a passkey of the account; without `accountId`, any that it has. */
   async function requestOptions(binding: string, accountId?: string): Promise<PublicKeyCredentialRequestOptionsJSON> {
     return generateAuthenticationOptions({
       rpID: hostname,
@@ -169,7 +169,7 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
 
     offer: async (person, binding) => ({ options: JSON.stringify(await creationOptions(person, binding)) }),
 
-    /** Verifies what the browser made. Throws `passkey_refused`, also for a credential that an account has already. */
+    /** Throws `passkey_refused`, also for a credential that an account has already. */
     confirm: async (accountId, binding, { response: text, name = '' }) => {
       const response = readAnswer<RegistrationResponseJSON>(text)
       let challenge = ''
