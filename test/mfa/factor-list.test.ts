@@ -28,8 +28,8 @@ const sentencesOf = ({ isStandIn, isCounted, enrolment }: FactorDefinition): str
 /** What a factor lacks that its type cannot demand. */
 async function problemsOf(factor: FactorDefinition, part: FactorPart): Promise<string[]> {
   const { id, views, enrolment, isStandIn, seals } = factor
-  const schema = store.database.knex.schema
-  const columns = await Promise.all(seals.map(({ table, column }) => schema.hasColumn(table, column)))
+  const { knex } = store.database
+  const columns = await Promise.all(seals.map(({ table, column }) => knex.schema.hasColumn(table, column)))
   const rules: [boolean, string][] = [
     ...Object.values(views).map((file): [boolean, string] => [!existsSync(file), `no view ${file}`]),
     ...sentencesOf(factor).map((key): [boolean, string] => [!has(key + id), `no sentence ${key}${id}`]),

@@ -31,9 +31,10 @@ async function person(name: string) {
 /** Sets the word up on the account page. */
 async function holder(name: string) {
   const who = await person(name)
+  const { email, password } = who
   const browser = createBrowser()
   const login = await browser.follow(await browser.get(page('/account/factors')))
-  const factors = await browser.follow(await browser.submit(login, '/login', who))
+  const factors = await browser.follow(await browser.submit(login, '/login', { email, password }))
   expect(factors.body).toContain('<section id="word">')
   const offered = await browser.get(page('/account/factors/word'))
   const refused = await browser.submit(offered, '/word', { word: 'no' })
