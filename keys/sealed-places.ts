@@ -1,4 +1,4 @@
-/** Everything that is sealed under the master key: one list, so that changing the key forgets nothing. A feature that seals adds its line. */
+/** What is sealed under the master key. `src/cli/sealed-places.ts` has the whole list, with what second factors seal. */
 import type { Knex } from 'knex'
 
 /** One sealed value, and the place that its seal is bound to. */
@@ -16,7 +16,7 @@ export type SealedPlace = Readonly<{
 }>
 
 /** A column of a table, whose seals are bound to `table:key`. */
-function column(table: string, key: string, sealedColumn: string): SealedPlace {
+export function sealedColumn(table: string, key: string, sealedColumn: string): SealedPlace {
   return {
     name: table,
     column: `${table}.${sealedColumn}`,
@@ -65,10 +65,9 @@ const outbox: SealedPlace = {
 }
 
 /** The root secret is first: its seal tells every process under which master key to seal from then on. */
-export const sealedPlaces: readonly SealedPlace[] = [
-  column('root_secret', 'id', 'sealed'),
-  column('signing_key', 'id', 'sealed_jwk'),
-  column('logout_delivery', 'id', 'sealed'),
-  column('totp', 'account_id', 'sealed_secret'),
+export const fixedPlaces: readonly SealedPlace[] = [
+  sealedColumn('root_secret', 'id', 'sealed'),
+  sealedColumn('signing_key', 'id', 'sealed_jwk'),
+  sealedColumn('logout_delivery', 'id', 'sealed'),
   outbox,
 ]

@@ -90,9 +90,9 @@ import { createTransport } from './mail/transport.ts'
 import { createMetrics } from './metrics.ts'
 import { factorAccountRoutes } from './mfa/account-routes.ts'
 import { createFactorFailures } from './mfa/failures.ts'
-import { createMethods } from './mfa/methods/index.ts'
+import { createMethods, factorViews } from './mfa/methods/index.ts'
+import { passkeyFiles } from './mfa/methods/passkey/files.ts'
 import { measureFactors, measureResets } from './mfa/metrics.ts'
-import { passkeyFiles } from './mfa/passkeys/files.ts'
 import { createRememberedCookie } from './mfa/remembered-cookie.ts'
 import { createFactorResets } from './mfa/reset.ts'
 import { factorResetRoutes } from './mfa/reset-routes.ts'
@@ -456,7 +456,7 @@ export async function createParts(deps: PartsDeps) {
     clock,
     random,
     issuer: config.issuer,
-    passkeyKey: rootSecret.derive('passkeys'),
+    deriveKey: rootSecret.derive,
   })
   const people = {
     accounts,
@@ -481,7 +481,8 @@ export async function createParts(deps: PartsDeps) {
   }
   const failures = createFactorFailures({ db: knex, sendMail: people.sendMail, transaction, audit, clock })
   const factors = createFactors({
-    ...methods,
+    methods: methods.methods,
+    recoveryCodes: methods.recoveryCodes,
     accounts,
     failures,
     transaction,
@@ -598,6 +599,7 @@ export async function createParts(deps: PartsDeps) {
   const assets = loadAssets(join(viewsFolder, 'assets'), { ...captchaFiles(), ...passkeyFiles() })
   const views = createViews({
     folder: viewsFolder,
+    partials: factorViews(),
     sentences,
     csrf,
     assetUrl: assets.url,
@@ -756,7 +758,7 @@ export async function createParts(deps: PartsDeps) {
     factors,
     finishLogin,
     views,
-    passkeys: methods.passkeys,
+    methods: methods.methods,
     remembered: rememberedCookie,
     offersReset: factorResets.isOffered,
   })
@@ -825,7 +827,7 @@ export async function createParts(deps: PartsDeps) {
       views,
       changes: accountChanges,
     }),
-    ...factorAccountRoutes({ frameOf, factors, steps: loginSteps, views }),
+    ...factorAccountRoutes({ frameOf, factors, methods: methods.methods, steps: loginSteps, views }),
     ...accessRoutes({ frameOf, sessions, accountSessions, applications, views }),
     ...dataRoutes({
       frameOf,

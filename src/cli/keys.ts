@@ -5,7 +5,6 @@ import { leaseMs } from '../../keys/key-ring.ts'
 import { countUnaware } from '../../keys/presence.ts'
 import { reseal } from '../../keys/reseal.ts'
 import type { KeyChange } from '../../keys/rotation.ts'
-import { sealedPlaces } from '../../keys/sealed-places.ts'
 import type { KeyLife, KeyTimes } from '../../keys/states.ts'
 import { nextStep } from '../../keys/states.ts'
 import type { Parts } from '../parts.ts'
@@ -14,6 +13,7 @@ import type { Call, CliCommand, Outcome } from './command.ts'
 import { exitCodes } from './command.ts'
 import { confirm, isInteractive } from './input.ts'
 import { table } from './output.ts'
+import { sealedPlaces } from './sealed-places.ts'
 
 const kidArgument = { syntax: '<kid>', text: 'cli.keys.kid' }
 

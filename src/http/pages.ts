@@ -25,12 +25,14 @@ export type AccountFrame = Readonly<{
   factorReset?: Readonly<{ at: string; due: string }>
 }>
 
-/** What an authenticator app needs: a QR code, and the same as text. */
-export type TotpOfferView = Readonly<{
-  sealed: string
-  secret: string
-  uri: string
-  qr: Readonly<{ size: number; path: string }>
+/** A second factor on a page: its own view shows it, and `data` is what that view reads. */
+export type FactorView = Readonly<{
+  id: string
+  /** The address that its form is sent to, or begins with. */
+  action: string
+  /** Scripts that its form needs. */
+  scripts: readonly string[]
+  data: Readonly<Record<string, unknown>>
 }>
 
 export type ScopeView = Readonly<{ name: string; description?: string }>
@@ -163,13 +165,11 @@ export type PageLocals = {
   factor: Readonly<{
     client?: ClientView
     account: AccountView
-    action: string
-    /** In the order in which they are offered. */
-    methods: readonly ('totp' | 'recovery_code' | 'passkey')[]
-    /** Would do, had there not been too many wrong answers. */
-    off: readonly ('totp' | 'recovery_code' | 'passkey')[]
+    /** Each proves one factor, in the order in which they are offered. */
+    forms: readonly FactorView[]
+    /** Factors that too many wrong answers have switched off. */
+    off: readonly string[]
     mayRemember: boolean
-    passkey?: PasskeyView
     error?: string
     errorParams?: Readonly<Record<string, string | number>>
     /** Where a reset of the factors is asked for. */
@@ -183,7 +183,7 @@ export type PageLocals = {
     action: string
     token?: string
     backUrl?: string
-    factors: readonly Readonly<{ method: 'totp' | 'passkey'; since: string }>[]
+    factors: readonly Readonly<{ method: string; since: string }>[]
     isAllowed: boolean
     /** When the link of a request that waits is mailed. */
     due?: string
@@ -192,11 +192,10 @@ export type PageLocals = {
   'factor-enrol': Readonly<{
     client?: ClientView
     account: AccountView
-    action: string
-    /** Whether an authenticator app satisfies what is asked for. */
-    isAppEnough: boolean
-    offer: TotpOfferView
-    passkey?: PasskeyView
+    /** The class of login that is asked for. */
+    level: string
+    /** Each sets up one factor. */
+    forms: readonly FactorView[]
     problems: FieldProblems
     switchAction: string
     cancelAction: string
@@ -221,26 +220,17 @@ export type PageLocals = {
   'account/password': AccountFrame & Readonly<{ email: string; needsPassword: boolean; problems: FieldProblems }>
   'account/factors': AccountFrame &
     Readonly<{
-      /** Since when there is an authenticator app. */
-      appSince?: string
-      passkeys: readonly Readonly<{
-        id: string
-        name: string
-        since: string
-        lastUsed: string | undefined
-        /** It does not sign in alone, since the password was reset. */
-        needsPassword: boolean
-      }>[]
+      /** One of each factor. */
+      sections: readonly FactorView[]
       /** Methods that too many wrong answers have switched off. */
-      off: readonly ('totp' | 'recovery_code' | 'passkey')[]
-      passkey: PasskeyView
+      off: readonly string[]
       error?: string
       hasFactor: boolean
-      recoveryCodes: number
       rememberedBrowsers: number
       mustHave: boolean
     }>
-  'account/app': AccountFrame & Readonly<{ offer: TotpOfferView; problems: FieldProblems }>
+  /** Setting up a factor that has a page of its own. */
+  'account/factor': AccountFrame & Readonly<{ form: FactorView; problems: FieldProblems }>
   'account/sessions': AccountFrame &
     Readonly<{
       sessions: readonly Readonly<{
@@ -318,7 +308,7 @@ export const pageNames = [
   'account/email',
   'account/password',
   'account/factors',
-  'account/app',
+  'account/factor',
   'account/sessions',
   'account/applications',
   'account/events',

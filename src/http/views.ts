@@ -18,6 +18,8 @@ export type Views = {
 type Deps = {
   /** The folder `views/`. */
   folder: string
+  /** Files that pages include from elsewhere, by the path they are included with. */
+  partials?: Readonly<Record<string, string>>
   sentences: Sentences
   csrf: Csrf
   /** The address of a file in `views/assets/`. */
@@ -30,7 +32,7 @@ type Deps = {
 }
 
 export function createViews(deps: Deps): Views {
-  const { folder, sentences, csrf, assetUrl, issuer, serviceName, passwordRules } = deps
+  const { folder, partials = {}, sentences, csrf, assetUrl, issuer, serviceName, passwordRules } = deps
   const templates = new Map<PageName, TemplateFunction>(
     pageNames.map((name) => {
       const filename = join(folder, `${name}.ejs`)
@@ -38,6 +40,7 @@ export function createViews(deps: Deps): Views {
       const options = {
         filename,
         root: folder,
+        includer: (path: string, parsed: string) => ({ filename: partials[path] ?? parsed }),
         cache: true,
         strict: true,
         localsName: 'page',

@@ -1,7 +1,7 @@
 /** What waits to be mailed: the intent alone. Who it goes to, and the link in it, is decided when it is sent. */
 
-/** A second factor, as a letter names it: `mails.method.<name>`. */
-export type FactorMethod = 'totp' | 'recovery_code' | 'passkey'
+/** A second factor's id. A letter names it with `mails.method.<id>` and `mails.factor.<id>`. */
+export type FactorMethod = string
 
 /** A factor in a list, and when it was enrolled (milliseconds). Its name is not told: another person may have typed it. */
 export type MailedFactor = Readonly<{ method: FactorMethod; addedAt: number }>

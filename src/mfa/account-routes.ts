@@ -3,25 +3,29 @@ import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Visit } from '../access/access.ts'
 import type { FrameOf } from '../account/frame.ts'
-import { atMinute } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import { unlessRefused } from '../http/field-problems.ts'
+import type { FactorView, FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
 import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
+import type { Enrolment } from './method.ts'
+import type { MfaMethod } from './methods/index.ts'
 import type { Factors } from './service.ts'
 import type { LoginSteps } from './steps.ts'
 
+type EnrolledMethod = MfaMethod & { enrolment: Enrolment }
 type Deps = {
   frameOf: FrameOf
   factors: Factors
+  methods: readonly MfaMethod[]
   steps: Pick<LoginSteps, 'countRemembered' | 'forgetBrowsers'>
   views: Views
 }
 
 const path = '/account/factors'
 
-export function factorAccountRoutes({ frameOf, factors, steps, views }: Deps): readonly Route[] {
+export function factorAccountRoutes({ frameOf, factors, methods, steps, views }: Deps): readonly Route[] {
   const callerOf = ({ account, session, ip }: Visit) => ({
     accountId: account.id,
     generation: session.generation,
@@ -38,108 +42,91 @@ export function factorAccountRoutes({ frameOf, factors, steps, views }: Deps): r
   })
 
   async function showFactors(ctx: Context, visit: Visit, error?: AppError): Promise<void> {
-    const { enrolled, totp, passkeys, recoveryCodes, off } = await factors.show(visit.account.id)
+    const { enrolled, off } = await factors.show(visit.account.id)
+    const sections: FactorView[] = []
+    for (const { id, enrolment, scripts, describeOwn } of methods) {
+      const action = enrolment ? `${path}/${enrolment.paths.account}` : path
+      sections.push({ id, action, scripts, data: await describeOwn(visit.account, visit.session.uid) })
+    }
     views.render(ctx, 'account/factors', {
       ...frameOf(visit, 'factors'),
-      ...(totp && { appSince: atMinute(totp.createdAt) }),
       hasFactor: enrolled.length > 0,
-      recoveryCodes,
       mustHave: factors.mustHave(visit.account),
       rememberedBrowsers: await steps.countRemembered(visit.account.id),
-      passkeys: passkeys.map(({ id, name, createdAt, lastUsedAt, needsPassword }) => ({
-        id,
-        name,
-        since: atMinute(createdAt),
-        lastUsed: lastUsedAt === undefined ? undefined : atMinute(lastUsedAt),
-        needsPassword,
-      })),
+      sections,
       off,
-      passkey: {
-        action: `${path}/passkeys`,
-        options: JSON.stringify(await factors.passkeyOptions(visit.account, visit.session.uid)),
-      },
       ...(error && { error: error.code }),
     })
     ctx.status = error?.status ?? 200
   }
 
-  const addPasskey = form({
-    path: `${path}/passkeys`,
-    name: 'account.add_passkey',
-    access: { session: 'recent+factor' },
-    limit: { policy: 'account' },
-    body: { schema: z.strictObject({ response: z.string().max(16_000), name: z.string().max(200) }) },
-    handler: async (ctx, { visit, body }) => {
-      try {
-        const codes = await factors.addPasskey(callerOf(visit), { binding: visit.session.uid, ...body })
+  async function showOffer(
+    ctx: Context,
+    { account, ...visit }: Visit,
+    { id, enrolment, scripts }: EnrolledMethod,
+    refused?: { form: Readonly<Record<string, string>>; problems: FieldProblems },
+  ): Promise<void> {
+    const data = await factors.offer(id, account, visit.session.uid, refused?.form)
+    views.render(ctx, 'account/factor', {
+      ...frameOf({ account, ...visit }, 'factors'),
+      form: { id, action: `${path}/${enrolment.paths.account}`, scripts, data },
+      problems: refused?.problems ?? {},
+    })
+  }
+
+  const pageOf = (method: EnrolledMethod) =>
+    page({
+      path: `${path}/${method.enrolment.paths.account}`,
+      name: `account.show_${method.id}`,
+      access: { session: 'recent+factor' },
+      handler: async (ctx, { visit }) => {
+        await showOffer(ctx, visit, method)
+      },
+    })
+
+  const addRoute = (method: EnrolledMethod) =>
+    form({
+      path: `${path}/${method.enrolment.paths.account}`,
+      name: `account.add_${method.id}`,
+      access: { session: 'recent+factor' },
+      limit: { policy: 'account' },
+      body: { schema: z.strictObject(method.enrolment.fields) },
+      handler: async (ctx, { visit, body }) => {
+        const { id, enrolment } = method
+        let codes: string[] | undefined
+        let wrong: FieldProblems = {}
+        try {
+          const isAdded = await unlessRefused(
+            ctx,
+            async () => {
+              codes = await factors.add(callerOf(visit), id, visit.session.uid, body)
+            },
+            (problems) => {
+              wrong = problems
+            },
+          )
+          if (!isAdded) return showOffer(ctx, visit, method, { form: body, problems: wrong })
+        } catch (error) {
+          if (!(error instanceof AppError) || !enrolment.shownErrors?.includes(error.code)) throw error
+          return showFactors(ctx, visit, error)
+        }
         if (codes) return views.render(ctx, 'recovery-codes', { codes, backUrl: path })
-      } catch (error) {
-        if (!(error instanceof AppError) || error.code !== 'passkey_refused') throw error
-        return showFactors(ctx, visit, error)
-      }
-      seeOther(ctx, path)
-    },
-  })
+        seeOther(ctx, path)
+      },
+    })
 
-  const removePasskey = form({
-    path: `${path}/passkeys/remove`,
-    name: 'account.remove_passkey',
-    access: { session: 'recent+factor' },
-    limit: { policy: 'account' },
-    body: { schema: z.strictObject({ passkey: z.uuid() }) },
-    handler: async (ctx, { visit, body }) => {
-      await factors.remove(callerOf(visit), 'passkey', body.passkey)
-      seeOther(ctx, '/account?done=removed')
-    },
-  })
-
-  const showApp = page({
-    path: `${path}/app`,
-    name: 'account.app',
-    access: { session: 'recent+factor' },
-    handler: async (ctx, { visit }) => {
-      const offer = factors.offerTotp(visit.account, visit.session.uid)
-      views.render(ctx, 'account/app', { ...frameOf(visit, 'factors'), offer, problems: {} })
-    },
-  })
-
-  const addApp = form({
-    path: `${path}/app`,
-    name: 'account.add_app',
-    access: { session: 'recent+factor' },
-    limit: { policy: 'account' },
-    body: { schema: z.strictObject({ offer: z.string().max(1000), code: z.string().max(100) }) },
-    handler: async (ctx, { visit, body }) => {
-      const { account, session } = visit
-      let codes: string[] | undefined
-      const isAdded = await unlessRefused(
-        ctx,
-        async () => {
-          const offered = { binding: session.uid, sealed: body.offer, code: body.code }
-          codes = await factors.addTotp(callerOf(visit), offered)
-        },
-        (problems) => {
-          const offer = factors.offerTotpAgain(account, session.uid, body.offer)
-          views.render(ctx, 'account/app', { ...frameOf(visit, 'factors'), offer, problems })
-        },
-      )
-      if (!isAdded) return
-      if (codes) return views.render(ctx, 'recovery-codes', { codes, backUrl: path })
-      seeOther(ctx, path)
-    },
-  })
-
-  const removeApp = form({
-    path: `${path}/app/remove`,
-    name: 'account.remove_app',
-    access: { session: 'recent+factor' },
-    limit: { policy: 'account' },
-    body: { schema: z.strictObject({}) },
-    handler: async (ctx, { visit }) => {
-      await factors.remove(callerOf(visit), 'totp')
-      seeOther(ctx, '/account?done=removed')
-    },
-  })
+  const removeRoute = ({ id, enrolment: { paths, item } }: EnrolledMethod) =>
+    form({
+      path: `${path}/${paths.account}/remove`,
+      name: `account.remove_${id}`,
+      access: { session: 'recent+factor' },
+      limit: { policy: 'account' },
+      body: { schema: z.strictObject(item === undefined ? {} : { [item]: z.uuid() }) },
+      handler: async (ctx, { visit, body }) => {
+        await factors.remove(callerOf(visit), id, item === undefined ? undefined : body[item])
+        seeOther(ctx, '/account?done=removed')
+      },
+    })
 
   const renewCodes = form({
     path: `${path}/codes`,
@@ -158,7 +145,9 @@ export function factorAccountRoutes({ frameOf, factors, steps, views }: Deps): r
     name: 'account.switch_factor_on',
     access: { session: 'recent+factor' },
     limit: { policy: 'account' },
-    body: { schema: z.strictObject({ method: z.enum(['totp', 'recovery_code']) }) },
+    body: {
+      schema: z.strictObject({ method: z.enum(methods.filter(({ isCounted }) => isCounted).map(({ id }) => id)) }),
+    },
     handler: async (ctx, { visit, body }) => {
       await factors.switchOn(callerOf(visit), body.method)
       seeOther(ctx, path)
@@ -177,5 +166,16 @@ export function factorAccountRoutes({ frameOf, factors, steps, views }: Deps): r
     },
   })
 
-  return [show, addPasskey, removePasskey, showApp, addApp, removeApp, renewCodes, switchOn, forget]
+  const enrolled = methods.filter((method): method is EnrolledMethod => method.enrolment !== undefined)
+  return [
+    show,
+    ...enrolled.flatMap((method) => [
+      ...(method.enrolment.hasPage ? [pageOf(method)] : []),
+      addRoute(method),
+      removeRoute(method),
+    ]),
+    renewCodes,
+    switchOn,
+    forget,
+  ]
 }

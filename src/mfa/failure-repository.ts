@@ -1,6 +1,6 @@
 /** Rows of `factor_failure`: wrong codes in a row, of one person and method. */
 import type { Queryable, Tx } from '../database/database.ts'
-import type { MethodId } from './proof.ts'
+import type { MethodId } from './methods/index.ts'
 
 /**
  * Counts an answer before it is checked: one statement, so that answers at once are as many as they are. Gives the count, or undefined

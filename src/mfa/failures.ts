@@ -8,7 +8,8 @@ import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { MailIntent } from '../mail/intent.ts'
 import { factorOff } from './errors.ts'
 import * as repository from './failure-repository.ts'
-import type { MethodId } from './proof.ts'
+import type { MethodId } from './methods/index.ts'
+import { findFactor } from './methods/index.ts'
 
 type Deps = {
   db: Queryable
@@ -25,14 +26,13 @@ type Failed = Readonly<{ accountId: string; method: MethodId; clientId: string; 
 const toldAt = 10
 const mostFailures = 100
 
-// A passkey cannot be guessed.
-export const isGuessable = (method: MethodId): boolean => method !== 'passkey'
+const isCounted = (method: MethodId): boolean => findFactor(method)?.isCounted ?? true
 
 export function createFactorFailures({ db, sendMail, transaction, audit, clock }: Deps) {
   return {
     /** Counts an answer as wrong before it is checked; gives how many in a row that makes. Throws `factor_off`. */
     count: async (accountId: string, method: MethodId): Promise<number> => {
-      if (!isGuessable(method)) return 0
+      if (!isCounted(method)) return 0
       const failures = await repository.countFailure(db, accountId, method, mostFailures)
       if (failures === undefined) throw factorOff()
       return failures
@@ -61,7 +61,7 @@ export function createFactorFailures({ db, sendMail, transaction, audit, clock }
 
     /** A right answer of the method: those before it count no longer. */
     clear: async (accountId: string, method: MethodId): Promise<void> => {
-      if (isGuessable(method)) await repository.forgetFailures(db, accountId, method)
+      if (isCounted(method)) await repository.forgetFailures(db, accountId, method)
     },
 
     /** The method is reset, within the transaction; gives whether there was anything to forget. */

@@ -1,7 +1,7 @@
 /** How second factors fare. */
 import { Counter } from 'prom-client'
 import type { Metrics } from '../metrics.ts'
-import type { MethodId } from './proof.ts'
+import type { MethodId } from './methods/index.ts'
 
 export type FactorMetrics = ReturnType<typeof measureFactors>
 

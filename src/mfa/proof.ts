@@ -1,7 +1,7 @@
 /** What has been proven in a login, how strong that is, and what it is called (RFC 8176). */
+import type { MethodId } from './methods/index.ts'
+import { findFactor } from './methods/index.ts'
 
-export const methodIds = ['totp', 'recovery_code', 'passkey'] as const
-export type MethodId = (typeof methodIds)[number]
 export type Proof = 'password' | MethodId
 
 /** From the weakest to the strongest. */
@@ -13,22 +13,15 @@ export const isAtLeast = (level: Level, wanted: Level): boolean => levels.indexO
 export const strongest = (...given: readonly Level[]): Level =>
   levels[Math.max(0, ...given.map((level) => levels.indexOf(level)))] ?? 'password'
 
-/** A passkey is two factors in one: the device, and what unlocks it (user verification is always required). */
+/** The class of a login that has proven all of these. */
 export function levelOf(proven: readonly Proof[]): Level {
-  if (proven.includes('passkey')) return 'phishing_resistant'
-  return proven.includes('password') && proven.length > 1 ? 'multi_factor' : 'password'
-}
-
-const references: Readonly<Record<Proof, readonly string[]>> = {
-  password: ['pwd'],
-  totp: ['otp'],
-  recovery_code: ['otp'],
-  // Proof of possession of a key, and a person who was present; whether the key is in hardware is not known.
-  passkey: ['pop', 'user'],
+  const hasPassword = proven.includes('password')
+  const factors = proven.map(findFactor).filter((factor) => factor !== undefined)
+  return strongest(...factors.filter(({ isEnoughAlone }) => hasPassword || isEnoughAlone).map(({ level }) => level))
 }
 
 /** Authentication method references (RFC 8176 §2). */
 export function amrOf(proven: readonly Proof[]): string[] {
-  const own = proven.flatMap((proof) => references[proof])
+  const own = proven.flatMap((proof) => (proof === 'password' ? ['pwd'] : (findFactor(proof)?.amr ?? [])))
   return [...new Set([...own, ...(levelOf(proven) === 'password' ? [] : ['mfa'])])]
 }

@@ -1,10 +1,11 @@
 /** Rows of `factor_reset` and `factor_history`. */
 import type { Queryable, Tx } from '../database/database.ts'
 import type { FactorOwner } from './method.ts'
+import type { MethodId } from './methods/index.ts'
 
 /** Moments are milliseconds since the epoch. */
 export type FactorReset = Readonly<{ requestedAt: number; dueAt: number }>
-export type EnrolledFactor = Readonly<{ method: 'totp' | 'passkey'; addedAt: number }>
+export type EnrolledFactor = Readonly<{ method: MethodId; addedAt: number }>
 
 /** When each factor that the account ever had was enrolled. */
 export async function listHistory(db: Queryable, accountId: string): Promise<number[]> {
@@ -15,19 +16,6 @@ export async function listHistory(db: Queryable, accountId: string): Promise<num
 /** For an account that begins anew with another person. */
 export async function deleteHistory(tx: Tx, accountId: string): Promise<void> {
   await tx('factor_history').where({ account_id: accountId }).delete()
-}
-
-/** The factors of the account, the oldest first. */
-export async function listFactors(db: Queryable, accountId: string): Promise<EnrolledFactor[]> {
-  const { rows } = await db.raw(
-    `SELECT 'totp' AS method, created_at FROM totp WHERE account_id = :accountId
-     UNION ALL SELECT 'passkey', created_at FROM passkey WHERE account_id = :accountId ORDER BY created_at`,
-    { accountId },
-  )
-  return rows.map((row: { method: 'totp' | 'passkey'; created_at: string }) => ({
-    method: row.method,
-    addedAt: Number(row.created_at),
-  }))
 }
 
 type NewReset = FactorOwner & FactorReset & { expiresAt: number }

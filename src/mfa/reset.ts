@@ -15,7 +15,7 @@ import type { Factors } from './service.ts'
 
 type Deps = {
   db: Queryable
-  factors: Pick<Factors, 'dropAll'>
+  factors: Pick<Factors, 'dropAll' | 'listAdded'>
   links: Pick<Links, 'get' | 'spend' | 'end' | 'refuse'>
   /** Throws `account_reset` when `generation` is over. */
   lockAccount: (tx: Tx, accountId: string, generation?: number) => Promise<Account>
@@ -52,7 +52,7 @@ export function createFactorResets(deps: Deps) {
 
   /** Whether every factor that the account has or ever had was enrolled in the 30 days before the request. */
   async function judge(within: Queryable, accountId: string, requestedAt: number) {
-    const found = await repository.listFactors(within, accountId)
+    const found = await factors.listAdded(accountId, within)
     const moments = [...(await repository.listHistory(within, accountId)), ...found.map(({ addedAt }) => addedAt)]
     const isYoung = (addedAt: number) => addedAt >= requestedAt - youngMs && addedAt <= requestedAt
     return { factors: found, isAllowed: found.length > 0 && moments.every(isYoung) }
@@ -141,7 +141,7 @@ export function createFactorResets(deps: Deps) {
         await transaction(async (tx) => {
           const askedAtMs = clock.now()
           if (!(await repository.markLinkAsked(tx, owner, askedAtMs))) return
-          const found = await repository.listFactors(tx, owner.accountId)
+          const found = await factors.listAdded(owner.accountId, tx)
           await sendMail(tx, {
             mail: 'factor_reset_due',
             accountId: owner.accountId,

@@ -4,14 +4,14 @@ import { z } from 'zod'
 import type { Account } from '../accounts/account.ts'
 import { AppError } from '../errors.ts'
 import { unlessRefused } from '../http/field-problems.ts'
-import type { FieldProblems } from '../http/pages.ts'
+import type { FactorView, FieldProblems } from '../http/pages.ts'
 import type { Route } from '../http/route.ts'
 import { form } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { FinishLogin } from '../login/finish.ts'
 import type { Interaction, Interactions } from '../oidc/interaction.ts'
 import { factorNotAsked } from './errors.ts'
-import type { Passkeys } from './methods/passkey.ts'
+import type { MfaMethod } from './methods/index.ts'
 import type { Proof } from './proof.ts'
 import type { RememberedCookie } from './remembered-cookie.ts'
 import type { Factors } from './service.ts'
@@ -25,17 +25,32 @@ type Deps = {
   remembered: RememberedCookie
   finishLogin: FinishLogin
   views: Views
-  passkeys: Pick<Passkeys, 'requestOptions'>
+  methods: readonly MfaMethod[]
   /** Whether the account's person may ask for a reset of its factors by mail. */
   offersReset: (account: Account) => boolean
 }
 
 const params = z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) })
 const at = (uid: string, step = ''): string => `/interaction/${uid}${step}`
-const code = z.string().max(100)
+
+/** Fields that a form of one factor sends, and the forms of others do not. */
+const valuesOf = (given: Readonly<Record<string, string | undefined>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined))
+
+/** The fields of all factors: one path takes every answer, and each form sends those of its own. */
+function fieldsOfAnswers(methods: readonly MfaMethod[]) {
+  const checks = Map.groupBy(
+    methods.flatMap(({ answer }) => Object.entries(answer)),
+    ([field]) => field,
+  )
+  return Object.fromEntries(
+    [...checks].map(([field, found]) => [field, z.union(found.map(([, check]) => check)).optional()] as const),
+  )
+}
 
 export function createFactorPages(deps: Deps) {
-  const { interactions, steps, factors, remembered, finishLogin, views, passkeys } = deps
+  const { interactions, steps, factors, remembered, finishLogin, views, methods } = deps
+  const enrolling = methods.flatMap(({ enrolment, ...method }) => (enrolment ? [{ ...method, enrolment }] : []))
   const askedOf = ({ uid, clientId, demand, standing }: Interaction): Asked => ({ uid, clientId, demand, standing })
   const whereOf = (ctx: Context) => ({ rememberedToken: remembered.read(ctx), address: ctx.ip })
 
@@ -52,13 +67,16 @@ export function createFactorPages(deps: Deps) {
     step: Extract<Step, { kind: 'factor' }>,
     error?: AppError,
   ): Promise<void> {
-    const usesPasskey = step.methods.includes('passkey')
-    const options = usesPasskey && (await passkeys.requestOptions(interaction.uid, step.account.id))
+    const action = at(interaction.uid, '/factor')
+    const forms: FactorView[] = []
+    for (const id of step.methods) {
+      const method = methods.find((one) => one.id === id)
+      const data = (await method?.describeProof?.(step.account.id, interaction.uid)) ?? {}
+      forms.push({ id, action, scripts: method?.scripts ?? [], data })
+    }
     views.render(ctx, 'factor', {
-      ...(options && { passkey: { action: at(interaction.uid, '/factor'), options: JSON.stringify(options) } }),
       ...frameOf(interaction, step.account),
-      action: at(interaction.uid, '/factor'),
-      methods: step.methods,
+      forms,
       off: step.off,
       mayRemember: step.mayRemember,
       ...(deps.offersReset(step.account) && { resetUrl: at(interaction.uid, '/factor-reset') }),
@@ -71,22 +89,21 @@ export function createFactorPages(deps: Deps) {
   async function showEnrol(
     ctx: Context,
     interaction: Interaction,
-    { account, level }: Extract<Step, { kind: 'enrol' }>,
-    { sealed, problems = {} }: { sealed?: string; problems?: FieldProblems } = {},
+    { account, level, methods: fit }: Extract<Step, { kind: 'enrol' }>,
+    refused?: { id: string; form: Readonly<Record<string, string>>; problems: FieldProblems },
   ): Promise<void> {
-    const binding = interaction.uid
-    const offer =
-      sealed === undefined ? factors.offerTotp(account, binding) : factors.offerTotpAgain(account, binding, sealed)
+    const forms: FactorView[] = []
+    for (const { id, scripts, enrolment } of enrolling.filter(({ id }) => fit.includes(id))) {
+      const again = refused?.id === id ? refused.form : undefined
+      const data = await factors.offer(id, account, interaction.uid, again)
+      forms.push({ id, action: at(interaction.uid, `/${enrolment.paths.signIn}`), scripts, data })
+    }
     views.render(ctx, 'factor-enrol', {
       ...frameOf(interaction, account),
-      action: at(interaction.uid, '/enrol'),
-      passkey: {
-        action: at(interaction.uid, '/enrol-passkey'),
-        options: JSON.stringify(await factors.passkeyOptions(account, binding)),
-      },
-      isAppEnough: level !== 'phishing_resistant',
-      offer,
-      problems,
+      level,
+      // The forms that every browser can show come first.
+      forms: forms.sort((left, right) => left.scripts.length - right.scripts.length),
+      problems: refused?.problems ?? {},
     })
   }
 
@@ -105,18 +122,16 @@ export function createFactorPages(deps: Deps) {
     params,
     body: {
       schema: z.strictObject({
-        method: z.enum(['totp', 'recovery_code', 'passkey']),
-        code: code.optional(),
-        response: z.string().max(16_000).optional(),
+        ...fieldsOfAnswers(methods),
+        method: z.enum(methods.map(({ id }) => id)),
         remember: z.literal('yes').optional(),
       }),
     },
-    handler: async (ctx, { params: { uid }, body: { method, code, response, remember } }) => {
+    handler: async (ctx, { params: { uid }, body: { method, remember, ...answer } }) => {
       const interaction = await interactions.load(ctx, uid)
       const asked = askedOf(interaction)
       const before = await steps.resume(asked, whereOf(ctx))
-      const answer = { ...(code !== undefined && { code }), ...(response !== undefined && { response }) }
-      const step = await steps.prove(asked, method, answer, whereOf(ctx)).catch(async (error: unknown) => {
+      const step = await steps.prove(asked, method, valuesOf(answer), whereOf(ctx)).catch(async (error: unknown) => {
         if (!(error instanceof AppError)) throw error
         // There is no way on from here: who goes on guessing needs the password once more.
         if (error.code === 'factor_tries_used') {
@@ -138,56 +153,36 @@ export function createFactorPages(deps: Deps) {
     },
   })
 
-  const enrol = form({
-    path: '/interaction/:uid/enrol',
-    name: 'factor.enrol_at_login',
-    access: 'public',
-    limit: { policy: 'interaction', by: ({ params }) => params.uid },
-    params,
-    body: { schema: z.strictObject({ offer: z.string().max(1000), code }) },
-    handler: async (ctx, { params: { uid }, body }) => {
-      const interaction = await interactions.load(ctx, uid)
-      const asked = askedOf(interaction)
-      const step = await steps.resume(asked, whereOf(ctx))
-      if (step?.kind !== 'enrol' || step.level === 'phishing_resistant') throw factorNotAsked()
-      const caller = { accountId: step.account.id, generation: step.account.generation, address: ctx.ip }
-      let codes: string[] | undefined
-      let wrong: FieldProblems = {}
-      const isAdded = await unlessRefused(
-        ctx,
-        async () => {
-          codes = await factors.addTotp(caller, { binding: uid, sealed: body.offer, code: body.code })
-        },
-        (problems) => {
-          wrong = problems
-        },
-      )
-      if (!isAdded) return showEnrol(ctx, interaction, step, { sealed: body.offer, problems: wrong })
-      await steps.enrolled(asked, 'totp')
-      views.render(ctx, 'recovery-codes', { codes: codes ?? [], action: at(uid, '/enrolled') })
-    },
-  })
-
-  const enrolPasskey = form({
-    path: '/interaction/:uid/enrol-passkey',
-    name: 'factor.enrol_passkey_at_login',
-    access: 'public',
-    limit: { policy: 'interaction', by: ({ params }) => params.uid },
-    params,
-    body: { schema: z.strictObject({ response: z.string().max(16_000), name: z.string().max(200) }) },
-    handler: async (ctx, { params: { uid }, body }) => {
-      const interaction = await interactions.load(ctx, uid)
-      const asked = askedOf(interaction)
-      const step = await steps.resume(asked, whereOf(ctx))
-      if (step?.kind !== 'enrol') throw factorNotAsked()
-      const codes = await factors.addPasskey(
-        { accountId: step.account.id, generation: step.account.generation, address: ctx.ip },
-        { binding: uid, ...body },
-      )
-      await steps.enrolled(asked, 'passkey')
-      views.render(ctx, 'recovery-codes', { codes: codes ?? [], action: at(uid, '/enrolled') })
-    },
-  })
+  const enrolRoute = ({ id, enrolment }: (typeof enrolling)[number]) =>
+    form({
+      path: `/interaction/:uid/${enrolment.paths.signIn}`,
+      name: `factor.enrol_${id}_at_login`,
+      access: 'public',
+      limit: { policy: 'interaction', by: ({ params }) => params.uid },
+      params,
+      body: { schema: z.strictObject(enrolment.fields) },
+      handler: async (ctx, { params: { uid }, body }) => {
+        const interaction = await interactions.load(ctx, uid)
+        const asked = askedOf(interaction)
+        const step = await steps.resume(asked, whereOf(ctx))
+        if (step?.kind !== 'enrol' || !step.methods.includes(id)) throw factorNotAsked()
+        const caller = { accountId: step.account.id, generation: step.account.generation, address: ctx.ip }
+        let codes: string[] | undefined
+        let wrong: FieldProblems = {}
+        const isAdded = await unlessRefused(
+          ctx,
+          async () => {
+            codes = await factors.add(caller, id, uid, body)
+          },
+          (problems) => {
+            wrong = problems
+          },
+        )
+        if (!isAdded) return showEnrol(ctx, interaction, step, { id, form: body, problems: wrong })
+        await steps.enrolled(asked, id)
+        views.render(ctx, 'recovery-codes', { codes: codes ?? [], action: at(uid, '/enrolled') })
+      },
+    })
 
   // The recovery codes are on the screen until this is pressed.
   const goOnEnrolled = form({
@@ -224,6 +219,6 @@ export function createFactorPages(deps: Deps) {
     begin: async (ctx: Context, interaction: Interaction, account: Account, proof: Proof): Promise<void> =>
       goOn(ctx, interaction, await steps.begin(askedOf(interaction), account, proof, whereOf(ctx))),
 
-    routes: [prove, enrol, enrolPasskey, goOnEnrolled] as readonly Route[],
+    routes: [prove, ...enrolling.map(enrolRoute), goOnEnrolled] as readonly Route[],
   }
 }

@@ -6,21 +6,19 @@ import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { MailIntent } from '../mail/intent.ts'
 import type { EndAccount } from '../revocation/account-end.ts'
-import { factorInvalid, factorNeeded, factorNotFound } from './errors.ts'
+import { factorNeeded, factorNotAsked, factorNotFound } from './errors.ts'
 import type { FactorFailures } from './failures.ts'
-import type { MfaMethod } from './method.ts'
-import type { Passkeys } from './methods/passkey.ts'
-import type { RecoveryCodes } from './methods/recovery-code.ts'
-import type { Totp, TotpOffer } from './methods/totp.ts'
-import type { Level, MethodId } from './proof.ts'
+import type { FactorData, FactorPerson } from './method.ts'
+import type { MethodId, MfaMethod } from './methods/index.ts'
+import type { RecoveryCodes } from './methods/recovery-code/method.ts'
+import type { Level } from './proof.ts'
 import { levelOf, strongest } from './proof.ts'
+import type { EnrolledFactor } from './reset-repository.ts'
 import { deleteHistory } from './reset-repository.ts'
 
 type Deps = {
   methods: readonly MfaMethod[]
-  totp: Totp
   recoveryCodes: RecoveryCodes
-  passkeys: Passkeys
   failures: Pick<FactorFailures, 'forget' | 'forgetAll' | 'listOff'>
   accounts: Pick<Accounts, 'readById'>
   /** Throws `account_reset` when `generation` is over. */
@@ -48,7 +46,7 @@ export type FactorCaller = Readonly<{
 type Subject = Readonly<{ accountId: string; actor?: Actor; address?: string | undefined }>
 
 export function createFactors(deps: Deps) {
-  const { methods, totp, recoveryCodes, passkeys, failures, transaction, audit, clock } = deps
+  const { methods, recoveryCodes, failures, transaction, audit, clock } = deps
   const own = methods.filter((method) => !method.isStandIn)
 
   const event = (
@@ -67,8 +65,14 @@ export function createFactors(deps: Deps) {
   /** The factors that a person has set up; recovery codes only stand in for one and do not count. */
   async function enrolled(accountId: string, within?: Queryable): Promise<MethodId[]> {
     const found: MethodId[] = []
-    for (const method of own) if (await method.isEnrolled(accountId, within)) found.push(method.id)
+    for (const method of own) if ((await method.listAddedAt(accountId, within)).length > 0) found.push(method.id)
     return found
+  }
+
+  function getMethod(id: MethodId): MfaMethod {
+    const method = methods.find((one) => one.id === id)
+    if (!method) throw factorNotAsked()
+    return method
   }
 
   const isAdministrator = ({ roles }: Account) => roles.some((role) => deps.administratorRoles.includes(role))
@@ -118,55 +122,47 @@ export function createFactors(deps: Deps) {
     reachable: async (accountId: string): Promise<Level> =>
       strongest(...(await enrolled(accountId)).map((id) => levelOf(['password', id]))),
 
-    /** What the person sees of it: since when there is an app, and how many recovery codes are left. */
-    show: async (accountId: string) => {
-      const app = await totp.find(accountId)
-      return {
-        enrolled: await enrolled(accountId),
-        totp: app && { createdAt: app.createdAt, lastUsedAt: app.lastUsedAt },
-        passkeys: (await passkeys.list(accountId)).map(({ id, name, createdAt, lastUsedAt, needsPassword }) => ({
-          id,
-          name,
-          createdAt,
-          lastUsedAt,
-          needsPassword,
-        })),
-        recoveryCodes: await recoveryCodes.count(accountId),
-        off: await failures.listOff(accountId),
+    /** The factors of the account and when each was set up, the oldest first. */
+    listAdded: async (accountId: string, within: Queryable): Promise<EnrolledFactor[]> => {
+      const found: EnrolledFactor[] = []
+      for (const { id, listAddedAt } of own) {
+        for (const addedAt of await listAddedAt(accountId, within)) found.push({ method: id, addedAt })
       }
+      return found.sort((left, right) => left.addedAt - right.addedAt)
     },
 
-    offerTotp: (account: Pick<Account, 'id' | 'email'>, binding: string): TotpOffer => totp.offer(account, binding),
-    offerTotpAgain: totp.offerAgain,
+    /** What the person sees of it. */
+    show: async (accountId: string) => ({
+      enrolled: await enrolled(accountId),
+      recoveryCodes: await recoveryCodes.count(accountId),
+      off: await failures.listOff(accountId),
+    }),
 
-    /**
-     * Keeps the authenticator app that the code comes from. Gives recovery codes when there were none. Throws `factor_invalid`. For callers that
-     * have seen a fresh login.
-     */
-    addTotp: async (caller: FactorCaller, offer: { binding: string; sealed: string; code: string }) => {
-      const { accountId } = caller
-      const confirmed = totp.confirm(accountId, offer.binding, offer.sealed, offer.code)
-      if (!confirmed) throw factorInvalid([{ path: 'code', code: 'code_wrong' }])
-      return transaction(async (tx) => {
-        await deps.lockAccount(tx, accountId, caller.generation)
-        await totp.put(tx, accountId, confirmed)
-        await failures.forget(tx, accountId, 'totp')
-        return noteAdded(tx, caller, 'totp')
-      })
+    /** What a factor's view shows to set it up; nothing is stored. `again`: the form that was refused. */
+    offer: async (
+      id: MethodId,
+      person: FactorPerson,
+      binding: string,
+      again?: Readonly<Record<string, string>>,
+    ): Promise<FactorData> => {
+      const { offer } = getMethod(id)
+      if (!offer) throw factorNotAsked()
+      return offer(person, binding, again)
     },
 
-    passkeyOptions: passkeys.creationOptions,
-
     /**
-     * Keeps the passkey that the browser has made. Gives recovery codes when there were none. Throws `passkey_refused`. For callers that have
-     * seen a fresh login.
+     * Stores the factor that the form sets up, for callers that have seen a fresh login. Gives recovery
+     * codes when there were none. `binding` is that of the offer. Throws the factor's refusal.
      */
-    addPasskey: async (caller: FactorCaller, made: { binding: string; response: string; name: string }) => {
-      const passkey = await passkeys.confirm(made.response, made.binding, nameOf(made.name))
+    add: async (caller: FactorCaller, id: MethodId, binding: string, form: Readonly<Record<string, string>>) => {
+      const { confirm, isCounted } = getMethod(id)
+      if (!confirm) throw factorNotAsked()
+      const store = await confirm(caller.accountId, binding, form)
       return transaction(async (tx) => {
         await deps.lockAccount(tx, caller.accountId, caller.generation)
-        await passkeys.put(tx, caller.accountId, passkey)
-        return noteAdded(tx, caller, 'passkey')
+        await store(tx)
+        if (isCounted) await failures.forget(tx, caller.accountId, id)
+        return noteAdded(tx, caller, id)
       })
     },
 
@@ -181,7 +177,7 @@ export function createFactors(deps: Deps) {
         const before = await enrolled(accountId, tx)
         const method = own.find((one) => one.id === id)
         if (!method || !before.includes(id)) throw factorNotFound()
-        const isOnlyItem = item === undefined || (await passkeys.list(accountId, tx)).length === 1
+        const isOnlyItem = item === undefined || (await method.listAddedAt(accountId, tx)).length === 1
         const isLast = before.length === 1 && isOnlyItem
         if (isLast && (account.isFactorRequired || isAdministrator(account))) throw factorNeeded()
         const isRemoved =
@@ -243,13 +239,4 @@ export function createFactors(deps: Deps) {
       await deleteHistory(tx, accountId)
     },
   }
-}
-
-/** A name that its person recognises; nothing that could not stand on a page. */
-const nameOf = (typed: string): string => {
-  const plain = typed
-    .toWellFormed()
-    .replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ')
-    .trim()
-  return [...(plain === '' ? 'Passkey' : plain)].slice(0, 100).join('')
 }

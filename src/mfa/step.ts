@@ -1,6 +1,7 @@
 /** What a login asks for next, and what is known of it when that is decided. */
 import type { Account } from '../accounts/account.ts'
-import type { Level, MethodId } from './proof.ts'
+import type { MethodId } from './methods/index.ts'
+import type { Level } from './proof.ts'
 
 /** What is known of the interaction: what its client demands, and the session that it may go on from. */
 export type Asked = Readonly<{
@@ -34,5 +35,5 @@ export type Step =
       off: readonly MethodId[]
       mayRemember: boolean
     }>
-  /** There is none yet that would do: set one up. */
-  | Readonly<{ kind: 'enrol'; account: Account; level: Level }>
+  /** There is none yet that would do: set up one of `methods`. */
+  | Readonly<{ kind: 'enrol'; account: Account; level: Level; methods: readonly MethodId[] }>

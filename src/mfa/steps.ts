@@ -9,12 +9,12 @@ import type { Random } from '../random.ts'
 import type { EndsWithAccount } from '../revocation/account-end.ts'
 import { factorLocked, factorNotAsked, factorOff, factorRefused, factorTriesUsed } from './errors.ts'
 import type { FactorFailures } from './failures.ts'
-import { isGuessable } from './failures.ts'
-import type { FactorAnswer, FactorOwner, MfaMethod } from './method.ts'
+import type { FactorOwner } from './method.ts'
+import type { MethodId, MfaMethod } from './methods/index.ts'
 import type { FactorMetrics } from './metrics.ts'
 import type { Progress } from './progress-repository.ts'
 import * as repository from './progress-repository.ts'
-import type { Level, MethodId, Proof } from './proof.ts'
+import type { Level, Proof } from './proof.ts'
 import { amrOf, isAtLeast, levelOf, strongest } from './proof.ts'
 import type { Factors } from './service.ts'
 import type { Asked, Done, Step, Where } from './step.ts'
@@ -112,14 +112,15 @@ export function createLoginSteps(deps: Deps) {
       }
     }
     if (clock.now() - progress.provenAtMs > freshForMs) return undefined
-    return { kind: 'enrol', account, level: target }
+    const fit = methods.filter(({ enrolment, level }) => enrolment && isAtLeast(level, target))
+    return { kind: 'enrol', account, level: target, methods: fit.map(({ id }) => id) }
   }
 
   async function standInsOf(accountId: string): Promise<MethodId[]> {
     const found = await Promise.all(
       methods
         .filter((method) => method.isStandIn)
-        .map(async (method) => (await method.isEnrolled(accountId)) && method.id),
+        .map(async (method) => (await method.listAddedAt(accountId)).length > 0 && method.id),
     )
     return found.filter((id) => id !== false)
   }
@@ -165,7 +166,7 @@ export function createLoginSteps(deps: Deps) {
      * Checks one answer, which is counted first. Gives the next step. Throws `factor_not_asked`, `factor_refused`, `factor_locked` (by the
      * person's own count, apart from that of passwords), `factor_tries_used` when this login has had too many, `factor_off`.
      */
-    prove: async (asked: Asked, id: MethodId, answer: Omit<FactorAnswer, 'interactionUid'>, where: Where) => {
+    prove: async (asked: Asked, id: MethodId, answer: Readonly<Record<string, string>>, where: Where) => {
       const progress = await progressOf(asked)
       const step = progress && (await nextOf(progress, asked, where))
       if (!progress || step?.kind !== 'factor') throw factorNotAsked()
@@ -180,8 +181,8 @@ export function createLoginSteps(deps: Deps) {
       const { accountId } = progress
       await repository.insertProgress(db, key, progress, lifetime())
       if (!(await repository.countProgressTry(db, key, mostInLogin))) throw factorTriesUsed()
-      // A passkey cannot be guessed: no stranger's tries stand in its way.
-      const lockedUntil = isGuessable(id)
+      // What cannot be guessed is not locked by the tries of others.
+      const lockedUntil = method.isCounted
         ? await repository.countFactorTry(db, accountId, { ...window, now: clock.now() })
         : undefined
       if (lockedUntil !== undefined) {
@@ -189,7 +190,7 @@ export function createLoginSteps(deps: Deps) {
         throw factorLocked({ retryAfterSeconds: Math.ceil((lockedUntil - clock.now()) / 1000) })
       }
       const failures = await deps.failures.count(accountId, id)
-      const isProven = await method.check(progress, { ...answer, interactionUid: asked.uid })
+      const isProven = await method.check(progress, answer, asked.uid)
       deps.metrics.count(id, isProven ? 'success' : 'failure')
       if (!isProven) {
         const { clientId } = asked

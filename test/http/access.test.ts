@@ -44,8 +44,8 @@ async function addOwner() {
   const { id, email } = await signUp('owner')
   const { factors, passkeys, revocation } = server.parts
   const device = createAuthenticator({ origin: server.issuer, rpId: 'localhost' })
-  const response = device.create(JSON.parse(JSON.stringify(await factors.passkeyOptions({ id, email }, 'session'))))
-  await factors.addPasskey({ accountId: id, generation: 0 }, { binding: 'session', response, name: 'Phone' })
+  const response = device.create(JSON.parse(JSON.stringify(await passkeys.creationOptions({ id, email }, 'session'))))
+  await factors.add({ accountId: id, generation: 0 }, 'passkey', 'session', { response, name: 'Phone' })
   const [passkey] = await passkeys.list(id)
   const { sessions } = await revocation.listAccess(id)
   return { id, email, passkey: passkey!.id, sessionHandle: sessions[0]!.handle, clientId: 'web' }

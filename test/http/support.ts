@@ -26,7 +26,8 @@ import type { Views } from '../../src/http/views.ts'
 import { createViews } from '../../src/http/views.ts'
 import { createSentences } from '../../src/locales.ts'
 import { createLog } from '../../src/log.ts'
-import { passkeyFiles } from '../../src/mfa/passkeys/files.ts'
+import { factorViews } from '../../src/mfa/methods/index.ts'
+import { passkeyFiles } from '../../src/mfa/methods/passkey/files.ts'
 import type { ShownRule } from '../../src/passwords/policy.ts'
 import { systemRandom } from '../../src/random.ts'
 
@@ -60,6 +61,7 @@ export async function startTestServer(options: Options = {}): Promise<TestServer
   const assets = loadAssets(`${views}/assets`, { ...captchaFiles(), ...passkeyFiles() })
   const pages = createViews({
     folder: views,
+    partials: factorViews(),
     sentences,
     csrf,
     assetUrl: assets.url,

@@ -1,8 +1,8 @@
 /** Nothing that is sealed under the master key is forgotten: the list of places, the schema and the source agree. */
 import { randomBytes } from 'node:crypto'
 import { reseal } from '../../keys/reseal.ts'
-import { sealedPlaces } from '../../keys/sealed-places.ts'
 import { createSealer } from '../../keys/sealer.ts'
+import { sealedPlaces } from '../../src/cli/sealed-places.ts'
 import { listFiles } from '../structure/source.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
@@ -17,7 +17,7 @@ const sealingFiles: Readonly<Record<string, readonly string[]>> = {
   'keys/repository.ts': ['signing_key'],
   'keys/root-secret.ts': ['root_secret'],
   'src/logout/service.ts': ['logout_delivery'],
-  'src/mfa/methods/totp.ts': ['totp', 'offer'],
+  'src/mfa/methods/totp/method.ts': ['totp', 'offer'],
   'src/outbox/service.ts': ['outbox'],
 }
 

@@ -4,7 +4,17 @@ import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
-import { addPhone, createPhone, fromBase32, goodPassword, member, operator, secondsMs, toFactor } from './house.ts'
+import {
+  addPhone,
+  createPhone,
+  fromBase32,
+  goodPassword,
+  member,
+  offerPhone,
+  operator,
+  secondsMs,
+  toFactor,
+} from './house.ts'
 
 let server: Latchkey
 let mailbox: Mailbox
@@ -132,10 +142,10 @@ describe('a method that is off is reset', () => {
     const who = await member(server, 'replaced')
     await answer(who, 'totp', wrong(100))
     const { factors } = server.parts
-    const offer = factors.offerTotp(who.account, 'test')
+    const offer = await offerPhone(server.parts, who.account, 'test')
     const phone = createPhone(fromBase32(offer.secret), server.clock)
     const caller = { accountId: who.account.id, generation: who.account.generation }
-    await factors.addTotp(caller, { binding: 'test', sealed: offer.sealed, code: phone.code() })
+    await factors.add(caller, 'totp', 'test', { offer: offer.sealed, code: phone.code() })
     expect(await factors.show(who.account.id)).toMatchObject({ off: [] })
   })
 

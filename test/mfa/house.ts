@@ -37,15 +37,20 @@ export const createPhone = (secret: Buffer, clock: TestClock): Phone => ({
   code: (offsetMs = 0) => codeAt(secret, clock.now() + offsetMs),
 })
 
+/** What the page shows to set up an authenticator app. */
+export const offerPhone = async (
+  { factors }: Pick<Latchkey['parts'], 'factors'>,
+  account: { id: string; email: string },
+  binding: string,
+) => (await factors.offer('totp', account, binding)) as { sealed: string; secret: string }
+
 /** Adds an authenticator app to the account, past the step in which its first code is spent. */
 export async function addPhone({ parts, clock }: Latchkey, email: string) {
   const account = (await parts.accounts.findByEmail(email))!
-  const offer = parts.factors.offerTotp(account, 'test')
+  const offer = await offerPhone(parts, account, 'test')
   const phone = createPhone(fromBase32(offer.secret), clock)
-  const codes = await parts.factors.addTotp(
-    { accountId: account.id, generation: account.generation },
-    { binding: 'test', sealed: offer.sealed, code: phone.code() },
-  )
+  const caller = { accountId: account.id, generation: account.generation }
+  const codes = await parts.factors.add(caller, 'totp', 'test', { offer: offer.sealed, code: phone.code() })
   clock.advance(secondsMs(30))
   return { account, phone, codes: codes! }
 }

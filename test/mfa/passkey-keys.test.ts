@@ -38,12 +38,12 @@ async function person() {
 /** Registers what the authenticator makes, for a new person. */
 async function register(device: ReturnType<typeof authenticator>, wrong: Wrong = {}) {
   const who = await person()
-  const options = await server.parts.factors.passkeyOptions({ id: who.id, email: who.email }, 'session')
+  const options = await server.parts.passkeys.creationOptions({ id: who.id, email: who.email }, 'session')
   const response = device.create(options, wrong)
-  await server.parts.factors.addPasskey(
-    { accountId: who.id, generation: 0 },
-    { binding: 'session', response, name: 'Phone' },
-  )
+  await server.parts.factors.add({ accountId: who.id, generation: 0 }, 'passkey', 'session', {
+    response,
+    name: 'Phone',
+  })
   return who
 }
 
@@ -53,7 +53,7 @@ async function planted(key: CoseKey) {
   const sound = authenticator({ id: device.id })
   const who = await register(sound)
   // The authenticator learns the person's handle.
-  device.create(await server.parts.factors.passkeyOptions({ id: who.id, email: who.email }, 'session'))
+  device.create(await server.parts.passkeys.creationOptions({ id: who.id, email: who.email }, 'session'))
   await server.parts.database
     .knex('passkey')
     .where({ account_id: who.id })

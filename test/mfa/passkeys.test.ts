@@ -29,12 +29,12 @@ async function person(name: string) {
 async function holder(name: string) {
   const who = await person(name)
   const device = authenticator()
-  const options = await server.parts.factors.passkeyOptions({ id: who.id, email: who.email }, 'session')
+  const options = await server.parts.passkeys.creationOptions({ id: who.id, email: who.email }, 'session')
   const response = device.create(options)
-  const codes = await server.parts.factors.addPasskey(
-    { accountId: who.id, generation: 0 },
-    { binding: 'session', response, name: 'Phone' },
-  )
+  const codes = await server.parts.factors.add({ accountId: who.id, generation: 0 }, 'passkey', 'session', {
+    response,
+    name: 'Phone',
+  })
   return { ...who, device, codes }
 }
 
@@ -132,9 +132,9 @@ describe('refused with 400, and nobody is signed in', () => {
   test('the answer of an authenticator without a counter, the second time', async () => {
     const who = await person('no-counter')
     const device = authenticator()
-    const options = await server.parts.factors.passkeyOptions({ id: who.id, email: who.email }, 'session')
-    const made = { binding: 'session', response: device.create(options, { counter: 0 }), name: 'Phone' }
-    await server.parts.factors.addPasskey({ accountId: who.id, generation: 0 }, made)
+    const options = await server.parts.passkeys.creationOptions({ id: who.id, email: who.email }, 'session')
+    const made = { response: device.create(options, { counter: 0 }), name: 'Phone' }
+    await server.parts.factors.add({ accountId: who.id, generation: 0 }, 'passkey', 'session', made)
     const answer = device.use(await server.parts.passkeys.requestOptions('login'), { counter: 0 })
     expect(await server.parts.passkeys.signIn(answer, 'login')).toMatchObject({ accountId: who.id })
     await expect(server.parts.passkeys.signIn(answer, 'login')).rejects.toMatchObject({ code: 'passkey_refused' })
@@ -168,10 +168,10 @@ describe('refused with 400, and nobody is signed in', () => {
 describe('adding one', () => {
   test('wants this origin, this session, user verification and a new credential', async () => {
     const who = await person('adds')
-    const { factors } = server.parts
+    const { factors, passkeys } = server.parts
     const account = { id: who.id, email: who.email }
     const add = (response: string, binding = 'session') =>
-      factors.addPasskey({ accountId: who.id, generation: 0 }, { binding, response, name: '' })
+      factors.add({ accountId: who.id, generation: 0 }, 'passkey', binding, { response, name: '' })
     const refused = { code: 'passkey_refused', status: 400 }
     for (const wrong of [
       { origin: 'https://evil.example' },
@@ -179,16 +179,16 @@ describe('adding one', () => {
       { isVerified: false },
       { type: 'webauthn.get' },
     ]) {
-      const options = await factors.passkeyOptions(account, 'session')
+      const options = await passkeys.creationOptions(account, 'session')
       await expect(add(authenticator().create(options, wrong))).rejects.toMatchObject(refused)
     }
     const device = authenticator()
-    const options = await factors.passkeyOptions(account, 'session')
+    const options = await passkeys.creationOptions(account, 'session')
     await expect(add(device.create(options), 'another session')).rejects.toMatchObject(refused)
     const made = device.create(options)
     await add(made)
     await expect(add(made)).rejects.toMatchObject(refused)
-    const once = await factors.passkeyOptions(account, 'session')
+    const once = await passkeys.creationOptions(account, 'session')
     expect(once.excludeCredentials).toHaveLength(1)
     await expect(add(device.create(once))).rejects.toMatchObject(refused)
     expect(once.authenticatorSelection).toMatchObject({ residentKey: 'required', userVerification: 'required' })

@@ -122,11 +122,11 @@ describe('is refused, and only the operator helps', () => {
     const who = await member(server, 'added-since')
     await ask(who)
     const { link } = await due(who.email, 3)
-    const { factors } = server.parts
+    const { factors, passkeys } = server.parts
     const device = createAuthenticator({ origin: server.issuer, rpId: 'localhost' })
-    const options = await factors.passkeyOptions({ id: who.account.id, email: who.email }, 'session')
+    const options = await passkeys.creationOptions({ id: who.account.id, email: who.email }, 'session')
     const response = device.create(options)
-    await factors.addPasskey({ accountId: who.account.id, generation: 0 }, { binding: 'session', response, name: '' })
+    await factors.add({ accountId: who.account.id, generation: 0 }, 'passkey', 'session', { response, name: '' })
     const browser = createBrowser()
     const opened = await browser.get(link!)
     expect(opened.body).toContain(refused)

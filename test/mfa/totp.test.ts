@@ -1,5 +1,5 @@
 /** Authenticator apps and recovery codes at the login (RFC 6238). */
-import { sealedPlaces } from '../../keys/sealed-places.ts'
+import { sealedPlaces } from '../../src/cli/sealed-places.ts'
 
 import { claimsIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'

@@ -1,8 +1,9 @@
 /** Passkeys after a reset of the password: until their use beside the new one they do not sign in alone. */
 import { createHash } from 'node:crypto'
 import { createLogin } from '../../src/login/service.ts'
-import * as passkeyRows from '../../src/mfa/passkeys/repository.ts'
-import * as factorRows from '../../src/mfa/repository.ts'
+import * as passkeyRows from '../../src/mfa/methods/passkey/repository.ts'
+import * as recoveryCodeRows from '../../src/mfa/methods/recovery-code/repository.ts'
+import * as totpRows from '../../src/mfa/methods/totp/repository.ts'
 import { claimsIn } from '../oidc/support.ts'
 import type { Page } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -30,11 +31,11 @@ const optionsIn = ({ body }: Page) => JSON.parse(plain(/data-passkey="([^"]*)"/.
 /** A person with a passkey. */
 async function holder(name: string) {
   const email = `${name}@trust.example`
-  const { accounts, factors } = server.parts
+  const { accounts, factors, passkeys } = server.parts
   const id = await accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
   const device = createAuthenticator({ origin: server.issuer, rpId: 'localhost' })
-  const response = device.create(await factors.passkeyOptions({ id, email }, 'session'))
-  await factors.addPasskey({ accountId: id, generation: 0 }, { binding: 'session', response, name: 'Phone' })
+  const response = device.create(await passkeys.creationOptions({ id, email }, 'session'))
+  await factors.add({ accountId: id, generation: 0 }, 'passkey', 'session', { response, name: 'Phone' })
   return { email, id, device }
 }
 
@@ -148,8 +149,8 @@ test('a code and a recovery code are spent only in the generation of their sign-
   const spendAll = async (generation: number) => {
     const owner = { accountId: account.id, generation }
     return [
-      await factorRows.advanceTotp(knex, owner, step, server.clock.now()),
-      await factorRows.takeRecoveryCode(knex, owner, digest),
+      await totpRows.advanceTotp(knex, owner, step, server.clock.now()),
+      await recoveryCodeRows.takeRecoveryCode(knex, owner, digest),
     ]
   }
   expect(await spendAll(0)).toEqual([false, false])

@@ -89,6 +89,14 @@ const offer = {
   qr: { size: 8, path: 'M1 1h1v1h-1zM3 3h1v1h-1zM5 5h1v1h-1z' },
 }
 
+const scripts = ['webauthn.js', 'passkey.js']
+const forms = {
+  passkey: { id: 'passkey', action: '/next', scripts, data: { options: '{"challenge":"x"}' } },
+  totp: { id: 'totp', action: '/next', scripts: [], data: {} },
+  recoveryCode: { id: 'recovery_code', action: '/next', scripts: [], data: {} },
+  newTotp: { id: 'totp', action: '/next', scripts: [], data: offer },
+}
+
 const youngFactors = [
   { method: 'totp', since: '2026-11-27 06:40 UTC' },
   { method: 'passkey', since: '2026-11-28 06:40 UTC' },
@@ -203,8 +211,7 @@ export const samples: readonly Sample[] = [
       ...interaction,
       client,
       account,
-      passkey,
-      methods: ['passkey', 'totp', 'recovery_code'],
+      forms: [forms.passkey, forms.totp, forms.recoveryCode],
       off: [],
       mayRemember: true,
     },
@@ -212,12 +219,19 @@ export const samples: readonly Sample[] = [
   [
     'factor-error',
     'factor',
-    { ...interaction, account, methods: ['recovery_code'], off: ['totp'], mayRemember: false, error: 'factor_refused' },
+    {
+      ...interaction,
+      account,
+      forms: [forms.recoveryCode],
+      off: ['totp'],
+      mayRemember: false,
+      error: 'factor_refused',
+    },
   ],
   [
     'factor-off',
     'factor',
-    { ...interaction, account, methods: [], off: ['totp', 'recovery_code'], mayRemember: false, resetUrl: '/next' },
+    { ...interaction, account, forms: [], off: ['totp', 'recovery_code'], mayRemember: false, resetUrl: '/next' },
   ],
   [
     'factor-reset',
@@ -235,16 +249,33 @@ export const samples: readonly Sample[] = [
     { email, action: '/next', backUrl: '/back', factors: youngFactors, isAllowed: false },
   ],
   ['factor-reset-link', 'factor-reset', { action: '/factor-reset', token, factors: youngFactors, isAllowed: true }],
-  ['factor-enrol', 'factor-enrol', { ...interaction, client, account, isAppEnough: true, offer, problems: {} }],
+  [
+    'factor-enrol',
+    'factor-enrol',
+    {
+      ...interaction,
+      client,
+      account,
+      level: 'multi_factor',
+      forms: [forms.newTotp, forms.passkey],
+      problems: {},
+    },
+  ],
   [
     'factor-enrol-error',
     'factor-enrol',
-    { ...interaction, account, isAppEnough: true, offer, problems: { code: { code: 'code_wrong' } } },
+    {
+      ...interaction,
+      account,
+      level: 'multi_factor',
+      forms: [forms.newTotp, forms.passkey],
+      problems: { code: { code: 'code_wrong' } },
+    },
   ],
   [
     'factor-enrol-passkey',
     'factor-enrol',
-    { ...interaction, client, account, isAppEnough: false, offer, problems: {} },
+    { ...interaction, client, account, level: 'phishing_resistant', forms: [forms.passkey], problems: {} },
   ],
   ['recovery-codes', 'recovery-codes', { codes: Array(10).fill('3M7K2Q-0ZX4AB-9TRFWE-HJ5C8D'), action: '/next' }],
   ['recovery-codes-account', 'recovery-codes', { codes: ['3M7K2Q-0ZX4AB-9TRFWE-HJ5C8D'], backUrl: '/account/factors' }],
@@ -309,18 +340,25 @@ export const samples: readonly Sample[] = [
     {
       ...own,
       here: 'factors',
-      appSince: '2026-11-27 06:40 UTC',
       hasFactor: true,
-      recoveryCodes: 9,
-      passkey,
-      passkeys: [
+      sections: [
         {
-          id: 'p1',
-          name: hostileNames.script ?? '',
-          since: '2026-11-27 06:40 UTC',
-          lastUsed: undefined,
-          needsPassword: true,
+          ...forms.passkey,
+          data: {
+            ...forms.passkey.data,
+            passkeys: [
+              {
+                id: 'p1',
+                name: hostileNames.script ?? '',
+                since: '2026-11-27 06:40 UTC',
+                lastUsed: undefined,
+                needsPassword: true,
+              },
+            ],
+          },
         },
+        { ...forms.totp, data: { since: '2026-11-27 06:40 UTC' } },
+        { ...forms.recoveryCode, data: { count: 9 } },
       ],
       off: ['totp', 'recovery_code'],
       rememberedBrowsers: 2,
@@ -333,17 +371,23 @@ export const samples: readonly Sample[] = [
     {
       ...own,
       here: 'factors',
-      passkey,
-      passkeys: [],
+      sections: [
+        { ...forms.passkey, data: { ...forms.passkey.data, passkeys: [] } },
+        forms.totp,
+        { ...forms.recoveryCode, data: { count: 0 } },
+      ],
       off: [],
       error: 'passkey_refused',
       hasFactor: false,
-      recoveryCodes: 0,
       rememberedBrowsers: 0,
       mustHave: false,
     },
   ],
-  ['account-app', 'account/app', { ...own, here: 'factors', offer, problems: { code: { code: 'code_wrong' } } }],
+  [
+    'account-app',
+    'account/factor',
+    { ...own, here: 'factors', form: forms.newTotp, problems: { code: { code: 'code_wrong' } } },
+  ],
   [
     'account-sessions',
     'account/sessions',

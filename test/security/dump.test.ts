@@ -1,6 +1,6 @@
 /** No usable secret at rest: everything that can be made is made, both stores and the log are dumped, and each secret is looked for. */
 import { Redis } from 'ioredis'
-import { codeAt, fromBase32 } from '../mfa/house.ts'
+import { codeAt, fromBase32, offerPhone } from '../mfa/house.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey, testPassword, webSecret } from '../support/latchkey.ts'
@@ -148,10 +148,10 @@ async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Recor
   const people = await makePeople(server, mailbox)
   const { factors, loginSteps, accounts } = server.parts
   const carol = (await accounts.findByEmail('carol@example.com'))!
-  const offer = factors.offerTotp(carol, 'dump')
+  const offer = await offerPhone(server.parts, carol, 'dump')
   const seed = fromBase32(offer.secret)
-  const added = { binding: 'dump', sealed: offer.sealed, code: codeAt(seed, server.clock.now()) }
-  const codes = (await factors.addTotp({ accountId: carol.id, generation: carol.generation }, added))!
+  const added = { offer: offer.sealed, code: codeAt(seed, server.clock.now()) }
+  const codes = (await factors.add({ accountId: carol.id, generation: carol.generation }, 'totp', 'dump', added))!
 
   return {
     ...people,

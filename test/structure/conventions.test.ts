@@ -3,7 +3,7 @@ import { stripTypeScriptTypes } from 'node:module'
 import { listFiles } from './source.ts'
 
 const server = listFiles(['src', 'adapters', 'keys', 'migrations'])
-const views = listFiles(['views'], ['.ejs'])
+const views = listFiles(['views', 'src'], ['.ejs'])
 
 /** Lines of code, without comments that only speak of it, that match; as `path:line`. */
 function findLines(files: typeof server, pattern: RegExp, isAllowed: (path: string) => boolean): string[] {

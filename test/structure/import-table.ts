@@ -38,7 +38,7 @@ const subjects: Readonly<Record<string, readonly string[]>> = {
   jobs: ['graphile-worker', 'pg', 'prom-client'],
   logout: ['prom-client'],
   outbound: ['ipaddr.js', 'prom-client', 'undici'],
-  mfa: ['@simplewebauthn/server', '@simplewebauthn/server/helpers', 'otpauth', 'prom-client', 'uqr'],
+  mfa: ['@simplewebauthn/server', '@simplewebauthn/server/helpers', 'otpauth', 'prom-client', 'uqr', 'zod'],
   mail: ['ejs', 'nodemailer', 'prom-client'],
   passwords: [
     'argon2',

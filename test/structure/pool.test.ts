@@ -8,7 +8,7 @@ import type { Postgres } from '../../adapters/postgres/connection.ts'
 import type { Accounts } from '../accounts/service.ts'
 import { findAccountById } from '../accounts/repository.ts'
 import type { Database, Queryable, Transaction, Tx } from '../database/database.ts'
-import type { RecoveryCodes } from '../mfa/methods/recovery-code.ts'
+import type { RecoveryCodes } from '../mfa/methods/recovery-code/method.ts'
 
 type Deps = {
   db: Queryable

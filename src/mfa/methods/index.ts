@@ -1,28 +1,33 @@
-/** The second factors there are: one list. A new one is a file beside this one, and a line here. */
-import type { Clock } from '../../clock.ts'
-import type { Queryable } from '../../database/database.ts'
-import type { Random } from '../../random.ts'
-import type { MfaMethod } from '../method.ts'
-import { createPasskeys } from './passkey.ts'
-import { createRecoveryCodes } from './recovery-code.ts'
-import { createTotp } from './totp.ts'
-
-type Seals = Parameters<typeof createTotp>[0]['sealer']
-type Deps = {
-  issuer: string
-  passkeyKey: Buffer
-  db: Queryable
-  sealer: Seals
-  serviceName: () => string
-  clock: Clock
-  random: Random
-}
+/** The second factors: one list. A new one is a folder beside this file, and a line here. */
+import type { FactorDefinition, FactorDeps, FactorPart } from '../method.ts'
+import { passkey } from './passkey/index.ts'
+import { recoveryCode } from './recovery-code/index.ts'
+import { totp } from './totp/index.ts'
 
 /** In the order in which a login offers them. */
-export function createMethods(deps: Deps) {
-  const totp = createTotp(deps)
-  const recoveryCodes = createRecoveryCodes(deps)
-  const passkeys = createPasskeys({ ...deps, key: deps.passkeyKey })
-  const methods: readonly MfaMethod[] = [passkeys, totp, recoveryCodes]
-  return { totp, recoveryCodes, passkeys, methods }
+export const factorList = [passkey, totp, recoveryCode] as const
+
+export type MethodId = (typeof factorList)[number]['id']
+
+/** A factor of the list with what it does. */
+export type MfaMethod = FactorDefinition<MethodId> & FactorPart
+
+// Stored rows may name a factor that is no longer in the list.
+export const findFactor = (id: string): FactorDefinition<MethodId> | undefined =>
+  factorList.find((one) => one.id === id)
+
+/** Files of the factors' views, by the path with which a page includes them. */
+export const factorViews = (): Record<string, string> =>
+  Object.fromEntries(
+    factorList.flatMap(({ id, views }) =>
+      Object.entries(views).map(([name, file]) => [`/factors/${id}/${name}`, file] as const),
+    ),
+  )
+
+export function createMethods(deps: FactorDeps) {
+  const parts = new Map<string, FactorPart>(factorList.map((factor) => [factor.id, factor.create(deps)]))
+  // The part of a definition is what its own `create` has made.
+  const partOf = <Part extends FactorPart>({ id }: FactorDefinition<string, Part>) => parts.get(id) as Part
+  const methods: readonly MfaMethod[] = factorList.map((factor) => ({ ...factor, ...parts.get(factor.id)! }))
+  return { recoveryCodes: partOf(recoveryCode), passkeys: partOf(passkey), methods }
 }

@@ -12,41 +12,26 @@ import {
   verifyAuthenticationResponse,
   verifyRegistrationResponse,
 } from '@simplewebauthn/server'
-import type { Clock } from '../../clock.ts'
-import type { Queryable, Tx } from '../../database/database.ts'
-import type { Random } from '../../random.ts'
-import { passkeyRefused } from '../errors.ts'
-import type { FactorOwner, MfaMethod } from '../method.ts'
-import { credentialIdOf, readAnswer, refuseFramed, transportsOf } from '../passkeys/answer.ts'
-import { createChallenges } from '../passkeys/challenges.ts'
-import { coseAlgorithms, coseKeyProblem } from '../passkeys/cose.ts'
-import * as repository from '../passkeys/repository.ts'
-
-type Deps = {
-  db: Queryable
-  issuer: string
-  serviceName: () => string
-  /** 32 bytes. */
-  key: Buffer
-  clock: Clock
-  random: Random
-}
-
-export type Passkeys = ReturnType<typeof createPasskeys>
-
-/** A passkey that has been verified and is not kept yet. */
-export type NewPasskey = Readonly<Omit<repository.KeptPasskey, 'accountId' | 'lastUsedAt' | 'needsPassword'>>
+import { atMinute } from '../../../clock.ts'
+import type { Queryable, Tx } from '../../../database/database.ts'
+import { passkeyRefused } from '../../errors.ts'
+import type { FactorDeps, FactorOwner, FactorPart, FactorPerson } from '../../method.ts'
+import { credentialIdOf, readAnswer, refuseFramed, transportsOf } from './answer.ts'
+import { createChallenges } from './challenges.ts'
+import { coseAlgorithms, coseKeyProblem } from './cose.ts'
+import * as repository from './repository.ts'
 
 const timeoutMs = 5 * 60_000
 const sweptAtOnce = 1000
 
 /** `generation` is the account's, read together with the credential. */
-export type ProvenPasskey = Readonly<{ accountId: string; generation: number; needsPassword: boolean }>
+type ProvenPasskey = Readonly<{ accountId: string; generation: number; needsPassword: boolean }>
 
 type Verified = { credential: repository.FoundPasskey; counter: number; challenge: string }
 
-export function createPasskeys({ db, issuer, serviceName, key, clock, random }: Deps) {
+export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, random }: FactorDeps) {
   const { origin, hostname } = new URL(issuer)
+  const key = deriveKey('passkeys')
   const challenges = createChallenges({ db, key, clock, random })
   const secret = createSecretKey(key)
   /** The name of an account towards authenticators (§5.4.3): it says nothing, and is the same for all of a person's passkeys. */
@@ -110,11 +95,49 @@ export function createPasskeys({ db, issuer, serviceName, key, clock, random }: 
     return { accountId, generation, needsPassword: false }
   }
 
+  /** What the browser needs to make a passkey; nothing is stored. `binding` is the interaction or session. */
+  async function creationOptions(
+    { id, email, name }: FactorPerson,
+    binding: string,
+  ): Promise<PublicKeyCredentialCreationOptionsJSON> {
+    return generateRegistrationOptions({
+      rpName: serviceName(),
+      rpID: hostname,
+      userName: email,
+      userDisplayName: name ?? email,
+      userID: Uint8Array.from(handleOf(id)),
+      challenge: Uint8Array.from(challenges.make(binding)),
+      timeout: timeoutMs,
+      attestationType: 'none',
+      supportedAlgorithmIDs: coseAlgorithms,
+      authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
+      excludeCredentials: (await repository.listPasskeys(db, id)).map(({ credentialId, transports }) => ({
+        id: credentialId.toString('base64url'),
+        transports: [...transports],
+      })),
+    })
+  }
+
+  /** What the browser needs to use a passkey of the account; without `accountId`, any that it has. */
+  async function requestOptions(binding: string, accountId?: string): Promise<PublicKeyCredentialRequestOptionsJSON> {
+    return generateAuthenticationOptions({
+      rpID: hostname,
+      challenge: Uint8Array.from(challenges.make(binding)),
+      timeout: timeoutMs,
+      userVerification: 'required',
+      ...(accountId !== undefined && {
+        allowCredentials: (await repository.listPasskeys(db, accountId)).map(({ credentialId, transports }) => ({
+          id: credentialId.toString('base64url'),
+          transports: [...transports],
+        })),
+      }),
+    })
+  }
+
   return {
-    id: 'passkey',
-    isEnrolled: async (accountId: string, within: Queryable = db) =>
-      (await repository.listPasskeys(within, accountId)).length > 0,
-    check: async (owner, { response, interactionUid }) => {
+    listAddedAt: async (accountId, within = db) =>
+      (await repository.listPasskeys(within, accountId)).map(({ createdAt }) => createdAt),
+    check: async (owner, { response }, interactionUid) => {
       try {
         return (await prove(response, interactionUid, owner)).accountId === owner.accountId
       } catch (error) {
@@ -127,30 +150,27 @@ export function createPasskeys({ db, issuer, serviceName, key, clock, random }: 
 
     list: (accountId: string, within: Queryable = db) => repository.listPasskeys(within, accountId),
 
-    /** What the browser needs to make a passkey; nothing is kept. `binding` is the interaction or session. */
-    creationOptions: async (
-      { id, email, name }: { id: string; email: string; name?: string },
-      binding: string,
-    ): Promise<PublicKeyCredentialCreationOptionsJSON> =>
-      generateRegistrationOptions({
-        rpName: serviceName(),
-        rpID: hostname,
-        userName: email,
-        userDisplayName: name ?? email,
-        userID: Uint8Array.from(handleOf(id)),
-        challenge: Uint8Array.from(challenges.make(binding)),
-        timeout: timeoutMs,
-        attestationType: 'none',
-        supportedAlgorithmIDs: coseAlgorithms,
-        authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
-        excludeCredentials: (await repository.listPasskeys(db, id)).map(({ credentialId, transports }) => ({
-          id: credentialId.toString('base64url'),
-          transports: [...transports],
-        })),
-      }),
+    describeProof: async (accountId, interactionUid) => ({
+      options: JSON.stringify(await requestOptions(interactionUid, accountId)),
+    }),
 
-    /** Verifies what the browser made. Throws `passkey_refused`. */
-    confirm: async (text: string, binding: string, name: string): Promise<NewPasskey> => {
+    describeOwn: async (person, binding) => ({
+      passkeys: (await repository.listPasskeys(db, person.id)).map(
+        ({ id, name, createdAt, lastUsedAt, needsPassword }) => ({
+          id,
+          name,
+          since: atMinute(createdAt),
+          lastUsed: lastUsedAt === undefined ? undefined : atMinute(lastUsedAt),
+          needsPassword,
+        }),
+      ),
+      options: JSON.stringify(await creationOptions(person, binding)),
+    }),
+
+    offer: async (person, binding) => ({ options: JSON.stringify(await creationOptions(person, binding)) }),
+
+    /** Throws `passkey_refused`, also for a credential that an account has already. */
+    confirm: async (accountId, binding, { response: text, name = '' }) => {
       const response = readAnswer<RegistrationResponseJSON>(text)
       let challenge = ''
       const { registrationInfo } = await verifyRegistrationResponse({
@@ -173,36 +193,23 @@ export function createPasskeys({ db, issuer, serviceName, key, clock, random }: 
       const credentialId = credentialIdOf(made.id)
       if (coseKeyProblem(made.publicKey)) throw passkeyRefused()
       if (!(await challenges.spend(challenge, binding))) throw passkeyRefused()
-      return {
+      const passkey = {
         id: random.id(),
-        name,
+        accountId,
+        name: nameOf(name),
         transports: transportsOf(made.transports),
         counter: made.counter,
         createdAt: clock.now(),
         credentialId,
         publicKey: Buffer.from(made.publicKey),
       }
+      return async (tx: Tx) => {
+        if (!(await repository.insertPasskey(tx, passkey))) throw passkeyRefused()
+      }
     },
 
-    /** Throws `passkey_refused` for a credential that somebody has already. */
-    put: async (tx: Tx, accountId: string, passkey: NewPasskey): Promise<void> => {
-      if (!(await repository.insertPasskey(tx, { ...passkey, accountId }))) throw passkeyRefused()
-    },
-
-    /** What the browser needs to use a passkey: one of the person's, or, without `accountId`, whichever it offers. */
-    requestOptions: async (binding: string, accountId?: string): Promise<PublicKeyCredentialRequestOptionsJSON> =>
-      generateAuthenticationOptions({
-        rpID: hostname,
-        challenge: Uint8Array.from(challenges.make(binding)),
-        timeout: timeoutMs,
-        userVerification: 'required',
-        ...(accountId !== undefined && {
-          allowCredentials: (await repository.listPasskeys(db, accountId)).map(({ credentialId, transports }) => ({
-            id: credentialId.toString('base64url'),
-            transports: [...transports],
-          })),
-        }),
-      }),
+    creationOptions,
+    requestOptions,
 
     /** Whose passkey is the first proof of a sign-in. With `needsPassword` it proves nothing. Throws `passkey_refused`. */
     signIn: (text: string, binding: string): Promise<ProvenPasskey> => prove(text, binding),
@@ -217,5 +224,14 @@ export function createPasskeys({ db, issuer, serviceName, key, clock, random }: 
 
     /** Removes spent challenges that have expired; gives how many. */
     sweep: (): Promise<number> => repository.sweepChallenges(db, clock.now(), sweptAtOnce),
-  } satisfies MfaMethod & Record<string, unknown>
+  } satisfies FactorPart<'response', 'response' | 'name'> & Record<string, unknown>
+}
+
+/** A name that its owner recognises; nothing that could not stand on a page. */
+const nameOf = (typed: string): string => {
+  const plain = typed
+    .toWellFormed()
+    .replaceAll(/[\p{Cc}\p{Cf}]/gu, ' ')
+    .trim()
+  return [...(plain === '' ? 'Passkey' : plain)].slice(0, 100).join('')
 }

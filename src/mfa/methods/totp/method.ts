@@ -1,18 +1,12 @@
 /** Authenticator apps: one-time passwords from a shared secret and the time (RFC 6238). */
 import { Secret, TOTP } from 'otpauth'
 import { encode } from 'uqr'
-import type { Clock } from '../../clock.ts'
-import type { Queryable, Tx } from '../../database/database.ts'
-import type { Random } from '../../random.ts'
-import type { MfaMethod } from '../method.ts'
-import * as repository from '../repository.ts'
-import { readCode } from '../typed-code.ts'
-
-type Seals = {
-  seal: (plain: Buffer, aad: string) => Buffer
-  open: (sealed: Buffer, aad: string) => Buffer
-}
-type Deps = { db: Queryable; sealer: Seals; serviceName: () => string; clock: Clock; random: Random }
+import { atMinute } from '../../../clock.ts'
+import type { Tx } from '../../../database/database.ts'
+import { factorInvalid } from '../../errors.ts'
+import type { FactorDeps, FactorPart } from '../../method.ts'
+import { readCode } from '../../typed-code.ts'
+import * as repository from './repository.ts'
 
 /** What every authenticator app understands: SHA-1, six digits, thirty seconds (RFC 6238 §1.2, §4.1). */
 const form = { algorithm: 'SHA1', digits: 6, period: 30 } as const
@@ -23,7 +17,7 @@ const drift = 1
 const offerLivesMs = 15 * 60_000
 
 /** What somebody scans or types into an app, before a first code has shown that it arrived there. */
-export type TotpOffer = Readonly<{
+type TotpOffer = Readonly<{
   /** The secret and its end, sealed for one person and place: nothing is kept until a code confirms it. */
   sealed: string
   /** Base 32 in groups of four, for typing. */
@@ -33,9 +27,7 @@ export type TotpOffer = Readonly<{
   qr: Readonly<{ size: number; path: string }>
 }>
 
-export type Totp = ReturnType<typeof createTotp>
-
-export function createTotp({ db, sealer, serviceName, clock, random }: Deps) {
+export function createTotp({ db, sealer, serviceName, clock, random }: FactorDeps) {
   const place = (accountId: string) => `totp:${accountId}`
   // Bound to what asks for it as well: an offer made in one session or interaction is taken up in no other.
   const offerPlace = (accountId: string, binding: string) => `totp offer ${accountId} ${binding}`
@@ -71,8 +63,10 @@ export function createTotp({ db, sealer, serviceName, clock, random }: Deps) {
   }
 
   return {
-    id: 'totp',
-    isEnrolled: async (accountId, within = db) => (await repository.findTotp(within, accountId)) !== undefined,
+    listAddedAt: async (accountId, within = db) => {
+      const kept = await repository.findTotp(within, accountId)
+      return kept ? [kept.createdAt] : []
+    },
 
     check: async (owner, { code = '' }) => {
       const { accountId } = owner
@@ -83,34 +77,31 @@ export function createTotp({ db, sealer, serviceName, clock, random }: Deps) {
 
     removeAll: (tx: Tx, accountId: string) => repository.deleteTotp(tx, accountId),
 
-    find: async (accountId: string) => repository.findTotp(db, accountId),
-
-    /** A new secret; nothing is kept. `binding` is the interaction or session that asks. */
-    offer: ({ id, email }: { id: string; email: string }, binding: string): TotpOffer =>
-      describe(id, email, binding, random.bytes(secretBytes), clock.now() + offerLivesMs),
-
-    /** The same offer once more, for somebody who mistyped the code; a new one when it is over. */
-    offerAgain: ({ id, email }: { id: string; email: string }, binding: string, sealed: string): TotpOffer => {
-      const secret = openOffer(id, binding, sealed) ?? random.bytes(secretBytes)
-      return describe(id, email, binding, secret, clock.now() + offerLivesMs)
+    describeOwn: async ({ id }) => {
+      const kept = await repository.findTotp(db, id)
+      return { since: kept && atMinute(kept.createdAt) }
     },
 
-    /** Whether the code comes from the offer's secret: gives what `put` keeps, undefined otherwise. */
-    confirm: (accountId: string, binding: string, sealed: string, code: string) => {
-      const secret = openOffer(accountId, binding, sealed)
+    /** A new secret; after a mistyped code the same once more, unless it is over. */
+    offer: async ({ id, email }, binding, again) => {
+      const secret = again?.offer === undefined ? undefined : openOffer(id, binding, again.offer)
+      return describe(id, email, binding, secret ?? random.bytes(secretBytes), clock.now() + offerLivesMs)
+    },
+
+    /** The secret takes the place of the one before. Its first code is spent. Throws `factor_invalid`. */
+    confirm: async (accountId, binding, { offer = '', code = '' }) => {
+      const secret = openOffer(accountId, binding, offer)
       const step = secret && stepOf(secret, code)
-      return secret && step !== undefined ? { secret, step } : undefined
+      if (!secret || step === undefined) throw factorInvalid([{ path: 'code', code: 'code_wrong' }])
+      return (tx: Tx) =>
+        repository.putTotp(tx, {
+          accountId,
+          step,
+          at: clock.now(),
+          sealedSecret: sealer.seal(secret, place(accountId)),
+        })
     },
-
-    /** The secret takes the place of the one before. Its first code is spent. */
-    put: (tx: Tx, accountId: string, { secret, step }: { secret: Buffer; step: number }): Promise<void> =>
-      repository.putTotp(tx, {
-        accountId,
-        step,
-        at: clock.now(),
-        sealedSecret: sealer.seal(secret, place(accountId)),
-      }),
-  } satisfies MfaMethod & Record<string, unknown>
+  } satisfies FactorPart<'code', 'offer' | 'code'>
 }
 
 const secretOf = (bytes: Buffer): Secret => new Secret({ buffer: Uint8Array.from(bytes).buffer as ArrayBuffer })

@@ -1,7 +1,7 @@
 /** The public keys of passkeys (COSE, RFC 9052 §7) as JWKs, for the check that every foreign public key has to pass. */
 import { decodeCredentialPublicKey } from '@simplewebauthn/server/helpers'
-import type { ForeignKeyProblem } from '../../foreign-keys.ts'
-import { foreignKeyProblem } from '../../foreign-keys.ts'
+import type { ForeignKeyProblem } from '../../../foreign-keys.ts'
+import { foreignKeyProblem } from '../../../foreign-keys.ts'
 
 /** ES256, EdDSA, RS256: what authenticators make. */
 export const coseAlgorithms = [-7, -8, -257]

@@ -1,5 +1,5 @@
 /** Rows of `passkey` and `passkey_challenge_spent`. */
-import type { Queryable, Tx } from '../../database/database.ts'
+import type { Queryable, Tx } from '../../../database/database.ts'
 
 export type KeptPasskey = Readonly<{
   id: string

@@ -1,13 +1,9 @@
 /** Recovery codes: ten codes of 120 bits for the day when the device is lost. Kept as digests; each goes with its use. */
 import { createHash } from 'node:crypto'
-import type { Clock } from '../../clock.ts'
-import type { Queryable, Tx } from '../../database/database.ts'
-import type { Random } from '../../random.ts'
-import type { MfaMethod } from '../method.ts'
-import * as repository from '../repository.ts'
-import { readCode } from '../typed-code.ts'
-
-type Deps = { db: Queryable; clock: Clock; random: Random }
+import type { Queryable, Tx } from '../../../database/database.ts'
+import type { FactorDeps, FactorPart } from '../../method.ts'
+import { readCode } from '../../typed-code.ts'
+import * as repository from './repository.ts'
 
 const codes = 10
 const bytesOfCode = 15
@@ -17,16 +13,16 @@ const lettersOfCode = 24
 
 export type RecoveryCodes = ReturnType<typeof createRecoveryCodes>
 
-export function createRecoveryCodes({ db, clock, random }: Deps) {
+export function createRecoveryCodes({ db, clock, random }: FactorDeps) {
   return {
-    id: 'recovery_code',
-    isStandIn: true,
-    isEnrolled: async (accountId, within = db) => (await repository.countRecoveryCodes(within, accountId)) > 0,
+    listAddedAt: (accountId, within = db) => repository.listRecoveryCodes(within, accountId),
     check: async (owner, { code = '' }) => {
       const plain = plainOf(code)
       return plain !== undefined && repository.takeRecoveryCode(db, owner, digestOf(plain))
     },
     removeAll: (tx: Tx, accountId: string) => repository.deleteRecoveryCodes(tx, accountId),
+
+    describeOwn: async ({ id }) => ({ count: await repository.countRecoveryCodes(db, id) }),
 
     count: (accountId: string, within: Queryable = db): Promise<number> =>
       repository.countRecoveryCodes(within, accountId),
@@ -38,7 +34,7 @@ export function createRecoveryCodes({ db, clock, random }: Deps) {
       await repository.insertRecoveryCodes(tx, accountId, made.map(digestOf), clock.now())
       return made.map(inGroups)
     },
-  } satisfies MfaMethod & Record<string, unknown>
+  } satisfies FactorPart<'code'> & Record<string, unknown>
 }
 
 /** 15 bytes as 24 letters. */

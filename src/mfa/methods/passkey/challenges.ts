@@ -1,8 +1,8 @@
 /** Challenges of WebAuthn (§13.4.3): unguessable, bound to a login or a session, good for five minutes, and once. Nothing is kept until then. */
 import { createHash, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
-import type { Clock } from '../../clock.ts'
-import type { Queryable } from '../../database/database.ts'
-import type { Random } from '../../random.ts'
+import type { Clock } from '../../../clock.ts'
+import type { Queryable } from '../../../database/database.ts'
+import type { Random } from '../../../random.ts'
 import * as repository from './repository.ts'
 
 type Deps = { db: Queryable; key: Buffer; clock: Clock; random: Random }

@@ -1,6 +1,6 @@
 /** What a browser sends for a passkey, as far as the library that verifies it takes more than it should. */
 import { decodeClientDataJSON } from '@simplewebauthn/server/helpers'
-import { passkeyRefused } from '../errors.ts'
+import { passkeyRefused } from '../../errors.ts'
 
 /** Web Authentication Level 3 §7.1: no authenticator makes a longer id, and the column holds no longer one. */
 const longestIdBytes = 1023

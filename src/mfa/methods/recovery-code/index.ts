@@ -1,0 +1,21 @@
+/** Recovery codes as a second factor: they stand in for one. */
+import { join } from 'node:path'
+import { z } from 'zod'
+import { defineFactor } from '../../method.ts'
+import { createRecoveryCodes } from './method.ts'
+
+const folder = import.meta.dirname
+
+export const recoveryCode = defineFactor({
+  id: 'recovery_code',
+  level: 'multi_factor',
+  isEnoughAlone: false,
+  amr: ['otp'],
+  isCounted: true,
+  isStandIn: true,
+  answer: { code: z.string().max(100) },
+  seals: [],
+  views: { prove: join(folder, 'prove.ejs'), own: join(folder, 'own.ejs') },
+  scripts: [],
+  create: createRecoveryCodes,
+})
