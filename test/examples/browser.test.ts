@@ -1,5 +1,5 @@
 /** The web app and the single-page app in Chromium: login, refresh, logout, as a person does them. */
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, Frame, Page } from 'playwright-core'
 import { launchChromium } from '../pages/chromium.ts'
 import { testPassword } from '../support/latchkey.ts'
 import { describeWith, getProgram } from '../support/programs.ts'
@@ -47,8 +47,9 @@ describeWith('chromium', 'in a browser', () => {
 
   /** By the app's button, which sends the ID token of this session, straight back to the app's own page. */
   async function logOut(page: Page, home: string): Promise<void> {
-    await page.locator('#logout').click()
-    await page.waitForURL(home)
+    // The single-page app shows its login button before it leaves for Latchkey: wait for the way back.
+    const isHome = (frame: Frame) => frame === page.mainFrame() && frame.url() === home
+    await Promise.all([page.waitForEvent('framenavigated', isHome), page.locator('#logout').click()])
     await page.locator('#login').waitFor()
   }
 
