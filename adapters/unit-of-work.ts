@@ -66,8 +66,8 @@ export type Unit = {
    */
   signIn: { accountId: string; generation: number } | undefined
   /**
-   * The interaction that this request has loaded, when it began in a session that somebody was
-   * signed in to: from whom, in which generation.
+   * The interaction that this request has loaded, when it began in a signed-in session: of which
+   * account, and in which generation.
    */
   interaction: { id: Buffer; accountId: string; generation: number } | undefined
   /** The interaction that the request resumes, and what is to be repeated of its response. */
