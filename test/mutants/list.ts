@@ -220,14 +220,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a remembered browser does not spare the class that is asked for',
-    file: 'src/mfa/steps.ts',
+    file: 'src/mfa/next-step.ts',
     search: 'if (demand.isEssential || isAtLeast(reach, demand.level)) wanted.push(demand.level)',
     replacement: '',
     test: 'test/mfa/login-steps.test.ts',
   },
   {
     disables: 'an administrator is asked in a remembered browser too',
-    file: 'src/mfa/steps.ts',
+    file: 'src/mfa/next-step.ts',
     search: 'const mayRemember = !factors.isAdministrator(account) &&',
     replacement: 'const mayRemember =',
     test: 'test/mfa/login-steps.test.ts',
@@ -241,7 +241,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a factor is set up on a fresh login only',
-    file: 'src/mfa/steps.ts',
+    file: 'src/mfa/next-step.ts',
     search: 'if (clock.now() - progress.provenAtMs > freshForMs) return undefined',
     replacement: '',
     test: 'test/mfa/step-up.test.ts',
