@@ -64,3 +64,12 @@ export function isPostgresConflict(error: unknown): boolean {
   const code = (error as DriverError | undefined)?.code
   return code === '40P01' || code === '40001'
 }
+
+/** Runs what asks Postgres. Throws ArtifactStoreUnavailable when that is away. */
+export async function withPostgres<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw isPostgresAway(error) ? new ArtifactStoreUnavailable(error) : error
+  }
+}

@@ -2,6 +2,7 @@
  * One request's reads and writes: reads are remembered, writes are collected and leave together.
  * docs/decisions/0021
  */
+import { mapKey, rowId } from './digest.ts'
 import type { ModelName, Payload, Stored, Upsert } from './model.ts'
 
 /** A code or refresh token that was presented to a grant handler. */
@@ -11,7 +12,10 @@ export type Presented = {
   token: string
   stored: Stored
   payload: Payload
-  /** Spent, but so recently that its own client may have lost the answer: the engine does not see that it was spent. */
+  /**
+   * Spent, but so recently that its own client may have lost the answer: the engine does not see
+   * that it was spent.
+   */
   isRepeat: boolean
 }
 
@@ -25,28 +29,46 @@ export type LoadedSession = Readonly<{
   generation: number
 }>
 
-/** The outcome of an interaction that the request resumes: `response` gives what is sealed for a repetition, once it is known. */
+/**
+ * The outcome of an interaction that the request resumes: `response` gives what is sealed for a
+ * repetition, once it is known.
+ */
 export type ResumedOutcome = Readonly<{ key: Buffer; interaction: Buffer; response: () => Buffer }>
 
 export type Unit = {
-  /** When the request began, in milliseconds since the epoch; undefined once it has ended something itself: what it writes then is new. */
+  /**
+   * When the request began, in milliseconds since the epoch; undefined once it has ended something
+   * itself: what it writes then is new.
+   */
   beganAt: number | undefined
   /** Rows as they were read, by id. */
   readonly known: Map<string, Promise<Stored | undefined>>
   readonly upserts: Map<string, Upsert>
-  /** Proofs that this request has claimed, and what is to be remembered of them whatever becomes of the request. */
+  /**
+   * Proofs that this request has claimed, and what is to be remembered of them whatever becomes of
+   * the request.
+   */
   readonly claimed: Set<string>
   readonly unconditional: Map<string, Upsert>
   readonly destroyed: Map<string, { id: Buffer; model: ModelName }>
-  /** Tokens that a client gives back and no store has: their denials, and until when each is kept (milliseconds). */
+  /**
+   * Tokens that a client gives back and no store has: their denials, and until when each is kept
+   * (milliseconds).
+   */
   readonly lost: Map<string, { key: Buffer; expiresAt: number }>
   /** Grants whose tokens the engine revokes. */
   readonly revoked: Map<string, Buffer>
   /** The browser session this request was found to belong to. */
   session: LoadedSession | undefined
-  /** The sign-in of an interaction that this request has loaded: from whom, and in which generation of the account. */
+  /**
+   * The sign-in of an interaction that this request has loaded: from whom, and in which generation
+   * of the account.
+   */
   signIn: { accountId: string; generation: number } | undefined
-  /** The interaction that this request has loaded, when it began in a session that somebody was signed in to: from whom, in which generation. */
+  /**
+   * The interaction that this request has loaded, when it began in a signed-in session: of which
+   * account, and in which generation.
+   */
   interaction: { id: Buffer; accountId: string; generation: number } | undefined
   /** The interaction that the request resumes, and what is to be repeated of its response. */
   outcome: ResumedOutcome | undefined
@@ -81,3 +103,10 @@ export const createUnit = (beganAt: number): Unit => ({
   isSpending: false,
   issuedRefreshToken: undefined,
 })
+
+/** From now on the request neither sees nor writes tokens of the grant; the flush ends them. */
+export function revokeByGrantId(unit: Unit, grantId: string): void {
+  const key = rowId('Grant', grantId)
+  unit.revoked.set(mapKey(key), key)
+  for (const [name, row] of unit.upserts) if (row.grantKey?.equals(key)) unit.upserts.delete(name)
+}

@@ -1,13 +1,13 @@
 /** Where a person is signed in, and which applications they have let in: seen and ended here. */
 import { z } from 'zod'
+import type { AccountSessions } from '../authentication/account-session.ts'
 import { atMinute } from '../clock.ts'
+import type { FrameOf } from '../http/account-pages.ts'
 import type { Route } from '../http/route.ts'
 import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { AccountSessions } from '../oidc/account-session.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { Applications } from './applications.ts'
-import type { FrameOf } from './frame.ts'
 
 type Deps = {
   frameOf: FrameOf

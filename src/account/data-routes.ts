@@ -1,15 +1,16 @@
 /** What is known of a person: the latest events, everything as a file, and its end. */
 import { z } from 'zod'
 import type { Visit } from '../access/access.ts'
+import type { CarryOn } from '../authentication/account-reset.ts'
 import { atMinute } from '../clock.ts'
+import type { FrameOf } from '../http/account-pages.ts'
 import { unlessRefused } from '../http/field-problems.ts'
-import type { FieldProblems } from '../http/pages.ts'
+import type { FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { api, form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { CarryOn } from '../revocation/account-end.ts'
 import type { Dossier } from './dossier.ts'
-import type { CallerOf, FrameOf } from './frame.ts'
+import type { CallerOf } from './frame.ts'
 import type { Leaving } from './leaving.ts'
 
 type Deps = {

@@ -2,10 +2,8 @@
 import type { Context } from 'koa'
 import type { Visit } from '../access/access.ts'
 import { atMinute } from '../clock.ts'
-import type { AccountFrame } from '../http/pages.ts'
+import type { FrameOf } from '../http/account-pages.ts'
 import type { Caller, CallerBrowser } from './service.ts'
-
-export type FrameOf = (visit: Visit, here: AccountFrame['here']) => AccountFrame
 
 export const frameOf: FrameOf = ({ account, factorReset }, here) => ({
   here,

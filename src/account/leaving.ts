@@ -1,10 +1,10 @@
 /** Leaving: an account that its person wants deleted, the time in which it can still be kept, and its end. */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Audit, AuditEvent } from '../audit/service.ts'
+import type { AccountEnd, EndAccount } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { MailIntent } from '../mail/intent.ts'
-import type { AccountEnd, EndAccount } from '../revocation/account-end.ts'
 import type { Settings } from '../settings/service.ts'
 import { accountClientId } from './client.ts'
 import { accountLeaving } from './errors.ts'

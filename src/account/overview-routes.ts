@@ -1,10 +1,10 @@
 /** The return from the login, and the overview of the account. */
 import { z } from 'zod'
+import type { FrameOf } from '../http/account-pages.ts'
 import type { Route } from '../http/route.ts'
 import { page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import { sessionNotKept } from './errors.ts'
-import type { FrameOf } from './frame.ts'
 import type { SessionGuard } from './session-guard.ts'
 
 type Deps = { sessionGuard: Pick<SessionGuard, 'pageAfter'>; frameOf: FrameOf; views: Views }

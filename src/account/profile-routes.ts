@@ -2,12 +2,12 @@
 import { z } from 'zod'
 import type { Account } from '../accounts/account.ts'
 import { listEditableFields } from '../accounts/fields.ts'
+import type { FrameOf } from '../http/account-pages.ts'
 import { unlessRefused } from '../http/field-problems.ts'
-import type { FieldProblems } from '../http/pages.ts'
+import type { FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { FrameOf } from './frame.ts'
 import type { ProfileChanges } from './profile.ts'
 
 type Deps = { frameOf: FrameOf; views: Views; profile: ProfileChanges }

@@ -1,14 +1,14 @@
 /** The page that the link to a new e-mail address opens. */
 import type { Context } from 'koa'
 import { z } from 'zod'
+import type { CarryOn } from '../authentication/account-reset.ts'
+import type { AccountSessions } from '../authentication/account-session.ts'
 import { AppError } from '../errors.ts'
 import { unlessRefused } from '../http/field-problems.ts'
-import type { FieldProblems } from '../http/pages.ts'
+import type { FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { form, page } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { AccountSessions } from '../oidc/account-session.ts'
-import type { CarryOn } from '../revocation/account-end.ts'
 import type { AccountChanges, CallerBrowser } from './service.ts'
 
 type Deps = {

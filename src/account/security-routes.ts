@@ -1,13 +1,14 @@
 /** The password and the e-mail address: each wants a login of the last five minutes, and the password or a second factor. */
 import { z } from 'zod'
 import type { Visit } from '../access/access.ts'
+import type { CarryOn } from '../authentication/account-reset.ts'
+import type { FrameOf } from '../http/account-pages.ts'
 import { unlessRefused } from '../http/field-problems.ts'
-import type { FieldProblems } from '../http/pages.ts'
+import type { FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { CarryOn } from '../revocation/account-end.ts'
-import type { CallerOf, FrameOf } from './frame.ts'
+import type { CallerOf } from './frame.ts'
 import type { AccountChanges } from './service.ts'
 
 type Deps = {

@@ -2,6 +2,7 @@
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit, AuditEvent } from '../audit/service.ts'
+import type { AccountEnd, EndAccount, KeptAccess } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { Guesses } from '../limits/guesses.ts'
@@ -10,7 +11,6 @@ import type { Links } from '../links/service.ts'
 import type { MailIntent } from '../mail/intent.ts'
 import type { PasswordHasher, Requester } from '../passwords/hasher.ts'
 import type { CheckPassword } from '../passwords/service.ts'
-import type { AccountEnd, EndAccount, KeptAccess } from '../revocation/account-end.ts'
 import { changeInvalid, proofRefused } from './errors.ts'
 
 type Deps = {

@@ -1,10 +1,10 @@
 /** Another email address for an account, by an operator: a reset of the account like the person's own change. */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Actor, Audit } from '../audit/service.ts'
+import type { EndAccount } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { MailIntent } from '../mail/intent.ts'
-import type { EndAccount } from '../revocation/account-end.ts'
 
 type Deps = {
   records: Pick<AccountRecords, 'lock' | 'changeEmail'>

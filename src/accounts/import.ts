@@ -7,7 +7,8 @@ import type { Random } from '../random.ts'
 import { accountDocument } from './document.ts'
 import type { ImportedAccount, ProblemOfHash } from './import-document.ts'
 import { readImportLine } from './import-document.ts'
-import * as repository from './repository.ts'
+import * as repository from './import-repository.ts'
+import { deleteAccount } from './repository.ts'
 
 type Deps = {
   db: Queryable
@@ -79,7 +80,7 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
   /** Whether an id was deleted while the row that has it now was being written. */
   async function removeSpent(tx: Tx, ids: ReadonlySet<string>): Promise<Set<string>> {
     const spent = await audit.knownSubjects(tx, 'account', [...ids])
-    for (const id of spent) await repository.deleteAccount(tx, id)
+    for (const id of spent) await deleteAccount(tx, id)
     return new Set(spent)
   }
 

@@ -1,145 +1,21 @@
 /** `latchkey client`: which programs may ask for tokens. */
-
-import { clientKinds } from '../clients/client.ts'
-import { clientDocument, readClientDocument } from '../clients/document.ts'
-import { clientInvalid, clientNotFound } from '../clients/errors.ts'
-import { assertionAlgorithms, assertionAudiences } from '../clients/key-set.ts'
-import { idTokenAlgorithms } from '../clients/lint.ts'
-import { listScopes, oidcScopes } from '../clients/scopes.ts'
-import type { Client, ClientWithSecret } from '../clients/service.ts'
+import { clientDocument } from '../clients/document.ts'
+import { clientNotFound } from '../clients/errors.ts'
+import type { Client } from '../clients/service.ts'
 import type { Parts } from '../parts.ts'
-import type { Problem } from '../problems.ts'
-import { nearest } from '../problems.ts'
-import { sampleSecrets } from '../seed/samples.ts'
-import type { Call, CliCommand, Outcome } from './command.ts'
-import { durationMalformed, secretSourceMissing } from './errors.ts'
-import { askForSecret, confirm, isInteractive, readJsonObject, readSecretFromStdin } from './input.ts'
-import { record, table } from './output.ts'
+import { addClient } from './client-add.ts'
+import { readSecret, secretOptions, shown } from './client-secret.ts'
+import type { CliCommand } from './command.ts'
+import { durationMalformed } from './errors.ts'
+import { confirm, isInteractive } from './input.ts'
+import { table } from './output.ts'
 import { stateOf } from './state.ts'
 
 const clientId = { syntax: '<client-id>', text: 'cli.client.id' }
-const secretOptions = [
-  { flags: '--secret-stdin', text: 'cli.client.secretStdin' },
-  { flags: '--secret-prompt', text: 'cli.client.secretPrompt' },
-]
-
-/** A secret that somebody brings; undefined when Latchkey is to make one. */
-async function readSecret(call: Call): Promise<string | undefined> {
-  if (call.options.secretStdin) return readSecretFromStdin(call.io)
-  if (!call.options.secretPrompt) return undefined
-  if (!isInteractive(call.io)) throw secretSourceMissing()
-  return askForSecret(call, call.t('cli.ask.clientSecret'))
-}
-
-const shown = ({ client, secret }: ClientWithSecret, t: Call['t']): Outcome => {
-  const document = clientDocument(client)
-  const data = secret === undefined ? document : { ...document, client_secret: secret }
-  const made = secret === undefined ? [] : [t('cli.client.secret'), secret]
-  return { data, text: [record(document), ...made].join('\n') }
-}
-
 async function getClient(clients: Parts['clients'], id: string): Promise<Client> {
   const found = await clients.findById(id)
   if (!found) throw clientNotFound({ params: { clientId: id } })
   return found
-}
-
-/** What the options say, in the names of RFC 7591. */
-function documentOf(options: Call['options']): Record<string, unknown> {
-  const document = {
-    kind: options.kind,
-    client_id: options.id,
-    client_name: options.name,
-    redirect_uris: options.redirectUri,
-    post_logout_redirect_uris: options.postLogoutRedirectUri,
-    scope: options.scope,
-    grant_types: options.grantType,
-    token_endpoint_auth_method: options.authMethod,
-    id_token_signed_response_alg: options.idTokenAlg,
-    first_party: options.firstParty,
-    require_pkce: options.pkce === false ? false : undefined,
-    refresh_grace_seconds: options.refreshGraceSeconds,
-    refresh_rotation: options.refreshRotation === false ? false : undefined,
-    refresh_idle_seconds: options.refreshIdleSeconds,
-    refresh_absolute_seconds: options.refreshAbsoluteSeconds,
-    jwks_uri: options.jwksUri,
-    token_endpoint_auth_signing_alg: options.authSigningAlg,
-    client_assertion_audience: options.assertionAudience,
-    require_pushed_authorization_requests: options.requirePushedRequests,
-    dpop_bound_access_tokens: options.dpop,
-    default_resource: options.defaultResource,
-    backchannel_logout_uri: options.backchannelLogoutUri,
-  }
-  return Object.fromEntries(Object.entries(document).filter(([, value]) => value !== undefined))
-}
-
-/** A misspelled scope would only show as a refusal at run time. */
-async function unknownScopes(scope: unknown, { resourceServers }: Parts): Promise<Problem[]> {
-  if (typeof scope !== 'string') return []
-  const apis = await resourceServers.list()
-  const known = [...oidcScopes, ...apis.flatMap(({ scopes }) => scopes.map(({ name }) => name))]
-  return listScopes(scope)
-    .filter((name) => !known.includes(name))
-    .map((name) => ({ path: 'scope', code: 'unknown_scope', params: { scope: name, nearest: nearest(name, known) } }))
-}
-
-const add: CliCommand = {
-  name: 'client add',
-  about: 'cli.client.add.about',
-  options: [
-    { flags: '--kind <kind>', text: 'cli.client.kind', choices: clientKinds },
-    { flags: '--name <name>', text: 'cli.client.name' },
-    { flags: '--id <client-id>', text: 'cli.client.ownId' },
-    { flags: '--redirect-uri <uri>', text: 'cli.client.redirectUri', isRepeated: true },
-    { flags: '--post-logout-redirect-uri <uri>', text: 'cli.client.postLogoutRedirectUri', isRepeated: true },
-    { flags: '--backchannel-logout-uri <uri>', text: 'cli.client.backchannelLogoutUri' },
-    { flags: '--scope <scopes>', text: 'cli.client.scope' },
-    { flags: '--grant-type <type>', text: 'cli.client.grantType', isRepeated: true },
-    { flags: '--auth-method <method>', text: 'cli.client.authMethod' },
-    { flags: '--id-token-alg <alg>', text: 'cli.client.idTokenAlg', choices: idTokenAlgorithms },
-    { flags: '--first-party', text: 'cli.client.firstParty' },
-    { flags: '--no-pkce', text: 'cli.client.noPkce' },
-    { flags: '--refresh-grace-seconds <n>', text: 'cli.client.refreshGrace', isWholeNumber: true },
-    { flags: '--no-refresh-rotation', text: 'cli.client.noRefreshRotation' },
-    { flags: '--refresh-idle-seconds <n>', text: 'cli.client.refreshIdle', isWholeNumber: true },
-    { flags: '--refresh-absolute-seconds <n>', text: 'cli.client.refreshAbsolute', isWholeNumber: true },
-    { flags: '--jwks <file>', text: 'cli.client.jwks' },
-    { flags: '--jwks-uri <uri>', text: 'cli.client.jwksUri' },
-    { flags: '--auth-signing-alg <alg>', text: 'cli.client.authSigningAlg', choices: assertionAlgorithms },
-    { flags: '--assertion-audience <which>', text: 'cli.client.assertionAudience', choices: assertionAudiences },
-    { flags: '--require-pushed-requests', text: 'cli.client.requirePushedRequests' },
-    { flags: '--dpop', text: 'cli.client.dpop' },
-    { flags: '--default-resource <uri>', text: 'cli.client.defaultResource' },
-    { flags: '--metadata <file>', text: 'cli.client.metadata' },
-    ...secretOptions,
-  ],
-  examples: [
-    'latchkey client add --kind web --name "Shop" --redirect-uri https://shop.example/callback',
-    'latchkey client add --kind spa --name "Notes" --id notes --redirect-uri https://notes.example/ --scope "openid profile"',
-    'latchkey client add --kind machine --name "Nightly job" --scope "api:read" --json',
-    'latchkey client add --kind machine --name "Nightly job" --auth-method private_key_jwt --jwks public-keys.json',
-    'latchkey client add --metadata client.json --secret-stdin < secret.txt',
-  ],
-  run: async (call) => {
-    const { options, io, openParts, readConfig, actor, t } = call
-    const file = typeof options.metadata === 'string' ? await readJsonObject(io, options.metadata) : {}
-    const jwks = typeof options.jwks === 'string' ? await readJsonObject(io, options.jwks) : undefined
-    const secret = await readSecret(call)
-    const document: Record<string, unknown> = {
-      ...file,
-      ...documentOf(options),
-      ...(jwks && { jwks: 'keys' in jwks ? jwks : { keys: [jwks] } }),
-      ...(secret === undefined ? {} : { client_secret: secret }),
-    }
-    const config = readConfig()
-    const isDevelopment = 'config' in config && config.config.environment !== 'production'
-    const refusedSecrets = isDevelopment ? [] : sampleSecrets
-    const parts = await openParts()
-    const { input, problems } = readClientDocument(document, { isDevelopment, refusedSecrets })
-    const all = [...problems, ...(await unknownScopes(document.scope, parts))]
-    if (all.length > 0) throw clientInvalid(all)
-    return shown(await parts.clients.add(input, actor), t)
-  },
 }
 
 const list: CliCommand = {
@@ -250,4 +126,4 @@ const enable: CliCommand = {
   },
 }
 
-export const clientCommands: readonly CliCommand[] = [add, list, show, remove, rotateSecret, disable, enable]
+export const clientCommands: readonly CliCommand[] = [addClient, list, show, remove, rotateSecret, disable, enable]

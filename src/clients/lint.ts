@@ -1,14 +1,20 @@
-/** Whether a client's metadata may be kept: every problem at once, and the complete metadata when there is none. */
+/**
+ * Whether a client's metadata may be kept: every problem at once, and the complete metadata when
+ * there is none.
+ */
 import type { Problem } from '../problems.ts'
 import { checkOneOf, unknownKey } from '../problems.ts'
 import type { ClientInput, ClientMetadata } from './client.ts'
 import { clientKinds } from './client.ts'
+import type { ClientFlags } from './flags.ts'
+import { checkFlags } from './flags.ts'
 import { checkKeySet, impliedAlgorithm, keyMethod } from './key-set.ts'
 import type { ClientProfile } from './profiles.ts'
 import { clientProfiles } from './profiles.ts'
 import { isOidcScope, listScopes, scopeToken } from './scopes.ts'
 import type { UriRules } from './uris.ts'
 import { checkUri } from './uris.ts'
+import { checkEach, checkList, checkWithin, isAnything, isEmptyList, year } from './value-checks.ts'
 
 export const metadataKeys = [
   'client_name',
@@ -41,7 +47,10 @@ export const metadataKeys = [
   'backchannel_logout_session_required',
   'token_requests_per_minute',
 ]
-/** Those that can be offered; which ones are, is configured, and checked with the client (`check.ts`). */
+/**
+ * Those that can be offered; which ones are, is configured, and checked with the client
+ * (`check.ts`).
+ */
 export const idTokenAlgorithms = ['RS256', 'ES256', 'EdDSA', 'PS256', 'ES384', 'ES512']
 
 const booleanKeys = [
@@ -54,9 +63,12 @@ const booleanKeys = [
 type Metadata = Readonly<Record<string, unknown>>
 type Place = { profile: ClientProfile; rules: UriRules }
 
-/** `isDevelopment` allows loopback http for every kind. Gives the complete metadata; use it only when `problems` is empty. */
+/**
+ * `isDevelopment` allows loopback http for every kind. Gives the complete metadata; use it only
+ * when `problems` is empty.
+ */
 export function lintClient(
-  input: Pick<ClientInput, 'kind' | 'metadata'> & Flags,
+  input: Pick<ClientInput, 'kind' | 'metadata'> & ClientFlags,
   { isDevelopment }: { isDevelopment: boolean },
 ): { metadata: ClientMetadata; problems: Problem[] } {
   const profile: ClientProfile | undefined = clientProfiles[input.kind]
@@ -89,7 +101,10 @@ function checkBackchannel(given: Metadata, profile: ClientProfile, rules: UriRul
   return checkUri(uri, 'backchannel_logout_uri', rules)
 }
 
-/** What is called by this server, which in development may be told to call this machine (`OUTBOUND_ALLOW`). */
+/**
+ * What is called by this server, which in development may be told to call this machine
+ * (`OUTBOUND_ALLOW`).
+ */
 const calledRules = (isDevelopment: boolean): UriRules => ({
   allowsLoopbackHttp: isDevelopment,
   allowsPrivateScheme: false,
@@ -116,35 +131,6 @@ function complete(given: Metadata, profile: ClientProfile): ClientMetadata {
     scope: typeof scope === 'string' ? listScopes(scope).join(' ') : profile.defaultScope,
   }
 }
-
-type Flags = Omit<ClientInput, 'kind' | 'metadata' | 'secret'>
-
-const minute = 60
-const year = 365 * 86_400
-
-function checkFlags(flags: Flags, profile: ClientProfile) {
-  const { isFirstParty, requirePkce, clientId, refreshIdleSeconds, refreshAbsoluteSeconds } = flags
-  const problems: Problem[] = [
-    ...checkWithin('refresh_grace_seconds', flags.refreshGraceSeconds, 0, 300),
-    ...checkWithin('refresh_idle_seconds', refreshIdleSeconds, minute, year),
-    ...checkWithin('refresh_absolute_seconds', refreshAbsoluteSeconds, minute, 10 * year),
-  ]
-  if ((refreshIdleSeconds ?? 0) > (refreshAbsoluteSeconds ?? 10 * year)) {
-    problems.push({ path: 'refresh_idle_seconds', code: 'not_above', params: { other: 'refresh_absolute_seconds' } })
-  }
-  if (clientId !== undefined && !isClientId(clientId)) problems.push({ path: 'client_id', code: 'not_client_id' })
-  if (isFirstParty && !profile.mayBeFirstParty) problems.push({ path: 'first_party', code: 'native_always_asks' })
-  if (requirePkce === false && !(profile.isConfidential && profile.hasRedirects)) {
-    problems.push({ path: 'require_pkce', code: 'pkce_always' })
-  }
-  return problems
-}
-
-/** A client id never looks like a person's `sub`, which is a UUID (RFC 9700 §4.15.1). */
-const isClientId = (value: unknown): boolean =>
-  typeof value === 'string' &&
-  /^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$/.test(value) &&
-  !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)
 
 function checkKey(key: string): Problem[] {
   // A logo on somebody's server tells that server who is looking at our consent page.
@@ -229,7 +215,10 @@ function checkOptional(given: Metadata, { rules }: Place): Problem[] {
   return [...problems, ...checkResource(given.default_resource), ...checkOrigins(given.allowed_origins, webRules)]
 }
 
-/** RFC 8707 §2: an absolute URI without a fragment. That the API exists is asked for when a token is. */
+/**
+ * RFC 8707 §2: an absolute URI without a fragment. That the API exists is asked for when a token
+ * is.
+ */
 function checkResource(value: unknown): Problem[] {
   const isResource =
     typeof value === 'string' && /^[!-~]{1,2000}$/.test(value) && !value.includes('#') && URL.canParse(value)
@@ -247,34 +236,6 @@ function checkOrigins(value: unknown, rules: UriRules): Problem[] {
     return new URL(origin).origin === origin ? [] : [{ path, code: 'not_origin' }]
   })
   return [...problems, ...wrong]
-}
-
-const isText = (entry: unknown): boolean => typeof entry === 'string' && /^[^\p{Cc}\p{Cs}]{1,2000}$/u.test(entry)
-// For entries that have a check of their own.
-const isAnything = (): boolean => true
-
-/** A list of different entries, at most 50; text unless `isEntry` says otherwise. */
-function checkList(path: string, value: unknown, isEntry: (entry: unknown) => boolean = isText): Problem[] {
-  if (!Array.isArray(value) || value.length > 50) return [{ path, code: 'not_list', params: { max: 50 } }]
-  return value.flatMap((entry, index): Problem[] => {
-    const at = `${path}[${index}]`
-    if (!isEntry(entry)) return [{ path: at, code: 'not_string' }]
-    return value.indexOf(entry) === index ? [] : [{ path: at, code: 'repeated' }]
-  })
-}
-
-function checkEach(path: string, value: unknown, allowed: readonly string[]): Problem[] {
-  if (value === undefined) return []
-  const list = checkList(path, value)
-  if (list.length > 0) return list
-  return (value as string[]).flatMap((entry, index) => checkOneOf(`${path}[${index}]`, entry, allowed))
-}
-
-const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0
-
-function checkWithin(path: string, value: unknown, min: number, max: number): Problem[] {
-  const isWithin = Number.isInteger(value) && (value as number) >= min && (value as number) <= max
-  return value === undefined || isWithin ? [] : [{ path, code: 'not_within', params: { min, max } }]
 }
 
 const withoutUndefined = (metadata: Metadata): Metadata =>

@@ -2,7 +2,7 @@
 import type { Context } from 'koa'
 import { AppError } from '../errors.ts'
 import { ProblemsError } from '../problems.ts'
-import type { FieldProblems } from './pages.ts'
+import type { FieldProblems } from './page-parts.ts'
 
 /** Refusals that are errors by themselves, and the field that each is told beside: the hasher's, who can be busy too, and of a proof. */
 const fieldOf: Readonly<Record<string, string>> = {

@@ -3,11 +3,11 @@
  * taken back. For its network it counts as pending until it is verified. What follows is the same whether or not the identifier exists.
  */
 import { createHmac, createSecretKey } from 'node:crypto'
+import type { EndsWithAccount } from '../authentication/account-reset.ts'
 import type { Captcha } from '../captcha/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Tx } from '../database/database.ts'
 import type { AppError } from '../errors.ts'
-import type { EndsWithAccount } from '../revocation/account-end.ts'
 import { captchaNeeded, passwordOff, proofLocked, signInLocked, tooManyFailures } from './errors.ts'
 import type { GuessMetrics } from './guess-metrics.ts'
 import type { Counted } from './guess-repository.ts'

@@ -1,8 +1,8 @@
 /** How every login ends, whatever proved it: the session of somebody else is left, and the interaction is answered. */
 import type { Context } from 'koa'
+import type { Interaction, Interactions } from '../authentication/interaction.ts'
+import type { Level } from '../authentication/levels.ts'
 import type { Views } from '../http/views.ts'
-import type { Level } from '../mfa/proof.ts'
-import type { Interaction, Interactions } from '../oidc/interaction.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { BrowserCookie } from './browser-cookie.ts'
 import type { LoginNotices } from './notices.ts'

@@ -2,11 +2,11 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Account, Accounts } from '../accounts/service.ts'
+import type { Interaction, Interactions } from '../authentication/interaction.ts'
 import { AppError } from '../errors.ts'
 import type { Route } from '../http/route.ts'
 import { form, page } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { Interaction, Interactions } from '../oidc/interaction.ts'
 import type { Login } from './service.ts'
 
 type Deps = {

@@ -1,9 +1,9 @@
 /** The shape of a second factor: a definition that says all of it, and a part that reads and writes. */
 import type { z } from 'zod'
+import type { Level } from '../authentication/levels.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Tx } from '../database/database.ts'
 import type { Random } from '../random.ts'
-import type { Level } from './proof.ts'
 
 /** The account that has to prove a factor, in the generation that its sign-in carries. */
 export type FactorOwner = Readonly<{ accountId: string; generation: number }>

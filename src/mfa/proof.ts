@@ -1,17 +1,10 @@
 /** What has been proven in a login, how strong that is, and what it is called (RFC 8176). */
+import type { Level } from '../authentication/levels.ts'
+import { strongest } from '../authentication/levels.ts'
 import type { MethodId } from './methods/index.ts'
 import { findFactor } from './methods/index.ts'
 
 export type Proof = 'password' | MethodId
-
-/** From the weakest to the strongest. */
-export const levels = ['password', 'multi_factor', 'phishing_resistant'] as const
-export type Level = (typeof levels)[number]
-
-export const isAtLeast = (level: Level, wanted: Level): boolean => levels.indexOf(level) >= levels.indexOf(wanted)
-
-export const strongest = (...given: readonly Level[]): Level =>
-  levels[Math.max(0, ...given.map((level) => levels.indexOf(level)))] ?? 'password'
 
 /** The class of a login that has proven all of these. */
 export function levelOf(proven: readonly Proof[]): Level {

@@ -1,11 +1,11 @@
 /** The pages of a reset of second factors: asking for it in a sign-in, the mailed link, and stopping it in a session. */
 import type { Context } from 'koa'
 import { z } from 'zod'
+import type { Interaction, Interactions } from '../authentication/interaction.ts'
 import { atMinute } from '../clock.ts'
 import type { Route } from '../http/route.ts'
 import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { Interaction, Interactions } from '../oidc/interaction.ts'
 import { factorNotAsked } from './errors.ts'
 import type { FactorResets } from './reset.ts'
 import type { EnrolledFactor } from './reset-repository.ts'

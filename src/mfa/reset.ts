@@ -1,11 +1,11 @@
 /** The reset of second factors by mail: asked for in a sign-in, told at once, stopped in any session, and carried out a day later. */
 import type { Account } from '../accounts/account.ts'
 import type { Audit, AuditEvent } from '../audit/service.ts'
+import type { EndsWithAccount } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { Links } from '../links/service.ts'
 import type { MailIntent } from '../mail/intent.ts'
-import type { EndsWithAccount } from '../revocation/account-end.ts'
 import { factorResetRefused } from './errors.ts'
 import type { FactorOwner } from './method.ts'
 import type { ResetMetrics } from './metrics.ts'

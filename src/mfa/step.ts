@@ -1,7 +1,7 @@
 /** What a login asks for next, and what is known of it when that is decided. */
 import type { Account } from '../accounts/account.ts'
+import type { Level } from '../authentication/levels.ts'
 import type { MethodId } from './methods/index.ts'
-import type { Level } from './proof.ts'
 
 /** What is known of the interaction: what its client demands, and the session that it may go on from. */
 export type Asked = Readonly<{

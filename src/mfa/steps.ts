@@ -3,21 +3,22 @@ import { createHash } from 'node:crypto'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
+import type { EndsWithAccount } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { Random } from '../random.ts'
-import type { EndsWithAccount } from '../revocation/account-end.ts'
 import { factorLocked, factorNotAsked, factorOff, factorRefused, factorTriesUsed } from './errors.ts'
 import type { FactorFailures } from './failures.ts'
 import type { FactorOwner } from './method.ts'
 import type { MethodId, MfaMethod } from './methods/index.ts'
 import type { FactorMetrics } from './metrics.ts'
+import { createNextStep } from './next-step.ts'
 import type { Progress } from './progress-repository.ts'
 import * as repository from './progress-repository.ts'
-import type { Level, Proof } from './proof.ts'
-import { amrOf, isAtLeast, levelOf, strongest } from './proof.ts'
+import type { Proof } from './proof.ts'
+import { createRememberedBrowsers, rememberedDigest } from './remembered.ts'
 import type { Factors } from './service.ts'
-import type { Asked, Done, Step, Where } from './step.ts'
+import type { Asked, Step, Where } from './step.ts'
 
 type Deps = {
   db: Queryable
@@ -43,24 +44,14 @@ const minuteMs = 60_000
 const progressLivesMs = 10 * minuteMs
 const mostInLogin = 5
 const window = { windowMs: 15 * minuteMs, most: 10 }
-export const rememberedMs = 30 * 24 * 60 * minuteMs
-/** A factor is set up only by whoever has just signed in (OWASP ASVS 7.5.1). */
-const freshForMs = 5 * minuteMs
 const sweptAtOnce = 1000
 
 export function createLoginSteps(deps: Deps) {
-  const { db, factors, methods, clock, transaction, audit } = deps
+  const { db, methods, clock, transaction, audit } = deps
+  const remembered = createRememberedBrowsers(deps)
+  const nextOf = createNextStep(deps, remembered)
 
   const lifetime = () => ({ now: clock.now(), expiresAt: clock.now() + progressLivesMs })
-
-  const done = ({ accountId, generation, proven, provenAtMs }: Progress): Done => ({
-    kind: 'done',
-    accountId,
-    generation,
-    level: levelOf(proven),
-    amr: amrOf(proven),
-    authTimeMs: provenAtMs,
-  })
 
   /** What is proven so far: in this interaction, or in the session that lacks only a stronger class. */
   async function progressOf({ uid, standing }: Asked): Promise<Progress | undefined> {
@@ -68,61 +59,6 @@ export function createLoginSteps(deps: Deps) {
     if (own || !standing?.amr.includes('pwd')) return own
     const { accountId, generation, authTimeMs } = standing
     return { accountId, generation, proven: ['password'], provenAtMs: authTimeMs }
-  }
-
-  /** What the person has to reach, and what with. */
-  async function targetOf(account: Account, { demand }: Asked, { rememberedToken }: Where) {
-    const enrolled = await factors.enrolled(account.id)
-    const reach = strongest(...enrolled.map((id) => levelOf(['password', id])))
-    const mustHave = factors.mustHave(account)
-    // An administrator's factor is asked for at every login; a demand is met only by a factor of this login.
-    const isSpared = !factors.isAdministrator(account) && (await isRemembered(account, rememberedToken))
-    const wanted: Level[] = []
-    if (demand.isEssential || isAtLeast(reach, demand.level)) wanted.push(demand.level)
-    if (mustHave && !isSpared) wanted.push('multi_factor')
-    if (enrolled.length > 0 && !isSpared) wanted.push('multi_factor')
-    return { enrolled, reach, target: strongest(...wanted) }
-  }
-
-  async function isRemembered({ id, generation }: Account, token: string | undefined): Promise<boolean> {
-    if (token === undefined) return false
-    return repository.isRemembered(db, { accountId: id, generation, digest: digestOf(token), now: clock.now() })
-  }
-
-  async function nextOf(progress: Progress, asked: Asked, where: Where): Promise<Step | undefined> {
-    const account = await deps.accounts.readById(progress.accountId)
-    if (!account || account.isDisabled || account.generation !== progress.generation) return undefined
-    deps.refuseElsewhere(account, asked.clientId)
-    const { enrolled, reach, target } = await targetOf(account, asked, where)
-    const level = levelOf(progress.proven)
-    if (isAtLeast(level, target)) return done(progress)
-    // Before a stronger factor is set up, the one that is there is asked for: a password alone adds nothing to it.
-    const goal = isAtLeast(reach, target) ? target : 'multi_factor'
-    if (enrolled.length > 0 && !isAtLeast(level, goal)) {
-      const fit = enrolled.filter((id) => isAtLeast(levelOf(['password', id]), goal))
-      const standIns = goal === 'multi_factor' ? await standInsOf(account.id) : []
-      const mayRemember = !factors.isAdministrator(account) && asked.demand.level === 'password'
-      const off = await deps.failures.listOff(account.id)
-      return {
-        kind: 'factor',
-        account,
-        methods: [...fit, ...standIns].filter((id) => !off.includes(id)),
-        off: [...fit, ...standIns].filter((id) => off.includes(id)),
-        mayRemember,
-      }
-    }
-    if (clock.now() - progress.provenAtMs > freshForMs) return undefined
-    const fit = methods.filter(({ enrolment, level }) => enrolment && isAtLeast(level, target))
-    return { kind: 'enrol', account, level: target, methods: fit.map(({ id }) => id) }
-  }
-
-  async function standInsOf(accountId: string): Promise<MethodId[]> {
-    const found = await Promise.all(
-      methods
-        .filter((method) => method.isStandIn)
-        .map(async (method) => (await method.listAddedAt(accountId)).length > 0 && method.id),
-    )
-    return found.filter((id) => id !== false)
   }
 
   const noteProven = (accountId: string, { clientId }: Asked, { address }: Where, method: MethodId) =>
@@ -219,22 +155,9 @@ export function createLoginSteps(deps: Deps) {
     /** Forgets what was proven: the person starts again, or somebody else does. */
     clear: (uid: string): Promise<void> => repository.deleteProgress(db, keyOf(uid)),
 
-    /**
-     * Remembers this browser for 30 days; gives the token for its cookie, a new one each time. Undefined: the account has been reset
-     * since the sign-in began.
-     */
-    remember: async ({ id, generation }: Pick<Account, 'id' | 'generation'>) => {
-      const token = deps.random.token()
-      const at = clock.now()
-      const row = { accountId: id, generation, digest: digestOf(token), at, expiresAt: at + rememberedMs }
-      return (await repository.insertRemembered(db, row)) ? { token, lifetimeMs: rememberedMs } : undefined
-    },
-
-    /** Browsers that skip the second factor of this person. */
-    countRemembered: (accountId: string): Promise<number> => repository.countRemembered(db, accountId, clock.now()),
-
-    /** No browser skips the second factor of this person any more. */
-    forgetBrowsers: (accountId: string): Promise<void> => transaction((tx) => repository.forgetBrowsers(tx, accountId)),
+    remember: remembered.remember,
+    countRemembered: remembered.count,
+    forgetBrowsers: remembered.forget,
 
     /** Without a reset, within the transaction that ends the person's sessions: sign-ins under way end, and no browser is remembered. */
     endSignIns: (tx: Tx, accountId: string): Promise<void> => repository.endOf(tx, accountId),
@@ -244,7 +167,11 @@ export function createLoginSteps(deps: Deps) {
       const [before, after] = [kept.rememberedToken, end.rememberedToken]
       if (before === undefined || after === undefined) return repository.endOf(tx, accountId)
       const { generation } = end
-      await repository.endOf(tx, accountId, { digest: digestOf(before), next: digestOf(after), generation })
+      await repository.endOf(tx, accountId, {
+        digest: rememberedDigest(before),
+        next: rememberedDigest(after),
+        generation,
+      })
     }) satisfies EndsWithAccount,
 
     /** Removes rows that say nothing any more; gives how many. */
@@ -253,4 +180,3 @@ export function createLoginSteps(deps: Deps) {
 }
 
 const keyOf = (uid: string): Buffer => createHash('sha256').update(`latchkey login\0${uid}`).digest()
-const digestOf = (token: string): Buffer => createHash('sha256').update(`latchkey remembered\0${token}`).digest()

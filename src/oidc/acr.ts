@@ -1,32 +1,18 @@
 /** Authentication context classes (OpenID Connect Core 1.0 §2, acr): their names, their order, and what a request asks of them. */
-import type { Level } from '../mfa/proof.ts'
+import type { AcrDemand, Level } from '../authentication/levels.ts'
+import { isAtLeast, levels, strongest } from '../authentication/levels.ts'
 
-/** From the weakest to the strongest; who reaches one has reached those before it. */
 const acrByLevel: Readonly<Record<Level, string>> = {
   password: 'urn:latchkey:acr:password',
   multi_factor: 'urn:latchkey:acr:mfa',
   phishing_resistant: 'urn:latchkey:acr:mfa-phishing-resistant',
 }
 
-const levels = Object.keys(acrByLevel) as Level[]
 export const acrValues: readonly string[] = levels.map((level) => acrByLevel[level])
 
 export const acrOf = (level: Level): string => acrByLevel[level]
 export const levelOfAcr = (acr: unknown): Level | undefined => levels.find((level) => acrByLevel[level] === acr)
-const rank = (level: Level): number => levels.indexOf(level)
-export const reaches = (level: Level, wanted: Level): boolean => rank(level) >= rank(wanted)
-
-/** What an authorization request, and the client's registration, ask of the class of login. */
-export type AcrDemand = Readonly<{
-  /** The weakest class that satisfies. */
-  level: Level
-  /** Without it the answer is an error, or no answer (OpenID Connect Core 1.0 §5.5.1.1). */
-  isEssential: boolean
-  /** Asked for, in the order of preference. */
-  values: readonly string[]
-  /** Essential values of which none exists here. */
-  isUnreachable: boolean
-}>
+export const reaches = isAtLeast
 
 type AcrRequest = { essential?: unknown; value?: unknown; values?: unknown }
 type Request = {
@@ -45,7 +31,7 @@ export function demandOf({ acr, acrValues: asked, defaultAcrValues }: Request): 
   const voluntary = isClaimEssential ? [] : [...claimed, ...asked]
   const must = [weakest(isClaimEssential ? claimed : []), weakest(defaultAcrValues)].filter((one) => one !== undefined)
   const isEssential = must.length > 0
-  const level = isEssential ? strongest(must) : (weakest(voluntary) ?? 'password')
+  const level = isEssential ? strongest(...must) : (weakest(voluntary) ?? 'password')
   return {
     level,
     isEssential,
@@ -58,10 +44,7 @@ const weakest = (values: readonly unknown[]): Level | undefined =>
   values
     .map(levelOfAcr)
     .filter((level) => level !== undefined)
-    .sort((left, right) => rank(left) - rank(right))[0]
-
-const strongest = (found: readonly Level[]): Level =>
-  [...found].sort((left, right) => rank(right) - rank(left))[0] ?? 'password'
+    .sort((left, right) => levels.indexOf(left) - levels.indexOf(right))[0]
 
 /** What the token says: the value that was asked for and reached, the most preferred first, else the class itself. */
 export const acrFor = (level: Level, { values }: AcrDemand): string =>

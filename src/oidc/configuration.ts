@@ -1,8 +1,8 @@
 /** The engine's documented configuration, every value that it would warn about decided. */
 import type { Adapter, Configuration, KoaContextWithOIDC, SigningAlgorithm } from 'oidc-provider'
+import type { Level } from '../authentication/levels.ts'
 import type { Config } from '../config/config.ts'
 import type { CookieKeys } from '../http/cookie-keys.ts'
-import type { Level } from '../mfa/proof.ts'
 import type { RuntimeSettings } from '../settings/service.ts'
 import { acrValues } from './acr.ts'
 import { authenticationClaims } from './authentication-claims.ts'

@@ -1,42 +1,14 @@
-/** An interaction as the login and consent pages see it: what is asked, by whom, and how it is answered. */
-
+/** The interactions of the engine, for the pages of a login and of the consent. */
 import type { Context } from 'koa'
 import type { Interaction as EngineInteraction, InteractionResults, Provider } from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import type { Outcomes } from '../../adapters/outcomes.ts'
-import type { ClientView } from '../http/pages.ts'
-import type { AcrDemand } from './acr.ts'
+import type { Interaction, Interactions, PromptName } from '../authentication/interaction.ts'
 import { routes } from './endpoints.ts'
 import { interactionAnswered, interactionExpired } from './errors.ts'
 import type { InteractionCookie } from './interaction-cookie.ts'
 import { clientView } from './pages.ts'
 import { acrReason, demandIn } from './policy.ts'
-
-export type PromptName = 'login' | 'consent' | 'select_account'
-
-export type Interaction = {
-  uid: string
-  prompt: PromptName
-  clientId: string
-  client: ClientView
-  /** Who is signed in at this browser, if anybody. */
-  accountId: string | undefined
-  sessionUid: string | undefined
-  /** The session, when nothing is asked of it but a stronger class of login: what it has need not be proven again (RFC 9470 §5). */
-  standing: { accountId: string; generation: number; amr: readonly string[]; authTimeMs: number } | undefined
-  /** What the client demands of the class of login. */
-  demand: AcrDemand
-  /** The parameters of the authorization request. */
-  params: Readonly<Record<string, unknown>>
-  /** What the person has not allowed yet, as the engine found it. */
-  missing: {
-    scopes: readonly string[]
-    claims: readonly string[]
-    resources: Readonly<Record<string, readonly string[]>>
-  }
-}
-
-export type Interactions = ReturnType<typeof createInteractions>
 
 type PromptDetails = {
   missingOIDCScope?: string[]
@@ -54,7 +26,7 @@ type Deps = {
   answers: (uid: string, answer: string) => void
 }
 
-export function createInteractions({ provider, cookie, generationOf, outcomes, answers }: Deps) {
+export function createInteractions({ provider, cookie, generationOf, outcomes, answers }: Deps): Interactions {
   async function details(ctx: Context, uid: string): Promise<EngineInteraction> {
     try {
       const interaction = await provider().interactionDetails(ctx.req, ctx.res)
@@ -68,7 +40,6 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
     }
   }
 
-  /** The interaction `uid` of this browser. Throws interaction_expired when it is another browser's, over, or unknown. */
   async function load(ctx: Context, uid: string): Promise<Interaction> {
     const interaction = await details(ctx, uid)
     const clientId = String(interaction.params.client_id)
@@ -102,27 +73,17 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
     return { accountId, generation: generationOf(uid), amr: kept.amr ?? [], authTimeMs: kept.loginTs * 1000 }
   }
 
-  /** Destroys the interaction: there is no way on from it, and the client is told nothing. */
   async function abandon(ctx: Context, uid: string): Promise<void> {
     await (await details(ctx, uid)).destroy()
     cookie.clear(ctx, uid)
   }
 
-  /**
-   * Decides the interaction before something follows from the answer that is written by itself; `finish` decides what only answers it. It
-   * has one outcome, in any number of processes. Gives whether
-   * this is the first time; the same answer again, a moment later, is no error. Throws interaction_answered.
-   */
   async function decide(uid: string, answer: string): Promise<boolean> {
     const decision = await outcomes.decide(uid, answer)
     if (decision === 'other') throw interactionAnswered()
     return decision === 'first'
   }
 
-  /**
-   * The interaction to be answered with `answer`; or, where it is over because this very answer was given and resumed a moment ago (a
-   * double click), where the browser goes on.
-   */
   async function loadForAnswer(
     ctx: Context,
     uid: string,
@@ -137,7 +98,6 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
     }
   }
 
-  /** Answers the interaction; gives the address that goes on with the authorization. An error replaces earlier answers, all else adds to them. */
   async function finish(ctx: Context, result: InteractionResults, answer: string): Promise<string> {
     const uid = ctx.cookies.get(provider().cookieName('interaction'), { signed: true })
     if (uid === undefined || !cookie.isHeld(ctx, uid)) throw interactionExpired()
@@ -146,10 +106,6 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
     return provider().interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: !('error' in result) })
   }
 
-  /**
-   * Takes the signed-in person out of the interaction and destroys that session: somebody else signs in at this browser.
-   * What hangs from the session is ended by the caller in its own transaction.
-   */
   async function leaveSession(ctx: Context, uid: string): Promise<void> {
     const interaction = await details(ctx, uid)
     const sessionUid = interaction.session?.uid

@@ -3,7 +3,7 @@
 import type { Context } from 'koa'
 import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
-import type { ClientView } from '../http/pages.ts'
+import type { ClientView } from '../authentication/interaction.ts'
 import type { Views } from '../http/views.ts'
 
 type Deps = {

@@ -1,14 +1,14 @@
 /** The pages of recovery: asking for a link, inside an interaction or by itself; and choosing the new password. */
 import type { Context } from 'koa'
 import { z } from 'zod'
+import type { CarryOn } from '../authentication/account-reset.ts'
+import type { Interactions } from '../authentication/interaction.ts'
 import { notFound } from '../http/errors.ts'
 import { unlessRefused } from '../http/field-problems.ts'
-import type { FieldProblems } from '../http/pages.ts'
+import type { FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { form, page } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { Interactions } from '../oidc/interaction.ts'
-import type { CarryOn } from '../revocation/account-end.ts'
 import type { Recovery } from './service.ts'
 
 type Deps = {

@@ -2,13 +2,13 @@
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
+import type { AccountEnd, EndAccount } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { Link, Links } from '../links/service.ts'
 import type { MailIntent } from '../mail/intent.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
 import type { CheckPassword } from '../passwords/service.ts'
-import type { AccountEnd, EndAccount } from '../revocation/account-end.ts'
 import { newPasswordInvalid } from './errors.ts'
 
 type Deps = {

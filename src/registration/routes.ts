@@ -1,12 +1,12 @@
 /** The pages of registration: the form, inside an interaction or by itself; and what a mailed link opens. */
 import type { Context } from 'koa'
 import { z } from 'zod'
+import type { Interactions } from '../authentication/interaction.ts'
 import { unlessRefused } from '../http/field-problems.ts'
-import type { FieldProblems } from '../http/pages.ts'
+import type { FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { form, page } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { Interactions } from '../oidc/interaction.ts'
 import type { RegistrationCookie } from './browser-cookie.ts'
 import type { Proof, Registration } from './service.ts'
 

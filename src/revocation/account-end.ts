@@ -1,40 +1,8 @@
 /** The reset of an account: a new generation, under which only the request that asked for it goes on. */
-import type { Context } from 'koa'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { AccountRecords } from '../accounts/records.ts'
-import type { Tx } from '../database/database.ts'
+import type { AccountEnd, EndAccount, EndsWithAccount } from '../authentication/account-reset.ts'
 import type { Random } from '../random.ts'
-
-/** What the request that resets an account goes on with. Tokens are those of the browser's cookies: it gets new ones. */
-export type KeptAccess = Readonly<{
-  /** The session in which the request was sent: its uid, and the id by which it was loaded. */
-  session?: Readonly<{ uid: string; id: string }>
-  /** That the browser is known from now on, under this email address. */
-  knownBrowser?: Readonly<{ email: string }>
-  /** The token of the cookie that spares the browser the second factor. */
-  rememberedToken?: string
-}>
-
-/** What the browser goes on with: `session` is the kept one under its new id, `expiresAt` in milliseconds; the tokens are new. */
-export type AccountEnd = Readonly<{
-  generation: number
-  session?: Readonly<{ id: string; expiresAt: number }>
-  knownToken?: string
-  rememberedToken?: string
-}>
-
-/** Gives the browser the cookies with which it goes on, once the reset is committed. */
-export type CarryOn = (ctx: Context, end: AccountEnd) => void
-
-/** Within the caller's transaction, which holds the account's row. Throws `account_reset` when the session to be kept is over. */
-export type EndAccount = (tx: Tx, accountId: string, kept?: KeptAccess) => Promise<AccountEnd>
-
-/** What belongs to a person in one feature, and ends with the generation. */
-export type EndsWithAccount = (
-  tx: Tx,
-  accountId: string,
-  next: Readonly<{ kept: KeptAccess; end: AccountEnd }>,
-) => Promise<void>
 
 type Deps = {
   records: Pick<AccountRecords, 'raiseGeneration' | 'refuseReset'>

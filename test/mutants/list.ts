@@ -106,21 +106,21 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'an interaction is finished in the generation in which it began',
-    file: 'adapters/artifacts.ts',
+    file: 'adapters/browser-condition.ts',
     search: 'if (isUsedUp && interaction.accountId === accountId)',
     replacement: 'if (false as boolean)',
     test: 'test/adapters/browser-condition.test.ts',
   },
   {
     disables: 'an interaction keeps the generation in which it began',
-    file: 'adapters/artifacts.ts',
+    file: 'adapters/payload.ts',
     search: 'if (unit.interaction?.id.equals(id)) return',
     replacement: 'if (false as boolean) return',
     test: 'test/adapters/browser-condition.test.ts',
   },
   {
     disables: 'each client of a session is a row',
-    file: 'adapters/artifacts.ts',
+    file: 'adapters/flush.ts',
     search: 'sessionClients: newClients(rows, ({ text }) => JSON.parse(text) as Payload),',
     replacement: '',
     test: 'test/oidc/session-clients.test.ts',
@@ -220,14 +220,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a remembered browser does not spare the class that is asked for',
-    file: 'src/mfa/steps.ts',
+    file: 'src/mfa/next-step.ts',
     search: 'if (demand.isEssential || isAtLeast(reach, demand.level)) wanted.push(demand.level)',
     replacement: '',
     test: 'test/mfa/login-steps.test.ts',
   },
   {
     disables: 'an administrator is asked in a remembered browser too',
-    file: 'src/mfa/steps.ts',
+    file: 'src/mfa/next-step.ts',
     search: 'const mayRemember = !factors.isAdministrator(account) &&',
     replacement: 'const mayRemember =',
     test: 'test/mfa/login-steps.test.ts',
@@ -241,7 +241,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a factor is set up on a fresh login only',
-    file: 'src/mfa/steps.ts',
+    file: 'src/mfa/next-step.ts',
     search: 'if (clock.now() - progress.provenAtMs > freshForMs) return undefined',
     replacement: '',
     test: 'test/mfa/step-up.test.ts',
@@ -2038,14 +2038,14 @@ export const mutants: readonly Mutant[] = [
   // Outages of the stores.
   {
     disables: 'what Redis refuses is written to Postgres with what it is spent for',
-    file: 'adapters/artifacts.ts',
+    file: 'adapters/flush.ts',
     search: "const upserts = [...rows.filter(({ home }) => home === 'postgres'), ...refused]",
     replacement: "const upserts = rows.filter(({ home }) => home === 'postgres')",
     test: 'test/adapters/redis-outage.test.ts',
   },
   {
     disables: 'a token that no answer will name leaves Redis',
-    file: 'adapters/artifacts.ts',
+    file: 'adapters/flush.ts',
     search: 'if (!result.isMet) await discard(kept)',
     replacement: '',
     test: 'test/adapters/redis-outage.test.ts',
@@ -2060,14 +2060,14 @@ export const mutants: readonly Mutant[] = [
   // Clocks, store set-ups, dead tokens.
   {
     disables: 'an opaque token that was given back is denied in Postgres',
-    file: 'adapters/artifacts.ts',
+    file: 'adapters/flush.ts',
     search: 'await denyDestroyed(unit)',
     replacement: '',
     test: 'test/adapters/revoked-token.test.ts',
   },
   {
     disables: 'a denied token is looked for beside the other ends',
-    file: 'adapters/artifacts.ts',
+    file: 'adapters/load.ts',
     search: 'if (models[model].isDenied) keys.push(id)',
     replacement: '',
     test: 'test/adapters/revoked-token.test.ts',
@@ -2210,21 +2210,21 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a token is read as its client may have it now',
-    file: 'adapters/artifacts.ts',
+    file: 'adapters/token-families.ts',
     search: 'if (allowed === scope) return payload',
     replacement: 'if (allowed !== undefined) return payload',
     test: 'test/oidc/withdrawn.test.ts',
   },
   {
     disables: 'a family that lost offline access ends with its session',
-    file: 'adapters/artifacts.ts',
-    search: "if (session && (await isLiving('Session', session))) return narrowed",
+    file: 'adapters/token-families.ts',
+    search: "if (session && (await loader.isLiving('Session', session))) return narrowed",
     replacement: 'if (narrowed) return narrowed',
     test: 'test/oidc/withdrawn.test.ts',
   },
   {
     disables: 'a family that lost offline access and its session does not come back',
-    file: 'adapters/artifacts.ts',
+    file: 'adapters/token-families.ts',
     search: 'if (grantId !== undefined) revokeByGrantId(unit, grantId)',
     replacement: '',
     test: 'test/oidc/withdrawn.test.ts',
@@ -2599,7 +2599,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a repeat gives nothing of a family that is over',
-    file: 'adapters/artifacts.ts',
+    file: 'adapters/load.ts',
     search: 'return stored && (await isLiving(model, stored)) ? stored : undefined',
     replacement: 'return stored && !isExpired(stored) ? stored : undefined',
     test: 'test/oidc/lowered-lifetimes.test.ts',
@@ -2915,14 +2915,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a row is as old as the request that writes it',
-    file: 'adapters/artifacts.ts',
+    file: 'adapters/collect.ts',
     search: '(unit.beganAt ?? writtenAt)',
     replacement: 'writtenAt',
     test: 'test/adapters/ends.test.ts',
   },
   {
     disables: 'a request that has ended something itself writes anew',
-    file: 'adapters/index.ts',
+    file: 'adapters/request-units.ts',
     search: 'if (unit) unit.beganAt = undefined',
     replacement: '',
     test: 'test/adapters/ends.test.ts',
@@ -3091,7 +3091,7 @@ export const mutants: readonly Mutant[] = [
   // Processes whose stores differ decide nothing.
   {
     disables: 'what one process keeps in Redis and another does not is refused by both',
-    file: 'adapters/index.ts',
+    file: 'adapters/store.ts',
     search: "models[model].home === 'redis' && !areStoresAgreed()",
     replacement: 'false',
     test: 'test/set-ups/set-ups.test.ts',
@@ -3172,15 +3172,15 @@ export const mutants: readonly Mutant[] = [
   // What a repeated refresh token gives.
   {
     disables: 'a repeat has no scope that its family has lost',
-    file: 'adapters/artifacts.ts',
-    search: 'isRepeat ? await asFamilyHas(token, stored, payload) : payload',
+    file: 'adapters/read.ts',
+    search: 'isRepeat ? await families.asFamilyHas(token, stored, payload) : payload',
     replacement: 'payload',
     test: 'test/oidc/withdrawn.test.ts',
   },
   {
     disables: 'a turn that was overtaken by a narrower one gives nothing',
     file: 'adapters/grants.ts',
-    search: '!artifacts.isCovered(presented, row)',
+    search: '!families.isCovered(presented, row)',
     replacement: 'false',
     test: 'test/adapters/refresh.test.ts',
   },
@@ -3201,7 +3201,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a value of Redis is compared with what was given back while it was lost',
-    file: 'adapters/artifacts.ts',
+    file: 'adapters/load.ts',
     search: "    if (models[model].isDenied) keys.push(lostTokenKey(payload.clientId ?? '', token))\n",
     replacement: '',
     test: 'test/revocation/lost-token.test.ts',

@@ -1,0 +1,25 @@
+/** The request of a grant handler, as far as the store reads it: the engine's Koa context. */
+import type { JWK } from 'jose'
+import { calculateJwkThumbprint, decodeProtectedHeader } from 'jose'
+
+export type GrantContext = {
+  body?: unknown
+  get: (header: string) => string
+  oidc: {
+    client?: { clientId: string }
+    params?: Readonly<Record<string, unknown>>
+    entities: { AccessToken?: { jkt?: string } }
+  }
+}
+
+/**
+ * The key of the DPoP proof. The engine checks the proof before it looks for the token (RFC 9449
+ * §4.3).
+ */
+export async function proofThumbprint(ctx: GrantContext): Promise<string | undefined> {
+  try {
+    return await calculateJwkThumbprint(decodeProtectedHeader(ctx.get('DPoP')).jwk as JWK)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Stored artifacts as rows: loaded from Postgres or Redis, remembered for the request, and opened.
+ */
+import { endKey, lostTokenKey, mapKey, rowId } from './digest.ts'
+import type { createLastUse } from './last-use.ts'
+import type { ModelName, Models, Payload, Stored } from './model.ts'
+import { ownersOf } from './payload.ts'
+import type { Reads } from './postgres/reads.ts'
+import type { ShortLived } from './redis/short-lived.ts'
+import type { Seal } from './seal.ts'
+import type { Unit } from './unit-of-work.ts'
+
+type Deps = {
+  models: Models
+  reads: Reads
+  shortLived: ShortLived | undefined
+  isInRedis: (model: ModelName) => boolean
+  seal: Seal
+  lastUse: ReturnType<typeof createLastUse>
+  now: () => number
+}
+
+export type Loader = ReturnType<typeof createLoader>
+
+// Introspection and revocation look a token up as each of these (RFC 7662 §2.1, RFC 7009 §2.1).
+const bearerModels: readonly ModelName[] = ['AccessToken', 'ClientCredentials', 'RefreshToken']
+
+export function createLoader({ models, reads, shortLived, isInRedis, seal, lastUse, now }: Deps) {
+  const everything = endKey('everything', '')
+
+  const isExpired = ({ expiresAt }: Stored): boolean => expiresAt !== undefined && expiresAt <= now()
+
+  /**
+   * Undefined when the payload does not open: altered, moved to another row, or sealed under
+   * another root secret.
+   */
+  function open(stored: Stored): Payload | undefined {
+    const text = 'text' in stored.content ? stored.content.text : unseal(stored)
+    return text === undefined ? undefined : (JSON.parse(text) as Payload)
+  }
+
+  // Several parts of a request read one row: it is unsealed once. Each gets its own payload,
+  // because the engine changes it.
+  const unsealed = new WeakMap<Stored, string>()
+
+  function unseal(stored: Stored): string | undefined {
+    const known = unsealed.get(stored)
+    if (known !== undefined || 'text' in stored.content) return known
+    const text = seal.open(stored.content.sealed, stored.id)
+    if (text !== undefined) unsealed.set(stored, text)
+    return text
+  }
+
+  function remembered(unit: Unit, id: Buffer, load: () => Promise<Stored | undefined>): Promise<Stored | undefined> {
+    const key = mapKey(id)
+    let stored = unit.known.get(key)
+    if (!stored) {
+      stored = load()
+      unit.known.set(key, stored)
+    }
+    return stored
+  }
+
+  const loadFromPostgres = (unit: Unit, id: Buffer) => async (): Promise<Stored | undefined> => {
+    const found = await reads.find(id)
+    if (!found) return undefined
+    const { artifact, grant, session } = found
+    if (grant) void remembered(unit, grant.id, async () => grant)
+    if (session) void remembered(unit, session.key, async () => session.stored)
+    return artifact
+  }
+
+  /**
+   * A value in Redis counts only while Postgres has no end of it. Its grant is read too: the engine
+   * asks for it next.
+   */
+  async function loadFromRedis(unit: Unit, model: ModelName, token: string, id: Buffer): Promise<Stored | undefined> {
+    const value = await shortLived?.find(id)
+    // Written before there was a Redis or while it was away, or too long-lived for it.
+    if (!value) return loadFromPostgres(unit, id)()
+    const payload = JSON.parse(value.text) as Payload
+    const keys = [everything]
+    if (models[model].isDenied) keys.push(id)
+    if (models[model].isDenied) keys.push(lostTokenKey(payload.clientId ?? '', token))
+    if (value.sessionUid) keys.push(value.sessionUid)
+    const grantKey = typeof payload.grantId === 'string' ? rowId('Grant', payload.grantId) : undefined
+    if (grantKey) keys.push(grantKey)
+    else {
+      const { accountId, clientId } = ownersOf(payload)
+      if (accountId) keys.push(endKey('account', accountId))
+      if (clientId) keys.push(endKey('client', clientId))
+    }
+    const [endedAt] = await Promise.all([
+      reads.findEnd(keys),
+      grantKey && remembered(unit, grantKey, loadFromPostgres(unit, grantKey)),
+    ])
+    if (endedAt !== undefined && endedAt >= value.issuedAt) return undefined
+    return { id, content: { text: value.text }, grantKey, expiresAt: value.expiresAt }
+  }
+
+  /**
+   * While Redis is away, Postgres has what was written meanwhile. A value that may be in Redis is
+   * not reported as "not found".
+   */
+  async function loadFromEither(unit: Unit, model: ModelName, token: string, id: Buffer): Promise<Stored | undefined> {
+    try {
+      return await loadFromRedis(unit, model, token, id)
+    } catch (error) {
+      const others = bearerModels.includes(model) ? bearerModels.filter((other) => other !== model) : []
+      const [stored, ...asOthers] = await Promise.all([
+        loadFromPostgres(unit, id)(),
+        ...others.map((other) => reads.find(rowId(other, token))),
+      ])
+      // A token is of one model only: one that Postgres has as another is not this one.
+      if (stored || asOthers.some((other) => other !== undefined)) return stored
+      throw error
+    }
+  }
+
+  const loadFor = (unit: Unit, model: ModelName, token: string, id: Buffer) =>
+    isInRedis(model) ? () => loadFromEither(unit, model, token, id) : loadFromPostgres(unit, id)
+
+  async function isLiving(model: ModelName, stored: Stored): Promise<boolean> {
+    if (isExpired(stored)) return false
+    const payload = open(stored)
+    return payload !== undefined && !(await lastUse.isOver(model, stored, payload))
+  }
+
+  return {
+    isExpired,
+    open,
+    remembered,
+    isLiving,
+
+    /** The row of the token, read once for the request. */
+    load: (unit: Unit, model: ModelName, token: string, id: Buffer): Promise<Stored | undefined> =>
+      remembered(unit, id, loadFor(unit, model, token, id)),
+
+    /** A row of Postgres as it is now, whatever the unit has read. */
+    async findNow(model: ModelName, id: Buffer): Promise<Stored | undefined> {
+      const stored = (await reads.find(id))?.artifact
+      return stored && (await isLiving(model, stored)) ? stored : undefined
+    },
+  }
+}

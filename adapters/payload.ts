@@ -1,0 +1,72 @@
+/**
+ * What the store reads in an artifact's payload: its owners, its scope, and the generation of an
+ * interaction.
+ */
+import type { Payload } from './model.ts'
+import type { Unit } from './unit-of-work.ts'
+
+const asText = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
+
+export const grantIdOf = (payload: Payload): string | undefined => asText(payload.grantId)
+export const sessionUidOf = (payload: Payload): string | undefined => asText(payload.sessionUid)
+
+export const hasOfflineAccess = (payload: Payload): boolean =>
+  typeof payload.scope === 'string' && payload.scope.split(' ').includes('offline_access')
+
+/** The scope of the first that the second has too. */
+export function commonScope({ scope = '' }: Payload, other: Payload): string {
+  const names = new Set(other.scope?.split(' '))
+  return scope
+    .split(' ')
+    .filter((name) => names.has(name) || name === '')
+    .join(' ')
+}
+
+/**
+ * An interaction names its account in the session in which it began, or in the login that has just
+ * succeeded.
+ */
+export function ownersOf(payload: Payload): { accountId?: string; clientId?: string; sessionUid?: string } {
+  const { result, session, params } = payload as {
+    result?: { login?: { accountId?: unknown } }
+    session?: { accountId?: unknown; uid?: unknown }
+    params?: { client_id?: unknown }
+  }
+  return {
+    accountId: asText(payload.accountId) ?? asText(result?.login?.accountId) ?? asText(session?.accountId),
+    clientId: asText(payload.clientId) ?? asText(params?.client_id),
+    sessionUid: asText(payload.sessionUid) ?? asText(session?.uid),
+  }
+}
+
+/**
+ * A sign-in that ended the interaction; one that was stored before there were generations is of
+ * generation 0.
+ */
+export function signInOf({ result }: Payload): Unit['signIn'] {
+  const { login } = Object(result) as { login?: { accountId?: unknown; generation?: unknown } }
+  const accountId = asText(login?.accountId)
+  return accountId === undefined ? undefined : { accountId, generation: Number(login?.generation ?? 0) }
+}
+
+const sessionAccountOf = ({ session }: Payload): string | undefined =>
+  asText((Object(session) as { accountId?: unknown }).accountId)
+
+/**
+ * The account and generation of the session in which the interaction began; one that was stored
+ * without them has none.
+ */
+export function begunIn(id: Buffer, payload: Payload): Unit['interaction'] {
+  const accountId = sessionAccountOf(payload)
+  const { generation } = payload
+  return accountId === undefined || typeof generation !== 'number' ? undefined : { id, accountId, generation }
+}
+
+/** An interaction keeps the generation in which it began, however often it is saved. */
+export function withGeneration(unit: Unit, id: Buffer, payload: Payload): Payload {
+  if (unit.interaction?.id.equals(id)) return { ...payload, generation: unit.interaction.generation }
+  const accountId = sessionAccountOf(payload)
+  // The request that signs an account in has loaded no session of that account, or an older one.
+  const begun = [unit.signIn, unit.session].find((one) => accountId !== undefined && one?.accountId === accountId)
+  return begun ? { ...payload, generation: begun.generation } : payload
+}

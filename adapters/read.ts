@@ -1,0 +1,97 @@
+/** What the engine reads: an artifact as this request and the current configuration allow it. */
+import { mapKey, rowId, sessionKey } from './digest.ts'
+import type { createLastUse } from './last-use.ts'
+import type { Loader } from './load.ts'
+import type { ModelName, Models, Payload, Stored } from './model.ts'
+import { begunIn, signInOf } from './payload.ts'
+import type { Reads } from './postgres/reads.ts'
+import type { Writes } from './postgres/writes.ts'
+import type { TokenFamilies } from './token-families.ts'
+import type { Unit } from './unit-of-work.ts'
+
+// A claim whose request never saved the proof. Long enough for any assertion or proof (at most an
+// hour).
+const claimMs = 60 * 60 * 1000
+
+type Deps = {
+  models: Models
+  loader: Loader
+  families: Pick<TokenFamilies, 'asAllowedNow' | 'asFamilyHas' | 'isWithinGrace'>
+  reads: Pick<Reads, 'findByUid' | 'findByUserCode'>
+  writes: Pick<Writes, 'claim'>
+  lastUse: ReturnType<typeof createLastUse>
+  userCodeDigest: (userCode: string) => Buffer
+  now: () => number
+}
+
+export type Reader = ReturnType<typeof createReader>
+
+export function createReader({ models, loader, families, reads, writes, lastUse, userCodeDigest, now }: Deps) {
+  /** The payload for the engine: `consumed` in seconds, as its own adapter gives it. */
+  async function show(unit: Unit, model: ModelName, stored: Stored | undefined, token?: string) {
+    if (!stored || loader.isExpired(stored) || unit.destroyed.has(mapKey(stored.id))) return undefined
+    if (stored.grantKey && unit.revoked.has(mapKey(stored.grantKey))) return undefined
+    const opened = loader.open(stored)
+    if (!opened || (await lastUse.isOver(model, stored, opened))) return undefined
+    if (opened.usedAt !== undefined) delete opened.usedAt
+    const payload = await families.asAllowedNow(unit, opened)
+    if (!payload) return undefined
+    if (model === 'Session' && payload.uid !== undefined) {
+      const { accountId } = payload
+      unit.session = { key: sessionKey(payload.uid), id: stored.id, accountId, generation: stored.generation ?? 0 }
+    }
+    if (model === 'Interaction') {
+      unit.signIn = signInOf(payload) ?? unit.signIn
+      unit.interaction = begunIn(stored.id, payload)
+    }
+    if (unit.isGranting && !unit.presented && token !== undefined && models[model].spentAs === 'source') {
+      const isRepeat = model === 'RefreshToken' && (await families.isWithinGrace(stored, payload.clientId))
+      const given = isRepeat ? await families.asFamilyHas(token, stored, payload) : payload
+      unit.presented = { model, token, stored, payload: given, isRepeat }
+    }
+    if (unit.presented?.isRepeat && unit.presented.stored === stored) return unit.presented.payload
+    if (stored.consumedAt === undefined) return payload
+    return { ...payload, consumed: Math.floor(stored.consumedAt / 1000) }
+  }
+
+  /**
+   * The engine asks whether a proof is known and then saves it: two requests that ask at once would
+   * both pass. So the question claims the proof, and the second request is told that it is known.
+   */
+  async function findProof(unit: Unit, model: ModelName, id: Buffer): Promise<Payload | undefined> {
+    if (!(await writes.claim({ id, model, text: '', expiresAt: now() + claimMs }))) return {}
+    unit.claimed.add(mapKey(id))
+    return undefined
+  }
+
+  async function find(unit: Unit, model: ModelName, token: string): Promise<Payload | undefined> {
+    const id = rowId(model, token)
+    if (models[model].spentAs === 'proof') return findProof(unit, model, id)
+    const written = unit.upserts.get(mapKey(id))
+    if (written) return JSON.parse(written.text)
+    return show(unit, model, await loader.load(unit, model, token, id), token)
+  }
+
+  async function findByUid(unit: Unit, uid: string): Promise<Payload | undefined> {
+    const key = sessionKey(uid)
+    for (const written of unit.upserts.values()) if (written.uid?.equals(key)) return JSON.parse(written.text)
+    return show(unit, 'Session', await loader.remembered(unit, key, () => reads.findByUid(key)))
+  }
+
+  async function findByUserCode(unit: Unit, userCode: string): Promise<Payload | undefined> {
+    const key = userCodeDigest(userCode)
+    for (const written of unit.upserts.values()) if (written.userCode?.equals(key)) return JSON.parse(written.text)
+    return show(unit, 'DeviceCode', await loader.remembered(unit, key, () => reads.findByUserCode(key)))
+  }
+
+  return {
+    find,
+    findByUid,
+    findByUserCode,
+
+    /** Begins to read what the request will ask for. A failure is reported when it asks. */
+    expect(unit: Unit, model: ModelName, token: string): void {
+      loader.load(unit, model, token, rowId(model, token)).catch(() => {})
+    },
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * The artifact store: builds its parts over Postgres and Redis, and gives what the rest of the
+ * program may ask of it.
+ */
+import type { Cluster, Redis } from 'ioredis'
+import type { Pool } from 'pg'
+import type { Clock } from '../src/clock.ts'
+import type { Log } from '../src/log.ts'
+import { createAccessList } from './access-list.ts'
+import { createCollector } from './collect.ts'
+import { createSidOf, createUserCodeDigest, sessionKey } from './digest.ts'
+import { createEndedRows } from './ended-rows.ts'
+import type { EndedSession, Tx } from './ends.ts'
+import { createEnds } from './ends.ts'
+import { createEngineAdapter } from './engine-adapter.ts'
+import { ArtifactStoreUnavailable, withPostgres } from './errors.ts'
+import { createFlusher } from './flush.ts'
+import { createGrantEndings } from './grants.ts'
+import type { EndsAt } from './last-use.ts'
+import { createLastUse } from './last-use.ts'
+import { createLoader } from './load.ts'
+import type { ModelName, Models } from './model.ts'
+import { createOutcomes } from './outcomes.ts'
+import { createParkedRequests } from './parked.ts'
+import { createPostgres } from './postgres/connection.ts'
+import { createReads } from './postgres/reads.ts'
+import { createSweep } from './postgres/sweep.ts'
+import { createWrites } from './postgres/writes.ts'
+import { createReader } from './read.ts'
+import { createShortLived } from './redis/short-lived.ts'
+import { createRequestUnits } from './request-units.ts'
+import { createBearerSeal, createSeal, createSuccessorSeal } from './seal.ts'
+import { createSessionRenaming, hasSession } from './session-renaming.ts'
+import { createSpentTokens } from './spent.ts'
+import type { FamilyEnd } from './token-families.ts'
+import { createTokenFamilies } from './token-families.ts'
+import { createTokenIds } from './token-ids.ts'
+
+// The longest window of a client, and some room.
+const longestWindowMs = 360_000
+
+const storesDiffer = 'processes of this database keep tokens in different stores'
+
+export type StoreDeps = {
+  pool: Pool
+  /** A pooler such as PgBouncer stands between. */
+  isPooled?: boolean
+  redis?: Redis | Cluster
+  /** For what happens rarely and is audited: the end of a family of tokens. */
+  transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
+  clock: Clock
+  log: Log
+  deriveKey: (purpose: string) => Buffer
+  /**
+   * How long a spent refresh token gives its own client the same successor again, in seconds; 0:
+   * never.
+   */
+  graceSeconds: (clientId: string) => Promise<number>
+  /**
+   * Whether all processes of this database keep their tokens in the same stores. Absent: there is
+   * one process.
+   */
+  areStoresAgreed?: () => boolean
+  /** What of `scope` the client may have now; all of it where nothing is said. */
+  allowedScope?: (clientId: string, scope: string) => Promise<string>
+  /**
+   * When the window of a token that was spent at `spentAt` begins (milliseconds): later when a store
+   * did not answer meanwhile. Asked only when the window would be over.
+   */
+  graceBegins?: (spentAt: number, windowMs: number) => Promise<number>
+  /**
+   * Of what was spent until then (milliseconds) no window is open, and none can begin again,
+   * whatever outage comes.
+   */
+  windowsOverUntil?: () => Promise<number>
+  /** When a session or refresh token is over by what is configured now. */
+  endsAt?: EndsAt
+  /** Told in the transaction that ends a family because of theft. */
+  onFamilyEnded?: (tx: Tx, event: FamilyEnd) => Promise<void> | void
+  /**
+   * Told in the transaction that removes browser sessions which have ended, whatever asked for it.
+   */
+  onSessionsEnded?: (tx: Tx, sessions: readonly EndedSession[]) => Promise<void> | void
+  /**
+   * Told in the transaction that ends something of which rows are left: `removeEnded` takes the key
+   * after its commit.
+   */
+  onRowsLeft?: (tx: Tx, key: Buffer) => Promise<void> | void
+  /** Told when a spent refresh token gave its own client the living one again. */
+  onRepeated?: () => void
+}
+
+export function createStore(models: Models, deps: StoreDeps) {
+  const { redis, clock, log, deriveKey } = deps
+  const { now } = clock
+  const { graceSeconds, onFamilyEnded = () => {}, onRepeated = () => {} } = deps
+  const { onSessionsEnded = () => {}, allowedScope = async (_clientId, scope) => scope } = deps
+  const { graceBegins = async (spentAt) => spentAt, endsAt = async () => undefined } = deps
+  const { windowsOverUntil = async () => now() - longestWindowMs } = deps
+  const { onRowsLeft = () => {}, areStoresAgreed = () => true } = deps
+  const seal = createSeal(deriveKey('artifacts'))
+  const successors = createSuccessorSeal(deriveKey('artifact successors'))
+  const responses = createBearerSeal(deriveKey('interaction outcomes'), 'resumed response')
+  const sidOf = createSidOf(deriveKey('session names'))
+  const userCodeDigest = createUserCodeDigest(deriveKey('artifact user codes'))
+  const postgres = createPostgres(deps.pool, { isPooled: deps.isPooled })
+  const reads = createReads({ postgres, models, now })
+  const writes = createWrites({ postgres, seal, models, now })
+  const shortLived = redis && createShortLived({ redis, seal, now })
+  const isInRedis = (model: ModelName): boolean => shortLived !== undefined && models[model].home === 'redis'
+  const removeRows = createEndedRows({ models, seal, sidOf, onSessionsEnded })
+  const ends = createEnds({ now, models, removeRows, transaction: deps.transaction, onRowsLeft })
+  const lastUse = createLastUse({ endsAt, expire: writes.expire, now })
+  const transaction = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => withPostgres(() => deps.transaction(work))
+
+  const loader = createLoader({ models, reads, shortLived, isInRedis, seal, lastUse, now })
+  const families = createTokenFamilies({
+    loader,
+    reads,
+    ends,
+    successors,
+    transaction,
+    graceSeconds,
+    allowedScope,
+    graceBegins,
+    onFamilyEnded,
+    now,
+  })
+  const reader = createReader({ models, loader, families, reads, writes, lastUse, userCodeDigest, now })
+  const flusher = createFlusher({ models, writes, shortLived, ends, transaction, isInRedis })
+  const collector = createCollector({ models, writes, flusher, lastUse, isInRedis, userCodeDigest, now })
+  const grantEndings = createGrantEndings({ loader, reader, flusher, families, successors, onRepeated })
+
+  /**
+   * What one process keeps in Redis and another in Postgres is not found, written or ended by
+   * either: nothing is decided.
+   */
+  function refuseDisagreement(model: ModelName): void {
+    if (models[model].home === 'redis' && !areStoresAgreed()) throw new ArtifactStoreUnavailable(storesDiffer)
+  }
+
+  const units = createRequestUnits({ reader, flusher, grantEndings, responses, refuseDisagreement, log, now })
+
+  return {
+    /**
+     * The engine's AdapterFactory. Every method throws ArtifactStoreUnavailable when a store it
+     * needs is away.
+     */
+    adapter: createEngineAdapter({ units, reader, collector }),
+
+    expect: units.expect,
+    middleware: units.middleware,
+    wrapGrant: units.wrapGrant,
+    issuedAt: units.issuedAt,
+    resumes: units.resumes,
+    answers: units.answers,
+    generationOf: units.generationOf,
+
+    /** Each takes the caller's transaction first, and is in effect everywhere when that commits. */
+    endAccount: units.endedHere(ends.endAccount),
+    endClient: units.endedHere(ends.endClient),
+    endSession: ends.endSession,
+    endSessionByKey: ends.endSessionByKey,
+    endSessionsOf: ends.endSessionsOf,
+    renameSession: createSessionRenaming({ models, seal }),
+    hasSession,
+    endGrantByKey: ends.endGrantByKey,
+    endGrantsOf: units.endedHere(ends.endGrantsOf),
+    endAll: units.endedHere(ends.endAll),
+    endSigningKey: ends.endSigningKey,
+    denyToken: ends.denyToken,
+    removeEnded: ends.removeEnded,
+    removeLeftovers: ends.removeLeftovers,
+
+    /**
+     * Denies a token of the client that no store has: it stays dead when Redis comes back with it (RFC
+     * 7009 §2.1). `lifetimeSeconds`: the longest life of its access tokens.
+     */
+    denyLost: (clientId: string, token: string, lifetimeSeconds: number): Promise<void> =>
+      units.inUnit(undefined, async (unit) => collector.denyLost(unit, clientId, token, lifetimeSeconds)),
+
+    /** The `jti` of JWTs, of which there are no rows. */
+    tokenIds: createTokenIds({ seal: createSeal(deriveKey('token ids'), 'token id'), reads }),
+
+    /** The name under which a session is listed and ended, which opens nothing. */
+    sessionKey,
+
+    /** The name of a session at one client (OpenID Connect Back-Channel Logout 1.0 §2.1, `sid`). */
+    sidOf,
+
+    /** Decides interactions, and repeats for a moment what was decided. */
+    outcomes: createOutcomes({ postgres, seal: responses, now }),
+
+    /** What a person is signed in to, and what hangs from it. */
+    listAccess: createAccessList({ postgres, models, seal, endsAt, now }),
+
+    ...createParkedRequests({ shortLived, writes, seal, now, refuseDisagreement }),
+
+    /**
+     * Removes at most `limit` expired rows; gives how many. Spent codes and refresh tokens stay
+     * until they expire: theft must show.
+     */
+    sweep: createSweep({ postgres, now }),
+
+    /**
+     * One turn of the sweep that keeps of a spent refresh token, once its window is over, only what
+     * shows a theft. Gives how many.
+     */
+    trimSpent: createSpentTokens({ postgres, models, seal, windowsOverUntil }),
+  }
+}

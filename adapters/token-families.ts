@@ -1,0 +1,138 @@
+/**
+ * The tokens of one grant: which of them lives, what a repeat may have, what shows a theft, and how
+ * a theft ends them all.
+ */
+import { mapKey, rowId, sessionKey } from './digest.ts'
+import type { Ends, Tx } from './ends.ts'
+import { withPostgres } from './errors.ts'
+import type { GrantContext } from './grant-context.ts'
+import { proofThumbprint } from './grant-context.ts'
+import type { Loader } from './load.ts'
+import type { Payload, Stored } from './model.ts'
+import { commonScope, hasOfflineAccess } from './payload.ts'
+import type { Reads } from './postgres/reads.ts'
+import type { createSuccessorSeal } from './seal.ts'
+import type { Presented, Unit } from './unit-of-work.ts'
+import { revokeByGrantId } from './unit-of-work.ts'
+
+export type FamilyEnd = {
+  /**
+   * A spent code again, a spent refresh token again, or a spent one from another client or with
+   * another DPoP key.
+   */
+  reason: 'code_reused' | 'refresh_token_reused' | 'other_client' | 'other_key'
+  accountId: string | undefined
+  /** The client to which the family was issued. */
+  clientId: string | undefined
+  /** The client that presented it. */
+  presentedBy: string | undefined
+}
+
+type Deps = {
+  loader: Pick<Loader, 'findNow' | 'isLiving' | 'open'>
+  reads: Pick<Reads, 'findByUid'>
+  ends: Pick<Ends, 'endFamily'>
+  successors: Pick<ReturnType<typeof createSuccessorSeal>, 'open'>
+  transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
+  graceSeconds: (clientId: string) => Promise<number>
+  allowedScope: (clientId: string, scope: string) => Promise<string>
+  graceBegins: (spentAt: number, windowMs: number) => Promise<number>
+  onFamilyEnded: (tx: Tx, event: FamilyEnd) => Promise<void> | void
+  now: () => number
+}
+
+export type TokenFamilies = ReturnType<typeof createTokenFamilies>
+
+export const reuse = ({ model }: Presented) => (model === 'RefreshToken' ? 'refresh_token_reused' : 'code_reused')
+
+export function createTokenFamilies(deps: Deps) {
+  const { loader, reads, ends, successors, onFamilyEnded, now } = deps
+
+  const begins = (spentAt: number, windowMs: number): Promise<number> =>
+    withPostgres(() => deps.graceBegins(spentAt, windowMs))
+
+  /**
+   * Spent so recently that its own client may have lost the answer, and with something to give
+   * again.
+   */
+  async function isWithinGrace({ consumedAt, successor }: Stored, clientId: string | undefined): Promise<boolean> {
+    if (consumedAt === undefined || successor === undefined || clientId === undefined) return false
+    const windowMs = (await deps.graceSeconds(clientId)) * 1000
+    if (now() - consumedAt < windowMs) return true
+    // The window counts time in which the stores answered.
+    return windowMs > 0 && now() - (await begins(consumedAt, windowMs)) < windowMs
+  }
+
+  /**
+   * A code or token without the scopes that its client has lost since. A token that has lost
+   * offline access lives as long as its session; when that is over, the family ends for good.
+   */
+  async function asAllowedNow(unit: Unit, payload: Payload): Promise<Payload | undefined> {
+    const { clientId, scope, sessionUid, grantId } = payload
+    if (clientId === undefined || scope === undefined) return payload
+    const allowed = await deps.allowedScope(clientId, scope)
+    if (allowed === scope) return payload
+    const narrowed = { ...payload, scope: allowed }
+    if (!hasOfflineAccess(payload) || hasOfflineAccess(narrowed)) return narrowed
+    const session = sessionUid === undefined ? undefined : await reads.findByUid(sessionKey(sessionUid))
+    if (session && (await loader.isLiving('Session', session))) return narrowed
+    if (grantId !== undefined) revokeByGrantId(unit, grantId)
+    return undefined
+  }
+
+  /** The refresh token that replaces a spent one now; undefined when its family has ended. */
+  async function findLiving(token: string, spent: Stored): Promise<Payload | undefined> {
+    let link = { token, row: spent }
+    for (;;) {
+      const next = link.row.successor && successors.open(link.token, link.row.successor, link.row.id)
+      const row = next && (await loader.findNow('RefreshToken', rowId('RefreshToken', next.token)))
+      if (!row) return undefined
+      if (row.consumedAt === undefined) return loader.open(row)
+      link = { token: next.token, row }
+    }
+  }
+
+  /**
+   * A repeat gives no scope that its family has lost since, also when the client has the scope
+   * again.
+   */
+  async function asFamilyHas(token: string, spent: Stored, payload: Payload): Promise<Payload> {
+    const living = await findLiving(token, spent)
+    return living && payload.scope !== undefined ? { ...payload, scope: commonScope(payload, living) } : payload
+  }
+
+  /** Whether the living token of the family has every scope of what was presented. */
+  const isCovered = ({ payload }: Presented, living: Stored): boolean =>
+    payload.scope === undefined || commonScope(payload, loader.open(living) ?? {}) === payload.scope
+
+  /**
+   * Why a presented, already spent source means theft, once the handler has refused it; undefined
+   * when it does not.
+   */
+  async function theftSeen(presented: Presented, ctx: GrantContext): Promise<FamilyEnd['reason'] | undefined> {
+    const { stored, payload, isRepeat } = presented
+    if (stored.consumedAt === undefined) return undefined
+    if (payload.clientId !== ctx.oidc.client?.clientId) return 'other_client'
+    if (!isRepeat) return reuse(presented)
+    if (payload.jkt !== undefined && payload.jkt !== (await proofThumbprint(ctx))) return 'other_key'
+    return undefined
+  }
+
+  /**
+   * RFC 9700 §4.14.2: a reused refresh token ends the whole family; thief and owner look the same
+   * from here. So does a reused code (RFC 6749 §4.1.2).
+   */
+  async function end(unit: Unit, { stored, payload }: Presented, ctx: GrantContext, reason: FamilyEnd['reason']) {
+    const grantKey = stored.grantKey
+    if (!grantKey) return
+    await deps.transaction(async (tx) => {
+      // Another request has ended the family when nothing is left to end.
+      if ((await ends.endFamily(tx, grantKey, { isGrantEnded: true })) === 0) return
+      const { accountId, clientId } = payload
+      await onFamilyEnded(tx, { reason, accountId, clientId, presentedBy: ctx.oidc.client?.clientId })
+    })
+    unit.revoked.delete(mapKey(grantKey))
+  }
+
+  return { isWithinGrace, asAllowedNow, asFamilyHas, isCovered, theftSeen, end }
+}

@@ -1,0 +1,30 @@
+/**
+ * The secret of a client on the command line: the one that an operator gives, and the one that is
+ * shown once.
+ */
+import { clientDocument } from '../clients/document.ts'
+import type { ClientWithSecret } from '../clients/service.ts'
+import type { Call, Outcome } from './command.ts'
+import { secretSourceMissing } from './errors.ts'
+import { askForSecret, isInteractive, readSecretFromStdin } from './input.ts'
+import { record } from './output.ts'
+
+export const secretOptions = [
+  { flags: '--secret-stdin', text: 'cli.client.secretStdin' },
+  { flags: '--secret-prompt', text: 'cli.client.secretPrompt' },
+]
+
+/** A secret that the operator gives; undefined when Latchkey is to make one. */
+export async function readSecret(call: Call): Promise<string | undefined> {
+  if (call.options.secretStdin) return readSecretFromStdin(call.io)
+  if (!call.options.secretPrompt) return undefined
+  if (!isInteractive(call.io)) throw secretSourceMissing()
+  return askForSecret(call, call.t('cli.ask.clientSecret'))
+}
+
+export const shown = ({ client, secret }: ClientWithSecret, t: Call['t']): Outcome => {
+  const document = clientDocument(client)
+  const data = secret === undefined ? document : { ...document, client_secret: secret }
+  const made = secret === undefined ? [] : [t('cli.client.secret'), secret]
+  return { data, text: [record(document), ...made].join('\n') }
+}

@@ -1,0 +1,73 @@
+/**
+ * What `latchkey doctor` tries out: the breach service, the mail server, and whether the master key
+ * opens what is sealed.
+ */
+import { WrongMasterKey } from '../../keys/errors.ts'
+import type { Config } from '../config/config.ts'
+import { checkKeyRing, checkMasterKeys } from '../doctor/checks.ts'
+import type { Stores } from '../stores.ts'
+import type { Call } from './command.ts'
+
+export async function failureOfBreachCheck(
+  { breachCheck, outboundAllow }: Pick<Config, 'outboundAllow'> & { breachCheck: NonNullable<Config['breachCheck']> },
+  log: Call['log'],
+): Promise<string | undefined> {
+  const [{ createOutbound }, { createBreaches }, { createMetrics }, { systemClock: clock }] = await Promise.all([
+    import('../outbound/service.ts'),
+    import('../passwords/breaches.ts'),
+    import('../metrics.ts'),
+    import('../clock.ts'),
+  ])
+  const metrics = createMetrics()
+  const outbound = await createOutbound({ allowed: outboundAllow, metrics })
+  try {
+    return await createBreaches({ ...breachCheck, request: outbound.request, clock, log, metrics }).tryOut()
+  } finally {
+    await outbound.close()
+  }
+}
+
+/**
+ * What connecting and signing in ends with, by its code: the server's own words may be anything.
+ */
+export async function failureOfMail(smtp: NonNullable<Config['mail']['smtp']>): Promise<string | undefined> {
+  const { createTransport } = await import('../mail/transport.ts')
+  try {
+    await createTransport(smtp).check()
+    return undefined
+  } catch (error) {
+    const { code, responseCode } = Object(error) as { code?: string; responseCode?: number }
+    return [code ?? 'error', responseCode].filter(Boolean).join(' ')
+  }
+}
+
+/**
+ * Whether the master key opens what is sealed. A database that nothing was sealed in yet passes.
+ */
+export async function inspectSealed({ database: { knex } }: Stores, config: Config) {
+  const [{ createSealer }, { checkMasterKey }, { listKeys }, { systemClock }] = await Promise.all([
+    import('../../keys/sealer.ts'),
+    import('../../keys/root-secret.ts'),
+    import('../../keys/repository.ts'),
+    import('../clock.ts'),
+  ])
+  const sealer = createSealer(config.masterKey, config.previousMasterKey)
+  try {
+    await checkMasterKey({ knex, sealer })
+    const isFresh = !(await knex.schema.hasTable('signing_key'))
+    const keys = isFresh ? [] : await listKeys(knex, sealer)
+    const active = keys.filter(({ state }) => state === 'active')
+    const { algorithms: needed, times } = config.signingKeys
+    const facts = { needed, activeMs: times.activeMs, isFresh: keys.length === 0, nowMs: systemClock.now() }
+    return {
+      masterKey: checkMasterKeys(isFresh, config.previousMasterKey !== undefined),
+      keys: checkKeyRing(active, facts),
+    }
+  } catch (error) {
+    if (!(error instanceof WrongMasterKey)) throw error
+    return {
+      masterKey: { status: 'failed', code: 'master_key_wrong' } as const,
+      keys: { status: 'skipped', code: 'master_key_wrong' } as const,
+    }
+  }
+}

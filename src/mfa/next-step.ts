@@ -1,0 +1,91 @@
+/** What a login asks for next: nothing more, one of the account's factors, or a factor to be set up. */
+import type { Account } from '../accounts/account.ts'
+import type { Accounts } from '../accounts/service.ts'
+import type { Level } from '../authentication/levels.ts'
+import { isAtLeast, strongest } from '../authentication/levels.ts'
+import type { Clock } from '../clock.ts'
+import type { FactorFailures } from './failures.ts'
+import type { MethodId, MfaMethod } from './methods/index.ts'
+import type { Progress } from './progress-repository.ts'
+import { amrOf, levelOf } from './proof.ts'
+import type { RememberedBrowsers } from './remembered.ts'
+import type { Factors } from './service.ts'
+import type { Asked, Done, Step, Where } from './step.ts'
+
+type Deps = {
+  accounts: Pick<Accounts, 'readById'>
+  factors: Pick<Factors, 'enrolled' | 'isAdministrator' | 'mustHave'>
+  methods: readonly MfaMethod[]
+  failures: Pick<FactorFailures, 'listOff'>
+  refuseElsewhere: (account: Account, clientId: string) => void
+  clock: Clock
+}
+
+/** A factor is set up only in a login that has just begun (OWASP ASVS 7.5.1). */
+const freshForMs = 5 * 60_000
+
+const done = ({ accountId, generation, proven, provenAtMs }: Progress): Done => ({
+  kind: 'done',
+  accountId,
+  generation,
+  level: levelOf(proven),
+  amr: amrOf(proven),
+  authTimeMs: provenAtMs,
+})
+
+export function createNextStep(deps: Deps, remembered: Pick<RememberedBrowsers, 'isRemembered'>) {
+  const { accounts, factors, methods, failures, clock } = deps
+
+  /** What the person has to reach, and what with. */
+  async function targetOf(account: Account, { demand }: Asked, { rememberedToken }: Where) {
+    const enrolled = await factors.enrolled(account.id)
+    const reach = strongest(...enrolled.map((id) => levelOf(['password', id])))
+    const mustHave = factors.mustHave(account)
+    // An administrator's factor is asked for at every login; a demand is met only by a factor of
+    // this login.
+    const isSpared = !factors.isAdministrator(account) && (await remembered.isRemembered(account, rememberedToken))
+    const wanted: Level[] = []
+    if (demand.isEssential || isAtLeast(reach, demand.level)) wanted.push(demand.level)
+    if (mustHave && !isSpared) wanted.push('multi_factor')
+    if (enrolled.length > 0 && !isSpared) wanted.push('multi_factor')
+    return { enrolled, reach, target: strongest(...wanted) }
+  }
+
+  async function standInsOf(accountId: string): Promise<MethodId[]> {
+    const found = await Promise.all(
+      methods
+        .filter((method) => method.isStandIn)
+        .map(async (method) => (await method.listAddedAt(accountId)).length > 0 && method.id),
+    )
+    return found.filter((id) => id !== false)
+  }
+
+  /** Undefined: the login begins again. */
+  return async function nextOf(progress: Progress, asked: Asked, where: Where): Promise<Step | undefined> {
+    const account = await accounts.readById(progress.accountId)
+    if (!account || account.isDisabled || account.generation !== progress.generation) return undefined
+    deps.refuseElsewhere(account, asked.clientId)
+    const { enrolled, reach, target } = await targetOf(account, asked, where)
+    const level = levelOf(progress.proven)
+    if (isAtLeast(level, target)) return done(progress)
+    // Before a stronger factor is set up, the one that is there is asked for: a password alone adds
+    // nothing to it.
+    const goal = isAtLeast(reach, target) ? target : 'multi_factor'
+    if (enrolled.length > 0 && !isAtLeast(level, goal)) {
+      const fit = enrolled.filter((id) => isAtLeast(levelOf(['password', id]), goal))
+      const standIns = goal === 'multi_factor' ? await standInsOf(account.id) : []
+      const mayRemember = !factors.isAdministrator(account) && asked.demand.level === 'password'
+      const off = await failures.listOff(account.id)
+      return {
+        kind: 'factor',
+        account,
+        methods: [...fit, ...standIns].filter((id) => !off.includes(id)),
+        off: [...fit, ...standIns].filter((id) => off.includes(id)),
+        mayRemember,
+      }
+    }
+    if (clock.now() - progress.provenAtMs > freshForMs) return undefined
+    const fit = methods.filter(({ enrolment, level }) => enrolment && isAtLeast(level, target))
+    return { kind: 'enrol', account, level: target, methods: fit.map(({ id }) => id) }
+  }
+}

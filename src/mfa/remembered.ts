@@ -1,0 +1,47 @@
+/**
+ * Browsers that skip the second factor of an account: remembered for 30 days, in the account's
+ * current generation.
+ */
+import { createHash } from 'node:crypto'
+import type { Account } from '../accounts/account.ts'
+import type { Clock } from '../clock.ts'
+import type { Queryable, Transaction } from '../database/database.ts'
+import type { Random } from '../random.ts'
+import * as repository from './progress-repository.ts'
+
+type Deps = { db: Queryable; transaction: Transaction; clock: Clock; random: Random }
+
+export const rememberedMs = 30 * 24 * 60 * 60_000
+
+export const rememberedDigest = (token: string): Buffer =>
+  createHash('sha256').update(`latchkey remembered\0${token}`).digest()
+
+export type RememberedBrowsers = ReturnType<typeof createRememberedBrowsers>
+
+export function createRememberedBrowsers({ db, transaction, clock, random }: Deps) {
+  async function isRemembered({ id, generation }: Account, token: string | undefined): Promise<boolean> {
+    if (token === undefined) return false
+    return repository.isRemembered(db, { accountId: id, generation, digest: rememberedDigest(token), now: clock.now() })
+  }
+
+  return {
+    isRemembered,
+
+    /**
+     * Remembers this browser for 30 days; gives the token for its cookie, a new one each time.
+     * Undefined: the account has been reset since the sign-in began.
+     */
+    remember: async ({ id, generation }: Pick<Account, 'id' | 'generation'>) => {
+      const token = random.token()
+      const at = clock.now()
+      const row = { accountId: id, generation, digest: rememberedDigest(token), at, expiresAt: at + rememberedMs }
+      return (await repository.insertRemembered(db, row)) ? { token, lifetimeMs: rememberedMs } : undefined
+    },
+
+    /** Browsers that skip the second factor of this person. */
+    count: (accountId: string): Promise<number> => repository.countRemembered(db, accountId, clock.now()),
+
+    /** No browser skips the second factor of this person any more. */
+    forget: (accountId: string): Promise<void> => transaction((tx) => repository.forgetBrowsers(tx, accountId)),
+  }
+}
