@@ -9,7 +9,7 @@ const shownFiles = 20
 const leastSeconds = 2
 
 /** `npm test -- --save-durations` writes it. Without it files begin in the order of their size. */
-export const durationsFile = path.resolve(import.meta.dirname, 'durations.json')
+const durationsFile = path.resolve(import.meta.dirname, 'durations.json')
 
 const slowestFirst = (times: readonly FileTime[]) => times.toSorted((one, other) => other.seconds - one.seconds)
 

@@ -5,7 +5,13 @@ export const lanes = ['default', 'faults', 'nightly'] as const
 export type Lane = (typeof lanes)[number]
 
 /** Outside of test/faults: files that start several processes, and take long because of it. */
-export const slowFiles: readonly string[] = []
+export const slowFiles: readonly string[] = [
+  'test/cli/beside-server.test.ts',
+  'test/database/embedded-places.test.ts',
+  'test/database/embedded.test.ts',
+  'test/jobs/killed-process.test.ts',
+  'test/limits/processes.test.ts',
+]
 
 /** The lane of a file that is named from the root of the project. */
 export function laneOf(file: string): Lane {

@@ -10,6 +10,7 @@ import { systemRandom } from '../../src/random.ts'
 import { startServer } from '../../src/server.ts'
 import type { Browser, Page } from './browser.ts'
 import { createBrowser } from './browser.ts'
+import { releasedAtEnd } from './cleanup.ts'
 import type { TestClock } from './clock.ts'
 import { createTestClock } from './clock.ts'
 import type { TestDatabase } from './database.ts'
@@ -94,10 +95,10 @@ export async function startLatchkey({
     databaseUrl: owned.url,
     shared: owned,
     addClient: (input: ClientInput) => parts.clients.add(input, operator),
-    stop: async () => {
+    stop: releasedAtEnd(async () => {
       await running.stop()
       if (!shared) await owned.close()
-    },
+    }),
   }
 }
 
