@@ -1,31 +1,47 @@
-/** What `npm test` runs: Jest with this machine's workers, then what was skipped for want of a program, then the count. */
+/**
+ * `npm test [-- PATH…] [--lane NAME] [--save-durations]`: Jest with this machine's workers; then what was skipped for want of a program, the
+ * slowest files, the time of the lane and the count. Paths run whatever their lane; without any, it is the default lane.
+ */
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism, totalmem } from 'node:os'
 import path from 'node:path'
+import { printSlowest, saveDurations } from './durations.ts'
+import type { Lane } from './lanes.ts'
+import { laneOf, lanes, listTestFiles } from './lanes.ts'
+import type { Report } from './report.ts'
+import { listFileTimes, listSkipped, printSkipped } from './report.ts'
 import { createTestFolder } from './support/folders.ts'
-import { findProgram, programNames, skippedBecauseOf } from './support/programs.ts'
-
-type Assertion = { status: string; ancestorTitles: string[]; title: string }
-type Report = {
-  numPassedTests: number
-  numFailedTests: number
-  numRuntimeErrorTestSuites: number
-  testResults: { name: string; assertionResults: Assertion[] }[]
-}
+import { findProgram, programNames } from './support/programs.ts'
 
 const root = path.resolve(import.meta.dirname, '..')
 const isEverythingRequired = process.env.CI === 'true'
 // A worker grows to several hundred megabytes, and its tests start servers and browsers of their own.
 const workers = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 1.5e9)))
 
+type Request = { args: string[]; lane: Lane | undefined; isSaved: boolean }
+
+/** Takes our own options out of the command line; the rest is Jest's. */
+function readRequest(given: readonly string[]): Request {
+  const args = [...given]
+  const at = args.indexOf('--lane')
+  const [, name] = at < 0 ? [] : args.splice(at, 2)
+  const lane = lanes.find((one) => one === name)
+  if (at >= 0 && !lane) throw new Error(`--lane takes one of ${lanes.join(', ')}`)
+  const isSaved = args.includes('--save-durations')
+  const rest = args.filter((arg) => arg !== '--save-durations')
+  const hasPaths = rest.some((arg) => arg.startsWith('test/') || (!arg.startsWith('-') && existsSync(arg)))
+  return { args: rest, lane: lane ?? (hasPaths ? undefined : 'default'), isSaved }
+}
+
 /** Runs Jest with `args` (paths, or its own options); gives its exit status and its report, if it came to one. */
 async function runJest(args: readonly string[]): Promise<{ status: number; report: Report | undefined }> {
   const outputFile = path.join(createTestFolder(), 'report.json')
   const jest = createRequire(import.meta.url).resolve('jest/bin/jest')
-  const node = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
   const isCounted = args.some((arg) => /^(-i|-w|--runInBand|--maxWorkers)/.test(arg))
+  // The tests of the structure parse modules with node:vm.
+  const node = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
   const own = [...(isCounted ? [] : [`--maxWorkers=${workers}`]), '--json', `--outputFile=${outputFile}`]
   const child = spawn(process.execPath, [...node, jest, ...own, ...args], {
     cwd: root,
@@ -44,44 +60,24 @@ async function runJest(args: readonly string[]): Promise<{ status: number; repor
   }
 }
 
-/** The groups and tests that were skipped, each with how many tests that were. */
-function listSkipped(report: Report): Map<string, number> {
-  const skipped = new Map<string, number>()
-  for (const { name, assertionResults } of report.testResults) {
-    for (const { status, ancestorTitles, title } of assertionResults) {
-      if (status !== 'pending' && status !== 'todo') continue
-      const group = [...ancestorTitles, title].find((part) => part.startsWith('[needs ')) ?? title
-      const key = `${path.relative(root, name)} › ${group}`
-      skipped.set(key, (skipped.get(key) ?? 0) + 1)
-    }
-  }
-  return skipped
-}
-
-function printSkipped(skipped: Map<string, number>): void {
-  if (skipped.size === 0) return
-  for (const program of programNames) {
-    const names = [...skipped.keys()].filter((name) => name.includes(skippedBecauseOf(program)))
-    if (names.length === 0) continue
-    console.log(`\nSkipped, because ${program} is not installed:`)
-    for (const name of names)
-      console.log(`  ${name.replace(`${skippedBecauseOf(program)} `, '')} (${skipped.get(name)})`)
-  }
-  const others = [...skipped.keys()].filter((name) => !name.includes('[needs '))
-  if (others.length === 0) return
-  console.log('\nSkipped:')
-  for (const name of others) console.log(`  ${name} (${skipped.get(name)})`)
-}
-
 const missing = programNames.filter((program) => !findProgram(program))
 if (missing.length > 0)
   console.log(
     `Not installed: ${missing.join(', ')}. What needs them is ${isEverythingRequired ? 'failed' : 'skipped'}.`,
   )
 
-const { status, report } = await runJest(process.argv.slice(2))
+const { args, lane, isSaved } = readRequest(process.argv.slice(2))
+const files = lane ? listTestFiles(root).filter((file) => laneOf(file) === lane) : []
+const began = performance.now()
+const { status, report } = await runJest(lane ? [...args, '--runTestsByPath', ...files] : args)
+const seconds = Math.round((performance.now() - began) / 1000)
+
 const skipped = report ? listSkipped(report) : new Map<string, number>()
 printSkipped(skipped)
+const times = report ? listFileTimes(report) : []
+printSlowest(times)
+if (isSaved) saveDurations(times, (file) => existsSync(path.join(root, file)))
+if (lane) console.log(`\nThe lane ${lane} took ${seconds} s.`)
 
 const skips = [...skipped.values()].reduce((sum, count) => sum + count, 0)
 const passed = report?.numPassedTests ?? 0

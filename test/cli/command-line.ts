@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
-import { cheapPasswordHash } from '../support/processes.ts'
+import { cheapPasswordHash, shiftClock } from '../support/processes.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
 const cliFile = path.join(root, 'src/cli.ts')
@@ -22,7 +22,9 @@ export async function latchkey(
   args: readonly string[],
   { env = {}, stdin = '', cwd = '/', script = cliFile }: Options = {},
 ): Promise<Ran> {
-  const child = spawn(process.execPath, [script, ...args], {
+  // Only where a test shortens the lease: elsewhere a command runs as its user starts it.
+  const preload = env.LATCHKEY_TEST_LEASE_MS === undefined ? [] : ['--import', shiftClock]
+  const child = spawn(process.execPath, [...preload, script, ...args], {
     cwd,
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...cache, ...cheapPasswordHash, ...env },
   })

@@ -15,7 +15,7 @@ const run = (...args: string[]) =>
   latchkey([...args, '--json'], { env: { NODE_ENV: 'test', DATABASE_URL: base.url, MASTER_KEY: masterKey } })
 
 beforeAll(async () => {
-  base = await createTestDatabase({ isEmpty: true })
+  base = await createTestDatabase()
   servers = await startServers(2, { databaseUrl: base.url, env: { NODE_ENV: 'development', MASTER_KEY: masterKey } })
 }, 60_000)
 afterAll(async () => {

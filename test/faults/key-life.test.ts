@@ -28,7 +28,7 @@ const clock = createTestClock()
 let offsetMs = 0
 
 beforeAll(async () => {
-  base = await createTestDatabase({ isEmpty: true })
+  base = await createTestDatabase()
   const env = { NODE_ENV: 'development', JWKS_CACHE_SECONDS: String(jwksCacheSeconds), LOG_LEVEL: 'warn' }
   servers = await startServers(2, { databaseUrl: base.url, env })
 }, 60_000)

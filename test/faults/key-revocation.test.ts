@@ -16,7 +16,7 @@ const lateMs = 250
 let base: TestDatabase
 let servers: Servers
 beforeAll(async () => {
-  base = await createTestDatabase({ isEmpty: true })
+  base = await createTestDatabase()
   servers = await startServers(2, { databaseUrl: base.url, env: { ...env, LOG_LEVEL: 'warn' } })
 }, 60_000)
 afterAll(async () => {

@@ -10,7 +10,7 @@ import { latchkey } from '../cli/command-line.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
 import type { Servers, StartedProcess } from '../support/processes.ts'
-import { startServers } from '../support/processes.ts'
+import { shiftClock, startServers } from '../support/processes.ts'
 import { waitFor } from '../support/wait.ts'
 import { watchProcess } from '../support/watchdog.ts'
 import { createDemo, demoApi } from './demo.ts'
@@ -21,7 +21,7 @@ let base: TestDatabase
 const started: Servers[] = []
 
 beforeAll(async () => {
-  base = await createTestDatabase({ isEmpty: true })
+  base = await createTestDatabase()
 }, 30_000)
 afterAll(async () => {
   await Promise.all(started.map((servers) => servers.close()))
@@ -33,12 +33,14 @@ const keysOf = (now: Buffer, before?: Buffer) => ({
   ...(before && { MASTER_KEY_PREVIOUS: before.toString('hex') }),
 })
 async function start(count: number, keys: Record<string, string>, issuer?: string): Promise<Servers> {
-  const env = { NODE_ENV: 'development', ...keys, ...(issuer !== undefined && { ISSUER: issuer }) }
+  const env = { NODE_ENV: 'development', ...lease, ...keys, ...(issuer !== undefined && { ISSUER: issuer }) }
   const servers = await startServers(count, { databaseUrl: base.url, env })
   started.push(servers)
   return servers
 }
-const both = { NODE_ENV: 'development', ...keysOf(newKey, oldKey) }
+/** The command waits for as long as a server signs without having read the ring. */
+const lease = { LATCHKEY_TEST_LEASE_MS: '2000' }
+const both = { NODE_ENV: 'development', ...keysOf(newKey, oldKey), ...lease }
 const headerOf = (key: Buffer) => createSealer(key).seal(Buffer.alloc(0), '').subarray(0, 9).toString('base64')
 
 async function countJobsUnder(key: Buffer): Promise<number> {
@@ -104,7 +106,7 @@ test('the master key is changed without a failed request, over the death of the 
   })
   await before.servers[0]!.kill('SIGTERM')
 
-  const doomed = spawn(process.execPath, [cli, 'keys', 'reseal'], { env, stdio: 'ignore' })
+  const doomed = spawn(process.execPath, ['--import', shiftClock, cli, 'keys', 'reseal'], { env, stdio: 'ignore' })
   watchProcess(doomed)
   await waitFor(async () => (await countJobsUnder(newKey)) > 100, { what: 'the reseal half-way', timeoutMs: 30_000 })
   doomed.kill('SIGKILL')

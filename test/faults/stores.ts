@@ -16,7 +16,7 @@ const env = { NODE_ENV: 'development' }
 
 /** On the embedded Postgres of the tests. */
 export async function openOnEmbedded(count: number): Promise<RunningServers> {
-  const database = await createTestDatabase({ isEmpty: true })
+  const database = await createTestDatabase()
   const servers = await startServers(count, { databaseUrl: database.url, env })
   return { servers, close: () => servers.close().then(database.close) }
 }

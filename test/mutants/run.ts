@@ -1,90 +1,79 @@
 /**
- * `npm run mutants [WORD…]`: a security test was seen red once. Applies each mutant of the list to a copy of the project, runs
- * its test, and expects it to fail. With words, only mutants whose description or file contains one of them.
+ * `npm run mutants [-- WORD…] [--changed] [--shard 1/4] [--minutes N]`: a security test was seen red once. Applies each mutant of the list to a
+ * copy of the project, runs its test, and expects it to fail. With words, only mutants whose description or file contains one of them.
  */
-import { spawn } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 import path from 'node:path'
+import { parseArgs } from 'node:util'
+import setUp from '../support/global-setup.ts'
+import tearDown from '../support/global-teardown.ts'
 import { mutants } from './list.ts'
 import type { Mutant } from './mutant.ts'
 import { mutate } from './mutant.ts'
+import { findChanges, readShard, selectMutants, shuffle } from './select.ts'
+import type { Trial } from './trial.ts'
+import { createTrial } from './trial.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
-const limitMs = 180_000
-const left = ['node_modules', '.git', '.data', 'coverage', 'screenshots']
+const lanes = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 1.5e9)))
 
-/** A copy of the working tree that shares the packages; readable by all, for tests that start Postgres under another user. */
-function copyProject(): string {
-  const copy = mkdtempSync(path.join(tmpdir(), 'latchkey-mutants-'))
-  cpSync(root, copy, { recursive: true, filter: (source) => !left.includes(path.relative(root, source)) })
-  symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'))
-  return copy
+const { values, positionals } = parseArgs({
+  options: { changed: { type: 'boolean' }, shard: { type: 'string' }, minutes: { type: 'string' } },
+  allowPositionals: true,
+})
+
+/** The mutants of this run, and what to say about how they were chosen. */
+function choose(): { wanted: Mutant[]; reason: string } {
+  const shard = values.shard === undefined ? undefined : readShard(values.shard)
+  if (!values.changed) return { wanted: selectMutants(mutants, { words: positionals, shard }), reason: '' }
+  const changes = findChanges(root)
+  const wanted = selectMutants(mutants, { words: positionals, shard, changed: changes?.files })
+  const reason = changes
+    ? `whose file or test has changed since ${changes.base}`
+    : 'all of them, because there is no history to compare with'
+  return { wanted: shuffle(wanted, changes?.head ?? ''), reason }
 }
 
-type Outcome = {
-  /** `broken`: the tests could not even run, which shows nothing. */
-  verdict: 'red' | 'green' | 'broken' | 'too slow'
-  /** The first test that failed. */
-  failed: string | undefined
-  output: string
-}
-
-function runTest(copy: string, test: string): Promise<Outcome> {
-  const jest = path.join(copy, 'node_modules/jest/bin/jest.js')
-  const child = spawn(process.execPath, ['--experimental-vm-modules', jest, '--runInBand', '--ci', '--bail', test], {
-    cwd: copy,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const chunks: Buffer[] = []
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => chunks.push(chunk))
-  let isTooSlow = false
-  const limit = setTimeout(() => {
-    isTooSlow = true
-    child.kill()
-  }, limitMs)
-  return new Promise((resolve) => {
-    child.on('close', (code) => {
-      clearTimeout(limit)
-      const output = Buffer.concat(chunks).toString()
-      const failed = /^ +● (.+)$/m.exec(output)?.[1]
-      const isBroken = failed === undefined || failed === 'Test suite failed to run'
-      const verdict = isTooSlow ? 'too slow' : code === 0 ? 'green' : isBroken ? 'broken' : 'red'
-      resolve({ verdict, failed, output })
-    })
-  })
-}
-
-async function main(words: readonly string[]): Promise<number> {
-  const wanted = mutants.filter(
-    ({ disables, file }) => words.length === 0 || words.some((word) => `${disables} ${file}`.includes(word)),
+/** Works through `jobs` with one copy of the project a core. */
+async function forEach<T>(jobs: readonly T[], trials: readonly Trial[], work: (job: T, trial: Trial) => Promise<void>) {
+  const queue = [...jobs]
+  await Promise.all(
+    trials.map(async (trial) => {
+      for (let job = queue.shift(); job !== undefined; job = queue.shift()) await work(job, trial)
+    }),
   )
-  for (const mutant of wanted) mutate(mutant, root)
-  const copy = copyProject()
-  process.on('exit', () => rmSync(copy, { recursive: true, force: true }))
-
-  // A test that is red without a mutant proves nothing.
-  for (const test of new Set(wanted.map((mutant) => mutant.test))) {
-    const { verdict, output } = await runTest(copy, test)
-    if (verdict === 'green') continue
-    console.log(`${test} is ${verdict} without any mutant:\n${output}`)
-    return 2
-  }
-  let survivors = 0
-  for (const mutant of wanted) {
-    if (await isKilled(copy, mutant)) continue
-    survivors += 1
-  }
-  console.log(`${wanted.length - survivors} killed, ${survivors} survived`)
-  return survivors === 0 ? 0 : 1
 }
 
-async function isKilled(copy: string, mutant: Mutant): Promise<boolean> {
-  const place = path.join(copy, mutant.file)
-  const original = readFileSync(place)
-  writeFileSync(place, mutate(mutant, copy))
-  const { verdict, failed, output } = await runTest(copy, mutant.test)
-  writeFileSync(place, original)
+async function tryAll(wanted: readonly Mutant[]): Promise<{ killed: number; failed: number; left: number }> {
+  for (const mutant of wanted) mutate(mutant, root)
+  const endsAt = performance.now() + Number(values.minutes ?? Number.POSITIVE_INFINITY) * 60_000
+  const trials = Array.from({ length: Math.min(lanes, wanted.length) }, createTrial)
+  const count = { killed: 0, failed: 0, left: 0 }
+  const byTest = Map.groupBy(wanted, ({ test }) => test)
+
+  await forEach([...byTest], trials, async ([test, ofTest], trial) => {
+    if (performance.now() > endsAt) {
+      count.left += ofTest.length
+      return
+    }
+    // A test that is red without a mutant proves nothing.
+    const { verdict, output } = await trial.runTest(test)
+    if (verdict !== 'green') {
+      console.log(`${test} is ${verdict} without any mutant:\n${output}`)
+      count.failed += ofTest.length
+      return
+    }
+    for (const mutant of ofTest) {
+      if (performance.now() > endsAt) count.left += 1
+      else if (await isKilled(trial, mutant)) count.killed += 1
+      else count.failed += 1
+    }
+  })
+  return count
+}
+
+async function isKilled(trial: Trial, mutant: Mutant): Promise<boolean> {
+  const { verdict, failed, output } = await trial.runMutant(mutant)
   const isDead = verdict === 'red' || verdict === 'too slow'
   const how = verdict === 'red' ? `by "${failed}"` : `${mutant.test}: ${verdict}`
   console.log(`${isDead ? 'killed  ' : 'SURVIVED'} ${mutant.disables} (${mutant.file}), ${how}`)
@@ -92,4 +81,14 @@ async function isKilled(copy: string, mutant: Mutant): Promise<boolean> {
   return isDead
 }
 
-process.exitCode = await main(process.argv.slice(2))
+const { wanted, reason } = choose()
+console.log(`${wanted.length} of ${mutants.length} mutants${reason && `: ${reason}`}`)
+const began = performance.now()
+await setUp()
+const { killed, failed, left } = await tryAll(wanted)
+await tearDown()
+if (left > 0) console.log(`${left} mutants were not tried within ${values.minutes} minutes`)
+console.log(`${killed} killed, ${failed} survived or could not be tried`)
+console.log(`\nThe lane mutants took ${Math.round((performance.now() - began) / 1000)} s.`)
+console.log(`\n${killed} passed, ${failed} failed`)
+process.exitCode = failed === 0 ? 0 : 1

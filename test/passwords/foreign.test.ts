@@ -109,23 +109,12 @@ test('a hash that is too dear verifies nothing, wherever it came from', async ()
   expect(await verify('U*U', `$2b$31$${rest}`)).toEqual({ matches: false, needsRehash: false })
 })
 
-test('a cheap hash does not answer sooner than nobody’s', async () => {
-  const { verify } = hasher({ memoryKiB: 65_536, iterations: 3, parallelism: 4 })
-  const cheap = `$pbkdf2-sha256$i=1000$${salt}$${result}`
-  const times = { cheap: [] as number[], nobody: [] as number[] }
-  for (let round = 0; round < 5; round += 1) {
-    for (const [kind, hash] of [
-      ['nobody', undefined],
-      ['cheap', cheap],
-    ] as const) {
-      const began = performance.now()
-      await verify(password, hash)
-      times[kind].push(performance.now() - began)
-    }
+test('a cheap hash is one work of the pool, as nobody’s is; what that takes in time is measured by foreign-timing.nightly', async () => {
+  const { verify, hashes } = hasher({ memoryKiB: 65_536, iterations: 3, parallelism: 4 })
+  for (const [count, hash] of [undefined, `$pbkdf2-sha256$i=1000$${salt}$${result}`].entries()) {
+    expect(await verify(password, hash)).toMatchObject({ needsRehash: false })
+    expect(await hashes()).toBe(count + 1)
   }
-  // Far coarser than what an attacker could see, because this machine is shared; foreign-timing.test.ts prints figures.
-  expect(Math.min(...times.cheap) / Math.min(...times.nobody)).toBeGreaterThan(0.5)
-  expect(Math.min(...times.cheap) / Math.min(...times.nobody)).toBeLessThan(2)
 })
 
 test('bcrypt reads 72 bytes, and counts no length in one byte', async () => {

@@ -1,7 +1,7 @@
 /** What an answer's time could tell: nothing, because the same is done for every address. */
 import { createBrowser } from '../support/browser.ts'
 import type { PeopleHouse } from './house.ts'
-import { goodPassword, openPeopleHouse } from './house.ts'
+import { openPeopleHouse } from './house.ts'
 
 let house: PeopleHouse
 const statements: string[] = []
@@ -45,43 +45,3 @@ test('a recovery asks the same of the database, and hashes nothing, whoever has 
   // Nobody is looked up at all.
   expect(seen[0]!.filter((sql) => /\baccount\b/.test(sql))).toEqual([])
 })
-
-/** LATCHKEY_TIMING=200 runs so many interleaved tries and prints the medians. Not by default: on a busy machine the neighbours decide it. */
-const tries = Number(process.env.LATCHKEY_TIMING ?? 0)
-if (tries > 0) {
-  test.each([
-    ['/register', { name: 'Timed', password: goodPassword }],
-    ['/recover', {}],
-  ])(
-    '%s takes as long for known and unknown addresses',
-    async (path, fields) => {
-      const browser = createBrowser()
-      const csrf = /name="csrf" value="([^"]+)"/.exec((await browser.get(house.at(path))).body)![1]!
-      const times = { known: [] as number[], unknown: [] as number[], again: [] as number[] }
-      for (let n = 0; n < tries; n += 1) {
-        const cases = [
-          ['known', 'alice@example.com'],
-          ['unknown', `free-${path.slice(1)}-${n}@example.com`],
-          ['again', 'alice@example.com'],
-        ] as const
-        for (let turn = 0; turn < 3; turn += 1) {
-          const [name, email] = cases[(n + turn) % 3]!
-          const began = performance.now()
-          await browser.post(house.at(path), { csrf, email, ...fields })
-          times[name].push(performance.now() - began)
-        }
-      }
-      const [known, unknown, again] = [median(times.known), median(times.unknown), median(times.again)]
-      const apart = Math.abs(unknown - known) / known
-      const itself = Math.abs(again - known) / known
-      const percent = (share: number) => `${(share * 100).toFixed(1)} %`
-      process.stderr.write(
-        `${path}: known ${known.toFixed(2)} ms, unknown ${unknown.toFixed(2)} ms (${percent(apart)}); known with itself ${percent(itself)}\n`,
-      )
-      expect(apart).toBeLessThanOrEqual(0.05 + itself)
-    },
-    300_000,
-  )
-}
-
-const median = (times: readonly number[]) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)]!

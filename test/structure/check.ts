@@ -8,10 +8,10 @@ const root = path.resolve(import.meta.dirname, '../..')
 const jest = {
   rootDir: root,
   testEnvironment: 'node',
-  extensionsToTreatAsEsm: ['.ts'],
   testMatch: ['<rootDir>/test/structure/**/*.test.ts'],
   testPathIgnorePatterns: ['<rootDir>/test/structure/generations\\.test\\.ts$'],
-  transform: { '\\.ts$': '<rootDir>/test/support/strip-types.js' },
+  transform: {},
+  testRunner: '<rootDir>/test/support/file-runner.ts',
 }
 
 const steps: [name: string, script: string, ...args: string[]][] = [
@@ -33,7 +33,10 @@ function runStep([name, script, ...args]: (typeof steps)[number]): Promise<Outco
       path.join(root, 'node_modules', script),
       ...args,
     ],
-    { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] },
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
   )
   const output: Buffer[] = []
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => output.push(chunk))

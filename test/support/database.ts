@@ -27,31 +27,56 @@ async function clusterUrl(): Promise<(database: string) => string> {
   return (database) => answer.url.replace('DATABASE', database)
 }
 
-async function administer(url: string, statement: string): Promise<void> {
+async function administer<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
-    await client.query(statement)
+    return await work(client)
   } finally {
     await client.end()
   }
 }
 
 /** `isEmpty` gives a database without the schema, for tests of the migrations themselves. */
-export async function createTestDatabase({ isEmpty = false }: { isEmpty?: boolean } = {}): Promise<TestDatabase> {
+export const createTestDatabase = ({ isEmpty = false }: { isEmpty?: boolean } = {}): Promise<TestDatabase> =>
+  copyDatabase(isEmpty ? 'template0' : templateName)
+
+/** A copy of the database `template`, which the first test of the run that asks for it makes with `fill`. */
+export async function createTestDatabaseOnce(
+  template: string,
+  fill: (database: TestDatabase) => Promise<void>,
+): Promise<TestDatabase> {
+  const url = await clusterUrl()
+  await administer(url('postgres'), async (client) => {
+    const isThere = async () =>
+      (await client.query('SELECT FROM pg_database WHERE datname = $1', [template])).rowCount === 1
+    if (await isThere()) return
+    // Another worker may be making it; the lock ends with the connection.
+    await client.query('SELECT pg_advisory_lock(hashtext($1))', [template])
+    if (await isThere()) return
+    const made = await copyDatabase(templateName)
+    await fill(made)
+    await made.disconnect()
+    await client.query(`ALTER DATABASE ${made.name} RENAME TO ${template}`)
+  })
+  return copyDatabase(template)
+}
+
+async function copyDatabase(template: string) {
   const url = await clusterUrl()
   copies += 1
   const name = `test_${process.pid}_${process.env.JEST_WORKER_ID ?? 0}_${copies}_${process.hrtime.bigint()}`
-  const template = isEmpty ? 'template0' : templateName
-  await administer(url('postgres'), `CREATE DATABASE ${name} TEMPLATE ${template}`)
+  await administer(url('postgres'), (client) => client.query(`CREATE DATABASE ${name} TEMPLATE ${template}`))
   const database = createDatabase({ url: url(name), poolSize: 10, log: createLog({ level: 'silent' }) })
   await database.changes.whenConnected()
   return {
+    name,
     url: url(name),
     database,
+    disconnect: () => database.close(),
     close: releasedAtEnd(async () => {
       await database.close()
-      await administer(url('postgres'), `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+      await administer(url('postgres'), (client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
     }),
   }
 }

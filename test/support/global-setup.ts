@@ -1,4 +1,5 @@
 /** Jest's global set-up: answers the test files' question for the cluster, which starts when the first of them asks. */
+import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import type { Cluster } from './cluster.ts'
@@ -11,6 +12,8 @@ export const clusterVariable = 'LATCHKEY_TEST_CLUSTER'
 export type ClusterAnswer = { url: string } | { error: string }
 
 export default async function setUp(): Promise<void> {
+  // A run of several, as that of the mutants, has one for all.
+  if (process.env[clusterVariable] && existsSync(process.env[clusterVariable])) return
   let starting: Promise<Cluster> | undefined
   const server = createServer((socket) => {
     socket.on('error', () => {})

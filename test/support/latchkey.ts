@@ -5,25 +5,29 @@ import type { ClientInput } from '../../src/clients/client.ts'
 import { readConfig } from '../../src/config/read.ts'
 import { serverOptions } from '../../src/http/server.ts'
 import { createLog } from '../../src/log.ts'
-import type { Parts } from '../../src/parts.ts'
 import { createParts } from '../../src/parts.ts'
 import { systemRandom } from '../../src/random.ts'
 import { startServer } from '../../src/server.ts'
 import type { Browser, Page } from './browser.ts'
 import { createBrowser } from './browser.ts'
+import { releasedAtEnd } from './cleanup.ts'
 import type { TestClock } from './clock.ts'
 import { createTestClock } from './clock.ts'
 import type { TestDatabase } from './database.ts'
 import { createTestDatabase } from './database.ts'
+import {
+  callback,
+  canBeCopied,
+  createPopulatedDatabase,
+  operator,
+  populate,
+  raiseLimits,
+  testPassword,
+  usualEnvironment,
+  webSecret,
+} from './populate.ts'
 
-export const testPassword = 'wonderland tea party'
-export const webSecret = 'a secret of more than thirty-two characters'
-export const callback = 'https://app.example/callback'
-export const api = 'https://api.example/'
-
-/** The least work that is allowed: fast enough where the hash is not the subject. */
-const floorHash = { PASSWORD_HASH_MEMORY_KIB: '19456', PASSWORD_HASH_ITERATIONS: '2', PASSWORD_HASH_PARALLELISM: '1' }
-const operator = { type: 'operator', id: 'test' } as const
+export { api, callback, testPassword, webSecret } from './populate.ts'
 
 export type Latchkey = Awaited<ReturnType<typeof startLatchkey>>
 
@@ -42,27 +46,28 @@ type Options = {
 export async function startLatchkey({
   env = {},
   database: shared,
-  clock = createTestClock(),
+  clock: ownClock,
   hasDefaultLimits = false,
   onLog,
 }: Options = {}) {
-  const owned = shared ?? (await createTestDatabase())
+  const clock = ownClock ?? createTestClock()
+  // With a clock of its own a test needs keys and accounts of that time.
+  const isCopied = !shared && !ownClock && canBeCopied(env)
+  const owned = shared ?? (await (isCopied ? createPopulatedDatabase({ hasDefaultLimits }) : createTestDatabase()))
   const server = createServer(serverOptions)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const issuer = env.ISSUER ?? `http://localhost:${(server.address() as AddressInfo).port}`
   const base = `http://localhost:${(server.address() as AddressInfo).port}`
   const result = readConfig({
-    NODE_ENV: 'test',
-    MASTER_KEY: '1f'.repeat(16) + '2e'.repeat(16),
+    ...usualEnvironment,
     DATABASE_URL: owned.url,
-    LOG_LEVEL: onLog ? 'trace' : 'silent',
-    ...floorHash,
+    ...(onLog && { LOG_LEVEL: 'trace' }),
     ...env,
     ISSUER: issuer,
   })
   if ('problems' in result) throw new Error(JSON.stringify(result.problems))
   const { config } = result
-  if (!shared && !hasDefaultLimits) await raiseLimits(owned)
+  if (!shared && !isCopied && !hasDefaultLimits) await raiseLimits(owned)
   const parts = await createParts({
     config,
     database: owned.database,
@@ -78,7 +83,7 @@ export async function startLatchkey({
     await parts.close()
     throw error
   })
-  if (!shared) await populate(parts)
+  if (!shared && !isCopied) await populate(parts)
 
   return {
     issuer,
@@ -90,77 +95,11 @@ export async function startLatchkey({
     databaseUrl: owned.url,
     shared: owned,
     addClient: (input: ClientInput) => parts.clients.add(input, operator),
-    stop: async () => {
+    stop: releasedAtEnd(async () => {
       await running.stop()
       if (!shared) await owned.close()
-    },
+    }),
   }
-}
-
-/** Like the setting that an operator makes, but without a trace in the audit trail. */
-async function raiseLimits({ database: { knex } }: TestDatabase): Promise<void> {
-  await knex('setting').insert({ key: 'rateLimitPercent', value: '1000000', updated_at: 0 })
-}
-
-async function populate({ accounts, clients, resourceServers }: Parts): Promise<void> {
-  await resourceServers.put(
-    {
-      identifier: api,
-      name: 'Example API',
-      scopes: [{ name: 'api:read', description: 'Read things' }, { name: 'api:write' }],
-    },
-    operator,
-  )
-  const scope = 'openid profile email phone address offline_access roles api:read'
-  await clients.add(
-    {
-      clientId: 'web',
-      kind: 'web',
-      secret: webSecret,
-      metadata: {
-        client_name: 'Web App',
-        redirect_uris: [callback],
-        post_logout_redirect_uris: ['https://app.example/'],
-        scope,
-      },
-    },
-    operator,
-  )
-  await clients.add(
-    {
-      clientId: 'spa',
-      kind: 'spa',
-      metadata: { client_name: 'Page App', redirect_uris: ['https://spa.example/callback'], scope },
-    },
-    operator,
-  )
-  await clients.add(
-    {
-      clientId: 'native',
-      kind: 'native',
-      metadata: { client_name: 'Phone App', redirect_uris: ['com.example.app:/callback'], scope },
-    },
-    operator,
-  )
-  await clients.add(
-    {
-      clientId: 'machine',
-      kind: 'machine',
-      secret: webSecret,
-      metadata: { client_name: 'Robot', scope: 'api:read api:write' },
-    },
-    operator,
-  )
-  await accounts.create(
-    {
-      email: 'alice@example.com',
-      isEmailVerified: true,
-      name: 'Alice Liddell',
-      roles: ['editor'],
-      password: testPassword,
-    },
-    operator,
-  )
 }
 
 type Answer = Record<string, string>

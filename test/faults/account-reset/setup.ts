@@ -31,7 +31,7 @@ const hashOfOldPassword = () =>
 
 export async function openSetup({ withRedis }: { withRedis: boolean }) {
   const [database, mailbox, redis] = await Promise.all([
-    createTestDatabase({ isEmpty: true }),
+    createTestDatabase(),
     startMailbox(),
     withRedis ? startRedis() : undefined,
   ])

@@ -1,0 +1,62 @@
+/** Which mutants of the list a run takes: all, those of some words, those of changed files, or one part of several. */
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import type { Mutant } from './mutant.ts'
+
+export type Selection = {
+  /** One of them occurs in what is disabled or in the file; all are taken when there is none. */
+  words: readonly string[]
+  /** Files that have changed, from the root of the project; undefined: it does not matter. */
+  changed?: ReadonlySet<string> | undefined
+  shard?: Shard | undefined
+}
+
+export type Shard = Readonly<{ index: number; count: number }>
+
+/** Reads `1/4`. Throws when it is something else. */
+export function readShard(text: string): Shard {
+  const [, index, count] = /^([1-9]\d*)\/([1-9]\d*)$/.exec(text) ?? []
+  if (!index || Number(index) > Number(count)) throw new Error(`--shard takes a part and a number, like 1/4: ${text}`)
+  return { index: Number(index), count: Number(count) }
+}
+
+export function selectMutants(mutants: readonly Mutant[], { words, changed, shard }: Selection): Mutant[] {
+  const isNamed = ({ disables, file }: Mutant) =>
+    words.length === 0 || words.some((word) => `${disables} ${file}`.includes(word))
+  const isChanged = ({ file, test }: Mutant) =>
+    !changed || changed.has(file) || [...changed].some((one) => one === test || one.startsWith(`${test}/`))
+  return mutants
+    .filter((mutant) => isNamed(mutant) && isChanged(mutant))
+    .filter((_, index) => !shard || index % shard.count === shard.index - 1)
+}
+
+/** The same mutants in an order that `seed` decides: runs that end early take other ones each time. */
+export function shuffle(mutants: readonly Mutant[], seed: string): Mutant[] {
+  const rank = ({ disables, file }: Mutant) => createHash('sha256').update(`${seed} ${file} ${disables}`).digest('hex')
+  return mutants.toSorted((one, other) => (rank(one) < rank(other) ? -1 : 1))
+}
+
+const git = (root: string, ...args: string[]): string | undefined => {
+  try {
+    return execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+  } catch {
+    return undefined
+  }
+}
+
+export type Comparison = { base: string; head: string; files: ReadonlySet<string> }
+
+/**
+ * What has changed since the last release tag; without one since the branch left the main branch; on the main branch since its last commit.
+ * Undefined when there is no history to ask.
+ */
+export function findChanges(root: string): Comparison | undefined {
+  const head = git(root, 'rev-parse', 'HEAD')
+  if (!head) return undefined
+  const fork = ['origin/main', 'main'].map((branch) => git(root, 'merge-base', 'HEAD', branch)).find(Boolean)
+  const base =
+    git(root, 'describe', '--tags', '--abbrev=0', '--match', 'v*') ||
+    (fork && fork !== head ? fork : git(root, 'rev-parse', 'HEAD^1'))
+  const names = base && git(root, 'diff', '--name-only', base)
+  return names === undefined || !base ? undefined : { base, head, files: new Set(names.split('\n').filter(Boolean)) }
+}

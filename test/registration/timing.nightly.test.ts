@@ -1,0 +1,50 @@
+/** What an answer's time tells, in medians of so many interleaved tries: LATCHKEY_TIMING, or 100. Needs a quiet machine. */
+import { createBrowser } from '../support/browser.ts'
+import type { PeopleHouse } from './house.ts'
+import { goodPassword, openPeopleHouse } from './house.ts'
+
+const tries = Number(process.env.LATCHKEY_TIMING ?? 100)
+
+let house: PeopleHouse
+beforeAll(async () => {
+  house = await openPeopleHouse()
+  // What is sent is decided by a worker: without one, only the request's own work takes time.
+  await house.server.parts.queue.stop()
+})
+afterAll(() => house?.close())
+
+test.each([
+  ['/register', { name: 'Timed', password: goodPassword }],
+  ['/recover', {}],
+])(
+  '%s takes as long for known and unknown addresses',
+  async (path, fields) => {
+    const browser = createBrowser()
+    const csrf = /name="csrf" value="([^"]+)"/.exec((await browser.get(house.at(path))).body)![1]!
+    const times = { known: [] as number[], unknown: [] as number[], again: [] as number[] }
+    for (let n = 0; n < tries; n += 1) {
+      const cases = [
+        ['known', 'alice@example.com'],
+        ['unknown', `free-${path.slice(1)}-${n}@example.com`],
+        ['again', 'alice@example.com'],
+      ] as const
+      for (let turn = 0; turn < 3; turn += 1) {
+        const [name, email] = cases[(n + turn) % 3]!
+        const began = performance.now()
+        await browser.post(house.at(path), { csrf, email, ...fields })
+        times[name].push(performance.now() - began)
+      }
+    }
+    const [known, unknown, again] = [median(times.known), median(times.unknown), median(times.again)]
+    const apart = Math.abs(unknown - known) / known
+    const itself = Math.abs(again - known) / known
+    const percent = (share: number) => `${(share * 100).toFixed(1)} %`
+    process.stderr.write(
+      `${path}: known ${known.toFixed(2)} ms, unknown ${unknown.toFixed(2)} ms (${percent(apart)}); known with itself ${percent(itself)}\n`,
+    )
+    expect(apart).toBeLessThanOrEqual(0.05 + itself)
+  },
+  300_000,
+)
+
+const median = (times: readonly number[]) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)]!
