@@ -19,9 +19,15 @@ COPY views ./views
 COPY locales ./locales
 COPY seeds ./seeds
 RUN chmod 0755 src/cli.ts && ln -s /app/src/cli.ts /usr/local/bin/latchkey
+# The compiled code of every module, made by the user that reads it. Without a configuration the start ends with 78 once all is loaded.
+RUN install -d -o node node_modules/.cache/latchkey
+USER node
+RUN node --max-semi-space-size=16 --import ./src/code-cache.js src/main.ts 2>/dev/null || [ $? -eq 78 ]
+USER root
+RUN chown -R root:root node_modules/.cache && chmod -R a+rX node_modules/.cache
 # All of it belongs to root: the process writes nothing, so the file system may be mounted read-only.
 USER node
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 3000}/health/ready`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "src/main.ts"]
+CMD ["node", "--max-semi-space-size=16", "--import", "./src/code-cache.js", "src/main.ts"]

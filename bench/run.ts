@@ -4,6 +4,7 @@ const modes = new Map([
   ['--fire', () => import('./fire.ts')],
   ['--hostile-passwords', () => import('./hostile-passwords.ts')],
   ['--login-timing', () => import('./login-timing.ts')],
+  ['--memory', () => import('./memory.ts')],
 ])
 
 const chosen = process.argv.find((argument) => modes.has(argument))

@@ -43,12 +43,19 @@ async function runCommand(checkout: string, args: readonly string[], env: Record
   await promisify(execFile)(process.execPath, [join(checkout, 'src/cli.ts'), ...args], { env: processEnv(env) })
 }
 
+/** What stands between `node` and the file in the `start` script of a checkout, so that the server runs as it is meant to. */
+function startFlags(checkout: string): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as { scripts: { start: string } }
+  return scripts.start.split(' ').slice(1, -1)
+}
+
 /** Starts a server file under the preload and waits until its discovery document answers. Its output goes to `logFile`. */
-async function launch(file: string, env: Record<string, string>, logFile: string) {
+async function launch(file: string, env: Record<string, string>, logFile: string, checkout = ownCheckout) {
   const port = await findFreePort()
   const issuer = `http://localhost:${port}`
   const log = openSync(logFile, 'a')
-  const child = spawn(process.execPath, ['--import', preload, file], {
+  const child = spawn(process.execPath, [...startFlags(checkout), '--import', preload, file], {
+    cwd: checkout,
     env: { ...processEnv(env), PORT: String(port) },
     stdio: ['ignore', log, log, 'ipc'],
   })
@@ -117,7 +124,12 @@ export async function startLatchkey(options: LatchkeyOptions): Promise<MeasuredL
     ...(redis && { REDIS_URL: redis.url }),
     ...options.env,
   }
-  const { issuer, child, usage } = await launch(join(checkout, 'src/main.ts'), env, join(folder, 'server.log'))
+  const { issuer, child, usage } = await launch(
+    join(checkout, 'src/main.ts'),
+    env,
+    join(folder, 'server.log'),
+    checkout,
+  )
   await raiseLimits(checkout, env)
   const stores = [database ? undefined : findProcess('postgres', folder), redis?.process.pid]
   const storePids = stores.filter((pid) => pid !== undefined)

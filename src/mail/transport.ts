@@ -1,5 +1,5 @@
 /** The way out: one SMTP server, with limits on how long it may keep us waiting. */
-import nodemailer from 'nodemailer'
+import type { Transporter } from 'nodemailer'
 import type { SmtpServer } from '../config/mail.ts'
 
 export type Message = Readonly<{
@@ -20,12 +20,12 @@ export type Transport = {
 }
 
 export function createTransport({ host, port, isSecure, isTlsRequired, user, password }: SmtpServer): Transport {
-  const transporter = nodemailer.createTransport({
+  const options = {
     host,
     port,
     secure: isSecure,
     requireTLS: isTlsRequired,
-    tls: { minVersion: 'TLSv1.2' },
+    tls: { minVersion: 'TLSv1.2' as const },
     ...(user !== undefined && { auth: { user, pass: password ?? '' } }),
     connectionTimeout: 5_000,
     greetingTimeout: 5_000,
@@ -33,9 +33,16 @@ export function createTransport({ host, port, isSecure, isTlsRequired, user, pas
     // A message is what we made of it: no part of one is fetched from anywhere.
     disableFileAccess: true,
     disableUrlAccess: true,
-  })
+  }
+  let opening: Promise<Transporter> | undefined
+  // Loaded with the first email: the package takes megabytes, and many servers send none for days.
+  const open = () => {
+    opening ??= import('nodemailer').then(({ default: nodemailer }) => nodemailer.createTransport(options))
+    return opening
+  }
   return {
     send: async ({ id, from, to, subject, text, html }) => {
+      const transporter = await open()
       await transporter.sendMail({
         messageId: `<${id}@${from.address.split('@')[1]}>`,
         from: { ...from },
@@ -49,6 +56,7 @@ export function createTransport({ host, port, isSecure, isTlsRequired, user, pas
       })
     },
     check: async () => {
+      const transporter = await open()
       await transporter.verify()
     },
   }

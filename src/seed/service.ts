@@ -3,7 +3,6 @@ import type { AccountWrites } from '../accounts/service.ts'
 import type { Actor, Audit } from '../audit/service.ts'
 import type { Transaction } from '../database/database.ts'
 import { AppError } from '../errors.ts'
-import { readSeed } from './document.ts'
 import { seedInvalid } from './errors.ts'
 import type { ClientStep, PlanDeps, ResourceServerStep, SeedPlan, UserStep } from './plan.ts'
 import { planSeed } from './plan.ts'
@@ -60,6 +59,8 @@ export function createSeed(deps: Deps) {
       text: string,
       { actor, isOnlyMissing = false }: { actor: Actor; isOnlyMissing?: boolean },
     ): Promise<SeedReport> => {
+      // Loaded for a seed alone: most servers start without one.
+      const { readSeed } = await import('./document.ts')
       const { document, problems, withLines } = readSeed(text)
       const isUnreadable = problems.some(({ code }) => code === 'not_yaml' || code === 'seed_not_mapping')
       for (let attempt = 1; ; attempt += 1) {

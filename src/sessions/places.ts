@@ -1,12 +1,12 @@
 /** Where a network address is, in words, from an MMDB file that the operator brings (GeoLite2 City and Country, DB-IP, and others). */
 import type { CityResponse } from 'maxmind'
-import maxmind from 'maxmind'
 import { placesUnreadable } from './errors.ts'
 
 export type Places = (address: string) => string | undefined
 
 /** A newer file in the same place is read without a restart. Throws `places_unreadable`. */
 export async function openPlaces(path: string): Promise<Places> {
+  const { default: maxmind } = await import('maxmind')
   const options = { watchForUpdates: true, watchForUpdatesNonPersistent: true }
   const reader = await maxmind.open<CityResponse>(path, options).catch((cause: unknown) => {
     throw placesUnreadable({ cause, params: { path } })

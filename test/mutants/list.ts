@@ -437,14 +437,14 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a passkey with a weak key is not registered',
     file: 'src/mfa/methods/passkey/method.ts',
-    search: 'if (coseKeyProblem(made.publicKey)) throw passkeyRefused()',
+    search: 'if (await coseKeyProblem(made.publicKey)) throw passkeyRefused()',
     replacement: '',
     test: 'test/mfa/passkey-keys.test.ts',
   },
   {
     disables: 'a passkey with a weak key does not sign in',
     file: 'src/mfa/methods/passkey/method.ts',
-    search: 'if (coseKeyProblem(credential.publicKey)) throw passkeyRefused()',
+    search: 'if (await coseKeyProblem(credential.publicKey)) throw passkeyRefused()',
     replacement: '',
     test: 'test/mfa/passkey-keys.test.ts',
   },
@@ -479,14 +479,14 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a passkey is not made in a foreign frame',
     file: 'src/mfa/methods/passkey/method.ts',
-    search: 'refuseFramed(clientDataJSON)',
+    search: 'await refuseFramed(clientDataJSON)',
     replacement: '',
     test: 'test/mfa/passkey-keys.test.ts',
   },
   {
     disables: 'a passkey is not used in a foreign frame',
     file: 'src/mfa/methods/passkey/method.ts',
-    search: 'refuseFramed(response.response.clientDataJSON)',
+    search: 'await refuseFramed(response.response.clientDataJSON)',
     replacement: '',
     test: 'test/mfa/passkey-keys.test.ts',
   },

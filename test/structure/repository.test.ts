@@ -72,6 +72,13 @@ test('the Node that npm brings, .nvmrc and the images are one release', () => {
   }
 })
 
+test('the image and the service start the server as npm start does', () => {
+  const { start } = manifest.scripts
+  const [, image] = /^CMD (\[.*\])$/m.exec(read('Dockerfile')) ?? []
+  const [, service] = /^ExecStart=\S*\/(node .*)$/m.exec(read('deploy/latchkey.service')) ?? []
+  expect([JSON.parse(image ?? '[]').join(' '), service]).toEqual([start, start])
+})
+
 test('each page that names the Node to start with names the range of package.json', () => {
   expect(manifest.engines.node).toBe('^22.18.0 || ^24.0.0 || >=26.0.0')
   for (const file of ['README.md', 'CONTRIBUTING.md', 'docs/quick-start.md']) {

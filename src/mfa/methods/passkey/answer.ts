@@ -1,5 +1,4 @@
 /** What a browser sends for a passkey, as far as the library that verifies it takes more than it should. */
-import { decodeClientDataJSON } from '@simplewebauthn/server/helpers'
 import { passkeyRefused } from '../../errors.ts'
 
 /** Web Authentication Level 3 §7.1: no authenticator makes a longer id, and the column holds no longer one. */
@@ -27,7 +26,8 @@ export function credentialIdOf(id: string): Buffer {
  * Throws `passkey_refused` for the answer of a frame in another site's page (§7.1, §7.2). No page of ours is in a frame. The
  * library does not look at `crossOrigin` at a registration, and at a sign-in only beside `topOrigin`.
  */
-export function refuseFramed(clientDataJSON: string): void {
+export async function refuseFramed(clientDataJSON: string): Promise<void> {
+  const { decodeClientDataJSON } = await import('@simplewebauthn/server/helpers')
   const { crossOrigin = false, topOrigin } = decodeClientDataJSON(clientDataJSON)
   if (crossOrigin !== false || topOrigin !== undefined) throw passkeyRefused()
 }

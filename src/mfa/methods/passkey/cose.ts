@@ -1,5 +1,4 @@
 /** The public keys of passkeys (COSE, RFC 9052 §7) as JWKs, for the check that every foreign public key has to pass. */
-import { decodeCredentialPublicKey } from '@simplewebauthn/server/helpers'
 import type { ForeignKeyProblem } from '../../../foreign-keys.ts'
 import { foreignKeyProblem } from '../../../foreign-keys.ts'
 
@@ -50,7 +49,8 @@ const shapes = new Map<unknown, Shape>([
 ])
 
 /** What is wrong with a passkey's public key; undefined when nothing is. Reads it as the library does that verifies with it. */
-export function coseKeyProblem(bytes: Uint8Array): ForeignKeyProblem | undefined {
+export async function coseKeyProblem(bytes: Uint8Array): Promise<ForeignKeyProblem | undefined> {
+  const { decodeCredentialPublicKey } = await import('@simplewebauthn/server/helpers')
   let key: unknown
   try {
     key = decodeCredentialPublicKey(Uint8Array.from(bytes))

@@ -6,12 +6,6 @@ import type {
   PublicKeyCredentialRequestOptionsJSON,
   RegistrationResponseJSON,
 } from '@simplewebauthn/server'
-import {
-  generateAuthenticationOptions,
-  generateRegistrationOptions,
-  verifyAuthenticationResponse,
-  verifyRegistrationResponse,
-} from '@simplewebauthn/server'
 import { atMinute } from '../../../clock.ts'
 import type { Queryable, Tx } from '../../../database/database.ts'
 import { passkeyRefused } from '../../errors.ts'
@@ -23,6 +17,9 @@ import * as repository from './repository.ts'
 
 const timeoutMs = 5 * 60_000
 const sweptAtOnce = 1000
+
+/** Loaded when a passkey is made or used, not for each page that offers one: the package takes megabytes. */
+const loadLibrary = () => import('@simplewebauthn/server')
 
 /** `generation` is the account's, read together with the credential. */
 type ProvenPasskey = Readonly<{ accountId: string; generation: number; needsPassword: boolean }>
@@ -54,10 +51,11 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
     if (!credential || (accountId !== undefined && credential.accountId !== accountId)) throw passkeyRefused()
     if (!isOfPerson(response, credential.accountId, accountId !== undefined)) throw passkeyRefused()
     // At use too: a key may have been kept before it was checked.
-    if (coseKeyProblem(credential.publicKey)) throw passkeyRefused()
+    if (await coseKeyProblem(credential.publicKey)) throw passkeyRefused()
     let challenge = ''
     try {
-      refuseFramed(response.response.clientDataJSON)
+      await refuseFramed(response.response.clientDataJSON)
+      const { verifyAuthenticationResponse } = await loadLibrary()
       const { verified, authenticationInfo } = await verifyAuthenticationResponse({
         response,
         expectedChallenge: (given) => {
@@ -100,6 +98,7 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
     { id, email, name }: FactorPerson,
     binding: string,
   ): Promise<PublicKeyCredentialCreationOptionsJSON> {
+    const { generateRegistrationOptions } = await loadLibrary()
     return generateRegistrationOptions({
       rpName: serviceName(),
       rpID: hostname,
@@ -120,18 +119,19 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
 
   /** What the browser needs to use a passkey of the account; without `accountId`, any that it has. */
   async function requestOptions(binding: string, accountId?: string): Promise<PublicKeyCredentialRequestOptionsJSON> {
-    return generateAuthenticationOptions({
-      rpID: hostname,
-      challenge: Uint8Array.from(challenges.make(binding)),
+    return {
+      rpId: hostname,
+      challenge: challenges.make(binding).toString('base64url'),
       timeout: timeoutMs,
       userVerification: 'required',
       ...(accountId !== undefined && {
         allowCredentials: (await repository.listPasskeys(db, accountId)).map(({ credentialId, transports }) => ({
           id: credentialId.toString('base64url'),
+          type: 'public-key' as const,
           transports: [...transports],
         })),
       }),
-    })
+    }
   }
 
   return {
@@ -173,6 +173,7 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
     confirm: async (accountId, binding, { response: text, name = '' }) => {
       const response = readAnswer<RegistrationResponseJSON>(text)
       let challenge = ''
+      const { verifyRegistrationResponse } = await loadLibrary()
       const { registrationInfo } = await verifyRegistrationResponse({
         response,
         expectedChallenge: (given) => {
@@ -189,9 +190,9 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
       if (!registrationInfo) throw passkeyRefused()
       const { credential: made } = registrationInfo
       const { clientDataJSON } = response.response
-      refuseFramed(clientDataJSON)
+      await refuseFramed(clientDataJSON)
       const credentialId = credentialIdOf(made.id)
-      if (coseKeyProblem(made.publicKey)) throw passkeyRefused()
+      if (await coseKeyProblem(made.publicKey)) throw passkeyRefused()
       if (!(await challenges.spend(challenge, binding))) throw passkeyRefused()
       const passkey = {
         id: random.id(),
