@@ -13,6 +13,9 @@ export const slowFiles: readonly string[] = [
   'test/limits/processes.test.ts',
 ]
 
+/** Files that change a module: they load modules of their own, which no other file sees. */
+export const ownModules: readonly string[] = ['test/accounts/planted-field.test.ts']
+
 /** The lane of a file that is named from the root of the project. */
 export function laneOf(file: string): Lane {
   if (file.endsWith('.nightly.test.ts')) return 'nightly'

@@ -2,9 +2,10 @@
  * How Jest runs a test file here: in the worker's own realm instead of a new one. The modules of the server and its packages are then
  * loaded once a worker, not once a file.
  */
-import { createRequire } from 'node:module'
+import { createRequire, registerHooks } from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { ownModules } from '../lanes.ts'
 import { releaseAll } from './cleanup.ts'
 
 type Adapter = (
@@ -21,6 +22,17 @@ const runWithCircus = (require('jest-circus/runner') as { default: Adapter }).de
 const circusFile = path.join(path.dirname(require.resolve('jest-circus/package.json')), 'build/jestAdapterInit.js')
 const SystemDate = Date
 const nothing = () => {}
+const root = path.resolve(import.meta.dirname, '../..')
+const mark = '?own-modules'
+
+// What a marked module imports of the project is marked too: it is another module than the one without a mark.
+registerHooks({
+  resolve(specifier, context, next) {
+    const found = next(specifier, context)
+    const isOwn = found.url.startsWith('file:') && !found.url.includes('/node_modules/')
+    return isOwn && context.parentURL?.endsWith(mark) ? { ...found, url: `${found.url}${mark}` } : found
+  },
+})
 
 /** Jest loads its test functions anew for each file; their state stays in the realm and is removed here. */
 function forgetLastFile(): void {
@@ -46,7 +58,8 @@ const realm = {
   unstable_shouldLoadAsEsm: () => true,
   unstable_importModule: async (file: string) => {
     afterAll(releaseAll)
-    await import(pathToFileURL(file).href)
+    const isMarked = ownModules.includes(path.relative(root, file).replaceAll('\\', '/'))
+    await import(`${pathToFileURL(file).href}${isMarked ? mark : ''}`)
   },
 }
 

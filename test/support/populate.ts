@@ -17,7 +17,7 @@ export const callback = 'https://app.example/callback'
 export const api = 'https://api.example/'
 export const operator = { type: 'operator', id: 'test' } as const
 
-/** The environment of a server in a test. Hashes at the floor of security.md: fast enough where the hash is not the subject. */
+/** The environment of a server in a test. Hashes take the least work that is allowed, which is fast enough. */
 export const usualEnvironment = {
   NODE_ENV: 'test',
   MASTER_KEY: '1f'.repeat(16) + '2e'.repeat(16),
