@@ -43,7 +43,9 @@ async function beginAll(person: Person) {
 async function living(accountId: string) {
   const { knex } = house.server.database
   const current = { account_id: accountId, generation: await generationOf(accountId) }
-  const links = await knex('account_link').where(current).whereNotNull('digest').select('purpose')
+  // The email of an invitation makes a link that belongs to the new generation, at a moment of its own.
+  const begun = knex('account_link').where(current).whereNotNull('digest').whereNot({ purpose: 'invite' })
+  const links = await begun.select('purpose')
   return {
     links: links.map(({ purpose }) => purpose).sort(),
     known: (await knex('known_browser').where(current)).length,
