@@ -1,4 +1,4 @@
-/** What is mounted, in the order in which a request meets it. Everything here was built in `parts.ts`. */
+/** What is mounted, in the order in which a request meets it. Everything here was built in `compose/`. */
 import Koa from 'koa'
 import { permissions } from './access/permissions.ts'
 import { accessLog, receivedAtOf } from './http/access-log.ts'
@@ -14,7 +14,7 @@ import { cors } from './oidc/cors.ts'
 import { createEndpointGuard } from './oidc/endpoint-guard.ts'
 import { pathsOf } from './oidc/endpoints.ts'
 import { answerLostStores } from './oidc/errors.ts'
-import type { Parts } from './parts.ts'
+import type { Parts } from './compose/parts.ts'
 
 /** The Koa application of one server process. */
 export function createApp(parts: Parts): Koa {

@@ -3,7 +3,7 @@ import type { Actor } from '../audit/service.ts'
 import type { ConfigResult } from '../config/read.ts'
 import type { Sentences } from '../locales.ts'
 import type { Log } from '../log.ts'
-import type { Parts } from '../parts.ts'
+import type { Parts } from '../compose/parts.ts'
 import type { Stores } from '../stores.ts'
 
 export type Io = {

@@ -16,6 +16,11 @@ export const levelOfAcr = (acr: unknown): Level | undefined => levels.find((leve
 const rank = (level: Level): number => levels.indexOf(level)
 export const reaches = (level: Level, wanted: Level): boolean => rank(level) >= rank(wanted)
 
+export const multiFactorAcr = acrOf('multi_factor')
+/** Whether a login of this class has proven a second factor. */
+export const isMultiFactor = (acr: string | undefined): boolean =>
+  reaches(levelOfAcr(acr) ?? 'password', 'multi_factor')
+
 /** What an authorization request, and the client's registration, ask of the class of login. */
 export type AcrDemand = Readonly<{
   /** The weakest class that satisfies. */

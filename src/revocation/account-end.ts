@@ -4,6 +4,7 @@ import type { ArtifactStore } from '../../adapters/index.ts'
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Tx } from '../database/database.ts'
 import type { Random } from '../random.ts'
+import type { Ending, Endings } from './endings.ts'
 
 /** What the request that resets an account goes on with. Tokens are those of the browser's cookies: it gets new ones. */
 export type KeptAccess = Readonly<{
@@ -29,18 +30,13 @@ export type CarryOn = (ctx: Context, end: AccountEnd) => void
 /** Within the caller's transaction, which holds the account's row. Throws `account_reset` when the session to be kept is over. */
 export type EndAccount = (tx: Tx, accountId: string, kept?: KeptAccess) => Promise<AccountEnd>
 
-/** What belongs to a person in one feature, and ends with the generation. */
-export type EndsWithAccount = (
-  tx: Tx,
-  accountId: string,
-  next: Readonly<{ kept: KeptAccess; end: AccountEnd }>,
-) => Promise<void>
+/** What belongs to an account in one feature, and ends with the generation. */
+export type EndsWithAccount = Ending<'accountReset'>
 
 type Deps = {
   records: Pick<AccountRecords, 'raiseGeneration' | 'refuseReset'>
   artifacts: Pick<ArtifactStore, 'endAccount' | 'renameSession' | 'hasSession'>
-  /** Links, sign-ins under way, remembered and known browsers. */
-  endings: readonly EndsWithAccount[]
+  endings: Pick<Endings, 'run'>
   random: Random
 }
 
@@ -62,7 +58,17 @@ export function createAccountEnd({ records, artifacts, endings, random }: Deps):
       ...(kept.knownBrowser && { knownToken: random.token() }),
       ...(kept.rememberedToken !== undefined && { rememberedToken: random.token() }),
     }
-    for (const ending of endings) await ending(tx, accountId, { kept, end })
+    await endings.run('accountReset', tx, accountId, { kept, end })
     return end
+  }
+}
+
+type HandoverDeps = { endAccount: EndAccount; endings: Pick<Endings, 'run'> }
+
+/** Ends everything that another person could have set up in the account, in the caller's transaction. */
+export function createHandover({ endAccount, endings }: HandoverDeps) {
+  return async (tx: Tx, accountId: string): Promise<void> => {
+    await endAccount(tx, accountId)
+    await endings.run('accountHandover', tx, accountId)
   }
 }
