@@ -1,6 +1,7 @@
 /** Passwords, the CAPTCHA, request limits and the login throttle. */
 import { listPasswordCosts, normaliseEmail } from '../accounts/index.ts'
 import { createCaptchaFeature } from '../captcha/index.ts'
+import { countedAddress, countedNetwork, plainAddress, prefixesOf } from '../http/address.ts'
 import { createLimitsFeature } from '../limits/index.ts'
 import { createPasswordsFeature } from '../passwords/index.ts'
 import type { PartsDeps, Platform } from './platform.ts'
@@ -22,6 +23,7 @@ export function createDefences(platform: Platform, { hashingSlots, refusedSecret
       listCosts: () => listPasswordCosts(db),
       settings,
       refusedSecrets,
+      prefixesOf,
       request: platform.outbound.request,
       clock,
       log,
@@ -40,6 +42,10 @@ export function createDefences(platform: Platform, { hashingSlots, refusedSecret
       captcha,
       busy,
       normaliseEmail,
+      countedAddress,
+      countedNetwork,
+      plainAddress,
+      prefixesOf,
       deriveKey,
       endings,
       clock,

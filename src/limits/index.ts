@@ -1,7 +1,6 @@
 /** Request limits, and the throttle of wrong passwords. */
 import type { Cluster, Redis } from 'ioredis'
 import type { Pool } from 'pg'
-import { countedAddress, countedNetwork, plainAddress, prefixesOf } from '../http/address.ts'
 import { batchDuty } from '../jobs/duty.ts'
 import type { Endings } from '../revocation/endings.ts'
 import { createGate } from './gate.ts'
@@ -13,9 +12,10 @@ import { createRedisStore } from './redis.ts'
 import { createPostgresStore, deleteForgotten } from './repository.ts'
 import { createLimits } from './service.ts'
 
-type Deps = Pick<Parameters<typeof createLimits>[0], 'settings' | 'clock' | 'log' | 'metrics'> &
+type LimitsDeps = Parameters<typeof createLimits>[0]
+type Deps = Pick<LimitsDeps, 'settings' | 'countedAddress' | 'countedNetwork' | 'clock' | 'log' | 'metrics'> &
   Pick<Parameters<typeof createGuesses>[0], 'db' | 'captcha' | 'busy'> &
-  Pick<Parameters<typeof createNetworks>[0], 'transaction' | 'audit'> & {
+  Pick<Parameters<typeof createNetworks>[0], 'plainAddress' | 'prefixesOf' | 'transaction' | 'audit'> & {
     pool: Pool
     /** Undefined: counts are in Postgres. */
     redis: Redis | Cluster | undefined
@@ -27,6 +27,7 @@ type Deps = Pick<Parameters<typeof createLimits>[0], 'settings' | 'clock' | 'log
 
 export function createLimitsFeature(deps: Deps) {
   const { db, pool, redis, settings, captcha, busy, normaliseEmail, deriveKey, endings } = deps
+  const { countedAddress, countedNetwork, plainAddress, prefixesOf } = deps
   const { transaction, audit, clock, log, metrics } = deps
   const limits = createLimits({
     stores: [...(redis ? [createRedisStore(redis)] : []), createPostgresStore(pool)],

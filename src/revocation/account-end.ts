@@ -1,7 +1,6 @@
 /** The reset of an account: a new generation, under which only the request that asked for it goes on. */
 import type { Context } from 'koa'
 import type { ArtifactStore } from '../../adapters/index.ts'
-import type { AccountRecords } from '../accounts/records.ts'
 import type { Tx } from '../database/database.ts'
 import type { Random } from '../random.ts'
 import type { Ending, Endings } from './endings.ts'
@@ -34,7 +33,11 @@ export type EndAccount = (tx: Tx, accountId: string, kept?: KeptAccess) => Promi
 export type EndsWithAccount = Ending<'accountReset'>
 
 type Deps = {
-  records: Pick<AccountRecords, 'raiseGeneration' | 'refuseReset'>
+  records: {
+    raiseGeneration: (tx: Tx, accountId: string) => Promise<number>
+    /** Throws `account_reset`. */
+    refuseReset: () => never
+  }
   artifacts: Pick<ArtifactStore, 'endAccount' | 'renameSession' | 'hasSession'>
   endings: Pick<Endings, 'run'>
   random: Random

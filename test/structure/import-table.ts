@@ -67,7 +67,7 @@ export const table: readonly Row[] = [
   {
     from: 'entry',
     files: /^src\/[^/]+\/index\.ts$/,
-    may: ['<own>', 'src/http/', 'src/database/row-cache.ts', 'src/jobs/duty.ts', ...leaves, ...tables],
+    may: ['<own>', 'src/database/row-cache.ts', 'src/jobs/duty.ts', ...leaves, ...tables],
     packages: [],
   },
   {

@@ -16,6 +16,7 @@ const planted: [row: string, path: string, text: string][] = [
   ['entry', 'src/login/index.ts', "import { createMfaFeature } from '../mfa/index.ts'"],
   ['entry', 'src/login/index.ts', "import { accountRoutes } from '../account/routes.ts'"],
   ['entry', 'src/login/index.ts', "import { createDatabase } from '../database/database.ts'"],
+  ['entry', 'src/limits/index.ts', "import { prefixesOf } from '../http/address.ts'"],
   ['routes', 'src/login/routes.ts', "import { createSignIn } from './service.ts'"],
   ['routes', 'src/login/routes.ts', "import { findAccount } from './repository.ts'"],
   ['routes', 'src/login/routes.ts', "import { passwordTooLong } from '../passwords/errors.ts'"],
