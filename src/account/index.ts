@@ -30,16 +30,39 @@ type Deps = Omit<ChangesDeps, 'attemptProof' | 'forgetGuesses'> &
     guesses: { attemptProof: ChangesDeps['attemptProof']; forget: ChangesDeps['forgetGuesses'] }
   }
 
-export function createAccountFeature({ guesses, ...deps }: Deps) {
+export function createAccountFeature(deps: Deps) {
+  const { db, accounts, records, links, passwords, checkPassword, guesses, proofs, settings, issuer } = deps
+  const { sendMail, endAccount, transaction, audit, clock } = deps
   const accountChanges = createAccountChanges({
-    ...deps,
+    accounts,
+    records,
+    links,
+    passwords,
+    checkPassword,
+    sendMail,
+    endAccount,
     attemptProof: guesses.attemptProof,
+    proofs,
     forgetGuesses: guesses.forget,
+    transaction,
+    audit,
+    clock,
   })
-  const leaving = createLeaving({ ...deps, changes: accountChanges })
+  const leaving = createLeaving({
+    db,
+    changes: accountChanges,
+    records,
+    settings,
+    sendMail,
+    endAccount,
+    issuer,
+    transaction,
+    audit,
+    clock,
+  })
   return {
     accountChanges,
-    setEmail: createSetEmail(deps),
+    setEmail: createSetEmail({ records, sendMail, endAccount, transaction, audit, clock }),
     leaving,
     // Every ten minutes: accounts whose grace period is over.
     duties: [batchDuty('delete-accounts', 600, leaving.deleteDue)],
@@ -56,7 +79,7 @@ export const createAccountGuard = ({ gate, ...deps }: GuardDeps & { gate: Pick<G
   })
 
 type RouteDeps = Omit<Parameters<typeof accountRoutes>[0], 'changes' | 'sessions'> &
-  Omit<Parameters<typeof createApplications>[0], never> &
+  Parameters<typeof createApplications>[0] &
   Omit<Parameters<typeof createDossier>[0], 'applications'> &
   Parameters<typeof createProfileChanges>[0] & {
     sessionGuard: Parameters<typeof overviewRoutes>[0]['sessionGuard']
@@ -74,12 +97,13 @@ const daySeconds = 86_400
 /** Every page of the account; `factorRoutes` are those of the second factors. */
 export function createAccountRoutes(deps: RouteDeps) {
   const { accountChanges: changes, accountSessions, sessions, browserOf, carryOn, views, settings } = deps
-  const applications = createApplications(deps)
+  const { accounts, records, transaction, consents, clients, revocation, audit, factors, document } = deps
+  const applications = createApplications({ consents, clients, revocation })
   const callerOf = createCallerOf(browserOf)
   return [
     ...accountRoutes({ changes, sessions: accountSessions, browserOf, carryOn, views }),
     ...overviewRoutes({ sessionGuard: deps.sessionGuard, frameOf, views }),
-    ...profileRoutes({ frameOf, views, profile: createProfileChanges(deps) }),
+    ...profileRoutes({ frameOf, views, profile: createProfileChanges({ accounts, records, transaction }) }),
     ...securityRoutes({ frameOf, callerOf, carryOn, views, changes }),
     ...deps.factorRoutes,
     ...accessRoutes({ frameOf, sessions, accountSessions, applications, views }),
@@ -87,7 +111,7 @@ export function createAccountRoutes(deps: RouteDeps) {
       frameOf,
       callerOf,
       carryOn,
-      dossier: createDossier({ ...deps, applications }),
+      dossier: createDossier({ audit, sessions, applications, factors, document }),
       leaving: deps.leaving,
       views,
       graceDays: () => Math.ceil(settings.get().accountDeletionSeconds / daySeconds),

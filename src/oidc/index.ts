@@ -56,16 +56,18 @@ type Deps = Omit<EngineDeps, 'artifacts' | 'accounts' | 'clients' | 'pages' | 'l
   }
 
 export function createOidcFeature(deps: Deps) {
-  const { artifacts, keyRing, clients, accounts, sessions, views, clock, random, log } = deps
-  const { issuer } = deps.config
+  const { gate, countedAddress, digestWrongSecret: digest, requestIdOf, accountReset, deny, denyLost, ...others } = deps
+  const { findForClient, findClient, accounts, sessions, views, random, cacheSeconds, announcedMs, ...engineDeps } =
+    others
+  const { artifacts, keyRing, clients, resourceServers, clock, log, interactionCookie } = engineDeps
+  const { issuer } = engineDeps.config
   const sessionCookie = { ...cookieOptions(issuer), path: '/' }
-  const pages = createEnginePages({ views, accounts, requestIdOf: deps.requestIdOf })
-  const { gate, countedAddress, digestWrongSecret: digest } = deps
+  const pages = createEnginePages({ views, accounts, requestIdOf })
   const limits = createEngineLimits({ gate, artifacts, countedAddress, digest })
   const engine = createOidc({
-    ...deps,
-    accounts: { findForClient: deps.findForClient },
-    clients: { findById: deps.findClient, secretMatches: clients.secretMatches },
+    ...engineDeps,
+    accounts: { findForClient },
+    clients: { findById: findClient, secretMatches: clients.secretMatches },
     pages,
     limits,
     around: [
@@ -74,16 +76,16 @@ export function createOidcFeature(deps: Deps) {
         failed: (error) => log.warn({ err: error }, 'a session could not be described'),
       }),
       discoveryAround,
-      createJwksAround({ keyRing, cacheSeconds: deps.cacheSeconds, announcedMs: deps.announcedMs }),
+      createJwksAround({ keyRing, cacheSeconds, announcedMs }),
       tokenErrorsAround,
       createStructuredTokensAround({
         verify: createAccessTokenVerifier({ issuer, keyRing, now: clock.now }),
         tokenIds: artifacts.tokenIds,
-        mayIntrospect: deps.resourceServers.mayIntrospect,
+        mayIntrospect: resourceServers.mayIntrospect,
         clients,
         accounts,
-        deny: deps.deny,
-        denyLost: deps.denyLost,
+        deny,
+        denyLost,
       }),
       createLogoutAround({
         goOn: (ctx, url) => views.render(ctx, 'continue', { url }),
@@ -103,7 +105,7 @@ export function createOidcFeature(deps: Deps) {
     addressOf,
     interactions: createInteractions({
       provider,
-      cookie: deps.interactionCookie,
+      cookie: interactionCookie,
       generationOf: artifacts.generationOf,
       outcomes: artifacts.outcomes,
       answers: artifacts.answers,
@@ -112,7 +114,7 @@ export function createOidcFeature(deps: Deps) {
     answerStaleBrowsers: createStaleBrowserAnswers({
       findResponse: artifacts.outcomes.findResponse,
       showRetry: (ctx, url, afterSeconds) => views.render(ctx, 'continue', { url, afterSeconds }),
-      accountReset: deps.accountReset,
+      accountReset,
       sessionCookie: {
         name: cookieName,
         read: (ctx: Context) => ctx.cookies.get(cookieName(), { signed: true }),
@@ -121,7 +123,7 @@ export function createOidcFeature(deps: Deps) {
       isLiving: async (id) => (await artifacts.adapter('Session').find(id)) !== undefined,
       endInteraction: async (ctx, uid) => {
         await artifacts.adapter('Interaction').destroy(uid)
-        deps.interactionCookie.clear(ctx, uid)
+        interactionCookie.clear(ctx, uid)
       },
       random,
       addressOf,
