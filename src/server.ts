@@ -97,7 +97,7 @@ async function listAlgorithmUsers({ clients, resourceServers }: Parts) {
 
 /** Listens and works until `stop`. Rejects when an address is taken, or an algorithm is lost that somebody uses. `server`, when given, is already listening. */
 export async function startServer(parts: Parts, server: Server = createServer(serverOptions)) {
-  const { config, log } = parts
+  const { config } = parts
   refuseLostAlgorithms(config.signingKeys.algorithms, await listAlgorithmUsers(parts))
   // Before anybody signs in: an address in another spelling finds its account from the first request on.
   await parts.mailboxes.run()

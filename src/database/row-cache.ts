@@ -19,12 +19,7 @@ export type RowCacheOptions<V> = {
 }
 
 /** Rows that do not exist are not remembered: anybody can ask for names that nobody has, and would push out those in use. */
-export function createRowCache<V>({
-  table,
-  changes,
-  maxEntries = 10_000,
-  load,
-}: RowCacheOptions<V>): RowCache<V> {
+export function createRowCache<V>({ table, changes, maxEntries = 10_000, load }: RowCacheOptions<V>): RowCache<V> {
   const rows = new Map<string, V>()
   const loads = new Map<string, Promise<V | undefined>>()
 

@@ -1961,7 +1961,7 @@ export const mutants: readonly Mutant[] = [
     disables: 'the mailbox of development exists in development only',
     file: 'src/mail/index.ts',
     search: "const kept = environment === 'development' ? createKeptMails",
-    replacement: "const kept = environment !== undefined ? createKeptMails",
+    replacement: 'const kept = environment !== undefined ? createKeptMails',
     test: 'test/security/attacks-absent.test.ts',
   },
   {

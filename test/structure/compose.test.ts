@@ -76,5 +76,9 @@ const registeredIn = (text: string): string[] =>
 test('features register exactly the endings of the lists', () => {
   expect(registeredIn("endings.register('accountReset', 'planted', end)")).toEqual(['accountReset.planted'])
   const listed = Object.entries(endingLists).flatMap(([cause, names]) => names.map((name) => `${cause}.${name}`))
-  expect(listFiles(['src']).flatMap(({ text }) => registeredIn(text)).sort()).toEqual(listed.sort())
+  expect(
+    listFiles(['src'])
+      .flatMap(({ text }) => registeredIn(text))
+      .sort(),
+  ).toEqual(listed.sort())
 })
