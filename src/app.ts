@@ -1,6 +1,7 @@
-/** What is mounted, in the order in which a request meets it. Everything here was built in `parts.ts`. */
+/** What is mounted, in the order in which a request meets it. Everything here was built in `compose/`. */
 import Koa from 'koa'
 import { permissions } from './access/permissions.ts'
+import type { Parts } from './compose/parts.ts'
 import { accessLog, receivedAtOf } from './http/access-log.ts'
 import { clientAddress, pinToIssuer, refuseRepeatedHeaders } from './http/address.ts'
 import { formType, guardBodies, readFormText } from './http/body.ts'
@@ -14,7 +15,6 @@ import { cors } from './oidc/cors.ts'
 import { createEndpointGuard } from './oidc/endpoint-guard.ts'
 import { pathsOf } from './oidc/endpoints.ts'
 import { answerLostStores } from './oidc/errors.ts'
-import type { Parts } from './parts.ts'
 
 /** The Koa application of one server process. */
 export function createApp(parts: Parts): Koa {

@@ -1,4 +1,4 @@
-/** The metrics registry: one per process, built in `parts.ts`, scraped as text in the Prometheus format. */
+/** The metrics registry: one per process, built in `compose/`, scraped as text in the Prometheus format. */
 import { collectDefaultMetrics, Registry } from 'prom-client'
 
 export type Metrics = Registry

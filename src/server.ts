@@ -3,12 +3,11 @@ import type { Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createApp } from './app.ts'
+import type { Parts } from './compose/parts.ts'
 import type { AppError } from './errors.ts'
 import { addressElsewhere, addressForbidden, addressTaken } from './http/errors.ts'
 import type { Readiness } from './http/health.ts'
 import { answerUnparsable, serverOptions } from './http/server.ts'
-import { bindDuties } from './jobs/index.ts'
-import type { Parts } from './parts.ts'
 import { refuseLostAlgorithms } from './signing-keys/service.ts'
 
 type Listen = Readonly<{ host: string; port: number }>
@@ -98,7 +97,7 @@ async function listAlgorithmUsers({ clients, resourceServers }: Parts) {
 
 /** Listens and works until `stop`. Rejects when an address is taken, or an algorithm is lost that somebody uses. `server`, when given, is already listening. */
 export async function startServer(parts: Parts, server: Server = createServer(serverOptions)) {
-  const { config, log } = parts
+  const { config } = parts
   refuseLostAlgorithms(config.signingKeys.algorithms, await listAlgorithmUsers(parts))
   // Before anybody signs in: an address in another spelling finds its account from the first request on.
   await parts.mailboxes.run()
@@ -112,28 +111,7 @@ export async function startServer(parts: Parts, server: Server = createServer(se
   if (!server.listening) await listen(server, config.listen, 'PORT')
   const metricsServer = config.metricsListen && createMetricsServer(parts)
   if (metricsServer && config.metricsListen) await listen(metricsServer, config.metricsListen, 'METRICS_PORT')
-  parts.queue.start({
-    tasks: { ...parts.outbox.tasks, ...parts.endedSweep },
-    outsideTasks: { ...parts.outbox.outsideTasks, ...parts.logout.tasks },
-    duties: bindDuties({
-      artifacts: parts.artifacts,
-      logout: parts.logout,
-      links: parts.links,
-      loginSteps: parts.loginSteps,
-      sessions: parts.sessions,
-      guesses: parts.guesses,
-      captcha: parts.captcha,
-      passkeys: parts.passkeys,
-      leaving: parts.leaving,
-      factorResets: parts.factorResets,
-      mailboxes: parts.mailboxes,
-      limits: parts.limits,
-      rotation: parts.rotation,
-      knex: parts.database.knex,
-      clock: parts.clock,
-      log,
-    }),
-  })
+  parts.queue.start({ tasks: parts.tasks, outsideTasks: parts.outsideTasks, duties: parts.duties })
 
   return {
     /** Tells balancers and waits for them to look elsewhere, takes no more requests, lets those in flight end, then lets everything go. */

@@ -1,5 +1,6 @@
 /** Leaving: an account that its person wants deleted, the time in which it can still be kept, and its end. */
 import type { AccountRecords } from '../accounts/records.ts'
+import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit, AuditEvent } from '../audit/service.ts'
 import type { AccountEnd, EndAccount } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
@@ -24,6 +25,14 @@ type Deps = {
 }
 
 export type Leaving = ReturnType<typeof createLeaving>
+
+/** Accounts as a client finds them: no client but the account page sees an account that waits for its deletion. */
+export const createFindForClient =
+  ({ findById }: Pick<Accounts, 'findById'>) =>
+  async (id: string, clientId: string | undefined): Promise<Account | undefined> => {
+    const account = await findById(id)
+    return account?.deleteAt !== undefined && clientId !== accountClientId ? undefined : account
+  }
 
 const removedAtOnce = 100
 

@@ -5,6 +5,7 @@
 import type { Audit } from '../audit/service.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { Log } from '../log.ts'
+import type { Endings } from '../revocation/endings.ts'
 import type { EmailProblem } from './account.ts'
 import { readMailbox } from './email.ts'
 import { isMailboxTaken } from './repository.ts'
@@ -15,17 +16,16 @@ type Deps = {
   db: Queryable
   transaction: Transaction
   audit: Audit
-  /** Links and known browsers of an account that loses its address: they count for the address. */
-  endAddress: (tx: Tx, accountId: string) => Promise<void>
+  endings: Pick<Endings, 'run'>
   log: Log
 }
 
 const settledAtOnce = 500
 
-export function createMailboxSettling({ db, transaction, audit, endAddress, log }: Deps) {
+export function createMailboxSettling({ db, transaction, audit, endings, log }: Deps) {
   async function mark(tx: Tx, { id }: Claimant, problem: EmailProblem, keeperId?: string): Promise<void> {
     await repository.markRow(tx, id, problem)
-    await endAddress(tx, id)
+    await endings.run('emailLoss', tx, id)
     const details = { problem, ...(keeperId !== undefined && { kept_by: keeperId }) }
     const event = {
       action: 'account.email_marked',

@@ -2,7 +2,7 @@
 import { clientDocument } from '../clients/document.ts'
 import { clientNotFound } from '../clients/errors.ts'
 import type { Client } from '../clients/service.ts'
-import type { Parts } from '../parts.ts'
+import type { Parts } from '../compose/parts.ts'
 import { addClient } from './client-add.ts'
 import { readSecret, secretOptions, shown } from './client-secret.ts'
 import type { CliCommand } from './command.ts'

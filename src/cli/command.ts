@@ -1,9 +1,9 @@
 /** What a command is: a descriptor in a list, as a route is. `program.ts` makes the command line of them, `run.ts` runs one. */
 import type { Actor } from '../audit/service.ts'
+import type { Parts } from '../compose/parts.ts'
 import type { ConfigResult } from '../config/read.ts'
 import type { Sentences } from '../locales.ts'
 import type { Log } from '../log.ts'
-import type { Parts } from '../parts.ts'
 import type { Stores } from '../stores.ts'
 
 export type Io = {

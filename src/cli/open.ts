@@ -1,8 +1,9 @@
 /** Opens the database and the parts when a command first asks for them, and closes what was opened. */
+
+import type { Parts } from '../compose/parts.ts'
 import type { Config } from '../config/config.ts'
 import type { ConfigResult } from '../config/read.ts'
 import type { Log } from '../log.ts'
-import type { Parts } from '../parts.ts'
 import type { Stores } from '../stores.ts'
 import type { Call } from './command.ts'
 import { ConfigurationRefused } from './errors.ts'
@@ -39,7 +40,7 @@ export function createOpener({ readConfig, log }: Deps) {
       { sampleSecrets },
     ] = await Promise.all([
       import('../stores.ts'),
-      import('../parts.ts'),
+      import('../compose/parts.ts'),
       import('../database/offset.ts'),
       import('../clock.ts'),
       import('../random.ts'),

@@ -13,13 +13,13 @@ export type RowCacheOptions<V> = {
   /** The table whose trigger reports changed keys. */
   table: string
   changes: ChangeFeed
-  /** The row that was not asked for the longest leaves first. */
-  maxEntries: number
+  /** The row that was not asked for the longest leaves first; 10,000 rows when absent. */
+  maxEntries?: number
   load: (key: string) => Promise<V | undefined>
 }
 
 /** Rows that do not exist are not remembered: anybody can ask for names that nobody has, and would push out those in use. */
-export function createRowCache<V>({ table, changes, maxEntries, load }: RowCacheOptions<V>): RowCache<V> {
+export function createRowCache<V>({ table, changes, maxEntries = 10_000, load }: RowCacheOptions<V>): RowCache<V> {
   const rows = new Map<string, V>()
   const loads = new Map<string, Promise<V | undefined>>()
 

@@ -9,12 +9,13 @@ export type Health = boolean | 'ok' | 'away' | 'read_only' | 'refuses_writes' | 
 export type HealthChecks = Readonly<Record<string, () => Promise<Health>>>
 
 /** Whether the process goes on taking requests: a balancer is told before the last one is taken. */
-export type Readiness = { isStopping: () => boolean; stop: () => void }
+export type Readiness = { isStopping: () => boolean; state: () => Promise<Health>; stop: () => void }
 
 export function createReadiness(): Readiness {
   let isStopping = false
   return {
     isStopping: () => isStopping,
+    state: async () => (isStopping ? 'stopping' : 'ok'),
     stop: () => {
       isStopping = true
     },
@@ -26,11 +27,12 @@ const checkTimeoutMs = 2_000
 
 type HealthDeps = {
   checks: HealthChecks
-  /** What the server can do without: told in the body alone. */
-  spare?: HealthChecks
+  /** What the server can do without: told in the body alone. An absent one is not asked. */
+  spare?: Readonly<Record<string, (() => Promise<Health>) | undefined>>
 }
 
 export function healthRoutes({ checks, spare = {} }: HealthDeps): readonly Route[] {
+  const present = Object.entries(spare).flatMap(([name, check]) => (check ? [[name, check] as const] : []))
   const live = api({
     method: 'GET',
     path: '/health/live',
@@ -46,7 +48,7 @@ export function healthRoutes({ checks, spare = {} }: HealthDeps): readonly Route
     name: 'health.ready',
     access: 'public',
     handler: async (ctx) => {
-      const [needed, others] = await Promise.all([askAll(checks), askAll(spare)])
+      const [needed, others] = await Promise.all([askAll(checks), askAll(Object.fromEntries(present))])
       const isReady = needed.every(([, health]) => isWell(health))
       if (!isReady) ctx.set('Retry-After', '5')
       ctx.status = isReady ? 200 : 503

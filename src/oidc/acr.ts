@@ -14,6 +14,11 @@ export const acrOf = (level: Level): string => acrByLevel[level]
 export const levelOfAcr = (acr: unknown): Level | undefined => levels.find((level) => acrByLevel[level] === acr)
 export const reaches = isAtLeast
 
+export const multiFactorAcr = acrOf('multi_factor')
+/** Whether a login of this class has proven a second factor. */
+export const isMultiFactor = (acr: string | undefined): boolean =>
+  reaches(levelOfAcr(acr) ?? 'password', 'multi_factor')
+
 type AcrRequest = { essential?: unknown; value?: unknown; values?: unknown }
 type Request = {
   acr?: AcrRequest | null | undefined

@@ -15,10 +15,12 @@ type Deps = {
  * How long ago the ring may have been confirmed (milliseconds) for a JWKS of it to be given: what is answered now may be kept for the whole
  * lifetime, and a key announced since then would be missed.
  */
-export const oldestConfirmationMs = ({
-  cacheSeconds,
-  announcedMs,
-}: Pick<Deps, 'cacheSeconds' | 'announcedMs'>): number => announcedMs - cacheSeconds * 1000
+const oldestConfirmationMs = ({ cacheSeconds, announcedMs }: Pick<Deps, 'cacheSeconds' | 'announcedMs'>): number =>
+  announcedMs - cacheSeconds * 1000
+
+/** Whether the ring was confirmed late enough for a JWKS of it to be given without asking. */
+export const isRingConfirmed = ({ keyRing, ...times }: Deps): boolean =>
+  keyRing.unconfirmedMs() <= oldestConfirmationMs(times)
 
 /** Middleware inside the engine's chain. Answers 304 to whoever has these keys already, and 503 when they may no longer be the keys. */
 export function createJwksAround({ keyRing, cacheSeconds, announcedMs }: Deps) {

@@ -7,7 +7,6 @@ import { errors, Provider } from 'oidc-provider'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import { requestUriUsed } from '../../adapters/index.ts'
 import type { KeyRing, KeySet } from '../../keys/key-ring.ts'
-import type { Accounts } from '../accounts/service.ts'
 import type { Level } from '../authentication/levels.ts'
 import type { Client } from '../clients/client.ts'
 import type { Clients } from '../clients/service.ts'
@@ -45,8 +44,8 @@ type Deps = {
   artifacts: Pick<ArtifactStore, 'adapter' | 'wrapGrant' | 'tokenIds' | 'issuedAt' | 'sidOf'>
   keyRing: KeyRing
   cookieKeys: CookieKeys
-  accounts: Accounts & Parameters<typeof createFindAccount>[0]['accounts']
-  clients: Clients
+  accounts: Parameters<typeof createFindAccount>[0]['accounts']
+  clients: Pick<Clients, 'findById' | 'secretMatches'>
   resourceServers: ResourceServers
   offeredScopes: readonly string[]
   staticScope: (client: Client) => string

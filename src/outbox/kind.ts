@@ -1,6 +1,4 @@
-/** What a kind of event is: a name, and how one is delivered. */
-import type { Log } from '../log.ts'
-import type { MailIntent } from '../mail/intent.ts'
+/** What a kind of event is: a name, and how often its delivery is tried. The feature that delivers it registers a handler. */
 
 export type Delivery = {
   /** The same at every attempt: a receiver that has seen it before ignores the repetition. */
@@ -12,25 +10,19 @@ export type Delivery = {
   signal: AbortSignal
 }
 
-export type KindDeps = {
-  log: Log
-  /** Wakes the job that tells a relying party of a logout. */
-  deliverLogout: (id: string) => Promise<void>
-  /** Sends what the intent means, or decides that nobody is to get it. */
-  postMail: (intent: MailIntent, delivery: Delivery) => Promise<void>
-}
+/** Delivers one event. Called at least once for each; throwing asks for another attempt later. */
+export type Deliver<Payload> = (payload: Payload, delivery: Delivery) => Promise<void>
 
-/** `Payload` is plain JSON. Delivered at least once; throwing asks for another attempt later. */
-export type OutboxKind<Name extends string = string, Payload = unknown> = {
+/** `Payload` is plain JSON. */
+export type OutboxKind<Name extends string = string, Payload = unknown> = Readonly<{
   name: Name
-  /** Goes to somebody else's machine, which may be slow: it has workers of its own, and keeps nobody else waiting. */
+  /** Goes to another machine, which may be slow: these kinds have workers of their own. */
   isOutside?: true
   /** After that many attempts the event is left for an operator (25 when absent: about three days). */
   maxAttempts?: number
-  deliver: (payload: Payload, delivery: Delivery, deps: KindDeps) => Promise<void>
-}
+  /** No kind sets it: it ties the type of the payload to the name. */
+  payload?: Payload
+}>
 
-// `never` as the payload takes every kind into one list; the name gives each its own payload back.
-export type AnyKind = OutboxKind<string, never>
-export type PayloadOf<Kind extends AnyKind, Name extends string> =
+export type PayloadOf<Kind extends OutboxKind, Name extends string> =
   Extract<Kind, { name: Name }> extends OutboxKind<string, infer Payload> ? Payload : never

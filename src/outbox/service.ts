@@ -3,18 +3,22 @@ import type { Sealer } from '../../keys/sealer.ts'
 import type { Tx } from '../database/database.ts'
 import type { Enqueue, Task } from '../jobs/queue.ts'
 import type { Random } from '../random.ts'
-import type { AnyKind, KindDeps, OutboxKind, PayloadOf } from './kind.ts'
+import type { Deliver, OutboxKind, PayloadOf } from './kind.ts'
 
-export type Outbox<Kind extends AnyKind> = {
+export type Outbox<Kind extends OutboxKind> = {
   /** Adds an event to the transaction of the change. Its payload is sealed at rest: it may hold a link or an address. */
   send: <Name extends Kind['name']>(tx: Tx, name: Name, payload: PayloadOf<Kind, Name>) => Promise<void>
+  /** Says how a kind is delivered. Throws a TypeError for the second handler of a kind. */
+  handle: <Name extends Kind['name']>(name: Name, deliver: Deliver<PayloadOf<Kind, Name>>) => void
+  /** Throws a TypeError that names each kind without a handler. */
+  refuseUnhandled: () => void
   /** What the queue runs: one task for each kind. */
   tasks: Readonly<Record<string, Task>>
   /** The same for kinds that go outside. */
   outsideTasks: Readonly<Record<string, Task>>
 }
 
-type Deps<Kind extends AnyKind> = KindDeps & {
+type Deps<Kind extends OutboxKind> = {
   kinds: readonly Kind[]
   enqueue: Enqueue
   sealer: Sealer
@@ -24,16 +28,18 @@ type Deps<Kind extends AnyKind> = KindDeps & {
 /** The queue's job: one process at a time holds it, whoever dies in the middle leaves it to the next. */
 type SealedEvent = { id: string; sealed: string }
 
-export function createOutbox<Kind extends AnyKind>({
-  kinds,
-  enqueue,
-  sealer,
-  random,
-  ...kindDeps
-}: Deps<Kind>): Outbox<Kind> {
-  // The name of an event selects its kind, and so its payload; the map cannot express that.
-  const kindsByName = new Map(kinds.map((kind) => [kind.name, kind as unknown as OutboxKind]))
+export function createOutbox<Kind extends OutboxKind>({ kinds, enqueue, sealer, random }: Deps<Kind>): Outbox<Kind> {
+  const kindsByName = new Map<string, OutboxKind>(kinds.map((kind) => [kind.name, kind]))
+  const handlers = new Map<string, Deliver<never>>()
   return {
+    handle(name, deliver) {
+      if (handlers.has(name)) throw new TypeError(`the outbox has two handlers of ${name}`)
+      handlers.set(name, deliver)
+    },
+    refuseUnhandled() {
+      const missing = [...kindsByName.keys()].filter((name) => !handlers.has(name))
+      if (missing.length > 0) throw new TypeError(`the outbox has no handler of ${missing.join(', ')}`)
+    },
     async send(tx, name, payload) {
       const id = random.id()
       const sealed = sealer.seal(Buffer.from(JSON.stringify(payload)), aad(name, id)).toString('base64')
@@ -50,11 +56,14 @@ export function createOutbox<Kind extends AnyKind>({
     return Object.fromEntries(wanted.map((kind) => [taskName(kind.name), taskOf(kind)]))
   }
 
-  function taskOf({ name, deliver }: OutboxKind): Task {
+  function taskOf({ name }: OutboxKind): Task {
     return async (job, { attempt, maxAttempts, signal }) => {
+      const deliver = handlers.get(name)
+      if (!deliver) throw new TypeError(`the outbox has no handler of ${name}`)
       const { id, sealed } = job as SealedEvent
-      const payload: unknown = JSON.parse(sealer.open(Buffer.from(sealed, 'base64'), aad(name, id)).toString())
-      await deliver(payload, { id, attempt, isLastAttempt: attempt >= maxAttempts, signal }, kindDeps)
+      const text = sealer.open(Buffer.from(sealed, 'base64'), aad(name, id)).toString()
+      // The payload was sealed with the name that selects the handler.
+      await deliver(JSON.parse(text) as never, { id, attempt, isLastAttempt: attempt >= maxAttempts, signal })
     }
   }
 }

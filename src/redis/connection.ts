@@ -118,3 +118,7 @@ export function createRedis({ url, log }: { url: string; log: Log }): RedisConne
     },
   }
 }
+
+/** The connection that the configuration names; undefined: everything is in Postgres. */
+export const openRedis = ({ url, log }: { url: string | undefined; log: Log }): RedisConnection | undefined =>
+  url === undefined ? undefined : createRedis({ url, log })

@@ -1,14 +1,18 @@
 /** The reset of an account: a new generation, under which only the request that asked for it goes on. */
 import type { ArtifactStore } from '../../adapters/index.ts'
-import type { AccountRecords } from '../accounts/records.ts'
-import type { AccountEnd, EndAccount, EndsWithAccount } from '../authentication/account-reset.ts'
+import type { AccountEnd, EndAccount } from '../authentication/account-reset.ts'
+import type { Tx } from '../database/database.ts'
 import type { Random } from '../random.ts'
+import type { Endings } from './endings.ts'
 
 type Deps = {
-  records: Pick<AccountRecords, 'raiseGeneration' | 'refuseReset'>
+  records: {
+    raiseGeneration: (tx: Tx, accountId: string) => Promise<number>
+    /** Throws `account_reset`. */
+    refuseReset: () => never
+  }
   artifacts: Pick<ArtifactStore, 'endAccount' | 'renameSession' | 'hasSession'>
-  /** Links, sign-ins under way, remembered and known browsers. */
-  endings: readonly EndsWithAccount[]
+  endings: Pick<Endings, 'run'>
   random: Random
 }
 
@@ -30,7 +34,17 @@ export function createAccountEnd({ records, artifacts, endings, random }: Deps):
       ...(kept.knownBrowser && { knownToken: random.token() }),
       ...(kept.rememberedToken !== undefined && { rememberedToken: random.token() }),
     }
-    for (const ending of endings) await ending(tx, accountId, { kept, end })
+    await endings.run('accountReset', tx, accountId, { kept, end })
     return end
+  }
+}
+
+type HandoverDeps = { endAccount: EndAccount; endings: Pick<Endings, 'run'> }
+
+/** Ends everything that another person could have set up in the account, in the caller's transaction. */
+export function createHandover({ endAccount, endings }: HandoverDeps) {
+  return async (tx: Tx, accountId: string): Promise<void> => {
+    await endAccount(tx, accountId)
+    await endings.run('accountHandover', tx, accountId)
   }
 }

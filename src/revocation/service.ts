@@ -5,6 +5,7 @@ import type { Actor, Audit, AuditEvent } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Endings } from './endings.ts'
 import { grantNotFound, momentRefused, sessionNotFound } from './errors.ts'
 
 type Deps = {
@@ -22,6 +23,7 @@ type Deps = {
     | 'listAccess'
   >
   consents: { forget: (tx: Tx, accountId: string, clientId: string) => Promise<boolean> }
+  endings: Pick<Endings, 'run'>
   clock: Clock
   metrics: Metrics
 }
@@ -31,7 +33,7 @@ type What = 'account' | 'client' | 'session' | 'grant' | 'consent' | 'token' | '
 
 export type Revocation = ReturnType<typeof createRevocation>
 
-export function createRevocation({ transaction, audit, artifacts, consents, clock, metrics }: Deps) {
+export function createRevocation({ transaction, audit, artifacts, consents, endings, clock, metrics }: Deps) {
   const ended = new Counter({
     name: 'latchkey_revocations_total',
     help: 'Times that tokens were taken back, by what was ended',
@@ -74,9 +76,6 @@ export function createRevocation({ transaction, audit, artifacts, consents, cloc
   }
 
   return {
-    /** As part of the change that asks for it: a client that is switched off or removed. */
-    endClient: artifacts.endClient,
-
     /** What a person is signed in to; `handle` is what `session` and `grant` take. */
     listAccess: async (accountId: string) => {
       const { sessions, grants } = await artifacts.listAccess(accountId)
@@ -92,7 +91,10 @@ export function createRevocation({ transaction, audit, artifacts, consents, cloc
       endAtMoment(
         'account',
         { action: 'account.tokens_ended', actor, subject: { type: 'account', id: accountId } },
-        (tx, provisional) => artifacts.endAccount(tx, accountId, provisional),
+        async (tx, provisional) => {
+          await endings.run('accountSignOut', tx, accountId)
+          return artifacts.endAccount(tx, accountId, provisional)
+        },
       ),
 
     /** Ends every grant and token of the client; it may ask for new ones. */

@@ -1,4 +1,5 @@
 /** The list of settings: type, default and bounds of each. What a start needs is configuration (`config/`), not a setting. */
+import type { Config } from '../config/config.ts'
 
 export const registrationModes = ['open', 'invitation', 'off'] as const
 
@@ -72,3 +73,7 @@ export const settingKeys = Object.keys(settingDefinitions) as SettingKey[]
 export const defaultSettings = Object.fromEntries(
   settingKeys.map((key) => [key, settingDefinitions[key].default]),
 ) as RuntimeSettings
+
+/** The defaults of an environment: in development anyone may register, so that the first visit can try it. */
+export const defaultsIn = (environment: Config['environment'] | undefined): RuntimeSettings =>
+  environment === 'development' ? { ...defaultSettings, registration: 'open' } : defaultSettings

@@ -1,13 +1,14 @@
 /** What an administrator changes at run time: kept in the database, held in memory, followed as it changes, audited. */
 import type { Actor, Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
+import type { Config } from '../config/config.ts'
 import type { ChangeFeed } from '../database/change-feed.ts'
 import type { Queryable, Transaction } from '../database/database.ts'
 import type { Log } from '../log.ts'
 import type { Problem } from '../problems.ts'
 import { nearest } from '../problems.ts'
 import type { RuntimeSettings, SettingKey } from './definitions.ts'
-import { defaultSettings, settingDefinitions, settingKeys } from './definitions.ts'
+import { defaultSettings, defaultsIn, settingDefinitions, settingKeys } from './definitions.ts'
 import { settingInvalid, settingUnknown } from './errors.ts'
 import * as repository from './repository.ts'
 
@@ -18,8 +19,8 @@ type Deps = {
   audit: Audit
   clock: Clock
   log: Log
-  /** Where this installation starts from something else than others do. */
-  defaults?: Partial<RuntimeSettings>
+  /** Decides the defaults; `production` when absent. */
+  environment?: Config['environment']
 }
 
 export type { RuntimeSettings } from './definitions.ts'
@@ -29,8 +30,8 @@ export type Settings = Awaited<ReturnType<typeof createSettings>>
 const staleAfterMs = 1000
 
 /** Reads every setting once, then follows the database. */
-export async function createSettings({ db, transaction, changes, audit, clock, log, defaults = {} }: Deps) {
-  const usual = { ...defaultSettings, ...defaults }
+export async function createSettings({ db, transaction, changes, audit, clock, log, environment }: Deps) {
+  const usual = defaultsIn(environment)
   const load = (from: Queryable) => loadOver(from, usual)
   let current = await load(db)
   let loadedAt = clock.now()

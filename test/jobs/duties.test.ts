@@ -1,6 +1,9 @@
 /** Periodic duties: once in the cluster, again and again, and each of the list. */
-import { bindDuties, duties } from '../../src/jobs/index.ts'
+import { batchDuty } from '../../src/jobs/duty.ts'
+import { createForgetFailedJobs } from '../../src/jobs/failed-jobs.ts'
+import { artifactDuties } from '../../src/revocation/duties.ts'
 import { createTestClock } from '../support/clock.ts'
+import { startLatchkey } from '../support/latchkey.ts'
 import { waitFor } from '../support/wait.ts'
 import { createQueueBench } from './started-queue.ts'
 
@@ -41,34 +44,26 @@ test('a duty that fails has its next turn all the same', async () => {
   expect(await bench.jobs()).toMatchObject([{ key: 'tidy', attempts: 0 }])
 })
 
-const deps = (sweep: (limit: number) => Promise<number>) => {
+function sweepDuty(sweep: (limit: number) => Promise<number>) {
   const clock = createTestClock()
-  const rotation = { turn: async () => [] }
-  const logout = { sweep: async () => 0, wakeOverdue: async () => {} }
-  const links = { sweep: async () => 0 }
-  const loginSteps = { sweep: async () => 0 }
-  const deps = {
-    artifacts: { sweep, trimSpent: async () => 0, removeLeftovers: async () => {} },
-    logout,
-    links,
-    limits: { sweep: async () => 0 },
-    loginSteps,
-    sessions: { sweep: async () => 0 },
-    guesses: { sweep: async () => 0 },
-    captcha: { sweep: async () => 0 },
-    passkeys: { sweep: async () => 0 },
-    leaving: { deleteDue: async () => 0 },
-    factorResets: { sendDue: async () => 0, sweep: async () => 0 },
-    mailboxes: { run: async () => 0 },
-    rotation,
-    knex: bench.database.knex,
-    clock,
-    log: bench.log,
-  }
-  return { clock, deps }
+  const artifacts = { sweep, trimSpent: async () => 0, removeLeftovers: async () => {} }
+  const duty = artifactDuties({ artifacts, clock, log: bench.log }).find(({ name }) => name === 'sweep-artifacts')
+  return { clock, run: () => duty!.run(signal) }
 }
 const signal = new AbortController().signal
-const dutyNamed = (name: string) => duties.find((duty) => duty.name === name)
+
+test('a duty that works in batches repeats until nothing is left, or the process stops', async () => {
+  const [batches, stopping] = [[3, 2, 0], new AbortController()]
+  await batchDuty('tidy', 60, async () => batches.shift() ?? 0).run(signal)
+  expect(batches).toEqual([])
+  let done = 0
+  await batchDuty('tidy', 60, async () => {
+    done += 1
+    if (done === 2) stopping.abort()
+    return 1
+  }).run(stopping.signal)
+  expect(done).toBe(2)
+})
 
 test('expired rows are swept in batches until none is left', async () => {
   let rows = 1_234
@@ -79,19 +74,19 @@ test('expired rows are swept in batches until none is left', async () => {
     batches.push(swept)
     return swept
   }
-  await dutyNamed('sweep-artifacts')?.run(deps(sweep).deps, signal)
+  await sweepDuty(sweep).run()
   expect(rows).toBe(0)
   expect(batches).toEqual([500, 500, 234])
 })
 
 test('a sweep that never ends leaves the rest to its next turn', async () => {
   let batches = 0
-  const endless = deps(async (limit) => {
+  const endless = sweepDuty(async (limit) => {
     batches += 1
     endless.clock.advance(5_000)
     return limit
   })
-  await dutyNamed('sweep-artifacts')?.run(endless.deps, signal)
+  await endless.run()
   expect(batches).toBe(4)
 })
 
@@ -110,21 +105,35 @@ test('jobs that were given up leave after a month, and no others', async () => {
   await age('forgotten', 31, 1)
   await age('recent', 29, 1)
   await age('waiting', 31, 0)
-  await dutyNamed('forget-failed-jobs')?.run(deps(async () => 0).deps, signal)
+  await createForgetFailedJobs(knex).run(signal)
   const { rows } = await knex.raw('SELECT payload FROM graphile_worker._private_jobs ORDER BY id')
   expect(rows.map((row: { payload: string }) => row.payload)).toEqual(['recent', 'waiting'])
 })
 
-test('every duty of the list runs in the queue', async () => {
-  let isSwept = false
-  const sweep = async () => {
-    isSwept = true
-    return 0
+test('every duty of the features stands in the queue of a server', async () => {
+  const server = await startLatchkey()
+  try {
+    const names = server.parts.duties.map(({ name }) => name).sort()
+    expect(names).toEqual([
+      'delete-accounts',
+      'forget-failed-jobs',
+      'send-factor-resets',
+      'settle-mailboxes',
+      'sweep-artifacts',
+      'sweep-captchas',
+      'sweep-ended-leftovers',
+      'sweep-guesses',
+      'sweep-limits',
+      'sweep-links',
+      'sweep-logins',
+      'sweep-logout-deliveries',
+      'sweep-sessions',
+      'turn-key-ring',
+    ])
+    const waiting = () => server.database.knex('graphile_worker.jobs').whereNotNull('key').select('key').orderBy('key')
+    await waitFor(async () => (await waiting()).length >= names.length)
+    expect((await waiting()).map(({ key }) => key).filter((key: string) => names.includes(key))).toEqual(names)
+  } finally {
+    await server.stop()
   }
-  bench.startQueue({ duties: bindDuties(deps(sweep).deps) })
-  await waitFor(async () => (await bench.jobs()).length === duties.length)
-  await bench.makeDue()
-  await waitFor(() => isSwept)
-  await waitFor(async () => (await bench.jobs()).every((job) => !job.is_due))
-  expect((await bench.jobs()).map((job) => job.key).sort()).toEqual(duties.map((duty) => duty.name).sort())
 })

@@ -10,6 +10,7 @@ import { sealedPlaces } from '../../src/cli/sealed-places.ts'
 import { createQueue } from '../../src/jobs/queue.ts'
 import { createLog } from '../../src/log.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import type { OutboxKind } from '../../src/outbox/kind.ts'
 import { createOutbox } from '../../src/outbox/service.ts'
 import { systemRandom } from '../../src/random.ts'
 import { createTestClock } from '../support/clock.ts'
@@ -31,16 +32,8 @@ afterEach(() => base.close())
 
 function house(sealer: ReturnType<typeof createSealer>) {
   const queue = createQueue({ url: base.url, log, metrics: createMetrics() })
-  const kinds = [{ name: 'audit-log' as const, deliver: async (_: { n: number }) => {} }]
-  const outbox = createOutbox({
-    kinds,
-    enqueue: queue.enqueue,
-    sealer,
-    random: systemRandom,
-    log,
-    deliverLogout: () => Promise.reject(new Error('no logout here')),
-    postMail: async () => {},
-  })
+  const kind: OutboxKind<'audit-log', { n: number }> = { name: 'audit-log' }
+  const outbox = createOutbox({ kinds: [kind], enqueue: queue.enqueue, sealer, random: systemRandom })
   const send = (n: number) => base.database.transaction((tx) => outbox.send(tx, 'audit-log', { n }))
   const rotation = createRotation({
     ...base.database,

@@ -19,24 +19,13 @@ afterEach(() => bench.close())
 /** An outbox with a kind of its own, whose deliveries go wrong as often as `failures` says. */
 function createLetters({ failures = 0 } = {}) {
   const deliveries: { letter: Letter; delivery: Delivery }[] = []
-  const kind: OutboxKind<'letter', Letter> = {
-    name: 'letter',
-    maxAttempts: 3,
-    async deliver(letter, delivery) {
-      deliveries.push({ letter, delivery })
-      if (deliveries.length <= failures) throw new Error('nobody at home')
-    },
-  }
+  const kind: OutboxKind<'letter', Letter> = { name: 'letter', maxAttempts: 3 }
   const { enqueue } = createQueue({ url: bench.url, log: bench.log, metrics: createMetrics() })
   const sealer = createSealer(randomBytes(32))
-  const outbox = createOutbox({
-    kinds: [kind],
-    enqueue,
-    sealer,
-    random: systemRandom,
-    log: bench.log,
-    deliverLogout: () => Promise.reject(new Error('no logout here')),
-    postMail: async () => {},
+  const outbox = createOutbox({ kinds: [kind], enqueue, sealer, random: systemRandom })
+  outbox.handle('letter', async (letter, delivery) => {
+    deliveries.push({ letter, delivery })
+    if (deliveries.length <= failures) throw new Error('nobody at home')
   })
   return { deliveries, outbox }
 }
@@ -89,4 +78,18 @@ test('a failed delivery is repeated under the same id, and told when it is the l
   expect(deliveries.map(({ delivery }) => delivery.attempt)).toEqual([1, 2, 3])
   expect(deliveries.map(({ delivery }) => delivery.isLastAttempt)).toEqual([false, false, true])
   expect(new Set(deliveries.map(({ delivery }) => delivery.id)).size).toBe(1)
+})
+
+test('a kind has exactly one handler', () => {
+  const { outbox } = createLetters()
+  expect(() => outbox.handle('letter', async () => {})).toThrow('two handlers of letter')
+  expect(() => outbox.refuseUnhandled()).not.toThrow()
+  const { enqueue } = createQueue({ url: bench.url, log: bench.log, metrics: createMetrics() })
+  const unhandled = createOutbox({
+    kinds: [{ name: 'letter' as const }],
+    enqueue,
+    sealer: createSealer(randomBytes(32)),
+    random: systemRandom,
+  })
+  expect(() => unhandled.refuseUnhandled()).toThrow('no handler of letter')
 })

@@ -81,6 +81,21 @@ test('an imported account whose address is unproven keeps its id, and loses pass
   expect(await house.account(email)).toMatchObject({ id, name: 'Chosen By Guest', isEmailVerified: true })
 })
 
+test('what another person allowed and enrolled in an imported account ends with the invitation', async () => {
+  const email = 'enrolled@example.com'
+  const id = await house.server.parts.accounts.create({ email, name: 'Guest', password: otherPassword }, operator)
+  const rp = createRelyingParty(house.server)
+  expect(await rp.signIn({ scope: 'openid email' }, { email, password: otherPassword })).toHaveProperty('id_token')
+  const { knex } = house.server.database
+  const createdAt = house.server.clock.now()
+  await knex('recovery_code').insert({ account_id: id, digest: Buffer.alloc(32), created_at: createdAt })
+  const rowsOf = (table: string) => knex(table).where({ account_id: id })
+  expect(await rowsOf('consent')).toHaveLength(1)
+  expect(await invite({ email })).toBe(id)
+  expect(await rowsOf('consent')).toEqual([])
+  expect(await rowsOf('recovery_code')).toEqual([])
+})
+
 test('the page never shows the name of a registration, whatever made the link', async () => {
   const email = 'older-program@example.com'
   await house.register({ email, name: 'Stranger Typed', password: otherPassword })

@@ -41,7 +41,7 @@ test('a cycle over several folders is refused, and names the folders on it only'
     plant('src/account/frame.ts', "import type { Consents } from '../consents/service.ts'"),
     plant('src/consents/service.ts', "import type { Interactions } from '../oidc/interaction.ts'"),
     plant('src/oidc/interaction.ts', "import type { AccountClient } from '../account/client.ts'"),
-    plant('src/parts.ts', "import { frameOf } from './account/frame.ts'"),
+    plant('src/planted.ts', "import { frameOf } from './account/frame.ts'"),
   ]
   expect(listFolderCycles(planted).map(({ folders }) => folders)).toEqual([['src/account', 'src/consents', 'src/oidc']])
 })
@@ -54,6 +54,6 @@ test('files of one folder may import from one another', () => {
 test('a feature is its folder below src, with what is below that', () => {
   expect(folderOf('src/mfa/methods/totp/method.ts')).toBe('src/mfa')
   expect(folderOf('adapters/postgres/reads.ts')).toBe('adapters')
-  expect(folderOf('src/parts.ts')).toBe('src/parts.ts')
+  expect(folderOf('src/planted.ts')).toBe('src/planted.ts')
   expect(listTargets(plant('src/mfa/methods/totp/method.ts', "import '../../step.ts'"))).toEqual(['src/mfa/step.ts'])
 })

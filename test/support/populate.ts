@@ -1,10 +1,10 @@
 /** What most tests begin with: an account, an API and one client of each kind. Made once a run, and copied with the database. */
 import { createServer } from 'node:http'
+import type { Parts } from '../../src/compose/parts.ts'
+import { createParts } from '../../src/compose/parts.ts'
 import { readConfig } from '../../src/config/read.ts'
 import { serverOptions } from '../../src/http/server.ts'
 import { createLog } from '../../src/log.ts'
-import type { Parts } from '../../src/parts.ts'
-import { createParts } from '../../src/parts.ts'
 import { systemRandom } from '../../src/random.ts'
 import { startServer } from '../../src/server.ts'
 import type { TestDatabase } from './database.ts'

@@ -1,4 +1,4 @@
-/** Mails: the outbox holds which one is meant and for whom; the postman makes its link and sends it. */
+/** Emails: the outbox holds which one is meant and for which account; its link is made when it is sent. */
 import type { MailIntent } from '../../mail/intent.ts'
 import type { OutboxKind } from '../kind.ts'
 
@@ -7,5 +7,4 @@ export const mail: OutboxKind<'mail', MailIntent> = {
   isOutside: true,
   // About a day, with growing pauses: what arrives later than that surprises more than it helps.
   maxAttempts: 12,
-  deliver: (intent, delivery, { postMail }) => postMail(intent, delivery),
 }

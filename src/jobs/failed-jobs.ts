@@ -1,15 +1,16 @@
-/** Every day: jobs that were given up a month ago leave, so that the queue does not only grow. */
-import { queueSchema } from '../connection.ts'
-import type { Duty } from '../index.ts'
+/** Every day: jobs that were given up a month ago are deleted, so that the queue does not only grow. */
+import type { Knex } from 'knex'
+import { queueSchema } from './connection.ts'
+import type { Duty } from './duty.ts'
 
-export const forgetFailedJobs: Duty = {
+export const createForgetFailedJobs = (knex: Knex): Duty => ({
   name: 'forget-failed-jobs',
   everySeconds: 86_400,
-  async run({ knex }) {
+  async run() {
     // The queue's rows carry the database's time, so this compares with it.
     await knex.raw(
       `SELECT FROM ${queueSchema}.complete_jobs(ARRAY(
          SELECT id FROM ${queueSchema}.jobs WHERE attempts >= max_attempts AND updated_at < now() - interval '30 days' LIMIT 1000))`,
     )
   },
-}
+})

@@ -1,0 +1,21 @@
+/** The CAPTCHA of the login page. */
+import { batchDuty } from '../jobs/duty.ts'
+import { createCaptcha } from './service.ts'
+
+export { captchaFiles } from './files.ts'
+
+type Deps = Pick<Parameters<typeof createCaptcha>[0], 'db' | 'clock'> & { deriveKey: (purpose: string) => Buffer }
+
+export function createCaptchaFeature({ db, clock, deriveKey }: Deps) {
+  const captcha = createCaptcha({
+    db,
+    clock,
+    signatureKey: deriveKey('captcha'),
+    solutionKey: deriveKey('captcha solutions'),
+  })
+  return {
+    captcha,
+    // Every hour: challenges that were solved and have expired.
+    duties: [batchDuty('sweep-captchas', 3600, captcha.sweep)],
+  }
+}

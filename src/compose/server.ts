@@ -1,0 +1,39 @@
+/** What a server needs beside its features: health, the request log, and documents that are answered from memory. */
+import { createRequestLog } from '../http/access-log.ts'
+import { createIpOf } from '../http/address.ts'
+import { createReadiness, healthRoutes } from '../http/health.ts'
+import { createPreparedDocuments } from '../http/prepared.ts'
+import { isRingConfirmed, sharedDocumentPaths } from '../oidc/index.ts'
+import type { Platform } from './platform.ts'
+import type { Tokens } from './tokens.ts'
+
+export function createServing(platform: Platform, { keyRing }: Tokens) {
+  const { config, database, redis, settings, setUps, clock, random, log } = platform
+  const { jwksCacheSeconds: cacheSeconds, times } = config.signingKeys
+
+  const readiness = createReadiness()
+  const ipOf = createIpOf(config.trustProxy, setUps.noteUntrustedPeer)
+  const logRequest = createRequestLog({ log, clock })
+  const documents = createPreparedDocuments({
+    paths: sharedDocumentPaths(),
+    versionsOf: () => [keyRing.current().version, settings.get()],
+    isConfirmed: () => isRingConfirmed({ keyRing, cacheSeconds, announcedMs: times.announcedMs }),
+    ipOf,
+    logRequest,
+    random,
+  })
+  platform.features.add({
+    routes: healthRoutes({
+      checks: {
+        database: database.state,
+        keys: () => keyRing.confirm().then(() => true),
+        clock: async () => clock.isRight(),
+        stores: async () => setUps.isAgreed(),
+        server: readiness.state,
+      },
+      // Postgres keeps what belongs there meanwhile.
+      spare: { redis: redis?.state },
+    }),
+  })
+  return { readiness, ipOf, logRequest, documents }
+}

@@ -1,0 +1,113 @@
+/** How people get an account, sign in to it, recover it and change it. */
+import { administratorRoles } from '../access/permissions.ts'
+import { createAccountFeature } from '../account/index.ts'
+import { createLoginFeature } from '../login/index.ts'
+import { createMfaFeature } from '../mfa/index.ts'
+import { createRecoveryFeature } from '../recovery/index.ts'
+import { createRegistrationFeature } from '../registration/index.ts'
+import type { Defences } from './defences.ts'
+import type { Identity } from './identity.ts'
+import type { Platform } from './platform.ts'
+import type { Tokens } from './tokens.ts'
+
+export type SignIn = ReturnType<typeof createSignIn>
+
+export function createSignIn(platform: Platform, tokens: Tokens, defences: Defences, identity: Identity) {
+  const { config, database, audit, settings, endings, clock, random, metrics } = platform
+  const { records, accountEnd: endAccount, handOverAccount } = tokens
+  const { passwords, breaches, checkPassword, captcha, guesses, proofs } = defences
+  const { accounts, links, canSendMail, sendMail, factorMethods } = identity
+  const { knex: db, transaction } = database
+  const { issuer } = config
+  const { passkeys } = factorMethods
+  const { add } = platform.features
+
+  const account = add(
+    createAccountFeature({
+      db,
+      accounts,
+      records,
+      links,
+      passwords,
+      checkPassword,
+      guesses,
+      proofs,
+      settings,
+      sendMail,
+      endAccount,
+      issuer,
+      transaction,
+      audit,
+      clock,
+    }),
+  )
+  const mfa = add(
+    createMfaFeature({
+      db,
+      factorMethods,
+      accounts,
+      records,
+      links,
+      administratorRoles,
+      refuseElsewhere: account.leaving.refuseElsewhere,
+      canSendMail,
+      sendMail,
+      endAccount,
+      endings,
+      transaction,
+      audit,
+      clock,
+      random,
+      metrics,
+      issuer,
+    }),
+  )
+  const registration = createRegistrationFeature({
+    accounts,
+    records,
+    links,
+    passwords,
+    checkPassword,
+    settings,
+    canSendMail,
+    sendMail,
+    voidAll: handOverAccount,
+    transaction,
+    audit,
+    clock,
+    random,
+  })
+  const recovery = createRecoveryFeature({
+    accounts,
+    records,
+    links,
+    passwords,
+    checkPassword,
+    canSendMail,
+    sendMail,
+    endAccount,
+    distrustPasskeys: passkeys.distrust,
+    forgetGuesses: guesses.forget,
+    transaction,
+    audit,
+    clock,
+  })
+  const login = createLoginFeature({
+    accounts,
+    passwords,
+    breaches,
+    guesses,
+    proofs,
+    captcha,
+    passkeys,
+    refuseUnproven: registration.registration.refuseUnproven,
+    canSendMail,
+    sendMail,
+    transaction,
+    audit,
+    clock,
+    random,
+    issuer,
+  })
+  return { account, mfa, registration, recovery, login }
+}

@@ -1,0 +1,121 @@
+/** Second factors: at the sign-in, on the account page, and their reset by email. */
+import type { AccountRecords } from '../accounts/records.ts'
+import type { Tx } from '../database/database.ts'
+import { batchDuty } from '../jobs/duty.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Endings } from '../revocation/endings.ts'
+import { factorAccountRoutes } from './account-routes.ts'
+import { createFactorFailures } from './failures.ts'
+import type { createMethods } from './methods/index.ts'
+import { measureFactors, measureResets } from './metrics.ts'
+import { createRememberedCookie } from './remembered-cookie.ts'
+import { createFactorResets } from './reset.ts'
+import { factorResetRoutes } from './reset-routes.ts'
+import { createFactorPages } from './routes.ts'
+import { createFactors } from './service.ts'
+import { createLoginSteps } from './steps.ts'
+
+export { createMethods, factorViews } from './methods/index.ts'
+export { passkeyFiles } from './methods/passkey/files.ts'
+export { rememberedMs } from './remembered.ts'
+
+type FactorsDeps = Parameters<typeof createFactors>[0]
+type ResetDeps = Parameters<typeof createFactorResets>[0]
+type StepsDeps = Parameters<typeof createLoginSteps>[0]
+
+type Deps = Pick<FactorsDeps, 'accounts' | 'endAccount' | 'administratorRoles' | 'sendMail'> &
+  Pick<ResetDeps, 'db' | 'links' | 'canSendMail'> &
+  Pick<StepsDeps, 'refuseElsewhere' | 'transaction' | 'audit' | 'clock' | 'random'> & {
+    /** What `createMethods` made. */
+    factorMethods: ReturnType<typeof createMethods>
+    records: Pick<AccountRecords, 'lock' | 'setFactorRequired'>
+    endings: Pick<Endings, 'register'>
+    metrics: Metrics
+    issuer: string
+  }
+
+type SignInDeps = Pick<Parameters<typeof createFactorPages>[0], 'interactions' | 'finishLogin' | 'views'>
+type AccountPageDeps = Pick<Parameters<typeof factorAccountRoutes>[0], 'frameOf' | 'views'>
+
+export function createMfaFeature(deps: Deps) {
+  const { db, transaction, audit, clock, random, accounts, records, links, sendMail, endAccount, endings } = deps
+  const { methods, recoveryCodes, passkeys } = deps.factorMethods
+  const lockAccount = async (tx: Tx, accountId: string, generation?: number) =>
+    (await records.lock(tx, accountId, generation)).account
+  const failures = createFactorFailures({ db, sendMail, transaction, audit, clock })
+  const factors = createFactors({
+    methods,
+    recoveryCodes,
+    accounts,
+    failures,
+    transaction,
+    audit,
+    clock,
+    sendMail,
+    lockAccount,
+    endAccount,
+    setFactorRequired: records.setFactorRequired,
+    administratorRoles: deps.administratorRoles,
+  })
+  const factorResets = createFactorResets({
+    db,
+    factors,
+    links,
+    lockAccount,
+    canSendMail: deps.canSendMail,
+    sendMail,
+    transaction,
+    audit,
+    clock,
+    metrics: measureResets(deps.metrics),
+  })
+  const loginSteps = createLoginSteps({
+    db,
+    transaction,
+    audit,
+    accounts,
+    factors,
+    failures,
+    methods,
+    clock,
+    random,
+    refuseElsewhere: deps.refuseElsewhere,
+    endReset: factorResets.endProven,
+    metrics: measureFactors(deps.metrics),
+  })
+  const rememberedCookie = createRememberedCookie({ issuer: deps.issuer })
+
+  endings.register('accountReset', 'factorResets', factorResets.endAccount)
+  endings.register('accountReset', 'signIns', loginSteps.endAccount)
+  endings.register('accountSignOut', 'signIns', loginSteps.endSignIns)
+  endings.register('accountHandover', 'factors', factors.voidAll)
+
+  return {
+    factors,
+    factorResets,
+    loginSteps,
+    rememberedCookie,
+    duties: [
+      // Every hour: sign-ins that were not finished, remembered browsers and challenges that have expired.
+      batchDuty('sweep-logins', 3600, async () => (await loginSteps.sweep()) + (await passkeys.sweep())),
+      // Every minute: the link of a reset is sent when its day is over, and requests that are over are deleted.
+      batchDuty('send-factor-resets', 60, async () => (await factorResets.sendDue()) + (await factorResets.sweep())),
+    ],
+    createSignInPages: ({ interactions, finishLogin, views }: SignInDeps) => {
+      const pages = createFactorPages({
+        interactions,
+        steps: loginSteps,
+        factors,
+        finishLogin,
+        views,
+        methods,
+        remembered: rememberedCookie,
+        offersReset: factorResets.isOffered,
+      })
+      const resets = factorResetRoutes({ interactions, stepOf: pages.stepOf, resets: factorResets, views })
+      return { ...pages, routes: [...pages.routes, ...resets] }
+    },
+    createAccountRoutes: ({ frameOf, views }: AccountPageDeps) =>
+      factorAccountRoutes({ frameOf, factors, methods, steps: loginSteps, views }),
+  }
+}

@@ -1,0 +1,33 @@
+/** Passwords: hashing them, and what a new one has to be. */
+import type { Config } from '../config/config.ts'
+import { createBreaches } from './breaches.ts'
+import { hashingBusy } from './errors.ts'
+import { createGuessing } from './guessing.ts'
+import { createPasswordHasher } from './hasher.ts'
+import { createPasswordPolicy } from './service.ts'
+
+export { problemOfImportedHash } from './hasher.ts'
+
+type Deps = Pick<Config, 'passwordHash' | 'breachCheck'> &
+  Pick<Parameters<typeof createBreaches>[0], 'request' | 'clock' | 'log' | 'metrics'> &
+  Pick<Parameters<typeof createPasswordPolicy>[0], 'settings' | 'refusedSecrets'> &
+  Pick<Parameters<typeof createPasswordHasher>[0], 'slots' | 'listCosts' | 'prefixesOf'>
+
+const retryAfterSeconds = 5
+
+export function createPasswordsFeature(deps: Deps) {
+  const { passwordHash, breachCheck, slots, listCosts, prefixesOf, settings, refusedSecrets } = deps
+  const { request, clock, log, metrics } = deps
+  const breaches = breachCheck && createBreaches({ ...breachCheck, request, clock, log, metrics })
+  const guessing = createGuessing({ log })
+  const policy = createPasswordPolicy({ settings, breaches, guessing, refusedSecrets })
+  return {
+    passwords: createPasswordHasher({ ...passwordHash, slots, listCosts, metrics, prefixesOf, log }),
+    breaches,
+    checkPassword: policy.check,
+    shownRules: policy.shownRules,
+    /** The failure of a password that cannot be verified now. */
+    busy: () => hashingBusy({ retryAfterSeconds }),
+    close: guessing.close,
+  }
+}

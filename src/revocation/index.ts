@@ -1,0 +1,47 @@
+/** The end of tokens and sessions, and of what other features have registered to end with them. */
+import type { ArtifactStore } from '../../adapters/index.ts'
+import type { Audit } from '../audit/service.ts'
+import type { Enqueue } from '../jobs/queue.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import { createAccountEnd, createHandover } from './account-end.ts'
+import { artifactDuties } from './duties.ts'
+import type { Endings } from './endings.ts'
+import { createFamilyNotes } from './families.ts'
+import { createRevocation } from './service.ts'
+import { createEndedSweep, enqueueSweep } from './sweep.ts'
+
+export { createEndings } from './endings.ts'
+export { createDenyLost } from './lost-tokens.ts'
+
+type StoreDeps = { audit: Audit; metrics: Metrics; endings: Pick<Endings, 'run'>; enqueue: Enqueue }
+
+/** What the store of tokens tells of, each in the transaction in which it happens. */
+export const createStoreEvents = ({ audit, metrics, endings, enqueue }: StoreDeps) => ({
+  ...createFamilyNotes({ audit, metrics }),
+  onSessionsEnded: ((tx, sessions) => endings.run('sessionEnd', tx, sessions)) satisfies StoreEvents['onSessionsEnded'],
+  onRowsLeft: ((tx, key) => enqueueSweep(enqueue, tx, key)) satisfies StoreEvents['onRowsLeft'],
+})
+type StoreEvents = Required<Pick<StoreOptions, 'onSessionsEnded' | 'onRowsLeft'>>
+type StoreOptions = Parameters<typeof import('../../adapters/index.ts').createArtifactStore>[0]
+
+type Deps = Omit<Parameters<typeof createRevocation>[0], 'artifacts' | 'endings'> &
+  Pick<Parameters<typeof createAccountEnd>[0], 'records' | 'random'> & {
+    artifacts: ArtifactStore
+    endings: Endings
+    enqueue: Enqueue
+    log: Log
+  }
+
+export function createRevocationFeature(deps: Deps) {
+  const { transaction, audit, artifacts, consents, records, endings, enqueue, clock, random, log, metrics } = deps
+  endings.register('clientEnd', 'tokens', artifacts.endClient)
+  const endAccount = createAccountEnd({ records, artifacts, endings, random })
+  return {
+    revocation: createRevocation({ transaction, audit, artifacts, consents, endings, clock, metrics }),
+    endAccount,
+    handOverAccount: createHandover({ endAccount, endings }),
+    tasks: createEndedSweep({ enqueue, transaction, artifacts, clock }),
+    duties: artifactDuties({ artifacts, clock, log }),
+  }
+}

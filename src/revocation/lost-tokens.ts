@@ -1,0 +1,25 @@
+/** Tokens that a client gives back and that no store has (RFC 7009 §2.2): they stay ended when a store comes back with them. */
+import type { Context } from 'koa'
+import type { ArtifactStore } from '../../adapters/index.ts'
+import type { Settings } from '../settings/service.ts'
+
+type RequestContext = Pick<Context, 'state' | 'ip'>
+
+type Deps = {
+  /** Only Redis can lose a token and come back with it; undefined: there is none. */
+  redis: object | undefined
+  /** Counts an unknown token of this client. Throws `too_many_requests`. */
+  countUnknown: (ctx: RequestContext, clientId: string) => Promise<void>
+  settings: Pick<Settings, 'get'>
+  /** The longest lifetime that a resource server may give its tokens. */
+  longestSeconds: number
+  denyLost: ArtifactStore['denyLost']
+}
+
+export const createDenyLost =
+  ({ redis, countUnknown, settings, longestSeconds, denyLost }: Deps) =>
+  async (ctx: RequestContext, clientId: string, token: string): Promise<void> => {
+    if (!redis) return
+    await countUnknown(ctx, clientId)
+    await denyLost(clientId, token, Math.max(settings.get().accessTokenSeconds, longestSeconds))
+  }

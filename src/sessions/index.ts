@@ -1,0 +1,26 @@
+/** Browser sessions. */
+import { batchDuty } from '../jobs/duty.ts'
+import type { Endings } from '../revocation/endings.ts'
+import { openPlaces } from './places.ts'
+import { createSessions } from './service.ts'
+
+type Deps = Omit<Parameters<typeof createSessions>[0], 'placeOf' | 'forgetBrowsers'> & {
+  /** Path of an MMDB file; undefined: no page says where an ip is. */
+  geoipDatabase: string | undefined
+  endings: Pick<Endings, 'run'>
+}
+
+/** Throws `places_unreadable`. */
+export async function createSessionsFeature({ geoipDatabase, endings, ...deps }: Deps) {
+  const places = geoipDatabase === undefined ? undefined : await openPlaces(geoipDatabase)
+  const sessions = createSessions({
+    ...deps,
+    forgetBrowsers: (tx, accountId) => endings.run('accountSignOut', tx, accountId),
+    placeOf: (ip) => places?.(ip),
+  })
+  return {
+    sessions,
+    // Every hour: what the account page shows of sessions that have ended.
+    duties: [batchDuty('sweep-sessions', 3600, sessions.sweep)],
+  }
+}
