@@ -27,7 +27,8 @@ export async function openStores({ config, log }: Options): Promise<Stores> {
     url === undefined ? await startEmbeddedPostgres({ folder: join(config.dataFolder, 'postgres') }) : undefined
   const address = url ?? embedded!.url
   const pooling = embedded ? undefined : await findPooling({ url: address, directUrl })
-  if (pooling?.isPooled) log.info('a pooler stands before Postgres: statements go unnamed and without session settings')
+  if (pooling?.isPooled)
+    log.info({ isPooled: true }, 'a pooler stands before Postgres: statements go unnamed and without session settings')
   const database = createDatabase({
     url: address,
     directUrl,

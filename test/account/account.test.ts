@@ -3,6 +3,7 @@
 import type { PeopleHouse } from '../registration/house.ts'
 import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
 import { createRelyingParty } from '../support/latchkey.ts'
+import { sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 
 let house: PeopleHouse
@@ -91,7 +92,7 @@ test('a new password ends the other sessions and all refresh tokens, keeps this 
   expect(await house.signsIn(account.email, otherPassword)).toBe(true)
   expect(await house.signsIn(account.email, goodPassword)).toBe(false)
   const mail = await house.mailbox.waitFor(account.email, 2)
-  expect(mail.subject).toBe('Your password was changed')
+  expect(mail.subject).toBe(sentence('mails.subject.password_changed'))
   expect(mail.link).toBe(`${house.server.issuer}/recover`)
 })
 

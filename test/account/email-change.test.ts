@@ -4,6 +4,7 @@ import { goodPassword, openPeopleHouse, operator, otherPassword } from '../regis
 import type { Browser } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty } from '../support/latchkey.ts'
+import { says, sentence } from '../support/sentences.ts'
 
 let house: PeopleHouse
 beforeAll(async () => {
@@ -55,7 +56,7 @@ test('in a session of the account a button is enough; nothing changes before, an
     isEmailVerified: true,
   })
   expect(await house.account('before@example.com')).toBeUndefined()
-  expect((await house.mailbox.waitFor('before@example.com', 3)).subject).toBe('Your e-mail address was changed')
+  expect((await house.mailbox.waitFor('before@example.com', 3)).subject).toBe(sentence('mails.subject.email_changed'))
   expect([await isSignedIn(here), await isSignedIn(there)]).toEqual([true, false])
   for (const { rp, tokens } of [here, there]) {
     expect((await rp.refresh(tokens.refresh_token)).body).toMatchObject({ error: 'invalid_grant' })
@@ -131,7 +132,7 @@ test('an address that another account has proven is told to its owner, and nothi
   await house.member('taken@example.com')
   const { id } = await house.member('taker@example.com')
   await request(id, 'TAKEN@example.com')
-  expect((await house.mailbox.waitFor('taken@example.com', 2)).subject).toBe('Somebody wanted to use your address')
+  expect((await house.mailbox.waitFor('taken@example.com', 2)).subject).toBe(sentence('mails.subject.address_in_use'))
   expect(await house.account('taker@example.com')).toMatchObject({ id })
 })
 
@@ -142,10 +143,10 @@ test('an account that has the address unproven stays, and the page says how to g
   const account = await house.member('real@example.com')
   await request(account.id, 'squat@example.com')
   const { link, subject } = await house.mailbox.waitFor('squat@example.com', 2)
-  expect(subject).toBe('Confirm your new e-mail address')
+  expect(subject).toBe(sentence('mails.subject.email_change'))
   const refused = await confirm(createBrowser(), link!, withPassword)
   expect(refused.status).toBe(409)
-  expect(refused.body).toContain('begin anew')
+  expect(refused.body).toMatch(says('pages.notice.next.email_taken'))
   expect(await house.account('squat@example.com')).toEqual(squatted)
   expect(await house.account('real@example.com')).toMatchObject({ id: account.id })
   expect(await house.signsIn('squat@example.com', otherPassword)).toBe(true)
@@ -269,7 +270,7 @@ describe('one’s own address, unproven', () => {
 
   test('is a verify email: a button in the browser that registered, the password elsewhere', async () => {
     const { account, registrar, mail } = await unproven('own@example.com')
-    expect(mail.subject).toBe('Confirm your e-mail address')
+    expect(mail.subject).toBe(sentence('mails.subject.verify'))
     expect(new URL(mail.link!).pathname).toBe('/verify')
     const elsewhere = createBrowser()
     const page = await elsewhere.get(mail.link!)

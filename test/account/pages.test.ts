@@ -8,6 +8,7 @@ import { goodPassword, openPeopleHouse, otherPassword } from '../registration/ho
 import type { Browser, Page } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty } from '../support/latchkey.ts'
+import { says, sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 
 let house: PeopleHouse
@@ -86,7 +87,7 @@ test('the profile is saved, and what is not valid is told beside its field', asy
   const saved = await browser.follow(
     await browser.submit(wrong, '/account/profile', { name: '  Zoë 张 ', birthdate: '1990-12-31', phone_number: '' }),
   )
-  expect(saved.body).toContain('Your profile is saved')
+  expect(saved.body).toMatch(says('pages.own.done.profile'))
   expect(await house.server.parts.accounts.readById(account.id)).toMatchObject({
     name: 'Zoë 张',
     birthdate: '1990-12-31',
@@ -119,7 +120,7 @@ test('a new password wants the old one, keeps this session under a new name, and
   })
   expect(changed.next).toBe(house.at('/account?done=password'))
   expect(await sessionOf(browser)).not.toBe(old)
-  expect((await browser.get(changed.next!)).body).toContain('Your password is changed')
+  expect((await browser.get(changed.next!)).body).toMatch(says('pages.own.done.password'))
   const thief = createBrowser()
   await thief.jar.setCookie(`latchkey.session=${old}`, house.server.issuer)
   expect((await thief.get(house.at('/account'))).status).toBe(303)
@@ -182,8 +183,8 @@ test('sessions are listed by browser; another person’s cannot be ended by its 
   const done = await firefox.submit(login, '/login', { email: mine.email, password: goodPassword })
   await firefox.get((await firefox.get(done.next!, { 'User-Agent': agent })).next!)
   const listed = await mine.browser.get(house.at('/account/sessions'))
-  expect(listed.body).toContain('Firefox on Linux')
-  expect(listed.body.match(/this one/g)).toHaveLength(1)
+  expect(listed.body).toMatch(says('pages.own.sessions.browser', { browser: 'Firefox', system: 'Linux' }))
+  expect(listed.body.split(sentence('pages.own.sessions.this'))).toHaveLength(2)
   await mine.browser.submit(listed, '/account/sessions/end')
   expect((await firefox.get(house.at('/account'))).status).toBe(303)
   await open(firefox, '/account', { email: mine.email })
@@ -198,9 +199,9 @@ test('applications are listed with what they may, and taken out with their token
   const tokens = await rp.signIn({ scope: 'openid email offline_access' }, { email, password: goodPassword })
   const page = await browser.get(house.at('/account/applications'))
   expect(page.body).toContain('Web App')
-  expect(page.body).not.toContain('Your account</bdi>')
+  expect(page.body).not.toContain(`${sentence('pages.own.clientName')}</bdi>`)
   const gone = await browser.follow(await browser.submit(page, '/account/applications/withdraw'))
-  expect(gone.body).toContain('The application is out')
+  expect(gone.body).toMatch(says('pages.own.done.withdrawn'))
   expect((await rp.refresh(tokens.refresh_token)).body.error).toBe('invalid_grant')
   expect((await browser.get(house.at('/account/applications'))).body).not.toContain('Web App')
   const asked = await browser.follow(await browser.get(await rp.authorizeUrl({ scope: 'openid email' })))
@@ -210,8 +211,8 @@ test('applications are listed with what they may, and taken out with their token
 test('events and the download tell what happened, and no secret', async () => {
   const { browser, email } = await visitor('curious')
   const events = await browser.get(house.at('/account/events'))
-  for (const sentence of ['The account was registered', 'The e-mail address was confirmed', 'Signed in']) {
-    expect(events.body).toContain(sentence)
+  for (const action of ['account.registered', 'account.email_verified', 'account.signed_in']) {
+    expect(events.body).toMatch(says(`pages.own.event.${action}`))
   }
   const file = await browser.get(house.at('/account/data/download'))
   expect(file.headers.get('Content-Disposition')).toContain('attachment')
@@ -223,26 +224,23 @@ test('events and the download tell what happened, and no secret', async () => {
 
 test('factors: set up, used, renewed and removed, each told by a mail', async () => {
   const { browser, email, account, page } = await visitor('factors', '/account/factors')
-  expect(page.body).toContain('Set up an app')
+  expect(page.body).toMatch(says('pages.own.factors.app.add'))
   const { phone } = await addPhone(house.server, email)
   // The login of before had no factor: now one is asked for.
   expect((await browser.get(`${house.server.issuer}/account/factors`)).status).toBe(303)
   const asked = await open(browser, '/account/factors', { email, code: phone.code })
-  expect(asked.body).toContain('Set up on')
+  expect(asked.body).toMatch(says('pages.own.factors.app.since'))
   const codes = await browser.submit(asked, '/codes')
   expect(codes.body.match(/[0-9A-Z]{6}(-[0-9A-Z]{6}){3}/g)).toHaveLength(10)
   const removed = await browser.follow(await browser.submit(asked, '/app/remove'))
-  expect(removed.body).toContain('The second factor is removed')
+  expect(removed.body).toMatch(says('pages.own.done.removed'))
   expect(await house.server.parts.factors.show(account.id)).toMatchObject({ enrolled: [], recoveryCodes: 0 })
-  const told = () => house.mailbox.to(email).filter(({ subject }) => subject.startsWith('A second factor was'))
+  const [added, taken] = [sentence('mails.subject.factor_added'), sentence('mails.subject.factor_removed')]
+  const told = () => house.mailbox.to(email).filter(({ subject }) => [added, taken].includes(subject))
   await waitFor(() => told().length === 3)
   // Mails that are sent at once arrive in any order.
   const subjects = told().map(({ subject }) => subject)
-  expect(subjects.sort()).toEqual([
-    'A second factor was added',
-    'A second factor was added',
-    'A second factor was removed',
-  ])
+  expect(subjects.sort()).toEqual([added, added, taken].sort())
 })
 
 describe('leaving', () => {
@@ -258,7 +256,7 @@ describe('leaving', () => {
     const left = await who.browser.follow(
       await who.browser.submit(who.page, '/account/data/delete', { currentPassword: goodPassword, sure: 'yes' }),
     )
-    expect(left.body).toContain('Your account will be deleted on')
+    expect(left.body).toMatch(says('pages.own.leaving.heading'))
     return { ...who, rp, tokens, left }
   }
 
@@ -268,7 +266,7 @@ describe('leaving', () => {
     const login = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
     const refused = await rp.browser.submit(login, '/login', { email, password: goodPassword })
     expect(refused.status).toBe(403)
-    expect(refused.body).toContain('/account before that day')
+    expect(refused.body).toMatch(says('errors.account_leaving', { url: house.at('/account') }))
     // The session of the account page is none for an application.
     const sso = createRelyingParty(house.server, browser)
     expect((await browser.follow(await browser.get(await sso.authorizeUrl()))).body).toContain('/login"')
@@ -276,7 +274,7 @@ describe('leaving', () => {
     expect(new URL(silent.next!).searchParams.get('error')).toBe('login_required')
 
     const kept = await browser.follow(await browser.submit(left, '/account/keep'))
-    expect(kept.body).toContain('Your account stays')
+    expect(kept.body).toMatch(says('pages.own.done.kept'))
     expect(await house.signsIn(email, goodPassword)).toBe(true)
   })
 
@@ -287,7 +285,9 @@ describe('leaving', () => {
     house.server.clock.advance(1000)
     expect(await house.server.parts.leaving.deleteDue()).toBe(1)
     expect(await house.server.parts.accounts.readById(account.id)).toBeUndefined()
-    await waitFor(() => house.mailbox.to(email).some(({ subject }) => subject === 'Your account is deleted'))
+    await waitFor(() =>
+      house.mailbox.to(email).some(({ subject }) => subject === sentence('mails.subject.account_deleted')),
+    )
     expect(await house.trail(account.id)).toContain('account.deleted')
   })
 })

@@ -12,6 +12,7 @@ import { latchkey } from '../cli/command-line.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { createTestFolder } from '../support/folders.ts'
+import { says } from '../support/sentences.ts'
 import type { Rooms } from './rooms.ts'
 import { createRooms, operator } from './rooms.ts'
 
@@ -131,7 +132,7 @@ describe('latchkey user import', () => {
 
     const again = await run(['user', 'import', file])
     expect(again).toMatchObject({ code: 0, stderr: '' })
-    expect(again.stdout).toContain('Went on at line 15')
+    expect(again.stdout).toMatch(says('cli.user.import.resumed', { line: 15 }))
     const fromStart = await run(['user', 'import', file, '--from-start', '--json'])
     expect(fromStart.json()).toMatchObject({ read: 14, imported: 0, existing: 4, refused: 9 })
   })

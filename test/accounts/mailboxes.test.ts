@@ -7,6 +7,7 @@ import type { PeopleHouse } from '../registration/house.ts'
 import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
 import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty, testPassword } from '../support/latchkey.ts'
+import { sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 
 let house: PeopleHouse
@@ -330,7 +331,7 @@ test('a new address by an operator ends sessions, tokens and links, and the prov
   expect((await rp.refresh(refreshToken as string)).body).toMatchObject({ error: 'invalid_grant' })
   expect((await createBrowser().get(link!)).status).toBe(400)
   const mail = await house.mailbox.waitFor('operated@example.com', 3)
-  expect(mail.subject).toBe('Your e-mail address was changed')
+  expect(mail.subject).toBe(sentence('mails.subject.email_changed'))
   // The account that was marked was told nothing: its mailbox is another account's.
   expect(house.mailbox.to('listed@grös.example')).toEqual([])
 })

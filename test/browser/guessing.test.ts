@@ -5,6 +5,7 @@ import { goodPassword, operator } from '../registration/house.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
 import { describeWith } from '../support/programs.ts'
+import { sentence } from '../support/sentences.ts'
 import type { House } from './house.ts'
 import { openHouse } from './house.ts'
 
@@ -31,7 +32,7 @@ describeWith('chromium', 'after five failures', () => {
     const { page, complaints } = await house.openWindow()
     await page.goto(await house.authorizeUrl())
     await house.typeCredentials(page, { email, password: goodPassword })
-    await page.getByText('Wait until the check below is done').waitFor()
+    await page.locator('[data-code=captcha_needed]').waitFor()
     await page
       .locator('altcha-widget[data-state=verified], altcha-widget [data-state=verified]')
       .first()
@@ -49,14 +50,14 @@ describeWith('chromium', 'after five failures', () => {
     const { page } = await house.openWindow({ javaScriptEnabled: false })
     await page.goto(await house.authorizeUrl())
     await house.typeCredentials(page, { email, password: goodPassword })
-    await page.getByText('Without JavaScript this check cannot be done').waitFor()
-    await page.getByRole('link', { name: 'Forgot your password?' }).click()
-    await page.getByLabel('E-mail address').fill(email)
+    await page.getByText(sentence('pages.login.captcha.noscript')).waitFor()
+    await page.getByRole('link', { name: sentence('pages.login.recover') }).click()
+    await page.getByLabel(sentence('pages.form.email')).fill(email)
     await page.locator('form button[type=submit]').first().click()
     await page.goto((await mailbox.waitFor(email)).link!)
-    await page.getByLabel('Choose a password').fill('chosen without a script')
+    await page.getByLabel(sentence('pages.newPassword.label')).fill('chosen without a script')
     await page.locator('form button[type=submit]').first().click()
-    await page.getByRole('link', { name: 'Go to signing in' }).click()
+    await page.getByRole('link', { name: sentence('pages.notice.go') }).click()
     await house.typeCredentials(page, { email, password: 'chosen without a script' })
     await house.allow(page)
     await page.waitForURL(`${house.app}/**`)

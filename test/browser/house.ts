@@ -9,6 +9,9 @@ import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey, testPassword } from '../support/latchkey.ts'
 import { getProgram } from '../support/programs.ts'
 
+/** The name of the app, as pages show it. */
+export const shopName = 'Shop'
+
 export type House = Awaited<ReturnType<typeof openHouse>>
 
 /** A server on a free port that answers with a page which says what reached it. `/moved` goes on to `elsewhere`. */
@@ -50,7 +53,7 @@ export async function openHouse(env: Record<string, string> = {}) {
     clientId: 'shop',
     kind: 'spa',
     metadata: {
-      client_name: 'Shop',
+      client_name: shopName,
       redirect_uris: redirectUris,
       post_logout_redirect_uris: [`${app.url}/bye`],
       scope,

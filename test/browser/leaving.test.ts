@@ -45,14 +45,15 @@ describeWith('chromium', 'leaving for the client, in a browser', () => {
 
   test('a private-use scheme is gone on to without a complaint of the policy (RFC 8252 §7.1)', async () => {
     const { page, complaints } = await house.openWindow()
+    const scheme = 'com.example.phone'
     const left = Promise.withResolvers<string>()
     page.on('response', (response) => {
       const location = response.headers().location ?? ''
-      if (location.startsWith('com.example.phone:')) left.resolve(location)
+      if (location.startsWith(`${scheme}:`)) left.resolve(location)
     })
-    await page.goto(await house.authorizeUrl({ client_id: 'phone', redirect_uri: 'com.example.phone:/callback' }))
+    await page.goto(await house.authorizeUrl({ client_id: 'phone', redirect_uri: `${scheme}:/callback` }))
     await house.typeCredentials(page)
-    await page.getByText('com.example.phone').first().waitFor()
+    await page.locator('.client-host', { hasText: scheme }).waitFor()
     await house.allow(page)
     expect(await left.promise).toMatch(/^com\.example\.phone:\/callback\?code=/)
     expect(complaints.filter((complaint) => complaint.includes('Content Security Policy'))).toEqual([])

@@ -5,8 +5,9 @@ import { goodPassword, operator, otherPassword } from '../registration/house.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
 import { describeWith } from '../support/programs.ts'
+import { says, sentence } from '../support/sentences.ts'
 import type { House } from './house.ts'
-import { openHouse } from './house.ts'
+import { openHouse, shopName } from './house.ts'
 
 /** Run in the browser. */
 const focused = `(() => {
@@ -34,13 +35,13 @@ describeWith('chromium', 'a person’s own account, in a browser', () => {
   /** Sets up an app on the page that shows its secret; gives the phone. */
   async function addApp(page: Page) {
     await page.goto(`${house.issuer}/account/factors`)
-    await page.getByRole('link', { name: 'Set up an app' }).click()
-    await page.getByText('Type it in by hand').click()
+    await page.getByRole('link', { name: sentence('pages.own.factors.app.add') }).click()
+    await page.getByText(sentence('pages.totp.byHand')).click()
     const secret = (await page.locator('code.secret').textContent())!
     const phone = createPhone(fromBase32(secret), house.latchkey.clock)
     await page.locator('#code').fill(phone.code())
     await send(page, '/account/factors/app')
-    await page.getByText('Keep these recovery codes').waitFor()
+    await page.getByText(sentence('pages.recoveryCodes.heading')).waitFor()
     house.latchkey.clock.advance(30_000)
     return phone
   }
@@ -51,52 +52,55 @@ describeWith('chromium', 'a person’s own account, in a browser', () => {
       const { page, complaints } = await house.openWindow({ javaScriptEnabled })
       const email = `life-${javaScriptEnabled}@example.com`
       await page.goto(`${house.issuer}/register`)
-      await page.getByLabel('E-mail address').fill(email)
-      await page.getByLabel('Your name').fill('Zoë 王')
-      await page.getByLabel('Choose a password').fill(goodPassword)
+      await page.getByLabel(sentence('pages.form.email')).fill(email)
+      await page.getByLabel(sentence('pages.form.name')).fill('Zoë 王')
+      await page.getByLabel(sentence('pages.newPassword.label')).fill(goodPassword)
       await page.locator('form[action="/register"] button[type=submit]').click()
       await page.goto((await mailbox.waitFor(email)).link!)
-      await page.getByRole('button', { name: 'Confirm the address' }).click()
+      await page.getByRole('button', { name: sentence('pages.link.submit.verify') }).click()
 
       await page.goto(`${house.issuer}/account/profile`)
       await house.typeCredentials(page, { email, password: goodPassword })
       if (!javaScriptEnabled) await page.getByRole('link').first().waitFor()
       await page.waitForURL('**/account/profile')
-      await page.getByLabel('What friends call you').fill('Zo')
+      await page.getByLabel(sentence('pages.own.profile.field.nickname')).fill('Zo')
       await send(page, '/account/profile')
-      await page.getByText('Your profile is saved').waitFor()
+      await page.getByText(sentence('pages.own.done.profile')).waitFor()
 
-      await page.getByRole('link', { name: 'Password', exact: true }).first().click()
-      await page.getByLabel('Your password now').fill(goodPassword)
-      await page.getByLabel('Choose a password').fill(otherPassword)
+      await page
+        .getByRole('link', { name: sentence('pages.own.nav.password'), exact: true })
+        .first()
+        .click()
+      await page.getByLabel(sentence('pages.own.currentPassword')).fill(goodPassword)
+      await page.getByLabel(sentence('pages.newPassword.label')).fill(otherPassword)
       await send(page, '/account/password')
-      await page.getByText('Your password is changed').waitFor()
+      await page.getByText(sentence('pages.own.done.password')).waitFor()
 
       const phone = await addApp(page)
       await page.context().clearCookies()
       await page.goto(await house.authorizeUrl())
       await house.typeCredentials(page, { email, password: otherPassword })
       await page.locator('#code').fill(phone.code())
-      await page.getByRole('button', { name: 'Confirm' }).click()
+      await page.getByRole('button', { name: sentence('pages.factor.totp.submit') }).click()
       await house.allow(page)
       await page.waitForURL(`${house.app}/**`)
 
       await page.goto(`${house.issuer}/account/applications`)
-      await page.getByText('Shop').waitFor()
-      await page.getByRole('button', { name: 'Take out' }).click()
-      await page.getByText('The application is out').waitFor()
+      await page.getByText(shopName).waitFor()
+      await page.getByRole('button', { name: sentence('pages.own.applications.withdraw') }).click()
+      await page.getByText(sentence('pages.own.done.withdrawn')).waitFor()
       await page.goto(`${house.issuer}/account/sessions`)
-      await page.getByText('this one').waitFor()
+      await page.getByText(sentence('pages.own.sessions.this'), { exact: true }).waitFor()
       await page.goto(`${house.issuer}/account/events`)
-      await page.getByText('A second factor was added').first().waitFor()
+      await page.getByText(says('pages.own.event.factor.added')).first().waitFor()
 
       await page.goto(`${house.issuer}/account/data`)
-      await page.getByLabel('I am sure').check()
+      await page.getByLabel(sentence('pages.own.data.delete.sure')).check()
       await send(page, '/account/data/delete')
-      await page.getByRole('button', { name: 'Keep my account' }).waitFor()
+      await page.getByRole('button', { name: sentence('pages.own.leaving.keep') }).waitFor()
       await page.goto(await house.authorizeUrl())
       await house.typeCredentials(page, { email, password: otherPassword })
-      await page.getByText('This account will be deleted on').waitFor()
+      await page.locator('[data-code=account_leaving]').waitFor()
       expect(complaints).toEqual([])
       await page.context().close()
     },
@@ -116,11 +120,11 @@ describeWith('chromium', 'a person’s own account, in a browser', () => {
     }
     expect(seen.filter((name) => name.endsWith('shows no focus'))).toEqual([])
     expect(seen.indexOf('/account/data')).toBeLessThan(seen.indexOf('name'))
-    expect(seen.indexOf('name')).toBeLessThan(seen.indexOf('Save'))
+    expect(seen.indexOf('name')).toBeLessThan(seen.indexOf(sentence('pages.own.profile.submit')))
     await page.locator('#nickname').focus()
     await page.keyboard.type('Al')
     await page.keyboard.press('Enter')
-    await page.getByText('Your profile is saved').waitFor()
+    await page.getByText(sentence('pages.own.done.profile')).waitFor()
     await page.context().close()
   })
 

@@ -2,6 +2,7 @@
 import type { Page } from 'playwright-core'
 import { goodPassword, operator } from '../registration/house.ts'
 import { describeWith } from '../support/programs.ts'
+import { sentence } from '../support/sentences.ts'
 import type { House } from './house.ts'
 import { openHouse } from './house.ts'
 
@@ -13,6 +14,7 @@ describeWith('chromium', 'passkeys, in a browser', () => {
   afterAll(() => house?.close())
 
   const email = 'pia@example.com'
+  const deviceName = 'Test device'
 
   async function addAuthenticator(page: Page) {
     const session = await page.context().newCDPSession(page)
@@ -36,13 +38,13 @@ describeWith('chromium', 'passkeys, in a browser', () => {
     const { session, authenticatorId } = await addAuthenticator(page)
     await page.goto(`${house.issuer}/account/factors`)
     await house.typeCredentials(page, { email, password: goodPassword })
-    await page.getByLabel('A name for it').fill('Test device')
-    await page.getByRole('button', { name: 'Add a passkey' }).click()
-    await page.getByText('Keep these recovery codes').waitFor()
-    await page.getByRole('link', { name: 'I have kept them' }).click()
+    await page.getByLabel(sentence('pages.passkey.name')).fill(deviceName)
+    await page.getByRole('button', { name: sentence('pages.passkey.create') }).click()
+    await page.getByText(sentence('pages.recoveryCodes.heading')).waitFor()
+    await page.getByRole('link', { name: sentence('pages.recoveryCodes.kept') }).click()
     // From now on the page asks for it, which shows that it works.
-    await page.getByRole('button', { name: 'Sign in with a passkey' }).click()
-    await page.getByText('Test device').waitFor()
+    await page.getByRole('button', { name: sentence('pages.passkey.use') }).click()
+    await page.getByText(deviceName).waitFor()
     const { credentials } = await session.send('WebAuthn.getCredentials', { authenticatorId })
     expect(credentials).toMatchObject([{ isResidentCredential: true, rpId: 'localhost' }])
 
@@ -58,7 +60,7 @@ describeWith('chromium', 'passkeys, in a browser', () => {
     await session.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId, enabled: false })
     await page.context().clearCookies()
     await page.goto(await house.authorizeUrl({ state: 'pressed' }))
-    const button = page.getByRole('button', { name: 'Sign in with a passkey' })
+    const button = page.getByRole('button', { name: sentence('pages.passkey.use') })
     await button.waitFor()
     await session.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId, enabled: true })
     await button.click()
@@ -70,7 +72,7 @@ describeWith('chromium', 'passkeys, in a browser', () => {
   test('without JavaScript there is no button that does nothing, and the password works', async () => {
     const { page } = await house.openWindow({ javaScriptEnabled: false })
     await page.goto(await house.authorizeUrl())
-    expect(await page.getByRole('button', { name: 'Sign in with a passkey' }).count()).toBe(0)
+    expect(await page.getByRole('button', { name: sentence('pages.passkey.use') }).count()).toBe(0)
     await house.typeCredentials(page)
     await house.allow(page)
     await page.waitForURL(`${house.app}/**`)

@@ -2,6 +2,7 @@
 import type { BrowserContext, Page } from 'playwright-core'
 import { testPassword } from '../support/latchkey.ts'
 import { describeWith } from '../support/programs.ts'
+import { sentence } from '../support/sentences.ts'
 import type { Neighbours } from './neighbours.ts'
 import { openNeighbours } from './neighbours.ts'
 
@@ -97,9 +98,9 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
     })
     await victim.page.goto(`${hosts.issuer}/account/factors`)
     await hosts.signIn(victim.page, 'pia@example.com')
-    await victim.page.getByLabel('A name for it').fill('Test device')
-    await victim.page.getByRole('button', { name: 'Add a passkey' }).click()
-    await victim.page.getByText('Keep these recovery codes').waitFor()
+    await victim.page.getByLabel(sentence('pages.passkey.name')).fill('Test device')
+    await victim.page.getByRole('button', { name: sentence('pages.passkey.create') }).click()
+    await victim.page.getByText(sentence('pages.recoveryCodes.heading')).waitFor()
     await victim.context.clearCookies()
     // Her passkey works: the browser's autofill signs her in as soon as the page asks.
     await hosts.begin(victim.page)

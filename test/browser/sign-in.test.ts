@@ -1,7 +1,8 @@
 /** Signing in as a person does it, in Chromium: login, consent, cancel, mistakes; with and without JavaScript, by keyboard alone. */
 import { describeWith } from '../support/programs.ts'
+import { says } from '../support/sentences.ts'
 import type { House } from './house.ts'
-import { openHouse } from './house.ts'
+import { openHouse, shopName } from './house.ts'
 
 describeWith('chromium', 'signing in, in a browser', () => {
   let house: House
@@ -14,7 +15,7 @@ describeWith('chromium', 'signing in, in a browser', () => {
     const { page, complaints } = await house.openWindow({ javaScriptEnabled })
     await page.goto(await house.authorizeUrl({ prompt: 'consent', state: 'kept' }))
     await house.typeCredentials(page)
-    await page.getByText('Shop').first().waitFor()
+    await page.getByText(shopName).first().waitFor()
     expect(await page.textContent('body')).toContain(new URL(house.app).host)
     await house.allow(page)
     await page.waitForURL(`${house.app}/**`)
@@ -118,7 +119,7 @@ describeWith('chromium', 'signing in, in a browser', () => {
     await second.page.waitForURL(`${house.app}/**`)
     await second.page.goto(await house.authorizeUrl({ scope: 'openid profile email', resource: undefined }))
     await second.page.locator('form[action$="/consent"]').waitFor()
-    expect(await second.page.textContent('body')).toContain('e-mail address')
+    expect(await second.page.textContent('body')).toMatch(says('pages.consent.scope.email'))
   })
 
   test('another account takes over from the consent page and from the choice of accounts', async () => {

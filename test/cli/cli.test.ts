@@ -4,6 +4,7 @@ import path from 'node:path'
 import type { EmbeddedPostgres } from '../../src/database/embedded/index.ts'
 import { startEmbeddedPostgres } from '../../src/database/embedded/index.ts'
 import { createTestFolder } from '../support/folders.ts'
+import { says, sentence } from '../support/sentences.ts'
 import { developmentSeed, latchkey } from './command-line.ts'
 
 const folder = createTestFolder()
@@ -45,7 +46,7 @@ test('a client gets its secret once, and can be listed, shown and removed', asyn
 
 test('a table shows a made secret too', async () => {
   const { stdout } = await run(['client', 'add', '--kind', 'machine', '--name', 'Robot', '--id', 'robot'])
-  expect(stdout).toMatch(/shown this once:\n[\w-]{43}\n$/)
+  expect(stdout).toMatch(new RegExp(`${says('cli.client.secret').source}\\n[\\w-]{43}\\n$`))
 })
 
 test('a supplied secret comes from standard input and needs 32 characters', async () => {
@@ -99,7 +100,7 @@ test('every problem is told at once, in words and as JSON', async () => {
     'redirect_uris[0] uri_wildcard',
     'scope unknown_scope',
   ])
-  expect(error.problems[3].message).toContain('Perhaps openid?')
+  expect(error.problems[3].message).toBe(sentence('problems.unknown_scope', { scope: 'opnid', nearest: 'openid' }))
 })
 
 test('metadata may come from a file in the names of RFC 7591', async () => {
@@ -158,7 +159,8 @@ test('seed reports what it did, and does it once', async () => {
 test('seed names a wrong key with its line and the nearest right one', async () => {
   const refused = await run(['seed', '-'], 'users:\n  - emial: a@b.example\n')
   expect(refused.code).toBe(1)
-  expect(refused.stderr).toContain('line 2, users[0].emial: emial is not known. Perhaps email?')
+  const problem = sentence('problems.unknown_key', { key: 'emial', nearest: 'email' })
+  expect(refused.stderr).toContain(`${sentence('cli.line', { line: 2 })}, users[0].emial: ${problem}`)
 })
 
 test('production refuses the development seed', async () => {
@@ -186,7 +188,8 @@ test('settings are listed, changed and given back', async () => {
   expect((await run(['settings', 'reset', 'accessTokenSeconds', '--json'])).json().settings.accessTokenSeconds).toBe(
     600,
   )
-  expect((await run(['settings', 'set', 'acessTokenSeconds', '1'])).stderr).toContain('Perhaps accessTokenSeconds?')
+  const params = { key: 'acessTokenSeconds', nearest: 'accessTokenSeconds' }
+  expect((await run(['settings', 'set', params.key, '1'])).stderr).toContain(sentence('errors.setting_unknown', params))
 })
 
 test('an API is added, listed, shown and removed', async () => {

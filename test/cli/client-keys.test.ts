@@ -4,6 +4,7 @@ import path from 'node:path'
 import { createTestDatabase } from '../support/database.ts'
 import { createTestFolder } from '../support/folders.ts'
 import { ecJwk, exponentOne, offCurve, rsaJwk } from '../support/foreign-keys.ts'
+import { sentence } from '../support/sentences.ts'
 import { latchkey } from './command-line.ts'
 
 test('`client add` refuses them and says what is wrong; the doctor lists a client that has one', async () => {
@@ -15,13 +16,15 @@ test('`client add` refuses them and says what is wrong; the doctor lists a clien
     writeFileSync(file, JSON.stringify({ keys }))
     const named = ['client', 'add', '--kind', 'machine', '--id', 'job', '--name', 'Job']
     const how = ['--auth-method', 'private_key_jwt', '--auth-signing-alg', 'ES256', '--jwks', file]
-    return latchkey([...named, ...how], { env })
+    return latchkey([...named, ...how, '--json'], { env })
   }
   const bad = await add([ecJwk(), exponentOne(), rsaJwk(1024), offCurve()])
   expect(bad.code).not.toBe(0)
-  expect(bad.stderr).toMatch(/jwks\.keys\[1\].*The exponent \(e\) of an RSA key must be odd/)
-  expect(bad.stderr).toMatch(/jwks\.keys\[2\].*An RSA key must have 2048 to 8192 bits/)
-  expect(bad.stderr).toMatch(/jwks\.keys\[3\].*not a point of its curve/)
+  expect(JSON.parse(bad.stderr).error.problems).toEqual([
+    { path: 'jwks.keys[1]', code: 'key_exponent', message: sentence('problems.key_exponent') },
+    { path: 'jwks.keys[2]', code: 'key_size', message: sentence('problems.key_size') },
+    { path: 'jwks.keys[3]', code: 'key_off_curve', message: sentence('problems.key_off_curve') },
+  ])
   expect((await add([ecJwk()])).code).toBe(0)
   const { knex } = database.database
   const clients = async () => {

@@ -5,6 +5,7 @@ import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
 import type { Servers, StartedProcess } from '../support/processes.ts'
 import { startServers } from '../support/processes.ts'
+import { sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 import { latchkey } from './command-line.ts'
 
@@ -129,7 +130,8 @@ test('a server that lacks an algorithm in use ends with a sentence that says for
   })
   const [server] = lacking.servers as [StartedProcess]
   expect((await server.exited).code).toBe(78)
-  expect(server.output()).toContain(`SIGNING_ALGORITHMS lacks ES256, which is used by ${demoApi}`)
+  const lacks = sentence('errors.signing_algorithm_in_use', { algorithms: 'ES256', users: demoApi })
+  expect(server.output()).toContain(sentence('server.startRefused', { sentence: lacks }))
   await lacking.close()
 })
 

@@ -6,6 +6,7 @@ import { attempt, solve } from '../limits/house.ts'
 import { addPhone } from '../mfa/house.ts'
 import type { PeopleHouse } from '../registration/house.ts'
 import { goodPassword, openPeopleHouse, operator } from '../registration/house.ts'
+import { says, sentence } from '../support/sentences.ts'
 import { latchkey } from './command-line.ts'
 
 let house: PeopleHouse
@@ -39,7 +40,7 @@ test('an invitation from the command line goes out from the running server', asy
   ])
   expect(invited).toMatchObject({ code: 0, stderr: '' })
   const mail = await house.mailbox.waitFor('cli@example.com')
-  expect(mail.subject).toBe('You are invited')
+  expect(mail.subject).toBe(sentence('mails.subject.invitation'))
   expect(mail.link!.startsWith(`${house.server.issuer}/invitation?token=`)).toBe(true)
   expect(await house.account('cli@example.com')).toMatchObject({
     id: invited.json().id,
@@ -55,7 +56,7 @@ test('an invitation from the command line goes out from the running server', asy
   })
   expect(await run(['user', 'invite', 'nobody'])).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('not an e-mail address'),
+    stderr: expect.stringMatching(says('problems.not_email')),
   })
   expect(await run(['user', 'invite', 'x@example.com'], { SMTP_URL: '' })).toMatchObject({
     code: 1,
@@ -160,14 +161,14 @@ test('an operator gives an account another address, and the doctor lists those w
   }
   const [finding] = await listed()
   expect(finding).toMatchObject({ status: 'warning', code: 'email_duplicate', params: { id: other, keeperId: id } })
-  expect(finding.message).toContain(`The account ${other} (${email}) cannot sign in`)
-  expect(finding.message).toContain(`the account ${id} (keeps@münchen.example) keeps this mailbox`)
-  expect(finding.message).toContain(`latchkey user set-email ${other} `)
+  const names = { id: other, email, keeperId: id, keeperEmail: 'keeps@münchen.example' }
+  expect(finding.message).toBe(sentence('doctor.email_duplicate', names))
+  expect(finding.message).toContain(`user set-email ${other} `)
   // By the address of both, neither is meant.
   for (const typed of [email, 'keeps@münchen.example']) {
     const refused = await run(['user', 'set-email', typed, 'another@example.com'])
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('account_ambiguous') })
-    expect(refused.stderr).toContain(`${id} keeps it, ${other} cannot`)
+    expect(refused.stderr).toContain(sentence('errors.account_ambiguous', { keeper: id, marked: other }))
   }
   expect((await accounts.readById(id))!.generation).toBe(0)
 
@@ -177,7 +178,7 @@ test('an operator gives an account another address, and the doctor lists those w
   })
   expect(await run(['user', 'set-email', other, 'x@ex%41mple.com'])).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('not an e-mail address'),
+    stderr: expect.stringMatching(says('problems.not_email')),
   })
   const set = await run(['user', 'set-email', other, 'Other@xn--kln-sna.example', '--email-verified', '--json'])
   expect(set).toMatchObject({ code: 0, stderr: '' })
@@ -216,7 +217,7 @@ test('a reset of factors that waits is shown, ends with user reset-factors, and 
   const { reset_due: due } = (await run(['user', 'factors', email, '--json'])).json()
   expect(due).toBe(new Date(dueAt).toISOString())
   const reset = await run(['user', 'reset-factors', email])
-  expect(reset.stdout).toContain('All sessions have ended, and no browser is remembered.')
+  expect(reset.stdout).toContain(sentence('cli.user.factorsReset', { email, count: 1 }))
   expect((await accounts.readById(id))!.generation).toBe(1)
   expect(await house.server.database.knex('factor_reset').where({ account_id: id })).toEqual([])
 })

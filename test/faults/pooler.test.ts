@@ -8,6 +8,7 @@ import { startPostgresServer } from '../support/postgres-server.ts'
 import type { StartedProcess } from '../support/processes.ts'
 import { startServers } from '../support/processes.ts'
 import { describeWith } from '../support/programs.ts'
+import { sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 import { createDemo } from './demo.ts'
 
@@ -60,7 +61,8 @@ describeWith(['postgres', 'pgbouncer'], 'behind PgBouncer', () => {
     })
     const [server] = servers as [StartedProcess]
     expect(await server.exited).toMatchObject({ code: 78 })
-    expect(server.output()).toMatch(/^Latchkey does not start\. .*DATABASE_DIRECT_URL/m)
+    const pooled = sentence('errors.database_direct_url_pooled', { variable: 'DATABASE_URL' })
+    expect(server.output()).toContain(sentence('server.startRefused', { sentence: pooled }))
     await close()
   }, 30_000)
 
@@ -98,7 +100,7 @@ describeWith(['postgres', 'pgbouncer'], 'behind PgBouncer', () => {
       expect((await stranger.query('SELECT name FROM pg_prepared_statements')).rows).toEqual([])
     }
     await Promise.all(strangers.map((stranger) => stranger.end()))
-    expect(server.output()).toContain('a pooler stands before Postgres')
+    expect(server.output()).toContain('"isPooled":true')
     await running.close()
   }, 60_000)
 

@@ -11,6 +11,7 @@ import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
 import type { Servers, StartedProcess } from '../support/processes.ts'
 import { shiftClock, startServers } from '../support/processes.ts'
+import { sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 import { watchProcess } from '../support/watchdog.ts'
 import { createDemo, demoApi } from './demo.ts'
@@ -87,7 +88,10 @@ test('the master key is changed without a failed request, over the death of the 
   const early = await latchkey(['keys', 'reseal', '--json'], { env })
   expect([early.code, JSON.parse(early.stderr).error]).toMatchObject([
     1,
-    { code: 'master_key_unknown_to_servers', message: expect.stringContaining('1 running processes') },
+    {
+      code: 'master_key_unknown_to_servers',
+      message: sentence('errors.master_key_unknown_to_servers', { processes: 1 }),
+    },
   ])
   expect(await countJobsUnder(newKey)).toBe(0)
 

@@ -1,6 +1,7 @@
 /** Limits of what programs do, from outside: token, PAR, introspection, revocation, userinfo, and client authentication that fails. */
 import type { Latchkey } from '../support/latchkey.ts'
 import { callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
+import { says } from '../support/sentences.ts'
 
 const operator = { type: 'operator', id: 'test' } as const
 const minute = 60_000
@@ -69,7 +70,7 @@ test('a machine gets three thousand tokens a minute, as many as are set, none or
   expect([count(answers, 200), count(answers, 429)]).toEqual([299, 6])
   const refusal = answers.at(-1)!
   expect(refusal.body).toMatchObject({ error: 'temporarily_unavailable', code: 'too_many_requests' })
-  expect(refusal.body.error_description).toEqual(expect.stringContaining('1 min'))
+  expect(refusal.body.error_description).toMatch(says('errors.too_many_requests', { minutes: 1 }))
   expect(refusal.headers.get('Retry-After')).toBe('1')
   expect(refusal.headers.get('Cache-Control')).toContain('no-store')
   expect(numbers(refusal)).toEqual([300, 0, 60])

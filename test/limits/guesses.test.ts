@@ -7,6 +7,7 @@ import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
+import { codesOn, sentence } from '../support/sentences.ts'
 import { attempt, challengeIn, hashes, loginPage, solve } from './house.ts'
 
 const operator = { type: 'operator', id: 'test' } as const
@@ -50,7 +51,7 @@ describe.each(['existing', 'unknown'] as const)('an identifier that is %s', (kin
     for (let tries = 1; tries <= 5; tries += 1) {
       const page = await wrong(email)
       expect(page.status).toBe(400)
-      expect(page.body).toContain('is not right')
+      expect(codesOn(page)).toEqual(['wrong_credentials'])
       // The page of the fifth failure already brings the work for the sixth try.
       expect(challengeIn(page) !== undefined).toBe(tries === 5)
     }
@@ -59,13 +60,13 @@ describe.each(['existing', 'unknown'] as const)('an identifier that is %s', (kin
     for (let tries = 6; tries <= 10; tries += 1) {
       const page = await attempt(server, email, right)
       expect(page.status).toBe(400)
-      expect(page.body).toContain('Wait until the check below is done')
+      expect(codesOn(page)).toEqual(['captcha_needed'])
     }
     for (let tries = 11; tries <= 13; tries += 1) {
       const page = await attempt(server, email, right)
       expect(page.status).toBe(429)
       expect(Number(page.headers.get('Retry-After'))).toBe(15 * 60)
-      expect(page.body).toContain('it is locked for a while')
+      expect(codesOn(page)).toEqual(['sign_in_locked'])
       // A page of its own: no password is asked for, and what still leads in stands there.
       expect(page.body).not.toContain('name="password"')
       expect(page.body).toContain('/recover"')
@@ -90,10 +91,10 @@ test('a solved CAPTCHA lets one try through, of its own login, once, within two 
     [{ browser, page }, 'e30='],
   ] as const) {
     const refused = await login.browser.submit(login.page, '/login', { email, password: right, captcha: solution })
-    expect(refused.body).toContain('Wait until the check below is done')
+    expect(codesOn(refused)).toEqual(['captcha_needed'])
   }
   const guess = { email, password: 'not the password', captcha }
-  expect((await browser.submit(page, '/login', guess)).body).toContain('is not right')
+  expect(codesOn(await browser.submit(page, '/login', guess))).toEqual(['wrong_credentials'])
   expect((await browser.submit(page, '/login', { ...guess, password: right })).status).toBe(429)
 })
 
@@ -141,7 +142,7 @@ test('other spellings of an address are the same one', async () => {
   for (const spelling of [email, email.toUpperCase(), ` ${email}`, `${email} `, 'Spelled@guessed.example']) {
     expect((await wrong(spelling)).status).toBe(400)
   }
-  expect((await attempt(server, email, right)).body).toContain('Wait until the check below is done')
+  expect(codesOn(await attempt(server, email, right))).toEqual(['captcha_needed'])
 })
 
 test('the owner signs in all the same from a browser that has done so before, and is told of the lock', async () => {
@@ -153,7 +154,7 @@ test('the owner signs in all the same from a browser that has done so before, an
   expect((await attempt(server, email, right, known)).status).toBe(200)
   // What others have tried is not forgiven by that.
   expect((await attempt(server, email, right)).status).toBe(429)
-  expect((await mailbox.waitFor(email)).subject).toBe('Somebody is trying to sign in as you')
+  expect((await mailbox.waitFor(email)).subject).toBe(sentence('mails.subject.sign_in_locked'))
 
   // The cookie of another person's browser is worth nothing here.
   const stranger = createBrowser()
@@ -162,7 +163,7 @@ test('the owner signs in all the same from a browser that has done so before, an
   server.clock.advance(minutes(61))
   // Ten wrong tries there, and the browser is locked as any other.
   for (let tries = 0; tries < 10; tries += 1) {
-    expect((await attempt(server, email, 'no', known)).body).toContain('is not right')
+    expect(codesOn(await attempt(server, email, 'no', known))).toEqual(['wrong_credentials'])
   }
   expect((await attempt(server, email, right, known)).status).toBe(429)
 })
@@ -194,7 +195,7 @@ test('after a hundred failures without a success the password is off in unknown 
   expect((await wrong(email)).status).toBe(400)
   const off = await attempt(server, email, right)
   expect(off.status).toBe(403)
-  expect(off.body).toContain('a browser that you have used before')
+  expect(codesOn(off)).toEqual(['password_off'])
   expect((await attempt(server, email, right, known)).status).toBe(200)
   server.clock.advance(30 * 86_400_000)
   expect((await attempt(server, email, right)).status).toBe(403)
@@ -221,11 +222,11 @@ test('a network meets a CAPTCHA after twenty failures in a quarter of an hour, a
     const guess = { email: `sprayed-${index}@guessed.example`, password: 'not the password' }
     const { browser, page } = await loginPage(server)
     const asked = await browser.submit(page, '/login', guess)
-    const challenge = asked.body.includes('Wait until the check below is done') ? challengeIn(asked) : undefined
+    const challenge = codesOn(asked).includes('captcha_needed') ? challengeIn(asked) : undefined
     return challenge ? browser.submit(page, '/login', { ...guess, captcha: await solve(challenge) }) : asked
   }
   for (let tries = 0; tries < 20; tries += 1) expect(challengeIn(await spray(tries)) !== undefined).toBe(tries === 19)
-  expect((await attempt(server, email, right)).body).toContain('Wait until the check below is done')
+  expect(codesOn(await attempt(server, email, right))).toEqual(['captcha_needed'])
   for (let quarter = 1; quarter < 4; quarter += 1) {
     server.clock.advance(minutes(15))
     for (let tries = 0; tries < 20; tries += 1) await spray(20 * quarter + tries)
@@ -233,7 +234,7 @@ test('a network meets a CAPTCHA after twenty failures in a quarter of an hour, a
   for (let tries = 80; tries < 100; tries += 1) await spray(tries)
   const refused = await attempt(server, email, right)
   expect(refused.status).toBe(429)
-  expect(refused.body).toContain('from your network')
+  expect(codesOn(refused)).toEqual(['too_many_failures'])
   expect(Number(refused.headers.get('Retry-After'))).toBeGreaterThan(10 * 60)
   server.clock.advance(minutes(61))
   expect((await attempt(server, email, right)).status).toBe(200)
@@ -302,7 +303,7 @@ test('a new browser is told by mail, the first one is not', async () => {
   await createRelyingParty(server, first).signIn({}, { email, password: right })
   await createRelyingParty(server, first).signIn({ prompt: 'login' }, { email, password: right })
   await createRelyingParty(server).signIn({}, { email, password: right })
-  expect((await mailbox.waitFor(email)).subject).toBe('You have signed in from a new browser')
+  expect((await mailbox.waitFor(email)).subject).toBe(sentence('mails.subject.new_browser'))
   const events = await server.parts.audit.listOf((await server.parts.accounts.findByEmail(email))!.id, 50)
   expect(events.filter(({ action }) => action === 'account.new_browser')).toHaveLength(1)
 })

@@ -5,6 +5,7 @@ import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
+import { sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 import { attempt } from './house.ts'
 
@@ -78,7 +79,7 @@ test('five emails about new browsers a day, each in the audit trail; what strang
   }
   await mailbox.waitFor(email, 3)
   for (let count = 0; count < 9; count += 1) await signIn(count)
-  const told = () => mailbox.to(email).filter(({ subject }) => subject === 'You have signed in from a new browser')
+  const told = () => mailbox.to(email).filter(({ subject }) => subject === sentence('mails.subject.new_browser'))
   const outcome = async () =>
     (await server.parts.metrics.getSingleMetric('latchkey_mails_total')!.get()).values.find(
       ({ labels }) => labels.mail === 'new_browser' && labels.outcome === 'limited',

@@ -5,6 +5,7 @@ import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey, testPassword } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
+import { sentence } from '../support/sentences.ts'
 
 const operator = { type: 'operator', id: 'test' } as const
 const minute = 60_000
@@ -174,7 +175,7 @@ test('a fourth reset within an hour is refused alike whether the address has an 
   const { rows } = await server.database.knex.raw(`SELECT count(*) AS n FROM rate_limit WHERE cardinality(hits) = 3`)
   expect(rows).toEqual([{ n: 2 }])
   // The clock of the mailbox is the world's: what was sent is there by now, or never.
-  const links = mailbox.to('alice@example.com').filter(({ subject }) => subject === 'Choose a new password')
+  const links = mailbox.to('alice@example.com').filter(({ subject }) => subject === sentence('mails.subject.recovery'))
   expect(links.length).toBeLessThanOrEqual(3)
   server.clock.advance(hour)
   const browser = from('192.0.2.5')

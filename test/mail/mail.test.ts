@@ -5,6 +5,7 @@ import { goodPassword, openPeopleHouse, operator } from '../registration/house.t
 import { sendRaw } from '../security/wire.ts'
 import { createBrowser } from '../support/browser.ts'
 import { startMailbox } from '../support/mailbox.ts'
+import { says, sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 
 let house: PeopleHouse
@@ -37,7 +38,7 @@ test('a mail has text and HTML, comes from the sender that is configured, and as
   expect(mail.headers.to).toBe('form@example.com')
   expect(mail.headers['auto-submitted']).toBe('auto-generated')
   expect(mail.headers['content-type']).toMatch(/^multipart\/alternative/)
-  expect(mail.subject).toBe('Confirm your e-mail address')
+  expect(mail.subject).toBe(sentence('mails.subject.verify'))
   expect(mail.text).toContain('form@example.com')
   expect(mail.html).toMatch(/<html lang="en">[\s\S]*form@example\.com/)
   expect(mail.html).toContain(mail.link!.replaceAll('&', '&amp;'))
@@ -179,7 +180,7 @@ test('a mailbox is not flooded: five links to confirm an address within an hour,
   expect(house.mailbox.to(member)).toHaveLength(4)
   house.server.clock.advance(61 * 60_000)
   await house.askForRecovery(member)
-  expect((await house.mailbox.waitFor(member, 5)).subject).toBe('Choose a new password')
+  expect((await house.mailbox.waitFor(member, 5)).subject).toBe(sentence('mails.subject.recovery'))
 })
 
 test('nor is one whose address somebody else keeps registering', async () => {
@@ -190,8 +191,8 @@ test('nor is one whose address somebody else keeps registering', async () => {
   await waitFor(async () => (await counted('limited')) === limited + 2)
   await house.mailbox.waitFor(email, 4)
   expect(house.mailbox.to(email).map(({ subject }) => subject)).toEqual([
-    'Confirm your e-mail address',
-    ...Array.from({ length: 3 }, () => 'You have an account already'),
+    sentence('mails.subject.verify'),
+    ...Array.from({ length: 3 }, () => sentence('mails.subject.already_registered')),
   ])
 })
 
@@ -253,14 +254,14 @@ test('in development mails are kept and shown at /dev/mail, with the link to cli
   const development = await openPeopleHouse({ env: { NODE_ENV: 'development', SMTP_URL: '' }, isOpen: false })
   try {
     const browser = createBrowser()
-    expect((await browser.get(development.at('/dev/mail'))).body).toContain('No mail yet')
+    expect((await browser.get(development.at('/dev/mail'))).body).toMatch(says('pages.devMail.none'))
     await development.register({ email: 'dev@example.com' }, browser)
     const page = await waitFor(async () => {
       const shown = await browser.get(development.at('/dev/mail'))
       return shown.body.includes('dev@example.com') && shown
     })
     const link = /href="([^"]*\/verify\?token=[^"]*)"/.exec(page.body)![1]!
-    expect((await browser.get(link)).body).toContain('Confirm the address')
+    expect((await browser.get(link)).body).toMatch(says('pages.link.submit.verify'))
   } finally {
     await development.close()
   }

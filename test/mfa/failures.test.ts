@@ -4,6 +4,7 @@ import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
+import { codesOn, says, sentence } from '../support/sentences.ts'
 import {
   addPhone,
   createPhone,
@@ -55,7 +56,7 @@ async function answer({ account }: Pick<Member, 'account'>, method: 'totp' | 're
 const wrong = (count: number): string[] => Array(count).fill('000000')
 const refused = (count: number): string[] => Array(count).fill('factor_refused')
 const guessMails = async (email: string) =>
-  mailbox.mails.filter(({ to, subject }) => to.includes(email) && subject.includes('guessing'))
+  mailbox.mails.filter(({ to, subject }) => to.includes(email) && subject === sentence('mails.subject.factor_guessed'))
 const actions = async (id: string) => (await server.parts.audit.listOf(id, 500)).map(({ action }) => action)
 
 test('the owner is told of ten wrong codes in a row, once', async () => {
@@ -66,11 +67,11 @@ test('the owner is told of ten wrong codes in a row, once', async () => {
   expect(await guessMails(who.email)).toHaveLength(0)
   await answer(who, 'totp', wrong(12))
   const mail = await mailbox.waitFor(who.email, 2)
-  expect(mail.subject).toBe('Somebody is guessing your second factor')
-  expect(mail.text).toContain('authenticator app')
+  expect(mail.subject).toBe(sentence('mails.subject.factor_guessed'))
+  expect(mail.text).toMatch(says('mails.lead.factor_guessed', { factor: sentence('mails.factor.totp') }))
   await answer(who, 'recovery_code', wrong(10))
   const second = await mailbox.waitFor(who.email, 3)
-  expect(second.text).toContain('recovery codes')
+  expect(second.text).toMatch(says('mails.lead.factor_guessed', { factor: sentence('mails.factor.recovery_code') }))
   expect(await guessMails(who.email)).toHaveLength(2)
 })
 
@@ -79,22 +80,22 @@ test('after 100 wrong codes in a row the method is off, for the right code too, 
   expect(await answer(who, 'totp', wrong(100))).toEqual(refused(100))
   expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: ['totp'] })
   const { browser, page, ...rp } = await toFactor(server, who.person)
-  expect(page.body).toContain('Codes from your authenticator app are off')
+  expect(page.body).toMatch(says('pages.factor.off.totp'))
   expect(page.body).not.toContain('value="totp"')
   expect(page.body).toContain('value="recovery_code"')
   const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
   const late = await browser.post(`${page.url}/factor`, { csrf, method: 'totp', code: who.phone.code() })
   expect([late.status, late.next]).toEqual([403, undefined])
-  expect(late.body).toContain('Codes of this kind are off')
+  expect(codesOn(late)).toEqual(['factor_off'])
   expect(await actions(who.account.id)).toContain('factor.switched_off')
 
   // Another factor leads in, and the account page switches the method on again.
   await rp.complete(await browser.submit(page, '/factor', { method: 'recovery_code', code: who.codes[0]! }))
   expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: ['totp'] })
   let own = await browser.follow(await browser.get(`${server.issuer}/account/factors`))
-  expect(own.body).toContain('Codes from your app are off')
+  expect(own.body).toMatch(says('pages.own.factors.off.heading.totp'))
   own = await browser.follow(await browser.submit(own, '/switch-on', { method: 'totp' }))
-  expect(own.body).not.toContain('Codes from your app are off')
+  expect(own.body).not.toMatch(says('pages.own.factors.off.heading.totp'))
   expect(await answer(who, 'totp', [who.phone.code(secondsMs(15 * 60 + 1))])).toEqual(['proven'])
   expect(await actions(who.account.id)).toContain('factor.switched_on')
 })
@@ -163,7 +164,7 @@ test('where everything is off the page says who helps', async () => {
   await answer(who, 'totp', wrong(100))
   await answer(who, 'recovery_code', wrong(100))
   const { page } = await toFactor(server, who.person)
-  expect(page.body).toContain('Nothing else is set up')
+  expect(page.body).toMatch(says('pages.factor.off.none'))
   expect(page.body).not.toContain('name="code"')
 })
 

@@ -5,6 +5,7 @@ import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
+import { says, sentence } from '../support/sentences.ts'
 import { acr, goodPassword, member, operator, secondsMs, toFactor } from './house.ts'
 
 let server: Latchkey
@@ -194,14 +195,14 @@ describe('who must have one', () => {
       )
       if (kind === 'required') await server.parts.factors.require(id, true, operator)
       const { page, ...rp } = await toFactor(server, { email, password: goodPassword })
-      expect(page.body).toContain('Set up a second factor')
+      expect(page.body).toMatch(says('pages.enrol.heading'))
       const { phone, codes } = await enrolIn(rp, page)
       const end = await rp.complete(await rp.browser.submit(codes, '/enrolled'))
       expect(claimsIn((await rp.exchange(end.code!)).body.id_token)).toMatchObject({
         acr: acr.mfa,
         amr: ['pwd', 'otp', 'mfa'],
       })
-      expect((await mailbox.waitFor(email)).subject).toBe('A second factor was added')
+      expect((await mailbox.waitFor(email)).subject).toBe(sentence('mails.subject.factor_added'))
       server.clock.advance(secondsMs(60))
       await expect(server.parts.factors.remove({ accountId: id, generation: 0 }, 'totp')).rejects.toMatchObject({
         code: 'factor_needed',
@@ -236,7 +237,7 @@ describe('who must have one', () => {
         { email, password: goodPassword },
         { client_id: 'vault', redirect_uri: 'https://vault.example/cb', ...parameters },
       )
-      expect(page.body).toContain('Set up a second factor')
+      expect(page.body).toMatch(says('pages.enrol.heading'))
     }
     const silent = createRelyingParty(server)
     await silent.signIn({}, { email, password: goodPassword })

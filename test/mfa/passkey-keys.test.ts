@@ -5,6 +5,7 @@ import type { Page } from '../support/browser.ts'
 import { ecJwk, edJwk, edPoint, exponentOne, forgedRs256, offCurve, rsaJwk } from '../support/foreign-keys.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
+import { codesOn } from '../support/sentences.ts'
 import type { Cbor, Wrong } from './authenticator.ts'
 import { cbor, coseOf, createAuthenticator } from './authenticator.ts'
 import { goodPassword, operator, toFactor } from './house.ts'
@@ -118,7 +119,7 @@ describe('a passkey with', () => {
     const { page, browser } = await loginPage()
     const alone = await browser.submit(page, '/passkey', { response: device.use(optionsIn(page), wrong) })
     expect([alone.status, alone.next]).toEqual([400, undefined])
-    expect(alone.body).toContain('That passkey did not work here')
+    expect(codesOn(alone)).toEqual(['passkey_refused'])
     const second = await toFactor(server, who)
     const response = device.use(optionsIn(second.page), wrong)
     expect((await second.browser.submit(second.page, '/factor', { method: 'passkey', response })).status).toBe(400)
@@ -162,7 +163,7 @@ describe('a user handle', () => {
       const { page, browser } = await loginPage()
       const alone = await browser.submit(page, '/passkey', { response: device.use(optionsIn(page), { userHandle }) })
       expect(alone.status).toBe(400)
-      expect(alone.body).toContain('That passkey did not work here')
+      expect(codesOn(alone)).toEqual(['passkey_refused'])
       const second = await toFactor(server, who)
       const response = device.use(optionsIn(second.page), { userHandle })
       expect((await second.browser.submit(second.page, '/factor', { method: 'passkey', response })).status).toBe(400)
@@ -181,7 +182,7 @@ describe('a user handle', () => {
       const { page, browser } = await loginPage()
       const answer = await browser.submit(page, '/passkey', { response: device.use(optionsIn(page), { userHandle }) })
       expect([answer.status, answer.next]).toEqual([400, undefined])
-      expect(answer.body).toContain('That passkey did not work here')
+      expect(codesOn(answer)).toEqual(['passkey_refused'])
     },
   )
 

@@ -5,6 +5,7 @@ import type { Page } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
+import { codesOn, says } from '../support/sentences.ts'
 import type { Wrong } from './authenticator.ts'
 import { createAuthenticator } from './authenticator.ts'
 import { acr, addPhone, goodPassword, operator, secondsMs, toFactor } from './house.ts'
@@ -99,7 +100,7 @@ describe('refused with 400, and nobody is signed in', () => {
       response: device.use(optionsIn(login.page), wrong),
     })
     expect([answer.status, answer.next]).toEqual([400, undefined])
-    expect(answer.body).toContain('That passkey did not work here')
+    expect(codesOn(answer)).toEqual(['passkey_refused'])
     expect((await server.parts.revocation.listAccess(id)).sessions).toEqual([])
   })
 
@@ -200,7 +201,7 @@ describe('adding one', () => {
     const { page, browser, complete, exchange } = await toFactor(server, who, {
       claims: JSON.stringify({ id_token: { acr: { essential: true, value: acr.phishingResistant } } }),
     })
-    expect(page.body).toContain('with a passkey only')
+    expect(page.body).toMatch(says('pages.enrol.leadPasskey'))
     const response = authenticator().create(optionsIn(page))
     const codes = await browser.submit(page, '/enrol-passkey', { response, name: 'Laptop' })
     const { code } = await complete(await browser.submit(codes, '/enrolled'))

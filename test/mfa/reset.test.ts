@@ -6,6 +6,7 @@ import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
+import { says, sentence } from '../support/sentences.ts'
 import { createAuthenticator } from './authenticator.ts'
 import { addPhone, member, operator, secondsMs, toFactor } from './house.ts'
 
@@ -25,6 +26,8 @@ const hours = (count: number) => secondsMs(count * 3600)
 const actions = async (id: string) => (await server.parts.audit.listOf(id, 100)).map(({ action }) => action)
 const subjects = (email: string) => mailbox.mails.filter(({ to }) => to.includes(email)).map(({ subject }) => subject)
 
+const dueSubject = sentence('mails.subject.factor_reset_due')
+
 /** Up to the page on which a reset is asked for. */
 async function toReset(who: Pick<Member, 'person'>) {
   const { browser, page } = await toFactor(server, who.person)
@@ -37,9 +40,10 @@ async function ask(who: Pick<Member, 'person'>): Promise<Page> {
   return browser.submit(page, '/factor-reset')
 }
 
-/** The latest email with this subject, and the link in it. */
-async function mailTo(email: string, subject: string, count = 1) {
+/** The latest email of this kind, and the link in it. */
+async function mailTo(email: string, kind: 'factor_reset_requested' | 'factor_reset_due', count = 1) {
   await mailbox.waitFor(email, count)
+  const subject = sentence(`mails.subject.${kind}`)
   const found = mailbox.mails.filter((mail) => mail.to.includes(email) && mail.subject === subject)
   return found.at(-1)!
 }
@@ -50,20 +54,22 @@ async function due(email: string, count: number) {
   await mailbox.waitFor(email, count - 1)
   server.clock.advance(hours(24))
   await server.parts.factorResets.sendDue()
-  return mailTo(email, 'Remove your second factors', count)
+  return mailTo(email, 'factor_reset_due', count)
 }
 
 test('a young factor goes by a mailed link, a day after a request that is told with its dates', async () => {
   const who = await member(server, 'locked-out')
   const { browser, page } = await toReset(who)
-  expect(page.body).toMatch(/Authenticator app<\/h3>\s*<p class="hint">Since \d{4}-\d\d-\d\d \d\d:\d\d UTC/)
+  expect(page.body).toMatch(says('pages.factorReset.factor.totp'))
+  expect(page.body).toMatch(says('pages.own.applications.since', { at: /\d{4}-\d\d-\d\d \d\d:\d\d UTC/ }))
   const asked = await browser.submit(page, '/factor-reset')
-  expect(asked.body).toContain('A link that removes your second factors is mailed to you at')
+  expect(asked.body).toMatch(says('pages.factorReset.waiting'))
   // factor_added, and the request.
-  const told = await mailTo(who.email, 'Your second factors will be removed', 2)
-  expect(told.text).toMatch(/- authenticator app, added \d{4}-/)
-  expect(told.html).toContain('<li>authenticator app, added')
-  expect(told.text).toContain('sign in and stop it')
+  const told = await mailTo(who.email, 'factor_reset_requested', 2)
+  const listed = says('mails.item', { factor: sentence('mails.factor.totp'), at: /\d{4}-/ })
+  expect(told.text).toMatch(listed)
+  expect(told.html).toMatch(listed)
+  expect(told.text).toMatch(says('mails.note.factor_reset_requested'))
 
   server.clock.advance(hours(24) - 1)
   await server.parts.factorResets.sendDue()
@@ -71,36 +77,37 @@ test('a young factor goes by a mailed link, a day after a request that is told w
   expect(await row).toEqual({ link_asked_at: null })
   server.clock.advance(1)
   await Promise.all([server.parts.factorResets.sendDue(), server.parts.factorResets.sendDue()])
-  const { link, text } = await mailTo(who.email, 'Remove your second factors', 3)
-  expect(text).toMatch(/- authenticator app, added \d{4}-/)
+  const { link, text } = await mailTo(who.email, 'factor_reset_due', 3)
+  expect(text).toMatch(listed)
 
   const mailed = createBrowser()
   const opened = await mailed.get(link!)
-  expect(opened.body).toMatch(/Authenticator app<\/h3>\s*<p class="hint">Since \d{4}-/)
+  expect(opened.body).toMatch(says('pages.factorReset.factor.totp'))
+  expect(opened.body).toMatch(says('pages.own.applications.since', { at: /\d{4}-/ }))
   expect((await server.parts.factors.show(who.account.id)).enrolled).toEqual(['totp'])
   const done = await mailed.submit(opened, '/factor-reset')
-  expect(done.body).toContain('Your second factors are removed')
+  expect(done.body).toMatch(says('pages.notice.heading.factors_reset'))
   expect(await server.parts.factors.show(who.account.id)).toMatchObject({ enrolled: [], recoveryCodes: 0 })
   expect((await server.parts.accounts.readById(who.account.id))!.generation).toBe(1)
   expect(await actions(who.account.id)).toEqual(
     expect.arrayContaining(['factor.reset_requested', 'factor.reset_done', 'factor.removed']),
   )
   expect((await mailed.submit(opened, '/factor-reset')).status).toBe(400)
-  expect(subjects(who.email).filter((subject) => subject === 'Remove your second factors')).toHaveLength(1)
+  expect(subjects(who.email).filter((subject) => subject === dueSubject)).toHaveLength(1)
   // The password alone signs in now.
   const tokens = await createRelyingParty(server).signIn({}, who.person)
   expect(tokens.id_token).toBeDefined()
 })
 
 describe('is refused, and only the operator helps', () => {
-  const refused = 'only where the account never had one that is older than 30 days'
+  const refused = says('pages.factorReset.refused')
 
   test('where the factor is older than 30 days', async () => {
     const who = await member(server, 'old-factor')
     server.clock.advance(days(30) + 1)
     const { page } = await toReset(who)
-    expect(page.body).toContain(refused)
-    expect(page.body).not.toContain('Ask for the reset')
+    expect(page.body).toMatch(refused)
+    expect(page.body).not.toMatch(says('pages.factorReset.ask.submit'))
     const owner = { accountId: who.account.id, generation: 0 }
     await expect(server.parts.factorResets.request(owner, undefined)).rejects.toMatchObject({
       code: 'factor_reset_refused',
@@ -114,7 +121,7 @@ describe('is refused, and only the operator helps', () => {
       server.clock.advance(days(31))
       if (kind === 'removed') await server.parts.factors.remove({ accountId: who.account.id, generation: 0 }, 'totp')
       await addPhone(server, who.email)
-      expect((await toReset(who)).page.body).toContain(refused)
+      expect((await toReset(who)).page.body).toMatch(refused)
     }
   })
 
@@ -129,7 +136,7 @@ describe('is refused, and only the operator helps', () => {
     await factors.add({ accountId: who.account.id, generation: 0 }, 'passkey', 'session', { response, name: '' })
     const browser = createBrowser()
     const opened = await browser.get(link!)
-    expect(opened.body).toContain(refused)
+    expect(opened.body).toMatch(refused)
     const token = new URL(link!).searchParams.get('token')!
     await expect(server.parts.factorResets.carryOut(token, undefined)).rejects.toMatchObject({
       code: 'factor_reset_refused',
@@ -144,15 +151,15 @@ test('a request is shown in every session, and stopped there', async () => {
   await owner.signIn({}, { ...who.person, code: who.phone.code })
   await ask(who)
   const page = await owner.browser.follow(await owner.browser.get(`${server.issuer}/account/sessions`))
-  expect(page.body).toContain('Somebody asked to remove your second factors')
+  expect(page.body).toMatch(says('pages.own.factorReset.heading'))
   const stopped = await owner.browser.follow(await owner.browser.submit(page, '/reset/stop'))
-  expect(stopped.body).toContain('The reset of your second factors is stopped')
-  expect(stopped.body).not.toContain('Somebody asked to remove')
+  expect(stopped.body).toMatch(says('pages.own.done.reset_stopped'))
+  expect(stopped.body).not.toMatch(says('pages.own.factorReset.heading'))
   server.clock.advance(hours(25))
   await server.parts.factorResets.sendDue()
   expect(await server.parts.factorResets.pending({ accountId: who.account.id, generation: 0 })).toBeUndefined()
   expect(await actions(who.account.id)).toContain('factor.reset_stopped')
-  expect(subjects(who.email)).not.toContain('Remove your second factors')
+  expect(subjects(who.email)).not.toContain(dueSubject)
 })
 
 test('a link that was mailed before the request was stopped opens nothing', async () => {
@@ -215,7 +222,7 @@ test('of many uses of the link at once one removes the factors; a second request
   const before = await server.parts.factorResets.pending({ accountId: who.account.id, generation: 0 })
   server.clock.advance(hours(1))
   await server.parts.factorResets.request({ accountId: who.account.id, generation: 0 }, undefined)
-  expect((await toReset(who)).page.body).not.toContain('Ask for the reset')
+  expect((await toReset(who)).page.body).not.toMatch(says('pages.factorReset.ask.submit'))
   expect(await server.parts.factorResets.pending({ accountId: who.account.id, generation: 0 })).toEqual(before)
   const { link } = await due(who.email, 3)
   const token = new URL(link!).searchParams.get('token')!

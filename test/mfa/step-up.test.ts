@@ -3,6 +3,7 @@
 import { answerIn, claimsIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
+import { says } from '../support/sentences.ts'
 import { acr, goodPassword, member, operator, secondsMs } from './house.ts'
 
 let server: Latchkey
@@ -96,7 +97,7 @@ test('an essential class is asked of a session that lacks it, and set up by whoe
   const enrol = await other.browser.follow(
     await other.browser.submit(login, '/login', { email: other.email, password: other.password }),
   )
-  expect(enrol.body).toContain('Set up a second factor')
+  expect(enrol.body).toMatch(says('pages.enrol.heading'))
 })
 
 test('acr_values beside an essential claim do not make it voluntary', async () => {
@@ -104,7 +105,7 @@ test('acr_values beside an essential claim do not make it voluntary', async () =
   const page = await rp.browser.follow(
     await rp.browser.get(await rp.authorizeUrl({ claims: essential(acr.mfa), acr_values: acr.password })),
   )
-  expect(page.body).toContain('Set up a second factor')
+  expect(page.body).toMatch(says('pages.enrol.heading'))
 })
 
 test('a class that nobody here can reach is an error when essential, and left aside else', async () => {
@@ -135,7 +136,7 @@ test('a class that only a passkey reaches cannot be set up in passing, and says 
   const page = await rp.browser.follow(
     await rp.browser.get(await rp.authorizeUrl({ claims: essential(acr.phishingResistant) })),
   )
-  expect(page.body).toContain('with a passkey only')
+  expect(page.body).toMatch(says('pages.enrol.leadPasskey'))
   const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
   expect((await rp.browser.post(`${page.url}/enrol`, { csrf, offer: 'x', code: '000000' })).status).toBe(403)
 })

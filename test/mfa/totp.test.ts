@@ -4,6 +4,7 @@ import { sealedPlaces } from '../../src/cli/sealed-places.ts'
 import { claimsIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
+import { codesOn } from '../support/sentences.ts'
 import { acr, codeAt, member, secondsMs, toFactor } from './house.ts'
 
 let server: Latchkey
@@ -31,7 +32,7 @@ test('a code of the step before or after is taken, one further away is not (RFC 
     const { browser, page } = await toFactor(server, person)
     const answer = await browser.submit(page, '/factor', { code: phone.code(secondsMs(offset)) })
     expect([offset, answer.status]).toEqual([offset, 400])
-    expect(answer.body).toContain('That code is not right')
+    expect(codesOn(answer)).toEqual(['factor_refused'])
   }
   for (const offset of [-30, 30]) {
     server.clock.advance(secondsMs(300))
@@ -87,7 +88,7 @@ test('six wrong codes end the login, and the password still works', async () => 
   }
   const sixth = await browser.submit(page, '/factor', { code: phone.code() })
   expect([sixth.status, sixth.next]).toEqual([403, undefined])
-  expect(sixth.body).toContain('Too many wrong codes: this login has ended')
+  expect(codesOn(sixth)).toEqual(['factor_tries_used'])
   expect((await browser.submit(page, '/factor', { code: phone.code() })).status).toBe(400)
   expect((await browser.get(page.url)).status).toBe(400)
   const again = await toFactor(server, person)

@@ -3,6 +3,7 @@ import { generateKeyPair, SignJWT } from 'jose'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
+import { says } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 import { answerIn, claimsIn, signedIn } from './support.ts'
 
@@ -108,7 +109,7 @@ test('a hint of nobody’s key can make a person sign in, and never lets anybody
   // At logout its session id counts for nothing: the person is asked.
   const page = await rp.browser.get(logoutUrl({ id_token_hint: await forged({}) }))
   expect([page.status, page.next]).toEqual([200, undefined])
-  expect(page.body).toContain('Sign out?')
+  expect(page.body).toMatch(says('pages.logout.heading'))
 })
 
 test('one whose signature is wrong under a published key is an error as ever', async () => {

@@ -3,6 +3,7 @@ import { createSecretKey } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader, importJWK, SignJWT } from 'jose'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
+import { says } from '../support/sentences.ts'
 import { answerIn, sessionCookie, signedIn } from './support.ts'
 
 let server: Latchkey
@@ -221,10 +222,10 @@ test('who chooses to stay signed in is told so, and is', async () => {
   await rp.signIn()
   const asked = await rp.browser.get(`${server.issuer}/logout`)
   const stayed = await rp.browser.follow(await rp.browser.submit(asked, '/logout/confirm'))
-  expect(stayed.body).toContain('You are still signed in')
+  expect(stayed.body).toMatch(says('pages.stayedSignedIn.heading'))
   const url = await rp.authorizeUrl({ prompt: 'none' })
   expect(new URL((await rp.browser.get(url)).next!).searchParams.get('code')).toEqual(expect.any(String))
   const again = await rp.browser.get(`${server.issuer}/logout`)
   const left = await rp.browser.follow(await rp.browser.submit(again, '/logout/confirm', { logout: 'yes' }))
-  expect(left.body).toContain('You are signed out')
+  expect(left.body).toMatch(says('pages.loggedOut.heading'))
 })

@@ -6,6 +6,7 @@ import type { Browser, Page } from 'playwright-core'
 import type { TestServer } from '../http/support.ts'
 import { pageRoute, startTestServer } from '../http/support.ts'
 import { describeWith, getProgram } from '../support/programs.ts'
+import { sentence } from '../support/sentences.ts'
 import { launchChromium } from './chromium.ts'
 import { samples } from './samples.ts'
 
@@ -128,7 +129,7 @@ describeWith('chromium', 'in Chromium', () => {
       await page.keyboard.press('Tab')
       order.push(await focused())
     }
-    expect(order).toEqual(['email', 'password', 'Sign in', 'Cancel and go back'])
+    expect(order).toEqual(['email', 'password', sentence('pages.login.submit'), sentence('pages.cancel.toApp')])
     expect(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle')).toBe('solid')
     await page.context().close()
   })

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import type { TestServer } from '../http/support.ts'
 import { pageRoute, startTestServer } from '../http/support.ts'
+import { says } from '../support/sentences.ts'
 import { hostileNames, samples } from './samples.ts'
 
 const folder = new URL('../../views/', import.meta.url).pathname
@@ -79,20 +80,16 @@ describe('a client cannot pass for the page', () => {
 
 test('consent says what is shared in plain words, with which host, and for how long', async () => {
   const page = await html('consent')
-  for (const sentence of [
-    'see your e-mail address',
-    'see your postal address',
-    'see which roles you have',
-    'see your date of birth',
-  ]) {
-    expect(page).toContain(sentence)
+  for (const key of ['scope.email', 'scope.address', 'scope.roles', 'claim.birthdate']) {
+    expect(page).toMatch(says(`pages.consent.${key}`))
   }
   expect(page).toMatch(/<bdi class="data">Lantern shop<\/bdi> <bdi class="host">http:\/\/localhost:3003\/<\/bdi>/)
   expect(page).toContain('<li><bdi>See your orders</bdi></li>')
   expect(page).toContain('<li><bdi>api:write</bdi></li>')
-  expect(page).toMatch(/Your answer goes to <bdi class="host">lanterns\.example\.com<\/bdi>/)
-  expect(page).toContain('when you are away and after you sign out')
-  expect(await html('consent-short')).toContain('The access ends when you sign out')
+  const goesTo = says('pages.consent.goesTo').source
+  expect(page).toMatch(new RegExp(`${goesTo} <bdi class="host">lanterns\\.example\\.com</bdi>`))
+  expect(page).toMatch(says('pages.consent.lastsOffline'))
+  expect(await html('consent-short')).toMatch(says('pages.consent.lasts'))
   expect(await html('consent-short')).toContain('<bdi class="data">unheard_of</bdi>')
 })
 

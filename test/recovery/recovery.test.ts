@@ -4,6 +4,7 @@ import type { PeopleHouse } from '../registration/house.ts'
 import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
 import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty, testPassword } from '../support/latchkey.ts'
+import { sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 
 let house: PeopleHouse
@@ -34,7 +35,7 @@ test('the answer is the same for known, unknown, unproven and disabled addresses
   const pages = []
   for (const email of emails) pages.push((await house.askForRecovery(email)).body.replaceAll(email, 'x'))
   expect(new Set(pages.map(withoutToken)).size).toBe(1)
-  expect((await house.mailbox.waitFor('alice@example.com')).subject).toBe('Choose a new password')
+  expect((await house.mailbox.waitFor('alice@example.com')).subject).toBe(sentence('mails.subject.recovery'))
   await waitFor(async () => (await outcomes()).includes('recovery nobody 3'))
   expect(house.mailbox.to('unknown@example.com')).toEqual([])
   expect(house.mailbox.to('unproven@example.com')).toHaveLength(1)
@@ -57,7 +58,9 @@ test('opening the link changes nothing; the form sets the password, once', async
     expect.arrayContaining(['account.recovery_requested', 'account.recovered']),
   )
   // The sign-in above came from a browser that is new beside the one that recovered: a mail tells of that too.
-  await waitFor(() => house.mailbox.to(account.email).some(({ subject }) => subject === 'Your password was changed'))
+  await waitFor(() =>
+    house.mailbox.to(account.email).some(({ subject }) => subject === sentence('mails.subject.password_changed')),
+  )
 })
 
 test('a newer link ends the older one', async () => {

@@ -1,6 +1,7 @@
 /** Registration: one answer for every address, an account that grants nothing until its address is proven, and a proof that is a button. */
 import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty, testPassword } from '../support/latchkey.ts'
+import { codesOn, says, sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 import type { PeopleHouse } from './house.ts'
 import { goodPassword, openPeopleHouse, operator, otherPassword } from './house.ts'
@@ -27,9 +28,9 @@ test('the page says the same whether or not the address has an account; the mail
   const known = await house.register({ email: 'alice@example.com', name: 'Not Alice' })
   expect([unknown.status, known.status]).toEqual([200, 200])
   expect(withoutToken(known.body).replaceAll('alice@', 'unknown@')).toBe(withoutToken(unknown.body))
-  expect((await house.mailbox.waitFor('unknown@example.com')).subject).toBe('Confirm your e-mail address')
+  expect((await house.mailbox.waitFor('unknown@example.com')).subject).toBe(sentence('mails.subject.verify'))
   const toAlice = await house.mailbox.waitFor('alice@example.com')
-  expect(toAlice.subject).toBe('You have an account already')
+  expect(toAlice.subject).toBe(sentence('mails.subject.already_registered'))
   expect(toAlice.link).toBe(`${house.server.issuer}/recover`)
   expect(await house.account('alice@example.com')).toEqual(before)
   expect(await house.signsIn('alice@example.com', testPassword)).toBe(true)
@@ -107,13 +108,13 @@ test('opening the link changes nothing, as often as scanners do it; the button p
   expect(page.body).toContain(email)
   const done = await browser.submit(page, '/verify')
   expect(done.status).toBe(200)
-  expect(done.body).toContain('Your address is confirmed')
+  expect(done.body).toMatch(says('pages.notice.heading.verified'))
   const account = (await house.account(email))!
   expect(account.isEmailVerified).toBe(true)
   expect(await house.trail(account.id)).toEqual(['account.registered', 'account.email_verified'])
   for (const answer of [await browser.submit(page, '/verify'), await browser.get(link!)]) {
     expect(answer.status).toBe(400)
-    expect(answer.body).toContain('This link does not work any more')
+    expect(codesOn(answer)).toEqual(['link_expired'])
   }
   expect(await house.signsIn(email, goodPassword)).toBe(true)
 })
@@ -196,7 +197,7 @@ describe('an address that somebody else registered first', () => {
     const squat = await preregister(email)
     const owner = createBrowser()
     const page = await owner.get(squat.link)
-    expect(page.body).toContain('That was not me')
+    expect(page.body).toMatch(says('pages.link.anew.heading'))
     expect(page.body).not.toContain('Thief')
     const done = await owner.submit(page, '/verify/anew', { name: 'The Owner', password: goodPassword })
     expect(done.status).toBe(200)
@@ -237,7 +238,7 @@ describe('an address that somebody else registered first', () => {
     const page = await phone.get(link!)
     const wrong = await phone.submit(page, '/verify/password', { password: otherPassword })
     expect(wrong.status).toBe(400)
-    expect(wrong.body).toContain('This is not the password that was chosen')
+    expect(codesOn(wrong)).toEqual(['password_not_chosen'])
     const right = await phone.submit(wrong, '/verify/password', { password: goodPassword })
     expect(right.status).toBe(200)
     expect(await house.account(email)).toMatchObject({ id: before.id, isEmailVerified: true })
@@ -313,11 +314,11 @@ test('who must confirm the address first is told so after the right password onl
     const rp = createRelyingParty(house.server)
     const login = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
     const wrong = await rp.browser.submit(login, '/login', { email, password: otherPassword })
-    expect(wrong.body).toContain('The e-mail address or the password is not right')
+    expect(codesOn(wrong)).toEqual(['wrong_credentials'])
     const right = await rp.browser.submit(wrong, '/login', { email, password: goodPassword })
     expect(right.status).toBe(403)
-    expect(right.body).toContain('is not confirmed yet')
-    expect((await house.mailbox.waitFor(email, 2)).subject).toBe('Confirm your e-mail address')
+    expect(codesOn(right)).toEqual(['email_unverified'])
+    expect((await house.mailbox.waitFor(email, 2)).subject).toBe(sentence('mails.subject.verify'))
     expect(await house.signsIn('alice@example.com', testPassword)).toBe(true)
   } finally {
     await house.server.parts.settings.set('emailVerification', undefined, operator)

@@ -87,9 +87,9 @@ async function makePeople(server: Latchkey, mailbox: Mailbox): Promise<Record<st
     'cookie of the browser that registered': cookie.value,
     'link to confirm, spent': tokenIn(spent),
     'link to confirm': tokenIn(await mailbox.waitFor('unused@example.com')),
-    'link to a new password': tokenIn(await mailbox.waitFor(registered.email, 2)),
+    'link of a recovery': tokenIn(await mailbox.waitFor(registered.email, 2)),
     invitation: tokenIn(await mailbox.waitFor('invited@example.com')),
-    'link to a new address': tokenIn(await mailbox.waitFor('new@example.com')),
+    'link of an email change': tokenIn(await mailbox.waitFor('new@example.com')),
   }
   // What waits to be sent is an intent, and its address cannot be read either.
   mailbox.setMood('busy')

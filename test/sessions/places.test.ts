@@ -5,6 +5,7 @@ import { openPlaces } from '../../src/sessions/places.ts'
 import { createBrowser } from '../support/browser.ts'
 import { createTestFolder } from '../support/folders.ts'
 import { startLatchkey, testPassword } from '../support/latchkey.ts'
+import { sentence } from '../support/sentences.ts'
 import { mmdbFile } from './mmdb.ts'
 
 const folder = createTestFolder()
@@ -35,7 +36,7 @@ test.each([true, false])('the account page shows the place (configured: %s)', as
     const done = await browser.submit(start, '/login', { email: 'alice@example.com', password: testPassword })
     const back = await browser.get(done.next!, from)
     const page = await browser.follow(await browser.get(back.next!, from))
-    expect(page.body).toContain('this one')
+    expect(page.body).toContain(`>${sentence('pages.own.sessions.this')}<`)
     expect(page.body.includes('Vienna, Austria')).toBe(isConfigured)
   } finally {
     await server.stop()
