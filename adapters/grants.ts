@@ -19,6 +19,7 @@ export type FamilyEnd = {
   clientId: string | undefined
   /** Who presented it. */
   presentedBy: string | undefined
+  request: Pick<GrantContext, 'ip' | 'state'>
 }
 
 type Deps = {
@@ -32,6 +33,8 @@ type Deps = {
 /** What a grant handler is called with: the engine's Koa context. */
 export type GrantContext = {
   body?: unknown
+  ip: string
+  state: Readonly<Record<string, unknown>>
   get: (header: string) => string
   oidc: {
     client?: { clientId: string }
@@ -61,7 +64,7 @@ export function createGrantEndings({ artifacts, ends, successors, onFamilyEnded,
       // Whoever finds nothing left to end was not the one who ended it.
       if ((await ends.endFamily(tx, grantKey, { isGrantEnded: true })) === 0) return
       const { accountId, clientId } = payload
-      await onFamilyEnded(tx, { reason, accountId, clientId, presentedBy: ctx.oidc.client?.clientId })
+      await onFamilyEnded(tx, { reason, accountId, clientId, presentedBy: ctx.oidc.client?.clientId, request: ctx })
     })
     unit.revoked.delete(mapKey(grantKey))
   }

@@ -41,6 +41,7 @@ import { spentSweep } from './0053_spent_sweep.ts'
 import { guessPending } from './0056_guess_pending.ts'
 import { accountMailboxAgain } from './0057_account_mailbox_again.ts'
 import { provisionalEnd } from './0058_provisional_end.ts'
+import { auditOrigin } from './0061_audit_origin.ts'
 
 export type Migration = {
   name: string
@@ -89,4 +90,5 @@ export const migrations: readonly Migration[] = [
   guessPending,
   accountMailboxAgain,
   provisionalEnd,
+  auditOrigin,
 ]

@@ -201,7 +201,12 @@ export async function createParts(deps: PartsDeps) {
     deliverLogout: (id) => logout.adopt(id),
     postMail: (...mail) => postman.post(...mail),
   })
-  const audit = createAudit({ db: knex, clock, random, publish: (tx, event) => outbox.send(tx, 'audit-log', event) })
+  const audit = createAudit({
+    db: knex,
+    clock,
+    random,
+    write: (tx, event, row) => outbox.send(tx, 'audit-log', event, row),
+  })
   const settings = await createSettings({
     db: knex,
     transaction,
@@ -517,7 +522,7 @@ export async function createParts(deps: PartsDeps) {
     clock,
     random,
     refuseElsewhere: (account, clientId) => leaving.refuseElsewhere(account, clientId),
-    endReset: (owner, address) => factorResets.endProven(owner, address),
+    endReset: (owner, origin) => factorResets.endProven(owner, origin),
     metrics: measureFactors(metrics),
   })
   const registration = createRegistration({

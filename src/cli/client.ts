@@ -121,7 +121,7 @@ const add: CliCommand = {
     'latchkey client add --metadata client.json --secret-stdin < secret.txt',
   ],
   run: async (call) => {
-    const { options, io, openParts, readConfig, actor, t } = call
+    const { options, io, openParts, readConfig, by, t } = call
     const file = typeof options.metadata === 'string' ? await readJsonObject(io, options.metadata) : {}
     const jwks = typeof options.jwks === 'string' ? await readJsonObject(io, options.jwks) : undefined
     const secret = await readSecret(call)
@@ -138,7 +138,7 @@ const add: CliCommand = {
     const { input, problems } = readClientDocument(document, { isDevelopment, refusedSecrets })
     const all = [...problems, ...(await unknownScopes(document.scope, parts))]
     if (all.length > 0) throw clientInvalid(all)
-    return shown(await parts.clients.add(input, actor), t)
+    return shown(await parts.clients.add(input, by), t)
   },
 }
 
@@ -184,14 +184,14 @@ const remove: CliCommand = {
   options: [{ flags: '--yes', text: 'cli.yes' }],
   examples: ['latchkey client remove demo-web --yes'],
   run: async (call) => {
-    const { args, options, io, openParts, actor, t } = call
+    const { args, options, io, openParts, by, t } = call
     const [id = ''] = args
     const { clients } = await openParts()
     const { metadata } = await getClient(clients, id)
     const question = t('cli.client.confirmRemoval', { id, name: metadata.client_name })
     const isSure = options.yes === true || !isInteractive(io) || (await confirm(call, question))
     if (!isSure) return { data: { removed: null }, text: t('cli.unchanged') }
-    await clients.remove(id, actor)
+    await clients.remove(id, by)
     return { data: { removed: id }, text: t('cli.removed', { id }) }
   },
 }
@@ -221,7 +221,7 @@ const rotateSecret: CliCommand = {
       await clients.rotateSecret(
         call.args[0] ?? '',
         { ...(secret === undefined ? {} : { secret }), overlapSeconds },
-        call.actor,
+        call.by,
       ),
       call.t,
     )
@@ -233,8 +233,8 @@ const disable: CliCommand = {
   about: 'cli.client.disable.about',
   arguments: [clientId],
   examples: ['latchkey client disable demo-web'],
-  run: async ({ args: [id = ''], openParts, actor, t }) => {
-    await (await openParts()).clients.disable(id, actor)
+  run: async ({ args: [id = ''], openParts, by, t }) => {
+    await (await openParts()).clients.disable(id, by)
     return { data: { client_id: id, disabled: true }, text: t('cli.isDisabled', { id }) }
   },
 }
@@ -244,8 +244,8 @@ const enable: CliCommand = {
   about: 'cli.client.enable.about',
   arguments: [clientId],
   examples: ['latchkey client enable demo-web'],
-  run: async ({ args: [id = ''], openParts, actor, t }) => {
-    await (await openParts()).clients.enable(id, actor)
+  run: async ({ args: [id = ''], openParts, by, t }) => {
+    await (await openParts()).clients.enable(id, by)
     return { data: { client_id: id, disabled: false }, text: t('cli.isEnabled', { id }) }
   },
 }

@@ -1,5 +1,5 @@
 /** Telling relying parties that a session is over (OpenID Connect Back-Channel Logout 1.0): noted with its end, delivered afterwards. */
-import type { Actor, Audit } from '../audit/service.ts'
+import type { Audit, Initiator } from '../audit/service.ts'
 import type { Tx } from '../database/database.ts'
 import type { Task } from '../jobs/queue.ts'
 import type { Random } from '../random.ts'
@@ -92,7 +92,7 @@ export function createLogout(deps: Deps) {
     },
 
     /** Sends one again, at once and as often as a new one. Throws `logout_delivery_not_found`, and `logout_delivery_done` when it was delivered. */
-    retry: (id: string, actor: Actor): Promise<void> =>
+    retry: (id: string, by: Initiator): Promise<void> =>
       transaction(async (tx) => {
         const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)
         const delivery = isId ? await repository.findDeliveryForUpdate(tx, id) : undefined
@@ -103,7 +103,7 @@ export function createLogout(deps: Deps) {
         await makeReceiverDue(tx, clientId)
         await wake(tx, clientId)
         const subject = { type: 'logout_delivery', id }
-        await deps.audit.record(tx, { action: 'logout_delivery.retried', actor, subject, clientId, outcome: 'success' })
+        await deps.audit.record(tx, { action: 'logout_delivery.retried', by, subject, clientId, outcome: 'success' })
       }),
 
     /** Forgets what was settled a month ago; gives how many rows. */

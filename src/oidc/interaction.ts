@@ -4,6 +4,7 @@ import type { Context } from 'koa'
 import type { Interaction as EngineInteraction, InteractionResults, Provider } from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import type { Outcomes } from '../../adapters/outcomes.ts'
+import type { Tx } from '../database/database.ts'
 import type { ClientView } from '../http/pages.ts'
 import type { AcrDemand } from './acr.ts'
 import { routes } from './endpoints.ts'
@@ -49,7 +50,7 @@ type Deps = {
   cookie: InteractionCookie
   /** The generation in the row of the session that this request has loaded. */
   generationOf: (sessionUid: string) => number
-  outcomes: Pick<Outcomes, 'decide' | 'wasJustAnswered'>
+  outcomes: Pick<Outcomes, 'decide' | 'decideWithin' | 'wasJustAnswered'>
   /** Notes the answer that this request gives. */
   answers: (uid: string, answer: string) => void
 }
@@ -111,10 +112,11 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
   /**
    * Decides the interaction before something follows from the answer that is written by itself; `finish` decides what only answers it. It
    * has one outcome, in any number of processes. Gives whether
-   * this is the first time; the same answer again, a moment later, is no error. Throws interaction_answered.
+   * this is the first time; the same answer again, a moment later, is no error. With `tx` it is decided when that commits. Throws
+   * interaction_answered.
    */
-  async function decide(uid: string, answer: string): Promise<boolean> {
-    const decision = await outcomes.decide(uid, answer)
+  async function decide(uid: string, answer: string, tx?: Tx): Promise<boolean> {
+    const decision = await (tx ? outcomes.decideWithin(tx, uid, answer) : outcomes.decide(uid, answer))
     if (decision === 'other') throw interactionAnswered()
     return decision === 'first'
   }

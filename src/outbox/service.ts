@@ -1,13 +1,21 @@
 /** The outbox: things sent at least once. An event is written in the transaction of the change and delivered after its commit. */
 import type { Sealer } from '../../keys/sealer.ts'
 import type { Tx } from '../database/database.ts'
-import type { Enqueue, Task } from '../jobs/queue.ts'
+import type { Enqueue, EnqueueOptions, Task } from '../jobs/queue.ts'
 import type { Random } from '../random.ts'
 import type { AnyKind, KindDeps, OutboxKind, PayloadOf } from './kind.ts'
 
 export type Outbox<Kind extends AnyKind> = {
-  /** Adds an event to the transaction of the change. Its payload is sealed at rest: it may hold a link or an address. */
-  send: <Name extends Kind['name']>(tx: Tx, name: Name, payload: PayloadOf<Kind, Name>) => Promise<void>
+  /**
+   * Adds an event to the transaction of the change. Its payload is sealed at rest: it may hold a link or an address.
+   * `alongside` is an insert that the same statement runs.
+   */
+  send: <Name extends Kind['name']>(
+    tx: Tx,
+    name: Name,
+    payload: PayloadOf<Kind, Name>,
+    alongside?: EnqueueOptions['alongside'],
+  ) => Promise<void>
   /** What the queue runs: one task for each kind. */
   tasks: Readonly<Record<string, Task>>
   /** The same for kinds that go outside. */
@@ -34,12 +42,12 @@ export function createOutbox<Kind extends AnyKind>({
   // The name of an event selects its kind, and so its payload; the map cannot express that.
   const kindsByName = new Map(kinds.map((kind) => [kind.name, kind as unknown as OutboxKind]))
   return {
-    async send(tx, name, payload) {
+    async send(tx, name, payload, alongside) {
       const id = random.id()
       const sealed = sealer.seal(Buffer.from(JSON.stringify(payload)), aad(name, id)).toString('base64')
       const event: SealedEvent = { id, sealed }
       const { maxAttempts } = kindsByName.get(name) ?? {}
-      await enqueue(tx, taskName(name), event, { maxAttempts })
+      await enqueue(tx, taskName(name), event, { maxAttempts, alongside })
     },
     tasks: tasksOf(({ isOutside }) => !isOutside),
     outsideTasks: tasksOf(({ isOutside }) => isOutside === true),

@@ -1,6 +1,8 @@
 /** One mailbox is one account, in existing data too: who keeps it, what the others lose, and what the program before may still write. */
+
 import { inspectEmails } from '../../src/cli/emails.ts'
 import { checkEmails } from '../../src/doctor/checks.ts'
+import { testOrigin } from '../audit/origins.ts'
 import { attempt } from '../limits/house.ts'
 import { minutes } from '../oidc/support.ts'
 import type { PeopleHouse } from '../registration/house.ts'
@@ -210,6 +212,7 @@ test('a browser in which a marked account changes its password is not known at t
   await oldAccount({ email: 'kept-out@xn--bse-sna.example', createdAt: 3 })
   await settle()
   await parts().accountChanges.changePassword({
+    origin: testOrigin,
     accountId: loser,
     proof: { password: testPassword },
     newPassword: goodPassword,

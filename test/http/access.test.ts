@@ -1,7 +1,9 @@
 /** Walks all routes of a running server with each kind of caller: a route does what it says. */
+
 import { isDeepStrictEqual } from 'node:util'
 import type { Route } from '../../src/http/route.ts'
 import { page } from '../../src/http/route.ts'
+import { byAccount } from '../audit/origins.ts'
 import { createAuthenticator } from '../mfa/authenticator.ts'
 import { addPhone, goodPassword, operator } from '../mfa/house.ts'
 import type { Browser, Page } from '../support/browser.ts'
@@ -45,7 +47,10 @@ async function addOwner() {
   const { factors, passkeys, revocation } = server.parts
   const device = createAuthenticator({ origin: server.issuer, rpId: 'localhost' })
   const response = device.create(JSON.parse(JSON.stringify(await passkeys.creationOptions({ id, email }, 'session'))))
-  await factors.add({ accountId: id, generation: 0 }, 'passkey', 'session', { response, name: 'Phone' })
+  await factors.add({ accountId: id, generation: 0, by: byAccount(id) }, 'passkey', 'session', {
+    response,
+    name: 'Phone',
+  })
   const [passkey] = await passkeys.list(id)
   const { sessions } = await revocation.listAccess(id)
   return { id, email, passkey: passkey!.id, sessionHandle: sessions[0]!.handle, clientId: 'web' }

@@ -1,6 +1,8 @@
 /** Guessing passwords at the login page. */
+
 import { solveChallenge } from 'altcha-lib'
 import { deriveKey } from 'altcha-lib/algorithms/pbkdf2'
+import { testOrigin } from '../audit/origins.ts'
 import { minutes } from '../oidc/support.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -9,7 +11,7 @@ import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
 import { attempt, challengeIn, hashes, loginPage, solve } from './house.ts'
 
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const right = 'the lantern of somebody is lit'
 
 let server: Latchkey
@@ -312,6 +314,7 @@ test('the password of somebody who is signed in is guessed ten times, not more',
   const account = (await server.parts.accounts.findByEmail(email))!
   const change = (password: string) =>
     server.parts.accountChanges.changePassword({
+      origin: testOrigin,
       accountId: account.id,
       proof: { password },
       newPassword: 'another lantern is lit',

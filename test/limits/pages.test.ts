@@ -6,7 +6,7 @@ import { createRelyingParty, startLatchkey, testPassword } from '../support/latc
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
 
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const minute = 60_000
 const hour = 60 * minute
 

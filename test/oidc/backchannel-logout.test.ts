@@ -12,7 +12,7 @@ import { callback, createRelyingParty, startLatchkey, testPassword, webSecret } 
 import { waitFor } from '../support/wait.ts'
 import { claimsIn } from './support.ts'
 
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 let server: Latchkey
 const sites: Server[] = []
 let names = 0

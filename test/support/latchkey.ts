@@ -23,7 +23,7 @@ export const api = 'https://api.example/'
 
 /** The least work that is allowed: fast enough where the hash is not the subject. */
 const floorHash = { PASSWORD_HASH_MEMORY_KIB: '19456', PASSWORD_HASH_ITERATIONS: '2', PASSWORD_HASH_PARALLELISM: '1' }
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 
 export type Latchkey = Awaited<ReturnType<typeof startLatchkey>>
 
