@@ -107,7 +107,7 @@ describe('root secret', () => {
     const bytes: Buffer[] = []
     const random = { ...systemRandom, bytes: (length: number) => bytes[bytes.push(systemRandom.bytes(length)) - 1]! }
     await openRootSecret({ ...deps(), random })
-    const { sealed } = await base.database.knex('root_secret').first('sealed')
+    const { sealed_secret: sealed } = await base.database.knex('root_secret').first('sealed_secret')
     expect(bytes).toHaveLength(1)
     expect(sealed.includes(bytes[0])).toBe(false)
   })

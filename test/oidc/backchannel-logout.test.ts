@@ -406,7 +406,7 @@ test('what waits says to nobody who reads the database whose logout it was', asy
   await logOut(rp, idTokens[0]!)
   await waitFor(async () => (await deliveries(site.clientId))[0]?.attempts === 1)
   const { rows } = await server.database.knex.raw(
-    `SELECT encode(sealed, 'escape') || row_to_json(logout_delivery)::text AS row FROM logout_delivery WHERE client_id = ?
+    `SELECT encode(sealed_event, 'escape') || row_to_json(logout_delivery)::text AS row FROM logout_delivery WHERE client_id = ?
      UNION ALL SELECT jobs::text FROM graphile_worker._private_jobs AS jobs`,
     [site.clientId],
   )
