@@ -3,7 +3,7 @@
 import type { Context } from 'koa'
 import type { Interaction as EngineInteraction, InteractionResults, Provider } from 'oidc-provider'
 import { errors } from 'oidc-provider'
-import type { Outcomes } from '../../adapters/outcomes.ts'
+import type { Decision, Outcomes } from '../../adapters/outcomes.ts'
 import type { Tx } from '../database/database.ts'
 import type { ClientView } from '../http/pages.ts'
 import type { AcrDemand } from './acr.ts'
@@ -112,11 +112,15 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
   /**
    * Decides the interaction before something follows from the answer that is written by itself; `finish` decides what only answers it. It
    * has one outcome, in any number of processes. Gives whether
-   * this is the first time; the same answer again, a moment later, is no error. With `tx` it is decided when that commits. Throws
-   * interaction_answered.
+   * this is the first time; the same answer again, a moment later, is no error. Throws interaction_answered.
    */
-  async function decide(uid: string, answer: string, tx?: Tx): Promise<boolean> {
-    const decision = await (tx ? outcomes.decideWithin(tx, uid, answer) : outcomes.decide(uid, answer))
+  const decide = async (uid: string, answer: string): Promise<boolean> => isFirst(await outcomes.decide(uid, answer))
+
+  /** The same as a part of the caller's transaction: it is decided when that commits. */
+  const decideWithin = async (tx: Tx, uid: string, answer: string): Promise<boolean> =>
+    isFirst(await outcomes.decideWithin(tx, uid, answer))
+
+  function isFirst(decision: Decision): boolean {
     if (decision === 'other') throw interactionAnswered()
     return decision === 'first'
   }
@@ -161,5 +165,5 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
     await interaction.persist()
   }
 
-  return { load, loadForAnswer, decide, finish, abandon, leaveSession }
+  return { load, loadForAnswer, decide, decideWithin, finish, abandon, leaveSession }
 }

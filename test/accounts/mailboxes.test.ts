@@ -182,7 +182,7 @@ test('what a marked account does lifts no lock of the mailbox, and makes no brow
   await settle()
   expect(await knex()('known_browser').where({ account_id: loser })).toEqual([])
   const marked = (await parts().accounts.readById(loser))!
-  expect(await parts().database.transaction((tx) => rememberBrowser(tx, token, marked))).toBe(false)
+  expect(await parts().database.transaction((tx) => rememberBrowser(tx, token, marked))).toBe('known')
   expect(await knex()('known_browser').where({ account_id: loser })).toEqual([])
   for (let tries = 0; tries < 11; tries += 1) await attempt(house.server, 'lock@zürich.example', 'not this one')
   await parts().accounts.setPassword(loser, goodPassword, operator)

@@ -166,10 +166,15 @@ describe('a refused sign-in says why', () => {
   })
 })
 
-/** The statements that the pools of this process send while `work` runs. */
+/** What a process reads from time to time: the key ring, its heartbeat, and the costs of stored hashes. */
+const ofProcess = /signing_key|root_secret|store_set_up|store_outage|beat_at|RECURSIVE costs/
+
+/** The statements that the pool sends while `work` runs. */
 async function statementsOf(work: () => Promise<unknown>): Promise<string[]> {
   const sent: string[] = []
-  const note = ({ sql }: { sql: string }) => sent.push(sql.replaceAll(/\s+/g, ' ').slice(0, 60))
+  const note = ({ sql }: { sql: string }) => {
+    if (!ofProcess.test(sql)) sent.push(sql.replaceAll(/\s+/g, ' ').trim().slice(0, 60))
+  }
   server.database.knex.on('query', note)
   await work()
   server.database.knex.off('query', note)
@@ -177,15 +182,21 @@ async function statementsOf(work: () => Promise<unknown>): Promise<string[]> {
 }
 
 describe('statements', () => {
+  // Emails are decided and sent by the queue: without it, only the work of the request is counted.
+  beforeAll(() => server.parts.queue.stop())
+
   test('a sign-in records two events in as many statements as it sent for one before', async () => {
     const { email } = await person('counted')
-    await createRelyingParty(server).authorize({}, { email, password: goodPassword })
-    const { browser, page } = await loginPage(server)
+    const { browser } = createRelyingParty(server)
+    await createRelyingParty(server, browser).authorize({}, { email, password: goodPassword })
+    const { page } = await loginPage(server, browser)
     const sent = await statementsOf(() => browser.submit(page, '/login', { email, password: goodPassword }))
     // Each event goes with its job of the outbox; the second with the browser and the outcome, in one transaction.
     expect(sent.filter((sql) => sql.includes('audit_event'))).toHaveLength(2)
     expect(sent.filter((sql) => sql.startsWith('SELECT FROM graphile_worker'))).toEqual([])
-    expect(sent.filter((sql) => /^BEGIN/.test(sql))).toHaveLength(2)
+    expect(sent.filter((sql) => sql.startsWith('BEGIN'))).toHaveLength(2)
+    // As many as with one event, when the event and its job were two statements.
+    expect(sent).toHaveLength(19)
   })
 
   test('a refused answer takes the same ones whether or not the account exists', async () => {
