@@ -4,6 +4,8 @@ import { calculateJwkThumbprint, decodeProtectedHeader } from 'jose'
 
 export type GrantContext = {
   body?: unknown
+  ip: string
+  state: Readonly<Record<string, unknown>>
   get: (header: string) => string
   oidc: {
     client?: { clientId: string }

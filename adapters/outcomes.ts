@@ -1,6 +1,7 @@
 /** What an interaction came to: decided once, repeatable for a moment, and kept in Postgres wherever the interaction is. */
 import { createHash } from 'node:crypto'
 import { rowId } from './digest.ts'
+import type { Tx } from './ended-rows.ts'
 import type { Postgres, Statement } from './postgres/connection.ts'
 import { repeatableMs } from './postgres/write-statements.ts'
 import type { createBearerSeal } from './seal.ts'
@@ -15,16 +16,16 @@ export type Outcomes = ReturnType<typeof createOutcomes>
 /** Longer than an interaction lives. */
 const keptMs = 2 * 60 * 60 * 1000
 
-const decideOutcome: Statement = {
-  name: 'interaction_outcome_decide',
-  text: `
+const decideText = (interaction: string, answer: string, at: string) => `
     WITH put AS (
       INSERT INTO interaction_outcome (interaction, answer, answered_at, expires_at)
-      VALUES ($1, $2, $3::int8, $3::int8 + ${keptMs}) ON CONFLICT (interaction) DO NOTHING RETURNING interaction)
-    SELECT true, NULL::bytea, NULL::int8 FROM put
+      VALUES (${interaction}, ${answer}, ${at}::int8, ${at}::int8 + ${keptMs}) ON CONFLICT (interaction) DO NOTHING RETURNING interaction)
+    SELECT true AS is_first, NULL::bytea AS answer, NULL::int8 AS answered_at FROM put
     UNION ALL SELECT false, answer, answered_at FROM interaction_outcome
-      WHERE interaction = $1 AND NOT EXISTS (SELECT 1 FROM put)`,
-}
+      WHERE interaction = ${interaction} AND NOT EXISTS (SELECT 1 FROM put)`
+
+const decideOutcome: Statement = { name: 'interaction_outcome_decide', text: decideText('$1', '$2', '$3') }
+const decideWithinText = decideText(':interaction', ':answer', ':at')
 
 const findOutcome: Statement = {
   name: 'interaction_outcome_find',
@@ -48,6 +49,18 @@ export function createOutcomes({ postgres, seal, now }: Deps) {
         if (!row) continue
         if (row[0] === true || row[0] === 't') return 'first'
         return digest.equals(row[1] as Buffer) && isRecent(row[2]) ? 'same' : 'other'
+      }
+    },
+
+    /** The same as a part of the caller's transaction: the interaction is decided when that commits. */
+    async decideWithin(tx: Tx, uid: string, answer: string): Promise<Decision> {
+      const digest = answerDigest(answer)
+      for (;;) {
+        const { rows } = await tx.raw(decideWithinText, { interaction: outcomeKey(uid), answer: digest, at: now() })
+        const [row] = rows
+        if (!row) continue
+        if (row.is_first) return 'first'
+        return digest.equals(row.answer) && isRecent(row.answered_at) ? 'same' : 'other'
       }
     },
 

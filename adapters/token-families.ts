@@ -26,6 +26,7 @@ export type FamilyEnd = {
   clientId: string | undefined
   /** The client that presented it. */
   presentedBy: string | undefined
+  request: Pick<GrantContext, 'ip' | 'state'>
 }
 
 type Deps = {
@@ -129,7 +130,7 @@ export function createTokenFamilies(deps: Deps) {
       // Another request has ended the family when nothing is left to end.
       if ((await ends.endFamily(tx, grantKey, { isGrantEnded: true })) === 0) return
       const { accountId, clientId } = payload
-      await onFamilyEnded(tx, { reason, accountId, clientId, presentedBy: ctx.oidc.client?.clientId })
+      await onFamilyEnded(tx, { reason, accountId, clientId, presentedBy: ctx.oidc.client?.clientId, request: ctx })
     })
     unit.revoked.delete(mapKey(grantKey))
   }

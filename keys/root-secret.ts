@@ -36,7 +36,7 @@ export async function openRootSecret({ transaction, sealer, random, clock }: Dep
     const foundMeanwhile = await findRootSecret(tx)
     if (foundMeanwhile) return open(foundMeanwhile)
     const made = random.bytes(32)
-    await tx('root_secret').insert({ id: 1, sealed: sealer.seal(made, place), created_at: clock.now() })
+    await tx('root_secret').insert({ id: 1, sealed_secret: sealer.seal(made, place), created_at: clock.now() })
     return made
   })
   return {
@@ -50,10 +50,20 @@ export async function openRootSecret({ transaction, sealer, random, clock }: Dep
  */
 export async function checkMasterKey({ knex, sealer }: { knex: Knex; sealer: Sealer }): Promise<void> {
   const { rows } = await knex.raw("SELECT to_regclass('root_secret') IS NOT NULL AS exists")
-  const sealed = rows[0].exists ? await findRootSecret(knex) : undefined
+  const sealed = rows[0].exists ? await findInAnyVersion(knex) : undefined
   if (sealed) sealer.open(sealed, place)
 }
 
 /** As it is sealed; its seal names the master key under which everything new is sealed. */
 export const findRootSecret = async (knex: Knex): Promise<Buffer | undefined> =>
-  (await knex('root_secret').where({ id: 1 }).first('sealed'))?.sealed
+  (await knex('root_secret').where({ id: 1 }).first('sealed_secret'))?.sealed_secret
+
+/** The same before the migrations, when the column may have its former name: docs/decisions/0177. */
+async function findInAnyVersion(knex: Knex): Promise<Buffer | undefined> {
+  const { rows } = await knex.raw(
+    `SELECT coalesce(to_jsonb(r) ->> 'sealed_secret', to_jsonb(r) ->> 'sealed') AS hex FROM root_secret AS r WHERE id = 1`,
+  )
+  const [row] = rows
+  // PostgreSQL §8.4.1: \x in front of the digits.
+  return row && Buffer.from(row.hex.slice(2), 'hex')
+}

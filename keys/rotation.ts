@@ -1,6 +1,6 @@
 /** Turning the ring: making, announcing, activating, retiring and removing keys, each change under the ring's lock and recorded with it. */
 import type { Knex } from 'knex'
-import type { Actor } from '../src/audit/service.ts'
+import type { Initiator } from '../src/audit/service.ts'
 import type { Clock } from '../src/clock.ts'
 import type { Transaction } from '../src/database/database.ts'
 import type { Random } from '../src/random.ts'
@@ -37,10 +37,10 @@ type Deps = {
   /** Remembers in the transaction that nothing counts any more that the key has signed. */
   endSigningKey: (tx: Knex.Transaction, kid: string) => Promise<void>
   /** Writes the record of a change in its transaction. */
-  record: (tx: Knex.Transaction, change: KeyChange, actor: Actor) => Promise<void>
+  record: (tx: Knex.Transaction, change: KeyChange, by: Initiator) => Promise<void>
 }
 
-const itself: Actor = { type: 'system' }
+const itself = (job: string): Initiator => ({ actor: { type: 'system' }, origin: { job } })
 
 export function createRotation(deps: Deps) {
   const { knex, transaction, sealer, clock, algorithms, times } = deps
@@ -48,26 +48,29 @@ export function createRotation(deps: Deps) {
 
   /** What is done to the ring in one transaction; `made` are keys that were made before it, because RSA takes seconds. */
   async function change(
-    actor: Actor,
+    by: Initiator,
     made: readonly SigningJwk[],
     work: (turn: Turn) => Promise<void>,
   ): Promise<KeyChange[]> {
     return transaction(async (tx) => {
       await takeLock(tx, 'keyRing')
-      const turn = createTurn({ ...deps, tx, actor, made, keys: await listKeys(tx, sealer) })
+      const turn = createTurn({ ...deps, tx, by, made, keys: await listKeys(tx, sealer) })
       await work(turn)
       return turn.changes
     })
   }
 
-  async function takeSteps(isWanted: (step: Step, keys: readonly SigningKey[]) => boolean): Promise<KeyChange[]> {
+  async function takeSteps(
+    job: string,
+    isWanted: (step: Step, keys: readonly SigningKey[]) => boolean,
+  ): Promise<KeyChange[]> {
     const plan = (keys: readonly SigningKey[]) =>
       planTurn(keys, { algorithms, times, nowMs: clock.now() }).filter((step) => isWanted(step, keys))
     const steps = plan(await listKeys(knex, sealer))
     if (steps.length === 0) return []
     // Before the lock is taken: no transaction should be open for as long as an RSA key takes.
     const made = await make(steps.flatMap((step) => (step.do === 'make' ? [step.algorithm] : [])))
-    return change(itself, made, async (turn) => {
+    return change(itself(job), made, async (turn) => {
       // Planned anew: another process may have done it all meanwhile, and what was made here is thrown away.
       for (const step of plan(turn.keys)) await turn.take(step)
     })
@@ -84,11 +87,12 @@ export function createRotation(deps: Deps) {
         .sort((one, other) => one.createdAt - other.createdAt),
 
     /** Takes every step that is due, once in the cluster however many processes ask. Throws WrongMasterKey and SealDamaged. */
-    turn: (): Promise<KeyChange[]> => takeSteps(() => true),
+    turn: (): Promise<KeyChange[]> => takeSteps('turn-key-ring', () => true),
 
     /** Makes a key for each offered algorithm that has none that signs or will: for a start, which must not wait for a turn. */
     makeMissing: (): Promise<KeyChange[]> =>
       takeSteps(
+        'start',
         (step, keys) =>
           step.do === 'make' && !keys.some((key) => key.algorithm === step.algorithm && key.state === 'active'),
       ),
@@ -97,10 +101,10 @@ export function createRotation(deps: Deps) {
      * Announces a successor for each of `wanted` that has none; it becomes active in its time. `isNow`: it
      * signs at once, and whoever has cached the JWKS cannot verify until he fetches it again.
      */
-    async rotate({ wanted, isNow }: { wanted: readonly Algorithm[]; isNow: boolean }, actor: Actor) {
+    async rotate({ wanted, isNow }: { wanted: readonly Algorithm[]; isNow: boolean }, by: Initiator) {
       const found = await listKeys(knex, sealer)
       const missing = wanted.filter((algorithm) => !found.some((key) => key.algorithm === algorithm && isComing(key)))
-      return change(actor, await make(missing), async (turn) => {
+      return change(by, await make(missing), async (turn) => {
         for (const algorithm of wanted) {
           if (isNow) await turn.replace(algorithm)
           else if (!turn.comingOf(algorithm)) await turn.take({ do: 'make', algorithm, state: 'announced' })
@@ -109,9 +113,9 @@ export function createRotation(deps: Deps) {
     },
 
     /** Takes signing away from an active key, or the prospect of it from an announced one. It stays published for its time. */
-    async retire(kid: string, actor: Actor): Promise<KeyChange[] | Refusal> {
+    async retire(kid: string, by: Initiator): Promise<KeyChange[] | Refusal> {
       let refusal: Refusal | undefined
-      const changes = await change(actor, [], async (turn) => {
+      const changes = await change(by, [], async (turn) => {
         const key = turn.keys.find((one) => one.kid === kid)
         refusal = key ? whyNotRetired(key, turn) : { refused: 'unknown' }
         if (!key || refusal) return
@@ -125,12 +129,12 @@ export function createRotation(deps: Deps) {
      * For a key that has leaked: it is published and signs no longer, and nothing it signed counts any more. An active one is followed at
      * once by the announced key, or by a new one.
      */
-    async revoke(kid: string, actor: Actor): Promise<KeyChange[] | Refusal> {
+    async revoke(kid: string, by: Initiator): Promise<KeyChange[] | Refusal> {
       const key = (await listKeys(knex, sealer)).find((one) => one.kid === kid)
       if (!key) return { refused: 'unknown' }
       const made = await make(key.state === 'retired' ? [] : [key.algorithm])
       let isFound = false
-      const changes = await change(actor, made, async (turn) => {
+      const changes = await change(by, made, async (turn) => {
         const current = turn.keys.find((one) => one.kid === kid)
         if (!current) return
         isFound = true

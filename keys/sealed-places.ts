@@ -7,7 +7,7 @@ export type SealedValue = Readonly<{ key: string; sealed: Buffer; aad: string }>
 export type SealedPlace = Readonly<{
   /** As the operator reads it. */
   name: string
-  /** `<table>.<column>`. Absent: the value is inside the payload of a job in the queue. */
+  /** `<table>.<column>`; the column's name begins with `sealed_`. Absent: the value is inside the payload of a job in the queue. */
   column?: string
   /** The next values in the order of their keys, at most `limit`. */
   list: (knex: Knex, after: string | undefined, limit: number) => Promise<SealedValue[]>
@@ -66,8 +66,8 @@ const outbox: SealedPlace = {
 
 /** The root secret is first: its seal tells every process under which master key to seal from then on. */
 export const fixedPlaces: readonly SealedPlace[] = [
-  sealedColumn('root_secret', 'id', 'sealed'),
+  sealedColumn('root_secret', 'id', 'sealed_secret'),
   sealedColumn('signing_key', 'id', 'sealed_jwk'),
-  sealedColumn('logout_delivery', 'id', 'sealed'),
+  sealedColumn('logout_delivery', 'id', 'sealed_event'),
   outbox,
 ]

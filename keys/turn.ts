@@ -1,6 +1,6 @@
 /** What is done to the ring within one transaction, and the list of what was. */
 import type { Knex } from 'knex'
-import type { Actor } from '../src/audit/service.ts'
+import type { Initiator } from '../src/audit/service.ts'
 import type { Clock } from '../src/clock.ts'
 import type { Random } from '../src/random.ts'
 import type { SigningJwk } from './algorithms.ts'
@@ -21,19 +21,19 @@ export type KeyChange = Readonly<{
 
 type Deps = {
   tx: Knex.Transaction
-  actor: Actor
+  by: Initiator
   made: readonly SigningJwk[]
   keys: SigningKey[]
   sealer: Sealer
   clock: Clock
   random: Random
-  record: (tx: Knex.Transaction, change: KeyChange, actor: Actor) => Promise<void>
+  record: (tx: Knex.Transaction, change: KeyChange, by: Initiator) => Promise<void>
 }
 
 export type Turn = ReturnType<typeof createTurn>
 
 /** `keys` is every key of the ring, read under its lock; `made` are new ones that may be added. */
-export function createTurn({ tx, actor, made, keys, sealer, clock, random, record }: Deps) {
+export function createTurn({ tx, by, made, keys, sealer, clock, random, record }: Deps) {
   const changes: KeyChange[] = []
   const unused = [...made]
 
@@ -44,7 +44,7 @@ export function createTurn({ tx, actor, made, keys, sealer, clock, random, recor
   ) {
     const one = { kid, algorithm, from, to }
     changes.push(one)
-    await record(tx, one, actor)
+    await record(tx, one, by)
   }
 
   async function add(algorithm: string, state: 'announced' | 'active'): Promise<void> {

@@ -41,6 +41,9 @@ import { spentSweep } from './0053_spent_sweep.ts'
 import { guessPending } from './0056_guess_pending.ts'
 import { accountMailboxAgain } from './0057_account_mailbox_again.ts'
 import { provisionalEnd } from './0058_provisional_end.ts'
+import { sealedColumns } from './0059_sealed_columns.ts'
+import { sealedColumnsFilled } from './0060_sealed_columns_filled.ts'
+import { auditOrigin } from './0061_audit_origin.ts'
 
 export type Migration = {
   name: string
@@ -89,4 +92,7 @@ export const migrations: readonly Migration[] = [
   guessPending,
   accountMailboxAgain,
   provisionalEnd,
+  sealedColumns,
+  sealedColumnsFilled,
+  auditOrigin,
 ]

@@ -38,6 +38,6 @@ export function declareError(code: string, status: number): (options?: AppErrorO
   return (options) => new AppError(code, status, options)
 }
 
-/** Every declared code with its HTTP status, by name: read by the test that compares `locales/` and `docs/errors.md`. */
+/** Every declared code with its HTTP status, by name: read by the test that compares `locales/` and `docs/reference/error-codes.md`. */
 export const listErrorCodes = (): readonly { code: string; status: number }[] =>
   [...register].map(([code, status]) => ({ code, status })).sort((a, b) => a.code.localeCompare(b.code))

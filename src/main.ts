@@ -95,7 +95,10 @@ async function run(config: Config): Promise<void> {
     ...(isDevelopment && { developmentNotes }),
   })
   if (isDevelopment)
-    await parts.seed.apply(readFileSync(developmentSeed, 'utf8'), { actor: { type: 'system' }, isOnlyMissing: true })
+    await parts.seed.apply(readFileSync(developmentSeed, 'utf8'), {
+      by: { actor: { type: 'system' }, origin: { job: 'start' } },
+      isOnlyMissing: true,
+    })
   server = await startServer(parts)
   yieldPoolThreads()
 

@@ -1,6 +1,7 @@
 /** The access of a route: which caller a request needs, and what the handler is given of it. */
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
+import type { RequestOrigin } from '../origin.ts'
 import type { Permission } from './permissions.ts'
 
 /**
@@ -31,7 +32,7 @@ export type Visit = Readonly<{
   account: Account
   /** With the generation of the account that it was loaded with. */
   session: Readonly<{ uid: string; id: string; generation: number }>
-  ip: string
+  origin: RequestOrigin
   /** The moment of the login, in milliseconds. */
   authTimeMs: number
   acr: string | undefined

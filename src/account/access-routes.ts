@@ -46,7 +46,7 @@ export function accessRoutes({ frameOf, sessions, accountSessions, applications,
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ session: z.string().max(100) }) },
     handler: async (ctx, { visit, body }) => {
-      await sessions.endOwn(visit.account.id, body.session, visit.ip)
+      await sessions.endOwn(visit.account.id, body.session, visit.origin)
       seeOther(ctx, '/account?done=session')
     },
   })
@@ -58,7 +58,7 @@ export function accessRoutes({ frameOf, sessions, accountSessions, applications,
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { visit }) => {
-      accountSessions.rename(ctx, await sessions.endOthers(visit.account.id, visit.session, visit.ip))
+      accountSessions.rename(ctx, await sessions.endOthers(visit.account.id, visit.session, visit.origin))
       seeOther(ctx, '/account?done=sessions')
     },
   })
@@ -83,7 +83,7 @@ export function accessRoutes({ frameOf, sessions, accountSessions, applications,
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ client: z.string().max(100) }) },
     handler: async (ctx, { visit, body }) => {
-      await applications.withdraw(visit.account.id, body.client)
+      await applications.withdraw(visit.account.id, body.client, visit.origin)
       seeOther(ctx, '/account?done=withdrawn')
     },
   })

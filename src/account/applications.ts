@@ -1,6 +1,7 @@
 /** The applications that somebody has let in: by an answer to the consent page, or by tokens that one of their own holds. */
 import type { Client, Clients } from '../clients/service.ts'
 import type { Consent, Consents } from '../consents/service.ts'
+import type { Origin } from '../origin.ts'
 import type { Revocation } from '../revocation/service.ts'
 import { accountClientId } from './client.ts'
 
@@ -50,9 +51,9 @@ export function createApplications({ consents, clients, revocation }: Deps) {
   return {
     list,
     /** What was allowed is asked for again, and every token of the application ends. Nothing happens for one that was never let in. */
-    withdraw: async (accountId: string, clientId: string): Promise<void> => {
+    withdraw: async (accountId: string, clientId: string, origin: Origin): Promise<void> => {
       const isKnown = (await list(accountId)).some((one) => one.clientId === clientId)
-      if (isKnown) await revocation.consent(accountId, clientId, { type: 'account', id: accountId })
+      if (isKnown) await revocation.consent(accountId, clientId, { actor: { type: 'account', id: accountId }, origin })
     },
   }
 }

@@ -102,7 +102,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { visit }) => {
-      await leaving.withdraw(visit.account.id, visit.session.generation, visit.ip)
+      await leaving.withdraw(visit.account.id, visit.session.generation, visit.origin)
       seeOther(ctx, '/account?done=kept')
     },
   })

@@ -26,5 +26,5 @@ export const createCallerOf =
     proof: proofOf(visit, currentPassword),
     session: visit.session,
     browser: browserOf(ctx),
-    address: visit.ip,
+    origin: visit.origin,
   })

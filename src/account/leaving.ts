@@ -1,11 +1,12 @@
 /** Leaving: an account that its person wants deleted, the time in which it can still be kept, and its end. */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
-import type { Audit, AuditEvent } from '../audit/service.ts'
+import type { Audit } from '../audit/service.ts'
 import type { AccountEnd, EndAccount } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { MailIntent } from '../mail/intent.ts'
+import type { Origin } from '../origin.ts'
 import type { Settings } from '../settings/service.ts'
 import { accountClientId } from './client.ts'
 import { accountLeaving } from './errors.ts'
@@ -39,14 +40,6 @@ const removedAtOnce = 100
 export function createLeaving(deps: Deps) {
   const { records, transaction, audit, clock } = deps
 
-  const event = (action: AuditEvent['action'], id: string, address?: string): AuditEvent => ({
-    action,
-    actor: { type: 'account', id },
-    subject: { type: 'account', id },
-    address,
-    outcome: 'success',
-  })
-
   return {
     /** For a login that is otherwise complete: only the account page is open to somebody who leaves. Throws `account_leaving`. */
     refuseElsewhere: ({ deleteAt }: { deleteAt: number | undefined }, clientId: string): void => {
@@ -65,19 +58,19 @@ export function createLeaving(deps: Deps) {
         await records.lock(tx, id, generation)
         await records.setDeleteAt(tx, id, deleteAt)
         const end = await deps.endAccount(tx, id, deps.changes.keptBy(caller, before))
-        await audit.record(tx, event('account.deletion_requested', id, caller.address))
+        await audit.recordOwn(tx, { action: 'account.deletion_requested', accountId: id, origin: caller.origin })
         await deps.sendMail(tx, { mail: 'account_leaving', accountId: id, untilMs: deleteAt, askedAtMs: clock.now() })
         return end
       })
     },
 
     /** The person stays after all. Throws `account_reset` in a session of an earlier generation. */
-    withdraw: (accountId: string, generation: number, address: string | undefined): Promise<void> =>
+    withdraw: (accountId: string, generation: number, origin: Origin): Promise<void> =>
       transaction(async (tx) => {
         const { account } = await records.lock(tx, accountId, generation)
         if (account.deleteAt === undefined) return
         await records.setDeleteAt(tx, accountId, undefined)
-        await audit.record(tx, event('account.deletion_withdrawn', accountId, address))
+        await audit.recordOwn(tx, { action: 'account.deletion_withdrawn', accountId, origin })
       }),
 
     /** Deletes accounts whose time has come, each in its own transaction; gives how many. The audit trail stays, and knows them by id alone. */
@@ -90,7 +83,12 @@ export function createLeaving(deps: Deps) {
           if (account.deleteAt === undefined || account.deleteAt > clock.now()) return
           await deps.endAccount(tx, id)
           await records.remove(tx, id)
-          await audit.record(tx, { ...event('account.deleted', id), actor: { type: 'system' } })
+          await audit.record(tx, {
+            action: 'account.deleted',
+            by: { actor: { type: 'system' }, origin: { job: 'delete-accounts' } },
+            subject: { type: 'account', id },
+            outcome: 'success',
+          })
           if (account.isEmailVerified) {
             await deps.sendMail(tx, { mail: 'account_deleted', to: account.email, askedAtMs: clock.now() })
           }

@@ -41,7 +41,7 @@ export function profileRoutes({ frameOf, views, profile }: Deps): readonly Route
     handler: async (ctx, { visit, body }) => {
       const again = (problems: FieldProblems) =>
         views.render(ctx, 'account/profile', { ...frameOf(visit, 'profile'), fields: inputs, values: body, problems })
-      const isSaved = await unlessRefused(ctx, () => profile.change(visit.account, body), again)
+      const isSaved = await unlessRefused(ctx, () => profile.change(visit.account, body, visit.origin), again)
       if (!isSaved) return
       seeOther(ctx, '/account?done=profile')
     },

@@ -3,6 +3,7 @@ import { listEditableFields } from '../accounts/fields.ts'
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, AccountChange, Accounts } from '../accounts/service.ts'
 import type { Transaction } from '../database/database.ts'
+import type { Origin } from '../origin.ts'
 import { changeInvalid } from './errors.ts'
 
 type Deps = {
@@ -22,6 +23,7 @@ export function createProfileChanges({ accounts, records, transaction }: Deps) {
     change: async (
       { id: accountId, generation }: Pick<Account, 'id' | 'generation'>,
       texts: ProfileTexts,
+      origin: Origin,
     ): Promise<void> => {
       const fields = listEditableFields()
       const input = Object.fromEntries(fields.map(({ name, claim }) => [name, texts[claim]?.trim() || null]))
@@ -42,7 +44,7 @@ export function createProfileChanges({ accounts, records, transaction }: Deps) {
           // Another number is another phone: nobody has proven it.
           ...('phoneNumber' in changed && { isPhoneNumberVerified: false }),
         } as AccountChange
-        await accounts.within(tx).update(accountId, all, { type: 'account', id: accountId })
+        await accounts.within(tx).update(accountId, all, { actor: { type: 'account', id: accountId }, origin })
       })
     },
   }

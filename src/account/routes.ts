@@ -9,6 +9,7 @@ import type { FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { form, page } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
+import { originOf } from '../origin.ts'
 import type { AccountChanges, CallerBrowser } from './service.ts'
 
 type Deps = {
@@ -58,7 +59,7 @@ export function accountRoutes({ changes, sessions, browserOf, carryOn, views }: 
               ...(session && { session }),
               password: body.currentPassword,
               browser: browserOf(ctx),
-              address: ctx.ip,
+              origin: originOf(ctx),
             })
             .catch((error: unknown) => {
               if (!(error instanceof AppError) || error.code !== 'email_taken') throw error

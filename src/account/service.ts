@@ -1,7 +1,7 @@
 /** What people change about their own account: password and e-mail address. Each wants a proof, tells the address, and ends what is open elsewhere. */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
-import type { Audit, AuditEvent } from '../audit/service.ts'
+import type { Audit } from '../audit/service.ts'
 import type { AccountEnd, EndAccount, KeptAccess } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
@@ -9,6 +9,7 @@ import type { Guesses } from '../limits/guesses.ts'
 import type { Proofs } from '../limits/proofs.ts'
 import type { Links } from '../links/service.ts'
 import type { MailIntent } from '../mail/intent.ts'
+import type { RequestOrigin } from '../origin.ts'
 import type { PasswordHasher, Requester } from '../passwords/hasher.ts'
 import type { CheckPassword } from '../passwords/service.ts'
 import { changeInvalid, proofRefused } from './errors.ts'
@@ -56,13 +57,13 @@ export type Caller = Readonly<{
   /** Undefined: outside any session, by the password alone. */
   session?: CallerSession
   browser?: CallerBrowser
-  address?: string
+  origin: RequestOrigin
 }>
 
 /** The session of the browser that opened a link, of whichever account. */
 type SessionOf = CallerSession & Readonly<{ accountId: string }>
-type LinkProof = Readonly<{ accountId: string; password?: string | undefined; address?: string | undefined }>
-type EmailConfirmation = Pick<Caller, 'browser' | 'address'> & Readonly<{ session?: SessionOf; password?: string }>
+type LinkProof = Readonly<{ accountId: string; password?: string | undefined; origin: RequestOrigin }>
+type EmailConfirmation = Pick<Caller, 'browser' | 'origin'> & Readonly<{ session?: SessionOf; password?: string }>
 
 /** OWASP ASVS 7.5.1: a sensitive change wants a proof not older than that. */
 const freshForMs = 5 * 60 * 1000
@@ -80,7 +81,7 @@ export function createAccountChanges(deps: Deps) {
    * Gives the account as it was when the proof was checked, and so the generation under which the change may be written. Throws
    * `proof_refused`, which is recorded, `too_many_requests`, and `account_reset` in a session of an earlier generation.
    */
-  async function prove({ accountId, proof, session, address }: Caller): Promise<Account> {
+  async function prove({ accountId, proof, session, origin }: Caller): Promise<Account> {
     const account = await accounts.readById(accountId)
     if (account && session && session.generation !== account.generation) records.refuseReset()
     if (account && 'password' in proof) proofs.refuseKnown(account.email)
@@ -88,27 +89,22 @@ export function createAccountChanges(deps: Deps) {
       'password' in proof
         ? await deps.attemptProof(
             { accountId },
-            () => verify(proof.password, account, { address, account: accountId }),
+            () => verify(proof.password, account, { address: origin.ip, account: accountId }),
             (matches) => matches,
           )
         : isFresh(proof.factorProvenAtMs)
     if (account && isProven && !account.isDisabled) return account
     if (account) {
-      const refused = { ...event('account.change_refused', account.id, address), outcome: 'failure' } as const
+      const person = { type: 'account', id: account.id } as const
+      // Outside a session nothing says that the request is the account's.
+      const by = { actor: session ? person : ({ type: 'anonymous' } as const), origin }
+      const refused = { action: 'account.change_refused', by, subject: person, outcome: 'failure' } as const
       await transaction((tx) => audit.record(tx, refused))
     }
     throw proofRefused()
   }
 
   const isFresh = (atMs: number) => atMs <= clock.now() && clock.now() - atMs <= freshForMs
-
-  const event = (action: AuditEvent['action'], id: string, address: string | undefined): AuditEvent => ({
-    action,
-    actor: { type: 'account', id },
-    subject: { type: 'account', id },
-    address,
-    outcome: 'success',
-  })
 
   const keptBy = ({ session, browser }: KeptOf, { email, emailProblem }: AddressOwner): KeptAccess => ({
     ...(session && { session }),
@@ -128,8 +124,8 @@ export function createAccountChanges(deps: Deps) {
     session?.accountId === id && session.generation === generation
 
   /** Five tries a link, besides the account's own count: the link alone must not find out a password. */
-  async function proveOnLink(token: string, { accountId, password = '', address }: LinkProof): Promise<void> {
-    const claim = { accountId, proof: { password }, ...(address !== undefined && { address }) }
+  async function proveOnLink(token: string, { accountId, password = '', origin }: LinkProof): Promise<void> {
+    const claim = { accountId, proof: { password }, origin }
     const proven = await links.tryPassword('change_email', token, () => prove(claim))
     if (proven === undefined) throw changeInvalid([{ path: 'currentPassword', code: 'email_change_tries_used' }])
   }
@@ -143,13 +139,17 @@ export function createAccountChanges(deps: Deps) {
       const before = await prove(caller)
       const problems = await deps.checkPassword(caller.newPassword, before)
       if (problems.length > 0) throw changeInvalid(problems.map((problem) => ({ ...problem, path: 'newPassword' })))
-      const passwordHash = await passwords.hash(caller.newPassword, { address: caller.address, account: before.id })
+      const passwordHash = await passwords.hash(caller.newPassword, { address: caller.origin.ip, account: before.id })
       return transaction(async (tx) => {
         const { account } = await records.lock(tx, before.id, before.generation)
         await records.setPasswordHash(tx, account.id, passwordHash)
         const end = await deps.endAccount(tx, account.id, keptBy(caller, account))
         await deps.forgetGuesses(tx, account)
-        await audit.record(tx, event('account.password_changed', account.id, caller.address))
+        await audit.recordOwn(tx, {
+          action: 'account.password_changed',
+          accountId: account.id,
+          origin: caller.origin,
+        })
         await deps.sendMail(tx, { mail: 'password_changed', accountId: account.id, askedAtMs: clock.now() })
         return end
       })
@@ -167,7 +167,7 @@ export function createAccountChanges(deps: Deps) {
       const email = records.showEmail(caller.newEmail)
       await transaction(async (tx) => {
         const { account } = await records.lock(tx, id, generation)
-        await audit.record(tx, event('account.email_change_requested', id, caller.address))
+        await audit.recordOwn(tx, { action: 'account.email_change_requested', accountId: id, origin: caller.origin })
         // Before the address is looked at, and counted for every address: neither tells whether it has an account.
         const isWithinLimit = await links.begin(tx, 'change_email', { accountId: id, email, generation }, askedAtMs)
         // All bindings of a registration's link: its browser, its password, or a new beginning.
@@ -193,10 +193,10 @@ export function createAccountChanges(deps: Deps) {
      * Throws `link_expired`, `proof_refused`, `proof_locked`, `change_invalid`, `email_taken`.
      */
     confirmEmailChange: async (token: string, confirmation: EmailConfirmation): Promise<AccountEnd> => {
-      const { session, browser, password, address } = confirmation
+      const { session, browser, password, origin } = confirmation
       const { account: found } = await findEmailChange(token)
       const isHere = isSessionOf(session, found)
-      if (!isHere) await proveOnLink(token, { accountId: found.id, password, address })
+      if (!isHere) await proveOnLink(token, { accountId: found.id, password, origin })
       return transaction(async (tx) => {
         const { accountId, email, generation } = await links.spend(tx, 'change_email', token)
         const { account } = await records.lock(tx, accountId, generation)
@@ -208,7 +208,7 @@ export function createAccountChanges(deps: Deps) {
           accountId,
           isHere ? keptBy({ session, browser }, { email, emailProblem: undefined }) : {},
         )
-        await audit.record(tx, event('account.email_changed', accountId, address))
+        await audit.recordOwn(tx, { action: 'account.email_changed', accountId, origin })
         // An address that nobody had proven may be a stranger's: he is not written to.
         if (account.isEmailVerified) {
           await deps.sendMail(tx, { mail: 'email_changed', accountId, to: account.email, askedAtMs: clock.now() })

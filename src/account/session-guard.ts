@@ -5,6 +5,7 @@ import type { Admission, PendingReset, SessionDemand, Visit } from '../access/ac
 import type { Accounts } from '../accounts/service.ts'
 import type { AccountSession } from '../authentication/account-session.ts'
 import type { Clock } from '../clock.ts'
+import { originOf } from '../origin.ts'
 import type { Random } from '../random.ts'
 import { accountClientId, returnPath } from './client.ts'
 import { loginTooOld } from './errors.ts'
@@ -47,7 +48,7 @@ export function createSessionGuard(deps: Deps) {
     return {
       account,
       session: { uid, id, generation },
-      ip: ctx.ip,
+      origin: originOf(ctx),
       authTimeMs: authTime * 1000,
       acr,
       amr,

@@ -1,6 +1,6 @@
 /** Another email address for an account, by an operator: a reset of the account like the person's own change. */
 import type { AccountRecords } from '../accounts/records.ts'
-import type { Actor, Audit } from '../audit/service.ts'
+import type { Audit, Initiator } from '../audit/service.ts'
 import type { EndAccount } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
@@ -20,14 +20,14 @@ type NewEmail = Readonly<{ email: string; isVerified: boolean }>
 
 /** Throws `account_invalid`, `account_not_found`, `email_taken`. */
 export function createSetEmail({ records, sendMail, endAccount, transaction, audit, clock }: Deps) {
-  return (accountId: string, { email, isVerified }: NewEmail, actor: Actor): Promise<void> =>
+  return (accountId: string, { email, isVerified }: NewEmail, by: Initiator): Promise<void> =>
     transaction(async (tx) => {
       const { account } = await records.lock(tx, accountId)
       await records.changeEmail(tx, accountId, email, isVerified)
       await endAccount(tx, accountId)
       const subject = { type: 'account', id: accountId }
       const details = { is_verified: isVerified }
-      await audit.record(tx, { action: 'account.email_set', actor, subject, outcome: 'success', details })
+      await audit.record(tx, { action: 'account.email_set', by, subject, outcome: 'success', details })
       // An address that was not proven, or is another account's, may be a stranger's.
       if (!account.isEmailVerified || account.emailProblem !== undefined) return
       await sendMail(tx, { mail: 'email_changed', accountId, to: account.email, askedAtMs: clock.now() })

@@ -1,5 +1,5 @@
 /** Many accounts at once, from lines and to lines: in batches, each with the place where the next one begins in its own transaction. */
-import type { Actor, Audit } from '../audit/service.ts'
+import type { Audit, Initiator } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { Problem } from '../problems.ts'
@@ -95,7 +95,7 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
     importBatch: async (
       lines: readonly ImportLine[],
       place: (ImportPlace & { fileDigest: Buffer }) | undefined,
-      actor: Actor,
+      by: Initiator,
     ): Promise<BatchReport> => {
       const at = clock.now()
       const rows: Row[] = []
@@ -122,7 +122,7 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
         if (place) await repository.putImportPlace(tx, place, at)
         const details = { count: inserted.ids.size, first_line: lines[0]?.number ?? 0 }
         if (inserted.ids.size > 0)
-          await audit.record(tx, { action: 'account.imported', actor, outcome: 'success', details })
+          await audit.record(tx, { action: 'account.imported', by, outcome: 'success', details })
         return { ids: inserted.ids, refused: inserted.refused, spent }
       })
       const imported = new Set(result.ids)
@@ -141,9 +141,9 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
     },
 
     /** Every account as a document, in batches; password hashes only when asked for. Noted in the audit trail first. */
-    exportAll: async function* ({ hasHashes, actor }: { hasHashes: boolean; actor: Actor }) {
+    exportAll: async function* ({ hasHashes, by }: { hasHashes: boolean; by: Initiator }) {
       const details = { has_hashes: hasHashes }
-      await transaction((tx) => audit.record(tx, { action: 'account.exported', actor, outcome: 'success', details }))
+      await transaction((tx) => audit.record(tx, { action: 'account.exported', by, outcome: 'success', details }))
       let after: string | undefined
       for (;;) {
         const accounts = await repository.listAccountsAfter(db, after, exportedAtOnce)

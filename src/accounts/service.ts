@@ -1,5 +1,5 @@
 /** Accounts: who may sign in. Decides about rows of `account`; every change is audited in its own transaction. */
-import type { Actor, Audit } from '../audit/service.ts'
+import type { Audit, Initiator } from '../audit/service.ts'
 import type { EndAccount } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
@@ -92,14 +92,14 @@ function createWrites(deps: Deps) {
     cache.forget(id)
   }
 
-  const setDisabled = (id: string, isDisabled: boolean, actor: Actor): Promise<void> =>
+  const setDisabled = (id: string, isDisabled: boolean, by: Initiator): Promise<void> =>
     change(id, async (tx, account) => {
       if (account.isDisabled === isDisabled) return
       await repository.updateDisabled(tx, id, isDisabled, clock.now())
       // Also when enabled again: what a request in flight wrote while this person was being disabled must not come alive.
       await endAccount(tx, id)
       const action = isDisabled ? 'account.disabled' : 'account.enabled'
-      await audit.record(tx, { action, actor, subject: subject(id), outcome: 'success' })
+      await audit.record(tx, { action, by, subject: subject(id), outcome: 'success' })
     })
 
   return {
@@ -107,7 +107,7 @@ function createWrites(deps: Deps) {
      * Adds a person; without `password` nobody can sign in with one. Gives the account's id.
      * Throws `account_invalid` with every problem, and `email_taken`.
      */
-    create: async (input: NewAccount, actor: Actor): Promise<string> => {
+    create: async (input: NewAccount, by: Initiator): Promise<string> => {
       const problems = await checkInput(input, deps)
       if (problems.length > 0) throw accountInvalid(problems)
       const { password, ...rest } = input
@@ -117,13 +117,13 @@ function createWrites(deps: Deps) {
       await transaction(async (tx) => {
         await nameTaken(repository.insertAccount(tx, { ...rest, id, passwordHash, at: clock.now() }))
         const details = { fields: fieldsOf(rest), hasPassword: passwordHash !== undefined }
-        await audit.record(tx, { action: 'account.created', actor, subject: subject(id), outcome: 'success', details })
+        await audit.record(tx, { action: 'account.created', by, subject: subject(id), outcome: 'success', details })
       })
       return id
     },
 
     /** Changes what the input names and leaves the rest. Throws `account_invalid`, `account_not_found`, `email_taken`. */
-    update: async (id: string, input: AccountChange, actor: Actor): Promise<void> => {
+    update: async (id: string, input: AccountChange, by: Initiator): Promise<void> => {
       const { email } = input
       const problems = [...(email === undefined ? [] : checkEmail(email)), ...checkClaims(input)]
       if (problems.length > 0) throw accountInvalid(problems)
@@ -132,12 +132,12 @@ function createWrites(deps: Deps) {
         // Another email address is another way to recover the account.
         if (email !== undefined && normaliseEmail(before.email) !== normaliseEmail(email)) await endAccount(tx, id)
         const details = { fields: fieldsOf(input) }
-        await audit.record(tx, { action: 'account.updated', actor, subject: subject(id), outcome: 'success', details })
+        await audit.record(tx, { action: 'account.updated', by, subject: subject(id), outcome: 'success', details })
       })
     },
 
     /** Sets a password and ends every session and token. Throws `account_invalid`, `account_not_found`, `hashing_busy`. */
-    setPassword: async (id: string, password: string, actor: Actor): Promise<void> => {
+    setPassword: async (id: string, password: string, by: Initiator): Promise<void> => {
       const person = uuid.test(id) ? await repository.findAccountById(deps.db, id) : undefined
       if (!person) throw accountNotFound()
       const problems = await deps.checkPassword(password, person)
@@ -148,20 +148,20 @@ function createWrites(deps: Deps) {
         await repository.updatePasswordHash(tx, id, passwordHash, clock.now())
         await deps.distrustPasskeys(tx, id)
         await endAccount(tx, id)
-        await audit.record(tx, { action: 'account.password_set', actor, subject: subject(id), outcome: 'success' })
+        await audit.record(tx, { action: 'account.password_set', by, subject: subject(id), outcome: 'success' })
       })
     },
 
     /** Signing in is possible again after too many guesses. Throws `account_not_found`. */
-    unlock: (id: string, actor: Actor): Promise<void> =>
+    unlock: (id: string, by: Initiator): Promise<void> =>
       change(id, async (tx, account) => {
         await deps.forgetGuesses(tx, account)
-        await audit.record(tx, { action: 'account.unlocked', actor, subject: subject(id), outcome: 'success' })
+        await audit.record(tx, { action: 'account.unlocked', by, subject: subject(id), outcome: 'success' })
       }),
 
     /** Nobody signs in any more, and every session and token ends. A disabled account stays as it is. */
-    disable: (id: string, actor: Actor): Promise<void> => setDisabled(id, true, actor),
-    enable: (id: string, actor: Actor): Promise<void> => setDisabled(id, false, actor),
+    disable: (id: string, by: Initiator): Promise<void> => setDisabled(id, true, by),
+    enable: (id: string, by: Initiator): Promise<void> => setDisabled(id, false, by),
   }
 }
 

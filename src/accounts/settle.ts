@@ -29,7 +29,7 @@ export function createMailboxSettling({ db, transaction, audit, endings, log }: 
     const details = { problem, ...(keeperId !== undefined && { kept_by: keeperId }) }
     const event = {
       action: 'account.email_marked',
-      actor: { type: 'system' },
+      by: { actor: { type: 'system' }, origin: { job: 'settle-mailboxes' } },
       subject: { type: 'account', id },
     } as const
     await audit.record(tx, { ...event, outcome: 'success', details })

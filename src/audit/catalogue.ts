@@ -6,6 +6,7 @@ export const auditActions = [
   'account.password_set',
   'account.disabled',
   'account.enabled',
+  'account.password_accepted',
   'account.signed_in',
   'account.sign_in_failed',
   'account.sign_in_locked',
@@ -77,3 +78,18 @@ export const auditActions = [
 ] as const
 
 export type AuditAction = (typeof auditActions)[number]
+
+/** Why a sign-in was refused. The sign-in page shows less. A reason once released keeps its meaning. */
+export const signInRefusals = [
+  'unknown',
+  'no_password',
+  'disabled',
+  'wrong_password',
+  'unverified',
+  'breached',
+  'captcha',
+  'locked',
+  'factor',
+] as const
+
+export type SignInRefusal = (typeof signInRefusals)[number]

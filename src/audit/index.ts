@@ -1,12 +1,13 @@
 /** The audit trail: rows in the transaction of the change, and lines of the log after its commit. */
 import type { Tx } from '../database/database.ts'
+import type { EnqueueOptions } from '../jobs/queue.ts'
 import type { Log } from '../log.ts'
 import type { RecordedEvent } from './service.ts'
 import { createAudit } from './service.ts'
 
-type Deps = Omit<Parameters<typeof createAudit>[0], 'publish'> & {
+type Deps = Omit<Parameters<typeof createAudit>[0], 'write'> & {
   outbox: {
-    send: (tx: Tx, name: 'audit-log', event: RecordedEvent) => Promise<void>
+    send: (tx: Tx, name: 'audit-log', event: RecordedEvent, row: EnqueueOptions['alongside']) => Promise<void>
     handle: (
       name: 'audit-log',
       deliver: (event: Readonly<{ action: string }>, delivery: { id: string }) => Promise<void>,
@@ -17,5 +18,5 @@ type Deps = Omit<Parameters<typeof createAudit>[0], 'publish'> & {
 
 export function createAuditFeature({ outbox, log, ...deps }: Deps) {
   outbox.handle('audit-log', async (event, { id }) => log.info({ audit: event, eventId: id }, event.action))
-  return { audit: createAudit({ ...deps, publish: (tx, event) => outbox.send(tx, 'audit-log', event) }) }
+  return { audit: createAudit({ ...deps, write: (tx, event, row) => outbox.send(tx, 'audit-log', event, row) }) }
 }

@@ -4,6 +4,7 @@
  */
 import type { Context } from 'koa'
 import type { InteractionResults } from 'oidc-provider'
+import type { Tx } from '../database/database.ts'
 import type { AcrDemand } from './levels.ts'
 
 /**
@@ -64,6 +65,9 @@ export type Interactions = Readonly<{
    * moment later. Throws `interaction_answered` for another one.
    */
   decide: (uid: string, answer: string) => Promise<boolean>
+
+  /** The same as a part of the caller's transaction: the interaction is decided when that commits. */
+  decideWithin: (tx: Tx, uid: string, answer: string) => Promise<boolean>
 
   /**
    * Answers the interaction; gives the URL that continues the authorization. An error replaces

@@ -90,7 +90,7 @@ export const addClient: CliCommand = {
     'latchkey client add --metadata client.json --secret-stdin < secret.txt',
   ],
   run: async (call) => {
-    const { options, io, openParts, readConfig, actor, t } = call
+    const { options, io, openParts, readConfig, by, t } = call
     const file = typeof options.metadata === 'string' ? await readJsonObject(io, options.metadata) : {}
     const jwks = typeof options.jwks === 'string' ? await readJsonObject(io, options.jwks) : undefined
     const secret = await readSecret(call)
@@ -107,6 +107,6 @@ export const addClient: CliCommand = {
     const { input, problems } = readClientDocument(document, { isDevelopment, refusedSecrets })
     const all = [...problems, ...(await unknownScopes(document.scope, parts))]
     if (all.length > 0) throw clientInvalid(all)
-    return shown(await parts.clients.add(input, actor), t)
+    return shown(await parts.clients.add(input, by), t)
   },
 }

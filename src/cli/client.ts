@@ -60,14 +60,14 @@ const remove: CliCommand = {
   options: [{ flags: '--yes', text: 'cli.yes' }],
   examples: ['latchkey client remove demo-web --yes'],
   run: async (call) => {
-    const { args, options, io, openParts, actor, t } = call
+    const { args, options, io, openParts, by, t } = call
     const [id = ''] = args
     const { clients } = await openParts()
     const { metadata } = await getClient(clients, id)
     const question = t('cli.client.confirmRemoval', { id, name: metadata.client_name })
     const isSure = options.yes === true || !isInteractive(io) || (await confirm(call, question))
     if (!isSure) return { data: { removed: null }, text: t('cli.unchanged') }
-    await clients.remove(id, actor)
+    await clients.remove(id, by)
     return { data: { removed: id }, text: t('cli.removed', { id }) }
   },
 }
@@ -97,7 +97,7 @@ const rotateSecret: CliCommand = {
       await clients.rotateSecret(
         call.args[0] ?? '',
         { ...(secret === undefined ? {} : { secret }), overlapSeconds },
-        call.actor,
+        call.by,
       ),
       call.t,
     )
@@ -109,8 +109,8 @@ const disable: CliCommand = {
   about: 'cli.client.disable.about',
   arguments: [clientId],
   examples: ['latchkey client disable demo-web'],
-  run: async ({ args: [id = ''], openParts, actor, t }) => {
-    await (await openParts()).clients.disable(id, actor)
+  run: async ({ args: [id = ''], openParts, by, t }) => {
+    await (await openParts()).clients.disable(id, by)
     return { data: { client_id: id, disabled: true }, text: t('cli.isDisabled', { id }) }
   },
 }
@@ -120,8 +120,8 @@ const enable: CliCommand = {
   about: 'cli.client.enable.about',
   arguments: [clientId],
   examples: ['latchkey client enable demo-web'],
-  run: async ({ args: [id = ''], openParts, actor, t }) => {
-    await (await openParts()).clients.enable(id, actor)
+  run: async ({ args: [id = ''], openParts, by, t }) => {
+    await (await openParts()).clients.enable(id, by)
     return { data: { client_id: id, disabled: false }, text: t('cli.isEnabled', { id }) }
   },
 }

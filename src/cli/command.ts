@@ -1,5 +1,5 @@
 /** What a command is: a descriptor in a list, as a route is. `program.ts` makes the command line of them, `run.ts` runs one. */
-import type { Actor } from '../audit/service.ts'
+import type { Initiator } from '../audit/service.ts'
 import type { Parts } from '../compose/parts.ts'
 import type { ConfigResult } from '../config/read.ts'
 import type { Sentences } from '../locales.ts'
@@ -20,8 +20,8 @@ export type Call = {
   t: Sentences['t']
   has: Sentences['has']
   log: Log
-  /** Who types: the system user. */
-  actor: Actor
+  /** The system user, and the command. */
+  by: Initiator
   readConfig: () => ConfigResult
   /** Throws ConfigurationRefused. Opens the database, the embedded one too, and changes nothing in it. */
   openStores: () => Promise<Stores>

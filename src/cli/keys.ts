@@ -60,10 +60,10 @@ const rotate: CliCommand = {
   ],
   examples: ['latchkey keys rotate', 'latchkey keys rotate --algorithm ES256 --now'],
   run: async (call) => {
-    const { options, actor } = call
+    const { options, by } = call
     const parts = await call.openParts()
     const wanted = options.algorithm as string[] | undefined
-    const changes = await parts.signingKeys.rotate({ ...(wanted && { wanted }), isNow: options.now === true }, actor)
+    const changes = await parts.signingKeys.rotate({ ...(wanted && { wanted }), isNow: options.now === true }, by)
     return shown(parts, call, changes)
   },
 }
@@ -75,7 +75,7 @@ const retire: CliCommand = {
   examples: ['latchkey keys retire 5Nf1Zc8wXlJrmGqZb6GyZNh5oZr3f2Q0q4J0m3s0k7c'],
   run: async (call) => {
     const parts = await call.openParts()
-    return shown(parts, call, await parts.signingKeys.retire(call.args[0] ?? '', call.actor))
+    return shown(parts, call, await parts.signingKeys.retire(call.args[0] ?? '', call.by))
   },
 }
 
@@ -92,7 +92,7 @@ const revoke: CliCommand = {
       call.options.yes === true ||
       !isInteractive(call.io) ||
       (await confirm(call, call.t('cli.keys.confirmRevocation', { kid })))
-    return shown(parts, call, isSure ? await parts.signingKeys.revoke(kid, call.actor) : [])
+    return shown(parts, call, isSure ? await parts.signingKeys.revoke(kid, call.by) : [])
   },
 }
 
@@ -100,7 +100,7 @@ const resealAll: CliCommand = {
   name: 'keys reseal',
   about: 'cli.keys.reseal.about',
   examples: ['latchkey keys reseal', 'latchkey keys reseal --json'],
-  run: async ({ openParts, actor, options, io, t }) => {
+  run: async ({ openParts, by, options, io, t }) => {
     const { config, database, sealer, audit } = await openParts()
     const { knex, transaction } = database
     const unaware = await countUnaware(knex, config.masterKey)
@@ -108,7 +108,7 @@ const resealAll: CliCommand = {
     // A person should know that waiting is part of it; a program only waits.
     if (options.json !== true) io.stderr.write(`${t('cli.keys.reseal.waiting', { seconds: leaseMs / 1000 })}\n`)
     const record = (action: 'master_key.reseal_began' | 'master_key.resealed', details = {}) =>
-      transaction((tx) => audit.record(tx, { action, actor, outcome: 'success', details }))
+      transaction((tx) => audit.record(tx, { action, by, outcome: 'success', details }))
     await record('master_key.reseal_began')
     const settle = () => delay(leaseMs).then(() => undefined)
     const { resealed, unopened } = await reseal({ knex, sealer, places: sealedPlaces, settle })

@@ -36,8 +36,8 @@ const retry: CliCommand = {
   about: 'cli.logoutDeliveries.retry.about',
   arguments: [{ syntax: '<id>', text: 'cli.logoutDeliveries.id' }],
   examples: ['latchkey logout-deliveries retry 0190b0a6-5d3e-7c41-a9a8-3f6f9c2d7b11'],
-  run: async ({ args: [id = ''], openParts, actor, t }) => {
-    await (await openParts()).logout.retry(id, actor)
+  run: async ({ args: [id = ''], openParts, by, t }) => {
+    await (await openParts()).logout.retry(id, by)
     return { data: { id, state: 'waiting' }, text: t('cli.logoutDeliveries.retried', { id }) }
   },
 }

@@ -6,9 +6,9 @@ const unlock: CliCommand = {
   about: 'cli.network.unlock.about',
   arguments: [{ syntax: '<ip>', text: 'cli.network.ip' }],
   examples: ['latchkey network unlock 203.0.113.7', 'latchkey network unlock 2001:db8::7'],
-  run: async ({ args: [ip = ''], openParts, actor, t }) => {
+  run: async ({ args: [ip = ''], openParts, by, t }) => {
     const { networks } = await openParts()
-    const { address, networks: counted, hadFailures } = await networks.unlock(ip, actor)
+    const { address, networks: counted, hadFailures } = await networks.unlock(ip, by)
     const params = { ip: address, networks: counted.join(', ') }
     return {
       data: { ip: address, networks: counted, had_failures: hadFailures },

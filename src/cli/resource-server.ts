@@ -30,7 +30,7 @@ const add: CliCommand = {
   examples: [
     'latchkey resource-server add https://api.example.com --name "Notes" --scope notes:read="Read your notes" --scope notes:write',
   ],
-  run: async ({ args, options, openParts, actor }) => {
+  run: async ({ args, options, openParts, by }) => {
     const document = {
       identifier: args[0],
       name: options.name,
@@ -46,7 +46,7 @@ const add: CliCommand = {
     }
     const { input, problems } = readResourceServerDocument(document)
     if (problems.length > 0) throw resourceServerInvalid(problems)
-    return shown(await (await openParts()).resourceServers.put(input, actor))
+    return shown(await (await openParts()).resourceServers.put(input, by))
   },
 }
 
@@ -79,8 +79,8 @@ const remove: CliCommand = {
   about: 'cli.resourceServer.remove.about',
   arguments: [identifier],
   examples: ['latchkey resource-server remove https://api.example.com'],
-  run: async ({ args: [id = ''], openParts, actor, t }) => {
-    await (await openParts()).resourceServers.remove(id, actor)
+  run: async ({ args: [id = ''], openParts, by, t }) => {
+    await (await openParts()).resourceServers.remove(id, by)
     return { data: { removed: id }, text: t('cli.removed', { id }) }
   },
 }

@@ -14,25 +14,25 @@ function readMoment(text: unknown): number | 'now' {
   return isMoment ? Date.parse(text) : Number.NaN
 }
 
-async function end({ options, openParts, actor }: Call, target: (typeof targets)[number]) {
+async function end({ options, openParts, by }: Call, target: (typeof targets)[number]) {
   const { revocation, accounts, clients } = await openParts()
   const named = String(options[target])
   switch (target) {
     case 'user': {
       const { id, email } = await getAccount(accounts, named)
-      return { ended: email, rows: await revocation.account(id, actor) }
+      return { ended: email, rows: await revocation.account(id, by) }
     }
     case 'client': {
       const client = await clients.findById(named)
       if (!client) throw clientNotFound({ params: { clientId: named } })
-      return { ended: named, rows: await revocation.client(named, actor) }
+      return { ended: named, rows: await revocation.client(named, by) }
     }
     case 'session':
-      return { ended: named, rows: await revocation.session(named, actor) }
+      return { ended: named, rows: await revocation.session(named, by) }
     case 'grant':
-      return { ended: named, rows: await revocation.grant(named, actor) }
+      return { ended: named, rows: await revocation.grant(named, by) }
     case 'all': {
-      const { beforeMs, rows } = await revocation.everything(readMoment(options.before), actor)
+      const { beforeMs, rows } = await revocation.everything(readMoment(options.before), by)
       return { ended: new Date(beforeMs).toISOString(), rows }
     }
   }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { CommanderError } from 'commander'
 import { WrongMasterKey } from '../../keys/errors.ts'
-import type { Actor } from '../audit/service.ts'
+import type { Initiator } from '../audit/service.ts'
 import type { ConfigResult } from '../config/read.ts'
 import { readConfig } from '../config/read.ts'
 import { createSentences } from '../locales.ts'
@@ -41,7 +41,7 @@ export async function runCli({ argv, env, io }: Options): Promise<number> {
     }
     const log = createLog({ level: logLevel(), destination: io.stderr })
     const opener = createOpener({ readConfig: read, log })
-    const call: Call = { args, options, io, t, has, log, actor: whoever(), readConfig: read, ...opener.open }
+    const call: Call = { args, options, io, t, has, log, by: operatorOf(command), readConfig: read, ...opener.open }
     try {
       const outcome = await command.run(call)
       exitCode = outcome.exitCode ?? exitCodes.ok
@@ -70,12 +70,18 @@ export async function runCli({ argv, env, io }: Options): Promise<number> {
   }
 }
 
-function whoever(): Actor {
+/** The system user that runs the command. */
+const operatorOf = ({ name }: CliCommand): Initiator => ({
+  actor: { type: 'operator', id: userName() },
+  origin: { command: name },
+})
+
+function userName(): string {
   try {
-    return { type: 'operator', id: userInfo().username.slice(0, 200) }
+    return userInfo().username.slice(0, 200)
   } catch {
     // A container's user need not have a name.
-    return { type: 'operator', id: `uid ${process.getuid?.() ?? 'unknown'}` }
+    return `uid ${process.getuid?.() ?? 'unknown'}`
   }
 }
 

@@ -9,10 +9,10 @@ export const seed: CliCommand = {
   arguments: [{ syntax: '<file>', text: 'cli.seed.file' }],
   options: [{ flags: '--only-missing', text: 'cli.seed.onlyMissing' }],
   examples: ['latchkey seed seeds/development.yaml', 'latchkey seed - --json < people.yaml'],
-  run: async ({ args, options, io, openParts, actor, t }) => {
+  run: async ({ args, options, io, openParts, by, t }) => {
     const content = await readInput(io, args[0] ?? '')
     const parts = await openParts()
-    const { entries } = await parts.seed.apply(content, { actor, isOnlyMissing: options.onlyMissing === true })
+    const { entries } = await parts.seed.apply(content, { by, isOnlyMissing: options.onlyMissing === true })
     const head = [t('cli.columns.type'), t('cli.columns.id'), t('cli.columns.result'), t('cli.columns.fields')]
     // Of what is new everything differs from nothing.
     const rows = entries.map(({ type, id, result, fields }) => [type, id, result, result === 'changed' ? fields : []])

@@ -22,8 +22,8 @@ const set: CliCommand = {
     { syntax: '<value>', text: 'cli.settings.value' },
   ],
   examples: ['latchkey settings set accessTokenSeconds 300', 'latchkey settings set serviceName "Example login"'],
-  run: async ({ args: [key = '', value = ''], openParts, actor, t }) => {
-    const settings = await (await openParts()).settings.set(key, value, actor)
+  run: async ({ args: [key = '', value = ''], openParts, by, t }) => {
+    const settings = await (await openParts()).settings.set(key, value, by)
     return { data: { settings }, text: t('cli.settings.changed', { key }) }
   },
 }
@@ -33,8 +33,8 @@ const reset: CliCommand = {
   about: 'cli.settings.reset.about',
   arguments: [{ syntax: '<key>', text: 'cli.settings.key' }],
   examples: ['latchkey settings reset accessTokenSeconds'],
-  run: async ({ args: [key = ''], openParts, actor, t }) => {
-    const settings = await (await openParts()).settings.set(key, undefined, actor)
+  run: async ({ args: [key = ''], openParts, by, t }) => {
+    const settings = await (await openParts()).settings.set(key, undefined, by)
     return { data: { settings }, text: t('cli.settings.changed', { key }) }
   },
 }

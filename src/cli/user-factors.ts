@@ -34,10 +34,10 @@ const reset: CliCommand = {
   about: 'cli.user.resetFactors.about',
   arguments: [who],
   examples: ['latchkey user reset-factors alice@example.com'],
-  run: async ({ args: [id = ''], openParts, actor, t }) => {
+  run: async ({ args: [id = ''], openParts, by, t }) => {
     const { accounts, factors } = await openParts()
     const account = await getAccount(accounts, id)
-    const removed = await factors.reset(account.id, actor)
+    const removed = await factors.reset(account.id, by)
     const { email } = account
     return {
       data: { id: account.id, email, removed },
@@ -52,11 +52,11 @@ const requireFactor: CliCommand = {
   arguments: [who],
   options: [{ flags: '--off', text: 'cli.user.requireFactor.off' }],
   examples: ['latchkey user require-factor alice@example.com', 'latchkey user require-factor alice@example.com --off'],
-  run: async ({ args: [id = ''], options, openParts, actor, t }) => {
+  run: async ({ args: [id = ''], options, openParts, by, t }) => {
     const { accounts, factors } = await openParts()
     const account = await getAccount(accounts, id)
     const isRequired = options.off === undefined
-    await factors.require(account.id, isRequired, actor)
+    await factors.require(account.id, isRequired, by)
     const { email } = account
     const text = t(isRequired ? 'cli.user.factorRequired' : 'cli.user.factorOptional', { email })
     return { data: { id: account.id, email, required: isRequired }, text }

@@ -39,7 +39,7 @@ const importUsers: CliCommand = {
     const total = { read: 0, imported: 0, existing: 0, refused: 0 }
     const began = performance.now()
     for await (const { lines, ...place } of readLines(stream, { size: batchSize, ...begin })) {
-      const report = await accountImport.importBatch(lines, file && { ...place, fileDigest: file.digest }, call.actor)
+      const report = await accountImport.importBatch(lines, file && { ...place, fileDigest: file.digest }, call.by)
       total.read += lines.length
       total.imported += report.imported
       total.existing += report.existing.length
@@ -142,7 +142,7 @@ const exportUsers: CliCommand = {
     const progress = createProgress(call.io, total)
     let count = 0
     async function* documents() {
-      for await (const batch of accountImport.exportAll({ hasHashes, actor: call.actor })) {
+      for await (const batch of accountImport.exportAll({ hasHashes, by: call.by })) {
         count += batch.length
         progress.show(count, String(count))
         yield batch.map((document) => `${JSON.stringify(document)}\n`).join('')

@@ -52,7 +52,7 @@ const add: CliCommand = {
     'latchkey user add bob@example.com --email-verified --password-stdin < password.txt',
   ],
   run: async (call) => {
-    const { args, options, io, openParts, actor } = call
+    const { args, options, io, openParts, by } = call
     const document = {
       ...(typeof options.claims === 'string' ? await readJsonObject(io, options.claims) : {}),
       email: args[0],
@@ -66,7 +66,7 @@ const add: CliCommand = {
     if (problems.length > 0) throw accountInvalid(problems)
     const password = options.password === false ? undefined : await readPassword(call)
     const { accounts } = await openParts()
-    const id = await accounts.create({ ...input, ...(password === undefined ? {} : { password }) }, actor)
+    const id = await accounts.create({ ...input, ...(password === undefined ? {} : { password }) }, by)
     return shown(await getAccount(accounts, id))
   },
 }
@@ -80,14 +80,14 @@ const invite: CliCommand = {
     { flags: '--role <role>', text: 'cli.user.role', isRepeated: true },
   ],
   examples: ['latchkey user invite bob@example.com', 'latchkey user invite bob@example.com --name "Bob" --role editor'],
-  run: async ({ args: [email = ''], options, openParts, actor, t }) => {
+  run: async ({ args: [email = ''], options, openParts, by, t }) => {
     const { registration } = await openParts()
     const input = {
       email,
       ...(typeof options.name === 'string' && { name: options.name }),
       ...(Array.isArray(options.role) && { roles: options.role as string[] }),
     }
-    const id = await registration.invite(input, actor)
+    const id = await registration.invite(input, by)
     return { data: { id, email }, text: t('cli.user.invited', { email }) }
   },
 }
@@ -132,7 +132,7 @@ const setPassword: CliCommand = {
     const password = await readPassword(call)
     const { accounts } = await call.openParts()
     const { id, email } = await getAccount(accounts, call.args[0] ?? '')
-    await accounts.setPassword(id, password, call.actor)
+    await accounts.setPassword(id, password, call.by)
     return { data: { id, email }, text: call.t('cli.user.passwordSet', { email }) }
   },
 }
@@ -142,10 +142,10 @@ const disable: CliCommand = {
   about: 'cli.user.disable.about',
   arguments: [who],
   examples: ['latchkey user disable alice@example.com'],
-  run: async ({ args: [who = ''], openParts, actor, t }) => {
+  run: async ({ args: [who = ''], openParts, by, t }) => {
     const { accounts } = await openParts()
     const { id, email } = await getAccount(accounts, who)
-    await accounts.disable(id, actor)
+    await accounts.disable(id, by)
     return { data: { id, email, disabled: true }, text: t('cli.isDisabled', { id: email }) }
   },
 }
@@ -155,10 +155,10 @@ const unlock: CliCommand = {
   about: 'cli.user.unlock.about',
   arguments: [who],
   examples: ['latchkey user unlock alice@example.com'],
-  run: async ({ args: [who = ''], openParts, actor, t }) => {
+  run: async ({ args: [who = ''], openParts, by, t }) => {
     const { accounts } = await openParts()
     const { id, email } = await getAccount(accounts, who)
-    await accounts.unlock(id, actor)
+    await accounts.unlock(id, by)
     return { data: { id, email }, text: t('cli.user.isUnlocked', { email }) }
   },
 }
@@ -168,10 +168,10 @@ const enable: CliCommand = {
   about: 'cli.user.enable.about',
   arguments: [who],
   examples: ['latchkey user enable alice@example.com'],
-  run: async ({ args: [who = ''], openParts, actor, t }) => {
+  run: async ({ args: [who = ''], openParts, by, t }) => {
     const { accounts } = await openParts()
     const { id, email } = await getAccount(accounts, who)
-    await accounts.enable(id, actor)
+    await accounts.enable(id, by)
     return { data: { id, email, disabled: false }, text: t('cli.isEnabled', { id: email }) }
   },
 }
@@ -219,11 +219,11 @@ const withdrawConsent: CliCommand = {
   about: 'cli.user.withdrawConsent.about',
   arguments: [who, { syntax: '<client-id>', text: 'cli.client.id' }],
   examples: ['latchkey user withdraw-consent alice@example.com web'],
-  run: async ({ args: [who = '', clientId = ''], openParts, actor, t }) => {
+  run: async ({ args: [who = '', clientId = ''], openParts, by, t }) => {
     const { accounts, clients, revocation } = await openParts()
     const { id, email } = await getAccount(accounts, who)
     if (!(await clients.findById(clientId))) throw clientNotFound({ params: { clientId } })
-    const rows = await revocation.consent(id, clientId, actor)
+    const rows = await revocation.consent(id, clientId, by)
     return {
       data: { id, email, client_id: clientId, rows },
       text: t('cli.user.consentWithdrawn', { email, clientId }),

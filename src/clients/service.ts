@@ -1,6 +1,5 @@
 /** Clients: which programs may ask for tokens, and how they prove who they are. Every change is audited in its own transaction. */
-import type { AuditAction } from '../audit/catalogue.ts'
-import type { Actor, Audit } from '../audit/service.ts'
+import type { Audit, AuditEvent, Initiator } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { RowCache } from '../database/row-cache.ts'
@@ -71,10 +70,10 @@ export function createClients(deps: Deps) {
 function createWrites(deps: Deps) {
   const { transaction, cache, audit, secrets, clock, random, endClient } = deps
 
-  const record = (tx: Tx, action: AuditAction, actor: Actor, clientId: string, details = {}) =>
+  const record = (tx: Tx, action: AuditEvent['action'], by: Initiator, clientId: string, details = {}) =>
     audit.record(tx, {
       action,
-      actor,
+      by,
       subject: { type: 'client', id: clientId },
       clientId,
       outcome: 'success',
@@ -100,13 +99,13 @@ function createWrites(deps: Deps) {
   const addSecret = (tx: Tx, clientId: string, secret: string) =>
     repository.insertSecret(tx, { id: random.id(), clientId, digest: secrets.digest(secret), at: clock.now() })
 
-  const setDisabled = (clientId: string, isDisabled: boolean, actor: Actor): Promise<void> =>
+  const setDisabled = (clientId: string, isDisabled: boolean, by: Initiator): Promise<void> =>
     change(clientId, async (tx, client) => {
       if (client.isDisabled === isDisabled) return
       await repository.updateClient(tx, { ...client, isDisabled }, clock.now())
       // Also when enabled again: what a request in flight wrote while the client was being disabled must not come alive.
       await endClient(tx, clientId)
-      await record(tx, isDisabled ? 'client.disabled' : 'client.enabled', actor, clientId)
+      await record(tx, isDisabled ? 'client.disabled' : 'client.enabled', by, clientId)
     })
 
   return {
@@ -114,7 +113,7 @@ function createWrites(deps: Deps) {
      * Adds a client. A confidential one without `secret` gets one of 256 bits, returned this once.
      * Throws `client_invalid` with every problem, and `client_id_taken`.
      */
-    add: async (input: ClientInput, actor: Actor): Promise<ClientWithSecret> => {
+    add: async (input: ClientInput, by: Initiator): Promise<ClientWithSecret> => {
       const problems = checkClient(input, deps)
       if (problems.length > 0) throw clientInvalid(problems)
       const clientId = input.clientId ?? random.id().replaceAll('-', '')
@@ -124,7 +123,7 @@ function createWrites(deps: Deps) {
       return transaction(async (tx) => {
         await idTaken(repository.insertClient(tx, row, clock.now()), clientId)
         if (secret !== undefined) await addSecret(tx, clientId, secret)
-        await record(tx, 'client.created', actor, clientId, { kind: row.kind, name: row.metadata.client_name })
+        await record(tx, 'client.created', by, clientId, { kind: row.kind, name: row.metadata.client_name })
         return { client: await getClient(tx, clientId), secret: made }
       })
     },
@@ -133,7 +132,7 @@ function createWrites(deps: Deps) {
      * Makes an existing client what the input says, whole: what is left out goes back to its kind's default. Secrets stay, unless
      * the input brings one, which becomes the only one. Throws `client_invalid`, `client_not_found`.
      */
-    replace: async (input: ClientInput & { clientId: string }, actor: Actor): Promise<ClientWithSecret> => {
+    replace: async (input: ClientInput & { clientId: string }, by: Initiator): Promise<ClientWithSecret> => {
       const problems = checkClient(input, deps)
       if (problems.length > 0) throw clientInvalid(problems)
       const row = toRow(input, deps.isDevelopment)
@@ -144,17 +143,17 @@ function createWrites(deps: Deps) {
         if (secret !== undefined || !usesSecret(row)) await repository.retireSecrets(tx, row.clientId, 0, clock.now())
         if (secret !== undefined) await addSecret(tx, row.clientId, secret)
         if (row.isDisabled !== before.isDisabled) await endClient(tx, row.clientId)
-        await record(tx, 'client.updated', actor, row.clientId, { fields: changedFields(before, row) })
+        await record(tx, 'client.updated', by, row.clientId, { fields: changedFields(before, row) })
         return { client: await getClient(tx, row.clientId), secret: made }
       })
     },
 
     /** Removes the client, its secrets, grants and tokens. Throws `client_not_found`. */
-    remove: (clientId: string, actor: Actor): Promise<void> =>
+    remove: (clientId: string, by: Initiator): Promise<void> =>
       change(clientId, async (tx) => {
         await endClient(tx, clientId)
         await repository.deleteClient(tx, clientId)
-        await record(tx, 'client.removed', actor, clientId)
+        await record(tx, 'client.removed', by, clientId)
       }),
 
     /**
@@ -164,7 +163,7 @@ function createWrites(deps: Deps) {
     rotateSecret: (
       clientId: string,
       { secret, overlapSeconds = 0 }: { secret?: string; overlapSeconds?: number },
-      actor: Actor,
+      by: Initiator,
     ): Promise<{ client: Client; secret: string | undefined }> =>
       change(clientId, async (tx, client) => {
         if (!usesSecret(client)) throw clientHasNoSecret({ params: { clientId } })
@@ -175,13 +174,13 @@ function createWrites(deps: Deps) {
         await repository.retireSecrets(tx, clientId, now + overlapSeconds * 1000, now)
         await addSecret(tx, clientId, made ?? secret ?? '')
         await repository.touchClient(tx, clientId, now)
-        await record(tx, 'client.secret_rotated', actor, clientId, { overlapSeconds })
+        await record(tx, 'client.secret_rotated', by, clientId, { overlapSeconds })
         return { client: await getClient(tx, clientId), secret: made }
       }),
 
     /** No token any more, and every grant ends. */
-    disable: (clientId: string, actor: Actor): Promise<void> => setDisabled(clientId, true, actor),
-    enable: (clientId: string, actor: Actor): Promise<void> => setDisabled(clientId, false, actor),
+    disable: (clientId: string, by: Initiator): Promise<void> => setDisabled(clientId, true, by),
+    enable: (clientId: string, by: Initiator): Promise<void> => setDisabled(clientId, false, by),
   }
 }
 

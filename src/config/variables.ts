@@ -9,7 +9,7 @@ type Variable = {
   isRequiredInProduction?: true
 }
 
-/** In the order of `.env.example` and `docs/configuration.md`. What each one is for stands there. */
+/** In the order of `.env.example` and `docs/reference/environment-variables.md`. What each one is for stands there. */
 export const variables = [
   { name: 'NODE_ENV', default: 'development' },
   { name: 'ISSUER', isRequiredInProduction: true },

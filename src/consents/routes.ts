@@ -6,6 +6,7 @@ import type { Interaction, Interactions } from '../authentication/interaction.ts
 import type { Route } from '../http/route.ts'
 import { form } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
+import { originOf } from '../origin.ts'
 import type { ResourceServers } from '../resource-servers/service.ts'
 import { consentNotAsked } from './errors.ts'
 import type { Consents } from './service.ts'
@@ -72,7 +73,7 @@ export function createConsentPages({ interactions, consents, accounts, resourceS
       if (prompt !== 'consent' || !accountId) throw consentNotAsked()
       // What is remembered of the answer is remembered of the first one only.
       const before = () => interactions.decide(params.uid, 'consent')
-      await consents.grant({ accountId, clientId, address: ctx.ip }, missing, before)
+      await consents.grant({ accountId, clientId, origin: originOf(ctx) }, missing, before)
       views.render(ctx, 'continue', { url: await interactions.finish(ctx, { consent: {} }, 'consent') })
     },
   })

@@ -3,6 +3,7 @@ import type { Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { RowCache } from '../database/row-cache.ts'
+import type { Origin } from '../origin.ts'
 import {
   deleteConsent,
   deleteConsents,
@@ -33,7 +34,7 @@ type Deps = {
 
 export type Consents = ReturnType<typeof createConsents>
 
-type Answer = { accountId: string; clientId: string; address: string | undefined }
+type Answer = { accountId: string; clientId: string; origin: Origin }
 
 const nothing: Allowed = { scopes: [], claims: [], resources: {} }
 
@@ -73,10 +74,9 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
   const record = (tx: Tx, action: 'consent.granted' | 'consent.refused', answer: Answer, allowed: Allowed) =>
     audit.record(tx, {
       action,
-      actor: { type: 'account', id: answer.accountId },
+      by: { actor: { type: 'account', id: answer.accountId }, origin: answer.origin },
       subject: { type: 'client', id: answer.clientId },
       clientId: answer.clientId,
-      address: answer.address,
       outcome: action === 'consent.granted' ? 'success' : 'failure',
       details: { scopes: [...allowed.scopes], claims: [...allowed.claims], resources: Object.keys(allowed.resources) },
     })

@@ -36,6 +36,8 @@ export type EnqueueOptions = {
   lane?: string
   /** How often the task is tried before it is left for an operator (25 when absent: about three days). */
   maxAttempts?: number | undefined
+  /** An insert that has not been sent. It is run by the statement that adds the job. */
+  alongside?: Knex.QueryBuilder | undefined
 }
 export type Enqueue = (tx: Knex, task: string, payload: unknown, options?: EnqueueOptions) => Promise<void>
 
@@ -68,6 +70,9 @@ type Deps = {
   /** How often jobs that became due are looked for, in milliseconds; new jobs announce themselves (NOTIFY). */
   pollMs?: number
 }
+
+const addJob = `SELECT FROM ${queueSchema}.add_job(identifier => ?, payload => ?::json,
+  run_at => coalesce(?::timestamptz, now() + make_interval(secs => ?)), job_key => ?, queue_name => ?, max_attempts => ?)`
 
 const restartDelaysMs = [500, 1_000, 2_000, 5_000, 10_000] as const
 
@@ -107,20 +112,18 @@ export function createQueue(deps: Deps): Queue {
   }
 
   return {
-    async enqueue(tx, task, payload, { runAtMs, delayMs, key, lane, maxAttempts } = {}) {
-      await tx.raw(
-        `SELECT FROM ${queueSchema}.add_job(identifier => ?, payload => ?::json,
-           run_at => coalesce(?::timestamptz, now() + make_interval(secs => ?)), job_key => ?, queue_name => ?, max_attempts => ?)`,
-        [
-          task,
-          JSON.stringify(payload),
-          runAtMs === undefined ? null : new Date(runAtMs),
-          (delayMs ?? 0) / 1000,
-          key ?? null,
-          lane ?? null,
-          maxAttempts ?? null,
-        ],
-      )
+    async enqueue(tx, task, payload, { runAtMs, delayMs, key, lane, maxAttempts, alongside } = {}) {
+      const values = [
+        task,
+        JSON.stringify(payload),
+        runAtMs === undefined ? null : new Date(runAtMs),
+        (delayMs ?? 0) / 1000,
+        key ?? null,
+        lane ?? null,
+        maxAttempts ?? null,
+      ]
+      // A CTE that writes is run to its end, also when nothing reads it.
+      await (alongside ? tx.raw(`WITH alongside AS (?) ${addJob}`, [alongside, ...values]) : tx.raw(addJob, values))
     },
     start(work) {
       const { outsideTasks = {} } = work

@@ -162,10 +162,10 @@ export async function endKnownBrowsers(
 type KnownBrowser = { key: Buffer; accountId: string; generation: number; at: number }
 
 /**
- * Gives whether the browser is new to an account that others are known of; of more than `most` the
- * longest unseen go. Nothing is written when the account has been reset since the sign-in began.
+ * Gives `new` when the browser is new to an account that others are known of; of more than `most` the
+ * longest unseen go. Gives `reset` when the account has been reset since the sign-in began: nothing is written then.
  */
-export async function putKnownBrowser(tx: Tx, browser: KnownBrowser, most: number): Promise<boolean> {
+export async function putKnownBrowser(tx: Tx, browser: KnownBrowser, most: number): Promise<'new' | 'known' | 'reset'> {
   const { rows } = await tx.raw(
     `WITH others AS (SELECT count(*) AS count FROM known_browser WHERE account_id = :accountId AND key <> :key),
      put AS (
@@ -179,14 +179,15 @@ export async function putKnownBrowser(tx: Tx, browser: KnownBrowser, most: numbe
     browser,
   )
   const [row] = rows
-  if (!row?.is_new) return false
+  if (!row) return 'reset'
+  if (!row.is_new) return 'known'
   // The account's row is locked: sign-ins at once do not leave more.
   await tx.raw(
     `DELETE FROM known_browser WHERE key IN (
        SELECT key FROM known_browser WHERE account_id = :accountId ORDER BY key = :key DESC, seen_at DESC OFFSET :most)`,
     { accountId: browser.accountId, key: browser.key, most },
   )
-  return row.has_others
+  return row.has_others ? 'new' : 'known'
 }
 
 type Ages = { countsBefore: number; addressesBefore: number; browsersBefore: number }

@@ -197,13 +197,16 @@ export function createGuesses(deps: Deps) {
     /** Whether the next try after this failure needs a CAPTCHA. */
     needsCaptcha: (error: unknown): boolean => typeof error === 'object' && error !== null && asksNext.has(error),
 
-    /** The browser has signed in to this account, in this generation of it. Gives whether it is new, to an account that has others. */
+    /**
+     * The browser has signed in to this account, in this generation of it. Gives `new` for a new browser of an account that has others,
+     * and `reset` when the generation is over: nothing is written then.
+     */
     rememberBrowser: async (
       tx: Tx,
       token: string,
       { id, email, emailProblem, generation }: BrowserOwner,
-    ): Promise<boolean> => {
-      if (emailProblem !== undefined) return false
+    ): Promise<'new' | 'known' | 'reset'> => {
+      if (emailProblem !== undefined) return 'known'
       const browser = { key: browserKey(token, email), accountId: id, generation, at: clock.now() }
       return repository.putKnownBrowser(tx, browser, mostBrowsers)
     },

@@ -1,5 +1,5 @@
 /** Lifts the lock that many wrong passwords have put on a network. */
-import type { Actor, Audit } from '../audit/service.ts'
+import type { Audit, Initiator } from '../audit/service.ts'
 import type { Transaction } from '../database/database.ts'
 import { networkInvalid } from './errors.ts'
 import type { Guesses } from './guesses.ts'
@@ -20,7 +20,7 @@ export function createNetworks({ guesses, plainAddress, prefixesOf, transaction,
      * Wrong passwords from the networks of this address count no longer.
      * Gives its networks and whether anything was counted. Throws `network_invalid`.
      */
-    unlock: async (typed: string, actor: Actor) => {
+    unlock: async (typed: string, by: Initiator) => {
       const address = plainAddress(typed)
       if (address === undefined) throw networkInvalid()
       const networks = prefixesOf(address)
@@ -28,7 +28,7 @@ export function createNetworks({ guesses, plainAddress, prefixesOf, transaction,
         const forgotten = await guesses.forgetNetwork(tx, address)
         await audit.record(tx, {
           action: 'network.unlocked',
-          actor,
+          by,
           subject: { type: 'network', id: networks[0] ?? address },
           outcome: 'success',
           details: { networks },

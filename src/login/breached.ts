@@ -4,6 +4,7 @@ import type { Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { MailIntent } from '../mail/intent.ts'
+import type { RequestOrigin } from '../origin.ts'
 import type { Breaches } from '../passwords/breaches.ts'
 import { breachCheckUnavailable, passwordBreached } from './errors.ts'
 
@@ -18,31 +19,27 @@ type Deps = {
   clock: Clock
 }
 
-type Attempt = { password: string; clientId: string; address: string | undefined; go?: string }
+type Attempt = { password: string; clientId: string; origin: RequestOrigin; go?: string }
 
 /** A moment is enough: after a failure nobody asks for five seconds. */
 const retryAfterSeconds = 10
 
 /** Throws `password_breached` after a mail, and `breach_check_unavailable`. For callers that have verified the password. */
 export function createRefuseBreached({ breaches, canSendMail, sendMail, transaction, audit, clock }: Deps) {
-  return async (account: Account, { password, clientId, address, go }: Attempt): Promise<void> => {
+  return async (account: Account, { password, clientId, origin, go }: Attempt): Promise<void> => {
     const verdict = await breaches?.find(password)
     if (verdict === 'unavailable') throw breachCheckUnavailable({ retryAfterSeconds })
     if (verdict !== 'breached') return
     // An address that nobody has proven recovers nothing: it is confirmed first.
     const mail = account.isEmailVerified ? 'recovery' : 'registration'
-    const subject = { type: 'account', id: account.id }
+    const accountId = account.id
     await transaction(async (tx) => {
-      await audit.record(tx, {
-        action: 'account.password_breached',
-        actor: { type: 'account', id: account.id },
-        subject,
-        clientId,
-        address,
-        outcome: canSendMail ? 'failure' : 'success',
-      })
-      const back = { ...(go !== undefined && { go }), ...(address !== undefined && { address }) }
-      if (canSendMail) await sendMail(tx, { mail, email: account.email, askedAtMs: clock.now(), ...back })
+      const outcome = canSendMail ? 'failure' : 'success'
+      await audit.recordOwn(tx, { action: 'account.password_breached', accountId, clientId, origin, outcome })
+      if (!canSendMail) return
+      await audit.recordRefusedSignIn(tx, { reason: 'breached', accountId, clientId, origin })
+      const back = { ...(go !== undefined && { go }), address: origin.ip, requestId: origin.requestId }
+      await sendMail(tx, { mail, email: account.email, askedAtMs: clock.now(), ...back })
     })
     if (canSendMail) throw passwordBreached()
   }

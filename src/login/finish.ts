@@ -1,14 +1,16 @@
 /** How every login ends, whatever proved it: the session of somebody else is left, and the interaction is answered. */
 import type { Context } from 'koa'
+import type { Account } from '../accounts/account.ts'
 import type { Interaction, Interactions } from '../authentication/interaction.ts'
 import type { Level } from '../authentication/levels.ts'
 import type { Views } from '../http/views.ts'
+import { originOf } from '../origin.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { BrowserCookie } from './browser-cookie.ts'
 import type { LoginNotices } from './notices.ts'
 
 type Deps = {
-  interactions: Pick<Interactions, 'decide' | 'finish' | 'leaveSession'>
+  interactions: Pick<Interactions, 'decideWithin' | 'finish' | 'leaveSession'>
   sessions: Pick<Sessions, 'end'>
   views: Views
   acrOf: (level: Level) => string
@@ -17,12 +19,11 @@ type Deps = {
 }
 
 /**
- * Who has signed in, how (RFC 8176), and when the oldest proof of it was given (milliseconds). `generation` is the account's, read with
- * the first proof: no session is made in a later one.
+ * The account as it was read with the last proof, how it was proven (RFC 8176), and when the oldest proof was given (milliseconds). No
+ * session is made in a later generation of the account.
  */
 type SignedIn = Readonly<{
-  accountId: string
-  generation: number
+  account: Account
   level: Level
   amr: readonly string[]
   authTimeMs: number
@@ -31,15 +32,19 @@ type SignedIn = Readonly<{
 export type FinishLogin = ReturnType<typeof createFinishLogin>
 
 export function createFinishLogin({ interactions, sessions, views, acrOf, cookie, notices }: Deps) {
-  return async (ctx: Context, interaction: Interaction, signedIn: SignedIn) => {
-    const { accountId, generation, level, amr, authTimeMs } = signedIn
+  return async (ctx: Context, interaction: Interaction, { account, level, amr, authTimeMs }: SignedIn) => {
+    const { uid, clientId } = interaction
+    const { id: accountId, generation } = account
     const answer = `login ${accountId} ${level}`
+    const origin = originOf(ctx)
+    await notices.signedIn(
+      { account, level, amr, clientId, origin, browserToken: cookie.keep(ctx) },
+      { decide: (tx) => interactions.decideWithin(tx, uid, answer) },
+    )
     if (interaction.sessionUid && interaction.accountId !== accountId) {
-      await interactions.decide(interaction.uid, answer)
-      await interactions.leaveSession(ctx, interaction.uid)
-      await sessions.end(interaction.sessionUid, interaction.accountId, ctx.ip)
+      await interactions.leaveSession(ctx, uid)
+      await sessions.end(interaction.sessionUid, interaction.accountId, origin)
     }
-    await notices.signedIn(signedIn, cookie.keep(ctx), ctx.ip)
     const ts = Math.floor(authTimeMs / 1000)
     // The store compares `generation` when the sign-in becomes a session.
     const login = { accountId, generation, acr: acrOf(level), amr: [...amr], ts }

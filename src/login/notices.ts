@@ -1,13 +1,15 @@
-/** What a person is told of their sign-ins: that somebody is guessing, and that a browser is new. */
+/** What a person is told of their sign-ins: that somebody is guessing, and that a browser is new. Records each sign-in that succeeds. */
+import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { Guesses } from '../limits/guesses.ts'
 import type { MailIntent } from '../mail/intent.ts'
+import type { RequestOrigin } from '../origin.ts'
 
 type Deps = {
-  accounts: Pick<Accounts, 'findByEmail' | 'readById'>
+  accounts: Pick<Accounts, 'findByEmail'>
   guesses: Pick<Guesses, 'rememberBrowser'>
   sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
   transaction: Transaction
@@ -17,43 +19,66 @@ type Deps = {
 
 export type LoginNotices = ReturnType<typeof createLoginNotices>
 
-/** The account, and its generation as the sign-in carries it. */
-type SignedIn = Readonly<{ accountId: string; generation: number }>
-type Where = { clientId?: string; address: string | undefined }
+type Requested = { clientId?: string; origin: RequestOrigin }
+
+/** The account as the last proof read it, with the generation of the sign-in. `browserToken` is that of the cookie. */
+type SignIn = Readonly<{
+  account: Account
+  level: string
+  amr: readonly string[]
+  clientId: string
+  origin: RequestOrigin
+  browserToken: string
+}>
+
+type Outcome = {
+  /** Decides the interaction when the transaction commits. Gives whether this is the first time. Throws when it was decided otherwise. */
+  decide: (tx: Tx) => Promise<boolean>
+}
 
 export function createLoginNotices({ accounts, guesses, sendMail, transaction, audit, clock }: Deps) {
   return {
     /** Too many tries at an identifier. The same is done for one that does not exist: its mail has nobody to go to. */
-    locked: async (email: string, { clientId, address }: Where): Promise<void> => {
+    locked: async (email: string, { clientId, origin }: Requested): Promise<void> => {
       const account = await accounts.findByEmail(email)
       await transaction(async (tx) => {
         await audit.record(tx, {
           action: 'account.sign_in_locked',
-          actor: { type: 'system' },
-          address,
+          by: { actor: { type: 'system' }, origin },
+          subject: account && { type: 'account', id: account.id },
+          clientId,
           outcome: 'failure',
-          ...(account && { subject: { type: 'account', id: account.id } }),
-          ...(clientId !== undefined && { clientId }),
         })
         await sendMail(tx, { mail: 'sign_in_locked', email, askedAtMs: clock.now() })
       })
     },
 
-    /** A login is complete in the browser with this token: it is known from now on. */
+    /**
+     * A login is complete: the interaction is decided and the sign-in recorded in one transaction, and the browser is known from now on.
+     * Nothing is written of an account that has been reset meanwhile, nor of the same answer again.
+     */
     signedIn: async (
-      { accountId, generation }: SignedIn,
-      token: string,
-      address: string | undefined,
+      { account, level, amr, clientId, origin, browserToken }: SignIn,
+      { decide }: Outcome,
     ): Promise<void> => {
-      const account = await accounts.readById(accountId)
-      if (account?.generation !== generation) return
-      await transaction(async (tx) => {
-        if (!(await guesses.rememberBrowser(tx, token, account))) return
-        const person = { type: 'account', id: accountId } as const
-        const event = { action: 'account.new_browser', actor: person, subject: person, address } as const
-        await audit.record(tx, { ...event, outcome: 'success' })
-        await sendMail(tx, { mail: 'new_browser', accountId, askedAtMs: clock.now() })
+      const own = { accountId: account.id, clientId, origin }
+      const work = async (tx: Tx): Promise<void> => {
+        await audit.recordOwn(tx, { ...own, action: 'account.signed_in', details: { level, amr } })
+        // Later than the audit row, which locks nothing: the account and then the outcome are locked for two statements.
+        const browser = await guesses.rememberBrowser(tx, browserToken, account)
+        if (browser === 'reset') throw notWritten
+        if (browser === 'new') {
+          await audit.recordOwn(tx, { ...own, action: 'account.new_browser' })
+          await sendMail(tx, { mail: 'new_browser', accountId: account.id, askedAtMs: clock.now() })
+        }
+        if (!(await decide(tx))) throw notWritten
+      }
+      await transaction(work).catch((error: unknown) => {
+        if (error !== notWritten) throw error
       })
     },
   }
 }
+
+/** Rolls the transaction back. */
+const notWritten = new Error('this sign-in is not recorded')

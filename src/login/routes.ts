@@ -7,6 +7,8 @@ import { AppError } from '../errors.ts'
 import type { Route } from '../http/route.ts'
 import { form, page } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
+import type { RequestOrigin } from '../origin.ts'
+import { originOf } from '../origin.ts'
 import type { Login } from './service.ts'
 
 type Deps = {
@@ -23,7 +25,7 @@ type Deps = {
   /** Shows the consent page of an interaction. */
   showConsent: (ctx: Context, interaction: Interaction) => Promise<void>
   /** Notes in the audit trail that the person left without an answer. */
-  noteRefusal: (answer: { accountId: string; clientId: string; address: string | undefined }) => Promise<void>
+  noteRefusal: (answer: { accountId: string; clientId: string; origin: RequestOrigin }) => Promise<void>
   /** What else the login page offers. */
   /** What the browser needs to sign in with a passkey, in this interaction. */
   passkeyOptions: (interaction: string) => Promise<object>
@@ -137,7 +139,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     body: { schema: credentials },
     handler: async (ctx, { params, body }) => {
       const interaction = await interactions.load(ctx, params.uid)
-      const from = { clientId: interaction.clientId, address: ctx.ip, browserToken: deps.browserToken(ctx) }
+      const from = { clientId: interaction.clientId, origin: originOf(ctx), browserToken: deps.browserToken(ctx) }
       const account = await login.signIn({ ...body, ...from, go: params.uid }).catch(async (error: unknown) => {
         // What was typed is not lost: the page comes back with it and says what to do.
         if (!(error instanceof AppError) || error.code === 'database_unavailable') throw error
@@ -158,7 +160,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     body: { schema: z.strictObject({ response: z.string().max(longestPasskeyAnswer) }) },
     handler: async (ctx, { params, body }) => {
       const interaction = await interactions.load(ctx, params.uid)
-      const attempt = { ...body, clientId: interaction.clientId, address: ctx.ip, go: params.uid }
+      const attempt = { ...body, clientId: interaction.clientId, origin: originOf(ctx), go: params.uid }
       const account = await login.signInWithPasskey(attempt).catch(async (error: unknown) => {
         if (!(error instanceof AppError) || error.code === 'database_unavailable') throw error
         await showLogin(ctx, interaction, '', error)
@@ -209,7 +211,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
       const { accountId, clientId, prompt } = interaction
       const isNoted =
         prompt === 'consent' && accountId !== undefined && (await interactions.decide(params.uid, 'cancel'))
-      if (isNoted) await deps.noteRefusal({ accountId, clientId, address: ctx.ip })
+      if (isNoted) await deps.noteRefusal({ accountId, clientId, origin: originOf(ctx) })
       // RFC 6749 §4.1.2.1: the client is told, in the standard's own words.
       const denial = { error: 'access_denied', error_description: 'The resource owner denied the request' }
       goOn(ctx, await interactions.finish(ctx, denial, 'cancel'))

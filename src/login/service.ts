@@ -1,11 +1,13 @@
 /** Signing in with e-mail address and password: one hash, one answer and one time, whoever asks for whom. */
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
+import type { SignInRefusal } from '../audit/catalogue.ts'
 import type { Audit } from '../audit/service.ts'
 import type { Transaction } from '../database/database.ts'
 import { AppError } from '../errors.ts'
 import type { Guesses } from '../limits/guesses.ts'
 import type { Proofs } from '../limits/proofs.ts'
+import type { RequestOrigin } from '../origin.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
 import { passkeyNeedsPassword, wrongCredentials } from './errors.ts'
 import type { LoginNotices } from './notices.ts'
@@ -16,7 +18,10 @@ type Deps = {
   transaction: Transaction
   audit: Audit
   /** Refuses who has not proven the e-mail address, where that is required. Asked after the right password only. */
-  refuseUnproven: (account: Account, back: { go: string | undefined; address: string | undefined }) => Promise<void>
+  refuseUnproven: (
+    account: Account,
+    signIn: { go: string | undefined; origin: RequestOrigin; clientId: string },
+  ) => Promise<void>
   /** Counts the tries, and lets no guess be verified that is one too many. */
   guesses: Pick<Guesses, 'attempt'>
   /** Counts right passwords, which cost a hash as well. */
@@ -37,13 +42,14 @@ type Deps = {
 
 export type Login = ReturnType<typeof createLogin>
 
-type PasskeyAttempt = { response: string; clientId: string; address: string | undefined; go: string }
+type PasskeyAttempt = { response: string; clientId: string; origin: RequestOrigin; go: string }
+type Requested = Pick<PasskeyAttempt, 'clientId' | 'origin'>
 
 type Attempt = {
   email: string
   password: string
   clientId: string
-  address: string | undefined
+  origin: RequestOrigin
   /** The interaction. */
   go: string
   /** Of the browser's cookie. */
@@ -54,40 +60,38 @@ type Attempt = {
 
 export function createLogin(deps: Deps) {
   const { accounts, passwords, transaction, audit, refuseUnproven, refuseBreached, guesses, proofs, notices } = deps
-  const record = (
-    attempt: Pick<Attempt, 'clientId' | 'address'>,
-    account: Account | undefined,
-    outcome: 'success' | 'failure',
-  ) =>
-    transaction((tx) =>
-      audit.record(tx, {
-        action: outcome === 'success' ? 'account.signed_in' : 'account.sign_in_failed',
-        actor: account ? { type: 'account', id: account.id } : { type: 'account' },
-        ...(account && { subject: { type: 'account', id: account.id } }),
-        clientId: attempt.clientId,
-        address: attempt.address,
-        outcome,
-      }),
-    )
+
+  const noteRefused = ({ clientId, origin }: Requested, account: Account | undefined, reason: SignInRefusal) =>
+    transaction((tx) => audit.recordRefusedSignIn(tx, { reason, accountId: account?.id, clientId, origin }))
+
+  /** A try whose password nothing looks at. The account is looked up for the trail alone, whether or not there is one. */
+  async function noteUntried(attempt: Attempt, error: unknown): Promise<void> {
+    const reason = error instanceof AppError ? untriedReasons.get(error.code) : undefined
+    if (reason) await noteRefused(attempt, await accounts.findByEmail(attempt.email), reason)
+  }
 
   async function verify(attempt: Attempt): Promise<Account> {
     const account = await accounts.findByEmail(attempt.email)
     // Without an account, or without a password, the hasher does the same work against a decoy.
-    const { email, password, address } = attempt
+    const { email, password, clientId, origin, go } = attempt
+    const address = origin.ip
     const requester = { address, account: account?.id ?? email }
     const { matches, needsRehash } = await passwords.verify(password, account?.passwordHash, requester)
     if (account && matches) await proofs.count({ email: account.email, address })
-    if (!account?.passwordHash || account.isDisabled || !matches) {
-      await record(attempt, account, 'failure')
+    const refusal = refusalOf(account, matches)
+    if (!account?.passwordHash || refusal) {
+      await noteRefused(attempt, account, refusal ?? 'no_password')
       throw wrongCredentials()
     }
-    await refuseUnproven(account, { go: attempt.go, address: attempt.address })
+    await refuseUnproven(account, { go, origin, clientId })
     await refuseBreached(account, attempt)
     if (needsRehash) {
       const renewed = await passwords.hash(password, requester)
       await accounts.replacePasswordHash(account.id, account.passwordHash, renewed)
     }
-    await record(attempt, account, 'success')
+    await transaction((tx) =>
+      audit.recordOwn(tx, { action: 'account.password_accepted', accountId: account.id, clientId, origin }),
+    )
     return account
   }
 
@@ -97,19 +101,27 @@ export function createLogin(deps: Deps) {
      * a disabled account and one that has been reset meanwhile, `passkey_needs_password`, and `email_unverified`.
      */
     signInWithPasskey: async (attempt: PasskeyAttempt): Promise<Account> => {
-      const { accountId, generation, needsPassword } = await deps.provePasskey(attempt.response, attempt.go)
+      const { clientId, origin, go } = attempt
+      const proven = await deps.provePasskey(attempt.response, go).catch(async (error: unknown) => {
+        if (error instanceof AppError && error.code === 'passkey_refused') {
+          await noteRefused(attempt, undefined, 'factor')
+        }
+        throw error
+      })
+      const { accountId, generation, needsPassword } = proven
       const account = await accounts.readById(accountId)
       if (!account || account.isDisabled || account.generation !== generation) {
-        if (account) await record(attempt, account, 'failure')
+        await noteRefused(attempt, account, !account ? 'unknown' : account.isDisabled ? 'disabled' : 'factor')
         return deps.refusePasskey()
       }
       // A passkey that was added before the reset may be another person's.
       if (needsPassword) {
-        await record(attempt, account, 'failure')
+        await noteRefused(attempt, account, 'factor')
         throw passkeyNeedsPassword()
       }
-      await refuseUnproven(account, { go: attempt.go, address: attempt.address })
-      await record(attempt, account, 'success')
+      await refuseUnproven(account, { go, origin, clientId })
+      const details = { method: 'passkey' }
+      await transaction((tx) => audit.recordOwn(tx, { action: 'factor.proven', accountId, clientId, origin, details }))
       return account
     },
 
@@ -118,14 +130,32 @@ export function createLogin(deps: Deps) {
      * `breach_check_unavailable`, `hashing_busy`, and what `proofs.refuseKnown` and `guesses.attempt` throw.
      */
     signIn: async (attempt: Attempt): Promise<Account> => {
-      const { email, address, browserToken, captcha, go, clientId } = attempt
+      const { email, origin, browserToken, captcha, go, clientId } = attempt
       proofs.refuseKnown(email)
-      return guesses.attempt(
-        { identifier: email, address, browserToken, captcha, interaction: go },
-        () => verify(attempt),
-        (error) => error instanceof AppError && error.code === 'wrong_credentials',
-        () => notices.locked(email, { clientId, address }),
-      )
+      const guess = { identifier: email, address: origin.ip, browserToken, captcha, interaction: go }
+      const isWrong = (error: unknown) => error instanceof AppError && error.code === 'wrong_credentials'
+      const onLock = () => notices.locked(email, { clientId, origin })
+      return guesses
+        .attempt(guess, () => verify(attempt), isWrong, onLock)
+        .catch(async (error: unknown) => {
+          await noteUntried(attempt, error)
+          throw error
+        })
     },
   }
 }
+
+/** Why a verified password does not sign in; undefined when it does. The page shows one answer for all of them. */
+function refusalOf(account: Account | undefined, matches: boolean): SignInRefusal | undefined {
+  if (!account) return 'unknown'
+  if (account.passwordHash === undefined) return 'no_password'
+  if (account.isDisabled) return 'disabled'
+  return matches ? undefined : 'wrong_password'
+}
+
+const untriedReasons: ReadonlyMap<string, SignInRefusal> = new Map([
+  ['captcha_needed', 'captcha'],
+  ['sign_in_locked', 'locked'],
+  ['password_off', 'locked'],
+  ['too_many_failures', 'locked'],
+])

@@ -5,7 +5,7 @@ import type { DeliveryState } from './service.ts'
 export type DeliveryRow = Readonly<{
   id: string
   clientId: string
-  sealed: Buffer | undefined
+  sealedEvent: Buffer | undefined
   state: DeliveryState
   attempts: number
   lastFailure: string | undefined
@@ -18,7 +18,7 @@ export type DeliveryRow = Readonly<{
 const columns = [
   'id',
   'client_id',
-  'sealed',
+  'sealed_event',
   'state',
   'attempts',
   'last_failure',
@@ -33,7 +33,7 @@ const rowsAtOnce = 500
 const fromRow = (row: Record<string, unknown>): DeliveryRow => ({
   id: String(row.id),
   clientId: String(row.client_id),
-  sealed: (row.sealed as Buffer | null) ?? undefined,
+  sealedEvent: (row.sealed_event as Buffer | null) ?? undefined,
   state: row.state as DeliveryState,
   attempts: Number(row.attempts),
   lastFailure: (row.last_failure as string | null) ?? undefined,
@@ -54,15 +54,15 @@ export async function listListening(tx: Tx, clientIds: readonly string[]): Promi
   return new Map(rows.map((row) => [String(row.client_id), Number(row.next_at ?? 0)]))
 }
 
-export type NewDelivery = Readonly<{ id: string; clientId: string; sealed: Buffer; at: number }>
+export type NewDelivery = Readonly<{ id: string; clientId: string; sealedEvent: Buffer; at: number }>
 
 export async function insertDeliveries(tx: Tx, deliveries: readonly NewDelivery[]): Promise<void> {
   for (let start = 0; start < deliveries.length; start += rowsAtOnce) {
     await tx('logout_delivery').insert(
-      deliveries.slice(start, start + rowsAtOnce).map(({ id, clientId, sealed, at }) => ({
+      deliveries.slice(start, start + rowsAtOnce).map(({ id, clientId, sealedEvent, at }) => ({
         id,
         client_id: clientId,
-        sealed,
+        sealed_event: sealedEvent,
         created_at: at,
         updated_at: at,
         next_at: at,
@@ -154,7 +154,7 @@ export async function updateDelivery(
       last_failure: lastFailure ?? null,
       updated_at: at,
       next_at: nextAt,
-      ...(state === 'delivered' && { sealed: null }),
+      ...(state === 'delivered' && { sealed_event: null }),
     })
 }
 

@@ -1,5 +1,5 @@
 /** Telling relying parties that a session is over (OpenID Connect Back-Channel Logout 1.0): noted with its end, delivered afterwards. */
-import type { Actor, Audit } from '../audit/service.ts'
+import type { Audit, Initiator } from '../audit/service.ts'
 import type { Tx } from '../database/database.ts'
 import type { Task } from '../jobs/queue.ts'
 import type { Random } from '../random.ts'
@@ -36,8 +36,8 @@ export function createLogout(deps: Deps) {
 
   function toDelivery(event: LogoutEvent, at: number): NewDelivery {
     const id = random.id()
-    const sealed = sealer.seal(Buffer.from(JSON.stringify(event)), deliveryAad(id))
-    return { id, clientId: event.clientId, sealed, at }
+    const sealedEvent = sealer.seal(Buffer.from(JSON.stringify(event)), deliveryAad(id))
+    return { id, clientId: event.clientId, sealedEvent, at }
   }
 
   /** One row for each client that wants to know, in the transaction that ends the sessions, and one job for each client. */
@@ -88,22 +88,22 @@ export function createLogout(deps: Deps) {
         ...(state !== undefined && { state }),
         limit,
       })
-      return rows.map(({ sealed: _sealed, ...row }) => row)
+      return rows.map(({ sealedEvent: _sealed, ...row }) => row)
     },
 
     /** Sends one again, at once and as often as a new one. Throws `logout_delivery_not_found`, and `logout_delivery_done` when it was delivered. */
-    retry: (id: string, actor: Actor): Promise<void> =>
+    retry: (id: string, by: Initiator): Promise<void> =>
       transaction(async (tx) => {
         const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)
         const delivery = isId ? await repository.findDeliveryForUpdate(tx, id) : undefined
         if (!delivery) throw logoutDeliveryNotFound({ params: { id } })
-        if (delivery.state === 'delivered' || !delivery.sealed) throw logoutDeliveryDone({ params: { id } })
+        if (delivery.state === 'delivered' || !delivery.sealedEvent) throw logoutDeliveryDone({ params: { id } })
         const { clientId } = delivery
         await repository.renewDelivery(tx, id, clock.now())
         await makeReceiverDue(tx, clientId)
         await wake(tx, clientId)
         const subject = { type: 'logout_delivery', id }
-        await deps.audit.record(tx, { action: 'logout_delivery.retried', actor, subject, clientId, outcome: 'success' })
+        await deps.audit.record(tx, { action: 'logout_delivery.retried', by, subject, clientId, outcome: 'success' })
       }),
 
     /** Forgets what was settled a month ago; gives how many rows. */

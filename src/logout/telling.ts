@@ -83,12 +83,12 @@ export function createTelling(deps: TellingDeps) {
     }
   }
 
-  async function attempt({ id, clientId, sealed }: DeliveryRow): Promise<Attempt> {
+  async function attempt({ id, clientId, sealedEvent }: DeliveryRow): Promise<Attempt> {
     try {
-      if (!sealed) return { failure: 'not_sent', contact: 'none' }
+      if (!sealedEvent) return { failure: 'not_sent', contact: 'none' }
       const client = await clients.findById(clientId)
       if (!client || client.isDisabled) return { failure: 'client_disabled', contact: 'none' }
-      return await post(JSON.parse(sealer.open(sealed, deliveryAad(id)).toString()) as LogoutEvent, client)
+      return await post(JSON.parse(sealer.open(sealedEvent, deliveryAad(id)).toString()) as LogoutEvent, client)
     } catch (error) {
       log.error({ err: error, deliveryId: id }, 'a logout token could not be sent')
       return { failure: 'not_sent', contact: 'none' }

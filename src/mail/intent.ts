@@ -9,6 +9,7 @@ export type MailedFactor = Readonly<{ method: FactorMethod; addedAt: number }>
 /**
  * `go` is the interaction to return to. `generation` is the account's when the email was asked for: its link is made in no later one.
  * Emails without it are notifications, or name an email address whose account is looked up when they are sent. All is sealed at rest.
+ * `address` and `requestId` are of the request that asked. The program before sent no `requestId`.
  */
 export type MailIntent = Readonly<{
   askedAtMs: number
@@ -16,8 +17,8 @@ export type MailIntent = Readonly<{
   to?: string | null
 }> &
   (
-    | Readonly<{ mail: 'registration'; email: string; go?: string; address?: string }>
-    | Readonly<{ mail: 'recovery'; email: string; go?: string; address?: string }>
+    | Readonly<{ mail: 'registration'; email: string; go?: string; address?: string; requestId?: string }>
+    | Readonly<{ mail: 'recovery'; email: string; go?: string; address?: string; requestId?: string }>
     | Readonly<{ mail: 'invitation'; accountId: string; generation?: number }>
     | Readonly<{ mail: 'email_change'; accountId: string; email: string; generation?: number }>
     | Readonly<{ mail: 'email_changed'; accountId: string; to: string }>

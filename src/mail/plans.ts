@@ -83,15 +83,18 @@ export function createPlans({ accounts }: Deps) {
       }
     },
 
-    recovery: async ({ email, go, address }) => {
+    recovery: async ({ email, go, address, requestId }) => {
       const account = await accounts.findByEmail(email)
       // An address that nobody has proven grants nothing, and so no recovery: who owns it registers.
       if (!account?.isEmailVerified || account.isDisabled) return undefined
       return linked('recovery', 'recover', account, go, {
         action: 'account.recovery_requested',
-        actor: { type: 'system' },
+        by: {
+          actor: { type: 'system' },
+          // An email that the program before has queued does not name its request.
+          origin: address !== undefined && requestId !== undefined ? { requestId, ip: address } : { job: 'mail' },
+        },
         subject: { type: 'account', id: account.id },
-        ...(address !== undefined && { address }),
         outcome: 'success',
       })
     },

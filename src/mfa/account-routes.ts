@@ -26,10 +26,10 @@ type Deps = {
 const path = '/account/factors'
 
 export function factorAccountRoutes({ frameOf, factors, methods, steps, views }: Deps): readonly Route[] {
-  const callerOf = ({ account, session, ip }: Visit) => ({
-    accountId: account.id,
+  const callerOf = ({ account: { id }, session, origin }: Visit) => ({
+    accountId: id,
     generation: session.generation,
-    address: ip,
+    by: { actor: { type: 'account', id } as const, origin },
   })
 
   const show = page({

@@ -6,6 +6,7 @@ import type { Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { MailIntent } from '../mail/intent.ts'
+import type { Origin } from '../origin.ts'
 import { factorOff } from './errors.ts'
 import * as repository from './failure-repository.ts'
 import type { MethodId } from './methods/index.ts'
@@ -21,7 +22,7 @@ type Deps = {
 
 export type FactorFailures = ReturnType<typeof createFactorFailures>
 
-type Failed = Readonly<{ accountId: string; method: MethodId; clientId: string; address: string | undefined }>
+type Failed = Readonly<{ accountId: string; method: MethodId; clientId: string; origin: Origin }>
 
 const toldAt = 10
 const mostFailures = 100
@@ -39,21 +40,20 @@ export function createFactorFailures({ db, sendMail, transaction, audit, clock }
     },
 
     /** The answer was wrong: recorded, and told to the owner in the same transaction. `failures` is what `count` gave. */
-    note: ({ accountId, method, clientId, address }: Failed, failures: number): Promise<void> =>
+    note: ({ accountId, method, clientId, origin }: Failed, failures: number): Promise<void> =>
       transaction(async (tx) => {
-        const person = { type: 'account', id: accountId } as const
-        const record = (action: 'factor.failed' | 'factor.switched_off') =>
-          audit.record(tx, {
-            action,
-            actor: person,
-            subject: person,
-            clientId,
-            address,
-            outcome: 'failure',
-            details: { method },
-          })
-        await record('factor.failed')
-        if (failures === mostFailures) await record('factor.switched_off')
+        const event = {
+          subject: { type: 'account', id: accountId },
+          clientId,
+          outcome: 'failure',
+          details: { method },
+        } as const
+        // The password was right, and the guess proves that it may have been another person's.
+        await audit.record(tx, { ...event, action: 'factor.failed', by: { actor: { type: 'anonymous' }, origin } })
+        await audit.recordRefusedSignIn(tx, { reason: 'factor', accountId, clientId, origin })
+        if (failures === mostFailures) {
+          await audit.record(tx, { ...event, action: 'factor.switched_off', by: { actor: { type: 'system' }, origin } })
+        }
         if (failures < toldAt) return
         const isTold = !(await repository.markTold(tx, accountId, method, { from: toldAt, at: clock.now() }))
         if (!isTold) await sendMail(tx, { mail: 'factor_guessed', accountId, method, askedAtMs: clock.now() })

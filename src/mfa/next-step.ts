@@ -24,10 +24,9 @@ type Deps = {
 /** A factor is set up only in a login that has just begun (OWASP ASVS 7.5.1). */
 const freshForMs = 5 * 60_000
 
-const done = ({ accountId, generation, proven, provenAtMs }: Progress): Done => ({
+const done = (account: Account, { proven, provenAtMs }: Progress): Done => ({
   kind: 'done',
-  accountId,
-  generation,
+  account,
   level: levelOf(proven),
   amr: amrOf(proven),
   authTimeMs: provenAtMs,
@@ -67,7 +66,7 @@ export function createNextStep(deps: Deps, remembered: Pick<RememberedBrowsers, 
     deps.refuseElsewhere(account, asked.clientId)
     const { enrolled, reach, target } = await targetOf(account, asked, where)
     const level = levelOf(progress.proven)
-    if (isAtLeast(level, target)) return done(progress)
+    if (isAtLeast(level, target)) return done(account, progress)
     // Before a stronger factor is set up, the one that is there is asked for: a password alone adds
     // nothing to it.
     const goal = isAtLeast(reach, target) ? target : 'multi_factor'

@@ -6,6 +6,7 @@ import { atMinute } from '../clock.ts'
 import type { Route } from '../http/route.ts'
 import { form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
+import { originOf } from '../origin.ts'
 import { factorNotAsked } from './errors.ts'
 import type { FactorResets } from './reset.ts'
 import type { EnrolledFactor } from './reset-repository.ts'
@@ -66,7 +67,7 @@ export function factorResetRoutes({ interactions, stepOf, resets, views }: Deps)
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { params: { uid } }) => {
       const account = await accountOf(ctx, uid)
-      await resets.request({ accountId: account.id, generation: account.generation }, ctx.ip)
+      await resets.request({ accountId: account.id, generation: account.generation }, originOf(ctx))
       await showRequest(ctx, uid)
     },
   })
@@ -90,7 +91,7 @@ export function factorResetRoutes({ interactions, stepOf, resets, views }: Deps)
     limit: { policy: 'link', by: ({ body }) => body.token },
     body: { schema: z.strictObject(link) },
     handler: async (ctx, { body }) => {
-      await resets.carryOut(body.token, ctx.ip)
+      await resets.carryOut(body.token, originOf(ctx))
       views.render(ctx, 'notice', { name: 'factors_reset' })
     },
   })
@@ -102,7 +103,7 @@ export function factorResetRoutes({ interactions, stepOf, resets, views }: Deps)
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { visit }) => {
-      await resets.stop({ accountId: visit.account.id, generation: visit.session.generation }, visit.ip)
+      await resets.stop({ accountId: visit.account.id, generation: visit.session.generation }, visit.origin)
       seeOther(ctx, '/account?done=reset_stopped')
     },
   })

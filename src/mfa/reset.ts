@@ -1,11 +1,12 @@
 /** The reset of second factors by mail: asked for in a sign-in, told at once, stopped in any session, and carried out a day later. */
 import type { Account } from '../accounts/account.ts'
-import type { Audit, AuditEvent } from '../audit/service.ts'
+import type { Audit } from '../audit/service.ts'
 import type { EndsWithAccount } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { Links } from '../links/service.ts'
 import type { MailIntent } from '../mail/intent.ts'
+import type { Origin } from '../origin.ts'
 import { factorResetRefused } from './errors.ts'
 import type { FactorOwner } from './method.ts'
 import type { ResetMetrics } from './metrics.ts'
@@ -42,14 +43,6 @@ const atOnce = 100
 export function createFactorResets(deps: Deps) {
   const { db, factors, links, lockAccount, sendMail, transaction, audit, clock, metrics } = deps
 
-  const event = (action: AuditEvent['action'], id: string, address?: string): AuditEvent => ({
-    action,
-    actor: { type: 'account', id },
-    subject: { type: 'account', id },
-    address,
-    outcome: 'success',
-  })
-
   /** Whether every factor that the account has or ever had was enrolled in the 30 days before the request. */
   async function judge(within: Queryable, accountId: string, requestedAt: number) {
     const found = await factors.listAdded(accountId, within)
@@ -58,13 +51,13 @@ export function createFactorResets(deps: Deps) {
     return { factors: found, isAllowed: found.length > 0 && moments.every(isYoung) }
   }
 
-  const stop = (owner: FactorOwner, address: string | undefined): Promise<void> =>
+  const stop = (owner: FactorOwner, origin: Origin): Promise<void> =>
     transaction(async (tx) => {
       const { accountId, generation } = owner
       await lockAccount(tx, accountId, generation)
       if (!(await repository.deleteReset(tx, owner))) return
       await links.end(tx, accountId, ['reset_factors'])
-      await audit.record(tx, event('factor.reset_stopped', accountId, address))
+      await audit.recordOwn(tx, { action: 'factor.reset_stopped', accountId, origin })
       metrics.count('stopped')
     })
 
@@ -84,7 +77,7 @@ export function createFactorResets(deps: Deps) {
     },
 
     /** For callers that have seen the password in this generation. Throws `factor_reset_refused`. A second request changes nothing. */
-    request: (owner: FactorOwner, address: string | undefined): Promise<void> =>
+    request: (owner: FactorOwner, origin: Origin): Promise<void> =>
       transaction(async (tx) => {
         const { accountId, generation } = owner
         await lockAccount(tx, accountId, generation)
@@ -94,7 +87,7 @@ export function createFactorResets(deps: Deps) {
         const dueAt = requestedAt + waitMs
         const row = { accountId, generation, requestedAt, dueAt, expiresAt: dueAt + openMs }
         if (!(await repository.insertReset(tx, row))) return
-        await audit.record(tx, event('factor.reset_requested', accountId, address))
+        await audit.recordOwn(tx, { action: 'factor.reset_requested', accountId, origin })
         await sendMail(tx, {
           mail: 'factor_reset_requested',
           accountId,
@@ -109,8 +102,8 @@ export function createFactorResets(deps: Deps) {
     stop,
 
     /** A factor was proven in a sign-in of this generation: the request is not the owner's, or needed no more. */
-    endProven: async (owner: FactorOwner, address: string | undefined): Promise<void> => {
-      if (await pending(owner)) await stop(owner, address)
+    endProven: async (owner: FactorOwner, origin: Origin): Promise<void> => {
+      if (await pending(owner)) await stop(owner, origin)
     },
 
     /** What the page of the link shows; nothing changes. Throws `link_expired`. */
@@ -121,7 +114,7 @@ export function createFactorResets(deps: Deps) {
     },
 
     /** Removes every factor, and ends all sessions. Throws `link_expired`, `factor_reset_refused`; nothing has changed then. */
-    carryOut: (token: string, address: string | undefined): Promise<void> =>
+    carryOut: (token: string, origin: Origin): Promise<void> =>
       transaction(async (tx) => {
         const link = await links.spend(tx, 'reset_factors', token)
         const { accountId } = link
@@ -129,8 +122,8 @@ export function createFactorResets(deps: Deps) {
         const requestedAt = await repository.takeDueReset(tx, link, clock.now())
         if (requestedAt === undefined || account.isDisabled) return links.refuse()
         if (!(await judge(tx, accountId, requestedAt)).isAllowed) throw factorResetRefused()
-        await factors.dropAll(tx, { accountId, address })
-        await audit.record(tx, event('factor.reset_done', accountId, address))
+        await factors.dropAll(tx, { accountId, by: { actor: { type: 'account', id: accountId }, origin } })
+        await audit.recordOwn(tx, { action: 'factor.reset_done', accountId, origin })
         metrics.count('done')
       }),
 

@@ -10,6 +10,7 @@ import type { Route } from '../http/route.ts'
 import { form } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 import type { FinishLogin } from '../login/finish.ts'
+import { originOf } from '../origin.ts'
 import { factorNotAsked } from './errors.ts'
 import type { MfaMethod } from './methods/index.ts'
 import type { Proof } from './proof.ts'
@@ -52,7 +53,7 @@ export function createFactorPages(deps: Deps) {
   const { interactions, steps, factors, remembered, finishLogin, views, methods } = deps
   const enrolling = methods.flatMap(({ enrolment, ...method }) => (enrolment ? [{ ...method, enrolment }] : []))
   const askedOf = ({ uid, clientId, demand, standing }: Interaction): Asked => ({ uid, clientId, demand, standing })
-  const whereOf = (ctx: Context) => ({ rememberedToken: remembered.read(ctx), address: ctx.ip })
+  const whereOf = (ctx: Context) => ({ rememberedToken: remembered.read(ctx), origin: originOf(ctx) })
 
   const frameOf = ({ client, uid }: Interaction, { email, name }: { email: string; name?: string }) => ({
     client,
@@ -166,7 +167,9 @@ export function createFactorPages(deps: Deps) {
         const asked = askedOf(interaction)
         const step = await steps.resume(asked, whereOf(ctx))
         if (step?.kind !== 'enrol' || !step.methods.includes(id)) throw factorNotAsked()
-        const caller = { accountId: step.account.id, generation: step.account.generation, address: ctx.ip }
+        const { id: accountId, generation } = step.account
+        const by = { actor: { type: 'account', id: accountId }, origin: originOf(ctx) } as const
+        const caller = { accountId, generation, by }
         let codes: string[] | undefined
         let wrong: FieldProblems = {}
         const isAdded = await unlessRefused(

@@ -1,7 +1,7 @@
 /** The second factors of a person: what there is, adding and removing, and who must have one. Knows methods only through MfaMethod. */
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
-import type { Actor, Audit, AuditEvent } from '../audit/service.ts'
+import type { Audit, AuditEvent, Initiator } from '../audit/service.ts'
 import type { EndAccount } from '../authentication/account-reset.ts'
 import type { Level } from '../authentication/levels.ts'
 import { strongest } from '../authentication/levels.ts'
@@ -37,14 +37,9 @@ type Deps = {
 
 export type Factors = ReturnType<typeof createFactors>
 
-/** Who changes, from where; `generation` is the account's as the session or sign-in carries it. */
-export type FactorCaller = Readonly<{
-  accountId: string
-  generation: number
-  actor?: Actor
-  address?: string | undefined
-}>
-type Subject = Readonly<{ accountId: string; actor?: Actor; address?: string | undefined }>
+/** The account and the party that changes it; `generation` is the account's as the session or sign-in carries it. */
+export type FactorCaller = Readonly<{ accountId: string; generation: number; by: Initiator }>
+type Subject = Readonly<{ accountId: string; by: Initiator }>
 
 export function createFactors(deps: Deps) {
   const { methods, recoveryCodes, failures, transaction, audit, clock } = deps
@@ -52,13 +47,12 @@ export function createFactors(deps: Deps) {
 
   const event = (
     action: AuditEvent['action'],
-    { accountId, actor, address }: Subject,
+    { accountId, by }: Subject,
     details?: Record<string, string>,
   ): AuditEvent => ({
     action,
-    actor: actor ?? { type: 'account', id: accountId },
+    by,
     subject: { type: 'account', id: accountId },
-    address,
     outcome: 'success',
     ...(details && { details }),
   })
@@ -217,19 +211,19 @@ export function createFactors(deps: Deps) {
     dropAll,
 
     /** For an operator whose person has lost everything: every factor and session goes, and a mail says so. Gives which there were. */
-    reset: (accountId: string, actor: Actor): Promise<MethodId[]> =>
+    reset: (accountId: string, by: Initiator): Promise<MethodId[]> =>
       transaction(async (tx) => {
         await deps.lockAccount(tx, accountId)
-        return dropAll(tx, { accountId, actor })
+        return dropAll(tx, { accountId, by })
       }),
 
     /** Whether the person must have a second factor from now on. */
-    require: (accountId: string, isRequired: boolean, actor: Actor): Promise<void> =>
+    require: (accountId: string, isRequired: boolean, by: Initiator): Promise<void> =>
       transaction(async (tx) => {
         await deps.lockAccount(tx, accountId)
         await deps.setFactorRequired(tx, accountId, isRequired)
         const action = isRequired ? 'account.factor_required' : 'account.factor_optional'
-        await audit.record(tx, event(action, { accountId, actor }))
+        await audit.record(tx, event(action, { accountId, by }))
       }),
 
     /** Everything that somebody may have set up before the address was proven, within the transaction. */

@@ -1,6 +1,7 @@
 /** What a login asks for next, and what is known of it when that is decided. */
 import type { Account } from '../accounts/account.ts'
 import type { Level } from '../authentication/levels.ts'
+import type { RequestOrigin } from '../origin.ts'
 import type { MethodId } from './methods/index.ts'
 
 /** What is known of the interaction: what its client demands, and the session that it may go on from. */
@@ -12,14 +13,14 @@ export type Asked = Readonly<{
   standing: Readonly<{ accountId: string; generation: number; amr: readonly string[]; authTimeMs: number }> | undefined
 }>
 
-/** The browser's token, if it has one, and the network address. */
-export type Where = Readonly<{ rememberedToken?: string | undefined; address?: string | undefined }>
+/** The browser's token, if it has one, and the request. */
+export type Where = Readonly<{ rememberedToken?: string | undefined; origin: RequestOrigin }>
 
 /** The login is enough, and this is what tokens say of it. `authTimeMs` is that of the oldest proof. */
 export type Done = Readonly<{
   kind: 'done'
-  accountId: string
-  generation: number
+  /** As it was read when the last proof was given. */
+  account: Account
   level: Level
   amr: readonly string[]
   authTimeMs: number

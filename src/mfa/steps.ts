@@ -6,6 +6,7 @@ import type { Audit } from '../audit/service.ts'
 import type { EndsWithAccount } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
+import type { RequestOrigin } from '../origin.ts'
 import type { Random } from '../random.ts'
 import { factorLocked, factorNotAsked, factorOff, factorRefused, factorTriesUsed } from './errors.ts'
 import type { FactorFailures } from './failures.ts'
@@ -29,7 +30,7 @@ type Deps = {
   methods: readonly MfaMethod[]
   failures: FactorFailures
   /** Ends a reset of the account's factors that was asked for: its factor has been proven. */
-  endReset: (owner: FactorOwner, address: string | undefined) => Promise<void>
+  endReset: (owner: FactorOwner, origin: RequestOrigin) => Promise<void>
   /** Refuses who has no business at this client. Asked when a login begins and goes on. */
   refuseElsewhere: (account: Account, clientId: string) => void
   metrics: FactorMetrics
@@ -61,18 +62,18 @@ export function createLoginSteps(deps: Deps) {
     return { accountId, generation, proven: ['password'], provenAtMs: authTimeMs }
   }
 
-  const noteProven = (accountId: string, { clientId }: Asked, { address }: Where, method: MethodId) =>
+  const noteProven = (accountId: string, { clientId }: Asked, { origin }: Where, method: MethodId) =>
     transaction((tx) =>
-      audit.record(tx, {
-        action: 'factor.proven',
-        actor: { type: 'account', id: accountId },
-        subject: { type: 'account', id: accountId },
-        clientId,
-        address,
-        outcome: 'success',
-        details: { method },
-      }),
+      audit.recordOwn(tx, { action: 'factor.proven', accountId, clientId, origin, details: { method } }),
     )
+
+  /** A sign-in that is refused before the factor is looked at. */
+  const noteRefused = (
+    accountId: string,
+    { clientId }: Asked,
+    { origin }: Where,
+    reason: 'factor' | 'locked',
+  ): Promise<void> => transaction((tx) => audit.recordRefusedSignIn(tx, { reason, accountId, clientId, origin }))
 
   return {
     /** The first proof of a login, by the account as it was read with it; what was proven in this interaction before, by whomever, is gone. Gives the next step. */
@@ -85,7 +86,7 @@ export function createLoginSteps(deps: Deps) {
       const progress = { accountId: id, generation, proven: [proof], provenAtMs: clock.now() }
       const step = await nextOf(progress, asked, where)
       if (!step) throw factorNotAsked()
-      if (proof !== 'password') await deps.endReset(progress, where.address)
+      if (proof !== 'password') await deps.endReset(progress, where.origin)
       if (step.kind !== 'done') {
         await repository.putProgress(db, keyOf(asked.uid), progress, clock.now() + progressLivesMs)
       }
@@ -108,6 +109,7 @@ export function createLoginSteps(deps: Deps) {
       if (!progress || step?.kind !== 'factor') throw factorNotAsked()
       if (step.off.includes(id)) {
         deps.metrics.count(id, 'off')
+        await noteRefused(progress.accountId, asked, where, 'locked')
         throw factorOff()
       }
       if (!step.methods.includes(id)) throw factorNotAsked()
@@ -116,13 +118,17 @@ export function createLoginSteps(deps: Deps) {
       const key = keyOf(asked.uid)
       const { accountId } = progress
       await repository.insertProgress(db, key, progress, lifetime())
-      if (!(await repository.countProgressTry(db, key, mostInLogin))) throw factorTriesUsed()
+      if (!(await repository.countProgressTry(db, key, mostInLogin))) {
+        await noteRefused(accountId, asked, where, 'factor')
+        throw factorTriesUsed()
+      }
       // What cannot be guessed is not locked by the tries of others.
       const lockedUntil = method.isCounted
         ? await repository.countFactorTry(db, accountId, { ...window, now: clock.now() })
         : undefined
       if (lockedUntil !== undefined) {
         deps.metrics.count(id, 'locked')
+        await noteRefused(accountId, asked, where, 'locked')
         throw factorLocked({ retryAfterSeconds: Math.ceil((lockedUntil - clock.now()) / 1000) })
       }
       const failures = await deps.failures.count(accountId, id)
@@ -130,14 +136,14 @@ export function createLoginSteps(deps: Deps) {
       deps.metrics.count(id, isProven ? 'success' : 'failure')
       if (!isProven) {
         const { clientId } = asked
-        await deps.failures.note({ accountId, method: id, clientId, address: where.address }, failures)
+        await deps.failures.note({ accountId, method: id, clientId, origin: where.origin }, failures)
         throw factorRefused()
       }
       await noteProven(accountId, asked, where, id)
       await deps.failures.clear(accountId, id)
       await repository.forgetFactorTries(db, accountId)
       if (!(await repository.addProof(db, key, progress, id))) throw factorNotAsked()
-      await deps.endReset(progress, where.address)
+      await deps.endReset(progress, where.origin)
       const next = await nextOf({ ...progress, proven: [...progress.proven, id] }, asked, where)
       if (!next) throw factorNotAsked()
       return next

@@ -2,8 +2,9 @@
 import type { Context } from 'koa'
 import type { Interaction as EngineInteraction, InteractionResults, Provider } from 'oidc-provider'
 import { errors } from 'oidc-provider'
-import type { Outcomes } from '../../adapters/outcomes.ts'
+import type { Decision, Outcomes } from '../../adapters/outcomes.ts'
 import type { Interaction, Interactions, PromptName } from '../authentication/interaction.ts'
+import type { Tx } from '../database/database.ts'
 import { routes } from './endpoints.ts'
 import { interactionAnswered, interactionExpired } from './errors.ts'
 import type { InteractionCookie } from './interaction-cookie.ts'
@@ -21,7 +22,7 @@ type Deps = {
   cookie: InteractionCookie
   /** The generation in the row of the session that this request has loaded. */
   generationOf: (sessionUid: string) => number
-  outcomes: Pick<Outcomes, 'decide' | 'wasJustAnswered'>
+  outcomes: Pick<Outcomes, 'decide' | 'decideWithin' | 'wasJustAnswered'>
   /** Notes the answer that this request gives. */
   answers: (uid: string, answer: string) => void
 }
@@ -78,8 +79,18 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
     cookie.clear(ctx, uid)
   }
 
-  async function decide(uid: string, answer: string): Promise<boolean> {
-    const decision = await outcomes.decide(uid, answer)
+  /**
+   * Decides the interaction before something follows from the answer that is written by itself; `finish` decides what only answers it. It
+   * has one outcome, in any number of processes. Gives whether
+   * this is the first time; the same answer again, a moment later, is no error. Throws interaction_answered.
+   */
+  const decide = async (uid: string, answer: string): Promise<boolean> => isFirst(await outcomes.decide(uid, answer))
+
+  /** The same as a part of the caller's transaction: it is decided when that commits. */
+  const decideWithin = async (tx: Tx, uid: string, answer: string): Promise<boolean> =>
+    isFirst(await outcomes.decideWithin(tx, uid, answer))
+
+  function isFirst(decision: Decision): boolean {
     if (decision === 'other') throw interactionAnswered()
     return decision === 'first'
   }
@@ -115,5 +126,5 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
     await interaction.persist()
   }
 
-  return { load, loadForAnswer, decide, finish, abandon, leaveSession }
+  return { load, loadForAnswer, decide, decideWithin, finish, abandon, leaveSession }
 }

@@ -1,6 +1,8 @@
 /** What surrounds the engine's RP-initiated logout: no forms that send themselves, no redirect after a form, and the ending of tokens. */
 import type { Context } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { RequestOrigin } from '../origin.ts'
+import { originOf } from '../origin.ts'
 import { routes } from './endpoints.ts'
 
 type Next = () => Promise<void>
@@ -9,7 +11,7 @@ type Deps = {
   /** Shows the page that goes on to `url`. */
   goOn: (ctx: Context, url: string) => void
   /** Ends what was issued in the session without offline access. */
-  endSession: (sessionUid: string, accountId: string | undefined, address: string | undefined) => Promise<void>
+  endSession: (sessionUid: string, accountId: string | undefined, origin: RequestOrigin) => Promise<void>
   /** The name of a session at one client. */
   sidOf: (sessionUid: string, clientId: string) => string
   /** How the session's cookie is set. */
@@ -63,7 +65,7 @@ export function createLogoutAround({ goOn, endSession, sidOf, sessionCookie, for
     if (oidc.route === 'end_session' && ctx.status === 200 && isOfThisSession(ctx, sidOf)) {
       // The client asks for the session that it was given in its ID token (RP-Initiated Logout 1.0 §2): there is nothing to ask.
       await session.destroy()
-      await endSession(session.uid, session.accountId, koaContext.ip)
+      await endSession(session.uid, session.accountId, originOf(koaContext))
       koaContext.cookies.set(oidc.provider.cookieName('session'), null, { ...sessionCookie, overwrite: true })
       ctx.set('Clear-Site-Data', clearedData)
       ctx.body = null
@@ -84,7 +86,7 @@ export function createLogoutAround({ goOn, endSession, sidOf, sessionCookie, for
     }
     if (oidc.route === 'end_session_confirm' && ctx.status === 303) {
       if (session.destroyed) {
-        await endSession(session.uid, session.accountId, koaContext.ip)
+        await endSession(session.uid, session.accountId, originOf(koaContext))
         ctx.set('Clear-Site-Data', clearedData)
       }
       const url = ctx.response.get('Location')

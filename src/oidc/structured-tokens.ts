@@ -2,6 +2,8 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { Client } from '../clients/client.ts'
+import type { RequestOrigin } from '../origin.ts'
+import { originOf } from '../origin.ts'
 import type { VerifiedAccessToken } from './jwt-access-token.ts'
 
 type TokenOwner = { clientId: string; accountId: string | undefined }
@@ -16,7 +18,7 @@ type Deps = {
   clients: Clients
   accounts: Owners
   /** Denies one token for as long as it may live. */
-  deny: (jti: string, owner: TokenOwner) => Promise<void>
+  deny: (jti: string, owner: TokenOwner, origin: RequestOrigin) => Promise<void>
   /** Denies an opaque token that no store has, for as long as one of the client may live. Throws too_many_requests. */
   denyLost: (ctx: KoaContextWithOIDC, clientId: string, token: string) => Promise<void>
 }
@@ -60,10 +62,10 @@ export function createStructuredTokensAround(deps: Deps) {
   }
 
   /** Only the client a token was issued to ends it (RFC 7009 §2.1). */
-  async function revoke(clientId: string, token: string): Promise<void> {
+  async function revoke(clientId: string, token: string, origin: RequestOrigin): Promise<void> {
     const found = await deps.verify(token)
     if (found?.claims.client_id === clientId)
-      await deps.deny(found.claims.jti, { clientId, accountId: found.accountId })
+      await deps.deny(found.claims.jti, { clientId, accountId: found.accountId }, origin)
   }
 
   /** RFC 7009 §2.2 answers an unknown token with 200: then it has to stay unknown. */
@@ -89,7 +91,7 @@ export function createStructuredTokensAround(deps: Deps) {
       const isPublic = client.tokenEndpointAuthMethod === 'none'
       ctx.body = await asAllowedNow(await introspect(client.clientId, isPublic, token))
     } else if (route === 'revocation') {
-      await revoke(client.clientId, token)
+      await revoke(client.clientId, token, originOf(ctx))
       ctx.body = ''
     } else return
     ctx.status = 200

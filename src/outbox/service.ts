@@ -1,13 +1,21 @@
 /** The outbox: things sent at least once. An event is written in the transaction of the change and delivered after its commit. */
 import type { Sealer } from '../../keys/sealer.ts'
 import type { Tx } from '../database/database.ts'
-import type { Enqueue, Task } from '../jobs/queue.ts'
+import type { Enqueue, EnqueueOptions, Task } from '../jobs/queue.ts'
 import type { Random } from '../random.ts'
 import type { Deliver, OutboxKind, PayloadOf } from './kind.ts'
 
 export type Outbox<Kind extends OutboxKind> = {
-  /** Adds an event to the transaction of the change. Its payload is sealed at rest: it may hold a link or an address. */
-  send: <Name extends Kind['name']>(tx: Tx, name: Name, payload: PayloadOf<Kind, Name>) => Promise<void>
+  /**
+   * Adds an event to the transaction of the change. Its payload is sealed at rest: it may hold a link or an address.
+   * `alongside` is an insert that the same statement runs.
+   */
+  send: <Name extends Kind['name']>(
+    tx: Tx,
+    name: Name,
+    payload: PayloadOf<Kind, Name>,
+    alongside?: EnqueueOptions['alongside'],
+  ) => Promise<void>
   /** Says how a kind is delivered. Throws a TypeError for the second handler of a kind. */
   handle: <Name extends Kind['name']>(name: Name, deliver: Deliver<PayloadOf<Kind, Name>>) => void
   /** Throws a TypeError that names each kind without a handler. */
@@ -40,12 +48,12 @@ export function createOutbox<Kind extends OutboxKind>({ kinds, enqueue, sealer, 
       const missing = [...kindsByName.keys()].filter((name) => !handlers.has(name))
       if (missing.length > 0) throw new TypeError(`the outbox has no handler of ${missing.join(', ')}`)
     },
-    async send(tx, name, payload) {
+    async send(tx, name, payload, alongside) {
       const id = random.id()
       const sealed = sealer.seal(Buffer.from(JSON.stringify(payload)), aad(name, id)).toString('base64')
       const event: SealedEvent = { id, sealed }
       const { maxAttempts } = kindsByName.get(name) ?? {}
-      await enqueue(tx, taskName(name), event, { maxAttempts })
+      await enqueue(tx, taskName(name), event, { maxAttempts, alongside })
     },
     tasks: tasksOf(({ isOutside }) => !isOutside),
     outsideTasks: tasksOf(({ isOutside }) => isOutside === true),

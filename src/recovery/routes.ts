@@ -9,6 +9,7 @@ import type { FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { form, page } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
+import { originOf } from '../origin.ts'
 import type { Recovery } from './service.ts'
 
 type Deps = {
@@ -44,7 +45,7 @@ export function recoveryRoutes({ recovery, interactions, views, carryOn }: Deps)
     let problems: FieldProblems = {}
     const isAsked = await unlessRefused(
       ctx,
-      () => recovery.request({ email, go, address: ctx.ip }),
+      () => recovery.request({ email, go, origin: originOf(ctx) }),
       (found) => {
         problems = found
       },
@@ -111,7 +112,7 @@ export function recoveryRoutes({ recovery, interactions, views, carryOn }: Deps)
     handler: async (ctx, { body }) => {
       const { email } = await recovery.show(body.token)
       const again = (problems: FieldProblems) => showNewPassword(ctx, email, body, problems)
-      const work = async () => carryOn(ctx, await recovery.reset(body.token, body.password, ctx.ip))
+      const work = async () => carryOn(ctx, await recovery.reset(body.token, body.password, originOf(ctx)))
       if (!(await unlessRefused(ctx, work, again))) return
       views.render(ctx, 'notice', { name: 'password_set', ...(body.go !== undefined && { goUrl: signInUrl(body.go) }) })
     },

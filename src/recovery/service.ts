@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { Link, Links } from '../links/service.ts'
 import type { MailIntent } from '../mail/intent.ts'
+import type { RequestOrigin } from '../origin.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
 import type { CheckPassword } from '../passwords/service.ts'
 import { newPasswordInvalid } from './errors.ts'
@@ -34,7 +35,7 @@ type Deps = {
 
 export type Recovery = ReturnType<typeof createRecovery>
 
-type Request = { email: string; go: string | undefined; address: string | undefined }
+type Request = { email: string; go: string | undefined; origin: RequestOrigin }
 
 /** The token of the device cookie that the browser gets, and the network address. */
 export function createRecovery(deps: Deps) {
@@ -62,10 +63,10 @@ export function createRecovery(deps: Deps) {
      * Asks for a link. Nobody is looked up here: whether the address has an account is found out when the mail is sent, so that the answer and
      * its time cannot tell. Throws `new_password_invalid` for what is no address.
      */
-    request: async ({ email, go, address }: Request): Promise<void> => {
+    request: async ({ email, go, origin }: Request): Promise<void> => {
       const problems = accounts.checkProfile({ email })
       if (problems.length > 0) throw newPasswordInvalid(problems)
-      const back = { ...(go !== undefined && { go }), ...(address !== undefined && { address }) }
+      const back = { ...(go !== undefined && { go }), address: origin.ip, requestId: origin.requestId }
       await transaction((tx) => deps.sendMail(tx, { mail: 'recovery', email, askedAtMs: clock.now(), ...back }))
     },
 
@@ -76,11 +77,11 @@ export function createRecovery(deps: Deps) {
      * Sets the password, uses the link up, and ends every session and token. Throws `link_expired`, `new_password_invalid` (the link stays
      * good), `hashing_busy`.
      */
-    reset: async (token: string, password: string, address: string | undefined): Promise<AccountEnd> => {
+    reset: async (token: string, password: string, origin: RequestOrigin): Promise<AccountEnd> => {
       const owner = await find(token)
       const problems = await deps.checkPassword(password, owner)
       if (problems.length > 0) throw newPasswordInvalid(problems)
-      const passwordHash = await passwords.hash(password, { address, account: owner.id })
+      const passwordHash = await passwords.hash(password, { address: origin.ip, account: owner.id })
       return transaction(async (tx) => {
         const link = await links.spend(tx, 'recover', token)
         const { account } = await records.lock(tx, link.accountId, link.generation)
@@ -90,9 +91,7 @@ export function createRecovery(deps: Deps) {
         // The browser is known from now on: what strangers try elsewhere does not lock it.
         const end = await deps.endAccount(tx, account.id, { knownBrowser: { email: account.email } })
         await deps.forgetGuesses(tx, account)
-        const subject = { type: 'account', id: account.id }
-        const actor = { type: 'account', id: account.id } as const
-        await audit.record(tx, { action: 'account.recovered', actor, subject, address, outcome: 'success' })
+        await audit.recordOwn(tx, { action: 'account.recovered', accountId: account.id, origin })
         await deps.sendMail(tx, { mail: 'password_changed', accountId: account.id, askedAtMs: clock.now() })
         return end
       })

@@ -1,7 +1,7 @@
 /** The account that an invitation is for: made, or what is left of one that was there unproven. */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Accounts } from '../accounts/service.ts'
-import type { Actor, Audit } from '../audit/service.ts'
+import type { Audit, Initiator } from '../audit/service.ts'
 import type { Tx } from '../database/database.ts'
 
 type Deps = {
@@ -20,22 +20,22 @@ export type Invited = { email: string; name?: string; roles?: readonly string[] 
  * proven may be a stranger's: it must not open an account that has just been given roles.
  */
 export function createPrepareInvited({ accounts, records, voidAll, audit }: Deps) {
-  return async (tx: Tx, input: Invited, actor: Actor): Promise<string> => {
+  return async (tx: Tx, input: Invited, by: Initiator): Promise<string> => {
     const writes = accounts.within(tx)
     // What is no address is in no row: `create` says what is wrong with it.
-    if (accounts.checkProfile({ email: input.email }).length > 0) return writes.create(input, actor)
+    if (accounts.checkProfile({ email: input.email }).length > 0) return writes.create(input, by)
     const knownId = await records.findIdByEmail(tx, input.email)
     const known = knownId === undefined ? undefined : await records.lock(tx, knownId)
     // A proven or disabled account is no invited one: `create` says so.
-    if (!known || known.account.isEmailVerified || known.account.isDisabled) return writes.create(input, actor)
+    if (!known || known.account.isEmailVerified || known.account.isDisabled) return writes.create(input, by)
     const { account, registeredBrowser } = known
     if (registeredBrowser !== undefined) {
       await voidAll(tx, account.id)
       await records.remove(tx, account.id)
-      const id = await writes.create(input, actor)
+      const id = await writes.create(input, by)
       const details = { instead_of: account.id }
       const subject = { type: 'account', id }
-      await audit.record(tx, { action: 'account.reclaimed', actor, subject, outcome: 'success', details })
+      await audit.record(tx, { action: 'account.reclaimed', by, subject, outcome: 'success', details })
       return id
     }
     const hasPassword = account.passwordHash !== undefined
@@ -52,7 +52,7 @@ export function createPrepareInvited({ accounts, records, voidAll, audit }: Deps
         ...(name !== undefined && { name }),
         ...(roles !== undefined && { roles }),
       },
-      actor,
+      by,
     )
     return account.id
   }

@@ -7,6 +7,7 @@ import type { FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { form, page } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
+import { originOf } from '../origin.ts'
 import type { RegistrationCookie } from './browser-cookie.ts'
 import type { Proof, Registration } from './service.ts'
 
@@ -34,7 +35,7 @@ const back = (go: string | undefined) => (go === undefined ? {} : { go })
 export function registrationRoutes(deps: Deps): readonly Route[] {
   const { registration, interactions, views } = deps
 
-  const where = (ctx: Context) => ({ browser: deps.cookie.read(ctx), address: ctx.ip })
+  const where = (ctx: Context) => ({ browser: deps.cookie.read(ctx), origin: originOf(ctx) })
 
   async function showForm(
     ctx: Context,
@@ -61,7 +62,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
         if (go !== undefined) await interactions.load(ctx, go)
         const admit = () => deps.countRegistration(ctx, fields.email)
         const browser = deps.cookie.begin(ctx, registration.normaliseEmail(fields.email))
-        await registration.register({ ...fields, go }, { browser: browser.digest, address: ctx.ip }, admit)
+        await registration.register({ ...fields, go }, { browser: browser.digest, origin: originOf(ctx) }, admit)
         browser.keep()
       },
       (found) => {

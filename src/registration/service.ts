@@ -1,11 +1,12 @@
 /** Registration: an account, unproven; and the proof that the address is theirs, which alone makes it worth something. */
 import type { AccountRecords, LockedAccount } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
-import type { Actor, Audit, AuditEvent } from '../audit/service.ts'
+import type { Audit, Initiator, OwnEvent } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { Link, LinkPurpose, Links } from '../links/service.ts'
 import type { MailIntent } from '../mail/intent.ts'
+import type { RequestOrigin } from '../origin.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
 import type { CheckPassword } from '../passwords/service.ts'
 import type { Problem } from '../problems.ts'
@@ -36,12 +37,14 @@ type Deps = {
 
 export type Registration = ReturnType<typeof createRegistration>
 
-/** What a request says of itself: the browser as a digest, and the network address. */
-type Where = { browser: Buffer | undefined; address: string | undefined }
+/** What a request says of itself: the browser as a digest, and its origin. */
+type Where = { browser: Buffer | undefined; origin: RequestOrigin }
 type Begun = { name: string; password: string }
-type Chosen = { name: string; passwordHash: string; address: string | undefined; action: AuditEvent['action'] }
-/** The interaction to return to, and the network address of the request. */
-type Back = { go: string | undefined; address: string | undefined }
+type Chosen = { name: string; passwordHash: string; origin: RequestOrigin; action: OwnEvent['action'] }
+/** The interaction to return to, and the request. */
+type Back = { go: string | undefined; origin: RequestOrigin }
+/** A sign-in with the right password or passkey. */
+type ProvenSignIn = Back & { clientId: string }
 type Applicant = { email: string; name: string; password: string; go: string | undefined }
 
 /** What the page of a link asks for. `confirm`: a button. `prove`: the password of the registration, or a new beginning. */
@@ -61,14 +64,6 @@ export function createRegistration(deps: Deps) {
     if (name.trim() === '') problems.push(...accounts.checkProfile({ email }))
     if (problems.length > 0) throw registrationInvalid(problems)
   }
-
-  const event = (action: AuditEvent['action'], accountId: string, address: string | undefined): AuditEvent => ({
-    action,
-    actor: { type: 'account', id: accountId },
-    subject: { type: 'account', id: accountId },
-    address,
-    outcome: 'success',
-  })
 
   /** The account that a link still proves: unproven so far, and with the address that the link went to. */
   const isProvable = ({ isEmailVerified, isDisabled, email, emailProblem }: Account, link: Link): boolean =>
@@ -107,24 +102,24 @@ export function createRegistration(deps: Deps) {
    * its id.
    */
   async function reclaim(tx: Tx, { account, registeredBrowser }: LockedAccount, chosen: Chosen) {
-    const { name, passwordHash, address, action } = chosen
+    const { name, passwordHash, origin, action } = chosen
     await deps.voidAll(tx, account.id)
     if (registeredBrowser === undefined) {
       await records.setPasswordHash(tx, account.id, passwordHash)
       await records.setName(tx, account.id, name)
       await records.markVerified(tx, account.id)
-      await audit.record(tx, event(action, account.id, address))
+      await audit.recordOwn(tx, { action, accountId: account.id, origin })
       return
     }
     const id = random.id()
     await records.remove(tx, account.id)
     await records.insertProven(tx, { id, email: account.email, name, passwordHash })
     const details = { instead_of: account.id }
-    await audit.record(tx, { ...event('account.reclaimed', id, address), details })
+    await audit.recordOwn(tx, { action: 'account.reclaimed', accountId: id, origin, details })
   }
 
-  const sendRegistrationMail = (tx: Tx, email: string, { go, address }: Back): Promise<void> => {
-    const back = { ...(go !== undefined && { go }), ...(address !== undefined && { address }) }
+  const sendRegistrationMail = (tx: Tx, email: string, { go, origin }: Back): Promise<void> => {
+    const back = { ...(go !== undefined && { go }), address: origin.ip, requestId: origin.requestId }
     return deps.sendMail(tx, { mail: 'registration', email, askedAtMs: clock.now(), ...back })
   }
 
@@ -144,7 +139,7 @@ export function createRegistration(deps: Deps) {
      */
     register: async (
       { email, name, password, go }: Applicant,
-      { browser, address }: Where & { browser: Buffer },
+      { browser, origin }: Where & { browser: Buffer },
       admit: () => Promise<void>,
     ): Promise<void> => {
       if (!isOpen()) throw registrationClosed()
@@ -152,15 +147,23 @@ export function createRegistration(deps: Deps) {
       // Not before: a form that comes back to be corrected is no registration.
       await admit()
       // Whoever has the address already, this hash is spent too.
-      const passwordHash = await passwords.hash(password, { address, account: records.normaliseEmail(email) })
+      const passwordHash = await passwords.hash(password, {
+        address: origin.ip,
+        account: records.normaliseEmail(email),
+      })
       await transaction(async (tx) => {
         const id = random.id()
         const row = { id, email, name: name.trim(), passwordHash }
         const isMade = await records.insertRegistered(tx, row, browser)
         const known = await records.findIdByEmail(tx, email)
         const action = isMade ? 'account.registered' : 'account.registration_repeated'
-        await audit.record(tx, { ...event(action, known ?? id, address), actor: { type: 'system' } })
-        await sendRegistrationMail(tx, email, { go, address })
+        await audit.record(tx, {
+          action,
+          by: { actor: { type: 'system' }, origin },
+          subject: { type: 'account', id: known ?? id },
+          outcome: 'success',
+        })
+        await sendRegistrationMail(tx, email, { go, origin })
       })
     },
 
@@ -168,9 +171,12 @@ export function createRegistration(deps: Deps) {
      * Where people must prove their address first: mails the link again and throws `email_unverified`. For callers that have checked the
      * password, because nobody else is told.
      */
-    refuseUnproven: async (account: Account, { go, address }: Back): Promise<void> => {
+    refuseUnproven: async (account: Account, { go, origin, clientId }: ProvenSignIn): Promise<void> => {
       if (account.isEmailVerified || settings.get().emailVerification !== 'required') return
-      await transaction((tx) => sendRegistrationMail(tx, account.email, { go, address }))
+      await transaction(async (tx) => {
+        await audit.recordRefusedSignIn(tx, { reason: 'unverified', accountId: account.id, clientId, origin })
+        await sendRegistrationMail(tx, account.email, { go, origin })
+      })
       throw emailUnverified()
     },
 
@@ -182,17 +188,17 @@ export function createRegistration(deps: Deps) {
     },
 
     /** The browser that registered the account proves its address. Throws `link_expired`; another browser's link stays good. */
-    confirm: (token: string, { browser, address }: Where): Promise<void> =>
+    confirm: (token: string, { browser, origin }: Where): Promise<void> =>
       prove('verify', token, async (tx, { account, registeredBrowser }) => {
         if (!isSame(browser, registeredBrowser)) links.refuse()
         await records.markVerified(tx, account.id)
-        await audit.record(tx, event('account.email_verified', account.id, address))
+        await audit.recordOwn(tx, { action: 'account.email_verified', accountId: account.id, origin })
       }),
 
     /** Another browser proves it, and knows the password of the registration: the same person. Throws `link_expired`, `registration_invalid`. */
-    confirmWithPassword: async (token: string, password: string, { address }: Where): Promise<void> => {
+    confirmWithPassword: async (token: string, password: string, { origin }: Where): Promise<void> => {
       const before = await find('verify', token)
-      const requester = { address, account: before.id }
+      const requester = { address: origin.ip, account: before.id }
       // Counted before it is compared: tries at once are as many as they are.
       const tried = await links.tryPassword('verify', token, () =>
         passwords.verify(password, before.passwordHash, requester),
@@ -202,16 +208,16 @@ export function createRegistration(deps: Deps) {
       await prove('verify', token, async (tx, { account }) => {
         if (account.passwordHash !== before.passwordHash) links.refuse()
         await records.markVerified(tx, account.id)
-        await audit.record(tx, event('account.email_verified', account.id, address))
+        await audit.recordOwn(tx, { action: 'account.email_verified', accountId: account.id, origin })
       })
     },
 
     /** Another browser proves it, and begins anew. Throws `link_expired`, `registration_invalid`, `hashing_busy`. */
-    beginAnew: async (token: string, { name, password }: Begun, { address }: Where): Promise<void> => {
+    beginAnew: async (token: string, { name, password }: Begun, { origin }: Where): Promise<void> => {
       const { id, email } = await find('verify', token)
       await refuseUnfit({ email, name, password })
-      const passwordHash = await passwords.hash(password, { address, account: id })
-      const chosen = { name: name.trim(), passwordHash, address, action: 'account.email_verified' } as const
+      const passwordHash = await passwords.hash(password, { address: origin.ip, account: id })
+      const chosen = { name: name.trim(), passwordHash, origin, action: 'account.email_verified' } as const
       await prove('verify', token, (tx, locked) => reclaim(tx, locked, chosen))
     },
 
@@ -219,12 +225,12 @@ export function createRegistration(deps: Deps) {
      * Mails an invitation to an account without a password; gives its id. A second one ends the first.
      * Throws `account_invalid`, `email_taken`, `mail_not_configured`.
      */
-    invite: (input: Invited, actor: Actor): Promise<string> => {
+    invite: (input: Invited, by: Initiator): Promise<string> => {
       if (!deps.canSendMail) throw mailNotConfigured()
       return transaction(async (tx) => {
-        const accountId = await prepareInvited(tx, input, actor)
+        const accountId = await prepareInvited(tx, input, by)
         const subject = { type: 'account', id: accountId }
-        await audit.record(tx, { action: 'account.invited', actor, subject, outcome: 'success' })
+        await audit.record(tx, { action: 'account.invited', by, subject, outcome: 'success' })
         const { account } = await records.lock(tx, accountId)
         const { generation } = account
         await deps.sendMail(tx, { mail: 'invitation', accountId, generation, askedAtMs: clock.now() })
@@ -241,11 +247,11 @@ export function createRegistration(deps: Deps) {
     },
 
     /** The invited person chooses a name and a password. Throws `link_expired`, `registration_invalid`, `hashing_busy`. */
-    acceptInvitation: async (token: string, { name, password }: Begun, { address }: Where): Promise<void> => {
+    acceptInvitation: async (token: string, { name, password }: Begun, { origin }: Where): Promise<void> => {
       const { id, email } = await find('invite', token)
       await refuseUnfit({ email, name, password })
-      const passwordHash = await passwords.hash(password, { address, account: id })
-      const chosen = { name: name.trim(), passwordHash, address, action: 'account.invitation_accepted' } as const
+      const passwordHash = await passwords.hash(password, { address: origin.ip, account: id })
+      const chosen = { name: name.trim(), passwordHash, origin, action: 'account.invitation_accepted' } as const
       await prove('invite', token, (tx, locked) => reclaim(tx, locked, chosen))
     },
   }

@@ -1,5 +1,5 @@
 /** Resource servers: the APIs that tokens are for. Every change is audited in its own transaction. */
-import type { Actor, Audit } from '../audit/service.ts'
+import type { Audit, Initiator } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { RowCache } from '../database/row-cache.ts'
@@ -55,7 +55,7 @@ function createWrites({ transaction, cache, audit, clock, offeredAlgorithms }: D
   const subject = (id: string) => ({ type: 'resource_server', id })
   return {
     /** Adds a resource server or makes an existing one what the input says, whole. Throws `resource_server_invalid`. */
-    put: async (input: ResourceServerInput, actor: Actor): Promise<ResourceServer> => {
+    put: async (input: ResourceServerInput, by: Initiator): Promise<ResourceServer> => {
       const problems = checkResourceServer(input)
       if (problems.length > 0) throw resourceServerInvalid(problems)
       const row = planned(input)
@@ -76,7 +76,7 @@ function createWrites({ transaction, cache, audit, clock, offeredAlgorithms }: D
         }
         const action = before ? 'resource_server.updated' : 'resource_server.created'
         const details = { name: row.name, scopes: row.scopes.map((scope) => scope.name) }
-        await audit.record(tx, { action, actor, subject: subject(row.identifier), outcome: 'success', details })
+        await audit.record(tx, { action, by, subject: subject(row.identifier), outcome: 'success', details })
         const after = await repository.findResourceServer(tx, row.key)
         if (!after) throw resourceServerNotFound({ params: { identifier: row.identifier } })
         return after
@@ -86,13 +86,13 @@ function createWrites({ transaction, cache, audit, clock, offeredAlgorithms }: D
     },
 
     /** Throws `resource_server_not_found`. Tokens that were issued for it live on to their end. */
-    remove: (identifier: string, actor: Actor): Promise<void> =>
+    remove: (identifier: string, by: Initiator): Promise<void> =>
       transaction(async (tx) => {
         const key = identifierKey(identifier)
         const isRemoved = key !== undefined && (await repository.deleteResourceServer(tx, key))
         if (!isRemoved) throw resourceServerNotFound({ params: { identifier } })
         const action = 'resource_server.removed'
-        await audit.record(tx, { action, actor, subject: subject(identifier), outcome: 'success' })
+        await audit.record(tx, { action, by, subject: subject(identifier), outcome: 'success' })
       }),
   }
 }

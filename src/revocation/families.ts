@@ -5,6 +5,7 @@ import type { FamilyEnd } from '../../adapters/index.ts'
 import type { Audit } from '../audit/service.ts'
 import type { Tx } from '../database/database.ts'
 import type { Metrics } from '../metrics.ts'
+import { originOf } from '../origin.ts'
 
 type Deps = { audit: Audit; metrics: Metrics }
 
@@ -23,11 +24,14 @@ export function createFamilyNotes({ audit, metrics }: Deps) {
 
   return {
     /** Writes the record in the transaction that ends the family. */
-    async onFamilyEnded(tx: Tx, { reason, accountId, clientId, presentedBy }: FamilyEnd): Promise<void> {
+    async onFamilyEnded(tx: Tx, { reason, accountId, clientId, presentedBy, request }: FamilyEnd): Promise<void> {
       ended.inc({ reason })
       await audit.record(tx, {
         action: 'refresh_token.family_ended',
-        actor: presentedBy === undefined ? { type: 'system' } : { type: 'client', id: presentedBy },
+        by: {
+          actor: presentedBy === undefined ? { type: 'system' } : { type: 'client', id: presentedBy },
+          origin: originOf(request),
+        },
         ...(accountId !== undefined && { subject: { type: 'account', id: accountId } }),
         ...(clientId !== undefined && { clientId }),
         outcome: 'success',

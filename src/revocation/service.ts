@@ -1,10 +1,11 @@
 /** Taking back: whatever ends, ends here with all that hangs from it, at once, in every process (RFC 7009 §2.1, RFC 9700 §4.14.2). */
 import { Counter } from 'prom-client'
 import type { ArtifactStore, Provisional } from '../../adapters/index.ts'
-import type { Actor, Audit, AuditEvent } from '../audit/service.ts'
+import type { Audit, AuditEvent, Initiator } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Origin } from '../origin.ts'
 import type { Endings } from './endings.ts'
 import { grantNotFound, momentRefused, sessionNotFound } from './errors.ts'
 
@@ -87,10 +88,10 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
     },
 
     /** Signs the person out everywhere: every session, grant and token. */
-    account: (accountId: string, actor: Actor): Promise<number> =>
+    account: (accountId: string, by: Initiator): Promise<number> =>
       endAtMoment(
         'account',
-        { action: 'account.tokens_ended', actor, subject: { type: 'account', id: accountId } },
+        { action: 'account.tokens_ended', by, subject: { type: 'account', id: accountId } },
         async (tx, provisional) => {
           await endings.run('accountSignOut', tx, accountId)
           return artifacts.endAccount(tx, accountId, provisional)
@@ -98,16 +99,16 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
       ),
 
     /** Ends every grant and token of the client; it may ask for new ones. */
-    client: (clientId: string, actor: Actor): Promise<number> =>
+    client: (clientId: string, by: Initiator): Promise<number> =>
       endAtMoment(
         'client',
-        { action: 'client.tokens_ended', actor, subject: { type: 'client', id: clientId }, clientId },
+        { action: 'client.tokens_ended', by, subject: { type: 'client', id: clientId }, clientId },
         (tx, provisional) => artifacts.endClient(tx, clientId, provisional),
       ),
 
     /** Ends a browser session and what was issued in it without offline access. Throws `session_not_found`. */
-    session: (handle: string, actor: Actor): Promise<number> =>
-      end('session', { action: 'session.ended', actor, subject: { type: 'session', id: handle } }, async (tx) => {
+    session: (handle: string, by: Initiator): Promise<number> =>
+      end('session', { action: 'session.ended', by, subject: { type: 'session', id: handle } }, async (tx) => {
         const key = keyOf(handle)
         const count = key ? await artifacts.endSessionByKey(tx, key) : 0
         if (count === 0) throw sessionNotFound()
@@ -115,8 +116,8 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
       }),
 
     /** Ends one grant of a person to a client, and its tokens. Throws `grant_not_found`. */
-    grant: (handle: string, actor: Actor): Promise<number> =>
-      end('grant', { action: 'grant.ended', actor, subject: { type: 'grant', id: handle } }, async (tx) => {
+    grant: (handle: string, by: Initiator): Promise<number> =>
+      end('grant', { action: 'grant.ended', by, subject: { type: 'grant', id: handle } }, async (tx) => {
         const key = keyOf(handle)
         const count = key ? await artifacts.endGrantByKey(tx, key) : 0
         if (count === 0) throw grantNotFound()
@@ -124,26 +125,22 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
       }),
 
     /** The person takes back what they have allowed the client: the next time it asks again, and what it holds is dead. */
-    consent: (accountId: string, clientId: string, actor: Actor): Promise<number> => {
+    consent: (accountId: string, clientId: string, by: Initiator): Promise<number> => {
       const subject = { type: 'account', id: accountId }
-      return endAtMoment(
-        'consent',
-        { action: 'consent.withdrawn', actor, subject, clientId },
-        async (tx, provisional) => {
-          await consents.forget(tx, accountId, clientId)
-          return artifacts.endGrantsOf(tx, accountId, clientId, provisional)
-        },
-      )
+      return endAtMoment('consent', { action: 'consent.withdrawn', by, subject, clientId }, async (tx, provisional) => {
+        await consents.forget(tx, accountId, clientId)
+        return artifacts.endGrantsOf(tx, accountId, clientId, provisional)
+      })
     },
 
     /**
      * Ends everything issued up to `before` (milliseconds since the epoch, or now), sessions too. Gives the moment, and how many rows went.
      * Throws `moment_refused` for one to come.
      */
-    everything: async (before: number | 'now', actor: Actor): Promise<{ beforeMs: number; rows: number }> => {
+    everything: async (before: number | 'now', by: Initiator): Promise<{ beforeMs: number; rows: number }> => {
       const beforeMs = before === 'now' ? clock.now() : before
       if (!Number.isSafeInteger(beforeMs) || beforeMs > clock.now()) throw momentRefused()
-      const event = { action: 'tokens.ended' as const, actor, details: { before: new Date(beforeMs).toISOString() } }
+      const event = { action: 'tokens.ended' as const, by, details: { before: new Date(beforeMs).toISOString() } }
       const rows =
         before === 'now'
           ? await endAtMoment('everything', event, (tx, provisional) => artifacts.endAll(tx, undefined, provisional))
@@ -155,12 +152,13 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
     token: async (
       jti: string,
       { clientId, accountId }: { clientId: string; accountId: string | undefined },
+      origin: Origin,
     ): Promise<void> => {
       await end(
         'token',
         {
           action: 'access_token.denied',
-          actor: { type: 'client', id: clientId },
+          by: { actor: { type: 'client', id: clientId }, origin },
           clientId,
           ...(accountId !== undefined && { subject: { type: 'account', id: accountId } }),
         },

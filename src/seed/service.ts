@@ -1,6 +1,6 @@
 /** Seeds: people, clients and APIs from a file, made so in one transaction; running it again changes nothing. */
 import type { AccountWrites } from '../accounts/service.ts'
-import type { Actor, Audit } from '../audit/service.ts'
+import type { Audit, Initiator } from '../audit/service.ts'
 import type { Transaction } from '../database/database.ts'
 import { AppError } from '../errors.ts'
 import { seedInvalid } from './errors.ts'
@@ -26,27 +26,26 @@ type Deps = PlanDeps & { transaction: Transaction; audit: Audit }
 export function createSeed(deps: Deps) {
   const { transaction, audit, accounts, clients, resourceServers } = deps
 
-  const write = (plan: SeedPlan, actor: Actor): Promise<SeedEntry[]> =>
+  const write = (plan: SeedPlan, by: Initiator): Promise<SeedEntry[]> =>
     transaction(async (tx) => {
       const inTx = { accounts: accounts.within(tx), clients: clients.within(tx), servers: resourceServers.within(tx) }
       const entries: SeedEntry[] = []
       // Clients first: a resource server may name the ones it lets in.
       for (const step of plan.clients) {
         const make = step.before ? inTx.clients.replace : inTx.clients.add
-        const { secret } = step.fields.length > 0 ? await make(step.input, actor) : { secret: undefined }
+        const { secret } = step.fields.length > 0 ? await make(step.input, by) : { secret: undefined }
         entries.push({ ...entryOf('client', step.input.clientId, step), ...(secret === undefined ? {} : { secret }) })
       }
       for (const step of plan.resourceServers) {
-        if (step.fields.length > 0) await inTx.servers.put(step.input, actor)
+        if (step.fields.length > 0) await inTx.servers.put(step.input, by)
         entries.push(entryOf('resource_server', step.input.identifier, step))
       }
       for (const step of plan.users) {
-        await writeUser(step, inTx.accounts, actor)
+        await writeUser(step, inTx.accounts, by)
         entries.push(entryOf('user', step.input.email.trim(), step))
       }
       const changed = entries.filter(({ result }) => result !== 'unchanged').length
-      if (changed > 0)
-        await audit.record(tx, { action: 'seed.applied', actor, outcome: 'success', details: { changed } })
+      if (changed > 0) await audit.record(tx, { action: 'seed.applied', by, outcome: 'success', details: { changed } })
       return entries
     })
 
@@ -57,7 +56,7 @@ export function createSeed(deps: Deps) {
      */
     apply: async (
       text: string,
-      { actor, isOnlyMissing = false }: { actor: Actor; isOnlyMissing?: boolean },
+      { by, isOnlyMissing = false }: { by: Initiator; isOnlyMissing?: boolean },
     ): Promise<SeedReport> => {
       // Loaded for a seed alone: most servers start without one.
       const { readSeed } = await import('./document.ts')
@@ -68,7 +67,7 @@ export function createSeed(deps: Deps) {
         const all = [...problems, ...plan.problems]
         if (all.length > 0 || !('users' in plan)) throw seedInvalid(withLines(all))
         try {
-          return { entries: await write(plan, actor) }
+          return { entries: await write(plan, by) }
         } catch (error) {
           // Another process has written the same entry since this plan was made, two first starts at once for instance: plan again.
           if (!(error instanceof AppError) || error.status !== 409 || attempt === mostAttempts) throw error
@@ -78,13 +77,13 @@ export function createSeed(deps: Deps) {
   }
 }
 
-async function writeUser(step: UserStep, accounts: AccountWrites, actor: Actor) {
+async function writeUser(step: UserStep, accounts: AccountWrites, by: Initiator) {
   const { input, before, password, isDisabled, fields } = step
   if (fields.length === 0) return
-  const id = before?.id ?? (await accounts.create({ ...input, ...(password === undefined ? {} : { password }) }, actor))
-  if (before && fields.some((field) => field !== 'disabled')) await accounts.update(id, input, actor)
+  const id = before?.id ?? (await accounts.create({ ...input, ...(password === undefined ? {} : { password }) }, by))
+  if (before && fields.some((field) => field !== 'disabled')) await accounts.update(id, input, by)
   if (isDisabled === undefined || isDisabled === (before?.isDisabled ?? false)) return
-  await (isDisabled ? accounts.disable(id, actor) : accounts.enable(id, actor))
+  await (isDisabled ? accounts.disable(id, by) : accounts.enable(id, by))
 }
 
 const entryOf = (

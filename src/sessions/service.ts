@@ -1,8 +1,9 @@
 /** Browser sessions: what is seen of them, and ending them. What was issued in one without offline access goes with it (OpenID Connect Core 1.0 §11). */
 import type { ArtifactStore } from '../../adapters/index.ts'
-import type { Audit, AuditEvent } from '../audit/service.ts'
+import type { Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
+import type { Origin } from '../origin.ts'
 import type { Random } from '../random.ts'
 import type { BrowserName } from './browsers.ts'
 import { describeBrowser } from './browsers.ts'
@@ -52,14 +53,6 @@ const dayMs = 86_400_000
 export function createSessions({ db, transaction, audit, artifacts, placeOf, clock, random, ...deps }: Deps) {
   const seenAt = new Map<string, number>()
 
-  const event = (action: AuditEvent['action'], id: string, address: string | undefined): AuditEvent => ({
-    action,
-    actor: { type: 'account', id },
-    subject: { type: 'account', id },
-    address,
-    outcome: 'success',
-  })
-
   async function list(accountId: string, thisUid?: string): Promise<SessionView[]> {
     const [{ sessions }, details] = await Promise.all([
       artifacts.listAccess(accountId),
@@ -105,21 +98,21 @@ export function createSessions({ db, transaction, audit, artifacts, placeOf, clo
     },
 
     /** Ends the session `sessionUid` of `accountId`, its tokens with it, and says so in the audit trail: one transaction. */
-    end: (sessionUid: string, accountId: string | undefined, address: string | undefined): Promise<void> =>
+    end: (sessionUid: string, accountId: string | undefined, origin: Origin): Promise<void> =>
       transaction(async (tx) => {
         await artifacts.endSession(tx, sessionUid)
         if (accountId === undefined) return
-        await audit.record(tx, event('account.signed_out', accountId, address))
+        await audit.recordOwn(tx, { action: 'account.signed_out', accountId, origin })
       }),
 
     /** Ends one of the person's own sessions. Throws `session_gone` for every other, whoever's it is. */
-    endOwn: async (accountId: string, handle: string, address: string | undefined): Promise<void> => {
+    endOwn: async (accountId: string, handle: string, origin: Origin): Promise<void> => {
       const { sessions } = await artifacts.listAccess(accountId)
       const found = sessions.find(({ key }) => key.toString('base64url') === handle)
       if (!found) throw sessionGone()
       await transaction(async (tx) => {
         await artifacts.endSessionByKey(tx, found.key)
-        await audit.record(tx, event('account.signed_out', accountId, address))
+        await audit.recordOwn(tx, { action: 'account.signed_out', accountId, origin })
       })
     },
 
@@ -127,7 +120,7 @@ export function createSessions({ db, transaction, audit, artifacts, placeOf, clo
      * Ends every session of the person but the one named, which is renamed first: nothing more is written under its old id. Gives the
      * new one, and when it expires (milliseconds). Throws `session_gone` when the session itself is over.
      */
-    endOthers: async (accountId: string, own: OwnSession, address: string | undefined) => {
+    endOthers: async (accountId: string, own: OwnSession, origin: Origin) => {
       const kept = artifacts.sessionKey(own.uid)
       return transaction(async (tx) => {
         const renamed = await artifacts.renameSession(tx, own, {
@@ -139,7 +132,7 @@ export function createSessions({ db, transaction, audit, artifacts, placeOf, clo
         if (!renamed && !(await artifacts.hasSession(tx, own.uid))) throw sessionGone()
         await deps.forgetBrowsers(tx, accountId)
         const count = await artifacts.endSessionsOf(tx, accountId, renamed && kept)
-        if (count > 0) await audit.record(tx, event('account.signed_out_elsewhere', accountId, address))
+        if (count > 0) await audit.recordOwn(tx, { action: 'account.signed_out_elsewhere', accountId, origin })
         return renamed
       })
     },

@@ -1,5 +1,5 @@
 /** What an administrator changes at run time: kept in the database, held in memory, followed as it changes, audited. */
-import type { Actor, Audit } from '../audit/service.ts'
+import type { Audit, Initiator } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/config.ts'
 import type { ChangeFeed } from '../database/change-feed.ts'
@@ -80,7 +80,7 @@ export async function createSettings({ db, transaction, changes, audit, clock, l
      * Changes one setting; text is read as the setting's type. `undefined` goes back to the default. Throws `setting_unknown`, naming the
      * nearest right one, and `setting_invalid`.
      */
-    set: async (key: string, value: string | number | undefined, actor: Actor): Promise<RuntimeSettings> => {
+    set: async (key: string, value: string | number | undefined, by: Initiator): Promise<RuntimeSettings> => {
       if (!isSettingKey(key)) throw settingUnknown({ params: { key, nearest: nearest(key, settingKeys) } })
       const read = value === undefined ? undefined : readValue(key, value)
       await transaction(async (tx) => {
@@ -92,7 +92,7 @@ export async function createSettings({ db, transaction, changes, audit, clock, l
         else await repository.putSetting(tx, key, read, clock.now())
         const details = { before: before[key], after: after[key] }
         const subject = { type: 'setting', id: key }
-        await audit.record(tx, { action: 'setting.changed', actor, subject, outcome: 'success', details })
+        await audit.record(tx, { action: 'setting.changed', by, subject, outcome: 'success', details })
       })
       await refresh()
       return current

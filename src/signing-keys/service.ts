@@ -1,7 +1,7 @@
 /** What an operator does to the signing keys, and the record of whatever happens to one. The ring itself is in `keys/`. */
 import type { Algorithm } from '../../keys/algorithms.ts'
 import type { KeyChange, Refusal, Rotation } from '../../keys/rotation.ts'
-import type { Actor, Audit } from '../audit/service.ts'
+import type { Audit, Initiator } from '../audit/service.ts'
 import type { Tx } from '../database/database.ts'
 import {
   signingAlgorithmInUse,
@@ -15,10 +15,10 @@ import {
 /** The record of a change, for the rotation to write in the transaction of the change. */
 export const recordKeyChange =
   ({ record }: Audit) =>
-  (tx: Tx, { kid, algorithm, from, to }: KeyChange, actor: Actor): Promise<void> => {
+  (tx: Tx, { kid, algorithm, from, to }: KeyChange, by: Initiator): Promise<void> => {
     const action = from === undefined ? 'key.created' : to === 'revoked' ? 'key.revoked' : 'key.state_changed'
     const details = { algorithm, ...(from !== undefined && { from }), to }
-    return record(tx, { action, actor, subject: { type: 'signing_key', id: kid }, outcome: 'success', details })
+    return record(tx, { action, by, subject: { type: 'signing_key', id: kid }, outcome: 'success', details })
   }
 
 type Deps = { rotation: Rotation; offered: readonly Algorithm[] }
@@ -32,22 +32,22 @@ export function createSigningKeys({ rotation, offered }: Deps) {
      */
     rotate: async (
       { wanted = offered, isNow }: { wanted?: readonly string[]; isNow: boolean },
-      actor: Actor,
+      by: Initiator,
     ): Promise<KeyChange[]> => {
       const unknown = wanted.find((algorithm) => !offered.some((one) => one === algorithm))
       const params = { algorithm: unknown ?? '', offered: offered.join(', ') }
       if (unknown !== undefined) throw signingAlgorithmNotOffered({ params })
-      return rotation.rotate({ wanted: wanted as readonly Algorithm[], isNow }, actor)
+      return rotation.rotate({ wanted: wanted as readonly Algorithm[], isNow }, by)
     },
 
     /**
      * Takes signing away from a key, which stays published. Throws `signing_key_not_found`, `signing_key_retired`, and, when nobody could
      * sign with its algorithm then, `signing_key_without_successor` or `signing_key_successor_too_young`.
      */
-    retire: async (kid: string, actor: Actor): Promise<KeyChange[]> => orThrow(await rotation.retire(kid, actor), kid),
+    retire: async (kid: string, by: Initiator): Promise<KeyChange[]> => orThrow(await rotation.retire(kid, by), kid),
 
     /** For a leaked key: no longer published, signs nothing, and what it signed no longer counts. Throws `signing_key_not_found`. */
-    revoke: async (kid: string, actor: Actor): Promise<KeyChange[]> => orThrow(await rotation.revoke(kid, actor), kid),
+    revoke: async (kid: string, by: Initiator): Promise<KeyChange[]> => orThrow(await rotation.revoke(kid, by), kid),
   }
 }
 

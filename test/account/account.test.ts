@@ -1,5 +1,6 @@
 /** Changing one's own password and e-mail address: with a proof, told to the old address, and ending what is open elsewhere. */
 
+import { testOrigin } from '../audit/origins.ts'
 import type { PeopleHouse } from '../registration/house.ts'
 import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
 import { createRelyingParty } from '../support/latchkey.ts'
@@ -37,7 +38,7 @@ const isSignedIn = async ({ rp }: { rp: ReturnType<typeof createRelyingParty> })
 
 describe.each(['password', 'email'] as const)('changing the %s', (what) => {
   const change = async (accountId: string, proof: { password: string } | { factorProvenAtMs: number }) => {
-    const caller = { accountId, proof }
+    const caller = { accountId, proof, origin: testOrigin }
     if (what === 'password') return changes().changePassword({ ...caller, newPassword: otherPassword })
     return changes().requestEmailChange({ ...caller, newEmail: `new-${accountId}@example.com` })
   }
@@ -74,6 +75,7 @@ describe.each(['password', 'email'] as const)('changing the %s', (what) => {
 test('a new password ends the other sessions and all refresh tokens, keeps this session, and is told by mail', async () => {
   const { account, here, there, session } = await signedInTwice('password@example.com')
   const end = await changes().changePassword({
+    origin: testOrigin,
     accountId: account.id,
     proof: { password: goodPassword },
     newPassword: otherPassword,
@@ -99,6 +101,7 @@ test('a new password ends the other sessions and all refresh tokens, keeps this 
 test('without a session to keep every one ends', async () => {
   const { account, here, there } = await signedInTwice('nowhere@example.com')
   await changes().changePassword({
+    origin: testOrigin,
     accountId: account.id,
     proof: { password: goodPassword },
     newPassword: otherPassword,
@@ -109,7 +112,12 @@ test('without a session to keep every one ends', async () => {
 test('a new password that is refused changes nothing', async () => {
   const { id, email } = await house.member('weak@example.com')
   await expect(
-    changes().changePassword({ accountId: id, proof: { password: goodPassword }, newPassword: 'short' }),
+    changes().changePassword({
+      accountId: id,
+      origin: testOrigin,
+      proof: { password: goodPassword },
+      newPassword: 'short',
+    }),
   ).rejects.toMatchObject({ code: 'change_invalid', problems: [{ path: 'newPassword', code: 'password_too_short' }] })
   expect(await house.signsIn(email, goodPassword)).toBe(true)
 })
@@ -117,7 +125,7 @@ test('a new password that is refused changes nothing', async () => {
 test('of two changes proven by the same password one is made', async () => {
   const { id } = await house.member('twice@example.com')
   const change = (newPassword: string) =>
-    changes().changePassword({ accountId: id, proof: { password: goodPassword }, newPassword })
+    changes().changePassword({ accountId: id, origin: testOrigin, proof: { password: goodPassword }, newPassword })
   const results = await Promise.allSettled([
     change('the first of two new passwords'),
     change('the second of two new passwords'),

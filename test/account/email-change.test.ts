@@ -1,4 +1,5 @@
 /** A new email address: where its link is confirmed, what asking for one tells, and that no other account is touched. */
+import { testOrigin } from '../audit/origins.ts'
 import type { PeopleHouse } from '../registration/house.ts'
 import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
 import type { Browser } from '../support/browser.ts'
@@ -15,7 +16,7 @@ afterAll(() => house?.close())
 const changes = () => house.server.parts.accountChanges
 
 const request = (accountId: string, newEmail: string, password = goodPassword) =>
-  changes().requestEmailChange({ accountId, proof: { password }, newEmail })
+  changes().requestEmailChange({ accountId, origin: testOrigin, proof: { password }, newEmail })
 
 /** A member who has asked for another address; gives the link that went there. */
 async function asked(email: string, newEmail: string) {
@@ -106,12 +107,16 @@ test('five passwords may be tried on one link, at once too; a session of the acc
   const { account, link } = await asked('guessed@example.com', 'guessed-new@example.com')
   const token = new URL(link).searchParams.get('token')!
   const tries = await Promise.allSettled(
-    Array.from({ length: 9 }, (_, n) => changes().confirmEmailChange(token, { password: `guess number ${n}` })),
+    Array.from({ length: 9 }, (_, n) =>
+      changes().confirmEmailChange(token, { password: `guess number ${n}`, origin: testOrigin }),
+    ),
   )
   const codes = tries.map((one) => one.status === 'rejected' && (one.reason.problems?.[0].code ?? one.reason.code))
   expect(codes.filter((code) => code === 'proof_refused')).toHaveLength(5)
   expect(codes.filter((code) => code === 'email_change_tries_used')).toHaveLength(4)
-  await expect(changes().confirmEmailChange(token, { password: goodPassword })).rejects.toMatchObject({
+  await expect(
+    changes().confirmEmailChange(token, { password: goodPassword, origin: testOrigin }),
+  ).rejects.toMatchObject({
     code: 'change_invalid',
   })
   const here = await signIn('guessed@example.com')
@@ -123,7 +128,9 @@ test('of a link that is confirmed many times at once, one confirmation is made',
   const { link } = await asked('many@example.com', 'many-new@example.com')
   const token = new URL(link).searchParams.get('token')!
   const results = await Promise.allSettled(
-    Array.from({ length: 4 }, () => changes().confirmEmailChange(token, { password: goodPassword })),
+    Array.from({ length: 4 }, () =>
+      changes().confirmEmailChange(token, { password: goodPassword, origin: testOrigin }),
+    ),
   )
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
 })
@@ -186,6 +193,7 @@ test('a link that was asked for with a password that has been replaced is over, 
   const browser = createBrowser()
   const page = await browser.get(link)
   await changes().changePassword({
+    origin: testOrigin,
     accountId: account.id,
     proof: { password: goodPassword },
     newPassword: otherPassword,

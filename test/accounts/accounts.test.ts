@@ -112,7 +112,11 @@ test('setting a password ends every session and token, in the transaction of the
   const id = await rooms.accounts.create({ email: 'set@example.com' }, operator)
   await rooms.accounts.setPassword(id, password, operator)
   expect(rooms.ended).toContain(id)
-  expect((await rooms.trail())[0]).toMatchObject({ action: 'account.password_set', subject: { id }, actor: operator })
+  expect((await rooms.trail())[0]).toMatchObject({
+    action: 'account.password_set',
+    subject: { id },
+    actor: operator.actor,
+  })
 })
 
 test('disabling ends every session and token and is told to whoever remembers the account', async () => {

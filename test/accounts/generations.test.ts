@@ -1,6 +1,8 @@
 /** The generation of an account: every reset raises it and ends what began before; nothing else does. */
+
 import { createProfileChanges } from '../../src/account/profile.ts'
 import { createAccountRecords } from '../../src/accounts/records.ts'
+import { testOrigin } from '../audit/origins.ts'
 import type { PeopleHouse } from '../registration/house.ts'
 import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
 import { createBrowser } from '../support/browser.ts'
@@ -16,7 +18,7 @@ type Person = { id: string; email: string }
 type Way = [way: string, work: (person: Person) => Promise<unknown>, make?: (email: string) => Promise<Person>]
 
 const parts = () => house.server.parts
-const where = { browser: undefined, address: undefined }
+const where = { browser: undefined, origin: testOrigin }
 const proof = { password: goodPassword }
 
 /** The row itself: the cache of accounts may be a moment late. */
@@ -64,13 +66,14 @@ const named = (ways: readonly Way[]) =>
 const resets: Way[] = [
   [
     'a change of the password',
-    ({ id }) => parts().accountChanges.changePassword({ accountId: id, proof, newPassword: otherPassword }),
+    ({ id }) =>
+      parts().accountChanges.changePassword({ accountId: id, origin: testOrigin, proof, newPassword: otherPassword }),
   ],
   [
     'a recovery',
     async (person) => {
       const token = await mint('recover', person, person.email)
-      await parts().recovery.reset(token, otherPassword, undefined)
+      await parts().recovery.reset(token, otherPassword, testOrigin)
     },
   ],
   [
@@ -106,12 +109,15 @@ const resets: Way[] = [
     },
   ],
   ['user reset-factors', ({ id }) => parts().factors.reset(id, operator)],
-  ['a request to delete the account', ({ id }) => parts().leaving.request({ accountId: id, proof })],
+  [
+    'a request to delete the account',
+    ({ id }) => parts().leaving.request({ accountId: id, origin: testOrigin, proof }),
+  ],
   [
     'a change of the email address that is completed',
     async (person) => {
       const token = await mint('change_email', person, `moved-${person.email}`)
-      await parts().accountChanges.confirmEmailChange(token, proof)
+      await parts().accountChanges.confirmEmailChange(token, { ...proof, origin: testOrigin })
     },
   ],
   [
@@ -152,7 +158,12 @@ const others: Way[] = [
   [
     'a request for another email address',
     ({ id }) =>
-      parts().accountChanges.requestEmailChange({ accountId: id, proof, newEmail: `asked-${id}@example.com` }),
+      parts().accountChanges.requestEmailChange({
+        accountId: id,
+        origin: testOrigin,
+        proof,
+        newEmail: `asked-${id}@example.com`,
+      }),
   ],
   ['a registration of the same address', ({ email }) => house.register({ email, password: otherPassword })],
   [
@@ -163,7 +174,7 @@ const others: Way[] = [
       return { id: (await house.account(email))!.id, email }
     },
   ],
-  ['an account that is kept after all', ({ id }) => parts().leaving.withdraw(id, 0, undefined)],
+  ['an account that is kept after all', ({ id }) => parts().leaving.withdraw(id, 0, testOrigin)],
 ]
 
 test.each(named(others))('$way leaves it as it is', async ({ work, make }) => {
@@ -184,6 +195,7 @@ test('of the browsers only the one that sets the new password stays known and re
   await house.server.database.transaction((tx) => parts().guesses.rememberBrowser(tx, 'this browser', account))
   const { token } = (await parts().loginSteps.remember(account))!
   await parts().accountChanges.changePassword({
+    origin: testOrigin,
     accountId: person.id,
     proof,
     newPassword: otherPassword,
@@ -199,7 +211,12 @@ test('of the browsers only the one that sets the new password stays known and re
 test('disable and enable leave no link: neither one that is in a mailbox, nor one whose email waits', async () => {
   const email = 'off-and-on@example.com'
   const { id } = await house.member(email)
-  await parts().accountChanges.requestEmailChange({ accountId: id, proof, newEmail: 'stranger@example.com' })
+  await parts().accountChanges.requestEmailChange({
+    accountId: id,
+    origin: testOrigin,
+    proof,
+    newEmail: 'stranger@example.com',
+  })
   const { link } = await house.mailbox.waitFor('stranger@example.com')
   await house.askForRecovery(email)
   const recovery = (await house.mailbox.waitFor(email, 2)).link!
@@ -221,7 +238,7 @@ test('a profile that is sent from a session of an earlier generation is refused'
   const claims = 'name given_name family_name nickname birthdate zoneinfo locale website phone_number'.split(' ')
   const said = Object.fromEntries(claims.map((claim) => [claim, claim === 'name' ? 'Too Late' : '']))
   await parts().accounts.setPassword(account.id, otherPassword, operator)
-  const late = profile.change(account, said as Parameters<typeof profile.change>[1])
+  const late = profile.change(account, said as Parameters<typeof profile.change>[1], testOrigin)
   await expect(late).rejects.toMatchObject({ code: 'account_reset', status: 409 })
   expect((await parts().accounts.readById(account.id))!.name).toBe('Somebody New')
 })
@@ -229,12 +246,20 @@ test('a profile that is sent from a session of an earlier generation is refused'
 test('a new beginning in an imported account ends the links that its first password asked for', async () => {
   const email = 'imported-links@example.com'
   const person = await unproven(email, goodPassword)
-  await parts().accountChanges.requestEmailChange({ accountId: person.id, proof, newEmail: 'thief@example.com' })
+  await parts().accountChanges.requestEmailChange({
+    accountId: person.id,
+    origin: testOrigin,
+    proof,
+    newEmail: 'thief@example.com',
+  })
   const { link } = await house.mailbox.waitFor('thief@example.com')
   const token = await mint('verify', person, email)
   await parts().registration.beginAnew(token, { name: 'The Owner', password: otherPassword }, where)
   expect((await createBrowser().get(link!)).status).toBe(400)
   await expect(
-    parts().accountChanges.confirmEmailChange(new URL(link!).searchParams.get('token')!, proof),
+    parts().accountChanges.confirmEmailChange(new URL(link!).searchParams.get('token')!, {
+      ...proof,
+      origin: testOrigin,
+    }),
   ).rejects.toMatchObject({ code: 'link_expired' })
 })

@@ -1,6 +1,8 @@
 /** One mailbox is one account, in existing data too: who keeps it, what the others lose, and what the program before may still write. */
+
 import { inspectEmails } from '../../src/cli/emails.ts'
 import { checkEmails } from '../../src/doctor/checks.ts'
+import { testOrigin } from '../audit/origins.ts'
 import { attempt } from '../limits/house.ts'
 import { minutes } from '../oidc/support.ts'
 import type { PeopleHouse } from '../registration/house.ts'
@@ -181,7 +183,7 @@ test('what a marked account does lifts no lock of the mailbox, and makes no brow
   await settle()
   expect(await knex()('known_browser').where({ account_id: loser })).toEqual([])
   const marked = (await parts().accounts.readById(loser))!
-  expect(await parts().database.transaction((tx) => rememberBrowser(tx, token, marked))).toBe(false)
+  expect(await parts().database.transaction((tx) => rememberBrowser(tx, token, marked))).toBe('known')
   expect(await knex()('known_browser').where({ account_id: loser })).toEqual([])
   for (let tries = 0; tries < 11; tries += 1) await attempt(house.server, 'lock@zürich.example', 'not this one')
   await parts().accounts.setPassword(loser, goodPassword, operator)
@@ -211,6 +213,7 @@ test('a browser in which a marked account changes its password is not known at t
   await oldAccount({ email: 'kept-out@xn--bse-sna.example', createdAt: 3 })
   await settle()
   await parts().accountChanges.changePassword({
+    origin: testOrigin,
     accountId: loser,
     proof: { password: testPassword },
     newPassword: goodPassword,

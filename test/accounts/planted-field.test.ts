@@ -11,7 +11,7 @@ const { accountDocument, readAccountDocument } = await import('../../src/account
 const { callback, createRelyingParty, startLatchkey, testPassword, webSecret } = await import('../support/latchkey.ts')
 const { createTestDatabase } = await import('../support/database.ts')
 
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 let server: Latchkey
 let close: () => Promise<unknown>
 

@@ -4,7 +4,7 @@ import { readAccountDocument } from '../../src/accounts/document.ts'
 import { normaliseEmail } from '../../src/accounts/email.ts'
 import { createAccounts, loadAccount } from '../../src/accounts/service.ts'
 import { listAuditEvents } from '../../src/audit/repository.ts'
-import type { Actor } from '../../src/audit/service.ts'
+import type { Initiator } from '../../src/audit/service.ts'
 import { createAudit } from '../../src/audit/service.ts'
 import { readClientDocument } from '../../src/clients/document.ts'
 import { oidcScopes } from '../../src/clients/scopes.ts'
@@ -27,7 +27,10 @@ import { createSettings } from '../../src/settings/service.ts'
 import { createTestClock } from '../support/clock.ts'
 import { createTestDatabase } from '../support/database.ts'
 
-export const operator: Actor = { type: 'operator', id: 'tester' }
+export const operator: Initiator = {
+  actor: { type: 'operator', id: 'tester' },
+  origin: { command: 'test' },
+}
 
 export type Rooms = Awaited<ReturnType<typeof createRooms>>
 
@@ -38,7 +41,7 @@ export async function createRooms({ isProduction = false }: { isProduction?: boo
   const clock = createTestClock()
   const random = systemRandom
   const ended: string[] = []
-  const audit = createAudit({ db, clock, random, publish: async () => {} })
+  const audit = createAudit({ db, clock, random, write: async (_tx, _event, row) => await row })
   const refusedSecrets = isProduction ? sampleSecrets : []
   const isDevelopment = !isProduction
   const settings = await createSettings({ db, transaction, changes, audit, clock, log: createLog({ level: 'silent' }) })

@@ -31,7 +31,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
 
   async function newAccount() {
     const email = `${newId()}@people.example`
-    const operator = { type: 'operator', id: 'test' } as const
+    const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
     const id = await server.parts.accounts.create({ email, isEmailVerified: true }, operator)
     return { id, raise: () => end((tx) => tx('account').where({ id }).increment('generation', 1)) }
   }

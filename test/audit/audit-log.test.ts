@@ -28,14 +28,14 @@ test('a sign-in becomes one line of the log, once its transaction is committed',
 
 test('what is rolled back reaches nobody', async () => {
   const { audit, database } = server.parts
-  const actor = { type: 'system' } as const
+  const by = { actor: { type: 'system' }, origin: { job: 'test' } } as const
   const failure = database.transaction(async (tx) => {
-    await audit.record(tx, { action: 'account.disabled', actor, outcome: 'success' })
+    await audit.record(tx, { action: 'account.disabled', by, outcome: 'success' })
     throw new Error('not after all')
   })
   await expect(failure).rejects.toThrow('not after all')
   // A later event has arrived, so the earlier one would have.
-  await database.transaction((tx) => audit.record(tx, { action: 'account.enabled', actor, outcome: 'success' }))
+  await database.transaction((tx) => audit.record(tx, { action: 'account.enabled', by, outcome: 'success' }))
   await waitFor(() => auditLines('account.enabled').length > 0)
   expect(auditLines('account.disabled')).toEqual([])
 })

@@ -1,6 +1,8 @@
 /** The audit trail: part of the change, without secrets, never altered. */
+import type { AuditEvent } from '../../src/audit/service.ts'
 import type { Rooms } from '../accounts/rooms.ts'
 import { createRooms, operator } from '../accounts/rooms.ts'
+import { testOrigin } from './origins.ts'
 
 let rooms: Rooms
 beforeAll(async () => {
@@ -8,13 +10,76 @@ beforeAll(async () => {
 })
 afterAll(() => rooms.close())
 
-const event = { action: 'seed.applied', actor: operator, outcome: 'success' } as const
+const event = { action: 'seed.applied', by: operator, outcome: 'success' } as const
+const record = (more: Partial<AuditEvent>) =>
+  rooms.database.transaction((tx) => rooms.audit.record(tx, { ...event, ...more }))
 
-test('an event says who did what to whom, when, from where', async () => {
-  const details = { changed: 3 }
-  const more = { subject: { type: 'client', id: 'x' }, clientId: 'x', address: '2001:db8::1', details }
-  await rooms.database.transaction((tx) => rooms.audit.record(tx, { ...event, ...more }))
-  expect((await rooms.trail())[0]).toMatchObject({ ...event, ...more, at: rooms.clock.now() })
+test('an event says which actor did what to which target, when, and in which request', async () => {
+  const { action, outcome } = event
+  const more = { subject: { type: 'client', id: 'x' }, clientId: 'x', details: { changed: 3 } }
+  const actor = { type: 'account', id: 'y' } as const
+  await record({ ...more, by: { actor, origin: { requestId: 'r', ip: '2001:db8::1' } } })
+  const at = rooms.clock.now()
+  expect((await rooms.trail())[0]).toMatchObject({
+    ...more,
+    action,
+    outcome,
+    at,
+    actor,
+    requestId: 'r',
+    address: '2001:db8::1',
+  })
+})
+
+test.each([
+  ['a command', { command: 'user add' }],
+  ['a job', { job: 'delete-accounts' }],
+])('an event without a request names %s', async (_what, origin) => {
+  await record({ by: { actor: { type: 'system' }, origin } })
+  expect((await rooms.trail())[0]).toMatchObject({ ...origin, requestId: undefined, address: undefined })
+})
+
+test('the compiler refuses an event without actor, request id or IP address, and a refused sign-in without a reason', () => {
+  const actor = { type: 'system' } as const
+  const rest = { action: 'seed.applied', outcome: 'success' } as const
+  const whole: AuditEvent = { ...rest, by: { actor, origin: testOrigin } }
+  // @ts-expect-error no actor
+  const noActor: AuditEvent = { ...rest, by: { origin: testOrigin } }
+  // @ts-expect-error no origin
+  const noOrigin: AuditEvent = { ...rest, by: { actor } }
+  // @ts-expect-error no IP address
+  const noIp: AuditEvent = { ...rest, by: { actor, origin: { requestId: 'r' } } }
+  // @ts-expect-error no request id
+  const noRequest: AuditEvent = { ...rest, by: { actor, origin: { ip: '192.0.2.1' } } }
+  // @ts-expect-error an account has an id
+  const noId: AuditEvent = { ...rest, by: { actor: { type: 'account' }, origin: testOrigin } }
+  // @ts-expect-error recordRefusedSignIn takes the reason
+  const noReason: AuditEvent = { ...whole, action: 'account.sign_in_failed' }
+  expect([whole, noActor, noOrigin, noIp, noRequest, noId, noReason]).toHaveLength(7)
+})
+
+test('a refused sign-in is anonymous, with the account as its target; after a right password the account is the actor', async () => {
+  const refuse = (reason: 'wrong_password' | 'unverified', accountId?: string) =>
+    rooms.database.transaction((tx) =>
+      rooms.audit.recordRefusedSignIn(tx, { reason, accountId, clientId: 'web', origin: testOrigin }),
+    )
+  await refuse('wrong_password')
+  await refuse('wrong_password', 'x')
+  await refuse('unverified', 'x')
+  const subject = { type: 'account', id: 'x' }
+  expect((await rooms.trail()).slice(0, 3)).toMatchObject([
+    { action: 'account.sign_in_failed', actor: subject, subject, details: { reason: 'unverified' } },
+    { action: 'account.sign_in_failed', actor: { type: 'anonymous' }, subject, details: { reason: 'wrong_password' } },
+    { action: 'account.sign_in_failed', actor: { type: 'anonymous' }, subject: undefined, outcome: 'failure' },
+  ])
+})
+
+test('rows of the version before stay readable: they name no request, and an account without an id', async () => {
+  const row = { id: '0190a2f0-0000-7000-8000-000000000001', at: 1, action: 'account.sign_in_failed' }
+  await rooms.db('audit_event').insert({ ...row, actor_type: 'account', address: '192.0.2.7', outcome: 'failure' })
+  const [read] = await rooms.trail()
+  expect(read).toMatchObject({ action: row.action, actor: { type: 'account', id: undefined }, address: '192.0.2.7' })
+  expect([read?.requestId, read?.command, read?.job]).toEqual([undefined, undefined, undefined])
 })
 
 test('it stands or falls with the change', async () => {
@@ -35,8 +100,8 @@ test.each(['UPDATE audit_event SET action = action', 'DELETE FROM audit_event', 
 )
 
 test('an unknown action and a detail named like a secret are refused', async () => {
-  const record = (wrong: object) => rooms.database.transaction((tx) => rooms.audit.record(tx, { ...event, ...wrong }))
-  await expect(record({ action: 'seed.aplied' })).rejects.toMatchObject({ code: 'unknown_audit_action' })
-  await expect(record({ details: { clientSecret: 'x' } })).rejects.toMatchObject({ code: 'audit_details_refused' })
-  await expect(record({ details: { password: 'x' } })).rejects.toMatchObject({ code: 'audit_details_refused' })
+  const refusal = (code: string) => expect.objectContaining({ code })
+  await expect(record({ action: 'seed.aplied' as 'seed.applied' })).rejects.toEqual(refusal('unknown_audit_action'))
+  await expect(record({ details: { clientSecret: 'x' } })).rejects.toEqual(refusal('audit_details_refused'))
+  await expect(record({ details: { password: 'x' } })).rejects.toEqual(refusal('audit_details_refused'))
 })

@@ -74,7 +74,10 @@ export async function openNeighbours() {
   })
   for (const email of ['mallory@example.com', 'pia@example.com']) {
     const account = { email, isEmailVerified: true, password: testPassword }
-    await latchkey.parts.accounts.create(account, { type: 'operator', id: 'test' })
+    await latchkey.parts.accounts.create(account, {
+      actor: { type: 'operator', id: 'test' },
+      origin: { command: 'test' },
+    })
   }
   const chromium: Browser = await launchChromium(getProgram('chromium'), [
     '--host-resolver-rules=MAP * 127.0.0.1',

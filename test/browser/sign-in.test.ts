@@ -30,7 +30,10 @@ describeWith('chromium', 'signing in, in a browser', () => {
       const email = 'пользователь@münchen.example'
       const { accounts } = house.latchkey.parts
       if (!(await accounts.findByEmail(email))) {
-        await accounts.create({ email, password: 'a kettle sings in the morning' }, { type: 'operator', id: 'test' })
+        await accounts.create(
+          { email, password: 'a kettle sings in the morning' },
+          { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } },
+        )
       }
       const { page, complaints } = await house.openWindow({ javaScriptEnabled })
       await page.goto(await house.authorizeUrl({ prompt: 'consent' }))
@@ -125,7 +128,7 @@ describeWith('chromium', 'signing in, in a browser', () => {
   test('another account takes over from the consent page and from the choice of accounts', async () => {
     await house.latchkey.parts.accounts.create(
       { email: 'bob@example.com', name: 'Bob', password: 'a walrus and a carpenter' },
-      { type: 'system' },
+      { actor: { type: 'system' }, origin: { job: 'test' } },
     )
     for (const prompt of ['consent', 'select_account']) {
       const { page } = await house.openWindow()

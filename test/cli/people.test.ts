@@ -2,6 +2,7 @@
 
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
+import { testOrigin } from '../audit/origins.ts'
 import { attempt, solve } from '../limits/house.ts'
 import { addPhone } from '../mfa/house.ts'
 import type { PeopleHouse } from '../registration/house.ts'
@@ -212,7 +213,7 @@ test('a reset of factors that waits is shown, ends with user reset-factors, and 
   const { accounts, factorResets } = house.server.parts
   const id = await accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
   await addPhone(house.server, email)
-  await factorResets.request({ accountId: id, generation: 0 }, undefined)
+  await factorResets.request({ accountId: id, generation: 0 }, testOrigin)
   const { dueAt } = (await factorResets.pending({ accountId: id, generation: 0 }))!
   const { reset_due: due } = (await run(['user', 'factors', email, '--json'])).json()
   expect(due).toBe(new Date(dueAt).toISOString())

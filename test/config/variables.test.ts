@@ -6,7 +6,7 @@ import { defaultOf, variables } from '../../src/config/variables.ts'
 
 const names = variables.map(({ name }) => name as string)
 const envExample = readFileSync('.env.example', 'utf8')
-const docs = readFileSync('docs/configuration.md', 'utf8')
+const docs = readFileSync('docs/reference/environment-variables.md', 'utf8')
 
 test('every variable that is read is in the list, and none stands there unread', () => {
   const read = new Set<string>()
@@ -35,7 +35,7 @@ test('.env.example, taken as it is with every line live, is refused in productio
   })
 })
 
-test('docs/configuration.md has a row for each variable, in the order of the list, with its default', () => {
+test('docs/reference/environment-variables.md has a row for each variable, in the order of the list, with its default', () => {
   const rows = [...docs.matchAll(/^\| `([A-Z_]+)` *\| ([^|]*) \|/gm)]
   expect(rows.map((row) => row[1])).toEqual(names)
   for (const [, name = '', shown] of rows) {

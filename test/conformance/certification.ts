@@ -51,7 +51,7 @@ export async function startCertified(metadata: Record<string, unknown> = {}): Pr
       phoneNumber: '+4312345678',
       address: { street_address: 'Rabbit Hole 1', locality: 'Oxford', country: 'UK' },
     },
-    { type: 'operator', id: 'test' },
+    { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } },
   )
   return server
 }

@@ -47,7 +47,9 @@ export async function openHouse() {
   const [webPort = 0, spaPort = 0, apiPort = 0] = await findFreePorts(3)
   const latchkey = await startLatchkey()
   const { issuer } = latchkey
-  await latchkey.parts.seed.apply(seedFor(webPort, spaPort), { actor: { type: 'operator', id: 'test' } })
+  await latchkey.parts.seed.apply(seedFor(webPort, spaPort), {
+    by: { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } },
+  })
   const web = await webApp.start({ ...webApp.developmentOptions, ...webClient, issuer, port: webPort })
   const page = await spa.start({ ...spa.developmentOptions, issuer, port: spaPort })
   const api = await protectedApi.start({ ...protectedApi.developmentOptions, issuer, port: apiPort })

@@ -4,7 +4,7 @@ import type { Running } from '../../examples/listen.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api as audience, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const opaqueAudience = 'https://opaque.example/'
 let server: Latchkey
 let example: Running

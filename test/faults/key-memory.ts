@@ -13,7 +13,7 @@ import { startServer } from '../../src/server.ts'
 import { createTestClock } from '../support/clock.ts'
 
 const [url = '', first = '', last = ''] = process.argv.slice(2)
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const day = 86_400_000
 const secret = 'a secret of more than thirty-two characters'
 const resource = 'https://api.example/'

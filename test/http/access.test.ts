@@ -1,9 +1,13 @@
 /** Walks all routes of a running server with each kind of caller: a route does what it says. */
+
+import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import type { Route } from '../../src/http/route.ts'
 import { page } from '../../src/http/route.ts'
+import { byAccount } from '../audit/origins.ts'
 import { createAuthenticator } from '../mfa/authenticator.ts'
 import { addPhone, goodPassword, operator } from '../mfa/house.ts'
+import { routeRowOf, routeRowsIn } from '../structure/route-rows.ts'
 import type { Browser, Page } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -45,7 +49,10 @@ async function addOwner() {
   const { factors, passkeys, revocation } = server.parts
   const device = createAuthenticator({ origin: server.issuer, rpId: 'localhost' })
   const response = device.create(JSON.parse(JSON.stringify(await passkeys.creationOptions({ id, email }, 'session'))))
-  await factors.add({ accountId: id, generation: 0 }, 'passkey', 'session', { response, name: 'Phone' })
+  await factors.add({ accountId: id, generation: 0, by: byAccount(id) }, 'passkey', 'session', {
+    response,
+    name: 'Phone',
+  })
   const [passkey] = await passkeys.list(id)
   const { sessions } = await revocation.listAccess(id)
   return { id, email, passkey: passkey!.id, sessionHandle: sessions[0]!.handle, clientId: 'web' }
@@ -212,4 +219,10 @@ test('HEAD needs the session that GET needs', async () => {
     const { status } = await createBrowser().request(at(path), { method: 'HEAD' })
     expect([path, status]).toEqual([path, 303])
   }
+})
+
+test('docs/reference/routes.md has every route with its method, access and limit, in order, and no other', () => {
+  const [part = ''] = readFileSync('docs/reference/routes.md', 'utf8').split('## Protocol endpoints')
+  const expected = routes.map(routeRowOf)
+  expect(routeRowsIn(part)).toEqual(expected.sort(([a, b], [c, d]) => (`${a} ${b}` < `${c} ${d}` ? -1 : 1)))
 })

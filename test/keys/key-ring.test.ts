@@ -107,7 +107,7 @@ describe('root secret', () => {
     const bytes: Buffer[] = []
     const random = { ...systemRandom, bytes: (length: number) => bytes[bytes.push(systemRandom.bytes(length)) - 1]! }
     await openRootSecret({ ...deps(), random })
-    const { sealed } = await base.database.knex('root_secret').first('sealed')
+    const { sealed_secret: sealed } = await base.database.knex('root_secret').first('sealed_secret')
     expect(bytes).toHaveLength(1)
     expect(sealed.includes(bytes[0])).toBe(false)
   })
@@ -362,10 +362,10 @@ describe('key ring', () => {
     const ring = await openRing({ algorithms: ['ES256'] })
     const rotation = createRotation({ ...deps(), algorithms: ['ES256'] })
     const first = ring.current()
-    await rotation.rotate({ wanted: ['ES256'], isNow: true }, { type: 'system' })
+    await rotation.rotate({ wanted: ['ES256'], isNow: true }, { actor: { type: 'system' }, origin: { job: 'test' } })
     await waitFor(() => ring.current() !== first)
     await expect(ring.confirm(first)).resolves.toBeUndefined()
-    await rotation.revoke(first.signingKids[0]!, { type: 'system' })
+    await rotation.revoke(first.signingKids[0]!, { actor: { type: 'system' }, origin: { job: 'test' } })
     await waitFor(() => ring.current().publicJwks.length === 1)
     await expect(ring.confirm(first)).rejects.toThrow(KeyRingUnconfirmed)
     await expect(ring.confirm(ring.current())).resolves.toBeUndefined()

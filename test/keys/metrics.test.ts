@@ -15,7 +15,10 @@ const values = async (name: string): Promise<Record<string, number>> => {
 }
 
 test('keys are counted by algorithm and state', async () => {
-  await server.parts.signingKeys.rotate({ wanted: ['ES256'], isNow: true }, { type: 'system' })
+  await server.parts.signingKeys.rotate(
+    { wanted: ['ES256'], isNow: true },
+    { actor: { type: 'system' }, origin: { job: 'test' } },
+  )
   server.clock.advance(60_000)
   await server.parts.keyRing.confirm()
   expect(await values('latchkey_signing_keys')).toMatchObject({

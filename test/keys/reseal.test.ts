@@ -109,7 +109,10 @@ test('until the change begins, a process that knows both keys seals under the ol
   const during = house(createSealer(newKey, oldKey))
   await during.openSecret()
   await during.send(1)
-  await during.rotation.rotate({ wanted: ['ES256'], isNow: true }, { type: 'system' })
+  await during.rotation.rotate(
+    { wanted: ['ES256'], isNow: true },
+    { actor: { type: 'system' }, origin: { job: 'test' } },
+  )
   expect(await findSealedUnder(newKey)).toEqual([])
   expect(await before.rotation.list()).toHaveLength(3)
 })

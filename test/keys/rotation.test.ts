@@ -18,7 +18,7 @@ const times = { announcedMs: day, activeMs: 30 * day, retiredMs: 14 * day }
 const leastAnnouncedMs = hour
 const masterKey = randomBytes(32)
 const sealer = createSealer(masterKey)
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const clock = createTestClock(Date.UTC(2026, 10, 1))
 
 let base: Base
@@ -283,7 +283,7 @@ test('a process that is killed while it holds the lock of the ring takes nothing
         console.log(change.to)
         return new Promise(() => setInterval(() => {}, 1000))
       } })
-    await rotation.rotate({ wanted: ['ES256'], isNow: true }, { type: 'system' })`
+    await rotation.rotate({ wanted: ['ES256'], isNow: true }, { actor: { type: 'system' }, origin: { job: 'test' } })`
   const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

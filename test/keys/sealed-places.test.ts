@@ -12,6 +12,12 @@ const otherKeys: Readonly<Record<string, string>> = {
   'interaction_outcome.sealed_response': 'sealed under the id of the interaction, which is not stored',
 }
 
+/** Former names, which the version before still reads and writes: docs/decisions/0177. Each is equal to the column of its row. */
+const formerNames: Readonly<Record<string, string>> = {
+  'logout_delivery.sealed': 'logout_delivery.sealed_event',
+  'root_secret.sealed': 'root_secret.sealed_secret',
+}
+
 /** Which file seals what the places hold. `offer`: a value that goes to the page and back, and is not stored. */
 const sealingFiles: Readonly<Record<string, readonly string[]>> = {
   'keys/repository.ts': ['signing_key'],
@@ -37,12 +43,15 @@ async function columnsNamedSealed(): Promise<string[]> {
 const listed = sealedPlaces.flatMap(({ column }) => column ?? [])
 
 test('every column that is named as sealed is on the list, and every place of the list is a column', async () => {
-  expect(await columnsNamedSealed()).toEqual([...listed, ...Object.keys(otherKeys)].sort())
+  expect(listed.filter((column) => !/\.sealed_[a-z]+$/.test(column))).toEqual([])
+  const named = [...listed, ...Object.keys(otherKeys), ...Object.keys(formerNames)]
+  expect(await columnsNamedSealed()).toEqual(named.sort())
+  expect(Object.values(formerNames).filter((column) => !listed.includes(column))).toEqual([])
 })
 
 test('a sealed column that the list forgets is found', async () => {
   await store.database.knex.raw('CREATE TABLE planted (id uuid, sealed_note bytea)')
-  const known = [...listed, ...Object.keys(otherKeys)]
+  const known = [...listed, ...Object.keys(otherKeys), ...Object.keys(formerNames)]
   expect((await columnsNamedSealed()).filter((name) => !known.includes(name))).toEqual(['planted.sealed_note'])
 })
 
@@ -60,7 +69,7 @@ test('every file that seals under the master key belongs to a place of the list'
 /** One sealed value in each place, as the features write it. */
 const fixtures: Readonly<Record<string, (seal: (aad: string) => Buffer) => Promise<void>>> = {
   root_secret: async (seal) => {
-    await store.database.knex('root_secret').insert({ id: 1, sealed: seal('root_secret:1'), created_at: 0 })
+    await store.database.knex('root_secret').insert({ id: 1, sealed_secret: seal('root_secret:1'), created_at: 0 })
   },
   signing_key: async (seal) => {
     const id = '0190a2f0-0000-7000-8000-000000000003'
@@ -73,7 +82,7 @@ const fixtures: Readonly<Record<string, (seal: (aad: string) => Buffer) => Promi
     const client = { client_id: 'app', kind: 'spa', metadata: JSON.stringify(metadata), created_at: 0, updated_at: 0 }
     await store.database.knex('client').insert(client)
     const delivery = { id, client_id: 'app', created_at: 0, updated_at: 0 }
-    await store.database.knex('logout_delivery').insert({ ...delivery, sealed: seal(`logout_delivery:${id}`) })
+    await store.database.knex('logout_delivery').insert({ ...delivery, sealed_event: seal(`logout_delivery:${id}`) })
   },
   totp: async (seal) => {
     const id = '0190a2f0-0000-7000-8000-000000000002'
@@ -87,6 +96,34 @@ const fixtures: Readonly<Record<string, (seal: (aad: string) => Buffer) => Promi
     await store.database.knex.raw("SELECT FROM graphile_worker.add_job('outbox:mail', ?::json)", [payload])
   },
 }
+
+/** The values of each column with a former name, and of the column that has replaced it. */
+async function formerValues(): Promise<Record<string, { former: Buffer | null; current: Buffer | null }[]>> {
+  const found: Record<string, { former: Buffer | null; current: Buffer | null }[]> = {}
+  for (const [former, current] of Object.entries(formerNames)) {
+    const [table = '', column = ''] = former.split('.')
+    found[table] = await store.database.knex(table).select({ former: column, current: current.split('.')[1] ?? '' })
+  }
+  return found
+}
+
+test('what the version before writes under a former name is read under the new one, and the other way round', async () => {
+  const { knex } = store.database
+  const [first, second] = [Buffer.from('first'), Buffer.from('second')]
+  await fixtures.logout_delivery!(() => first)
+  await knex('root_secret').insert({ id: 1, sealed: first, created_at: 0 })
+  const both = (value: Buffer | null) => [{ former: value, current: value }]
+  expect(await formerValues()).toEqual({ logout_delivery: both(first), root_secret: both(first) })
+
+  // The version before: a reseal, and another column of a row that it does not seal anew.
+  await knex('root_secret').update({ sealed: second })
+  await knex('logout_delivery').update({ attempts: 1 })
+  expect(await formerValues()).toEqual({ logout_delivery: both(first), root_secret: both(second) })
+
+  await knex('root_secret').update({ sealed_secret: first })
+  await knex('logout_delivery').update({ state: 'delivered', sealed: null })
+  expect(await formerValues()).toEqual({ logout_delivery: both(null), root_secret: both(first) })
+})
 
 /** Tables whose rows name this master key, in bytes or in base64. */
 async function tablesSealedUnder(masterKey: Buffer): Promise<string[]> {

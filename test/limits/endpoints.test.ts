@@ -3,7 +3,7 @@ import type { Latchkey } from '../support/latchkey.ts'
 import { callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 import { says } from '../support/sentences.ts'
 
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const minute = 60_000
 const basic = (id: string, secret: string) =>
   `Basic ${Buffer.from(`${id}:${encodeURIComponent(secret)}`).toString('base64')}`

@@ -1,6 +1,8 @@
 /** Guessing passwords at the login page. */
+
 import { solveChallenge } from 'altcha-lib'
 import { deriveKey } from 'altcha-lib/algorithms/pbkdf2'
+import { testOrigin } from '../audit/origins.ts'
 import { minutes } from '../oidc/support.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -10,7 +12,7 @@ import { startMailbox } from '../support/mailbox.ts'
 import { codesOn, sentence } from '../support/sentences.ts'
 import { attempt, challengeIn, hashes, loginPage, solve } from './house.ts'
 
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const right = 'the lantern of somebody is lit'
 
 let server: Latchkey
@@ -313,6 +315,7 @@ test('the password of somebody who is signed in is guessed ten times, not more',
   const account = (await server.parts.accounts.findByEmail(email))!
   const change = (password: string) =>
     server.parts.accountChanges.changePassword({
+      origin: testOrigin,
       accountId: account.id,
       proof: { password },
       newPassword: 'another lantern is lit',

@@ -1,4 +1,5 @@
 /** Browsers that have signed in before: one that recovered is one of them, and there are not more than fifty a person. */
+import { testOrigin } from '../audit/origins.ts'
 import { minutes } from '../oidc/support.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -9,7 +10,7 @@ import { sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 import { attempt } from './house.ts'
 
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const right = 'the lantern of somebody is lit'
 const chosen = 'another lantern is lit now'
 const dayMs = 24 * 3_600_000
@@ -72,10 +73,13 @@ test('of more than fifty browsers the longest unseen go, and the one that signs 
 test('five emails about new browsers a day, each in the audit trail; what strangers cause does not use them up', async () => {
   const { id, email } = await person('travels')
   const { notices } = server.parts
-  const signIn = (count: number) => notices.signedIn({ accountId: id, generation: 0 }, `browser ${count}`, '127.0.0.1')
+  const account = (await server.parts.accounts.readById(id))!
+  const login = { account, level: 'password', amr: ['pwd'], clientId: 'web', origin: testOrigin }
+  const signIn = (count: number) =>
+    notices.signedIn({ ...login, browserToken: `browser ${count}` }, { decide: async () => true })
   // Three notices of the sort that any stranger can cause.
   for (let times = 0; times < 4; times += 1) {
-    await notices.locked(email, { address: undefined })
+    await notices.locked(email, { origin: testOrigin })
   }
   await mailbox.waitFor(email, 3)
   for (let count = 0; count < 9; count += 1) await signIn(count)

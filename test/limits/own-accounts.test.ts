@@ -6,7 +6,7 @@ import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import { waitFor } from '../support/wait.ts'
 
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const right = 'the lantern of somebody is lit'
 const attacker = '203.0.113.7'
 
@@ -72,7 +72,11 @@ describe('right passwords', () => {
   /** Proves the password as a form of the account page does. */
   async function prove(name: string | number, address: string): Promise<string> {
     const { id } = (await server.parts.accounts.findByEmail(emailOf(name)))!
-    const proven = server.parts.accountChanges.prove({ accountId: id, proof: { password: right }, address })
+    const proven = server.parts.accountChanges.prove({
+      accountId: id,
+      proof: { password: right },
+      origin: { requestId: 'test', ip: address },
+    })
     return proven.then(
       () => 'proven',
       (error) => `${error.code} ${error.status} ${error.retryAfterSeconds > 0}`,

@@ -7,7 +7,7 @@ import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
 import { sentence } from '../support/sentences.ts'
 
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const minute = 60_000
 const hour = 60 * minute
 

@@ -1,5 +1,6 @@
 /** Mail: from the outbox to a real mail server, with the link made on the way; what is broken is tried again and fails nobody. */
 
+import { testOrigin } from '../audit/origins.ts'
 import type { PeopleHouse } from '../registration/house.ts'
 import { goodPassword, openPeopleHouse, operator } from '../registration/house.ts'
 import { sendRaw } from '../security/wire.ts'
@@ -217,6 +218,7 @@ test('without a mail server nobody is offered a page that needs one, and a notic
     expect((await browser.get(server.at('/recover'))).status).toBe(404)
     const alice = (await server.account('alice@example.com'))!
     await server.server.parts.accountChanges.changePassword({
+      origin: testOrigin,
       accountId: alice.id,
       proof: { password: 'wonderland tea party' },
       newPassword: goodPassword,

@@ -4,7 +4,7 @@ import { startLatchkey } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
 
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const password = 'the lantern of somebody is lit'
 
 let server: Latchkey

@@ -1,4 +1,5 @@
 /** Wrong codes in a row: the owner is told of ten, and after a hundred the method is off until a reset (SP 800-63B-4 §3.2.2). */
+import { byAccount, testOrigin } from '../audit/origins.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
@@ -45,8 +46,10 @@ async function answer({ account }: Pick<Member, 'account'>, method: 'totp' | 're
       demand: { level: 'password', isEssential: false },
       standing: undefined,
     } as const
-    if (index % 5 === 0) await loginSteps.begin(asked, account, 'password', {})
-    const { code: refusal = 'proven' } = await loginSteps.prove(asked, method, { code }, {}).catch((error) => error)
+    if (index % 5 === 0) await loginSteps.begin(asked, account, 'password', { origin: testOrigin })
+    const { code: refusal = 'proven' } = await loginSteps
+      .prove(asked, method, { code }, { origin: testOrigin })
+      .catch((error) => error)
     found.push(refusal)
   }
   server.clock.advance(secondsMs(15 * 60 + 1))
@@ -120,8 +123,8 @@ test('many wrong codes at once are as many as they are', async () => {
         demand: { level: 'password', isEssential: false },
         standing: undefined,
       } as const
-      await loginSteps.begin(asked, who.account, 'password', {})
-      return loginSteps.prove(asked, 'totp', { code: '000000' }, {}).catch((error) => error.code)
+      await loginSteps.begin(asked, who.account, 'password', { origin: testOrigin })
+      return loginSteps.prove(asked, 'totp', { code: '000000' }, { origin: testOrigin }).catch((error) => error.code)
     }),
   )
   expect(outcomes.filter((code) => code === 'factor_refused')).toHaveLength(5)
@@ -145,7 +148,8 @@ describe('a method that is off is reset', () => {
     const { factors } = server.parts
     const offer = await offerPhone(server.parts, who.account, 'test')
     const phone = createPhone(fromBase32(offer.secret), server.clock)
-    const caller = { accountId: who.account.id, generation: who.account.generation }
+    const { id, generation } = who.account
+    const caller = { accountId: id, generation, by: byAccount(id) }
     await factors.add(caller, 'totp', 'test', { offer: offer.sealed, code: phone.code() })
     expect(await factors.show(who.account.id)).toMatchObject({ off: [] })
   })
@@ -154,7 +158,11 @@ describe('a method that is off is reset', () => {
     const who = await member(server, 'new-codes')
     await answer(who, 'recovery_code', wrong(100))
     expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: ['recovery_code'] })
-    await server.parts.factors.renewCodes({ accountId: who.account.id, generation: who.account.generation })
+    await server.parts.factors.renewCodes({
+      accountId: who.account.id,
+      generation: who.account.generation,
+      by: byAccount(who.account.id),
+    })
     expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: [] })
   })
 })

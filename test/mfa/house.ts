@@ -1,5 +1,7 @@
 /** What the tests of second factors share: a phone that makes codes, by code of its own, and a person who has one. */
+
 import { createHmac } from 'node:crypto'
+import { byAccount } from '../audit/origins.ts'
 import type { TestClock } from '../support/clock.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty } from '../support/latchkey.ts'
@@ -9,7 +11,7 @@ export const acr = {
   mfa: 'urn:latchkey:acr:mfa',
   phishingResistant: 'urn:latchkey:acr:mfa-phishing-resistant',
 }
-export const operator = { type: 'operator', id: 'test' } as const
+export const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 export const secondsMs = (count: number): number => count * 1000
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
@@ -49,7 +51,7 @@ export async function addPhone({ parts, clock }: Latchkey, email: string) {
   const account = (await parts.accounts.findByEmail(email))!
   const offer = await offerPhone(parts, account, 'test')
   const phone = createPhone(fromBase32(offer.secret), clock)
-  const caller = { accountId: account.id, generation: account.generation }
+  const caller = { accountId: account.id, generation: account.generation, by: byAccount(account.id) }
   const codes = await parts.factors.add(caller, 'totp', 'test', { offer: offer.sealed, code: phone.code() })
   clock.advance(secondsMs(30))
   return { account, phone, codes: codes! }

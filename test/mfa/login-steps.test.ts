@@ -1,5 +1,6 @@
 /** A factor belongs to one login of one person: nothing of it is carried over, and nothing goes on without it. */
 
+import { byAccount } from '../audit/origins.ts'
 import { answerIn, claimsIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
@@ -204,7 +205,9 @@ describe('who must have one', () => {
       })
       expect((await mailbox.waitFor(email)).subject).toBe(sentence('mails.subject.factor_added'))
       server.clock.advance(secondsMs(60))
-      await expect(server.parts.factors.remove({ accountId: id, generation: 0 }, 'totp')).rejects.toMatchObject({
+      await expect(
+        server.parts.factors.remove({ accountId: id, generation: 0, by: byAccount(id) }, 'totp'),
+      ).rejects.toMatchObject({
         code: 'factor_needed',
       })
       const again = await toFactor(server, { email, password: goodPassword })

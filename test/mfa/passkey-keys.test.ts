@@ -1,6 +1,8 @@
 /** Passkeys whose key, credential id or answer no authenticator would make (Web Authentication Level 3 §5.8.5, §7.1, §7.2). */
+
 import { generateKeyPairSync } from 'node:crypto'
 import type { JWK } from 'jose'
+import { byAccount } from '../audit/origins.ts'
 import type { Page } from '../support/browser.ts'
 import { ecJwk, edJwk, edPoint, exponentOne, forgedRs256, offCurve, rsaJwk } from '../support/foreign-keys.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -41,7 +43,7 @@ async function register(device: ReturnType<typeof authenticator>, wrong: Wrong =
   const who = await person()
   const options = await server.parts.passkeys.creationOptions({ id: who.id, email: who.email }, 'session')
   const response = device.create(options, wrong)
-  await server.parts.factors.add({ accountId: who.id, generation: 0 }, 'passkey', 'session', {
+  await server.parts.factors.add({ accountId: who.id, generation: 0, by: byAccount(who.id) }, 'passkey', 'session', {
     response,
     name: 'Phone',
   })

@@ -1,5 +1,7 @@
 /** Passkeys (Web Authentication Level 3 §7.1, §7.2), against an authenticator of our own. */
+
 import { generateKeyPairSync } from 'node:crypto'
+import { byAccount } from '../audit/origins.ts'
 import { claimsIn, minutes } from '../oidc/support.ts'
 import type { Page } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'
@@ -32,10 +34,15 @@ async function holder(name: string) {
   const device = authenticator()
   const options = await server.parts.passkeys.creationOptions({ id: who.id, email: who.email }, 'session')
   const response = device.create(options)
-  const codes = await server.parts.factors.add({ accountId: who.id, generation: 0 }, 'passkey', 'session', {
-    response,
-    name: 'Phone',
-  })
+  const codes = await server.parts.factors.add(
+    { accountId: who.id, generation: 0, by: byAccount(who.id) },
+    'passkey',
+    'session',
+    {
+      response,
+      name: 'Phone',
+    },
+  )
   return { ...who, device, codes }
 }
 
@@ -135,7 +142,12 @@ describe('refused with 400, and nobody is signed in', () => {
     const device = authenticator()
     const options = await server.parts.passkeys.creationOptions({ id: who.id, email: who.email }, 'session')
     const made = { response: device.create(options, { counter: 0 }), name: 'Phone' }
-    await server.parts.factors.add({ accountId: who.id, generation: 0 }, 'passkey', 'session', made)
+    await server.parts.factors.add(
+      { accountId: who.id, generation: 0, by: byAccount(who.id) },
+      'passkey',
+      'session',
+      made,
+    )
     const answer = device.use(await server.parts.passkeys.requestOptions('login'), { counter: 0 })
     expect(await server.parts.passkeys.signIn(answer, 'login')).toMatchObject({ accountId: who.id })
     await expect(server.parts.passkeys.signIn(answer, 'login')).rejects.toMatchObject({ code: 'passkey_refused' })
@@ -172,7 +184,10 @@ describe('adding one', () => {
     const { factors, passkeys } = server.parts
     const account = { id: who.id, email: who.email }
     const add = (response: string, binding = 'session') =>
-      factors.add({ accountId: who.id, generation: 0 }, 'passkey', binding, { response, name: '' })
+      factors.add({ accountId: who.id, generation: 0, by: byAccount(who.id) }, 'passkey', binding, {
+        response,
+        name: '',
+      })
     const refused = { code: 'passkey_refused', status: 400 }
     for (const wrong of [
       { origin: 'https://evil.example' },
@@ -232,9 +247,9 @@ describe('adding one', () => {
     const stolen = await browser.post(`${server.issuer}/account/factors/passkeys/remove`, { csrf, passkey: foreign })
     expect(stolen.status).toBe(404)
     await server.parts.factors.require(who.id, true, operator)
-    await server.parts.factors.remove({ accountId: who.id, generation: 0 }, 'totp')
+    await server.parts.factors.remove({ accountId: who.id, generation: 0, by: byAccount(who.id) }, 'totp')
     await expect(
-      server.parts.factors.remove({ accountId: who.id, generation: 0 }, 'passkey', left[0]!.id),
+      server.parts.factors.remove({ accountId: who.id, generation: 0, by: byAccount(who.id) }, 'passkey', left[0]!.id),
     ).rejects.toMatchObject({
       code: 'factor_needed',
     })

@@ -1,4 +1,5 @@
 /** The reset of second factors by mail: for young factors alone, a day after a request that is told and can be stopped. */
+import { byAccount, testOrigin } from '../audit/origins.ts'
 import { days } from '../oidc/support.ts'
 import type { Page } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'
@@ -109,7 +110,7 @@ describe('is refused, and only the operator helps', () => {
     expect(page.body).toMatch(refused)
     expect(page.body).not.toMatch(says('pages.factorReset.ask.submit'))
     const owner = { accountId: who.account.id, generation: 0 }
-    await expect(server.parts.factorResets.request(owner, undefined)).rejects.toMatchObject({
+    await expect(server.parts.factorResets.request(owner, testOrigin)).rejects.toMatchObject({
       code: 'factor_reset_refused',
     })
     expect(await server.parts.factorResets.pending(owner)).toBeUndefined()
@@ -119,7 +120,11 @@ describe('is refused, and only the operator helps', () => {
     for (const kind of ['removed', 'replaced']) {
       const who = await member(server, `once-${kind}`)
       server.clock.advance(days(31))
-      if (kind === 'removed') await server.parts.factors.remove({ accountId: who.account.id, generation: 0 }, 'totp')
+      if (kind === 'removed')
+        await server.parts.factors.remove(
+          { accountId: who.account.id, generation: 0, by: byAccount(who.account.id) },
+          'totp',
+        )
       await addPhone(server, who.email)
       expect((await toReset(who)).page.body).toMatch(refused)
     }
@@ -133,12 +138,17 @@ describe('is refused, and only the operator helps', () => {
     const device = createAuthenticator({ origin: server.issuer, rpId: 'localhost' })
     const options = await passkeys.creationOptions({ id: who.account.id, email: who.email }, 'session')
     const response = device.create(options)
-    await factors.add({ accountId: who.account.id, generation: 0 }, 'passkey', 'session', { response, name: '' })
+    await factors.add(
+      { accountId: who.account.id, generation: 0, by: byAccount(who.account.id) },
+      'passkey',
+      'session',
+      { response, name: '' },
+    )
     const browser = createBrowser()
     const opened = await browser.get(link!)
     expect(opened.body).toMatch(refused)
     const token = new URL(link!).searchParams.get('token')!
-    await expect(server.parts.factorResets.carryOut(token, undefined)).rejects.toMatchObject({
+    await expect(server.parts.factorResets.carryOut(token, testOrigin)).rejects.toMatchObject({
       code: 'factor_reset_refused',
     })
     expect((await factors.show(who.account.id)).enrolled).toEqual(['passkey', 'totp'])
@@ -166,11 +176,11 @@ test('a link that was mailed before the request was stopped opens nothing', asyn
   const who = await member(server, 'stopped-late')
   await ask(who)
   const { link } = await due(who.email, 3)
-  await server.parts.factorResets.stop({ accountId: who.account.id, generation: 0 }, undefined)
+  await server.parts.factorResets.stop({ accountId: who.account.id, generation: 0 }, testOrigin)
   const browser = createBrowser()
   expect((await browser.get(link!)).status).toBe(400)
   const token = new URL(link!).searchParams.get('token')!
-  await expect(server.parts.factorResets.carryOut(token, undefined)).rejects.toMatchObject({ code: 'link_expired' })
+  await expect(server.parts.factorResets.carryOut(token, testOrigin)).rejects.toMatchObject({ code: 'link_expired' })
 })
 
 test('proving a factor at a sign-in ends the request at once', async () => {
@@ -195,9 +205,9 @@ test('a passkey that signs in alone ends it too', async () => {
     demand: { level: 'password', isEssential: false },
     standing: undefined,
   } as const
-  await loginSteps.begin(asked, who.account, 'password', {})
+  await loginSteps.begin(asked, who.account, 'password', { origin: testOrigin })
   expect(await factorResets.pending(owner)).toBeDefined()
-  await loginSteps.begin(asked, who.account, 'passkey', {})
+  await loginSteps.begin(asked, who.account, 'passkey', { origin: testOrigin })
   expect(await factorResets.pending(owner)).toBeUndefined()
 })
 
@@ -212,7 +222,7 @@ test('a reset of the account ends the request, and its link', async () => {
   expect(await knex('factor_reset').where({ account_id: who.account.id })).toEqual([])
   // What was read before the reset asks for nothing after it.
   await expect(
-    server.parts.factorResets.request({ accountId: who.account.id, generation: 0 }, undefined),
+    server.parts.factorResets.request({ accountId: who.account.id, generation: 0 }, testOrigin),
   ).rejects.toMatchObject({ code: 'account_reset' })
 })
 
@@ -221,13 +231,13 @@ test('of many uses of the link at once one removes the factors; a second request
   await ask(who)
   const before = await server.parts.factorResets.pending({ accountId: who.account.id, generation: 0 })
   server.clock.advance(hours(1))
-  await server.parts.factorResets.request({ accountId: who.account.id, generation: 0 }, undefined)
+  await server.parts.factorResets.request({ accountId: who.account.id, generation: 0 }, testOrigin)
   expect((await toReset(who)).page.body).not.toMatch(says('pages.factorReset.ask.submit'))
   expect(await server.parts.factorResets.pending({ accountId: who.account.id, generation: 0 })).toEqual(before)
   const { link } = await due(who.email, 3)
   const token = new URL(link!).searchParams.get('token')!
   const uses = await Promise.allSettled(
-    Array.from({ length: 8 }, () => server.parts.factorResets.carryOut(token, undefined)),
+    Array.from({ length: 8 }, () => server.parts.factorResets.carryOut(token, testOrigin)),
   )
   expect(uses.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
 })

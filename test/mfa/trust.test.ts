@@ -1,9 +1,11 @@
 /** Passkeys after a reset of the password: until their use beside the new one they do not sign in alone. */
+
 import { createHash } from 'node:crypto'
 import { createLogin } from '../../src/login/service.ts'
 import * as passkeyRows from '../../src/mfa/methods/passkey/repository.ts'
 import * as recoveryCodeRows from '../../src/mfa/methods/recovery-code/repository.ts'
 import * as totpRows from '../../src/mfa/methods/totp/repository.ts'
+import { byAccount, testOrigin } from '../audit/origins.ts'
 import { claimsIn } from '../oidc/support.ts'
 import type { Page } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -36,7 +38,10 @@ async function holder(name: string) {
   const id = await accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
   const device = createAuthenticator({ origin: server.issuer, rpId: 'localhost' })
   const response = device.create(await passkeys.creationOptions({ id, email }, 'session'))
-  await factors.add({ accountId: id, generation: 0 }, 'passkey', 'session', { response, name: 'Phone' })
+  await factors.add({ accountId: id, generation: 0, by: byAccount(id) }, 'passkey', 'session', {
+    response,
+    name: 'Phone',
+  })
   return { email, id, device }
 }
 
@@ -85,6 +90,7 @@ describe.each(['recovery', 'set-password'] as const)('after %s', (kind) => {
 test('a password that its owner changes leaves passkeys as they are', async () => {
   const who = await holder('own-change')
   await server.parts.accountChanges.changePassword({
+    origin: testOrigin,
     accountId: who.id,
     proof: { password: goodPassword },
     newPassword,
@@ -118,7 +124,9 @@ test('a reset between the passkey and what follows it ends the sign-in', async (
     demand: { level: 'password', isEssential: false },
     standing: undefined,
   } as const
-  const began = loginSteps.begin(asked, { id: who.id, generation: proven.generation }, 'passkey', {})
+  const began = loginSteps.begin(asked, { id: who.id, generation: proven.generation }, 'passkey', {
+    origin: testOrigin,
+  })
   await expect(began).rejects.toMatchObject({ code: 'factor_not_asked' })
 })
 
@@ -134,7 +142,7 @@ test('the sign-in goes on only under the generation that was read with the passk
       },
       refuseUnproven: async () => {},
       transaction: async () => void refused.push('recorded'),
-    } as never).signInWithPasskey({ response: '', clientId: 'web', address: undefined, go: 'x' })
+    } as never).signInWithPasskey({ response: '', clientId: 'web', origin: testOrigin, go: 'x' })
   await expect(signInWith(0)).rejects.toThrow('refused')
   expect(await signInWith(1)).toBe(account)
 })

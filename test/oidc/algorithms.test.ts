@@ -5,7 +5,7 @@ import type { Latchkey } from '../support/latchkey.ts'
 import { callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 
 const everything = ['RS256', 'ES256', 'EdDSA', 'PS256', 'ES384', 'ES512']
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 
 const clientWith = (algorithm: string) => ({
   clientId: `signed-${algorithm}`,

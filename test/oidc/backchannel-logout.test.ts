@@ -12,7 +12,7 @@ import { callback, createRelyingParty, startLatchkey, testPassword, webSecret } 
 import { waitFor } from '../support/wait.ts'
 import { claimsIn } from './support.ts'
 
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 let server: Latchkey
 const sites: Server[] = []
 let names = 0
@@ -409,7 +409,7 @@ test('what waits says to nobody who reads the database whose logout it was', asy
   await logOut(rp, idTokens[0]!)
   await waitFor(async () => (await deliveries(site.clientId))[0]?.attempts === 1)
   const { rows } = await server.database.knex.raw(
-    `SELECT encode(sealed, 'escape') || row_to_json(logout_delivery)::text AS row FROM logout_delivery WHERE client_id = ?
+    `SELECT encode(sealed_event, 'escape') || row_to_json(logout_delivery)::text AS row FROM logout_delivery WHERE client_id = ?
      UNION ALL SELECT jobs::text FROM graphile_worker._private_jobs AS jobs`,
     [site.clientId],
   )

@@ -1,5 +1,7 @@
 /** Consent: asked once, remembered per person and client, asked again only for more (OpenID Connect Core 1.0 §3.1.2.4). */
+
 import { createConsents } from '../../src/consents/service.ts'
+import { testOrigin } from '../audit/origins.ts'
 import type { Page } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey, testPassword, webSecret } from '../support/latchkey.ts'
@@ -7,7 +9,7 @@ import { waitFor } from '../support/wait.ts'
 import { answerIn, claimsIn } from './support.ts'
 
 let server: Latchkey
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 
 beforeAll(async () => {
   server = await startLatchkey()
@@ -115,7 +117,7 @@ describe('what was remembered and is taken away', () => {
     const cache = { get: async () => stale, forget: () => {}, clear: () => {} }
     const { knex: db, transaction } = database
     const consents = createConsents({ db, transaction, cache, audit, clock })
-    await consents.grant({ accountId, clientId: 'web', address: undefined }, allowed)
+    await consents.grant({ accountId, clientId: 'web', origin: testOrigin }, allowed)
     expect(await consentsOf(accountId).pluck('client_id')).toEqual(['web'])
   })
 })

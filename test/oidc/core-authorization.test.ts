@@ -156,7 +156,7 @@ test.each([
 })
 
 test('a disabled client is an unknown client', async () => {
-  const operator = { type: 'operator', id: 'test' } as const
+  const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
   await server.addClient({
     clientId: 'off',
     kind: 'web',

@@ -4,7 +4,7 @@ import { createRelyingParty, startLatchkey, testPassword } from '../support/latc
 import { claimsIn, minutes, signedIn, verify } from './support.ts'
 
 let server: Latchkey
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const acr = 'urn:latchkey:acr:password'
 const full = { email: 'dinah@example.com', password: testPassword }
 

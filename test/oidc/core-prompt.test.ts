@@ -96,7 +96,7 @@ describe('prompt=none never shows a page', () => {
 const addPerson = (email: string) =>
   server.parts.accounts.create(
     { email, isEmailVerified: true, roles: [], password: 'wonderland tea party' },
-    { type: 'operator', id: 'test' },
+    { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } },
   )
 
 describe('which pages a signed-in person with a remembered consent sees', () => {

@@ -11,7 +11,7 @@ beforeAll(async () => {
   server = await startLatchkey()
   await server.parts.accounts.create(
     { email: bob.email, isEmailVerified: true, roles: [], password: bob.password },
-    { type: 'operator', id: 'test' },
+    { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } },
   )
 })
 afterAll(() => server.stop())

@@ -8,7 +8,7 @@ import { waitFor } from '../support/wait.ts'
 import { answerIn, claimsIn, signedIn } from './support.ts'
 
 let server: Latchkey
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const home = 'https://app.example/'
 
 beforeAll(async () => {

@@ -9,7 +9,7 @@ import { waitFor } from '../support/wait.ts'
 import { answerIn, claimsIn, signedIn, verify } from './support.ts'
 
 let server: Latchkey
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 
 beforeAll(async () => {
   server = await startLatchkey()

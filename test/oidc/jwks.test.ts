@@ -4,7 +4,7 @@ import { startLatchkey } from '../support/latchkey.ts'
 import { waitFor } from '../support/wait.ts'
 
 let server: Latchkey
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 
 beforeAll(async () => {
   server = await startLatchkey({ env: { JWKS_CACHE_SECONDS: '3000', KEY_ANNOUNCE_HOURS: '1' } })

@@ -7,7 +7,7 @@ import { answerIn, days, hours, minutes } from './support.ts'
 
 let server: Latchkey
 let clients = 0
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const invalidGrant = { status: 400, body: { error: 'invalid_grant' } }
 const lifetimes: readonly SettingKey[] = [
   'sessionAbsoluteSeconds',

@@ -231,7 +231,9 @@ test('client_secret_jwt is not offered: secrets are digests', async () => {
 describe('registered keys', () => {
   const problems = async (metadata: Record<string, unknown>, more = {}) => {
     const input = { kind: 'machine', metadata: { client_name: 'X', ...metadata }, ...more } as never
-    const error = await server.parts.clients.add(input, { type: 'operator', id: 'test' }).catch((thrown) => thrown)
+    const error = await server.parts.clients
+      .add(input, { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } })
+      .catch((thrown) => thrown)
     return (error.problems ?? []).map(({ path, code }: { path: string; code: string }) => `${path} ${code}`)
   }
   const method = { token_endpoint_auth_method: 'private_key_jwt' }
@@ -307,7 +309,11 @@ describe('registered keys', () => {
       token_endpoint_auth_signing_alg: 'ES256',
       client_assertion_audience: 'any',
     })
-    const rotating = server.parts.clients.rotateSecret('no-secret', {}, { type: 'operator', id: 'test' })
+    const rotating = server.parts.clients.rotateSecret(
+      'no-secret',
+      {},
+      { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } },
+    )
     await expect(rotating).rejects.toMatchObject({ code: 'client_has_no_secret' })
   })
 })

@@ -84,7 +84,7 @@ test('a token that was spent while its client had rotation is not given back aft
       rotatesRefreshTokens: false,
       metadata: { client_name: 'App', redirect_uris: [callback], scope: 'openid' },
     },
-    { type: 'operator', id: 'test' },
+    { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } },
   )
   expect((await refresh(tokens.refresh_token)).body.refresh_token).toBe(turned.body.refresh_token)
   server.clock.advance(31_000)
@@ -147,8 +147,8 @@ test('operators can count repeats and thefts', async () => {
 test('a refresh token whose person was disabled is dead, and stays dead when the person is enabled again', async () => {
   const { tokens, refresh } = await signedInAt({})
   const [{ id }] = await server.database.knex('account').where({ email: 'alice@example.com' }).select('id')
-  await server.parts.accounts.disable(id, { type: 'operator', id: 'test' })
+  await server.parts.accounts.disable(id, { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } })
   expect(await refresh(tokens.refresh_token)).toMatchObject(invalidGrant)
-  await server.parts.accounts.enable(id, { type: 'operator', id: 'test' })
+  await server.parts.accounts.enable(id, { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } })
   expect(await refresh(tokens.refresh_token)).toMatchObject(invalidGrant)
 })

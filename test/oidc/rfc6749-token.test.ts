@@ -260,7 +260,7 @@ describe('authorization_code (§4.1.3)', () => {
 
   test('an account that was disabled meanwhile gets nothing', async () => {
     const { accounts } = server.parts
-    const operator = { type: 'operator', id: 'test' } as const
+    const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
     const id = await accounts.create({ email: 'gone@example.com', password: 'here today and off again' }, operator)
     const party = createRelyingParty(server)
     const start = await party.browser.get(await party.authorizeUrl({ scope: 'openid offline_access' }))

@@ -5,7 +5,7 @@ import { verify } from './support.ts'
 
 let server: Latchkey
 let rp: ReturnType<typeof createRelyingParty>
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const closed = 'https://closed.example/'
 
 beforeAll(async () => {

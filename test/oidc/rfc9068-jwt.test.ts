@@ -7,7 +7,7 @@ import { claimsIn, minutes, verify } from './support.ts'
 
 let server: Latchkey
 let rp: ReturnType<typeof createRelyingParty>
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 
 beforeAll(async () => {
   server = await startLatchkey()

@@ -8,7 +8,7 @@ import { callback, createRelyingParty, startLatchkey, webSecret } from '../suppo
 import { waitFor } from '../support/wait.ts'
 import { answerIn, claimsIn } from './support.ts'
 
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const count = 8
 let one: Latchkey
 /** Another server on the same database, for the same issuer. */

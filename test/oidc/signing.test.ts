@@ -5,7 +5,7 @@ import { waitFor } from '../support/wait.ts'
 import { signedIn, verify } from './support.ts'
 
 let server: Latchkey
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 beforeEach(async () => {
   server = await startLatchkey()
 })

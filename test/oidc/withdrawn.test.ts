@@ -4,7 +4,7 @@ import { api, callback, createRelyingParty, startLatchkey, webSecret } from '../
 import { answerIn, claimsIn } from './support.ts'
 
 let server: Latchkey
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const everything = 'openid profile email roles offline_access api:read'
 let count = 0
 

@@ -1,4 +1,5 @@
 /** One policy behind every door where a password is chosen, told before typing and all at once after; and known breaches at the login. */
+import { testOrigin } from '../audit/origins.ts'
 import { latchkey } from '../cli/command-line.ts'
 import type { PeopleHouse } from '../registration/house.ts'
 import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
@@ -159,7 +160,7 @@ describe('every door', () => {
     expect((await browser.submit(recovery, '/recover/password', { password: otherPassword })).status).toBe(200)
 
     const { id } = (await house.account(email))!
-    const change = { accountId: id, proof: { password: otherPassword }, newPassword: password }
+    const change = { accountId: id, proof: { password: otherPassword }, newPassword: password, origin: testOrigin }
     expect(await refusal(house.server.parts.accountChanges.changePassword(change))).toHaveLength(1)
     const { accounts } = house.server.parts
     expect(await refusal(accounts.setPassword(id, password, operator))).toHaveLength(1)
@@ -222,7 +223,11 @@ describe('at the login', () => {
     expect(codesOn(page)).toEqual(['password_breached'])
     const mail = await house.mailbox.waitFor(email)
     expect(mail.subject).toBe(sentence('mails.subject.recovery'))
-    expect(await outcomes(id)).toEqual(['account.password_breached failure', 'account.recovery_requested success'])
+    expect(await outcomes(id)).toEqual([
+      'account.password_breached failure',
+      'account.sign_in_failed failure',
+      'account.recovery_requested success',
+    ])
 
     const browser = createBrowser()
     const recovery = await browser.get(mail.link!)
@@ -254,7 +259,11 @@ describe('at the login', () => {
     const email = 'no-mail@example.com'
     const id = await imported(email, breached)
     expect((await signIn(email, breached, server)).status).toBe(200)
-    expect(await outcomes(id)).toEqual(['account.password_breached success', 'account.signed_in success'])
+    expect(await outcomes(id)).toEqual([
+      'account.password_breached success',
+      'account.password_accepted success',
+      'account.signed_in success',
+    ])
   })
 
   test.each([

@@ -6,7 +6,7 @@ import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
 
-export const operator = { type: 'operator', id: 'test' } as const
+export const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 export const goodPassword = 'lanterns over the quiet river'
 export const otherPassword = 'a kettle sings in the morning'
 

@@ -6,7 +6,7 @@ import { waitFor } from '../support/wait.ts'
 let server: Latchkey
 /** Another one on a database of its own, whose queue works. */
 let sweeping: Latchkey
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 
 beforeAll(async () => {
   server = await startLatchkey()

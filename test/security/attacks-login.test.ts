@@ -11,7 +11,7 @@ import { message, sendRaw } from './wire.ts'
 
 let server: Latchkey
 const lines: string[] = []
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 
 beforeAll(async () => {
   server = await startLatchkey({ env: { PASSWORD_HASH_QUEUE: '2' }, onLog: (line) => lines.push(line) })
@@ -164,7 +164,10 @@ test('59: what a header says stays within one line of the log', async () => {
   // NEL ends a line for some readers, CSI begins a command for terminals: both are no control characters to JSON.
   await sendRaw(server.issuer, message('GET / HTTP/1.1\r\nUser-Agent: nel\x85{"level":"fatal"}csi\x9b31m', []))
   await server.parts.accounts
-    .create({ email: 'turned@example.com', name: 'x' }, { type: 'operator', id: 'op\u202e\u2028\u2066' })
+    .create(
+      { email: 'turned@example.com', name: 'x' },
+      { actor: { type: 'operator', id: 'op\u202e\u2028\u2066' }, origin: { command: 'test' } },
+    )
     .then((id) => server.parts.accounts.disable(id, operator))
   await waitFor(async () => lines.some((line) => line.includes('\\u202e')))
   expect(lines.filter((line) => line.includes('forged')).length).toBeGreaterThan(0)

@@ -1,5 +1,7 @@
 /** No usable secret at rest: everything that can be made is made, both stores and the log are dumped, and each secret is looked for. */
+
 import { Redis } from 'ioredis'
+import { byAccount, testOrigin } from '../audit/origins.ts'
 import { codeAt, fromBase32, offerPhone } from '../mfa/house.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -11,7 +13,7 @@ import type { RedisServer } from '../support/redis.ts'
 import { startRedis } from '../support/redis.ts'
 import { waitFor } from '../support/wait.ts'
 
-const operator = { type: 'operator', id: 'test' } as const
+const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const masterKey = `${'1f'.repeat(16)}${'2e'.repeat(16)}`
 
 /** Every form in which a value could lie in a dump. Bytes of Postgres are dumped as hexadecimal text. */
@@ -81,7 +83,12 @@ async function makePeople(server: Latchkey, mailbox: Mailbox): Promise<Record<st
   await registration.invite({ email: 'invited@example.com' }, operator)
   const dora = (await accounts.findByEmail(registered.email))!
   const proof = { password: registered.password }
-  await accountChanges.requestEmailChange({ accountId: dora.id, proof, newEmail: 'new@example.com' })
+  await accountChanges.requestEmailChange({
+    accountId: dora.id,
+    origin: testOrigin,
+    proof,
+    newEmail: 'new@example.com',
+  })
   const cookie = (await browser.jar.getCookies(server.issuer)).find(({ key }) => key.endsWith('latchkey.registration'))!
   const tokens = {
     'cookie of the browser that registered': cookie.value,
@@ -151,7 +158,12 @@ async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Recor
   const offer = await offerPhone(server.parts, carol, 'dump')
   const seed = fromBase32(offer.secret)
   const added = { offer: offer.sealed, code: codeAt(seed, server.clock.now()) }
-  const codes = (await factors.add({ accountId: carol.id, generation: carol.generation }, 'totp', 'dump', added))!
+  const codes = (await factors.add(
+    { accountId: carol.id, generation: carol.generation, by: byAccount(carol.id) },
+    'totp',
+    'dump',
+    added,
+  ))!
 
   return {
     ...people,

@@ -12,7 +12,7 @@ beforeEach(async () => {
 })
 afterEach(() => rooms.close())
 
-const apply = (text: string, options = {}) => rooms.seed.apply(text, { actor: operator, ...options })
+const apply = (text: string, options = {}) => rooms.seed.apply(text, { by: operator, ...options })
 const results = async (text: string, options = {}) =>
   Object.fromEntries((await apply(text, options)).entries.map(({ id, result }) => [id, result]))
 const problems = async (text: string) =>
@@ -202,7 +202,7 @@ test('a failure half-way leaves nothing', async () => {
 test('production refuses the development seed, and every secret of it under another name', async () => {
   const production = await createRooms({ isProduction: true })
   try {
-    const refused = await problemsFrom(production.seed.apply(development, { actor: operator }))
+    const refused = await problemsFrom(production.seed.apply(development, { by: operator }))
     expect(refused.map(({ path: place, code }) => `${place} ${code}`)).toEqual(
       expect.arrayContaining([
         'users[0].email sample_value',

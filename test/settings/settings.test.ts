@@ -41,7 +41,7 @@ test('a change is audited, seen by another process within a second, and can be t
     db: rooms.database.knex,
     clock: rooms.clock,
     random: systemRandom,
-    publish: async () => {},
+    write: async (_tx, _event, row) => await row,
   })
   const other = await createSettings({
     db: knex,

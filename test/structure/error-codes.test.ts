@@ -1,4 +1,4 @@
-/** Every error code has a sentence for people and a row in docs/errors.md, and neither speaks of codes that do not exist. */
+/** Every error code has a sentence for people and a row in docs/reference/error-codes.md, and neither speaks of codes that do not exist. */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { listErrorCodes } from '../../src/errors.ts'
@@ -26,8 +26,8 @@ test('every error code has a sentence, and every sentence of an error its code',
   ).toEqual([])
 })
 
-test('docs/errors.md has a row for every code with its status, in order, and no other', () => {
-  const page = readFileSync(path.join(root, 'docs/errors.md'), 'utf8')
+test('docs/reference/error-codes.md has a row for every code with its status, in order, and no other', () => {
+  const page = readFileSync(path.join(root, 'docs/reference/error-codes.md'), 'utf8')
   const rows = [...page.matchAll(/^\| `([a-z0-9_]+)` +\| (\d{3}) +\| \S/gm)].map(([, code, status]) => ({
     code,
     status: Number(status),

@@ -20,6 +20,7 @@ const leaves = [
   'src/locales.ts',
   'src/log.ts',
   'src/metrics.ts',
+  'src/origin.ts',
   'src/problems.ts',
   'src/random.ts',
 ]
@@ -73,7 +74,7 @@ export const table: readonly Row[] = [
   {
     from: 'routes',
     files: /^src\/[^/]+\/([a-z-]+-)?routes\.ts$/,
-    may: ['src/http/', '<own>errors.ts', 'src/errors.ts', 'src/clock.ts', ...tables],
+    may: ['src/http/', '<own>errors.ts', 'src/errors.ts', 'src/clock.ts', 'src/origin.ts', ...tables],
     packages: ['zod'],
   },
   { from: 'repository', files: /^src\/[^/]+\/([a-z-]+-)?repository\.ts$/, may: ['<own>'], packages: ['knex'] },

@@ -1,8 +1,13 @@
-/** The reference names what the code has, and nothing else: metrics, audit actions and settings. */
+/**
+ * The reference names what the code has, and nothing else: metrics, audit actions, settings and protocol endpoints. Error codes, environment
+ * variables and the other routes are compared in error-codes.test.ts, test/config/variables.test.ts and test/http/access.test.ts.
+ */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { auditActions } from '../../src/audit/catalogue.ts'
+import { auditActions, signInRefusals } from '../../src/audit/catalogue.ts'
+import { endpoints } from '../../src/oidc/endpoints.ts'
 import { settingDefinitions } from '../../src/settings/definitions.ts'
+import { routeRowOf, routeRowsIn } from './route-rows.ts'
 import { listFiles, root } from './source.ts'
 
 const readPage = (name: string) => readFileSync(path.join(root, 'docs/reference', name), 'utf8')
@@ -43,6 +48,33 @@ test('docs/reference/metrics.md has every metric with its type and labels, in or
 test('docs/reference/audit-actions.md has every action, in the order of the catalogue, and no other', () => {
   const rows = [...readPage('audit-actions.md').matchAll(/^\| `([a-z_]+\.[a-z_]+)` +\| \S/gm)].map(([, name]) => name)
   expect(rows).toEqual([...auditActions])
+})
+
+test('docs/reference/audit-actions.md has every reason for a refused sign-in, in the order of the list, and no other', () => {
+  const [, reasons = ''] = readPage('audit-actions.md').split('## Why a sign-in was refused')
+  expect([...reasons.matchAll(/^\| `([a-z_]+)` +\| \S/gm)].map(([, name]) => name)).toEqual([...signInRefusals])
+})
+
+const accessOfCaller = { anyone: 'anyone', client: 'client', bearer: 'access token', browser: 'browser' } as const
+
+test('docs/reference/routes.md has every protocol endpoint with its methods, caller and limit, and no other', () => {
+  const [, part = ''] = readPage('routes.md').split('## Protocol endpoints')
+  expect(routeRowsIn(part)).toEqual(
+    endpoints.map(({ path: at, methods, caller, limit }) => [
+      at,
+      methods.join(', '),
+      accessOfCaller[caller],
+      'policy' in limit ? `\`${limit.policy}\`` : 'none',
+    ]),
+  )
+})
+
+test('a route without a row, or whose row says something else, is found', () => {
+  const page = '| `/planted` | GET | public | none | A page. |\n| `/other` | GET | public | none |  |\n'
+  expect(routeRowsIn(page)).toEqual([['/planted', 'GET', 'public', 'none']])
+  const route = { method: 'GET', path: '/planted', access: 'public' } as const
+  expect(routeRowOf(route)).toEqual(['/planted', 'GET', 'public', 'none'])
+  expect(routeRowOf({ ...route, limit: { policy: 'link' } })).not.toEqual(routeRowsIn(page)[0])
 })
 
 /** Actions of the catalogue that no code writes. */

@@ -15,7 +15,7 @@ export const testPassword = 'wonderland tea party'
 export const webSecret = 'a secret of more than thirty-two characters'
 export const callback = 'https://app.example/callback'
 export const api = 'https://api.example/'
-export const operator = { type: 'operator', id: 'test' } as const
+export const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 
 /** The environment of a server in a test. Hashes take the least work that is allowed, which is fast enough. */
 export const usualEnvironment = {
