@@ -2,7 +2,7 @@
 import { errors } from 'oidc-provider'
 import { lostTokenKey, mapKey, rowId, sessionKey } from './digest.ts'
 import { longestInRedisMs } from './ends.ts'
-import { Replayed, requestUriUsed } from './errors.ts'
+import { ReplayDetected, requestUriUsed } from './errors.ts'
 import type { Flusher } from './flush.ts'
 import type { createLastUse } from './last-use.ts'
 import type { ModelName, Models, Payload, Upsert } from './model.ts'
@@ -59,7 +59,7 @@ export function createCollector({ models, writes, flusher, lastUse, isInRedis, u
     const key = mapKey(row.id)
     if (models[model].spentAs === 'proof') {
       if (unit.claimed.has(key)) unit.unconditional.set(key, row)
-      else if (!(await writes.claim(row))) throw new Replayed()
+      else if (!(await writes.claim(row))) throw new ReplayDetected()
       return
     }
     unit.destroyed.delete(key)

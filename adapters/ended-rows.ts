@@ -2,7 +2,7 @@
 import type { Knex } from 'knex'
 import { mapKey } from './digest.ts'
 import type { Models, Payload } from './model.ts'
-import { forEver } from './postgres/ended.ts'
+import { noExpiry } from './postgres/ended.ts'
 import type { Seal } from './seal.ts'
 
 export type Tx = Knex.Transaction
@@ -17,7 +17,7 @@ export type EndedSession = Readonly<{
 export const endedKinds = { account: 1, client: 2, consent: 3, session: 4, grant: 5, everything: 6 } as const
 
 /** What has ended, as `artifact_sweep` keeps it: ids are as they are in the columns of `artifact`. */
-export type Ended = Readonly<{
+export type EndedItem = Readonly<{
   key: Buffer
   kind: keyof typeof endedKinds
   accountId?: string
@@ -26,10 +26,10 @@ export type Ended = Readonly<{
 }>
 
 /** `isDone`: no row is left. `after`: where the next batch of everything begins. */
-export type Removed = Readonly<{ count: number; isDone: boolean; after?: Buffer }>
+export type RemovalResult = Readonly<{ count: number; isDone: boolean; after?: Buffer }>
 
-/** `isFirst`: in the transaction of the end itself. `keptKey`: a session that lives on. */
-type Batch = Readonly<{ after?: Buffer | undefined; keptKey?: Buffer | undefined; isFirst?: boolean }>
+/** `isFirst`: in the transaction of the end itself. `preservedKey`: a session that lives on. */
+type Batch = Readonly<{ after?: Buffer | undefined; preservedKey?: Buffer | undefined; isFirst?: boolean }>
 
 type Deps = {
   models: Models
@@ -40,9 +40,9 @@ type Deps = {
 }
 
 // Each root may be a session with clients to be told of. Tokens are only deleted.
-const rootsAtOnce = 100
-const tokensAtOnce = 1000
-const looksAtOnce = 300
+const rootBatchSize = 100
+const tokenBatchSize = 1000
+const lookupBatchSize = 300
 
 type Row = { id: Buffer; uid: Buffer | null; payload: Buffer | null }
 
@@ -75,7 +75,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
     return clients
   }
 
-  async function tellOf(tx: Tx, gone: readonly Row[]): Promise<void> {
+  async function reportEnded(tx: Tx, gone: readonly Row[]): Promise<void> {
     const sessions = gone.flatMap(({ id, uid, payload }) => {
       const text = payload ? seal.open(payload, id) : undefined
       return text === undefined ? [] : [{ text, uid }]
@@ -104,7 +104,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
   async function removed(tx: Tx, rows: readonly Row[]): Promise<number> {
     if (rows.length === 0) return 0
     await tx.raw('DELETE FROM artifact WHERE id = ANY(?)', [rows.map(({ id }) => id)])
-    await tellOf(
+    await reportEnded(
       tx,
       rows.filter(({ uid }) => uid),
     )
@@ -122,47 +122,47 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
     where: string,
     bindings: readonly Knex.Bindable[],
     limit: number,
-  ): Promise<Removed> {
+  ): Promise<RemovalResult> {
     const count = await removed(tx, await locked(tx, where, bindings, limit))
     return { count, isDone: count < limit && !(await isThere(tx, where, bindings)) }
   }
 
   /** Roots, and before them what hangs from them: without its root it would not be found again. */
-  async function removeRoots(tx: Tx, where: string, bindings: readonly Knex.Bindable[]): Promise<Removed> {
-    const roots = await locked(tx, where, bindings, rootsAtOnce)
-    const tokens = await removeFlat(tx, 'grant_key = ANY(?)', [roots.map(({ id }) => id)], tokensAtOnce)
+  async function removeRoots(tx: Tx, where: string, bindings: readonly Knex.Bindable[]): Promise<RemovalResult> {
+    const roots = await locked(tx, where, bindings, rootBatchSize)
+    const tokens = await removeFlat(tx, 'grant_key = ANY(?)', [roots.map(({ id }) => id)], tokenBatchSize)
     if (!tokens.isDone) return tokens
     const count = tokens.count + (await removed(tx, roots))
-    return { count, isDone: roots.length < rootsAtOnce && !(await isThere(tx, where, bindings)) }
+    return { count, isDone: roots.length < rootBatchSize && !(await isThere(tx, where, bindings)) }
   }
 
   /** By id, the only index that has every row: looks at so many, and removes those that are over. */
-  async function removeEverything(tx: Tx, endedAt: number, after: Buffer): Promise<Removed> {
+  async function removeEverything(tx: Tx, endedAt: number, after: Buffer): Promise<RemovalResult> {
     const { rows } = await tx.raw(
       'SELECT id, model <> ? AND issued_at <= ? AS is_over FROM artifact WHERE id > ? ORDER BY id LIMIT ?',
-      [models.ReplayDetection.number, endedAt, after, looksAtOnce],
+      [models.ReplayDetection.number, endedAt, after, lookupBatchSize],
     )
     const seen = rows as { id: Buffer; is_over: boolean }[]
     const over = seen.flatMap(({ id, is_over: isOver }) => (isOver ? [id] : []))
-    const count = over.length > 0 ? await removed(tx, await locked(tx, 'id = ANY(?)', [over], looksAtOnce)) : 0
+    const count = over.length > 0 ? await removed(tx, await locked(tx, 'id = ANY(?)', [over], lookupBatchSize)) : 0
     const last = seen.at(-1)?.id
-    return last ? { count, isDone: seen.length < looksAtOnce, after: last } : { count, isDone: true }
+    return last ? { count, isDone: seen.length < lookupBatchSize, after: last } : { count, isDone: true }
   }
 
   /** One batch of what has ended. A batch is bounded, so that the transaction which ends something can do the first one itself. */
   return async (
     tx: Tx,
-    ended: Ended,
-    { after = Buffer.alloc(0), keptKey, isFirst = false }: Batch,
-  ): Promise<Removed> => {
+    ended: EndedItem,
+    { after = Buffer.alloc(0), preservedKey, isFirst = false }: Batch,
+  ): Promise<RemovalResult> => {
     const { key, kind, accountId = null, clientId = null, endedAt } = ended
     // What the ending transaction sees was issued before the end, whatever the clock of the process that issued it says.
-    const before = isFirst ? forEver : endedAt
+    const before = isFirst ? noExpiry : endedAt
     switch (kind) {
       case 'account': {
         const own = 'account_id = ? AND grant_key IS NULL AND issued_at <= ?'
-        if (!keptKey) return removeRoots(tx, own, [accountId, before])
-        return removeRoots(tx, `${own} AND uid IS DISTINCT FROM ?`, [accountId, before, keptKey])
+        if (!preservedKey) return removeRoots(tx, own, [accountId, before])
+        return removeRoots(tx, `${own} AND uid IS DISTINCT FROM ?`, [accountId, before, preservedKey])
       }
       case 'client':
         return removeRoots(tx, 'client_id = ? AND grant_key IS NULL AND issued_at <= ?', [clientId, before])
@@ -173,13 +173,13 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
           [accountId, clientId, models.Interaction.number, before],
         )
       case 'session': {
-        const sessions = await removeFlat(tx, 'uid = ?', [key], rootsAtOnce)
-        const tokens = await removeFlat(tx, 'session_uid = ?', [key], tokensAtOnce)
+        const sessions = await removeFlat(tx, 'uid = ?', [key], rootBatchSize)
+        const tokens = await removeFlat(tx, 'session_uid = ?', [key], tokenBatchSize)
         return { count: sessions.count + tokens.count, isDone: sessions.isDone && tokens.isDone }
       }
       case 'grant': {
-        const tokens = await removeFlat(tx, 'grant_key = ? AND issued_at <= ?', [key, before], tokensAtOnce)
-        if (!tokens.isDone || endedAt !== forEver) return tokens
+        const tokens = await removeFlat(tx, 'grant_key = ? AND issued_at <= ?', [key, before], tokenBatchSize)
+        if (!tokens.isDone || endedAt !== noExpiry) return tokens
         const grant = await removeFlat(tx, 'id = ?', [key], 1)
         return { count: tokens.count + grant.count, isDone: !(await isThere(tx, 'id = ?', [key])) }
       }

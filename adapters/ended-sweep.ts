@@ -1,5 +1,5 @@
 /** Rows of `artifact_sweep`: what has ended and may still have rows, removed after the commit of its end, a batch a transaction. */
-import type { createEndedRows, Ended, Tx } from './ended-rows.ts'
+import type { createEndedRows, EndedItem, Tx } from './ended-rows.ts'
 import { endedKinds } from './ended-rows.ts'
 
 // A statement that began before an end may write a little after it. Then nothing more is written, and the last pass removes the rest.
@@ -22,12 +22,12 @@ type SweepRow = {
 }
 
 /** A row of `artifact_sweep`. `reached`: where the pass is that began at `beganAt`. */
-type Sweep = Readonly<{ ended: Ended; notedAt: number; beganAt: number; reached: Buffer | undefined }>
+type Sweep = Readonly<{ ended: EndedItem; notedAt: number; beganAt: number; reached: Buffer | undefined }>
 
 const kindNames = Object.keys(endedKinds) as (keyof typeof endedKinds)[]
 
 export function createEndedSweep({ now, removeRows, transaction }: Deps) {
-  async function noteSweep(tx: Tx, { key, kind, accountId, clientId, endedAt }: Ended): Promise<void> {
+  async function noteSweep(tx: Tx, { key, kind, accountId, clientId, endedAt }: EndedItem): Promise<void> {
     await tx.raw(
       `INSERT INTO artifact_sweep AS s (key, kind, account_id, client_id, ended_at, noted_at) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (key) DO UPDATE SET ended_at = greatest(s.ended_at, excluded.ended_at), noted_at = excluded.noted_at,
@@ -46,7 +46,7 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
       const kind = kindNames.find((name) => endedKinds[name] === row?.kind)
       if (!row || !kind) return undefined
       const { account_id: accountId, client_id: clientId } = row
-      const ended: Ended = { key, kind, accountId, clientId, endedAt: Number(row.ended_at) }
+      const ended: EndedItem = { key, kind, accountId, clientId, endedAt: Number(row.ended_at) }
       const notedAt = Number(row.noted_at)
       if (row.reached === null) return { ended, notedAt, beganAt: now(), reached: undefined }
       return { ended, notedAt, beganAt: Number(row.pass_began_at), reached: row.reached }
@@ -64,7 +64,7 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
   }
 
   /** A command that died between its two moments leaves the first, and what was issued until its commit: that ends now. */
-  async function settle(key: Buffer): Promise<void> {
+  async function finishSweep(key: Buffer): Promise<void> {
     await transaction(async (tx) => {
       const { rows } = await tx.raw(
         `UPDATE artifact_end SET ended_at = greatest(ended_at, ?), is_provisional = false
@@ -85,7 +85,7 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
    * whether that was all. A program that dies in the middle leaves the rest to the next one, which goes on where the pass was.
    */
   async function removeEnded(key: Buffer, isStopped: () => boolean): Promise<boolean> {
-    await settle(key)
+    await finishSweep(key)
     const found = await findSweep(key)
     if (!found) return true
     const { ended, notedAt, beganAt } = found

@@ -4,19 +4,19 @@
  */
 import type { Knex } from 'knex'
 import { consentKey, endKey, sessionKey } from './digest.ts'
-import type { createEndedRows, Ended, Tx } from './ended-rows.ts'
+import type { createEndedRows, EndedItem, Tx } from './ended-rows.ts'
 import { createEndedSweep } from './ended-sweep.ts'
 import type { Models } from './model.ts'
 import { storableText } from './postgres/binary-array.ts'
-import { forEver, lives } from './postgres/ended.ts'
+import { lives, noExpiry } from './postgres/ended.ts'
 
 export type { EndedSession, Tx } from './ended-rows.ts'
 
 // What no row of Postgres stands for lives at most this long: values in Redis (longer-lived artifacts stay in Postgres) and JWTs (an hour).
 // So an end is remembered a little longer, and as long as rows are left that it has ended.
 export const longestInRedisMs = 24 * 60 * 60 * 1000
-const denialsAreKeptMs = 60 * 60 * 1000
-const endsAreKeptMs = longestInRedisMs + denialsAreKeptMs
+const denialRetentionMs = 60 * 60 * 1000
+const endRetentionMs = longestInRedisMs + denialRetentionMs
 
 // Sessions ended in one transaction whose rows it removes itself.
 const sessionsAtOnce = 20
@@ -43,7 +43,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
     tx: Tx,
     key: Buffer,
     endedAt: number,
-    { until = now() + endsAreKeptMs, isProvisional = false }: { until?: number } & Provisional = {},
+    { until = now() + endRetentionMs, isProvisional = false }: { until?: number } & Provisional = {},
   ): Promise<boolean> {
     const { rows } = await tx.raw(
       `INSERT INTO artifact_end AS e (key, ended_at, expires_at, is_provisional) VALUES (?, ?, ?, ?)
@@ -68,15 +68,19 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
    */
   async function end(
     tx: Tx,
-    ended: Ended,
-    { keptKey, isSwept = true, isProvisional = false }: { keptKey?: Buffer; isSwept?: boolean } & Provisional = {},
+    ended: EndedItem,
+    {
+      preservedKey,
+      isSwept = true,
+      isProvisional = false,
+    }: { preservedKey?: Buffer; isSwept?: boolean } & Provisional = {},
   ) {
     const { key, kind, endedAt } = ended
     const isLater = await remember(tx, key, endedAt, { isProvisional })
-    const batch = { isFirst: true, ...(keptKey && { keptKey }) }
+    const batch = { isFirst: true, ...(preservedKey && { preservedKey }) }
     const { count, isDone } = isSwept ? await removeRows(tx, ended, batch) : { count: 0, isDone: false }
     // Rows of the very millisecond are left: they end too, with what is issued in the rest of it.
-    const leftEndAt = kind === 'everything' ? endedAt : Math.min(endedAt + 1, forEver)
+    const leftEndAt = kind === 'everything' ? endedAt : Math.min(endedAt + 1, noExpiry)
     if (!isDone) await remember(tx, key, leftEndAt, { isProvisional })
     await sweep.noteSweep(tx, { ...ended, endedAt: isDone ? endedAt : leftEndAt })
     if (!isDone || isProvisional) await onRowsLeft(tx, key)
@@ -94,14 +98,14 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
    */
   async function endFamily(tx: Tx, grantKey: Buffer, { isGrantEnded }: { isGrantEnded: boolean }): Promise<number> {
     const wasAlive = await isAlive(tx, '(a.id = ? OR a.grant_key = ?)', [grantKey, grantKey])
-    const endedAt = isGrantEnded ? forEver : now()
+    const endedAt = isGrantEnded ? noExpiry : now()
     const { count, isLater } = await end(tx, { key: grantKey, kind: 'grant', endedAt })
     return wasAlive && isLater ? Math.max(count, 1) : 0
   }
 
   async function endSessionByKey(tx: Tx, key: Buffer): Promise<number> {
     const wasAlive = (await isAlive(tx, 'a.uid = ?', [key])) || (await isAlive(tx, 'a.session_uid = ?', [key]))
-    const { count } = await end(tx, { key, kind: 'session', endedAt: forEver })
+    const { count } = await end(tx, { key, kind: 'session', endedAt: noExpiry })
     return wasAlive ? Math.max(count, 1) : count
   }
 
@@ -118,14 +122,14 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
       { sessionUid, isProvisional = false }: { sessionUid?: string } & Provisional = {},
     ): Promise<number> {
       const key = endKey('account', accountId)
-      const kept = sessionUid === undefined ? undefined : sessionKey(sessionUid)
-      const ended: Ended = { key, kind: 'account', accountId: storableText(accountId), endedAt: now() }
-      const { count } = await end(tx, ended, { ...(kept && { keptKey: kept }), isProvisional })
-      if (kept) {
+      const preserved = sessionUid === undefined ? undefined : sessionKey(sessionUid)
+      const ended: EndedItem = { key, kind: 'account', accountId: storableText(accountId), endedAt: now() }
+      const { count } = await end(tx, ended, { ...(preserved && { preservedKey: preserved }), isProvisional })
+      if (preserved) {
         // It is another session from now on: issued after the moment.
         await tx.raw(
           'UPDATE artifact SET issued_at = e.ended_at + 1 FROM artifact_end e WHERE e.key = ? AND artifact.uid = ?',
-          [key, kept],
+          [key, preserved],
         )
       }
       return count
@@ -134,20 +138,20 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
     /** Ends every grant and token of the client. Gives how many rows went at once; a JWT of a client that spoke for itself has none. */
     async endClient(tx: Tx, clientId: string, provisional: Provisional = {}): Promise<number> {
       const key = endKey('client', clientId)
-      const ended: Ended = { key, kind: 'client', clientId: storableText(clientId), endedAt: now() }
+      const ended: EndedItem = { key, kind: 'client', clientId: storableText(clientId), endedAt: now() }
       return (await end(tx, ended, provisional)).count
     },
 
-    /** Ends every session of the account but the one under `keptKey`, with what was issued in them. Gives how many sessions ended. */
-    async endSessionsOf(tx: Tx, accountId: string, keptKey?: Buffer): Promise<number> {
+    /** Ends every session of the account but the one under `preservedKey`, with what was issued in them. Gives how many sessions ended. */
+    async endSessionsOf(tx: Tx, accountId: string, preservedKey?: Buffer): Promise<number> {
       const { rows } = await tx.raw(
         `SELECT DISTINCT uid FROM artifact a
          WHERE account_id = ? AND grant_key IS NULL AND model = ? AND uid IS DISTINCT FROM ? AND ${lives('a')} ORDER BY uid`,
-        [storableText(accountId), models.Session.number, keptKey ?? null],
+        [storableText(accountId), models.Session.number, preservedKey ?? null],
       )
       const keys = (rows as { uid: Buffer | null }[]).flatMap(({ uid }) => (uid ? [uid] : []))
       for (const [index, key] of keys.entries()) {
-        await end(tx, { key, kind: 'session', endedAt: forEver }, { isSwept: index < sessionsAtOnce })
+        await end(tx, { key, kind: 'session', endedAt: noExpiry }, { isSwept: index < sessionsAtOnce })
       }
       return keys.length
     },
@@ -169,17 +173,17 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
 
     /** What the key has signed counts no longer, for ever: whoever checks a JWT of ours asks Postgres. */
     async endSigningKey(tx: Tx, kid: string): Promise<void> {
-      await remember(tx, endKey('signing_key', kid), forEver, { until: forEver })
+      await remember(tx, endKey('signing_key', kid), noExpiry, { until: noExpiry })
     },
 
     /** Denies the one token whose `jti` this is (RFC 7009 §2.1). */
     async denyToken(tx: Tx, jti: string): Promise<void> {
-      await remember(tx, endKey('token', jti), forEver)
+      await remember(tx, endKey('token', jti), noExpiry)
     },
 
     /** Denies the one token whose row or value is `id`, and which expires at `expiresAt` (milliseconds): wherever a copy of it turns up. */
     async denyArtifact(tx: Tx, id: Buffer, expiresAt = now() + longestInRedisMs): Promise<void> {
-      await remember(tx, id, forEver, { until: expiresAt + denialsAreKeptMs })
+      await remember(tx, id, noExpiry, { until: expiresAt + denialRetentionMs })
     },
 
     /**
@@ -187,7 +191,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
      * many rows went at once.
      */
     async endAll(tx: Tx, beforeMs: number = now(), provisional: Provisional = {}): Promise<number> {
-      const ended: Ended = { key: endKey('everything', ''), kind: 'everything', endedAt: beforeMs }
+      const ended: EndedItem = { key: endKey('everything', ''), kind: 'everything', endedAt: beforeMs }
       return (await end(tx, ended, provisional)).count
     },
 

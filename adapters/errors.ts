@@ -12,7 +12,7 @@ export class ArtifactStoreUnavailable extends Error {
 }
 
 /** A one-time proof or assertion was presented again (RFC 7519 §4.1.7, RFC 9449 §11.1) without the engine having asked first. */
-export class Replayed extends Error {
+export class ReplayDetected extends Error {
   readonly code = 'artifact_replayed'
 
   constructor() {
@@ -44,19 +44,22 @@ export class StaleBrowser extends Error {
 
 // The pool of src/database says it with one code; a plain pool with the socket's or the server's own (PostgreSQL, appendix A:
 // 08 connection, 57P shutdown and start-up, 53 too few resources, 57014 statement timeout, 25006 a primary that became a standby).
-const awayCodes =
+const unavailableCodes =
   /^(database_unavailable|08...|57P0.|53...|57014|25006|25P03|ECONN[A-Z]+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|E(HOST|NET)UNREACH|ENOENT|EACCES)$/
-const awayMessages = /^(Connection terminated|timeout exceeded|Query read timeout|Client (was closed|has encountered))/
+const unavailableMessages =
+  /^(Connection terminated|timeout exceeded|Query read timeout|Client (was closed|has encountered))/
 
 type DriverError = { code?: unknown; message?: unknown; errors?: unknown }
 
 /** Whether `error`, from pg, says that Postgres is away or overloaded rather than that the statement is wrong. */
-export function isPostgresAway(error: unknown): boolean {
+export function isPostgresUnavailable(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
   const { code, message, errors }: DriverError = error
   // Several addresses of one name, none of which answers.
-  if (Array.isArray(errors) && errors.some(isPostgresAway)) return true
-  return typeof code === 'string' ? awayCodes.test(code) : typeof message === 'string' && awayMessages.test(message)
+  if (Array.isArray(errors) && errors.some(isPostgresUnavailable)) return true
+  return typeof code === 'string'
+    ? unavailableCodes.test(code)
+    : typeof message === 'string' && unavailableMessages.test(message)
 }
 
 /** Whether the same statement may succeed when it is sent again at once: deadlock or serialisation failure. */
@@ -70,6 +73,6 @@ export async function withPostgres<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    throw isPostgresAway(error) ? new ArtifactStoreUnavailable(error) : error
+    throw isPostgresUnavailable(error) ? new ArtifactStoreUnavailable(error) : error
   }
 }

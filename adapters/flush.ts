@@ -163,10 +163,11 @@ export function createFlusher({ models, writes, shortLived, ends, transaction, i
   async function flush(unit: Unit): Promise<void> {
     const { upserts, unconditional, destroyed, revoked, lost } = unit
     if (upserts.size + unconditional.size + destroyed.size + revoked.size + lost.size === 0) return
-    const { isMet, unmet } = await write(unit)
+    const { isMet, failedCondition } = await write(unit)
     const { decision } = unit
     forget(unit)
-    if (!isMet && unmet) throw new StaleBrowser(unmet === 'outcome' && decision ? 'answer' : unmet)
+    if (!isMet && failedCondition)
+      throw new StaleBrowser(failedCondition === 'outcome' && decision ? 'answer' : failedCondition)
   }
 
   return { write, forget, flush }

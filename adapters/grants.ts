@@ -8,12 +8,12 @@ import { ArtifactStoreUnavailable } from './errors.ts'
 import type { Flusher } from './flush.ts'
 import type { GrantContext } from './grant-context.ts'
 import type { Loader } from './load.ts'
-import type { Stored } from './model.ts'
+import type { StoredArtifact } from './model.ts'
 import type { Reader } from './read.ts'
 import type { createSuccessorSeal, Successor } from './seal.ts'
 import type { FamilyEnd, TokenFamilies } from './token-families.ts'
 import { reuse } from './token-families.ts'
-import type { Presented, Unit } from './unit-of-work.ts'
+import type { PresentedToken, Unit } from './unit-of-work.ts'
 
 type Deps = {
   loader: Pick<Loader, 'findNow'>
@@ -26,13 +26,13 @@ type Deps = {
 
 export type GrantEndings = ReturnType<typeof createGrantEndings>
 
-const isStoreAway = (error: unknown): boolean =>
+const isStoreUnavailable = (error: unknown): boolean =>
   error instanceof ArtifactStoreUnavailable || (error as { statusCode?: unknown } | undefined)?.statusCode === 503
 
 export function createGrantEndings({ loader, reader, flusher, families, successors, onRepeated }: Deps) {
   async function refuse(
     unit: Unit,
-    presented: Presented,
+    presented: PresentedToken,
     ctx: GrantContext,
     reason: FamilyEnd['reason'],
   ): Promise<never> {
@@ -56,7 +56,7 @@ export function createGrantEndings({ loader, reader, flusher, families, successo
    */
   async function abandon(unit: Unit, ctx: GrantContext, error: unknown): Promise<void> {
     unit.upserts.clear()
-    if (isStoreAway(error)) return flusher.forget(unit)
+    if (isStoreUnavailable(error)) return flusher.forget(unit)
     await presentCode(unit, ctx)
     const { presented, isSpending } = unit
     let theft = presented && (await families.theftSeen(presented, ctx))
@@ -73,7 +73,12 @@ export function createGrantEndings({ loader, reader, flusher, families, successo
    * A repeat gets the living refresh token and a fresh access token. The family never branches, so
    * that a theft shows at the next refresh.
    */
-  async function repeat(unit: Unit, presented: Presented, spent: Stored, ctx: GrantContext): Promise<void> {
+  async function repeat(
+    unit: Unit,
+    presented: PresentedToken,
+    spent: StoredArtifact,
+    ctx: GrantContext,
+  ): Promise<void> {
     if (unit.issuedRefreshToken) unit.upserts.delete(unit.issuedRefreshToken.key)
     const thumbprint = ctx.oidc.entities.AccessToken?.jkt
     let link = { token: presented.token, row: spent }
@@ -110,7 +115,7 @@ export function createGrantEndings({ loader, reader, flusher, families, successo
   }
 
   /** Another request was first, or the family has ended. */
-  async function lost(unit: Unit, presented: Presented, ctx: GrantContext): Promise<void> {
+  async function lost(unit: Unit, presented: PresentedToken, ctx: GrantContext): Promise<void> {
     const row = await loader.findNow(presented.model, presented.stored.id)
     if (row && presented.model === 'RefreshToken' && (await families.isWithinGrace(row, presented.payload.clientId))) {
       return repeat(unit, presented, row, ctx)
@@ -122,7 +127,7 @@ export function createGrantEndings({ loader, reader, flusher, families, successo
    * The handler has succeeded: one statement writes everything it issued, if this request spends
    * what was presented.
    */
-  async function settle(unit: Unit, ctx: GrantContext): Promise<void> {
+  async function finishGrant(unit: Unit, ctx: GrantContext): Promise<void> {
     const { presented, isSpending, issuedRefreshToken } = unit
     if (!presented) return flusher.flush(unit)
     if (presented.isRepeat) return repeat(unit, presented, presented.stored, ctx)
@@ -140,5 +145,5 @@ export function createGrantEndings({ loader, reader, flusher, families, successo
     flusher.forget(unit)
   }
 
-  return { settle, abandon }
+  return { finishGrant, abandon }
 }

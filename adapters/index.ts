@@ -4,7 +4,7 @@ import type { StoreDeps } from './store.ts'
 import { createStore } from './store.ts'
 
 export type { Provisional } from './ends.ts'
-export { ArtifactStoreUnavailable, Replayed, requestUriUsed, StaleBrowser } from './errors.ts'
+export { ArtifactStoreUnavailable, ReplayDetected, requestUriUsed, StaleBrowser } from './errors.ts'
 export type { ModelName } from './model.ts'
 export type { FamilyEnd } from './token-families.ts'
 

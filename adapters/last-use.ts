@@ -1,5 +1,5 @@
 /** Sessions and refresh tokens by the lifetimes that are configured now: when they were last used, and the end of those that are over. */
-import type { ModelName, Payload, Stored } from './model.ts'
+import type { ModelName, Payload, StoredArtifact } from './model.ts'
 import type { Writes } from './postgres/writes.ts'
 
 /** What the engine knows only the expiry of, which says nothing of its last use once a lifetime has changed. */
@@ -20,7 +20,7 @@ export function createLastUse({ endsAt, expire, now }: Deps) {
       isLasting(model) ? { ...payload, usedAt: Math.floor(now() / 1000) } : payload,
 
     /** Whether a lifetime that was lowered since has ended it. It ends for good: a lifetime that is raised does not bring it back. */
-    async isOver(model: ModelName, stored: Stored, payload: Payload): Promise<boolean> {
+    async isOver(model: ModelName, stored: StoredArtifact, payload: Payload): Promise<boolean> {
       // A spent token gives nothing by itself, and its reuse has to show.
       if (!isLasting(model) || stored.consumedAt !== undefined) return false
       const at = await endsAt(model, payload)

@@ -3,7 +3,7 @@
  */
 import { endKey, lostTokenKey, mapKey, rowId } from './digest.ts'
 import type { createLastUse } from './last-use.ts'
-import type { ModelName, Models, Payload, Stored } from './model.ts'
+import type { ModelName, Models, Payload, StoredArtifact } from './model.ts'
 import { ownersOf } from './payload.ts'
 import type { Reads } from './postgres/reads.ts'
 import type { ShortLived } from './redis/short-lived.ts'
@@ -28,22 +28,22 @@ const bearerModels: readonly ModelName[] = ['AccessToken', 'ClientCredentials', 
 export function createLoader({ models, reads, shortLived, isInRedis, seal, lastUse, now }: Deps) {
   const everything = endKey('everything', '')
 
-  const isExpired = ({ expiresAt }: Stored): boolean => expiresAt !== undefined && expiresAt <= now()
+  const isExpired = ({ expiresAt }: StoredArtifact): boolean => expiresAt !== undefined && expiresAt <= now()
 
   /**
    * Undefined when the payload does not open: altered, moved to another row, or sealed under
    * another root secret.
    */
-  function open(stored: Stored): Payload | undefined {
+  function open(stored: StoredArtifact): Payload | undefined {
     const text = 'text' in stored.content ? stored.content.text : unseal(stored)
     return text === undefined ? undefined : (JSON.parse(text) as Payload)
   }
 
   // Several parts of a request read one row: it is unsealed once. Each gets its own payload,
   // because the engine changes it.
-  const unsealed = new WeakMap<Stored, string>()
+  const unsealed = new WeakMap<StoredArtifact, string>()
 
-  function unseal(stored: Stored): string | undefined {
+  function unseal(stored: StoredArtifact): string | undefined {
     const known = unsealed.get(stored)
     if (known !== undefined || 'text' in stored.content) return known
     const text = seal.open(stored.content.sealed, stored.id)
@@ -51,7 +51,11 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
     return text
   }
 
-  function remembered(unit: Unit, id: Buffer, load: () => Promise<Stored | undefined>): Promise<Stored | undefined> {
+  function remembered(
+    unit: Unit,
+    id: Buffer,
+    load: () => Promise<StoredArtifact | undefined>,
+  ): Promise<StoredArtifact | undefined> {
     const key = mapKey(id)
     let stored = unit.known.get(key)
     if (!stored) {
@@ -61,7 +65,7 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
     return stored
   }
 
-  const loadFromPostgres = (unit: Unit, id: Buffer) => async (): Promise<Stored | undefined> => {
+  const loadFromPostgres = (unit: Unit, id: Buffer) => async (): Promise<StoredArtifact | undefined> => {
     const found = await reads.find(id)
     if (!found) return undefined
     const { artifact, grant, session } = found
@@ -74,7 +78,12 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
    * A value in Redis counts only while Postgres has no end of it. Its grant is read too: the engine
    * asks for it next.
    */
-  async function loadFromRedis(unit: Unit, model: ModelName, token: string, id: Buffer): Promise<Stored | undefined> {
+  async function loadFromRedis(
+    unit: Unit,
+    model: ModelName,
+    token: string,
+    id: Buffer,
+  ): Promise<StoredArtifact | undefined> {
     const value = await shortLived?.find(id)
     // Written before there was a Redis or while it was away, or too long-lived for it.
     if (!value) return loadFromPostgres(unit, id)()
@@ -102,7 +111,12 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
    * While Redis is away, Postgres has what was written meanwhile. A value that may be in Redis is
    * not reported as "not found".
    */
-  async function loadFromEither(unit: Unit, model: ModelName, token: string, id: Buffer): Promise<Stored | undefined> {
+  async function loadFromEither(
+    unit: Unit,
+    model: ModelName,
+    token: string,
+    id: Buffer,
+  ): Promise<StoredArtifact | undefined> {
     try {
       return await loadFromRedis(unit, model, token, id)
     } catch (error) {
@@ -120,7 +134,7 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
   const loadFor = (unit: Unit, model: ModelName, token: string, id: Buffer) =>
     isInRedis(model) ? () => loadFromEither(unit, model, token, id) : loadFromPostgres(unit, id)
 
-  async function isLiving(model: ModelName, stored: Stored): Promise<boolean> {
+  async function isLiving(model: ModelName, stored: StoredArtifact): Promise<boolean> {
     if (isExpired(stored)) return false
     const payload = open(stored)
     return payload !== undefined && !(await lastUse.isOver(model, stored, payload))
@@ -133,11 +147,11 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
     isLiving,
 
     /** The row of the token, read once for the request. */
-    load: (unit: Unit, model: ModelName, token: string, id: Buffer): Promise<Stored | undefined> =>
+    load: (unit: Unit, model: ModelName, token: string, id: Buffer): Promise<StoredArtifact | undefined> =>
       remembered(unit, id, loadFor(unit, model, token, id)),
 
     /** A row of Postgres as it is now, whatever the unit has read. */
-    async findNow(model: ModelName, id: Buffer): Promise<Stored | undefined> {
+    async findNow(model: ModelName, id: Buffer): Promise<StoredArtifact | undefined> {
       const stored = (await reads.find(id))?.artifact
       return stored && (await isLiving(model, stored)) ? stored : undefined
     },

@@ -1,6 +1,6 @@
 /** What the store knows about a kind of artifact, and the shape of one as it is read and written. */
 
-/** Everything the engine stores but clients, which have a room of their own; and requests that are parked until the browser comes back. */
+/** Everything the engine stores but clients, which have a table of their own; and requests that are parked until the browser comes back. */
 export const modelNames = [
   'Session',
   'Grant',
@@ -58,7 +58,7 @@ export type Payload = {
 }
 
 /** An artifact as it was found. Times are milliseconds since the epoch. */
-export type Stored = {
+export type StoredArtifact = {
   id: Buffer
   /** As it lies in Postgres; what Redis holds comes opened. */
   content: { sealed: Buffer } | { text: string }

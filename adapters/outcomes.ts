@@ -14,12 +14,12 @@ export type Decision = 'first' | 'same' | 'other'
 export type Outcomes = ReturnType<typeof createOutcomes>
 
 /** Longer than an interaction lives. */
-const keptMs = 2 * 60 * 60 * 1000
+const retentionMs = 2 * 60 * 60 * 1000
 
 const decideText = (interaction: string, answer: string, at: string) => `
     WITH put AS (
       INSERT INTO interaction_outcome (interaction, answer, answered_at, expires_at)
-      VALUES (${interaction}, ${answer}, ${at}::int8, ${at}::int8 + ${keptMs}) ON CONFLICT (interaction) DO NOTHING RETURNING interaction)
+      VALUES (${interaction}, ${answer}, ${at}::int8, ${at}::int8 + ${retentionMs}) ON CONFLICT (interaction) DO NOTHING RETURNING interaction)
     SELECT true AS is_first, NULL::bytea AS answer, NULL::int8 AS answered_at FROM put
     UNION ALL SELECT false, answer, answered_at FROM interaction_outcome
       WHERE interaction = ${interaction} AND NOT EXISTS (SELECT 1 FROM put)`

@@ -2,7 +2,7 @@
 import { mapKey, rowId, sessionKey } from './digest.ts'
 import type { createLastUse } from './last-use.ts'
 import type { Loader } from './load.ts'
-import type { ModelName, Models, Payload, Stored } from './model.ts'
+import type { ModelName, Models, Payload, StoredArtifact } from './model.ts'
 import { begunIn, signInOf } from './payload.ts'
 import type { Reads } from './postgres/reads.ts'
 import type { Writes } from './postgres/writes.ts'
@@ -28,7 +28,7 @@ export type Reader = ReturnType<typeof createReader>
 
 export function createReader({ models, loader, families, reads, writes, lastUse, userCodeDigest, now }: Deps) {
   /** The payload for the engine: `consumed` in seconds, as its own adapter gives it. */
-  async function show(unit: Unit, model: ModelName, stored: Stored | undefined, token?: string) {
+  async function show(unit: Unit, model: ModelName, stored: StoredArtifact | undefined, token?: string) {
     if (!stored || loader.isExpired(stored) || unit.destroyed.has(mapKey(stored.id))) return undefined
     if (stored.grantKey && unit.revoked.has(mapKey(stored.grantKey))) return undefined
     const opened = loader.open(stored)

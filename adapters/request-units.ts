@@ -102,7 +102,7 @@ export function createRequestUnits({ reader, flusher, grantEndings, responses, r
           } finally {
             unit.isGranting = false
           }
-          await grantEndings.settle(unit, ctx)
+          await grantEndings.finishGrant(unit, ctx)
         }
         const current = units.getStore()
         if (current) return run(current)

@@ -15,7 +15,7 @@ const headerBytes = 1 + saltBytes + ivBytes
 // Random IVs of 96 bits: after 2^28 of them under one key two are equal with a probability of 2^-41 (NIST SP 800-38D §8.3 allows
 // 2^32). Each process draws a salt and so has a key of its own, and draws another one at this count.
 const sealsPerSalt = 2 ** 28
-const keysKept = 1000
+const maxCachedKeys = 1000
 
 export type Seal = {
   /** Seals `plain` (a text as UTF-8); it opens only with the same `context` (additional authenticated data). */
@@ -77,7 +77,7 @@ export function createSeal(secret: Buffer, purpose = 'artifact payload'): Seal {
     const name = salt.toString('latin1')
     const known = keys.get(name)
     if (known) return known
-    if (keys.size >= keysKept) keys.clear()
+    if (keys.size >= maxCachedKeys) keys.clear()
     const derived = derive(secret, salt, purpose)
     keys.set(name, derived)
     return derived

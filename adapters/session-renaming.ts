@@ -8,7 +8,7 @@ import type { Seal } from './seal.ts'
 type Deps = { models: Models; seal: Seal }
 
 /** `id` is the one by which the request loaded the session. */
-type Loaded = Readonly<{ uid: string; id: string }>
+type LoadedRow = Readonly<{ uid: string; id: string }>
 type Renaming = Readonly<{ accountId: string; generation: number; id: string }>
 
 /** Whether the session lives, under whichever id. */
@@ -23,7 +23,7 @@ export const createSessionRenaming =
    * Replaces the session's row by one under the new id, in the account's new generation: requests that loaded the old one write nothing
    * more. Gives the new id and when it expires (milliseconds); undefined when that very row is gone, or is not this account's.
    */
-  async (tx: Tx, { uid, id: oldId }: Loaded, { accountId, generation, id }: Renaming) => {
+  async (tx: Tx, { uid, id: oldId }: LoadedRow, { accountId, generation, id }: Renaming) => {
     const old = rowId('Session', oldId)
     const { rows } = await tx.raw(
       `SELECT payload, issued_at, expires_at FROM artifact a

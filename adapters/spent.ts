@@ -14,12 +14,12 @@ type Deps = {
 
 // An index on the moment of spending would make each refresh write all indexes anew (no HOT update). So the table is read by its
 // pages, some of them a turn: all in an hour, but at most 64 MB a turn, and a small table at once.
-const turnsForAll = 60
-const fewestPages = 256
-const mostPages = 8192
-const pagesAtOnce = 128
+const runsForAll = 60
+const minPages = 256
+const maxPages = 8192
+const pageBatchSize = 128
 /** More than a page holds (291), so that the last page of a full batch is not the first one. */
-const rowsAtOnce = 300
+const rowBatchSize = 300
 
 const pages: Statement = {
   name: 'spent_pages',
@@ -65,7 +65,7 @@ export function createSpentTokens({ postgres, models, seal, windowsOverUntil }: 
   /** Trims what is on the pages from `from` to before `end`, up to a batch. Gives how many rows, and the next page to look at. */
   async function trimPages(from: number, end: number, until: number): Promise<{ count: number; next: number }> {
     const limits = [`(${from},0)`, `(${end},0)`]
-    const rows = await postgres.query(spent, [...limits, models.RefreshToken.number, until, rowsAtOnce])
+    const rows = await postgres.query(spent, [...limits, models.RefreshToken.number, until, rowBatchSize])
     const ids: Buffer[] = []
     const payloads: Buffer[] = []
     for (const [id, sealed] of rows as [Buffer, Buffer][]) {
@@ -74,7 +74,7 @@ export function createSpentTokens({ postgres, models, seal, windowsOverUntil }: 
       ids.push(id)
       payloads.push(payload)
     }
-    const next = rows.length < rowsAtOnce ? end : Number(rows.at(-1)?.[2])
+    const next = rows.length < rowBatchSize ? end : Number(rows.at(-1)?.[2])
     if (ids.length === 0) return { count: 0, next }
     const written = await postgres.query(trim, [bytesArray(ids), bytesArray(payloads), until])
     return { count: written.length, next }
@@ -88,11 +88,11 @@ export function createSpentTokens({ postgres, models, seal, windowsOverUntil }: 
     const until = await windowsOverUntil()
     const [[size, nextPage] = [0, 0]] = await postgres.query(pages, [])
     const all = Number(size)
-    const turn = Math.min(all, mostPages, Math.max(fewestPages, Math.ceil(all / turnsForAll)))
+    const pagesPerRun = Math.min(all, maxPages, Math.max(minPages, Math.ceil(all / runsForAll)))
     let page = Number(nextPage) < all ? Number(nextPage) : 0
     let count = 0
-    for (let seen = 0; seen < turn && !isStopped(); ) {
-      const trimmed = await trimPages(page, Math.min(page + pagesAtOnce, all), until)
+    for (let seen = 0; seen < pagesPerRun && !isStopped(); ) {
+      const trimmed = await trimPages(page, Math.min(page + pageBatchSize, all), until)
       count += trimmed.count
       seen += trimmed.next - page
       page = trimmed.next < all ? trimmed.next : 0

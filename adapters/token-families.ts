@@ -8,11 +8,11 @@ import { withPostgres } from './errors.ts'
 import type { GrantContext } from './grant-context.ts'
 import { proofThumbprint } from './grant-context.ts'
 import type { Loader } from './load.ts'
-import type { Payload, Stored } from './model.ts'
+import type { Payload, StoredArtifact } from './model.ts'
 import { commonScope, hasOfflineAccess } from './payload.ts'
 import type { Reads } from './postgres/reads.ts'
 import type { createSuccessorSeal } from './seal.ts'
-import type { Presented, Unit } from './unit-of-work.ts'
+import type { PresentedToken, Unit } from './unit-of-work.ts'
 import { revokeByGrantId } from './unit-of-work.ts'
 
 export type FamilyEnd = {
@@ -44,7 +44,7 @@ type Deps = {
 
 export type TokenFamilies = ReturnType<typeof createTokenFamilies>
 
-export const reuse = ({ model }: Presented) => (model === 'RefreshToken' ? 'refresh_token_reused' : 'code_reused')
+export const reuse = ({ model }: PresentedToken) => (model === 'RefreshToken' ? 'refresh_token_reused' : 'code_reused')
 
 export function createTokenFamilies(deps: Deps) {
   const { loader, reads, ends, successors, onFamilyEnded, now } = deps
@@ -56,7 +56,10 @@ export function createTokenFamilies(deps: Deps) {
    * Spent so recently that its own client may have lost the answer, and with something to give
    * again.
    */
-  async function isWithinGrace({ consumedAt, successor }: Stored, clientId: string | undefined): Promise<boolean> {
+  async function isWithinGrace(
+    { consumedAt, successor }: StoredArtifact,
+    clientId: string | undefined,
+  ): Promise<boolean> {
     if (consumedAt === undefined || successor === undefined || clientId === undefined) return false
     const windowMs = (await deps.graceSeconds(clientId)) * 1000
     if (now() - consumedAt < windowMs) return true
@@ -82,7 +85,7 @@ export function createTokenFamilies(deps: Deps) {
   }
 
   /** The refresh token that replaces a spent one now; undefined when its family has ended. */
-  async function findLiving(token: string, spent: Stored): Promise<Payload | undefined> {
+  async function findLiving(token: string, spent: StoredArtifact): Promise<Payload | undefined> {
     let link = { token, row: spent }
     for (;;) {
       const next = link.row.successor && successors.open(link.token, link.row.successor, link.row.id)
@@ -97,20 +100,20 @@ export function createTokenFamilies(deps: Deps) {
    * A repeat gives no scope that its family has lost since, also when the client has the scope
    * again.
    */
-  async function asFamilyHas(token: string, spent: Stored, payload: Payload): Promise<Payload> {
+  async function asFamilyHas(token: string, spent: StoredArtifact, payload: Payload): Promise<Payload> {
     const living = await findLiving(token, spent)
     return living && payload.scope !== undefined ? { ...payload, scope: commonScope(payload, living) } : payload
   }
 
   /** Whether the living token of the family has every scope of what was presented. */
-  const isCovered = ({ payload }: Presented, living: Stored): boolean =>
+  const isCovered = ({ payload }: PresentedToken, living: StoredArtifact): boolean =>
     payload.scope === undefined || commonScope(payload, loader.open(living) ?? {}) === payload.scope
 
   /**
    * Why a presented, already spent source means theft, once the handler has refused it; undefined
    * when it does not.
    */
-  async function theftSeen(presented: Presented, ctx: GrantContext): Promise<FamilyEnd['reason'] | undefined> {
+  async function theftSeen(presented: PresentedToken, ctx: GrantContext): Promise<FamilyEnd['reason'] | undefined> {
     const { stored, payload, isRepeat } = presented
     if (stored.consumedAt === undefined) return undefined
     if (payload.clientId !== ctx.oidc.client?.clientId) return 'other_client'
@@ -123,7 +126,7 @@ export function createTokenFamilies(deps: Deps) {
    * RFC 9700 §4.14.2: a reused refresh token ends the whole family; thief and owner look the same
    * from here. So does a reused code (RFC 6749 §4.1.2).
    */
-  async function end(unit: Unit, { stored, payload }: Presented, ctx: GrantContext, reason: FamilyEnd['reason']) {
+  async function end(unit: Unit, { stored, payload }: PresentedToken, ctx: GrantContext, reason: FamilyEnd['reason']) {
     const grantKey = stored.grantKey
     if (!grantKey) return
     await deps.transaction(async (tx) => {

@@ -73,7 +73,7 @@ export function createTokenIds({ seal, reads }: Deps) {
       if (session) ends.push(session)
       // A person's token always hangs from a grant.
       if (owner.accountId !== undefined && !grantKey) return false
-      const { endedAt, hasGrant } = await reads.findStanding({ ends, grantKey })
+      const { endedAt, hasGrant } = await reads.findGrantStatus({ ends, grantKey })
       return (grantKey === undefined || hasGrant) && (endedAt === undefined || issuedAt > endedAt)
     },
   }

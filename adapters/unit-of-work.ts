@@ -3,14 +3,14 @@
  * docs/decisions/0021
  */
 import { mapKey, rowId } from './digest.ts'
-import type { ModelName, Payload, Stored, Upsert } from './model.ts'
+import type { ModelName, Payload, StoredArtifact, Upsert } from './model.ts'
 
 /** A code or refresh token that was presented to a grant handler. */
-export type Presented = {
+export type PresentedToken = {
   model: ModelName
   /** As it was presented. */
   token: string
-  stored: Stored
+  stored: StoredArtifact
   payload: Payload
   /**
    * Spent, but so recently that its own client may have lost the answer: the engine does not see
@@ -42,7 +42,7 @@ export type Unit = {
    */
   beganAt: number | undefined
   /** Rows as they were read, by id. */
-  readonly known: Map<string, Promise<Stored | undefined>>
+  readonly known: Map<string, Promise<StoredArtifact | undefined>>
   readonly upserts: Map<string, Upsert>
   /**
    * Proofs that this request has claimed, and what is to be remembered of them whatever becomes of
@@ -76,7 +76,7 @@ export type Unit = {
   decision: Readonly<{ key: Buffer; interaction: Buffer; answer: Buffer }> | undefined
   isSessionDestroyed: boolean
   isGranting: boolean
-  presented: Presented | undefined
+  presented: PresentedToken | undefined
   /** Whether the handler wants what was presented to be spent. */
   isSpending: boolean
   /** The refresh token the handler has made: its bearer form, for the successor, and its row. */

@@ -4,7 +4,7 @@ import { openForm, openLogin } from './authorize.ts'
 import type { Answer } from './browser.ts'
 import { createBrowser } from './browser.ts'
 import type { Group } from './people.ts'
-import { addressHeader, password, personOf } from './people.ts'
+import { ipHeader, password, personOf } from './people.ts'
 import type { Case } from './timing.ts'
 import { withoutTokens } from './timing.ts'
 
@@ -45,7 +45,7 @@ export function comparisonsAt(issuer: string): { name: string; cases: Case[] }[]
   // Without an agent every browser has connections of its own: none waits for another's.
   const visit = () => {
     requests += 1
-    return createBrowser(issuer, undefined, addressHeader(requests))
+    return createBrowser(issuer, undefined, ipHeader(requests))
   }
   const told = ({ ms, status, headers, body }: Answer, email: string) => {
     // When a counter's window ends depends on the moment of the request and on nothing else.
@@ -71,7 +71,7 @@ export function comparisonsAt(issuer: string): { name: string; cases: Case[] }[]
       return told(await submit({ email, ...fields }), email)
     },
   })
-  /** The page that somebody opens right after asking: mail that is being sent must not slow it down for some addresses only. */
+  /** The page that somebody opens right after asking: email that is being sent must not slow it down for some addresses only. */
   const pageAfter = (name: string, group: string): Case => ({
     name,
     run: async (index) => {

@@ -57,8 +57,8 @@ function authorizationUrl(endpoints: Endpoints, verifier: string, more: Record<s
 export type Submit = (filled: Readonly<Record<string, string>>, expected?: readonly number[]) => Promise<Answer>
 
 /** Opens a page with a form. Gives what sends it; each answer's page is the next form. */
-export async function openForm(browser: Browser, address: string): Promise<Submit> {
-  let { body } = await browser.send('GET', address, { withCookies: true })
+export async function openForm(browser: Browser, target: string): Promise<Submit> {
+  let { body } = await browser.send('GET', target, { withCookies: true })
   return async (filled, expected = []) => {
     const { action, form } = fillForm(body, filled)
     const answer = await browser.send('POST', action, { form, withCookies: true, expected })
@@ -88,21 +88,21 @@ export async function authorize(
   const verifier = randomBytes(32).toString('base64url')
   const state = randomBytes(8).toString('base64url')
   const origin = new URL(endpoints.authorization_endpoint).origin
-  let address = authorizationUrl(endpoints, verifier, { state, ...(prompt && { prompt }) })
+  let target = authorizationUrl(endpoints, verifier, { state, ...(prompt && { prompt }) })
   for (let step = 0; step < maxSteps; step += 1) {
-    if (address.startsWith(web.redirectUri)) break
-    let answer = await browser.send('GET', address, { withCookies: true })
+    if (target.startsWith(web.redirectUri)) break
+    let answer = await browser.send('GET', target, { withCookies: true })
     if (answer.status === 200 && !refreshTarget(answer.body)) {
       const { action, form } = fillForm(answer.body, credentials)
       answer = await browser.send('POST', action, { form, withCookies: true })
     }
     const next = answer.location ?? refreshTarget(answer.body)
-    if (!next) throw new Error(`nothing leads on from ${address}: ${answer.body}`)
-    address = next.startsWith('/') ? origin + next : next
+    if (!next) throw new Error(`nothing leads on from ${target}: ${answer.body}`)
+    target = next.startsWith('/') ? origin + next : next
   }
-  const callback = new URL(address).searchParams
+  const callback = new URL(target).searchParams
   const code = callback.get('code')
-  if (!code || callback.get('state') !== state) throw new Error(`no code came back: ${address}`)
+  if (!code || callback.get('state') !== state) throw new Error(`no code came back: ${target}`)
   const redirectUri = encodeURIComponent(web.redirectUri)
   const form = `grant_type=authorization_code&code=${code}&redirect_uri=${redirectUri}&code_verifier=${verifier}&${webCredentials}`
   const tokens = JSON.parse((await browser.send('POST', endpoints.token_endpoint, { form })).body) as Tokens

@@ -54,9 +54,9 @@ export function createBrowser(issuer: string, agent: Agent | undefined, always: 
     else jar.set(key, { path, pair })
   }
 
-  function send(method: 'GET' | 'POST', address: string, options: SendOptions = {}): Promise<Answer> {
+  function send(method: 'GET' | 'POST', target: string, options: SendOptions = {}): Promise<Answer> {
     const { form, withCookies = false, expected = [] } = options
-    const path = address.startsWith('/') ? address : address.slice(issuer.length)
+    const path = target.startsWith('/') ? target : target.slice(issuer.length)
     const headers: Record<string, string> = { host: `${hostname}:${port}`, ...always, ...options.headers }
     if (form !== undefined) {
       headers['content-type'] = 'application/x-www-form-urlencoded'

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Endpoints } from './authorize.ts'
 import { openLogin } from './authorize.ts'
 import { createBrowser } from './browser.ts'
-import { addressHeader, personOf } from './people.ts'
+import { ipHeader, personOf } from './people.ts'
 
 export type FireOrder = {
   issuer: string
@@ -14,7 +14,7 @@ export type FireOrder = {
   group: string
   people: number
   /** How long somebody who is told to come back waits, whatever was said to them; without it, what was said. */
-  patienceMs: number | undefined
+  startTimeoutMs: number | undefined
 }
 
 export type Fire = {
@@ -33,13 +33,13 @@ export type FireReply = { ready: true } | { fire: Fire } | { failure: string }
 
 let tries = 0
 
-async function burn({ issuer, logins, seconds, group, people, patienceMs }: FireOrder): Promise<Fire> {
+async function burn({ issuer, logins, seconds, group, people, startTimeoutMs }: FireOrder): Promise<Fire> {
   const endpoints = (await (await fetch(`${issuer}/.well-known/openid-configuration`)).json()) as Endpoints
   const agent = new Agent({ keepAlive: true, maxSockets: logins })
   const fire: Fire = { signedIn: [], sentAway: [], retryAfter: [], failures: 0, firstFailure: undefined }
   const open = async () => {
     tries += 1
-    const submit = await openLogin(createBrowser(issuer, agent, addressHeader(tries)), endpoints)
+    const submit = await openLogin(createBrowser(issuer, agent, ipHeader(tries)), endpoints)
     return { submit, who: personOf(group, tries % people) }
   }
   // All pages stand open before the first form is sent: all come at once.
@@ -63,7 +63,7 @@ async function burn({ issuer, logins, seconds, group, people, patienceMs }: Fire
           }
           if (isIn || isOver()) break
           // Not all at the same moment again: people do not come back in step.
-          await sleep((patienceMs ?? retryAfter * 1000) * (0.5 + Math.random()))
+          await sleep((startTimeoutMs ?? retryAfter * 1000) * (0.5 + Math.random()))
         }
         if (isOver()) return
       }

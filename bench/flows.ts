@@ -28,8 +28,8 @@ const takeTokens = async (worker: Worker): Promise<void> => {
   worker.tokens = await authorizeAs(worker)
 }
 
-async function sendForm({ browser }: Worker, address: string, form: string): Promise<Record<string, unknown>> {
-  return JSON.parse((await browser.send('POST', address, { form })).body) as Record<string, unknown>
+async function sendForm({ browser }: Worker, target: string, form: string): Promise<Record<string, unknown>> {
+  return JSON.parse((await browser.send('POST', target, { form })).body) as Record<string, unknown>
 }
 
 const proofKey = generateKeyPairSync('ec', { namedCurve: 'P-256' })

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { openForm } from './authorize.ts'
 import { createBrowser } from './browser.ts'
-import { addressHeader, behindProxy } from './people.ts'
+import { behindProxy, ipHeader } from './people.ts'
 import type { MeasuredLatchkey } from './servers.ts'
 import { startLatchkey } from './servers.ts'
 import { median, percentile } from './statistics.ts'
@@ -35,7 +35,7 @@ async function choose(issuer: string, isOver: () => boolean): Promise<number> {
   let chosen = 0
   while (!isOver()) {
     requests += 1
-    const submit = await openForm(createBrowser(issuer, undefined, addressHeader(requests)), '/register')
+    const submit = await openForm(createBrowser(issuer, undefined, ipHeader(requests)), '/register')
     const fields = { name: 'Somebody', email: `somebody-${requests}@people.example`, password: hostile(requests) }
     await submit(fields, [400, 422, 429, 503])
     chosen += 1

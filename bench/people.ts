@@ -34,11 +34,11 @@ export const personOf = (name: string, index: number): Credentials => ({
 })
 
 /** The network address of somebody's `index`th try: another /24 each time, of the range kept for measurements (RFC 2544). Needs `behindProxy`. */
-export const addressHeader = (index: number): Record<string, string> => ({
+export const ipHeader = (index: number): Record<string, string> => ({
   'x-forwarded-for': `198.${18 + ((index >> 8) & 1)}.${index & 255}.${1 + ((index >> 9) % 250)}`,
 })
 
-/** What a server is started with so that it believes `addressHeader`. */
+/** What a server is started with so that it believes `ipHeader`. */
 export const behindProxy = { TRUST_PROXY: '127.0.0.1,::1' }
 
 /** The people as lines of an import. One hash serves all: what it costs is the same. */

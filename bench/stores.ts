@@ -47,9 +47,9 @@ export async function createDatabase(url: string, name: string): Promise<{ url: 
     await client.query(statement).finally(() => client.end())
   }
   await run(`CREATE DATABASE ${name}`)
-  const address = new URL(url)
-  address.pathname = `/${name}`
-  return { url: address.href, drop: () => run(`DROP DATABASE ${name} WITH (FORCE)`) }
+  const target = new URL(url)
+  target.pathname = `/${name}`
+  return { url: target.href, drop: () => run(`DROP DATABASE ${name} WITH (FORCE)`) }
 }
 
 // USER_HZ, which /proc counts in (proc(5)): 100 on every Linux that Node supports.

@@ -55,7 +55,7 @@ type Deps = {
   pollMs?: number
   leaseMs?: number
   /** What else a process asks of the database now and then: done at each read of the ring. Never rejects. */
-  alongside?: () => Promise<void>
+  onHeartbeat?: () => Promise<void>
   /** What else a process does at each read of the ring, which does not wait for it. Must not throw. */
   heartbeat?: () => Promise<unknown>
 }
@@ -81,7 +81,7 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
   async function load(): Promise<KeySet> {
     const asked = moment()
     heartbeat = deps.heartbeat?.()
-    const [keys, marker] = await Promise.all([listKeys(knex, sealer), findRootSecret(knex), deps.alongside?.()])
+    const [keys, marker] = await Promise.all([listKeys(knex, sealer), findRootSecret(knex), deps.onHeartbeat?.()])
     if (marker) sealer.follow(marker)
     confirmed = asked
     return toKeySet(keys, deps.algorithms)
@@ -101,14 +101,14 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
       const found = await load()
       if (found.version !== current.version) {
         current = found
-        for (const listener of listeners) tell(listener, found)
+        for (const listener of listeners) notify(listener, found)
       }
       // A change that arrived during this read may not be in it.
       if (!isStale) isSuspect = false
     }
   }
 
-  function tell(listener: (keys: KeySet) => void, keys: KeySet): void {
+  function notify(listener: (keys: KeySet) => void, keys: KeySet): void {
     try {
       listener(keys)
     } catch (error) {

@@ -1,4 +1,7 @@
-/** What a turn of the ring has to do, by the clock alone: nothing is made, written or read here. */
+/**
+ * Plans the next transitions of the key ring by the clock alone. Nothing is created, written or
+ * read here.
+ */
 import type { KeyLife, KeyState, KeyTimes } from './states.ts'
 import { dueState } from './states.ts'
 
@@ -18,7 +21,7 @@ const toleratedSkewMs = 5 * 60_000
  * The steps that are due at `nowMs`, in the order in which they must be taken: of one algorithm the old key retires before the new one
  * becomes active, in one transaction. `algorithms` are the configured ones; keys of others are let go, and none are made.
  */
-export function planTurn(
+export function planTransition(
   keys: readonly PlannedKey[],
   { algorithms, times, nowMs }: { algorithms: readonly string[]; times: KeyTimes; nowMs: number },
 ): Step[] {
@@ -29,7 +32,7 @@ export function planTurn(
     return planAlgorithm(algorithm, own, { times, nowMs, firstState })
   })
   const others = keys.filter((key) => !algorithms.includes(key.algorithm))
-  return [...configured, ...others.flatMap((key) => planLeaving(key, times, nowMs))]
+  return [...configured, ...others.flatMap((key) => planRetirement(key, times, nowMs))]
 }
 
 type Moment = { times: KeyTimes; nowMs: number; firstState: 'announced' | 'active' }
@@ -56,7 +59,7 @@ function planAlgorithm(algorithm: string, keys: readonly PlannedKey[], moment: M
 }
 
 /** A key whose algorithm is configured no longer: it signs to the end of its time, and nothing follows it. */
-function planLeaving(key: PlannedKey, times: KeyTimes, nowMs: number): Step[] {
+function planRetirement(key: PlannedKey, times: KeyTimes, nowMs: number): Step[] {
   if (isAhead(key, nowMs)) return [{ do: 'restart', key }]
   const due = dueState(key, times, nowMs)
   const to = due === 'active' && key.state === 'announced' ? 'retired' : due

@@ -2,10 +2,10 @@
 import type { Knex } from 'knex'
 import { SealDamaged, WrongMasterKey } from './errors.ts'
 import { findRootSecret } from './root-secret.ts'
-import type { SealedPlace, SealedValue } from './sealed-places.ts'
+import type { SealedLocation, SealedValue } from './sealed-locations.ts'
 import type { Sealer } from './sealer.ts'
 
-export type Resealed = Readonly<{
+export type ResealReport = Readonly<{
   /** How many values of each place were sealed anew, by this run. */
   resealed: Readonly<Record<string, number>>
   /** Values that no key at hand opens, or that were altered: they stay as they are. */
@@ -15,9 +15,9 @@ export type Resealed = Readonly<{
 type Deps = {
   knex: Knex
   sealer: Sealer
-  places: readonly SealedPlace[]
+  locations: readonly SealedLocation[]
   /** Resolves when every process has seen what was written before, and seals under the new key. */
-  settle: () => Promise<void>
+  waitForServers: () => Promise<void>
 }
 
 const batchSize = 200
@@ -26,27 +26,27 @@ const batchSize = 200
  * Seals everything anew that the master key has not sealed. Ends when a pass over all places that began after every process had followed finds
  * nothing left. May be cut off anywhere and begun again: whatever is done already is passed over.
  */
-export async function reseal({ knex, sealer, places, settle }: Deps): Promise<Resealed> {
-  const resealed: Record<string, number> = Object.fromEntries(places.map(({ name }) => [name, 0]))
+export async function reseal({ knex, sealer, locations, waitForServers }: Deps): Promise<ResealReport> {
+  const resealed: Record<string, number> = Object.fromEntries(locations.map(({ name }) => [name, 0]))
 
-  async function resealValue(place: SealedPlace, value: SealedValue): Promise<boolean> {
+  async function resealValue(location: SealedLocation, value: SealedValue): Promise<boolean> {
     const sealed = sealer.reseal(value.sealed, value.aad)
     if (!sealed) return false
-    await place.replace(knex, value, sealed)
-    resealed[place.name] = (resealed[place.name] ?? 0) + 1
+    await location.replace(knex, value, sealed)
+    resealed[location.name] = (resealed[location.name] ?? 0) + 1
     return true
   }
 
   async function pass(): Promise<{ isClean: boolean; unopened: string[] }> {
     const unopened: string[] = []
     let isClean = true
-    for (const place of places) {
+    for (const location of locations) {
       let after: string | undefined
       for (;;) {
-        const values = await place.list(knex, after, batchSize)
+        const values = await location.list(knex, after, batchSize)
         for (const value of values) {
           try {
-            if (await resealValue(place, value)) isClean = false
+            if (await resealValue(location, value)) isClean = false
           } catch (error) {
             if (!(error instanceof SealDamaged || error instanceof WrongMasterKey)) throw error
             unopened.push(value.aad)
@@ -64,7 +64,7 @@ export async function reseal({ knex, sealer, places, settle }: Deps): Promise<Re
 
   await pass()
   for (;;) {
-    await settle()
+    await waitForServers()
     const { isClean, unopened } = await pass()
     if (isClean) return { resealed, unopened }
   }

@@ -8,15 +8,15 @@ import type { Algorithm, SigningJwk } from './algorithms.ts'
 import { generateJwk } from './algorithms.ts'
 import { takeLock } from './locks.ts'
 import type { Step } from './plan.ts'
-import { planTurn } from './plan.ts'
+import { planTransition } from './plan.ts'
 import type { SigningKey } from './repository.ts'
 import { listKeys } from './repository.ts'
 import type { Sealer } from './sealer.ts'
 import type { KeyTimes } from './states.ts'
-import type { KeyChange, Turn } from './turn.ts'
-import { createTurn, isComing } from './turn.ts'
+import type { KeyChange, Transition } from './transition.ts'
+import { createTransition, isComing } from './transition.ts'
 
-export type { KeyChange } from './turn.ts'
+export type { KeyChange } from './transition.ts'
 
 /** Why a key cannot be retired. `readyAt` is when the announced one may sign, in milliseconds since the epoch. */
 export type Refusal = Readonly<{ refused: 'unknown' | 'retired' | 'no_successor'; readyAt?: number }>
@@ -33,7 +33,7 @@ type Deps = {
   algorithms: readonly Algorithm[]
   times: KeyTimes
   /** How long everybody needs to learn of a new key at least, in milliseconds: a lifetime of a cached JWKS and our own delay. */
-  leastAnnouncedMs: number
+  minAnnouncedMs: number
   /** Remembers in the transaction that nothing counts any more that the key has signed. */
   endSigningKey: (tx: Knex.Transaction, kid: string) => Promise<void>
   /** Writes the record of a change in its transaction. */
@@ -50,13 +50,13 @@ export function createRotation(deps: Deps) {
   async function change(
     by: Initiator,
     made: readonly SigningJwk[],
-    work: (turn: Turn) => Promise<void>,
+    work: (transition: Transition) => Promise<void>,
   ): Promise<KeyChange[]> {
     return transaction(async (tx) => {
       await takeLock(tx, 'keyRing')
-      const turn = createTurn({ ...deps, tx, by, made, keys: await listKeys(tx, sealer) })
-      await work(turn)
-      return turn.changes
+      const transition = createTransition({ ...deps, tx, by, made, keys: await listKeys(tx, sealer) })
+      await work(transition)
+      return transition.changes
     })
   }
 
@@ -65,14 +65,14 @@ export function createRotation(deps: Deps) {
     isWanted: (step: Step, keys: readonly SigningKey[]) => boolean,
   ): Promise<KeyChange[]> {
     const plan = (keys: readonly SigningKey[]) =>
-      planTurn(keys, { algorithms, times, nowMs: clock.now() }).filter((step) => isWanted(step, keys))
+      planTransition(keys, { algorithms, times, nowMs: clock.now() }).filter((step) => isWanted(step, keys))
     const steps = plan(await listKeys(knex, sealer))
     if (steps.length === 0) return []
     // Before the lock is taken: no transaction should be open for as long as an RSA key takes.
     const made = await make(steps.flatMap((step) => (step.do === 'make' ? [step.algorithm] : [])))
-    return change(itself(job), made, async (turn) => {
+    return change(itself(job), made, async (transition) => {
       // Planned anew: another process may have done it all meanwhile, and what was made here is thrown away.
-      for (const step of plan(turn.keys)) await turn.take(step)
+      for (const step of plan(transition.keys)) await transition.take(step)
     })
   }
 
@@ -87,9 +87,9 @@ export function createRotation(deps: Deps) {
         .sort((one, other) => one.createdAt - other.createdAt),
 
     /** Takes every step that is due, once in the cluster however many processes ask. Throws WrongMasterKey and SealDamaged. */
-    turn: (): Promise<KeyChange[]> => takeSteps('turn-key-ring', () => true),
+    advance: (): Promise<KeyChange[]> => takeSteps('turn-key-ring', () => true),
 
-    /** Makes a key for each offered algorithm that has none that signs or will: for a start, which must not wait for a turn. */
+    /** Makes a key for each offered algorithm that has none that signs or will: for a start, which must not wait for the periodic duty. */
     makeMissing: (): Promise<KeyChange[]> =>
       takeSteps(
         'start',
@@ -104,10 +104,10 @@ export function createRotation(deps: Deps) {
     async rotate({ wanted, isNow }: { wanted: readonly Algorithm[]; isNow: boolean }, by: Initiator) {
       const found = await listKeys(knex, sealer)
       const missing = wanted.filter((algorithm) => !found.some((key) => key.algorithm === algorithm && isComing(key)))
-      return change(by, await make(missing), async (turn) => {
+      return change(by, await make(missing), async (transition) => {
         for (const algorithm of wanted) {
-          if (isNow) await turn.replace(algorithm)
-          else if (!turn.comingOf(algorithm)) await turn.take({ do: 'make', algorithm, state: 'announced' })
+          if (isNow) await transition.replace(algorithm)
+          else if (!transition.comingOf(algorithm)) await transition.take({ do: 'make', algorithm, state: 'announced' })
         }
       })
     },
@@ -115,12 +115,12 @@ export function createRotation(deps: Deps) {
     /** Takes signing away from an active key, or the prospect of it from an announced one. It stays published for its time. */
     async retire(kid: string, by: Initiator): Promise<KeyChange[] | Refusal> {
       let refusal: Refusal | undefined
-      const changes = await change(by, [], async (turn) => {
-        const key = turn.keys.find((one) => one.kid === kid)
-        refusal = key ? whyNotRetired(key, turn) : { refused: 'unknown' }
+      const changes = await change(by, [], async (transition) => {
+        const key = transition.keys.find((one) => one.kid === kid)
+        refusal = key ? whyNotRetired(key, transition) : { refused: 'unknown' }
         if (!key || refusal) return
-        if (key.state === 'active' && isOffered(key.algorithm)) await turn.replace(key.algorithm)
-        else await turn.move(key, 'retired')
+        if (key.state === 'active' && isOffered(key.algorithm)) await transition.replace(key.algorithm)
+        else await transition.move(key, 'retired')
       })
       return refusal ?? changes
     },
@@ -134,24 +134,24 @@ export function createRotation(deps: Deps) {
       if (!key) return { refused: 'unknown' }
       const made = await make(key.state === 'retired' ? [] : [key.algorithm])
       let isFound = false
-      const changes = await change(by, made, async (turn) => {
-        const current = turn.keys.find((one) => one.kid === kid)
+      const changes = await change(by, made, async (transition) => {
+        const current = transition.keys.find((one) => one.kid === kid)
         if (!current) return
         isFound = true
-        await turn.remove(current, 'revoked')
-        await deps.endSigningKey(turn.tx, kid)
-        if (current.state === 'active' && isOffered(current.algorithm)) await turn.replace(current.algorithm)
+        await transition.remove(current, 'revoked')
+        await deps.endSigningKey(transition.tx, kid)
+        if (current.state === 'active' && isOffered(current.algorithm)) await transition.replace(current.algorithm)
       })
       return isFound ? changes : { refused: 'unknown' }
     },
   }
 
-  function whyNotRetired(key: SigningKey, turn: Turn): Refusal | undefined {
+  function whyNotRetired(key: SigningKey, transition: Transition): Refusal | undefined {
     if (key.state === 'retired') return { refused: 'retired' }
     if (key.state !== 'active' || !isOffered(key.algorithm)) return undefined
-    const successor = turn.comingOf(key.algorithm)
+    const successor = transition.comingOf(key.algorithm)
     if (successor?.announcedAt === undefined) return { refused: 'no_successor' }
-    const readyAt = successor.announcedAt + deps.leastAnnouncedMs
+    const readyAt = successor.announcedAt + deps.minAnnouncedMs
     return clock.now() >= readyAt ? undefined : { refused: 'no_successor', readyAt }
   }
 }

@@ -1,4 +1,4 @@
-/** Links that are mailed: one living link a person and purpose, known by its digest alone, for one address. */
+/** Links that are emailed: one living link a person and purpose, known by its digest alone, for one address. */
 import type { Migration } from './index.ts'
 
 export const accountLink: Migration = {

@@ -1,7 +1,7 @@
 /** Guessing: how often a password was tried, browsers that have signed in before, and proofs of work that are spent. */
 import type { Migration } from './index.ts'
 
-export const guesses: Migration = {
+export const loginThrottle: Migration = {
   name: '0026_guesses',
   up: async (knex) => {
     await knex.raw(`

@@ -17,7 +17,7 @@ import { logoutDelivery } from './0017_logout_delivery.ts'
 import { accountLink } from './0022_account_link.ts'
 import { accountRegistration } from './0023_account_registration.ts'
 import { accountImport } from './0024_account_import.ts'
-import { guesses } from './0026_guesses.ts'
+import { loginThrottle } from './0026_guesses.ts'
 import { rateLimit } from './0027_rate_limit.ts'
 import { secondFactor } from './0028_second_factor.ts'
 import { passkey } from './0029_passkey.ts'
@@ -68,7 +68,7 @@ export const migrations: readonly Migration[] = [
   accountLink,
   accountRegistration,
   accountImport,
-  guesses,
+  loginThrottle,
   rateLimit,
   secondFactor,
   passkey,

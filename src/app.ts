@@ -3,14 +3,14 @@ import Koa from 'koa'
 import { permissions } from './access/permissions.ts'
 import type { Parts } from './compose/parts.ts'
 import { accessLog, receivedAtOf } from './http/access-log.ts'
-import { clientAddress, pinToIssuer, refuseRepeatedHeaders } from './http/address.ts'
 import { formType, guardBodies, readFormText } from './http/body.ts'
 import { answerErrors, methodNotAllowed } from './http/errors.ts'
 import { securityHeaders } from './http/headers.ts'
+import { clientIp, pinToIssuer, refuseRepeatedHeaders } from './http/ip.ts'
 import { checkParameters, limitParameters } from './http/parameters.ts'
 import { createRouter, mountRoutes } from './http/route-mount.ts'
-import { tellLimits } from './limits/gate.ts'
 import { policyNames } from './limits/policies.ts'
+import { writeLimitHeaders } from './limits/rate-limiter.ts'
 import { cors } from './oidc/cors.ts'
 import { createEndpointGuard } from './oidc/endpoint-guard.ts'
 import { pathsOf } from './oidc/endpoints.ts'
@@ -29,7 +29,7 @@ export function createApp(parts: Parts): Koa {
     csrf,
     permissions,
     guards: { session: parts.sessionGuard.admit },
-    limits: { gate: parts.gate, policies: policyNames },
+    limits: { rateLimiter: parts.rateLimiter, policies: policyNames },
   })
   const requestChecks = {
     // What comes as a form is limited as what comes in the address: it goes on as one (`post-to-get.ts`), or is kept for a while.
@@ -43,13 +43,13 @@ export function createApp(parts: Parts): Koa {
   }
   const guard = createEndpointGuard({
     artifacts,
-    addressOf: parts.addressOf,
+    requestUrlOf: parts.requestUrlOf,
     requestChecks,
     countBrowser: parts.engineLimits.countBrowser,
   })
 
   pinToIssuer(app, config.issuer)
-  app.use(clientAddress(parts.ipOf))
+  app.use(clientIp(parts.ipOf))
   app.use(accessLog({ logRequest: parts.logRequest, clock, random }))
   app.use(parts.documents.keep)
   app.use(
@@ -59,7 +59,7 @@ export function createApp(parts: Parts): Koa {
       cacheablePaths: pathsOf(({ cache }) => cache === 'fixed'),
     }),
   )
-  app.use(tellLimits)
+  app.use(writeLimitHeaders)
   app.use(guard.answerInJson)
   app.use(answerErrors({ views, sentences, log, isProtocolPath: guard.isProtocolPath }))
   app.use(refuseRepeatedHeaders)

@@ -27,7 +27,7 @@ type Deps = {
 const warnedMs = 1_000
 const wrongMs = 5_000
 /** What a measurement that took longer says is worth nothing. */
-const mostUncertainMs = 1_000
+const maxUncertainMs = 1_000
 /** The system clock is read in whole milliseconds. */
 const readingMs = 1
 /** Below this the clocks count as one. */
@@ -73,7 +73,7 @@ export function createFollowingClock({
     follow: async () => {
       try {
         const measured = await measure?.()
-        if (!measured || measured.uncertaintyMs > mostUncertainMs) return
+        if (!measured || measured.uncertaintyMs > maxUncertainMs) return
         const { offsetMs, uncertaintyMs } = measured
         // Only by what is certain: all of the round trip may be on one way.
         const wrongBy = offsetMs - target

@@ -53,7 +53,7 @@ let server: Awaited<ReturnType<typeof startServer>> | undefined
 let isStopping = false
 
 /** A Postgres that this process has started is stopped with it, also when the start fails or a signal comes in the middle. */
-async function letGo(): Promise<void> {
+async function releaseDatabase(): Promise<void> {
   await server?.stop()
   const stores = await opening.catch(() => undefined)
   await Promise.race([stores?.close(), sleep(longestCloseMs)])
@@ -63,7 +63,7 @@ async function stop(signal: NodeJS.Signals): Promise<void> {
   if (isStopping) return
   isStopping = true
   log.info({ signal }, 'stopping')
-  await letGo()
+  await releaseDatabase()
   process.exit(0)
 }
 process.on('SIGTERM', (signal) => void stop(signal))
@@ -131,7 +131,7 @@ const banner = ({ issuer, dataFolder }: Config): string => {
 /** Last, so that it stands where a person looks: at the end. */
 async function refuseStart(error: unknown): Promise<never> {
   log.fatal({ err: error }, 'the server did not start')
-  await letGo().catch((cause: unknown) => log.error({ err: cause }, 'the database could not be let go'))
+  await releaseDatabase().catch((cause: unknown) => log.error({ err: cause }, 'the database could not be let go'))
   say(t('server.startRefused', { sentence: sentenceFor(error) }))
   // A wrong master key, or a key that somebody needs and nobody has, is a wrong configuration, and stays one however often the server is started.
   const isLost =

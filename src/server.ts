@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createApp } from './app.ts'
 import type { Parts } from './compose/parts.ts'
 import type { AppError } from './errors.ts'
-import { addressElsewhere, addressForbidden, addressTaken } from './http/errors.ts'
+import { listenAddressElsewhere, listenAddressForbidden, listenAddressTaken } from './http/errors.ts'
 import type { Readiness } from './http/health.ts'
 import { answerUnparsable, serverOptions } from './http/server.ts'
 import { refuseLostAlgorithms } from './signing-keys/service.ts'
@@ -15,9 +15,9 @@ type Listen = Readonly<{ host: string; port: number }>
 /** What an operator can do about an address that cannot be had; `variable` names the setting of the port. */
 function toListenFailure(cause: NodeJS.ErrnoException, { host, port }: Listen, variable: string): AppError | Error {
   const options = { params: { host, port, variable }, cause }
-  if (cause.code === 'EADDRINUSE') return addressTaken(options)
-  if (cause.code === 'EACCES') return addressForbidden(options)
-  if (cause.code === 'EADDRNOTAVAIL') return addressElsewhere(options)
+  if (cause.code === 'EADDRINUSE') return listenAddressTaken(options)
+  if (cause.code === 'EACCES') return listenAddressForbidden(options)
+  if (cause.code === 'EADDRNOTAVAIL') return listenAddressElsewhere(options)
   return cause
 }
 
@@ -25,11 +25,11 @@ function toListenFailure(cause: NodeJS.ErrnoException, { host, port }: Listen, v
 const drainMs = 10_000
 const everything = 1_000_000
 
-const listen = (server: Server, address: Listen, variable: string): Promise<void> =>
+const listen = (server: Server, listenAddress: Listen, variable: string): Promise<void> =>
   new Promise((resolve, reject) => {
-    const fail = (error: Error) => reject(toListenFailure(error, address, variable))
+    const fail = (error: Error) => reject(toListenFailure(error, listenAddress, variable))
     server.once('error', fail)
-    server.listen(address.port, address.host, () => {
+    server.listen(listenAddress.port, listenAddress.host, () => {
       server.off('error', fail)
       resolve()
     })

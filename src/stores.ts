@@ -25,12 +25,12 @@ export async function openStores({ config, log }: Options): Promise<Stores> {
   const { url, directUrl, poolSize } = config.database
   const embedded =
     url === undefined ? await startEmbeddedPostgres({ folder: join(config.dataFolder, 'postgres') }) : undefined
-  const address = url ?? embedded!.url
-  const pooling = embedded ? undefined : await findPooling({ url: address, directUrl })
+  const databaseUrl = url ?? embedded!.url
+  const pooling = embedded ? undefined : await findPooling({ url: databaseUrl, directUrl })
   if (pooling?.isPooled)
     log.info({ isPooled: true }, 'a pooler stands before Postgres: statements go unnamed and without session settings')
   const database = createDatabase({
-    url: address,
+    url: databaseUrl,
     directUrl,
     pooling,
     listenerName: listenerName(config),
@@ -39,7 +39,7 @@ export async function openStores({ config, log }: Options): Promise<Stores> {
   })
   return {
     database,
-    directUrl: directUrl ?? address,
+    directUrl: directUrl ?? databaseUrl,
     close: async () => {
       await database.close()
       await embedded?.close()

@@ -7,7 +7,7 @@ export type Lane = (typeof lanes)[number]
 /** Outside of test/faults: files that start several processes, and take long because of it. */
 export const slowFiles: readonly string[] = [
   'test/cli/beside-server.test.ts',
-  'test/database/embedded-places.test.ts',
+  'test/database/embedded-locations.test.ts',
   'test/database/embedded.test.ts',
   'test/jobs/killed-process.test.ts',
   'test/limits/processes.test.ts',

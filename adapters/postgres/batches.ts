@@ -10,7 +10,7 @@ type Deps<Item, Result> = {
   touches?: (item: Item) => readonly string[]
 }
 
-type Waiting<Item, Result> = {
+type QueuedItem<Item, Result> = {
   item: Item
   touched: readonly string[]
   /** By the process's own steady clock, in milliseconds. */
@@ -19,23 +19,23 @@ type Waiting<Item, Result> = {
   reject: (error: unknown) => void
 }
 
-// Whoever has waited this long for a turn waits for a store that does not answer, and is refused with those it did not answer. Who came
-// later has his turn: one broken connection is no outage.
-const patienceMs = 1_000
+// Items queued longer than this are rejected together with the failed batch; newer items are retried,
+// because one broken connection is not an outage.
+const queueTimeoutMs = 1_000
 
 /**
  * Collects what is asked within one turn of the event loop. While `inFlight` batches are under way the next one grows, so that batches are
  * as large as the load makes them and a lone request waits for nobody.
  */
 export function createBatches<Item, Result>({ size, inFlight, run, touches = () => [] }: Deps<Item, Result>) {
-  let waiting: Waiting<Item, Result>[] = []
+  let waiting: QueuedItem<Item, Result>[] = []
   const busy = new Set<string>()
   let running = 0
   let isScheduled = false
 
-  function nextBatch(): Waiting<Item, Result>[] {
-    const batch: Waiting<Item, Result>[] = []
-    const left: Waiting<Item, Result>[] = []
+  function nextBatch(): QueuedItem<Item, Result>[] {
+    const batch: QueuedItem<Item, Result>[] = []
+    const left: QueuedItem<Item, Result>[] = []
     for (const one of waiting) {
       if (batch.length >= size || one.touched.some((name) => busy.has(name))) left.push(one)
       else {
@@ -48,13 +48,13 @@ export function createBatches<Item, Result>({ size, inFlight, run, touches = () 
   }
 
   function refuseWaiting(error: unknown): void {
-    const latest = performance.now() - patienceMs
+    const latest = performance.now() - queueTimeoutMs
     const refused = waiting.filter(({ since }) => since <= latest)
     waiting = waiting.filter(({ since }) => since > latest)
     for (const { reject } of refused) reject(error)
   }
 
-  async function settle(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+  async function finishBatch(batch: readonly QueuedItem<Item, Result>[]): Promise<void> {
     try {
       const results = await run(batch.map(({ item }) => item))
       batch.forEach(({ resolve }, index) => {
@@ -62,10 +62,10 @@ export function createBatches<Item, Result>({ size, inFlight, run, touches = () 
       })
     } catch (error) {
       // One bad item must not fail its neighbours: each is tried alone. A store that is away is away for all of them.
-      const isAway = error instanceof ArtifactStoreUnavailable
-      if (isAway) refuseWaiting(error)
-      if (isAway || batch.length === 1) for (const { reject } of batch) reject(error)
-      else for (const one of batch) await settle([one])
+      const isUnavailable = error instanceof ArtifactStoreUnavailable
+      if (isUnavailable) refuseWaiting(error)
+      if (isUnavailable || batch.length === 1) for (const { reject } of batch) reject(error)
+      else for (const one of batch) await finishBatch([one])
     }
   }
 
@@ -75,7 +75,7 @@ export function createBatches<Item, Result>({ size, inFlight, run, touches = () 
       const batch = nextBatch()
       if (batch.length === 0) return
       running += 1
-      void settle(batch).finally(() => {
+      void finishBatch(batch).finally(() => {
         for (const { touched } of batch) for (const name of touched) busy.delete(name)
         running -= 1
         schedule()

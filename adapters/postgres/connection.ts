@@ -1,6 +1,6 @@
 /** Statements on the pool: named, so that each connection parses and plans them once, and planned for a table that will be large. */
 import type { Pool, PoolClient } from 'pg'
-import { ArtifactStoreUnavailable, isPostgresAway, isPostgresConflict } from '../errors.ts'
+import { ArtifactStoreUnavailable, isPostgresConflict, isPostgresUnavailable } from '../errors.ts'
 
 export type Statement = { name: string; text: string }
 export type Cell = string | number | boolean | Buffer | null
@@ -38,7 +38,7 @@ export function createPostgres(pool: Pool, { isPooled = false }: { isPooled?: bo
       throw error
     } finally {
       // A connection that broke, or whose statement may still be running, is not lent out again.
-      client.release(failure !== undefined && isPostgresAway(failure))
+      client.release(failure !== undefined && isPostgresUnavailable(failure))
     }
   }
 
@@ -48,7 +48,7 @@ export function createPostgres(pool: Pool, { isPooled = false }: { isPooled?: bo
         try {
           return await once(statement, values)
         } catch (error) {
-          if (isPostgresAway(error)) throw new ArtifactStoreUnavailable(error)
+          if (isPostgresUnavailable(error)) throw new ArtifactStoreUnavailable(error)
           if (!isPostgresConflict(error) || attempt === attempts) throw error
         }
       }

@@ -3,7 +3,7 @@ import type { EndKind } from '../digest.ts'
 import { endKey, endPrefix } from '../digest.ts'
 
 // A session's uid and a grant's id never come back, so what still names them is over, whenever it was issued.
-export const forEver = Number.MAX_SAFE_INTEGER
+export const noExpiry = Number.MAX_SAFE_INTEGER
 
 // The number of the model Interaction: an interaction of a person with a client does not end with what was allowed before.
 const interaction = 7
@@ -28,11 +28,11 @@ const endKeys = (a: string, more: string): string => `ARRAY[${everything},
  * key of a grant ends what was issued from it, and the grant itself only for ever.
  */
 export const latestEnds = (a: string, g: string): string => `LATERAL (
-      SELECT max(${moment}) FILTER (WHERE e.key IS DISTINCT FROM ${a}.id OR e.ended_at = ${forEver}) AS own,
-        max(${moment}) FILTER (WHERE e.key IS DISTINCT FROM ${a}.grant_key OR e.ended_at = ${forEver}) AS of_grant
+      SELECT max(${moment}) FILTER (WHERE e.key IS DISTINCT FROM ${a}.id OR e.ended_at = ${noExpiry}) AS own,
+        max(${moment}) FILTER (WHERE e.key IS DISTINCT FROM ${a}.grant_key OR e.ended_at = ${noExpiry}) AS of_grant
       FROM artifact_end e WHERE e.key = ANY(${endKeys(a, `, ${g}.session_uid`)}))`
 
 /** A condition: nothing that the row `a` hangs from has ended since. */
 export const lives = (a: string): string => `NOT EXISTS (
       SELECT FROM artifact_end e WHERE e.key = ANY(${endKeys(a, '')}) AND ${moment} >= ${a}.issued_at
-        AND (e.key IS DISTINCT FROM ${a}.id OR e.ended_at = ${forEver}))`
+        AND (e.key IS DISTINCT FROM ${a}.id OR e.ended_at = ${noExpiry}))`

@@ -1,5 +1,5 @@
 /** Reading artifacts from Postgres: many ids in one statement, each together with what the engine asks for next. */
-import type { Models, Stored } from '../model.ts'
+import type { Models, StoredArtifact } from '../model.ts'
 import { createBatches } from './batches.ts'
 import { bytesArray, intArray } from './binary-array.ts'
 import type { Cell, Postgres, Statement } from './connection.ts'
@@ -64,22 +64,22 @@ const batchSize = 64
 const batchesInFlight = 2
 
 /** What a token hangs from: keys of end-moments, and the id of its grant's row, if it has one. */
-export type Hanging = { ends: readonly Buffer[]; grantKey: Buffer | undefined }
-export type Standing = { endedAt: number | undefined; hasGrant: boolean }
+export type TokenEnds = { ends: readonly Buffer[]; grantKey: Buffer | undefined }
+export type GrantStatus = { endedAt: number | undefined; hasGrant: boolean }
 
-export type Found = {
-  artifact: Stored
+export type FoundArtifact = {
+  artifact: StoredArtifact
   /** The grant it hangs from. */
-  grant?: Stored
+  grant?: StoredArtifact
   /** Of an interaction, the browser session it began in, by the digest of its uid; absent when that is over. */
-  session?: { key: Buffer; stored: Stored }
+  session?: { key: Buffer; stored: StoredArtifact }
 }
 
 const bytes = (cell: Cell | undefined): Buffer | undefined => (Buffer.isBuffer(cell) ? cell : undefined)
 const milliseconds = (cell: Cell | undefined): number | undefined =>
   cell === null || cell === undefined ? undefined : Number(cell)
 
-function toStored(row: readonly Cell[]): Stored {
+function toStored(row: readonly Cell[]): StoredArtifact {
   const [, id, sealed, grantKey, consumedAt, successor, expiresAt, generation] = row
   return {
     id: id as Buffer,
@@ -95,17 +95,21 @@ function toStored(row: readonly Cell[]): Stored {
 export type Reads = ReturnType<typeof createReads>
 
 /** A row that was read along: its id, payload and expiry. */
-function readAlong(id: Cell | undefined, sealed: Cell | undefined, expiresAt: Cell | undefined): Stored | undefined {
+function readAlong(
+  id: Cell | undefined,
+  sealed: Cell | undefined,
+  expiresAt: Cell | undefined,
+): StoredArtifact | undefined {
   if (!Buffer.isBuffer(id) || !Buffer.isBuffer(sealed)) return undefined
   return { id, content: { sealed }, expiresAt: milliseconds(expiresAt) }
 }
 
 export function createReads({ postgres, models, now }: { postgres: Postgres; models: Models; now: () => number }) {
-  const find = createBatches<Buffer, Found | undefined>({
+  const find = createBatches<Buffer, FoundArtifact | undefined>({
     size: batchSize,
     inFlight: batchesInFlight,
     async run(ids) {
-      const found = new Array<Found | undefined>(ids.length)
+      const found = new Array<FoundArtifact | undefined>(ids.length)
       for (const row of await postgres.query(byId, [bytesArray(ids), models.Interaction.number])) {
         const artifact = toStored(row)
         const session = readAlong(row[11], row[12], row[13])
@@ -131,11 +135,11 @@ export function createReads({ postgres, models, now }: { postgres: Postgres; mod
     },
   })
 
-  const findStanding = createBatches<Hanging, Standing>({
+  const findGrantStatus = createBatches<TokenEnds, GrantStatus>({
     size: batchSize,
     inFlight: batchesInFlight,
     async run(asked) {
-      const found = asked.map((): Standing => ({ endedAt: undefined, hasGrant: false }))
+      const found = asked.map((): GrantStatus => ({ endedAt: undefined, hasGrant: false }))
       const numbers = asked.flatMap(({ ends }, index) => ends.map(() => index))
       const grants = asked.flatMap(({ grantKey }, index) => (grantKey ? [{ index, grantKey }] : []))
       const rows = await postgres.query(standing, [
@@ -149,7 +153,7 @@ export function createReads({ postgres, models, now }: { postgres: Postgres; mod
         now(),
       ])
       for (const [index, endedAt, isGrant] of rows) {
-        const one = found[Number(index)] as Standing
+        const one = found[Number(index)] as GrantStatus
         if (isGrant === true || isGrant === 't') one.hasGrant = true
         else one.endedAt = Number(endedAt)
       }
@@ -157,11 +161,11 @@ export function createReads({ postgres, models, now }: { postgres: Postgres; mod
     },
   })
 
-  const findByUid = createBatches<Buffer, Stored | undefined>({
+  const findByUid = createBatches<Buffer, StoredArtifact | undefined>({
     size: batchSize,
     inFlight: batchesInFlight,
     async run(uids) {
-      const found = new Array<Stored | undefined>(uids.length)
+      const found = new Array<StoredArtifact | undefined>(uids.length)
       for (const row of await postgres.query(byUid, [bytesArray(uids)])) found[Number(row[0]) - 1] = toStored(row)
       return found
     },
@@ -172,13 +176,13 @@ export function createReads({ postgres, models, now }: { postgres: Postgres; mod
     find,
     /** The session whose uid has this digest. */
     findByUid,
-    async findByUserCode(userCode: Buffer): Promise<Stored | undefined> {
+    async findByUserCode(userCode: Buffer): Promise<StoredArtifact | undefined> {
       const [row] = await postgres.query(byUserCode, [userCode])
       return row && toStored(row)
     },
     /** When the latest of `keys` ended (milliseconds), if any of them did. */
     findEnd,
     /** When the latest of a token's ends was (milliseconds), and whether its grant is there. */
-    findStanding,
+    findGrantStatus,
   }
 }

@@ -13,7 +13,7 @@ export const always = -1
 export const repeatableMs = 30_000
 
 // A session never holds more than 1,000 rows of clients: one code in 16 leaves the newest 800, and of 200 codes one does (all but surely).
-const mostSessionClients = 800
+const maxSessionClients = 800
 const trimsOneIn = 16
 
 /** Whether the code of this grant, whose key is a digest, also forgets the oldest clients of its session. */
@@ -116,12 +116,12 @@ const clientCtes = (arrays: string, now: string) => `client AS MATERIALIZED (
 const forgottenCte = `forgotten AS (
     DELETE FROM session_client s USING (
       SELECT l.session_key, l.client_id, l.grant_key FROM (SELECT DISTINCT session_key FROM client WHERE EXISTS (
-        SELECT FROM session_client f WHERE f.session_key = client.session_key OFFSET ${mostSessionClients - 1})) AS own
+        SELECT FROM session_client f WHERE f.session_key = client.session_key OFFSET ${maxSessionClients - 1})) AS own
       CROSS JOIN LATERAL (
         SELECT * FROM (
           SELECT o.*, row_number() OVER (PARTITION BY o.client_id ORDER BY o.noted_at DESC, o.grant_key) AS age
           FROM session_client o WHERE o.session_key = own.session_key) AS ranked
-        ORDER BY age, noted_at DESC OFFSET ${mostSessionClients - 1}) AS l) AS old
+        ORDER BY age, noted_at DESC OFFSET ${maxSessionClients - 1}) AS l) AS old
     WHERE s.session_key = old.session_key AND s.client_id = old.client_id AND s.grant_key = old.grant_key
   )`
 

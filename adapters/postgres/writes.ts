@@ -1,7 +1,7 @@
 /** The group writer: the writes of many requests in one statement, each request's rows on its own condition. */
 
 import { mapKey } from '../digest.ts'
-import type { Models, Stored, Upsert } from '../model.ts'
+import type { Models, StoredArtifact, Upsert } from '../model.ts'
 import type { Seal } from '../seal.ts'
 import { createBatches } from './batches.ts'
 import { bytesArray, intArray, textArray } from './binary-array.ts'
@@ -44,7 +44,7 @@ export type Write = {
 }
 
 /** Which part of a `browser` condition was not met. */
-export type Unmet = 'account' | 'session' | 'outcome'
+export type FailedCondition = 'account' | 'session' | 'outcome'
 
 const batchSize = 64
 const batchesInFlight = 2
@@ -52,13 +52,13 @@ const batchesInFlight = 2
 type Deps = { postgres: Postgres; seal: Seal; models: Models; now: () => number }
 type Numbered = Upsert & { r: number }
 
-/** `unmet`: the part of a `browser` condition that was not. */
-export type WriteResult = Readonly<{ isMet: boolean; unmet?: Unmet }>
+/** `failedCondition`: the part of a `browser` condition that was not. */
+export type WriteResult = Readonly<{ isMet: boolean; failedCondition?: FailedCondition }>
 
 const resultOf: Readonly<Record<number, WriteResult>> = {
   1: { isMet: true },
-  2: { isMet: false, unmet: 'session' },
-  3: { isMet: false, unmet: 'outcome' },
+  2: { isMet: false, failedCondition: 'session' },
+  3: { isMet: false, failedCondition: 'outcome' },
 }
 
 export type Writes = ReturnType<typeof createWrites>
@@ -183,7 +183,7 @@ export function createWrites({ postgres, seal, models, now }: Deps) {
       if (condition === undefined) return { isMet: true }
       const found = resultOf[Number(results.get(index) ?? 0)]
       // What is not in the answer was refused first: a browser by its account, everything else by its only part.
-      return found ?? (condition.kind === 'browser' ? { isMet: false, unmet: 'account' } : { isMet: false })
+      return found ?? (condition.kind === 'browser' ? { isMet: false, failedCondition: 'account' } : { isMet: false })
     })
   }
 
@@ -219,7 +219,7 @@ export function createWrites({ postgres, seal, models, now }: Deps) {
     },
 
     /** Lets a row expire now, unless it was written since it was read. */
-    async expire({ id, expiresAt }: Pick<Stored, 'id' | 'expiresAt'>, at: number): Promise<void> {
+    async expire({ id, expiresAt }: Pick<StoredArtifact, 'id' | 'expiresAt'>, at: number): Promise<void> {
       await postgres.query(expireRow, [id, expiresAt, at])
     },
 

@@ -10,11 +10,11 @@ export type ShortLivedValue = { text: string; issuedAt: number; expiresAt: numbe
 type Envelope = { i: number; e: number; s?: string }
 
 // Longer than the value counts: what has expired is decided by our clock, Redis only collects the rubbish.
-const keptAfterExpiryMs = 60_000
+const retentionAfterExpiryMs = 60_000
 
 const keyOf = (id: Buffer): string => `latchkey:artifact:{${id.toString('base64url')}}`
 
-type Written = Pick<Upsert, 'id' | 'text' | 'issuedAt' | 'sessionUid'> & { expiresAt: number }
+type WriteOutcome = Pick<Upsert, 'id' | 'text' | 'issuedAt' | 'sessionUid'> & { expiresAt: number }
 type Deps = { redis: Redis | Cluster; seal: Seal; now: () => number }
 
 export type ShortLived = ReturnType<typeof createShortLived>
@@ -46,10 +46,10 @@ export function createShortLived({ redis, seal, now }: Deps) {
     find: async (id: Buffer): Promise<ShortLivedValue | undefined> =>
       open(await ask(() => redis.getBuffer(keyOf(id))), id),
 
-    async write({ id, text, issuedAt, expiresAt, sessionUid }: Written): Promise<void> {
+    async write({ id, text, issuedAt, expiresAt, sessionUid }: WriteOutcome): Promise<void> {
       const envelope: Envelope = { i: issuedAt, e: expiresAt, s: sessionUid?.toString('base64url') }
       const sealed = seal.seal(`${JSON.stringify(envelope)}\n${text}`, id)
-      const ttlMs = Math.max(1, expiresAt - now()) + keptAfterExpiryMs
+      const ttlMs = Math.max(1, expiresAt - now()) + retentionAfterExpiryMs
       await ask(() => redis.set(keyOf(id), sealed, 'PX', ttlMs))
     },
 

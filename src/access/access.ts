@@ -41,7 +41,7 @@ export type Visit = Readonly<{
 }>
 
 /** What a handler is given because of its route's access. */
-export type Granted<A extends Access> = A extends { session: SessionDemand }
+export type HandlerContext<A extends Access> = A extends { session: SessionDemand }
   ? { visit: Visit }
   : A extends { client: ClientDemand }
     ? { clientId: string }

@@ -1,6 +1,6 @@
 /** The cookies by which a browser is known on the account page and in a recovery, and their renewal after a reset. */
 import type { Context } from 'koa'
-import type { CarryOn } from '../authentication/account-reset.ts'
+import type { RenewCookies } from '../authentication/account-reset.ts'
 import type { AccountSessions } from '../authentication/account-session.ts'
 import type { CallerBrowser } from './service.ts'
 
@@ -21,10 +21,10 @@ export function createAccountBrowser({ accountSessions, browserCookie, remembere
     knownToken: browserCookie.read(ctx),
     rememberedToken: rememberedCookie.read(ctx),
   })
-  const carryOn: CarryOn = (ctx, { session, knownToken, rememberedToken }) => {
+  const renewCookies: RenewCookies = (ctx, { session, knownToken, rememberedToken }) => {
     accountSessions.rename(ctx, session)
     if (knownToken !== undefined) browserCookie.keep(ctx, knownToken)
     if (rememberedToken !== undefined) rememberedCookie.write(ctx, rememberedToken, rememberedMs)
   }
-  return { browserOf, carryOn }
+  return { browserOf, renewCookies }
 }

@@ -1,37 +1,37 @@
 /** What is known of a person: the latest events, everything as a file, and its end. */
 import { z } from 'zod'
 import type { Visit } from '../access/access.ts'
-import type { CarryOn } from '../authentication/account-reset.ts'
+import type { RenewCookies } from '../authentication/account-reset.ts'
 import { atMinute } from '../clock.ts'
 import type { FrameOf } from '../http/account-pages.ts'
-import { unlessRefused } from '../http/field-problems.ts'
+import { withFieldProblems } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { api, form, page, seeOther } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
-import type { Dossier } from './dossier.ts'
+import type { DataExport } from './data-export.ts'
+import type { AccountDeletion } from './deletion.ts'
 import type { CallerOf } from './frame.ts'
-import type { Leaving } from './leaving.ts'
 
 type Deps = {
   frameOf: FrameOf
   callerOf: CallerOf
-  carryOn: CarryOn
-  dossier: Dossier
-  leaving: Leaving
+  renewCookies: RenewCookies
+  dataExport: DataExport
+  accountDeletion: AccountDeletion
   graceDays: () => number
   views: Views
 }
 
 export function dataRoutes(deps: Deps): readonly Route[] {
-  const { frameOf, callerOf, dossier, leaving, views } = deps
+  const { frameOf, callerOf, dataExport, accountDeletion, views } = deps
 
   const events = page({
     path: '/account/events',
     name: 'account.events',
     access: { session: 'any' },
     handler: async (ctx, { visit }) => {
-      const found = await dossier.events(visit.account.id)
+      const found = await dataExport.events(visit.account.id)
       views.render(ctx, 'account/events', {
         ...frameOf(visit, 'events'),
         events: found.map(({ at, ...event }) => ({ ...event, at: atMinute(at) })),
@@ -45,7 +45,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     name: 'account.download',
     access: { session: 'recent+factor' },
     handler: async (ctx, { visit }) => {
-      const data = await dossier.everything(visit.account, visit.session.uid)
+      const data = await dataExport.exportAll(visit.account, visit.session.uid)
       ctx.set('Content-Disposition', 'attachment; filename="latchkey-account.json"')
       ctx.type = 'json'
       ctx.body = JSON.stringify(data, undefined, 2)
@@ -83,10 +83,10 @@ export function dataRoutes(deps: Deps): readonly Route[] {
         ctx.status = 400
         return
       }
-      const isAsked = await unlessRefused(
+      const isAsked = await withFieldProblems(
         ctx,
         async () => {
-          deps.carryOn(ctx, await leaving.request(callerOf(ctx, visit, body.currentPassword)))
+          deps.renewCookies(ctx, await accountDeletion.request(callerOf(ctx, visit, body.currentPassword)))
         },
         (problems) => views.render(ctx, 'account/data', localsOf(visit, problems)),
       )
@@ -102,7 +102,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { visit }) => {
-      await leaving.withdraw(visit.account.id, visit.session.generation, visit.origin)
+      await accountDeletion.withdraw(visit.account.id, visit.session.generation, visit.origin)
       seeOther(ctx, '/account?done=kept')
     },
   })

@@ -10,4 +10,4 @@ export const loginTooOld = declareError('login_too_old', 403)
 /** The browser came back from the login without the session's cookie. */
 export const sessionNotKept = declareError('session_not_kept', 400)
 /** Somebody who has asked for the end of the account signs in at an application. */
-export const accountLeaving = declareError('account_leaving', 403)
+export const accountDeletionPending = declareError('account_leaving', 403)

@@ -8,7 +8,7 @@ import type { Caller, CallerBrowser } from './service.ts'
 export const frameOf: FrameOf = ({ account, factorReset }, here) => ({
   here,
   account: { email: account.email, ...(account.name !== undefined && { name: account.name }) },
-  ...(account.deleteAt !== undefined && { leavingOn: new Date(account.deleteAt).toISOString().slice(0, 10) }),
+  ...(account.deleteAt !== undefined && { deletionDate: new Date(account.deleteAt).toISOString().slice(0, 10) }),
   ...(factorReset && { factorReset: { at: atMinute(factorReset.requestedAt), due: atMinute(factorReset.dueAt) } }),
 })
 

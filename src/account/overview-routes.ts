@@ -23,7 +23,7 @@ const noticeNames = [
 ] as const
 
 export function overviewRoutes({ sessionGuard, frameOf, views }: Deps): readonly Route[] {
-  const back = page({
+  const callback = page({
     path: '/account/return',
     name: 'account.return',
     access: { public: 'the login returns here; the page to which it leads checks the session' },
@@ -53,5 +53,5 @@ export function overviewRoutes({ sessionGuard, frameOf, views }: Deps): readonly
     },
   })
 
-  return [back, overview]
+  return [callback, overview]
 }

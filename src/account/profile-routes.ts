@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Account } from '../accounts/account.ts'
 import { listEditableFields } from '../accounts/fields.ts'
 import type { FrameOf } from '../http/account-pages.ts'
-import { unlessRefused } from '../http/field-problems.ts'
+import { withFieldProblems } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { form, page, seeOther } from '../http/route.ts'
@@ -41,7 +41,7 @@ export function profileRoutes({ frameOf, views, profile }: Deps): readonly Route
     handler: async (ctx, { visit, body }) => {
       const again = (problems: FieldProblems) =>
         views.render(ctx, 'account/profile', { ...frameOf(visit, 'profile'), fields: inputs, values: body, problems })
-      const isSaved = await unlessRefused(ctx, () => profile.change(visit.account, body, visit.origin), again)
+      const isSaved = await withFieldProblems(ctx, () => profile.change(visit.account, body, visit.origin), again)
       if (!isSaved) return
       seeOther(ctx, '/account?done=profile')
     },

@@ -1,10 +1,10 @@
-/** The page that the link to a new e-mail address opens. */
+/** The page that the link to a new email address opens. */
 import type { Context } from 'koa'
 import { z } from 'zod'
-import type { CarryOn } from '../authentication/account-reset.ts'
+import type { RenewCookies } from '../authentication/account-reset.ts'
 import type { AccountSessions } from '../authentication/account-session.ts'
 import { AppError } from '../errors.ts'
-import { unlessRefused } from '../http/field-problems.ts'
+import { withFieldProblems } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { form, page } from '../http/route.ts'
@@ -18,14 +18,14 @@ type Deps = {
   sessions: Pick<AccountSessions, 'read'>
   /** By which cookies the browser is known. */
   browserOf: (ctx: Context) => CallerBrowser
-  carryOn: CarryOn
+  renewCookies: RenewCookies
   views: Views
 }
 
 const link = { token: z.string().max(200) }
 const password = z.string().max(4000).default('')
 
-export function accountRoutes({ changes, sessions, browserOf, carryOn, views }: Deps): readonly Route[] {
+export function accountRoutes({ changes, sessions, browserOf, renewCookies, views }: Deps): readonly Route[] {
   async function show(ctx: Context, token: string, problems: FieldProblems = {}): Promise<void> {
     const found = await changes.showEmailChange(token, await sessions.read(ctx))
     views.render(ctx, 'link-email', { action: '/email-change', token, problems, ...found })
@@ -51,7 +51,7 @@ export function accountRoutes({ changes, sessions, browserOf, carryOn, views }: 
       const session = await sessions.read(ctx)
       let problems: FieldProblems = {}
       let isTaken = false
-      const isConfirmed = await unlessRefused(
+      const isConfirmed = await withFieldProblems(
         ctx,
         async () => {
           const end = await changes
@@ -65,7 +65,7 @@ export function accountRoutes({ changes, sessions, browserOf, carryOn, views }: 
               if (!(error instanceof AppError) || error.code !== 'email_taken') throw error
               isTaken = true
             })
-          if (end) carryOn(ctx, end)
+          if (end) renewCookies(ctx, end)
         },
         (found) => {
           problems = found

@@ -1,9 +1,9 @@
-/** The password and the e-mail address: each wants a login of the last five minutes, and the password or a second factor. */
+/** The password and the email address: each wants a login of the last five minutes, and the password or a second factor. */
 import { z } from 'zod'
 import type { Visit } from '../access/access.ts'
-import type { CarryOn } from '../authentication/account-reset.ts'
+import type { RenewCookies } from '../authentication/account-reset.ts'
 import type { FrameOf } from '../http/account-pages.ts'
-import { unlessRefused } from '../http/field-problems.ts'
+import { withFieldProblems } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { form, page, seeOther } from '../http/route.ts'
@@ -15,7 +15,7 @@ type Deps = {
   frameOf: FrameOf
   callerOf: CallerOf
   changes: AccountChanges
-  carryOn: CarryOn
+  renewCookies: RenewCookies
   views: Views
 }
 
@@ -48,11 +48,11 @@ export function securityRoutes(deps: Deps): readonly Route[] {
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ currentPassword: password.default(''), password }) },
     handler: async (ctx, { visit, body }) => {
-      const isChanged = await unlessRefused(
+      const isChanged = await withFieldProblems(
         ctx,
         async () => {
           const caller = callerOf(ctx, visit, body.currentPassword)
-          deps.carryOn(ctx, await changes.changePassword({ ...caller, newPassword: body.password }))
+          deps.renewCookies(ctx, await changes.changePassword({ ...caller, newPassword: body.password }))
         },
         (problems) => views.render(ctx, 'account/password', passwordPage(visit, problems)),
       )
@@ -86,7 +86,7 @@ export function securityRoutes(deps: Deps): readonly Route[] {
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ currentPassword: password.default(''), email: z.string().max(320) }) },
     handler: async (ctx, { visit, body }) => {
-      const isAsked = await unlessRefused(
+      const isAsked = await withFieldProblems(
         ctx,
         () => {
           const caller = callerOf(ctx, visit, body.currentPassword)

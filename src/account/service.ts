@@ -1,14 +1,14 @@
-/** What people change about their own account: password and e-mail address. Each wants a proof, tells the address, and ends what is open elsewhere. */
+/** What people change about their own account: password and email address. Each wants a proof, tells the address, and ends what is open elsewhere. */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
-import type { AccountEnd, EndAccount, KeptAccess } from '../authentication/account-reset.ts'
+import type { AccountEnd, EndAccount, PreservedAccess } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
-import type { Guesses } from '../limits/guesses.ts'
-import type { Proofs } from '../limits/proofs.ts'
-import type { Links } from '../links/service.ts'
-import type { MailIntent } from '../mail/intent.ts'
+import type { EmailIntent } from '../email/intent.ts'
+import type { EmailLinks } from '../email-links/service.ts'
+import type { LoginThrottle } from '../limits/login-throttle.ts'
+import type { PasswordCheckLimit } from '../limits/password-check-limit.ts'
 import type { RequestOrigin } from '../origin.ts'
 import type { PasswordHasher, Requester } from '../passwords/hasher.ts'
 import type { CheckPassword } from '../passwords/service.ts'
@@ -17,19 +17,19 @@ import { changeInvalid, proofRefused } from './errors.ts'
 type Deps = {
   accounts: Pick<Accounts, 'readById' | 'checkProfile'>
   records: AccountRecords
-  links: Links
+  emailLinks: EmailLinks
   passwords: PasswordHasher
   /** What is wrong with a password that is being chosen for this person. */
   checkPassword: CheckPassword
-  sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
+  sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
   /** Begins a new generation: only what is kept goes on. */
   endAccount: EndAccount
-  /** Counts tries at the password of somebody who is signed in. */
-  attemptProof: Guesses['attemptProof']
+  /** Counts the attempts of a signed-in account at its own password. */
+  attemptPasswordCheck: LoginThrottle['attemptPasswordCheck']
   /** Counts right passwords, which cost a hash as well. */
-  proofs: Proofs
-  /** Lifts the lock that guesses have put on an address. */
-  forgetGuesses: (tx: Tx, account: Account) => Promise<void>
+  passwordCheckLimit: PasswordCheckLimit
+  /** Lifts the lock that failed logins have put on an email address. */
+  clearFailedLogins: (tx: Tx, account: Account) => Promise<void>
   transaction: Transaction
   audit: Audit
   clock: Clock
@@ -46,10 +46,10 @@ export type CallerSession = Readonly<{ uid: string; id: string; generation: numb
 /** What the browser's cookies say: that it has signed in before, and that it is spared the second factor. */
 export type CallerBrowser = Readonly<{ knownToken?: string | undefined; rememberedToken?: string | undefined }>
 
-type AddressOwner = Pick<Account, 'email' | 'emailProblem'>
+type EmailOwner = Pick<Account, 'email' | 'emailProblem'>
 
 /** What of a request goes on under the new generation. */
-type KeptOf = { session?: CallerSession | undefined; browser?: CallerBrowser | undefined }
+type RequestAccess = { session?: CallerSession | undefined; browser?: CallerBrowser | undefined }
 
 export type Caller = Readonly<{
   accountId: string
@@ -61,19 +61,19 @@ export type Caller = Readonly<{
 }>
 
 /** The session of the browser that opened a link, of whichever account. */
-type SessionOf = CallerSession & Readonly<{ accountId: string }>
+type LinkSession = CallerSession & Readonly<{ accountId: string }>
 type LinkProof = Readonly<{ accountId: string; password?: string | undefined; origin: RequestOrigin }>
-type EmailConfirmation = Pick<Caller, 'browser' | 'origin'> & Readonly<{ session?: SessionOf; password?: string }>
+type EmailConfirmation = Pick<Caller, 'browser' | 'origin'> & Readonly<{ session?: LinkSession; password?: string }>
 
 /** OWASP ASVS 7.5.1: a sensitive change wants a proof not older than that. */
 const freshForMs = 5 * 60 * 1000
 
 export function createAccountChanges(deps: Deps) {
-  const { accounts, records, links, passwords, proofs, transaction, audit, clock } = deps
+  const { accounts, records, emailLinks, passwords, passwordCheckLimit, transaction, audit, clock } = deps
 
   async function verify(password: string, account: Account | undefined, requester: Requester): Promise<boolean> {
     const { matches } = await passwords.verify(password, account?.passwordHash, requester)
-    if (account && matches) await proofs.count({ email: account.email, address: requester.address })
+    if (account && matches) await passwordCheckLimit.count({ email: account.email, ip: requester.ip })
     return matches
   }
 
@@ -84,12 +84,12 @@ export function createAccountChanges(deps: Deps) {
   async function prove({ accountId, proof, session, origin }: Caller): Promise<Account> {
     const account = await accounts.readById(accountId)
     if (account && session && session.generation !== account.generation) records.refuseReset()
-    if (account && 'password' in proof) proofs.refuseKnown(account.email)
+    if (account && 'password' in proof) passwordCheckLimit.refuseKnown(account.email)
     const isProven =
       'password' in proof
-        ? await deps.attemptProof(
+        ? await deps.attemptPasswordCheck(
             { accountId },
-            () => verify(proof.password, account, { address: origin.ip, account: accountId }),
+            () => verify(proof.password, account, { ip: origin.ip, account: accountId }),
             (matches) => matches,
           )
         : isFresh(proof.factorProvenAtMs)
@@ -106,7 +106,10 @@ export function createAccountChanges(deps: Deps) {
 
   const isFresh = (atMs: number) => atMs <= clock.now() && clock.now() - atMs <= freshForMs
 
-  const keptBy = ({ session, browser }: KeptOf, { email, emailProblem }: AddressOwner): KeptAccess => ({
+  const preservedAccessOf = (
+    { session, browser }: RequestAccess,
+    { email, emailProblem }: EmailOwner,
+  ): PreservedAccess => ({
     ...(session && { session }),
     // A browser is known under the address: not under that of another account.
     ...(browser?.knownToken !== undefined && emailProblem === undefined && { knownBrowser: { email } }),
@@ -114,49 +117,49 @@ export function createAccountChanges(deps: Deps) {
   })
 
   async function findEmailChange(token: string) {
-    const link = await links.get('change_email', token)
+    const link = await emailLinks.get('change_email', token)
     const account = await accounts.readById(link.accountId)
-    if (!account || account.isDisabled || account.generation !== link.generation) return links.refuse()
+    if (!account || account.isDisabled || account.generation !== link.generation) return emailLinks.refuse()
     return { link, account }
   }
 
-  const isSessionOf = (session: SessionOf | undefined, { id, generation }: Account): boolean =>
+  const isSessionOf = (session: LinkSession | undefined, { id, generation }: Account): boolean =>
     session?.accountId === id && session.generation === generation
 
   /** Five tries a link, besides the account's own count: the link alone must not find out a password. */
   async function proveOnLink(token: string, { accountId, password = '', origin }: LinkProof): Promise<void> {
     const claim = { accountId, proof: { password }, origin }
-    const proven = await links.tryPassword('change_email', token, () => prove(claim))
+    const proven = await emailLinks.tryPassword('change_email', token, () => prove(claim))
     if (proven === undefined) throw changeInvalid([{ path: 'currentPassword', code: 'email_change_tries_used' }])
   }
 
   return {
     prove,
-    keptBy,
+    preservedAccessOf,
 
     /** Throws `proof_refused`, `change_invalid` with what is wrong with the new one, `hashing_busy`. */
     changePassword: async (caller: Caller & { newPassword: string }): Promise<AccountEnd> => {
       const before = await prove(caller)
       const problems = await deps.checkPassword(caller.newPassword, before)
       if (problems.length > 0) throw changeInvalid(problems.map((problem) => ({ ...problem, path: 'newPassword' })))
-      const passwordHash = await passwords.hash(caller.newPassword, { address: caller.origin.ip, account: before.id })
+      const passwordHash = await passwords.hash(caller.newPassword, { ip: caller.origin.ip, account: before.id })
       return transaction(async (tx) => {
         const { account } = await records.lock(tx, before.id, before.generation)
         await records.setPasswordHash(tx, account.id, passwordHash)
-        const end = await deps.endAccount(tx, account.id, keptBy(caller, account))
-        await deps.forgetGuesses(tx, account)
+        const end = await deps.endAccount(tx, account.id, preservedAccessOf(caller, account))
+        await deps.clearFailedLogins(tx, account)
         await audit.recordOwn(tx, {
           action: 'account.password_changed',
           accountId: account.id,
           origin: caller.origin,
         })
-        await deps.sendMail(tx, { mail: 'password_changed', accountId: account.id, askedAtMs: clock.now() })
+        await deps.sendEmail(tx, { mail: 'password_changed', accountId: account.id, askedAtMs: clock.now() })
         return end
       })
     },
 
     /**
-     * Mails a link to the new address, with the same answer for an address that has an account.
+     * Emails a link to the new address, with the same answer for an address that has an account.
      * The link that was asked for before ends. Throws `proof_refused`, `change_invalid`.
      */
     requestEmailChange: async (caller: Caller & { newEmail: string }): Promise<void> => {
@@ -169,12 +172,17 @@ export function createAccountChanges(deps: Deps) {
         const { account } = await records.lock(tx, id, generation)
         await audit.recordOwn(tx, { action: 'account.email_change_requested', accountId: id, origin: caller.origin })
         // Before the address is looked at, and counted for every address: neither tells whether it has an account.
-        const isWithinLimit = await links.begin(tx, 'change_email', { accountId: id, email, generation }, askedAtMs)
+        const isWithinLimit = await emailLinks.begin(
+          tx,
+          'change_email',
+          { accountId: id, email, generation },
+          askedAtMs,
+        )
         // All bindings of a registration's link: its browser, its password, or a new beginning.
         if (!account.isEmailVerified && records.normaliseEmail(email) === records.normaliseEmail(account.email)) {
-          await deps.sendMail(tx, { mail: 'registration', email: account.email, askedAtMs })
+          await deps.sendEmail(tx, { mail: 'registration', email: account.email, askedAtMs })
         } else if (isWithinLimit) {
-          await deps.sendMail(tx, { mail: 'email_change', accountId: id, email, generation, askedAtMs })
+          await deps.sendEmail(tx, { mail: 'email_change', accountId: id, email, generation, askedAtMs })
         }
       })
     },
@@ -183,7 +191,7 @@ export function createAccountChanges(deps: Deps) {
      * The address that a link would make the account's, and whether the browser must give the
      * account's password, having no session of the account. Throws `link_expired`.
      */
-    showEmailChange: async (token: string, session: SessionOf | undefined) => {
+    showEmailChange: async (token: string, session: LinkSession | undefined) => {
       const { link, account } = await findEmailChange(token)
       return { email: link.email, needsPassword: !isSessionOf(session, account) }
     },
@@ -198,20 +206,20 @@ export function createAccountChanges(deps: Deps) {
       const isHere = isSessionOf(session, found)
       if (!isHere) await proveOnLink(token, { accountId: found.id, password, origin })
       return transaction(async (tx) => {
-        const { accountId, email, generation } = await links.spend(tx, 'change_email', token)
+        const { accountId, email, generation } = await emailLinks.spend(tx, 'change_email', token)
         const { account } = await records.lock(tx, accountId, generation)
-        if (account.isDisabled || generation !== found.generation) links.refuse()
+        if (account.isDisabled || generation !== found.generation) emailLinks.refuse()
         // An account that has the address stays, also when it never proved it.
         await records.changeEmail(tx, accountId, email)
         const end = await deps.endAccount(
           tx,
           accountId,
-          isHere ? keptBy({ session, browser }, { email, emailProblem: undefined }) : {},
+          isHere ? preservedAccessOf({ session, browser }, { email, emailProblem: undefined }) : {},
         )
         await audit.recordOwn(tx, { action: 'account.email_changed', accountId, origin })
         // An address that nobody had proven may be a stranger's: he is not written to.
         if (account.isEmailVerified) {
-          await deps.sendMail(tx, { mail: 'email_changed', accountId, to: account.email, askedAtMs: clock.now() })
+          await deps.sendEmail(tx, { mail: 'email_changed', accountId, to: account.email, askedAtMs: clock.now() })
         }
         return end
       })

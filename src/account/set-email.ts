@@ -4,11 +4,11 @@ import type { Audit, Initiator } from '../audit/service.ts'
 import type { EndAccount } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
-import type { MailIntent } from '../mail/intent.ts'
+import type { EmailIntent } from '../email/intent.ts'
 
 type Deps = {
   records: Pick<AccountRecords, 'lock' | 'changeEmail'>
-  sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
+  sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
   endAccount: EndAccount
   transaction: Transaction
   audit: Audit
@@ -19,7 +19,7 @@ type Deps = {
 type NewEmail = Readonly<{ email: string; isVerified: boolean }>
 
 /** Throws `account_invalid`, `account_not_found`, `email_taken`. */
-export function createSetEmail({ records, sendMail, endAccount, transaction, audit, clock }: Deps) {
+export function createSetEmail({ records, sendEmail, endAccount, transaction, audit, clock }: Deps) {
   return (accountId: string, { email, isVerified }: NewEmail, by: Initiator): Promise<void> =>
     transaction(async (tx) => {
       const { account } = await records.lock(tx, accountId)
@@ -30,6 +30,6 @@ export function createSetEmail({ records, sendMail, endAccount, transaction, aud
       await audit.record(tx, { action: 'account.email_set', by, subject, outcome: 'success', details })
       // An address that was not proven, or is another account's, may be a stranger's.
       if (!account.isEmailVerified || account.emailProblem !== undefined) return
-      await sendMail(tx, { mail: 'email_changed', accountId, to: account.email, askedAtMs: clock.now() })
+      await sendEmail(tx, { mail: 'email_changed', accountId, to: account.email, askedAtMs: clock.now() })
     })
 }

@@ -3,16 +3,16 @@ import type { addressClaims } from './field-checks.ts'
 import type { FieldName } from './fields.ts'
 
 /** The OpenID Connect address claim (Core §5.1.1), with its own names. */
-export type Address = Partial<Record<(typeof addressClaims)[number], string>>
+export type PostalAddress = Partial<Record<(typeof addressClaims)[number], string>>
 
-export type Profile = { [K in Exclude<FieldName, 'address'>]?: string } & { address?: Address }
+export type Profile = { [K in Exclude<FieldName, 'address'>]?: string } & { address?: PostalAddress }
 
 /** `duplicate`: another account has the mailbox. `invalid`: the address names none. */
 export type EmailProblem = 'duplicate' | 'invalid'
 
 export type Account = Readonly<
   Profile & {
-    /** The `sub` of tokens: a random UUID, never reused, never an e-mail address. */
+    /** The `sub` of tokens: a random UUID, never reused, never an email address. */
     id: string
     /** As people see it; `normaliseEmail` gives what lookups and counters use. */
     email: string

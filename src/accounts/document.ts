@@ -1,7 +1,7 @@
 /** An account as a document (seed, import, `--json`): the claim names of OpenID Connect, checked with every problem at once. */
 import type { Problem } from '../problems.ts'
 import { unknownKey } from '../problems.ts'
-import type { Account, AccountInput, Address } from './account.ts'
+import type { Account, AccountInput, PostalAddress } from './account.ts'
 import { readMailbox, showEmail } from './email.ts'
 import { listFields } from './fields.ts'
 
@@ -64,7 +64,7 @@ function checkRoles(roles: unknown): Problem[] {
 }
 
 /** The account as a document: claims that are set, and no password hash. */
-export function accountDocument(account: Account): Record<string, unknown> & { id: string; address?: Address } {
+export function accountDocument(account: Account): Record<string, unknown> & { id: string; address?: PostalAddress } {
   const claims = listFields().map(([field, { claim }]) => [claim, account[field]])
   return {
     id: account.id,

@@ -20,13 +20,13 @@ const dns = {
   verifyDNSLength: true,
 } as const
 
-// Nothing that a mail would read as several addresses, as a comment or as a header (RFC 5322 §3.4), nor what cannot be seen.
+// Nothing that an email would read as several addresses, as a comment or as a header (RFC 5322 §3.4), nor what cannot be seen.
 const localPart = /^[^@\s\p{C}\p{Default_Ignorable_Code_Point}\u2800\uFFFC\uFFFD()<>[\],;:"\\]+$/u
 // Invisible characters that UTS #46 would pass over. It judges joiners by their neighbours.
 const invisible = /(?![\u200C\u200D])\p{C}/u
 const finalDot = /[.\u3002\uFF0E\uFF61]$/u
 /** WHATWG URL, "ends in a number": such a host is an IP address. */
-const ipAddress = /(^|\.)([0-9]+|0x[0-9a-f]*)$/
+const ipPattern = /(^|\.)([0-9]+|0x[0-9a-f]*)$/
 // Most domains are their own ASCII form; UTS #46 takes ten times as long to say so.
 const settled = /^(?!.*[^.]{64})([a-z0-9]+(-[a-z0-9]+)*\.)*[a-z][a-z0-9]*(-[a-z0-9]+)*$/
 const isPlain = /^(?!.*xn--)[\x21-\x7E]*$/i
@@ -42,7 +42,7 @@ export function readMailbox(typed: string): Mailbox | undefined {
   const [local, domain] = [text.slice(0, Math.max(0, at)), text.slice(at + 1).replace(finalDot, '')]
   if (!localPart.test(local) || invisible.test(domain)) return undefined
   const ascii = settled.test(domain) ? domain : toASCII(domain, dns)
-  if (ascii === null || ipAddress.test(ascii)) return undefined
+  if (ascii === null || ipPattern.test(ascii)) return undefined
   const name = foldCase(local)
   const key = `${name}@${ascii}`
   if ([...name].length > longestLocal || [...key].length > longestEmail) return undefined

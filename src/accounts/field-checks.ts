@@ -29,9 +29,9 @@ export const checkForm = (pattern: RegExp, code: string): FieldCheck => ofString
 /** The members of the address claim (OpenID Connect Core 1.0 §5.1.1). */
 export const addressClaims = ['formatted', 'street_address', 'locality', 'region', 'postal_code', 'country'] as const
 
-export const checkAddress: FieldCheck = (address, path) => {
-  if (!isRecord(address) || Object.keys(address).length === 0) return [{ path, code: 'not_mapping' }]
-  return Object.entries(address).flatMap(([key, value]): Problem[] => {
+export const checkPostalAddress: FieldCheck = (postalAddress, path) => {
+  if (!isRecord(postalAddress) || Object.keys(postalAddress).length === 0) return [{ path, code: 'not_mapping' }]
+  return Object.entries(postalAddress).flatMap(([key, value]): Problem[] => {
     if (!addressClaims.some((claim) => claim === key)) return [unknownKey(path, key, addressClaims)]
     // Lines of a formatted address are separated by line feeds (OpenID Connect Core §5.1.1).
     const lines = typeof value === 'string' ? value.replace(/\r?\n/g, ' ') : ''

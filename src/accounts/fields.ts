@@ -3,7 +3,7 @@
  * claims, discovery and the profile form are made from this table; a new field is a line here and a migration.
  */
 import type { FieldCheck } from './field-checks.ts'
-import { checkAddress, checkForm, checkText, checkWebUrl } from './field-checks.ts'
+import { checkForm, checkPostalAddress, checkText, checkWebUrl } from './field-checks.ts'
 
 export type PersonField = Readonly<{
   column: string
@@ -39,7 +39,7 @@ export const personFields = {
   locale: { column: 'locale', claim: 'locale', scope: 'profile', check: locale, editable: { autocomplete: 'language' } },
   website: { column: 'website', claim: 'website', scope: 'profile', check: checkWebUrl, editable: { autocomplete: 'url', type: 'url' } },
   phoneNumber: { column: 'phone_number', claim: 'phone_number', scope: 'phone', check: phoneNumber, editable: { autocomplete: 'tel', type: 'tel' } },
-  address: { column: 'address', claim: 'address', scope: 'address', check: checkAddress, isObject: true },
+  address: { column: 'address', claim: 'address', scope: 'address', check: checkPostalAddress, isObject: true },
 } as const satisfies Readonly<Record<string, PersonField>>
 
 export type FieldName = keyof typeof personFields

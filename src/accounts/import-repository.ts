@@ -54,19 +54,23 @@ export async function importAccounts(tx: Tx, rows: readonly ImportRow[]): Promis
   return answer.rows.map((row: { id: string }) => row.id)
 }
 
-export async function findImportPlace(db: Queryable, fileDigest: Buffer) {
+export async function findImportPosition(db: Queryable, fileDigest: Buffer) {
   const row = await db('account_import').where({ file_digest: fileDigest }).first('next_byte', 'next_line')
   return row && { nextByte: Number(row.next_byte), nextLine: Number(row.next_line) }
 }
 
-type Place = { fileDigest: Buffer; nextByte: number; nextLine: number }
+type ImportPosition = { fileDigest: Buffer; nextByte: number; nextLine: number }
 
-export async function putImportPlace(tx: Tx, { fileDigest, nextByte, nextLine }: Place, at: number): Promise<void> {
-  const place = { next_byte: nextByte, next_line: nextLine, updated_at: at }
+export async function putImportPosition(
+  tx: Tx,
+  { fileDigest, nextByte, nextLine }: ImportPosition,
+  at: number,
+): Promise<void> {
+  const position = { next_byte: nextByte, next_line: nextLine, updated_at: at }
   await tx('account_import')
-    .insert({ file_digest: fileDigest, ...place })
+    .insert({ file_digest: fileDigest, ...position })
     .onConflict('file_digest')
-    .merge(place)
+    .merge(position)
 }
 
 /** Which of the ids accounts have. */

@@ -23,7 +23,7 @@ type Deps = {
 export type ImportLine = Readonly<{ number: number; text: string | undefined }>
 
 /** Where a file goes on, counted in bytes and lines. */
-export type ImportPlace = Readonly<{ nextByte: number; nextLine: number }>
+export type ImportPosition = Readonly<{ nextByte: number; nextLine: number }>
 
 export type BatchReport = Readonly<{
   imported: number
@@ -32,7 +32,7 @@ export type BatchReport = Readonly<{
   refused: readonly Readonly<{ line: number; problems: readonly Problem[] }>[]
 }>
 
-const exportedAtOnce = 1000
+const exportBatchSize = 1000
 
 export function createAccountImport({ db, transaction, audit, clock, random, problemOfHash }: Deps) {
   type Row = repository.ImportRow & { line: number }
@@ -86,15 +86,16 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
 
   return {
     /** Where an import of the file with this digest goes on; undefined when it has not begun. */
-    findPlace: (fileDigest: Buffer): Promise<ImportPlace | undefined> => repository.findImportPlace(db, fileDigest),
+    findPosition: (fileDigest: Buffer): Promise<ImportPosition | undefined> =>
+      repository.findImportPosition(db, fileDigest),
 
     /**
-     * Writes the good lines, and with them where the file goes on (`place`, for a file that can be read again). A line that cannot be an
+     * Writes the good lines, and with them where the file goes on (`position`, for a file that can be read again). A line that cannot be an
      * account, or is one already, is named and stops nobody.
      */
     importBatch: async (
       lines: readonly ImportLine[],
-      place: (ImportPlace & { fileDigest: Buffer }) | undefined,
+      position: (ImportPosition & { fileDigest: Buffer }) | undefined,
       by: Initiator,
     ): Promise<BatchReport> => {
       const at = clock.now()
@@ -119,7 +120,7 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
           inserted.ids.delete(id)
           spent.add(id)
         }
-        if (place) await repository.putImportPlace(tx, place, at)
+        if (position) await repository.putImportPosition(tx, position, at)
         const details = { count: inserted.ids.size, first_line: lines[0]?.number ?? 0 }
         if (inserted.ids.size > 0)
           await audit.record(tx, { action: 'account.imported', by, outcome: 'success', details })
@@ -146,7 +147,7 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
       await transaction((tx) => audit.record(tx, { action: 'account.exported', by, outcome: 'success', details }))
       let after: string | undefined
       for (;;) {
-        const accounts = await repository.listAccountsAfter(db, after, exportedAtOnce)
+        const accounts = await repository.listAccountsAfter(db, after, exportBatchSize)
         if (accounts.length === 0) return
         after = accounts.at(-1)?.id
         yield accounts.map((account) => ({

@@ -4,8 +4,8 @@ import { createRowCache } from '../database/row-cache.ts'
 import type { Log } from '../log.ts'
 import type { Endings } from '../revocation/endings.ts'
 import { createAccountImport } from './import.ts'
+import { createMailboxBackfill } from './mailbox-backfill.ts'
 import { createAccounts, loadAccount } from './service.ts'
-import { createMailboxSettling } from './settle.ts'
 
 export { accountDocument, readAccountDocument } from './document.ts'
 export { normaliseEmail, readMailbox } from './email.ts'
@@ -23,7 +23,7 @@ type Deps = Omit<Parameters<typeof createAccounts>[0], 'cache'> &
 export function createAccountsFeature({ changes, endings, problemOfHash, log, ...deps }: Deps) {
   const { db, transaction, audit, clock, random } = deps
   const cache = createRowCache({ table: 'account', changes, load: loadAccount(db) })
-  const mailboxes = createMailboxSettling({ db, transaction, audit, endings, log })
+  const mailboxes = createMailboxBackfill({ db, transaction, audit, endings, log })
   return {
     accounts: createAccounts({ ...deps, cache }),
     accountImport: createAccountImport({ db, transaction, audit, clock, random, problemOfHash }),

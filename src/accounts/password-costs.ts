@@ -5,7 +5,7 @@ import type { Queryable } from '../database/database.ts'
 export type PasswordCost = Readonly<{ beginning: string; resultLength: number }>
 
 /** More than an installation has; each is measured once by every process. */
-const mostCosts = 64
+const maxCosts = 64
 
 const beginning = "substring(password_hash from '^([$]2[aby][$][0-9]{2}|[$][a-z0-9-]+([$]v=[0-9]+){0,1}[$][^$]*)')"
 const resultLength = "length(substring(password_hash from '[^$]*$'))"
@@ -23,7 +23,7 @@ export async function listPasswordCosts(db: Queryable): Promise<PasswordCost[]> 
         ORDER BY 1, 2 LIMIT 1
       ) next
     )
-    SELECT beginning, result_length FROM costs LIMIT ${mostCosts}`,
+    SELECT beginning, result_length FROM costs LIMIT ${maxCosts}`,
   )
   return rows.map((row) => ({ beginning: row.beginning, resultLength: row.result_length }))
 }

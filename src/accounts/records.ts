@@ -1,4 +1,7 @@
-/** What other rooms may do to a person's record as a part of their own transaction; they record it in the audit trail themselves. */
+/**
+ * Changes of an account that other features make within their own transaction. They write the audit
+ * trail themselves.
+ */
 import type { Clock } from '../clock.ts'
 import type { Queryable, Tx } from '../database/database.ts'
 import type { Account } from './account.ts'
@@ -14,7 +17,7 @@ export type LockedAccount = Readonly<{
   registeredBrowser: Buffer | undefined
 }>
 
-type Registered = Readonly<{ id: string; email: string; name: string; passwordHash: string }>
+type RegisteredAccount = Readonly<{ id: string; email: string; name: string; passwordHash: string }>
 
 export function createAccountRecords({ clock }: { clock: Clock }) {
   return {
@@ -25,11 +28,11 @@ export function createAccountRecords({ clock }: { clock: Clock }) {
      * Adds a person who registers in that browser; false when the address has an account.
      * That is not changed: the next person at a shared computer has the same browser.
      */
-    insertRegistered: (tx: Tx, row: Registered, browser: Buffer): Promise<boolean> =>
+    insertRegistered: (tx: Tx, row: RegisteredAccount, browser: Buffer): Promise<boolean> =>
       repository.insertUnlessTaken(tx, { ...row, isEmailVerified: false, at: clock.now() }, browser),
 
     /** Adds a person who has proven the address. Throws `email_taken`. */
-    insertProven: async (tx: Tx, row: Registered): Promise<void> => {
+    insertProven: async (tx: Tx, row: RegisteredAccount): Promise<void> => {
       const isMade = await repository.insertUnlessTaken(tx, { ...row, isEmailVerified: true, at: clock.now() }, null)
       if (!isMade) throw emailTaken()
     },

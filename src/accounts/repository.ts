@@ -30,7 +30,7 @@ export async function raiseGeneration(tx: Tx, id: string): Promise<number | unde
 export const findAccountByMailbox = async (db: Queryable, key: string): Promise<Account | undefined> =>
   fromRow(await db('account').select(columns).whereRaw(`${mailboxKey} = ?`, [key]).whereNull('email_problem').first())
 
-/** Ordered by e-mail address, at most `limit`. */
+/** Ordered by email address, at most `limit`. */
 export const listAccounts = async (db: Queryable, limit: number): Promise<Account[]> =>
   (await db('account').select(columns).orderBy('email_key').limit(limit)).map((row) => getFromRow(row))
 

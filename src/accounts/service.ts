@@ -12,8 +12,8 @@ import type { Account, AccountChange, AccountInput } from './account.ts'
 import { checkAccount, checkClaims, checkEmail } from './document.ts'
 import { normaliseEmail, readMailbox } from './email.ts'
 import { accountInvalid, accountNotFound, emailTaken } from './errors.ts'
+import { listDuplicates } from './mailbox-backfill-repository.ts'
 import * as repository from './repository.ts'
-import { listDuplicates } from './settle-repository.ts'
 
 type Deps = {
   db: Queryable
@@ -29,9 +29,9 @@ type Deps = {
   /** Begins a new generation, in which nothing that began before goes on, within the transaction. */
   endAccount: EndAccount
   /** Until their next use beside the new password, passkeys do not sign in alone. */
-  distrustPasskeys: (tx: Tx, accountId: string) => Promise<void>
-  /** Lifts the lock that guesses have put on an address. */
-  forgetGuesses: (tx: Tx, account: Account) => Promise<void>
+  revokePasskeyTrust: (tx: Tx, accountId: string) => Promise<void>
+  /** Lifts the lock that failed logins have put on an email address. */
+  clearFailedLogins: (tx: Tx, account: Account) => Promise<void>
 }
 
 export type { Account, AccountChange, AccountInput } from './account.ts'
@@ -67,7 +67,7 @@ export function createAccounts(deps: Deps) {
       const marked = await listDuplicates(db)
       return marked.filter((one) => key !== undefined && readMailbox(one.email)?.key === key).map(({ id }) => id)
     },
-    /** Ordered by e-mail address, at most `limit` (default 1000). */
+    /** Ordered by email address, at most `limit` (default 1000). */
     list: (limit = 1000): Promise<Account[]> => repository.listAccounts(db, limit),
     /** The same password hashed anew at login, when the cost has risen. Not a change of the account: nothing ends, nothing is audited. */
     replacePasswordHash: (id: string, before: string, after: string): Promise<boolean> =>
@@ -144,9 +144,9 @@ function createWrites(deps: Deps) {
       if (problems.length > 0) throw accountInvalid(problems)
       const passwordHash = await passwords.hash(password, {})
       await change(id, async (tx, account) => {
-        await deps.forgetGuesses(tx, account)
+        await deps.clearFailedLogins(tx, account)
         await repository.updatePasswordHash(tx, id, passwordHash, clock.now())
-        await deps.distrustPasskeys(tx, id)
+        await deps.revokePasskeyTrust(tx, id)
         await endAccount(tx, id)
         await audit.record(tx, { action: 'account.password_set', by, subject: subject(id), outcome: 'success' })
       })
@@ -155,7 +155,7 @@ function createWrites(deps: Deps) {
     /** Signing in is possible again after too many guesses. Throws `account_not_found`. */
     unlock: (id: string, by: Initiator): Promise<void> =>
       change(id, async (tx, account) => {
-        await deps.forgetGuesses(tx, account)
+        await deps.clearFailedLogins(tx, account)
         await audit.record(tx, { action: 'account.unlocked', by, subject: subject(id), outcome: 'success' })
       }),
 

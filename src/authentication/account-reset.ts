@@ -9,7 +9,7 @@ import type { Tx } from '../database/database.ts'
  * What the request that resets an account keeps. Tokens are those of the browser's cookies: it gets
  * new ones.
  */
-export type KeptAccess = Readonly<{
+export type PreservedAccess = Readonly<{
   /** The session in which the request was sent: its uid, and the id by which it was loaded. */
   session?: Readonly<{ uid: string; id: string }>
   /** That the browser is known from now on, under this email address. */
@@ -29,18 +29,18 @@ export type AccountEnd = Readonly<{
   rememberedToken?: string
 }>
 
-/** Gives the browser the cookies with which it continues, once the reset is committed. */
-export type CarryOn = (ctx: Context, end: AccountEnd) => void
+/** Sets the new cookies of the browser, once the reset is committed. */
+export type RenewCookies = (ctx: Context, end: AccountEnd) => void
 
 /**
  * Within the caller's transaction, which has locked the account's row. Throws `account_reset` when
  * the session to be kept is over.
  */
-export type EndAccount = (tx: Tx, accountId: string, kept?: KeptAccess) => Promise<AccountEnd>
+export type EndAccount = (tx: Tx, accountId: string, preserved?: PreservedAccess) => Promise<AccountEnd>
 
 /** What one feature stores of an account that ends with the generation. */
-export type EndsWithAccount = (
+export type AccountEnding = (
   tx: Tx,
   accountId: string,
-  next: Readonly<{ kept: KeptAccess; end: AccountEnd }>,
+  next: Readonly<{ preserved: PreservedAccess; end: AccountEnd }>,
 ) => Promise<void>

@@ -34,7 +34,7 @@ export type Interaction = {
    * The session, when only a stronger class of login is asked of it: what it has proven need not be
    * proven again (RFC 9470 §5).
    */
-  standing: { accountId: string; generation: number; amr: readonly string[]; authTimeMs: number } | undefined
+  currentLogin: { accountId: string; generation: number; amr: readonly string[]; authTimeMs: number } | undefined
   /** What the client demands of the class of login. */
   demand: AcrDemand
   /** The parameters of the authorization request. */

@@ -17,11 +17,11 @@ type Deps = {
 
 export type Captcha = ReturnType<typeof createCaptcha>
 
-const livesMs = 2 * 60_000
+const lifetimeMs = 2 * 60_000
 const longestSolution = 4000
-const sweptAtOnce = 1000
+const sweepBatchSize = 1000
 /** About a second of one core of a phone; whoever guesses pays it for every try. */
-const work = { algorithm: 'PBKDF2/SHA-256', cost: 1000, leastSteps: 1000, mostSteps: 3000 } as const
+const work = { algorithm: 'PBKDF2/SHA-256', cost: 1000, minSteps: 1000, mostSteps: 3000 } as const
 
 export function createCaptcha({ db, signatureKey, solutionKey, clock }: Deps) {
   const keys = {
@@ -59,10 +59,10 @@ export function createCaptcha({ db, signatureKey, solutionKey, clock }: Deps) {
       createChallenge({
         algorithm: work.algorithm,
         cost: work.cost,
-        counter: randomInt(work.mostSteps, work.leastSteps),
+        counter: randomInt(work.mostSteps, work.minSteps),
         deriveKey,
         // By our own clock: the library compares with its own.
-        data: { until: clock.now() + livesMs, binding: bindingOf(interaction) },
+        data: { until: clock.now() + lifetimeMs, binding: bindingOf(interaction) },
         ...keys,
       }),
 
@@ -81,6 +81,6 @@ export function createCaptcha({ db, signatureKey, solutionKey, clock }: Deps) {
     },
 
     /** Removes spent challenges that have expired; gives how many. */
-    sweep: (): Promise<number> => repository.sweep(db, clock.now(), sweptAtOnce),
+    sweep: (): Promise<number> => repository.sweep(db, clock.now(), sweepBatchSize),
   }
 }

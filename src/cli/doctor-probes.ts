@@ -30,8 +30,8 @@ export async function failureOfBreachCheck(
 /**
  * What connecting and signing in ends with, by its code: the server's own words may be anything.
  */
-export async function failureOfMail(smtp: NonNullable<Config['mail']['smtp']>): Promise<string | undefined> {
-  const { createTransport } = await import('../mail/transport.ts')
+export async function failureOfSmtp(smtp: NonNullable<Config['email']['smtp']>): Promise<string | undefined> {
+  const { createTransport } = await import('../email/transport.ts')
   try {
     await createTransport(smtp).check()
     return undefined

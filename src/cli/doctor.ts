@@ -8,7 +8,6 @@ import {
   checkDatabase,
   checkEmails,
   checkEmbedded,
-  checkMail,
   checkMigrations,
   checkPasswordHash,
   checkPasswordPolicy,
@@ -16,6 +15,7 @@ import {
   checkProxy,
   checkRedis,
   checkSamples,
+  checkSmtp,
   checkStores,
 } from '../doctor/checks.ts'
 import type { Check, Diagnosis } from '../doctor/service.ts'
@@ -23,7 +23,7 @@ import { examine } from '../doctor/service.ts'
 import type { Stores } from '../stores.ts'
 import type { Call, CliCommand } from './command.ts'
 import { exitCodes } from './command.ts'
-import { failureOfBreachCheck, failureOfMail, inspectSealed } from './doctor-probes.ts'
+import { failureOfBreachCheck, failureOfSmtp, inspectSealed } from './doctor-probes.ts'
 import { table } from './output.ts'
 
 const store = ['configuration', 'database'] as const
@@ -164,9 +164,9 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
       name: 'mail',
       needs: ['configuration'],
       run: async () => {
-        const { environment, mail } = getConfig()
-        const failure = mail.smtp && (await failureOfMail(mail.smtp))
-        return checkMail(mail.smtp?.host, failure, environment === 'production')
+        const { environment, email: message } = getConfig()
+        const failure = message.smtp && (await failureOfSmtp(message.smtp))
+        return checkSmtp(message.smtp?.host, failure, environment === 'production')
       },
     },
     {

@@ -1,10 +1,10 @@
 /** What the doctor asks about email addresses. Only reads. */
 import type { Knex } from 'knex'
 import { readMailbox } from '../accounts/email.ts'
-import { countMarked, countUnsettled, listKeepers, listMarked } from '../accounts/settle-repository.ts'
+import { countMarked, countUnfilled, listKeepers, listMarked } from '../accounts/mailbox-backfill-repository.ts'
 import type { Emails } from '../doctor/checks.ts'
 
-const mostListed = 100
+const maxListed = 100
 
 /** Before its migration, or without a schema, nothing is known of any address. */
 export async function inspectEmails(knex: Knex): Promise<Emails> {
@@ -12,9 +12,9 @@ export async function inspectEmails(knex: Knex): Promise<Emails> {
     return { marked: [], markedCount: 0, unsettledCount: 0 }
   }
   const [marked, markedCount, unsettledCount] = await Promise.all([
-    listMarked(knex, mostListed),
+    listMarked(knex, maxListed),
     countMarked(knex),
-    countUnsettled(knex),
+    countUnfilled(knex),
   ])
   const keyed = marked.map((one) => ({ ...one, key: readMailbox(one.email)?.key }))
   const keepers = await listKeepers(

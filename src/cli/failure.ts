@@ -8,7 +8,7 @@ import { ProblemsError } from '../problems.ts'
 import { ConfigurationRefused } from './errors.ts'
 import { printable } from './output.ts'
 
-type Described = {
+type FailureDescription = {
   code: string
   message: string
   problems: { path: string; line?: number; code: string; message: string }[]
@@ -32,7 +32,7 @@ export function describeFailure(
   return printable([`${described.message} (${described.code})`, ...lines].join('\n'))
 }
 
-function describe(error: unknown, sentences: Sentences): Described {
+function describe(error: unknown, sentences: Sentences): FailureDescription {
   const { t } = sentences
   if (error instanceof ConfigurationRefused) {
     const problems = error.problems.map(({ variable, code, params }) => ({

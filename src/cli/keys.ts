@@ -13,7 +13,7 @@ import type { Call, CliCommand, Outcome } from './command.ts'
 import { exitCodes } from './command.ts'
 import { confirm, isInteractive } from './input.ts'
 import { table } from './output.ts'
-import { sealedPlaces } from './sealed-places.ts'
+import { sealedLocations } from './sealed-locations.ts'
 
 const kidArgument = { syntax: '<kid>', text: 'cli.keys.kid' }
 
@@ -110,8 +110,8 @@ const resealAll: CliCommand = {
     const record = (action: 'master_key.reseal_began' | 'master_key.resealed', details = {}) =>
       transaction((tx) => audit.record(tx, { action, by, outcome: 'success', details }))
     await record('master_key.reseal_began')
-    const settle = () => delay(leaseMs).then(() => undefined)
-    const { resealed, unopened } = await reseal({ knex, sealer, places: sealedPlaces, settle })
+    const waitForServers = () => delay(leaseMs).then(() => undefined)
+    const { resealed, unopened } = await reseal({ knex, sealer, locations: sealedLocations, waitForServers })
     await record('master_key.resealed', { ...resealed, unopened: unopened.length })
     const head = [t('cli.keys.reseal.place'), t('cli.keys.reseal.count')]
     const lines = unopened.map((place) => t('cli.keys.reseal.unopened', { place }))

@@ -8,10 +8,10 @@ const unlock: CliCommand = {
   examples: ['latchkey network unlock 203.0.113.7', 'latchkey network unlock 2001:db8::7'],
   run: async ({ args: [ip = ''], openParts, by, t }) => {
     const { networks } = await openParts()
-    const { address, networks: counted, hadFailures } = await networks.unlock(ip, by)
-    const params = { ip: address, networks: counted.join(', ') }
+    const { ip: plain, networks: counted, hadFailures } = await networks.unlock(ip, by)
+    const params = { ip: plain, networks: counted.join(', ') }
     return {
-      data: { ip: address, networks: counted, had_failures: hadFailures },
+      data: { ip: plain, networks: counted, had_failures: hadFailures },
       text: t(hadFailures ? 'cli.network.isUnlocked' : 'cli.network.wasFree', params),
     }
   },

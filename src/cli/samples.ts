@@ -8,7 +8,7 @@ import { clientSecretPurpose, createClientSecrets } from '../clients/secrets.ts'
 import { systemClock } from '../clock.ts'
 import type { Config } from '../config/config.ts'
 import type { Samples } from '../doctor/checks.ts'
-import { foreignKeyProblem } from '../foreign-keys.ts'
+import { publicKeyProblem } from '../public-keys.ts'
 import { systemRandom } from '../random.ts'
 import { listResourceServers } from '../resource-servers/repository.ts'
 import { sampleClientIds, sampleEmails, sampleSecrets } from '../seed/samples.ts'
@@ -47,7 +47,7 @@ export async function listClientNotes({ database: { knex } }: Stores) {
   return clients.map(({ clientId, requirePkce, metadata }) => ({
     clientId,
     requirePkce,
-    hasBadKey: (metadata.jwks?.keys ?? []).some((key) => foreignKeyProblem(key) !== undefined),
+    hasBadKey: (metadata.jwks?.keys ?? []).some((key) => publicKeyProblem(key) !== undefined),
     unknownScopes: listScopes(metadata.scope).filter((scope) => !known.has(scope)),
   }))
 }

@@ -14,9 +14,9 @@ export const setEmail: CliCommand = {
     'latchkey user set-email bob@example.com bob@example.org',
     'latchkey user set-email 6f1c2c1e-0d3b-4f5a-9c57-3f0f2a5d8b11 bob@example.org --email-verified',
   ],
-  run: async ({ args: [who = '', email = ''], options, openParts, by, t }) => {
+  run: async ({ args: [emailOrIdArgument = '', email = ''], options, openParts, by, t }) => {
     const { accounts, setEmail } = await openParts()
-    const { id } = await getAccount(accounts, who)
+    const { id } = await getAccount(accounts, emailOrIdArgument)
     const isVerified = options.emailVerified !== undefined
     await setEmail(id, { email, isVerified }, by)
     // Past the cache, which may not have heard of the change yet.

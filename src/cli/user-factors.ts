@@ -3,12 +3,12 @@ import type { CliCommand } from './command.ts'
 import { record } from './output.ts'
 import { getAccount } from './user.ts'
 
-const who = { syntax: '<email-or-id>', text: 'cli.user.who' }
+const emailOrIdArgument = { syntax: '<email-or-id>', text: 'cli.user.who' }
 
 const show: CliCommand = {
   name: 'user factors',
   about: 'cli.user.factors.about',
-  arguments: [who],
+  arguments: [emailOrIdArgument],
   examples: ['latchkey user factors alice@example.com'],
   run: async ({ args: [id = ''], openParts }) => {
     const { accounts, factors, factorResets, loginSteps } = await openParts()
@@ -32,7 +32,7 @@ const show: CliCommand = {
 const reset: CliCommand = {
   name: 'user reset-factors',
   about: 'cli.user.resetFactors.about',
-  arguments: [who],
+  arguments: [emailOrIdArgument],
   examples: ['latchkey user reset-factors alice@example.com'],
   run: async ({ args: [id = ''], openParts, by, t }) => {
     const { accounts, factors } = await openParts()
@@ -49,7 +49,7 @@ const reset: CliCommand = {
 const requireFactor: CliCommand = {
   name: 'user require-factor',
   about: 'cli.user.requireFactor.about',
-  arguments: [who],
+  arguments: [emailOrIdArgument],
   options: [{ flags: '--off', text: 'cli.user.requireFactor.off' }],
   examples: ['latchkey user require-factor alice@example.com', 'latchkey user require-factor alice@example.com --off'],
   run: async ({ args: [id = ''], options, openParts, by, t }) => {

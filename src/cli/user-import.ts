@@ -30,7 +30,7 @@ const importUsers: CliCommand = {
     const path = call.args[0] ?? ''
     const file = path === '-' ? undefined : await fileAt(path)
     const { accountImport } = await call.openParts()
-    const known = file && call.options.fromStart !== true ? await accountImport.findPlace(file.digest) : undefined
+    const known = file && call.options.fromStart !== true ? await accountImport.findPosition(file.digest) : undefined
     const begin = known ?? { nextByte: 0, nextLine: 1 }
     const stream = file ? createReadStream(path, { start: begin.nextByte }) : call.io.stdin
     const rejectsPath = typeof call.options.rejects === 'string' ? call.options.rejects : file && `${path}.rejected`
@@ -38,17 +38,17 @@ const importUsers: CliCommand = {
     const progress = createProgress(call.io, file?.size ?? 0)
     const total = { read: 0, imported: 0, existing: 0, refused: 0 }
     const began = performance.now()
-    for await (const { lines, ...place } of readLines(stream, { size: batchSize, ...begin })) {
-      const report = await accountImport.importBatch(lines, file && { ...place, fileDigest: file.digest }, call.by)
+    for await (const { lines, ...position } of readLines(stream, { size: batchSize, ...begin })) {
+      const report = await accountImport.importBatch(lines, file && { ...position, fileDigest: file.digest }, call.by)
       total.read += lines.length
       total.imported += report.imported
       total.existing += report.existing.length
       total.refused += report.refused.length
       if (report.refused.length + report.existing.length > 0) progress.clear()
-      tell(call, report)
+      printReport(call, report)
       await rejects.write(lines, report)
       const perSecond = Math.round((total.read / (performance.now() - began)) * 1000)
-      progress.show(place.nextByte, call.t('cli.user.import.progress', { count: total.read, perSecond }))
+      progress.show(position.nextByte, call.t('cli.user.import.progress', { count: total.read, perSecond }))
     }
     progress.clear()
     await rejects.close()
@@ -67,7 +67,7 @@ async function fileAt(path: string): Promise<{ size: number; digest: Buffer }> {
 }
 
 /** Every line that did not become an account, with its number and what is wrong: on standard error, as the import goes. */
-function tell({ io, t, has, options }: Call, { refused, existing }: BatchReport): void {
+function printReport({ io, t, has, options }: Call, { refused, existing }: BatchReport): void {
   const sentence = ({ path, code, params }: Problem) =>
     `${path === '' ? '' : `${path}: `}${t(has(`problems.${code}`) ? `problems.${code}` : `errors.${code}`, params)}`
   const exists: readonly Problem[] = [{ path: '', code: 'account_exists' }]

@@ -9,7 +9,7 @@ import { askForSecret, isInteractive, readJsonObject, readSecretFromStdin } from
 import { record, table } from './output.ts'
 import { stateOf } from './state.ts'
 
-const who = { syntax: '<email-or-id>', text: 'cli.user.who' }
+const emailOrIdArgument = { syntax: '<email-or-id>', text: 'cli.user.who' }
 const passwordStdin = { flags: '--password-stdin', text: 'cli.user.passwordStdin' }
 
 const shown = (account: Account): Outcome => {
@@ -114,7 +114,7 @@ const list: CliCommand = {
 const show: CliCommand = {
   name: 'user show',
   about: 'cli.user.show.about',
-  arguments: [who],
+  arguments: [emailOrIdArgument],
   examples: ['latchkey user show alice@example.com'],
   run: async ({ args: [id = ''], openParts }) => shown(await getAccount((await openParts()).accounts, id)),
 }
@@ -122,7 +122,7 @@ const show: CliCommand = {
 const setPassword: CliCommand = {
   name: 'user set-password',
   about: 'cli.user.setPassword.about',
-  arguments: [who],
+  arguments: [emailOrIdArgument],
   options: [passwordStdin],
   examples: [
     'latchkey user set-password alice@example.com',
@@ -140,11 +140,11 @@ const setPassword: CliCommand = {
 const disable: CliCommand = {
   name: 'user disable',
   about: 'cli.user.disable.about',
-  arguments: [who],
+  arguments: [emailOrIdArgument],
   examples: ['latchkey user disable alice@example.com'],
-  run: async ({ args: [who = ''], openParts, by, t }) => {
+  run: async ({ args: [emailOrIdArgument = ''], openParts, by, t }) => {
     const { accounts } = await openParts()
-    const { id, email } = await getAccount(accounts, who)
+    const { id, email } = await getAccount(accounts, emailOrIdArgument)
     await accounts.disable(id, by)
     return { data: { id, email, disabled: true }, text: t('cli.isDisabled', { id: email }) }
   },
@@ -153,11 +153,11 @@ const disable: CliCommand = {
 const unlock: CliCommand = {
   name: 'user unlock',
   about: 'cli.user.unlock.about',
-  arguments: [who],
+  arguments: [emailOrIdArgument],
   examples: ['latchkey user unlock alice@example.com'],
-  run: async ({ args: [who = ''], openParts, by, t }) => {
+  run: async ({ args: [emailOrIdArgument = ''], openParts, by, t }) => {
     const { accounts } = await openParts()
-    const { id, email } = await getAccount(accounts, who)
+    const { id, email } = await getAccount(accounts, emailOrIdArgument)
     await accounts.unlock(id, by)
     return { data: { id, email }, text: t('cli.user.isUnlocked', { email }) }
   },
@@ -166,11 +166,11 @@ const unlock: CliCommand = {
 const enable: CliCommand = {
   name: 'user enable',
   about: 'cli.user.enable.about',
-  arguments: [who],
+  arguments: [emailOrIdArgument],
   examples: ['latchkey user enable alice@example.com'],
-  run: async ({ args: [who = ''], openParts, by, t }) => {
+  run: async ({ args: [emailOrIdArgument = ''], openParts, by, t }) => {
     const { accounts } = await openParts()
-    const { id, email } = await getAccount(accounts, who)
+    const { id, email } = await getAccount(accounts, emailOrIdArgument)
     await accounts.enable(id, by)
     return { data: { id, email, disabled: false }, text: t('cli.isEnabled', { id: email }) }
   },
@@ -179,11 +179,11 @@ const enable: CliCommand = {
 const access: CliCommand = {
   name: 'user access',
   about: 'cli.user.access.about',
-  arguments: [who],
+  arguments: [emailOrIdArgument],
   examples: ['latchkey user access alice@example.com'],
-  run: async ({ args: [who = ''], openParts, t }) => {
+  run: async ({ args: [emailOrIdArgument = ''], openParts, t }) => {
     const { accounts, revocation } = await openParts()
-    const { sessions, grants } = await revocation.listAccess((await getAccount(accounts, who)).id)
+    const { sessions, grants } = await revocation.listAccess((await getAccount(accounts, emailOrIdArgument)).id)
     const moment = (at: number | undefined) => (at === undefined ? undefined : new Date(at).toISOString())
     const data = {
       sessions: sessions.map(({ handle, signedInAt, clientIds, expiresAt }) => ({
@@ -217,11 +217,11 @@ const access: CliCommand = {
 const withdrawConsent: CliCommand = {
   name: 'user withdraw-consent',
   about: 'cli.user.withdrawConsent.about',
-  arguments: [who, { syntax: '<client-id>', text: 'cli.client.id' }],
+  arguments: [emailOrIdArgument, { syntax: '<client-id>', text: 'cli.client.id' }],
   examples: ['latchkey user withdraw-consent alice@example.com web'],
-  run: async ({ args: [who = '', clientId = ''], openParts, by, t }) => {
+  run: async ({ args: [emailOrIdArgument = '', clientId = ''], openParts, by, t }) => {
     const { accounts, clients, revocation } = await openParts()
-    const { id, email } = await getAccount(accounts, who)
+    const { id, email } = await getAccount(accounts, emailOrIdArgument)
     if (!(await clients.findById(clientId))) throw clientNotFound({ params: { clientId } })
     const rows = await revocation.consent(id, clientId, by)
     return {

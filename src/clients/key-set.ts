@@ -1,7 +1,8 @@
 /** A client's public keys, for `private_key_jwt` (RFC 7523 §2.2, RFC 7591 §2): by value or by address, and the one algorithm it signs with. */
-import { foreignKeyProblem } from '../foreign-keys.ts'
+
 import type { Problem } from '../problems.ts'
 import { checkOneOf, isRecord } from '../problems.ts'
+import { publicKeyProblem } from '../public-keys.ts'
 import type { UriRules } from './uris.ts'
 import { checkUri } from './uris.ts'
 
@@ -61,7 +62,7 @@ function checkJwks(jwks: unknown): Problem[] {
   if (keys.length === 0 || keys.length > 50) return [{ path: 'jwks', code: 'not_key_set' }]
   return keys.flatMap((jwk, index): Problem[] => {
     const path = `jwks.keys[${index}]`
-    const code = foreignKeyProblem(jwk) ?? kidProblem(jwk)
+    const code = publicKeyProblem(jwk) ?? kidProblem(jwk)
     return code === undefined ? [] : [{ path, code }]
   })
 }

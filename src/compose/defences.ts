@@ -1,7 +1,7 @@
 /** Passwords, the CAPTCHA, request limits and the login throttle. */
 import { listPasswordCosts, normaliseEmail } from '../accounts/index.ts'
 import { createCaptchaFeature } from '../captcha/index.ts'
-import { countedAddress, countedNetwork, plainAddress, prefixesOf } from '../http/address.ts'
+import { countedIp, countedNetwork, plainIp, prefixesOf } from '../http/ip.ts'
 import { createLimitsFeature } from '../limits/index.ts'
 import { createPasswordsFeature } from '../passwords/index.ts'
 import type { PartsDeps, Platform } from './platform.ts'
@@ -31,7 +31,7 @@ export function createDefences(platform: Platform, { hashingSlots, refusedSecret
     }),
   )
   const { captcha } = add(createCaptchaFeature({ db, clock, deriveKey }))
-  const { limits, gate, guesses, proofs, networks } = add(
+  const { limits, rateLimiter, loginThrottle, passwordCheckLimit, networks } = add(
     createLimitsFeature({
       db,
       pool,
@@ -42,9 +42,9 @@ export function createDefences(platform: Platform, { hashingSlots, refusedSecret
       captcha,
       busy,
       normaliseEmail,
-      countedAddress,
+      countedIp,
       countedNetwork,
-      plainAddress,
+      plainIp,
       prefixesOf,
       deriveKey,
       endings,
@@ -53,5 +53,16 @@ export function createDefences(platform: Platform, { hashingSlots, refusedSecret
       metrics,
     }),
   )
-  return { passwords, breaches, checkPassword, shownRules, captcha, limits, gate, guesses, proofs, networks }
+  return {
+    passwords,
+    breaches,
+    checkPassword,
+    shownRules,
+    captcha,
+    limits,
+    rateLimiter,
+    loginThrottle,
+    passwordCheckLimit,
+    networks,
+  }
 }

@@ -1,8 +1,8 @@
 /** Accounts, clients, resource servers, and the emails that accounts get. */
 import { createAccountsFeature, readMailbox } from '../accounts/index.ts'
 import { createClientsFeature } from '../clients/index.ts'
-import { createLinksFeature } from '../links/index.ts'
-import { createMailFeature } from '../mail/index.ts'
+import { createMailFeature } from '../email/index.ts'
+import { createLinksFeature } from '../email-links/index.ts'
 import { createMethods } from '../mfa/index.ts'
 import { problemOfImportedHash } from '../passwords/index.ts'
 import { createResourceServersFeature } from '../resource-servers/index.ts'
@@ -22,7 +22,7 @@ export function createIdentity(
   const { config, database, outbox, audit, endings, serviceName, sentences, sealer } = platform
   const { clock, random, log, metrics } = platform
   const { records, accountEnd: endAccount, offeredAlgorithms, clientCache } = tokens
-  const { passwords, checkPassword, guesses } = defences
+  const { passwords, checkPassword, loginThrottle } = defences
   const { knex: db, transaction, changes } = database
   const { derive: deriveKey } = platform.rootSecret
   const { issuer, environment } = config
@@ -40,8 +40,8 @@ export function createIdentity(
       clock,
       random,
       endAccount,
-      distrustPasskeys: factorMethods.passkeys.distrust,
-      forgetGuesses: guesses.forget,
+      revokePasskeyTrust: factorMethods.passkeys.revokeTrust,
+      clearFailedLogins: loginThrottle.clear,
       problemOfHash: problemOfImportedHash,
       endings,
       log,
@@ -68,11 +68,11 @@ export function createIdentity(
     clock,
     offeredAlgorithms,
   })
-  const { links } = add(createLinksFeature({ db, clock, random, endings }))
-  const { canSendMail, sendMail, createRoutes } = createMailFeature({
+  const { emailLinks } = add(createLinksFeature({ db, clock, random, endings }))
+  const { canSendEmail, sendEmail, createRoutes } = createMailFeature({
     config,
     accounts,
-    links,
+    emailLinks,
     transaction,
     audit,
     outbox,
@@ -94,9 +94,9 @@ export function createIdentity(
     digestWrongSecret,
     readClientDocument: readDocument,
     resourceServers,
-    links,
-    canSendMail,
-    sendMail,
+    emailLinks,
+    canSendEmail,
+    sendEmail,
     createMailRoutes: createRoutes,
   }
 }

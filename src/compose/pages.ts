@@ -14,7 +14,7 @@ export function createPages(platform: Platform, built: Built & { protocol: Proto
   const { tokens, identity, signIn, viewKit, protocol } = built
   const { config, database, settings, audit, rootSecret, clock, random } = platform
   const { consents, records, revocation } = tokens
-  const { gate } = built.defences
+  const { rateLimiter } = built.defences
   const { accounts, clients, resourceServers } = identity
   const { sessions } = built.sessionParts
   const { account, mfa, registration, recovery, login } = signIn
@@ -36,9 +36,9 @@ export function createPages(platform: Platform, built: Built & { protocol: Proto
     authorizePath: enginePaths.authorization,
     random,
     clock,
-    gate,
+    rateLimiter,
   })
-  const { browserOf, carryOn } = createAccountBrowser({
+  const { browserOf, renewCookies } = createAccountBrowser({
     accountSessions,
     browserCookie,
     rememberedCookie,
@@ -69,12 +69,12 @@ export function createPages(platform: Platform, built: Built & { protocol: Proto
   })
   const { formOf } = csrf
   const { derive: deriveKey } = rootSecret
-  add({ routes: registration.createRoutes({ interactions, views, issuer, formOf, deriveKey, gate }) })
-  add({ routes: recovery.createRoutes({ interactions, views, carryOn }) })
+  add({ routes: registration.createRoutes({ interactions, views, issuer, formOf, deriveKey, rateLimiter }) })
+  add({ routes: recovery.createRoutes({ interactions, views, renewCookies }) })
   add({
     routes: createAccountRoutes({
       accountChanges: account.accountChanges,
-      leaving: account.leaving,
+      accountDeletion: account.accountDeletion,
       accounts,
       records,
       sessions,
@@ -90,7 +90,7 @@ export function createPages(platform: Platform, built: Built & { protocol: Proto
       audit,
       transaction: database.transaction,
       browserOf,
-      carryOn,
+      renewCookies,
       views,
     }),
   })

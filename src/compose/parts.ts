@@ -72,7 +72,7 @@ export async function createParts(deps: PartsDeps) {
     ...signIn.mfa,
     registration: signIn.registration.registration,
     recovery: signIn.recovery.recovery,
-    notices: signIn.login.notices,
+    securityNotifications: signIn.login.securityNotifications,
     passkeys: identity.factorMethods.passkeys,
     seed,
     routes: features.routes(),

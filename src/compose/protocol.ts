@@ -3,7 +3,7 @@ import { accountClientId, createFindClient, createFindForClient } from '../accou
 import { accountReset } from '../accounts/index.ts'
 import { assertionAlgorithms, hasPlainPort, oidcScopes, staticScope } from '../clients/index.ts'
 import { requestIdOf } from '../http/access-log.ts'
-import { countedAddress } from '../http/address.ts'
+import { countedIp } from '../http/ip.ts'
 import { findDeepParameter, findLongParameter } from '../http/parameters.ts'
 import { createOidcFeature } from '../oidc/index.ts'
 import { entitledScopes, tokenLifetime } from '../resource-servers/index.ts'
@@ -31,7 +31,7 @@ export function createProtocol(platform: Platform, built: Built) {
   const { tokens, defences, identity, signIn, viewKit } = built
   const { config, settings, rootSecret, outbound, sentences, clock, random, log, redis } = platform
   const { artifacts, keyRing, consents, revocation } = tokens
-  const { gate } = defences
+  const { rateLimiter } = defences
   const { accounts, clients, digestWrongSecret, resourceServers } = identity
   const { sessions } = built.sessionParts
   const { views, cookieKeys, interactionCookie } = viewKit
@@ -69,12 +69,12 @@ export function createProtocol(platform: Platform, built: Built) {
       views,
       requestIdOf,
       accountReset: () => accountReset(),
-      gate,
-      countedAddress,
+      rateLimiter,
+      countedIp,
       deny: revocation.token,
       denyLost: createDenyLost({
         redis,
-        countUnknown: (ctx, clientId) => gate.countIdentifier(ctx, 'unknown_token', clientId),
+        countUnknown: (ctx, clientId) => rateLimiter.countIdentifier(ctx, 'unknown_token', clientId),
         settings,
         longestSeconds: tokenLifetime.max,
         denyLost: artifacts.denyLost,

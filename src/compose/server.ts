@@ -1,7 +1,7 @@
 /** What a server needs beside its features: health, the request log, and documents that are answered from memory. */
 import { createRequestLog } from '../http/access-log.ts'
-import { createIpOf } from '../http/address.ts'
 import { createReadiness, healthRoutes } from '../http/health.ts'
+import { createIpOf } from '../http/ip.ts'
 import { createPreparedDocuments } from '../http/prepared.ts'
 import { isRingConfirmed, sharedDocumentPaths } from '../oidc/index.ts'
 import type { Platform } from './platform.ts'

@@ -29,7 +29,7 @@ export async function createTokens(platform: Platform) {
     clock,
     log,
     deriveKey: rootSecret.derive,
-    areStoresAgreed: setUps.mayKeep,
+    areStoresAgreed: setUps.areStoresAgreed,
     graceBegins: outages.graceBegins,
     windowsOverUntil: outages.windowsOverUntil,
     endsAt: createLifetimes({ settings, findClient: clientCache.get }),
@@ -66,11 +66,11 @@ export async function createTokens(platform: Platform) {
     record: recordKeyChange(audit),
   })
   await rotation.makeMissing()
-  const alongside = async () => {
-    await Promise.all([clock.follow(), setUps.tell()])
+  const onHeartbeat = async () => {
+    await Promise.all([clock.follow(), setUps.publishOwn()])
   }
   const { heartbeat } = outages
-  const keyRing = add(await createKeyRing({ knex, changes, sealer, clock, log, algorithms, alongside, heartbeat }))
+  const keyRing = add(await createKeyRing({ knex, changes, sealer, clock, log, algorithms, onHeartbeat, heartbeat }))
   measureKeyRing({ keyRing, metrics, clock })
   const { signingKeys } = add(createSigningKeysFeature({ rotation, offered: algorithms, log }))
 

@@ -3,7 +3,7 @@ import type { Algorithm } from '../../keys/algorithms.ts'
 import type { KeyTimes } from '../../keys/states.ts'
 import type { LogLevel } from '../log.ts'
 import type { BreachCheck } from './breach-check.ts'
-import type { SmtpServer } from './mail.ts'
+import type { SmtpServer } from './email.ts'
 
 export const environments = ['development', 'test', 'production'] as const
 export type Environment = (typeof environments)[number]
@@ -37,7 +37,7 @@ export type Config = Readonly<{
     algorithms: readonly Algorithm[]
     times: KeyTimes
     /** A new key signs no sooner, even on request, in milliseconds: until then a cached JWKS may lack it. */
-    leastAnnouncedMs: number
+    minAnnouncedMs: number
     jwksCacheSeconds: number
   }>
   /** Addresses and CIDR ranges whose forwarded headers count; empty: nobody's do. */
@@ -62,8 +62,8 @@ export type Config = Readonly<{
   breachCheck: BreachCheck | undefined
   /** Path of an MMDB file; undefined: nobody is told where an address is. */
   geoipDatabase: string | undefined
-  mail: Readonly<{
-    /** Undefined: no mail is sent; development keeps what it would have sent. */
+  email: Readonly<{
+    /** Undefined: no email is sent; development keeps what it would have sent. */
     smtp: SmtpServer | undefined
     /** The sender's address. */
     from: string

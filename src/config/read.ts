@@ -9,9 +9,9 @@ import { systemRandom } from '../random.ts'
 import { readBreachCheck } from './breach-check.ts'
 import type { Config, Environment } from './config.ts'
 import { environments } from './config.ts'
+import { readEmailFrom, readSmtpServer } from './email.ts'
 import { isHost, isLoopback } from './hosts.ts'
 import { readIssuer } from './issuer.ts'
-import { readMailFrom, readSmtpServer } from './mail.ts'
 import { readDevelopmentMasterKey, readMasterKey, readPreviousMasterKey } from './master-key.ts'
 import { meantVariable } from './misspelled.ts'
 import { readOutboundAllow } from './outbound.ts'
@@ -88,7 +88,7 @@ function read(source: Source) {
     passwordHash: readPasswordHash(source),
     breachCheck: readBreachCheck(source, outboundAllow),
     geoipDatabase: readGeoipDatabase(source),
-    mail: Object.freeze({ smtp: readSmtpServer(source), from: readMailFrom(source, issuer) }),
+    email: Object.freeze({ smtp: readSmtpServer(source), from: readEmailFrom(source, issuer) }),
     logLevel: source.choice('LOG_LEVEL', logLevels),
     metricsListen: readMetricsListen(source, port),
   }
@@ -118,8 +118,8 @@ function readTrustProxy(source: Source): readonly string[] {
   const entries = (source.stated('TRUST_PROXY') ?? '').split(',').map((entry) => entry.trim())
   const stated = entries.filter((entry) => entry !== '')
   for (const entry of stated) {
-    const [address = '', prefix] = entry.split('/')
-    const isAddress = ipaddr.IPv4.isValidFourPartDecimal(address) || ipaddr.IPv6.isValid(address)
+    const [ip = '', prefix] = entry.split('/')
+    const isAddress = ipaddr.IPv4.isValidFourPartDecimal(ip) || ipaddr.IPv6.isValid(ip)
     if (!isAddress || (prefix !== undefined && !ipaddr.isValidCIDR(entry))) {
       source.problem('TRUST_PROXY', 'trust_proxy_malformed', { entry })
     } else if (prefix !== undefined && Number(prefix) === 0) {

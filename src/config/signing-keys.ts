@@ -34,7 +34,7 @@ export function readSigningKeys(source: Source): Config['signingKeys'] | undefin
       // A process that has not heard of the retirement yet signs a moment longer.
       retiredMs: hintDays * dayMs + delayMs,
     }),
-    leastAnnouncedMs: jwksCacheSeconds * 1000 + delayMs,
+    minAnnouncedMs: jwksCacheSeconds * 1000 + delayMs,
     jwksCacheSeconds,
   })
 }

@@ -14,6 +14,6 @@ type PageDeps = Omit<Parameters<typeof createConsentPages>[0], 'consents'>
 export function createConsentsFeature({ changes, endings, ...deps }: Deps) {
   const cache = createRowCache({ table: 'consent', changes, load: loadConsents(deps.db) })
   const consents = createConsents({ ...deps, cache })
-  endings.register('accountHandover', 'consents', consents.forgetAll)
+  endings.register('accountHandover', 'consents', consents.deleteAll)
   return { consents, createPages: (pages: PageDeps) => createConsentPages({ ...pages, consents }) }
 }

@@ -1,6 +1,6 @@
 /** Rows of `consent`: one per person and client. */
 import type { Queryable, Tx } from '../database/database.ts'
-import type { Allowed, Consent } from './service.ts'
+import type { Consent, ConsentGrant } from './service.ts'
 
 type Row = {
   account_id: string
@@ -46,7 +46,12 @@ export const deleteConsent = async (tx: Tx, { accountId, clientId }: Key): Promi
   (await tx('consent').where({ account_id: accountId, client_id: clientId }).delete()) > 0
 
 /** Writes what is allowed in all; `at` is in milliseconds since the epoch. */
-export async function putConsent(tx: Tx, { accountId, clientId }: Key, allowed: Allowed, at: number): Promise<void> {
+export async function putConsent(
+  tx: Tx,
+  { accountId, clientId }: Key,
+  allowed: ConsentGrant,
+  at: number,
+): Promise<void> {
   await tx('consent')
     .insert({
       account_id: accountId,

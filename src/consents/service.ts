@@ -14,14 +14,14 @@ import {
 } from './repository.ts'
 
 /** Scopes and claims of OpenID Connect, and the scopes of each resource server by its identifier. */
-export type Allowed = {
+export type ConsentGrant = {
   scopes: readonly string[]
   claims: readonly string[]
   resources: Readonly<Record<string, readonly string[]>>
 }
 
 /** Times are in milliseconds since the epoch. */
-export type Consent = Allowed & { grantedAt: number; updatedAt: number }
+export type Consent = ConsentGrant & { grantedAt: number; updatedAt: number }
 
 type Deps = {
   db: Queryable
@@ -36,14 +36,14 @@ export type Consents = ReturnType<typeof createConsents>
 
 type Answer = { accountId: string; clientId: string; origin: Origin }
 
-const nothing: Allowed = { scopes: [], claims: [], resources: {} }
+const nothing: ConsentGrant = { scopes: [], claims: [], resources: {} }
 
 const union = (left: readonly string[] = [], right: readonly string[] = []): string[] => [
   ...new Set([...left, ...right]),
 ]
 
 /** Whether `more` is allowed already. */
-const isWithin = (more: Allowed, allowed: Allowed): boolean =>
+const isWithin = (more: ConsentGrant, allowed: ConsentGrant): boolean =>
   more.scopes.every((scope) => allowed.scopes.includes(scope)) &&
   more.claims.every((claim) => allowed.claims.includes(claim)) &&
   Object.entries(more.resources).every(([identifier, names]) =>
@@ -51,7 +51,7 @@ const isWithin = (more: Allowed, allowed: Allowed): boolean =>
   )
 
 /** What is allowed when `more` is added to `before`. */
-function widen(before: Allowed, more: Allowed): Allowed {
+function widen(before: ConsentGrant, more: ConsentGrant): ConsentGrant {
   const identifiers = union(Object.keys(before.resources), Object.keys(more.resources))
   return {
     scopes: union(before.scopes, more.scopes),
@@ -71,7 +71,7 @@ export const loadConsents =
   }
 
 export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
-  const record = (tx: Tx, action: 'consent.granted' | 'consent.refused', answer: Answer, allowed: Allowed) =>
+  const record = (tx: Tx, action: 'consent.granted' | 'consent.refused', answer: Answer, allowed: ConsentGrant) =>
     audit.record(tx, {
       action,
       by: { actor: { type: 'account', id: answer.accountId }, origin: answer.origin },
@@ -85,7 +85,7 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
    * What the person has allowed the client so far. From memory only while that covers `asked`: an answer that was given a moment ago, at
    * another process, is not asked for again.
    */
-  async function find(accountId: string, clientId: string, asked: Allowed): Promise<Consent | undefined> {
+  async function find(accountId: string, clientId: string, asked: ConsentGrant): Promise<Consent | undefined> {
     const known = (await cache.get(accountId))?.get(clientId)
     return known && isWithin(asked, known) ? known : findConsent(db, { accountId, clientId })
   }
@@ -97,7 +97,11 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
     list: (accountId: string): Promise<Map<string, Consent>> => listConsents(db, accountId),
 
     /** Remembers `more` beside what was allowed before; an answer that adds nothing changes nothing. `before` is awaited ahead of a change. */
-    grant: async (answer: Answer, more: Allowed, before: () => Promise<unknown> = async () => {}): Promise<void> => {
+    grant: async (
+      answer: Answer,
+      more: ConsentGrant,
+      before: () => Promise<unknown> = async () => {},
+    ): Promise<void> => {
       // Asked of the database: what memory holds may just have been taken back, and an answer must not be lost for it.
       const known = await findConsent(db, answer)
       if (known && isWithin(more, known)) return
@@ -110,11 +114,11 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
     },
 
     /** Forgets what the person has allowed the client, in the caller's transaction. Gives whether there was anything. */
-    forget: (tx: Tx, accountId: string, clientId: string): Promise<boolean> =>
+    delete: (tx: Tx, accountId: string, clientId: string): Promise<boolean> =>
       deleteConsent(tx, { accountId, clientId }),
 
     /** Forgets what the account has allowed, as part of the caller's transaction, which ends the tokens too. */
-    forgetAll: async (tx: Tx, accountId: string): Promise<void> => {
+    deleteAll: async (tx: Tx, accountId: string): Promise<void> => {
       await deleteConsents(tx, accountId)
     },
 

@@ -21,7 +21,7 @@ const longestDelayMs = 2_000
 // A connection cut without a word still looks open, and behind a pooler one may be lent that does not listen: ask often, and when no answer
 // comes in time, caches ask the database until it does. Together under a second: a client that is disabled issues nothing after that.
 const heartbeatMs = 250
-const patienceMs = 600
+const timeoutMs = 600
 const listens = `SELECT 1 AS "LISTEN" FROM pg_listening_channels() AS c WHERE c = '${channel}'`
 
 type ChangeFeedOptions = {
@@ -98,22 +98,22 @@ export function createChangeFeed({ url, name, isPooled, log }: ChangeFeedOptions
   }
 
   /** Whether the connection listens. While the answer is late, changes may be missed; the connection is given up when it times out. */
-  async function ask(asked: Client): Promise<void> {
+  async function ask(listener: Client): Promise<void> {
     let isAnswered = false
     // An answer that lies unread, because this process was busy, is no silence: it is read first.
-    const whenLate = () => void setImmediate(() => !isAnswered && client === asked && setConnected(false))
-    const patience = setTimeout(whenLate, patienceMs)
-    patience.unref()
+    const whenLate = () => void setImmediate(() => !isAnswered && client === listener && setConnected(false))
+    const timeout = setTimeout(whenLate, timeoutMs)
+    timeout.unref()
     try {
-      const { rows } = await asked.query(listens)
+      const { rows } = await listener.query(listens)
       isAnswered = true
-      if (client !== asked) return
-      if (rows.length === 0) retry(asked)
+      if (client !== listener) return
+      if (rows.length === 0) retry(listener)
       else setConnected(true)
     } catch {
-      retry(asked)
+      retry(listener)
     } finally {
-      clearTimeout(patience)
+      clearTimeout(timeout)
     }
   }
 

@@ -9,12 +9,12 @@ const connectTimeoutMs = 3_000
 
 type Callback = (error: unknown, ...rest: unknown[]) => void
 // pg's functions answer by a promise, or by a callback given as the last argument: both are mapped here.
-type Asked = (...args: unknown[]) => unknown
+type PooledQuery = (...args: unknown[]) => unknown
 
 const isPromise = (answer: unknown): answer is Promise<unknown> =>
   typeof answer === 'object' && answer !== null && 'catch' in answer
 
-function mapErrors(ask: Asked, onError: (error: unknown) => void = () => {}): Asked {
+function mapErrors(ask: PooledQuery, onError: (error: unknown) => void = () => {}): PooledQuery {
   const toFailure = (error: unknown): unknown => {
     onError(error)
     return toDatabaseFailure(error)
@@ -35,7 +35,7 @@ function mapErrors(ask: Asked, onError: (error: unknown) => void = () => {}): As
 
 /** The same question as an unnamed statement: behind a pooler a named one may be on another connection, or be somebody else's. */
 const unnamed =
-  (ask: Asked): Asked =>
+  (ask: PooledQuery): PooledQuery =>
   (query, ...rest) =>
     ask(typeof query === 'object' && query !== null && 'name' in query ? { ...query, name: undefined } : query, ...rest)
 
@@ -46,7 +46,7 @@ class MappedClient extends pg.Client {
     super(options)
     // A connection that breaks while it is lent out says so twice: to the query, and by this event, which would end the process.
     this.on('error', () => {})
-    const ask = super.query.bind(this) as Asked
+    const ask = super.query.bind(this) as PooledQuery
     this.query = mapErrors(options?.isPooled ? unnamed(ask) : ask, (error) => {
       // The server has gone silent, and this connection would hold every later query as long: never lend it out again.
       if (error instanceof Error && error.message === 'Query read timeout') void this.end().catch(() => {})
@@ -58,14 +58,14 @@ class MappedPool extends pg.Pool {
   constructor(options: pg.PoolConfig, beforeConnect: () => void) {
     super(options)
     const guarded =
-      (ask: Asked): Asked =>
+      (ask: PooledQuery): PooledQuery =>
       (...args) => {
         beforeConnect()
         return ask(...args)
       }
-    this.connect = guarded(mapErrors(super.connect.bind(this) as Asked)) as typeof this.connect
+    this.connect = guarded(mapErrors(super.connect.bind(this) as PooledQuery)) as typeof this.connect
     // The pool hears of a connection that breaks before its query does, and then rejects with the socket's own error.
-    this.query = guarded(mapErrors(super.query.bind(this) as Asked)) as typeof this.query
+    this.query = guarded(mapErrors(super.query.bind(this) as PooledQuery)) as typeof this.query
   }
 }
 

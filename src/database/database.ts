@@ -75,7 +75,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   const { url, directUrl, listenerName, poolSize, log } = options
   const { isPooled, isDirectPooled } = options.pooling ?? statedPooling(options)
   let isClosing = false
-  // A pool counts as ended before its last connections are: what they still hear from a Postgres that stops is no news.
+  // A pool counts as ended before its last connections are: what they still receive from a Postgres that stops is not reported.
   const onError = (error: Error) => isClosing || log.warn({ err: error }, 'an idle database connection broke')
   const builder = (connectionPool: Pool): Knex =>
     // compileSqlOnError puts bound values, and so secrets, into error messages.

@@ -5,9 +5,9 @@ import type { Queryable } from './database.ts'
 
 export async function measureOffset(db: Queryable, clock: Clock): Promise<ClockOffset> {
   const before = clock.now()
-  const asked = performance.now()
+  const startedAt = performance.now()
   const { rows } = await db.raw('SELECT (extract(epoch FROM statement_timestamp()) * 1000)::double precision AS ms')
-  const uncertaintyMs = (performance.now() - asked) / 2
+  const uncertaintyMs = (performance.now() - startedAt) / 2
   // The database's answer is taken for that of the middle of the round trip.
   return { offsetMs: Number(rows[0].ms) - (before + uncertaintyMs), uncertaintyMs }
 }

@@ -9,7 +9,7 @@ export type Outage = Readonly<{ beganAt: number; endedAt: number }>
 /** A time without a heartbeat that is longer is an outage. A process writes one every three seconds. */
 const longestGapMs = 5_000
 /** The longest window that a client can have is five minutes. */
-const keptMs = 60 * 60_000
+const retentionMs = 60 * 60_000
 /** That window, and what the clocks of two processes may differ by. */
 const longestWindowMs = 6 * 60_000
 /** An answer that came later than this may have waited for the end of the outage, which is then later than the question. */
@@ -26,7 +26,7 @@ const beat = `
     ON CONFLICT (began_at) DO UPDATE SET ended_at = greatest(o.ended_at, excluded.ended_at)
     RETURNING began_at
   ), forgotten AS (
-    DELETE FROM store_outage WHERE ended_at < :now::bigint - ${keptMs}
+    DELETE FROM store_outage WHERE ended_at < :now::bigint - ${retentionMs}
   ), written AS (
     UPDATE store_heartbeat h SET beat_at = last.beat_at FROM last
   )
@@ -91,9 +91,9 @@ export function createOutages({ db, clock, log }: Deps) {
   }
 
   async function beatOnce(): Promise<{ isNew: boolean; tookMs: number }> {
-    const [now, asked] = [clock.now(), performance.now()]
+    const [now, startedAt] = [clock.now(), performance.now()]
     const { rows } = await db.raw(beat, { now, since: unansweredSince(now) })
-    return { isNew: Number(rows[0].count) > 0, tookMs: performance.now() - asked }
+    return { isNew: Number(rows[0].count) > 0, tookMs: performance.now() - startedAt }
   }
 
   async function beatUntilPrompt(): Promise<void> {

@@ -23,15 +23,15 @@ type ConfigurationDeps = {
 }
 
 export function checkConfiguration({ config, problems, warnings, sentenceOf }: ConfigurationDeps): Finding[] {
-  const told = (status: Finding['status'], list: readonly ConfigProblem[]): Finding[] =>
+  const findingsOf = (status: Finding['status'], list: readonly ConfigProblem[]): Finding[] =>
     list.map((problem) => ({
       status,
       code: 'configuration_problem',
       params: { variable: problem.variable, sentence: sentenceOf(problem) },
     }))
-  if (!config) return told('failed', problems)
+  if (!config) return findingsOf('failed', problems)
   const { environment, issuer } = config
-  return [ok('configuration_ok', { environment, issuer }), ...told('warning', warnings)]
+  return [ok('configuration_ok', { environment, issuer }), ...findingsOf('warning', warnings)]
 }
 
 export async function checkDatabase(db: Queryable): Promise<Finding> {
@@ -91,7 +91,10 @@ export const checkProxy = (peers: readonly string[]): Finding =>
 
 type ActiveKey = Readonly<{ algorithm: string; activatedAt: number | undefined }>
 
-/** A turn is looked for twice a minute; a key this much older than it should be says that nobody does. */
+/**
+ * The ring is checked twice a minute; a key that is overdue by so much shows that no process does
+ * it.
+ */
 const overdueMs = 24 * 3_600_000
 
 /** `active` are the keys that sign, `activeMs` for how long one ought to; a ring that is fresh has no keys at all yet. */
@@ -213,7 +216,7 @@ export const checkRedis = (state: RedisState | undefined): Finding => {
 }
 
 /** `failure` is what connecting to the mail server ended with; undefined when it went well, or when there is none. */
-export function checkMail(host: string | undefined, failure: string | undefined, isProduction: boolean): Finding {
+export function checkSmtp(host: string | undefined, failure: string | undefined, isProduction: boolean): Finding {
   if (host === undefined) return isProduction ? warning('mail_missing') : ok('mail_kept')
   return failure === undefined ? ok('mail_ok', { host }) : failed('mail_away', { host, reason: failure })
 }

@@ -7,7 +7,7 @@ export type AccountFrame = Readonly<{
   here: 'overview' | 'profile' | 'email' | 'password' | 'factors' | 'sessions' | 'applications' | 'events' | 'data'
   account: AccountView
   /** The day on which the account goes, when its person has asked for it. */
-  leavingOn?: string
+  deletionDate?: string
   /**
    * A reset of the second factors that was asked for: when, and from when on a link carries it out.
    */

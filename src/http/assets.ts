@@ -27,10 +27,10 @@ export function loadAssets(folder: string, others: Readonly<Record<string, strin
     if (!type) throw new Error(`views/assets/${name}: no media type for this kind of file`)
     const content = readFileSync(path)
     const digest = createHash('sha256').update(content).digest('base64url').slice(0, 16)
-    return { name, type, content, etag: `"${digest}"`, address: name.replace(/(?=\.[^.]+$)/, `.${digest}`) }
+    return { name, type, content, etag: `"${digest}"`, hashedName: name.replace(/(?=\.[^.]+$)/, `.${digest}`) }
   })
   const byName = new Map(files.map((file) => [file.name, file]))
-  const byAddress = new Map(files.map((file) => [file.address, file]))
+  const byHashedName = new Map(files.map((file) => [file.hashedName, file]))
 
   const file = asset({
     path: '/assets/:file',
@@ -38,7 +38,7 @@ export function loadAssets(folder: string, others: Readonly<Record<string, strin
     access: 'public',
     params: z.strictObject({ file: z.string().max(200) }),
     handler: (ctx, { params }) => {
-      const found = byAddress.get(params.file)
+      const found = byHashedName.get(params.file)
       if (!found) throw notFound()
       // The address changes with the content (RFC 8246), so a browser need never ask again.
       ctx.set('Cache-Control', 'public, max-age=31536000, immutable')
@@ -58,7 +58,7 @@ export function loadAssets(folder: string, others: Readonly<Record<string, strin
     url: (name) => {
       const file = byName.get(name)
       if (!file) throw new Error(`there is no views/assets/${name}`)
-      return `/assets/${file.address}`
+      return `/assets/${file.hashedName}`
     },
   }
 }

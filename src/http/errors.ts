@@ -17,9 +17,9 @@ export const fieldsInvalid = declareError('fields_invalid', 400)
 export const parameterTooDeep = declareError('parameter_too_deep', 400)
 export const parameterTooLong = declareError('parameter_too_long', 400)
 export const csrfFailed = declareError('csrf_failed', 403)
-export const addressTaken = declareError('address_taken', 503)
-export const addressForbidden = declareError('address_forbidden', 503)
-export const addressElsewhere = declareError('address_elsewhere', 503)
+export const listenAddressTaken = declareError('address_taken', 503)
+export const listenAddressForbidden = declareError('address_forbidden', 503)
+export const listenAddressElsewhere = declareError('address_elsewhere', 503)
 const internalError = declareError('internal_error', 500)
 
 type Deps = {

@@ -16,7 +16,7 @@ const fieldOf: Readonly<Record<string, string>> = {
  * Does `work`. What was wrong with a field is shown by `again`, with the status of the failure; gives whether there was none. Everything
  * else is thrown on.
  */
-export async function unlessRefused(
+export async function withFieldProblems(
   ctx: Context,
   work: () => Promise<unknown>,
   again: (problems: FieldProblems) => void,

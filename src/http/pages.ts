@@ -11,7 +11,7 @@ import { signInPages } from './sign-in-pages.ts'
 
 type OtherPages = {
   'dev-mail': Readonly<{
-    mails: readonly Readonly<{ to: string; subject: string; text: string; at: string; link?: string }>[]
+    emails: readonly Readonly<{ to: string; subject: string; text: string; at: string; link?: string }>[]
   }>
   /** `afterSeconds`: how long the browser waits before it goes on by itself; 0 when absent. */
   continue: Readonly<{ url: string; host?: string; afterSeconds?: number }>

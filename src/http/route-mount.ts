@@ -3,7 +3,7 @@ import { Router } from '@koa/router'
 import type { Context } from 'koa'
 import type { z } from 'zod'
 import type { AccessGuards } from '../access/access.ts'
-import type { Gate } from '../limits/gate.ts'
+import type { RateLimiter } from '../limits/rate-limiter.ts'
 import { defaultBodyLimit, formType, jsonType, parseFields, readBody } from './body.ts'
 import type { Csrf } from './csrf.ts'
 import { csrfField, csrfHeader } from './csrf.ts'
@@ -19,7 +19,7 @@ export type RouteDeps = {
   /** The checks of access. Without them only public routes can be mounted. */
   guards?: AccessGuards
   /** Counts requests. `policies` are all that exist. Without it no route with a limit can be mounted. */
-  limits?: { gate: Pick<Gate, 'countAddress' | 'countIdentifier'>; policies: readonly string[] }
+  limits?: { rateLimiter: Pick<RateLimiter, 'countIp' | 'countIdentifier'>; policies: readonly string[] }
 }
 
 /** A router whose paths are exact: no other case, no trailing slash. */
@@ -61,13 +61,13 @@ async function answer(ctx: Context, route: Route, { csrf, guards = {}, limits }:
   if (route.csrf === 'token') csrf.checkOrigin(ctx)
   const limit = route.limit && 'policy' in route.limit ? route.limit : undefined
   // After the origin: another site must not use up what this browser may.
-  if (limit) await limits?.gate.countAddress(ctx, limit.policy)
+  if (limit) await limits?.rateLimiter.countIp(ctx, limit.policy)
   // A form carries its token in the body. A request of a script may have no body.
   if (route.csrf === 'token' && route.kind !== 'form') csrf.checkToken(ctx, ctx.get(csrfHeader))
   const body = route.body && (await checkedBody(ctx, route, csrf))
   const query = route.query && checked(route.query, parseFields(ctx.querystring))
   const input = { body, query, params: params?.data }
-  if (limit?.by) await limits?.gate.countIdentifier(ctx, limit.policy, await limit.by(input, ctx))
+  if (limit?.by) await limits?.rateLimiter.countIdentifier(ctx, limit.policy, await limit.by(input, ctx))
   if (typeof route.access === 'string' || !('session' in route.access)) {
     return route.handler(ctx, clientId === undefined ? input : { ...input, clientId })
   }

@@ -1,7 +1,7 @@
 /** The descriptor of a route and its constructors. `route-mount.ts` enforces the descriptor. */
 import type { Context } from 'koa'
 import type { z } from 'zod'
-import type { Access, Granted, Visit } from '../access/access.ts'
+import type { Access, HandlerContext, Visit } from '../access/access.ts'
 import type { PolicyName } from '../limits/policies.ts'
 import type { RouteKind, RouteMethod } from './route-rules.ts'
 
@@ -29,7 +29,7 @@ type Descriptor<A extends Access, B, Q, P> = Readonly<{
     | { policy: PolicyName; by?: (input: RouteInput<B, Q, P>, ctx: Context) => string | Promise<string> }
     | { exempt: string }
   params?: z.ZodType<P>
-  handler: (ctx: Context, input: RouteInput<B, Q, P> & Granted<A>) => Promise<void> | void
+  handler: (ctx: Context, input: RouteInput<B, Q, P> & HandlerContext<A>) => Promise<void> | void
 }>
 type Body<B> = { schema: z.ZodType<B>; limitBytes?: number }
 

@@ -58,12 +58,12 @@ export type SignInPages = {
     email: string
     problems: FieldProblems
   }>
-  /** What a mailed link asks for: a button, the password of the registration, a new password. */
+  /** What an emailed link asks for: a button, the password of the registration, a new password. */
   link: Readonly<{
     kind: 'verify'
     action: string
     token: string
-    go?: string
+    interactionUid?: string
     email: string
   }>
   /**
@@ -79,19 +79,19 @@ export type SignInPages = {
   }>
   'link-prove': Readonly<{
     action: string
-    anewAction: string
+    startOverAction: string
     token: string
-    go?: string
+    interactionUid?: string
     email: string
     name: string
     problems: FieldProblems
-    anewProblems: FieldProblems
+    startOverProblems: FieldProblems
   }>
   'link-password': Readonly<{
     kind: 'invited' | 'recover'
     action: string
     token: string
-    go?: string
+    interactionUid?: string
     email: string
     /** Asked for in an invitation. */
     name?: string
@@ -100,7 +100,7 @@ export type SignInPages = {
   notice: Readonly<{
     name: (typeof noticeNames)[number]
     email?: string
-    goUrl?: string
+    returnUrl?: string
   }>
   consent: Readonly<{
     client: ClientView
@@ -138,15 +138,15 @@ export type SignInPages = {
     switchAction: string
     cancelAction: string
   }>
-  /** Asking for a reset of the second factors, or carrying it out with a mailed link (`token`). */
+  /** Asking for a reset of the second factors, or carrying it out with an emailed link (`token`). */
   'factor-reset': Readonly<{
     email?: string
     action: string
     token?: string
-    backUrl?: string
+    returnUrl?: string
     factors: readonly Readonly<{ method: string; since: string }>[]
     isAllowed: boolean
-    /** When the link of a request that waits is mailed. */
+    /** When the link of a request that waits is emailed. */
     due?: string
   }>
   /** A second factor that must be set up before the login goes on. */
@@ -162,7 +162,7 @@ export type SignInPages = {
     cancelAction: string
   }>
   /** New recovery codes, shown this once. */
-  'recovery-codes': Readonly<{ codes: readonly string[]; action?: string; backUrl?: string }>
+  'recovery-codes': Readonly<{ codes: readonly string[]; action?: string; returnUrl?: string }>
 }
 
 export const signInPages = [

@@ -20,7 +20,7 @@ export type Task = (payload: unknown, context: TaskContext) => Promise<void>
 /** A task that the queue itself makes due; one process of the cluster runs it. */
 export type ScheduledTask = {
   name: string
-  /** From the end of one turn to the next. */
+  /** From the end of one run to the next. */
   everySeconds: number
   run: (signal: AbortSignal) => Promise<void>
 }
@@ -112,7 +112,7 @@ export function createQueue(deps: Deps): Queue {
   }
 
   return {
-    async enqueue(tx, task, payload, { runAtMs, delayMs, key, lane, maxAttempts, alongside } = {}) {
+    async enqueue(tx, task, payload, { runAtMs, delayMs, key, lane, maxAttempts, alongside: onHeartbeat } = {}) {
       const values = [
         task,
         JSON.stringify(payload),
@@ -123,7 +123,7 @@ export function createQueue(deps: Deps): Queue {
         maxAttempts ?? null,
       ]
       // A CTE that writes is run to its end, also when nothing reads it.
-      await (alongside ? tx.raw(`WITH alongside AS (?) ${addJob}`, [alongside, ...values]) : tx.raw(addJob, values))
+      await (onHeartbeat ? tx.raw(`WITH alongside AS (?) ${addJob}`, [onHeartbeat, ...values]) : tx.raw(addJob, values))
     },
     start(work) {
       const { outsideTasks = {} } = work

@@ -64,7 +64,7 @@ const toGraphileTask =
   (payload: unknown, { job, abortSignal }: JobHelpers) =>
     task(payload, { attempt: job.attempts, maxAttempts: job.max_attempts, signal: abortSignal })
 
-/** A duty never fails as a job: it is logged, and its next turn comes as always. */
+/** A duty never fails as a job: a failure is logged, and the next run follows as always. */
 const repeating =
   (pool: pg.Pool, duty: ScheduledTask, log: Log): Task =>
   async (_, { signal }) => {
@@ -77,8 +77,8 @@ const repeating =
   }
 
 /**
- * Puts a duty's next turn into the queue. The key: there is one next turn in the cluster, whoever asks. The queue name: a
- * turn never runs beside another one of the same duty.
+ * Enqueues the next run of a duty. By its key there is one next run in the cluster; by its queue name
+ * two runs of one duty never overlap.
  */
 async function schedule(pool: pg.Pool, { name, everySeconds }: ScheduledTask, mode: 'replace' | 'preserve_run_at') {
   await pool.query(

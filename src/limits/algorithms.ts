@@ -7,7 +7,13 @@ export const algorithmNames = ['token-bucket', 'sliding-counter', 'sliding-log']
 export type AlgorithmName = (typeof algorithmNames)[number]
 
 /** What is asked of a store: up to `wanted` of `limit` within `windowMs`, at `now` (milliseconds of our clock). */
-export type Ask = Readonly<{ algorithm: AlgorithmName; limit: number; windowMs: number; wanted: number; now: number }>
+export type TakeRequest = Readonly<{
+  algorithm: AlgorithmName
+  limit: number
+  windowMs: number
+  wanted: number
+  now: number
+}>
 
 /**
  * A key's state after it was asked. `granted`: how many of those wanted there were. Bucket: `level` tokens at `at`. Counter: `level` in the
@@ -32,8 +38,8 @@ export type Verdict = Readonly<{
 }>
 
 type Algorithm = Readonly<{
-  take: (state: State | undefined, ask: Ask) => State
-  judge: (state: State, ask: Ask) => Verdict
+  take: (state: State | undefined, ask: TakeRequest) => State
+  judge: (state: State, ask: TakeRequest) => Verdict
 }>
 
 // A token that is there but for the last bit of a float is there. The same in Lua and SQL.
@@ -98,9 +104,9 @@ function freeAfter(level: number, previous: number, limit: number, windowMs: num
 
 const slidingLog: Algorithm = {
   take(state, { limit, windowMs, wanted, now }) {
-    const kept = (state?.hits ?? []).filter((hit) => hit > now - windowMs).sort((a, b) => a - b)
-    const granted = atMost(wanted, limit - kept.length)
-    return { granted, at: now, level: 0, previous: 0, hits: [...kept, ...Array<number>(granted).fill(now)] }
+    const hits = (state?.hits ?? []).filter((hit) => hit > now - windowMs).sort((a, b) => a - b)
+    const granted = atMost(wanted, limit - hits.length)
+    return { granted, at: now, level: 0, previous: 0, hits: [...hits, ...Array<number>(granted).fill(now)] }
   },
   judge({ granted, hits }, { limit, windowMs, now }) {
     const remaining = Math.max(0, limit - hits.length)
@@ -120,9 +126,10 @@ const algorithms: Readonly<Record<AlgorithmName, Algorithm>> = {
   'sliding-log': slidingLog,
 }
 
-export const takeFrom = (state: State | undefined, ask: Ask): State => algorithms[ask.algorithm].take(state, ask)
+export const takeFrom = (state: State | undefined, ask: TakeRequest): State =>
+  algorithms[ask.algorithm].take(state, ask)
 
-export const judge = (state: State, ask: Ask): Verdict => algorithms[ask.algorithm].judge(state, ask)
+export const judge = (state: State, ask: TakeRequest): Verdict => algorithms[ask.algorithm].judge(state, ask)
 
 /** When the state says nothing any more, in milliseconds of our clock: it may be thrown away then. */
-export const forgottenAt = ({ windowMs, now }: Ask): number => now + 2 * windowMs
+export const expiresAt = ({ windowMs, now }: TakeRequest): number => now + 2 * windowMs

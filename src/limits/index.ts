@@ -3,19 +3,19 @@ import type { Cluster, Redis } from 'ioredis'
 import type { Pool } from 'pg'
 import { batchDuty } from '../jobs/duty.ts'
 import type { Endings } from '../revocation/endings.ts'
-import { createGate } from './gate.ts'
-import { measureGuesses } from './guess-metrics.ts'
-import { createGuesses } from './guesses.ts'
-import { createNetworks } from './networks.ts'
-import { createProofs } from './proofs.ts'
+import { createLoginThrottle } from './login-throttle.ts'
+import { measureLoginThrottle } from './login-throttle-metrics.ts'
+import { createNetworkUnlock } from './network-unlock.ts'
+import { createPasswordCheckLimit } from './password-check-limit.ts'
+import { createRateLimiter } from './rate-limiter.ts'
 import { createRedisStore } from './redis.ts'
-import { createPostgresStore, deleteForgotten } from './repository.ts'
+import { createPostgresStore, deleteExpired } from './repository.ts'
 import { createLimits } from './service.ts'
 
 type LimitsDeps = Parameters<typeof createLimits>[0]
-type Deps = Pick<LimitsDeps, 'settings' | 'countedAddress' | 'countedNetwork' | 'clock' | 'log' | 'metrics'> &
-  Pick<Parameters<typeof createGuesses>[0], 'db' | 'captcha' | 'busy'> &
-  Pick<Parameters<typeof createNetworks>[0], 'plainAddress' | 'prefixesOf' | 'transaction' | 'audit'> & {
+type Deps = Pick<LimitsDeps, 'settings' | 'countedIp' | 'countedNetwork' | 'clock' | 'log' | 'metrics'> &
+  Pick<Parameters<typeof createLoginThrottle>[0], 'db' | 'captcha' | 'busy'> &
+  Pick<Parameters<typeof createNetworkUnlock>[0], 'plainIp' | 'prefixesOf' | 'transaction' | 'audit'> & {
     pool: Pool
     /** Undefined: counts are in Postgres. */
     redis: Redis | Cluster | undefined
@@ -27,7 +27,7 @@ type Deps = Pick<LimitsDeps, 'settings' | 'countedAddress' | 'countedNetwork' | 
 
 export function createLimitsFeature(deps: Deps) {
   const { db, pool, redis, settings, captcha, busy, normaliseEmail, deriveKey, endings } = deps
-  const { countedAddress, countedNetwork, plainAddress, prefixesOf } = deps
+  const { countedIp, countedNetwork, plainIp, prefixesOf } = deps
   const { transaction, audit, clock, log, metrics } = deps
   const limits = createLimits({
     stores: [...(redis ? [createRedisStore(redis)] : []), createPostgresStore(pool)],
@@ -36,30 +36,30 @@ export function createLimitsFeature(deps: Deps) {
     log,
     metrics,
     canonical: normaliseEmail,
-    countedAddress,
+    countedIp,
     countedNetwork,
     digestKey: deriveKey('request limits'),
-    sweepRows: (before, most) => deleteForgotten(pool, before, most),
+    sweepRows: (before, most) => deleteExpired(pool, before, most),
   })
-  const guesses = createGuesses({
+  const loginThrottle = createLoginThrottle({
     db,
     clock,
     captcha,
     prefixesOf,
     key: deriveKey('guesses'),
-    metrics: measureGuesses(metrics),
+    metrics: measureLoginThrottle(metrics),
     normalise: normaliseEmail,
     busy,
   })
-  endings.register('accountReset', 'knownBrowsers', guesses.endAccount)
-  endings.register('emailLoss', 'knownBrowsers', guesses.forgetBrowsers)
+  endings.register('accountReset', 'knownBrowsers', loginThrottle.endAccount)
+  endings.register('emailLoss', 'knownBrowsers', loginThrottle.clearKnownBrowsers)
   return {
     limits,
-    gate: createGate({ limits }),
-    guesses,
-    proofs: createProofs({ limits, normalise: normaliseEmail, clock }),
-    networks: createNetworks({ guesses, plainAddress, prefixesOf, transaction, audit }),
+    rateLimiter: createRateLimiter({ limits }),
+    loginThrottle,
+    passwordCheckLimit: createPasswordCheckLimit({ limits, normalise: normaliseEmail, clock }),
+    networks: createNetworkUnlock({ loginThrottle, plainIp, prefixesOf, transaction, audit }),
     // Counts that limit nothing any more, and browsers that were not seen for long.
-    duties: [batchDuty('sweep-guesses', 3600, guesses.sweep), batchDuty('sweep-limits', 300, limits.sweep)],
+    duties: [batchDuty('sweep-guesses', 3600, loginThrottle.sweep), batchDuty('sweep-limits', 300, limits.sweep)],
   }
 }

@@ -1,6 +1,6 @@
 /** Limits of this process alone: for when no store answers. */
 import type { State } from './algorithms.ts'
-import { forgottenAt, takeFrom } from './algorithms.ts'
+import { expiresAt, takeFrom } from './algorithms.ts'
 import type { LimitStore } from './store.ts'
 
 /** At most `maxKeys` keys; beyond them the one that was asked longest ago is forgotten. */
@@ -13,7 +13,7 @@ export function createMemoryStore({ maxKeys }: { maxKeys: number }): LimitStore 
       const known = states.get(name)
       const state = takeFrom(known && known.forgottenAt > ask.now ? known.state : undefined, ask)
       states.delete(name)
-      states.set(name, { state, forgottenAt: forgottenAt(ask) })
+      states.set(name, { state, forgottenAt: expiresAt(ask) })
       if (states.size > maxKeys) states.delete(states.keys().next().value!)
       return state
     },

@@ -7,7 +7,7 @@ export type Policy = Readonly<{
   /** For one identifier within the window. `token`: so many times what a client may ask in a minute; of 0 there is no limit. */
   limit: number | Readonly<{ token: number }>
   /** For one address within the window; ten times `limit` without it. */
-  addressLimit?: number
+  ipLimit?: number
   windowSeconds: number
   /** `typed`: text that a person has typed; its spelling does not make another one of it. */
   identifier: 'typed' | 'exact'
@@ -25,7 +25,7 @@ const hour = 3600
 /**
  * Token bucket for what programs do: they come in bursts, have no idea of minutes, and a bucket can be handed out in shares.
  * Sliding counter for what people and guessers do often: two numbers, and no second helping at the edge of a window.
- * Sliding log for the few an hour that send mail or make accounts: exact, and the wait that is told is the true one.
+ * Sliding log for the few an hour that send email or make accounts: exact, and the wait that is told is the true one.
  */
 export const policies = {
   login: { algorithm: 'sliding-counter', limit: 20, windowSeconds: minute, identifier: 'typed' },
@@ -41,7 +41,7 @@ export const policies = {
   repeated_proof: { algorithm: 'sliding-counter', limit: 3, windowSeconds: minute, identifier: 'exact' },
   register: { algorithm: 'sliding-log', limit: 5, windowSeconds: hour, identifier: 'typed' },
   recovery: { algorithm: 'sliding-log', limit: 3, windowSeconds: hour, identifier: 'typed' },
-  /** What a mailed link opens, by its token. */
+  /** What an emailed link opens, by its token. */
   link: { algorithm: 'sliding-counter', limit: 20, windowSeconds: minute, identifier: 'exact' },
   /** The buttons of one interaction, which guess nothing: what is typed has counters of its own. */
   interaction: {
@@ -65,7 +65,7 @@ export const policies = {
   token: {
     algorithm: 'token-bucket',
     limit: 60,
-    addressLimit: 3000,
+    ipLimit: 3000,
     windowSeconds: minute,
     identifier: 'exact',
     isLeased: true,
@@ -82,7 +82,7 @@ export const policies = {
   pushed_request: {
     algorithm: 'token-bucket',
     limit: { token: 1 },
-    addressLimit: 3000,
+    ipLimit: 3000,
     windowSeconds: minute,
     identifier: 'exact',
     isLeased: true,
@@ -90,7 +90,7 @@ export const policies = {
   revocation: {
     algorithm: 'token-bucket',
     limit: { token: 1 },
-    addressLimit: 3000,
+    ipLimit: 3000,
     windowSeconds: minute,
     identifier: 'exact',
     isLeased: true,
@@ -131,7 +131,7 @@ export type PolicyName = keyof typeof policies
 export const policyNames = Object.keys(policies) as PolicyName[]
 
 /** An office, a school or a carrier shares one address. */
-const addressFactor = 10
+const ipFactor = 10
 
 export type LimitSettings = Pick<RuntimeSettings, 'rateLimitPercent' | 'tokenRequestsPerMinute'>
 
@@ -145,9 +145,9 @@ export function limitOf(
   { rateLimitPercent, tokenRequestsPerMinute }: LimitSettings,
   ownTokenLimit: number = tokenRequestsPerMinute,
 ): number {
-  const { limit, addressLimit, isFixed }: Policy = policies[name]
+  const { limit, ipLimit, isFixed }: Policy = policies[name]
   const one = typeof limit === 'number' ? limit : limit.token * ownTokenLimit
   if (by === 'identifier' && one === 0) return Number.POSITIVE_INFINITY
-  const most = by === 'identifier' ? one : (addressLimit ?? one * addressFactor)
+  const most = by === 'identifier' ? one : (ipLimit ?? one * ipFactor)
   return isFixed ? most : Math.max(1, Math.round((most * rateLimitPercent) / 100))
 }

@@ -1,7 +1,7 @@
 /** Limits in Redis: one script an algorithm, one key a script, so that each is one atomic step on one slot of a cluster. */
 import type { Cluster, Redis } from 'ioredis'
 import type { AlgorithmName, State } from './algorithms.ts'
-import { forgottenAt } from './algorithms.ts'
+import { expiresAt } from './algorithms.ts'
 import type { LimitStore } from './store.ts'
 
 // ARGV: now, limit, windowMs, wanted, TTL in ms. The time is ours: the scripts never ask Redis for it, and the TTL only collects rubbish.
@@ -76,7 +76,7 @@ export function createRedisStore(redis: Redis | Cluster): LimitStore {
       // The client has a method for each command that `defineCommand` was called with; its type does not.
       const command = (redis as unknown as Record<string, Command>)[commands[algorithm]]!
       const name = `latchkey:limit:{${key.toString('base64url')}}`
-      const answer = await command.call(redis, name, now, limit, windowMs, wanted, forgottenAt(ask) - now)
+      const answer = await command.call(redis, name, now, limit, windowMs, wanted, expiresAt(ask) - now)
       const [granted, at, level, previous, ...hits] = answer.map(Number)
       return { granted: granted!, at: at!, level: level!, previous: previous!, hits }
     },

@@ -1,7 +1,7 @@
 /** Rows of `rate_limit`: one statement an algorithm decides and writes, so that a hundred at once count as a hundred. */
 import type { Pool } from 'pg'
 import type { AlgorithmName, State } from './algorithms.ts'
-import { forgottenAt } from './algorithms.ts'
+import { expiresAt } from './algorithms.ts'
 import type { LimitStore } from './store.ts'
 
 // $1 key, $2 now, $3 limit, $4 window in ms, $5 wanted, $6 when the row may go. The time is ours: no statement asks Postgres for it.
@@ -54,7 +54,7 @@ export function createPostgresStore(pool: Pool): LimitStore {
     name: 'postgres',
     take: async (key, ask): Promise<State> => {
       const { algorithm } = ask
-      const values = [key, ask.now, ask.limit, ask.windowMs, ask.wanted, forgottenAt(ask)]
+      const values = [key, ask.now, ask.limit, ask.windowMs, ask.wanted, expiresAt(ask)]
       const { rows } = await pool.query<Row>({ name: `limit-${algorithm}`, text: statements[algorithm], values })
       const { granted, at, level, previous, hits } = rows[0]!
       return { granted, at, level, previous, hits: hits.map(Number) }
@@ -63,7 +63,7 @@ export function createPostgresStore(pool: Pool): LimitStore {
 }
 
 /** Removes at most `most` rows that say nothing any more; gives how many. */
-export async function deleteForgotten(pool: Pool, before: number, most: number): Promise<number> {
+export async function deleteExpired(pool: Pool, before: number, most: number): Promise<number> {
   // Rows that are being counted in at this moment are passed over: they are not old.
   const { rowCount } = await pool.query(
     `DELETE FROM rate_limit WHERE key IN

@@ -1,13 +1,16 @@
-/** Request limits: shared by all processes through Redis or Postgres, kept by each for itself while neither answers, never absent. */
+/**
+ * Rate limits, shared by all processes through Redis or Postgres. Each process counts by itself
+ * while no store answers.
+ */
 import { createHmac, createSecretKey } from 'node:crypto'
 import { Counter } from 'prom-client'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import type { Ask, State, Verdict } from './algorithms.ts'
+import type { State, TakeRequest, Verdict } from './algorithms.ts'
 import { judge } from './algorithms.ts'
-import type { Answer } from './held.ts'
-import { createHeld, largestPart } from './held.ts'
+import type { Answer } from './leases.ts'
+import { createLeases, leaseDivisor } from './leases.ts'
 import { createLocalCount } from './local-count.ts'
 import { createMemoryStore } from './memory.ts'
 import type { LimitSettings, Policy, PolicyName } from './policies.ts'
@@ -23,9 +26,9 @@ type Deps = {
   /** One spelling of what a person has typed. */
   canonical: (typed: string) => string
   /** The part of a network address that is counted. */
-  countedAddress: (address: string) => string
+  countedIp: (ip: string) => string
   /** The wider network that is counted besides, where there is one. */
-  countedNetwork: (address: string) => string | undefined
+  countedNetwork: (ip: string) => string | undefined
   /** Under which names are kept: no store holds what was typed. */
   digestKey: Buffer
   sweepRows: (before: number, most: number) => Promise<number>
@@ -35,8 +38,8 @@ type Deps = {
 }
 
 /** Who is counted: an address, or whatever the policy identifies by. `ownTokenLimit`: what a client has instead of the setting. */
-export type Counted = Readonly<
-  { address: string } | { network: string } | { identifier: string; ownTokenLimit?: number }
+export type RateLimitSubject = Readonly<
+  { ip: string } | { network: string } | { identifier: string; ownTokenLimit?: number }
 >
 
 export type Outcome = Readonly<{
@@ -58,11 +61,11 @@ export type Limits = ReturnType<typeof createLimits>
 const networkFactor = 10
 const maxKeys = 20_000
 const unlimited: Answer = { isGranted: true, remaining: Number.POSITIVE_INFINITY, resetMs: 0, retryMs: 0 }
-/** A store that takes longer does not decide: the next one does. */
-const patienceMs = 2_500
+/** When a store takes longer, the next one decides. */
+const storeTimeoutMs = 2_500
 /** For so long a store that failed is not asked again. */
 const pauseMs = 1_000
-const sweptAtOnce = 1_000
+const sweepBatchSize = 1_000
 
 export function createLimits(deps: Deps) {
   const { clock, log, metrics, settings } = deps
@@ -86,18 +89,18 @@ export function createLimits(deps: Deps) {
    * This process counts along, so that a store that was lost, emptied or exchanged for the next one gives nobody a second helping here.
    * What all processes have been given is never less than what one has: while one store answers, its word stands.
    */
-  async function takeFrom(key: string, ask: Ask): Promise<State> {
+  async function takeFrom(key: string, ask: TakeRequest): Promise<State> {
     const digest = createHmac('sha256', digestKey).update(`${ask.algorithm}\0${key}`).digest()
     const shared = await takeFromStores(digest, ask)
     const own = await memory.take(digest, { ...ask, wanted: shared?.granted ?? ask.wanted })
     return shared && shared.granted <= own.granted ? shared : own
   }
 
-  async function takeFromStores(digest: Buffer, ask: Ask): Promise<State | undefined> {
+  async function takeFromStores(digest: Buffer, ask: TakeRequest): Promise<State | undefined> {
     for (const one of stores) {
       if (performance.now() < one.pausedUntil) continue
       try {
-        return await within(patienceMs, one.store.take(digest, ask))
+        return await within(storeTimeoutMs, one.store.take(digest, ask))
       } catch (error) {
         one.pausedUntil = performance.now() + pauseMs
         failures.inc({ store: one.store.name })
@@ -107,15 +110,16 @@ export function createLimits(deps: Deps) {
     return undefined
   }
 
-  const ask = async (key: string, question: Ask): Promise<Verdict> => judge(await takeFrom(key, question), question)
-  const held = createHeld({ ask, now: clock.now, maxKeys })
+  const ask = async (key: string, request: TakeRequest): Promise<Verdict> =>
+    judge(await takeFrom(key, request), request)
+  const leases = createLeases({ ask, now: clock.now, maxKeys })
   const local = createLocalCount({ now: clock.now, maxKeys })
 
-  function describe(name: PolicyName, counted: Counted) {
+  function describe(name: PolicyName, counted: RateLimitSubject) {
     const { algorithm, windowSeconds, identifier, isLeased, isLocalFirst }: Policy = policies[name]
-    if ('address' in counted) {
+    if ('ip' in counted) {
       const limit = limitOf(name, 'address', settings.get())
-      return { key: `${name}\0a\0${deps.countedAddress(counted.address)}`, algorithm, windowSeconds, limit, isLeased }
+      return { key: `${name}\0a\0${deps.countedIp(counted.ip)}`, algorithm, windowSeconds, limit, isLeased }
     }
     if ('network' in counted) {
       const limit = networkFactor * limitOf(name, 'address', settings.get())
@@ -126,7 +130,7 @@ export function createLimits(deps: Deps) {
     return { key: `${name}\0i\0${value}`, algorithm, windowSeconds, limit, isLeased, isLocalFirst }
   }
 
-  function toOutcome(name: PolicyName, counted: Counted, limit: number, answer: Answer): Outcome {
+  function toOutcome(name: PolicyName, counted: RateLimitSubject, limit: number, answer: Answer): Outcome {
     const { isGranted, remaining, resetMs, retryMs } = answer
     if (!isGranted) limited.inc({ policy: name, by: 'identifier' in counted ? 'identifier' : 'address' })
     return {
@@ -144,36 +148,36 @@ export function createLimits(deps: Deps) {
     networkOf: deps.countedNetwork,
 
     /** Counts one request, unless it is one too many: what is refused is not counted. Never throws. */
-    take: async (name: PolicyName, counted: Counted): Promise<Outcome> => {
+    take: async (name: PolicyName, counted: RateLimitSubject): Promise<Outcome> => {
       const { key, algorithm, windowSeconds, limit, isLeased, isLocalFirst } = describe(name, counted)
       if (limit === Number.POSITIVE_INFINITY) return toOutcome(name, counted, limit, unlimited)
       const windowMs = windowSeconds * 1000
-      const ownPart = isLocalFirst ? Math.floor(limit / largestPart) : 0
+      const ownPart = isLocalFirst ? Math.floor(limit / leaseDivisor) : 0
       const used = ownPart > 0 ? local.count(key, windowMs) : 1
       if (used <= ownPart) {
         const resetMs = (windowMs * used) / limit
         return toOutcome(name, counted, limit, { isGranted: true, remaining: limit - used, resetMs, retryMs: 0 })
       }
-      const question = { algorithm, limit: limit - ownPart, windowMs }
-      const answer = await (isLeased ? held.takeLeased(key, question) : held.takeOne(key, question))
+      const request = { algorithm, limit: limit - ownPart, windowMs }
+      const answer = await (isLeased ? leases.takeLeased(key, request) : leases.takeOne(key, request))
       return toOutcome(name, counted, limit, answer)
     },
 
     /** Counts what is no request, without a word to the metrics; gives whether the policy allowed it. Never throws. */
     isFirst: async (name: PolicyName, identifier: string): Promise<boolean> => {
       const { key, algorithm, windowSeconds, limit } = describe(name, { identifier })
-      return (await held.takeOne(key, { algorithm, limit, windowMs: windowSeconds * 1000 })).isGranted
+      return (await leases.takeOne(key, { algorithm, limit, windowMs: windowSeconds * 1000 })).isGranted
     },
 
     /** The refusal that this process knows of already; counts nothing and asks no store. */
-    knownRefusal: (name: PolicyName, counted: Counted): Outcome | undefined => {
+    knownRefusal: (name: PolicyName, counted: RateLimitSubject): Outcome | undefined => {
       const { key, limit } = describe(name, counted)
-      const answer = held.knownRefusal(key, limit)
+      const answer = leases.knownRefusal(key, limit)
       return answer && toOutcome(name, counted, limit, answer)
     },
 
     /** Removes rows that say nothing any more; gives how many. */
-    sweep: (): Promise<number> => deps.sweepRows(clock.now(), sweptAtOnce),
+    sweep: (): Promise<number> => deps.sweepRows(clock.now(), sweepBatchSize),
   }
 }
 

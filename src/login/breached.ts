@@ -1,9 +1,9 @@
-/** The right password that others know too: it signs nobody in, and a mail leads to another one. */
+/** The right password that others know too: it signs nobody in, and an email leads to another one. */
 import type { Account } from '../accounts/account.ts'
 import type { Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
-import type { MailIntent } from '../mail/intent.ts'
+import type { EmailIntent } from '../email/intent.ts'
 import type { RequestOrigin } from '../origin.ts'
 import type { Breaches } from '../passwords/breaches.ts'
 import { breachCheckUnavailable, passwordBreached } from './errors.ts'
@@ -11,36 +11,40 @@ import { breachCheckUnavailable, passwordBreached } from './errors.ts'
 type Deps = {
   /** Undefined: no service is named that could be asked. */
   breaches: Breaches | undefined
-  /** Whether mail reaches anybody: without it there would be no way to another password. */
-  canSendMail: boolean
-  sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
+  /** Whether email reaches anybody: without it there would be no way to another password. */
+  canSendEmail: boolean
+  sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
   transaction: Transaction
   audit: Audit
   clock: Clock
 }
 
-type Attempt = { password: string; clientId: string; origin: RequestOrigin; go?: string }
+type Attempt = { password: string; clientId: string; origin: RequestOrigin; interactionUid?: string }
 
 /** A moment is enough: after a failure nobody asks for five seconds. */
 const retryAfterSeconds = 10
 
-/** Throws `password_breached` after a mail, and `breach_check_unavailable`. For callers that have verified the password. */
-export function createRefuseBreached({ breaches, canSendMail, sendMail, transaction, audit, clock }: Deps) {
-  return async (account: Account, { password, clientId, origin, go }: Attempt): Promise<void> => {
+/** Throws `password_breached` after an email, and `breach_check_unavailable`. For callers that have verified the password. */
+export function createRefuseBreached({ breaches, canSendEmail, sendEmail, transaction, audit, clock }: Deps) {
+  return async (account: Account, { password, clientId, origin, interactionUid }: Attempt): Promise<void> => {
     const verdict = await breaches?.find(password)
     if (verdict === 'unavailable') throw breachCheckUnavailable({ retryAfterSeconds })
     if (verdict !== 'breached') return
     // An address that nobody has proven recovers nothing: it is confirmed first.
-    const mail = account.isEmailVerified ? 'recovery' : 'registration'
+    const kind = account.isEmailVerified ? 'recovery' : 'registration'
     const accountId = account.id
     await transaction(async (tx) => {
-      const outcome = canSendMail ? 'failure' : 'success'
+      const outcome = canSendEmail ? 'failure' : 'success'
       await audit.recordOwn(tx, { action: 'account.password_breached', accountId, clientId, origin, outcome })
-      if (!canSendMail) return
+      if (!canSendEmail) return
       await audit.recordRefusedSignIn(tx, { reason: 'breached', accountId, clientId, origin })
-      const back = { ...(go !== undefined && { go }), address: origin.ip, requestId: origin.requestId }
-      await sendMail(tx, { mail, email: account.email, askedAtMs: clock.now(), ...back })
+      const returnTo = {
+        ...(interactionUid !== undefined && { go: interactionUid }),
+        address: origin.ip,
+        requestId: origin.requestId,
+      }
+      await sendEmail(tx, { mail: kind, email: account.email, askedAtMs: clock.now(), ...returnTo })
     })
-    if (canSendMail) throw passwordBreached()
+    if (canSendEmail) throw passwordBreached()
   }
 }

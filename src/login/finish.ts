@@ -7,7 +7,7 @@ import type { Views } from '../http/views.ts'
 import { originOf } from '../origin.ts'
 import type { Sessions } from '../sessions/service.ts'
 import type { BrowserCookie } from './browser-cookie.ts'
-import type { LoginNotices } from './notices.ts'
+import type { SecurityNotifications } from './security-notifications.ts'
 
 type Deps = {
   interactions: Pick<Interactions, 'decideWithin' | 'finish' | 'leaveSession'>
@@ -15,14 +15,14 @@ type Deps = {
   views: Views
   acrOf: (level: Level) => string
   cookie: Pick<BrowserCookie, 'keep'>
-  notices: Pick<LoginNotices, 'signedIn'>
+  securityNotifications: Pick<SecurityNotifications, 'signedIn'>
 }
 
 /**
  * The account as it was read with the last proof, how it was proven (RFC 8176), and when the oldest proof was given (milliseconds). No
  * session is made in a later generation of the account.
  */
-type SignedIn = Readonly<{
+type SignInResult = Readonly<{
   account: Account
   level: Level
   amr: readonly string[]
@@ -31,13 +31,13 @@ type SignedIn = Readonly<{
 
 export type FinishLogin = ReturnType<typeof createFinishLogin>
 
-export function createFinishLogin({ interactions, sessions, views, acrOf, cookie, notices }: Deps) {
-  return async (ctx: Context, interaction: Interaction, { account, level, amr, authTimeMs }: SignedIn) => {
+export function createFinishLogin({ interactions, sessions, views, acrOf, cookie, securityNotifications }: Deps) {
+  return async (ctx: Context, interaction: Interaction, { account, level, amr, authTimeMs }: SignInResult) => {
     const { uid, clientId } = interaction
     const { id: accountId, generation } = account
     const answer = `login ${accountId} ${level}`
     const origin = originOf(ctx)
-    await notices.signedIn(
+    await securityNotifications.signedIn(
       { account, level, amr, clientId, origin, browserToken: cookie.keep(ctx) },
       { decide: (tx) => interactions.decideWithin(tx, uid, answer) },
     )

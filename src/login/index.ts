@@ -2,19 +2,22 @@
 import { createRefuseBreached } from './breached.ts'
 import { createBrowserCookie } from './browser-cookie.ts'
 import { createFinishLogin } from './finish.ts'
-import { createLoginNotices } from './notices.ts'
 import { loginRoutes } from './routes.ts'
+import { createSecurityNotifications } from './security-notifications.ts'
 import { createLogin } from './service.ts'
 
 type LoginDeps = Parameters<typeof createLogin>[0]
 type RouteDeps = Parameters<typeof loginRoutes>[0]
 
-type Deps = Omit<LoginDeps, 'guesses' | 'notices' | 'refuseBreached' | 'provePasskey' | 'refusePasskey'> &
-  Omit<Parameters<typeof createLoginNotices>[0], 'guesses'> &
+type Deps = Omit<
+  LoginDeps,
+  'loginThrottle' | 'securityNotifications' | 'refuseBreached' | 'provePasskey' | 'refusePasskey'
+> &
+  Omit<Parameters<typeof createSecurityNotifications>[0], 'loginThrottle'> &
   Parameters<typeof createRefuseBreached>[0] &
   Parameters<typeof createBrowserCookie>[0] & {
-    guesses: LoginDeps['guesses'] &
-      Parameters<typeof createLoginNotices>[0]['guesses'] & {
+    loginThrottle: LoginDeps['loginThrottle'] &
+      Parameters<typeof createSecurityNotifications>[0]['loginThrottle'] & {
         needsCaptcha: RouteDeps['needsCaptcha']
         countedAs: RouteDeps['countedAs']
       }
@@ -33,31 +36,50 @@ type PageDeps = Pick<RouteDeps, 'interactions' | 'views' | 'clearSteps'> & {
   registration: { isOpen: () => boolean }
   recovery: { isOffered: boolean }
 }
-type FinishDeps = Omit<Parameters<typeof createFinishLogin>[0], 'cookie' | 'notices'>
+type FinishDeps = Omit<Parameters<typeof createFinishLogin>[0], 'cookie' | 'securityNotifications'>
 
 export function createLoginFeature(deps: Deps) {
-  const { accounts, passwords, transaction, audit, clock, random, issuer, guesses, proofs, captcha, passkeys } = deps
-  const { refuseUnproven, breaches, canSendMail, sendMail } = deps
-  const notices = createLoginNotices({ accounts, guesses, sendMail, transaction, audit, clock })
+  const {
+    accounts,
+    passwords,
+    transaction,
+    audit,
+    clock,
+    random,
+    issuer,
+    loginThrottle,
+    passwordCheckLimit,
+    captcha,
+    passkeys,
+  } = deps
+  const { refuseUnproven, breaches, canSendEmail, sendEmail } = deps
+  const securityNotifications = createSecurityNotifications({
+    accounts,
+    loginThrottle,
+    sendEmail,
+    transaction,
+    audit,
+    clock,
+  })
   const browserCookie = createBrowserCookie({ issuer, random })
   const login = createLogin({
     accounts,
     passwords,
     transaction,
     audit,
-    guesses,
-    proofs,
-    notices,
+    loginThrottle,
+    passwordCheckLimit,
+    securityNotifications,
     refuseUnproven,
-    refuseBreached: createRefuseBreached({ breaches, canSendMail, sendMail, transaction, audit, clock }),
+    refuseBreached: createRefuseBreached({ breaches, canSendEmail, sendEmail, transaction, audit, clock }),
     provePasskey: passkeys.signIn,
     refusePasskey: passkeys.refuse,
   })
   return {
     login,
-    notices,
+    securityNotifications,
     browserCookie,
-    createFinish: (pages: FinishDeps) => createFinishLogin({ ...pages, cookie: browserCookie, notices }),
+    createFinish: (pages: FinishDeps) => createFinishLogin({ ...pages, cookie: browserCookie, securityNotifications }),
     createRoutes: ({ interactions, views, clearSteps, factorPages, consentPages, ...others }: PageDeps) =>
       loginRoutes({
         interactions,
@@ -66,10 +88,10 @@ export function createLoginFeature(deps: Deps) {
         views,
         clearSteps,
         passkeyOptions: passkeys.requestOptions,
-        needsCaptcha: guesses.needsCaptcha,
+        needsCaptcha: loginThrottle.needsCaptcha,
         createCaptcha: captcha.create,
         browserToken: browserCookie.read,
-        countedAs: guesses.countedAs,
+        countedAs: loginThrottle.countedAs,
         showStep: factorPages.show,
         beginSteps: factorPages.begin,
         showConsent: consentPages.show,

@@ -107,7 +107,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     })
   }
 
-  const goOn = (ctx: Context, url: string): void => {
+  const showContinue = (ctx: Context, url: string): void => {
     views.render(ctx, 'continue', { url })
   }
 
@@ -140,12 +140,14 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     handler: async (ctx, { params, body }) => {
       const interaction = await interactions.load(ctx, params.uid)
       const from = { clientId: interaction.clientId, origin: originOf(ctx), browserToken: deps.browserToken(ctx) }
-      const account = await login.signIn({ ...body, ...from, go: params.uid }).catch(async (error: unknown) => {
-        // What was typed is not lost: the page comes back with it and says what to do.
-        if (!(error instanceof AppError) || error.code === 'database_unavailable') throw error
-        if (withoutPassword.includes(error.code)) return void (await showLocked(ctx, interaction, error))
-        await showLogin(ctx, interaction, body.email, error)
-      })
+      const account = await login
+        .signIn({ ...body, ...from, interactionUid: params.uid })
+        .catch(async (error: unknown) => {
+          // What was typed is not lost: the page comes back with it and says what to do.
+          if (!(error instanceof AppError) || error.code === 'database_unavailable') throw error
+          if (withoutPassword.includes(error.code)) return void (await showLocked(ctx, interaction, error))
+          await showLogin(ctx, interaction, body.email, error)
+        })
       if (!account) return
       await deps.beginSteps(ctx, interaction, account, 'password')
     },
@@ -160,7 +162,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     body: { schema: z.strictObject({ response: z.string().max(longestPasskeyAnswer) }) },
     handler: async (ctx, { params, body }) => {
       const interaction = await interactions.load(ctx, params.uid)
-      const attempt = { ...body, clientId: interaction.clientId, origin: originOf(ctx), go: params.uid }
+      const attempt = { ...body, clientId: interaction.clientId, origin: originOf(ctx), interactionUid: params.uid }
       const account = await login.signInWithPasskey(attempt).catch(async (error: unknown) => {
         if (!(error instanceof AppError) || error.code === 'database_unavailable') throw error
         await showLogin(ctx, interaction, '', error)
@@ -178,8 +180,8 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { params }) => {
       const interaction = await interactions.loadForAnswer(ctx, params.uid, 'account')
-      if ('continueTo' in interaction) return goOn(ctx, interaction.continueTo)
-      goOn(ctx, await interactions.finish(ctx, { select_account: {} }, 'account'))
+      if ('continueTo' in interaction) return showContinue(ctx, interaction.continueTo)
+      showContinue(ctx, await interactions.finish(ctx, { select_account: {} }, 'account'))
     },
   })
 
@@ -207,14 +209,14 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { params }) => {
       const interaction = await interactions.loadForAnswer(ctx, params.uid, 'cancel')
-      if ('continueTo' in interaction) return goOn(ctx, interaction.continueTo)
+      if ('continueTo' in interaction) return showContinue(ctx, interaction.continueTo)
       const { accountId, clientId, prompt } = interaction
       const isNoted =
         prompt === 'consent' && accountId !== undefined && (await interactions.decide(params.uid, 'cancel'))
       if (isNoted) await deps.noteRefusal({ accountId, clientId, origin: originOf(ctx) })
       // RFC 6749 §4.1.2.1: the client is told, in the standard's own words.
       const denial = { error: 'access_denied', error_description: 'The resource owner denied the request' }
-      goOn(ctx, await interactions.finish(ctx, denial, 'cancel'))
+      showContinue(ctx, await interactions.finish(ctx, denial, 'cancel'))
     },
   })
 

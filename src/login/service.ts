@@ -1,32 +1,32 @@
-/** Signing in with e-mail address and password: one hash, one answer and one time, whoever asks for whom. */
+/** Signing in with email address and password: one hash, one answer and one time, whoever asks for whom. */
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { SignInRefusal } from '../audit/catalogue.ts'
 import type { Audit } from '../audit/service.ts'
 import type { Transaction } from '../database/database.ts'
 import { AppError } from '../errors.ts'
-import type { Guesses } from '../limits/guesses.ts'
-import type { Proofs } from '../limits/proofs.ts'
+import type { LoginThrottle } from '../limits/login-throttle.ts'
+import type { PasswordCheckLimit } from '../limits/password-check-limit.ts'
 import type { RequestOrigin } from '../origin.ts'
 import type { PasswordHasher } from '../passwords/hasher.ts'
 import { passkeyNeedsPassword, wrongCredentials } from './errors.ts'
-import type { LoginNotices } from './notices.ts'
+import type { SecurityNotifications } from './security-notifications.ts'
 
 type Deps = {
   accounts: Accounts
   passwords: PasswordHasher
   transaction: Transaction
   audit: Audit
-  /** Refuses who has not proven the e-mail address, where that is required. Asked after the right password only. */
+  /** Refuses who has not proven the email address, where that is required. Asked after the right password only. */
   refuseUnproven: (
     account: Account,
-    signIn: { go: string | undefined; origin: RequestOrigin; clientId: string },
+    signIn: { interactionUid: string | undefined; origin: RequestOrigin; clientId: string },
   ) => Promise<void>
   /** Counts the tries, and lets no guess be verified that is one too many. */
-  guesses: Pick<Guesses, 'attempt'>
+  loginThrottle: Pick<LoginThrottle, 'attempt'>
   /** Counts right passwords, which cost a hash as well. */
-  proofs: Proofs
-  notices: Pick<LoginNotices, 'locked'>
+  passwordCheckLimit: PasswordCheckLimit
+  securityNotifications: Pick<SecurityNotifications, 'locked'>
   /**
    * Whose passkey an answer proves, with the account's generation as it was read together with the credential. `needsPassword`: it proves
    * nothing without the password. Throws `passkey_refused`.
@@ -42,7 +42,7 @@ type Deps = {
 
 export type Login = ReturnType<typeof createLogin>
 
-type PasskeyAttempt = { response: string; clientId: string; origin: RequestOrigin; go: string }
+type PasskeyAttempt = { response: string; clientId: string; origin: RequestOrigin; interactionUid: string }
 type Requested = Pick<PasskeyAttempt, 'clientId' | 'origin'>
 
 type Attempt = {
@@ -51,7 +51,7 @@ type Attempt = {
   clientId: string
   origin: RequestOrigin
   /** The interaction. */
-  go: string
+  interactionUid: string
   /** Of the browser's cookie. */
   browserToken?: string | undefined
   /** The solution that came with the form. */
@@ -59,7 +59,17 @@ type Attempt = {
 }
 
 export function createLogin(deps: Deps) {
-  const { accounts, passwords, transaction, audit, refuseUnproven, refuseBreached, guesses, proofs, notices } = deps
+  const {
+    accounts,
+    passwords,
+    transaction,
+    audit,
+    refuseUnproven,
+    refuseBreached,
+    loginThrottle,
+    passwordCheckLimit,
+    securityNotifications,
+  } = deps
 
   const noteRefused = ({ clientId, origin }: Requested, account: Account | undefined, reason: SignInRefusal) =>
     transaction((tx) => audit.recordRefusedSignIn(tx, { reason, accountId: account?.id, clientId, origin }))
@@ -73,17 +83,17 @@ export function createLogin(deps: Deps) {
   async function verify(attempt: Attempt): Promise<Account> {
     const account = await accounts.findByEmail(attempt.email)
     // Without an account, or without a password, the hasher does the same work against a decoy.
-    const { email, password, clientId, origin, go } = attempt
-    const address = origin.ip
-    const requester = { address, account: account?.id ?? email }
+    const { email, password, clientId, origin, interactionUid } = attempt
+    const ip = origin.ip
+    const requester = { ip, account: account?.id ?? email }
     const { matches, needsRehash } = await passwords.verify(password, account?.passwordHash, requester)
-    if (account && matches) await proofs.count({ email: account.email, address })
+    if (account && matches) await passwordCheckLimit.count({ email: account.email, ip })
     const refusal = refusalOf(account, matches)
     if (!account?.passwordHash || refusal) {
       await noteRefused(attempt, account, refusal ?? 'no_password')
       throw wrongCredentials()
     }
-    await refuseUnproven(account, { go, origin, clientId })
+    await refuseUnproven(account, { interactionUid, origin, clientId })
     await refuseBreached(account, attempt)
     if (needsRehash) {
       const renewed = await passwords.hash(password, requester)
@@ -101,8 +111,8 @@ export function createLogin(deps: Deps) {
      * a disabled account and one that has been reset meanwhile, `passkey_needs_password`, and `email_unverified`.
      */
     signInWithPasskey: async (attempt: PasskeyAttempt): Promise<Account> => {
-      const { clientId, origin, go } = attempt
-      const proven = await deps.provePasskey(attempt.response, go).catch(async (error: unknown) => {
+      const { clientId, origin, interactionUid } = attempt
+      const proven = await deps.provePasskey(attempt.response, interactionUid).catch(async (error: unknown) => {
         if (error instanceof AppError && error.code === 'passkey_refused') {
           await noteRefused(attempt, undefined, 'factor')
         }
@@ -119,7 +129,7 @@ export function createLogin(deps: Deps) {
         await noteRefused(attempt, account, 'factor')
         throw passkeyNeedsPassword()
       }
-      await refuseUnproven(account, { go, origin, clientId })
+      await refuseUnproven(account, { interactionUid, origin, clientId })
       const details = { method: 'passkey' }
       await transaction((tx) => audit.recordOwn(tx, { action: 'factor.proven', accountId, clientId, origin, details }))
       return account
@@ -127,15 +137,15 @@ export function createLogin(deps: Deps) {
 
     /**
      * Gives the account that the attempt proves. Throws `wrong_credentials`, `email_unverified`, `password_breached`,
-     * `breach_check_unavailable`, `hashing_busy`, and what `proofs.refuseKnown` and `guesses.attempt` throw.
+     * `breach_check_unavailable`, `hashing_busy`, and what `passwordCheckLimit.refuseKnown` and `loginThrottle.attempt` throw.
      */
     signIn: async (attempt: Attempt): Promise<Account> => {
-      const { email, origin, browserToken, captcha, go, clientId } = attempt
-      proofs.refuseKnown(email)
-      const guess = { identifier: email, address: origin.ip, browserToken, captcha, interaction: go }
+      const { email, origin, browserToken, captcha, interactionUid, clientId } = attempt
+      passwordCheckLimit.refuseKnown(email)
+      const guess = { identifier: email, ip: origin.ip, browserToken, captcha, interaction: interactionUid }
       const isWrong = (error: unknown) => error instanceof AppError && error.code === 'wrong_credentials'
-      const onLock = () => notices.locked(email, { clientId, origin })
-      return guesses
+      const onLock = () => securityNotifications.locked(email, { clientId, origin })
+      return loginThrottle
         .attempt(guess, () => verify(attempt), isWrong, onLock)
         .catch(async (error: unknown) => {
           await noteUntried(attempt, error)

@@ -28,7 +28,7 @@ const columns = [
 ] as const
 
 // Postgres takes 65,535 parameters in a statement.
-const rowsAtOnce = 500
+const rowBatchSize = 500
 
 const fromRow = (row: Record<string, unknown>): DeliveryRow => ({
   id: String(row.id),
@@ -57,9 +57,9 @@ export async function listListening(tx: Tx, clientIds: readonly string[]): Promi
 export type NewDelivery = Readonly<{ id: string; clientId: string; sealedEvent: Buffer; at: number }>
 
 export async function insertDeliveries(tx: Tx, deliveries: readonly NewDelivery[]): Promise<void> {
-  for (let start = 0; start < deliveries.length; start += rowsAtOnce) {
+  for (let start = 0; start < deliveries.length; start += rowBatchSize) {
     await tx('logout_delivery').insert(
-      deliveries.slice(start, start + rowsAtOnce).map(({ id, clientId, sealedEvent, at }) => ({
+      deliveries.slice(start, start + rowBatchSize).map(({ id, clientId, sealedEvent, at }) => ({
         id,
         client_id: clientId,
         sealed_event: sealedEvent,
@@ -166,7 +166,7 @@ export async function renewDelivery(tx: Tx, id: string, at: number): Promise<voi
 }
 
 /** Gives up what has waited for the client since `beforeMs`; gives how many, at most `limit`. */
-export const giveUpOld = (
+export const abandonOldDeliveries = (
   db: Queryable,
   { clientId, beforeMs, at, limit }: { clientId: string; beforeMs: number; at: number; limit: number },
 ): Promise<number> =>

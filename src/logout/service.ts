@@ -3,12 +3,12 @@ import type { Audit, Initiator } from '../audit/service.ts'
 import type { Tx } from '../database/database.ts'
 import type { Task } from '../jobs/queue.ts'
 import type { Random } from '../random.ts'
+import type { DeliveryDeps, LogoutEvent } from './delivery.ts'
+import { createLogoutDelivery, deliveryAad } from './delivery.ts'
 import { logoutDeliveryDone, logoutDeliveryNotFound } from './errors.ts'
 import { makeReceiverDue } from './receiver-repository.ts'
 import type { NewDelivery } from './repository.ts'
 import * as repository from './repository.ts'
-import type { LogoutEvent, TellingDeps } from './telling.ts'
-import { createTelling, deliveryAad } from './telling.ts'
 
 export const deliveryStates = ['waiting', 'delivered', 'given_up'] as const
 export type DeliveryState = (typeof deliveryStates)[number]
@@ -22,17 +22,17 @@ export type EndedSession = Readonly<{
 /** The queue's task that tells one client. */
 export const logoutTask = 'logout-receiver'
 
-type Deps = TellingDeps & { audit: Audit; random: Random }
+type Deps = DeliveryDeps & { audit: Audit; random: Random }
 
 const day = 86_400_000
 // A client that waits longer than this is woken by its own job at its moment, or by the duty.
 const wakesAheadMs = 60_000
 const overdueMs = 300_000
-const wokenAtOnce = 1000
+const wakeBatchSize = 1000
 
 export function createLogout(deps: Deps) {
   const { db, transaction, wake, sealer, clock, random } = deps
-  const tell = createTelling(deps)
+  const delivery = createLogoutDelivery(deps)
 
   function toDelivery(event: LogoutEvent, at: number): NewDelivery {
     const id = random.id()
@@ -64,7 +64,7 @@ export function createLogout(deps: Deps) {
     noteEnded,
 
     tasks: {
-      [logoutTask]: (payload, { signal }) => tell((payload as { clientId: string }).clientId, signal),
+      [logoutTask]: (payload, { signal }) => delivery((payload as { clientId: string }).clientId, signal),
     } satisfies Record<string, Task>,
 
     /** An event of the version before, which had one for each delivery. */
@@ -111,7 +111,7 @@ export function createLogout(deps: Deps) {
 
     /** Clients whose job was lost, because it failed for days or was removed: they are told now. */
     async wakeOverdue(): Promise<void> {
-      for (const clientId of await repository.listOverdue(db, clock.now() - overdueMs, wokenAtOnce)) {
+      for (const clientId of await repository.listOverdue(db, clock.now() - overdueMs, wakeBatchSize)) {
         await transaction((tx) => wake(tx, clientId, { isOwn: true }))
       }
     },

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { Visit } from '../access/access.ts'
 import { AppError } from '../errors.ts'
 import type { FrameOf } from '../http/account-pages.ts'
-import { unlessRefused } from '../http/field-problems.ts'
+import { withFieldProblems } from '../http/field-problems.ts'
 import type { FactorView, FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { form, page, seeOther } from '../http/route.ts'
@@ -19,7 +19,7 @@ type Deps = {
   frameOf: FrameOf
   factors: Factors
   methods: readonly MfaMethod[]
-  steps: Pick<LoginSteps, 'countRemembered' | 'forgetBrowsers'>
+  steps: Pick<LoginSteps, 'countRemembered' | 'deleteRememberedBrowsers'>
   views: Views
 }
 
@@ -96,7 +96,7 @@ export function factorAccountRoutes({ frameOf, factors, methods, steps, views }:
         let codes: string[] | undefined
         let wrong: FieldProblems = {}
         try {
-          const isAdded = await unlessRefused(
+          const isAdded = await withFieldProblems(
             ctx,
             async () => {
               codes = await factors.add(callerOf(visit), id, visit.session.uid, body)
@@ -110,7 +110,7 @@ export function factorAccountRoutes({ frameOf, factors, methods, steps, views }:
           if (!(error instanceof AppError) || !enrolment.shownErrors?.includes(error.code)) throw error
           return showFactors(ctx, visit, error)
         }
-        if (codes) return views.render(ctx, 'recovery-codes', { codes, backUrl: path })
+        if (codes) return views.render(ctx, 'recovery-codes', { codes, returnUrl: path })
         seeOther(ctx, path)
       },
     })
@@ -136,7 +136,7 @@ export function factorAccountRoutes({ frameOf, factors, methods, steps, views }:
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { visit }) => {
       const codes = await factors.renewCodes(callerOf(visit))
-      views.render(ctx, 'recovery-codes', { codes, backUrl: path })
+      views.render(ctx, 'recovery-codes', { codes, returnUrl: path })
     },
   })
 
@@ -154,14 +154,14 @@ export function factorAccountRoutes({ frameOf, factors, methods, steps, views }:
     },
   })
 
-  const forget = form({
+  const clear = form({
     path: `${path}/forget-browsers`,
     name: 'account.forget_browsers',
     access: { session: 'any' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { visit }) => {
-      await steps.forgetBrowsers(visit.account.id)
+      await steps.deleteRememberedBrowsers(visit.account.id)
       seeOther(ctx, '/account?done=browsers')
     },
   })
@@ -176,6 +176,6 @@ export function factorAccountRoutes({ frameOf, factors, methods, steps, views }:
     ]),
     renewCodes,
     switchOn,
-    forget,
+    clear,
   ]
 }

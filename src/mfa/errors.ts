@@ -14,7 +14,7 @@ export const factorLocked = declareError('factor_locked', 429)
 export const factorOff = declareError('factor_off', 403)
 /** The step of the login that the form belongs to is not the next one. */
 export const factorNotAsked = declareError('factor_not_asked', 403)
-/** A factor that is or was on the account is too old, or too new, to go by a mailed link. */
+/** A factor that is or was on the account is too old, or too new, to go by an emailed link. */
 export const factorResetRefused = declareError('factor_reset_refused', 409)
 /** The last factor of somebody who must have one. */
 export const factorNeeded = declareError('factor_needed', 409)

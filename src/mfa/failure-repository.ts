@@ -17,7 +17,7 @@ export async function countFailure(db: Queryable, accountId: string, method: Met
 }
 
 /** Gives whether the person is to be told now: once for as many failures in a row. */
-export async function markTold(
+export async function markNotified(
   tx: Tx,
   accountId: string,
   method: MethodId,
@@ -32,11 +32,11 @@ export async function markTold(
 }
 
 /** Gives whether there were any. */
-export async function forgetFailures(db: Queryable, accountId: string, method: MethodId): Promise<boolean> {
+export async function deleteFailures(db: Queryable, accountId: string, method: MethodId): Promise<boolean> {
   return (await db('factor_failure').where({ account_id: accountId, method }).delete()) === 1
 }
 
-export async function forgetAllFailures(tx: Tx, accountId: string): Promise<void> {
+export async function deleteAllFailures(tx: Tx, accountId: string): Promise<void> {
   await tx('factor_failure').where({ account_id: accountId }).delete()
 }
 

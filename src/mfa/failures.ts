@@ -5,7 +5,7 @@
 import type { Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
-import type { MailIntent } from '../mail/intent.ts'
+import type { EmailIntent } from '../email/intent.ts'
 import type { Origin } from '../origin.ts'
 import { factorOff } from './errors.ts'
 import * as repository from './failure-repository.ts'
@@ -14,7 +14,7 @@ import { findFactor } from './methods/index.ts'
 
 type Deps = {
   db: Queryable
-  sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
+  sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
   transaction: Transaction
   audit: Audit
   clock: Clock
@@ -22,25 +22,25 @@ type Deps = {
 
 export type FactorFailures = ReturnType<typeof createFactorFailures>
 
-type Failed = Readonly<{ accountId: string; method: MethodId; clientId: string; origin: Origin }>
+type FailedCheck = Readonly<{ accountId: string; method: MethodId; clientId: string; origin: Origin }>
 
-const toldAt = 10
-const mostFailures = 100
+const notifyAt = 10
+const maxFailures = 100
 
 const isCounted = (method: MethodId): boolean => findFactor(method)?.isCounted ?? true
 
-export function createFactorFailures({ db, sendMail, transaction, audit, clock }: Deps) {
+export function createFactorFailures({ db, sendEmail, transaction, audit, clock }: Deps) {
   return {
     /** Counts an answer as wrong before it is checked; gives how many in a row that makes. Throws `factor_off`. */
     count: async (accountId: string, method: MethodId): Promise<number> => {
       if (!isCounted(method)) return 0
-      const failures = await repository.countFailure(db, accountId, method, mostFailures)
+      const failures = await repository.countFailure(db, accountId, method, maxFailures)
       if (failures === undefined) throw factorOff()
       return failures
     },
 
     /** The answer was wrong: recorded, and told to the owner in the same transaction. `failures` is what `count` gave. */
-    note: ({ accountId, method, clientId, origin }: Failed, failures: number): Promise<void> =>
+    note: ({ accountId, method, clientId, origin }: FailedCheck, failures: number): Promise<void> =>
       transaction(async (tx) => {
         const event = {
           subject: { type: 'account', id: accountId },
@@ -51,25 +51,25 @@ export function createFactorFailures({ db, sendMail, transaction, audit, clock }
         // The password was right, and the guess proves that it may have been another person's.
         await audit.record(tx, { ...event, action: 'factor.failed', by: { actor: { type: 'anonymous' }, origin } })
         await audit.recordRefusedSignIn(tx, { reason: 'factor', accountId, clientId, origin })
-        if (failures === mostFailures) {
+        if (failures === maxFailures) {
           await audit.record(tx, { ...event, action: 'factor.switched_off', by: { actor: { type: 'system' }, origin } })
         }
-        if (failures < toldAt) return
-        const isTold = !(await repository.markTold(tx, accountId, method, { from: toldAt, at: clock.now() }))
-        if (!isTold) await sendMail(tx, { mail: 'factor_guessed', accountId, method, askedAtMs: clock.now() })
+        if (failures < notifyAt) return
+        const isNotified = !(await repository.markNotified(tx, accountId, method, { from: notifyAt, at: clock.now() }))
+        if (!isNotified) await sendEmail(tx, { mail: 'factor_guessed', accountId, method, askedAtMs: clock.now() })
       }),
 
     /** A right answer of the method: those before it count no longer. */
-    clear: async (accountId: string, method: MethodId): Promise<void> => {
-      if (isCounted(method)) await repository.forgetFailures(db, accountId, method)
+    reset: async (accountId: string, method: MethodId): Promise<void> => {
+      if (isCounted(method)) await repository.deleteFailures(db, accountId, method)
     },
 
     /** The method is reset, within the transaction; gives whether there was anything to forget. */
-    forget: (tx: Tx, accountId: string, method: MethodId): Promise<boolean> =>
-      repository.forgetFailures(tx, accountId, method),
-    forgetAll: repository.forgetAllFailures,
+    delete: (tx: Tx, accountId: string, method: MethodId): Promise<boolean> =>
+      repository.deleteFailures(tx, accountId, method),
+    deleteAll: repository.deleteAllFailures,
 
     /** Methods that are off. */
-    listOff: (accountId: string): Promise<MethodId[]> => repository.listOff(db, accountId, mostFailures),
+    listOff: (accountId: string): Promise<MethodId[]> => repository.listOff(db, accountId, maxFailures),
   }
 }

@@ -23,8 +23,8 @@ type FactorsDeps = Parameters<typeof createFactors>[0]
 type ResetDeps = Parameters<typeof createFactorResets>[0]
 type StepsDeps = Parameters<typeof createLoginSteps>[0]
 
-type Deps = Pick<FactorsDeps, 'accounts' | 'endAccount' | 'administratorRoles' | 'sendMail'> &
-  Pick<ResetDeps, 'db' | 'links' | 'canSendMail'> &
+type Deps = Pick<FactorsDeps, 'accounts' | 'endAccount' | 'administratorRoles' | 'sendEmail'> &
+  Pick<ResetDeps, 'db' | 'emailLinks' | 'canSendEmail'> &
   Pick<StepsDeps, 'refuseElsewhere' | 'transaction' | 'audit' | 'clock' | 'random'> & {
     /** What `createMethods` made. */
     factorMethods: ReturnType<typeof createMethods>
@@ -38,11 +38,11 @@ type SignInDeps = Pick<Parameters<typeof createFactorPages>[0], 'interactions' |
 type AccountPageDeps = Pick<Parameters<typeof factorAccountRoutes>[0], 'frameOf' | 'views'>
 
 export function createMfaFeature(deps: Deps) {
-  const { db, transaction, audit, clock, random, accounts, records, links, sendMail, endAccount, endings } = deps
+  const { db, transaction, audit, clock, random, accounts, records, emailLinks, sendEmail, endAccount, endings } = deps
   const { methods, recoveryCodes, passkeys } = deps.factorMethods
   const lockAccount = async (tx: Tx, accountId: string, generation?: number) =>
     (await records.lock(tx, accountId, generation)).account
-  const failures = createFactorFailures({ db, sendMail, transaction, audit, clock })
+  const failures = createFactorFailures({ db, sendEmail, transaction, audit, clock })
   const factors = createFactors({
     methods,
     recoveryCodes,
@@ -51,7 +51,7 @@ export function createMfaFeature(deps: Deps) {
     transaction,
     audit,
     clock,
-    sendMail,
+    sendEmail,
     lockAccount,
     endAccount,
     setFactorRequired: records.setFactorRequired,
@@ -60,10 +60,10 @@ export function createMfaFeature(deps: Deps) {
   const factorResets = createFactorResets({
     db,
     factors,
-    links,
+    emailLinks,
     lockAccount,
-    canSendMail: deps.canSendMail,
-    sendMail,
+    canSendEmail: deps.canSendEmail,
+    sendEmail,
     transaction,
     audit,
     clock,
@@ -88,7 +88,7 @@ export function createMfaFeature(deps: Deps) {
   endings.register('accountReset', 'factorResets', factorResets.endAccount)
   endings.register('accountReset', 'signIns', loginSteps.endAccount)
   endings.register('accountSignOut', 'signIns', loginSteps.endSignIns)
-  endings.register('accountHandover', 'factors', factors.voidAll)
+  endings.register('accountHandover', 'factors', factors.revokeAll)
 
   return {
     factors,

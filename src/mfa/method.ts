@@ -75,7 +75,7 @@ export type FactorDefinition<Id extends string = string, Part extends FactorPart
   /** Whether wrong answers are counted. An answer that cannot be guessed is not. */
   isCounted: boolean
   /** Whether it only stands in for a factor and is none by itself. */
-  isStandIn: boolean
+  isSubstitute: boolean
   /** Fields of the form that proves it. */
   answer: Fields
   /** Absent for a stand-in. */

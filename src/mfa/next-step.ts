@@ -10,7 +10,7 @@ import type { Progress } from './progress-repository.ts'
 import { amrOf, levelOf } from './proof.ts'
 import type { RememberedBrowsers } from './remembered.ts'
 import type { Factors } from './service.ts'
-import type { Asked, Done, Step, Where } from './step.ts'
+import type { CompletedLogin, LoginContext, Step, StepRequest } from './step.ts'
 
 type Deps = {
   accounts: Pick<Accounts, 'readById'>
@@ -24,7 +24,7 @@ type Deps = {
 /** A factor is set up only in a login that has just begun (OWASP ASVS 7.5.1). */
 const freshForMs = 5 * 60_000
 
-const done = (account: Account, { proven, provenAtMs }: Progress): Done => ({
+const done = (account: Account, { proven, provenAtMs }: Progress): CompletedLogin => ({
   kind: 'done',
   account,
   level: levelOf(proven),
@@ -36,7 +36,7 @@ export function createNextStep(deps: Deps, remembered: Pick<RememberedBrowsers, 
   const { accounts, factors, methods, failures, clock } = deps
 
   /** What the person has to reach, and what with. */
-  async function targetOf(account: Account, { demand }: Asked, { rememberedToken }: Where) {
+  async function targetOf(account: Account, { demand }: StepRequest, { rememberedToken }: LoginContext) {
     const enrolled = await factors.enrolled(account.id)
     const reach = strongest(...enrolled.map((id) => levelOf(['password', id])))
     const mustHave = factors.mustHave(account)
@@ -50,21 +50,25 @@ export function createNextStep(deps: Deps, remembered: Pick<RememberedBrowsers, 
     return { enrolled, reach, target: strongest(...wanted) }
   }
 
-  async function standInsOf(accountId: string): Promise<MethodId[]> {
+  async function substitutesOf(accountId: string): Promise<MethodId[]> {
     const found = await Promise.all(
       methods
-        .filter((method) => method.isStandIn)
+        .filter((method) => method.isSubstitute)
         .map(async (method) => (await method.listAddedAt(accountId)).length > 0 && method.id),
     )
     return found.filter((id) => id !== false)
   }
 
   /** Undefined: the login begins again. */
-  return async function nextOf(progress: Progress, asked: Asked, where: Where): Promise<Step | undefined> {
+  return async function nextOf(
+    progress: Progress,
+    request: StepRequest,
+    loginContext: LoginContext,
+  ): Promise<Step | undefined> {
     const account = await accounts.readById(progress.accountId)
     if (!account || account.isDisabled || account.generation !== progress.generation) return undefined
-    deps.refuseElsewhere(account, asked.clientId)
-    const { enrolled, reach, target } = await targetOf(account, asked, where)
+    deps.refuseElsewhere(account, request.clientId)
+    const { enrolled, reach, target } = await targetOf(account, request, loginContext)
     const level = levelOf(progress.proven)
     if (isAtLeast(level, target)) return done(account, progress)
     // Before a stronger factor is set up, the one that is there is asked for: a password alone adds
@@ -72,14 +76,14 @@ export function createNextStep(deps: Deps, remembered: Pick<RememberedBrowsers, 
     const goal = isAtLeast(reach, target) ? target : 'multi_factor'
     if (enrolled.length > 0 && !isAtLeast(level, goal)) {
       const fit = enrolled.filter((id) => isAtLeast(levelOf(['password', id]), goal))
-      const standIns = goal === 'multi_factor' ? await standInsOf(account.id) : []
-      const mayRemember = !factors.isAdministrator(account) && asked.demand.level === 'password'
+      const substitutes = goal === 'multi_factor' ? await substitutesOf(account.id) : []
+      const mayRemember = !factors.isAdministrator(account) && request.demand.level === 'password'
       const off = await failures.listOff(account.id)
       return {
         kind: 'factor',
         account,
-        methods: [...fit, ...standIns].filter((id) => !off.includes(id)),
-        off: [...fit, ...standIns].filter((id) => off.includes(id)),
+        methods: [...fit, ...substitutes].filter((id) => !off.includes(id)),
+        off: [...fit, ...substitutes].filter((id) => off.includes(id)),
         mayRemember,
       }
     }

@@ -66,20 +66,20 @@ export async function addProof(
 }
 
 /** Counts an answer that is about to be checked; false when `most` were, or the login is over. */
-export const countProgressTry = async (db: Queryable, interaction: Buffer, most: number): Promise<boolean> =>
+export const countProgressAttempt = async (db: Queryable, interaction: Buffer, most: number): Promise<boolean> =>
   (await db('login_progress').where({ interaction }).where('tries', '<', most).increment('tries', 1)) === 1
 
 export async function deleteProgress(db: Queryable, interaction: Buffer): Promise<void> {
   await db('login_progress').where({ interaction }).delete()
 }
 
-type Window = { now: number; windowMs: number; most: number }
+type AttemptWindow = { now: number; windowMs: number; most: number }
 
 /**
  * Counts an answer before it is checked. Gives undefined when it may be, or when the window ends that has too many (milliseconds): one
  * statement, so that answers at once are as many as they are.
  */
-export async function countFactorTry(db: Queryable, accountId: string, { now, windowMs, most }: Window) {
+export async function countFactorAttempt(db: Queryable, accountId: string, { now, windowMs, most }: AttemptWindow) {
   const { rows } = await db.raw(
     `INSERT INTO factor_guard AS g (account_id, tries, counted_from) VALUES (:accountId, 1, :now)
      ON CONFLICT (account_id) DO UPDATE SET
@@ -91,14 +91,14 @@ export async function countFactorTry(db: Queryable, accountId: string, { now, wi
   return rows[0].tries > most ? Number(rows[0].counted_from) + windowMs : undefined
 }
 
-export async function forgetFactorTries(db: Queryable, accountId: string): Promise<void> {
+export async function clearFactorAttempts(db: Queryable, accountId: string): Promise<void> {
   await db('factor_guard').where({ account_id: accountId }).delete()
 }
 
-type Remembered = { accountId: string; generation: number; digest: Buffer; at: number; expiresAt: number }
+type RememberedBrowser = { accountId: string; generation: number; digest: Buffer; at: number; expiresAt: number }
 
 /** Gives whether it is remembered: not when the account has been reset since the sign-in began. */
-export async function insertRemembered(db: Queryable, remembered: Remembered): Promise<boolean> {
+export async function insertRemembered(db: Queryable, remembered: RememberedBrowser): Promise<boolean> {
   const { rowCount } = await db.raw(
     `INSERT INTO remembered_browser (account_id, digest, generation, created_at, expires_at)
      SELECT id, :digest::bytea, generation, :at::bigint, :expiresAt::bigint
@@ -110,9 +110,12 @@ export async function insertRemembered(db: Queryable, remembered: Remembered): P
   return rowCount === 1
 }
 
-type Named = { accountId: string; generation: number; digest: Buffer; now: number }
+type BrowserQuery = { accountId: string; generation: number; digest: Buffer; now: number }
 
-export async function isRemembered(db: Queryable, { accountId, generation, digest, now }: Named): Promise<boolean> {
+export async function isRemembered(
+  db: Queryable,
+  { accountId, generation, digest, now }: BrowserQuery,
+): Promise<boolean> {
   const row = await db('remembered_browser')
     .where({ account_id: accountId, generation, digest })
     .where('expires_at', '>', now)
@@ -129,16 +132,16 @@ export const countRemembered = async (db: Queryable, accountId: string, now: num
   return Number(row?.count ?? 0)
 }
 
-export async function forgetBrowsers(tx: Tx, accountId: string): Promise<void> {
+export async function deleteRememberedBrowsers(tx: Tx, accountId: string): Promise<void> {
   await tx('remembered_browser').where({ account_id: accountId }).delete()
 }
 
-type Kept = { digest: Buffer; next: Buffer; generation: number }
+type RenewedBrowser = { digest: Buffer; next: Buffer; generation: number }
 
 /** Sign-ins under way and remembered browsers, within the transaction that resets the account; one browser may go on under another digest. */
-export async function endOf(tx: Tx, accountId: string, kept?: Kept): Promise<void> {
+export async function endOf(tx: Tx, accountId: string, kept?: RenewedBrowser): Promise<void> {
   await tx('login_progress').where({ account_id: accountId }).delete()
-  if (!kept) return forgetBrowsers(tx, accountId)
+  if (!kept) return deleteRememberedBrowsers(tx, accountId)
   await tx('remembered_browser').where({ account_id: accountId }).whereNot({ digest: kept.digest }).delete()
   // Only a browser that was remembered until now: the row of the generation before this one.
   await tx('remembered_browser')

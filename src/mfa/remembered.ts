@@ -42,6 +42,7 @@ export function createRememberedBrowsers({ db, transaction, clock, random }: Dep
     count: (accountId: string): Promise<number> => repository.countRemembered(db, accountId, clock.now()),
 
     /** No browser skips the second factor of this person any more. */
-    forget: (accountId: string): Promise<void> => transaction((tx) => repository.forgetBrowsers(tx, accountId)),
+    clear: (accountId: string): Promise<void> =>
+      transaction((tx) => repository.deleteRememberedBrowsers(tx, accountId)),
   }
 }

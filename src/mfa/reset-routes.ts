@@ -1,4 +1,4 @@
-/** The pages of a reset of second factors: asking for it in a sign-in, the mailed link, and stopping it in a session. */
+/** The pages of a reset of second factors: asking for it in a sign-in, the emailed link, and stopping it in a session. */
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Interaction, Interactions } from '../authentication/interaction.ts'
@@ -28,7 +28,7 @@ export function factorResetRoutes({ interactions, stepOf, resets, views }: Deps)
   const shown = (factors: readonly EnrolledFactor[]) =>
     factors.map(({ method, addedAt }) => ({ method, since: atMinute(addedAt) }))
 
-  /** Throws `factor_not_asked` where no factor is asked for, or no link could be mailed. */
+  /** Throws `factor_not_asked` where no factor is asked for, or no link could be emailed. */
   async function accountOf(ctx: Context, uid: string) {
     const interaction = await interactions.load(ctx, uid)
     const step = await stepOf(ctx, interaction)
@@ -42,7 +42,7 @@ export function factorResetRoutes({ interactions, stepOf, resets, views }: Deps)
     views.render(ctx, 'factor-reset', {
       email: account.email,
       action: `/interaction/${uid}/factor-reset`,
-      backUrl: `/interaction/${uid}`,
+      returnUrl: `/interaction/${uid}`,
       factors: shown(factors),
       isAllowed,
       ...(waiting && { due: atMinute(waiting.dueAt) }),
@@ -84,14 +84,14 @@ export function factorResetRoutes({ interactions, stepOf, resets, views }: Deps)
     },
   })
 
-  const carryOut = form({
+  const execute = form({
     path: '/factor-reset',
     name: 'factor.carry_out_reset',
     access: 'public',
     limit: { policy: 'link', by: ({ body }) => body.token },
     body: { schema: z.strictObject(link) },
     handler: async (ctx, { body }) => {
-      await resets.carryOut(body.token, originOf(ctx))
+      await resets.execute(body.token, originOf(ctx))
       views.render(ctx, 'notice', { name: 'factors_reset' })
     },
   })
@@ -108,5 +108,5 @@ export function factorResetRoutes({ interactions, stepOf, resets, views }: Deps)
     },
   })
 
-  return [show, request, open, carryOut, stop]
+  return [show, request, open, execute, stop]
 }

@@ -1,11 +1,11 @@
 /** The reset of second factors by mail: asked for in a sign-in, told at once, stopped in any session, and carried out a day later. */
 import type { Account } from '../accounts/account.ts'
 import type { Audit } from '../audit/service.ts'
-import type { EndsWithAccount } from '../authentication/account-reset.ts'
+import type { AccountEnding } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
-import type { Links } from '../links/service.ts'
-import type { MailIntent } from '../mail/intent.ts'
+import type { EmailIntent } from '../email/intent.ts'
+import type { EmailLinks } from '../email-links/service.ts'
 import type { Origin } from '../origin.ts'
 import { factorResetRefused } from './errors.ts'
 import type { FactorOwner } from './method.ts'
@@ -17,12 +17,12 @@ import type { Factors } from './service.ts'
 type Deps = {
   db: Queryable
   factors: Pick<Factors, 'dropAll' | 'listAdded'>
-  links: Pick<Links, 'get' | 'spend' | 'end' | 'refuse'>
+  emailLinks: Pick<EmailLinks, 'get' | 'spend' | 'end' | 'refuse'>
   /** Throws `account_reset` when `generation` is over. */
   lockAccount: (tx: Tx, accountId: string, generation?: number) => Promise<Account>
-  /** Whether mail reaches anybody. */
-  canSendMail: boolean
-  sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
+  /** Whether email reaches anybody. */
+  canSendEmail: boolean
+  sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
   transaction: Transaction
   audit: Audit
   clock: Clock
@@ -41,7 +41,7 @@ const youngMs = 30 * dayMs
 const atOnce = 100
 
 export function createFactorResets(deps: Deps) {
-  const { db, factors, links, lockAccount, sendMail, transaction, audit, clock, metrics } = deps
+  const { db, factors, emailLinks, lockAccount, sendEmail, transaction, audit, clock, metrics } = deps
 
   /** Whether every factor that the account has or ever had was enrolled in the 30 days before the request. */
   async function judge(within: Queryable, accountId: string, requestedAt: number) {
@@ -56,7 +56,7 @@ export function createFactorResets(deps: Deps) {
       const { accountId, generation } = owner
       await lockAccount(tx, accountId, generation)
       if (!(await repository.deleteReset(tx, owner))) return
-      await links.end(tx, accountId, ['reset_factors'])
+      await emailLinks.end(tx, accountId, ['reset_factors'])
       await audit.recordOwn(tx, { action: 'factor.reset_stopped', accountId, origin })
       metrics.count('stopped')
     })
@@ -65,7 +65,7 @@ export function createFactorResets(deps: Deps) {
 
   return {
     /** Whether a sign-in to this account offers it: the link goes to a proven email address. */
-    isOffered: ({ isEmailVerified }: Pick<Account, 'isEmailVerified'>): boolean => deps.canSendMail && isEmailVerified,
+    isOffered: ({ isEmailVerified }: Pick<Account, 'isEmailVerified'>): boolean => deps.canSendEmail && isEmailVerified,
 
     /** The request that waits, if one does. */
     pending,
@@ -88,7 +88,7 @@ export function createFactorResets(deps: Deps) {
         const row = { accountId, generation, requestedAt, dueAt, expiresAt: dueAt + openMs }
         if (!(await repository.insertReset(tx, row))) return
         await audit.recordOwn(tx, { action: 'factor.reset_requested', accountId, origin })
-        await sendMail(tx, {
+        await sendEmail(tx, {
           mail: 'factor_reset_requested',
           accountId,
           factors: judged.factors,
@@ -108,19 +108,19 @@ export function createFactorResets(deps: Deps) {
 
     /** What the page of the link shows; nothing changes. Throws `link_expired`. */
     showLink: async (token: string) => {
-      const link = await links.get('reset_factors', token)
+      const link = await emailLinks.get('reset_factors', token)
       const waiting = await pending(link)
-      return waiting ? judge(db, link.accountId, waiting.requestedAt) : links.refuse()
+      return waiting ? judge(db, link.accountId, waiting.requestedAt) : emailLinks.refuse()
     },
 
     /** Removes every factor, and ends all sessions. Throws `link_expired`, `factor_reset_refused`; nothing has changed then. */
-    carryOut: (token: string, origin: Origin): Promise<void> =>
+    execute: (token: string, origin: Origin): Promise<void> =>
       transaction(async (tx) => {
-        const link = await links.spend(tx, 'reset_factors', token)
+        const link = await emailLinks.spend(tx, 'reset_factors', token)
         const { accountId } = link
         const account = await lockAccount(tx, accountId, link.generation)
         const requestedAt = await repository.takeDueReset(tx, link, clock.now())
-        if (requestedAt === undefined || account.isDisabled) return links.refuse()
+        if (requestedAt === undefined || account.isDisabled) return emailLinks.refuse()
         if (!(await judge(tx, accountId, requestedAt)).isAllowed) throw factorResetRefused()
         await factors.dropAll(tx, { accountId, by: { actor: { type: 'account', id: accountId }, origin } })
         await audit.recordOwn(tx, { action: 'factor.reset_done', accountId, origin })
@@ -135,7 +135,7 @@ export function createFactorResets(deps: Deps) {
           const askedAtMs = clock.now()
           if (!(await repository.markLinkAsked(tx, owner, askedAtMs))) return
           const found = await factors.listAdded(owner.accountId, tx)
-          await sendMail(tx, {
+          await sendEmail(tx, {
             mail: 'factor_reset_due',
             accountId: owner.accountId,
             generation: owner.generation,
@@ -153,6 +153,6 @@ export function createFactorResets(deps: Deps) {
     /** With a reset of the account the request is over. */
     endAccount: (async (tx, accountId) => {
       await repository.deleteAnyReset(tx, accountId)
-    }) satisfies EndsWithAccount,
+    }) satisfies AccountEnding,
   }
 }

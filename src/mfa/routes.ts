@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { Account } from '../accounts/account.ts'
 import type { Interaction, Interactions } from '../authentication/interaction.ts'
 import { AppError } from '../errors.ts'
-import { unlessRefused } from '../http/field-problems.ts'
+import { withFieldProblems } from '../http/field-problems.ts'
 import type { FactorView, FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { form } from '../http/route.ts'
@@ -16,7 +16,7 @@ import type { MfaMethod } from './methods/index.ts'
 import type { Proof } from './proof.ts'
 import type { RememberedCookie } from './remembered-cookie.ts'
 import type { Factors } from './service.ts'
-import type { Asked, Step } from './step.ts'
+import type { Step, StepRequest } from './step.ts'
 import type { LoginSteps } from './steps.ts'
 
 type Deps = {
@@ -52,8 +52,13 @@ function fieldsOfAnswers(methods: readonly MfaMethod[]) {
 export function createFactorPages(deps: Deps) {
   const { interactions, steps, factors, remembered, finishLogin, views, methods } = deps
   const enrolling = methods.flatMap(({ enrolment, ...method }) => (enrolment ? [{ ...method, enrolment }] : []))
-  const askedOf = ({ uid, clientId, demand, standing }: Interaction): Asked => ({ uid, clientId, demand, standing })
-  const whereOf = (ctx: Context) => ({ rememberedToken: remembered.read(ctx), origin: originOf(ctx) })
+  const stepRequestOf = ({ uid, clientId, demand, currentLogin }: Interaction): StepRequest => ({
+    uid,
+    clientId,
+    demand,
+    currentLogin,
+  })
+  const loginContextOf = (ctx: Context) => ({ rememberedToken: remembered.read(ctx), origin: originOf(ctx) })
 
   const frameOf = ({ client, uid }: Interaction, { email, name }: { email: string; name?: string }) => ({
     client,
@@ -109,7 +114,7 @@ export function createFactorPages(deps: Deps) {
   }
 
   /** Ends the login, or shows the next step by sending the browser to where the interaction is shown. */
-  async function goOn(ctx: Context, interaction: Interaction, step: Step): Promise<void> {
+  async function showStep(ctx: Context, interaction: Interaction, step: Step): Promise<void> {
     if (step.kind !== 'done') return ctx.redirect(at(interaction.uid))
     await steps.clear(interaction.uid)
     await finishLogin(ctx, interaction, step)
@@ -130,27 +135,29 @@ export function createFactorPages(deps: Deps) {
     },
     handler: async (ctx, { params: { uid }, body: { method, remember, ...answer } }) => {
       const interaction = await interactions.load(ctx, uid)
-      const asked = askedOf(interaction)
-      const before = await steps.resume(asked, whereOf(ctx))
-      const step = await steps.prove(asked, method, valuesOf(answer), whereOf(ctx)).catch(async (error: unknown) => {
-        if (!(error instanceof AppError)) throw error
-        // There is no way on from here: who goes on guessing needs the password once more.
-        if (error.code === 'factor_tries_used') {
-          await steps.clear(uid)
-          await interactions.abandon(ctx, uid)
-        }
-        const isShownAgain = ['factor_refused', 'factor_locked', 'factor_off'].includes(error.code)
-        // What is still offered may have changed with this answer.
-        const now = isShownAgain ? await steps.resume(asked, whereOf(ctx)) : undefined
-        if (now?.kind !== 'factor') throw error
-        await showFactor(ctx, interaction, now, error)
-      })
+      const request = stepRequestOf(interaction)
+      const before = await steps.resume(request, loginContextOf(ctx))
+      const step = await steps
+        .prove(request, method, valuesOf(answer), loginContextOf(ctx))
+        .catch(async (error: unknown) => {
+          if (!(error instanceof AppError)) throw error
+          // There is no way on from here: who goes on guessing needs the password once more.
+          if (error.code === 'factor_tries_used') {
+            await steps.clear(uid)
+            await interactions.abandon(ctx, uid)
+          }
+          const isShownAgain = ['factor_refused', 'factor_locked', 'factor_off'].includes(error.code)
+          // What is still offered may have changed with this answer.
+          const now = isShownAgain ? await steps.resume(request, loginContextOf(ctx)) : undefined
+          if (now?.kind !== 'factor') throw error
+          await showFactor(ctx, interaction, now, error)
+        })
       if (!step) return
       if (remember && before?.kind === 'factor' && before.mayRemember) {
         const kept = await steps.remember(before.account)
         if (kept) remembered.write(ctx, kept.token, kept.lifetimeMs)
       }
-      await goOn(ctx, interaction, step)
+      await showStep(ctx, interaction, step)
     },
   })
 
@@ -164,15 +171,15 @@ export function createFactorPages(deps: Deps) {
       body: { schema: z.strictObject(enrolment.fields) },
       handler: async (ctx, { params: { uid }, body }) => {
         const interaction = await interactions.load(ctx, uid)
-        const asked = askedOf(interaction)
-        const step = await steps.resume(asked, whereOf(ctx))
+        const request = stepRequestOf(interaction)
+        const step = await steps.resume(request, loginContextOf(ctx))
         if (step?.kind !== 'enrol' || !step.methods.includes(id)) throw factorNotAsked()
         const { id: accountId, generation } = step.account
         const by = { actor: { type: 'account', id: accountId }, origin: originOf(ctx) } as const
         const caller = { accountId, generation, by }
         let codes: string[] | undefined
         let wrong: FieldProblems = {}
-        const isAdded = await unlessRefused(
+        const isAdded = await withFieldProblems(
           ctx,
           async () => {
             codes = await factors.add(caller, id, uid, body)
@@ -182,13 +189,13 @@ export function createFactorPages(deps: Deps) {
           },
         )
         if (!isAdded) return showEnrol(ctx, interaction, step, { id, form: body, problems: wrong })
-        await steps.enrolled(asked, id)
+        await steps.enrolled(request, id)
         views.render(ctx, 'recovery-codes', { codes: codes ?? [], action: at(uid, '/enrolled') })
       },
     })
 
   // The recovery codes are on the screen until this is pressed.
-  const goOnEnrolled = form({
+  const continueEnrolled = form({
     path: '/interaction/:uid/enrolled',
     name: 'factor.enrolled_at_login',
     access: 'public',
@@ -197,16 +204,16 @@ export function createFactorPages(deps: Deps) {
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { params: { uid } }) => {
       const interaction = await interactions.load(ctx, uid)
-      const step = await steps.resume(askedOf(interaction), whereOf(ctx))
+      const step = await steps.resume(stepRequestOf(interaction), loginContextOf(ctx))
       if (!step) throw factorNotAsked()
-      await goOn(ctx, interaction, step)
+      await showStep(ctx, interaction, step)
     },
   })
 
   return {
     /** Shows the step at which the login is; gives whether it has begun. */
     show: async (ctx: Context, interaction: Interaction): Promise<boolean> => {
-      const step = await steps.resume(askedOf(interaction), whereOf(ctx))
+      const step = await steps.resume(stepRequestOf(interaction), loginContextOf(ctx))
       if (step?.kind === 'factor') await showFactor(ctx, interaction, step)
       else if (step?.kind === 'enrol') await showEnrol(ctx, interaction, step)
       // Everything is proven and nothing answered yet: the page with the recovery codes was left. One press goes on.
@@ -216,12 +223,12 @@ export function createFactorPages(deps: Deps) {
 
     /** The step at which the login is; nothing changes. */
     stepOf: (ctx: Context, interaction: Interaction): Promise<Step | undefined> =>
-      steps.resume(askedOf(interaction), whereOf(ctx)),
+      steps.resume(stepRequestOf(interaction), loginContextOf(ctx)),
 
     /** The first proof is given: on to the next step, or to the end. */
     begin: async (ctx: Context, interaction: Interaction, account: Account, proof: Proof): Promise<void> =>
-      goOn(ctx, interaction, await steps.begin(askedOf(interaction), account, proof, whereOf(ctx))),
+      showStep(ctx, interaction, await steps.begin(stepRequestOf(interaction), account, proof, loginContextOf(ctx))),
 
-    routes: [prove, ...enrolling.map(enrolRoute), goOnEnrolled] as readonly Route[],
+    routes: [prove, ...enrolling.map(enrolRoute), continueEnrolled] as readonly Route[],
   }
 }

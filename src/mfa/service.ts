@@ -7,7 +7,7 @@ import type { Level } from '../authentication/levels.ts'
 import { strongest } from '../authentication/levels.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
-import type { MailIntent } from '../mail/intent.ts'
+import type { EmailIntent } from '../email/intent.ts'
 import { factorNeeded, factorNotAsked, factorNotFound } from './errors.ts'
 import type { FactorFailures } from './failures.ts'
 import type { FactorData, FactorPerson } from './method.ts'
@@ -20,7 +20,7 @@ import { deleteHistory } from './reset-repository.ts'
 type Deps = {
   methods: readonly MfaMethod[]
   recoveryCodes: RecoveryCodes
-  failures: Pick<FactorFailures, 'forget' | 'forgetAll' | 'listOff'>
+  failures: Pick<FactorFailures, 'delete' | 'deleteAll' | 'listOff'>
   accounts: Pick<Accounts, 'readById'>
   /** Throws `account_reset` when `generation` is over. */
   lockAccount: (tx: Tx, accountId: string, generation?: number) => Promise<Account>
@@ -29,7 +29,7 @@ type Deps = {
   setFactorRequired: (tx: Tx, accountId: string, isRequired: boolean) => Promise<void>
   /** Roles whose people always need a second factor. */
   administratorRoles: readonly string[]
-  sendMail: (tx: Tx, intent: MailIntent) => Promise<void>
+  sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
   transaction: Transaction
   audit: Audit
   clock: Clock
@@ -43,7 +43,7 @@ type Subject = Readonly<{ accountId: string; by: Initiator }>
 
 export function createFactors(deps: Deps) {
   const { methods, recoveryCodes, failures, transaction, audit, clock } = deps
-  const own = methods.filter((method) => !method.isStandIn)
+  const own = methods.filter((method) => !method.isSubstitute)
 
   const event = (
     action: AuditEvent['action'],
@@ -72,12 +72,12 @@ export function createFactors(deps: Deps) {
 
   const isAdministrator = ({ roles }: Account) => roles.some((role) => deps.administratorRoles.includes(role))
 
-  const mail = (tx: Tx, name: 'factor_added' | 'factor_removed', accountId: string, method: MethodId) =>
-    deps.sendMail(tx, { mail: name, accountId, method, askedAtMs: clock.now() })
+  const message = (tx: Tx, name: 'factor_added' | 'factor_removed', accountId: string, method: MethodId) =>
+    deps.sendEmail(tx, { mail: name, accountId, method, askedAtMs: clock.now() })
 
   /** New codes begin a new count of failures. */
   async function renewWithin(tx: Tx, accountId: string): Promise<string[]> {
-    await failures.forget(tx, accountId, 'recovery_code')
+    await failures.delete(tx, accountId, 'recovery_code')
     return recoveryCodes.renew(tx, accountId)
   }
 
@@ -88,7 +88,7 @@ export function createFactors(deps: Deps) {
 
   const noteAdded = async (tx: Tx, caller: FactorCaller, method: MethodId): Promise<string[] | undefined> => {
     await audit.record(tx, event('factor.added', caller, { method }))
-    await mail(tx, 'factor_added', caller.accountId, method)
+    await message(tx, 'factor_added', caller.accountId, method)
     return codesWithFirst(tx, caller.accountId)
   }
 
@@ -97,11 +97,11 @@ export function createFactors(deps: Deps) {
     const { accountId } = subject
     const before = await enrolled(accountId, tx)
     for (const method of methods) await method.removeAll(tx, accountId)
-    await failures.forgetAll(tx, accountId)
+    await failures.deleteAll(tx, accountId)
     await deps.endAccount(tx, accountId)
     for (const method of before) {
       await audit.record(tx, event('factor.removed', subject, { method }))
-      await mail(tx, 'factor_removed', accountId, method)
+      await message(tx, 'factor_removed', accountId, method)
     }
     return before
   }
@@ -156,7 +156,7 @@ export function createFactors(deps: Deps) {
       return transaction(async (tx) => {
         await deps.lockAccount(tx, caller.accountId, caller.generation)
         await store(tx)
-        if (isCounted) await failures.forget(tx, caller.accountId, id)
+        if (isCounted) await failures.delete(tx, caller.accountId, id)
         return noteAdded(tx, caller, id)
       })
     },
@@ -180,9 +180,9 @@ export function createFactors(deps: Deps) {
         if (isRemoved === false) throw factorNotFound()
         // Codes that stand in for nothing would be a way in of their own.
         if (isLast) await recoveryCodes.removeAll(tx, accountId)
-        await (isLast ? failures.forgetAll(tx, accountId) : failures.forget(tx, accountId, id))
+        await (isLast ? failures.deleteAll(tx, accountId) : failures.delete(tx, accountId, id))
         await audit.record(tx, event('factor.removed', caller, { method: id }))
-        await mail(tx, 'factor_removed', accountId, id)
+        await message(tx, 'factor_removed', accountId, id)
       }),
 
     /** Ten new recovery codes in place of the old ones. Throws `factor_not_found` where there is no factor that they stand in for. */
@@ -192,7 +192,7 @@ export function createFactors(deps: Deps) {
         await deps.lockAccount(tx, caller.accountId, caller.generation)
         const codes = await renewWithin(tx, caller.accountId)
         await audit.record(tx, event('factor.recovery_codes_made', caller))
-        await mail(tx, 'factor_added', caller.accountId, 'recovery_code')
+        await message(tx, 'factor_added', caller.accountId, 'recovery_code')
         return codes
       })
     },
@@ -204,13 +204,13 @@ export function createFactors(deps: Deps) {
     switchOn: (caller: FactorCaller, id: MethodId): Promise<void> =>
       transaction(async (tx) => {
         await deps.lockAccount(tx, caller.accountId, caller.generation)
-        if (!(await failures.forget(tx, caller.accountId, id))) throw factorNotFound()
+        if (!(await failures.delete(tx, caller.accountId, id))) throw factorNotFound()
         await audit.record(tx, event('factor.switched_on', caller, { method: id }))
       }),
 
     dropAll,
 
-    /** For an operator whose person has lost everything: every factor and session goes, and a mail says so. Gives which there were. */
+    /** For an operator whose person has lost everything: every factor and session goes, and an email says so. Gives which there were. */
     reset: (accountId: string, by: Initiator): Promise<MethodId[]> =>
       transaction(async (tx) => {
         await deps.lockAccount(tx, accountId)
@@ -227,9 +227,9 @@ export function createFactors(deps: Deps) {
       }),
 
     /** Everything that somebody may have set up before the address was proven, within the transaction. */
-    voidAll: async (tx: Tx, accountId: string): Promise<void> => {
+    revokeAll: async (tx: Tx, accountId: string): Promise<void> => {
       for (const method of methods) await method.removeAll(tx, accountId)
-      await failures.forgetAll(tx, accountId)
+      await failures.deleteAll(tx, accountId)
       // Another person begins here: what this one had enrolled is no part of the account's history.
       await deleteHistory(tx, accountId)
     },

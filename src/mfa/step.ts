@@ -5,19 +5,21 @@ import type { RequestOrigin } from '../origin.ts'
 import type { MethodId } from './methods/index.ts'
 
 /** What is known of the interaction: what its client demands, and the session that it may go on from. */
-export type Asked = Readonly<{
+export type StepRequest = Readonly<{
   uid: string
   clientId: string
   demand: Readonly<{ level: Level; isEssential: boolean }>
   /** A session whose login is complete but for its class; undefined when a fresh login is asked for. */
-  standing: Readonly<{ accountId: string; generation: number; amr: readonly string[]; authTimeMs: number }> | undefined
+  currentLogin:
+    | Readonly<{ accountId: string; generation: number; amr: readonly string[]; authTimeMs: number }>
+    | undefined
 }>
 
 /** The browser's token, if it has one, and the request. */
-export type Where = Readonly<{ rememberedToken?: string | undefined; origin: RequestOrigin }>
+export type LoginContext = Readonly<{ rememberedToken?: string | undefined; origin: RequestOrigin }>
 
 /** The login is enough, and this is what tokens say of it. `authTimeMs` is that of the oldest proof. */
-export type Done = Readonly<{
+export type CompletedLogin = Readonly<{
   kind: 'done'
   /** As it was read when the last proof was given. */
   account: Account
@@ -27,7 +29,7 @@ export type Done = Readonly<{
 }>
 
 export type Step =
-  | Done
+  | CompletedLogin
   /** Prove one of `methods`. Those of `off` would do, had there not been too many wrong answers. */
   | Readonly<{
       kind: 'factor'

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
-import type { EndsWithAccount } from '../authentication/account-reset.ts'
+import type { AccountEnding } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { RequestOrigin } from '../origin.ts'
@@ -19,7 +19,7 @@ import * as repository from './progress-repository.ts'
 import type { Proof } from './proof.ts'
 import { createRememberedBrowsers, rememberedDigest } from './remembered.ts'
 import type { Factors } from './service.ts'
-import type { Asked, Step, Where } from './step.ts'
+import type { LoginContext, Step, StepRequest } from './step.ts'
 
 type Deps = {
   db: Queryable
@@ -42,27 +42,27 @@ export type LoginSteps = ReturnType<typeof createLoginSteps>
 
 const minuteMs = 60_000
 /** From the password to the last factor. */
-const progressLivesMs = 10 * minuteMs
-const mostInLogin = 5
-const window = { windowMs: 15 * minuteMs, most: 10 }
-const sweptAtOnce = 1000
+const progressLifetimeMs = 10 * minuteMs
+const maxAttemptsPerLogin = 5
+const attemptWindow = { windowMs: 15 * minuteMs, most: 10 }
+const sweepBatchSize = 1000
 
 export function createLoginSteps(deps: Deps) {
   const { db, methods, clock, transaction, audit } = deps
   const remembered = createRememberedBrowsers(deps)
   const nextOf = createNextStep(deps, remembered)
 
-  const lifetime = () => ({ now: clock.now(), expiresAt: clock.now() + progressLivesMs })
+  const lifetime = () => ({ now: clock.now(), expiresAt: clock.now() + progressLifetimeMs })
 
   /** What is proven so far: in this interaction, or in the session that lacks only a stronger class. */
-  async function progressOf({ uid, standing }: Asked): Promise<Progress | undefined> {
+  async function progressOf({ uid, currentLogin }: StepRequest): Promise<Progress | undefined> {
     const own = await repository.findProgress(db, keyOf(uid), clock.now())
-    if (own || !standing?.amr.includes('pwd')) return own
-    const { accountId, generation, authTimeMs } = standing
+    if (own || !currentLogin?.amr.includes('pwd')) return own
+    const { accountId, generation, authTimeMs } = currentLogin
     return { accountId, generation, proven: ['password'], provenAtMs: authTimeMs }
   }
 
-  const noteProven = (accountId: string, { clientId }: Asked, { origin }: Where, method: MethodId) =>
+  const noteProven = (accountId: string, { clientId }: StepRequest, { origin }: LoginContext, method: MethodId) =>
     transaction((tx) =>
       audit.recordOwn(tx, { action: 'factor.proven', accountId, clientId, origin, details: { method } }),
     )
@@ -70,90 +70,95 @@ export function createLoginSteps(deps: Deps) {
   /** A sign-in that is refused before the factor is looked at. */
   const noteRefused = (
     accountId: string,
-    { clientId }: Asked,
-    { origin }: Where,
+    { clientId }: StepRequest,
+    { origin }: LoginContext,
     reason: 'factor' | 'locked',
   ): Promise<void> => transaction((tx) => audit.recordRefusedSignIn(tx, { reason, accountId, clientId, origin }))
 
   return {
     /** The first proof of a login, by the account as it was read with it; what was proven in this interaction before, by whomever, is gone. Gives the next step. */
     begin: async (
-      asked: Asked,
+      request: StepRequest,
       { id, generation }: Pick<Account, 'id' | 'generation'>,
       proof: Proof,
-      where: Where,
+      loginContext: LoginContext,
     ): Promise<Step> => {
       const progress = { accountId: id, generation, proven: [proof], provenAtMs: clock.now() }
-      const step = await nextOf(progress, asked, where)
+      const step = await nextOf(progress, request, loginContext)
       if (!step) throw factorNotAsked()
-      if (proof !== 'password') await deps.endReset(progress, where.origin)
+      if (proof !== 'password') await deps.endReset(progress, loginContext.origin)
       if (step.kind !== 'done') {
-        await repository.putProgress(db, keyOf(asked.uid), progress, clock.now() + progressLivesMs)
+        await repository.putProgress(db, keyOf(request.uid), progress, clock.now() + progressLifetimeMs)
       }
       return step
     },
 
     /** What is next, where the login has begun or goes on from a session; undefined: from the start. Nothing changes. */
-    resume: async (asked: Asked, where: Where): Promise<Step | undefined> => {
-      const progress = await progressOf(asked)
-      return progress && nextOf(progress, asked, where)
+    resume: async (request: StepRequest, loginContext: LoginContext): Promise<Step | undefined> => {
+      const progress = await progressOf(request)
+      return progress && nextOf(progress, request, loginContext)
     },
 
     /**
      * Checks one answer, which is counted first. Gives the next step. Throws `factor_not_asked`, `factor_refused`, `factor_locked` (by the
      * person's own count, apart from that of passwords), `factor_tries_used` when this login has had too many, `factor_off`.
      */
-    prove: async (asked: Asked, id: MethodId, answer: Readonly<Record<string, string>>, where: Where) => {
-      const progress = await progressOf(asked)
-      const step = progress && (await nextOf(progress, asked, where))
+    prove: async (
+      request: StepRequest,
+      id: MethodId,
+      answer: Readonly<Record<string, string>>,
+      loginContext: LoginContext,
+    ) => {
+      const progress = await progressOf(request)
+      const step = progress && (await nextOf(progress, request, loginContext))
       if (!progress || step?.kind !== 'factor') throw factorNotAsked()
       if (step.off.includes(id)) {
         deps.metrics.count(id, 'off')
-        await noteRefused(progress.accountId, asked, where, 'locked')
+        await noteRefused(progress.accountId, request, loginContext, 'locked')
         throw factorOff()
       }
       if (!step.methods.includes(id)) throw factorNotAsked()
       const method = methods.find((one) => one.id === id)
       if (!method) throw factorNotAsked()
-      const key = keyOf(asked.uid)
+      const key = keyOf(request.uid)
       const { accountId } = progress
       await repository.insertProgress(db, key, progress, lifetime())
-      if (!(await repository.countProgressTry(db, key, mostInLogin))) {
-        await noteRefused(accountId, asked, where, 'factor')
+      if (!(await repository.countProgressAttempt(db, key, maxAttemptsPerLogin))) {
+        await noteRefused(accountId, request, loginContext, 'factor')
         throw factorTriesUsed()
       }
       // What cannot be guessed is not locked by the tries of others.
       const lockedUntil = method.isCounted
-        ? await repository.countFactorTry(db, accountId, { ...window, now: clock.now() })
+        ? await repository.countFactorAttempt(db, accountId, { ...attemptWindow, now: clock.now() })
         : undefined
       if (lockedUntil !== undefined) {
         deps.metrics.count(id, 'locked')
-        await noteRefused(accountId, asked, where, 'locked')
+        await noteRefused(accountId, request, loginContext, 'locked')
         throw factorLocked({ retryAfterSeconds: Math.ceil((lockedUntil - clock.now()) / 1000) })
       }
       const failures = await deps.failures.count(accountId, id)
-      const isProven = await method.check(progress, answer, asked.uid)
+      const isProven = await method.check(progress, answer, request.uid)
       deps.metrics.count(id, isProven ? 'success' : 'failure')
       if (!isProven) {
-        const { clientId } = asked
-        await deps.failures.note({ accountId, method: id, clientId, origin: where.origin }, failures)
+        const { clientId } = request
+        await deps.failures.note({ accountId, method: id, clientId, origin: loginContext.origin }, failures)
         throw factorRefused()
       }
-      await noteProven(accountId, asked, where, id)
-      await deps.failures.clear(accountId, id)
-      await repository.forgetFactorTries(db, accountId)
+      await noteProven(accountId, request, loginContext, id)
+      await deps.failures.reset(accountId, id)
+      await repository.clearFactorAttempts(db, accountId)
       if (!(await repository.addProof(db, key, progress, id))) throw factorNotAsked()
-      await deps.endReset(progress, where.origin)
-      const next = await nextOf({ ...progress, proven: [...progress.proven, id] }, asked, where)
+      await deps.endReset(progress, loginContext.origin)
+      const next = await nextOf({ ...progress, proven: [...progress.proven, id] }, request, loginContext)
       if (!next) throw factorNotAsked()
       return next
     },
 
     /** After a factor was set up in this login, which proves it. Throws `factor_not_asked`. */
-    enrolled: async (asked: Asked, id: MethodId): Promise<void> => {
-      const progress = await progressOf(asked)
+    enrolled: async (request: StepRequest, id: MethodId): Promise<void> => {
+      const progress = await progressOf(request)
       if (!progress) throw factorNotAsked()
-      const key = keyOf(asked.uid)
+      const key = keyOf(request.uid)
       await repository.insertProgress(db, key, progress, lifetime())
       if (!(await repository.addProof(db, key, progress, id))) throw factorNotAsked()
     },
@@ -163,14 +168,14 @@ export function createLoginSteps(deps: Deps) {
 
     remember: remembered.remember,
     countRemembered: remembered.count,
-    forgetBrowsers: remembered.forget,
+    deleteRememberedBrowsers: remembered.clear,
 
     /** Without a reset, within the transaction that ends the person's sessions: sign-ins under way end, and no browser is remembered. */
     endSignIns: (tx: Tx, accountId: string): Promise<void> => repository.endOf(tx, accountId),
 
     /** With a reset of the account: sign-ins under way end, and only the browser that asked for it stays remembered. */
-    endAccount: (async (tx, accountId, { kept, end }) => {
-      const [before, after] = [kept.rememberedToken, end.rememberedToken]
+    endAccount: (async (tx, accountId, { preserved, end }) => {
+      const [before, after] = [preserved.rememberedToken, end.rememberedToken]
       if (before === undefined || after === undefined) return repository.endOf(tx, accountId)
       const { generation } = end
       await repository.endOf(tx, accountId, {
@@ -178,10 +183,10 @@ export function createLoginSteps(deps: Deps) {
         next: rememberedDigest(after),
         generation,
       })
-    }) satisfies EndsWithAccount,
+    }) satisfies AccountEnding,
 
     /** Removes rows that say nothing any more; gives how many. */
-    sweep: (): Promise<number> => repository.sweep(db, clock.now(), window.windowMs, sweptAtOnce),
+    sweep: (): Promise<number> => repository.sweep(db, clock.now(), attemptWindow.windowMs, sweepBatchSize),
   }
 }
 

@@ -30,17 +30,17 @@ type Request = {
  * `acr` is the member of the claims parameter (§5.5.1), `acrValues` the parameter, which is voluntary (§3.1.2.1); `defaultAcrValues` is the
  * administrator's word for the client, and more than a default: it must be reached, whatever the request says.
  */
-export function demandOf({ acr, acrValues: asked, defaultAcrValues }: Request): AcrDemand {
+export function demandOf({ acr, acrValues: requested, defaultAcrValues }: Request): AcrDemand {
   const claimed = Array.isArray(acr?.values) ? acr.values : acr?.value === undefined ? [] : [acr.value]
   const isClaimEssential = acr?.essential === true && claimed.length > 0
-  const voluntary = isClaimEssential ? [] : [...claimed, ...asked]
+  const voluntary = isClaimEssential ? [] : [...claimed, ...requested]
   const must = [weakest(isClaimEssential ? claimed : []), weakest(defaultAcrValues)].filter((one) => one !== undefined)
   const isEssential = must.length > 0
   const level = isEssential ? strongest(...must) : (weakest(voluntary) ?? 'password')
   return {
     level,
     isEssential,
-    values: [...claimed, ...asked, ...defaultAcrValues].filter((one) => typeof one === 'string'),
+    values: [...claimed, ...requested, ...defaultAcrValues].filter((one) => typeof one === 'string'),
     isUnreachable: isClaimEssential && weakest(claimed) === undefined,
   }
 }

@@ -33,7 +33,7 @@ const claimValues: Readonly<Record<string, (account: Account) => unknown>> = {
   roles: ({ roles }) => roles,
 }
 
-const mostScopes = 1000
+const maxScopes = 1000
 const namesByScope = new Map<string, readonly string[]>()
 
 /** The claims that a client's `scope` stands for. Clients have few scopes between them, and userinfo asks each time. */
@@ -44,7 +44,7 @@ function namesOf(scope: string): readonly string[] {
   const names = Object.entries(claimsByScope)
     .flatMap(([name, members]) => (scopes.includes(name) ? members : []))
     .filter((name) => name in claimValues)
-  if (namesByScope.size >= mostScopes) namesByScope.clear()
+  if (namesByScope.size >= maxScopes) namesByScope.clear()
   namesByScope.set(scope, names)
   return names
 }

@@ -5,9 +5,9 @@ import { headerProblem } from './jwt-header.ts'
 
 const longestSeconds = 60 * 60
 /** How far a client's clock may be ahead of ours. */
-export const mostAheadSeconds = 60
+export const maxAheadSeconds = 60
 /** How far a client's clock may be behind: so long after its `exp` an assertion is taken. */
-const mostBehindSeconds = 10
+const maxBehindSeconds = 10
 
 type Claims = Readonly<Record<string, unknown>>
 type Deps = { issuer: string; assertionAlgorithms: readonly string[]; now: () => number }
@@ -30,10 +30,10 @@ export function createAssertionCheck({ issuer, assertionAlgorithms, now }: Deps)
       throw new errors.InvalidClientAuth('aud must be the issuer')
     }
     // One that was made ahead, to be used by its thief later.
-    if ([claims.iat, claims.nbf].some((moment) => Number(moment ?? 0) > now() / 1000 + mostAheadSeconds)) {
+    if ([claims.iat, claims.nbf].some((moment) => Number(moment ?? 0) > now() / 1000 + maxAheadSeconds)) {
       throw new errors.InvalidClientAuth('iat and nbf must not be more than a minute ahead')
     }
-    if (Number(exp) <= now() / 1000 - mostBehindSeconds) throw new errors.InvalidClientAuth('exp is over')
+    if (Number(exp) <= now() / 1000 - maxBehindSeconds) throw new errors.InvalidClientAuth('exp is over')
     if (Number(exp) > now() / 1000 + longestSeconds) {
       throw new errors.InvalidClientAuth('exp must not be more than an hour ahead')
     }

@@ -8,7 +8,7 @@ import { acrValues } from './acr.ts'
 import { authenticationClaims } from './authentication-claims.ts'
 import { assertClaimsParameter, claimsByScope } from './claims.ts'
 import type { createAssertionCheck } from './client-assertion.ts'
-import { mostAheadSeconds } from './client-assertion.ts'
+import { maxAheadSeconds } from './client-assertion.ts'
 import { ownProperties } from './client-metadata.ts'
 import type { createNonceRule } from './dpop.ts'
 import { dpopAlgorithms } from './dpop.ts'
@@ -112,7 +112,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     },
     // How far a client's `nbf` may be ahead. Assertions that are over are refused sooner (`client-assertion.ts`), and our own
     // tokens are compared with our own clock.
-    clockTolerance: mostAheadSeconds,
+    clockTolerance: maxAheadSeconds,
     conformIdTokenClaims: true,
     allowOmittingSingleRegisteredRedirectUri: false,
     acceptQueryParamAccessTokens: false,

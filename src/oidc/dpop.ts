@@ -3,7 +3,7 @@ import { hash } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { errors } from 'oidc-provider'
-import { foreignKeyProblem } from '../foreign-keys.ts'
+import { publicKeyProblem } from '../public-keys.ts'
 import { headerProblem } from './jwt-header.ts'
 
 export const dpopAlgorithms = ['ES256', 'EdDSA', 'Ed25519', 'ES384', 'RS256', 'PS256'] as const
@@ -30,7 +30,7 @@ export function createNonceRule({ now }: { now: () => number }) {
     const proof = ctx.get('DPoP')
     const problem = headerProblem(proof, { algorithms: dpopAlgorithms, typ: 'dpop+jwt', mayEmbedKey: true })
     if (problem) throw new errors.InvalidDpopProof(problem)
-    const keyProblem = foreignKeyProblem(decodeProtectedHeader(proof).jwk)
+    const keyProblem = publicKeyProblem(decodeProtectedHeader(proof).jwk)
     if (keyProblem) throw new errors.InvalidDpopProof(`the jwk in the header is refused (${keyProblem})`)
     const { iat } = claimsOf(proof)
     return typeof iat === 'number' && Math.abs(now() / 1000 - iat) > freshSeconds

@@ -3,7 +3,7 @@ import type { Context, Middleware, Next } from 'koa'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import { endpointAt, resumedInteraction } from './endpoints.ts'
 import { requestExpired } from './errors.ts'
-import type { createAddresses } from './post-to-get.ts'
+import type { createRequestUrls } from './post-to-get.ts'
 import { createPostToGet } from './post-to-get.ts'
 import { responseOf } from './stale-browser.ts'
 
@@ -16,13 +16,13 @@ export type RequestChecks = {
 
 type Deps = {
   artifacts: Pick<ArtifactStore, 'take' | 'expect' | 'resumes'>
-  addressOf: ReturnType<typeof createAddresses>
+  requestUrlOf: ReturnType<typeof createRequestUrls>
   requestChecks: RequestChecks
   /** Counts a request of a browser at its address. Throws too_many_requests. */
   countBrowser: (ctx: Context) => Promise<void>
 }
 
-export function createEndpointGuard({ artifacts, addressOf, requestChecks, countBrowser }: Deps) {
+export function createEndpointGuard({ artifacts, requestUrlOf, requestChecks, countBrowser }: Deps) {
   return {
     /** Whether a JSON error at `path` uses the names of RFC 6749 §5.2. */
     isProtocolPath: (path: string): boolean => {
@@ -59,7 +59,7 @@ export function createEndpointGuard({ artifacts, addressOf, requestChecks, count
 
     postToGet: createPostToGet({
       count: countBrowser,
-      addressOf,
+      requestUrlOf,
       take: (id) => artifacts.take(id),
       readForm: requestChecks.readFormText,
       requestExpired: () => requestExpired(),

@@ -2,18 +2,20 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Consent } from '../consents/service.ts'
 
-type Deps = { consents: { find: (accountId: string, clientId: string, asked: Asked) => Promise<Consent | undefined> } }
+type Deps = {
+  consents: { find: (accountId: string, clientId: string, request: ConsentRequest) => Promise<Consent | undefined> }
+}
 
 /** Claims that need no consent: they are about the authentication, not about the person. */
 const authenticationClaims = new Set(['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss'])
 
-type Asked = {
+type ConsentRequest = {
   scopes: readonly string[]
   claims: readonly string[]
   resources: Readonly<Record<string, readonly string[]>>
 }
 
-function askedBy(ctx: KoaContextWithOIDC): Asked {
+function requestOf(ctx: KoaContextWithOIDC): ConsentRequest {
   const { oidc } = ctx
   const requested = [...oidc.requestParamScopes]
   const resources: Record<string, readonly string[]> = {}
@@ -35,11 +37,11 @@ export function createLoadExistingGrant({ consents }: Deps) {
   return async (ctx: KoaContextWithOIDC) => {
     const { client, session } = ctx.oidc
     if (!client || !session?.accountId) return undefined
-    const asked = askedBy(ctx)
+    const request = requestOf(ctx)
     const isTrusted = client.is_first_party === true && client.applicationType !== 'native'
-    const consent: Asked | undefined = isTrusted
-      ? { ...asked, scopes: [...asked.scopes, 'offline_access'] }
-      : await consents.find(session.accountId, client.clientId, asked)
+    const consent: ConsentRequest | undefined = isTrusted
+      ? { ...request, scopes: [...request.scopes, 'offline_access'] }
+      : await consents.find(session.accountId, client.clientId, request)
     if (!consent) return undefined
 
     const grant = new ctx.oidc.provider.Grant({ accountId: session.accountId, clientId: client.clientId })

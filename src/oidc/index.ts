@@ -15,7 +15,7 @@ import { createAccessTokenVerifier } from './jwt-access-token.ts'
 import { createEngineLimits } from './limits.ts'
 import { createLogoutAround } from './logout.ts'
 import { createEnginePages } from './pages.ts'
-import { createAddresses } from './post-to-get.ts'
+import { createRequestUrls } from './post-to-get.ts'
 import { createOidc } from './provider.ts'
 import { createSessionNotes } from './session-notes.ts'
 import { createStaleBrowserAnswers } from './stale-browser.ts'
@@ -36,7 +36,7 @@ type EngineDeps = Parameters<typeof createOidc>[0]
 type TokenDeps = Parameters<typeof createStructuredTokensAround>[0]
 
 type Deps = Omit<EngineDeps, 'artifacts' | 'accounts' | 'clients' | 'pages' | 'limits' | 'around'> &
-  Pick<Parameters<typeof createEngineLimits>[0], 'gate' | 'countedAddress'> &
+  Pick<Parameters<typeof createEngineLimits>[0], 'rateLimiter' | 'countedIp'> &
   Omit<Parameters<typeof createJwksAround>[0], 'keyRing'> &
   Pick<Parameters<typeof createStaleBrowserAnswers>[0], 'accountReset'> &
   Pick<Parameters<typeof createEnginePages>[0], 'requestIdOf'> &
@@ -56,14 +56,23 @@ type Deps = Omit<EngineDeps, 'artifacts' | 'accounts' | 'clients' | 'pages' | 'l
   }
 
 export function createOidcFeature(deps: Deps) {
-  const { gate, countedAddress, digestWrongSecret: digest, requestIdOf, accountReset, deny, denyLost, ...others } = deps
+  const {
+    rateLimiter,
+    countedIp,
+    digestWrongSecret: digest,
+    requestIdOf,
+    accountReset,
+    deny,
+    denyLost,
+    ...others
+  } = deps
   const { findForClient, findClient, accounts, sessions, views, random, cacheSeconds, announcedMs, ...engineDeps } =
     others
   const { artifacts, keyRing, clients, resourceServers, clock, log, interactionCookie } = engineDeps
   const { issuer } = engineDeps.config
   const sessionCookie = { ...cookieOptions(issuer), path: '/' }
   const pages = createEnginePages({ views, accounts, requestIdOf })
-  const limits = createEngineLimits({ gate, artifacts, countedAddress, digest })
+  const limits = createEngineLimits({ rateLimiter, artifacts, countedIp, digest })
   const engine = createOidc({
     ...engineDeps,
     accounts: { findForClient },
@@ -88,7 +97,7 @@ export function createOidcFeature(deps: Deps) {
         denyLost,
       }),
       createLogoutAround({
-        goOn: (ctx, url) => views.render(ctx, 'continue', { url }),
+        showContinue: (ctx, url) => views.render(ctx, 'continue', { url }),
         endSession: sessions.end,
         sidOf: artifacts.sidOf,
         sessionCookie,
@@ -97,12 +106,12 @@ export function createOidcFeature(deps: Deps) {
     ],
   })
   const { provider } = engine
-  const addressOf = createAddresses({ park: artifacts.park, random })
+  const requestUrlOf = createRequestUrls({ park: artifacts.park, random })
   const cookieName = () => provider().cookieName('session')
   return {
     engine,
     engineLimits: limits,
-    addressOf,
+    requestUrlOf,
     interactions: createInteractions({
       provider,
       cookie: interactionCookie,
@@ -126,7 +135,7 @@ export function createOidcFeature(deps: Deps) {
         interactionCookie.clear(ctx, uid)
       },
       random,
-      addressOf,
+      requestUrlOf,
     }),
     close: engine.close,
   }

@@ -15,7 +15,7 @@ export type InteractionCookie = ReturnType<typeof createInteractionCookie>
 // As long as the interaction itself lives.
 const lifetimeMs = 3_600_000
 /** Each one costs about 80 bytes of the request's header. */
-const mostKept = 20
+const maxKept = 20
 
 const resumePrefix = `${routes.authorization}/`
 const pagePath = /^\/interaction\/([\w-]+)(?:\/|$)/
@@ -27,7 +27,7 @@ export function createInteractionCookie({ issuer, clock }: { issuer: string; clo
   const options = { signed: false, httpOnly: true, sameSite: 'lax', secure: isSecure, path: '/' } as const
 
   /** The interactions that the browser of this request began, with the moment of each. */
-  function listHeld(ctx: Context): { uid: string; startedAt: number }[] {
+  function listKnown(ctx: Context): { uid: string; startedAt: number }[] {
     return ctx
       .get('Cookie')
       .split(';')
@@ -45,21 +45,21 @@ export function createInteractionCookie({ issuer, clock }: { issuer: string; clo
   return {
     /** Binds the interaction `uid` to this browser. The oldest ones beyond twenty are given up. */
     set: (ctx: Context, uid: string): void => {
-      const newestFirst = listHeld(ctx).sort((a, b) => b.startedAt - a.startedAt)
-      for (const oldest of newestFirst.slice(mostKept - 1)) clear(ctx, oldest.uid)
+      const newestFirst = listKnown(ctx).sort((a, b) => b.startedAt - a.startedAt)
+      for (const oldest of newestFirst.slice(maxKept - 1)) clear(ctx, oldest.uid)
       ctx.cookies.set(prefix + uid, String(clock.now()), { ...options, maxAge: lifetimeMs })
     },
 
     /** Whether this browser began the interaction `uid`. */
-    isHeld: (ctx: Context, uid: string): boolean => listHeld(ctx).some((held) => held.uid === uid),
+    isKnown: (ctx: Context, uid: string): boolean => listKnown(ctx).some((known) => known.uid === uid),
 
     clear,
 
     /** What binds the forms of an interaction's page to this browser; undefined on other pages. */
     ofPage: (ctx: Context): string | undefined => {
       const [, uid] = pagePath.exec(ctx.path) ?? []
-      const held = uid === undefined ? undefined : listHeld(ctx).find((each) => each.uid === uid)
-      return held && `interaction ${held.uid} ${held.startedAt}`
+      const known = uid === undefined ? undefined : listKnown(ctx).find((each) => each.uid === uid)
+      return known && `interaction ${known.uid} ${known.startedAt}`
     },
   }
 }
@@ -84,5 +84,5 @@ export function bindInteractions(provider: Provider, cookie: InteractionCookie):
 function requireBinding(ctx: Context, provider: Provider, cookie: InteractionCookie): void {
   const uid = ctx.path.slice(resumePrefix.length)
   const resumed = ctx.cookies.get(provider.cookieName('resume'), { signed: true })
-  if (resumed !== uid || !cookie.isHeld(ctx, uid)) throw interactionExpired()
+  if (resumed !== uid || !cookie.isKnown(ctx, uid)) throw interactionExpired()
 }

@@ -33,7 +33,7 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
       const interaction = await provider().interactionDetails(ctx.req, ctx.res)
       // The cookie is bound to the path; the path is the person's to type.
       if (interaction.uid !== uid) throw interactionExpired()
-      if (!cookie.isHeld(ctx, uid)) throw interactionExpired()
+      if (!cookie.isKnown(ctx, uid)) throw interactionExpired()
       return interaction
     } catch (error) {
       if (error instanceof errors.SessionNotFound) throw interactionExpired({ cause: error })
@@ -46,9 +46,9 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
     const clientId = String(interaction.params.client_id)
     const client = await provider().Client.find(clientId)
     if (!client?.redirectUriAllowed(String(interaction.params.redirect_uri))) throw interactionExpired()
-    const asked = interaction.prompt.details as PromptDetails
+    const promptDetails = interaction.prompt.details as PromptDetails
     return {
-      standing: await standingOf(interaction),
+      currentLogin: await currentLoginOf(interaction),
       demand: demandIn(interaction.params, client),
       uid,
       prompt: interaction.prompt.name as PromptName,
@@ -58,20 +58,20 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
       sessionUid: interaction.session?.uid,
       params: interaction.params,
       missing: {
-        scopes: asked.missingOIDCScope ?? [],
-        claims: asked.missingOIDCClaims ?? [],
-        resources: asked.missingResourceScopes ?? {},
+        scopes: promptDetails.missingOIDCScope ?? [],
+        claims: promptDetails.missingOIDCClaims ?? [],
+        resources: promptDetails.missingResourceScopes ?? {},
       },
     }
   }
 
-  async function standingOf({ prompt, session }: EngineInteraction): Promise<Interaction['standing']> {
+  async function currentLoginOf({ prompt, session }: EngineInteraction): Promise<Interaction['currentLogin']> {
     const isOnlyStronger = prompt.name === 'login' && prompt.reasons.every((reason) => reason === acrReason)
     const { accountId, uid } = session ?? {}
     if (!isOnlyStronger || !accountId || !uid) return undefined
-    const kept = await provider().Session.findByUid(uid)
-    if (kept?.accountId !== accountId || kept.loginTs === undefined) return undefined
-    return { accountId, generation: generationOf(uid), amr: kept.amr ?? [], authTimeMs: kept.loginTs * 1000 }
+    const found = await provider().Session.findByUid(uid)
+    if (found?.accountId !== accountId || found.loginTs === undefined) return undefined
+    return { accountId, generation: generationOf(uid), amr: found.amr ?? [], authTimeMs: found.loginTs * 1000 }
   }
 
   async function abandon(ctx: Context, uid: string): Promise<void> {
@@ -104,14 +104,14 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
       return await load(ctx, uid)
     } catch (error) {
       if ((error as { code?: unknown }).code !== 'interaction_expired') throw error
-      if (!cookie.isHeld(ctx, uid) || !(await outcomes.wasJustAnswered(uid, answer))) throw error
+      if (!cookie.isKnown(ctx, uid) || !(await outcomes.wasJustAnswered(uid, answer))) throw error
       return { continueTo: `${routes.authorization}/${uid}` }
     }
   }
 
   async function finish(ctx: Context, result: InteractionResults, answer: string): Promise<string> {
     const uid = ctx.cookies.get(provider().cookieName('interaction'), { signed: true })
-    if (uid === undefined || !cookie.isHeld(ctx, uid)) throw interactionExpired()
+    if (uid === undefined || !cookie.isKnown(ctx, uid)) throw interactionExpired()
     // Decided by the statement that writes the answer: of different ones the first counts.
     answers(uid, answer)
     return provider().interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: !('error' in result) })

@@ -55,9 +55,9 @@ export function createEngine(options: EngineOptions): Provider {
   refuseOddPorts(engine, options)
   takeUnprovenHints(engine, options)
   deriveSids(engine, options)
-  forgetLostSessions(engine)
+  dropLostSessions(engine)
   storeNothingAtLogout(engine)
-  askAgainWhereToReturn(engine, options.issuer)
+  recheckLogoutRedirect(engine, options.issuer)
   return engine
 }
 
@@ -137,7 +137,7 @@ function deriveSids(engine: Provider, { sidOf }: EngineOptions) {
  * Session.instantiate: for a cookie whose session is gone the engine makes an empty one that is stored and sent in any case. A tab that was
  * under way while another one renamed the session would so replace the good cookie. Here it is a new session: kept only when it is used.
  */
-function forgetLostSessions(engine: Provider) {
+function dropLostSessions(engine: Provider) {
   const { Session } = engine
   const instantiate = Session.instantiate.bind(Session)
   Session.instantiate = (payload) => instantiate(payload && Object.keys(payload).length > 0 ? payload : undefined)
@@ -164,7 +164,7 @@ function storeNothingAtLogout(engine: Provider) {
  * Session.get: the engine compares `post_logout_redirect_uri` when the person is asked (RP-Initiated Logout 1.0 §3), and not when the person
  * answers. An address or a client that was taken away meanwhile is not gone back to. An authorization that goes on is at our own address.
  */
-function askAgainWhereToReturn(engine: Provider, issuer: string) {
+function recheckLogoutRedirect(engine: Provider, issuer: string) {
   const { Client, Session } = engine
   const get = Session.get.bind(Session)
   Session.get = async (ctx) => {

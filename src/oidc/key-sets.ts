@@ -1,8 +1,9 @@
 /** Key sets that clients publish (`jwks_uri`, RFC 7591 §2): fetched through the guard, and not more than once a minute each. */
-import type { ForeignKeyProblem } from '../foreign-keys.ts'
-import { foreignKeyProblem } from '../foreign-keys.ts'
+
 import type { Log } from '../log.ts'
 import { isRecord } from '../problems.ts'
+import type { PublicKeyProblem } from '../public-keys.ts'
+import { publicKeyProblem } from '../public-keys.ts'
 
 export type KeySetAnswer = Readonly<{ status: number; text: string }>
 
@@ -13,7 +14,7 @@ type Deps = {
 }
 
 const minuteMs = 60_000
-const kept = 1_000
+const maxAnswers = 1_000
 
 const periodMs = 15 * minuteMs
 
@@ -27,15 +28,15 @@ export const keySetPeriod = (nowMs: number): number => Math.floor(nowMs / period
  * The keys that may verify something, and what is wrong with the others. A private or symmetric key spoils the whole set, because its owner has
  * published a secret.
  */
-export function soundKeys(all: readonly unknown[]): { keys: unknown[]; problems: ForeignKeyProblem[] } {
-  const checked = all.map((key) => ({ key, problem: foreignKeyProblem(key) }))
+export function soundKeys(all: readonly unknown[]): { keys: unknown[]; problems: PublicKeyProblem[] } {
+  const checked = all.map((key) => ({ key, problem: publicKeyProblem(key) }))
   const problems = checked.map(({ problem }) => problem).filter((problem) => problem !== undefined)
   const sound = checked.filter(({ problem }) => problem === undefined).map(({ key }) => key)
   return { keys: problems.includes('key_is_private') ? [] : sound, problems }
 }
 
 /** A fetched set with its sound keys only. What is no key set is left to the engine, which refuses it. */
-function sift(answer: KeySetAnswer): { answer: KeySetAnswer; problems: ForeignKeyProblem[] } {
+function sift(answer: KeySetAnswer): { answer: KeySetAnswer; problems: PublicKeyProblem[] } {
   let set: unknown
   try {
     set = JSON.parse(answer.text)
@@ -71,7 +72,7 @@ export function createKeySetFetch({ fetchKeys, now, log }: Deps) {
     )
     answers.set(url, { at: now(), answer })
     const [oldest] = answers.keys()
-    if (answers.size > kept && oldest !== undefined) answers.delete(oldest)
+    if (answers.size > maxAnswers && oldest !== undefined) answers.delete(oldest)
     return answer
   }
 

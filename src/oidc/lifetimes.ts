@@ -8,7 +8,7 @@ type Deps = {
 }
 
 /** Epoch seconds. `usedAt`: the last use, of a refresh token that rotates its issue; absent in rows of the program before it was noted. */
-type Kept = { usedAt?: unknown; loginTs?: unknown; iiat?: unknown; clientId?: string }
+type StoredTimes = { usedAt?: unknown; loginTs?: unknown; iiat?: unknown; clientId?: string }
 
 /** The first of its moments after so many seconds; a moment that is not known ends nothing. In milliseconds. */
 function earliest(...ends: readonly (readonly [moment: unknown, seconds: number])[]): number | undefined {
@@ -17,15 +17,15 @@ function earliest(...ends: readonly (readonly [moment: unknown, seconds: number]
 }
 
 export function createLifetimes({ settings, findClient }: Deps) {
-  return async (model: 'Session' | 'RefreshToken', kept: Kept): Promise<number | undefined> => {
+  return async (model: 'Session' | 'RefreshToken', times: StoredTimes): Promise<number | undefined> => {
     const all = settings.get()
     if (model === 'Session') {
-      return earliest([kept.usedAt, all.sessionIdleSeconds], [kept.loginTs, all.sessionAbsoluteSeconds])
+      return earliest([times.usedAt, all.sessionIdleSeconds], [times.loginTs, all.sessionAbsoluteSeconds])
     }
-    const client = kept.clientId === undefined ? undefined : await findClient(kept.clientId)
+    const client = times.clientId === undefined ? undefined : await findClient(times.clientId)
     return earliest(
-      [kept.usedAt, client?.refreshIdleSeconds ?? all.refreshIdleSeconds],
-      [kept.iiat, client?.refreshAbsoluteSeconds ?? all.refreshAbsoluteSeconds],
+      [times.usedAt, client?.refreshIdleSeconds ?? all.refreshIdleSeconds],
+      [times.iiat, client?.refreshAbsoluteSeconds ?? all.refreshAbsoluteSeconds],
     )
   }
 }

@@ -4,16 +4,16 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import { errors, Provider } from 'oidc-provider'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import { AppError } from '../errors.ts'
-import type { Gate } from '../limits/gate.ts'
+import type { RateLimiter } from '../limits/rate-limiter.ts'
 import type { CountedLimit } from './endpoint.ts'
 import { endpointAt, limitAt } from './endpoints.ts'
 import type { Grant } from './grants/grant.ts'
 
 type Deps = {
-  gate: Gate
+  rateLimiter: RateLimiter
   artifacts: Pick<ArtifactStore, 'adapter'>
   /** The part of an ip that is counted. */
-  countedAddress: (address: string) => string
+  countedIp: (ip: string) => string
   /** A keyed digest, so that the name of a counter holds no secret. */
   digest: (secret: string) => Buffer
 }
@@ -22,7 +22,7 @@ export type EngineLimits = ReturnType<typeof createEngineLimits>
 
 type EngineClient = NonNullable<KoaContextWithOIDC['oidc']['client']>
 
-const toldToScripts =
+const exposedToScripts =
   'X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy, Retry-After'
 
 // The engine's context is the one that our application made.
@@ -33,7 +33,7 @@ const ownLimitOf = (client: EngineClient | undefined): number | undefined =>
 
 const isConfidential = (client: EngineClient): boolean => client.tokenEndpointAuthMethod !== 'none'
 
-export function createEngineLimits({ gate, artifacts, countedAddress, digest }: Deps) {
+export function createEngineLimits({ rateLimiter, artifacts, countedIp, digest }: Deps) {
   /** Refusals made inside the engine. They are answered outside of it, in our own format. */
   const refusals = new WeakMap<KoaContextWithOIDC, unknown>()
   const counted = new WeakSet<KoaContextWithOIDC>()
@@ -63,8 +63,8 @@ export function createEngineLimits({ gate, artifacts, countedAddress, digest }: 
   async function countClient(ctx: KoaContextWithOIDC, { policy, by }: CountedLimit, client: EngineClient | undefined) {
     counted.add(ctx)
     const context = asContext(ctx)
-    if (client === undefined || !isConfidential(client)) await gate.countAddress(context, policy)
-    else if (by === 'client') await gate.countIdentifier(context, policy, client.clientId, ownLimitOf(client))
+    if (client === undefined || !isConfidential(client)) await rateLimiter.countIp(context, policy)
+    else if (by === 'client') await rateLimiter.countIdentifier(context, policy, client.clientId, ownLimitOf(client))
   }
 
   /** Counts a token request as its grant says, and at its ip without an authenticated client. */
@@ -75,12 +75,12 @@ export function createEngineLimits({ gate, artifacts, countedAddress, digest }: 
     const { client } = ctx.oidc
     const isAuthenticated = client !== undefined && isConfidential(client)
     if (limit.by === 'client' && isAuthenticated) {
-      return gate.countIdentifier(context, limit.policy, client.clientId, ownLimitOf(client))
+      return rateLimiter.countIdentifier(context, limit.policy, client.clientId, ownLimitOf(client))
     }
     const grantId = limit.by === 'grant' ? await grantIdOf(ctx, spends) : undefined
-    const atAddress = limitAt(ctx.path)
-    if (atAddress && (!isAuthenticated || grantId === undefined)) await gate.countAddress(context, atAddress.policy)
-    if (grantId !== undefined) await gate.countIdentifier(context, limit.policy, grantId)
+    const atIp = limitAt(ctx.path)
+    if (atIp && (!isAuthenticated || grantId === undefined)) await rateLimiter.countIp(context, atIp.policy)
+    if (grantId !== undefined) await rateLimiter.countIdentifier(context, limit.policy, grantId)
   }
 
   /** A code or refresh token counts for its grant: one person uses up nothing of another. */
@@ -93,8 +93,7 @@ export function createEngineLimits({ gate, artifacts, countedAddress, digest }: 
     return found?.grantId === undefined ? undefined : `grant ${found.grantId}`
   }
 
-  const guesser = (ctx: KoaContextWithOIDC, clientId: string): string =>
-    `${clientId}\0${countedAddress(asContext(ctx).ip)}`
+  const guesser = (ctx: KoaContextWithOIDC, clientId: string): string => `${clientId}\0${countedIp(asContext(ctx).ip)}`
 
   /** The secret that failed. Of an assertion only the header, because each has another body. */
   function presented({ headers, oidc }: KoaContextWithOIDC): string {
@@ -110,11 +109,11 @@ export function createEngineLimits({ gate, artifacts, countedAddress, digest }: 
     const policy = 'client_authentication'
     const clientId = claimed.get(ctx)
     const guess = `${guesser(ctx, clientId ?? '')}\0${digest(presented(ctx)).toString('base64url')}`
-    if (!(await gate.isFirst('wrong_secret', guess))) return
-    await gate.countAddress(asContext(ctx), policy)
+    if (!(await rateLimiter.isFirst('wrong_secret', guess))) return
+    await rateLimiter.countIp(asContext(ctx), policy)
     if (clientId === undefined) return
-    await gate.countIdentifier(asContext(ctx), policy, guesser(ctx, clientId))
-    await gate.countIdentifier(asContext(ctx), policy, clientId)
+    await rateLimiter.countIdentifier(asContext(ctx), policy, guesser(ctx, clientId))
+    await rateLimiter.countIdentifier(asContext(ctx), policy, clientId)
   }
 
   async function countAfterwards(ctx: KoaContextWithOIDC, limit: CountedLimit): Promise<void> {
@@ -127,13 +126,13 @@ export function createEngineLimits({ gate, artifacts, countedAddress, digest }: 
 
   async function aroundClients(ctx: KoaContextWithOIDC, next: () => Promise<void>, limit: CountedLimit): Promise<void> {
     // A client over its limit costs only this check. Other requests are counted when it is known.
-    gate.refuseKnown(asContext(ctx), limit.policy)
-    gate.refuseKnown(asContext(ctx), 'client_authentication')
+    rateLimiter.refuseKnown(asContext(ctx), limit.policy)
+    rateLimiter.refuseKnown(asContext(ctx), 'client_authentication')
     await next()
     const refusal = refusals.get(ctx)
     if (ctx.response.get('Access-Control-Allow-Origin') !== '') {
       const exposed = ctx.response.get('Access-Control-Expose-Headers')
-      ctx.set('Access-Control-Expose-Headers', exposed === '' ? toldToScripts : `${exposed}, ${toldToScripts}`)
+      ctx.set('Access-Control-Expose-Headers', exposed === '' ? exposedToScripts : `${exposed}, ${exposedToScripts}`)
     }
     if (refusal) throw refusal
     await countAfterwards(ctx, limit)
@@ -143,7 +142,7 @@ export function createEngineLimits({ gate, artifacts, countedAddress, digest }: 
     /** Before a posted request is stored for the GET that follows it. */
     countBrowser: async (ctx: Context): Promise<void> => {
       const limit = limitAt(ctx.path)
-      if (limit) await gate.countAddress(ctx, limit.policy)
+      if (limit) await rateLimiter.countIp(ctx, limit.policy)
     },
 
     /** Outermost middleware of the engine's chain: a refused request writes nothing. */
@@ -151,7 +150,7 @@ export function createEngineLimits({ gate, artifacts, countedAddress, digest }: 
       const limit = ctx.method === 'OPTIONS' ? undefined : limitAt(ctx.path)
       if (!limit) return next()
       if (endpointAt(ctx.path)?.caller === 'client') return aroundClients(ctx, next, limit)
-      await gate.countAddress(asContext(ctx), limit.policy)
+      await rateLimiter.countIp(asContext(ctx), limit.policy)
       await next()
       const refusal = refusals.get(ctx)
       if (refusal) throw refusal
@@ -167,7 +166,9 @@ export function createEngineLimits({ gate, artifacts, countedAddress, digest }: 
       claimed.set(ctx, clientId)
       const { client_secret: secret, client_assertion: assertion } = ctx.oidc.params ?? {}
       if (ctx.headers.authorization === undefined && !secret && !assertion) return
-      await inEngine(ctx, () => gate.refuseKnown(asContext(ctx), 'client_authentication', guesser(ctx, clientId)))
+      await inEngine(ctx, () =>
+        rateLimiter.refuseKnown(asContext(ctx), 'client_authentication', guesser(ctx, clientId)),
+      )
     },
 
     /** When the account that is signed in, or the grant of the token, is known. */
@@ -175,7 +176,7 @@ export function createEngineLimits({ gate, artifacts, countedAddress, digest }: 
       const limit = limitAt(ctx.path)
       if (limit?.by !== 'account' && limit?.by !== 'grant') return
       const identifier = limit.by === 'grant' ? (ctx.oidc.entities.AccessToken?.grantId ?? accountId) : accountId
-      await inEngine(ctx, () => gate.countIdentifier(asContext(ctx), limit.policy, identifier))
+      await inEngine(ctx, () => rateLimiter.countIdentifier(asContext(ctx), limit.policy, identifier))
     },
   }
 }

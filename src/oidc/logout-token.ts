@@ -5,7 +5,7 @@ import type { Random } from '../random.ts'
 
 type Deps = { issuer: string; keyRing: Pick<KeyRing, 'current' | 'confirm'>; now: () => number; random: Random }
 
-type About = { clientId: string; accountId: string; sid: string | undefined; algorithm: string }
+type LogoutSubject = { clientId: string; accountId: string; sid: string | undefined; algorithm: string }
 
 const lifeSeconds = 120
 const logoutEvent = 'http://schemas.openid.net/event/backchannel-logout'
@@ -15,7 +15,7 @@ const logoutEvent = 'http://schemas.openid.net/event/backchannel-logout'
  * tokens and the key that signs now. Throws KeyRingUnconfirmed when this process cannot know which key that is.
  */
 export function createLogoutTokens({ issuer, keyRing, now, random }: Deps) {
-  return async ({ clientId, accountId, sid, algorithm }: About): Promise<string> => {
+  return async ({ clientId, accountId, sid, algorithm }: LogoutSubject): Promise<string> => {
     await keyRing.confirm()
     const jwk = keyRing.current().privateJwks.find(({ alg }) => alg === algorithm)
     if (!jwk) throw new Error(`there is no key for ${algorithm}`)

@@ -9,7 +9,7 @@ type Next = () => Promise<void>
 
 type Deps = {
   /** Shows the page that goes on to `url`. */
-  goOn: (ctx: Context, url: string) => void
+  showContinue: (ctx: Context, url: string) => void
   /** Ends what was issued in the session without offline access. */
   endSession: (sessionUid: string, accountId: string | undefined, origin: RequestOrigin) => Promise<void>
   /** The name of a session at one client. */
@@ -48,7 +48,7 @@ function afterLogout(ctx: KoaContextWithOIDC, { postLogoutRedirectUri, state }: 
  * Middleware inside the engine's chain. RP-Initiated Logout 1.0 §2: the person is asked, unless the hint is of this session; the POST that ends the session is
  * answered 200 with a page, because Chromium checks form-action at every redirect that follows a form.
  */
-export function createLogoutAround({ goOn, endSession, sidOf, sessionCookie, formPost }: Deps) {
+export function createLogoutAround({ showContinue, endSession, sidOf, sessionCookie, formPost }: Deps) {
   // A logout, or an authorization that is resumed: no other request has anything to do here.
   const isConcerned = ({ path }: KoaContextWithOIDC) =>
     path.startsWith(routes.end_session) || path.startsWith(`${routes.authorization}/`)
@@ -92,7 +92,7 @@ export function createLogoutAround({ goOn, endSession, sidOf, sessionCookie, for
       const url = ctx.response.get('Location')
       ctx.remove('Location')
       ctx.status = 200
-      goOn(koaContext, url)
+      showContinue(koaContext, url)
     }
   }
 }

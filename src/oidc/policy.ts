@@ -95,11 +95,11 @@ function askedScope({ oidc, query }: KoaContextWithOIDC): unknown {
   return pushed ? decodeJwt(String(pushed.request)).scope : query.scope
 }
 
-/** Whether `asked` names `offline_access`, the engine has taken it out, and the client may have it. */
-function isOfflineAccessDropped({ oidc }: KoaContextWithOIDC, asked: unknown): boolean {
+/** Whether `requested` names `offline_access`, the engine has taken it out, and the client may have it. */
+function isOfflineAccessDropped({ oidc }: KoaContextWithOIDC, requested: unknown): boolean {
   const has = (scope: unknown) => typeof scope === 'string' && scope.split(' ').includes('offline_access')
   const { client, params } = oidc
-  return has(asked) && !has(params?.scope) && !!client?.grantTypeAllowed('refresh_token') && has(client.scope)
+  return has(requested) && !has(params?.scope) && !!client?.grantTypeAllowed('refresh_token') && has(client.scope)
 }
 
 /**

@@ -15,8 +15,8 @@ type ParkDeps = {
 type Deps = {
   /** Counts the request at its address: what is parked is stored. Throws too_many_requests. */
   count: (ctx: Context) => Promise<void>
-  /** `createAddresses`. */
-  addressOf: (path: string, query: string) => Promise<string>
+  /** `createRequestUrls`. */
+  requestUrlOf: (path: string, query: string) => Promise<string>
   /** Gives a parked body once, then never again. */
   take: (id: string) => Promise<string | undefined>
   readForm: (ctx: Context) => Promise<string>
@@ -35,7 +35,7 @@ const parkedParameter = 'latchkey_request'
 const personalParameters = ['id_token_hint', 'logout_hint', 'login_hint']
 
 /** The address of a request to `path`: with its query, or with the name of a parked one where the query is too long or names a person. */
-export function createAddresses({ park, random }: ParkDeps) {
+export function createRequestUrls({ park, random }: ParkDeps) {
   return async (path: string, query: string): Promise<string> => {
     if (query === '') return path
     const parameters = new URLSearchParams(query)
@@ -49,13 +49,13 @@ export function createAddresses({ park, random }: ParkDeps) {
 }
 
 /** `readForm` gives the body as received (400, 413 or 415 otherwise), so that a repeated parameter stays visible to the engine. */
-export function createPostToGet({ count, addressOf, take, readForm, requestExpired }: Deps) {
+export function createPostToGet({ count, requestUrlOf, take, readForm, requestExpired }: Deps) {
   return (ctx: Context, next: Next): Promise<void> => (endpointAt(ctx.path)?.isPostMadeGet ? asGet(ctx, next) : next())
 
   async function asGet(ctx: Context, next: Next): Promise<void> {
     if (ctx.method === 'POST') {
       await count(ctx)
-      ctx.redirect(await addressOf(ctx.path, await readForm(ctx)))
+      ctx.redirect(await requestUrlOf(ctx.path, await readForm(ctx)))
       ctx.status = 303
       return
     }

@@ -73,7 +73,7 @@ type Deps = {
   around: readonly ((ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>)[]
 }
 
-/** The adapter of one model, with a lost store told in the engine's words; clients come from our own room. */
+/** The adapter of one model, with a lost store told in the engine's words; clients come from our own table. */
 function adapterFor(model: string, { artifacts, clients, staticScope, clock }: Deps) {
   const adapter = artifacts.adapter(model)
   const findClient = async (id: string) => {

@@ -1,17 +1,17 @@
 /** Tells which browser a session is used from: after an authorization request, when the engine has kept the session. */
 import type { KoaContextWithOIDC } from 'oidc-provider'
 
-type Seen = { uid: string; accountId: string; userAgent: string; address: string | undefined }
+type SessionUse = { uid: string; accountId: string; userAgent: string; ip: string | undefined }
 
 const routes = ['authorization', 'resume']
 
 export const createSessionNotes =
-  ({ note, failed }: { note: (seen: Seen) => Promise<void>; failed: (error: unknown) => void }) =>
+  ({ note, failed }: { note: (seen: SessionUse) => Promise<void>; failed: (error: unknown) => void }) =>
   async (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> => {
     await next()
     const { session, route } = ctx.oidc ?? {}
     if (!session?.accountId || !routes.includes(route ?? '')) return
     const { uid, accountId } = session
     // What is shown on a page is not worth a failed login.
-    await note({ uid, accountId, userAgent: ctx.get('User-Agent'), address: ctx.ip }).catch(failed)
+    await note({ uid, accountId, userAgent: ctx.get('User-Agent'), ip: ctx.ip }).catch(failed)
   }

@@ -19,7 +19,7 @@ type Deps = {
   endInteraction: (ctx: Context, uid: string) => Promise<void>
   random: Pick<Random, 'bytes'>
   /** The address of a request, which names no person (`post-to-get.ts`). */
-  addressOf: (path: string, query: string) => Promise<string>
+  requestUrlOf: (path: string, query: string) => Promise<string>
 }
 
 type SessionCookie = Readonly<{
@@ -28,7 +28,7 @@ type SessionCookie = Readonly<{
   clear: (ctx: Context) => void
 }>
 
-const mostRetries = 8
+const maxRetries = 8
 
 const repeatedHeaders = ['Location', 'Content-Type', 'Content-Security-Policy'] as const
 
@@ -61,7 +61,7 @@ export function createStaleBrowserAnswers(deps: Deps) {
 
   /** Tabs that were late at the same moment come back at different ones. */
   async function retry(ctx: Context, path: string, query = ''): Promise<void> {
-    const url = await deps.addressOf(path, query)
+    const url = await deps.requestUrlOf(path, query)
     ctx.remove('Location')
     ctx.status = 200
     deps.showRetry(ctx, url, 1 + ((random.bytes(1)[0] ?? 0) % 3))
@@ -87,10 +87,10 @@ export function createStaleBrowserAnswers(deps: Deps) {
     for (const [name, value] of Object.entries(params)) {
       for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) query.append(name, String(one))
     }
-    const address = await deps.addressOf(routes.authorization, query.toString())
+    const requestUrl = await deps.requestUrlOf(routes.authorization, query.toString())
     ctx.body = null
     ctx.status = 303
-    ctx.set('Location', address)
+    ctx.set('Location', requestUrl)
   }
 
   /** The account was reset. A session that is of an earlier generation, and lives, was made by the program before generations. */
@@ -130,7 +130,7 @@ export function createStaleBrowserAnswers(deps: Deps) {
     if (response !== undefined) return repeatLiving(ctx, response)
     // Another tab has renamed the session while this request was on its way: soon the browser has the new cookie.
     const tries = Number(ctx.query.again ?? 0)
-    if (isRenamed) return tries < mostRetries ? retry(ctx, ctx.path, `again=${tries + 1}`) : undefined
+    if (isRenamed) return tries < maxRetries ? retry(ctx, ctx.path, `again=${tries + 1}`) : undefined
     // Tabs that signed in at the same moment made a session each, and the browser has kept one: in that one it is asked again.
     const isOfOtherSession = Interaction?.session?.uid !== undefined && Interaction.session.uid !== oidc.session?.uid
     if (isOfOtherSession) await beginAgain(ctx, uid, Interaction.params)

@@ -28,8 +28,8 @@ function refusalOf({ oidc, headers }: KoaContextWithOIDC): Refusal | undefined {
  */
 export async function tokenErrorsAround(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
   await next()
-  const { error: told } = (ctx.body ?? {}) as { error?: unknown }
-  if (told !== 'invalid_request' || endpointAt(ctx.path)?.caller !== 'client') return
+  const { error: errorCode } = (ctx.body ?? {}) as { error?: unknown }
+  if (errorCode !== 'invalid_request' || endpointAt(ctx.path)?.caller !== 'client') return
   const refusal = refusalOf(ctx)
   if (!refusal) return
   const { status, ...body } = refusal

@@ -8,8 +8,8 @@ import type { LookupFunction } from 'node:net'
 import { isIP } from 'node:net'
 import type { Dispatcher } from 'undici'
 import { Agent, buildConnector } from 'undici'
-import { isPublicAddress } from './addresses.ts'
 import { OutboundError } from './errors.ts'
+import { isPublicIp } from './public-ip.ts'
 
 /** As `dns.lookup` with `all`: every address of a name. */
 export type Resolve = (hostname: string) => Promise<readonly LookupAddress[]>
@@ -33,13 +33,13 @@ const options = ({ perOrigin }: Limits) => ({
   allowH2: false,
 })
 
-type Taken = (addresses: readonly LookupAddress[]) => boolean
+type AddressCheck = (addresses: readonly LookupAddress[]) => boolean
 
 /** A name must have public addresses and no other: one of several is not picked out, because the next time it could be another. */
-const areAllPublic: Taken = (addresses) => addresses.every(({ address }) => isPublicAddress(address))
+const areAllPublic: AddressCheck = (addresses) => addresses.every(({ address: ip }) => isPublicIp(ip))
 
 /** Resolves a name once, to all of its addresses, if they are taken. */
-function lookupBy(resolve: Resolve, areTaken: Taken): LookupFunction {
+function lookupBy(resolve: Resolve, areTaken: AddressCheck): LookupFunction {
   return (hostname, { all }, callback) => {
     resolve(hostname).then(
       (addresses) => {
@@ -60,10 +60,10 @@ export function createGuardedAgent(resolve: Resolve, limits: Limits): Dispatcher
     ...options(limits),
     connect: (target, callback) => {
       const host = target.hostname.replace(/^\[(.*)\]$/, '$1')
-      if (isIP(host) && !isPublicAddress(host)) return callback(new OutboundError('refused'), null)
+      if (isIP(host) && !isPublicIp(host)) return callback(new OutboundError('refused'), null)
       connect(target, (...result) => {
         const [error, socket] = result
-        if (error || isPublicAddress(socket.remoteAddress)) return callback(...result)
+        if (error || isPublicIp(socket.remoteAddress)) return callback(...result)
         socket.destroy()
         callback(new OutboundError('refused'), null)
       })

@@ -97,9 +97,9 @@ export async function createOutbound({ allowed, metrics, resolve = resolveBySyst
    * One request, no redirect followed, nothing taken from proxy variables. Gives the answer whatever its status. Throws OutboundError with its
    * reason for everything else.
    */
-  async function request(address: string, about: OutboundRequest): Promise<OutboundAnswer> {
+  async function request(target: string, about: OutboundRequest): Promise<OutboundAnswer> {
     try {
-      const url = URL.parse(address)
+      const url = URL.parse(target)
       if (!url) throw new OutboundError('refused')
       const answer = await send(url, about)
       requests.inc({ purpose: about.purpose, outcome: 'answered' })

@@ -8,13 +8,13 @@ import type { Deliver, OutboxKind, PayloadOf } from './kind.ts'
 export type Outbox<Kind extends OutboxKind> = {
   /**
    * Adds an event to the transaction of the change. Its payload is sealed at rest: it may hold a link or an address.
-   * `alongside` is an insert that the same statement runs.
+   * `onHeartbeat` is an insert that the same statement runs.
    */
   send: <Name extends Kind['name']>(
     tx: Tx,
     name: Name,
     payload: PayloadOf<Kind, Name>,
-    alongside?: EnqueueOptions['alongside'],
+    onHeartbeat?: EnqueueOptions['alongside'],
   ) => Promise<void>
   /** Says how a kind is delivered. Throws a TypeError for the second handler of a kind. */
   handle: <Name extends Kind['name']>(name: Name, deliver: Deliver<PayloadOf<Kind, Name>>) => void
@@ -48,12 +48,12 @@ export function createOutbox<Kind extends OutboxKind>({ kinds, enqueue, sealer, 
       const missing = [...kindsByName.keys()].filter((name) => !handlers.has(name))
       if (missing.length > 0) throw new TypeError(`the outbox has no handler of ${missing.join(', ')}`)
     },
-    async send(tx, name, payload, alongside) {
+    async send(tx, name, payload, onHeartbeat) {
       const id = random.id()
       const sealed = sealer.seal(Buffer.from(JSON.stringify(payload)), aad(name, id)).toString('base64')
       const event: SealedEvent = { id, sealed }
       const { maxAttempts } = kindsByName.get(name) ?? {}
-      await enqueue(tx, taskName(name), event, { maxAttempts, alongside })
+      await enqueue(tx, taskName(name), event, { maxAttempts, alongside: onHeartbeat })
     },
     tasks: tasksOf(({ isOutside }) => !isOutside),
     outsideTasks: tasksOf(({ isOutside }) => isOutside === true),

@@ -27,12 +27,12 @@ type Deps = {
 const timeoutMs = 1_000
 /** An answer has about 1,500 lines of 40 characters, and padding. */
 const maxBytes = 256 * 1024
-const keptForMs = 24 * 3_600_000
+const cacheMs = 24 * 3_600_000
 /** About 30 KiB each. */
-const mostKept = 128
+const maxKept = 128
 /** So that a service that hangs is not waited for by everybody, and does not use up what may be asked of others. */
 const pauseMs = 5_000
-const mostAtOnce = 8
+const maxConcurrent = 8
 
 /** What follows the first five characters: 35 hexadecimal ones, which are 17 and a half bytes of the digest. */
 const tailBytes = 18
@@ -69,17 +69,17 @@ export function createBreaches({ rangeUrl, outage, request, clock, log, metrics 
     const range = { tails: readRange(answer.text), atMs: clock.now() }
     ranges.set(prefix, range)
     const [oldest] = ranges.keys()
-    if (ranges.size > mostKept && oldest !== undefined) ranges.delete(oldest)
+    if (ranges.size > maxKept && oldest !== undefined) ranges.delete(oldest)
     return range
   }
 
   function rangeOf(prefix: string): Promise<Range> {
     const kept = ranges.get(prefix)
-    if (kept && clock.now() - kept.atMs < keptForMs && clock.now() >= kept.atMs) return Promise.resolve(kept)
+    if (kept && clock.now() - kept.atMs < cacheMs && clock.now() >= kept.atMs) return Promise.resolve(kept)
     const asked = underWay.get(prefix)
     if (asked) return asked
     if (clock.now() < pausedUntilMs) return Promise.reject(new Outage('paused'))
-    if (underWay.size >= mostAtOnce) return Promise.reject(new Outage('busy'))
+    if (underWay.size >= maxConcurrent) return Promise.reject(new Outage('busy'))
     const asking = ask(prefix).finally(() => underWay.delete(prefix))
     underWay.set(prefix, asking)
     return asking

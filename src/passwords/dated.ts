@@ -8,7 +8,7 @@ const seasons = `spring summer autumn fall winter frühling frühjahr sommer her
   wiosna lato jesień zima vår sommar höst vinter forår efterår весна лето осень зима літо осінь`
 
 /** More signs than these add something. */
-const mostSigns = 4
+const maxSigns = 4
 
 let pattern: RegExp | undefined
 
@@ -16,7 +16,7 @@ let pattern: RegExp | undefined
 export function isDatedWord(spelling: string): boolean {
   pattern ??= patternOf([...seasons.split(/\s+/).map(plain), ...months()])
   const signs = plain(spelling).replace(/([^\p{L}\p{N}])\1+/gu, '$1')
-  if (signs.replace(/[\p{L}\p{N}]/gu, '').length > mostSigns) return false
+  if (signs.replace(/[\p{L}\p{N}]/gu, '').length > maxSigns) return false
   return pattern.test(signs.replace(/[^\p{L}\p{N}]/gu, ''))
 }
 

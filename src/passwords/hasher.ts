@@ -6,17 +6,17 @@ import argon2 from 'argon2'
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import type { Compute, Cost } from './even-work.ts'
-import { costOf, createEvenWork, decoyLike } from './even-work.ts'
-import type { HashProblem } from './foreign.ts'
-import { readForeignHash } from './foreign.ts'
+import type { Compute, Cost } from './constant-work.ts'
+import { costOf, createConstantWork, decoyLike } from './constant-work.ts'
+import type { HashProblem } from './imported-hash.ts'
+import { readImportedHash } from './imported-hash.ts'
 import { normalizePassword } from './policy.ts'
 import type { Share } from './pool.ts'
 import { createPool } from './pool.ts'
 
 /** The address and account that a hash is for. An operator's command has neither. */
 export type Requester = Readonly<{
-  address?: string | undefined
+  ip?: string | undefined
   /** Its id, or what was typed where there is none. */
   account?: string | undefined
 }>
@@ -42,7 +42,7 @@ type Deps = Cost & {
   queue: number
   metrics: Metrics
   /** The networks of an address, the narrowest first. */
-  prefixesOf?: (address: string) => readonly string[]
+  prefixesOf?: (ip: string) => readonly string[]
   /** The costs of what is stored, to be read again now and then; without it only today's setting counts. */
   listCosts?: () => Promise<readonly StoredCost[]>
   log?: Pick<Log, 'warn'>
@@ -53,25 +53,25 @@ type Deps = Cost & {
 
 const computeHash: Compute = async (hash, normalized) => {
   if (costOf(hash)) return argon2.verify(hash, normalized)
-  const foreign = readForeignHash(hash)
+  const foreign = readImportedHash(hash)
   return typeof foreign !== 'string' && foreign.matches(normalized)
 }
 
 export function createPasswordHasher({ slots, queue, metrics, compute = computeHash, ...rest }: Deps) {
   const { listCosts, log, monotonicMs = () => performance.now(), memoryKiB, iterations, parallelism } = rest
-  const { prefixesOf = (address: string) => [address] } = rest
+  const { prefixesOf = (ip: string) => [ip] } = rest
   const own: Cost = { memoryKiB, iterations, parallelism }
   const pool = createPool({ slots, queue })
   const { durations, costFailures } = measure(metrics, pool)
-  const even = createEvenWork({ own, compute, monotonicMs })
+  const even = createConstantWork({ own, compute, monotonicMs })
 
   let learned = '[]'
   let readAgainAtMs = Number.NEGATIVE_INFINITY
   let first: Promise<void> | undefined
   let hasFailed = false
 
-  const shareOf = ({ address, account }: Requester): Share => ({
-    networks: address ? [...prefixesOf(address)].reverse() : [],
+  const shareOf = ({ ip, account }: Requester): Share => ({
+    networks: ip ? [...prefixesOf(ip)].reverse() : [],
     account,
   })
 
@@ -94,7 +94,7 @@ export function createPasswordHasher({ slots, queue, metrics, compute = computeH
   async function verify(password: string, hash: string | undefined, requester: Requester = {}) {
     const normalized = normalizePassword(password)
     const stored = hash === undefined ? undefined : costOf(hash)
-    const foreign = hash === undefined || stored ? 'hash_unknown' : readForeignHash(hash)
+    const foreign = hash === undefined || stored ? 'hash_unknown' : readImportedHash(hash)
     const following = follow()
     if (following) await following
     const isReadable = stored !== undefined || typeof foreign !== 'string'
@@ -143,10 +143,10 @@ export function createPasswordHasher({ slots, queue, metrics, compute = computeH
 const readCostsEveryMs = 10_000
 
 /** Whether a match says that the whole password is right, not only its beginning. */
-const isProven = (normalized: string, mostBytes = Infinity): boolean => Buffer.byteLength(normalized) < mostBytes
+const isProven = (normalized: string, maxBytes = Infinity): boolean => Buffer.byteLength(normalized) < maxBytes
 
 // As libsodium's "moderate" hash has it, with room; "sensitive" takes a gigabyte.
-const mostImported = { memoryKiB: 262_144, work: 1_048_576 }
+const maxImported = { memoryKiB: 262_144, work: 1_048_576 }
 
 /** Why a hash from elsewhere cannot be taken; undefined when it can. */
 export function problemOfImportedHash(hash: string): HashProblem | undefined {
@@ -155,10 +155,10 @@ export function problemOfImportedHash(hash: string): HashProblem | undefined {
     const { memoryKiB, iterations, parallelism } = own
     // RFC 9106 §3.1: eight KiB for each lane.
     if (memoryKiB < 8 * parallelism || parallelism > 255) return 'hash_unknown'
-    const isDear = memoryKiB > mostImported.memoryKiB || memoryKiB * iterations > mostImported.work
+    const isDear = memoryKiB > maxImported.memoryKiB || memoryKiB * iterations > maxImported.work
     return isDear ? 'hash_too_dear' : undefined
   }
-  const foreign = readForeignHash(hash)
+  const foreign = readImportedHash(hash)
   return typeof foreign === 'string' ? foreign : undefined
 }
 

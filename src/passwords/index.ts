@@ -2,9 +2,9 @@
 import type { Config } from '../config/config.ts'
 import { createBreaches } from './breaches.ts'
 import { hashingBusy } from './errors.ts'
-import { createGuessing } from './guessing.ts'
 import { createPasswordHasher } from './hasher.ts'
 import { createPasswordPolicy } from './service.ts'
+import { createStrengthEstimator } from './strength.ts'
 
 export { problemOfImportedHash } from './hasher.ts'
 
@@ -19,8 +19,8 @@ export function createPasswordsFeature(deps: Deps) {
   const { passwordHash, breachCheck, slots, listCosts, prefixesOf, settings, refusedSecrets } = deps
   const { request, clock, log, metrics } = deps
   const breaches = breachCheck && createBreaches({ ...breachCheck, request, clock, log, metrics })
-  const guessing = createGuessing({ log })
-  const policy = createPasswordPolicy({ settings, breaches, guessing, refusedSecrets })
+  const strength = createStrengthEstimator({ log })
+  const policy = createPasswordPolicy({ settings, breaches, strength, refusedSecrets })
   return {
     passwords: createPasswordHasher({ ...passwordHash, slots, listCosts, metrics, prefixesOf, log }),
     breaches,
@@ -28,6 +28,6 @@ export function createPasswordsFeature(deps: Deps) {
     shownRules: policy.shownRules,
     /** The failure of a password that cannot be verified now. */
     busy: () => hashingBusy({ retryAfterSeconds }),
-    close: guessing.close,
+    close: strength.close,
   }
 }

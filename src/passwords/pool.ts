@@ -1,6 +1,6 @@
 /** Bounds how many hashes are computed at once and how many may wait, so that a flood of sign-ins does not starve everything else. */
 import { hashingBusy } from './errors.ts'
-import { createShares } from './shares.ts'
+import { createFairQueue } from './fair-queue.ts'
 
 type Options = {
   slots: number
@@ -26,9 +26,9 @@ const accountPart = 4
  * A full queue takes a place from the network with most for one with less, else throws hashingBusy.
  */
 export function createPool({ slots, queue, longestWaitMs = 3_000, monotonicMs = () => performance.now() }: Options) {
-  const shares = createShares()
+  const shares = createFairQueue()
   const accounts = new Map<string, number>()
-  const mostOfAccount = Math.max(1, Math.floor((slots + queue) / accountPart))
+  const maxOfAccount = Math.max(1, Math.floor((slots + queue) / accountPart))
   let usualMs = 250
 
   // When the whole queue will be through, as far as the latest runs tell (RFC 9110 §10.2.3).
@@ -64,7 +64,7 @@ export function createPool({ slots, queue, longestWaitMs = 3_000, monotonicMs = 
   /** Counts what the account has here, from whatever networks. */
   async function runOfAccount<T>(work: () => Promise<T>, account: string, share: Share): Promise<T> {
     const before = accounts.get(account) ?? 0
-    if (before >= mostOfAccount) throw busy()
+    if (before >= maxOfAccount) throw busy()
     accounts.set(account, before + 1)
     try {
       return await run(work, share)

@@ -5,9 +5,9 @@ import type { Breaches } from './breaches.ts'
 import { isCommonPassword } from './common.ts'
 import type { Person } from './context.ts'
 import { checkContext } from './context.ts'
-import type { Guessing } from './guessing.ts'
 import type { CompositionRules, ShownRule } from './policy.ts'
 import { checkComposition, hasDirectionMarks, isBlank, readPassword, shownComposition } from './policy.ts'
+import type { StrengthEstimator } from './strength.ts'
 
 export type { Person } from './context.ts'
 /** What is wrong with a password that this person chooses: every problem at once, none when it is good. */
@@ -17,12 +17,12 @@ type Deps = {
   settings: Pick<Settings, 'get'>
   /** Undefined: no service is named that could be asked. */
   breaches: Breaches | undefined
-  guessing: Pick<Guessing, 'judge'>
+  strength: Pick<StrengthEstimator, 'judge'>
   /** Known sample passwords: refused in production, empty elsewhere. */
   refusedSecrets: readonly string[]
 }
 
-export function createPasswordPolicy({ settings, breaches, guessing, refusedSecrets }: Deps) {
+export function createPasswordPolicy({ settings, breaches, strength, refusedSecrets }: Deps) {
   function composition(): CompositionRules {
     const now = settings.get()
     return {
@@ -50,7 +50,7 @@ export function createPasswordPolicy({ settings, breaches, guessing, refusedSecr
     ]
     // What is refused already costs no counting, and tells the breach service nothing.
     if (problems.length > 0) return problems
-    if ((await guessing.judge(normalized)) === 'guessable') return [{ path: 'password', code: 'password_common' }]
+    if ((await strength.judge(normalized)) === 'guessable') return [{ path: 'password', code: 'password_common' }]
     if (!breaches) return []
     const verdict = await breaches.find(normalized)
     if (verdict === 'breached') return [{ path: 'password', code: 'password_known' }]

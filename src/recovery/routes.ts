@@ -1,10 +1,10 @@
 /** The pages of recovery: asking for a link, inside an interaction or by itself; and choosing the new password. */
 import type { Context } from 'koa'
 import { z } from 'zod'
-import type { CarryOn } from '../authentication/account-reset.ts'
+import type { RenewCookies } from '../authentication/account-reset.ts'
 import type { Interactions } from '../authentication/interaction.ts'
 import { notFound } from '../http/errors.ts'
-import { unlessRefused } from '../http/field-problems.ts'
+import { withFieldProblems } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { form, page } from '../http/route.ts'
@@ -16,7 +16,7 @@ type Deps = {
   recovery: Recovery
   interactions: Pick<Interactions, 'load'>
   views: Views
-  carryOn: CarryOn
+  renewCookies: RenewCookies
 }
 
 /** As long as the body may be: the policy says better what is wrong. */
@@ -24,42 +24,48 @@ const longestPasswordField = 56 * 1024
 const uid = z.string().regex(/^[\w-]{10,64}$/)
 const asked = z.strictObject({ email: z.string().max(320) })
 const link = { token: z.string().max(200), go: uid.optional() }
-const signInUrl = (go: string): string => `/interaction/${go}`
+const signInUrl = (interactionUid: string): string => `/interaction/${interactionUid}`
 
-export function recoveryRoutes({ recovery, interactions, views, carryOn }: Deps): readonly Route[] {
-  async function showForm(ctx: Context, go: string | undefined, email: string, problems: FieldProblems = {}) {
-    // Without mail there is no recovery, and no page that pretends to one.
+export function recoveryRoutes({ recovery, interactions, views, renewCookies }: Deps): readonly Route[] {
+  async function showForm(
+    ctx: Context,
+    interactionUid: string | undefined,
+    email: string,
+    problems: FieldProblems = {},
+  ) {
+    // Without email there is no recovery, and no page that pretends to one.
     if (!recovery.isOffered) throw notFound()
-    const interaction = go === undefined ? undefined : await interactions.load(ctx, go)
+    const interaction = interactionUid === undefined ? undefined : await interactions.load(ctx, interactionUid)
     views.render(ctx, 'recover', {
-      ...(interaction && go !== undefined && { client: interaction.client, signInUrl: signInUrl(go) }),
-      action: go === undefined ? '/recover' : `${signInUrl(go)}/recover`,
+      ...(interaction &&
+        interactionUid !== undefined && { client: interaction.client, signInUrl: signInUrl(interactionUid) }),
+      action: interactionUid === undefined ? '/recover' : `${signInUrl(interactionUid)}/recover`,
       email,
       problems,
     })
   }
 
-  async function ask(ctx: Context, go: string | undefined, email: string): Promise<void> {
+  async function ask(ctx: Context, interactionUid: string | undefined, email: string): Promise<void> {
     if (!recovery.isOffered) throw notFound()
-    if (go !== undefined) await interactions.load(ctx, go)
+    if (interactionUid !== undefined) await interactions.load(ctx, interactionUid)
     let problems: FieldProblems = {}
-    const isAsked = await unlessRefused(
+    const isAsked = await withFieldProblems(
       ctx,
-      () => recovery.request({ email, go, origin: originOf(ctx) }),
+      () => recovery.request({ email, interactionUid, origin: originOf(ctx) }),
       (found) => {
         problems = found
       },
     )
     if (isAsked) return views.render(ctx, 'notice', { name: 'recovery_sent', email: recovery.showEmail(email) })
     const { status } = ctx
-    await showForm(ctx, go, email, problems)
+    await showForm(ctx, interactionUid, email, problems)
     ctx.status = status
   }
 
   const showNewPassword = (
     ctx: Context,
     email: string,
-    { token, go }: { token: string; go?: string },
+    { token, go: interactionUid }: { token: string; go?: string },
     problems: FieldProblems = {},
   ): void =>
     views.render(ctx, 'link-password', {
@@ -68,7 +74,7 @@ export function recoveryRoutes({ recovery, interactions, views, carryOn }: Deps)
       token,
       email,
       problems,
-      ...(go !== undefined && { go }),
+      ...(interactionUid !== undefined && { interactionUid }),
     })
 
   const uidOf = (params: unknown) => (params as { uid?: string } | undefined)?.uid
@@ -112,9 +118,12 @@ export function recoveryRoutes({ recovery, interactions, views, carryOn }: Deps)
     handler: async (ctx, { body }) => {
       const { email } = await recovery.show(body.token)
       const again = (problems: FieldProblems) => showNewPassword(ctx, email, body, problems)
-      const work = async () => carryOn(ctx, await recovery.reset(body.token, body.password, originOf(ctx)))
-      if (!(await unlessRefused(ctx, work, again))) return
-      views.render(ctx, 'notice', { name: 'password_set', ...(body.go !== undefined && { goUrl: signInUrl(body.go) }) })
+      const work = async () => renewCookies(ctx, await recovery.reset(body.token, body.password, originOf(ctx)))
+      if (!(await withFieldProblems(ctx, work, again))) return
+      views.render(ctx, 'notice', {
+        name: 'password_set',
+        ...(body.go !== undefined && { returnUrl: signInUrl(body.go) }),
+      })
     },
   })
 

@@ -65,7 +65,7 @@ function connect(url: string): Redis | Cluster {
     retryDelayOnFailover: 100,
     slotsRefreshTimeout: connectTimeoutMs,
     // Names as the nodes announce them, so that their certificates fit.
-    dnsLookup: (address, callback) => callback(null, address),
+    dnsLookup: (host, callback) => callback(null, host),
     redisOptions: { ...options, username, password, ...(isTls && { tls: {} }) },
   })
 }
@@ -76,15 +76,15 @@ function connect(url: string): Redis | Cluster {
  */
 export function createRedis({ url, log }: { url: string; log: Log }): RedisConnection {
   const client = connect(url)
-  let isAway = false
+  let isUnavailable = false
   // One line when it goes and one when it returns, however often the connection is tried in between.
   client.on('error', (error: Error) => {
-    if (!isAway) log.warn({ err: error }, 'Redis is away')
-    isAway = true
+    if (!isUnavailable) log.warn({ err: error }, 'Redis is away')
+    isUnavailable = true
   })
   client.on('ready', () => {
-    if (isAway) log.info('Redis is back')
-    isAway = false
+    if (isUnavailable) log.info('Redis is back')
+    isUnavailable = false
   })
 
   const state = async (): Promise<RedisState> => {

@@ -8,4 +8,4 @@ export const registrationClosed = declareError('registration_closed', 403)
 /** The right password, and an address that must be proven first. */
 export const emailUnverified = declareError('email_unverified', 403)
 /** Nothing can be sent, so nobody can be invited. */
-export const mailNotConfigured = declareError('mail_not_configured', 409)
+export const emailNotConfigured = declareError('mail_not_configured', 409)

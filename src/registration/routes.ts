@@ -1,8 +1,8 @@
-/** The pages of registration: the form, inside an interaction or by itself; and what a mailed link opens. */
+/** The pages of registration: the form, inside an interaction or by itself; and what an emailed link opens. */
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Interactions } from '../authentication/interaction.ts'
-import { unlessRefused } from '../http/field-problems.ts'
+import { withFieldProblems } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/page-parts.ts'
 import type { Route } from '../http/route.ts'
 import { form, page } from '../http/route.ts'
@@ -29,40 +29,49 @@ const linkQuery = z.object({ token: text(200), go: uid.optional() })
 const linkFields = { token: text(200), go: uid.optional() }
 const begun = z.strictObject({ ...linkFields, name: text(400), password: text(longestPasswordField) })
 
-const signInUrl = (go: string): string => `/interaction/${go}`
-const back = (go: string | undefined) => (go === undefined ? {} : { go })
+const signInUrl = (interactionUid: string): string => `/interaction/${interactionUid}`
+const returnParams = (interactionUid: string | undefined) => (interactionUid === undefined ? {} : { interactionUid })
 
 export function registrationRoutes(deps: Deps): readonly Route[] {
   const { registration, interactions, views } = deps
 
-  const where = (ctx: Context) => ({ browser: deps.cookie.read(ctx), origin: originOf(ctx) })
+  const browserContext = (ctx: Context) => ({ browser: deps.cookie.read(ctx), origin: originOf(ctx) })
 
   async function showForm(
     ctx: Context,
-    go: string | undefined,
+    interactionUid: string | undefined,
     { email, name }: { email: string; name: string },
     problems: FieldProblems = {},
   ): Promise<void> {
     registration.refuseUnlessOpen()
-    const interaction = go === undefined ? undefined : await interactions.load(ctx, go)
+    const interaction = interactionUid === undefined ? undefined : await interactions.load(ctx, interactionUid)
     views.render(ctx, 'register', {
-      ...(interaction && go !== undefined && { client: interaction.client, signInUrl: signInUrl(go) }),
-      action: go === undefined ? '/register' : `${signInUrl(go)}/register`,
+      ...(interaction &&
+        interactionUid !== undefined && { client: interaction.client, signInUrl: signInUrl(interactionUid) }),
+      action: interactionUid === undefined ? '/register' : `${signInUrl(interactionUid)}/register`,
       email,
       name,
       problems,
     })
   }
 
-  async function register(ctx: Context, go: string | undefined, fields: z.infer<typeof applicant>): Promise<void> {
+  async function register(
+    ctx: Context,
+    interactionUid: string | undefined,
+    fields: z.infer<typeof applicant>,
+  ): Promise<void> {
     let problems: FieldProblems = {}
-    const isTaken = await unlessRefused(
+    const isTaken = await withFieldProblems(
       ctx,
       async () => {
-        if (go !== undefined) await interactions.load(ctx, go)
+        if (interactionUid !== undefined) await interactions.load(ctx, interactionUid)
         const admit = () => deps.countRegistration(ctx, fields.email)
         const browser = deps.cookie.begin(ctx, registration.normaliseEmail(fields.email))
-        await registration.register({ ...fields, go }, { browser: browser.digest, origin: originOf(ctx) }, admit)
+        await registration.register(
+          { ...fields, interactionUid },
+          { browser: browser.digest, origin: originOf(ctx) },
+          admit,
+        )
         browser.keep()
       },
       (found) => {
@@ -71,29 +80,32 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     )
     if (!isTaken) {
       const { status } = ctx
-      await showForm(ctx, go, fields, problems)
+      await showForm(ctx, interactionUid, fields, problems)
       ctx.status = status
       return
     }
-    const goUrl = go === undefined ? {} : { goUrl: signInUrl(go) }
-    views.render(ctx, 'notice', { name: 'registered', email: registration.showEmail(fields.email), ...goUrl })
+    const returnUrl = interactionUid === undefined ? {} : { returnUrl: signInUrl(interactionUid) }
+    views.render(ctx, 'notice', { name: 'registered', email: registration.showEmail(fields.email), ...returnUrl })
   }
 
   /** Back to the interaction in which the account was made, if this is its browser; it says so itself if it is over. */
-  const showVerified = (ctx: Context, go: string | undefined): void =>
-    views.render(ctx, 'notice', { name: 'verified', ...(go !== undefined && { goUrl: signInUrl(go) }) })
+  const showVerified = (ctx: Context, interactionUid: string | undefined): void =>
+    views.render(ctx, 'notice', {
+      name: 'verified',
+      ...(interactionUid !== undefined && { returnUrl: signInUrl(interactionUid) }),
+    })
 
   function showProof(
     ctx: Context,
     { kind, email, name }: Proof,
-    { token, go }: { token: string; go?: string },
+    { token, go: interactionUid }: { token: string; go?: string },
     {
       problems = {},
-      anewProblems = {},
+      startOverProblems = {},
       typedName,
-    }: { problems?: FieldProblems; anewProblems?: FieldProblems; typedName?: string } = {},
+    }: { problems?: FieldProblems; startOverProblems?: FieldProblems; typedName?: string } = {},
   ): void {
-    const common = { token, email, ...back(go) }
+    const common = { token, email, ...returnParams(interactionUid) }
     if (kind === 'confirm') {
       views.render(ctx, 'link', { kind: 'verify', action: '/verify', ...common })
     } else if (kind === 'invited') {
@@ -103,9 +115,9 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     } else {
       views.render(ctx, 'link-prove', {
         action: '/verify/password',
-        anewAction: '/verify/anew',
+        startOverAction: '/verify/anew',
         problems,
-        anewProblems,
+        startOverProblems,
         ...common,
         // Never the name that is stored: somebody else may have chosen it.
         name: typedName ?? '',
@@ -113,7 +125,11 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     }
   }
 
-  const show = (path: string, name: string, handler: (ctx: Context, go: string | undefined) => Promise<void>): Route =>
+  const show = (
+    path: string,
+    name: string,
+    handler: (ctx: Context, interactionUid: string | undefined) => Promise<void>,
+  ): Route =>
     page({
       access: 'public',
       path,
@@ -150,7 +166,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     limit: { policy: 'link', by: ({ body }) => body.token },
     body: { schema: z.strictObject(linkFields) },
     handler: async (ctx, { body }) => {
-      await registration.confirm(body.token, where(ctx))
+      await registration.confirm(body.token, browserContext(ctx))
       showVerified(ctx, body.go)
     },
   })
@@ -163,13 +179,13 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     body: { schema: z.strictObject({ ...linkFields, password: text(longestPasswordField) }) },
     handler: async (ctx, { body }) => {
       const proof = await registration.showVerification(body.token, undefined)
-      const work = () => registration.confirmWithPassword(body.token, body.password, where(ctx))
-      const isDone = await unlessRefused(ctx, work, (problems) => showProof(ctx, proof, body, { problems }))
+      const work = () => registration.confirmWithPassword(body.token, body.password, browserContext(ctx))
+      const isDone = await withFieldProblems(ctx, work, (problems) => showProof(ctx, proof, body, { problems }))
       if (isDone) showVerified(ctx, body.go)
     },
   })
 
-  const beginAnew = form({
+  const startOver = form({
     path: '/verify/anew',
     name: 'registration.begin_anew',
     access: 'public',
@@ -177,8 +193,9 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     body: { schema: begun },
     handler: async (ctx, { body }) => {
       const proof = await registration.showVerification(body.token, undefined)
-      const again = (anewProblems: FieldProblems) => showProof(ctx, proof, body, { anewProblems, typedName: body.name })
-      if (await unlessRefused(ctx, () => registration.beginAnew(body.token, body, where(ctx)), again)) {
+      const again = (startOverProblems: FieldProblems) =>
+        showProof(ctx, proof, body, { startOverProblems, typedName: body.name })
+      if (await withFieldProblems(ctx, () => registration.startOver(body.token, body, browserContext(ctx)), again)) {
         showVerified(ctx, body.go)
       }
     },
@@ -202,7 +219,9 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     handler: async (ctx, { body }) => {
       const proof = await registration.showInvitation(body.token)
       const again = (problems: FieldProblems) => showProof(ctx, proof, body, { problems, typedName: body.name })
-      if (await unlessRefused(ctx, () => registration.acceptInvitation(body.token, body, where(ctx)), again)) {
+      if (
+        await withFieldProblems(ctx, () => registration.acceptInvitation(body.token, body, browserContext(ctx)), again)
+      ) {
         showVerified(ctx, undefined)
       }
     },
@@ -211,13 +230,15 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
   const empty = { email: '', name: '' }
   return [
     show('/register', 'registration.show', (ctx) => showForm(ctx, undefined, empty)),
-    show('/interaction/:uid/register', 'registration.show_in_interaction', (ctx, go) => showForm(ctx, go, empty)),
+    show('/interaction/:uid/register', 'registration.show_in_interaction', (ctx, interactionUid) =>
+      showForm(ctx, interactionUid, empty),
+    ),
     submit('/register', 'registration.submit'),
     submit('/interaction/:uid/register', 'registration.submit_in_interaction'),
     verify,
     confirm,
     confirmWithPassword,
-    beginAnew,
+    startOver,
     invitation,
     accept,
   ]

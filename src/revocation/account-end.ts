@@ -1,4 +1,7 @@
-/** The reset of an account: a new generation, under which only the request that asked for it goes on. */
+/**
+ * The reset of an account: a new generation. Only the access of the request that resets it is
+ * preserved.
+ */
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { AccountEnd, EndAccount } from '../authentication/account-reset.ts'
 import type { Tx } from '../database/database.ts'
@@ -17,24 +20,24 @@ type Deps = {
 }
 
 export function createAccountEnd({ records, artifacts, endings, random }: Deps): EndAccount {
-  return async (tx, accountId, kept = {}) => {
+  return async (tx, accountId, preserved = {}) => {
     const generation = await records.raiseGeneration(tx, accountId)
     let session: AccountEnd['session']
     // The session is renamed before the rest ends, so that nothing more is written under the old id.
-    if (kept.session) {
-      session = await artifacts.renameSession(tx, kept.session, { accountId, generation, id: random.token() })
+    if (preserved.session) {
+      session = await artifacts.renameSession(tx, preserved.session, { accountId, generation, id: random.token() })
       // Another request has renamed it, perhaps a thief's: it ends with the others, and the change is made all the same.
-      if (!session && !(await artifacts.hasSession(tx, kept.session.uid))) records.refuseReset()
+      if (!session && !(await artifacts.hasSession(tx, preserved.session.uid))) records.refuseReset()
     }
-    await artifacts.endAccount(tx, accountId, kept.session && session ? { sessionUid: kept.session.uid } : {})
+    await artifacts.endAccount(tx, accountId, preserved.session && session ? { sessionUid: preserved.session.uid } : {})
     const end: AccountEnd = {
       generation,
       ...(session && { session }),
       // A copy of the old cookies, which a thief may have, opens nothing more.
-      ...(kept.knownBrowser && { knownToken: random.token() }),
-      ...(kept.rememberedToken !== undefined && { rememberedToken: random.token() }),
+      ...(preserved.knownBrowser && { knownToken: random.token() }),
+      ...(preserved.rememberedToken !== undefined && { rememberedToken: random.token() }),
     }
-    await endings.run('accountReset', tx, accountId, { kept, end })
+    await endings.run('accountReset', tx, accountId, { preserved, end })
     return end
   }
 }

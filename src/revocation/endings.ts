@@ -1,6 +1,6 @@
 /** What ends with an account, a client or a session: one list for each cause. The feature that owns the data registers its ending. */
 import type { EndedSession } from '../../adapters/ends.ts'
-import type { AccountEnd, KeptAccess } from '../authentication/account-reset.ts'
+import type { AccountEnd, PreservedAccess } from '../authentication/account-reset.ts'
 import type { Tx } from '../database/database.ts'
 
 /** Names of the endings of each cause, in the order in which they run. */
@@ -24,7 +24,7 @@ export type EndingName<C extends Cause> = (typeof endingLists)[C][number]
 
 /** What an ending is given after the transaction. */
 type EndingArguments = {
-  accountReset: [accountId: string, next: Readonly<{ kept: KeptAccess; end: AccountEnd }>]
+  accountReset: [accountId: string, next: Readonly<{ preserved: PreservedAccess; end: AccountEnd }>]
   accountSignOut: [accountId: string]
   accountHandover: [accountId: string]
   emailLoss: [accountId: string]

@@ -23,14 +23,14 @@ type Deps = {
     | 'denyToken'
     | 'listAccess'
   >
-  consents: { forget: (tx: Tx, accountId: string, clientId: string) => Promise<boolean> }
+  consents: { delete: (tx: Tx, accountId: string, clientId: string) => Promise<boolean> }
   endings: Pick<Endings, 'run'>
   clock: Clock
   metrics: Metrics
 }
 
 /** What was ended, for the metric. */
-type What = 'account' | 'client' | 'session' | 'grant' | 'consent' | 'token' | 'everything'
+type RevocationTarget = 'account' | 'client' | 'session' | 'grant' | 'consent' | 'token' | 'everything'
 
 export type Revocation = ReturnType<typeof createRevocation>
 
@@ -44,7 +44,7 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
 
   /** Ends and records in one transaction. Gives how many rows of the store went: 0 does not mean that no JWT was ended. */
   async function end(
-    what: What,
+    what: RevocationTarget,
     event: Omit<AuditEvent, 'outcome'>,
     work: (tx: Tx) => Promise<number>,
   ): Promise<number> {
@@ -62,7 +62,7 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
    * moment is moved there before the answer, or by the sweep when this process dies first.
    */
   async function endAtMoment(
-    what: What,
+    what: RevocationTarget,
     event: Omit<AuditEvent, 'outcome'>,
     work: (tx: Tx, provisional: Provisional) => Promise<number>,
   ): Promise<number> {
@@ -128,7 +128,7 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
     consent: (accountId: string, clientId: string, by: Initiator): Promise<number> => {
       const subject = { type: 'account', id: accountId }
       return endAtMoment('consent', { action: 'consent.withdrawn', by, subject, clientId }, async (tx, provisional) => {
-        await consents.forget(tx, accountId, clientId)
+        await consents.delete(tx, accountId, clientId)
         return artifacts.endGrantsOf(tx, accountId, clientId, provisional)
       })
     },

@@ -11,7 +11,10 @@ import { sampleClientIds, sampleEmails } from './samples.ts'
 
 type Entry = Readonly<Record<string, unknown>>
 
-/** How each room reads an entry of its own; handed in, because a feature imports no other feature's values. */
+/**
+ * How each feature reads its own entries. It is an argument, because a feature imports no values of
+ * another one.
+ */
 export type Readers = {
   account: (entry: Entry, alsoKnown: readonly string[]) => { input: AccountInput; problems: Problem[] }
   client: (entry: Entry) => { input: ClientInput; problems: Problem[] }
@@ -165,8 +168,8 @@ async function planUser(
   if (before && isOnlyMissing) return { input, before, fields: [] }
   const wanted = Object.entries(input).filter(([, value]) => value !== undefined)
   const fields = wanted.flatMap(([field, value]) => {
-    const held = before?.[field as keyof Account] ?? null
-    return before && isDeepStrictEqual(plain(held), plain(typeof value === 'string' ? value.trim() : value))
+    const current = before?.[field as keyof Account] ?? null
+    return before && isDeepStrictEqual(plain(current), plain(typeof value === 'string' ? value.trim() : value))
       ? []
       : [field]
   })
@@ -188,9 +191,9 @@ async function planClient(input: ClientStep['input'], { clients }: PlanDeps): Pr
   // A document that says nothing about it does not bring back a client that somebody has disabled.
   const wanted = { ...input, isDisabled: input.isDisabled ?? before?.isDisabled ?? false }
   const { metadata, ...row } = clients.planned(wanted)
-  const held: Record<string, unknown> = { ...before, ...before?.metadata }
+  const current: Record<string, unknown> = { ...before, ...before?.metadata }
   const fields = Object.entries({ ...row, ...metadata })
-    .filter(([field, value]) => !isDeepStrictEqual(plain(held[field]), plain(value)))
+    .filter(([field, value]) => !isDeepStrictEqual(plain(current[field]), plain(value)))
     .map(([field]) => field)
   fields.push(...Object.keys(before?.metadata ?? {}).filter((key) => !(key in metadata)))
   // An initial value: applied again it must not bring back a secret that was rotated away.
@@ -205,9 +208,9 @@ async function planResourceServer(
 ): Promise<ResourceServerStep> {
   const before = await resourceServers.findByIdentifier(input.identifier)
   const { key: _key, ...row } = resourceServers.planned(input)
-  const held: Record<string, unknown> = { ...before }
+  const current: Record<string, unknown> = { ...before }
   const fields = Object.entries(row)
-    .filter(([field, value]) => !isDeepStrictEqual(plain(held[field]), plain(value)))
+    .filter(([field, value]) => !isDeepStrictEqual(plain(current[field]), plain(value)))
     .map(([field]) => field)
   return { input, before, fields }
 }

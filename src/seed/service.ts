@@ -7,7 +7,7 @@ import { seedInvalid } from './errors.ts'
 import type { ClientStep, PlanDeps, ResourceServerStep, SeedPlan, UserStep } from './plan.ts'
 import { planSeed } from './plan.ts'
 
-const mostAttempts = 3
+const maxAttempts = 3
 
 export type SeedEntry = {
   type: 'user' | 'client' | 'resource_server'
@@ -70,7 +70,7 @@ export function createSeed(deps: Deps) {
           return { entries: await write(plan, by) }
         } catch (error) {
           // Another process has written the same entry since this plan was made, two first starts at once for instance: plan again.
-          if (!(error instanceof AppError) || error.status !== 409 || attempt === mostAttempts) throw error
+          if (!(error instanceof AppError) || error.status !== 409 || attempt === maxAttempts) throw error
         }
       }
     },

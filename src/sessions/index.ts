@@ -1,10 +1,10 @@
 /** Browser sessions. */
 import { batchDuty } from '../jobs/duty.ts'
 import type { Endings } from '../revocation/endings.ts'
-import { openPlaces } from './places.ts'
+import { openGeolocation } from './geolocation.ts'
 import { createSessions } from './service.ts'
 
-type Deps = Omit<Parameters<typeof createSessions>[0], 'placeOf' | 'forgetBrowsers'> & {
+type Deps = Omit<Parameters<typeof createSessions>[0], 'locate' | 'deleteRememberedBrowsers'> & {
   /** Path of an MMDB file; undefined: no page says where an ip is. */
   geoipDatabase: string | undefined
   endings: Pick<Endings, 'run'>
@@ -12,11 +12,11 @@ type Deps = Omit<Parameters<typeof createSessions>[0], 'placeOf' | 'forgetBrowse
 
 /** Throws `places_unreadable`. */
 export async function createSessionsFeature({ geoipDatabase, endings, ...deps }: Deps) {
-  const places = geoipDatabase === undefined ? undefined : await openPlaces(geoipDatabase)
+  const geolocation = geoipDatabase === undefined ? undefined : await openGeolocation(geoipDatabase)
   const sessions = createSessions({
     ...deps,
-    forgetBrowsers: (tx, accountId) => endings.run('accountSignOut', tx, accountId),
-    placeOf: (ip) => places?.(ip),
+    deleteRememberedBrowsers: (tx, accountId) => endings.run('accountSignOut', tx, accountId),
+    locate: (ip) => geolocation?.(ip),
   })
   return {
     sessions,

@@ -4,21 +4,21 @@ import type { Queryable } from '../database/database.ts'
 export type SessionDetail = Readonly<{
   key: Buffer
   userAgent: string
-  address: string | undefined
+  ip: string | undefined
   lastSeenAt: number
 }>
 
-type Seen = { key: Buffer; accountId: string; userAgent: string; address: string | undefined; at: number }
+type SessionUse = { key: Buffer; accountId: string; userAgent: string; ip: string | undefined; at: number }
 
 /** A session that comes from another browser or network than before is shown as it is now. */
-export async function putDetail(db: Queryable, { key, accountId, userAgent, address, at }: Seen): Promise<void> {
+export async function putDetail(db: Queryable, { key, accountId, userAgent, ip, at }: SessionUse): Promise<void> {
   // An account that has just been deleted has no sessions to show.
   await db.raw(
     `INSERT INTO session_detail (session_key, account_id, user_agent, address, created_at, last_seen_at)
      SELECT :key, id, :userAgent, :address, :at, :at FROM account WHERE id = :accountId
      ON CONFLICT (session_key) DO UPDATE SET account_id = excluded.account_id, user_agent = excluded.user_agent,
        address = excluded.address, last_seen_at = excluded.last_seen_at`,
-    { key, accountId, userAgent, address: address ?? null, at },
+    { key, accountId, userAgent, address: ip ?? null, at },
   )
 }
 
@@ -29,7 +29,7 @@ export async function listDetails(db: Queryable, accountId: string): Promise<Ses
   return rows.map((row) => ({
     key: row.session_key,
     userAgent: row.user_agent,
-    address: row.address ?? undefined,
+    ip: row.address ?? undefined,
     lastSeenAt: Number(row.last_seen_at),
   }))
 }

@@ -19,9 +19,9 @@ type Deps = {
     'endSession' | 'endSessionByKey' | 'endSessionsOf' | 'hasSession' | 'renameSession' | 'listAccess' | 'sessionKey'
   >
   /** Where an address is, in words; undefined where that is not known or not wanted. */
-  placeOf: (address: string) => string | undefined
+  locate: (ip: string) => string | undefined
   /** Takes back what spares a browser the second factor, within the transaction. */
-  forgetBrowsers: (tx: Tx, accountId: string) => Promise<void>
+  deleteRememberedBrowsers: (tx: Tx, accountId: string) => Promise<void>
   clock: Clock
   random: Random
 }
@@ -41,16 +41,16 @@ export type SessionView = BrowserName &
     place: string | undefined
   }>
 
-type Seen = Readonly<{ uid: string; accountId: string; userAgent: string; address: string | undefined }>
+type SessionUse = Readonly<{ uid: string; accountId: string; userAgent: string; ip: string | undefined }>
 
 /** "Last seen" is no more exact than that, so that not every request writes. */
 const seenAgainAfterMs = 5 * 60_000
 const remembered = 10_000
 const longestUserAgent = 400
-const sweptAtOnce = 1000
+const sweepBatchSize = 1000
 const dayMs = 86_400_000
 
-export function createSessions({ db, transaction, audit, artifacts, placeOf, clock, random, ...deps }: Deps) {
+export function createSessions({ db, transaction, audit, artifacts, locate, clock, random, ...deps }: Deps) {
   const seenAt = new Map<string, number>()
 
   async function list(accountId: string, thisUid?: string): Promise<SessionView[]> {
@@ -67,7 +67,7 @@ export function createSessions({ db, transaction, audit, artifacts, placeOf, clo
         isThis: own?.equals(key) ?? false,
         signedInAt,
         lastSeenAt: detail?.lastSeenAt,
-        place: detail?.address === undefined ? undefined : placeOf(detail.address),
+        place: detail?.ip === undefined ? undefined : locate(detail.ip),
       }
     })
   }
@@ -76,7 +76,7 @@ export function createSessions({ db, transaction, audit, artifacts, placeOf, clo
     list,
 
     /** A request of the session: what its owner will recognise it by. */
-    note: async ({ uid, accountId, userAgent, address }: Seen): Promise<void> => {
+    note: async ({ uid, accountId, userAgent, ip }: SessionUse): Promise<void> => {
       const at = clock.now()
       const before = seenAt.get(uid)
       if (before !== undefined && at - before < seenAgainAfterMs && at >= before) return
@@ -87,7 +87,7 @@ export function createSessions({ db, transaction, audit, artifacts, placeOf, clo
       await repository.putDetail(db, {
         key,
         accountId,
-        address,
+        ip,
         at,
         userAgent: userAgent
           .toWellFormed()
@@ -130,7 +130,7 @@ export function createSessions({ db, transaction, audit, artifacts, placeOf, clo
         })
         // Another request has renamed it, perhaps a thief's: then it ends with the others.
         if (!renamed && !(await artifacts.hasSession(tx, own.uid))) throw sessionGone()
-        await deps.forgetBrowsers(tx, accountId)
+        await deps.deleteRememberedBrowsers(tx, accountId)
         const count = await artifacts.endSessionsOf(tx, accountId, renamed && kept)
         if (count > 0) await audit.recordOwn(tx, { action: 'account.signed_out_elsewhere', accountId, origin })
         return renamed
@@ -138,6 +138,6 @@ export function createSessions({ db, transaction, audit, artifacts, placeOf, clo
     },
 
     /** Removes what is known of sessions that have ended; gives how many. */
-    sweep: (): Promise<number> => repository.sweepDetails(db, clock.now() - dayMs, sweptAtOnce),
+    sweep: (): Promise<number> => repository.sweepDetails(db, clock.now() - dayMs, sweepBatchSize),
   }
 }

@@ -13,8 +13,8 @@ import { deleteSetUp, listSetUps, listUntrustedPeers, publishSetUp } from './rep
 const presentMs = 15_000
 const closingMs = 1_000
 /** A peer that sent X-Forwarded-For is told of for so long. */
-const peerIsToldMs = 24 * 3_600_000
-const peerIsNotedMs = 3_600_000
+const peerShownMs = 24 * 3_600_000
+const peerNoteIntervalMs = 3_600_000
 
 /** The stores by name, as every process of one set-up must write them: without user and password, with port and database. */
 export function describeStores(redisUrl: string | undefined): string {
@@ -58,7 +58,7 @@ export function createSetUps({ db, clock, random, log, redisUrl }: Deps) {
 
   async function publish(): Promise<void> {
     const seenAt = clock.now()
-    const untrustedPeer = untrusted && seenAt - untrusted.notedAt < peerIsToldMs ? untrusted.peer : undefined
+    const untrustedPeer = untrusted && seenAt - untrusted.notedAt < peerShownMs ? untrusted.peer : undefined
     const found = await publishSetUp(db, { process, stores, seenAt, untrustedPeer }, seenAt - presentMs)
     if (found.length > 0 && !others?.length)
       log.warn({ stores, others: found }, 'processes of this database disagree about stores')
@@ -67,7 +67,7 @@ export function createSetUps({ db, clock, random, log, redisUrl }: Deps) {
     others = found
   }
 
-  async function tell(): Promise<void> {
+  async function publishOwn(): Promise<void> {
     if (!isServing) return
     await publish().catch((error) => log.debug({ err: error }, 'the stores of this process were not published'))
   }
@@ -78,26 +78,26 @@ export function createSetUps({ db, clock, random, log, redisUrl }: Deps) {
     /** A server tells before it listens; the command line never does. */
     serve: async (): Promise<void> => {
       isServing = true
-      await tell()
+      await publishOwn()
       // Of two that start at one moment neither sees the other's first row, which was not committed.
-      await tell()
+      await publishOwn()
     },
 
     /** Notes a peer whose X-Forwarded-For is ignored: the first is logged, the latest is in our row. */
     noteUntrustedPeer: (peer: string): void => {
       if (!untrusted) log.warn({ peer }, 'X-Forwarded-For is ignored: TRUST_PROXY does not name the peer that sent it')
       const now = clock.now()
-      if (!untrusted || now - untrusted.notedAt >= peerIsNotedMs) untrusted = { peer, notedAt: now }
+      if (!untrusted || now - untrusted.notedAt >= peerNoteIntervalMs) untrusted = { peer, notedAt: now }
     },
 
     /** Along with each read of the key ring. Never rejects: without an answer the last one stays. */
-    tell,
+    publishOwn,
 
     /** Whether ours are published, and no other process names other ones. */
     isAgreed,
 
     /** Whether what this process keeps in a store is where the others look. The command line takes no requests. */
-    mayKeep: (): boolean => !isServing || isAgreed(),
+    areStoresAgreed: (): boolean => !isServing || isAgreed(),
 
     /** Takes our row away, so that a server with other stores need not wait. Never rejects. */
     close: async (): Promise<void> => {

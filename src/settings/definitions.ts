@@ -15,7 +15,7 @@ export type RuntimeSettings = Readonly<{
   refreshAbsoluteSeconds: number
   /** Who may make an account: everybody, who was invited, nobody. */
   registration: (typeof registrationModes)[number]
-  /** `required`: who has not proven the e-mail address does not sign in. */
+  /** `required`: who has not proven the email address does not sign in. */
   emailVerification: 'optional' | 'required'
   /** How long an account that its person wants deleted can still be kept. */
   accountDeletionSeconds: number

@@ -15,7 +15,7 @@ export function createSigningKeysFeature({ rotation, offered, log }: Deps) {
         name: 'turn-key-ring',
         everySeconds: 30,
         run: async () => {
-          for (const change of await rotation.turn()) log.info(change, 'a signing key changed its state')
+          for (const change of await rotation.advance()) log.info(change, 'a signing key changed its state')
         },
       },
     ],

@@ -1,32 +1,32 @@
-/** Changing one's own password and e-mail address: with a proof, told to the old address, and ending what is open elsewhere. */
+/** Changing one's own password and email address: with a proof, told to the old address, and ending what is open elsewhere. */
 
 import { testOrigin } from '../audit/origins.ts'
-import type { PeopleHouse } from '../registration/house.ts'
-import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
+import type { AccountSetup } from '../registration/setup.ts'
+import { goodPassword, openAccountSetup, operator, otherPassword } from '../registration/setup.ts'
 import { createRelyingParty } from '../support/latchkey.ts'
 import { sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 
-let house: PeopleHouse
+let setup: AccountSetup
 beforeAll(async () => {
-  house = await openPeopleHouse()
+  setup = await openAccountSetup()
 })
-afterAll(() => house?.close())
+afterAll(() => setup?.close())
 
-const changes = () => house.server.parts.accountChanges
+const changes = () => setup.server.parts.accountChanges
 
 /** Somebody signed in at two browsers; `session` is the first one's, as a form of the account page would name it. */
 async function signedInTwice(email: string) {
-  const account = await house.member(email)
+  const account = await setup.member(email)
   async function signIn() {
-    const rp = createRelyingParty(house.server)
+    const rp = createRelyingParty(setup.server)
     const start = await rp.browser.get(await rp.authorizeUrl({ scope: 'openid offline_access' }))
     const { code } = await rp.complete(start, { email, password: goodPassword })
     return { rp, tokens: (await rp.exchange(code!)).body }
   }
   const [here, there] = [await signIn(), await signIn()]
-  const cookie = (await here.rp.browser.jar.getCookies(house.server.issuer)).find(({ key }) => key.endsWith('session'))!
-  const { uid } = (await house.server.parts.engine.provider().Session.find(cookie.value))!
+  const cookie = (await here.rp.browser.jar.getCookies(setup.server.issuer)).find(({ key }) => key.endsWith('session'))!
+  const { uid } = (await setup.server.parts.engine.provider().Session.find(cookie.value))!
   const session = { uid, id: cookie.value, generation: account.generation }
   return { account, here, there, session }
 }
@@ -44,8 +44,8 @@ describe.each(['password', 'email'] as const)('changing the %s', (what) => {
   }
 
   test('wants the password, or a factor that was proven within five minutes', async () => {
-    const { id, email } = await house.member(`proof-${what}@example.com`)
-    const { clock } = house.server
+    const { id, email } = await setup.member(`proof-${what}@example.com`)
+    const { clock } = setup.server
     for (const proof of [
       { password: 'not the right password' },
       { password: '' },
@@ -55,16 +55,16 @@ describe.each(['password', 'email'] as const)('changing the %s', (what) => {
     ]) {
       await expect(change(id, proof)).rejects.toMatchObject({ code: 'proof_refused', status: 403 })
     }
-    expect(await house.signsIn(email, goodPassword)).toBe(true)
-    expect(await house.account(email)).toMatchObject({ id })
-    expect((await house.trail(id)).filter((action) => action === 'account.change_refused')).toHaveLength(5)
+    expect(await setup.signsIn(email, goodPassword)).toBe(true)
+    expect(await setup.account(email)).toMatchObject({ id })
+    expect((await setup.trail(id)).filter((action) => action === 'account.change_refused')).toHaveLength(5)
     await change(id, { factorProvenAtMs: clock.now() - 5 * 60_000 })
   })
 
   test('a disabled or unknown account proves nothing', async () => {
-    const { id } = await house.member(`gone-${what}@example.com`)
-    await house.server.parts.accounts.disable(id, operator)
-    await waitFor(async () => (await house.server.parts.accounts.findById(id))?.isDisabled)
+    const { id } = await setup.member(`gone-${what}@example.com`)
+    await setup.server.parts.accounts.disable(id, operator)
+    await waitFor(async () => (await setup.server.parts.accounts.findById(id))?.isDisabled)
     await expect(change(id, { password: goodPassword })).rejects.toMatchObject({ code: 'proof_refused' })
     await expect(change(crypto.randomUUID(), { password: goodPassword })).rejects.toMatchObject({
       code: 'proof_refused',
@@ -72,7 +72,7 @@ describe.each(['password', 'email'] as const)('changing the %s', (what) => {
   })
 })
 
-test('a new password ends the other sessions and all refresh tokens, keeps this session, and is told by mail', async () => {
+test('a new password ends the other sessions and all refresh tokens, keeps this session, and is told by email', async () => {
   const { account, here, there, session } = await signedInTwice('password@example.com')
   const end = await changes().changePassword({
     origin: testOrigin,
@@ -83,7 +83,7 @@ test('a new password ends the other sessions and all refresh tokens, keeps this 
   })
   // The session goes on under another id; test/account/pages.test.ts goes on with it in a browser.
   expect(end.session!.id).not.toBe(session.id)
-  const { Session } = house.server.parts.engine.provider()
+  const { Session } = setup.server.parts.engine.provider()
   expect(await Session.find(end.session!.id)).toMatchObject({ uid: session.uid, accountId: account.id })
   expect(await isSignedIn(here)).toBe(false)
   expect(await isSignedIn(there)).toBe(false)
@@ -91,11 +91,11 @@ test('a new password ends the other sessions and all refresh tokens, keeps this 
     expect((await rp.refresh(tokens.refresh_token)).body).toMatchObject({ error: 'invalid_grant' })
     expect((await rp.userinfo(tokens.access_token)).status).toBe(401)
   }
-  expect(await house.signsIn(account.email, otherPassword)).toBe(true)
-  expect(await house.signsIn(account.email, goodPassword)).toBe(false)
-  const mail = await house.mailbox.waitFor(account.email, 2)
-  expect(mail.subject).toBe(sentence('mails.subject.password_changed'))
-  expect(mail.link).toBe(`${house.server.issuer}/recover`)
+  expect(await setup.signsIn(account.email, otherPassword)).toBe(true)
+  expect(await setup.signsIn(account.email, goodPassword)).toBe(false)
+  const message = await setup.mailbox.waitFor(account.email, 2)
+  expect(message.subject).toBe(sentence('emails.subject.password_changed'))
+  expect(message.link).toBe(`${setup.server.issuer}/recover`)
 })
 
 test('without a session to keep every one ends', async () => {
@@ -110,7 +110,7 @@ test('without a session to keep every one ends', async () => {
 })
 
 test('a new password that is refused changes nothing', async () => {
-  const { id, email } = await house.member('weak@example.com')
+  const { id, email } = await setup.member('weak@example.com')
   await expect(
     changes().changePassword({
       accountId: id,
@@ -119,11 +119,11 @@ test('a new password that is refused changes nothing', async () => {
       newPassword: 'short',
     }),
   ).rejects.toMatchObject({ code: 'change_invalid', problems: [{ path: 'newPassword', code: 'password_too_short' }] })
-  expect(await house.signsIn(email, goodPassword)).toBe(true)
+  expect(await setup.signsIn(email, goodPassword)).toBe(true)
 })
 
 test('of two changes proven by the same password one is made', async () => {
-  const { id } = await house.member('twice@example.com')
+  const { id } = await setup.member('twice@example.com')
   const change = (newPassword: string) =>
     changes().changePassword({ accountId: id, origin: testOrigin, proof: { password: goodPassword }, newPassword })
   const results = await Promise.allSettled([

@@ -1,32 +1,32 @@
 /** A new email address: where its link is confirmed, what asking for one tells, and that no other account is touched. */
 import { testOrigin } from '../audit/origins.ts'
-import type { PeopleHouse } from '../registration/house.ts'
-import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
+import type { AccountSetup } from '../registration/setup.ts'
+import { goodPassword, openAccountSetup, operator, otherPassword } from '../registration/setup.ts'
 import type { Browser } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty } from '../support/latchkey.ts'
 import { says, sentence } from '../support/sentences.ts'
 
-let house: PeopleHouse
+let setup: AccountSetup
 beforeAll(async () => {
-  house = await openPeopleHouse()
+  setup = await openAccountSetup()
 })
-afterAll(() => house?.close())
+afterAll(() => setup?.close())
 
-const changes = () => house.server.parts.accountChanges
+const changes = () => setup.server.parts.accountChanges
 
 const request = (accountId: string, newEmail: string, password = goodPassword) =>
   changes().requestEmailChange({ accountId, origin: testOrigin, proof: { password }, newEmail })
 
 /** A member who has asked for another address; gives the link that went there. */
 async function asked(email: string, newEmail: string) {
-  const account = await house.member(email)
+  const account = await setup.member(email)
   await request(account.id, newEmail)
-  return { account, link: (await house.mailbox.waitFor(newEmail)).link! }
+  return { account, link: (await setup.mailbox.waitFor(newEmail)).link! }
 }
 
 async function signIn(email: string, password = goodPassword) {
-  const rp = createRelyingParty(house.server)
+  const rp = createRelyingParty(setup.server)
   const start = await rp.browser.get(await rp.authorizeUrl({ scope: 'openid offline_access' }))
   const { code } = await rp.complete(start, { email, password })
   return { rp, browser: rp.browser, tokens: (await rp.exchange(code!)).body }
@@ -49,21 +49,21 @@ test('in a session of the account a button is enough; nothing changes before, an
   const page = await here.browser.get(link)
   expect(page.body).toContain('After@Example.com')
   expect(page.body).not.toContain('name="currentPassword"')
-  expect(await house.account('before@example.com')).toMatchObject({ id: account.id })
+  expect(await setup.account('before@example.com')).toMatchObject({ id: account.id })
   expect((await here.browser.submit(page, '/email-change')).status).toBe(200)
-  expect(await house.account('after@example.com')).toMatchObject({
+  expect(await setup.account('after@example.com')).toMatchObject({
     id: account.id,
     email: 'After@Example.com',
     isEmailVerified: true,
   })
-  expect(await house.account('before@example.com')).toBeUndefined()
-  expect((await house.mailbox.waitFor('before@example.com', 3)).subject).toBe(sentence('mails.subject.email_changed'))
+  expect(await setup.account('before@example.com')).toBeUndefined()
+  expect((await setup.mailbox.waitFor('before@example.com', 3)).subject).toBe(sentence('emails.subject.email_changed'))
   expect([await isSignedIn(here), await isSignedIn(there)]).toEqual([true, false])
   for (const { rp, tokens } of [here, there]) {
     expect((await rp.refresh(tokens.refresh_token)).body).toMatchObject({ error: 'invalid_grant' })
   }
   expect((await here.browser.submit(page, '/email-change')).status).toBe(400)
-  expect(await house.trail(account.id)).toEqual(
+  expect(await setup.trail(account.id)).toEqual(
     expect.arrayContaining(['account.email_change_requested', 'account.email_changed']),
   )
 })
@@ -80,27 +80,27 @@ test('elsewhere the page asks for the password, and does not show the address of
     expect(refused.body).toContain('id="currentPassword-problem"')
     expect(refused.body).not.toContain('secret-address')
   }
-  expect(await house.account('secret-address@example.com')).toMatchObject({ id: account.id })
-  expect((await house.trail(account.id)).filter((action) => action === 'account.change_refused')).toHaveLength(2)
+  expect(await setup.account('secret-address@example.com')).toMatchObject({ id: account.id })
+  expect((await setup.trail(account.id)).filter((action) => action === 'account.change_refused')).toHaveLength(2)
   const done = await browser.submit(page, '/email-change', withPassword)
   expect(done.status).toBe(200)
   expect(done.headers.getSetCookie().filter((cookie) => cookie.includes('session'))).toEqual([])
-  expect(await house.account('elsewhere@example.com')).toMatchObject({ id: account.id })
+  expect(await setup.account('elsewhere@example.com')).toMatchObject({ id: account.id })
   // The browser that typed the password is not known by that.
-  expect(await house.server.database.knex('known_browser').where({ account_id: account.id })).toEqual([])
+  expect(await setup.server.database.knex('known_browser').where({ account_id: account.id })).toEqual([])
 })
 
 test('a session of another account is asked for the password as well, and stays as it is', async () => {
   const { account, link } = await asked('mine@example.com', 'mine-new@example.com')
-  await house.member('other@example.com')
+  await setup.member('other@example.com')
   const other = await signIn('other@example.com')
   const page = await other.browser.get(link)
   expect(page.body).toContain('name="currentPassword"')
   expect((await other.browser.submit(page, '/email-change', { currentPassword: '' })).status).toBe(403)
   expect((await other.browser.submit(page, '/email-change', withPassword)).status).toBe(200)
-  expect(await house.account('mine-new@example.com')).toMatchObject({ id: account.id })
+  expect(await setup.account('mine-new@example.com')).toMatchObject({ id: account.id })
   expect(await isSignedIn(other)).toBe(true)
-  expect(await house.server.database.knex('known_browser').where({ account_id: account.id })).toEqual([])
+  expect(await setup.server.database.knex('known_browser').where({ account_id: account.id })).toEqual([])
 })
 
 test('five passwords may be tried on one link, at once too; a session of the account still confirms', async () => {
@@ -121,7 +121,7 @@ test('five passwords may be tried on one link, at once too; a session of the acc
   })
   const here = await signIn('guessed@example.com')
   expect((await confirm(here.browser, link)).status).toBe(200)
-  expect(await house.account('guessed-new@example.com')).toMatchObject({ id: account.id })
+  expect(await setup.account('guessed-new@example.com')).toMatchObject({ id: account.id })
 })
 
 test('of a link that is confirmed many times at once, one confirmation is made', async () => {
@@ -136,55 +136,55 @@ test('of a link that is confirmed many times at once, one confirmation is made',
 })
 
 test('an address that another account has proven is told to its owner, and nothing changes', async () => {
-  await house.member('taken@example.com')
-  const { id } = await house.member('taker@example.com')
+  await setup.member('taken@example.com')
+  const { id } = await setup.member('taker@example.com')
   await request(id, 'TAKEN@example.com')
-  expect((await house.mailbox.waitFor('taken@example.com', 2)).subject).toBe(sentence('mails.subject.address_in_use'))
-  expect(await house.account('taker@example.com')).toMatchObject({ id })
+  expect((await setup.mailbox.waitFor('taken@example.com', 2)).subject).toBe(sentence('emails.subject.address_in_use'))
+  expect(await setup.account('taker@example.com')).toMatchObject({ id })
 })
 
 test('an account that has the address unproven stays, and the page says how to go on', async () => {
-  await house.register({ email: 'squat@example.com', password: otherPassword })
-  await house.mailbox.waitFor('squat@example.com')
-  const squatted = (await house.account('squat@example.com'))!
-  const account = await house.member('real@example.com')
+  await setup.register({ email: 'squat@example.com', password: otherPassword })
+  await setup.mailbox.waitFor('squat@example.com')
+  const squatted = (await setup.account('squat@example.com'))!
+  const account = await setup.member('real@example.com')
   await request(account.id, 'squat@example.com')
-  const { link, subject } = await house.mailbox.waitFor('squat@example.com', 2)
-  expect(subject).toBe(sentence('mails.subject.email_change'))
+  const { link, subject } = await setup.mailbox.waitFor('squat@example.com', 2)
+  expect(subject).toBe(sentence('emails.subject.email_change'))
   const refused = await confirm(createBrowser(), link!, withPassword)
   expect(refused.status).toBe(409)
   expect(refused.body).toMatch(says('pages.notice.next.email_taken'))
-  expect(await house.account('squat@example.com')).toEqual(squatted)
-  expect(await house.account('real@example.com')).toMatchObject({ id: account.id })
-  expect(await house.signsIn('squat@example.com', otherPassword)).toBe(true)
+  expect(await setup.account('squat@example.com')).toEqual(squatted)
+  expect(await setup.account('real@example.com')).toMatchObject({ id: account.id })
+  expect(await setup.signsIn('squat@example.com', otherPassword)).toBe(true)
 })
 
 test('the owner of the mailbox goes on as that page says: begins anew there, moves that account, and changes', async () => {
   const wanted = 'wanted@example.com'
-  await house.register({ email: wanted, password: otherPassword })
-  await house.mailbox.waitFor(wanted)
-  const account = await house.member('goes-on@example.com')
+  await setup.register({ email: wanted, password: otherPassword })
+  await setup.mailbox.waitFor(wanted)
+  const account = await setup.member('goes-on@example.com')
   const browser = createBrowser()
-  await house.register({ email: wanted }, browser)
-  const proof = await browser.get((await house.mailbox.waitFor(wanted, 2)).link!)
+  await setup.register({ email: wanted }, browser)
+  const proof = await browser.get((await setup.mailbox.waitFor(wanted, 2)).link!)
   await browser.submit(proof, '/verify/anew', { name: 'The Owner', password: goodPassword })
-  await request((await house.account(wanted))!.id, 'moved-away@example.com')
-  const away = (await house.mailbox.waitFor('moved-away@example.com')).link!
+  await request((await setup.account(wanted))!.id, 'moved-away@example.com')
+  const away = (await setup.mailbox.waitFor('moved-away@example.com')).link!
   expect((await confirm(browser, away, withPassword)).status).toBe(200)
   await request(account.id, wanted)
   // One of the four tells of the address that moved away; two that are sent at once arrive in any order.
-  await house.mailbox.waitFor(wanted, 4)
-  const { link } = house.mailbox.to(wanted).find((mail) => mail.link?.includes('/email-change'))!
+  await setup.mailbox.waitFor(wanted, 4)
+  const { link } = setup.mailbox.to(wanted).find((message) => message.link?.includes('/email-change'))!
   expect((await confirm(browser, link!, withPassword)).status).toBe(200)
-  expect(await house.account(wanted)).toMatchObject({ id: account.id })
+  expect(await setup.account(wanted)).toMatchObject({ id: account.id })
 })
 
 test('an address that is taken while the link waits is refused, and the link stays good', async () => {
   const { account, link } = await asked('waiting@example.com', 'grabbed@example.com')
-  await house.server.parts.accounts.create({ email: 'grabbed@example.com', isEmailVerified: true }, operator)
+  await setup.server.parts.accounts.create({ email: 'grabbed@example.com', isEmailVerified: true }, operator)
   const browser = createBrowser()
   expect((await confirm(browser, link, withPassword)).status).toBe(409)
-  expect(await house.account('waiting@example.com')).toMatchObject({ id: account.id })
+  expect(await setup.account('waiting@example.com')).toMatchObject({ id: account.id })
   expect((await browser.get(link)).status).toBe(200)
 })
 
@@ -207,8 +207,8 @@ describe('asking for a change', () => {
   test.each(['owned@example.com', 'unproven-owned@example.com', 'free@example.com'])(
     'ends the earlier link whatever the new address is (%s)',
     async (newEmail) => {
-      if (newEmail.startsWith('owned') && !(await house.account(newEmail))) await house.member(newEmail)
-      if (newEmail.startsWith('unproven')) await house.register({ email: newEmail })
+      if (newEmail.startsWith('owned') && !(await setup.account(newEmail))) await setup.member(newEmail)
+      if (newEmail.startsWith('unproven')) await setup.register({ email: newEmail })
       const { account, link } = await asked(`prober-${newEmail}`, `probe-${newEmail}`)
       const browser = createBrowser()
       expect((await browser.get(link)).status).toBe(200)
@@ -219,35 +219,35 @@ describe('asking for a change', () => {
   )
 
   test('a delayed email of an earlier request does not bring its link back', async () => {
-    const { links } = house.server.parts
-    const { id, generation } = await house.member('delayed@example.com')
+    const { emailLinks: links } = setup.server.parts
+    const { id, generation } = await setup.member('delayed@example.com')
     const older = { accountId: id, email: 'older@example.com', generation }
-    const at = house.server.clock.now()
-    house.server.clock.advance(1000)
+    const at = setup.server.clock.now()
+    setup.server.clock.advance(1000)
     await request(id, 'newer@example.com')
-    const { link } = await house.mailbox.waitFor('newer@example.com')
-    const late = await house.server.database.transaction((tx) => links.mint(tx, 'change_email', older, false, at))
+    const { link } = await setup.mailbox.waitFor('newer@example.com')
+    const late = await setup.server.database.transaction((tx) => links.mint(tx, 'change_email', older, false, at))
     expect(late).toBeUndefined()
     expect((await createBrowser().get(link!)).status).toBe(200)
   })
 
   test('counts the same whether or not the new address has an account', async () => {
-    const { id } = await house.member('counting@example.com')
-    await house.member('counted@example.com')
+    const { id } = await setup.member('counting@example.com')
+    await setup.member('counted@example.com')
     const count = async () => {
-      const row = await house.server.database.knex('account_link').where({ account_id: id, purpose: 'change_email' })
+      const row = await setup.server.database.knex('account_link').where({ account_id: id, purpose: 'change_email' })
       return row[0]?.count
     }
     await request(id, 'counted@example.com')
     expect(await count()).toBe(1)
     await request(id, 'not-an-account@example.com')
-    await house.mailbox.waitFor('not-an-account@example.com')
+    await setup.mailbox.waitFor('not-an-account@example.com')
     expect(await count()).toBe(2)
     for (let times = 0; times < 3; times += 1) await request(id, 'counted@example.com')
     await request(id, 'sixth@example.com')
     await request(id, 'sixth@example.com')
     expect(await count()).toBe(6)
-    const { rows } = await house.server.database.knex.raw(
+    const { rows } = await setup.server.database.knex.raw(
       "SELECT count(*) AS count FROM account_link WHERE account_id = ? AND digest IS NOT NULL AND purpose = 'change_email'",
       [id],
     )
@@ -257,7 +257,7 @@ describe('asking for a change', () => {
   test.each(['nobody', 'a,b@example.com', 'a@example.com\r\nBcc: b@example.com', ''])(
     'for what is no address (%j) is refused',
     async (newEmail) => {
-      const account = (await house.account('taker@example.com'))!
+      const account = (await setup.account('taker@example.com'))!
       await expect(request(account.id, newEmail)).rejects.toMatchObject({
         code: 'change_invalid',
         problems: [{ path: 'newEmail' }],
@@ -269,32 +269,32 @@ describe('asking for a change', () => {
 describe('one’s own address, unproven', () => {
   async function unproven(email: string) {
     const registrar = createBrowser()
-    await house.register({ email }, registrar)
-    await house.mailbox.waitFor(email)
-    const account = (await house.account(email))!
+    await setup.register({ email }, registrar)
+    await setup.mailbox.waitFor(email)
+    const account = (await setup.account(email))!
     await request(account.id, email.toUpperCase())
-    return { account, registrar, mail: await house.mailbox.waitFor(email, 2) }
+    return { account, registrar, mail: await setup.mailbox.waitFor(email, 2) }
   }
 
   test('is a verify email: a button in the browser that registered, the password elsewhere', async () => {
-    const { account, registrar, mail } = await unproven('own@example.com')
-    expect(mail.subject).toBe(sentence('mails.subject.verify'))
-    expect(new URL(mail.link!).pathname).toBe('/verify')
+    const { account, registrar, mail: message } = await unproven('own@example.com')
+    expect(message.subject).toBe(sentence('emails.subject.verify'))
+    expect(new URL(message.link!).pathname).toBe('/verify')
     const elsewhere = createBrowser()
-    const page = await elsewhere.get(mail.link!)
+    const page = await elsewhere.get(message.link!)
     expect(page.body).toContain('/verify/password')
     expect((await elsewhere.submit(page, '/verify/password', { password: otherPassword })).status).toBe(400)
-    expect((await registrar.submit(await registrar.get(mail.link!), '/verify')).status).toBe(200)
-    expect(await house.account('own@example.com')).toMatchObject({ id: account.id, isEmailVerified: true })
+    expect((await registrar.submit(await registrar.get(message.link!), '/verify')).status).toBe(200)
+    expect(await setup.account('own@example.com')).toMatchObject({ id: account.id, isEmailVerified: true })
   })
 
   test('its mailbox’s owner begins anew there, and the account that another person made is gone', async () => {
-    const { account, mail } = await unproven('not-own@example.com')
+    const { account, mail: message } = await unproven('not-own@example.com')
     const owner = createBrowser()
-    const page = await owner.get(mail.link!)
+    const page = await owner.get(message.link!)
     await owner.submit(page, '/verify/anew', { name: 'The Owner', password: otherPassword })
-    const owned = (await house.account('not-own@example.com'))!
+    const owned = (await setup.account('not-own@example.com'))!
     expect(owned.id).not.toBe(account.id)
-    expect(await house.signsIn('not-own@example.com', goodPassword)).toBe(false)
+    expect(await setup.signsIn('not-own@example.com', goodPassword)).toBe(false)
   })
 })

@@ -1,27 +1,27 @@
 /** The account page, driven as a browser does: through the login, and back. */
 import { auditActions } from '../../src/audit/catalogue.ts'
 import { createSentences } from '../../src/locales.ts'
-import { addPhone } from '../mfa/house.ts'
+import { addPhone } from '../mfa/setup.ts'
 import { days, minutes } from '../oidc/support.ts'
-import type { PeopleHouse } from '../registration/house.ts'
-import { goodPassword, openPeopleHouse, otherPassword } from '../registration/house.ts'
+import type { AccountSetup } from '../registration/setup.ts'
+import { goodPassword, openAccountSetup, otherPassword } from '../registration/setup.ts'
 import type { Browser, Page } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty } from '../support/latchkey.ts'
 import { says, sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 
-let house: PeopleHouse
+let setup: AccountSetup
 beforeAll(async () => {
-  house = await openPeopleHouse()
+  setup = await openAccountSetup()
 })
-afterAll(() => house?.close())
+afterAll(() => setup?.close())
 
 const csrfIn = (page: Page) => /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
 
 /** Opens a page of the account and signs in on the way, as often as that is asked for. */
 async function open(browser: Browser, path: string, person: { email: string; password?: string; code?: () => string }) {
-  let page = await browser.follow(await browser.get(house.at(path)))
+  let page = await browser.follow(await browser.get(setup.at(path)))
   for (let steps = 0; steps < 3; steps += 1) {
     const { email, password = goodPassword } = person
     if (page.body.includes('/login"')) page = await browser.submit(page, '/login', { email, password })
@@ -34,35 +34,35 @@ async function open(browser: Browser, path: string, person: { email: string; pas
 
 async function visitor(name: string, path = '/account') {
   const email = `${name}@example.com`
-  const account = await house.member(email)
+  const account = await setup.member(email)
   const browser = createBrowser()
   return { account, email, browser, page: await open(browser, path, { email }) }
 }
 
 const sessionOf = async (browser: Browser) =>
-  (await browser.jar.getCookies(house.server.issuer)).find(({ key }) => key === 'latchkey.session')?.value
+  (await browser.jar.getCookies(setup.server.issuer)).find(({ key }) => key === 'latchkey.session')?.value
 
 test('the door leads through the login, and back to the page that was asked for', async () => {
   const { page, browser, email } = await visitor('door', '/account/applications')
   expect([page.status, new URL(page.url).pathname]).toEqual([200, '/account/applications'])
   expect((await open(browser, '/account', { email })).body).toContain(email)
   for (const state of ['https://evil.example/', '//evil.example', '/account/../authorize', '/accounts']) {
-    const back = await browser.get(house.at(`/account/return?code=x&state=${encodeURIComponent(state)}`))
-    expect(back.next).toBe(house.at('/account'))
+    const back = await browser.get(setup.at(`/account/return?code=x&state=${encodeURIComponent(state)}`))
+    expect(back.next).toBe(setup.at('/account'))
   }
-  expect((await createBrowser().get(house.at('/account/return?code=x&state=/account'))).status).toBe(400)
-  expect((await browser.get(house.at('/account/return?error=access_denied'))).next).toBe(house.at('/'))
+  expect((await createBrowser().get(setup.at('/account/return?code=x&state=/account'))).status).toBe(400)
+  expect((await browser.get(setup.at('/account/return?error=access_denied'))).next).toBe(setup.at('/'))
 })
 
 test('nobody can register the client of the account page, or use it for tokens', async () => {
   const metadata = { client_name: 'Evil', redirect_uris: ['https://evil.example/'], scope: 'openid' }
-  await expect(house.server.addClient({ clientId: 'latchkey:account', kind: 'spa', metadata })).rejects.toMatchObject({
+  await expect(setup.server.addClient({ clientId: 'latchkey:account', kind: 'spa', metadata })).rejects.toMatchObject({
     code: 'client_invalid',
   })
   const { browser } = await visitor('codes')
-  const url = new URL((await browser.get(house.at('/account/data'))).next ?? house.at('/account/data'))
-  const rp = createRelyingParty(house.server, browser)
-  const parameters = { client_id: 'latchkey:account', redirect_uri: house.at('/account/return'), scope: 'openid' }
+  const url = new URL((await browser.get(setup.at('/account/data'))).next ?? setup.at('/account/data'))
+  const rp = createRelyingParty(setup.server, browser)
+  const parameters = { client_id: 'latchkey:account', redirect_uri: setup.at('/account/return'), scope: 'openid' }
   const answer = await browser.get(await rp.authorizeUrl(parameters))
   const code = new URL(answer.next!).searchParams.get('code')!
   const fields = {
@@ -88,7 +88,7 @@ test('the profile is saved, and what is not valid is told beside its field', asy
     await browser.submit(wrong, '/account/profile', { name: '  Zoë 张 ', birthdate: '1990-12-31', phone_number: '' }),
   )
   expect(saved.body).toMatch(says('pages.own.done.profile'))
-  expect(await house.server.parts.accounts.readById(account.id)).toMatchObject({
+  expect(await setup.server.parts.accounts.readById(account.id)).toMatchObject({
     name: 'Zoë 张',
     birthdate: '1990-12-31',
   })
@@ -96,12 +96,12 @@ test('the profile is saved, and what is not valid is told beside its field', asy
 
 test('what a person may not say of themselves: 400, and nothing changes', async () => {
   const { browser, account, page } = await visitor('greedy', '/account/profile')
-  const before = await house.server.parts.accounts.readById(account.id)
+  const before = await setup.server.parts.accounts.readById(account.id)
   for (const more of ['emailVerified', 'email_verified', 'role', 'roles', '__proto__', 'constructor', 'id', 'email']) {
     const answer = await browser.submit(page, '/account/profile', { name: 'Changed', [more]: 'admin' })
     expect([more, answer.status]).toEqual([more, 400])
   }
-  expect(await house.server.parts.accounts.readById(account.id)).toEqual(before)
+  expect(await setup.server.parts.accounts.readById(account.id)).toEqual(before)
 })
 
 test('a new password wants the old one, keeps this session under a new name, and ends the others (ASVS 7.2.4)', async () => {
@@ -118,20 +118,20 @@ test('a new password wants the old one, keeps this session under a new name, and
     currentPassword: goodPassword,
     password: otherPassword,
   })
-  expect(changed.next).toBe(house.at('/account?done=password'))
+  expect(changed.next).toBe(setup.at('/account?done=password'))
   expect(await sessionOf(browser)).not.toBe(old)
   expect((await browser.get(changed.next!)).body).toMatch(says('pages.own.done.password'))
   const thief = createBrowser()
-  await thief.jar.setCookie(`latchkey.session=${old}`, house.server.issuer)
-  expect((await thief.get(house.at('/account'))).status).toBe(303)
-  expect((await elsewhere.get(house.at('/account'))).status).toBe(303)
-  expect(await house.signsIn(email, otherPassword)).toBe(true)
+  await thief.jar.setCookie(`latchkey.session=${old}`, setup.server.issuer)
+  expect((await thief.get(setup.at('/account'))).status).toBe(303)
+  expect((await elsewhere.get(setup.at('/account'))).status).toBe(303)
+  expect(await setup.signsIn(email, otherPassword)).toBe(true)
 })
 
-test('e-mail, password, factors and the end want a login of the last five minutes: 403, and nothing changes', async () => {
+test('email, password, factors and the end want a login of the last five minutes: 403, and nothing changes', async () => {
   const { browser, email, account, page } = await visitor('old-login')
-  const csrf = csrfIn(await browser.get(house.at('/account/profile')))
-  house.server.clock.advance(minutes(5) + 1000)
+  const csrf = csrfIn(await browser.get(setup.at('/account/profile')))
+  setup.server.clock.advance(minutes(5) + 1000)
   const forms: Record<string, Record<string, string>> = {
     '/account/password': { currentPassword: goodPassword, password: otherPassword },
     '/account/email': { currentPassword: goodPassword, email: 'new-one@example.com' },
@@ -141,14 +141,14 @@ test('e-mail, password, factors and the end want a login of the last five minute
     '/account/data/delete': { currentPassword: goodPassword, sure: 'yes' },
   }
   for (const [path, fields] of Object.entries(forms)) {
-    const answer = await browser.post(house.at(path), { csrf, ...fields })
+    const answer = await browser.post(setup.at(path), { csrf, ...fields })
     expect([path, answer.status]).toEqual([path, 403])
   }
   expect(page.status).toBe(200)
-  expect(await house.account(email)).toMatchObject({ id: account.id, email, deleteAt: undefined })
-  expect(await house.signsIn(email, goodPassword)).toBe(true)
+  expect(await setup.account(email)).toMatchObject({ id: account.id, email, deleteAt: undefined })
+  expect(await setup.signsIn(email, goodPassword)).toBe(true)
   // The page itself asks for the password once more, and is there.
-  const again = await browser.follow(await browser.get(house.at('/account/password')))
+  const again = await browser.follow(await browser.get(setup.at('/account/password')))
   expect(again.body).toContain('/login"')
 })
 
@@ -156,65 +156,65 @@ test('a new address is the account’s when its link is opened, and this session
   const { browser, email, page } = await visitor('moving', '/account/email')
   const next = 'moved@example.com'
   await browser.submit(page, '/account/email', { currentPassword: goodPassword, email: next })
-  const { link } = await house.mailbox.waitFor(next)
-  expect(await house.account(email)).toBeDefined()
+  const { link } = await setup.mailbox.waitFor(next)
+  expect(await setup.account(email)).toBeDefined()
   await browser.submit(await browser.get(link!), '/email-change')
-  expect(await house.account(email)).toBeUndefined()
-  expect((await browser.get(house.at('/account'))).body).toContain(next)
+  expect(await setup.account(email)).toBeUndefined()
+  expect((await browser.get(setup.at('/account'))).body).toContain(next)
 })
 
 test('sessions are listed by browser; another person’s cannot be ended by its id', async () => {
   const mine = await visitor('mine', '/account/sessions')
   const theirs = await visitor('theirs', '/account/sessions')
   const handles = async (id: string) =>
-    (await house.server.parts.revocation.listAccess(id)).sessions.map(({ handle }) => handle)
+    (await setup.server.parts.revocation.listAccess(id)).sessions.map(({ handle }) => handle)
   const [foreign] = await handles(theirs.account.id)
-  const csrf = csrfIn(await mine.browser.get(house.at('/account/profile')))
+  const csrf = csrfIn(await mine.browser.get(setup.at('/account/profile')))
   for (const session of [foreign!, 'x', 'x'.repeat(43)]) {
-    const answer = await mine.browser.post(house.at('/account/sessions/end'), { csrf, session })
+    const answer = await mine.browser.post(setup.at('/account/sessions/end'), { csrf, session })
     expect(answer.status).toBe(404)
   }
-  expect((await theirs.browser.get(house.at('/account'))).status).toBe(200)
+  expect((await theirs.browser.get(setup.at('/account'))).status).toBe(200)
 
   const firefox = createBrowser()
   const agent = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
-  const start = await firefox.get(house.at('/account'))
+  const start = await firefox.get(setup.at('/account'))
   const login = await firefox.follow(start)
   const done = await firefox.submit(login, '/login', { email: mine.email, password: goodPassword })
   await firefox.get((await firefox.get(done.next!, { 'User-Agent': agent })).next!)
-  const listed = await mine.browser.get(house.at('/account/sessions'))
+  const listed = await mine.browser.get(setup.at('/account/sessions'))
   expect(listed.body).toMatch(says('pages.own.sessions.browser', { browser: 'Firefox', system: 'Linux' }))
   expect(listed.body.split(sentence('pages.own.sessions.this'))).toHaveLength(2)
   await mine.browser.submit(listed, '/account/sessions/end')
-  expect((await firefox.get(house.at('/account'))).status).toBe(303)
+  expect((await firefox.get(setup.at('/account'))).status).toBe(303)
   await open(firefox, '/account', { email: mine.email })
-  await mine.browser.submit(await mine.browser.get(house.at('/account/sessions')), '/account/sessions/end-others')
-  expect((await firefox.get(house.at('/account'))).status).toBe(303)
-  expect((await mine.browser.get(house.at('/account'))).status).toBe(200)
+  await mine.browser.submit(await mine.browser.get(setup.at('/account/sessions')), '/account/sessions/end-others')
+  expect((await firefox.get(setup.at('/account'))).status).toBe(303)
+  expect((await mine.browser.get(setup.at('/account'))).status).toBe(200)
 })
 
 test('applications are listed with what they may, and taken out with their tokens', async () => {
   const { browser, email } = await visitor('apps')
-  const rp = createRelyingParty(house.server, browser)
+  const rp = createRelyingParty(setup.server, browser)
   const tokens = await rp.signIn({ scope: 'openid email offline_access' }, { email, password: goodPassword })
-  const page = await browser.get(house.at('/account/applications'))
+  const page = await browser.get(setup.at('/account/applications'))
   expect(page.body).toContain('Web App')
   expect(page.body).not.toContain(`${sentence('pages.own.clientName')}</bdi>`)
   const gone = await browser.follow(await browser.submit(page, '/account/applications/withdraw'))
   expect(gone.body).toMatch(says('pages.own.done.withdrawn'))
   expect((await rp.refresh(tokens.refresh_token)).body.error).toBe('invalid_grant')
-  expect((await browser.get(house.at('/account/applications'))).body).not.toContain('Web App')
+  expect((await browser.get(setup.at('/account/applications'))).body).not.toContain('Web App')
   const asked = await browser.follow(await browser.get(await rp.authorizeUrl({ scope: 'openid email' })))
   expect(asked.body).toContain('/consent"')
 })
 
 test('events and the download tell what happened, and no secret', async () => {
   const { browser, email } = await visitor('curious')
-  const events = await browser.get(house.at('/account/events'))
+  const events = await browser.get(setup.at('/account/events'))
   for (const action of ['account.registered', 'account.email_verified', 'account.signed_in']) {
     expect(events.body).toMatch(says(`pages.own.event.${action}`))
   }
-  const file = await browser.get(house.at('/account/data/download'))
+  const file = await browser.get(setup.at('/account/data/download'))
   expect(file.headers.get('Content-Disposition')).toContain('attachment')
   const data = JSON.parse(file.body)
   expect(data.account).toMatchObject({ email, email_verified: true })
@@ -222,23 +222,23 @@ test('events and the download tell what happened, and no secret', async () => {
   expect(file.body).not.toMatch(/argon2|password_hash|digest|handle/)
 })
 
-test('factors: set up, used, renewed and removed, each told by a mail', async () => {
+test('factors: set up, used, renewed and removed, each told by an email', async () => {
   const { browser, email, account, page } = await visitor('factors', '/account/factors')
   expect(page.body).toMatch(says('pages.own.factors.app.add'))
-  const { phone } = await addPhone(house.server, email)
+  const { phone } = await addPhone(setup.server, email)
   // The login of before had no factor: now one is asked for.
-  expect((await browser.get(`${house.server.issuer}/account/factors`)).status).toBe(303)
+  expect((await browser.get(`${setup.server.issuer}/account/factors`)).status).toBe(303)
   const asked = await open(browser, '/account/factors', { email, code: phone.code })
   expect(asked.body).toMatch(says('pages.own.factors.app.since'))
   const codes = await browser.submit(asked, '/codes')
   expect(codes.body.match(/[0-9A-Z]{6}(-[0-9A-Z]{6}){3}/g)).toHaveLength(10)
   const removed = await browser.follow(await browser.submit(asked, '/app/remove'))
   expect(removed.body).toMatch(says('pages.own.done.removed'))
-  expect(await house.server.parts.factors.show(account.id)).toMatchObject({ enrolled: [], recoveryCodes: 0 })
-  const [added, taken] = [sentence('mails.subject.factor_added'), sentence('mails.subject.factor_removed')]
-  const told = () => house.mailbox.to(email).filter(({ subject }) => [added, taken].includes(subject))
+  expect(await setup.server.parts.factors.show(account.id)).toMatchObject({ enrolled: [], recoveryCodes: 0 })
+  const [added, taken] = [sentence('emails.subject.factor_added'), sentence('emails.subject.factor_removed')]
+  const told = () => setup.mailbox.to(email).filter(({ subject }) => [added, taken].includes(subject))
   await waitFor(() => told().length === 3)
-  // Mails that are sent at once arrive in any order.
+  // Emails that are sent at once arrive in any order.
   const subjects = told().map(({ subject }) => subject)
   expect(subjects.sort()).toEqual([added, added, taken].sort())
 })
@@ -246,13 +246,13 @@ test('factors: set up, used, renewed and removed, each told by a mail', async ()
 describe('leaving', () => {
   async function leave(name: string) {
     const who = await visitor(name, '/account/data')
-    const rp = createRelyingParty(house.server, createBrowser())
+    const rp = createRelyingParty(setup.server, createBrowser())
     const tokens = await rp.signIn({ scope: 'openid offline_access' }, { email: who.email, password: goodPassword })
     const unsure = await who.browser.submit(who.page, '/account/data/delete', { currentPassword: goodPassword })
     expect(unsure.status).toBe(400)
     const wrong = await who.browser.submit(who.page, '/account/data/delete', { currentPassword: 'no', sure: 'yes' })
     expect(wrong.status).toBe(403)
-    expect((await house.account(who.email))!.deleteAt).toBeUndefined()
+    expect((await setup.account(who.email))!.deleteAt).toBeUndefined()
     const left = await who.browser.follow(
       await who.browser.submit(who.page, '/account/data/delete', { currentPassword: goodPassword, sure: 'yes' }),
     )
@@ -266,29 +266,29 @@ describe('leaving', () => {
     const login = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
     const refused = await rp.browser.submit(login, '/login', { email, password: goodPassword })
     expect(refused.status).toBe(403)
-    expect(refused.body).toMatch(says('errors.account_leaving', { url: house.at('/account') }))
+    expect(refused.body).toMatch(says('errors.account_leaving', { url: setup.at('/account') }))
     // The session of the account page is none for an application.
-    const sso = createRelyingParty(house.server, browser)
+    const sso = createRelyingParty(setup.server, browser)
     expect((await browser.follow(await browser.get(await sso.authorizeUrl()))).body).toContain('/login"')
     const silent = await browser.get(await sso.authorizeUrl({ prompt: 'none' }))
     expect(new URL(silent.next!).searchParams.get('error')).toBe('login_required')
 
     const kept = await browser.follow(await browser.submit(left, '/account/keep'))
     expect(kept.body).toMatch(says('pages.own.done.kept'))
-    expect(await house.signsIn(email, goodPassword)).toBe(true)
+    expect(await setup.signsIn(email, goodPassword)).toBe(true)
   })
 
-  test('after the grace period the account is gone, and its mail says so', async () => {
+  test('after the grace period the account is gone, and its email says so', async () => {
     const { email, account } = await leave('goes')
-    house.server.clock.advance(days(14) - 1000)
-    expect(await house.server.parts.leaving.deleteDue()).toBe(0)
-    house.server.clock.advance(1000)
-    expect(await house.server.parts.leaving.deleteDue()).toBe(1)
-    expect(await house.server.parts.accounts.readById(account.id)).toBeUndefined()
+    setup.server.clock.advance(days(14) - 1000)
+    expect(await setup.server.parts.accountDeletion.deleteDue()).toBe(0)
+    setup.server.clock.advance(1000)
+    expect(await setup.server.parts.accountDeletion.deleteDue()).toBe(1)
+    expect(await setup.server.parts.accounts.readById(account.id)).toBeUndefined()
     await waitFor(() =>
-      house.mailbox.to(email).some(({ subject }) => subject === sentence('mails.subject.account_deleted')),
+      setup.mailbox.to(email).some(({ subject }) => subject === sentence('emails.subject.account_deleted')),
     )
-    expect(await house.trail(account.id)).toContain('account.deleted')
+    expect(await setup.trail(account.id)).toContain('account.deleted')
   })
 })
 

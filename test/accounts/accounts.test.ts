@@ -1,23 +1,23 @@
 /** Accounts: one person one row, whatever is typed; every change audited and what hangs from it ended. */
 import { waitFor } from '../support/wait.ts'
-import type { Rooms } from './rooms.ts'
-import { createRooms, operator, problemsOf } from './rooms.ts'
+import type { Setup } from './setup.ts'
+import { createSetup, operator, problemsOf } from './setup.ts'
 
-let rooms: Rooms
+let setup: Setup
 beforeAll(async () => {
-  rooms = await createRooms()
+  setup = await createSetup()
 })
-afterAll(() => rooms.close())
+afterAll(() => setup.close())
 
 const password = 'correct horse battery'
 
 test('one address is one person, however it is typed, and it is shown as it was typed', async () => {
-  const id = await rooms.accounts.create({ email: ' Jos\u00e9@Example.com ' }, operator)
-  expect(await rooms.accounts.findByEmail('JOSE\u0301@example.COM')).toMatchObject({
+  const id = await setup.accounts.create({ email: ' Jos\u00e9@Example.com ' }, operator)
+  expect(await setup.accounts.findByEmail('JOSE\u0301@example.COM')).toMatchObject({
     id,
     email: 'Jos\u00e9@Example.com',
   })
-  await expect(rooms.accounts.create({ email: 'jose\u0301@example.com' }, operator)).rejects.toMatchObject({
+  await expect(setup.accounts.create({ email: 'jose\u0301@example.com' }, operator)).rejects.toMatchObject({
     code: 'email_taken',
     status: 409,
   })
@@ -25,20 +25,20 @@ test('one address is one person, however it is typed, and it is shown as it was 
 
 test('of many creations of one address at once exactly one succeeds', async () => {
   const tries = ['race@example.com', 'RACE@example.com', ' Race@example.com', 'race@Example.com', 'rAce@example.com']
-  const results = await Promise.allSettled(tries.map((email) => rooms.accounts.create({ email }, operator)))
+  const results = await Promise.allSettled(tries.map((email) => setup.accounts.create({ email }, operator)))
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
 })
 
 test('the id is a random UUID and says nothing about the address', async () => {
-  const id = await rooms.accounts.create({ email: 'id@example.com' }, operator)
+  const id = await setup.accounts.create({ email: 'id@example.com' }, operator)
   expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
 })
 
 test('an id or address that cannot be one is nobody, and no error of the database', async () => {
-  expect(await rooms.accounts.findById('not a uuid')).toBeUndefined()
-  expect(await rooms.accounts.findById("' OR 1=1 --")).toBeUndefined()
+  expect(await setup.accounts.findById('not a uuid')).toBeUndefined()
+  expect(await setup.accounts.findById("' OR 1=1 --")).toBeUndefined()
   for (const email of ['', 'nobody', '\u0000@example.com', '\ud800@example.com', `${'a'.repeat(300)}@example.com`]) {
-    expect(await rooms.accounts.findByEmail(email)).toBeUndefined()
+    expect(await setup.accounts.findByEmail(email)).toBeUndefined()
   }
 })
 
@@ -55,7 +55,7 @@ test('every problem of a profile is told at once', async () => {
     address: { street: 'x' } as never,
     isEmailVerified: 'yes' as never,
   }
-  expect(await problemsOf(rooms.accounts.create({ ...input, password: 'short' }, operator))).toEqual([
+  expect(await problemsOf(setup.accounts.create({ ...input, password: 'short' }, operator))).toEqual([
     'email not_email',
     'name not_text',
     'birthdate not_birthdate',
@@ -86,33 +86,33 @@ test('the database holds the rules too', async () => {
     { name: 'x'.repeat(201) },
   ]
   for (const wrong of refused) {
-    const insert = rooms.db('account').insert({ id: '00000000-0000-4000-8000-000000000000', ...row, ...wrong })
+    const insert = setup.db('account').insert({ id: '00000000-0000-4000-8000-000000000000', ...row, ...wrong })
     await expect(insert).rejects.toMatchObject({ code: '23514' })
   }
 })
 
 test('a password is kept as a hash only, and is 12 to 128 code points long', async () => {
-  const id = await rooms.accounts.create({ email: 'hash@example.com', password }, operator)
-  const account = await rooms.accounts.findById(id)
+  const id = await setup.accounts.create({ email: 'hash@example.com', password }, operator)
+  const account = await setup.accounts.findById(id)
   expect(account?.passwordHash).toMatch(/^\$argon2id\$/)
-  expect(await problemsOf(rooms.accounts.setPassword(id, '\u{1F511}'.repeat(11), operator))).toEqual([
+  expect(await problemsOf(setup.accounts.setPassword(id, '\u{1F511}'.repeat(11), operator))).toEqual([
     'password password_too_short',
   ])
-  expect(await problemsOf(rooms.accounts.setPassword(id, 'x'.repeat(129), operator))).toEqual([
+  expect(await problemsOf(setup.accounts.setPassword(id, 'x'.repeat(129), operator))).toEqual([
     'password password_too_long',
   ])
   const shortest = [
     ...'\u{1F511}\u{1F34E}\u{1F40C}\u{1F680}\u{1F3B7}\u{1F9E9}\u{1F341}\u{1F44D}\u{1F56F}\u{1F955}\u{1F3C4}\u{1F6D2}',
   ]
   expect(shortest).toHaveLength(12)
-  await rooms.accounts.setPassword(id, shortest.join(''), operator)
+  await setup.accounts.setPassword(id, shortest.join(''), operator)
 })
 
 test('setting a password ends every session and token, in the transaction of the change', async () => {
-  const id = await rooms.accounts.create({ email: 'set@example.com' }, operator)
-  await rooms.accounts.setPassword(id, password, operator)
-  expect(rooms.ended).toContain(id)
-  expect((await rooms.trail())[0]).toMatchObject({
+  const id = await setup.accounts.create({ email: 'set@example.com' }, operator)
+  await setup.accounts.setPassword(id, password, operator)
+  expect(setup.ended).toContain(id)
+  expect((await setup.trail())[0]).toMatchObject({
     action: 'account.password_set',
     subject: { id },
     actor: operator.actor,
@@ -120,40 +120,40 @@ test('setting a password ends every session and token, in the transaction of the
 })
 
 test('disabling ends every session and token and is told to whoever remembers the account', async () => {
-  const id = await rooms.accounts.create({ email: 'off@example.com' }, operator)
-  expect(await rooms.accounts.findById(id)).toMatchObject({ isDisabled: false })
-  await rooms.accounts.disable(id, operator)
-  expect(rooms.ended).toContain(id)
-  await waitFor(async () => (await rooms.accounts.findById(id))?.isDisabled === true, { timeoutMs: 1000 })
-  await rooms.accounts.enable(id, operator)
-  await waitFor(async () => (await rooms.accounts.findById(id))?.isDisabled === false, { timeoutMs: 1000 })
+  const id = await setup.accounts.create({ email: 'off@example.com' }, operator)
+  expect(await setup.accounts.findById(id)).toMatchObject({ isDisabled: false })
+  await setup.accounts.disable(id, operator)
+  expect(setup.ended).toContain(id)
+  await waitFor(async () => (await setup.accounts.findById(id))?.isDisabled === true, { timeoutMs: 1000 })
+  await setup.accounts.enable(id, operator)
+  await waitFor(async () => (await setup.accounts.findById(id))?.isDisabled === false, { timeoutMs: 1000 })
 })
 
 test('a change that fails leaves no row and no audit event', async () => {
-  const before = (await rooms.trail()).length
-  const work = rooms.database.transaction(async (tx) => {
-    await rooms.accounts.within(tx).create({ email: 'undone@example.com' }, operator)
+  const before = (await setup.trail()).length
+  const work = setup.database.transaction(async (tx) => {
+    await setup.accounts.within(tx).create({ email: 'undone@example.com' }, operator)
     throw new Error('later step fails')
   })
   await expect(work).rejects.toThrow('later step fails')
-  expect(await rooms.accounts.findByEmail('undone@example.com')).toBeUndefined()
-  expect(await rooms.trail()).toHaveLength(before)
+  expect(await setup.accounts.findByEmail('undone@example.com')).toBeUndefined()
+  expect(await setup.trail()).toHaveLength(before)
 })
 
 test('a rehash at login does not undo a password set meanwhile', async () => {
-  const id = await rooms.accounts.create({ email: 'rehash@example.com', password }, operator)
-  const old = (await rooms.accounts.findByEmail('rehash@example.com'))?.passwordHash ?? ''
-  await rooms.accounts.setPassword(id, 'another long password', operator)
-  expect(await rooms.accounts.replacePasswordHash(id, old, await rooms.passwords.hash(password))).toBe(false)
+  const id = await setup.accounts.create({ email: 'rehash@example.com', password }, operator)
+  const old = (await setup.accounts.findByEmail('rehash@example.com'))?.passwordHash ?? ''
+  await setup.accounts.setPassword(id, 'another long password', operator)
+  expect(await setup.accounts.replacePasswordHash(id, old, await setup.passwords.hash(password))).toBe(false)
 })
 
 test('an update changes what it names, takes away what is null, and leaves the rest', async () => {
-  const id = await rooms.accounts.create({ email: 'edit@example.com', name: 'A', nickname: 'B' }, operator)
-  await rooms.accounts.update(id, { email: 'edit@example.com', nickname: null, gender: 'x' }, operator)
-  const account = await rooms.accounts.findByEmail('edit@example.com')
+  const id = await setup.accounts.create({ email: 'edit@example.com', name: 'A', nickname: 'B' }, operator)
+  await setup.accounts.update(id, { email: 'edit@example.com', nickname: null, gender: 'x' }, operator)
+  const account = await setup.accounts.findByEmail('edit@example.com')
   expect(account).toMatchObject({ name: 'A', gender: 'x' })
   expect(account).not.toHaveProperty('nickname')
   await expect(
-    rooms.accounts.update('00000000-0000-4000-8000-000000000000', { email: 'a@b' }, operator),
+    setup.accounts.update('00000000-0000-4000-8000-000000000000', { email: 'a@b' }, operator),
   ).rejects.toMatchObject({ code: 'account_not_found' })
 })

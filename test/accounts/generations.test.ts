@@ -3,32 +3,32 @@
 import { createProfileChanges } from '../../src/account/profile.ts'
 import { createAccountRecords } from '../../src/accounts/records.ts'
 import { testOrigin } from '../audit/origins.ts'
-import type { PeopleHouse } from '../registration/house.ts'
-import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
+import type { AccountSetup } from '../registration/setup.ts'
+import { goodPassword, openAccountSetup, operator, otherPassword } from '../registration/setup.ts'
 import { createBrowser } from '../support/browser.ts'
 
-let house: PeopleHouse
+let setup: AccountSetup
 beforeAll(async () => {
-  house = await openPeopleHouse()
+  setup = await openAccountSetup()
 })
-afterAll(() => house?.close())
+afterAll(() => setup?.close())
 
 type Person = { id: string; email: string }
 /** `make` gives the person; a member when it is left out. */
 type Way = [way: string, work: (person: Person) => Promise<unknown>, make?: (email: string) => Promise<Person>]
 
-const parts = () => house.server.parts
+const parts = () => setup.server.parts
 const where = { browser: undefined, origin: testOrigin }
 const proof = { password: goodPassword }
 
 /** The row itself: the cache of accounts may be a moment late. */
 const generationOf = async (id: string): Promise<number> =>
-  (await house.server.database.knex('account').where({ id }).first('generation')).generation
+  (await setup.server.database.knex('account').where({ id }).first('generation')).generation
 
 async function mint(purpose: 'verify' | 'recover' | 'change_email' | 'invite', { id }: Person, email: string) {
   const { generation } = (await parts().accounts.readById(id))!
   const link = { accountId: id, email, generation }
-  return (await house.server.database.transaction((tx) => parts().links.mint(tx, purpose, link, false)))!
+  return (await setup.server.database.transaction((tx) => parts().emailLinks.mint(tx, purpose, link, false)))!
 }
 
 /** Everything that begins before and could finish after. */
@@ -36,20 +36,20 @@ async function beginAll(person: Person) {
   const account = (await parts().accounts.readById(person.id))!
   await mint('recover', person, person.email)
   await mint('change_email', person, `elsewhere-${person.id}@example.com`)
-  await house.server.database.transaction((tx) => parts().guesses.rememberBrowser(tx, 'a browser', account))
+  await setup.server.database.transaction((tx) => parts().loginThrottle.rememberBrowser(tx, 'a browser', account))
   await parts().loginSteps.remember(account)
   return account.generation
 }
 
 /** Rows that still count, by table. */
 async function living(accountId: string) {
-  const { knex } = house.server.database
+  const { knex } = setup.server.database
   const current = { account_id: accountId, generation: await generationOf(accountId) }
   // The email of an invitation makes a link that belongs to the new generation, at a moment of its own.
   const begun = knex('account_link').where(current).whereNotNull('digest').whereNot({ purpose: 'invite' })
-  const links = await begun.select('purpose')
+  const emailLinks = await begun.select('purpose')
   return {
-    links: links.map(({ purpose }) => purpose).sort(),
+    links: emailLinks.map(({ purpose }) => purpose).sort(),
     known: (await knex('known_browser').where(current)).length,
     remembered: (await knex('remembered_browser').where(current)).length,
   }
@@ -61,7 +61,7 @@ const unproven = async (email: string, password?: string): Promise<Person> => {
 }
 
 const named = (ways: readonly Way[]) =>
-  ways.map(([way, work, make]) => ({ way, work, make: make ?? ((email: string) => house.member(email)) }))
+  ways.map(([way, work, make]) => ({ way, work, make: make ?? ((email: string) => setup.member(email)) }))
 
 const resets: Way[] = [
   [
@@ -80,7 +80,7 @@ const resets: Way[] = [
     'a new beginning in an account that an operator imported',
     async (person) => {
       const token = await mint('verify', person, person.email)
-      await parts().registration.beginAnew(token, { name: 'The Owner', password: otherPassword }, where)
+      await parts().registration.startOver(token, { name: 'The Owner', password: otherPassword }, where)
     },
     (email) => unproven(email, goodPassword),
   ],
@@ -103,7 +103,7 @@ const resets: Way[] = [
     'user enable',
     ({ id }) => parts().accounts.enable(id, operator),
     async (email) => {
-      const { id } = await house.member(email)
+      const { id } = await setup.member(email)
       await parts().accounts.disable(id, operator)
       return { id, email }
     },
@@ -111,7 +111,7 @@ const resets: Way[] = [
   ['user reset-factors', ({ id }) => parts().factors.reset(id, operator)],
   [
     'a request to delete the account',
-    ({ id }) => parts().leaving.request({ accountId: id, origin: testOrigin, proof }),
+    ({ id }) => parts().accountDeletion.request({ accountId: id, origin: testOrigin, proof }),
   ],
   [
     'a change of the email address that is completed',
@@ -140,7 +140,7 @@ test.each(named(resets))(
 )
 
 const others: Way[] = [
-  ['a sign-in', ({ email }) => house.signsIn(email, goodPassword)],
+  ['a sign-in', ({ email }) => setup.signsIn(email, goodPassword)],
   [
     'the hash of the same password under today’s cost',
     async ({ id }) => {
@@ -165,16 +165,16 @@ const others: Way[] = [
         newEmail: `asked-${id}@example.com`,
       }),
   ],
-  ['a registration of the same address', ({ email }) => house.register({ email, password: otherPassword })],
+  ['a registration of the same address', ({ email }) => setup.register({ email, password: otherPassword })],
   [
     'a registration of the same address in the same browser, unproven',
-    ({ email }) => house.register({ email, password: otherPassword }),
+    ({ email }) => setup.register({ email, password: otherPassword }),
     async (email) => {
-      await house.register({ email })
-      return { id: (await house.account(email))!.id, email }
+      await setup.register({ email })
+      return { id: (await setup.account(email))!.id, email }
     },
   ],
-  ['an account that is kept after all', ({ id }) => parts().leaving.withdraw(id, 0, testOrigin)],
+  ['an account that is kept after all', ({ id }) => parts().accountDeletion.withdraw(id, 0, testOrigin)],
 ]
 
 test.each(named(others))('$way leaves it as it is', async ({ work, make }) => {
@@ -183,16 +183,16 @@ test.each(named(others))('$way leaves it as it is', async ({ work, make }) => {
   await work(person)
   expect(await generationOf(person.id)).toBe(before)
   expect(await living(person.id)).toMatchObject({ remembered: 1 })
-  expect(await house.server.database.knex('account_link').where({ account_id: person.id, purpose: 'recover' })).toEqual(
+  expect(await setup.server.database.knex('account_link').where({ account_id: person.id, purpose: 'recover' })).toEqual(
     [expect.objectContaining({ digest: expect.any(Buffer) })],
   )
 })
 
 test('of the browsers only the one that sets the new password stays known and remembered', async () => {
-  const person = await house.member('keeps-browser@example.com')
+  const person = await setup.member('keeps-browser@example.com')
   const account = (await parts().accounts.readById(person.id))!
   await beginAll(person)
-  await house.server.database.transaction((tx) => parts().guesses.rememberBrowser(tx, 'this browser', account))
+  await setup.server.database.transaction((tx) => parts().loginThrottle.rememberBrowser(tx, 'this browser', account))
   const { token } = (await parts().loginSteps.remember(account))!
   await parts().accountChanges.changePassword({
     origin: testOrigin,
@@ -202,7 +202,7 @@ test('of the browsers only the one that sets the new password stays known and re
     browser: { knownToken: 'this browser', rememberedToken: token },
   })
   expect(await living(person.id)).toEqual({ links: [], known: 1, remembered: 1 })
-  const { knex } = house.server.database
+  const { knex } = setup.server.database
   for (const table of ['known_browser', 'remembered_browser']) {
     expect(await knex(table).where({ account_id: person.id })).toHaveLength(1)
   }
@@ -210,30 +210,32 @@ test('of the browsers only the one that sets the new password stays known and re
 
 test('disable and enable leave no link: neither one that is in a mailbox, nor one whose email waits', async () => {
   const email = 'off-and-on@example.com'
-  const { id } = await house.member(email)
+  const { id } = await setup.member(email)
   await parts().accountChanges.requestEmailChange({
     accountId: id,
     origin: testOrigin,
     proof,
     newEmail: 'stranger@example.com',
   })
-  const { link } = await house.mailbox.waitFor('stranger@example.com')
-  await house.askForRecovery(email)
-  const recovery = (await house.mailbox.waitFor(email, 2)).link!
+  const { link } = await setup.mailbox.waitFor('stranger@example.com')
+  await setup.askForRecovery(email)
+  const recovery = (await setup.mailbox.waitFor(email, 2)).link!
   const waiting = { accountId: id, email: 'stranger@example.com', generation: 0 }
   await parts().accounts.disable(id, operator)
   await parts().accounts.enable(id, operator)
   for (const one of [link!, recovery]) expect((await createBrowser().get(one)).status).toBe(400)
-  const late = await house.server.database.transaction((tx) => parts().links.mint(tx, 'change_email', waiting, false))
+  const late = await setup.server.database.transaction((tx) =>
+    parts().emailLinks.mint(tx, 'change_email', waiting, false),
+  )
   expect(late).toBeUndefined()
 })
 
 test('a profile that is sent from a session of an earlier generation is refused', async () => {
-  const account = await house.member('profile-late@example.com')
+  const account = await setup.member('profile-late@example.com')
   const profile = createProfileChanges({
     accounts: parts().accounts,
-    records: createAccountRecords({ clock: house.server.clock }),
-    transaction: house.server.database.transaction,
+    records: createAccountRecords({ clock: setup.server.clock }),
+    transaction: setup.server.database.transaction,
   })
   const claims = 'name given_name family_name nickname birthdate zoneinfo locale website phone_number'.split(' ')
   const said = Object.fromEntries(claims.map((claim) => [claim, claim === 'name' ? 'Too Late' : '']))
@@ -252,9 +254,9 @@ test('a new beginning in an imported account ends the links that its first passw
     proof,
     newEmail: 'thief@example.com',
   })
-  const { link } = await house.mailbox.waitFor('thief@example.com')
+  const { link } = await setup.mailbox.waitFor('thief@example.com')
   const token = await mint('verify', person, email)
-  await parts().registration.beginAnew(token, { name: 'The Owner', password: otherPassword }, where)
+  await parts().registration.startOver(token, { name: 'The Owner', password: otherPassword }, where)
   expect((await createBrowser().get(link!)).status).toBe(400)
   await expect(
     parts().accountChanges.confirmEmailChange(new URL(link!).searchParams.get('token')!, {

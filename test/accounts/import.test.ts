@@ -13,8 +13,8 @@ import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { createTestFolder } from '../support/folders.ts'
 import { says } from '../support/sentences.ts'
-import type { Rooms } from './rooms.ts'
-import { createRooms, operator } from './rooms.ts'
+import type { Setup } from './setup.ts'
+import { createSetup, operator } from './setup.ts'
 
 const folder = createTestFolder()
 const lines = (...documents: unknown[]) =>
@@ -180,18 +180,18 @@ describe('latchkey user import', () => {
 })
 
 describe('the import', () => {
-  let rooms: Rooms
+  let setup: Setup
   beforeAll(async () => {
-    rooms = await createRooms()
+    setup = await createSetup()
   })
-  afterAll(() => rooms.close())
+  afterAll(() => setup.close())
 
   const createImport = () =>
     createAccountImport({
-      db: rooms.db,
-      transaction: rooms.database.transaction,
-      audit: rooms.audit,
-      clock: rooms.clock,
+      db: setup.db,
+      transaction: setup.database.transaction,
+      audit: setup.audit,
+      clock: setup.clock,
       random: systemRandom,
       problemOfHash: problemOfImportedHash,
     })
@@ -199,7 +199,7 @@ describe('the import', () => {
   test('goes on where it was interrupted, with nothing twice and nothing lost', async () => {
     const text = lines(...Array.from({ length: 25 }, (_, n) => ({ email: `person-${n}@example.com` })))
     const fileDigest = createHash('sha256').update(text).digest()
-    const { importBatch, findPlace } = createImport()
+    const { importBatch, findPosition } = createImport()
     let batches = 0
     for await (const { lines: batch, ...place } of readLines(Readable.from([Buffer.from(text)]), {
       size: 10,
@@ -210,22 +210,22 @@ describe('the import', () => {
       batches += 1
       await importBatch(batch, { ...place, fileDigest }, operator)
     }
-    const place = (await findPlace(fileDigest))!
+    const place = (await findPosition(fileDigest))!
     expect(place.nextLine).toBe(21)
     const rest = Buffer.from(text).subarray(place.nextByte)
     for await (const { lines: batch, ...next } of readLines(Readable.from([rest]), { size: 10, ...place })) {
       expect(batch.map(({ number }) => number)).toEqual([21, 22, 23, 24, 25])
       expect(await importBatch(batch, { ...next, fileDigest }, operator)).toMatchObject({ imported: 5, existing: [] })
     }
-    expect(await rooms.db('account').where('email', 'like', 'person-%')).toHaveLength(25)
-    expect(await findPlace(randomBytes(32))).toBeUndefined()
+    expect(await setup.db('account').where('email', 'like', 'person-%')).toHaveLength(25)
+    expect(await findPosition(randomBytes(32))).toBeUndefined()
   })
 
   test('a batch that fails changes nothing, its place neither', async () => {
-    const { importBatch, findPlace } = createAccountImport({
-      db: rooms.db,
-      transaction: rooms.database.transaction,
-      clock: rooms.clock,
+    const { importBatch, findPosition } = createAccountImport({
+      db: setup.db,
+      transaction: setup.database.transaction,
+      clock: setup.clock,
       random: systemRandom,
       audit: { record: async () => Promise.reject(new Error('killed')), knownSubjects: async () => [] },
       problemOfHash: problemOfImportedHash,
@@ -233,8 +233,8 @@ describe('the import', () => {
     const fileDigest = randomBytes(32)
     const batch = [{ number: 1, text: '{"email": "killed@example.com"}' }]
     await expect(importBatch(batch, { nextByte: 9, nextLine: 2, fileDigest }, operator)).rejects.toThrow('killed')
-    expect(await findPlace(fileDigest)).toBeUndefined()
-    expect(await rooms.accounts.findByEmail('killed@example.com')).toBeUndefined()
+    expect(await findPosition(fileDigest)).toBeUndefined()
+    expect(await setup.accounts.findByEmail('killed@example.com')).toBeUndefined()
   })
 
   const importOne = async (document: object) => {
@@ -272,16 +272,16 @@ describe('the import', () => {
 
   test('a moment with an offset is taken as it is, and one in the future is refused', async () => {
     expect(await importOne({ email: 'then@example.com', created_at: '2020-02-03t05:05:06.5+01:00' })).toEqual([])
-    const then = await rooms.accounts.findByEmail('then@example.com')
+    const then = await setup.accounts.findByEmail('then@example.com')
     expect(then?.createdAt).toBe(Date.parse('2020-02-03T04:05:06.500Z'))
-    const ahead = new Date(rooms.clock.now() + 1000).toISOString()
+    const ahead = new Date(setup.clock.now() + 1000).toISOString()
     expect(await importOne({ email: 'ahead@example.com', created_at: ahead })).toEqual(['created_at moment_ahead'])
   })
 
   test('the id of a deleted account, and the nil UUID, are refused; the other lines come in', async () => {
-    const id = await rooms.accounts.create({ email: 'gone@example.com' }, operator)
-    const kept = await rooms.accounts.create({ email: 'here@example.com' }, operator)
-    await rooms.db('account').where({ id }).delete()
+    const id = await setup.accounts.create({ email: 'gone@example.com' }, operator)
+    const kept = await setup.accounts.create({ email: 'here@example.com' }, operator)
+    await setup.db('account').where({ id }).delete()
     const batch = [
       { email: 'back@example.com', id },
       { email: 'taken@example.com', id: kept },
@@ -297,25 +297,25 @@ describe('the import', () => {
         { line: 3, problems: [{ path: 'id', code: 'not_uuid' }] },
       ],
     })
-    expect(await rooms.accounts.findById(id)).toBeUndefined()
+    expect(await setup.accounts.findById(id)).toBeUndefined()
   })
 
   test('an id that is deleted while its line comes in does not come back', async () => {
-    const id = await rooms.accounts.create({ email: 'racing@example.com' }, operator)
+    const id = await setup.accounts.create({ email: 'racing@example.com' }, operator)
     // The account was there when the ids were looked at, and is gone when the row is written.
-    await rooms.db('account').where({ id }).delete()
+    await setup.db('account').where({ id }).delete()
     let calls = 0
     const { importBatch } = createAccountImport({
-      db: rooms.db,
-      transaction: rooms.database.transaction,
+      db: setup.db,
+      transaction: setup.database.transaction,
       audit: {
-        record: rooms.audit.record,
+        record: setup.audit.record,
         knownSubjects: async (...asked) => {
           calls += 1
-          return calls === 1 ? [] : rooms.audit.knownSubjects(...asked)
+          return calls === 1 ? [] : setup.audit.knownSubjects(...asked)
         },
       },
-      clock: rooms.clock,
+      clock: setup.clock,
       random: systemRandom,
       problemOfHash: problemOfImportedHash,
     })
@@ -324,7 +324,7 @@ describe('the import', () => {
       imported: 0,
       refused: [{ line: 1, problems: [{ path: 'id', code: 'id_spent' }] }],
     })
-    expect(await rooms.accounts.findByEmail('racing@example.com')).toBeUndefined()
+    expect(await setup.accounts.findByEmail('racing@example.com')).toBeUndefined()
   })
 
   test.each([
@@ -351,12 +351,12 @@ describe('the import', () => {
       existing: [2, 3],
       refused: [{ line: 4, problems: [{ path: 'email', code: 'not_email' }] }],
     })
-    expect(await rooms.accounts.findByEmail('a@grün.example')).toMatchObject({ email: 'a@grün.example' })
+    expect(await setup.accounts.findByEmail('a@grün.example')).toMatchObject({ email: 'a@grün.example' })
   })
 
   test('what only the database refuses is found, and the lines beside it come in', async () => {
     // A date that the form allows and the rule of the table does not know better either: made impossible for this test.
-    await rooms.db.raw("ALTER TABLE account ADD CONSTRAINT no_voldemort CHECK (name <> 'Voldemort')")
+    await setup.db.raw("ALTER TABLE account ADD CONSTRAINT no_voldemort CHECK (name <> 'Voldemort')")
     const batch = ['Harry', 'Voldemort', 'Ron'].map((name, index) => ({
       number: index + 1,
       text: JSON.stringify({ email: `${name}@hogwarts.example`, name }),

@@ -3,26 +3,26 @@
 import { inspectEmails } from '../../src/cli/emails.ts'
 import { checkEmails } from '../../src/doctor/checks.ts'
 import { testOrigin } from '../audit/origins.ts'
-import { attempt } from '../limits/house.ts'
+import { attempt } from '../limits/setup.ts'
 import { minutes } from '../oidc/support.ts'
-import type { PeopleHouse } from '../registration/house.ts'
-import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
+import type { AccountSetup } from '../registration/setup.ts'
+import { goodPassword, openAccountSetup, operator, otherPassword } from '../registration/setup.ts'
 import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty, testPassword } from '../support/latchkey.ts'
 import { sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 
-let house: PeopleHouse
+let setup: AccountSetup
 beforeAll(async () => {
-  house = await openPeopleHouse()
+  setup = await openAccountSetup()
 })
-afterAll(() => house?.close())
+afterAll(() => setup?.close())
 // What one test guesses does not count in the next.
-beforeEach(() => house.server.clock.advance(minutes(61)))
+beforeEach(() => setup.server.clock.advance(minutes(61)))
 
-const parts = () => house.server.parts
-const knex = () => house.server.database.knex
-const settle = () => parts().mailboxes.run()
+const parts = () => setup.server.parts
+const knex = () => setup.server.database.knex
+const backfill = () => parts().mailboxes.run()
 const row = async (id: string) => (await knex()('account').where({ id }).first())!
 const fold = (email: string) => email.normalize('NFC').toLowerCase()
 
@@ -53,9 +53,9 @@ test('every spelling of a domain is one person: registered once, found by each, 
   )
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   for (const email of spellings) {
-    expect(await house.account(email)).toMatchObject({ email: expect.stringMatching(/^[Oo]ne@münchen\.example$/) })
-    expect((await attempt(house.server, email, goodPassword)).status).toBe(200)
-    await house.register({ email })
+    expect(await setup.account(email)).toMatchObject({ email: expect.stringMatching(/^[Oo]ne@münchen\.example$/) })
+    expect((await attempt(setup.server, email, goodPassword)).status).toBe(200)
+    await setup.register({ email })
   }
   expect(await knex()('account').where('mailbox', 'one@xn--mnchen-3ya.example')).toHaveLength(1)
 })
@@ -64,34 +64,34 @@ test('tries at every spelling are counted as one', async () => {
   const spellings = ['many@köln.example', 'MANY@xn--kln-sna.example', 'many@köln。example', 'many@KÖLN.example.']
   await parts().accounts.create({ email: spellings[0]!, isEmailVerified: true, password: goodPassword }, operator)
   for (let tries = 0; tries < 11; tries += 1) {
-    await attempt(house.server, spellings[tries % spellings.length]!, 'not this one')
+    await attempt(setup.server, spellings[tries % spellings.length]!, 'not this one')
   }
-  for (const email of spellings) expect((await attempt(house.server, email, goodPassword)).status).toBe(429)
+  for (const email of spellings) expect((await attempt(setup.server, email, goodPassword)).status).toBe(429)
 })
 
-test('mail goes to the ASCII form of the domain, and speaks of the Unicode one', async () => {
-  await house.register({ email: 'mailed@xn--bcher-kva.example' })
+test('email goes to the ASCII form of the domain, and speaks of the Unicode one', async () => {
+  await setup.register({ email: 'mailed@xn--bcher-kva.example' })
   // The test's mail server gives domains in Unicode.
-  const mail = await house.mailbox.waitFor('mailed@bücher.example')
-  expect(mail.headers.to).toBe('mailed@xn--bcher-kva.example')
-  expect(mail.text).toContain('mailed@bücher.example')
+  const message = await setup.mailbox.waitFor('mailed@bücher.example')
+  expect(message.headers.to).toBe('mailed@xn--bcher-kva.example')
+  expect(message.text).toContain('mailed@bücher.example')
 })
 
-test('mail to what is no address is not sent', async () => {
+test('email to what is no address is not sent', async () => {
   const accountId = crypto.randomUUID()
   for (const to of ['nobody@0x7f.1', 'nobody@ex%41mple.com', 'somebody@example.com']) {
-    const askedAtMs = house.server.clock.now()
+    const askedAtMs = setup.server.clock.now()
     await parts().database.transaction((tx) =>
-      parts().sendMail(tx, { mail: 'email_changed', accountId, to, askedAtMs }),
+      parts().sendEmail(tx, { mail: 'email_changed', accountId, to, askedAtMs }),
     )
   }
-  await house.mailbox.waitFor('somebody@example.com')
+  await setup.mailbox.waitFor('somebody@example.com')
   const count = async (outcome: string) => {
     const { values = [] } = (await parts().metrics.getSingleMetric('latchkey_mails_total')?.get()) ?? {}
     return values.find(({ labels }) => labels.mail === 'email_changed' && labels.outcome === outcome)?.value
   }
   await waitFor(async () => (await count('nobody')) === 2)
-  expect(house.mailbox.mails.filter(({ to }) => to.some((one) => one.startsWith('nobody@')))).toEqual([])
+  expect(setup.mailbox.emails.filter(({ to }) => to.some((one) => one.startsWith('nobody@')))).toEqual([])
 })
 
 test('the oldest proven account keeps the mailbox; the others are marked, and nothing of them is lost', async () => {
@@ -101,23 +101,23 @@ test('the oldest proven account keeps the mailbox; the others are marked, and no
   const dotted = await oldAccount({ email: 'kept@xn--strae-oqa.example.', createdAt: 25 })
   const before = await Promise.all([unproven, young, keeper, dotted].map(row))
   // Two processes that start at once.
-  await Promise.all([settle(), settle()])
+  await Promise.all([backfill(), backfill()])
   expect(await Promise.all([keeper, unproven, young, dotted].map(problemOf))).toEqual([
     null,
     'duplicate',
     'duplicate',
     'duplicate',
   ])
-  expect(await house.account('kept@straße.example')).toMatchObject({ id: keeper, email: 'kept@straße.example' })
+  expect(await setup.account('kept@straße.example')).toMatchObject({ id: keeper, email: 'kept@straße.example' })
   for (const old of before) {
     const { email_key: _key, mailbox: _mailbox, email_problem: _problem, ...rest } = await row(old.id)
     expect(old).toMatchObject(rest)
   }
-  expect(await house.trail(young)).toEqual(['account.email_marked'])
-  expect(await house.trail(keeper)).toEqual([])
+  expect(await setup.trail(young)).toEqual(['account.email_marked'])
+  expect(await setup.trail(keeper)).toEqual([])
   // Running it again changes nothing.
-  await settle()
-  expect(await house.trail(young)).toEqual(['account.email_marked'])
+  await backfill()
+  expect(await setup.trail(young)).toEqual(['account.email_marked'])
 })
 
 test('a marked account has no way in by email: no password, no recovery, no spelling of its own', async () => {
@@ -127,26 +127,26 @@ test('a marked account has no way in by email: no password, no recovery, no spel
     createdAt: 3,
     passwordHash: await parts().passwords.hash(otherPassword),
   })
-  await settle()
+  await backfill()
   for (const email of ['way@österreich.example', 'way@xn--sterreich-z7a.example']) {
-    expect((await attempt(house.server, email, testPassword)).status).toBe(400)
-    expect((await attempt(house.server, email, otherPassword)).status).toBe(200)
+    expect((await attempt(setup.server, email, testPassword)).status).toBe(400)
+    expect((await attempt(setup.server, email, otherPassword)).status).toBe(200)
   }
-  await house.askForRecovery('way@österreich.example')
-  const { link } = await house.mailbox.waitFor('way@österreich.example')
+  await setup.askForRecovery('way@österreich.example')
+  const { link } = await setup.mailbox.waitFor('way@österreich.example')
   expect((await createBrowser().get(link!)).status).toBe(200)
-  const links = await knex()('account_link').whereIn('account_id', [loser, keeper]).where({ purpose: 'recover' })
-  expect(links).toMatchObject([{ account_id: keeper }])
+  const emailLinks = await knex()('account_link').whereIn('account_id', [loser, keeper]).where({ purpose: 'recover' })
+  expect(emailLinks).toMatchObject([{ account_id: keeper }])
   // Its key is no address that somebody could type.
-  expect(await house.account((await row(loser)).email_key)).toBeUndefined()
+  expect(await setup.account((await row(loser)).email_key)).toBeUndefined()
   expect(await parts().accounts.findById(loser)).toMatchObject({ emailProblem: 'duplicate' })
 })
 
 test('an address that is none any more is marked, and the account keeps everything else', async () => {
   const id = await oldAccount({ email: 'percent@ex%41mple.com' })
-  await settle()
+  await backfill()
   expect(await problemOf(id)).toBe('invalid')
-  expect(await house.account('percent@example.com')).toBeUndefined()
+  expect(await setup.account('percent@example.com')).toBeUndefined()
   // Its person changes the rest of the profile all the same.
   await parts().accounts.update(id, { nickname: 'Per' }, operator)
   expect(await row(id)).toMatchObject({ nickname: 'Per', email: 'percent@ex%41mple.com', email_problem: 'invalid' })
@@ -158,10 +158,10 @@ test('an account that another version has found by another case form is found by
   const old = await oldAccount({ email: 'ασ@example.com', createdAt: 3 })
   await knex()('account').where({ id: young }).update({ mailbox: 'ας@example.com' })
   expect(checkEmails(await inspectEmails(knex()))).toContainEqual(expect.objectContaining({ code: 'emails_unsettled' }))
-  await settle()
-  expect(await house.account('ΝΊΚΟΣ@example.com')).toMatchObject({ id: alone, email: 'νίκος@example.com' })
+  await backfill()
+  expect(await setup.account('ΝΊΚΟΣ@example.com')).toMatchObject({ id: alone, email: 'νίκος@example.com' })
   expect(await Promise.all([alone, young, old].map(problemOf))).toEqual([null, 'duplicate', null])
-  expect(await house.account('ΑΣ@example.com')).toMatchObject({ id: old })
+  expect(await setup.account('ΑΣ@example.com')).toMatchObject({ id: old })
   expect(await knex()('account').whereRaw("email_problem IS NULL AND coalesce(mailbox, email_key) ~ 'ς.*@'")).toEqual(
     [],
   )
@@ -169,26 +169,26 @@ test('an account that another version has found by another case form is found by
 
 test('an address with a character that cannot be seen is marked', async () => {
   const id = await oldAccount({ email: 'unseen\uFE0F@example.com' })
-  await settle()
+  await backfill()
   expect(await problemOf(id)).toBe('invalid')
 })
 
 test('what a marked account does lifts no lock of the mailbox, and makes no browser known there', async () => {
   const loser = await oldAccount({ email: 'lock@zürich.example', isVerified: false, createdAt: 9 })
   await oldAccount({ email: 'lock@xn--zrich-kva.example', createdAt: 3 })
-  const { rememberBrowser } = parts().guesses
+  const { rememberBrowser } = parts().loginThrottle
   const token = 'b'.repeat(43)
   const person = { id: loser, email: 'lock@xn--zrich-kva.example', generation: 0 }
   await parts().database.transaction((tx) => rememberBrowser(tx, token, person))
-  await settle()
+  await backfill()
   expect(await knex()('known_browser').where({ account_id: loser })).toEqual([])
   const marked = (await parts().accounts.readById(loser))!
   expect(await parts().database.transaction((tx) => rememberBrowser(tx, token, marked))).toBe('known')
   expect(await knex()('known_browser').where({ account_id: loser })).toEqual([])
-  for (let tries = 0; tries < 11; tries += 1) await attempt(house.server, 'lock@zürich.example', 'not this one')
+  for (let tries = 0; tries < 11; tries += 1) await attempt(setup.server, 'lock@zürich.example', 'not this one')
   await parts().accounts.setPassword(loser, goodPassword, operator)
   await parts().accounts.unlock(loser, operator)
-  expect((await attempt(house.server, 'lock@zürich.example', testPassword)).status).toBe(429)
+  expect((await attempt(setup.server, 'lock@zürich.example', testPassword)).status).toBe(429)
 })
 
 test('a link that is made for a marked account while it is marked is dead', async () => {
@@ -197,21 +197,21 @@ test('a link that is made for a marked account while it is marked is dead', asyn
     oldAccount({ email: 'linked@ｂöse.example', createdAt: 9, isVerified: false }),
   ])
   await oldAccount({ email: 'linked@xn--bse-sna.example', createdAt: 3 })
-  await settle()
+  await backfill()
   const linkTo = (purpose: 'recover' | 'verify', accountId: string) =>
     parts().database.transaction((tx) =>
-      parts().links.mint(tx, purpose, { accountId, email: 'linked@böse.example', generation: 0 }, false),
+      parts().emailLinks.mint(tx, purpose, { accountId, email: 'linked@böse.example', generation: 0 }, false),
     )
   const recover = await linkTo('recover', proven)
-  expect((await createBrowser().get(house.at(`/recover/password?token=${recover}`))).status).toBe(400)
+  expect((await createBrowser().get(setup.at(`/recover/password?token=${recover}`))).status).toBe(400)
   const verify = await linkTo('verify', unproven)
-  expect((await createBrowser().get(house.at(`/verify?token=${verify}`))).status).toBe(400)
+  expect((await createBrowser().get(setup.at(`/verify?token=${verify}`))).status).toBe(400)
 })
 
 test('a browser in which a marked account changes its password is not known at the mailbox', async () => {
   const loser = await oldAccount({ email: 'kept-out@böse.example', createdAt: 9 })
   await oldAccount({ email: 'kept-out@xn--bse-sna.example', createdAt: 3 })
-  await settle()
+  await backfill()
   await parts().accountChanges.changePassword({
     origin: testOrigin,
     accountId: loser,
@@ -225,7 +225,7 @@ test('a browser in which a marked account changes its password is not known at t
 test('an application is not told that a marked address is verified', async () => {
   const email = 'told@øst.example'
   const id = await parts().accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
-  const rp = createRelyingParty(house.server)
+  const rp = createRelyingParty(setup.server)
   const start = await rp.browser.get(await rp.authorizeUrl({ scope: 'openid email' }))
   const { code } = await rp.complete(start, { email, password: goodPassword })
   const { access_token: token } = (await rp.exchange(code!)).body
@@ -250,22 +250,22 @@ describe('the program before, beside this one', () => {
   test('changes an address, and the mailbox is not the former one', async () => {
     const id = await parts().accounts.create({ email: 'moves@xn--grn-ioa.example' }, operator)
     await oldUpdate(id, 'moves@gelb.example')
-    expect(await house.account('moves@grün.example')).toBeUndefined()
-    expect(await house.account('moves@gelb.example')).toMatchObject({ id })
+    expect(await setup.account('moves@grün.example')).toBeUndefined()
+    expect(await setup.account('moves@gelb.example')).toMatchObject({ id })
     await oldUpdate(id, 'moves@weiß.example')
-    await settle()
-    expect(await house.account('moves@xn--wei-7ka.example')).toMatchObject({ id })
+    await backfill()
+    expect(await setup.account('moves@xn--wei-7ka.example')).toMatchObject({ id })
   })
 
   test('writes a profile of a settled account, and of a marked one: both stay what they are', async () => {
     const keeper = await oldAccount({ email: 'stays@xn--blm-ioa.example', createdAt: 1 })
     const loser = await oldAccount({ email: 'stays@blüm.example', createdAt: 2 })
-    await settle()
+    await backfill()
     await oldUpdate(keeper, 'stays@xn--blm-ioa.example', { nickname: 'K' })
     await oldUpdate(loser, 'stays@blüm.example', { nickname: 'L' })
     expect(await row(keeper)).toMatchObject({ mailbox: 'stays@xn--blm-ioa.example', nickname: 'K' })
     expect(await row(loser)).toMatchObject({ email_problem: 'duplicate', nickname: 'L' })
-    expect(await house.account('stays@blüm.example')).toMatchObject({ id: keeper })
+    expect(await setup.account('stays@blüm.example')).toMatchObject({ id: keeper })
   })
 
   test('registers another spelling: the younger one is marked within a minute', async () => {
@@ -276,7 +276,7 @@ describe('the program before, beside this one', () => {
       isVerified: false,
       createdAt: Number(createdAt) + 1,
     })
-    await settle()
+    await backfill()
     expect(await Promise.all([first, second].map(problemOf))).toEqual([null, 'duplicate'])
   })
 })
@@ -290,7 +290,7 @@ test('the doctor lists them, and an operator gives each a new address: a reset t
     code: 'emails_unsettled',
     params: { count: 3 },
   })
-  await settle()
+  await backfill()
   const findings = checkEmails(await inspectEmails(knex()))
   expect(findings).toContainEqual({
     status: 'warning',
@@ -307,34 +307,34 @@ test('the doctor lists them, and an operator gives each a new address: a reset t
   })
   const { generation } = (await parts().accounts.readById(loser))!
   await parts().setEmail(loser, { email: 'fresh@grös.example', isVerified: false }, operator)
-  expect(await house.account('fresh@xn--grs-tna.example')).toMatchObject({
+  expect(await setup.account('fresh@xn--grs-tna.example')).toMatchObject({
     id: loser,
     email: 'fresh@grös.example',
     isEmailVerified: false,
     emailProblem: undefined,
     generation: generation + 1,
   })
-  expect(await house.trail(loser)).toEqual(['account.email_marked', 'account.email_set'])
-  expect((await attempt(house.server, 'fresh@grös.example', testPassword)).status).toBe(200)
-  expect(await house.account('listed@grös.example')).toMatchObject({ id: keeper })
+  expect(await setup.trail(loser)).toEqual(['account.email_marked', 'account.email_set'])
+  expect((await attempt(setup.server, 'fresh@grös.example', testPassword)).status).toBe(200)
+  expect(await setup.account('listed@grös.example')).toMatchObject({ id: keeper })
 })
 
 test('a new address by an operator ends sessions, tokens and links, and the proven address before is told', async () => {
-  const { id } = await house.member('operated@example.com')
-  const rp = createRelyingParty(house.server)
+  const { id } = await setup.member('operated@example.com')
+  const rp = createRelyingParty(setup.server)
   const start = await rp.browser.get(await rp.authorizeUrl({ scope: 'openid offline_access' }))
   const { code } = await rp.complete(start, { email: 'operated@example.com', password: goodPassword })
   const { refresh_token: refreshToken } = (await rp.exchange(code!)).body
-  await house.askForRecovery('operated@example.com')
-  const { link } = await house.mailbox.waitFor('operated@example.com', 2)
+  await setup.askForRecovery('operated@example.com')
+  const { link } = await setup.mailbox.waitFor('operated@example.com', 2)
   await parts().setEmail(id, { email: 'Operated@new.example', isVerified: true }, operator)
-  expect(await house.account('operated@new.example')).toMatchObject({ id, isEmailVerified: true })
+  expect(await setup.account('operated@new.example')).toMatchObject({ id, isEmailVerified: true })
   const page = await rp.browser.get(await rp.authorizeUrl({ prompt: 'none' }))
   expect(new URL(page.next!).searchParams.get('error')).toBe('login_required')
   expect((await rp.refresh(refreshToken as string)).body).toMatchObject({ error: 'invalid_grant' })
   expect((await createBrowser().get(link!)).status).toBe(400)
-  const mail = await house.mailbox.waitFor('operated@example.com', 3)
-  expect(mail.subject).toBe(sentence('mails.subject.email_changed'))
+  const message = await setup.mailbox.waitFor('operated@example.com', 3)
+  expect(message.subject).toBe(sentence('emails.subject.email_changed'))
   // The account that was marked was told nothing: its mailbox is another account's.
-  expect(house.mailbox.to('listed@grös.example')).toEqual([])
+  expect(setup.mailbox.to('listed@grös.example')).toEqual([])
 })

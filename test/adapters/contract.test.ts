@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import type { ArtifactStore, ModelName } from '../../adapters/index.ts'
-import { models, Replayed } from '../../adapters/index.ts'
+import { models, ReplayDetected } from '../../adapters/index.ts'
 import { describeWith } from '../support/programs.ts'
 import type { TestStores } from './stores.ts'
 import { createTestStores, storeKinds } from './stores.ts'
@@ -97,7 +97,7 @@ for (const { kind, name, needs } of storeKinds) {
       expect(answers.filter((answer) => answer === undefined)).toHaveLength(1)
       await adapter('ReplayDetection').upsert(id, { jti: id, iss: 'client' }, 60)
       expect(await adapter('ReplayDetection').find(id)).toBeDefined()
-      await expect(adapter('ReplayDetection').upsert(id, { jti: id }, 60)).rejects.toBeInstanceOf(Replayed)
+      await expect(adapter('ReplayDetection').upsert(id, { jti: id }, 60)).rejects.toBeInstanceOf(ReplayDetected)
       stores.clock.advance(61_000)
       expect(await adapter('ReplayDetection').find(id)).toBeUndefined()
     })

@@ -203,10 +203,14 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
         keys = [await make(), await make()]
       })
 
-      let proofs = 0
+      let passwordCheckLimit = 0
       async function proof({ privateKey, publicKey }: Key): Promise<Record<string, string>> {
-        proofs += 1
-        const jwt = new SignJWT({ htm: 'POST', htu: `${engine.base}/token`, jti: `proof ${proofs} ${Math.random()}` })
+        passwordCheckLimit += 1
+        const jwt = new SignJWT({
+          htm: 'POST',
+          htu: `${engine.base}/token`,
+          jti: `proof ${passwordCheckLimit} ${Math.random()}`,
+        })
           .setProtectedHeader({ typ: 'dpop+jwt', alg: 'ES256', jwk: await exportJWK(publicKey) })
           .setIssuedAt()
         return { DPoP: await jwt.sign(privateKey) }

@@ -1,26 +1,26 @@
 /** The audit trail: part of the change, without secrets, never altered. */
 import type { AuditEvent } from '../../src/audit/service.ts'
-import type { Rooms } from '../accounts/rooms.ts'
-import { createRooms, operator } from '../accounts/rooms.ts'
+import type { Setup } from '../accounts/setup.ts'
+import { createSetup, operator } from '../accounts/setup.ts'
 import { testOrigin } from './origins.ts'
 
-let rooms: Rooms
+let setup: Setup
 beforeAll(async () => {
-  rooms = await createRooms()
+  setup = await createSetup()
 })
-afterAll(() => rooms.close())
+afterAll(() => setup.close())
 
 const event = { action: 'seed.applied', by: operator, outcome: 'success' } as const
 const record = (more: Partial<AuditEvent>) =>
-  rooms.database.transaction((tx) => rooms.audit.record(tx, { ...event, ...more }))
+  setup.database.transaction((tx) => setup.audit.record(tx, { ...event, ...more }))
 
 test('an event says which actor did what to which target, when, and in which request', async () => {
   const { action, outcome } = event
   const more = { subject: { type: 'client', id: 'x' }, clientId: 'x', details: { changed: 3 } }
   const actor = { type: 'account', id: 'y' } as const
   await record({ ...more, by: { actor, origin: { requestId: 'r', ip: '2001:db8::1' } } })
-  const at = rooms.clock.now()
-  expect((await rooms.trail())[0]).toMatchObject({
+  const at = setup.clock.now()
+  expect((await setup.trail())[0]).toMatchObject({
     ...more,
     action,
     outcome,
@@ -36,7 +36,7 @@ test.each([
   ['a job', { job: 'delete-accounts' }],
 ])('an event without a request names %s', async (_what, origin) => {
   await record({ by: { actor: { type: 'system' }, origin } })
-  expect((await rooms.trail())[0]).toMatchObject({ ...origin, requestId: undefined, address: undefined })
+  expect((await setup.trail())[0]).toMatchObject({ ...origin, requestId: undefined, address: undefined })
 })
 
 test('the compiler refuses an event without actor, request id or IP address, and a refused sign-in without a reason', () => {
@@ -60,14 +60,14 @@ test('the compiler refuses an event without actor, request id or IP address, and
 
 test('a refused sign-in is anonymous, with the account as its target; after a right password the account is the actor', async () => {
   const refuse = (reason: 'wrong_password' | 'unverified', accountId?: string) =>
-    rooms.database.transaction((tx) =>
-      rooms.audit.recordRefusedSignIn(tx, { reason, accountId, clientId: 'web', origin: testOrigin }),
+    setup.database.transaction((tx) =>
+      setup.audit.recordRefusedSignIn(tx, { reason, accountId, clientId: 'web', origin: testOrigin }),
     )
   await refuse('wrong_password')
   await refuse('wrong_password', 'x')
   await refuse('unverified', 'x')
   const subject = { type: 'account', id: 'x' }
-  expect((await rooms.trail()).slice(0, 3)).toMatchObject([
+  expect((await setup.trail()).slice(0, 3)).toMatchObject([
     { action: 'account.sign_in_failed', actor: subject, subject, details: { reason: 'unverified' } },
     { action: 'account.sign_in_failed', actor: { type: 'anonymous' }, subject, details: { reason: 'wrong_password' } },
     { action: 'account.sign_in_failed', actor: { type: 'anonymous' }, subject: undefined, outcome: 'failure' },
@@ -76,26 +76,26 @@ test('a refused sign-in is anonymous, with the account as its target; after a ri
 
 test('rows of the version before stay readable: they name no request, and an account without an id', async () => {
   const row = { id: '0190a2f0-0000-7000-8000-000000000001', at: 1, action: 'account.sign_in_failed' }
-  await rooms.db('audit_event').insert({ ...row, actor_type: 'account', address: '192.0.2.7', outcome: 'failure' })
-  const [read] = await rooms.trail()
+  await setup.db('audit_event').insert({ ...row, actor_type: 'account', address: '192.0.2.7', outcome: 'failure' })
+  const [read] = await setup.trail()
   expect(read).toMatchObject({ action: row.action, actor: { type: 'account', id: undefined }, address: '192.0.2.7' })
   expect([read?.requestId, read?.command, read?.job]).toEqual([undefined, undefined, undefined])
 })
 
 test('it stands or falls with the change', async () => {
-  const before = await rooms.trail()
-  const work = rooms.database.transaction(async (tx) => {
-    await rooms.audit.record(tx, event)
+  const before = await setup.trail()
+  const work = setup.database.transaction(async (tx) => {
+    await setup.audit.record(tx, event)
     throw new Error('the change fails')
   })
   await expect(work).rejects.toThrow('the change fails')
-  expect(await rooms.trail()).toEqual(before)
+  expect(await setup.trail()).toEqual(before)
 })
 
 test.each(['UPDATE audit_event SET action = action', 'DELETE FROM audit_event', 'TRUNCATE audit_event'])(
   'the database refuses %s',
   async (statement) => {
-    await expect(rooms.db.raw(statement)).rejects.toThrow('append-only')
+    await expect(setup.db.raw(statement)).rejects.toThrow('append-only')
   },
 )
 

@@ -1,6 +1,6 @@
 /** What the trail says of a sign-in: each step, the end, and why one was refused; and what that costs. */
-import { attempt, loginPage } from '../limits/house.ts'
-import { addPhone, goodPassword, member, operator, secondsMs, toFactor } from '../mfa/house.ts'
+import { attempt, loginPage } from '../limits/setup.ts'
+import { addPhone, goodPassword, member, operator, secondsMs, toFactor } from '../mfa/setup.ts'
 import { minutes } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
@@ -97,7 +97,7 @@ describe('a sign-in', () => {
     const origin = { requestId: 'test', ip: '192.0.2.1' }
     const login = { account, level: 'password', amr: ['pwd'], clientId: 'web', origin, browserToken: email }
     let isDecided = false
-    await server.parts.notices.signedIn(login, {
+    await server.parts.securityNotifications.signedIn(login, {
       decide: async () => {
         isDecided = true
         return true

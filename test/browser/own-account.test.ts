@@ -1,13 +1,13 @@
 /** A person's whole time here, in Chromium: from registration to the end of the account; without JavaScript, and by keyboard alone. */
 import type { Page } from 'playwright-core'
-import { createPhone, fromBase32 } from '../mfa/house.ts'
-import { goodPassword, operator, otherPassword } from '../registration/house.ts'
+import { createPhone, fromBase32 } from '../mfa/setup.ts'
+import { goodPassword, operator, otherPassword } from '../registration/setup.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
 import { describeWith } from '../support/programs.ts'
 import { says, sentence } from '../support/sentences.ts'
-import type { House } from './house.ts'
-import { openHouse, shopName } from './house.ts'
+import type { Setup } from './setup.ts'
+import { openSetup, shopName } from './setup.ts'
 
 /** Run in the browser. */
 const focused = `(() => {
@@ -18,15 +18,15 @@ const focused = `(() => {
 const wider = 'document.documentElement.scrollWidth > document.documentElement.clientWidth'
 
 describeWith('chromium', 'a person’s own account, in a browser', () => {
-  let house: House
+  let setup: Setup
   let mailbox: Mailbox
   beforeAll(async () => {
     mailbox = await startMailbox()
-    house = await openHouse({ SMTP_URL: mailbox.url })
-    await house.latchkey.parts.settings.set('registration', 'open', operator)
+    setup = await openSetup({ SMTP_URL: mailbox.url })
+    await setup.latchkey.parts.settings.set('registration', 'open', operator)
   })
   afterAll(async () => {
-    await house?.close()
+    await setup?.close()
     await mailbox?.close()
   })
 
@@ -34,24 +34,24 @@ describeWith('chromium', 'a person’s own account, in a browser', () => {
 
   /** Sets up an app on the page that shows its secret; gives the phone. */
   async function addApp(page: Page) {
-    await page.goto(`${house.issuer}/account/factors`)
+    await page.goto(`${setup.issuer}/account/factors`)
     await page.getByRole('link', { name: sentence('pages.own.factors.app.add') }).click()
     await page.getByText(sentence('pages.totp.byHand')).click()
     const secret = (await page.locator('code.secret').textContent())!
-    const phone = createPhone(fromBase32(secret), house.latchkey.clock)
+    const phone = createPhone(fromBase32(secret), setup.latchkey.clock)
     await page.locator('#code').fill(phone.code())
     await send(page, '/account/factors/app')
     await page.getByText(sentence('pages.recoveryCodes.heading')).waitFor()
-    house.latchkey.clock.advance(30_000)
+    setup.latchkey.clock.advance(30_000)
     return phone
   }
 
   test.each([true, false])(
     'from registration to deletion (JavaScript: %s)',
     async (javaScriptEnabled) => {
-      const { page, complaints } = await house.openWindow({ javaScriptEnabled })
+      const { page, complaints } = await setup.openWindow({ javaScriptEnabled })
       const email = `life-${javaScriptEnabled}@example.com`
-      await page.goto(`${house.issuer}/register`)
+      await page.goto(`${setup.issuer}/register`)
       await page.getByLabel(sentence('pages.form.email')).fill(email)
       await page.getByLabel(sentence('pages.form.name')).fill('Zoë 王')
       await page.getByLabel(sentence('pages.newPassword.label')).fill(goodPassword)
@@ -59,8 +59,8 @@ describeWith('chromium', 'a person’s own account, in a browser', () => {
       await page.goto((await mailbox.waitFor(email)).link!)
       await page.getByRole('button', { name: sentence('pages.link.submit.verify') }).click()
 
-      await page.goto(`${house.issuer}/account/profile`)
-      await house.typeCredentials(page, { email, password: goodPassword })
+      await page.goto(`${setup.issuer}/account/profile`)
+      await setup.typeCredentials(page, { email, password: goodPassword })
       if (!javaScriptEnabled) await page.getByRole('link').first().waitFor()
       await page.waitForURL('**/account/profile')
       await page.getByLabel(sentence('pages.own.profile.field.nickname')).fill('Zo')
@@ -78,28 +78,28 @@ describeWith('chromium', 'a person’s own account, in a browser', () => {
 
       const phone = await addApp(page)
       await page.context().clearCookies()
-      await page.goto(await house.authorizeUrl())
-      await house.typeCredentials(page, { email, password: otherPassword })
+      await page.goto(await setup.authorizeUrl())
+      await setup.typeCredentials(page, { email, password: otherPassword })
       await page.locator('#code').fill(phone.code())
       await page.getByRole('button', { name: sentence('pages.factor.totp.submit') }).click()
-      await house.allow(page)
-      await page.waitForURL(`${house.app}/**`)
+      await setup.allow(page)
+      await page.waitForURL(`${setup.app}/**`)
 
-      await page.goto(`${house.issuer}/account/applications`)
+      await page.goto(`${setup.issuer}/account/applications`)
       await page.getByText(shopName).waitFor()
       await page.getByRole('button', { name: sentence('pages.own.applications.withdraw') }).click()
       await page.getByText(sentence('pages.own.done.withdrawn')).waitFor()
-      await page.goto(`${house.issuer}/account/sessions`)
+      await page.goto(`${setup.issuer}/account/sessions`)
       await page.getByText(sentence('pages.own.sessions.this'), { exact: true }).waitFor()
-      await page.goto(`${house.issuer}/account/events`)
+      await page.goto(`${setup.issuer}/account/events`)
       await page.getByText(says('pages.own.event.factor.added')).first().waitFor()
 
-      await page.goto(`${house.issuer}/account/data`)
+      await page.goto(`${setup.issuer}/account/data`)
       await page.getByLabel(sentence('pages.own.data.delete.sure')).check()
       await send(page, '/account/data/delete')
       await page.getByRole('button', { name: sentence('pages.own.leaving.keep') }).waitFor()
-      await page.goto(await house.authorizeUrl())
-      await house.typeCredentials(page, { email, password: otherPassword })
+      await page.goto(await setup.authorizeUrl())
+      await setup.typeCredentials(page, { email, password: otherPassword })
       await page.locator('[data-code=account_leaving]').waitFor()
       expect(complaints).toEqual([])
       await page.context().close()
@@ -108,9 +108,9 @@ describeWith('chromium', 'a person’s own account, in a browser', () => {
   )
 
   test('by keyboard alone: every control is reached in order, shows its focus, and works', async () => {
-    const { page } = await house.openWindow()
-    await page.goto(`${house.issuer}/account/profile`)
-    await house.typeCredentials(page)
+    const { page } = await setup.openWindow()
+    await page.goto(`${setup.issuer}/account/profile`)
+    await setup.typeCredentials(page)
     await page.waitForURL('**/account/profile')
     const controls = await page.locator('a[href]:visible, button:visible, input:visible').count()
     const seen: string[] = []
@@ -132,9 +132,9 @@ describeWith('chromium', 'a person’s own account, in a browser', () => {
     ['phone', { width: 390, height: 844 }],
     ['desktop', { width: 1280, height: 900 }],
   ])('no page is wider than a %s', async (_name, viewport) => {
-    const { page } = await house.openWindow({ viewport })
-    await page.goto(`${house.issuer}/account`)
-    await house.typeCredentials(page)
+    const { page } = await setup.openWindow({ viewport })
+    await page.goto(`${setup.issuer}/account`)
+    await setup.typeCredentials(page)
     await page.waitForURL('**/account')
     for (const name of [
       '',
@@ -148,7 +148,7 @@ describeWith('chromium', 'a person’s own account, in a browser', () => {
       '/events',
       '/data',
     ]) {
-      await page.goto(`${house.issuer}/account${name}`)
+      await page.goto(`${setup.issuer}/account${name}`)
       const isWider = await page.evaluate<boolean>(wider)
       expect([name, isWider]).toEqual([name, false])
     }

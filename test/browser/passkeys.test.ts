@@ -1,17 +1,17 @@
 /** Passkeys in Chromium, with its own virtual authenticator: added on the account page, used by button and by autofill, and absent without JavaScript. */
 import type { Page } from 'playwright-core'
-import { goodPassword, operator } from '../registration/house.ts'
+import { goodPassword, operator } from '../registration/setup.ts'
 import { describeWith } from '../support/programs.ts'
 import { sentence } from '../support/sentences.ts'
-import type { House } from './house.ts'
-import { openHouse } from './house.ts'
+import type { Setup } from './setup.ts'
+import { openSetup } from './setup.ts'
 
 describeWith('chromium', 'passkeys, in a browser', () => {
-  let house: House
+  let setup: Setup
   beforeAll(async () => {
-    house = await openHouse()
+    setup = await openSetup()
   })
-  afterAll(() => house?.close())
+  afterAll(() => setup?.close())
 
   const email = 'pia@example.com'
   const deviceName = 'Test device'
@@ -33,11 +33,11 @@ describeWith('chromium', 'passkeys, in a browser', () => {
   }
 
   test('from the account page to signing in with nothing else', async () => {
-    await house.latchkey.parts.accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
-    const { page, complaints } = await house.openWindow()
+    await setup.latchkey.parts.accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
+    const { page, complaints } = await setup.openWindow()
     const { session, authenticatorId } = await addAuthenticator(page)
-    await page.goto(`${house.issuer}/account/factors`)
-    await house.typeCredentials(page, { email, password: goodPassword })
+    await page.goto(`${setup.issuer}/account/factors`)
+    await setup.typeCredentials(page, { email, password: goodPassword })
     await page.getByLabel(sentence('pages.passkey.name')).fill(deviceName)
     await page.getByRole('button', { name: sentence('pages.passkey.create') }).click()
     await page.getByText(sentence('pages.recoveryCodes.heading')).waitFor()
@@ -50,32 +50,32 @@ describeWith('chromium', 'passkeys, in a browser', () => {
 
     // By autofill: the authenticator answers as soon as the page asks.
     await page.context().clearCookies()
-    await page.goto(await house.authorizeUrl({ state: 'autofilled' }))
+    await page.goto(await setup.authorizeUrl({ state: 'autofilled' }))
     await page.locator('form[action$="/consent"] button').waitFor({ timeout: 20_000 })
-    await house.allow(page)
-    await page.waitForURL(`${house.app}/**`)
-    expect(await house.got(page)).toMatchObject({ state: 'autofilled', code: expect.any(String) })
+    await setup.allow(page)
+    await page.waitForURL(`${setup.app}/**`)
+    expect(await setup.got(page)).toMatchObject({ state: 'autofilled', code: expect.any(String) })
 
     // By the button, and without a password in between.
     await session.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId, enabled: false })
     await page.context().clearCookies()
-    await page.goto(await house.authorizeUrl({ state: 'pressed' }))
+    await page.goto(await setup.authorizeUrl({ state: 'pressed' }))
     const button = page.getByRole('button', { name: sentence('pages.passkey.use') })
     await button.waitFor()
     await session.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId, enabled: true })
     await button.click()
-    await page.waitForURL(`${house.app}/**`, { timeout: 20_000 })
+    await page.waitForURL(`${setup.app}/**`, { timeout: 20_000 })
     expect(complaints).toEqual([])
     await page.context().close()
   }, 90_000)
 
   test('without JavaScript there is no button that does nothing, and the password works', async () => {
-    const { page } = await house.openWindow({ javaScriptEnabled: false })
-    await page.goto(await house.authorizeUrl())
+    const { page } = await setup.openWindow({ javaScriptEnabled: false })
+    await page.goto(await setup.authorizeUrl())
     expect(await page.getByRole('button', { name: sentence('pages.passkey.use') }).count()).toBe(0)
-    await house.typeCredentials(page)
-    await house.allow(page)
-    await page.waitForURL(`${house.app}/**`)
+    await setup.typeCredentials(page)
+    await setup.allow(page)
+    await page.waitForURL(`${setup.app}/**`)
     await page.context().close()
   })
 })

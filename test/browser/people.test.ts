@@ -1,23 +1,23 @@
-/** Becoming somebody here, in Chromium: registration, the mail, the proof, a forgotten password; without JavaScript, and by keyboard alone. */
+/** Becoming somebody here, in Chromium: registration, the email, the proof, a forgotten password; without JavaScript, and by keyboard alone. */
 import type { Page } from 'playwright-core'
-import { goodPassword, operator, otherPassword } from '../registration/house.ts'
+import { goodPassword, operator, otherPassword } from '../registration/setup.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
 import { describeWith } from '../support/programs.ts'
 import { says, sentence } from '../support/sentences.ts'
-import type { House } from './house.ts'
-import { openHouse } from './house.ts'
+import type { Setup } from './setup.ts'
+import { openSetup } from './setup.ts'
 
 describeWith('chromium', 'people, in a browser', () => {
-  let house: House
+  let setup: Setup
   let mailbox: Mailbox
   beforeAll(async () => {
     mailbox = await startMailbox()
-    house = await openHouse({ SMTP_URL: mailbox.url })
-    await house.latchkey.parts.settings.set('registration', 'open', operator)
+    setup = await openSetup({ SMTP_URL: mailbox.url })
+    await setup.latchkey.parts.settings.set('registration', 'open', operator)
   })
   afterAll(async () => {
-    await house?.close()
+    await setup?.close()
     await mailbox?.close()
   })
 
@@ -26,9 +26,9 @@ describeWith('chromium', 'people, in a browser', () => {
   test.each([true, false])(
     'from the login page to an account of one’s own and back to the app (JavaScript: %s)',
     async (javaScriptEnabled) => {
-      const { page, complaints } = await house.openWindow({ javaScriptEnabled })
+      const { page, complaints } = await setup.openWindow({ javaScriptEnabled })
       const email = `walk-${javaScriptEnabled}@example.com`
-      await page.goto(await house.authorizeUrl({ state: 'kept' }))
+      await page.goto(await setup.authorizeUrl({ state: 'kept' }))
       await page.getByRole('link', { name: sentence('pages.login.register') }).click()
       await page.getByLabel(sentence('pages.form.email')).fill(email)
       await page.getByLabel(sentence('pages.form.name')).fill('Zoë 王')
@@ -44,10 +44,10 @@ describeWith('chromium', 'people, in a browser', () => {
       await page.goto(link!)
       await page.getByRole('button', { name: sentence('pages.link.submit.verify') }).click()
       await page.getByRole('link', { name: sentence('pages.notice.go') }).click()
-      await house.typeCredentials(page, { email, password: goodPassword })
-      await house.allow(page)
-      await page.waitForURL(`${house.app}/**`)
-      expect(await house.got(page)).toMatchObject({ state: 'kept', code: expect.any(String) })
+      await setup.typeCredentials(page, { email, password: goodPassword })
+      await setup.allow(page)
+      await page.waitForURL(`${setup.app}/**`)
+      expect(await setup.got(page)).toMatchObject({ state: 'kept', code: expect.any(String) })
       expect(complaints).toEqual([])
       await page.context().close()
     },
@@ -56,9 +56,9 @@ describeWith('chromium', 'people, in a browser', () => {
   test.each([true, false])(
     'a forgotten password is replaced, and the request is kept (JavaScript: %s)',
     async (javaScriptEnabled) => {
-      const { page, complaints } = await house.openWindow({ javaScriptEnabled })
+      const { page, complaints } = await setup.openWindow({ javaScriptEnabled })
       const email = `walk-${javaScriptEnabled}@example.com`
-      await page.goto(await house.authorizeUrl({ state: 'kept too' }))
+      await page.goto(await setup.authorizeUrl({ state: 'kept too' }))
       await page.getByRole('link', { name: sentence('pages.login.recover') }).click()
       await page.getByLabel(sentence('pages.form.email')).fill(email)
       await send(page)
@@ -67,17 +67,17 @@ describeWith('chromium', 'people, in a browser', () => {
       await page.getByLabel(sentence('pages.newPassword.label')).fill(otherPassword)
       await send(page)
       await page.getByRole('link', { name: sentence('pages.notice.go') }).click()
-      await house.typeCredentials(page, { email, password: otherPassword })
-      await page.waitForURL(`${house.app}/**`)
-      expect(await house.got(page)).toMatchObject({ state: 'kept too', code: expect.any(String) })
+      await setup.typeCredentials(page, { email, password: otherPassword })
+      await page.waitForURL(`${setup.app}/**`)
+      expect(await setup.got(page)).toMatchObject({ state: 'kept too', code: expect.any(String) })
       expect(complaints).toEqual([])
       await page.context().close()
     },
   )
 
   test('the keyboard alone is enough, and every stop can be seen', async () => {
-    const { page } = await house.openWindow()
-    await page.goto(`${house.issuer}/register`)
+    const { page } = await setup.openWindow()
+    await page.goto(`${setup.issuer}/register`)
     const stops: string[] = []
     for (let presses = 0; presses < 4; presses += 1) {
       await page.keyboard.press('Tab')
@@ -93,7 +93,7 @@ describeWith('chromium', 'people, in a browser', () => {
     await page.keyboard.type(goodPassword)
     await page.keyboard.press('Enter')
     await page.getByText(sentence('pages.notice.heading.registered')).first().waitFor()
-    const phone = await house.openWindow({ viewport: { width: 390, height: 800 } })
+    const phone = await setup.openWindow({ viewport: { width: 390, height: 800 } })
     await phone.page.goto((await mailbox.waitFor('keys@example.com')).link!)
     // Another browser: the password first, by keyboard too.
     await phone.page.locator('#password').focus()
@@ -105,8 +105,8 @@ describeWith('chromium', 'people, in a browser', () => {
   })
 
   test('what is refused is told to who cannot see it: the field says that it is wrong, and where its words are', async () => {
-    const { page } = await house.openWindow()
-    await page.goto(`${house.issuer}/register`)
+    const { page } = await setup.openWindow()
+    await page.goto(`${setup.issuer}/register`)
     await page.locator('#email').fill('x@example.com')
     await page.locator('#name').fill('X')
     await page.locator('#password').fill('short')
@@ -122,7 +122,7 @@ describeWith('chromium', 'people, in a browser', () => {
   })
 
   test('what a letter says as HTML is read by everybody: axe finds nothing in it', async () => {
-    const { page } = await house.openWindow({ bypassCSP: true })
+    const { page } = await setup.openWindow({ bypassCSP: true })
     const { html } = await mailbox.waitFor('keys@example.com')
     await page.setContent(html)
     await page.addScriptTag({ path: 'node_modules/axe-core/axe.min.js' })

@@ -3,13 +3,13 @@ import type { BrowserContext, Page } from 'playwright-core'
 import { testPassword } from '../support/latchkey.ts'
 import { describeWith } from '../support/programs.ts'
 import { sentence } from '../support/sentences.ts'
-import type { Neighbours } from './neighbours.ts'
-import { openNeighbours } from './neighbours.ts'
+import type { OtherSites } from './other-sites.ts'
+import { openOtherSites } from './other-sites.ts'
 
 describeWith('chromium', 'cookies planted from a sibling host', () => {
-  let hosts: Neighbours
+  let hosts: OtherSites
   beforeAll(async () => {
-    hosts = await openNeighbours()
+    hosts = await openOtherSites()
     // Both have consented before, so that a resumed sign-in goes straight on to the app.
     for (const email of ['alice@example.com', 'mallory@example.com']) {
       const { context, page } = await hosts.openBrowser()

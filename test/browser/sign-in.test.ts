@@ -1,26 +1,26 @@
 /** Signing in as a person does it, in Chromium: login, consent, cancel, mistakes; with and without JavaScript, by keyboard alone. */
 import { describeWith } from '../support/programs.ts'
 import { says } from '../support/sentences.ts'
-import type { House } from './house.ts'
-import { openHouse, shopName } from './house.ts'
+import type { Setup } from './setup.ts'
+import { openSetup, shopName } from './setup.ts'
 
 describeWith('chromium', 'signing in, in a browser', () => {
-  let house: House
+  let setup: Setup
   beforeAll(async () => {
-    house = await openHouse()
+    setup = await openSetup()
   })
-  afterAll(() => house?.close())
+  afterAll(() => setup?.close())
 
   test.each([true, false])('login and consent lead back to the app (JavaScript: %s)', async (javaScriptEnabled) => {
-    const { page, complaints } = await house.openWindow({ javaScriptEnabled })
-    await page.goto(await house.authorizeUrl({ prompt: 'consent', state: 'kept' }))
-    await house.typeCredentials(page)
+    const { page, complaints } = await setup.openWindow({ javaScriptEnabled })
+    await page.goto(await setup.authorizeUrl({ prompt: 'consent', state: 'kept' }))
+    await setup.typeCredentials(page)
     await page.getByText(shopName).first().waitFor()
-    expect(await page.textContent('body')).toContain(new URL(house.app).host)
-    await house.allow(page)
-    await page.waitForURL(`${house.app}/**`)
-    const answer = await house.got(page)
-    expect(answer).toMatchObject({ method: 'GET', state: 'kept', iss: house.issuer, code: expect.any(String) })
+    expect(await page.textContent('body')).toContain(new URL(setup.app).host)
+    await setup.allow(page)
+    await page.waitForURL(`${setup.app}/**`)
+    const answer = await setup.got(page)
+    expect(answer).toMatchObject({ method: 'GET', state: 'kept', iss: setup.issuer, code: expect.any(String) })
     expect(complaints).toEqual([])
   })
 
@@ -28,33 +28,33 @@ describeWith('chromium', 'signing in, in a browser', () => {
     'letters of any script can be typed before the @ (JavaScript: %s)',
     async (javaScriptEnabled) => {
       const email = 'пользователь@münchen.example'
-      const { accounts } = house.latchkey.parts
+      const { accounts } = setup.latchkey.parts
       if (!(await accounts.findByEmail(email))) {
         await accounts.create(
           { email, password: 'a kettle sings in the morning' },
           { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } },
         )
       }
-      const { page, complaints } = await house.openWindow({ javaScriptEnabled })
-      await page.goto(await house.authorizeUrl({ prompt: 'consent' }))
+      const { page, complaints } = await setup.openWindow({ javaScriptEnabled })
+      await page.goto(await setup.authorizeUrl({ prompt: 'consent' }))
       const field = page.locator('#email')
       expect(await field.getAttribute('type')).toBe('text')
       expect(await field.getAttribute('inputmode')).toBe('email')
       expect(await field.getAttribute('autocomplete')).toBe('username webauthn')
-      await house.typeCredentials(page, {
+      await setup.typeCredentials(page, {
         email: 'Пользователь@xn--mnchen-3ya.example',
         password: 'a kettle sings in the morning',
       })
-      await house.allow(page)
-      await page.waitForURL(`${house.app}/**`)
-      expect(await house.got(page)).toMatchObject({ code: expect.any(String) })
+      await setup.allow(page)
+      await page.waitForURL(`${setup.app}/**`)
+      expect(await setup.got(page)).toMatchObject({ code: expect.any(String) })
       expect(complaints).toEqual([])
     },
   )
 
   test('the keyboard alone is enough, and the focus is where it is needed', async () => {
-    const { page } = await house.openWindow()
-    await page.goto(await house.authorizeUrl({ prompt: 'consent' }))
+    const { page } = await setup.openWindow()
+    await page.goto(await setup.authorizeUrl({ prompt: 'consent' }))
     expect(await page.evaluate('document.activeElement?.id')).toBe('email')
     await page.keyboard.type('alice@example.com')
     await page.keyboard.press('Tab')
@@ -71,13 +71,13 @@ describeWith('chromium', 'signing in, in a browser', () => {
     const outline = await page.evaluate<string>('getComputedStyle(document.activeElement).outlineStyle')
     expect(outline).not.toBe('none')
     await page.keyboard.press('Enter')
-    await page.waitForURL(`${house.app}/**`)
+    await page.waitForURL(`${setup.app}/**`)
   })
 
   test('a wrong password says so, keeps the address, forgets the password, and points at the field', async () => {
-    const { page, complaints } = await house.openWindow()
-    await page.goto(await house.authorizeUrl())
-    await house.typeCredentials(page, { password: 'not the right password' })
+    const { page, complaints } = await setup.openWindow()
+    await page.goto(await setup.authorizeUrl())
+    await setup.typeCredentials(page, { password: 'not the right password' })
     const alert = page.locator('[role=alert]')
     await alert.waitFor()
     expect(await page.inputValue('#email')).toBe('alice@example.com')
@@ -87,7 +87,7 @@ describeWith('chromium', 'signing in, in a browser', () => {
     expect(await page.getAttribute('#email', 'autocomplete')).toBe('username webauthn')
     expect(await page.getAttribute('#password', 'autocomplete')).toBe('current-password')
     expect(await page.locator('label[for=email], label[for=password]').count()).toBe(2)
-    await house.typeCredentials(page)
+    await setup.typeCredentials(page)
     await alert.waitFor({ state: 'detached' })
     expect(complaints).toEqual([])
   })
@@ -96,73 +96,73 @@ describeWith('chromium', 'signing in, in a browser', () => {
     'cancel tells the app, at login and at consent (JavaScript: %s)',
     async (javaScriptEnabled) => {
       for (const isKnown of [false, true]) {
-        const { page } = await house.openWindow({ javaScriptEnabled })
-        await page.goto(await house.authorizeUrl({ prompt: isKnown ? 'consent' : undefined, state: 'no' }))
+        const { page } = await setup.openWindow({ javaScriptEnabled })
+        await page.goto(await setup.authorizeUrl({ prompt: isKnown ? 'consent' : undefined, state: 'no' }))
         if (isKnown) {
-          await house.typeCredentials(page)
+          await setup.typeCredentials(page)
           await page.locator('form[action$="/consent"]').waitFor()
         }
         await page.locator('form[action$="/cancel"] button').click()
-        await page.waitForURL(`${house.app}/**`)
-        expect(await house.got(page)).toMatchObject({ error: 'access_denied', state: 'no', iss: house.issuer })
+        await page.waitForURL(`${setup.app}/**`)
+        expect(await setup.got(page)).toMatchObject({ error: 'access_denied', state: 'no', iss: setup.issuer })
       }
     },
   )
 
   test('the answer is remembered across browsers, and asked again only for more', async () => {
-    const first = await house.openWindow()
-    await first.page.goto(await house.authorizeUrl({ prompt: 'consent' }))
-    await house.typeCredentials(first.page)
-    await house.allow(first.page)
-    await first.page.waitForURL(`${house.app}/**`)
+    const first = await setup.openWindow()
+    await first.page.goto(await setup.authorizeUrl({ prompt: 'consent' }))
+    await setup.typeCredentials(first.page)
+    await setup.allow(first.page)
+    await first.page.waitForURL(`${setup.app}/**`)
 
-    const second = await house.openWindow()
-    await second.page.goto(await house.authorizeUrl())
-    await house.typeCredentials(second.page)
-    await second.page.waitForURL(`${house.app}/**`)
-    await second.page.goto(await house.authorizeUrl({ scope: 'openid profile email', resource: undefined }))
+    const second = await setup.openWindow()
+    await second.page.goto(await setup.authorizeUrl())
+    await setup.typeCredentials(second.page)
+    await second.page.waitForURL(`${setup.app}/**`)
+    await second.page.goto(await setup.authorizeUrl({ scope: 'openid profile email', resource: undefined }))
     await second.page.locator('form[action$="/consent"]').waitFor()
     expect(await second.page.textContent('body')).toMatch(says('pages.consent.scope.email'))
   })
 
   test('another account takes over from the consent page and from the choice of accounts', async () => {
-    await house.latchkey.parts.accounts.create(
+    await setup.latchkey.parts.accounts.create(
       { email: 'bob@example.com', name: 'Bob', password: 'a walrus and a carpenter' },
       { actor: { type: 'system' }, origin: { job: 'test' } },
     )
     for (const prompt of ['consent', 'select_account']) {
-      const { page } = await house.openWindow()
-      await page.goto(await house.authorizeUrl())
-      await house.typeCredentials(page)
-      await page.waitForURL(`${house.app}/**`)
-      await page.goto(await house.authorizeUrl({ prompt }))
+      const { page } = await setup.openWindow()
+      await page.goto(await setup.authorizeUrl())
+      await setup.typeCredentials(page)
+      await page.waitForURL(`${setup.app}/**`)
+      await page.goto(await setup.authorizeUrl({ prompt }))
       expect(await page.textContent('body')).toContain('alice@example.com')
       await page.locator('form[action$="/switch"] button').click()
-      await house.typeCredentials(page, { email: 'bob@example.com', password: 'a walrus and a carpenter' })
+      await setup.typeCredentials(page, { email: 'bob@example.com', password: 'a walrus and a carpenter' })
       await page.locator('form[action$="/consent"]').waitFor()
       expect(await page.textContent('body')).toContain('bob@example.com')
       await page.locator('form[action$="/cancel"] button').click()
-      await page.waitForURL(`${house.app}/**`)
+      await page.waitForURL(`${setup.app}/**`)
     }
   })
 
   test('logout asks; staying keeps the session, signing out ends it and returns to the app', async () => {
-    const { page } = await house.openWindow()
-    await page.goto(await house.authorizeUrl())
-    await house.typeCredentials(page)
-    await page.waitForURL(`${house.app}/**`)
-    const logout = `${house.issuer}/logout?client_id=shop&post_logout_redirect_uri=${encodeURIComponent(`${house.app}/bye`)}&state=later`
+    const { page } = await setup.openWindow()
+    await page.goto(await setup.authorizeUrl())
+    await setup.typeCredentials(page)
+    await page.waitForURL(`${setup.app}/**`)
+    const logout = `${setup.issuer}/logout?client_id=shop&post_logout_redirect_uri=${encodeURIComponent(`${setup.app}/bye`)}&state=later`
     await page.goto(logout)
     await page.locator('button:not([name=logout])').last().click()
-    await page.waitForURL(`${house.app}/bye**`)
-    await page.goto(await house.authorizeUrl({ prompt: 'none' }))
-    expect(await house.got(page)).toHaveProperty('code')
+    await page.waitForURL(`${setup.app}/bye**`)
+    await page.goto(await setup.authorizeUrl({ prompt: 'none' }))
+    expect(await setup.got(page)).toHaveProperty('code')
 
     await page.goto(logout)
     await page.locator('button[name=logout]').click()
-    await page.waitForURL(`${house.app}/bye**`)
-    expect(await house.got(page)).toMatchObject({ state: 'later' })
-    await page.goto(await house.authorizeUrl({ prompt: 'none' }))
-    expect(await house.got(page)).toMatchObject({ error: 'login_required' })
+    await page.waitForURL(`${setup.app}/bye**`)
+    expect(await setup.got(page)).toMatchObject({ state: 'later' })
+    await page.goto(await setup.authorizeUrl({ prompt: 'none' }))
+    expect(await setup.got(page)).toMatchObject({ error: 'login_required' })
   })
 })

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { createTestDatabase } from '../support/database.ts'
 import { createTestFolder } from '../support/folders.ts'
-import { ecJwk, exponentOne, offCurve, rsaJwk } from '../support/foreign-keys.ts'
+import { ecJwk, exponentOne, offCurve, rsaJwk } from '../support/public-keys.ts'
 import { sentence } from '../support/sentences.ts'
 import { latchkey } from './command-line.ts'
 

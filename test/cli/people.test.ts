@@ -3,27 +3,27 @@
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { testOrigin } from '../audit/origins.ts'
-import { attempt, solve } from '../limits/house.ts'
-import { addPhone } from '../mfa/house.ts'
-import type { PeopleHouse } from '../registration/house.ts'
-import { goodPassword, openPeopleHouse, operator } from '../registration/house.ts'
+import { attempt, solve } from '../limits/setup.ts'
+import { addPhone } from '../mfa/setup.ts'
+import type { AccountSetup } from '../registration/setup.ts'
+import { goodPassword, openAccountSetup, operator } from '../registration/setup.ts'
 import { says, sentence } from '../support/sentences.ts'
 import { latchkey } from './command-line.ts'
 
-let house: PeopleHouse
+let setup: AccountSetup
 beforeAll(async () => {
-  house = await openPeopleHouse()
+  setup = await openAccountSetup()
 })
-afterAll(() => house?.close())
+afterAll(() => setup?.close())
 
 const run = (args: readonly string[], env: Record<string, string> = {}) =>
   latchkey(args, {
     env: {
       NODE_ENV: 'test',
-      DATABASE_URL: house.server.databaseUrl,
-      SMTP_URL: house.mailbox.url,
+      DATABASE_URL: setup.server.databaseUrl,
+      SMTP_URL: setup.mailbox.url,
       MASTER_KEY: '1f'.repeat(16) + '2e'.repeat(16),
-      ISSUER: house.server.issuer,
+      ISSUER: setup.server.issuer,
       ...env,
     },
   })
@@ -40,17 +40,17 @@ test('an invitation from the command line goes out from the running server', asy
     '--json',
   ])
   expect(invited).toMatchObject({ code: 0, stderr: '' })
-  const mail = await house.mailbox.waitFor('cli@example.com')
-  expect(mail.subject).toBe(sentence('mails.subject.invitation'))
-  expect(mail.link!.startsWith(`${house.server.issuer}/invitation?token=`)).toBe(true)
-  expect(await house.account('cli@example.com')).toMatchObject({
+  const message = await setup.mailbox.waitFor('cli@example.com')
+  expect(message.subject).toBe(sentence('emails.subject.invitation'))
+  expect(message.link!.startsWith(`${setup.server.issuer}/invitation?token=`)).toBe(true)
+  expect(await setup.account('cli@example.com')).toMatchObject({
     id: invited.json().id,
     roles: ['editor'],
     isEmailVerified: false,
   })
   const again = await run(['user', 'invite', 'cli@example.com', '--name', 'Second', '--role', 'reader', '--json'])
   expect(again.json()).toEqual(invited.json())
-  expect(await house.account('cli@example.com')).toMatchObject({ name: 'Second', roles: ['reader'] })
+  expect(await setup.account('cli@example.com')).toMatchObject({ name: 'Second', roles: ['reader'] })
   expect(await run(['user', 'invite', 'alice@example.com'])).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('email_taken'),
@@ -65,30 +65,30 @@ test('an invitation from the command line goes out from the running server', asy
   })
 })
 
-async function mailCheck(env: Record<string, string>) {
+async function smtpCheck(env: Record<string, string>) {
   const { checks } = (await run(['doctor', '--json'], env)).json()
   return checks.find((one: { check: string }) => one.check === 'mail')
 }
 
 test('the doctor connects to the mail server, and says what it met', async () => {
-  expect(await mailCheck({})).toMatchObject({ status: 'ok', code: 'mail_ok' })
+  expect(await smtpCheck({})).toMatchObject({ status: 'ok', code: 'mail_ok' })
   const deaf = createServer((socket) => socket.end('554 go away\r\n'))
   await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve))
   const { port } = deaf.address() as AddressInfo
-  const away = await mailCheck({ SMTP_URL: `smtp://user:secret-word@127.0.0.1:${port}` })
+  const away = await smtpCheck({ SMTP_URL: `smtp://user:secret-word@127.0.0.1:${port}` })
   deaf.close()
   expect(away).toMatchObject({ status: 'failed', code: 'mail_away' })
   expect(JSON.stringify(away)).not.toMatch(/secret-word|go away/)
-  expect(await mailCheck({ SMTP_URL: '' })).toMatchObject({ status: 'ok', code: 'mail_kept' })
+  expect(await smtpCheck({ SMTP_URL: '' })).toMatchObject({ status: 'ok', code: 'mail_kept' })
 })
 
 test('whoever helps people sees their factors, takes them away, requires one, and lifts a lock', async () => {
   const email = 'helped@example.com'
-  const id = await house.server.parts.accounts.create(
+  const id = await setup.server.parts.accounts.create(
     { email, isEmailVerified: true, password: goodPassword },
     operator,
   )
-  await addPhone(house.server, email)
+  await addPhone(setup.server, email)
   const factors = async () => (await run(['user', 'factors', email, '--json'])).json()
   expect(await factors()).toMatchObject({
     id,
@@ -103,28 +103,28 @@ test('whoever helps people sees their factors, takes them away, requires one, an
   expect((await run(['user', 'require-factor', email, '--off', '--json'])).json()).toMatchObject({ required: false })
   expect((await run(['user', 'reset-factors', email, '--json'])).json()).toMatchObject({ removed: ['totp'] })
   expect(await factors()).toMatchObject({ factors: [], recovery_codes: 0 })
-  for (let tries = 0; tries < 11; tries += 1) await attempt(house.server, email, 'not this one')
-  expect((await attempt(house.server, email, goodPassword)).status).toBe(429)
+  for (let tries = 0; tries < 11; tries += 1) await attempt(setup.server, email, 'not this one')
+  expect((await attempt(setup.server, email, goodPassword)).status).toBe(429)
   expect(await run(['user', 'unlock', email])).toMatchObject({ code: 0, stderr: '' })
-  expect((await attempt(house.server, email, goodPassword)).status).toBe(200)
-  expect(await house.trail(id)).toEqual(
+  expect((await attempt(setup.server, email, goodPassword)).status).toBe(200)
+  expect(await setup.trail(id)).toEqual(
     expect.arrayContaining(['factor.removed', 'account.factor_required', 'account.unlocked']),
   )
 })
 
 test('network unlock forgets the wrong passwords of an address, however it is spelt', async () => {
   const email = 'neighbour@example.com'
-  const { accounts, guesses } = house.server.parts
+  const { accounts, loginThrottle } = setup.server.parts
   await accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
   const fail = async () => {
     throw new Error('wrong')
   }
   for (let tries = 0; tries < 101; tries += 1) {
     // From the 21st of a quarter of an hour on the work of a CAPTCHA is asked for: without it nothing is compared, and nothing counts.
-    if ([20, 40, 60].includes(tries)) house.server.clock.advance(15 * 60_000)
-    const captcha = tries < 80 ? undefined : await solve(await house.server.parts.captcha.create('none'))
-    const guess = { identifier: `${tries}@example.net`, address: '127.0.0.1', interaction: 'none', captcha }
-    await guesses
+    if ([20, 40, 60].includes(tries)) setup.server.clock.advance(15 * 60_000)
+    const captcha = tries < 80 ? undefined : await solve(await setup.server.parts.captcha.create('none'))
+    const guess = { identifier: `${tries}@example.net`, ip: '127.0.0.1', interaction: 'none', captcha }
+    await loginThrottle
       .attempt(
         guess,
         fail,
@@ -133,13 +133,13 @@ test('network unlock forgets the wrong passwords of an address, however it is sp
       )
       .catch(() => {})
   }
-  expect((await attempt(house.server, email, goodPassword)).status).toBe(429)
+  expect((await attempt(setup.server, email, goodPassword)).status).toBe(429)
   const unlocked = await run(['network', 'unlock', '::ffff:7f00:1', '--json'])
   expect(unlocked).toMatchObject({ code: 0, stderr: '' })
   const networks = ['127.0.0.1/32', '127.0.0.0/24']
   expect(unlocked.json()).toEqual({ ip: '127.0.0.1', networks, had_failures: true })
-  expect((await attempt(house.server, email, goodPassword)).status).toBe(200)
-  const events = await house.server.database.knex('audit_event').where({ action: 'network.unlocked' })
+  expect((await attempt(setup.server, email, goodPassword)).status).toBe(200)
+  const events = await setup.server.database.knex('audit_event').where({ action: 'network.unlocked' })
   expect(events).toMatchObject([{ subject_type: 'network', subject_id: '127.0.0.1/32', details: { networks } }])
   expect((await run(['network', 'unlock', '192.0.2.9', '--json'])).json()).toMatchObject({ had_failures: false })
   expect(await run(['network', 'unlock', '10.1'])).toMatchObject({
@@ -149,8 +149,8 @@ test('network unlock forgets the wrong passwords of an address, however it is sp
 })
 
 test('an operator gives an account another address, and the doctor lists those whose own finds them no longer', async () => {
-  const { accounts, mailboxes } = house.server.parts
-  const { knex } = house.server.database
+  const { accounts, mailboxes } = setup.server.parts
+  const { knex } = setup.server.database
   const id = await accounts.create({ email: 'keeps@xn--mnchen-3ya.example', isEmailVerified: true }, operator)
   const other = crypto.randomUUID()
   const email = 'keeps@ｍünchen.example'
@@ -186,14 +186,14 @@ test('an operator gives an account another address, and the doctor lists those w
   expect(set.json()).toEqual({ id: other, email: 'Other@köln.example', email_verified: true })
   expect((await run(['user', 'show', 'other@köln.example', '--json'])).json()).toMatchObject({ id: other })
   expect((await run(['user', 'show', 'keeps@münchen.example', '--json'])).json()).toMatchObject({ id })
-  expect(await house.trail(other)).toEqual(['account.email_marked', 'account.email_set'])
+  expect(await setup.trail(other)).toEqual(['account.email_marked', 'account.email_set'])
   expect((await accounts.readById(other))!.generation).toBe(1)
   expect(await listed()).toMatchObject([{ status: 'ok', code: 'emails_ok' }])
 })
 
 test('the doctor says that a marked account can have its address back once the other one has given it up', async () => {
-  const { accounts, mailboxes } = house.server.parts
-  const { knex } = house.server.database
+  const { accounts, mailboxes } = setup.server.parts
+  const { knex } = setup.server.database
   const id = await accounts.create({ email: 'free@xn--mnchen-3ya.example', isEmailVerified: true }, operator)
   const other = crypto.randomUUID()
   const email = 'free@ｍünchen.example'
@@ -210,9 +210,9 @@ test('the doctor says that a marked account can have its address back once the o
 
 test('a reset of factors that waits is shown, ends with user reset-factors, and so do all sessions', async () => {
   const email = 'waiting-reset@example.com'
-  const { accounts, factorResets } = house.server.parts
+  const { accounts, factorResets } = setup.server.parts
   const id = await accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
-  await addPhone(house.server, email)
+  await addPhone(setup.server, email)
   await factorResets.request({ accountId: id, generation: 0 }, testOrigin)
   const { dueAt } = (await factorResets.pending({ accountId: id, generation: 0 }))!
   const { reset_due: due } = (await run(['user', 'factors', email, '--json'])).json()
@@ -220,5 +220,5 @@ test('a reset of factors that waits is shown, ends with user reset-factors, and 
   const reset = await run(['user', 'reset-factors', email])
   expect(reset.stdout).toContain(sentence('cli.user.factorsReset', { email, count: 1 }))
   expect((await accounts.readById(id))!.generation).toBe(1)
-  expect(await house.server.database.knex('factor_reset').where({ account_id: id })).toEqual([])
+  expect(await setup.server.database.knex('factor_reset').where({ account_id: id })).toEqual([])
 })

@@ -1,14 +1,14 @@
 /** Clients: kinds, metadata, secrets. */
 import type { ClientInput } from '../../src/clients/service.ts'
-import type { Rooms } from '../accounts/rooms.ts'
-import { createRooms, operator, problemsFrom, problemsOf } from '../accounts/rooms.ts'
+import type { Setup } from '../accounts/setup.ts'
+import { createSetup, operator, problemsFrom, problemsOf } from '../accounts/setup.ts'
 import { waitFor } from '../support/wait.ts'
 
-let rooms: Rooms
+let setup: Setup
 beforeAll(async () => {
-  rooms = await createRooms()
+  setup = await createSetup()
 })
-afterAll(() => rooms.close())
+afterAll(() => setup.close())
 
 const web = (metadata: Record<string, unknown> = {}, more: Partial<ClientInput> = {}): ClientInput => ({
   kind: 'web',
@@ -23,7 +23,7 @@ test.each([
   ['machine', { grant_types: ['client_credentials'], response_types: [], redirect_uris: [], scope: '' }],
 ] as const)('a %s client starts from the defaults of its kind', async (kind, metadata) => {
   const redirect_uris = kind === 'machine' ? [] : ['https://app.example/cb']
-  const { client, secret } = await rooms.clients.add(
+  const { client, secret } = await setup.clients.add(
     { kind, metadata: { client_name: 'App', redirect_uris } },
     operator,
   )
@@ -33,91 +33,91 @@ test.each([
 })
 
 test('a made secret has 256 bits, works, and is nowhere in the database', async () => {
-  const { client, secret = '' } = await rooms.clients.add(web(), operator)
+  const { client, secret = '' } = await setup.clients.add(web(), operator)
   expect(Buffer.from(secret, 'base64url')).toHaveLength(32)
-  expect(rooms.clients.secretMatches(client, secret)).toBe(true)
-  expect(rooms.clients.secretMatches(client, `${secret}x`)).toBe(false)
-  expect(rooms.clients.secretMatches(client, '')).toBe(false)
-  const rows = await rooms.db.raw(
+  expect(setup.clients.secretMatches(client, secret)).toBe(true)
+  expect(setup.clients.secretMatches(client, `${secret}x`)).toBe(false)
+  expect(setup.clients.secretMatches(client, '')).toBe(false)
+  const rows = await setup.db.raw(
     "SELECT row_to_json(c)::text || (SELECT string_agg(s::text, '') FROM client_secret s) AS row FROM client c",
   )
   for (const { row } of rows.rows) expect(row).not.toContain(secret)
 })
 
 test('a supplied secret needs 32 characters', async () => {
-  expect(await problemsOf(rooms.clients.add(web({}, { secret: 'x'.repeat(31) }), operator))).toEqual([
+  expect(await problemsOf(setup.clients.add(web({}, { secret: 'x'.repeat(31) }), operator))).toEqual([
     'client_secret secret_too_short',
   ])
-  const { client, secret } = await rooms.clients.add(web({}, { secret: 'x'.repeat(32) }), operator)
+  const { client, secret } = await setup.clients.add(web({}, { secret: 'x'.repeat(32) }), operator)
   expect(secret).toBeUndefined()
-  expect(rooms.clients.secretMatches(client, 'x'.repeat(32))).toBe(true)
+  expect(setup.clients.secretMatches(client, 'x'.repeat(32))).toBe(true)
 })
 
 test('after a rotation the old secret ends at once, or lives on for as long as was said', async () => {
-  const { client, secret: first = '' } = await rooms.clients.add(web(), operator)
-  const second = await rooms.clients.rotateSecret(client.clientId, { overlapSeconds: 60 }, operator)
-  const matches = (secret = '') => rooms.clients.secretMatches(second.client, secret)
+  const { client, secret: first = '' } = await setup.clients.add(web(), operator)
+  const second = await setup.clients.rotateSecret(client.clientId, { overlapSeconds: 60 }, operator)
+  const matches = (secret = '') => setup.clients.secretMatches(second.client, secret)
   expect([matches(first), matches(second.secret)]).toEqual([true, true])
-  rooms.clock.advance(60_000)
+  setup.clock.advance(60_000)
   expect([matches(first), matches(second.secret)]).toEqual([false, true])
-  const third = await rooms.clients.rotateSecret(client.clientId, {}, operator)
+  const third = await setup.clients.rotateSecret(client.clientId, {}, operator)
   expect(third.client.secretDigests).toHaveLength(1)
-  expect(rooms.clients.secretMatches(third.client, second.secret ?? '')).toBe(false)
-  expect(rooms.clients.secretMatches(third.client, third.secret ?? '')).toBe(true)
+  expect(setup.clients.secretMatches(third.client, second.secret ?? '')).toBe(false)
+  expect(setup.clients.secretMatches(third.client, third.secret ?? '')).toBe(true)
 })
 
 test('never more than two secrets live', async () => {
-  const { client } = await rooms.clients.add(web(), operator)
+  const { client } = await setup.clients.add(web(), operator)
   for (let turn = 0; turn < 3; turn += 1) {
-    rooms.clock.advance(1)
-    await rooms.clients.rotateSecret(client.clientId, { overlapSeconds: 3600 }, operator)
+    setup.clock.advance(1)
+    await setup.clients.rotateSecret(client.clientId, { overlapSeconds: 3600 }, operator)
   }
-  expect((await rooms.clients.list()).find(({ clientId }) => clientId === client.clientId)?.secretDigests).toHaveLength(
+  expect((await setup.clients.list()).find(({ clientId }) => clientId === client.clientId)?.secretDigests).toHaveLength(
     2,
   )
 })
 
 test('a rotation is seen by whoever remembers the client, within a second', async () => {
-  const { client } = await rooms.clients.add(web(), operator)
-  await rooms.clients.findById(client.clientId)
-  const { secret = '' } = await rooms.clients.rotateSecret(client.clientId, {}, operator)
+  const { client } = await setup.clients.add(web(), operator)
+  await setup.clients.findById(client.clientId)
+  const { secret = '' } = await setup.clients.rotateSecret(client.clientId, {}, operator)
   await waitFor(
     async () => {
-      const seen = await rooms.clients.findById(client.clientId)
-      return seen && rooms.clients.secretMatches(seen, secret)
+      const seen = await setup.clients.findById(client.clientId)
+      return seen && setup.clients.secretMatches(seen, secret)
     },
     { timeoutMs: 1000 },
   )
 })
 
 test('a public client has no secret to rotate', async () => {
-  const { client } = await rooms.clients.add({ ...web(), kind: 'spa' }, operator)
-  await expect(rooms.clients.rotateSecret(client.clientId, {}, operator)).rejects.toMatchObject({
+  const { client } = await setup.clients.add({ ...web(), kind: 'spa' }, operator)
+  await expect(setup.clients.rotateSecret(client.clientId, {}, operator)).rejects.toMatchObject({
     code: 'client_has_no_secret',
   })
 })
 
 test('removing a client ends its grants and is audited', async () => {
-  const { client } = await rooms.clients.add(web(), operator)
-  await rooms.clients.remove(client.clientId, operator)
-  expect(rooms.ended).toContain(client.clientId)
-  expect((await rooms.trail())[0]).toMatchObject({ action: 'client.removed', clientId: client.clientId })
-  await waitFor(async () => (await rooms.clients.findById(client.clientId)) === undefined, { timeoutMs: 1000 })
-  await expect(rooms.clients.remove(client.clientId, operator)).rejects.toMatchObject({ code: 'client_not_found' })
+  const { client } = await setup.clients.add(web(), operator)
+  await setup.clients.remove(client.clientId, operator)
+  expect(setup.ended).toContain(client.clientId)
+  expect((await setup.trail())[0]).toMatchObject({ action: 'client.removed', clientId: client.clientId })
+  await waitFor(async () => (await setup.clients.findById(client.clientId)) === undefined, { timeoutMs: 1000 })
+  await expect(setup.clients.remove(client.clientId, operator)).rejects.toMatchObject({ code: 'client_not_found' })
 })
 
 test('an id is taken once, and never looks like the sub of a person (RFC 9700 4.15.1)', async () => {
-  await rooms.clients.add(web({}, { clientId: 'one' }), operator)
-  await expect(rooms.clients.add(web({}, { clientId: 'one' }), operator)).rejects.toMatchObject({
+  await setup.clients.add(web({}, { clientId: 'one' }), operator)
+  await expect(setup.clients.add(web({}, { clientId: 'one' }), operator)).rejects.toMatchObject({
     code: 'client_id_taken',
   })
   const clientId = '6f2c1c9e-5f0f-4a55-9f7e-0c1f3a6c0f11'
-  expect(await problemsOf(rooms.clients.add(web({}, { clientId }), operator))).toEqual(['client_id not_client_id'])
+  expect(await problemsOf(setup.clients.add(web({}, { clientId }), operator))).toEqual(['client_id not_client_id'])
 })
 
 test('metadata is refused with every problem at once, an unknown key with the nearest right one', async () => {
   const problems = await problemsFrom(
-    rooms.clients.add(
+    setup.clients.add(
       web({
         redirect_urls: ['https://app.example'],
         logo_uri: 'https://app.example/logo.png',
@@ -159,26 +159,26 @@ test.each([
   ['Zero\u200Bwidth', 'name_character'],
   ['\ud800', 'name_character'],
 ])('the name %j is refused', async (client_name, code) => {
-  expect(await problemsOf(rooms.clients.add(web({ client_name }), operator))).toContain(`client_name ${code}`)
+  expect(await problemsOf(setup.clients.add(web({ client_name }), operator))).toContain(`client_name ${code}`)
 })
 
 test.each([['<script>'], ['Your bank: enter your PIN'], ['名前'], ['x'.repeat(64)], ['é'.repeat(64)]])(
   'the name %j is data and kept',
   async (client_name) => {
-    const { client } = await rooms.clients.add(web({ client_name }), operator)
+    const { client } = await setup.clients.add(web({ client_name }), operator)
     expect(client.metadata.client_name).toBe(client_name)
   },
 )
 
 test('PKCE is optional only for a confidential client, silent consent never for a native one', async () => {
-  const { client } = await rooms.clients.add(web({}, { requirePkce: false }), operator)
+  const { client } = await setup.clients.add(web({}, { requirePkce: false }), operator)
   expect(client.requirePkce).toBe(false)
   for (const kind of ['spa', 'native'] as const) {
-    const problems = await problemsOf(rooms.clients.add({ ...web({}, { requirePkce: false }), kind }, operator))
+    const problems = await problemsOf(setup.clients.add({ ...web({}, { requirePkce: false }), kind }, operator))
     expect(problems).toEqual(['require_pkce pkce_always'])
   }
   const native: ClientInput = { ...web({}, { isFirstParty: true }), kind: 'native' }
-  expect(await problemsOf(rooms.clients.add(native, operator))).toEqual(['first_party native_always_asks'])
+  expect(await problemsOf(setup.clients.add(native, operator))).toEqual(['first_party native_always_asks'])
 })
 
 test('the database holds the rules too', async () => {
@@ -195,7 +195,7 @@ test('the database holds the rules too', async () => {
     { metadata: { ...metadata, client_secret: 'in clear' } },
   ]
   for (const wrong of refused) {
-    await expect(rooms.db('client').insert({ ...row, metadata, ...wrong })).rejects.toMatchObject({ code: '23514' })
+    await expect(setup.db('client').insert({ ...row, metadata, ...wrong })).rejects.toMatchObject({ code: '23514' })
   }
 })
 
@@ -204,7 +204,7 @@ test('a machine asks for no person', async () => {
     kind: 'machine',
     metadata: { client_name: 'M', scope: 'openid api:read', redirect_uris: ['https://a.example'] },
   }
-  expect(await problemsOf(rooms.clients.add(machine, operator))).toEqual([
+  expect(await problemsOf(setup.clients.add(machine, operator))).toEqual([
     'redirect_uris machine_has_no_redirects',
     'scope scope_needs_person',
   ])

@@ -1,23 +1,23 @@
 /** Resource servers: one API one row, and which of its scopes a client may ask for. */
 import { entitledScopes } from '../../src/resource-servers/resource-server.ts'
-import type { Rooms } from '../accounts/rooms.ts'
-import { createRooms, operator, problemsOf } from '../accounts/rooms.ts'
+import type { Setup } from '../accounts/setup.ts'
+import { createSetup, operator, problemsOf } from '../accounts/setup.ts'
 import { waitFor } from '../support/wait.ts'
 
-let rooms: Rooms
+let setup: Setup
 beforeAll(async () => {
-  rooms = await createRooms()
+  setup = await createSetup()
 })
-afterAll(() => rooms.close())
+afterAll(() => setup.close())
 
 const api = { identifier: 'https://api.example/', name: 'API', scopes: [{ name: 'read' }, { name: 'write' }] }
 const clientOf = async (scope: string, clientId?: string) =>
-  (await rooms.clients.add({ kind: 'machine', clientId, metadata: { client_name: 'M', scope } }, operator)).client
+  (await setup.clients.add({ kind: 'machine', clientId, metadata: { client_name: 'M', scope } }, operator)).client
 
 test('an API named with and without its last slash is one', async () => {
-  await rooms.resourceServers.put(api, operator)
+  await setup.resourceServers.put(api, operator)
   for (const resource of ['https://api.example', 'https://api.example/', 'HTTPS://API.example']) {
-    expect(await rooms.resourceServers.findByIdentifier(resource)).toMatchObject({ identifier: 'https://api.example/' })
+    expect(await setup.resourceServers.findByIdentifier(resource)).toMatchObject({ identifier: 'https://api.example/' })
   }
   for (const resource of [
     'https://api.example/x',
@@ -27,14 +27,14 @@ test('an API named with and without its last slash is one', async () => {
     '\u0000',
     'x'.repeat(5000),
   ]) {
-    expect(await rooms.resourceServers.findByIdentifier(resource)).toBeUndefined()
+    expect(await setup.resourceServers.findByIdentifier(resource)).toBeUndefined()
   }
-  await rooms.resourceServers.put({ ...api, identifier: 'https://api.example', name: 'Renamed' }, operator)
-  expect(await rooms.resourceServers.list()).toHaveLength(1)
+  await setup.resourceServers.put({ ...api, identifier: 'https://api.example', name: 'Renamed' }, operator)
+  expect(await setup.resourceServers.list()).toHaveLength(1)
 })
 
 test('it takes JWTs signed with ES256 for 10 minutes unless it says otherwise', async () => {
-  expect(await rooms.resourceServers.put({ ...api, identifier: 'urn:example:api' }, operator)).toMatchObject({
+  expect(await setup.resourceServers.put({ ...api, identifier: 'urn:example:api' }, operator)).toMatchObject({
     tokenFormat: 'jwt',
     signingAlgorithm: 'ES256',
     tokenLifetimeSeconds: 600,
@@ -44,15 +44,15 @@ test('it takes JWTs signed with ES256 for 10 minutes unless it says otherwise', 
 
 test('a client may ask for what its own scope covers, and only where it is let in', async () => {
   const client = await clientOf('read other')
-  const server = await rooms.resourceServers.put({ ...api, identifier: 'https://a.example' }, operator)
+  const server = await setup.resourceServers.put({ ...api, identifier: 'https://a.example' }, operator)
   expect(entitledScopes(client, server)).toEqual(['read'])
   expect(entitledScopes({ ...client, isDisabled: true }, server)).toEqual([])
-  const closed = await rooms.resourceServers.put(
+  const closed = await setup.resourceServers.put(
     { ...api, identifier: 'https://a.example', allowedClientIds: [] },
     operator,
   )
   expect(entitledScopes(client, closed)).toEqual([])
-  const open = await rooms.resourceServers.put(
+  const open = await setup.resourceServers.put(
     { ...api, identifier: 'https://a.example', allowedClientIds: [client.clientId] },
     operator,
   )
@@ -62,11 +62,11 @@ test('a client may ask for what its own scope covers, and only where it is let i
 test('a namesake of a removed client does not inherit its place', async () => {
   const { clientId } = await clientOf('read', 'lodger')
   const identifier = 'https://closed.example'
-  await rooms.resourceServers.put({ ...api, identifier, allowedClientIds: [clientId] }, operator)
-  await rooms.resourceServers.findByIdentifier(identifier)
-  await rooms.clients.remove(clientId, operator)
+  await setup.resourceServers.put({ ...api, identifier, allowedClientIds: [clientId] }, operator)
+  await setup.resourceServers.findByIdentifier(identifier)
+  await setup.clients.remove(clientId, operator)
   await clientOf('read', 'lodger')
-  const isGone = async () => (await rooms.resourceServers.findByIdentifier(identifier))?.allowedClientIds?.length === 0
+  const isGone = async () => (await setup.resourceServers.findByIdentifier(identifier))?.allowedClientIds?.length === 0
   await waitFor(isGone, { timeoutMs: 1000 })
 })
 
@@ -78,7 +78,7 @@ test('every problem is told at once', async () => {
     tokenLifetimeSeconds: 5,
     signingAlgorithm: 'HS256',
   }
-  expect(await problemsOf(rooms.resourceServers.put(wrong as never, operator))).toEqual([
+  expect(await problemsOf(setup.resourceServers.put(wrong as never, operator))).toEqual([
     'identifier not_identifier',
     'name not_text',
     'scopes[0].name scope_reserved',
@@ -88,7 +88,7 @@ test('every problem is told at once', async () => {
     'signing_algorithm not_one_of',
     'token_lifetime_seconds not_within',
   ])
-  const stranger = rooms.resourceServers.put(
+  const stranger = setup.resourceServers.put(
     { ...api, identifier: 'https://s.example', allowedClientIds: ['nobody'] },
     operator,
   )

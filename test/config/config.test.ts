@@ -580,7 +580,7 @@ test.each([
   ['smtp://mailpit:1025', { host: 'mailpit', isTlsRequired: false }],
   ['smtp://[::1]:25', { host: '::1', port: 25, isTlsRequired: false }],
 ])('SMTP_URL=%s in production is taken, with TLS wherever the way is public', (url, expected) => {
-  expect(configOf(readConfig({ ...production, SMTP_URL: url })).mail.smtp).toMatchObject(expected)
+  expect(configOf(readConfig({ ...production, SMTP_URL: url })).email.smtp).toMatchObject(expected)
 })
 
 test.each([
@@ -608,7 +608,7 @@ test.each([
 })
 
 test('the sender is no-reply at the issuer’s host, unless it is stated', () => {
-  expect(configOf(readConfig(production)).mail.from).toBe('no-reply@login.example.com')
+  expect(configOf(readConfig(production)).email.from).toBe('no-reply@login.example.com')
 })
 
 describe('GEOIP_DATABASE', () => {

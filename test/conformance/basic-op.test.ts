@@ -3,7 +3,7 @@
  * module, with its name, asking what the module asks. They replace no certification: the suite itself runs elsewhere.
  */
 import { decodeProtectedHeader, SignJWT } from 'jose'
-import { problemsOf } from '../accounts/rooms.ts'
+import { problemsOf } from '../accounts/setup.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import type { Suite } from './certification.ts'
 import {

@@ -53,8 +53,8 @@ test('whoever comes second joins the running one, which stays until the last has
 test('one that comes while the last one leaves gets a running database', async () => {
   const folder = createDataPath()
   for (let round = 0; round < 5; round += 1) {
-    const leaving = await startEmbeddedPostgres({ folder })
-    const [, coming] = await Promise.all([leaving.close(), startEmbeddedPostgres({ folder })])
+    const accountDeletion = await startEmbeddedPostgres({ folder })
+    const [, coming] = await Promise.all([accountDeletion.close(), startEmbeddedPostgres({ folder })])
     const { knex, close } = createDatabase({ url: coming.url, poolSize: 1, log })
     expect((await knex.raw('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
     await close()

@@ -60,11 +60,11 @@ describe('heartbeats', () => {
 
   /** A process whose database can fail. */
   function openProcess(clock = createTestClock()) {
-    const state = { isAway: false }
+    const state = { isUnavailable: false }
     const { knex } = tested.database
     const db = Object.assign(((table: string) => knex(table)) as typeof knex, {
       raw: ((sql: string, bindings: never) =>
-        state.isAway ? Promise.reject(new Error('away')) : knex.raw(sql, bindings)) as typeof knex.raw,
+        state.isUnavailable ? Promise.reject(new Error('away')) : knex.raw(sql, bindings)) as typeof knex.raw,
     })
     const outages: Outages = createOutages({ db, clock, log })
     return { outages, clock, state }
@@ -88,10 +88,10 @@ describe('heartbeats', () => {
 
     await beatFor(6_000, one, other)
     const spentAt = one.clock.now()
-    for (const { state } of [one, other]) state.isAway = true
+    for (const { state } of [one, other]) state.isUnavailable = true
     await beatFor(36_000, one, other)
     await expect(one.outages.graceBegins(spentAt, windowMs)).rejects.toThrow('away')
-    for (const { state } of [one, other]) state.isAway = false
+    for (const { state } of [one, other]) state.isUnavailable = false
     const returned = one.clock.now()
     // The first that asks does not know yet that the database is back, and finds out.
     for (const { outages } of [one, other]) expect(await outages.graceBegins(spentAt, windowMs)).toBe(returned)
@@ -108,9 +108,9 @@ describe('heartbeats', () => {
       expect(behindMs).toBeGreaterThanOrEqual(0)
       expect(behindMs).toBeLessThan(2_000)
     }
-    one.state.isAway = true
+    one.state.isUnavailable = true
     await beatFor(60_000, one)
-    one.state.isAway = false
+    one.state.isUnavailable = false
     await untilBefore(beatAt)
     await one.outages.heartbeat()
     await untilBefore(beatAt)
@@ -123,9 +123,9 @@ describe('heartbeats', () => {
     const other = openProcess(one.clock)
     await beatFor(6_000, one, other)
     const spentAt = one.clock.now()
-    other.state.isAway = true
+    other.state.isUnavailable = true
     await beatFor(36_000, one, other)
-    other.state.isAway = false
+    other.state.isUnavailable = false
     expect(await other.outages.graceBegins(spentAt, windowMs)).toBe(spentAt)
   })
 

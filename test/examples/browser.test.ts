@@ -3,22 +3,22 @@ import type { Browser, Frame, Page, Response } from 'playwright-core'
 import { launchChromium } from '../pages/chromium.ts'
 import { testPassword } from '../support/latchkey.ts'
 import { describeWith, getProgram } from '../support/programs.ts'
-import type { House } from './house.ts'
-import { openHouse } from './house.ts'
+import type { Setup } from './setup.ts'
+import { openSetup } from './setup.ts'
 
 const clientName = /under test$/
 const personName = 'Alice Liddell'
 
 describeWith('chromium', 'in a browser', () => {
-  let house: House
+  let setup: Setup
   let chromium: Browser
   beforeAll(async () => {
-    house = await openHouse()
+    setup = await openSetup()
     chromium = await launchChromium(getProgram('chromium'))
   })
   afterAll(async () => {
     await chromium?.close()
-    await house?.close()
+    await setup?.close()
   })
 
   /** A person's first window, with what went wrong in it. */
@@ -60,11 +60,11 @@ describeWith('chromium', 'in a browser', () => {
 
   test('web app: login shows who it is, refresh renews, logout ends the session at Latchkey too', async () => {
     const { page, complaints } = await openWindow()
-    await page.goto(house.web.url)
+    await page.goto(setup.web.url)
     await logIn(page)
-    expect(page.url()).toBe(house.web.url)
+    expect(page.url()).toBe(setup.web.url)
     expect(await readClaims(page)).toMatchObject({
-      iss: house.issuer,
+      iss: setup.issuer,
       aud: 'demo-web',
       name: personName,
       email: 'alice@example.com',
@@ -74,7 +74,7 @@ describeWith('chromium', 'in a browser', () => {
       await page.locator('#refresh').click()
       await page.locator('#refreshed', { hasText: times }).waitFor()
     }
-    await logOut(page, house.web.url)
+    await logOut(page, setup.web.url)
     // The consent is remembered, the session is not.
     await logIn(page, { asksConsent: false })
     expect(complaints).toEqual([])
@@ -83,7 +83,7 @@ describeWith('chromium', 'in a browser', () => {
 
   test('web app: whoever cancels is told so, and may try again', async () => {
     const { page } = await openWindow()
-    await page.goto(house.web.url)
+    await page.goto(setup.web.url)
     await page.locator('#login').click()
     await page.locator('#email').waitFor()
     // The app answers 200 to its person's own choice, and 400 to any other failure.
@@ -98,11 +98,11 @@ describeWith('chromium', 'in a browser', () => {
   test('web app: a login that another browser began is refused (RFC 6749 §10.12)', async () => {
     const { error } = console
     console.error = () => {} // The app says why, to whoever runs it.
-    const response = await fetch(`${house.web.url}callback?code=stolen&state=x&iss=${encodeURIComponent(house.issuer)}`)
+    const response = await fetch(`${setup.web.url}callback?code=stolen&state=x&iss=${encodeURIComponent(setup.issuer)}`)
     expect(response.status).toBe(400)
-    const begun = await fetch(`${house.web.url}login`, { redirect: 'manual' })
+    const begun = await fetch(`${setup.web.url}login`, { redirect: 'manual' })
     const cookie = begun.headers.getSetCookie()[0]?.split(';')[0] ?? ''
-    const planted = await fetch(`${house.web.url}callback?code=stolen&state=x`, { headers: { cookie } })
+    const planted = await fetch(`${setup.web.url}callback?code=stolen&state=x`, { headers: { cookie } })
     expect(planted.status).toBe(400)
     console.error = error
   })
@@ -110,9 +110,9 @@ describeWith('chromium', 'in a browser', () => {
   test('single-page app: login, refresh by button and by itself, logout', async () => {
     const { page, complaints } = await openWindow()
     await page.clock.install()
-    await page.goto(house.spa.url)
+    await page.goto(setup.spa.url)
     await logIn(page)
-    expect(page.url()).toBe(house.spa.url)
+    expect(page.url()).toBe(setup.spa.url)
     expect(await readClaims(page)).toMatchObject({ name: personName, email: 'alice@example.com' })
 
     await page.locator('#refresh').click()
@@ -126,7 +126,7 @@ describeWith('chromium', 'in a browser', () => {
 
     await page.reload()
     await page.locator('#name', { hasText: personName }).waitFor()
-    await logOut(page, house.spa.url)
+    await logOut(page, setup.spa.url)
     await page.reload()
     await page.locator('#login').waitFor()
     expect(complaints).toEqual([])

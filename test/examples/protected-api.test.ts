@@ -4,16 +4,16 @@ import { decodeJwt, decodeProtectedHeader, exportSPKI, generateKeyPair, importJW
 import { callApi } from '../../examples/machine-client/client.ts'
 import * as protectedApi from '../../examples/protected-api/server.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
-import type { House } from './house.ts'
-import { audience, machine, openHouse, otherAudience } from './house.ts'
+import type { Setup } from './setup.ts'
+import { audience, machine, openSetup, otherAudience } from './setup.ts'
 
-let house: House
+let setup: Setup
 beforeAll(async () => {
-  house = await openHouse()
+  setup = await openSetup()
 })
-afterAll(() => house.close())
+afterAll(() => setup.close())
 
-async function takeToken(scope: string, resource = audience, issuer = house.issuer): Promise<string> {
+async function takeToken(scope: string, resource = audience, issuer = setup.issuer): Promise<string> {
   const { clientId, clientSecret } = machine
   const response = await fetch(`${issuer}/token`, {
     method: 'POST',
@@ -28,7 +28,7 @@ async function takeToken(scope: string, resource = audience, issuer = house.issu
   return ((await response.json()) as { access_token: string }).access_token
 }
 
-async function ask(token?: string, method = 'GET', scheme = 'Bearer', url = house.api.url) {
+async function ask(token?: string, method = 'GET', scheme = 'Bearer', url = setup.api.url) {
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `${scheme} ${token}` }
   const response = await fetch(url, { method, headers })
   const body = (await response.json()) as Record<string, unknown>
@@ -43,10 +43,10 @@ const refused = (reason: string) => ({
 test('the machine client gets a token with its own credentials and calls the API', async () => {
   const answer = await callApi({
     ...machine,
-    issuer: house.issuer,
+    issuer: setup.issuer,
     resource: audience,
     scope: 'api:read',
-    apiUrl: house.api.url,
+    apiUrl: setup.api.url,
   })
   expect(answer).toMatchObject({ status: 200, body: { client_id: machine.clientId, scopes: ['api:read'] } })
 })
@@ -76,7 +76,7 @@ test('a token for another API is refused (RFC 9068 §4, aud)', async () => {
 })
 
 test('a token of another issuer is refused, even under the same keys (RFC 9068 §4, iss)', async () => {
-  const other = await startLatchkey({ database: house.latchkey.shared, clock: house.clock })
+  const other = await startLatchkey({ database: setup.latchkey.shared, clock: setup.clock })
   const token = await takeToken('api:read', audience, other.issuer)
   await other.stop()
   expect(decodeJwt(token).iss).toBe(other.issuer)
@@ -84,18 +84,18 @@ test('a token of another issuer is refused, even under the same keys (RFC 9068 �
 })
 
 test('an ID token is no access token (RFC 9068 §2.1, typ)', async () => {
-  await house.latchkey.addClient({
+  await setup.latchkey.addClient({
     clientId: 'reader',
     kind: 'spa',
     metadata: { client_name: 'Reader', redirect_uris: ['https://reader.example/callback'], scope: 'openid' },
   })
-  const client = createRelyingParty(house)
+  const client = createRelyingParty(setup)
   const parameters = { client_id: 'reader', redirect_uri: 'https://reader.example/callback' }
   const { code = '' } = await client.authorize(parameters)
   const { body } = await client.exchange(code, parameters)
-  expect(decodeJwt(body.id_token)).toMatchObject({ iss: house.issuer, aud: 'reader' })
+  expect(decodeJwt(body.id_token)).toMatchObject({ iss: setup.issuer, aud: 'reader' })
   // Even to an API that is called as the client is: only the type tells the two apart.
-  const api = await protectedApi.start({ issuer: house.issuer, port: 0, audience: 'reader' })
+  const api = await protectedApi.start({ issuer: setup.issuer, port: 0, audience: 'reader' })
   const answer = await ask(body.id_token, 'GET', 'Bearer', api.url)
   await api.close()
   expect(answer).toMatchObject({ status: 401, body: { error: 'invalid_token' } })
@@ -118,7 +118,7 @@ describe('a token with the right claims and the wrong signature is refused:', ()
   })
 
   test('HS256 over the public key (RFC 8725 §2.1)', async () => {
-    const { keys } = (await (await fetch(`${house.issuer}/jwks`)).json()) as { keys: { kid: string }[] }
+    const { keys } = (await (await fetch(`${setup.issuer}/jwks`)).json()) as { keys: { kid: string }[] }
     const jwk = keys.find(({ kid }) => kid === header.kid)!
     const secret = Buffer.from(await exportSPKI((await importJWK(jwk, 'ES256', { extractable: true })) as never))
     const token = await new SignJWT(claims).setProtectedHeader({ ...header, alg: 'HS256' }).sign(secret)
@@ -148,6 +148,6 @@ test('what is no token at all is refused', async () => {
 test('an expired token is refused (RFC 9068 §4, exp)', async () => {
   const token = await takeToken('api:read')
   expect(await ask(token)).toMatchObject({ status: 200 })
-  house.clock.advance(601_000)
+  setup.clock.advance(601_000)
   expect(await ask(token)).toMatchObject(refused("'exp' claim timestamp check failed"))
 })

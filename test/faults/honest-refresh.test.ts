@@ -77,7 +77,7 @@ function suite(open: () => Promise<RunningServers>) {
     const loggedOut: number[] = []
     let repeats = 0
     // Until the client has an answer: a repeat may lose its answer too.
-    async function turn(client: number): Promise<boolean> {
+    async function advance(client: number): Promise<boolean> {
       const answer = await refreshAt(proxy.port, tokens[client]!)
       if (!answer) return false
       if (answer.status === 200 && answer.refreshToken) tokens[client] = answer.refreshToken
@@ -86,13 +86,13 @@ function suite(open: () => Promise<RunningServers>) {
     }
     async function repeat(client: number): Promise<void> {
       repeats += 1
-      if (!(await turn(client))) await repeat(client)
+      if (!(await advance(client))) await repeat(client)
     }
 
     for (let round = 0; round < rounds; round += 1) {
       const waiting: number[][] = waits.map(() => [])
       await forEach(tokens, async (_, client) => {
-        if (await turn(client)) return
+        if (await advance(client)) return
         const kind = (client + round) % waits.length
         if (kind === 0) await repeat(client)
         else waiting[kind]!.push(client)

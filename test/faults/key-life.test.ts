@@ -46,7 +46,7 @@ function advance(ms: number): void {
 const tick = () => clock.set(performance.timeOrigin + performance.now() + offsetMs)
 
 /** Makes the duty due, as time would; resolves when one of the servers has done it. */
-async function turnRing(): Promise<void> {
+async function advanceRing(): Promise<void> {
   const { knex } = base.database
   const key = { key: 'turn-key-ring' }
   await knex.raw(
@@ -135,7 +135,7 @@ test('three lives of each key: not one failed request, not one unverifiable toke
     advance(stepMs)
     steps += 1
     // The turn happens in the middle of the load, not beside it.
-    await Promise.all([turnRing(), ...clients.map(act)])
+    await Promise.all([advanceRing(), ...clients.map(act)])
     tick()
     while (hints[0] && Date.now() - hints[0].at > 14 * day) hints.shift()
     for (const { jwt, at } of hints) await verify('hint', jwt, { currentDate: new Date(at) })

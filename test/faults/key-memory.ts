@@ -61,11 +61,11 @@ async function ask(): Promise<void> {
 }
 
 /** From one active key to the next, of every algorithm, and until this process has taken it over. */
-async function turn(): Promise<void> {
+async function advance(): Promise<void> {
   const before = parts.keyRing.current().signingKids
   for (const step of [29 * day, day]) {
     clock.advance(step)
-    await parts.rotation.turn()
+    await parts.rotation.advance()
   }
   while (parts.keyRing.current().signingKids.some((kid) => before.includes(kid))) {
     await new Promise((resolve) => setTimeout(resolve, 1))
@@ -90,7 +90,7 @@ async function bytesInUse(): Promise<number> {
 
 const bytes: number[] = []
 for (let turns = 1; turns <= Number(last); turns += 1) {
-  await turn()
+  await advance()
   await Promise.all([ask(), ask(), ask()])
   await ask()
   if (turns === Number(first) || turns === Number(last)) bytes.push(await bytesInUse())

@@ -6,7 +6,7 @@ import type { Route } from '../../src/http/route.ts'
 import { page } from '../../src/http/route.ts'
 import { byAccount } from '../audit/origins.ts'
 import { createAuthenticator } from '../mfa/authenticator.ts'
-import { addPhone, goodPassword, operator } from '../mfa/house.ts'
+import { addPhone, goodPassword, operator } from '../mfa/setup.ts'
 import { routeRowOf, routeRowsIn } from '../structure/route-rows.ts'
 import type { Browser, Page } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'
@@ -71,9 +71,9 @@ beforeAll(async () => {
   ownerId = id
   const page = await createBrowser().get(at('/register'))
   rows = expectations(owned, /href="(\/assets\/[^"]+)"/.exec(page.body)![1]!)
-  const { gate } = server.parts
-  const { countIdentifier } = gate
-  gate.countIdentifier = (ctx, policy, identifier, ownLimit) => {
+  const { rateLimiter } = server.parts
+  const { countIdentifier } = rateLimiter
+  rateLimiter.countIdentifier = (ctx, policy, identifier, ownLimit) => {
     counted.push([policy, identifier, (ctx as unknown as { path: string }).path])
     return countIdentifier(ctx, policy, identifier, ownLimit)
   }

@@ -9,9 +9,9 @@ const login = { action: '/change', cancelAction: '/cancel', email: '' }
 let server: TestServer
 let changes: number
 
-const startServer = (address: string) =>
+const startServer = (url: string) =>
   startTestServer({
-    issuer: address,
+    issuer: url,
     routes: ({ views }) => [
       pageRoute(views, '/form', 'login', login),
       pageRoute(views, '/plain', 'home', { issuer: '', discoveryUrl: '' }),

@@ -53,14 +53,16 @@ test('ready when everything is there; a check that fails or hangs is a no', asyn
 
 test('an asset has the digest of its content in its address, and is kept for good', async () => {
   const html = await (await fetch(`${server.origin}/page`)).text()
-  const address = /href="(\/assets\/latchkey\.[\w-]{16}\.css)"/.exec(html)?.[1] ?? ''
-  const answer = await fetch(server.origin + address)
+  const assetPath = /href="(\/assets\/latchkey\.[\w-]{16}\.css)"/.exec(html)?.[1] ?? ''
+  const answer = await fetch(server.origin + assetPath)
   expect(Object.fromEntries(answer.headers)).toMatchObject({
     'content-type': 'text/css; charset=utf-8',
     'cache-control': 'public, max-age=31536000, immutable',
   })
   const condition = `If-None-Match: ${answer.headers.get('ETag')}`
-  const again = await server.sendRaw(`GET ${address} HTTP/1.1\r\nHost: x\r\n${condition}\r\nConnection: close\r\n\r\n`)
+  const again = await server.sendRaw(
+    `GET ${assetPath} HTTP/1.1\r\nHost: x\r\n${condition}\r\nConnection: close\r\n\r\n`,
+  )
   expect(again).toMatch(/^HTTP\/1\.1 304 /)
   expect(again).toMatch(/\r\n\r\n$/)
 })

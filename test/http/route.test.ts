@@ -17,9 +17,9 @@ const noCsrf: Csrf = {
   checkOrigin: () => {},
   guardOrigin: () => async () => {},
 }
-const gate = { countAddress: async () => {}, countIdentifier: async () => {} }
+const rateLimiter = { countIp: async () => {}, countIdentifier: async () => {} }
 const guards: AccessGuards = { session: async () => ({ loginUrl: '/login' }) }
-const deps = { csrf: noCsrf, permissions: ['clients:read'], guards, limits: { gate, policies: ['link'] } }
+const deps = { csrf: noCsrf, permissions: ['clients:read'], guards, limits: { rateLimiter, policies: ['link'] } }
 const mount = (...routes: unknown[]) => mountRoutes(createRouter(), routes as Route[], deps)
 
 const handler = () => {}

@@ -11,11 +11,11 @@ import type { AccessGuards } from '../../src/access/access.ts'
 import { permissions } from '../../src/access/permissions.ts'
 import { captchaFiles } from '../../src/captcha/files.ts'
 import { accessLog, createRequestLog } from '../../src/http/access-log.ts'
-import { clientAddress, createIpOf, pinToIssuer } from '../../src/http/address.ts'
 import { loadAssets } from '../../src/http/assets.ts'
 import { createCsrf } from '../../src/http/csrf.ts'
 import { answerErrors } from '../../src/http/errors.ts'
 import { securityHeaders } from '../../src/http/headers.ts'
+import { clientIp, createIpOf, pinToIssuer } from '../../src/http/ip.ts'
 
 import type { PageLocals, PageName } from '../../src/http/pages.ts'
 import type { Route } from '../../src/http/route.ts'
@@ -83,7 +83,7 @@ export async function startTestServer(options: Options = {}): Promise<TestServer
   const app = new Koa()
   pinToIssuer(app, issuer)
   const clock = { now: () => Date.now() }
-  app.use(clientAddress(createIpOf(trustProxy)))
+  app.use(clientIp(createIpOf(trustProxy)))
   app.use(accessLog({ logRequest: createRequestLog({ log, clock }), clock, random: systemRandom }))
   app.use(securityHeaders({ issuer, openerPaths: ['/authorize', '/interaction'], cacheablePaths: ['/jwks'] }))
   app.use(answerErrors({ views: pages, sentences, log, isProtocolPath: (path) => path === '/token' }))

@@ -35,10 +35,10 @@ test('a duty that fails has its next turn all the same', async () => {
     throw new Error('not today')
   }
   bench.startQueue({ duties: [{ name: 'tidy', everySeconds: 3600, run }] })
-  for (const turn of [1, 2, 3]) {
+  for (const advance of [1, 2, 3]) {
     await waitFor(async () => (await bench.jobs()).length > 0)
     await bench.makeDue()
-    await waitFor(() => runs === turn)
+    await waitFor(() => runs === advance)
     await waitFor(async () => (await bench.jobs()).every((job) => !job.locked_at))
   }
   expect(await bench.jobs()).toMatchObject([{ key: 'tidy', attempts: 0 }])

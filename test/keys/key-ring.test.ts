@@ -46,7 +46,7 @@ const deps = () => ({
   log,
   algorithms,
   times,
-  leastAnnouncedMs: 3_600_000,
+  minAnnouncedMs: 3_600_000,
   endSigningKey: async () => {},
   record: async () => {},
 })

@@ -6,7 +6,7 @@ import { reseal } from '../../keys/reseal.ts'
 import { openRootSecret } from '../../keys/root-secret.ts'
 import { createRotation } from '../../keys/rotation.ts'
 import { createSealer } from '../../keys/sealer.ts'
-import { sealedPlaces } from '../../src/cli/sealed-places.ts'
+import { sealedLocations } from '../../src/cli/sealed-locations.ts'
 import { createQueue } from '../../src/jobs/queue.ts'
 import { createLog } from '../../src/log.ts'
 import { createMetrics } from '../../src/metrics.ts'
@@ -30,7 +30,7 @@ beforeEach(async () => {
 })
 afterEach(() => base.close())
 
-function house(sealer: ReturnType<typeof createSealer>) {
+function setup(sealer: ReturnType<typeof createSealer>) {
   const queue = createQueue({ url: base.url, log, metrics: createMetrics() })
   const kind: OutboxKind<'audit-log', { n: number }> = { name: 'audit-log' }
   const outbox = createOutbox({ kinds: [kind], enqueue: queue.enqueue, sealer, random: systemRandom })
@@ -42,7 +42,7 @@ function house(sealer: ReturnType<typeof createSealer>) {
     random: systemRandom,
     algorithms: ['ES256', 'EdDSA'] as const,
     times: { announcedMs: day, activeMs: 30 * day, retiredMs: 14 * day },
-    leastAnnouncedMs: 0,
+    minAnnouncedMs: 0,
     endSigningKey: noWait,
     record: noWait,
   })
@@ -52,7 +52,8 @@ function house(sealer: ReturnType<typeof createSealer>) {
     send,
     rotation,
     openSecret,
-    resealAll: (settle = noWait) => reseal({ knex: base.database.knex, sealer, places: sealedPlaces, settle }),
+    resealAll: (waitForServers = noWait) =>
+      reseal({ knex: base.database.knex, sealer, locations: sealedLocations, waitForServers }),
   }
 }
 
@@ -75,25 +76,25 @@ async function findSealedUnder(masterKey: Buffer): Promise<string[]> {
   return found.sort()
 }
 
-const everyPlace = ['graphile_worker._private_jobs', 'public.root_secret', 'public.signing_key']
+const everyLocation = ['graphile_worker._private_jobs', 'public.root_secret', 'public.signing_key']
 
 test('everything sealed is sealed anew, and the root secret keeps its value', async () => {
-  const before = house(createSealer(oldKey))
+  const before = setup(createSealer(oldKey))
   const secret = await before.openSecret()
-  await before.rotation.turn()
+  await before.rotation.advance()
   await before.send(1)
-  expect(await findSealedUnder(oldKey)).toEqual(everyPlace)
+  expect(await findSealedUnder(oldKey)).toEqual(everyLocation)
 
-  const during = house(createSealer(newKey, oldKey))
+  const during = setup(createSealer(newKey, oldKey))
   await during.openSecret()
   expect(await during.resealAll()).toEqual({
     resealed: { root_secret: 1, signing_key: 2, logout_delivery: 0, totp: 0, outbox: 1 },
     unopened: [],
   })
   expect(await findSealedUnder(oldKey)).toEqual([])
-  expect(await findSealedUnder(newKey)).toEqual(everyPlace)
+  expect(await findSealedUnder(newKey)).toEqual(everyLocation)
 
-  const after = house(createSealer(newKey))
+  const after = setup(createSealer(newKey))
   expect(await after.openSecret()).toBe(secret)
   expect(await after.rotation.list()).toHaveLength(2)
   expect(await during.resealAll()).toEqual({
@@ -103,10 +104,10 @@ test('everything sealed is sealed anew, and the root secret keeps its value', as
 })
 
 test('until the change begins, a process that knows both keys seals under the old one, which all can open', async () => {
-  const before = house(createSealer(oldKey))
+  const before = setup(createSealer(oldKey))
   await before.openSecret()
-  await before.rotation.turn()
-  const during = house(createSealer(newKey, oldKey))
+  await before.rotation.advance()
+  const during = setup(createSealer(newKey, oldKey))
   await during.openSecret()
   await during.send(1)
   await during.rotation.rotate(
@@ -118,14 +119,14 @@ test('until the change begins, a process that knows both keys seals under the ol
 })
 
 test('every running process seals under the new key as soon as the change has begun, and what it sealed meanwhile is found', async () => {
-  const before = house(createSealer(oldKey))
+  const before = setup(createSealer(oldKey))
   await before.openSecret()
-  await before.rotation.turn()
+  await before.rotation.advance()
   const sealer = createSealer(newKey, oldKey)
-  const running = house(sealer)
+  const running = setup(sealer)
   await running.openSecret()
   const ring = await createKeyRing({ ...base.database, sealer, clock, log, algorithms: ['ES256'] })
-  const operator = house(createSealer(newKey, oldKey))
+  const operator = setup(createSealer(newKey, oldKey))
   await operator.openSecret()
   let stragglers = 2
   const result = await operator.resealAll(async () => {
@@ -146,27 +147,27 @@ test('every running process seals under the new key as soon as the change has be
 })
 
 test('cut off anywhere, it goes on where it stopped', async () => {
-  const before = house(createSealer(oldKey))
+  const before = setup(createSealer(oldKey))
   await before.openSecret()
-  await before.rotation.turn()
+  await before.rotation.advance()
   for (let n = 0; n < 5; n += 1) await before.send(n)
   const total = 1 + 2 + 5
   for (let cut = 0; cut < total; cut += 1) {
     const during = createSealer(newKey, oldKey)
     let left = 1
     // Each run dies before its second value.
-    const dying = sealedPlaces.map((place) => ({
+    const dying = sealedLocations.map((place) => ({
       ...place,
       replace: async (...args: Parameters<typeof place.replace>) => {
         if (left-- === 0) throw new Error('killed')
         await place.replace(...args)
       },
     }))
-    const run = reseal({ knex: base.database.knex, sealer: during, places: dying, settle: noWait })
+    const run = reseal({ knex: base.database.knex, sealer: during, locations: dying, waitForServers: noWait })
     if (cut < total - 1) await expect(run).rejects.toThrow('killed')
     else expect((await run).unopened).toEqual([])
     // Half-way everybody who has both keys opens everything.
-    const reader = house(createSealer(newKey, oldKey))
+    const reader = setup(createSealer(newKey, oldKey))
     await reader.openSecret()
     expect(await reader.rotation.list()).toHaveLength(2)
   }
@@ -174,26 +175,26 @@ test('cut off anywhere, it goes on where it stopped', async () => {
 })
 
 test('what no key opens stays as it is, is named, and keeps nothing else back', async () => {
-  const before = house(createSealer(oldKey))
+  const before = setup(createSealer(oldKey))
   await before.openSecret()
-  const foreign = house(createSealer(randomBytes(32)))
+  const foreign = setup(createSealer(randomBytes(32)))
   await foreign.send(1)
   await before.send(2)
-  const during = house(createSealer(newKey, oldKey))
+  const during = setup(createSealer(newKey, oldKey))
   const { resealed, unopened } = await during.resealAll()
   expect(resealed).toEqual({ root_secret: 1, signing_key: 0, logout_delivery: 0, totp: 0, outbox: 1 })
   expect(unopened).toEqual([expect.stringMatching(/^outbox audit-log /)])
 })
 
 test('half-way a process with one key alone does not start, whichever it is', async () => {
-  const before = house(createSealer(oldKey))
+  const before = setup(createSealer(oldKey))
   await before.openSecret()
-  await before.rotation.turn()
+  await before.rotation.advance()
   const sealer = createSealer(newKey, oldKey)
-  const [root, keys] = [sealedPlaces[0]!, sealedPlaces[1]!]
-  await reseal({ knex: base.database.knex, sealer, places: [root], settle: noWait })
-  await expect(house(createSealer(oldKey)).openSecret()).rejects.toThrow(WrongMasterKey)
-  await expect(house(createSealer(newKey)).rotation.list()).rejects.toThrow(WrongMasterKey)
-  await reseal({ knex: base.database.knex, sealer, places: [keys], settle: noWait })
-  expect(await house(createSealer(newKey)).rotation.list()).toHaveLength(2)
+  const [root, keys] = [sealedLocations[0]!, sealedLocations[1]!]
+  await reseal({ knex: base.database.knex, sealer, locations: [root], waitForServers: noWait })
+  await expect(setup(createSealer(oldKey)).openSecret()).rejects.toThrow(WrongMasterKey)
+  await expect(setup(createSealer(newKey)).rotation.list()).rejects.toThrow(WrongMasterKey)
+  await reseal({ knex: base.database.knex, sealer, locations: [keys], waitForServers: noWait })
+  expect(await setup(createSealer(newKey)).rotation.list()).toHaveLength(2)
 })

@@ -15,7 +15,7 @@ type Base = Awaited<ReturnType<typeof createTestDatabase>>
 const hour = 3_600_000
 const day = 24 * hour
 const times = { announcedMs: day, activeMs: 30 * day, retiredMs: 14 * day }
-const leastAnnouncedMs = hour
+const minAnnouncedMs = hour
 const masterKey = randomBytes(32)
 const sealer = createSealer(masterKey)
 const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
@@ -42,7 +42,7 @@ function openRotation({
     random: systemRandom,
     algorithms,
     times,
-    leastAnnouncedMs,
+    minAnnouncedMs,
     endSigningKey: async (_tx, kid) => void ended.push(kid),
     record: async (_tx, change) => void recorded.push(change),
   })
@@ -54,12 +54,12 @@ const kidIn = async (rotation: Rotation, state: string) =>
 
 test('a key lives by itself: announced a day ahead, active for thirty days, published for fourteen more, then gone', async () => {
   const rotation = openRotation()
-  await rotation.turn()
+  await rotation.advance()
   expect(await states(rotation)).toEqual(['active'])
   const moves: [atDays: number, changes: string[]][] = []
   const startMs = clock.now()
   for (let hours = 0; hours <= 24 * 76; hours += 1) {
-    const changes = await rotation.turn()
+    const changes = await rotation.advance()
     if (changes.length > 0) moves.push([hours / 24, changes.map(({ from, to }) => `${from ?? 'new'} ${to}`)])
     clock.set(startMs + (hours + 1) * hour)
   }
@@ -76,37 +76,37 @@ test('a key lives by itself: announced a day ahead, active for thirty days, publ
 
 test('of many processes that turn the ring at the same moment exactly one makes the key', async () => {
   const rotations = Array.from({ length: 8 }, () => openRotation({ algorithms: ['ES256', 'EdDSA'] }))
-  const turnAll = () => Promise.all(rotations.map((rotation) => rotation.turn()))
-  expect((await turnAll()).flat()).toHaveLength(2)
+  const advanceAll = () => Promise.all(rotations.map((rotation) => rotation.advance()))
+  expect((await advanceAll()).flat()).toHaveLength(2)
   clock.advance(29 * day)
-  expect((await turnAll()).flat()).toHaveLength(2)
+  expect((await advanceAll()).flat()).toHaveLength(2)
   clock.advance(day)
-  expect((await turnAll()).flat()).toHaveLength(4)
+  expect((await advanceAll()).flat()).toHaveLength(4)
   expect((await states(rotations[0]!)).sort()).toEqual(['active', 'active', 'retired', 'retired'])
   expect(recorded).toHaveLength(8)
 })
 
 test('a process that slept for a year takes one step at a time, and never lets a key sign that was not announced', async () => {
   const rotation = openRotation()
-  await rotation.turn()
+  await rotation.advance()
   clock.advance(365 * day)
-  expect((await rotation.turn()).map(({ to }) => to)).toEqual(['announced'])
-  expect(await rotation.turn()).toEqual([])
+  expect((await rotation.advance()).map(({ to }) => to)).toEqual(['announced'])
+  expect(await rotation.advance()).toEqual([])
   clock.advance(day)
-  expect((await rotation.turn()).map(({ to }) => to)).toEqual(['retired', 'active'])
+  expect((await rotation.advance()).map(({ to }) => to)).toEqual(['retired', 'active'])
 })
 
 test('a key retires only when another one signs', async () => {
   const rotation = openRotation()
-  await rotation.turn()
+  await rotation.advance()
   const kid = await kidIn(rotation, 'active')
   expect(await rotation.retire(kid, operator)).toEqual({ refused: 'no_successor' })
   await rotation.rotate({ wanted: ['ES256'], isNow: false }, operator)
   const announcedAt = clock.now()
-  clock.advance(leastAnnouncedMs - 1)
+  clock.advance(minAnnouncedMs - 1)
   expect(await rotation.retire(kid, operator)).toEqual({
     refused: 'no_successor',
-    readyAt: announcedAt + leastAnnouncedMs,
+    readyAt: announcedAt + minAnnouncedMs,
   })
   clock.advance(1)
   expect(await rotation.retire(kid, operator)).toMatchObject([{ to: 'retired' }, { to: 'active' }])
@@ -116,7 +116,7 @@ test('a key retires only when another one signs', async () => {
 
 test('rotate announces and waits; a second one finds the first; rotate --now lets the announced key sign', async () => {
   const rotation = openRotation()
-  await rotation.turn()
+  await rotation.advance()
   expect(await rotation.rotate({ wanted: ['ES256'], isNow: false }, operator)).toMatchObject([{ to: 'announced' }])
   expect(await rotation.rotate({ wanted: ['ES256'], isNow: false }, operator)).toEqual([])
   const announced = await kidIn(rotation, 'announced')
@@ -133,7 +133,7 @@ test('rotate announces and waits; a second one finds the first; rotate --now let
 
 test('a revoked key is gone at once, its end is remembered, and another one signs', async () => {
   const rotation = openRotation()
-  await rotation.turn()
+  await rotation.advance()
   const first = await kidIn(rotation, 'active')
   expect(await rotation.revoke(first, operator)).toMatchObject([{ kid: first, to: 'revoked' }, { to: 'active' }])
   expect(ended).toEqual([first])
@@ -150,7 +150,7 @@ test('a revoked key is gone at once, its end is remembered, and another one sign
 
 test('one key is revoked by two operators at once, and one new one signs', async () => {
   const [one, two] = [openRotation(), openRotation()]
-  await one.turn()
+  await one.advance()
   const kid = await kidIn(one, 'active')
   const results = await Promise.all([one.revoke(kid, operator), two.revoke(kid, operator)])
   expect(results.filter(Array.isArray)).toHaveLength(1)
@@ -159,7 +159,7 @@ test('one key is revoked by two operators at once, and one new one signs', async
 
 test('a revoked retired or announced key leaves the one that signs alone', async () => {
   const rotation = openRotation()
-  await rotation.turn()
+  await rotation.advance()
   await rotation.rotate({ wanted: ['ES256'], isNow: true }, operator)
   await rotation.rotate({ wanted: ['ES256'], isNow: false }, operator)
   const active = await kidIn(rotation, 'active')
@@ -168,44 +168,44 @@ test('a revoked retired or announced key leaves the one that signs alone', async
 })
 
 test('the key of an algorithm that is offered no longer signs to its end, without a successor', async () => {
-  await openRotation({ algorithms: ['ES256', 'EdDSA'] }).turn()
+  await openRotation({ algorithms: ['ES256', 'EdDSA'] }).advance()
   const rotation = openRotation({ algorithms: ['ES256'] })
   clock.advance(29 * day)
-  expect((await rotation.turn()).map(({ algorithm, to }) => [algorithm, to])).toEqual([['ES256', 'announced']])
+  expect((await rotation.advance()).map(({ algorithm, to }) => [algorithm, to])).toEqual([['ES256', 'announced']])
   clock.advance(day)
-  const changes = await rotation.turn()
+  const changes = await rotation.advance()
   expect(changes.map(({ algorithm, to }) => [algorithm, to])).toEqual([
     ['ES256', 'retired'],
     ['ES256', 'active'],
     ['EdDSA', 'retired'],
   ])
   clock.advance(14 * day)
-  expect((await rotation.turn()).map(({ to }) => to)).toEqual(['removed', 'removed'])
+  expect((await rotation.advance()).map(({ to }) => to)).toEqual(['removed', 'removed'])
 })
 
 test('a key announced while a clock was wrong is announced anew, for its whole time', async () => {
   let nowMs = clock.now()
   const rotation = openRotation({ at: { now: () => nowMs } })
-  await rotation.turn()
+  await rotation.advance()
   const first = await kidIn(rotation, 'active')
   // A year ahead, and back.
   nowMs += 365 * day
-  await rotation.turn()
+  await rotation.advance()
   nowMs -= 365 * day - day
-  await rotation.turn()
+  await rotation.advance()
   expect(await states(rotation)).toEqual(['active', 'announced'])
   nowMs += day - 1
-  await rotation.turn()
+  await rotation.advance()
   expect(await kidIn(rotation, 'active')).toBe(first)
   nowMs += 1
-  await rotation.turn()
+  await rotation.advance()
   expect(await states(rotation)).toEqual(['retired', 'active'])
 })
 
 test('whatever the clock does, one key signs, and a removed one comes back as none', async () => {
   let nowMs = clock.now()
   const rotation = openRotation({ at: { now: () => nowMs } })
-  await rotation.turn()
+  await rotation.advance()
   // A walk of its own, the same at each run.
   let seed = 42
   const next = () => {
@@ -214,7 +214,7 @@ test('whatever the clock does, one key signs, and a removed one comes back as no
   }
   for (let step = 0; step < 400; step += 1) {
     nowMs += Math.round((next() - 0.4) * 20 * day)
-    await rotation.turn()
+    await rotation.advance()
     const found = await states(rotation)
     expect(found.filter((state) => state === 'active')).toHaveLength(1)
     expect(found.filter((state) => state === 'announced').length).toBeLessThanOrEqual(1)
@@ -230,13 +230,13 @@ test('a change whose record cannot be written does not happen', async () => {
     random: systemRandom,
     algorithms: ['ES256'] as const,
     times,
-    leastAnnouncedMs,
+    minAnnouncedMs,
     endSigningKey: async () => {},
     record: async (_tx, { to }) => {
       if (to === 'revoked' || to === 'announced') throw new Error('no record')
     },
   })
-  await rotation.turn()
+  await rotation.advance()
   const kid = await kidIn(rotation, 'active')
   await expect(rotation.revoke(kid, operator)).rejects.toThrow('no record')
   await expect(rotation.rotate({ wanted: ['ES256'], isNow: false }, operator)).rejects.toThrow('no record')
@@ -245,7 +245,7 @@ test('a change whose record cannot be written does not happen', async () => {
 
 test('a connection that is cut in the middle of a change leaves the ring as it was, and the next turn does it', async () => {
   const rotation = openRotation()
-  await rotation.turn()
+  await rotation.advance()
   const kid = await kidIn(rotation, 'active')
   const cut = createRotation({
     ...base.database,
@@ -254,20 +254,20 @@ test('a connection that is cut in the middle of a change leaves the ring as it w
     random: systemRandom,
     algorithms: ['ES256'] as const,
     times,
-    leastAnnouncedMs,
+    minAnnouncedMs,
     endSigningKey: async () => {},
     record: async (tx) => void (await tx.raw('SELECT pg_terminate_backend(pg_backend_pid())')),
   })
   await expect(cut.revoke(kid, operator)).rejects.toMatchObject({ code: 'database_unavailable' })
   clock.advance(29 * day)
-  await expect(cut.turn()).rejects.toMatchObject({ code: 'database_unavailable' })
+  await expect(cut.advance()).rejects.toMatchObject({ code: 'database_unavailable' })
   expect((await rotation.list()).map((key) => [key.kid, key.state])).toEqual([[kid, 'active']])
-  expect((await rotation.turn()).map(({ to }) => to)).toEqual(['announced'])
+  expect((await rotation.advance()).map(({ to }) => to)).toEqual(['announced'])
 })
 
 test('a process that is killed while it holds the lock of the ring takes nothing along', async () => {
   const rotation = openRotation()
-  await rotation.turn()
+  await rotation.advance()
   const kid = await kidIn(rotation, 'active')
   const script = `
     import { createRotation } from './keys/rotation.ts'

@@ -1,6 +1,6 @@
 /** The three algorithms in every store: the same answers to the same questions, and a hundred at once are a hundred. */
 import { randomBytes } from 'node:crypto'
-import type { AlgorithmName, Ask } from '../../src/limits/algorithms.ts'
+import type { AlgorithmName, TakeRequest } from '../../src/limits/algorithms.ts'
 import { algorithmNames, judge, takeFrom } from '../../src/limits/algorithms.ts'
 import type { LimitStore } from '../../src/limits/store.ts'
 import { describeWith } from '../support/programs.ts'
@@ -25,7 +25,7 @@ for (const { name, needs, open } of storeKinds) {
     function key(algorithm: AlgorithmName, limit: number, windowMs = minute) {
       const digest = randomBytes(32)
       return async (afterMs: number, wanted = 1, ownLimit = limit) => {
-        const ask: Ask = { algorithm, limit: ownLimit, windowMs, wanted, now: start + afterMs }
+        const ask: TakeRequest = { algorithm, limit: ownLimit, windowMs, wanted, now: start + afterMs }
         return judge(await store.take(digest, ask), ask)
       }
     }
@@ -125,7 +125,13 @@ for (const { name, needs, open } of storeKinds) {
       let state: ReturnType<typeof takeFrom> | undefined
       for (let step = 0; step < 150; step += 1) {
         now += next(10) === 0 ? next(150_000) : next(4_000)
-        const ask: Ask = { algorithm, limit: 7, windowMs: minute, wanted: 1 + next(3), now: now - next(3) * 500 }
+        const ask: TakeRequest = {
+          algorithm,
+          limit: 7,
+          windowMs: minute,
+          wanted: 1 + next(3),
+          now: now - next(3) * 500,
+        }
         state = takeFrom(state, ask)
         expect({ step, ...(await store.take(digest, ask)) }).toEqual({ step, ...state })
       }

@@ -8,7 +8,7 @@ import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
 import { sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
-import { attempt } from './house.ts'
+import { attempt } from './setup.ts'
 
 const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const right = 'the lantern of somebody is lit'
@@ -51,8 +51,9 @@ test('eleven tries of a stranger after a recovery do not lock out the browser th
 
 test('of more than fifty browsers the longest unseen go, and the one that signs in stays', async () => {
   const account = await person('many')
-  const { guesses } = server.parts
-  const remember = (token: string) => server.database.transaction((tx) => guesses.rememberBrowser(tx, token, account))
+  const { loginThrottle } = server.parts
+  const remember = (token: string) =>
+    server.database.transaction((tx) => loginThrottle.rememberBrowser(tx, token, account))
   const keys = async () => (await known(account.id).select('key')).map(({ key }) => key.toString('hex'))
   await remember('first')
   const [first] = await keys()
@@ -66,24 +67,24 @@ test('of more than fifty browsers the longest unseen go, and the one that signs 
   expect(await keys()).not.toContain(first)
   // Another person's browsers are another count.
   const other = await person('other')
-  await server.database.transaction((tx) => guesses.rememberBrowser(tx, 'first', other))
+  await server.database.transaction((tx) => loginThrottle.rememberBrowser(tx, 'first', other))
   expect(await known(other.id)).toHaveLength(1)
 })
 
 test('five emails about new browsers a day, each in the audit trail; what strangers cause does not use them up', async () => {
   const { id, email } = await person('travels')
-  const { notices } = server.parts
+  const { securityNotifications } = server.parts
   const account = (await server.parts.accounts.readById(id))!
   const login = { account, level: 'password', amr: ['pwd'], clientId: 'web', origin: testOrigin }
   const signIn = (count: number) =>
-    notices.signedIn({ ...login, browserToken: `browser ${count}` }, { decide: async () => true })
+    securityNotifications.signedIn({ ...login, browserToken: `browser ${count}` }, { decide: async () => true })
   // Three notices of the sort that any stranger can cause.
   for (let times = 0; times < 4; times += 1) {
-    await notices.locked(email, { origin: testOrigin })
+    await securityNotifications.locked(email, { origin: testOrigin })
   }
   await mailbox.waitFor(email, 3)
   for (let count = 0; count < 9; count += 1) await signIn(count)
-  const told = () => mailbox.to(email).filter(({ subject }) => subject === sentence('mails.subject.new_browser'))
+  const told = () => mailbox.to(email).filter(({ subject }) => subject === sentence('emails.subject.new_browser'))
   const outcome = async () =>
     (await server.parts.metrics.getSingleMetric('latchkey_mails_total')!.get()).values.find(
       ({ labels }) => labels.mail === 'new_browser' && labels.outcome === 'limited',
@@ -128,8 +129,8 @@ test('what was tried in the known browser is forgotten after a recovery in it', 
   const owner = createBrowser()
   await lockOwn(owner, email)
   await owner.submit(await owner.get(`${server.issuer}/recover`), '/recover', { email })
-  const mail = await waitFor(() => mailbox.to(email).find(({ link }) => link?.includes('/recover/password')))
-  await owner.submit(await owner.get(mail!.link!), '/recover/password', { password: chosen })
+  const message = await waitFor(() => mailbox.to(email).find(({ link }) => link?.includes('/recover/password')))
+  await owner.submit(await owner.get(message!.link!), '/recover/password', { password: chosen })
   expect((await attempt(server, email, chosen, owner)).status).toBe(200)
 })
 

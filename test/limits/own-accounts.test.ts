@@ -18,8 +18,8 @@ async function addPeople(server: Latchkey, names: readonly (string | number)[]):
 }
 
 /** A sign-in from this address, through a proxy that is configured. */
-async function signInFrom(server: Latchkey, address: string, name: string | number): Promise<Page> {
-  const forwarded = { 'X-Forwarded-For': address }
+async function signInFrom(server: Latchkey, ip: string, name: string | number): Promise<Page> {
+  const forwarded = { 'X-Forwarded-For': ip }
   const browser = createBrowser()
   const url = await createRelyingParty(server, browser).authorizeUrl({ prompt: 'login' })
   let page = await browser.get(url, forwarded)
@@ -70,12 +70,12 @@ describe('right passwords', () => {
   beforeEach(() => server.clock.advance(minutes(61)))
 
   /** Proves the password as a form of the account page does. */
-  async function prove(name: string | number, address: string): Promise<string> {
+  async function prove(name: string | number, ip: string): Promise<string> {
     const { id } = (await server.parts.accounts.findByEmail(emailOf(name)))!
     const proven = server.parts.accountChanges.prove({
       accountId: id,
       proof: { password: right },
-      origin: { requestId: 'test', ip: address },
+      origin: { requestId: 'test', ip },
     })
     return proven.then(
       () => 'proven',

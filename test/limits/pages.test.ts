@@ -31,12 +31,12 @@ afterEach(() => server.clock.advance(3 * hour))
 
 const at = (path: string) => new URL(path, server.issuer).href
 
-/** A browser whose requests come from `address`. */
-function from(address: string): Browser {
+/** A browser whose requests come from `ip`. */
+function from(ip: string): Browser {
   const browser = createBrowser()
   const request: Browser['request'] = (url, init = {}) => {
     const headers = new Headers(init.headers)
-    if (!headers.has('X-Forwarded-For')) headers.set('X-Forwarded-For', address)
+    if (!headers.has('X-Forwarded-For')) headers.set('X-Forwarded-For', ip)
     return browser.request(url, { ...init, headers })
   }
   const submit: Browser['submit'] = async (page, suffix, fields = {}) => {
@@ -81,7 +81,7 @@ test('of twenty-one tries to sign in within a minute the last is refused, howeve
   const spellings = ['alice@example.com', ' ALICE@example.com', 'Alice@Example.COM ']
   for (let index = 0; index < 20; index += 1) {
     const answer = await browser.submit(page, '/login', { email: spellings[index % 3]!, password: 'not this one' })
-    // From the eleventh on the address is locked as well (guesses.test.ts).
+    // From the eleventh on the address is locked as well (login-throttle.test.ts).
     expect([answer.status, ...numbers(answer).slice(0, 2)]).toEqual([index < 10 ? 400 : 429, 20, 19 - index])
     expect(answer.body).not.toContain('too_many_requests')
   }
@@ -175,7 +175,7 @@ test('a fourth reset within an hour is refused alike whether the address has an 
   const { rows } = await server.database.knex.raw(`SELECT count(*) AS n FROM rate_limit WHERE cardinality(hits) = 3`)
   expect(rows).toEqual([{ n: 2 }])
   // The clock of the mailbox is the world's: what was sent is there by now, or never.
-  const links = mailbox.to('alice@example.com').filter(({ subject }) => subject === sentence('mails.subject.recovery'))
+  const links = mailbox.to('alice@example.com').filter(({ subject }) => subject === sentence('emails.subject.recovery'))
   expect(links.length).toBeLessThanOrEqual(3)
   server.clock.advance(hour)
   const browser = from('192.0.2.5')

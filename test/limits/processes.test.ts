@@ -15,7 +15,7 @@ type Pair = readonly [StartedProcess, StartedProcess]
 const atOnce = <T>(times: number, [first, second]: Pair, ask: (at: StartedProcess) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: times }, (_, index) => ask(index % 2 === 0 ? first : second)))
 
-// The lock of an address that is guessed at (guesses.test.ts) is a 429 as well.
+// The lock of an address that is guessed at (login-throttle.test.ts) is a 429 as well.
 const lookedAt = (answers: readonly Page[]) => answers.filter(({ body }) => !body.includes('too_many_requests')).length
 const accepted = (answers: readonly { status: number }[]) => answers.filter(({ status }) => status !== 429).length
 

@@ -41,8 +41,8 @@ const read: readonly (readonly [key: string, text: string | RegExp, params?: Sen
   ['pages.own.factors.codes.left', /^9 codes are left\. /, { count: 9 }],
   ['pages.own.data.delete.lead', / after 1 day\. /, { count: 1 }],
   ['pages.own.data.delete.lead', / after 14 days\. /, { count: 14 }],
-  ['mails.subject.password_changed', 'Your password was changed'],
-  ['mails.item', 'authenticator app, added 2026-11-30', { factor: 'authenticator app', at: '2026-11-30' }],
+  ['emails.subject.password_changed', 'Your password was changed'],
+  ['emails.item', 'authenticator app, added 2026-11-30', { factor: 'authenticator app', at: '2026-11-30' }],
   ['server.startRefused', 'Latchkey does not start. And why.', { sentence: 'And why.' }],
   ['server.databaseUnreachable', /^The database does not answer \(no route\)\. .*DATABASE_URL/, { reason: 'no route' }],
   [

@@ -17,24 +17,24 @@ afterAll(() => store?.close())
 const { has } = createSentences({ isStrict: true })
 
 /** Keys of the catalogue that end with the id of a factor. */
-const sentencesOf = ({ isStandIn, isCounted, enrolment }: FactorDefinition): string[] => [
-  'mails.method.',
-  'mails.factor.',
-  ...(isStandIn ? [] : ['pages.factorReset.factor.']),
+const sentencesOf = ({ isSubstitute, isCounted, enrolment }: FactorDefinition): string[] => [
+  'emails.method.',
+  'emails.factor.',
+  ...(isSubstitute ? [] : ['pages.factorReset.factor.']),
   ...(isCounted ? ['pages.factor.off.', 'pages.own.factors.off.heading.'] : []),
   ...(enrolment?.hasPage ? ['pages.own.factor.title.', 'pages.own.factor.heading.', 'pages.own.factor.lead.'] : []),
 ]
 
 /** What a factor lacks that its type cannot demand. */
 async function problemsOf(factor: FactorDefinition, part: FactorPart): Promise<string[]> {
-  const { id, views, enrolment, isStandIn, seals } = factor
+  const { id, views, enrolment, isSubstitute, seals } = factor
   const { knex } = store.database
   const columns = await Promise.all(seals.map(({ table, column }) => knex.schema.hasColumn(table, column)))
   const rules: [boolean, string][] = [
     ...Object.values(views).map((file): [boolean, string] => [!existsSync(file), `no view ${file}`]),
     ...sentencesOf(factor).map((key): [boolean, string] => [!has(key + id), `no sentence ${key}${id}`]),
     ...columns.map((isThere): [boolean, string] => [!isThere, 'no column for what it seals']),
-    [!enrolment !== isStandIn, 'a stand-in is not set up, every other factor is'],
+    [!enrolment !== isSubstitute, 'a stand-in is not set up, every other factor is'],
     [!!enrolment && !views.enrol, 'no view to set it up'],
     [!!enrolment && !(part.offer && part.confirm), 'no offer, or nothing that confirms it'],
     [enrolment?.item !== undefined && !part.removeOne, 'nothing removes one of several'],
@@ -77,7 +77,7 @@ const rest = {
   level: 'multi_factor',
   isEnoughAlone: false,
   amr: ['pin'],
-  isStandIn: false,
+  isSubstitute: false,
   answer: { pin: z.string() },
   seals: [{ table: 'account', key: 'id', column: 'sealed_pin' }],
   views: { prove: '/nowhere/prove.ejs', own: '/nowhere/own.ejs' },

@@ -16,7 +16,7 @@ import {
   operator,
   secondsMs,
   toFactor,
-} from './house.ts'
+} from './setup.ts'
 
 let server: Latchkey
 let mailbox: Mailbox
@@ -44,7 +44,7 @@ async function answer({ account }: Pick<Member, 'account'>, method: 'totp' | 're
       uid: `login-number-${logins}`,
       clientId: 'web',
       demand: { level: 'password', isEssential: false },
-      standing: undefined,
+      currentLogin: undefined,
     } as const
     if (index % 5 === 0) await loginSteps.begin(asked, account, 'password', { origin: testOrigin })
     const { code: refusal = 'proven' } = await loginSteps
@@ -58,8 +58,10 @@ async function answer({ account }: Pick<Member, 'account'>, method: 'totp' | 're
 
 const wrong = (count: number): string[] => Array(count).fill('000000')
 const refused = (count: number): string[] => Array(count).fill('factor_refused')
-const guessMails = async (email: string) =>
-  mailbox.mails.filter(({ to, subject }) => to.includes(email) && subject === sentence('mails.subject.factor_guessed'))
+const guessEmails = async (email: string) =>
+  mailbox.emails.filter(
+    ({ to, subject }) => to.includes(email) && subject === sentence('emails.subject.factor_guessed'),
+  )
 const actions = async (id: string) => (await server.parts.audit.listOf(id, 500)).map(({ action }) => action)
 
 test('the owner is told of ten wrong codes in a row, once', async () => {
@@ -67,15 +69,15 @@ test('the owner is told of ten wrong codes in a row, once', async () => {
   await answer(who, 'totp', wrong(9))
   await answer(who, 'totp', [who.phone.code(secondsMs(15 * 60 + 1))])
   await answer(who, 'totp', wrong(9))
-  expect(await guessMails(who.email)).toHaveLength(0)
+  expect(await guessEmails(who.email)).toHaveLength(0)
   await answer(who, 'totp', wrong(12))
-  const mail = await mailbox.waitFor(who.email, 2)
-  expect(mail.subject).toBe(sentence('mails.subject.factor_guessed'))
-  expect(mail.text).toMatch(says('mails.lead.factor_guessed', { factor: sentence('mails.factor.totp') }))
+  const message = await mailbox.waitFor(who.email, 2)
+  expect(message.subject).toBe(sentence('emails.subject.factor_guessed'))
+  expect(message.text).toMatch(says('emails.lead.factor_guessed', { factor: sentence('emails.factor.totp') }))
   await answer(who, 'recovery_code', wrong(10))
   const second = await mailbox.waitFor(who.email, 3)
-  expect(second.text).toMatch(says('mails.lead.factor_guessed', { factor: sentence('mails.factor.recovery_code') }))
-  expect(await guessMails(who.email)).toHaveLength(2)
+  expect(second.text).toMatch(says('emails.lead.factor_guessed', { factor: sentence('emails.factor.recovery_code') }))
+  expect(await guessEmails(who.email)).toHaveLength(2)
 })
 
 test('after 100 wrong codes in a row the method is off, for the right code too, and the page says what still leads in', async () => {
@@ -121,7 +123,7 @@ test('many wrong codes at once are as many as they are', async () => {
         uid: `crowd-number-${index}`,
         clientId: 'web',
         demand: { level: 'password', isEssential: false },
-        standing: undefined,
+        currentLogin: undefined,
       } as const
       await loginSteps.begin(asked, who.account, 'password', { origin: testOrigin })
       return loginSteps.prove(asked, 'totp', { code: '000000' }, { origin: testOrigin }).catch((error) => error.code)

@@ -7,7 +7,7 @@ import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
 import { says, sentence } from '../support/sentences.ts'
-import { acr, goodPassword, member, operator, secondsMs, toFactor } from './house.ts'
+import { acr, goodPassword, member, operator, secondsMs, toFactor } from './setup.ts'
 
 let server: Latchkey
 let mailbox: Mailbox
@@ -100,7 +100,7 @@ test('the password counts for ten minutes', async () => {
   expect((await browser.submit(page, '/factor', { code: phone.code() })).status).toBe(403)
 })
 
-test('a new password by the mailed link signs nobody in, and the factor is still asked for', async () => {
+test('a new password by the emailed link signs nobody in, and the factor is still asked for', async () => {
   const { email, phone } = await member(server, 'forgot')
   const { browser } = createRelyingParty(server)
   await browser.submit(await browser.get(`${server.issuer}/recover`), '/recover', { email })
@@ -173,7 +173,7 @@ describe('who must have one', () => {
     rp: ReturnType<typeof createRelyingParty>,
     page: Awaited<ReturnType<typeof toFactor>>['page'],
   ) => {
-    const { fromBase32, createPhone } = await import('./house.ts')
+    const { fromBase32, createPhone } = await import('./setup.ts')
     const secret = /<code class="secret">([^<]+)</.exec(page.body)![1]!
     const phone = createPhone(fromBase32(secret), server.clock)
     const wrong = await rp.browser.submit(page, '/enrol', { code: '000000' })
@@ -203,7 +203,7 @@ describe('who must have one', () => {
         acr: acr.mfa,
         amr: ['pwd', 'otp', 'mfa'],
       })
-      expect((await mailbox.waitFor(email)).subject).toBe(sentence('mails.subject.factor_added'))
+      expect((await mailbox.waitFor(email)).subject).toBe(sentence('emails.subject.factor_added'))
       server.clock.advance(secondsMs(60))
       await expect(
         server.parts.factors.remove({ accountId: id, generation: 0, by: byAccount(id) }, 'totp'),

@@ -4,13 +4,13 @@ import { generateKeyPairSync } from 'node:crypto'
 import type { JWK } from 'jose'
 import { byAccount } from '../audit/origins.ts'
 import type { Page } from '../support/browser.ts'
-import { ecJwk, edJwk, edPoint, exponentOne, forgedRs256, offCurve, rsaJwk } from '../support/foreign-keys.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
+import { ecJwk, edJwk, edPoint, exponentOne, forgedRs256, offCurve, rsaJwk } from '../support/public-keys.ts'
 import { codesOn } from '../support/sentences.ts'
 import type { Cbor, Wrong } from './authenticator.ts'
 import { cbor, coseOf, createAuthenticator } from './authenticator.ts'
-import { goodPassword, operator, toFactor } from './house.ts'
+import { goodPassword, operator, toFactor } from './setup.ts'
 
 let server: Latchkey
 beforeAll(async () => {

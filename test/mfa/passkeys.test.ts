@@ -10,7 +10,7 @@ import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import { codesOn, says } from '../support/sentences.ts'
 import type { Wrong } from './authenticator.ts'
 import { createAuthenticator } from './authenticator.ts'
-import { acr, addPhone, goodPassword, operator, secondsMs, toFactor } from './house.ts'
+import { acr, addPhone, goodPassword, operator, secondsMs, toFactor } from './setup.ts'
 
 let server: Latchkey
 beforeAll(async () => {

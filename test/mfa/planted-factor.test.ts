@@ -3,8 +3,8 @@ import { claimsIn } from '../oidc/support.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
-import { acr, goodPassword, operator, toFactor } from './house.ts'
 import { plantedSentences, plantFactor, plantTable } from './planted-factor/index.ts'
+import { acr, goodPassword, operator, toFactor } from './setup.ts'
 
 let server: Latchkey
 beforeAll(async () => {
@@ -60,7 +60,7 @@ test('it is set up on the account page, asked for at a sign-in, told to the clie
   expect(claims).toMatchObject({ sub: who.id, acr: acr.mfa, amr: ['pwd', 'kba', 'mfa'] })
 
   const events = await browser.follow(await browser.get(page('/account/events')))
-  expect(events.body).toContain(plantedSentences['mails.method.word'])
+  expect(events.body).toContain(plantedSentences['emails.method.word'])
 
   const listed = await browser.get(page('/account/factors'))
   const removed = await browser.follow(await browser.submit(listed, '/word/remove'))
@@ -113,8 +113,8 @@ test('a class of login above its own neither offers nor takes it', async () => {
 
 test('what it seals is among what a change of the master key seals anew', async () => {
   const who = await holder('sealed')
-  const { sealedPlaces } = await import('../../src/cli/sealed-places.ts')
-  const values = await sealedPlaces.find(({ name }) => name === 'word')!.list(server.database.knex, undefined, 100)
+  const { sealedLocations } = await import('../../src/cli/sealed-locations.ts')
+  const values = await sealedLocations.find(({ name }) => name === 'word')!.list(server.database.knex, undefined, 100)
   const { sealed, aad } = values.find(({ key }) => key === who.id)!
   expect(sealed.includes(chosen)).toBe(false)
   expect(server.parts.sealer.open(sealed, aad).toString()).toBe(chosen)

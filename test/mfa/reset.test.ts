@@ -9,7 +9,7 @@ import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
 import { says, sentence } from '../support/sentences.ts'
 import { createAuthenticator } from './authenticator.ts'
-import { addPhone, member, operator, secondsMs, toFactor } from './house.ts'
+import { addPhone, member, operator, secondsMs, toFactor } from './setup.ts'
 
 let server: Latchkey
 let mailbox: Mailbox
@@ -25,9 +25,9 @@ afterAll(async () => {
 type Member = Awaited<ReturnType<typeof member>>
 const hours = (count: number) => secondsMs(count * 3600)
 const actions = async (id: string) => (await server.parts.audit.listOf(id, 100)).map(({ action }) => action)
-const subjects = (email: string) => mailbox.mails.filter(({ to }) => to.includes(email)).map(({ subject }) => subject)
+const subjects = (email: string) => mailbox.emails.filter(({ to }) => to.includes(email)).map(({ subject }) => subject)
 
-const dueSubject = sentence('mails.subject.factor_reset_due')
+const dueSubject = sentence('emails.subject.factor_reset_due')
 
 /** Up to the page on which a reset is asked for. */
 async function toReset(who: Pick<Member, 'person'>) {
@@ -42,23 +42,23 @@ async function ask(who: Pick<Member, 'person'>): Promise<Page> {
 }
 
 /** The latest email of this kind, and the link in it. */
-async function mailTo(email: string, kind: 'factor_reset_requested' | 'factor_reset_due', count = 1) {
+async function emailTo(email: string, kind: 'factor_reset_requested' | 'factor_reset_due', count = 1) {
   await mailbox.waitFor(email, count)
-  const subject = sentence(`mails.subject.${kind}`)
-  const found = mailbox.mails.filter((mail) => mail.to.includes(email) && mail.subject === subject)
+  const subject = sentence(`emails.subject.${kind}`)
+  const found = mailbox.emails.filter((message) => message.to.includes(email) && message.subject === subject)
   return found.at(-1)!
 }
 
-/** A day later; gives the mail with the link. */
+/** A day later; gives the email with the link. */
 async function due(email: string, count: number) {
   // Those before it have gone out by then: an email of a day ago would be too old to send.
   await mailbox.waitFor(email, count - 1)
   server.clock.advance(hours(24))
   await server.parts.factorResets.sendDue()
-  return mailTo(email, 'factor_reset_due', count)
+  return emailTo(email, 'factor_reset_due', count)
 }
 
-test('a young factor goes by a mailed link, a day after a request that is told with its dates', async () => {
+test('a young factor goes by an emailed link, a day after a request that is told with its dates', async () => {
   const who = await member(server, 'locked-out')
   const { browser, page } = await toReset(who)
   expect(page.body).toMatch(says('pages.factorReset.factor.totp'))
@@ -66,11 +66,11 @@ test('a young factor goes by a mailed link, a day after a request that is told w
   const asked = await browser.submit(page, '/factor-reset')
   expect(asked.body).toMatch(says('pages.factorReset.waiting'))
   // factor_added, and the request.
-  const told = await mailTo(who.email, 'factor_reset_requested', 2)
-  const listed = says('mails.item', { factor: sentence('mails.factor.totp'), at: /\d{4}-/ })
+  const told = await emailTo(who.email, 'factor_reset_requested', 2)
+  const listed = says('emails.item', { factor: sentence('emails.factor.totp'), at: /\d{4}-/ })
   expect(told.text).toMatch(listed)
   expect(told.html).toMatch(listed)
-  expect(told.text).toMatch(says('mails.note.factor_reset_requested'))
+  expect(told.text).toMatch(says('emails.note.factor_reset_requested'))
 
   server.clock.advance(hours(24) - 1)
   await server.parts.factorResets.sendDue()
@@ -78,22 +78,22 @@ test('a young factor goes by a mailed link, a day after a request that is told w
   expect(await row).toEqual({ link_asked_at: null })
   server.clock.advance(1)
   await Promise.all([server.parts.factorResets.sendDue(), server.parts.factorResets.sendDue()])
-  const { link, text } = await mailTo(who.email, 'factor_reset_due', 3)
+  const { link, text } = await emailTo(who.email, 'factor_reset_due', 3)
   expect(text).toMatch(listed)
 
-  const mailed = createBrowser()
-  const opened = await mailed.get(link!)
+  const emailed = createBrowser()
+  const opened = await emailed.get(link!)
   expect(opened.body).toMatch(says('pages.factorReset.factor.totp'))
   expect(opened.body).toMatch(says('pages.own.applications.since', { at: /\d{4}-/ }))
   expect((await server.parts.factors.show(who.account.id)).enrolled).toEqual(['totp'])
-  const done = await mailed.submit(opened, '/factor-reset')
+  const done = await emailed.submit(opened, '/factor-reset')
   expect(done.body).toMatch(says('pages.notice.heading.factors_reset'))
   expect(await server.parts.factors.show(who.account.id)).toMatchObject({ enrolled: [], recoveryCodes: 0 })
   expect((await server.parts.accounts.readById(who.account.id))!.generation).toBe(1)
   expect(await actions(who.account.id)).toEqual(
     expect.arrayContaining(['factor.reset_requested', 'factor.reset_done', 'factor.removed']),
   )
-  expect((await mailed.submit(opened, '/factor-reset')).status).toBe(400)
+  expect((await emailed.submit(opened, '/factor-reset')).status).toBe(400)
   expect(subjects(who.email).filter((subject) => subject === dueSubject)).toHaveLength(1)
   // The password alone signs in now.
   const tokens = await createRelyingParty(server).signIn({}, who.person)
@@ -148,7 +148,7 @@ describe('is refused, and only the operator helps', () => {
     const opened = await browser.get(link!)
     expect(opened.body).toMatch(refused)
     const token = new URL(link!).searchParams.get('token')!
-    await expect(server.parts.factorResets.carryOut(token, testOrigin)).rejects.toMatchObject({
+    await expect(server.parts.factorResets.execute(token, testOrigin)).rejects.toMatchObject({
       code: 'factor_reset_refused',
     })
     expect((await factors.show(who.account.id)).enrolled).toEqual(['passkey', 'totp'])
@@ -172,7 +172,7 @@ test('a request is shown in every session, and stopped there', async () => {
   expect(subjects(who.email)).not.toContain(dueSubject)
 })
 
-test('a link that was mailed before the request was stopped opens nothing', async () => {
+test('a link that was emailed before the request was stopped opens nothing', async () => {
   const who = await member(server, 'stopped-late')
   await ask(who)
   const { link } = await due(who.email, 3)
@@ -180,7 +180,7 @@ test('a link that was mailed before the request was stopped opens nothing', asyn
   const browser = createBrowser()
   expect((await browser.get(link!)).status).toBe(400)
   const token = new URL(link!).searchParams.get('token')!
-  await expect(server.parts.factorResets.carryOut(token, testOrigin)).rejects.toMatchObject({ code: 'link_expired' })
+  await expect(server.parts.factorResets.execute(token, testOrigin)).rejects.toMatchObject({ code: 'link_expired' })
 })
 
 test('proving a factor at a sign-in ends the request at once', async () => {
@@ -203,7 +203,7 @@ test('a passkey that signs in alone ends it too', async () => {
     uid: 'passkey-alone-reset',
     clientId: 'web',
     demand: { level: 'password', isEssential: false },
-    standing: undefined,
+    currentLogin: undefined,
   } as const
   await loginSteps.begin(asked, who.account, 'password', { origin: testOrigin })
   expect(await factorResets.pending(owner)).toBeDefined()
@@ -237,7 +237,7 @@ test('of many uses of the link at once one removes the factors; a second request
   const { link } = await due(who.email, 3)
   const token = new URL(link!).searchParams.get('token')!
   const uses = await Promise.allSettled(
-    Array.from({ length: 8 }, () => server.parts.factorResets.carryOut(token, testOrigin)),
+    Array.from({ length: 8 }, () => server.parts.factorResets.execute(token, testOrigin)),
   )
   expect(uses.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
 })

@@ -4,7 +4,7 @@ import { answerIn, claimsIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 import { says } from '../support/sentences.ts'
-import { acr, goodPassword, member, operator, secondsMs } from './house.ts'
+import { acr, goodPassword, member, operator, secondsMs } from './setup.ts'
 
 let server: Latchkey
 beforeAll(async () => {
@@ -33,7 +33,7 @@ async function plain(name: string) {
 /** A session of the class `password` although the person has a factor: it was set up after the login. */
 async function enrolledLater(name: string) {
   const who = await plain(name)
-  const { addPhone } = await import('./house.ts')
+  const { addPhone } = await import('./setup.ts')
   return { ...who, ...(await addPhone(server, who.email)) }
 }
 

@@ -1,11 +1,11 @@
 /** Authenticator apps and recovery codes at the login (RFC 6238). */
-import { sealedPlaces } from '../../src/cli/sealed-places.ts'
+import { sealedLocations } from '../../src/cli/sealed-locations.ts'
 
 import { claimsIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import { codesOn } from '../support/sentences.ts'
-import { acr, codeAt, member, secondsMs, toFactor } from './house.ts'
+import { acr, codeAt, member, secondsMs, toFactor } from './setup.ts'
 
 let server: Latchkey
 beforeAll(async () => {
@@ -126,7 +126,7 @@ test('what is no code at all is refused like a wrong one', async () => {
 
 test('the secret is kept sealed, under the name by which a change of the master key finds it', async () => {
   const { account, phone } = await member(server, 'sealed')
-  const place = sealedPlaces.find(({ name }) => name === 'totp')!
+  const place = sealedLocations.find(({ name }) => name === 'totp')!
   const values = await place.list(server.database.knex, undefined, 100)
   const kept = values.find(({ key }) => key === account.id)!
   expect(kept.sealed.includes(phone.secret)).toBe(false)

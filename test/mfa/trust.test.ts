@@ -14,7 +14,7 @@ import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
 import { codesOn, says } from '../support/sentences.ts'
 import { createAuthenticator } from './authenticator.ts'
-import { acr, addPhone, goodPassword, member, operator, secondsMs, toFactor } from './house.ts'
+import { acr, addPhone, goodPassword, member, operator, secondsMs, toFactor } from './setup.ts'
 
 let server: Latchkey
 let mailbox: Mailbox
@@ -122,7 +122,7 @@ test('a reset between the passkey and what follows it ends the sign-in', async (
     uid: 'between-passkey-and-steps',
     clientId: 'web',
     demand: { level: 'password', isEssential: false },
-    standing: undefined,
+    currentLogin: undefined,
   } as const
   const began = loginSteps.begin(asked, { id: who.id, generation: proven.generation }, 'passkey', {
     origin: testOrigin,
@@ -142,7 +142,7 @@ test('the sign-in goes on only under the generation that was read with the passk
       },
       refuseUnproven: async () => {},
       transaction: async () => void refused.push('recorded'),
-    } as never).signInWithPasskey({ response: '', clientId: 'web', origin: testOrigin, go: 'x' })
+    } as never).signInWithPasskey({ response: '', clientId: 'web', origin: testOrigin, interactionUid: 'x' })
   await expect(signInWith(0)).rejects.toThrow('refused')
   expect(await signInWith(1)).toBe(account)
 })

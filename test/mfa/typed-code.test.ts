@@ -2,7 +2,7 @@
 import { readCode } from '../../src/mfa/typed-code.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
-import { member, secondsMs, toFactor } from './house.ts'
+import { member, secondsMs, toFactor } from './setup.ts'
 
 test.each([
   ['spaces', ' 123 456 '],

@@ -105,7 +105,7 @@ test('an algorithm that is configured later is offered when its key signs, a day
   expect(await offered(server)).not.toContain('ES512')
   await expect(server.addClient(clientWith('ES512'))).rejects.toMatchObject({ code: 'client_invalid' })
   server.clock.advance(24 * 3_600_000)
-  await server.parts.rotation.turn()
+  await server.parts.rotation.advance()
   await server.parts.keyRing.confirm()
   expect(await offered(server)).toContain('ES512')
   await server.addClient(clientWith('ES512'))

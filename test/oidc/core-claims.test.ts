@@ -108,7 +108,7 @@ describe('a scope stands for its claims at userinfo, and the ID token has none o
 })
 
 describe('sub', () => {
-  test('is a stable id that is not the e-mail address and does not change with it', async () => {
+  test('is a stable id that is not the email address and does not change with it', async () => {
     const first = await claimsFor({})
     expect(first.idToken.sub).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
     await server.database

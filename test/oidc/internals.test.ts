@@ -1,7 +1,7 @@
 /** One test for each use of the engine's insides (src/oidc/internals.ts): an upgrade that takes one away turns red here, with its name. */
 import { generateJwk } from '../../keys/algorithms.ts'
 import { insertKey } from '../../keys/repository.ts'
-import { member } from '../mfa/house.ts'
+import { member } from '../mfa/setup.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'

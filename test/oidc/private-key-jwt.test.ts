@@ -7,9 +7,9 @@ import type { JWK } from 'jose'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import * as client from 'openid-client'
 import { createSentences } from '../../src/locales.ts'
-import { ecJwk, edPoint, evenModulus, exponentOne, forgedJwt, offCurve, rsaJwk } from '../support/foreign-keys.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
+import { ecJwk, edPoint, evenModulus, exponentOne, forgedJwt, offCurve, rsaJwk } from '../support/public-keys.ts'
 import { minutes } from './support.ts'
 
 let server: Latchkey

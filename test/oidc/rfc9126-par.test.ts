@@ -26,7 +26,7 @@ const push = async (rp: RelyingParty, more: Record<string, string | undefined> =
     Authorization: rp.basic(clientId, webSecret),
   })
 
-const addressOf = (requestUri: string, clientId = 'web') =>
+const requestUrlOf = (requestUri: string, clientId = 'web') =>
   `${server.issuer}/authorize?${new URLSearchParams({ client_id: clientId, request_uri: requestUri })}`
 
 test('a pushed request is answered 201 with a request_uri that lives for a minute (§2.2), and leads to a code', async () => {
@@ -37,7 +37,7 @@ test('a pushed request is answered 201 with a request_uri that lives for a minut
     { expires_in: 60, request_uri: expect.stringMatching(/^urn:ietf:params:oauth:request_uri:\S{20,}$/) },
   ])
   expect(headers.get('Cache-Control')).toContain('no-store')
-  const { code, state, iss } = await rp.complete(await rp.browser.get(addressOf(body.request_uri)))
+  const { code, state, iss } = await rp.complete(await rp.browser.get(requestUrlOf(body.request_uri)))
   expect([state, iss]).toEqual(['the-state', server.issuer])
   expect(await rp.exchange(code!)).toMatchObject({ status: 200 })
 })
@@ -78,8 +78,8 @@ describe('a request_uri (§4)', () => {
     const rp = createRelyingParty(server)
     await rp.signIn()
     const { request_uri: uri } = (await push(rp)).body
-    expect(answerIn(await rp.browser.follow(await rp.browser.get(addressOf(uri))))).toHaveProperty('code')
-    const again = await rp.browser.follow(await rp.browser.get(addressOf(uri)))
+    expect(answerIn(await rp.browser.follow(await rp.browser.get(requestUrlOf(uri))))).toHaveProperty('code')
+    const again = await rp.browser.follow(await rp.browser.get(requestUrlOf(uri)))
     expect([again.status, again.next]).toEqual([400, undefined])
     expect(again.body).toContain('invalid_request_uri')
   })
@@ -88,7 +88,7 @@ describe('a request_uri (§4)', () => {
     const { request_uri: uri } = (await push(createRelyingParty(server))).body
     const [first, second] = [createRelyingParty(server), createRelyingParty(server)]
     const pages = []
-    for (const { browser } of [first, second]) pages.push(await browser.follow(await browser.get(addressOf(uri))))
+    for (const { browser } of [first, second]) pages.push(await browser.follow(await browser.get(requestUrlOf(uri))))
     expect(await first.complete(pages[0]!)).toHaveProperty('code')
     await expect(second.complete(pages[1]!)).rejects.toThrow('the flow did not end: 400')
   })
@@ -100,7 +100,10 @@ describe('a request_uri (§4)', () => {
     const cookie = await rp.browser.jar.getCookieString(server.issuer)
     const answers = await Promise.all(
       Array.from({ length: 50 }, async () => {
-        const response = await fetch(addressOf(uri), { headers: { cookie, Accept: 'text/html' }, redirect: 'manual' })
+        const response = await fetch(requestUrlOf(uri), {
+          headers: { cookie, Accept: 'text/html' },
+          redirect: 'manual',
+        })
         return { status: response.status, to: response.headers.get('Location'), page: await response.text() }
       }),
     )
@@ -115,9 +118,9 @@ describe('a request_uri (§4)', () => {
     const rp = createRelyingParty(server)
     await rp.signIn()
     const { request_uri: uri } = (await push(rp)).body
-    const foreign = await rp.browser.follow(await rp.browser.get(addressOf(uri, 'spa')))
+    const foreign = await rp.browser.follow(await rp.browser.get(requestUrlOf(uri, 'spa')))
     expect([foreign.status, foreign.next]).toEqual([400, undefined])
-    expect(answerIn(await rp.browser.follow(await rp.browser.get(addressOf(uri))))).toHaveProperty('code')
+    expect(answerIn(await rp.browser.follow(await rp.browser.get(requestUrlOf(uri))))).toHaveProperty('code')
   })
 
   test('that has expired, is unknown, or is a code is answered on a page', async () => {
@@ -126,11 +129,11 @@ describe('a request_uri (§4)', () => {
     server.clock.advance(60_000)
     const { code } = await rp.authorize()
     for (const wrong of [uri, 'urn:ietf:params:oauth:request_uri:x', `urn:ietf:params:oauth:request_uri:${code}`]) {
-      const page = await rp.browser.follow(await rp.browser.get(addressOf(wrong)))
+      const page = await rp.browser.follow(await rp.browser.get(requestUrlOf(wrong)))
       expect([page.status, page.next]).toEqual([400, undefined])
     }
     for (const wrong of ['https://app.example/request', 'http://127.0.0.1:1/']) {
-      const page = await rp.browser.follow(await rp.browser.get(addressOf(wrong)))
+      const page = await rp.browser.follow(await rp.browser.get(requestUrlOf(wrong)))
       expect(page.next === undefined ? page.status : answerIn(page).error).toEqual(
         page.next === undefined ? 400 : expect.stringMatching(/request_uri/),
       )
@@ -143,7 +146,7 @@ test('a client that must push is refused when it does not (§6)', async () => {
   const page = await rp.browser.get(await rp.authorizeUrl({ client_id: 'pushing' }))
   expect(page.next === undefined ? page.status : answerIn(page).error).toBe('invalid_request')
   const { body } = await push(rp, {}, 'pushing')
-  expect(await rp.complete(await rp.browser.get(addressOf(body.request_uri, 'pushing')))).toHaveProperty('code')
+  expect(await rp.complete(await rp.browser.get(requestUrlOf(body.request_uri, 'pushing')))).toHaveProperty('code')
 })
 
 describe('offline_access', () => {
@@ -151,7 +154,7 @@ describe('offline_access', () => {
   const ask = async (more: Record<string, string | undefined>) => {
     const rp = createRelyingParty(server)
     const { body } = await push(rp, { scope, ...more })
-    const { code } = await rp.complete(await rp.browser.get(addressOf(body.request_uri)))
+    const { code } = await rp.complete(await rp.browser.get(requestUrlOf(body.request_uri)))
     return { ...rp, tokens: (await rp.exchange(code!)).body }
   }
 
@@ -165,15 +168,15 @@ describe('offline_access', () => {
   test('is what the pushed request says, whatever stands in the address', async () => {
     const rp = createRelyingParty(server)
     const { body } = await push(rp, { scope: 'openid' })
-    const address = `${addressOf(body.request_uri)}&${new URLSearchParams({ scope })}`
-    const { code } = await rp.complete(await rp.browser.get(address))
+    const requestUrl = `${requestUrlOf(body.request_uri)}&${new URLSearchParams({ scope })}`
+    const { code } = await rp.complete(await rp.browser.get(requestUrl))
     expect((await rp.exchange(code!)).body.scope).toBe('openid')
   })
 
   test('is ignored for a client that may not have it', async () => {
     const rp = createRelyingParty(server)
     const { body } = await push(rp, { scope }, 'pushing')
-    const { code } = await rp.complete(await rp.browser.get(addressOf(body.request_uri, 'pushing')))
+    const { code } = await rp.complete(await rp.browser.get(requestUrlOf(body.request_uri, 'pushing')))
     const fields = { grant_type: 'authorization_code', code: code!, redirect_uri: callback, code_verifier: rp.verifier }
     const answer = await rp.token(fields, { Authorization: rp.basic('pushing', webSecret) })
     expect(answer.body.scope).toBe('openid')

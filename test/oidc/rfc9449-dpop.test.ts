@@ -3,9 +3,9 @@ import { hash, randomUUID } from 'node:crypto'
 import type { JWK } from 'jose'
 import { calculateJwkThumbprint, decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import * as client from 'openid-client'
-import { edPoint, evenModulus, exponentOne, forgedJwt, offCurve, rsaJwk } from '../support/foreign-keys.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
+import { edPoint, evenModulus, exponentOne, forgedJwt, offCurve, rsaJwk } from '../support/public-keys.ts'
 
 let server: Latchkey
 let keys: Awaited<ReturnType<typeof makeKeys>>

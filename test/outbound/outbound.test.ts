@@ -6,9 +6,9 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
 import { createMetrics } from '../../src/metrics.ts'
-import { isPublicAddress } from '../../src/outbound/addresses.ts'
 import { OutboundError } from '../../src/outbound/errors.ts'
 import type { Resolve } from '../../src/outbound/guard.ts'
+import { isPublicIp } from '../../src/outbound/public-ip.ts'
 import type { Outbound } from '../../src/outbound/service.ts'
 import { createOutbound } from '../../src/outbound/service.ts'
 
@@ -97,14 +97,14 @@ describe('public addresses (RFC 6890, RFC 8190)', () => {
     'localhost',
     '1.2.3',
     '0x7f.1',
-  ])('%s is none', (address) => {
-    expect(isPublicAddress(address)).toBe(false)
+  ])('%s is none', (ip) => {
+    expect(isPublicIp(ip)).toBe(false)
   })
 
   test.each(['8.8.8.8', '1.1.1.1', '172.32.0.1', '100.128.0.1', '2606:4700::1111', '2a00:1450:4001::1'])(
     '%s is one',
-    (address) => {
-      expect(isPublicAddress(address)).toBe(true)
+    (ip) => {
+      expect(isPublicIp(ip)).toBe(true)
     },
   )
 })
@@ -128,7 +128,7 @@ describe('an address that may not be called', () => {
     'https://169.254.169.254/latest/meta-data/',
     'https://[fd00:ec2::254]/',
     'https://10.1.2.3/',
-  ])('%s is refused before anything is resolved or connected', async (address) => {
+  ])('%s is refused before anything is resolved or connected', async (ip) => {
     const asked: string[] = []
     const guard = await createGuard({
       resolve: async (hostname) => {
@@ -136,7 +136,7 @@ describe('an address that may not be called', () => {
         return [{ address: '8.8.8.8', family: 4 }]
       },
     })
-    expect(await reasonOf(guard.request(address, about))).toBe('refused')
+    expect(await reasonOf(guard.request(ip, about))).toBe('refused')
     expect(asked).toEqual([])
   })
 
@@ -160,7 +160,7 @@ describe('a hostile resolver', () => {
   ])('that says %s is refused, and nothing is connected', async (_case, addresses) => {
     const { seen } = await serve((_request, response) => response.end())
     const guard = await createGuard({
-      resolve: async () => addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
+      resolve: async () => addresses.map((ip) => ({ address: ip, family: ip.includes(':') ? 6 : 4 })),
     })
     expect(await reasonOf(guard.request('https://client.example/', about))).toBe('refused')
     expect(seen).toEqual([])

@@ -58,12 +58,12 @@ const register: PageLocals['register'] = {
 }
 const prove: PageLocals['link-prove'] = {
   action: '/verify/password',
-  anewAction: '/verify/anew',
+  startOverAction: '/verify/anew',
   token,
   email,
   name: '',
   problems: {},
-  anewProblems: {},
+  startOverProblems: {},
 }
 const elsewhere: PageLocals['link-email'] = {
   action: '/email-change',
@@ -145,13 +145,13 @@ export const samples: readonly Sample[] = [
   ],
   ['recover', 'recover', { client, action: '/recover', signInUrl: '/interaction/x', email: '', problems: {} }],
   ['recover-error', 'recover', { action: '/recover', email: 'alice', problems: { email: { code: 'not_email' } } }],
-  ['link-verify', 'link', { kind: 'verify', action: '/verify', token, go: 'g'.repeat(21), email }],
+  ['link-verify', 'link', { kind: 'verify', action: '/verify', token, interactionUid: 'g'.repeat(21), email }],
   ['link-email', 'link-email', { action: '/email-change', token, email, needsPassword: false, problems: {} }],
   ['link-email-elsewhere', 'link-email', elsewhere],
   ['link-email-error', 'link-email', { ...elsewhere, problems: { currentPassword: { code: 'proof_refused' } } }],
   ['link-prove', 'link-prove', prove],
   ['link-prove-error', 'link-prove', { ...prove, problems: { password: { code: 'password_not_chosen' } } }],
-  ['link-anew-error', 'link-prove', { ...prove, name: hostileNames.script, anewProblems: { password: tooShort } }],
+  ['link-anew-error', 'link-prove', { ...prove, name: hostileNames.script, startOverProblems: { password: tooShort } }],
   ['link-recover', 'link-password', newPassword],
   ['link-recover-error', 'link-password', { ...newPassword, problems: { password: tooShort } }],
   ['link-invited', 'link-password', { ...newPassword, kind: 'invited', action: '/invitation', name: '' }],
@@ -166,13 +166,13 @@ export const samples: readonly Sample[] = [
       'factors_reset',
     ] as const
   ).map((name): Sample => [`notice-${name}`, 'notice', { name, email }]),
-  ['notice-go', 'notice', { name: 'verified', goUrl: '/interaction/x' }],
-  ['dev-mail-none', 'dev-mail', { mails: [] }],
+  ['notice-go', 'notice', { name: 'verified', returnUrl: '/interaction/x' }],
+  ['dev-mail-none', 'dev-mail', { emails: [] }],
   [
     'dev-mail',
     'dev-mail',
     {
-      mails: [
+      emails: [
         {
           to: email,
           subject: 'Confirm <it>',
@@ -236,17 +236,17 @@ export const samples: readonly Sample[] = [
   [
     'factor-reset',
     'factor-reset',
-    { email, action: '/next', backUrl: '/back', factors: youngFactors, isAllowed: true },
+    { email, action: '/next', returnUrl: '/back', factors: youngFactors, isAllowed: true },
   ],
   [
     'factor-reset-waiting',
     'factor-reset',
-    { email, action: '/next', backUrl: '/back', factors: youngFactors, isAllowed: true, due: '2026-12-01 06:40 UTC' },
+    { email, action: '/next', returnUrl: '/back', factors: youngFactors, isAllowed: true, due: '2026-12-01 06:40 UTC' },
   ],
   [
     'factor-reset-refused',
     'factor-reset',
-    { email, action: '/next', backUrl: '/back', factors: youngFactors, isAllowed: false },
+    { email, action: '/next', returnUrl: '/back', factors: youngFactors, isAllowed: false },
   ],
   ['factor-reset-link', 'factor-reset', { action: '/factor-reset', token, factors: youngFactors, isAllowed: true }],
   [
@@ -278,7 +278,11 @@ export const samples: readonly Sample[] = [
     { ...interaction, client, account, level: 'phishing_resistant', forms: [forms.passkey], problems: {} },
   ],
   ['recovery-codes', 'recovery-codes', { codes: Array(10).fill('3M7K2Q-0ZX4AB-9TRFWE-HJ5C8D'), action: '/next' }],
-  ['recovery-codes-account', 'recovery-codes', { codes: ['3M7K2Q-0ZX4AB-9TRFWE-HJ5C8D'], backUrl: '/account/factors' }],
+  [
+    'recovery-codes-account',
+    'recovery-codes',
+    { codes: ['3M7K2Q-0ZX4AB-9TRFWE-HJ5C8D'], returnUrl: '/account/factors' },
+  ],
   ['recovery-codes-ready', 'recovery-codes', { codes: [], action: '/next' }],
   ['account-overview', 'account/overview', { ...own, here: 'overview', isEmailVerified: false, done: 'profile' }],
   [
@@ -288,7 +292,7 @@ export const samples: readonly Sample[] = [
       ...own,
       here: 'overview',
       isEmailVerified: true,
-      leavingOn: '2026-12-11',
+      deletionDate: '2026-12-11',
       account: { email, name: hostileNames.script },
     },
   ],

@@ -134,8 +134,8 @@ test('a range is asked for once a day, and once for everybody who waits for it',
 
 test('what is kept has a bound: the oldest range goes first', async () => {
   const asked: string[] = []
-  const request: Outbound['request'] = async (address) => {
-    asked.push(address.slice(-5))
+  const request: Outbound['request'] = async (ip) => {
+    asked.push(ip.slice(-5))
     return { status: 200, headers: {}, text: hit }
   }
   const { find } = createCheck({ request })

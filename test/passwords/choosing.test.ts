@@ -1,8 +1,8 @@
 /** One policy behind every door where a password is chosen, told before typing and all at once after; and known breaches at the login. */
 import { testOrigin } from '../audit/origins.ts'
 import { latchkey } from '../cli/command-line.ts'
-import type { PeopleHouse } from '../registration/house.ts'
-import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
+import type { AccountSetup } from '../registration/setup.ts'
+import { goodPassword, openAccountSetup, operator, otherPassword } from '../registration/setup.ts'
 import type { Page } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -11,14 +11,14 @@ import { codesOn, says, sentence } from '../support/sentences.ts'
 import { startBreachService } from './breach-service.ts'
 
 let breaches: Awaited<ReturnType<typeof startBreachService>>
-let house: PeopleHouse
+let setup: AccountSetup
 const log: string[] = []
 beforeAll(async () => {
   breaches = await startBreachService()
-  house = await openPeopleHouse({ env: { BREACH_CHECK_URL: breaches.url }, onLog: (line) => log.push(line) })
+  setup = await openAccountSetup({ env: { BREACH_CHECK_URL: breaches.url }, onLog: (line) => log.push(line) })
 })
 afterAll(async () => {
-  await house?.close()
+  await setup?.close()
   breaches?.close()
 })
 const others: Latchkey[] = []
@@ -31,8 +31,8 @@ afterEach(async () => {
 async function startOther(env: Record<string, string>): Promise<Latchkey> {
   const server = await startLatchkey({
     env: { BREACH_CHECK_URL: breaches.url, ...env },
-    database: house.server.shared,
-    clock: house.server.clock,
+    database: setup.server.shared,
+    clock: setup.server.clock,
   })
   others.push(server)
   return server
@@ -46,11 +46,11 @@ const text = (body: string) => body.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' '
 const inputOf = ({ body }: Page) =>
   /<input id="(?:new-)?password" name="password"[^>]*autocomplete="new-password"[^>]*>/.exec(body)![0]
 const hashes = async () =>
-  Number(/_hash_seconds_count (\d+)/.exec(await house.server.parts.metrics.metrics())?.[1] ?? 0)
+  Number(/_hash_seconds_count (\d+)/.exec(await setup.server.parts.metrics.metrics())?.[1] ?? 0)
 
 /** An account with this password, brought along from elsewhere: nobody has looked at it. */
 async function imported(email: string, password: string, more: Record<string, unknown> = {}): Promise<string> {
-  const { parts } = house.server
+  const { parts } = setup.server
   const hash = await parts.passwords.hash(password)
   const document = { email, email_verified: true, password_hash: hash, ...more }
   const report = await parts.accountImport.importBatch(
@@ -59,10 +59,10 @@ async function imported(email: string, password: string, more: Record<string, un
     operator,
   )
   expect(report).toMatchObject({ imported: 1 })
-  return (await house.account(email))!.id
+  return (await setup.account(email))!.id
 }
 
-async function signIn(email: string, password: string, server = house.server) {
+async function signIn(email: string, password: string, server = setup.server) {
   const rp = createRelyingParty(server)
   const page = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
   return rp.browser.submit(page, '/login', { email, password })
@@ -70,7 +70,7 @@ async function signIn(email: string, password: string, server = house.server) {
 
 describe('the page', () => {
   test('lists the rules in force before anything is typed, tied to the field', async () => {
-    const page = await createBrowser().get(house.at('/register'))
+    const page = await createBrowser().get(setup.at('/register'))
     expect(text(page.body)).toMatch(rule('minimum', { minimum: 12, maximum: 128 }))
     expect(text(page.body)).toMatch(rule('context', { service: 'Latchkey' }))
     expect(text(page.body)).toMatch(rule('breached'))
@@ -81,16 +81,16 @@ describe('the page', () => {
   })
 
   test('follows the settings', async () => {
-    const { settings } = house.server.parts
+    const { settings } = setup.server.parts
     await settings.set('passwordMinimumLength', 15, operator)
     await settings.set('passwordUppercase', 'required', operator)
     await settings.set('passwordDigit', 'required', operator)
-    const page = await createBrowser().get(house.at('/register'))
+    const page = await createBrowser().get(setup.at('/register'))
     expect(text(page.body)).toMatch(rule('minimum', { minimum: 15, maximum: 128 }))
     expect(text(page.body)).toContain(
       [sentence('pages.newPassword.rules.uppercase'), sentence('pages.newPassword.rules.digit')].join(' '),
     )
-    const refused = await house.register({ email: 'rules@example.com', password: 'lanterns over' })
+    const refused = await setup.register({ email: 'rules@example.com', password: 'lanterns over' })
     expect(refused.status).toBe(400)
     expect(codesOn(refused)).toEqual(['password_too_short', 'password_needs_uppercase', 'password_needs_digit'])
     expect(refused.body).toMatch(says('problems.password_too_short', { minimum: 15 }))
@@ -101,7 +101,7 @@ describe('the page', () => {
 
   test('tells everything that is wrong at once, above the form and at the field, and spends no hash', async () => {
     const before = await hashes()
-    const page = await house.register({ email: 'all-at-once@example.com', name: 'Eve Wonder', password: 'Eve WONDER' })
+    const page = await setup.register({ email: 'all-at-once@example.com', name: 'Eve Wonder', password: 'Eve WONDER' })
     expect(page.status).toBe(400)
     for (const code of ['password_too_short', 'password_contains_name']) {
       expect(page.body.split(`data-code="${code}"`)).toHaveLength(3)
@@ -109,7 +109,7 @@ describe('the page', () => {
     expect(page.body).toMatch(says('problems.password_too_short', { minimum: 12 }))
     expect(inputOf(page)).toContain('aria-describedby="password-problem password-hint"')
     expect(await hashes()).toBe(before)
-    expect(await house.account('all-at-once@example.com')).toBeUndefined()
+    expect(await setup.account('all-at-once@example.com')).toBeUndefined()
   })
 })
 
@@ -140,29 +140,29 @@ describe('every door', () => {
   test.each(cases)('registration, invitation, recovery and change refuse what is %s', async (what, password) => {
     const email = `the-door@${what}.example`
     const before = breaches.requests.length
-    const registered = await house.register({ email, name: 'Somebody Gardener', password })
+    const registered = await setup.register({ email, name: 'Somebody Gardener', password })
     expect([registered.status, codesOn(registered)]).toEqual([400, [codeOf[what]]])
 
-    await house.server.parts.registration.invite({ email, name: 'Somebody Gardener' }, operator)
+    await setup.server.parts.registration.invite({ email, name: 'Somebody Gardener' }, operator)
     const browser = createBrowser()
-    const invitation = await browser.get((await house.mailbox.waitFor(email)).link!)
+    const invitation = await browser.get((await setup.mailbox.waitFor(email)).link!)
     const invited = await browser.submit(invitation, '/invitation', { name: 'Somebody Gardener', password })
     expect([invited.status, codesOn(invited)]).toEqual([400, [codeOf[what]]])
     const fine = { name: 'Somebody Gardener', password: goodPassword }
     expect((await browser.submit(invitation, '/invitation', fine)).status).toBe(200)
 
-    await house.askForRecovery(email)
-    const link = (await house.mailbox.waitFor(email, 2)).link!
+    await setup.askForRecovery(email)
+    const link = (await setup.mailbox.waitFor(email, 2)).link!
     const recovery = await browser.get(link)
     const recovered = await browser.submit(recovery, '/recover/password', { password })
     expect([recovered.status, codesOn(recovered)]).toEqual([400, [codeOf[what]]])
     // The link stays good for a password that is.
     expect((await browser.submit(recovery, '/recover/password', { password: otherPassword })).status).toBe(200)
 
-    const { id } = (await house.account(email))!
+    const { id } = (await setup.account(email))!
     const change = { accountId: id, proof: { password: otherPassword }, newPassword: password, origin: testOrigin }
-    expect(await refusal(house.server.parts.accountChanges.changePassword(change))).toHaveLength(1)
-    const { accounts } = house.server.parts
+    expect(await refusal(setup.server.parts.accountChanges.changePassword(change))).toHaveLength(1)
+    const { accounts } = setup.server.parts
     expect(await refusal(accounts.setPassword(id, password, operator))).toHaveLength(1)
     const other = { email: email.replace('@', '@other.'), name: 'A Gardener', password }
     expect(await refusal(accounts.create(other, operator))).toHaveLength(1)
@@ -175,7 +175,7 @@ describe('every door', () => {
   test('the command line refuses it too, naming each problem', async () => {
     const env = {
       NODE_ENV: 'test',
-      DATABASE_URL: house.server.databaseUrl,
+      DATABASE_URL: setup.server.databaseUrl,
       BREACH_CHECK_URL: breaches.url,
       MASTER_KEY: '1f'.repeat(16) + '2e'.repeat(16),
     }
@@ -200,29 +200,29 @@ describe('every door', () => {
     breaches.behave((response) => void response.destroy())
     const noted = () => log.filter((line) => line.includes('"outage":"allow"')).length
     const before = noted()
-    expect((await house.register({ email: 'outage@example.com', password: 'a new lamp for the harbour' })).status).toBe(
+    expect((await setup.register({ email: 'outage@example.com', password: 'a new lamp for the harbour' })).status).toBe(
       200,
     )
     expect(noted()).toBe(before + 1)
-    house.server.clock.advance(10_000)
+    setup.server.clock.advance(10_000)
   })
 })
 
 describe('at the login', () => {
   const outcomes = async (id: string) =>
-    (await house.server.database.knex('audit_event').where({ subject_id: id }).orderBy('sequence')).map(
+    (await setup.server.database.knex('audit_event').where({ subject_id: id }).orderBy('sequence')).map(
       ({ action, outcome }) => `${action} ${outcome}`,
     )
 
-  test('the right password that is known from a breach signs nobody in, and a mail leads to a new one', async () => {
+  test('the right password that is known from a breach signs nobody in, and an email leads to a new one', async () => {
     const email = 'breached@example.com'
     const id = await imported(email, breached)
     const page = await signIn(email, breached)
     expect(page.status).toBe(403)
     expect(page.next).toBeUndefined()
     expect(codesOn(page)).toEqual(['password_breached'])
-    const mail = await house.mailbox.waitFor(email)
-    expect(mail.subject).toBe(sentence('mails.subject.recovery'))
+    const message = await setup.mailbox.waitFor(email)
+    expect(message.subject).toBe(sentence('emails.subject.recovery'))
     expect(await outcomes(id)).toEqual([
       'account.password_breached failure',
       'account.sign_in_failed failure',
@@ -230,7 +230,7 @@ describe('at the login', () => {
     ])
 
     const browser = createBrowser()
-    const recovery = await browser.get(mail.link!)
+    const recovery = await browser.get(message.link!)
     expect((await browser.submit(recovery, '/recover/password', { password: breached })).status).toBe(400)
     expect((await browser.submit(recovery, '/recover/password', { password: goodPassword })).status).toBe(200)
     expect((await signIn(email, goodPassword)).status).toBe(200)
@@ -251,10 +251,10 @@ describe('at the login', () => {
     const email = 'unproven-breached@example.com'
     await imported(email, breached, { email_verified: false })
     expect((await signIn(email, breached)).status).toBe(403)
-    expect((await house.mailbox.waitFor(email)).link).toContain('/verify?token=')
+    expect((await setup.mailbox.waitFor(email)).link).toContain('/verify?token=')
   })
 
-  test('without mail there is no way on: the person is let in, and the audit trail says so', async () => {
+  test('without email there is no way on: the person is let in, and the audit trail says so', async () => {
     const server = await startOther({ SMTP_URL: '' })
     const email = 'no-mail@example.com'
     const id = await imported(email, breached)
@@ -270,7 +270,7 @@ describe('at the login', () => {
     ['allow', 200],
     ['refuse', 503],
   ] as const)('while the service is down, %s answers %i to the right password', async (outage, status) => {
-    const server = await startOther({ BREACH_CHECK_OUTAGE: outage, SMTP_URL: house.mailbox.url })
+    const server = await startOther({ BREACH_CHECK_OUTAGE: outage, SMTP_URL: setup.mailbox.url })
     breaches.behave((response) => void response.destroy())
     const email = `outage-${outage}@example.com`
     await imported(email, breached)
@@ -280,7 +280,7 @@ describe('at the login', () => {
     // Nothing about the service to whoever has not the right password.
     expect((await signIn(email, otherPassword, server)).status).toBe(400)
     breaches.behave()
-    house.server.clock.advance(10_000)
+    setup.server.clock.advance(10_000)
     expect((await signIn(email, breached, server)).status).toBe(403)
   })
 

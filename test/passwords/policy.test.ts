@@ -1,9 +1,9 @@
 /** What a password may be, before anything is hashed: the text, and the policy for one that is being chosen. */
 import { createLog } from '../../src/log.ts'
-import { createGuessing } from '../../src/passwords/guessing.ts'
 import { maximumLength, normalizePassword } from '../../src/passwords/policy.ts'
 import type { Person } from '../../src/passwords/service.ts'
 import { createPasswordPolicy } from '../../src/passwords/service.ts'
+import { createStrengthEstimator } from '../../src/passwords/strength.ts'
 import type { RuntimeSettings } from '../../src/settings/definitions.ts'
 import { defaultSettings } from '../../src/settings/definitions.ts'
 
@@ -17,18 +17,18 @@ const failure = (work: () => unknown) => {
 
 const ada: Person = { email: 'ada.king@example.com', name: 'Augusta Ada King-Noel' }
 
-const guessing = createGuessing({ log: createLog({ level: 'silent' }) })
-afterAll(() => guessing.close())
+const strength = createStrengthEstimator({ log: createLog({ level: 'silent' }) })
+afterAll(() => strength.close())
 
 function policy(
   settings: Partial<RuntimeSettings> = {},
   refusedSecrets: readonly string[] = [],
-  counting: Pick<typeof guessing, 'judge'> = guessing,
+  counting: Pick<typeof strength, 'judge'> = strength,
 ) {
   const { check, shownRules } = createPasswordPolicy({
     settings: { get: () => ({ ...defaultSettings, ...settings }) },
     breaches: undefined,
-    guessing: counting,
+    strength: counting,
     refusedSecrets,
   })
   const codes = async (password: string, person: Person = ada) =>

@@ -1,46 +1,46 @@
-/** Recovery: a link by mail to a new password; one answer and one time for every address, good once, and it signs nobody in. */
+/** Recovery: a link by email to a new password; one answer and one time for every address, good once, and it signs nobody in. */
 
 import { testOrigin } from '../audit/origins.ts'
-import type { PeopleHouse } from '../registration/house.ts'
-import { goodPassword, openPeopleHouse, operator, otherPassword } from '../registration/house.ts'
+import type { AccountSetup } from '../registration/setup.ts'
+import { goodPassword, openAccountSetup, operator, otherPassword } from '../registration/setup.ts'
 import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty, testPassword } from '../support/latchkey.ts'
 import { sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 
-let house: PeopleHouse
+let setup: AccountSetup
 beforeAll(async () => {
-  house = await openPeopleHouse()
+  setup = await openAccountSetup()
 })
-afterAll(() => house?.close())
+afterAll(() => setup?.close())
 
 const withoutToken = (body: string) => body.replace(/name="csrf" value="[^"]+"/g, '')
 const outcomes = async () =>
-  (await house.server.parts.metrics.getSingleMetric('latchkey_mails_total')!.get()).values.map(
+  (await setup.server.parts.metrics.getSingleMetric('latchkey_mails_total')!.get()).values.map(
     ({ labels, value }) => `${labels.mail} ${labels.outcome} ${value}`,
   )
 
 /** A member with a recovery link in hand. */
 async function withLink(email: string) {
-  const account = await house.member(email)
-  await house.askForRecovery(email)
-  return { account, link: (await house.mailbox.waitFor(email, 2)).link! }
+  const account = await setup.member(email)
+  await setup.askForRecovery(email)
+  return { account, link: (await setup.mailbox.waitFor(email, 2)).link! }
 }
 
-test('the answer is the same for known, unknown, unproven and disabled addresses; only who may recover gets a mail', async () => {
-  const disabled = await house.member('disabled@example.com')
-  await house.server.parts.accounts.disable(disabled.id, operator)
-  await house.register({ email: 'unproven@example.com' })
-  await house.mailbox.waitFor('unproven@example.com')
+test('the answer is the same for known, unknown, unproven and disabled addresses; only who may recover gets an email', async () => {
+  const disabled = await setup.member('disabled@example.com')
+  await setup.server.parts.accounts.disable(disabled.id, operator)
+  await setup.register({ email: 'unproven@example.com' })
+  await setup.mailbox.waitFor('unproven@example.com')
   const emails = ['alice@example.com', 'unknown@example.com', 'unproven@example.com', 'disabled@example.com']
   const pages = []
-  for (const email of emails) pages.push((await house.askForRecovery(email)).body.replaceAll(email, 'x'))
+  for (const email of emails) pages.push((await setup.askForRecovery(email)).body.replaceAll(email, 'x'))
   expect(new Set(pages.map(withoutToken)).size).toBe(1)
-  expect((await house.mailbox.waitFor('alice@example.com')).subject).toBe(sentence('mails.subject.recovery'))
+  expect((await setup.mailbox.waitFor('alice@example.com')).subject).toBe(sentence('emails.subject.recovery'))
   await waitFor(async () => (await outcomes()).includes('recovery nobody 3'))
-  expect(house.mailbox.to('unknown@example.com')).toEqual([])
-  expect(house.mailbox.to('unproven@example.com')).toHaveLength(1)
-  expect(house.mailbox.to('disabled@example.com')).toHaveLength(1)
+  expect(setup.mailbox.to('unknown@example.com')).toEqual([])
+  expect(setup.mailbox.to('unproven@example.com')).toHaveLength(1)
+  expect(setup.mailbox.to('disabled@example.com')).toHaveLength(1)
 })
 
 test('opening the link changes nothing; the form sets the password, once', async () => {
@@ -50,17 +50,17 @@ test('opening the link changes nothing; the form sets the password, once', async
   const page = await browser.get(link)
   const done = await browser.submit(page, '/recover/password', { password: otherPassword })
   expect(done.status).toBe(200)
-  expect(await house.signsIn(account.email, otherPassword)).toBe(true)
-  expect(await house.signsIn(account.email, goodPassword)).toBe(false)
+  expect(await setup.signsIn(account.email, otherPassword)).toBe(true)
+  expect(await setup.signsIn(account.email, goodPassword)).toBe(false)
   const again = await browser.submit(page, '/recover/password', { password: 'a third one that is long enough' })
   expect([again.status, (await browser.get(link)).status]).toEqual([400, 400])
-  expect(await house.signsIn(account.email, otherPassword)).toBe(true)
-  expect(await house.trail(account.id)).toEqual(
+  expect(await setup.signsIn(account.email, otherPassword)).toBe(true)
+  expect(await setup.trail(account.id)).toEqual(
     expect.arrayContaining(['account.recovery_requested', 'account.recovered']),
   )
-  // The sign-in above came from a browser that is new beside the one that recovered: a mail tells of that too.
+  // The sign-in above came from a browser that is new beside the one that recovered: an email tells of that too.
   await waitFor(() =>
-    house.mailbox.to(account.email).some(({ subject }) => subject === sentence('mails.subject.password_changed')),
+    setup.mailbox.to(account.email).some(({ subject }) => subject === sentence('emails.subject.password_changed')),
   )
 })
 
@@ -68,19 +68,19 @@ test('a newer link ends the older one', async () => {
   const { account, link: older } = await withLink('older@example.com')
   const browser = createBrowser()
   const page = await browser.get(older)
-  await house.askForRecovery(account.email)
-  const { link: newer } = await house.mailbox.waitFor(account.email, 3)
+  await setup.askForRecovery(account.email)
+  const { link: newer } = await setup.mailbox.waitFor(account.email, 3)
   expect((await browser.get(older)).status).toBe(400)
   expect((await browser.submit(page, '/recover/password', { password: otherPassword })).status).toBe(400)
-  expect(await house.signsIn(account.email, goodPassword)).toBe(true)
+  expect(await setup.signsIn(account.email, goodPassword)).toBe(true)
   expect((await browser.get(newer!)).status).toBe(200)
 })
 
 test('it lives for 30 minutes', async () => {
   const { link } = await withLink('minutes@example.com')
-  house.server.clock.advance(30 * 60_000 - 1000)
+  setup.server.clock.advance(30 * 60_000 - 1000)
   expect((await createBrowser().get(link)).status).toBe(200)
-  house.server.clock.advance(1000)
+  setup.server.clock.advance(1000)
   expect((await createBrowser().get(link)).status).toBe(400)
 })
 
@@ -89,33 +89,33 @@ test('of 50 uses at once, one sets its password', async () => {
   const browser = createBrowser()
   const page = await browser.get(link)
   // The hash queue would refuse most of fifty: what is raced for is the link.
-  const { reset } = house.server.parts.recovery
+  const { reset } = setup.server.parts.recovery
   const token = new URL(link).searchParams.get('token')!
   const results = await Promise.allSettled(
     Array.from({ length: 16 }, (_, n) => reset(token, `attempt number ${n} of many`, testOrigin)),
   )
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   const winner = results.findIndex(({ status }) => status === 'fulfilled')
-  expect(await house.signsIn(account.email, `attempt number ${winner} of many`)).toBe(true)
+  expect(await setup.signsIn(account.email, `attempt number ${winner} of many`)).toBe(true)
   expect((await browser.submit(page, '/recover/password', { password: otherPassword })).status).toBe(400)
 })
 
 test('it signs nobody in, ends every session and token, and leads back to signing in', async () => {
   const email = 'sessions@example.com'
-  await house.member(email)
-  const rp = createRelyingParty(house.server)
+  await setup.member(email)
+  const rp = createRelyingParty(setup.server)
   const { code } = await rp.complete(await rp.browser.get(await rp.authorizeUrl({ scope: 'openid offline_access' })), {
     email,
     password: goodPassword,
   })
   const tokens = (await rp.exchange(code!)).body
-  const browser = createRelyingParty(house.server)
+  const browser = createRelyingParty(setup.server)
   const login = await browser.browser.follow(
     await browser.browser.get(await browser.authorizeUrl({ state: 'kept-through-recovery' })),
   )
-  const recoverUrl = house.at(/href="(\/interaction\/[\w-]+\/recover)"/.exec(login.body)![1]!)
+  const recoverUrl = setup.at(/href="(\/interaction\/[\w-]+\/recover)"/.exec(login.body)![1]!)
   await browser.browser.submit(await browser.browser.get(recoverUrl), '/recover', { email })
-  const { link } = await house.mailbox.waitFor(email, 2)
+  const { link } = await setup.mailbox.waitFor(email, 2)
   const done = await browser.browser.submit(await browser.browser.get(link!), '/recover/password', {
     password: otherPassword,
   })
@@ -130,7 +130,7 @@ test('it signs nobody in, ends every session and token, and leads back to signin
   expect(
     new URL((await rp.browser.get(await rp.authorizeUrl({ prompt: 'none' }))).next!).searchParams.get('error'),
   ).toBe('login_required')
-  const back = house.at(/class="button" href="(\/interaction\/[\w-]+)"/.exec(done.body)![1]!)
+  const back = setup.at(/class="button" href="(\/interaction\/[\w-]+)"/.exec(done.body)![1]!)
   const answer = await browser.complete(await browser.browser.get(back), { email, password: otherPassword })
   expect(answer).toMatchObject({ state: 'kept-through-recovery', code: expect.any(String) })
 })
@@ -147,25 +147,25 @@ test('a password that is refused is told beside its field and leaves the link go
     )
   }
   expect((await browser.submit(page, '/recover/password', { password: otherPassword })).status).toBe(200)
-  expect(await house.signsIn(account.email, otherPassword)).toBe(true)
+  expect(await setup.signsIn(account.email, otherPassword)).toBe(true)
 })
 
 test('a link to an address that is no longer the account’s opens nothing', async () => {
   const { account, link } = await withLink('moved@example.com')
-  await house.server.parts.accounts.update(account.id, { email: 'moved-away@example.com' }, operator)
+  await setup.server.parts.accounts.update(account.id, { email: 'moved-away@example.com' }, operator)
   expect((await createBrowser().get(link)).status).toBe(400)
 })
 
 test('an account that is disabled meanwhile stays as it is', async () => {
   const { account, link } = await withLink('disabled-later@example.com')
-  await house.server.parts.accounts.disable(account.id, operator)
+  await setup.server.parts.accounts.disable(account.id, operator)
   expect((await createBrowser().get(link)).status).toBe(400)
 })
 
 test('at rest a link is a digest', async () => {
   const { link } = await withLink('digest@example.com')
   const token = new URL(link).searchParams.get('token')!
-  const { rows } = await house.server.database.knex.raw('SELECT l::text AS row FROM account_link l')
+  const { rows } = await setup.server.database.knex.raw('SELECT l::text AS row FROM account_link l')
   const dump = JSON.stringify(rows)
   for (const form of [token, Buffer.from(token, 'base64url').toString('hex'), Buffer.from(token).toString('hex')]) {
     expect(dump).not.toContain(form)
@@ -174,11 +174,11 @@ test('at rest a link is a digest', async () => {
 
 test('links that are over leave, once nobody is limited by them', async () => {
   await withLink('swept@example.com')
-  house.server.clock.advance(8 * 24 * 3_600_000)
-  await house.server.parts.links.sweep()
-  expect(await house.server.database.knex('account_link')).toEqual([])
+  setup.server.clock.advance(8 * 24 * 3_600_000)
+  await setup.server.parts.emailLinks.sweep()
+  expect(await setup.server.database.knex('account_link')).toEqual([])
 })
 
 test('alice can still sign in', async () => {
-  expect(await house.signsIn('alice@example.com', testPassword)).toBe(true)
+  expect(await setup.signsIn('alice@example.com', testPassword)).toBe(true)
 })

@@ -1,17 +1,17 @@
 /** Invitations to addresses that are known already: what counts is what the administrator says, and nothing of a stranger stays. */
 import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty } from '../support/latchkey.ts'
-import type { PeopleHouse } from './house.ts'
-import { goodPassword, openPeopleHouse, operator, otherPassword } from './house.ts'
+import type { AccountSetup } from './setup.ts'
+import { goodPassword, openAccountSetup, operator, otherPassword } from './setup.ts'
 
-let house: PeopleHouse
+let setup: AccountSetup
 beforeAll(async () => {
-  house = await openPeopleHouse()
+  setup = await openAccountSetup()
 })
-afterAll(() => house?.close())
+afterAll(() => setup?.close())
 
 const invite = (input: { email: string; name?: string; roles?: readonly string[] }) =>
-  house.server.parts.registration.invite(input, operator)
+  setup.server.parts.registration.invite(input, operator)
 
 async function accept(link: string) {
   const browser = createBrowser()
@@ -22,37 +22,37 @@ async function accept(link: string) {
 
 test('name and roles count for an address that a stranger registered; his password, session and tokens end at once', async () => {
   const email = 'registered@example.com'
-  const stranger = createRelyingParty(house.server)
-  await house.register({ email, name: 'Stranger Typed', password: otherPassword }, stranger.browser)
-  const { link: registrationLink } = await house.mailbox.waitFor(email)
+  const stranger = createRelyingParty(setup.server)
+  await setup.register({ email, name: 'Stranger Typed', password: otherPassword }, stranger.browser)
+  const { link: registrationLink } = await setup.mailbox.waitFor(email)
   const start = await stranger.browser.get(await stranger.authorizeUrl({ scope: 'openid offline_access' }))
   const { code } = await stranger.complete(start, { email, password: otherPassword })
   const tokens = (await stranger.exchange(code!)).body
-  const before = (await house.account(email))!
+  const before = (await setup.account(email))!
 
   const id = await invite({ email, name: 'Guest', roles: ['editor'] })
   expect(id).not.toBe(before.id)
-  expect(await house.account(email)).toMatchObject({ id, name: 'Guest', roles: ['editor'], isEmailVerified: false })
-  expect(await house.signsIn(email, otherPassword)).toBe(false)
+  expect(await setup.account(email)).toMatchObject({ id, name: 'Guest', roles: ['editor'], isEmailVerified: false })
+  expect(await setup.signsIn(email, otherPassword)).toBe(false)
   expect((await stranger.refresh(tokens.refresh_token)).body).toMatchObject({ error: 'invalid_grant' })
   expect((await stranger.browser.get(registrationLink!)).status).toBe(400)
-  expect(await house.trail(id)).toEqual(expect.arrayContaining(['account.reclaimed', 'account.invited']))
+  expect(await setup.trail(id)).toEqual(expect.arrayContaining(['account.reclaimed', 'account.invited']))
 
-  const page = await accept((await house.mailbox.waitFor(email, 2)).link!)
+  const page = await accept((await setup.mailbox.waitFor(email, 2)).link!)
   expect(page.body).toContain('value="Guest"')
   expect(page.body).not.toContain('Stranger')
-  expect(await house.account(email)).toMatchObject({ id, isEmailVerified: true, roles: ['editor'] })
-  expect(await house.signsIn(email, goodPassword)).toBe(true)
+  expect(await setup.account(email)).toMatchObject({ id, isEmailVerified: true, roles: ['editor'] })
+  expect(await setup.signsIn(email, goodPassword)).toBe(true)
 })
 
 test('without a name the page shows none, and a stranger who registers later changes nothing', async () => {
   const email = 'nameless@example.com'
-  await house.register({ email, name: 'Stranger Typed', password: otherPassword })
-  await house.mailbox.waitFor(email)
+  await setup.register({ email, name: 'Stranger Typed', password: otherPassword })
+  await setup.mailbox.waitFor(email)
   const id = await invite({ email, roles: ['editor'] })
-  const { link } = await house.mailbox.waitFor(email, 2)
-  await house.register({ email, name: 'Stranger Again', password: otherPassword })
-  expect(await house.account(email)).toMatchObject({ id, roles: ['editor'], passwordHash: undefined })
+  const { link } = await setup.mailbox.waitFor(email, 2)
+  await setup.register({ email, name: 'Stranger Again', password: otherPassword })
+  expect(await setup.account(email)).toMatchObject({ id, roles: ['editor'], passwordHash: undefined })
   const page = await createBrowser().get(link!)
   expect(page.body).not.toContain('Stranger')
   expect(page.body).toMatch(/name="name"[^>]* value=""/)
@@ -62,32 +62,32 @@ test('a second invitation brings its own name and roles; what it does not say st
   const email = 'twice@example.com'
   const id = await invite({ email, name: 'First Name', roles: ['reader'] })
   expect(await invite({ email, name: 'Second Name' })).toBe(id)
-  expect(await house.account(email)).toMatchObject({ name: 'Second Name', roles: ['reader'] })
+  expect(await setup.account(email)).toMatchObject({ name: 'Second Name', roles: ['reader'] })
   expect(await invite({ email, roles: ['editor', 'reader'] })).toBe(id)
-  expect(await house.account(email)).toMatchObject({ name: 'Second Name', roles: ['editor', 'reader'] })
+  expect(await setup.account(email)).toMatchObject({ name: 'Second Name', roles: ['editor', 'reader'] })
 })
 
 test('an imported account whose address is unproven keeps its id, and loses password and name', async () => {
   const email = 'imported@example.com'
-  const { accounts } = house.server.parts
+  const { accounts } = setup.server.parts
   const id = await accounts.create({ email, name: 'Typed Elsewhere', password: otherPassword }, operator)
   expect(await invite({ email, roles: ['editor'] })).toBe(id)
-  expect(await house.signsIn(email, otherPassword)).toBe(false)
-  const found = await house.account(email)
+  expect(await setup.signsIn(email, otherPassword)).toBe(false)
+  const found = await setup.account(email)
   expect(found).toMatchObject({ id, roles: ['editor'], passwordHash: undefined, generation: 1 })
   expect(found!.name).toBeUndefined()
-  const page = await accept((await house.mailbox.waitFor(email)).link!)
+  const page = await accept((await setup.mailbox.waitFor(email)).link!)
   expect(page.body).not.toContain('Typed Elsewhere')
-  expect(await house.account(email)).toMatchObject({ id, name: 'Chosen By Guest', isEmailVerified: true })
+  expect(await setup.account(email)).toMatchObject({ id, name: 'Chosen By Guest', isEmailVerified: true })
 })
 
 test('what another person allowed and enrolled in an imported account ends with the invitation', async () => {
   const email = 'enrolled@example.com'
-  const id = await house.server.parts.accounts.create({ email, name: 'Guest', password: otherPassword }, operator)
-  const rp = createRelyingParty(house.server)
+  const id = await setup.server.parts.accounts.create({ email, name: 'Guest', password: otherPassword }, operator)
+  const rp = createRelyingParty(setup.server)
   expect(await rp.signIn({ scope: 'openid email' }, { email, password: otherPassword })).toHaveProperty('id_token')
-  const { knex } = house.server.database
-  const createdAt = house.server.clock.now()
+  const { knex } = setup.server.database
+  const createdAt = setup.server.clock.now()
   await knex('recovery_code').insert({ account_id: id, digest: Buffer.alloc(32), created_at: createdAt })
   const rowsOf = (table: string) => knex(table).where({ account_id: id })
   expect(await rowsOf('consent')).toHaveLength(1)
@@ -98,23 +98,23 @@ test('what another person allowed and enrolled in an imported account ends with 
 
 test('the page never shows the name of a registration, whatever made the link', async () => {
   const email = 'older-program@example.com'
-  await house.register({ email, name: 'Stranger Typed', password: otherPassword })
-  const { id, generation } = (await house.account(email))!
-  const { links } = house.server.parts
+  await setup.register({ email, name: 'Stranger Typed', password: otherPassword })
+  const { id, generation } = (await setup.account(email))!
+  const { emailLinks } = setup.server.parts
   const link = { accountId: id, email, generation }
-  const token = await house.server.database.transaction((tx) => links.mint(tx, 'invite', link, false))
-  const page = await createBrowser().get(house.at(`/invitation?token=${token}`))
+  const token = await setup.server.database.transaction((tx) => emailLinks.mint(tx, 'invite', link, false))
+  const page = await createBrowser().get(setup.at(`/invitation?token=${token}`))
   expect(page.status).toBe(200)
   expect(page.body).not.toContain('Stranger')
 })
 
 test('what is wrong with an invitation changes nothing', async () => {
   const email = 'kept@example.com'
-  await house.register({ email, password: otherPassword })
-  const before = await house.account(email)
+  await setup.register({ email, password: otherPassword })
+  const before = await setup.account(email)
   await expect(invite({ email, name: 'x'.repeat(201) })).rejects.toMatchObject({ code: 'account_invalid' })
-  expect(await house.account(email)).toEqual(before)
+  expect(await setup.account(email)).toEqual(before)
   await expect(invite({ email: 'a\0@example.com' })).rejects.toMatchObject({ code: 'account_invalid' })
-  await house.member('proven@example.com')
+  await setup.member('proven@example.com')
   await expect(invite({ email: 'proven@example.com' })).rejects.toMatchObject({ code: 'email_taken' })
 })

@@ -4,55 +4,55 @@ import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty, testPassword } from '../support/latchkey.ts'
 import { codesOn, says, sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
-import type { PeopleHouse } from './house.ts'
-import { goodPassword, openPeopleHouse, operator, otherPassword } from './house.ts'
+import type { AccountSetup } from './setup.ts'
+import { goodPassword, openAccountSetup, operator, otherPassword } from './setup.ts'
 
-let house: PeopleHouse
+let setup: AccountSetup
 beforeAll(async () => {
-  house = await openPeopleHouse()
+  setup = await openAccountSetup()
 })
-afterAll(() => house?.close())
+afterAll(() => setup?.close())
 
 const withoutToken = (body: string) => body.replace(/name="csrf" value="[^"]+"/g, '')
 const dayMs = 24 * 3_600_000
-/** Until the mail that was asked for has been sent or dropped. */
-const mailIsDone = () =>
+/** Until the email that was asked for has been sent or dropped. */
+const emailIsDone = () =>
   waitFor(
     async () =>
-      (await house.server.database.knex('graphile_worker._private_jobs').whereRaw("payload->>'sealed' IS NOT NULL"))
+      (await setup.server.database.knex('graphile_worker._private_jobs').whereRaw("payload->>'sealed' IS NOT NULL"))
         .length === 0,
   )
 
-test('the page says the same whether or not the address has an account; the mail says which', async () => {
-  const before = (await house.account('alice@example.com'))!
-  const unknown = await house.register({ email: 'unknown@example.com' })
-  const known = await house.register({ email: 'alice@example.com', name: 'Not Alice' })
+test('the page says the same whether or not the address has an account; the email says which', async () => {
+  const before = (await setup.account('alice@example.com'))!
+  const unknown = await setup.register({ email: 'unknown@example.com' })
+  const known = await setup.register({ email: 'alice@example.com', name: 'Not Alice' })
   expect([unknown.status, known.status]).toEqual([200, 200])
   expect(withoutToken(known.body).replaceAll('alice@', 'unknown@')).toBe(withoutToken(unknown.body))
-  expect((await house.mailbox.waitFor('unknown@example.com')).subject).toBe(sentence('mails.subject.verify'))
-  const toAlice = await house.mailbox.waitFor('alice@example.com')
-  expect(toAlice.subject).toBe(sentence('mails.subject.already_registered'))
-  expect(toAlice.link).toBe(`${house.server.issuer}/recover`)
-  expect(await house.account('alice@example.com')).toEqual(before)
-  expect(await house.signsIn('alice@example.com', testPassword)).toBe(true)
+  expect((await setup.mailbox.waitFor('unknown@example.com')).subject).toBe(sentence('emails.subject.verify'))
+  const toAlice = await setup.mailbox.waitFor('alice@example.com')
+  expect(toAlice.subject).toBe(sentence('emails.subject.already_registered'))
+  expect(toAlice.link).toBe(`${setup.server.issuer}/recover`)
+  expect(await setup.account('alice@example.com')).toEqual(before)
+  expect(await setup.signsIn('alice@example.com', testPassword)).toBe(true)
 })
 
-test('e-mail, name and password are kept as typed; the address is found in any case, and is unproven', async () => {
+test('email, name and password are kept as typed; the address is found in any case, and is unproven', async () => {
   const name = 'Зоя Ω 王小明 نور'
-  await house.register({ email: '  Zoë.Mixed@Example.COM ', name })
-  expect(await house.account('zoë.mixed@example.com')).toMatchObject({
+  await setup.register({ email: '  Zoë.Mixed@Example.COM ', name })
+  expect(await setup.account('zoë.mixed@example.com')).toMatchObject({
     email: 'Zoë.Mixed@Example.COM',
     name,
     isEmailVerified: false,
   })
-  const again = await house.register({ email: 'ZOË.MIXED@EXAMPLE.com' })
+  const again = await setup.register({ email: 'ZOË.MIXED@EXAMPLE.com' })
   expect(again.status).toBe(200)
-  const rows = await house.server.database.knex('account').where('email_key', 'zoë.mixed@example.com')
+  const rows = await setup.server.database.knex('account').where('email_key', 'zoë.mixed@example.com')
   expect(rows).toHaveLength(1)
 })
 
 test('everything wrong is told beside its field, what was typed is kept but the password, and nothing is made', async () => {
-  const page = await house.register({ email: 'nobody', name: ' ', password: 'short' })
+  const page = await setup.register({ email: 'nobody', name: ' ', password: 'short' })
   expect(page.status).toBe(400)
   for (const field of ['email', 'name', 'password']) {
     expect(page.body).toMatch(new RegExp(`<a href="#${field}">`))
@@ -63,7 +63,7 @@ test('everything wrong is told beside its field, what was typed is kept but the 
   }
   expect(page.body).toContain('value="nobody"')
   expect(page.body).not.toContain('value="short"')
-  expect(await house.account('nobody')).toBeUndefined()
+  expect(await setup.account('nobody')).toBeUndefined()
 })
 
 test.each([
@@ -74,13 +74,13 @@ test.each([
   ['more than 200 characters', 'x'.repeat(201)],
 ])('a name with %s is refused, and the database refuses it too', async (_what, name) => {
   const email = 'bad-name@example.com'
-  expect((await house.register({ email, name })).status).toBe(400)
-  expect(await house.account(email)).toBeUndefined()
+  expect((await setup.register({ email, name })).status).toBe(400)
+  expect(await setup.account(email)).toBeUndefined()
   const row = { id: crypto.randomUUID(), email, email_key: email, name, created_at: 0, updated_at: 0 }
-  await expect(house.server.database.knex('account').insert(row)).rejects.toThrow()
+  await expect(setup.server.database.knex('account').insert(row)).rejects.toThrow()
 })
 
-test('the database refuses an address that a mail would read as several', async () => {
+test('the database refuses an address that an email would read as several', async () => {
   for (const email of [
     'a,b@example.com',
     'a@example.com>',
@@ -91,106 +91,106 @@ test('the database refuses an address that a mail would read as several', async 
     'a@[b]',
   ]) {
     const row = { id: crypto.randomUUID(), email, email_key: email, created_at: 0, updated_at: 0 }
-    await expect(house.server.database.knex('account').insert(row)).rejects.toThrow(/account_email_mailable/)
+    await expect(setup.server.database.knex('account').insert(row)).rejects.toThrow(/account_email_mailable/)
   }
 })
 
 test('opening the link changes nothing, as often as scanners do it; the button proves the address, once', async () => {
   const browser = createBrowser()
   const email = 'scanned@example.com'
-  await house.register({ email }, browser)
-  const { link } = await house.mailbox.waitFor(email)
+  await setup.register({ email }, browser)
+  const { link } = await setup.mailbox.waitFor(email)
   for (let times = 0; times < 3; times += 1) {
     expect((await createBrowser().get(link!)).status).toBe(200)
     await fetch(link!, { method: 'HEAD' })
   }
-  expect(await house.account(email)).toMatchObject({ isEmailVerified: false })
+  expect(await setup.account(email)).toMatchObject({ isEmailVerified: false })
   const page = await browser.get(link!)
   expect(page.body).toContain(email)
   const done = await browser.submit(page, '/verify')
   expect(done.status).toBe(200)
   expect(done.body).toMatch(says('pages.notice.heading.verified'))
-  const account = (await house.account(email))!
+  const account = (await setup.account(email))!
   expect(account.isEmailVerified).toBe(true)
-  expect(await house.trail(account.id)).toEqual(['account.registered', 'account.email_verified'])
+  expect(await setup.trail(account.id)).toEqual(['account.registered', 'account.email_verified'])
   for (const answer of [await browser.submit(page, '/verify'), await browser.get(link!)]) {
     expect(answer.status).toBe(400)
     expect(codesOn(answer)).toEqual(['link_expired'])
   }
-  expect(await house.signsIn(email, goodPassword)).toBe(true)
+  expect(await setup.signsIn(email, goodPassword)).toBe(true)
 })
 
 test('a link lives for 24 hours, and only the newest does', async () => {
   const browser = createBrowser()
   const email = 'newest@example.com'
-  await house.register({ email }, browser)
-  const older = (await house.mailbox.waitFor(email)).link!
-  await house.register({ email }, browser)
-  const newer = (await house.mailbox.waitFor(email, 2)).link!
+  await setup.register({ email }, browser)
+  const older = (await setup.mailbox.waitFor(email)).link!
+  await setup.register({ email }, browser)
+  const newer = (await setup.mailbox.waitFor(email, 2)).link!
   expect((await browser.get(older)).status).toBe(400)
-  house.server.clock.advance(dayMs - 1000)
+  setup.server.clock.advance(dayMs - 1000)
   const page = await browser.get(newer)
   expect(page.status).toBe(200)
-  house.server.clock.advance(1000)
+  setup.server.clock.advance(1000)
   expect((await browser.get(newer)).status).toBe(400)
   // The second registration has a cookie of its own, so the page asks for the password of the first.
   const late = await browser.submit(page, '/verify/password', { password: goodPassword })
   expect(late.status).toBe(400)
-  expect(await house.account(email)).toMatchObject({ isEmailVerified: false })
+  expect(await setup.account(email)).toMatchObject({ isEmailVerified: false })
 })
 
 test('of 50 uses of one link at once, one is taken', async () => {
   const browser = createBrowser()
   const email = 'parallel@example.com'
-  await house.register({ email }, browser)
-  const page = await browser.get((await house.mailbox.waitFor(email)).link!)
+  await setup.register({ email }, browser)
+  const page = await browser.get((await setup.mailbox.waitFor(email)).link!)
   const answers = await Promise.all(Array.from({ length: 50 }, () => browser.submit(page, '/verify')))
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
   expect(answers.filter(({ status }) => status === 400)).toHaveLength(49)
-  const { id } = (await house.account(email))!
-  expect((await house.trail(id)).filter((action) => action === 'account.email_verified')).toHaveLength(1)
+  const { id } = (await setup.account(email))!
+  expect((await setup.trail(id)).filter((action) => action === 'account.email_verified')).toHaveLength(1)
 })
 
 test('an unproven address grants nothing: email_verified is false, and there is no recovery', async () => {
   const email = 'unproven@example.com'
-  await house.register({ email })
-  await house.mailbox.waitFor(email)
-  const rp = createRelyingParty(house.server)
+  await setup.register({ email })
+  await setup.mailbox.waitFor(email)
+  const rp = createRelyingParty(setup.server)
   const { code } = await rp.complete(await rp.browser.get(await rp.authorizeUrl({ scope: 'openid email' })), {
     email,
     password: goodPassword,
   })
   const tokens = (await rp.exchange(code!)).body
   expect((await rp.userinfo(tokens.access_token)).body).toMatchObject({ email, email_verified: false })
-  expect((await house.askForRecovery(email)).status).toBe(200)
-  await mailIsDone()
-  expect(house.mailbox.to(email)).toHaveLength(1)
+  expect((await setup.askForRecovery(email)).status).toBe(200)
+  await emailIsDone()
+  expect(setup.mailbox.to(email)).toHaveLength(1)
 })
 
 describe('an address that somebody else registered first', () => {
   async function preregister(email: string) {
-    const thief = createRelyingParty(house.server)
-    await house.register({ email, password: otherPassword, name: 'Thief' }, thief.browser)
+    const thief = createRelyingParty(setup.server)
+    await setup.register({ email, password: otherPassword, name: 'Thief' }, thief.browser)
     const { code } = await thief.complete(
       await thief.browser.get(await thief.authorizeUrl({ scope: 'openid email offline_access' })),
       { email, password: otherPassword },
     )
     const tokens = (await thief.exchange(code!)).body
-    const squatted = (await house.account(email))!
-    return { thief, tokens, squatted, link: (await house.mailbox.waitFor(email)).link! }
+    const squatted = (await setup.account(email))!
+    return { thief, tokens, squatted, link: (await setup.mailbox.waitFor(email)).link! }
   }
 
   async function expectDead({ thief, tokens, squatted }: Awaited<ReturnType<typeof preregister>>, email: string) {
-    expect(await house.signsIn(email, otherPassword)).toBe(false)
+    expect(await setup.signsIn(email, otherPassword)).toBe(false)
     expect((await thief.refresh(tokens.refresh_token)).body).toMatchObject({ error: 'invalid_grant' })
     expect((await thief.userinfo(tokens.access_token)).status).toBe(401)
     const silent = await thief.browser.get(await thief.authorizeUrl({ prompt: 'none' }))
     expect(new URL(silent.next!).searchParams.get('error')).toBe('login_required')
-    const owner = (await house.account(email))!
+    const owner = (await setup.account(email))!
     expect(owner).toMatchObject({ isEmailVerified: true, name: 'The Owner' })
     expect(owner.id).not.toBe(squatted.id)
-    expect(await house.server.parts.accounts.findById(squatted.id)).toBeUndefined()
-    expect(await house.server.database.knex('consent').where({ account_id: squatted.id })).toEqual([])
+    expect(await setup.server.parts.accounts.findById(squatted.id)).toBeUndefined()
+    expect(await setup.server.database.knex('consent').where({ account_id: squatted.id })).toEqual([])
   }
 
   test('is of no use to him when the owner opens the mail: password, sessions, tokens and the account itself are gone', async () => {
@@ -203,16 +203,16 @@ describe('an address that somebody else registered first', () => {
     const done = await owner.submit(page, '/verify/anew', { name: 'The Owner', password: goodPassword })
     expect(done.status).toBe(200)
     await expectDead(squat, email)
-    expect(await house.signsIn(email, goodPassword)).toBe(true)
-    expect(await house.trail((await house.account(email))!.id)).toContain('account.reclaimed')
+    expect(await setup.signsIn(email, goodPassword)).toBe(true)
+    expect(await setup.trail((await setup.account(email))!.id)).toContain('account.reclaimed')
   })
 
-  test('nor when the owner registers too, and opens that mail', async () => {
+  test('nor when the owner registers too, and opens that email', async () => {
     const email = 'owner-too@example.com'
     const squat = await preregister(email)
     const owner = createBrowser()
-    await house.register({ email, name: 'The Owner', password: goodPassword }, owner)
-    const page = await owner.get((await house.mailbox.waitFor(email, 2)).link!)
+    await setup.register({ email, name: 'The Owner', password: goodPassword }, owner)
+    const page = await owner.get((await setup.mailbox.waitFor(email, 2)).link!)
     await owner.submit(page, '/verify/anew', { name: 'The Owner', password: goodPassword })
     await expectDead(squat, email)
   })
@@ -224,17 +224,17 @@ describe('an address that somebody else registered first', () => {
     const page = await owner.get(link)
     const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
     const token = new URL(link).searchParams.get('token')!
-    expect((await owner.post(house.at('/verify'), { csrf, token })).status).toBe(400)
-    expect(await house.account(email)).toMatchObject({ isEmailVerified: false })
+    expect((await owner.post(setup.at('/verify'), { csrf, token })).status).toBe(400)
+    expect(await setup.account(email)).toMatchObject({ isEmailVerified: false })
     // And the link is still good for the right way.
     expect((await owner.get(link)).status).toBe(200)
   })
 
   test('a link that is opened on another device asks for the password, and keeps the account of who knows it', async () => {
     const email = 'phone@example.com'
-    await house.register({ email })
-    const before = (await house.account(email))!
-    const { link } = await house.mailbox.waitFor(email)
+    await setup.register({ email })
+    const before = (await setup.account(email))!
+    const { link } = await setup.mailbox.waitFor(email)
     const phone = createBrowser()
     const page = await phone.get(link!)
     const wrong = await phone.submit(page, '/verify/password', { password: otherPassword })
@@ -242,15 +242,15 @@ describe('an address that somebody else registered first', () => {
     expect(codesOn(wrong)).toEqual(['password_not_chosen'])
     const right = await phone.submit(wrong, '/verify/password', { password: goodPassword })
     expect(right.status).toBe(200)
-    expect(await house.account(email)).toMatchObject({ id: before.id, isEmailVerified: true })
+    expect(await setup.account(email)).toMatchObject({ id: before.id, isEmailVerified: true })
   })
 })
 
 test('five passwords may be tried on the page of a link, at once or one after the other; beginning anew stays possible', async () => {
   const email = 'tried@example.com'
-  await house.register({ email })
-  const token = new URL((await house.mailbox.waitFor(email)).link!).searchParams.get('token')!
-  const { confirmWithPassword } = house.server.parts.registration
+  await setup.register({ email })
+  const token = new URL((await setup.mailbox.waitFor(email)).link!).searchParams.get('token')!
+  const { confirmWithPassword } = setup.server.parts.registration
   const where = { browser: Buffer.alloc(0), origin: testOrigin }
   const tries = await Promise.allSettled(
     Array.from({ length: 12 }, (_, n) => confirmWithPassword(token, `guess number ${n}`, where)),
@@ -267,79 +267,79 @@ test('five passwords may be tried on the page of a link, at once or one after th
     await expect(again).rejects.toMatchObject({ problems: [{ code: 'password_not_chosen' }] })
   }
   await expect(confirmWithPassword(token, goodPassword, where)).rejects.toMatchObject({ code: 'registration_invalid' })
-  await house.server.parts.registration.beginAnew(token, { name: 'The Owner', password: otherPassword }, where)
-  expect(await house.signsIn(email, otherPassword)).toBe(true)
+  await setup.server.parts.registration.startOver(token, { name: 'The Owner', password: otherPassword }, where)
+  expect(await setup.signsIn(email, otherPassword)).toBe(true)
 })
 
 test('of two registrations at once one makes the account, and the other changes nothing', async () => {
   const email = 'race@example.com'
   const answers = await Promise.all(
-    ['One', 'Two', 'Six'].map((name) => house.register({ email, name, password: `${name} sings in the morning` })),
+    ['One', 'Two', 'Six'].map((name) => setup.register({ email, name, password: `${name} sings in the morning` })),
   )
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
-  const rows = await house.server.database.knex('account').where({ email_key: email })
+  const rows = await setup.server.database.knex('account').where({ email_key: email })
   expect(rows).toHaveLength(1)
-  expect(await house.signsIn(email, `${rows[0].name} sings in the morning`)).toBe(true)
+  expect(await setup.signsIn(email, `${rows[0].name} sings in the morning`)).toBe(true)
 })
 
 test('a registration begun at the login page comes back to it, and the request is kept', async () => {
-  const rp = createRelyingParty(house.server)
+  const rp = createRelyingParty(setup.server)
   const email = 'returning@example.com'
   const login = await rp.browser.follow(
     await rp.browser.get(await rp.authorizeUrl({ scope: 'openid email', state: 'kept-through-registration' })),
   )
   const registerUrl = /href="(\/interaction\/[\w-]+\/register)"/.exec(login.body)![1]!
-  const page = await rp.browser.get(house.at(registerUrl))
+  const page = await rp.browser.get(setup.at(registerUrl))
   expect(page.body).toContain('Web App')
   const sent = await rp.browser.submit(page, '/register', { email, name: 'Returning', password: goodPassword })
   expect(sent.body).toMatch(/href="\/interaction\/[\w-]+"/)
-  const verified = await rp.browser.submit(await rp.browser.get((await house.mailbox.waitFor(email)).link!), '/verify')
+  const verified = await rp.browser.submit(await rp.browser.get((await setup.mailbox.waitFor(email)).link!), '/verify')
   const back = /class="button" href="(\/interaction\/[\w-]+)"/.exec(verified.body)![1]!
-  const answer = await rp.complete(await rp.browser.get(house.at(back)), { email, password: goodPassword })
+  const answer = await rp.complete(await rp.browser.get(setup.at(back)), { email, password: goodPassword })
   expect(answer).toMatchObject({ state: 'kept-through-registration', code: expect.any(String) })
 })
 
 test('a registration in somebody else’s interaction is refused', async () => {
-  const rp = createRelyingParty(house.server)
+  const rp = createRelyingParty(setup.server)
   const login = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
-  const url = house.at(/href="(\/interaction\/[\w-]+\/register)"/.exec(login.body)![1]!)
+  const url = setup.at(/href="(\/interaction\/[\w-]+\/register)"/.exec(login.body)![1]!)
   expect((await createBrowser().get(url)).status).toBe(400)
 })
 
-test('who must confirm the address first is told so after the right password only, and gets the mail again', async () => {
-  await house.server.parts.settings.set('emailVerification', 'required', operator)
+test('who must confirm the address first is told so after the right password only, and gets the email again', async () => {
+  await setup.server.parts.settings.set('emailVerification', 'required', operator)
   try {
     const email = 'first@example.com'
-    await house.register({ email })
-    await house.mailbox.waitFor(email)
-    const rp = createRelyingParty(house.server)
+    await setup.register({ email })
+    await setup.mailbox.waitFor(email)
+    const rp = createRelyingParty(setup.server)
     const login = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
     const wrong = await rp.browser.submit(login, '/login', { email, password: otherPassword })
     expect(codesOn(wrong)).toEqual(['wrong_credentials'])
     const right = await rp.browser.submit(wrong, '/login', { email, password: goodPassword })
     expect(right.status).toBe(403)
     expect(codesOn(right)).toEqual(['email_unverified'])
-    expect((await house.mailbox.waitFor(email, 2)).subject).toBe(sentence('mails.subject.verify'))
-    expect(await house.signsIn('alice@example.com', testPassword)).toBe(true)
+    expect((await setup.mailbox.waitFor(email, 2)).subject).toBe(sentence('emails.subject.verify'))
+    expect(await setup.signsIn('alice@example.com', testPassword)).toBe(true)
   } finally {
-    await house.server.parts.settings.set('emailVerification', undefined, operator)
+    await setup.server.parts.settings.set('emailVerification', undefined, operator)
   }
 })
 
 describe('who may register is a setting', () => {
-  afterEach(() => house.server.parts.settings.set('registration', 'open', operator))
+  afterEach(() => setup.server.parts.settings.set('registration', 'open', operator))
 
   test.each(['off', 'invitation'] as const)(
     '%s: there is no form, no way to send one, and the login page does not offer it',
     async (mode) => {
       const browser = createBrowser()
-      const open = await browser.get(house.at('/register'))
-      await house.server.parts.settings.set('registration', mode, operator)
-      expect((await browser.get(house.at('/register'))).status).toBe(403)
+      const open = await browser.get(setup.at('/register'))
+      await setup.server.parts.settings.set('registration', mode, operator)
+      expect((await browser.get(setup.at('/register'))).status).toBe(403)
       const fields = { email: `${mode}@example.com`, name: 'Not invited', password: goodPassword }
       expect((await browser.submit(open, '/register', fields)).status).toBe(403)
-      expect(await house.account(fields.email)).toBeUndefined()
-      const rp = createRelyingParty(house.server)
+      expect(await setup.account(fields.email)).toBeUndefined()
+      const rp = createRelyingParty(setup.server)
       const login = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
       expect(login.body).not.toContain('/register')
       expect(login.body).toContain('/recover')
@@ -347,12 +347,12 @@ describe('who may register is a setting', () => {
   )
 
   test('an invited person chooses a name and a password, and the address is proven', async () => {
-    await house.server.parts.settings.set('registration', 'invitation', operator)
+    await setup.server.parts.settings.set('registration', 'invitation', operator)
     const email = 'invited@example.com'
-    const id = await house.server.parts.registration.invite({ email, roles: ['editor'] }, operator)
-    const older = (await house.mailbox.waitFor(email)).link!
-    expect(await house.server.parts.registration.invite({ email }, operator)).toBe(id)
-    const { link } = await house.mailbox.waitFor(email, 2)
+    const id = await setup.server.parts.registration.invite({ email, roles: ['editor'] }, operator)
+    const older = (await setup.mailbox.waitFor(email)).link!
+    expect(await setup.server.parts.registration.invite({ email }, operator)).toBe(id)
+    const { link } = await setup.mailbox.waitFor(email, 2)
     const browser = createBrowser()
     expect((await browser.get(older)).status).toBe(400)
     const page = await browser.get(link!)
@@ -360,41 +360,41 @@ describe('who may register is a setting', () => {
     expect(bad.status).toBe(400)
     expect(bad.body).toContain('value="Invited"')
     expect((await browser.submit(bad, '/invitation', { name: 'Invited', password: goodPassword })).status).toBe(200)
-    expect(await house.account(email)).toMatchObject({ id, isEmailVerified: true, name: 'Invited', roles: ['editor'] })
-    expect(await house.signsIn(email, goodPassword)).toBe(true)
+    expect(await setup.account(email)).toMatchObject({ id, isEmailVerified: true, name: 'Invited', roles: ['editor'] })
+    expect(await setup.signsIn(email, goodPassword)).toBe(true)
     expect((await browser.get(link!)).status).toBe(400)
-    await expect(house.server.parts.registration.invite({ email }, operator)).rejects.toMatchObject({
+    await expect(setup.server.parts.registration.invite({ email }, operator)).rejects.toMatchObject({
       code: 'email_taken',
     })
   })
 
   test('an invitation to an address that a stranger has registered gives him nothing', async () => {
     const email = 'squatted@example.com'
-    await house.register({ email, password: otherPassword, name: 'Stranger' })
-    await house.mailbox.waitFor(email)
-    const squatted = (await house.account(email))!
-    await house.server.parts.registration.invite({ email }, operator)
-    const { link } = await house.mailbox.waitFor(email, 2)
+    await setup.register({ email, password: otherPassword, name: 'Stranger' })
+    await setup.mailbox.waitFor(email)
+    const squatted = (await setup.account(email))!
+    await setup.server.parts.registration.invite({ email }, operator)
+    const { link } = await setup.mailbox.waitFor(email, 2)
     const browser = createBrowser()
     await browser.submit(await browser.get(link!), '/invitation', { name: 'Invited', password: goodPassword })
-    expect((await house.account(email))!.id).not.toBe(squatted.id)
-    expect(await house.signsIn(email, otherPassword)).toBe(false)
+    expect((await setup.account(email))!.id).not.toBe(squatted.id)
+    expect(await setup.signsIn(email, otherPassword)).toBe(false)
   })
 })
 
 test('a link opens its own purpose only', async () => {
-  const member = await house.member('purpose@example.com')
-  await house.askForRecovery(member.email)
-  const recovery = new URL((await house.mailbox.waitFor(member.email, 2)).link!)
+  const member = await setup.member('purpose@example.com')
+  await setup.askForRecovery(member.email)
+  const recovery = new URL((await setup.mailbox.waitFor(member.email, 2)).link!)
   for (const path of ['/verify', '/invitation', '/email-change']) {
-    expect((await createBrowser().get(house.at(path + recovery.search))).status).toBe(400)
+    expect((await createBrowser().get(setup.at(path + recovery.search))).status).toBe(400)
   }
 })
 
-test('a Kelvin sign is a k: the mail goes to the address as its owner has it, never to the look-alike', async () => {
-  await house.member('k@example.com')
-  await house.askForRecovery('\u212A@example.com')
-  await house.register({ email: '\u212A@example.com' })
-  await house.mailbox.waitFor('k@example.com', 3)
-  expect(house.mailbox.mails.filter(({ to }) => to.some((address) => /\u212A|xn--/.test(address)))).toEqual([])
+test('a Kelvin sign is a k: the email goes to the address as its owner has it, never to the look-alike', async () => {
+  await setup.member('k@example.com')
+  await setup.askForRecovery('\u212A@example.com')
+  await setup.register({ email: '\u212A@example.com' })
+  await setup.mailbox.waitFor('k@example.com', 3)
+  expect(setup.mailbox.emails.filter(({ to }) => to.some((email) => /\u212A|xn--/.test(email)))).toEqual([])
 })

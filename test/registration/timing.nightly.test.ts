@@ -1,17 +1,17 @@
 /** What an answer's time tells, in medians of so many interleaved tries: LATCHKEY_TIMING, or 100. Needs a quiet machine. */
 import { createBrowser } from '../support/browser.ts'
-import type { PeopleHouse } from './house.ts'
-import { goodPassword, openPeopleHouse } from './house.ts'
+import type { AccountSetup } from './setup.ts'
+import { goodPassword, openAccountSetup } from './setup.ts'
 
 const tries = Number(process.env.LATCHKEY_TIMING ?? 100)
 
-let house: PeopleHouse
+let setup: AccountSetup
 beforeAll(async () => {
-  house = await openPeopleHouse()
+  setup = await openAccountSetup()
   // What is sent is decided by a worker: without one, only the request's own work takes time.
-  await house.server.parts.queue.stop()
+  await setup.server.parts.queue.stop()
 })
-afterAll(() => house?.close())
+afterAll(() => setup?.close())
 
 test.each([
   ['/register', { name: 'Timed', password: goodPassword }],
@@ -20,7 +20,7 @@ test.each([
   '%s takes as long for known and unknown addresses',
   async (path, fields) => {
     const browser = createBrowser()
-    const csrf = /name="csrf" value="([^"]+)"/.exec((await browser.get(house.at(path))).body)![1]!
+    const csrf = /name="csrf" value="([^"]+)"/.exec((await browser.get(setup.at(path))).body)![1]!
     const times = { known: [] as number[], unknown: [] as number[], again: [] as number[] }
     for (let n = 0; n < tries; n += 1) {
       const cases = [
@@ -31,7 +31,7 @@ test.each([
       for (let turn = 0; turn < 3; turn += 1) {
         const [name, email] = cases[(n + turn) % 3]!
         const began = performance.now()
-        await browser.post(house.at(path), { csrf, email, ...fields })
+        await browser.post(setup.at(path), { csrf, email, ...fields })
         times[name].push(performance.now() - began)
       }
     }

@@ -1,18 +1,18 @@
 /** What an answer's time could tell: nothing, because the same is done for every address. */
 import { createBrowser } from '../support/browser.ts'
-import type { PeopleHouse } from './house.ts'
-import { openPeopleHouse } from './house.ts'
+import type { AccountSetup } from './setup.ts'
+import { openAccountSetup } from './setup.ts'
 
-let house: PeopleHouse
+let setup: AccountSetup
 const statements: string[] = []
 beforeAll(async () => {
-  house = await openPeopleHouse()
+  setup = await openAccountSetup()
   // What is sent is decided by a worker: without one, whatever is asked of the database is asked by the request.
-  await house.server.parts.queue.stop()
-  await house.register({ email: 'unproven@example.com' })
-  house.server.database.knex.on('query', ({ sql }) => statements.push(sql))
+  await setup.server.parts.queue.stop()
+  await setup.register({ email: 'unproven@example.com' })
+  setup.server.database.knex.on('query', ({ sql }) => statements.push(sql))
 })
-afterAll(() => house?.close())
+afterAll(() => setup?.close())
 
 async function asked(work: () => Promise<{ status: number }>): Promise<string[]> {
   statements.length = 0
@@ -22,12 +22,12 @@ async function asked(work: () => Promise<{ status: number }>): Promise<string[]>
 }
 
 test('a registration asks the same of the database, and hashes once, whether the address is free, unproven or taken', async () => {
-  const { parts } = house.server
+  const { parts } = setup.server
   const hashes = async () => Number(/_hash_seconds_count (\d+)/.exec(await parts.metrics.metrics())![1])
   const seen: { statements: string[]; hashes: number }[] = []
   for (const email of ['alice@example.com', 'free@example.com', 'unproven@example.com']) {
     const before = await hashes()
-    seen.push({ statements: await asked(() => house.register({ email })), hashes: (await hashes()) - before })
+    seen.push({ statements: await asked(() => setup.register({ email })), hashes: (await hashes()) - before })
   }
   expect(seen[1]).toEqual(seen[0])
   expect(seen[2]).toEqual(seen[0])
@@ -38,7 +38,7 @@ test('a recovery asks the same of the database, and hashes nothing, whoever has 
   const browser = createBrowser()
   const seen: string[][] = []
   for (const email of ['alice@example.com', 'nobody@example.com', 'unproven@example.com']) {
-    seen.push(await asked(() => house.askForRecovery(email, browser)))
+    seen.push(await asked(() => setup.askForRecovery(email, browser)))
   }
   expect(seen[1]).toEqual(seen[0])
   expect(seen[2]).toEqual(seen[0])

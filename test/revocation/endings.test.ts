@@ -14,7 +14,7 @@ test('the endings of a cause run in the order of its list, whatever the order of
     endings.register('accountReset', name, async (_tx, accountId) => void ran.push(`${name} of ${accountId}`))
   }
   const end = { generation: 1 }
-  await endings.run('accountReset', tx, 'alice', { kept: {}, end })
+  await endings.run('accountReset', tx, 'alice', { preserved: {}, end })
   expect(ran).toEqual(endingLists.accountReset.map((name) => `${name} of alice`))
 })
 

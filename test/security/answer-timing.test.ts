@@ -5,17 +5,17 @@
 import { comparisonsAt, groupsFor } from '../../bench/answers.ts'
 import { behindProxy, floorCost, peopleLines } from '../../bench/people.ts'
 import { compareCases } from '../../bench/timing.ts'
-import type { PeopleHouse } from '../registration/house.ts'
-import { openPeopleHouse, operator } from '../registration/house.ts'
+import type { AccountSetup } from '../registration/setup.ts'
+import { openAccountSetup, operator } from '../registration/setup.ts'
 
 const tries = 4
 
-let house: PeopleHouse
+let setup: AccountSetup
 beforeAll(async () => {
-  house = await openPeopleHouse({ env: behindProxy })
+  setup = await openAccountSetup({ env: behindProxy })
   // What is sent is decided by a worker: without one, only the request's own work is counted.
-  await house.server.parts.queue.stop()
-  await house.server.addClient({
+  await setup.server.parts.queue.stop()
+  await setup.server.addClient({
     clientId: 'demo-web',
     kind: 'web',
     secret: 'a secret of more than thirty-two characters',
@@ -27,18 +27,18 @@ beforeAll(async () => {
   })
   const lines = await peopleLines(groupsFor(2 * tries), floorCost)
   const batch = lines.map((text, index) => ({ number: index + 1, text }))
-  expect(await house.server.parts.accountImport.importBatch(batch, undefined, operator)).toMatchObject({
+  expect(await setup.server.parts.accountImport.importBatch(batch, undefined, operator)).toMatchObject({
     imported: lines.length,
   })
 }, 60_000)
-afterAll(() => house?.close())
+afterAll(() => setup?.close())
 
-const hashesSoFar = async () => Number(/_hash_seconds_count (\d+)/.exec(await house.server.parts.metrics.metrics())![1])
+const hashesSoFar = async () => Number(/_hash_seconds_count (\d+)/.exec(await setup.server.parts.metrics.metrics())![1])
 
 test.each(['login', 'login with hashes of other costs', 'registration', 'recovery', 'the page after recovery'])(
   '%s answers alike, byte for byte, after as many hashes, whoever has the address',
   async (name) => {
-    const { cases } = comparisonsAt(house.server.issuer).find((comparison) => comparison.name === name)!
+    const { cases } = comparisonsAt(setup.server.issuer).find((comparison) => comparison.name === name)!
     const hashes = new Map<string, Set<number>>()
     const counted = cases.map((one) => ({
       name: one.name,

@@ -2,11 +2,11 @@
 
 import { Redis } from 'ioredis'
 import { byAccount, testOrigin } from '../audit/origins.ts'
-import { codeAt, fromBase32, offerPhone } from '../mfa/house.ts'
+import { codeAt, fromBase32, offerPhone } from '../mfa/setup.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey, testPassword, webSecret } from '../support/latchkey.ts'
-import type { Mail, Mailbox } from '../support/mailbox.ts'
+import type { Mailbox, ReceivedEmail } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
 import { describeWith } from '../support/programs.ts'
 import type { RedisServer } from '../support/redis.ts'
@@ -66,14 +66,14 @@ async function dumpRedis(url: string): Promise<string> {
   return [...keys, ...values].join('\n')
 }
 
-/** A link of every purpose, used and unused, and a mail that could not be sent; gives what opens something. */
+/** A link of every purpose, used and unused, and an email that could not be sent; gives what opens something. */
 async function makePeople(server: Latchkey, mailbox: Mailbox): Promise<Record<string, string | Buffer>> {
   const { settings, registration, accounts, accountChanges } = server.parts
   await settings.set('registration', 'open', operator)
   const browser = createBrowser()
   const send = async (path: string, fields: Record<string, string>) =>
     browser.submit(await browser.get(server.issuer + path), path, fields)
-  const tokenIn = ({ link }: Mail) => new URL(link!).searchParams.get('token')!
+  const tokenIn = ({ link }: ReceivedEmail) => new URL(link!).searchParams.get('token')!
   const registered = { email: 'dora@example.com', name: 'Dora', password: 'the password of a painter' }
   await send('/register', registered)
   const spent = await mailbox.waitFor(registered.email)

@@ -1,58 +1,58 @@
 /** On the wire: what no person can have typed as a password is refused with a page that says so, before any hash is computed. */
 import argon2 from 'argon2'
-import type { PeopleHouse } from '../registration/house.ts'
-import { goodPassword, openPeopleHouse, operator } from '../registration/house.ts'
+import type { AccountSetup } from '../registration/setup.ts'
+import { goodPassword, openAccountSetup, operator } from '../registration/setup.ts'
 import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty } from '../support/latchkey.ts'
 import { codesOn } from '../support/sentences.ts'
 
-let house: PeopleHouse
+let setup: AccountSetup
 beforeAll(async () => {
-  house = await openPeopleHouse({ env: { TRUST_PROXY: '127.0.0.1,::1' } })
+  setup = await openAccountSetup({ env: { TRUST_PROXY: '127.0.0.1,::1' } })
 })
-afterAll(() => house?.close())
+afterAll(() => setup?.close())
 
 async function hashes(): Promise<number> {
-  const text = await house.server.parts.metrics.metrics()
+  const text = await setup.server.parts.metrics.metrics()
   return Number(/latchkey_password_hash_seconds_count (\d+)/.exec(text)?.[1] ?? 0)
 }
 
 const encode = (fields: Record<string, string>): string => new URLSearchParams(fields).toString()
 
 /** A page with a password, open in a browser; sends `password` as it stands, already encoded. */
-type Door = (password: string | Buffer) => Promise<{ status: number; body: string; hashed: number }>
+type PasswordForm = (password: string | Buffer) => Promise<{ status: number; body: string; hashed: number }>
 
 let guests = 0
 
-const doors: Record<string, () => Promise<Door>> = {
+const passwordForms: Record<string, () => Promise<PasswordForm>> = {
   login: async () => {
-    const { browser, authorizeUrl } = createRelyingParty(house.server)
+    const { browser, authorizeUrl } = createRelyingParty(setup.server)
     const page = await browser.follow(await browser.get(await authorizeUrl()))
     // Somebody else at each try: how often one address may be tried is another defence.
     guests += 1
-    return doorOf(browser, page, `${page.url}/login`, { email: `guest-${guests}@example.com` })
+    return passwordFormOf(browser, page, `${page.url}/login`, { email: `guest-${guests}@example.com` })
   },
   registration: async () => {
     const browser = createBrowser()
     guests += 1
     const fields = { email: `hostile-${guests}@example.com`, name: 'Somebody New' }
-    return doorOf(browser, await browser.get(house.at('/register')), house.at('/register'), fields)
+    return passwordFormOf(browser, await browser.get(setup.at('/register')), setup.at('/register'), fields)
   },
   recovery: async () => {
     const browser = createBrowser()
     const page = await browser.get(recoveryLink)
-    return doorOf(browser, page, house.at('/recover/password'), {
+    return passwordFormOf(browser, page, setup.at('/recover/password'), {
       token: new URL(recoveryLink).searchParams.get('token')!,
     })
   },
 }
 
-function doorOf(
+function passwordFormOf(
   browser: ReturnType<typeof createBrowser>,
   page: { body: string },
   url: string,
   fields: Record<string, string>,
-): Door {
+): PasswordForm {
   const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
   return async (password) => {
     const before = await hashes()
@@ -60,7 +60,7 @@ function doorOf(
       method: 'POST',
       headers: {
         'Content-Type': 'application/x-www-form-urlencoded',
-        Origin: house.server.issuer,
+        Origin: setup.server.issuer,
         'X-Forwarded-For': `198.18.${guests % 256}.1`,
       },
       body: Buffer.concat([Buffer.from(`${encode({ csrf, ...fields })}&password=`), Buffer.from(password)]),
@@ -71,9 +71,9 @@ function doorOf(
 
 let recoveryLink: string
 beforeAll(async () => {
-  await house.member('forgetful@example.com')
-  await house.askForRecovery('forgetful@example.com')
-  recoveryLink = (await house.mailbox.waitFor('forgetful@example.com', 2)).link!
+  await setup.member('forgetful@example.com')
+  await setup.askForRecovery('forgetful@example.com')
+  recoveryLink = (await setup.mailbox.waitFor('forgetful@example.com', 2)).link!
 })
 
 const tooLong = 'password_too_long'
@@ -99,7 +99,7 @@ const hostile: [what: string, password: string | Buffer, status: number, code: s
   ['an escape of another standard', 'lanterns%u0000over the river', 400, malformed],
 ]
 
-describe.each(Object.entries(doors))('%s', (_, open) => {
+describe.each(Object.entries(passwordForms))('%s', (_, open) => {
   test.each(hostile)('%s: a page that says what is wrong, and no hash', async (_what, password, status, code) => {
     const answer = await (await open())(password)
     expect([answer.status, answer.hashed]).toEqual([status, 0])
@@ -109,7 +109,7 @@ describe.each(Object.entries(doors))('%s', (_, open) => {
 })
 
 test('a password that somebody can have typed costs one hash at each of these forms', async () => {
-  for (const [name, open] of Object.entries(doors)) {
+  for (const [name, open] of Object.entries(passwordForms)) {
     const { status, hashed } = await (await open())('lanterns+over+the+quiet+river')
     expect([name, status, hashed]).toEqual([name, name === 'login' ? 400 : 200, 1])
   }
@@ -128,23 +128,23 @@ test('a password with marks of direction, or in letters from right to left, sign
       text: JSON.stringify({ email, email_verified: true, password_hash: await hash(password) }),
     })),
   )
-  await house.server.parts.accountImport.importBatch(lines, undefined, operator)
+  await setup.server.parts.accountImport.importBatch(lines, undefined, operator)
   for (const [email, password] of people) {
-    expect([email, await house.signsIn(email, password)]).toEqual([email, true])
-    expect([email, await house.signsIn(email, `\u200e${password}`)]).toEqual([email, false])
-    expect([email, await house.signsIn(email, password.replace(/[\u200f\u202c\u202e]| /g, ''))]).toEqual([email, false])
+    expect([email, await setup.signsIn(email, password)]).toEqual([email, true])
+    expect([email, await setup.signsIn(email, `\u200e${password}`)]).toEqual([email, false])
+    expect([email, await setup.signsIn(email, password.replace(/[\u200f\u202c\u202e]| /g, ''))]).toEqual([email, false])
   }
 })
 
 test('an address with a NUL, half a character, or without end is refused at the login, and costs no hash', async () => {
-  const { browser, authorizeUrl } = createRelyingParty(house.server)
+  const { browser, authorizeUrl } = createRelyingParty(setup.server)
   const page = await browser.follow(await browser.get(await authorizeUrl()))
   const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
   for (const email of ['a%00@example.com', 'a%ED%A0%80@example.com', `${'a'.repeat(400)}@example.com`]) {
     const before = await hashes()
     const { status } = await browser.request(`${page.url}/login`, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/x-www-form-urlencoded', Origin: house.server.issuer },
+      headers: { 'Content-Type': 'application/x-www-form-urlencoded', Origin: setup.server.issuer },
       body: `${encode({ csrf, password: goodPassword })}&email=${email}`,
     })
     expect([email.slice(0, 30), status, (await hashes()) - before]).toEqual([email.slice(0, 30), 400, 0])

@@ -1,18 +1,18 @@
 /** Seeds: idempotent, all or nothing, refused where they do not belong. */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import type { Rooms } from '../accounts/rooms.ts'
-import { createRooms, operator, problemsFrom } from '../accounts/rooms.ts'
+import type { Setup } from '../accounts/setup.ts'
+import { createSetup, operator, problemsFrom } from '../accounts/setup.ts'
 
 const development = readFileSync(path.join(import.meta.dirname, '../../seeds/development.yaml'), 'utf8')
 
-let rooms: Rooms
+let setup: Setup
 beforeEach(async () => {
-  rooms = await createRooms()
+  setup = await createSetup()
 })
-afterEach(() => rooms.close())
+afterEach(() => setup.close())
 
-const apply = (text: string, options = {}) => rooms.seed.apply(text, { by: operator, ...options })
+const apply = (text: string, options = {}) => setup.seed.apply(text, { by: operator, ...options })
 const results = async (text: string, options = {}) =>
   Object.fromEntries((await apply(text, options)).entries.map(({ id, result }) => [id, result]))
 const problems = async (text: string) =>
@@ -20,33 +20,33 @@ const problems = async (text: string) =>
 
 test('the development seed gives the values that everybody knows', async () => {
   await apply(development)
-  const alice = await rooms.accounts.findByEmail('alice@example.com')
-  expect((await rooms.passwords.verify('wonderland tea party', alice?.passwordHash)).matches).toBe(true)
+  const alice = await setup.accounts.findByEmail('alice@example.com')
+  expect((await setup.passwords.verify('wonderland tea party', alice?.passwordHash)).matches).toBe(true)
   expect(alice).toMatchObject({
     isEmailVerified: true,
     name: 'Alice Liddell',
     address: { locality: 'Oxford' },
     roles: ['editor'],
   })
-  const web = await rooms.clients.findById('demo-web')
+  const web = await setup.clients.findById('demo-web')
   expect(web?.metadata).toMatchObject({
     redirect_uris: ['http://localhost:3001/callback'],
     post_logout_redirect_uris: ['http://localhost:3001/'],
     scope: 'openid profile email phone address offline_access roles api:read',
   })
-  expect(web && rooms.clients.secretMatches(web, 'demo-web-secret-for-development-only')).toBe(true)
-  expect((await rooms.clients.findById('demo-spa'))?.metadata.token_endpoint_auth_method).toBe('none')
-  expect((await rooms.clients.findById('demo-machine'))?.metadata.scope).toBe('api:read api:write')
-  const api = await rooms.resourceServers.findByIdentifier('http://localhost:3003/')
+  expect(web && setup.clients.secretMatches(web, 'demo-web-secret-for-development-only')).toBe(true)
+  expect((await setup.clients.findById('demo-spa'))?.metadata.token_endpoint_auth_method).toBe('none')
+  expect((await setup.clients.findById('demo-machine'))?.metadata.scope).toBe('api:read api:write')
+  const api = await setup.resourceServers.findByIdentifier('http://localhost:3003/')
   expect(api?.scopes.map(({ name }) => name)).toEqual(['api:read', 'api:write'])
 })
 
 test('applied again it changes nothing, hashes nothing and writes no audit event', async () => {
   expect([...new Set(Object.values(await results(development)))]).toEqual(['created'])
-  const [hashes, trail] = [rooms.hashes(), await rooms.trail()]
+  const [hashes, trail] = [setup.hashes(), await setup.trail()]
   expect([...new Set(Object.values(await results(development)))]).toEqual(['unchanged'])
-  expect(rooms.hashes()).toBe(hashes)
-  expect(await rooms.trail()).toEqual(trail)
+  expect(setup.hashes()).toBe(hashes)
+  expect(await setup.trail()).toEqual(trail)
 })
 
 test('it reports what differed, and puts it right', async () => {
@@ -63,25 +63,25 @@ test('it reports what differed, and puts it right', async () => {
 
 test('a secret and a password in it are initial values: what was set since stays', async () => {
   await apply(development)
-  const alice = await rooms.accounts.findByEmail('alice@example.com')
-  await rooms.accounts.setPassword(alice?.id ?? '', 'changed by its owner', operator)
-  const { secret } = await rooms.clients.rotateSecret('demo-web', {}, operator)
+  const alice = await setup.accounts.findByEmail('alice@example.com')
+  await setup.accounts.setPassword(alice?.id ?? '', 'changed by its owner', operator)
+  const { secret } = await setup.clients.rotateSecret('demo-web', {}, operator)
   const changed = development
     .replace('demo-machine-secret-for-development-only', 'another-secret-of-the-machine-0123456789')
     .replace('client_name: Demo web app', 'client_name: Renamed')
     .replace('name: Alice Liddell', 'name: Alice')
   for (const text of [development, changed]) {
     await apply(text)
-    const web = await rooms.clients.findById('demo-web')
-    const matches = (presented = '') => web && rooms.clients.secretMatches(web, presented)
+    const web = await setup.clients.findById('demo-web')
+    const matches = (presented = '') => web && setup.clients.secretMatches(web, presented)
     expect([matches(secret), matches('demo-web-secret-for-development-only')]).toEqual([true, false])
-    const machine = await rooms.clients.findById('demo-machine')
+    const machine = await setup.clients.findById('demo-machine')
     const first = 'demo-machine-secret-for-development-only'
-    expect(machine && rooms.clients.secretMatches(machine, first)).toBe(true)
-    const { passwordHash } = (await rooms.accounts.findByEmail('alice@example.com')) ?? {}
-    expect((await rooms.passwords.verify('changed by its owner', passwordHash)).matches).toBe(true)
+    expect(machine && setup.clients.secretMatches(machine, first)).toBe(true)
+    const { passwordHash } = (await setup.accounts.findByEmail('alice@example.com')) ?? {}
+    expect((await setup.passwords.verify('changed by its owner', passwordHash)).matches).toBe(true)
   }
-  expect((await rooms.clients.findById('demo-web'))?.metadata.client_name).toBe('Renamed')
+  expect((await setup.clients.findById('demo-web'))?.metadata.client_name).toBe('Renamed')
 })
 
 test('a client that comes to need a secret gets the one of the file', async () => {
@@ -96,22 +96,22 @@ clients:
   const secret = 'a secret of more than thirty-two characters'
   const { entries } = await apply(`${entry('web')}    client_secret: ${secret}\n`)
   expect(entries).toMatchObject([{ result: 'changed', fields: expect.arrayContaining(['client_secret']) }])
-  const grown = await rooms.clients.findById('grown')
-  expect(grown && rooms.clients.secretMatches(grown, secret)).toBe(true)
+  const grown = await setup.clients.findById('grown')
+  expect(grown && setup.clients.secretMatches(grown, secret)).toBe(true)
 })
 
 test('what exists is left alone when only what is missing is asked for', async () => {
   await apply(development)
-  const alice = await rooms.accounts.findByEmail('alice@example.com')
-  await rooms.accounts.setPassword(alice?.id ?? '', 'changed by somebody', operator)
-  await rooms.clients.remove('demo-spa', operator)
+  const alice = await setup.accounts.findByEmail('alice@example.com')
+  await setup.accounts.setPassword(alice?.id ?? '', 'changed by somebody', operator)
+  await setup.clients.remove('demo-spa', operator)
   const after = await results(development, { isOnlyMissing: true })
   expect(after).toMatchObject({ 'demo-spa': 'created', 'alice@example.com': 'unchanged' })
 })
 
 test('a client that somebody disabled stays so', async () => {
   await apply(development)
-  await rooms.clients.disable('demo-web', operator)
+  await setup.clients.disable('demo-web', operator)
   expect(await results(development)).toMatchObject({ 'demo-web': 'unchanged' })
 })
 
@@ -156,8 +156,8 @@ resource_servers:
   ])
   const [unknown] = await problemsFrom(apply('clents: []'))
   expect(unknown?.params).toMatchObject({ key: 'clents', nearest: 'clients' })
-  expect(await rooms.accounts.list()).toEqual([])
-  expect(await rooms.clients.list()).toEqual([])
+  expect(await setup.accounts.list()).toEqual([])
+  expect(await setup.clients.list()).toEqual([])
 })
 
 test.each([
@@ -193,14 +193,14 @@ test('every spelling of a mailbox is one person of the seed', async () => {
 })
 
 test('a failure half-way leaves nothing', async () => {
-  await rooms.db.raw("ALTER TABLE account ADD CONSTRAINT no_alice CHECK (email_key <> 'alice@example.com')")
+  await setup.db.raw("ALTER TABLE account ADD CONSTRAINT no_alice CHECK (email_key <> 'alice@example.com')")
   await expect(apply(development)).rejects.toThrow()
-  expect(await rooms.clients.list()).toEqual([])
-  expect(await rooms.trail()).toEqual([])
+  expect(await setup.clients.list()).toEqual([])
+  expect(await setup.trail()).toEqual([])
 })
 
 test('production refuses the development seed, and every secret of it under another name', async () => {
-  const production = await createRooms({ isProduction: true })
+  const production = await createSetup({ isProduction: true })
   try {
     const refused = await problemsFrom(production.seed.apply(development, { by: operator }))
     expect(refused.map(({ path: place, code }) => `${place} ${code}`)).toEqual(

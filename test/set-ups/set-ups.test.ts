@@ -37,13 +37,13 @@ test('a proxy that TRUST_PROXY does not name is logged once, and told by the doc
   await fetch(`${server.base}/health/live`)
   expect(checkProxy(await peers())).toMatchObject({ status: 'ok', code: 'proxy_ok' })
   for (let count = 0; count < 3; count += 1) await ask()
-  await server.parts.setUps.tell()
+  await server.parts.setUps.publishOwn()
   const found = checkProxy(await peers())
   expect(found).toMatchObject({ status: 'warning', code: 'proxy_untrusted', params: { peers: '127.0.0.1' } })
   const told = lines.filter((line) => line.includes('TRUST_PROXY'))
   expect(told.map((line) => JSON.parse(line))).toMatchObject([{ level: 'warn', peer: '127.0.0.1' }])
   server.clock.advance(24 * 3_600_000)
-  await server.parts.setUps.tell()
+  await server.parts.setUps.publishOwn()
   expect(await peers()).toEqual([])
   await server.stop()
   expect(lines.filter((line) => line.includes('TRUST_PROXY'))).toHaveLength(1)
@@ -94,7 +94,7 @@ describeWith(['redis-server'], 'a process without Redis beside one with it', () 
 
     const without = await startLatchkey({ database, clock: withRedis.clock })
     const rp = createRelyingParty({ issuer: without.base })
-    const address = await rp.authorizeUrl({ client_id: 'site' })
+    const authorizeUrl = await rp.authorizeUrl({ client_id: 'site' })
     const posted = { method: 'POST', body: new URLSearchParams({ login_hint: 'alice@example.com' }) }
     const bearer = { headers: { Authorization: `Bearer ${token}` } }
     const refused = {
@@ -103,7 +103,7 @@ describeWith(['redis-server'], 'a process without Redis beside one with it', () 
       introspect: await ask(without, '/introspect', { token }),
       token: await ask(without, '/token', issue),
       userinfo: await fetch(`${without.base}/userinfo`, bearer),
-      authorize: await fetch(address, { redirect: 'manual' }),
+      authorize: await fetch(authorizeUrl, { redirect: 'manual' }),
       'authorize by POST': await fetch(`${without.base}/authorize`, { ...posted, redirect: 'manual' }),
     }
     const told = Object.entries(refused).map(([name, { status, headers }]) => [
@@ -150,9 +150,9 @@ describeWith(['redis-server'], 'a process without Redis beside one with it', () 
     const setUps = [undefined, 'redis://cache'].map((redisUrl) =>
       createSetUps({ db: slow(), clock, random: systemRandom, log, redisUrl }),
     )
-    expect(setUps.map((one) => one.mayKeep())).toEqual([true, true])
+    expect(setUps.map((one) => one.areStoresAgreed())).toEqual([true, true])
     await Promise.all(setUps.map((one) => one.serve()))
-    expect(setUps.map((one) => one.mayKeep())).toContain(false)
+    expect(setUps.map((one) => one.areStoresAgreed())).toContain(false)
     await knex('store_set_up').delete()
   })
 

@@ -4,18 +4,18 @@ import { createAudit } from '../../src/audit/service.ts'
 import { createLog } from '../../src/log.ts'
 import { systemRandom } from '../../src/random.ts'
 import { createSettings } from '../../src/settings/service.ts'
-import type { Rooms } from '../accounts/rooms.ts'
-import { createRooms, operator, problemsOf } from '../accounts/rooms.ts'
+import type { Setup } from '../accounts/setup.ts'
+import { createSetup, operator, problemsOf } from '../accounts/setup.ts'
 import { waitFor } from '../support/wait.ts'
 
-let rooms: Rooms
+let setup: Setup
 beforeAll(async () => {
-  rooms = await createRooms()
+  setup = await createSetup()
 })
-afterAll(() => rooms.close())
+afterAll(() => setup.close())
 
 test('a fresh server has the defaults', () => {
-  expect(rooms.settings.get()).toEqual({
+  expect(setup.settings.get()).toEqual({
     serviceName: 'Latchkey',
     sessionIdleSeconds: 3600,
     sessionAbsoluteSeconds: 86_400,
@@ -36,10 +36,10 @@ test('a fresh server has the defaults', () => {
 })
 
 test('a change is audited, seen by another process within a second, and can be taken back', async () => {
-  const { transaction, changes, knex } = rooms.database
+  const { transaction, changes, knex } = setup.database
   const audit = createAudit({
-    db: rooms.database.knex,
-    clock: rooms.clock,
+    db: setup.database.knex,
+    clock: setup.clock,
     random: systemRandom,
     write: async (_tx, _event, row) => await row,
   })
@@ -48,43 +48,43 @@ test('a change is audited, seen by another process within a second, and can be t
     transaction,
     changes,
     audit,
-    clock: rooms.clock,
+    clock: setup.clock,
     log: createLog({ level: 'silent' }),
   })
-  await rooms.settings.set('accessTokenSeconds', '300', operator)
-  expect(rooms.settings.get().accessTokenSeconds).toBe(300)
-  expect((await rooms.trail())[0]).toMatchObject({
+  await setup.settings.set('accessTokenSeconds', '300', operator)
+  expect(setup.settings.get().accessTokenSeconds).toBe(300)
+  expect((await setup.trail())[0]).toMatchObject({
     action: 'setting.changed',
     subject: { type: 'setting', id: 'accessTokenSeconds' },
     details: { before: 600, after: 300 },
   })
   await waitFor(() => other.get().accessTokenSeconds === 300, { timeoutMs: 1000 })
-  await rooms.settings.set('accessTokenSeconds', undefined, operator)
+  await setup.settings.set('accessTokenSeconds', undefined, operator)
   await waitFor(() => other.get().accessTokenSeconds === 600, { timeoutMs: 1000 })
   await other.close()
 })
 
 test('what no setting can be is refused and changes nothing', async () => {
-  await expect(rooms.settings.set('acessTokenSeconds', 1, operator)).rejects.toMatchObject({
+  await expect(setup.settings.set('acessTokenSeconds', 1, operator)).rejects.toMatchObject({
     code: 'setting_unknown',
     params: { nearest: 'accessTokenSeconds' },
   })
-  await expect(rooms.settings.set('__proto__', 1, operator)).rejects.toMatchObject({ code: 'setting_unknown' })
+  await expect(setup.settings.set('__proto__', 1, operator)).rejects.toMatchObject({ code: 'setting_unknown' })
   for (const value of ['ten', '1.5', '-1', '', '59', '99999999999']) {
-    expect(await problemsOf(rooms.settings.set('accessTokenSeconds', value, operator))).toEqual([
+    expect(await problemsOf(setup.settings.set('accessTokenSeconds', value, operator))).toEqual([
       'accessTokenSeconds not_within',
     ])
   }
   for (const value of ['11', '65', 11, 'long']) {
-    expect(await problemsOf(rooms.settings.set('passwordMinimumLength', value, operator))).toEqual([
+    expect(await problemsOf(setup.settings.set('passwordMinimumLength', value, operator))).toEqual([
       'passwordMinimumLength not_within',
     ])
   }
-  expect(await problemsOf(rooms.settings.set('serviceName', 'Evil\u202Ename', operator))).toEqual([
+  expect(await problemsOf(setup.settings.set('serviceName', 'Evil\u202Ename', operator))).toEqual([
     'serviceName not_text',
   ])
-  expect(await problemsOf(rooms.settings.set('sessionIdleSeconds', 86_401, operator))).toEqual([
+  expect(await problemsOf(setup.settings.set('sessionIdleSeconds', 86_401, operator))).toEqual([
     'sessionIdleSeconds not_above',
   ])
-  expect(rooms.settings.get().accessTokenSeconds).toBe(600)
+  expect(setup.settings.get().accessTokenSeconds).toBe(600)
 })

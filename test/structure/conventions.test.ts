@@ -1,4 +1,7 @@
-/** House rules that a machine can see: what may be read, reached and written only in its one place. */
+/**
+ * Conventions that a machine can check: what may be read, reached and written only in its one
+ * place.
+ */
 import { stripTypeScriptTypes } from 'node:module'
 import { listFiles } from './source.ts'
 
@@ -102,8 +105,8 @@ test('views print with <%= and use <%- for includes only', () => {
 test('views have no inline script, style or handler: the content security policy refuses them', () => {
   const inline = /<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|javascript:/i
   expect(inline.test('<a onclick="go()">')).toBe(true)
-  // A mail is shown under no policy of ours, and most mail programs read styles in elements only.
-  expect(findLines(views, inline, only('views/mail/'))).toEqual([])
+  // An email is shown under no policy of ours, and most email programs read styles in elements only.
+  expect(findLines(views, inline, only('views/email/'))).toEqual([])
 })
 
 test('types are erasable and imported apart, so that no file is loaded for its types alone', () => {

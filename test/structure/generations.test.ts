@@ -80,7 +80,7 @@ const unexplained = async () =>
     .filter(({ table, hasGeneration }) => !hasGeneration && !(table in exemptTables))
     .map(({ table }) => table)
 
-/** Every intent in the union of src/mail/intent.ts, and whether it carries a generation. */
+/** Every intent in the union of src/email/intent.ts, and whether it carries a generation. */
 const intentsIn = (text: string) =>
   [...text.matchAll(/Readonly<\{ mail: '(\w+)';?([^}]*)\}>/g)].map(([, name = '', fields = '']) => ({
     name,
@@ -110,7 +110,7 @@ test('no table is exempt that has a generation, names no account, or is gone', a
 })
 
 test('every email that opens something carries the generation, or a reason', () => {
-  const [file] = listFiles(['src/mail']).filter(({ path }) => path === 'src/mail/intent.ts')
+  const [file] = listFiles(['src/email']).filter(({ path }) => path === 'src/email/intent.ts')
   const intents = intentsIn(file!.text)
   expect(intents.length).toBeGreaterThan(10)
   expect(bareIntents(file!.text)).toEqual([])

@@ -12,11 +12,11 @@ type Row = {
   packages: readonly string[]
 }
 
-/** The root of `src` below the composition: leaves that every room may use. */
+/** The root of `src` below the composition: leaves that every folder may use. */
 const leaves = [
   'src/clock.ts',
   'src/errors.ts',
-  'src/foreign-keys.ts',
+  'src/public-keys.ts',
   'src/locales.ts',
   'src/log.ts',
   'src/metrics.ts',
@@ -28,7 +28,7 @@ const leaves = [
 /** Tables from which other features derive what they do: a line there is a line everywhere. */
 const tables = ['src/accounts/fields.ts', 'src/authentication/levels.ts']
 
-/** The packages that are a room's own subject. Everything else reaches the room as a part handed in. */
+/** The packages of a folder's own subject. Everything else is handed in as an argument. */
 const subjects: Readonly<Record<string, readonly string[]>> = {
   accounts: ['tr46'],
   config: ['fastest-levenshtein', 'ipaddr.js', 'zod'],
@@ -40,7 +40,7 @@ const subjects: Readonly<Record<string, readonly string[]>> = {
   logout: ['prom-client'],
   outbound: ['ipaddr.js', 'prom-client', 'undici'],
   mfa: ['@simplewebauthn/server', '@simplewebauthn/server/helpers', 'otpauth', 'prom-client', 'uqr', 'zod'],
-  mail: ['ejs', 'nodemailer', 'prom-client'],
+  email: ['ejs', 'nodemailer', 'prom-client'],
   passwords: [
     'argon2',
     'bcrypt',
@@ -94,7 +94,7 @@ export const table: readonly Row[] = [
     may: leaves,
     packages: ['fastest-levenshtein', 'i18next', 'pino', 'prom-client'],
   },
-  // The database room applies the list of changes; that list is its input.
+  // The database folder applies the list of changes; that list is its input.
   {
     from: 'database',
     files: /^src\/database\//,

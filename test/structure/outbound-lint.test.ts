@@ -18,13 +18,13 @@ const planted: readonly string[] = [
   "import { connect } from 'node:net'\n\nexport const load = connect",
   "import { connect } from 'node:tls'\n\nexport const load = connect",
 ]
-const rooms = ['src/oidc', 'adapters', 'keys', 'src/outbound'] as const
+const setup = ['src/oidc', 'adapters', 'keys', 'src/outbound'] as const
 
 test('each way is refused everywhere, and open to the one room', () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'latchkey-lint-'))
   try {
     copyFileSync(path.join(root, 'biome.json'), path.join(folder, 'biome.json'))
-    for (const room of rooms) {
+    for (const room of setup) {
       mkdirSync(path.join(folder, room), { recursive: true })
       for (const [index, text] of planted.entries()) {
         writeFileSync(path.join(folder, room, `planted-${index}.ts`), `${text}\n`)
@@ -38,10 +38,10 @@ test('each way is refused everywhere, and open to the one room', () => {
         const text = JSON.stringify(one)
         return text.includes(file) && text.includes('noRestricted')
       })
-    const results = rooms.flatMap((room) =>
+    const results = setup.flatMap((room) =>
       planted.map((text, index) => [room, text, refused(`${room}/planted-${index}.ts`)]),
     )
-    expect(results).toEqual(rooms.flatMap((room) => planted.map((text) => [room, text, room !== 'src/outbound'])))
+    expect(results).toEqual(setup.flatMap((room) => planted.map((text) => [room, text, room !== 'src/outbound'])))
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -20,9 +20,9 @@ export type TestDatabase = {
 let copies = 0
 
 async function clusterUrl(): Promise<(database: string) => string> {
-  const address = process.env[clusterVariable]
-  if (!address) throw new Error('the tests run under Jest with its global set-up')
-  const answer = JSON.parse(await text(connect(address))) as ClusterAnswer
+  const socketPath = process.env[clusterVariable]
+  if (!socketPath) throw new Error('the tests run under Jest with its global set-up')
+  const answer = JSON.parse(await text(connect(socketPath))) as ClusterAnswer
   if ('error' in answer) throw new Error(`the test cluster did not start: ${answer.error}`)
   return (database) => answer.url.replace('DATABASE', database)
 }

@@ -23,10 +23,10 @@ export default async function setUp(): Promise<void> {
       (error: Error) => socket.end(JSON.stringify({ error: error.stack ?? error.message } satisfies ClusterAnswer)),
     )
   })
-  const address = path.join(createTestFolder(), 'cluster')
-  await new Promise<void>((resolve) => server.listen(address, resolve))
+  const socketPath = path.join(createTestFolder(), 'cluster')
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve))
   server.unref()
-  process.env[clusterVariable] = address
+  process.env[clusterVariable] = socketPath
   Object.assign(globalThis, {
     latchkeyTearDown: async () => {
       server.close()

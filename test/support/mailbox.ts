@@ -6,7 +6,7 @@ import { SMTPServer } from 'smtp-server'
 import { releasedAtEnd } from './cleanup.ts'
 import { waitFor } from './wait.ts'
 
-export type Mail = {
+export type ReceivedEmail = {
   from: string
   /** The recipients of the envelope. */
   to: string[]
@@ -26,28 +26,28 @@ export type Mailbox = Awaited<ReturnType<typeof startMailbox>>
 type Mood = 'well' | 'refusing' | 'busy' | 'hanging up'
 
 export async function startMailbox(options: SMTPServerOptions = {}) {
-  const mails: Mail[] = []
+  const emails: ReceivedEmail[] = []
   let mood: Mood = 'well'
   let attempts = 0
   const server = new SMTPServer({
     authOptional: true,
     disabledCommands: ['STARTTLS'],
     disableReverseLookup: true,
-    onRcptTo: ({ address }, _session, done) => {
+    onRcptTo: ({ address: email }, _session, done) => {
       attempts += 1
-      if (mood === 'refusing') return done(Object.assign(new Error(`no such user ${address}`), { responseCode: 550 }))
-      if (mood === 'busy') return done(Object.assign(new Error(`try later ${address}`), { responseCode: 451 }))
+      if (mood === 'refusing') return done(Object.assign(new Error(`no such user ${email}`), { responseCode: 550 }))
+      if (mood === 'busy') return done(Object.assign(new Error(`try later ${email}`), { responseCode: 451 }))
       done()
     },
     onData: (stream, session, done) => {
       text(stream).then((raw) => {
         const { mailFrom, rcptTo } = session.envelope
         if (mood === 'well')
-          mails.push(
+          emails.push(
             parse(
               raw,
               mailFrom ? mailFrom.address : '',
-              rcptTo.map(({ address }) => address),
+              rcptTo.map(({ address: email }) => email),
             ),
           )
         done()
@@ -60,27 +60,27 @@ export async function startMailbox(options: SMTPServerOptions = {}) {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.server.address() as AddressInfo
 
-  const to = (address: string) =>
-    mails.filter((mail) => mail.to.some((one) => one.toLowerCase() === address.toLowerCase()))
+  const to = (email: string) =>
+    emails.filter((message) => message.to.some((one) => one.toLowerCase() === email.toLowerCase()))
   return {
     url: `smtp://127.0.0.1:${port}`,
-    mails,
+    emails,
     to,
     attempts: () => attempts,
     setMood: (next: Mood) => {
       mood = next
     },
-    /** The newest mail to `address`, once it has `count` of them. */
-    waitFor: (address: string, count = 1): Promise<Mail> =>
-      waitFor(() => (to(address).length >= count ? to(address).at(-1) : undefined), {
-        what: `mail ${count} to ${address}`,
+    /** The newest email to `email`, once it has `count` of them. */
+    waitFor: (email: string, count = 1): Promise<ReceivedEmail> =>
+      waitFor(() => (to(email).length >= count ? to(email).at(-1) : undefined), {
+        what: `mail ${count} to ${email}`,
       }),
     close: releasedAtEnd(() => new Promise<void>((resolve) => server.close(() => resolve()))),
   }
 }
 
-/** As much of RFC 5322 and MIME as our own mails need. */
-function parse(raw: string, from: string, to: string[]): Mail {
+/** As much of RFC 5322 and MIME as our own emails need. */
+function parse(raw: string, from: string, to: string[]): ReceivedEmail {
   const { headers, body } = split(raw)
   const boundary = /boundary="?([^";]+)"?/.exec(headers['content-type'] ?? '')?.[1]
   const parts =

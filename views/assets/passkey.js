@@ -27,7 +27,7 @@ for (const form of document.querySelectorAll('form[data-passkey]')) {
       ask().then(send, fail)
     })
     if (form.dataset.autofill === 'yes' && (await browserSupportsWebAuthnAutofill())) {
-      // Nobody has asked for anything yet: that the browser has nothing to offer is no news.
+      // Nobody has asked for anything yet: that the browser has nothing to offer is not an error.
       startAuthentication({ optionsJSON, useBrowserAutofill: true }).then(send, () => undefined)
     }
   }

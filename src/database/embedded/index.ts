@@ -14,12 +14,12 @@ import type { Lease } from './lease.ts'
 import { takeLease } from './lease.ts'
 import type { StartOptions } from './postmaster.ts'
 import {
-  forgetPostmaster,
   isPostmasterOf,
-  lastWords,
+  lastLogLines,
   lockedStatus,
   logLength,
   readPostmaster,
+  removePostmasterFile,
   startPostmaster,
   stopPostmaster,
 } from './postmaster.ts'
@@ -40,15 +40,15 @@ export type EmbeddedOptions = {
   transport?: Transport
   random?: Random
   /** How long nothing may be alive or come alive there before the start is given up. */
-  patienceMs?: number
+  timeoutMs?: number
 }
 
-type Installation = StartOptions & { transport: Transport; patienceMs: number }
+type Installation = StartOptions & { transport: Transport; timeoutMs: number }
 
 const firstPauseMs = 10
 const longestPauseMs = 250
 // Longer than a statement: after kill -9 of Postgres its other processes finish theirs.
-const defaultPatienceMs = 10_000
+const defaultTimeoutMs = 10_000
 
 /**
  * Starts the Postgres of `folder`, or joins the one that another process has started there; keeps it alive until `close`.
@@ -91,16 +91,16 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
 }
 
 async function install({
-  folder: asked,
+  folder: requested,
   transport,
   random = systemRandom,
   ...rest
 }: EmbeddedOptions): Promise<Installation> {
-  const parent = path.dirname(path.resolve(asked))
+  const parent = path.dirname(path.resolve(requested))
   const binaries = findBinaries({ spareFolder: path.join(parent, 'postgres-libraries') })
   try {
     mkdirSync(parent, { recursive: true })
-    const target = path.join(realpathSync(parent), path.basename(asked))
+    const target = path.join(realpathSync(parent), path.basename(requested))
     const users = findUsers({ dataFolder: target, programs: binaries.folder })
     const chosen = transport ?? (process.platform === 'win32' ? 'tcp' : 'socket')
     const access = (maker: RunAs) => createAccess(chosen, { folder: target, random, user: maker })
@@ -112,7 +112,7 @@ async function install({
       binaries,
       user: users.user,
       transport: chosen,
-      patienceMs: rest.patienceMs ?? defaultPatienceMs,
+      timeoutMs: rest.timeoutMs ?? defaultTimeoutMs,
     }
   } catch (error) {
     const { code, path: place } = error as NodeJS.ErrnoException
@@ -125,14 +125,14 @@ async function install({
   }
 }
 
-type Joined = { lease: Lease; pid: number; endpoint: Endpoint }
+type RunningServer = { lease: Lease; pid: number; endpoint: Endpoint }
 
-async function join(installation: Installation, known?: Endpoint): Promise<Joined> {
-  const { folder, logFile, transport, user, patienceMs } = installation
+async function join(installation: Installation, known?: Endpoint): Promise<RunningServer> {
+  const { folder, logFile, transport, user, timeoutMs } = installation
   let child: ChildProcess | undefined
   let failure: unknown
   let pauseMs = firstPauseMs
-  let deadline = performance.now() + patienceMs
+  let deadline = performance.now() + timeoutMs
   const saidBefore = logLength(logFile)
 
   while (performance.now() < deadline) {
@@ -147,9 +147,9 @@ async function join(installation: Installation, known?: Endpoint): Promise<Joine
     const isOursStarting = child !== undefined && isAlive(child)
     const isAnotherAlive = running !== undefined && isPostmasterOf(folder, running.pid)
     if (isOursStarting || isAnotherAlive) {
-      deadline = performance.now() + patienceMs
+      deadline = performance.now() + timeoutMs
     } else {
-      if (running) forgetPostmaster(folder, running.pid)
+      if (running) removePostmasterFile(folder, running.pid)
       child = startPostmaster(installation, await listenSettings(transport, { folder, user, known }))
       child.once('error', (error) => {
         failure = error
@@ -159,7 +159,7 @@ async function join(installation: Installation, known?: Endpoint): Promise<Joine
     pauseMs = Math.min(pauseMs * 1.3, longestPauseMs)
   }
   if (child?.exitCode === lockedStatus) throw embeddedElsewhere({ params: { folder } })
-  throw embeddedFailed({ cause: failure, params: { folder, log: logFile, detail: lastWords(logFile, saidBefore) } })
+  throw embeddedFailed({ cause: failure, params: { folder, log: logFile, detail: lastLogLines(logFile, saidBefore) } })
 }
 
 const isAlive = (child: ChildProcess): boolean =>

@@ -39,8 +39,8 @@ export function readPostmaster(folder: string): { pid: number; endpoint: Endpoin
   const lines = readIfThere(path.join(folder, 'postmaster.pid'))?.toString().split('\n')
   const pid = Number(lines?.[0])
   if (!lines || !(pid > 0)) return undefined
-  const [, , , port = '', socketFolder = '', address = ''] = lines
-  const host = socketFolder || address
+  const [, , , port = '', socketFolder = '', listenAddress = ''] = lines
+  const host = socketFolder || listenAddress
   return { pid, endpoint: host ? { host, port: Number(port), password: readPassword(folder) } : undefined }
 }
 
@@ -69,7 +69,7 @@ export function isPostmasterOf(folder: string, pid: number): boolean {
 }
 
 /** Forgets a Postgres that is gone. Postgres itself does so too, unless its number now belongs to a living process. */
-export function forgetPostmaster(folder: string, pid: number): void {
+export function removePostmasterFile(folder: string, pid: number): void {
   if (readPostmaster(folder)?.pid === pid) rmSync(path.join(folder, 'postmaster.pid'), { force: true })
 }
 
@@ -137,7 +137,7 @@ export async function stopPostmaster({ folder, binaries, user }: StartOptions, p
 export const logLength = (logFile: string): number => statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
 
 /** What the log file says last beyond its first `from` bytes, without times and without saying anything twice: for an error. */
-export function lastWords(logFile: string, from: number): string {
+export function lastLogLines(logFile: string, from: number): string {
   const all = readIfThere(logFile) ?? Buffer.alloc(0)
   // It is shorter than before when it has grown too long meanwhile and was begun anew.
   const said = all.subarray(all.length < from ? 0 : from).toString()

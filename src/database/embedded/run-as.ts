@@ -44,9 +44,9 @@ export function findUsers({ dataFolder, programs }: { dataFolder: string; progra
       throw embeddedOtherOwner({ params: { folder: dataFolder, owner: owner.uid, user: uid } })
     return asOurselves({ uid, gid })
   }
-  const places = [programs, nearestFolder(path.dirname(dataFolder))] as const
-  const maker = asUser(nobody, places)
-  return { maker, user: owner.uid === 0 ? maker : asUser({ uid: owner.uid, gid: owner.gid }, places) }
+  const folders = [programs, nearestFolder(path.dirname(dataFolder))] as const
+  const maker = asUser(nobody, folders)
+  return { maker, user: owner.uid === 0 ? maker : asUser({ uid: owner.uid, gid: owner.gid }, folders) }
 }
 
 /** `folder`, or the first above it that exists. */

@@ -1,6 +1,6 @@
 /** Everything Latchkey sends at least once: one list. Webhooks join it with their feature. */
 import { auditLog } from './audit-log.ts'
+import { emailKind } from './email.ts'
 import { logout } from './logout.ts'
-import { mail } from './mail.ts'
 
-export const kinds = [auditLog, logout, mail] as const
+export const kinds = [auditLog, logout, emailKind] as const

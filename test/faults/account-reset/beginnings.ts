@@ -11,7 +11,7 @@ export function testBeginnings(setup: () => Setup): void {
   /** The owner of the mailbox registers, and opens the link in another browser than the one that registered. */
   async function prepareBeginning(people: People, { resetAt }: Try, { email }: Person) {
     const { issuer } = setup()
-    const link = await people.mailedLink(email, '/verify', async () => {
+    const link = await people.emailedLink(email, '/verify', async () => {
       const browser = people.browserAt(resetAt)
       const fields = { email, name: 'Somebody', password: newPassword }
       await browser.submit(await browser.get(`${issuer}/register`), '/register', fields)
@@ -49,7 +49,7 @@ export function testBeginnings(setup: () => Setup): void {
       const fields = { ...people.proofOn(page, oldPassword), email: strangersEmail(person) }
       const changeEmail = () => stranger.submit(page, '/account/email', fields)
       // In half of the tries there is a link before.
-      if (one.index % 8 < 4) await people.mailedLink(strangersEmail(person), '/email-change', changeEmail)
+      if (one.index % 8 < 4) await people.emailedLink(strangersEmail(person), '/email-change', changeEmail)
       await raceEitherWay(setup(), one, person, [changeEmail], begin)
       const opens = async (url: string) => (await people.browserAt(one.attackAt).get(url)).status === 200
       return {
@@ -60,7 +60,7 @@ export function testBeginnings(setup: () => Setup): void {
         recovery: await opens(recovery),
       }
     })
-    await setup().allMailsSent()
+    await setup().allEmailsSent()
     const wrongs = tried.map(async ({ person, at, session, verification, recovery }) => {
       const email = await people.opensEmailChange(at, person, strangersEmail(person))
       return { session, verification, recovery, email }

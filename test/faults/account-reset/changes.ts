@@ -50,7 +50,7 @@ export function testChanges(setup: () => Setup): void {
       const passkey = isAdded && (await people.isAfter(person, 'factor.added', 'account.recovered'))
       return { person, at: one.attackAt, passkey }
     })
-    await setup().allMailsSent()
+    await setup().allEmailsSent()
     const wrongs = tried.map(async ({ person, at, passkey }) => ({
       passkey,
       email: await people.opensEmailChange(at, person, strangersEmail(person)),
@@ -79,23 +79,23 @@ export function testChanges(setup: () => Setup): void {
 
   test('an email change whose mail waits in the outbox has no link after recovery', async () => {
     const people = createPeople(setup())
-    const { mailbox, allMailsSent, allMailsTried, makeMailsDue } = setup()
+    const { mailbox, allEmailsSent, allEmailsTried, makeEmailsDue } = setup()
     const asked = await runTries(setup(), few, async ({ attackAt, resetAt }) => {
       const person = setup().takeVerified()
       const changeEmail = await openEmailChange(people, people.browserAt(attackAt), person)
       return { person, attackAt, changeEmail, recover: await people.prepareRecovery(resetAt, person) }
     })
-    await allMailsSent()
+    await allEmailsSent()
     mailbox.setMood('busy')
     try {
       for (const { changeEmail } of asked) await changeEmail()
-      await allMailsTried()
+      await allEmailsTried()
       for (const { recover } of asked) await recover()
     } finally {
       mailbox.setMood('well')
     }
-    await makeMailsDue()
-    await allMailsSent()
+    await makeEmailsDue()
+    await allEmailsSent()
     const opened = asked.map(async ({ person, attackAt }) => ({
       email: await people.opensEmailChange(attackAt, person, strangersEmail(person)),
     }))

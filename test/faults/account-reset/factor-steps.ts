@@ -1,5 +1,5 @@
 /** The second factor of a sign-in with the old password, and step-up of an old session, while the account is recovered. */
-import { acr } from '../../mfa/house.ts'
+import { acr } from '../../mfa/setup.ts'
 import type { Credentials, People, Visitor } from './person.ts'
 import { createPeople } from './person.ts'
 import type { Setup } from './setup.ts'

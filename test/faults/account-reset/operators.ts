@@ -23,7 +23,7 @@ export function testOperators(setup: () => Setup): void {
     const stranger = people.browserAt(attackAt)
     const page = await people.openPage(stranger, '/account/email', credentials)
     const fields = { ...people.proofOn(page, oldPassword), email: strangersEmail(person) }
-    await people.mailedLink(strangersEmail(person), '/email-change', () =>
+    await people.emailedLink(strangersEmail(person), '/email-change', () =>
       stranger.submit(page, '/account/email', fields),
     )
     const recovery = await people.recoveryLink(resetAt, person)

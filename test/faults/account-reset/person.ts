@@ -110,21 +110,21 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
   const proofOn = ({ body }: Page, currentPassword: string): Record<string, string> =>
     body.includes('name="currentPassword"') ? { currentPassword } : {}
 
-  /** Does `ask`, and gives the link to `path` that is mailed because of it. */
-  async function mailedLink(email: string, path: string, ask: () => Promise<unknown>): Promise<string> {
-    const links = () => linksTo(email).filter((link) => new URL(link).pathname === path)
-    const before = links().length
+  /** Does `ask`, and gives the link to `path` that is emailed because of it. */
+  async function emailedLink(email: string, path: string, ask: () => Promise<unknown>): Promise<string> {
+    const emailLinks = () => linksTo(email).filter((link) => new URL(link).pathname === path)
+    const before = emailLinks().length
     await ask()
-    // Mails come in any order: this one is known by its link.
-    await waitFor(() => links().length > before, { what: `a link to ${path}` })
-    return links().at(-1)!
+    // Emails come in any order: this one is known by its link.
+    await waitFor(() => emailLinks().length > before, { what: `a link to ${path}` })
+    return emailLinks().at(-1)!
   }
 
   const linksTo = (email: string): string[] =>
     mailbox.to(email).flatMap(({ link }) => (link === undefined ? [] : [link]))
 
   const recoveryLink = (at: StartedProcess, { email }: Person): Promise<string> =>
-    mailedLink(email, '/recover/password', async () => {
+    emailedLink(email, '/recover/password', async () => {
       const browser = browserAt(at)
       await browser.submit(await browser.get(`${issuer}/recover`), '/recover', { email })
     })
@@ -205,7 +205,7 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
   const isRemembered = async ({ id }: Person): Promise<boolean> =>
     (await query('SELECT FROM remembered_browser WHERE account_id = $1', [id])).length > 0
 
-  /** Whether a mailed link still leads to the stranger's email, or has made it the account's. */
+  /** Whether an emailed link still leads to the stranger's email, or has made it the account's. */
   async function opensEmailChange(at: StartedProcess, { id }: Person, strangersEmail: string): Promise<boolean> {
     for (const link of linksTo(strangersEmail)) {
       const browser = browserAt(at)
@@ -228,7 +228,7 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
     hasAccess,
     openPage,
     proofOn,
-    mailedLink,
+    emailedLink,
     recoveryLink,
     prepareRecovery,
     prepareRecoveryAgain,

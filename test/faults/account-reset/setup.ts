@@ -1,4 +1,4 @@
-/** Two servers on one database with their mail, and more accounts than the races need: imported at once, with one hash. */
+/** Two servers on one database with their email, and more accounts than the races need: imported at once, with one hash. */
 import { randomUUID } from 'node:crypto'
 import argon2 from 'argon2'
 import pg from 'pg'
@@ -93,7 +93,7 @@ export async function openSetup({ withRedis }: { withRedis: boolean }) {
     }
   }
 
-  const isMailWaiting = async (): Promise<boolean> => {
+  const isEmailWaiting = async (): Promise<boolean> => {
     const sql = `SELECT count(*)::int AS count FROM graphile_worker.jobs WHERE task_identifier = 'outbox:mail'`
     return (await query<{ count: number }>(sql))[0]!.count > 0
   }
@@ -109,22 +109,22 @@ export async function openSetup({ withRedis }: { withRedis: boolean }) {
     takeUnverified: () => take(unverified),
 
     /** The wrong passwords of one race must not ask the next one for a CAPTCHA. */
-    forgetGuesses: () =>
+    clearFailedLogins: () =>
       query(`DELETE FROM guess_address WHERE key IN (SELECT key FROM guess_address ORDER BY key FOR UPDATE)`),
 
-    /** Every mail that was asked for has been sent, or will never be. */
-    allMailsSent: () => waitFor(async () => !(await isMailWaiting()), { timeoutMs: 30_000, what: 'an empty outbox' }),
+    /** Every email that was asked for has been sent, or will never be. */
+    allEmailsSent: () => waitFor(async () => !(await isEmailWaiting()), { timeoutMs: 30_000, what: 'an empty outbox' }),
 
-    /** Every mail that waits has been tried in vain. */
-    allMailsTried: () => {
+    /** Every email that waits has been tried in vain. */
+    allEmailsTried: () => {
       const sql = `SELECT count(*)::int AS count FROM graphile_worker.jobs
         WHERE task_identifier = 'outbox:mail' AND (attempts = 0 OR locked_at IS NOT NULL)`
       const areTried = async () => (await query<{ count: number }>(sql))[0]!.count === 0
       return waitFor(areTried, { timeoutMs: 30_000, what: 'an attempt for every mail' })
     },
 
-    /** Mails that wait for another attempt are due at once. */
-    makeMailsDue: () => query(`UPDATE graphile_worker._private_jobs SET run_at = now() WHERE attempts > 0`),
+    /** Emails that wait for another attempt are due at once. */
+    makeEmailsDue: () => query(`UPDATE graphile_worker._private_jobs SET run_at = now() WHERE attempts > 0`),
 
     close: async () => {
       await pool.end()

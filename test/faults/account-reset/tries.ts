@@ -16,7 +16,11 @@ export type Try = Readonly<{ index: number; attackAt: StartedProcess; resetAt: S
 type Wrongs<Name extends string> = Readonly<Record<Name, boolean>>
 
 /** Gives what each try has come to. */
-export async function runTries<T>({ servers, forgetGuesses }: Setup, count: number, work: (one: Try) => Promise<T>) {
+export async function runTries<T>(
+  { servers, clearFailedLogins }: Setup,
+  count: number,
+  work: (one: Try) => Promise<T>,
+) {
   const results: T[] = []
   let next = 0
   let hasFailed = false
@@ -25,7 +29,7 @@ export async function runTries<T>({ servers, forgetGuesses }: Setup, count: numb
       const index = next
       next += 1
       const [attackAt, resetAt] = [servers[index % 2]!, servers[(index + 1) % 2]!]
-      await forgetGuesses()
+      await clearFailedLogins()
       results[index] = await work({ index, attackAt, resetAt }).catch((error) => {
         hasFailed = true
         throw error

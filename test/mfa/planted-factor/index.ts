@@ -16,7 +16,7 @@ const plantedFactor = defineFactor({
   isEnoughAlone: false,
   amr: ['kba'],
   isCounted: true,
-  isStandIn: false,
+  isSubstitute: false,
   answer: { word },
   enrolment: { paths: { signIn: 'enrol-word', account: 'word' }, fields: { word }, hasPage: true },
   seals: [{ table: 'word', key: 'account_id', column: 'sealed_word' }],
@@ -43,8 +43,8 @@ export const plantTable = (knex: Knex) =>
 
 /** The planted sentences. */
 export const plantedSentences: Readonly<Record<string, string>> = {
-  'mails.method.word': 'A secret word',
-  'mails.factor.word': 'secret word',
+  'emails.method.word': 'A secret word',
+  'emails.factor.word': 'secret word',
   'pages.factor.off.word': 'Your word is off.',
   'pages.factorReset.factor.word': 'Secret word',
   'pages.own.factors.off.heading.word': 'Your word is off',

@@ -7,7 +7,7 @@ import * as repository from './repository.ts'
 
 type Deps = { db: Queryable; key: Buffer; clock: Clock; random: Random }
 
-const livesMs = 5 * 60_000
+const lifetimeMs = 5 * 60_000
 const nonceBytes = 16
 const momentBytes = 6
 const macBytes = 32
@@ -30,7 +30,7 @@ export function createChallenges({ db, key, clock, random }: Deps) {
   return {
     make: (binding: string): Buffer => {
       const moment = Buffer.alloc(momentBytes)
-      moment.writeUIntBE(clock.now() + livesMs, 0, momentBytes)
+      moment.writeUIntBE(clock.now() + lifetimeMs, 0, momentBytes)
       const head = Buffer.concat([moment, random.bytes(nonceBytes)])
       return Buffer.concat([head, macOf(head, binding)])
     },
@@ -42,7 +42,7 @@ export function createChallenges({ db, key, clock, random }: Deps) {
       repository.spendChallenge(
         db,
         createHash('sha256').update(challenge).digest(),
-        endOf(challenge, binding) ?? clock.now() + livesMs,
+        endOf(challenge, binding) ?? clock.now() + lifetimeMs,
       ),
   }
 }

@@ -1,6 +1,6 @@
 /** The public keys of passkeys (COSE, RFC 9052 §7) as JWKs, for the check that every foreign public key has to pass. */
-import type { ForeignKeyProblem } from '../../../foreign-keys.ts'
-import { foreignKeyProblem } from '../../../foreign-keys.ts'
+import type { PublicKeyProblem } from '../../../public-keys.ts'
+import { publicKeyProblem } from '../../../public-keys.ts'
 
 /** ES256, EdDSA, RS256: what authenticators make. */
 export const coseAlgorithms = [-7, -8, -257]
@@ -49,7 +49,7 @@ const shapes = new Map<unknown, Shape>([
 ])
 
 /** What is wrong with a passkey's public key; undefined when nothing is. Reads it as the library does that verifies with it. */
-export async function coseKeyProblem(bytes: Uint8Array): Promise<ForeignKeyProblem | undefined> {
+export async function coseKeyProblem(bytes: Uint8Array): Promise<PublicKeyProblem | undefined> {
   const { decodeCredentialPublicKey } = await import('@simplewebauthn/server/helpers')
   let key: unknown
   try {
@@ -61,5 +61,5 @@ export async function coseKeyProblem(bytes: Uint8Array): Promise<ForeignKeyProbl
   const shape = shapes.get(key.get(3))
   if (!shape || key.get(1) !== shape.kty) return 'not_key'
   if (shape.crv !== undefined && key.get(-1) !== shape.crv) return 'not_key'
-  return foreignKeyProblem(shape.toJwk(key))
+  return publicKeyProblem(shape.toJwk(key))
 }

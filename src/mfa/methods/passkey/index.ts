@@ -16,7 +16,7 @@ export const passkey = defineFactor({
   amr: ['pop', 'user'],
   // A signature cannot be guessed.
   isCounted: false,
-  isStandIn: false,
+  isSubstitute: false,
   answer: { response },
   enrolment: {
     paths: { signIn: 'enrol-passkey', account: 'passkeys' },

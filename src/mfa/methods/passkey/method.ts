@@ -16,7 +16,7 @@ import { coseAlgorithms, coseKeyProblem } from './cose.ts'
 import * as repository from './repository.ts'
 
 const timeoutMs = 5 * 60_000
-const sweptAtOnce = 1000
+const sweepBatchSize = 1000
 
 /** Loaded when a passkey is made or used, not for each page that offers one: the package takes megabytes. */
 const loadLibrary = () => import('@simplewebauthn/server')
@@ -24,7 +24,7 @@ const loadLibrary = () => import('@simplewebauthn/server')
 /** `generation` is the account's, read together with the credential. */
 type ProvenPasskey = Readonly<{ accountId: string; generation: number; needsPassword: boolean }>
 
-type Verified = { credential: repository.FoundPasskey; counter: number; challenge: string }
+type VerifiedAnswer = { credential: repository.FoundPasskey; counter: number; challenge: string }
 
 export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, random }: FactorDeps) {
   const { origin, hostname } = new URL(issuer)
@@ -45,7 +45,7 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
   }
 
   /** Signature, origin, RP id, user verification and challenge. Throws `passkey_refused`. */
-  async function verify(text: string | undefined, binding: string, accountId?: string): Promise<Verified> {
+  async function verify(text: string | undefined, binding: string, accountId?: string): Promise<VerifiedAnswer> {
     const response = readAnswer<AuthenticationResponseJSON>(text)
     const credential = await repository.findByCredential(db, Buffer.from(response.id, 'base64url'))
     if (!credential || (accountId !== undefined && credential.accountId !== accountId)) throw passkeyRefused()
@@ -216,7 +216,7 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
     signIn: (text: string, binding: string): Promise<ProvenPasskey> => prove(text, binding),
 
     /** The password has been reset: until their next use beside the new one, passkeys do not sign in alone. */
-    distrust: repository.distrustPasskeys,
+    revokeTrust: repository.revokePasskeyTrust,
 
     /** The same refusal, for whoever finds that the passkey's person may not come in. */
     refuse: (): never => {
@@ -224,7 +224,7 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
     },
 
     /** Removes spent challenges that have expired; gives how many. */
-    sweep: (): Promise<number> => repository.sweepChallenges(db, clock.now(), sweptAtOnce),
+    sweep: (): Promise<number> => repository.sweepChallenges(db, clock.now(), sweepBatchSize),
   } satisfies FactorPart<'response', 'response' | 'name'> & Record<string, unknown>
 }
 

@@ -1,7 +1,7 @@
 /** Rows of `passkey` and `passkey_challenge_spent`. */
 import type { Queryable, Tx } from '../../../database/database.ts'
 
-export type KeptPasskey = Readonly<{
+export type StoredPasskey = Readonly<{
   id: string
   accountId: string
   credentialId: Buffer
@@ -16,7 +16,7 @@ export type KeptPasskey = Readonly<{
 }>
 
 /** `generation` is the account's, read in the same statement. */
-export type FoundPasskey = KeptPasskey & Readonly<{ generation: number }>
+export type FoundPasskey = StoredPasskey & Readonly<{ generation: number }>
 
 const columns = [
   'id',
@@ -41,7 +41,7 @@ export async function findByCredential(db: Queryable, credentialId: Buffer): Pro
 }
 
 /** The oldest first. */
-export async function listPasskeys(db: Queryable, accountId: string): Promise<KeptPasskey[]> {
+export async function listPasskeys(db: Queryable, accountId: string): Promise<StoredPasskey[]> {
   const rows = await db('passkey').select(columns).where({ account_id: accountId }).orderBy('created_at')
   return rows.map(fromRow)
 }
@@ -49,7 +49,7 @@ export async function listPasskeys(db: Queryable, accountId: string): Promise<Ke
 /** Gives whether it is kept: a credential belongs to one person only. */
 export async function insertPasskey(
   tx: Tx,
-  passkey: Omit<KeptPasskey, 'lastUsedAt' | 'needsPassword'>,
+  passkey: Omit<StoredPasskey, 'lastUsedAt' | 'needsPassword'>,
 ): Promise<boolean> {
   const rows = await tx('passkey')
     .insert({
@@ -95,7 +95,7 @@ export async function noteUse(db: Queryable, use: PasskeyUse): Promise<boolean> 
 }
 
 /** Within the transaction that resets the password. */
-export async function distrustPasskeys(tx: Tx, accountId: string): Promise<void> {
+export async function revokePasskeyTrust(tx: Tx, accountId: string): Promise<void> {
   await tx('passkey').where({ account_id: accountId }).update({ needs_password: true })
 }
 
@@ -126,7 +126,7 @@ export async function sweepChallenges(db: Queryable, now: number, limit: number)
   return rowCount ?? 0
 }
 
-const fromRow = (row: Record<string, unknown>): KeptPasskey => ({
+const fromRow = (row: Record<string, unknown>): StoredPasskey => ({
   id: String(row.id),
   accountId: String(row.account_id),
   credentialId: row.credential_id as Buffer,

@@ -12,7 +12,7 @@ export const recoveryCode = defineFactor({
   isEnoughAlone: false,
   amr: ['otp'],
   isCounted: true,
-  isStandIn: true,
+  isSubstitute: true,
   answer: { code: z.string().max(100) },
   seals: [],
   views: { prove: join(folder, 'prove.ejs'), own: join(folder, 'own.ejs') },

@@ -13,7 +13,7 @@ export const totp = defineFactor({
   isEnoughAlone: false,
   amr: ['otp'],
   isCounted: true,
-  isStandIn: false,
+  isSubstitute: false,
   answer: { code },
   enrolment: {
     paths: { signIn: 'enrol', account: 'app' },

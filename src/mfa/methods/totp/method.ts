@@ -14,7 +14,7 @@ const form = { algorithm: 'SHA1', digits: 6, period: 30 } as const
 const secretBytes = 20
 /** Steps that the app's clock may be off, either way (RFC 6238 §5.2). */
 const drift = 1
-const offerLivesMs = 15 * 60_000
+const offerLifetimeMs = 15 * 60_000
 
 /** What somebody scans or types into an app, before a first code has shown that it arrived there. */
 type TotpOffer = Readonly<{
@@ -85,7 +85,7 @@ export function createTotp({ db, sealer, serviceName, clock, random }: FactorDep
     /** A new secret; after a mistyped code the same once more, unless it is over. */
     offer: async ({ id, email }, binding, again) => {
       const secret = again?.offer === undefined ? undefined : openOffer(id, binding, again.offer)
-      return describe(id, email, binding, secret ?? random.bytes(secretBytes), clock.now() + offerLivesMs)
+      return describe(id, email, binding, secret ?? random.bytes(secretBytes), clock.now() + offerLifetimeMs)
     },
 
     /** The secret takes the place of the one before. Its first code is spent. Throws `factor_invalid`. */

@@ -3,9 +3,9 @@ import type { Queryable, Tx } from '../../../database/database.ts'
 import type { FactorOwner } from '../../method.ts'
 import { lockOwner } from '../../owner-lock.ts'
 
-export type KeptTotp = Readonly<{ sealedSecret: Buffer; createdAt: number; lastUsedAt: number | undefined }>
+export type StoredTotp = Readonly<{ sealedSecret: Buffer; createdAt: number; lastUsedAt: number | undefined }>
 
-export async function findTotp(db: Queryable, accountId: string): Promise<KeptTotp | undefined> {
+export async function findTotp(db: Queryable, accountId: string): Promise<StoredTotp | undefined> {
   const row = await db('totp').where({ account_id: accountId }).first('sealed_secret', 'created_at', 'last_used_at')
   return (
     row && {

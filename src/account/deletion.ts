@@ -1,0 +1,106 @@
+/**
+ * Account deletion: the request, the grace period in which it can be withdrawn, and the deletion
+ * itself.
+ */
+import type { AccountRecords } from '../accounts/records.ts'
+import type { Account, Accounts } from '../accounts/service.ts'
+import type { Audit } from '../audit/service.ts'
+import type { AccountEnd, EndAccount } from '../authentication/account-reset.ts'
+import type { Clock } from '../clock.ts'
+import type { Queryable, Transaction, Tx } from '../database/database.ts'
+import type { EmailIntent } from '../email/intent.ts'
+import type { Origin } from '../origin.ts'
+import type { Settings } from '../settings/service.ts'
+import { accountClientId } from './client.ts'
+import { accountDeletionPending } from './errors.ts'
+import type { AccountChanges, Caller } from './service.ts'
+
+type Deps = {
+  db: Queryable
+  changes: Pick<AccountChanges, 'prove' | 'preservedAccessOf'>
+  records: Pick<AccountRecords, 'lock' | 'setDeleteAt' | 'listIdsToDelete' | 'remove'>
+  settings: Pick<Settings, 'get'>
+  sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
+  endAccount: EndAccount
+  issuer: string
+  transaction: Transaction
+  audit: Audit
+  clock: Clock
+}
+
+export type AccountDeletion = ReturnType<typeof createAccountDeletion>
+
+/** Accounts as a client finds them: no client but the account page sees an account that waits for its deletion. */
+export const createFindForClient =
+  ({ findById }: Pick<Accounts, 'findById'>) =>
+  async (id: string, clientId: string | undefined): Promise<Account | undefined> => {
+    const account = await findById(id)
+    return account?.deleteAt !== undefined && clientId !== accountClientId ? undefined : account
+  }
+
+const deletionBatchSize = 100
+
+export function createAccountDeletion(deps: Deps) {
+  const { records, transaction, audit, clock } = deps
+
+  return {
+    /**
+     * An account that waits for its deletion can sign in to the account page only. Throws
+     * `account_leaving`.
+     */
+    refuseElsewhere: ({ deleteAt }: { deleteAt: number | undefined }, clientId: string): void => {
+      if (deleteAt === undefined || clientId === accountClientId) return
+      throw accountDeletionPending({
+        params: { date: new Date(deleteAt).toISOString().slice(0, 10), url: `${deps.issuer}/account` },
+      })
+    },
+
+    /** Everything ends at once but this session; the account itself when the grace period does. Throws `proof_refused`. Gives what goes on. */
+    request: async (caller: Caller): Promise<AccountEnd> => {
+      const before = await deps.changes.prove(caller)
+      const { id, generation } = before
+      const deleteAt = clock.now() + deps.settings.get().accountDeletionSeconds * 1000
+      return transaction(async (tx) => {
+        await records.lock(tx, id, generation)
+        await records.setDeleteAt(tx, id, deleteAt)
+        const end = await deps.endAccount(tx, id, deps.changes.preservedAccessOf(caller, before))
+        await audit.recordOwn(tx, { action: 'account.deletion_requested', accountId: id, origin: caller.origin })
+        await deps.sendEmail(tx, { mail: 'account_leaving', accountId: id, untilMs: deleteAt, askedAtMs: clock.now() })
+        return end
+      })
+    },
+
+    /** The person stays after all. Throws `account_reset` in a session of an earlier generation. */
+    withdraw: (accountId: string, generation: number, origin: Origin): Promise<void> =>
+      transaction(async (tx) => {
+        const { account } = await records.lock(tx, accountId, generation)
+        if (account.deleteAt === undefined) return
+        await records.setDeleteAt(tx, accountId, undefined)
+        await audit.recordOwn(tx, { action: 'account.deletion_withdrawn', accountId, origin })
+      }),
+
+    /** Deletes accounts whose time has come, each in its own transaction; gives how many. The audit trail stays, and knows them by id alone. */
+    deleteDue: async (): Promise<number> => {
+      const ids = await records.listIdsToDelete(deps.db, deletionBatchSize)
+      for (const id of ids) {
+        await transaction(async (tx) => {
+          const { account } = await records.lock(tx, id)
+          // Kept in the last moment.
+          if (account.deleteAt === undefined || account.deleteAt > clock.now()) return
+          await deps.endAccount(tx, id)
+          await records.remove(tx, id)
+          await audit.record(tx, {
+            action: 'account.deleted',
+            by: { actor: { type: 'system' }, origin: { job: 'delete-accounts' } },
+            subject: { type: 'account', id },
+            outcome: 'success',
+          })
+          if (account.isEmailVerified) {
+            await deps.sendEmail(tx, { mail: 'account_deleted', to: account.email, askedAtMs: clock.now() })
+          }
+        })
+      }
+      return ids.length
+    },
+  }
+}

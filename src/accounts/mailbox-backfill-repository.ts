@@ -1,0 +1,134 @@
+/** Rows of `account` whose mailbox is unknown, or that a program before has read otherwise. */
+import type { Queryable, Tx } from '../database/database.ts'
+import type { EmailProblem } from './account.ts'
+
+/** `mailbox` as another version has read it, if one has. */
+export type UnfilledRow = Readonly<{ id: string; email: string; emailKey: string; mailbox: string | null }>
+/** `key` is the mailbox's. */
+export type BackfillResult = Readonly<Omit<UnfilledRow, 'email'> & { key: string }>
+export type Claimant = Readonly<{ id: string; email: string; isVerified: boolean; createdAt: number }>
+
+const columns = ['id', 'email', 'is_email_verified', 'created_at'] as const
+/** Held for a transaction, so that two processes do not wait for each other's rows. The number is arbitrary. */
+const lockKey = 727_048
+
+/** The condition of the index `account_mailbox_unknown`. */
+const unknown = `mailbox IS NULL AND email_problem IS NULL AND (
+  email_key !~ '^[^@]+@([a-z0-9]+(-[a-z0-9]+)*[.])*[a-z][a-z0-9]*(-[a-z0-9]+)*$' OR email_key ~ '[.@][^.@]{64}')`
+
+/** The condition of the index `account_mailbox_again`. */
+const readOtherwise = String.raw`email_problem IS NULL AND coalesce(mailbox, email_key) ~
+  '[\u00B5\u0345\u017F\u03C2\u03D0\u03D1\u03D5\u03D6\u03F0\u03F1\u03F5\u1C80-\u1C88\u1E9B\u034F\u115F\u1160\u17B4\u17B5\u180B-\u180F\u2800\u3164\uFE00-\uFE0F\uFFA0\uFFFC\uFFFD\U000E0000-\U000E0FFF].*@'`
+
+const columnsRead = 'SELECT id, email, email_key, mailbox FROM account'
+/** Two conditions, each with its index. */
+const unfilled = `(${columnsRead} WHERE ${unknown} UNION ${columnsRead} WHERE ${readOtherwise}) AS a`
+
+/** In the order of ids, from the one behind `after`. */
+export async function listUnfilled(db: Queryable, after: string | undefined, limit: number): Promise<UnfilledRow[]> {
+  const { rows } = await db.raw(
+    `SELECT * FROM ${unfilled} WHERE id > coalesce(:after::uuid, '00000000-0000-0000-0000-000000000000') ORDER BY id LIMIT :limit`,
+    { after: after ?? null, limit },
+  )
+  return rows.map(({ id, email, email_key: emailKey, mailbox }: Record<string, string>) => ({
+    id,
+    email,
+    emailKey,
+    mailbox,
+  }))
+}
+
+export async function countUnfilled(db: Queryable): Promise<number> {
+  const { rows } = await db.raw(`SELECT count(*) AS count FROM ${unfilled}`)
+  return Number(rows[0].count)
+}
+
+export const takeBackfillLock = async (tx: Tx): Promise<void> => {
+  await tx.raw('SELECT pg_advisory_xact_lock(?)', [lockKey])
+}
+
+/** Writes the mailboxes that no other account has, as long as the address is the one that was read. */
+export async function fillRows(tx: Tx, results: readonly BackfillResult[]): Promise<number> {
+  const { rowCount } = await tx.raw(
+    `UPDATE account AS a SET mailbox = s.key
+     FROM json_to_recordset(?::json) AS s (id uuid, "emailKey" text, mailbox text, key text)
+     WHERE a.id = s.id AND a.email_key = s."emailKey" AND a.mailbox IS NOT DISTINCT FROM s.mailbox
+       AND a.email_problem IS NULL
+       AND NOT EXISTS (SELECT FROM account AS o
+         WHERE coalesce(o.mailbox, o.email_key) = s.key AND o.email_problem IS NULL AND o.id <> a.id)`,
+    [JSON.stringify(results)],
+  )
+  return rowCount ?? 0
+}
+
+/** Locks the row; undefined when it is settled by now, or has another address. */
+export async function findUnfilledForUpdate(tx: Tx, read: UnfilledRow): Promise<Claimant | undefined> {
+  const { id, emailKey, mailbox } = read
+  const row = await tx('account')
+    .where({ id, email_key: emailKey })
+    .whereRaw('mailbox IS NOT DISTINCT FROM ?', [mailbox])
+    .whereNull('email_problem')
+    .forUpdate()
+    .first(columns)
+  return row && toClaimant(row)
+}
+
+/** Locks the other account that has the mailbox. */
+export async function findRivalForUpdate(tx: Tx, id: string, key: string): Promise<Claimant | undefined> {
+  const row = await tx('account')
+    .whereRaw('coalesce(mailbox, email_key) = ?', [key])
+    .whereNull('email_problem')
+    .whereNot({ id })
+    .forUpdate()
+    .first(columns)
+  return row && toClaimant(row)
+}
+
+export async function fillRow(tx: Tx, id: string, key: string): Promise<void> {
+  await tx('account').where({ id }).update({ mailbox: key })
+}
+
+/** The address stays as it is shown. A duplicate leaves its key, so that the mailbox can be another account's. */
+export async function markRow(tx: Tx, id: string, problem: EmailProblem): Promise<void> {
+  const key = problem === 'duplicate' ? { email_key: `${id}@duplicate.invalid` } : {}
+  await tx('account')
+    .where({ id })
+    .update({ ...key, mailbox: null, email_problem: problem })
+}
+
+export type MarkedRow = Readonly<{ id: string; email: string; problem: EmailProblem }>
+
+export async function listMarked(db: Queryable, limit: number): Promise<MarkedRow[]> {
+  const rows = await db('account')
+    .whereNotNull('email_problem')
+    .orderBy('id')
+    .limit(limit)
+    .select('id', 'email', 'email_problem')
+  return rows.map(({ id, email, email_problem: problem }) => ({ id, email, problem }))
+}
+
+/** The accounts that have the mailboxes with these keys. */
+export async function listKeepers(db: Queryable, keys: readonly string[]) {
+  const { rows } = await db.raw(
+    `SELECT id, email, coalesce(mailbox, email_key) AS key FROM account
+     WHERE coalesce(mailbox, email_key) = ANY(?) AND email_problem IS NULL`,
+    [keys],
+  )
+  return rows as readonly Readonly<{ id: string; email: string; key: string }>[]
+}
+
+/** Accounts that another one of the same mailbox keeps from their address. */
+export const listDuplicates = (db: Queryable): Promise<{ id: string; email: string }[]> =>
+  db('account').where({ email_problem: 'duplicate' }).orderBy('id').select('id', 'email')
+
+export async function countMarked(db: Queryable): Promise<number> {
+  const [row] = await db('account').whereNotNull('email_problem').count('* as count')
+  return Number(row?.count)
+}
+
+const toClaimant = (row: Record<string, unknown>): Claimant => ({
+  id: String(row.id),
+  email: String(row.email),
+  isVerified: row.is_email_verified === true,
+  createdAt: Number(row.created_at),
+})

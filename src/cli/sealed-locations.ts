@@ -1,0 +1,9 @@
+/** Everything that is sealed under the master key: one list, so that a change of the key forgets nothing. */
+import type { SealedLocation } from '../../keys/sealed-locations.ts'
+import { fixedLocations, sealedColumn } from '../../keys/sealed-locations.ts'
+import { factorList } from '../mfa/methods/index.ts'
+
+export const sealedLocations: readonly SealedLocation[] = [
+  ...fixedLocations,
+  ...factorList.flatMap(({ seals }) => seals.map(({ table, key, column }) => sealedColumn(table, key, column))),
+]

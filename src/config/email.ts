@@ -1,0 +1,54 @@
+/** Where email goes out, whether the way there may go without TLS, and who it comes from. */
+import { isPrivate } from './hosts.ts'
+import type { Source } from './source.ts'
+
+export type SmtpServer = Readonly<{
+  host: string
+  port: number
+  /** TLS from the first byte (`smtps:`). */
+  isSecure: boolean
+  /** STARTTLS or nothing (RFC 3207): no password and no link goes over the internet in plain text. */
+  isTlsRequired: boolean
+  user: string | undefined
+  password: string | undefined
+}>
+
+// An address of our own: nothing that needs quoting, so that it can be no second address and no second header.
+const senderAddress = /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?$/
+
+/** SMTP_URL, or undefined: then no email is sent. A query is refused: the transport would take it for options that turn verification off. */
+export function readSmtpServer(source: Source): SmtpServer | undefined {
+  const stated = source.stated('SMTP_URL')
+  if (!stated) return undefined
+  const url = URL.parse(stated)
+  const isSecure = url?.protocol === 'smtps:'
+  const isPlainUrl = url && (isSecure || url.protocol === 'smtp:') && url.hostname && !url.search && !url.hash
+  if (!isPlainUrl || (url.pathname !== '' && url.pathname !== '/'))
+    return source.problem('SMTP_URL', 'smtp_url_malformed')
+  const [user, password] = [unescapePart(url.username), unescapePart(url.password)]
+  if (user === undefined || password === undefined) return source.problem('SMTP_URL', 'smtp_url_malformed')
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  return Object.freeze({
+    host,
+    port: url.port === '' ? (isSecure ? 465 : 587) : Number(url.port),
+    isSecure,
+    isTlsRequired: !isSecure && !isPrivate(host),
+    user: user || undefined,
+    password: password || undefined,
+  })
+}
+
+/** The sender's address. Its name is the setting `serviceName`. */
+export function readEmailFrom(source: Source, issuer: string | undefined): string | undefined {
+  const stated = source.stated('MAIL_FROM')
+  if (stated === undefined) return `no-reply@${issuer === undefined ? 'localhost' : new URL(issuer).hostname}`
+  return senderAddress.test(stated) ? stated : source.problem('MAIL_FROM', 'mail_from_malformed')
+}
+
+function unescapePart(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
+}

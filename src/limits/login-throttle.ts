@@ -1,0 +1,278 @@
+/**
+ * The login throttle. Each attempt is counted in Postgres, by the typed identifier, before it is verified; a right one is taken back.
+ * For its network it is pending until verified. Existing and unknown identifiers are treated alike.
+ */
+import { createHmac, createSecretKey } from 'node:crypto'
+import type { AccountEnding } from '../authentication/account-reset.ts'
+import type { Captcha } from '../captcha/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Queryable, Tx } from '../database/database.ts'
+import type { AppError } from '../errors.ts'
+import { captchaNeeded, passwordOff, proofLocked, signInLocked, tooManyFailures } from './errors.ts'
+import { createKeyedQueue } from './keyed-queue.ts'
+import type { LoginThrottleMetrics } from './login-throttle-metrics.ts'
+import type { AttemptCount } from './login-throttle-repository.ts'
+import * as repository from './login-throttle-repository.ts'
+
+type Deps = {
+  db: Queryable
+  /** 32 bytes. Rows hold digests under this key, so that a dump does not name the identifiers. */
+  key: Buffer
+  /** The one form of an identifier, by which it is counted. */
+  normalise: (identifier: string) => string
+  /** The prefixes of an address by which it is counted. */
+  prefixesOf: (ip: string) => readonly string[]
+  captcha: Pick<Captcha, 'spend'>
+  metrics: LoginThrottleMetrics
+  /**
+   * Refuses when too many attempts of one identifier, or from one network, run at the same time.
+   */
+  busy: () => AppError
+  clock: Clock
+}
+
+/**
+ * The password of a signed-in account, asked for again. It has its own count, because only a
+ * session can try it.
+ */
+export type PasswordCheck = Readonly<{ accountId: string }>
+
+/**
+ * One attempt. `browserToken` is the token of the device cookie; a CAPTCHA is bound to
+ * `interaction`.
+ */
+export type LoginAttempt = Readonly<{
+  identifier: string
+  ip: string | undefined
+  browserToken?: string | undefined
+  captcha?: string | undefined
+  interaction: string
+}>
+
+/** `emailProblem`: the address is no longer the account's. */
+type EmailOwner = Readonly<{ id: string; email: string; emailProblem?: string | undefined }>
+type BrowserOwner = EmailOwner & Readonly<{ generation: number }>
+
+export type LoginThrottle = ReturnType<typeof createLoginThrottle>
+
+const minuteMs = 60_000
+const dayMs = 24 * 60 * minuteMs
+/** SP 800-63B-4 §3.2.2 wants at most 100 failures in a row. */
+const rules = { windowMs: 15 * minuteMs, lockAt: 11, lockMs: 15 * minuteMs, doublings: 2, lockMemoryMs: dayMs }
+const freeAttempts = 5
+const maxConsecutiveFailures = 100
+const freeNetworkFailures = 20
+const maxNetworkFailures = 100
+const knownBrowserMs = 400 * dayMs
+/** Known browsers of one person. */
+const maxKnownBrowsers = 50
+const maxWaiting = 200
+const sweepBatchSize = 1000
+
+export function createLoginThrottle(deps: Deps) {
+  const { db, normalise, captcha, metrics, clock } = deps
+  const secret = createSecretKey(deps.key)
+  const digest = (...parts: readonly string[]) => createHmac('sha256', secret).update(JSON.stringify(parts)).digest()
+  const runInOrder = createKeyedQueue({
+    maxLength: maxWaiting,
+    refuse: () => {
+      throw deps.busy()
+    },
+  })
+  const needsCaptchaNext = new WeakSet<object>()
+  const countedUnverified = new WeakSet<object>()
+
+  const secondsUntil = (ms: number) => Math.max(1, Math.ceil((ms - clock.now()) / 1000))
+
+  const identifierKey = (identifier: string) => digest('identifier', normalise(identifier))
+  const ipKeys = (ip: string) => deps.prefixesOf(ip).map((one) => digest('address', one))
+  const browserKey = (token: string, identifier: string) => digest('browser', token, normalise(identifier))
+
+  /**
+   * The counter of the attempt. A known browser has its own counter, until it has failed too often.
+   */
+  async function counterOf({
+    identifier,
+    browserToken,
+  }: Pick<LoginAttempt, 'identifier' | 'browserToken'>): Promise<{ key: Buffer; isOwn: boolean }> {
+    if (browserToken !== undefined) {
+      const key = browserKey(browserToken, identifier)
+      if (await repository.isKnownBrowser(db, key, clock.now() - knownBrowserMs)) return { key, isOwn: true }
+    }
+    return { key: identifierKey(identifier), isOwn: false }
+  }
+
+  type Reason = 'locked' | 'off' | 'address' | 'crowded' | 'captcha'
+  /** `counts`: the attempt counts as a failure although nothing was verified. */
+  const refusal = (reason: Reason, error: AppError, counts: boolean): AppError => {
+    metrics.count(reason)
+    if (counts) countedUnverified.add(error)
+    return error
+  }
+
+  /**
+   * Throws unless the attempt may be verified. A refusal because of the network alone is not
+   * counted.
+   */
+  async function admit(
+    loginAttempt: LoginAttempt,
+    isOwn: boolean,
+    own: AttemptCount,
+    network: repository.NetworkFailures,
+  ): Promise<void> {
+    if (own.lockedUntil !== undefined) {
+      throw refusal('locked', signInLocked({ retryAfterSeconds: secondsUntil(own.lockedUntil) }), true)
+    }
+    if (own.total > maxConsecutiveFailures) throw refusal('off', passwordOff(), true)
+    if (network.hourFailures >= maxNetworkFailures) {
+      const retryAfterSeconds = secondsUntil(network.hourEndsAt)
+      throw refusal('address', tooManyFailures({ retryAfterSeconds }), false)
+    }
+    // If all pending attempts failed, the network would be over its limit.
+    if (network.hourMost > maxNetworkFailures) throw refusal('crowded', deps.busy(), false)
+    const needsOwnCaptcha = !isOwn && own.tries > freeAttempts
+    if (!needsOwnCaptcha && network.quarterFailures < freeNetworkFailures) return
+    if (!(await captcha.spend(loginAttempt.captcha, loginAttempt.interaction))) {
+      const error = captchaNeeded()
+      needsCaptchaNext.add(error)
+      throw refusal('captcha', error, needsOwnCaptcha)
+    }
+  }
+
+  async function attempt<T>(
+    loginAttempt: LoginAttempt,
+    work: () => Promise<T>,
+    isWrong: (error: unknown) => boolean,
+    onLock: () => Promise<void>,
+  ) {
+    const { key, isOwn } = await counterOf(loginAttempt)
+    const prefixes = loginAttempt.ip === undefined ? [] : ipKeys(loginAttempt.ip)
+    return runInOrder(key.toString('hex'), async () => {
+      const now = clock.now()
+      const own = await repository.countAttempt(db, key, now, rules)
+      const network = await repository.beginNetworkAttempt(db, prefixes, now)
+      const endOwn = (isRight: boolean) =>
+        isOwn && isRight ? repository.clearAttempts(db, key) : repository.undoAttempt(db, key, isRight)
+      let result: T
+      try {
+        if (own.hasJustLocked) await onLock()
+        await admit(loginAttempt, isOwn, own, network)
+        result = await work()
+      } catch (error) {
+        const isWrongGuess = isWrong(error)
+        // Neither of both: the server was busy, or the password was right and another step follows.
+        const isFailure = isWrongGuess || countedUnverified.has(Object(error))
+        const [quarterFailures] = await Promise.all([
+          repository.endNetworkAttempt(db, prefixes, isFailure),
+          !isFailure && endOwn(false),
+        ])
+        if (isWrongGuess) {
+          metrics.count('wrong')
+          if ((!isOwn && own.tries >= freeAttempts) || quarterFailures >= freeNetworkFailures)
+            needsCaptchaNext.add(Object(error))
+        }
+        throw error
+      }
+      await Promise.all([repository.endNetworkAttempt(db, prefixes, false), endOwn(true)])
+      metrics.count('right')
+      return result
+    })
+  }
+
+  /** Ten attempts in 15 minutes, without a CAPTCHA. */
+  async function attemptPasswordCheck<T>(
+    { accountId }: PasswordCheck,
+    work: () => Promise<T>,
+    isRight: (result: T) => boolean,
+  ) {
+    const key = digest('proof', accountId)
+    return runInOrder(key.toString('hex'), async () => {
+      const { lockedUntil } = await repository.countAttempt(db, key, clock.now(), rules)
+      if (lockedUntil !== undefined) {
+        throw refusal('locked', proofLocked({ retryAfterSeconds: secondsUntil(lockedUntil) }), true)
+      }
+      const result = await work().catch(async (error: unknown) => {
+        await repository.undoAttempt(db, key, false)
+        throw error
+      })
+      if (isRight(result)) await repository.clearAttempts(db, key)
+      metrics.count(isRight(result) ? 'right' : 'wrong')
+      return result
+    })
+  }
+
+  return {
+    /**
+     * Does `work`, the verification, if this try may be verified. `isWrong` tells a wrong guess from every other failure; `onLock` is
+     * called for the try that locks. Throws `captcha_needed`, `sign_in_locked`, `password_off`, `too_many_failures`, and what `work` throws.
+     */
+    attempt,
+
+    /**
+     * The same for the password of a signed-in account. Throws `proof_locked`, and what `work`
+     * throws.
+     */
+    attemptPasswordCheck,
+
+    /** What a request limit counts an attempt as: the typed email, or the browser that the account of this email knows. */
+    countedAs: async (email: string, browserToken: string | undefined): Promise<string> => {
+      const { key, isOwn } = await counterOf({ identifier: email, browserToken })
+      return isOwn ? `known browser ${key.toString('hex')}` : email.trim()
+    },
+
+    /** Whether the next try after this failure needs a CAPTCHA. */
+    needsCaptcha: (error: unknown): boolean =>
+      typeof error === 'object' && error !== null && needsCaptchaNext.has(error),
+
+    /**
+     * The browser has signed in to this account, in this generation of it. Gives `new` for a new browser of an account that has others,
+     * and `reset` when the generation is over: nothing is written then.
+     */
+    rememberBrowser: async (
+      tx: Tx,
+      token: string,
+      { id, email, emailProblem, generation }: BrowserOwner,
+    ): Promise<'new' | 'known' | 'reset'> => {
+      if (emailProblem !== undefined) return 'known'
+      const browser = { key: browserKey(token, email), accountId: id, generation, at: clock.now() }
+      return repository.putKnownBrowser(tx, browser, maxKnownBrowsers)
+    },
+
+    /** With a reset of the account: only the browser that asked for it stays known. */
+    endAccount: (async (tx, accountId, { preserved: { knownBrowser }, end: { generation, knownToken } }) => {
+      const preserved = knownBrowser &&
+        knownToken !== undefined && {
+          key: browserKey(knownToken, knownBrowser.email),
+          generation,
+          at: clock.now(),
+        }
+      await repository.deleteKnownBrowsers(tx, accountId, preserved || undefined)
+    }) satisfies AccountEnding,
+
+    /** The account loses its address: its browsers are known no longer, because they are known under the address. */
+    clearKnownBrowsers: (tx: Tx, accountId: string): Promise<void> =>
+      repository.deleteKnownBrowsers(tx, accountId, undefined),
+
+    /** After a new password the failures of the old one no longer count. */
+    clear: async (tx: Queryable, { id, email, emailProblem }: EmailOwner): Promise<void> => {
+      // What was tried at the address was tried at the account that has it.
+      if (emailProblem === undefined) await repository.clearAttempts(tx, identifierKey(email))
+      await repository.clearBrowserAttempts(tx, id)
+    },
+
+    /** Failures from the networks of this address count no longer; gives whether there were any. */
+    clearNetworkFailures: async (tx: Tx, ip: string): Promise<boolean> =>
+      (await repository.deleteNetworkFailures(tx, ipKeys(ip))) > 0,
+
+    /** Deletes rows that no longer limit anything. Returns how many. */
+    sweep: (): Promise<number> => {
+      const now = clock.now()
+      const ages = {
+        countsBefore: now - 2 * dayMs,
+        networksBefore: now - dayMs,
+        browsersBefore: now - knownBrowserMs,
+      }
+      return repository.sweep(db, ages, sweepBatchSize)
+    },
+  }
+}

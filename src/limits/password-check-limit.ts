@@ -1,0 +1,51 @@
+/** Limits right passwords too: each costs a hash, and a few accounts could delay all others. */
+import type { Clock } from '../clock.ts'
+import { tooManyRequests } from './errors.ts'
+import type { Limits, Outcome } from './service.ts'
+
+type Deps = {
+  limits: Pick<Limits, 'take' | 'networkOf'>
+  /** The one form of an email. */
+  normalise: (email: string) => string
+  clock: Clock
+}
+
+export type PasswordCheckLimit = ReturnType<typeof createPasswordCheckLimit>
+
+/** A person proves the password once or twice a minute, so an office never meets the limit. */
+const freePasswordChecks = 2
+const maxKeys = 20_000
+
+export function createPasswordCheckLimit({ limits, normalise, clock }: Deps) {
+  const refusedUntil = new Map<string, number>()
+
+  /** Refuses this account only, not other accounts of the network. */
+  function refuse(key: string, { retryAfterSeconds }: Outcome): void {
+    refusedUntil.delete(key)
+    refusedUntil.set(key, clock.now() + retryAfterSeconds * 1000)
+    if (refusedUntil.size > maxKeys) refusedUntil.delete(refusedUntil.keys().next().value!)
+  }
+
+  return {
+    /** Throws `too_many_requests` while this account proves its password too often. Asks no store. */
+    refuseKnown: (email: string): void => {
+      const leftMs = (refusedUntil.get(normalise(email)) ?? 0) - clock.now()
+      if (leftMs <= 0) return
+      const retryAfterSeconds = Math.ceil(leftMs / 1000)
+      throw tooManyRequests({ params: { minutes: Math.ceil(retryAfterSeconds / 60) }, retryAfterSeconds })
+    },
+
+    /** Counts a right password; only the next one is refused. The first of a minute asks no store. */
+    count: async ({ email, ip }: { email: string; ip: string | undefined }): Promise<void> => {
+      const own = await limits.take('proof', { identifier: email })
+      if (!own.isAllowed) return refuse(normalise(email), own)
+      if (ip === undefined || own.limit - own.remaining <= freePasswordChecks) return
+      const network = limits.networkOf(ip)
+      const outcomes = [
+        ...(network === undefined ? [] : [await limits.take('repeated_proof', { network })]),
+        await limits.take('repeated_proof', { ip }),
+      ]
+      for (const outcome of outcomes) if (!outcome.isAllowed) refuse(normalise(email), outcome)
+    },
+  }
+}

@@ -1,0 +1,87 @@
+/** What a person is told of their sign-ins: that somebody is guessing, and that a browser is new. Records each sign-in that succeeds. */
+import type { Account } from '../accounts/account.ts'
+import type { Accounts } from '../accounts/service.ts'
+import type { Audit } from '../audit/service.ts'
+import type { Clock } from '../clock.ts'
+import type { Transaction, Tx } from '../database/database.ts'
+import type { EmailIntent } from '../email/intent.ts'
+import type { LoginThrottle } from '../limits/login-throttle.ts'
+import type { RequestOrigin } from '../origin.ts'
+
+type Deps = {
+  accounts: Pick<Accounts, 'findByEmail'>
+  loginThrottle: Pick<LoginThrottle, 'rememberBrowser'>
+  sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
+  transaction: Transaction
+  audit: Audit
+  clock: Clock
+}
+
+export type SecurityNotifications = ReturnType<typeof createSecurityNotifications>
+
+type Requested = { clientId?: string; origin: RequestOrigin }
+
+/** The account as the last proof read it, with the generation of the sign-in. `browserToken` is that of the cookie. */
+type SignIn = Readonly<{
+  account: Account
+  level: string
+  amr: readonly string[]
+  clientId: string
+  origin: RequestOrigin
+  browserToken: string
+}>
+
+type Outcome = {
+  /** Decides the interaction when the transaction commits. Gives whether this is the first time. Throws when it was decided otherwise. */
+  decide: (tx: Tx) => Promise<boolean>
+}
+
+export function createSecurityNotifications({ accounts, loginThrottle, sendEmail, transaction, audit, clock }: Deps) {
+  return {
+    /**
+     * Too many attempts at an identifier. An unknown one is treated alike; its email has no
+     * recipient.
+     */
+    locked: async (email: string, { clientId, origin }: Requested): Promise<void> => {
+      const account = await accounts.findByEmail(email)
+      await transaction(async (tx) => {
+        await audit.record(tx, {
+          action: 'account.sign_in_locked',
+          by: { actor: { type: 'system' }, origin },
+          subject: account && { type: 'account', id: account.id },
+          clientId,
+          outcome: 'failure',
+        })
+        await sendEmail(tx, { mail: 'sign_in_locked', email, askedAtMs: clock.now() })
+      })
+    },
+
+    /**
+     * A login is complete: the interaction is decided and the sign-in recorded in one transaction, and the browser is known from now on.
+     * Nothing is written of an account that has been reset meanwhile, nor of the same answer again.
+     */
+    signedIn: async (
+      { account, level, amr, clientId, origin, browserToken }: SignIn,
+      { decide }: Outcome,
+    ): Promise<void> => {
+      const own = { accountId: account.id, clientId, origin }
+      const work = async (tx: Tx): Promise<void> => {
+        await audit.recordOwn(tx, { ...own, action: 'account.signed_in', details: { level, amr } })
+        // Later than the audit row, which locks nothing: the account and then the outcome are locked for two statements.
+        const browser = await loginThrottle.rememberBrowser(tx, browserToken, account)
+        if (browser === 'reset') throw notWritten
+        if (browser === 'new') {
+          await audit.recordOwn(tx, { ...own, action: 'account.new_browser' })
+          await sendEmail(tx, { mail: 'new_browser', accountId: account.id, askedAtMs: clock.now() })
+        }
+        if (!(await decide(tx))) throw notWritten
+      }
+      await transaction(work).catch((error: unknown) => {
+        if (error !== notWritten) throw error
+      })
+    },
+  }
+}
+
+/** Rolls the transaction back. */
+const notWritten = new Error('this sign-in is not recorded')

@@ -1,0 +1,17 @@
+/** Which addresses are on the public internet: everything else is somebody's inside, perhaps ours. */
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
+
+const globalUnicast = ipaddr.IPv6.parseCIDR('2000::/3')
+
+/**
+ * Whether `ip` (as a socket or a resolver spells it) is public: not private, loopback, link-local (where clouds keep their metadata),
+ * CGNAT, multicast, documentation, or a form of IPv6 that carries an IPv4 address: mapped, compatible, NAT64, 6to4, Teredo (RFC 6890,
+ * RFC 8190, the IANA special-purpose registries). What cannot be read is not.
+ */
+export function isPublicIp(ip: string | undefined): boolean {
+  if (ip === undefined || !isIP(ip)) return false
+  const parsed = ipaddr.parse(ip)
+  if (parsed.range() !== 'unicast') return false
+  return parsed.kind() === 'ipv4' || (parsed as ipaddr.IPv6).match(globalUnicast)
+}

@@ -1,0 +1,270 @@
+/** Mail: from the outbox to a real mail server, with the link made on the way; what is broken is tried again and fails nobody. */
+
+import { testOrigin } from '../audit/origins.ts'
+import type { AccountSetup } from '../registration/setup.ts'
+import { goodPassword, openAccountSetup, operator } from '../registration/setup.ts'
+import { sendRaw } from '../security/wire.ts'
+import { createBrowser } from '../support/browser.ts'
+import { startMailbox } from '../support/mailbox.ts'
+import { says, sentence } from '../support/sentences.ts'
+import { waitFor } from '../support/wait.ts'
+
+let setup: AccountSetup
+beforeAll(async () => {
+  setup = await openAccountSetup()
+})
+afterAll(() => setup?.close())
+afterEach(() => setup.mailbox.setMood('well'))
+
+/** What the outbox still has to send; the periodic duties wait in the same table. */
+const jobs = (): Promise<{ attempts: number; last_error: string | null; locked_at: Date | null }[]> =>
+  setup.server.database
+    .knex('graphile_worker._private_jobs')
+    .whereRaw("payload->>'sealed' IS NOT NULL")
+    .select('attempts', 'last_error', 'locked_at')
+const idle = () => waitFor(async () => (await jobs()).length === 0, { what: 'an empty outbox' })
+/** Until the only email that waits has been tried in vain. */
+const tried = () => waitFor(async () => (await jobs()).find(({ last_error, locked_at }) => last_error && !locked_at))
+const makeDue = () =>
+  setup.server.database.knex.raw('UPDATE graphile_worker._private_jobs SET run_at = now() WHERE attempts > 0')
+const outcomes = async () => (await setup.server.parts.metrics.getSingleMetric('latchkey_mails_total')!.get()).values
+const counted = async (outcome: string) =>
+  (await outcomes()).filter(({ labels }) => labels.outcome === outcome).reduce((sum, { value }) => sum + value, 0)
+
+test('an email has text and HTML, comes from the sender that is configured, and asks for no answer', async () => {
+  await setup.register({ email: 'form@example.com' })
+  const message = await setup.mailbox.waitFor('form@example.com')
+  expect(message.from).toBe('no-reply@localhost')
+  expect(message.headers.from).toBe('Latchkey <no-reply@localhost>')
+  expect(message.headers.to).toBe('form@example.com')
+  expect(message.headers['auto-submitted']).toBe('auto-generated')
+  expect(message.headers['content-type']).toMatch(/^multipart\/alternative/)
+  expect(message.subject).toBe(sentence('emails.subject.verify'))
+  expect(message.text).toContain('form@example.com')
+  expect(message.html).toMatch(/<html lang="en">[\s\S]*form@example\.com/)
+  expect(message.html).toContain(message.link!.replaceAll('&', '&amp;'))
+  expect(message.link!.startsWith(`${setup.server.issuer}/verify?token=`)).toBe(true)
+})
+
+test('links are built from the issuer, whatever Host and forwarded headers say', async () => {
+  const browser = createBrowser()
+  await setup.member('host@example.com')
+  const page = await browser.get(setup.at('/recover'))
+  const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
+  const cookie = await browser.jar.getCookieString(setup.at('/'))
+  const body = new URLSearchParams({ csrf, email: 'host@example.com' }).toString()
+  const lines = [
+    'POST /recover HTTP/1.1',
+    'Host: evil.example',
+    `Cookie: ${cookie}`,
+    'Content-Type: application/x-www-form-urlencoded',
+    `Content-Length: ${body.length}`,
+    'Connection: close',
+  ]
+  expect(await sendRaw(setup.server.issuer, `${lines.join('\r\n')}\r\n\r\n${body}`)).toMatch(/^HTTP\/1\.1 200 /)
+  const toEvilHost = await setup.mailbox.waitFor('host@example.com', 2)
+  expect(toEvilHost.link!.startsWith(`${setup.server.issuer}/recover/password?token=`)).toBe(true)
+  expect(toEvilHost.raw).not.toContain('evil')
+  const answer = await browser.post(
+    setup.at('/recover'),
+    { csrf, email: 'host@example.com' },
+    { 'X-Forwarded-Host': 'evil.example', 'X-Forwarded-Proto': 'https', Forwarded: 'host=evil.example' },
+  )
+  expect(answer.status).toBe(200)
+  const message = await setup.mailbox.waitFor('host@example.com', 3)
+  expect(message.link!.startsWith(`${setup.server.issuer}/recover/password?token=`)).toBe(true)
+  expect(message.raw).not.toContain('evil')
+})
+
+test('nothing that somebody typed reaches an email but the address: no header of theirs, no text of theirs', async () => {
+  const name = 'You have won, see evil.example'
+  await setup.register({ email: 'victim@example.com', name })
+  expect((await setup.mailbox.waitFor('victim@example.com')).raw).not.toContain('evil.example')
+  const before = setup.mailbox.emails.length
+  for (const email of [
+    'a@example.com\r\nBcc: evil@example.com',
+    'a@example.com,evil@example.com',
+    'a@example.com;evil@example.com',
+    '"a b"@example.com',
+    '<evil@example.com>',
+    'x <evil@example.com>',
+    'a@example.com(comment)',
+    'a\u0000@example.com',
+    'a\u202E@example.com',
+    'a@[127.0.0.1]',
+    `${'x'.repeat(65)}@example.com`,
+    `a@${'x'.repeat(260)}`,
+  ]) {
+    for (const answer of [await setup.register({ email }), await setup.askForRecovery(email)]) {
+      expect([email, answer.status]).toEqual([email, 400])
+    }
+  }
+  expect(setup.mailbox.emails.length).toBe(before)
+})
+
+test('a service that calls itself something else says so in the email, in any script', async () => {
+  await setup.server.parts.settings.set('serviceName', 'Фонарь, "Lantern" <x@y>', operator)
+  try {
+    await setup.register({ email: 'script@example.com' })
+    const message = await setup.mailbox.waitFor('script@example.com')
+    expect(message.text).toContain('Фонарь, "Lantern" <x@y>')
+    expect(message.html).toContain('Фонарь, &#34;Lantern&#34; &lt;x@y&gt;')
+    expect(message.from).toBe('no-reply@localhost')
+    expect(message.headers.from).toMatch(/<no-reply@localhost>$/)
+    expect(message.to).toEqual(['script@example.com'])
+  } finally {
+    await setup.server.parts.settings.set('serviceName', undefined, operator)
+  }
+})
+
+test.each(['busy', 'hanging up'] as const)(
+  'a mail server that is %s fails no registration, and gets the email when it is well again',
+  async (mood) => {
+    const email = `${mood.replace(' ', '-')}@example.com`
+    await idle()
+    setup.mailbox.setMood(mood)
+    const answer = await setup.register({ email })
+    expect(answer.status).toBe(200)
+    expect(await setup.account(email)).toMatchObject({ isEmailVerified: false })
+    const failed = await tried()
+    // Neither the row nor the log repeats what the mail server said: it may hold the address.
+    expect(failed.last_error).toMatch(/did not take a mail/)
+    expect(failed.last_error).not.toContain('@')
+    setup.mailbox.setMood('well')
+    await makeDue()
+    const message = await setup.mailbox.waitFor(email)
+    expect(message.link).toContain('/verify?token=')
+    await idle()
+  },
+)
+
+test('an email that waits holds the intent, sealed, and no link; delivered, nothing of it is left', async () => {
+  await idle()
+  setup.mailbox.setMood('busy')
+  await setup.register({ email: 'sealed@example.com' })
+  await tried()
+  const { rows } = await setup.server.database.knex.raw('SELECT j::text AS row FROM graphile_worker._private_jobs j')
+  expect(rows.length).toBeGreaterThan(0)
+  expect(JSON.stringify(rows)).not.toMatch(/sealed@example|verify\?token|registration/)
+  setup.mailbox.setMood('well')
+  await makeDue()
+  await setup.mailbox.waitFor('sealed@example.com')
+  await idle()
+})
+
+test('what a mail server refuses for good is not tried again, and counted', async () => {
+  const refused = await counted('refused')
+  setup.mailbox.setMood('refusing')
+  await setup.register({ email: 'refused@example.com' })
+  await waitFor(async () => (await counted('refused')) === refused + 1)
+  await idle()
+  setup.mailbox.setMood('well')
+  expect(setup.mailbox.to('refused@example.com')).toEqual([])
+})
+
+test('a mailbox is not flooded: five links to confirm an address within an hour, and three to a new password', async () => {
+  const email = 'flooded@example.com'
+  for (let count = 1; count <= 7; count += 1) await setup.register({ email })
+  await setup.mailbox.waitFor(email, 5)
+  const limited = await counted('limited')
+  await setup.register({ email })
+  await waitFor(async () => (await counted('limited')) > limited)
+  expect(setup.mailbox.to(email)).toHaveLength(5)
+
+  const member = 'member@example.com'
+  await setup.member(member)
+  for (let count = 1; count <= 3; count += 1) await setup.askForRecovery(member)
+  await setup.mailbox.waitFor(member, 4)
+  const before = await counted('limited')
+  await setup.askForRecovery(member)
+  await waitFor(async () => (await counted('limited')) > before)
+  expect(setup.mailbox.to(member)).toHaveLength(4)
+  setup.server.clock.advance(61 * 60_000)
+  await setup.askForRecovery(member)
+  expect((await setup.mailbox.waitFor(member, 5)).subject).toBe(sentence('emails.subject.recovery'))
+})
+
+test('nor is one whose address somebody else keeps registering', async () => {
+  const email = 'bothered@example.com'
+  await setup.member(email)
+  const limited = await counted('limited')
+  for (let count = 1; count <= 5; count += 1) await setup.register({ email })
+  await waitFor(async () => (await counted('limited')) === limited + 2)
+  await setup.mailbox.waitFor(email, 4)
+  expect(setup.mailbox.to(email).map(({ subject }) => subject)).toEqual([
+    sentence('emails.subject.verify'),
+    ...Array.from({ length: 3 }, () => sentence('emails.subject.already_registered')),
+  ])
+})
+
+test('what could not be sent for a day is not sent any more', async () => {
+  await idle()
+  setup.mailbox.setMood('busy')
+  await setup.register({ email: 'late@example.com' })
+  await tried()
+  setup.server.clock.advance(25 * 3_600_000)
+  setup.mailbox.setMood('well')
+  const stale = await counted('stale')
+  await makeDue()
+  await waitFor(async () => (await counted('stale')) === stale + 1)
+  expect(setup.mailbox.to('late@example.com')).toEqual([])
+})
+
+test('without a mail server nobody is offered a page that needs one, and a notice is counted as not sent', async () => {
+  const server = await openAccountSetup({ env: { SMTP_URL: '' } })
+  try {
+    const browser = createBrowser()
+    expect((await browser.get(server.at('/register'))).status).toBe(403)
+    expect((await browser.get(server.at('/recover'))).status).toBe(404)
+    const alice = (await server.account('alice@example.com'))!
+    await server.server.parts.accountChanges.changePassword({
+      origin: testOrigin,
+      accountId: alice.id,
+      proof: { password: 'wonderland tea party' },
+      newPassword: goodPassword,
+    })
+    const metric = server.server.parts.metrics.getSingleMetric('latchkey_mails_total')!
+    await waitFor(async () => (await metric.get()).values.some(({ labels }) => labels.outcome === 'unsent'))
+  } finally {
+    await server.close()
+  }
+})
+
+test('a mail server that wants TLS is spoken to with TLS only when its certificate is right', async () => {
+  // The package says at length that its own certificate is no secret; here that is the point.
+  const { error } = console
+  console.error = () => {}
+  const strict = await startMailbox({ disabledCommands: [], authOptional: true }).finally(() => {
+    console.error = error
+  })
+  const other = await openAccountSetup({ mailbox: strict })
+  try {
+    // Its certificate is its own: the email stays here rather than going to whoever answers.
+    expect((await other.register({ email: 'tls@example.com' })).status).toBe(200)
+    await waitFor(async () => {
+      const rows = await other.server.database.knex('graphile_worker._private_jobs').whereNotNull('last_error')
+      return rows.length > 0
+    })
+    expect(strict.emails).toEqual([])
+  } finally {
+    await other.close()
+    await strict.close()
+  }
+})
+
+test('in development emails are kept and shown at /dev/mail, with the link to click', async () => {
+  const development = await openAccountSetup({ env: { NODE_ENV: 'development', SMTP_URL: '' }, isOpen: false })
+  try {
+    const browser = createBrowser()
+    expect((await browser.get(development.at('/dev/mail'))).body).toMatch(says('pages.devMail.none'))
+    await development.register({ email: 'dev@example.com' }, browser)
+    const page = await waitFor(async () => {
+      const shown = await browser.get(development.at('/dev/mail'))
+      return shown.body.includes('dev@example.com') && shown
+    })
+    const link = /href="([^"]*\/verify\?token=[^"]*)"/.exec(page.body)![1]!
+    expect((await browser.get(link)).body).toMatch(says('pages.link.submit.verify'))
+  } finally {
+    await development.close()
+  }
+})
