@@ -6,7 +6,6 @@ import { createApp } from './app.ts'
 import type { Parts } from './compose/parts.ts'
 import type { AppError } from './errors.ts'
 import { listenAddressElsewhere, listenAddressForbidden, listenAddressTaken } from './http/errors.ts'
-import type { Readiness } from './http/health.ts'
 import { answerUnparsable, serverOptions } from './http/server.ts'
 import { refuseLostAlgorithms } from './signing-keys/service.ts'
 
@@ -44,21 +43,17 @@ async function drain(server: Server): Promise<void> {
 }
 
 /**
- * Once the process is to stop, each answer says `Connection: close`: a client that would use its connection again learns it from an
- * answer, and not from a request that gets none. Its listener has to be the first.
+ * Once the process stops, each answer says `Connection: close`. A client learns from the answer
+ * that its connection ends, and not from a request that gets no answer.
  */
-function trackAnswers(server: Server, { isStopping }: Readiness) {
+function createInFlight() {
   const inFlight = new Set<ServerResponse>()
-  server.on('request', (_, response) => {
-    if (isStopping()) {
-      response.shouldKeepAlive = false
-      return
-    }
-    inFlight.add(response)
-    response.once('close', () => inFlight.delete(response))
-  })
   return {
-    closeAfter: () => {
+    add(response: ServerResponse): void {
+      inFlight.add(response)
+      response.once('close', () => inFlight.delete(response))
+    },
+    closeAfter(): void {
       for (const response of inFlight) response.shouldKeepAlive = false
     },
   }
@@ -102,10 +97,14 @@ export async function startServer(parts: Parts, server: Server = createServer(se
   // Before anybody signs in: an address in another spelling finds its account from the first request on.
   await parts.mailboxes.run()
   await parts.setUps.serve()
-  const answers = trackAnswers(server, parts.readiness)
+  const answers = createInFlight()
   const answer = createApp(parts).callback()
   server.on('request', (request, response) => {
-    if (!parts.documents.answer(request, response)) void answer(request, response)
+    if (parts.readiness.isStopping()) response.shouldKeepAlive = false
+    // A document is written at once, so it is never in flight when the process stops.
+    if (parts.documents.answer(request, response)) return
+    answers.add(response)
+    void answer(request, response)
   })
   answerUnparsable(server)
   if (!server.listening) await listen(server, config.listen, 'PORT')

@@ -24,7 +24,7 @@ export async function createTestStores(kind: Kind) {
   const { database, close: closeDatabase }: TestDatabase = await createTestDatabase()
   const server = kind === 'redis' ? await startRedis() : kind === 'cluster' ? await startRedisCluster() : undefined
   const connections: RedisConnection[] = []
-  const familyEnds: FamilyEnd[] = []
+  const familyEnds: Omit<FamilyEnd, 'request'>[] = []
   let graceSeconds = 30
 
   /** `more`: what the server hands in, where it is the subject. */
@@ -42,7 +42,7 @@ export async function createTestStores(kind: Kind) {
       log,
       deriveKey,
       graceSeconds: async () => graceSeconds,
-      onFamilyEnded: (_tx, event) => void familyEnds.push(event),
+      onFamilyEnded: (_tx, { request: _request, ...event }) => void familyEnds.push(event),
       ...more,
     })
   }
