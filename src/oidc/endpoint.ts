@@ -1,7 +1,9 @@
-/** The columns of the table in `endpoints.ts`: a row that leaves one out does not compile. */
+/** The columns of the table in `endpoints.ts`: a row without one of them does not compile. */
 import type { PolicyName } from '../limits/policies.ts'
 
-/** What counts a request. `by` says what is counted: an ip and, once the engine knows it, more. */
+/**
+ * What is counted for a request: the ip and, once the engine knows it, the value that `by` names.
+ */
 export type CountedLimit = Readonly<{
   policy: PolicyName
   by: /** The ip. */
@@ -10,7 +12,7 @@ export type CountedLimit = Readonly<{
     | 'account'
     /** The ip, and the grant of the access token. */
     | 'grant'
-    /** The client, or the ip until the client is authenticated. */
+    /** The ip until the client is authenticated, then the client. */
     | 'client'
     /** The ip until the client is authenticated, then nothing. */
     | 'unauthenticated'

@@ -1,4 +1,4 @@
-/** The protocol: the engine, and everything of ours that surrounds it. */
+/** The protocol: the engine, and our code around it. */
 import type { Context } from 'koa'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { Views } from '../http/views.ts'
