@@ -55,9 +55,7 @@ export function createAccessList({ postgres, models, seal, endsAt, now }: Deps) 
     return clients
   }
 
-  /**
-   * Without sessions that have expired by the current configuration, whose rows may still exist.
-   */
+  /** Omits sessions that have expired by the current configuration: their rows may still exist. */
   async function living<S extends { payload: Payload; expiresAt: number | undefined }>(all: readonly S[]) {
     const sessions: S[] = []
     for (const session of all) {

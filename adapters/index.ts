@@ -9,9 +9,8 @@ export type { ModelName } from './model.ts'
 export type { FamilyEnd } from './token-families.ts'
 
 /**
- * `postgres`: errors could let an attacker in or sign an account out. `redis`: a loss costs a
- * retry; without Redis these models are in Postgres. The rows contain the numbers, so a number
- * never changes.
+ * `postgres`: errors could let an attacker in or sign an account out. `redis`: a loss only causes a
+ * retry. Stored rows contain the numbers, so a number never changes.
  */
 export const models: Models = {
   Session: { number: 1, home: 'postgres' },

@@ -30,8 +30,8 @@ const endKeys = (a: string, more: string): string => `ARRAY[${everything},
 
 /**
  * A lateral table with one row: the latest end of the row `a` (`own`) and of its grant `g`
- * (`of_grant`). A moment under a grant's key ends what was issued from the grant; only a permanent
- * end ends the grant itself.
+ * (`of_grant`). Only a permanent end under a grant's key ends the grant itself; a moment ends what
+ * it issued.
  */
 export const latestEnds = (a: string, g: string): string => `LATERAL (
       SELECT max(${moment}) FILTER (WHERE e.key IS DISTINCT FROM ${a}.id OR e.ended_at = ${noExpiry}) AS own,

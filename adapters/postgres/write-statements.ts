@@ -1,7 +1,7 @@
 /**
- * The statements of the group writer. Each takes the rows, conditions and deletions of many
- * requests as arrays. It has only the parts that a batch needs, because Postgres prepares unused
- * parts too.
+ * The statements of the group writer: the rows, conditions and deletions of many requests as
+ * arrays. A statement has only the parts that a batch needs, because Postgres prepares unused parts
+ * too.
  */
 import type { Statement } from './connection.ts'
 import { lives } from './ended.ts'

@@ -47,7 +47,7 @@ export function createEndpointGuard({ artifacts, requestUrlOf, requestChecks, co
       return ctx.method === 'POST' ? Promise.resolve(requestChecks.guardForms(ctx, next)) : next()
     },
 
-    /** The engine also answers `/Token` and `/token/`. They have no row, so they never reach it. */
+    /** The engine would also answer `/Token` and `/token/`. Paths without a row never reach it. */
     admit:
       (engine: Middleware): Middleware =>
       (ctx, next) => {

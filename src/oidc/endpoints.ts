@@ -185,7 +185,7 @@ export const routes = Object.fromEntries(endpoints.map(({ name, path }) => [name
 const idSegment = ':uid'
 const idForm = /^[\w-]{10,64}$/
 
-/** The id in a path below `pattern`, whose last segment is one. */
+/** The id in the last segment of a path below `pattern`. */
 function idIn(pattern: string, path: string): string | undefined {
   const base = pattern.slice(0, -idSegment.length)
   const id = path.slice(base.length)

@@ -13,7 +13,7 @@ declare module 'oidc-provider' {
     readonly destroyed?: boolean
   }
   namespace Session {
-    /** Makes a session of a stored payload. */
+    /** Creates a session from a stored payload. */
     let instantiate: (payload?: object) => EngineSession
   }
 }

@@ -19,9 +19,8 @@ const isStoreFailure = (error: unknown): boolean =>
   (error instanceof Error && ['ArtifactStoreUnavailable', 'KeyRingUnconfirmed'].includes(error.name))
 
 /**
- * The engine's error for an unavailable store. It is not sent by redirect, so that the browser can
- * repeat the request (RFC 6749 §4.1.2.1 names temporarily_unavailable; RFC 9110 §15.6.4 the
- * status).
+ * The engine's error for an unavailable store (RFC 6749 §4.1.2.1: temporarily_unavailable, RFC 9110
+ * §15.6.4). It is not sent by redirect, so that the browser can repeat the request.
  */
 const temporarilyUnavailable = (cause: unknown): Error =>
   Object.assign(new errors.TemporarilyUnavailable('a store is unavailable, try again later'), {

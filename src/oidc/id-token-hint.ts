@@ -69,8 +69,8 @@ export function createHints({ issuer, keyRing, clients }: Deps) {
 
     /**
      * Middleware inside the engine's chain, for logout: replaces an unverifiable hint, which would
-     * cause error 400, by the client that it names. The user must confirm, and the redirect URI is
-     * checked as usual.
+     * be error 400, by the client that it names. The user must confirm, and the redirect URI is
+     * checked.
      */
     around: (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> =>
       ctx.path === routes.end_session && typeof ctx.query.id_token_hint === 'string' ? atLogout(ctx, next) : next(),

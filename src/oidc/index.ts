@@ -43,7 +43,7 @@ type Deps = Omit<EngineDeps, 'artifacts' | 'accounts' | 'clients' | 'pages' | 'l
   Pick<TokenDeps, 'deny' | 'denyLost'> & {
     artifacts: ArtifactStore
     accounts: TokenDeps['accounts'] & Parameters<typeof createEnginePages>[0]['accounts']
-    /** The account as the client may see it. */
+    /** Gives the account as the client may see it. */
     findForClient: EngineDeps['accounts']['findForClient']
     clients: EngineDeps['clients']
     /** The same with the clients of our own pages. */

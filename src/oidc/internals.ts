@@ -36,8 +36,7 @@ type EngineOptions = {
 /**
  * A Provider with grant handlers in a unit of work (it must commit before `grant.success` is
  * emitted), our form_post page (the engine's has an inline script), and clients from our cache. The
- * engine's constructor calls these two public methods before a subclass has fields: hence the
- * closure.
+ * options are in a closure, because the engine's constructor calls the overridden methods.
  */
 export function createEngine(options: EngineOptions): Provider {
   class Engine extends Provider {
@@ -103,8 +102,8 @@ function useOwnClients(engine: Provider, { clients, secretMatches, now, beforeCl
 
 /**
  * Client.redirectUriAllowed, Client.postLogoutRedirectUriAllowed: where any port is allowed (RFC
- * 8252 §7.3) the engine accepts `:` and `:080`. A browser uses port 80 for both, which is another
- * program's.
+ * 8252 §7.3) the engine accepts `:` and `:080`. For both, a browser uses port 80, where another
+ * program may listen.
  */
 function refuseOddPorts(engine: Provider, { hasPlainPort }: EngineOptions) {
   const { prototype } = engine.Client
@@ -134,8 +133,7 @@ function takeUnprovenHints(engine: Provider, { unprovenHint }: EngineOptions) {
 
 /**
  * Session.ensureClientContainer: the engine creates a random `sid` in every tab and keeps the last
- * one. A `sid` that is derived from session and client is equal in all tabs (OpenID Connect
- * Back-Channel Logout 1.0 §2.1).
+ * one. Derived from session and client it is equal in all tabs (Back-Channel Logout 1.0 §2.1).
  */
 function deriveSids(engine: Provider, { sidOf }: EngineOptions) {
   const { Session } = engine
@@ -145,9 +143,9 @@ function deriveSids(engine: Provider, { sidOf }: EngineOptions) {
 }
 
 /**
- * Session.instantiate: for the cookie of a lost session the engine stores and sends an empty one.
- * It would replace the cookie of a session that another tab has renamed. Here the session is new,
- * and is kept only when it is used.
+ * Session.instantiate: for a lost session the engine stores and sends an empty one, which would
+ * replace the cookie of a session that another tab has renamed. Here the new session is kept only
+ * when it is used.
  */
 function dropLostSessions(engine: Provider) {
   const { Session } = engine
@@ -156,9 +154,8 @@ function dropLostSessions(engine: Provider) {
 }
 
 /**
- * Session.get: at logout the engine would store a state in a new session for an hour, at each
- * anonymous request. A session without an account stays unchanged here: it is neither stored nor
- * sent.
+ * Session.get: at logout the engine would store a new session for an hour, at each anonymous
+ * request. A session without an account stays unchanged here: it is neither stored nor sent.
  */
 function storeNothingAtLogout(engine: Provider) {
   const { Session } = engine

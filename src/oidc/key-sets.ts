@@ -52,9 +52,9 @@ function sift(answer: KeySetAnswer): { answer: KeySetAnswer; problems: PublicKey
 }
 
 /**
- * The engine's `fetch`, used only for key sets. The engine fetches for each unknown `kid` and after
- * each failure, so an answer or failure is reused for a minute: a client cannot choose the rate of
- * our requests. Cache-Control is ignored, because it could block a new key for years.
+ * The engine's `fetch`, used only for key sets. Answers and failures are reused for a minute, so
+ * that a client cannot choose the rate of our requests. Cache-Control is ignored, because it could
+ * block a new key for years.
  */
 export function createKeySetFetch({ fetchKeys, now, log }: Deps) {
   const answers = new Map<string, { at: number; answer: Promise<KeySetAnswer> }>()

@@ -129,8 +129,7 @@ export function createEngineLimits({ rateLimiter, artifacts, countedIp, digest }
   }
 
   async function aroundClients(ctx: KoaContextWithOIDC, next: () => Promise<void>, limit: CountedLimit): Promise<void> {
-    // A client over its limit is refused here, cheaply. Other requests are counted once it is
-    // known.
+    // A client over its limit costs only this check. Other clients are counted once they are known.
     rateLimiter.refuseKnown(asContext(ctx), limit.policy)
     rateLimiter.refuseKnown(asContext(ctx), 'client_authentication')
     await next()

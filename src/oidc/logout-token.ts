@@ -13,7 +13,7 @@ const logoutEvent = 'http://schemas.openid.net/event/backchannel-logout'
 /**
  * Gives a token for one attempt: valid for two minutes, with `sub` and `sid`, without `nonce`,
  * signed with the current key for the client's ID token algorithm.
- * Throws KeyRingUnconfirmed when the current key is not known for certain.
+ * Throws KeyRingUnconfirmed when this process cannot confirm the current key.
  */
 export function createLogoutTokens({ issuer, keyRing, now, random }: Deps) {
   return async ({ clientId, accountId, sid, algorithm }: LogoutSubject): Promise<string> => {

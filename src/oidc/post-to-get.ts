@@ -16,7 +16,7 @@ type ParkDeps = {
 type Deps = {
   /** Counts the request by its ip, because a parked request is stored. Throws too_many_requests. */
   count: (ctx: Context) => Promise<void>
-  /** `createRequestUrls`. */
+  /** The function from `createRequestUrls`. */
   requestUrlOf: (path: string, query: string) => Promise<string>
   /** Gives a parked body once. */
   take: (id: string) => Promise<string | undefined>

@@ -116,8 +116,7 @@ function adapterFor(model: string, { artifacts, clients, staticScope, clock }: D
 
 /**
  * Refuses long or deeply nested parameters of bodies that the engine reads itself. It runs at the
- * client look-up, which is the first step of each such endpoint.
- * Throws InvalidRequest.
+ * client look-up, the first step of each such endpoint. Throws InvalidRequest.
  */
 function refuseOddParameters({
   findLongParameter,

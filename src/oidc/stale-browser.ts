@@ -79,9 +79,7 @@ export function createStaleBrowserAnswers(deps: Deps) {
     deps.showRetry(ctx, url, 1 + ((random.bytes(1)[0] ?? 0) % 3))
   }
 
-  /**
-   * Without the cookie of a session that another tab has renamed: it would sign this browser out.
-   */
+  /** Omits the cookie of a session that another tab has renamed: it would sign this browser out. */
   async function repeatLiving(ctx: Context, text: string): Promise<void> {
     const response = JSON.parse(text) as Response
     const name = sessionCookie.name()

@@ -64,9 +64,9 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
   }
 
   /**
-   * Ends something that may be issued again, and so has a moment. What is issued between the moment
-   * and the commit did not see the end, so the moment is updated before the answer, or by the sweep
-   * if this process terminates.
+   * Ends something that may be issued again, and so has a moment. Artifacts that are issued until
+   * the commit have not seen the end, so the moment is set again before the answer, or by the
+   * sweep.
    */
   async function endAtMoment(
     what: RevocationTarget,

@@ -35,8 +35,8 @@ export type Grant = Readonly<{
   /** The artifact that a request spends and its parameter, or the reason why it spends none. */
   spends: Readonly<{ model: ModelName; parameter: string }> | Readonly<{ none: string }>
   limit: GrantLimit
-  /** Before anything is spent. */
+  /** Runs before anything is spent. */
   before: Check | 'nothing'
-  /** After the handler, before anything is written. */
+  /** Runs after the handler, before anything is written. */
   after: Check | 'nothing'
 }>
