@@ -141,7 +141,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
     return { count, isDone: roots.length < rootBatchSize && !(await isThere(tx, where, bindings)) }
   }
 
-  /** By id, the only index with every row: reads a batch, and removes the rows that have ended. */
+  /** Reads a batch by id, the only index with every row, and removes the rows that have ended. */
   async function removeEverything(tx: Tx, endedAt: number, after: Buffer): Promise<RemovalResult> {
     const { rows } = await tx.raw(
       'SELECT id, model <> ? AND issued_at <= ? AS is_over FROM artifact WHERE id > ? ORDER BY id LIMIT ?',

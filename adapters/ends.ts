@@ -18,7 +18,7 @@ export const longestInRedisMs = 24 * 60 * 60 * 1000
 const denialRetentionMs = 60 * 60 * 1000
 const endRetentionMs = longestInRedisMs + denialRetentionMs
 
-// Only so many sessions that end in one transaction have their rows removed in it.
+// A transaction removes the rows of at most this many ended sessions itself.
 const sessionsAtOnce = 20
 
 type Deps = {

@@ -25,7 +25,7 @@ const isLasting = (model: ModelName): model is LastingModel => models.some((one)
 export function createLastUse({ endsAt, expire, now }: Deps) {
   return {
     /**
-     * The payload to be saved. Saving counts as a use. Seconds since the epoch, as in the engine.
+     * The payload to be saved, which counts as a use. Seconds since the epoch, as in the engine.
      */
     noted: (model: ModelName, payload: Payload): Payload =>
       isLasting(model) ? { ...payload, usedAt: Math.floor(now() / 1000) } : payload,

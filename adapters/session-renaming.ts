@@ -25,8 +25,8 @@ export const createSessionRenaming =
   /**
    * Replaces the session's row by one with the new id, in the account's new generation: requests
    * that loaded the old row write nothing more.
-   * Gives the new id and its expiry (milliseconds); undefined when the row is gone or belongs to
-   * another account.
+   * Gives the new id and its expiry (milliseconds); undefined when the row no longer exists or
+   * belongs to another account.
    */
   async (tx: Tx, { uid, id: oldId }: LoadedRow, { accountId, generation, id }: Renaming) => {
     const old = rowId('Session', oldId)

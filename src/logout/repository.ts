@@ -43,8 +43,8 @@ const fromRow = (row: Record<string, unknown>): DeliveryRow => ({
 })
 
 /**
- * Those of the clients that want logout notifications, with the earliest next attempt of slow ones
- * (0 for others).
+ * The clients that want logout notifications, with the earliest next attempt of slow ones (0 for
+ * others).
  */
 export async function listListening(tx: Tx, clientIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
   if (clientIds.length === 0) return new Map()

@@ -18,8 +18,8 @@ export const ownProperties: readonly string[] = [
 ]
 
 /**
- * `staticScope` has only the scopes that the engine knows; `resource-servers.ts` enforces the
- * others. The secret is a placeholder that equals no input: `internals.ts` compares the digests.
+ * `staticScope` has only the scopes that the engine knows; `resource-servers.ts` enforces those of
+ * APIs. The secret is a placeholder that equals no input: `internals.ts` compares the digests.
  */
 export function engineMetadata(client: Client, staticScope: string, nowMs: number): ClientMetadata {
   const usesSecret = client.metadata.token_endpoint_auth_method.startsWith('client_secret_')

@@ -1,6 +1,6 @@
 /**
- * An `id_token_hint` of ours whose key was removed: it proves nothing, but it is no error either
- * (RP-Initiated Logout 1.0 §2).
+ * An `id_token_hint` from this server whose key was removed: it proves nothing, but it is no error
+ * either (RP-Initiated Logout 1.0 §2).
  */
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import type { KoaContextWithOIDC } from 'oidc-provider'

@@ -169,7 +169,7 @@ export function createPolicy(deps: PolicyDeps) {
   if (!login) throw new Error('the engine has no login prompt')
   for (const replaced of ['essential_acrs', 'essential_acr']) login.checks.remove(replaced)
   // OpenID Connect Core 1.0 §3.1.2.6: with `prompt=none` the error is login_required.
-  // A session whose account was deleted or is disabled does not count.
+  // A session does not count when its account was deleted, is disabled, or waits for its deletion.
   const noAccount = ({ oidc }: KoaContextWithOIDC) => oidc.session?.accountId !== undefined && !oidc.account
   login.checks.add(new Check('no_account', 'End-User authentication is required', 'login_required', noAccount))
   login.checks.add(new Check(acrReason, 'a stronger login is required', 'login_required', acrCheck(deps)))

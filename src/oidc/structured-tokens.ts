@@ -29,7 +29,7 @@ type Deps = {
   denyLost: (ctx: KoaContextWithOIDC, clientId: string, token: string) => Promise<void>
 }
 
-// The form of the engine's opaque tokens (256 bits). They have no prefix of ours.
+// The form of the engine's opaque tokens (256 bits). We add no prefix.
 const opaqueToken = /^[A-Za-z0-9_-]{43}$/
 
 const inactive = { active: false }

@@ -30,7 +30,7 @@ export type GrantLimit = Readonly<{ policy: PolicyName; by: 'client' | 'grant' }
 
 export type Grant = Readonly<{
   type: string
-  /** The features that enable the engine's handler, or a handler of ours. */
+  /** The features that enable the engine's handler, or our own handler. */
   handler: Readonly<{ features: GrantFeatures }> | Readonly<{ parameters: readonly string[]; handle: GrantHandler }>
   /** The artifact that a request spends and its parameter, or the reason why it spends none. */
   spends: Readonly<{ model: ModelName; parameter: string }> | Readonly<{ none: string }>

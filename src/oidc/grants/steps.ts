@@ -56,7 +56,7 @@ export function grantFeatures(grants: readonly Grant[]): GrantFeatures {
   return Object.assign({}, ...grants.map(({ handler }) => ('features' in handler ? handler.features : {})))
 }
 
-/** Registers the grants that have a handler of ours; the engine registers its own. */
+/** Registers the grants with our own handlers. The engine registers its own grants. */
 export function registerGrants(provider: Pick<Provider, 'registerGrantType'>, grants: readonly Grant[]): void {
   for (const { type, handler } of grants) {
     if (!('handle' in handler)) continue
