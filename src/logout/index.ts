@@ -19,8 +19,8 @@ const batchSize = 1000
 export function createLogoutFeature({ enqueue, request, makeLogoutToken, endings, outbox, ...deps }: Deps) {
   const logout = createLogout({
     ...deps,
-    // The previous version uses the same lane. Only the lane's own job has the key, so that no request
-    // waits for another.
+    // The previous version uses the same lane. Only the lane's own job has the key, so that
+    // requests do not wait for each other.
     wake: (tx, clientId, { delayMs = 0, isOwn } = {}) => {
       const lane = `logout:${clientId}`
       return enqueue(tx, logoutTask, { clientId }, { delayMs, lane, ...(isOwn && { key: lane }) })

@@ -121,7 +121,7 @@ export function createLogout(deps: Deps) {
     /** Deletes what was settled a month ago. Gives how many rows. */
     sweep: (limit: number): Promise<number> => repository.deleteSettled(db, clock.now() - 30 * day, limit),
 
-    /** Queues jobs for clients whose job was lost, because it failed for days or was removed. */
+    /** Queues a job for clients without one: it was removed, or it failed for days. */
     async wakeOverdue(): Promise<void> {
       for (const clientId of await repository.listOverdue(db, clock.now() - overdueMs, wakeBatchSize)) {
         await transaction((tx) => wake(tx, clientId, { isOwn: true }))

@@ -95,9 +95,7 @@ function refuseForeignScopes({ oidc }: KoaContextWithOIDC): boolean {
   return Check.NO_NEED_TO_PROMPT
 }
 
-/**
- * For a resumed interaction whose redirect URI was removed: shows a page, and does not redirect.
- */
+/** A resumed interaction may have a removed redirect URI: shows a page, and does not redirect. */
 function refuseRemovedRedirect({ oidc }: KoaContextWithOIDC): boolean {
   if (!oidc.client?.redirectUriAllowed(String(oidc.params?.redirect_uri))) throw new errors.InvalidRedirectUri()
   return Check.NO_NEED_TO_PROMPT
