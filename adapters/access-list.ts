@@ -1,4 +1,7 @@
-/** Where a person is signed in and which clients hold a grant of theirs, for whoever looks before ending one. */
+/**
+ * Lists the sessions of an account and the clients with a grant from it, before one of them is
+ * ended.
+ */
 import { mapKey } from './digest.ts'
 import type { EndsAt } from './last-use.ts'
 import type { Model, Models, Payload } from './model.ts'
@@ -7,7 +10,10 @@ import type { Cell, Postgres, Statement } from './postgres/connection.ts'
 import { lives } from './postgres/ended.ts'
 import type { Seal } from './seal.ts'
 
-/** Times are milliseconds since the epoch. A key names the thing to be ended and opens nothing. */
+/**
+ * Times are milliseconds since the epoch. A key only names the session or grant: it is no
+ * credential.
+ */
 export type Access = Readonly<{
   sessions: readonly {
     key: Buffer
@@ -49,7 +55,7 @@ export function createAccessList({ postgres, models, seal, endsAt, now }: Deps) 
     return clients
   }
 
-  /** Without the sessions that are over by what is configured now, whose rows may still lie there. */
+  /** Omits sessions that have expired by the current configuration: their rows may still exist. */
   async function living<S extends { payload: Payload; expiresAt: number | undefined }>(all: readonly S[]) {
     const sessions: S[] = []
     for (const session of all) {
@@ -86,7 +92,7 @@ export function createAccessList({ postgres, models, seal, endsAt, now }: Deps) 
         if (!Buffer.isBuffer(uid)) return []
         const { loginTs, authorizations } = payload as { loginTs?: number; authorizations?: Record<string, unknown> }
         const signedInAt = loginTs === undefined ? undefined : loginTs * 1000
-        // A session of the program before client rows names its clients itself.
+        // Sessions from before client rows existed have their clients in the payload.
         const clientIds = [...new Set([...Object.keys(authorizations ?? {}), ...(clients.get(mapKey(uid)) ?? [])])]
         return [{ key: uid, signedInAt, clientIds, expiresAt }]
       }),

@@ -1,6 +1,6 @@
 /**
- * The condition under which a browser's request is written: its session, account and interaction
- * are as they were when it began.
+ * The condition for the writes of a browser's request: session, account and interaction are
+ * unchanged since it began.
  */
 import { mapKey } from './digest.ts'
 import type { Upsert } from './model.ts'
@@ -10,12 +10,12 @@ import type { Unit } from './unit-of-work.ts'
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /**
- * The account's generation under which the request may sign in or continue its session; undefined
+ * The account and generation in which the request may sign in or continue its session; undefined
  * without a sign-in.
  */
 function accountOf(unit: Unit, accountId: string | undefined): BrowserCondition['account'] {
-  // Account ids are UUIDs. Another text names no row, and must not fail the statement that it
-  // shares with other requests.
+  // Account ids are UUIDs. Another text matches no row, and would fail the statement for the other
+  // requests in it.
   if (accountId === undefined || !uuid.test(accountId)) return undefined
   if (unit.signIn?.accountId === accountId) return { id: accountId, generation: unit.signIn.generation }
   const { interaction, session } = unit
@@ -26,7 +26,7 @@ function accountOf(unit: Unit, accountId: string | undefined): BrowserCondition[
 }
 
 /**
- * Only a request that uses the interaction up resumes it, and only one that saves it answers it.
+ * A request resumes the interaction only when it destroys it, and answers it only when it saves it.
  */
 function outcomeOf({ outcome, decision, destroyed, upserts }: Unit): BrowserCondition['outcome'] {
   if (outcome && destroyed.has(mapKey(outcome.interaction))) return { key: outcome.key, response: outcome.response() }
@@ -35,8 +35,8 @@ function outcomeOf({ outcome, decision, destroyed, upserts }: Unit): BrowserCond
 }
 
 /**
- * `rows` are written only while the session's very row lives, in the account's generation of the
- * sign-in: a request in flight does not bring back a session that was ended or renamed meanwhile.
+ * `rows` are written only while the session's row is unchanged and the account has the generation
+ * of the sign-in. A request in flight cannot restore a session that was ended or renamed.
  */
 export function browserCondition(unit: Unit, rows: readonly Upsert[]): BrowserCondition | undefined {
   const saved = rows.find(({ model }) => model === 'Session')
@@ -46,8 +46,8 @@ export function browserCondition(unit: Unit, rows: readonly Upsert[]): BrowserCo
   if (!outcome && (rows.length === 0 || isEndedHere)) return undefined
   const account = accountOf(unit, saved ? saved.accountId : session?.accountId)
   if (!session && !account && !outcome) return undefined
-  // What an interaction saves of itself signs no account in: the request that resumes it meets the
-  // whole condition.
+  // Saving an interaction signs no account in. The request that resumes it must meet the whole
+  // condition.
   if (unit.destroyed.size === 0 && rows.every(({ model }) => model === 'Interaction')) {
     return outcome && { kind: 'browser', outcome }
   }

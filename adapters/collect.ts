@@ -1,4 +1,4 @@
-/** What the engine writes: collected in the request's unit of work until the flush. */
+/** What the engine writes is collected in the request's unit of work until the flush. */
 import { errors } from 'oidc-provider'
 import { lostTokenKey, mapKey, rowId, sessionKey } from './digest.ts'
 import { longestInRedisMs } from './ends.ts'
@@ -24,8 +24,8 @@ export type Collector = ReturnType<typeof createCollector>
 
 export function createCollector({ models, writes, flusher, lastUse, isInRedis, userCodeDigest, now }: Deps) {
   /**
-   * A row is as old as its request, so that an end during the request covers it. An interaction is
-   * as old as its writing: its account may continue it.
+   * A row is issued at the start of its request, so that an end during the request covers it. An
+   * interaction is issued when it is written, because its account may continue it.
    */
   function toUpsert(unit: Unit, model: ModelName, id: Buffer, payload: Payload, expiresInSeconds?: number): Upsert {
     const writtenAt = now()
@@ -68,8 +68,8 @@ export function createCollector({ models, writes, flusher, lastUse, isInRedis, u
   }
 
   /**
-   * Inside a grant handler the flush decides. Elsewhere it is decided here: InvalidRequestUri or
-   * InvalidGrant when it was spent.
+   * Inside a grant handler the flush decides. Elsewhere this function decides.
+   * Throws InvalidRequestUri or InvalidGrant when the artifact was spent before.
    */
   async function consume(unit: Unit, model: ModelName, token: string): Promise<void> {
     const { spentAs } = models[model]
@@ -93,7 +93,7 @@ export function createCollector({ models, writes, flusher, lastUse, isInRedis, u
     if (model === 'Session') unit.isSessionDestroyed = true
   }
 
-  /** Written with the rest of the request: a request that its rate limit refuses leaves nothing. */
+  /** Written with the rest of the request: a request refused by a rate limit writes nothing. */
   function denyLost(unit: Unit, clientId: string, token: string, lifetimeSeconds: number): void {
     const key = lostTokenKey(clientId, token)
     unit.lost.set(mapKey(key), { key, expiresAt: now() + lifetimeSeconds * 1000 })

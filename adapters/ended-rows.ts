@@ -1,4 +1,7 @@
-/** Removing the rows of what has ended. They are dead by their end moment; here they go, a batch a transaction, and sessions are told of. */
+/**
+ * Removes the rows of what has ended, one batch per transaction, and reports ended sessions. The
+ * end moment alone makes the rows invalid.
+ */
 import type { Knex } from 'knex'
 import { mapKey } from './digest.ts'
 import type { Models, Payload } from './model.ts'
@@ -7,16 +10,18 @@ import type { Seal } from './seal.ts'
 
 export type Tx = Knex.Transaction
 
-/** A browser session that has ended: whose it was, and under which name each client knows it (`sid`). */
+/** A browser session that has ended: its account, and its name (`sid`) at each client. */
 export type EndedSession = Readonly<{
   accountId: string | undefined
   clients: readonly { clientId: string; sid: string | undefined }[]
 }>
 
-/** How a row of `artifact_sweep` says what ended. */
+/** The numbers of the kinds in `artifact_sweep`. */
 export const endedKinds = { account: 1, client: 2, consent: 3, session: 4, grant: 5, everything: 6 } as const
 
-/** What has ended, as `artifact_sweep` keeps it: ids are as they are in the columns of `artifact`. */
+/**
+ * What has ended, as `artifact_sweep` stores it. Ids are in the form of the columns of `artifact`.
+ */
 export type EndedItem = Readonly<{
   key: Buffer
   kind: keyof typeof endedKinds
@@ -25,21 +30,21 @@ export type EndedItem = Readonly<{
   endedAt: number
 }>
 
-/** `isDone`: no row is left. `after`: where the next batch of everything begins. */
+/** `isDone`: no rows are left. `after`: where the next batch of everything begins. */
 export type RemovalResult = Readonly<{ count: number; isDone: boolean; after?: Buffer }>
 
-/** `isFirst`: in the transaction of the end itself. `preservedKey`: a session that lives on. */
+/** `isFirst`: in the transaction of the end itself. `preservedKey`: a session that stays valid. */
 type Batch = Readonly<{ after?: Buffer | undefined; preservedKey?: Buffer | undefined; isFirst?: boolean }>
 
 type Deps = {
   models: Models
   seal: Pick<Seal, 'open'>
   sidOf: (sessionUid: string, clientId: string) => string
-  /** Told in the transaction that removes them, whatever asked for their end. */
+  /** Called in the transaction that removes the sessions, for every cause of their end. */
   onSessionsEnded: (tx: Tx, sessions: readonly EndedSession[]) => Promise<void> | void
 }
 
-// Each root may be a session with clients to be told of. Tokens are only deleted.
+// Each root may be a session whose clients must be notified. Tokens are only deleted.
 const rootBatchSize = 100
 const tokenBatchSize = 1000
 const lookupBatchSize = 300
@@ -48,8 +53,8 @@ type Row = { id: Buffer; uid: Buffer | null; payload: Buffer | null }
 
 export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) {
   /**
-   * Whose session it was, with the clients of its rows. The payload names clients too: the program before there were rows reads and
-   * writes them there alone, and its names (`sid`) stay.
+   * The account of the session, with the clients of its rows and of its payload. An earlier version
+   * of the program stores clients only in the payload, and their `sid` stays valid.
    */
   function toEnded(text: string, clientIds: readonly string[]): EndedSession {
     const { accountId, uid = '', authorizations = {} } = JSON.parse(text) as Payload
@@ -60,7 +65,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
     }
   }
 
-  /** Deletes the client rows of sessions; gives the clients by session. */
+  /** Deletes the client rows of sessions. Gives the clients by session. */
   async function takenClients(tx: Tx, keys: readonly Buffer[]): Promise<Map<string, string[]>> {
     const clients = new Map<string, string[]>()
     if (keys.length === 0) return clients
@@ -89,8 +94,8 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
   }
 
   /**
-   * Locks rows to be removed. Rows that a request in flight holds are passed over: deleting never waits for a request, so that
-   * the two cannot block each other, and comes back for them.
+   * Locks rows to be removed, and skips rows that a request has locked: they are removed later.
+   * Deletion never waits for a request, so that no deadlock is possible.
    */
   async function locked(tx: Tx, where: string, bindings: readonly Knex.Bindable[], limit: number): Promise<Row[]> {
     const { rows } = await tx.raw(
@@ -116,7 +121,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
     return rows.length > 0
   }
 
-  /** Rows that match `where` and nothing more. */
+  /** Removes only the rows that match `where`. */
   async function removeFlat(
     tx: Tx,
     where: string,
@@ -127,7 +132,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
     return { count, isDone: count < limit && !(await isThere(tx, where, bindings)) }
   }
 
-  /** Roots, and before them what hangs from them: without its root it would not be found again. */
+  /** Removes roots, and first their tokens, which would not be found without the root. */
   async function removeRoots(tx: Tx, where: string, bindings: readonly Knex.Bindable[]): Promise<RemovalResult> {
     const roots = await locked(tx, where, bindings, rootBatchSize)
     const tokens = await removeFlat(tx, 'grant_key = ANY(?)', [roots.map(({ id }) => id)], tokenBatchSize)
@@ -136,7 +141,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
     return { count, isDone: roots.length < rootBatchSize && !(await isThere(tx, where, bindings)) }
   }
 
-  /** By id, the only index that has every row: looks at so many, and removes those that are over. */
+  /** Reads a batch by id, the only index with every row, and removes the rows that have ended. */
   async function removeEverything(tx: Tx, endedAt: number, after: Buffer): Promise<RemovalResult> {
     const { rows } = await tx.raw(
       'SELECT id, model <> ? AND issued_at <= ? AS is_over FROM artifact WHERE id > ? ORDER BY id LIMIT ?',
@@ -149,14 +154,17 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
     return last ? { count, isDone: seen.length < lookupBatchSize, after: last } : { count, isDone: true }
   }
 
-  /** One batch of what has ended. A batch is bounded, so that the transaction which ends something can do the first one itself. */
+  /**
+   * Removes one batch. The size is limited, so that the ending transaction can remove the first
+   * batch itself.
+   */
   return async (
     tx: Tx,
     ended: EndedItem,
     { after = Buffer.alloc(0), preservedKey, isFirst = false }: Batch,
   ): Promise<RemovalResult> => {
     const { key, kind, accountId = null, clientId = null, endedAt } = ended
-    // What the ending transaction sees was issued before the end, whatever the clock of the process that issued it says.
+    // All rows that the ending transaction sees were issued before the end, even if clocks differ.
     const before = isFirst ? noExpiry : endedAt
     switch (kind) {
       case 'account': {

@@ -1,8 +1,12 @@
-/** Rows of `artifact_sweep`: what has ended and may still have rows, removed after the commit of its end, a batch a transaction. */
+/**
+ * The rows of `artifact_sweep`: what has ended and may still have rows. They are removed after the
+ * commit, one batch per transaction.
+ */
 import type { createEndedRows, EndedItem, Tx } from './ended-rows.ts'
 import { endedKinds } from './ended-rows.ts'
 
-// A statement that began before an end may write a little after it. Then nothing more is written, and the last pass removes the rest.
+// A statement that began before an end may still write for a short time after it. The last pass
+// removes those rows.
 const settledMs = 60 * 1000
 
 type Deps = {
@@ -21,7 +25,7 @@ type SweepRow = {
   pass_began_at: string | null
 }
 
-/** A row of `artifact_sweep`. `reached`: where the pass is that began at `beganAt`. */
+/** A row of `artifact_sweep`. `reached`: the position of the pass that began at `beganAt`. */
 type Sweep = Readonly<{ ended: EndedItem; notedAt: number; beganAt: number; reached: Buffer | undefined }>
 
 const kindNames = Object.keys(endedKinds) as (keyof typeof endedKinds)[]
@@ -53,7 +57,7 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
     })
   }
 
-  /** In the transaction of the batch. A later end with the same key begins its own pass. */
+  /** In the transaction of the batch. A later end with the same key starts its own pass. */
   async function saveReached(tx: Tx, { ended, notedAt, beganAt }: Sweep, reached: Buffer | undefined): Promise<void> {
     await tx.raw('UPDATE artifact_sweep SET reached = ?, pass_began_at = ? WHERE key = ? AND noted_at = ?', [
       reached ?? null,
@@ -63,7 +67,7 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
     ])
   }
 
-  /** A command that died between its two moments leaves the first, and what was issued until its commit: that ends now. */
+  /** Completes an end whose command terminated halfway: everything issued until now ends. */
   async function finishSweep(key: Buffer): Promise<void> {
     await transaction(async (tx) => {
       const { rows } = await tx.raw(
@@ -81,8 +85,9 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
   }
 
   /**
-   * Removes the rows of what ended under `key`, a batch a transaction, until none is left that it can lock or `isStopped` says so. Gives
-   * whether that was all. A program that dies in the middle leaves the rest to the next one, which goes on where the pass was.
+   * Removes the rows of what ended under `key`, one batch per transaction, until no row can be
+   * locked or `isStopped` is true. Gives whether all rows are removed.
+   * A terminated process leaves the rest to the next pass, which continues at the saved position.
    */
   async function removeEnded(key: Buffer, isStopped: () => boolean): Promise<boolean> {
     await finishSweep(key)
@@ -100,7 +105,7 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
       })
       after = removed.after
       if (removed.isDone) break
-      // Rows that a request holds are left for the next pass.
+      // Rows that a request has locked are left for the next pass.
       if (isStopped() || (removed.count === 0 && !after)) return false
     }
     if (isLast) {
@@ -113,7 +118,10 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
     noteSweep,
     removeEnded,
 
-    /** Removes what is left of ends that are a minute old: of processes that died, and of requests that were in flight. */
+    /**
+     * Removes the remaining rows of ends that are a minute old: of terminated processes and of
+     * requests in flight.
+     */
     async removeLeftovers(isStopped: () => boolean): Promise<void> {
       const keys = await transaction(async (tx) => {
         const { rows } = await tx.raw(

@@ -1,6 +1,6 @@
 /**
- * Ending what hangs from a grant, a session, a person, a client or a moment, inside the transaction of the change that asks for it.
- * docs/decisions/0104 and docs/decisions/0165
+ * Ends everything that belongs to a grant, a session, an account, a client or a period, inside the
+ * caller's transaction. docs/decisions/0104 and docs/decisions/0165
  */
 import type { Knex } from 'knex'
 import { consentKey, endKey, sessionKey } from './digest.ts'
@@ -12,13 +12,13 @@ import { lives, noExpiry } from './postgres/ended.ts'
 
 export type { EndedSession, Tx } from './ended-rows.ts'
 
-// What no row of Postgres stands for lives at most this long: values in Redis (longer-lived artifacts stay in Postgres) and JWTs (an hour).
-// So an end is remembered a little longer, and as long as rows are left that it has ended.
+// The longest validity of what has no row in Postgres: values in Redis, and JWTs (an hour). An end
+// is stored a little longer, and as long as rows that it ended are left.
 export const longestInRedisMs = 24 * 60 * 60 * 1000
 const denialRetentionMs = 60 * 60 * 1000
 const endRetentionMs = longestInRedisMs + denialRetentionMs
 
-// Sessions ended in one transaction whose rows it removes itself.
+// A transaction removes the rows of at most this many ended sessions itself.
 const sessionsAtOnce = 20
 
 type Deps = {
@@ -26,11 +26,17 @@ type Deps = {
   models: Models
   removeRows: ReturnType<typeof createEndedRows>
   transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
-  /** Told in the transaction that ends something of which rows are left: `removeEnded` takes the key after its commit. */
+  /**
+   * Called in the transaction of an end that leaves rows. `removeEnded` removes them after the
+   * commit.
+   */
   onRowsLeft: (tx: Tx, key: Buffer) => Promise<void> | void
 }
 
-/** The moment is moved once the commit can be seen: by the same command, or, when that dies first, by the sweep. */
+/**
+ * The moment is updated after the commit: by the same command or, when that terminates, by the
+ * sweep.
+ */
 export type Provisional = { isProvisional?: boolean }
 
 export type Ends = ReturnType<typeof createEnds>
@@ -38,7 +44,7 @@ export type Ends = ReturnType<typeof createEnds>
 export function createEnds({ now, models, removeRows, transaction, onRowsLeft }: Deps) {
   const sweep = createEndedSweep({ now, removeRows, transaction })
 
-  /** Gives whether that is later than what was remembered. */
+  /** Gives whether `endedAt` is later than the stored moment. */
   async function remember(
     tx: Tx,
     key: Buffer,
@@ -53,7 +59,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
       [key, endedAt, until, isProvisional],
     )
     if (rows.length > 0) return true
-    // A later end of another transaction keeps its own mark.
+    // A later end by another transaction keeps its own mark.
     await tx.raw(
       `UPDATE artifact_end SET expires_at = greatest(expires_at, ?),
          is_provisional = CASE WHEN ended_at > ? THEN is_provisional ELSE ? END WHERE key = ?`,
@@ -63,8 +69,9 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
   }
 
   /**
-   * The moment is what ends. Its transaction removes one batch of rows, without waiting for any of them; what is left is dead as well,
-   * and removed after the commit. Gives how many rows went, and whether the end is a later one than was known.
+   * The stored moment is the end. Its transaction removes one batch of rows without waiting for
+   * locks; the others are invalid as well, and are removed after the commit.
+   * Gives how many rows were removed, and whether the end is later than the stored one.
    */
   async function end(
     tx: Tx,
@@ -79,7 +86,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
     const isLater = await remember(tx, key, endedAt, { isProvisional })
     const batch = { isFirst: true, ...(preservedKey && { preservedKey }) }
     const { count, isDone } = isSwept ? await removeRows(tx, ended, batch) : { count: 0, isDone: false }
-    // Rows of the very millisecond are left: they end too, with what is issued in the rest of it.
+    // Rows of the same millisecond are left. They end too, with what is issued in the rest of it.
     const leftEndAt = kind === 'everything' ? endedAt : Math.min(endedAt + 1, noExpiry)
     if (!isDone) await remember(tx, key, leftEndAt, { isProvisional })
     await sweep.noteSweep(tx, { ...ended, endedAt: isDone ? endedAt : leftEndAt })
@@ -93,8 +100,9 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
   }
 
   /**
-   * Ends the grant whose row is `grantKey` with everything issued from it, or only the latter: then the grant may issue anew. Gives how
-   * many rows went, and at least 1 to the one that ended something; 0 when nothing of it was alive.
+   * Ends the grant with the row `grantKey` and everything issued from it, or only the latter: then
+   * the grant may issue again.
+   * Gives how many rows were removed, at least 1 if something ended; 0 when nothing was valid.
    */
   async function endFamily(tx: Tx, grantKey: Buffer, { isGrantEnded }: { isGrantEnded: boolean }): Promise<number> {
     const wasAlive = await isAlive(tx, '(a.id = ? OR a.grant_key = ?)', [grantKey, grantKey])
@@ -113,8 +121,9 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
     endFamily,
 
     /**
-     * Ends every session, grant and token of the account, and interactions in which it has just signed in. The session `sessionUid` lives on,
-     * for whoever changes a password in it; what was issued in it ends all the same. Gives how many rows went at once.
+     * Ends every session, grant and token of the account, and interactions in which it has just
+     * signed in. The session `sessionUid` stays valid, for a password change in it; its tokens end.
+     * Gives how many rows were removed at once.
      */
     async endAccount(
       tx: Tx,
@@ -126,7 +135,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
       const ended: EndedItem = { key, kind: 'account', accountId: storableText(accountId), endedAt: now() }
       const { count } = await end(tx, ended, { ...(preserved && { preservedKey: preserved }), isProvisional })
       if (preserved) {
-        // It is another session from now on: issued after the moment.
+        // From now on it counts as another session: issued after the moment.
         await tx.raw(
           'UPDATE artifact SET issued_at = e.ended_at + 1 FROM artifact_end e WHERE e.key = ? AND artifact.uid = ?',
           [key, preserved],
@@ -135,14 +144,20 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
       return count
     },
 
-    /** Ends every grant and token of the client. Gives how many rows went at once; a JWT of a client that spoke for itself has none. */
+    /**
+     * Ends every grant and token of the client. Gives how many rows were removed at once; JWTs from
+     * client credentials have no rows.
+     */
     async endClient(tx: Tx, clientId: string, provisional: Provisional = {}): Promise<number> {
       const key = endKey('client', clientId)
       const ended: EndedItem = { key, kind: 'client', clientId: storableText(clientId), endedAt: now() }
       return (await end(tx, ended, provisional)).count
     },
 
-    /** Ends every session of the account but the one under `preservedKey`, with what was issued in them. Gives how many sessions ended. */
+    /**
+     * Ends every session of the account, except the one under `preservedKey`, and everything issued
+     * in them. Gives how many sessions ended.
+     */
     async endSessionsOf(tx: Tx, accountId: string, preservedKey?: Buffer): Promise<number> {
       const { rows } = await tx.raw(
         `SELECT DISTINCT uid FROM artifact a
@@ -156,14 +171,23 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
       return keys.length
     },
 
-    /** Ends the browser session with that uid and everything issued in it without offline access (OpenID Connect Core 1.0 §11). */
+    /**
+     * Ends the browser session with that uid, and everything issued in it without offline access
+     * (OpenID Connect Core 1.0 §11).
+     */
     endSession: (tx: Tx, sessionUid: string): Promise<number> => endSessionByKey(tx, sessionKey(sessionUid)),
     endSessionByKey,
 
-    /** Ends the grant whose row is `key` and everything issued from it. Gives how many rows went. */
+    /**
+     * Ends the grant with the row `key` and everything issued from it. Gives how many rows were
+     * removed.
+     */
     endGrantByKey: (tx: Tx, key: Buffer): Promise<number> => endFamily(tx, key, { isGrantEnded: true }),
 
-    /** Ends every grant that the account has given the client, and everything issued from them. Gives how many rows went at once. */
+    /**
+     * Ends every grant of the account to the client, and everything issued from them. Gives how
+     * many rows were removed at once.
+     */
     async endGrantsOf(tx: Tx, accountId: string, clientId: string, provisional: Provisional = {}): Promise<number> {
       const owners = { accountId: storableText(accountId), clientId: storableText(clientId) }
       const key = consentKey(accountId, clientId)
@@ -171,24 +195,31 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
       return count
     },
 
-    /** What the key has signed counts no longer, for ever: whoever checks a JWT of ours asks Postgres. */
+    /**
+     * Everything that the key has signed is invalid permanently: each verification of our JWTs asks
+     * Postgres.
+     */
     async endSigningKey(tx: Tx, kid: string): Promise<void> {
       await remember(tx, endKey('signing_key', kid), noExpiry, { until: noExpiry })
     },
 
-    /** Denies the one token whose `jti` this is (RFC 7009 §2.1). */
+    /** Denies the token with this `jti` (RFC 7009 §2.1). */
     async denyToken(tx: Tx, jti: string): Promise<void> {
       await remember(tx, endKey('token', jti), noExpiry)
     },
 
-    /** Denies the one token whose row or value is `id`, and which expires at `expiresAt` (milliseconds): wherever a copy of it turns up. */
+    /**
+     * Denies the token with the row or value `id`, which expires at `expiresAt` (milliseconds). It
+     * applies to every copy of the token.
+     */
     async denyArtifact(tx: Tx, id: Buffer, expiresAt = now() + longestInRedisMs): Promise<void> {
       await remember(tx, id, noExpiry, { until: expiresAt + denialRetentionMs })
     },
 
     /**
-     * Ends everything issued up to `beforeMs` (milliseconds since the epoch, default now). What must not be seen twice stays known. Gives how
-     * many rows went at once.
+     * Ends everything issued up to `beforeMs` (milliseconds since the epoch, default now), except
+     * replay protection.
+     * Gives how many rows were removed at once.
      */
     async endAll(tx: Tx, beforeMs: number = now(), provisional: Provisional = {}): Promise<number> {
       const ended: EndedItem = { key: endKey('everything', ''), kind: 'everything', endedAt: beforeMs }

@@ -14,7 +14,7 @@ type Deps = {
   collector: Pick<Collector, 'consume' | 'destroy' | 'upsert'>
 }
 
-// The engine's clients are rows of another feature; it never asks this store for one.
+// The engine's clients are rows of another feature. The engine never reads one from this store.
 const isModel = (name: string): name is ModelName => (modelNames as readonly string[]).includes(name)
 
 export const createEngineAdapter =

@@ -1,5 +1,5 @@
 /**
- * The flush: writes what a unit of work has collected, in Redis and by one conditional statement in
+ * The flush: writes the contents of a unit of work, in Redis and by one conditional statement in
  * Postgres.
  */
 import { browserCondition } from './browser-condition.ts'
@@ -25,8 +25,8 @@ type Deps = {
 export type Flusher = ReturnType<typeof createFlusher>
 
 /**
- * A family with offline access outlives the session, its access tokens too (their own scope may not
- * name it); a grant ends with the session when the code that is issued from it does.
+ * A family with offline access stays valid after the session, and so do its access tokens, whose
+ * scope may omit it. A grant ends with the session when the code issued from it does.
  */
 function withFamily(unit: Unit, row: Upsert): Upsert {
   if (unit.presented && hasOfflineAccess(unit.presented.payload)) return { ...row, sessionUid: undefined }
@@ -37,7 +37,7 @@ function withFamily(unit: Unit, row: Upsert): Upsert {
   return row
 }
 
-/** The clients that the session signs in to by the codes of this request. */
+/** The clients that the session signs in to with the codes of this request. */
 const newClients = (rows: readonly Upsert[], payloadOf: (row: Upsert) => Payload): NewSessionClient[] =>
   rows.flatMap((row) => {
     if (row.model !== 'AuthorizationCode' || !row.grantKey || row.clientId === undefined) return []
@@ -66,7 +66,7 @@ export function createFlusher({ models, writes, shortLived, ends, transaction, i
   }
 
   /**
-   * Written before Redis forgets them: what was answered stays true whatever Redis remembers later.
+   * Written before Redis deletes the values: the answer stays true even if Redis restores old data.
    */
   async function denyDestroyed(unit: Unit): Promise<void> {
     const denied = [...unit.destroyed.values()].filter(({ model }) => models[model].isDenied && isInRedis(model))
@@ -79,8 +79,8 @@ export function createFlusher({ models, writes, shortLived, ends, transaction, i
   }
 
   /**
-   * Writes the rows if the condition is met, and what is unconditional in any case. Redis is first,
-   * and what it refuses goes to Postgres. The unit keeps everything for another try.
+   * Writes the rows if the condition is met, and the unconditional rows in any case. Redis is
+   * first; rows that it refuses are written to Postgres. The unit keeps everything for a retry.
    */
   async function write(unit: Unit, given?: Condition): Promise<WriteResult> {
     await endRevoked(unit)
@@ -88,8 +88,8 @@ export function createFlusher({ models, writes, shortLived, ends, transaction, i
     const rows = [...unit.upserts.values()].map((row) => withFamily(unit, row))
     const condition = given ?? browserCondition(unit, rows)
     const ofRedis = rows.filter(({ home }) => home === 'redis')
-    // A value that other requests know already changes only when the condition is met; a new token
-    // is unknown until the answer.
+    // A value that other requests know changes only when the condition is met. A new token is
+    // unknown until the answer, so it is written first.
     const isLate = ({ model }: Upsert) => model === 'Interaction' && condition !== undefined
     const early = ofRedis.filter((row) => !isLate(row))
     const refused = shortLived ? await refusedBy(shortLived, early) : early
@@ -107,8 +107,8 @@ export function createFlusher({ models, writes, shortLived, ends, transaction, i
   }
 
   /**
-   * Removes tokens that no answer will name, if Redis lets them go; else they expire, and no client
-   * has seen them.
+   * Removes tokens that no answer will contain. When Redis fails they expire instead, unknown to
+   * any client.
    */
   async function discard(rows: readonly Upsert[]): Promise<void> {
     await Promise.allSettled(rows.map(({ id }) => shortLived?.destroy(id)))
@@ -135,7 +135,7 @@ export function createFlusher({ models, writes, shortLived, ends, transaction, i
     return hasWork ? writes.write(work) : { isMet: true }
   }
 
-  /** What Redis may do only once Postgres has decided. */
+  /** The changes in Redis that must wait for the decision of Postgres. */
   async function followPostgres(
     unit: Unit,
     redis: ShortLived,
@@ -143,8 +143,8 @@ export function createFlusher({ models, writes, shortLived, ends, transaction, i
   ): Promise<void> {
     const isBrowser = condition?.kind === 'browser'
     const gone = result.isMet || !isBrowser ? [...unit.destroyed.values()] : []
-    // Its outcome in Postgres says that the interaction is used up: that Redis keeps the value
-    // until it expires changes nothing.
+    // The outcome in Postgres marks the interaction as used. It does not matter if Redis keeps
+    // the value until it expires.
     const isUsedUp = isBrowser && condition.outcome !== undefined
     const destroy = (id: Buffer, model: ModelName) =>
       isUsedUp && model === 'Interaction' ? redis.destroy(id).catch(() => {}) : redis.destroy(id)
@@ -157,8 +157,8 @@ export function createFlusher({ models, writes, shortLived, ends, transaction, i
   }
 
   /**
-   * Throws StaleBrowser when a browser's request comes too late: its session was renamed or ended,
-   * or the account was reset.
+   * Throws StaleBrowser when a browser's request is late: its session was renamed or ended, the
+   * account was reset, or the interaction has another outcome.
    */
   async function flush(unit: Unit): Promise<void> {
     const { upserts, unconditional, destroyed, revoked, lost } = unit

@@ -1,4 +1,4 @@
-/** The request of a grant handler, as far as the store reads it: the engine's Koa context. */
+/** The engine's Koa context in a grant handler, with the fields that the store reads. */
 import type { JWK } from 'jose'
 import { calculateJwkThumbprint, decodeProtectedHeader } from 'jose'
 
@@ -15,7 +15,7 @@ export type GrantContext = {
 }
 
 /**
- * The key of the DPoP proof. The engine checks the proof before it looks for the token (RFC 9449
+ * The key of the DPoP proof. The engine checks the proof before it looks up the token (RFC 9449
  * §4.3).
  */
 export async function proofThumbprint(ctx: GrantContext): Promise<string | undefined> {

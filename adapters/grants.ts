@@ -42,8 +42,8 @@ export function createGrantEndings({ loader, reader, flusher, families, successo
   }
 
   /**
-   * RFC 6749 §10.5: a refusal before the engine looked at the code does not hide that its sender
-   * has it.
+   * RFC 6749 §10.5: the sender has the code, even when the engine refused the request before it
+   * read the code.
    */
   async function presentCode(unit: Unit, { oidc }: GrantContext): Promise<void> {
     const code = oidc.params?.code
@@ -51,8 +51,8 @@ export function createGrantEndings({ loader, reader, flusher, families, successo
   }
 
   /**
-   * The handler has refused: nothing is issued. What it ended stays ended, a spent code stays
-   * spent, and a refresh token stays with its owner.
+   * The handler has refused, so nothing is issued. What it ended stays ended, a spent code stays
+   * spent, and a refresh token stays usable for its client.
    */
   async function abandon(unit: Unit, ctx: GrantContext, error: unknown): Promise<void> {
     unit.upserts.clear()
@@ -70,8 +70,8 @@ export function createGrantEndings({ loader, reader, flusher, families, successo
   }
 
   /**
-   * A repeat gets the living refresh token and a fresh access token. The family never branches, so
-   * that a theft shows at the next refresh.
+   * A repeat gets the current refresh token and a new access token. The family never branches, so
+   * that a theft is detected at the next refresh.
    */
   async function repeat(
     unit: Unit,
@@ -86,8 +86,8 @@ export function createGrantEndings({ loader, reader, flusher, families, successo
       const next: Successor | undefined =
         link.row.successor && successors.open(link.token, link.row.successor, link.row.id)
       if (!next) return refuse(unit, presented, ctx, 'refresh_token_reused')
-      // RFC 9449 §5: a confidential client's refresh tokens are not bound, and it may change its
-      // key.
+      // RFC 9449 §5: the refresh tokens of a confidential client are not bound, so it may change
+      // its key.
       const isBound = presented.payload.jkt !== undefined
       if (isBound && link.row === spent && next.thumbprint !== thumbprint) {
         return refuse(unit, presented, ctx, 'other_key')
@@ -101,8 +101,8 @@ export function createGrantEndings({ loader, reader, flusher, families, successo
       if (row.consumedAt !== undefined) {
         link = { token: next.token, row }
       } else if (!families.isCovered(presented, row)) {
-        // The family lost a scope while the handler worked: the answer would have it. Sent again,
-        // the request gets what is left.
+        // The family lost a scope during the request, and the answer would contain it. When the
+        // client retries, it gets the remaining scope.
         flusher.forget(unit)
         throw new ArtifactStoreUnavailable('the family was narrowed meanwhile')
       } else if ((await flusher.write(unit, { kind: 'alive', key: id })).isMet) {
@@ -125,7 +125,7 @@ export function createGrantEndings({ loader, reader, flusher, families, successo
 
   /**
    * The handler has succeeded: one statement writes everything it issued, if this request spends
-   * what was presented.
+   * the presented token.
    */
   async function finishGrant(unit: Unit, ctx: GrantContext): Promise<void> {
     const { presented, isSpending, issuedRefreshToken } = unit

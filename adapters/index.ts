@@ -1,4 +1,4 @@
-/** Which model lives where; and the store that the rest of the program uses. */
+/** The store of each model, and the artifact store for the rest of the program. */
 import type { Models } from './model.ts'
 import type { StoreDeps } from './store.ts'
 import { createStore } from './store.ts'
@@ -9,8 +9,8 @@ export type { ModelName } from './model.ts'
 export type { FamilyEnd } from './token-families.ts'
 
 /**
- * `postgres`: its errors let an attacker in or sign an account out. `redis`: its loss costs a retry;
- * in Postgres when there is no Redis. A number stays for ever: it is in the rows.
+ * `postgres`: errors could let an attacker in or sign an account out. `redis`: a loss only causes a
+ * retry. Stored rows contain the numbers, so a number never changes.
  */
 export const models: Models = {
   Session: { number: 1, home: 'postgres' },
@@ -32,5 +32,5 @@ export const models: Models = {
 
 export type ArtifactStore = ReturnType<typeof createArtifactStore>
 
-/** The store over Postgres, and over Redis for what is short-lived when there is one. */
+/** The artifact store: Postgres, and Redis for short-lived artifacts if it is configured. */
 export const createArtifactStore = (deps: StoreDeps) => createStore(models, deps)

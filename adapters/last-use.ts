@@ -1,12 +1,21 @@
-/** Sessions and refresh tokens by the lifetimes that are configured now: when they were last used, and the end of those that are over. */
+/**
+ * Applies the lifetimes that are configured now to sessions and refresh tokens: records the last
+ * use, and ends expired ones.
+ */
 import type { ModelName, Payload, StoredArtifact } from './model.ts'
 import type { Writes } from './postgres/writes.ts'
 
-/** What the engine knows only the expiry of, which says nothing of its last use once a lifetime has changed. */
+/**
+ * For these the engine stores only the expiry, which does not show the last use after a lifetime
+ * has changed.
+ */
 const models = ['Session', 'RefreshToken'] as const
 export type LastingModel = (typeof models)[number]
 
-/** When it is over by what is configured now, in milliseconds since the epoch; undefined: that does not end it. */
+/**
+ * The end by the current configuration, in milliseconds since the epoch; undefined: the
+ * configuration does not end it.
+ */
 export type EndsAt = (model: LastingModel, payload: Payload) => Promise<number | undefined>
 
 type Deps = { endsAt: EndsAt; expire: Writes['expire']; now: () => number }
@@ -15,13 +24,18 @@ const isLasting = (model: ModelName): model is LastingModel => models.some((one)
 
 export function createLastUse({ endsAt, expire, now }: Deps) {
   return {
-    /** The payload as it is saved: saving it is a use. In seconds, as the engine counts. */
+    /**
+     * The payload to be saved, which counts as a use. Seconds since the epoch, as in the engine.
+     */
     noted: (model: ModelName, payload: Payload): Payload =>
       isLasting(model) ? { ...payload, usedAt: Math.floor(now() / 1000) } : payload,
 
-    /** Whether a lifetime that was lowered since has ended it. It ends for good: a lifetime that is raised does not bring it back. */
+    /**
+     * Whether a lowered lifetime has ended it. The end is permanent: a raised lifetime does not
+     * revert it.
+     */
     async isOver(model: ModelName, stored: StoredArtifact, payload: Payload): Promise<boolean> {
-      // A spent token gives nothing by itself, and its reuse has to show.
+      // A spent token is not valid anyway, and its reuse must be detected.
       if (!isLasting(model) || stored.consumedAt !== undefined) return false
       const at = await endsAt(model, payload)
       if (at === undefined || at > now()) return false

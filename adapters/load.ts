@@ -1,5 +1,5 @@
 /**
- * Stored artifacts as rows: loaded from Postgres or Redis, remembered for the request, and opened.
+ * Stored artifacts as rows: loaded from Postgres or Redis, cached for the request, and unsealed.
  */
 import { endKey, lostTokenKey, mapKey, rowId } from './digest.ts'
 import type { createLastUse } from './last-use.ts'
@@ -31,7 +31,7 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
   const isExpired = ({ expiresAt }: StoredArtifact): boolean => expiresAt !== undefined && expiresAt <= now()
 
   /**
-   * Undefined when the payload does not open: altered, moved to another row, or sealed under
+   * Undefined when the payload cannot be unsealed: altered, moved to another row, or sealed with
    * another root secret.
    */
   function open(stored: StoredArtifact): Payload | undefined {
@@ -39,8 +39,8 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
     return text === undefined ? undefined : (JSON.parse(text) as Payload)
   }
 
-  // Several parts of a request read one row: it is unsealed once. Each gets its own payload,
-  // because the engine changes it.
+  // Several parts of a request read one row, which is unsealed once. Each part gets its own
+  // payload, because the engine changes it.
   const unsealed = new WeakMap<StoredArtifact, string>()
 
   function unseal(stored: StoredArtifact): string | undefined {
@@ -75,8 +75,8 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
   }
 
   /**
-   * A value in Redis counts only while Postgres has no end of it. Its grant is read too: the engine
-   * asks for it next.
+   * A value in Redis is valid only without an end in Postgres. Its grant is read too, because the
+   * engine needs it next.
    */
   async function loadFromRedis(
     unit: Unit,
@@ -85,7 +85,7 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
     id: Buffer,
   ): Promise<StoredArtifact | undefined> {
     const value = await shortLived?.find(id)
-    // Written before there was a Redis or while it was away, or too long-lived for it.
+    // Written before Redis was configured or while it was unavailable, or valid too long for Redis.
     if (!value) return loadFromPostgres(unit, id)()
     const payload = JSON.parse(value.text) as Payload
     const keys = [everything]
@@ -108,8 +108,8 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
   }
 
   /**
-   * While Redis is away, Postgres has what was written meanwhile. A value that may be in Redis is
-   * not reported as "not found".
+   * While Redis is unavailable, new values are in Postgres. For a value that may be in Redis, the
+   * answer is an error and not "not found".
    */
   async function loadFromEither(
     unit: Unit,
@@ -125,7 +125,7 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
         loadFromPostgres(unit, id)(),
         ...others.map((other) => reads.find(rowId(other, token))),
       ])
-      // A token is of one model only: one that Postgres has as another is not this one.
+      // A token belongs to one model: if Postgres has it as another, it is not this one.
       if (stored || asOthers.some((other) => other !== undefined)) return stored
       throw error
     }
@@ -146,11 +146,11 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
     remembered,
     isLiving,
 
-    /** The row of the token, read once for the request. */
+    /** The row of the token, read once per request. */
     load: (unit: Unit, model: ModelName, token: string, id: Buffer): Promise<StoredArtifact | undefined> =>
       remembered(unit, id, loadFor(unit, model, token, id)),
 
-    /** A row of Postgres as it is now, whatever the unit has read. */
+    /** The current row in Postgres, without the unit's cache. */
     async findNow(model: ModelName, id: Buffer): Promise<StoredArtifact | undefined> {
       const stored = (await reads.find(id))?.artifact
       return stored && (await isLiving(model, stored)) ? stored : undefined

@@ -1,6 +1,9 @@
-/** What the store knows about a kind of artifact, and the shape of one as it is read and written. */
+/** The properties of each model of artifacts, and their shape in reads and writes. */
 
-/** Everything the engine stores but clients, which have a table of their own; and requests that are parked until the browser comes back. */
+/**
+ * Everything the engine stores, except clients, which have their own table; and parked requests of
+ * browsers.
+ */
 export const modelNames = [
   'Session',
   'Grant',
@@ -23,23 +26,27 @@ export type ModelName = (typeof modelNames)[number]
 export type Model = {
   /** Its number in the table `artifact`: never reused for another model. */
   number: number
-  /** `redis`: in Redis when there is one, else in Postgres. */
+  /** `redis`: in Redis if it is configured, otherwise in Postgres. */
   home: 'postgres' | 'redis'
   /**
-   * How often it may be spent: `source` once, for tokens, inside a grant handler (RFC 6749 §4.1.2); `request` once, anywhere (RFC 9126
-   * §7.3); `proof` once, by being seen (RFC 9449 §11.1). Absent: it is not spent.
+   * How it may be spent: `source` once, for tokens, inside a grant handler (RFC 6749 §4.1.2);
+   * `request` once, anywhere (RFC 9126 §7.3); `proof` once, when it is first seen (RFC 9449 §11.1).
+   * Absent: it is not spent.
    */
   spentAs?: 'source' | 'request' | 'proof'
-  /** A token that opens something by itself: destroying one in Redis is also a denial in Postgres, which a Redis that returns with old data cannot undo. */
+  /**
+   * A bearer token. When one in Redis is destroyed, Postgres also stores a denial, in case Redis
+   * restores old data.
+   */
   isDenied?: true
 }
 
 export type Models = Readonly<Record<ModelName, Model>>
 
-/** What the engine's session says of one client. */
+/** The data of one client in the engine's session. */
 export type SessionClient = { sid?: string; grantId?: string; [field: string]: unknown }
 
-/** An artifact as the engine hands it over; the store reads these of its fields. */
+/** An artifact from the engine, with the fields that the store reads. */
 export type Payload = {
   [field: string]: unknown
   exp?: number
@@ -53,20 +60,20 @@ export type Payload = {
   userCode?: string
   jkt?: string
   consumed?: unknown
-  /** Ours, of sessions and refresh tokens: when it was last saved, in seconds since the epoch. */
+  /** Our own field of sessions and refresh tokens: the last save, in seconds since the epoch. */
   usedAt?: number
 }
 
-/** An artifact as it was found. Times are milliseconds since the epoch. */
+/** An artifact that was read. Times are milliseconds since the epoch. */
 export type StoredArtifact = {
   id: Buffer
-  /** As it lies in Postgres; what Redis holds comes opened. */
+  /** Sealed in Postgres; values from Redis are already unsealed. */
   content: { sealed: Buffer } | { text: string }
   grantKey?: Buffer
   consumedAt?: number
   successor?: Buffer
   expiresAt?: number
-  /** Of a browser session: the account's when somebody signed in. */
+  /** For a browser session: the generation of the account at sign-in. */
   generation?: number
 }
 

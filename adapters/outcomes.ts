@@ -1,4 +1,7 @@
-/** What an interaction came to: decided once, repeatable for a moment, and kept in Postgres wherever the interaction is. */
+/**
+ * The outcome of an interaction: decided once, repeatable for a moment, and always stored in
+ * Postgres.
+ */
 import { createHash } from 'node:crypto'
 import { rowId } from './digest.ts'
 import type { Tx } from './ended-rows.ts'
@@ -8,12 +11,15 @@ import type { createBearerSeal } from './seal.ts'
 
 type Deps = { postgres: Postgres; seal: ReturnType<typeof createBearerSeal>; now: () => number }
 
-/** `first`: nothing was decided before. `same`: this very answer, a moment ago. `other`: another one, or too long ago. */
+/**
+ * `first`: undecided before. `same`: the same answer, a moment ago. `other`: another answer, or too
+ * long ago.
+ */
 export type Decision = 'first' | 'same' | 'other'
 
 export type Outcomes = ReturnType<typeof createOutcomes>
 
-/** Longer than an interaction lives. */
+/** Longer than the lifetime of an interaction. */
 const retentionMs = 2 * 60 * 60 * 1000
 
 const decideText = (interaction: string, answer: string, at: string) => `
@@ -40,19 +46,23 @@ export function createOutcomes({ postgres, seal, now }: Deps) {
   const isRecent = (at: unknown): boolean => at !== null && at !== undefined && now() - Number(at) <= repeatableMs
 
   return {
-    /** Decides the interaction `uid`: of any number of answers at once one is the first. Throws ArtifactStoreUnavailable. */
+    /**
+     * Decides the interaction `uid`: of concurrent answers exactly one is the first. Throws
+     * ArtifactStoreUnavailable.
+     */
     async decide(uid: string, answer: string): Promise<Decision> {
       const digest = answerDigest(answer)
       for (;;) {
         const [row] = await postgres.query(decideOutcome, [outcomeKey(uid), digest, now()])
-        // No row: another request has decided since this statement began, and the next one sees what.
+        // No row: another request has decided since this statement began. The next attempt sees its
+        // answer.
         if (!row) continue
         if (row[0] === true || row[0] === 't') return 'first'
         return digest.equals(row[1] as Buffer) && isRecent(row[2]) ? 'same' : 'other'
       }
     },
 
-    /** The same as a part of the caller's transaction: the interaction is decided when that commits. */
+    /** The same inside the caller's transaction: the decision takes effect when that commits. */
     async decideWithin(tx: Tx, uid: string, answer: string): Promise<Decision> {
       const digest = answerDigest(answer)
       for (;;) {
@@ -64,13 +74,16 @@ export function createOutcomes({ postgres, seal, now }: Deps) {
       }
     },
 
-    /** Whether the interaction `uid`, which is over, was answered with this a moment ago. */
+    /** Whether the finished interaction `uid` got this answer a moment ago. */
     async wasJustAnswered(uid: string, answer: string): Promise<boolean> {
       const [row] = await postgres.query(findOutcome, [outcomeKey(uid)])
       return row !== undefined && answerDigest(answer).equals(row[0] as Buffer) && isRecent(row[1])
     },
 
-    /** The response with which the interaction was resumed a moment ago; undefined when there is none to be repeated. */
+    /**
+     * The response that resumed the interaction a moment ago; undefined when there is none to
+     * repeat.
+     */
     async findResponse(uid: string): Promise<string | undefined> {
       const [row] = await postgres.query(findOutcome, [outcomeKey(uid)])
       const sealed = row?.[3]

@@ -1,4 +1,7 @@
-/** Requests that wait for the browser to come back: kept sealed under the digest of their id, and given out once. */
+/**
+ * Requests that wait for the browser's next request: stored sealed under the digest of their id,
+ * and given out once.
+ */
 import { rowId } from './digest.ts'
 import type { Writes } from './postgres/writes.ts'
 import { refusedBy } from './redis/refused.ts'
@@ -10,13 +13,13 @@ type Deps = {
   writes: Writes
   seal: Seal
   now: () => number
-  /** Throws while another process would look for it in another store. */
+  /** Throws while another process might use another store for it. */
   refuseDisagreement: (model: 'ParkedRequest') => void
 }
 
 export function createParkedRequests({ shortLived, writes, seal, now, refuseDisagreement }: Deps) {
   return {
-    /** Keeps `text` for `seconds` under `id`, a bearer secret of the caller's making. */
+    /** Stores `text` for `seconds` under `id`, a bearer secret that the caller has created. */
     async park(id: string, text: string, seconds: number): Promise<void> {
       refuseDisagreement('ParkedRequest')
       const issuedAt = now()
@@ -26,7 +29,10 @@ export function createParkedRequests({ shortLived, writes, seal, now, refuseDisa
       await writes.write({ upserts, unconditional: [], destroys: [], destroyedSessions: [] })
     },
 
-    /** Gives what was parked under `id`, once; undefined when it was taken before, has expired, or never was. */
+    /**
+     * Gives the text parked under `id`, once; undefined when it was taken, has expired, or does not
+     * exist.
+     */
     async take(id: string): Promise<string | undefined> {
       refuseDisagreement('ParkedRequest')
       const key = rowId('ParkedRequest', id)
@@ -38,7 +44,7 @@ export function createParkedRequests({ shortLived, writes, seal, now, refuseDisa
         failure = error
       }
       const row = await writes.take(key)
-      // It may be in the Redis that is away: "never parked" would be a wrong answer.
+      // The value may be in the unavailable Redis, so "not parked" could be wrong.
       if (!row && failure) throw failure
       return row && row.expiresAt > now() ? seal.open(row.sealed, key) : undefined
     },

@@ -1,6 +1,5 @@
 /**
- * What the store reads in an artifact's payload: its owners, its scope, and the generation of an
- * interaction.
+ * Reads from an artifact's payload: its owners, its scope, and the generation of an interaction.
  */
 import type { Payload } from './model.ts'
 import type { Unit } from './unit-of-work.ts'
@@ -13,7 +12,7 @@ export const sessionUidOf = (payload: Payload): string | undefined => asText(pay
 export const hasOfflineAccess = (payload: Payload): boolean =>
   typeof payload.scope === 'string' && payload.scope.split(' ').includes('offline_access')
 
-/** The scope of the first that the second has too. */
+/** The scopes of the first payload that the second one has too. */
 export function commonScope({ scope = '' }: Payload, other: Payload): string {
   const names = new Set(other.scope?.split(' '))
   return scope
@@ -23,7 +22,7 @@ export function commonScope({ scope = '' }: Payload, other: Payload): string {
 }
 
 /**
- * An interaction names its account in the session in which it began, or in the login that has just
+ * The account of an interaction is that of its session, or that of the sign-in that has just
  * succeeded.
  */
 export function ownersOf(payload: Payload): { accountId?: string; clientId?: string; sessionUid?: string } {
@@ -40,8 +39,8 @@ export function ownersOf(payload: Payload): { accountId?: string; clientId?: str
 }
 
 /**
- * A sign-in that ended the interaction; one that was stored before there were generations is of
- * generation 0.
+ * The sign-in that finished the interaction. One stored before generations existed has generation
+ * 0.
  */
 export function signInOf({ result }: Payload): Unit['signIn'] {
   const { login } = Object(result) as { login?: { accountId?: unknown; generation?: unknown } }
@@ -53,8 +52,8 @@ const sessionAccountOf = ({ session }: Payload): string | undefined =>
   asText((Object(session) as { accountId?: unknown }).accountId)
 
 /**
- * The account and generation of the session in which the interaction began; one that was stored
- * without them has none.
+ * The account and generation of the session in which the interaction began; undefined when they
+ * were not stored.
  */
 export function begunIn(id: Buffer, payload: Payload): Unit['interaction'] {
   const accountId = sessionAccountOf(payload)
@@ -62,11 +61,11 @@ export function begunIn(id: Buffer, payload: Payload): Unit['interaction'] {
   return accountId === undefined || typeof generation !== 'number' ? undefined : { id, accountId, generation }
 }
 
-/** An interaction keeps the generation in which it began, however often it is saved. */
+/** An interaction keeps the generation in which it began, even if it is saved again. */
 export function withGeneration(unit: Unit, id: Buffer, payload: Payload): Payload {
   if (unit.interaction?.id.equals(id)) return { ...payload, generation: unit.interaction.generation }
   const accountId = sessionAccountOf(payload)
-  // The request that signs an account in has loaded no session of that account, or an older one.
+  // The request that signs the account in has loaded an older session or none.
   const begun = [unit.signIn, unit.session].find((one) => accountId !== undefined && one?.accountId === accountId)
   return begun ? { ...payload, generation: begun.generation } : payload
 }

@@ -1,4 +1,4 @@
-/** What the engine reads: an artifact as this request and the current configuration allow it. */
+/** What the engine reads: artifacts as this request and the current configuration allow them. */
 import { mapKey, rowId, sessionKey } from './digest.ts'
 import type { createLastUse } from './last-use.ts'
 import type { Loader } from './load.ts'
@@ -9,8 +9,7 @@ import type { Writes } from './postgres/writes.ts'
 import type { TokenFamilies } from './token-families.ts'
 import type { Unit } from './unit-of-work.ts'
 
-// A claim whose request never saved the proof. Long enough for any assertion or proof (at most an
-// hour).
+// The lifetime of a claim whose request never saved the proof: the longest validity of a proof.
 const claimMs = 60 * 60 * 1000
 
 type Deps = {
@@ -27,7 +26,7 @@ type Deps = {
 export type Reader = ReturnType<typeof createReader>
 
 export function createReader({ models, loader, families, reads, writes, lastUse, userCodeDigest, now }: Deps) {
-  /** The payload for the engine: `consumed` in seconds, as its own adapter gives it. */
+  /** The payload for the engine. `consumed` is in seconds, as the engine expects. */
   async function show(unit: Unit, model: ModelName, stored: StoredArtifact | undefined, token?: string) {
     if (!stored || loader.isExpired(stored) || unit.destroyed.has(mapKey(stored.id))) return undefined
     if (stored.grantKey && unit.revoked.has(mapKey(stored.grantKey))) return undefined
@@ -55,8 +54,8 @@ export function createReader({ models, loader, families, reads, writes, lastUse,
   }
 
   /**
-   * The engine asks whether a proof is known and then saves it: two requests that ask at once would
-   * both pass. So the question claims the proof, and the second request is told that it is known.
+   * The engine checks a proof and then saves it: two concurrent requests would both pass. So the
+   * check claims the proof, and the second request finds it used.
    */
   async function findProof(unit: Unit, model: ModelName, id: Buffer): Promise<Payload | undefined> {
     if (!(await writes.claim({ id, model, text: '', expiresAt: now() + claimMs }))) return {}
@@ -89,7 +88,9 @@ export function createReader({ models, loader, families, reads, writes, lastUse,
     findByUid,
     findByUserCode,
 
-    /** Begins to read what the request will ask for. A failure is reported when it asks. */
+    /**
+     * Starts to read what the request needs later. A failure is reported when the request reads it.
+     */
     expect(unit: Unit, model: ModelName, token: string): void {
       loader.load(unit, model, token, rowId(model, token)).catch(() => {})
     },

@@ -1,5 +1,6 @@
 /**
- * The unit of work of a request: begun with the request, and written before its answer goes out.
+ * The unit of work of a request: it begins with the request, and is written before the answer is
+ * sent.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Log } from '../src/log.ts'
@@ -19,7 +20,7 @@ type Deps = {
   flusher: Pick<Flusher, 'flush'>
   grantEndings: GrantEndings
   responses: Pick<ReturnType<typeof createBearerSeal>, 'seal'>
-  /** Throws while another process would look for the model in another store. */
+  /** Throws while another process might use another store for the model. */
   refuseDisagreement: (model: ModelName) => void
   log: Log
   now: () => number
@@ -39,7 +40,7 @@ export function createRequestUnits({ reader, flusher, grantEndings, responses, r
 
   return {
     /**
-     * Runs in the request's unit of work, or, outside any, in one of its own that is written at
+     * Runs in the request's unit of work or, outside a request, in a new one that is written at
      * once.
      */
     async inUnit<T>(model: ModelName | undefined, work: (unit: Unit) => Promise<T>): Promise<T> {
@@ -48,7 +49,7 @@ export function createRequestUnits({ reader, flusher, grantEndings, responses, r
       return current ? work(current) : inOwnUnit(work)
     },
 
-    /** What a request writes after it has ended something itself is newer than the end. */
+    /** What a request writes after it has ended something is newer than that end. */
     endedHere:
       <A extends unknown[]>(end: (...args: A) => Promise<number>) =>
       async (...args: A): Promise<number> => {
@@ -58,18 +59,15 @@ export function createRequestUnits({ reader, flusher, grantEndings, responses, r
         return count
       },
 
-    /**
-     * Says what this request will ask for, so that it is read together with what it asks for first.
-     * Gives and throws nothing.
-     */
+    /** Announces what this request will need, so that it is read together with the first read. */
     expect(model: ModelName, id: string): void {
       const unit = units.getStore()
       if (unit) reader.expect(unit, model, id)
     },
 
     /**
-     * Koa middleware: one unit of work for the request, written before the answer goes out. What it
-     * writes is as old as the request, which came at `receivedAt` (milliseconds since the epoch).
+     * Koa middleware: one unit of work for the request, written before the answer is sent. Its rows
+     * are issued at `receivedAt` (milliseconds since the epoch).
      */
     async middleware(_ctx: unknown, next: () => Promise<unknown>, receivedAt = now()): Promise<void> {
       const unit = createUnit(receivedAt)
@@ -77,7 +75,7 @@ export function createRequestUnits({ reader, flusher, grantEndings, responses, r
         try {
           await next()
         } catch (error) {
-          // The request has failed: it gives nothing, and what it ended stays ended.
+          // The request has failed: it issues nothing, and what it ended stays ended.
           unit.upserts.clear()
           await flusher.flush(unit).catch((cause) => log.error({ err: cause }, 'a failed request could not be undone'))
           throw error
@@ -87,8 +85,8 @@ export function createRequestUnits({ reader, flusher, grantEndings, responses, r
     },
 
     /**
-     * Wraps a grant handler of the engine, so that what it issues is written before `grant.success`
-     * is told. Throws the engine's InvalidGrant when what was presented was spent meanwhile.
+     * Wraps a grant handler of the engine: what it issues is written before `grant.success` is
+     * emitted. Throws the engine's InvalidGrant when the presented token was spent meanwhile.
      */
     wrapGrant<Ctx extends GrantContext>(handler: (ctx: Ctx) => void | Promise<void>): (ctx: Ctx) => Promise<void> {
       return (ctx) => {
@@ -112,13 +110,14 @@ export function createRequestUnits({ reader, flusher, grantEndings, responses, r
     },
 
     /**
-     * How old what this request issues is, in milliseconds since the epoch: as old as the request.
+     * The issue time of what this request issues, in milliseconds since the epoch: the start of the
+     * request.
      */
     issuedAt: (): number => units.getStore()?.beganAt ?? now(),
 
     /**
-     * This request resumes the interaction `uid`: what it writes is written once. `response` gives
-     * the answer to be repeated, when the request is otherwise done.
+     * This request resumes the interaction `uid`, and its writes take effect once. `response` gives
+     * the response to repeat, when the request is otherwise complete.
      */
     resumes(uid: string, response: () => string): void {
       const unit = units.getStore()
@@ -132,7 +131,7 @@ export function createRequestUnits({ reader, flusher, grantEndings, responses, r
     },
 
     /**
-     * This request answers the interaction `uid`: what it writes is written only if no other answer
+     * This request answers the interaction `uid`. Its writes take effect only if no other answer
      * was given.
      */
     answers(uid: string, answer: string): void {
@@ -142,10 +141,7 @@ export function createRequestUnits({ reader, flusher, grantEndings, responses, r
       unit.decision = { key: outcomeKey(uid), interaction, answer: answerDigest(answer) }
     },
 
-    /**
-     * The generation in the row of the session `uid`, which this request has loaded; -1 when it has
-     * not.
-     */
+    /** The generation in the row of the session `uid`; -1 when this request has not loaded it. */
     generationOf: (uid: string): number => {
       const session = units.getStore()?.session
       return session?.key.equals(sessionKey(uid)) ? session.generation : -1

@@ -1,6 +1,6 @@
 /**
- * Sealing what is at rest: payloads under the store's key, successors of refresh tokens under the token that was spent.
- * docs/decisions/0020
+ * Encryption at rest: payloads with the store's key, successors of refresh tokens with the spent
+ * token. docs/decisions/0020
  */
 import type { KeyObject } from 'node:crypto'
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomFillSync } from 'node:crypto'
@@ -12,21 +12,24 @@ const ivBytes = 12
 const tagBytes = 16
 const headerBytes = 1 + saltBytes + ivBytes
 
-// Random IVs of 96 bits: after 2^28 of them under one key two are equal with a probability of 2^-41 (NIST SP 800-38D §8.3 allows
-// 2^32). Each process draws a salt and so has a key of its own, and draws another one at this count.
+// Random 96-bit IVs: after 2^28 of them two are equal with a probability of 2^-41 (NIST SP 800-38D
+// §8.3 allows 2^32). Each process has its own salt, and draws a new one after so many.
 const sealsPerSalt = 2 ** 28
 const maxCachedKeys = 1000
 
 export type Seal = {
-  /** Seals `plain` (a text as UTF-8); it opens only with the same `context` (additional authenticated data). */
+  /**
+   * Seals `plain` (a text as UTF-8). It opens only with the same `context` (additional
+   * authenticated data).
+   */
   seal: (plain: string | Buffer, context: Buffer) => Buffer
-  /** The text, or undefined when the bytes were altered, moved to another row, or sealed under another key. */
+  /** Undefined when the bytes were altered, moved to another row, or sealed with another key. */
   open: (sealed: Buffer, context: Buffer) => string | undefined
-  /** The same for what is no text. */
+  /** The same for bytes. */
   openBytes: (sealed: Buffer, context: Buffer) => Buffer | undefined
 }
 
-// Drawing a page of random bytes at a time is twenty times cheaper than twelve bytes at each seal.
+// One random page for many seals is twenty times cheaper than twelve bytes at each seal.
 const pool = Buffer.alloc(ivBytes * 256)
 let used = pool.length
 function drawIv(): Buffer {
@@ -53,7 +56,7 @@ function encrypt(
   return Buffer.concat([...header, iv, body, gcm.getAuthTag()])
 }
 
-/** `sealed` is IV, body, tag. Throws when it does not open. */
+/** `sealed` is IV, body, tag. Throws when it cannot be opened. */
 function decrypt(key: KeyObject, sealed: Buffer, context: Buffer): Buffer {
   const gcm = createDecipheriv(cipher, key, sealed.subarray(0, ivBytes), { authTagLength: tagBytes })
   gcm.setAAD(context)
@@ -66,7 +69,10 @@ function decrypt(key: KeyObject, sealed: Buffer, context: Buffer): Buffer {
 const derive = (secret: Buffer | string, salt: Buffer, purpose: string): KeyObject =>
   createSecretKey(Buffer.from(hkdfSync('sha256', secret, salt, purpose, 32)))
 
-/** AES-256-GCM under keys derived from `secret` for `purpose` (RFC 5869), one for each process that seals. */
+/**
+ * AES-256-GCM with keys derived from `secret` for `purpose` (RFC 5869), one for each process that
+ * seals.
+ */
 export function createSeal(secret: Buffer, purpose = 'artifact payload'): Seal {
   const keys = new Map<string, KeyObject>()
   let header = Buffer.alloc(0)
@@ -108,10 +114,15 @@ export function createSeal(secret: Buffer, purpose = 'artifact payload'): Seal {
   }
 }
 
-/** What takes the place of a spent refresh token: the next one, and the DPoP key (RFC 9449 §6.1, a JWK thumbprint) it was spent with. */
+/**
+ * What replaces a spent refresh token: the next one, and the DPoP key (RFC 9449 §6.1, a JWK
+ * thumbprint) that spent it.
+ */
 export type Successor = { token: string; thumbprint?: string }
 
-/** Seals texts so that only a request with the bearer value, and a store with this `secret`, can read them. */
+/**
+ * Seals texts: only a request with the bearer value and a store with this `secret` can read them.
+ */
 export function createBearerSeal(secret: Buffer, purpose: string) {
   const keyOf = (bearer: string) => derive(bearer, secret, purpose)
   return {
@@ -127,7 +138,7 @@ export function createBearerSeal(secret: Buffer, purpose: string) {
   }
 }
 
-/** Seals successors under the refresh token that was spent. */
+/** Seals successors with the spent refresh token. */
 export function createSuccessorSeal(secret: Buffer) {
   const { seal, open } = createBearerSeal(secret, 'refresh token successor')
   return {

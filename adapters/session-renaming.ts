@@ -1,4 +1,7 @@
-/** Another id for the same browser session, within the transaction that ends what else was open (OWASP ASVS 7.2.4). */
+/**
+ * A new id for the same browser session, in the transaction that ends the other sessions (OWASP
+ * ASVS 7.2.4).
+ */
 import { rowId, sessionKey } from './digest.ts'
 import type { Tx } from './ends.ts'
 import type { Models, Payload } from './model.ts'
@@ -7,11 +10,11 @@ import type { Seal } from './seal.ts'
 
 type Deps = { models: Models; seal: Seal }
 
-/** `id` is the one by which the request loaded the session. */
+/** `id` is the id with which the request loaded the session. */
 type LoadedRow = Readonly<{ uid: string; id: string }>
 type Renaming = Readonly<{ accountId: string; generation: number; id: string }>
 
-/** Whether the session lives, under whichever id. */
+/** Whether the session is active, with any id. */
 export async function hasSession(tx: Tx, uid: string): Promise<boolean> {
   const { rows } = await tx.raw(`SELECT 1 FROM artifact a WHERE uid = ? AND ${lives('a')} LIMIT 1`, [sessionKey(uid)])
   return rows.length > 0
@@ -20,8 +23,10 @@ export async function hasSession(tx: Tx, uid: string): Promise<boolean> {
 export const createSessionRenaming =
   ({ models, seal }: Deps) =>
   /**
-   * Replaces the session's row by one under the new id, in the account's new generation: requests that loaded the old one write nothing
-   * more. Gives the new id and when it expires (milliseconds); undefined when that very row is gone, or is not this account's.
+   * Replaces the session's row by one with the new id, in the account's new generation: requests
+   * that loaded the old row write nothing more.
+   * Gives the new id and its expiry (milliseconds); undefined when the row no longer exists or
+   * belongs to another account.
    */
   async (tx: Tx, { uid, id: oldId }: LoadedRow, { accountId, generation, id }: Renaming) => {
     const old = rowId('Session', oldId)

@@ -1,4 +1,4 @@
-/** Refresh tokens whose window is over: of each is kept only what shows that it is used again. */
+/** Spent refresh tokens after their grace window: only the data that detects a reuse is kept. */
 import type { Models, Payload } from './model.ts'
 import { bytesArray } from './postgres/binary-array.ts'
 import type { Postgres, Statement } from './postgres/connection.ts'
@@ -8,17 +8,17 @@ type Deps = {
   postgres: Postgres
   models: Models
   seal: Seal
-  /** Of what was spent until then (milliseconds) no window is open, and none can begin again. */
+  /** For tokens spent until then (milliseconds) no window is open, and none can open again. */
   windowsOverUntil: () => Promise<number>
 }
 
-// An index on the moment of spending would make each refresh write all indexes anew (no HOT update). So the table is read by its
-// pages, some of them a turn: all in an hour, but at most 64 MB a turn, and a small table at once.
+// An index on consumed_at would prevent HOT updates at each refresh. So each run reads some pages
+// of the table: all pages in an hour, at most 64 MB a run, and a small table at once.
 const runsForAll = 60
 const minPages = 256
 const maxPages = 8192
 const pageBatchSize = 128
-/** More than a page holds (291), so that the last page of a full batch is not the first one. */
+/** More rows than a page has (291), so that a full batch spans more than one page. */
 const rowBatchSize = 300
 
 const pages: Statement = {
@@ -35,7 +35,7 @@ const spent: Statement = {
     LIMIT $5::int4`,
 }
 
-// No index has a column of these: the update stays on its page.
+// No index has one of these columns: the update stays on its page.
 const trim: Statement = {
   name: 'spent_trim',
   text: `
@@ -46,7 +46,10 @@ const trim: Statement = {
 
 const noteNext: Statement = { name: 'spent_next', text: 'UPDATE spent_sweep SET next_page = $1::int8' }
 
-/** Whose token it was, and its family: for the refusal, the audit trail and a client that gives it back (RFC 7009 §2.1). */
+/**
+ * The owner and family of the token, for the refusal, the audit trail and a revocation (RFC 7009
+ * §2.1).
+ */
 const kept = ({ kind, jti, clientId, accountId, grantId, exp }: Payload): Payload => ({
   kind,
   jti,
@@ -62,7 +65,10 @@ export function createSpentTokens({ postgres, models, seal, windowsOverUntil }: 
     return text === undefined ? undefined : seal.seal(JSON.stringify(kept(JSON.parse(text) as Payload)), id)
   }
 
-  /** Trims what is on the pages from `from` to before `end`, up to a batch. Gives how many rows, and the next page to look at. */
+  /**
+   * Trims the pages from `from` to before `end`, up to one batch. Gives how many rows, and the next
+   * page.
+   */
   async function trimPages(from: number, end: number, until: number): Promise<{ count: number; next: number }> {
     const limits = [`(${from},0)`, `(${end},0)`]
     const rows = await postgres.query(spent, [...limits, models.RefreshToken.number, until, rowBatchSize])
@@ -81,7 +87,7 @@ export function createSpentTokens({ postgres, models, seal, windowsOverUntil }: 
   }
 
   /**
-   * One turn. Until a token's window is over, a repeat needs the payload for its answer and the successor for the refresh token in it.
+   * One run. Until a token's window is over, a repeat needs its payload and its successor.
    * Gives how many rows were trimmed.
    */
   return async (isStopped: () => boolean): Promise<number> => {

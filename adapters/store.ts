@@ -1,6 +1,6 @@
 /**
- * The artifact store: builds its parts over Postgres and Redis, and gives what the rest of the
- * program may ask of it.
+ * The artifact store: builds its parts over Postgres and Redis, and defines its interface for the
+ * rest of the program.
  */
 import type { Cluster, Redis } from 'ioredis'
 import type { Pool } from 'pg'
@@ -36,17 +36,17 @@ import type { FamilyEnd } from './token-families.ts'
 import { createTokenFamilies } from './token-families.ts'
 import { createTokenIds } from './token-ids.ts'
 
-// The longest window of a client, and some room.
+// The longest window of a client, with a margin.
 const longestWindowMs = 360_000
 
 const storesDiffer = 'processes of this database keep tokens in different stores'
 
 export type StoreDeps = {
   pool: Pool
-  /** A pooler such as PgBouncer stands between. */
+  /** Connections pass through a pooler such as PgBouncer. */
   isPooled?: boolean
   redis?: Redis | Cluster
-  /** For what happens rarely and is audited: the end of a family of tokens. */
+  /** For rare, audited events: the end of a token family. */
   transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
   clock: Clock
   log: Log
@@ -56,37 +56,33 @@ export type StoreDeps = {
    * never.
    */
   graceSeconds: (clientId: string) => Promise<number>
-  /**
-   * Whether all processes of this database keep their tokens in the same stores. Absent: there is
-   * one process.
-   */
+  /** Whether all processes of this database use the same stores. Absent: there is one process. */
   areStoresAgreed?: () => boolean
-  /** What of `scope` the client may have now; all of it where nothing is said. */
+  /** The part of `scope` that the client may have now. The default is all of it. */
   allowedScope?: (clientId: string, scope: string) => Promise<string>
   /**
-   * When the window of a token that was spent at `spentAt` begins (milliseconds): later when a store
-   * did not answer meanwhile. Asked only when the window would be over.
+   * When the window of a token spent at `spentAt` begins (milliseconds): later when a store was
+   * unavailable meanwhile. Called only when the window would be over.
    */
   graceBegins?: (spentAt: number, windowMs: number) => Promise<number>
   /**
-   * Of what was spent until then (milliseconds) no window is open, and none can begin again,
-   * whatever outage comes.
+   * For tokens spent until then (milliseconds) no window is open, and no outage can open one again.
    */
   windowsOverUntil?: () => Promise<number>
-  /** When a session or refresh token is over by what is configured now. */
+  /** When a session or refresh token ends by the current configuration. */
   endsAt?: EndsAt
-  /** Told in the transaction that ends a family because of theft. */
+  /** Called in the transaction that ends a family because of theft. */
   onFamilyEnded?: (tx: Tx, event: FamilyEnd) => Promise<void> | void
   /**
-   * Told in the transaction that removes browser sessions which have ended, whatever asked for it.
+   * Called in the transaction that removes ended browser sessions, for every cause of their end.
    */
   onSessionsEnded?: (tx: Tx, sessions: readonly EndedSession[]) => Promise<void> | void
   /**
-   * Told in the transaction that ends something of which rows are left: `removeEnded` takes the key
-   * after its commit.
+   * Called in the transaction of an end that leaves rows. `removeEnded` removes them after the
+   * commit.
    */
   onRowsLeft?: (tx: Tx, key: Buffer) => Promise<void> | void
-  /** Told when a spent refresh token gave its own client the living one again. */
+  /** Called when a spent refresh token gave its own client the current one again. */
   onRepeated?: () => void
 }
 
@@ -132,8 +128,8 @@ export function createStore(models: Models, deps: StoreDeps) {
   const grantEndings = createGrantEndings({ loader, reader, flusher, families, successors, onRepeated })
 
   /**
-   * What one process keeps in Redis and another in Postgres is not found, written or ended by
-   * either: nothing is decided.
+   * When one process uses Redis and another Postgres, neither finds or ends the other's tokens: the
+   * request is refused.
    */
   function refuseDisagreement(model: ModelName): void {
     if (models[model].home === 'redis' && !areStoresAgreed()) throw new ArtifactStoreUnavailable(storesDiffer)
@@ -143,8 +139,8 @@ export function createStore(models: Models, deps: StoreDeps) {
 
   return {
     /**
-     * The engine's AdapterFactory. Every method throws ArtifactStoreUnavailable when a store it
-     * needs is away.
+     * The engine's AdapterFactory. Every method throws ArtifactStoreUnavailable when a store that
+     * it needs is unavailable.
      */
     adapter: createEngineAdapter({ units, reader, collector }),
 
@@ -156,7 +152,10 @@ export function createStore(models: Models, deps: StoreDeps) {
     answers: units.answers,
     generationOf: units.generationOf,
 
-    /** Each takes the caller's transaction first, and is in effect everywhere when that commits. */
+    /**
+     * Each takes the caller's transaction first, and takes effect in every process when that
+     * commits.
+     */
     endAccount: units.endedHere(ends.endAccount),
     endClient: units.endedHere(ends.endClient),
     endSession: ends.endSession,
@@ -173,38 +172,38 @@ export function createStore(models: Models, deps: StoreDeps) {
     removeLeftovers: ends.removeLeftovers,
 
     /**
-     * Denies a token of the client that no store has: it stays dead when Redis comes back with it (RFC
-     * 7009 §2.1). `lifetimeSeconds`: the longest life of its access tokens.
+     * Denies a client's token that no store has: it stays invalid if Redis restores it (RFC 7009
+     * §2.1). `lifetimeSeconds`: the longest lifetime of the client's access tokens.
      */
     denyLost: (clientId: string, token: string, lifetimeSeconds: number): Promise<void> =>
       units.inUnit(undefined, async (unit) => collector.denyLost(unit, clientId, token, lifetimeSeconds)),
 
-    /** The `jti` of JWTs, of which there are no rows. */
+    /** The `jti` of JWTs, which have no rows. */
     tokenIds: createTokenIds({ seal: createSeal(deriveKey('token ids'), 'token id'), reads }),
 
-    /** The name under which a session is listed and ended, which opens nothing. */
+    /** The key for listing and ending a session. It is no credential. */
     sessionKey,
 
     /** The name of a session at one client (OpenID Connect Back-Channel Logout 1.0 §2.1, `sid`). */
     sidOf,
 
-    /** Decides interactions, and repeats for a moment what was decided. */
+    /** Decides interactions, and repeats a decision for a moment. */
     outcomes: createOutcomes({ postgres, seal: responses, now }),
 
-    /** What a person is signed in to, and what hangs from it. */
+    /** Lists the sessions and grants of an account. */
     listAccess: createAccessList({ postgres, models, seal, endsAt, now }),
 
     ...createParkedRequests({ shortLived, writes, seal, now, refuseDisagreement }),
 
     /**
-     * Removes at most `limit` expired rows; gives how many. Spent codes and refresh tokens stay
-     * until they expire: theft must show.
+     * Removes at most `limit` expired rows. Gives how many. Spent codes and refresh tokens stay
+     * until they expire, so that theft is detected.
      */
     sweep: createSweep({ postgres, now }),
 
     /**
-     * One turn of the sweep that keeps of a spent refresh token, once its window is over, only what
-     * shows a theft. Gives how many.
+     * One run that reduces spent refresh tokens, after their window, to the data that detects
+     * theft. Gives how many.
      */
     trimSpent: createSpentTokens({ postgres, models, seal, windowsOverUntil }),
   }

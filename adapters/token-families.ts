@@ -1,6 +1,6 @@
 /**
- * The tokens of one grant: which of them lives, what a repeat may have, what shows a theft, and how
- * a theft ends them all.
+ * The tokens of one grant: which one is current, what a repeat gets, how theft is detected, and how
+ * theft ends them all.
  */
 import { mapKey, rowId, sessionKey } from './digest.ts'
 import type { Ends, Tx } from './ends.ts'
@@ -17,14 +17,14 @@ import { revokeByGrantId } from './unit-of-work.ts'
 
 export type FamilyEnd = {
   /**
-   * A spent code again, a spent refresh token again, or a spent one from another client or with
-   * another DPoP key.
+   * A spent code or refresh token was used again, by its client, by another client, or with another
+   * DPoP key.
    */
   reason: 'code_reused' | 'refresh_token_reused' | 'other_client' | 'other_key'
   accountId: string | undefined
   /** The client to which the family was issued. */
   clientId: string | undefined
-  /** The client that presented it. */
+  /** The client that presented the token. */
   presentedBy: string | undefined
   request: Pick<GrantContext, 'ip' | 'state'>
 }
@@ -53,8 +53,7 @@ export function createTokenFamilies(deps: Deps) {
     withPostgres(() => deps.graceBegins(spentAt, windowMs))
 
   /**
-   * Spent so recently that its own client may have lost the answer, and with something to give
-   * again.
+   * Spent so recently that its own client may have lost the answer, and with a successor to repeat.
    */
   async function isWithinGrace(
     { consumedAt, successor }: StoredArtifact,
@@ -63,13 +62,13 @@ export function createTokenFamilies(deps: Deps) {
     if (consumedAt === undefined || successor === undefined || clientId === undefined) return false
     const windowMs = (await deps.graceSeconds(clientId)) * 1000
     if (now() - consumedAt < windowMs) return true
-    // The window counts time in which the stores answered.
+    // Only time in which the stores were available counts.
     return windowMs > 0 && now() - (await begins(consumedAt, windowMs)) < windowMs
   }
 
   /**
-   * A code or token without the scopes that its client has lost since. A token that has lost
-   * offline access lives as long as its session; when that is over, the family ends for good.
+   * A code or token without the scopes that its client has lost since. Without offline access it is
+   * valid only as long as its session; then the family ends permanently.
    */
   async function asAllowedNow(unit: Unit, payload: Payload): Promise<Payload | undefined> {
     const { clientId, scope, sessionUid, grantId } = payload
@@ -84,7 +83,7 @@ export function createTokenFamilies(deps: Deps) {
     return undefined
   }
 
-  /** The refresh token that replaces a spent one now; undefined when its family has ended. */
+  /** The refresh token that currently replaces a spent one; undefined when its family has ended. */
   async function findLiving(token: string, spent: StoredArtifact): Promise<Payload | undefined> {
     let link = { token, row: spent }
     for (;;) {
@@ -96,22 +95,19 @@ export function createTokenFamilies(deps: Deps) {
     }
   }
 
-  /**
-   * A repeat gives no scope that its family has lost since, also when the client has the scope
-   * again.
-   */
+  /** A repeat gets no scope that its family has lost, even if the client has the scope again. */
   async function asFamilyHas(token: string, spent: StoredArtifact, payload: Payload): Promise<Payload> {
     const living = await findLiving(token, spent)
     return living && payload.scope !== undefined ? { ...payload, scope: commonScope(payload, living) } : payload
   }
 
-  /** Whether the living token of the family has every scope of what was presented. */
+  /** Whether the current token of the family has every scope of the presented token. */
   const isCovered = ({ payload }: PresentedToken, living: StoredArtifact): boolean =>
     payload.scope === undefined || commonScope(payload, loader.open(living) ?? {}) === payload.scope
 
   /**
-   * Why a presented, already spent source means theft, once the handler has refused it; undefined
-   * when it does not.
+   * Why the use of a spent token means theft, after the handler has refused it; undefined when it
+   * does not.
    */
   async function theftSeen(presented: PresentedToken, ctx: GrantContext): Promise<FamilyEnd['reason'] | undefined> {
     const { stored, payload, isRepeat } = presented
@@ -123,14 +119,14 @@ export function createTokenFamilies(deps: Deps) {
   }
 
   /**
-   * RFC 9700 §4.14.2: a reused refresh token ends the whole family; thief and owner look the same
-   * from here. So does a reused code (RFC 6749 §4.1.2).
+   * RFC 9700 §4.14.2: a reused refresh token ends the whole family, because attacker and client
+   * cannot be distinguished. So does a reused code (RFC 6749 §4.1.2).
    */
   async function end(unit: Unit, { stored, payload }: PresentedToken, ctx: GrantContext, reason: FamilyEnd['reason']) {
     const grantKey = stored.grantKey
     if (!grantKey) return
     await deps.transaction(async (tx) => {
-      // Another request has ended the family when nothing is left to end.
+      // If nothing is left to end, another request has ended the family.
       if ((await ends.endFamily(tx, grantKey, { isGrantEnded: true })) === 0) return
       const { accountId, clientId } = payload
       await onFamilyEnded(tx, { reason, accountId, clientId, presentedBy: ctx.oidc.client?.clientId, request: ctx })

@@ -1,12 +1,15 @@
-/** The `jti` of a JWT access token: it seals what the token hangs from, so that a token of which no row exists can be taken back. */
+/**
+ * The `jti` of a JWT access token seals the token's grant and session, so that a token without a
+ * row can be revoked.
+ */
 import { consentKey, endKey, rowId, sessionKey } from './digest.ts'
 import type { Reads } from './postgres/reads.ts'
 import type { Seal } from './seal.ts'
 
-/** Whose token it is: bound into the seal, so that one token's `jti` says nothing in another. */
+/** The owner of a token. It is bound into the seal, so that a `jti` is invalid in another token. */
 export type TokenOwner = Readonly<{
   clientId: string
-  /** Undefined: the client speaks for itself. */
+  /** Undefined: the token acts for the client itself. */
   accountId: string | undefined
 }>
 
@@ -46,7 +49,7 @@ export function createTokenIds({ seal, reads }: Deps) {
   }
 
   return {
-    /** A `jti` for a token of `owner`; never the same twice. */
+    /** Gives a unique `jti` for a token of `owner`. */
     seal(owner: TokenOwner, { issuedAt, grantId, sessionUid }: TokenRoots): string {
       const head = Buffer.alloc(1 + millisecondsBytes)
       head[0] = (grantId === undefined ? 0 : flags.grant) | (sessionUid === undefined ? 0 : flags.session)
@@ -58,8 +61,9 @@ export function createTokenIds({ seal, reads }: Deps) {
     },
 
     /**
-     * Whether nothing has ended the token: not itself, its grant, session, person or client, the key `kid` that signed it, nor everything up to
-     * a moment that is not before its issue. Decided by Postgres at each call. Throws ArtifactStoreUnavailable.
+     * Whether the token is valid: no end of the token itself, its grant, session, account, client
+     * or signing key `kid`, and no end of everything at or after its issue.
+     * Postgres decides at each call. Throws ArtifactStoreUnavailable.
      */
     async isAlive(jti: string, owner: TokenOwner, kid: string): Promise<boolean> {
       const roots = openRoots(jti, owner)
@@ -71,7 +75,7 @@ export function createTokenIds({ seal, reads }: Deps) {
       }
       if (grantKey) ends.push(grantKey)
       if (session) ends.push(session)
-      // A person's token always hangs from a grant.
+      // A token of an account always belongs to a grant.
       if (owner.accountId !== undefined && !grantKey) return false
       const { endedAt, hasGrant } = await reads.findGrantStatus({ ends, grantKey })
       return (grantKey === undefined || hasGrant) && (endedAt === undefined || issuedAt > endedAt)

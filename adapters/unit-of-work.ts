@@ -1,5 +1,5 @@
 /**
- * One request's reads and writes: reads are remembered, writes are collected and leave together.
+ * The reads and writes of one request: reads are cached, writes are collected and written together.
  * docs/decisions/0021
  */
 import { mapKey, rowId } from './digest.ts'
@@ -8,78 +8,74 @@ import type { ModelName, Payload, StoredArtifact, Upsert } from './model.ts'
 /** A code or refresh token that was presented to a grant handler. */
 export type PresentedToken = {
   model: ModelName
-  /** As it was presented. */
+  /** The value as presented. */
   token: string
   stored: StoredArtifact
   payload: Payload
   /**
-   * Spent, but so recently that its own client may have lost the answer: the engine does not see
-   * that it was spent.
+   * Spent so recently that its own client may have lost the answer: the engine sees it as unspent.
    */
   isRepeat: boolean
 }
 
 /** A browser session as its row was when the request loaded it. */
 export type LoadedSession = Readonly<{
-  /** Digest of its uid, which stays when it is renamed. */
+  /** The digest of its uid, which does not change when it is renamed. */
   key: Buffer
-  /** The row, which a renaming replaces. */
+  /** The id of the row, which changes when it is renamed. */
   id: Buffer
   accountId: string | undefined
   generation: number
 }>
 
 /**
- * The outcome of an interaction that the request resumes: `response` gives what is sealed for a
- * repetition, once it is known.
+ * The outcome of an interaction that the request resumes: `response` gives the sealed response for
+ * a repetition, once it is known.
  */
 export type ResumedOutcome = Readonly<{ key: Buffer; interaction: Buffer; response: () => Buffer }>
 
 export type Unit = {
   /**
-   * When the request began, in milliseconds since the epoch; undefined once it has ended something
-   * itself: what it writes then is new.
+   * When the request began, in milliseconds since the epoch; undefined after it has ended something
+   * itself, because its later writes are newer.
    */
   beganAt: number | undefined
-  /** Rows as they were read, by id. */
+  /** Rows as read, by id. */
   readonly known: Map<string, Promise<StoredArtifact | undefined>>
   readonly upserts: Map<string, Upsert>
-  /**
-   * Proofs that this request has claimed, and what is to be remembered of them whatever becomes of
-   * the request.
-   */
+  /** Proofs that this request has claimed, and the rows to save even if the request fails. */
   readonly claimed: Set<string>
   readonly unconditional: Map<string, Upsert>
   readonly destroyed: Map<string, { id: Buffer; model: ModelName }>
   /**
-   * Tokens that a client gives back and no store has: their denials, and until when each is kept
+   * Tokens that a client revokes and no store has: their denials, and the expiry of each
    * (milliseconds).
    */
   readonly lost: Map<string, { key: Buffer; expiresAt: number }>
   /** Grants whose tokens the engine revokes. */
   readonly revoked: Map<string, Buffer>
-  /** The browser session this request was found to belong to. */
+  /** The browser session that this request has loaded. */
   session: LoadedSession | undefined
-  /**
-   * The sign-in of an interaction that this request has loaded: from whom, and in which generation
-   * of the account.
-   */
+  /** The sign-in of an interaction that this request has loaded: its account and generation. */
   signIn: { accountId: string; generation: number } | undefined
   /**
-   * The interaction that this request has loaded, when it began in a signed-in session: of which
-   * account, and in which generation.
+   * The interaction that this request has loaded, if it began in a signed-in session: its account
+   * and generation.
    */
   interaction: { id: Buffer; accountId: string; generation: number } | undefined
-  /** The interaction that the request resumes, and what is to be repeated of its response. */
+  /** The interaction that the request resumes, with the response to repeat. */
   outcome: ResumedOutcome | undefined
   /** The answer that the request gives to an interaction. */
   decision: Readonly<{ key: Buffer; interaction: Buffer; answer: Buffer }> | undefined
   isSessionDestroyed: boolean
   isGranting: boolean
   presented: PresentedToken | undefined
-  /** Whether the handler wants what was presented to be spent. */
+  /** Whether the handler spends the presented token. */
   isSpending: boolean
-  /** The refresh token the handler has made: its bearer form, for the successor, and its row. */
+  /**
+   * The refresh token that the handler has created: its bearer form, for the successor, and its
+   * row.
+   */
   issuedRefreshToken: { token: string; key: string } | undefined
 }
 
@@ -104,7 +100,7 @@ export const createUnit = (beganAt: number): Unit => ({
   issuedRefreshToken: undefined,
 })
 
-/** From now on the request neither sees nor writes tokens of the grant; the flush ends them. */
+/** The request no longer sees or writes tokens of the grant. The flush ends them. */
 export function revokeByGrantId(unit: Unit, grantId: string): void {
   const key = rowId('Grant', grantId)
   unit.revoked.set(mapKey(key), key)

@@ -1,4 +1,7 @@
-/** Many requests' work of one moment done in one go: at most `size` items a batch, at most `inFlight` batches at a time. */
+/**
+ * Runs the work of many requests together: at most `size` items per batch, at most `inFlight`
+ * batches at a time.
+ */
 import { ArtifactStoreUnavailable } from '../errors.ts'
 
 type Deps<Item, Result> = {
@@ -6,26 +9,26 @@ type Deps<Item, Result> = {
   inFlight: number
   /** Gives one result for each item, in order. */
   run: (items: readonly Item[]) => Promise<readonly Result[]>
-  /** What an item touches: two that touch the same are never under way together. */
+  /** The keys that an item touches: two items with a common key never run at the same time. */
   touches?: (item: Item) => readonly string[]
 }
 
 type QueuedItem<Item, Result> = {
   item: Item
   touched: readonly string[]
-  /** By the process's own steady clock, in milliseconds. */
+  /** Milliseconds of the process's monotonic clock. */
   since: number
   resolve: (result: Result) => void
   reject: (error: unknown) => void
 }
 
-// Items queued longer than this are rejected together with the failed batch; newer items are retried,
-// because one broken connection is not an outage.
+// Items queued longer than this are rejected together with the failed batch. Newer items are
+// retried, because one broken connection is not an outage.
 const queueTimeoutMs = 1_000
 
 /**
- * Collects what is asked within one turn of the event loop. While `inFlight` batches are under way the next one grows, so that batches are
- * as large as the load makes them and a lone request waits for nobody.
+ * Collects the items of one iteration of the event loop. While `inFlight` batches run, the next one
+ * grows: batches grow with the load, and a single request does not wait.
  */
 export function createBatches<Item, Result>({ size, inFlight, run, touches = () => [] }: Deps<Item, Result>) {
   let waiting: QueuedItem<Item, Result>[] = []
@@ -61,7 +64,8 @@ export function createBatches<Item, Result>({ size, inFlight, run, touches = () 
         resolve(results[index] as Result)
       })
     } catch (error) {
-      // One bad item must not fail its neighbours: each is tried alone. A store that is away is away for all of them.
+      // A bad item must not fail the others: each is retried alone. An unavailable store fails all
+      // of them.
       const isUnavailable = error instanceof ArtifactStoreUnavailable
       if (isUnavailable) refuseWaiting(error)
       if (isUnavailable || batch.length === 1) for (const { reject } of batch) reject(error)

@@ -1,4 +1,7 @@
-/** Arrays in Postgres' binary form: pg writes a Buffer as it is, which spares both sides the hexadecimal of a text array. */
+/**
+ * Arrays in Postgres' binary form: pg sends a Buffer unchanged, which avoids the hexadecimal form
+ * of a text array.
+ */
 
 const headerBytes = 20
 const oids = { bytea: 17, text: 25, int2: 21, int4: 23, int8: 20 } as const
@@ -27,7 +30,10 @@ export function bytesArray(values: readonly (Buffer | undefined)[], type: 'bytea
   return array
 }
 
-/** Postgres' text holds neither NUL nor half a surrogate pair: both become U+FFFD, here and wherever the column is compared. */
+/**
+ * A text in Postgres cannot contain NUL or a lone surrogate: both become U+FFFD, in writes and
+ * comparisons.
+ */
 export const storableText = (text: string): string => text.toWellFormed().replaceAll('\u0000', '\uFFFD')
 
 export const textArray = (values: readonly (string | undefined)[]): Buffer =>

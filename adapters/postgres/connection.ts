@@ -1,24 +1,27 @@
-/** Statements on the pool: named, so that each connection parses and plans them once, and planned for a table that will be large. */
+/**
+ * Statements on the pool: named, so that each connection parses and plans them once, and planned
+ * for a large table.
+ */
 import type { Pool, PoolClient } from 'pg'
 import { ArtifactStoreUnavailable, isPostgresConflict, isPostgresUnavailable } from '../errors.ts'
 
 export type Statement = { name: string; text: string }
 export type Cell = string | number | boolean | Buffer | null
 export type Postgres = {
-  /** Rows as arrays. Throws ArtifactStoreUnavailable when Postgres is away. */
+  /** Gives rows as arrays. Throws ArtifactStoreUnavailable when Postgres is unavailable. */
   query: (statement: Statement, values: readonly (Cell | undefined)[]) => Promise<Cell[][]>
 }
 
-// A plan is made once for the life of a connection. On a fresh database, with a handful of rows, it would be "read the whole table", and stay
-// so while the table grows to millions. Every statement here goes by an index, so the planner is told to.
+// A connection plans a statement once. On an almost empty database it would choose a full scan, and
+// keep it when the table has grown. Every statement here has an index, so other plans are disabled.
 const planning =
   'SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET plan_cache_mode = force_generic_plan'
 
 const attempts = 3
 
 /**
- * `isPooled`: a pooler stands between. A setting would stay with a connection that the next transaction of somebody else gets, and
- * is not needed: statements are unnamed there, and an unnamed one is planned each time, for the table as it is.
+ * `isPooled`: connections pass through a pooler. Settings would affect other clients' transactions
+ * there, and are not needed: unnamed statements are planned at each execution.
  */
 export function createPostgres(pool: Pool, { isPooled = false }: { isPooled?: boolean | undefined } = {}): Postgres {
   const prepared = new WeakSet<PoolClient>()
@@ -37,7 +40,7 @@ export function createPostgres(pool: Pool, { isPooled = false }: { isPooled?: bo
       failure = error
       throw error
     } finally {
-      // A connection that broke, or whose statement may still be running, is not lent out again.
+      // A broken connection, or one whose statement may still be running, is not reused.
       client.release(failure !== undefined && isPostgresUnavailable(failure))
     }
   }

@@ -1,4 +1,7 @@
-/** Reading artifacts from Postgres: many ids in one statement, each together with what the engine asks for next. */
+/**
+ * Reads artifacts from Postgres: many ids in one statement, each with the rows that the engine
+ * needs next.
+ */
 import type { Models, StoredArtifact } from '../model.ts'
 import { createBatches } from './batches.ts'
 import { bytesArray, intArray } from './binary-array.ts'
@@ -7,7 +10,7 @@ import { latestEnds, lives } from './ended.ts'
 
 const columns = 'a.id, a.payload, a.grant_key, a.consumed_at, a.successor, a.expires_at, a.generation'
 
-// What has ended is not found, whether its row is swept yet or not.
+// Ended rows are not found, even before they are removed.
 const byId: Statement = {
   name: 'artifact_by_id',
   text: `
@@ -24,7 +27,8 @@ const byId: Statement = {
     WHERE e.own IS NULL OR e.own < a.issued_at`,
 }
 
-// An id that changed in the middle of a request may leave two rows of one session for a moment: the one that lives longest counts.
+// An id change during a request may leave two rows of one session for a moment: the one with the
+// latest expiry is used.
 const byUid: Statement = {
   name: 'artifact_by_uid',
   text: `
@@ -47,7 +51,7 @@ const endedAt: Statement = {
     GROUP BY k.n`,
 }
 
-// A grant counts as ended when its row is gone, dead or expired: that nobody remembers its end is no proof that it lives.
+// A grant has ended when its row is missing, ended or expired. A missing end moment proves nothing.
 const standing: Statement = {
   name: 'artifact_standing',
   text: `
@@ -63,15 +67,18 @@ const standing: Statement = {
 const batchSize = 64
 const batchesInFlight = 2
 
-/** What a token hangs from: keys of end-moments, and the id of its grant's row, if it has one. */
+/** The keys of the ends that apply to a token, and the id of its grant's row, if it has one. */
 export type TokenEnds = { ends: readonly Buffer[]; grantKey: Buffer | undefined }
 export type GrantStatus = { endedAt: number | undefined; hasGrant: boolean }
 
 export type FoundArtifact = {
   artifact: StoredArtifact
-  /** The grant it hangs from. */
+  /** The grant that it belongs to. */
   grant?: StoredArtifact
-  /** Of an interaction, the browser session it began in, by the digest of its uid; absent when that is over. */
+  /**
+   * For an interaction: the browser session in which it began, by the digest of its uid; absent
+   * when that has ended.
+   */
   session?: { key: Buffer; stored: StoredArtifact }
 }
 
@@ -94,7 +101,7 @@ function toStored(row: readonly Cell[]): StoredArtifact {
 
 export type Reads = ReturnType<typeof createReads>
 
-/** A row that was read along: its id, payload and expiry. */
+/** A row from the same read: its id, payload and expiry. */
 function readAlong(
   id: Cell | undefined,
   sealed: Cell | undefined,
@@ -172,7 +179,7 @@ export function createReads({ postgres, models, now }: { postgres: Postgres; mod
   })
 
   return {
-    /** The row `id`, and its grant's. */
+    /** The row `id`, and the row of its grant. */
     find,
     /** The session whose uid has this digest. */
     findByUid,
@@ -180,9 +187,9 @@ export function createReads({ postgres, models, now }: { postgres: Postgres; mod
       const [row] = await postgres.query(byUserCode, [userCode])
       return row && toStored(row)
     },
-    /** When the latest of `keys` ended (milliseconds), if any of them did. */
+    /** The latest end among `keys` (milliseconds), if there is one. */
     findEnd,
-    /** When the latest of a token's ends was (milliseconds), and whether its grant is there. */
+    /** The latest end that applies to a token (milliseconds), and whether its grant exists. */
     findGrantStatus,
   }
 }

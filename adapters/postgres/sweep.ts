@@ -1,7 +1,11 @@
-/** Removing what is over: artifacts, end moments, outcomes of interactions, and the clients of sessions that are gone. */
+/**
+ * Removes what has expired: artifacts, end moments, outcomes of interactions, and the clients of
+ * removed sessions.
+ */
 import type { Postgres, Statement } from './connection.ts'
 
-// Clients go with their session. What another program left behind is looked for when nearly every session of that time is over.
+// Clients are removed with their session. Older leftovers of other processes are searched for when
+// nearly all sessions of that time have ended.
 const leftoversAfterMs = 24 * 60 * 60 * 1000
 
 const sweepExpired: Statement = {
@@ -36,7 +40,9 @@ const sweepExpired: Statement = {
       + (SELECT count(*) FROM swept_client) + (SELECT count(*) FROM swept_leftover)`,
 }
 
-/** Gives a function that removes at most `limit` rows of each kind, and says how many went. */
+/**
+ * Gives a function that removes at most `limit` rows of each kind, and gives how many it removed.
+ */
 export const createSweep =
   ({ postgres, now }: { postgres: Postgres; now: () => number }) =>
   async (limit: number): Promise<number> => {

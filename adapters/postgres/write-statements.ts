@@ -1,25 +1,31 @@
 /**
- * The statements of the group writer. Each takes the rows, conditions and deletions of many requests as arrays, and has only the parts
- * that a batch needs: what a statement does not do costs time too, when Postgres prepares to do it.
+ * The statements of the group writer: the rows, conditions and deletions of many requests as
+ * arrays. A statement has only the parts that a batch needs, because Postgres prepares unused parts
+ * too.
  */
 import type { Statement } from './connection.ts'
 import { lives } from './ended.ts'
 
-/** How a condition is numbered, and the number of a row that is written whatever becomes of its request's condition. */
+/** The numbers of the conditions, and the number of a row that is written without a condition. */
 export const kinds = { spend: 1, alive: 2, browser: 3 } as const
 export const always = -1
 
-/** A double click, and a lost answer that the browser asks for again (milliseconds). */
+/** For double clicks, and for a lost answer that the browser requests again (milliseconds). */
 export const repeatableMs = 30_000
 
-// A session never holds more than 1,000 rows of clients: one code in 16 leaves the newest 800, and of 200 codes one does (all but surely).
+// A session never has more than 1,000 client rows (with near certainty): one code in 16 removes all
+// but the newest 800.
 const maxSessionClients = 800
 const trimsOneIn = 16
 
-/** Whether the code of this grant, whose key is a digest, also forgets the oldest clients of its session. */
+/**
+ * Whether the code of this grant also removes the session's oldest clients. The key is a digest.
+ */
 export const trims = (grantKey: Buffer): boolean => (grantKey[0] ?? 0) % trimsOneIn === 0
 
-/** What a batch needs. Its values come in this order, and the values of a part that it does not need are left out. */
+/**
+ * The parts that a batch needs. Their values follow in this order, without those of unused parts.
+ */
 export type Parts = Readonly<{
   /** Conditions `spend` and `alive`. */
   isSpending: boolean
@@ -27,7 +33,7 @@ export type Parts = Readonly<{
   browsers: 'none' | 'outcomes' | 'sessions'
   isDestroying: boolean
   isEndingSessions: boolean
-  /** Notes the clients of sessions, and, with `trimmed`, forgets the oldest. Needs `browsers`. */
+  /** Records the clients of sessions and, with `trimmed`, removes the oldest. Needs `browsers`. */
   clients: 'none' | 'noted' | 'trimmed'
 }>
 
@@ -35,7 +41,7 @@ const columns =
   'id, model, grant_key, uid, user_code, account_id, client_id, session_uid, issued_at, payload, expires_at, generation'
 const rowTypes = 'int4 bytea int2 bytea bytea bytea text text bytea int8 bytea int8 int4'
 
-/** Gives the placeholders of one array for each type, numbered on from the last ones. */
+/** Gives the placeholders of one array for each type, with consecutive numbers. */
 function createPlaceholders() {
   let last = 0
   const one = (type: string): string => {
@@ -50,7 +56,8 @@ function createPlaceholders() {
   return { one, arrays }
 }
 
-// A row that is written again: it was never issued later than first, and it ends with a session only while everybody agrees which.
+// A rewritten row keeps its first issue time. It ends with a session only while all its writes name
+// the same session.
 const insert = (arrays: string, where: string) => `
     INSERT INTO artifact AS a (${columns})
     SELECT ${columns} FROM unnest(${arrays}) AS v(r, ${columns}) ${where}
@@ -73,8 +80,8 @@ const spentCtes = (now: string) => `spent AS (
     WHERE c.kind = ${kinds.alive} AND a.consumed_at IS NULL AND ${lives('a')} FOR KEY SHARE OF a
   )`
 
-// The account is locked first, as a reset of it does, so that both wait in the same order. FOR SHARE lets one person's requests go
-// side by side. Each part is looked at only where the one before was met: an outcome is not resumed by a request that writes nothing.
+// The account is locked first, as in its reset, to avoid deadlocks. FOR SHARE allows concurrent
+// requests of one account. Each part runs only where the previous one was met.
 const sessionCtes = `current AS MATERIALIZED (
     SELECT c.r FROM condition c JOIN account a ON a.id = c.account_id::uuid AND a.generation = c.generation
     WHERE c.kind = ${kinds.browser} AND c.account_id IS NOT NULL FOR SHARE OF a
@@ -112,7 +119,8 @@ const clientCtes = (arrays: string, now: string) => `client AS MATERIALIZED (
     ON CONFLICT (session_key, client_id, grant_key) DO NOTHING
   )`
 
-// A client keeps its newest row for longest, so that a busy one does not hide the others.
+// The newest row of each client is kept longest, so that a busy client does not displace the
+// others.
 const forgottenCte = `forgotten AS (
     DELETE FROM session_client s USING (
       SELECT l.session_key, l.client_id, l.grant_key FROM (SELECT DISTINCT session_key FROM client WHERE EXISTS (
@@ -182,7 +190,7 @@ function writeText({ isSpending, browsers, isDestroying, isEndingSessions, clien
 
 const statements = new Map<string, Statement>()
 
-/** The statement that does what these parts say. */
+/** The statement with these parts. */
 export function writeStatement(parts: Parts): Statement {
   const { isSpending, browsers, isDestroying, isEndingSessions, clients } = parts
   const flags = [isSpending, isDestroying, isEndingSessions].map(Number).join('')
@@ -194,8 +202,8 @@ export function writeStatement(parts: Parts): Statement {
   return statement
 }
 
-// Claims a one-time proof: the row is there, without a payload, before the engine knows that nobody else had it. A claim that was not
-// saved and a row that has expired may be taken over.
+// Claims a one-time proof: the row is stored without payload before the engine knows the result.
+// An unsaved claim or an expired row may be claimed again.
 export const claimProof: Statement = {
   name: 'artifact_claim',
   text: `
@@ -204,7 +212,7 @@ export const claimProof: Statement = {
     WHERE a.expires_at <= $3::int8 OR (a.payload = '' AND excluded.payload <> '') RETURNING 1`,
 }
 
-// Only what is still as it was read: a use at the same moment has given it another expiry.
+// Only if the row is unchanged since it was read: a concurrent use has given it another expiry.
 export const expireRow: Statement = {
   name: 'artifact_expire',
   text: `

@@ -1,4 +1,7 @@
-/** The group writer: the writes of many requests in one statement, each request's rows on its own condition. */
+/**
+ * The group writer: writes the rows of many requests in one statement, each request on its own
+ * condition.
+ */
 
 import { mapKey } from '../digest.ts'
 import type { Models, StoredArtifact, Upsert } from '../model.ts'
@@ -9,9 +12,10 @@ import type { Cell, Postgres } from './connection.ts'
 import { always, claimProof, expireRow, kinds, takeRow, trims, writeStatement } from './write-statements.ts'
 
 /**
- * What must be true for a request's rows to be written, decided under row locks in the same statement:
- * `spend` this row was unspent, and is spent now; `alive` this row exists and is unspent;
- * `browser` all of what is given: the account is in this generation, the session's row is there, the outcome was not resumed before.
+ * The condition for a request's writes, decided under row locks in the same statement.
+ * `spend`: the row was unspent, and is spent now. `alive`: the row exists and is unspent.
+ * `browser`: every given part is met: the account has this generation, the session's row exists,
+ * the outcome was not resumed before.
  */
 export type Condition =
   | { kind: 'spend'; key: Buffer; successor?: Buffer }
@@ -22,9 +26,15 @@ export type BrowserCondition = {
   kind: 'browser'
   /** The account's id, a UUID. */
   account?: Readonly<{ id: string; generation: number }>
-  /** The session by the digest of its uid, and its row, which a renaming replaces. */
+  /**
+   * The digest of the session's uid, and the id of its row, which changes when the session is
+   * renamed.
+   */
   session?: Readonly<{ key: Buffer; id: Buffer }>
-  /** Resumed with a response, or, with `answer`, decided: the same answer may be repeated for a moment. */
+  /**
+   * Resumed with a response, or, with `answer`, decided. The same answer may be repeated for a
+   * moment.
+   */
   outcome?: Readonly<{ key: Buffer; response?: Buffer; answer?: Buffer }>
 }
 
@@ -34,11 +44,11 @@ export type NewSessionClient = Readonly<{ sessionKey: Buffer; clientId: string; 
 export type Write = {
   condition?: Condition
   upserts: readonly Upsert[]
-  /** Written whatever becomes of the condition. */
+  /** Written even if the condition is not met. */
   unconditional: readonly Upsert[]
-  /** With a `browser` condition only if that is met. */
+  /** With a `browser` condition: only if that is met. */
   destroys: readonly Buffer[]
-  /** Every row of these browser sessions goes. */
+  /** All rows of these browser sessions are removed. */
   destroyedSessions: readonly Buffer[]
   sessionClients?: readonly NewSessionClient[]
 }
@@ -52,7 +62,7 @@ const batchesInFlight = 2
 type Deps = { postgres: Postgres; seal: Seal; models: Models; now: () => number }
 type Numbered = Upsert & { r: number }
 
-/** `failedCondition`: the part of a `browser` condition that was not. */
+/** `failedCondition`: the part of a `browser` condition that was not met. */
 export type WriteResult = Readonly<{ isMet: boolean; failedCondition?: FailedCondition }>
 
 const resultOf: Readonly<Record<number, WriteResult>> = {
@@ -182,7 +192,7 @@ export function createWrites({ postgres, seal, models, now }: Deps) {
     return writes.map(({ condition }, index) => {
       if (condition === undefined) return { isMet: true }
       const found = resultOf[Number(results.get(index) ?? 0)]
-      // What is not in the answer was refused first: a browser by its account, everything else by its only part.
+      // A missing result means the first possible failure: a browser's account, or the only part.
       return found ?? (condition.kind === 'browser' ? { isMet: false, failedCondition: 'account' } : { isMet: false })
     })
   }
@@ -191,7 +201,7 @@ export function createWrites({ postgres, seal, models, now }: Deps) {
     size: batchSize,
     inFlight: batchesInFlight,
     run,
-    // One statement cannot change a row twice, and two statements that change two rows crosswise would block each other.
+    // A statement cannot change a row twice, and two statements with common rows could deadlock.
     touches: ({ condition, upserts, unconditional, destroys, destroyedSessions }) => [
       ...touchedBy(condition),
       ...upserts.map(({ id }) => mapKey(id)),
@@ -202,10 +212,13 @@ export function createWrites({ postgres, seal, models, now }: Deps) {
   })
 
   return {
-    /** Writes everything, or, when its condition is not met, only what is unconditional. */
+    /** Writes everything or, when the condition is not met, only the unconditional rows. */
     write,
 
-    /** Whether nobody else has this proof: `text` empty to claim it until `expiresAt`, else to save it. One conditional write. */
+    /**
+     * Whether this proof is new. An empty `text` claims it until `expiresAt`, another saves it. One
+     * conditional write.
+     */
     async claim(proof: Pick<Upsert, 'id' | 'model' | 'text' | 'expiresAt'>): Promise<boolean> {
       const payload = proof.text === '' ? Buffer.alloc(0) : seal.seal(proof.text, proof.id)
       const rows = await postgres.query(claimProof, [
@@ -218,12 +231,12 @@ export function createWrites({ postgres, seal, models, now }: Deps) {
       return rows.length > 0
     },
 
-    /** Lets a row expire now, unless it was written since it was read. */
+    /** Expires a row now, unless it was written since it was read. */
     async expire({ id, expiresAt }: Pick<StoredArtifact, 'id' | 'expiresAt'>, at: number): Promise<void> {
       await postgres.query(expireRow, [id, expiresAt, at])
     },
 
-    /** Takes a row away and gives what it held: nobody gets it twice. */
+    /** Removes a row and gives its content: no second request gets it. */
     async take(id: Buffer): Promise<{ sealed: Buffer; expiresAt: number } | undefined> {
       const [row] = await postgres.query(takeRow, [id])
       return row && { sealed: row[0] as Buffer, expiresAt: Number(row[1]) }

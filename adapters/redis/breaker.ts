@@ -1,4 +1,7 @@
-/** Spares requests the wait for a Redis that is silent: while it is, one command in two seconds tries it and all others fail at once. */
+/**
+ * Avoids waiting for a Redis that does not respond: one command in two seconds tries it, and all
+ * others fail at once.
+ */
 
 const isTimeout = (error: unknown): boolean => error instanceof Error && error.message === 'Command timed out'
 
@@ -6,11 +9,15 @@ const pauseMs = 2_000
 
 export type Breaker = <T>(command: () => Promise<T>) => Promise<T>
 
-/** Gives what the command gives, or rejects as it does; a command that is not sent rejects too. */
+/**
+ * Gives the result of the command or rejects with its error; a command that is not sent rejects
+ * too.
+ */
 export function createBreaker(): Breaker {
   let isSilent = false
   let isTrying = false
-  // By the process's own steady clock. A single command that timed out is followed by a trial without a pause.
+  // By the process's monotonic clock. After the first timeout the next command is a trial without
+  // pause.
   let triedAt = Number.NEGATIVE_INFINITY
 
   return async (command) => {
@@ -23,7 +30,7 @@ export function createBreaker(): Breaker {
       triedAt = Number.NEGATIVE_INFINITY
       return answer
     } catch (error) {
-      // A refusal is an answer.
+      // A refusal is an answer too.
       isSilent = isTimeout(error)
       if (isTrial) triedAt = performance.now()
       throw error

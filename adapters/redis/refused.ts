@@ -1,7 +1,9 @@
-/** Writing to Redis what Postgres can keep as well. */
+/** Writes to Redis that can fall back to Postgres. */
 import type { ShortLived } from './short-lived.ts'
 
-/** Writes the rows; gives those that Redis did not take, because it is away, silent, full or read-only. */
+/**
+ * Writes the rows. Gives those that Redis refused: unavailable, not responding, full or read-only.
+ */
 export async function refusedBy<
   Row extends Omit<Parameters<ShortLived['write']>[0], 'expiresAt'> & { expiresAt?: number },
 >(redis: Pick<ShortLived, 'write'>, rows: readonly Row[]): Promise<Row[]> {

@@ -1,4 +1,7 @@
-/** What lives in Redis: sealed values under digests, each with a key of its own, so that no command ever spans two slots of a cluster. */
+/**
+ * Values in Redis: sealed, under digests. Each has its own key, so that no command needs two slots
+ * of a cluster.
+ */
 import type { Cluster, Redis } from 'ioredis'
 import { ArtifactStoreUnavailable } from '../errors.ts'
 import type { Upsert } from '../model.ts'
@@ -9,7 +12,7 @@ export type ShortLivedValue = { text: string; issuedAt: number; expiresAt: numbe
 
 type Envelope = { i: number; e: number; s?: string }
 
-// Longer than the value counts: what has expired is decided by our clock, Redis only collects the rubbish.
+// Longer than the value is valid: our clock decides about the expiry, and Redis only cleans up.
 const retentionAfterExpiryMs = 60_000
 
 const keyOf = (id: Buffer): string => `latchkey:artifact:{${id.toString('base64url')}}`
@@ -22,7 +25,8 @@ export type ShortLived = ReturnType<typeof createShortLived>
 export function createShortLived({ redis, seal, now }: Deps) {
   const breaker = createBreaker()
 
-  // Every error counts as away: down, loading, read-only after a failover, out of memory, a slot without a node.
+  // Every error means unavailable: down, loading, read-only, out of memory, or a slot without a
+  // node.
   async function ask<T>(command: () => Promise<T>): Promise<T> {
     try {
       return await breaker(command)
@@ -42,7 +46,10 @@ export function createShortLived({ redis, seal, now }: Deps) {
   }
 
   return {
-    /** The value of `id` unless it has expired. All of these throw ArtifactStoreUnavailable when Redis is away. */
+    /**
+     * The value of `id` unless it has expired. All of these throw ArtifactStoreUnavailable when
+     * Redis is unavailable.
+     */
     find: async (id: Buffer): Promise<ShortLivedValue | undefined> =>
       open(await ask(() => redis.getBuffer(keyOf(id))), id),
 
@@ -57,7 +64,7 @@ export function createShortLived({ redis, seal, now }: Deps) {
       await ask(() => redis.del(keyOf(id)))
     },
 
-    /** Gives the value and removes it in one step: nobody gets it twice. */
+    /** Gives the value and removes it in one step: no second request gets it. */
     take: async (id: Buffer): Promise<ShortLivedValue | undefined> =>
       open(await ask(() => redis.getdelBuffer(keyOf(id))), id),
   }

@@ -1,26 +1,26 @@
 /**
- * The reset of an account: what ends with its generation, and what the browser that asked for it
- * keeps.
+ * The reset of an account: everything of its old generation ends, except the access of the browser
+ * that requested it.
  */
 import type { Context } from 'koa'
 import type { Tx } from '../database/database.ts'
 
 /**
- * What the request that resets an account keeps. Tokens are those of the browser's cookies: it gets
- * new ones.
+ * The access that the resetting request keeps. The tokens are those of the browser's cookies, which
+ * are replaced.
  */
 export type PreservedAccess = Readonly<{
-  /** The session in which the request was sent: its uid, and the id by which it was loaded. */
+  /** The session of the request: its uid, and the id with which it was loaded. */
   session?: Readonly<{ uid: string; id: string }>
-  /** That the browser is known from now on, under this email address. */
+  /** Present when the browser is known from now on, under this email. */
   knownBrowser?: Readonly<{ email: string }>
-  /** The token of the cookie that spares the browser the second factor. */
+  /** The token of the cookie with which the browser skips the second factor. */
   rememberedToken?: string
 }>
 
 /**
- * What the browser continues with: `session` is the kept one under its new id, `expiresAt` in
- * milliseconds; the tokens are new.
+ * The browser's access after the reset: `session` is the kept session with its new id, `expiresAt`
+ * is in milliseconds, and the tokens are new.
  */
 export type AccountEnd = Readonly<{
   generation: number
@@ -29,16 +29,16 @@ export type AccountEnd = Readonly<{
   rememberedToken?: string
 }>
 
-/** Sets the new cookies of the browser, once the reset is committed. */
+/** Sets the new cookies of the browser after the reset is committed. */
 export type RenewCookies = (ctx: Context, end: AccountEnd) => void
 
 /**
  * Within the caller's transaction, which has locked the account's row. Throws `account_reset` when
- * the session to be kept is over.
+ * the session to be kept has ended.
  */
 export type EndAccount = (tx: Tx, accountId: string, preserved?: PreservedAccess) => Promise<AccountEnd>
 
-/** What one feature stores of an account that ends with the generation. */
+/** Ends the data of one feature that ends with the account's generation. */
 export type AccountEnding = (
   tx: Tx,
   accountId: string,

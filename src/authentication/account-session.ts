@@ -1,10 +1,10 @@
-/** The session that a browser has at this server, as the pages of the account read it. */
+/** A browser's session at this server, as the account pages read it. */
 import type { Context } from 'koa'
 
 export type AccountSession = Readonly<{
   accountId: string
   uid: string
-  /** The id under which it was loaded, and under which alone it may be written or renamed. */
+  /** The id with which it was loaded. Only with this id may it be written or renamed. */
   id: string
   /** The account's generation when the session was signed in to. */
   generation: number
@@ -19,7 +19,7 @@ export type AccountSessions = Readonly<{
   read: (ctx: Context) => Promise<AccountSession | undefined>
 
   /**
-   * Sends the browser the session's new id: the old one opens nothing any more (OWASP ASVS 7.2.4).
+   * Sends the browser the session's new id. The old id is no longer valid (OWASP ASVS 7.2.4).
    * `expiresAt` in milliseconds.
    */
   rename: (ctx: Context, session: Readonly<{ id: string; expiresAt: number }> | undefined) => void

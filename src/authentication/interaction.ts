@@ -1,6 +1,6 @@
 /**
- * An authorization request that waits for its person: what the pages of a login and of the consent
- * see of it, and how they answer it.
+ * An authorization request that waits for the user: how the sign-in and consent pages read and
+ * answer it.
  */
 import type { Context } from 'koa'
 import type { InteractionResults } from 'oidc-provider'
@@ -8,8 +8,8 @@ import type { Tx } from '../database/database.ts'
 import type { AcrDemand } from './levels.ts'
 
 /**
- * The client of a request as the pages show it: the name that its owner typed, and the host that
- * the browser will go to.
+ * The client as the pages show it: the name that its administrator entered, and the host that the
+ * browser continues to.
  */
 export type ClientView = Readonly<{
   name: string
@@ -31,15 +31,15 @@ export type Interaction = {
   accountId: string | undefined
   sessionUid: string | undefined
   /**
-   * The session, when only a stronger class of login is asked of it: what it has proven need not be
-   * proven again (RFC 9470 §5).
+   * The session, when only a stronger class of sign-in is required: its factors need not be proven
+   * again (RFC 9470 §5).
    */
   currentLogin: { accountId: string; generation: number; amr: readonly string[]; authTimeMs: number } | undefined
-  /** What the client demands of the class of login. */
+  /** The class of sign-in that the client demands. */
   demand: AcrDemand
   /** The parameters of the authorization request. */
   params: Readonly<Record<string, unknown>>
-  /** What the account has not allowed yet, as the engine found it. */
+  /** What the account has not allowed yet, as the engine determined it. */
   missing: {
     scopes: readonly string[]
     claims: readonly string[]
@@ -49,37 +49,37 @@ export type Interaction = {
 
 export type Interactions = Readonly<{
   /**
-   * The interaction of this browser. Throws `interaction_expired` for any other one, and when it is
-   * over.
+   * The interaction of this browser. Throws `interaction_expired` for another one, or after its
+   * end.
    */
   load: (ctx: Context, uid: string) => Promise<Interaction>
 
   /**
-   * The interaction to be answered with `answer`. After a double click, when this very answer has
-   * just ended the interaction: the URL at which the browser continues.
+   * The interaction to be answered with `answer`. After a double click, when the same answer has
+   * just finished it: the URL where the browser continues.
    */
   loadForAnswer: (ctx: Context, uid: string, answer: string) => Promise<Interaction | { continueTo: string }>
 
   /**
-   * Decides the interaction ahead of the effects of its answer. Gives false for the same answer a
-   * moment later. Throws `interaction_answered` for another one.
+   * Decides the interaction before its answer takes effect. Gives false for the same answer a
+   * moment later. Throws `interaction_answered` for another answer.
    */
   decide: (uid: string, answer: string) => Promise<boolean>
 
-  /** The same as a part of the caller's transaction: the interaction is decided when that commits. */
+  /** The same inside the caller's transaction: the decision takes effect when that commits. */
   decideWithin: (tx: Tx, uid: string, answer: string) => Promise<boolean>
 
   /**
-   * Answers the interaction; gives the URL that continues the authorization. An error replaces
-   * earlier answers, all else adds to them.
+   * Answers the interaction. Gives the URL that continues the authorization. An error replaces
+   * earlier answers; other results are merged with them.
    */
   finish: (ctx: Context, result: InteractionResults, answer: string) => Promise<string>
 
-  /** Destroys the interaction: nothing continues it, and the client is told nothing. */
+  /** Destroys the interaction. It cannot continue, and the client gets no response. */
   abandon: (ctx: Context, uid: string) => Promise<void>
 
   /**
-   * Takes the signed-in account out of the interaction and destroys its session. The caller ends
+   * Removes the signed-in account from the interaction and destroys its session. The caller ends
    * what depends on the session, in its own transaction.
    */
   leaveSession: (ctx: Context, uid: string) => Promise<void>

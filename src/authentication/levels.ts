@@ -1,4 +1,4 @@
-/** Classes of a login by strength: their order, and what a request demands of them. */
+/** The classes of a sign-in by strength: their order, and what a request demands. */
 
 /** From the weakest to the strongest. */
 export const levels = ['password', 'multi_factor', 'phishing_resistant'] as const
@@ -9,14 +9,14 @@ export const isAtLeast = (level: Level, wanted: Level): boolean => levels.indexO
 export const strongest = (...given: readonly Level[]): Level =>
   levels[Math.max(0, ...given.map((level) => levels.indexOf(level)))] ?? 'password'
 
-/** What an authorization request, and the client's registration, demand of the class of login. */
+/** The class of sign-in that the authorization request and the client's registration demand. */
 export type AcrDemand = Readonly<{
-  /** The weakest class that satisfies. */
+  /** The weakest class that satisfies the demand. */
   level: Level
-  /** Without it the answer is an error, or no answer (OpenID Connect Core 1.0 §5.5.1.1). */
+  /** Without it the answer must be an error or absent (OpenID Connect Core 1.0 §5.5.1.1). */
   isEssential: boolean
-  /** Requested, in the order of preference. */
+  /** The requested values, in the order of preference. */
   values: readonly string[]
-  /** Essential values of which none exists here. */
+  /** The request has essential values, but none of them exists here. */
   isUnreachable: boolean
 }>

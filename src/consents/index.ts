@@ -1,4 +1,4 @@
-/** Consents: what an account has allowed a client, and the page that asks. */
+/** Consents: what an account has allowed a client, and the consent page. */
 import type { ChangeFeed } from '../database/change-feed.ts'
 import { createRowCache } from '../database/row-cache.ts'
 import type { Endings } from '../revocation/endings.ts'

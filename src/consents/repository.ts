@@ -1,4 +1,4 @@
-/** Rows of `consent`: one per person and client. */
+/** Rows of `consent`: one per account and client. */
 import type { Queryable, Tx } from '../database/database.ts'
 import type { Consent, ConsentGrant } from './service.ts'
 
@@ -29,23 +29,23 @@ export async function findConsent(db: Queryable, { accountId, clientId }: Key): 
   return row && fromRow(row)
 }
 
-/** What one person has allowed, by client. */
+/** The consents of an account, by client. */
 export async function listConsents(db: Queryable, accountId: string): Promise<Map<string, Consent>> {
   const rows = await db<Row>('consent').where({ account_id: accountId }).select(columns)
   return new Map(rows.map((row) => [row.client_id, fromRow(row)]))
 }
 
-/** The row under a lock for the rest of the transaction, so that two answers at once do not lose one another's part. */
+/** Locks the row for the rest of the transaction, so that concurrent answers are all saved. */
 export async function findConsentForUpdate(tx: Tx, { accountId, clientId }: Key): Promise<Consent | undefined> {
   const row = await tx<Row>('consent').where({ account_id: accountId, client_id: clientId }).forUpdate().first(columns)
   return row && fromRow(row)
 }
 
-/** Gives whether there was one. */
+/** Gives whether there was a row. */
 export const deleteConsent = async (tx: Tx, { accountId, clientId }: Key): Promise<boolean> =>
   (await tx('consent').where({ account_id: accountId, client_id: clientId }).delete()) > 0
 
-/** Writes what is allowed in all; `at` is in milliseconds since the epoch. */
+/** Writes the complete consent. `at` is in milliseconds since the epoch. */
 export async function putConsent(
   tx: Tx,
   { accountId, clientId }: Key,
@@ -66,6 +66,6 @@ export async function putConsent(
     .merge(['scopes', 'claims', 'resources', 'updated_at'])
 }
 
-/** Gives how many went. */
+/** Gives how many rows were deleted. */
 export const deleteConsents = (tx: Tx, accountId: string): Promise<number> =>
   tx('consent').where({ account_id: accountId }).delete()

@@ -17,7 +17,7 @@ type Deps = {
   accounts: Pick<Accounts, 'findById'>
   resourceServers: Pick<ResourceServers, 'findByIdentifier'>
   views: Views
-  /** Scopes of OpenID Connect that this server offers, in the order in which they are shown. */
+  /** The OpenID Connect scopes that this server offers, in display order. */
   offeredScopes: readonly string[]
 }
 
@@ -26,7 +26,7 @@ const listed = (value: unknown): readonly string[] =>
   (Array.isArray(value) ? value : [value]).filter((item): item is string => typeof item === 'string')
 
 export function createConsentPages({ interactions, consents, accounts, resourceServers, views, offeredScopes }: Deps) {
-  /** The APIs of the request with the scopes asked for, as the person should read them. */
+  /** The APIs of the request with the requested scopes, for the consent page. */
   async function askedResources({ params }: Interaction) {
     const asked = new Set(words(params.scope))
     const found = await Promise.all(
@@ -42,7 +42,10 @@ export function createConsentPages({ interactions, consents, accounts, resourceS
       .filter(({ scopes }) => scopes.length > 0)
   }
 
-  /** Everything that the client asks for is listed, what was allowed before too: the answer is about all of it. */
+  /**
+   * Lists everything that the client requests, including what was allowed before: the answer covers
+   * all of it.
+   */
   async function show(ctx: Context, interaction: Interaction): Promise<void> {
     const account = interaction.accountId ? await accounts.findById(interaction.accountId) : undefined
     const asked = new Set(words(interaction.params.scope))
@@ -71,7 +74,7 @@ export function createConsentPages({ interactions, consents, accounts, resourceS
       if ('continueTo' in interaction) return views.render(ctx, 'continue', { url: interaction.continueTo })
       const { prompt, accountId, clientId, missing } = interaction
       if (prompt !== 'consent' || !accountId) throw consentNotAsked()
-      // What is remembered of the answer is remembered of the first one only.
+      // Only the first answer is saved.
       const before = () => interactions.decide(params.uid, 'consent')
       await consents.grant({ accountId, clientId, origin: originOf(ctx) }, missing, before)
       views.render(ctx, 'continue', { url: await interactions.finish(ctx, { consent: {} }, 'consent') })

@@ -1,4 +1,7 @@
-/** Consents: what a person has allowed a client. Owns `consent`; the grants of the engine are built from it. */
+/**
+ * Consents: what an account has allowed a client. Owns `consent`; the engine's grants are built
+ * from it.
+ */
 import type { Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
@@ -13,7 +16,7 @@ import {
   putConsent,
 } from './repository.ts'
 
-/** Scopes and claims of OpenID Connect, and the scopes of each resource server by its identifier. */
+/** OpenID Connect scopes and claims, and the scopes of each resource server by its identifier. */
 export type ConsentGrant = {
   scopes: readonly string[]
   claims: readonly string[]
@@ -50,7 +53,7 @@ const isWithin = (more: ConsentGrant, allowed: ConsentGrant): boolean =>
     names.every((name) => allowed.resources[identifier]?.includes(name)),
   )
 
-/** What is allowed when `more` is added to `before`. */
+/** The union of `before` and `more`. */
 function widen(before: ConsentGrant, more: ConsentGrant): ConsentGrant {
   const identifiers = union(Object.keys(before.resources), Object.keys(more.resources))
   return {
@@ -62,7 +65,7 @@ function widen(before: ConsentGrant, more: ConsentGrant): ConsentGrant {
   }
 }
 
-/** What the row cache of consents loads, by account. Whoever has allowed nothing yet is not remembered. */
+/** Loads an account's consents for the row cache. An account without consents is not cached. */
 export const loadConsents =
   (db: Queryable) =>
   async (accountId: string): Promise<ReadonlyMap<string, Consent> | undefined> => {
@@ -82,8 +85,8 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
     })
 
   /**
-   * What the person has allowed the client so far. From memory only while that covers `asked`: an answer that was given a moment ago, at
-   * another process, is not asked for again.
+   * The consent of the account to the client. The cache is used only if it covers `asked`: another
+   * process may have saved an answer a moment ago.
    */
   async function find(accountId: string, clientId: string, asked: ConsentGrant): Promise<Consent | undefined> {
     const known = (await cache.get(accountId))?.get(clientId)
@@ -93,16 +96,20 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
   return {
     find,
 
-    /** What the person has allowed, by client. */
+    /** The consents of the account, by client. */
     list: (accountId: string): Promise<Map<string, Consent>> => listConsents(db, accountId),
 
-    /** Remembers `more` beside what was allowed before; an answer that adds nothing changes nothing. `before` is awaited ahead of a change. */
+    /**
+     * Adds `more` to the earlier consent. An answer that adds nothing changes nothing. `before` is
+     * awaited before a change.
+     */
     grant: async (
       answer: Answer,
       more: ConsentGrant,
       before: () => Promise<unknown> = async () => {},
     ): Promise<void> => {
-      // Asked of the database: what memory holds may just have been taken back, and an answer must not be lost for it.
+      // Read from the database: the cached consent may just have been revoked, and the answer must
+      // be saved.
       const known = await findConsent(db, answer)
       if (known && isWithin(more, known)) return
       await before()
@@ -113,16 +120,19 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
       })
     },
 
-    /** Forgets what the person has allowed the client, in the caller's transaction. Gives whether there was anything. */
+    /**
+     * Deletes the account's consent to the client, in the caller's transaction. Gives whether there
+     * was one.
+     */
     delete: (tx: Tx, accountId: string, clientId: string): Promise<boolean> =>
       deleteConsent(tx, { accountId, clientId }),
 
-    /** Forgets what the account has allowed, as part of the caller's transaction, which ends the tokens too. */
+    /** Deletes the account's consents in the caller's transaction, which ends the tokens too. */
     deleteAll: async (tx: Tx, accountId: string): Promise<void> => {
       await deleteConsents(tx, accountId)
     },
 
-    /** Notes that the person said no; what was allowed before stays. */
+    /** Records that the account refused. Its earlier consent stays. */
     refuse: (answer: Answer): Promise<void> => transaction((tx) => record(tx, 'consent.refused', answer, nothing)),
   }
 }

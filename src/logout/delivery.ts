@@ -1,4 +1,7 @@
-/** Telling one relying party of its logouts: one attempt after the other, and with pauses when it is slow or silent. */
+/**
+ * Notifies one relying party of its logouts: one attempt after another, with pauses when it is slow
+ * or does not answer.
+ */
 import { Counter } from 'prom-client'
 import type { Sealer } from '../../keys/sealer.ts'
 import type { Client } from '../clients/client.ts'
@@ -12,10 +15,12 @@ import * as receivers from './receiver-repository.ts'
 import type { DeliveryRow } from './repository.ts'
 import * as repository from './repository.ts'
 
-/** Who is logged out at which client. `sid` is the session's name at that client. */
+/** An account that was logged out at a client. `sid` is the session's name at that client. */
 export type LogoutEvent = Readonly<{ clientId: string; accountId: string; sid: string | undefined }>
 
-/** Puts the job for a client into the queue; jobs of one client run one after the other in the whole cluster. */
+/**
+ * Queues the job for a client. The jobs of one client run one after another in the whole cluster.
+ */
 export type Wake = (tx: Tx, clientId: string, options?: { delayMs?: number; isOwn?: true }) => Promise<void>
 
 export type DeliveryDeps = {
@@ -23,14 +28,17 @@ export type DeliveryDeps = {
   transaction: Transaction
   clients: { findById: (clientId: string) => Promise<Client | undefined> }
   wake: Wake
-  /** The token to be sent now: signed at each attempt, so that it is never older than its two minutes. */
+  /** The token to be sent: signed at each attempt, because it is valid for two minutes. */
   makeToken: (event: LogoutEvent, client: Client) => Promise<string>
   post: (url: string, form: Readonly<Record<string, string>>) => Promise<OutboundAnswer>
   sealer: Sealer
   clock: Clock
   log: Log
   metrics: Metrics
-  /** Slow clients that this process asks at the same time. Other work needs the rest of its workers. */
+  /**
+   * How many slow clients this process notifies at the same time. Other work needs its other
+   * workers.
+   */
   slowAtOnce?: number
 }
 
@@ -38,17 +46,18 @@ export const deliveryAad = (id: string): string => `logout_delivery:${id}`
 
 const maxAttempts = 25
 const waitsAtMostMs = 4 * 86_400_000
-// A worker is lent for so many deliveries of one client, and so long. Then the job is put in again, behind those of the others.
+// A job uses a worker for at most so many deliveries, and so long. Then it is queued again, behind
+// the jobs of other clients.
 const deliveryBatchSize = 20
 const timeShareMs = 2_000
 const giveUpBatchSize = 1000
 const slowMs = 1_000
 const slotWaitMs = 2_500
 
-/** After 3, 7, 20 seconds and so on, six hours at most. */
+/** After 3, 7, 20 seconds and so on; six hours at most. */
 const pauseMs = (failures: number): number => Math.round(Math.exp(Math.min(failures, 10)) * 1000)
 
-/** `unanswered`: the client was silent. `late`: it took its time. `none`: it was not asked. */
+/** `unanswered`: no answer. `late`: a slow answer. `none`: no request was sent. */
 type Contact = 'quick' | 'late' | 'unanswered' | 'none'
 type Attempt = Readonly<{ failure: string | undefined; contact: Contact }>
 
@@ -65,7 +74,7 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
   const again = (clientId: string, delayMs: number): Promise<void> =>
     transaction((tx) => wake(tx, clientId, { delayMs: Math.max(delayMs, 0), isOwn: true }))
 
-  /** Never what the relying party answered: that is its own text. */
+  /** The failure never includes the relying party's answer, which may contain any text. */
   async function post(event: LogoutEvent, client: Client): Promise<Attempt> {
     const url = client.metadata.backchannel_logout_uri
     if (url === undefined) return { failure: 'no_address', contact: 'none' }
@@ -95,7 +104,7 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
     }
   }
 
-  /** Notes when the client is asked again; gives what is noted of it from now on. */
+  /** Saves when the client may be notified again. Gives its new state. */
   async function noteContact(
     clientId: string,
     contact: Contact,
@@ -113,8 +122,8 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
   }
 
   /**
-   * Back-Channel Logout 1.0 §2.8: 200 and 204 are done, 400 is the relying party's own no, so it is asked again only by an operator;
-   * anything else, and silence, is tried again.
+   * Back-Channel Logout 1.0 §2.8: 200 and 204 are done. 400 is a refusal: only an operator can send
+   * it again. Everything else, and no answer, is retried.
    */
   async function noteAttempt(delivery: DeliveryRow, { failure }: Attempt): Promise<void> {
     const { id, clientId } = delivery
@@ -128,7 +137,10 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
     if (state === 'given_up') log.warn({ deliveryId: id, clientId, failure }, 'a logout was not told')
   }
 
-  /** A client that is silent for days is asked once in hours: what waits for it would never have all of its attempts. */
+  /**
+   * A client that does not answer for days gets one attempt in hours: its other deliveries would
+   * never have all their attempts.
+   */
   async function abandonOldDeliveries(clientId: string): Promise<void> {
     const at = clock.now()
     const old = { clientId, beforeMs: at - waitsAtMostMs, at, limit: giveUpBatchSize }
@@ -139,7 +151,7 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
     }
   }
 
-  /** Attempts what is due. A client that is slow or silent has one attempt, then others are served. */
+  /** Attempts what is due. A slow client has one attempt, then other clients are served. */
   async function deliverDue(clientId: string, known: SlowReceiver | undefined, signal: AbortSignal) {
     let receiver = known
     const endsAt = performance.now() + timeShareMs
@@ -154,7 +166,7 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
     return receiver
   }
 
-  /** The job: tells the client what is due, and puts itself into the queue for what is not. */
+  /** The job: sends the due deliveries to the client, and queues itself for the others. */
   return async (clientId: string, signal: AbortSignal): Promise<void> => {
     const known = await receivers.findSlowReceiver(db, clientId)
     if (known && known.nextAt > clock.now()) return again(clientId, known.nextAt - clock.now())

@@ -1,4 +1,4 @@
-/** Why a delivery could not be looked at or sent again. */
+/** Errors of logout deliveries. */
 import { declareError } from '../errors.ts'
 
 export const logoutDeliveryNotFound = declareError('logout_delivery_not_found', 404)

@@ -1,4 +1,4 @@
-/** Back-channel logout: clients are told of sessions that have ended. */
+/** Back-channel logout: notifies clients of sessions that have ended. */
 import type { Enqueue } from '../jobs/queue.ts'
 import type { Outbound } from '../outbound/service.ts'
 import type { Endings } from '../revocation/endings.ts'
@@ -19,7 +19,8 @@ const batchSize = 1000
 export function createLogoutFeature({ enqueue, request, makeLogoutToken, endings, outbox, ...deps }: Deps) {
   const logout = createLogout({
     ...deps,
-    // The version before uses the same lane. Only the lane's own job has the key, so no request waits for another.
+    // The previous version uses the same lane. Only the lane's own job has the key, so that
+    // requests do not wait for each other.
     wake: (tx, clientId, { delayMs = 0, isOwn } = {}) => {
       const lane = `logout:${clientId}`
       return enqueue(tx, logoutTask, { clientId }, { delayMs, lane, ...(isOwn && { key: lane }) })
@@ -34,7 +35,8 @@ export function createLogoutFeature({ enqueue, request, makeLogoutToken, endings
     outsideTasks: logout.tasks,
     duties: [
       {
-        // Every five minutes: deliveries that were settled a month ago are deleted, and those without a job get one.
+        // Every five minutes: deletes deliveries that were settled a month ago, and queues missing
+        // jobs.
         name: 'sweep-logout-deliveries',
         everySeconds: 300,
         run: async () => {

@@ -1,10 +1,13 @@
-/** Rows of `logout_receiver`: clients whose last answer was late or did not come. */
+/** Rows of `logout_receiver`: clients whose last answer was late or missing. */
 import type { Queryable } from '../database/database.ts'
 
-/** `failures`: attempts in a row without an answer. `nextAt`: no attempt begins before, in milliseconds. */
+/**
+ * `failures`: consecutive attempts without an answer. `nextAt`: the earliest next attempt, in
+ * milliseconds.
+ */
 export type SlowReceiver = Readonly<{ failures: number; nextAt: number }>
 
-/** Undefined for a client that answers in time. */
+/** Gives undefined for a client that answers in time. */
 export async function findSlowReceiver(db: Queryable, clientId: string): Promise<SlowReceiver | undefined> {
   const row = await db('logout_receiver').select('failures', 'next_at').where({ client_id: clientId }).first()
   return row && { failures: Number(row.failures), nextAt: Number(row.next_at) }
@@ -25,7 +28,7 @@ export async function deleteSlowReceiver(db: Queryable, clientId: string): Promi
   await db('logout_receiver').where({ client_id: clientId }).delete()
 }
 
-/** The client may be asked now; its failures stay counted. */
+/** The client may be notified now. Its failures stay counted. */
 export async function makeReceiverDue(db: Queryable, clientId: string): Promise<void> {
   await db('logout_receiver').where({ client_id: clientId }).update({ next_at: 0 })
 }

@@ -11,7 +11,7 @@ export type DeliveryRow = Readonly<{
   lastFailure: string | undefined
   createdAt: number
   updatedAt: number
-  /** When an operator asked for it again. */
+  /** When an operator requested it again. */
   retriedAt: number | undefined
 }>
 
@@ -27,7 +27,7 @@ const columns = [
   'retried_at',
 ] as const
 
-// Postgres takes 65,535 parameters in a statement.
+// Postgres accepts 65,535 parameters in a statement.
 const rowBatchSize = 500
 
 const fromRow = (row: Record<string, unknown>): DeliveryRow => ({
@@ -42,7 +42,10 @@ const fromRow = (row: Record<string, unknown>): DeliveryRow => ({
   retriedAt: row.retried_at === null ? undefined : Number(row.retried_at),
 })
 
-/** Which of these clients want to be told, with the moment before which a slow one is not asked (0 for others). */
+/**
+ * The clients that want logout notifications, with the earliest next attempt of slow ones (0 for
+ * others).
+ */
 export async function listListening(tx: Tx, clientIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
   if (clientIds.length === 0) return new Map()
   const rows = await tx('client')
@@ -76,13 +79,16 @@ export async function findDelivery(db: Queryable, id: string): Promise<DeliveryR
   return row && fromRow(row)
 }
 
-/** The row under a lock for the rest of the transaction. */
+/** Locks the row for the rest of the transaction. */
 export async function findDeliveryForUpdate(tx: Tx, id: string): Promise<DeliveryRow | undefined> {
   const row = await tx('logout_delivery').select(columns).where({ id }).forUpdate().first()
   return row && fromRow(row)
 }
 
-/** What waits for the client and may be attempted at `at`: the longest due first, at most `limit`. */
+/**
+ * The waiting deliveries of the client that are due at `at`: the longest due first, at most
+ * `limit`.
+ */
 export async function listDue(db: Queryable, clientId: string, at: number, limit: number): Promise<DeliveryRow[]> {
   const rows = await db('logout_delivery')
     .select(columns)
@@ -93,7 +99,7 @@ export async function listDue(db: Queryable, clientId: string, at: number, limit
   return rows.map(fromRow)
 }
 
-/** When the next delivery of the client is due; undefined when none waits. */
+/** When the client's next delivery is due; undefined when none is waiting. */
 export async function findNextMoment(db: Queryable, clientId: string): Promise<number | undefined> {
   const row = await db('logout_delivery')
     .select('next_at')
@@ -103,7 +109,7 @@ export async function findNextMoment(db: Queryable, clientId: string): Promise<n
   return row && Number(row.next_at)
 }
 
-/** Clients with a delivery that has been due since `beforeMs`, and that were not to wait themselves. */
+/** Clients with a delivery that has been due since `beforeMs`, and that are not in a pause. */
 export async function listOverdue(db: Queryable, beforeMs: number, limit: number): Promise<string[]> {
   const rows = await db('logout_delivery')
     .distinct('logout_delivery.client_id')
@@ -140,7 +146,10 @@ type Outcome = Readonly<{
   nextAt: number
 }>
 
-/** What became of an attempt, unless an operator renewed the row meanwhile; what is delivered forgets whose logout it was. */
+/**
+ * Saves the result of an attempt, unless an operator renewed the row meanwhile. A delivered row no
+ * longer contains the event.
+ */
 export async function updateDelivery(
   db: Queryable,
   { id, attempts: before }: Pick<DeliveryRow, 'id' | 'attempts'>,
@@ -158,14 +167,17 @@ export async function updateDelivery(
     })
 }
 
-/** As new: due at `at`, with all attempts before it. */
+/** Renews the delivery: due at `at`, without earlier attempts. */
 export async function renewDelivery(tx: Tx, id: string, at: number): Promise<void> {
   await tx('logout_delivery')
     .where({ id })
     .update({ state: 'waiting', attempts: 0, updated_at: at, next_at: at, retried_at: at })
 }
 
-/** Gives up what has waited for the client since `beforeMs`; gives how many, at most `limit`. */
+/**
+ * Gives up deliveries that have waited for the client since `beforeMs`. Gives how many, at most
+ * `limit`.
+ */
 export const abandonOldDeliveries = (
   db: Queryable,
   { clientId, beforeMs, at, limit }: { clientId: string; beforeMs: number; at: number; limit: number },
@@ -181,7 +193,9 @@ export const abandonOldDeliveries = (
     )
     .update({ state: 'given_up', updated_at: at })
 
-/** Forgets what was delivered or given up before `beforeMs`, at most `limit` rows; gives how many. */
+/**
+ * Deletes at most `limit` rows that were delivered or given up before `beforeMs`. Gives how many.
+ */
 export const deleteSettled = (db: Queryable, beforeMs: number, limit: number): Promise<number> =>
   db('logout_delivery')
     .whereIn(

@@ -1,4 +1,7 @@
-/** Telling relying parties that a session is over (OpenID Connect Back-Channel Logout 1.0): noted with its end, delivered afterwards. */
+/**
+ * Notifies relying parties that a session has ended (OpenID Connect Back-Channel Logout 1.0):
+ * recorded with the end, delivered afterwards.
+ */
 import type { Audit, Initiator } from '../audit/service.ts'
 import type { Tx } from '../database/database.ts'
 import type { Task } from '../jobs/queue.ts'
@@ -13,19 +16,19 @@ import * as repository from './repository.ts'
 export const deliveryStates = ['waiting', 'delivered', 'given_up'] as const
 export type DeliveryState = (typeof deliveryStates)[number]
 
-/** A browser session that has ended, and the clients that were signed in to in it. */
+/** A browser session that has ended, and the clients that the user was signed in to in it. */
 export type EndedSession = Readonly<{
   accountId: string | undefined
   clients: readonly { clientId: string; sid: string | undefined }[]
 }>
 
-/** The queue's task that tells one client. */
+/** The queue's task that notifies one client. */
 export const logoutTask = 'logout-receiver'
 
 type Deps = DeliveryDeps & { audit: Audit; random: Random }
 
 const day = 86_400_000
-// A client that waits longer than this is woken by its own job at its moment, or by the duty.
+// A longer pause ends by the client's own job, or by the duty.
 const wakesAheadMs = 60_000
 const overdueMs = 300_000
 const wakeBatchSize = 1000
@@ -40,10 +43,14 @@ export function createLogout(deps: Deps) {
     return { id, clientId: event.clientId, sealedEvent, at }
   }
 
-  /** One row for each client that wants to know, in the transaction that ends the sessions, and one job for each client. */
+  /**
+   * Inserts one row and one job for each client with notifications, in the transaction that ends
+   * the sessions.
+   */
   async function noteEnded(tx: Tx, sessions: readonly EndedSession[]): Promise<void> {
     const signedInTo = new Set(sessions.flatMap((session) => session.clients.map(({ clientId }) => clientId)))
-    // Asked in the transaction: with a connection more for each of many logouts at once they would wait for one another.
+    // Read in the transaction: many concurrent logouts with a second connection each could
+    // deadlock.
     const listening = await repository.listListening(tx, [...signedInTo])
     const at = clock.now()
     const deliveries = sessions.flatMap(({ accountId, clients: signedIn }) =>
@@ -67,13 +74,15 @@ export function createLogout(deps: Deps) {
       [logoutTask]: (payload, { signal }) => delivery((payload as { clientId: string }).clientId, signal),
     } satisfies Record<string, Task>,
 
-    /** An event of the version before, which had one for each delivery. */
+    /** Handles an event of the previous version, which had one for each delivery. */
     async adopt(id: string): Promise<void> {
       const delivery = await repository.findDelivery(db, id)
       if (delivery?.state === 'waiting') await transaction((tx) => wake(tx, delivery.clientId))
     },
 
-    /** The newest first, at most `limit` (default 1000). Who logged out is not told. */
+    /**
+     * The newest first, at most `limit` (default 1000). The logged-out accounts are not included.
+     */
     list: async ({
       clientId,
       state,
@@ -91,7 +100,10 @@ export function createLogout(deps: Deps) {
       return rows.map(({ sealedEvent: _sealed, ...row }) => row)
     },
 
-    /** Sends one again, at once and as often as a new one. Throws `logout_delivery_not_found`, and `logout_delivery_done` when it was delivered. */
+    /**
+     * Sends a delivery again, at once and with all attempts. Throws `logout_delivery_not_found`,
+     * and `logout_delivery_done` when it was delivered.
+     */
     retry: (id: string, by: Initiator): Promise<void> =>
       transaction(async (tx) => {
         const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)
@@ -106,10 +118,10 @@ export function createLogout(deps: Deps) {
         await deps.audit.record(tx, { action: 'logout_delivery.retried', by, subject, clientId, outcome: 'success' })
       }),
 
-    /** Forgets what was settled a month ago; gives how many rows. */
+    /** Deletes what was settled a month ago. Gives how many rows. */
     sweep: (limit: number): Promise<number> => repository.deleteSettled(db, clock.now() - 30 * day, limit),
 
-    /** Clients whose job was lost, because it failed for days or was removed: they are told now. */
+    /** Queues a job for clients without one: it was removed, or it failed for days. */
     async wakeOverdue(): Promise<void> {
       for (const clientId of await repository.listOverdue(db, clock.now() - overdueMs, wakeBatchSize)) {
         await transaction((tx) => wake(tx, clientId, { isOwn: true }))

@@ -1,4 +1,4 @@
-/** The browser session of the engine, for pages that are no part of an authorization. */
+/** The engine's browser session, for pages that are not part of an authorization. */
 import type { Context } from 'koa'
 import type { Provider, Session } from 'oidc-provider'
 import type { AccountSessions } from '../authentication/account-session.ts'
@@ -7,7 +7,7 @@ type Deps = {
   provider: () => Provider
   /** The generation in the row of the session that this request has loaded. */
   generationOf: (uid: string) => number
-  /** How the session's cookie is set. */
+  /** The attributes of the session's cookie. */
   cookie: Readonly<{ httpOnly: boolean; sameSite: 'lax'; secure: boolean; signed: boolean; path: string }>
 }
 

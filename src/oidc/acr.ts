@@ -1,4 +1,7 @@
-/** Authentication context classes (OpenID Connect Core 1.0 §2, acr): their names, their order, and what a request asks of them. */
+/**
+ * Authentication context classes (OpenID Connect Core 1.0 §2, acr): names, order, and what a
+ * request demands.
+ */
 import type { AcrDemand, Level } from '../authentication/levels.ts'
 import { isAtLeast, levels, strongest } from '../authentication/levels.ts'
 
@@ -15,7 +18,7 @@ export const levelOfAcr = (acr: unknown): Level | undefined => levels.find((leve
 export const reaches = isAtLeast
 
 export const multiFactorAcr = acrOf('multi_factor')
-/** Whether a login of this class has proven a second factor. */
+/** Whether a sign-in of this class has proven a second factor. */
 export const isMultiFactor = (acr: string | undefined): boolean =>
   reaches(levelOfAcr(acr) ?? 'password', 'multi_factor')
 
@@ -27,8 +30,9 @@ type Request = {
 }
 
 /**
- * `acr` is the member of the claims parameter (§5.5.1), `acrValues` the parameter, which is voluntary (§3.1.2.1); `defaultAcrValues` is the
- * administrator's word for the client, and more than a default: it must be reached, whatever the request says.
+ * `acr` is the member of the claims parameter (§5.5.1); `acrValues` is the voluntary parameter
+ * (§3.1.2.1).
+ * `defaultAcrValues` is set by the administrator for the client. It must be reached in every case.
  */
 export function demandOf({ acr, acrValues: requested, defaultAcrValues }: Request): AcrDemand {
   const claimed = Array.isArray(acr?.values) ? acr.values : acr?.value === undefined ? [] : [acr.value]
@@ -51,7 +55,9 @@ const weakest = (values: readonly unknown[]): Level | undefined =>
     .filter((level) => level !== undefined)
     .sort((left, right) => levels.indexOf(left) - levels.indexOf(right))[0]
 
-/** What the token says: the value that was asked for and reached, the most preferred first, else the class itself. */
+/**
+ * The `acr` of the token: the most preferred requested value that was reached, or the class itself.
+ */
 export const acrFor = (level: Level, { values }: AcrDemand): string =>
   values.find((value) => {
     const wanted = levelOfAcr(value)

@@ -1,4 +1,6 @@
-/** Which claims a scope stands for, and an account as those claims (OpenID Connect Core 1.0 §5.1, §5.4). */
+/**
+ * The claims of each scope, and their values for an account (OpenID Connect Core 1.0 §5.1, §5.4).
+ */
 import type { ClaimsParameter, ClaimsParameterMember, KoaContextWithOIDC } from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
@@ -9,7 +11,10 @@ import type { OidcScope } from '../clients/scopes.ts'
 const claimsOfScope = (scope: PersonField['scope']): string[] =>
   listFields().flatMap(([, field]) => (field.scope === scope ? [field.claim] : []))
 
-/** Authentication claims ride on `openid`, so that every ID token says when and how the person signed in. */
+/**
+ * The authentication claims belong to `openid`: every ID token says when and how the user signed
+ * in.
+ */
 export const claimsByScope: Readonly<Record<OidcScope, readonly string[]>> = {
   openid: ['sub', 'auth_time', 'acr', 'amr', 'sid'],
   profile: [...claimsOfScope('profile'), 'updated_at'],
@@ -21,12 +26,15 @@ export const claimsByScope: Readonly<Record<OidcScope, readonly string[]>> = {
 
 const millisecondsPerSecond = 1000
 
-/** What each claim says of an account; undefined where the account does not have it (OpenID Connect Core 1.0 §5.3.2). */
+/**
+ * The value of each claim; undefined when the account has none (OpenID Connect Core 1.0 §5.3.2).
+ */
 const claimValues: Readonly<Record<string, (account: Account) => unknown>> = {
   ...Object.fromEntries(listFields().map(([name, { claim }]) => [claim, (account: Account) => account[name]])),
   updated_at: ({ updatedAt }) => Math.floor(updatedAt / millisecondsPerSecond),
   email: ({ email }) => email,
-  // Another account has the mailbox, or no account can: an application must not go by the address.
+  // The mailbox belongs to another account, or the email is unusable: an application must not trust
+  // it.
   email_verified: ({ isEmailVerified, emailProblem }) => isEmailVerified && emailProblem === undefined,
   phone_number_verified: ({ phoneNumber, isPhoneNumberVerified }) =>
     phoneNumber === undefined ? undefined : isPhoneNumberVerified,
@@ -36,7 +44,10 @@ const claimValues: Readonly<Record<string, (account: Account) => unknown>> = {
 const maxScopes = 1000
 const namesByScope = new Map<string, readonly string[]>()
 
-/** The claims that a client's `scope` stands for. Clients have few scopes between them, and userinfo asks each time. */
+/**
+ * The claims of a client's `scope`, cached: clients use few different scopes, and userinfo asks
+ * often.
+ */
 function namesOf(scope: string): readonly string[] {
   const known = namesByScope.get(scope)
   if (known) return known
@@ -52,8 +63,10 @@ function namesOf(scope: string): readonly string[] {
 const isRequest = (member: unknown): boolean => typeof member === 'object' && !Array.isArray(member)
 
 /**
- * The engine's `assertClaimsParameter`: each claim is asked for with null or an object (OpenID Connect Core 1.0 §5.5.1). The engine passes over
- * most others, and fails with a TypeError at a `sub` of another type. Throws InvalidRequest.
+ * The engine's `assertClaimsParameter`: each claim is requested with null or an object (OpenID
+ * Connect Core 1.0 §5.5.1). The engine ignores most other values, and fails with a TypeError for a
+ * `sub` of another type.
+ * Throws InvalidRequest.
  */
 export async function assertClaimsParameter(_ctx: unknown, claims: ClaimsParameter): Promise<void> {
   const members = [claims.id_token, claims.userinfo].flatMap((part) => Object.values(part ?? {}))
@@ -65,7 +78,8 @@ type Deps = {
 }
 
 /**
- * The claims of the scopes that the client has now, whatever a consent, a token or the `claims` parameter of before says; `sub` always.
+ * The claims of the scopes that the client has now, and always `sub`. An earlier consent, token or
+ * `claims` parameter does not add any.
  */
 function claimsFor(
   account: Account,
@@ -79,7 +93,10 @@ function claimsFor(
   return claims
 }
 
-/** The engine's `findAccount`: a disabled account is no account. The engine filters the claims by scope and request. */
+/**
+ * The engine's `findAccount`: no disabled accounts. The engine filters the claims by scope and
+ * request.
+ */
 export function createFindAccount({ accounts }: Deps) {
   return async (ctx: KoaContextWithOIDC, sub: string) => {
     const account = await accounts.findForClient(sub, ctx.oidc.client?.clientId)

@@ -1,4 +1,7 @@
-/** Client authentication by `private_key_jwt` (RFC 7523 §3, OpenID Connect Core 1.0 §9): what the engine leaves open. */
+/**
+ * Client authentication by `private_key_jwt` (RFC 7523 §3, OpenID Connect Core 1.0 §9): the checks
+ * that the engine does not make.
+ */
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import { headerProblem } from './jwt-header.ts'
@@ -6,7 +9,7 @@ import { headerProblem } from './jwt-header.ts'
 const longestSeconds = 60 * 60
 /** How far a client's clock may be ahead of ours. */
 export const maxAheadSeconds = 60
-/** How far a client's clock may be behind: so long after its `exp` an assertion is taken. */
+/** How far a client's clock may be behind: an assertion is accepted this long after its `exp`. */
 const maxBehindSeconds = 10
 
 type Claims = Readonly<Record<string, unknown>>
@@ -14,9 +17,12 @@ type Deps = { issuer: string; assertionAlgorithms: readonly string[]; now: () =>
 type AssertingClient = { clientAuthSigningAlg?: string; client_assertion_audience?: unknown }
 
 /**
- * The engine's `assertJwtClientAuthClaimsAndHeader`, called when the signature is right and before the `jti` is spent. The algorithm is the
- * client's own, the header brings no key, the audience is one string: the issuer or, unless the client is set to `issuer`, also what the engine
- * takes (the token endpoint, the one that is called); it was not made ahead, is not over, and lives an hour at most. Throws InvalidClientAuth (401).
+ * The engine's `assertJwtClientAuthClaimsAndHeader`, called after the signature check and before
+ * the `jti` is spent.
+ * The header contains no key, and the algorithm is the one registered for the client. The audience
+ * is one string: the issuer, or another audience that the engine accepts, unless the client is set
+ * to `issuer`. The assertion is not from the future, has not expired, and expires within an hour.
+ * Throws InvalidClientAuth (401).
  */
 export function createAssertionCheck({ issuer, assertionAlgorithms, now }: Deps) {
   return async (ctx: KoaContextWithOIDC, claims: Claims, _header: Claims, client: AssertingClient): Promise<void> => {
@@ -29,7 +35,7 @@ export function createAssertionCheck({ issuer, assertionAlgorithms, now }: Deps)
     if (aud !== issuer && client.client_assertion_audience === 'issuer') {
       throw new errors.InvalidClientAuth('aud must be the issuer')
     }
-    // One that was made ahead, to be used by its thief later.
+    // An attacker could keep an assertion that was made in advance and use it later.
     if ([claims.iat, claims.nbf].some((moment) => Number(moment ?? 0) > now() / 1000 + maxAheadSeconds)) {
       throw new errors.InvalidClientAuth('iat and nbf must not be more than a minute ahead')
     }

@@ -1,4 +1,6 @@
-/** The engine's documented configuration, every value that it would warn about decided. */
+/**
+ * The engine's documented configuration, with an explicit value for everything it would warn about.
+ */
 import type { Adapter, Configuration, KoaContextWithOIDC, SigningAlgorithm } from 'oidc-provider'
 import type { Level } from '../authentication/levels.ts'
 import type { Config } from '../config/config.ts'
@@ -28,7 +30,7 @@ export type ConfigurationDeps = {
   settings: { get: () => RuntimeSettings }
   adapter: (model: string) => Adapter
   jwks: Configuration['jwks']
-  /** Those that have a key that signs. */
+  /** The algorithms for which there is a signing key. */
   signingAlgorithms: readonly string[]
   cookieKeys: CookieKeys
   /** The scopes of OpenID Connect, without those of APIs. */
@@ -38,14 +40,14 @@ export type ConfigurationDeps = {
   getResourceServerInfo: ReturnType<typeof createResourceServerInfo>
   pages: ReturnType<typeof createEnginePages>
   refreshPolicy: RefreshPolicy
-  /** The strongest class of login that a person can reach. */
+  /** The strongest class of sign-in that a user can reach. */
   reachableLevel: (accountId: string) => Promise<Level>
   /** Whether the client may introspect tokens of that audience. */
   mayIntrospect: (clientId: string, audience: string) => Promise<boolean>
   defaultResource: ReturnType<typeof createDefaultResource>
   customizeJwt: ReturnType<typeof createJwtCustomizer>
   fetchKeySet: ReturnType<typeof createKeySetFetch>
-  /** What clients may sign assertions with. */
+  /** The algorithms that clients may sign assertions with. */
   assertionAlgorithms: readonly string[]
   grantFeatures: GrantFeatures
   assertClientAssertion: ReturnType<typeof createAssertionCheck>
@@ -58,10 +60,13 @@ export type ConfigurationDeps = {
 const codeSeconds = 60
 const interactionSeconds = 3600
 const idTokenSeconds = 600
-// RFC 9126 §2.2: a redirect later it has been used.
+// RFC 9126 §2.2: one redirect later the request has been used.
 const pushedRequestSeconds = 60
 
-/** Cookie names carry the prefixes that browsers enforce (RFC 6265bis §4.1.3); plain http in development cannot have them. */
+/**
+ * Cookie names have the prefixes that browsers enforce (RFC 6265bis §4.1.3), except over plain
+ * http.
+ */
 function cookieNames(issuer: string) {
   const isSecure = issuer.startsWith('https:')
   return {
@@ -71,15 +76,18 @@ function cookieNames(issuer: string) {
   }
 }
 
-/** Whoever gives back an access token gives back only that one, as with a JWT; a refresh token takes its family along (RFC 7009 §2.1). */
+/**
+ * Revoking an access token ends only that token, as with a JWT; revoking a refresh token ends its
+ * family (RFC 7009 §2.1).
+ */
 export const givesBackAccessToken = (ctx: KoaContextWithOIDC | undefined): boolean =>
   ctx?.oidc?.route === 'revocation' && ctx.oidc.entities.AccessToken !== undefined
 
-/** How the engine's cookies are set; the session's besides with `path: '/'`. */
+/** The attributes of the engine's cookies. The session's cookie also has `path: '/'`. */
 export const cookieOptions = (issuer: string) =>
   ({ httpOnly: true, sameSite: 'lax', secure: issuer.startsWith('https:'), signed: true }) as const
 
-/** Everything that the engine is told. Lifetimes are in seconds, as the engine wants them. */
+/** The complete configuration of the engine. Lifetimes are in seconds. */
 export function createConfiguration(deps: ConfigurationDeps): Configuration {
   const { settings, refreshPolicy, now } = deps
   const cookie = cookieOptions(deps.config.issuer)
@@ -110,13 +118,14 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
       clientAuthSigningAlgValues: [...deps.assertionAlgorithms] as SigningAlgorithm[],
       dPoPSigningAlgValues: [...dpopAlgorithms],
     },
-    // How far a client's `nbf` may be ahead. Assertions that are over are refused sooner (`client-assertion.ts`), and our own
-    // tokens are compared with our own clock.
+    // How far a client's `nbf` may be ahead. Expired assertions: see `client-assertion.ts`.
+    // Our own tokens are compared with our own clock.
     clockTolerance: maxAheadSeconds,
     conformIdTokenClaims: true,
     allowOmittingSingleRegisteredRedirectUri: false,
     acceptQueryParamAccessTokens: false,
-    // POST at the authorization and end-session endpoints is turned into GET in front (`post-to-get.ts`).
+    // `post-to-get.ts` answers a POST at the authorization and end-session endpoints before the
+    // engine.
     enableHttpPostMethods: false,
     cookies: {
       names: cookieNames(deps.config.issuer),
@@ -125,7 +134,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
       short: cookie,
     },
     discovery: { claim_types_supported: ['normal'], ui_locales_supported: ['en'] },
-    // No other parameter: a further check of this one, also when it is missing.
+    // Not a new parameter: an additional check of `scope`, which also runs when it is missing.
     extraParams: { scope: keepPushedOfflineAccess },
     extraClientMetadata: { properties: [...ownProperties] },
     pkce: { required: (_ctx, client) => client.require_pkce !== false || client.tokenEndpointAuthMethod === 'none' },
@@ -140,7 +149,8 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
       policy: createPolicy({ reachable: deps.reachableLevel }),
       url: (_ctx, interaction) => `/interaction/${interaction.uid}`,
     },
-    // No token dies because a browser session expires; logout ends what has no offline access (src/sessions).
+    // A session that expires ends no token; logout ends tokens without offline access
+    // (src/sessions).
     expiresWithSession: () => false,
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: ({ oidc }) => refreshPolicy.turns(oidc.client, oidc.entities.RefreshToken),
@@ -156,7 +166,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
       IdToken: idTokenSeconds,
       Interaction: interactionSeconds,
       PushedAuthorizationRequest: pushedRequestSeconds,
-      // The grant lives as long as the longest refresh family that may hang from it.
+      // The grant is valid as long as the longest refresh family that may belong to it.
       Grant: ({ oidc }) => refreshPolicy.familySeconds(oidc.client) + codeSeconds,
       RefreshToken: (_ctx, token, client) => refreshPolicy.tokenSeconds(token, client),
       Session: (_ctx, session) => {
@@ -176,8 +186,8 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
         allowUnregisteredRedirectUris: false,
       },
       userinfo: { enabled: true },
-      // The client a token was issued to learns about it and ends it, and an API's own clients learn about its tokens (RFC 7662 §4, RFC 7009
-      // §2.1).
+      // RFC 7662 §4, RFC 7009 §2.1: a client may introspect and revoke its own tokens.
+      // The clients of an API may introspect the tokens of that API.
       introspection: {
         enabled: true,
         allowedPolicy: async (_ctx, client, token) =>
@@ -192,8 +202,8 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
         enabled: true,
         defaultResource: async (_ctx, client, oneOf) => await deps.defaultResource(client, oneOf),
         getResourceServerInfo: deps.getResourceServerInfo,
-        // Without `resource` at the token endpoint an OpenID request gets the token that userinfo takes; a client with a default resource gets
-        // one for that, and its ID tokens carry the claims that userinfo would give.
+        // Without `resource` an OpenID token request gets a token for userinfo. A client with a
+        // default resource gets one for that, and the userinfo claims in its ID tokens.
         useGrantedResource: ({ oidc }) => oidc.client?.default_resource !== undefined,
       },
       rpInitiatedLogout: {

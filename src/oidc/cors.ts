@@ -1,4 +1,4 @@
-/** CORS in front of the engine, which would echo every origin (RFC 9700 §2.6; Fetch standard). */
+/** CORS in front of the engine, which would allow every origin (RFC 9700 §2.6; Fetch standard). */
 import type { Context, Next } from 'koa'
 import { endpointAt } from './endpoints.ts'
 
@@ -14,7 +14,10 @@ function answerPreflight(ctx: Context, origin: string, methods: readonly string[
   ctx.status = 204
 }
 
-/** A preflight names no client: any origin but `null` passes. `clientBasedCORS` decides the request. */
+/**
+ * A preflight names no client: every origin but `null` passes. `clientBasedCORS` checks the
+ * request.
+ */
 export function cors(ctx: Context, next: Next): Promise<void> | void {
   const origin = ctx.get('Origin')
   const isPreflight = ctx.method === 'OPTIONS' && ctx.get('Access-Control-Request-Method') !== ''
@@ -26,7 +29,7 @@ export function cors(ctx: Context, next: Next): Promise<void> | void {
   }
   if (ctx.headers.origin === undefined) return next()
   ctx.vary('Origin')
-  // The engine would take an empty origin for a request without one.
+  // The engine would treat an empty origin as a missing one.
   if (endpoint?.cors !== 'client' || origin === 'null' || origin === '') return withoutAllowOrigin(ctx, next)
   return isPreflight ? answerPreflight(ctx, origin, endpoint.methods) : next()
 }

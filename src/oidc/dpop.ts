@@ -1,4 +1,4 @@
-/** DPoP proofs (RFC 9449 §4.3): what the engine leaves open or does otherwise. */
+/** DPoP proofs (RFC 9449 §4.3): the checks that the engine does not make or makes differently. */
 import { hash } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import type { KoaContextWithOIDC } from 'oidc-provider'
@@ -8,7 +8,7 @@ import { headerProblem } from './jwt-header.ts'
 
 export const dpopAlgorithms = ['ES256', 'EdDSA', 'Ed25519', 'ES384', 'RS256', 'PS256'] as const
 
-/** How far `iat` may be from our clock without a nonce (60 s; the engine takes five minutes). */
+/** How far `iat` may be from our clock without a nonce (60 s; the engine accepts five minutes). */
 const freshSeconds = 60
 
 type Claims = { iat?: unknown; jti?: unknown }
@@ -22,8 +22,9 @@ function claimsOf(proof: string): Claims {
 }
 
 /**
- * The engine's `requireNonce`, asked before it checks the proof: an older or younger one than `freshSeconds` needs a nonce of this server
- * (§8, §11.1), a fresh one may do without. Throws InvalidDpopProof for a header that says more than a proof's may, and for a key that is weak.
+ * The engine's `requireNonce`, called before it checks the proof: gives true when `iat` is more
+ * than `freshSeconds` from our clock (§8, §11.1).
+ * Throws InvalidDpopProof for a header with forbidden parameters and for a weak key.
  */
 export function createNonceRule({ now }: { now: () => number }) {
   return (ctx: KoaContextWithOIDC): boolean => {
@@ -38,8 +39,9 @@ export function createNonceRule({ now }: { now: () => number }) {
 }
 
 /**
- * Throws InvalidDpopProof when the id that was found in the replay store is that of this request's proof: the engine would call a replayed proof
- * an invalid grant, and at userinfo an invalid token (RFC 9449 §5, §7.1). Anything else is the client assertion's.
+ * Throws InvalidDpopProof when `id`, found in the replay store, belongs to the DPoP proof of this
+ * request. The engine would answer invalid_grant, and invalid_token at userinfo (RFC 9449 §5,
+ * §7.1).
  */
 export function refuseReplayedProof(ctx: KoaContextWithOIDC | undefined, id: string): void {
   const proof = ctx?.get('DPoP')

@@ -1,4 +1,4 @@
-/** The endpoint guard: a request reaches the engine only as its row in `endpoints.ts` says. */
+/** The endpoint guard: a request reaches the engine only as its row in `endpoints.ts` allows. */
 import type { Context, Middleware, Next } from 'koa'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import { endpointAt, resumedInteraction } from './endpoints.ts'
@@ -7,7 +7,9 @@ import type { createRequestUrls } from './post-to-get.ts'
 import { createPostToGet } from './post-to-get.ts'
 import { responseOf } from './stale-browser.ts'
 
-/** The checks of HTTP: a form is read as it was sent, a request refused by its headers alone. */
+/**
+ * The HTTP checks: the form is read as received; some requests are refused by their headers alone.
+ */
 export type RequestChecks = {
   readFormText: (ctx: Context) => Promise<string>
   guardForms: Middleware
@@ -18,7 +20,7 @@ type Deps = {
   artifacts: Pick<ArtifactStore, 'take' | 'expect' | 'resumes'>
   requestUrlOf: ReturnType<typeof createRequestUrls>
   requestChecks: RequestChecks
-  /** Counts a request of a browser at its address. Throws too_many_requests. */
+  /** Counts a browser's request by its ip. Throws too_many_requests. */
   countBrowser: (ctx: Context) => Promise<void>
 }
 
@@ -30,7 +32,9 @@ export function createEndpointGuard({ artifacts, requestUrlOf, requestChecks, co
       return errors !== undefined && errors !== 'page_or_json'
     },
 
-    /** RFC 6749 §5.2. By default Java accepts text/html first, and the engine would send a page. */
+    /**
+     * RFC 6749 §5.2. Java prefers text/html by default, and the engine would answer with a page.
+     */
     answerInJson: (ctx: Context, next: Next): Promise<void> => {
       if (endpointAt(ctx.path)?.errors === 'oauth') ctx.req.headers.accept = 'application/json'
       return next()
@@ -43,14 +47,14 @@ export function createEndpointGuard({ artifacts, requestUrlOf, requestChecks, co
       return ctx.method === 'POST' ? Promise.resolve(requestChecks.guardForms(ctx, next)) : next()
     },
 
-    /** The engine also answers `/Token` and `/token/`. They have no row, so they never reach it. */
+    /** The engine would also answer `/Token` and `/token/`. Paths without a row never reach it. */
     admit:
       (engine: Middleware): Middleware =>
       (ctx, next) => {
         if (!endpointAt(ctx.path)) return next()
         const uid = resumedInteraction(ctx.path)
         if (uid !== undefined) {
-          // The engine reads the session first, and only then the interaction that the path names.
+          // The engine reads the session first, and then the interaction that the path names.
           artifacts.expect('Interaction', uid)
           artifacts.resumes(uid, () => responseOf(ctx))
         }

@@ -1,7 +1,9 @@
-/** The columns of the table in `endpoints.ts`: a row that leaves one out does not compile. */
+/** The columns of the table in `endpoints.ts`. A row without one of them does not compile. */
 import type { PolicyName } from '../limits/policies.ts'
 
-/** What counts a request. `by` says what is counted: an ip and, once the engine knows it, more. */
+/**
+ * What is counted for a request: the ip and, once the engine knows it, the value that `by` names.
+ */
 export type CountedLimit = Readonly<{
   policy: PolicyName
   by: /** The ip. */
@@ -10,11 +12,11 @@ export type CountedLimit = Readonly<{
     | 'account'
     /** The ip, and the grant of the access token. */
     | 'grant'
-    /** The client, or the ip until the client is authenticated. */
+    /** The ip until the client is authenticated, then the client. */
     | 'client'
     /** The ip until the client is authenticated, then nothing. */
     | 'unauthenticated'
-    /** As the grant type says (`grants/index.ts`), or the ip until it is known. */
+    /** As the grant type defines (`grants/index.ts`), or the ip until it is known. */
     | 'grant_type'
 }>
 
@@ -42,8 +44,8 @@ export type Endpoint = Readonly<{
   isPostMadeGet: boolean
   /** The origin of an unsafe request: any, or our own because only our pages have the form. */
   formOrigin: 'any' | 'own'
-  /** How long an answer is cached: never, for the time in `http/headers.ts`, or as it says. */
+  /** How long an answer is cached: never, as in `http/headers.ts`, or as the endpoint sets it. */
   cache: 'never' | 'fixed' | 'own'
-  /** `kept` where a sign-in popup passes: Cross-Origin-Opener-Policy would cut it off. */
+  /** `kept` for pages in a sign-in popup: Cross-Origin-Opener-Policy would disconnect the popup. */
   opener: 'kept' | 'cut'
 }>

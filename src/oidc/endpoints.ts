@@ -5,7 +5,7 @@ const table = [
   {
     name: 'authorization',
     path: '/authorize',
-    // A HEAD would issue a code that its sender never sees.
+    // A HEAD would issue a code that the client never receives.
     methods: ['GET', 'POST'],
     cors: 'none',
     caller: 'browser',
@@ -97,7 +97,7 @@ const table = [
   {
     name: 'end_session',
     path: '/logout',
-    // A HEAD would end a session that its sender never sees.
+    // A HEAD would end a session without showing the result.
     methods: ['GET', 'POST'],
     cors: 'none',
     caller: 'browser',
@@ -177,7 +177,7 @@ const table = [
 
 export const endpoints: readonly Endpoint[] = table
 
-/** The paths by name. The engine takes its own from here. */
+/** The paths by name. The engine is configured with them. */
 export const routes = Object.fromEntries(endpoints.map(({ name, path }) => [name, path])) as Readonly<
   Record<(typeof table)[number]['name'], string>
 >
@@ -185,7 +185,7 @@ export const routes = Object.fromEntries(endpoints.map(({ name, path }) => [name
 const idSegment = ':uid'
 const idForm = /^[\w-]{10,64}$/
 
-/** The id in a path below `pattern`, whose last segment is one. */
+/** The id in the last segment of a path below `pattern`. */
 function idIn(pattern: string, path: string): string | undefined {
   const base = pattern.slice(0, -idSegment.length)
   const id = path.slice(base.length)
@@ -205,7 +205,7 @@ export const resumedInteraction = (path: string): string | undefined => idIn(rou
 export const endpointAt = (path: string): Endpoint | undefined =>
   byPath.get(path) ?? patterns.find((endpoint) => idIn(endpoint.path, path) !== undefined)
 
-/** What counts a request to this path, when something does. */
+/** The rate limit of requests to this path; undefined when none applies. */
 export function limitAt(path: string): CountedLimit | undefined {
   const limit = endpointAt(path)?.limit
   return limit && 'policy' in limit ? limit : undefined

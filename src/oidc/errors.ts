@@ -1,15 +1,17 @@
-/** What the protocol side refuses in its own name, and how a lost store reaches the engine as 503 instead of 500. */
+/** The errors of the protocol side, and the conversion of a failed store to 503 in the engine. */
 import { errors } from 'oidc-provider'
 import { AppError, declareError } from '../errors.ts'
 
 export const jwksUnconfirmed = declareError('jwks_unconfirmed', 503)
 const storeUnavailable = declareError('store_unavailable', 503)
 export const interactionExpired = declareError('interaction_expired', 400)
-/** Another answer was given to it, or this one more than a moment ago. */
+/** The interaction has another answer already, or got this one more than a moment ago. */
 export const interactionAnswered = declareError('interaction_answered', 409)
 export const requestExpired = declareError('request_expired', 400)
 
-/** How long a client should wait before it asks again while a store is away, in seconds. */
+/**
+ * How long a client should wait before the next attempt while a store is unavailable, in seconds.
+ */
 export const storeRetryAfterSeconds = 5
 
 const isStoreFailure = (error: unknown): boolean =>
@@ -17,8 +19,8 @@ const isStoreFailure = (error: unknown): boolean =>
   (error instanceof Error && ['ArtifactStoreUnavailable', 'KeyRingUnconfirmed'].includes(error.name))
 
 /**
- * The engine's form of "a store is away". It is never sent by redirect: a browser that comes back finds the same request
- * (RFC 6749 §4.1.2.1 names temporarily_unavailable; RFC 9110 §15.6.4 the status).
+ * The engine's error for an unavailable store (RFC 6749 §4.1.2.1: temporarily_unavailable, RFC 9110
+ * §15.6.4). It is not sent by redirect, so that the browser can repeat the request.
  */
 const temporarilyUnavailable = (cause: unknown): Error =>
   Object.assign(new errors.TemporarilyUnavailable('a store is unavailable, try again later'), {
@@ -33,14 +35,17 @@ function refuse(error: unknown): never {
   throw isStoreFailure(error) ? temporarilyUnavailable(error) : error
 }
 
-/** Runs `work`; a lost store becomes the engine's temporarily_unavailable, everything else passes. Stands at every use of a store. */
+/**
+ * Runs `work`, and converts the failure of a store to the engine's temporarily_unavailable. Every
+ * use of a store needs it.
+ */
 export function asEngineFailure<T>(work: () => Promise<T>): Promise<T> {
   return work().catch(refuse)
 }
 
 /**
- * Middleware around everything that touches the artifact store: what the engine could not answer itself (a session that could not be
- * saved, a flush that failed, a request that could not be parked) becomes our own 503.
+ * Middleware that converts store failures outside the engine's own error handling to our 503: a
+ * session that was not saved, a failed flush, a request that was not parked.
  */
 export async function answerLostStores(_ctx: unknown, next: () => Promise<unknown>): Promise<void> {
   try {

@@ -1,4 +1,6 @@
-/** Builds the engine's grant of one authorization from what the person has allowed before (or from a first party's trust). */
+/**
+ * Builds the engine's grant of one authorization from a stored consent or from first-party trust.
+ */
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Consent } from '../consents/service.ts'
 
@@ -6,7 +8,7 @@ type Deps = {
   consents: { find: (accountId: string, clientId: string, request: ConsentRequest) => Promise<Consent | undefined> }
 }
 
-/** Claims that need no consent: they are about the authentication, not about the person. */
+/** Claims that need no consent: they describe the authentication, not the user. */
 const authenticationClaims = new Set(['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss'])
 
 type ConsentRequest = {
@@ -30,8 +32,8 @@ function requestOf(ctx: KoaContextWithOIDC): ConsentRequest {
 }
 
 /**
- * The engine's `loadExistingGrant`. Every authorization gets a grant of its own, so that a stolen refresh token ends one family and
- * not the person's others. It is written when nothing is left to ask (`policy.ts`).
+ * The engine's `loadExistingGrant`. Every authorization gets its own grant: a stolen refresh token
+ * ends only one family. `policy.ts` saves the grant when no prompt remains.
  */
 export function createLoadExistingGrant({ consents }: Deps) {
   return async (ctx: KoaContextWithOIDC) => {

@@ -1,4 +1,7 @@
-/** An `id_token_hint` that was ours and whose key is gone: it proves nothing any more, and it is no error either (RP-Initiated Logout 1.0 §2). */
+/**
+ * An `id_token_hint` from this server whose key was removed: it proves nothing, but it is no error
+ * either (RP-Initiated Logout 1.0 §2).
+ */
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { algorithms } from '../../keys/algorithms.ts'
@@ -21,8 +24,9 @@ export type UnprovenHint = (
 ) => Hint | undefined
 
 /**
- * Whether `jwt` may be looked at as an ID token at all (RFC 8725 §3): signed, under an algorithm of ours, without a key of its own or anything
- * critical in its header, and not of another type: a logout token or an access token is signed by the same keys.
+ * Whether `jwt` may be read as an ID token (RFC 8725 §3): signed with one of our algorithms,
+ * without an embedded key or critical extension. The same keys sign logout and access tokens, so
+ * `typ` is checked.
  */
 export function isPlainIdToken(jwt: string): boolean {
   if (headerProblem(jwt, { algorithms })) return false
@@ -30,7 +34,7 @@ export function isPlainIdToken(jwt: string): boolean {
   return typ === undefined || typ.toUpperCase() === 'JWT'
 }
 
-/** What `jwt` says, when it has the form of an ID token of ours; nothing is verified. */
+/** The content of `jwt` when it has the form of our ID tokens. Nothing is verified. */
 function readHint(jwt: string, issuer: string): Hint | undefined {
   if (!isPlainIdToken(jwt)) return undefined
   try {
@@ -42,16 +46,20 @@ function readHint(jwt: string, issuer: string): Hint | undefined {
 }
 
 export function createHints({ issuer, keyRing, clients }: Deps) {
-  /** Whether nobody can tell any more: the key is not published, or the client has chosen another algorithm since. */
+  /**
+   * Whether the hint cannot be verified: its key is not published, or the client uses another
+   * algorithm now.
+   */
   const isUnprovable = ({ header: { kid, alg } }: Hint, clientAlgorithm: string | undefined): boolean =>
     !keyRing.current().publicJwks.some((jwk) => jwk.kid === kid) ||
     (clientAlgorithm !== undefined && alg !== clientAlgorithm)
 
   return {
     /**
-     * For the authorization endpoint. The hint as it stands: it only ever narrows, to the person that it names, so that believing it lets
-     * nobody in. Whoever is signed in as another one is asked to sign in, and with `prompt=none` it is login_required (OpenID Connect Core
-     * 1.0 §3.1.2.1). Undefined when its signature can be checked, or it is not this client's.
+     * For the authorization endpoint: gives an unverifiable hint unchanged. It is safe, because a
+     * hint only restricts the request to one user; another user must sign in, or gets
+     * login_required with `prompt=none` (OpenID Connect Core 1.0 §3.1.2.1).
+     * Gives undefined when the signature can be checked or the hint is for another client.
      */
     unproven: ((jwt, { clientId, idTokenSignedResponseAlg }) => {
       const hint = readHint(jwt, issuer)
@@ -60,8 +68,9 @@ export function createHints({ issuer, keyRing, clients }: Deps) {
     }) satisfies UnprovenHint as UnprovenHint,
 
     /**
-     * Middleware inside the engine's chain, for logout: without the hint, which would be the error 400, but with the client that it names.
-     * The person is asked, and the way back is checked as ever.
+     * Middleware inside the engine's chain, for logout: replaces an unverifiable hint, which would
+     * be error 400, by the client that it names. The user must confirm, and the redirect URI is
+     * checked.
      */
     around: (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> =>
       ctx.path === routes.end_session && typeof ctx.query.id_token_hint === 'string' ? atLogout(ctx, next) : next(),
@@ -72,7 +81,7 @@ export function createHints({ issuer, keyRing, clients }: Deps) {
     const hint = readHint(String(jwt), issuer)
     const audience = hint?.payload.aud
     const client = typeof audience === 'string' ? await clients.findById(audience) : undefined
-    // Another client than the one named beside it is an error, as with every hint.
+    // As with every hint, it is an error when `client_id` names another client.
     const isContradicted = others.client_id !== undefined && others.client_id !== audience
     if (hint && !isContradicted && isUnprovable(hint, client?.metadata.id_token_signed_response_alg)) {
       ctx.query = { ...others, ...(client && !client.isDisabled && { client_id: client.clientId }) }

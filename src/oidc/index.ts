@@ -1,4 +1,4 @@
-/** The protocol: the engine, and everything of ours that surrounds it. */
+/** The protocol: the engine, and our code around it. */
 import type { Context } from 'koa'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { Views } from '../http/views.ts'
@@ -43,7 +43,7 @@ type Deps = Omit<EngineDeps, 'artifacts' | 'accounts' | 'clients' | 'pages' | 'l
   Pick<TokenDeps, 'deny' | 'denyLost'> & {
     artifacts: ArtifactStore
     accounts: TokenDeps['accounts'] & Parameters<typeof createEnginePages>[0]['accounts']
-    /** The account as the client may see it. */
+    /** Gives the account as the client may see it. */
     findForClient: EngineDeps['accounts']['findForClient']
     clients: EngineDeps['clients']
     /** The same with the clients of our own pages. */

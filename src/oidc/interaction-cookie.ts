@@ -1,7 +1,6 @@
 /**
- * The cookie that binds an interaction to the browser that began it.
- * The engine's own cookies are path-scoped, and a sibling host can plant them.
- * docs/decisions/0122
+ * The cookie that binds an interaction to the browser that began it (docs/decisions/0122). The
+ * engine's own cookies are limited to a path, and a sibling host can set them.
  */
 import type { Context } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'
@@ -12,9 +11,9 @@ import { interactionExpired } from './errors.ts'
 
 export type InteractionCookie = ReturnType<typeof createInteractionCookie>
 
-// As long as the interaction itself lives.
+// The lifetime of the interaction itself.
 const lifetimeMs = 3_600_000
-/** Each one costs about 80 bytes of the request's header. */
+/** Each cookie adds about 80 bytes to the request's header. */
 const maxKept = 20
 
 const resumePrefix = `${routes.authorization}/`
@@ -22,11 +21,12 @@ const pagePath = /^\/interaction\/([\w-]+)(?:\/|$)/
 
 export function createInteractionCookie({ issuer, clock }: { issuer: string; clock: Clock }) {
   const isSecure = issuer.startsWith('https:')
-  // RFC 6265bis §4.1.3.2: a sibling host cannot set a cookie with this prefix, so no signature is needed.
+  // RFC 6265bis §4.1.3.2: a sibling host cannot set a cookie with this prefix; no signature is
+  // needed.
   const prefix = `${isSecure ? '__Host-' : ''}latchkey.i.`
   const options = { signed: false, httpOnly: true, sameSite: 'lax', secure: isSecure, path: '/' } as const
 
-  /** The interactions that the browser of this request began, with the moment of each. */
+  /** The interactions that the browser of this request began, with the time of each. */
   function listKnown(ctx: Context): { uid: string; startedAt: number }[] {
     return ctx
       .get('Cookie')
@@ -43,7 +43,7 @@ export function createInteractionCookie({ issuer, clock }: { issuer: string; clo
   }
 
   return {
-    /** Binds the interaction `uid` to this browser. The oldest ones beyond twenty are given up. */
+    /** Binds the interaction `uid` to this browser. Only the newest twenty are kept. */
     set: (ctx: Context, uid: string): void => {
       const newestFirst = listKnown(ctx).sort((a, b) => b.startedAt - a.startedAt)
       for (const oldest of newestFirst.slice(maxKept - 1)) clear(ctx, oldest.uid)
@@ -55,7 +55,10 @@ export function createInteractionCookie({ issuer, clock }: { issuer: string; clo
 
     clear,
 
-    /** What binds the forms of an interaction's page to this browser; undefined on other pages. */
+    /**
+     * The value that binds the forms of an interaction's page to this browser; undefined on other
+     * pages.
+     */
     ofPage: (ctx: Context): string | undefined => {
       const [, uid] = pagePath.exec(ctx.path) ?? []
       const known = uid === undefined ? undefined : listKnown(ctx).find((each) => each.uid === uid)
@@ -64,7 +67,10 @@ export function createInteractionCookie({ issuer, clock }: { issuer: string; clo
   }
 }
 
-/** Sets the cookie where `provider` begins an interaction, clears it where one is used up, and requires it where one is resumed. */
+/**
+ * Sets the cookie when `provider` begins an interaction, clears it when one ends, and requires it
+ * to resume one.
+ */
 export function bindInteractions(provider: Provider, cookie: InteractionCookie): void {
   provider.use((ctx, next) => {
     if (ctx.path.startsWith(resumePrefix)) requireBinding(ctx, provider, cookie)
@@ -80,7 +86,11 @@ export function bindInteractions(provider: Provider, cookie: InteractionCookie):
   })
 }
 
-/** The engine resumes what its cookie names, whatever the path says: path, both cookies and browser must agree. @throws interaction_expired (400) */
+/**
+ * The engine resumes the interaction of its cookie and ignores the path: path, both cookies and
+ * browser must agree.
+ * @throws interaction_expired (400)
+ */
 function requireBinding(ctx: Context, provider: Provider, cookie: InteractionCookie): void {
   const uid = ctx.path.slice(resumePrefix.length)
   const resumed = ctx.cookies.get(provider.cookieName('resume'), { signed: true })

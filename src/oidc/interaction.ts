@@ -1,4 +1,4 @@
-/** The interactions of the engine, for the pages of a login and of the consent. */
+/** The engine's interactions, for the pages of sign-in and consent. */
 import type { Context } from 'koa'
 import type { Interaction as EngineInteraction, InteractionResults, Provider } from 'oidc-provider'
 import { errors } from 'oidc-provider'
@@ -23,7 +23,7 @@ type Deps = {
   /** The generation in the row of the session that this request has loaded. */
   generationOf: (sessionUid: string) => number
   outcomes: Pick<Outcomes, 'decide' | 'decideWithin' | 'wasJustAnswered'>
-  /** Notes the answer that this request gives. */
+  /** Sets the answer that this request gives. */
   answers: (uid: string, answer: string) => void
 }
 
@@ -31,7 +31,7 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
   async function details(ctx: Context, uid: string): Promise<EngineInteraction> {
     try {
       const interaction = await provider().interactionDetails(ctx.req, ctx.res)
-      // The cookie is bound to the path; the path is the person's to type.
+      // The cookie is bound to the path, and the user can type any path.
       if (interaction.uid !== uid) throw interactionExpired()
       if (!cookie.isKnown(ctx, uid)) throw interactionExpired()
       return interaction
@@ -80,13 +80,14 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
   }
 
   /**
-   * Decides the interaction before something follows from the answer that is written by itself; `finish` decides what only answers it. It
-   * has one outcome, in any number of processes. Gives whether
-   * this is the first time; the same answer again, a moment later, is no error. Throws interaction_answered.
+   * Decides the interaction before other writes depend on the answer; `finish` decides when nothing
+   * else does. An interaction has one outcome in all processes.
+   * Gives true the first time, and false for the same answer a moment later. Throws
+   * interaction_answered.
    */
   const decide = async (uid: string, answer: string): Promise<boolean> => isFirst(await outcomes.decide(uid, answer))
 
-  /** The same as a part of the caller's transaction: it is decided when that commits. */
+  /** The same inside the caller's transaction: the decision takes effect when that commits. */
   const decideWithin = async (tx: Tx, uid: string, answer: string): Promise<boolean> =>
     isFirst(await outcomes.decideWithin(tx, uid, answer))
 
@@ -112,7 +113,7 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
   async function finish(ctx: Context, result: InteractionResults, answer: string): Promise<string> {
     const uid = ctx.cookies.get(provider().cookieName('interaction'), { signed: true })
     if (uid === undefined || !cookie.isKnown(ctx, uid)) throw interactionExpired()
-    // Decided by the statement that writes the answer: of different ones the first counts.
+    // The statement that writes the answer decides: of different answers the first one wins.
     answers(uid, answer)
     return provider().interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: !('error' in result) })
   }

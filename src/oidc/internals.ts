@@ -1,4 +1,7 @@
-/** What no documented option of the engine can do. Every entry has its reason here and a test in test/oidc/internals.test.ts. */
+/**
+ * What no documented option of the engine can do. Each entry has a reason here and a test in
+ * test/oidc/internals.test.ts.
+ */
 
 import type { Configuration, Client as EngineClient, TokenEndpointGrantContext } from 'oidc-provider'
 import { errors, Provider } from 'oidc-provider'
@@ -21,19 +24,19 @@ type EngineOptions = {
   clients: { findById: (clientId: string) => Promise<Client | undefined> }
   secretMatches: (client: Client, presented: string) => boolean
   now: () => number
-  /** Asked with the id that a request names, before it is known whether that is true. */
+  /** Called with the client id of the request, before the client is authenticated. */
   beforeClient: (clientId: string) => Promise<void>
   unprovenHint: UnprovenHint
-  /** The name of a session at one client. */
+  /** The name (`sid`) of a session at one client. */
   sidOf: (sessionUid: string, clientId: string) => string
-  /** Whether the port in an address is written as a number. */
+  /** Whether the port in a URI is written as a plain number. */
   hasPlainPort: (uri: string) => boolean
 }
 
 /**
- * A Provider whose grant handlers run in a unit of work (the flush must decide before `grant.success` is emitted), whose form_post page is
- * ours (the engine's has an inline script), and whose clients come from our cache. The engine's constructor registers its own grants and
- * response modes through these two public methods, before a subclass has fields: hence the closure.
+ * A Provider with grant handlers in a unit of work (it must commit before `grant.success` is
+ * emitted), our form_post page (the engine's has an inline script), and clients from our cache. The
+ * options are in a closure, because the engine's constructor calls the overridden methods.
  */
 export function createEngine(options: EngineOptions): Provider {
   class Engine extends Provider {
@@ -62,10 +65,12 @@ export function createEngine(options: EngineOptions): Provider {
 }
 
 /**
- * Client.find: the engine serialises and hashes a client's metadata at every look-up and keeps a hundred; ours remembers the engine's client as
- * long as our record is the same object (and, with a published key set, for its period), and whoever guesses is refused here, where the
- * id is known and nothing is compared yet. compareClientSecret: our secrets are keyed digests, and two may live. includeSid: `sid` in every ID
- * token, not only for back-channel logout (OpenID Connect Back-Channel Logout 1.0 §2.1 allows it; RP-initiated logout compares it).
+ * Client.find: the engine hashes the metadata at every look-up and caches a hundred clients. Our
+ * cache keeps the engine's client while our record is the same object (with a `jwks_uri`, for one
+ * period). Guesses are refused here, before any comparison.
+ * compareClientSecret: our secrets are keyed digests, and two may be valid. includeSid: `sid` is in
+ * every ID token, because RP-initiated logout compares it (OpenID Connect Back-Channel Logout 1.0
+ * §2.1 allows it).
  */
 function useOwnClients(engine: Provider, { clients, secretMatches, now, beforeClient }: EngineOptions) {
   const engineClients = new WeakMap<Client, { client: EngineClient; period: number }>()
@@ -96,8 +101,9 @@ function useOwnClients(engine: Provider, { clients, secretMatches, now, beforeCl
 }
 
 /**
- * Client.redirectUriAllowed, Client.postLogoutRedirectUriAllowed: where the port is free (RFC 8252 §7.3) the engine takes `:` and `:080` for
- * one. A browser goes to port 80 for both, which is another program than the one that asked.
+ * Client.redirectUriAllowed, Client.postLogoutRedirectUriAllowed: where any port is allowed (RFC
+ * 8252 §7.3) the engine accepts `:` and `:080`. For both, a browser uses port 80, where another
+ * program may listen.
  */
 function refuseOddPorts(engine: Provider, { hasPlainPort }: EngineOptions) {
   const { prototype } = engine.Client
@@ -110,12 +116,15 @@ function refuseOddPorts(engine: Provider, { hasPlainPort }: EngineOptions) {
   }
 }
 
-/** IdToken.validate: at the authorization endpoint a hint whose key is gone is no error (`id-token-hint.ts`); the engine has no hook for that. */
+/**
+ * IdToken.validate: at the authorization endpoint a hint with a removed key is no error
+ * (`id-token-hint.ts`). The engine has no hook for it.
+ */
 function takeUnprovenHints(engine: Provider, { unprovenHint }: EngineOptions) {
   const { IdToken } = engine
   const validate = IdToken.validate.bind(IdToken)
   IdToken.validate = async (jwt, client) => {
-    // At logout a hint that proves nothing must not even look as if it did.
+    // At logout an unverifiable hint must not be treated as a verified one.
     const isLogout = Provider.ctx?.oidc.route === 'end_session'
     if (!isPlainIdToken(jwt)) throw new errors.InvalidRequest('id_token_hint is not an ID token of this server')
     return (isLogout ? undefined : unprovenHint(jwt, client)) ?? validate(jwt, client)
@@ -123,8 +132,8 @@ function takeUnprovenHints(engine: Provider, { unprovenHint }: EngineOptions) {
 }
 
 /**
- * Session.ensureClientContainer: the engine draws a random `sid` in every tab, and the last tab's stays. Derived from the session and
- * the client it is the same in all of them (OpenID Connect Back-Channel Logout 1.0 §2.1).
+ * Session.ensureClientContainer: the engine creates a random `sid` in every tab and keeps the last
+ * one. Derived from session and client it is equal in all tabs (Back-Channel Logout 1.0 §2.1).
  */
 function deriveSids(engine: Provider, { sidOf }: EngineOptions) {
   const { Session } = engine
@@ -134,8 +143,9 @@ function deriveSids(engine: Provider, { sidOf }: EngineOptions) {
 }
 
 /**
- * Session.instantiate: for a cookie whose session is gone the engine makes an empty one that is stored and sent in any case. A tab that was
- * under way while another one renamed the session would so replace the good cookie. Here it is a new session: kept only when it is used.
+ * Session.instantiate: for a lost session the engine stores and sends an empty one, which would
+ * replace the cookie of a session that another tab has renamed. Here the new session is kept only
+ * when it is used.
  */
 function dropLostSessions(engine: Provider) {
   const { Session } = engine
@@ -144,15 +154,15 @@ function dropLostSessions(engine: Provider) {
 }
 
 /**
- * Session.get: at logout the engine writes a state into a session that is new, and so stores it for an hour for each request of a stranger.
- * Nobody is signed in there: it stays untouched, and is neither stored nor sent.
+ * Session.get: at logout the engine would store a new session for an hour, at each anonymous
+ * request. A session without an account stays unchanged here: it is neither stored nor sent.
  */
 function storeNothingAtLogout(engine: Provider) {
   const { Session } = engine
   const get = Session.get.bind(Session)
   Session.get = async (ctx) => {
     const session = await get(ctx)
-    // A page of ours asks without the engine.
+    // Our own pages call this outside the engine, without `oidc`.
     if (ctx.oidc?.route === 'end_session' && session.new && session.accountId === undefined) {
       Object.defineProperty(session, 'touched', { value: false, writable: false, configurable: false })
     }
@@ -161,8 +171,9 @@ function storeNothingAtLogout(engine: Provider) {
 }
 
 /**
- * Session.get: the engine compares `post_logout_redirect_uri` when the person is asked (RP-Initiated Logout 1.0 §3), and not when the person
- * answers. An address or a client that was taken away meanwhile is not gone back to. An authorization that goes on is at our own address.
+ * Session.get: the engine checks `post_logout_redirect_uri` when it asks the user (RP-Initiated
+ * Logout 1.0 §3), not at the answer. A URI or client that was removed meanwhile is not used. A
+ * resumed authorization has our own URL.
  */
 function recheckLogoutRedirect(engine: Provider, issuer: string) {
   const { Client, Session } = engine
@@ -180,8 +191,9 @@ function recheckLogoutRedirect(engine: Provider, issuer: string) {
 }
 
 /**
- * OIDCContext.acr: a token says the class that was asked for, where a stronger one was reached (OpenID Connect Core 1.0 §5.5.1.1: the value
- * "MUST" be one of those); the engine always says that of the session.
+ * OIDCContext.acr: a token contains the requested class when a stronger one was reached (OpenID
+ * Connect Core 1.0 §5.5.1.1: the value "MUST" be one of those). The engine always uses the
+ * session's class.
  */
 export function answerAcr(oidc: object, acr: string): void {
   Object.defineProperty(oidc, 'acr', { value: acr, configurable: true })

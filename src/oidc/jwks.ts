@@ -1,4 +1,4 @@
-/** How long a JWKS may be kept, and how it is asked for again: RFC 9111 §5.2, RFC 9110 §8.8.3. */
+/** How long a JWKS may be cached, and how it is revalidated: RFC 9111 §5.2, RFC 9110 §8.8.3. */
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { KeyRing } from '../../keys/key-ring.ts'
 import { routes } from './endpoints.ts'
@@ -6,23 +6,28 @@ import { jwksUnconfirmed, storeRetryAfterSeconds } from './errors.ts'
 
 type Deps = {
   keyRing: Pick<KeyRing, 'current' | 'confirm' | 'unconfirmedMs'>
-  /** Shorter than a key is announced, by at least our own delay: whoever caches has the key when it signs. */
+  /**
+   * Shorter than a key's announcement by at least our own delay: caches get a key before it signs.
+   */
   cacheSeconds: number
   announcedMs: number
 }
 
 /**
- * How long ago the ring may have been confirmed (milliseconds) for a JWKS of it to be given: what is answered now may be kept for the whole
- * lifetime, and a key announced since then would be missed.
+ * The greatest age of the ring's confirmation (milliseconds) for a JWKS answer. The answer may be
+ * cached for its whole lifetime, and would miss a key that was announced since then.
  */
 const oldestConfirmationMs = ({ cacheSeconds, announcedMs }: Pick<Deps, 'cacheSeconds' | 'announcedMs'>): number =>
   announcedMs - cacheSeconds * 1000
 
-/** Whether the ring was confirmed late enough for a JWKS of it to be given without asking. */
+/** Whether the confirmation of the ring is recent enough to answer a JWKS request. */
 export const isRingConfirmed = ({ keyRing, ...times }: Deps): boolean =>
   keyRing.unconfirmedMs() <= oldestConfirmationMs(times)
 
-/** Middleware inside the engine's chain. Answers 304 to whoever has these keys already, and 503 when they may no longer be the keys. */
+/**
+ * Middleware inside the engine's chain. Answers 304 when the client has these keys already, and 503
+ * when they may be out of date.
+ */
 export function createJwksAround({ keyRing, cacheSeconds, announcedMs }: Deps) {
   const oldestMs = oldestConfirmationMs({ cacheSeconds, announcedMs })
 
@@ -40,7 +45,8 @@ export function createJwksAround({ keyRing, cacheSeconds, announcedMs }: Deps) {
   }
 }
 
-// Not Koa's `fresh`: it takes Cache-Control: no-cache, which every fetch with If-None-Match sends, for a wish to have it all again.
+// Not Koa's `fresh`: fetch sends Cache-Control: no-cache with If-None-Match, and `fresh` is then
+// false.
 const isAmong = (etag: string, ifNoneMatch: string): boolean =>
   ifNoneMatch.trim() === '*' || ifNoneMatch.split(',').some((one) => one.trim().replace(/^W\//, '') === etag)
 

@@ -1,4 +1,4 @@
-/** JWT access tokens (RFC 9068): what they say, and how this server checks its own. */
+/** JWT access tokens (RFC 9068): their content, and how this server verifies its own. */
 import type { KeyObject } from 'node:crypto'
 import { createPublicKey } from 'node:crypto'
 import type { JWTPayload } from 'jose'
@@ -10,7 +10,7 @@ import { headerProblem } from './jwt-header.ts'
 
 const accessTokenType = 'at+jwt'
 
-/** What is read of the engine's models. */
+/** The fields that are read from the engine's models. */
 type Source = { scopes: ReadonlySet<string> }
 type IssuedToken = { clientId?: string; accountId?: string; grantId?: string; sessionUid?: string }
 type Structure = { payload: Record<string, unknown> }
@@ -21,14 +21,16 @@ export type AccessTokenClaims = JWTPayload &
 
 export type VerifiedAccessToken = Readonly<{
   claims: AccessTokenClaims
-  /** Undefined: the client speaks for itself. */
+  /** Undefined: the token acts for the client itself. */
   accountId: string | undefined
   /** The key that signed it. */
   kid: string
 }>
 
 /**
- * The engine's `formats.customizers.jwt`. Everything that RFC 9068 §2.2 asks for and nothing else; about a person only what `extraTokenClaims` gives (`authentication-claims.ts`). The `jti` seals what the token hangs from (`adapters/token-ids.ts`).
+ * The engine's `formats.customizers.jwt`: the claims of RFC 9068 §2.2, and about the user only
+ * those of `extraTokenClaims` (`authentication-claims.ts`). The `jti` seals the token's grant and
+ * session (`adapters/token-ids.ts`).
  */
 export function createJwtCustomizer({ tokenIds, issuedAt }: Pick<ArtifactStore, 'tokenIds' | 'issuedAt'>) {
   return (ctx: KoaContextWithOIDC, token: IssuedToken, { payload }: Structure): void => {
@@ -59,8 +61,9 @@ export function createAccessTokenVerifier({ issuer, keyRing, now }: VerifierDeps
   }
 
   /**
-   * The claims of `token` if this server signed it as an access token with a key that is still published, and it has not expired; undefined
-   * otherwise. Whether it was taken back is not asked here. Follows RFC 9068 §4 and RFC 8725 §3: the algorithm is the key's own.
+   * Gives the claims of `token` when this server signed it as an access token, the key is still
+   * published, and it has not expired; otherwise undefined. Revocation is not checked.
+   * RFC 9068 §4 and RFC 8725 §3: the algorithm is the key's own.
    */
   return async (token: string): Promise<VerifiedAccessToken | undefined> => {
     const kid = kidOf(token)

@@ -1,25 +1,29 @@
-/** The header of a JWS, read before its signature is checked: what it may say, and nothing that lets the token choose its own key. */
+/**
+ * The header of a JWS, checked before its signature: it must not let the token choose its own key.
+ */
 import { decodeProtectedHeader } from 'jose'
 
 type Expected = {
-  /** The algorithms that the key or the client is registered for. Never `none`, never an HMAC. */
+  /** The algorithms that are registered for the key or client. Never `none`, never an HMAC. */
   algorithms: readonly string[]
-  /** `typ` as the token's own standard names it (RFC 8725 §3.11); without it any will do. */
+  /** The `typ` of the token's standard (RFC 8725 §3.11); when absent, any type is accepted. */
   typ?: string
-  /** Only a DPoP proof carries its key (RFC 9449 §4.2). */
+  /** Only a DPoP proof contains its key (RFC 9449 §4.2). */
   mayEmbedKey?: boolean
 }
 
-// RFC 8725 §3.10 and RFC 7515 §4.1: each of them brings or fetches a key that the sender has chosen. A thumbprint (x5t) does not.
+// RFC 8725 §3.10 and RFC 7515 §4.1: the sender chooses the key with each of these. With x5t it does
+// not.
 const keyParameters = ['jku', 'x5u', 'x5c'] as const
 
 const mediaType = (typ: unknown): unknown =>
   typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : typ
 
 /**
- * What is wrong with the protected header of `token`, a compact JWS, in a few words for a log or an `error_description`; undefined
- * when nothing is. Follows RFC 8725 §3.1 (the algorithm is pinned), §3.10 and §3.11, and RFC 7515 §4.1.11: we understand no
- * extension, so whatever is critical is refused.
+ * Gives the problem of the protected header of `token` (a compact JWS), as a short text for a log
+ * or an `error_description`; undefined when there is none.
+ * RFC 8725 §3.1 (pinned algorithm), §3.10, §3.11, and RFC 7515 §4.1.11: no critical extension is
+ * supported.
  */
 export function headerProblem(token: string, { algorithms, typ, mayEmbedKey = false }: Expected): string | undefined {
   if (token.split('.').length !== 3) return 'not a signed JWT'

@@ -1,4 +1,7 @@
-/** Key sets that clients publish (`jwks_uri`, RFC 7591 §2): fetched through the guard, and not more than once a minute each. */
+/**
+ * Key sets that clients publish (`jwks_uri`, RFC 7591 §2): fetched through the guard, each at most
+ * once a minute.
+ */
 
 import type { Log } from '../log.ts'
 import { isRecord } from '../problems.ts'
@@ -19,14 +22,14 @@ const maxAnswers = 1_000
 const periodMs = 15 * minuteMs
 
 /**
- * The number of the quarter of an hour at `nowMs`. The engine looks at a published key set again only for an unknown `kid`; a client with one is
- * made anew in each of these, so that a key that it has taken out stops counting.
+ * The number of the 15-minute period at `nowMs`. The engine fetches a key set again only for an
+ * unknown `kid`. We rebuild the client in each period, so that a removed key is no longer accepted.
  */
 export const keySetPeriod = (nowMs: number): number => Math.floor(nowMs / periodMs)
 
 /**
- * The keys that may verify something, and what is wrong with the others. A private or symmetric key spoils the whole set, because its owner has
- * published a secret.
+ * Gives the usable keys, and the problems of the others. A private or symmetric key makes the whole
+ * set unusable, because its secret is public.
  */
 export function soundKeys(all: readonly unknown[]): { keys: unknown[]; problems: PublicKeyProblem[] } {
   const checked = all.map((key) => ({ key, problem: publicKeyProblem(key) }))
@@ -35,7 +38,7 @@ export function soundKeys(all: readonly unknown[]): { keys: unknown[]; problems:
   return { keys: problems.includes('key_is_private') ? [] : sound, problems }
 }
 
-/** A fetched set with its sound keys only. What is no key set is left to the engine, which refuses it. */
+/** A fetched set with only its usable keys. The engine refuses an answer that is not a key set. */
 function sift(answer: KeySetAnswer): { answer: KeySetAnswer; problems: PublicKeyProblem[] } {
   let set: unknown
   try {
@@ -49,9 +52,9 @@ function sift(answer: KeySetAnswer): { answer: KeySetAnswer; problems: PublicKey
 }
 
 /**
- * The engine's `fetch`, which it uses for nothing else here. It fetches anew for each unknown `kid` and after each failure, so what came within the
- * last minute is given again, failures too: nobody makes this server call somebody's address at a rate of their choosing. The answer's
- * own Cache-Control is left out, because it could forbid a client the use of its new key for years.
+ * The engine's `fetch`, used only for key sets. Answers and failures are reused for a minute, so
+ * that a client cannot choose the rate of our requests. Cache-Control is ignored, because it could
+ * block a new key for years.
  */
 export function createKeySetFetch({ fetchKeys, now, log }: Deps) {
   const answers = new Map<string, { at: number; answer: Promise<KeySetAnswer> }>()

@@ -1,4 +1,7 @@
-/** When sessions and refresh tokens are over by the lifetimes that are configured now, whatever was configured at their issue. */
+/**
+ * When sessions and refresh tokens expire by the lifetimes that are configured now, not those at
+ * their issue.
+ */
 import type { Client } from '../clients/client.ts'
 import type { RuntimeSettings } from '../settings/service.ts'
 
@@ -7,10 +10,13 @@ type Deps = {
   findClient: (clientId: string) => Promise<Pick<Client, 'refreshIdleSeconds' | 'refreshAbsoluteSeconds'> | undefined>
 }
 
-/** Epoch seconds. `usedAt`: the last use, of a refresh token that rotates its issue; absent in rows of the program before it was noted. */
+/**
+ * Epoch seconds. `usedAt` is the last use (the issue, for a rotating refresh token). Old rows have
+ * none.
+ */
 type StoredTimes = { usedAt?: unknown; loginTs?: unknown; iiat?: unknown; clientId?: string }
 
-/** The first of its moments after so many seconds; a moment that is not known ends nothing. In milliseconds. */
+/** The earliest of the ends, in milliseconds. An unknown moment is ignored. */
 function earliest(...ends: readonly (readonly [moment: unknown, seconds: number])[]): number | undefined {
   const known = ends.flatMap(([moment, seconds]) => (typeof moment === 'number' ? [(moment + seconds) * 1000] : []))
   return known.length > 0 ? Math.min(...known) : undefined

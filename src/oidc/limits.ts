@@ -1,4 +1,4 @@
-/** Counts the requests of the engine's endpoints as `endpoints.ts` and `grants/` say. */
+/** Counts the requests of the engine's endpoints as `endpoints.ts` and `grants/` define. */
 import type { Context } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { errors, Provider } from 'oidc-provider'
@@ -14,7 +14,7 @@ type Deps = {
   artifacts: Pick<ArtifactStore, 'adapter'>
   /** The part of an ip that is counted. */
   countedIp: (ip: string) => string
-  /** A keyed digest, so that the name of a counter holds no secret. */
+  /** A keyed digest, so that the name of a counter contains no secret. */
   digest: (secret: string) => Buffer
 }
 
@@ -25,7 +25,7 @@ type EngineClient = NonNullable<KoaContextWithOIDC['oidc']['client']>
 const exposedToScripts =
   'X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy, Retry-After'
 
-// The engine's context is the one that our application made.
+// The engine's context is the context of our application.
 const asContext = (ctx: KoaContextWithOIDC): Context => ctx
 
 const ownLimitOf = (client: EngineClient | undefined): number | undefined =>
@@ -34,13 +34,15 @@ const ownLimitOf = (client: EngineClient | undefined): number | undefined =>
 const isConfidential = (client: EngineClient): boolean => client.tokenEndpointAuthMethod !== 'none'
 
 export function createEngineLimits({ rateLimiter, artifacts, countedIp, digest }: Deps) {
-  /** Refusals made inside the engine. They are answered outside of it, in our own format. */
+  /** Refusals from inside the engine. They are answered outside of it, in our own format. */
   const refusals = new WeakMap<KoaContextWithOIDC, unknown>()
   const counted = new WeakSet<KoaContextWithOIDC>()
   /** The client that a request names, before it is authenticated. */
   const claimed = new WeakMap<KoaContextWithOIDC, string>()
 
-  /** Runs `work` inside the engine. After a refusal the engine neither redirects nor logs a failure. */
+  /**
+   * Runs `work` inside the engine. For a refusal the engine neither redirects nor logs a failure.
+   */
   async function inEngine(ctx: KoaContextWithOIDC, work: () => Promise<void> | void): Promise<void> {
     try {
       await work()
@@ -57,8 +59,8 @@ export function createEngineLimits({ rateLimiter, artifacts, countedIp, digest }
   }
 
   /**
-   * Counts a request at its ip until the client is authenticated: a web application calls for all
-   * of its users from one ip. Then the client is counted, or nothing (introspection).
+   * Counts a request by its ip until the client is authenticated: a web application sends the
+   * requests of all its users from one ip. Then the client is counted, or nothing (introspection).
    */
   async function countClient(ctx: KoaContextWithOIDC, { policy, by }: CountedLimit, client: EngineClient | undefined) {
     counted.add(ctx)
@@ -67,7 +69,7 @@ export function createEngineLimits({ rateLimiter, artifacts, countedIp, digest }
     else if (by === 'client') await rateLimiter.countIdentifier(context, policy, client.clientId, ownLimitOf(client))
   }
 
-  /** Counts a token request as its grant says, and at its ip without an authenticated client. */
+  /** Counts a token request as its grant defines, and by its ip without an authenticated client. */
   async function countGrant(ctx: KoaContextWithOIDC, { limit, spends }: Grant): Promise<void> {
     counted.add(ctx)
     if ('none' in limit) return
@@ -83,19 +85,21 @@ export function createEngineLimits({ rateLimiter, artifacts, countedIp, digest }
     if (grantId !== undefined) await rateLimiter.countIdentifier(context, limit.policy, grantId)
   }
 
-  /** A code or refresh token counts for its grant: one person uses up nothing of another. */
+  /** A code or refresh token is counted by its grant: users do not use up each other's limits. */
   async function grantIdOf({ oidc }: KoaContextWithOIDC, spends: Grant['spends']): Promise<string | undefined> {
     if ('none' in spends) return undefined
     const token = oidc.params?.[spends.parameter]
     if (typeof token !== 'string' || token === '') return undefined
-    // The unit of work remembers the row: the engine's own look costs nothing more.
+    // The unit of work caches the row: the engine's own look-up needs no further query.
     const found = await artifacts.adapter(spends.model).find(token)
     return found?.grantId === undefined ? undefined : `grant ${found.grantId}`
   }
 
   const guesser = (ctx: KoaContextWithOIDC, clientId: string): string => `${clientId}\0${countedIp(asContext(ctx).ip)}`
 
-  /** The secret that failed. Of an assertion only the header, because each has another body. */
+  /**
+   * The secret that failed. Of an assertion only the header, because the body differs each time.
+   */
   function presented({ headers, oidc }: KoaContextWithOIDC): string {
     const { client_secret: secret, client_assertion: assertion } = oidc?.params ?? {}
     return String(headers.authorization ?? secret ?? String(assertion ?? '').split('.')[0])
@@ -103,7 +107,7 @@ export function createEngineLimits({ rateLimiter, artifacts, countedIp, digest }
 
   /**
    * A failure counts for its ip, for the client at this ip, and for the client. The same wrong
-   * secret counts once a minute, because a replica with an old secret guesses nothing.
+   * secret counts once a minute: a replica with an old secret is not guessing.
    */
   async function countFailure(ctx: KoaContextWithOIDC): Promise<void> {
     const policy = 'client_authentication'
@@ -125,7 +129,7 @@ export function createEngineLimits({ rateLimiter, artifacts, countedIp, digest }
   }
 
   async function aroundClients(ctx: KoaContextWithOIDC, next: () => Promise<void>, limit: CountedLimit): Promise<void> {
-    // A client over its limit costs only this check. Other requests are counted when it is known.
+    // A client over its limit costs only this check. Other clients are counted once they are known.
     rateLimiter.refuseKnown(asContext(ctx), limit.policy)
     rateLimiter.refuseKnown(asContext(ctx), 'client_authentication')
     await next()
@@ -139,7 +143,7 @@ export function createEngineLimits({ rateLimiter, artifacts, countedIp, digest }
   }
 
   return {
-    /** Before a posted request is stored for the GET that follows it. */
+    /** Called before a posted request is stored for the GET that follows it. */
     countBrowser: async (ctx: Context): Promise<void> => {
       const limit = limitAt(ctx.path)
       if (limit) await rateLimiter.countIp(ctx, limit.policy)
@@ -156,10 +160,10 @@ export function createEngineLimits({ rateLimiter, artifacts, countedIp, digest }
       if (refusal) throw refusal
     },
 
-    /** Before a grant handler: the client is authenticated, nothing is spent. */
+    /** Called before a grant handler: the client is authenticated, and nothing is spent yet. */
     beforeGrant: (ctx: KoaContextWithOIDC, grant: Grant): Promise<void> => inEngine(ctx, () => countGrant(ctx, grant)),
 
-    /** Before a client is looked up: refuses an ip that has guessed too often at this client. */
+    /** Called before a client look-up: refuses an ip with too many failures at this client. */
     beforeClient: async (clientId: string): Promise<void> => {
       const { ctx } = Provider
       if (!ctx || endpointAt(ctx.path)?.caller !== 'client' || claimed.has(ctx)) return
@@ -171,7 +175,7 @@ export function createEngineLimits({ rateLimiter, artifacts, countedIp, digest }
       )
     },
 
-    /** When the account that is signed in, or the grant of the token, is known. */
+    /** Called when the signed-in account, or the grant of the token, is known. */
     beforeAccount: async (ctx: KoaContextWithOIDC, accountId: string): Promise<void> => {
       const limit = limitAt(ctx.path)
       if (limit?.by !== 'account' && limit?.by !== 'grant') return

@@ -11,8 +11,9 @@ const lifeSeconds = 120
 const logoutEvent = 'http://schemas.openid.net/event/backchannel-logout'
 
 /**
- * Gives a token for one attempt: two minutes long, with `sub` and `sid`, without `nonce`, under the algorithm of the client's ID
- * tokens and the key that signs now. Throws KeyRingUnconfirmed when this process cannot know which key that is.
+ * Gives a token for one attempt: valid for two minutes, with `sub` and `sid`, without `nonce`,
+ * signed with the current key for the client's ID token algorithm.
+ * Throws KeyRingUnconfirmed when this process cannot confirm the current key.
  */
 export function createLogoutTokens({ issuer, keyRing, now, random }: Deps) {
   return async ({ clientId, accountId, sid, algorithm }: LogoutSubject): Promise<string> => {

@@ -1,4 +1,7 @@
-/** What surrounds the engine's RP-initiated logout: no forms that send themselves, no redirect after a form, and the ending of tokens. */
+/**
+ * RP-initiated logout around the engine: no forms submitted by script, no redirect after a form,
+ * and the end of tokens.
+ */
 import type { Context } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { RequestOrigin } from '../origin.ts'
@@ -8,35 +11,35 @@ import { routes } from './endpoints.ts'
 type Next = () => Promise<void>
 
 type Deps = {
-  /** Shows the page that goes on to `url`. */
+  /** Shows the page that continues to `url`. */
   showContinue: (ctx: Context, url: string) => void
   /** Ends what was issued in the session without offline access. */
   endSession: (sessionUid: string, accountId: string | undefined, origin: RequestOrigin) => Promise<void>
-  /** The name of a session at one client. */
+  /** The name (`sid`) of a session at one client. */
   sidOf: (sessionUid: string, clientId: string) => string
-  /** How the session's cookie is set. */
+  /** The attributes of the session's cookie. */
   sessionCookie: { httpOnly: boolean; sameSite: 'lax'; secure: boolean; signed: boolean; path: string }
   formPost: (ctx: KoaContextWithOIDC, action: string, payload: Record<string, unknown>) => Promise<void>
 }
 
-// Never "cookies": they are the whole domain's.
+// Never "cookies": that would clear the cookies of the whole domain.
 const clearedData = '"cache", "storage"'
 
 type LogoutState = { secret?: string; state?: string; postLogoutRedirectUri?: string }
 
 /**
- * Whether the hint, which the engine has verified, names this very session: its `sid` is the one that the client was given in it. Without a
- * hint, or with one of another session, whose key is gone or that was issued before there was a `sid`, the person is asked.
+ * Whether the hint, which the engine has verified, contains the `sid` of this session. Otherwise
+ * the user must confirm: no hint, another session, a removed key, or a token without `sid`.
  */
 function isOfThisSession({ oidc }: KoaContextWithOIDC, sidOf: Deps['sidOf']): boolean {
   const { client, session } = oidc
   const { sid } = (oidc.entities.IdTokenHint?.payload ?? {}) as { sid?: unknown }
   if (!client || !session?.accountId || typeof sid !== 'string') return false
-  // A session of the program before derived names keeps the ones that it gave out.
+  // Sessions from before derived names keep the `sid` that they were given.
   return (session.authorizations?.[client.clientId]?.sid ?? sidOf(session.uid, client.clientId)) === sid
 }
 
-/** The address after logout, with the client's `state` (RP-Initiated Logout 1.0 §3). */
+/** The URL after logout, with the client's `state` (RP-Initiated Logout 1.0 §3). */
 function afterLogout(ctx: KoaContextWithOIDC, { postLogoutRedirectUri, state }: LogoutState): string {
   if (!postLogoutRedirectUri) return ctx.oidc.urlFor('end_session_success')
   const url = new URL(postLogoutRedirectUri)
@@ -45,11 +48,12 @@ function afterLogout(ctx: KoaContextWithOIDC, { postLogoutRedirectUri, state }: 
 }
 
 /**
- * Middleware inside the engine's chain. RP-Initiated Logout 1.0 §2: the person is asked, unless the hint is of this session; the POST that ends the session is
- * answered 200 with a page, because Chromium checks form-action at every redirect that follows a form.
+ * Middleware inside the engine's chain. RP-Initiated Logout 1.0 §2: the user must confirm, unless
+ * the hint names this session. The confirming POST is answered 200 with a page, because Chromium
+ * applies form-action to every redirect after a form.
  */
 export function createLogoutAround({ showContinue, endSession, sidOf, sessionCookie, formPost }: Deps) {
-  // A logout, or an authorization that is resumed: no other request has anything to do here.
+  // Only logouts and resumed authorizations need this.
   const isConcerned = ({ path }: KoaContextWithOIDC) =>
     path.startsWith(routes.end_session) || path.startsWith(`${routes.authorization}/`)
   return (ctx: KoaContextWithOIDC, next: Next): Promise<void> => (isConcerned(ctx) ? around(ctx, next) : next())
@@ -63,7 +67,7 @@ export function createLogoutAround({ showContinue, endSession, sidOf, sessionCoo
     const koaContext = ctx
 
     if (oidc.route === 'end_session' && ctx.status === 200 && isOfThisSession(ctx, sidOf)) {
-      // The client asks for the session that it was given in its ID token (RP-Initiated Logout 1.0 §2): there is nothing to ask.
+      // RP-Initiated Logout 1.0 §2: the hint names this session, so that no confirmation is needed.
       await session.destroy()
       await endSession(session.uid, session.accountId, originOf(koaContext))
       koaContext.cookies.set(oidc.provider.cookieName('session'), null, { ...sessionCookie, overwrite: true })
@@ -74,14 +78,16 @@ export function createLogoutAround({ showContinue, endSession, sidOf, sessionCoo
       return
     }
     if (oidc.route === 'end_session' && ctx.status === 200 && !session.accountId) {
-      // Nobody is signed in: the engine would send a form to itself by script. There is nothing to confirm.
+      // No account is signed in, so no confirmation is needed. The engine would submit a form by
+      // script.
       ctx.body = null
       ctx.redirect(afterLogout(ctx, state))
       ctx.status = 303
       return
     }
     if (oidc.route === 'resume' && ctx.status === 200 && session.accountId && state.postLogoutRedirectUri) {
-      // Somebody else has signed in meanwhile, in another tab: the engine's form, as our page.
+      // Another user has signed in meanwhile in another tab: the engine's form is shown as our
+      // page.
       return formPost(ctx, oidc.urlFor('end_session_confirm'), { xsrf: state.secret, logout: 'yes' })
     }
     if (oidc.route === 'end_session_confirm' && ctx.status === 303) {

@@ -1,4 +1,4 @@
-/** The pages that the engine would bring itself, as pages of ours: error, logout, signed out, form_post. */
+/** Our pages in place of the engine's: error, logout, signed out, form_post. */
 
 import type { Context } from 'koa'
 import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider'
@@ -12,7 +12,7 @@ type Deps = {
   accounts: { findById: (id: string) => Promise<Account | undefined> }
 }
 
-/** What a page may say of a client: its name as data, and the host that the browser goes to. */
+/** The client's data for a page: its name, and the host that the browser is sent to. */
 export function clientView(
   client: {
     clientId: string
@@ -34,7 +34,7 @@ export function clientView(
   }
 }
 
-/** The engine hands its own context; it is the one that our application made, so our pages render on it. */
+/** The engine passes the context of our application, so our pages can render on it. */
 const asContext = (ctx: KoaContextWithOIDC): Context => ctx
 
 export function createEnginePages({ views, accounts, requestIdOf }: Deps) {
@@ -61,7 +61,7 @@ export function createEnginePages({ views, accounts, requestIdOf }: Deps) {
     },
 
     postLogoutSuccessSource: async (ctx: KoaContextWithOIDC) => {
-      // Also who chose to stay comes here.
+      // A user who stays signed in also reaches this page.
       const session = await ctx.oidc.provider.Session.get(asContext(ctx))
       views.render(asContext(ctx), 'logged-out', {
         client: currentClient(ctx),

@@ -1,4 +1,4 @@
-/** When a person is asked: the engine's own prompts, account selection, and what cannot be obtained said at once. */
+/** When the user is prompted: the engine's prompts, account selection, and immediate refusals. */
 
 import { decodeJwt } from 'jose'
 import type { Client as EngineClient, KoaContextWithOIDC } from 'oidc-provider'
@@ -10,15 +10,18 @@ import { answerAcr } from './internals.ts'
 
 const { Check, Prompt, base } = interactionPolicy
 
-/** Why a login is asked for when only its class does not do. */
+/** The reason of a login prompt when only the class of the sign-in is too weak. */
 export const acrReason = 'acr'
 
 type PolicyDeps = {
-  /** The strongest class of login that the person can reach with what they have set up. */
+  /** The strongest class of sign-in that the user can reach with the enrolled methods. */
   reachable: (accountId: string) => Promise<Level>
 }
 
-/** What this request asks of the class of login. The claims parameter is read as it was sent: `acr_values` replaces it in the engine's own. */
+/**
+ * The class of sign-in that the request demands. `claims` is read as sent, because the engine
+ * replaces its acr by `acr_values`.
+ */
 export function demandIn(params: Readonly<Record<string, unknown>>, client: EngineClient): AcrDemand {
   const claims = typeof params.claims === 'string' ? (JSON.parse(params.claims) as { id_token?: { acr?: object } }) : {}
   const { defaultAcrValues } = client as { defaultAcrValues?: readonly string[] }
@@ -30,9 +33,11 @@ export function demandIn(params: Readonly<Record<string, unknown>>, client: Engi
 }
 
 /**
- * In place of the engine's two checks, which know no order of classes: whoever has signed in with a stronger one has what was asked for. A
- * voluntary class is asked of those who can reach it, once; an essential one of everybody.
- * OpenID Connect Core 1.0 §5.5.1.1; the error is that of OpenID Connect Core Error Code unmet_authentication_requirements, RFC 9470 §5.
+ * Replaces the engine's two checks, which do not order the classes: a stronger sign-in satisfies a
+ * weaker demand. A voluntary class is requested once, and only from users who can reach it; an
+ * essential one from all users.
+ * OpenID Connect Core 1.0 §5.5.1.1. Throws UnmetAuthenticationRequirements (OpenID Connect Core
+ * Error Code unmet_authentication_requirements, RFC 9470 §5).
  */
 const acrCheck =
   ({ reachable }: PolicyDeps) =>
@@ -61,8 +66,9 @@ const acrCheck =
   }
 
 /**
- * The engine knows `fragment` too; a code never belongs there. Refused here and not by the client's metadata, where `response_type=token`, whose
- * mode is fragment, would be told of its mode instead of its type (RFC 6749 §4.1.2.1: unsupported_response_type).
+ * The engine allows `fragment`; a code must not be sent in it. The client's metadata cannot exclude
+ * it: then `response_type=token` would get an error about its mode instead of its type (RFC 6749
+ * §4.1.2.1: unsupported_response_type).
  */
 function refuseOtherResponseModes({ oidc }: KoaContextWithOIDC): boolean {
   const mode = oidc.params?.response_mode
@@ -72,10 +78,16 @@ function refuseOtherResponseModes({ oidc }: KoaContextWithOIDC): boolean {
   return Check.NO_NEED_TO_PROMPT
 }
 
-/** The OpenID Connect scopes of a client as it is registered now; the engine takes a client without any for one that may have all. */
+/**
+ * The client's OpenID Connect scopes as registered now. The engine treats a client without any as
+ * unlimited.
+ */
 const scopesOf = (client: EngineClient): readonly string[] => client.scope?.split(' ') ?? []
 
-/** Also when an interaction goes on: what was taken from the client since it began is not given, and the client is told (RFC 6749 §4.1.2.1). */
+/**
+ * Runs also for a resumed interaction: a scope that was removed since is refused (RFC 6749
+ * §4.1.2.1).
+ */
 function refuseForeignScopes({ oidc }: KoaContextWithOIDC): boolean {
   const own = oidc.client ? scopesOf(oidc.client) : []
   const foreign = [...oidc.requestParamOIDCScopes].find((scope) => !own.includes(scope))
@@ -83,19 +95,19 @@ function refuseForeignScopes({ oidc }: KoaContextWithOIDC): boolean {
   return Check.NO_NEED_TO_PROMPT
 }
 
-/** An interaction goes on to an address that was removed since: a page says so, and nothing is sent there. */
+/** A resumed interaction may have a removed redirect URI: shows a page, and does not redirect. */
 function refuseRemovedRedirect({ oidc }: KoaContextWithOIDC): boolean {
   if (!oidc.client?.redirectUriAllowed(String(oidc.params?.redirect_uri))) throw new errors.InvalidRedirectUri()
   return Check.NO_NEED_TO_PROMPT
 }
 
-/** The scope as the client has sent it: in the address, or when it pushed the request (RFC 9126 §4). */
+/** The scope as the client sent it: in the query, or in the pushed request (RFC 9126 §4). */
 function askedScope({ oidc, query }: KoaContextWithOIDC): unknown {
   const { PushedAuthorizationRequest: pushed } = oidc.entities
   return pushed ? decodeJwt(String(pushed.request)).scope : query.scope
 }
 
-/** Whether `requested` names `offline_access`, the engine has taken it out, and the client may have it. */
+/** Whether `requested` has `offline_access`, the engine removed it, and the client may have it. */
 function isOfflineAccessDropped({ oidc }: KoaContextWithOIDC, requested: unknown): boolean {
   const has = (scope: unknown) => typeof scope === 'string' && scope.split(' ').includes('offline_access')
   const { client, params } = oidc
@@ -103,8 +115,8 @@ function isOfflineAccessDropped({ oidc }: KoaContextWithOIDC, requested: unknown
 }
 
 /**
- * The engine's validator of a parameter, called after its own checks of the scope: a pushed request keeps the `offline_access` that it names, and
- * the authorization endpoint decides about it as about any other.
+ * The engine's validator of a parameter, called after its own scope checks. A pushed request keeps
+ * its `offline_access`, and the authorization endpoint decides about it.
  */
 export async function keepPushedOfflineAccess(ctx: KoaContextWithOIDC): Promise<void> {
   const { route, body, params } = ctx.oidc
@@ -113,8 +125,9 @@ export async function keepPushedOfflineAccess(ctx: KoaContextWithOIDC): Promise<
 }
 
 /**
- * The engine drops `offline_access` unless `prompt=consent`. OpenID Connect Core 1.0 §11 allows other conditions: a consent that the person
- * has given before, or the consent page that follows. With `prompt=none` only the remembered one counts; else the request for it is ignored.
+ * The engine removes `offline_access` unless `prompt=consent`. OpenID Connect Core 1.0 §11 allows
+ * other conditions: an earlier consent, or the consent page that follows. With `prompt=none` only
+ * an earlier consent counts.
  */
 function restoreOfflineAccess(ctx: KoaContextWithOIDC): boolean {
   const { oidc } = ctx
@@ -125,13 +138,16 @@ function restoreOfflineAccess(ctx: KoaContextWithOIDC): boolean {
   return Check.NO_NEED_TO_PROMPT
 }
 
-/** RFC 6749 §3.3: without a scope that means something here there is no default; the engine would ask for a login and then say access_denied. */
+/**
+ * RFC 6749 §3.3: an empty scope has no default here. The engine would request a login and then
+ * answer access_denied.
+ */
 function refuseEmptyScope({ oidc }: KoaContextWithOIDC): boolean {
   if (!oidc.params?.scope) throw new errors.InvalidScope('a scope is required', '')
   return Check.NO_NEED_TO_PROMPT
 }
 
-/** Looked at only when there is nothing left to ask: the moment in which the grant of this authorization is written. */
+/** Runs only when no prompt remains: then the grant of this authorization is saved. */
 async function saveGrant({ oidc }: KoaContextWithOIDC): Promise<boolean> {
   const { Client: client, Grant: grant, Session: session } = oidc.entities
   if (client && grant && !grant.jti) {
@@ -141,14 +157,17 @@ async function saveGrant({ oidc }: KoaContextWithOIDC): Promise<boolean> {
   return Check.NO_NEED_TO_PROMPT
 }
 
-/** The prompts in the order they are looked at: choose an account, sign in, consent. The first one's checks run for every request. */
+/**
+ * The prompts in order: choose an account, sign in, consent. The checks of the first one run for
+ * every request.
+ */
 export function createPolicy(deps: PolicyDeps) {
   const policy = base()
   const login = policy.get('login')
   if (!login) throw new Error('the engine has no login prompt')
   for (const replaced of ['essential_acrs', 'essential_acr']) login.checks.remove(replaced)
-  // OpenID Connect Core 1.0 §3.1.2.6: login_required, where `prompt=none` forbids to ask.
-  // Somebody who has left, or is on the way out: the session is nobody's here.
+  // OpenID Connect Core 1.0 §3.1.2.6: with `prompt=none` the error is login_required.
+  // A session does not count when its account was deleted, is disabled, or waits for its deletion.
   const noAccount = ({ oidc }: KoaContextWithOIDC) => oidc.session?.accountId !== undefined && !oidc.account
   login.checks.add(new Check('no_account', 'End-User authentication is required', 'login_required', noAccount))
   login.checks.add(new Check(acrReason, 'a stronger login is required', 'login_required', acrCheck(deps)))

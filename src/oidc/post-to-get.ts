@@ -1,40 +1,47 @@
 /**
- * POST at the authorization and end-session endpoints (OpenID Connect Core 1.0 §3.1.2.1, RP-Initiated Logout 1.0 §2) answered by
- * 303 to the same request as GET: a cross-site POST carries no Lax cookie, the GET that follows does. A hint that names a person stays out
- * of the address: a client posts it so that it stands in no history and no log.
+ * Answers POST at the authorization and end-session endpoints (OpenID Connect Core 1.0 §3.1.2.1,
+ * RP-Initiated Logout 1.0 §2) by 303 to the same request as GET. A cross-site POST sends no Lax
+ * cookie; the GET does.
+ * Hints that identify a user stay out of the URL, and so out of histories and logs.
  */
 import type { Context, Next } from 'koa'
 import type { Random } from '../random.ts'
 import { endpointAt } from './endpoints.ts'
 
 type ParkDeps = {
-  /** Keeps `body` for so many seconds under `id`, until it is taken once. */
+  /** Stores `body` for so many seconds under `id`, until it is taken once. */
   park: (id: string, body: string, seconds: number) => Promise<void>
   random: Pick<Random, 'token'>
 }
 type Deps = {
-  /** Counts the request at its address: what is parked is stored. Throws too_many_requests. */
+  /** Counts the request by its ip, because a parked request is stored. Throws too_many_requests. */
   count: (ctx: Context) => Promise<void>
-  /** `createRequestUrls`. */
+  /** The function from `createRequestUrls`. */
   requestUrlOf: (path: string, query: string) => Promise<string>
-  /** Gives a parked body once, then never again. */
+  /** Gives a parked body once. */
   take: (id: string) => Promise<string | undefined>
   readForm: (ctx: Context) => Promise<string>
   requestExpired: () => Error
 }
 
-/** Node refuses a request head over 16 KiB; proxies in front are stricter. */
+/** Node refuses a request head over 16 KiB; some proxies have lower limits. */
 const longestQuery = 4000
 
-/** A browser follows a redirect at once; a page that sends it there waits some seconds. */
+/** A browser follows a redirect at once; the retry page waits some seconds. */
 const parkedSeconds = 60
 
 const parkedParameter = 'latchkey_request'
 
-/** What says who somebody is: an ID token with all of its claims, or an email address (RP-Initiated Logout 1.0 §2). */
+/**
+ * Parameters that identify a user: an ID token with its claims, or an email (RP-Initiated Logout
+ * 1.0 §2).
+ */
 const personalParameters = ['id_token_hint', 'logout_hint', 'login_hint']
 
-/** The address of a request to `path`: with its query, or with the name of a parked one where the query is too long or names a person. */
+/**
+ * Gives the URL of a request to `path`. A query that is too long or identifies a user is parked,
+ * and the URL has its id.
+ */
 export function createRequestUrls({ park, random }: ParkDeps) {
   return async (path: string, query: string): Promise<string> => {
     if (query === '') return path
@@ -48,7 +55,10 @@ export function createRequestUrls({ park, random }: ParkDeps) {
   }
 }
 
-/** `readForm` gives the body as received (400, 413 or 415 otherwise), so that a repeated parameter stays visible to the engine. */
+/**
+ * `readForm` gives the body as received (otherwise 400, 413 or 415), so that the engine sees
+ * repeated parameters.
+ */
 export function createPostToGet({ count, requestUrlOf, take, readForm, requestExpired }: Deps) {
   return (ctx: Context, next: Next): Promise<void> => (endpointAt(ctx.path)?.isPostMadeGet ? asGet(ctx, next) : next())
 

@@ -1,4 +1,4 @@
-/** Builds the engine from the key set, and again when the key set changes. */
+/** Builds the engine from the key set, and rebuilds it when the key set changes. */
 
 import type { Context, Middleware } from 'koa'
 import compose from 'koa-compose'
@@ -50,30 +50,33 @@ type Deps = {
   offeredScopes: readonly string[]
   staticScope: (client: Client) => string
   entitledScopes: (client: Client, resourceServer: ResourceServer) => readonly string[]
-  /** Whether the port in an address is written as a number. */
+  /** Whether the port in a URI is written as a plain number. */
   hasPlainPort: (uri: string) => boolean
   consents: Consents
   pages: ReturnType<typeof createEnginePages>
-  /** The first parameter that is longer than it may be. */
+  /** The first parameter that is longer than allowed. */
   findLongParameter: (parameters: Readonly<Record<string, unknown>>) => { parameter: string } | undefined
-  /** The first one whose JSON is nested deeper than it may be. */
+  /** The first parameter whose JSON is nested deeper than allowed. */
   findDeepParameter: (parameters: Readonly<Record<string, unknown>>) => string | undefined
   clock: Clock
   log: Log
   fetchKeys: (url: string) => Promise<KeySetAnswer>
   dpopNonceSecret: Buffer
   assertionAlgorithms: readonly string[]
-  /** The strongest class of login that a person can reach. */
+  /** The strongest class of sign-in that a user can reach. */
   reachableLevel: (accountId: string) => Promise<Level>
   limits: EngineLimits
-  /** The client of our own pages, which signs people in and gets no tokens. */
+  /** The client of our own pages. It is used for sign-in and gets no tokens. */
   tokenlessClientId: string
   interactionCookie: InteractionCookie
-  /** Middleware of ours inside the engine's chain, by what it does; attached again at each build. */
+  /** Our middleware inside the engine's chain. It is attached again at each build. */
   around: readonly ((ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>)[]
 }
 
-/** The adapter of one model, with a lost store told in the engine's words; clients come from our own table. */
+/**
+ * The adapter of one model, with store failures as engine errors. Clients are read from our own
+ * table.
+ */
 function adapterFor(model: string, { artifacts, clients, staticScope, clock }: Deps) {
   const adapter = artifacts.adapter(model)
   const findClient = async (id: string) => {
@@ -85,7 +88,8 @@ function adapterFor(model: string, { artifacts, clients, staticScope, clock }: D
     if (found) refuseReplayedProof(Provider.ctx, id)
     return found
   }
-  // The engine looks again when a sign-in ends, and would send the browser to the application with the error.
+  // The engine looks it up again after the sign-in, and would redirect to the client with the
+  // error.
   const findRequest = async (id: string) => {
     const found = await adapter.find(id)
     if (found?.consumed) throw requestUriUsed()
@@ -111,8 +115,8 @@ function adapterFor(model: string, { artifacts, clients, staticScope, clock }: D
 }
 
 /**
- * Query strings are limited in front; the engine reads its own bodies. Every endpoint that does asks for a client, before it does anything.
- * Throws InvalidRequest.
+ * Refuses long or deeply nested parameters of bodies that the engine reads itself. It runs at the
+ * client look-up, the first step of each such endpoint. Throws InvalidRequest.
  */
 function refuseOddParameters({
   findLongParameter,
@@ -202,7 +206,7 @@ export function createOidc(deps: Deps) {
 
   let current = build(keyRing.current())
   const stop = keyRing.onChange((keys) => {
-    // Requests in flight finish on the engine they began with.
+    // Requests in flight finish on the engine that they began with.
     current = build(keys)
   })
 

@@ -1,8 +1,11 @@
-/** Refresh tokens by their client: who gets one, whether it turns, and how long it and its family live. */
+/**
+ * The refresh tokens of a client: whether they rotate, and how long a token and its family are
+ * valid.
+ */
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { RuntimeSettings } from '../settings/service.ts'
 
-/** What is asked of the engine's client: the names of `ownProperties`. */
+/** The settings that are read from the engine's client: the names of `ownProperties`. */
 type OwnerSettings = {
   tokenEndpointAuthMethod?: string
   refresh_rotation?: unknown
@@ -12,7 +15,7 @@ type OwnerSettings = {
 type Family = { iiat?: number; exp?: number; jkt?: string; save: () => Promise<unknown> }
 type Deps = { settings: { get: () => RuntimeSettings }; now: () => number }
 
-// A token that does not turn is written again when that gives it at least this much longer, or shorter, to live.
+// A token that does not rotate is written again when its expiry changes by at least this much.
 const worthWritingSeconds = 60
 
 const secondsOf = (value: unknown, otherwise: number): number => (typeof value === 'number' ? value : otherwise)
@@ -32,7 +35,7 @@ export function createRefreshPolicy({ settings, now }: Deps) {
   const familyEnds = (token: Pick<Family, 'iiat'>, client: OwnerSettings | undefined): number =>
     (token.iiat ?? epochSeconds()) + lifetimes(client).absolute
 
-  /** From now until it has been unused for too long, or its family is over: at least 1. */
+  /** Seconds from now until the idle time or the family of the token ends: at least 1. */
   function tokenSeconds(token: Pick<Family, 'iiat'>, client: OwnerSettings | undefined): number {
     return Math.max(1, Math.min(lifetimes(client).idle, familyEnds(token, client) - epochSeconds()))
   }
@@ -40,24 +43,28 @@ export function createRefreshPolicy({ settings, now }: Deps) {
   return {
     tokenSeconds,
 
-    /** How long all tokens of a family live at most (OWASP ASVS 10.4.8). */
+    /** How long the tokens of a family are valid at most (OWASP ASVS 10.4.8). */
     familySeconds: (client: OwnerSettings | undefined): number => lifetimes(client).absolute,
 
     /**
-     * Whether a refresh gives a new refresh token. RFC 9700 §4.14.2: a public client's is either bound to a key or turned at each use,
-     * whatever the client's setting says.
+     * Whether a refresh gives a new refresh token. RFC 9700 §4.14.2: a public client's token is
+     * bound to a key or rotates at each use. The client's setting cannot change that.
      */
     turns: (client: OwnerSettings | undefined, token: Pick<Family, 'jkt'> | undefined): boolean =>
       (client?.tokenEndpointAuthMethod === 'none' && token?.jkt === undefined) || client?.refresh_rotation !== false,
 
-    /** After a refresh that has not turned the token: being used keeps it alive, as far as its family lives. */
+    /**
+     * Called after a refresh without rotation: the use extends the token within its family's
+     * lifetime.
+     */
     async keepAlive({ oidc }: KoaContextWithOIDC): Promise<void> {
       const { RefreshToken, RotatedRefreshToken } = oidc.entities
       if (!RefreshToken || RotatedRefreshToken) return
       const token = RefreshToken
       const expiresAt = epochSeconds() + tokenSeconds(token, oidc.client)
       const isWorthIt = Math.abs(expiresAt - (token.exp ?? 0)) >= worthWritingSeconds
-      // Towards the family's end it gains nothing, but its last use is noted for the day when the idle time is lowered.
+      // Near the family's end the expiry cannot change, but the last use is saved in case the idle
+      // time is lowered later.
       if (!isWorthIt && expiresAt < familyEnds(token, oidc.client)) return
       token.exp = expiresAt
       await token.save()

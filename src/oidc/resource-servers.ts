@@ -1,4 +1,4 @@
-/** Which access token an API gets, and which of its scopes a client may ask for (RFC 8707 §2). */
+/** The access tokens of an API, and the scopes of it that a client may request (RFC 8707 §2). */
 
 import type { Context, Next } from 'koa'
 import type { Client as EngineClient, ResourceServer as EngineResourceServer, KoaContextWithOIDC } from 'oidc-provider'
@@ -14,8 +14,9 @@ type Deps = {
 }
 
 /**
- * The engine's `getResourceServerInfo`. Throws InvalidTarget for an unknown resource or a client that may ask for nothing of it, InvalidScope
- * for a scope of this resource server that the client is not entitled to (RFC 8707 §2, RFC 6749 §3.3).
+ * The engine's `getResourceServerInfo`. Throws InvalidTarget for an unknown resource or one of
+ * which the client has no scope, and InvalidScope for a scope of this resource server that the
+ * client is not entitled to (RFC 8707 §2, RFC 6749 §3.3).
  */
 export function createResourceServerInfo({ resourceServers, clients, entitledScopes }: Deps) {
   return async (
@@ -46,8 +47,9 @@ const requestedScopes = (ctx: KoaContextWithOIDC): ReadonlySet<string> =>
   new Set(typeof ctx.oidc.params?.scope === 'string' ? ctx.oidc.params.scope.split(' ') : [])
 
 /**
- * The engine's `defaultResource`: what a client that cannot send `resource` gets a token for, as it was registered. With `granted`, the resources
- * of an authorization of which the token request names none: the default one if it is among them.
+ * The engine's `defaultResource`: gives the registered default resource of a client that cannot
+ * send `resource`. With `granted`, the resources of the authorization when the token request names
+ * none: gives the default one if it is among them, otherwise all.
  */
 export function createDefaultResource({ resourceServers }: Pick<Deps, 'resourceServers'>) {
   return async (client: EngineClient, granted?: readonly string[]): Promise<string | readonly string[] | undefined> => {
@@ -59,8 +61,9 @@ export function createDefaultResource({ resourceServers }: Pick<Deps, 'resourceS
 }
 
 /**
- * The engine compares `resource` as a raw string, at the authorization and again at each token request. Gives each value as it was registered,
- * so that `https://api.example` and the same with a slash are one (RFC 3986 §6.2.3); an unknown one stays for the engine to refuse.
+ * The engine compares `resource` as a string, at the authorization and at each token request. Gives
+ * each value as registered, so that a trailing slash makes no difference (RFC 3986 §6.2.3). The
+ * engine refuses unknown values.
  */
 export function createResourceNames({ resourceServers }: Pick<Deps, 'resourceServers'>) {
   const registered = async (resource: string): Promise<string> =>

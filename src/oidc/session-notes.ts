@@ -1,4 +1,4 @@
-/** Tells which browser a session is used from: after an authorization request, when the engine has kept the session. */
+/** Reports which browser uses a session, after an authorization request that kept the session. */
 import type { KoaContextWithOIDC } from 'oidc-provider'
 
 type SessionUse = { uid: string; accountId: string; userAgent: string; ip: string | undefined }
@@ -12,6 +12,6 @@ export const createSessionNotes =
     const { session, route } = ctx.oidc ?? {}
     if (!session?.accountId || !routes.includes(route ?? '')) return
     const { uid, accountId } = session
-    // What is shown on a page is not worth a failed login.
+    // The data is only shown on a page, so its failure must not fail the sign-in.
     await note({ uid, accountId, userAgent: ctx.get('User-Agent'), ip: ctx.ip }).catch(failed)
   }

@@ -1,4 +1,7 @@
-/** A browser's request that comes too late: its session was renamed or ended, the account was reset, or the interaction was resumed. */
+/**
+ * Late requests of a browser: the session was renamed or ended, the account was reset, or the
+ * interaction was resumed.
+ */
 import type { Context, Next } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { StaleBrowser } from '../../adapters/index.ts'
@@ -7,18 +10,21 @@ import { endpointAt, resumedInteraction, routes } from './endpoints.ts'
 import { interactionAnswered, interactionExpired } from './errors.ts'
 
 type Deps = {
-  /** The response with which the interaction was resumed a moment ago. */
+  /** The response that resumed the interaction a moment ago. */
   findResponse: (uid: string) => Promise<string | undefined>
-  /** Shows a page that sends the browser to `url` again after some seconds, by when it has the session's new cookie. */
+  /**
+   * Shows a page that opens `url` after some seconds. By then the browser has the session's new
+   * cookie.
+   */
   showRetry: (ctx: Context, url: string, afterSeconds: number) => void
   accountReset: () => Error
   sessionCookie: SessionCookie
-  /** Whether the session with this id lives. */
+  /** Whether the session with this id is active. */
   isLiving: (sessionId: string) => Promise<boolean>
   /** Destroys the interaction `uid` and clears its cookie. */
   endInteraction: (ctx: Context, uid: string) => Promise<void>
   random: Pick<Random, 'bytes'>
-  /** The address of a request, which names no person (`post-to-get.ts`). */
+  /** The URL of a request, without data that identifies a user (`post-to-get.ts`). */
   requestUrlOf: (path: string, query: string) => Promise<string>
 }
 
@@ -34,7 +40,10 @@ const repeatedHeaders = ['Location', 'Content-Type', 'Content-Security-Policy'] 
 
 type Response = { status: number; headers: Record<string, string>; cookies: string[]; body?: string }
 
-/** What of an answer is repeated; it holds a code and a session id, and is kept sealed under the interaction's id. */
+/**
+ * The repeatable part of a response. It contains a code and a session id, and is stored sealed
+ * under the interaction's id.
+ */
 export function responseOf(ctx: Context): string {
   const { status, body } = ctx
   const headers = Object.fromEntries(repeatedHeaders.map((name) => [name, ctx.response.get(name)]))
@@ -54,12 +63,15 @@ function repeat(ctx: Context, { status, headers, cookies, body }: Response): voi
   ctx.status = status
 }
 
-/** Middleware around the unit of work: nothing of a late request was written, and the browser is told what to do. */
+/**
+ * Middleware around the unit of work: nothing of a late request was written, and the response says
+ * how to continue.
+ */
 export function createStaleBrowserAnswers(deps: Deps) {
   const { findResponse, accountReset, sessionCookie, isLiving, random } = deps
   const isForBrowsers = (path: string) => endpointAt(path)?.caller === 'browser'
 
-  /** Tabs that were late at the same moment come back at different ones. */
+  /** The delay is random, so that late tabs do not retry at the same moment. */
   async function retry(ctx: Context, path: string, query = ''): Promise<void> {
     const url = await deps.requestUrlOf(path, query)
     ctx.remove('Location')
@@ -67,7 +79,7 @@ export function createStaleBrowserAnswers(deps: Deps) {
     deps.showRetry(ctx, url, 1 + ((random.bytes(1)[0] ?? 0) % 3))
   }
 
-  /** The cookie of a session that another tab has renamed since would log this browser out. */
+  /** Omits the cookie of a session that another tab has renamed: it would sign this browser out. */
   async function repeatLiving(ctx: Context, text: string): Promise<void> {
     const response = JSON.parse(text) as Response
     const name = sessionCookie.name()
@@ -80,7 +92,7 @@ export function createStaleBrowserAnswers(deps: Deps) {
     )
   }
 
-  /** The same request from the beginning, as the application sent it. */
+  /** Repeats the client's request from the beginning. */
   async function beginAgain(ctx: Context, uid: string, params: Readonly<Record<string, unknown>>): Promise<void> {
     await deps.endInteraction(ctx, uid)
     const query = new URLSearchParams()
@@ -93,7 +105,10 @@ export function createStaleBrowserAnswers(deps: Deps) {
     ctx.set('Location', requestUrl)
   }
 
-  /** The account was reset. A session that is of an earlier generation, and lives, was made by the program before generations. */
+  /**
+   * The account was reset. An active session of an earlier generation is from before generations
+   * existed.
+   */
   async function answerReset(ctx: Context, uid: string | undefined): Promise<void> {
     const id = sessionCookie.read(ctx)
     if (id !== undefined && (await isLiving(id))) sessionCookie.clear(ctx)
@@ -110,7 +125,8 @@ export function createStaleBrowserAnswers(deps: Deps) {
       ctx.remove('Set-Cookie')
       if (error.reason === 'account') return answerReset(ctx, uid)
       if (error.reason === 'answer') throw interactionAnswered()
-      // Of two requests that resume one interaction the second may see first that the session was renamed.
+      // Of two requests that resume one interaction, the second may notice the renamed session
+      // first.
       const response = uid === undefined ? undefined : await findResponse(uid)
       if (response !== undefined) return repeatLiving(ctx, response)
       if (error.reason === 'outcome' || ctx.method !== 'GET' || !isForBrowsers(ctx.path)) throw interactionExpired()
@@ -120,18 +136,19 @@ export function createStaleBrowserAnswers(deps: Deps) {
     const { oidc } = ctx as KoaContextWithOIDC
     const isLost =
       oidc?.session !== undefined && oidc.session.accountId === undefined && sessionCookie.read(ctx) !== undefined
-    // The sign-out of a session that another tab has renamed: the page asks again under the new name.
+    // Another tab has renamed the session of this sign-out: the page asks again under the new name.
     if (isLost && ctx.path === routes.end_session_confirm) return retry(ctx, routes.end_session)
     if (uid === undefined) return
     const { Interaction } = oidc?.entities ?? {}
     const isRenamed = Interaction?.session?.uid !== undefined && oidc.session?.accountId === undefined
-    // This browser may have resumed the interaction a moment ago and lost the answer.
+    // This browser may have resumed the interaction a moment ago without receiving the response.
     const response = Interaction === undefined || isRenamed ? await findResponse(uid) : undefined
     if (response !== undefined) return repeatLiving(ctx, response)
-    // Another tab has renamed the session while this request was on its way: soon the browser has the new cookie.
+    // Another tab renamed the session during this request: the browser gets the new cookie soon.
     const tries = Number(ctx.query.again ?? 0)
     if (isRenamed) return tries < maxRetries ? retry(ctx, ctx.path, `again=${tries + 1}`) : undefined
-    // Tabs that signed in at the same moment made a session each, and the browser has kept one: in that one it is asked again.
+    // Tabs that signed in at the same moment created several sessions. The request starts again
+    // in the session that the browser kept.
     const isOfOtherSession = Interaction?.session?.uid !== undefined && Interaction.session.uid !== oidc.session?.uid
     if (isOfOtherSession) await beginAgain(ctx, uid, Interaction.params)
   }

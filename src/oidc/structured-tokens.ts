@@ -1,4 +1,7 @@
-/** Introspection and revocation of what the engine does not know: JWT access tokens, and tokens that a store has lost (RFC 7662, RFC 7009). */
+/**
+ * Introspection and revocation (RFC 7662, RFC 7009) of tokens the engine does not know: JWT access
+ * tokens and lost tokens.
+ */
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { Client } from '../clients/client.ts'
@@ -17,21 +20,25 @@ type Deps = {
   mayIntrospect: (clientId: string, audience: string) => Promise<boolean>
   clients: Clients
   accounts: Owners
-  /** Denies one token for as long as it may live. */
+  /** Denies one token until it expires. */
   deny: (jti: string, owner: TokenOwner, origin: RequestOrigin) => Promise<void>
-  /** Denies an opaque token that no store has, for as long as one of the client may live. Throws too_many_requests. */
+  /**
+   * Denies an opaque token that no store has, for the longest validity of the client's tokens.
+   * Throws too_many_requests.
+   */
   denyLost: (ctx: KoaContextWithOIDC, clientId: string, token: string) => Promise<void>
 }
 
-// What the engine makes opaque tokens of: 256 bits. A token has no mark of ours beyond that.
+// The form of the engine's opaque tokens (256 bits). We add no prefix.
 const opaqueToken = /^[A-Za-z0-9_-]{43}$/
 
 const inactive = { active: false }
 
 /**
- * Middleware inside the engine's chain: the engine has authenticated the client and read the parameters, and refuses the token only because it
- * is a JWT. Whoever may not know about it, and whoever asks about one that was taken back, learns exactly that it is not active (RFC 7662
- * §2.2); a revocation is answered 200 whatever it finds (RFC 7009 §2.2).
+ * Middleware inside the engine's chain: the engine has authenticated the client, and refuses the
+ * token only because it is a JWT. A revoked token, or one that the client may not introspect, is
+ * inactive (RFC 7662 §2.2).
+ * Every revocation is answered 200 (RFC 7009 §2.2).
  */
 export function createStructuredTokensAround(deps: Deps) {
   const isUsable = async ({ findById }: Owners, id: string): Promise<boolean> =>
@@ -51,7 +58,10 @@ export function createStructuredTokensAround(deps: Deps) {
     return isAlive ? { active: true, ...claims, token_type: isBound ? 'DPoP' : 'Bearer' } : inactive
   }
 
-  /** Scopes that the token's client has no more, of OpenID Connect or of an API, count no longer: RFC 7662 §2.2 `scope` is as of now. */
+  /**
+   * RFC 7662 §2.2: `scope` is the current scope, without scopes that the client has lost since the
+   * issue.
+   */
   async function asAllowedNow(body: Record<string, unknown>): Promise<Record<string, unknown>> {
     const { client_id: clientId, scope, ...rest } = body
     if (body.active !== true || typeof clientId !== 'string' || typeof scope !== 'string') return body
@@ -61,14 +71,17 @@ export function createStructuredTokensAround(deps: Deps) {
     return allowed.length === 0 ? answer : { ...answer, scope: allowed.join(' ') }
   }
 
-  /** Only the client a token was issued to ends it (RFC 7009 §2.1). */
+  /** Only the client that got the token can revoke it (RFC 7009 §2.1). */
   async function revoke(clientId: string, token: string, origin: RequestOrigin): Promise<void> {
     const found = await deps.verify(token)
     if (found?.claims.client_id === clientId)
       await deps.deny(found.claims.jti, { clientId, accountId: found.accountId }, origin)
   }
 
-  /** RFC 7009 §2.2 answers an unknown token with 200: then it has to stay unknown. */
+  /**
+   * RFC 7009 §2.2 requires 200 for an unknown token. It is denied, so that it is not valid later
+   * either.
+   */
   async function revokeUnknown(ctx: KoaContextWithOIDC): Promise<void> {
     const { client, params, entities } = ctx.oidc
     const isKnown = entities.AccessToken ?? entities.ClientCredentials ?? entities.RefreshToken

@@ -1,4 +1,4 @@
-/** The error names of RFC 6749 §5.2 at the endpoints of clients, where the engine says otherwise. */
+/** The error names of RFC 6749 §5.2 at the endpoints of clients, where the engine uses others. */
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { endpointAt } from './endpoints.ts'
 

@@ -1,6 +1,5 @@
 /**
- * The reset of an account: a new generation. Only the access of the request that resets it is
- * preserved.
+ * The reset of an account: a new generation. Only the access of the resetting request is preserved.
  */
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { AccountEnd, EndAccount } from '../authentication/account-reset.ts'
@@ -23,17 +22,19 @@ export function createAccountEnd({ records, artifacts, endings, random }: Deps):
   return async (tx, accountId, preserved = {}) => {
     const generation = await records.raiseGeneration(tx, accountId)
     let session: AccountEnd['session']
-    // The session is renamed before the rest ends, so that nothing more is written under the old id.
+    // The session is renamed before the rest ends, so that nothing more is written under the old
+    // id.
     if (preserved.session) {
       session = await artifacts.renameSession(tx, preserved.session, { accountId, generation, id: random.token() })
-      // Another request has renamed it, perhaps a thief's: it ends with the others, and the change is made all the same.
+      // Another request, perhaps an attacker's, has renamed it: then the session ends with the
+      // others.
       if (!session && !(await artifacts.hasSession(tx, preserved.session.uid))) records.refuseReset()
     }
     await artifacts.endAccount(tx, accountId, preserved.session && session ? { sessionUid: preserved.session.uid } : {})
     const end: AccountEnd = {
       generation,
       ...(session && { session }),
-      // A copy of the old cookies, which a thief may have, opens nothing more.
+      // The tokens change, because an attacker may have a copy of the old cookies.
       ...(preserved.knownBrowser && { knownToken: random.token() }),
       ...(preserved.rememberedToken !== undefined && { rememberedToken: random.token() }),
     }
@@ -44,7 +45,9 @@ export function createAccountEnd({ records, artifacts, endings, random }: Deps):
 
 type HandoverDeps = { endAccount: EndAccount; endings: Pick<Endings, 'run'> }
 
-/** Ends everything that another person could have set up in the account, in the caller's transaction. */
+/**
+ * Ends everything that another user may have set up in the account, in the caller's transaction.
+ */
 export function createHandover({ endAccount, endings }: HandoverDeps) {
   return async (tx: Tx, accountId: string): Promise<void> => {
     await endAccount(tx, accountId)

@@ -1,4 +1,7 @@
-/** Duties on tokens and sessions: what has expired or ended is removed, in batches that delay no request. */
+/**
+ * Duties on tokens and sessions: removes what has expired or ended, in batches that delay no
+ * request.
+ */
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { Clock } from '../clock.ts'
 import type { Duty } from '../jobs/duty.ts'
@@ -9,7 +12,7 @@ type Deps = { artifacts: Pick<ArtifactStore, 'sweep' | 'trimSpent' | 'removeLeft
 const batchSize = 500
 const timeShareMs = 20_000
 
-/** Every minute: expired rows are deleted, and of spent refresh tokens everything but what shows a theft. */
+/** Every minute: deletes expired rows, and reduces spent refresh tokens to what shows a theft. */
 const sweepArtifacts = ({ artifacts, clock, log }: Deps): Duty => ({
   name: 'sweep-artifacts',
   everySeconds: 60,
@@ -21,14 +24,17 @@ const sweepArtifacts = ({ artifacts, clock, log }: Deps): Duty => ({
       swept = await artifacts.sweep(batchSize)
       total += swept
     } while (swept >= batchSize && clock.now() < endsAt && !signal.aborted)
-    // A time of its own: a flood of expired rows must not keep the spent ones whole.
+    // A separate time limit: many expired rows must not delay the trimming of spent tokens.
     const trimEndsAt = clock.now() + timeShareMs
     const trimmed = await artifacts.trimSpent(() => signal.aborted || clock.now() >= trimEndsAt)
     if (total + trimmed > 0) log.debug({ rows: total, trimmed }, 'expired artifacts swept')
   },
 })
 
-/** Every minute: rows that an end has left, because its process died or a request was in flight. */
+/**
+ * Every minute: removes rows that an end has left, because its process terminated or a request was
+ * in flight.
+ */
 const sweepEnded = ({ artifacts, clock }: Deps): Duty => ({
   name: 'sweep-ended-leftovers',
   everySeconds: 60,

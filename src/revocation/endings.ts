@@ -1,4 +1,7 @@
-/** What ends with an account, a client or a session: one list for each cause. The feature that owns the data registers its ending. */
+/**
+ * What ends with an account, a client or a session: one list for each cause. The feature that owns
+ * the data registers its ending.
+ */
 import type { EndedSession } from '../../adapters/ends.ts'
 import type { AccountEnd, PreservedAccess } from '../authentication/account-reset.ts'
 import type { Tx } from '../database/database.ts'
@@ -9,20 +12,20 @@ export const endingLists = {
   accountReset: ['links', 'factorResets', 'signIns', 'knownBrowsers'],
   /** The account is signed out everywhere. Tokens and sessions end in `service.ts`. */
   accountSignOut: ['signIns'],
-  /** The account goes to the owner of its email: what another person has set up ends besides. */
+  /** The account is given to the owner of its email: what another user has set up ends as well. */
   accountHandover: ['consents', 'factors'],
   /** The account loses its email. */
   emailLoss: ['links', 'knownBrowsers'],
   /** The client is disabled or removed. */
   clientEnd: ['tokens'],
-  /** Browser sessions end, for whatever reason. */
+  /** Browser sessions end, for any reason. */
   sessionEnd: ['logoutDeliveries'],
 } as const satisfies Readonly<Record<string, readonly string[]>>
 
 export type Cause = keyof typeof endingLists
 export type EndingName<C extends Cause> = (typeof endingLists)[C][number]
 
-/** What an ending is given after the transaction. */
+/** The arguments of an ending, after the transaction. */
 type EndingArguments = {
   accountReset: [accountId: string, next: Readonly<{ preserved: PreservedAccess; end: AccountEnd }>]
   accountSignOut: [accountId: string]
@@ -50,7 +53,10 @@ export function createEndings() {
       registered[cause].set(name, ending)
     },
 
-    /** Runs every ending of the cause, one after the other. Rejects when one of the list is not registered. */
+    /**
+     * Runs every ending of the cause, one after another. Rejects when one of them is not
+     * registered.
+     */
     run: async <C extends Cause>(cause: C, tx: Tx, ...what: EndingArguments[C]): Promise<void> => {
       for (const name of endingLists[cause] as readonly EndingName<C>[]) {
         const ending = registered[cause].get(name)
@@ -59,7 +65,7 @@ export function createEndings() {
       }
     },
 
-    /** Throws a TypeError that names each ending of the lists without a registration, as `cause.name`. */
+    /** Throws a TypeError that names each ending without a registration, as `cause.name`. */
     refuseMissing: (): void => {
       const missing = causes.flatMap((cause) => {
         const names: ReadonlyMap<string, unknown> = registered[cause]

@@ -1,4 +1,4 @@
-/** Why nothing could be ended. */
+/** Errors of revocation. */
 import { declareError } from '../errors.ts'
 
 export const sessionNotFound = declareError('session_not_found', 404)

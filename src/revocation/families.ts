@@ -1,4 +1,7 @@
-/** What is told of families of tokens: the audit record when one is ended because of theft (RFC 9700 §4.14.2), and what operators count. */
+/**
+ * Records token families that ended because of theft (RFC 9700 §4.14.2): an audit event, and
+ * metrics for operators.
+ */
 
 import { Counter } from 'prom-client'
 import type { FamilyEnd } from '../../adapters/index.ts'

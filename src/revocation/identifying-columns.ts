@@ -1,10 +1,15 @@
-/** Columns with the id of an account or a client whose rows no foreign key removes: how each ends, or why it stays. */
+/**
+ * Columns with the id of an account or a client whose rows no foreign key removes: how they end, or
+ * why they stay.
+ */
 
 export type IdentifyingColumn = Readonly<{
   table: string
-  /** Columns that hold an id. */
+  /** Columns with an id. */
   columns: readonly string[]
-  /** `ended`: code ends the rows with the account or the client. `kept`: the rows stay when it is deleted. */
+  /**
+   * `ended`: code ends the rows with the account or client. `kept`: they stay when it is deleted.
+   */
   fate: 'ended' | 'kept'
   reason: string
 }>

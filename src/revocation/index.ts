@@ -16,7 +16,7 @@ export { createDenyLost } from './lost-tokens.ts'
 
 type StoreDeps = { audit: Audit; metrics: Metrics; endings: Pick<Endings, 'run'>; enqueue: Enqueue }
 
-/** What the store of tokens tells of, each in the transaction in which it happens. */
+/** The events of the artifact store, each handled in its own transaction. */
 export const createStoreEvents = ({ audit, metrics, endings, enqueue }: StoreDeps) => ({
   ...createFamilyNotes({ audit, metrics }),
   onSessionsEnded: ((tx, sessions) => endings.run('sessionEnd', tx, sessions)) satisfies StoreEvents['onSessionsEnded'],

@@ -1,4 +1,7 @@
-/** Tokens that a client gives back and that no store has (RFC 7009 §2.2): they stay ended when a store comes back with them. */
+/**
+ * Tokens that a client revokes and that no store has (RFC 7009 §2.2): they stay invalid if a store
+ * restores them.
+ */
 import type { Context } from 'koa'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { Settings } from '../settings/service.ts'
@@ -6,7 +9,7 @@ import type { Settings } from '../settings/service.ts'
 type RequestContext = Pick<Context, 'state' | 'ip'>
 
 type Deps = {
-  /** Only Redis can lose a token and come back with it; undefined: there is none. */
+  /** Only Redis can lose and restore a token; undefined: Redis is not configured. */
   redis: object | undefined
   /** Counts an unknown token of this client. Throws `too_many_requests`. */
   countUnknown: (ctx: RequestContext, clientId: string) => Promise<void>

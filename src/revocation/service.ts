@@ -1,4 +1,7 @@
-/** Taking back: whatever ends, ends here with all that hangs from it, at once, in every process (RFC 7009 §2.1, RFC 9700 §4.14.2). */
+/**
+ * Revocation: ends a target with everything that belongs to it, at once and in every process (RFC
+ * 7009 §2.1, RFC 9700 §4.14.2).
+ */
 import { Counter } from 'prom-client'
 import type { ArtifactStore, Provisional } from '../../adapters/index.ts'
 import type { Audit, AuditEvent, Initiator } from '../audit/service.ts'
@@ -42,7 +45,10 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
     registers: [metrics],
   })
 
-  /** Ends and records in one transaction. Gives how many rows of the store went: 0 does not mean that no JWT was ended. */
+  /**
+   * Ends and records in one transaction. Gives how many rows were removed: with 0 a JWT may still
+   * have ended.
+   */
   async function end(
     what: RevocationTarget,
     event: Omit<AuditEvent, 'outcome'>,
@@ -58,8 +64,9 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
   }
 
   /**
-   * Ends what may be issued again, and so has a moment. What was issued between the moment and the commit has read nothing of the end: the
-   * moment is moved there before the answer, or by the sweep when this process dies first.
+   * Ends something that may be issued again, and so has a moment. Artifacts that are issued until
+   * the commit have not seen the end, so the moment is set again before the answer, or by the
+   * sweep.
    */
   async function endAtMoment(
     what: RevocationTarget,
@@ -70,14 +77,16 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
     return count + (await transaction((tx) => work(tx, { isProvisional: false })))
   }
 
-  /** The digest that names a session or grant, as `listAccess` shows it; undefined for what cannot be one. */
+  /**
+   * The digest of a session or grant, as `listAccess` gives it; undefined for an invalid handle.
+   */
   const keyOf = (handle: string): Buffer | undefined => {
     const key = Buffer.from(handle, 'base64url')
     return key.length === 32 && key.toString('base64url') === handle ? key : undefined
   }
 
   return {
-    /** What a person is signed in to; `handle` is what `session` and `grant` take. */
+    /** The sessions and grants of an account. `handle` is the argument of `session` and `grant`. */
     listAccess: async (accountId: string) => {
       const { sessions, grants } = await artifacts.listAccess(accountId)
       const withHandle = <T extends { key: Buffer }>({ key, ...rest }: T) => ({
@@ -87,7 +96,7 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
       return { sessions: sessions.map(withHandle), grants: grants.map(withHandle) }
     },
 
-    /** Signs the person out everywhere: every session, grant and token. */
+    /** Signs the account out everywhere: ends every session, grant and token. */
     account: (accountId: string, by: Initiator): Promise<number> =>
       endAtMoment(
         'account',
@@ -98,7 +107,7 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
         },
       ),
 
-    /** Ends every grant and token of the client; it may ask for new ones. */
+    /** Ends every grant and token of the client. The client may get new ones. */
     client: (clientId: string, by: Initiator): Promise<number> =>
       endAtMoment(
         'client',
@@ -106,7 +115,7 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
         (tx, provisional) => artifacts.endClient(tx, clientId, provisional),
       ),
 
-    /** Ends a browser session and what was issued in it without offline access. Throws `session_not_found`. */
+    /** Ends a browser session and its tokens without offline access. Throws `session_not_found`. */
     session: (handle: string, by: Initiator): Promise<number> =>
       end('session', { action: 'session.ended', by, subject: { type: 'session', id: handle } }, async (tx) => {
         const key = keyOf(handle)
@@ -115,7 +124,7 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
         return count
       }),
 
-    /** Ends one grant of a person to a client, and its tokens. Throws `grant_not_found`. */
+    /** Ends one grant of an account to a client, and its tokens. Throws `grant_not_found`. */
     grant: (handle: string, by: Initiator): Promise<number> =>
       end('grant', { action: 'grant.ended', by, subject: { type: 'grant', id: handle } }, async (tx) => {
         const key = keyOf(handle)
@@ -124,7 +133,10 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
         return count
       }),
 
-    /** The person takes back what they have allowed the client: the next time it asks again, and what it holds is dead. */
+    /**
+     * Revokes the account's consent to the client: its tokens are invalid, and the next request
+     * asks the user again.
+     */
     consent: (accountId: string, clientId: string, by: Initiator): Promise<number> => {
       const subject = { type: 'account', id: accountId }
       return endAtMoment('consent', { action: 'consent.withdrawn', by, subject, clientId }, async (tx, provisional) => {
@@ -134,8 +146,9 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
     },
 
     /**
-     * Ends everything issued up to `before` (milliseconds since the epoch, or now), sessions too. Gives the moment, and how many rows went.
-     * Throws `moment_refused` for one to come.
+     * Ends everything issued up to `before` (milliseconds since the epoch, or now), sessions too.
+     * Gives the moment, and how many rows were removed.
+     * Throws `moment_refused` for a moment in the future.
      */
     everything: async (before: number | 'now', by: Initiator): Promise<{ beforeMs: number; rows: number }> => {
       const beforeMs = before === 'now' ? clock.now() : before
@@ -148,7 +161,7 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
       return { beforeMs, rows }
     },
 
-    /** Denies one JWT to everybody who introspects (RFC 7009 §2.1). */
+    /** Denies one JWT at introspection (RFC 7009 §2.1). */
     token: async (
       jti: string,
       { clientId, accountId }: { clientId: string; accountId: string | undefined },

@@ -1,4 +1,6 @@
-/** The job that removes the rows of what has ended, when the transaction of the end has left some. */
+/**
+ * The job that removes the rows of what has ended, when the transaction of the end has left some.
+ */
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
@@ -6,7 +8,7 @@ import type { Enqueue, Task } from '../jobs/queue.ts'
 
 const name = 'sweep-ended'
 
-// A worker of the queue is lent for so long. Then the job is put in again, behind the others.
+// A job uses a worker of the queue for at most so long. Then it is queued again, behind the others.
 const timeShareMs = 10_000
 
 type Deps = {
@@ -16,7 +18,7 @@ type Deps = {
   clock: Clock
 }
 
-/** Puts the job into the transaction that ends something. */
+/** Queues the job in the transaction that ends something. */
 export const enqueueSweep = (enqueue: Enqueue, tx: Tx, key: Buffer): Promise<void> =>
   enqueue(tx, name, { key: key.toString('base64url') })
 
@@ -27,7 +29,7 @@ export function createEndedSweep({ enqueue, transaction, artifacts, clock }: Dep
       const endsAt = clock.now() + timeShareMs
       const isLate = () => clock.now() >= endsAt
       const isDone = await artifacts.removeEnded(key, () => signal.aborted || isLate())
-      // What a request in flight holds is left to the duty of every minute.
+      // Rows that a request in flight has locked are left to the duty that runs every minute.
       if (!isDone && (signal.aborted || isLate())) await transaction((tx) => enqueueSweep(enqueue, tx, key))
     },
   }

@@ -1,7 +1,7 @@
-/** A browser in words that its owner recognises, from what it says of itself. */
+/** Names a browser from its User-Agent, so that the user recognises it. */
 import Bowser from 'bowser'
 
-/** Undefined where it says nothing that is known. */
+/** A field is undefined when the User-Agent does not show it. */
 export type BrowserName = Readonly<{ browser?: string; system?: string }>
 
 export function describeBrowser(userAgent: string): BrowserName {

@@ -1,7 +1,7 @@
-/** What can go wrong with sessions. */
+/** Errors of sessions. */
 import { declareError } from '../errors.ts'
 
-/** It has ended, or is not this person's: nobody is told which. */
+/** The session has ended or belongs to another account. The error does not distinguish the two. */
 export const sessionGone = declareError('session_gone', 404)
-/** The file that says where addresses are is no MMDB file. */
+/** The geolocation file is not an MMDB file. */
 export const geolocationUnreadable = declareError('places_unreadable', 503)

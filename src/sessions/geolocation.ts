@@ -1,13 +1,13 @@
 /**
- * Geolocation: the city and country of an IP address, from an MMDB file of the operator (GeoLite2,
- * DB-IP and others).
+ * Geolocation: the city and country of an ip, from the operator's MMDB file (GeoLite2, DB-IP and
+ * others).
  */
 import type { CityResponse } from 'maxmind'
 import { geolocationUnreadable } from './errors.ts'
 
 export type Geolocation = (ip: string) => string | undefined
 
-/** A newer file in the same place is read without a restart. Throws `places_unreadable`. */
+/** A newer file at the same path is read without a restart. Throws `places_unreadable`. */
 export async function openGeolocation(path: string): Promise<Geolocation> {
   const { default: maxmind } = await import('maxmind')
   const options = { watchForUpdates: true, watchForUpdatesNonPersistent: true }

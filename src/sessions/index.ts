@@ -5,7 +5,7 @@ import { openGeolocation } from './geolocation.ts'
 import { createSessions } from './service.ts'
 
 type Deps = Omit<Parameters<typeof createSessions>[0], 'locate' | 'deleteRememberedBrowsers'> & {
-  /** Path of an MMDB file; undefined: no page says where an ip is. */
+  /** Path of an MMDB file; undefined: pages show no location. */
   geoipDatabase: string | undefined
   endings: Pick<Endings, 'run'>
 }
@@ -20,7 +20,7 @@ export async function createSessionsFeature({ geoipDatabase, endings, ...deps }:
   })
   return {
     sessions,
-    // Every hour: what the account page shows of sessions that have ended.
+    // Every hour: removes the details of sessions that have ended.
     duties: [batchDuty('sweep-sessions', 3600, sessions.sweep)],
   }
 }

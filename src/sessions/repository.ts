@@ -1,4 +1,4 @@
-/** Rows of `session_detail`: what is shown of browser sessions. */
+/** Rows of `session_detail`: the details of browser sessions on the account page. */
 import type { Queryable } from '../database/database.ts'
 
 export type SessionDetail = Readonly<{
@@ -10,9 +10,9 @@ export type SessionDetail = Readonly<{
 
 type SessionUse = { key: Buffer; accountId: string; userAgent: string; ip: string | undefined; at: number }
 
-/** A session that comes from another browser or network than before is shown as it is now. */
+/** Saves the current browser and network of a session, in place of earlier ones. */
 export async function putDetail(db: Queryable, { key, accountId, userAgent, ip, at }: SessionUse): Promise<void> {
-  // An account that has just been deleted has no sessions to show.
+  // An account that was just deleted gets no row.
   await db.raw(
     `INSERT INTO session_detail (session_key, account_id, user_agent, address, created_at, last_seen_at)
      SELECT :key, id, :userAgent, :address, :at, :at FROM account WHERE id = :accountId
@@ -34,7 +34,10 @@ export async function listDetails(db: Queryable, accountId: string): Promise<Ses
   }))
 }
 
-/** Those of sessions that have ended: their row in the artifact store is gone. Gives how many, at most `limit`. */
+/**
+ * Removes details of sessions that have ended: their artifact row no longer exists. Gives how many,
+ * at most `limit`.
+ */
 export async function sweepDetails(db: Queryable, seenBefore: number, limit: number): Promise<number> {
   const { rowCount } = await db.raw(
     `DELETE FROM session_detail WHERE session_key IN (

@@ -1,4 +1,7 @@
-/** Browser sessions: what is seen of them, and ending them. What was issued in one without offline access goes with it (OpenID Connect Core 1.0 §11). */
+/**
+ * Browser sessions: lists and ends them. Tokens without offline access end with their session
+ * (OpenID Connect Core 1.0 §11).
+ */
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
@@ -18,20 +21,23 @@ type Deps = {
     ArtifactStore,
     'endSession' | 'endSessionByKey' | 'endSessionsOf' | 'hasSession' | 'renameSession' | 'listAccess' | 'sessionKey'
   >
-  /** Where an address is, in words; undefined where that is not known or not wanted. */
+  /** The location of an ip as text; undefined when it is unknown or not configured. */
   locate: (ip: string) => string | undefined
-  /** Takes back what spares a browser the second factor, within the transaction. */
+  /** Deletes what lets browsers skip the second factor, within the transaction. */
   deleteRememberedBrowsers: (tx: Tx, accountId: string) => Promise<void>
   clock: Clock
   random: Random
 }
 
-/** The session of a request: its uid, the id by which it was loaded, and its generation. */
+/** The session of a request: its uid, the id with which it was loaded, and its generation. */
 type OwnSession = Readonly<{ uid: string; id: string; generation: number }>
 
 export type Sessions = ReturnType<typeof createSessions>
 
-/** A session as its owner sees it. Times are milliseconds since the epoch; `handle` names it and opens nothing. */
+/**
+ * A session as its user sees it. Times are milliseconds since the epoch. `handle` names it and is
+ * no credential.
+ */
 export type SessionView = BrowserName &
   Readonly<{
     handle: string
@@ -43,7 +49,7 @@ export type SessionView = BrowserName &
 
 type SessionUse = Readonly<{ uid: string; accountId: string; userAgent: string; ip: string | undefined }>
 
-/** "Last seen" is no more exact than that, so that not every request writes. */
+/** The precision of "last seen", so that not every request writes. */
 const seenAgainAfterMs = 5 * 60_000
 const remembered = 10_000
 const longestUserAgent = 400
@@ -75,7 +81,7 @@ export function createSessions({ db, transaction, audit, artifacts, locate, cloc
   return {
     list,
 
-    /** A request of the session: what its owner will recognise it by. */
+    /** Records a request of the session, with the data by which the user recognises it. */
     note: async ({ uid, accountId, userAgent, ip }: SessionUse): Promise<void> => {
       const at = clock.now()
       const before = seenAt.get(uid)
@@ -97,7 +103,10 @@ export function createSessions({ db, transaction, audit, artifacts, locate, cloc
       })
     },
 
-    /** Ends the session `sessionUid` of `accountId`, its tokens with it, and says so in the audit trail: one transaction. */
+    /**
+     * Ends the session `sessionUid` of `accountId` with its tokens, and records it in the audit
+     * trail, in one transaction.
+     */
     end: (sessionUid: string, accountId: string | undefined, origin: Origin): Promise<void> =>
       transaction(async (tx) => {
         await artifacts.endSession(tx, sessionUid)
@@ -105,7 +114,7 @@ export function createSessions({ db, transaction, audit, artifacts, locate, cloc
         await audit.recordOwn(tx, { action: 'account.signed_out', accountId, origin })
       }),
 
-    /** Ends one of the person's own sessions. Throws `session_gone` for every other, whoever's it is. */
+    /** Ends one of the account's own sessions. Throws `session_gone` for any other session. */
     endOwn: async (accountId: string, handle: string, origin: Origin): Promise<void> => {
       const { sessions } = await artifacts.listAccess(accountId)
       const found = sessions.find(({ key }) => key.toString('base64url') === handle)
@@ -117,8 +126,9 @@ export function createSessions({ db, transaction, audit, artifacts, locate, cloc
     },
 
     /**
-     * Ends every session of the person but the one named, which is renamed first: nothing more is written under its old id. Gives the
-     * new one, and when it expires (milliseconds). Throws `session_gone` when the session itself is over.
+     * Ends every session of the account except `own`, which is renamed first: nothing more is
+     * written under its old id.
+     * Gives the new id and its expiry (milliseconds). Throws `session_gone` when `own` has ended.
      */
     endOthers: async (accountId: string, own: OwnSession, origin: Origin) => {
       const kept = artifacts.sessionKey(own.uid)
@@ -128,7 +138,7 @@ export function createSessions({ db, transaction, audit, artifacts, locate, cloc
           generation: own.generation,
           id: random.token(),
         })
-        // Another request has renamed it, perhaps a thief's: then it ends with the others.
+        // Another request, perhaps an attacker's, has renamed it: then it ends with the others.
         if (!renamed && !(await artifacts.hasSession(tx, own.uid))) throw sessionGone()
         await deps.deleteRememberedBrowsers(tx, accountId)
         const count = await artifacts.endSessionsOf(tx, accountId, renamed && kept)
@@ -137,7 +147,7 @@ export function createSessions({ db, transaction, audit, artifacts, locate, cloc
       })
     },
 
-    /** Removes what is known of sessions that have ended; gives how many. */
+    /** Removes the details of sessions that have ended. Gives how many. */
     sweep: (): Promise<number> => repository.sweepDetails(db, clock.now() - dayMs, sweepBatchSize),
   }
 }

@@ -2,7 +2,7 @@
 import { errors } from 'oidc-provider'
 import type { Grant, GrantRequest } from './grant.ts'
 
-/** Throws InvalidGrant when the client no longer has the redirect URI. The code is not spent. */
+/** Throws InvalidGrant when the redirect URI is no longer registered. The code is not spent. */
 function refuseRemovedRedirect({ ctx }: GrantRequest): void {
   const { client, params } = ctx.oidc
   const uri = params.redirect_uri

@@ -1,8 +1,10 @@
-/** The client credentials grant (RFC 6749 §4.4): its token acts for no person. */
+/** The client credentials grant (RFC 6749 §4.4): its token is not issued for a user. */
 import { errors } from 'oidc-provider'
 import type { CheckDeps, Grant, GrantRequest } from './grant.ts'
 
-/** Throws InvalidScope for a scope about a person. The engine refuses only what a client lacks. */
+/**
+ * Throws InvalidScope for a scope about a user. The engine refuses only scopes the client lacks.
+ */
 function refusePersonalScopes({ requestedScope }: GrantRequest, { offeredScopes }: CheckDeps): void {
   const personal = requestedScope?.split(' ').find((name) => offeredScopes.includes(name))
   if (personal)
@@ -10,8 +12,8 @@ function refusePersonalScopes({ requestedScope }: GrantRequest, { offeredScopes 
 }
 
 /**
- * Throws InvalidScope when none of the requested scope is granted. An answer without `scope` would
- * mean that all of it is (RFC 6749 §5.1), because an empty one cannot be sent (§3.3).
+ * Throws InvalidScope when no requested scope is granted. An answer without `scope` would mean that
+ * all of it is granted (RFC 6749 §5.1), and an empty one is not allowed (§3.3).
  */
 function refuseEmptyAnswer({ ctx, requestedScope }: GrantRequest): void {
   if (requestedScope && !(ctx.body as { scope?: unknown } | undefined)?.scope) {

@@ -1,4 +1,4 @@
-/** The parts of a grant of the token endpoint: a grant that leaves one out does not compile. */
+/** The parts of a token endpoint grant: a grant without one of them does not compile. */
 import type { Configuration, Provider, TokenEndpointGrantContext } from 'oidc-provider'
 import type { ModelName } from '../../../adapters/index.ts'
 import type { PolicyName } from '../../limits/policies.ts'
@@ -7,7 +7,7 @@ import type { RefreshPolicy } from '../refresh.ts'
 export type GrantContext = TokenEndpointGrantContext
 export type GrantHandler = Parameters<Provider['registerGrantType']>[1]
 
-/** The features of the engine that switch on its own grants. */
+/** The engine features that enable its own grants. */
 export type GrantFeatures = Pick<NonNullable<Configuration['features']>, 'clientCredentials' | 'deviceFlow' | 'ciba'>
 
 export type CheckDeps = {
@@ -21,22 +21,22 @@ type Check = (request: GrantRequest, deps: CheckDeps) => Promise<void> | void
 
 export type GrantRequest = {
   ctx: GrantContext
-  /** As it was received: the handler may change the parameter. */
+  /** The value as received: the handler may change the parameter. */
   requestedScope: string | undefined
 }
 
-/** The policy counts the authenticated client, or the engine's grant behind what is spent. */
+/** `by`: the authenticated client, or the engine's grant of the spent artifact. */
 export type GrantLimit = Readonly<{ policy: PolicyName; by: 'client' | 'grant' }> | Readonly<{ none: string }>
 
 export type Grant = Readonly<{
   type: string
-  /** The engine's handler with the features that switch it on, or a handler of ours. */
+  /** The features that enable the engine's handler, or our own handler. */
   handler: Readonly<{ features: GrantFeatures }> | Readonly<{ parameters: readonly string[]; handle: GrantHandler }>
-  /** The artifact that a request spends and its parameter, or the reason why there is none. */
+  /** The artifact that a request spends and its parameter, or the reason why it spends none. */
   spends: Readonly<{ model: ModelName; parameter: string }> | Readonly<{ none: string }>
   limit: GrantLimit
-  /** Before anything is spent. */
+  /** Runs before anything is spent. */
   before: Check | 'nothing'
-  /** After the handler, before anything is written. */
+  /** Runs after the handler, before anything is written. */
   after: Check | 'nothing'
 }>

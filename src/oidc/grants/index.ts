@@ -1,4 +1,4 @@
-/** The grants of the token endpoint. A grant is a file here and a line in this list. */
+/** The grants of the token endpoint. Each grant has its own file and one line in this list. */
 import { authorizationCode } from './authorization-code.ts'
 import { clientCredentials } from './client-credentials.ts'
 import type { Grant } from './grant.ts'

@@ -10,16 +10,18 @@ type Deps = {
   grants: readonly Grant[]
   artifacts: Pick<ArtifactStore, 'wrapGrant'>
   limits: Pick<EngineLimits, 'beforeGrant'>
-  /** Throws when the keys may no longer be the current ones. */
+  /** Throws when the keys may be out of date. */
   confirmKeys: () => Promise<void>
-  /** The client of our own pages, which signs people in and gets no tokens. */
+  /** The client of our own pages. It is used for sign-in and gets no tokens. */
   tokenlessClientId: string
   /** Gives a `resource` as it was registered. */
   registeredResource: (resource: string | string[]) => Promise<string | string[]>
   checks: CheckDeps
 }
 
-/** Gives the wrapper of a handler. It throws for a grant of the engine that is not in the list. */
+/**
+ * Gives the wrapper of a handler. The wrapper throws for an engine grant that is not in the list.
+ */
 export function createGrantSteps({ grants, artifacts, limits, confirmKeys, checks, ...deps }: Deps) {
   return (type: string, handler: GrantHandler): GrantHandler => {
     const grant = grants.find((one) => one.type === type)
@@ -27,17 +29,18 @@ export function createGrantSteps({ grants, artifacts, limits, confirmKeys, check
     const { before, after } = grant
 
     const wrapped = artifacts.wrapGrant(async (ctx: GrantContext): Promise<void> => {
-      // Before anything is spent: a process that missed a change of the keys must not sign.
+      // A process that missed a change of the keys must not sign. This check is before anything is
+      // spent.
       await confirmKeys()
       const { client, params } = ctx.oidc
-      // Our pages use the session, so a code of theirs that leaks is worth nothing.
+      // Our pages use the session, so a leaked code of this client has no value.
       if (client.clientId === deps.tokenlessClientId) throw new errors.InvalidGrant('this client gets no tokens')
       const request = { ctx, requestedScope: params.scope }
       if (before !== 'nothing') await before(request, checks)
       if (params.resource !== undefined) params.resource = await deps.registeredResource(params.resource)
       await handler(ctx)
       if (after !== 'nothing') await after(request, checks)
-      // And before it is written: a key that was revoked meanwhile has signed nothing that is sent.
+      // Checked again before the write: no token is sent that a meanwhile revoked key has signed.
       await confirmKeys()
     })
 
@@ -53,7 +56,7 @@ export function grantFeatures(grants: readonly Grant[]): GrantFeatures {
   return Object.assign({}, ...grants.map(({ handler }) => ('features' in handler ? handler.features : {})))
 }
 
-/** Registers the grants that have a handler of ours; the engine registers its own. */
+/** Registers the grants with our own handlers. The engine registers its own grants. */
 export function registerGrants(provider: Pick<Provider, 'registerGrantType'>, grants: readonly Grant[]): void {
   for (const { type, handler } of grants) {
     if (!('handle' in handler)) continue
