@@ -5,5 +5,5 @@ type Environment = Pick<Config, 'environment'>
 
 export const isProduction = ({ environment }: Environment): boolean => environment === 'production'
 
-/** A test fails for a sentence that is missing; a server shows its key. */
+/** A missing message fails a test; a server shows its key instead. */
 export const isStrictAboutSentences = ({ environment }: Environment): boolean => environment === 'test'
