@@ -1,4 +1,7 @@
-/** Every day: jobs that were given up a month ago are deleted, so that the queue does not only grow. */
+/**
+ * Every day: deletes jobs that failed finally a month ago, so that the queue does not grow for
+ * ever.
+ */
 import type { Knex } from 'knex'
 import { queueSchema } from './connection.ts'
 import type { Duty } from './duty.ts'
