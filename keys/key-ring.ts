@@ -41,8 +41,9 @@ export type KeyRing = {
   onChange: (listener: (keys: KeySet) => void) => () => void
   /**
    * Resolves when the ring was read within the lease and since the last change; reads it otherwise.
-   * Throws KeyRingUnconfirmed when the ring cannot be read: another process may have replaced or
-   * removed the key. `signing` is the set that signed or will sign.
+   * Throws KeyRingUnconfirmed when the ring cannot be read: another process may have removed the
+   * key.
+   * `signing` is the set that signed or will sign.
    */
   confirm: (signing?: KeySet) => Promise<void>
   /** Milliseconds since `current` was last confirmed. */

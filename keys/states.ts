@@ -39,9 +39,8 @@ export function nextStep(key: KeyLife, times: KeyTimes): { state: KeyState | 're
 }
 
 /**
- * The state that `key` should have at `nowMs`: its own or the next one. One step per call, so that
- * no state is skipped after a sleep. The caller makes sure that another key can sign before this
- * one retires.
+ * The state that `key` should have at `nowMs`: its own or the next one, so that no state is
+ * skipped. The caller makes sure that another key can sign before this one retires.
  */
 export function dueState(key: KeyLife, times: KeyTimes, nowMs: number): KeyState | 'removed' {
   const { state, atMs } = nextStep(key, times)

@@ -42,9 +42,8 @@ const readingMs = 1
 const toleratedMs = 10
 
 /**
- * `system` plus the measured offset. A forward correction applies at once. For a backward one the
- * clock runs at half speed, so that time never decreases; above five seconds it jumps, because a
- * wrong time is worse.
+ * `system` plus the measured offset. Forward it changes at once. Backward it runs at half speed, so
+ * that time never decreases, but above five seconds it jumps.
  */
 export function createFollowingClock({
   system,
@@ -84,7 +83,7 @@ export function createFollowingClock({
         const measured = await measure?.()
         if (!measured || measured.uncertaintyMs > maxUncertainMs) return
         const { offsetMs, uncertaintyMs } = measured
-        // Corrects only the certain part: the whole round trip may be in one direction.
+        // Corrects only by the certain part: the whole round trip may have been in one direction.
         const wrongBy = offsetMs - target
         const certainMs = Math.abs(wrongBy) - uncertaintyMs
         if (certainMs > readingMs && Math.abs(wrongBy) > toleratedMs) {

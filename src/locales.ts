@@ -33,7 +33,7 @@ const readCatalogue = (): Catalogue =>
 
 /**
  * Builds the catalogue. With `isStrict` (tests) a missing key or value throws; otherwise the key is
- * shown, because an incomplete page is better than none.
+ * shown, because an incomplete page is better than no page.
  */
 export function createSentences({ isStrict }: { isStrict: boolean }): Sentences {
   const catalogue = readCatalogue()

@@ -17,7 +17,7 @@ export type Problem = Readonly<{
   line?: number
 }>
 
-/** An AppError that lists everything wrong with the input; never empty. */
+/** An AppError that lists every problem of the input; never empty. */
 export class ProblemsError extends AppError {
   readonly problems: readonly Problem[]
 

@@ -19,7 +19,7 @@ const curves: readonly unknown[] = ['P-256', 'P-384', 'P-521']
 const minModulusBits = 2048
 const maxModulusBits = 8192
 /**
- * Longer than the longest permitted number in base64url. Converting a number costs more than linear
+ * Longer than the longest permitted number in base64url. Converting a number takes more than linear
  * time.
  */
 const maxDigits = 2048

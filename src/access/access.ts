@@ -24,7 +24,7 @@ export type Access =
   | Readonly<{ permission: Permission }>
   | Readonly<{ client: ClientDemand }>
 
-/** Moments in milliseconds. */
+/** Times in milliseconds. */
 export type PendingReset = Readonly<{ requestedAt: number; dueAt: number }>
 
 /** A request in a session that the session guard has checked. */
@@ -33,7 +33,7 @@ export type Visit = Readonly<{
   /** `generation`: the account's generation when the session was loaded. */
   session: Readonly<{ uid: string; id: string; generation: number }>
   origin: RequestOrigin
-  /** The moment of the login, in milliseconds. */
+  /** The time of the login, in milliseconds. */
   authTimeMs: number
   acr: string | undefined
   amr: readonly string[]

@@ -26,12 +26,12 @@ export type Actor =
 export type Initiator = Readonly<{ actor: Actor; origin: Origin }>
 
 type EventFacts = Readonly<{
-  /** A refused sign-in has its own function, because it needs a reason. */
+  /** A refused sign-in has its own function, because it requires a reason. */
   action: Exclude<AuditAction, 'account.sign_in_failed'>
-  /** The client that is involved, or undefined. */
+  /** The client of the event, or undefined. */
   clientId?: string | undefined
   /**
-   * What changed, in names and plain values. Never a secret: keys that could hold one are refused.
+   * What changed, as names and plain values. Never a secret: keys that could be one are refused.
    */
   details?: Readonly<Record<string, AuditDetail>> | undefined
 }>
@@ -39,7 +39,7 @@ type EventFacts = Readonly<{
 export type AuditEvent = EventFacts &
   Readonly<{
     by: Initiator
-    /** The target of the action. */
+    /** The object of the action. */
     subject?: Readonly<{ type: string; id: string }> | undefined
     outcome: 'success' | 'failure'
   }>
@@ -105,8 +105,8 @@ export function createAudit({ db, clock, random, write }: Deps) {
     record,
 
     /**
-     * The same for what an account does to itself. The outcome is `success` unless the event says
-     * otherwise.
+     * The same for an action of an account on itself. The outcome is `success` unless the event
+     * says otherwise.
      */
     recordOwn: (tx: Tx, { accountId, origin, outcome = 'success', ...event }: OwnEvent): Promise<void> => {
       const account = { type: 'account', id: accountId } as const

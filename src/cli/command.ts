@@ -49,19 +49,19 @@ export type CliOption = {
    * option.
    */
   flags: string
-  /** Key of its sentence. */
+  /** The key of its text in the catalogue. */
   text: string
   isRequired?: boolean
-  /** May be given several times; the value is a list. */
+  /** May be repeated; the value is a list. */
   isRepeated?: boolean
   choices?: readonly string[]
   isWholeNumber?: boolean
 }
 
 export type CliCommand = {
-  /** Its words: `client add`. */
+  /** The words of the command: `client add`. */
   name: string
-  /** Key of its sentence. */
+  /** The key of its text in the catalogue. */
   about: string
   arguments?: readonly { syntax: string; text: string }[]
   options?: readonly CliOption[]

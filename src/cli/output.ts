@@ -3,7 +3,7 @@ import Table from 'cli-table3'
 
 const plain = { style: { head: [], border: [], compact: true } }
 
-/** Rows under a heading. */
+/** A table with a header. */
 export function table(head: readonly string[], rows: readonly (readonly unknown[])[]): string {
   const made = new Table({ ...plain, head: [...head] })
   made.push(...rows.map((row) => row.map(cell)))

@@ -58,7 +58,7 @@ export type Config = Readonly<{
    * Origins that outbound requests may reach although they are not https on the public internet.
    */
   outboundAllow: readonly AllowedOrigin[]
-  /** Every authorization request must be pushed first (RFC 9126 §5). */
+  /** Requires pushed authorization requests (RFC 9126 §5). */
   requirePushedRequests: boolean
   /**
    * How long requests are accepted after a signal, while `/health/ready` tells load balancers to

@@ -1,4 +1,4 @@
-/** What follows from the environment of a process. */
+/** What depends on the environment of a process. */
 import type { Config } from './config.ts'
 
 type Environment = Pick<Config, 'environment'>

@@ -53,9 +53,7 @@ function checkPostgresUrl(
 const redisAddress =
   /^(?<scheme>rediss?(?:\+cluster)?):\/\/(?:[^@/?#\s]*@)?(?<hosts>[^@/?#\s]+)(?<database>\/\d{0,4})?$/
 
-/**
- * REDIS_URL, or undefined. A cluster has no numbered databases, and a single server has one host.
- */
+/** REDIS_URL, or undefined. A cluster has no numbered databases; a single server has one host. */
 export function readRedisUrl(source: Source): string | undefined {
   const url = source.stated('REDIS_URL')
   if (!url) return undefined

@@ -22,7 +22,7 @@ export type { ChangeFeed } from './change-feed.ts'
  * together.
  */
 export type Tx = Knex.Transaction
-/** What a repository reads from: the database, or an open transaction. */
+/** What a repository queries: the database, or an open transaction. */
 export type Queryable = Knex | Tx
 /**
  * Runs `work` in one READ COMMITTED transaction: commits when it resolves, rolls back and rejects

@@ -11,7 +11,7 @@ export type Outage = Readonly<{ beganAt: number; endedAt: number }>
 
 /** A longer gap between heartbeats is an outage. Each process writes one every three seconds. */
 const longestGapMs = 5_000
-/** The longest window that a client can have is five minutes. */
+/** The longest grace window of a client is five minutes. */
 const retentionMs = 60 * 60_000
 /** The longest window plus the allowed difference between two clocks. */
 const longestWindowMs = 6 * 60_000
@@ -54,8 +54,8 @@ export function windowBegins(outages: readonly Outage[], spentAt: number, window
 }
 
 /**
- * The latest time before which no window is open or can begin again. `beatAt` is the last
- * heartbeat: an outage recorded later affects only windows after `beatAt - windowMs`.
+ * Tokens spent until the returned time have no open window, and none can begin again. `beatAt` is
+ * the last heartbeat: a later outage affects only tokens spent after `beatAt - windowMs`.
  */
 export function windowsOverUntil(outages: readonly Outage[], beatAt: number, windowMs: number): number {
   let latest = beatAt - windowMs - 1

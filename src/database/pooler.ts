@@ -48,8 +48,8 @@ async function isBehindPooler(url: string): Promise<boolean> {
 }
 
 /**
- * Whether the pooler is in transaction mode: two connections share one of Postgres, or one uses
- * two.
+ * Whether the address is a pooler in transaction mode: two connections share one server process, or
+ * one connection changes it.
  */
 async function isShared(url: string): Promise<boolean> {
   return withClients(url, 2, async ([one, other]) => {

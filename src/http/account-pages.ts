@@ -45,7 +45,7 @@ export type AccountPages = {
       rememberedBrowsers: number
       mustHave: boolean
     }>
-  /** Setting up a factor that has a page of its own. */
+  /** Setup of a factor that has its own page. */
   'account/factor': AccountFrame & Readonly<{ form: FactorView; problems: FieldProblems }>
   'account/sessions': AccountFrame &
     Readonly<{

@@ -29,7 +29,7 @@ export type Csrf = {
   guardOrigin: (paths: readonly string[]) => Middleware
 }
 
-/** The field of every form that carries the token. */
+/** The form field that contains the token. */
 export const csrfField = 'csrf'
 /** The header in which our scripts send the token with JSON. */
 export const csrfHeader = 'X-CSRF-Token'

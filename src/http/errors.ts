@@ -37,9 +37,8 @@ type Deps = {
 }
 
 /**
- * Turns every thrown error into a response: a known failure with its status, code and message, all
- * others into a 500 with only the request id. Only the request id, the access log and the headers
- * run before it.
+ * Turns every error into a response: a known failure with its status, code and message, others into
+ * a 500 with the request id. It runs after the request id, the access log and the headers.
  */
 export function answerErrors({ views, sentences, log, isProtocolPath }: Deps): Middleware {
   return async (ctx, next) => {

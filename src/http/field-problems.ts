@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts'
 import { ProblemsError } from '../problems.ts'
 import type { FieldProblems } from './page-parts.ts'
 
-/** Errors of their own that are shown beside a field: of the hasher and of a proof. */
+/** Errors with a single cause that are shown beside a field: those of the hasher and of a proof. */
 const fieldOf: Readonly<Record<string, string>> = {
   password_too_long: 'password',
   password_not_text: 'password',

@@ -88,9 +88,8 @@ async function cachedWhenRight(ctx: Context, next: Next): Promise<void> {
 }
 
 /**
- * Lets the form_post page send its form to a client's redirect URI (OAuth 2.0 Form Post Response
- * Mode §2). Chromium checks form-action at every later redirect, so allowing the client's origin is
- * not enough.
+ * Lets the form_post page send its form to a redirect URI (OAuth 2.0 Form Post Response Mode §2).
+ * Chromium checks form-action at later redirects too, so one allowed origin is not enough.
  */
 export function allowForeignFormTarget(ctx: Context): void {
   const policy = ctx.response.get('Content-Security-Policy').split(';')

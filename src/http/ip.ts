@@ -13,8 +13,8 @@ import { requestMalformed } from './errors.ts'
 
 /**
  * Gives the IP address of the client. Without `trustProxy` it is the connection's. X-Forwarded-For
- * is read from the nearest hop, as long as each hop is one of `trustProxy` (IP addresses or CIDR
- * ranges); it ends at an invalid entry.
+ * is read backwards from the nearest hop, while each hop is one of `trustProxy` (IP addresses or
+ * CIDR ranges); an invalid entry ends the search.
  * `noteUntrusted` receives a peer that sends the header and is not in `trustProxy`: perhaps a
  * forgotten proxy.
  */
@@ -122,9 +122,9 @@ export async function refuseRepeatedHeaders(ctx: Context, next: Next): Promise<v
 const forwardedHeaders = ['forwarded', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port'] as const
 
 /**
- * Makes every URL that `app` builds a URL of the issuer. The client chooses Host, X-Forwarded-Host,
- * X-Forwarded-Proto and an absolute request target (RFC 9112 §3.2.2). Runs before everything, also
- * the engine.
+ * Makes every URL that `app` builds a URL of the issuer, because the client chooses Host,
+ * X-Forwarded-* and an absolute request target (RFC 9112 §3.2.2). Runs before everything, also the
+ * engine.
  */
 export function pinToIssuer(app: Koa, issuer: string): void {
   const { host, hostname, protocol } = new URL(issuer)

@@ -65,7 +65,7 @@ async function answer(ctx: Context, route: Route, { csrf, guards = {}, limits }:
   const limit = route.limit && 'policy' in route.limit ? route.limit : undefined
   // After the origin check: another site must not use up this browser's limit.
   if (limit) await limits?.rateLimiter.countIp(ctx, limit.policy)
-  // A form carries its token in the body. A request of a script may have no body.
+  // A form has its token in the body. A script's request may have no body.
   if (route.csrf === 'token' && route.kind !== 'form') csrf.checkToken(ctx, ctx.get(csrfHeader))
   const body = route.body && (await checkedBody(ctx, route, csrf))
   const query = route.query && checked(route.query, parseFields(ctx.querystring))

@@ -98,7 +98,8 @@ const isStrict = (schema: z.ZodObject): boolean => schema.def.catchall instanceo
 export const shapeOf = (path: string): string => path.replace(/:\w+/g, ':')
 
 /**
- * Routes with the same method and path, or the same name, as another of `routes` or of `router`.
+ * Routes with the method and path of another of `routes` or of `router`, or with the name of
+ * another of `routes`.
  */
 export function duplicatesIn(router: Router, routes: readonly Route[]): string[] {
   const mounted = router.stack.flatMap((layer) =>

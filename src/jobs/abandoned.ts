@@ -1,7 +1,6 @@
 /**
- * Jobs of terminated processes: graphile-worker releases them after four hours, too late for a
- * notification. Each worker therefore has a shared advisory lock, named after it, on its listening
- * connection.
+ * Jobs of terminated processes: graphile-worker releases them too late, after four hours. Each
+ * worker has a shared advisory lock, named after it, on its listening connection.
  */
 import type { WorkerEvents } from 'graphile-worker'
 import type pg from 'pg'

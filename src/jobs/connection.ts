@@ -10,9 +10,8 @@ import type { Log } from '../log.ts'
 export const queueSchema = 'graphile_worker'
 
 /**
- * A separate pool, so that listening and long jobs take no connections from requests. `url` must be
- * a direct connection: LISTEN fails behind a pooler that changes the connection between
- * transactions.
+ * A separate pool, so that the queue takes no connections from requests. `url` must be a direct
+ * connection: behind a pooler in transaction mode LISTEN does not work.
  */
 export function createQueuePool({ url, log, size }: { url: string; log: Log; size: number }): pg.Pool {
   const pool = new pg.Pool({

@@ -8,9 +8,8 @@ const globalUnicast = ipaddr.IPv6.parseCIDR('2000::/3')
 
 /**
  * Whether `ip` (as a socket or a resolver spells it) is public. Not public: private, loopback,
- * link-local (cloud metadata), CGNAT, multicast, documentation, invalid text, and IPv6 forms with
- * an IPv4 address: mapped, compatible, NAT64, 6to4, Teredo (RFC 6890, RFC 8190, the IANA
- * special-purpose registries).
+ * link-local (cloud metadata), CGNAT, multicast, documentation, invalid text, and IPv6 that carries
+ * IPv4: mapped, compatible, NAT64, 6to4, Teredo (RFC 6890, RFC 8190, the IANA registries).
  */
 export function isPublicIp(ip: string | undefined): boolean {
   if (ip === undefined || !isIP(ip)) return false

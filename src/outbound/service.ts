@@ -36,7 +36,7 @@ type Deps = {
   allowed: readonly AllowedOrigin[]
   metrics: Metrics
   resolve?: Resolve
-  /** From the first step to the last byte, in milliseconds. */
+  /** The maximum time from the first step to the last byte, in milliseconds. */
   timeoutMs?: number
 }
 

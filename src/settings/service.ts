@@ -119,7 +119,7 @@ const isSettingKey = (key: string): key is SettingKey => settingKeys.some((known
 
 async function loadOver(db: Queryable, usual: RuntimeSettings): Promise<RuntimeSettings> {
   const values: Record<string, unknown> = { ...usual }
-  // Ignores the row of a newer or older version that this version does not know.
+  // Ignores rows of other versions that this version does not know.
   for (const { key, value } of await repository.listSettingRows(db)) {
     if (isSettingKey(key) && check(key, value).length === 0) values[key] = value
   }

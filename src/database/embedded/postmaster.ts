@@ -80,9 +80,8 @@ export function removePostmasterFile(folder: string, pid: number): void {
 export type StartOptions = { folder: string; logFile: string; binaries: Binaries; user: RunAs }
 
 /**
- * Starts Postgres in its own session: Ctrl-C in the terminal stops the server but not its database.
- * When the server crashes, Postgres runs on and the next server joins it. Therefore its log is a
- * file.
+ * Starts Postgres in its own session, so that Ctrl-C stops only the server. After a crash of the
+ * server Postgres runs on and the next server joins it, so its log is a file.
  */
 export function startPostmaster(options: StartOptions, listen: Readonly<Record<string, string>>): ChildProcess {
   const { folder, logFile, binaries, user } = options
