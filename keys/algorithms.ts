@@ -23,18 +23,21 @@ export const algorithms = Object.keys(generators) as readonly Algorithm[]
 
 export type SigningJwk = JWK & Readonly<{ kid: string; alg: string; use: 'sig' }>
 
-/** A new private key. Its `kid` is the thumbprint of its public key (RFC 7638 §3). RSA takes up to some seconds, in libuv's pool. */
+/** OWASP ASVS V11.2.3 requires 128 bits of security: RSA needs 3072 bits. */
 export async function generateJwk(algorithm: Algorithm): Promise<SigningJwk> {
   const { privateKey } = await generators[algorithm]()
   const jwk = privateKey.export({ format: 'jwk' }) as JWK
   const kid = await calculateJwkThumbprint(jwk, 'sha256')
-  // `latchkey keys revoke -x…` would be read as an option: one thumbprint in 64 is not taken.
+  // A kid that begins with `-` (one in 64) is discarded: `latchkey keys revoke -x…` would read it
+  // as an option.
   return kid.startsWith('-') ? generateJwk(algorithm) : { ...jwk, kid, alg: algorithm, use: 'sig' }
 }
 
 const publicMembers = ['kty', 'crv', 'x', 'y', 'n', 'e'] as const
 
-/** The members that anybody may see, by name: a private member that we do not know of stays out. */
+/**
+ * The public members, by name: a private member that this list does not name is never published.
+ */
 export function toPublicJwk(jwk: SigningJwk): SigningJwk {
   const members = publicMembers.filter((name) => jwk[name] !== undefined).map((name) => [name, jwk[name]])
   return { ...Object.fromEntries(members), kid: jwk.kid, alg: jwk.alg, use: 'sig' }

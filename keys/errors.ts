@@ -1,6 +1,9 @@
-/** How opening what is sealed, and signing, can fail. The first two stop a start; their sentences are `keys.<code>` in `locales/`. */
+/**
+ * Failures of signing and of opening sealed values. The first two stop the start; their messages
+ * are `keys.<code>` in `locales/`.
+ */
 
-/** Sealed under another master key than the one at hand. Nothing was changed. */
+/** The value was sealed with another master key. Nothing was changed. */
 export class WrongMasterKey extends Error {
   readonly code = 'wrong_master_key'
   constructor() {
@@ -9,7 +12,10 @@ export class WrongMasterKey extends Error {
   }
 }
 
-/** Altered since it was sealed, or copied there from another row. `params.place` says which row, never what is in it. */
+/**
+ * The value was changed after it was sealed, or copied from another row. `params.place` names the
+ * row, never the value.
+ */
 export class SealDamaged extends Error {
   readonly code = 'seal_damaged'
   readonly params: Readonly<{ place: string }>
@@ -20,7 +26,10 @@ export class SealDamaged extends Error {
   }
 }
 
-/** The ring cannot be asked which key signs: nothing may be signed now, and the same request may be sent again later (503). */
+/**
+ * This process cannot read which key signs, so it signs nothing. The client may repeat the request
+ * later (503).
+ */
 export class KeyRingUnconfirmed extends Error {
   readonly code = 'key_ring_unconfirmed'
   constructor(cause?: unknown) {

@@ -1,4 +1,7 @@
-/** The key ring as this process sees it: the signing keys that all share, in the order the engine needs, followed as they change. */
+/**
+ * The key ring of this process: the shared signing keys, in the order that the engine needs, kept
+ * up to date.
+ */
 import { createHash } from 'node:crypto'
 import type { Knex } from 'knex'
 import type { Clock } from '../src/clock.ts'
@@ -15,30 +18,35 @@ import type { KeyState } from './states.ts'
 import { compareKeys, isPublished } from './states.ts'
 
 export type KeySet = Readonly<{
-  /** Changes whenever a key or its state does; equal in every process that sees the same ring. */
+  /**
+   * Changes with every change of a key or of its state; equal in all processes that see the same
+   * ring.
+   */
   version: string
-  /** For the engine: of each algorithm the key that signs comes first. */
+  /** For the engine: the active key of each algorithm comes first. */
   privateJwks: readonly SigningJwk[]
   /** For the JWKS (RFC 7517 §5), in the same order. */
   publicJwks: readonly SigningJwk[]
-  /** The algorithms that are configured and have a key that signs. */
+  /** The configured algorithms that have an active key. */
   algorithms: readonly Algorithm[]
-  /** The kids of the keys that sign. */
+  /** The kids of the active keys. */
   signingKids: readonly string[]
-  /** Where each published key is in its life, in the same order. */
+  /** The state of each published key, in the same order. */
   lives: readonly Readonly<{ kid: string; algorithm: string; state: KeyState; activatedAt: number | undefined }>[]
 }>
 
 export type KeyRing = {
   current: () => KeySet
-  /** Calls `listener` with every new set, never twice with one; the result ends that. */
+  /** Calls `listener` once with every new set. The result unsubscribes. */
   onChange: (listener: (keys: KeySet) => void) => () => void
   /**
-   * Whoever signs asks first. Resolves when the ring was read within the lease and since the last change, and reads it when it was not; throws KeyRingUnconfirmed when it
-   * cannot be read: another process may have replaced or removed the key meanwhile. `signing`: the set with which was or will be signed.
+   * Resolves when the ring was read within the lease and since the last change; reads it otherwise.
+   * Throws KeyRingUnconfirmed when the ring cannot be read: another process may have removed the
+   * key.
+   * `signing` is the set that signed or will sign.
    */
   confirm: (signing?: KeySet) => Promise<void>
-  /** Milliseconds since the ring was last known to be as `current` says. */
+  /** Milliseconds since `current` was last confirmed. */
   unconfirmedMs: () => number
   close: () => Promise<void>
 }
@@ -49,27 +57,36 @@ type Deps = {
   sealer: Sealer
   clock: Clock
   log: Log
-  /** Those that are offered, in the order of the JWKS. */
+  /** The offered algorithms, in the order of the JWKS. */
   algorithms: readonly Algorithm[]
-  /** The net under the change feed, in milliseconds. */
+  /** Milliseconds between two reads of the ring, in case the change feed misses a change. */
   pollMs?: number
   leaseMs?: number
-  /** What else a process asks of the database now and then: done at each read of the ring. Never rejects. */
+  /** Runs at each read of the ring, which waits for it. Must never reject. */
   onHeartbeat?: () => Promise<void>
-  /** What else a process does at each read of the ring, which does not wait for it. Must not throw. */
+  /** Runs at each read of the ring, which does not wait for it. Must not throw. */
   heartbeat?: () => Promise<unknown>
 }
 
-/** How long a process signs without having read the ring, in milliseconds. Nothing leaves the JWKS by itself before many such times. */
+/**
+ * How long a process may sign without reading the ring, in milliseconds. A key stays in the JWKS
+ * for many times longer.
+ */
 export const leaseMs = 15_000
 
-/** Opens the ring, which has keys already (`rotation.ts`). Throws WrongMasterKey and SealDamaged. */
+/**
+ * Opens a ring that already has keys (`rotation.ts` creates them). Throws WrongMasterKey and
+ * SealDamaged.
+ */
 export async function createKeyRing(deps: Deps): Promise<KeyRing> {
   const { knex, changes, sealer, clock, log, pollMs = 3_000 } = deps
   const lease = deps.leaseMs ?? leaseMs
   const listeners = new Set<(keys: KeySet) => void>()
 
-  /** By both clocks: the machine's own does not go on while it sleeps, and the wall clock can be turned. */
+  /**
+   * Uses both clocks: the monotonic clock stops while the machine sleeps, and the wall clock can be
+   * changed.
+   */
   const moment = () => ({ monotonic: performance.now(), wall: clock.now() })
   let confirmed = moment()
   const unconfirmedMs = (): number => {
@@ -90,9 +107,9 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
   let current = await load()
   let reading: Promise<void> | undefined
   let isStale = false
-  /** Told once, not at every look. */
+  /** Each failure is logged once as a warning, not at every read. */
   let isFailing = false
-  /** Told of a change that has not been read yet: a key may have been revoked. */
+  /** A change was reported and has not been read yet: a key may have been revoked. */
   let isSuspect = false
 
   async function readUntilFresh(): Promise<void> {
@@ -116,7 +133,7 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
     }
   }
 
-  // One read at a time; a change that arrives while one is under way is followed by another.
+  // Runs one read at a time. A change that arrives during a read causes another read.
   function refresh(): Promise<void> {
     isStale = true
     reading ??= readUntilFresh()
@@ -124,7 +141,8 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
         if (isFailing) log.info('key ring read again')
         isFailing = false
       })
-      // The keys at hand stay while the database is away, and sign to the end of the lease; the next change or poll tries again.
+      // Without the database the known keys continue to sign until the lease ends. The next change
+      // or poll tries again.
       .catch((error) => {
         log[isFailing ? 'debug' : 'warn']({ err: error }, 'key ring not read')
         isFailing = true
@@ -146,7 +164,7 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
     if (isConnected) void refresh()
   })
   const poll = setInterval(() => void refresh(), pollMs).unref()
-  // Between the first read and the subscription a change could have slipped by.
+  // A change between the first read and the subscription would be missed.
   void refresh()
 
   return {
@@ -158,7 +176,7 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
     confirm: async (signing = current) => {
       if (isDoubtful()) await refresh()
       if (isDoubtful()) throw new KeyRingUnconfirmed()
-      // Revoked while the request was under way: what it has signed, or was about to, is worth nothing.
+      // The key was revoked during the request, so its signatures are not valid.
       const isLost = (kid: string) => !current.publicJwks.some((jwk) => jwk.kid === kid)
       if (signing !== current && signing.signingKids.some(isLost)) throw new KeyRingUnconfirmed()
     },
@@ -176,7 +194,8 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
 }
 
 function toKeySet(keys: readonly SigningKey[], algorithms: readonly Algorithm[]): KeySet {
-  // An algorithm that is no longer configured stays published behind the others: what it signed is still around.
+  // An algorithm that is no longer configured stays published, last: tokens that it signed are
+  // still valid.
   const names: readonly string[] = algorithms
   const rank = ({ algorithm }: SigningKey) => (names.includes(algorithm) ? names.indexOf(algorithm) : Infinity)
   const published = keys

@@ -1,7 +1,4 @@
-/**
- * Plans the next transitions of the key ring by the clock alone. Nothing is created, written or
- * read here.
- */
+/** Plans the next transitions of the key ring from the clock alone. Reads and writes nothing. */
 import type { KeyLife, KeyState, KeyTimes } from './states.ts'
 import { dueState } from './states.ts'
 
@@ -10,22 +7,26 @@ export type PlannedKey = KeyLife & Readonly<{ id: string; kid: string; algorithm
 export type Step = Readonly<
   | { do: 'make'; algorithm: string; state: 'announced' | 'active' }
   | { do: 'move'; key: PlannedKey; to: KeyState | 'removed' }
-  /** A moment of the key lies in the future: its state begins now. */
+  /** A timestamp of the key lies in the future: its state begins now. */
   | { do: 'restart'; key: PlannedKey }
 >
 
-/** Clocks of several machines differ by less; a moment further ahead was written while somebody's clock was wrong. */
+/**
+ * The largest expected difference between the clocks of two machines. A timestamp further ahead
+ * came from a wrong clock.
+ */
 const toleratedSkewMs = 5 * 60_000
 
 /**
- * The steps that are due at `nowMs`, in the order in which they must be taken: of one algorithm the old key retires before the new one
- * becomes active, in one transaction. `algorithms` are the configured ones; keys of others are let go, and none are made.
+ * The steps that are due at `nowMs`, in order: the old key of an algorithm retires before the new
+ * one becomes active, in one transaction. `algorithms` are the configured ones; keys of other
+ * algorithms are retired and not replaced.
  */
 export function planTransition(
   keys: readonly PlannedKey[],
   { algorithms, times, nowMs }: { algorithms: readonly string[]; times: KeyTimes; nowMs: number },
 ): Step[] {
-  // Nobody can hold a JWKS of a ring that is empty: the very first keys need no announcement.
+  // No client has cached the JWKS of an empty ring: the first keys need no announcement.
   const firstState = keys.length === 0 ? 'active' : 'announced'
   const configured = algorithms.flatMap((algorithm) => {
     const own = keys.filter((key) => key.algorithm === algorithm)
@@ -58,7 +59,9 @@ function planAlgorithm(algorithm: string, keys: readonly PlannedKey[], moment: M
   return steps
 }
 
-/** A key whose algorithm is configured no longer: it signs to the end of its time, and nothing follows it. */
+/**
+ * A key whose algorithm is no longer configured: it signs until it retires, and has no successor.
+ */
 function planRetirement(key: PlannedKey, times: KeyTimes, nowMs: number): Step[] {
   if (isAhead(key, nowMs)) return [{ do: 'restart', key }]
   const due = dueState(key, times, nowMs)
@@ -66,7 +69,10 @@ function planRetirement(key: PlannedKey, times: KeyTimes, nowMs: number): Step[]
   return to === key.state ? [] : [{ do: 'move', key, to }]
 }
 
-/** When the successor of an active key is announced, so that it is ready as its time ends. */
+/**
+ * When the successor of an active key is announced, so that it is ready when the active key
+ * retires.
+ */
 const announcementAt = ({ activatedAt = 0 }: KeyLife, times: KeyTimes): number =>
   activatedAt + times.activeMs - times.announcedMs
 

@@ -1,10 +1,16 @@
-/** Which master keys the running processes know: each shows it by the name of the connection that it listens with. */
+/**
+ * Which master keys the running processes know. Each process shows its keys in the name of its
+ * listening connection.
+ */
 import type { Knex } from 'knex'
 import { masterKeyId } from './sealer.ts'
 
 const prefix = 'latchkey keys '
 
-/** At most 47 characters, which Postgres keeps whole. The ids are no secret: they stand in front of everything sealed. */
+/**
+ * At most 47 characters, because Postgres cuts longer names. The ids are public: every sealed value
+ * begins with one.
+ */
 export const listenerName = ({
   masterKey,
   previousMasterKey,
@@ -13,7 +19,10 @@ export const listenerName = ({
   previousMasterKey: Buffer | undefined
 }): string => `${prefix}${[masterKey, ...(previousMasterKey ? [previousMasterKey] : [])].map(masterKeyId).join(' ')}`
 
-/** How many processes on this database could not open what `masterKey` seals. One that is connecting at this moment is not seen. */
+/**
+ * Counts the processes on this database that cannot open what `masterKey` seals. A process that is
+ * still connecting is not counted.
+ */
 export async function countUnaware(knex: Knex, masterKey: Buffer): Promise<number> {
   const { rows } = await knex.raw(
     `SELECT count(*) AS count FROM pg_stat_activity

@@ -1,4 +1,7 @@
-/** Rows of `signing_key`. The private key is sealed to the row's id, and opened to nothing but the key that the row names. */
+/**
+ * Rows of `signing_key`. The seal of a private key is bound to the row's id, and the row must name
+ * the same key.
+ */
 import type { Knex } from 'knex'
 import type { SigningJwk } from './algorithms.ts'
 import { SealDamaged } from './errors.ts'
@@ -52,7 +55,7 @@ export async function insertKey(tx: Knex.Transaction, sealer: Sealer, key: Omit<
   })
 }
 
-/** Puts the key into another state; false when it was in the expected one no longer. */
+/** Changes the state of the key. Returns false when its state was no longer the expected one. */
 export async function moveKey(tx: Knex.Transaction, { id, state }: SigningKey, after: KeyLife): Promise<boolean> {
   const count = await tx('signing_key')
     .where({ id, state })
@@ -72,7 +75,8 @@ export async function deleteKey(tx: Knex.Transaction, id: string): Promise<void>
 
 function toKey(row: Row, sealer: Sealer): SigningKey {
   const privateJwk: SigningJwk = JSON.parse(sealer.open(row.sealed_jwk, placeOf(row.id)).toString())
-  // Only the id is bound by the seal: whoever writes to the table must not make a key sign under another's name.
+  // The seal binds only the id. Without this check, write access to the table could make a key sign
+  // under another kid.
   if (privateJwk.kid !== row.kid || privateJwk.alg !== row.algorithm) throw new SealDamaged(placeOf(row.id))
   return {
     id: row.id,

@@ -1,4 +1,7 @@
-/** Changing the master key: everything sealed is sealed anew under it, value by value, while servers run that can open both. */
+/**
+ * Changing the master key: every sealed value is sealed again with the new key while servers that
+ * know both keys run.
+ */
 import type { Knex } from 'knex'
 import { SealDamaged, WrongMasterKey } from './errors.ts'
 import { findRootSecret } from './root-secret.ts'
@@ -6,9 +9,9 @@ import type { SealedLocation, SealedValue } from './sealed-locations.ts'
 import type { Sealer } from './sealer.ts'
 
 export type ResealReport = Readonly<{
-  /** How many values of each place were sealed anew, by this run. */
+  /** How many values of each location this run sealed again. */
   resealed: Readonly<Record<string, number>>
-  /** Values that no key at hand opens, or that were altered: they stay as they are. */
+  /** Values that no known key opens, or that were altered. They are unchanged. */
   unopened: readonly string[]
 }>
 
@@ -16,15 +19,15 @@ type Deps = {
   knex: Knex
   sealer: Sealer
   locations: readonly SealedLocation[]
-  /** Resolves when every process has seen what was written before, and seals under the new key. */
+  /** Resolves when every process has seen the earlier writes and seals with the new key. */
   waitForServers: () => Promise<void>
 }
 
 const batchSize = 200
 
 /**
- * Seals everything anew that the master key has not sealed. Ends when a pass over all places that began after every process had followed finds
- * nothing left. May be cut off anywhere and begun again: whatever is done already is passed over.
+ * Seals again every value that another key sealed. Ends when a full pass, begun after all processes
+ * follow the new key, finds nothing left. It may be interrupted at any time and started again.
  */
 export async function reseal({ knex, sealer, locations, waitForServers }: Deps): Promise<ResealReport> {
   const resealed: Record<string, number> = Object.fromEntries(locations.map(({ name }) => [name, 0]))
@@ -55,7 +58,7 @@ export async function reseal({ knex, sealer, locations, waitForServers }: Deps):
         after = values.at(-1)?.key
         if (values.length < batchSize) break
       }
-      // The first place is the marker: what this process itself seals follows it too.
+      // The first location is the marker: from then on this process also seals with the new key.
       const marker = await findRootSecret(knex)
       if (marker) sealer.follow(marker)
     }

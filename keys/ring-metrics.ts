@@ -1,4 +1,7 @@
-/** What operators watch of the keys: how many in which state, how old the ones that sign, and whether this process may sign. */
+/**
+ * Metrics of the keys: the count per state, the age of the active keys, and whether this process
+ * may sign.
+ */
 import { Gauge } from 'prom-client'
 import type { Clock } from '../src/clock.ts'
 import type { Metrics } from '../src/metrics.ts'

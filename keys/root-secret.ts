@@ -1,6 +1,6 @@
 /**
- * The root secret: one random value, made once and sealed in Postgres, from which every keyed purpose derives its own key.
- * docs/decisions/0038
+ * The root secret: one random value, sealed in Postgres. Every other secret key is derived from it
+ * (docs/decisions/0038).
  */
 import { hkdfSync } from 'node:crypto'
 import type { Knex } from 'knex'
@@ -11,7 +11,10 @@ import { takeLock } from './locks.ts'
 import type { Sealer } from './sealer.ts'
 
 export type RootSecret = {
-  /** `length` bytes (default 32) for `purpose` alone: HKDF-SHA256 (RFC 5869 §3.2). The same purpose gives the same bytes for ever. */
+  /**
+   * `length` bytes (default 32) for `purpose`: HKDF-SHA256 (RFC 5869 §3.2). The same purpose always
+   * gives the same bytes.
+   */
   derive: (purpose: string, length?: number) => Buffer
 }
 
@@ -20,9 +23,9 @@ type Deps = { transaction: Transaction; sealer: Sealer; random: Random; clock: C
 const place = 'root_secret:1'
 
 /**
- * Opens the root secret, and makes it when the database has none: once, however many processes start. The master key may be
- * replaced without changing it, so cookies and client secrets survive that. Throws WrongMasterKey and SealDamaged, and has then
- * changed nothing.
+ * Opens the root secret, or creates it once when the database has none. Replacing the master key
+ * does not change it, so cookies and client secrets stay valid. Throws WrongMasterKey and
+ * SealDamaged, and has then changed nothing.
  */
 export async function openRootSecret({ transaction, sealer, random, clock }: Deps): Promise<RootSecret> {
   const open = (sealed: Buffer): Buffer => {
@@ -45,8 +48,9 @@ export async function openRootSecret({ transaction, sealer, random, clock }: Dep
 }
 
 /**
- * Throws WrongMasterKey when the database was sealed with another master key. For before the migrations, so that a start with a
- * wrong key changes nothing at all; a database without a root secret passes.
+ * Throws WrongMasterKey when the database was sealed with another master key. Call it before the
+ * migrations, so that a start with a wrong key changes nothing. A database without a root secret
+ * passes.
  */
 export async function checkMasterKey({ knex, sealer }: { knex: Knex; sealer: Sealer }): Promise<void> {
   const { rows } = await knex.raw("SELECT to_regclass('root_secret') IS NOT NULL AS exists")
@@ -54,16 +58,16 @@ export async function checkMasterKey({ knex, sealer }: { knex: Knex; sealer: Sea
   if (sealed) sealer.open(sealed, place)
 }
 
-/** As it is sealed; its seal names the master key under which everything new is sealed. */
+/** The sealed root secret. Its seal names the master key that seals all new values. */
 export const findRootSecret = async (knex: Knex): Promise<Buffer | undefined> =>
   (await knex('root_secret').where({ id: 1 }).first('sealed_secret'))?.sealed_secret
 
-/** The same before the migrations, when the column may have its former name: docs/decisions/0177. */
+/** The same before the migrations: the column may still have its old name (docs/decisions/0177). */
 async function findInAnyVersion(knex: Knex): Promise<Buffer | undefined> {
   const { rows } = await knex.raw(
     `SELECT coalesce(to_jsonb(r) ->> 'sealed_secret', to_jsonb(r) ->> 'sealed') AS hex FROM root_secret AS r WHERE id = 1`,
   )
   const [row] = rows
-  // PostgreSQL §8.4.1: \x in front of the digits.
+  // PostgreSQL §8.4.1: the hex digits follow `\x`.
   return row && Buffer.from(row.hex.slice(2), 'hex')
 }

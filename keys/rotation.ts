@@ -1,4 +1,7 @@
-/** Turning the ring: making, announcing, activating, retiring and removing keys, each change under the ring's lock and recorded with it. */
+/**
+ * Key rotation: creates, announces, activates, retires and removes keys. Each change runs under the
+ * ring's lock with its audit event.
+ */
 import type { Knex } from 'knex'
 import type { Initiator } from '../src/audit/service.ts'
 import type { Clock } from '../src/clock.ts'
@@ -18,7 +21,10 @@ import { createTransition, isComing } from './transition.ts'
 
 export type { KeyChange } from './transition.ts'
 
-/** Why a key cannot be retired. `readyAt` is when the announced one may sign, in milliseconds since the epoch. */
+/**
+ * Why a key cannot be retired. `readyAt`: when the announced key may sign, in milliseconds since
+ * the epoch.
+ */
 export type Refusal = Readonly<{ refused: 'unknown' | 'retired' | 'no_successor'; readyAt?: number }>
 
 export type Rotation = ReturnType<typeof createRotation>
@@ -29,14 +35,17 @@ type Deps = {
   sealer: Sealer
   clock: Clock
   random: Random
-  /** Those that are offered, in the order of the JWKS. */
+  /** The offered algorithms, in the order of the JWKS. */
   algorithms: readonly Algorithm[]
   times: KeyTimes
-  /** How long everybody needs to learn of a new key at least, in milliseconds: a lifetime of a cached JWKS and our own delay. */
+  /**
+   * The minimum time before clients know a new key, in milliseconds: the lifetime of a cached JWKS
+   * plus our own delay.
+   */
   minAnnouncedMs: number
-  /** Remembers in the transaction that nothing counts any more that the key has signed. */
+  /** Records in the transaction that nothing signed by the key is valid any more. */
   endSigningKey: (tx: Knex.Transaction, kid: string) => Promise<void>
-  /** Writes the record of a change in its transaction. */
+  /** Writes the audit event of a change in its transaction. */
   record: (tx: Knex.Transaction, change: KeyChange, by: Initiator) => Promise<void>
 }
 
@@ -46,7 +55,9 @@ export function createRotation(deps: Deps) {
   const { knex, transaction, sealer, clock, algorithms, times } = deps
   const isOffered = (algorithm: string): algorithm is Algorithm => algorithms.some((one) => one === algorithm)
 
-  /** What is done to the ring in one transaction; `made` are keys that were made before it, because RSA takes seconds. */
+  /**
+   * Runs one transaction on the ring. `made` are keys created before it, because RSA takes seconds.
+   */
   async function change(
     by: Initiator,
     made: readonly SigningJwk[],
@@ -68,10 +79,11 @@ export function createRotation(deps: Deps) {
       planTransition(keys, { algorithms, times, nowMs: clock.now() }).filter((step) => isWanted(step, keys))
     const steps = plan(await listKeys(knex, sealer))
     if (steps.length === 0) return []
-    // Before the lock is taken: no transaction should be open for as long as an RSA key takes.
+    // Before the lock: creating an RSA key takes seconds, too long for an open transaction.
     const made = await make(steps.flatMap((step) => (step.do === 'make' ? [step.algorithm] : [])))
     return change(itself(job), made, async (transition) => {
-      // Planned anew: another process may have done it all meanwhile, and what was made here is thrown away.
+      // Planned again: another process may have taken the steps meanwhile, and then the new keys
+      // are discarded.
       for (const step of plan(transition.keys)) await transition.take(step)
     })
   }
@@ -80,16 +92,22 @@ export function createRotation(deps: Deps) {
     Promise.all(wanted.filter(isOffered).map((algorithm) => generateJwk(algorithm)))
 
   return {
-    /** Every key of the ring, without what is private, in the order in which they were made. */
+    /** Every key of the ring without its private part, oldest first. */
     list: async (): Promise<Omit<SigningKey, 'privateJwk'>[]> =>
       (await listKeys(knex, sealer))
         .map(({ privateJwk: _, ...key }) => key)
         .sort((one, other) => one.createdAt - other.createdAt),
 
-    /** Takes every step that is due, once in the cluster however many processes ask. Throws WrongMasterKey and SealDamaged. */
+    /**
+     * Takes every step that is due, once in the whole cluster. Throws WrongMasterKey and
+     * SealDamaged.
+     */
     advance: (): Promise<KeyChange[]> => takeSteps('turn-key-ring', () => true),
 
-    /** Makes a key for each offered algorithm that has none that signs or will: for a start, which must not wait for the periodic duty. */
+    /**
+     * Creates a key for each offered algorithm without an active or announced one: a start cannot
+     * wait for the periodic duty.
+     */
     makeMissing: (): Promise<KeyChange[]> =>
       takeSteps(
         'start',
@@ -98,8 +116,9 @@ export function createRotation(deps: Deps) {
       ),
 
     /**
-     * Announces a successor for each of `wanted` that has none; it becomes active in its time. `isNow`: it
-     * signs at once, and whoever has cached the JWKS cannot verify until he fetches it again.
+     * Announces a successor for each of `wanted` that has none. It becomes active when it is due.
+     * `isNow`: it signs at once, and a client with a cached JWKS cannot verify until it fetches the
+     * JWKS again.
      */
     async rotate({ wanted, isNow }: { wanted: readonly Algorithm[]; isNow: boolean }, by: Initiator) {
       const found = await listKeys(knex, sealer)
@@ -112,7 +131,7 @@ export function createRotation(deps: Deps) {
       })
     },
 
-    /** Takes signing away from an active key, or the prospect of it from an announced one. It stays published for its time. */
+    /** Retires an active or announced key. It stays published until its retirement ends. */
     async retire(kid: string, by: Initiator): Promise<KeyChange[] | Refusal> {
       let refusal: Refusal | undefined
       const changes = await change(by, [], async (transition) => {
@@ -126,8 +145,8 @@ export function createRotation(deps: Deps) {
     },
 
     /**
-     * For a key that has leaked: it is published and signs no longer, and nothing it signed counts any more. An active one is followed at
-     * once by the announced key, or by a new one.
+     * For a leaked key: it is no longer published, signs no more, and its signatures stop being
+     * valid. The announced key or a new one replaces an active key at once.
      */
     async revoke(kid: string, by: Initiator): Promise<KeyChange[] | Refusal> {
       const key = (await listKeys(knex, sealer)).find((one) => one.kid === kid)

@@ -1,17 +1,23 @@
-/** What is sealed under the master key. `src/cli/sealed-locations.ts` has the whole list, with what second factors seal. */
+/**
+ * What the master key seals. `src/cli/sealed-locations.ts` has the full list, including two-factor
+ * secrets.
+ */
 import type { Knex } from 'knex'
 
-/** One sealed value, and the place that its seal is bound to. */
+/** One sealed value, and the location to which its seal is bound. */
 export type SealedValue = Readonly<{ key: string; sealed: Buffer; aad: string }>
 
 export type SealedLocation = Readonly<{
-  /** As the operator reads it. */
+  /** The name that the administrator sees. */
   name: string
-  /** `<table>.<column>`; the column's name begins with `sealed_`. Absent: the value is inside the payload of a job in the queue. */
+  /**
+   * `<table>.<column>`; the column's name begins with `sealed_`. Absent for values in the payload
+   * of queued jobs.
+   */
   column?: string
   /** The next values in the order of their keys, at most `limit`. */
   list: (knex: Knex, after: string | undefined, limit: number) => Promise<SealedValue[]>
-  /** Puts `sealed` in the place of `value`, if that is still there. */
+  /** Replaces `value` with `sealed`, if `value` is still there. */
   replace: (knex: Knex, value: SealedValue, sealed: Buffer) => Promise<void>
 }>
 
@@ -39,7 +45,10 @@ export function sealedColumn(table: string, key: string, sealedColumn: string): 
   }
 }
 
-/** What waits in the queue for the outbox: `{ id, sealed }` in base64, bound to `outbox <kind> <id>` (src/outbox/service.ts). */
+/**
+ * Queued jobs of the outbox: `{ id, sealed }` in base64, bound to `outbox <kind> <id>`
+ * (src/outbox/service.ts).
+ */
 const outbox: SealedLocation = {
   name: 'outbox',
   list: async (knex, after, limit) => {
@@ -64,7 +73,7 @@ const outbox: SealedLocation = {
   },
 }
 
-/** The root secret is first: its seal tells every process under which master key to seal from then on. */
+/** The root secret is first: its seal tells every process which master key to use for new seals. */
 export const fixedLocations: readonly SealedLocation[] = [
   sealedColumn('root_secret', 'id', 'sealed_secret'),
   sealedColumn('signing_key', 'id', 'sealed_jwk'),

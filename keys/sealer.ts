@@ -1,4 +1,7 @@
-/** Seals what must be read again and must not be readable in a dump: AES-256-GCM under a key derived from the master key. */
+/**
+ * Encrypts values that must be readable again but not in a database dump: AES-256-GCM, with a key
+ * derived from the master key.
+ */
 import type { KeyObject } from 'node:crypto'
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomBytes } from 'node:crypto'
 import { SealDamaged, WrongMasterKey } from './errors.ts'
@@ -15,8 +18,9 @@ const tagLength = 16
 type MasterKey = { key: KeyObject; header: Buffer }
 
 /**
- * `masterKey` is 32 bytes; a key of another length throws. `previousKey`, while the master key is being changed: what it sealed opens
- * too, and it goes on sealing until `follow` is shown something that the new one has sealed.
+ * `masterKey` has 32 bytes; another length throws. `previousKey` is set while the master key
+ * changes: it opens what it sealed, and seals new values until `follow` sees a value sealed with
+ * the new key.
  */
 export function createSealer(masterKey: Buffer, previousKey?: Buffer) {
   const own = prepare(masterKey)
@@ -26,10 +30,16 @@ export function createSealer(masterKey: Buffer, previousKey?: Buffer) {
   const keyOf = (sealed: Buffer): MasterKey | undefined =>
     known.find(({ header }) => sealed.subarray(0, headerLength).equals(header))
 
-  /** `aad` names the place where the result is kept, as `table:id`; it opens nowhere else. */
+  /**
+   * `aad` names where the result is stored, as `table:id`. The seal cannot be opened for another
+   * place.
+   */
   const seal = (plain: Buffer, aad: string): Buffer => sealUnder(current, plain, aad)
 
-  /** Throws WrongMasterKey when an unknown master key sealed it, SealDamaged when it was altered or belongs to another place. */
+  /**
+   * Throws WrongMasterKey for an unknown master key, and SealDamaged when the value was altered or
+   * belongs to another place.
+   */
   function open(sealed: Buffer, aad: string): Buffer {
     if (sealed.length < headerLength + ivLength + tagLength || sealed[0] !== version) throw new SealDamaged(aad)
     const masterKeyOf = keyOf(sealed)
@@ -42,14 +52,17 @@ export function createSealer(masterKey: Buffer, previousKey?: Buffer) {
     open,
 
     /**
-     * Seals from now on under the master key that sealed `marker`, so that all processes seal under one that all can open. A key that
-     * is not at hand changes nothing.
+     * Uses the master key that sealed `marker` from now on, so that all processes can open new
+     * seals. Ignores an unknown key.
      */
     follow(marker: Buffer): void {
       current = keyOf(marker) ?? current
     },
 
-    /** `sealed` under the master key itself, or undefined when it is so already. Throws as `open` does. */
+    /**
+     * `sealed` again with the master key itself, or undefined when that key sealed it. Throws as
+     * `open` does.
+     */
     reseal(sealed: Buffer, aad: string): Buffer | undefined {
       const plain = open(sealed, aad)
       return keyOf(sealed) === own ? undefined : sealUnder(own, plain, aad)
@@ -57,7 +70,8 @@ export function createSealer(masterKey: Buffer, previousKey?: Buffer) {
   }
 }
 
-// SP 800-38D §8.2.2: a random IV per seal, from the system's generator even in tests: one repeated IV gives away the key stream.
+// SP 800-38D §8.2.2: a random IV per seal, from the system's generator even in tests. A repeated IV
+// reveals the key stream.
 function sealUnder({ key, header }: MasterKey, plain: Buffer, aad: string): Buffer {
   const iv = randomBytes(ivLength)
   const cipher = createCipheriv('aes-256-gcm', key, iv, { authTagLength: tagLength })
@@ -78,13 +92,14 @@ function openUnder({ key, header }: MasterKey, sealed: Buffer, aad: string): Buf
   }
 }
 
-/** The public name of a master key, in hex: it stands in front of everything that the key has sealed. */
+/** The public id of a master key, in hex. Every value that the key sealed begins with it. */
 export const masterKeyId = (masterKey: Buffer): string => prepare(masterKey).header.subarray(1).toString('hex')
 
 function prepare(masterKey: Buffer): MasterKey {
   if (masterKey.length !== 32) throw new RangeError('a master key has 32 bytes')
   const derive = (purpose: string, length: number) => Buffer.from(hkdfSync('sha256', masterKey, '', purpose, length))
-  // The id says under which master key something is sealed, so that a wrong one is told from damage, and a reseal can go on half-way.
+  // The id distinguishes a wrong master key from a damaged value, and lets an interrupted reseal
+  // continue.
   const id = derive('latchkey master key id v1', keyIdLength)
   return {
     key: createSecretKey(derive('latchkey seal v1', 32)),

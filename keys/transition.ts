@@ -1,4 +1,4 @@
-/** The transition of the key ring within one transaction, and the list of its changes. */
+/** The changes of the key ring within one transaction. */
 import type { Knex } from 'knex'
 import type { Initiator } from '../src/audit/service.ts'
 import type { Clock } from '../src/clock.ts'
@@ -10,11 +10,11 @@ import { deleteKey, insertKey, moveKey } from './repository.ts'
 import type { Sealer } from './sealer.ts'
 import type { KeyLife, KeyState } from './states.ts'
 
-/** One thing that happened to one key. */
+/** One change of one key. */
 export type KeyChange = Readonly<{
   kid: string
   algorithm: string
-  /** Undefined: it is new. */
+  /** Undefined for a new key. */
   from: KeyState | undefined
   to: KeyState | 'removed' | 'revoked'
 }>
@@ -32,7 +32,7 @@ type Deps = {
 
 export type Transition = ReturnType<typeof createTransition>
 
-/** `keys` is every key of the ring, read under its lock; `made` are new ones that may be added. */
+/** `keys` are all keys of the ring, read under its lock; `made` are new keys that may be added. */
 export function createTransition({ tx, by, made, keys, sealer, clock, random, record }: Deps) {
   const changes: KeyChange[] = []
   const unused = [...made]
@@ -50,7 +50,7 @@ export function createTransition({ tx, by, made, keys, sealer, clock, random, re
   async function add(algorithm: string, state: 'announced' | 'active'): Promise<void> {
     const index = unused.findIndex((jwk) => jwk.alg === algorithm)
     const [privateJwk] = index < 0 ? [] : unused.splice(index, 1)
-    // The plan has changed since the keys were created: the next transition creates this one.
+    // The plan changed after the keys were created: the next transition creates this one.
     if (!privateJwk) return
     const now = clock.now()
     const life = { createdAt: now, announcedAt: now, activatedAt: state === 'active' ? now : undefined }
@@ -89,11 +89,11 @@ export function createTransition({ tx, by, made, keys, sealer, clock, random, re
     move,
     remove,
 
-    /** Makes the announced key of `algorithm` the active one, or a new one when there is none; the active one retires first. */
+    /** Retires the active key of `algorithm`, then activates the announced key or a new one. */
     async replace(algorithm: string): Promise<void> {
       const active = keys.find((key) => key.algorithm === algorithm && key.state === 'active')
       const successor = comingOf(algorithm)
-      // Without either nobody could sign: the ring stays as it is.
+      // Without either, no key could sign: the ring is not changed.
       if (!successor && !unused.some((jwk) => jwk.alg === algorithm)) return
       if (active) await move(active, 'retired')
       await (successor ? move(successor, 'active') : add(algorithm, 'active'))
@@ -112,14 +112,17 @@ export function createTransition({ tx, by, made, keys, sealer, clock, random, re
 
 export const isComing = ({ state }: KeyLife): boolean => state === 'announced' || state === 'created'
 
-/** What changes when a key enters a state. A key that was never announced is announced as it becomes active. */
+/**
+ * The timestamps after a change of state. A key that was never announced is announced when it
+ * becomes active.
+ */
 function entered(key: KeyLife, state: KeyState, now: number): KeyLife {
   const life = { ...key, state, announcedAt: key.announcedAt ?? now }
   if (state === 'active') return { ...life, activatedAt: now }
   return state === 'retired' ? { ...life, retiredAt: now } : life
 }
 
-/** A life of which nothing lies in the future. */
+/** The same key with no timestamp in the future. */
 function notAhead(key: KeyLife, now: number): KeyLife {
   const past = <T extends number | undefined>(moment: T) =>
     moment === undefined ? moment : (Math.min(moment, now) as T)

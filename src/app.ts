@@ -1,4 +1,6 @@
-/** What is mounted, in the order in which a request meets it. Everything here was built in `compose/`. */
+/**
+ * What is mounted, in the order in which a request reaches it. All parts were built in `compose/`.
+ */
 import Koa from 'koa'
 import { permissions } from './access/permissions.ts'
 import type { Parts } from './compose/parts.ts'
@@ -21,7 +23,7 @@ export function createApp(parts: Parts): Koa {
   const { config, log, clock, random, views, sentences, csrf, artifacts, engine } = parts
   const app = new Koa()
   app.keys = parts.cookieKeys
-  // Everything that fails is answered and logged by answerErrors; what Koa still reports is a broken connection.
+  // answerErrors answers and logs every failure. Koa itself only reports broken connections.
   app.on('error', (error: unknown) => log.debug({ err: error }, 'a connection broke'))
 
   const router = createRouter()
@@ -32,7 +34,8 @@ export function createApp(parts: Parts): Koa {
     limits: { rateLimiter: parts.rateLimiter, policies: policyNames },
   })
   const requestChecks = {
-    // What comes as a form is limited as what comes in the address: it goes on as one (`post-to-get.ts`), or is kept for a while.
+    // A form has the same limits as a query, because it continues as one (`post-to-get.ts`) or is
+    // stored for a while.
     readFormText: async (ctx: Koa.Context) => {
       const text = await readFormText(ctx)
       checkParameters(text)

@@ -1,15 +1,21 @@
-/** Failures with a name: AppError, and the register of every code that exists. One file (`http/errors.ts`) turns them into answers. */
+/**
+ * Named failures: AppError, and the register of every code. One file (`http/errors.ts`) turns them
+ * into responses.
+ */
 
 export type AppErrorOptions = {
-  /** Values for the placeholders of the code's sentence in `locales/`. */
+  /** Values for the placeholders of the message in `locales/`. */
   params?: Readonly<Record<string, string | number>>
-  /** For the log only, never for the answer. */
+  /** Only for the log, never for the response. */
   cause?: unknown
   /** Becomes the Retry-After header (RFC 9110 §10.2.3). */
   retryAfterSeconds?: number
 }
 
-/** A failure that a caller may see: a stable `code`, an HTTP `status`, and the values its sentence needs. */
+/**
+ * A failure that a client may see: a stable `code`, an HTTP `status`, and the values of its
+ * message.
+ */
 export class AppError extends Error {
   readonly code: string
   readonly status: number
@@ -29,8 +35,8 @@ export class AppError extends Error {
 const register = new Map<string, number>()
 
 /**
- * Puts a code into the register and gives the function that makes its error. Its sentence is `errors.<code>` in `locales/`.
- * Throws when the code is taken: one failure has one name.
+ * Registers a code and returns the function that creates its error. Its message is `errors.<code>`
+ * in `locales/`. Throws when the code is already registered: one failure has one name.
  */
 export function declareError(code: string, status: number): (options?: AppErrorOptions) => AppError {
   if (register.has(code)) throw new Error(`error code ${code} is declared twice`)
@@ -38,6 +44,9 @@ export function declareError(code: string, status: number): (options?: AppErrorO
   return (options) => new AppError(code, status, options)
 }
 
-/** Every declared code with its HTTP status, by name: read by the test that compares `locales/` and `docs/reference/error-codes.md`. */
+/**
+ * Every declared code with its HTTP status, sorted: for the test that compares `locales/` and
+ * `docs/reference/error-codes.md`.
+ */
 export const listErrorCodes = (): readonly { code: string; status: number }[] =>
   [...register].map(([code, status]) => ({ code, status })).sort((a, b) => a.code.localeCompare(b.code))

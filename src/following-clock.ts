@@ -1,41 +1,49 @@
 /**
- * The clock of a process that follows the database's, so that all processes of one database have one time.
- * docs/decisions/0109 and docs/decisions/0172
+ * A clock that follows the database's clock, so that all processes of one database have the same
+ * time (docs/decisions/0109 and docs/decisions/0172).
  */
 import type { Clock } from './clock.ts'
 import type { Log } from './log.ts'
 
-/** How far the database's clock is ahead of ours, and how far that may be from the truth: half the round trip. Milliseconds. */
+/**
+ * How far the database's clock is ahead of ours, and the maximum error: half the round trip.
+ * Milliseconds.
+ */
 export type ClockOffset = Readonly<{ offsetMs: number; uncertaintyMs: number }>
 
 export type FollowingClock = Clock & {
-  /** Measures anew; called along with each read of the key ring. Never rejects: without an answer the last offset stays. */
+  /**
+   * Measures again; called with each read of the key ring. Never rejects: without an answer the
+   * last offset stays.
+   */
   follow: () => Promise<void>
-  /** Whether the system clock is near enough for what follows it alone, as the engine does. */
+  /**
+   * Whether the system clock is accurate enough for parts that use it alone, such as the engine.
+   */
   isRight: () => boolean
 }
 
 type Deps = {
   system: Clock
-  /** Undefined: the system clock is taken as it is. */
+  /** Undefined: the system clock is used unchanged. */
   measure: (() => Promise<ClockOffset>) | undefined
   log: Log
-  /** Milliseconds that nobody turns. */
+  /** Milliseconds of a clock that is never changed. */
   monotonic?: () => number
 }
 
 const warnedMs = 1_000
 const wrongMs = 5_000
-/** What a measurement that took longer says is worth nothing. */
+/** A measurement that took longer is ignored. */
 const maxUncertainMs = 1_000
 /** The system clock is read in whole milliseconds. */
 const readingMs = 1
-/** Below this the clocks count as one. */
+/** A smaller difference is ignored. */
 const toleratedMs = 10
 
 /**
- * `system` plus the measured offset. Forward it goes at once. Backward it goes by running at half speed, so that a moment never comes
- * before one that was told earlier; by more than five seconds it jumps, because a wrong time is worse than a jump.
+ * `system` plus the measured offset. Forward it changes at once. Backward it runs at half speed, so
+ * that time never decreases, but above five seconds it jumps.
  */
 export function createFollowingClock({
   system,
@@ -75,7 +83,7 @@ export function createFollowingClock({
         const measured = await measure?.()
         if (!measured || measured.uncertaintyMs > maxUncertainMs) return
         const { offsetMs, uncertaintyMs } = measured
-        // Only by what is certain: all of the round trip may be on one way.
+        // Corrects only by the certain part: the whole round trip may have been in one direction.
         const wrongBy = offsetMs - target
         const certainMs = Math.abs(wrongBy) - uncertaintyMs
         if (certainMs > readingMs && Math.abs(wrongBy) > toleratedMs) {

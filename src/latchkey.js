@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** What `latchkey` is on a path: starts the command line on a Node that reads TypeScript, wherever it was called from. */
+/**
+ * The `latchkey` command: starts the command line with a Node that can run TypeScript, from any
+ * folder.
+ */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -7,7 +10,8 @@ import { fileURLToPath } from 'node:url'
 
 const exitFailure = 1
 
-// `npx` and links lead to whatever Node the machine has, which may be as old as 20; ours comes with the devDependencies.
+// `npx` and links use the Node of the machine, possibly as old as 20. Ours is installed with the
+// devDependencies.
 if (process.features.typescript) await import('./cli.ts')
 else process.exitCode = runOnOwnNode()
 
@@ -15,7 +19,8 @@ function runOnOwnNode() {
   const node = findOwnNode()
   if (node === undefined) {
     const { cli } = JSON.parse(readFileSync(new URL('../locales/en.json', import.meta.url), 'utf8'))
-    // The catalogue's `cli.nodeTooOld`: i18next is not worth loading for one sentence.
+    // The catalogue's `cli.nodeTooOld`, read directly: loading i18next for one message is not
+    // worthwhile.
     process.stderr.write(`${cli.nodeTooOld}\n`)
     return exitFailure
   }

@@ -1,21 +1,27 @@
-/** The catalogue of sentences: every sentence a person reads is looked up here by its key, never written in code or views. */
+/**
+ * The catalogue of texts: every text for users is looked up here by its key, never written in code
+ * or views.
+ */
 import { readFileSync } from 'node:fs'
 import { createInstance } from 'i18next'
 
 export type SentenceParams = Readonly<Record<string, string | number>>
 
 export type Sentences = {
-  /** The language of every sentence, for the `lang` attribute (BCP 47). */
+  /** The language of all texts, for the `lang` attribute (BCP 47). */
   lang: string
-  /** The sentence at `key` with its placeholders filled in. Values are data: a placeholder inside a value stays as it is. */
+  /**
+   * The text of `key` with its placeholders filled in. A placeholder inside a value is not
+   * replaced.
+   */
   t: (key: string, params?: SentenceParams) => string
-  /** Whether the catalogue has a sentence at `key`. */
+  /** Whether the catalogue has a text for `key`. */
   has: (key: string) => boolean
 }
 
 type Catalogue = { readonly [key: string]: string | Catalogue }
 
-/** Every key of the catalogue that holds a sentence, dotted. */
+/** Every key of the catalogue that has a text, with dots. */
 export function listSentenceKeys(catalogue: Catalogue = readCatalogue(), prefix = ''): string[] {
   return Object.entries(catalogue).flatMap(([key, value]) =>
     typeof value === 'string' ? [prefix + key] : listSentenceKeys(value, `${prefix}${key}.`),
@@ -26,8 +32,8 @@ const readCatalogue = (): Catalogue =>
   JSON.parse(readFileSync(new URL('../locales/en.json', import.meta.url), 'utf8')) as Catalogue
 
 /**
- * Builds the catalogue. With `isStrict` (tests) a key or a value that is missing throws; otherwise the key is shown, because half a
- * page is better than none.
+ * Builds the catalogue. With `isStrict` (tests) a missing key or value throws; otherwise the key is
+ * shown, because an incomplete page is better than no page.
  */
 export function createSentences({ isStrict }: { isStrict: boolean }): Sentences {
   const catalogue = readCatalogue()
@@ -36,7 +42,8 @@ export function createSentences({ isStrict }: { isStrict: boolean }): Sentences 
     if (isStrict) throw new Error(problem)
   }
   const i18n = createInstance()
-  // Without a backend this initialises synchronously. Values are not escaped here: views escape what they print, JSON needs none.
+  // Without a backend this initialises synchronously. Values are not escaped here: views escape
+  // what they print, and JSON needs no escaping.
   void i18n.init({
     lng: 'en',
     resources: { en: { translation: catalogue } },
@@ -48,7 +55,7 @@ export function createSentences({ isStrict }: { isStrict: boolean }): Sentences 
       return ''
     },
   })
-  // A sentence without values is the same every time: a page asks for twenty of them.
+  // A text without values never changes, and a page uses about twenty of them.
   const plain = new Map<string, string>()
   const has = (key: string) => keys.has(key) || keys.has(`${key}_other`)
   return {

@@ -1,4 +1,4 @@
-/** The log: JSON lines in UTC, with what must never be written taken out. */
+/** The log: JSON lines in UTC, without secrets. */
 
 import type { DestinationStream, Logger } from 'pino'
 import { pino } from 'pino'
@@ -13,8 +13,8 @@ const secretFields = ['password', 'secret', 'client_secret', 'code', 'token', 'c
 type Failure = Error & { code?: unknown }
 
 /**
- * What a line says of a failure. Drivers hang whole connections and rows on theirs; those stay out. The code is called errorCode,
- * because a field called code may be an authorization code and is removed.
+ * The fields of a logged failure. Errors of drivers contain whole connections and rows, which are
+ * left out. The code becomes errorCode, because `code` may be an authorization code and is removed.
  */
 function failureFields(error: Failure): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: String(error) }
@@ -22,14 +22,17 @@ function failureFields(error: Failure): Record<string, unknown> {
   return { type: name, message, stack, errorCode: code, ...(cause instanceof Error && { cause: failureFields(cause) }) }
 }
 
-// JSON escapes what is below U+0020 only. A terminal obeys C1 controls, some readers end a line at NEL, LS or PS, and bidi controls turn a line
-// around: whoever names a user agent or a client could otherwise write what looks like another line.
+// JSON escapes only below U+0020. A user agent or client name with C1 controls, line separators or
+// bidi controls could otherwise imitate another line in a terminal or log reader.
 const unprintable = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
 const escapeUnprintable = (line: string): string =>
   line.replace(unprintable, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
-/** `level` is the least severe line written; `destination` is standard output unless a test hands in its own stream. */
+/**
+ * `level` is the least severe level that is written; `destination` is standard output, or a stream
+ * of a test.
+ */
 export function createLog({ level, destination }: { level: LogLevel; destination?: DestinationStream }): Log {
   const options = {
     level,

@@ -21,10 +21,10 @@ import { developmentNotes, developmentSeed, sampleSecrets } from './seed/samples
 import { startServer } from './server.ts'
 import { openStores, prepareSchema } from './stores.ts'
 
-/** sysexits.h EX_CONFIG: what service managers know as "do not try again". */
+/** sysexits.h EX_CONFIG: service managers do not restart the process. */
 const exitConfiguration = 78
 const exitFailure = 1
-/** A part that hangs is not waited for longer than that. */
+/** The maximum wait for a part that does not close. */
 const longestCloseMs = 10_000
 
 const { t, has } = createSentences({ isStrict: false })
@@ -41,7 +41,7 @@ if ('problems' in read) {
 }
 
 const { config } = read
-// libuv reads this once, at the first work for its pool: nothing before this line may give it any.
+// libuv reads this once, at the first work for its pool: no earlier line may use the pool.
 const { passwordHash, serverProcesses } = config
 const { slots: configured, parallelism } = passwordHash
 const slots = hashingSlots({ configured, cores: availableParallelism(), serverProcesses, parallelism })
@@ -52,7 +52,10 @@ const opening = openStores({ config, log })
 let server: Awaited<ReturnType<typeof startServer>> | undefined
 let isStopping = false
 
-/** A Postgres that this process has started is stopped with it, also when the start fails or a signal comes in the middle. */
+/**
+ * Stops a Postgres that this process started, also after a failed start or a signal during the
+ * start.
+ */
 async function releaseDatabase(): Promise<void> {
   await server?.stop()
   const stores = await opening.catch(() => undefined)
@@ -73,7 +76,7 @@ async function run(config: Config): Promise<void> {
   const startedMs = performance.now()
   const isDevelopment = config.environment === 'development'
   const stores = await opening
-  // Before anything is changed: a database made under another master key is not ours to migrate.
+  // Before any change: a database of another master key must not be migrated.
   const sealer = createSealer(config.masterKey, config.previousMasterKey)
   await checkMasterKey({ knex: stores.database.knex, sealer })
   await prepareSchema(stores, config.database, log)
@@ -106,7 +109,7 @@ async function run(config: Config): Promise<void> {
   if (isDevelopment) say(banner(config))
 }
 
-/** What an operator can do about a failure at start. */
+/** What an administrator can do about a failure at start. */
 function sentenceFor(error: unknown): string {
   if (error instanceof AppError && error.code === 'database_unavailable')
     return t('server.databaseUnreachable', { reason: connectionReason(error) })
@@ -116,7 +119,7 @@ function sentenceFor(error: unknown): string {
   return t('server.unexpected', { reason: error instanceof Error ? error.message : String(error) })
 }
 
-/** What somebody who has just typed `npm start` needs to know. */
+/** What a developer needs after `npm start`. */
 const banner = ({ issuer, dataFolder }: Config): string => {
   const { user, password, clients } = developmentNotes
   return t('server.banner', {
@@ -128,12 +131,13 @@ const banner = ({ issuer, dataFolder }: Config): string => {
   })
 }
 
-/** Last, so that it stands where a person looks: at the end. */
+/** The last output, so that the reason of the failure is at the end. */
 async function refuseStart(error: unknown): Promise<never> {
   log.fatal({ err: error }, 'the server did not start')
   await releaseDatabase().catch((cause: unknown) => log.error({ err: cause }, 'the database could not be let go'))
   say(t('server.startRefused', { sentence: sentenceFor(error) }))
-  // A wrong master key, or a key that somebody needs and nobody has, is a wrong configuration, and stays one however often the server is started.
+  // A wrong master key or a missing algorithm is a wrong configuration: restarting the server does
+  // not help.
   const isLost =
     error instanceof AppError && ['signing_algorithm_in_use', 'database_direct_url_pooled'].includes(error.code)
   process.exit(error instanceof WrongMasterKey || isLost ? exitConfiguration : exitFailure)
@@ -142,6 +146,6 @@ async function refuseStart(error: unknown): Promise<never> {
 try {
   await run(config)
 } catch (error) {
-  // A signal has closed the stores under the start: it ends the process.
+  // A signal has closed the stores during the start, and ends the process.
   if (!isStopping) await refuseStart(error)
 }

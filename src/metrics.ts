@@ -1,4 +1,7 @@
-/** The metrics registry: one per process, built in `compose/`, scraped as text in the Prometheus format. */
+/**
+ * The metrics registry: one per process, built in `compose/`, read as text in the Prometheus
+ * format.
+ */
 import { collectDefaultMetrics, Registry } from 'prom-client'
 
 export type Metrics = Registry

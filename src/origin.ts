@@ -1,13 +1,16 @@
-/** Where a change comes from: the request that asked for it, or a process that acts without one. */
+/** The origin of a change: the request that caused it, or a process that acts without one. */
 
-/** `ip` is the address of the client, behind the configured proxies. */
+/** `ip` is the IP address of the client, behind the configured proxies. */
 export type RequestOrigin = Readonly<{ requestId: string; ip: string }>
 
-/** `command` is what an operator typed; `job` is a duty, a delivery of the outbox, or the start of a process. */
+/**
+ * `command` is a command line of an administrator; `job` is a duty, a delivery of the outbox, or
+ * the start of a process.
+ */
 export type Origin = RequestOrigin | Readonly<{ command: string }> | Readonly<{ job: string }>
 
-/** What is read of Koa's context. */
+/** The used part of Koa's context. */
 type RequestContext = Readonly<{ ip: string; state: Readonly<Record<string, unknown>> }>
 
-/** The origin of what this request changes. */
+/** The origin of the changes of this request. */
 export const originOf = ({ ip, state }: RequestContext): RequestOrigin => ({ requestId: state.requestId as string, ip })

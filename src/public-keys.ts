@@ -1,4 +1,7 @@
-/** The one check of every public key that another party brings: a client's keys, the key in a DPoP proof, a passkey's. */
+/**
+ * The one check of every public key from another party: a client's keys, the key of a DPoP proof, a
+ * passkey's key.
+ */
 import { createPublicKey } from 'node:crypto'
 import { isRecord } from './problems.ts'
 
@@ -10,20 +13,25 @@ type Jwk = Readonly<Record<string, unknown>>
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
 const curves: readonly unknown[] = ['P-256', 'P-384', 'P-521']
 
-/** RFC 7518 §3.3 gives the lower bound. The upper one limits what a stranger's proof costs here. */
+/**
+ * RFC 7518 §3.3 gives the lower limit. The upper one limits the cost of checking a foreign proof.
+ */
 const minModulusBits = 2048
 const maxModulusBits = 8192
-/** Longer than the longest permitted number in base64url. Converting a number costs more than linear time. */
+/**
+ * Longer than the longest permitted number in base64url. Converting a number takes more than linear
+ * time.
+ */
 const maxDigits = 2048
 
-// With e = 1 a signature is the padded hash itself, so no private key is needed (CVE-2026-8830).
-// FIPS 186-5 §5.1 wants an odd e above 2^16. A TPM and other devices hold it in 32 bits.
+// With e = 1 a signature is the padded hash, so no private key is needed (CVE-2026-8830). FIPS
+// 186-5 §5.1 requires an odd e above 2^16. A TPM and other devices store it in 32 bits.
 const minExponent = 65_537n
 const maxExponent = 2n ** 32n
 
 /**
- * What is wrong with a public key in JWK form (RFC 7517); undefined when nothing is. It must be RSA, EC (P-256, P-384, P-521) or OKP (Ed25519).
- * A symmetric key is never one, because its public half would be its secret.
+ * The problem of a public key in JWK form (RFC 7517); undefined when valid. It must be RSA, EC
+ * (P-256, P-384, P-521) or OKP (Ed25519). A symmetric key is refused, because it is secret.
  */
 export function publicKeyProblem(jwk: unknown): PublicKeyProblem | undefined {
   if (!isRecord(jwk)) return 'not_key'
@@ -52,7 +60,9 @@ function rsaProblem({ n, e }: Jwk): PublicKeyProblem | undefined {
 
 const isEven = (value: bigint): boolean => value % 2n === 0n
 
-/** RFC 7518 §6.2. OpenSSL computes whether the point is on the curve; a test holds it to that. */
+/**
+ * RFC 7518 §6.2. OpenSSL checks that the point is on the curve, and a test verifies that it does.
+ */
 function ecProblem({ crv, x, y }: Jwk): PublicKeyProblem | undefined {
   if (!curves.includes(crv) || !isText(x) || !isText(y)) return 'not_key'
   try {
@@ -66,10 +76,16 @@ function ecProblem({ crv, x, y }: Jwk): PublicKeyProblem | undefined {
 const prime = 2n ** 255n - 19n
 const curveD = 37095705934669439343138083508754565189542113879843219016388785533085940283555n
 const orderEight = 2707385501144840649318225287225658788936804267575313519463743609750303402022n
-/** With a key of small order a signature can be made without a private key, as with e = 1 (RFC 8032 §5.1). */
+/**
+ * With a key of small order a signature can be made without a private key, as with e = 1 (RFC 8032
+ * §5.1).
+ */
 const smallOrder: readonly bigint[] = [0n, 1n, prime - 1n, orderEight, prime - orderEight]
 
-/** RFC 8037 §2 and RFC 8032 §5.1.3. OpenSSL takes any 32 bytes as a key, so the point is computed here. */
+/**
+ * RFC 8037 §2 and RFC 8032 §5.1.3. OpenSSL accepts any 32 bytes as a key, so the point is computed
+ * here.
+ */
 function okpProblem({ crv, x }: Jwk): PublicKeyProblem | undefined {
   if (crv !== 'Ed25519' || !isText(x)) return 'not_key'
   const bytes = Buffer.from(x, 'base64url')
@@ -78,7 +94,8 @@ function okpProblem({ crv, x }: Jwk): PublicKeyProblem | undefined {
   bytes[31] = (bytes[31] ?? 0) & 0x7f
   const y = BigInt(`0x${bytes.reverse().toString('hex')}`)
   if (y >= prime || smallOrder.includes(y)) return 'key_off_curve'
-  // The other coordinate is the root of (y² − 1) / (d·y² + 1), which is a square when the product is one.
+  // The other coordinate is the root of (y² − 1) / (d·y² + 1), which is a square when the product
+  // is one.
   const square = y * y
   return isSquare(((square - 1n) * (curveD * square + 1n)) % prime) ? undefined : 'key_off_curve'
 }

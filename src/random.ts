@@ -1,4 +1,4 @@
-/** Where randomness and ids come from. Handed to every part that makes a secret or an id. */
+/** The source of randomness and ids, passed to every part that creates a secret or an id. */
 import { randomBytes, randomUUID } from 'node:crypto'
 
 export type Random = {
@@ -6,7 +6,7 @@ export type Random = {
   bytes: (length: number) => Buffer
   /** A bearer secret of `bits` bits (default 256), base64url without padding. */
   token: (bits?: number) => string
-  /** An id that says nothing about its row: a version 4 UUID (RFC 9562 §5.4). */
+  /** An id that reveals nothing about its row: a version 4 UUID (RFC 9562 §5.4). */
   id: () => string
 }
 

@@ -1,4 +1,4 @@
-/** One running server: its parts behind its listeners, started in order and stopped in the reverse one. */
+/** One running server: its parts and listeners, started in order and stopped in reverse order. */
 import type { Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,7 +11,10 @@ import { refuseLostAlgorithms } from './signing-keys/service.ts'
 
 type Listen = Readonly<{ host: string; port: number }>
 
-/** What an operator can do about an address that cannot be had; `variable` names the setting of the port. */
+/**
+ * The error for an address that cannot be used, which says what to do; `variable` names the setting
+ * of the port.
+ */
 function toListenFailure(cause: NodeJS.ErrnoException, { host, port }: Listen, variable: string): AppError | Error {
   const options = { params: { host, port, variable }, cause }
   if (cause.code === 'EADDRINUSE') return listenAddressTaken(options)
@@ -20,7 +23,7 @@ function toListenFailure(cause: NodeJS.ErrnoException, { host, port }: Listen, v
   return cause
 }
 
-/** How long requests in flight may take once the process was asked to stop, in milliseconds. */
+/** How long running requests may take after the process was asked to stop, in milliseconds. */
 const drainMs = 10_000
 const everything = 1_000_000
 
@@ -76,7 +79,7 @@ function createMetricsServer({ metrics, log }: Parts): Server {
   })
 }
 
-/** What clients and APIs have chosen to be signed with. */
+/** The signing algorithms that clients and APIs use. */
 async function listAlgorithmUsers({ clients, resourceServers }: Parts) {
   const [everyClient, everyApi] = await Promise.all([clients.list(everything), resourceServers.list(everything)])
   return [
@@ -90,11 +93,14 @@ async function listAlgorithmUsers({ clients, resourceServers }: Parts) {
   ]
 }
 
-/** Listens and works until `stop`. Rejects when an address is taken, or an algorithm is lost that somebody uses. `server`, when given, is already listening. */
+/**
+ * Listens and works until `stop`. Rejects when an address is in use, or when a client or an API
+ * uses an algorithm that is not offered. `server`, when given, already listens.
+ */
 export async function startServer(parts: Parts, server: Server = createServer(serverOptions)) {
   const { config } = parts
   refuseLostAlgorithms(config.signingKeys.algorithms, await listAlgorithmUsers(parts))
-  // Before anybody signs in: an address in another spelling finds its account from the first request on.
+  // Before the first request: an email in another spelling must find its account.
   await parts.mailboxes.run()
   await parts.setUps.serve()
   const answers = createInFlight()
@@ -113,7 +119,10 @@ export async function startServer(parts: Parts, server: Server = createServer(se
   parts.queue.start({ tasks: parts.tasks, outsideTasks: parts.outsideTasks, duties: parts.duties })
 
   return {
-    /** Tells balancers and waits for them to look elsewhere, takes no more requests, lets those in flight end, then lets everything go. */
+    /**
+     * Notifies load balancers and waits, accepts no more requests, completes the running ones, then
+     * releases everything.
+     */
     stop: async (): Promise<void> => {
       parts.readiness.stop()
       answers.closeAfter()

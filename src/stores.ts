@@ -1,4 +1,7 @@
-/** The database a process works on: found or started, brought up to date, and let go again. For server and command line alike. */
+/**
+ * The database of a process: opened or started, migrated, and closed. For the server and the
+ * command line.
+ */
 import { join } from 'node:path'
 import { listenerName } from '../keys/presence.ts'
 import type { Config } from './config/config.ts'
@@ -13,14 +16,17 @@ import type { Log } from './log.ts'
 
 export type Stores = {
   database: Database
-  /** Past any pooler, for whoever listens or holds a session. */
+  /** Bypasses any pooler, for LISTEN and sessions. */
   directUrl: string
   close: () => Promise<void>
 }
 
 type Options = { config: Pick<Config, 'database' | 'dataFolder' | 'masterKey' | 'previousMasterKey'>; log: Log }
 
-/** Opens the configured database, or the embedded one in the data folder, which this process then shares with others. */
+/**
+ * Opens the configured database, or the embedded one in the data folder, which this process shares
+ * with others.
+ */
 export async function openStores({ config, log }: Options): Promise<Stores> {
   const { url, directUrl, poolSize } = config.database
   const embedded =
@@ -47,14 +53,20 @@ export async function openStores({ config, log }: Options): Promise<Stores> {
   }
 }
 
-/** Brings our tables and the queue's up to date; gives the names of the migrations that this process applied. */
+/**
+ * Migrates our tables and the queue's; returns the names of the migrations that this process
+ * applied.
+ */
 export async function migrate({ database, directUrl }: Stores, log: Log): Promise<string[]> {
   const applied = await migrateUnderLock({ knex: database.maintenance, log })
   await migrateQueue({ url: directUrl, log })
   return applied
 }
 
-/** At start: migrates where that is allowed. Throws migrations_pending where it is not and something is missing. */
+/**
+ * At start: migrates where that is allowed. Otherwise throws migrations_pending when a migration is
+ * missing.
+ */
 export async function prepareSchema(stores: Stores, { migrateAtStart }: Config['database'], log: Log): Promise<void> {
   if (migrateAtStart) {
     await migrate(stores, log)

@@ -1,4 +1,4 @@
-/** The access of a route: which caller a request needs, and what the handler is given of it. */
+/** The access of a route: which caller a request needs, and what the handler receives. */
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
 import type { RequestOrigin } from '../origin.ts'
@@ -24,23 +24,23 @@ export type Access =
   | Readonly<{ permission: Permission }>
   | Readonly<{ client: ClientDemand }>
 
-/** Moments in milliseconds. */
+/** Times in milliseconds. */
 export type PendingReset = Readonly<{ requestedAt: number; dueAt: number }>
 
 /** A request in a session that the session guard has checked. */
 export type Visit = Readonly<{
   account: Account
-  /** With the generation of the account that it was loaded with. */
+  /** `generation`: the account's generation when the session was loaded. */
   session: Readonly<{ uid: string; id: string; generation: number }>
   origin: RequestOrigin
-  /** The moment of the login, in milliseconds. */
+  /** The time of the login, in milliseconds. */
   authTimeMs: number
   acr: string | undefined
   amr: readonly string[]
   factorReset: PendingReset | undefined
 }>
 
-/** What a handler is given because of its route's access. */
+/** What a handler receives because of its route's access. */
 export type HandlerContext<A extends Access> = A extends { session: SessionDemand }
   ? { visit: Visit }
   : A extends { client: ClientDemand }
@@ -51,10 +51,10 @@ export type Admission = Readonly<{ visit: Visit } | { loginUrl: string }>
 
 /** The checks of access. A route whose check is absent cannot be mounted. */
 export type AccessGuards = Readonly<{
-  /** Gives the visit, or the URL of the login that is needed first. Throws for a form. */
+  /** Returns the visit, or the URL of the login that is needed first. Throws for a form. */
   session?: (ctx: Context, demand: SessionDemand) => Promise<Admission>
   /** Throws unless the caller has the permission. */
   permission?: (ctx: Context, permission: Permission) => Promise<void>
-  /** Gives the client's id. Throws unless the client meets the demand. */
+  /** Returns the client's id. Throws unless the client meets the demand. */
   client?: (ctx: Context, demand: ClientDemand) => Promise<string>
 }>

@@ -1,4 +1,4 @@
-/** Every permission there is. A route names the one it needs; roles will be sets of them. */
+/** Every permission. A route names the one that it needs; roles will be sets of them. */
 
 export const permissions = [
   'accounts:read',
@@ -20,5 +20,5 @@ export const permissions = [
 
 export type Permission = (typeof permissions)[number]
 
-/** Roles whose people may do things to others: they never sign in without a second factor. */
+/** Roles that can change other accounts: their accounts never sign in without a second factor. */
 export const administratorRoles: readonly string[] = ['admin']

@@ -1,4 +1,4 @@
-/** Every action the audit trail knows. A name once released is never reused for something else. */
+/** Every action of the audit trail. A released name is never reused for another action. */
 
 export const auditActions = [
   'account.created',
@@ -79,7 +79,7 @@ export const auditActions = [
 
 export type AuditAction = (typeof auditActions)[number]
 
-/** Why a sign-in was refused. The sign-in page shows less. A reason once released keeps its meaning. */
+/** Why a sign-in was refused. The sign-in page shows less. A released reason keeps its meaning. */
 export const signInRefusals = [
   'unknown',
   'no_password',

@@ -1,4 +1,4 @@
-/** Failures of the audit trail. Both are defects of the caller, never of a request. */
+/** Failures of the audit trail. Both are bugs of the calling code, never errors of a request. */
 import { declareError } from '../errors.ts'
 
 export const unknownAuditAction = declareError('unknown_audit_action', 500)

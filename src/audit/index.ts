@@ -1,4 +1,6 @@
-/** The audit trail: rows in the transaction of the change, and lines of the log after its commit. */
+/**
+ * The audit trail: rows in the transaction of the change, and lines of the log after its commit.
+ */
 import type { Tx } from '../database/database.ts'
 import type { EnqueueOptions } from '../jobs/queue.ts'
 import type { Log } from '../log.ts'

@@ -1,4 +1,6 @@
-/** Rows of `audit_event`: added and listed, never changed (a trigger of the database refuses it). */
+/**
+ * Rows of `audit_event`: added and listed, never changed (a trigger of the database refuses it).
+ */
 import type { Knex } from 'knex'
 import type { Queryable, Tx } from '../database/database.ts'
 import type { AuditAction } from './catalogue.ts'
@@ -8,8 +10,9 @@ import type { Actor, AuditEvent } from './service.ts'
 export type Insert = Knex.QueryBuilder
 
 /**
- * An event as it is written; `at` in milliseconds since the epoch. `address` is the IP address of the request.
- * Rows of the program before name neither request nor command nor job, and an account without an id for a failed guess.
+ * An event as it is written; `at` in milliseconds since the epoch. `address` is the IP address of
+ * the request. Rows of earlier versions have no request, command or job, and a failed guess has an
+ * account without an id.
  */
 export type RecordedEvent = Omit<AuditEvent, 'by' | 'action'> &
   Readonly<{
@@ -26,7 +29,7 @@ export type RecordedEvent = Omit<AuditEvent, 'by' | 'action'> &
 const columns = ['id', 'at', 'action', 'actor_type', 'actor_id', 'subject_type', 'subject_id', 'client_id'] as const
 const placeColumns = ['request_id', 'address', 'command', 'job'] as const
 
-/** The statement that adds the event: the caller sends it, or lets it be a part of another one. */
+/** The statement that adds the event. The caller sends it or includes it in another statement. */
 export const auditEventInsert = (tx: Tx, event: RecordedEvent): Insert =>
   tx('audit_event').insert({
     id: event.id,
@@ -45,11 +48,11 @@ export const auditEventInsert = (tx: Tx, event: RecordedEvent): Insert =>
     details: JSON.stringify(event.details ?? {}),
   })
 
-/** What was done to one subject, the newest first, at most `limit`. */
+/** The events of one subject, newest first, at most `limit`. */
 export const listAuditEventsOf = (db: Queryable, subject: { type: string; id: string }, limit: number) =>
   listEvents(db, limit, subject)
 
-/** Which of the ids the trail knows as subjects of this type. */
+/** The ids that the trail contains as subjects of this type. */
 export async function listKnownSubjects(db: Queryable, type: string, ids: readonly string[]): Promise<string[]> {
   const { rows } = await db.raw(
     `SELECT asked.id FROM unnest(?::text[]) AS asked (id)

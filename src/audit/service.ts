@@ -1,4 +1,7 @@
-/** The audit trail: which party did what, from where, written in the transaction of the change and never altered. */
+/**
+ * The audit trail: which party did what and from where, written in the transaction of the change
+ * and never altered.
+ */
 import type { Clock } from '../clock.ts'
 import type { Queryable, Tx } from '../database/database.ts'
 import type { Origin } from '../origin.ts'
@@ -12,8 +15,8 @@ import { auditEventInsert, listAuditEventsOf, listKnownSubjects } from './reposi
 export type { RecordedEvent } from './repository.ts'
 
 /**
- * The party that acts. `operator`: a person at the command line, by the name of the system user. `system`: Latchkey itself.
- * `anonymous`: a request that has proven no account.
+ * The acting party. `operator`: the system user at the command line. `system`: Latchkey itself.
+ * `anonymous`: a request that has not proven an account.
  */
 export type Actor =
   | Readonly<{ type: 'account' | 'client' | 'operator'; id: string }>
@@ -23,18 +26,20 @@ export type Actor =
 export type Initiator = Readonly<{ actor: Actor; origin: Origin }>
 
 type EventFacts = Readonly<{
-  /** A refused sign-in has its own function, because it needs a reason. */
+  /** A refused sign-in has its own function, because it requires a reason. */
   action: Exclude<AuditAction, 'account.sign_in_failed'>
-  /** The client that is involved, or undefined. */
+  /** The client of the event, or undefined. */
   clientId?: string | undefined
-  /** What changed, in names and plain values. Never a secret: keys that could hold one are refused. */
+  /**
+   * What changed, as names and plain values. Never a secret: keys that could be one are refused.
+   */
   details?: Readonly<Record<string, AuditDetail>> | undefined
 }>
 
 export type AuditEvent = EventFacts &
   Readonly<{
     by: Initiator
-    /** The target of the action. */
+    /** The object of the action. */
     subject?: Readonly<{ type: string; id: string }> | undefined
     outcome: 'success' | 'failure'
   }>
@@ -42,7 +47,7 @@ export type AuditEvent = EventFacts &
 /** An event whose actor and subject is one account. */
 export type OwnEvent = EventFacts & Readonly<{ accountId: string; origin: Origin; outcome?: AuditEvent['outcome'] }>
 
-/** `accountId`: the account that the sign-in was for, or undefined when there is none. */
+/** `accountId`: the account of the sign-in, or undefined when no account matches. */
 export type RefusedSignIn = Readonly<{
   reason: SignInRefusal
   accountId: string | undefined
@@ -56,7 +61,10 @@ type Deps = {
   db: Queryable
   clock: Clock
   random: Random
-  /** Runs `row`, which inserts the event, and queues the event for the log: in the transaction, and in one statement. */
+  /**
+   * Runs `row`, which inserts the event, and queues the event for the log: in one transaction and
+   * one statement.
+   */
   write: (tx: Tx, event: RecordedEvent, row: Insert) => Promise<void>
 }
 
@@ -64,15 +72,16 @@ export type Audit = ReturnType<typeof createAudit>
 
 type Unplaced = Omit<RecordedEvent, 'id' | 'at' | 'actor'>
 
-/** Refusals of a person that has proven the account. */
+/** Refusals after the account was proven. */
 const afterProof: readonly SignInRefusal[] = ['unverified', 'breached']
 
 const secretKey = /(^|_)(password|secret|token|code|cookie|assertion|authorization)$/i
 
 export function createAudit({ db, clock, random, write }: Deps) {
   /**
-   * Adds one event within the caller's transaction, so that change and record stand or fall together.
-   * Throws `unknown_audit_action` outside the catalogue and `audit_details_refused` for a detail named like a secret.
+   * Adds one event in the caller's transaction, so that the change and its record are committed
+   * together. Throws `unknown_audit_action` outside the catalogue and `audit_details_refused` for a
+   * detail named like a secret.
    */
   const record = (tx: Tx, { by, ...event }: AuditEvent): Promise<void> => add(tx, by, event)
 
@@ -85,23 +94,26 @@ export function createAudit({ db, clock, random, write }: Deps) {
   }
 
   return {
-    /** What was done to an account, the newest first. */
+    /** The events of an account, newest first. */
     listOf: (accountId: string, limit: number): Promise<RecordedEvent[]> =>
       listAuditEventsOf(db, { type: 'account', id: accountId }, limit),
 
-    /** Which of the ids something was done to, ever; also those that are gone. */
+    /** The ids that the trail contains as subjects, including deleted ones. */
     knownSubjects: (tx: Tx, type: string, ids: readonly string[]): Promise<string[]> =>
       listKnownSubjects(tx, type, ids),
 
     record,
 
-    /** The same for what an account does to itself. The outcome is `success` unless the event says otherwise. */
+    /**
+     * The same for an action of an account on itself. The outcome is `success` unless the event
+     * says otherwise.
+     */
     recordOwn: (tx: Tx, { accountId, origin, outcome = 'success', ...event }: OwnEvent): Promise<void> => {
       const account = { type: 'account', id: accountId } as const
       return record(tx, { ...event, outcome, subject: account, by: { actor: account, origin } })
     },
 
-    /** Adds a refused sign-in. Its actor is anonymous, unless the refusal comes after a right password or passkey. */
+    /** Adds a refused sign-in. Its actor is anonymous, unless the password or passkey was right. */
     recordRefusedSignIn: (tx: Tx, { reason, accountId, clientId, origin }: RefusedSignIn): Promise<void> => {
       const account = accountId === undefined ? undefined : ({ type: 'account', id: accountId } as const)
       const actor = account && afterProof.includes(reason) ? account : ({ type: 'anonymous' } as const)
@@ -111,12 +123,12 @@ export function createAudit({ db, clock, random, write }: Deps) {
   }
 }
 
-/** The origin as rows and lines of the log name it. */
+/** The origin as rows and log lines name it. */
 function placeOf(origin: Origin): Pick<RecordedEvent, 'requestId' | 'address' | 'command' | 'job'> {
   return 'ip' in origin ? { requestId: origin.requestId, address: origin.ip } : origin
 }
 
-// Whether there is a password may be told; text under such a name may not.
+// A boolean under such a name is safe (`hasPassword`); text may be the secret itself.
 const couldBeSecret = (key: string, value: AuditDetail): boolean =>
   secretKey.test(snakeCase(key)) && (typeof value === 'string' || Array.isArray(value))
 const snakeCase = (key: string): string => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)

@@ -13,7 +13,7 @@ import { readSecret, secretOptions, shown } from './client-secret.ts'
 import type { Call, CliCommand } from './command.ts'
 import { readJsonObject } from './input.ts'
 
-/** What the options say, in the names of RFC 7591. */
+/** The options under their names in RFC 7591. */
 function documentOf(options: Call['options']): Record<string, unknown> {
   const document = {
     kind: options.kind,
@@ -42,7 +42,7 @@ function documentOf(options: Call['options']): Record<string, unknown> {
   return Object.fromEntries(Object.entries(document).filter(([, value]) => value !== undefined))
 }
 
-/** A misspelled scope would only show as a refusal at run time. */
+/** Without this check, a misspelled scope is only found when a request is refused. */
 async function unknownScopes(scope: unknown, { resourceServers }: Parts): Promise<Problem[]> {
   if (typeof scope !== 'string') return []
   const apis = await resourceServers.list()

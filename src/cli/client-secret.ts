@@ -1,7 +1,4 @@
-/**
- * The secret of a client on the command line: the one that an operator gives, and the one that is
- * shown once.
- */
+/** The secret of a client on the command line: entered by the administrator, or shown once. */
 import { clientDocument } from '../clients/document.ts'
 import type { ClientWithSecret } from '../clients/service.ts'
 import type { Call, Outcome } from './command.ts'
@@ -14,7 +11,7 @@ export const secretOptions = [
   { flags: '--secret-prompt', text: 'cli.client.secretPrompt' },
 ]
 
-/** A secret that the operator gives; undefined when Latchkey is to make one. */
+/** The secret that the administrator enters; undefined when Latchkey creates one. */
 export async function readSecret(call: Call): Promise<string | undefined> {
   if (call.options.secretStdin) return readSecretFromStdin(call.io)
   if (!call.options.secretPrompt) return undefined

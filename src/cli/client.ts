@@ -1,4 +1,4 @@
-/** `latchkey client`: which programs may ask for tokens. */
+/** `latchkey client`: the applications that may request tokens. */
 import { clientDocument } from '../clients/document.ts'
 import { clientNotFound } from '../clients/errors.ts'
 import type { Client } from '../clients/service.ts'
@@ -74,7 +74,7 @@ const remove: CliCommand = {
 
 const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
 
-/** `90s`, `30m`, `24h`, `7d` in seconds; nothing is 0. Throws `duration_malformed`. */
+/** `90s`, `30m`, `24h`, `7d` in seconds; undefined is 0. Throws `duration_malformed`. */
 function readDuration(text: unknown): number {
   if (text === undefined) return 0
   const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(String(text)) ?? []

@@ -1,4 +1,7 @@
-/** What a command is: a descriptor in a list, as a route is. `program.ts` makes the command line of them, `run.ts` runs one. */
+/**
+ * A command is an entry in a list, as a route is. `program.ts` builds the command line, `run.ts`
+ * runs a command.
+ */
 import type { Initiator } from '../audit/service.ts'
 import type { Parts } from '../compose/parts.ts'
 import type { ConfigResult } from '../config/read.ts'
@@ -12,7 +15,9 @@ export type Io = {
   stderr: NodeJS.WriteStream
 }
 
-/** What a command works with. Everything is opened when it is first asked for, and closed when the command has ended. */
+/**
+ * What a command works with. Each part is opened at its first use and closed when the command ends.
+ */
 export type Call = {
   args: readonly string[]
   options: Readonly<Record<string, unknown>>
@@ -23,36 +28,44 @@ export type Call = {
   /** The system user, and the command. */
   by: Initiator
   readConfig: () => ConfigResult
-  /** Throws ConfigurationRefused. Opens the database, the embedded one too, and changes nothing in it. */
+  /**
+   * Throws ConfigurationRefused. Opens the database, also the embedded one, and changes nothing in
+   * it.
+   */
   openStores: () => Promise<Stores>
-  /** Throws ConfigurationRefused. Brings the schema up to date first, as a start of the server does. */
+  /**
+   * Throws ConfigurationRefused. Runs pending migrations first, as the start of the server does.
+   */
   openParts: () => Promise<Parts>
 }
 
-/** `data` is what `--json` prints, `text` what a person reads. */
-/** `isWritten`: the command has written its answer to standard output itself. */
+/** `data` is printed with `--json`, `text` without it. */
+/** `isWritten`: the command has already written to standard output. */
 export type Outcome = { data: unknown; text: string; exitCode?: number; isWritten?: boolean }
 
 export type CliOption = {
-  /** Commander's: `--name <name>`, `--first-party`. A secret is never the value of an option. */
+  /**
+   * In commander's syntax: `--name <name>`, `--first-party`. A secret is never the value of an
+   * option.
+   */
   flags: string
-  /** Key of its sentence. */
+  /** The key of its text in the catalogue. */
   text: string
   isRequired?: boolean
-  /** May be given several times; the value is a list. */
+  /** May be repeated; the value is a list. */
   isRepeated?: boolean
   choices?: readonly string[]
   isWholeNumber?: boolean
 }
 
 export type CliCommand = {
-  /** Its words: `client add`. */
+  /** The words of the command: `client add`. */
   name: string
-  /** Key of its sentence. */
+  /** The key of its text in the catalogue. */
   about: string
   arguments?: readonly { syntax: string; text: string }[]
   options?: readonly CliOption[]
-  /** What follows `latchkey` on a line that works. */
+  /** The words after `latchkey` on a correct command line. */
   examples: readonly string[]
   run: (call: Call) => Promise<Outcome>
 }

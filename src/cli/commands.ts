@@ -1,4 +1,4 @@
-/** Every command there is, in the order of the help. */
+/** Every command, in the order of the help. */
 import { clientCommands } from './client.ts'
 import type { CliCommand } from './command.ts'
 import { doctor } from './doctor.ts'

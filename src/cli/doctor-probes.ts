@@ -1,6 +1,6 @@
 /**
- * What `latchkey doctor` tries out: the breach service, the mail server, and whether the master key
- * opens what is sealed.
+ * What `latchkey doctor` tests: the breach service, the SMTP server, and whether the master key
+ * opens the sealed values.
  */
 import { WrongMasterKey } from '../../keys/errors.ts'
 import type { Config } from '../config/config.ts'
@@ -28,7 +28,8 @@ export async function failureOfBreachCheck(
 }
 
 /**
- * What connecting and signing in ends with, by its code: the server's own words may be anything.
+ * The error code of connecting and signing in. The server's own text is not shown, because it may
+ * contain anything.
  */
 export async function failureOfSmtp(smtp: NonNullable<Config['email']['smtp']>): Promise<string | undefined> {
   const { createTransport } = await import('../email/transport.ts')
@@ -41,9 +42,7 @@ export async function failureOfSmtp(smtp: NonNullable<Config['email']['smtp']>):
   }
 }
 
-/**
- * Whether the master key opens what is sealed. A database that nothing was sealed in yet passes.
- */
+/** Whether the master key opens the sealed values. A database without sealed values passes. */
 export async function inspectSealed({ database: { knex } }: Stores, config: Config) {
   const [{ createSealer }, { checkMasterKey }, { listKeys }, { systemClock }] = await Promise.all([
     import('../../keys/sealer.ts'),

@@ -1,4 +1,4 @@
-/** `latchkey doctor`: what a server stands on, checked without changing anything. */
+/** `latchkey doctor`: checks what a server depends on, and changes nothing. */
 import type { Config } from '../config/config.ts'
 import {
   checkBreachCheck,

@@ -1,4 +1,4 @@
-/** What the doctor asks about email addresses. Only reads. */
+/** Reads the email addresses with problems for the doctor. Writes nothing. */
 import type { Knex } from 'knex'
 import { readMailbox } from '../accounts/email.ts'
 import { countMarked, countUnfilled, listKeepers, listMarked } from '../accounts/mailbox-backfill-repository.ts'
@@ -6,7 +6,7 @@ import type { Emails } from '../doctor/checks.ts'
 
 const maxListed = 100
 
-/** Before its migration, or without a schema, nothing is known of any address. */
+/** Without the schema or its migration, no problem of an address is recorded. */
 export async function inspectEmails(knex: Knex): Promise<Emails> {
   if (!(await knex.schema.hasColumn('account', 'email_problem'))) {
     return { marked: [], markedCount: 0, unsettledCount: 0 }

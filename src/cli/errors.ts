@@ -1,4 +1,4 @@
-/** How the command line itself can fail. */
+/** Failures of the command line itself. */
 import type { ConfigProblem } from '../config/problems.ts'
 import { declareError } from '../errors.ts'
 
@@ -13,7 +13,7 @@ export const revocationTargets = declareError('revocation_targets', 400)
 export const durationMalformed = declareError('duration_malformed', 400)
 export const cancelled = declareError('cancelled', 400)
 
-/** The environment has problems; nothing was opened. */
+/** The configuration has problems; nothing was opened. */
 export class ConfigurationRefused extends Error {
   readonly problems: readonly ConfigProblem[]
 

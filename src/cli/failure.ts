@@ -1,4 +1,6 @@
-/** A failure as a person or a program reads it: its code, its sentence, and every problem with its place. */
+/**
+ * A failure for people or for programs: its code, its message, and every problem with its place.
+ */
 import { SealDamaged, WrongMasterKey } from '../../keys/errors.ts'
 import { connectionReason } from '../database/errors.ts'
 import { AppError } from '../errors.ts'
@@ -14,14 +16,14 @@ type FailureDescription = {
   problems: { path: string; line?: number; code: string; message: string }[]
 }
 
-/** No stack and no values of secrets; `isJson` gives `{"error": …}`. */
+/** Never contains a stack or a secret. `isJson` gives `{"error": …}`. */
 export function describeFailure(
   error: unknown,
   { sentences, isJson }: { sentences: Sentences; isJson: boolean },
 ): string {
   const described = describe(error, sentences)
   if (isJson) return JSON.stringify({ error: described })
-  // The sentence of a configuration problem names its variable already.
+  // The message of a configuration problem already names its variable.
   const isNamed = error instanceof ConfigurationRefused
   const lines = described.problems.map(({ path, line, message }) => {
     const place = [line === undefined ? '' : sentences.t('cli.line', { line }), isNamed ? '' : path]
@@ -59,7 +61,10 @@ function describe(error: unknown, sentences: Sentences): FailureDescription {
   return { code: 'unexpected', message: t('cli.unexpected', { reason }), problems: [] }
 }
 
-/** A password's refusal is an error of its own elsewhere, and has its sentence there. */
+/**
+ * The refusal of a password has its message under `errors.`, because other features throw it as an
+ * error.
+ */
 function describeProblem({ path, code, params, line }: Problem, { t, has }: Sentences) {
   const message = has(`problems.${code}`) ? t(`problems.${code}`, params) : t(`errors.${code}`, params)
   return { path, code, message, ...(line === undefined ? {} : { line }) }

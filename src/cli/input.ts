@@ -1,20 +1,28 @@
-/** Secrets and files: from a prompt, from standard input, from a path. Never from an argument, which every process can see. */
+/**
+ * Secrets and files: from a prompt, from standard input, from a path. Never from an argument, which
+ * all processes can read.
+ */
 import { readFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import type { Call, Io } from './command.ts'
 import { cancelled, fileMalformed, fileUnreadable, inputEmpty, inputsDiffer } from './errors.ts'
 
-/** Whether somebody sits there who can be asked. */
+/** Whether a terminal is connected, so that the user can answer a prompt. */
 export const isInteractive = ({ stdin, stderr }: Io): boolean => stdin.isTTY === true && stderr.isTTY === true
 
-/** All of standard input, without the line feed that `echo` and editors put at the end. Throws `input_empty`. */
+/**
+ * All of standard input, without the line feed that `echo` and editors add. Throws `input_empty`.
+ */
 export async function readSecretFromStdin({ stdin }: Io): Promise<string> {
   const read = (await text(stdin)).replace(/\r?\n$/, '')
   if (read === '') throw inputEmpty()
   return read
 }
 
-/** Asks twice, showing stars, on standard error so that standard output stays the answer. Throws `inputs_differ`, `cancelled`. */
+/**
+ * Asks twice and shows stars, on standard error so that standard output has only the answer. Throws
+ * `inputs_differ`, `cancelled`.
+ */
 export async function askForSecret({ io, t }: Pick<Call, 'io' | 't'>, name: string): Promise<string> {
   const ask = (key: string) =>
     prompt(io, ({ password }, context) => password({ message: t(key, { name }), mask: '*' }, context))
@@ -33,7 +41,7 @@ async function prompt<T>(
   { stdin, stderr }: Io,
   ask: (prompts: Prompts, context: { input: NodeJS.ReadableStream; output: NodeJS.WritableStream }) => Promise<T>,
 ): Promise<T> {
-  // Loaded only when somebody is asked: it takes longer than most commands.
+  // Loaded only for a prompt: loading it takes longer than most commands.
   const prompts = await import('@inquirer/prompts')
   try {
     return await ask(prompts, { input: stdin, output: stderr })
@@ -59,7 +67,7 @@ export async function readJsonObject(io: Io, path: string): Promise<Record<strin
     const value: unknown = JSON.parse(content)
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
   } catch {
-    // Told below, without a part of what may hold a secret.
+    // Thrown below, without the content: the file may contain a secret.
   }
   throw fileMalformed({ params: { path } })
 }

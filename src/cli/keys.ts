@@ -34,7 +34,7 @@ function keyDocument({ kid, algorithm, ...life }: KeyLife & { kid: string; algor
   }
 }
 
-/** The ring as it is now, after `changes`. */
+/** The present ring, after `changes`. */
 async function shown({ signingKeys, config }: Parts, { t }: Call, changes?: readonly KeyChange[]): Promise<Outcome> {
   const keys = (await signingKeys.list()).map((key) => keyDocument(key, config.signingKeys.times))
   const head = ['kid', 'algorithm', 'state', 'next', 'nextAt'].map((name) => t(`cli.keys.columns.${name}`))
@@ -105,7 +105,7 @@ const resealAll: CliCommand = {
     const { knex, transaction } = database
     const unaware = await countUnaware(knex, config.masterKey)
     if (unaware > 0) throw masterKeyUnknownToServers({ params: { processes: unaware } })
-    // A person should know that waiting is part of it; a program only waits.
+    // The message tells the user that the command waits; a program does not need it.
     if (options.json !== true) io.stderr.write(`${t('cli.keys.reseal.waiting', { seconds: leaseMs / 1000 })}\n`)
     const record = (action: 'master_key.reseal_began' | 'master_key.resealed', details = {}) =>
       transaction((tx) => audit.record(tx, { action, by, outcome: 'success', details }))

@@ -1,14 +1,20 @@
-/** The lines of a file that may be larger than memory, in batches, each with the byte at which the next one begins. */
+/**
+ * Reads a file that may be larger than memory as batches of lines, each with the byte where the
+ * next batch begins.
+ */
 import type { Readable } from 'node:stream'
 
 export type Line = Readonly<{ number: number; text: string | undefined; bytes: Buffer }>
 export type LineBatch = Readonly<{ lines: readonly Line[]; nextByte: number; nextLine: number }>
 
-/** No account is longer; a file without line feeds must not fill the memory. */
+/** No account needs a longer line; a file without line feeds must not fill the memory. */
 const longestLine = 256 * 1024
 const lineFeed = 0x0a
 
-/** `from` is the place that `stream` begins at. A line that is not UTF-8, or too long, has no text; the latter keeps its first bytes. */
+/**
+ * The second argument is the position where `stream` begins. A line that is not UTF-8 or too long
+ * has no text; a line that is too long keeps its first bytes.
+ */
 export async function* readLines(
   stream: Readable,
   { size, nextByte, nextLine }: { size: number; nextByte: number; nextLine: number },
@@ -49,7 +55,7 @@ export async function* readLines(
     }
     rest = Buffer.concat([rest, chunk.subarray(begin)])
     if (rest.length > longestLine) {
-      // What is cut off still counts as read.
+      // The bytes that are cut off still count as read.
       place = { ...place, nextByte: place.nextByte + rest.length - longestLine }
       rest = rest.subarray(0, longestLine)
       isTooLong = true

@@ -1,4 +1,7 @@
-/** `latchkey logout-deliveries`: which relying parties have been told of a logout, and which have not. */
+/**
+ * `latchkey logout-deliveries`: which relying parties received a logout notification, and which did
+ * not.
+ */
 import { deliveryStates } from '../logout/service.ts'
 import type { CliCommand } from './command.ts'
 import { table } from './output.ts'

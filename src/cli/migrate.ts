@@ -1,4 +1,7 @@
-/** `latchkey migrate`: brings the schema up to date, also where the automatic run at start is off. */
+/**
+ * `latchkey migrate`: runs the pending migrations, also when the server does not run them at its
+ * start.
+ */
 import type { CliCommand } from './command.ts'
 import { table } from './output.ts'
 

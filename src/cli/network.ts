@@ -1,4 +1,4 @@
-/** `latchkey network`: networks from which too many wrong passwords came. */
+/** `latchkey network`: networks that are locked after too many wrong passwords. */
 import type { CliCommand } from './command.ts'
 
 const unlock: CliCommand = {

@@ -1,4 +1,4 @@
-/** Opens the database and the parts when a command first asks for them, and closes what was opened. */
+/** Opens the database and the parts at their first use by a command, and closes them. */
 
 import type { Parts } from '../compose/parts.ts'
 import type { Config } from '../config/config.ts'
@@ -19,7 +19,7 @@ export function createOpener({ readConfig, log }: Deps) {
     return result.config
   }
 
-  // Help and usage errors must not wait for the engine and the database's driver to load.
+  // Loaded here: help and usage errors must not wait for the engine and the database driver.
   async function openStores(): Promise<Stores> {
     const config = getConfig()
     const { openStores: open } = await import('../stores.ts')
@@ -65,7 +65,7 @@ export function createOpener({ readConfig, log }: Deps) {
   const open: Pick<Call, 'openStores' | 'openParts'> = { openStores, openParts }
   return {
     open,
-    /** What was opened last is closed first. */
+    /** Closes in the reverse order of opening. */
     close: async (): Promise<void> => {
       for (const close of closing.reverse()) await close()
     },

@@ -1,16 +1,16 @@
-/** What the command line prints: tables for people, with nothing in them that a terminal would obey. */
+/** What the command line prints: tables, without characters that control the terminal. */
 import Table from 'cli-table3'
 
 const plain = { style: { head: [], border: [], compact: true } }
 
-/** Rows under a heading. */
+/** A table with a header. */
 export function table(head: readonly string[], rows: readonly (readonly unknown[])[]): string {
   const made = new Table({ ...plain, head: [...head] })
   made.push(...rows.map((row) => row.map(cell)))
   return made.toString()
 }
 
-/** One thing, a line for each of its properties; what is undefined is left out. */
+/** One record, a line per property. Undefined properties are left out. */
 export function record(properties: Readonly<Record<string, unknown>>): string {
   const made = new Table(plain)
   const set = Object.entries(properties).filter(([, value]) => value !== undefined)
@@ -25,6 +25,9 @@ function cell(value: unknown): string {
   return printable(String(value))
 }
 
-/** Control and format characters shown instead of sent: a name must not move the cursor or turn the line around. */
+/**
+ * Shows control and format characters as escapes: a name must not move the cursor or reverse the
+ * text direction.
+ */
 export const printable = (text: string): string =>
   text.replace(/[^\P{C}\n]|[\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)

@@ -1,4 +1,7 @@
-/** The command line as commander sees it, made from the list of commands: help, examples, `--json` and options for each alike. */
+/**
+ * Builds the commander program from the list of commands, with help, examples, `--json` and options
+ * for each.
+ */
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Sentences } from '../locales.ts'
 import type { CliCommand, CliOption, Io } from './command.ts'
@@ -8,7 +11,9 @@ type Deps = {
   t: Sentences['t']
   version: string
   io: Pick<Io, 'stdout' | 'stderr'>
-  /** Whether a program reads: then a line that cannot be understood is told in JSON, without the hint for people. */
+  /**
+   * Whether the output is for a program: then usage errors are JSON, without the hint for people.
+   */
   isJson: boolean
   run: (command: CliCommand, args: readonly string[], options: Record<string, unknown>) => Promise<void>
 }
@@ -72,7 +77,7 @@ function createOption({ flags, text, isRequired, isRepeated, choices, isWholeNum
   return option
 }
 
-/** Commander's own words, in the shape of every other failure. */
+/** Commander's own message, in the JSON format of all failures. */
 function usageAsJson(text: string): string {
   const message = text.trim().replace(/^error: /, '')
   return `${JSON.stringify({ error: { code: 'usage', message, problems: [] } })}\n`

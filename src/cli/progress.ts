@@ -1,10 +1,13 @@
-/** A bar on standard error while something long runs, for whoever looks at a terminal. */
+/** A progress bar on standard error for long commands, if it is a terminal. */
 import type { Io } from './command.ts'
 
 const width = 30
 const everyMs = 100
 
-/** `total` is in the same unit as `show`'s `done`; `text` is what stands behind the bar. Without a terminal nothing is written. */
+/**
+ * `total` has the same unit as `done` of `show`; `text` follows the bar. Without a terminal nothing
+ * is written.
+ */
 export function createProgress({ stderr }: Pick<Io, 'stderr'>, total: number) {
   let shownAt = Number.NEGATIVE_INFINITY
   const isWatched = stderr.isTTY === true
@@ -16,7 +19,7 @@ export function createProgress({ stderr }: Pick<Io, 'stderr'>, total: number) {
       const filled = Math.round(share * width)
       stderr.write(`\r\x1b[K[${'#'.repeat(filled)}${'-'.repeat(width - filled)}] ${Math.floor(share * 100)} % ${text}`)
     },
-    /** Takes the bar away, so that a line can be written in its place. */
+    /** Removes the bar, so that a line can be written in its place. */
     clear: (): void => {
       if (isWatched) stderr.write('\r\x1b[K')
     },

@@ -1,4 +1,4 @@
-/** `latchkey resource-server`: the APIs that tokens are for. */
+/** `latchkey resource-server`: the APIs that accept tokens. */
 import { readResourceServerDocument, resourceServerDocument } from '../resource-servers/document.ts'
 import { resourceServerInvalid, resourceServerNotFound } from '../resource-servers/errors.ts'
 import { signingAlgorithms, tokenFormats } from '../resource-servers/resource-server.ts'

@@ -1,4 +1,4 @@
-/** `latchkey revoke`: takes back what was issued, with all that hangs from it. */
+/** `latchkey revoke`: revokes grants and sessions, with everything issued from them. */
 import { clientNotFound } from '../clients/errors.ts'
 import type { Call, CliCommand } from './command.ts'
 import { revocationTargets } from './errors.ts'
@@ -57,7 +57,7 @@ export const revoke: CliCommand = {
   run: async (call) => {
     const named = targets.filter((target) => call.options[target] !== undefined)
     const [target] = named
-    // Everything at once needs its moment, and nothing else has one.
+    // Only `all` takes `--before`, and requires it.
     const isWhole = (target === 'all') === (call.options.before !== undefined)
     if (target === undefined || named.length > 1 || !isWhole) throw revocationTargets()
     const { ended, rows } = await end(call, target)

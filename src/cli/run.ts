@@ -1,4 +1,7 @@
-/** Runs one command line: reads the configuration, opens what the command needs, prints, closes, and gives the exit code. */
+/**
+ * Runs one command line: reads the configuration, opens what the command needs, prints, closes, and
+ * returns the exit code.
+ */
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { CommanderError } from 'commander'
@@ -18,14 +21,14 @@ import { createProgram } from './program.ts'
 
 type Options = { argv: readonly string[]; env: Readonly<Record<string, string | undefined>>; io: Io }
 
-/** `argv` begins with the first word after `latchkey`. Never throws; gives one of `exitCodes`. */
+/** `argv` begins with the first word after `latchkey`. Never throws; returns one of `exitCodes`. */
 export async function runCli({ argv, env, io }: Options): Promise<number> {
   const sentences = createSentences({ isStrict: false })
   const { t, has } = sentences
-  // What the parts have to say goes to standard error, and only when it is worth a person's time.
+  // The parts log to standard error, by default only warnings and errors.
   const level = env.LOG_LEVEL?.trim() ? 'debug' : 'warn'
   let exitCode: number = exitCodes.ok
-  // A closed pipe (`| head`) is no failure of ours.
+  // A closed pipe (`| head`) is not an error.
   io.stdout.on('error', () => {})
 
   async function run(command: CliCommand, args: readonly string[], options: Record<string, unknown>): Promise<void> {
@@ -65,7 +68,7 @@ export async function runCli({ argv, env, io }: Options): Promise<number> {
     return exitCode
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
-    // Asked-for help and version are answers; everything else commander throws is a line that it could not read.
+    // Help and version exit with 0. All other errors of commander are usage errors.
     return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
   }
 }
@@ -80,7 +83,7 @@ function userName(): string {
   try {
     return userInfo().username.slice(0, 200)
   } catch {
-    // A container's user need not have a name.
+    // The user of a container may have no name.
     return `uid ${process.getuid?.() ?? 'unknown'}`
   }
 }

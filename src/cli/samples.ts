@@ -1,4 +1,7 @@
-/** What the doctor asks about clients and users: samples of the development seed, and settings worth a second look. */
+/**
+ * What the doctor checks about clients and users: samples of the development seed, and risky
+ * settings.
+ */
 import { openRootSecret } from '../../keys/root-secret.ts'
 import { createSealer } from '../../keys/sealer.ts'
 import { normaliseEmail } from '../accounts/email.ts'
@@ -17,7 +20,7 @@ import type { Stores } from '../stores.ts'
 const everything = 100_000
 const isLoopback = (uri: string): boolean => /^http:/.test(uri)
 
-/** Only reads; a database without a schema has no samples. */
+/** Only reads. A database without a schema has no samples. */
 export async function findSamples({ database: { knex, transaction } }: Stores, config: Config): Promise<Samples> {
   const isEmpty = !(await knex.schema.hasTable('client')) || !(await knex('root_secret').first('id'))
   if (isEmpty) return { clientIds: [], emails: [], loopbackClientIds: [] }
@@ -38,7 +41,7 @@ export async function findSamples({ database: { knex, transaction } }: Stores, c
   }
 }
 
-/** Every client with the scopes of its own that belong to no resource server. */
+/** Every client with those of its scopes that belong to no resource server. */
 export async function listClientNotes({ database: { knex } }: Stores) {
   if (!(await knex.schema.hasTable('resource_server'))) return []
   const apis = await listResourceServers(knex, everything)

@@ -1,4 +1,4 @@
-/** Everything that is sealed under the master key: one list, so that a change of the key forgets nothing. */
+/** Everything that the master key seals: one list, so that a change of the key covers all of it. */
 import type { SealedLocation } from '../../keys/sealed-locations.ts'
 import { fixedLocations, sealedColumn } from '../../keys/sealed-locations.ts'
 import { factorList } from '../mfa/methods/index.ts'

@@ -1,4 +1,4 @@
-/** `latchkey seed FILE`: makes people, clients and APIs what a file says. */
+/** `latchkey seed FILE`: creates or changes users, clients and APIs as the file says. */
 import type { CliCommand } from './command.ts'
 import { readInput } from './input.ts'
 import { printable, table } from './output.ts'
@@ -14,7 +14,7 @@ export const seed: CliCommand = {
     const parts = await openParts()
     const { entries } = await parts.seed.apply(content, { by, isOnlyMissing: options.onlyMissing === true })
     const head = [t('cli.columns.type'), t('cli.columns.id'), t('cli.columns.result'), t('cli.columns.fields')]
-    // Of what is new everything differs from nothing.
+    // For a new entry every field differs, so the fields are not listed.
     const rows = entries.map(({ type, id, result, fields }) => [type, id, result, result === 'changed' ? fields : []])
     const secrets = entries.flatMap(({ id, secret }) =>
       secret === undefined ? [] : [printable(t('cli.client.secretOf', { id, secret }))],

@@ -1,4 +1,4 @@
-/** `latchkey settings`: what can be changed while the server runs. */
+/** `latchkey settings`: the settings that can be changed while the server runs. */
 import type { CliCommand } from './command.ts'
 import { table } from './output.ts'
 

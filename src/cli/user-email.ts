@@ -1,4 +1,7 @@
-/** `latchkey user set-email`: another address for an account, above all one whose own finds it no longer. */
+/**
+ * `latchkey user set-email`: sets another email of an account, for example when emails no longer
+ * reach the user.
+ */
 import type { CliCommand } from './command.ts'
 import { getAccount } from './user.ts'
 
@@ -19,7 +22,7 @@ export const setEmail: CliCommand = {
     const { id } = await getAccount(accounts, emailOrIdArgument)
     const isVerified = options.emailVerified !== undefined
     await setEmail(id, { email, isVerified }, by)
-    // Past the cache, which may not have heard of the change yet.
+    // Reads past the cache, which may not contain the change yet.
     const shown = (await accounts.readById(id))?.email ?? email
     return {
       data: { id, email: shown, email_verified: isVerified },

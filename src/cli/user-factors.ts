@@ -1,4 +1,4 @@
-/** `latchkey user factors …`: the second factors of people, for whoever helps them. */
+/** `latchkey user factors …`: the second factors of users, for support. */
 import type { CliCommand } from './command.ts'
 import { record } from './output.ts'
 import { getAccount } from './user.ts'

@@ -1,4 +1,4 @@
-/** `latchkey user import` and `user export`: everybody at once, as lines of JSON. */
+/** `latchkey user import` and `user export`: all users, as lines of JSON. */
 import { createHash } from 'node:crypto'
 import type { WriteStream } from 'node:fs'
 import { createReadStream, createWriteStream } from 'node:fs'
@@ -14,7 +14,7 @@ import { readLines } from './lines.ts'
 import { printable } from './output.ts'
 import { createProgress } from './progress.ts'
 
-/** Small enough for a statement of a few milliseconds, so that a running server is not held up. */
+/** Small enough for a statement of a few milliseconds, so that a running server is not blocked. */
 const batchSize = 500
 
 const importUsers: CliCommand = {
@@ -66,7 +66,10 @@ async function fileAt(path: string): Promise<{ size: number; digest: Buffer }> {
   }
 }
 
-/** Every line that did not become an account, with its number and what is wrong: on standard error, as the import goes. */
+/**
+ * Every line that did not become an account, with its number and its problems: on standard error,
+ * during the import.
+ */
 function printReport({ io, t, has, options }: Call, { refused, existing }: BatchReport): void {
   const sentence = ({ path, code, params }: Problem) =>
     `${path === '' ? '' : `${path}: `}${t(has(`problems.${code}`) ? `problems.${code}` : `errors.${code}`, params)}`
@@ -79,7 +82,10 @@ function printReport({ io, t, has, options }: Call, { refused, existing }: Batch
   }
 }
 
-/** The lines that were refused, as they were: to be corrected and imported again. May hold hashes, so it is for its owner alone. */
+/**
+ * Copies the refused lines unchanged, to be corrected and imported again. They may contain hashes,
+ * so only the file's owner may read them.
+ */
 function createRejects(path: string | undefined, isContinued: boolean) {
   let stream: WriteStream | undefined
   let failure: NodeJS.ErrnoException | undefined
@@ -156,7 +162,7 @@ const exportUsers: CliCommand = {
       return { data: undefined, text: '', isWritten: true }
     }
     try {
-      // Never over something that is there: it may be the only copy.
+      // Never overwrites a file: it may be the only copy.
       await pipeline(documents(), createWriteStream(path, { flags: 'wx', mode: 0o600 }))
     } catch (error) {
       const reason = (error as NodeJS.ErrnoException).code

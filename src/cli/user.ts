@@ -1,4 +1,4 @@
-/** `latchkey user`: who may sign in. */
+/** `latchkey user`: the accounts that can sign in. */
 import { accountDocument, readAccountDocument } from '../accounts/document.ts'
 import { accountAmbiguous, accountInvalid, accountNotFound } from '../accounts/errors.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
@@ -17,7 +17,10 @@ const shown = (account: Account): Outcome => {
   return { data, text: record(data) }
 }
 
-/** Throws `account_not_found`, and `account_ambiguous` for an address that a marked account has as well. */
+/**
+ * Throws `account_not_found`, and `account_ambiguous` for an email that a marked account has as
+ * well.
+ */
 export async function getAccount(accounts: Accounts, emailOrId: string): Promise<Account> {
   const isEmail = emailOrId.includes('@')
   const found = isEmail ? await accounts.findByEmail(emailOrId) : await accounts.findById(emailOrId)

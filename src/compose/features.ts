@@ -10,7 +10,7 @@ export type Contribution = {
   duties?: readonly Duty[]
   /** Jobs of the queue by their names. */
   tasks?: Tasks
-  /** Jobs that wait for other machines. */
+  /** Jobs that wait for other servers. */
   outsideTasks?: Tasks
   close?: () => Promise<void> | void
 }
@@ -20,7 +20,7 @@ export function createFeatureList() {
   const merge = (tasks: readonly (Tasks | undefined)[]): Tasks => Object.assign({}, ...tasks)
 
   return {
-    /** Gives the feature back, so that it is added where it is built. */
+    /** Returns the feature, so that one expression builds and adds it. */
     add: <Feature extends Contribution>(feature: Feature): Feature => {
       added.push(feature)
       return feature
@@ -29,7 +29,7 @@ export function createFeatureList() {
     duties: (): readonly Duty[] => added.flatMap(({ duties = [] }) => duties),
     tasks: (): Tasks => merge(added.map(({ tasks }) => tasks)),
     outsideTasks: (): Tasks => merge(added.map(({ outsideTasks }) => outsideTasks)),
-    /** What was built last is closed first. */
+    /** Closes in the reverse order of building. */
     close: async (): Promise<void> => {
       for (const { close } of added.toReversed()) await close?.()
     },

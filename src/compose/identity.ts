@@ -1,4 +1,4 @@
-/** Accounts, clients, resource servers, and the emails that accounts get. */
+/** Accounts, clients, resource servers, and the emails to accounts. */
 import { createAccountsFeature, readMailbox } from '../accounts/index.ts'
 import { createClientsFeature } from '../clients/index.ts'
 import { createMailFeature } from '../email/index.ts'

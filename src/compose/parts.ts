@@ -1,4 +1,7 @@
-/** Every part of a process, built once in this order: for the server, the command line and the tests. */
+/**
+ * Every part of a process, built once in this order: for the server, the command line and the
+ * tests.
+ */
 import { join } from 'node:path'
 import { normaliseEmail, readAccountDocument } from '../accounts/index.ts'
 import { oidcScopes } from '../clients/index.ts'
@@ -22,8 +25,9 @@ export type Parts = Awaited<ReturnType<typeof createParts>>
 const viewsFolder = join(import.meta.dirname, '../../views')
 
 /**
- * Builds everything on a migrated database and touches it only to open the root secret and the key ring, which it makes on first use.
- * Throws WrongMasterKey when the database was made under another master key; nothing is changed then.
+ * Builds everything on a migrated database; only the root secret and the key ring are read, or
+ * created at first use. Throws WrongMasterKey when the database was created with another master
+ * key; then nothing was changed.
  */
 export async function createParts(deps: PartsDeps) {
   const platform = await createPlatform(deps)
@@ -79,7 +83,7 @@ export async function createParts(deps: PartsDeps) {
     duties: features.duties(),
     tasks: features.tasks(),
     outsideTasks: features.outsideTasks(),
-    /** Closes everything but the database, which its opener closes. */
+    /** Closes everything except the database, which its opener closes. */
     close: features.close,
   }
 }

@@ -1,4 +1,4 @@
-/** The platform: everything that features are built on, and that knows no feature. */
+/** The platform: what all features are built on. It depends on no feature. */
 import { openRootSecret } from '../../keys/root-secret.ts'
 import { createSealer } from '../../keys/sealer.ts'
 import { createAuditFeature } from '../audit/index.ts'
@@ -30,13 +30,13 @@ export type PartsDeps = {
   /** A direct connection for the queue, which listens. */
   queueUrl: string
   clock: Clock
-  /** How far `clock` is from the database's; undefined: it is right. */
+  /** The difference between `clock` and the database's clock; undefined: `clock` is right. */
   measureClock?: () => Promise<ClockOffset>
   random: Random
   log: Log
-  /** Passwords hashed at the same time in this process. */
+  /** The number of passwords hashed at the same time in this process. */
   hashingSlots: number
-  /** What the home page of a development server says; undefined in production. */
+  /** The text of a development server's home page; undefined in production. */
   developmentNotes?: DevelopmentNotes
   /** Known sample values that production refuses. */
   refusedSecrets: readonly string[]

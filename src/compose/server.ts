@@ -1,4 +1,7 @@
-/** What a server needs beside its features: health, the request log, and documents that are answered from memory. */
+/**
+ * Parts of a server that are no feature: health, the request log, and documents that are answered
+ * from memory.
+ */
 import { createRequestLog } from '../http/access-log.ts'
 import { createReadiness, healthRoutes } from '../http/health.ts'
 import { createIpOf } from '../http/ip.ts'
@@ -31,7 +34,7 @@ export function createServing(platform: Platform, { keyRing }: Tokens) {
         stores: async () => setUps.isAgreed(),
         server: readiness.state,
       },
-      // Postgres keeps what belongs there meanwhile.
+      // Without Redis, Postgres stores the same data.
       spare: { redis: redis?.state },
     }),
   })

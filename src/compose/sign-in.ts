@@ -1,4 +1,4 @@
-/** How people get an account, sign in to it, recover it and change it. */
+/** Registration, sign-in, recovery and account settings. */
 import { administratorRoles } from '../access/permissions.ts'
 import { createAccountFeature } from '../account/index.ts'
 import { createLoginFeature } from '../login/index.ts'

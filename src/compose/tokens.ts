@@ -1,4 +1,4 @@
-/** Tokens and sessions: where they are kept, the keys that sign them, and what ends them. */
+/** Tokens and sessions: their stores, the signing keys, and revocation. */
 import { createArtifactStore } from '../../adapters/index.ts'
 import { createKeyRing } from '../../keys/key-ring.ts'
 import { measureKeyRing } from '../../keys/ring-metrics.ts'

@@ -1,4 +1,7 @@
-/** What every page needs: the views, their files, and the cookies that bind a form to its page. */
+/**
+ * What every page needs: the views, their static files, and the cookies that bind a form to its
+ * page.
+ */
 import { join } from 'node:path'
 import { captchaFiles } from '../captcha/index.ts'
 import { loadAssets } from '../http/assets.ts'

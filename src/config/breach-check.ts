@@ -1,16 +1,19 @@
-/** Where passwords are looked up in known breaches, and what happens while that service does not answer. */
+/** The service that knows breached passwords, and what happens while it does not answer. */
 import type { AllowedOrigin } from './config.ts'
 import type { Source } from './source.ts'
 
 export type BreachCheck = Readonly<{
-  /** Five hexadecimal characters are put behind it. */
+  /** The first five hexadecimal characters of the password's hash are appended to it. */
   rangeUrl: string
   outage: 'allow' | 'refuse'
 }>
 
 const outages = ['allow', 'refuse'] as const
 
-/** Undefined: no service is named, or there is a problem. An address that the guard of outbound requests would refuse is one. */
+/**
+ * Undefined: no service is configured, or there is a problem, for example an address that the
+ * outbound guard refuses.
+ */
 export function readBreachCheck(source: Source, allowed: readonly AllowedOrigin[]): BreachCheck | undefined {
   const stated = source.stated('BREACH_CHECK_URL')
   const outage = source.choice('BREACH_CHECK_OUTAGE', outages)

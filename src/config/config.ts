@@ -1,4 +1,7 @@
-/** What a process is started with: the typed, frozen result of reading its environment. What changes at run time is in `settings/`. */
+/**
+ * The typed, frozen configuration that a process reads from its environment. `settings/` has what
+ * changes at run time.
+ */
 import type { Algorithm } from '../../keys/algorithms.ts'
 import type { KeyTimes } from '../../keys/states.ts'
 import type { LogLevel } from '../log.ts'
@@ -8,7 +11,10 @@ import type { SmtpServer } from './email.ts'
 export const environments = ['development', 'test', 'production'] as const
 export type Environment = (typeof environments)[number]
 
-/** Scheme with its colon, host as the URL standard writes it; no port: every one, an empty one: the scheme's own. */
+/**
+ * `protocol` has its colon; `hostname` as in the URL standard. `port`: undefined allows every port,
+ * empty is the default port of the protocol.
+ */
 export type AllowedOrigin = Readonly<{ protocol: string; hostname: string; port: string | undefined }>
 
 export type Config = Readonly<{
@@ -16,39 +22,50 @@ export type Config = Readonly<{
   /** The issuer identifier (RFC 8414 §2), without a trailing slash. */
   issuer: string
   listen: Readonly<{ host: string; port: number }>
-  /** Absolute path of the folder for the embedded database and development's master key. */
+  /** Absolute path of the folder for the embedded database and the development master key. */
   dataFolder: string
   database: Readonly<{
     /** Undefined: the embedded database in `dataFolder`. */
     url: string | undefined
-    /** Around a pooler, for LISTEN, migrations and locks that outlive a transaction. */
+    /** Bypasses a pooler, for LISTEN, migrations and locks that outlive a transaction. */
     directUrl: string | undefined
     poolSize: number
     migrateAtStart: boolean
   }>
-  /** redis://, rediss://, or a cluster: redis+cluster://, rediss+cluster:// with a comma list of hosts. */
+  /**
+   * redis:// or rediss://; for a cluster redis+cluster:// or rediss+cluster:// with a
+   * comma-separated list of hosts.
+   */
   redisUrl: string | undefined
   /** 32 bytes. */
   masterKey: Buffer
-  /** While the master key is being changed: the one that sealed what is not sealed anew yet. */
+  /** The previous master key, while values that it sealed are sealed again. */
   previousMasterKey: Buffer | undefined
   signingKeys: Readonly<{
-    /** Those that are offered, in the order of the JWKS; RS256 is always among them. */
+    /** The offered algorithms, in the order of the JWKS. RS256 is always included. */
     algorithms: readonly Algorithm[]
     times: KeyTimes
-    /** A new key signs no sooner, even on request, in milliseconds: until then a cached JWKS may lack it. */
+    /**
+     * The minimum announcement of a new key, in milliseconds, even on request: a cached JWKS may
+     * not contain it yet.
+     */
     minAnnouncedMs: number
     jwksCacheSeconds: number
   }>
-  /** Addresses and CIDR ranges whose forwarded headers count; empty: nobody's do. */
+  /** IP addresses and CIDR ranges whose forwarded headers are trusted; empty: none. */
   trustProxy: readonly string[]
-  /** What requests to the outside may reach although it is not https on the public internet. */
+  /**
+   * Origins that outbound requests may reach although they are not https on the public internet.
+   */
   outboundAllow: readonly AllowedOrigin[]
-  /** Every authorization request must be pushed first (RFC 9126 §5). */
+  /** Requires pushed authorization requests (RFC 9126 §5). */
   requirePushedRequests: boolean
-  /** How long requests are still taken after a signal, while `/health/ready` tells balancers to look elsewhere. */
+  /**
+   * How long requests are accepted after a signal, while `/health/ready` tells load balancers to
+   * use other servers.
+   */
   shutdownDelaySeconds: number
-  /** Server processes that share this machine's cores. */
+  /** The number of server processes that share the cores of this machine. */
   serverProcesses: number
   passwordHash: Readonly<{
     memoryKiB: number
@@ -58,14 +75,14 @@ export type Config = Readonly<{
     slots: number | undefined
     queue: number
   }>
-  /** Undefined: passwords are not looked up in known breaches. */
+  /** Undefined: passwords are not checked against known breaches. */
   breachCheck: BreachCheck | undefined
-  /** Path of an MMDB file; undefined: nobody is told where an address is. */
+  /** Path of an MMDB file; undefined: no geolocation is shown. */
   geoipDatabase: string | undefined
   email: Readonly<{
-    /** Undefined: no email is sent; development keeps what it would have sent. */
+    /** Undefined: no email is sent. Development stores the emails instead. */
     smtp: SmtpServer | undefined
-    /** The sender's address. */
+    /** The sender's email address. */
     from: string
   }>
   logLevel: LogLevel

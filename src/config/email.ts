@@ -1,4 +1,4 @@
-/** Where email goes out, whether the way there may go without TLS, and who it comes from. */
+/** The SMTP server, whether TLS is required, and the sender. */
 import { isPrivate } from './hosts.ts'
 import type { Source } from './source.ts'
 
@@ -7,16 +7,19 @@ export type SmtpServer = Readonly<{
   port: number
   /** TLS from the first byte (`smtps:`). */
   isSecure: boolean
-  /** STARTTLS or nothing (RFC 3207): no password and no link goes over the internet in plain text. */
+  /** Requires STARTTLS (RFC 3207): no password and no link crosses the internet in plain text. */
   isTlsRequired: boolean
   user: string | undefined
   password: string | undefined
 }>
 
-// An address of our own: nothing that needs quoting, so that it can be no second address and no second header.
+// Allows nothing that needs quoting, so that the value cannot add a second address or a header.
 const senderAddress = /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?$/
 
-/** SMTP_URL, or undefined: then no email is sent. A query is refused: the transport would take it for options that turn verification off. */
+/**
+ * SMTP_URL, or undefined: then no email is sent. A query is refused, because the transport would
+ * read options from it that turn off verification.
+ */
 export function readSmtpServer(source: Source): SmtpServer | undefined {
   const stated = source.stated('SMTP_URL')
   if (!stated) return undefined
@@ -38,7 +41,7 @@ export function readSmtpServer(source: Source): SmtpServer | undefined {
   })
 }
 
-/** The sender's address. Its name is the setting `serviceName`. */
+/** The sender's email address. The sender's name is the setting `serviceName`. */
 export function readEmailFrom(source: Source, issuer: string | undefined): string | undefined {
   const stated = source.stated('MAIL_FROM')
   if (stated === undefined) return `no-reply@${issuer === undefined ? 'localhost' : new URL(issuer).hostname}`

@@ -1,4 +1,7 @@
-/** Which hosts are this machine and which are a private network: where plain text on the wire is a decision and not an accident. */
+/**
+ * Which hosts are this machine, and which are a private network: only there may a connection be
+ * plain text.
+ */
 import ipaddr from 'ipaddr.js'
 
 const withoutBrackets = (host: string): string => host.replace(/^\[(.*)\]$/, '$1').toLowerCase()
@@ -11,11 +14,14 @@ export function isLoopback(host: string): boolean {
   return name === 'localhost' || name.endsWith('.localhost') || rangeOf(name) === 'loopback'
 }
 
-// What resolves on a private network only: names without a dot (compose, Kubernetes in one namespace), .internal (reserved by
-// ICANN in 2024), home.arpa (RFC 8375), .local (RFC 6762) and the names Kubernetes gives to services.
+// Names of private networks: without a dot (compose, Kubernetes), .internal (reserved by ICANN in
+// 2024), home.arpa (RFC 8375), .local (RFC 6762) and Kubernetes services.
 const privateName = /^[^.]+$|\.(internal|local|home\.arpa|svc|svc\.[^.]+\.[^.]+)$/
 
-/** True for private and link-local addresses (RFC 1918, RFC 4193), and for names that resolve on a private network only. */
+/**
+ * True for private and link-local IP addresses (RFC 1918, RFC 4193), and for names that only
+ * resolve on a private network.
+ */
 export function isPrivate(host: string): boolean {
   const name = withoutBrackets(host)
   const range = rangeOf(name)

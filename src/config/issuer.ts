@@ -1,10 +1,14 @@
-/** The issuer identifier: what it may look like (RFC 8414 §2, OpenID Connect Discovery 1.0 §3), and the exact name of what is wrong. */
+/**
+ * The issuer identifier: its form (RFC 8414 §2, OpenID Connect Discovery 1.0 §3), and an error code
+ * for each mistake.
+ */
 import { isLoopback } from './hosts.ts'
 import type { Source } from './source.ts'
 
 /**
- * ISSUER, or development's `http://localhost:<port>`. Clients compare it character by character (RFC 9207 §2.4), so only the
- * canonical form is taken. Plain http is for loopback hosts outside production. Undefined when there is a problem.
+ * ISSUER, or `http://localhost:<port>` in development. Clients compare it character by character
+ * (RFC 9207 §2.4), so only the canonical form is accepted. Plain http is for loopback hosts outside
+ * production. Undefined after a problem.
  */
 export function readIssuer(source: Source, port: number): string | undefined {
   const isProduction = source.environment === 'production'

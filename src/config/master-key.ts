@@ -1,15 +1,22 @@
-/** The master key: 32 bytes from MASTER_KEY or MASTER_KEY_FILE, or, outside production, from a file made once in the data folder. */
+/**
+ * The master key: 32 bytes from MASTER_KEY or MASTER_KEY_FILE. Outside production it may be a file
+ * created once in the data folder.
+ */
 import { linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Random } from '../random.ts'
 import type { Source } from './source.ts'
 
-/** What `.env.example` shows, so that production can refuse it. Decoded it says so itself. */
+/**
+ * The sample of `.env.example`, which production refuses. Its decoded text says that it is a
+ * sample.
+ */
 export const sampleMasterKey = 'ZXhhbXBsZS1tYXN0ZXIta2V5LWRvLW5vdC11c2UtaXQ'
 
 /**
- * The key, or undefined: there is a problem, or (outside production) neither variable is set and development's own is to be
- * opened. A file that others may read is only warned about: secrets that containers mount often are.
+ * The key. Undefined after a problem, or outside production when neither variable is set: the
+ * development key is opened then. A file that other users may read is only a warning: secrets
+ * mounted into containers often are.
  */
 export function readMasterKey(source: Source): Buffer | undefined {
   const written = source.stated('MASTER_KEY')
@@ -21,17 +28,20 @@ export function readMasterKey(source: Source): Buffer | undefined {
   return undefined
 }
 
-/** The key before the present one, while everything is sealed anew; undefined when there is none, or a problem. */
+/**
+ * The previous key, while all values are sealed again; undefined when there is none or after a
+ * problem.
+ */
 export function readPreviousMasterKey(source: Source): Buffer | undefined {
   const written = source.stated('MASTER_KEY_PREVIOUS')
   const file = source.stated('MASTER_KEY_PREVIOUS_FILE')
   if (written && file) return source.problem('MASTER_KEY_PREVIOUS', 'master_key_previous_twice')
-  // Not judged: whatever it is, it sealed the database, and it is about to go.
+  // Its strength is not checked: it already sealed the database and is being replaced.
   if (written) return decode(source, 'MASTER_KEY_PREVIOUS', written, 'MASTER_KEY_PREVIOUS', { isJudged: false })
   return file ? readMasterKeyFile(source, 'MASTER_KEY_PREVIOUS_FILE', file, { isJudged: false }) : undefined
 }
 
-/** Development's key in `dataFolder`, made when there is none; undefined when there is a problem. */
+/** The development key in `dataFolder`, created when there is none; undefined after a problem. */
 export function readDevelopmentMasterKey(source: Source, dataFolder: string, random: Random): Buffer | undefined {
   try {
     return readMasterKeyFile(source, 'DATA_FOLDER', openDevelopmentMasterKey(dataFolder, random))
@@ -41,8 +51,9 @@ export function readDevelopmentMasterKey(source: Source, dataFolder: string, ran
 }
 
 /**
- * The path of `master.key` in `folder`; both are made when missing, the file readable by its owner only. Of several processes that
- * start at once one makes the key and all get that one. Throws the file system's error.
+ * The path of `master.key` in `folder`. Both are created when missing; only the file's owner may
+ * read it. When several processes start at once, one creates the key and all use it. Throws the
+ * file system's error.
  */
 function openDevelopmentMasterKey(folder: string, random: Random): string {
   mkdirSync(folder, { recursive: true })
@@ -51,7 +62,7 @@ function openDevelopmentMasterKey(folder: string, random: Random): string {
   const aside = `${file}.${random.token(64)}`
   writeFileSync(aside, `${random.bytes(32).toString('base64url')}\n`, { flag: 'wx', mode: 0o600, flush: true })
   try {
-    // Not a rename: it would replace the key that another process has just made and is already using.
+    // Not a rename, which would replace a key that another process has just created.
     linkSync(aside, file)
   } catch (error) {
     if (reasonOf(error) !== 'EEXIST') throw error
@@ -97,8 +108,8 @@ function decode(
   return key
 }
 
-// 32 random bytes hold about 30 different values and are never all printable; a key typed by hand, repeated, counted up or made
-// from a passphrase fails one of the two, or keeps one step between its bytes.
+// 32 random bytes have about 30 distinct values and are never all printable. A key that was typed,
+// repeated, counted or made from a passphrase fails a check.
 function isWeak(key: Buffer): boolean {
   const steps = new Set(key.subarray(1).map((byte, index) => byte - (key[index] ?? 0)))
   return new Set(key).size < 16 || steps.size < 8 || key.every((byte) => byte >= 0x20 && byte < 0x7f)

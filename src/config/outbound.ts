@@ -1,10 +1,15 @@
-/** Origins inside the operator's own network that the server may call: named one by one, because they escape every check of addresses. */
+/**
+ * Origins in the operator's own network that the server may call. Each is named, because they skip
+ * every check of IP addresses.
+ */
 import type { AllowedOrigin } from './config.ts'
 import type { Source } from './source.ts'
 
 const anyPort = ':*'
 
-/** `http://localhost:*` is every port of that host. Undefined for what is no origin. */
+/**
+ * `http://localhost:*` allows every port of that host. Undefined when the entry is not an origin.
+ */
 function readOrigin(entry: string): AllowedOrigin | undefined {
   const hasAnyPort = entry.endsWith(anyPort)
   const url = URL.parse(hasAnyPort ? entry.slice(0, -anyPort.length) : entry)

@@ -1,4 +1,7 @@
-/** What can be wrong with a configuration. The sentence for each code, saying what to do, is `config.<code>` in `locales/`. */
+/**
+ * What can be wrong with a configuration. The message for each code is `config.<code>` in
+ * `locales/`.
+ */
 
 export const configProblemCodes = [
   'breach_check_outage_without_url',
@@ -55,6 +58,6 @@ export type ConfigProblemCode = (typeof configProblemCodes)[number]
 export type ConfigProblem = Readonly<{
   variable: string
   code: ConfigProblemCode
-  /** For the placeholders of the sentence; never a secret, and `variable` is always among them. */
+  /** For the placeholders of the message. Never a secret; always includes `variable`. */
   params: Readonly<Record<string, string | number>>
 }>

@@ -1,4 +1,7 @@
-/** Environment variables in, one frozen Config out, or every problem at once. Synchronous: it runs before libuv's pool is sized. */
+/**
+ * Reads environment variables into one frozen Config, or reports every problem at once.
+ * Synchronous, because it runs before the size of libuv's pool is set.
+ */
 import { accessSync, constants } from 'node:fs'
 import { resolve } from 'node:path'
 import ipaddr from 'ipaddr.js'
@@ -25,15 +28,17 @@ export type ConfigResult =
   | { config: Config; warnings: readonly ConfigProblem[] }
   | { problems: readonly ConfigProblem[]; warnings: readonly ConfigProblem[] }
 
-// A default folder beside package.json and not under the current one: server and command line must find the same database.
+// The default folder is beside package.json, not in the current folder: the server and the command
+// line must use the same database.
 const projectFolder = resolve(import.meta.dirname, '../..')
 
-// The least work that OWASP's Password Storage cheat sheet gives for Argon2id.
+// The minimum that OWASP's Password Storage cheat sheet gives for Argon2id.
 const hashFloor = { memoryKiB: 19456, iterations: 2, parallelism: 1 } as const
 
 /**
- * Reads `env` (normally `process.env`). Without a problem outside production it also makes development's master key on first use.
- * The sentence for a problem or warning is `config.<code>` in `locales/`, with its `params`; secrets are never among them.
+ * Reads `env` (normally `process.env`). Outside production, without a problem, it also creates the
+ * development master key on first use. The message of a problem or warning is `config.<code>` in
+ * `locales/`, with `params`, which contain no secret.
  */
 export function readConfig(env: Env, random: Random = systemRandom): ConfigResult {
   const source = createSource(env, environmentOf(env))
@@ -49,11 +54,12 @@ export function readConfig(env: Env, random: Random = systemRandom): ConfigResul
   if (!masterKey) return { problems, warnings }
   if (config.previousMasterKey?.equals(masterKey)) source.problem('MASTER_KEY_PREVIOUS', 'master_key_previous_same')
   if (problems.length > 0) return { problems, warnings }
-  // Whatever is still undefined without a problem may be: each reader gives undefined only for that, or after a problem.
+  // A reader returns undefined only after a problem or where the type allows it.
   return { config: Object.freeze({ ...config, masterKey }) as Config, warnings }
 }
 
-// A misspelled NODE_ENV is a problem of its own; the rest is judged by what was meant, so that all problems show at once.
+// A misspelled NODE_ENV is one problem. The rest is checked for the probable value, so that all
+// problems are reported at once.
 function environmentOf(env: Env): Environment {
   const meant = nearest(env.NODE_ENV?.trim() || 'development', environments)
   return environments.find((environment) => environment === meant) ?? 'production'
@@ -109,7 +115,7 @@ function readGeoipDatabase(source: Source): string | undefined {
 function readHost(source: Source): string | undefined {
   const host = source.text('HOST') ?? ''
   if (!isHost(host)) return source.problem('HOST', 'host_malformed')
-  // Development has a well-known person, password and clients: they are for this machine only.
+  // Development has a well-known account, password and clients, so only this machine may connect.
   if (source.environment !== 'production' && !isLoopback(host)) return source.problem('HOST', 'host_not_loopback')
   return host
 }

@@ -1,4 +1,4 @@
-/** How signing keys live: which algorithms there are, and how long a key is announced, signs and stays published. */
+/** The signing algorithms, and how long a key is announced, active and published. */
 import type { Config } from './config.ts'
 import type { Source } from './source.ts'
 
@@ -7,15 +7,18 @@ const knownAlgorithms = ['RS256', 'ES256', 'EdDSA', 'PS256', 'ES384', 'ES512'] a
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
 
-/** How long other processes may take to learn of a change of the ring: the lease of `keys/key-ring.ts`, generously. */
+/**
+ * The maximum delay before other processes learn of a change of the ring: longer than the lease of
+ * `keys/key-ring.ts`.
+ */
 const delayMs = 60_000
 
-/** Every contradiction is a problem of its own. */
+/** Every contradiction is a separate problem. */
 export function readSigningKeys(source: Source): Config['signingKeys'] | undefined {
   const algorithms = readAlgorithms(source)
   const activeDays = source.integer('KEY_ACTIVE_DAYS', { min: 1, max: 3650 })
   const announceHours = source.integer('KEY_ANNOUNCE_HOURS', { min: 1, max: 8760 })
-  // At least a day: no access token may live longer than that.
+  // At least a day, the longest lifetime of an access token.
   const hintDays = source.integer('ID_TOKEN_HINT_DAYS', { min: 1, max: 3650 })
   const jwksCacheSeconds = source.integer('JWKS_CACHE_SECONDS', { min: 0, max: 86_400 })
   if (announceHours !== undefined && jwksCacheSeconds !== undefined) {
@@ -31,7 +34,7 @@ export function readSigningKeys(source: Source): Config['signingKeys'] | undefin
     times: Object.freeze({
       announcedMs: announceHours * hourMs,
       activeMs: activeDays * dayMs,
-      // A process that has not heard of the retirement yet signs a moment longer.
+      // A process that has not learned of the retirement yet signs a little longer.
       retiredMs: hintDays * dayMs + delayMs,
     }),
     minAnnouncedMs: jwksCacheSeconds * 1000 + delayMs,
@@ -47,7 +50,7 @@ function readAlgorithms(source: Source): Config['signingKeys']['algorithms'] | u
   for (const entry of unknown) {
     source.problem('SIGNING_ALGORITHMS', 'signing_algorithm_unknown', { entry, known: knownAlgorithms.join(', ') })
   }
-  // OpenID Connect Discovery 1.0 §3: the algorithm of every client that names none.
+  // OpenID Connect Discovery 1.0 §3: RS256 is the algorithm of every client that names none.
   if (!known.includes('RS256')) source.problem('SIGNING_ALGORITHMS', 'signing_algorithms_without_rs256')
   return unknown.length === 0 && known.includes('RS256') ? Object.freeze(known) : undefined
 }

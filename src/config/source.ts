@@ -1,4 +1,7 @@
-/** Reads single variables by their kind, and collects every problem on the way instead of stopping at the first. */
+/**
+ * Reads single variables by their type, and collects every problem instead of stopping at the
+ * first.
+ */
 import { nearest } from '../problems.ts'
 import type { Environment } from './config.ts'
 import type { ConfigProblem, ConfigProblemCode } from './problems.ts'
@@ -8,7 +11,10 @@ import { defaultOf } from './variables.ts'
 export type Env = Readonly<Record<string, string | undefined>>
 export type Source = ReturnType<typeof createSource>
 
-/** `environment` decides the defaults. An empty variable counts as unset: compose files and `.env` write it that way. */
+/**
+ * `environment` decides the defaults. An empty variable counts as unset, because compose files and
+ * `.env` write it that way.
+ */
 export function createSource(env: Env, environment: Environment) {
   const problems: ConfigProblem[] = []
   const warnings: ConfigProblem[] = []

@@ -1,10 +1,13 @@
-/** Where Postgres and Redis are, and whether the way there may go without verified TLS (OWASP ASVS V12.3.1). */
+/**
+ * The addresses of Postgres and Redis, and whether the connection may be without verified TLS
+ * (OWASP ASVS V12.3.1).
+ */
 import { isLoopback, isPrivate } from './hosts.ts'
 import type { Source } from './source.ts'
 
 const embedded = 'embedded:'
 
-/** Undefined: the embedded database, or a problem. */
+/** Undefined: the embedded database, or after a problem. */
 export function readDatabaseUrl(source: Source): string | undefined {
   const url = source.text('DATABASE_URL')
   if (url === undefined) return source.problem('DATABASE_URL', 'database_url_missing')
@@ -25,7 +28,8 @@ function checkPostgresUrl(
   variable: 'DATABASE_URL' | 'DATABASE_DIRECT_URL',
   url: string,
 ): string | undefined {
-  // A socket's address may have a user and no host (postgres://me@/name?host=/run/postgresql), which URL refuses to read.
+  // A socket's address may have a user and no host (postgres://me@/name?host=/run/postgresql). URL
+  // cannot parse that.
   const readable = url.replace('@/', '@socket/')
   const parsed = URL.canParse(readable) ? new URL(readable) : undefined
   if (!parsed || !['postgres:', 'postgresql:'].includes(parsed.protocol) || parsed.pathname.length < 2) {
@@ -34,12 +38,13 @@ function checkPostgresUrl(
   const query = parsed.searchParams
   const host = query.get('host') ?? decodeURIComponent(parsed.hostname)
   if (!host) return source.problem(variable, 'database_url_malformed')
-  // pg has several ways to ask for TLS, and some of them turn verification off: one way is enough.
+  // pg has several options for TLS, and some turn off verification, so only `sslmode` is allowed.
   if (query.has('ssl')) return source.problem(variable, 'database_url_ssl')
 
   if (source.environment !== 'production' || host.startsWith('/') || isLoopback(host)) return url
   const mode = query.get('sslmode')
-  // Only verify-full means the same in every version of pg; require and verify-ca change their meaning in the next.
+  // Only verify-full means the same in every version of pg; the next version changes require and
+  // verify-ca.
   if (mode === 'verify-full' || (mode === 'disable' && isPrivate(host))) return url
   if (mode === null) return source.problem(variable, 'database_tls_unstated', { host })
   return source.problem(variable, 'database_tls_unverified', { host, mode })
@@ -48,7 +53,7 @@ function checkPostgresUrl(
 const redisAddress =
   /^(?<scheme>rediss?(?:\+cluster)?):\/\/(?:[^@/?#\s]*@)?(?<hosts>[^@/?#\s]+)(?<database>\/\d{0,4})?$/
 
-/** REDIS_URL, or undefined. A cluster has no numbered databases, and a single server has one host. */
+/** REDIS_URL, or undefined. A cluster has no numbered databases; a single server has one host. */
 export function readRedisUrl(source: Source): string | undefined {
   const url = source.stated('REDIS_URL')
   if (!url) return undefined

@@ -1,15 +1,21 @@
-/** Every environment variable that Latchkey reads, with its default: the one list behind the reader, `.env.example` and the docs. */
+/**
+ * Every environment variable of Latchkey with its default: the one list for the reader,
+ * `.env.example` and the docs.
+ */
 
 type Variable = {
   name: string
-  /** What an unset or empty variable means; absent where there is no such value. */
+  /** The value of an unset or empty variable; absent when there is none. */
   default?: string
-  /** Where production starts from something else than development and tests do; empty: from nothing. */
+  /** The default in production when it differs; empty: no default. */
   productionDefault?: string
   isRequiredInProduction?: true
 }
 
-/** In the order of `.env.example` and `docs/reference/environment-variables.md`. What each one is for stands there. */
+/**
+ * In the order of `.env.example` and `docs/reference/environment-variables.md`, which describe each
+ * variable.
+ */
 export const variables = [
   { name: 'NODE_ENV', default: 'development' },
   { name: 'ISSUER', isRequiredInProduction: true },
@@ -54,7 +60,10 @@ export type VariableName = (typeof variables)[number]['name']
 
 const byName = new Map<string, Variable>(variables.map((variable) => [variable.name, variable]))
 
-/** What an unset `name` means in `environment`; undefined where that is nothing, or where production insists on being told. */
+/**
+ * The value of an unset `name` in `environment`; undefined when there is none, or when production
+ * requires a value.
+ */
 export function defaultOf(name: VariableName, environment: string): string | undefined {
   const variable = byName.get(name)
   if (environment !== 'production') return variable?.default

@@ -1,16 +1,25 @@
-/** The change feed: one connection that listens for the keys of changed rows (see migrations/0000_change_feed.ts). */
+/**
+ * The change feed: one connection that listens for the keys of changed rows (see
+ * migrations/0000_change_feed.ts).
+ */
 import type { Client, Notification } from 'pg'
 import type { Log } from '../log.ts'
 import { createClient } from './connection.ts'
 
 export type ChangeFeed = {
-  /** Calls `listener` with the key of each changed row of `table`; an empty key means any row. Gives the function that ends it. */
+  /**
+   * Calls `listener` with the key of each changed row of `table`; an empty key means any row.
+   * Returns the function that unsubscribes.
+   */
   subscribe: (table: string, listener: (key: string) => void) => () => void
-  /** While false, changes are being missed: whoever caches must ask the database. */
+  /** While false, changes may be missed: a cache must ask the database. */
   isConnected: () => boolean
-  /** Calls `listener` at each loss and return of the connection; changes in between were missed. Gives the function that ends it. */
+  /**
+   * Calls `listener` each time the connection is lost or restored; changes in between were missed.
+   * Returns the function that unsubscribes.
+   */
   onConnectionChange: (listener: (connected: boolean) => void) => () => void
-  /** Resolves once the feed is connected, for start-up; never rejects. */
+  /** Resolves at the first connection, for start-up; never rejects. */
   whenConnected: () => Promise<void>
   close: () => Promise<void>
 }
@@ -18,8 +27,8 @@ export type ChangeFeed = {
 const channel = 'latchkey_change'
 const firstDelayMs = 50
 const longestDelayMs = 2_000
-// A connection cut without a word still looks open, and behind a pooler one may be lent that does not listen: ask often, and when no answer
-// comes in time, caches ask the database until it does. Together under a second: a client that is disabled issues nothing after that.
+// A lost connection can look open, and a pooler may lend one that does not listen, so the feed asks
+// often. Caches must notice within one second, so that a disabled client gets no more tokens.
 const heartbeatMs = 250
 const timeoutMs = 600
 const listens = `SELECT 1 AS "LISTEN" FROM pg_listening_channels() AS c WHERE c = '${channel}'`
@@ -27,12 +36,15 @@ const listens = `SELECT 1 AS "LISTEN" FROM pg_listening_channels() AS c WHERE c 
 type ChangeFeedOptions = {
   url: string
   name?: string | undefined
-  /** True behind a pooler in session mode, which leaves a connection its session but refuses settings. */
+  /** True behind a pooler in session mode, which keeps the session but refuses settings. */
   isPooled?: boolean | undefined
   log: Log
 }
 
-/** `name` is what Postgres shows of the connection. Connects in the background and reconnects by itself, waiting 50 ms at first and at most 2 s between attempts. */
+/**
+ * `name` is shown in Postgres. Connects in the background, and reconnects after 50 ms at first and
+ * at most 2 s.
+ */
 export function createChangeFeed({ url, name, isPooled, log }: ChangeFeedOptions): ChangeFeed {
   const tables = new Map<string, Set<(key: string) => void>>()
   const connectionListeners = new Set<(connected: boolean) => void>()
@@ -97,10 +109,13 @@ export function createChangeFeed({ url, name, isPooled, log }: ChangeFeedOptions
     setConnected(true)
   }
 
-  /** Whether the connection listens. While the answer is late, changes may be missed; the connection is given up when it times out. */
+  /**
+   * Whether the connection listens. While the answer is late, changes may be missed; after the
+   * timeout the connection is closed.
+   */
   async function ask(listener: Client): Promise<void> {
     let isAnswered = false
-    // An answer that lies unread, because this process was busy, is no silence: it is read first.
+    // The answer may have arrived unread because this process was busy: read it first.
     const whenLate = () => void setImmediate(() => !isAnswered && client === listener && setConnected(false))
     const timeout = setTimeout(whenLate, timeoutMs)
     timeout.unref()

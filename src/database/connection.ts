@@ -1,14 +1,18 @@
-/** Connections to Postgres: pg's client and pool, with the session's limits, and a database that is away as `databaseUnavailable`. */
+/**
+ * Connections to Postgres: pg's client and pool, with the limits of the session. A failed
+ * connection becomes `databaseUnavailable`.
+ */
 import pg from 'pg'
 import { toDatabaseFailure } from './errors.ts'
 
-/** No statement of a request runs longer (SQL 5 s). */
+/** The time limit of each statement (SQL 5 s). */
 const statementTimeoutMs = 5_000
 const idleInTransactionTimeoutMs = 10_000
 const connectTimeoutMs = 3_000
 
 type Callback = (error: unknown, ...rest: unknown[]) => void
-// pg's functions answer by a promise, or by a callback given as the last argument: both are mapped here.
+// pg's functions return a promise, or call a callback that is the last argument: both are mapped
+// here.
 type PooledQuery = (...args: unknown[]) => unknown
 
 const isPromise = (answer: unknown): answer is Promise<unknown> =>
@@ -33,7 +37,10 @@ function mapErrors(ask: PooledQuery, onError: (error: unknown) => void = () => {
   }
 }
 
-/** The same question as an unnamed statement: behind a pooler a named one may be on another connection, or be somebody else's. */
+/**
+ * Removes the statement's name: behind a pooler, a named statement may be on another connection or
+ * belong to another client.
+ */
 const unnamed =
   (ask: PooledQuery): PooledQuery =>
   (query, ...rest) =>
@@ -44,11 +51,13 @@ type MappedConfig = pg.ClientConfig & { isPooled?: boolean | undefined }
 class MappedClient extends pg.Client {
   constructor(options?: MappedConfig) {
     super(options)
-    // A connection that breaks while it is lent out says so twice: to the query, and by this event, which would end the process.
+    // A broken connection rejects the query and also emits this event, which would end the process
+    // without a listener.
     this.on('error', () => {})
     const ask = super.query.bind(this) as PooledQuery
     this.query = mapErrors(options?.isPooled ? unnamed(ask) : ask, (error) => {
-      // The server has gone silent, and this connection would hold every later query as long: never lend it out again.
+      // The server does not answer, and this connection would block every later query: never lend
+      // it again.
       if (error instanceof Error && error.message === 'Query read timeout') void this.end().catch(() => {})
     }) as typeof this.query
   }
@@ -64,12 +73,14 @@ class MappedPool extends pg.Pool {
         return ask(...args)
       }
     this.connect = guarded(mapErrors(super.connect.bind(this) as PooledQuery)) as typeof this.connect
-    // The pool hears of a connection that breaks before its query does, and then rejects with the socket's own error.
+    // The pool detects a broken connection before its query does, and then rejects with the
+    // socket's error.
     this.query = guarded(mapErrors(super.query.bind(this) as PooledQuery)) as typeof this.query
   }
 }
 
-// int8 and count(*) as numbers: every bigint of the schema is a time in milliseconds or a count, far below 2^53.
+// int8 and count(*) as numbers: every bigint of the schema is a time in milliseconds or a count,
+// far below 2^53.
 const types: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
     oid === pg.types.builtins.INT8 && format !== 'binary'
@@ -79,23 +90,24 @@ const types: pg.CustomTypesConfig = {
 
 export type ConnectionOptions = {
   url: string
-  /** What Postgres shows in pg_stat_activity. */
+  /** The name in pg_stat_activity. */
   name?: string | undefined
   /**
-   * True when a pooler such as PgBouncer stands between. It refuses session settings, so the limit is kept on our side alone, and
-   * it changes the connection between transactions, so every statement is unnamed.
+   * True behind a pooler such as PgBouncer. It refuses session settings, so only this process keeps
+   * the time limit. It changes the connection between transactions, so statements have no names.
    */
   isPooled?: boolean | undefined
-  /** True for migrations, which may run for as long as they need. */
+  /** True for migrations, which have no time limit. */
   isUnlimited?: boolean
 }
 
-/** pg's settings for a session of Latchkey: name, limits in milliseconds, keep-alive, and numbers for int8. */
+/** pg's settings of a session: name, limits in milliseconds, keep-alive, and numbers for int8. */
 function connectionConfig({ url, name, isPooled, isUnlimited }: ConnectionOptions): MappedConfig {
   const common = { connectionString: url, connectionTimeoutMillis: connectTimeoutMs, keepAlive: true, types, isPooled }
   const named = isPooled && name === undefined ? common : { ...common, application_name: name ?? 'latchkey' }
   if (isUnlimited) return named
-  // Longer than the server's own limit: only a server that is gone without a word (a cut cable) gets this far.
+  // Longer than the server's own limit: it only applies when the server stops answering (a cut
+  // cable).
   const limited = { ...named, query_timeout: statementTimeoutMs + 1_000 }
   if (isPooled) return limited
   return {
@@ -105,17 +117,20 @@ function connectionConfig({ url, name, isPooled, isUnlimited }: ConnectionOption
   }
 }
 
-/** One connection outside any pool: the change feed's. Not connected yet. */
+/** One connection outside any pool, for the change feed. Not connected yet. */
 export const createClient = (options: ConnectionOptions): pg.Client => new MappedClient(connectionConfig(options))
 
 type PoolOptions = ConnectionOptions & {
   size: number
   onError: (error: Error) => void
-  /** Called before a connection is asked for. What it throws is thrown at the caller. */
+  /** Called before a connection is requested. Its error is thrown to the caller. */
   beforeConnect?: () => void
 }
 
-/** A pool of at most `size` connections whose failures are mapped; broken connections leave it by themselves. */
+/**
+ * A pool of at most `size` connections with mapped failures. It removes broken connections by
+ * itself.
+ */
 export function createPool(options: PoolOptions): pg.Pool {
   const config = { ...connectionConfig(options), max: options.size, idleTimeoutMillis: 30_000, Client: MappedClient }
   const pool = new MappedPool(config, options.beforeConnect ?? (() => {}))

@@ -1,4 +1,7 @@
-/** The way to Postgres: pools, transactions, the change feed, and whether it answers. Built once per process. */
+/**
+ * Access to Postgres: pools, transactions, the change feed, and the state of the database. Created
+ * once per process.
+ */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Knex } from 'knex'
@@ -14,31 +17,37 @@ import { statedPooling } from './pooler.ts'
 
 export type { ChangeFeed } from './change-feed.ts'
 
-/** An open transaction: handed to repositories, so that a change and its audit row are one. */
+/**
+ * An open transaction. Repositories receive it, so that a change and its audit row are committed
+ * together.
+ */
 export type Tx = Knex.Transaction
-/** What a repository reads from: the database, or an open transaction. */
+/** What a repository queries: the database, or an open transaction. */
 export type Queryable = Knex | Tx
 /**
- * Runs `work` in one transaction (READ COMMITTED): committed when it resolves, rolled back when it rejects, with its own error. Runs it again,
- * from the start, when Postgres chose it as the victim of a deadlock: what it does outside the transaction happens again too. Within `work`
- * the pools give no connection: everything goes through `tx`.
+ * Runs `work` in one READ COMMITTED transaction: commits when it resolves, rolls back and rejects
+ * with its error when it rejects. Runs `work` again after a deadlock, so its effects outside the
+ * transaction may happen twice. Within `work` the pools give no connection: use `tx`.
  */
 export type Transaction = <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
 
 export type DatabaseState = 'ok' | 'away' | 'read_only'
 
 export type Database = {
-  /** Query builder for everything but artifacts. Rejects with `databaseUnavailable` when the database is away, as all of these do. */
+  /**
+   * Query builder for everything except artifacts. Rejects with `databaseUnavailable` when the
+   * database does not answer, as all of these do.
+   */
   knex: Knex
-  /** Knex without the 5 s limit, on the direct address: for migrations only. */
+  /** Knex without the 5 s limit, on the direct address: only for migrations. */
   maintenance: Knex
-  /** The artifact path: `pg` with named statements, which a pooler sees unnamed. */
+  /** For artifacts: `pg` with named statements; behind a pooler they have no names. */
   pool: Pool
-  /** A pooler stands between: no session settings, no session. */
+  /** True behind a pooler: there are no session settings and no session. */
   isPooled: boolean
   transaction: Transaction
   changes: ChangeFeed
-  /** Whether a statement is answered within one second by a database that can be written to. Never throws. */
+  /** Whether a writable database answers a statement within one second. Never throws. */
   state: () => Promise<DatabaseState>
   isHealthy: () => Promise<boolean>
   close: () => Promise<void>
@@ -46,23 +55,25 @@ export type Database = {
 
 export type DatabaseOptions = {
   url: string
-  /** Past a pooler, to Postgres itself: LISTEN and migrations need a session of their own. */
+  /** The address of Postgres without a pooler: LISTEN and migrations need their own session. */
   directUrl?: string | undefined
-  /** What stands between us and Postgres; unstated: a pooler where there is a direct address besides. */
+  /** The pooler in front of Postgres. Default: a pooler if there is also a direct address. */
   pooling?: Pooling | undefined
-  /** How the process shows itself in pg_stat_activity, by its one connection that listens. */
+  /** The name of the process in pg_stat_activity, on its listening connection. */
   listenerName?: string | undefined
-  /** Connections of the artifact path; the query builder has half as many besides, at least two. */
+  /** Connections for artifacts. The query builder has half as many more, at least two. */
   poolSize: number
   log: Log
 }
 
 const healthTimeoutMs = 1_000
 const conflictAttempts = 4
-// True of a standby too, and of a database that was made read-only by its owner or a full disk's watchman.
+// Also true of a standby, and of a database made read-only by its administrator or because its disk
+// is full.
 const asksWritable = `SELECT current_setting('transaction_read_only') = 'on' AS "isReadOnly"`
 
-// What knex prints by itself (deprecations, failed connections) goes to our log; a failed connection is answered, and logged, once.
+// knex's own messages (deprecations, failed connections) are written to our log. A failed
+// connection is answered and logged once.
 const knexLog = (log: Log) => ({
   warn: (message: unknown) => log.debug({ knex: message }, 'knex'),
   error: (message: unknown) => log.warn({ knex: message }, 'knex'),
@@ -70,18 +81,23 @@ const knexLog = (log: Log) => ({
   debug: () => {},
 })
 
-/** Builds the pools; connects when first asked, so that a server can start before its database does. */
+/**
+ * Creates the pools. They connect at the first query, so that a server can start before its
+ * database.
+ */
 export function createDatabase(options: DatabaseOptions): Database {
   const { url, directUrl, listenerName, poolSize, log } = options
   const { isPooled, isDirectPooled } = options.pooling ?? statedPooling(options)
   let isClosing = false
-  // A pool counts as ended before its last connections are: what they still receive from a Postgres that stops is not reported.
+  // A pool is ended before its last connections are. Errors of a stopping Postgres are then not
+  // reported.
   const onError = (error: Error) => isClosing || log.warn({ err: error }, 'an idle database connection broke')
   const builder = (connectionPool: Pool): Knex =>
-    // compileSqlOnError puts bound values, and so secrets, into error messages.
+    // compileSqlOnError would put bound values, including secrets, into error messages.
     knexModule.knex({ client: 'pg', version: '16', connectionPool, compileSqlOnError: false, log: knexLog(log) })
 
-  // A transaction that waits for a second connection holds its own: a few such requests stop the whole process.
+  // A transaction that waits for a second connection blocks its first: a few such requests would
+  // stop the whole process.
   const running = new AsyncLocalStorage<{ isOpen: boolean }>()
   const beforeConnect = () => {
     if (running.getStore()?.isOpen) throw new Error('a transaction asked the pool for a second connection: pass its tx')
@@ -122,7 +138,7 @@ export function createDatabase(options: DatabaseOptions): Database {
             try {
               return await work(tx)
             } finally {
-              // Work that was begun here and goes on after it is free to ask.
+              // Work that continues after the transaction may use the pool.
               scope.isOpen = false
             }
           }),

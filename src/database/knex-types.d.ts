@@ -1,4 +1,6 @@
-/** The bindings of `raw` that knex's own types refuse: knex hands lists and buffers to pg as they are. */
+/**
+ * Bindings of `raw` that knex's own types refuse: knex passes lists and buffers to pg unchanged.
+ */
 import type { Knex } from 'knex'
 
 declare module 'knex' {

@@ -1,4 +1,6 @@
-/** Brings the schema up to date, safely for any number of processes at once. Owns table `schema_migration`. */
+/**
+ * Runs pending migrations, safely with several processes at once. Owns table `schema_migration`.
+ */
 import type { Knex } from 'knex'
 import type { Migration } from '../../migrations/index.ts'
 import { migrations as everyMigration } from '../../migrations/index.ts'
@@ -6,12 +8,13 @@ import type { Log } from '../log.ts'
 import type { Tx } from './database.ts'
 
 const table = 'schema_migration'
-// The number is arbitrary; it is the same in every version, so that two versions that start at once take turns too.
+// Arbitrary, but the same in every version, so that two versions that start at once run one after
+// the other.
 const lockKey = 727_001
 
 /**
- * The lock belongs to the transaction, not to a session, so that it also holds behind a pooler; whoever waits for it may wait for
- * as long as somebody else's migration needs.
+ * The lock belongs to the transaction, so it also works behind a pooler. There is no time limit,
+ * because another process's migration may take long.
  */
 async function underLock<T>(knex: Knex, work: (tx: Tx) => Promise<T>): Promise<T> {
   return knex.transaction(async (tx) => {
@@ -26,9 +29,10 @@ const isApplied = async (tx: Tx, { name }: Migration): Promise<boolean> =>
   (await tx(table).where({ name }).first('name')) !== undefined
 
 /**
- * Applies what is missing, each migration in a transaction of its own; gives the names applied by this process, in order.
- * Two processes at once on an empty database both return, each migration having run once. Rejects with the error of the migration
- * that failed, whose transaction is rolled back and before which all others stay. Hand in `database.maintenance`, which has no time limit.
+ * Applies pending migrations, each in its own transaction; returns the names that this process
+ * applied, in order.
+ * Rejects with the error of the failed migration, which is rolled back; earlier ones stay.
+ * Use `database.maintenance`, which has no time limit.
  */
 export async function migrateUnderLock(
   { knex, log }: { knex: Knex; log: Log },
@@ -54,7 +58,7 @@ export async function migrateUnderLock(
   return applied
 }
 
-/** The names of migrations that this program has and the database lacks, in order; all of them on an empty database. */
+/** The names of migrations that the database lacks, in order; all of them on an empty database. */
 export async function pendingMigrations(
   knex: Knex,
   migrations: readonly Migration[] = everyMigration,

@@ -1,4 +1,7 @@
-/** How far the database's clock is from ours: the one question about its time. Whatever expires is decided by our clock, never by it. */
+/**
+ * Measures the difference between the database's clock and ours. Only our clock decides what has
+ * expired.
+ */
 import type { Clock } from '../clock.ts'
 import type { ClockOffset } from '../following-clock.ts'
 import type { Queryable } from './database.ts'
@@ -8,6 +11,6 @@ export async function measureOffset(db: Queryable, clock: Clock): Promise<ClockO
   const startedAt = performance.now()
   const { rows } = await db.raw('SELECT (extract(epoch FROM statement_timestamp()) * 1000)::double precision AS ms')
   const uncertaintyMs = (performance.now() - startedAt) / 2
-  // The database's answer is taken for that of the middle of the round trip.
+  // The answer is assumed to be from the middle of the round trip.
   return { offsetMs: Number(rows[0].ms) - (before + uncertaintyMs), uncertaintyMs }
 }

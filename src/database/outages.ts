@@ -1,4 +1,7 @@
-/** The times in which the database answered no process: each process writes a heartbeat at its periodic read, a longer gap is an outage. */
+/**
+ * Outages, when the database answered no process. Each process writes a heartbeat at its periodic
+ * read; a longer gap is an outage.
+ */
 import type { Knex } from 'knex'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
@@ -6,17 +9,17 @@ import type { Log } from '../log.ts'
 /** Milliseconds since the epoch. */
 export type Outage = Readonly<{ beganAt: number; endedAt: number }>
 
-/** A time without a heartbeat that is longer is an outage. A process writes one every three seconds. */
+/** A longer gap between heartbeats is an outage. Each process writes one every three seconds. */
 const longestGapMs = 5_000
-/** The longest window that a client can have is five minutes. */
+/** The longest grace window of a client is five minutes. */
 const retentionMs = 60 * 60_000
-/** That window, and what the clocks of two processes may differ by. */
+/** The longest window plus the allowed difference between two clocks. */
 const longestWindowMs = 6 * 60_000
-/** An answer that came later than this may have waited for the end of the outage, which is then later than the question. */
+/** A later answer may have waited for the end of the outage, which is then after the request. */
 const promptMs = 1_000
 
-// A heartbeat counts only once its answer has arrived, so each carries the moment of the answer before: a statement that a frozen
-// server executes at its return does not fill the gap. The row is locked first, so that of two processes the second sees the first's.
+// Each heartbeat carries the time of the previous answer, so a frozen server that runs it late does
+// not hide the gap. The row is locked, so that processes see each other's heartbeats.
 const beat = `
   WITH last AS (
     SELECT greatest(beat_at, :since::bigint) AS beat_at FROM store_heartbeat FOR UPDATE
@@ -39,8 +42,8 @@ type Row = { began_at: string | number; ended_at: string | number }
 const toOutage = (row: Row): Outage => ({ beganAt: Number(row.began_at), endedAt: Number(row.ended_at) })
 
 /**
- * When the window of a token spent at `spentAt` begins: at once, or at the end of an outage in which it was spent, or that began within
- * one window after that.
+ * When the window of a token spent at `spentAt` begins: then, or at the end of an outage during it
+ * or within one window after it.
  */
 export function windowBegins(outages: readonly Outage[], spentAt: number, windowMs: number): number {
   let begins = spentAt
@@ -51,8 +54,8 @@ export function windowBegins(outages: readonly Outage[], spentAt: number, window
 }
 
 /**
- * The latest moment such that of nothing that was spent until then a window is open or can begin again. `beatAt` is the last heartbeat: an
- * outage that is noted later begins there or after it, and so reaches back to `beatAt - windowMs` at most.
+ * Tokens spent until the returned time have no open window, and none can begin again. `beatAt` is
+ * the last heartbeat: a later outage affects only tokens spent after `beatAt - windowMs`.
  */
 export function windowsOverUntil(outages: readonly Outage[], beatAt: number, windowMs: number): number {
   let latest = beatAt - windowMs - 1
@@ -68,14 +71,14 @@ export type Outages = ReturnType<typeof createOutages>
 
 export function createOutages({ db, clock, log }: Deps) {
   let outages: readonly Outage[] = []
-  /** When the last heartbeat was answered, by the clock and by the process's own steady one. */
+  /** When the last heartbeat was answered, by the wall clock and by the monotonic clock. */
   let answered: { wall: number; steady: number } | undefined
   let hasFailed = false
   let beating: Promise<void> | undefined
 
   /**
-   * Since when no heartbeat was answered. A clock that was turned is no outage: unless a heartbeat has failed meanwhile, no more time
-   * has passed than by the steady clock.
+   * Since when no heartbeat was answered. A changed wall clock is not an outage: unless a heartbeat
+   * failed, the monotonic clock limits the time.
    */
   function unansweredSince(now: number): number {
     if (!answered) return 0
@@ -101,7 +104,7 @@ export function createOutages({ db, clock, log }: Deps) {
       let last = await beatOnce()
       while (last.isNew && last.tookMs > promptMs) last = await beatOnce()
       await readOutages()
-      // At the first read of a process it may be that none was running.
+      // At the first read of a process, possibly no process was running.
       if (last.isNew)
         log[answered ? 'warn' : 'info'](
           { outage: outages.at(-1) },
@@ -110,14 +113,14 @@ export function createOutages({ db, clock, log }: Deps) {
       answered = { wall: clock.now(), steady: performance.now() }
       hasFailed = false
     } catch (error) {
-      // Told once, not at every heartbeat.
+      // Logged once as a warning, not at every heartbeat.
       log[hasFailed ? 'debug' : 'warn']({ err: error }, 'heartbeat not written')
       hasFailed = true
       throw error
     }
   }
 
-  /** One at a time. */
+  /** Only one heartbeat runs at a time. */
   function beatNow(): Promise<void> {
     beating ??= beatUntilPrompt().finally(() => {
       beating = undefined
@@ -126,17 +129,24 @@ export function createOutages({ db, clock, log }: Deps) {
   }
 
   return {
-    /** Writes a heartbeat and reads what outages there were. Never throws: the next one tells of a failure. */
+    /**
+     * Writes a heartbeat and reads the outages. Never throws: the next heartbeat handles a failure.
+     */
     heartbeat: (): Promise<void> => beatNow().catch(() => {}),
 
-    /** `windowBegins` with every outage that has ended by now. Throws when that cannot be known, because the database is away. */
+    /**
+     * `windowBegins` with every outage that has ended. Throws when the database cannot be asked.
+     */
     async graceBegins(spentAt: number, windowMs: number): Promise<number> {
       const isCurrent = answered && !hasFailed && performance.now() - answered.steady <= longestGapMs
       if (!isCurrent) await beatNow()
       return windowBegins(outages, spentAt, windowMs)
     },
 
-    /** `windowsOverUntil` for the longest window, by what the database knows: the heartbeat and the outages of one moment. */
+    /**
+     * `windowsOverUntil` for the longest window, with the heartbeat and the outages of one moment
+     * in the database.
+     */
     async windowsOverUntil(): Promise<number> {
       const { rows } = await db.raw(noted)
       const [{ beat_at: beatAt }] = rows as [{ beat_at: string | number }]

@@ -1,21 +1,21 @@
 /**
- * Whether a pooler such as PgBouncer stands between us and Postgres, found out by asking both who answers.
- * docs/decisions/0115
+ * Detects a pooler such as PgBouncer in front of Postgres by comparing process ids
+ * (docs/decisions/0115).
  */
 import type { Client } from 'pg'
 import { createClient } from './connection.ts'
 import { directUrlPooled, toDatabaseFailure } from './errors.ts'
 
 export type Pooling = Readonly<{
-  /** A pooler on the way of requests: no session settings, no named statements. */
+  /** A pooler on the address for requests: no session settings, no named statements. */
   isPooled: boolean
-  /** A pooler in session mode on the direct way: a session, but no settings at its start. */
+  /** A pooler in session mode on the direct address: a session, but no settings at its start. */
   isDirectPooled: boolean
 }>
 
 type Addresses = Readonly<{ url: string; directUrl?: string | undefined }>
 
-/** What a direct address besides says by itself: there is something to go around. */
+/** Assumes a pooler when there is a different direct address. */
 export const statedPooling = ({ url, directUrl }: Addresses): Pooling => ({
   isPooled: directUrl !== undefined && directUrl !== url,
   isDirectPooled: false,
@@ -24,8 +24,9 @@ export const statedPooling = ({ url, directUrl }: Addresses): Pooling => ({
 const rounds = 3
 
 /**
- * Asks on the direct way, or the only one. A pooler that keeps its own connections has to make up the process id that it greets with.
- * Throws `database_direct_url_pooled` when the direct way has no session of its own; `database_unavailable` when there is no answer.
+ * Checks the direct address, or the only one. A pooler invents the process id of its greeting.
+ * Throws `database_direct_url_pooled` when the direct address has no session of its own,
+ * `database_unavailable` without an answer.
  */
 export async function findPooling({ url, directUrl }: Addresses): Promise<Pooling> {
   const isStated = statedPooling({ url, directUrl }).isPooled
@@ -46,7 +47,10 @@ async function isBehindPooler(url: string): Promise<boolean> {
   )
 }
 
-/** Whether two connections work on one of Postgres', or one on two: a pooler in transaction mode. */
+/**
+ * Whether the address is a pooler in transaction mode: two connections share one server process, or
+ * one connection changes it.
+ */
 async function isShared(url: string): Promise<boolean> {
   return withClients(url, 2, async ([one, other]) => {
     for (let round = 0; round < rounds; round += 1) {

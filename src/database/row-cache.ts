@@ -1,10 +1,16 @@
-/** A bounded memory of rows by key, kept true by the change feed, and unused while the feed is away. */
+/**
+ * A bounded cache of rows by key. The change feed removes changed rows; the cache is not used while
+ * the feed is disconnected.
+ */
 import type { ChangeFeed } from './change-feed.ts'
 
 export type RowCache<V> = {
-  /** The row, or undefined when there is none. Rejects as `load` does; a failure is not remembered. */
+  /** The row, or undefined when there is none. Rejects as `load` does; a failure is not cached. */
   get: (key: string) => Promise<V | undefined>
-  /** For whoever has just committed a change: the next `get` in this process reads anew, without waiting for the feed. */
+  /**
+   * Call it after a commit: the next `get` in this process reads the row again, without waiting for
+   * the feed.
+   */
   forget: (key: string) => void
   clear: () => void
 }
@@ -13,12 +19,12 @@ export type RowCacheOptions<V> = {
   /** The table whose trigger reports changed keys. */
   table: string
   changes: ChangeFeed
-  /** The row that was not asked for the longest leaves first; 10,000 rows when absent. */
+  /** The least recently used row is removed first; default 10,000 rows. */
   maxEntries?: number
   load: (key: string) => Promise<V | undefined>
 }
 
-/** Rows that do not exist are not remembered: anybody can ask for names that nobody has, and would push out those in use. */
+/** Missing rows are not cached: requests with random names would push out the rows in use. */
 export function createRowCache<V>({ table, changes, maxEntries = 10_000, load }: RowCacheOptions<V>): RowCache<V> {
   const rows = new Map<string, V>()
   const loads = new Map<string, Promise<V | undefined>>()
@@ -30,7 +36,8 @@ export function createRowCache<V>({ table, changes, maxEntries = 10_000, load }:
 
   function forget(key: string) {
     rows.delete(key)
-    // A load under way may have read the row before the change: whoever asks from now on gets a new one, and nobody remembers this.
+    // A load may have read the row before the change: later calls load it again, and this result is
+    // not cached.
     loads.delete(key)
   }
 

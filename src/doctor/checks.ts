@@ -1,4 +1,7 @@
-/** The checks: what each one looks at, and what it thinks of it. Everything is handed in; nothing is opened or changed here. */
+/**
+ * The checks: what each one examines, and its verdict. All input is passed in; nothing is opened or
+ * changed here.
+ */
 import type { Config } from '../config/config.ts'
 import type { ConfigProblem } from '../config/problems.ts'
 import type { Queryable } from '../database/database.ts'
@@ -11,14 +14,14 @@ const ok = (code: string, params?: Finding['params']): Finding => ({ status: 'ok
 const warning = (code: string, params?: Finding['params']): Finding => ({ ...ok(code, params), status: 'warning' })
 const failed = (code: string, params?: Finding['params']): Finding => ({ ...ok(code, params), status: 'failed' })
 
-/** Oldest major version whose SQL Latchkey is tested on. */
+/** The oldest major version that the SQL of Latchkey is tested on. */
 const oldestPostgres = 14
 
 type ConfigurationDeps = {
   config: Config | undefined
   problems: readonly ConfigProblem[]
   warnings: readonly ConfigProblem[]
-  /** The sentence of a problem, made by whoever knows the catalogue. */
+  /** The message of a problem; the caller knows the catalogue. */
   sentenceOf: (problem: ConfigProblem) => string
 }
 
@@ -45,13 +48,13 @@ export async function checkDatabase(db: Queryable): Promise<Finding> {
   return encoding === 'UTF8' ? ok('database_ok', { version: name }) : failed('database_not_utf8', { encoding })
 }
 
-/** `age` is that of the embedded database; undefined where Postgres is the operator's own. */
+/** `age` of the embedded database; undefined for an external Postgres. */
 export function checkEmbedded(age: EmbeddedAge | undefined): readonly Finding[] {
   if (age === undefined) return []
   return [age.releases > 0 ? warning('embedded_behind', age) : ok('embedded_small', { version: age.version })]
 }
 
-/** What a pooler costs, where one stands between: the server's own limits are then the role's. */
+/** With a pooler the server's own time limits apply, which belong to the role. */
 export async function checkPooler(db: Queryable, isPooled: boolean): Promise<readonly Finding[]> {
   if (!isPooled) return []
   const { rows } = await db.raw("SELECT current_setting('statement_timeout') AS timeout, current_user AS role")
@@ -66,10 +69,10 @@ export const checkMigrations = (pending: readonly string[], isAutomatic: boolean
 }
 
 const toleratedSkewMs = 1000
-/** A server this far off is not ready. */
+/** A server with a larger difference is not ready. */
 const dangerousSkewMs = 5000
 
-/** A server corrects its clock by this; what its engine issues carries the system clock's time. */
+/** A server corrects its clock by this difference, but its engine uses the system clock. */
 export function checkClock({ offsetMs }: ClockOffset): Finding {
   const skewMs = Math.round(offsetMs)
   const params = { skewMs }
@@ -77,7 +80,7 @@ export function checkClock({ offsetMs }: ClockOffset): Finding {
   return Math.abs(skewMs) > toleratedSkewMs ? warning('clock_drifts', params) : ok('clock_ok', params)
 }
 
-/** `running` are the stores of the servers that run, `stores` those of this configuration. */
+/** `running` are the stores of the running servers, `stores` those of this configuration. */
 export function checkStores({ stores, running }: { stores: string; running: readonly string[] }): Finding {
   const others = running.filter((one) => one !== stores)
   return others.length === 0
@@ -85,19 +88,19 @@ export function checkStores({ stores, running }: { stores: string; running: read
     : failed('stores_differ', { stores, others: others.join('; ') })
 }
 
-/** `peers` sent X-Forwarded-For and are no proxy that TRUST_PROXY names. */
+/** `peers` sent X-Forwarded-For, and TRUST_PROXY does not name them. */
 export const checkProxy = (peers: readonly string[]): Finding =>
   peers.length === 0 ? ok('proxy_ok') : warning('proxy_untrusted', { peers: peers.join(', ') })
 
 type ActiveKey = Readonly<{ algorithm: string; activatedAt: number | undefined }>
 
 /**
- * The ring is checked twice a minute; a key that is overdue by so much shows that no process does
- * it.
+ * The ring is checked twice a minute. A key this far overdue shows that no process rotates the
+ * keys.
  */
 const overdueMs = 24 * 3_600_000
 
-/** `active` are the keys that sign, `activeMs` for how long one ought to; a ring that is fresh has no keys at all yet. */
+/** `active` are the active keys, `activeMs` is their planned time. A fresh ring has no keys yet. */
 export function checkKeyRing(
   active: readonly ActiveKey[],
   {
@@ -109,7 +112,7 @@ export function checkKeyRing(
 ): Finding {
   if (isFresh) return ok('keys_not_made')
   const missing = needed.filter((algorithm) => !active.some((key) => key.algorithm === algorithm))
-  // The next start announces what is missing.
+  // The next start announces the missing keys.
   if (missing.length > 0) return warning('keys_missing', { algorithms: missing.join(', ') })
   const overdue = active.filter(({ activatedAt = nowMs }) => nowMs > activatedAt + activeMs + overdueMs)
   if (overdue.length > 0) {
@@ -118,25 +121,25 @@ export function checkKeyRing(
   return ok('keys_ok', { algorithms: needed.join(', ') })
 }
 
-/** Two master keys are for the time of a change only. */
+/** Two master keys are only for the time of a change. */
 export const checkMasterKeys = (isFresh: boolean, hasPrevious: boolean): Finding => {
   if (hasPrevious) return warning('master_key_changing')
   return ok(isFresh ? 'master_key_unused' : 'master_key_ok')
 }
 
-/** OWASP Password Storage: the least for Argon2id; ours by default is 64 MiB, 3 passes. */
+/** OWASP Password Storage: the minimum for Argon2id. Our default is 64 MiB, 3 passes. */
 export function checkPasswordHash({ memoryKiB, iterations, parallelism }: Config['passwordHash']): Finding {
   const params = { memoryKiB, iterations, parallelism }
   return memoryKiB * iterations < 65_536 * 3 ? warning('password_hash_cheap', params) : ok('password_hash_ok', params)
 }
 
-/** SP 800-63B-4 §3.1.1.2: where the password is the only factor. */
+/** SP 800-63B-4 §3.1.1.2: the minimum where the password is the only factor. */
 const recommendedMinimum = 15
 
 export const checkPasswordPolicy = (minimum: number): Finding =>
   minimum < recommendedMinimum ? warning('password_minimum_low', { minimum }) : ok('password_policy_ok', { minimum })
 
-/** `failure` is why the service cannot be asked; undefined when it answers, or when there is none. */
+/** `failure`: why the service cannot be asked; undefined when it answers or none is configured. */
 export function checkBreachCheck(
   breachCheck: Config['breachCheck'],
   failure: string | undefined,
@@ -151,7 +154,9 @@ export function checkBreachCheck(
 
 export type Samples = { clientIds: readonly string[]; emails: readonly string[]; loopbackClientIds: readonly string[] }
 
-/** `samples` are clients and users that the development seed made, or that have a secret of it. */
+/**
+ * `samples`: clients and users that the development seed created, or that have a secret from it.
+ */
 export function checkSamples({ clientIds, emails, loopbackClientIds }: Samples, isProduction: boolean): Finding[] {
   if (!isProduction) return [ok('samples_allowed')]
   const findings = [
@@ -162,7 +167,7 @@ export function checkSamples({ clientIds, emails, loopbackClientIds }: Samples, 
   return findings.length > 0 ? findings : [ok('samples_ok')]
 }
 
-/** `keeper` has the mailbox of a duplicate. */
+/** `keeper`: the account that keeps the mailbox of a duplicate. */
 type MarkedEmail = Readonly<{
   id: string
   email: string
@@ -176,7 +181,7 @@ export type Emails = Readonly<{
   unsettledCount: number
 }>
 
-/** Accounts whose address finds them no longer, and those that wait for a server to look. */
+/** Accounts that their email no longer finds, and accounts that a server has not checked yet. */
 export function checkEmails({ marked, markedCount, unsettledCount }: Emails): readonly Finding[] {
   const findings = [
     ...marked.map(checkMarked),
@@ -192,7 +197,7 @@ function checkMarked({ id, email, problem, keeper }: MarkedEmail): Finding {
   return warning('email_duplicate', { id, email, keeperId: keeper.id, keeperEmail: keeper.email })
 }
 
-/** Settings that are allowed and still worth a second look. */
+/** Settings that are allowed but may be mistakes. */
 export function checkClients(
   clients: readonly {
     clientId: string
@@ -215,7 +220,10 @@ export const checkRedis = (state: RedisState | undefined): Finding => {
   return failed(state === 'away' ? 'redis_away' : 'redis_refuses_writes')
 }
 
-/** `failure` is what connecting to the mail server ended with; undefined when it went well, or when there is none. */
+/**
+ * `failure`: why connecting to the SMTP server failed; undefined when it succeeded or none is
+ * configured.
+ */
 export function checkSmtp(host: string | undefined, failure: string | undefined, isProduction: boolean): Finding {
   if (host === undefined) return isProduction ? warning('mail_missing') : ok('mail_kept')
   return failure === undefined ? ok('mail_ok', { host }) : failed('mail_away', { host, reason: failure })

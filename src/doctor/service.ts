@@ -1,25 +1,28 @@
-/** The doctor: looks at everything a server stands on, one check after the other, and changes nothing. */
+/**
+ * The doctor: checks everything that a server depends on, one check after the other, and changes
+ * nothing.
+ */
 import { AppError } from '../errors.ts'
 
 export const findingStatuses = ['ok', 'warning', 'failed', 'skipped'] as const
 
 export type Finding = Readonly<{
   status: (typeof findingStatuses)[number]
-  /** Its sentence is `doctor.<code>`. */
+  /** Its message is `doctor.<code>`. */
   code: string
   params?: Readonly<Record<string, string | number>>
 }>
 
 export type Check = Readonly<{
   name: string
-  /** Checks that must not have failed or been skipped: without them this one has nothing to look at. */
+  /** Checks that must not have failed or been skipped: this check depends on them. */
   needs?: readonly string[]
   run: () => Promise<Finding | readonly Finding[]>
 }>
 
 export type Diagnosis = Finding & Readonly<{ check: string }>
 
-/** Runs every check in order. One that throws has failed; what needs it is skipped. */
+/** Runs every check in order. A check that throws has failed; checks that need it are skipped. */
 export async function examine(checks: readonly Check[]): Promise<Diagnosis[]> {
   const diagnoses: Diagnosis[] = []
   const isUsable = (name: string) =>

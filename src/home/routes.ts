@@ -1,10 +1,10 @@
-/** The page at `/`: what this server is, and in development where to try it. */
+/** The page at `/`: what this server is, and in development how to try it. */
 
 import type { Route } from '../http/route.ts'
 import { page } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
 
-/** What a fresh development server can be tried with. */
+/** How to try a new development server. */
 export type DevelopmentNotes = {
   user: string
   password: string

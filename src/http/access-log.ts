@@ -1,4 +1,7 @@
-/** One id and one log line for every request; the line never holds a query, a cookie, a body or an id out of the path. */
+/**
+ * One id and one log line for every request. The line never contains a query, a cookie, a body or
+ * an id from the path.
+ */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, Middleware } from 'koa'
 import type { Clock } from '../clock.ts'
@@ -9,13 +12,13 @@ type Facts = Readonly<{ path: string; status: number; ip: string; errorCode?: st
 
 export type LogRequest = ReturnType<typeof createRequestLog>
 
-/** The id of this request, which the answer carries as X-Request-Id and error pages show. */
+/** The id of this request, for the X-Request-Id header and error pages. */
 export const requestIdOf = (ctx: Context): string => ctx.state.requestId as string
 
-/** When this request came, in milliseconds since the epoch. */
+/** When this request was received, in milliseconds since the epoch. */
 export const receivedAtOf = (ctx: Context): number => ctx.state.receivedAt as number
 
-/** Writes a request's line once it is answered or given up; `describe` is asked then. */
+/** Writes the line of a request when it is answered or aborted; `describe` is called then. */
 export function createRequestLog({ log, clock }: { log: Log; clock: Clock }) {
   return (
     { method, headers }: IncomingMessage,
@@ -34,7 +37,7 @@ export function createRequestLog({ log, clock }: { log: Log; clock: Clock }) {
         method,
         path,
         status,
-        // Not `code`: the log takes that field out, for an authorization code has the same name.
+        // Not `code`: the log removes that field, because an authorization code has the same name.
         errorCode,
         ms: clock.now() - receivedAt,
         address: ip,
@@ -47,7 +50,7 @@ export function createRequestLog({ log, clock }: { log: Log; clock: Clock }) {
 
 type Deps = { logRequest: LogRequest; clock: Clock; random: Random }
 
-/** Gives the request its id and its moment, and has its line written. Stands in front of everything. */
+/** Gives the request its id and time, and logs it. The first middleware. */
 export function accessLog({ logRequest, clock, random }: Deps): Middleware {
   return (ctx, next) => {
     const requestId = random.id()
@@ -66,7 +69,10 @@ export function accessLog({ logRequest, clock, random }: Deps): Middleware {
   }
 }
 
-/** The route's pattern, or the path with every segment that may be an id (an interaction, a handle) taken out. */
+/**
+ * The route's pattern, or the path with each segment replaced that may be an id (an interaction, a
+ * handle).
+ */
 function loggedPath(ctx: Context): string {
   const pattern = ctx.state.route?.path as string | undefined
   if (pattern) return pattern

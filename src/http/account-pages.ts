@@ -1,15 +1,16 @@
-/** The pages of an account's owner, and the frame around each of them. */
+/** The pages of a user's own account, and their frame. */
 import type { Visit } from '../access/access.ts'
 import type { AccountView, FactorView, FieldProblems } from './page-parts.ts'
 
-/** What stands around each page of a person's own account. */
+/** The frame of each page of a user's own account. */
 export type AccountFrame = Readonly<{
   here: 'overview' | 'profile' | 'email' | 'password' | 'factors' | 'sessions' | 'applications' | 'events' | 'data'
   account: AccountView
-  /** The day on which the account goes, when its person has asked for it. */
+  /** The day of the deletion that the user has requested. */
   deletionDate?: string
   /**
-   * A reset of the second factors that was asked for: when, and from when on a link carries it out.
+   * A requested reset of the second factors: when it was requested, and when its link becomes
+   * valid.
    */
   factorReset?: Readonly<{ at: string; due: string }>
 }>
@@ -35,16 +36,16 @@ export type AccountPages = {
   'account/password': AccountFrame & Readonly<{ email: string; needsPassword: boolean; problems: FieldProblems }>
   'account/factors': AccountFrame &
     Readonly<{
-      /** One of each factor. */
+      /** One section for each factor. */
       sections: readonly FactorView[]
-      /** Methods that too many wrong answers have switched off. */
+      /** Methods that are locked after too many wrong answers. */
       off: readonly string[]
       error?: string
       hasFactor: boolean
       rememberedBrowsers: number
       mustHave: boolean
     }>
-  /** Setting up a factor that has a page of its own. */
+  /** Setup of a factor that has its own page. */
   'account/factor': AccountFrame & Readonly<{ form: FactorView; problems: FieldProblems }>
   'account/sessions': AccountFrame &
     Readonly<{

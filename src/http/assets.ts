@@ -1,4 +1,7 @@
-/** Files a page loads: read once at start, served under an address that holds the digest of their content. */
+/**
+ * Files that a page loads: read once at start, with a URL that contains the digest of their
+ * content.
+ */
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
@@ -8,7 +11,7 @@ import type { Route } from './route.ts'
 import { asset } from './route.ts'
 
 export type Assets = {
-  /** The address of the file called `name`. Throws at once for a file that does not exist. */
+  /** The URL of the file `name`. Throws for a file that does not exist. */
   url: (name: string) => string
   routes: readonly Route[]
 }
@@ -19,7 +22,7 @@ const types: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 }
 
-/** `others` are files of packages, by the name under which a page asks for them. */
+/** `others` are files of packages, by the name that a page uses. */
 export function loadAssets(folder: string, others: Readonly<Record<string, string>> = {}): Assets {
   const own = readdirSync(folder).map((name) => [name, join(folder, name)] as const)
   const files = [...own, ...Object.entries(others)].map(([name, path]) => {
@@ -40,7 +43,7 @@ export function loadAssets(folder: string, others: Readonly<Record<string, strin
     handler: (ctx, { params }) => {
       const found = byHashedName.get(params.file)
       if (!found) throw notFound()
-      // The address changes with the content (RFC 8246), so a browser need never ask again.
+      // The URL changes with the content (RFC 8246), so a browser never has to ask again.
       ctx.set('Cache-Control', 'public, max-age=31536000, immutable')
       ctx.set('ETag', found.etag)
       ctx.status = 200

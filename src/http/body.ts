@@ -1,4 +1,7 @@
-/** Reading what a request carries: form and JSON bodies of our own routes, query strings; strict about type, size and encoding. */
+/**
+ * Reads requests: form and JSON bodies of our own routes and query strings, with strict checks of
+ * type, size and encoding.
+ */
 import { parse as parseContentType } from 'content-type'
 import type { Context, Middleware } from 'koa'
 import getRawBody from 'raw-body'
@@ -10,21 +13,25 @@ import {
   requestMalformed,
 } from './errors.ts'
 
-/** The limit of a body that names no other, in bytes: the engine's own. */
+/** The default limit of a body in bytes; the engine has the same. */
 export const defaultBodyLimit = 56 * 1024
 
 export const formType = 'application/x-www-form-urlencoded'
 export const jsonType = 'application/json'
 
-/** More fields than any form of ours has; keeps a body of 28,000 empty ones from costing anything. */
+/** More fields than any of our forms has. Limits the cost of a body with 28,000 empty fields. */
 const maxFields = 200
 
-/** Deeper JSON than anything of ours; 56 KiB of brackets would otherwise exhaust the stack. */
+/**
+ * Deeper JSON than any of our routes takes. 56 KiB of brackets would otherwise exhaust the stack.
+ */
 const maxDepth = 32
 
 /**
- * Reads the body as `type` and gives its fields (form) or its value (JSON). A request without a body gives no fields.
- * @throws media_type_unsupported, content_encoding_unsupported (415), body_too_large (413), request_malformed, field_repeated (400)
+ * Reads the body as `type`; returns its fields (form) or its value (JSON). A request without a body
+ * has no fields.
+ * @throws media_type_unsupported, content_encoding_unsupported (415), body_too_large (413),
+ * request_malformed, field_repeated (400)
  */
 export async function readBody(
   ctx: Context,
@@ -37,7 +44,7 @@ export async function readBody(
   return refuseUnfit(parseJson(decode(await readBytes(ctx, limitBytes))))
 }
 
-/** The body of a form as it was sent, still encoded; empty without a body. Throws as `readBody` does. */
+/** The body of a form, still encoded; empty without a body. Throws as `readBody` does. */
 export async function readFormText(ctx: Context, limitBytes = defaultBodyLimit): Promise<string> {
   if (!hasBody(ctx)) return ''
   refuseOtherTypes(ctx, [formType])
@@ -45,7 +52,8 @@ export async function readFormText(ctx: Context, limitBytes = defaultBodyLimit):
 }
 
 /**
- * The fields of a form body or a query string, each at most once (RFC 6749 §3.1; the URL standard's form encoding).
+ * The fields of a form body or a query string, each at most once (RFC 6749 §3.1; the URL standard's
+ * form encoding).
  * @throws request_malformed for a broken escape, bytes that are not UTF-8, or a NUL; field_repeated
  */
 export function parseFields(text: string): Record<string, string> {
@@ -58,11 +66,15 @@ export function parseFields(text: string): Record<string, string> {
     if (fields.has(name)) throw fieldRepeated({ params: { field: name.slice(0, 64) } })
     fields.set(name, unescapeField(pair.slice(end + 1)))
   }
-  // Not an assignment: a field called __proto__ becomes a field, which the schema then refuses.
+  // Not an assignment: a field called __proto__ becomes a normal field, which the schema then
+  // refuses.
   return Object.fromEntries(fields)
 }
 
-/** A form-encoded text decoded. @throws request_malformed for a broken escape, bytes that are not UTF-8, or a NUL */
+/**
+ * Decodes a form-encoded text.
+ * @throws request_malformed for a broken escape, bytes that are not UTF-8, or a NUL
+ */
 export function unescapeField(text: string): string {
   try {
     const value = decodeURIComponent(text.replaceAll('+', ' '))
@@ -72,8 +84,8 @@ export function unescapeField(text: string): string {
 }
 
 /**
- * Refuses in front of the engine, from the header alone, a body whose type or length it would refuse less clearly (415, 413).
- * The body itself stays unread: the engine reads its own.
+ * Refuses by its headers a body whose type or length the engine would refuse less clearly (415,
+ * 413). Does not read the body, because the engine reads it.
  */
 export function guardBodies({
   types,
@@ -99,7 +111,7 @@ function refuseOtherTypes(ctx: Context, types: readonly string[]): void {
   const encoding = ctx.get('Content-Encoding').trim().toLowerCase()
   if (encoding !== '' && encoding !== 'identity') throw contentEncodingUnsupported()
   const sent = ctx.get('Content-Type')
-  // As nearly every client writes it: nothing to parse.
+  // The usual spelling needs no parsing.
   if (types.includes(sent)) return
   const { type, parameters } = parseContentType(sent)
   const charset = parameters.charset?.toLowerCase()
@@ -133,7 +145,10 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Postgres cannot keep a NUL, nothing can keep half a character, and no honest client has a member called __proto__. */
+/**
+ * Postgres cannot store a NUL, no store can keep half a character, and only attacks have a member
+ * called __proto__.
+ */
 function refuseUnfit(value: unknown, depth = 0): unknown {
   if (depth > maxDepth) throw requestMalformed()
   if (typeof value === 'string' && (value.includes('\0') || !value.isWellFormed())) throw requestMalformed()

@@ -1,16 +1,24 @@
-/** Signatures of cookies, by which Koa and the engine know the cookies they have set: HMAC-SHA-256 under keys that are made once. */
+/**
+ * Signatures of cookies, with which Koa and the engine recognise their own cookies: HMAC-SHA-256
+ * with keys that are created once.
+ */
 import type { KeyObject } from 'node:crypto'
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 
-/** What the package `cookies` asks of a Keygrip. Its own makes a key of the secret, twice more of random bytes, at each comparison. */
+/**
+ * The interface that the package `cookies` expects of Keygrip. Keygrip itself creates three keys at
+ * each comparison.
+ */
 export type CookieKeys = {
   sign: (data: string) => string
-  /** Which of the secrets signed, or -1. What an older one than the first has signed is signed anew by whoever asks. */
+  /**
+   * The index of the secret that signed, or -1. The caller signs again when it is not the first.
+   */
   index: (data: string, signature: string) => number
   verify: (data: string, signature: string) => boolean
 }
 
-/** The first of `secrets` signs, all of them are recognised. */
+/** The first of `secrets` signs; all of them verify. */
 export function createCookieKeys(secrets: readonly [Buffer, ...Buffer[]]): CookieKeys {
   const keys = secrets.map((secret) => createSecretKey(secret))
   const mac = (key: KeyObject, data: string): Buffer => createHmac('sha256', key).update(data).digest()

@@ -1,25 +1,37 @@
-/** Proof that a form comes from a page of ours in the same browser: a token bound to a random cookie, Origin and Sec-Fetch-Site. */
+/**
+ * Proof that a form comes from our page in the same browser: a token bound to a random cookie,
+ * Origin and Sec-Fetch-Site.
+ */
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 import type { Context, Middleware } from 'koa'
 import type { Random } from '../random.ts'
 import { csrfFailed } from './errors.ts'
 
 export type Csrf = {
-  /** A token for the forms on this page, another one at each answer; sets the browser's cookie when it has none. */
+  /**
+   * A token for the forms on this page, new in each response. Sets the browser's cookie when there
+   * is none.
+   */
   tokenFor: (ctx: Context) => string
-  /** Which page of ours in which browser the form came from: the same when it is sent twice. After `checkToken`. */
+  /**
+   * Identifies the page and browser of the form: the same when the form is sent twice. Call it
+   * after `checkToken`.
+   */
   formOf: (ctx: Context) => string
-  /** @throws csrf_failed (403) when `token` was not made for this browser. */
+  /** @throws csrf_failed (403) when `token` was not created for this browser. */
   checkToken: (ctx: Context, token: unknown) => void
-  /** @throws csrf_failed (403) when the request comes from another site, or another origin of this one. */
+  /** @throws csrf_failed (403) when the request comes from another site or another origin. */
   checkOrigin: (ctx: Context) => void
-  /** `checkOrigin` for every unsafe request to `paths`: for forms whose body the engine reads, and checks with a token of its own. */
+  /**
+   * `checkOrigin` for every unsafe request to `paths`: forms whose body and token the engine checks
+   * itself.
+   */
   guardOrigin: (paths: readonly string[]) => Middleware
 }
 
-/** The field of every form that carries the token. */
+/** The form field that contains the token. */
 export const csrfField = 'csrf'
-/** The header in which a script of ours sends the token with JSON. */
+/** The header in which our scripts send the token with JSON. */
 export const csrfHeader = 'X-CSRF-Token'
 
 const safeMethods = ['GET', 'HEAD', 'OPTIONS']
@@ -27,10 +39,10 @@ const safeMethods = ['GET', 'HEAD', 'OPTIONS']
 type Deps = {
   /** `rootSecret.derive('csrf')` */
   key: Buffer
-  /** Decides the one origin and, with its scheme, the cookie's name and flags. */
+  /** Gives the allowed origin and, by its scheme, the cookie's name and flags. */
   issuer: string
   random: Random
-  /** A `__Host-` cookie of the page itself, as its name and value. */
+  /** A `__Host-` cookie of the page, as its name and value. */
   ofPage?: (ctx: Context) => string | undefined
 }
 
@@ -38,7 +50,7 @@ export function createCsrf({ key, issuer, random, ofPage = () => undefined }: De
   const { origin, protocol } = new URL(issuer)
   const secretKey = createSecretKey(key)
   const isSecure = protocol === 'https:'
-  // RFC 6265bis §4.1.3.2: with the prefix no neighbouring host can plant this cookie.
+  // RFC 6265bis §4.1.3.2: with the prefix, a neighbouring host cannot set this cookie.
   const cookieName = `${isSecure ? '__Host-' : ''}latchkey.browser`
 
   const browserOf = (ctx: Context): string | undefined => {
@@ -48,7 +60,8 @@ export function createCsrf({ key, issuer, random, ofPage = () => undefined }: De
   const proof = (browserId: string, nonce: string) =>
     createHmac('sha256', secretKey).update(`${browserId}.${nonce}`).digest()
 
-  // Tabs opened at once are each given a browser cookie, and the last one stays: a page's own cookie counts as well.
+  // Tabs opened at once each get a browser cookie, and only the last one remains: so a page's own
+  // cookie counts too.
   const bindingsOf = (ctx: Context): string[] => [browserOf(ctx), ofPage(ctx)].filter((id) => id !== undefined)
   const equals = (given: Buffer, expected: Buffer): boolean =>
     given.length === expected.length && timingSafeEqual(given, expected)
@@ -56,7 +69,8 @@ export function createCsrf({ key, issuer, random, ofPage = () => undefined }: De
   const checkOrigin = (ctx: Context): void => {
     const site = ctx.get('Sec-Fetch-Site')
     if (site !== '' && site !== 'same-origin' && site !== 'none') throw csrfFailed()
-    // A page without an origin sends `null`, which is foreign, as an empty one is. Browsers send Origin with every POST; programs need not.
+    // A page without an origin sends `null`, which is refused as foreign. Browsers send Origin with
+    // every POST; other clients need not.
     const sent = ctx.headers.origin
     if (sent !== undefined && sent !== origin) throw csrfFailed()
   }
@@ -71,7 +85,8 @@ export function createCsrf({ key, issuer, random, ofPage = () => undefined }: De
         const options = { signed: false, httpOnly: true, sameSite: 'lax', secure: isSecure, path: '/' } as const
         ctx.cookies.set(cookieName, browserId, options)
       }
-      // A fresh nonce for each answer, so that a compressing proxy does not let the token be guessed from page lengths (BREACH).
+      // A new nonce in each response, so that page lengths behind a compressing proxy do not reveal
+      // the token (BREACH).
       const nonce = random.token(128)
       const token = [nonce, ...bindingsOf(ctx).map((id) => proof(id, nonce).toString('base64url'))].join('.')
       ctx.state.csrfToken = token

@@ -1,4 +1,7 @@
-/** The failures of HTTP itself, and the one place where every failure becomes an answer: JSON or a page. */
+/**
+ * The failures of HTTP itself, and the one place where every failure becomes a response: JSON or a
+ * page.
+ */
 import type { Context, Middleware } from 'koa'
 import { AppError, declareError } from '../errors.ts'
 import type { Sentences } from '../locales.ts'
@@ -26,13 +29,16 @@ type Deps = {
   views: Views
   sentences: Sentences
   log: Log
-  /** Whether a path is the engine's: its JSON errors then use the names of RFC 6749 §5.2, with our code beside them. */
+  /**
+   * Whether the engine serves a path: its JSON errors use the names of RFC 6749 §5.2, with our code
+   * added.
+   */
   isProtocolPath: (path: string) => boolean
 }
 
 /**
- * Turns whatever was thrown further in into an answer: a known failure with its status, code and sentence, anything else into a 500
- * that says nothing but the request id. Stands outside everything but the request id, the access log and the headers.
+ * Turns every error into a response: a known failure with its status, code and message, others into
+ * a 500 with the request id. It runs after the request id, the access log and the headers.
  */
 export function answerErrors({ views, sentences, log, isProtocolPath }: Deps): Middleware {
   return async (ctx, next) => {
@@ -84,7 +90,9 @@ export function answerErrors({ views, sentences, log, isProtocolPath }: Deps): M
   }
 }
 
-/** The failure that a caller may see for whatever was thrown. Koa's own refusals keep their status; nothing else shows through. */
+/**
+ * The failure that the client may see. Koa's own refusals keep their status; all others are hidden.
+ */
 function named(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown
   const { status, expose } = Object(thrown) as { status?: unknown; expose?: unknown }
@@ -97,7 +105,10 @@ function named(thrown: unknown): AppError {
   return internalError({ cause: thrown })
 }
 
-/** Takes away what the failed handler had already put into the answer, so that an error is never cached, never redirects. */
+/**
+ * Removes what the failed handler had already set, so that an error is never cached and never
+ * redirects.
+ */
 function clearAnswer(ctx: Context, error: AppError): void {
   for (const header of [
     'Location',
@@ -114,7 +125,7 @@ function clearAnswer(ctx: Context, error: AppError): void {
   const retryAfter = error.retryAfterSeconds ?? (error.status === 503 ? 5 : undefined)
   if (retryAfter !== undefined) ctx.set('Retry-After', String(Math.max(1, Math.ceil(retryAfter))))
   if (error.status === 405 && error.params.allow) ctx.set('Allow', String(error.params.allow))
-  // What is left of the body is not read: the connection is of no more use (RFC 9110 §15.5.14).
+  // The rest of the body is not read, so the connection cannot be used again (RFC 9110 §15.5.14).
   if (error.status === 413) ctx.set('Connection', 'close')
 }
 
@@ -124,7 +135,7 @@ function wantsPage(ctx: Context): boolean {
   return ctx.accepts('json', 'html') === 'html'
 }
 
-/** RFC 6749 §4.1.2.1 and §5.2: the nearest of the standard's names for a refusal made in front of the engine. */
+/** RFC 6749 §4.1.2.1 and §5.2: the nearest standard name for a refusal before the engine. */
 function protocolCode(status: number): string {
   if (status === 503 || status === 429) return 'temporarily_unavailable'
   if (status >= 500) return 'server_error'

@@ -1,10 +1,10 @@
-/** A form that comes back: what was refused, told beside the field it belongs to. */
+/** Shows a form again with each problem beside its field. */
 import type { Context } from 'koa'
 import { AppError } from '../errors.ts'
 import { ProblemsError } from '../problems.ts'
 import type { FieldProblems } from './page-parts.ts'
 
-/** Refusals that are errors by themselves, and the field that each is told beside: the hasher's, who can be busy too, and of a proof. */
+/** Errors with a single cause that are shown beside a field: those of the hasher and of a proof. */
 const fieldOf: Readonly<Record<string, string>> = {
   password_too_long: 'password',
   password_not_text: 'password',
@@ -13,8 +13,8 @@ const fieldOf: Readonly<Record<string, string>> = {
 }
 
 /**
- * Does `work`. What was wrong with a field is shown by `again`, with the status of the failure; gives whether there was none. Everything
- * else is thrown on.
+ * Runs `work`. Problems of fields are shown by `again`, with the status of the failure; other
+ * errors are thrown. Returns true without problems.
  */
 export async function withFieldProblems(
   ctx: Context,
@@ -35,7 +35,7 @@ export async function withFieldProblems(
   }
 }
 
-/** Every problem, with its field: the first, and what else there is. */
+/** The problems by field: the first, and the others in `also`. */
 function problemsByField(error: unknown): FieldProblems | undefined {
   if (error instanceof ProblemsError) {
     const fields = [...new Set(error.problems.map(({ path }) => path))]

@@ -1,16 +1,25 @@
-/** The security headers of every answer, ours and the engine's, and the few pages that need one less. */
+/**
+ * The security headers of every response, ours and the engine's, and the few pages that need one
+ * less.
+ */
 import type { Context, Middleware, Next } from 'koa'
 import helmet from 'koa-helmet'
 
 type Options = {
   issuer: string
-  /** Paths, and all below them, that a sign-in popup passes: no Cross-Origin-Opener-Policy, which would cut it from its opener. */
+  /**
+   * Paths, with all below them, that a sign-in popup passes: Cross-Origin-Opener-Policy would
+   * separate it from its opener.
+   */
   openerPaths: readonly string[]
-  /** Paths whose successful answers may be kept by caches: discovery. The JWKS says for itself how long (`oidc/jwks.ts`). */
+  /**
+   * Paths whose successful responses caches may store: discovery. The JWKS sets its own time
+   * (`oidc/jwks.ts`).
+   */
   cacheablePaths: readonly string[]
 }
 
-/** How long discovery may be kept: far shorter than a key is announced before it signs. */
+/** How long discovery may be cached: much shorter than a key is announced before it signs. */
 const cacheSeconds = 300
 
 const self = ["'self'"]
@@ -27,7 +36,10 @@ const directives = {
   'object-src': none,
 }
 
-/** What helmet sets by these options. No header depends on the request, so it is asked once and not at each of them. */
+/**
+ * The headers that helmet sets with these options. They do not depend on the request, so helmet
+ * runs only once.
+ */
 function headersOf(options: Parameters<typeof helmet>[0]): [name: string, value: string][] {
   const headers: [string, string][] = []
   const answer = { setHeader: (name: string, value: string) => headers.push([name, value]), removeHeader: () => {} }
@@ -36,16 +48,17 @@ function headersOf(options: Parameters<typeof helmet>[0]): [name: string, value:
   return headers
 }
 
-/** Sets the headers before anything else runs, so that errors and the engine's answers carry them too. */
+/** Sets the headers first, so that errors and the engine's responses have them too. */
 export function securityHeaders({ issuer, openerPaths, cacheablePaths }: Options): Middleware {
   const isHttps = issuer.startsWith('https:')
   const headers = headersOf({
     contentSecurityPolicy: { useDefaults: false, directives },
-    // Only over https may HSTS be sent (RFC 6797 §7.2), and in development it would lock localhost into https.
+    // HSTS may only be sent over https (RFC 6797 §7.2). In development it would force localhost to
+    // https.
     strictTransportSecurity: isHttps && { maxAge: 31_536_000, includeSubDomains: true },
     xContentTypeOptions: true,
     xFrameOptions: { action: 'deny' },
-    // no-referrer would make the Origin of every form `null`.
+    // no-referrer would set the Origin of every form to `null`.
     referrerPolicy: { policy: 'same-origin' },
     crossOriginOpenerPolicy: { policy: 'same-origin' },
     crossOriginResourcePolicy: { policy: 'same-origin' },
@@ -75,8 +88,8 @@ async function cachedWhenRight(ctx: Context, next: Next): Promise<void> {
 }
 
 /**
- * Lets a form on this page be sent to a client's redirect URI: for the form_post page alone (OAuth 2.0 Form Post Response Mode §2).
- * Chromium checks form-action at every redirect that follows, so the client's own origin would not be enough.
+ * Lets the form_post page send its form to a redirect URI (OAuth 2.0 Form Post Response Mode §2).
+ * Chromium checks form-action at later redirects too, so one allowed origin is not enough.
  */
 export function allowForeignFormTarget(ctx: Context): void {
   const policy = ctx.response.get('Content-Security-Policy').split(';')

@@ -1,14 +1,22 @@
-/** Whether the process lives, and whether it can work: for load balancers, containers and supervisors. */
+/**
+ * Whether the process runs, and whether it can serve requests: for load balancers, containers and
+ * supervisors.
+ */
 import type { Route } from './route.ts'
 import { api } from './route.ts'
 
-/** What a check may answer: whether it is there, or the name of what is wrong with it. */
+/** The result of a check: whether it works, or the name of the problem. */
 export type Health = boolean | 'ok' | 'away' | 'read_only' | 'refuses_writes' | 'stopping'
 
-/** Names of what the server needs, each with the question how it is. A rejection is a no. */
+/**
+ * The dependencies of the server by name, each with its check. A rejection means that it does not
+ * work.
+ */
 export type HealthChecks = Readonly<Record<string, () => Promise<Health>>>
 
-/** Whether the process goes on taking requests: a balancer is told before the last one is taken. */
+/**
+ * Whether the process accepts requests: load balancers are notified before it stops accepting them.
+ */
 export type Readiness = { isStopping: () => boolean; state: () => Promise<Health>; stop: () => void }
 
 export function createReadiness(): Readiness {
@@ -22,12 +30,12 @@ export function createReadiness(): Readiness {
   }
 }
 
-/** A check that has not answered by then counts as a no. */
+/** A check that has not answered by then has failed. */
 const checkTimeoutMs = 2_000
 
 type HealthDeps = {
   checks: HealthChecks
-  /** What the server can do without: told in the body alone. An absent one is not asked. */
+  /** Optional dependencies: reported only in the body. An absent one is not checked. */
   spare?: Readonly<Record<string, (() => Promise<Health>) | undefined>>
 }
 

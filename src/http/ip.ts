@@ -1,4 +1,7 @@
-/** Who is calling and under which name we are called: the client's address by configured proxies, host and scheme by the issuer. */
+/**
+ * The IP address of the client, found through the configured proxies; host and scheme are those of
+ * the issuer.
+ */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { isIP } from 'node:net'
@@ -9,16 +12,18 @@ import proxyAddr from 'proxy-addr'
 import { requestMalformed } from './errors.ts'
 
 /**
- * Gives the client's IP address of a request. Without `trustProxy` that is the connection's; X-Forwarded-For is believed only hop by hop,
- * from the nearest, as long as each hop is one of `trustProxy` (addresses or CIDR ranges). An entry that is no address ends the walk.
- * `noteUntrusted` hears of a peer that sends the header and is none of them: perhaps a forgotten proxy.
+ * Gives the IP address of the client. Without `trustProxy` it is the connection's. X-Forwarded-For
+ * is read backwards from the nearest hop, while each hop is one of `trustProxy` (IP addresses or
+ * CIDR ranges); an invalid entry ends the search.
+ * `noteUntrusted` receives a peer that sends the header and is not in `trustProxy`: perhaps a
+ * forgotten proxy.
  */
 export function createIpOf(
   trustProxy: readonly string[],
   noteUntrusted: (peer: string) => void = () => {},
 ): (request: IncomingMessage) => string {
   if (trustProxy.length === 0) {
-    // A connection keeps its address, and carries many requests.
+    // A connection keeps its IP address and carries many requests.
     const known = new WeakMap<Socket, string>()
     return ({ socket, headers }) => {
       let ip = known.get(socket)
@@ -45,7 +50,7 @@ export function createIpOf(
   }
 }
 
-/** Makes `ctx.ip` the client's IP address. */
+/** Sets `ctx.ip` to the client's IP address. */
 export const clientIp =
   (ipOf: (request: IncomingMessage) => string): Middleware =>
   (ctx, next) => {
@@ -61,11 +66,13 @@ const ipv4Prefixes = [
   '0000000000000000ffff0000',
 ]
 
-/** Four bytes also for an IPv4 address inside IPv6: it is one client however it is carried. */
+/**
+ * Four bytes also for an IPv4 address inside IPv6, so that a client counts as one in both forms.
+ */
 function bytesOf(ip: string): number[] {
   const bytes = ipaddr.process(ip).toByteArray()
   const isInside = bytes.length === 16 && ipv4Prefixes.includes(Buffer.from(bytes.slice(0, 12)).toString('hex'))
-  // 0.0.0.0/8 is no client's: `::1` is the loopback address of IPv6 (RFC 4291 §2.5.3).
+  // 0.0.0.0/8 belongs to no client: `::1` is the loopback address of IPv6 (RFC 4291 §2.5.3).
   return isInside && bytes[12] !== 0 ? bytes.slice(12) : bytes
 }
 
@@ -75,22 +82,31 @@ function countedSpelling(ip: string): string {
   return bytes.length === 4 ? bytes.join('.') : ip
 }
 
-/** One spelling for one address: no port, no zone, mapped IPv4 as IPv4. Undefined for what is none. */
+/**
+ * One spelling of each IP address: no port, no zone, mapped IPv4 as IPv4. Undefined for invalid
+ * text.
+ */
 export function plainIp(text: string | undefined): string | undefined {
   const bare = (text ?? '')
     .trim()
     .replace(/^\[(.*)\](?::\d+)?$/, '$1')
     .replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1')
   const ip = bare.replace(/%.*/, '')
-  // Only what Node calls an address: the parser also reads 0x7f.1 and 10.1 as one.
+  // Only addresses that Node accepts: the parser would also accept 0x7f.1 and 10.1.
   if (!isIP(ip)) return undefined
   return isIP(ip) === 6 ? ipaddr.process(ip).toString() : ip
 }
 
-/** What may stand in a request once (RFC 9110 §5.3): Node keeps the first, and whoever stands in front may have read the last. */
+/**
+ * Headers that may occur once (RFC 9110 §5.3): Node keeps the first, and a proxy may have read the
+ * last.
+ */
 const singleHeaders: ReadonlySet<string> = new Set(['host', 'authorization', 'content-type'])
 
-/** Refuses a request that says twice for whom it is, from whom, or what it carries (RFC 9112 §3.2). @throws request_malformed (400) */
+/**
+ * Refuses a request that repeats its host, credential or media type (RFC 9112 §3.2).
+ * @throws request_malformed (400)
+ */
 export async function refuseRepeatedHeaders(ctx: Context, next: Next): Promise<void> {
   const { rawHeaders } = ctx.req
   const seen = new Set<string>()
@@ -106,13 +122,15 @@ export async function refuseRepeatedHeaders(ctx: Context, next: Next): Promise<v
 const forwardedHeaders = ['forwarded', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port'] as const
 
 /**
- * Makes every URL built from a request to `app` an URL of the issuer: Host, X-Forwarded-Host, X-Forwarded-Proto and an absolute
- * request target (RFC 9112 §3.2.2) are whatever the caller likes. Stands in front of everything, the engine most of all.
+ * Makes every URL that `app` builds a URL of the issuer, because the client chooses Host,
+ * X-Forwarded-* and an absolute request target (RFC 9112 §3.2.2). Runs before everything, also the
+ * engine.
  */
 export function pinToIssuer(app: Koa, issuer: string): void {
   const { host, hostname, protocol } = new URL(issuer)
   const isSecure = protocol === 'https:'
-  // On the application's own prototype of its requests, once: the same on each request would slow down all of its properties.
+  // Once, on the prototype of the application's requests: on each request it would slow down all
+  // properties.
   Object.defineProperties(app.request, {
     host: { get: () => host },
     hostname: { get: () => hostname },
@@ -136,7 +154,10 @@ function setTarget(ctx: Context, url: string): void {
   ctx.request.originalUrl = target
 }
 
-/** The networks by which failures are counted: an IPv4 address and its /24, an IPv6 /64 and its /48, which one site has. */
+/**
+ * The networks by which failures are counted: an IPv4 address and its /24, an IPv6 /64 and its /48,
+ * which one site has.
+ */
 export function prefixesOf(ip: string): string[] {
   if (!ipaddr.isValid(ip)) return [ip]
   const bytes = bytesOf(ip)
@@ -145,9 +166,15 @@ export function prefixesOf(ip: string): string[] {
   return [`${hex.slice(0, 16)}/64`, `${hex.slice(0, 12)}/48`]
 }
 
-/** Which part of an address is counted for requests: all of an IPv4 one, the /64 of an IPv6 one, which one household or machine has. */
+/**
+ * The part of an IP address by which requests are counted: the whole IPv4 address, or the /64 of
+ * IPv6, which one site has.
+ */
 export const countedIp = (ip: string): string => prefixesOf(ip)[0] ?? ip
 
-/** The wider network that is counted besides: the /48 of an IPv6 address, in which one customer makes up 65536 others. */
+/**
+ * The wider network that is counted too: the /48 of IPv6, in which one customer can use 65536
+ * networks.
+ */
 export const countedNetwork = (ip: string): string | undefined =>
   ip.includes(':') ? prefixesOf(ip).find((prefix) => prefix.endsWith('/48')) : undefined

@@ -1,7 +1,4 @@
-/**
- * Every page there is, with the data it shows. Sentences come from the catalogue; everything here
- * is data and is printed escaped.
- */
+/** Every page with its data. Texts come from the catalogue; the data is printed escaped. */
 import type { ClientView } from '../authentication/interaction.ts'
 import type { AccountPages } from './account-pages.ts'
 import { accountPages } from './account-pages.ts'
@@ -13,7 +10,7 @@ type OtherPages = {
   'dev-mail': Readonly<{
     emails: readonly Readonly<{ to: string; subject: string; text: string; at: string; link?: string }>[]
   }>
-  /** `afterSeconds`: how long the browser waits before it goes on by itself; 0 when absent. */
+  /** `afterSeconds`: the delay before the browser continues by itself; default 0. */
   continue: Readonly<{ url: string; host?: string; afterSeconds?: number }>
   logout: Readonly<{ action: string; xsrf: string; client?: ClientView; account: AccountView }>
   'logged-out': Readonly<{ client?: ClientView; homeUrl?: string; isSignedIn?: boolean }>
@@ -23,7 +20,7 @@ type OtherPages = {
     /** Our code, or an error code of the protocol. */
     code: string
     params?: Readonly<Record<string, string | number>>
-    /** Instead of the code's own sentence. */
+    /** Replaces the message of the code. */
     sentence?: string
     requestId: string
     isRetryable: boolean
@@ -43,7 +40,7 @@ export type PageLocals = SignInPages & AccountPages & OtherPages
 
 export type PageName = keyof PageLocals
 
-/** The list behind `PageName`: a page not named here is not compiled. */
+/** The list behind `PageName`: a page that is not listed is not compiled. */
 export const pageNames = [
   ...signInPages,
   ...accountPages,

@@ -1,4 +1,7 @@
-/** How long a protocol parameter may be, and how deep its JSON, checked before the engine spends anything on it. */
+/**
+ * Limits of protocol parameters: their length and the depth of their JSON, checked before the
+ * engine reads them.
+ */
 import type { Middleware } from 'koa'
 import { unescapeField } from './body.ts'
 import { parameterTooDeep, parameterTooLong } from './errors.ts'
@@ -20,7 +23,7 @@ function isLong(name: string, value: unknown): boolean {
   return Array.isArray(value) && value.some((one) => isLong(name, one))
 }
 
-/** The first of these parameters that is longer than it may be, in characters as decoded; each value of a list counts. */
+/** The first parameter that is too long, in decoded characters; each value of a list counts. */
 export function findLongParameter(
   parameters: Readonly<Record<string, unknown>>,
 ): { parameter: string; limit: number } | undefined {
@@ -30,11 +33,11 @@ export function findLongParameter(
   return undefined
 }
 
-/** Parameters that are JSON, or JWTs, whose first two parts are. */
+/** Parameters that are JSON, or JWTs, whose first two parts are JSON. */
 const jsonParameters: ReadonlySet<string> = new Set(['claims', 'authorization_details'])
 const jwtParameters: ReadonlySet<string> = new Set(['client_assertion', 'id_token_hint', 'request'])
 
-/** No claim that is offered needs ten. What is read and written recursively fails at some thousand. */
+/** No supported claim needs ten levels. Recursive reading and writing fails at some thousand. */
 const deepest = 32
 
 function isDeepJson(text: string): boolean {
@@ -62,13 +65,13 @@ function isDeep(name: string, value: unknown): boolean {
   return jwtParameters.has(name) && isDeepJwt(value)
 }
 
-/** The first of these parameters whose JSON is nested deeper than it may be. */
+/** The first parameter whose JSON is nested too deeply. */
 export const findDeepParameter = (parameters: Readonly<Record<string, unknown>>): string | undefined =>
   Object.keys(parameters).find((name) => isDeep(name, parameters[name]))
 
 /**
- * Refuses a query string, or a form as it was sent, with a parameter that is too long, too deep or not form-encoded UTF-8. Repeated ones are left
- * to the engine, which knows that `resource` may be (RFC 8707 §2).
+ * Refuses a query string or an encoded form with a parameter that is too long, too deep or not
+ * form-encoded UTF-8. The engine checks repeated ones, because `resource` may repeat (RFC 8707 §2).
  * @throws parameter_too_long, parameter_too_deep, request_malformed (400)
  */
 export function checkParameters(text: string): void {

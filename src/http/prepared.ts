@@ -1,15 +1,20 @@
-/** Public documents that are the same for every client, answered from memory in front of the application. */
+/**
+ * Public documents that are the same for every client, answered from memory before the application
+ * runs.
+ */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, Middleware } from 'koa'
 import type { Random } from '../random.ts'
 import type { LogRequest } from './access-log.ts'
 
 type Deps = {
-  /** Exact paths. What the application answers there may depend on nothing but `versionsOf`. */
+  /** Exact paths. The application's response there may depend only on `versionsOf`. */
   paths: readonly string[]
-  /** What the documents are made from: kept answers are used while each of these values is the same. */
+  /**
+   * The inputs of the documents: stored responses are used while each of these values is the same.
+   */
   versionsOf: () => readonly unknown[]
-  /** Whether a kept answer may be given now. Otherwise the application decides. */
+  /** Whether a stored response may be used now. Otherwise the application answers. */
   isConfirmed: () => boolean
   ipOf: (request: IncomingMessage) => string
   logRequest: LogRequest
@@ -20,14 +25,14 @@ type Prepared = Readonly<{ versions: readonly unknown[]; headers: readonly strin
 
 const requestIdHeader = 'x-request-id'
 
-/** A request that differs from a plain one (condition, body) is the application's. */
+/** The application answers a request with a condition or a body. */
 const isPlain = ({ method, headers }: IncomingMessage): boolean =>
   (method === 'GET' || method === 'HEAD') &&
   headers['if-none-match'] === undefined &&
   headers['content-length'] === undefined &&
   headers['transfer-encoding'] === undefined
 
-/** The headers as Node writes them at once: names and values in turns. */
+/** The headers in the form that Node writes directly: alternating names and values. */
 function headersOf(response: ServerResponse, body: Buffer): string[] {
   const { [requestIdHeader]: _, 'content-length': __, ...headers } = response.getHeaders()
   const pairs = Object.entries({ ...headers, 'content-length': body.length })
@@ -45,7 +50,7 @@ export function createPreparedDocuments({ paths, versionsOf, isConfirmed, ipOf, 
   }
 
   async function keepAnswer(ctx: Context, next: () => Promise<unknown>): Promise<void> {
-    // Read before the document is made: a change meanwhile makes it anew.
+    // Read before the document is created, so that a change meanwhile invalidates it.
     const versions = versionsOf()
     await next()
     if (ctx.status !== 200 || ctx.method !== 'GET') return
@@ -56,10 +61,12 @@ export function createPreparedDocuments({ paths, versionsOf, isConfirmed, ipOf, 
   const keep: Middleware = (ctx, next) => (kept.has(ctx.path) ? keepAnswer(ctx, next) : next())
 
   return {
-    /** Keeps what the application answers at these paths. Stands in front of everything that sets a header. */
+    /**
+     * Stores the application's responses at these paths. Runs before everything that sets a header.
+     */
     keep,
 
-    /** Answers a request for a kept document; gives false when the application has to answer. */
+    /** Answers a request for a stored document; returns false when the application must answer. */
     answer(request: IncomingMessage, response: ServerResponse): boolean {
       const path = request.url ?? ''
       if (!kept.has(path) || !isPlain(request)) return false

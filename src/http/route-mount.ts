@@ -1,4 +1,4 @@
-/** The one way to mount a route: no handler runs before the checks that its descriptor names. */
+/** The only way to mount a route: no handler runs before the checks of its descriptor. */
 import { Router } from '@koa/router'
 import type { Context } from 'koa'
 import type { z } from 'zod'
@@ -14,19 +14,22 @@ import { duplicatesIn, problemsOf, shapeOf } from './route-rules.ts'
 
 export type RouteDeps = {
   csrf: Csrf
-  /** Every permission that exists. */
+  /** Every permission. */
   permissions: readonly string[]
   /** The checks of access. Without them only public routes can be mounted. */
   guards?: AccessGuards
-  /** Counts requests. `policies` are all that exist. Without it no route with a limit can be mounted. */
+  /**
+   * Counts requests. `policies` are all policies. Without it, no route with a limit can be mounted.
+   */
   limits?: { rateLimiter: Pick<RateLimiter, 'countIp' | 'countIdentifier'>; policies: readonly string[] }
 }
 
-/** A router whose paths are exact: no other case, no trailing slash. */
+/** A router whose paths are exact: case-sensitive, no trailing slash. */
 export const createRouter = (): Router => new Router({ strict: true, sensitive: true })
 
 /**
- * The order of the checks: method (405 with Allow), path parameters (404), permission or client, origin (403),
+ * The order of the checks: method (405 with Allow), path parameters (404), permission or client,
+ * origin (403),
  * limit by IP (429), body type and size (415, 413), CSRF token (403), schemas (400),
  * limit by identifier (429), session.
  * Throws at start when a route is incomplete or contradicts itself or another; names every problem.
@@ -60,9 +63,9 @@ async function answer(ctx: Context, route: Route, { csrf, guards = {}, limits }:
   const clientId = await admitCaller(ctx, route, guards)
   if (route.csrf === 'token') csrf.checkOrigin(ctx)
   const limit = route.limit && 'policy' in route.limit ? route.limit : undefined
-  // After the origin: another site must not use up what this browser may.
+  // After the origin check: another site must not use up this browser's limit.
   if (limit) await limits?.rateLimiter.countIp(ctx, limit.policy)
-  // A form carries its token in the body. A request of a script may have no body.
+  // A form has its token in the body. A script's request may have no body.
   if (route.csrf === 'token' && route.kind !== 'form') csrf.checkToken(ctx, ctx.get(csrfHeader))
   const body = route.body && (await checkedBody(ctx, route, csrf))
   const query = route.query && checked(route.query, parseFields(ctx.querystring))
@@ -77,7 +80,7 @@ async function answer(ctx: Context, route: Route, { csrf, guards = {}, limits }:
   await route.handler(ctx, { ...input, visit: admission.visit })
 }
 
-/** Checks access by a credential in the request. Gives the client's id for `client`. */
+/** Checks access by a credential in the request. Returns the client's id for `client`. */
 async function admitCaller(ctx: Context, { access }: Route, guards: AccessGuards): Promise<string | undefined> {
   if (typeof access === 'string') return undefined
   if ('permission' in access) await guards.permission!(ctx, access.permission)

@@ -1,4 +1,4 @@
-/** The rules that find a route incomplete, or in contradiction to itself or another. */
+/** The rules that find an incomplete route, or one that contradicts itself or another. */
 import type { Router } from '@koa/router'
 import { z } from 'zod'
 import type { AccessGuards, ClientDemand, SessionDemand } from '../access/access.ts'
@@ -12,13 +12,15 @@ export type RouteMethod = (typeof routeMethods)[number]
 const sessionDemands: readonly SessionDemand[] = ['any', 'recent', 'recent+factor']
 const clientDemands: readonly ClientDemand[] = ['authenticated', 'public', 'named']
 const accessKinds = ['public', 'session', 'permission', 'client'] as const
-/** A public route says why here. A parameter at the beginning of a path matches these too. */
+/**
+ * A public route here must give a reason. A parameter at the beginning of a path matches these too.
+ */
 const guardedPath = /^\/((account|admin|scim)(\/|$)|[:*{])/
 
-/** `permissions` and `policies` are all that exist. */
+/** `permissions` and `policies` are complete lists. */
 type Known = { permissions: readonly string[]; guards: AccessGuards; policies: readonly string[] }
 
-/** The problems of a route, a sentence each; none when it can be mounted. */
+/** The problems of a route, one sentence each; empty when it can be mounted. */
 export function problemsOf(route: Route, known: Known): string[] {
   const { kind, method, path, body, csrf, limit } = route
   const { policies } = known
@@ -65,7 +67,8 @@ function accessRules({ access, path }: Route, { permissions, guards }: Known): [
   if (access === 'public') {
     return [[guardedPath.test(path ?? ''), "a public route at a guarded path says why: access: { public: 'reason' }"]]
   }
-  // TypeScript lets a union's members be combined; a route with two kinds of access has none.
+  // TypeScript allows an object with the members of several union types; a route with two kinds of
+  // access is invalid.
   const [kind, ...others] = Object.keys(access ?? {})
   if (!access || others.length > 0 || !accessKinds.some((known) => known === kind)) {
     return [[true, 'its access is one of: public, a session, a permission, a client']]
@@ -91,10 +94,13 @@ function accessRules({ access, path }: Route, { permissions, guards }: Known): [
 
 const isStrict = (schema: z.ZodObject): boolean => schema.def.catchall instanceof z.ZodNever
 
-/** Two paths that differ only in the names of their parameters are one. */
+/** Two paths that differ only in the names of their parameters are equal. */
 export const shapeOf = (path: string): string => path.replace(/:\w+/g, ':')
 
-/** Routes that have the method and path, or the name, of another: of these, or of one that `router` has already. */
+/**
+ * Routes with the method and path of another of `routes` or of `router`, or with the name of
+ * another of `routes`.
+ */
 export function duplicatesIn(router: Router, routes: readonly Route[]): string[] {
   const mounted = router.stack.flatMap((layer) =>
     layer.methods.map((method) => `${method} ${shapeOf(String(layer.path))}`),

@@ -14,7 +14,7 @@ type Descriptor<A extends Access, B, Q, P> = Readonly<{
   /** Decides how errors look: a page for `page` and `form`, JSON for `json` and `asset`. */
   kind: RouteKind
   method: RouteMethod
-  /** As @koa/router reads it. Its parameters need `params`. */
+  /** In the syntax of @koa/router. Its parameters need `params`. */
   path: string
   /** The caller that a request needs. The mount checks it before the handler runs. */
   access: A
@@ -24,7 +24,10 @@ type Descriptor<A extends Access, B, Q, P> = Readonly<{
   csrf?: 'token' | { exempt: string }
   /** Without a schema the query is not parsed. */
   query?: z.ZodType<Q>
-  /** Counts requests: by IP before the body is read, then by what `by` gives of the checked input. */
+  /**
+   * Counts requests: by IP before the body is read, then by the result of `by` for the checked
+   * input.
+   */
   limit?:
     | { policy: PolicyName; by?: (input: RouteInput<B, Q, P>, ctx: Context) => string | Promise<string> }
     | { exempt: string }
@@ -34,7 +37,7 @@ type Descriptor<A extends Access, B, Q, P> = Readonly<{
 type Body<B> = { schema: z.ZodType<B>; limitBytes?: number }
 
 type AnyInput = RouteInput & { visit?: Visit; clientId?: string }
-/** A route of any access: what the mount reads. */
+/** A route of any access, as the mount reads it. */
 export type Route = Omit<Descriptor<Access, unknown, unknown, unknown>, 'handler'> &
   Readonly<{ handler: (ctx: Context, input: AnyInput) => Promise<void> | void }>
 
@@ -42,7 +45,7 @@ type Fixed = 'kind' | 'method' | 'csrf' | 'body'
 type Reading<A extends Access, Q, P> = Omit<Descriptor<A, undefined, Q, P>, Fixed>
 type Writing<A extends Access, B, Q, P> = Omit<Descriptor<A, B, Q, P>, Fixed> & { body: Body<B> }
 
-// Safe, because the mount gives a handler what its schemas and its access promise.
+// Safe, because the mount gives a handler exactly what its schemas and access promise.
 const widened = (route: unknown): Route => route as Route
 
 /** A page: GET, HTML. */
@@ -57,7 +60,7 @@ export const asset = <const A extends Access, Q = undefined, P = undefined>(rout
 export const form = <const A extends Access, B, Q = undefined, P = undefined>(route: Writing<A, B, Q, P>): Route =>
   widened({ ...route, kind: 'form', method: 'POST', csrf: 'token' })
 
-/** JSON. A writing request carries the CSRF token in a header, or the route says why not. */
+/** JSON. A writing request has the CSRF token in a header, or the route gives the reason. */
 export const api = <const A extends Access, B = undefined, Q = undefined, P = undefined>(
   route: Omit<Descriptor<A, B, Q, P>, 'kind' | 'csrf'> & { csrf?: { exempt: string } },
 ): Route => widened({ ...(route.method !== 'GET' && { csrf: 'token' }), ...route, kind: 'json' })

@@ -1,8 +1,11 @@
-/** The settings of Node's HTTP server, and its answer to what never becomes a request. */
+/** The settings of Node's HTTP server, and its response to input that is not a valid request. */
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** For `http.createServer`, in milliseconds and bytes. Headers have room for a 16,000-character assertion in a query. */
+/**
+ * For `http.createServer`, in milliseconds and bytes. The headers can contain a 16,000-character
+ * assertion in a query.
+ */
 export const serverOptions = { headersTimeout: 10_000, requestTimeout: 30_000, maxHeaderSize: 32 * 1024 } as const
 
 const answers: Readonly<Record<string, string>> = {
@@ -10,7 +13,7 @@ const answers: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 }
 
-/** Answers a request that Node's parser refuses with the right status and our headers, and nothing else. */
+/** Answers a request that Node's parser refuses with the right status and our headers. */
 export function answerUnparsable(server: Server): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     if (error.code === 'ECONNRESET' || !socket.writable) {

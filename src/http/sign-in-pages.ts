@@ -1,11 +1,8 @@
-/**
- * The pages of a sign-in and what belongs to it: registration, recovery, email links, second
- * factors, consent.
- */
+/** The pages of the sign-in flow: registration, recovery, email links, second factors, consent. */
 import type { ClientView } from '../authentication/interaction.ts'
 import type { AccountView, FactorView, FieldProblems, PasskeyView, ScopeView } from './page-parts.ts'
 
-/** What a page says when something is done: its sentences are `pages.notice.<name>`. */
+/** The messages after an action: `pages.notice.<name>`. */
 export const noticeNames = [
   'registered',
   'verified',
@@ -22,18 +19,18 @@ export type SignInPages = {
     action: string
     cancelAction: string
     email: string
-    /** A code of the register of errors. */
+    /** A registered error code. */
     error?: string
     errorParams?: Readonly<Record<string, string | number>>
     /** Signing in with a passkey. */
     passkey?: PasskeyView
-    /** The challenge of a CAPTCHA, as JSON, when one is needed. */
+    /** The challenge of a CAPTCHA as JSON, when one is required. */
     captcha?: string
-    /** Where an account is made, and a new password asked for; absent where that is not offered. */
+    /** The URLs of registration and password recovery; absent where they are not offered. */
     registerUrl?: string
     recoverUrl?: string
   }>
-  /** No password is looked at for now: what still leads in. */
+  /** Passwords are locked for now: the other ways to sign in. */
   locked: Readonly<{
     client?: ClientView
     error: string
@@ -45,7 +42,7 @@ export type SignInPages = {
   register: Readonly<{
     client?: ClientView
     action: string
-    /** Back to where people sign in; absent outside an interaction. */
+    /** The URL of the sign-in page; absent outside an interaction. */
     signInUrl?: string
     email: string
     name: string
@@ -58,7 +55,9 @@ export type SignInPages = {
     email: string
     problems: FieldProblems
   }>
-  /** What an emailed link asks for: a button, the password of the registration, a new password. */
+  /**
+   * What an emailed link asks for: a button, the password of the registration, or a new password.
+   */
   link: Readonly<{
     kind: 'verify'
     action: string
@@ -66,13 +65,11 @@ export type SignInPages = {
     interactionUid?: string
     email: string
   }>
-  /**
-   * A new email address: a button in a session of the account, the account's password elsewhere.
-   */
+  /** A new email of the account: a button within its session, otherwise the account's password. */
   'link-email': Readonly<{
     action: string
     token: string
-    /** The new one; the page never shows the one that the account has. */
+    /** The new email; the page never shows the present one. */
     email: string
     needsPassword: boolean
     problems: FieldProblems
@@ -93,7 +90,7 @@ export type SignInPages = {
     token: string
     interactionUid?: string
     email: string
-    /** Asked for in an invitation. */
+    /** Required by an invitation. */
     name?: string
     problems: FieldProblems
   }>
@@ -105,9 +102,9 @@ export type SignInPages = {
   consent: Readonly<{
     client: ClientView
     account: AccountView
-    /** OpenID Connect scopes; each known one has a sentence. */
+    /** OpenID Connect scopes; each known one has a text. */
     scopes: readonly Readonly<{ name: string }>[]
-    /** Single claims, asked for with the `claims` parameter (OpenID Connect Core 1.0 §5.5). */
+    /** Single claims, requested with the `claims` parameter (OpenID Connect Core 1.0 §5.5). */
     claims?: readonly string[]
     resources: readonly Readonly<{ identifier: string; name: string; scopes: readonly ScopeView[] }>[]
     hasOfflineAccess: boolean
@@ -126,19 +123,19 @@ export type SignInPages = {
   factor: Readonly<{
     client?: ClientView
     account: AccountView
-    /** Each proves one factor, in the order in which they are offered. */
+    /** One form for each factor, in the order in which they are offered. */
     forms: readonly FactorView[]
-    /** Factors that too many wrong answers have switched off. */
+    /** Factors that are locked after too many wrong answers. */
     off: readonly string[]
     mayRemember: boolean
     error?: string
     errorParams?: Readonly<Record<string, string | number>>
-    /** Where a reset of the factors is asked for. */
+    /** The URL to request a reset of the factors. */
     resetUrl?: string
     switchAction: string
     cancelAction: string
   }>
-  /** Asking for a reset of the second factors, or carrying it out with an emailed link (`token`). */
+  /** Requests a reset of the second factors, or completes it with an emailed link (`token`). */
   'factor-reset': Readonly<{
     email?: string
     action: string
@@ -146,22 +143,22 @@ export type SignInPages = {
     returnUrl?: string
     factors: readonly Readonly<{ method: string; since: string }>[]
     isAllowed: boolean
-    /** When the link of a request that waits is emailed. */
+    /** When the link of a pending request is emailed. */
     due?: string
   }>
-  /** A second factor that must be set up before the login goes on. */
+  /** A second factor that must be set up before the login continues. */
   'factor-enrol': Readonly<{
     client?: ClientView
     account: AccountView
-    /** The class of login that is asked for. */
+    /** The requested acr. */
     level: string
-    /** Each sets up one factor. */
+    /** One form to set up each factor. */
     forms: readonly FactorView[]
     problems: FieldProblems
     switchAction: string
     cancelAction: string
   }>
-  /** New recovery codes, shown this once. */
+  /** New recovery codes, shown only once. */
   'recovery-codes': Readonly<{ codes: readonly string[]; action?: string; returnUrl?: string }>
 }
 

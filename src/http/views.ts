@@ -1,4 +1,6 @@
-/** Pages: EJS files compiled once, given their data and the catalogue, answered with the headers a page needs. */
+/**
+ * Pages: EJS files, compiled once, filled with data and texts, and sent with the headers of a page.
+ */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TemplateFunction } from 'ejs'
@@ -11,23 +13,23 @@ import type { PageLocals, PageName } from './pages.ts'
 import { pageNames } from './pages.ts'
 
 export type Views = {
-  /** Answers with a page. The status is the handler's, 200 unless it set another. */
+  /** Sends a page. The status is the handler's, by default 200. */
   render: <N extends PageName>(ctx: Context, page: N, locals: PageLocals[N]) => void
 }
 
 type Deps = {
   /** The folder `views/`. */
   folder: string
-  /** Files that pages include from elsewhere, by the path they are included with. */
+  /** Files outside the folder that pages include, by their include path. */
   partials?: Readonly<Record<string, string>>
   sentences: Sentences
   csrf: Csrf
-  /** The address of a file in `views/assets/`. */
+  /** The URL of a file in `views/assets/`. */
   assetUrl: (name: string) => string
   issuer: string
-  /** What this service calls itself; an administrator may change it at run time. */
+  /** The name of this service; an administrator may change it at run time. */
   serviceName: () => string
-  /** What a password that is being chosen must be; each has its sentence at `pages.newPassword.rules.<rule>`. */
+  /** The rules for a new password; the text of each is `pages.newPassword.rules.<rule>`. */
   passwordRules: () => readonly Readonly<{ rule: string; params?: SentenceParams }>[]
 }
 
@@ -36,7 +38,7 @@ export function createViews(deps: Deps): Views {
   const templates = new Map<PageName, TemplateFunction>(
     pageNames.map((name) => {
       const filename = join(folder, `${name}.ejs`)
-      // Strict and with one name for all data: a page can name nothing that was not handed to it.
+      // Strict, with one name for all data: a page can only use data that it received.
       const options = {
         filename,
         root: folder,
@@ -61,9 +63,9 @@ export function createViews(deps: Deps): Views {
         asset: assetUrl,
         serviceName: serviceName(),
         issuerHost,
-        // Asked for by the pages where a password is chosen.
+        // Called by the pages where the user chooses a password.
         passwordRules,
-        // Made only where a form asks for it: an error page sets no cookie.
+        // Created only when a form uses it: an error page sets no cookie.
         csrfToken: () => csrf.tokenFor(ctx),
       })
       if (name === 'form-post') allowForeignFormTarget(ctx)

@@ -1,6 +1,6 @@
 /**
- * Jobs whose process died: graphile-worker gives them back after four hours, and a notification cannot wait that long.
- * A process that works holds a shared advisory lock, named after its worker, on the connection it listens with.
+ * Jobs of terminated processes: graphile-worker releases them too late, after four hours. Each
+ * worker has a shared advisory lock, named after it, on its listening connection.
  */
 import type { WorkerEvents } from 'graphile-worker'
 import type pg from 'pg'
@@ -9,7 +9,10 @@ import { queueSchema } from './connection.ts'
 
 const lock = `hashtextextended('latchkey worker ' || $1, 0)`
 
-/** Takes the lock whenever the worker's listening connection is made; Postgres drops it with the connection. */
+/**
+ * Takes the lock for each new listening connection of the worker; Postgres releases it with the
+ * connection.
+ */
 export function showPresence(events: WorkerEvents, log: Log): void {
   events.on('pool:listen:success', ({ client, workerPool }) => {
     client
@@ -19,8 +22,8 @@ export function showPresence(events: WorkerEvents, log: Log): void {
 }
 
 /**
- * Gives back the jobs of workers that are no more, and returns how many workers that were. A job that began within the
- * last 15 seconds is left alone: its worker may not have its lock yet.
+ * Releases the jobs of terminated workers, and returns their number. Jobs of the last 15 seconds
+ * are skipped, because their worker may not have its lock yet.
  */
 export async function releaseAbandonedJobs(pool: pg.Pool): Promise<number> {
   const { rows } = await pool.query<{ worker: string }>(
@@ -28,7 +31,8 @@ export async function releaseAbandonedJobs(pool: pg.Pool): Promise<number> {
   )
   let released = 0
   for (const { worker } of rows) {
-    // One statement is one transaction. The exclusive lock is refused while the worker lives or another process is at it.
+    // One statement is one transaction. The exclusive lock fails while the worker runs or another
+    // process does the same.
     const { rowCount } = await pool.query(
       `SELECT ${queueSchema}.force_unlock_workers(ARRAY[$1::text]) WHERE pg_try_advisory_xact_lock(${lock})`,
       [worker],

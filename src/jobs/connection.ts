@@ -1,15 +1,17 @@
-/** The queue's own few connections to Postgres, and its lines in our log. */
+/** The queue's own connections to Postgres, and its messages in our log. */
 import type { LogFunctionFactory } from 'graphile-worker'
 import { Logger } from 'graphile-worker'
 import pg from 'pg'
 import type { Log } from '../log.ts'
 
-/** Given explicitly everywhere: graphile-worker would otherwise read it from an environment variable. */
+/**
+ * Always passed explicitly: graphile-worker would otherwise read it from an environment variable.
+ */
 export const queueSchema = 'graphile_worker'
 
 /**
- * A pool for the queue alone: listening and long jobs must not take connections from requests.
- * `url` must be a direct connection; a pooler that changes the server connection between transactions loses LISTEN.
+ * A separate pool, so that the queue takes no connections from requests. `url` must be a direct
+ * connection: behind a pooler in transaction mode LISTEN does not work.
  */
 export function createQueuePool({ url, log, size }: { url: string; log: Log; size: number }): pg.Pool {
   const pool = new pg.Pool({
@@ -18,7 +20,7 @@ export function createQueuePool({ url, log, size }: { url: string; log: Log; siz
     application_name: 'latchkey-queue',
     connectionTimeoutMillis: 10_000,
   })
-  // A connection that dies while nobody uses it is an event without a listener otherwise, which ends the process.
+  // A broken idle connection emits an event, which would end the process without a listener.
   const lost = (error: Error) => log.debug({ err: error }, 'the job queue lost a connection')
   pool.on('error', lost)
   pool.on('connect', (client) => client.on('error', lost))
@@ -27,7 +29,10 @@ export function createQueuePool({ url, log, size }: { url: string; log: Log; siz
 
 const levels = { error: 'error', warning: 'warn', info: 'debug', debug: 'trace' } as const
 
-/** graphile-worker's messages as lines of ours. Its meta is left out but for the error: it contains whole jobs. */
+/**
+ * graphile-worker's messages in our log. Only the error of their metadata is logged, because the
+ * rest contains whole jobs.
+ */
 export function queueLogger(log: Log): Logger {
   const write: LogFunctionFactory = () => (level, message, meta) =>
     log[levels[level]](meta?.error instanceof Error ? { err: meta.error } : {}, `queue: ${message.split('\n')[0]}`)

@@ -1,4 +1,4 @@
-/** The queue of jobs, and its own duty. */
+/** The job queue, and its own duty. */
 import type { Knex } from 'knex'
 import { createForgetFailedJobs } from './failed-jobs.ts'
 import { createQueue } from './queue.ts'

@@ -1,4 +1,7 @@
-/** The queue: jobs that enlist in the transaction of a change, run at least once by one process at a time (graphile-worker). */
+/**
+ * The queue: jobs are added in the transaction of a change, and run at least once, by one process
+ * at a time (graphile-worker).
+ */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import { Counter, Histogram } from 'prom-client'
@@ -11,63 +14,71 @@ export type TaskContext = {
   /** 1 on the first run. */
   attempt: number
   maxAttempts: number
-  /** Aborted when the process stops and the task has had half of the time for that. */
+  /** Aborted when the process stops and half of the time for that has passed. */
   signal: AbortSignal
 }
-/** Runs a job. Throwing makes the queue try again: after e^attempt seconds, six hours at most. */
+/** Runs a job. After an error the queue tries again: after e^attempt seconds, at most six hours. */
 export type Task = (payload: unknown, context: TaskContext) => Promise<void>
 
-/** A task that the queue itself makes due; one process of the cluster runs it. */
+/** A task that the queue starts periodically; one process of the cluster runs it. */
 export type ScheduledTask = {
   name: string
-  /** From the end of one run to the next. */
+  /** From the end of one run to the start of the next. */
   everySeconds: number
   run: (signal: AbortSignal) => Promise<void>
 }
 
 export type EnqueueOptions = {
-  /** Milliseconds since the epoch; at once when absent. */
+  /** Milliseconds since the epoch; default: at once. */
   runAtMs?: number
-  /** Instead: so many milliseconds from now, by the queue's own time. */
+  /** Alternatively the delay in milliseconds, by the queue's own clock. */
   delayMs?: number
-  /** A waiting job with the same key is replaced instead of joined by a second one. */
+  /** A new job replaces a waiting job with the same key. */
   key?: string
   /** Jobs of the same lane run one after the other. */
   lane?: string
-  /** How often the task is tried before it is left for an operator (25 when absent: about three days). */
+  /**
+   * How often the task is tried before an administrator must act (default 25: about three days).
+   */
   maxAttempts?: number | undefined
-  /** An insert that has not been sent. It is run by the statement that adds the job. */
+  /** An unsent insert. The statement that adds the job runs it. */
   alongside?: Knex.QueryBuilder | undefined
 }
 export type Enqueue = (tx: Knex, task: string, payload: unknown, options?: EnqueueOptions) => Promise<void>
 
 export type QueueWork = {
   tasks: Readonly<Record<string, Task>>
-  /** Tasks that wait for machines of others: they have workers of their own, so that a slow one keeps no other task waiting. */
+  /**
+   * Tasks that wait for other servers: they have their own workers, so that a slow one delays no
+   * other task.
+   */
   outsideTasks?: Readonly<Record<string, Task>>
   duties: readonly ScheduledTask[]
 }
 
 export type Queue = {
-  /** Adds a job in the transaction of the change: it exists if and only if the change does. Workers wake at its commit. */
+  /**
+   * Adds a job in the transaction of the change: it exists if and only if the change does. Workers
+   * start it after the commit.
+   */
   enqueue: Enqueue
-  /** Begins to work in this process. Returns at once; while the database is away it keeps trying. */
+  /** Starts to work in this process. Returns at once; retries while the database is unavailable. */
   start: (work: QueueWork) => void
-  /** Takes no more jobs, waits for the running ones, and gives back to the queue what is not done in time. */
+  /** Takes no more jobs, waits for the running ones, and returns unfinished ones to the queue. */
   stop: () => Promise<void>
 }
 
 type Deps = {
-  /** A direct connection (no transaction pooler in between): the queue listens. */
+  /** A direct connection (no transaction pooler), because the queue listens. */
   url: string
   log: Log
   metrics: Metrics
-  /** Jobs at once in this process, and besides them jobs that go outside. */
+  /** Parallel jobs in this process, and additional ones that wait for other servers. */
   concurrency?: number
   outsideConcurrency?: number
   /** How long `stop` waits for running jobs, in milliseconds. */
   drainMs?: number
-  /** How often jobs that became due are looked for, in milliseconds; new jobs announce themselves (NOTIFY). */
+  /** How often due jobs are searched, in milliseconds; new jobs are announced with NOTIFY. */
   pollMs?: number
 }
 
@@ -76,7 +87,7 @@ const addJob = `SELECT FROM ${queueSchema}.add_job(identifier => ?, payload => ?
 
 const restartDelaysMs = [500, 1_000, 2_000, 5_000, 10_000] as const
 
-/** The queue of one process. It connects at `start`; `enqueue` speaks only through the transaction it is given. */
+/** The queue of one process. It connects at `start`; `enqueue` uses only its transaction. */
 export function createQueue(deps: Deps): Queue {
   const { url, log, metrics, concurrency = 2, outsideConcurrency = 8, drainMs = 10_000, pollMs = 2_000 } = deps
   const measured = createMeasure(metrics)
@@ -87,7 +98,10 @@ export function createQueue(deps: Deps): Queue {
   const stopping = new AbortController()
   let supervision: Promise<unknown> | undefined
 
-  /** graphile-worker gives up after minutes without a database; we begin again until we are told to stop. */
+  /**
+   * graphile-worker gives up after minutes without a database. This loop restarts it until `stop`
+   * is called.
+   */
   async function supervise({ tasks, duties }: QueueWork, atOnce: number): Promise<void> {
     const work = {
       tasks: Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, measuredTask(name, task)])),
@@ -104,7 +118,7 @@ export function createQueue(deps: Deps): Queue {
         log.error({ err: error }, 'the job queue stopped and begins again')
       }
       if (performance.now() - began > 60_000) failures = 0
-      // Rejects when it is told to stop meanwhile, which the loop sees by itself.
+      // Rejects when `stop` is called meanwhile, which the loop checks itself.
       await delay(restartDelaysMs[Math.min(failures, restartDelaysMs.length - 1)], undefined, {
         signal: stopping.signal,
       }).catch(() => undefined)
@@ -122,7 +136,7 @@ export function createQueue(deps: Deps): Queue {
         lane ?? null,
         maxAttempts ?? null,
       ]
-      // A CTE that writes is run to its end, also when nothing reads it.
+      // Postgres always completes a CTE that writes, also when its result is not read.
       await (onHeartbeat ? tx.raw(`WITH alongside AS (?) ${addJob}`, [onHeartbeat, ...values]) : tx.raw(addJob, values))
     },
     start(work) {
@@ -139,7 +153,7 @@ export function createQueue(deps: Deps): Queue {
   }
 }
 
-/** Counts and times what runs; a task and a duty look the same here. */
+/** Counts and times tasks and duties in the same way. */
 function createMeasure(
   metrics: Metrics,
 ): (name: string, run: () => Promise<void>, isLastAttempt?: boolean) => Promise<void> {

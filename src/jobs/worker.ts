@@ -1,4 +1,7 @@
-/** One run of graphile-worker in this process, from its start to its end; `queue.ts` begins another one when it ends too early. */
+/**
+ * One run of graphile-worker in this process, from start to end; `queue.ts` starts another one when
+ * it ends too early.
+ */
 import { EventEmitter } from 'node:events'
 import type { JobHelpers, WorkerEvents, WorkerPool } from 'graphile-worker'
 import { runTaskList } from 'graphile-worker'
@@ -22,10 +25,13 @@ type Options = {
 
 const abandonedEveryMs = 30_000
 
-/** Works until `stopping` aborts and what runs has ended. Throws when the database is away, not migrated, or the worker gave up. */
+/**
+ * Works until `stopping` aborts and the running jobs have ended. Throws when the database is
+ * unavailable or not migrated, or the worker gave up.
+ */
 export async function runWorker(options: Options): Promise<void> {
   const { url, log, concurrency, drainMs, pollMs, tasks, duties, stopping } = options
-  // No job holds a connection of this pool while it runs.
+  // A running job uses no connection of this pool.
   const pool = createQueuePool({ url, log, size: Math.min(concurrency, 2) + 2 })
   let rescue: NodeJS.Timeout | undefined
   try {
@@ -33,8 +39,8 @@ export async function runWorker(options: Options): Promise<void> {
     for (const duty of duties) await schedule(pool, duty, 'preserve_run_at')
     const events = new EventEmitter() as WorkerEvents
     showPresence(events, log)
-    // Not `run`: it migrates by itself, and its crontab follows Date minute by minute, however far a test or a sleeping
-    // machine has moved it. A duty is a job that puts its successor into the queue.
+    // Not `run`: it migrates by itself, and its crontab follows Date minute by minute after a jump
+    // of the clock. A duty is a job that enqueues its successor.
     const taskList = {
       ...Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, toGraphileTask(task)])),
       ...Object.fromEntries(duties.map((duty) => [duty.name, toGraphileTask(repeating(pool, duty, log))])),
@@ -47,7 +53,8 @@ export async function runWorker(options: Options): Promise<void> {
       pollInterval: pollMs,
       noHandleSignals: true, // main.ts decides in which order the process stops
       gracefulShutdownAbortTimeout: drainMs / 2,
-      // Batched, the report of a finished job is repeated while the database is away; unbatched, its failure ends the process.
+      // With batches, graphile-worker repeats the report of a finished job while the database is
+      // unavailable. Without them, a failed report ends the process.
       preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
     }
     const worker = runTaskList(settings, taskList, pool)
@@ -64,7 +71,7 @@ const toGraphileTask =
   (payload: unknown, { job, abortSignal }: JobHelpers) =>
     task(payload, { attempt: job.attempts, maxAttempts: job.max_attempts, signal: abortSignal })
 
-/** A duty never fails as a job: a failure is logged, and the next run follows as always. */
+/** A duty never fails as a job: its failure is logged, and the next run is scheduled as usual. */
 const repeating =
   (pool: pg.Pool, duty: ScheduledTask, log: Log): Task =>
   async (_, { signal }) => {
@@ -77,8 +84,8 @@ const repeating =
   }
 
 /**
- * Enqueues the next run of a duty. By its key there is one next run in the cluster; by its queue name
- * two runs of one duty never overlap.
+ * Enqueues the next run of a duty. Its key allows one next run in the cluster; its queue name
+ * prevents two runs at once.
  */
 async function schedule(pool: pg.Pool, { name, everySeconds }: ScheduledTask, mode: 'replace' | 'preserve_run_at') {
   await pool.query(
@@ -99,7 +106,7 @@ async function rescueJobs(pool: pg.Pool, log: Log): Promise<void> {
 
 async function untilEnd(worker: WorkerPool, stopping: AbortSignal, drainMs: number): Promise<void> {
   let forced: NodeJS.Timeout | undefined
-  // Both tell of their failures through the promise below as well.
+  // Both also report their failures through the promise below.
   const stop = () => {
     forced = setTimeout(() => void Promise.resolve(worker.forcefulShutdown('the process stops')).catch(ignore), drainMs)
     Promise.resolve(worker.gracefulShutdown('the process stops')).catch(ignore)

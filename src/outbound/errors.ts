@@ -1,17 +1,23 @@
-/** Why a request to the outside gave nothing. Never an answer to a caller of ours: whoever asked decides what it means. */
+/**
+ * Why an outbound request failed. Never a response to our clients: the caller decides what it
+ * means.
+ */
 
 export const outboundReasons = [
-  /** The address is none that may be called: not https, another port, a user or a fragment in it, or no public address behind it. */
+  /**
+   * The URL may not be called: not https, another port, a user or a fragment in it, or no public IP
+   * address.
+   */
   'refused',
-  /** The other side answered with a redirect. */
+  /** The other server answered with a redirect. */
   'redirected',
-  /** The answer is longer than it may be, or compressed. */
+  /** The response is too long or compressed. */
   'too_large',
-  /** It took longer than it may, from the first step to the last byte. */
+  /** The request took too long, from the first step to the last byte. */
   'timeout',
-  /** Too many requests to the outside are under way. */
+  /** Too many outbound requests are running. */
   'busy',
-  /** No connection, no valid certificate, or a connection that broke. */
+  /** No connection, no valid certificate, or a broken connection. */
   'unreachable',
 ] as const
 export type OutboundReason = (typeof outboundReasons)[number]

@@ -1,6 +1,6 @@
 /**
- * The way to a connection: the name is resolved once, and the connection goes to an address that was looked at, or to none.
- * docs/decisions/0052
+ * Outbound connections: each name is resolved once, and the connection only uses a checked IP
+ * address (docs/decisions/0052).
  */
 import type { LookupAddress } from 'node:dns'
 import { lookup as systemLookup } from 'node:dns'
@@ -11,7 +11,7 @@ import { Agent, buildConnector } from 'undici'
 import { OutboundError } from './errors.ts'
 import { isPublicIp } from './public-ip.ts'
 
-/** As `dns.lookup` with `all`: every address of a name. */
+/** As `dns.lookup` with `all`: every IP address of a name. */
 export type Resolve = (hostname: string) => Promise<readonly LookupAddress[]>
 
 export const resolveBySystem: Resolve = (hostname) =>
@@ -26,7 +26,7 @@ type Limits = { connectMs: number; perOrigin: number }
 const options = ({ perOrigin }: Limits) => ({
   connections: perOrigin,
   pipelining: 1,
-  // A connection that is kept was looked at when it was made; it is not kept for long.
+  // A reused connection was checked when it was opened, so it is kept only briefly.
   keepAliveTimeout: 1_000,
   keepAliveMaxTimeout: 1_000,
   maxHeaderSize: 16 * 1024,
@@ -35,10 +35,13 @@ const options = ({ perOrigin }: Limits) => ({
 
 type AddressCheck = (addresses: readonly LookupAddress[]) => boolean
 
-/** A name must have public addresses and no other: one of several is not picked out, because the next time it could be another. */
+/**
+ * All IP addresses of a name must be public: choosing one of several is not safe, because the next
+ * lookup could choose another.
+ */
 const areAllPublic: AddressCheck = (addresses) => addresses.every(({ address: ip }) => isPublicIp(ip))
 
-/** Resolves a name once, to all of its addresses, if they are taken. */
+/** Resolves a name once, to all of its IP addresses, if they are accepted. */
 function lookupBy(resolve: Resolve, areTaken: AddressCheck): LookupFunction {
   return (hostname, { all }, callback) => {
     resolve(hostname).then(
@@ -53,7 +56,7 @@ function lookupBy(resolve: Resolve, areTaken: AddressCheck): LookupFunction {
   }
 }
 
-/** Connects to public addresses only, and looks again at the one that the socket says it has. */
+/** Connects only to public IP addresses, and checks the address of the socket again. */
 export function createGuardedAgent(resolve: Resolve, limits: Limits): Dispatcher {
   const connect = buildConnector({ timeout: limits.connectMs, lookup: lookupBy(resolve, areAllPublic) })
   return new Agent({
@@ -71,7 +74,7 @@ export function createGuardedAgent(resolve: Resolve, limits: Limits): Dispatcher
   })
 }
 
-/** For the origins that the operator has named: they may be anywhere. */
+/** For the origins that the administrator has allowed: they may have any IP address. */
 export function createOpenAgent(resolve: Resolve, limits: Limits): Dispatcher {
   return new Agent({
     ...options(limits),

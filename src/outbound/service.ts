@@ -1,4 +1,7 @@
-/** The one guarded fetch: every request of this server to an address that somebody else has chosen (OWASP ASVS V1.3.6). */
+/**
+ * The one guarded fetch: for every request of this server to a URL that another party chose (OWASP
+ * ASVS V1.3.6).
+ */
 import { Counter } from 'prom-client'
 import type { Dispatcher } from 'undici'
 import { errors } from 'undici'
@@ -14,26 +17,26 @@ export type OutboundRequest = {
   /** Sent as application/x-www-form-urlencoded. */
   form?: Readonly<Record<string, string>>
   accept?: string
-  /** What it is for, for the metric: one word of a short list. */
+  /** The purpose for the metric: one word of a short list. */
   purpose: 'jwks' | 'logout' | 'breaches' | 'self-test'
   headers?: Readonly<Record<string, string>>
-  /** Fewer milliseconds than the guard gives in all. */
+  /** Fewer milliseconds than the guard allows. */
   timeoutMs?: number
-  /** Another bound than the guard's 64 KiB, for a service that the operator has chosen. */
+  /** Another limit than the guard's 64 KiB, for a service that the administrator has chosen. */
   maxBytes?: number
 }
 
-/** Whatever the other side answered but a redirect. */
+/** Any response of the other server except a redirect. */
 export type OutboundAnswer = Readonly<{ status: number; headers: Readonly<Record<string, string>>; text: string }>
 
 export type Outbound = Awaited<ReturnType<typeof createOutbound>>
 
 type Deps = {
-  /** Origins that may be plain http, have any port and any address. */
+  /** Origins that may use plain http, any port and any IP address. */
   allowed: readonly AllowedOrigin[]
   metrics: Metrics
   resolve?: Resolve
-  /** From the first step to the last byte, in milliseconds. */
+  /** The maximum time from the first step to the last byte, in milliseconds. */
   timeoutMs?: number
 }
 
@@ -41,7 +44,10 @@ const usualBytes = 64 * 1024
 const perOrigin = 4
 const inAll = 64
 
-/** Makes the guard and tries it on an address it must refuse. Throws when it does not: no guard, no start. */
+/**
+ * Creates the guard and tests it on an IP address that it must refuse. Throws when the guard fails,
+ * so that the server does not start.
+ */
 export async function createOutbound({ allowed, metrics, resolve = resolveBySystem, timeoutMs = 2_500 }: Deps) {
   const limits = { connectMs: timeoutMs, perOrigin }
   const guarded = createGuardedAgent(resolve, limits)
@@ -54,7 +60,7 @@ export async function createOutbound({ allowed, metrics, resolve = resolveBySyst
   })
   let underWay = 0
 
-  /** Throws OutboundError for an address that may not even be looked up. */
+  /** Throws OutboundError for a URL that must not even be resolved. */
   function agentFor(url: URL): Dispatcher {
     if (url.username !== '' || url.password !== '' || url.hash !== '') throw new OutboundError('refused')
     if (allowed.some((origin) => isOf(url, origin))) return open
@@ -94,8 +100,8 @@ export async function createOutbound({ allowed, metrics, resolve = resolveBySyst
   }
 
   /**
-   * One request, no redirect followed, nothing taken from proxy variables. Gives the answer whatever its status. Throws OutboundError with its
-   * reason for everything else.
+   * One request; follows no redirect and ignores proxy variables. Returns the response with any
+   * status. Throws OutboundError with its reason for all other results.
    */
   async function request(target: string, about: OutboundRequest): Promise<OutboundAnswer> {
     try {
@@ -127,7 +133,7 @@ export async function createOutbound({ allowed, metrics, resolve = resolveBySyst
 const isOf = (url: URL, { protocol, hostname, port }: AllowedOrigin): boolean =>
   protocol === url.protocol && hostname === url.hostname && (port === undefined || port === url.port)
 
-/** Closes the connection. What the body says to that is nobody's concern, and must not end the process. */
+/** Closes the connection. An error of the body is ignored, because it must not end the process. */
 function discard(body: Dispatcher.ResponseData['body']): void {
   body.on('error', () => {})
   body.destroy()
@@ -138,7 +144,7 @@ async function readText(
   headers: Readonly<Record<string, string>>,
   maxBytes: number,
 ): Promise<string> {
-  // We asked for no compression: what comes compressed could be a megabyte in a kilobyte.
+  // The request allows no compression: a compressed kilobyte could contain a megabyte.
   const isPlain = (headers['content-encoding'] ?? 'identity') === 'identity'
   if (!isPlain || Number(headers['content-length'] ?? 0) > maxBytes) {
     discard(body)

@@ -1,26 +1,29 @@
-/** What a kind of event is: a name, and how often its delivery is tried. The feature that delivers it registers a handler. */
+/**
+ * A kind of event: its name, and how often its delivery is tried. The feature that delivers it
+ * registers a handler.
+ */
 
 export type Delivery = {
-  /** The same at every attempt: a receiver that has seen it before ignores the repetition. */
+  /** The same at every attempt, so that a receiver can ignore repetitions. */
   id: string
-  /** 1 on the first. */
+  /** 1 on the first attempt. */
   attempt: number
   isLastAttempt: boolean
-  /** Aborted when the process stops: give up, the next process delivers. */
+  /** Aborted when the process stops: the next process delivers the event. */
   signal: AbortSignal
 }
 
-/** Delivers one event. Called at least once for each; throwing asks for another attempt later. */
+/** Delivers one event. Called at least once for each; an error causes another attempt later. */
 export type Deliver<Payload> = (payload: Payload, delivery: Delivery) => Promise<void>
 
 /** `Payload` is plain JSON. */
 export type OutboxKind<Name extends string = string, Payload = unknown> = Readonly<{
   name: Name
-  /** Goes to another machine, which may be slow: these kinds have workers of their own. */
+  /** Delivered to another server, which may be slow: these kinds have their own workers. */
   isOutside?: true
-  /** After that many attempts the event is left for an operator (25 when absent: about three days). */
+  /** After so many attempts an administrator must act (default 25: about three days). */
   maxAttempts?: number
-  /** No kind sets it: it ties the type of the payload to the name. */
+  /** Never set: it connects the type of the payload with the name. */
   payload?: Payload
 }>
 

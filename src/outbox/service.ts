@@ -1,4 +1,7 @@
-/** The outbox: things sent at least once. An event is written in the transaction of the change and delivered after its commit. */
+/**
+ * The outbox: messages that are sent at least once. An event is written in the transaction of the
+ * change and delivered after its commit.
+ */
 import type { Sealer } from '../../keys/sealer.ts'
 import type { Tx } from '../database/database.ts'
 import type { Enqueue, EnqueueOptions, Task } from '../jobs/queue.ts'
@@ -7,8 +10,8 @@ import type { Deliver, OutboxKind, PayloadOf } from './kind.ts'
 
 export type Outbox<Kind extends OutboxKind> = {
   /**
-   * Adds an event to the transaction of the change. Its payload is sealed at rest: it may hold a link or an address.
-   * `onHeartbeat` is an insert that the same statement runs.
+   * Adds an event to the transaction of the change. Its payload is sealed, because it may contain a
+   * link or an email. `onHeartbeat` is an insert that the same statement runs.
    */
   send: <Name extends Kind['name']>(
     tx: Tx,
@@ -16,13 +19,13 @@ export type Outbox<Kind extends OutboxKind> = {
     payload: PayloadOf<Kind, Name>,
     onHeartbeat?: EnqueueOptions['alongside'],
   ) => Promise<void>
-  /** Says how a kind is delivered. Throws a TypeError for the second handler of a kind. */
+  /** Sets how a kind is delivered. Throws a TypeError for a second handler of a kind. */
   handle: <Name extends Kind['name']>(name: Name, deliver: Deliver<PayloadOf<Kind, Name>>) => void
   /** Throws a TypeError that names each kind without a handler. */
   refuseUnhandled: () => void
-  /** What the queue runs: one task for each kind. */
+  /** The tasks of the queue: one for each kind. */
   tasks: Readonly<Record<string, Task>>
-  /** The same for kinds that go outside. */
+  /** The same for kinds that go to other servers. */
   outsideTasks: Readonly<Record<string, Task>>
 }
 
@@ -33,7 +36,7 @@ type Deps<Kind extends OutboxKind> = {
   random: Random
 }
 
-/** The queue's job: one process at a time holds it, whoever dies in the middle leaves it to the next. */
+/** The queue's job. One process at a time runs it; after a crash the next process does. */
 type SealedEvent = { id: string; sealed: string }
 
 export function createOutbox<Kind extends OutboxKind>({ kinds, enqueue, sealer, random }: Deps<Kind>): Outbox<Kind> {
@@ -77,5 +80,5 @@ export function createOutbox<Kind extends OutboxKind>({ kinds, enqueue, sealer, 
 }
 
 const taskName = (name: string): string => `outbox:${name}`
-/** Binds a sealed payload to its event: one copied into another row does not open. */
+/** Binds a sealed payload to its event: a copy in another row cannot be opened. */
 const aad = (name: string, id: string): string => `outbox ${name} ${id}`

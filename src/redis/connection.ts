@@ -1,4 +1,7 @@
-/** The connection to Redis, one server or a cluster: always trying to come back, and failing fast while it is away. */
+/**
+ * The connection to Redis, one server or a cluster. It always reconnects, and fails fast while
+ * Redis is unavailable.
+ */
 import type { ClusterNode, RedisOptions } from 'ioredis'
 import { Cluster, Redis } from 'ioredis'
 import type { Log } from '../log.ts'
@@ -6,12 +9,20 @@ import type { Log } from '../log.ts'
 export type RedisState = 'ok' | 'away' | 'refuses_writes'
 
 export type RedisConnection = {
-  /** Handed to whoever keeps something in Redis. Commands reject at once while it is away. */
+  /**
+   * For every part that stores data in Redis. Commands reject at once while Redis is unavailable.
+   */
   client: Redis | Cluster
-  /** How Redis answers a write within one second: it may be full, or a replica since a failover. Never throws. */
+  /**
+   * Whether Redis accepts a write within one second: it may be full, or a replica after a failover.
+   * Never throws.
+   */
   state: () => Promise<RedisState>
   isHealthy: () => Promise<boolean>
-  /** Resolves when the first connection stands, or after `deadlineMs`: gives whether it does. A server starts without Redis too. */
+  /**
+   * Resolves at the first connection or after `deadlineMs`; true when connected. A server also
+   * starts without Redis.
+   */
   whenReady: (deadlineMs: number) => Promise<boolean>
   close: () => Promise<void>
 }
@@ -23,7 +34,8 @@ const healthKeyMs = 60_000
 
 const pauseBefore = (attempt: number): number => Math.min(attempt * 50, longestPauseMs)
 
-// No queue while it is away, no command sent twice: a request that waits for a dead Redis takes its slot from those that need none.
+// No queue and no repeated command while Redis is unavailable: waiting requests would block
+// requests that need no Redis.
 const options: RedisOptions = {
   commandTimeout: commandTimeoutMs,
   connectTimeout: connectTimeoutMs,
@@ -31,13 +43,16 @@ const options: RedisOptions = {
   maxRetriesPerRequest: 0,
   autoResendUnfulfilledCommands: false,
   retryStrategy: pauseBefore,
-  // After a failover the old address may answer as a replica.
+  // After a failover the server at the old address may be a replica.
   reconnectOnError: (error) => error.message.startsWith('READONLY'),
 }
 
 type ClusterAddress = { nodes: ClusterNode[]; username?: string; password?: string; isTls: boolean }
 
-/** `redis+cluster://user:password@host:port,host:port`, or `rediss+cluster:` for TLS; undefined when `url` names one server. */
+/**
+ * `redis+cluster://user:password@host:port,host:port`, or `rediss+cluster:` for TLS; undefined when
+ * `url` names one server.
+ */
 function parseCluster(url: string): ClusterAddress | undefined {
   const parts =
     /^(?<scheme>rediss?)\+cluster:\/\/(?:(?<user>[^:@/]*)(?::(?<password>[^@/]*))?@)?(?<hosts>[^@/?#]+)/.exec(url)
@@ -64,20 +79,21 @@ function connect(url: string): Redis | Cluster {
     clusterRetryStrategy: pauseBefore,
     retryDelayOnFailover: 100,
     slotsRefreshTimeout: connectTimeoutMs,
-    // Names as the nodes announce them, so that their certificates fit.
+    // Uses the names that the nodes announce, so that their certificates match.
     dnsLookup: (host, callback) => callback(null, host),
     redisOptions: { ...options, username, password, ...(isTls && { tls: {} }) },
   })
 }
 
 /**
- * Begins to connect to `url`: redis:// or rediss:// for one server, redis+cluster:// or rediss+cluster:// with comma-separated
- * nodes for a cluster.
+ * Starts to connect to `url`: redis:// or rediss:// for one server, redis+cluster:// or
+ * rediss+cluster:// with comma-separated nodes for a cluster.
  */
 export function createRedis({ url, log }: { url: string; log: Log }): RedisConnection {
   const client = connect(url)
   let isUnavailable = false
-  // One line when it goes and one when it returns, however often the connection is tried in between.
+  // One line when Redis becomes unavailable and one when it is available again, however many
+  // reconnections fail.
   client.on('error', (error: Error) => {
     if (!isUnavailable) log.warn({ err: error }, 'Redis is away')
     isUnavailable = true
@@ -89,7 +105,7 @@ export function createRedis({ url, log }: { url: string; log: Log }): RedisConne
 
   const state = async (): Promise<RedisState> => {
     try {
-      // Any key does: in a cluster, the node that has its slot.
+      // Any key works: in a cluster this tests the node of its slot.
       await client.set('latchkey:health', '1', 'PX', healthKeyMs)
       return 'ok'
     } catch (error) {
@@ -119,6 +135,6 @@ export function createRedis({ url, log }: { url: string; log: Log }): RedisConne
   }
 }
 
-/** The connection that the configuration names; undefined: everything is in Postgres. */
+/** The configured connection; undefined: everything is stored in Postgres. */
 export const openRedis = ({ url, log }: { url: string | undefined; log: Log }): RedisConnection | undefined =>
   url === undefined ? undefined : createRedis({ url, log })

@@ -1,4 +1,4 @@
-/** A seed as text: YAML (and so JSON), read without writing anything, every problem with the line it stands in. */
+/** A seed as text: YAML (which includes JSON), only read. Every problem has its line. */
 import type { Document } from 'yaml'
 import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import type { Problem } from '../problems.ts'
@@ -10,7 +10,7 @@ export type SeedDocument = Readonly<Record<(typeof sections)[number], readonly R
 export type ReadSeed = {
   document: SeedDocument
   problems: Problem[]
-  /** The same problems with the lines of this text. */
+  /** The same problems with their lines in this text. */
   withLines: (problems: readonly Problem[]) => Problem[]
 }
 
@@ -39,7 +39,7 @@ export function readSeed(text: string): ReadSeed {
   return { ...readContent(content), withLines }
 }
 
-// Aliases may repeat a part of the document, not blow it up.
+// Aliases may repeat a part of the document, but not multiply its size.
 function toPlain(yaml: Document): unknown {
   try {
     return yaml.toJS({ maxAliasCount: 50 })
@@ -68,14 +68,14 @@ function readContent(content: unknown): { document: SeedDocument; problems: Prob
           isRecord(entry) ? [] : [{ path: `${key}[${index}]`, code: 'not_mapping' }],
         ),
       )
-      // What is no mapping keeps its place, so that the numbers of the others stay right.
+      // An invalid entry keeps its position, so that the indexes of the others are right.
       document[section] = value.map((entry) => (isRecord(entry) ? entry : {}))
     }
   }
   return { document, problems }
 }
 
-/** The line of what `clients[0].redirect_uris[1]` names, or of the nearest thing around it. */
+/** The line of a path such as `clients[0].redirect_uris[1]`, or of its nearest parent. */
 function lineOf(yaml: Document, lines: LineCounter, path: string): number | undefined {
   let node: unknown = yaml.contents
   let offset: number | undefined

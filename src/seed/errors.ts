@@ -1,5 +1,5 @@
 /** Failures of a seed. */
 import { declareProblems } from '../problems.ts'
 
-/** Nothing of it was written. */
+/** Nothing was written. */
 export const seedInvalid = declareProblems('seed_invalid', 400)

@@ -1,4 +1,7 @@
-/** What a seed would change: its entries checked, all problems at once, and compared with what the database holds. Only reads. */
+/**
+ * What a seed would change: checks its entries, reports all problems at once, and compares them
+ * with the database. Only reads.
+ */
 import { isDeepStrictEqual } from 'node:util'
 import type { Account, AccountInput, Accounts } from '../accounts/service.ts'
 import type { Client, ClientInput, Clients } from '../clients/service.ts'
@@ -12,8 +15,8 @@ import { sampleClientIds, sampleEmails } from './samples.ts'
 type Entry = Readonly<Record<string, unknown>>
 
 /**
- * How each feature reads its own entries. It is an argument, because a feature imports no values of
- * another one.
+ * How each feature reads its entries. An argument, because a feature imports no values of another
+ * feature.
  */
 export type Readers = {
   account: (entry: Entry, alsoKnown: readonly string[]) => { input: AccountInput; problems: Problem[] }
@@ -25,10 +28,10 @@ export type PlanDeps = {
   accounts: Accounts
   clients: Clients
   resourceServers: ResourceServers
-  /** What is wrong with a password that is being chosen for this person. */
+  /** The problems of a new password for this user. */
   checkPassword: CheckPassword
   readers: Readers
-  /** The one form of an email address, by which a person is found. */
+  /** The normalised email by which an account is found. */
   normaliseEmail: (email: string) => string
   /** Scopes that belong to no resource server. */
   oidcScopes: readonly string[]
@@ -55,8 +58,8 @@ export type SeedPlan = {
 const userKeys = ['password', 'disabled']
 
 /**
- * Compares every entry with its row; `fields` of a step are what differs. With `isOnlyMissing` nothing differs in what exists. Use the
- * steps only when there are no problems.
+ * Compares every entry with its row; `fields` of a step are the differences. With `isOnlyMissing`
+ * existing rows have none. Use the steps only when there are no problems.
  */
 export async function planSeed(document: SeedDocument, deps: PlanDeps, isOnlyMissing: boolean): Promise<SeedPlan> {
   const read = await readEntries(document, deps)
@@ -95,7 +98,8 @@ async function readEntries(document: SeedDocument, deps: PlanDeps): Promise<Read
     const password = entry.password as string | undefined
     const isDisabled = entry.disabled as boolean | undefined
     add(path, problems)
-    // An initial value: that of an account that exists is not used, and a look at it takes a second.
+    // An initial value. The password of an existing account is not used, and checking it takes a
+    // second.
     const isUsed =
       problems.length > 0 || typeof password !== 'string' || !(await deps.accounts.findByEmail(input.email))
     if (password !== undefined && isUsed) add(path, await deps.checkPassword(password, input))
@@ -111,7 +115,7 @@ async function readEntries(document: SeedDocument, deps: PlanDeps): Promise<Read
     const { input, problems } = readers.client(entry)
     add(path, problems)
     const { clientId } = input
-    // Without an id of its own, the same entry would make another client each time.
+    // Without an id, the same entry would create another client each time.
     if (clientId === undefined && entry.client_id === undefined) add(path, [{ path: 'client_id', code: 'required' }])
     if (isProduction && sampleClientIds.includes(clientId ?? ''))
       add(path, [{ path: 'client_id', code: 'sample_value' }])
@@ -128,7 +132,10 @@ async function readEntries(document: SeedDocument, deps: PlanDeps): Promise<Read
   return read
 }
 
-/** Scopes that no resource server has, and clients that nobody knows: a misspelling that would only show as a refusal at run time. */
+/**
+ * Scopes of no resource server, and unknown clients: otherwise a misspelling is only found when a
+ * request is refused.
+ */
 async function checkReferences(read: Read, { clients, resourceServers, oidcScopes }: PlanDeps): Promise<Problem[]> {
   const servers = [...(await resourceServers.list()), ...read.resourceServers.map(({ input }) => input)]
   const scopes = [...oidcScopes, ...servers.flatMap((server) => scopeNames(server.scopes))]
@@ -173,7 +180,7 @@ async function planUser(
       ? []
       : [field]
   })
-  // An initial value: applied again it must not bring back what its owner has changed.
+  // An initial value: a second run must not undo a password change by the user.
   const isInitial = password !== undefined && before === undefined
   if (isInitial) fields.push('password')
   if (isDisabled !== undefined && isDisabled !== (before?.isDisabled ?? false)) fields.push('disabled')
@@ -188,7 +195,7 @@ async function planUser(
 
 async function planClient(input: ClientStep['input'], { clients }: PlanDeps): Promise<ClientStep> {
   const before = await clients.findById(input.clientId)
-  // A document that says nothing about it does not bring back a client that somebody has disabled.
+  // An entry without `disabled` does not enable a client that an administrator has disabled.
   const wanted = { ...input, isDisabled: input.isDisabled ?? before?.isDisabled ?? false }
   const { metadata, ...row } = clients.planned(wanted)
   const current: Record<string, unknown> = { ...before, ...before?.metadata }
@@ -196,7 +203,7 @@ async function planClient(input: ClientStep['input'], { clients }: PlanDeps): Pr
     .filter(([field, value]) => !isDeepStrictEqual(plain(current[field]), plain(value)))
     .map(([field]) => field)
   fields.push(...Object.keys(before?.metadata ?? {}).filter((key) => !(key in metadata)))
-  // An initial value: applied again it must not bring back a secret that was rotated away.
+  // An initial value: a second run must not restore a secret that was rotated.
   if (input.secret !== undefined && (before?.secretDigests ?? []).length === 0) fields.push('client_secret')
   else delete wanted.secret
   return { input: wanted, before, fields }
@@ -215,5 +222,5 @@ async function planResourceServer(
   return { input, before, fields }
 }
 
-/** As it comes back from the database: without what is undefined. */
+/** The value as the database returns it: without undefined members. */
 const plain = (value: unknown): unknown => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)))

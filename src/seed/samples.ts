@@ -1,4 +1,4 @@
-/** The values of `seeds/development.yaml` that everybody knows: production refuses each of them. */
+/** The public values of `seeds/development.yaml`: production refuses each of them. */
 
 export const sampleSecrets: readonly string[] = [
   'wonderland tea party',
@@ -8,10 +8,10 @@ export const sampleSecrets: readonly string[] = [
 export const sampleClientIds: readonly string[] = ['demo-web', 'demo-spa', 'demo-machine']
 export const sampleEmails: readonly string[] = ['alice@example.com']
 
-/** The file that holds them, which a development server applies at its start. */
+/** The file with these values, which a development server applies at its start. */
 export const developmentSeed = new URL('../../seeds/development.yaml', import.meta.url)
 
-/** What a fresh development server is tried with, for its banner and its home page. */
+/** How to try a new development server, for its banner and its home page. */
 export const developmentNotes = {
   user: 'alice@example.com',
   password: 'wonderland tea party',

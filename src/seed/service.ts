@@ -1,4 +1,7 @@
-/** Seeds: people, clients and APIs from a file, made so in one transaction; running it again changes nothing. */
+/**
+ * Seeds: users, clients and APIs from a file, written in one transaction. A second run changes
+ * nothing.
+ */
 import type { AccountWrites } from '../accounts/service.ts'
 import type { Audit, Initiator } from '../audit/service.ts'
 import type { Transaction } from '../database/database.ts'
@@ -13,9 +16,9 @@ export type SeedEntry = {
   type: 'user' | 'client' | 'resource_server'
   id: string
   result: 'created' | 'changed' | 'unchanged'
-  /** What differed. */
+  /** The fields that differed. */
   fields: string[]
-  /** The secret that Latchkey made for a client whose entry had none: shown this once. */
+  /** The secret that Latchkey created for a client without one: shown only once. */
   secret?: string
 }
 
@@ -30,7 +33,7 @@ export function createSeed(deps: Deps) {
     transaction(async (tx) => {
       const inTx = { accounts: accounts.within(tx), clients: clients.within(tx), servers: resourceServers.within(tx) }
       const entries: SeedEntry[] = []
-      // Clients first: a resource server may name the ones it lets in.
+      // Clients first: a resource server may name clients that it accepts.
       for (const step of plan.clients) {
         const make = step.before ? inTx.clients.replace : inTx.clients.add
         const { secret } = step.fields.length > 0 ? await make(step.input, by) : { secret: undefined }
@@ -51,14 +54,15 @@ export function createSeed(deps: Deps) {
 
   return {
     /**
-     * Makes the database what the text says, and reports every entry. `isOnlyMissing`: leaves what exists as it is, for a start that
-     * must not undo what somebody changed. Throws `seed_invalid` with every problem and its line; nothing is written then.
+     * Changes the database to match the text, and reports every entry. `isOnlyMissing` changes no
+     * existing entry, so that a start does not undo changes. Throws `seed_invalid` with every
+     * problem and its line; then nothing is written.
      */
     apply: async (
       text: string,
       { by, isOnlyMissing = false }: { by: Initiator; isOnlyMissing?: boolean },
     ): Promise<SeedReport> => {
-      // Loaded for a seed alone: most servers start without one.
+      // Loaded only for a seed: most servers start without one.
       const { readSeed } = await import('./document.ts')
       const { document, problems, withLines } = readSeed(text)
       const isUnreadable = problems.some(({ code }) => code === 'not_yaml' || code === 'seed_not_mapping')
@@ -69,7 +73,8 @@ export function createSeed(deps: Deps) {
         try {
           return { entries: await write(plan, by) }
         } catch (error) {
-          // Another process has written the same entry since this plan was made, two first starts at once for instance: plan again.
+          // Another process has written the same entry after the plan, for example two first starts
+          // at once: plan again.
           if (!(error instanceof AppError) || error.status !== 409 || attempt === maxAttempts) throw error
         }
       }

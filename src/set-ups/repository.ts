@@ -1,15 +1,18 @@
-/** The rows of the server processes on this database, each with the stores it works on. */
+/** One row for each server process on this database, with the stores that it uses. */
 import type { Knex } from 'knex'
 
 export type SetUp = Readonly<{
   process: string
   stores: string
   seenAt: number
-  /** A peer that sent X-Forwarded-For and is no configured proxy. */
+  /** A peer that sent X-Forwarded-For and is not a configured proxy. */
   untrustedPeer: string | undefined
 }>
 
-/** Writes our own row, deletes those not seen since `since`, and gives the stores of the others that differ, in one statement. */
+/**
+ * In one statement: writes our row, deletes rows not seen since `since`, and returns the different
+ * stores of other processes.
+ */
 export async function publishSetUp(db: Knex, setUp: SetUp, since: number): Promise<string[]> {
   const { process, stores, seenAt, untrustedPeer = null } = setUp
   const { rows } = await db.raw(
@@ -31,7 +34,7 @@ export const listSetUps = async (db: Knex, since: number): Promise<string[]> => 
   return rows.map(({ stores }) => stores)
 }
 
-/** The peers that running processes have noted, each once. */
+/** The peers that running processes have noted, without repetitions. */
 export const listUntrustedPeers = async (db: Knex, since: number): Promise<string[]> => {
   const rows: { untrusted_peer: string }[] = await db('store_set_up')
     .where('seen_at', '>=', since)

@@ -1,6 +1,6 @@
 /**
- * Whether all server processes on this database keep tokens in the same stores: what one issues or revokes, another must see.
- * docs/decisions/0110 and docs/decisions/0111
+ * Whether all server processes on this database use the same stores: each must see what another
+ * issues or revokes (docs/decisions/0110 and docs/decisions/0111).
  */
 import type { Knex } from 'knex'
 import type { Clock } from '../clock.ts'
@@ -9,14 +9,20 @@ import type { Log } from '../log.ts'
 import type { Random } from '../random.ts'
 import { deleteSetUp, listSetUps, listUntrustedPeers, publishSetUp } from './repository.ts'
 
-/** A process that was not heard of for so long is gone: five reads of the key ring. Milliseconds. */
+/**
+ * After this time without an update a process counts as terminated: five reads of the key ring.
+ * Milliseconds.
+ */
 const presentMs = 15_000
 const closingMs = 1_000
-/** A peer that sent X-Forwarded-For is told of for so long. */
+/** How long a peer that sent X-Forwarded-For is reported, in milliseconds. */
 const peerShownMs = 24 * 3_600_000
 const peerNoteIntervalMs = 3_600_000
 
-/** The stores by name, as every process of one set-up must write them: without user and password, with port and database. */
+/**
+ * The stores as text, the same in all processes that share them: without user and password, with
+ * port and database.
+ */
 export function describeStores(redisUrl: string | undefined): string {
   if (redisUrl === undefined) return 'postgres'
   const {
@@ -32,7 +38,10 @@ export function describeStores(redisUrl: string | undefined): string {
   return `postgres ${kind}://${addresses.sort().join(',')}/${database || '0'}`
 }
 
-/** For `doctor`: the stores of this configuration, and those of the servers that run. A database without the table has none. */
+/**
+ * For `doctor`: the stores of this configuration, and those of the running servers. Without the
+ * table there are none.
+ */
 export async function inspectStores(db: Knex, redisUrl: string | undefined) {
   const hasTable = await db.schema.hasTable('store_set_up')
   return {
@@ -41,7 +50,7 @@ export async function inspectStores(db: Knex, redisUrl: string | undefined) {
   }
 }
 
-/** For `doctor`: peers that sent X-Forwarded-For and are no proxy of the server that runs. */
+/** For `doctor`: peers that sent X-Forwarded-For and are not a proxy of the running server. */
 export const inspectPeers = async (db: Knex): Promise<string[]> =>
   (await db.schema.hasColumn('store_set_up', 'untrusted_peer'))
     ? listUntrustedPeers(db, systemClock.now() - presentMs)
@@ -75,31 +84,39 @@ export function createSetUps({ db, clock, random, log, redisUrl }: Deps) {
   const isAgreed = (): boolean => others !== undefined && others.length === 0
 
   return {
-    /** A server tells before it listens; the command line never does. */
+    /** A server publishes its stores before it listens; the command line never does. */
     serve: async (): Promise<void> => {
       isServing = true
       await publishOwn()
-      // Of two that start at one moment neither sees the other's first row, which was not committed.
+      // When two servers start at once, neither sees the uncommitted first row of the other.
       await publishOwn()
     },
 
-    /** Notes a peer whose X-Forwarded-For is ignored: the first is logged, the latest is in our row. */
+    /**
+     * Notes a peer whose X-Forwarded-For is ignored: the first is logged, the latest is stored in
+     * our row.
+     */
     noteUntrustedPeer: (peer: string): void => {
       if (!untrusted) log.warn({ peer }, 'X-Forwarded-For is ignored: TRUST_PROXY does not name the peer that sent it')
       const now = clock.now()
       if (!untrusted || now - untrusted.notedAt >= peerNoteIntervalMs) untrusted = { peer, notedAt: now }
     },
 
-    /** Along with each read of the key ring. Never rejects: without an answer the last one stays. */
+    /**
+     * Runs with each read of the key ring. Never rejects: without an answer the last result stays.
+     */
     publishOwn,
 
-    /** Whether ours are published, and no other process names other ones. */
+    /** Whether our stores are published and no other process has different ones. */
     isAgreed,
 
-    /** Whether what this process keeps in a store is where the others look. The command line takes no requests. */
+    /**
+     * Whether other processes look in the stores of this process. Always true for the command line,
+     * which serves no requests.
+     */
     areStoresAgreed: (): boolean => !isServing || isAgreed(),
 
-    /** Takes our row away, so that a server with other stores need not wait. Never rejects. */
+    /** Deletes our row, so that a server with other stores need not wait. Never rejects. */
     close: async (): Promise<void> => {
       if (!isServing) return
       isServing = false

@@ -1,34 +1,40 @@
-/** The list of settings: type, default and bounds of each. What a start needs is configuration (`config/`), not a setting. */
+/**
+ * The list of settings: type, default and limits of each. What a start needs is configuration
+ * (`config/`), not a setting.
+ */
 import type { Config } from '../config/config.ts'
 
 export const registrationModes = ['open', 'invitation', 'off'] as const
 
 export type RuntimeSettings = Readonly<{
-  /** The name on pages and in mail. */
+  /** The name on pages and in emails. */
   serviceName: string
-  /** A browser session ends when unused for this long, and after the absolute time in any case. */
+  /** A browser session ends when it is unused for this time, and always after the absolute time. */
   sessionIdleSeconds: number
   sessionAbsoluteSeconds: number
-  /** Access tokens for no resource server in particular; an API has its own. */
+  /** Access tokens without a resource server; an API has its own lifetime. */
   accessTokenSeconds: number
   refreshIdleSeconds: number
   refreshAbsoluteSeconds: number
-  /** Who may make an account: everybody, who was invited, nobody. */
+  /** Which users can register: all, invited ones, none. */
   registration: (typeof registrationModes)[number]
-  /** `required`: who has not proven the email address does not sign in. */
+  /** `required`: an account without a verified email cannot sign in. */
   emailVerification: 'optional' | 'required'
-  /** How long an account that its person wants deleted can still be kept. */
+  /** How long the deletion of an account can still be cancelled. */
   accountDeletionSeconds: number
-  /** Code points of a password that is being chosen. */
+  /** The minimum number of code points of a new password. */
   passwordMinimumLength: number
-  /** Rules of composition, for those whose auditors want them. */
+  /** Composition rules, for audits that require them. */
   passwordUppercase: 'optional' | 'required'
   passwordLowercase: 'optional' | 'required'
   passwordDigit: 'optional' | 'required'
   passwordSpecial: 'optional' | 'required'
-  /** Every request limit, as a part of what it is by default: 100 is the default, 200 twice as many. */
+  /** A percentage of every default request limit: 100 is the default, 200 twice as many. */
   rateLimitPercent: number
-  /** What a client may ask by itself (client_credentials, /par, /revoke) in a minute, unless it has a number of its own; 0: no limit. */
+  /**
+   * Requests per minute of a client itself (client_credentials, /par, /revoke), unless it has its
+   * own number; 0: no limit.
+   */
   tokenRequestsPerMinute: number
 }>
 
@@ -52,18 +58,19 @@ export const settingDefinitions: Readonly<Record<SettingKey, SettingDefinition>>
   // OWASP ASVS 10.4.8.
   refreshIdleSeconds: { type: 'seconds', default: 14 * day, min: minute, max: 365 * day },
   refreshAbsoluteSeconds: { type: 'seconds', default: 90 * day, min: minute, max: 3650 * day },
-  // Off, so that an upgrade lets in nobody who was not let in before; development begins open.
+  // Off, so that an upgrade does not open registration. In development the default is open.
   registration: { type: 'choice', default: 'off', choices: registrationModes },
   emailVerification: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
   accountDeletionSeconds: { type: 'seconds', default: 14 * day, min: minute, max: 365 * day },
-  // SP 800-63B-4 §3.1.1.2 asks for 15 where the password is the only factor; the most is half of what a password may be.
+  // SP 800-63B-4 §3.1.1.2 requires 15 where the password is the only factor. The maximum is half of
+  // a password's maximum length.
   passwordMinimumLength: { type: 'number', default: 12, min: 12, max: 64 },
-  // OWASP ASVS 6.2.5: off, unless somebody insists.
+  // OWASP ASVS 6.2.5: off by default.
   passwordUppercase: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
   passwordLowercase: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
   passwordDigit: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
   passwordSpecial: { type: 'choice', default: 'optional', choices: ['optional', 'required'] },
-  // No value switches limits off.
+  // No value turns the limits off.
   rateLimitPercent: { type: 'number', default: 100, min: 10, max: 1_000_000 },
   tokenRequestsPerMinute: { type: 'number', default: 3000, min: 0, max: 1_000_000 },
 }
@@ -74,6 +81,9 @@ export const defaultSettings = Object.fromEntries(
   settingKeys.map((key) => [key, settingDefinitions[key].default]),
 ) as RuntimeSettings
 
-/** The defaults of an environment: in development anyone may register, so that the first visit can try it. */
+/**
+ * The defaults of an environment. In development registration is open, so that it can be tried at
+ * once.
+ */
 export const defaultsIn = (environment: Config['environment'] | undefined): RuntimeSettings =>
   environment === 'development' ? { ...defaultSettings, registration: 'open' } : defaultSettings

@@ -1,4 +1,4 @@
-/** Rows of `setting`: only what differs from its default. */
+/** Rows of `setting`: only values that differ from the default. */
 import type { Queryable, Tx } from '../database/database.ts'
 
 export const listSettingRows = (db: Queryable): Promise<{ key: string; value: unknown }[]> =>

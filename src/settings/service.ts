@@ -1,4 +1,7 @@
-/** What an administrator changes at run time: kept in the database, held in memory, followed as it changes, audited. */
+/**
+ * The settings that an administrator changes at run time: stored in the database, cached and kept
+ * up to date, audited.
+ */
 import type { Audit, Initiator } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/config.ts'
@@ -26,10 +29,13 @@ type Deps = {
 export type { RuntimeSettings } from './definitions.ts'
 export type Settings = Awaited<ReturnType<typeof createSettings>>
 
-/** While the database cannot tell of changes, what is held is read again when it is older than this. */
+/**
+ * While the change feed is disconnected, cached settings older than this are read again.
+ * Milliseconds.
+ */
 const staleAfterMs = 1000
 
-/** Reads every setting once, then follows the database. */
+/** Reads every setting once, then follows the changes of the database. */
 export async function createSettings({ db, transaction, changes, audit, clock, log, environment }: Deps) {
   const usual = defaultsIn(environment)
   const load = (from: Queryable) => loadOver(from, usual)
@@ -60,11 +66,11 @@ export async function createSettings({ db, transaction, changes, audit, clock, l
   const stopWatching = changes.onConnectionChange((isConnected) => {
     if (isConnected) void refresh()
   })
-  // Between the first read and the subscription a change could have slipped by.
+  // A change between the first read and the subscription would be missed.
   await refresh()
 
   return {
-    /** Every setting, as it is now; frozen. */
+    /** Every present setting; frozen. */
     get: (): RuntimeSettings => {
       if (!changes.isConnected() && clock.now() - loadedAt > staleAfterMs) void refresh()
       return current
@@ -77,8 +83,8 @@ export async function createSettings({ db, transaction, changes, audit, clock, l
     },
 
     /**
-     * Changes one setting; text is read as the setting's type. `undefined` goes back to the default. Throws `setting_unknown`, naming the
-     * nearest right one, and `setting_invalid`.
+     * Changes one setting; text is read as the setting's type. `undefined` restores the default.
+     * Throws `setting_unknown`, naming the nearest setting, and `setting_invalid`.
      */
     set: async (key: string, value: string | number | undefined, by: Initiator): Promise<RuntimeSettings> => {
       if (!isSettingKey(key)) throw settingUnknown({ params: { key, nearest: nearest(key, settingKeys) } })
@@ -106,14 +112,14 @@ export async function createSettings({ db, transaction, changes, audit, clock, l
   }
 }
 
-/** Every setting, read once, for whoever does not stay to follow them. */
+/** Every setting, read once, for callers that need no updates. */
 export const readSettings = (db: Queryable): Promise<RuntimeSettings> => loadOver(db, defaultSettings)
 
 const isSettingKey = (key: string): key is SettingKey => settingKeys.some((known) => known === key)
 
 async function loadOver(db: Queryable, usual: RuntimeSettings): Promise<RuntimeSettings> {
   const values: Record<string, unknown> = { ...usual }
-  // A row of a newer or older program is passed over: what this one does not know it cannot obey.
+  // Ignores rows of other versions that this version does not know.
   for (const { key, value } of await repository.listSettingRows(db)) {
     if (isSettingKey(key) && check(key, value).length === 0) values[key] = value
   }

@@ -1,4 +1,4 @@
-/** Signing keys: what an operator does with them, and the duty that changes their states. */
+/** Signing keys: the actions of an administrator, and the duty that changes their states. */
 import type { Log } from '../log.ts'
 import { createSigningKeys } from './service.ts'
 
@@ -11,7 +11,8 @@ export function createSigningKeysFeature({ rotation, offered, log }: Deps) {
     signingKeys: createSigningKeys({ rotation, offered }),
     duties: [
       {
-        // Twice a minute: keys are made, announced, activated, retired and removed when they are due.
+        // Twice a minute: keys are created, announced, activated, retired and removed when that is
+        // due.
         name: 'turn-key-ring',
         everySeconds: 30,
         run: async () => {

@@ -1,4 +1,7 @@
-/** What an operator does to the signing keys, and the record of whatever happens to one. The ring itself is in `keys/`. */
+/**
+ * The actions of an administrator on the signing keys, and the audit events of all changes. The
+ * ring itself is in `keys/`.
+ */
 import type { Algorithm } from '../../keys/algorithms.ts'
 import type { KeyChange, Refusal, Rotation } from '../../keys/rotation.ts'
 import type { Audit, Initiator } from '../audit/service.ts'
@@ -12,7 +15,7 @@ import {
   signingKeyWithoutSuccessor,
 } from './errors.ts'
 
-/** The record of a change, for the rotation to write in the transaction of the change. */
+/** Records a change; the rotation calls it in the transaction of the change. */
 export const recordKeyChange =
   ({ record }: Audit) =>
   (tx: Tx, { kid, algorithm, from, to }: KeyChange, by: Initiator): Promise<void> => {
@@ -28,7 +31,8 @@ export function createSigningKeys({ rotation, offered }: Deps) {
     list: rotation.list,
 
     /**
-     * Announces a successor of each of `wanted` (default: all), or with `isNow` lets it sign at once. Throws `signing_algorithm_not_offered`.
+     * Announces a successor for each of `wanted` (default: all), or with `isNow` lets it sign at
+     * once. Throws `signing_algorithm_not_offered`.
      */
     rotate: async (
       { wanted = offered, isNow }: { wanted?: readonly string[]; isNow: boolean },
@@ -41,12 +45,16 @@ export function createSigningKeys({ rotation, offered }: Deps) {
     },
 
     /**
-     * Takes signing away from a key, which stays published. Throws `signing_key_not_found`, `signing_key_retired`, and, when nobody could
-     * sign with its algorithm then, `signing_key_without_successor` or `signing_key_successor_too_young`.
+     * Retires a key, which stays published. Throws `signing_key_not_found`, `signing_key_retired`,
+     * and, when no other key could sign with its algorithm, `signing_key_without_successor` or
+     * `signing_key_successor_too_young`.
      */
     retire: async (kid: string, by: Initiator): Promise<KeyChange[]> => orThrow(await rotation.retire(kid, by), kid),
 
-    /** For a leaked key: no longer published, signs nothing, and what it signed no longer counts. Throws `signing_key_not_found`. */
+    /**
+     * For a leaked key: it is no longer published, and its signatures stop being valid. Throws
+     * `signing_key_not_found`.
+     */
     revoke: async (kid: string, by: Initiator): Promise<KeyChange[]> => orThrow(await rotation.revoke(kid, by), kid),
   }
 }
@@ -63,8 +71,8 @@ function orThrow(result: KeyChange[] | Refusal, kid: string): KeyChange[] {
 type User = { name: string; algorithm: string }
 
 /**
- * Throws `signing_algorithm_in_use` when a client or an API has chosen an algorithm that is no longer offered: its tokens could not be
- * signed.
+ * Throws `signing_algorithm_in_use` when a client or an API uses an algorithm that is no longer
+ * offered: its tokens could not be signed.
  */
 export function refuseLostAlgorithms(offered: readonly string[], users: readonly User[]): void {
   const lost = users.filter(({ algorithm }) => !offered.includes(algorithm))

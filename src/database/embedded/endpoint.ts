@@ -1,4 +1,7 @@
-/** How the embedded Postgres is reached: a socket that only its owner may open, or, on Windows, TCP on loopback with a password. */
+/**
+ * How to reach the embedded Postgres: a socket that only its user may open, or on Windows, TCP on
+ * loopback with a password.
+ */
 import { createHash } from 'node:crypto'
 import { existsSync, lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -10,7 +13,7 @@ import type { RunAs } from './run-as.ts'
 
 export type Transport = 'socket' | 'tcp'
 
-/** `host` is the socket's folder or an address. */
+/** `host` is the socket's folder or an IP address. */
 export type Endpoint = { host: string; port: number; password: string | undefined }
 
 const user = 'postgres'
@@ -18,25 +21,29 @@ const database = 'postgres'
 const socketPort = 5432
 const loopback = '127.0.0.1'
 const passwordFile = 'latchkey-password'
-// A socket's path holds 107 bytes on Linux, 103 on macOS; this much is left for its folder.
+// The path of a socket has at most 107 bytes on Linux and 103 on macOS. This is what remains for
+// its folder.
 const longestSocketFolder = 103 - '/.s.PGSQL.5432.lock'.length
 
-/** What pg connects with. */
+/** The connection settings for pg. */
 export const clientConfig = ({ host, port, password }: Endpoint) => ({ host, port, user, database, password })
 
-/** The same as one address. */
+/** The same as a URL. */
 export function endpointUrl({ host, port, password }: Endpoint): string {
   if (host.startsWith('/')) return `postgresql://${user}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`
   return `postgresql://${user}:${password}@${host}:${port}/${database}`
 }
 
-/** The password of a data folder that was made for TCP; a socket needs none, its folder lets nobody else in. */
+/**
+ * The password of a data folder for TCP. A socket needs none, because only its user may open its
+ * folder.
+ */
 export function readPassword(dataFolder: string): string | undefined {
   const file = path.join(dataFolder, passwordFile)
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined
 }
 
-/** What initdb is told about who may connect: its arguments, and what is left to do in the folder it has made. */
+/** The access control of initdb: its arguments, and what remains to do in the folder afterwards. */
 export function createAccess(transport: Transport, { folder, random, user: runAs }: AccessOptions) {
   if (transport === 'socket') return { args: ['--auth=trust'], finish: () => {}, abandon: () => {} }
   const file = `${folder}.password-${process.pid}`
@@ -51,7 +58,7 @@ export function createAccess(transport: Transport, { folder, random, user: runAs
 
 type AccessOptions = { folder: string; random: Random; user: RunAs }
 
-/** Postgres' settings for a start that is to be reached at `known` again, or for the first time. */
+/** Postgres' settings for a start at the `known` endpoint, or for the first start. */
 export async function listenSettings(
   transport: Transport,
   { folder, user, known }: { folder: string; user: RunAs; known: Endpoint | undefined },
@@ -68,12 +75,12 @@ export async function listenSettings(
   }
 }
 
-// The data folder itself, unless its path is too long: then a short one, the same at every start.
+// The data folder, unless its path is too long: then a short one, the same at every start.
 function socketFolder(folder: string, user: RunAs): string {
   if (Buffer.byteLength(folder) <= longestSocketFolder) return folder
   const short = path.join(tmpdir(), `latchkey-${createHash('sha256').update(folder).digest('hex').slice(0, 16)}`)
   if (!existsSync(short)) user.makeFolder(short)
-  // Anybody may write to the folder for temporary files, so anybody could have put something of this name there.
+  // Every user may write to the temporary folder, so another user could have created this name.
   const { uid, mode } = lstatSync(short)
   const isOurs = lstatSync(short).isDirectory() && uid === user.owner?.uid && (mode & 0o077) === 0
   if (!isOurs) throw embeddedSocketFolder({ params: { folder: short } })

@@ -1,4 +1,7 @@
-/** Postgres without an installation, for one machine and one owner: whoever comes first starts it, the last one out stops it. */
+/**
+ * Postgres without an installation, for one machine and one user: the first process starts it, the
+ * last one stops it.
+ */
 import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, realpathSync, statSync } from 'node:fs'
 import path from 'node:path'
@@ -27,19 +30,22 @@ import type { RunAs } from './run-as.ts'
 import { findUsers } from './run-as.ts'
 
 export type EmbeddedPostgres = {
-  /** For pg: the same for as long as this process lives, also when Postgres has died and was started again. */
+  /** For pg: the same URL as long as this process runs, also after Postgres was restarted. */
   url: string
-  /** Gives up this process's share. Postgres is stopped when nobody else has one. Close all other connections first. */
+  /**
+   * Releases this process's lease. Postgres stops when no other process has one. Close all other
+   * connections first.
+   */
   close: () => Promise<'stopped' | 'left running'>
 }
 
 export type EmbeddedOptions = {
-  /** The data folder, made when missing. Beside it: `<folder>.log`, what Postgres has to say. */
+  /** The data folder, created when missing. `<folder>.log` beside it is the log of Postgres. */
   folder: string
-  /** How it is reached; what the operating system can, unless a test says otherwise. */
+  /** How to reach Postgres. Default: what the operating system supports. */
   transport?: Transport
   random?: Random
-  /** How long nothing may be alive or come alive there before the start is given up. */
+  /** How long a start may wait without a running or starting Postgres, in milliseconds. */
   timeoutMs?: number
 }
 
@@ -51,15 +57,16 @@ const longestPauseMs = 250
 const defaultTimeoutMs = 10_000
 
 /**
- * Starts the Postgres of `folder`, or joins the one that another process has started there; keeps it alive until `close`.
- * Throws one of the errors of `errors.ts`: no programs for this machine, somebody else's folder, in use elsewhere, failed.
+ * Starts the Postgres of `folder`, or joins the one that another process started. Restarts it when
+ * needed, until `close`. Throws an error of `errors.ts`: no programs for this machine, another
+ * user's folder, in use elsewhere, failed.
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const installation = await install(options)
   let joined = await join(installation)
   let isClosing = false
 
-  // Postgres has died: whoever notices first starts it again, the others join.
+  // Postgres has terminated: the first process that notices starts it again, the others join.
   async function rejoin(): Promise<void> {
     while (!isClosing) {
       const again = await join(installation, joined.endpoint).catch(() => undefined)

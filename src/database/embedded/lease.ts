@@ -1,35 +1,41 @@
-/** A share in the running Postgres: a connection that holds a lock, which Postgres gives back however its holder ends. */
+/**
+ * A lease of the running Postgres: a connection with a lock. Postgres releases the lock however the
+ * process ends.
+ */
 import pg from 'pg'
 import type { Endpoint } from './endpoint.ts'
 import { clientConfig } from './endpoint.ts'
 
 export type Lease = {
-  /** Gives the share back; true when nobody else has one and nobody can get one any more: the caller is to stop Postgres. */
+  /**
+   * Releases the lease. True when no other process has one or can get one: then the caller must
+   * stop Postgres.
+   */
   release: () => Promise<boolean>
-  /** Closes the connection, and with it gives back whatever is held. */
+  /** Closes the connection, which releases every lock. */
   end: () => Promise<void>
-  /** Resolves when the connection is gone, by `end` or because Postgres is. */
+  /** Resolves when the connection has ended, by `end` or because Postgres stopped. */
   lost: Promise<void>
 }
 
-// Arbitrary; every version must use the same.
+// Arbitrary, but the same in every version.
 const lockKey = 727
 const connectTimeoutMs = 3_000
 
-/** Connects and takes a share. Rejects when Postgres is not (yet, or any more) to be had. */
+/** Connects and takes a lease. Rejects when Postgres is not available. */
 export async function takeLease(endpoint: Endpoint): Promise<Lease> {
   const client = new pg.Client({
     ...clientConfig(endpoint),
     application_name: 'latchkey-lease',
     connectionTimeoutMillis: connectTimeoutMs,
   })
-  // 'end' follows, and says it all.
+  // 'end' follows and is enough.
   client.on('error', () => {})
   const lost = new Promise<void>((resolve) => client.once('end', () => resolve()))
   const end = () => client.end().catch(() => {})
   try {
     await client.connect()
-    // Waits while the last one out is stopping Postgres, and then fails with the connection.
+    // Waits while the last process stops Postgres, and then fails with the connection.
     await client.query('SELECT pg_advisory_lock_shared($1)', [lockKey])
   } catch (error) {
     void end()

@@ -1,4 +1,4 @@
-/** The running Postgres of a data folder: who it is, starting it, stopping it. */
+/** The running Postgres of a data folder: finding it, starting it, stopping it. */
 import type { ChildProcess } from 'node:child_process'
 import { execFileSync } from 'node:child_process'
 import {
@@ -19,13 +19,14 @@ import type { Endpoint } from './endpoint.ts'
 import { readPassword } from './endpoint.ts'
 import type { RunAs } from './run-as.ts'
 
-/** flock's way of saying that somebody else holds the lock. */
+/** flock's exit status when another process has the lock. */
 export const lockedStatus = 75
 
 const longestLogBytes = 5_000_000
 const shutdownPollMs = 10
 
-// For one small machine. Error lines name neither the statement nor the row, which hold what people typed.
+// For one small machine. Error lines contain neither the statement nor the row, which contain what
+// users typed.
 const settings = {
   max_connections: '300',
   shared_buffers: '64MB',
@@ -34,7 +35,7 @@ const settings = {
   log_error_verbosity: 'terse',
 }
 
-/** What `postmaster.pid` says; `endpoint` is there as soon as Postgres listens. */
+/** The content of `postmaster.pid`. `endpoint` is set as soon as Postgres listens. */
 export function readPostmaster(folder: string): { pid: number; endpoint: Endpoint | undefined } | undefined {
   const lines = readIfThere(path.join(folder, 'postmaster.pid'))?.toString().split('\n')
   const pid = Number(lines?.[0])
@@ -45,13 +46,13 @@ export function readPostmaster(folder: string): { pid: number; endpoint: Endpoin
 }
 
 /**
- * Whether process `pid` is the Postgres of `folder`. After a crash the number may have gone to anybody, and in a container
- * that shares the folder with another one it means somebody else from the start.
+ * Whether process `pid` is the Postgres of `folder`. After a crash another process may have the
+ * same id. In a container that shares the folder, the id belongs to another container.
  */
 export function isPostmasterOf(folder: string, pid: number): boolean {
   if (process.platform === 'linux') {
     try {
-      // Postgres works inside its data folder.
+      // The working directory of Postgres is its data folder.
       return readlinkSync(`/proc/${pid}/cwd`) === folder
     } catch {
       return false
@@ -68,7 +69,10 @@ export function isPostmasterOf(folder: string, pid: number): boolean {
   }
 }
 
-/** Forgets a Postgres that is gone. Postgres itself does so too, unless its number now belongs to a living process. */
+/**
+ * Removes the file of a terminated Postgres. Postgres does so too, unless another running process
+ * has its id.
+ */
 export function removePostmasterFile(folder: string, pid: number): void {
   if (readPostmaster(folder)?.pid === pid) rmSync(path.join(folder, 'postmaster.pid'), { force: true })
 }
@@ -76,8 +80,8 @@ export function removePostmasterFile(folder: string, pid: number): void {
 export type StartOptions = { folder: string; logFile: string; binaries: Binaries; user: RunAs }
 
 /**
- * Starts Postgres in a session of its own: Ctrl-C in the terminal reaches the server, which drains, and not its database; and it
- * lives on when the server dies, to be adopted by the next one. What it has to say goes to a file for the same reason.
+ * Starts Postgres in its own session, so that Ctrl-C stops only the server. After a crash of the
+ * server Postgres runs on and the next server joins it, so its log is a file.
  */
 export function startPostmaster(options: StartOptions, listen: Readonly<Record<string, string>>): ChildProcess {
   const { folder, logFile, binaries, user } = options
@@ -97,8 +101,8 @@ export function startPostmaster(options: StartOptions, listen: Readonly<Record<s
   }
 }
 
-// Postgres tells by process ids whether another one is at work here, and these mean nothing in another container or on another
-// machine that mounts the same folder. A lock on a file does: all processes of that Postgres hold it, and it ends with the last.
+// Postgres detects another Postgres by process id, which fails between containers or machines that
+// share the folder. A file lock works: all its processes share it.
 function lock(folder: string): string[] {
   const program = ['/usr/bin/flock', '/bin/flock'].find((file) => existsSync(file))
   if (process.platform !== 'linux' || !program) return []
@@ -123,7 +127,10 @@ function openLog(file: string, user: RunAs): number {
   return log
 }
 
-/** Stops Postgres, and waits until it is gone: open transactions are rolled back, what was committed is on disk. */
+/**
+ * Stops Postgres and waits until it has ended. Open transactions are rolled back; committed data is
+ * on disk.
+ */
 export async function stopPostmaster({ folder, binaries, user }: StartOptions, pid: number): Promise<void> {
   if (process.platform === 'win32') {
     user.start(binaries.program('pg_ctl'), ['stop', '-D', folder, '-m', 'fast', '-W'], { stdio: 'ignore' })
@@ -133,13 +140,16 @@ export async function stopPostmaster({ folder, binaries, user }: StartOptions, p
   while (isPostmasterOf(folder, pid) && readPostmaster(folder)?.pid === pid) await sleep(shutdownPollMs)
 }
 
-/** How much the log file says so far, in bytes. */
+/** The present size of the log file, in bytes. */
 export const logLength = (logFile: string): number => statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
 
-/** What the log file says last beyond its first `from` bytes, without times and without saying anything twice: for an error. */
+/**
+ * The last lines of the log after its first `from` bytes, without times and repetitions: for an
+ * error message.
+ */
 export function lastLogLines(logFile: string, from: number): string {
   const all = readIfThere(logFile) ?? Buffer.alloc(0)
-  // It is shorter than before when it has grown too long meanwhile and was begun anew.
+  // The file is shorter than before when it grew too long and was started again.
   const said = all.subarray(all.length < from ? 0 : from).toString()
   const lines = said.trim().split('\n').slice(-10)
   return [...new Set(lines.map((line) => line.replace(/^[\d-]+ [\d:.]+ \w+ \[\d+\] /, '')))].join(' | ')

@@ -1,4 +1,6 @@
-/** As which user Postgres runs: it refuses root, and its data folder must be its own. */
+/**
+ * The user that runs Postgres: Postgres refuses root, and its data folder must belong to its user.
+ */
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
 import { spawn, spawnSync } from 'node:child_process'
 import { chownSync, mkdirSync, readdirSync, statSync } from 'node:fs'
@@ -8,30 +10,35 @@ import { embeddedOtherOwner } from './errors.ts'
 type Owner = { uid: number; gid: number }
 
 export type RunAs = {
-  /** Numeric user and group that own what Postgres writes; undefined where there is no such thing (Windows). */
+  /** Numeric user and group that own Postgres' files; undefined on Windows, which has none. */
   owner: Owner | undefined
-  /** Starts a program as that user, in a folder that everybody may enter. */
+  /** Starts a program as that user, in a folder that every user may enter. */
   start: (program: string, args: readonly string[], options: SpawnOptions) => ChildProcess
-  /** Makes a folder that only that user may read. */
+  /** Creates a folder that only that user may read. */
   makeFolder: (folder: string) => void
-  /** Makes a file, or a folder with all that is in it, that user's. */
+  /** Changes the owner of a file, or of a folder with its content, to that user. */
   give: (place: string) => void
 }
 
-// Debian's, and nearly everybody's, `nobody`.
+// The user `nobody` of Debian and most other systems.
 const nobody: Owner = { uid: 65534, gid: 65534 }
 
 export type Users = {
   /** Runs Postgres. */
   user: RunAs
-  /** Runs initdb, which, unlike Postgres, insists on a user that has a name here; the owner of a folder that a container mounts often has none. */
+  /**
+   * Runs initdb, which, unlike Postgres, requires a user with a name. The owner of a folder mounted
+   * into a container often has none.
+   */
   maker: RunAs
 }
 
 /**
- * For the Postgres of `dataFolder`. As root: the owner of that folder (or of the nearest folder above it), and nobody when that is root.
- * Everybody else runs it as themselves, and `embedded_database_other_owner` is thrown when the folder is not theirs.
- * `programs` is the folder with Postgres' own files, which that user has to be able to read.
+ * For the Postgres of `dataFolder`. As root: the owner of that folder or of its nearest existing
+ * parent, or `nobody` when that is root.
+ * Another user runs it as itself; `embedded_database_other_owner` is thrown when the folder is not
+ * its own.
+ * `programs`: the folder of Postgres' own files, which the user must be able to read.
  */
 export function findUsers({ dataFolder, programs }: { dataFolder: string; programs: string }): Users {
   const uid = process.getuid?.()
@@ -49,7 +56,7 @@ export function findUsers({ dataFolder, programs }: { dataFolder: string; progra
   return { maker, user: owner.uid === 0 ? maker : asUser({ uid: owner.uid, gid: owner.gid }, folders) }
 }
 
-/** `folder`, or the first above it that exists. */
+/** `folder`, or its nearest parent that exists. */
 function nearestFolder(folder: string): string {
   return statSync(folder, { throwIfNoEntry: false }) ? folder : nearestFolder(path.dirname(folder))
 }
@@ -92,8 +99,8 @@ type Start = (owner: Owner, ...args: Parameters<RunAs['start']>) => ChildProcess
 const startAs: Start = ({ uid, gid }, program, args, options) =>
   spawn(program, args, { cwd: '/', ...options, uid, gid })
 
-// A checkout below a folder that only root may enter (/root): Postgres gets the one capability to enter it, and keeps nothing else
-// of root. `no_setuid_fixup` lets the capability outlive the change of user.
+// In a checkout below a folder that only root may enter (/root), Postgres gets the one capability
+// to enter it. `no_setuid_fixup` keeps the capability after the change of user.
 const startWithReach: Start = ({ uid, gid }, program, args, options) => {
   const user = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--securebits=+no_setuid_fixup']
   const reach = ['--inh-caps=-all,+dac_override', '--ambient-caps=+dac_override', '--bounding-set=-all,+dac_override']

@@ -1,13 +1,16 @@
-/** How far the embedded Postgres is behind: the package that brings it is published less often than Postgres is mended. */
+/**
+ * How many releases the embedded Postgres is behind: its package is published less often than
+ * Postgres.
+ */
 import type { Queryable } from '../database.ts'
 
-/** The newest release of its major version when this was written; raise it with the package. */
+/** The newest release of the major version at the time of writing; update it with the package. */
 const newest = { major: 18, minor: 6 }
 
 export type EmbeddedAge = Readonly<{
   version: string
   newest: string
-  /** Releases with fixes that it lacks. */
+  /** The number of newer releases with fixes. */
   releases: number
 }>
 

@@ -1,4 +1,7 @@
-/** Everything Latchkey sends at least once: one list. Webhooks join it with their feature. */
+/**
+ * Everything that Latchkey sends at least once, in one list. Webhooks will be added with their
+ * feature.
+ */
 import { auditLog } from './audit-log.ts'
 import { emailKind } from './email.ts'
 import { logout } from './logout.ts'
