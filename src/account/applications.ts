@@ -1,4 +1,7 @@
-/** The applications that somebody has let in: by an answer to the consent page, or by tokens that one of their own holds. */
+/**
+ * The applications that a user has allowed: by an answer on the consent page, or by tokens of a
+ * first-party application.
+ */
 import type { Client, Clients } from '../clients/service.ts'
 import type { Consent, Consents } from '../consents/service.ts'
 import type { Origin } from '../origin.ts'
@@ -50,7 +53,10 @@ export function createApplications({ consents, clients, revocation }: Deps) {
 
   return {
     list,
-    /** What was allowed is asked for again, and every token of the application ends. Nothing happens for one that was never let in. */
+    /**
+     * Revokes the consent and every token of the application. Does nothing for an application that
+     * was never allowed.
+     */
     withdraw: async (accountId: string, clientId: string, origin: Origin): Promise<void> => {
       const isKnown = (await list(accountId)).some((one) => one.clientId === clientId)
       if (isKnown) await revocation.consent(accountId, clientId, { actor: { type: 'account', id: accountId }, origin })
