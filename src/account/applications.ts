@@ -1,7 +1,4 @@
-/**
- * The applications that a user has allowed: by an answer on the consent page, or by tokens of a
- * first-party application.
- */
+/** The applications of a user: those with a consent, and those with tokens of the account. */
 import type { Client, Clients } from '../clients/service.ts'
 import type { Consent, Consents } from '../consents/service.ts'
 import type { Origin } from '../origin.ts'

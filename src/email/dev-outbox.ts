@@ -1,6 +1,6 @@
 /**
- * The outbox of development: the latest emails, in memory, for the page `/dev/mail`. Production has
- * none.
+ * The outbox of development: the latest emails, in memory, for the page `/dev/mail`. Not used in
+ * production.
  */
 import type { Clock } from '../clock.ts'
 import type { Message } from './transport.ts'
