@@ -50,10 +50,7 @@ export function createApplications({ consents, clients, revocation }: Deps) {
 
   return {
     list,
-    /**
-     * Revokes the consent and every token of the application. Does nothing for an application that
-     * was never allowed.
-     */
+    /** Revokes the consent and every token of the application, if the account has any. */
     withdraw: async (accountId: string, clientId: string, origin: Origin): Promise<void> => {
       const isKnown = (await list(accountId)).some((one) => one.clientId === clientId)
       if (isKnown) await revocation.consent(accountId, clientId, { actor: { type: 'account', id: accountId }, origin })

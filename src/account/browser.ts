@@ -1,5 +1,5 @@
 /**
- * The cookies of a known browser on the account page and in a recovery, and their renewal after a
+ * The cookies of a known browser on the account and recovery pages, and their renewal after a
  * reset.
  */
 import type { Context } from 'koa'

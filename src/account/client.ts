@@ -1,6 +1,5 @@
 /**
- * The account page as an internal client: users reach it through the same login as every
- * application.
+ * The account page as an internal client. Users reach it through the same login as any application.
  */
 import type { Client } from '../clients/client.ts'
 import type { Clients } from '../clients/service.ts'

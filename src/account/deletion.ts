@@ -1,6 +1,5 @@
 /**
- * Account deletion: the request, the grace period in which the user can cancel it, and the deletion
- * itself.
+ * Account deletion: the request, the grace period in which the user can cancel, and the deletion.
  */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
@@ -30,9 +29,7 @@ type Deps = {
 
 export type AccountDeletion = ReturnType<typeof createAccountDeletion>
 
-/**
- * Accounts as a client sees them: only the account page sees an account with a pending deletion.
- */
+/** For clients: only the account page sees an account with a pending deletion. */
 export const createFindForClient =
   ({ findById }: Pick<Accounts, 'findById'>) =>
   async (id: string, clientId: string | undefined): Promise<Account | undefined> => {
@@ -47,8 +44,7 @@ export function createAccountDeletion(deps: Deps) {
 
   return {
     /**
-     * With a pending deletion, an account can sign in only to the account page. Throws
-     * `account_leaving`.
+     * With a pending deletion, only the account page accepts a sign-in. Throws `account_leaving`.
      */
     refuseElsewhere: ({ deleteAt }: { deleteAt: number | undefined }, clientId: string): void => {
       if (deleteAt === undefined || clientId === accountClientId) return
@@ -85,8 +81,8 @@ export function createAccountDeletion(deps: Deps) {
       }),
 
     /**
-     * Deletes accounts whose deletion is due, each in its own transaction. Returns their number.
-     * The audit trail keeps only their ids.
+     * Deletes the accounts that are due, each in its own transaction. Returns their number. The
+     * audit trail keeps only their ids.
      */
     deleteDue: async (): Promise<number> => {
       const ids = await records.listIdsToDelete(deps.db, deletionBatchSize)

@@ -19,10 +19,7 @@ type ProfileTexts = Readonly<Record<string, string>>
 
 export function createProfileChanges({ accounts, records, transaction }: Deps) {
   return {
-    /**
-     * Throws `change_invalid` with every problem, and `account_reset` in a session of an earlier
-     * generation.
-     */
+    /** Throws `change_invalid` with every problem, and `account_reset` in an earlier generation. */
     change: async (
       { id: accountId, generation }: Pick<Account, 'id' | 'generation'>,
       texts: ProfileTexts,

@@ -46,10 +46,7 @@ export type AccountChanges = ReturnType<typeof createAccountChanges>
  */
 export type FreshProof = { password: string } | { factorProvenAtMs: number }
 
-/**
- * The session that requests a change, with the generation it was loaded with. It continues under a
- * new id.
- */
+/** The session that requests a change, with its generation. It continues under a new id. */
 export type CallerSession = Readonly<{ uid: string; id: string; generation: number }>
 
 /** The browser's cookies: known from an earlier sign-in, and allowed to skip the second factor. */
@@ -87,9 +84,8 @@ export function createAccountChanges(deps: Deps) {
   }
 
   /**
-   * Returns the account as read with the checked proof; a change may be written only in its
-   * generation. Throws `proof_refused` (audited), `too_many_requests`, and `account_reset` in a
-   * session of an earlier generation.
+   * Returns the account as read with the checked proof, for a change in its generation only.
+   * Throws `proof_refused` (audited), `too_many_requests`, and `account_reset` for an earlier one.
    */
   async function prove({ accountId, proof, session, origin }: Caller): Promise<Account> {
     const account = await accounts.readById(accountId)
@@ -137,8 +133,8 @@ export function createAccountChanges(deps: Deps) {
     session?.accountId === id && session.generation === generation
 
   /**
-   * Five attempts a link, in addition to the account's limit, so that a link cannot be used to
-   * guess a password.
+   * Five attempts for each link, in addition to the account's limit, so that links cannot guess
+   * passwords.
    */
   async function proveOnLink(token: string, { accountId, password = '', origin }: LinkProof): Promise<void> {
     const claim = { accountId, proof: { password }, origin }
@@ -184,8 +180,7 @@ export function createAccountChanges(deps: Deps) {
       await transaction(async (tx) => {
         const { account } = await records.lock(tx, id, generation)
         await audit.recordOwn(tx, { action: 'account.email_change_requested', accountId: id, origin: caller.origin })
-        // Counted for every email before it is looked up, so that the limit does not reveal
-        // accounts.
+        // Counted before the email is looked up, so that the limit does not reveal accounts.
         const isWithinLimit = await emailLinks.begin(
           tx,
           'change_email',

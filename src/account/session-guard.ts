@@ -60,9 +60,7 @@ export function createSessionGuard(deps: Deps) {
   const isRecent = ({ authTimeMs }: Visit): boolean =>
     Math.floor(clock.now() / 1000) - authTimeMs / 1000 <= recentSeconds
 
-  /**
-   * A remembered browser does not skip the factor here: the demand is an essential class of login.
-   */
+  /** A remembered browser does not skip the factor: the demand is an essential class of login. */
   const lacksFactor = async ({ account, acr }: Visit, isFresh: boolean): Promise<boolean> =>
     !(isFresh && deps.isMultiFactor(acr)) && (await factors.enrolled(account.id)).length > 0
 
@@ -97,8 +95,8 @@ export function createSessionGuard(deps: Deps) {
     },
 
     /**
-     * Throws `login_too_old` for a form whose login is insufficient, and does not replay it. Throws
-     * `too_many_requests` when the account sent too many forms, from any network.
+     * Throws `login_too_old` for a form whose login is insufficient, without replaying it.
+     * Throws `too_many_requests` for too many forms of the account, from any network.
      */
     admit: async (ctx: Context, demand: SessionDemand): Promise<Admission> => {
       const visit = await visitOf(ctx)

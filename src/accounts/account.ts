@@ -30,10 +30,7 @@ export type Account = Readonly<
      * only to cancel the deletion.
      */
     deleteAt: number | undefined
-    /**
-     * Increased at every reset of the credentials. Sessions and sign-ins of a lower generation are
-     * refused.
-     */
+    /** Increased at every reset of the credentials. Sessions of a lower generation are refused. */
     generation: number
     /** Milliseconds since the epoch. `updatedAt` also changes with the password. */
     createdAt: number

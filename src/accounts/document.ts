@@ -1,7 +1,4 @@
-/**
- * An account as a document (seed, import, `--json`) with OpenID Connect claim names. The check
- * reports all problems.
- */
+/** An account as a document (seed, import, `--json`) with OpenID Connect claim names. */
 import type { Problem } from '../problems.ts'
 import { unknownKey } from '../problems.ts'
 import type { Account, AccountInput, PostalAddress } from './account.ts'
@@ -34,9 +31,7 @@ export function readAccountDocument(
   return { input: input as AccountInput, problems }
 }
 
-/**
- * Returns all problems of an input by claim name. With none, the database's constraints hold too.
- */
+/** Returns all problems by claim name. With none, the database's constraints hold too. */
 export const checkAccount = (input: Readonly<Record<string, unknown>>): Problem[] => [
   ...checkEmail(input.email),
   ...checkClaims(input),

@@ -1,6 +1,4 @@
-/**
- * Parses a typed email address into its mailbox. All code that reads addresses uses this function.
- */
+/** Parses a typed email address into its mailbox. All code that reads addresses uses it. */
 import { toASCII, toUnicode } from 'tr46'
 
 export type Mailbox = Readonly<{
@@ -22,8 +20,7 @@ const dns = {
   verifyDNSLength: true,
 } as const
 
-// No characters that are invisible, or that an email reads as a list, a comment or a header
-// (RFC 5322 §3.4).
+// No invisible characters, and no syntax of lists, comments or headers (RFC 5322 §3.4).
 const localPart = /^[^@\s\p{C}\p{Default_Ignorable_Code_Point}\u2800\uFFFC\uFFFD()<>[\],;:"\\]+$/u
 // Invisible characters that UTS #46 ignores. It checks joiners by their neighbours.
 const invisible = /(?![\u200C\u200D])\p{C}/u

@@ -5,8 +5,7 @@ import { isRecord, unknownKey } from '../problems.ts'
 /** Checks a present value. With no problems, the database's constraints hold too. */
 export type FieldCheck = (value: unknown, claim: string) => Problem[]
 
-// Controls, and marks that change the text direction. No script needs them (UAX #9, explicit
-// codes).
+// Controls and direction marks. No script needs them (UAX #9, explicit codes).
 const control = /[\p{Cc}\u202A-\u202E\u2066-\u2069]/u
 
 const isText = (value: string, max: number): boolean =>

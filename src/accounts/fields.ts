@@ -1,7 +1,6 @@
 /**
- * The profile fields, one line each: column, claim, scope, check, and whether the user may edit it.
- * Documents, import, export, rows, claims, discovery and the profile form use it. A new field also
- * needs a migration.
+ * The profile fields, one line each. Documents, import, export, rows, claims, discovery and the
+ * profile form use this table. A new field also needs a migration.
  */
 import type { FieldCheck } from './field-checks.ts'
 import { checkForm, checkPostalAddress, checkText, checkWebUrl } from './field-checks.ts'

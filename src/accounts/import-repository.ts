@@ -1,6 +1,4 @@
-/**
- * Batch reads and writes of `account`, and the position of each imported file in `account_import`.
- */
+/** Batch reads and writes of `account`, and positions of imported files in `account_import`. */
 import type { Queryable, Tx } from '../database/database.ts'
 import type { Account, AccountInput } from './account.ts'
 import { columns, emailColumns, getFromRow, inputColumns, objectColumns } from './columns.ts'

@@ -1,7 +1,4 @@
-/**
- * Import and export of accounts in batches. Each transaction of an import also stores the position
- * of the next batch.
- */
+/** Import and export of accounts in batches. Each import transaction stores the next position. */
 import type { Audit, Initiator } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
@@ -49,8 +46,7 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
   })
 
   /**
-   * Inserts all rows in one statement. If the database refuses it, inserts them one by one to find
-   * the bad line.
+   * Inserts all rows in one statement. If that fails, inserts them one by one to find the bad line.
    */
   async function insert(tx: Tx, rows: readonly Row[]): Promise<{ ids: Set<string>; refused: number[] }> {
     try {
@@ -148,8 +144,7 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
     },
 
     /**
-     * Every account as a document, in batches, with password hashes on request. Audited before the
-     * first.
+     * Every account as a document, with password hashes on request. The export is audited first.
      */
     exportAll: async function* ({ hasHashes, by }: { hasHashes: boolean; by: Initiator }) {
       const details = { has_hashes: hasHashes }
@@ -170,8 +165,5 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
   }
 }
 
-/**
- * SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation), including invalid
- * characters.
- */
+/** SQLSTATE classes 22 (data exception, also invalid characters) and 23 (constraint violation). */
 const isAboutData = (error: unknown): boolean => /^2[23]/.test(String((error as { code?: unknown }).code))

@@ -9,10 +9,7 @@ export type BackfillResult = Readonly<Omit<UnfilledRow, 'email'> & { key: string
 export type Claimant = Readonly<{ id: string; email: string; isVerified: boolean; createdAt: number }>
 
 const columns = ['id', 'email', 'is_email_verified', 'created_at'] as const
-/**
- * A lock for the transaction, so that two processes do not deadlock on rows. The number is
- * arbitrary.
- */
+/** The lock of a transaction, so that two processes do not deadlock on rows. Arbitrary number. */
 const lockKey = 727_048
 
 /** The condition of the index `account_mailbox_unknown`. */
@@ -50,9 +47,7 @@ export const takeBackfillLock = async (tx: Tx): Promise<void> => {
   await tx.raw('SELECT pg_advisory_xact_lock(?)', [lockKey])
 }
 
-/**
- * Sets the mailboxes that no other account has, if the email is unchanged. Returns their number.
- */
+/** Sets the mailboxes that no other account has, if the email is unchanged. Returns how many. */
 export async function fillRows(tx: Tx, results: readonly BackfillResult[]): Promise<number> {
   const { rowCount } = await tx.raw(
     `UPDATE account AS a SET mailbox = s.key
@@ -93,9 +88,7 @@ export async function fillRow(tx: Tx, id: string, key: string): Promise<void> {
   await tx('account').where({ id }).update({ mailbox: key })
 }
 
-/**
- * The shown email stays. A duplicate gets another key, so that another account can use the mailbox.
- */
+/** The shown email stays. A duplicate gets another key, which frees the mailbox. */
 export async function markRow(tx: Tx, id: string, problem: EmailProblem): Promise<void> {
   const key = problem === 'duplicate' ? { email_key: `${id}@duplicate.invalid` } : {}
   await tx('account')

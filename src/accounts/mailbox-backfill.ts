@@ -51,7 +51,7 @@ export function createMailboxBackfill({ db, transaction, audit, endings, log }: 
     })
 
   /**
-   * Sets, in one statement, the mailboxes without a conflict. Returns the rows to check one by one.
+   * Sets the mailboxes without a conflict in one statement. Returns the rows to check one by one.
    */
   async function backfillUndisputed(rows: readonly UnfilledRow[]): Promise<readonly UnfilledRow[]> {
     const keyed = rows.map((row) => ({ row, key: readMailbox(row.email)?.key }))
@@ -72,10 +72,7 @@ export function createMailboxBackfill({ db, transaction, audit, endings, log }: 
   }
 
   return {
-    /**
-     * Processes all such rows in batches. Returns how many were read. Other processes may process
-     * some of them.
-     */
+    /** Processes all such rows in batches. Returns how many were read. */
     run: async (): Promise<number> => {
       let [after, total]: [string | undefined, number] = [undefined, 0]
       for (;;) {

@@ -1,13 +1,9 @@
 /**
- * Lists the costs of stored hashes. Each cost takes one step in the index `account_password_cost`,
- * however many accounts exist.
+ * Lists the costs of stored hashes, with one step in the index `account_password_cost` for each.
  */
 import type { Queryable } from '../database/database.ts'
 
-/**
- * `beginning` is the hash before its salt. `resultLength` is the number of characters of its last
- * part.
- */
+/** `beginning` is the hash before its salt. `resultLength` is the length of its last part. */
 export type PasswordCost = Readonly<{ beginning: string; resultLength: number }>
 
 /** More than an installation has. Every process measures each once. */

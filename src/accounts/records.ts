@@ -1,6 +1,6 @@
 /**
- * Changes of an account by other features in their own transaction. They write the audit trail
- * themselves.
+ * Changes of an account by other features, in their own transaction and with their own audit
+ * records.
  */
 import type { Clock } from '../clock.ts'
 import type { Queryable, Tx } from '../database/database.ts'
@@ -99,9 +99,7 @@ export function createAccountRecords({ clock }: { clock: Clock }) {
     listIdsToDelete: (db: Queryable, limit: number): Promise<string[]> =>
       repository.listIdsToDelete(db, clock.now(), limit),
 
-    /**
-     * Changes the account's email. Throws `account_invalid` for an invalid one, and `email_taken`.
-     */
+    /** Changes the account's email. Throws `account_invalid` and `email_taken`. */
     changeEmail: async (tx: Tx, id: string, email: string, isVerified = true): Promise<void> => {
       const problems = checkEmail(email)
       if (problems.length > 0) throw accountInvalid(problems)

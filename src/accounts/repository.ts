@@ -114,9 +114,7 @@ export async function updateAccount(tx: Tx, id: string, input: AccountChange, at
 export const updatePasswordHash = async (tx: Queryable, id: string, passwordHash: string | null, at: number) =>
   (await tx('account').where({ id }).update({ password_hash: passwordHash, updated_at: at })) === 1
 
-/**
- * Stores the same password's hash at the current cost, if the password was not changed meanwhile.
- */
+/** Stores the same password's hash at the current cost, if the password is unchanged. */
 export const swapPasswordHash = async (db: Queryable, id: string, before: string, after: string): Promise<boolean> =>
   (await db('account').where({ id, password_hash: before }).update({ password_hash: after })) === 1
 

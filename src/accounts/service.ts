@@ -29,9 +29,7 @@ type Deps = {
   checkPassword: CheckPassword
   clock: Clock
   random: Random
-  /**
-   * Begins a new generation within the transaction, which ends all earlier sessions and sign-ins.
-   */
+  /** Begins a new generation within the transaction, which ends earlier sessions and sign-ins. */
   endAccount: EndAccount
   /** Passkeys cannot sign in alone until they are used with the new password. */
   revokePasskeyTrust: (tx: Tx, accountId: string) => Promise<void>
@@ -66,10 +64,7 @@ export function createAccounts(deps: Deps) {
       const mailbox = readMailbox(email)
       return mailbox && repository.findAccountByMailbox(db, mailbox.key)
     },
-    /**
-     * Ids of accounts with this mailbox that cannot sign in with it, because another account has
-     * it.
-     */
+    /** Ids of accounts with this mailbox that cannot sign in, because another account has it. */
     listMarkedOf: async (email: string): Promise<readonly string[]> => {
       const key = readMailbox(email)?.key
       const marked = await listDuplicates(db)
@@ -133,9 +128,7 @@ function createWrites(deps: Deps) {
       return id
     },
 
-    /**
-     * Changes only the named fields. Throws `account_invalid`, `account_not_found`, `email_taken`.
-     */
+    /** Changes the named fields. Throws `account_invalid`, `account_not_found`, `email_taken`. */
     update: async (id: string, input: AccountChange, by: Initiator): Promise<void> => {
       const { email } = input
       const problems = [...(email === undefined ? [] : checkEmail(email)), ...checkClaims(input)]
@@ -175,9 +168,7 @@ function createWrites(deps: Deps) {
         await audit.record(tx, { action: 'account.unlocked', by, subject: subject(id), outcome: 'success' })
       }),
 
-    /**
-     * Refuses all sign-ins, and ends every session and token. A disabled account stays disabled.
-     */
+    /** Refuses sign-ins and ends every session and token. A disabled account stays disabled. */
     disable: (id: string, by: Initiator): Promise<void> => setDisabled(id, true, by),
     enable: (id: string, by: Initiator): Promise<void> => setDisabled(id, false, by),
   }

@@ -1,7 +1,4 @@
-/**
- * A proof of work instead of a puzzle: signed, bound to one interaction, valid once for two
- * minutes.
- */
+/** A proof of work instead of a puzzle: signed, for one interaction, valid once for two minutes. */
 import { createHash } from 'node:crypto'
 import type { Challenge, Payload } from 'altcha-lib'
 import { createChallenge, randomInt, verifySolution } from 'altcha-lib'

@@ -1,13 +1,10 @@
-/**
- * A client's record, and its metadata with the names of RFC 7591 and OpenID Connect Dynamic
- * Registration.
- */
+/** A client's record, and its metadata as in RFC 7591 and OpenID Connect Dynamic Registration. */
 
 export const clientKinds = ['web', 'spa', 'native', 'machine'] as const
 export type ClientKind = (typeof clientKinds)[number]
 
 /**
- * RFC 7591 §2 and OpenID Connect Registration §2. Complete: omitted values have the kind's default.
+ * RFC 7591 §2, OpenID Connect Registration §2. Complete: omitted values have the kind's default.
  */
 export type ClientMetadata = Readonly<{
   client_name: string
@@ -16,10 +13,7 @@ export type ClientMetadata = Readonly<{
   grant_types: readonly string[]
   response_types: readonly string[]
   token_endpoint_auth_method: string
-  /**
-   * The whole scope, including resource servers' scopes. `staticScope` returns the part for the
-   * engine.
-   */
+  /** The whole scope, including resource servers' scopes. The engine gets `staticScope`. */
   scope: string
   id_token_signed_response_alg: string
   application_type: 'web' | 'native'
@@ -73,14 +67,11 @@ export type Client = Readonly<{
   secretDigests: readonly ClientSecretDigest[]
   /** For this time a spent refresh token returns the same successor to its client: 0 to 300. */
   refreshGraceSeconds: number
-  /**
-   * False: refresh tokens are not rotated. A public client's are, unless bound to a key (RFC 9700
-   * §4.14.2).
-   */
+  /** False: no rotation, except for a public client without a bound key (RFC 9700 §4.14.2). */
   rotatesRefreshTokens: boolean
   /**
-   * Maximum idle time of a refresh token and maximum age of its family, in seconds. Undefined: the
-   * settings apply.
+   * Maximum idle time of a refresh token and age of its family, in seconds. Undefined: the
+   * settings.
    */
   refreshIdleSeconds: number | undefined
   refreshAbsoluteSeconds: number | undefined

@@ -22,10 +22,7 @@ const ownKeys: Readonly<Record<string, { field: keyof ClientInput; type: string;
 }
 const documentKeys = [...Object.keys(ownKeys), ...metadataKeys]
 
-/**
- * Reads a document. Use the input only when there are no problems: then `add` and `replace` find
- * none either.
- */
+/** Reads a document. Without problems, `add` and `replace` accept the input. */
 export function readClientDocument(
   document: Readonly<Record<string, unknown>>,
   options: { isDevelopment: boolean; refusedSecrets: readonly string[] },

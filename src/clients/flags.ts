@@ -1,7 +1,4 @@
-/**
- * Checks the values that Latchkey adds to a client's metadata: id, consent, PKCE and refresh
- * tokens.
- */
+/** Checks Latchkey's own values of a client: id, consent, PKCE and refresh tokens. */
 import type { Problem } from '../problems.ts'
 import type { ClientInput } from './client.ts'
 import type { ClientProfile } from './profiles.ts'

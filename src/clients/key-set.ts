@@ -32,10 +32,7 @@ function algorithmOf(jwk: unknown): string | undefined {
 
 const keysOf = (jwks: unknown): readonly unknown[] => (isRecord(jwks) && Array.isArray(jwks.keys) ? jwks.keys : [])
 
-/**
- * The algorithm of the client's assertions, if its keys allow only one. Otherwise undefined, and
- * the client must state it.
- */
+/** The algorithm of the client's assertions, if its keys allow only one. Otherwise undefined. */
 export function impliedAlgorithm({ jwks }: Metadata): string | undefined {
   const algorithms = new Set(keysOf(jwks).map(algorithmOf))
   const [only] = algorithms

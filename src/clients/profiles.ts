@@ -9,9 +9,7 @@ export type ClientProfile = Readonly<{
   defaultGrantTypes: readonly string[]
   defaultScope: string
   applicationType: 'web' | 'native'
-  /**
-   * Whether users are redirected to it: it has redirect URIs and may request OpenID Connect scopes.
-   */
+  /** Whether users are redirected to it, with redirect URIs and OpenID Connect scopes. */
   hasRedirects: boolean
   /** Private-use schemes and loopback http (RFC 8252 §7). */
   isNative: boolean

@@ -29,8 +29,6 @@ export function allowedScope({ metadata }: Pick<Client, 'metadata'>, scope: stri
   return allowed.length === names.length ? scope : allowed.join(' ')
 }
 
-/**
- * The part of a client's scope for the engine, which refuses resource servers' scopes in metadata.
- */
+/** The part of a client's scope for the engine, which refuses resource servers' scopes. */
 export const staticScope = (client: Pick<Client, 'metadata'>): string =>
   listScopes(client.metadata.scope).filter(isOidcScope).join(' ')

@@ -1,7 +1,4 @@
-/**
- * Client secrets: creation, check, and comparison as keyed digests, so that dumps and logs contain
- * no usable secret.
- */
+/** Client secrets, compared as keyed digests, so that dumps and logs contain no usable secret. */
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 import type { Problem } from '../problems.ts'
 import type { Random } from '../random.ts'

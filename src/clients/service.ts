@@ -1,6 +1,4 @@
-/**
- * Clients: their registration and authentication. Every change is audited in its own transaction.
- */
+/** Clients: registration and authentication. Every change is audited in its own transaction. */
 import type { Audit, AuditEvent, Initiator } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
@@ -53,14 +51,12 @@ export function createClients(deps: Deps) {
   const { db, cache, secrets, clock } = deps
   return {
     /**
-     * Finds a client by id, including disabled ones, from memory while change notifications arrive.
+     * Finds a client, also a disabled one, by id, from memory while change notifications arrive.
      */
     findById: (clientId: string): Promise<Client | undefined> => cache.get(clientId),
     /** Ordered by id, at most `limit` (default 1000). */
     list: (limit = 1000): Promise<Client[]> => repository.listClients(db, limit),
-    /**
-     * Whether `presented` is one of the client's valid secrets, in constant time over all of them.
-     */
+    /** Whether `presented` is a valid secret of the client, in constant time over all of them. */
     secretMatches: (client: Pick<Client, 'secretDigests'>, presented: string): boolean =>
       secrets.matches(client, presented, clock.now()),
     /** Returns every problem of an input, without a write. */
@@ -163,9 +159,8 @@ function createWrites(deps: Deps) {
       }),
 
     /**
-     * Creates a new secret. The previous one stays valid for `overlapSeconds` (default 0); older
-     * ones are revoked. Throws `client_invalid`, `client_not_found`, and `client_has_no_secret` for
-     * a public client and one with keys.
+     * Creates a new secret. The previous one stays valid for `overlapSeconds` (default 0).
+     * Throws `client_invalid`, `client_not_found`, `client_has_no_secret` (public, or with keys).
      */
     rotateSecret: (
       clientId: string,

@@ -1,6 +1,4 @@
-/**
- * Checks URIs of a client. They are read as written, because the engine compares them as written.
- */
+/** Checks URIs of a client as written, because the engine compares them as written. */
 import type { Problem } from '../problems.ts'
 
 export type UriRules = Readonly<{

@@ -9,10 +9,7 @@ const isText = (entry: unknown): boolean => typeof entry === 'string' && /^[^\p{
 // For entries with their own check.
 export const isAnything = (): boolean => true
 
-/**
- * Checks a list of different entries, at most 50. Entries are text unless `isEntry` decides
- * otherwise.
- */
+/** Checks a list of different entries, at most 50. By default entries are text. */
 export function checkList(path: string, value: unknown, isEntry: (entry: unknown) => boolean = isText): Problem[] {
   if (!Array.isArray(value) || value.length > 50) return [{ path, code: 'not_list', params: { max: 50 } }]
   return value.flatMap((entry, index): Problem[] => {

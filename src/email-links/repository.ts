@@ -30,9 +30,7 @@ type NewEmailLink = Omit<EmailLink, 'generation'> & {
   most: number
   /** 0 for a retry of the same email, or when it was counted at the request. */
   weight: 0 | 1
-  /**
-   * The time of the request. A link requested later is not replaced. Null: every link is replaced.
-   */
+  /** The time of the request. A link requested later is not replaced. Null: replaces every link. */
   askedAt: number | null
 }
 
@@ -109,10 +107,7 @@ export async function takeLink(
   return fromRow(rows[0])
 }
 
-/**
- * Counts a password attempt before the check; false after `most`. One statement, so that concurrent
- * attempts all count.
- */
+/** Counts a password attempt before the check, in one statement. Returns false after `most`. */
 export async function countAttempt(
   db: Queryable,
   purpose: EmailLinkPurpose,

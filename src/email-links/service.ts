@@ -1,6 +1,5 @@
 /**
- * Email links: created when the email is sent, stored as a digest, valid once for one purpose and
- * one email.
+ * Email links: created at sending, stored as a digest, valid once for one purpose and one email.
  */
 import { createHash } from 'node:crypto'
 import type { Clock } from '../clock.ts'
@@ -117,7 +116,8 @@ export function createEmailLinks({ db, clock, random }: Deps) {
     },
 
     /**
-     * Checks a password on the page of a link. Counted before, but not after a server error (503).
+     * Checks a password on the page of a link. Counts the attempt first, but not a server error
+     * (503).
      * Returns undefined when no attempt is left. Throws the errors of `compare`.
      */
     tryPassword: async <T>(
@@ -135,9 +135,7 @@ export function createEmailLinks({ db, clock, random }: Deps) {
       }
     },
 
-    /**
-     * Spends the link. Of several calls only the first succeeds; the others throw `link_expired`.
-     */
+    /** Spends the link. Only the first call succeeds; the others throw `link_expired`. */
     spend: async (tx: Tx, purpose: EmailLinkPurpose, token: string): Promise<EmailLink> => {
       const link = form.test(token)
         ? await repository.takeLink(tx, purpose, digestOf(purpose, token), clock.now())

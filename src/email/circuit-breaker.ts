@@ -1,7 +1,4 @@
-/**
- * A circuit breaker for the mail server: after a failed connection, emails fail immediately for two
- * seconds.
- */
+/** A circuit breaker: after a failed connection, emails fail immediately for two seconds. */
 import type { Transport } from './transport.ts'
 
 type Options = {
@@ -10,8 +7,7 @@ type Options = {
 }
 
 /**
- * Long enough to return all due emails to the queue, and short enough to have no effect after the
- * outage.
+ * Long enough to return all due emails to the queue, and too short to be noticed after the outage.
  */
 const pauseMs = 2_000
 

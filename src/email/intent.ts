@@ -4,16 +4,16 @@
 export type FactorMethod = string
 
 /**
- * A listed factor and its enrolment time (milliseconds). Without its name, which another person may
- * have typed.
+ * A listed factor and its enrolment time (milliseconds). Its name is omitted: it may be a
+ * stranger's.
  */
 export type ListedFactor = Readonly<{ method: FactorMethod; addedAt: number }>
 
 /**
- * `go` is the interaction to return to. `generation` is the account's at the request; a later one
- * gets no link. Without it, the email is a notification, or its account is looked up by email when
- * sent. `address` and `requestId` are of the request; the previous version sent no `requestId`.
- * Intents are encrypted at rest.
+ * `go` is the interaction to return to. `address` and `requestId` are of the request; the previous
+ * version sent no `requestId`. All intents are encrypted at rest.
+ * `generation` is the account's at the request. A later generation gets no link. Without it, the
+ * email is a notification, or its account is looked up by `email` at sending.
  */
 export type EmailIntent = Readonly<{
   askedAtMs: number

@@ -1,7 +1,4 @@
-/**
- * Security notifications. They go to the account's email at the time of the request, not at the
- * time of sending.
- */
+/** Security notifications. They go to the account's email at the time of the request. */
 import type { Tx } from '../database/database.ts'
 import type { EmailIntent } from './intent.ts'
 

@@ -1,7 +1,4 @@
-/**
- * Chooses recipient, template and link of an intent when the email is sent, from the account at
- * that time.
- */
+/** Chooses recipient, template and link of an email when it is sent, from the current account. */
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { AuditEvent } from '../audit/service.ts'
 import type { EmailLink, EmailLinkPurpose, EmailLinkTarget } from '../email-links/service.ts'
@@ -45,10 +42,7 @@ const pages = {
 } as const
 
 export function createPlans({ accounts }: Deps) {
-  /**
-   * Sent to the account's stored email, never as typed: two spellings of one address can be two
-   * mailboxes.
-   */
+  /** Sent to the stored email, not as typed: two spellings can be two mailboxes. */
   const withLink = (
     template: EmailTemplateName,
     purpose: keyof typeof pages,
@@ -68,10 +62,7 @@ export function createPlans({ accounts }: Deps) {
     ...(event && { event }),
   })
 
-  /**
-   * A notification goes only to proven addresses, so that a registration cannot send emails to
-   * strangers.
-   */
+  /** Only to proven addresses, so that a registration cannot send emails to strangers. */
   const notification = async (
     template: EmailTemplateName,
     { accountId, to }: { accountId: string; to?: string | null },

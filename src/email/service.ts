@@ -58,8 +58,7 @@ export function createMailer(deps: Deps) {
   const { emails, seconds } = measure(deps.metrics)
 
   /**
-   * Creates and audits the link just before sending. Undefined when the user already got too many
-   * emails.
+   * Creates and audits the link just before sending. Undefined when the limit of emails is reached.
    */
   async function linkOf(
     { link, counted, event }: Plan,

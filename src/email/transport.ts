@@ -62,10 +62,7 @@ export function createTransport({ host, port, isSecure, isTlsRequired, user, pas
   }
 }
 
-/**
- * Whether the server rejected the recipient or message permanently (RFC 5321 §4.2.1), so that a
- * retry is useless.
- */
+/** Whether the server rejected the recipient or message permanently (RFC 5321 §4.2.1). */
 export function isRefusedForGood(error: unknown): boolean {
   const { code, responseCode = 0 } = Object(error) as { code?: string; responseCode?: number }
   return (code === 'EENVELOPE' || code === 'EMESSAGE') && responseCode >= 500 && responseCode < 600

@@ -6,10 +6,7 @@
 export const algorithmNames = ['token-bucket', 'sliding-counter', 'sliding-log'] as const
 export type AlgorithmName = (typeof algorithmNames)[number]
 
-/**
- * A request to a store: up to `wanted` of `limit` within `windowMs`, at `now` (milliseconds of the
- * server's clock).
- */
+/** A request to a store: up to `wanted` of `limit` within `windowMs`, at `now` (milliseconds). */
 export type TakeRequest = Readonly<{
   algorithm: AlgorithmName
   limit: number
@@ -19,9 +16,9 @@ export type TakeRequest = Readonly<{
 }>
 
 /**
- * A key's state after a request; `granted` is the granted part of `wanted`. Bucket: `level` tokens
- * at `at`. Counter: `level` in the window from `at`, `previous` in the one before. Log: `hits` are
- * the times, oldest first.
+ * A key's state. `granted`: part of `wanted`. Bucket: `level` tokens at `at`.
+ * Counter: `level` in the window from `at`, `previous` in the one before. Log: `hits`, oldest
+ * first.
  */
 export type State = Readonly<{
   granted: number
@@ -138,8 +135,5 @@ export const takeFrom = (state: State | undefined, ask: TakeRequest): State =>
 
 export const judge = (state: State, ask: TakeRequest): Verdict => algorithms[ask.algorithm].judge(state, ask)
 
-/**
- * Time after which the state has no effect and can be deleted, in milliseconds of the server's
- * clock.
- */
+/** The time after which the state has no effect, in milliseconds of the server's clock. */
 export const expiresAt = ({ windowMs, now }: TakeRequest): number => now + 2 * windowMs

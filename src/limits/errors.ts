@@ -7,9 +7,7 @@ export const captchaNeeded = declareError('captcha_needed', 400)
 export const signInLocked = declareError('sign_in_locked', 429)
 /** Too many failures from this network. */
 export const tooManyFailures = declareError('too_many_failures', 429)
-/**
- * A hundred failures without a success: only known browsers, a passkey and the emailed link work.
- */
+/** A hundred consecutive failures: only known browsers, a passkey and the emailed link work. */
 export const passwordOff = declareError('password_off', 403)
 /** Too many wrong passwords in a session that asks for the password again. */
 export const proofLocked = declareError('proof_locked', 429)

@@ -1,7 +1,4 @@
-/**
- * Rows of `guess_count`, `guess_address` and `known_browser`. Each count is one statement, so that
- * concurrent attempts all count.
- */
+/** Rows of `guess_count`, `guess_address`, `known_browser`. One statement counts each attempt. */
 import type { Queryable, Tx } from '../database/database.ts'
 
 export type AttemptCount = Readonly<{
@@ -23,8 +20,7 @@ export type LockRules = Readonly<{
 }>
 
 /**
- * Counts an attempt before it is verified. During a lock only `tries` increases: the lock does not
- * become longer.
+ * Counts an attempt before it is verified. A lock does not become longer: only `tries` increases.
  */
 export async function countAttempt(db: Queryable, key: Buffer, now: number, rules: LockRules): Promise<AttemptCount> {
   const { rows } = await db.raw(
@@ -156,10 +152,7 @@ export async function isKnownBrowser(db: Queryable, key: Buffer, seenAfter: numb
   return row !== undefined
 }
 
-/**
- * Within a reset of the account: deletes every known browser except the one that requested it,
- * which gets a new key.
- */
+/** Within a reset of the account: deletes every other known browser. This one gets a new key. */
 export async function deleteKnownBrowsers(
   tx: Tx,
   accountId: string,
@@ -209,7 +202,7 @@ export async function putKnownBrowser(tx: Tx, browser: KnownBrowser, most: numbe
 type Ages = { countsBefore: number; networksBefore: number; browsersBefore: number }
 
 /**
- * Deletes expired rows and returns their number. A count of a hundred failures stays until a reset.
+ * Deletes expired rows. Returns their number. A count of a hundred failures stays until a reset.
  */
 export async function sweep(db: Queryable, { countsBefore, networksBefore, browsersBefore }: Ages, limit: number) {
   const statements: [string, (string | number)[]][] = [

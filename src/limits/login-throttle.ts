@@ -1,7 +1,6 @@
 /**
- * The login throttle. Each attempt is counted by its typed identifier in Postgres before it is
- * verified; a success removes the count. Its network counts it as pending. Unknown identifiers are
- * treated like existing ones.
+ * The login throttle. Postgres counts each attempt, by its typed identifier, before it is verified.
+ * A success removes the count. Existing and unknown identifiers are treated alike.
  */
 import { createHmac, createSecretKey } from 'node:crypto'
 import type { AccountEnding } from '../authentication/account-reset.ts'
@@ -17,9 +16,7 @@ import * as repository from './login-throttle-repository.ts'
 
 type Deps = {
   db: Queryable
-  /**
-   * 32 bytes. Rows contain digests with this key, so that a database dump reveals no identifiers.
-   */
+  /** 32 bytes. Rows contain digests with this key, so that a dump reveals no identifiers. */
   key: Buffer
   /** Normalises an identifier for counting. */
   normalise: (identifier: string) => string
@@ -32,10 +29,7 @@ type Deps = {
   clock: Clock
 }
 
-/**
- * The password of a signed-in account, asked for again. It has its own count, because only a
- * session can try it.
- */
+/** The password of a signed-in account, asked for again. Only a session can try it. */
 export type PasswordCheck = Readonly<{ accountId: string }>
 
 /** One attempt. `browserToken` is from the device cookie. A CAPTCHA is bound to `interaction`. */
@@ -106,10 +100,7 @@ export function createLoginThrottle(deps: Deps) {
     return error
   }
 
-  /**
-   * Throws unless the attempt may be verified. A refusal only because of the network is not
-   * counted.
-   */
+  /** Throws unless the attempt may be verified. A refusal because of the network is not counted. */
   async function admit(
     loginAttempt: LoginAttempt,
     isOwn: boolean,
@@ -156,8 +147,7 @@ export function createLoginThrottle(deps: Deps) {
         result = await work()
       } catch (error) {
         const isWrongGuess = isWrong(error)
-        // Other errors are no failure: the server was busy, or the right password needs another
-        // step.
+        // Otherwise the server was busy, or the right password needs another step.
         const isFailure = isWrongGuess || countedUnverified.has(Object(error))
         const [quarterFailures] = await Promise.all([
           repository.endNetworkAttempt(db, prefixes, isFailure),
@@ -200,15 +190,14 @@ export function createLoginThrottle(deps: Deps) {
 
   return {
     /**
-     * Runs `work`, the verification, if the attempt is allowed. `isWrong` identifies a wrong
-     * password; `onLock` runs for the attempt that locks. Throws `captcha_needed`,
-     * `sign_in_locked`, `password_off`, `too_many_failures`, and the errors of `work`.
+     * Runs `work`, the verification, if allowed. `isWrong` identifies a wrong password; `onLock`
+     * runs when an attempt locks. Throws `captcha_needed`, `sign_in_locked`, `password_off`,
+     * `too_many_failures`, and the errors of `work`.
      */
     attempt,
 
     /**
-     * The same for the password of a signed-in account. Throws `proof_locked`, and the errors of
-     * `work`.
+     * The same for the password of a signed-in account. Throws `proof_locked` and errors of `work`.
      */
     attemptPasswordCheck,
 

@@ -1,7 +1,4 @@
-/**
- * Limits right passwords as well, because each costs a hash, and a few accounts could delay all
- * others.
- */
+/** Limits right passwords as well, because each costs a hash and delays other accounts. */
 import type { Clock } from '../clock.ts'
 import { tooManyRequests } from './errors.ts'
 import type { Limits, Outcome } from './service.ts'
@@ -31,7 +28,7 @@ export function createPasswordCheckLimit({ limits, normalise, clock }: Deps) {
 
   return {
     /**
-     * Throws `too_many_requests` while this account proves its password too often. Asks no store.
+     * Throws `too_many_requests` while this account proves its password too often, without a store.
      */
     refuseKnown: (email: string): void => {
       const leftMs = (refusedUntil.get(normalise(email)) ?? 0) - clock.now()
@@ -41,7 +38,7 @@ export function createPasswordCheckLimit({ limits, normalise, clock }: Deps) {
     },
 
     /**
-     * Counts a right password; only the next one is refused. The first in a minute asks no store.
+     * Counts a right password; the next one may be refused. The first in a minute asks no store.
      */
     count: async ({ email, ip }: { email: string; ip: string | undefined }): Promise<void> => {
       const own = await limits.take('proof', { identifier: email })

@@ -5,8 +5,8 @@ import type { AlgorithmName } from './algorithms.ts'
 export type Policy = Readonly<{
   algorithm: AlgorithmName
   /**
-   * For one identifier within the window. `token` multiplies a client's requests a minute; 0 means
-   * no limit.
+   * For one identifier within the window. `token` multiplies a client's requests a minute (0: no
+   * limit).
    */
   limit: number | Readonly<{ token: number }>
   /** For one IP address within the window. The default is ten times `limit`. */
@@ -14,9 +14,7 @@ export type Policy = Readonly<{
   windowSeconds: number
   /** `typed`: text typed by a user, normalised before counting. */
   identifier: 'typed' | 'exact'
-  /**
-   * Whether a process leases several tokens at once, so that most requests do not ask the store.
-   */
+  /** Whether a process leases several tokens at once, to save store requests. */
   isLeased?: true
   /**
    * Whether a process grants a twentieth of the limit without the store, so that rarely used keys
@@ -32,8 +30,7 @@ const hour = 3600
 
 /**
  * Token bucket for programs: allows bursts, and can be leased.
- * Sliding counter for frequent requests of users and attackers: two numbers, and no double limit at
- * a window's edge.
+ * Sliding counter for frequent requests of users: two numbers, no double limit at a window's edge.
  * Sliding log for a few an hour (emails, accounts): exact, with an exact retry time.
  */
 export const policies = {
@@ -112,9 +109,7 @@ export const policies = {
     identifier: 'exact',
     isLeased: true,
   },
-  /**
-   * By IP address until the client is authenticated. An API sends one for each of its own requests.
-   */
+  /** By IP address until the client is authenticated. An API sends one for each of its requests. */
   introspection: {
     algorithm: 'token-bucket',
     limit: 6000,
@@ -132,10 +127,7 @@ export const policies = {
   },
   /** By IP address, because signing out guesses nothing. */
   logout: { algorithm: 'token-bucket', limit: 60, windowSeconds: minute, identifier: 'exact', isLeased: true },
-  /**
-   * One wrong secret of one client at one IP address, so that its repetitions do not count as
-   * guesses.
-   */
+  /** One wrong secret of one client at one IP address, so that repetitions do not count. */
   wrong_secret: { algorithm: 'sliding-log', limit: 1, isFixed: true, windowSeconds: minute, identifier: 'exact' },
   /** Only failures: by the given client id, and by that id at one IP address. */
   client_authentication: { algorithm: 'sliding-counter', limit: 20, windowSeconds: minute, identifier: 'exact' },

@@ -1,6 +1,5 @@
 /**
- * Rate limits in Redis: one script for each algorithm, with one key, so that each call is atomic on
- * one slot of a cluster.
+ * Rate limits in Redis: one script for each algorithm, with one key, so that each call is atomic.
  */
 import type { Cluster, Redis } from 'ioredis'
 import type { AlgorithmName, State } from './algorithms.ts'

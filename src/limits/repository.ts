@@ -1,6 +1,5 @@
 /**
- * Rows of `rate_limit`. One statement for each algorithm decides and writes, so that concurrent
- * requests all count.
+ * Rows of `rate_limit`. One statement decides and writes, so that concurrent requests all count.
  */
 import type { Pool } from 'pg'
 import type { AlgorithmName, State } from './algorithms.ts'

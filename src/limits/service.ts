@@ -1,7 +1,4 @@
-/**
- * Rate limits, shared by all processes through Redis or Postgres. Each process counts alone while
- * no store answers.
- */
+/** Rate limits, shared through Redis or Postgres. Without a store, each process counts alone. */
 import { createHmac, createSecretKey } from 'node:crypto'
 import { Counter } from 'prom-client'
 import type { Clock } from '../clock.ts'
@@ -37,10 +34,7 @@ type Deps = {
   metrics: Metrics
 }
 
-/**
- * What is counted: an IP address, or the policy's identifier. `ownTokenLimit` replaces the setting
- * for a client.
- */
+/** What is counted: an IP address or an identifier. `ownTokenLimit` replaces a client's setting. */
 export type RateLimitSubject = Readonly<
   { ip: string } | { network: string } | { identifier: string; ownTokenLimit?: number }
 >
@@ -166,10 +160,7 @@ export function createLimits(deps: Deps) {
       return toOutcome(name, counted, limit, answer)
     },
 
-    /**
-     * Counts an event other than a request, without metrics. Returns whether the policy allows it.
-     * Never throws.
-     */
+    /** Counts an event other than a request. Returns whether the policy allows it. Never throws. */
     isFirst: async (name: PolicyName, identifier: string): Promise<boolean> => {
       const { key, algorithm, windowSeconds, limit } = describe(name, { identifier })
       return (await leases.takeOne(key, { algorithm, limit, windowMs: windowSeconds * 1000 })).isGranted

@@ -3,9 +3,6 @@ import type { State, TakeRequest } from './algorithms.ts'
 
 export type LimitStore = {
   name: 'redis' | 'postgres' | 'memory'
-  /**
-   * One atomic step that reads, decides and writes. Returns the written state. Rejects when the
-   * store is unavailable.
-   */
+  /** One atomic step. Returns the written state. Rejects when the store is unavailable. */
   take: (key: Buffer, ask: TakeRequest) => Promise<State>
 }

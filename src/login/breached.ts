@@ -25,8 +25,7 @@ type Attempt = { password: string; clientId: string; origin: RequestOrigin; inte
 const retryAfterSeconds = 10
 
 /**
- * For callers that verified the password. Throws `password_breached` after an email, and
- * `breach_check_unavailable`.
+ * For callers that verified the password. Throws `password_breached`, `breach_check_unavailable`.
  */
 export function createRefuseBreached({ breaches, canSendEmail, sendEmail, transaction, audit, clock }: Deps) {
   return async (account: Account, { password, clientId, origin, interactionUid }: Attempt): Promise<void> => {

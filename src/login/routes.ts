@@ -40,10 +40,7 @@ type Deps = {
 }
 
 const longestEmail = 320
-/**
- * As long as the body: the policy hashes no longer password, and has a better message than this
- * field.
- */
+/** As long as the body, because the policy has a better message than this field. */
 const longestPasswordField = 56 * 1024
 const longestSolution = 4000
 /** Errors that another password does not change. */
@@ -85,9 +82,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     ctx.status = error?.status ?? 200
   }
 
-  /**
-   * Passwords are not checked at the moment. The page explains it and shows other ways to sign in.
-   */
+  /** Passwords are not checked now. The page explains it and shows other ways to sign in. */
   async function showLocked(ctx: Context, { uid, client }: Interaction, error: AppError): Promise<void> {
     views.render(ctx, 'locked', {
       client,

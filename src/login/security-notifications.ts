@@ -35,18 +35,14 @@ type SignIn = Readonly<{
 }>
 
 type Outcome = {
-  /**
-   * Decides the interaction at the commit. Returns whether this is the first time. Throws when it
-   * was decided differently.
-   */
+  /** Decides the interaction at the commit. Returns whether this is the first time, or throws. */
   decide: (tx: Tx) => Promise<boolean>
 }
 
 export function createSecurityNotifications({ accounts, loginThrottle, sendEmail, transaction, audit, clock }: Deps) {
   return {
     /**
-     * Called after too many attempts for an email. An unknown email is treated the same, but its
-     * notification has no recipient.
+     * After too many attempts for an email. For an unknown one the notification has no recipient.
      */
     locked: async (email: string, { clientId, origin }: Requested): Promise<void> => {
       const account = await accounts.findByEmail(email)
@@ -73,8 +69,7 @@ export function createSecurityNotifications({ accounts, loginThrottle, sendEmail
       const own = { accountId: account.id, clientId, origin }
       const work = async (tx: Tx): Promise<void> => {
         await audit.recordOwn(tx, { ...own, action: 'account.signed_in', details: { level, amr } })
-        // After the audit row, which locks nothing, so that the account and the outcome are locked
-        // only for two statements.
+        // After the audit row, so that the account and the outcome are locked only briefly.
         const browser = await loginThrottle.rememberBrowser(tx, browserToken, account)
         if (browser === 'reset') throw notWritten
         if (browser === 'new') {

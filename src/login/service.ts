@@ -1,7 +1,4 @@
-/**
- * Signing in with email and password. Every failure costs one hash, and has the same answer and
- * timing.
- */
+/** Signing in with email and password: the same hash, answer and timing for every account. */
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { SignInRefusal } from '../audit/catalogue.ts'
@@ -77,10 +74,7 @@ export function createLogin(deps: Deps) {
   const noteRefused = ({ clientId, origin }: Requested, account: Account | undefined, reason: SignInRefusal) =>
     transaction((tx) => audit.recordRefusedSignIn(tx, { reason, accountId: account?.id, clientId, origin }))
 
-  /**
-   * Records an attempt whose password is not checked. The account is looked up only for the audit
-   * trail.
-   */
+  /** Records an attempt whose password is not checked. The audit trail needs the account. */
   async function noteUntried(attempt: Attempt, error: unknown): Promise<void> {
     const reason = error instanceof AppError ? untriedReasons.get(error.code) : undefined
     if (reason) await noteRefused(attempt, await accounts.findByEmail(attempt.email), reason)
@@ -113,9 +107,9 @@ export function createLogin(deps: Deps) {
 
   return {
     /**
-     * Returns the account of the passkey. Attempts are not limited, because a signature cannot be
-     * guessed. Throws `passkey_refused` (also when disabled or reset meanwhile),
-     * `passkey_needs_password`, `email_unverified`.
+     * Returns the passkey's account. Attempts are not limited: a signature cannot be guessed.
+     * Throws `passkey_refused` (also disabled or reset), `passkey_needs_password`,
+     * `email_unverified`.
      */
     signInWithPasskey: async (attempt: PasskeyAttempt): Promise<Account> => {
       const { clientId, origin, interactionUid } = attempt
@@ -144,8 +138,7 @@ export function createLogin(deps: Deps) {
 
     /**
      * Returns the account. Throws `wrong_credentials`, `email_unverified`, `password_breached`,
-     * `breach_check_unavailable`, `hashing_busy`, and the errors of
-     * `passwordCheckLimit.refuseKnown` and `loginThrottle.attempt`.
+     * `breach_check_unavailable`, `hashing_busy`, and the errors of the limits.
      */
     signIn: async (attempt: Attempt): Promise<Account> => {
       const { email, origin, browserToken, captcha, interactionUid, clientId } = attempt
@@ -163,10 +156,7 @@ export function createLogin(deps: Deps) {
   }
 }
 
-/**
- * Why a verified password does not sign in, or undefined. The page shows one answer for all
- * reasons.
- */
+/** Why a verified password does not sign in, or undefined. The page shows one answer for all. */
 function refusalOf(account: Account | undefined, matches: boolean): SignInRefusal | undefined {
   if (!account) return 'unknown'
   if (account.passwordHash === undefined) return 'no_password'

@@ -32,10 +32,7 @@ const isCounted = (method: MethodId): boolean => findFactor(method)?.isCounted ?
 
 export function createFactorFailures({ db, sendEmail, transaction, audit, clock }: Deps) {
   return {
-    /**
-     * Counts an answer as wrong before it is checked. Returns the failures in a row. Throws
-     * `factor_off`.
-     */
+    /** Counts an answer as wrong before it is checked. Returns the count. Throws `factor_off`. */
     count: async (accountId: string, method: MethodId): Promise<number> => {
       if (!isCounted(method)) return 0
       const failures = await repository.countFailure(db, accountId, method, maxFailures)
@@ -43,10 +40,7 @@ export function createFactorFailures({ db, sendEmail, transaction, audit, clock 
       return failures
     },
 
-    /**
-     * Records a wrong answer and notifies the user in one transaction. `failures` is the result of
-     * `count`.
-     */
+    /** Records a wrong answer and notifies the user. `failures` is the result of `count`. */
     note: ({ accountId, method, clientId, origin }: FailedCheck, failures: number): Promise<void> =>
       transaction(async (tx) => {
         const event = {

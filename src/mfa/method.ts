@@ -1,6 +1,4 @@
-/**
- * The types of a second factor: a definition with its properties, and a part with its operations.
- */
+/** The types of a second factor: its definition, and the part with its operations. */
 import type { z } from 'zod'
 import type { Level } from '../authentication/levels.ts'
 import type { Clock } from '../clock.ts'
@@ -34,27 +32,17 @@ export type FactorDeps = Readonly<{
   random: Random
 }>
 
-/**
- * The operations of a factor. `Answer` and `Enrol` name the fields of its two forms. `tx` is the
- * caller's.
- */
+/** The operations of a factor. `Answer` and `Enrol` name the fields of its forms. */
 export type FactorPart<Answer extends string = string, Enrol extends string = string> = Readonly<{
   /** When each factor of this kind was set up (milliseconds), the oldest first. */
   listAddedAt: (accountId: string, within?: Queryable) => Promise<number[]>
-  /**
-   * Returns whether the answer proves the factor. Of concurrent calls with one answer, only one
-   * returns true.
-   */
+  /** Returns whether the answer proves the factor. Of concurrent calls, only one returns true. */
   check: (owner: FactorOwner, answer: Values<Answer>, interactionUid: string) => Promise<boolean>
   /** Data for the view at the sign-in. */
   describeProof?: (accountId: string, interactionUid: string) => Promise<FactorData>
-  /**
-   * Data for the view on the account page. `binding` is the session or interaction of the request.
-   */
+  /** Data for the view on the account page. `binding` is the session or interaction. */
   describeOwn: (person: FactorPerson, binding: string) => Promise<FactorData>
-  /**
-   * Data for the view that sets one up. Nothing is stored. `again` is the form that was refused.
-   */
+  /** Data for the view that sets one up. Nothing is stored. `again` is the refused form. */
   offer?: (person: FactorPerson, binding: string, again?: Values<Enrol>) => Promise<FactorData>
   /** Checks the form of the offer. Returns the write that stores the factor, or throws an error. */
   confirm?: (accountId: string, binding: string, form: Values<Enrol>) => Promise<(tx: Tx) => Promise<void>>
@@ -86,7 +74,7 @@ export type FactorDefinition<Id extends string = string, Part extends FactorPart
   amr: readonly string[]
   /** Whether wrong answers are counted. Answers that cannot be guessed are not counted. */
   isCounted: boolean
-  /** Whether it only replaces another factor, such as a recovery code. */
+  /** Whether it only substitutes for a factor, such as a recovery code. */
   isSubstitute: boolean
   /** Fields of the form that proves the factor. */
   answer: Fields
@@ -94,10 +82,7 @@ export type FactorDefinition<Id extends string = string, Part extends FactorPart
   enrolment?: Enrolment
   /** Sealed columns. A change of the master key seals them again. */
   seals: readonly SealedColumn[]
-  /**
-   * Template files: the form at the sign-in, the section on the account page, the form that sets
-   * one up.
-   */
+  /** Template files: the form at the sign-in, the section on the account page, the set-up form. */
   views: Readonly<{ prove: string; own: string; enrol?: string }>
   /** Scripts in `views/assets/` that its forms need. */
   scripts: readonly string[]

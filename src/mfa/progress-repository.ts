@@ -39,10 +39,7 @@ export async function putProgress(db: Queryable, interaction: Buffer, progress: 
     .merge({ ...row, expires_at: expiresAt })
 }
 
-/**
- * Starts the count of an interaction that continues from a session. A row that has not expired is
- * unchanged.
- */
+/** Starts the count of an interaction that continues from a session. A valid row is unchanged. */
 export async function insertProgress(db: Queryable, interaction: Buffer, progress: Progress, times: Times) {
   const row = rowOf(progress)
   await db('login_progress')
@@ -52,10 +49,7 @@ export async function insertProgress(db: Queryable, interaction: Buffer, progres
     .where('login_progress.expires_at', '<=', times.now)
 }
 
-/**
- * Adds a proof if the interaction still belongs to the account and the account was not reset.
- * Returns whether it was added.
- */
+/** Adds a proof if the interaction is still the account's and it was not reset. Returns whether. */
 export async function addProof(
   db: Queryable,
   interaction: Buffer,
@@ -71,10 +65,7 @@ export async function addProof(
   return rowCount === 1
 }
 
-/**
- * Counts an answer before it is checked. Returns false after `most` answers, or when the login
- * ended.
- */
+/** Counts an answer before it is checked. Returns false after `most`, or if the login ended. */
 export const countProgressAttempt = async (db: Queryable, interaction: Buffer, most: number): Promise<boolean> =>
   (await db('login_progress').where({ interaction }).where('tries', '<', most).increment('tries', 1)) === 1
 

@@ -1,7 +1,4 @@
-/**
- * Browsers that skip the second factor of an account, for 30 days and within one generation of the
- * account.
- */
+/** Browsers that skip the second factor, for 30 days and one generation of the account. */
 import { createHash } from 'node:crypto'
 import type { Account } from '../accounts/account.ts'
 import type { Clock } from '../clock.ts'

@@ -21,8 +21,7 @@ export async function deleteHistory(tx: Tx, accountId: string): Promise<void> {
 type NewReset = FactorOwner & FactorReset & { expiresAt: number }
 
 /**
- * Within the transaction that locks the account's row. Returns whether it was inserted: a pending
- * request is unchanged.
+ * Within the transaction that locks the account. Returns whether it is new: a pending one stays.
  */
 export async function insertReset(tx: Tx, reset: NewReset): Promise<boolean> {
   const { rows } = await tx.raw(

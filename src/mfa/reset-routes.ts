@@ -1,7 +1,4 @@
-/**
- * The pages of a reset of second factors: the request in a sign-in, the emailed link, and the
- * cancellation in a session.
- */
+/** The pages of a reset of second factors: the request, the emailed link, and the cancellation. */
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Interaction, Interactions } from '../authentication/interaction.ts'

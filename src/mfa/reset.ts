@@ -46,10 +46,7 @@ const atOnce = 100
 export function createFactorResets(deps: Deps) {
   const { db, factors, emailLinks, lockAccount, sendEmail, transaction, audit, clock, metrics } = deps
 
-  /**
-   * Whether every current or past factor of the account was enrolled in the 30 days before the
-   * request.
-   */
+  /** Whether each factor the account ever had was enrolled in the 30 days before the request. */
   async function judge(within: Queryable, accountId: string, requestedAt: number) {
     const found = await factors.listAdded(accountId, within)
     const moments = [...(await repository.listHistory(within, accountId)), ...found.map(({ addedAt }) => addedAt)]
@@ -70,18 +67,13 @@ export function createFactorResets(deps: Deps) {
   const pending = (owner: FactorOwner): Promise<FactorReset | undefined> => repository.findReset(db, owner, clock.now())
 
   return {
-    /**
-     * Whether a sign-in to this account offers a reset. The link goes to a verified email address.
-     */
+    /** Whether a sign-in offers a reset. The link goes to a verified email address. */
     isOffered: ({ isEmailVerified }: Pick<Account, 'isEmailVerified'>): boolean => deps.canSendEmail && isEmailVerified,
 
     /** The pending request, or undefined. */
     pending,
 
-    /**
-     * The account's factors, whether a link may remove them, and the pending request. Changes
-     * nothing.
-     */
+    /** The factors, whether a link may remove them, and the pending request. Changes nothing. */
     show: async ({ id, generation }: Pick<Account, 'id' | 'generation'>) => {
       const waiting = await pending({ accountId: id, generation })
       return { ...(await judge(db, id, waiting?.requestedAt ?? clock.now())), waiting }

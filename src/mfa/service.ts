@@ -60,9 +60,7 @@ export function createFactors(deps: Deps) {
     ...(details && { details }),
   })
 
-  /**
-   * The factors of the account. Recovery codes do not count, because they only replace a factor.
-   */
+  /** The factors of the account. Recovery codes only substitute for one and do not count. */
   async function enrolled(accountId: string, within?: Queryable): Promise<MethodId[]> {
     const found: MethodId[] = []
     for (const method of own) if ((await method.listAddedAt(accountId, within)).length > 0) found.push(method.id)
@@ -86,10 +84,7 @@ export function createFactors(deps: Deps) {
     return recoveryCodes.renew(tx, accountId)
   }
 
-  /**
-   * The first factor comes with recovery codes. Returns them, or undefined when there were some
-   * already.
-   */
+  /** The first factor comes with recovery codes. Returns them, or undefined if some existed. */
   async function codesWithFirst(tx: Tx, accountId: string): Promise<string[] | undefined> {
     return (await recoveryCodes.count(accountId, tx)) > 0 ? undefined : renewWithin(tx, accountId)
   }
@@ -145,8 +140,7 @@ export function createFactors(deps: Deps) {
     }),
 
     /**
-     * The data of the view that sets up a factor. Nothing is stored. `again` is the form that was
-     * refused.
+     * The data of the view that sets up a factor. Nothing is stored. `again` is the refused form.
      */
     offer: async (
       id: MethodId,
@@ -160,9 +154,8 @@ export function createFactors(deps: Deps) {
     },
 
     /**
-     * Stores the factor of the form, for callers that verified a fresh login. `binding` is that of
-     * the offer.
-     * Returns recovery codes when there were none. Throws the factor's error.
+     * Stores the factor of the form, for callers that verified a fresh login. Throws its error.
+     * `binding` is the offer's. Returns recovery codes when there were none.
      */
     add: async (caller: FactorCaller, id: MethodId, binding: string, form: Readonly<Record<string, string>>) => {
       const { confirm, isCounted } = getMethod(id)
@@ -216,8 +209,7 @@ export function createFactors(deps: Deps) {
     },
 
     /**
-     * Enables a method again after too many wrong answers, for callers that verified another
-     * factor.
+     * Enables a method after too many wrong answers, for callers that verified another factor.
      * Throws `factor_not_found` when there were no failures.
      */
     switchOn: (caller: FactorCaller, id: MethodId): Promise<void> =>
@@ -230,7 +222,7 @@ export function createFactors(deps: Deps) {
     dropAll,
 
     /**
-     * An operator's reset for a user who lost all factors. Removes every factor and session, and
+     * An operator's reset after the loss of all factors. Removes every factor and session, and
      * emails the user. Returns the removed factors.
      */
     reset: (accountId: string, by: Initiator): Promise<MethodId[]> =>
@@ -248,10 +240,7 @@ export function createFactors(deps: Deps) {
         await audit.record(tx, event(action, { accountId, by }))
       }),
 
-    /**
-     * Removes every factor that was set up before the email address was proven, within the
-     * transaction.
-     */
+    /** Removes every factor from before the email was proven, within the transaction. */
     revokeAll: async (tx: Tx, accountId: string): Promise<void> => {
       for (const method of methods) await method.removeAll(tx, accountId)
       await failures.deleteAll(tx, accountId)

@@ -18,9 +18,7 @@ export type StepRequest = Readonly<{
 /** The browser's token, if it has one, and the origin of the request. */
 export type LoginContext = Readonly<{ rememberedToken?: string | undefined; origin: RequestOrigin }>
 
-/**
- * The login is complete. Tokens carry these values. `authTimeMs` is the time of the oldest proof.
- */
+/** The login is complete. Tokens carry these values. `authTimeMs`: of the oldest proof. */
 export type CompletedLogin = Readonly<{
   kind: 'done'
   /** As read when the last proof was recorded. */
@@ -32,9 +30,7 @@ export type CompletedLogin = Readonly<{
 
 export type Step =
   | CompletedLogin
-  /**
-   * The user must prove one of `methods`. Those in `off` are disabled after too many wrong answers.
-   */
+  /** The user must prove one of `methods`. Those in `off` had too many wrong answers. */
   | Readonly<{
       kind: 'factor'
       account: Account

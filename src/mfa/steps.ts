@@ -1,7 +1,4 @@
-/**
- * The steps of one login: what this interaction has proven, what is still required, and when it is
- * done.
- */
+/** The steps of one login: what is proven, what is still required, and when it is done. */
 import { createHash } from 'node:crypto'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
@@ -34,9 +31,7 @@ type Deps = {
   failures: FactorFailures
   /** Ends a requested reset of the account's factors after one of them is proven. */
   endReset: (owner: FactorOwner, origin: RequestOrigin) => Promise<void>
-  /**
-   * Throws for an account that may not use this client. Called when a login begins and continues.
-   */
+  /** Throws if the account may not use this client. Called when a login begins and continues. */
   refuseElsewhere: (account: Account, clientId: string) => void
   metrics: FactorMetrics
   clock: Clock
@@ -103,7 +98,6 @@ export function createLoginSteps(deps: Deps) {
 
     /**
      * The next step of a login that has begun or continues from a session. Undefined: start again.
-     * Changes nothing.
      */
     resume: async (request: StepRequest, loginContext: LoginContext): Promise<Step | undefined> => {
       const progress = await progressOf(request)
@@ -188,10 +182,7 @@ export function createLoginSteps(deps: Deps) {
      */
     endSignIns: (tx: Tx, accountId: string): Promise<void> => repository.endOf(tx, accountId),
 
-    /**
-     * A reset of the account ends unfinished sign-ins. Only the browser that requested it stays
-     * remembered.
-     */
+    /** A reset ends unfinished sign-ins. Only the browser that requested it stays remembered. */
     endAccount: (async (tx, accountId, { preserved, end }) => {
       const [before, after] = [preserved.rememberedToken, end.rememberedToken]
       if (before === undefined || after === undefined) return repository.endOf(tx, accountId)

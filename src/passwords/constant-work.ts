@@ -1,6 +1,5 @@
 /**
- * Makes every verification as slow as the most expensive hash in use. Cheaper hashes get extra
- * decoy work.
+ * Makes every verification as slow as the most expensive hash in use, with decoy work.
  * docs/decisions/0099
  */
 import { randomBytes } from 'node:crypto'
@@ -64,8 +63,7 @@ export function createConstantWork({ own, compute, monotonicMs }: Deps) {
     },
 
     /**
-     * Measures these hashes and the current cost. Every later verification takes as long as the
-     * slowest.
+     * Measures these hashes and the current cost. Later verifications take as long as the slowest.
      */
     learn: async (decoys: readonly string[]): Promise<void> => {
       let slowest = today
@@ -84,8 +82,7 @@ export function createConstantWork({ own, compute, monotonicMs }: Deps) {
 const measured = (decoy: string): MeasuredCost => ({ decoy, key: keyOf(decoy), usualMs: undefined })
 
 /**
- * Hashes with the same key cost the same: the key omits the salt and the result, but has the length
- * of the result.
+ * Hashes with the same key cost the same. The key has no salt, and only the length of the result.
  */
 const keyOf = (hash: string): string => {
   const own = costOf(hash)
@@ -101,10 +98,7 @@ const base64 = (length: number) => randomBytes(length).toString('base64').replac
 const decoyFor = ({ memoryKiB, iterations, parallelism }: Cost): string =>
   `$argon2id$v=19$m=${memoryKiB},t=${iterations},p=${parallelism}$${base64(16)}$${base64(32)}`
 
-/**
- * A decoy with the cost of hashes with this beginning. `resultLength` is the number of characters
- * of their result.
- */
+/** A decoy as expensive as hashes with this beginning. `resultLength` is in characters. */
 export const decoyLike = (beginning: string, resultLength: number): string =>
   beginning.startsWith('$2')
     ? `${beginning}$CCCCCCCCCCCCCCCCCCCCC.${base64(24).replaceAll('+', '.').slice(0, 31)}`

@@ -1,7 +1,4 @@
-/**
- * Words that an attacker tries first for this account: the email, the names, the service (OWASP
- * ASVS V6.2.11).
- */
+/** Words that an attacker tries first: the email, the names, the service (OWASP ASVS V6.2.11). */
 import type { Problem } from '../problems.ts'
 
 /**
@@ -45,7 +42,6 @@ const wholes = (text: string): string[] => [text.trim(), text.replace(/\s+/g, ''
 const isLong = (word: string): boolean => [...word].length >= shortestWord
 
 /**
- * Removes differences of case and compatibility: "ﬁ" is "fi", "STRASSE" is "straße". For comparison
- * only.
+ * Removes differences of case and compatibility ("ﬁ" is "fi", "STRASSE" is "straße") to compare.
  */
 export const fold = (text: string): string => text.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFC')

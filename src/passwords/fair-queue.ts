@@ -1,7 +1,4 @@
-/**
- * Selects the next hash: round robin over networks, then over their IP addresses, then over
- * accounts.
- */
+/** Selects the next hash: round robin over networks, then IP addresses, then accounts. */
 
 /** An entry of the queue. It begins or is refused. */
 export type QueuedHash = { begin: () => void; refuse: () => void }
@@ -57,10 +54,7 @@ export function createFairQueue() {
 
   const waitingIn = (branch: Branch): Branch[] => [...branch.branches.values()].filter(({ waiting }) => waiting > 0)
 
-  /**
-   * Goes down to an account. At each level it takes the branch with waiting hashes that `isBefore`
-   * prefers.
-   */
+  /** Goes down to an account, at each level to the waiting branch that `isBefore` prefers. */
   function descend(from: Branch, isBefore: (one: Branch, other: Branch) => boolean): Branch {
     const [first, ...others] = waitingIn(from)
     if (!first) return from
@@ -70,7 +64,7 @@ export function createFairQueue() {
     )
   }
 
-  /** The account whose newest entry may be replaced: in a branch with at least two hashes more. */
+  /** The account that loses its newest entry, in a branch with at least two hashes more. */
   function largestBeside(path: Path, from: Branch = root): Branch | undefined {
     const [name, ...rest] = path
     if (name === undefined) return undefined

@@ -23,15 +23,12 @@ export type Requester = Readonly<{
 
 export type PasswordHasher = {
   /**
-   * Returns a PHC string. Throws passwordNotText and passwordTooLong before hashing, and
-   * hashingBusy.
+   * Returns a PHC string. Throws passwordNotText, passwordTooLong (before hashing), hashingBusy.
    */
   hash: (password: string, requester: Requester) => Promise<string>
   /**
-   * An undefined or unknown `hash` costs the same work against a decoy, and never matches. Throws
-   * like `hash`.
-   * `needsRehash` after a match: the settings require more, or another system's hash proves the
-   * whole password.
+   * Without a known `hash`: the same work against a decoy, and no match. Throws like `hash`.
+   * `needsRehash` after a match: the settings require more, or the hash is another system's.
    */
   verify: (
     password: string,
@@ -48,10 +45,7 @@ type Deps = Cost & {
   metrics: Metrics
   /** The networks of an IP address, the narrowest first. */
   prefixesOf?: (ip: string) => readonly string[]
-  /**
-   * Lists the costs of stored hashes, read periodically. Without it only the current setting
-   * counts.
-   */
+  /** Lists the costs of stored hashes. Without it only the current setting counts. */
   listCosts?: () => Promise<readonly StoredCost[]>
   log?: Pick<Log, 'warn'>
   /** Replaced in tests that observe the work. */

@@ -1,7 +1,4 @@
-/**
- * Formats of other systems' hashes, each with its verification. Latchkey replaces such hashes and
- * creates none.
- */
+/** Formats of other systems' hashes, with their verification. Latchkey creates none of them. */
 import { pbkdf2, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import bcrypt from 'bcrypt'
@@ -10,9 +7,7 @@ import bcrypt from 'bcrypt'
 export type HashProblem = 'hash_unknown' | 'hash_too_dear'
 export type ImportedHash = Readonly<{
   matches: (normalized: string) => Promise<boolean>
-  /**
-   * The format uses only this many bytes of a password. A match proves nothing about the others.
-   */
+  /** The format uses only this many bytes of a password. A match proves only these. */
   mostBytes?: number
 }>
 
@@ -21,8 +16,7 @@ type Format = Readonly<{
   read: (parts: Record<string, string | undefined>) => ImportedHash | HashProblem
 }>
 
-// A sign-in may cost at most about a second, so that an imported hash cannot block a slot for
-// minutes.
+// A sign-in may cost at most about a second, so that no hash can block a slot for minutes.
 // A cheap hash is accepted, because it is replaced at the first sign-in.
 const maxBcryptCost = 14
 const maxScryptBytes = 128 * 1024 * 1024
@@ -35,9 +29,7 @@ const maxResultBytes = 64
 const scryptAsync = promisify<string, Buffer, number, object, Buffer>(scrypt)
 const pbkdf2Async = promisify(pbkdf2)
 
-/**
- * The alphabet of RFC 4648 §4 without padding (PHC strings), or passlib's with a dot for the plus.
- */
+/** The alphabet of RFC 4648 §4 without padding (PHC), or passlib's with a dot for the plus. */
 const base64 = '[A-Za-z0-9+/.]+'
 const decode = (text = ''): Buffer => Buffer.from(text.replaceAll('.', '+'), 'base64')
 const isResult = (bytes: Buffer): boolean => bytes.length >= minResultBytes && bytes.length <= maxResultBytes
@@ -47,7 +39,7 @@ const bcryptFormat: Format = {
   read: ({ cost, rest }) => {
     if (Number(cost) < 4 || Number(cost) > 31) return 'hash_unknown'
     if (Number(cost) > maxBcryptCost) return 'hash_too_dear'
-    // For typed text the three letters are one function. The package does not know $2y$,
+    // For typed text, $2a$, $2b$ and $2y$ are one function. The package does not know $2y$,
     // and lets the length of a $2a$ password overflow.
     return { matches: (password) => bcrypt.compare(password, `$2b$${cost}$${rest}`), mostBytes: 72 }
   },

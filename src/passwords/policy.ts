@@ -60,10 +60,7 @@ export function readPassword(password: string): { normalized: string } | { probl
  */
 export const hasDirectionMarks = (password: string): boolean => /\p{Bidi_Control}/u.test(password)
 
-/**
- * Only invisible characters: spaces, controls, default ignorable code points, and the blank of
- * Braille.
- */
+/** Only invisible characters: spaces, controls, default ignorables, and the blank of Braille. */
 export const isBlank = (password: string): boolean =>
   /^[\p{White_Space}\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]+$/u.test(password)
 

@@ -22,9 +22,8 @@ export type Share = Readonly<{
 const accountPart = 4
 
 /**
- * Runs `slots` hashes at a time; `queue` more wait within the time limit. Networks share by round
- * robin. A full queue replaces an entry of the largest network for a smaller one, or throws
- * hashingBusy.
+ * Runs `slots` hashes at a time; `queue` more wait within the time limit. Networks share fairly.
+ * A full queue replaces an entry of the largest network, or throws hashingBusy.
  */
 export function createPool({ slots, queue, longestWaitMs = 3_000, monotonicMs = () => performance.now() }: Options) {
   const shares = createFairQueue()
@@ -35,8 +34,7 @@ export function createPool({ slots, queue, longestWaitMs = 3_000, monotonicMs = 
   // Estimated time until the queue is empty, from recent runs (RFC 9110 §10.2.3).
   const throughMs = () => (usualMs * (shares.waiting() + shares.running())) / slots
   const busy = () => hashingBusy({ retryAfterSeconds: Math.min(30, Math.max(1, Math.ceil(throughMs() / 1000))) })
-  // One hash may always wait. Otherwise one network could keep its slot, and all others would
-  // starve.
+  // One hash may always wait. Otherwise one network could keep its slot.
   const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && throughMs() > longestWaitMs)
 
   /** Undefined: the hash may begin immediately. */

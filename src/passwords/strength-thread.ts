@@ -1,7 +1,4 @@
-/**
- * The thread that estimates guesses with zxcvbn. It ends when idle, because it holds the word
- * lists.
- */
+/** The thread that estimates guesses with zxcvbn. It holds the word lists and ends when idle. */
 import { getPriority, setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
 import { ZxcvbnFactory } from '@zxcvbn-ts/core'

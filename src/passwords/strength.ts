@@ -92,10 +92,7 @@ export function createStrengthEstimator({ log, file = threadFile, queue = 32, ..
   }
 
   return {
-    /**
-     * Whether any spelling needs fewer than 10^8 guesses. Throws hashingBusy when too many
-     * passwords wait.
-     */
+    /** Whether any spelling needs fewer than 10^8 guesses. Throws hashingBusy if too many wait. */
     judge: (normalized: string): Promise<StrengthVerdict> =>
       pool.run(() => ask(spellingsOf(normalized).map((text) => [...text].slice(0, maxCodePoints).join('')))),
     isLoaded: (): boolean => worker !== undefined,

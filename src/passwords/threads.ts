@@ -1,7 +1,4 @@
-/**
- * The slots for hashing, and the size of libuv's pool that keeps signing and file access from
- * waiting.
- */
+/** The slots for hashing, and the pool size of libuv that keeps other work from waiting. */
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { getPriority, setPriority } from 'node:os'
@@ -28,9 +25,8 @@ export function threadPoolSize(slots: number, stated: string | undefined): numbe
 const behind = 10
 
 /**
- * Lowers the priority of libuv's pool threads, so that requests come before hashing. Hash threads
- * inherit it. Linux only, with a priority for each thread (setpriority(2)). Call it after the pool
- * has started.
+ * Gives libuv's pool threads a lower priority than requests; hash threads inherit it. Linux only
+ * (setpriority(2)). Call it after the pool has started.
  */
 export function yieldPoolThreads(): void {
   if (process.platform !== 'linux') return

@@ -40,7 +40,6 @@ export type Recovery = ReturnType<typeof createRecovery>
 
 type Request = { email: string; interactionUid: string | undefined; origin: RequestOrigin }
 
-/** The token of the device cookie that the browser gets, and the network address. */
 export function createRecovery(deps: Deps) {
   const { accounts, records, emailLinks, passwords, transaction, audit, clock } = deps
 

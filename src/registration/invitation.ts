@@ -1,7 +1,4 @@
-/**
- * The account of an invitation: a new one, or an existing unproven one without its earlier
- * credentials.
- */
+/** The account of an invitation: a new one, or an unproven one without its credentials. */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Audit, Initiator } from '../audit/service.ts'
@@ -46,7 +43,7 @@ export function createPrepareInvitation({ accounts, records, revokeAll, audit }:
       await revokeAll(tx, account.id)
       await records.removePassword(tx, account.id)
     }
-    // A stranger who set the password may have set the name too.
+    // The stranger may also have set the name.
     const name = hasPassword ? (input.name ?? null) : input.name
     const { roles } = input
     await writes.update(

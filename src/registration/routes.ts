@@ -1,7 +1,4 @@
-/**
- * The pages of registration: the form, inside or outside an interaction, and the pages of emailed
- * links.
- */
+/** The pages of registration: the form, with or without an interaction, and the emailed links. */
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Interactions } from '../authentication/interaction.ts'

@@ -1,7 +1,4 @@
-/**
- * Registration: creates an unproven account, and proves its email. An unproven account grants
- * nothing.
- */
+/** Registration creates an unproven account, which grants nothing until its email is proven. */
 import type { AccountRecords, LockedAccount } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit, Initiator, OwnEvent } from '../audit/service.ts'
@@ -30,9 +27,7 @@ type Deps = {
   /** Whether emails are delivered. Without email, no address can be proven. */
   canSendEmail: boolean
   sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
-  /**
-   * Ends sessions, tokens and consents: everything that another person may have set up in advance.
-   */
+  /** Ends sessions, tokens and consents, which another person may have set up in advance. */
   revokeAll: (tx: Tx, accountId: string) => Promise<void>
   transaction: Transaction
   audit: Audit
@@ -73,9 +68,7 @@ export function createRegistration(deps: Deps) {
     if (problems.length > 0) throw registrationInvalid(problems)
   }
 
-  /**
-   * Whether a link can prove this account: unproven, and with the email that the link was sent to.
-   */
+  /** Whether a link can prove this account: unproven, and with the email of the link. */
   const isProvable = ({ isEmailVerified, isDisabled, email, emailProblem }: Account, link: EmailLink): boolean =>
     !isEmailVerified &&
     !isDisabled &&
@@ -110,9 +103,8 @@ export function createRegistration(deps: Deps) {
     left !== undefined && right !== undefined && left.equals(right)
 
   /**
-   * The mailbox owner takes over an account that another person registered. It is deleted with all
-   * its data and replaced under a new id, because applications may store another person's data
-   * under the old id. An account made by an operator keeps its id.
+   * The mailbox owner takes over an account that another person registered. A new account replaces
+   * it, as applications may store data under the old id. An operator's account keeps its id.
    */
   async function reclaim(tx: Tx, { account, registeredBrowser }: LockedAccount, credentials: NewCredentials) {
     const { name, passwordHash, origin, action } = credentials
@@ -151,9 +143,9 @@ export function createRegistration(deps: Deps) {
     },
 
     /**
-     * Creates an unproven account. Answer and timing do not reveal whether the email has an
-     * account; only the email tells. `admit` is called after all checks. Throws
-     * `registration_closed`, `registration_invalid` with every problem, and `hashing_busy`.
+     * Creates an unproven account. Answer and timing do not reveal whether the email has one.
+     * `admit` runs after all checks.
+     * Throws `registration_closed`, `registration_invalid` with every problem, `hashing_busy`.
      */
     register: async (
       { email, name, password, interactionUid }: Applicant,

@@ -31,9 +31,7 @@ export type ResourceServer = Readonly<{
   updatedAt: number
 }>
 
-/**
- * Values set from outside. Defaults: JWT, 600 seconds, ES256, any client, no introspecting client.
- */
+/** Values set from outside. Defaults: JWT, 600 seconds, ES256, any client, no introspection. */
 export type ResourceServerInput = {
   identifier: string
   name: string
@@ -46,9 +44,8 @@ export type ResourceServerInput = {
 }
 
 /**
- * The lookup key of a resource server: `https://api.example` and `https://api.example/` are one
- * API, like all spellings that are the same URL. Undefined for an invalid URI or one with a
- * fragment.
+ * The lookup key: URIs that are the same URL, with or without the last slash, are one API.
+ * Undefined for an invalid URI or one with a fragment.
  */
 export function identifierKey(identifier: string): string | undefined {
   if (identifier.length > 2000 || identifier.includes('#') || !/^[!-~]+$/.test(identifier)) return undefined

@@ -12,7 +12,7 @@ import { identifierKey, tokenLifetime } from './resource-server.ts'
 type Deps = {
   db: Queryable
   transaction: Transaction
-  /** Rows by identifier key: `createRowCache({ table: 'resource_server', load: loadResourceServer(db) })`. */
+  /** Rows by `identifierKey`: `createRowCache({ table: 'resource_server', load: … })`. */
   cache: RowCache<ResourceServer>
   audit: Audit
   clock: Clock
@@ -31,8 +31,7 @@ export function createResourceServers(deps: Deps) {
   const { db, cache } = deps
   return {
     /**
-     * Finds by a `resource` parameter, with or without the last slash, from memory while change
-     * notifications arrive.
+     * Finds by `resource`, with or without the last slash, from memory while notifications arrive.
      */
     findByIdentifier: async (resource: string): Promise<ResourceServer | undefined> => {
       const key = identifierKey(resource)

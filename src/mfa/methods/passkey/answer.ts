@@ -1,10 +1,7 @@
 /** The browser's answer for a passkey, with the checks that the library does not make. */
 import { passkeyRefused } from '../../errors.ts'
 
-/**
- * Web Authentication Level 3 §7.1: a credential id has at most 1023 bytes. The column has the same
- * limit.
- */
+/** Web Authentication Level 3 §7.1: a credential id has at most 1023 bytes, like the column. */
 const longestIdBytes = 1023
 
 /** The answer in the form field. Throws `passkey_refused` for text that is not an answer. */

@@ -1,7 +1,4 @@
-/**
- * The public keys of passkeys (COSE, RFC 9052 §7) as JWKs, for the check of all foreign public
- * keys.
- */
+/** The public keys of passkeys (COSE, RFC 9052 §7) as JWKs, for the check of all public keys. */
 import type { PublicKeyProblem } from '../../../public-keys.ts'
 import { publicKeyProblem } from '../../../public-keys.ts'
 

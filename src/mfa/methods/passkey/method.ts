@@ -34,10 +34,7 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
   const key = deriveKey('passkeys')
   const challenges = createChallenges({ db, key, clock, random })
   const secret = createSecretKey(key)
-  /**
-   * The user handle of an account (§5.4.3): it reveals nothing, and all passkeys of the account
-   * share it.
-   */
+  /** The user handle of an account (§5.4.3): reveals nothing, and all its passkeys share it. */
   const handleOf = (accountId: string) => createHmac('sha256', secret).update(`user handle\0${accountId}`).digest()
 
   /** §7.2 step 6: without a handle, the account must be known from elsewhere. */
@@ -99,9 +96,7 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
     return { accountId, generation, needsPassword: false }
   }
 
-  /**
-   * The options to create a passkey. Nothing is stored. `binding` is the interaction or session.
-   */
+  /** The options to create a passkey. Nothing is stored. `binding`: the interaction or session. */
   async function creationOptions(
     { id, email, name }: FactorPerson,
     binding: string,
@@ -226,10 +221,7 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
      */
     signIn: (text: string, binding: string): Promise<ProvenPasskey> => prove(text, binding),
 
-    /**
-     * After a password reset, a passkey cannot sign in alone until it is used with the new
-     * password.
-     */
+    /** After a password reset, passkeys cannot sign in alone until used with the new password. */
     revokeTrust: repository.revokePasskeyTrust,
 
     /** The same error, for callers that refuse the account of the passkey. */

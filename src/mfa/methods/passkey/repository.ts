@@ -11,10 +11,7 @@ export type StoredPasskey = Readonly<{
   name: string
   createdAt: number
   lastUsedAt: number | undefined
-  /**
-   * True after a password reset, until the passkey is used with the new password: it cannot sign in
-   * alone.
-   */
+  /** After a password reset, until it is used with the new password: it cannot sign in alone. */
   needsPassword: boolean
 }>
 

@@ -1,7 +1,4 @@
-/**
- * Recovery codes: ten codes of 120 bits for users who lost their device. Stored as digests; each is
- * valid once.
- */
+/** Recovery codes: ten codes of 120 bits for a lost device. Stored as digests, valid once. */
 import { createHash } from 'node:crypto'
 import type { Queryable, Tx } from '../../../database/database.ts'
 import type { FactorDeps, FactorPart } from '../../method.ts'
@@ -30,9 +27,7 @@ export function createRecoveryCodes({ db, clock, random }: FactorDeps) {
     count: (accountId: string, within: Queryable = db): Promise<number> =>
       repository.countRecoveryCodes(within, accountId),
 
-    /**
-     * Replaces the codes with ten new ones. Returns them in the form that is shown, only this once.
-     */
+    /** Replaces the codes with ten new ones. Returns them as shown to the user, only once. */
     renew: async (tx: Tx, accountId: string): Promise<string[]> => {
       const made = Array.from({ length: codes }, () => textOf(random.bytes(bytesOfCode)))
       await repository.deleteRecoveryCodes(tx, accountId)

@@ -8,9 +8,7 @@ import type { FactorDeps, FactorPart } from '../../method.ts'
 import { readCode } from '../../typed-code.ts'
 import * as repository from './repository.ts'
 
-/**
- * Supported by every authenticator app: SHA-1, six digits, thirty seconds (RFC 6238 §1.2, §4.1).
- */
+/** Every app supports these: SHA-1, six digits, thirty seconds (RFC 6238 §1.2, §4.1). */
 const form = { algorithm: 'SHA1', digits: 6, period: 30 } as const
 // RFC 4226 §4 R6 recommends 160 bits.
 const secretBytes = 20
@@ -20,10 +18,7 @@ const offerLifetimeMs = 15 * 60_000
 
 /** The secret to scan or type into an app, before a first code confirms it. */
 type TotpOffer = Readonly<{
-  /**
-   * The secret and its expiry, sealed for one account and binding. Nothing is stored until a code
-   * confirms it.
-   */
+  /** The secret and its expiry, sealed for one account and binding until a code confirms it. */
   sealed: string
   /** Base 32 in groups of four, for typing. */
   secret: string
