@@ -1,4 +1,4 @@
-/** Where a person is signed in, and which applications they have let in: seen and ended here. */
+/** The account's sessions and allowed applications: shown and ended here. */
 import { z } from 'zod'
 import type { AccountSessions } from '../authentication/account-session.ts'
 import { atMinute } from '../clock.ts'

@@ -1,4 +1,4 @@
-/** The applications that somebody has let in: by an answer to the consent page, or by tokens that one of their own holds. */
+/** The applications of a user: those with a consent, and those with tokens of the account. */
 import type { Client, Clients } from '../clients/service.ts'
 import type { Consent, Consents } from '../consents/service.ts'
 import type { Origin } from '../origin.ts'
@@ -50,7 +50,7 @@ export function createApplications({ consents, clients, revocation }: Deps) {
 
   return {
     list,
-    /** What was allowed is asked for again, and every token of the application ends. Nothing happens for one that was never let in. */
+    /** Revokes the consent and every token of the application, if the account has any. */
     withdraw: async (accountId: string, clientId: string, origin: Origin): Promise<void> => {
       const isKnown = (await list(accountId)).some((one) => one.clientId === clientId)
       if (isKnown) await revocation.consent(accountId, clientId, { actor: { type: 'account', id: accountId }, origin })

@@ -1,4 +1,7 @@
-/** The cookies by which a browser is known on the account page and in a recovery, and their renewal after a reset. */
+/**
+ * The cookies of a known browser on the account and recovery pages, and their renewal after a
+ * reset.
+ */
 import type { Context } from 'koa'
 import type { RenewCookies } from '../authentication/account-reset.ts'
 import type { AccountSessions } from '../authentication/account-session.ts'
@@ -8,7 +11,7 @@ type Deps = {
   accountSessions: Pick<AccountSessions, 'rename'>
   /** Set at the first sign-in to the account. */
   browserCookie: { read: (ctx: Context) => string | undefined; keep: (ctx: Context, token: string) => unknown }
-  /** Spares the browser the second factor. */
+  /** Lets the browser skip the second factor. */
   rememberedCookie: {
     read: (ctx: Context) => string | undefined
     write: (ctx: Context, token: string, lifetimeMs: number) => void

@@ -1,8 +1,10 @@
-/** The account page as a client of our own: people come to it through the same login as to every application. */
+/**
+ * The account page as an internal client. Users reach it through the same login as any application.
+ */
 import type { Client } from '../clients/client.ts'
 import type { Clients } from '../clients/service.ts'
 
-/** No client can be registered under it: the colon is not among the characters of a client id. */
+/** No client can be registered with this id, because a client id cannot contain a colon. */
 export const accountClientId = 'latchkey:account'
 export const returnPath = '/account/return'
 
@@ -12,7 +14,10 @@ type Deps = {
   clients: Pick<Clients, 'planned' | 'findById'>
 }
 
-/** Public, of the first party, and good for one redirect. It is in no table: nobody changes, disables or lists it. */
+/**
+ * A public first-party client with one redirect URI. It is not in a table, so it cannot be changed,
+ * disabled or listed.
+ */
 function accountClient({ issuer, name, clients }: Deps): Client {
   const metadata = { client_name: name, redirect_uris: [issuer + returnPath], grant_types: ['authorization_code'] }
   const row = clients.planned({
@@ -24,7 +29,7 @@ function accountClient({ issuer, name, clients }: Deps): Client {
   return { ...row, secretDigests: [], createdAt: 0, updatedAt: 0 }
 }
 
-/** Clients by id, and the account page among them. */
+/** Finds clients by id, including the account page. */
 export function createFindClient(deps: Deps) {
   const own = accountClient(deps)
   return async (clientId: string): Promise<Client | undefined> =>

@@ -1,4 +1,4 @@
-/** The data export of an account. It holds no secret, no digest and no data of other accounts. */
+/** The data export of an account, without secrets, digests or data of other accounts. */
 import type { Account } from '../accounts/account.ts'
 import type { Audit } from '../audit/service.ts'
 import type { Factors } from '../mfa/service.ts'
@@ -10,7 +10,7 @@ type Deps = {
   sessions: Pick<Sessions, 'list'>
   applications: Pick<Applications, 'list'>
   factors: Pick<Factors, 'show'>
-  /** The account by the names of its claims. */
+  /** The account with the names of its claims. */
   document: (account: Account) => Record<string, unknown>
 }
 

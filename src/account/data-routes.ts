@@ -1,4 +1,4 @@
-/** What is known of a person: the latest events, everything as a file, and its end. */
+/** The account's data: the latest events, the export as a file, and the deletion. */
 import { z } from 'zod'
 import type { Visit } from '../access/access.ts'
 import type { RenewCookies } from '../authentication/account-reset.ts'

@@ -1,6 +1,5 @@
 /**
- * Account deletion: the request, the grace period in which it can be withdrawn, and the deletion
- * itself.
+ * Account deletion: the request, the grace period in which the user can cancel, and the deletion.
  */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
@@ -30,7 +29,7 @@ type Deps = {
 
 export type AccountDeletion = ReturnType<typeof createAccountDeletion>
 
-/** Accounts as a client finds them: no client but the account page sees an account that waits for its deletion. */
+/** For clients: only the account page sees an account with a pending deletion. */
 export const createFindForClient =
   ({ findById }: Pick<Accounts, 'findById'>) =>
   async (id: string, clientId: string | undefined): Promise<Account | undefined> => {
@@ -45,8 +44,7 @@ export function createAccountDeletion(deps: Deps) {
 
   return {
     /**
-     * An account that waits for its deletion can sign in to the account page only. Throws
-     * `account_leaving`.
+     * With a pending deletion, only the account page accepts a sign-in. Throws `account_leaving`.
      */
     refuseElsewhere: ({ deleteAt }: { deleteAt: number | undefined }, clientId: string): void => {
       if (deleteAt === undefined || clientId === accountClientId) return
@@ -55,7 +53,10 @@ export function createAccountDeletion(deps: Deps) {
       })
     },
 
-    /** Everything ends at once but this session; the account itself when the grace period does. Throws `proof_refused`. Gives what goes on. */
+    /**
+     * Ends everything except this session now; the account is deleted after the grace period.
+     * Throws `proof_refused`. Returns what stays valid.
+     */
     request: async (caller: Caller): Promise<AccountEnd> => {
       const before = await deps.changes.prove(caller)
       const { id, generation } = before
@@ -70,7 +71,7 @@ export function createAccountDeletion(deps: Deps) {
       })
     },
 
-    /** The person stays after all. Throws `account_reset` in a session of an earlier generation. */
+    /** Cancels the deletion. Throws `account_reset` in a session of an earlier generation. */
     withdraw: (accountId: string, generation: number, origin: Origin): Promise<void> =>
       transaction(async (tx) => {
         const { account } = await records.lock(tx, accountId, generation)
@@ -79,13 +80,16 @@ export function createAccountDeletion(deps: Deps) {
         await audit.recordOwn(tx, { action: 'account.deletion_withdrawn', accountId, origin })
       }),
 
-    /** Deletes accounts whose time has come, each in its own transaction; gives how many. The audit trail stays, and knows them by id alone. */
+    /**
+     * Deletes the accounts that are due, each in its own transaction. Returns their number. The
+     * audit trail keeps only their ids.
+     */
     deleteDue: async (): Promise<number> => {
       const ids = await records.listIdsToDelete(deps.db, deletionBatchSize)
       for (const id of ids) {
         await transaction(async (tx) => {
           const { account } = await records.lock(tx, id)
-          // Kept in the last moment.
+          // The user cancelled the deletion in the meantime.
           if (account.deleteAt === undefined || account.deleteAt > clock.now()) return
           await deps.endAccount(tx, id)
           await records.remove(tx, id)

@@ -1,4 +1,4 @@
-/** What every page of the account shows around its own content. */
+/** The common frame of every account page. */
 import type { Context } from 'koa'
 import type { Visit } from '../access/access.ts'
 import { atMinute } from '../clock.ts'
@@ -18,7 +18,7 @@ const proofOf = ({ amr, authTimeMs }: Visit, currentPassword: string) =>
 
 export type CallerOf = (ctx: Context, visit: Visit, currentPassword: string) => Caller
 
-/** The caller of a form of the account page; `browserOf` reads the cookies of a known browser. */
+/** Makes the caller of an account form. `browserOf` reads the cookies of a known browser. */
 export const createCallerOf =
   (browserOf: (ctx: Context) => CallerBrowser): CallerOf =>
   (ctx, visit, currentPassword) => ({

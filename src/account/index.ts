@@ -1,4 +1,4 @@
-/** The account page: what people see and change of their own account, and its deletion. */
+/** The account page, where users see and change their account, and the deletion of accounts. */
 import type { Context } from 'koa'
 import { batchDuty } from '../jobs/duty.ts'
 import type { RateLimiter } from '../limits/rate-limiter.ts'
@@ -78,7 +78,7 @@ export function createAccountFeature(deps: Deps) {
     accountChanges,
     setEmail: createSetEmail({ records, sendEmail, endAccount, transaction, audit, clock }),
     accountDeletion,
-    // Every ten minutes: accounts whose grace period is over.
+    // Every ten minutes: delete accounts after their grace period.
     duties: [batchDuty('delete-accounts', 600, accountDeletion.deleteDue)],
   }
 }
@@ -111,7 +111,7 @@ type RouteDeps = Omit<Parameters<typeof accountRoutes>[0], 'changes' | 'sessions
 
 const daySeconds = 86_400
 
-/** Every page of the account; `factorRoutes` are those of the second factors. */
+/** All account pages. `factorRoutes` are those of the second factors. */
 export function createAccountRoutes(deps: RouteDeps) {
   const { accountChanges: changes, accountSessions, sessions, browserOf, renewCookies, views, settings } = deps
   const { accounts, records, transaction, consents, clients, revocation, audit, factors, document } = deps

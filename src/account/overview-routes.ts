@@ -30,7 +30,7 @@ export function overviewRoutes({ sessionGuard, frameOf, views }: Deps): readonly
     // The authorization response (RFC 6749 §4.1.2, §4.1.2.1).
     query: z.object({ state: z.string().max(200).optional(), error: z.string().max(200).optional() }),
     handler: async (ctx, { query: { state, error } }) => {
-      // A login that was cancelled leads to no page of the account.
+      // A cancelled login leads to no page of the account.
       if (error !== undefined) return seeOther(ctx, '/')
       const path = await sessionGuard.pageAfter(ctx, state)
       if (path === undefined) throw sessionNotKept()

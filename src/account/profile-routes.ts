@@ -1,4 +1,4 @@
-/** What a person says of themselves. */
+/** The user's profile. */
 import { z } from 'zod'
 import type { Account } from '../accounts/account.ts'
 import { listEditableFields } from '../accounts/fields.ts'
@@ -15,7 +15,7 @@ type Deps = { frameOf: FrameOf; views: Views; profile: ProfileChanges }
 const path = '/account/profile'
 const inputs = listEditableFields()
 const text = z.string().max(2000)
-// Every other field is an error: what a person may not change is not among them.
+// Any other field is an error, so a user cannot change it.
 const fields = z.strictObject(Object.fromEntries(listEditableFields().map(({ claim }) => [claim, text])))
 
 const valuesOf = (account: Account): Record<string, string> =>

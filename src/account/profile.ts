@@ -1,4 +1,4 @@
-/** Changing what a person says of themselves: only that, and only what is valid. */
+/** Changes a user's own profile, limited to editable fields and valid values. */
 import { listEditableFields } from '../accounts/fields.ts'
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, AccountChange, Accounts } from '../accounts/service.ts'
@@ -14,12 +14,12 @@ type Deps = {
 
 export type ProfileChanges = ReturnType<typeof createProfileChanges>
 
-/** Texts by claim, as a form has them: what is empty is taken away. */
+/** Form values by claim. An empty value removes the field. */
 type ProfileTexts = Readonly<Record<string, string>>
 
 export function createProfileChanges({ accounts, records, transaction }: Deps) {
   return {
-    /** Throws `change_invalid` with every problem, and `account_reset` in a session of an earlier generation. */
+    /** Throws `change_invalid` with every problem, and `account_reset` in an earlier generation. */
     change: async (
       { id: accountId, generation }: Pick<Account, 'id' | 'generation'>,
       texts: ProfileTexts,
@@ -41,7 +41,7 @@ export function createProfileChanges({ accounts, records, transaction }: Deps) {
         if (Object.keys(changed).length === 0) return
         const all = {
           ...changed,
-          // Another number is another phone: nobody has proven it.
+          // A new phone number is not verified.
           ...('phoneNumber' in changed && { isPhoneNumberVerified: false }),
         } as AccountChange
         await accounts.within(tx).update(accountId, all, { actor: { type: 'account', id: accountId }, origin })

@@ -1,4 +1,4 @@
-/** The page that the link to a new email address opens. */
+/** The page of the link that confirms a new email address. */
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { RenewCookies } from '../authentication/account-reset.ts'
@@ -14,9 +14,9 @@ import type { AccountChanges, CallerBrowser } from './service.ts'
 
 type Deps = {
   changes: AccountChanges
-  /** Who is signed in at this browser. */
+  /** Reads the session of this browser. */
   sessions: Pick<AccountSessions, 'read'>
-  /** By which cookies the browser is known. */
+  /** Reads the cookies of a known browser. */
   browserOf: (ctx: Context) => CallerBrowser
   renewCookies: RenewCookies
   views: Views
@@ -47,7 +47,7 @@ export function accountRoutes({ changes, sessions, browserOf, renewCookies, view
     limit: { policy: 'link', by: ({ body }) => body.token },
     body: { schema: z.strictObject({ ...link, currentPassword: password }) },
     handler: async (ctx, { body }) => {
-      // The session in which the link is opened lives on, when it is the account's.
+      // The session of the browser that opens the link stays valid, if it belongs to the account.
       const session = await sessions.read(ctx)
       let problems: FieldProblems = {}
       let isTaken = false

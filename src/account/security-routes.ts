@@ -1,4 +1,7 @@
-/** The password and the email address: each wants a login of the last five minutes, and the password or a second factor. */
+/**
+ * The password and the email address. Each change needs a login in the last five minutes, and the
+ * password or a second factor.
+ */
 import { z } from 'zod'
 import type { Visit } from '../access/access.ts'
 import type { RenewCookies } from '../authentication/account-reset.ts'

@@ -1,4 +1,7 @@
-/** What people change about their own account: password and email address. Each wants a proof, tells the address, and ends what is open elsewhere. */
+/**
+ * A user's changes of the own password and email. Each needs a proof, notifies the user, and ends
+ * all other sessions.
+ */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
@@ -19,16 +22,16 @@ type Deps = {
   records: AccountRecords
   emailLinks: EmailLinks
   passwords: PasswordHasher
-  /** What is wrong with a password that is being chosen for this person. */
+  /** Checks a new password for this user. */
   checkPassword: CheckPassword
   sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
-  /** Begins a new generation: only what is kept goes on. */
+  /** Begins a new generation. Only preserved access stays valid. */
   endAccount: EndAccount
-  /** Counts the attempts of a signed-in account at its own password. */
+  /** Counts a signed-in account's attempts at its own password. */
   attemptPasswordCheck: LoginThrottle['attemptPasswordCheck']
-  /** Counts right passwords, which cost a hash as well. */
+  /** Counts right passwords, because they cost a hash as well. */
   passwordCheckLimit: PasswordCheckLimit
-  /** Lifts the lock that failed logins have put on an email address. */
+  /** Removes the lock of an email address after failed logins. */
   clearFailedLogins: (tx: Tx, account: Account) => Promise<void>
   transaction: Transaction
   audit: Audit
@@ -37,35 +40,38 @@ type Deps = {
 
 export type AccountChanges = ReturnType<typeof createAccountChanges>
 
-/** The password, or a second factor or passkey that was checked at this moment (milliseconds since the epoch) in this session. */
+/**
+ * The password, or a second factor or passkey checked in this session at this time (milliseconds
+ * since the epoch).
+ */
 export type FreshProof = { password: string } | { factorProvenAtMs: number }
 
-/** The session in which a change is asked for, and the generation that it was loaded with; it goes on under another id. */
+/** The session that requests a change, with its generation. It continues under a new id. */
 export type CallerSession = Readonly<{ uid: string; id: string; generation: number }>
 
-/** What the browser's cookies say: that it has signed in before, and that it is spared the second factor. */
+/** The browser's cookies: known from an earlier sign-in, and allowed to skip the second factor. */
 export type CallerBrowser = Readonly<{ knownToken?: string | undefined; rememberedToken?: string | undefined }>
 
 type EmailOwner = Pick<Account, 'email' | 'emailProblem'>
 
-/** What of a request goes on under the new generation. */
+/** The access of a request that stays valid in the new generation. */
 type RequestAccess = { session?: CallerSession | undefined; browser?: CallerBrowser | undefined }
 
 export type Caller = Readonly<{
   accountId: string
   proof: FreshProof
-  /** Undefined: outside any session, by the password alone. */
+  /** Undefined: outside a session, with the password as the only proof. */
   session?: CallerSession
   browser?: CallerBrowser
   origin: RequestOrigin
 }>
 
-/** The session of the browser that opened a link, of whichever account. */
+/** The session of the browser that opened a link, of any account. */
 type LinkSession = CallerSession & Readonly<{ accountId: string }>
 type LinkProof = Readonly<{ accountId: string; password?: string | undefined; origin: RequestOrigin }>
 type EmailConfirmation = Pick<Caller, 'browser' | 'origin'> & Readonly<{ session?: LinkSession; password?: string }>
 
-/** OWASP ASVS 7.5.1: a sensitive change wants a proof not older than that. */
+/** OWASP ASVS 7.5.1: a sensitive change needs a recent proof. */
 const freshForMs = 5 * 60 * 1000
 
 export function createAccountChanges(deps: Deps) {
@@ -78,8 +84,8 @@ export function createAccountChanges(deps: Deps) {
   }
 
   /**
-   * Gives the account as it was when the proof was checked, and so the generation under which the change may be written. Throws
-   * `proof_refused`, which is recorded, `too_many_requests`, and `account_reset` in a session of an earlier generation.
+   * Returns the account as read with the checked proof, for a change in its generation only.
+   * Throws `proof_refused` (audited), `too_many_requests`, and `account_reset` for an earlier one.
    */
   async function prove({ accountId, proof, session, origin }: Caller): Promise<Account> {
     const account = await accounts.readById(accountId)
@@ -96,7 +102,7 @@ export function createAccountChanges(deps: Deps) {
     if (account && isProven && !account.isDisabled) return account
     if (account) {
       const person = { type: 'account', id: account.id } as const
-      // Outside a session nothing says that the request is the account's.
+      // Without a session, the actor is unknown.
       const by = { actor: session ? person : ({ type: 'anonymous' } as const), origin }
       const refused = { action: 'account.change_refused', by, subject: person, outcome: 'failure' } as const
       await transaction((tx) => audit.record(tx, refused))
@@ -111,7 +117,7 @@ export function createAccountChanges(deps: Deps) {
     { email, emailProblem }: EmailOwner,
   ): PreservedAccess => ({
     ...(session && { session }),
-    // A browser is known under the address: not under that of another account.
+    // A known browser is stored for one email, so not for an email of another account.
     ...(browser?.knownToken !== undefined && emailProblem === undefined && { knownBrowser: { email } }),
     ...(browser?.rememberedToken !== undefined && { rememberedToken: browser.rememberedToken }),
   })
@@ -126,7 +132,10 @@ export function createAccountChanges(deps: Deps) {
   const isSessionOf = (session: LinkSession | undefined, { id, generation }: Account): boolean =>
     session?.accountId === id && session.generation === generation
 
-  /** Five tries a link, besides the account's own count: the link alone must not find out a password. */
+  /**
+   * Five attempts for each link, in addition to the account's limit, so that links cannot guess
+   * passwords.
+   */
   async function proveOnLink(token: string, { accountId, password = '', origin }: LinkProof): Promise<void> {
     const claim = { accountId, proof: { password }, origin }
     const proven = await emailLinks.tryPassword('change_email', token, () => prove(claim))
@@ -137,7 +146,7 @@ export function createAccountChanges(deps: Deps) {
     prove,
     preservedAccessOf,
 
-    /** Throws `proof_refused`, `change_invalid` with what is wrong with the new one, `hashing_busy`. */
+    /** Throws `proof_refused`, `change_invalid` for the new password, `hashing_busy`. */
     changePassword: async (caller: Caller & { newPassword: string }): Promise<AccountEnd> => {
       const before = await prove(caller)
       const problems = await deps.checkPassword(caller.newPassword, before)
@@ -159,8 +168,8 @@ export function createAccountChanges(deps: Deps) {
     },
 
     /**
-     * Emails a link to the new address, with the same answer for an address that has an account.
-     * The link that was asked for before ends. Throws `proof_refused`, `change_invalid`.
+     * Emails a link to the new address. The answer is the same when that has an account. An earlier
+     * link becomes invalid. Throws `proof_refused`, `change_invalid`.
      */
     requestEmailChange: async (caller: Caller & { newEmail: string }): Promise<void> => {
       const problems = accounts.checkProfile({ email: caller.newEmail })
@@ -171,14 +180,14 @@ export function createAccountChanges(deps: Deps) {
       await transaction(async (tx) => {
         const { account } = await records.lock(tx, id, generation)
         await audit.recordOwn(tx, { action: 'account.email_change_requested', accountId: id, origin: caller.origin })
-        // Before the address is looked at, and counted for every address: neither tells whether it has an account.
+        // Counted before the email is looked up, so that the limit does not reveal accounts.
         const isWithinLimit = await emailLinks.begin(
           tx,
           'change_email',
           { accountId: id, email, generation },
           askedAtMs,
         )
-        // All bindings of a registration's link: its browser, its password, or a new beginning.
+        // An unproven own email gets the registration's link, with all its restrictions.
         if (!account.isEmailVerified && records.normaliseEmail(email) === records.normaliseEmail(account.email)) {
           await deps.sendEmail(tx, { mail: 'registration', email: account.email, askedAtMs })
         } else if (isWithinLimit) {
@@ -188,8 +197,8 @@ export function createAccountChanges(deps: Deps) {
     },
 
     /**
-     * The address that a link would make the account's, and whether the browser must give the
-     * account's password, having no session of the account. Throws `link_expired`.
+     * The new email of a link, and whether the browser needs the account's password because it has
+     * no session of the account. Throws `link_expired`.
      */
     showEmailChange: async (token: string, session: LinkSession | undefined) => {
       const { link, account } = await findEmailChange(token)
@@ -197,7 +206,7 @@ export function createAccountChanges(deps: Deps) {
     },
 
     /**
-     * The new address takes the old one's place. `password` counts outside a session of the account.
+     * Replaces the email. `password` is needed outside a session of the account.
      * Throws `link_expired`, `proof_refused`, `proof_locked`, `change_invalid`, `email_taken`.
      */
     confirmEmailChange: async (token: string, confirmation: EmailConfirmation): Promise<AccountEnd> => {
@@ -209,7 +218,7 @@ export function createAccountChanges(deps: Deps) {
         const { accountId, email, generation } = await emailLinks.spend(tx, 'change_email', token)
         const { account } = await records.lock(tx, accountId, generation)
         if (account.isDisabled || generation !== found.generation) emailLinks.refuse()
-        // An account that has the address stays, also when it never proved it.
+        // An account that has this email keeps it, even when unproven: then this throws.
         await records.changeEmail(tx, accountId, email)
         const end = await deps.endAccount(
           tx,
@@ -217,7 +226,7 @@ export function createAccountChanges(deps: Deps) {
           isHere ? preservedAccessOf({ session, browser }, { email, emailProblem: undefined }) : {},
         )
         await audit.recordOwn(tx, { action: 'account.email_changed', accountId, origin })
-        // An address that nobody had proven may be a stranger's: he is not written to.
+        // An unproven address may belong to another person, so it gets no email.
         if (account.isEmailVerified) {
           await deps.sendEmail(tx, { mail: 'email_changed', accountId, to: account.email, askedAtMs: clock.now() })
         }

@@ -1,4 +1,4 @@
-/** The session guard: checks the session of a request, or names the login that is needed. */
+/** The session guard: checks the session of a request, or starts the login that it needs. */
 import { createHash } from 'node:crypto'
 import type { Context } from 'koa'
 import type { Admission, PendingReset, SessionDemand, Visit } from '../access/access.ts'
@@ -13,13 +13,13 @@ import { loginTooOld } from './errors.ts'
 type Deps = {
   readSession: (ctx: Context) => Promise<AccountSession | undefined>
   accounts: Pick<Accounts, 'readById'>
-  /** The second factors of an account, and the class of a login with one. */
+  /** The second factors of an account. */
   factors: { enrolled: (accountId: string) => Promise<readonly string[]> }
   /** The pending reset of the account's second factors. */
   pendingReset: (owner: { accountId: string; generation: number }) => Promise<PendingReset | undefined>
   isMultiFactor: (acr: string | undefined) => boolean
   multiFactorAcr: string
-  /** Counts a form for the account of its session. Throws `too_many_requests`. */
+  /** Counts a form of the session's account. Throws `too_many_requests`. */
   countForm: (ctx: Context, accountId: string) => Promise<void>
   issuer: string
   authorizePath: string
@@ -29,10 +29,10 @@ type Deps = {
 
 export type SessionGuard = ReturnType<typeof createSessionGuard>
 
-/** The greatest age of a recent login (OWASP ASVS 7.5.1). As `max_age`. */
+/** The maximum age of a recent login (OWASP ASVS 7.5.1), in seconds as `max_age`. */
 const recentSeconds = 300
 
-/** The pages to which a login may return. */
+/** The pages that a login may return to. */
 const pagePath = /^\/account(\/[a-z-]+){0,3}$/
 
 export function createSessionGuard(deps: Deps) {
@@ -41,7 +41,7 @@ export function createSessionGuard(deps: Deps) {
   async function visitOf(ctx: Context): Promise<Visit | undefined> {
     const session = await readSession(ctx)
     const account = session && (await accounts.readById(session.accountId))
-    // A session of an earlier generation is over.
+    // A session of an earlier generation is revoked.
     if (!account || account.isDisabled || session.generation !== account.generation) return undefined
     const { uid, id, generation, authTime, acr, amr } = session
     const factorReset = await deps.pendingReset({ accountId: account.id, generation })
@@ -56,11 +56,11 @@ export function createSessionGuard(deps: Deps) {
     }
   }
 
-  /** As the engine compares `max_age`: both must agree, or the browser would be sent to and fro. */
+  /** Compares like the engine's `max_age`. Otherwise the browser could be redirected endlessly. */
   const isRecent = ({ authTimeMs }: Visit): boolean =>
     Math.floor(clock.now() / 1000) - authTimeMs / 1000 <= recentSeconds
 
-  /** A remembered browser spares no factor here: the demand is an essential class of login. */
+  /** A remembered browser does not skip the factor: the demand is an essential class of login. */
   const lacksFactor = async ({ account, acr }: Visit, isFresh: boolean): Promise<boolean> =>
     !(isFresh && deps.isMultiFactor(acr)) && (await factors.enrolled(account.id)).length > 0
 
@@ -75,7 +75,7 @@ export function createSessionGuard(deps: Deps) {
       response_type: 'code',
       scope: 'openid',
       state: path,
-      // The page needs the session only. The code is worthless: the verifier is thrown away.
+      // Only the session is needed. The code cannot be used, because the verifier is not stored.
       code_challenge: createHash('sha256').update(random.token()).digest('base64url'),
       code_challenge_method: 'S256',
       ...(needsRecent && { max_age: String(recentSeconds) }),
@@ -88,15 +88,15 @@ export function createSessionGuard(deps: Deps) {
   }
 
   return {
-    /** The page that a login comes back to; undefined when the browser did not keep it. */
+    /** The page after a login. Undefined when the browser did not keep the session's cookie. */
     pageAfter: async (ctx: Context, state: string | undefined): Promise<string | undefined> => {
       if (!(await readSession(ctx))) return undefined
       return state !== undefined && pagePath.test(state) ? state : '/account'
     },
 
     /**
-     * Throws `login_too_old` for a form whose login does not meet the demand: it is not replayed.
-     * Throws `too_many_requests` when the account has sent too many forms, from any network.
+     * Throws `login_too_old` for a form whose login is insufficient, without replaying it.
+     * Throws `too_many_requests` for too many forms of the account, from any network.
      */
     admit: async (ctx: Context, demand: SessionDemand): Promise<Admission> => {
       const visit = await visitOf(ctx)

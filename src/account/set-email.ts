@@ -1,4 +1,4 @@
-/** Another email address for an account, by an operator: a reset of the account like the person's own change. */
+/** An operator sets an account's email: a reset of the account, like the user's own change. */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Audit, Initiator } from '../audit/service.ts'
 import type { EndAccount } from '../authentication/account-reset.ts'
@@ -15,7 +15,7 @@ type Deps = {
   clock: Clock
 }
 
-/** `isVerified`: the operator knows that the address is the person's. */
+/** `isVerified`: the operator confirms that the email belongs to the user. */
 type NewEmail = Readonly<{ email: string; isVerified: boolean }>
 
 /** Throws `account_invalid`, `account_not_found`, `email_taken`. */
@@ -28,7 +28,7 @@ export function createSetEmail({ records, sendEmail, endAccount, transaction, au
       const subject = { type: 'account', id: accountId }
       const details = { is_verified: isVerified }
       await audit.record(tx, { action: 'account.email_set', by, subject, outcome: 'success', details })
-      // An address that was not proven, or is another account's, may be a stranger's.
+      // An unproven email, or one of another account, may belong to a stranger.
       if (!account.isEmailVerified || account.emailProblem !== undefined) return
       await sendEmail(tx, { mail: 'email_changed', accountId, to: account.email, askedAtMs: clock.now() })
     })

@@ -1,41 +1,44 @@
-/** What an account is: the record, and its profile claims in the names of OpenID Connect. */
+/** The account's record and its profile claims, with the names of OpenID Connect. */
 import type { addressClaims } from './field-checks.ts'
 import type { FieldName } from './fields.ts'
 
-/** The OpenID Connect address claim (Core §5.1.1), with its own names. */
+/** The OpenID Connect address claim (Core §5.1.1), with its standard member names. */
 export type PostalAddress = Partial<Record<(typeof addressClaims)[number], string>>
 
 export type Profile = { [K in Exclude<FieldName, 'address'>]?: string } & { address?: PostalAddress }
 
-/** `duplicate`: another account has the mailbox. `invalid`: the address names none. */
+/** `duplicate`: another account has the mailbox. `invalid`: it is not an email address. */
 export type EmailProblem = 'duplicate' | 'invalid'
 
 export type Account = Readonly<
   Profile & {
     /** The `sub` of tokens: a random UUID, never reused, never an email address. */
     id: string
-    /** As people see it; `normaliseEmail` gives what lookups and counters use. */
+    /** As shown to users. Lookups and counters use `normaliseEmail`. */
     email: string
-    /** Why the address finds no account; undefined when it finds this one. */
+    /** Why the email finds no account. Undefined when it finds this one. */
     emailProblem: EmailProblem | undefined
     isEmailVerified: boolean
     isPhoneNumberVerified: boolean
     roles: readonly string[]
     passwordHash: string | undefined
     isDisabled: boolean
-    /** An operator's word: nobody signs in here without a second factor. */
+    /** Set by an operator: every login needs a second factor. */
     isFactorRequired: boolean
-    /** When the account goes, because its person has asked for it (milliseconds). Until then nobody but them comes in, to keep it. */
+    /**
+     * When the account is deleted at its user's request (milliseconds). Until then it can sign in
+     * only to cancel the deletion.
+     */
     deleteAt: number | undefined
-    /** Raised whenever the credentials are reset: what began under a lower one is refused. */
+    /** Increased at every reset of the credentials. Sessions of a lower generation are refused. */
     generation: number
-    /** Milliseconds since the epoch; `updatedAt` also when only the password changed. */
+    /** Milliseconds since the epoch. `updatedAt` also changes with the password. */
     createdAt: number
     updatedAt: number
   }
 >
 
-/** What is set from outside. A field that is `undefined` is left as it is by an update; `null` takes it away. */
+/** Values set from outside. An update keeps fields that are `undefined`; `null` removes them. */
 export type AccountInput = { [K in keyof Profile]?: Profile[K] | null } & {
   email: string
   isEmailVerified?: boolean
@@ -43,5 +46,5 @@ export type AccountInput = { [K in keyof Profile]?: Profile[K] | null } & {
   roles?: readonly string[]
 }
 
-/** A change: an email address that it does not name stays. */
+/** A change. Without `email`, the email address stays. */
 export type AccountChange = Omit<AccountInput, 'email'> & { email?: string }

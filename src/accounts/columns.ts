@@ -1,4 +1,4 @@
-/** The columns of `account`: how an account becomes a row, and a row an account. */
+/** The columns of `account`, and the conversion between accounts and rows. */
 import type { Tx } from '../database/database.ts'
 import type { Account, AccountChange, EmailProblem } from './account.ts'
 import { formerKey, readMailbox, showEmail } from './email.ts'
@@ -21,15 +21,15 @@ export const columns = [
   ...listFields().map(([, { column }]) => column),
 ]
 
-/** `email_key` is what the program before mailboxes looks for, while it runs beside this one. */
+/** The version before `mailbox` existed looks up `email_key` while both versions run. */
 export function emailColumns(email: string) {
   const shown = showEmail(email)
   return { email: shown, email_key: formerKey(shown), mailbox: readMailbox(email)?.key ?? null }
 }
 
 /**
- * The same mailbox keeps its `email_key`: by another one under it the trigger knows the program
- * before.
+ * For the same mailbox `email_key` stays: the trigger takes a different key as a write by the
+ * version before `mailbox`.
  */
 export function changedEmailColumns(tx: Tx, email: string) {
   const { email: shown, email_key: former, mailbox } = emailColumns(email)
@@ -44,7 +44,7 @@ export function inputColumns(input: AccountChange): Record<string, unknown> {
     if (value !== undefined) row[column] = isObject && value ? JSON.stringify(value) : value
   }
   if (input.isEmailVerified !== undefined) row.is_email_verified = input.isEmailVerified
-  // Another proof of the email has decided which person it belongs to.
+  // The email is proven, so the registering browser no longer matters.
   if (input.isEmailVerified) row.registered_browser = null
   if (input.isPhoneNumberVerified !== undefined) row.is_phone_number_verified = input.isPhoneNumberVerified
   if (input.roles !== undefined) row.roles = [...input.roles]
@@ -56,7 +56,7 @@ export const objectColumns = (input: AccountChange): Record<string, unknown> =>
     listFields().flatMap(([field, { column, isObject }]) => (isObject && input[field] ? [[column, input[field]]] : [])),
   )
 
-// Rows of the program before mailboxes may have the domain in another form.
+// Rows of the version before `mailbox` may have another form of the domain.
 const isShown = /^[^@]*@(?!.*xn--)[\x21-\x7E]*$/i
 
 export const fromRow = (row: Record<string, unknown> | undefined): Account | undefined =>

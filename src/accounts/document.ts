@@ -1,4 +1,4 @@
-/** An account as a document (seed, import, `--json`): the claim names of OpenID Connect, checked with every problem at once. */
+/** An account as a document (seed, import, `--json`) with OpenID Connect claim names. */
 import type { Problem } from '../problems.ts'
 import { unknownKey } from '../problems.ts'
 import type { Account, AccountInput, PostalAddress } from './account.ts'
@@ -11,8 +11,8 @@ const claimNames = [...listFields().map(([, { claim }]) => claim), ...Object.val
 const rolePattern = /^[a-z][a-z0-9_.:-]{0,63}$/
 
 /**
- * Reads a document; keys in `alsoKnown` (a password, say) are the caller's. Gives the input for `accounts.create` and `update`, or
- * every problem: unknown keys with the nearest right one, wrong types, wrong forms.
+ * Reads a document. The caller handles the keys in `alsoKnown`, for example a password. Returns the
+ * input for `accounts.create` and `update`, or every problem.
  */
 export function readAccountDocument(
   document: Readonly<Record<string, unknown>>,
@@ -31,7 +31,7 @@ export function readAccountDocument(
   return { input: input as AccountInput, problems }
 }
 
-/** Everything wrong with an input; the paths are claim names. An empty list means that the database's constraints hold too. */
+/** Returns all problems by claim name. With none, the database's constraints hold too. */
 export const checkAccount = (input: Readonly<Record<string, unknown>>): Problem[] => [
   ...checkEmail(input.email),
   ...checkClaims(input),
@@ -63,7 +63,7 @@ function checkRoles(roles: unknown): Problem[] {
   )
 }
 
-/** The account as a document: claims that are set, and no password hash. */
+/** The account as a document: the claims that are set, without a password hash. */
 export function accountDocument(account: Account): Record<string, unknown> & { id: string; address?: PostalAddress } {
   const claims = listFields().map(([field, { claim }]) => [claim, account[field]])
   return {

@@ -1,17 +1,17 @@
-/** The forms that values of a person's fields have; each check gives every problem, under the name of the claim. */
+/** Checks of an account's fields. Each returns every problem, under the claim's name. */
 import type { Problem } from '../problems.ts'
 import { isRecord, unknownKey } from '../problems.ts'
 
-/** Checks a value that is there. An empty list means that the database's constraints hold too. */
+/** Checks a present value. With no problems, the database's constraints hold too. */
 export type FieldCheck = (value: unknown, claim: string) => Problem[]
 
-// Control characters, and those that turn the direction of the text around them: any script does without (UAX #9, explicit codes).
+// Controls and direction marks. No script needs them (UAX #9, explicit codes).
 const control = /[\p{Cc}\u202A-\u202E\u2066-\u2069]/u
 
 const isText = (value: string, max: number): boolean =>
   value.trim() !== '' && [...value].length <= max && !control.test(value) && value.isWellFormed()
 
-// An application may write it into its page: what would end an attribute or begin an element is left out.
+// Applications may write the URL into a page, so it must not end an attribute or begin an element.
 const isWebUrl = (value: string): boolean =>
   /^https?:\/\/[^\s\p{Cc}\\"'`<>]+$/u.test(value) && value.length <= 2000 && value.isWellFormed() && URL.canParse(value)
 
@@ -33,7 +33,7 @@ export const checkPostalAddress: FieldCheck = (postalAddress, path) => {
   if (!isRecord(postalAddress) || Object.keys(postalAddress).length === 0) return [{ path, code: 'not_mapping' }]
   return Object.entries(postalAddress).flatMap(([key, value]): Problem[] => {
     if (!addressClaims.some((claim) => claim === key)) return [unknownKey(path, key, addressClaims)]
-    // Lines of a formatted address are separated by line feeds (OpenID Connect Core §5.1.1).
+    // Line feeds separate the lines of a formatted address (OpenID Connect Core §5.1.1).
     const lines = typeof value === 'string' ? value.replace(/\r?\n/g, ' ') : ''
     return isText(lines, 500) ? [] : [{ path: `${path}.${key}`, code: 'not_text', params: { max: 500 } }]
   })

@@ -1,19 +1,22 @@
 /**
- * The fields of a person, one line each: column, claim, scope, form, and whether the person changes it. Documents, import, export, rows,
- * claims, discovery and the profile form are made from this table; a new field is a line here and a migration.
+ * The profile fields, one line each. Documents, import, export, rows, claims, discovery and the
+ * profile form use this table. A new field also needs a migration.
  */
 import type { FieldCheck } from './field-checks.ts'
 import { checkForm, checkPostalAddress, checkText, checkWebUrl } from './field-checks.ts'
 
 export type PersonField = Readonly<{
   column: string
-  /** OpenID Connect Core 1.0 §5.1, or a claim of our own. */
+  /** OpenID Connect Core 1.0 §5.1, or a claim of Latchkey. */
   claim: string
   scope: 'profile' | 'phone' | 'address'
   check: FieldCheck
-  /** How the profile form asks for it (HTML autofill names); its label is `pages.own.profile.field.<claim>`. Absent: an administrator sets it. */
+  /**
+   * The input of the profile form (HTML autofill names); its label is
+   * `pages.own.profile.field.<claim>`. Absent: only an administrator sets it.
+   */
   editable?: Readonly<{ autocomplete: string; type?: 'tel' | 'url'; isRequired?: true }>
-  /** The value is an object. */
+  /** True when the value is an object. */
   isObject?: true
 }>
 
@@ -22,7 +25,7 @@ const zoneinfo = checkForm(/^[A-Za-z0-9_+/-]{1,64}$/, 'not_zoneinfo')
 const locale = checkForm(/^(?=.{2,35}$)[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$/, 'not_locale')
 const phoneNumber = checkForm(/^\+[1-9]\d{1,14}(;ext=\d{1,10})?$/, 'not_phone_number')
 
-// In the order in which forms and documents have them.
+// In the order of forms and documents.
 // biome-ignore format: a table is read line by line
 export const personFields = {
   name: { column: 'name', claim: 'name', scope: 'profile', check: checkText, editable: { autocomplete: 'name', isRequired: true } },
@@ -44,10 +47,10 @@ export const personFields = {
 
 export type FieldName = keyof typeof personFields
 
-/** The table as a list, for what goes through every field. */
+/** The table as a list. */
 export const listFields = (): readonly (readonly [name: FieldName, field: PersonField])[] =>
   Object.entries(personFields) as [FieldName, PersonField][]
 
-/** The fields that a person changes on the account page. */
+/** The fields that the user edits on the account page. */
 export const listEditableFields = () =>
   listFields().flatMap(([name, { claim, editable }]) => (editable ? [{ name, claim, ...editable }] : []))

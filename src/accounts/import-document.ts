@@ -1,4 +1,4 @@
-/** One line of an import: an account document, and what only an account that comes from elsewhere brings along. */
+/** One line of an import: an account document with the additional keys of imported accounts. */
 import type { Problem } from '../problems.ts'
 import { isRecord } from '../problems.ts'
 import type { AccountInput } from './account.ts'
@@ -6,7 +6,7 @@ import { readAccountDocument } from './document.ts'
 import { readMoment } from './moment.ts'
 
 export type ImportedAccount = AccountInput & {
-  /** The `sub` it had, when it is to keep it. */
+  /** The `sub` to keep, if given. */
   id: string | undefined
   passwordHash: string | undefined
   isDisabled: boolean
@@ -14,18 +14,18 @@ export type ImportedAccount = AccountInput & {
   createdAt: number | undefined
 }
 
-/** What `latchkey user export` writes; the last three say something about the account and set nothing. */
+/** The keys that `latchkey user export` writes. The last three are informational. */
 const ownKeys = ['id', 'password_hash', 'disabled', 'created_at', 'has_password', 'email_problem', 'updated_at']
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-/** RFC 9562 §5.9: it stands for no id at all, and programs write it where one is missing. */
+/** RFC 9562 §5.9: the nil UUID. Programs write it for a missing id. */
 const nil = '00000000-0000-0000-0000-000000000000'
 const longestHash = 500
 
-/** The code of what is wrong with a hash: what a sign-in cannot verify would be found out by the person who cannot sign in. */
+/** Returns the code of a hash's problem. Otherwise the user would find it at the first sign-in. */
 export type ProblemOfHash = (hash: string) => string | undefined
 
-/** Reads a line at the moment `now`; gives the account, or every problem with it. */
+/** Parses a line at the time `now`. Returns the account, or every problem. */
 export function readImportLine(
   line: string,
   problemOfHash: ProblemOfHash,
@@ -57,7 +57,7 @@ export function readImportLine(
   }
 }
 
-/** Milliseconds since the epoch, or the code of what is wrong. */
+/** Milliseconds since the epoch, or the code of the problem. */
 function readCreatedAt(createdAt: unknown, now: number): number | string {
   const moment = readMoment(createdAt)
   if (moment === undefined) return 'not_moment'

@@ -1,7 +1,4 @@
-/**
- * Accounts that come and go in batches: rows of `account`, and how far a file was read in
- * `account_import`.
- */
+/** Batch reads and writes of `account`, and positions of imported files in `account_import`. */
 import type { Queryable, Tx } from '../database/database.ts'
 import type { Account, AccountInput } from './account.ts'
 import { columns, emailColumns, getFromRow, inputColumns, objectColumns } from './columns.ts'
@@ -29,7 +26,7 @@ const importedColumns = [
   ...listFields().map(([, { column }]) => column),
 ]
 
-/** One statement adds the rows whose email and id no account has; gives the ids of those. */
+/** Inserts, in one statement, the rows whose email and id are new. Returns their ids. */
 export async function importAccounts(tx: Tx, rows: readonly ImportRow[]): Promise<string[]> {
   if (rows.length === 0) return []
   const records = rows.map(({ id, input, createdAt, updatedAt }) => ({
@@ -38,7 +35,7 @@ export async function importAccounts(tx: Tx, rows: readonly ImportRow[]): Promis
     roles: [],
     ...inputColumns(input),
     ...emailColumns(input.email),
-    // As values and not as their texts: the whole record becomes JSON.
+    // As objects, not as JSON text, because the whole record becomes JSON.
     ...objectColumns(input),
     id,
     password_hash: input.passwordHash ?? null,
@@ -73,11 +70,11 @@ export async function putImportPosition(
     .merge(position)
 }
 
-/** Which of the ids accounts have. */
+/** Returns the given ids that exist. */
 export const listExistingIds = (db: Queryable, ids: readonly string[]): Promise<string[]> =>
   db('account').whereIn('id', ids).pluck('id')
 
-/** In the order of ids, from the one behind `after`. */
+/** Ordered by id, starting after `after`. */
 export async function listAccountsAfter(db: Queryable, after: string | undefined, limit: number): Promise<Account[]> {
   const rows = db('account').select(columns).orderBy('id').limit(limit)
   return (await (after === undefined ? rows : rows.where('id', '>', after))).map((row) => getFromRow(row))

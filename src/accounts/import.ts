@@ -1,4 +1,4 @@
-/** Many accounts at once, from lines and to lines: in batches, each with the place where the next one begins in its own transaction. */
+/** Import and export of accounts in batches. Each import transaction stores the next position. */
 import type { Audit, Initiator } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
@@ -19,15 +19,15 @@ type Deps = {
   problemOfHash: ProblemOfHash
 }
 
-/** A line of the file; `text` is undefined when it is not UTF-8 or far too long. */
+/** A line of the file. `text` is undefined when it is not UTF-8 or is too long. */
 export type ImportLine = Readonly<{ number: number; text: string | undefined }>
 
-/** Where a file goes on, counted in bytes and lines. */
+/** The position in a file, in bytes and lines. */
 export type ImportPosition = Readonly<{ nextByte: number; nextLine: number }>
 
 export type BatchReport = Readonly<{
   imported: number
-  /** Lines whose address, or id, another account has: left as they are. */
+  /** Lines whose email or id already exists. They change nothing. */
   existing: readonly number[]
   refused: readonly Readonly<{ line: number; problems: readonly Problem[] }>[]
 }>
@@ -45,7 +45,9 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
     updatedAt: at,
   })
 
-  /** All in one statement; when the database refuses that, one by one, so that the line is found and the others come in. */
+  /**
+   * Inserts all rows in one statement. If that fails, inserts them one by one to find the bad line.
+   */
   async function insert(tx: Tx, rows: readonly Row[]): Promise<{ ids: Set<string>; refused: number[] }> {
     try {
       return { ids: new Set(await tx.transaction((inner) => repository.importAccounts(inner, rows))), refused: [] }
@@ -65,7 +67,7 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
     return { ids, refused }
   }
 
-  /** Ids of accounts that were deleted: the audit trail knows them, and the table does not. */
+  /** Ids of deleted accounts: in the audit trail, but not in the table. */
   async function findSpent(tx: Tx, rows: readonly Row[]): Promise<Set<string>> {
     const known = await audit.knownSubjects(
       tx,
@@ -77,7 +79,7 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
     return new Set(known.filter((id) => !existing.has(id)))
   }
 
-  /** Whether an id was deleted while the row that has it now was being written. */
+  /** Removes rows whose id was deleted during this transaction. Returns their ids. */
   async function removeSpent(tx: Tx, ids: ReadonlySet<string>): Promise<Set<string>> {
     const spent = await audit.knownSubjects(tx, 'account', [...ids])
     for (const id of spent) await deleteAccount(tx, id)
@@ -85,13 +87,13 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
   }
 
   return {
-    /** Where an import of the file with this digest goes on; undefined when it has not begun. */
+    /** The position of the file with this digest. Undefined before its import has begun. */
     findPosition: (fileDigest: Buffer): Promise<ImportPosition | undefined> =>
       repository.findImportPosition(db, fileDigest),
 
     /**
-     * Writes the good lines, and with them where the file goes on (`position`, for a file that can be read again). A line that cannot be an
-     * account, or is one already, is named and stops nobody.
+     * Imports the valid lines and stores `position`, if the file can be read again. Invalid and
+     * existing lines are reported and do not stop the import.
      */
     importBatch: async (
       lines: readonly ImportLine[],
@@ -133,7 +135,7 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
       }
       return {
         imported: result.ids.size,
-        // Of two lines with one id the first came in: each id stands for one of them.
+        // Of two lines with one id the first was imported, so each id counts once.
         existing: rows
           .filter(({ id, line }) => !imported.delete(id) && !result.refused.includes(line) && !result.spent.has(id))
           .map(({ line }) => line),
@@ -141,7 +143,9 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
       }
     },
 
-    /** Every account as a document, in batches; password hashes only when asked for. Noted in the audit trail first. */
+    /**
+     * Every account as a document, with password hashes on request. The export is audited first.
+     */
     exportAll: async function* ({ hasHashes, by }: { hasHashes: boolean; by: Initiator }) {
       const details = { has_hashes: hasHashes }
       await transaction((tx) => audit.record(tx, { action: 'account.exported', by, outcome: 'success', details }))
@@ -161,5 +165,5 @@ export function createAccountImport({ db, transaction, audit, clock, random, pro
   }
 }
 
-/** SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation), and a character that the database cannot hold. */
+/** SQLSTATE classes 22 (data exception, also invalid characters) and 23 (constraint violation). */
 const isAboutData = (error: unknown): boolean => /^2[23]/.test(String((error as { code?: unknown }).code))

@@ -1,4 +1,4 @@
-/** Accounts: the records, their import, and which account has which email. */
+/** Accounts: the records, their import, and the mailbox of each account. */
 import type { ChangeFeed } from '../database/change-feed.ts'
 import { createRowCache } from '../database/row-cache.ts'
 import type { Log } from '../log.ts'
@@ -28,7 +28,7 @@ export function createAccountsFeature({ changes, endings, problemOfHash, log, ..
     accounts: createAccounts({ ...deps, cache }),
     accountImport: createAccountImport({ db, transaction, audit, clock, random, problemOfHash }),
     mailboxes,
-    // Every minute: accounts that the version before has written get their mailbox.
+    // Every minute: set the mailbox of accounts that the previous version wrote.
     duties: [{ name: 'settle-mailboxes', everySeconds: 60, run: async () => void (await mailboxes.run()) }],
   }
 }

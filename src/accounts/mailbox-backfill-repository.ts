@@ -1,15 +1,15 @@
-/** Rows of `account` whose mailbox is unknown, or that a program before has read otherwise. */
+/** Rows of `account` without a mailbox, or with one that this version reads differently. */
 import type { Queryable, Tx } from '../database/database.ts'
 import type { EmailProblem } from './account.ts'
 
-/** `mailbox` as another version has read it, if one has. */
+/** `mailbox` is the value of another version, if any. */
 export type UnfilledRow = Readonly<{ id: string; email: string; emailKey: string; mailbox: string | null }>
-/** `key` is the mailbox's. */
+/** `key` is the mailbox's key. */
 export type BackfillResult = Readonly<Omit<UnfilledRow, 'email'> & { key: string }>
 export type Claimant = Readonly<{ id: string; email: string; isVerified: boolean; createdAt: number }>
 
 const columns = ['id', 'email', 'is_email_verified', 'created_at'] as const
-/** Held for a transaction, so that two processes do not wait for each other's rows. The number is arbitrary. */
+/** The lock of a transaction, so that two processes do not deadlock on rows. Arbitrary number. */
 const lockKey = 727_048
 
 /** The condition of the index `account_mailbox_unknown`. */
@@ -21,10 +21,10 @@ const readOtherwise = String.raw`email_problem IS NULL AND coalesce(mailbox, ema
   '[\u00B5\u0345\u017F\u03C2\u03D0\u03D1\u03D5\u03D6\u03F0\u03F1\u03F5\u1C80-\u1C88\u1E9B\u034F\u115F\u1160\u17B4\u17B5\u180B-\u180F\u2800\u3164\uFE00-\uFE0F\uFFA0\uFFFC\uFFFD\U000E0000-\U000E0FFF].*@'`
 
 const columnsRead = 'SELECT id, email, email_key, mailbox FROM account'
-/** Two conditions, each with its index. */
+/** Two conditions, each with its own index. */
 const unfilled = `(${columnsRead} WHERE ${unknown} UNION ${columnsRead} WHERE ${readOtherwise}) AS a`
 
-/** In the order of ids, from the one behind `after`. */
+/** Ordered by id, starting after `after`. */
 export async function listUnfilled(db: Queryable, after: string | undefined, limit: number): Promise<UnfilledRow[]> {
   const { rows } = await db.raw(
     `SELECT * FROM ${unfilled} WHERE id > coalesce(:after::uuid, '00000000-0000-0000-0000-000000000000') ORDER BY id LIMIT :limit`,
@@ -47,7 +47,7 @@ export const takeBackfillLock = async (tx: Tx): Promise<void> => {
   await tx.raw('SELECT pg_advisory_xact_lock(?)', [lockKey])
 }
 
-/** Writes the mailboxes that no other account has, as long as the address is the one that was read. */
+/** Sets the mailboxes that no other account has, if the email is unchanged. Returns how many. */
 export async function fillRows(tx: Tx, results: readonly BackfillResult[]): Promise<number> {
   const { rowCount } = await tx.raw(
     `UPDATE account AS a SET mailbox = s.key
@@ -61,7 +61,7 @@ export async function fillRows(tx: Tx, results: readonly BackfillResult[]): Prom
   return rowCount ?? 0
 }
 
-/** Locks the row; undefined when it is settled by now, or has another address. */
+/** Locks the row. Undefined when the row is already done or has another email. */
 export async function findUnfilledForUpdate(tx: Tx, read: UnfilledRow): Promise<Claimant | undefined> {
   const { id, emailKey, mailbox } = read
   const row = await tx('account')
@@ -88,7 +88,7 @@ export async function fillRow(tx: Tx, id: string, key: string): Promise<void> {
   await tx('account').where({ id }).update({ mailbox: key })
 }
 
-/** The address stays as it is shown. A duplicate leaves its key, so that the mailbox can be another account's. */
+/** The shown email stays. A duplicate gets another key, which frees the mailbox. */
 export async function markRow(tx: Tx, id: string, problem: EmailProblem): Promise<void> {
   const key = problem === 'duplicate' ? { email_key: `${id}@duplicate.invalid` } : {}
   await tx('account')
@@ -107,7 +107,7 @@ export async function listMarked(db: Queryable, limit: number): Promise<MarkedRo
   return rows.map(({ id, email, email_problem: problem }) => ({ id, email, problem }))
 }
 
-/** The accounts that have the mailboxes with these keys. */
+/** The accounts with these mailbox keys. */
 export async function listKeepers(db: Queryable, keys: readonly string[]) {
   const { rows } = await db.raw(
     `SELECT id, email, coalesce(mailbox, email_key) AS key FROM account
@@ -117,7 +117,7 @@ export async function listKeepers(db: Queryable, keys: readonly string[]) {
   return rows as readonly Readonly<{ id: string; email: string; key: string }>[]
 }
 
-/** Accounts that another one of the same mailbox keeps from their address. */
+/** Accounts whose mailbox belongs to another account. */
 export const listDuplicates = (db: Queryable): Promise<{ id: string; email: string }[]> =>
   db('account').where({ email_problem: 'duplicate' }).orderBy('id').select('id', 'email')
 

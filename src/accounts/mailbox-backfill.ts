@@ -1,6 +1,6 @@
 /**
- * Finds the mailbox of rows that came without one, or with one that this version reads otherwise. Says which of several accounts keeps it.
- * Nothing is merged or deleted.
+ * Sets the mailbox of rows without one, or with one that this version reads differently. Marks
+ * duplicates of a mailbox. Merges and deletes nothing.
  */
 import type { Audit } from '../audit/service.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
@@ -36,7 +36,7 @@ export function createMailboxBackfill({ db, transaction, audit, endings, log }: 
     log.warn({ accountId: id, problem }, 'an email address finds no account from now on')
   }
 
-  /** The one of two accounts that keeps the mailbox goes on without a mark. */
+  /** Sets the mailbox of one row. Of two accounts with one mailbox, only the other is marked. */
   const backfillOne = (row: UnfilledRow): Promise<void> =>
     transaction(async (tx) => {
       await repository.takeBackfillLock(tx)
@@ -50,7 +50,9 @@ export function createMailboxBackfill({ db, transaction, audit, endings, log }: 
       await repository.fillRow(tx, own.id, mailbox.key)
     })
 
-  /** All at once that no other row of the batch, and no other account, has the mailbox of; gives the rest. */
+  /**
+   * Sets the mailboxes without a conflict in one statement. Returns the rows to check one by one.
+   */
   async function backfillUndisputed(rows: readonly UnfilledRow[]): Promise<readonly UnfilledRow[]> {
     const keyed = rows.map((row) => ({ row, key: readMailbox(row.email)?.key }))
     const count = new Map<string | undefined, number>()
@@ -62,7 +64,7 @@ export function createMailboxBackfill({ db, transaction, audit, endings, log }: 
       await repository.takeBackfillLock(tx)
       return repository.fillRows(tx, undisputed)
     }).catch((error: unknown) => {
-      // Another account has got one of the mailboxes meanwhile.
+      // Another account got one of the mailboxes in the meantime.
       if (!isMailboxTaken(error)) throw error
       return 0
     })
@@ -70,7 +72,7 @@ export function createMailboxBackfill({ db, transaction, audit, endings, log }: 
   }
 
   return {
-    /** Settles every row there is, in batches; gives how many were looked at. A row that another process settles is left to it. */
+    /** Processes all such rows in batches. Returns how many were read. */
     run: async (): Promise<number> => {
       let [after, total]: [string | undefined, number] = [undefined, 0]
       for (;;) {
@@ -78,7 +80,7 @@ export function createMailboxBackfill({ db, transaction, audit, endings, log }: 
         if (rows.length === 0) return total
         for (const row of await backfillUndisputed(rows)) {
           await backfillOne(row).catch((error: unknown) => {
-            // Registered at this moment; the next run compares.
+            // The mailbox was registered at this moment. The next run compares.
             if (!isMailboxTaken(error)) throw error
           })
         }
@@ -89,7 +91,7 @@ export function createMailboxBackfill({ db, transaction, audit, endings, log }: 
   }
 }
 
-/** Proven before unproven, the older before the younger. */
+/** Verified accounts first, then older ones. */
 function isBefore(one: Claimant, other: Claimant): boolean {
   if (one.isVerified !== other.isVerified) return one.isVerified
   return one.createdAt === other.createdAt ? one.id < other.id : one.createdAt < other.createdAt

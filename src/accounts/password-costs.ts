@@ -1,10 +1,12 @@
-/** Which costs the stored password hashes have: one step of the index `account_password_cost` each, however many accounts there are. */
+/**
+ * Lists the costs of stored hashes, with one step in the index `account_password_cost` for each.
+ */
 import type { Queryable } from '../database/database.ts'
 
-/** `beginning` is the hash before its salt; `resultLength` counts the characters of its last part. */
+/** `beginning` is the hash before its salt. `resultLength` is the length of its last part. */
 export type PasswordCost = Readonly<{ beginning: string; resultLength: number }>
 
-/** More than an installation has; each is measured once by every process. */
+/** More than an installation has. Every process measures each once. */
 const maxCosts = 64
 
 const beginning = "substring(password_hash from '^([$]2[aby][$][0-9]{2}|[$][a-z0-9-]+([$]v=[0-9]+){0,1}[$][^$]*)')"

@@ -14,13 +14,13 @@ export const isMailboxTaken = (error: unknown): boolean =>
 export const findAccountById = async (db: Queryable, id: string): Promise<Account | undefined> =>
   fromRow(await db('account').select(columns).where({ id }).first())
 
-/** Reads and locks the row until the transaction ends: what is decided on it stays true. With `generation`, only while that is current. */
+/** Locks the row until the transaction ends. With `generation`, only if it is the current one. */
 export const findAccountForUpdate = async (tx: Tx, id: string, generation?: number): Promise<Account | undefined> => {
   const condition = generation === undefined ? { id } : { id, generation }
   return fromRow(await tx('account').select(columns).where(condition).forUpdate().first())
 }
 
-/** Gives the new generation; undefined when there is no such account. */
+/** Returns the new generation, or undefined when the account does not exist. */
 export async function raiseGeneration(tx: Tx, id: string): Promise<number | undefined> {
   const [row] = await tx('account').where({ id }).increment('generation', 1).returning('generation')
   return row && Number(row.generation)
@@ -48,7 +48,7 @@ export async function insertAccount(
   })
 }
 
-/** Adds a row unless another one has the address; gives whether it did. `browser` is a digest. */
+/** Inserts the row unless another has the email. Returns whether it did. `browser` is a digest. */
 export async function insertUnlessTaken(
   tx: Tx,
   row: AccountInput & { id: string; passwordHash: string; at: number },
@@ -110,11 +110,11 @@ export async function updateAccount(tx: Tx, id: string, input: AccountChange, at
     .update({ ...inputColumns(input), ...email, updated_at: at })
 }
 
-/** Gives whether the row was there. */
+/** Returns whether the row existed. */
 export const updatePasswordHash = async (tx: Queryable, id: string, passwordHash: string | null, at: number) =>
   (await tx('account').where({ id }).update({ password_hash: passwordHash, updated_at: at })) === 1
 
-/** The same password under today's cost: only if nobody set another one meanwhile. */
+/** Stores the same password's hash at the current cost, if the password is unchanged. */
 export const swapPasswordHash = async (db: Queryable, id: string, before: string, after: string): Promise<boolean> =>
   (await db('account').where({ id, password_hash: before }).update({ password_hash: after })) === 1
 
@@ -126,11 +126,11 @@ export async function updateFactorRequired(tx: Tx, id: string, isRequired: boole
   await tx('account').where({ id }).update({ is_factor_required: isRequired, updated_at: at })
 }
 
-/** When the account goes; null keeps it. */
+/** Sets the time of deletion. Null cancels it. */
 export async function updateDeleteAt(tx: Tx, id: string, deleteAt: number | null, at: number): Promise<void> {
   await tx('account').where({ id }).update({ delete_at: deleteAt, updated_at: at })
 }
 
-/** People whose time has come, at most `limit`. */
+/** Accounts whose deletion is due, at most `limit`. */
 export const listIdsToDelete = async (db: Queryable, now: number, limit: number): Promise<string[]> =>
   (await db('account').where('delete_at', '<=', now).orderBy('delete_at').limit(limit).select('id')).map(({ id }) => id)

@@ -1,4 +1,4 @@
-/** Accounts: who may sign in. Decides about rows of `account`; every change is audited in its own transaction. */
+/** Accounts: decides about rows of `account`. Every change is audited in its own transaction. */
 import type { Audit, Initiator } from '../audit/service.ts'
 import type { EndAccount } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
@@ -18,19 +18,22 @@ import * as repository from './repository.ts'
 type Deps = {
   db: Queryable
   transaction: Transaction
-  /** Rows by id, dropped when the database says that they changed: `createRowCache({ table: 'account', load: loadAccount(db) })`. */
+  /**
+   * Rows by id, invalidated by notifications of the database: `createRowCache({ table: 'account',
+   * load: loadAccount(db) })`.
+   */
   cache: RowCache<Account>
   audit: Audit
   passwords: PasswordHasher
-  /** What is wrong with a password that is being chosen for this person. */
+  /** Checks a new password for this user. */
   checkPassword: CheckPassword
   clock: Clock
   random: Random
-  /** Begins a new generation, in which nothing that began before goes on, within the transaction. */
+  /** Begins a new generation within the transaction, which ends earlier sessions and sign-ins. */
   endAccount: EndAccount
-  /** Until their next use beside the new password, passkeys do not sign in alone. */
+  /** Passkeys cannot sign in alone until they are used with the new password. */
   revokePasskeyTrust: (tx: Tx, accountId: string) => Promise<void>
-  /** Lifts the lock that failed logins have put on an email address. */
+  /** Removes the lock of an email address after failed logins. */
   clearFailedLogins: (tx: Tx, account: Account) => Promise<void>
 }
 
@@ -41,7 +44,7 @@ export type NewAccount = AccountInput & { password?: string }
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
-/** What the row cache of accounts loads. An id that is no UUID is nobody's, and never an error of the database. */
+/** Loads accounts for the row cache. An id that is not a UUID is unknown, not a database error. */
 export const loadAccount =
   (db: Queryable) =>
   async (id: string): Promise<Account | undefined> =>
@@ -50,18 +53,18 @@ export const loadAccount =
 export function createAccounts(deps: Deps) {
   const { db, cache } = deps
   return {
-    /** By the `sub` of a token; from memory while the database tells us of changes. */
+    /** Finds an account by the `sub` of a token, from memory while change notifications arrive. */
     findById: (id: string): Promise<Account | undefined> => cache.get(id),
-    /** The same, always asked of the database: for who decides about a password. */
+    /** Always reads the database: for decisions about passwords. */
     readById: loadAccount(db),
-    /** Digest of the browser that registered the account, while its address is unproven. */
+    /** Digest of the browser that registered the account, while its email is unproven. */
     readRegisteredBrowser: (id: string): Promise<Buffer | undefined> => repository.findRegisteredBrowser(db, id),
-    /** By what somebody typed; always asks the database. */
+    /** Finds an account by a typed email. Always reads the database. */
     findByEmail: async (email: string): Promise<Account | undefined> => {
       const mailbox = readMailbox(email)
       return mailbox && repository.findAccountByMailbox(db, mailbox.key)
     },
-    /** Ids of the accounts that cannot sign in by this mailbox, which is theirs as well, because another account keeps it. */
+    /** Ids of accounts with this mailbox that cannot sign in, because another account has it. */
     listMarkedOf: async (email: string): Promise<readonly string[]> => {
       const key = readMailbox(email)?.key
       const marked = await listDuplicates(db)
@@ -69,13 +72,16 @@ export function createAccounts(deps: Deps) {
     },
     /** Ordered by email address, at most `limit` (default 1000). */
     list: (limit = 1000): Promise<Account[]> => repository.listAccounts(db, limit),
-    /** The same password hashed anew at login, when the cost has risen. Not a change of the account: nothing ends, nothing is audited. */
+    /**
+     * Stores the same password hashed at the new cost, at login. Not a change of the account:
+     * nothing is ended or audited.
+     */
     replacePasswordHash: (id: string, before: string, after: string): Promise<boolean> =>
       repository.swapPasswordHash(db, id, before, after),
-    /** Everything wrong with what somebody typed of themselves, the password left aside. */
+    /** Checks a user's own input, except for the password. */
     checkProfile: (input: Readonly<Record<string, unknown>>): Problem[] => checkAccount(input),
     ...createWrites(deps),
-    /** The same changes as part of the caller's transaction. */
+    /** The same changes, within the caller's transaction. */
     within: (tx: Tx): AccountWrites => createWrites({ ...deps, transaction: (work) => work(tx) }),
   }
 }
@@ -96,7 +102,7 @@ function createWrites(deps: Deps) {
     change(id, async (tx, account) => {
       if (account.isDisabled === isDisabled) return
       await repository.updateDisabled(tx, id, isDisabled, clock.now())
-      // Also when enabled again: what a request in flight wrote while this person was being disabled must not come alive.
+      // Also when enabled: writes by requests that ran during the disabling must not become valid.
       await endAccount(tx, id)
       const action = isDisabled ? 'account.disabled' : 'account.enabled'
       await audit.record(tx, { action, by, subject: subject(id), outcome: 'success' })
@@ -104,14 +110,14 @@ function createWrites(deps: Deps) {
 
   return {
     /**
-     * Adds a person; without `password` nobody can sign in with one. Gives the account's id.
+     * Creates an account; without `password` no password signs in. Returns its id.
      * Throws `account_invalid` with every problem, and `email_taken`.
      */
     create: async (input: NewAccount, by: Initiator): Promise<string> => {
       const problems = await checkInput(input, deps)
       if (problems.length > 0) throw accountInvalid(problems)
       const { password, ...rest } = input
-      // Hashing takes a fifth of a second: before the transaction, not in it.
+      // Hashing takes a fifth of a second, so it runs before the transaction.
       const passwordHash = password === undefined ? undefined : await passwords.hash(password, {})
       const id = random.id()
       await transaction(async (tx) => {
@@ -122,7 +128,7 @@ function createWrites(deps: Deps) {
       return id
     },
 
-    /** Changes what the input names and leaves the rest. Throws `account_invalid`, `account_not_found`, `email_taken`. */
+    /** Changes the named fields. Throws `account_invalid`, `account_not_found`, `email_taken`. */
     update: async (id: string, input: AccountChange, by: Initiator): Promise<void> => {
       const { email } = input
       const problems = [...(email === undefined ? [] : checkEmail(email)), ...checkClaims(input)]
@@ -136,7 +142,10 @@ function createWrites(deps: Deps) {
       })
     },
 
-    /** Sets a password and ends every session and token. Throws `account_invalid`, `account_not_found`, `hashing_busy`. */
+    /**
+     * Sets a password and ends every session and token. Throws `account_invalid`,
+     * `account_not_found`, `hashing_busy`.
+     */
     setPassword: async (id: string, password: string, by: Initiator): Promise<void> => {
       const person = uuid.test(id) ? await repository.findAccountById(deps.db, id) : undefined
       if (!person) throw accountNotFound()
@@ -152,14 +161,14 @@ function createWrites(deps: Deps) {
       })
     },
 
-    /** Signing in is possible again after too many guesses. Throws `account_not_found`. */
+    /** Allows sign-in again after too many failed attempts. Throws `account_not_found`. */
     unlock: (id: string, by: Initiator): Promise<void> =>
       change(id, async (tx, account) => {
         await deps.clearFailedLogins(tx, account)
         await audit.record(tx, { action: 'account.unlocked', by, subject: subject(id), outcome: 'success' })
       }),
 
-    /** Nobody signs in any more, and every session and token ends. A disabled account stays as it is. */
+    /** Refuses sign-ins and ends every session and token. A disabled account stays disabled. */
     disable: (id: string, by: Initiator): Promise<void> => setDisabled(id, true, by),
     enable: (id: string, by: Initiator): Promise<void> => setDisabled(id, false, by),
   }

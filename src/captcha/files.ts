@@ -1,8 +1,11 @@
-/** The widget's own files, from its package: the build whose styles and worker are files of their own, as the CSP wants them; the UMD one of it brings styles along. */
+/**
+ * The widget's files, from its package. This build has separate style and worker files, as the CSP
+ * requires. The UMD build includes styles in its script.
+ */
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** By the name under which a page asks for them. */
+/** Keyed by the file name in the page. */
 export function captchaFiles(): Readonly<Record<string, string>> {
   const folder = dirname(fileURLToPath(import.meta.resolve('altcha/altcha.css')))
   return {

@@ -15,7 +15,7 @@ export function createCaptchaFeature({ db, clock, deriveKey }: Deps) {
   })
   return {
     captcha,
-    // Every hour: challenges that were solved and have expired.
+    // Every hour: delete expired solved challenges.
     duties: [batchDuty('sweep-captchas', 3600, captcha.sweep)],
   }
 }

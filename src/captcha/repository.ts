@@ -1,7 +1,7 @@
 /** Rows of `captcha_spent`. */
 import type { Queryable } from '../database/database.ts'
 
-/** Of any number at once one is true. */
+/** Of concurrent calls, only one returns true. */
 export async function spend(db: Queryable, digest: Buffer, expiresAt: number): Promise<boolean> {
   const rows = await db('captcha_spent')
     .insert({ digest, expires_at: expiresAt })

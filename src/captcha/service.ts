@@ -1,4 +1,4 @@
-/** A proof of work in place of a puzzle: signed, bound to one interaction, good for two minutes and once. */
+/** A proof of work instead of a puzzle: signed, for one interaction, valid once for two minutes. */
 import { createHash } from 'node:crypto'
 import type { Challenge, Payload } from 'altcha-lib'
 import { createChallenge, randomInt, verifySolution } from 'altcha-lib'
@@ -20,7 +20,7 @@ export type Captcha = ReturnType<typeof createCaptcha>
 const lifetimeMs = 2 * 60_000
 const longestSolution = 4000
 const sweepBatchSize = 1000
-/** About a second of one core of a phone; whoever guesses pays it for every try. */
+/** About a second on one core of a phone, for every attempt. */
 const work = { algorithm: 'PBKDF2/SHA-256', cost: 1000, minSteps: 1000, mostSteps: 3000 } as const
 
 export function createCaptcha({ db, signatureKey, solutionKey, clock }: Deps) {
@@ -34,7 +34,7 @@ export function createCaptcha({ db, signatureKey, solutionKey, clock }: Deps) {
   function read(text: string): Payload | undefined {
     try {
       const { challenge, solution } = JSON.parse(Buffer.from(text, 'base64').toString()) as Payload
-      // Written anew: nothing that is not signed travels along.
+      // Rebuilt, so that unsigned properties are dropped.
       return {
         challenge: { parameters: { ...challenge.parameters }, signature: String(challenge.signature) },
         solution,
@@ -48,27 +48,27 @@ export function createCaptcha({ db, signatureKey, solutionKey, clock }: Deps) {
     try {
       return (await verifySolution({ challenge, solution, deriveKey, ...keys })).verified
     } catch {
-      // Nonsense in the shape of a solution.
+      // A malformed solution.
       return false
     }
   }
 
   return {
-    /** A new challenge for this interaction, as the widget reads it. */
+    /** A new challenge for this interaction, in the widget's format. */
     create: (interaction: string): Promise<Challenge> =>
       createChallenge({
         algorithm: work.algorithm,
         cost: work.cost,
         counter: randomInt(work.mostSteps, work.minSteps),
         deriveKey,
-        // By our own clock: the library compares with its own.
+        // Checked with the server's clock: the library uses its own.
         data: { until: clock.now() + lifetimeMs, binding: bindingOf(interaction) },
         ...keys,
       }),
 
     /**
-     * Whether the solution is that of a challenge for this interaction, in time, and not spent before; it is then. Rejects when the database
-     * is away: an outage lets nobody pass.
+     * Returns whether the solution is valid for this interaction, in time and unspent, and spends
+     * it. Rejects when the database is unavailable, so that an outage skips no CAPTCHA.
      */
     spend: async (solution: string | undefined, interaction: string): Promise<boolean> => {
       if (solution === undefined || solution.length > longestSolution) return false
@@ -80,7 +80,7 @@ export function createCaptcha({ db, signatureKey, solutionKey, clock }: Deps) {
       return repository.spend(db, createHash('sha256').update(nonce).digest(), until)
     },
 
-    /** Removes spent challenges that have expired; gives how many. */
+    /** Deletes expired spent challenges. Returns their number. */
     sweep: (): Promise<number> => repository.sweep(db, clock.now(), sweepBatchSize),
   }
 }

@@ -1,4 +1,4 @@
-/** Everything wrong with a client's input: its metadata and its secret together. */
+/** Checks a client's metadata and secret together. */
 import type { Problem } from '../problems.ts'
 import type { ClientInput } from './client.ts'
 import { keyMethod } from './key-set.ts'
@@ -12,11 +12,11 @@ type Rules = Readonly<{
   isDevelopment: boolean
   /** Known sample secrets: refused in production, empty elsewhere. */
   refusedSecrets: readonly string[]
-  /** What ID tokens can be signed with now; absent where only the form is checked. */
+  /** The available signing algorithms of ID tokens. Absent when only the form is checked. */
   offeredAlgorithms?: () => readonly string[]
 }>
 
-/** An empty list means that the client may be kept, and that the database's constraints hold too. */
+/** With no problems the client may be stored, and the database's constraints hold too. */
 export function checkClient(input: ClientInput, rules: Rules): Problem[] {
   const { isDevelopment, refusedSecrets } = rules
   const { metadata, problems: found } = lintClient(input, { isDevelopment })
@@ -32,7 +32,7 @@ export function checkClient(input: ClientInput, rules: Rules): Problem[] {
   return [...problems, ...checkSecret(input.secret, refusedSecrets)]
 }
 
-/** A chosen algorithm always has a key. One that nobody knows is a problem of the lint's already. */
+/** A chosen algorithm must have a key. The lint reports unknown algorithms. */
 function checkOffered(algorithm: string, offered: readonly string[]): Problem[] {
   if (!idTokenAlgorithms.includes(algorithm) || offered.includes(algorithm)) return []
   const params = { allowed: offered.join(', ') }

@@ -1,9 +1,11 @@
-/** What a client is: its record, and its metadata in the names of RFC 7591 and OpenID Connect Dynamic Registration. */
+/** A client's record, and its metadata as in RFC 7591 and OpenID Connect Dynamic Registration. */
 
 export const clientKinds = ['web', 'spa', 'native', 'machine'] as const
 export type ClientKind = (typeof clientKinds)[number]
 
-/** RFC 7591 §2 and OpenID Connect Registration §2; always complete: what was left out stands here as the kind's default. */
+/**
+ * RFC 7591 §2, OpenID Connect Registration §2. Complete: omitted values have the kind's default.
+ */
 export type ClientMetadata = Readonly<{
   client_name: string
   redirect_uris: readonly string[]
@@ -11,7 +13,7 @@ export type ClientMetadata = Readonly<{
   grant_types: readonly string[]
   response_types: readonly string[]
   token_endpoint_auth_method: string
-  /** The whole scope, also the scopes of resource servers; `staticScope` gives the part that the engine may see. */
+  /** The whole scope, including resource servers' scopes. The engine gets `staticScope`. */
   scope: string
   id_token_signed_response_alg: string
   application_type: 'web' | 'native'
@@ -24,13 +26,19 @@ export type ClientMetadata = Readonly<{
   require_auth_time?: boolean
   default_acr_values?: readonly string[]
   subject_type?: 'public'
-  /** Our own: further origins that may call the token endpoint from a browser, besides those of the redirect URIs. */
+  /** Latchkey's own: additional origins that may call the token endpoint from a browser. */
   allowed_origins?: readonly string[]
-  /** `private_key_jwt`: public keys by value or by address, the algorithm, and what an assertion may name as its audience. */
+  /**
+   * `private_key_jwt`: public keys by value or by URL, the algorithm, and the allowed audiences of
+   * an assertion.
+   */
   jwks?: Readonly<{ keys: readonly Readonly<Record<string, unknown>>[] }>
   jwks_uri?: string
   token_endpoint_auth_signing_alg?: string
-  /** Our own: `issuer` alone, or `any`: also the token endpoint or the one that is called (RFC 7523 §3, RFC 9126 §2). */
+  /**
+   * Latchkey's own: `issuer`, or `any` for also the token endpoint or the called one (RFC 7523 §3,
+   * RFC 9126 §2).
+   */
   client_assertion_audience?: 'issuer' | 'any'
   /** OpenID Connect Back-Channel Logout 1.0 §2.2. */
   backchannel_logout_uri?: string
@@ -39,9 +47,9 @@ export type ClientMetadata = Readonly<{
   require_pushed_authorization_requests?: boolean
   /** RFC 9449 §5.2. */
   dpop_bound_access_tokens?: boolean
-  /** Our own: the API for which a request without `resource` gets its token (RFC 8707 §2). */
+  /** Latchkey's own: the API for requests without `resource` (RFC 8707 §2). */
   default_resource?: string
-  /** Our own: how many requests a minute it has at the token endpoint, instead of the setting. */
+  /** Latchkey's own: requests a minute at the token endpoint, instead of the setting. */
   token_requests_per_minute?: number
 }>
 
@@ -55,13 +63,16 @@ export type Client = Readonly<{
   /** False only for confidential clients that cannot send PKCE. */
   requirePkce: boolean
   metadata: ClientMetadata
-  /** HMAC-SHA-256 of each secret; two may live while a new one is rolled out. `expiresAt` in ms. */
+  /** HMAC-SHA-256 of each secret. Two are valid during a rotation. `expiresAt` in ms. */
   secretDigests: readonly ClientSecretDigest[]
-  /** For how long a spent refresh token still gives its own client the same successor: 0 to 300. */
+  /** For this time a spent refresh token returns the same successor to its client: 0 to 300. */
   refreshGraceSeconds: number
-  /** False: refresh tokens stay the same. A public client's turn all the same, unless bound to a key (RFC 9700 §4.14.2). */
+  /** False: no rotation, except for a public client without a bound key (RFC 9700 §4.14.2). */
   rotatesRefreshTokens: boolean
-  /** How long a refresh token lives unused, and how long its family lives in any case, in seconds; undefined: as the settings say. */
+  /**
+   * Maximum idle time of a refresh token and age of its family, in seconds. Undefined: the
+   * settings.
+   */
   refreshIdleSeconds: number | undefined
   refreshAbsoluteSeconds: number | undefined
   isDisabled: boolean
@@ -69,7 +80,7 @@ export type Client = Readonly<{
   updatedAt: number
 }>
 
-/** What is set from outside. What is left out takes the kind's default. */
+/** Values set from outside. Omitted ones get the kind's default. */
 export type ClientInput = {
   clientId?: string
   kind: ClientKind
@@ -81,6 +92,6 @@ export type ClientInput = {
   refreshAbsoluteSeconds?: number
   isDisabled?: boolean
   metadata: Readonly<Record<string, unknown>>
-  /** At least 32 characters. Left out for a confidential client, Latchkey makes one. */
+  /** At least 32 characters. If omitted for a confidential client, Latchkey generates one. */
   secret?: string
 }

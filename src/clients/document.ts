@@ -1,4 +1,4 @@
-/** A client as a flat document (seed, `--json`): RFC 7591's names, and our own few beside them. */
+/** A client as a flat document (seed, `--json`), with RFC 7591's names and Latchkey's own. */
 import type { Problem } from '../problems.ts'
 import { unknownKey } from '../problems.ts'
 import { checkClient } from './check.ts'
@@ -22,7 +22,7 @@ const ownKeys: Readonly<Record<string, { field: keyof ClientInput; type: string;
 }
 const documentKeys = [...Object.keys(ownKeys), ...metadataKeys]
 
-/** Reads a document; use the input only when there are no problems: then `add` and `replace` find none either. */
+/** Reads a document. Without problems, `add` and `replace` accept the input. */
 export function readClientDocument(
   document: Readonly<Record<string, unknown>>,
   options: { isDevelopment: boolean; refusedSecrets: readonly string[] },
@@ -38,13 +38,13 @@ export function readClientDocument(
     else problems.push(unknownKey('', key, documentKeys))
   }
   if (!('kind' in document)) problems.push({ path: 'kind', code: 'required' })
-  // A document may lack what the type requires: `checkClient` reports it, and `kind` is reported above.
+  // A document may lack required values: `checkClient` reports them, and `kind` is reported above.
   const read = { ...input, metadata } as unknown as ClientInput
   if (typeof input.kind === 'string') problems.push(...checkClient(read, options))
   return { input: read, problems }
 }
 
-/** The client as a document, without any secret. */
+/** The client as a document, without secrets. */
 export function clientDocument(client: Client): Record<string, unknown> {
   return {
     client_id: client.clientId,

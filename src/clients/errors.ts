@@ -1,4 +1,4 @@
-/** Failures of clients. */
+/** Errors of clients. */
 import { declareError } from '../errors.ts'
 import { declareProblems } from '../problems.ts'
 

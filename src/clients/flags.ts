@@ -1,7 +1,4 @@
-/**
- * Whether what this server adds to a client's metadata may be stored: its id, its consent, PKCE and
- * refresh tokens.
- */
+/** Checks Latchkey's own values of a client: id, consent, PKCE and refresh tokens. */
 import type { Problem } from '../problems.ts'
 import type { ClientInput } from './client.ts'
 import type { ClientProfile } from './profiles.ts'
@@ -29,7 +26,7 @@ export function checkFlags(flags: ClientFlags, profile: ClientProfile) {
   return problems
 }
 
-/** A client id never looks like a person's `sub`, which is a UUID (RFC 9700 §4.15.1). */
+/** A client id must not look like an account's `sub`, which is a UUID (RFC 9700 §4.15.1). */
 const isClientId = (value: unknown): boolean =>
   typeof value === 'string' &&
   /^[A-Za-z0-9][A-Za-z0-9._~-]{0,63}$/.test(value) &&

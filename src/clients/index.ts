@@ -1,4 +1,4 @@
-/** Clients: their records, their secrets, and what their registration allows. */
+/** Clients: their records, their secrets, and the permissions of their registration. */
 import type { Config } from '../config/config.ts'
 import type { ChangeFeed } from '../database/change-feed.ts'
 import type { Queryable } from '../database/database.ts'
@@ -13,7 +13,7 @@ export { oidcScopes, staticScope } from './scopes.ts'
 export { createTokenRules } from './token-rules.ts'
 export { hasPlainPort } from './uris.ts'
 
-/** The rows of clients. The store of tokens needs them before the feature can be built. */
+/** The row cache of clients. The token store needs it before the feature is created. */
 export const createClientCache = ({ db, changes }: { db: Queryable; changes: ChangeFeed }) =>
   createRowCache({ table: 'client', changes, load: loadClient(db) })
 
@@ -24,7 +24,7 @@ export function createClientsFeature({ environment, deriveKey, endings, ...deps 
   const { random, refusedSecrets } = deps
   const isDevelopment = environment !== 'production'
   const secrets = createClientSecrets({ digestKey: deriveKey(clientSecretPurpose), random })
-  // A key of its own: a counter of wrong secrets says nothing about a stored secret.
+  // A separate key: counted wrong secrets must not reveal anything about stored ones.
   const wrongSecrets = createClientSecrets({ digestKey: deriveKey('wrong client secrets'), random })
   return {
     clients: createClients({

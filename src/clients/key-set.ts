@@ -1,4 +1,7 @@
-/** A client's public keys, for `private_key_jwt` (RFC 7523 §2.2, RFC 7591 §2): by value or by address, and the one algorithm it signs with. */
+/**
+ * A client's public keys for `private_key_jwt` (RFC 7523 §2.2, RFC 7591 §2), by value or by URL,
+ * and its signing algorithm.
+ */
 
 import type { Problem } from '../problems.ts'
 import { checkOneOf, isRecord } from '../problems.ts'
@@ -6,7 +9,7 @@ import { publicKeyProblem } from '../public-keys.ts'
 import type { UriRules } from './uris.ts'
 import { checkUri } from './uris.ts'
 
-/** Never `none`, never an HMAC: secrets are kept as digests. */
+/** Never `none` and never an HMAC, because secrets are stored as digests. */
 export const assertionAlgorithms = ['ES256', 'EdDSA', 'RS256', 'PS256', 'ES384', 'ES512'] as const
 export const assertionAudiences = ['issuer', 'any'] as const
 export const keyMethod = 'private_key_jwt'
@@ -20,7 +23,7 @@ const algorithmOfCurve: Readonly<Record<string, string>> = {
   Ed25519: 'EdDSA',
 }
 
-/** The algorithm that a key can only be for; of an RSA key the one that it names. */
+/** The only algorithm of a key. For an RSA key, its `alg`. */
 function algorithmOf(jwk: unknown): string | undefined {
   if (!isRecord(jwk)) return undefined
   if (typeof jwk.crv === 'string') return algorithmOfCurve[jwk.crv]
@@ -29,14 +32,14 @@ function algorithmOf(jwk: unknown): string | undefined {
 
 const keysOf = (jwks: unknown): readonly unknown[] => (isRecord(jwks) && Array.isArray(jwks.keys) ? jwks.keys : [])
 
-/** What the client's assertions are signed with, where its keys leave no choice; undefined where it must say so. */
+/** The algorithm of the client's assertions, if its keys allow only one. Otherwise undefined. */
 export function impliedAlgorithm({ jwks }: Metadata): string | undefined {
   const algorithms = new Set(keysOf(jwks).map(algorithmOf))
   const [only] = algorithms
   return algorithms.size === 1 && assertionAlgorithms.some((one) => one === only) ? only : undefined
 }
 
-/** Everything wrong with the keys, and with what is said about them. */
+/** Checks the keys and the settings for them. */
 export function checkKeySet(given: Metadata, method: unknown, rules: UriRules): Problem[] {
   const { jwks, jwks_uri: uri, token_endpoint_auth_signing_alg: algorithm, client_assertion_audience: audience } = given
   const problems: Problem[] = []

@@ -1,7 +1,4 @@
-/**
- * Whether a client's metadata may be kept: every problem at once, and the complete metadata when
- * there is none.
- */
+/** Checks a client's metadata. Returns every problem, or the complete metadata. */
 import type { Problem } from '../problems.ts'
 import { checkOneOf, unknownKey } from '../problems.ts'
 import type { ClientInput, ClientMetadata } from './client.ts'
@@ -47,10 +44,7 @@ export const metadataKeys = [
   'backchannel_logout_session_required',
   'token_requests_per_minute',
 ]
-/**
- * Those that can be offered; which ones are, is configured, and checked with the client
- * (`check.ts`).
- */
+/** The supported algorithms. `check.ts` checks which of them are configured. */
 export const idTokenAlgorithms = ['RS256', 'ES256', 'EdDSA', 'PS256', 'ES384', 'ES512']
 
 const booleanKeys = [
@@ -64,8 +58,8 @@ type Metadata = Readonly<Record<string, unknown>>
 type Place = { profile: ClientProfile; rules: UriRules }
 
 /**
- * `isDevelopment` allows loopback http for every kind. Gives the complete metadata; use it only
- * when `problems` is empty.
+ * `isDevelopment` allows loopback http for every kind. Use the returned metadata only when
+ * `problems` is empty.
  */
 export function lintClient(
   input: Pick<ClientInput, 'kind' | 'metadata'> & ClientFlags,
@@ -93,7 +87,7 @@ export function lintClient(
   return { metadata: complete(given, profile), problems }
 }
 
-/** Back-Channel Logout 1.0 §2.2: no fragment, https, and a session of a person to end. */
+/** Back-Channel Logout 1.0 §2.2: https, no fragment, and a client with user sessions. */
 function checkBackchannel(given: Metadata, profile: ClientProfile, rules: UriRules): Problem[] {
   const uri = given.backchannel_logout_uri
   if (uri === undefined) return []
@@ -101,10 +95,7 @@ function checkBackchannel(given: Metadata, profile: ClientProfile, rules: UriRul
   return checkUri(uri, 'backchannel_logout_uri', rules)
 }
 
-/**
- * What is called by this server, which in development may be told to call this machine
- * (`OUTBOUND_ALLOW`).
- */
+/** For URLs that this server calls. In development `OUTBOUND_ALLOW` may permit this machine. */
 const calledRules = (isDevelopment: boolean): UriRules => ({
   allowsLoopbackHttp: isDevelopment,
   allowsPrivateScheme: false,
@@ -133,7 +124,7 @@ function complete(given: Metadata, profile: ClientProfile): ClientMetadata {
 }
 
 function checkKey(key: string): Problem[] {
-  // A logo on somebody's server tells that server who is looking at our consent page.
+  // An external logo would reveal to its server which user views the consent page.
   if (key === 'logo_uri') return [{ path: key, code: 'logo_refused' }]
   return metadataKeys.includes(key) ? [] : [unknownKey('', key, metadataKeys)]
 }
@@ -144,7 +135,7 @@ function checkName(name: unknown): Problem[] {
   if ([...name.trim().normalize('NFC')].length > 64) {
     problems.push({ path: 'client_name', code: 'too_long', params: { max: 64 } })
   }
-  // Control and format characters (bidi among them) make a name read differently from what it is.
+  // Control and format characters, including bidi marks, can disguise a name.
   if (/[\p{C}\p{Zl}\p{Zp}]/u.test(name)) problems.push({ path: 'client_name', code: 'name_character' })
   return problems
 }
@@ -216,8 +207,8 @@ function checkOptional(given: Metadata, { rules }: Place): Problem[] {
 }
 
 /**
- * RFC 8707 §2: an absolute URI without a fragment. That the API exists is asked for when a token
- * is.
+ * RFC 8707 §2: an absolute URI without a fragment. Whether the API exists is checked at the token
+ * request.
  */
 function checkResource(value: unknown): Problem[] {
   const isResource =

@@ -1,4 +1,4 @@
-/** The kinds of client: what each one starts from and what it allows. */
+/** The kinds of client, with their defaults and permissions. */
 import type { ClientKind } from './client.ts'
 
 export type ClientProfile = Readonly<{
@@ -9,7 +9,7 @@ export type ClientProfile = Readonly<{
   defaultGrantTypes: readonly string[]
   defaultScope: string
   applicationType: 'web' | 'native'
-  /** A person is sent back to it: it has redirect URIs and may ask for OpenID Connect scopes. */
+  /** Whether users are redirected to it, with redirect URIs and OpenID Connect scopes. */
   hasRedirects: boolean
   /** Private-use schemes and loopback http (RFC 8252 §7). */
   isNative: boolean
@@ -20,7 +20,7 @@ const confidentialMethods = ['client_secret_basic', 'client_secret_post', 'priva
 const userGrants = ['authorization_code', 'refresh_token']
 
 export const clientProfiles: Readonly<Record<ClientKind, ClientProfile>> = {
-  /** Runs on a server and keeps a secret. */
+  /** Runs on a server and has a secret. */
   web: {
     isConfidential: true,
     authMethods: confidentialMethods,
@@ -32,7 +32,7 @@ export const clientProfiles: Readonly<Record<ClientKind, ClientProfile>> = {
     isNative: false,
     mayBeFirstParty: true,
   },
-  /** Runs in a browser: public, PKCE always. */
+  /** Runs in a browser: public, always PKCE. */
   spa: {
     isConfidential: false,
     authMethods: ['none'],
@@ -44,7 +44,7 @@ export const clientProfiles: Readonly<Record<ClientKind, ClientProfile>> = {
     isNative: false,
     mayBeFirstParty: true,
   },
-  /** Runs on a phone or a desktop: public, PKCE always, always asks for consent (RFC 8252 §8.6). */
+  /** Runs on a phone or a desktop: public, always PKCE, always asks for consent (RFC 8252 §8.6). */
   native: {
     isConfidential: false,
     authMethods: ['none'],

@@ -25,7 +25,7 @@ export async function findClient(db: Queryable, clientId: string): Promise<Clien
   return fromRow(row, await selectSecrets(db, [clientId]))
 }
 
-/** Reads and locks the row until the transaction ends. */
+/** Locks the row until the transaction ends. */
 export async function findClientForUpdate(tx: Tx, clientId: string): Promise<Client | undefined> {
   const row = await tx('client').select(columns).where({ client_id: clientId }).forUpdate().first()
   if (!row) return undefined
@@ -52,7 +52,7 @@ export async function updateClient(tx: Tx, row: ClientRow, at: number): Promise<
     .update({ ...toColumns(row), updated_at: at })
 }
 
-/** Gives whether there was one. Its secrets go with it. */
+/** Deletes the client with its secrets. Returns whether it existed. */
 export const deleteClient = async (tx: Tx, clientId: string): Promise<boolean> =>
   (await tx('client').where({ client_id: clientId }).delete()) === 1
 
@@ -64,7 +64,7 @@ export async function insertSecret(
   await tx('client_secret').insert({ id, client_id: clientId, digest, created_at: at, expires_at: null })
 }
 
-/** Lets the newest living secret live on until `expiresAt` (ms) at most, and removes every other one. */
+/** Keeps the newest valid secret until `expiresAt` (ms), and deletes all others. */
 export async function retireSecrets(tx: Tx, clientId: string, expiresAt: number, now: number): Promise<void> {
   const newest = await tx('client_secret')
     .select('id')
@@ -81,7 +81,7 @@ export async function retireSecrets(tx: Tx, clientId: string, expiresAt: number,
   await rest.delete()
 }
 
-/** The row is written without a change, so that everybody who remembers the client reads it and its secrets again. */
+/** Updates the row without a change, so that caches reload the client and its secrets. */
 export async function touchClient(tx: Tx, clientId: string, at: number): Promise<void> {
   await tx('client').where({ client_id: clientId }).update({ updated_at: at })
 }

@@ -1,10 +1,10 @@
-/** Scopes: the ones of OpenID Connect, which the engine knows, and a client's own whole list. */
+/** Scopes: those of OpenID Connect, which the engine knows, and all scopes of a client. */
 import type { Client } from './client.ts'
 
-/** OpenID Connect Core §5.4 and §11, and `roles`. Every other scope belongs to a resource server. */
+/** OpenID Connect Core §5.4 and §11, and `roles`. All other scopes belong to resource servers. */
 export const oidcScopes = ['openid', 'profile', 'email', 'phone', 'address', 'offline_access', 'roles'] as const
 
-/** Scopes that stand for claims. */
+/** Scopes for claims. */
 export type OidcScope = Exclude<(typeof oidcScopes)[number], 'offline_access'>
 
 /** RFC 6749 §3.3: scope-token. */
@@ -12,12 +12,15 @@ export const scopeToken = /^[\x21\x23-\x5B\x5D-\x7E]{1,128}$/
 
 export const isOidcScope = (scope: string): boolean => oidcScopes.some((known) => known === scope)
 
-/** A space-separated scope as a list without repeats. */
+/** A space-separated scope as a list without duplicates. */
 export const listScopes = (scope: string): string[] => [...new Set(scope.split(' ').filter((token) => token !== ''))]
 
 const ownScopes = new WeakMap<Client['metadata'], ReadonlySet<string>>()
 
-/** What of `scope` the client may have now: OpenID Connect's as registered. Those of APIs are decided where a token for one is asked for. */
+/**
+ * The OpenID Connect scopes of `scope` that the client has registered. Scopes of APIs are decided
+ * at the token request.
+ */
 export function allowedScope({ metadata }: Pick<Client, 'metadata'>, scope: string): string {
   const own = ownScopes.get(metadata) ?? new Set(listScopes(metadata.scope))
   ownScopes.set(metadata, own)
@@ -26,6 +29,6 @@ export function allowedScope({ metadata }: Pick<Client, 'metadata'>, scope: stri
   return allowed.length === names.length ? scope : allowed.join(' ')
 }
 
-/** The part of a client's scope that the engine may see: it refuses the scopes of resource servers in metadata. */
+/** The part of a client's scope for the engine, which refuses resource servers' scopes. */
 export const staticScope = (client: Pick<Client, 'metadata'>): string =>
   listScopes(client.metadata.scope).filter(isOidcScope).join(' ')

@@ -1,24 +1,24 @@
-/** Client secrets: made, checked, and compared as keyed digests, so that neither a dump nor a log holds one that works. */
+/** Client secrets, compared as keyed digests, so that dumps and logs contain no usable secret. */
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 import type { Problem } from '../problems.ts'
 import type { Random } from '../random.ts'
 import type { Client } from './client.ts'
 
-/** What `rootSecret.derive` is asked for. */
+/** The purpose for `rootSecret.derive`. */
 export const clientSecretPurpose = 'client-secrets'
 
 export type ClientSecrets = ReturnType<typeof createClientSecrets>
 
 /** `digestKey` is 32 bytes: `rootSecret.derive(clientSecretPurpose)`. */
 export function createClientSecrets({ digestKey, random }: { digestKey: Buffer; random: Random }) {
-  // Made once: turning bytes into a key at every look-up cost a tenth of a token's CPU time.
+  // Created once: creating the key object at every lookup cost a tenth of a token's CPU time.
   const key = createSecretKey(digestKey)
   const digest = (secret: string): Buffer => createHmac('sha256', key).update(secret, 'utf8').digest()
   return {
     /** 256 bits. */
     make: (): string => random.token(256),
     digest,
-    /** Whether `presented` is one of the client's living secrets; takes the same time whichever it is. */
+    /** Whether `presented` is a valid secret of the client, in constant time. */
     matches: (client: Pick<Client, 'secretDigests'>, presented: string, nowMs: number): boolean => {
       const given = digest(presented)
       let isMatch = false
@@ -32,7 +32,10 @@ export function createClientSecrets({ digestKey, random }: { digestKey: Buffer; 
   }
 }
 
-/** A secret made elsewhere: 32 to 512 characters of RFC 6749 Appendix A.2 (VSCHAR), and none that stands in our own examples. */
+/**
+ * Checks a provided secret: 32 to 512 characters of RFC 6749 Appendix A.2 (VSCHAR), and no secret
+ * from Latchkey's examples.
+ */
 export function checkSecret(secret: unknown, refusedSecrets: readonly string[]): Problem[] {
   if (typeof secret !== 'string' || secret.length < 32) {
     return [{ path: 'client_secret', code: 'secret_too_short', params: { min: 32 } }]

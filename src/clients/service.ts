@@ -1,4 +1,4 @@
-/** Clients: which programs may ask for tokens, and how they prove who they are. Every change is audited in its own transaction. */
+/** Clients: registration and authentication. Every change is audited in its own transaction. */
 import type { Audit, AuditEvent, Initiator } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
@@ -29,7 +29,7 @@ type Deps = {
   endClient: (tx: Tx, clientId: string) => Promise<unknown>
   /** Allows loopback http redirects for every kind. */
   isDevelopment: boolean
-  /** What ID tokens can be signed with now. */
+  /** The available signing algorithms of ID tokens. */
   offeredAlgorithms: () => readonly string[]
   /** Known sample secrets: refused in production, empty elsewhere. */
   refusedSecrets: readonly string[]
@@ -38,10 +38,10 @@ type Deps = {
 export type { Client, ClientInput, ClientKind } from './client.ts'
 export type Clients = ReturnType<typeof createClients>
 export type ClientWrites = ReturnType<typeof createWrites>
-/** `secret` is there once, when Latchkey made one: nobody can read it again. */
+/** `secret` is returned only once, when Latchkey generated it. It cannot be read again. */
 export type ClientWithSecret = { client: Client; secret: string | undefined }
 
-/** What the row cache of clients loads. An id that cannot be one is not asked for. */
+/** Loads clients for the row cache. An impossible id does not query the database. */
 export const loadClient =
   (db: Queryable) =>
   async (clientId: string): Promise<Client | undefined> =>
@@ -50,19 +50,21 @@ export const loadClient =
 export function createClients(deps: Deps) {
   const { db, cache, secrets, clock } = deps
   return {
-    /** By id, disabled ones too; from memory while the database tells us of changes. */
+    /**
+     * Finds a client, also a disabled one, by id, from memory while change notifications arrive.
+     */
     findById: (clientId: string): Promise<Client | undefined> => cache.get(clientId),
     /** Ordered by id, at most `limit` (default 1000). */
     list: (limit = 1000): Promise<Client[]> => repository.listClients(db, limit),
-    /** Whether `presented` is one of the client's living secrets, in constant time over all of them. */
+    /** Whether `presented` is a valid secret of the client, in constant time over all of them. */
     secretMatches: (client: Pick<Client, 'secretDigests'>, presented: string): boolean =>
       secrets.matches(client, presented, clock.now()),
-    /** Every problem of an input, without writing anything. */
+    /** Returns every problem of an input, without a write. */
     check: (input: ClientInput): Problem[] => checkClient(input, deps),
-    /** The row that an input asks for, complete with its kind's defaults: what `add` and `replace` would keep. */
+    /** The row that `add` and `replace` would store, with the kind's defaults. */
     planned: (input: ClientInput & { clientId: string }): ClientRow => toRow(input, deps.isDevelopment),
     ...createWrites(deps),
-    /** The same changes as part of the caller's transaction. */
+    /** The same changes, within the caller's transaction. */
     within: (tx: Tx): ClientWrites => createWrites({ ...deps, transaction: (work) => work(tx) }),
   }
 }
@@ -103,14 +105,14 @@ function createWrites(deps: Deps) {
     change(clientId, async (tx, client) => {
       if (client.isDisabled === isDisabled) return
       await repository.updateClient(tx, { ...client, isDisabled }, clock.now())
-      // Also when enabled again: what a request in flight wrote while the client was being disabled must not come alive.
+      // Also when enabled: writes by requests that ran during the disabling must not become valid.
       await endClient(tx, clientId)
       await record(tx, isDisabled ? 'client.disabled' : 'client.enabled', by, clientId)
     })
 
   return {
     /**
-     * Adds a client. A confidential one without `secret` gets one of 256 bits, returned this once.
+     * Adds a client. A confidential one without `secret` gets one of 256 bits, returned only once.
      * Throws `client_invalid` with every problem, and `client_id_taken`.
      */
     add: async (input: ClientInput, by: Initiator): Promise<ClientWithSecret> => {
@@ -129,8 +131,8 @@ function createWrites(deps: Deps) {
     },
 
     /**
-     * Makes an existing client what the input says, whole: what is left out goes back to its kind's default. Secrets stay, unless
-     * the input brings one, which becomes the only one. Throws `client_invalid`, `client_not_found`.
+     * Replaces all values of a client; omitted ones get the kind's default. A given secret becomes
+     * the only one; otherwise secrets stay. Throws `client_invalid`, `client_not_found`.
      */
     replace: async (input: ClientInput & { clientId: string }, by: Initiator): Promise<ClientWithSecret> => {
       const problems = checkClient(input, deps)
@@ -157,8 +159,8 @@ function createWrites(deps: Deps) {
       }),
 
     /**
-     * Gives the client a new secret. The one before lives on for `overlapSeconds` (default 0: it ends at once), any older one ends.
-     * Throws `client_invalid`, `client_not_found`, and `client_has_no_secret` for a public client and one with keys.
+     * Creates a new secret. The previous one stays valid for `overlapSeconds` (default 0).
+     * Throws `client_invalid`, `client_not_found`, `client_has_no_secret` (public, or with keys).
      */
     rotateSecret: (
       clientId: string,
@@ -178,13 +180,13 @@ function createWrites(deps: Deps) {
         return { client: await getClient(tx, clientId), secret: made }
       }),
 
-    /** No token any more, and every grant ends. */
+    /** Refuses all tokens and ends every grant. */
     disable: (clientId: string, by: Initiator): Promise<void> => setDisabled(clientId, true, by),
     enable: (clientId: string, by: Initiator): Promise<void> => setDisabled(clientId, false, by),
   }
 }
 
-/** Confidential, and not by keys of its own. */
+/** Whether the client is confidential and authenticates without keys of its own. */
 const usesSecret = ({ kind, metadata }: Pick<Client, 'kind' | 'metadata'>): boolean =>
   clientProfiles[kind].isConfidential && metadata.token_endpoint_auth_method !== keyMethod
 const needsSecret = (row: ClientRow, before: Client): boolean => usesSecret(row) && before.secretDigests.length === 0

@@ -1,4 +1,4 @@
-/** Which URIs a client may register, and why not: read as written, because the engine compares them as written. */
+/** Checks URIs of a client as written, because the engine compares them as written. */
 import type { Problem } from '../problems.ts'
 
 export type UriRules = Readonly<{
@@ -22,11 +22,14 @@ const dangerousSchemes = [
 ]
 const reverseDomain = /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/
 
-/** Whether a port, if there is one, is written as a number: `:` and `:080` read as `:80`, and as something else to a program that compares text. */
+/**
+ * Whether a port is written as a plain number: URL parsers read `:` and `:080` as `:80`, but text
+ * comparison does not.
+ */
 export const hasPlainPort = (uri: string): boolean =>
   !/^https?:/i.test(uri) || /^https?:\/\/(\[[^\]/?#]*\]|[^:/?#]*)(:[1-9]\d{0,4})?([/?#]|$)/i.test(uri)
 
-/** What is wrong with one URI, or nothing: the first reason that applies. */
+/** Returns the first problem of a URI, or none. */
 export function checkUri(uri: unknown, path: string, rules: UriRules): Problem[] {
   const code = refusal(uri, rules)
   return code === undefined ? [] : [{ path, code, params: { uri: shown(uri) } }]
@@ -35,7 +38,7 @@ export function checkUri(uri: unknown, path: string, rules: UriRules): Problem[]
 function refusal(uri: unknown, rules: UriRules): string | undefined {
   if (typeof uri !== 'string' || uri === '') return 'uri_required'
   if (uri.length > maximumLength) return 'uri_too_long'
-  // Control characters, spaces and everything that a browser would rewrite: it must be written in its ASCII form.
+  // No control characters, no spaces, and nothing that a browser rewrites: only ASCII is allowed.
   if (!/^[!-~]+$/.test(uri)) return 'uri_character'
   if (uri.includes('\\')) return 'uri_backslash'
   if (uri.includes('*')) return 'uri_wildcard'
@@ -52,9 +55,9 @@ function refusal(uri: unknown, rules: UriRules): string | undefined {
 
 function schemeRefusal(scheme: string, uri: string, url: URL, rules: UriRules): string | undefined {
   if (scheme === 'https:' || scheme === 'http:') {
-    // `https:host` and `https:///host` are read by browsers as `https://host`, and by nobody else.
+    // Only browsers read `https:host` and `https:///host` as `https://host`.
     if (!/^https?:\/\/[^/?]/i.test(uri)) return 'uri_not_absolute'
-    // RFC 3986 §6.2.2.1: written as it is compared, in lower case, or it never matches.
+    // RFC 3986 §6.2.2.1: in lower case as it is compared. Otherwise it never matches.
     if (!uri.startsWith(`${url.protocol}//${url.hostname}`)) return 'uri_not_canonical'
     if (!hasPlainPort(uri)) return 'uri_port'
   }

@@ -6,10 +6,10 @@ import { checkOneOf } from '../problems.ts'
 export const year = 365 * 86_400
 
 const isText = (entry: unknown): boolean => typeof entry === 'string' && /^[^\p{Cc}\p{Cs}]{1,2000}$/u.test(entry)
-// For entries that have a check of their own.
+// For entries with their own check.
 export const isAnything = (): boolean => true
 
-/** A list of different entries, at most 50; text unless `isEntry` says otherwise. */
+/** Checks a list of different entries, at most 50. By default entries are text. */
 export function checkList(path: string, value: unknown, isEntry: (entry: unknown) => boolean = isText): Problem[] {
   if (!Array.isArray(value) || value.length > 50) return [{ path, code: 'not_list', params: { max: 50 } }]
   return value.flatMap((entry, index): Problem[] => {

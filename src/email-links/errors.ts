@@ -1,5 +1,5 @@
-/** What can be wrong with an emailed link. */
+/** Errors of emailed links. */
 import { declareError } from '../errors.ts'
 
-/** One answer for unknown, spent, ended by a newer one, expired, and sent to an address that is no longer the account's. */
+/** One error for unknown, spent, replaced and expired links, and for a former email. */
 export const linkExpired = declareError('link_expired', 400)

@@ -11,7 +11,7 @@ export function createLinksFeature({ endings, ...deps }: Deps) {
   endings.register('emailLoss', 'links', (tx, accountId) => emailLinks.end(tx, accountId))
   return {
     emailLinks,
-    // Every hour: links that have expired and count for no limit.
+    // Every hour: delete links that have expired and no longer count for a limit.
     duties: [batchDuty('sweep-links', 3600, emailLinks.sweep)],
   }
 }

@@ -12,31 +12,31 @@ export const emailLinkPurposes = [
 ] as const
 export type EmailLinkPurpose = (typeof emailLinkPurposes)[number]
 
-/** `email` is the address that the link was sent to; `generation` that of the account when the link was asked for. */
+/** `email` is the recipient of the link. `generation` is the account's at the request. */
 export type EmailLink = Readonly<{ accountId: string; email: string; generation: number }>
 
-/** Without a generation it is made whatever the account has become: a notification, which is always sent. */
+/** Without a generation the link is always created: for notifications, which are always sent. */
 export type EmailLinkTarget = Omit<EmailLink, 'generation'> & { generation?: number }
 
 type NewEmailLink = Omit<EmailLink, 'generation'> & {
-  /** Null: whichever is current. */
+  /** Null: the current generation. */
   generation: number | null
   purpose: EmailLinkPurpose
   digest: Buffer
   at: number
   expiresAt: number
-  /** A count that began before this begins anew. */
+  /** A count that began before this time restarts. */
   countedSince: number
   most: number
-  /** 0 when the same email is tried again, or was counted when it was asked for. */
+  /** 0 for a retry of the same email, or when it was counted at the request. */
   weight: 0 | 1
-  /** When the link was asked for: one that was asked for later is not replaced. Null: any is. */
+  /** The time of the request. A link requested later is not replaced. Null: replaces every link. */
   askedAt: number | null
 }
 
 /**
- * One statement decides: the newest link replaces the one before, unless too many were made or the account has been reset since the
- * link was asked for. Gives whether it is there.
+ * One statement replaces the earlier link, unless the limit is reached or the account was reset
+ * after the request. Returns whether it was stored.
  */
 export async function putLink(tx: Tx, link: NewEmailLink): Promise<boolean> {
   const { rows } = await tx.raw(
@@ -57,8 +57,8 @@ export async function putLink(tx: Tx, link: NewEmailLink): Promise<boolean> {
 }
 
 /**
- * Ends the account's link of this purpose and counts the one that will follow, in one statement.
- * Gives whether it is within the limit; false as well when the account has been reset.
+ * Revokes the account's link of this purpose and counts the next one, in one statement. Returns
+ * whether it is within the limit; false also after a reset of the account.
  */
 export async function beginLink(tx: Tx, link: Omit<NewEmailLink, 'digest' | 'weight' | 'askedAt'>): Promise<boolean> {
   const { rows } = await tx.raw(
@@ -86,8 +86,8 @@ export const findLink = async (db: Queryable, purpose: EmailLinkPurpose, digest:
   )
 
 /**
- * The one conditional write by which a link is used: of any number at once, one gets the row, and only in the generation in which it
- * was asked for. The account's row is locked first, as a reset does.
+ * One conditional update spends a link: of concurrent calls only one gets the row, and only in the
+ * generation of the request. Locks the account's row first, like a reset.
  */
 export async function takeLink(
   tx: Tx,
@@ -107,7 +107,7 @@ export async function takeLink(
   return fromRow(rows[0])
 }
 
-/** Counts a password that is about to be tried; false when `most` were. One statement, so that tries at once count as many. */
+/** Counts a password attempt before the check, in one statement. Returns false after `most`. */
 export async function countAttempt(
   db: Queryable,
   purpose: EmailLinkPurpose,
@@ -129,7 +129,7 @@ export async function endLinks(tx: Tx, accountId: string, purposes: readonly Ema
     .update({ digest: null })
 }
 
-/** Rows whose link is over and whose count no longer matters; at most `limit`. Gives how many left. */
+/** Deletes at most `limit` rows whose link and count have expired. Returns their number. */
 export async function deleteOldLinks(db: Queryable, before: number, limit: number): Promise<number> {
   const { rowCount } = await db.raw(
     `DELETE FROM account_link WHERE (account_id, purpose) IN

@@ -1,6 +1,5 @@
 /**
- * Email links: created when the email is sent, stored as a digest, valid once, for one purpose and
- * one email address.
+ * Email links: created at sending, stored as a digest, valid once for one purpose and one email.
  */
 import { createHash } from 'node:crypto'
 import type { Clock } from '../clock.ts'
@@ -22,10 +21,13 @@ const dayMs = 24 * hourMs
 
 type EmailLinkRule = {
   lifetimeMs: number
-  /** How many emails with one a person gets in the window (resets 3/h per account). */
+  /** The maximum number of emails with such a link in the window, for each account. */
   most: number
   windowMs: number
-  /** Counted and begun by `begin`, because an email to another account's owner is counted as well. */
+  /**
+   * `begin` counts the email and revokes the earlier link, because emails to other accounts'
+   * addresses count too.
+   */
   isBegun?: true
 }
 const emailLinkRules: Readonly<Record<EmailLinkPurpose, EmailLinkRule>> = {
@@ -34,24 +36,24 @@ const emailLinkRules: Readonly<Record<EmailLinkPurpose, EmailLinkRule>> = {
   change_email: { lifetimeMs: dayMs, most: 5, windowMs: hourMs, isBegun: true },
   invite: { lifetimeMs: 7 * dayMs, most: 20, windowMs: hourMs },
   reset_factors: { lifetimeMs: dayMs, most: 3, windowMs: hourMs },
-  // No link at all: an email about something that any stranger can cause.
+  // Not a link: a notification that any stranger can cause.
   notice: { lifetimeMs: hourMs, most: 3, windowMs: hourMs },
-  // The row lives as long as it counts.
+  // The row is kept as long as it counts.
   new_browser: { lifetimeMs: dayMs, most: 5, windowMs: dayMs },
 }
 
 const form = /^[\w-]{43}$/
 const sweepBatchSize = 1000
-/** A mailbox alone must not be enough to find out a password by trying. */
+/** Access to the mailbox must not be enough to guess a password. */
 const maxAttempts = 5
 
 export function createEmailLinks({ db, clock, random }: Deps) {
   return {
     /**
-     * Gives the token of a new link, which ends the one before it; undefined when this person has had too many within the hour, or when
-     * the account has been reset since the link was asked for (`link.generation`).
-     * `isRepetition`: the same email is tried again and does not count.
-     * `askedAtMs`: when a link that `begin` began was asked for; one that was asked for later stays.
+     * Creates a link that replaces the earlier one. Returns its token, or undefined when the limit
+     * is reached or the account was reset after the request (`link.generation`).
+     * `isRepetition`: a retry of the same email, which does not count.
+     * `askedAtMs`: the time of the request after `begin`. A link requested later stays valid.
      */
     mint: async (
       tx: Tx,
@@ -63,7 +65,7 @@ export function createEmailLinks({ db, clock, random }: Deps) {
       const token = random.token()
       const { lifetimeMs, most, windowMs, isBegun } = emailLinkRules[purpose]
       const at = clock.now()
-      // The row keeps the moment of the request, so that a delayed email does not replace a newer one's link.
+      // Stores the time of the request, so that a delayed email does not replace a newer link.
       const createdAt = isBegun && askedAtMs !== undefined ? askedAtMs : at
       const isMade = await repository.putLink(tx, {
         accountId,
@@ -81,7 +83,10 @@ export function createEmailLinks({ db, clock, random }: Deps) {
       return isMade ? token : undefined
     },
 
-    /** A link is asked for: the one before it ends at once. Gives whether its email is within the limit. */
+    /**
+     * Records the request for a link: the earlier one is revoked immediately. Returns whether the
+     * email is within the limit.
+     */
     begin: (
       tx: Tx,
       purpose: EmailLinkPurpose,
@@ -101,7 +106,7 @@ export function createEmailLinks({ db, clock, random }: Deps) {
       })
     },
 
-    /** Whether the link is good, and for whom; nothing changes. Throws `link_expired`. */
+    /** Returns the link if it is valid. Changes nothing. Throws `link_expired`. */
     get: async (purpose: EmailLinkPurpose, token: string): Promise<EmailLink> => {
       const link = form.test(token)
         ? await repository.findLink(db, purpose, digestOf(purpose, token), clock.now())
@@ -111,8 +116,9 @@ export function createEmailLinks({ db, clock, random }: Deps) {
     },
 
     /**
-     * Compares a password on the page of a link: counted before, and given back when the server could not (503). Gives undefined when no
-     * other one may be tried. Throws what `compare` throws.
+     * Checks a password on the page of a link. Counts the attempt first, but not a server error
+     * (503).
+     * Returns undefined when no attempt is left. Throws the errors of `compare`.
      */
     tryPassword: async <T>(
       purpose: EmailLinkPurpose,
@@ -129,7 +135,7 @@ export function createEmailLinks({ db, clock, random }: Deps) {
       }
     },
 
-    /** Uses the link up. Throws `link_expired` for everybody but the first. */
+    /** Spends the link. Only the first call succeeds; the others throw `link_expired`. */
     spend: async (tx: Tx, purpose: EmailLinkPurpose, token: string): Promise<EmailLink> => {
       const link = form.test(token)
         ? await repository.takeLink(tx, purpose, digestOf(purpose, token), clock.now())
@@ -138,20 +144,20 @@ export function createEmailLinks({ db, clock, random }: Deps) {
       return link
     },
 
-    /** Says that a link is over, for whoever finds that its account has moved on. Throws `link_expired`. */
+    /** Throws `link_expired`, for callers that find that the account has changed. */
     refuse: (): never => {
       throw linkExpired()
     },
 
-    /** Ends the account's links of these purposes, or all of them. */
+    /** Revokes the account's links of these purposes, or all of them. */
     end: (tx: Tx, accountId: string, purposes?: readonly EmailLinkPurpose[]): Promise<void> =>
       repository.endLinks(tx, accountId, purposes),
 
-    /** Removes rows that say nothing any more; gives how many. */
+    /** Deletes expired rows. Returns their number. */
     sweep: (): Promise<number> => repository.deleteOldLinks(db, clock.now() - hourMs, sweepBatchSize),
   }
 }
 
-// A token opens one purpose only: a link to confirm an address is no link to a new password.
+// A token is valid for one purpose only: a verification link cannot set a new password.
 const digestOf = (purpose: EmailLinkPurpose, token: string): Buffer =>
   createHash('sha256').update(`latchkey link ${purpose}\0${token}`).digest()

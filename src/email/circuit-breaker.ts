@@ -1,23 +1,22 @@
-/**
- * A circuit breaker for the mail server: after a failed connection other emails fail at once for
- * two seconds.
- */
+/** A circuit breaker: after a failed connection, emails fail immediately for two seconds. */
 import type { Transport } from './transport.ts'
 
 type Options = {
-  /** Milliseconds from some fixed moment. */
+  /** A monotonic clock in milliseconds. */
   monotonicMs?: () => number
 }
 
-/** Long enough to give every email that is due back to the queue, short enough not to be noticed when the server is back. */
+/**
+ * Long enough to return all due emails to the queue, and too short to be noticed after the outage.
+ */
 const pauseMs = 2_000
 
-/** What nodemailer says when there is no connection, or none that answers. */
+/** Errors of nodemailer without a connection or an answer. */
 const unreachable = ['ECONNECTION', 'ECONNREFUSED', 'ETIMEDOUT', 'ESOCKET', 'EDNS']
 
 /**
- * The same transport; for two seconds after a failed connection every other email fails at once (`EPAUSED`). The queue has few places, which
- * notifications of other kinds share: hundreds of emails must not hold them for five seconds each.
+ * Wraps the transport; emails fail immediately (`EPAUSED`) for two seconds after a failed
+ * connection. Otherwise hundreds of emails would block the shared queue for five seconds each.
  */
 export function withCircuitBreaker(
   transport: Transport,

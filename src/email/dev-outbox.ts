@@ -1,7 +1,4 @@
-/**
- * The outbox of development: the latest emails, in memory, for the page `/dev/mail`. Production has
- * none.
- */
+/** The outbox of development: the latest emails, in memory, for the page `/dev/mail`. */
 import type { Clock } from '../clock.ts'
 import type { Message } from './transport.ts'
 

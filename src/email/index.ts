@@ -1,4 +1,4 @@
-/** Emails: written and sent after the commit of the change that asked for them. */
+/** Emails, created and sent after the commit of the change that requested them. */
 import { join } from 'node:path'
 import type { Config } from '../config/config.ts'
 import type { Tx } from '../database/database.ts'
@@ -41,7 +41,7 @@ export function createMailFeature({ config, sentences, viewsFolder, outbox, find
   return {
     canSendEmail: mailer.canSend,
     sendEmail: createSendEmail({ send: (tx, intent) => outbox.send(tx, 'mail', intent), findProvenEmail }),
-    /** The mailbox of development. */
+    /** The pages of the development outbox. */
     createRoutes: (views: Views) => (devOutbox ? devEmailRoutes({ views, devOutbox }) : []),
   }
 }

@@ -1,19 +1,23 @@
-/** What waits to be emailed: the intent alone. Who it goes to, and the link in it, is decided when it is sent. */
+/** The queued request for an email. Recipient and link are decided when it is sent. */
 
 /** A second factor's id. An email names it with `emails.method.<id>` and `emails.factor.<id>`. */
 export type FactorMethod = string
 
-/** A factor in a list, and when it was enrolled (milliseconds). Its name is not told: another person may have typed it. */
+/**
+ * A listed factor and its enrolment time (milliseconds). Its name is omitted: it may be a
+ * stranger's.
+ */
 export type ListedFactor = Readonly<{ method: FactorMethod; addedAt: number }>
 
 /**
- * `go` is the interaction to return to. `generation` is the account's when the email was asked for: its link is made in no later one.
- * Emails without it are notifications, or name an email address whose account is looked up when they are sent. All is sealed at rest.
- * `address` and `requestId` are of the request that asked. The program before sent no `requestId`.
+ * `go` is the interaction to return to. `address` and `requestId` are of the request; the previous
+ * version sent no `requestId`. All intents are encrypted at rest.
+ * `generation` is the account's at the request. A later generation gets no link. Without it, the
+ * email is a notification, or its account is looked up by `email` at sending.
  */
 export type EmailIntent = Readonly<{
   askedAtMs: number
-  /** Of a notification: the account's proven email address when it was asked for; null when there was none. */
+  /** Of a notification: the account's proven email at the time of the request, or null. */
   to?: string | null
 }> &
   (

@@ -1,4 +1,4 @@
-/** Security notifications: to the email address that the account has when they are asked for, not to the one it has when they are sent. */
+/** Security notifications. They go to the account's email at the time of the request. */
 import type { Tx } from '../database/database.ts'
 import type { EmailIntent } from './intent.ts'
 
@@ -18,12 +18,15 @@ type Deps = {
   findProvenEmail: (tx: Tx, accountId: string) => Promise<string | undefined>
 }
 
-/** Queues an email within the transaction of the change. A thief who changes the email address meanwhile does not get the notification. */
+/**
+ * Queues an email within the transaction of the change. An attacker who then changes the email
+ * address does not get the notification.
+ */
 export const createSendEmail =
   ({ send, findProvenEmail }: Deps) =>
   async (tx: Tx, intent: EmailIntent): Promise<void> => {
     if (!notifications.includes(intent.mail) || !('accountId' in intent)) return send(tx, intent)
     const to = await findProvenEmail(tx, intent.accountId)
-    // Of the intents in the list none has an address of its own; the compiler sees them all.
+    // No listed intent has a `to` of its own, but the compiler checks all intents.
     await send(tx, { ...intent, to: to ?? null } as EmailIntent)
   }

@@ -1,7 +1,4 @@
-/**
- * Chooses recipient, template and link of an intent when the email is sent, from the account as it
- * is then.
- */
+/** Chooses recipient, template and link of an email when it is sent, from the current account. */
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { AuditEvent } from '../audit/service.ts'
 import type { EmailLink, EmailLinkPurpose, EmailLinkTarget } from '../email-links/service.ts'
@@ -11,28 +8,31 @@ import type { EmailTemplateName } from './templates.ts'
 export type Plan = Readonly<{
   template: EmailTemplateName
   to: string
-  /** The email address that the email is about. */
+  /** The email address in the text. */
   about: string
   /** A page of this server, or a link that is created for this email. */
   link?:
     | Readonly<{ path: string }>
     | Readonly<{ purpose: EmailLinkPurpose; page: string; to: EmailLink; interactionUid?: string }>
-  /** Whose emails of this sort are limited, where there is no link whose making would be. */
+  /** The account whose emails of this kind are limited, when no created link limits them. */
   counted?: EmailLinkTarget & Readonly<{ as?: 'new_browser' }>
-  /** The second factor that it speaks of. */
+  /** The second factor in the text. */
   method?: FactorMethod
-  /** The moment that it speaks of. */
+  /** The time in the text. */
   untilMs?: number
-  /** Factors that it lists. */
+  /** The factors in the text. */
   factors?: readonly ListedFactor[]
-  /** Recorded with the link. */
+  /** Audited together with the link. */
   event?: AuditEvent
 }>
 
 type Deps = { accounts: Pick<Accounts, 'findByEmail' | 'findById' | 'readById'> }
 type Plans = { [Name in EmailName]: (intent: IntentOf<Name>) => Promise<Plan | undefined> }
 
-/** Pages that an emailed link opens. Each shows a button: opening one changes nothing, because email scanners open links. */
+/**
+ * The pages of emailed links. Each has a button and changes nothing when opened, because email
+ * scanners open links.
+ */
 const pages = {
   verify: '/verify',
   recover: '/recover/password',
@@ -42,7 +42,7 @@ const pages = {
 } as const
 
 export function createPlans({ accounts }: Deps) {
-  /** To the address as the account has it, never as somebody typed it: two spellings of one address can be two mailboxes. */
+  /** Sent to the stored email, not as typed: two spellings can be two mailboxes. */
   const withLink = (
     template: EmailTemplateName,
     purpose: keyof typeof pages,
@@ -62,10 +62,7 @@ export function createPlans({ accounts }: Deps) {
     ...(event && { event }),
   })
 
-  /**
-   * A notification goes to proven addresses only, so that a registration cannot send emails to
-   * other people.
-   */
+  /** Only to proven addresses, so that a registration cannot send emails to strangers. */
   const notification = async (
     template: EmailTemplateName,
     { accountId, to }: { accountId: string; to?: string | null },
@@ -76,7 +73,7 @@ export function createPlans({ accounts }: Deps) {
     return { template, to: email, about: email, link: { path: '/recover' }, ...(method !== undefined && { method }) }
   }
 
-  /** For a notification that does not name its address: one of the program before, and one about an address that was typed. */
+  /** For a notification without `to`: from the previous version, or for a typed email. */
   async function findProvenEmail(accountId: string): Promise<string | undefined> {
     const account = await accounts.findById(accountId)
     return account?.isEmailVerified ? account.email : undefined
@@ -98,13 +95,13 @@ export function createPlans({ accounts }: Deps) {
 
     recovery: async ({ email, go: interactionUid, address: ip, requestId }) => {
       const account = await accounts.findByEmail(email)
-      // An address that nobody has proven grants nothing, and so no recovery: who owns it registers.
+      // An unproven email cannot recover an account. Its user can register instead.
       if (!account?.isEmailVerified || account.isDisabled) return undefined
       return withLink('recovery', 'recover', account, interactionUid, {
         action: 'account.recovery_requested',
         by: {
           actor: { type: 'system' },
-          // An email that the program before has queued does not name its request.
+          // Emails queued by the previous version do not have the request's data.
           origin: ip !== undefined && requestId !== undefined ? { requestId, ip } : { job: 'mail' },
         },
         subject: { type: 'account', id: account.id },
@@ -112,7 +109,7 @@ export function createPlans({ accounts }: Deps) {
       })
     },
 
-    // An email that was queued by the program before generations is of generation 0, as the rows are.
+    // Emails queued before generations existed belong to generation 0, like the rows.
     invitation: async ({ accountId, generation = 0 }) => {
       const account = await accounts.readById(accountId)
       if (!account || account.isEmailVerified || account.isDisabled || account.generation !== generation)
@@ -148,12 +145,12 @@ export function createPlans({ accounts }: Deps) {
       const account = await accounts.findByEmail(email)
       if (!account || account.isDisabled) return undefined
       const plan = await notification('sign_in_locked', { accountId: account.id })
-      // Anybody can cause it.
+      // Limited, because any visitor can cause it.
       return plan && { ...plan, counted: { accountId: account.id, email: account.email } }
     },
     new_browser: async (intent) => {
       const plan = await notification('new_browser', intent)
-      // Its own count: what strangers cause must not use it up.
+      // A separate count, so that emails caused by strangers do not use it up.
       return plan && { ...plan, counted: { accountId: intent.accountId, email: plan.to, as: 'new_browser' } }
     },
     factor_added: (intent) => notification('factor_added', intent, intent.method),

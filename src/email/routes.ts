@@ -1,4 +1,4 @@
-/** Development's mailbox at `/dev/mail`: what would have been sent. Mounted in development only. */
+/** The development outbox at `/dev/mail`, which shows the emails. Mounted only in development. */
 import type { Route } from '../http/route.ts'
 import { page } from '../http/route.ts'
 import type { Views } from '../http/views.ts'

@@ -1,7 +1,4 @@
-/**
- * The mailer: makes an email of an intent, with a link that is created now, and sends it through
- * the mail server.
- */
+/** The mailer: renders an intent's email with a new link and sends it through the mail server. */
 import { Counter, Histogram } from 'prom-client'
 import type { Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
@@ -24,14 +21,14 @@ type Deps = {
   transaction: Transaction
   audit: Audit
   emailTemplates: EmailTemplates
-  /** Undefined: no mail server is configured. */
+  /** Undefined when no mail server is configured. */
   transport: Transport | undefined
-  /** Development's mailbox. */
+  /** Only in development. */
   devOutbox: DevOutbox | undefined
   issuer: string
   from: string
   serviceName: () => string
-  /** How a mail server gets an email address; undefined for what is none. */
+  /** Returns the address for the mail server, or undefined for an invalid one. */
   readMailbox: (email: string) => Readonly<{ wire: string }> | undefined
   clock: Clock
   metrics: Metrics
@@ -40,7 +37,7 @@ type Deps = {
 
 type Attempt = { id: string; attempt: number; signal: AbortSignal }
 
-/** An email that could not be sent for this long is not sent any more. */
+/** After this time an unsent email is dropped. */
 const staleAfterMs = 24 * 60 * 60 * 1000
 
 export function createMailer(deps: Deps) {
@@ -60,7 +57,9 @@ export function createMailer(deps: Deps) {
   const planFor = createPlans(deps)
   const { emails, seconds } = measure(deps.metrics)
 
-  /** The link is made, and noted in the audit trail, just before it is sent. Undefined: this person has had enough emails for now. */
+  /**
+   * Creates and audits the link just before sending. Undefined when the limit of emails is reached.
+   */
   async function linkOf(
     { link, counted, event }: Plan,
     isRepetition: boolean,
@@ -96,10 +95,10 @@ export function createMailer(deps: Deps) {
   }
 
   return {
-    /** Whether an email would reach anybody: pages that cannot do without one are not offered else. */
+    /** Whether emails are delivered. Pages that need email are not offered otherwise. */
     canSend: transport !== undefined || devOutbox !== undefined,
 
-    /** Delivers one intent. Throws what the mail server said when another attempt may help. */
+    /** Sends one intent. Throws the mail server's error when another attempt may succeed. */
     post: async (intent: EmailIntent, { id, attempt, signal }: Attempt): Promise<void> => {
       const labels = { mail: intent.mail, mailId: id, attempt }
       const note = (outcome: string, level: 'debug' | 'warn', text: string, more: object = {}) => {
@@ -128,7 +127,7 @@ export function createMailer(deps: Deps) {
       try {
         await sendOrStop({ ...message, to }, signal)
       } catch (error) {
-        // The server's words may repeat the address: the code says enough.
+        // The server's message may contain the recipient, so only the code is logged.
         const { code, responseCode } = Object(error) as { code?: string; responseCode?: number }
         if (isRefusedForGood(error)) {
           return note('refused', 'warn', 'the mail server refuses a mail for good', {
@@ -145,7 +144,7 @@ export function createMailer(deps: Deps) {
   }
 }
 
-/** For the queue's log and its row, which must not hold an address. */
+/** For the queue's log and row, which must not contain an email address. */
 class EmailNotSent extends Error {
   constructor(code: string | undefined, responseCode: number | undefined) {
     super(`the mail server did not take a mail: ${[code ?? 'no code', responseCode].filter(Boolean).join(' ')}`)

@@ -1,7 +1,4 @@
-/**
- * The email templates: subject, text and HTML of each email. An email holds no typed text but the
- * address.
- */
+/** The email templates: subject, text and HTML. The only typed text in an email is the address. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TemplateFunction } from 'ejs'
@@ -32,14 +29,14 @@ export const emailTemplateNames = [
 export type EmailTemplateName = (typeof emailTemplateNames)[number]
 
 export type EmailTemplateData = Readonly<{
-  /** The email address that the email is about. */
+  /** The email address in the text. */
   email: string
-  /** Absolute, of the issuer. */
+  /** An absolute URL of the issuer. */
   link?: string
   askedAtMs: number
-  /** The second factor that the email is about. */
+  /** The second factor in the text. */
   method?: FactorMethod
-  /** The end of an account's grace period, or when factors may go. */
+  /** The end of an account's grace period, or the time from which factors may be removed. */
   untilMs?: number
   /** Listed with their dates. */
   factors?: readonly ListedFactor[]
@@ -62,7 +59,7 @@ export function createEmailTemplates({ folder, sentences, issuer, serviceName }:
     }
     return ejs.compile(readFileSync(filename, 'utf8'), options) as TemplateFunction
   }
-  // Plain text has nothing to escape.
+  // Plain text needs no escaping.
   const asText = compile('message.txt.ejs', (text) => String(text ?? ''))
   const asHtml = compile('message.html.ejs')
   const host = new URL(issuer).host

@@ -1,9 +1,9 @@
-/** The way out: one SMTP server, with limits on how long it may keep us waiting. */
+/** The SMTP transport to one server, with timeouts. */
 import type { Transporter } from 'nodemailer'
 import type { SmtpServer } from '../config/email.ts'
 
 export type Message = Readonly<{
-  /** The same at every attempt, so that a mail server can see a repetition. */
+  /** The same at every attempt, so that a mail server can detect a repetition. */
   id: string
   from: Readonly<{ name: string; address: string }>
   to: string
@@ -13,9 +13,9 @@ export type Message = Readonly<{
 }>
 
 export type Transport = {
-  /** Resolves when the server has taken the message. */
+  /** Resolves when the server has accepted the message. */
   send: (message: Message) => Promise<void>
-  /** Connects, and signs in where there is something to sign in with. Rejects with what went wrong. */
+  /** Connects, and signs in if credentials are configured. Rejects with the error. */
   check: () => Promise<void>
 }
 
@@ -30,12 +30,12 @@ export function createTransport({ host, port, isSecure, isTlsRequired, user, pas
     connectionTimeout: 5_000,
     greetingTimeout: 5_000,
     socketTimeout: 15_000,
-    // A message is what we made of it: no part of one is fetched from anywhere.
+    // Nothing in a message may be loaded from a file or URL.
     disableFileAccess: true,
     disableUrlAccess: true,
   }
   let opening: Promise<Transporter> | undefined
-  // Loaded with the first email: the package takes megabytes, and many servers send none for days.
+  // Loaded with the first email: the package takes megabytes, and many servers rarely send one.
   const open = () => {
     opening ??= import('nodemailer').then(({ default: nodemailer }) => nodemailer.createTransport(options))
     return opening
@@ -46,12 +46,12 @@ export function createTransport({ host, port, isSecure, isTlsRequired, user, pas
       await transporter.sendMail({
         messageId: `<${id}@${from.address.split('@')[1]}>`,
         from: { ...from },
-        // An object, never a string: a string would be parsed, and could be two addresses.
+        // An object, because a string is parsed and could contain two addresses.
         to: { name: '', address: to },
         subject,
         text,
         html,
-        // RFC 3834 §5: no vacation message comes back.
+        // RFC 3834 §5: prevents vacation replies.
         headers: { 'Auto-Submitted': 'auto-generated', 'X-Auto-Response-Suppress': 'All' },
       })
     },
@@ -62,7 +62,7 @@ export function createTransport({ host, port, isSecure, isTlsRequired, user, pas
   }
 }
 
-/** Whether the server has refused this recipient or message for good (RFC 5321 §4.2.1): trying again would change nothing. */
+/** Whether the server rejected the recipient or message permanently (RFC 5321 §4.2.1). */
 export function isRefusedForGood(error: unknown): boolean {
   const { code, responseCode = 0 } = Object(error) as { code?: string; responseCode?: number }
   return (code === 'EENVELOPE' || code === 'EMESSAGE') && responseCode >= 500 && responseCode < 600

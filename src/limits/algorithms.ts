@@ -1,12 +1,12 @@
 /**
- * The arithmetic of the three algorithms: what a key's state says, and what it becomes. The Lua scripts and the SQL say the same.
+ * The three algorithms of rate limits. The Lua scripts and the SQL statements compute the same.
  * docs/decisions/0081 and docs/decisions/0082
  */
 
 export const algorithmNames = ['token-bucket', 'sliding-counter', 'sliding-log'] as const
 export type AlgorithmName = (typeof algorithmNames)[number]
 
-/** What is asked of a store: up to `wanted` of `limit` within `windowMs`, at `now` (milliseconds of our clock). */
+/** A request to a store: up to `wanted` of `limit` within `windowMs`, at `now` (milliseconds). */
 export type TakeRequest = Readonly<{
   algorithm: AlgorithmName
   limit: number
@@ -16,8 +16,9 @@ export type TakeRequest = Readonly<{
 }>
 
 /**
- * A key's state after it was asked. `granted`: how many of those wanted there were. Bucket: `level` tokens at `at`. Counter: `level` in the
- * window that began at `at`, `previous` in the one before. Log: `hits`, the moments, oldest first.
+ * A key's state. `granted`: part of `wanted`. Bucket: `level` tokens at `at`.
+ * Counter: `level` in the window from `at`, `previous` in the one before. Log: `hits`, oldest
+ * first.
  */
 export type State = Readonly<{
   granted: number
@@ -29,11 +30,11 @@ export type State = Readonly<{
 
 export type Verdict = Readonly<{
   granted: number
-  /** How many more there are now. */
+  /** How many more are available now. */
   remaining: number
-  /** Until everything is there again. */
+  /** Time until the full limit is available. */
   resetMs: number
-  /** Until there is one; 0 when there is. Whatever anybody does meanwhile, there is none before. */
+  /** Minimum time until one is available; 0 when one is. */
   retryMs: number
 }>
 
@@ -42,14 +43,14 @@ type Algorithm = Readonly<{
   judge: (state: State, ask: TakeRequest) => Verdict
 }>
 
-// A token that is there but for the last bit of a float is there. The same in Lua and SQL.
+// Tolerates rounding errors of floats, like the Lua and SQL versions.
 const epsilon = 1e-9
 
 const wholeMs = (ms: number): number => Math.max(0, Math.ceil(ms - epsilon))
 const atMost = (wanted: number, left: number): number => Math.min(wanted, Math.max(0, Math.floor(left + epsilon)))
 const empty = { previous: 0, hits: [] }
 
-// Clocks of different machines differ: a state from the future is taken for one of now.
+// Clocks of machines differ, so a state from the future counts as from now.
 const later = (at: number, now: number): number => Math.max(at, now)
 
 const tokenBucket: Algorithm = {
@@ -96,7 +97,10 @@ const slidingCounter: Algorithm = {
   },
 }
 
-/** When, from the window's begin, there is room for one more: while the window before fades, or while this one does in the next. */
+/**
+ * Time from the window's start until one more fits: as the previous window's weight decreases, or
+ * as this window's does in the next.
+ */
 function freeAfter(level: number, previous: number, limit: number, windowMs: number): number {
   if (level + 1 <= limit) return windowMs - ((limit - level - 1) * windowMs) / previous
   return 2 * windowMs - ((limit - 1) * windowMs) / level
@@ -131,5 +135,5 @@ export const takeFrom = (state: State | undefined, ask: TakeRequest): State =>
 
 export const judge = (state: State, ask: TakeRequest): Verdict => algorithms[ask.algorithm].judge(state, ask)
 
-/** When the state says nothing any more, in milliseconds of our clock: it may be thrown away then. */
+/** The time after which the state has no effect, in milliseconds of the server's clock. */
 export const expiresAt = ({ windowMs, now }: TakeRequest): number => now + 2 * windowMs

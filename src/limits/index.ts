@@ -1,4 +1,4 @@
-/** Request limits, and the throttle of wrong passwords. */
+/** Rate limits of requests, and the throttle of wrong passwords. */
 import type { Cluster, Redis } from 'ioredis'
 import type { Pool } from 'pg'
 import { batchDuty } from '../jobs/duty.ts'
@@ -19,7 +19,7 @@ type Deps = Pick<LimitsDeps, 'settings' | 'countedIp' | 'countedNetwork' | 'cloc
     pool: Pool
     /** Undefined: counts are in Postgres. */
     redis: Redis | Cluster | undefined
-    /** The one form of an email, by which it is counted. */
+    /** Normalises an email for counting. */
     normaliseEmail: (email: string) => string
     deriveKey: (purpose: string) => Buffer
     endings: Pick<Endings, 'register'>
@@ -59,7 +59,7 @@ export function createLimitsFeature(deps: Deps) {
     loginThrottle,
     passwordCheckLimit: createPasswordCheckLimit({ limits, normalise: normaliseEmail, clock }),
     networks: createNetworkUnlock({ loginThrottle, plainIp, prefixesOf, transaction, audit }),
-    // Counts that limit nothing any more, and browsers that were not seen for long.
+    // Deletes expired counts, and browsers that have not been seen for a long time.
     duties: [batchDuty('sweep-guesses', 3600, loginThrottle.sweep), batchDuty('sweep-limits', 300, limits.sweep)],
   }
 }

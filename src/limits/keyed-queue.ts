@@ -1,7 +1,7 @@
-/** A queue for each key: works with the same key run one after another. */
+/** A queue for each key: tasks with the same key run one after another. */
 
 type Deps = {
-  /** How many may be there for one key. */
+  /** The maximum number of tasks for one key. */
   maxLength: number
   refuse: () => never
 }

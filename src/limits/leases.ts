@@ -1,19 +1,16 @@
-/**
- * Leases: tokens that a process has taken from the store in advance, and refusals that it remembers
- * without a question to the store.
- */
+/** Leases: tokens that a process takes from the store in advance, and refusals that it caches. */
 import type { TakeRequest, Verdict } from './algorithms.ts'
 
-/** One answer about one key. */
+/** The answer for one key. */
 export type Answer = Readonly<{ isGranted: boolean; remaining: number; resetMs: number; retryMs: number }>
 
 type Lease = {
   limit: number
-  /** Until this moment the store has no token for the key. */
+  /** The store has no token for the key before this time. */
   refusedUntil: number
   /** Taken from the store and not used yet. */
   left: number
-  /** How many are taken at once: as many as are used within about a second. */
+  /** How many are taken at once: about as many as are used within a second. */
   size: number
   verdictAt: number
   verdict: Verdict
@@ -29,10 +26,7 @@ type Deps = {
 
 type LimitRequest = Omit<TakeRequest, 'wanted' | 'now'>
 
-/**
- * A process leases at most this part of a limit. A limit can be exceeded by so much for each
- * process.
- */
+/** A process leases at most this part of a limit. It can exceed the limit by that much. */
 export const leaseDivisor = 20
 const maxLeaseSize = 1000
 const busyMs = 1000
@@ -44,7 +38,7 @@ export function createLeases({ ask, now, maxKeys }: Deps) {
 
   function leaseOf(key: string, limit: number): Lease {
     const lease = known.get(key)
-    // What was taken or refused under another limit says nothing about this one.
+    // Tokens and refusals of another limit do not apply to this one.
     if (lease?.limit === limit) return lease
     const fresh: Lease = {
       limit,
@@ -75,14 +69,14 @@ export function createLeases({ ask, now, maxKeys }: Deps) {
     lease.verdict = verdict
     lease.verdictAt = now()
     lease.left += verdict.granted
-    // Fewer than wanted means that none is left, so that further requests need not ask the store.
+    // Fewer than wanted means that none is left, so the next requests need not ask the store.
     if (verdict.granted < wanted) lease.refusedUntil = now() + Math.max(1, verdict.retryMs)
   }
 
   const refusalOf = (lease: Lease): Answer | undefined =>
     now() < lease.refusedUntil ? answer(lease, false) : undefined
 
-  /** Each one from the store, except what it has refused already. */
+  /** Asks the store for each request, except after a cached refusal. */
   async function takeOne(key: string, request: LimitRequest): Promise<Answer> {
     const lease = leaseOf(key, request.limit)
     const refusal = refusalOf(lease)
@@ -102,14 +96,11 @@ export function createLeases({ ask, now, maxKeys }: Deps) {
     applyVerdict(lease, await ask(key, { ...request, wanted, now: now() }), wanted)
   }
 
-  /**
-   * Takes from the lease, and renews it when it is used up: one question to the store for all
-   * waiting requests.
-   */
+  /** Takes from the lease, and renews it with one store request for all waiting requests. */
   async function takeLeased(key: string, request: LimitRequest): Promise<Answer> {
     const lease = leaseOf(key, request.limit)
     for (;;) {
-      // A lease older than the window is worthless: the bucket has refilled.
+      // A lease older than the window is discarded, because the bucket has refilled.
       if (lease.left > 0 && now() - lease.verdictAt > request.windowMs) lease.left = 0
       if (lease.left > 0) {
         lease.left -= 1
@@ -132,7 +123,7 @@ export function createLeases({ ask, now, maxKeys }: Deps) {
   return {
     takeOne,
     takeLeased,
-    /** The refusal that this process remembers. Asks no store. */
+    /** The refusal cached by this process. Asks no store. */
     knownRefusal: (key: string, limit: number): Answer | undefined => {
       const lease = known.get(key)
       return lease?.limit === limit && lease.left === 0 ? refusalOf(lease) : undefined

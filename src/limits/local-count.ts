@@ -1,4 +1,4 @@
-/** How often this process has seen a key within a window, without any store. */
+/** Counts how often this process has seen a key within a window, without a store. */
 
 type Deps = { now: () => number; maxKeys: number }
 
@@ -6,7 +6,7 @@ export function createLocalCount({ now, maxKeys }: Deps) {
   const counts = new Map<string, { from: number; used: number }>()
 
   return {
-    /** Counts one more; gives how many that makes since the window began. */
+    /** Counts one more. Returns the count since the window began. */
     count: (key: string, windowMs: number): number => {
       const known = counts.get(key)
       const isOver = known === undefined || now() - known.from >= windowMs

@@ -1,4 +1,4 @@
-/** Rows of `guess_count`, `guess_address` and `known_browser`. Every count is one statement: tries at once are as many as they are. */
+/** Rows of `guess_count`, `guess_address`, `known_browser`. One statement counts each attempt. */
 import type { Queryable, Tx } from '../database/database.ts'
 
 export type AttemptCount = Readonly<{
@@ -10,16 +10,18 @@ export type AttemptCount = Readonly<{
 
 export type LockRules = Readonly<{
   windowMs: number
-  /** The try that locks. */
+  /** The attempt that locks. */
   lockAt: number
   lockMs: number
-  /** How often a lock doubles. */
+  /** How many times the duration of a lock doubles. */
   doublings: number
-  /** Locks are forgotten when nothing was tried for so long. */
+  /** Earlier locks no longer count after this time without attempts. */
   lockMemoryMs: number
 }>
 
-/** Counts a try before it is verified. While it is locked nothing is counted but the try itself: a lock is not made longer. */
+/**
+ * Counts an attempt before it is verified. A lock does not become longer: only `tries` increases.
+ */
 export async function countAttempt(db: Queryable, key: Buffer, now: number, rules: LockRules): Promise<AttemptCount> {
   const { rows } = await db.raw(
     `INSERT INTO guess_count AS g (key, tries, window_from, total, locks, seen_at) VALUES (:key, 1, :now, 1, 0, :now)
@@ -57,7 +59,7 @@ export async function countAttempt(db: Queryable, key: Buffer, now: number, rule
   }
 }
 
-/** A try that was no failure is taken back; `isSuccess` ends the row of failures without one as well. */
+/** Removes an attempt that was not a failure. `isSuccess` also resets the consecutive failures. */
 export async function undoAttempt(db: Queryable, key: Buffer, isSuccess: boolean): Promise<void> {
   await db.raw(
     `UPDATE guess_count SET tries = greatest(tries - 1, 0), total = CASE WHEN ? THEN 0 ELSE greatest(total - 1, 0) END
@@ -66,7 +68,7 @@ export async function undoAttempt(db: Queryable, key: Buffer, isSuccess: boolean
   )
 }
 
-/** What was tried in browsers that the account is known in. */
+/** Deletes the attempts in the account's known browsers. */
 export async function clearBrowserAttempts(tx: Queryable, accountId: string): Promise<void> {
   await tx.raw('DELETE FROM guess_count WHERE key IN (SELECT key FROM known_browser WHERE account_id = ?)', [accountId])
 }
@@ -75,7 +77,7 @@ export async function clearAttempts(db: Queryable, key: Buffer): Promise<void> {
   await db('guess_count').where({ key }).delete()
 }
 
-/** Failures that are known, and the most that they can become with the tries under way: `hourMost`, this one included. */
+/** Known failures. `hourMost` also counts the pending attempts, including this one, as failures. */
 export type NetworkFailures = Readonly<{
   quarterFailures: number
   hourFailures: number
@@ -86,7 +88,10 @@ export type NetworkFailures = Readonly<{
 const quarterMs = 15 * 60_000
 const hourMs = 60 * 60_000
 
-/** Begins a try for every prefix of an address; gives the worst. Tries that a killed process left are forgotten after a quarter. */
+/**
+ * Begins an attempt for every prefix of an IP address. Returns the highest counts. Pending attempts
+ * of a killed process expire after 15 minutes.
+ */
 export async function beginNetworkAttempt(
   db: Queryable,
   keys: readonly Buffer[],
@@ -112,7 +117,7 @@ export async function beginNetworkAttempt(
   }
 }
 
-/** A try has ended. Gives the failures of the quarter, this one included. */
+/** Ends an attempt. Returns the failures of the last 15 minutes, including this one. */
 export async function endNetworkAttempt(db: Queryable, keys: readonly Buffer[], isFailure: boolean): Promise<number> {
   const { rows } = await db.raw(
     `UPDATE guess_address SET pending = greatest(pending - 1, 0),
@@ -127,9 +132,9 @@ export async function endNetworkAttempt(db: Queryable, keys: readonly Buffer[], 
 const worst = (rows: readonly Record<string, unknown>[], column: string): number =>
   Math.max(0, ...rows.map((row) => Number(row[column])))
 
-/** Gives how many of them anything was counted for. */
+/** Returns the number of deleted rows. */
 export async function deleteNetworkFailures(tx: Tx, keys: readonly Buffer[]): Promise<number> {
-  // Locked in the order in which tries lock them.
+  // Locked in the same order as in attempts, to avoid deadlocks.
   const { rowCount } = await tx.raw(
     'DELETE FROM guess_address WHERE key IN (SELECT key FROM guess_address WHERE key = ANY(?) ORDER BY key FOR UPDATE)',
     [keys],
@@ -137,7 +142,7 @@ export async function deleteNetworkFailures(tx: Tx, keys: readonly Buffer[]): Pr
   return rowCount ?? 0
 }
 
-/** Only in the generation of the account in which the browser signed in. */
+/** A browser is known only in the generation of the account in which it signed in. */
 export async function isKnownBrowser(db: Queryable, key: Buffer, seenAfter: number): Promise<boolean> {
   const row = await db('known_browser AS b')
     .join('account AS a', (join) => join.on('a.id', 'b.account_id').andOn('a.generation', 'b.generation'))
@@ -147,7 +152,7 @@ export async function isKnownBrowser(db: Queryable, key: Buffer, seenAfter: numb
   return row !== undefined
 }
 
-/** Within a reset of the account: every browser becomes unknown but the one that asked for it, under its new key. */
+/** Within a reset of the account: deletes every other known browser. This one gets a new key. */
 export async function deleteKnownBrowsers(
   tx: Tx,
   accountId: string,
@@ -166,8 +171,8 @@ export async function deleteKnownBrowsers(
 type KnownBrowser = { key: Buffer; accountId: string; generation: number; at: number }
 
 /**
- * Gives `new` when the browser is new to an account that others are known of; of more than `most` the
- * longest unseen go. Gives `reset` when the account has been reset since the sign-in began: nothing is written then.
+ * Returns `new` for a new browser of an account with other known browsers. Keeps the `most` latest.
+ * Returns `reset`, and writes nothing, when the account was reset after the sign-in began.
  */
 export async function putKnownBrowser(tx: Tx, browser: KnownBrowser, most: number): Promise<'new' | 'known' | 'reset'> {
   const { rows } = await tx.raw(
@@ -185,7 +190,7 @@ export async function putKnownBrowser(tx: Tx, browser: KnownBrowser, most: numbe
   const [row] = rows
   if (!row) return 'reset'
   if (!row.is_new) return 'known'
-  // The account's row is locked: sign-ins at once do not leave more.
+  // The account's row is locked, so concurrent sign-ins cannot leave more rows.
   await tx.raw(
     `DELETE FROM known_browser WHERE key IN (
        SELECT key FROM known_browser WHERE account_id = :accountId ORDER BY key = :key DESC, seen_at DESC OFFSET :most)`,
@@ -196,7 +201,9 @@ export async function putKnownBrowser(tx: Tx, browser: KnownBrowser, most: numbe
 
 type Ages = { countsBefore: number; networksBefore: number; browsersBefore: number }
 
-/** Removes rows that limit nobody; gives how many. What has reached a hundred stays until it is reset. */
+/**
+ * Deletes expired rows. Returns their number. A count of a hundred failures stays until a reset.
+ */
 export async function sweep(db: Queryable, { countsBefore, networksBefore, browsersBefore }: Ages, limit: number) {
   const statements: [string, (string | number)[]][] = [
     [

@@ -1,6 +1,6 @@
 /**
- * The login throttle. Each attempt is counted in Postgres, by the typed identifier, before it is verified; a right one is taken back.
- * For its network it is pending until verified. Existing and unknown identifiers are treated alike.
+ * The login throttle. Postgres counts each attempt, by its typed identifier, before it is verified.
+ * A success removes the count. Existing and unknown identifiers are treated alike.
  */
 import { createHmac, createSecretKey } from 'node:crypto'
 import type { AccountEnding } from '../authentication/account-reset.ts'
@@ -16,31 +16,23 @@ import * as repository from './login-throttle-repository.ts'
 
 type Deps = {
   db: Queryable
-  /** 32 bytes. Rows hold digests under this key, so that a dump does not name the identifiers. */
+  /** 32 bytes. Rows contain digests with this key, so that a dump reveals no identifiers. */
   key: Buffer
-  /** The one form of an identifier, by which it is counted. */
+  /** Normalises an identifier for counting. */
   normalise: (identifier: string) => string
-  /** The prefixes of an address by which it is counted. */
+  /** The prefixes of an IP address that are counted. */
   prefixesOf: (ip: string) => readonly string[]
   captcha: Pick<Captcha, 'spend'>
   metrics: LoginThrottleMetrics
-  /**
-   * Refuses when too many attempts of one identifier, or from one network, run at the same time.
-   */
+  /** The error for too many concurrent attempts of one identifier or network. */
   busy: () => AppError
   clock: Clock
 }
 
-/**
- * The password of a signed-in account, asked for again. It has its own count, because only a
- * session can try it.
- */
+/** The password of a signed-in account, asked for again. Only a session can try it. */
 export type PasswordCheck = Readonly<{ accountId: string }>
 
-/**
- * One attempt. `browserToken` is the token of the device cookie; a CAPTCHA is bound to
- * `interaction`.
- */
+/** One attempt. `browserToken` is from the device cookie. A CAPTCHA is bound to `interaction`. */
 export type LoginAttempt = Readonly<{
   identifier: string
   ip: string | undefined
@@ -49,7 +41,7 @@ export type LoginAttempt = Readonly<{
   interaction: string
 }>
 
-/** `emailProblem`: the address is no longer the account's. */
+/** `emailProblem`: the email is no longer the account's. */
 type EmailOwner = Readonly<{ id: string; email: string; emailProblem?: string | undefined }>
 type BrowserOwner = EmailOwner & Readonly<{ generation: number }>
 
@@ -57,14 +49,14 @@ export type LoginThrottle = ReturnType<typeof createLoginThrottle>
 
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs
-/** SP 800-63B-4 §3.2.2 wants at most 100 failures in a row. */
+/** SP 800-63B-4 §3.2.2 allows at most 100 consecutive failures. */
 const rules = { windowMs: 15 * minuteMs, lockAt: 11, lockMs: 15 * minuteMs, doublings: 2, lockMemoryMs: dayMs }
 const freeAttempts = 5
 const maxConsecutiveFailures = 100
 const freeNetworkFailures = 20
 const maxNetworkFailures = 100
 const knownBrowserMs = 400 * dayMs
-/** Known browsers of one person. */
+/** The maximum for one account. */
 const maxKnownBrowsers = 50
 const maxWaiting = 200
 const sweepBatchSize = 1000
@@ -88,9 +80,7 @@ export function createLoginThrottle(deps: Deps) {
   const ipKeys = (ip: string) => deps.prefixesOf(ip).map((one) => digest('address', one))
   const browserKey = (token: string, identifier: string) => digest('browser', token, normalise(identifier))
 
-  /**
-   * The counter of the attempt. A known browser has its own counter, until it has failed too often.
-   */
+  /** The counter of the attempt. A known browser has its own, until it fails too often. */
   async function counterOf({
     identifier,
     browserToken,
@@ -103,17 +93,14 @@ export function createLoginThrottle(deps: Deps) {
   }
 
   type Reason = 'locked' | 'off' | 'address' | 'crowded' | 'captcha'
-  /** `counts`: the attempt counts as a failure although nothing was verified. */
+  /** `counts`: the attempt counts as a failure, although the password was not verified. */
   const refusal = (reason: Reason, error: AppError, counts: boolean): AppError => {
     metrics.count(reason)
     if (counts) countedUnverified.add(error)
     return error
   }
 
-  /**
-   * Throws unless the attempt may be verified. A refusal because of the network alone is not
-   * counted.
-   */
+  /** Throws unless the attempt may be verified. A refusal because of the network is not counted. */
   async function admit(
     loginAttempt: LoginAttempt,
     isOwn: boolean,
@@ -128,7 +115,7 @@ export function createLoginThrottle(deps: Deps) {
       const retryAfterSeconds = secondsUntil(network.hourEndsAt)
       throw refusal('address', tooManyFailures({ retryAfterSeconds }), false)
     }
-    // If all pending attempts failed, the network would be over its limit.
+    // If all pending attempts failed, the network would exceed its limit.
     if (network.hourMost > maxNetworkFailures) throw refusal('crowded', deps.busy(), false)
     const needsOwnCaptcha = !isOwn && own.tries > freeAttempts
     if (!needsOwnCaptcha && network.quarterFailures < freeNetworkFailures) return
@@ -160,7 +147,7 @@ export function createLoginThrottle(deps: Deps) {
         result = await work()
       } catch (error) {
         const isWrongGuess = isWrong(error)
-        // Neither of both: the server was busy, or the password was right and another step follows.
+        // Otherwise the server was busy, or the right password needs another step.
         const isFailure = isWrongGuess || countedUnverified.has(Object(error))
         const [quarterFailures] = await Promise.all([
           repository.endNetworkAttempt(db, prefixes, isFailure),
@@ -179,7 +166,7 @@ export function createLoginThrottle(deps: Deps) {
     })
   }
 
-  /** Ten attempts in 15 minutes, without a CAPTCHA. */
+  /** At most ten attempts in 15 minutes, without a CAPTCHA. */
   async function attemptPasswordCheck<T>(
     { accountId }: PasswordCheck,
     work: () => Promise<T>,
@@ -203,30 +190,30 @@ export function createLoginThrottle(deps: Deps) {
 
   return {
     /**
-     * Does `work`, the verification, if this try may be verified. `isWrong` tells a wrong guess from every other failure; `onLock` is
-     * called for the try that locks. Throws `captcha_needed`, `sign_in_locked`, `password_off`, `too_many_failures`, and what `work` throws.
+     * Runs `work`, the verification, if allowed. `isWrong` identifies a wrong password; `onLock`
+     * runs when an attempt locks. Throws `captcha_needed`, `sign_in_locked`, `password_off`,
+     * `too_many_failures`, and the errors of `work`.
      */
     attempt,
 
     /**
-     * The same for the password of a signed-in account. Throws `proof_locked`, and what `work`
-     * throws.
+     * The same for the password of a signed-in account. Throws `proof_locked` and errors of `work`.
      */
     attemptPasswordCheck,
 
-    /** What a request limit counts an attempt as: the typed email, or the browser that the account of this email knows. */
+    /** The key of an attempt's rate limit: the typed email, or the known browser of its account. */
     countedAs: async (email: string, browserToken: string | undefined): Promise<string> => {
       const { key, isOwn } = await counterOf({ identifier: email, browserToken })
       return isOwn ? `known browser ${key.toString('hex')}` : email.trim()
     },
 
-    /** Whether the next try after this failure needs a CAPTCHA. */
+    /** Whether the next attempt after this failure needs a CAPTCHA. */
     needsCaptcha: (error: unknown): boolean =>
       typeof error === 'object' && error !== null && needsCaptchaNext.has(error),
 
     /**
-     * The browser has signed in to this account, in this generation of it. Gives `new` for a new browser of an account that has others,
-     * and `reset` when the generation is over: nothing is written then.
+     * Stores a browser that signed in to this generation of the account. Returns `new` for a new
+     * browser of an account with others, and `reset`, without a write, for an earlier generation.
      */
     rememberBrowser: async (
       tx: Tx,
@@ -238,7 +225,7 @@ export function createLoginThrottle(deps: Deps) {
       return repository.putKnownBrowser(tx, browser, maxKnownBrowsers)
     },
 
-    /** With a reset of the account: only the browser that asked for it stays known. */
+    /** After a reset of the account, only the browser that requested it stays known. */
     endAccount: (async (tx, accountId, { preserved: { knownBrowser }, end: { generation, knownToken } }) => {
       const preserved = knownBrowser &&
         knownToken !== undefined && {
@@ -249,22 +236,22 @@ export function createLoginThrottle(deps: Deps) {
       await repository.deleteKnownBrowsers(tx, accountId, preserved || undefined)
     }) satisfies AccountEnding,
 
-    /** The account loses its address: its browsers are known no longer, because they are known under the address. */
+    /** When the account loses its email: browsers are known by the email, so all become unknown. */
     clearKnownBrowsers: (tx: Tx, accountId: string): Promise<void> =>
       repository.deleteKnownBrowsers(tx, accountId, undefined),
 
-    /** After a new password the failures of the old one no longer count. */
+    /** After a new password, failures of the old one no longer count. */
     clear: async (tx: Queryable, { id, email, emailProblem }: EmailOwner): Promise<void> => {
-      // What was tried at the address was tried at the account that has it.
+      // Attempts at the email count for the account that has it now.
       if (emailProblem === undefined) await repository.clearAttempts(tx, identifierKey(email))
       await repository.clearBrowserAttempts(tx, id)
     },
 
-    /** Failures from the networks of this address count no longer; gives whether there were any. */
+    /** Deletes the failures of the networks of this IP address. Returns whether there were any. */
     clearNetworkFailures: async (tx: Tx, ip: string): Promise<boolean> =>
       (await repository.deleteNetworkFailures(tx, ipKeys(ip))) > 0,
 
-    /** Deletes rows that no longer limit anything. Returns how many. */
+    /** Deletes expired rows. Returns their number. */
     sweep: (): Promise<number> => {
       const now = clock.now()
       const ages = {

@@ -1,9 +1,9 @@
-/** Limits of this process alone: for when no store answers. */
+/** Rate limits of this process only, used when no store answers. */
 import type { State } from './algorithms.ts'
 import { expiresAt, takeFrom } from './algorithms.ts'
 import type { LimitStore } from './store.ts'
 
-/** At most `maxKeys` keys; beyond them the one that was asked longest ago is forgotten. */
+/** At most `maxKeys` keys. Beyond that, the least recently used key is dropped. */
 export function createMemoryStore({ maxKeys }: { maxKeys: number }): LimitStore {
   const states = new Map<string, { state: State; forgottenAt: number }>()
   return {

@@ -1,4 +1,4 @@
-/** Lifts the lock that many wrong passwords have put on a network. */
+/** Removes the lock of a network after many wrong passwords. */
 import type { Audit, Initiator } from '../audit/service.ts'
 import type { Transaction } from '../database/database.ts'
 import { networkInvalid } from './errors.ts'
@@ -6,9 +6,9 @@ import type { LoginThrottle } from './login-throttle.ts'
 
 type Deps = {
   loginThrottle: Pick<LoginThrottle, 'clearNetworkFailures'>
-  /** The one spelling of an address; undefined for what is none. */
+  /** Normalises an IP address. Undefined for other text. */
   plainIp: (typed: string) => string | undefined
-  /** The networks of an address by which failures are counted. */
+  /** The networks of an IP address that count failures. */
   prefixesOf: (ip: string) => readonly string[]
   transaction: Transaction
   audit: Audit
@@ -17,8 +17,8 @@ type Deps = {
 export function createNetworkUnlock({ loginThrottle, plainIp, prefixesOf, transaction, audit }: Deps) {
   return {
     /**
-     * Wrong passwords from the networks of this address count no longer.
-     * Gives its networks and whether anything was counted. Throws `network_invalid`.
+     * Deletes the failures of the networks of this IP address.
+     * Returns the networks and whether there were failures. Throws `network_invalid`.
      */
     unlock: async (typed: string, by: Initiator) => {
       const ip = plainIp(typed)

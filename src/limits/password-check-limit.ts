@@ -1,25 +1,25 @@
-/** Limits right passwords too: each costs a hash, and a few accounts could delay all others. */
+/** Limits right passwords as well, because each costs a hash and delays other accounts. */
 import type { Clock } from '../clock.ts'
 import { tooManyRequests } from './errors.ts'
 import type { Limits, Outcome } from './service.ts'
 
 type Deps = {
   limits: Pick<Limits, 'take' | 'networkOf'>
-  /** The one form of an email. */
+  /** Normalises an email. */
   normalise: (email: string) => string
   clock: Clock
 }
 
 export type PasswordCheckLimit = ReturnType<typeof createPasswordCheckLimit>
 
-/** A person proves the password once or twice a minute, so an office never meets the limit. */
+/** Users prove the password once or twice a minute, so an office does not reach the limit. */
 const freePasswordChecks = 2
 const maxKeys = 20_000
 
 export function createPasswordCheckLimit({ limits, normalise, clock }: Deps) {
   const refusedUntil = new Map<string, number>()
 
-  /** Refuses this account only, not other accounts of the network. */
+  /** Refuses only this account, not other accounts of the network. */
   function refuse(key: string, { retryAfterSeconds }: Outcome): void {
     refusedUntil.delete(key)
     refusedUntil.set(key, clock.now() + retryAfterSeconds * 1000)
@@ -27,7 +27,9 @@ export function createPasswordCheckLimit({ limits, normalise, clock }: Deps) {
   }
 
   return {
-    /** Throws `too_many_requests` while this account proves its password too often. Asks no store. */
+    /**
+     * Throws `too_many_requests` while this account proves its password too often, without a store.
+     */
     refuseKnown: (email: string): void => {
       const leftMs = (refusedUntil.get(normalise(email)) ?? 0) - clock.now()
       if (leftMs <= 0) return
@@ -35,7 +37,9 @@ export function createPasswordCheckLimit({ limits, normalise, clock }: Deps) {
       throw tooManyRequests({ params: { minutes: Math.ceil(retryAfterSeconds / 60) }, retryAfterSeconds })
     },
 
-    /** Counts a right password; only the next one is refused. The first of a minute asks no store. */
+    /**
+     * Counts a right password; the next one may be refused. The first in a minute asks no store.
+     */
     count: async ({ email, ip }: { email: string; ip: string | undefined }): Promise<void> => {
       const own = await limits.take('proof', { identifier: email })
       if (!own.isAllowed) return refuse(normalise(email), own)

@@ -1,21 +1,27 @@
-/** Every request limit there is: what is counted, how many, by which algorithm, and why by that one. */
+/** All rate limits of requests: what is counted, the limit, and the algorithm with its reason. */
 import type { RuntimeSettings } from '../settings/definitions.ts'
 import type { AlgorithmName } from './algorithms.ts'
 
 export type Policy = Readonly<{
   algorithm: AlgorithmName
-  /** For one identifier within the window. `token`: so many times what a client may ask in a minute; of 0 there is no limit. */
+  /**
+   * For one identifier within the window. `token` multiplies a client's requests a minute (0: no
+   * limit).
+   */
   limit: number | Readonly<{ token: number }>
-  /** For one address within the window; ten times `limit` without it. */
+  /** For one IP address within the window. The default is ten times `limit`. */
   ipLimit?: number
   windowSeconds: number
-  /** `typed`: text that a person has typed; its spelling does not make another one of it. */
+  /** `typed`: text typed by a user, normalised before counting. */
   identifier: 'typed' | 'exact'
-  /** Whether a process takes several at a time, so that a token costs no trip to the store. */
+  /** Whether a process leases several tokens at once, to save store requests. */
   isLeased?: true
-  /** Whether a process allows a twentieth of the limit by itself, so that a key that is rarely used costs no trip to the store. */
+  /**
+   * Whether a process grants a twentieth of the limit without the store, so that rarely used keys
+   * need no store request.
+   */
   isLocalFirst?: true
-  /** Whether no setting changes it. */
+  /** Whether settings cannot change it. */
   isFixed?: true
 }>
 
@@ -23,13 +29,13 @@ const minute = 60
 const hour = 3600
 
 /**
- * Token bucket for what programs do: they come in bursts, have no idea of minutes, and a bucket can be handed out in shares.
- * Sliding counter for what people and guessers do often: two numbers, and no second helping at the edge of a window.
- * Sliding log for the few an hour that send email or make accounts: exact, and the wait that is told is the true one.
+ * Token bucket for programs: allows bursts, and can be leased.
+ * Sliding counter for frequent requests of users: two numbers, no double limit at a window's edge.
+ * Sliding log for a few an hour (emails, accounts): exact, with an exact retry time.
  */
 export const policies = {
   login: { algorithm: 'sliding-counter', limit: 20, windowSeconds: minute, identifier: 'typed' },
-  /** Right passwords, at the login and on the account page, by account. */
+  /** Right passwords at the login and on the account page, by account. */
   proof: {
     algorithm: 'sliding-counter',
     limit: 30,
@@ -37,13 +43,13 @@ export const policies = {
     identifier: 'typed',
     isLocalFirst: true,
   },
-  /** By address: right passwords after the second of an account within a minute. */
+  /** By IP address: right passwords of an account after its second within a minute. */
   repeated_proof: { algorithm: 'sliding-counter', limit: 3, windowSeconds: minute, identifier: 'exact' },
   register: { algorithm: 'sliding-log', limit: 5, windowSeconds: hour, identifier: 'typed' },
   recovery: { algorithm: 'sliding-log', limit: 3, windowSeconds: hour, identifier: 'typed' },
-  /** What an emailed link opens, by its token. */
+  /** The page of an emailed link, by its token. */
   link: { algorithm: 'sliding-counter', limit: 20, windowSeconds: minute, identifier: 'exact' },
-  /** The buttons of one interaction, which guess nothing: what is typed has counters of its own. */
+  /** The buttons of one interaction. They guess nothing; typed input has its own counters. */
   interaction: {
     algorithm: 'token-bucket',
     limit: 60,
@@ -51,9 +57,9 @@ export const policies = {
     identifier: 'exact',
     isLeased: true,
   },
-  /** What people change about themselves, by account and by their network. */
+  /** Changes of a user's own account, by account and by network. */
   account: { algorithm: 'sliding-counter', limit: 60, windowSeconds: minute, identifier: 'exact' },
-  /** By account, once somebody is signed in. */
+  /** By account, after the sign-in. */
   authorization: {
     algorithm: 'token-bucket',
     limit: 60,
@@ -61,7 +67,7 @@ export const policies = {
     identifier: 'exact',
     isLeased: true,
   },
-  /** Codes and refreshes, by grant: a web application asks for all of its people. */
+  /** Codes and refreshes, by grant, because a web application sends them for all its users. */
   token: {
     algorithm: 'token-bucket',
     limit: 60,
@@ -95,7 +101,7 @@ export const policies = {
     identifier: 'exact',
     isLeased: true,
   },
-  /** By client: tokens that it gives back and that no store has, because each leaves a row. */
+  /** By client: presented tokens that the store does not have, because each leaves a row. */
   unknown_token: {
     algorithm: 'token-bucket',
     limit: 600,
@@ -103,7 +109,7 @@ export const policies = {
     identifier: 'exact',
     isLeased: true,
   },
-  /** By address, until the client is authenticated: an API asks once for each of its own requests. */
+  /** By IP address until the client is authenticated. An API sends one for each of its requests. */
   introspection: {
     algorithm: 'token-bucket',
     limit: 6000,
@@ -119,25 +125,25 @@ export const policies = {
     identifier: 'exact',
     isLeased: true,
   },
-  /** By address: signing out guesses nothing. */
+  /** By IP address, because signing out guesses nothing. */
   logout: { algorithm: 'token-bucket', limit: 60, windowSeconds: minute, identifier: 'exact', isLeased: true },
-  /** One wrong secret of one client at one address, so that its repetitions are no guesses. */
+  /** One wrong secret of one client at one IP address, so that repetitions do not count. */
   wrong_secret: { algorithm: 'sliding-log', limit: 1, isFixed: true, windowSeconds: minute, identifier: 'exact' },
-  /** Failures only: by the client id that was named, and by that id at one address. */
+  /** Only failures: by the given client id, and by that id at one IP address. */
   client_authentication: { algorithm: 'sliding-counter', limit: 20, windowSeconds: minute, identifier: 'exact' },
 } as const satisfies Readonly<Record<string, Policy>>
 
 export type PolicyName = keyof typeof policies
 export const policyNames = Object.keys(policies) as PolicyName[]
 
-/** An office, a school or a carrier shares one address. */
+/** An office, a school or a carrier shares one IP address. */
 const ipFactor = 10
 
 export type LimitSettings = Pick<RuntimeSettings, 'rateLimitPercent' | 'tokenRequestsPerMinute'>
 
 /**
- * How many the policy allows within its window, at least one; Infinity where the number of a client is 0.
- * `ownTokenLimit`: what this client has instead of the setting.
+ * The policy's limit within its window: at least one, or Infinity when a client's number is 0.
+ * `ownTokenLimit` replaces the setting for this client.
  */
 export function limitOf(
   name: PolicyName,

@@ -8,8 +8,8 @@ type RequestContext = Pick<Context, 'state' | 'ip'>
 export type RateLimiter = ReturnType<typeof createRateLimiter>
 
 /**
- * Reset is in seconds, because clocks differ. `RateLimit` and `RateLimit-Policy` are draft-ietf-httpapi-ratelimit-headers-10 §3 and §4:
- * structured fields (RFC 9651).
+ * Reset is in seconds, because clocks differ. `RateLimit` and `RateLimit-Policy`:
+ * draft-ietf-httpapi-ratelimit-headers-10 §3 and §4, structured fields (RFC 9651).
  */
 function writeHeaders({ res }: Context, { policy, limit, windowSeconds, remaining, resetSeconds }: Outcome): void {
   res.setHeader('X-RateLimit-Limit', limit)
@@ -20,8 +20,8 @@ function writeHeaders({ res }: Context, { policy, limit, windowSeconds, remainin
 }
 
 /**
- * Middleware in front of everything that counts: writes the headers once. Of several limits of one request the last one is told: the one of
- * the client or person, or the one that refuses.
+ * Middleware that writes the headers once. Of several limits of a request it writes the last: the
+ * one of the client or account, or the one that refuses.
  */
 export async function writeLimitHeaders(ctx: Context, next: () => Promise<unknown>): Promise<void> {
   try {
@@ -45,14 +45,14 @@ export function createRateLimiter({
   limits: Pick<Limits, 'take' | 'networkOf' | 'isFirst' | 'knownRefusal'>
 }) {
   return {
-    /** Counts the request at its address. All of these throw too_many_requests (429). */
+    /** Counts the request for its IP address. All these functions throw too_many_requests (429). */
     countIp: async (ctx: RequestContext, policy: PolicyName): Promise<void> => {
       const network = limits.networkOf(ctx.ip)
       if (network !== undefined) admit(ctx, await limits.take(policy, { network }))
       admit(ctx, await limits.take(policy, { ip: ctx.ip }))
     },
 
-    /** Counts it for a client, an account, or what was typed. */
+    /** Counts the request for a client, an account, or typed text. */
     countIdentifier: async (
       ctx: RequestContext,
       policy: PolicyName,
@@ -61,10 +61,10 @@ export function createRateLimiter({
     ): Promise<void> =>
       admit(ctx, await limits.take(policy, { identifier, ...(ownTokenLimit !== undefined && { ownTokenLimit }) })),
 
-    /** Counts something that is no request; gives whether the policy still allowed it. */
+    /** Counts an event other than a request. Returns whether the policy allows it. */
     isFirst: limits.isFirst,
 
-    /** Counts nothing: refuses only what this process knows to be too much. */
+    /** Counts nothing. Refuses only what this process already knows to be over the limit. */
     refuseKnown: (ctx: RequestContext, policy: PolicyName, identifier?: string): void => {
       const refusal = limits.knownRefusal(policy, identifier === undefined ? { ip: ctx.ip } : { identifier })
       if (refusal) admit(ctx, refusal)

@@ -1,10 +1,13 @@
-/** Limits in Redis: one script an algorithm, one key a script, so that each is one atomic step on one slot of a cluster. */
+/**
+ * Rate limits in Redis: one script for each algorithm, with one key, so that each call is atomic.
+ */
 import type { Cluster, Redis } from 'ioredis'
 import type { AlgorithmName, State } from './algorithms.ts'
 import { expiresAt } from './algorithms.ts'
 import type { LimitStore } from './store.ts'
 
-// ARGV: now, limit, windowMs, wanted, TTL in ms. The time is ours: the scripts never ask Redis for it, and the TTL only collects rubbish.
+// ARGV: now, limit, windowMs, wanted, TTL in ms. The server's clock gives the time:
+// the scripts never ask Redis for it, and the TTL only deletes old keys.
 const head = `
 local now, limit, window, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local function exact(n) return string.format('%.17g', n) end
@@ -66,14 +69,14 @@ type Command = (key: string, ...values: number[]) => Promise<string[]>
 
 export function createRedisStore(redis: Redis | Cluster): LimitStore {
   for (const [name, lua] of Object.entries(scripts)) {
-    // Sent as its digest, and whole only to a Redis that does not know it.
+    // Sent as a digest. The full script is sent only to a Redis that does not know it.
     redis.defineCommand(commands[name as AlgorithmName], { numberOfKeys: 1, lua })
   }
   return {
     name: 'redis',
     take: async (key, ask): Promise<State> => {
       const { algorithm, now, limit, windowMs, wanted } = ask
-      // The client has a method for each command that `defineCommand` was called with; its type does not.
+      // The client has a method for each command of `defineCommand`, but its type does not.
       const command = (redis as unknown as Record<string, Command>)[commands[algorithm]]!
       const name = `latchkey:limit:{${key.toString('base64url')}}`
       const answer = await command.call(redis, name, now, limit, windowMs, wanted, expiresAt(ask) - now)

@@ -1,11 +1,13 @@
-/** Rows of `rate_limit`: one statement an algorithm decides and writes, so that a hundred at once count as a hundred. */
+/**
+ * Rows of `rate_limit`. One statement decides and writes, so that concurrent requests all count.
+ */
 import type { Pool } from 'pg'
 import type { AlgorithmName, State } from './algorithms.ts'
 import { expiresAt } from './algorithms.ts'
 import type { LimitStore } from './store.ts'
 
-// $1 key, $2 now, $3 limit, $4 window in ms, $5 wanted, $6 when the row may go. The time is ours: no statement asks Postgres for it.
-// The conflicting row is locked before its new values are computed from it: READ COMMITTED is enough.
+// $1 key, $2 now (the server's clock), $3 limit, $4 window in ms, $5 wanted, $6 the row's expiry.
+// The row is locked before its new values are computed, so READ COMMITTED is enough.
 const head = 'INSERT INTO rate_limit AS l (key, granted, at, level, previous, hits, expires_at)'
 const set = 'ON CONFLICT (key) DO UPDATE SET (granted, at, level, previous, hits, expires_at) ='
 const end = 'RETURNING granted, at, level, previous, hits'
@@ -62,9 +64,9 @@ export function createPostgresStore(pool: Pool): LimitStore {
   }
 }
 
-/** Removes at most `most` rows that say nothing any more; gives how many. */
+/** Deletes at most `most` expired rows. Returns their number. */
 export async function deleteExpired(pool: Pool, before: number, most: number): Promise<number> {
-  // Rows that are being counted in at this moment are passed over: they are not old.
+  // Rows that are locked by a count are skipped: they are in use.
   const { rowCount } = await pool.query(
     `DELETE FROM rate_limit WHERE key IN
        (SELECT key FROM rate_limit WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`,

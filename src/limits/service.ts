@@ -1,7 +1,4 @@
-/**
- * Rate limits, shared by all processes through Redis or Postgres. Each process counts by itself
- * while no store answers.
- */
+/** Rate limits, shared through Redis or Postgres. Without a store, each process counts alone. */
 import { createHmac, createSecretKey } from 'node:crypto'
 import { Counter } from 'prom-client'
 import type { Clock } from '../clock.ts'
@@ -23,13 +20,13 @@ type Deps = {
   /** In the order in which they are tried. */
   stores: readonly LimitStore[]
   settings: { get: () => LimitSettings }
-  /** One spelling of what a person has typed. */
+  /** Normalises typed text. */
   canonical: (typed: string) => string
-  /** The part of a network address that is counted. */
+  /** The part of an IP address that is counted. */
   countedIp: (ip: string) => string
-  /** The wider network that is counted besides, where there is one. */
+  /** The wider network that is also counted, if any. */
   countedNetwork: (ip: string) => string | undefined
-  /** Under which names are kept: no store holds what was typed. */
+  /** The key of the digests: stores never contain typed text. */
   digestKey: Buffer
   sweepRows: (before: number, most: number) => Promise<number>
   clock: Clock
@@ -37,7 +34,7 @@ type Deps = {
   metrics: Metrics
 }
 
-/** Who is counted: an address, or whatever the policy identifies by. `ownTokenLimit`: what a client has instead of the setting. */
+/** What is counted: an IP address or an identifier. `ownTokenLimit` replaces a client's setting. */
 export type RateLimitSubject = Readonly<
   { ip: string } | { network: string } | { identifier: string; ownTokenLimit?: number }
 >
@@ -45,25 +42,25 @@ export type RateLimitSubject = Readonly<
 export type Outcome = Readonly<{
   isAllowed: boolean
   policy: PolicyName
-  /** Infinity where nothing is counted. */
+  /** Infinity when nothing is counted. */
   limit: number
   windowSeconds: number
   remaining: number
-  /** Seconds until everything is there again. */
+  /** Seconds until the full limit is available. */
   resetSeconds: number
-  /** Seconds until there is one; 0 when there is. */
+  /** Seconds until one is available; 0 when one is. */
   retryAfterSeconds: number
 }>
 
 export type Limits = ReturnType<typeof createLimits>
 
-/** A network has so many times what one address of it has. */
+/** The limit of a network is this many times the limit of one IP address. */
 const networkFactor = 10
 const maxKeys = 20_000
 const unlimited: Answer = { isGranted: true, remaining: Number.POSITIVE_INFINITY, resetMs: 0, retryMs: 0 }
-/** When a store takes longer, the next one decides. */
+/** After this time the next store is asked. */
 const storeTimeoutMs = 2_500
-/** For so long a store that failed is not asked again. */
+/** A failed store is not asked again for this time. */
 const pauseMs = 1_000
 const sweepBatchSize = 1_000
 
@@ -86,8 +83,8 @@ export function createLimits(deps: Deps) {
   })
 
   /**
-   * This process counts along, so that a store that was lost, emptied or exchanged for the next one gives nobody a second helping here.
-   * What all processes have been given is never less than what one has: while one store answers, its word stands.
+   * This process counts as well, so that a lost, emptied or replaced store does not grant the limit
+   * twice. A process never counts more than all together, so a working store decides.
    */
   async function takeFrom(key: string, ask: TakeRequest): Promise<State> {
     const digest = createHmac('sha256', digestKey).update(`${ask.algorithm}\0${key}`).digest()
@@ -147,7 +144,7 @@ export function createLimits(deps: Deps) {
   return {
     networkOf: deps.countedNetwork,
 
-    /** Counts one request, unless it is one too many: what is refused is not counted. Never throws. */
+    /** Counts one request. Refused requests do not count. Never throws. */
     take: async (name: PolicyName, counted: RateLimitSubject): Promise<Outcome> => {
       const { key, algorithm, windowSeconds, limit, isLeased, isLocalFirst } = describe(name, counted)
       if (limit === Number.POSITIVE_INFINITY) return toOutcome(name, counted, limit, unlimited)
@@ -163,20 +160,20 @@ export function createLimits(deps: Deps) {
       return toOutcome(name, counted, limit, answer)
     },
 
-    /** Counts what is no request, without a word to the metrics; gives whether the policy allowed it. Never throws. */
+    /** Counts an event other than a request. Returns whether the policy allows it. Never throws. */
     isFirst: async (name: PolicyName, identifier: string): Promise<boolean> => {
       const { key, algorithm, windowSeconds, limit } = describe(name, { identifier })
       return (await leases.takeOne(key, { algorithm, limit, windowMs: windowSeconds * 1000 })).isGranted
     },
 
-    /** The refusal that this process knows of already; counts nothing and asks no store. */
+    /** The refusal cached by this process. Counts nothing and asks no store. */
     knownRefusal: (name: PolicyName, counted: RateLimitSubject): Outcome | undefined => {
       const { key, limit } = describe(name, counted)
       const answer = leases.knownRefusal(key, limit)
       return answer && toOutcome(name, counted, limit, answer)
     },
 
-    /** Removes rows that say nothing any more; gives how many. */
+    /** Deletes expired rows. Returns their number. */
     sweep: (): Promise<number> => deps.sweepRows(clock.now(), sweepBatchSize),
   }
 }

@@ -3,6 +3,6 @@ import type { State, TakeRequest } from './algorithms.ts'
 
 export type LimitStore = {
   name: 'redis' | 'postgres' | 'memory'
-  /** One atomic step: reads, decides, writes. Gives the state that it wrote. Rejects when the store is away. */
+  /** One atomic step. Returns the written state. Rejects when the store is unavailable. */
   take: (key: Buffer, ask: TakeRequest) => Promise<State>
 }

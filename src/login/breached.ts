@@ -1,4 +1,4 @@
-/** The right password that others know too: it signs nobody in, and an email leads to another one. */
+/** Refuses a right password that is known from a breach, and emails a link to set a new one. */
 import type { Account } from '../accounts/account.ts'
 import type { Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
@@ -9,9 +9,9 @@ import type { Breaches } from '../passwords/breaches.ts'
 import { breachCheckUnavailable, passwordBreached } from './errors.ts'
 
 type Deps = {
-  /** Undefined: no service is named that could be asked. */
+  /** Undefined when no service is configured. */
   breaches: Breaches | undefined
-  /** Whether email reaches anybody: without it there would be no way to another password. */
+  /** Whether emails are delivered. Without email the user could not set a new password. */
   canSendEmail: boolean
   sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
   transaction: Transaction
@@ -21,16 +21,18 @@ type Deps = {
 
 type Attempt = { password: string; clientId: string; origin: RequestOrigin; interactionUid?: string }
 
-/** A moment is enough: after a failure nobody asks for five seconds. */
+/** A short delay is enough: after a failure the service is paused for five seconds. */
 const retryAfterSeconds = 10
 
-/** Throws `password_breached` after an email, and `breach_check_unavailable`. For callers that have verified the password. */
+/**
+ * For callers that verified the password. Throws `password_breached`, `breach_check_unavailable`.
+ */
 export function createRefuseBreached({ breaches, canSendEmail, sendEmail, transaction, audit, clock }: Deps) {
   return async (account: Account, { password, clientId, origin, interactionUid }: Attempt): Promise<void> => {
     const verdict = await breaches?.find(password)
     if (verdict === 'unavailable') throw breachCheckUnavailable({ retryAfterSeconds })
     if (verdict !== 'breached') return
-    // An address that nobody has proven recovers nothing: it is confirmed first.
+    // An unproven email cannot recover the account, so the link confirms it first.
     const kind = account.isEmailVerified ? 'recovery' : 'registration'
     const accountId = account.id
     await transaction(async (tx) => {

@@ -1,4 +1,4 @@
-/** How every login ends, whatever proved it: the session of somebody else is left, and the interaction is answered. */
+/** The end of every login: leaves another account's session and answers the interaction. */
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
 import type { Interaction, Interactions } from '../authentication/interaction.ts'
@@ -19,8 +19,8 @@ type Deps = {
 }
 
 /**
- * The account as it was read with the last proof, how it was proven (RFC 8176), and when the oldest proof was given (milliseconds). No
- * session is made in a later generation of the account.
+ * The account as read with the last proof, the methods (RFC 8176), and the time of the oldest proof
+ * (milliseconds). A later generation of the account gets no session.
  */
 type SignInResult = Readonly<{
   account: Account
@@ -46,7 +46,7 @@ export function createFinishLogin({ interactions, sessions, views, acrOf, cookie
       await sessions.end(interaction.sessionUid, interaction.accountId, origin)
     }
     const ts = Math.floor(authTimeMs / 1000)
-    // The store compares `generation` when the sign-in becomes a session.
+    // The store compares `generation` when it creates the session.
     const login = { accountId, generation, acr: acrOf(level), amr: [...amr], ts }
     views.render(ctx, 'continue', { url: await interactions.finish(ctx, { login, select_account: {} }, answer) })
   }

@@ -1,4 +1,4 @@
-/** Signing in: the password or a passkey, and what follows from it. */
+/** Signing in with a password or a passkey, and the steps after it. */
 import { createRefuseBreached } from './breached.ts'
 import { createBrowserCookie } from './browser-cookie.ts'
 import { createFinishLogin } from './finish.ts'

@@ -1,4 +1,4 @@
-/** The pages of an interaction up to the person being known: sign in, choose an account, or leave. */
+/** The pages of an interaction until the user is known: sign in, choose an account, or cancel. */
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Account, Accounts } from '../accounts/service.ts'
@@ -16,34 +16,34 @@ type Deps = {
   login: Login
   accounts: Pick<Accounts, 'findById'>
   views: Views
-  /** Shows the step at which a login is that has begun; gives whether one has. */
+  /** Shows the current step of a login. Returns whether one has begun. */
   showStep: (ctx: Context, interaction: Interaction) => Promise<boolean>
-  /** The password is right: on to a second factor, or to the end. */
+  /** After the first proof: shows the second factor, or finishes the login. */
   beginSteps: (ctx: Context, interaction: Interaction, account: Account, proof: 'password' | 'passkey') => Promise<void>
-  /** Forgets what was proven in the interaction. */
+  /** Deletes the proofs of the interaction. */
   clearSteps: (uid: string) => Promise<void>
   /** Shows the consent page of an interaction. */
   showConsent: (ctx: Context, interaction: Interaction) => Promise<void>
-  /** Notes in the audit trail that the person left without an answer. */
+  /** Records in the audit trail that the user cancelled. */
   noteRefusal: (answer: { accountId: string; clientId: string; origin: RequestOrigin }) => Promise<void>
-  /** What else the login page offers. */
-  /** What the browser needs to sign in with a passkey, in this interaction. */
+  /** Other options of the login page. */
+  /** The options for a passkey sign-in in this interaction. */
   passkeyOptions: (interaction: string) => Promise<object>
-  /** Whether the next try needs a CAPTCHA, and a new one for this interaction. */
+  /** Whether the next attempt needs a CAPTCHA, and a new one for this interaction. */
   needsCaptcha: (error: unknown) => boolean
   createCaptcha: (interaction: string) => Promise<object>
-  /** Of the cookie of a browser that has signed in before. */
+  /** The token in the cookie of a browser that signed in before. */
   browserToken: (ctx: Context) => string | undefined
-  /** What an attempt counts as: the typed email, or the browser that the account of this email knows. */
+  /** The key of an attempt's counter: the typed email, or the known browser of its account. */
   countedAs: (email: string, browserToken: string | undefined) => Promise<string>
   offers: () => { registration: boolean; recovery: boolean }
 }
 
 const longestEmail = 320
-/** As long as the body may be: the policy, which hashes nothing longer than it allows, says better what is wrong than the field's check can. */
+/** As long as the body, because the policy has a better message than this field. */
 const longestPasswordField = 56 * 1024
 const longestSolution = 4000
-/** Refusals that no other password changes. */
+/** Errors that another password does not change. */
 const withoutPassword = ['sign_in_locked', 'too_many_failures', 'password_off']
 const longestPasskeyAnswer = 16_000
 
@@ -82,7 +82,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     ctx.status = error?.status ?? 200
   }
 
-  /** No password is looked at for now: a page of its own says so, and what still leads in. */
+  /** Passwords are not checked now. The page explains it and shows other ways to sign in. */
   async function showLocked(ctx: Context, { uid, client }: Interaction, error: AppError): Promise<void> {
     views.render(ctx, 'locked', {
       client,
@@ -133,7 +133,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     path: `${interactionPath}/login`,
     name: 'login.submit',
     access: 'public',
-    // A browser that the account knows is counted apart: a stranger who types the email does not keep its owner out.
+    // A known browser has its own counter, so that a stranger's attempts do not lock the user out.
     limit: { policy: 'login', by: ({ body }, ctx) => deps.countedAs(body.email, deps.browserToken(ctx)) },
     params: uidParams,
     body: { schema: credentials },
@@ -143,7 +143,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
       const account = await login
         .signIn({ ...body, ...from, interactionUid: params.uid })
         .catch(async (error: unknown) => {
-          // What was typed is not lost: the page comes back with it and says what to do.
+          // The page shows the form again with the typed values and the error.
           if (!(error instanceof AppError) || error.code === 'database_unavailable') throw error
           if (withoutPassword.includes(error.code)) return void (await showLocked(ctx, interaction, error))
           await showLogin(ctx, interaction, body.email, error)
@@ -185,7 +185,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  // Whoever is signed in stays until somebody else has; what was proven in this login is gone.
+  // The session stays until another account signs in. The proofs of this login are deleted.
   const switchAccount = form({
     path: `${interactionPath}/switch`,
     name: 'login.switch',
@@ -214,7 +214,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
       const isNoted =
         prompt === 'consent' && accountId !== undefined && (await interactions.decide(params.uid, 'cancel'))
       if (isNoted) await deps.noteRefusal({ accountId, clientId, origin: originOf(ctx) })
-      // RFC 6749 §4.1.2.1: the client is told, in the standard's own words.
+      // RFC 6749 §4.1.2.1: the error for the client, in the standard's words.
       const denial = { error: 'access_denied', error_description: 'The resource owner denied the request' }
       showContinue(ctx, await interactions.finish(ctx, denial, 'cancel'))
     },

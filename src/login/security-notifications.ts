@@ -1,4 +1,4 @@
-/** What a person is told of their sign-ins: that somebody is guessing, and that a browser is new. Records each sign-in that succeeds. */
+/** Notifies users of password guessing and of a new browser. Records each successful sign-in. */
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
@@ -21,7 +21,10 @@ export type SecurityNotifications = ReturnType<typeof createSecurityNotification
 
 type Requested = { clientId?: string; origin: RequestOrigin }
 
-/** The account as the last proof read it, with the generation of the sign-in. `browserToken` is that of the cookie. */
+/**
+ * The account as read with the last proof, with the sign-in's generation. `browserToken` is from
+ * the cookie.
+ */
 type SignIn = Readonly<{
   account: Account
   level: string
@@ -32,15 +35,14 @@ type SignIn = Readonly<{
 }>
 
 type Outcome = {
-  /** Decides the interaction when the transaction commits. Gives whether this is the first time. Throws when it was decided otherwise. */
+  /** Decides the interaction at the commit. Returns whether this is the first time, or throws. */
   decide: (tx: Tx) => Promise<boolean>
 }
 
 export function createSecurityNotifications({ accounts, loginThrottle, sendEmail, transaction, audit, clock }: Deps) {
   return {
     /**
-     * Too many attempts at an identifier. An unknown one is treated alike; its email has no
-     * recipient.
+     * After too many attempts for an email. For an unknown one the notification has no recipient.
      */
     locked: async (email: string, { clientId, origin }: Requested): Promise<void> => {
       const account = await accounts.findByEmail(email)
@@ -57,8 +59,8 @@ export function createSecurityNotifications({ accounts, loginThrottle, sendEmail
     },
 
     /**
-     * A login is complete: the interaction is decided and the sign-in recorded in one transaction, and the browser is known from now on.
-     * Nothing is written of an account that has been reset meanwhile, nor of the same answer again.
+     * Decides the interaction and records a completed login in one transaction. The browser is then
+     * known. Writes nothing if the account was reset meanwhile, or for a repeated answer.
      */
     signedIn: async (
       { account, level, amr, clientId, origin, browserToken }: SignIn,
@@ -67,7 +69,7 @@ export function createSecurityNotifications({ accounts, loginThrottle, sendEmail
       const own = { accountId: account.id, clientId, origin }
       const work = async (tx: Tx): Promise<void> => {
         await audit.recordOwn(tx, { ...own, action: 'account.signed_in', details: { level, amr } })
-        // Later than the audit row, which locks nothing: the account and then the outcome are locked for two statements.
+        // After the audit row, so that the account and the outcome are locked only briefly.
         const browser = await loginThrottle.rememberBrowser(tx, browserToken, account)
         if (browser === 'reset') throw notWritten
         if (browser === 'new') {

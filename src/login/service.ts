@@ -1,4 +1,4 @@
-/** Signing in with email address and password: one hash, one answer and one time, whoever asks for whom. */
+/** Signing in with email and password: the same hash, answer and timing for every account. */
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { SignInRefusal } from '../audit/catalogue.ts'
@@ -17,26 +17,26 @@ type Deps = {
   passwords: PasswordHasher
   transaction: Transaction
   audit: Audit
-  /** Refuses who has not proven the email address, where that is required. Asked after the right password only. */
+  /** Throws for an unproven email, if one is required. Called only after the right password. */
   refuseUnproven: (
     account: Account,
     signIn: { interactionUid: string | undefined; origin: RequestOrigin; clientId: string },
   ) => Promise<void>
-  /** Counts the tries, and lets no guess be verified that is one too many. */
+  /** Counts attempts and refuses those over the limit before the password is verified. */
   loginThrottle: Pick<LoginThrottle, 'attempt'>
-  /** Counts right passwords, which cost a hash as well. */
+  /** Counts right passwords, because they cost a hash as well. */
   passwordCheckLimit: PasswordCheckLimit
   securityNotifications: Pick<SecurityNotifications, 'locked'>
   /**
-   * Whose passkey an answer proves, with the account's generation as it was read together with the credential. `needsPassword`: it proves
-   * nothing without the password. Throws `passkey_refused`.
+   * The account of a passkey's answer, with the generation read with the credential.
+   * `needsPassword`: the passkey alone proves nothing. Throws `passkey_refused`.
    */
   provePasskey: (
     response: string,
     interaction: string,
   ) => Promise<Readonly<{ accountId: string; generation: number; needsPassword: boolean }>>
   refusePasskey: () => never
-  /** Refuses the right password when it is known from a breach. */
+  /** Throws for a right password that is known from a breach. */
   refuseBreached: (account: Account, attempt: Attempt) => Promise<void>
 }
 
@@ -50,11 +50,11 @@ type Attempt = {
   password: string
   clientId: string
   origin: RequestOrigin
-  /** The interaction. */
+  /** The id of the interaction. */
   interactionUid: string
-  /** Of the browser's cookie. */
+  /** From the browser's cookie. */
   browserToken?: string | undefined
-  /** The solution that came with the form. */
+  /** The solution in the form. */
   captcha?: string | undefined
 }
 
@@ -74,7 +74,7 @@ export function createLogin(deps: Deps) {
   const noteRefused = ({ clientId, origin }: Requested, account: Account | undefined, reason: SignInRefusal) =>
     transaction((tx) => audit.recordRefusedSignIn(tx, { reason, accountId: account?.id, clientId, origin }))
 
-  /** A try whose password nothing looks at. The account is looked up for the trail alone, whether or not there is one. */
+  /** Records an attempt whose password is not checked. The audit trail needs the account. */
   async function noteUntried(attempt: Attempt, error: unknown): Promise<void> {
     const reason = error instanceof AppError ? untriedReasons.get(error.code) : undefined
     if (reason) await noteRefused(attempt, await accounts.findByEmail(attempt.email), reason)
@@ -82,7 +82,7 @@ export function createLogin(deps: Deps) {
 
   async function verify(attempt: Attempt): Promise<Account> {
     const account = await accounts.findByEmail(attempt.email)
-    // Without an account, or without a password, the hasher does the same work against a decoy.
+    // Without an account or a password, the hasher does the same work against a decoy.
     const { email, password, clientId, origin, interactionUid } = attempt
     const ip = origin.ip
     const requester = { ip, account: account?.id ?? email }
@@ -107,8 +107,9 @@ export function createLogin(deps: Deps) {
 
   return {
     /**
-     * Gives the account whose passkey it is. No guess locks this way in, for nobody guesses a signature. Throws `passkey_refused`, also for
-     * a disabled account and one that has been reset meanwhile, `passkey_needs_password`, and `email_unverified`.
+     * Returns the passkey's account. Attempts are not limited: a signature cannot be guessed.
+     * Throws `passkey_refused` (also disabled or reset), `passkey_needs_password`,
+     * `email_unverified`.
      */
     signInWithPasskey: async (attempt: PasskeyAttempt): Promise<Account> => {
       const { clientId, origin, interactionUid } = attempt
@@ -124,7 +125,7 @@ export function createLogin(deps: Deps) {
         await noteRefused(attempt, account, !account ? 'unknown' : account.isDisabled ? 'disabled' : 'factor')
         return deps.refusePasskey()
       }
-      // A passkey that was added before the reset may be another person's.
+      // Another person may have added the passkey before the reset.
       if (needsPassword) {
         await noteRefused(attempt, account, 'factor')
         throw passkeyNeedsPassword()
@@ -136,8 +137,8 @@ export function createLogin(deps: Deps) {
     },
 
     /**
-     * Gives the account that the attempt proves. Throws `wrong_credentials`, `email_unverified`, `password_breached`,
-     * `breach_check_unavailable`, `hashing_busy`, and what `passwordCheckLimit.refuseKnown` and `loginThrottle.attempt` throw.
+     * Returns the account. Throws `wrong_credentials`, `email_unverified`, `password_breached`,
+     * `breach_check_unavailable`, `hashing_busy`, and the errors of the limits.
      */
     signIn: async (attempt: Attempt): Promise<Account> => {
       const { email, origin, browserToken, captcha, interactionUid, clientId } = attempt
@@ -155,7 +156,7 @@ export function createLogin(deps: Deps) {
   }
 }
 
-/** Why a verified password does not sign in; undefined when it does. The page shows one answer for all of them. */
+/** Why a verified password does not sign in, or undefined. The page shows one answer for all. */
 function refusalOf(account: Account | undefined, matches: boolean): SignInRefusal | undefined {
   if (!account) return 'unknown'
   if (account.passwordHash === undefined) return 'no_password'

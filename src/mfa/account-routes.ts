@@ -1,4 +1,7 @@
-/** The second factors on the account page: each change asks for a login of the last five minutes, with the factor of whoever has one. */
+/**
+ * The second factors on the account page. Each change requires a login in the last five minutes
+ * that used the user's second factor, if the user has one.
+ */
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Visit } from '../access/access.ts'

@@ -1,10 +1,10 @@
-/** Rows of `factor_failure`: wrong codes in a row, of one person and method. */
+/** Rows of `factor_failure`: wrong codes in a row, for each account and method. */
 import type { Queryable, Tx } from '../database/database.ts'
 import type { MethodId } from './methods/index.ts'
 
 /**
- * Counts an answer before it is checked: one statement, so that answers at once are as many as they are. Gives the count, or undefined
- * when `most` were wrong.
+ * Counts an answer before it is checked, in one statement, so that concurrent answers all count.
+ * Returns the count, or undefined when `most` were wrong.
  */
 export async function countFailure(db: Queryable, accountId: string, method: MethodId, most: number) {
   const { rows } = await db.raw(
@@ -16,7 +16,7 @@ export async function countFailure(db: Queryable, accountId: string, method: Met
   return rows[0] === undefined ? undefined : Number(rows[0].failures)
 }
 
-/** Gives whether the person is to be told now: once for as many failures in a row. */
+/** Returns whether the user must be notified now: once for each series of failures. */
 export async function markNotified(
   tx: Tx,
   accountId: string,
@@ -31,7 +31,7 @@ export async function markNotified(
   return marked === 1
 }
 
-/** Gives whether there were any. */
+/** Returns whether a row was deleted. */
 export async function deleteFailures(db: Queryable, accountId: string, method: MethodId): Promise<boolean> {
   return (await db('factor_failure').where({ account_id: accountId, method }).delete()) === 1
 }

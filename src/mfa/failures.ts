@@ -1,5 +1,6 @@
 /**
- * Wrong codes in a row: the owner is told of ten, and after a hundred the method is off until it is reset (SP 800-63B-4 §3.2.2).
+ * Wrong codes in a row: the user is notified after ten, and the method is off after a hundred until
+ * it is reset (SP 800-63B-4 §3.2.2).
  * docs/decisions/0151
  */
 import type { Audit } from '../audit/service.ts'
@@ -31,7 +32,7 @@ const isCounted = (method: MethodId): boolean => findFactor(method)?.isCounted ?
 
 export function createFactorFailures({ db, sendEmail, transaction, audit, clock }: Deps) {
   return {
-    /** Counts an answer as wrong before it is checked; gives how many in a row that makes. Throws `factor_off`. */
+    /** Counts an answer as wrong before it is checked. Returns the count. Throws `factor_off`. */
     count: async (accountId: string, method: MethodId): Promise<number> => {
       if (!isCounted(method)) return 0
       const failures = await repository.countFailure(db, accountId, method, maxFailures)
@@ -39,7 +40,7 @@ export function createFactorFailures({ db, sendEmail, transaction, audit, clock 
       return failures
     },
 
-    /** The answer was wrong: recorded, and told to the owner in the same transaction. `failures` is what `count` gave. */
+    /** Records a wrong answer and notifies the user. `failures` is the result of `count`. */
     note: ({ accountId, method, clientId, origin }: FailedCheck, failures: number): Promise<void> =>
       transaction(async (tx) => {
         const event = {
@@ -48,7 +49,7 @@ export function createFactorFailures({ db, sendEmail, transaction, audit, clock 
           outcome: 'failure',
           details: { method },
         } as const
-        // The password was right, and the guess proves that it may have been another person's.
+        // The password was right, so another person may know it: the actor stays anonymous.
         await audit.record(tx, { ...event, action: 'factor.failed', by: { actor: { type: 'anonymous' }, origin } })
         await audit.recordRefusedSignIn(tx, { reason: 'factor', accountId, clientId, origin })
         if (failures === maxFailures) {
@@ -59,12 +60,12 @@ export function createFactorFailures({ db, sendEmail, transaction, audit, clock 
         if (!isNotified) await sendEmail(tx, { mail: 'factor_guessed', accountId, method, askedAtMs: clock.now() })
       }),
 
-    /** A right answer of the method: those before it count no longer. */
+    /** After a right answer, earlier failures of the method no longer count. */
     reset: async (accountId: string, method: MethodId): Promise<void> => {
       if (isCounted(method)) await repository.deleteFailures(db, accountId, method)
     },
 
-    /** The method is reset, within the transaction; gives whether there was anything to forget. */
+    /** Resets the method within the transaction. Returns whether there were failures. */
     delete: (tx: Tx, accountId: string, method: MethodId): Promise<boolean> =>
       repository.deleteFailures(tx, accountId, method),
     deleteAll: repository.deleteAllFailures,

@@ -1,4 +1,4 @@
-/** Second factors: at the sign-in, on the account page, and their reset by email. */
+/** Second factors at the sign-in and on the account page, and their reset by email. */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Tx } from '../database/database.ts'
 import { batchDuty } from '../jobs/duty.ts'
@@ -26,7 +26,7 @@ type StepsDeps = Parameters<typeof createLoginSteps>[0]
 type Deps = Pick<FactorsDeps, 'accounts' | 'endAccount' | 'administratorRoles' | 'sendEmail'> &
   Pick<ResetDeps, 'db' | 'emailLinks' | 'canSendEmail'> &
   Pick<StepsDeps, 'refuseElsewhere' | 'transaction' | 'audit' | 'clock' | 'random'> & {
-    /** What `createMethods` made. */
+    /** The result of `createMethods`. */
     factorMethods: ReturnType<typeof createMethods>
     records: Pick<AccountRecords, 'lock' | 'setFactorRequired'>
     endings: Pick<Endings, 'register'>
@@ -96,9 +96,9 @@ export function createMfaFeature(deps: Deps) {
     loginSteps,
     rememberedCookie,
     duties: [
-      // Every hour: sign-ins that were not finished, remembered browsers and challenges that have expired.
+      // Every hour: delete unfinished sign-ins, and expired remembered browsers and challenges.
       batchDuty('sweep-logins', 3600, async () => (await loginSteps.sweep()) + (await passkeys.sweep())),
-      // Every minute: the link of a reset is sent when its day is over, and requests that are over are deleted.
+      // Every minute: email the links of resets that are due, and delete expired requests.
       batchDuty('send-factor-resets', 60, async () => (await factorResets.sendDue()) + (await factorResets.sweep())),
     ],
     createSignInPages: ({ interactions, finishLogin, views }: SignInDeps) => {

@@ -1,21 +1,21 @@
-/** The shape of a second factor: a definition that says all of it, and a part that reads and writes. */
+/** The types of a second factor: its definition, and the part with its operations. */
 import type { z } from 'zod'
 import type { Level } from '../authentication/levels.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Tx } from '../database/database.ts'
 import type { Random } from '../random.ts'
 
-/** The account that has to prove a factor, in the generation that its sign-in carries. */
+/** The account that has to prove a factor, in the generation of its sign-in. */
 export type FactorOwner = Readonly<{ accountId: string; generation: number }>
 
-/** The account that a page of a factor is shown to. */
+/** The account for which a factor's page is rendered. */
 export type FactorPerson = Readonly<{ id: string; email: string; name?: string }>
 
 /** Fields of a form, each with its check. */
 type Fields = Readonly<Record<string, z.ZodType<string>>>
 type Values<Field extends string> = Readonly<Partial<Record<Field, string>>>
 
-/** What a view of a factor shows. The view is the factor's own, and only it knows the fields. */
+/** The data of a factor's view. Only the factor and its view know the fields. */
 export type FactorData = Readonly<Record<string, unknown>>
 
 /** A column that holds values sealed under the master key; each seal is bound to `table:key`. */
@@ -25,71 +25,71 @@ export type FactorDeps = Readonly<{
   issuer: string
   db: Queryable
   sealer: { seal: (plain: Buffer, aad: string) => Buffer; open: (sealed: Buffer, aad: string) => Buffer }
-  /** A key of 32 bytes for one purpose, from the root secret. */
+  /** Derives a 32-byte key for one purpose from the root secret. */
   deriveKey: (purpose: string) => Buffer
   serviceName: () => string
   clock: Clock
   random: Random
 }>
 
-/** What a factor does. `Answer` and `Enrol` name the fields of its two forms; `tx` is the caller's. */
+/** The operations of a factor. `Answer` and `Enrol` name the fields of its forms. */
 export type FactorPart<Answer extends string = string, Enrol extends string = string> = Readonly<{
-  /** When each factor of this kind was set up (milliseconds), the oldest first; empty where there is none. */
+  /** When each factor of this kind was set up (milliseconds), the oldest first. */
   listAddedAt: (accountId: string, within?: Queryable) => Promise<number[]>
-  /** Gives whether the answer proves the factor. It does so once: of any number at once one is true. */
+  /** Returns whether the answer proves the factor. Of concurrent calls, only one returns true. */
   check: (owner: FactorOwner, answer: Values<Answer>, interactionUid: string) => Promise<boolean>
-  /** What its view at the sign-in shows. */
+  /** Data for the view at the sign-in. */
   describeProof?: (accountId: string, interactionUid: string) => Promise<FactorData>
-  /** What its view on the account page shows. A `binding` is the session or interaction that asks. */
+  /** Data for the view on the account page. `binding` is the session or interaction. */
   describeOwn: (person: FactorPerson, binding: string) => Promise<FactorData>
-  /** What its view shows to set one up; nothing is stored. `again` is the form that was refused. */
+  /** Data for the view that sets one up. Nothing is stored. `again` is the refused form. */
   offer?: (person: FactorPerson, binding: string, again?: Values<Enrol>) => Promise<FactorData>
-  /** Checks the form of the offer. Gives the write that stores the factor, or throws the refusal. */
+  /** Checks the form of the offer. Returns the write that stores the factor, or throws an error. */
   confirm?: (accountId: string, binding: string, form: Values<Enrol>) => Promise<(tx: Tx) => Promise<void>>
-  /** Where an account has several: removes one. Gives whether it was there. */
+  /** Removes one of several factors. Returns whether it existed. */
   removeOne?: (tx: Tx, accountId: string, id: string) => Promise<boolean>
   removeAll: (tx: Tx, accountId: string) => Promise<void>
 }>
 
-/** How a factor is set up, and removed. */
+/** How a factor is set up and removed. */
 export type Enrolment = Readonly<{
-  /** Last parts of the addresses: below `/interaction/:uid` and below `/account/factors`. */
+  /** Last parts of the paths below `/interaction/:uid` and below `/account/factors`. */
   paths: Readonly<{ signIn: string; account: string }>
   fields: Fields
-  /** Whether its form has a page of its own; else it is in the section of `/account/factors`. */
+  /** Whether the form has its own page. Otherwise it is in the section of `/account/factors`. */
   hasPage: boolean
-  /** Error codes that the section shows; a page of its own shows problems beside their fields. */
+  /** Error codes that the section shows. A separate page shows problems beside their fields. */
   shownErrors?: readonly string[]
-  /** Where an account has several: the field that names the one to remove. */
+  /** If an account can have several: the field that names the factor to remove. */
   item?: string
 }>
 
 export type FactorDefinition<Id extends string = string, Part extends FactorPart = FactorPart> = Readonly<{
   id: Id
-  /** The class of a login that has proven it beside the password. */
+  /** The class of a login with the password and this factor. */
   level: Exclude<Level, 'password'>
-  /** Whether it reaches that class without the password. */
+  /** Whether the factor reaches that class without the password. */
   isEnoughAlone: boolean
   /** Authentication method references (RFC 8176 §2). */
   amr: readonly string[]
-  /** Whether wrong answers are counted. An answer that cannot be guessed is not. */
+  /** Whether wrong answers are counted. Answers that cannot be guessed are not counted. */
   isCounted: boolean
-  /** Whether it only stands in for a factor and is none by itself. */
+  /** Whether it only substitutes for a factor, such as a recovery code. */
   isSubstitute: boolean
-  /** Fields of the form that proves it. */
+  /** Fields of the form that proves the factor. */
   answer: Fields
-  /** Absent for a stand-in. */
+  /** Undefined for a substitute. */
   enrolment?: Enrolment
-  /** What it keeps sealed: a change of the master key seals these columns anew. */
+  /** Sealed columns. A change of the master key seals them again. */
   seals: readonly SealedColumn[]
-  /** Files: the form at the sign-in, the section on the account page, the form that sets one up. */
+  /** Template files: the form at the sign-in, the section on the account page, the set-up form. */
   views: Readonly<{ prove: string; own: string; enrol?: string }>
-  /** Scripts that its forms need, of `views/assets/`. */
+  /** Scripts in `views/assets/` that its forms need. */
   scripts: readonly string[]
   create: (deps: FactorDeps) => Part
 }>
 
-/** Ties the fields of the two forms to the part that reads them. */
+/** Ties the fields of the two forms to the types of the part that reads them. */
 export const defineFactor = <
   const Id extends string,
   Answer extends string,

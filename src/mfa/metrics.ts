@@ -1,4 +1,4 @@
-/** How second factors fare. */
+/** Metrics of second factors. */
 import { Counter } from 'prom-client'
 import type { Metrics } from '../metrics.ts'
 import type { MethodId } from './methods/index.ts'

@@ -1,4 +1,4 @@
-/** What a login asks for next: nothing more, one of the account's factors, or a factor to be set up. */
+/** The next step of a login: done, a factor of the account to prove, or a factor to set up. */
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Level } from '../authentication/levels.ts'
@@ -21,7 +21,7 @@ type Deps = {
   clock: Clock
 }
 
-/** A factor is set up only in a login that has just begun (OWASP ASVS 7.5.1). */
+/** A factor is set up only within this time after the login began (OWASP ASVS 7.5.1). */
 const freshForMs = 5 * 60_000
 
 const done = (account: Account, { proven, provenAtMs }: Progress): CompletedLogin => ({
@@ -35,13 +35,12 @@ const done = (account: Account, { proven, provenAtMs }: Progress): CompletedLogi
 export function createNextStep(deps: Deps, remembered: Pick<RememberedBrowsers, 'isRemembered'>) {
   const { accounts, factors, methods, failures, clock } = deps
 
-  /** What the person has to reach, and what with. */
+  /** The level that the login must reach, and the factors for it. */
   async function targetOf(account: Account, { demand }: StepRequest, { rememberedToken }: LoginContext) {
     const enrolled = await factors.enrolled(account.id)
     const reach = strongest(...enrolled.map((id) => levelOf(['password', id])))
     const mustHave = factors.mustHave(account)
-    // An administrator's factor is asked for at every login; a demand is met only by a factor of
-    // this login.
+    // Administrators prove a factor at every login. A client's demand needs a factor of this login.
     const isSpared = !factors.isAdministrator(account) && (await remembered.isRemembered(account, rememberedToken))
     const wanted: Level[] = []
     if (demand.isEssential || isAtLeast(reach, demand.level)) wanted.push(demand.level)
@@ -59,7 +58,7 @@ export function createNextStep(deps: Deps, remembered: Pick<RememberedBrowsers, 
     return found.filter((id) => id !== false)
   }
 
-  /** Undefined: the login begins again. */
+  /** Returns undefined when the login must start again. */
   return async function nextOf(
     progress: Progress,
     request: StepRequest,
@@ -71,8 +70,8 @@ export function createNextStep(deps: Deps, remembered: Pick<RememberedBrowsers, 
     const { enrolled, reach, target } = await targetOf(account, request, loginContext)
     const level = levelOf(progress.proven)
     if (isAtLeast(level, target)) return done(account, progress)
-    // Before a stronger factor is set up, the one that is there is asked for: a password alone adds
-    // nothing to it.
+    // Before a stronger factor is set up, the login requires the existing factor:
+    // a password alone must not be enough to add one.
     const goal = isAtLeast(reach, target) ? target : 'multi_factor'
     if (enrolled.length > 0 && !isAtLeast(level, goal)) {
       const fit = enrolled.filter((id) => isAtLeast(levelOf(['password', id]), goal))

@@ -1,7 +1,10 @@
-/** The account's row of a factor, locked in one generation. */
+/** The lock on the account's row while a factor is used. */
 import type { Queryable } from '../database/database.ts'
 import type { FactorOwner } from './method.ts'
 
-/** A code is spent only in the generation in which it was asked for. The account's row is locked first, as a reset does. */
+/**
+ * Locks the account's row first, like a reset. A code is accepted only in the generation in which
+ * it was requested.
+ */
 export const lockOwner = (db: Queryable, { accountId, generation }: FactorOwner) =>
   db('account').where({ id: accountId, generation }).forShare().select('id')

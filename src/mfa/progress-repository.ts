@@ -1,4 +1,4 @@
-/** Rows of `login_progress`, `factor_guard` and `remembered_browser`: logins under way. */
+/** Rows of `login_progress`, `factor_guard` and `remembered_browser`: unfinished logins. */
 import type { Queryable, Tx } from '../database/database.ts'
 import type { Proof } from './proof.ts'
 
@@ -30,7 +30,7 @@ const rowOf = ({ accountId, generation, proven, provenAtMs }: Progress) => ({
   tries: 0,
 })
 
-/** What was proven before in this interaction, by this person or another, is gone. */
+/** Replaces everything that was proven before in this interaction, by any account. */
 export async function putProgress(db: Queryable, interaction: Buffer, progress: Progress, expiresAt: number) {
   const row = rowOf(progress)
   await db('login_progress')
@@ -39,7 +39,7 @@ export async function putProgress(db: Queryable, interaction: Buffer, progress: 
     .merge({ ...row, expires_at: expiresAt })
 }
 
-/** Starts the count of an interaction that goes on from a session; one that is there, and not over, stays as it is. */
+/** Starts the count of an interaction that continues from a session. A valid row is unchanged. */
 export async function insertProgress(db: Queryable, interaction: Buffer, progress: Progress, times: Times) {
   const row = rowOf(progress)
   await db('login_progress')
@@ -49,7 +49,7 @@ export async function insertProgress(db: Queryable, interaction: Buffer, progres
     .where('login_progress.expires_at', '<=', times.now)
 }
 
-/** Adds what has just been proven, if the interaction is still this person's and the account was not reset. Gives whether it is. */
+/** Adds a proof if the interaction is still the account's and it was not reset. Returns whether. */
 export async function addProof(
   db: Queryable,
   interaction: Buffer,
@@ -65,7 +65,7 @@ export async function addProof(
   return rowCount === 1
 }
 
-/** Counts an answer that is about to be checked; false when `most` were, or the login is over. */
+/** Counts an answer before it is checked. Returns false after `most`, or if the login ended. */
 export const countProgressAttempt = async (db: Queryable, interaction: Buffer, most: number): Promise<boolean> =>
   (await db('login_progress').where({ interaction }).where('tries', '<', most).increment('tries', 1)) === 1
 
@@ -76,8 +76,8 @@ export async function deleteProgress(db: Queryable, interaction: Buffer): Promis
 type AttemptWindow = { now: number; windowMs: number; most: number }
 
 /**
- * Counts an answer before it is checked. Gives undefined when it may be, or when the window ends that has too many (milliseconds): one
- * statement, so that answers at once are as many as they are.
+ * Counts an answer before it is checked, in one statement, so that concurrent answers all count.
+ * Returns undefined, or the end of the window (milliseconds) when the limit is exceeded.
  */
 export async function countFactorAttempt(db: Queryable, accountId: string, { now, windowMs, most }: AttemptWindow) {
   const { rows } = await db.raw(
@@ -97,7 +97,7 @@ export async function clearFactorAttempts(db: Queryable, accountId: string): Pro
 
 type RememberedBrowser = { accountId: string; generation: number; digest: Buffer; at: number; expiresAt: number }
 
-/** Gives whether it is remembered: not when the account has been reset since the sign-in began. */
+/** Returns whether it was inserted: not when the account was reset after the sign-in began. */
 export async function insertRemembered(db: Queryable, remembered: RememberedBrowser): Promise<boolean> {
   const { rowCount } = await db.raw(
     `INSERT INTO remembered_browser (account_id, digest, generation, created_at, expires_at)
@@ -138,18 +138,21 @@ export async function deleteRememberedBrowsers(tx: Tx, accountId: string): Promi
 
 type RenewedBrowser = { digest: Buffer; next: Buffer; generation: number }
 
-/** Sign-ins under way and remembered browsers, within the transaction that resets the account; one browser may go on under another digest. */
+/**
+ * Deletes unfinished sign-ins and remembered browsers within the transaction that resets the
+ * account. `kept` stays remembered under a new digest.
+ */
 export async function endOf(tx: Tx, accountId: string, kept?: RenewedBrowser): Promise<void> {
   await tx('login_progress').where({ account_id: accountId }).delete()
   if (!kept) return deleteRememberedBrowsers(tx, accountId)
   await tx('remembered_browser').where({ account_id: accountId }).whereNot({ digest: kept.digest }).delete()
-  // Only a browser that was remembered until now: the row of the generation before this one.
+  // Only a browser that was remembered before this reset: the row of the previous generation.
   await tx('remembered_browser')
     .where({ account_id: accountId, digest: kept.digest, generation: kept.generation - 1 })
     .update({ generation: kept.generation, digest: kept.next })
 }
 
-/** Gives how many rows went, at most `limit` of each sort. */
+/** Returns the number of deleted rows, at most `limit` of each kind. */
 export async function sweep(db: Queryable, now: number, windowMs: number, limit: number): Promise<number> {
   let total = 0
   for (const [table, column, before] of [

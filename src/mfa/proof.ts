@@ -1,4 +1,4 @@
-/** What has been proven in a login, how strong that is, and what it is called (RFC 8176). */
+/** What a login has proven, its level, and its names (RFC 8176). */
 import type { Level } from '../authentication/levels.ts'
 import { strongest } from '../authentication/levels.ts'
 import type { MethodId } from './methods/index.ts'
@@ -6,7 +6,7 @@ import { findFactor } from './methods/index.ts'
 
 export type Proof = 'password' | MethodId
 
-/** The class of a login that has proven all of these. */
+/** The class of a login with these proofs. */
 export function levelOf(proven: readonly Proof[]): Level {
   const hasPassword = proven.includes('password')
   const factors = proven.map(findFactor).filter((factor) => factor !== undefined)

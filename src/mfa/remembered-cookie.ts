@@ -1,11 +1,11 @@
-/** The cookie of a browser that is remembered: a random token, of which only a digest is kept. */
+/** The cookie of a remembered browser: a random token. Only its digest is stored. */
 import type { Context } from 'koa'
 
 export type RememberedCookie = ReturnType<typeof createRememberedCookie>
 
 export function createRememberedCookie({ issuer }: { issuer: string }) {
   const isSecure = issuer.startsWith('https:')
-  // RFC 6265bis §4.1.3.2: with the prefix no neighbouring host can plant this cookie.
+  // RFC 6265bis §4.1.3.2: with the prefix, a sibling host cannot set this cookie.
   const name = `${isSecure ? '__Host-' : ''}latchkey.remembered`
   return {
     read: (ctx: Context): string | undefined => {

@@ -1,7 +1,4 @@
-/**
- * Browsers that skip the second factor of an account: remembered for 30 days, in the account's
- * current generation.
- */
+/** Browsers that skip the second factor, for 30 days and one generation of the account. */
 import { createHash } from 'node:crypto'
 import type { Account } from '../accounts/account.ts'
 import type { Clock } from '../clock.ts'
@@ -28,8 +25,8 @@ export function createRememberedBrowsers({ db, transaction, clock, random }: Dep
     isRemembered,
 
     /**
-     * Remembers this browser for 30 days; gives the token for its cookie, a new one each time.
-     * Undefined: the account has been reset since the sign-in began.
+     * Remembers this browser for 30 days. Returns a new token for its cookie, or undefined when the
+     * account was reset after the sign-in began.
      */
     remember: async ({ id, generation }: Pick<Account, 'id' | 'generation'>) => {
       const token = random.token()
@@ -38,10 +35,10 @@ export function createRememberedBrowsers({ db, transaction, clock, random }: Dep
       return (await repository.insertRemembered(db, row)) ? { token, lifetimeMs: rememberedMs } : undefined
     },
 
-    /** Browsers that skip the second factor of this person. */
+    /** The number of browsers that skip the second factor of this account. */
     count: (accountId: string): Promise<number> => repository.countRemembered(db, accountId, clock.now()),
 
-    /** No browser skips the second factor of this person any more. */
+    /** Ends this for every browser of the account. */
     clear: (accountId: string): Promise<void> =>
       transaction((tx) => repository.deleteRememberedBrowsers(tx, accountId)),
   }

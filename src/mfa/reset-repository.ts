@@ -3,24 +3,26 @@ import type { Queryable, Tx } from '../database/database.ts'
 import type { FactorOwner } from './method.ts'
 import type { MethodId } from './methods/index.ts'
 
-/** Moments are milliseconds since the epoch. */
+/** Times are milliseconds since the epoch. */
 export type FactorReset = Readonly<{ requestedAt: number; dueAt: number }>
 export type EnrolledFactor = Readonly<{ method: MethodId; addedAt: number }>
 
-/** When each factor that the account ever had was enrolled. */
+/** The enrolment time of each factor that the account ever had. */
 export async function listHistory(db: Queryable, accountId: string): Promise<number[]> {
   const rows = await db('factor_history').where({ account_id: accountId }).select('added_at')
   return rows.map((row) => Number(row.added_at))
 }
 
-/** For an account that begins anew with another person. */
+/** For an account that starts again with another person. */
 export async function deleteHistory(tx: Tx, accountId: string): Promise<void> {
   await tx('factor_history').where({ account_id: accountId }).delete()
 }
 
 type NewReset = FactorOwner & FactorReset & { expiresAt: number }
 
-/** Within the transaction that holds the account's row. Gives whether it is new: one that waits already stays as it is. */
+/**
+ * Within the transaction that locks the account. Returns whether it is new: a pending one stays.
+ */
 export async function insertReset(tx: Tx, reset: NewReset): Promise<boolean> {
   const { rows } = await tx.raw(
     `INSERT INTO factor_reset AS r (account_id, generation, requested_at, due_at, expires_at)
@@ -42,22 +44,22 @@ export async function findReset(db: Queryable, owner: FactorOwner, now: number):
   return row && { requestedAt: Number(row.requested_at), dueAt: Number(row.due_at) }
 }
 
-/** Gives whether there was one. */
+/** Returns whether there was one. */
 export const deleteReset = async (tx: Tx, { accountId, generation }: FactorOwner): Promise<boolean> =>
   (await tx('factor_reset').where({ account_id: accountId, generation }).delete()) === 1
 
-/** Of whatever generation, when the account begins a new one. */
+/** Deletes a request of any generation, when the account begins a new one. */
 export async function deleteAnyReset(tx: Tx, accountId: string): Promise<void> {
   await tx('factor_reset').where({ account_id: accountId }).delete()
 }
 
-/** The one conditional write by which a request whose time has come is carried out. Gives when it was made. */
+/** One conditional delete executes a request that is due. Returns when it was requested. */
 export async function takeDueReset(tx: Tx, owner: FactorOwner, now: number): Promise<number | undefined> {
   const rows = await live(tx, owner, now).where('due_at', '<=', now).delete().returning('requested_at')
   return rows[0] && Number(rows[0].requested_at)
 }
 
-/** Requests whose time has come, and whose link was not asked for. */
+/** Requests that are due and whose link was not sent. */
 export async function listDue(db: Queryable, now: number, limit: number): Promise<FactorOwner[]> {
   const rows = await db('factor_reset')
     .whereNull('link_asked_at')
@@ -69,12 +71,12 @@ export async function listDue(db: Queryable, now: number, limit: number): Promis
   return rows.map((row) => ({ accountId: row.account_id, generation: Number(row.generation) }))
 }
 
-/** Of any number of processes at once one is told to send the link. */
+/** Of several concurrent processes, only one gets true and sends the link. */
 export const markLinkAsked = async (tx: Tx, owner: FactorOwner, now: number): Promise<boolean> =>
   (await live(tx, owner, now).whereNull('link_asked_at').where('due_at', '<=', now).update({ link_asked_at: now })) ===
   1
 
-/** Gives how many left, at most `limit`. */
+/** Returns the number of deleted rows, at most `limit`. */
 export async function deleteExpiredResets(db: Queryable, now: number, limit: number): Promise<number> {
   const { rowCount } = await db.raw(
     `DELETE FROM factor_reset WHERE account_id IN

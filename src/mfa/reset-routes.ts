@@ -1,4 +1,4 @@
-/** The pages of a reset of second factors: asking for it in a sign-in, the emailed link, and stopping it in a session. */
+/** The pages of a reset of second factors: the request, the emailed link, and the cancellation. */
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Interaction, Interactions } from '../authentication/interaction.ts'
@@ -14,7 +14,7 @@ import type { Step } from './step.ts'
 
 type Deps = {
   interactions: Pick<Interactions, 'load'>
-  /** The step at which a sign-in is. */
+  /** The current step of a sign-in. */
   stepOf: (ctx: Context, interaction: Interaction) => Promise<Step | undefined>
   resets: FactorResets
   views: Views
@@ -28,7 +28,7 @@ export function factorResetRoutes({ interactions, stepOf, resets, views }: Deps)
   const shown = (factors: readonly EnrolledFactor[]) =>
     factors.map(({ method, addedAt }) => ({ method, since: atMinute(addedAt) }))
 
-  /** Throws `factor_not_asked` where no factor is asked for, or no link could be emailed. */
+  /** Throws `factor_not_asked` when no factor is required or no link can be emailed. */
   async function accountOf(ctx: Context, uid: string) {
     const interaction = await interactions.load(ctx, uid)
     const step = await stepOf(ctx, interaction)

@@ -1,4 +1,7 @@
-/** The reset of second factors by mail: asked for in a sign-in, told at once, stopped in any session, and carried out a day later. */
+/**
+ * The reset of second factors by email: requested in a sign-in, notified immediately, stopped from
+ * any session, and executed after a day.
+ */
 import type { Account } from '../accounts/account.ts'
 import type { Audit } from '../audit/service.ts'
 import type { AccountEnding } from '../authentication/account-reset.ts'
@@ -18,9 +21,9 @@ type Deps = {
   db: Queryable
   factors: Pick<Factors, 'dropAll' | 'listAdded'>
   emailLinks: Pick<EmailLinks, 'get' | 'spend' | 'end' | 'refuse'>
-  /** Throws `account_reset` when `generation` is over. */
+  /** Throws `account_reset` when `generation` is not the current one. */
   lockAccount: (tx: Tx, accountId: string, generation?: number) => Promise<Account>
-  /** Whether email reaches anybody. */
+  /** Whether emails are delivered. */
   canSendEmail: boolean
   sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
   transaction: Transaction
@@ -32,18 +35,18 @@ type Deps = {
 export type FactorResets = ReturnType<typeof createFactorResets>
 
 const dayMs = 24 * 60 * 60_000
-/** In which the owner can stop it. */
+/** In this time the user can stop the reset. */
 const waitMs = dayMs
-/** From the moment at which it may be carried out: the email may take a day, and its link lives for one. */
+/** From the due time: the email may take a day, and its link is valid for one. */
 const openMs = 2 * dayMs
-/** Older factors are the owner's: only an operator takes them away. */
+/** Only an operator removes older factors, because they surely belong to the user. */
 const youngMs = 30 * dayMs
 const atOnce = 100
 
 export function createFactorResets(deps: Deps) {
   const { db, factors, emailLinks, lockAccount, sendEmail, transaction, audit, clock, metrics } = deps
 
-  /** Whether every factor that the account has or ever had was enrolled in the 30 days before the request. */
+  /** Whether each factor the account ever had was enrolled in the 30 days before the request. */
   async function judge(within: Queryable, accountId: string, requestedAt: number) {
     const found = await factors.listAdded(accountId, within)
     const moments = [...(await repository.listHistory(within, accountId)), ...found.map(({ addedAt }) => addedAt)]
@@ -64,19 +67,22 @@ export function createFactorResets(deps: Deps) {
   const pending = (owner: FactorOwner): Promise<FactorReset | undefined> => repository.findReset(db, owner, clock.now())
 
   return {
-    /** Whether a sign-in to this account offers it: the link goes to a proven email address. */
+    /** Whether a sign-in offers a reset. The link goes to a verified email address. */
     isOffered: ({ isEmailVerified }: Pick<Account, 'isEmailVerified'>): boolean => deps.canSendEmail && isEmailVerified,
 
-    /** The request that waits, if one does. */
+    /** The pending request, or undefined. */
     pending,
 
-    /** The account's factors, whether a link may remove them, and the request that waits. Nothing changes. */
+    /** The factors, whether a link may remove them, and the pending request. Changes nothing. */
     show: async ({ id, generation }: Pick<Account, 'id' | 'generation'>) => {
       const waiting = await pending({ accountId: id, generation })
       return { ...(await judge(db, id, waiting?.requestedAt ?? clock.now())), waiting }
     },
 
-    /** For callers that have seen the password in this generation. Throws `factor_reset_refused`. A second request changes nothing. */
+    /**
+     * For callers that verified the password in this generation. A second request changes nothing.
+     * Throws `factor_reset_refused`.
+     */
     request: (owner: FactorOwner, origin: Origin): Promise<void> =>
       transaction(async (tx) => {
         const { accountId, generation } = owner
@@ -101,19 +107,22 @@ export function createFactorResets(deps: Deps) {
     /** In a session of the account. */
     stop,
 
-    /** A factor was proven in a sign-in of this generation: the request is not the owner's, or needed no more. */
+    /** Stops a pending request, because a sign-in of this generation proved a factor. */
     endProven: async (owner: FactorOwner, origin: Origin): Promise<void> => {
       if (await pending(owner)) await stop(owner, origin)
     },
 
-    /** What the page of the link shows; nothing changes. Throws `link_expired`. */
+    /** The data of the link's page. Changes nothing. Throws `link_expired`. */
     showLink: async (token: string) => {
       const link = await emailLinks.get('reset_factors', token)
       const waiting = await pending(link)
       return waiting ? judge(db, link.accountId, waiting.requestedAt) : emailLinks.refuse()
     },
 
-    /** Removes every factor, and ends all sessions. Throws `link_expired`, `factor_reset_refused`; nothing has changed then. */
+    /**
+     * Removes every factor and ends all sessions.
+     * Throws `link_expired` or `factor_reset_refused`, without any change.
+     */
     execute: (token: string, origin: Origin): Promise<void> =>
       transaction(async (tx) => {
         const link = await emailLinks.spend(tx, 'reset_factors', token)
@@ -127,7 +136,7 @@ export function createFactorResets(deps: Deps) {
         metrics.count('done')
       }),
 
-    /** Asks for the email with the link where the day is over; gives how many. */
+    /** Sends the email with the link for requests that are due. Returns their number. */
     sendDue: async (): Promise<number> => {
       const due = await repository.listDue(db, clock.now(), atOnce)
       for (const owner of due) {
@@ -147,10 +156,10 @@ export function createFactorResets(deps: Deps) {
       return due.length
     },
 
-    /** Removes requests that are over; gives how many. */
+    /** Deletes expired requests. Returns their number. */
     sweep: (): Promise<number> => repository.deleteExpiredResets(db, clock.now(), atOnce),
 
-    /** With a reset of the account the request is over. */
+    /** A reset of the account deletes the request. */
     endAccount: (async (tx, accountId) => {
       await repository.deleteAnyReset(tx, accountId)
     }) satisfies AccountEnding,

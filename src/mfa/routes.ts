@@ -1,4 +1,4 @@
-/** The second step of a login: proving a factor, or setting one up where there must be one. */
+/** The second step of a login: proving a factor, or setting one up when one is required. */
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Account } from '../accounts/account.ts'
@@ -27,18 +27,18 @@ type Deps = {
   finishLogin: FinishLogin
   views: Views
   methods: readonly MfaMethod[]
-  /** Whether the account's person may ask for a reset of its factors by mail. */
+  /** Whether the user of the account may request a reset of its factors by email. */
   offersReset: (account: Account) => boolean
 }
 
 const params = z.strictObject({ uid: z.string().regex(/^[\w-]{10,64}$/) })
 const at = (uid: string, step = ''): string => `/interaction/${uid}${step}`
 
-/** Fields that a form of one factor sends, and the forms of others do not. */
+/** Removes the fields that only the forms of other factors send. */
 const valuesOf = (given: Readonly<Record<string, string | undefined>>): Record<string, string> =>
   Object.fromEntries(Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined))
 
-/** The fields of all factors: one path takes every answer, and each form sends those of its own. */
+/** The fields of all factors: one path accepts every answer, and each form sends its own fields. */
 function fieldsOfAnswers(methods: readonly MfaMethod[]) {
   const checks = Map.groupBy(
     methods.flatMap(({ answer }) => Object.entries(answer)),
@@ -107,13 +107,13 @@ export function createFactorPages(deps: Deps) {
     views.render(ctx, 'factor-enrol', {
       ...frameOf(interaction, account),
       level,
-      // The forms that every browser can show come first.
+      // Forms without scripts come first, because every browser can show them.
       forms: forms.sort((left, right) => left.scripts.length - right.scripts.length),
       problems: refused?.problems ?? {},
     })
   }
 
-  /** Ends the login, or shows the next step by sending the browser to where the interaction is shown. */
+  /** Finishes the login, or redirects the browser to the page of the next step. */
   async function showStep(ctx: Context, interaction: Interaction, step: Step): Promise<void> {
     if (step.kind !== 'done') return ctx.redirect(at(interaction.uid))
     await steps.clear(interaction.uid)
@@ -141,13 +141,13 @@ export function createFactorPages(deps: Deps) {
         .prove(request, method, valuesOf(answer), loginContextOf(ctx))
         .catch(async (error: unknown) => {
           if (!(error instanceof AppError)) throw error
-          // There is no way on from here: who goes on guessing needs the password once more.
+          // The login ends here. More attempts need the password again.
           if (error.code === 'factor_tries_used') {
             await steps.clear(uid)
             await interactions.abandon(ctx, uid)
           }
           const isShownAgain = ['factor_refused', 'factor_locked', 'factor_off'].includes(error.code)
-          // What is still offered may have changed with this answer.
+          // This answer may have changed the list of available methods.
           const now = isShownAgain ? await steps.resume(request, loginContextOf(ctx)) : undefined
           if (now?.kind !== 'factor') throw error
           await showFactor(ctx, interaction, now, error)
@@ -194,7 +194,7 @@ export function createFactorPages(deps: Deps) {
       },
     })
 
-  // The recovery codes are on the screen until this is pressed.
+  // The page shows the recovery codes until this form is submitted.
   const continueEnrolled = form({
     path: '/interaction/:uid/enrolled',
     name: 'factor.enrolled_at_login',
@@ -211,21 +211,21 @@ export function createFactorPages(deps: Deps) {
   })
 
   return {
-    /** Shows the step at which the login is; gives whether it has begun. */
+    /** Shows the current step of the login. Returns whether the login has begun. */
     show: async (ctx: Context, interaction: Interaction): Promise<boolean> => {
       const step = await steps.resume(stepRequestOf(interaction), loginContextOf(ctx))
       if (step?.kind === 'factor') await showFactor(ctx, interaction, step)
       else if (step?.kind === 'enrol') await showEnrol(ctx, interaction, step)
-      // Everything is proven and nothing answered yet: the page with the recovery codes was left. One press goes on.
+      // The user left the page with the recovery codes. Everything is proven: one button continues.
       else if (step) views.render(ctx, 'recovery-codes', { codes: [], action: at(interaction.uid, '/enrolled') })
       return step !== undefined
     },
 
-    /** The step at which the login is; nothing changes. */
+    /** The current step of the login. Changes nothing. */
     stepOf: (ctx: Context, interaction: Interaction): Promise<Step | undefined> =>
       steps.resume(stepRequestOf(interaction), loginContextOf(ctx)),
 
-    /** The first proof is given: on to the next step, or to the end. */
+    /** Records the first proof, then shows the next step or finishes the login. */
     begin: async (ctx: Context, interaction: Interaction, account: Account, proof: Proof): Promise<void> =>
       showStep(ctx, interaction, await steps.begin(stepRequestOf(interaction), account, proof, loginContextOf(ctx))),
 

@@ -1,4 +1,7 @@
-/** The second factors of a person: what there is, adding and removing, and who must have one. Knows methods only through MfaMethod. */
+/**
+ * The second factors of an account: listing, adding, removing, and whether one is required. Uses
+ * methods only through MfaMethod.
+ */
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Audit, AuditEvent, Initiator } from '../audit/service.ts'
@@ -22,12 +25,12 @@ type Deps = {
   recoveryCodes: RecoveryCodes
   failures: Pick<FactorFailures, 'delete' | 'deleteAll' | 'listOff'>
   accounts: Pick<Accounts, 'readById'>
-  /** Throws `account_reset` when `generation` is over. */
+  /** Throws `account_reset` when `generation` is not the current one. */
   lockAccount: (tx: Tx, accountId: string, generation?: number) => Promise<Account>
-  /** Begins a new generation, in which nothing that began before goes on. */
+  /** Begins a new generation, which ends all earlier sessions and sign-ins. */
   endAccount: EndAccount
   setFactorRequired: (tx: Tx, accountId: string, isRequired: boolean) => Promise<void>
-  /** Roles whose people always need a second factor. */
+  /** Accounts with these roles always need a second factor. */
   administratorRoles: readonly string[]
   sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
   transaction: Transaction
@@ -37,7 +40,7 @@ type Deps = {
 
 export type Factors = ReturnType<typeof createFactors>
 
-/** The account and the party that changes it; `generation` is the account's as the session or sign-in carries it. */
+/** The account, and the initiator of the change. `generation` is from the session or sign-in. */
 export type FactorCaller = Readonly<{ accountId: string; generation: number; by: Initiator }>
 type Subject = Readonly<{ accountId: string; by: Initiator }>
 
@@ -57,7 +60,7 @@ export function createFactors(deps: Deps) {
     ...(details && { details }),
   })
 
-  /** The factors that a person has set up; recovery codes only stand in for one and do not count. */
+  /** The factors of the account. Recovery codes only substitute for one and do not count. */
   async function enrolled(accountId: string, within?: Queryable): Promise<MethodId[]> {
     const found: MethodId[] = []
     for (const method of own) if ((await method.listAddedAt(accountId, within)).length > 0) found.push(method.id)
@@ -75,13 +78,13 @@ export function createFactors(deps: Deps) {
   const message = (tx: Tx, name: 'factor_added' | 'factor_removed', accountId: string, method: MethodId) =>
     deps.sendEmail(tx, { mail: name, accountId, method, askedAtMs: clock.now() })
 
-  /** New codes begin a new count of failures. */
+  /** New codes start a new count of failures. */
   async function renewWithin(tx: Tx, accountId: string): Promise<string[]> {
     await failures.delete(tx, accountId, 'recovery_code')
     return recoveryCodes.renew(tx, accountId)
   }
 
-  /** Whoever has a first factor gets recovery codes with it. Gives them, or undefined when there were some already. */
+  /** The first factor comes with recovery codes. Returns them, or undefined if some existed. */
   async function codesWithFirst(tx: Tx, accountId: string): Promise<string[] | undefined> {
     return (await recoveryCodes.count(accountId, tx)) > 0 ? undefined : renewWithin(tx, accountId)
   }
@@ -92,7 +95,10 @@ export function createFactors(deps: Deps) {
     return codesWithFirst(tx, caller.accountId)
   }
 
-  /** Every factor and session goes, within the transaction, which holds the account's row. Gives which factors there were. */
+  /**
+   * Removes every factor and session, within the transaction that locks the account's row. Returns
+   * the removed factors.
+   */
   async function dropAll(tx: Tx, subject: Subject): Promise<MethodId[]> {
     const { accountId } = subject
     const before = await enrolled(accountId, tx)
@@ -110,14 +116,14 @@ export function createFactors(deps: Deps) {
     enrolled,
     isAdministrator,
 
-    /** Whether the person must have a second factor at every login that no remembered browser spares it. */
+    /** Whether every login needs a second factor, except in a remembered browser. */
     mustHave: (account: Account): boolean => account.isFactorRequired || isAdministrator(account),
 
-    /** The strongest class of login that the person can reach (OpenID Connect Core 1.0 §2, acr). */
+    /** The strongest class of login for this account (OpenID Connect Core 1.0 §2, acr). */
     reachable: async (accountId: string): Promise<Level> =>
       strongest(...(await enrolled(accountId)).map((id) => levelOf(['password', id]))),
 
-    /** The factors of the account and when each was set up, the oldest first. */
+    /** The factors of the account with their enrolment times, the oldest first. */
     listAdded: async (accountId: string, within: Queryable): Promise<EnrolledFactor[]> => {
       const found: EnrolledFactor[] = []
       for (const { id, listAddedAt } of own) {
@@ -126,14 +132,16 @@ export function createFactors(deps: Deps) {
       return found.sort((left, right) => left.addedAt - right.addedAt)
     },
 
-    /** What the person sees of it. */
+    /** The data for the account page. */
     show: async (accountId: string) => ({
       enrolled: await enrolled(accountId),
       recoveryCodes: await recoveryCodes.count(accountId),
       off: await failures.listOff(accountId),
     }),
 
-    /** What a factor's view shows to set it up; nothing is stored. `again`: the form that was refused. */
+    /**
+     * The data of the view that sets up a factor. Nothing is stored. `again` is the refused form.
+     */
     offer: async (
       id: MethodId,
       person: FactorPerson,
@@ -146,8 +154,8 @@ export function createFactors(deps: Deps) {
     },
 
     /**
-     * Stores the factor that the form sets up, for callers that have seen a fresh login. Gives recovery
-     * codes when there were none. `binding` is that of the offer. Throws the factor's refusal.
+     * Stores the factor of the form, for callers that verified a fresh login. Throws its error.
+     * `binding` is the offer's. Returns recovery codes when there were none.
      */
     add: async (caller: FactorCaller, id: MethodId, binding: string, form: Readonly<Record<string, string>>) => {
       const { confirm, isCounted } = getMethod(id)
@@ -162,8 +170,8 @@ export function createFactors(deps: Deps) {
     },
 
     /**
-     * Takes a factor away, or one of several (`item`). Throws `factor_needed` for the last one of somebody who must have one, and
-     * `factor_not_found`.
+     * Removes a factor, or one of several (`item`).
+     * Throws `factor_needed` for the last required factor, and `factor_not_found`.
      */
     remove: (caller: FactorCaller, id: MethodId, item?: string): Promise<void> =>
       transaction(async (tx) => {
@@ -178,14 +186,17 @@ export function createFactors(deps: Deps) {
         const isRemoved =
           item === undefined ? await method.removeAll(tx, accountId) : await method.removeOne?.(tx, accountId, item)
         if (isRemoved === false) throw factorNotFound()
-        // Codes that stand in for nothing would be a way in of their own.
+        // Without a factor, recovery codes would be another way to sign in.
         if (isLast) await recoveryCodes.removeAll(tx, accountId)
         await (isLast ? failures.deleteAll(tx, accountId) : failures.delete(tx, accountId, id))
         await audit.record(tx, event('factor.removed', caller, { method: id }))
         await message(tx, 'factor_removed', accountId, id)
       }),
 
-    /** Ten new recovery codes in place of the old ones. Throws `factor_not_found` where there is no factor that they stand in for. */
+    /**
+     * Replaces the recovery codes with ten new ones. Throws `factor_not_found` when the account has
+     * no factor.
+     */
     renewCodes: async (caller: FactorCaller): Promise<string[]> => {
       if ((await enrolled(caller.accountId)).length === 0) throw factorNotFound()
       return transaction(async (tx) => {
@@ -198,8 +209,8 @@ export function createFactors(deps: Deps) {
     },
 
     /**
-     * Makes a method count again that too many wrong answers have switched off: for callers that have seen another factor proven just
-     * now. Throws `factor_not_found` where nothing was counted.
+     * Enables a method after too many wrong answers, for callers that verified another factor.
+     * Throws `factor_not_found` when there were no failures.
      */
     switchOn: (caller: FactorCaller, id: MethodId): Promise<void> =>
       transaction(async (tx) => {
@@ -210,14 +221,17 @@ export function createFactors(deps: Deps) {
 
     dropAll,
 
-    /** For an operator whose person has lost everything: every factor and session goes, and an email says so. Gives which there were. */
+    /**
+     * An operator's reset after the loss of all factors. Removes every factor and session, and
+     * emails the user. Returns the removed factors.
+     */
     reset: (accountId: string, by: Initiator): Promise<MethodId[]> =>
       transaction(async (tx) => {
         await deps.lockAccount(tx, accountId)
         return dropAll(tx, { accountId, by })
       }),
 
-    /** Whether the person must have a second factor from now on. */
+    /** Sets whether the account must have a second factor. */
     require: (accountId: string, isRequired: boolean, by: Initiator): Promise<void> =>
       transaction(async (tx) => {
         await deps.lockAccount(tx, accountId)
@@ -226,11 +240,11 @@ export function createFactors(deps: Deps) {
         await audit.record(tx, event(action, { accountId, by }))
       }),
 
-    /** Everything that somebody may have set up before the address was proven, within the transaction. */
+    /** Removes every factor from before the email was proven, within the transaction. */
     revokeAll: async (tx: Tx, accountId: string): Promise<void> => {
       for (const method of methods) await method.removeAll(tx, accountId)
       await failures.deleteAll(tx, accountId)
-      // Another person begins here: what this one had enrolled is no part of the account's history.
+      // The account now belongs to another person, so the old history must not count.
       await deleteHistory(tx, accountId)
     },
   }

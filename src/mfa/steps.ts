@@ -1,4 +1,4 @@
-/** The steps of one login: what has been proven in this interaction, what is still asked, and when it is enough. */
+/** The steps of one login: what is proven, what is still required, and when it is done. */
 import { createHash } from 'node:crypto'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
@@ -29,9 +29,9 @@ type Deps = {
   factors: Pick<Factors, 'enrolled' | 'isAdministrator' | 'mustHave'>
   methods: readonly MfaMethod[]
   failures: FactorFailures
-  /** Ends a reset of the account's factors that was asked for: its factor has been proven. */
+  /** Ends a requested reset of the account's factors after one of them is proven. */
   endReset: (owner: FactorOwner, origin: RequestOrigin) => Promise<void>
-  /** Refuses who has no business at this client. Asked when a login begins and goes on. */
+  /** Throws if the account may not use this client. Called when a login begins and continues. */
   refuseElsewhere: (account: Account, clientId: string) => void
   metrics: FactorMetrics
   clock: Clock
@@ -41,7 +41,7 @@ type Deps = {
 export type LoginSteps = ReturnType<typeof createLoginSteps>
 
 const minuteMs = 60_000
-/** From the password to the last factor. */
+/** The time from the password to the last factor. */
 const progressLifetimeMs = 10 * minuteMs
 const maxAttemptsPerLogin = 5
 const attemptWindow = { windowMs: 15 * minuteMs, most: 10 }
@@ -54,7 +54,7 @@ export function createLoginSteps(deps: Deps) {
 
   const lifetime = () => ({ now: clock.now(), expiresAt: clock.now() + progressLifetimeMs })
 
-  /** What is proven so far: in this interaction, or in the session that lacks only a stronger class. */
+  /** The proofs so far, from this interaction or from a session that lacks only the level. */
   async function progressOf({ uid, currentLogin }: StepRequest): Promise<Progress | undefined> {
     const own = await repository.findProgress(db, keyOf(uid), clock.now())
     if (own || !currentLogin?.amr.includes('pwd')) return own
@@ -67,7 +67,7 @@ export function createLoginSteps(deps: Deps) {
       audit.recordOwn(tx, { action: 'factor.proven', accountId, clientId, origin, details: { method } }),
     )
 
-  /** A sign-in that is refused before the factor is looked at. */
+  /** Records a sign-in that is refused before the factor is checked. */
   const noteRefused = (
     accountId: string,
     { clientId }: StepRequest,
@@ -76,7 +76,10 @@ export function createLoginSteps(deps: Deps) {
   ): Promise<void> => transaction((tx) => audit.recordRefusedSignIn(tx, { reason, accountId, clientId, origin }))
 
   return {
-    /** The first proof of a login, by the account as it was read with it; what was proven in this interaction before, by whomever, is gone. Gives the next step. */
+    /**
+     * Records the first proof of a login and replaces earlier proofs of this interaction. The
+     * account is as read with the proof. Returns the next step.
+     */
     begin: async (
       request: StepRequest,
       { id, generation }: Pick<Account, 'id' | 'generation'>,
@@ -93,15 +96,18 @@ export function createLoginSteps(deps: Deps) {
       return step
     },
 
-    /** What is next, where the login has begun or goes on from a session; undefined: from the start. Nothing changes. */
+    /**
+     * The next step of a login that has begun or continues from a session. Undefined: start again.
+     */
     resume: async (request: StepRequest, loginContext: LoginContext): Promise<Step | undefined> => {
       const progress = await progressOf(request)
       return progress && nextOf(progress, request, loginContext)
     },
 
     /**
-     * Checks one answer, which is counted first. Gives the next step. Throws `factor_not_asked`, `factor_refused`, `factor_locked` (by the
-     * person's own count, apart from that of passwords), `factor_tries_used` when this login has had too many, `factor_off`.
+     * Counts one answer, then checks it. Returns the next step.
+     * Throws `factor_not_asked`, `factor_refused`, `factor_off`, `factor_locked` (the limit of the
+     * account, separate from that of passwords), and `factor_tries_used` (the limit of this login).
      */
     prove: async (
       request: StepRequest,
@@ -127,7 +133,7 @@ export function createLoginSteps(deps: Deps) {
         await noteRefused(accountId, request, loginContext, 'factor')
         throw factorTriesUsed()
       }
-      // What cannot be guessed is not locked by the tries of others.
+      // An answer that cannot be guessed needs no lock, so other people's attempts cannot block it.
       const lockedUntil = method.isCounted
         ? await repository.countFactorAttempt(db, accountId, { ...attemptWindow, now: clock.now() })
         : undefined
@@ -154,7 +160,7 @@ export function createLoginSteps(deps: Deps) {
       return next
     },
 
-    /** After a factor was set up in this login, which proves it. Throws `factor_not_asked`. */
+    /** Records a factor as proven after it was set up in this login. Throws `factor_not_asked`. */
     enrolled: async (request: StepRequest, id: MethodId): Promise<void> => {
       const progress = await progressOf(request)
       if (!progress) throw factorNotAsked()
@@ -163,17 +169,20 @@ export function createLoginSteps(deps: Deps) {
       if (!(await repository.addProof(db, key, progress, id))) throw factorNotAsked()
     },
 
-    /** Forgets what was proven: the person starts again, or somebody else does. */
+    /** Deletes the proofs, when the user or another user starts again. */
     clear: (uid: string): Promise<void> => repository.deleteProgress(db, keyOf(uid)),
 
     remember: remembered.remember,
     countRemembered: remembered.count,
     deleteRememberedBrowsers: remembered.clear,
 
-    /** Without a reset, within the transaction that ends the person's sessions: sign-ins under way end, and no browser is remembered. */
+    /**
+     * Ends unfinished sign-ins and remembered browsers, within the transaction that ends the
+     * account's sessions, without a reset.
+     */
     endSignIns: (tx: Tx, accountId: string): Promise<void> => repository.endOf(tx, accountId),
 
-    /** With a reset of the account: sign-ins under way end, and only the browser that asked for it stays remembered. */
+    /** A reset ends unfinished sign-ins. Only the browser that requested it stays remembered. */
     endAccount: (async (tx, accountId, { preserved, end }) => {
       const [before, after] = [preserved.rememberedToken, end.rememberedToken]
       if (before === undefined || after === undefined) return repository.endOf(tx, accountId)
@@ -185,7 +194,7 @@ export function createLoginSteps(deps: Deps) {
       })
     }) satisfies AccountEnding,
 
-    /** Removes rows that say nothing any more; gives how many. */
+    /** Deletes expired rows. Returns their number. */
     sweep: (): Promise<number> => repository.sweep(db, clock.now(), attemptWindow.windowMs, sweepBatchSize),
   }
 }

@@ -1,14 +1,14 @@
-/** A one-time code as keyboards produce it: digits of any script, full width, with spaces and hyphens. */
+/** A one-time code as typed: digits of any script, full width, with spaces and hyphens. */
 
-/** ASCII digits and letters of what was typed; everything else stays, and makes it a wrong code. */
+/** Returns ASCII digits and letters. Other characters stay and make the code wrong. */
 export const readCode = (typed: string): string =>
-  // NFKC turns full-width and mathematical forms into plain ones.
+  // NFKC maps full-width and mathematical forms to plain ones.
   typed
     .normalize('NFKC')
     .replaceAll(/[\s\p{Pd}\p{Cf}\u2212]/gu, '')
     .replaceAll(/\p{Nd}/gu, asciiDigit)
 
-/** Unicode §4.6: the digits of a script are ten code points in a row, from zero on. */
+/** Unicode §4.6: the digits of a script are ten consecutive code points, starting with zero. */
 function asciiDigit(digit: string): string {
   const point = digit.codePointAt(0) ?? 0
   let first = point

@@ -1,6 +1,6 @@
 /**
- * Asks a service whether a password is known from a breach, by the range protocol of Pwned Passwords: five hexadecimal characters of its
- * SHA-1 leave this server, everything that begins with them comes back, and the comparison is made here.
+ * Checks a password for known breaches with the range protocol of Pwned Passwords. The service gets
+ * five hexadecimal characters of the SHA-1 and returns all digests with them.
  */
 import { createHash } from 'node:crypto'
 import { Counter } from 'prom-client'
@@ -10,12 +10,15 @@ import type { Metrics } from '../metrics.ts'
 import type { Outbound } from '../outbound/service.ts'
 import { normalizePassword } from './policy.ts'
 
-/** `unavailable`: nobody knows, and the operator wants it refused then; where it is allowed, it is noted and counts as `clear`. */
+/**
+ * `unavailable`: the service failed and the operator wants a refusal. If an outage is allowed, the
+ * verdict is `clear`.
+ */
 export type Verdict = 'clear' | 'breached' | 'unavailable'
 export type Breaches = ReturnType<typeof createBreaches>
 
 type Deps = {
-  /** Five hexadecimal characters are put behind it. */
+  /** The request appends five hexadecimal characters. */
   rangeUrl: string
   outage: 'allow' | 'refuse'
   request: Outbound['request']
@@ -25,20 +28,20 @@ type Deps = {
 }
 
 const timeoutMs = 1_000
-/** An answer has about 1,500 lines of 40 characters, and padding. */
+/** An answer has about 1,500 lines of 40 characters, plus padding. */
 const maxBytes = 256 * 1024
 const cacheMs = 24 * 3_600_000
 /** About 30 KiB each. */
 const maxKept = 128
-/** So that a service that hangs is not waited for by everybody, and does not use up what may be asked of others. */
+/** After a failure, no requests for this time: otherwise every sign-in waits for the timeout. */
 const pauseMs = 5_000
 const maxConcurrent = 8
 
-/** What follows the first five characters: 35 hexadecimal ones, which are 17 and a half bytes of the digest. */
+/** The other 35 hexadecimal characters of a digest are 17.5 bytes. */
 const tailBytes = 18
 const line = /^([0-9A-F]{35}):(\d{1,12})$/i
 
-/** The end of every breached digest of one range, one after the other. */
+/** The concatenated tails of the breached digests of one range. */
 type Range = Readonly<{ tails: Buffer; atMs: number }>
 
 class BrokenAnswer extends Error {
@@ -60,7 +63,7 @@ export function createBreaches({ rangeUrl, outage, request, clock, log, metrics 
     const answer = await request(`${rangeUrl}${prefix}`, {
       purpose: 'breaches',
       accept: 'text/plain',
-      // Without it, the length of an answer tells an eavesdropper which range it is.
+      // Without padding, the length of the answer reveals the range to an eavesdropper.
       headers: { 'add-padding': 'true' },
       timeoutMs,
       maxBytes,
@@ -86,10 +89,10 @@ export function createBreaches({ rangeUrl, outage, request, clock, log, metrics 
   }
 
   return {
-    /** Why the service cannot be asked, in a word; undefined when it answers as it should. */
+    /** Tests the service. Returns a short reason for a failure, or undefined. */
     tryOut: async (): Promise<string | undefined> => rangeOf('00000').then(() => undefined, reasonOf),
 
-    /** Throws as normalizePassword does; a service that does not answer is a verdict and no failure. */
+    /** Throws like normalizePassword. A failure of the service is a verdict, not an error. */
     find: async (password: string): Promise<Verdict> => {
       const digest = createHash('sha1').update(normalizePassword(password)).digest()
       try {
@@ -102,7 +105,7 @@ export function createBreaches({ rangeUrl, outage, request, clock, log, metrics 
         checks.inc({ outcome: reason })
         if (!(error instanceof Outage)) {
           pausedUntilMs = clock.now() + pauseMs
-          // Neither the password nor the range: five characters of a digest say something about it.
+          // Logs neither password nor range: five characters of a digest reveal part of it.
           log.warn({ reason, outage }, 'passwords cannot be looked up in known breaches')
         }
         return outage === 'allow' ? 'clear' : 'unavailable'
@@ -113,7 +116,7 @@ export function createBreaches({ rangeUrl, outage, request, clock, log, metrics 
 
 const reasonOf = (error: unknown): string => String((error as { reason?: unknown }).reason ?? 'unreachable')
 
-/** Not asked at all. */
+/** The request was not sent. */
 class Outage extends Error {
   readonly reason: 'paused' | 'busy'
   constructor(reason: 'paused' | 'busy') {
@@ -122,12 +125,12 @@ class Outage extends Error {
   }
 }
 
-/** Five characters and 35 are 40, and 35 alone are no whole bytes: the last of the five is written as a zero. */
+/** 35 hexadecimal characters are not whole bytes, so a zero comes first. */
 const tailOf = (suffix: string): Buffer => Buffer.from(`0${suffix}`, 'hex')
 
 /**
- * Every line must be what the protocol says; a count of 0 is padding and no hit. No line at all is how a service in trouble answers, for there
- * is no range without a breached password.
+ * Every line must follow the protocol. A count of 0 is padding. An empty answer is an error,
+ * because every range has breached passwords.
  */
 function readRange(text: string): Buffer {
   const tails: Buffer[] = []

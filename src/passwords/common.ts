@@ -1,4 +1,4 @@
-/** The passwords that everybody tries first (OWASP ASVS V6.2.4): a list that a package brings, as far as it matters here. */
+/** The most common passwords (OWASP ASVS V6.2.4), from a package's list. */
 import { createRequire } from 'node:module'
 import { fold } from './context.ts'
 import { isDatedWord } from './dated.ts'
@@ -6,23 +6,26 @@ import { spellingsOf } from './spellings.ts'
 
 let known: ReadonlySet<string> | undefined
 
-/** Whether it is on the list, in any spelling, or a word with its year. The list is read at the first question: most processes never ask. */
+/**
+ * Whether any spelling is on the list, or is a word with a year. The list is loaded at the first
+ * call, because most processes never need it.
+ */
 export function isCommonPassword(normalized: string): boolean {
   known ??= readList()
   const list = known
   return spellingsOf(normalized).some((spelling) => list.has(spelling) || isDatedWord(spelling))
 }
 
-/** No setting allows a shorter password, so that no shorter one of the list needs keeping: 308 of 49,233 are left. */
+/** No setting allows shorter passwords, so shorter entries are dropped: 308 of 49,233 remain. */
 const shortest = 12
 
 function readList(): ReadonlySet<string> {
   const load = createRequire(import.meta.url)
   const before = new Set(Object.keys(load.cache))
   const { dictionary } = load('@zxcvbn-ts/language-common') as typeof import('@zxcvbn-ts/language-common')
-  // Copied out: a piece of the package's one long text would keep the whole of it.
+  // Copied, because a substring would keep the package's whole text in memory.
   const text = Buffer.from(dictionary['passwords-common'].filter((one) => [...one].length >= shortest).join('\n'))
-  // A module that stays loaded keeps every word of its lists for good; nobody else uses this one.
+  // Removed from the module cache to free the memory of the lists. No other module uses it.
   for (const path of Object.keys(load.cache)) if (!before.has(path)) delete load.cache[path]
   return new Set(text.toString().split('\n').map(fold))
 }

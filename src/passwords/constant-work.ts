@@ -1,11 +1,11 @@
 /**
- * Makes every verification cost what the dearest hash in use costs: what a hash costs less is computed as a decoy.
+ * Makes every verification as slow as the most expensive hash in use, with decoy work.
  * docs/decisions/0099
  */
 import { randomBytes } from 'node:crypto'
 
 export type Cost = Readonly<{ memoryKiB: number; iterations: number; parallelism: number }>
-/** Verifies a hash of any kind; false for what it cannot read. */
+/** Verifies a hash of any kind. Returns false for an unreadable hash. */
 export type Compute = (hash: string, normalized: string) => Promise<boolean>
 
 type Deps = { own: Cost; compute: Compute; monotonicMs: () => number }
@@ -16,7 +16,7 @@ export function createConstantWork({ own, compute, monotonicMs }: Deps) {
   const known = new Map([[today.key, today]])
   let dearest = today
 
-  /** Runs a hash of this cost; the average follows the load of the machine. */
+  /** Runs a hash of this cost and updates its average time, which depends on the load. */
   async function runAs<T>(cost: MeasuredCost, work: () => Promise<T>): Promise<T> {
     const began = monotonicMs()
     const result = await work()
@@ -30,12 +30,15 @@ export function createConstantWork({ own, compute, monotonicMs }: Deps) {
     return cost.usualMs ?? 0
   }
 
-  /** Argon2id at today's setting, as often as needed; the last one with less memory. Time goes with memory. */
+  /**
+   * Computes Argon2id decoys until `endMs`. The last one uses less memory, because time is
+   * proportional to memory.
+   */
   async function fillUntil(endMs: number, ownMs: number, normalized: string): Promise<void> {
     for (;;) {
       const share = Math.min(1, (endMs - monotonicMs()) / ownMs)
       const memoryKiB = Math.round(own.memoryKiB * share)
-      // RFC 9106 §3.1: Argon2 takes no less than eight KiB for each lane.
+      // RFC 9106 §3.1: Argon2 needs at least eight KiB for each lane.
       if (!(memoryKiB >= 8 * own.parallelism)) return
       const { iterations, parallelism } = own
       await compute(decoyFor({ memoryKiB, iterations, parallelism }), normalized)
@@ -44,10 +47,10 @@ export function createConstantWork({ own, compute, monotonicMs }: Deps) {
   }
 
   return {
-    /** Computes a new hash, which costs what today's setting costs. */
+    /** Computes a new hash at the current cost. */
     hashing: <T>(work: () => Promise<T>): Promise<T> => runAs(today, work),
 
-    /** Undefined: there is no hash that could match. */
+    /** `hash` is undefined when no hash can match. */
     verify: async (hash: string | undefined, normalized: string): Promise<boolean> => {
       const target = dearest
       if (hash === undefined) return runAs(target, () => compute(target.decoy, normalized)).then(() => false)
@@ -59,7 +62,9 @@ export function createConstantWork({ own, compute, monotonicMs }: Deps) {
       return matches
     },
 
-    /** Measures each of these hashes, and today's; the slowest is what every verification costs from then on. */
+    /**
+     * Measures these hashes and the current cost. Later verifications take as long as the slowest.
+     */
     learn: async (decoys: readonly string[]): Promise<void> => {
       let slowest = today
       let slowestMs = decoys.length > 0 ? await calibrate(today) : 0
@@ -76,7 +81,9 @@ export function createConstantWork({ own, compute, monotonicMs }: Deps) {
 
 const measured = (decoy: string): MeasuredCost => ({ decoy, key: keyOf(decoy), usualMs: undefined })
 
-/** Hashes with one key cost the same: everything but salt and result, and the length of the result. */
+/**
+ * Hashes with the same key cost the same. The key has no salt, and only the length of the result.
+ */
 const keyOf = (hash: string): string => {
   const own = costOf(hash)
   if (own) return `argon2id ${own.memoryKiB} ${own.iterations} ${own.parallelism}`
@@ -87,17 +94,17 @@ const keyOf = (hash: string): string => {
 
 const base64 = (length: number) => randomBytes(length).toString('base64').replaceAll('=', '')
 
-// A hash of nothing: random bytes in place of a result cost the same to compare with, and no password gives them.
+// Random bytes instead of a result: the comparison costs the same and no password matches.
 const decoyFor = ({ memoryKiB, iterations, parallelism }: Cost): string =>
   `$argon2id$v=19$m=${memoryKiB},t=${iterations},p=${parallelism}$${base64(16)}$${base64(32)}`
 
-/** A decoy that costs what hashes with this beginning cost; `resultLength` counts the characters of their result. */
+/** A decoy as expensive as hashes with this beginning. `resultLength` is in characters. */
 export const decoyLike = (beginning: string, resultLength: number): string =>
   beginning.startsWith('$2')
     ? `${beginning}$CCCCCCCCCCCCCCCCCCCCC.${base64(24).replaceAll('+', '.').slice(0, 31)}`
     : `${beginning}$${base64(16)}$${base64(64).slice(0, resultLength)}`
 
-// The parameters stand in any order: the reference implementation and the package write them differently.
+// In any order: the reference implementation and the package order the parameters differently.
 export function costOf(hash: string): Cost | undefined {
   const stated = /^\$argon2id\$v=19\$((?:[mtp]=\d{1,8},?){3})\$[\w+/]{11,}\$[\w+/]{16,}$/.exec(hash)?.[1]
   const parameters = new Map(stated?.split(',').map((parameter) => [parameter[0], Number(parameter.slice(2))]))

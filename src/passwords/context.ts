@@ -1,16 +1,22 @@
-/** Words that somebody who guesses at this one person tries first: the address, the names, the service (OWASP ASVS V6.2.11). */
+/** Words that an attacker tries first: the email, the names, the service (OWASP ASVS V6.2.11). */
 import type { Problem } from '../problems.ts'
 
-/** Whoever the password is for, as far as it is known: an account, or what is to become one. What is not text counts for nothing. */
+/**
+ * The user of the password, as far as known: an account or a registration. Values that are not text
+ * are ignored.
+ */
 export type Person = Readonly<{ email: string }> & { readonly [K in NameField]?: string | null | undefined }
 
 const nameFields = ['name', 'givenName', 'middleName', 'familyName', 'nickname', 'preferredUsername'] as const
 type NameField = (typeof nameFields)[number]
 
-/** A shorter word stands in too many good passwords. Code points. */
+/** In code points. Shorter words occur in too many good passwords. */
 const shortestWord = 4
 
-/** `normalized` contains, in any case, the part of the address before the @, a part of a name, or the service's name. */
+/**
+ * Refuses a password that contains, in any case, the local part of the email, a part of a name, or
+ * the service's name.
+ */
 export function checkContext(normalized: string, person: Person, serviceName: string): Problem[] {
   const password = fold(normalized)
   const contains = (words: readonly string[]) => words.some((word) => isLong(word) && password.includes(word))
@@ -27,13 +33,15 @@ const namesOf = (person: Person): string[] => nameFields.map((field) => textOf(p
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 
-/** The words of a name, and the name as a whole: "Bo Li" has no word that is long enough. */
+/** The words of a name, and the whole name: "Bo Li" has no word that is long enough. */
 const wordsOf = (name: string): string[] => [...wholes(name), ...name.split(/[^\p{L}\p{M}\p{N}]+/u)]
 
-/** As it is written, and run together. */
+/** As written, and without spaces. */
 const wholes = (text: string): string[] => [text.trim(), text.replace(/\s+/g, '')]
 
 const isLong = (word: string): boolean => [...word].length >= shortestWord
 
-/** Without the differences that case and compatibility make: "ﬁ" is "fi", "STRASSE" is "straße". For comparing only. */
+/**
+ * Removes differences of case and compatibility ("ﬁ" is "fi", "STRASSE" is "straße") to compare.
+ */
 export const fold = (text: string): string => text.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFC')

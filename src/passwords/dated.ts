@@ -1,4 +1,4 @@
-/** A season or a month with a year, which people choose when a password must be new: "Summer2026!!". */
+/** A season or a month with a year, which users often choose for a new password: "Summer2026!!". */
 import { fold } from './context.ts'
 
 const languages = ['en', 'de', 'fr', 'es', 'it', 'pt', 'nl', 'pl', 'sv', 'da', 'nb', 'fi', 'cs', 'tr', 'ru', 'uk']
@@ -7,12 +7,12 @@ const seasons = `spring summer autumn fall winter frühling frühjahr sommer her
   primavera verano otoño invierno estate autunno inverno verão outono lente voorjaar zomer herfst najaar
   wiosna lato jesień zima vår sommar höst vinter forår efterår весна лето осень зима літо осінь`
 
-/** More signs than these add something. */
+/** A password with more signs than these is stronger. */
 const maxSigns = 4
 
 let pattern: RegExp | undefined
 
-/** `spelling` is folded. The word and its year are all but a day and a few signs. */
+/** `spelling` is folded. The password is only a word and its year, a day and a few signs. */
 export function isDatedWord(spelling: string): boolean {
   pattern ??= patternOf([...seasons.split(/\s+/).map(plain), ...months()])
   const signs = plain(spelling).replace(/([^\p{L}\p{N}])\1+/gu, '$1')

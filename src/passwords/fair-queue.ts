@@ -1,19 +1,16 @@
-/**
- * Which work begins next: round robin over networks, then over their IP addresses, then over
- * accounts.
- */
+/** Selects the next hash: round robin over networks, then IP addresses, then accounts. */
 
-/** A place in the queue: its work begins, or it is refused. */
+/** An entry of the queue. It begins or is refused. */
 export type QueuedHash = { begin: () => void; refuse: () => void }
 
-/** From the widest network down to the account. */
+/** From the widest network to the account. */
 export type Path = readonly string[]
 
 type Branch = {
-  /** Works that run or wait. */
+  /** Hashes that run or wait. */
   running: number
   waiting: number
-  /** The turn at which its latest work began; 0: none of those that it has now. */
+  /** The sequence number of its last start, or 0 before the first. */
   servedAt: number
   queue: { place: QueuedHash; path: Path }[]
   branches: Map<string, Branch>
@@ -26,7 +23,7 @@ export function createFairQueue() {
   const root = empty()
   let turn = 0
 
-  /** The branches of a path from the root on, made where they are missing. */
+  /** The branches of a path from the root. Missing ones are created. */
   function along(path: Path): Branch[] {
     const found = [root]
     for (const name of path) {
@@ -38,7 +35,7 @@ export function createFairQueue() {
     return found
   }
 
-  /** Branches that hold nothing are forgotten. */
+  /** Deletes branches without hashes. */
   function prune(path: Path): void {
     const found = along(path)
     for (const [depth, name] of [...path.entries()].reverse())
@@ -57,7 +54,7 @@ export function createFairQueue() {
 
   const waitingIn = (branch: Branch): Branch[] => [...branch.branches.values()].filter(({ waiting }) => waiting > 0)
 
-  /** Down to an account, at each step to the branch with waiting works that `isBefore` prefers. */
+  /** Goes down to an account, at each level to the waiting branch that `isBefore` prefers. */
   function descend(from: Branch, isBefore: (one: Branch, other: Branch) => boolean): Branch {
     const [first, ...others] = waitingIn(from)
     if (!first) return from
@@ -67,12 +64,12 @@ export function createFairQueue() {
     )
   }
 
-  /** The account whose newest place a work may take: of a branch with at least two works more. */
+  /** The account that loses its newest entry, in a branch with at least two hashes more. */
   function largestBeside(path: Path, from: Branch = root): Branch | undefined {
     const [name, ...rest] = path
     if (name === undefined) return undefined
     const own = from.branches.get(name)
-    // Of branches alike the later one, so that those that have waited longer stay.
+    // Of equal branches the later one, so that the longest waiting entries stay.
     const isLarger = (one: Branch, other: Branch) => held(one) >= held(other)
     const other = waitingIn(from)
       .filter((branch) => branch !== own)
@@ -85,7 +82,7 @@ export function createFairQueue() {
     waiting: (): number => root.waiting,
     running: (): number => root.running,
 
-    /** A work begins without waiting. */
+    /** Begins a hash without waiting. */
     begin: (path: Path): void => change(path, { running: 1 }),
 
     wait: (path: Path, place: QueuedHash): void => {
@@ -95,7 +92,7 @@ export function createFairQueue() {
 
     end: (path: Path): void => change(path, { running: -1 }),
 
-    /** Begins the next work: of the branch that was served longest ago. */
+    /** Begins the next hash, of the branch that was served longest ago. */
     beginNext: (): void => {
       const next = descend(root, (one, other) => one.servedAt < other.servedAt).queue.shift()
       if (!next) return
@@ -103,7 +100,7 @@ export function createFairQueue() {
       next.place.begin()
     },
 
-    /** Refuses a work of a branch that has more than its share; gives whether there was one. */
+    /** Refuses an entry of a branch with more than its share. Returns whether there was one. */
     makeRoom: (path: Path): boolean => {
       const last = largestBeside(path)?.queue.pop()
       if (!last) return false

@@ -1,6 +1,6 @@
 /**
- * Hashes and verifies passwords with Argon2id (RFC 9106), within the pool, at the same price whether or not there is anything to verify; and
- * verifies what another system hashed.
+ * Hashes and verifies passwords with Argon2id (RFC 9106) in the pool, and verifies other systems'
+ * hashes. A missing hash costs the same time as a wrong password.
  */
 import argon2 from 'argon2'
 import { Counter, Gauge, Histogram } from 'prom-client'
@@ -14,19 +14,21 @@ import { normalizePassword } from './policy.ts'
 import type { Share } from './pool.ts'
 import { createPool } from './pool.ts'
 
-/** The address and account that a hash is for. An operator's command has neither. */
+/** The IP address and account of the hash. An operator's command has neither. */
 export type Requester = Readonly<{
   ip?: string | undefined
-  /** Its id, or what was typed where there is none. */
+  /** The account's id, or the typed email when there is no account. */
   account?: string | undefined
 }>
 
 export type PasswordHasher = {
-  /** A PHC string. Throws passwordNotText, passwordTooLong (both before hashing) and hashingBusy. */
+  /**
+   * Returns a PHC string. Throws passwordNotText, passwordTooLong (before hashing), hashingBusy.
+   */
   hash: (password: string, requester: Requester) => Promise<string>
   /**
-   * `hash` undefined, or of a kind that is not known here: the same work against a decoy, and no match. `needsRehash` only after a match:
-   * the settings ask for more than the hash has, or it is another system's and proves the whole password. Throws as `hash` does.
+   * Without a known `hash`: the same work against a decoy, and no match. Throws like `hash`.
+   * `needsRehash` after a match: the settings require more, or the hash is another system's.
    */
   verify: (
     password: string,
@@ -41,12 +43,12 @@ type Deps = Cost & {
   slots: number
   queue: number
   metrics: Metrics
-  /** The networks of an address, the narrowest first. */
+  /** The networks of an IP address, the narrowest first. */
   prefixesOf?: (ip: string) => readonly string[]
-  /** The costs of what is stored, to be read again now and then; without it only today's setting counts. */
+  /** Lists the costs of stored hashes. Without it only the current setting counts. */
   listCosts?: () => Promise<readonly StoredCost[]>
   log?: Pick<Log, 'warn'>
-  /** For a test that looks at the work. */
+  /** Replaced in tests that observe the work. */
   compute?: Compute
   monotonicMs?: () => number
 }
@@ -105,7 +107,7 @@ export function createPasswordHasher({ slots, queue, metrics, compute = computeH
     return { matches, needsRehash: matches && isOld }
   }
 
-  /** Costs that are stored beside today's; one of them may be dearer. */
+  /** Learns the costs of stored hashes, because one may be more expensive than the current one. */
   async function learn(costs: readonly StoredCost[]): Promise<void> {
     const text = JSON.stringify(costs)
     if (text === learned) return
@@ -113,7 +115,7 @@ export function createPasswordHasher({ slots, queue, metrics, compute = computeH
     learned = text
   }
 
-  /** Only the first verification waits for it. When the costs cannot be read or measured, those known before count. */
+  /** Only the first verification waits for the costs. After a failure the known costs stay. */
   function follow(): Promise<void> | undefined {
     if (!listCosts || monotonicMs() < readAgainAtMs) return first
     readAgainAtMs = monotonicMs() + readCostsEveryMs
@@ -139,16 +141,16 @@ export function createPasswordHasher({ slots, queue, metrics, compute = computeH
   return { hash, verify, learn }
 }
 
-/** An imported hash that is dearer tells of its account for no longer than this. */
+/** A more expensive imported hash reveals its account by timing for at most this time. */
 const readCostsEveryMs = 10_000
 
-/** Whether a match says that the whole password is right, not only its beginning. */
+/** Whether a match proves the whole password, not only its first bytes. */
 const isProven = (normalized: string, maxBytes = Infinity): boolean => Buffer.byteLength(normalized) < maxBytes
 
-// As libsodium's "moderate" hash has it, with room; "sensitive" takes a gigabyte.
+// Like libsodium's "moderate" hash, with a margin. "sensitive" takes a gigabyte.
 const maxImported = { memoryKiB: 262_144, work: 1_048_576 }
 
-/** Why a hash from elsewhere cannot be taken; undefined when it can. */
+/** Why an imported hash is refused. Undefined when it is accepted. */
 export function problemOfImportedHash(hash: string): HashProblem | undefined {
   const own = costOf(hash)
   if (own) {

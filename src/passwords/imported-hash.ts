@@ -1,13 +1,13 @@
-/** Hashes that another system made: a list of formats, each verified as it was made. Latchkey replaces them, and makes none. */
+/** Formats of other systems' hashes, with their verification. Latchkey creates none of them. */
 import { pbkdf2, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import bcrypt from 'bcrypt'
 
-/** Why a hash cannot be used; its sentence is `problems.<code>`. */
+/** Why a hash cannot be used. The message is `problems.<code>`. */
 export type HashProblem = 'hash_unknown' | 'hash_too_dear'
 export type ImportedHash = Readonly<{
   matches: (normalized: string) => Promise<boolean>
-  /** The format reads so many bytes of a password; what stands behind them is not proven by a match. */
+  /** The format uses only this many bytes of a password. A match proves only these. */
   mostBytes?: number
 }>
 
@@ -16,20 +16,20 @@ type Format = Readonly<{
   read: (parts: Record<string, string | undefined>) => ImportedHash | HashProblem
 }>
 
-// A sign-in must not cost more than about a second: whoever can have one hash imported could else hold a slot of the pool for minutes. What is
-// too cheap is taken: it is replaced at the first sign-in, and until then it is no weaker here than where it came from.
+// A sign-in may cost at most about a second, so that no hash can block a slot for minutes.
+// A cheap hash is accepted, because it is replaced at the first sign-in.
 const maxBcryptCost = 14
 const maxScryptBytes = 128 * 1024 * 1024
 const maxScryptWork = 2 ** 20
 const maxPbkdf2Work = 2_000_000
-/** A result of one byte would match one password in 256. */
+/** A one-byte result would match one password in 256. */
 const minResultBytes = 16
 const maxResultBytes = 64
 
 const scryptAsync = promisify<string, Buffer, number, object, Buffer>(scrypt)
 const pbkdf2Async = promisify(pbkdf2)
 
-/** The alphabet of RFC 4648 §4 without padding, as PHC strings have it, or with passlib's dot in place of the plus. */
+/** The alphabet of RFC 4648 §4 without padding (PHC), or passlib's with a dot for the plus. */
 const base64 = '[A-Za-z0-9+/.]+'
 const decode = (text = ''): Buffer => Buffer.from(text.replaceAll('.', '+'), 'base64')
 const isResult = (bytes: Buffer): boolean => bytes.length >= minResultBytes && bytes.length <= maxResultBytes
@@ -39,8 +39,8 @@ const bcryptFormat: Format = {
   read: ({ cost, rest }) => {
     if (Number(cost) < 4 || Number(cost) > 31) return 'hash_unknown'
     if (Number(cost) > maxBcryptCost) return 'hash_too_dear'
-    // The three letters differ in what their first implementations did wrong; for everything typed by people they are one function, and the
-    // package knows no $2y$ and lets the length of a $2a$ password wrap around.
+    // For typed text, $2a$, $2b$ and $2y$ are one function. The package does not know $2y$,
+    // and lets the length of a $2a$ password overflow.
     return { matches: (password) => bcrypt.compare(password, `$2b$${cost}$${rest}`), mostBytes: 72 }
   },
 }
@@ -66,7 +66,7 @@ const scryptFormat: Format = {
 const digestBytes = { sha1: 20, sha256: 32, sha512: 64 } as const
 
 const pbkdf2Format: Format = {
-  // As the PHC string format has it ($i=600000,l=32$), and as passlib writes it ($29000$, and no digest for SHA-1).
+  // The PHC string format ($i=600000,l=32$), and passlib's ($29000$, no digest for SHA-1).
   pattern: new RegExp(
     String.raw`^\$pbkdf2(?:-(?<digest>sha1|sha256|sha512))?\$(?:i=)?(?<iterations>\d{1,9})(?:,l=(?<bytes>\d{1,3}))?\$(?<salt>${base64})\$(?<result>${base64})$`,
   ),
@@ -88,7 +88,7 @@ const pbkdf2Format: Format = {
 
 const formats: readonly Format[] = [bcryptFormat, scryptFormat, pbkdf2Format]
 
-/** Reads a stored hash; gives how it is verified, or why it cannot be. */
+/** Reads a stored hash. Returns how to verify it, or why that is impossible. */
 export function readImportedHash(stored: string): ImportedHash | HashProblem {
   for (const { pattern, read } of formats) {
     const parts = pattern.exec(stored)?.groups

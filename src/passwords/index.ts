@@ -1,4 +1,4 @@
-/** Passwords: hashing them, and what a new one has to be. */
+/** Passwords: hashing, and the rules for new ones. */
 import type { Config } from '../config/config.ts'
 import { createBreaches } from './breaches.ts'
 import { hashingBusy } from './errors.ts'
@@ -26,7 +26,7 @@ export function createPasswordsFeature(deps: Deps) {
     breaches,
     checkPassword: policy.check,
     shownRules: policy.shownRules,
-    /** The failure of a password that cannot be verified now. */
+    /** The error when a password cannot be verified now. */
     busy: () => hashingBusy({ retryAfterSeconds }),
     close: strength.close,
   }

@@ -1,11 +1,14 @@
-/** What a password may be made of. Everything here costs nothing and happens before a hash is computed. */
+/** Rules for the composition of a password. These checks are cheap and run before hashing. */
 import type { Problem } from '../problems.ts'
 import { passwordNotText, passwordTooLong } from './errors.ts'
 
-/** OWASP ASVS V6.2.9 asks for at least 64; more only makes hashing expensive. Code points after NFC. */
+/**
+ * In code points after NFC. OWASP ASVS V6.2.9 requires at least 64. A higher limit makes hashing
+ * expensive.
+ */
 export const maximumLength = 128
 
-/** What an administrator may ask for, in code points after NFC. */
+/** The administrator's settings, in code points after NFC. */
 export type CompositionRules = Readonly<{
   minimum: number
   uppercase: boolean
@@ -16,21 +19,21 @@ export type CompositionRules = Readonly<{
 
 type Params = Readonly<Record<string, string | number>>
 
-/** One rule as it is shown before anything is typed; its sentence is `pages.newPassword.rules.<rule>`. */
+/** One rule as shown before the user types. The text is `pages.newPassword.rules.<rule>`. */
 export type ShownRule = Readonly<{ rule: string; params?: Params }>
 
 const classes = {
   uppercase: { pattern: /\p{Lu}|\p{Lt}/u, code: 'password_needs_uppercase' },
   lowercase: { pattern: /\p{Ll}/u, code: 'password_needs_lowercase' },
   digit: { pattern: /\p{Nd}/u, code: 'password_needs_digit' },
-  // Whatever is neither letter nor digit: a space between words too.
+  // Everything except letters and digits, including spaces between words.
   special: { pattern: /[^\p{L}\p{M}\p{Nd}]/u, code: 'password_needs_special' },
 } as const
 const classNames = Object.keys(classes) as (keyof typeof classes)[]
 
 /**
- * The password as it is hashed: NFC (RFC 8265 §4.2.2), else as received, nothing trimmed or folded. Throws passwordNotText and
- * passwordTooLong.
+ * Returns the password as hashed: NFC (RFC 8265 §4.2.2), otherwise as received, not trimmed and not
+ * folded. Throws passwordNotText and passwordTooLong.
  */
 export function normalizePassword(password: string): string {
   const read = readPassword(password)
@@ -38,10 +41,11 @@ export function normalizePassword(password: string): string {
   throw read.problem.code === 'password_not_text' ? passwordNotText() : passwordTooLong({ params: read.problem.params })
 }
 
-/** The same, with what makes it a password that is neither hashed nor looked at any further. */
+/** The same, but returns the problem instead of throwing it. */
 export function readPassword(password: string): { normalized: string } | { problem: Problem & { params: Params } } {
   const tooLong = { path: 'password', code: 'password_too_long', params: { maximum: maximumLength } }
-  // NFC makes one code point of at most four, each of at most two UTF-16 units: beyond that there is nothing to normalize.
+  // NFC maps at most four code points of two UTF-16 units each to one,
+  // so a longer text is too long without normalizing it.
   if (password.length > maximumLength * 8) return { problem: tooLong }
   if (!password.isWellFormed() || password.includes('\0')) {
     return { problem: { path: 'password', code: 'password_not_text', params: {} } }
@@ -51,16 +55,16 @@ export function readPassword(password: string): { normalized: string } | { probl
 }
 
 /**
- * Marks that turn the direction of the text around them (Unicode's Bidi_Control): nobody sees whether they are there, so nobody could
- * type the password again. A password that has them already still signs in.
+ * Invisible marks that change the text direction (Unicode's Bidi_Control). The user could not type
+ * the password again. Existing passwords with them still sign in.
  */
 export const hasDirectionMarks = (password: string): boolean => /\p{Bidi_Control}/u.test(password)
 
-/** Nothing that can be seen: spaces, controls, what Unicode leaves out when shown, and the blank of Braille. */
+/** Only invisible characters: spaces, controls, default ignorables, and the blank of Braille. */
 export const isBlank = (password: string): boolean =>
   /^[\p{White_Space}\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]+$/u.test(password)
 
-/** Length and composition; `normalized` is what normalizePassword gives. */
+/** Checks length and composition. `normalized` is the result of normalizePassword. */
 export function checkComposition(normalized: string, rules: CompositionRules): Problem[] {
   const { minimum } = rules
   const isShort = codePoints(normalized) < minimum

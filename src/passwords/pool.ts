@@ -1,29 +1,29 @@
-/** Bounds how many hashes are computed at once and how many may wait, so that a flood of sign-ins does not starve everything else. */
+/** Limits concurrent and queued hashes, so that many sign-ins do not block everything else. */
 import { hashingBusy } from './errors.ts'
 import { createFairQueue } from './fair-queue.ts'
 
 type Options = {
   slots: number
   queue: number
-  /** Nobody begins to wait for longer than this, as far as the latest runs tell: a full queue on a slow machine would else be a long one. */
+  /** Maximum estimated wait. A full queue on a slow machine would take longer. */
   longestWaitMs?: number
-  /** Milliseconds from some fixed moment, for the length of a run. */
+  /** A monotonic clock in milliseconds, to measure a run. */
   monotonicMs?: () => number
 }
 
-/** For which network and account a work is done. Without either it is the server's own. */
+/** The networks and the account of a hash. Without both it is the server's own work. */
 export type Share = Readonly<{
-  /** The networks of the request's address, the widest first. */
+  /** The networks of the request's IP address, the widest first. */
   networks?: readonly string[]
   account?: string | undefined
 }>
 
-/** One account has at most this part of all places, from whatever networks. */
+/** One account uses at most a quarter of all slots and queue entries, over all networks. */
 const accountPart = 4
 
 /**
- * `slots` works at a time; `queue` more wait, unless that takes too long. Networks take turns.
- * A full queue takes a place from the network with most for one with less, else throws hashingBusy.
+ * Runs `slots` hashes at a time; `queue` more wait within the time limit. Networks share fairly.
+ * A full queue replaces an entry of the largest network, or throws hashingBusy.
  */
 export function createPool({ slots, queue, longestWaitMs = 3_000, monotonicMs = () => performance.now() }: Options) {
   const shares = createFairQueue()
@@ -31,17 +31,17 @@ export function createPool({ slots, queue, longestWaitMs = 3_000, monotonicMs = 
   const maxOfAccount = Math.max(1, Math.floor((slots + queue) / accountPart))
   let usualMs = 250
 
-  // When the whole queue will be through, as far as the latest runs tell (RFC 9110 §10.2.3).
+  // Estimated time until the queue is empty, from recent runs (RFC 9110 §10.2.3).
   const throughMs = () => (usualMs * (shares.waiting() + shares.running())) / slots
   const busy = () => hashingBusy({ retryAfterSeconds: Math.min(30, Math.max(1, Math.ceil(throughMs() / 1000))) })
-  // However slow the works are, one may wait: else whose work runs would keep its slot, and no other network had a turn.
+  // One hash may always wait. Otherwise one network could keep its slot.
   const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && throughMs() > longestWaitMs)
 
-  /** Undefined: the work may begin at once. */
+  /** Undefined: the hash may begin immediately. */
   function turnOf(path: readonly string[]): Promise<void> | undefined {
     if (shares.running() < slots) return void shares.begin(path)
     if (isFull() && !shares.makeRoom(path)) throw busy()
-    // The work that ends begins the next one, so no other can push in between.
+    // The hash that ends begins the next one, so a new request cannot overtake it.
     return new Promise((resolve, reject) => {
       shares.wait(path, { begin: resolve, refuse: () => reject(busy()) })
     })
@@ -61,7 +61,7 @@ export function createPool({ slots, queue, longestWaitMs = 3_000, monotonicMs = 
     }
   }
 
-  /** Counts what the account has here, from whatever networks. */
+  /** Limits the account's hashes over all networks. */
   async function runOfAccount<T>(work: () => Promise<T>, account: string, share: Share): Promise<T> {
     const before = accounts.get(account) ?? 0
     if (before >= maxOfAccount) throw busy()

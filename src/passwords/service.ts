@@ -1,4 +1,4 @@
-/** The policy: everything that a password which is being chosen must be, in one place (SP 800-63B-4 §3.1.1.2, OWASP ASVS V6.2). */
+/** The password policy: all rules for a new password (SP 800-63B-4 §3.1.1.2, OWASP ASVS V6.2). */
 import type { Problem } from '../problems.ts'
 import type { Settings } from '../settings/service.ts'
 import type { Breaches } from './breaches.ts'
@@ -10,12 +10,12 @@ import { checkComposition, hasDirectionMarks, isBlank, readPassword, shownCompos
 import type { StrengthEstimator } from './strength.ts'
 
 export type { Person } from './context.ts'
-/** What is wrong with a password that this person chooses: every problem at once, none when it is good. */
+/** Checks a new password for this user. Returns every problem; none when it is good. */
 export type CheckPassword = (password: string, person: Person) => Promise<readonly Problem[]>
 
 type Deps = {
   settings: Pick<Settings, 'get'>
-  /** Undefined: no service is named that could be asked. */
+  /** Undefined when no service is configured. */
   breaches: Breaches | undefined
   strength: Pick<StrengthEstimator, 'judge'>
   /** Known sample passwords: refused in production, empty elsewhere. */
@@ -35,7 +35,7 @@ export function createPasswordPolicy({ settings, breaches, strength, refusedSecr
   }
 
   const check: CheckPassword = async (password, person) => {
-    // A document may hold anything where the password should stand.
+    // In a document the password may have any type.
     if (typeof password !== 'string') return [{ path: 'password', code: 'not_string' }]
     const read = readPassword(password)
     if ('problem' in read) return [read.problem]
@@ -48,7 +48,7 @@ export function createPasswordPolicy({ settings, breaches, strength, refusedSecr
       ...(isCommonPassword(normalized) ? [{ path: 'password', code: 'password_common' }] : []),
       ...(refusedSecrets.includes(password) ? [{ path: 'password', code: 'sample_secret' }] : []),
     ]
-    // What is refused already costs no counting, and tells the breach service nothing.
+    // A refused password needs no strength estimate, and is not sent to the breach service.
     if (problems.length > 0) return problems
     if ((await strength.judge(normalized)) === 'guessable') return [{ path: 'password', code: 'password_common' }]
     if (!breaches) return []
@@ -59,7 +59,7 @@ export function createPasswordPolicy({ settings, breaches, strength, refusedSecr
 
   return {
     check,
-    /** The rules in force, for a page that asks for a new password. */
+    /** The current rules, for pages that ask for a new password. */
     shownRules: (): ShownRule[] => [
       ...shownComposition(composition()),
       { rule: 'context', params: { service: settings.get().serviceName } },

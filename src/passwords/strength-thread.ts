@@ -1,17 +1,17 @@
-/** The thread that counts guesses with zxcvbn. It holds the word lists, so it ends when it has been idle. */
+/** The thread that estimates guesses with zxcvbn. It holds the word lists and ends when idle. */
 import { getPriority, setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
 import { ZxcvbnFactory } from '@zxcvbn-ts/core'
 import * as common from '@zxcvbn-ts/language-common'
 import * as english from '@zxcvbn-ts/language-en'
 
-// So that requests come first. On Linux this sets the thread; elsewhere it would set the whole process.
+// Requests have priority. On Linux this call affects the thread, elsewhere the whole process.
 if (process.platform === 'linux') setPriority(Math.min(19, getPriority() + 5))
 
 const meter = new ZxcvbnFactory({
   dictionary: { ...common.dictionary, ...english.dictionary },
   graphs: common.adjacencyGraphs,
-  // The default of 100 takes six times as long for hostile text, and refuses nothing more.
+  // The default of 100 takes six times as long for hostile text, and refuses no more passwords.
   l33tMaxSubstitutions: 10,
 })
 

@@ -1,27 +1,30 @@
-/** How many guesses a password stands (zxcvbn): counted in one thread, loaded at the first question and ended when idle. */
+/**
+ * Estimates the guesses for a password (zxcvbn) in one thread, which is started at the first call
+ * and ends when idle.
+ */
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import type { Log } from '../log.ts'
 import { createPool } from './pool.ts'
 import { spellingsOf } from './spellings.ts'
 
-/** `unjudged`: the thread failed or took too long, so the other rules decide alone. */
+/** `unjudged`: the thread failed or timed out, so only the other rules apply. */
 export type StrengthVerdict = 'guessable' | 'good' | 'unjudged'
 export type StrengthEstimator = ReturnType<typeof createStrengthEstimator>
 
 type Deps = {
   log: Pick<Log, 'warn'>
   file?: string
-  /** For the thread to load its lists, and for one answer: far more than a busy machine needs. */
+  /** Timeouts for loading the lists and for one answer: far more than a busy machine needs. */
   loadLimitMs?: number
   limitMs?: number
-  /** After this time without a question the thread ends, and its memory is free. */
+  /** After this idle time the thread ends and its memory is released. */
   idleMs?: number
   queue?: number
 }
 
 const minGuesses = 1e8
-/** More code points only take time: a good password is good by then. */
+/** More code points only take time: a good password is already recognised. */
 const maxCodePoints = 64
 const threadFile = fileURLToPath(new URL('./strength-thread.ts', import.meta.url))
 
@@ -36,7 +39,7 @@ export function createStrengthEstimator({ log, file = threadFile, queue = 32, ..
     worker = undefined
   }
 
-  /** Only one question is under way, so the next message of the thread is its answer. */
+  /** Only one request is sent at a time, so the next message is its answer. */
   function answerOf(asked: Worker, withinMs: number): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => finish(() => reject(new Error('too slow'))), withinMs)
@@ -57,7 +60,7 @@ export function createStrengthEstimator({ log, file = threadFile, queue = 32, ..
     const made = new Worker(file, { execArgv: [], resourceLimits: { maxOldGenerationSizeMb: 256 } })
     worker = made
     made.unref()
-    // Without a listener the error of an idle thread would end the process.
+    // Without a listener, an error of an idle thread would end the process.
     made.on('error', () => {})
     made.on('exit', () => {
       if (worker === made) worker = undefined
@@ -89,7 +92,7 @@ export function createStrengthEstimator({ log, file = threadFile, queue = 32, ..
   }
 
   return {
-    /** Whether fewer than 10^8 guesses find it, in any spelling. Throws hashingBusy when too many passwords wait for the thread. */
+    /** Whether any spelling needs fewer than 10^8 guesses. Throws hashingBusy if too many wait. */
     judge: (normalized: string): Promise<StrengthVerdict> =>
       pool.run(() => ask(spellingsOf(normalized).map((text) => [...text].slice(0, maxCodePoints).join('')))),
     isLoaded: (): boolean => worker !== undefined,

@@ -1,4 +1,4 @@
-/** Recovery of an account whose password is forgotten. */
+/** Recovery of an account after its password was forgotten. */
 import { recoveryRoutes } from './routes.ts'
 import { createRecovery } from './service.ts'
 

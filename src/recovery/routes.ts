@@ -1,4 +1,7 @@
-/** The pages of recovery: asking for a link, inside an interaction or by itself; and choosing the new password. */
+/**
+ * The pages of recovery: the request for a link, inside or outside an interaction, and the form for
+ * the new password.
+ */
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { RenewCookies } from '../authentication/account-reset.ts'
@@ -19,7 +22,7 @@ type Deps = {
   renewCookies: RenewCookies
 }
 
-/** As long as the body may be: the policy says better what is wrong. */
+/** As long as the body: the policy has a better message. */
 const longestPasswordField = 56 * 1024
 const uid = z.string().regex(/^[\w-]{10,64}$/)
 const asked = z.strictObject({ email: z.string().max(320) })
@@ -33,7 +36,7 @@ export function recoveryRoutes({ recovery, interactions, views, renewCookies }: 
     email: string,
     problems: FieldProblems = {},
   ) {
-    // Without email there is no recovery, and no page that pretends to one.
+    // Without email there is no recovery, so there is no page.
     if (!recovery.isOffered) throw notFound()
     const interaction = interactionUid === undefined ? undefined : await interactions.load(ctx, interactionUid)
     views.render(ctx, 'recover', {

@@ -1,4 +1,7 @@
-/** Recovery: an emailed link to a new password. It proves the mailbox and nothing else: nobody is signed in, and a second factor is still asked. */
+/**
+ * Recovery by an emailed link to a new password. The link proves only the mailbox: it does not sign
+ * in, and a second factor is still required.
+ */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
@@ -17,16 +20,16 @@ type Deps = {
   records: AccountRecords
   emailLinks: EmailLinks
   passwords: PasswordHasher
-  /** What is wrong with a password that is being chosen for this person. */
+  /** Checks a new password for this user. */
   checkPassword: CheckPassword
-  /** Whether email reaches anybody. */
+  /** Whether emails are delivered. */
   canSendEmail: boolean
   sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
-  /** Begins a new generation: nothing that began before goes on. */
+  /** Begins a new generation, which ends all earlier sessions and sign-ins. */
   endAccount: EndAccount
-  /** Until their next use beside the new password, passkeys do not sign in alone. */
+  /** Passkeys cannot sign in alone until they are used with the new password. */
   revokePasskeyTrust: (tx: Tx, accountId: string) => Promise<void>
-  /** Lifts the lock that failed logins have put on an email address. */
+  /** Removes the lock of an email address after failed logins. */
   clearFailedLogins: (tx: Tx, account: Account) => Promise<void>
   transaction: Transaction
   audit: Audit
@@ -37,11 +40,10 @@ export type Recovery = ReturnType<typeof createRecovery>
 
 type Request = { email: string; interactionUid: string | undefined; origin: RequestOrigin }
 
-/** The token of the device cookie that the browser gets, and the network address. */
 export function createRecovery(deps: Deps) {
   const { accounts, records, emailLinks, passwords, transaction, audit, clock } = deps
 
-  /** An address that is not the account's any more, or is not proven, recovers nothing. */
+  /** Only the account's current and proven email can recover it. */
   const isRecoverable = ({ isEmailVerified, isDisabled, email, emailProblem }: Account, link: EmailLink): boolean =>
     isEmailVerified &&
     !isDisabled &&
@@ -60,8 +62,8 @@ export function createRecovery(deps: Deps) {
     showEmail: records.showEmail,
 
     /**
-     * Asks for a link. Nobody is looked up here: whether the address has an account is found out when the email is sent, so that the answer and
-     * its time cannot tell. Throws `new_password_invalid` for what is no address.
+     * Requests a link. The account is looked up only when the email is sent, so answer and timing
+     * do not reveal it. Throws `new_password_invalid` for an invalid email.
      */
     request: async ({ email, interactionUid, origin }: Request): Promise<void> => {
       const problems = accounts.checkProfile({ email })
@@ -74,12 +76,12 @@ export function createRecovery(deps: Deps) {
       await transaction((tx) => deps.sendEmail(tx, { mail: 'recovery', email, askedAtMs: clock.now(), ...returnTo }))
     },
 
-    /** Whose password the link is for; nothing changes. Throws `link_expired`. */
+    /** The account of the link. Changes nothing. Throws `link_expired`. */
     show: async (token: string): Promise<{ email: string }> => ({ email: (await find(token)).email }),
 
     /**
-     * Sets the password, uses the link up, and ends every session and token. Throws `link_expired`, `new_password_invalid` (the link stays
-     * good), `hashing_busy`.
+     * Sets the password, spends the link, and ends every session and token.
+     * Throws `link_expired`, `new_password_invalid` (the link stays valid), `hashing_busy`.
      */
     reset: async (token: string, password: string, origin: RequestOrigin): Promise<AccountEnd> => {
       const owner = await find(token)
@@ -92,7 +94,7 @@ export function createRecovery(deps: Deps) {
         if (!isRecoverable(account, link)) emailLinks.refuse()
         await records.setPasswordHash(tx, account.id, passwordHash)
         await deps.revokePasskeyTrust(tx, account.id)
-        // The browser is known from now on: what strangers try elsewhere does not lock it.
+        // The browser becomes known, so that strangers' attempts cannot lock it out.
         const end = await deps.endAccount(tx, account.id, { knownBrowser: { email: account.email } })
         await deps.clearFailedLogins(tx, account)
         await audit.recordOwn(tx, { action: 'account.recovered', accountId: account.id, origin })

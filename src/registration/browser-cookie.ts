@@ -1,4 +1,7 @@
-/** The cookie of the browser that registered an account: another value at each registration, of which a digest is kept. */
+/**
+ * The cookie of the browser that registered an account: a new value for each registration. Only its
+ * digest is stored.
+ */
 import { createHash, createHmac, createSecretKey } from 'node:crypto'
 import type { Context } from 'koa'
 
@@ -6,7 +9,7 @@ type Deps = {
   issuer: string
   /** `rootSecret.derive('registration browsers')`. */
   key: Buffer
-  /** Which page of ours in which browser a form came from. */
+  /** Identifies the browser and the page that a form came from. */
   formOf: (ctx: Context) => string
 }
 
@@ -15,20 +18,20 @@ export type RegistrationCookie = ReturnType<typeof createRegistrationCookie>
 export function createRegistrationCookie({ issuer, key, formOf }: Deps) {
   const secretKey = createSecretKey(key)
   const isSecure = issuer.startsWith('https:')
-  // RFC 6265bis §4.1.3.2: with the prefix no neighbouring host can plant this cookie.
+  // RFC 6265bis §4.1.3.2: with the prefix, a sibling host cannot set this cookie.
   const name = `${isSecure ? '__Host-' : ''}latchkey.registration`
   const options = { signed: false, httpOnly: true, sameSite: 'lax', secure: isSecure, path: '/' } as const
 
   return {
-    /** Which registration this browser made last, as a digest; undefined: none. */
+    /** The digest of the browser's latest registration, or undefined. */
     read: (ctx: Context): Buffer | undefined => {
       const token = ctx.cookies.get(name, { signed: false })
       return token !== undefined && /^[\w-]{43}$/.test(token) ? digestOf(token) : undefined
     },
 
     /**
-     * `digest` is kept with the account, `keep` gives the browser the cookie. The same form for the
-     * same address gives the same value: a double click is one registration.
+     * Store `digest` with the account; `keep` sets the cookie. The same form and email give the
+     * same value, so that a double click is one registration.
      */
     begin: (ctx: Context, email: string) => {
       const token = createHmac('sha256', secretKey)

@@ -1,4 +1,4 @@
-/** Registration and invitation, and the pages of both. */
+/** Registration and invitation, with their pages. */
 import type { RateLimiter } from '../limits/rate-limiter.ts'
 import { createRegistrationCookie } from './browser-cookie.ts'
 import { registrationRoutes } from './routes.ts'

@@ -1,4 +1,4 @@
-/** The account that an invitation is for: made, or what is left of one that was there unproven. */
+/** The account of an invitation: a new one, or an unproven one without its credentials. */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Audit, Initiator } from '../audit/service.ts'
@@ -7,26 +7,26 @@ import type { Tx } from '../database/database.ts'
 type Deps = {
   accounts: Pick<Accounts, 'within' | 'checkProfile'>
   records: AccountRecords
-  /** Ends sessions and tokens, and forgets what was allowed. */
+  /** Ends sessions, tokens and consents. */
   revokeAll: (tx: Tx, accountId: string) => Promise<void>
   audit: Audit
 }
 
-/** What the administrator typed. */
+/** The administrator's input. */
 export type Invitation = { email: string; name?: string; roles?: readonly string[] }
 
 /**
- * The account that is invited, with the name and roles of the invitation. A password that was never
- * proven may be a stranger's: it must not open an account that has just been given roles.
+ * Returns the invited account, with the invitation's name and roles. An unproven password may be a
+ * stranger's, so it must not sign in to an account with new roles.
  */
 export function createPrepareInvitation({ accounts, records, revokeAll, audit }: Deps) {
   return async (tx: Tx, input: Invitation, by: Initiator): Promise<string> => {
     const writes = accounts.within(tx)
-    // What is no address is in no row: `create` says what is wrong with it.
+    // No row has an invalid email. `create` reports the problem.
     if (accounts.checkProfile({ email: input.email }).length > 0) return writes.create(input, by)
     const knownId = await records.findIdByEmail(tx, input.email)
     const known = knownId === undefined ? undefined : await records.lock(tx, knownId)
-    // A proven or disabled account is no invited one: `create` says so.
+    // A proven or disabled account cannot be invited. `create` reports it.
     if (!known || known.account.isEmailVerified || known.account.isDisabled) return writes.create(input, by)
     const { account, registeredBrowser } = known
     if (registeredBrowser !== undefined) {
@@ -43,7 +43,7 @@ export function createPrepareInvitation({ accounts, records, revokeAll, audit }:
       await revokeAll(tx, account.id)
       await records.removePassword(tx, account.id)
     }
-    // A name that came with a password may be a stranger's too.
+    // The stranger may also have set the name.
     const name = hasPassword ? (input.name ?? null) : input.name
     const { roles } = input
     await writes.update(

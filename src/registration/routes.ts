@@ -1,4 +1,4 @@
-/** The pages of registration: the form, inside an interaction or by itself; and what an emailed link opens. */
+/** The pages of registration: the form, with or without an interaction, and the emailed links. */
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Interactions } from '../authentication/interaction.ts'
@@ -16,11 +16,11 @@ type Deps = {
   interactions: Pick<Interactions, 'load'>
   views: Views
   cookie: RegistrationCookie
-  /** Counts a registration by the address that was typed. */
+  /** Counts a registration by the typed email. */
   countRegistration: (ctx: Context, email: string) => Promise<void>
 }
 
-/** As long as the body may be: the policy says better what is wrong. */
+/** As long as the body: the policy has a better message. */
 const longestPasswordField = 56 * 1024
 const uid = z.string().regex(/^[\w-]{10,64}$/)
 const text = (longest: number) => z.string().max(longest)
@@ -88,7 +88,10 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     views.render(ctx, 'notice', { name: 'registered', email: registration.showEmail(fields.email), ...returnUrl })
   }
 
-  /** Back to the interaction in which the account was made, if this is its browser; it says so itself if it is over. */
+  /**
+   * Links back to the interaction of the registration, if this is its browser. An expired
+   * interaction shows its own error.
+   */
   const showVerified = (ctx: Context, interactionUid: string | undefined): void =>
     views.render(ctx, 'notice', {
       name: 'verified',
@@ -119,7 +122,7 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
         problems,
         startOverProblems,
         ...common,
-        // Never the name that is stored: somebody else may have chosen it.
+        // Never the stored name: another person may have chosen it.
         name: typedName ?? '',
       })
     }

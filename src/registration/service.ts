@@ -1,4 +1,4 @@
-/** Registration: an account, unproven; and the proof that the address is theirs, which alone makes it worth something. */
+/** Registration creates an unproven account, which grants nothing until its email is proven. */
 import type { AccountRecords, LockedAccount } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit, Initiator, OwnEvent } from '../audit/service.ts'
@@ -21,13 +21,13 @@ type Deps = {
   records: AccountRecords
   emailLinks: EmailLinks
   passwords: PasswordHasher
-  /** What is wrong with a password that is being chosen for this person. */
+  /** Checks a new password for this user. */
   checkPassword: CheckPassword
   settings: Pick<Settings, 'get'>
-  /** Whether email reaches anybody: without it nobody could prove an address. */
+  /** Whether emails are delivered. Without email, no address can be proven. */
   canSendEmail: boolean
   sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
-  /** Ends sessions and tokens, and forgets what was allowed: all that somebody could have set up in advance. */
+  /** Ends sessions, tokens and consents, which another person may have set up in advance. */
   revokeAll: (tx: Tx, accountId: string) => Promise<void>
   transaction: Transaction
   audit: Audit
@@ -37,17 +37,20 @@ type Deps = {
 
 export type Registration = ReturnType<typeof createRegistration>
 
-/** What a request says of itself: the browser as a digest, and its origin. */
+/** The browser's digest, and the origin of the request. */
 type BrowserContext = { browser: Buffer | undefined; origin: RequestOrigin }
 type ApplicantInput = { name: string; password: string }
 type NewCredentials = { name: string; passwordHash: string; origin: RequestOrigin; action: OwnEvent['action'] }
-/** The interaction to return to, and the request. */
+/** The interaction to return to, and the origin of the request. */
 type ReturnTarget = { interactionUid: string | undefined; origin: RequestOrigin }
 /** A sign-in with the right password or passkey. */
 type ProvenSignIn = ReturnTarget & { clientId: string }
 type Applicant = { email: string; name: string; password: string; interactionUid: string | undefined }
 
-/** What the page of a link asks for. `confirm`: a button. `prove`: the password of the registration, or a new beginning. */
+/**
+ * What the page of a link requires. `confirm`: a button. `prove`: the password of the registration,
+ * or a new name and password.
+ */
 export type Proof = { kind: 'confirm' | 'prove' | 'invited'; email: string; name: string | undefined }
 
 export function createRegistration(deps: Deps) {
@@ -65,7 +68,7 @@ export function createRegistration(deps: Deps) {
     if (problems.length > 0) throw registrationInvalid(problems)
   }
 
-  /** The account that a link still proves: unproven so far, and with the address that the link went to. */
+  /** Whether a link can prove this account: unproven, and with the email of the link. */
   const isProvable = ({ isEmailVerified, isDisabled, email, emailProblem }: Account, link: EmailLink): boolean =>
     !isEmailVerified &&
     !isDisabled &&
@@ -79,7 +82,10 @@ export function createRegistration(deps: Deps) {
     return account
   }
 
-  /** Uses the link up and does `work` on the locked account: one transaction, and of any number at once only the first. */
+  /**
+   * Spends the link and runs `work` on the locked account, in one transaction. Of concurrent calls
+   * only the first succeeds.
+   */
   const prove = (
     purpose: EmailLinkPurpose,
     token: string,
@@ -97,9 +103,8 @@ export function createRegistration(deps: Deps) {
     left !== undefined && right !== undefined && left.equals(right)
 
   /**
-   * The owner of a mailbox arrives at an account that somebody else has made: it goes, with all that hangs from it, and a new one takes its
-   * place. A new id, because applications may have given the old one things that another person put there. One that an operator made keeps
-   * its id.
+   * The mailbox owner takes over an account that another person registered. A new account replaces
+   * it, as applications may store data under the old id. An operator's account keeps its id.
    */
   async function reclaim(tx: Tx, { account, registeredBrowser }: LockedAccount, credentials: NewCredentials) {
     const { name, passwordHash, origin, action } = credentials
@@ -138,8 +143,9 @@ export function createRegistration(deps: Deps) {
     },
 
     /**
-     * Takes somebody's word for who they are. The answer, and the time it takes, are the same whether or not the address has an account: the
-     * email says which. `admit` is asked once everything is in order. Throws `registration_closed`, `registration_invalid` with every problem, and `hashing_busy`.
+     * Creates an unproven account. Answer and timing do not reveal whether the email has one.
+     * `admit` runs after all checks.
+     * Throws `registration_closed`, `registration_invalid` with every problem, `hashing_busy`.
      */
     register: async (
       { email, name, password, interactionUid }: Applicant,
@@ -148,9 +154,9 @@ export function createRegistration(deps: Deps) {
     ): Promise<void> => {
       if (!isOpen()) throw registrationClosed()
       await refuseInvalid({ email, name, password })
-      // Not before: a form that comes back to be corrected is no registration.
+      // Called only now, because a refused form does not count as a registration.
       await admit()
-      // Whoever has the address already, this hash is spent too.
+      // The hash is also computed for an existing email, so that the timing is the same.
       const passwordHash = await passwords.hash(password, {
         ip: origin.ip,
         account: records.normaliseEmail(email),
@@ -172,8 +178,8 @@ export function createRegistration(deps: Deps) {
     },
 
     /**
-     * Where people must prove their address first: emails the link again and throws `email_unverified`. For callers that have checked the
-     * password, because nobody else is told.
+     * If the email must be proven first: emails the link again and throws `email_unverified`. For
+     * callers that verified the password, because the error reveals the account.
      */
     refuseUnproven: async (account: Account, { interactionUid, origin, clientId }: ProvenSignIn): Promise<void> => {
       if (account.isEmailVerified || settings.get().emailVerification !== 'required') return
@@ -184,14 +190,17 @@ export function createRegistration(deps: Deps) {
       throw emailUnverified()
     },
 
-    /** What the page of a verification link shows; nothing changes. Throws `link_expired`. */
+    /** The data of a verification link's page. Changes nothing. Throws `link_expired`. */
     showVerification: async (token: string, browser: Buffer | undefined): Promise<Proof> => {
       const account = await find('verify', token)
       const isHere = isSame(browser, await accounts.readRegisteredBrowser(account.id))
       return { kind: isHere ? 'confirm' : 'prove', email: account.email, name: account.name }
     },
 
-    /** The browser that registered the account proves its address. Throws `link_expired`; another browser's link stays good. */
+    /**
+     * The browser that registered the account proves its email. Throws `link_expired`. In another
+     * browser the link stays valid.
+     */
     confirm: (token: string, { browser, origin }: BrowserContext): Promise<void> =>
       prove('verify', token, async (tx, { account, registeredBrowser }) => {
         if (!isSame(browser, registeredBrowser)) emailLinks.refuse()
@@ -199,11 +208,14 @@ export function createRegistration(deps: Deps) {
         await audit.recordOwn(tx, { action: 'account.email_verified', accountId: account.id, origin })
       }),
 
-    /** Another browser proves it, and knows the password of the registration: the same person. Throws `link_expired`, `registration_invalid`. */
+    /**
+     * Another browser proves the email with the password of the registration. Throws
+     * `link_expired`, `registration_invalid`.
+     */
     confirmWithPassword: async (token: string, password: string, { origin }: BrowserContext): Promise<void> => {
       const before = await find('verify', token)
       const requester = { ip: origin.ip, account: before.id }
-      // Counted before it is compared: tries at once are as many as they are.
+      // Counted before the comparison, so that concurrent attempts all count.
       const tried = await emailLinks.tryPassword('verify', token, () =>
         passwords.verify(password, before.passwordHash, requester),
       )
@@ -216,7 +228,10 @@ export function createRegistration(deps: Deps) {
       })
     },
 
-    /** Another browser proves it, and begins anew. Throws `link_expired`, `registration_invalid`, `hashing_busy`. */
+    /**
+     * Another browser proves the email and starts again with a new name and password. Throws
+     * `link_expired`, `registration_invalid`, `hashing_busy`.
+     */
     startOver: async (token: string, { name, password }: ApplicantInput, { origin }: BrowserContext): Promise<void> => {
       const { id, email } = await find('verify', token)
       await refuseInvalid({ email, name, password })
@@ -226,8 +241,8 @@ export function createRegistration(deps: Deps) {
     },
 
     /**
-     * Emails an invitation to an account without a password; gives its id. A second one ends the first.
-     * Throws `account_invalid`, `email_taken`, `mail_not_configured`.
+     * Emails an invitation to an account without a password. Returns its id. A second invitation
+     * revokes the first. Throws `account_invalid`, `email_taken`, `mail_not_configured`.
      */
     invite: (input: Invitation, by: Initiator): Promise<string> => {
       if (!deps.canSendEmail) throw emailNotConfigured()
@@ -242,15 +257,18 @@ export function createRegistration(deps: Deps) {
       })
     },
 
-    /** What the page of an invitation shows; nothing changes. Throws `link_expired`. */
+    /** The data of an invitation's page. Changes nothing. Throws `link_expired`. */
     showInvitation: async (token: string): Promise<Proof> => {
       const { id, email, name, passwordHash } = await find('invite', token)
-      // No browser registered it and no password opened it: only an administrator wrote the name.
+      // Without a registering browser and a password, only an administrator can have set the name.
       const isTheirs = passwordHash === undefined && (await accounts.readRegisteredBrowser(id)) === undefined
       return { kind: 'invited', email, name: isTheirs ? name : undefined }
     },
 
-    /** The invited person chooses a name and a password. Throws `link_expired`, `registration_invalid`, `hashing_busy`. */
+    /**
+     * The invited user chooses a name and a password. Throws `link_expired`,
+     * `registration_invalid`, `hashing_busy`.
+     */
     acceptInvitation: async (
       token: string,
       { name, password }: ApplicantInput,

@@ -1,4 +1,4 @@
-/** A resource server as a document (seed, `--json`), checked with every problem at once. */
+/** A resource server as a document (seed, `--json`). The check reports all problems. */
 import type { Problem } from '../problems.ts'
 import { checkOneOf, isRecord, unknownKey } from '../problems.ts'
 import type { ApiScope, ResourceServer, ResourceServerInput } from './resource-server.ts'
@@ -16,12 +16,12 @@ const keys = {
 } as const
 const scopeKeys = ['name', 'description']
 
-/** Scopes that mean something else: an API cannot have them (OpenID Connect Core §5.4, §11). */
+/** Reserved scopes, which an API cannot have (OpenID Connect Core §5.4, §11). */
 const reservedScopes = ['openid', 'profile', 'email', 'phone', 'address', 'offline_access', 'roles']
 const scopeToken = /^[\x21\x23-\x5B\x5D-\x7E]{1,128}$/
 const text = /^[^\p{C}\p{Zl}\p{Zp}]+$/u
 
-/** Reads a document; a scope may be its name alone. Use the input only when there are no problems. */
+/** Reads a document. A scope may be only a name. Use the input only when there are no problems. */
 export function readResourceServerDocument(document: Readonly<Record<string, unknown>>): {
   input: ResourceServerInput
   problems: Problem[]
@@ -39,7 +39,7 @@ export function readResourceServerDocument(document: Readonly<Record<string, unk
   return { input: input as ResourceServerInput, problems }
 }
 
-/** Everything wrong with an input; an empty list means that the database's constraints hold too. */
+/** Returns all problems of an input. With none, the database's constraints hold too. */
 export function checkResourceServer(input: Readonly<Record<string, unknown>>): Problem[] {
   const { identifier, name, tokenFormat, tokenLifetimeSeconds: lifetime, signingAlgorithm, allowedClientIds } = input
   const problems: Problem[] = []

@@ -1,4 +1,4 @@
-/** Failures of resource servers. */
+/** Errors of resource servers. */
 import { declareError } from '../errors.ts'
 import { declareProblems } from '../problems.ts'
 

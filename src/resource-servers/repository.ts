@@ -22,7 +22,7 @@ export async function findResourceServer(db: Queryable, key: string): Promise<Re
   return row && fromRow(row, await selectClients(db, [key]))
 }
 
-/** Reads and locks the row until the transaction ends. */
+/** Locks the row until the transaction ends. */
 export async function findResourceServerForUpdate(tx: Tx, key: string): Promise<ResourceServer | undefined> {
   const row = await tx('resource_server').select(columns).where({ identifier_key: key }).forUpdate().first()
   return row && fromRow(row, await selectClients(tx, [key]))
@@ -38,7 +38,7 @@ export async function listResourceServers(db: Queryable, limit: number): Promise
   return rows.map((row) => fromRow(row, clients))
 }
 
-/** Writes the row whole, new or not. */
+/** Inserts or replaces the row. */
 export async function putResourceServer(tx: Tx, row: ResourceServerRow, at: number): Promise<void> {
   const columnsOfRow = {
     identifier: row.identifier,
@@ -67,7 +67,7 @@ async function putClients(tx: Tx, table: ClientTable, key: string, clientIds: re
   await tx(table).insert(rows).onConflict().ignore()
 }
 
-/** Gives whether there was one. */
+/** Returns whether it existed. */
 export const deleteResourceServer = async (tx: Tx, key: string): Promise<boolean> =>
   (await tx('resource_server').where({ identifier_key: key }).delete()) === 1
 

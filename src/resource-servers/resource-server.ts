@@ -1,29 +1,37 @@
-/** What a resource server (an API) is, the one form of its identifier, and which of its scopes a client may ask for. */
+/**
+ * A resource server (an API): its record, its normalised identifier, and the scopes that a client
+ * may request.
+ */
 
 export const tokenFormats = ['opaque', 'jwt'] as const
 export const signingAlgorithms = ['RS256', 'ES256', 'EdDSA', 'PS256', 'ES384', 'ES512'] as const
-/** Seconds. An API that verifies offline learns of a token that was taken back at its expiry: an hour is the most. */
+/**
+ * In seconds. With offline verification, a revoked token stays valid until its expiry, so an hour
+ * is the maximum.
+ */
 export const tokenLifetime = { min: 300, max: 3600, default: 600 } as const
 
 export type ApiScope = Readonly<{ name: string; description?: string }>
 
 export type ResourceServer = Readonly<{
-  /** An absolute URI without a fragment (RFC 8707 §2), as it was registered: the `aud` of its tokens. */
+  /** An absolute URI without a fragment (RFC 8707 §2), as registered: the `aud` of its tokens. */
   identifier: string
   name: string
   scopes: readonly ApiScope[]
   tokenFormat: (typeof tokenFormats)[number]
   tokenLifetimeSeconds: number
   signingAlgorithm: (typeof signingAlgorithms)[number]
-  /** Undefined: any client whose scope covers. */
+  /** Undefined: any client with a matching scope. */
   allowedClientIds: readonly string[] | undefined
-  /** Clients that may introspect tokens for it, besides the one that a token was issued to (RFC 7662 §4). */
+  /**
+   * Clients that may introspect its tokens, in addition to the client of the token (RFC 7662 §4).
+   */
   introspectionClientIds: readonly string[]
   createdAt: number
   updatedAt: number
 }>
 
-/** What is set from outside. What is left out takes its default: JWT, 600 seconds, ES256, any client, none that introspects. */
+/** Values set from outside. Defaults: JWT, 600 seconds, ES256, any client, no introspection. */
 export type ResourceServerInput = {
   identifier: string
   name: string
@@ -36,8 +44,8 @@ export type ResourceServerInput = {
 }
 
 /**
- * `https://api.example` and `https://api.example/` are one API, and so are two spellings that the URL standard reads alike: the key
- * under which a resource server is kept and found. Undefined for what is no absolute URI or has a fragment.
+ * The lookup key: URIs that are the same URL, with or without the last slash, are one API.
+ * Undefined for an invalid URI or one with a fragment.
  */
 export function identifierKey(identifier: string): string | undefined {
   if (identifier.length > 2000 || identifier.includes('#') || !/^[!-~]+$/.test(identifier)) return undefined
@@ -46,8 +54,8 @@ export function identifierKey(identifier: string): string | undefined {
 }
 
 /**
- * The scopes of this resource server that the client may ask for: those its own `scope` covers, if it is let in at all. An empty list
- * means that it may not name this resource.
+ * The scopes of this resource server that the client may request: those in its own `scope`, if it
+ * is allowed. An empty list means that it may not request this resource.
  */
 export function entitledScopes(
   client: Readonly<{ clientId: string; isDisabled: boolean; metadata: Readonly<{ scope: string }> }>,

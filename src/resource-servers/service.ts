@@ -1,4 +1,4 @@
-/** Resource servers: the APIs that tokens are for. Every change is audited in its own transaction. */
+/** Resource servers: the APIs of tokens. Every change is audited in its own transaction. */
 import type { Audit, Initiator } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
@@ -12,11 +12,11 @@ import { identifierKey, tokenLifetime } from './resource-server.ts'
 type Deps = {
   db: Queryable
   transaction: Transaction
-  /** Rows by identifier key: `createRowCache({ table: 'resource_server', load: loadResourceServer(db) })`. */
+  /** Rows by `identifierKey`: `createRowCache({ table: 'resource_server', load: … })`. */
   cache: RowCache<ResourceServer>
   audit: Audit
   clock: Clock
-  /** What access tokens can be signed with now. */
+  /** The available signing algorithms of access tokens. */
   offeredAlgorithms: () => readonly string[]
 }
 
@@ -24,18 +24,23 @@ export type { ResourceServer, ResourceServerInput } from './resource-server.ts'
 export type ResourceServers = ReturnType<typeof createResourceServers>
 export type ResourceServerWrites = ReturnType<typeof createWrites>
 
-/** What the row cache of resource servers loads, by `identifierKey`. */
+/** Loads resource servers for the row cache, by `identifierKey`. */
 export const loadResourceServer = (db: Queryable) => (key: string) => repository.findResourceServer(db, key)
 
 export function createResourceServers(deps: Deps) {
   const { db, cache } = deps
   return {
-    /** By the value of a `resource` parameter, with or without its last slash; from memory while the database tells us of changes. */
+    /**
+     * Finds by `resource`, with or without the last slash, from memory while notifications arrive.
+     */
     findByIdentifier: async (resource: string): Promise<ResourceServer | undefined> => {
       const key = identifierKey(resource)
       return key === undefined ? undefined : cache.get(key)
     },
-    /** Whether the client is named as one that introspects tokens of this audience, besides the one they were issued to (RFC 7662 §4). */
+    /**
+     * Whether the client may introspect tokens of this audience, in addition to the client of the
+     * token (RFC 7662 §4).
+     */
     mayIntrospect: async (clientId: string, audience: string): Promise<boolean> => {
       const key = identifierKey(audience)
       const resourceServer = key === undefined ? undefined : await cache.get(key)
@@ -43,10 +48,10 @@ export function createResourceServers(deps: Deps) {
     },
     /** Ordered by identifier, at most `limit` (default 1000). */
     list: (limit = 1000): Promise<ResourceServer[]> => repository.listResourceServers(db, limit),
-    /** The row that an input asks for, complete with defaults: what `put` would keep. */
+    /** The row that `put` would store, with defaults. */
     planned,
     ...createWrites(deps),
-    /** The same changes as part of the caller's transaction. */
+    /** The same changes, within the caller's transaction. */
     within: (tx: Tx): ResourceServerWrites => createWrites({ ...deps, transaction: (work) => work(tx) }),
   }
 }
@@ -54,13 +59,13 @@ export function createResourceServers(deps: Deps) {
 function createWrites({ transaction, cache, audit, clock, offeredAlgorithms }: Deps) {
   const subject = (id: string) => ({ type: 'resource_server', id })
   return {
-    /** Adds a resource server or makes an existing one what the input says, whole. Throws `resource_server_invalid`. */
+    /** Adds a resource server or replaces all its values. Throws `resource_server_invalid`. */
     put: async (input: ResourceServerInput, by: Initiator): Promise<ResourceServer> => {
       const problems = checkResourceServer(input)
       if (problems.length > 0) throw resourceServerInvalid(problems)
       const row = planned(input)
       const offered = offeredAlgorithms()
-      // A chosen algorithm always has a key.
+      // A chosen algorithm must have a key.
       if (row.tokenFormat === 'jwt' && !offered.includes(row.signingAlgorithm)) {
         const params = { allowed: offered.join(', ') }
         throw resourceServerInvalid([{ path: 'signing_algorithm', code: 'not_one_of', params }])
@@ -85,7 +90,7 @@ function createWrites({ transaction, cache, audit, clock, offeredAlgorithms }: D
       return kept
     },
 
-    /** Throws `resource_server_not_found`. Tokens that were issued for it live on to their end. */
+    /** Throws `resource_server_not_found`. Issued tokens stay valid until they expire. */
     remove: (identifier: string, by: Initiator): Promise<void> =>
       transaction(async (tx) => {
         const key = identifierKey(identifier)

@@ -1,21 +1,21 @@
-/** What a browser sends for a passkey, as far as the library that verifies it takes more than it should. */
+/** The browser's answer for a passkey, with the checks that the library does not make. */
 import { passkeyRefused } from '../../errors.ts'
 
-/** Web Authentication Level 3 §7.1: no authenticator makes a longer id, and the column holds no longer one. */
+/** Web Authentication Level 3 §7.1: a credential id has at most 1023 bytes, like the column. */
 const longestIdBytes = 1023
 
-/** The answer in the field of a form. Throws `passkey_refused` for a text that is no answer. */
+/** The answer in the form field. Throws `passkey_refused` for text that is not an answer. */
 export function readAnswer<T extends { id: string }>(text: string | undefined): T {
   try {
     const response = JSON.parse(text ?? '') as T
     if (typeof response.id === 'string') return response
   } catch {
-    // What is no JSON is no passkey.
+    // Text that is not JSON is not a passkey.
   }
   throw passkeyRefused()
 }
 
-/** Gives the credential id in bytes. Throws `passkey_refused` for one that may not be kept. */
+/** Returns the credential id in bytes. Throws `passkey_refused` for an invalid one. */
 export function credentialIdOf(id: string): Buffer {
   const bytes = Buffer.from(id, 'base64url')
   if (bytes.length === 0 || bytes.length > longestIdBytes) throw passkeyRefused()
@@ -23,8 +23,8 @@ export function credentialIdOf(id: string): Buffer {
 }
 
 /**
- * Throws `passkey_refused` for the answer of a frame in another site's page (§7.1, §7.2). No page of ours is in a frame. The
- * library does not look at `crossOrigin` at a registration, and at a sign-in only beside `topOrigin`.
+ * Throws `passkey_refused` for an answer from a frame in another site's page (§7.1, §7.2). The
+ * library ignores `crossOrigin` at a registration. At a sign-in it reads it only with `topOrigin`.
  */
 export async function refuseFramed(clientDataJSON: string): Promise<void> {
   const { decodeClientDataJSON } = await import('@simplewebauthn/server/helpers')
@@ -32,6 +32,6 @@ export async function refuseFramed(clientDataJSON: string): Promise<void> {
   if (crossOrigin !== false || topOrigin !== undefined) throw passkeyRefused()
 }
 
-/** The ways to reach the authenticator (§5.8.4), of which a browser may say anything. */
+/** The transports of the authenticator (§5.8.4). The browser's values are not trusted. */
 export const transportsOf = (given: unknown): string[] =>
   Array.isArray(given) ? given.filter((one) => typeof one === 'string' && /^[a-z-]{1,20}$/.test(one)) : []

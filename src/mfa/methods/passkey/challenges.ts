@@ -1,4 +1,7 @@
-/** Challenges of WebAuthn (§13.4.3): unguessable, bound to a login or a session, good for five minutes, and once. Nothing is kept until then. */
+/**
+ * Challenges of WebAuthn (§13.4.3): random, bound to a login or a session, valid for five minutes,
+ * and used once. Only used challenges are stored.
+ */
 import { createHash, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../../../clock.ts'
 import type { Queryable } from '../../../database/database.ts'
@@ -17,7 +20,7 @@ export function createChallenges({ db, key, clock, random }: Deps) {
   const macOf = (head: Buffer, binding: string) =>
     createHmac('sha256', secret).update(head).update(`latchkey passkey\0${binding}`).digest()
 
-  /** The moment at which the challenge ends, if it is ours and for this binding. */
+  /** The expiry time of the challenge, if this server made it for this binding. */
   function endOf(challenge: string, binding: string): number | undefined {
     const bytes = Buffer.from(challenge, 'base64url')
     if (bytes.length !== momentBytes + nonceBytes + macBytes || bytes.toString('base64url') !== challenge)
@@ -37,7 +40,7 @@ export function createChallenges({ db, key, clock, random }: Deps) {
 
     isLiving: (challenge: string, binding: string): boolean => (endOf(challenge, binding) ?? 0) > clock.now(),
 
-    /** For a challenge whose answer has been verified: whether it is the first. */
+    /** Returns whether a verified challenge is used for the first time. */
     spend: (challenge: string, binding: string): Promise<boolean> =>
       repository.spendChallenge(
         db,

@@ -1,21 +1,24 @@
-/** The public keys of passkeys (COSE, RFC 9052 §7) as JWKs, for the check that every foreign public key has to pass. */
+/** The public keys of passkeys (COSE, RFC 9052 §7) as JWKs, for the check of all public keys. */
 import type { PublicKeyProblem } from '../../../public-keys.ts'
 import { publicKeyProblem } from '../../../public-keys.ts'
 
-/** ES256, EdDSA, RS256: what authenticators make. */
+/** ES256, EdDSA, RS256: the algorithms of common authenticators. */
 export const coseAlgorithms = [-7, -8, -257]
 
 type CoseKey = ReadonlyMap<number, unknown>
 type Shape = Readonly<{ kty: number; crv?: number; toJwk: (key: CoseKey) => Record<string, unknown> }>
 
-/** RFC 9053 §7.1 and RFC 8230 §4: parameters of the key that are its private half. */
+/** RFC 9053 §7.1 and RFC 8230 §4: the private parameters of a key. */
 const ellipticPrivate = -4
 const rsaPrivate = [-3, -4, -5, -6, -7, -8, -9, -10, -11, -12]
 
 const text = (value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString('base64url') : undefined)
 const secret = (key: CoseKey, labels: readonly number[]) => (labels.some((label) => key.has(label)) ? { d: '' } : {})
 
-/** Web Authentication Level 3 §5.8.5: each algorithm has one type of key and one curve, and points are not compressed. */
+/**
+ * Web Authentication Level 3 §5.8.5: each algorithm has one key type and one curve. Points are not
+ * compressed.
+ */
 const shapes = new Map<unknown, Shape>([
   [
     -7,
@@ -48,7 +51,10 @@ const shapes = new Map<unknown, Shape>([
   ],
 ])
 
-/** What is wrong with a passkey's public key; undefined when nothing is. Reads it as the library does that verifies with it. */
+/**
+ * Returns the problem of a passkey's public key, or undefined. Decodes it like the library that
+ * verifies with it.
+ */
 export async function coseKeyProblem(bytes: Uint8Array): Promise<PublicKeyProblem | undefined> {
   const { decodeCredentialPublicKey } = await import('@simplewebauthn/server/helpers')
   let key: unknown

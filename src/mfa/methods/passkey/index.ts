@@ -1,4 +1,4 @@
-/** The passkey as a second factor, and as the only one. */
+/** The passkey, as the second factor or the only one. */
 import { join } from 'node:path'
 import { z } from 'zod'
 import { defineFactor } from '../../method.ts'
@@ -10,9 +10,9 @@ const response = z.string().max(16_000)
 export const passkey = defineFactor({
   id: 'passkey',
   level: 'phishing_resistant',
-  // It is two factors in one: the device, and what unlocks it (user verification is always required).
+  // It is two factors: the device, and its unlocking. User verification is always required.
   isEnoughAlone: true,
-  // Possession of a key, and a person who was present; whether hardware holds the key is not known.
+  // Possession of a key, and user presence. Whether hardware protects the key is unknown.
   amr: ['pop', 'user'],
   // A signature cannot be guessed.
   isCounted: false,

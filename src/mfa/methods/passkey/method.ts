@@ -1,4 +1,7 @@
-/** Passkeys (Web Authentication Level 3): as second factor, and as the only one. User verification is always required. */
+/**
+ * Passkeys (Web Authentication Level 3), as the second factor or the only one. User verification is
+ * always required.
+ */
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 import type {
   AuthenticationResponseJSON,
@@ -18,7 +21,7 @@ import * as repository from './repository.ts'
 const timeoutMs = 5 * 60_000
 const sweepBatchSize = 1000
 
-/** Loaded when a passkey is made or used, not for each page that offers one: the package takes megabytes. */
+/** Loaded when a passkey is made or used, because the package takes megabytes. */
 const loadLibrary = () => import('@simplewebauthn/server')
 
 /** `generation` is the account's, read together with the credential. */
@@ -31,10 +34,10 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
   const key = deriveKey('passkeys')
   const challenges = createChallenges({ db, key, clock, random })
   const secret = createSecretKey(key)
-  /** The name of an account towards authenticators (§5.4.3): it says nothing, and is the same for all of a person's passkeys. */
+  /** The user handle of an account (§5.4.3): reveals nothing, and all its passkeys share it. */
   const handleOf = (accountId: string) => createHmac('sha256', secret).update(`user handle\0${accountId}`).digest()
 
-  /** §7.2 step 6: without a handle the account must be known from elsewhere. */
+  /** §7.2 step 6: without a handle, the account must be known from elsewhere. */
   const isOfPerson = (response: AuthenticationResponseJSON, accountId: string, isKnown: boolean): boolean => {
     const { userHandle }: { userHandle?: unknown } = response.response ?? {}
     if (userHandle === undefined) return isKnown
@@ -50,7 +53,7 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
     const credential = await repository.findByCredential(db, Buffer.from(response.id, 'base64url'))
     if (!credential || (accountId !== undefined && credential.accountId !== accountId)) throw passkeyRefused()
     if (!isOfPerson(response, credential.accountId, accountId !== undefined)) throw passkeyRefused()
-    // At use too: a key may have been kept before it was checked.
+    // Checked at each use as well, because a key may have been stored before this check existed.
     if (await coseKeyProblem(credential.publicKey)) throw passkeyRefused()
     let challenge = ''
     try {
@@ -79,8 +82,8 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
   }
 
   /**
-   * The same, and it counts: the challenge is spent, and the counter has risen. `owner`: beside the password, in the generation of the
-   * sign-in. Throws `passkey_refused`.
+   * Verifies the answer, spends the challenge and advances the counter. With `owner` the passkey is
+   * used beside the password, in the sign-in's generation. Throws `passkey_refused`.
    */
   async function prove(text: string | undefined, binding: string, owner?: FactorOwner): Promise<ProvenPasskey> {
     const { credential, counter, challenge } = await verify(text, binding, owner?.accountId)
@@ -93,7 +96,7 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
     return { accountId, generation, needsPassword: false }
   }
 
-  /** What the browser needs to make a passkey; nothing is stored. `binding` is the interaction or session. */
+  /** The options to create a passkey. Nothing is stored. `binding`: the interaction or session. */
   async function creationOptions(
     { id, email, name }: FactorPerson,
     binding: string,
@@ -117,7 +120,7 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
     })
   }
 
-  /** What the browser needs to use a passkey of the account; without `accountId`, any that it has. */
+  /** The options to use a passkey of the account, or any passkey when there is no `accountId`. */
   async function requestOptions(binding: string, accountId?: string): Promise<PublicKeyCredentialRequestOptionsJSON> {
     return {
       rpId: hostname,
@@ -169,7 +172,7 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
 
     offer: async (person, binding) => ({ options: JSON.stringify(await creationOptions(person, binding)) }),
 
-    /** Throws `passkey_refused`, also for a credential that an account has already. */
+    /** Throws `passkey_refused`, also for a credential that an account already has. */
     confirm: async (accountId, binding, { response: text, name = '' }) => {
       const response = readAnswer<RegistrationResponseJSON>(text)
       let challenge = ''
@@ -212,23 +215,26 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
     creationOptions,
     requestOptions,
 
-    /** Whose passkey is the first proof of a sign-in. With `needsPassword` it proves nothing. Throws `passkey_refused`. */
+    /**
+     * A passkey as the first proof of a sign-in. With `needsPassword` it proves nothing.
+     * Throws `passkey_refused`.
+     */
     signIn: (text: string, binding: string): Promise<ProvenPasskey> => prove(text, binding),
 
-    /** The password has been reset: until their next use beside the new one, passkeys do not sign in alone. */
+    /** After a password reset, passkeys cannot sign in alone until used with the new password. */
     revokeTrust: repository.revokePasskeyTrust,
 
-    /** The same refusal, for whoever finds that the passkey's person may not come in. */
+    /** The same error, for callers that refuse the account of the passkey. */
     refuse: (): never => {
       throw passkeyRefused()
     },
 
-    /** Removes spent challenges that have expired; gives how many. */
+    /** Deletes expired spent challenges. Returns their number. */
     sweep: (): Promise<number> => repository.sweepChallenges(db, clock.now(), sweepBatchSize),
   } satisfies FactorPart<'response', 'response' | 'name'> & Record<string, unknown>
 }
 
-/** A name that its owner recognises; nothing that could not stand on a page. */
+/** Removes control characters and limits the length. */
 const nameOf = (typed: string): string => {
   const plain = typed
     .toWellFormed()

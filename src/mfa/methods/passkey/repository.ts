@@ -11,7 +11,7 @@ export type StoredPasskey = Readonly<{
   name: string
   createdAt: number
   lastUsedAt: number | undefined
-  /** Since the password was reset it has not been used beside the new one: it does not sign in alone. */
+  /** After a password reset, until it is used with the new password: it cannot sign in alone. */
   needsPassword: boolean
 }>
 
@@ -46,7 +46,7 @@ export async function listPasskeys(db: Queryable, accountId: string): Promise<St
   return rows.map(fromRow)
 }
 
-/** Gives whether it is kept: a credential belongs to one person only. */
+/** Returns whether it was inserted: a credential belongs to only one account. */
 export async function insertPasskey(
   tx: Tx,
   passkey: Omit<StoredPasskey, 'lastUsedAt' | 'needsPassword'>,
@@ -79,8 +79,8 @@ type PasskeyUse = {
 }
 
 /**
- * A counter only rises; authenticators without one say 0 for ever. The account's row is locked first, as a reset does: a use in an
- * earlier generation lifts nothing. Gives whether the use counts.
+ * A counter only increases; authenticators without one always send 0. Locks the account's row
+ * first, like a reset: a use in an earlier generation has no effect. Returns whether it counts.
  */
 export async function noteUse(db: Queryable, use: PasskeyUse): Promise<boolean> {
   const { rowCount } = await db.raw(
@@ -99,7 +99,7 @@ export async function revokePasskeyTrust(tx: Tx, accountId: string): Promise<voi
   await tx('passkey').where({ account_id: accountId }).update({ needs_password: true })
 }
 
-/** Gives whether it was there. */
+/** Returns whether it existed. */
 export const deletePasskey = async (tx: Tx, accountId: string, id: string): Promise<boolean> =>
   (await tx('passkey').where({ account_id: accountId, id }).delete()) === 1
 
@@ -107,7 +107,7 @@ export async function deletePasskeys(tx: Tx, accountId: string): Promise<void> {
   await tx('passkey').where({ account_id: accountId }).delete()
 }
 
-/** Of any number at once one is true. */
+/** Of concurrent calls, only one returns true. */
 export async function spendChallenge(db: Queryable, digest: Buffer, expiresAt: number): Promise<boolean> {
   const rows = await db('passkey_challenge_spent')
     .insert({ digest, expires_at: expiresAt })

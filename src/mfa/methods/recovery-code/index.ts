@@ -1,4 +1,4 @@
-/** Recovery codes as a second factor: they stand in for one. */
+/** Recovery codes: a substitute for a second factor. */
 import { join } from 'node:path'
 import { z } from 'zod'
 import { defineFactor } from '../../method.ts'

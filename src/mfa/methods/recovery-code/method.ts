@@ -1,4 +1,4 @@
-/** Recovery codes: ten codes of 120 bits for the day when the device is lost. Kept as digests; each goes with its use. */
+/** Recovery codes: ten codes of 120 bits for a lost device. Stored as digests, valid once. */
 import { createHash } from 'node:crypto'
 import type { Queryable, Tx } from '../../../database/database.ts'
 import type { FactorDeps, FactorPart } from '../../method.ts'
@@ -7,7 +7,7 @@ import * as repository from './repository.ts'
 
 const codes = 10
 const bytesOfCode = 15
-// Crockford's base 32: no letter that looks like a digit.
+// Crockford's base 32 has no letters that look like digits.
 const letters = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 const lettersOfCode = 24
 
@@ -27,7 +27,7 @@ export function createRecoveryCodes({ db, clock, random }: FactorDeps) {
     count: (accountId: string, within: Queryable = db): Promise<number> =>
       repository.countRecoveryCodes(within, accountId),
 
-    /** Ten new codes in place of those before; gives them as they are shown, this once. */
+    /** Replaces the codes with ten new ones. Returns them as shown to the user, only once. */
     renew: async (tx: Tx, accountId: string): Promise<string[]> => {
       const made = Array.from({ length: codes }, () => textOf(random.bytes(bytesOfCode)))
       await repository.deleteRecoveryCodes(tx, accountId)
@@ -47,7 +47,7 @@ function textOf(bytes: Buffer): string {
 
 const inGroups = (code: string): string => code.match(/.{6}/g)!.join('-')
 
-/** The code as it was made, from what somebody has read off paper; undefined when it cannot be one. */
+/** The code as it was made, from the typed text. Undefined when it cannot be a code. */
 function plainOf(typed: string): string | undefined {
   const plain = readCode(typed).toUpperCase().replaceAll('O', '0').replaceAll(/[IL]/g, '1')
   return plain.length === lettersOfCode && [...plain].every((letter) => letters.includes(letter)) ? plain : undefined

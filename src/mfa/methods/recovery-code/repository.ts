@@ -7,7 +7,7 @@ export async function insertRecoveryCodes(tx: Tx, accountId: string, digests: re
   await tx('recovery_code').insert(digests.map((digest) => ({ account_id: accountId, digest, created_at: at })))
 }
 
-/** Gives whether the code was there; it is not any more. */
+/** Deletes the code. Returns whether it existed. */
 export const takeRecoveryCode = async (db: Queryable, of: FactorOwner, digest: Buffer): Promise<boolean> =>
   (await db('recovery_code')
     .withMaterialized('owner', lockOwner(db, of))
@@ -15,7 +15,7 @@ export const takeRecoveryCode = async (db: Queryable, of: FactorOwner, digest: B
     .where({ digest })
     .delete()) === 1
 
-/** When each was made, the oldest first. */
+/** The creation times, the oldest first. */
 export async function listRecoveryCodes(db: Queryable, accountId: string): Promise<number[]> {
   const rows = await db('recovery_code').where({ account_id: accountId }).orderBy('created_at').select('created_at')
   return rows.map((row) => Number(row.created_at))

@@ -8,17 +8,17 @@ import type { FactorDeps, FactorPart } from '../../method.ts'
 import { readCode } from '../../typed-code.ts'
 import * as repository from './repository.ts'
 
-/** What every authenticator app understands: SHA-1, six digits, thirty seconds (RFC 6238 §1.2, §4.1). */
+/** Every app supports these: SHA-1, six digits, thirty seconds (RFC 6238 §1.2, §4.1). */
 const form = { algorithm: 'SHA1', digits: 6, period: 30 } as const
 // RFC 4226 §4 R6 recommends 160 bits.
 const secretBytes = 20
-/** Steps that the app's clock may be off, either way (RFC 6238 §5.2). */
+/** Allowed drift of the app's clock in steps, in both directions (RFC 6238 §5.2). */
 const drift = 1
 const offerLifetimeMs = 15 * 60_000
 
-/** What somebody scans or types into an app, before a first code has shown that it arrived there. */
+/** The secret to scan or type into an app, before a first code confirms it. */
 type TotpOffer = Readonly<{
-  /** The secret and its end, sealed for one person and place: nothing is kept until a code confirms it. */
+  /** The secret and its expiry, sealed for one account and binding until a code confirms it. */
   sealed: string
   /** Base 32 in groups of four, for typing. */
   secret: string
@@ -29,10 +29,10 @@ type TotpOffer = Readonly<{
 
 export function createTotp({ db, sealer, serviceName, clock, random }: FactorDeps) {
   const place = (accountId: string) => `totp:${accountId}`
-  // Bound to what asks for it as well: an offer made in one session or interaction is taken up in no other.
+  // The binding makes the offer valid only in the session or interaction that made it.
   const offerPlace = (accountId: string, binding: string) => `totp offer ${accountId} ${binding}`
 
-  /** The time step of a right code, from now and its neighbours; undefined for a wrong one. */
+  /** The time step of a right code: the current one or a neighbour. Undefined for a wrong code. */
   function stepOf(secret: Buffer, code: string): number | undefined {
     const token = readCode(code)
     if (!/^\d{6}$/.test(token)) return undefined
@@ -82,13 +82,13 @@ export function createTotp({ db, sealer, serviceName, clock, random }: FactorDep
       return { since: kept && atMinute(kept.createdAt) }
     },
 
-    /** A new secret; after a mistyped code the same once more, unless it is over. */
+    /** Returns a new secret. After a wrong code it returns the same secret, unless that expired. */
     offer: async ({ id, email }, binding, again) => {
       const secret = again?.offer === undefined ? undefined : openOffer(id, binding, again.offer)
       return describe(id, email, binding, secret ?? random.bytes(secretBytes), clock.now() + offerLifetimeMs)
     },
 
-    /** The secret takes the place of the one before. Its first code is spent. Throws `factor_invalid`. */
+    /** Replaces the earlier secret and spends its first code. Throws `factor_invalid`. */
     confirm: async (accountId, binding, { offer = '', code = '' }) => {
       const secret = openOffer(accountId, binding, offer)
       const step = secret && stepOf(secret, code)

@@ -26,7 +26,7 @@ export async function putTotp(tx: Tx, { accountId, sealedSecret, step, at }: New
     .merge(kept)
 }
 
-/** The one conditional write that spends a code, and every earlier one with it. */
+/** One conditional update spends a code and every earlier one. */
 export const advanceTotp = async (db: Queryable, of: FactorOwner, step: number, at: number): Promise<boolean> =>
   (await db('totp')
     .withMaterialized('owner', lockOwner(db, of))
