@@ -1,4 +1,7 @@
-/** Accounts: one person one row, whatever is typed; every change audited and what hangs from it ended. */
+/**
+ * Accounts: one user has one row for every spelling; every change is audited and revokes what
+ * depends on it.
+ */
 import { waitFor } from '../support/wait.ts'
 import type { Setup } from './setup.ts'
 import { createSetup, operator, problemsOf } from './setup.ts'

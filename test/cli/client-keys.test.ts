@@ -1,4 +1,7 @@
-/** A client's weak public keys at the command line: refused in words, and found by the doctor where they were kept before. */
+/**
+ * A client's weak public keys at the command line: refused with a message, and reported by the
+ * doctor when stored.
+ */
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { createTestDatabase } from '../support/database.ts'

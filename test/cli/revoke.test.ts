@@ -1,4 +1,7 @@
-/** `latchkey revoke` and `user access` beside a running server: what ends at the command line is over at the server at once. */
+/**
+ * `latchkey revoke` and `user access` next to a running server: a revocation takes effect at the
+ * server at once.
+ */
 import path from 'node:path'
 import { createTestFolder } from '../support/folders.ts'
 import { api, callback, createRelyingParty, testPassword, webSecret } from '../support/latchkey.ts'

@@ -1,4 +1,4 @@
-/** What a process can be started with, and that everything wrong is named at once. */
+/** The configuration of a process: every problem is reported at once. */
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -34,7 +34,7 @@ function configOf(result: ConfigResult) {
   return result.config
 }
 
-/** A problem is shown by its sentence alone, so the sentence names the variable, and names it once. */
+/** Only the sentence of a problem is shown, so it must name the variable exactly once. */
 function expectNamedOnce({ variable, code, params }: ConfigProblem): void {
   const name = new RegExp(`(?<![A-Z_])${variable}(?![A-Z_])`, 'g')
   expect([code, sentences.t(`config.${code}`, params).match(name)]).toEqual([code, [variable]])

@@ -1,4 +1,7 @@
-/** Bodies are what they say they are, small, and well formed, or they are refused with the standard's status. */
+/**
+ * A request body must match its declared type, be small and be well formed. The standard's status
+ * refuses others.
+ */
 import { request as httpRequest } from 'node:http'
 import { z } from 'zod'
 import { formType, guardBodies, parseFields } from '../../src/http/body.ts'

@@ -1,4 +1,7 @@
-/** Stock libraries, as their documentation shows them: openid-client for applications, jose for APIs. */
+/**
+ * Standard libraries, used as their documentation shows: openid-client for applications, jose for
+ * APIs.
+ */
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import * as client from 'openid-client'
 import type { Latchkey } from '../support/latchkey.ts'

@@ -1,4 +1,7 @@
-/** Every test file runs in one lane, the lists name files that are there, and mutants are chosen as the run says. */
+/**
+ * Every test file runs in one lane, the lists name existing files, and each run chooses its mutants
+ * correctly.
+ */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { laneOf, listTestFiles, slowFiles } from '../lanes.ts'
