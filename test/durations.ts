@@ -1,7 +1,4 @@
-/**
- * The durations of test files: shown after each run, and saved so that the next run starts with the
- * slowest.
- */
+/** The durations of test files: shown after each run, and used to start the slowest files first. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
@@ -27,10 +24,7 @@ export function printSlowest(times: readonly FileTime[]): void {
 export const readDurations = (): Record<string, number> =>
   existsSync(durationsFile) ? (JSON.parse(readFileSync(durationsFile, 'utf8')) as Record<string, number>) : {}
 
-/**
- * Replaces the durations of the files of this run. Those of other lanes stay if `exists` is true
- * for the file.
- */
+/** Replaces the durations of this run's files. Others stay while `exists` is true for the file. */
 export function saveDurations(times: readonly FileTime[], exists: (file: string) => boolean): void {
   const all = { ...readDurations(), ...Object.fromEntries(times.map(({ file, seconds }) => [file, seconds])) }
   const kept = Object.entries(all)

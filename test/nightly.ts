@@ -1,7 +1,4 @@
-/**
- * `npm run test:nightly [-- --shard 1/4]`: the mutants, and in the first shard timing statistics
- * for a quiet machine.
- */
+/** `npm run test:nightly [-- --shard 1/4]`: the mutants, and in shard 1 the statistics of time. */
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { parseArgs } from 'node:util'

@@ -37,10 +37,7 @@ function readRequest(given: readonly string[]): Request {
   return { args: rest, lane: lane ?? (hasPaths ? undefined : 'default'), isSaved }
 }
 
-/**
- * Runs Jest with `args` (paths, or its own options). Returns its exit status, and its report if it
- * wrote one.
- */
+/** Runs Jest with `args` (paths or its options). Returns its exit status and any report. */
 async function runJest(args: readonly string[]): Promise<{ status: number; report: Report | undefined }> {
   const outputFile = path.join(createTestFolder(), 'report.json')
   const jest = createRequire(import.meta.url).resolve('jest/bin/jest')

@@ -1,7 +1,4 @@
-/**
- * Changing a password or an email: requires a proof, notifies the old email, and ends the other
- * sessions.
- */
+/** A new password or email: requires a proof, notifies the old email, ends the other sessions. */
 
 import { testOrigin } from '../audit/origins.ts'
 import type { AccountSetup } from '../registration/setup.ts'
@@ -18,10 +15,7 @@ afterAll(() => setup?.close())
 
 const changes = () => setup.server.parts.accountChanges
 
-/**
- * A user signed in at two browsers. `session` is the first one's, as an account page form would
- * send it.
- */
+/** A user signed in at two browsers. `session` is the first one's, as an account form sends it. */
 async function signedInTwice(email: string) {
   const account = await setup.member(email)
   async function signIn() {

@@ -1,7 +1,4 @@
-/**
- * A new email: where its link is confirmed, what the request discloses, and that no other account
- * changes.
- */
+/** A new email: its confirmation, what a request discloses, and that no other account changes. */
 import { testOrigin } from '../audit/origins.ts'
 import type { AccountSetup } from '../registration/setup.ts'
 import { goodPassword, openAccountSetup, operator, otherPassword } from '../registration/setup.ts'

@@ -1,7 +1,4 @@
-/**
- * A session of an earlier generation of its account is invalid for every page, whatever its row
- * contains.
- */
+/** A session of an earlier generation of its account is invalid, whatever its row contains. */
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { signedIn } from '../oidc/support.ts'

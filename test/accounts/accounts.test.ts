@@ -1,7 +1,4 @@
-/**
- * Accounts: one user has one row for every spelling; every change is audited and revokes what
- * depends on it.
- */
+/** Accounts: all spellings of an email are one row, and every change is audited. */
 import { waitFor } from '../support/wait.ts'
 import type { Setup } from './setup.ts'
 import { createSetup, operator, problemsOf } from './setup.ts'

@@ -1,6 +1,5 @@
 /**
- * An email and its mailbox (UTS #46; RFC 5321 §4.1.2): all spellings of a mailbox are equal, and
- * invalid ones are refused.
+ * The mailbox of an email (UTS #46; RFC 5321 §4.1.2): spellings are equal, invalid ones refused.
  */
 import { normaliseEmail, readMailbox, showEmail } from '../../src/accounts/email.ts'
 

@@ -1,7 +1,4 @@
-/**
- * The generation of an account: each reset increases it and ends what began before; nothing else
- * does.
- */
+/** The generation of an account: only a reset increases it, and ends what began before. */
 
 import { createProfileChanges } from '../../src/account/profile.ts'
 import { createAccountRecords } from '../../src/accounts/records.ts'

@@ -1,7 +1,4 @@
-/**
- * Importing accounts: batches, reports of bad lines, resuming after an interruption, and the
- * matching export.
- */
+/** Importing accounts: batches, bad lines, resuming after an interruption, and the export. */
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'

@@ -1,7 +1,4 @@
-/**
- * One mailbox is one account, in existing data too: which account keeps it, and what the previous
- * version may write.
- */
+/** One mailbox is one account, in existing data too and while the previous version still writes. */
 
 import { inspectEmails } from '../../src/cli/emails.ts'
 import { checkEmails } from '../../src/doctor/checks.ts'

@@ -1,7 +1,4 @@
-/**
- * A profile field is one line of the table and one column: everything that shows or reads a profile
- * has it.
- */
+/** A profile field is one line of the table and one column. Every reader of a profile has it. */
 import type { Latchkey } from '../support/latchkey.ts'
 
 const { personFields } = await import('../../src/accounts/fields.ts')

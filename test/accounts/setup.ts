@@ -1,7 +1,4 @@
-/**
- * Accounts, clients, APIs, settings and the audit trail on one test database: only the services,
- * without the engine.
- */
+/** Accounts, clients, APIs, settings and the audit trail on a test database, without the engine. */
 
 import { readAccountDocument } from '../../src/accounts/document.ts'
 import { normaliseEmail } from '../../src/accounts/email.ts'

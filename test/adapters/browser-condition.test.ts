@@ -1,7 +1,4 @@
-/**
- * A browser's request is written only while its session, account generation and interaction are
- * unchanged.
- */
+/** A browser's request is written only if its session, generation and interaction are unchanged. */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import { rowId } from '../../adapters/digest.ts'

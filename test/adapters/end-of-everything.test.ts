@@ -1,7 +1,4 @@
-/**
- * Revoking everything when there are many rows: revoked at the first commit, removed in
- * transactions of limited size.
- */
+/** Revoking everything: in effect at the first commit, removed in transactions of limited size. */
 import { hkdfSync, randomBytes } from 'node:crypto'
 import type { EndedSession, Tx } from '../../adapters/ended-rows.ts'
 import type { ArtifactStore } from '../../adapters/index.ts'

@@ -1,7 +1,4 @@
-/**
- * Revocation by session, account, client, grant and time, in the caller's transaction, on every
- * store.
- */
+/** Revocation by session, account, client, grant and time, in the caller's transaction. */
 import { randomBytes } from 'node:crypto'
 import { rowId } from '../../adapters/digest.ts'
 import type { ArtifactStore } from '../../adapters/index.ts'

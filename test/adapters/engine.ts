@@ -1,7 +1,4 @@
-/**
- * The bare engine on a store, over HTTP, for the race tests. Several engines can share one
- * database.
- */
+/** The bare engine on a store, over HTTP, for the race tests. Engines may share a database. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair } from 'jose'

@@ -1,7 +1,4 @@
-/**
- * A store that fails and recovers: no wrong answers during the outage, and recovery without a
- * restart.
- */
+/** A store that fails and recovers: no wrong answers meanwhile, and recovery without a restart. */
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { ArtifactStoreUnavailable, createArtifactStore } from '../../adapters/index.ts'

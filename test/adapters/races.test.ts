@@ -1,6 +1,6 @@
 /**
- * Single use under concurrency, with two servers on one database: RFC 6749 §4.1.2 for codes, RFC
- * 9700 §4.14.2 for refresh tokens.
+ * Single use under concurrency, with two servers: codes (RFC 6749 §4.1.2) and refresh tokens (RFC
+ * 9700 §4.14.2).
  */
 import { rowId } from '../../adapters/digest.ts'
 import type { ArtifactStore } from '../../adapters/index.ts'

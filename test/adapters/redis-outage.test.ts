@@ -56,10 +56,7 @@ describeWith('redis-server', 'while Redis', () => {
 
   const isBack = () => waitFor(redis.isHealthy, { what: 'the return of Redis' })
 
-  /**
-   * A redemption and a refresh during the outage work at once, and still work when Redis has
-   * recovered.
-   */
+  /** A redemption and a refresh during the outage work at once, and still work after it. */
   async function proveTakenOver(goAway: () => Promise<unknown>, comeBack: () => Promise<unknown>): Promise<void> {
     const [kept, opened] = [(await engine.issueCode()).code, (await engine.issueCode()).code]
     const first = await engine.redeem(opened)

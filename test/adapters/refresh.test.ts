@@ -1,7 +1,4 @@
-/**
- * Refresh with a grace window: which repeats get the same token, and which revoke the family (RFC
- * 9700 §4.14.2).
- */
+/** Refresh with a grace window: repeats that get the same token, and reuse (RFC 9700 §4.14.2). */
 
 import type { CryptoKey } from 'jose'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose'

@@ -1,7 +1,4 @@
-/**
- * A revoked opaque token stays revoked even if Redis has older data. The same is true after a
- * reused code.
- */
+/** A revoked opaque token stays revoked even if Redis has older data, also after a reused code. */
 import { randomBytes } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
 import type { ArtifactStore } from '../../adapters/index.ts'

@@ -18,10 +18,7 @@ export type TestStores = Awaited<ReturnType<typeof createTestStores>>
 
 type Kind = 'postgres' | 'redis' | 'cluster'
 
-/**
- * A database, and a Redis when `kind` has one. Any number of stores can be opened on it, as by
- * several servers.
- */
+/** A database, and a Redis when `kind` has one. Each opened store acts as one server. */
 export async function createTestStores(kind: Kind) {
   const clock: TestClock = createTestClock()
   const { database, close: closeDatabase }: TestDatabase = await createTestDatabase()
@@ -68,10 +65,7 @@ export async function createTestStores(kind: Kind) {
   }
 }
 
-/**
- * The stores, each with the programs that it needs. A new store is added here and runs the whole
- * contract.
- */
+/** The stores, each with its required programs. A new store here runs the whole contract. */
 export const storeKinds = [
   { kind: 'postgres', name: 'Postgres', needs: [] },
   { kind: 'redis', name: 'Postgres and Redis', needs: ['redis-server'] },

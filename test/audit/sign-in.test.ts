@@ -1,7 +1,4 @@
-/**
- * The audit events of a sign-in: each step, the result, the reason for a refusal, and the number of
- * statements.
- */
+/** The audit events of a sign-in: each step, the result, each refusal, and their statements. */
 import { attempt, loginPage } from '../limits/setup.ts'
 import { addPhone, goodPassword, member, operator, secondsMs, toFactor } from '../mfa/setup.ts'
 import { minutes } from '../oidc/support.ts'

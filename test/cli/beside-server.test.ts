@@ -1,7 +1,4 @@
-/**
- * The command line next to a running server on one embedded database: the server sees each change
- * and keeps running.
- */
+/** The command line next to a server on one embedded database: the server sees each change. */
 import path from 'node:path'
 import { createTestFolder } from '../support/folders.ts'
 import type { Servers } from '../support/processes.ts'

@@ -1,7 +1,4 @@
-/**
- * A client's weak public keys at the command line: refused with a message, and reported by the
- * doctor when stored.
- */
+/** A client's weak public keys: the command line refuses them, the doctor reports stored ones. */
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { createTestDatabase } from '../support/database.ts'

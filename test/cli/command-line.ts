@@ -1,7 +1,4 @@
-/**
- * The command line as a user runs it: a separate process with arguments, standard input, output and
- * an exit code.
- */
+/** The command line as a user runs it: arguments, standard input, output and an exit code. */
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'

@@ -1,7 +1,4 @@
-/**
- * `latchkey keys` next to two running servers: both see each change at once, and the audit trail
- * records it.
- */
+/** `latchkey keys` next to two running servers: both see each change at once, and it is audited. */
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { createDemo, demoApi } from '../faults/demo.ts'
 import type { TestDatabase } from '../support/database.ts'

@@ -1,7 +1,4 @@
-/**
- * The plan oidcc-backchannel-rp-initiated-logout-certification-test-plan of the OpenID Foundation:
- * one test for each module.
- */
+/** The plan oidcc-backchannel-rp-initiated-logout-certification-test-plan: one test a module. */
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { createServer } from 'node:http'

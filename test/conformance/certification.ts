@@ -89,10 +89,7 @@ export function createSuite(server: Latchkey, mode: ResponseMode) {
     return url.href
   }
 
-  /**
-   * The response to the client in `page`, in this plan's mode; undefined when the page is for the
-   * user.
-   */
+  /** The response to the client in `page`, in this plan's mode; undefined for a user's page. */
   function answerIn(page: Page): Answer | undefined {
     const form = formPostOf(page)
     if (form && mode !== 'form_post') throw new Error('the answer came by form_post')
@@ -104,10 +101,7 @@ export function createSuite(server: Latchkey, mode: ResponseMode) {
     return Object.fromEntries(added)
   }
 
-  /**
-   * Signs in, allows and chooses as required until there is a response. `pages` lists the pages on
-   * the way.
-   */
+  /** Signs in, allows and chooses until there is a response. `pages` lists the pages on the way. */
   async function complete(start: Page): Promise<{ answer: Answer; pages: string[] }> {
     const pages: string[] = []
     let page = await browser.follow(start)

@@ -1,7 +1,4 @@
-/**
- * The plan oidcc-rp-initiated-logout-certification-test-plan of the OpenID Foundation: one test for
- * each module.
- */
+/** The plan oidcc-rp-initiated-logout-certification-test-plan: one test for each module. */
 import { decodeJwt } from 'jose'
 import type { Page } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'

@@ -21,10 +21,7 @@ beforeAll(async () => {
 })
 afterAll(() => own.close())
 
-/**
- * Keys announced for `table` while `change` ran. The final notification is the test's own and marks
- * the end.
- */
+/** Keys announced for `table` while `change` ran. The test's own notification marks the end. */
 async function announced(table: string, change: () => Promise<unknown>): Promise<string[]> {
   const { changes, knex } = own.database
   const keys: string[] = []

@@ -1,7 +1,4 @@
-/**
- * The embedded database in difficult places: as root, in other users' folders, with long names,
- * after a crash.
- */
+/** The embedded database as root, in other users' folders, with long names, and after a crash. */
 import { spawn, spawnSync } from 'node:child_process'
 import {
   chmodSync,
@@ -192,10 +189,7 @@ test('a data folder that another machine or container works on is refused', asyn
 })
 
 describe('the programs', () => {
-  /**
-   * A copy of the package's folder without symbolic links, as npm leaves it without install
-   * scripts.
-   */
+  /** A copy of the package's folder without symbolic links, as without npm's install scripts. */
   function createCopy(): string {
     const { folder } = findBinaries({ spareFolder: '/nonexistent' })
     const copy = path.join(createTestFolder(), 'native')

@@ -1,7 +1,4 @@
-/**
- * Processes that use an embedded database, and folders for it, for the tests of
- * `src/database/embedded/`.
- */
+/** Processes and folders for the tests of `src/database/embedded/`. */
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, readlinkSync } from 'node:fs'
@@ -70,10 +67,7 @@ export function createDataPath(name = 'postgres'): string {
   return folder
 }
 
-/**
- * After each test: ends the processes in the folders made so far. Postgres ends itself when its
- * folder is gone.
- */
+/** After each test: ends the processes in its folders. Postgres ends when its folder is gone. */
 export async function endEverything(): Promise<void> {
   for (const folder of folders.splice(0)) {
     const pid = pidOf(folder)

@@ -1,7 +1,4 @@
-/**
- * A process that uses the embedded database like a server: reports its URL, and releases it on
- * request.
- */
+/** A process that uses the embedded database like a server, and releases it on request. */
 
 import { startEmbeddedPostgres } from '../../src/database/embedded/index.ts'
 import { AppError } from '../../src/errors.ts'

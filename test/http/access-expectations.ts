@@ -1,7 +1,4 @@
-/**
- * The access of each route, and its response to a caller with access: one row for each route, by
- * name.
- */
+/** The access of each route, and its response to a caller with access: one row for each route. */
 import type { Access } from '../../src/access/access.ts'
 
 /**

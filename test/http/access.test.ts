@@ -1,7 +1,4 @@
-/**
- * Requests all routes of a running server as each kind of caller: each route enforces its declared
- * access.
- */
+/** Requests all routes of a server as each kind of caller: each enforces its declared access. */
 
 import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'

@@ -1,7 +1,4 @@
-/**
- * A request body must match its declared type, be small and be well formed. The standard's status
- * refuses others.
- */
+/** A body must match its declared type, be small and well formed, or has the standard's error. */
 import { request as httpRequest } from 'node:http'
 import { z } from 'zod'
 import { formType, guardBodies, parseFields } from '../../src/http/body.ts'

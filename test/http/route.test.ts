@@ -1,7 +1,4 @@
-/**
- * An incomplete or contradictory route is refused at start. A mounted one answers only its declared
- * requests.
- */
+/** An invalid route is refused at start. A mounted one answers only its declared requests. */
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Access, AccessGuards, Visit } from '../../src/access/access.ts'

@@ -1,6 +1,5 @@
 /**
- * Consecutive wrong codes: ten notify the user, and a hundred disable the method until a reset (SP
- * 800-63B-4 §3.2.2).
+ * Consecutive wrong codes: ten notify the user, a hundred disable the method (SP 800-63B-4 §3.2.2).
  */
 import { byAccount, testOrigin } from '../audit/origins.ts'
 import { createBrowser } from '../support/browser.ts'

@@ -1,7 +1,4 @@
-/**
- * A factor belongs to one login of one account: it is not carried over, and the login cannot finish
- * without it.
- */
+/** A factor belongs to one login of one account, and the login cannot finish without it. */
 
 import { byAccount } from '../audit/origins.ts'
 import { answerIn, claimsIn } from '../oidc/support.ts'

@@ -1,7 +1,4 @@
-/**
- * A factor is one folder, one line of the list, its table and its sentences. This one needs nothing
- * else.
- */
+/** A factor is one folder, one line of the list, its table and its sentences, and no more. */
 import { claimsIn } from '../oidc/support.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'

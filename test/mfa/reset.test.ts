@@ -1,7 +1,4 @@
-/**
- * The reset of second factors by email: for recent factors only, a day after a request that the
- * user can cancel.
- */
+/** The reset of second factors by email: recent factors only, a day after a cancellable request. */
 import { byAccount, testOrigin } from '../audit/origins.ts'
 import { days } from '../oidc/support.ts'
 import type { Page } from '../support/browser.ts'

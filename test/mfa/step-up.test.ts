@@ -1,7 +1,4 @@
-/**
- * Authentication levels: requested, reached and reported (OpenID Connect Core 1.0 §5.5.1.1, RFC
- * 9470).
- */
+/** Authentication levels (OpenID Connect Core 1.0 §5.5.1.1, RFC 9470). */
 
 import { answerIn, claimsIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -33,10 +30,7 @@ async function plain(name: string) {
   return { email, password: goodPassword, tokens, ...rp }
 }
 
-/**
- * A session of the level `password` although the account has a factor, which was set up after the
- * login.
- */
+/** A session of the level `password`: the account's factor was set up after the login. */
 async function enrolledLater(name: string) {
   const who = await plain(name)
   const { addPhone } = await import('./setup.ts')

@@ -1,7 +1,4 @@
-/**
- * Passkeys after a password reset: they cannot sign in alone until they were used with the new
- * password.
- */
+/** Passkeys after a password reset: alone they cannot sign in before a use with the password. */
 
 import { createHash } from 'node:crypto'
 import { createLogin } from '../../src/login/service.ts'

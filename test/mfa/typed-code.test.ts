@@ -1,7 +1,4 @@
-/**
- * One-time codes as keyboards produce them: full width, digits of other scripts, spaces and
- * hyphens.
- */
+/** One-time codes as keyboards produce them: full width, other digits, spaces and hyphens. */
 import { readCode } from '../../src/mfa/typed-code.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'

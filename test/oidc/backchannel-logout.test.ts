@@ -1,7 +1,4 @@
-/**
- * OpenID Connect Back-Channel Logout 1.0: which clients are notified, with which token, and the
- * retries.
- */
+/** OpenID Connect Back-Channel Logout 1.0: the notified clients, the tokens and the retries. */
 import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
@@ -35,10 +32,7 @@ type Received = { token: string; contentType: string | undefined }
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
 const accept: Answer = (_request, response) => response.end()
 
-/**
- * A relying party on this machine that receives logout tokens, and the tokens that it received so
- * far.
- */
+/** A relying party on this machine, and the logout tokens that it has received. */
 async function createSite(answer: Answer = accept, metadata: Record<string, unknown> = {}) {
   const received: Received[] = []
   const site = createServer(async (request, response) => {

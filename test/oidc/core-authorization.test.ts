@@ -1,7 +1,4 @@
-/**
- * The authorization request and its response: OpenID Connect Core 1.0 §3.1.2, RFC 6749 §4.1, RFC
- * 9700 §4.1.3.
- */
+/** Authorization requests (OpenID Connect Core 1.0 §3.1.2, RFC 6749 §4.1, RFC 9700 §4.1.3). */
 import type { Page } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'

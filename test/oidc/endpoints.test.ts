@@ -1,7 +1,4 @@
-/**
- * The table of endpoints equals the engine's routes, the discovery document and each endpoint's
- * behaviour.
- */
+/** The table of endpoints equals the engine's routes, discovery and each endpoint's behaviour. */
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import type { Endpoint } from '../../src/oidc/endpoint.ts'

@@ -1,7 +1,4 @@
-/**
- * A grant is one file and one line: a planted one is offered, checked, rate limited and answered
- * like the others.
- */
+/** A grant is one file and one line: a planted one is offered, checked, limited and answered. */
 import type { Grant } from '../../src/oidc/grants/grant.ts'
 import { grants } from '../../src/oidc/grants/index.ts'
 import { createGrantSteps } from '../../src/oidc/grants/steps.ts'

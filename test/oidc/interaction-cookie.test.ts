@@ -1,6 +1,5 @@
 /**
- * An interaction belongs to the browser that began it: its cookie at load, finish and resume, and
- * many at once.
+ * An interaction belongs to the browser that began it, by its cookie at load, finish and resume.
  */
 import type { ServerResponse } from 'node:http'
 import { IncomingMessage } from 'node:http'

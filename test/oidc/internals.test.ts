@@ -1,7 +1,4 @@
-/**
- * One test for each use of the engine's internals (src/oidc/internals.ts): an upgrade that removes
- * one fails here.
- */
+/** One test for each use of the engine's internals: an upgrade that removes one fails here. */
 import { generateJwk } from '../../keys/algorithms.ts'
 import { insertKey } from '../../keys/repository.ts'
 import { member } from '../mfa/setup.ts'

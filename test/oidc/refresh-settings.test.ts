@@ -1,7 +1,4 @@
-/**
- * Refresh with a client's own settings: window, rotation and lifetimes (RFC 9700 §4.14.2, OWASP
- * ASVS 10.4.8).
- */
+/** A client's own refresh window, rotation and lifetimes (RFC 9700 §4.14.2, OWASP ASVS 10.4.8). */
 import type { ClientInput } from '../../src/clients/client.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'

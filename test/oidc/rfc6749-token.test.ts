@@ -1,7 +1,4 @@
-/**
- * The token endpoint (RFC 6749): client authentication, the result of each grant, and the
- * standard's errors.
- */
+/** The token endpoint (RFC 6749): client authentication, each grant, and the standard's errors. */
 import { decodeProtectedHeader } from 'jose'
 import { accountClientId } from '../../src/account/client.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -129,8 +126,7 @@ describe('a code that was redeemed, presented once more (§4.1.2, §10.5)', () =
   }
 
   /**
-   * Expects a refusal that revokes the tokens of the first use. `leavesCode`: an unused code stays
-   * valid.
+   * Expects a refusal that revokes the first use's tokens. `leavesCode`: an unused code is kept.
    */
   async function proves(present: (fields: Fields) => Promise<{ status: number }>, leavesCode: boolean) {
     if (leavesCode) {

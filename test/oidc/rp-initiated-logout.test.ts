@@ -1,7 +1,4 @@
-/**
- * RP-Initiated Logout 1.0: confirmation unless the hint is of this session, exact redirect URIs,
- * and error pages.
- */
+/** RP-Initiated Logout 1.0: the confirmation, the exact redirect URIs, and the error pages. */
 import { createSecretKey } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader, importJWK, SignJWT } from 'jose'
 import type { Latchkey } from '../support/latchkey.ts'

@@ -1,7 +1,4 @@
-/**
- * Standard libraries, used as their documentation shows: openid-client for applications, jose for
- * APIs.
- */
+/** Standard libraries as documented: openid-client for applications, jose for APIs. */
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import * as client from 'openid-client'
 import type { Latchkey } from '../support/latchkey.ts'

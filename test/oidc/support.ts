@@ -1,7 +1,4 @@
-/**
- * Shared by the protocol tests: tokens read and verified with the published keys, and parsed
- * responses.
- */
+/** Shared by the protocol tests: verified tokens and parsed responses. */
 import type { JSONWebKeySet, JWTPayload, JWTVerifyOptions } from 'jose'
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
 import type { Page } from '../support/browser.ts'

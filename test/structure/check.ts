@@ -1,7 +1,4 @@
-/**
- * `npm run check`: format, lint, structure, types and unused code, in parallel. A failed step
- * prints all of its output.
- */
+/** `npm run check`: all steps in parallel. A failed step prints all of its output. */
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 

@@ -1,7 +1,4 @@
-/**
- * Sentences with a number: "1 account", not "1 accounts". The number is called `count` and has both
- * forms.
- */
+/** Sentences with a number: "1 account", not "1 accounts". `count` has both forms. */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { root } from './source.ts'

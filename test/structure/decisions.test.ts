@@ -1,7 +1,4 @@
-/**
- * The index of decisions matches their files, each file is complete, and each linked decision
- * exists.
- */
+/** The index of decisions matches their files, files are complete, and linked decisions exist. */
 import { linkTargets, readProjectFiles } from './project-files.ts'
 import type { SourceFile } from './source.ts'
 import { listFiles } from './source.ts'
@@ -18,7 +15,7 @@ const numberOf = (path: string): string => nameOf(path).slice(0, 4)
 const titleOf = ({ text }: SourceFile): string | undefined => /^# \d{4}\. (.+)\n/.exec(text)?.[1]
 const dateOf = ({ text }: SourceFile): string | undefined => /^Date: (\d{4}-\d{2}-\d{2}) /m.exec(text)?.[1]
 
-/** Number, title and status, as the index row and the decision itself give them. */
+/** Number, date and title in each row of the index. */
 const rowsOf = (text: string): string[] =>
   text
     .split('\n')

@@ -1,7 +1,4 @@
-/**
- * Endpoints and grants are one list each: each row is complete, and no other file names a path or a
- * grant.
- */
+/** Endpoints and grants are one list each: rows are complete, and no other file names them. */
 import { models } from '../../adapters/index.ts'
 import type { Endpoint } from '../../src/oidc/endpoint.ts'
 import { endpoints } from '../../src/oidc/endpoints.ts'

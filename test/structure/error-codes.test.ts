@@ -1,7 +1,4 @@
-/**
- * Every error code has a sentence and a row in docs/reference/error-codes.md, and both name
- * existing codes only.
- */
+/** Every error code has a sentence and a row in docs/reference/error-codes.md, and vice versa. */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { listErrorCodes } from '../../src/errors.ts'

@@ -1,7 +1,4 @@
-/**
- * Separates text that is written in the source from text built from data, by types and
- * declarations.
- */
+/** Separates text that is written in the source from text built from data, by the types. */
 import type { CallExpression, Node } from 'typescript/unstable/ast'
 import * as is from 'typescript/unstable/ast/is'
 import type { Project, Type } from 'typescript/unstable/sync'

@@ -1,7 +1,4 @@
-/**
- * Data of an account carries the account's generation, or a list here gives the reason why it needs
- * none.
- */
+/** Data of an account carries the account's generation, or is listed here with a reason. */
 import { kinds } from '../../src/outbox/kinds/index.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
@@ -58,10 +55,7 @@ beforeAll(async () => {
 })
 afterAll(() => store?.close())
 
-/**
- * Tables with a column for an account id, by its name or its foreign key, and whether they have a
- * generation.
- */
+/** Tables with an account id, by column name or foreign key, and whether they have a generation. */
 async function tablesOfAccounts(): Promise<{ table: string; hasGeneration: boolean }[]> {
   const { rows } = await store.database.knex.raw(`
     SELECT c.table_name AS table, bool_or(c.column_name = 'generation') AS has_generation

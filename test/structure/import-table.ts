@@ -6,10 +6,7 @@ type Row = {
   from: string
   /** A file's row is the first one whose pattern matches its path. */
   files: RegExp
-  /**
-   * Paths of the project's files whose values the row may import. `<own>` is the file's own folder
-   * below `src`.
-   */
+  /** Paths whose values the row may import. `<own>` is the file's own folder below `src`. */
   may: readonly string[]
   /** Allowed packages; `*` is any. Node's own modules are always allowed. */
   packages: readonly string[]
@@ -135,10 +132,7 @@ export function listViolations(file: SourceFile, imports: readonly Import[] = li
     .map(({ target }) => `${file.path} (${row.from}) must not import values from ${target}`)
 }
 
-/**
- * The first cycle of value imports among the files, as the paths on it. Undefined when there is
- * none.
- */
+/** The first cycle of value imports among the files, as its paths; undefined without one. */
 export function findCycle(imports: ReadonlyMap<string, readonly Import[]>): string[] | undefined {
   const done = new Set<string>()
   const visit = (path: string, trail: readonly string[]): string[] | undefined => {

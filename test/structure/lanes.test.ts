@@ -1,7 +1,4 @@
-/**
- * Every test file runs in one lane, the lists name existing files, and each run chooses its mutants
- * correctly.
- */
+/** Every test file runs in one lane, the listed files exist, and a run chooses its mutants. */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { laneOf, listTestFiles, slowFiles } from '../lanes.ts'

@@ -1,7 +1,4 @@
-/**
- * Only src/outbound/ opens outbound connections. The lint rule refuses each other way, planted
- * here.
- */
+/** Only src/outbound/ opens outbound connections. The lint rule refuses other ways. */
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,7 +1,4 @@
-/**
- * Finds uses of the pool inside transactions, by type: a function with a `tx` must not use or reach
- * the pool.
- */
+/** Finds uses of the pool inside transactions: a function with a `tx` must not reach the pool. */
 import type { CallExpression, Node } from 'typescript/unstable/ast'
 import * as is from 'typescript/unstable/ast/is'
 import type { Project, Type } from 'typescript/unstable/sync'
@@ -139,10 +136,7 @@ function lint(project: Project): string[] {
     return first === undefined ? [] : [`${placeOf(call)}: ${callee}, by ${first}`]
   }
 
-  /**
-   * `accounts.within(tx).create(…)`, also through a variable: the call uses the transaction it was
-   * made from.
-   */
+  /** `accounts.within(tx).create(…)`, also through a variable: the call uses that transaction. */
   function isMadeFromTx(node: Node): boolean {
     if (is.isPropertyAccessExpression(node)) return isMadeFromTx(node.expression)
     if (is.isConditionalExpression(node)) return isMadeFromTx(node.whenTrue)

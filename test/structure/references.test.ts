@@ -1,7 +1,4 @@
-/**
- * The checkout has no references to the outside: no local paths, no work-order numbers, no missing
- * documents.
- */
+/** The checkout has no local paths, no work-order numbers and no links to missing documents. */
 import path from 'node:path'
 import { linkTargets, listProjectPaths, readProjectFiles } from './project-files.ts'
 import type { SourceFile } from './source.ts'

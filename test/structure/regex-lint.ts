@@ -1,20 +1,11 @@
-/**
- * Finds regular expressions that can take exponential or polynomial time, by counting the ways to
- * match one text.
- */
+/** Finds regular expressions with exponential or polynomial time, by the ways to match a text. */
 import type { RegexNode } from './regex-parser.ts'
 import { parseRegex } from './regex-parser.ts'
 
 type Ways = Map<number, number>
-/**
- * The characters of each position, its possible successors with the number of ways, and the final
- * positions.
- */
+/** The characters of each position, its successors with their ways, and the final positions. */
 type Automaton = { sets: readonly ReadonlySet<string>[]; follow: readonly Ways[]; last: Ways }
-/**
- * First and last positions of a part, each with the number of ways. `isNullable`: the part may be
- * empty.
- */
+/** First and last positions of a part, with their ways. `isNullable`: the part may be empty. */
 type Ends = { first: Ways; last: Ways; isNullable: boolean }
 
 // A higher number of repetitions is treated as unlimited.

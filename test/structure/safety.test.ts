@@ -1,7 +1,4 @@
-/**
- * SQL, shell commands, programs, modules and regular expressions are never built from data. Each
- * way is planted.
- */
+/** SQL, commands, programs, modules and regular expressions are never built from data. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the planted lines are programs, not templates of this file
 import { regexProblem } from './regex-lint.ts'
 import { listFiles } from './source.ts'

@@ -10,10 +10,7 @@ const sections = [...new Set([...keys].map((key) => key.split('.')[0]))]
 const askers = listFiles(['src', 'adapters', 'keys', 'views', 'examples'], ['.ts', '.ejs', '.js'])
 const everything = askers.map(({ text }) => text).join('\n')
 
-/**
- * Quoted strings that begin with a section of the catalogue: whole keys, and prefixes that code
- * completes.
- */
+/** Strings that begin with a section of the catalogue: keys, and prefixes that code completes. */
 const literals = askers.flatMap(({ path, text }) =>
   [...text.matchAll(new RegExp(`(['"\`])((?:${sections.join('|')})\\.[\\w.-]*)(?=\\1|\\$\\{)`, 'g'))].map((match) => ({
     path,
@@ -22,10 +19,7 @@ const literals = askers.flatMap(({ path, text }) =>
 )
 const beginnings = literals.map(({ literal }) => literal).filter((literal) => literal.endsWith('.'))
 
-/**
- * Prefixes completed with external words: OAuth error codes, HTTP statuses, standard claims,
- * variables.
- */
+/** Prefixes completed with OAuth error codes, HTTP statuses, standard claims or variables. */
 const foreignWords = ['pages.error.protocol.', 'pages.error.heading.', 'pages.consent.scope.']
 
 /** Names with a dot that are not keys: audit actions, file names. */

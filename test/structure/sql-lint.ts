@@ -1,7 +1,4 @@
-/**
- * Finds SQL that is built from data. Allowed parts are literals, numbers and fixed texts of the
- * source.
- */
+/** Finds SQL that is built from data. Literals, numbers and fixed texts are allowed. */
 import type { Node } from 'typescript/unstable/ast'
 import * as is from 'typescript/unstable/ast/is'
 import type { Project } from 'typescript/unstable/sync'

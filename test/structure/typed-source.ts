@@ -58,10 +58,7 @@ export function walk(node: Node, visit: (node: Node) => void): void {
   })
 }
 
-/**
- * Names, members and calls that are evaluated in `node`, without types, property names and
- * parameters.
- */
+/** Names, members and calls that are evaluated in `node`: no types, property names, parameters. */
 export function expressionsIn(node: Node): Node[] {
   const found: Node[] = []
   const visit = (one: Node): void => {

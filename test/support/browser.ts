@@ -1,7 +1,4 @@
-/**
- * A browser without JavaScript: stores cookies by the standard rules, reads forms, and follows on
- * request only.
- */
+/** A browser without JavaScript: cookies by the standard rules, forms, and redirects on request. */
 import { CookieJar } from 'tough-cookie'
 
 export type Page = {
@@ -93,10 +90,7 @@ export function createBrowser({ reach = (url: string) => url }: { reach?: (url: 
     return post(form.action, { ...form.fields, ...fields }, headers)
   }
 
-  /**
-   * Follows redirects and meta refreshes on this origin. Returns the first page without one, or the
-   * one that leaves.
-   */
+  /** Follows redirects and meta refreshes on this origin. Returns the last page. */
   async function follow(start: Page): Promise<Page> {
     let page = start
     for (let hops = 0; page.next !== undefined && hops < 12; hops += 1) {

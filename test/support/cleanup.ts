@@ -2,10 +2,7 @@
 
 const left = new Set<() => Promise<unknown>>()
 
-/**
- * Returns `release` for the test to call. The file's end calls it otherwise. Only the first call
- * has an effect.
- */
+/** Returns `release` for the test to call. The end of the file calls it if the test did not. */
 export function releasedAtEnd(release: () => Promise<unknown>): () => Promise<void> {
   let releasing: Promise<void> | undefined
   const once = (): Promise<void> => {
@@ -17,10 +14,7 @@ export function releasedAtEnd(release: () => Promise<unknown>): () => Promise<vo
   return once
 }
 
-/**
- * Releases the remaining resources, the newest first. `file-runner.ts` calls it at the end of each
- * file.
- */
+/** Releases the remaining resources, the newest first. `file-runner.ts` calls it. */
 export async function releaseAll(): Promise<void> {
   // Sequential: a server is stopped before its database is dropped.
   for (const release of [...left].reverse()) await release().catch(() => {})

@@ -1,7 +1,4 @@
-/**
- * A clock that a test controls. It stands still until the test moves it, and so does Date in every
- * package.
- */
+/** A clock that only the test moves. Date in every package shows the same time. */
 import type { Clock } from '../../src/clock.ts'
 
 export type TestClock = Clock & {

@@ -1,7 +1,4 @@
-/**
- * One temporary Postgres for a whole test run, started at the first request, with a migrated
- * template.
- */
+/** One temporary Postgres for a test run, started at the first request, with a template. */
 import { closeSync, existsSync, openSync } from 'node:fs'
 import path from 'node:path'
 import { createDatabase } from '../../src/database/database.ts'
@@ -40,10 +37,7 @@ const settings = {
   shared_buffers: '64MB',
 }
 
-/**
- * Starts the cluster (about a second) and makes its template. It ends with this process, even on
- * kill -9.
- */
+/** Starts the cluster (about a second) with its template. It ends with this process. */
 export async function startCluster(): Promise<Cluster> {
   const folder = createTestFolder()
   const data = path.join(folder, 'data')

@@ -41,10 +41,7 @@ async function administer<T>(url: string, work: (client: pg.Client) => Promise<T
 export const createTestDatabase = ({ isEmpty = false }: { isEmpty?: boolean } = {}): Promise<TestDatabase> =>
   copyDatabase(isEmpty ? 'template0' : templateName)
 
-/**
- * A copy of the database `template`. The first test of the run that needs it creates it with
- * `fill`.
- */
+/** A copy of the database `template`. The run's first caller creates it with `fill`. */
 export async function createTestDatabaseOnce(
   template: string,
   fill: (database: TestDatabase) => Promise<void>,

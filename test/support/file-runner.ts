@@ -36,10 +36,7 @@ registerHooks({
   },
 })
 
-/**
- * Jest loads its test functions again for each file. Their state stays in the realm and is removed
- * here.
- */
+/** Jest loads its test functions again for each file. Their state in the realm is removed here. */
 function forgetLastFile(): void {
   delete require.cache[circusFile]
   for (const symbol of Object.getOwnPropertySymbols(globalThis)) {
@@ -68,10 +65,7 @@ const realm = {
   },
 }
 
-/**
- * Jest's `testRunner`. Changes that a file made to Date and to the environment are undone at its
- * end.
- */
+/** Jest's `testRunner`. A file's changes to Date and to the environment are undone at its end. */
 export default async function runFile(
   globalConfig: unknown,
   config: unknown,

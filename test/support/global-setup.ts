@@ -1,7 +1,4 @@
-/**
- * Jest's global set-up: gives the test files the cluster's URL. The first request starts the
- * cluster.
- */
+/** Jest's global set-up: serves the cluster's URL. The first request starts the cluster. */
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'

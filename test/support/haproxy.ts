@@ -17,10 +17,7 @@ export type HaProxy = {
   close: () => Promise<void>
 }
 
-/**
- * Resolves when all of `servers` (ports on loopback) are up. No request is retried on another
- * server.
- */
+/** Resolves when all `servers` (ports on loopback) are up. It retries no request elsewhere. */
 export async function startHaProxy(servers: readonly number[]): Promise<HaProxy> {
   const folder = createTestFolder()
   const [port = 0, statsPort = 0] = await findFreePorts(2)

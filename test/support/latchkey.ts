@@ -1,7 +1,4 @@
-/**
- * A whole server in the test's own process, with its own database and a clock that the test
- * controls.
- */
+/** A whole server in the test's own process, with its own database and a test clock. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ClientInput } from '../../src/clients/client.ts'
@@ -172,10 +169,7 @@ export function createRelyingParty(server: Pick<Latchkey, 'issuer'>, browser: Br
     return { status: response.status, headers: response.headers, body }
   }
 
-  /**
-   * The token endpoint as the confidential client `web`, or as a public client with `client_id` in
-   * the fields.
-   */
+  /** The token endpoint, as client `web` or as a public client with `client_id` in the fields. */
   const token = (fields: Record<string, string>, headers?: Record<string, string>) =>
     call('/token', fields, headers ?? ('client_id' in fields ? {} : { Authorization: basic('web', webSecret) }))
 

@@ -1,7 +1,4 @@
-/**
- * A real SMTP server for the tests: accepts messages, refuses or disconnects on request, and
- * decodes messages.
- */
+/** A real SMTP server for the tests: accepts, refuses or disconnects, and decodes messages. */
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { SMTPServerOptions } from 'smtp-server'

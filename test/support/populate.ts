@@ -1,7 +1,4 @@
-/**
- * The usual data of a test: an account, an API and one client of each kind, created once a run and
- * copied.
- */
+/** The usual data of a test: an account, an API and one client of each kind, created once a run. */
 import { createServer } from 'node:http'
 import type { Parts } from '../../src/compose/parts.ts'
 import { createParts } from '../../src/compose/parts.ts'
@@ -20,10 +17,7 @@ export const callback = 'https://app.example/callback'
 export const api = 'https://api.example/'
 export const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 
-/**
- * The environment of a server in a test. Hashes take the least work that is allowed, which is fast
- * enough.
- */
+/** The environment of a server in a test. Hashes use the least work that is allowed. */
 export const usualEnvironment = {
   NODE_ENV: 'test',
   MASTER_KEY: '1f'.repeat(16) + '2e'.repeat(16),
@@ -76,10 +70,7 @@ export async function createPopulatedDatabase({ hasDefaultLimits }: { hasDefault
   return owned
 }
 
-/**
- * These variables change nothing in the database. With any other one a server needs its own keys or
- * hashes.
- */
+/** These variables change nothing in the database. Any other one may need other keys or hashes. */
 const harmless = ['ISSUER', 'SMTP_URL', 'REDIS_URL', 'TRUST_PROXY', 'REQUIRE_PUSHED_REQUESTS', 'PASSWORD_HASH_QUEUE']
 /** A mutant may change the stored data, so its tests create their own. */
 export const freshVariable = 'LATCHKEY_TEST_FRESH'

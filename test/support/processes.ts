@@ -88,10 +88,7 @@ export function createClockFile(folder: string) {
   }
 }
 
-/**
- * Starts `count` servers on free ports and waits for each /health/ready. Throws with their output
- * on failure.
- */
+/** Starts `count` servers on free ports; resolves when they are ready, or throws their output. */
 export async function startServers(count: number, options: ServersOptions = {}): Promise<Servers> {
   const folder = createTestFolder()
   const clock = createClockFile(folder)
@@ -125,10 +122,7 @@ export async function startServers(count: number, options: ServersOptions = {}):
   return { issuer, servers, advanceClock: clock.advance, close }
 }
 
-/**
- * Equals an administrator's setting, but without an entry in the audit trail. The servers are
- * notified.
- */
+/** Equals an administrator's setting, without an audit entry. The servers are notified. */
 async function changeSettings(databaseUrl: string, settings: Readonly<Record<string, number>>): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()

@@ -1,7 +1,4 @@
-/**
- * Programs that some tests need and npm does not install: their paths, and the tests skipped
- * without them.
- */
+/** Programs that some tests need and npm does not install, and the tests skipped without them. */
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 
@@ -68,10 +65,7 @@ const failsFor = (program: ProgramName) => () => {
   throw new Error(`${program} is not installed, and CI=true requires it`)
 }
 
-/**
- * A group of tests that needs a program: skipped by name where it is missing, and failed there with
- * CI=true.
- */
+/** A group of tests that needs a program. Without it they are skipped, or fail with CI=true. */
 export function describeWith(needed: Needed, name: string, define: () => void): void {
   const [missing] = listMissing(needed)
   if (!missing) describe(name, define)

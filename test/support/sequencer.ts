@@ -1,7 +1,4 @@
-/**
- * Jest's `testSequencer`: the slowest files run first, so that the workers finish at about the same
- * time.
- */
+/** Jest's `testSequencer`: the slowest files first, so that the workers end at the same time. */
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import { readDurations } from '../durations.ts'

@@ -6,10 +6,7 @@
 import { openSync, readSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 
-/**
- * Loads `file` from this folder in place of any module whose path has that ending, except `file`
- * itself.
- */
+/** Loads `file` from this folder instead of a module with that path ending, except itself. */
 function replaceModule(ending: string, file: string): void {
   const url = new URL(file, import.meta.url).href
   registerHooks({

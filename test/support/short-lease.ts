@@ -1,7 +1,4 @@
-/**
- * Replaces `keys/key-ring.ts` in processes with a shortened lease: they stop signing sooner and
- * read the ring more often.
- */
+/** Replaces `keys/key-ring.ts` in processes with a shortened lease: the ring is read more often. */
 import { createKeyRing as create } from '../../keys/key-ring.ts'
 
 export const leaseMs = Number(process.env.LATCHKEY_TEST_LEASE_MS)

@@ -1,7 +1,4 @@
-/**
- * Replaces `src/database/offset.ts` in processes whose clock a test moves: the database's clock
- * moves too.
- */
+/** Replaces `src/database/offset.ts` in started processes: the database's clock is shifted too. */
 import type { Queryable } from '../../src/database/database.ts'
 import { measureOffset as measure } from '../../src/database/offset.ts'
 

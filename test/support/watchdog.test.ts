@@ -1,7 +1,4 @@
-/**
- * Processes and folders of a test are removed when its process is gone, even if it could not clean
- * up.
- */
+/** A test's processes and folders are removed when its process is gone, even after a crash. */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import path from 'node:path'

@@ -1,7 +1,4 @@
-/**
- * Ends started programs and removes folders when this process is gone, with a shell at the other
- * end of a pipe.
- */
+/** A shell that ends started programs and removes folders when this process is gone. */
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 
@@ -41,10 +38,7 @@ function tell(line: string): void {
   shell.stdin?.write(`${line}\n`)
 }
 
-/**
- * `child` gets `signal` when this process is gone. Postgres needs QUIT, so that it frees its shared
- * memory.
- */
+/** `child` gets `signal` when this process is gone. Postgres frees its shared memory on QUIT. */
 export function watchProcess(child: ChildProcess, signal: 'KILL' | 'QUIT' = 'KILL'): void {
   const { pid } = child
   if (pid === undefined) return

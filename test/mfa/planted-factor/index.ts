@@ -1,7 +1,4 @@
-/**
- * A factor for tests only: a word that the user chooses. Its folder and list line are like the real
- * ones.
- */
+/** A factor for tests only: a word that the user chooses. Its structure is that of a real one. */
 import { join } from 'node:path'
 import type { Knex } from 'knex'
 import { z } from 'zod'
