@@ -1,7 +1,6 @@
 /**
  * `npm test [-- PATH…] [--lane NAME] [--save-durations]`: runs Jest with this machine's workers.
- * Then it lists tests skipped for a missing program, the slowest files, the lane's time and the
- * count.
+ * Reports skipped tests, the slowest files, the lane's time and the count.
  * Paths run whatever their lane. Without paths, the default lane runs.
  */
 import { spawn } from 'node:child_process'

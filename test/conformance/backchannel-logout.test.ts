@@ -1,4 +1,4 @@
-/** The plan oidcc-backchannel-rp-initiated-logout-certification-test-plan: one test a module. */
+/** Plan oidcc-backchannel-rp-initiated-logout-certification-test-plan: a test for each module. */
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { createServer } from 'node:http'

@@ -1,4 +1,4 @@
-/** A body must match its declared type, be small and well formed, or has the standard's error. */
+/** A body that is mistyped, too large or malformed is refused with the standard's status. */
 import { request as httpRequest } from 'node:http'
 import { z } from 'zod'
 import { formType, guardBodies, parseFields } from '../../src/http/body.ts'

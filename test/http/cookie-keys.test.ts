@@ -1,6 +1,4 @@
-/**
- * Signed cookies: accepted under each key, signed with the first, refused when any byte differs.
- */
+/** Signed cookies: accepted under each key, signed with the first, refused if any byte differs. */
 import { randomBytes } from 'node:crypto'
 import { createCookieKeys } from '../../src/http/cookie-keys.ts'
 

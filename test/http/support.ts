@@ -1,6 +1,4 @@
-/**
- * A small server with the middleware of `src/http/`, and a clock and a log that the test controls.
- */
+/** A small server with the middleware of `src/http/`, and a test clock and log. */
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import type { Server } from 'node:http'

@@ -1,6 +1,4 @@
-/**
- * Consecutive wrong codes: ten notify the user, a hundred disable the method (SP 800-63B-4 §3.2.2).
- */
+/** Wrong codes in a row: ten notify the user, 100 disable the method (SP 800-63B-4 §3.2.2). */
 import { byAccount, testOrigin } from '../audit/origins.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'

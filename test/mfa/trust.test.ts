@@ -1,4 +1,4 @@
-/** Passkeys after a password reset: alone they cannot sign in before a use with the password. */
+/** Passkeys after a password reset: they sign in alone again after one use with the password. */
 
 import { createHash } from 'node:crypto'
 import { createLogin } from '../../src/login/service.ts'

@@ -50,9 +50,7 @@ afterAll(async () => {
   receiver.close()
 })
 
-/**
- * Alice's browser with a session, and a simultaneous authorization request of each client in it.
- */
+/** Alice's browser with a session, and one simultaneous authorization request for each client. */
 async function openAtOnce(servers: readonly Latchkey[]) {
   const rp = createRelyingParty(one)
   await rp.signIn({ client_id: 'web' })

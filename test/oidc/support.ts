@@ -11,9 +11,7 @@ export const days = (count: number): number => count * 86_400_000
 
 export const claimsIn = (jwt: string): JWTPayload & Record<string, unknown> => decodeJwt(jwt)
 
-/**
- * Verifies a JWT as a relying party does: signature by /jwks, issuer, and the checks in `options`.
- */
+/** Verifies a JWT as a relying party does: signature by /jwks, issuer, and `options`. */
 export async function verify(server: Latchkey, jwt: string, options: JWTVerifyOptions = {}): Promise<JWTPayload> {
   const jwks = (await (await fetch(`${server.issuer}/jwks`)).json()) as JSONWebKeySet
   const { payload } = await jwtVerify(jwt, createLocalJWKSet(jwks), {

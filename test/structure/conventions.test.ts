@@ -70,9 +70,7 @@ test('a literal is never spread into another one', () => {
   expect(findLines(everyFile, literalSpread, only('test/structure/conventions.test.ts'))).toEqual([])
 })
 
-/**
- * Lines with an unchecked cast and no comment on the line or on the line before, as `path:line`.
- */
+/** Lines with an unchecked cast and no comment on that line or the line before, as `path:line`. */
 function findBareCasts(files: typeof server): string[] {
   return files.flatMap(({ path, text }) => {
     const lines = text.split('\n')

@@ -31,7 +31,7 @@ const rowFor = (file: SourceFile): string =>
   `[${numberOf(file.path)}](${nameOf(file.path)}) | ${dateOf(file)} | ${titleOf(file)}`
 
 /**
- * Missing parts of a decision: a heading, a date, its number in the title, or text below a heading.
+ * Missing parts of a decision: a heading, a date, its number in the title, text below a heading.
  */
 function findGaps({ path, text }: SourceFile): string[] {
   const parts = text.split(/^## /m).slice(1)

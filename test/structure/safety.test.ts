@@ -137,9 +137,7 @@ test('no regular expression of ours can explode or get slow, and none is made of
   expect(refuse(own)).toEqual([])
 })
 
-/**
- * Files that build expressions from fixed parts. The expressions are checked when they are built.
- */
+/** Files that build expressions from fixed parts. Those are checked when they are built. */
 const making = ['src/accounts/email.ts', 'src/passwords/imported-hash.ts', 'src/passwords/spellings.ts']
 const makingLater = 'src/passwords/dated.ts'
 

@@ -11,8 +11,7 @@ export type TestClock = Clock & {
 const SystemDate = globalThis.Date
 
 /**
- * A clock at `startMs` (milliseconds since the epoch; now by default). The last one made in a file
- * sets Date.
+ * A clock at `startMs` (milliseconds since the epoch; now by default). The last one sets Date.
  * Timers and `performance.now()` keep running: wait with `waitFor`, never by comparing Dates.
  */
 export function createTestClock(startMs: number = SystemDate.now()): TestClock {

@@ -1,7 +1,6 @@
 /**
- * Runs a test file in the worker's own realm instead of a new one. The server and its packages are
- * then
- * loaded once for each worker, not once for each file.
+ * Runs a test file in the worker's own realm instead of a new one, so that a worker loads the
+ * server and its packages only once.
  */
 import { createRequire, registerHooks } from 'node:module'
 import path from 'node:path'

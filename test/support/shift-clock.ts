@@ -1,6 +1,5 @@
 /**
- * Preloaded with --import into started processes. Shifts their Date by the offset in a file, which
- * may change.
+ * Preloaded into started processes. Shifts their Date by the changing offset in a file.
  * Also shortens the lease of their signing keys to LATCHKEY_TEST_LEASE_MS.
  */
 import { openSync, readSync } from 'node:fs'

@@ -5,8 +5,7 @@ import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Calls `check` every few milliseconds until it returns a value other than undefined or false, and
- * returns it.
+ * Calls `check` every few milliseconds and returns its first value that is not undefined or false.
  * Throws after `timeoutMs` (default 10 s), with the last error of `check` as its cause.
  */
 export async function waitFor<T>(
