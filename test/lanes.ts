@@ -1,10 +1,10 @@
-/** Which test files run together: `npm test`, `npm run test:faults` and `npm run test:nightly` are one lane each. */
+/** The test files of each lane: `npm test`, `npm run test:faults` and `npm run test:nightly`. */
 import { globSync } from 'node:fs'
 
 export const lanes = ['default', 'faults', 'nightly'] as const
 export type Lane = (typeof lanes)[number]
 
-/** Outside of test/faults: files that start several processes, and take long because of it. */
+/** Slow files outside test/faults, which start several processes. */
 export const slowFiles: readonly string[] = [
   'test/cli/beside-server.test.ts',
   'test/database/embedded-locations.test.ts',
@@ -13,10 +13,15 @@ export const slowFiles: readonly string[] = [
   'test/limits/processes.test.ts',
 ]
 
-/** Files that change a module: they load modules of their own, which no other file sees. */
-export const ownModules: readonly string[] = ['test/accounts/planted-field.test.ts']
+/** Files that change a module. They load their own modules, which no other file shares. */
+export const ownModules: readonly string[] = [
+  'test/accounts/planted-field.test.ts',
+  'test/mfa/planted-factor.test.ts',
+  'test/oidc/grants.test.ts',
+  'test/structure/safety.test.ts',
+]
 
-/** The lane of a file that is named from the root of the project. */
+/** The lane of a file, given by its path from the root of the project. */
 export function laneOf(file: string): Lane {
   if (file.endsWith('.nightly.test.ts')) return 'nightly'
   return file.startsWith('test/faults/') || slowFiles.includes(file) ? 'faults' : 'default'

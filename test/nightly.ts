@@ -1,4 +1,4 @@
-/** `npm run test:nightly [-- --shard 1/4]`: what is slow or needs a quiet machine: statistics of time, in the first part, and the mutants. */
+/** `npm run test:nightly [-- --shard 1/4]`: the mutants, and in shard 1 the statistics of time. */
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -7,7 +7,7 @@ import { readShard } from './mutants/select.ts'
 const { values } = parseArgs({ options: { shard: { type: 'string' } } })
 const shard = readShard(values.shard ?? '1/1')
 
-/** Runs a script of this folder, shows what it says, and gives what its last line counts. */
+/** Runs a script of this folder and shows its output. Returns the counts in its last line. */
 async function run(script: string, ...args: string[]): Promise<{ passed: number; failed: number }> {
   const child = spawn(process.execPath, [path.join(import.meta.dirname, script), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],

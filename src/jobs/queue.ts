@@ -126,7 +126,7 @@ export function createQueue(deps: Deps): Queue {
   }
 
   return {
-    async enqueue(tx, task, payload, { runAtMs, delayMs, key, lane, maxAttempts, alongside: onHeartbeat } = {}) {
+    async enqueue(tx, task, payload, { runAtMs, delayMs, key, lane, maxAttempts, alongside } = {}) {
       const values = [
         task,
         JSON.stringify(payload),
@@ -137,7 +137,7 @@ export function createQueue(deps: Deps): Queue {
         maxAttempts ?? null,
       ]
       // Postgres always completes a CTE that writes, also when its result is not read.
-      await (onHeartbeat ? tx.raw(`WITH alongside AS (?) ${addJob}`, [onHeartbeat, ...values]) : tx.raw(addJob, values))
+      await (alongside ? tx.raw(`WITH alongside AS (?) ${addJob}`, [alongside, ...values]) : tx.raw(addJob, values))
     },
     start(work) {
       const { outsideTasks = {} } = work

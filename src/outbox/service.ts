@@ -11,13 +11,13 @@ import type { Deliver, OutboxKind, PayloadOf } from './kind.ts'
 export type Outbox<Kind extends OutboxKind> = {
   /**
    * Adds an event to the transaction of the change. Its payload is sealed, because it may contain a
-   * link or an email. `onHeartbeat` is an insert that the same statement runs.
+   * link or an email. `alongside` is an insert that the same statement runs.
    */
   send: <Name extends Kind['name']>(
     tx: Tx,
     name: Name,
     payload: PayloadOf<Kind, Name>,
-    onHeartbeat?: EnqueueOptions['alongside'],
+    alongside?: EnqueueOptions['alongside'],
   ) => Promise<void>
   /** Sets how a kind is delivered. Throws a TypeError for a second handler of a kind. */
   handle: <Name extends Kind['name']>(name: Name, deliver: Deliver<PayloadOf<Kind, Name>>) => void
@@ -51,12 +51,12 @@ export function createOutbox<Kind extends OutboxKind>({ kinds, enqueue, sealer, 
       const missing = [...kindsByName.keys()].filter((name) => !handlers.has(name))
       if (missing.length > 0) throw new TypeError(`the outbox has no handler of ${missing.join(', ')}`)
     },
-    async send(tx, name, payload, onHeartbeat) {
+    async send(tx, name, payload, alongside) {
       const id = random.id()
       const sealed = sealer.seal(Buffer.from(JSON.stringify(payload)), aad(name, id)).toString('base64')
       const event: SealedEvent = { id, sealed }
       const { maxAttempts } = kindsByName.get(name) ?? {}
-      await enqueue(tx, taskName(name), event, { maxAttempts, alongside: onHeartbeat })
+      await enqueue(tx, taskName(name), event, { maxAttempts, alongside })
     },
     tasks: tasksOf(({ isOutside }) => !isOutside),
     outsideTasks: tasksOf(({ isOutside }) => isOutside === true),

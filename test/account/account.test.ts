@@ -1,4 +1,4 @@
-/** Changing one's own password and email address: with a proof, told to the old address, and ending what is open elsewhere. */
+/** A new password or email: requires a proof, notifies the old email, ends the other sessions. */
 
 import { testOrigin } from '../audit/origins.ts'
 import type { AccountSetup } from '../registration/setup.ts'
@@ -15,7 +15,7 @@ afterAll(() => setup?.close())
 
 const changes = () => setup.server.parts.accountChanges
 
-/** Somebody signed in at two browsers; `session` is the first one's, as a form of the account page would name it. */
+/** A user signed in at two browsers. `session` is the first one's, as an account form sends it. */
 async function signedInTwice(email: string) {
   const account = await setup.member(email)
   async function signIn() {
@@ -81,7 +81,7 @@ test('a new password ends the other sessions and all refresh tokens, keeps this 
     newPassword: otherPassword,
     session,
   })
-  // The session goes on under another id; test/account/pages.test.ts goes on with it in a browser.
+  // The session continues under another id; test/account/pages.test.ts continues it in a browser.
   expect(end.session!.id).not.toBe(session.id)
   const { Session } = setup.server.parts.engine.provider()
   expect(await Session.find(end.session!.id)).toMatchObject({ uid: session.uid, accountId: account.id })

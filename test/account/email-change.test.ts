@@ -1,4 +1,4 @@
-/** A new email address: where its link is confirmed, what asking for one tells, and that no other account is touched. */
+/** A new email: its confirmation, what a request discloses, and that no other account changes. */
 import { testOrigin } from '../audit/origins.ts'
 import type { AccountSetup } from '../registration/setup.ts'
 import { goodPassword, openAccountSetup, operator, otherPassword } from '../registration/setup.ts'
@@ -18,7 +18,7 @@ const changes = () => setup.server.parts.accountChanges
 const request = (accountId: string, newEmail: string, password = goodPassword) =>
   changes().requestEmailChange({ accountId, origin: testOrigin, proof: { password }, newEmail })
 
-/** A member who has asked for another address; gives the link that went there. */
+/** A member who requested another email, and the link that was sent there. */
 async function asked(email: string, newEmail: string) {
   const account = await setup.member(email)
   await request(account.id, newEmail)
@@ -37,7 +37,7 @@ const isSignedIn = async ({ rp }: Awaited<ReturnType<typeof signIn>>) => {
   return new URL(page.next!).searchParams.get('error') === null
 }
 
-/** Confirms as the page asks for it. */
+/** Confirms on the page. */
 const confirm = async (browser: Browser, link: string, fields: Record<string, string> = {}) =>
   browser.submit(await browser.get(link), '/email-change', fields)
 
@@ -86,7 +86,7 @@ test('elsewhere the page asks for the password, and does not show the address of
   expect(done.status).toBe(200)
   expect(done.headers.getSetCookie().filter((cookie) => cookie.includes('session'))).toEqual([])
   expect(await setup.account('elsewhere@example.com')).toMatchObject({ id: account.id })
-  // The browser that typed the password is not known by that.
+  // The password entry alone does not make the browser known.
   expect(await setup.server.database.knex('known_browser').where({ account_id: account.id })).toEqual([])
 })
 
@@ -172,7 +172,8 @@ test('the owner of the mailbox goes on as that page says: begins anew there, mov
   const away = (await setup.mailbox.waitFor('moved-away@example.com')).link!
   expect((await confirm(browser, away, withPassword)).status).toBe(200)
   await request(account.id, wanted)
-  // One of the four tells of the address that moved away; two that are sent at once arrive in any order.
+  // One of the four emails is about the email that was replaced. Two simultaneous ones arrive in
+  // any order.
   await setup.mailbox.waitFor(wanted, 4)
   const { link } = setup.mailbox.to(wanted).find((message) => message.link?.includes('/email-change'))!
   expect((await confirm(browser, link!, withPassword)).status).toBe(200)

@@ -1,4 +1,4 @@
-/** The account page, driven as a browser does: through the login, and back. */
+/** The account page, used as a browser does, with the login redirects. */
 import { auditActions } from '../../src/audit/catalogue.ts'
 import { createSentences } from '../../src/locales.ts'
 import { addPhone } from '../mfa/setup.ts'
@@ -19,7 +19,7 @@ afterAll(() => setup?.close())
 
 const csrfIn = (page: Page) => /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
 
-/** Opens a page of the account and signs in on the way, as often as that is asked for. */
+/** Opens a page of the account and signs in as often as required. */
 async function open(browser: Browser, path: string, person: { email: string; password?: string; code?: () => string }) {
   let page = await browser.follow(await browser.get(setup.at(path)))
   for (let steps = 0; steps < 3; steps += 1) {
@@ -71,7 +71,8 @@ test('nobody can register the client of the account page, or use it for tokens',
     redirect_uri: parameters.redirect_uri,
     client_id: 'latchkey:account',
   }
-  // With the right verifier too, which the sender of the request has: the account page goes by the session, and needs no token.
+  // Also refused with the right verifier, which the sender has: the account page needs a session,
+  // not a token.
   for (const verifier of ['x'.repeat(43), rp.verifier]) {
     const refused = await rp.call('/token', { ...fields, code_verifier: verifier })
     expect([refused.status, refused.body.error]).toEqual([400, 'invalid_grant'])
@@ -147,7 +148,7 @@ test('email, password, factors and the end want a login of the last five minutes
   expect(page.status).toBe(200)
   expect(await setup.account(email)).toMatchObject({ id: account.id, email, deleteAt: undefined })
   expect(await setup.signsIn(email, goodPassword)).toBe(true)
-  // The page itself asks for the password once more, and is there.
+  // The page itself is available and asks for the password again.
   const again = await browser.follow(await browser.get(setup.at('/account/password')))
   expect(again.body).toContain('/login"')
 })
@@ -226,7 +227,7 @@ test('factors: set up, used, renewed and removed, each told by an email', async 
   const { browser, email, account, page } = await visitor('factors', '/account/factors')
   expect(page.body).toMatch(says('pages.own.factors.app.add'))
   const { phone } = await addPhone(setup.server, email)
-  // The login of before had no factor: now one is asked for.
+  // The earlier login had no factor, so a factor is now required.
   expect((await browser.get(`${setup.server.issuer}/account/factors`)).status).toBe(303)
   const asked = await open(browser, '/account/factors', { email, code: phone.code })
   expect(asked.body).toMatch(says('pages.own.factors.app.since'))
@@ -238,7 +239,7 @@ test('factors: set up, used, renewed and removed, each told by an email', async 
   const [added, taken] = [sentence('emails.subject.factor_added'), sentence('emails.subject.factor_removed')]
   const told = () => setup.mailbox.to(email).filter(({ subject }) => [added, taken].includes(subject))
   await waitFor(() => told().length === 3)
-  // Emails that are sent at once arrive in any order.
+  // Simultaneous emails arrive in any order.
   const subjects = told().map(({ subject }) => subject)
   expect(subjects.sort()).toEqual([added, added, taken].sort())
 })
@@ -267,7 +268,7 @@ describe('leaving', () => {
     const refused = await rp.browser.submit(login, '/login', { email, password: goodPassword })
     expect(refused.status).toBe(403)
     expect(refused.body).toMatch(says('errors.account_leaving', { url: setup.at('/account') }))
-    // The session of the account page is none for an application.
+    // The session of the account page is not valid for an application.
     const sso = createRelyingParty(setup.server, browser)
     expect((await browser.follow(await browser.get(await sso.authorizeUrl()))).body).toContain('/login"')
     const silent = await browser.get(await sso.authorizeUrl({ prompt: 'none' }))

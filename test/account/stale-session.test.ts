@@ -1,4 +1,4 @@
-/** A session that belongs to an earlier generation of its account: over for every page, whatever its row says. */
+/** A session of an earlier generation of its account is invalid, whatever its row contains. */
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { signedIn } from '../oidc/support.ts'
@@ -15,14 +15,14 @@ test('a session of an earlier generation opens no page of the account, and gives
   const { browser, authorizeUrl } = await signedIn(server)
   const account = `${server.issuer}/account`
   expect((await browser.get(account)).status).toBe(200)
-  // As the program before generations would leave it behind: the row lives on.
+  // As the version before generations would leave it: the session's row still exists.
   await server.database.knex('account').where({ email: 'alice@example.com' }).increment('generation', 1)
   const page = await browser.get(account)
   expect(page.status).toBe(303)
   expect(new URL(page.next!).pathname).toBe('/authorize')
   const answer = await browser.get(await authorizeUrl({ prompt: 'none' }))
   expect(answer.status).toBe(200)
-  // The dead cookie is taken away, and the same request is answered as of a browser that nobody is signed in at.
+  // The invalid cookie is removed, and the same request is answered as without a session.
   const again = await browser.get(answer.next!)
   expect(Object.fromEntries(new URL(again.next!).searchParams)).toMatchObject({ error: 'login_required' })
   expect((await createRelyingParty(server, browser).signIn()).access_token).toBeDefined()
@@ -35,7 +35,7 @@ test('a session that another request renames meanwhile ends with the others, and
   const account = (await accounts.findByEmail('alice@example.com'))!
   const { renameSession } = artifacts
   let renamed: unknown
-  // Another request, outside of the transaction that is running.
+  // Another request, outside the running transaction.
   const elsewhere = AsyncLocalStorage.bind(server.database.transaction)
   artifacts.renameSession = async (tx, loaded, renaming) => {
     renamed ??= await elsewhere((other) =>

@@ -1,4 +1,4 @@
-/** Accounts: one person one row, whatever is typed; every change audited and what hangs from it ended. */
+/** Accounts: all spellings of an email are one row, and every change is audited. */
 import { waitFor } from '../support/wait.ts'
 import type { Setup } from './setup.ts'
 import { createSetup, operator, problemsOf } from './setup.ts'

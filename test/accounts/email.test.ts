@@ -1,4 +1,6 @@
-/** An email address and the mailbox that it names (UTS #46; RFC 5321 §4.1.2): every spelling of one is one, and what is none is refused. */
+/**
+ * The mailbox of an email (UTS #46; RFC 5321 §4.1.2): spellings are equal, invalid ones refused.
+ */
 import { normaliseEmail, readMailbox, showEmail } from '../../src/accounts/email.ts'
 
 const muenchen = { key: 'x@xn--mnchen-3ya.example', shown: 'x@münchen.example', wire: 'x@xn--mnchen-3ya.example' }
@@ -36,7 +38,7 @@ test('a plain address is shown as it was typed, and letters of any script may st
 })
 
 test.each([
-  // Where Node's domainToASCII sees example.com, and an IP address.
+  // Node's domainToASCII reads these two as example.com and an IP address.
   'x@ex%41mple.com',
   'x@0x7f.1',
   'x@127.0.0.1',
@@ -72,7 +74,7 @@ test.each([
   'x@a\u3000b.example',
   'x y@example.com',
   'x\u202e@example.com',
-  // What cannot be seen, and what stands for something that is not there.
+  // Invisible characters, and fillers.
   'x\uFE0F@example.com',
   'x\u034F@example.com',
   'x\u3164@example.com',

@@ -1,4 +1,4 @@
-/** The generation of an account: every reset raises it and ends what began before; nothing else does. */
+/** The generation of an account: only a reset increases it, and ends what began before. */
 
 import { createProfileChanges } from '../../src/account/profile.ts'
 import { createAccountRecords } from '../../src/accounts/records.ts'
@@ -14,14 +14,14 @@ beforeAll(async () => {
 afterAll(() => setup?.close())
 
 type Person = { id: string; email: string }
-/** `make` gives the person; a member when it is left out. */
+/** `make` creates the account; a member by default. */
 type Way = [way: string, work: (person: Person) => Promise<unknown>, make?: (email: string) => Promise<Person>]
 
 const parts = () => setup.server.parts
 const where = { browser: undefined, origin: testOrigin }
 const proof = { password: goodPassword }
 
-/** The row itself: the cache of accounts may be a moment late. */
+/** Reads the row, because the account cache may be slightly late. */
 const generationOf = async (id: string): Promise<number> =>
   (await setup.server.database.knex('account').where({ id }).first('generation')).generation
 
@@ -41,11 +41,11 @@ async function beginAll(person: Person) {
   return account.generation
 }
 
-/** Rows that still count, by table. */
+/** Valid rows, by table. */
 async function living(accountId: string) {
   const { knex } = setup.server.database
   const current = { account_id: accountId, generation: await generationOf(accountId) }
-  // The email of an invitation makes a link that belongs to the new generation, at a moment of its own.
+  // An invitation's email creates a link of the new generation at its own time.
   const begun = knex('account_link').where(current).whereNotNull('digest').whereNot({ purpose: 'invite' })
   const emailLinks = await begun.select('purpose')
   return {
@@ -134,7 +134,7 @@ test.each(named(resets))(
     expect(await living(person.id)).toMatchObject({ links: ['change_email', 'recover'], known: 1, remembered: 1 })
     await work(person)
     expect(await generationOf(person.id)).toBe(before + 1)
-    // The browser in which a recovery is made is known from then on.
+    // A recovery makes its browser known.
     expect(await living(person.id)).toEqual({ links: [], known: way === 'a recovery' ? 1 : 0, remembered: 0 })
   },
 )

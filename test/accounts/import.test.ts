@@ -1,4 +1,4 @@
-/** Importing people: batches, bad lines named and nothing lost, going on after an interruption; and exporting what import reads. */
+/** Importing accounts: batches, bad lines, resuming after an interruption, and the export. */
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -120,7 +120,7 @@ describe('latchkey user import', () => {
       created_at: Date.parse('2020-02-03T04:05:06Z'),
     })
     expect(await account('last@example.com')).toMatchObject({ is_email_verified: false, is_disabled: false, roles: [] })
-    // What was refused can be corrected where it is, and imported.
+    // A refused line can be corrected in the file and imported.
     const rejected = readFileSync(`${file}.rejected`, 'latin1').split('\n')
     expect(rejected.slice(0, 3)).toEqual([
       '{"email": "broken',
@@ -302,7 +302,7 @@ describe('the import', () => {
 
   test('an id that is deleted while its line comes in does not come back', async () => {
     const id = await setup.accounts.create({ email: 'racing@example.com' }, operator)
-    // The account was there when the ids were looked at, and is gone when the row is written.
+    // The account exists when the ids are checked, and is deleted before the row is written.
     await setup.db('account').where({ id }).delete()
     let calls = 0
     const { importBatch } = createAccountImport({
@@ -355,7 +355,8 @@ describe('the import', () => {
   })
 
   test('what only the database refuses is found, and the lines beside it come in', async () => {
-    // A date that the form allows and the rule of the table does not know better either: made impossible for this test.
+    // A constraint for this test only: a value that the input check allows and only the database
+    // refuses.
     await setup.db.raw("ALTER TABLE account ADD CONSTRAINT no_voldemort CHECK (name <> 'Voldemort')")
     const batch = ['Harry', 'Voldemort', 'Ron'].map((name, index) => ({
       number: index + 1,

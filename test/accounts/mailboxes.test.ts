@@ -1,4 +1,4 @@
-/** One mailbox is one account, in existing data too: who keeps it, what the others lose, and what the program before may still write. */
+/** One mailbox is one account, in existing data too and while the previous version still writes. */
 
 import { inspectEmails } from '../../src/cli/emails.ts'
 import { checkEmails } from '../../src/doctor/checks.ts'
@@ -17,7 +17,7 @@ beforeAll(async () => {
   setup = await openAccountSetup()
 })
 afterAll(() => setup?.close())
-// What one test guesses does not count in the next.
+// One test's guesses must not count in the next.
 beforeEach(() => setup.server.clock.advance(minutes(61)))
 
 const parts = () => setup.server.parts
@@ -28,7 +28,7 @@ const fold = (email: string) => email.normalize('NFC').toLowerCase()
 
 type Old = { email: string; isVerified?: boolean; createdAt?: number; passwordHash?: string }
 
-/** A row as the program before writes it. */
+/** A row as the previous version writes it. */
 async function oldAccount({ email, isVerified = true, createdAt = 1, passwordHash }: Old): Promise<string> {
   const id = crypto.randomUUID()
   const times = { created_at: createdAt, updated_at: createdAt }
@@ -71,7 +71,7 @@ test('tries at every spelling are counted as one', async () => {
 
 test('email goes to the ASCII form of the domain, and speaks of the Unicode one', async () => {
   await setup.register({ email: 'mailed@xn--bcher-kva.example' })
-  // The test's mail server gives domains in Unicode.
+  // The test's SMTP server shows domains in Unicode.
   const message = await setup.mailbox.waitFor('mailed@bücher.example')
   expect(message.headers.to).toBe('mailed@xn--bcher-kva.example')
   expect(message.text).toContain('mailed@bücher.example')
@@ -100,7 +100,7 @@ test('the oldest proven account keeps the mailbox; the others are marked, and no
   const keeper = await oldAccount({ email: 'kept@xn--strae-oqa.example', createdAt: 20 })
   const dotted = await oldAccount({ email: 'kept@xn--strae-oqa.example.', createdAt: 25 })
   const before = await Promise.all([unproven, young, keeper, dotted].map(row))
-  // Two processes that start at once.
+  // Two processes that start at the same time.
   await Promise.all([backfill(), backfill()])
   expect(await Promise.all([keeper, unproven, young, dotted].map(problemOf))).toEqual([
     null,
@@ -137,7 +137,7 @@ test('a marked account has no way in by email: no password, no recovery, no spel
   expect((await createBrowser().get(link!)).status).toBe(200)
   const emailLinks = await knex()('account_link').whereIn('account_id', [loser, keeper]).where({ purpose: 'recover' })
   expect(emailLinks).toMatchObject([{ account_id: keeper }])
-  // Its key is no address that somebody could type.
+  // Its key is not an email that a user could enter.
   expect(await setup.account((await row(loser)).email_key)).toBeUndefined()
   expect(await parts().accounts.findById(loser)).toMatchObject({ emailProblem: 'duplicate' })
 })
@@ -147,7 +147,7 @@ test('an address that is none any more is marked, and the account keeps everythi
   await backfill()
   expect(await problemOf(id)).toBe('invalid')
   expect(await setup.account('percent@example.com')).toBeUndefined()
-  // Its person changes the rest of the profile all the same.
+  // The rest of the profile can still be changed.
   await parts().accounts.update(id, { nickname: 'Per' }, operator)
   expect(await row(id)).toMatchObject({ nickname: 'Per', email: 'percent@ex%41mple.com', email_problem: 'invalid' })
 })
@@ -236,7 +236,7 @@ test('an application is not told that a marked address is verified', async () =>
 })
 
 describe('the program before, beside this one', () => {
-  /** Its updates, which name neither column of ours. */
+  /** Its updates, which set neither of the new columns. */
   const oldUpdate = (id: string, email: string, more: object = {}) =>
     knex()('account')
       .where({ id })
@@ -335,6 +335,6 @@ test('a new address by an operator ends sessions, tokens and links, and the prov
   expect((await createBrowser().get(link!)).status).toBe(400)
   const message = await setup.mailbox.waitFor('operated@example.com', 3)
   expect(message.subject).toBe(sentence('emails.subject.email_changed'))
-  // The account that was marked was told nothing: its mailbox is another account's.
+  // The marked account was not notified: its mailbox belongs to another account.
   expect(setup.mailbox.to('listed@grös.example')).toEqual([])
 })

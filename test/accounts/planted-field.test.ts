@@ -1,4 +1,4 @@
-/** A field of a person is one line of the table and one column: everything that shows or reads a person has it. */
+/** A profile field is one line of the table and one column. Every reader of a profile has it. */
 import type { Latchkey } from '../support/latchkey.ts'
 
 const { personFields } = await import('../../src/accounts/fields.ts')

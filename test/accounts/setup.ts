@@ -1,4 +1,4 @@
-/** People, clients, APIs, settings and the audit trail on one test database: the services alone, without the engine. */
+/** Accounts, clients, APIs, settings and the audit trail on a test database, without the engine. */
 
 import { readAccountDocument } from '../../src/accounts/document.ts'
 import { normaliseEmail } from '../../src/accounts/email.ts'
@@ -137,7 +137,7 @@ export async function createSetup({ isProduction = false }: { isProduction?: boo
     /** Accounts and clients whose sessions and tokens were ended, in order. */
     ended,
     hashes: () => hashed,
-    /** The newest audit events first. */
+    /** The audit events, newest first. */
     trail: () => listAuditEvents(db, 100),
     close: async () => {
       await settings.close()
@@ -146,7 +146,7 @@ export async function createSetup({ isProduction = false }: { isProduction?: boo
   }
 }
 
-/** What a call was refused for: every problem, as `path code`. */
+/** Every problem of a refused call, as `path code`. */
 export async function problemsOf(call: Promise<unknown>): Promise<string[]> {
   return (await problemsFrom(call)).map(({ path, code }) => `${path} ${code}`)
 }

@@ -1,4 +1,4 @@
-/** What a browser's request writes is written only while its session's row, its account's generation and its interaction are as it read them. */
+/** A browser's request is written only if its session, generation and interaction are unchanged. */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 import { rowId } from '../../adapters/digest.ts'
@@ -85,7 +85,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     const resumed = await resume(uid, id, isBefore ? undefined : raise)
     await expect(resumed.done).rejects.toMatchObject({ code: 'browser_stale', reason: 'account' })
     expect(await exists(resumed)).toEqual([false, false])
-    // What the request would have used up is still there.
+    // The interaction of the failed request still exists.
     expect(await adapter('Interaction').find(uid)).toBeDefined()
   })
 
@@ -133,7 +133,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(await exists(resumed)).toEqual([false, false])
   })
 
-  /** A session that somebody has signed in to. */
+  /** A session of a signed-in account. */
   async function signedIn() {
     const account = await newAccount()
     const uid = newId()
@@ -203,7 +203,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
       const loaded = { uid: mine.sessionUid, id: mine.session }
       await artifacts().renameSession(tx, loaded, { accountId: mine.id, generation: 1, id: renamed })
     })
-    // Answered after the reset: it is saved again, and stays of the generation in which it began.
+    // An answer after the reset: the interaction is saved again with its original generation.
     await request(async () => {
       await adapter('Session').find(renamed)
       const begun = await adapter('Interaction').find(uid)
@@ -252,7 +252,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     const waiting =
       'SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0'
     let results: Promise<PromiseSettledResult<void>[]> = Promise.resolve([])
-    // The row is held until both statements wait for it.
+    // The row is locked until both statements wait for it.
     await end(async (tx) => {
       await tx('artifact')
         .where({ id: rowId('Session', mine.session) })
@@ -261,7 +261,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
       const rename = (at: Latchkey, index: number) => requestIn(mine, { grant: newId(), renamed: names[index]!, at })
       results = elsewhere(() => Promise.allSettled([server, other].map(rename)))
       await waitFor(async () => {
-        // A transaction sees the activity as it was when it first looked.
+        // A transaction sees the statistics of its first read, so this query runs outside of it.
         const { rows } = await elsewhere(async () => other.database.knex.raw(waiting))
         return rows.length === 2
       })

@@ -1,4 +1,4 @@
-/** The contract of an adapter (oidc-provider, example/my_adapter.js), kept by every store. */
+/** The contract of an adapter (oidc-provider, example/my_adapter.js), tested on every store. */
 import { createHash, randomBytes } from 'node:crypto'
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import type { ArtifactStore, ModelName } from '../../adapters/index.ts'

@@ -1,4 +1,4 @@
-/** Ending everything when there is much of it: dead at the first commit, removed in transactions of a bounded size. */
+/** Revoking everything: in effect at the first commit, removed in transactions of limited size. */
 import { hkdfSync, randomBytes } from 'node:crypto'
 import type { EndedSession, Tx } from '../../adapters/ended-rows.ts'
 import type { ArtifactStore } from '../../adapters/index.ts'
@@ -15,9 +15,9 @@ const rowsAtOnce = 300
 const clock = createTestClock()
 
 let copy: TestDatabase
-/** Rows that each transaction has deleted, and the sessions that it told of. */
+/** Rows that each transaction has deleted, and the sessions that it reported. */
 let transactions: { deleted: number; told: string[] }[]
-/** The transaction, counted from 0, in whose middle the process dies. */
+/** The transaction, counted from 0, in whose middle the process ends. */
 let diesIn = Number.POSITIVE_INFINITY
 
 beforeAll(async () => {
@@ -32,7 +32,7 @@ async function deletedBy(tx: Tx): Promise<number> {
   return Number(rows[0].count)
 }
 
-/** A store as one process has it. A transaction that fails is not in `transactions`. */
+/** The store of one process. A transaction that fails is not in `transactions`. */
 function openStore(): ArtifactStore {
   let told: string[] = []
   return createArtifactStore({
@@ -40,7 +40,8 @@ function openStore(): ArtifactStore {
     transaction: async (work) => {
       const done = await copy.database.transaction(async (tx) => {
         told = []
-        // Postgres counts what the session's transactions before have deleted and not reported yet.
+        // The statistics still count unreported deletions of this connection's earlier
+        // transactions.
         const before = await deletedBy(tx)
         const result = await work(tx)
         return { result, deleted: (await deletedBy(tx)) - before }
@@ -92,7 +93,7 @@ test('fifteen hundred sessions are dead at once; what removes them is bounded, r
   diesIn = Number.POSITIVE_INFINITY
   const removed = transactions.length
   expect(removed).toBe(2)
-  // What is below the place that the first process had reached is not looked at again before the next pass.
+  // Rows below the position that the first process reached are not read again before the next pass.
   const reached = await copy.database.pool.query('SELECT reached FROM artifact_sweep')
   expect(reached.rows[0].reached).toBeInstanceOf(Buffer)
   await copy.database.pool.query(
@@ -110,6 +111,6 @@ test('fifteen hundred sessions are dead at once; what removes them is bounded, r
   for (const { deleted } of transactions) expect(deleted).toBeLessThanOrEqual(rowsAtOnce)
   const told = transactions.flatMap((transaction) => transaction.told)
   expect(new Set(told).size).toBe(told.length)
-  // Those of the transaction that ended everything were told of in it.
+  // The sessions that the first transaction removed were reported in it.
   expect(told.length).toBeGreaterThanOrEqual(sessionCount - rowsAtOnce - 1)
 }, 60_000)

@@ -1,4 +1,4 @@
-/** Ending by session, person, client, grant and moment: in the caller's transaction, wherever the artifacts live. */
+/** Revocation by session, account, client, grant and time, in the caller's transaction. */
 import { randomBytes } from 'node:crypto'
 import { rowId } from '../../adapters/digest.ts'
 import type { ArtifactStore } from '../../adapters/index.ts'
@@ -19,7 +19,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
     beforeAll(async () => {
       stores = await createTestStores(kind)
       engine = await startEngine(await stores.open())
-      // What one process ends, another must see.
+      // Another process must see each revocation.
       other = await stores.open()
     })
     afterEach(() => {
@@ -228,7 +228,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       }
       const later = newId()
       await other.adapter('Grant').upsert(later, { jti: later, accountId, clientId }, month)
-      // However late they go: the moment is remembered as long as rows are left.
+      // The time of the revocation is stored as long as rows are left.
       stores.clock.advance(26 * 60 * 60 * 1000)
       await other.sweep(10_000)
       expect(await other.adapter('RefreshToken').find(owned[309]!.token)).toBeUndefined()

@@ -1,4 +1,4 @@
-/** The bare engine on a store, over HTTP: what the races are run against. Any number of them share one database, as servers do. */
+/** The bare engine on a store, over HTTP, for the race tests. Engines may share a database. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair } from 'jose'
@@ -81,11 +81,13 @@ export async function startEngine(store: ArtifactStore) {
     return { status: response.status, body: text === '' ? {} : JSON.parse(text) }
   }
 
-  /** A code as the authorization endpoint would have issued it, with its grant and browser session. */
+  /**
+   * A code as the authorization endpoint would have issued it, with its grant and browser session.
+   */
   async function issueCode({ clientId = 'spa', scope = 'openid', accountId = 'alice' } = {}) {
     const session = Object.assign(new provider.Session(), { accountId })
     const { uid: sessionUid, jti: sessionId } = session
-    // The published types leave out that a session is saved with its lifetime.
+    // The published types omit that a session is saved with its lifetime.
     await (session as unknown as { save: (seconds: number) => Promise<string> }).save(3600)
     const grant = new provider.Grant({ accountId, clientId })
     grant.addOIDCScope(scope)
@@ -128,9 +130,9 @@ export async function startEngine(store: ArtifactStore) {
     refresh,
     isActive,
     revoke: (token: string | undefined) => post('/token/revocation', { token: token ?? '', client_id: 'spa' }),
-    /** How many grants the engine has told as successful. */
+    /** The number of grants that the engine reported as successful. */
     successes,
-    /** What the engine could not explain. */
+    /** Unexpected errors of the engine. */
     failures,
     close: () => new Promise((resolve) => server.close(resolve).closeAllConnections()),
   }

@@ -1,4 +1,4 @@
-/** A store that dies and returns: nothing is answered wrongly meanwhile, and everything works again by itself. */
+/** A store that fails and recovers: no wrong answers meanwhile, and recovery without a restart. */
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { ArtifactStoreUnavailable, createArtifactStore } from '../../adapters/index.ts'
@@ -76,7 +76,7 @@ describeWith('postgres', 'a Postgres', () => {
     const seconds = (performance.now() - began) / 1_000
     const reasons = answers.map((answer) => answer.status === 'rejected' && answer.reason)
     expect(reasons.filter((reason) => !(reason instanceof ArtifactStoreUnavailable))).toEqual([])
-    // The 6 s of one statement and some room; in turns, one batch after the other, it would be half a minute.
+    // 6 s for one statement, plus a margin. Sequential batches would take half a minute.
     expect(seconds).toBeLessThan(12)
     server.thaw()
     await waitFor(() => database.isHealthy())
@@ -117,9 +117,10 @@ describeWith('redis-server', 'with Redis', () => {
 
     await server.kill()
     await waitFor(async () => !(await redis.isHealthy()), { what: 'the outage' })
-    // What only Redis holds is not answered as "not found": that would be a logout, or a token that is told to be dead.
+    // Data that only Redis has is not "not found": the client would see a logout or a revoked
+    // token.
     await expect(store.adapter('AccessToken').find(token)).rejects.toBeInstanceOf(ArtifactStoreUnavailable)
-    // What is new goes to Postgres, and is found there.
+    // New data is written to Postgres and found there.
     const [late, parked] = [newId(), newId()]
     await store.adapter('AccessToken').upsert(late, { jti: late }, 60)
     expect(await store.adapter('AccessToken').find(late)).toEqual({ jti: late })

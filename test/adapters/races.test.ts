@@ -1,4 +1,7 @@
-/** Single use under concurrency, with two servers on one database: RFC 6749 §4.1.2 for codes, RFC 9700 §4.14.2 for refresh tokens. */
+/**
+ * Single use under concurrency, with two servers: codes (RFC 6749 §4.1.2) and refresh tokens (RFC
+ * 9700 §4.14.2).
+ */
 import { rowId } from '../../adapters/digest.ts'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { Tx } from '../../src/database/database.ts'
@@ -143,7 +146,7 @@ for (const { kind, name, needs } of storeKinds) {
       const { code, grantId } = await engines[0].issueCode()
       const grantKey = await grantKeyOf(grantId)
       const store = await stores.open()
-      // A redemption held between its write and its commit.
+      // A redemption that waits between its write and its commit.
       const redemption = await stores.database.knex.transaction()
       await redemption('artifact')
         .where({ id: rowId('AuthorizationCode', code) })
@@ -156,7 +159,8 @@ for (const { kind, name, needs } of storeKinds) {
         payload: Buffer.alloc(1),
       }
       await redemption('artifact').insert(issued)
-      // The end waits for no request. What the request writes is dead, and goes with the last pass.
+      // The revocation waits for no request. Rows that the request writes are revoked; the last
+      // pass removes them.
       await stores.database.transaction((tx) => end(store, tx))
       await redemption.commit()
       expect(await engines[0].provider.Grant.find(grantId)).toBeUndefined()

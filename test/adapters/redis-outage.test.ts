@@ -1,4 +1,7 @@
-/** Redis away, full or silent: nothing is spent before all that the answer needs is stored, and Postgres takes over what Redis refuses. */
+/**
+ * Redis down, full or silent: no code is spent before its response is stored, and Postgres takes
+ * the rejected writes.
+ */
 import { createArtifactStore } from '../../adapters/index.ts'
 import { createLog } from '../../src/log.ts'
 import type { RedisConnection } from '../../src/redis/connection.ts'
@@ -53,7 +56,7 @@ describeWith('redis-server', 'while Redis', () => {
 
   const isBack = () => waitFor(redis.isHealthy, { what: 'the return of Redis' })
 
-  /** What is redeemed and refreshed during the outage works at once, and goes on when Redis is back. */
+  /** A redemption and a refresh during the outage work at once, and still work after it. */
   async function proveTakenOver(goAway: () => Promise<unknown>, comeBack: () => Promise<unknown>): Promise<void> {
     const [kept, opened] = [(await engine.issueCode()).code, (await engine.issueCode()).code]
     const first = await engine.redeem(opened)
@@ -61,7 +64,7 @@ describeWith('redis-server', 'while Redis', () => {
     const redeemed = await engine.redeem(kept)
     const refreshed = await engine.refresh(first.body.refresh_token)
     expect([redeemed.status, refreshed.status]).toEqual([200, 200])
-    // Longer than the window: a client that has its answer does not depend on it.
+    // Longer than the window: a client that has its response does not depend on the window.
     clock.advance(40_000)
     const again = await engine.refresh(refreshed.body.refresh_token)
     expect(again.status).toBe(200)
@@ -79,7 +82,7 @@ describeWith('redis-server', 'while Redis', () => {
     const before = await redis.client.call('DBSIZE')
     const answers = await Promise.all(Array.from({ length: 20 }, () => engine.redeem(code)))
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
-    // RFC 6749 §4.1.2: a code that comes again ends what it gave.
+    // RFC 6749 §4.1.2: the reuse of a code revokes its tokens.
     expect(ends.splice(0)).not.toEqual([])
     expect(Number(await redis.client.call('DBSIZE')) - Number(before)).toBeLessThanOrEqual(1)
   })
@@ -89,7 +92,7 @@ describeWith('redis-server', 'while Redis', () => {
     const before = await redis.client.call('DBSIZE')
     const token = (await engine.redeem(code)).body.refresh_token
     await Promise.all(Array.from({ length: 20 }, () => engine.refresh(token)))
-    // One access token of the code, and one of each answer.
+    // One access token of the code, and one for each response.
     expect(Number(await redis.client.call('DBSIZE')) - Number(before)).toBe(21)
   })
 
@@ -135,7 +138,7 @@ describeWith('redis-server', 'while Redis', () => {
     }
     proxy.mend()
     await isBack()
-    // The first one, and one trial in two seconds.
+    // Only the first request and one trial every two seconds wait for Redis.
     expect(durations.filter((ms) => ms > 900).length).toBeLessThan(10)
     expect((await engine.refresh(token)).status).toBe(200)
   }, 60_000)

@@ -1,4 +1,4 @@
-/** Refresh with a window of grace: who gets the same token again, and what ends the family (RFC 9700 §4.14.2). */
+/** Refresh with a grace window: repeats that get the same token, and reuse (RFC 9700 §4.14.2). */
 
 import type { CryptoKey } from 'jose'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose'

@@ -1,4 +1,4 @@
-/** An opaque token that was given back stays dead, whatever a Redis with older data says; and so does one whose code was used twice. */
+/** A revoked opaque token stays revoked even if Redis has older data, also after a reused code. */
 import { randomBytes } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
 import type { ArtifactStore } from '../../adapters/index.ts'
@@ -8,7 +8,7 @@ import { startEngine } from './engine.ts'
 import type { TestStores } from './stores.ts'
 import { createTestStores, storeKinds } from './stores.ts'
 
-/** What Redis holds, to be put back as a snapshot or a replica that lagged would. */
+/** The contents of Redis, to be restored like a snapshot or a replica that lagged. */
 async function copyOf(redis: Redis | Cluster) {
   const nodes = 'nodes' in redis ? redis.nodes('master') : [redis]
   const keys = (await Promise.all(nodes.map((node) => node.keys('latchkey:artifact:*')))).flat()
@@ -72,7 +72,8 @@ for (const { kind, name, needs } of storeKinds) {
       expect(await engine.isActive(token)).toBe(false)
       expect(await userinfo(token)).toBe(401)
       expect(await other.adapter('ClientCredentials').find(credentials)).toBeUndefined()
-      // The rest of the family lives, and the denial is kept until the token has expired everywhere.
+      // The rest of the family stays valid, and the denial is stored until the token has expired
+      // everywhere.
       expect(await engine.isActive(refreshToken)).toBe(true)
       stores.clock.advance(598_000)
       await other.sweep(1000)

@@ -1,4 +1,7 @@
-/** Of a refresh token that was spent is kept, once its window is over, what shows that it is used again; until then everything (RFC 9700 §4.14.2). */
+/**
+ * A spent refresh token is kept whole during its window; after it, only the data to detect reuse
+ * stays (RFC 9700 §4.14.2).
+ */
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { Outages } from '../../src/database/outages.ts'
 import { createOutages } from '../../src/database/outages.ts'
@@ -27,7 +30,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       const { graceBegins, windowsOverUntil } = outages
       store = await stores.open({ graceBegins, windowsOverUntil })
       engine = await startEngine(store)
-      // The first one of a process does not say since when the database answers.
+      // The first heartbeat of a process does not report since when the database has answered.
       await outages.heartbeat()
     })
     beforeEach(async () => {
@@ -40,14 +43,14 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       await stores.close()
     })
 
-    /** A family that has turned once: its spent token and its living one. */
+    /** A family after one rotation: its spent token and its valid one. */
     async function turned(accountId = 'alice') {
       const token = (await engine.redeem((await engine.issueCode({ accountId })).code)).body.refresh_token
       const { body } = await engine.refresh(token)
       return { spent: token, living: body.refresh_token, accessToken: body.access_token }
     }
 
-    /** Time in which a process has written its heartbeats. */
+    /** Advances the clock while a process writes its heartbeats. */
     async function pass(ms: number): Promise<void> {
       const until = stores.clock.now() + ms
       while (stores.clock.now() < until) {
@@ -56,14 +59,14 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       }
     }
 
-    /** As many turns as see every page of these tests' tables. Gives how many rows were trimmed. */
+    /** Enough passes to read every page of the test tables. Returns the number of trimmed rows. */
     async function sweep(): Promise<number> {
       let count = 0
       for (let turns = 0; turns < 10; turns += 1) count += await store.trimSpent(never)
       return count
     }
 
-    /** Of each spent row: how long its payload is, and whether it has a successor. */
+    /** The payload length of each spent row, and whether it has a successor. */
     async function spentRows(): Promise<{ bytes: number; has_successor: boolean }[]> {
       const { rows } = await stores.database.pool.query(`
         SELECT octet_length(payload) AS bytes, successor IS NOT NULL AS has_successor FROM artifact
@@ -114,7 +117,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
 
     test('an outage that brings the window back keeps what it needs, however late it is noted', async () => {
       const { spent, living } = await turned()
-      // No heartbeat for an hour: the processes are gone, or the database is.
+      // No heartbeat for an hour: the processes or the database are down.
       stores.clock.advance(60 * 60_000)
       await sweep()
       expect((await spentRows())[0]?.has_successor).toBe(true)
@@ -142,7 +145,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       const { grants } = await store.listAccess(accountId)
       expect(grants.map(({ clientId }) => clientId)).toEqual(['spa', 'spa'])
       const { transaction, pool } = stores.database
-      // The last one issued is listed first.
+      // The newest grant is listed first.
       await transaction((tx) => store.endGrantByKey(tx, grants[0]!.key))
       refused(await engine.refresh(second.living))
       expect((await engine.refresh(first.living)).status).toBe(200)

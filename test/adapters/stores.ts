@@ -1,4 +1,4 @@
-/** Every store that the contract is run against, and the parts a store is built from in a test. */
+/** Every store of the contract tests, and the parts to build a store in a test. */
 import { hkdfSync } from 'node:crypto'
 import type { FamilyEnd } from '../../adapters/index.ts'
 import { createArtifactStore } from '../../adapters/index.ts'
@@ -18,7 +18,7 @@ export type TestStores = Awaited<ReturnType<typeof createTestStores>>
 
 type Kind = 'postgres' | 'redis' | 'cluster'
 
-/** A database, with a Redis when `kind` has one, on which any number of stores can be opened, as by several servers. */
+/** A database, and a Redis when `kind` has one. Each opened store acts as one server. */
 export async function createTestStores(kind: Kind) {
   const clock: TestClock = createTestClock()
   const { database, close: closeDatabase }: TestDatabase = await createTestDatabase()
@@ -27,7 +27,7 @@ export async function createTestStores(kind: Kind) {
   const familyEnds: Omit<FamilyEnd, 'request'>[] = []
   let graceSeconds = 30
 
-  /** `more`: what the server hands in, where it is the subject. */
+  /** `more` replaces the server's usual options. */
   async function open(more: Partial<Parameters<typeof createArtifactStore>[0]> = {}) {
     const redis = server && createRedis({ url: server.url, log })
     if (redis) {
@@ -65,7 +65,7 @@ export async function createTestStores(kind: Kind) {
   }
 }
 
-/** The stores that exist, each with the programs it needs; a new one is added here and has the whole contract to keep. */
+/** The stores, each with its required programs. A new store here runs the whole contract. */
 export const storeKinds = [
   { kind: 'postgres', name: 'Postgres', needs: [] },
   { kind: 'redis', name: 'Postgres and Redis', needs: ['redis-server'] },

@@ -1,4 +1,4 @@
-/** The jti of a JWT: what it seals, and what ends it. */
+/** The jti of a JWT: its sealed contents, and its revocation. */
 import { randomBytes } from 'node:crypto'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import { describeWith } from '../support/programs.ts'

@@ -34,7 +34,7 @@ test('what is rolled back reaches nobody', async () => {
     throw new Error('not after all')
   })
   await expect(failure).rejects.toThrow('not after all')
-  // A later event has arrived, so the earlier one would have.
+  // A later event has arrived, so the earlier one would have too.
   await database.transaction((tx) => audit.record(tx, { action: 'account.enabled', by, outcome: 'success' }))
   await waitFor(() => auditLines('account.enabled').length > 0)
   expect(auditLines('account.disabled')).toEqual([])

@@ -1,4 +1,4 @@
-/** The audit trail: part of the change, without secrets, never altered. */
+/** The audit trail: written in the change's transaction, without secrets, never altered. */
 import type { AuditEvent } from '../../src/audit/service.ts'
 import type { Setup } from '../accounts/setup.ts'
 import { createSetup, operator } from '../accounts/setup.ts'

@@ -1,4 +1,4 @@
-/** What the trail says of a sign-in: each step, the end, and why one was refused; and what that costs. */
+/** The audit events of a sign-in: each step, the result, each refusal, and their statements. */
 import { attempt, loginPage } from '../limits/setup.ts'
 import { addPhone, goodPassword, member, operator, secondsMs, toFactor } from '../mfa/setup.ts'
 import { minutes } from '../oidc/support.ts'
@@ -17,7 +17,7 @@ afterAll(async () => {
   await server?.stop()
   await mailbox?.close()
 })
-// Every test begins without the failures of the ones before, which come from the same IP address.
+// Each test starts without the earlier tests' failures, which come from the same IP address.
 beforeEach(() => server.clock.advance(minutes(61)))
 
 const inRequest = { requestId: expect.stringMatching(/^[\w-]{20,}$/), address: '127.0.0.1' }
@@ -28,7 +28,7 @@ async function person(name: string, more: { password?: string; isEmailVerified?:
   return { email, id: await server.parts.accounts.create(account, operator) }
 }
 
-/** Oldest first, without what an operator did. */
+/** Oldest first, without an administrator's actions. */
 async function trailOf(id: string) {
   const events = await server.parts.audit.listOf(id, 50)
   return events.filter(({ actor }) => actor.type !== 'operator').reverse()
@@ -166,7 +166,7 @@ describe('a refused sign-in says why', () => {
   })
 })
 
-/** What a process reads from time to time: the key ring, its heartbeat, and the costs of stored hashes. */
+/** Periodic reads of a process: the key ring, its heartbeat, and the costs of stored hashes. */
 const ofProcess = /signing_key|root_secret|store_set_up|store_outage|beat_at|RECURSIVE costs/
 
 /** The statements that the pool sends while `work` runs. */
@@ -182,7 +182,7 @@ async function statementsOf(work: () => Promise<unknown>): Promise<string[]> {
 }
 
 describe('statements', () => {
-  // Emails are decided and sent by the queue: without it, only the work of the request is counted.
+  // The queue sends the emails. Without it, only the statements of the request are counted.
   beforeAll(() => server.parts.queue.stop())
 
   test('a sign-in records two events in as many statements as it sent for one before', async () => {
@@ -191,11 +191,12 @@ describe('statements', () => {
     await createRelyingParty(server, browser).authorize({}, { email, password: goodPassword })
     const { page } = await loginPage(server, browser)
     const sent = await statementsOf(() => browser.submit(page, '/login', { email, password: goodPassword }))
-    // Each event goes with its job of the outbox; the second with the browser and the outcome, in one transaction.
+    // Each event is written with its outbox job. The second one shares a transaction with the
+    // browser and the result.
     expect(sent.filter((sql) => sql.includes('audit_event'))).toHaveLength(2)
     expect(sent.filter((sql) => sql.startsWith('SELECT FROM graphile_worker'))).toEqual([])
     expect(sent.filter((sql) => sql.startsWith('BEGIN'))).toHaveLength(2)
-    // As many as with one event, when the event and its job were two statements.
+    // The count with one event, when the event and its job were two statements.
     expect(sent).toHaveLength(19)
   })
 

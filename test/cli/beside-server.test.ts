@@ -1,4 +1,4 @@
-/** The command line beside a running server on the same embedded database: the server sees every change, and is left running. */
+/** The command line next to a server on one embedded database: the server sees each change. */
 import path from 'node:path'
 import { createTestFolder } from '../support/folders.ts'
 import type { Servers } from '../support/processes.ts'
@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => servers.close())
 
-/** What the token endpoint answers to client_credentials, in one word. */
+/** The token endpoint's answer to client_credentials, in one word. */
 async function ask(clientId: string, secret: string): Promise<string> {
   const authorization = `Basic ${Buffer.from(`${clientId}:${encodeURIComponent(secret)}`).toString('base64')}`
   const body = new URLSearchParams({ grant_type: 'client_credentials' })

@@ -13,7 +13,7 @@ const run = (args: readonly string[], stdin?: string) =>
   latchkey(args, { env, ...(stdin === undefined ? {} : { stdin }) })
 const password = 'a password of its own'
 
-// As a server would: the command line joins, and does not stop what somebody else uses.
+// Like a server: the command line joins the database and does not stop what another process uses.
 let held: EmbeddedPostgres
 beforeAll(async () => {
   held = await startEmbeddedPostgres({ folder: path.join(folder, 'postgres') })

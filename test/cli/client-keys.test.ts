@@ -1,4 +1,4 @@
-/** A client's weak public keys at the command line: refused in words, and found by the doctor where they were kept before. */
+/** A client's weak public keys: the command line refuses them, the doctor reports stored ones. */
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { createTestDatabase } from '../support/database.ts'

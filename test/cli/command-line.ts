@@ -1,4 +1,4 @@
-/** The command line as its user meets it: a process of its own with arguments, standard input, output and an exit code. */
+/** The command line as a user runs it: arguments, standard input, output and an exit code. */
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -17,18 +17,17 @@ export type Answer = any
 
 type Options = { env?: Record<string, string>; stdin?: string; cwd?: string; script?: string }
 
-/** Runs `latchkey ARGS` to its end. */
 export async function latchkey(
   args: readonly string[],
   { env = {}, stdin = '', cwd = '/', script = cliFile }: Options = {},
 ): Promise<Ran> {
-  // Only where a test shortens the lease: elsewhere a command runs as its user starts it.
+  // Only in tests that shorten the lease. Other commands run as a user starts them.
   const preload = env.LATCHKEY_TEST_LEASE_MS === undefined ? [] : ['--import', shiftClock]
   const child = spawn(process.execPath, [...preload, script, ...args], {
     cwd,
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...cache, ...cheapPasswordHash, ...env },
   })
-  // A command that does not read its input may have ended before it is written.
+  // A command that does not read its input may end before the input is written.
   child.stdin.on('error', () => {})
   child.stdin.end(stdin)
   const [stdout, stderr, code] = await Promise.all([

@@ -1,4 +1,4 @@
-/** What the doctor thinks of the keys. */
+/** The doctor's checks of the keys. */
 import { checkKeyRing, checkMasterKeys } from '../../src/doctor/checks.ts'
 
 const day = 86_400_000

@@ -1,4 +1,4 @@
-/** What the doctor thinks of passwords: how long they must be, and whether known breaches are looked up. */
+/** The doctor's checks of passwords: the minimum length, and the search in known breaches. */
 import { checkBreachCheck, checkPasswordPolicy } from '../../src/doctor/checks.ts'
 import { startBreachService } from '../passwords/breach-service.ts'
 import { createTestDatabase } from '../support/database.ts'

@@ -1,4 +1,4 @@
-/** What the doctor thinks of the database and of Redis. */
+/** The doctor's checks of the database and of Redis. */
 import { checkDatabase, checkEmbedded, checkPooler, checkRedis } from '../../src/doctor/checks.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'

@@ -1,4 +1,4 @@
-/** Help and usage: on everything, with examples that are real, without opening a database. */
+/** Help and usage: for every command, with valid examples, without opening a database. */
 import { commands } from '../../src/cli/commands.ts'
 import { createProgram } from '../../src/cli/program.ts'
 import { createSentences } from '../../src/locales.ts'
@@ -33,7 +33,7 @@ test.each(commands.flatMap(({ examples }) => examples.map((example) => [example]
     const run = async () => {
       isRun = true
     }
-    // Words such as notes:read="Read your notes" keep their quotes here; commander does not mind.
+    // Words such as notes:read="Read your notes" keep their quotes here, which commander accepts.
     await createProgram({ commands, t, version: '0', io, isJson: false, run }).parseAsync(
       words.map((match) => match[1] ?? match[2] ?? '').filter((word) => !/^(your|notes")$/.test(word)),
       { from: 'user' },

@@ -1,4 +1,4 @@
-/** `latchkey keys` beside two running servers: what it changes is seen by both at once, and stands in the audit trail. */
+/** `latchkey keys` next to two running servers: both see each change at once, and it is audited. */
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { createDemo, demoApi } from '../faults/demo.ts'
 import type { TestDatabase } from '../support/database.ts'

@@ -1,4 +1,4 @@
-/** `latchkey` on a path, from any working directory, under whatever Node the machine has. */
+/** `latchkey` on the PATH, from any working directory, with any version of Node. */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -8,7 +8,7 @@ import { latchkey } from './command-line.ts'
 const launcher = path.resolve(import.meta.dirname, '../../src/latchkey.js')
 const { version } = JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../../package.json'), 'utf8'))
 
-/** A Node on the path that does not read TypeScript, as a machine with Node 20 has beside ours. */
+/** An older Node on the PATH that does not read TypeScript, as on a machine with Node 20. */
 const olderNode = (process.env.PATH ?? '')
   .split(path.delimiter)
   .map((folder) => path.join(folder, 'node'))

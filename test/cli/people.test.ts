@@ -1,4 +1,4 @@
-/** `latchkey user invite` and the doctor's look at the mail server, as real processes. */
+/** `latchkey user invite` and the doctor's check of the SMTP server, as real processes. */
 
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
@@ -120,7 +120,8 @@ test('network unlock forgets the wrong passwords of an address, however it is sp
     throw new Error('wrong')
   }
   for (let tries = 0; tries < 101; tries += 1) {
-    // From the 21st of a quarter of an hour on the work of a CAPTCHA is asked for: without it nothing is compared, and nothing counts.
+    // After 20 failures in fifteen minutes an attempt without a CAPTCHA solution is not checked or
+    // counted.
     if ([20, 40, 60].includes(tries)) setup.server.clock.advance(15 * 60_000)
     const captcha = tries < 80 ? undefined : await solve(await setup.server.parts.captcha.create('none'))
     const guess = { identifier: `${tries}@example.net`, ip: '127.0.0.1', interaction: 'none', captcha }
@@ -165,7 +166,7 @@ test('an operator gives an account another address, and the doctor lists those w
   const names = { id: other, email, keeperId: id, keeperEmail: 'keeps@münchen.example' }
   expect(finding.message).toBe(sentence('doctor.email_duplicate', names))
   expect(finding.message).toContain(`user set-email ${other} `)
-  // By the address of both, neither is meant.
+  // An email that both accounts use is ambiguous.
   for (const typed of [email, 'keeps@münchen.example']) {
     const refused = await run(['user', 'set-email', typed, 'another@example.com'])
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('account_ambiguous') })

@@ -1,4 +1,4 @@
-/** `latchkey revoke` and `user access` beside a running server: what ends at the command line is over at the server at once. */
+/** `latchkey revoke` and `user access` next to a running server: a revocation is immediate. */
 import path from 'node:path'
 import { createTestFolder } from '../support/folders.ts'
 import { api, callback, createRelyingParty, testPassword, webSecret } from '../support/latchkey.ts'

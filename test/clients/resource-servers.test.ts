@@ -1,4 +1,4 @@
-/** Resource servers: one API one row, and which of its scopes a client may ask for. */
+/** Resource servers: each API has one row, and a client may request some of its scopes. */
 import { entitledScopes } from '../../src/resource-servers/resource-server.ts'
 import type { Setup } from '../accounts/setup.ts'
 import { createSetup, operator, problemsOf } from '../accounts/setup.ts'

@@ -1,4 +1,4 @@
-/** What a process can be started with, and that everything wrong is named at once. */
+/** The configuration of a process: every problem is reported at once. */
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -34,7 +34,7 @@ function configOf(result: ConfigResult) {
   return result.config
 }
 
-/** A problem is shown by its sentence alone, so the sentence names the variable, and names it once. */
+/** Only the sentence of a problem is shown, so it must name the variable exactly once. */
 function expectNamedOnce({ variable, code, params }: ConfigProblem): void {
   const name = new RegExp(`(?<![A-Z_])${variable}(?![A-Z_])`, 'g')
   expect([code, sentences.t(`config.${code}`, params).match(name)]).toEqual([code, [variable]])
@@ -72,7 +72,7 @@ test('development needs nothing: loopback, embedded database, a master key of it
     outboundAllow: [{ protocol: 'http:', hostname: 'localhost', port: undefined }],
     requirePushedRequests: false,
     passwordHash: { memoryKiB: 65536, iterations: 3, parallelism: 4, slots: undefined, queue: 16 },
-    mail: { smtp: undefined, from: 'no-reply@localhost' },
+    email: { smtp: undefined, from: 'no-reply@localhost' },
     logLevel: 'info',
     metricsListen: undefined,
   })

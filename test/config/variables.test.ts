@@ -1,4 +1,4 @@
-/** The list of variables against everything that must agree with it: the reader, .env.example, the docs. */
+/** The list of variables matches the reader, .env.example and the docs. */
 import { readFileSync } from 'node:fs'
 import { sampleMasterKey } from '../../src/config/master-key.ts'
 import { readConfig } from '../../src/config/read.ts'

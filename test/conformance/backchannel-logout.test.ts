@@ -1,4 +1,4 @@
-/** The OpenID Foundation's plan oidcc-backchannel-rp-initiated-logout-certification-test-plan: a test for each module, with its name. */
+/** Plan oidcc-backchannel-rp-initiated-logout-certification-test-plan: a test for each module. */
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { createServer } from 'node:http'

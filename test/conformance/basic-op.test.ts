@@ -1,6 +1,8 @@
 /**
- * The OpenID Foundation's plans oidcc-basic-certification-test-plan and oidcc-formpost-basic-certification-test-plan: a test for each
- * module, with its name, asking what the module asks. They replace no certification: the suite itself runs elsewhere.
+ * The OpenID Foundation's plans oidcc-basic-certification-test-plan and
+ * oidcc-formpost-basic-certification-test-plan: one test for each module, with its name and its
+ * checks.
+ * They replace no certification: the suite itself runs elsewhere.
  */
 import { decodeProtectedHeader, SignJWT } from 'jose'
 import { problemsOf } from '../accounts/setup.ts'
@@ -33,7 +35,10 @@ describe.each(responseModes)('%s', (mode) => {
       suite = createSuite(server, mode)
     })
 
-    /** The claims that userinfo gives for these scopes, without `sub`, which equals the ID token's (OpenID Connect Core 1.0 §5.3.2). */
+    /**
+     * The claims of userinfo for these scopes, without `sub`, which equals the ID token's (OpenID
+     * Connect Core 1.0 §5.3.2).
+     */
     async function claimsFor(scope: string): Promise<string[]> {
       const { tokens, idToken } = await suite.flow({ scope })
       const { body } = await suite.userinfo(tokens.access_token)
@@ -176,7 +181,7 @@ describe.each(responseModes)('%s', (mode) => {
       const { answer, tokens } = await suite.flow()
       server.clock.advance(ms)
       expect(await suite.exchange(answer.code)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
-      // RFC 6749 §4.1.2: what was issued on the code is revoked.
+      // RFC 6749 §4.1.2: the tokens of the reused code are revoked.
       expect(await suite.userinfo(tokens.access_token)).toMatchObject({ status: 401 })
     })
 
@@ -242,7 +247,7 @@ describe.each(responseModes)('%s', (mode) => {
       const { tokens, idToken } = await suite.flow({ scope: 'openid offline_access' })
       const { status, body } = await suite.token({ grant_type: 'refresh_token', refresh_token: tokens.refresh_token })
       expect(status).toBe(200)
-      // OpenID Connect Core 1.0 §12.2: the same person, client and time of login, and no other nonce.
+      // OpenID Connect Core 1.0 §12.2: the same subject, client and auth_time, and no other nonce.
       const second = await suite.verified(body.id_token)
       for (const claim of ['iss', 'sub', 'aud', 'auth_time'] as const) expect(second[claim]).toEqual(idToken[claim])
       expect([undefined, idToken.nonce]).toContain(second.nonce)

@@ -1,6 +1,8 @@
 /**
- * What the OpenID Foundation's certification plans do with a server, spoken over HTTP: two static clients without PKCE, one browser, and
- * the answer read as the plan's response mode sends it. The names of the modules are those of the conformance suite.
+ * The steps of the OpenID Foundation's certification plans over HTTP: two static clients without
+ * PKCE, one browser.
+ * The response is read in the plan's response mode. The names of the modules are those of the
+ * conformance suite.
  */
 import type { JWTPayload } from 'jose'
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
@@ -20,7 +22,7 @@ export const clientSecrets: Readonly<Record<string, string>> = { first: webSecre
 export type Parameters = Record<string, string | undefined>
 export type Answer = Readonly<Record<string, string>>
 
-/** A server with the two clients that a plan with static registration is given. */
+/** A server with the two clients of a plan with static registration. */
 export async function startCertified(metadata: Record<string, unknown> = {}): Promise<Latchkey> {
   const server = await startLatchkey()
   const scope = 'openid profile email phone address offline_access'
@@ -56,7 +58,7 @@ export async function startCertified(metadata: Record<string, unknown> = {}): Pr
   return server
 }
 
-/** What a form_post page would send on, and where; undefined when the page is none. */
+/** The target and the fields of a form_post page; undefined for any other page. */
 function formPostOf(page: Page): { action: string; fields: Answer } | undefined {
   const action = /<form[^>]*action="([^"]*)"/.exec(page.body)?.[1]?.replaceAll('&amp;', '&')
   if (action === undefined || !action.startsWith(redirectUri)) return undefined
@@ -66,7 +68,7 @@ function formPostOf(page: Page): { action: string; fields: Answer } | undefined 
 
 export type Suite = ReturnType<typeof createSuite>
 
-/** One browser at one server; every answer must come as the plan's response mode says. */
+/** One browser at one server. Every response must use the plan's response mode. */
 export function createSuite(server: Latchkey, mode: ResponseMode) {
   const browser = createBrowser()
   const shown: string[] = []
@@ -87,7 +89,7 @@ export function createSuite(server: Latchkey, mode: ResponseMode) {
     return url.href
   }
 
-  /** The answer that `page` carries to the client in this plan's mode; undefined when the page is for the person. */
+  /** The response to the client in `page`, in this plan's mode; undefined for a user's page. */
   function answerIn(page: Page): Answer | undefined {
     const form = formPostOf(page)
     if (form && mode !== 'form_post') throw new Error('the answer came by form_post')
@@ -99,7 +101,7 @@ export function createSuite(server: Latchkey, mode: ResponseMode) {
     return Object.fromEntries(added)
   }
 
-  /** Signs in, allows and chooses wherever that is asked, until there is an answer. `pages` gives what was asked. */
+  /** Signs in, allows and chooses until there is a response. `pages` lists the pages on the way. */
   async function complete(start: Page): Promise<{ answer: Answer; pages: string[] }> {
     const pages: string[] = []
     let page = await browser.follow(start)
@@ -138,7 +140,7 @@ export function createSuite(server: Latchkey, mode: ResponseMode) {
   const exchange = (code: string | undefined, more: Record<string, string> = {}, how = {}) =>
     token({ grant_type: 'authorization_code', code: code ?? '', redirect_uri: redirectUri, ...more }, how)
 
-  /** The whole flow: the answer, the tokens, and the verified ID token. */
+  /** The whole flow: the response, the tokens, and the verified ID token. */
   async function flow(parameters: Parameters = {}, more: Record<string, string> = {}) {
     const { answer, pages } = await authorize(parameters)
     const { status, headers, body } = await exchange(answer.code, more)

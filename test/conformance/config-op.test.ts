@@ -1,4 +1,7 @@
-/** The OpenID Foundation's plan oidcc-config-certification-test-plan: a test with its module's name (OpenID Connect Discovery 1.0 §3, §4). */
+/**
+ * The plan oidcc-config-certification-test-plan of the OpenID Foundation: a test with its module's
+ * name (OpenID Connect Discovery 1.0 §3, §4).
+ */
 import type { Latchkey } from '../support/latchkey.ts'
 import { startCertified } from './certification.ts'
 
@@ -24,7 +27,7 @@ test('oidcc-discovery-endpoint-verification', async () => {
   expect(document.claims_supported).toEqual(expect.arrayContaining(['sub', 'iss', 'auth_time', 'acr', 'name', 'email']))
   expect(document.claims_parameter_supported).toBe(true)
   expect(document.request_parameter_supported ?? false).toBe(false)
-  // OpenID Connect Discovery 1.0 §3: what is left out counts as true, so it must be said.
+  // OpenID Connect Discovery 1.0 §3: a missing value means true, so false must be explicit.
   expect(document.request_uri_parameter_supported).toBe(false)
   expect(document.grant_types_supported).toEqual(expect.arrayContaining(['authorization_code', 'refresh_token']))
   expect(document.grant_types_supported).not.toContain('implicit')

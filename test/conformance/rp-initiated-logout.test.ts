@@ -1,4 +1,4 @@
-/** The OpenID Foundation's plan oidcc-rp-initiated-logout-certification-test-plan: a test for each module, with its name. */
+/** The plan oidcc-rp-initiated-logout-certification-test-plan: one test for each module. */
 import { decodeJwt } from 'jose'
 import type { Page } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -18,7 +18,7 @@ beforeEach(async () => {
 })
 afterAll(() => server.stop())
 
-/** What the browser meets at the end-session endpoint; the person says yes when asked. */
+/** The browser's page after the end-session endpoint. The user confirms when asked. */
 async function logOut(parameters: Parameters): Promise<Page> {
   const given = Object.entries(parameters).filter((pair): pair is [string, string] => pair[1] !== undefined)
   const page = await suite.browser.get(`${server.issuer}/logout?${new URLSearchParams(given)}`)
@@ -32,7 +32,7 @@ async function isLoggedIn(): Promise<boolean> {
   return 'code' in (suite.answerIn(await suite.browser.get(suite.authorizeUrl({ prompt: 'none' }))) ?? {})
 }
 
-/** Not back at the client: a page of ours, whatever it says. */
+/** No redirect to the client: the browser stays on one of the server's pages. */
 async function expectNoWayBack(page: Page): Promise<void> {
   const last = await suite.browser.follow(page)
   expect(last.next).toBeUndefined()

@@ -1,4 +1,6 @@
-/** The change feed: what a committed change of a row tells, and what happens when its connection breaks. */
+/**
+ * The change feed: the notification of a committed change, and the recovery of a broken connection.
+ */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
@@ -19,7 +21,7 @@ beforeAll(async () => {
 })
 afterAll(() => own.close())
 
-/** Keys announced for `table` while `change` ran. The last notification is one of ours, so that nothing is waited for in vain. */
+/** Keys announced for `table` while `change` ran. The test's own notification marks the end. */
 async function announced(table: string, change: () => Promise<unknown>): Promise<string[]> {
   const { changes, knex } = own.database
   const keys: string[] = []

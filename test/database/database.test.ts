@@ -1,4 +1,4 @@
-/** The way to Postgres: transactions, the session's limits, and a database that is away. */
+/** The Postgres connection: transactions, the session's limits, and an unavailable database. */
 import { createDatabase } from '../../src/database/database.ts'
 import { createLog } from '../../src/log.ts'
 import type { TestDatabase } from '../support/database.ts'
@@ -144,7 +144,8 @@ test('a transaction that asks a pool for a second connection fails at once, and 
       Array(4).fill(expect.stringContaining(refused)),
     )
   }
-  // What goes through its own connection is done, a savepoint too, and afterwards the pool is free.
+  // Queries on the transaction's own connection run, savepoints too. The pool works again
+  // afterwards.
   await transaction((tx) => tx.transaction((inner) => inner.raw('SELECT 1')))
   let after: Promise<unknown> | undefined
   const { promise, resolve } = Promise.withResolvers<void>()

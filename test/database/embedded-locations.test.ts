@@ -1,4 +1,4 @@
-/** The embedded database in difficult places: as root, in folders of others, with long names, after a crash, on other systems. */
+/** The embedded database as root, in other users' folders, with long names, and after a crash. */
 import { spawn, spawnSync } from 'node:child_process'
 import {
   chmodSync,
@@ -49,7 +49,7 @@ describe('the user', () => {
     await close()
   })
 
-  // What only root can bring about; other users have no such case.
+  // These cases need root.
   if (isRoot) {
     test('is the owner of the folder above when root starts it in the folder of somebody', async () => {
       const folder = createDataPath()
@@ -59,7 +59,7 @@ describe('the user', () => {
       expect(statSync(`/proc/${pidOf(folder)}`).uid).toBe(somebody)
       expect(await answers(url)).toBe(true)
 
-      // And its owner joins.
+      // The owner of the folder can join.
       const owner = startHolder({ folder }, { uid: somebody })
       expect(await owner.next()).toEqual({ url })
       expect(await close()).toBe('left running')
@@ -137,7 +137,7 @@ describe('after a crash', () => {
   test('a process number that has gone to somebody else does not keep it from starting', async () => {
     const folder = createDataPath()
     await (await startEmbeddedPostgres({ folder })).close()
-    // This very process is alive and is no Postgres.
+    // This process is alive and is not Postgres.
     const lines = [process.pid, folder, 1_700_000_000, 5432, folder, '', '  1234567     12345', 'ready   ', '']
     writeFileSync(path.join(folder, 'postmaster.pid'), lines.join('\n'))
     const { url, close } = await startEmbeddedPostgres({ folder })
@@ -168,7 +168,7 @@ describe('after a crash', () => {
 test('a data folder that another machine or container works on is refused', async () => {
   const folder = createDataPath()
   await (await startEmbeddedPostgres({ folder })).close()
-  // A process that cannot be seen from here would hold this lock in the same way.
+  // An invisible process, as in another container, would lock the file in the same way.
   const elsewhere = spawn('/usr/bin/flock', [
     '--no-fork',
     path.join(folder, 'latchkey.lock'),
@@ -189,7 +189,7 @@ test('a data folder that another machine or container works on is refused', asyn
 })
 
 describe('the programs', () => {
-  /** A copy of the package's folder, as npm leaves it when it runs no install script: without symbolic links. */
+  /** A copy of the package's folder without symbolic links, as without npm's install scripts. */
   function createCopy(): string {
     const { folder } = findBinaries({ spareFolder: '/nonexistent' })
     const copy = path.join(createTestFolder(), 'native')
@@ -214,7 +214,7 @@ describe('the programs', () => {
     chmodSync(path.join(copy, 'lib'), 0o555)
     const spare = path.join(createTestFolder(), 'spare')
     if (isRoot) chownSync(path.dirname(spare), somebody, somebody)
-    // Root may write anywhere, so this is for somebody else to do.
+    // Root may write anywhere, so another user runs this.
     const code = `const { linkLibraries } = await import(${JSON.stringify(path.resolve('src/database/embedded/binaries.ts'))})
       console.log(JSON.stringify(linkLibraries(${JSON.stringify(copy)}, ${JSON.stringify(spare)})))`
     const user = isRoot ? { uid: somebody, gid: somebody } : {}

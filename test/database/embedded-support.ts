@@ -1,4 +1,4 @@
-/** Processes that hold an embedded database, and folders for it: for the tests of `src/database/embedded/`. */
+/** Processes and folders for the tests of `src/database/embedded/`. */
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, readlinkSync } from 'node:fs'
@@ -20,9 +20,9 @@ export type Answer = {
 
 export type Holder = {
   child: ChildProcess
-  /** The next thing that the process says. */
+  /** The next message of the process. */
   next: () => Promise<Answer>
-  /** Lets go in an orderly way; gives 'stopped' or 'left running'. */
+  /** Releases the database in order. Returns 'stopped' or 'left running'. */
   close: () => Promise<string | undefined>
   /** kill -9. */
   kill: () => Promise<void>
@@ -31,7 +31,7 @@ export type Holder = {
 export const isRoot = process.getuid?.() === 0
 const script = fileURLToPath(import.meta.resolve('./holder.ts'))
 
-/** Starts a holder in a process group of its own, as a terminal does; `uid` for another user. */
+/** Starts a holder in its own process group, as a terminal does. `uid` runs it as another user. */
 export function startHolder(options: EmbeddedOptions, { uid }: { uid?: number } = {}): Holder {
   const child = spawn(process.execPath, [script, JSON.stringify(options)], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -67,7 +67,7 @@ export function createDataPath(name = 'postgres'): string {
   return folder
 }
 
-/** After each test: ends what still runs in the folders made so far. (One whose folder is gone ends by itself within a minute.) */
+/** After each test: ends the processes in its folders. Postgres ends when its folder is gone. */
 export async function endEverything(): Promise<void> {
   for (const folder of folders.splice(0)) {
     const pid = pidOf(folder)

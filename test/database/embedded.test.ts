@@ -1,4 +1,4 @@
-/** The embedded database as its processes see it: who starts it, who joins, who stops it, and who dies. */
+/** The embedded database of several processes: starting, joining, stopping and crashing. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { createDatabase } from '../../src/database/database.ts'
@@ -22,7 +22,7 @@ test('the first start makes the data folder and answers, and the last one out st
   await disconnect()
   const pid = pidOf(folder)
   expect(await close()).toBe('stopped')
-  // The file goes a moment before the process does.
+  // The file is removed shortly before the process ends.
   await waitFor(() => !isRunning(folder, pid), { what: 'the end of Postgres' })
   expect(existsSync(path.join(folder, 'postmaster.pid'))).toBe(false)
 })
@@ -105,7 +105,7 @@ test('kill -9 of Postgres: every process has it back in seconds at the same addr
   expect(acknowledged.filter((id) => !kept.has(id))).toEqual([])
   await close()
 
-  // The other process has a share again too.
+  // The other process has its lease again too.
   await waitFor(async () => {
     const { knex, close: disconnect } = createDatabase({ url: server.url, poolSize: 1, log })
     const { rows: leases } = await knex.raw(
@@ -174,7 +174,7 @@ test('where there are no sockets it is reached on loopback, with a password', as
   await expect(guessed.knex.raw('SELECT 1')).rejects.toMatchObject({ code: '28P01' })
   await Promise.all([guessed.close(), database.close()])
 
-  // Found again after a crash at the same address.
+  // After a crash it starts again at the same URL.
   process.kill(pidOf(folder), 'SIGKILL')
   const again = createDatabase({ url, poolSize: 1, log })
   await waitFor(() => again.isHealthy())

@@ -1,4 +1,4 @@
-/** Which errors mean that the database is away. */
+/** Which errors mean that the database is unavailable. */
 import { isConnectionFailure } from '../../src/database/errors.ts'
 
 const withCode = (code: string) => Object.assign(new Error('x'), { code })

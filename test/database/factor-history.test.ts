@@ -1,4 +1,4 @@
-/** The history of factors begins with those that are there, and with those that only the audit trail remembers. */
+/** The history of factors starts with the existing ones and with those in the audit trail. */
 import { randomUUID } from 'node:crypto'
 import { migrations } from '../../migrations/index.ts'
 import { migrateUnderLock } from '../../src/database/migrate.ts'

@@ -1,10 +1,10 @@
-/** A process that holds the embedded database, as a server or a command line does: says when it has it, and lets go when told. */
+/** A process that uses the embedded database like a server, and releases it on request. */
 
 import { startEmbeddedPostgres } from '../../src/database/embedded/index.ts'
 import { AppError } from '../../src/errors.ts'
 
 const say = (what: unknown) => process.stdout.write(`${JSON.stringify(what)}\n`)
-// As the server: it goes on while requests drain.
+// Like the server, it keeps running while requests drain.
 process.on('SIGINT', () => say({ interrupted: true }))
 try {
   const { url, close } = await startEmbeddedPostgres(JSON.parse(process.argv[2] ?? ''))

@@ -1,4 +1,4 @@
-/** Migrations: each once, in order, whoever else is at it, and none by halves. */
+/** Migrations run once, in order and completely, also when several processes migrate at once. */
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import type { Migration } from '../../migrations/index.ts'

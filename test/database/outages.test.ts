@@ -1,4 +1,4 @@
-/** Outages of the database as the processes see them by their heartbeats, and what they do to a window of time. */
+/** Database outages as the processes' heartbeats show them, and their effect on a grace window. */
 import type { Outages } from '../../src/database/outages.ts'
 import { createOutages, windowBegins, windowsOverUntil } from '../../src/database/outages.ts'
 import { createLog } from '../../src/log.ts'
@@ -13,7 +13,7 @@ test('the window of a token begins again at the end of an outage in which it was
   const outages = [{ beganAt: 100_000, endedAt: 160_000 }]
   const begins = (spentAt: number) => windowBegins(outages, spentAt, windowMs)
   expect([69_999, 70_000, 100_000, 160_000, 160_001].map(begins)).toEqual([69_999, 160_000, 160_000, 160_000, 160_001])
-  // One outage after another: the window that began again may be cut again.
+  // A second outage can interrupt the window that restarted after the first.
   const second = { beganAt: 185_000, endedAt: 200_000 }
   expect(windowBegins([...outages, second], 80_000, windowMs)).toBe(200_000)
   expect(windowBegins([...outages, { ...second, beganAt: 190_001 }], 80_000, windowMs)).toBe(160_000)
@@ -27,7 +27,7 @@ test('what was spent until the moment told has no window that is open, or that a
   ]
   for (const [known, beatAt, expected] of [
     [0, 300_000, 269_999],
-    // The second outage cuts a window that began again at the end of the first.
+    // The second outage interrupts a window that restarted at the end of the first.
     [2, 229_999, 69_999],
     [2, 230_001, 200_000],
     [3, 500_000, 369_999],
@@ -37,7 +37,7 @@ test('what was spent until the moment told has no window that is open, or that a
     const seen = outages.slice(0, known)
     const until = windowsOverUntil(seen, beatAt, windowMs)
     expect([known, beatAt, until]).toEqual([known, beatAt, expected])
-    // Of all that may come, the outage that reaches back furthest begins at the last heartbeat.
+    // Of all possible later outages, the one from the last heartbeat on has the longest effect.
     const worst = [...seen, { beganAt: beatAt, endedAt: beatAt + 60_000 }]
     for (let spentAt = 0; spentAt <= until; spentAt += 1_000) {
       expect(windowBegins(worst, spentAt, windowMs) + windowMs).toBeLessThan(beatAt)
@@ -93,7 +93,7 @@ describe('heartbeats', () => {
     await expect(one.outages.graceBegins(spentAt, windowMs)).rejects.toThrow('away')
     for (const { state } of [one, other]) state.isUnavailable = false
     const returned = one.clock.now()
-    // The first that asks does not know yet that the database is back, and finds out.
+    // The first call does not know yet that the database has recovered, and finds out.
     for (const { outages } of [one, other]) expect(await outages.graceBegins(spentAt, windowMs)).toBe(returned)
     expect(await openProcess(one.clock).outages.graceBegins(spentAt, windowMs)).toBe(returned)
   })
@@ -103,7 +103,7 @@ describe('heartbeats', () => {
     await beatFor(6_000, one)
     const beatAt = one.clock.now()
     const untilBefore = async (at: number) => {
-      // A heartbeat carries the moment of the answer before, by the steady clock.
+      // A heartbeat carries the time of the previous answer, by the monotonic clock.
       const behindMs = at - 360_001 - (await one.outages.windowsOverUntil())
       expect(behindMs).toBeGreaterThanOrEqual(0)
       expect(behindMs).toBeLessThan(2_000)

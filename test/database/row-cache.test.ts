@@ -1,4 +1,4 @@
-/** The row cache: never an old row, whatever happens when. */
+/** The row cache never returns an old row, in any order of events. */
 import type { ChangeFeed } from '../../src/database/change-feed.ts'
 import { createRowCache } from '../../src/database/row-cache.ts'
 import type { TestDatabase } from '../support/database.ts'
@@ -25,7 +25,7 @@ beforeEach(async () => {
   await settled()
 })
 
-/** All announcements made so far have arrived. */
+/** Waits until all announcements so far have arrived. */
 async function settled(): Promise<void> {
   let isThere = false
   const end = changes.subscribe('marker', () => {
@@ -65,7 +65,7 @@ test('a changed row is loaded anew, and no other', async () => {
 })
 
 test('whoever has changed a row reads it anew without waiting for the feed', async () => {
-  // A feed that never tells.
+  // A feed that never notifies.
   const silent: typeof changes = { ...changes, subscribe: () => () => {} }
   const cache = createRowCache({ table: 'thing', changes: silent, maxEntries: 10, load })
   expect(await cache.get('a')).toBe('red')
@@ -93,7 +93,7 @@ test('a change that arrives during a load discards that load', async () => {
   await waitFor(() => loads.length === 1)
   await paint('a', 'blue')
   await settled()
-  // Whoever asks after the change must not be given the answer to a question from before it.
+  // A read after the change must not get the result of a load from before it.
   expect(await cache.get('a')).toBe('blue')
   readOn()
   await early

@@ -1,9 +1,9 @@
-/** The access of each route, and its answer to a caller that it admits: one row a route, by name. */
+/** The access of each route, and its response to a caller with access: one row for each route. */
 import type { Access } from '../../src/access/access.ts'
 
 /**
  * `old`: a login of ten minutes ago. `unproven`: a recent login without the account's factor.
- * `other`: a recent login of another account than the one whose things the requests name.
+ * `other`: a recent login of another account than the one in the requests.
  */
 export const callers = ['none', 'old', 'unproven', 'other'] as const
 export type Caller = (typeof callers)[number]
@@ -15,13 +15,13 @@ export type Row = Readonly<{
   access: Access
   /** The path with its parameters and query. Needed where the route has parameters. */
   at?: string
-  /** The fields of a form, which its schema accepts. */
+  /** The fields of a form, valid by its schema. */
   fields?: Readonly<Record<string, string>>
-  /** To a caller that is admitted; by caller where the route answers them differently. */
+  /** The response to a caller with access; for each caller where the responses differ. */
   answer: Answer | Readonly<Record<Caller, Answer>>
 }>
 
-/** Things of an account that is not the caller's. */
+/** Identifiers of an account that is not the caller's. */
 export type Foreign = Readonly<{ email: string; sessionHandle: string; clientId: string; passkey: string }>
 
 const token = 'no-such-token'

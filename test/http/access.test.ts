@@ -1,4 +1,4 @@
-/** Walks all routes of a running server with each kind of caller: a route does what it says. */
+/** Requests all routes of a server as each kind of caller: each enforces its declared access. */
 
 import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
@@ -24,7 +24,7 @@ let rows: Readonly<Record<string, Row>>
 let ownerId: string
 const browsers = new Map<Caller, Browser>()
 const accountIds = new Map<Caller, string>()
-/** The limits that counted an identifier: policy, identifier, path. */
+/** The rate limits that counted an identifier: policy, identifier, path. */
 let counted: (readonly [string, string, string])[] = []
 
 const at = (path: string) => new URL(path, server.issuer).href
@@ -59,7 +59,7 @@ async function addOwner() {
 }
 
 beforeAll(async () => {
-  // In development, so that its own routes are walked too.
+  // In development mode, which includes the development routes.
   server = await startLatchkey({ env: { NODE_ENV: 'development' } })
   routes = server.parts.routes
   browsers.set('none', createBrowser())
@@ -83,7 +83,7 @@ afterAll(() => server?.stop())
 const isForm = ({ method }: Route) => method !== 'GET'
 const codeOf = ({ body }: Page) => /<code>([a-z_]+)<\/code>/.exec(body)?.[1]
 
-/** The login that a browser is sent to, and what is asked of it. */
+/** The login request that a browser is redirected to. */
 function loginOf({ next }: Page) {
   const { pathname, searchParams } = new URL(next!)
   const claims = searchParams.get('claims')
@@ -95,7 +95,7 @@ function loginOf({ next }: Page) {
   }
 }
 
-/** Why the access of the row refuses the caller; undefined when it admits. */
+/** Why the row's access refuses the caller; undefined when it allows the caller. */
 function refusalOf({ access }: Row, caller: Caller): { isRecent: boolean; needsFactor: boolean } | undefined {
   if (typeof access === 'string' || 'public' in access) return undefined
   if (!('session' in access)) throw new Error('the walk has no caller for this kind of access yet')
@@ -146,7 +146,7 @@ async function walk(caller: Caller) {
   return { pages, found, expected }
 }
 
-/** What the owner has, and what the audit trail knows of it. */
+/** The account's state and its audit trail. */
 async function stateOf(accountId: string) {
   const { accounts, factors, passkeys, revocation } = server.parts
   const { knex } = server.database
@@ -160,7 +160,7 @@ async function stateOf(accountId: string) {
   }
 }
 
-/** Names of routes without a row, of rows without a route, and of those whose access is not the same. */
+/** Names of routes without a row, of rows without a route, and of those with different access. */
 function unequal(all: readonly Route[], known: typeof rows): string[] {
   const said = new Map(all.map(({ name, access }) => [name, access]))
   const names = new Set([...said.keys(), ...Object.keys(known)])

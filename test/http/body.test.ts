@@ -1,4 +1,4 @@
-/** Bodies are what they say they are, small, and well formed, or they are refused with the standard's status. */
+/** A body that is mistyped, too large or malformed is refused with the standard's status. */
 import { request as httpRequest } from 'node:http'
 import { z } from 'zod'
 import { formType, guardBodies, parseFields } from '../../src/http/body.ts'

@@ -1,4 +1,4 @@
-/** Signed cookies: recognised under each key, signed with the first, refused when a byte of name, value or signature differs. */
+/** Signed cookies: accepted under each key, signed with the first, refused if any byte differs. */
 import { randomBytes } from 'node:crypto'
 import { createCookieKeys } from '../../src/http/cookie-keys.ts'
 

@@ -1,4 +1,4 @@
-/** A form counts only when a page of ours in this browser sent it. */
+/** A form is accepted only when it was sent by one of the server's pages in this browser. */
 import { z } from 'zod'
 import { api, form } from '../../src/http/route.ts'
 import type { TestServer } from './support.ts'
@@ -46,7 +46,7 @@ beforeEach(() => {
   changes = 0
 })
 
-/** Opens the form as a browser does; gives its cookie and its token. */
+/** Opens the form as a browser does. Returns its cookie and its token. */
 async function openForm(cookie = ''): Promise<{ setCookie: string; cookie: string; token: string }> {
   const answer = await fetch(`${server.origin}/form`, { headers: { Cookie: cookie } })
   const setCookie = answer.headers.getSetCookie()[0] ?? ''

@@ -1,4 +1,4 @@
-/** A failure becomes one answer, in the form its reader understands, and tells nothing of the inside. */
+/** An error becomes one response in the requested format, without internal details. */
 import type { Context } from 'koa'
 import { z } from 'zod'
 import { AppError, declareError } from '../../src/errors.ts'

@@ -1,4 +1,4 @@
-/** The security headers stand on every answer, whoever gives it, and each exception is where it belongs and nowhere else. */
+/** The security headers are on every response, and each exception applies to its own route only. */
 import { z } from 'zod'
 import { api } from '../../src/http/route.ts'
 import type { TestServer } from './support.ts'

@@ -1,4 +1,4 @@
-/** Nobody chooses his own address, and nobody chooses the name under which we answer. */
+/** A client cannot choose its own IP address or the server's host name. */
 import { request as httpRequest } from 'node:http'
 import { clientIp, countedIp, countedNetwork, createIpOf, prefixesOf } from '../../src/http/ip.ts'
 import type { TestServer } from './support.ts'

@@ -1,4 +1,4 @@
-/** Documents that are the same for every client come from memory, and are the very answers of the application. */
+/** Documents for all clients are served from memory and equal the application's responses. */
 import type { Server } from 'node:http'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

@@ -1,4 +1,4 @@
-/** A route that forgot a duty, or contradicts itself, is refused at start; a mounted one answers only what it was made for. */
+/** An invalid route is refused at start. A mounted one answers only its declared requests. */
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Access, AccessGuards, Visit } from '../../src/access/access.ts'

@@ -1,4 +1,4 @@
-/** A small server on the rooms of `src/http/`: everything in front of a handler, with a clock and a log in the test's hand. */
+/** A small server with the middleware of `src/http/`, and a test clock and log. */
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import type { Server } from 'node:http'
@@ -36,7 +36,7 @@ export type TestServer = {
   port: number
   /** Everything logged so far, parsed. */
   logLines: () => Record<string, unknown>[]
-  /** Sends these very bytes and gives the whole answer. */
+  /** Sends these exact bytes and returns the whole response. */
   sendRaw: (text: string) => Promise<string>
   close: () => Promise<void>
 }
@@ -46,7 +46,7 @@ type Options = {
   routes?: (parts: { views: Views }) => readonly Route[]
   trustProxy?: readonly string[]
   guards?: AccessGuards
-  /** Stands where the engine will: after the routes. */
+  /** Mounted in place of the engine, after the routes. */
   engine?: Middleware[]
 }
 
@@ -120,7 +120,7 @@ async function sendRaw(port: number, text: string): Promise<string> {
   return Buffer.concat(chunks).toString()
 }
 
-/** A route that shows `page`, for tests that look at pages. */
+/** A route that shows `page`, for tests of pages. */
 export const pageRoute = <N extends PageName>(views: Views, path: string, name: N, locals: PageLocals[N]): Route =>
   page({
     path,

@@ -1,4 +1,7 @@
-/** An authenticator in software, by code of its own: a key of ES256, the data it signs, and a little CBOR (WebAuthn §6.1, §6.5; RFC 8949). */
+/**
+ * A software authenticator with its own code: an ES256 key, the data it signs, and some CBOR
+ * (WebAuthn §6.1, §6.5; RFC 8949).
+ */
 import type { KeyObject } from 'node:crypto'
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import type { JWK } from 'jose'
@@ -26,17 +29,17 @@ export type Wrong = {
   challenge?: string
   isVerified?: boolean
   counter?: number
-  /** Anything that JSON can say; `undefined` for none at all. */
+  /** Any JSON value; `undefined` for none at all. */
   userHandle?: unknown
   type?: string
   signedWith?: KeyObject
-  /** What the client data says beside the usual. */
+  /** Additional client data. */
   clientData?: Readonly<Record<string, unknown>>
   transports?: unknown
   signature?: (data: Buffer) => Buffer
 }
 
-/** What is other than with an authenticator that may be used. */
+/** Differences from a valid authenticator. */
 type Build = { key?: ReadonlyMap<number, Cbor>; id?: Buffer }
 
 const bytesOf = (text: string | undefined) => Buffer.from(text ?? '', 'base64url')
@@ -102,7 +105,7 @@ export function createAuthenticator({ origin, rpId }: { origin: string; rpId: st
   return {
     id,
 
-    /** The answer to creation options, as a browser gives it. */
+    /** The response to creation options, as a browser gives it. */
     create(options: { challenge: string; user: { id: string } }, wrong: Wrong = {}): string {
       userHandle = options.user.id
       const length = Buffer.of(id.length >> 8, id.length & 255)
@@ -124,7 +127,7 @@ export function createAuthenticator({ origin, rpId }: { origin: string; rpId: st
       })
     },
 
-    /** The answer to request options. */
+    /** The response to request options. */
     use(options: { challenge: string }, wrong: Wrong = {}): string {
       const client = clientData('webauthn.get', options.challenge, wrong)
       const authData = authenticatorData(0, wrong)

@@ -1,4 +1,4 @@
-/** The list of factors: each line is complete, and one that is not is found. */
+/** The list of factors: each line is complete, and an incomplete one is found. */
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { createSentences } from '../../src/locales.ts'
@@ -25,7 +25,7 @@ const sentencesOf = ({ isSubstitute, isCounted, enrolment }: FactorDefinition): 
   ...(enrolment?.hasPage ? ['pages.own.factor.title.', 'pages.own.factor.heading.', 'pages.own.factor.lead.'] : []),
 ]
 
-/** What a factor lacks that its type cannot demand. */
+/** Missing parts of a factor that its type cannot require. */
 async function problemsOf(factor: FactorDefinition, part: FactorPart): Promise<string[]> {
   const { id, views, enrolment, isSubstitute, seals } = factor
   const { knex } = store.database

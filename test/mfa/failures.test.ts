@@ -1,4 +1,4 @@
-/** Wrong codes in a row: the owner is told of ten, and after a hundred the method is off until a reset (SP 800-63B-4 §3.2.2). */
+/** Wrong codes in a row: ten notify the user, 100 disable the method (SP 800-63B-4 §3.2.2). */
 import { byAccount, testOrigin } from '../audit/origins.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -32,12 +32,12 @@ afterAll(async () => {
 type Member = Awaited<ReturnType<typeof member>>
 let logins = 0
 
-/** Answers in sign-ins of their own, in-process; gives the code of each refusal. */
+/** Answers in new sign-ins, in-process. Returns the code of each refusal. */
 async function answer({ account }: Pick<Member, 'account'>, method: 'totp' | 'recovery_code', codes: string[]) {
   const { loginSteps } = server.parts
   const found: string[] = []
   for (const [index, code] of codes.entries()) {
-    // Five end a sign-in, and ten in a quarter of an hour lock the account's codes.
+    // Five wrong codes end a sign-in, and ten in fifteen minutes lock the account's codes.
     if (index % 5 === 0) logins += 1
     if (index % 10 === 0) server.clock.advance(secondsMs(15 * 60 + 1))
     const asked = {
@@ -94,7 +94,7 @@ test('after 100 wrong codes in a row the method is off, for the right code too, 
   expect(codesOn(late)).toEqual(['factor_off'])
   expect(await actions(who.account.id)).toContain('factor.switched_off')
 
-  // Another factor leads in, and the account page switches the method on again.
+  // Another factor signs in, and the account page enables the method again.
   await rp.complete(await browser.submit(page, '/factor', { method: 'recovery_code', code: who.codes[0]! }))
   expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: ['totp'] })
   let own = await browser.follow(await browser.get(`${server.issuer}/account/factors`))
@@ -208,7 +208,7 @@ describe('sensitive pages of the account ask for the factor', () => {
       const asked = await browser.follow(await browser.get(server.issuer + path))
       expect([path, asked.body.includes('/factor"')]).toEqual([path, true])
     }
-    // A login that is too old is asked for both, and the remembered browser does not spare the factor.
+    // An old login must repeat both, and the remembered browser does not skip the factor.
     server.clock.advance(secondsMs(6 * 60))
     const old = await browser.follow(await browser.get(`${server.issuer}/account/password`))
     expect(old.body).toContain('name="password"')

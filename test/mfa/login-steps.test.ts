@@ -1,4 +1,4 @@
-/** A factor belongs to one login of one person: nothing of it is carried over, and nothing goes on without it. */
+/** A factor belongs to one login of one account, and the login cannot finish without it. */
 
 import { byAccount } from '../audit/origins.ts'
 import { answerIn, claimsIn } from '../oidc/support.ts'
@@ -47,7 +47,7 @@ test('a factor proven in another login of the same browser is asked for again', 
   const skipped = await rp.browser.post(`${server.issuer}/interaction/${uidIn(second.page.url)}/enrolled`, {
     csrf: /name="csrf" value="([^"]+)"/.exec(other.body)![1]!,
   })
-  // It shows the step that is next, and goes on nowhere.
+  // The response shows the next step and does not skip it.
   expect(new URL(skipped.next!).pathname).toBe(new URL(second.page.url).pathname)
 })
 
@@ -178,7 +178,7 @@ describe('who must have one', () => {
     const phone = createPhone(fromBase32(secret), server.clock)
     const wrong = await rp.browser.submit(page, '/enrol', { code: '000000' })
     expect(wrong.status).toBe(400)
-    // The same secret stays on the page, for the app has it by now.
+    // The page shows the same secret, because the app already has it.
     expect(wrong.body).toContain(secret)
     const codes = await rp.browser.submit(wrong, '/enrol', { code: phone.code() })
     expect(codes.body.match(/[0-9A-Z]{6}-[0-9A-Z]{6}-[0-9A-Z]{6}-[0-9A-Z]{6}/g)).toHaveLength(10)
@@ -215,7 +215,7 @@ describe('who must have one', () => {
       expect((await again.browser.submit(again.page, '/factor', { code: phone.code(), remember: 'yes' })).status).toBe(
         200,
       )
-      // A box that was not offered is not ticked.
+      // A checkbox that was not offered has no effect.
       expect(await server.parts.loginSteps.countRemembered(id)).toBe(kind === 'required' ? 1 : 0)
     },
   )

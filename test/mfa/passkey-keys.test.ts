@@ -1,4 +1,7 @@
-/** Passkeys whose key, credential id or answer no authenticator would make (Web Authentication Level 3 §5.8.5, §7.1, §7.2). */
+/**
+ * Passkeys whose key, credential id or response no authenticator would make (Web Authentication
+ * Level 3 §5.8.5, §7.1, §7.2).
+ */
 
 import { generateKeyPairSync } from 'node:crypto'
 import type { JWK } from 'jose'
@@ -38,7 +41,7 @@ async function person() {
   return { email, id, password: goodPassword }
 }
 
-/** Registers what the authenticator makes, for a new person. */
+/** Registers the authenticator's credential for a new account. */
 async function register(device: ReturnType<typeof authenticator>, wrong: Wrong = {}) {
   const who = await person()
   const options = await server.parts.passkeys.creationOptions({ id: who.id, email: who.email }, 'session')
@@ -50,12 +53,12 @@ async function register(device: ReturnType<typeof authenticator>, wrong: Wrong =
   return who
 }
 
-/** A person whose passkey has this key, as if it had been registered before there was a check. */
+/** An account with a passkey of this key, as if it was registered before the check existed. */
 async function planted(key: CoseKey) {
   const device = authenticator({ key })
   const sound = authenticator({ id: device.id })
   const who = await register(sound)
-  // The authenticator learns the person's handle.
+  // The authenticator stores the user handle.
   device.create(await server.parts.passkeys.creationOptions({ id: who.id, email: who.email }, 'session'))
   await server.parts.database
     .knex('passkey')

@@ -1,4 +1,4 @@
-/** Passkeys (Web Authentication Level 3 §7.1, §7.2), against an authenticator of our own. */
+/** Passkeys (Web Authentication Level 3 §7.1, §7.2), tested with the software authenticator. */
 
 import { generateKeyPairSync } from 'node:crypto'
 import { byAccount } from '../audit/origins.ts'
@@ -28,7 +28,7 @@ async function person(name: string) {
   return { email, id, password: goodPassword }
 }
 
-/** Somebody with a passkey. */
+/** A new account with a passkey. */
 async function holder(name: string) {
   const who = await person(name)
   const device = authenticator()
@@ -99,7 +99,7 @@ describe('refused with 400, and nobody is signed in', () => {
     const { device, id } = await holder(name.replaceAll(' ', '-'))
     const { page, browser } = await loginPage()
     const options = optionsIn(page)
-    // The counter has risen by one with each use.
+    // The counter increases by one with each use.
     if (wrong.counter !== undefined) await server.parts.passkeys.signIn(device.use(options), uidIn(page))
     const again = await loginPage()
     const login = wrong.counter === undefined ? { page, browser } : again

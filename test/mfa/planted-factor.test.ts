@@ -1,4 +1,4 @@
-/** A factor is one folder, one line of the list, its table and its sentences: this one needs nothing else. */
+/** A factor is one folder, one line of the list, its table and its sentences, and no more. */
 import { claimsIn } from '../oidc/support.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -28,7 +28,7 @@ async function person(name: string) {
   return { id, email, password: goodPassword }
 }
 
-/** Sets the word up on the account page. */
+/** Sets up the word on the account page. */
 async function holder(name: string) {
   const who = await person(name)
   const { email, password } = who
@@ -45,7 +45,7 @@ async function holder(name: string) {
   return { ...who, recoveryCodes }
 }
 
-/** Answers the factor, and goes on to the client. */
+/** Answers the factor, and continues to the client. */
 async function signIn(who: { email: string; password: string }, answer: Record<string, string>) {
   const { page: asked, ...rp } = await toFactor(server, who)
   const answered = await rp.browser.submit(asked, '/factor', answer)

@@ -1,4 +1,6 @@
-/** The token of a browser that is spared the second factor: another one for each person and each time. */
+/**
+ * The token of a browser that skips the second factor: different for each account and each time.
+ */
 import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
 
@@ -42,7 +44,7 @@ test('a browser that goes on after a reset is remembered under another token, a 
   expect(end.rememberedToken).not.toBe(before)
   const rows = await server.database.knex('remembered_browser').where({ account_id: account.id })
   expect(rows).toMatchObject([{ generation: 1 }])
-  // The copied token names no row, also in the next reset.
+  // The copied token matches no row, also in the next reset.
   await server.database.transaction((tx) => accountEnd(tx, account.id, { rememberedToken: before }))
   expect(await loginSteps.countRemembered(account.id)).toBe(0)
 })

@@ -1,4 +1,4 @@
-/** The reset of second factors by mail: for young factors alone, a day after a request that is told and can be stopped. */
+/** The reset of second factors by email: recent factors only, a day after a cancellable request. */
 import { byAccount, testOrigin } from '../audit/origins.ts'
 import { days } from '../oidc/support.ts'
 import type { Page } from '../support/browser.ts'
@@ -29,7 +29,7 @@ const subjects = (email: string) => mailbox.emails.filter(({ to }) => to.include
 
 const dueSubject = sentence('emails.subject.factor_reset_due')
 
-/** Up to the page on which a reset is asked for. */
+/** Opens the page on which a reset is requested. */
 async function toReset(who: Pick<Member, 'person'>) {
   const { browser, page } = await toFactor(server, who.person)
   const link = /href="([^"]+\/factor-reset)"/.exec(page.body)?.[1]
@@ -41,7 +41,7 @@ async function ask(who: Pick<Member, 'person'>): Promise<Page> {
   return browser.submit(page, '/factor-reset')
 }
 
-/** The latest email of this kind, and the link in it. */
+/** The latest email of this kind. */
 async function emailTo(email: string, kind: 'factor_reset_requested' | 'factor_reset_due', count = 1) {
   await mailbox.waitFor(email, count)
   const subject = sentence(`emails.subject.${kind}`)
@@ -49,9 +49,9 @@ async function emailTo(email: string, kind: 'factor_reset_requested' | 'factor_r
   return found.at(-1)!
 }
 
-/** A day later; gives the email with the link. */
+/** Advances one day. Returns the email with the link. */
 async function due(email: string, count: number) {
-  // Those before it have gone out by then: an email of a day ago would be too old to send.
+  // The earlier emails must be sent first: a day later they would be too old to send.
   await mailbox.waitFor(email, count - 1)
   server.clock.advance(hours(24))
   await server.parts.factorResets.sendDue()
@@ -65,7 +65,7 @@ test('a young factor goes by an emailed link, a day after a request that is told
   expect(page.body).toMatch(says('pages.own.applications.since', { at: /\d{4}-\d\d-\d\d \d\d:\d\d UTC/ }))
   const asked = await browser.submit(page, '/factor-reset')
   expect(asked.body).toMatch(says('pages.factorReset.waiting'))
-  // factor_added, and the request.
+  // Two emails: factor_added and the request.
   const told = await emailTo(who.email, 'factor_reset_requested', 2)
   const listed = says('emails.item', { factor: sentence('emails.factor.totp'), at: /\d{4}-/ })
   expect(told.text).toMatch(listed)
@@ -95,7 +95,7 @@ test('a young factor goes by an emailed link, a day after a request that is told
   )
   expect((await emailed.submit(opened, '/factor-reset')).status).toBe(400)
   expect(subjects(who.email).filter((subject) => subject === dueSubject)).toHaveLength(1)
-  // The password alone signs in now.
+  // The password alone is now enough to sign in.
   const tokens = await createRelyingParty(server).signIn({}, who.person)
   expect(tokens.id_token).toBeDefined()
 })
@@ -220,7 +220,7 @@ test('a reset of the account ends the request, and its link', async () => {
   expect((await createBrowser().get(link!)).status).toBe(400)
   const { knex } = server.database
   expect(await knex('factor_reset').where({ account_id: who.account.id })).toEqual([])
-  // What was read before the reset asks for nothing after it.
+  // A generation that was read before the reset cannot request one after it.
   await expect(
     server.parts.factorResets.request({ accountId: who.account.id, generation: 0 }, testOrigin),
   ).rejects.toMatchObject({ code: 'account_reset' })

@@ -1,4 +1,4 @@
-/** What the tests of second factors share: a phone that makes codes, by code of its own, and a person who has one. */
+/** Shared by the second-factor tests: a phone that computes codes, and an account that uses one. */
 
 import { createHmac } from 'node:crypto'
 import { byAccount } from '../audit/origins.ts'
@@ -39,14 +39,14 @@ export const createPhone = (secret: Buffer, clock: TestClock): Phone => ({
   code: (offsetMs = 0) => codeAt(secret, clock.now() + offsetMs),
 })
 
-/** What the page shows to set up an authenticator app. */
+/** The set-up page's data for an authenticator app. */
 export const offerPhone = async (
   { factors }: Pick<Latchkey['parts'], 'factors'>,
   account: { id: string; email: string },
   binding: string,
 ) => (await factors.offer('totp', account, binding)) as { sealed: string; secret: string }
 
-/** Adds an authenticator app to the account, past the step in which its first code is spent. */
+/** Adds an authenticator app to the account, and moves past the time step of its first code. */
 export async function addPhone({ parts, clock }: Latchkey, email: string) {
   const account = (await parts.accounts.findByEmail(email))!
   const offer = await offerPhone(parts, account, 'test')
@@ -57,10 +57,10 @@ export async function addPhone({ parts, clock }: Latchkey, email: string) {
   return { account, phone, codes: codes! }
 }
 
-/** The policy refuses what contains somebody's name, so all have the same one. */
+/** The policy refuses a password that contains the user's name, so all accounts share this one. */
 export const goodPassword = 'the lantern is lit tonight'
 
-/** A person with an authenticator app, under an address that no other test has. */
+/** An account with an authenticator app and a unique email. */
 export async function member(server: Latchkey, name: string) {
   const email = `${name}@people.example`
   await server.parts.accounts.create(
@@ -71,7 +71,7 @@ export async function member(server: Latchkey, name: string) {
   return { ...person, person, ...(await addPhone(server, email)) }
 }
 
-/** Up to the page that asks for the factor, in a browser of its own. */
+/** Signs in up to the page that asks for the factor, in a new browser by default. */
 export async function toFactor(
   server: Latchkey,
   { email, password }: { email: string; password: string },

@@ -1,4 +1,4 @@
-/** Classes of login: asked for, reached, and said (OpenID Connect Core 1.0 §5.5.1.1, RFC 9470). */
+/** Authentication levels (OpenID Connect Core 1.0 §5.5.1.1, RFC 9470). */
 
 import { answerIn, claimsIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -14,7 +14,7 @@ afterAll(() => server?.stop())
 
 const essential = (...values: string[]) => JSON.stringify({ id_token: { acr: { essential: true, values } } })
 
-/** Somebody signed in by password alone, in a browser that is remembered. */
+/** A user signed in by password alone, in a remembered browser. */
 async function withPasswordOnly(name: string) {
   const who = await member(server, name)
   const rp = createRelyingParty(server)
@@ -30,7 +30,7 @@ async function plain(name: string) {
   return { email, password: goodPassword, tokens, ...rp }
 }
 
-/** A session of the class `password` although the person has a factor: it was set up after the login. */
+/** A session of the level `password`: the account's factor was set up after the login. */
 async function enrolledLater(name: string) {
   const who = await plain(name)
   const { addPhone } = await import('./setup.ts')
@@ -92,7 +92,7 @@ test('an essential class is asked of a session that lacks it, and set up by whoe
   const login = await other.browser.follow(
     await other.browser.get(await other.authorizeUrl({ claims: essential(acr.mfa) })),
   )
-  // The login is too old to add a factor on its strength.
+  // The login is too old to add a factor.
   expect(login.body).toContain('name="password"')
   const enrol = await other.browser.follow(
     await other.browser.submit(login, '/login', { email: other.email, password: other.password }),

@@ -1,4 +1,4 @@
-/** Passkeys after a reset of the password: until their use beside the new one they do not sign in alone. */
+/** Passkeys after a password reset: they sign in alone again after one use with the password. */
 
 import { createHash } from 'node:crypto'
 import { createLogin } from '../../src/login/service.ts'
@@ -31,7 +31,7 @@ const newPassword = 'chosen after the theft'
 const plain = (text: string) => text.replaceAll('&#34;', '"').replaceAll('&quot;', '"').replaceAll('&amp;', '&')
 const optionsIn = ({ body }: Page) => JSON.parse(plain(/data-passkey="([^"]*)"/.exec(body)![1]!))
 
-/** A person with a passkey. */
+/** An account with a passkey. */
 async function holder(name: string) {
   const email = `${name}@trust.example`
   const { accounts, factors, passkeys } = server.parts
@@ -72,7 +72,7 @@ describe.each(['recovery', 'set-password'] as const)('after %s', (kind) => {
     expect([refused.answer.status, refused.answer.next]).toEqual([403, undefined])
     expect(codesOn(refused.answer)).toEqual(['passkey_needs_password'])
     expect((await server.parts.revocation.listAccess(who.id)).sessions).toEqual([])
-    // The refused use lifts nothing.
+    // The refused use does not restore the passkey.
     expect((await signInAlone(who)).answer.status).toBe(403)
 
     const beside = await toFactor(server, { email: who.email, password: newPassword })

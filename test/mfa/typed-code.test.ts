@@ -1,4 +1,4 @@
-/** One-time codes as keyboards produce them: full width, digits of other scripts, spaces and hyphens. */
+/** One-time codes as keyboards produce them: full width, other digits, spaces and hyphens. */
 import { readCode } from '../../src/mfa/typed-code.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
@@ -44,7 +44,7 @@ describe('at the login', () => {
     const { browser, page } = await toFactor(server, person)
     const code = shifted(phone.code(), zero)
     expect((await browser.submit(page, '/factor', { code: `${code.slice(0, 3)}-${code.slice(3)}` })).status).toBe(200)
-    // The same code once more: it is one code, however it is written.
+    // The same code again: any spelling is the same code.
     server.clock.advance(secondsMs(1))
     const again = await toFactor(server, person)
     expect((await again.browser.submit(again.page, '/factor', { code: phone.code() })).status).toBe(400)

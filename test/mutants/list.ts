@@ -2501,8 +2501,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'after SIGTERM an answer closes its connection',
     file: 'src/server.ts',
-    search: 'response.shouldKeepAlive = false\n      return',
-    replacement: 'return',
+    search: 'if (parts.readiness.isStopping()) response.shouldKeepAlive = false',
+    replacement: '',
     test: 'test/faults/start-and-stop.test.ts',
   },
   {

@@ -1,4 +1,7 @@
-/** Signature algorithms: what is offered has a key, what is chosen is offered, and discovery says it (OpenID Connect Discovery 1.0 §3). */
+/**
+ * Signature algorithms: each offered one has a key, clients may only choose offered ones, and
+ * discovery lists them (OpenID Connect Discovery 1.0 §3).
+ */
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { createTestDatabase } from '../support/database.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -125,7 +128,7 @@ test('a start without an algorithm that somebody has chosen is refused, and says
   })
   const again = await startLatchkey({ database, env: { SIGNING_ALGORITHMS: 'RS256,ES256,EdDSA,ES512' } })
   expect((await offered(again)).sort()).toEqual(['ES256', 'ES512', 'EdDSA', 'RS256'])
-  // Published still: what it has signed is around.
+  // Still published: its signatures are still in use.
   const published = again.parts.keyRing.current().publicJwks.map(({ alg }) => alg)
   expect(published).toContain('ES384')
   await again.stop()

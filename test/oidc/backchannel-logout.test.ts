@@ -1,4 +1,4 @@
-/** OpenID Connect Back-Channel Logout 1.0: who is told that a session is over, with what, and until when it is tried. */
+/** OpenID Connect Back-Channel Logout 1.0: the notified clients, the tokens and the retries. */
 import { once } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
@@ -32,7 +32,7 @@ type Received = { token: string; contentType: string | undefined }
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
 const accept: Answer = (_request, response) => response.end()
 
-/** A relying party on this machine that wants to be told, with what it was told so far. */
+/** A relying party on this machine, and the logout tokens that it has received. */
 async function createSite(answer: Answer = accept, metadata: Record<string, unknown> = {}) {
   const received: Received[] = []
   const site = createServer(async (request, response) => {
@@ -63,7 +63,7 @@ async function createSite(answer: Answer = accept, metadata: Record<string, unkn
 
 const asClient = (clientId: string) => ({ client_id: clientId, client_secret: webSecret })
 
-/** Alice's browser, signed in at each of `clientIds`; the ID tokens in that order. */
+/** Alice's browser, signed in at each of `clientIds`, and the ID tokens in that order. */
 async function signedInAt(...clientIds: string[]) {
   const rp = createRelyingParty(server)
   const idTokens: string[] = []
@@ -81,7 +81,7 @@ const deliveries = (clientId: string) => server.parts.logout.list({ clientId })
 const settled = (clientId: string, state: string) =>
   waitFor(async () => (await deliveries(clientId))[0]?.state === state, { what: `a delivery that is ${state}` })
 
-/** What is noted of a client that was slow or silent. */
+/** The stored failures of a client that was slow or silent. */
 const receiver = async (clientId: string): Promise<{ failures: number } | undefined> =>
   server.database.knex('logout_receiver').select('failures').where({ client_id: clientId }).first()
 const jobsOf = async (clientId: string): Promise<number> => {
@@ -92,14 +92,14 @@ const jobsOf = async (clientId: string): Promise<number> => {
   return Number(rows[0].count)
 }
 
-/** Removes the jobs that wait. The lane of a job that still runs would stay locked without its row. */
+/** Removes the waiting jobs. Removing a running job would leave its queue locked. */
 const loseJobs = (clientId: string) =>
   server.database.knex.raw(
     `DELETE FROM graphile_worker._private_jobs WHERE payload->>'clientId' = ? AND locked_at IS NULL`,
     [clientId],
   )
 
-/** Makes what waits for its next attempt due now; the queue keeps its own time. */
+/** Makes the waiting retries due now, because the queue has its own clock. */
 const makeDue = () =>
   server.database.knex.raw(`UPDATE graphile_worker._private_jobs SET run_at = now() WHERE locked_at IS NULL`)
 
@@ -282,7 +282,7 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
     await loggedOutAt(quick)
     await settled(quick.clientId, 'delivered')
     expect((await deliveries(slow.clientId)).every(({ state }) => state === 'waiting')).toBe(true)
-    // It is asked with one of them, and then waits for its moment.
+    // One of the deliveries is attempted. The client then waits for its next attempt.
     await waitFor(async () => (await receiver(slow.clientId))?.failures === 1)
     await waitFor(async () => (await jobsOf(slow.clientId)) === 1)
     expect(slow.received).toHaveLength(1)

@@ -1,4 +1,7 @@
-/** Consent: asked once, remembered per person and client, asked again only for more (OpenID Connect Core 1.0 §3.1.2.4). */
+/**
+ * Consent: asked once, remembered for each account and client, and asked again only for more scopes
+ * (OpenID Connect Core 1.0 §3.1.2.4).
+ */
 
 import { createConsents } from '../../src/consents/service.ts'
 import { testOrigin } from '../audit/origins.ts'
@@ -23,7 +26,7 @@ afterAll(() => server.stop())
 type RelyingParty = ReturnType<typeof createRelyingParty>
 let people = 0
 
-/** A person who has never consented to anything, signed in at a browser of their own. */
+/** A user without any consent, signed in at a new browser. */
 async function newcomer() {
   people += 1
   const email = `newcomer-${people}@example.com`
@@ -45,7 +48,7 @@ const asksConsent = (page: Page): boolean => page.next === undefined && page.bod
 const allow = async (person: RelyingParty, page: Page) =>
   answerIn(await person.browser.follow(await person.browser.submit(page, '/consent')))
 
-/** What the page asks for, one line each. */
+/** The requests on the consent page, as one text. */
 const asks = ({ body }: Page): string =>
   /<ul class="asks">([\s\S]*?)<p class="note">/
     .exec(body)![1]!

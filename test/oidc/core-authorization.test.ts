@@ -1,4 +1,4 @@
-/** The authorization request and its answer: OpenID Connect Core 1.0 §3.1.2, RFC 6749 §4.1, RFC 9700 §4.1.3. */
+/** Authorization requests (OpenID Connect Core 1.0 §3.1.2, RFC 6749 §4.1, RFC 9700 §4.1.3). */
 import type { Page } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
@@ -24,7 +24,7 @@ const request = async (parameters: Record<string, string | undefined> = {}): Pro
   return browser.get(await authorizeUrl(parameters))
 }
 
-/** An error on a page of ours, never sent anywhere (RFC 6749 §4.1.2.1). */
+/** An error on the server's own page, without a redirect (RFC 6749 §4.1.2.1). */
 function expectPage(page: Page): void {
   expect([page.status, page.headers.get('Location')]).toEqual([400, null])
   expect(page.headers.get('Content-Type')).toBe('text/html; charset=utf-8')

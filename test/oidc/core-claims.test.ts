@@ -38,7 +38,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.stop())
 
-/** Signs dinah in; gives the claims of the ID token and of userinfo. */
+/** Signs dinah in. Returns the claims of the ID token and of userinfo. */
 async function claimsFor(parameters: Record<string, string>) {
   const relyingParty = createRelyingParty(server)
   const { code } = await relyingParty.complete(

@@ -1,4 +1,7 @@
-/** When the person is asked: prompt and max_age, OpenID Connect Core 1.0 §3.1.2.1, and which answer a client gets without asking. */
+/**
+ * prompt and max_age (OpenID Connect Core 1.0 §3.1.2.1): when the user is prompted, and the
+ * response without a prompt.
+ */
 import type { Page } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
@@ -20,7 +23,7 @@ const firstPage = async ({ browser, authorizeUrl }: RelyingParty, parameters: Re
 const isLogin = (page: Page): boolean => page.body.includes('name="password"')
 const isConsent = (page: Page): boolean => page.body.includes('/consent"')
 
-/** Which pages come, in this order, until the browser leaves for the client. */
+/** The pages in order, until the browser is redirected to the client. */
 async function pagesOf(relyingParty: RelyingParty, parameters: Record<string, string>): Promise<string[]> {
   const { browser } = relyingParty
   const pages: string[] = []

@@ -1,4 +1,4 @@
-/** Whose session it is: another account, another browser, another tab, and the session's id at login. */
+/** The session of another account, another browser and another tab, and the session id at login. */
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import { answerIn, claimsIn, hours, minutes, sessionCookie, signedIn } from './support.ts'
@@ -20,7 +20,7 @@ type RelyingParty = ReturnType<typeof createRelyingParty>
 const start = async ({ browser, authorizeUrl }: RelyingParty, parameters: Record<string, string> = {}) =>
   browser.follow(await browser.get(await authorizeUrl(parameters)))
 
-/** Whether the session cookie `value`, with its signature, still is somebody's session. */
+/** Whether the session cookie `value`, with its signature, still belongs to a signed-in session. */
 async function isAlive(relyingParty: RelyingParty, header: string): Promise<boolean> {
   const response = await fetch(await relyingParty.authorizeUrl({ prompt: 'none' }), {
     headers: { Cookie: header },
@@ -157,7 +157,7 @@ describe('an interaction belongs to the browser that began it', () => {
 describe('the session id', () => {
   test('is another one after every login, and the one before is dead', async () => {
     const relyingParty = createRelyingParty(server)
-    // A session that nobody has signed in to yet, as somebody could have planted it.
+    // A session before any sign-in, as an attacker could have planted it.
     await relyingParty.browser.get(`${server.issuer}/logout`)
     const planted = await cookieHeader(relyingParty)
     const anonymous = await sessionCookie(relyingParty, server)

@@ -1,4 +1,6 @@
-/** Which pages' scripts may read what (Fetch standard, CORS protocol; RFC 9700 §2.6). */
+/**
+ * Which origins' scripts may read which responses (Fetch standard, CORS protocol; RFC 9700 §2.6).
+ */
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 

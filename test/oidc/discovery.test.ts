@@ -1,4 +1,7 @@
-/** Discovery (OpenID Connect Discovery 1.0 §3, RFC 8414) and the key set (RFC 7517 §5): what is offered, and nothing else. */
+/**
+ * Discovery (OpenID Connect Discovery 1.0 §3, RFC 8414) and the key set (RFC 7517 §5) list exactly
+ * what is supported.
+ */
 import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
 

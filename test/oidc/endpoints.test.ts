@@ -1,4 +1,4 @@
-/** The table of endpoints is what the engine mounts, what discovery names, and how each endpoint answers. */
+/** The table of endpoints equals the engine's routes, discovery and each endpoint's behaviour. */
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import type { Endpoint } from '../../src/oidc/endpoint.ts'
@@ -14,7 +14,7 @@ type Mounted = ReadonlyMap<string, ReadonlySet<string>>
 let server: Latchkey
 const mounted = new Map<string, Set<string>>()
 
-/** The engine's router lists no routes: what is mounted is noted on its way in. */
+/** The engine's router does not list its routes, so each one is recorded when it is mounted. */
 async function watchRouter(): Promise<void> {
   const library = path.dirname(createRequire(import.meta.url).resolve('oidc-provider'))
   const { default: EngineRouter } = await import(path.join(library, 'helpers/router.js'))
@@ -36,7 +36,7 @@ beforeAll(async () => {
 })
 afterAll(() => server?.stop())
 
-/** How the table and the engine's router differ. */
+/** The differences between the table and the engine's router. */
 function differences(routes: Mounted, rows: readonly Endpoint[]): string[] {
   const unlisted = [...routes.keys()].filter((at) => !rows.some((row) => row.path === at))
   const unmounted = rows.filter((row) => !routes.has(row.path))
@@ -55,7 +55,7 @@ function differences(routes: Mounted, rows: readonly Endpoint[]): string[] {
 test('every endpoint that the engine mounts has a row, and every row is mounted', () => {
   expect(mounted.size).toBeGreaterThan(0)
   expect(differences(mounted, endpoints)).toEqual([])
-  // Planted: a feature that is switched on without a row, a row without its feature, a method without a handler.
+  // Planted: a feature without a row, a row without its feature, and a method without a handler.
   const withDevice: Mounted = new Map([...mounted, ['/device/auth', new Set(['POST'])]])
   expect(differences(withDevice, endpoints)).toEqual(['/device/auth has no row'])
   const withoutPar: Mounted = new Map([...mounted].filter(([at]) => at !== '/par'))
@@ -80,7 +80,7 @@ const ask = (row: Endpoint, init: RequestInit = {}) =>
   fetch(server.issuer + row.path.replace(':uid', 'some-interaction-id'), { redirect: 'manual', ...init })
 const post = (row: Endpoint, headers: Record<string, string> = {}) =>
   ask(row, { method: 'POST', body: new URLSearchParams({ prompt: 'none' }), headers })
-/** A request that the endpoint answers in some way. */
+/** A request with a method that the endpoint accepts. */
 const askRightly = (row: Endpoint) => (row.methods.includes('GET') ? ask(row) : post(row))
 
 describe.each(rows)('%s', (_path, row) => {
@@ -107,7 +107,7 @@ describe.each(rows)('%s', (_path, row) => {
   })
 
   test('is counted as its row says', async () => {
-    // The first failed authentication tells its own limit, which is not the endpoint's.
+    // The first failed authentication reports its own limit, not the endpoint's.
     await askRightly(row)
     const policy = (await askRightly(row)).headers.get('RateLimit-Policy')
     if ('policy' in row.limit) expect(policy).toEqual(expect.stringMatching(`^"${row.limit.policy}";`))

@@ -1,4 +1,4 @@
-/** The answer of the authorization endpoint: form_post (OAuth 2.0 Form Post Response Mode) and `iss` in each one (RFC 9207). */
+/** form_post (OAuth 2.0 Form Post Response Mode), and `iss` in each response (RFC 9207). */
 import type { Latchkey } from '../support/latchkey.ts'
 import { callback, createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import { answerIn, signedIn } from './support.ts'

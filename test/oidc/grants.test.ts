@@ -1,4 +1,4 @@
-/** A grant is a file and a line: a planted one is offered, checked, counted and answered like the others. */
+/** A grant is one file and one line: a planted one is offered, checked, limited and answered. */
 import type { Grant } from '../../src/oidc/grants/grant.ts'
 import { grants } from '../../src/oidc/grants/index.ts'
 import { createGrantSteps } from '../../src/oidc/grants/steps.ts'
@@ -27,11 +27,11 @@ const planted: Grant = {
 
 let server: Latchkey
 beforeAll(async () => {
-  // The list is read-only for the program. The line that a grant would add is added here.
+  // The list is read-only in the program. This is the line that a new grant would add.
   const list = grants as Grant[]
   list.push(planted)
   server = await startLatchkey()
-  // A profile names the grants of its kind of client, and this one is none of them.
+  // A profile lists the grants of its client kind, and the planted grant is not in it.
   await server.database.knex.raw(
     `UPDATE client SET metadata = jsonb_set(metadata, '{grant_types}', ?::jsonb) WHERE client_id = 'machine'`,
     [JSON.stringify(['client_credentials', planted.type])],

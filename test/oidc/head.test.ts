@@ -1,4 +1,4 @@
-/** HEAD at the engine's endpoints (RFC 9110 §9.3.2): what would issue or end something has only GET. */
+/** HEAD (RFC 9110 §9.3.2): an endpoint that issues or ends something answers with 405. */
 import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
 import { signedIn } from './support.ts'

@@ -1,4 +1,6 @@
-/** An id_token_hint whose key is gone: removed in its time, revoked, or of an algorithm the client has left. */
+/**
+ * An id_token_hint whose key was removed or revoked, or whose algorithm the client no longer uses.
+ */
 import { generateKeyPair, SignJWT } from 'jose'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -19,14 +21,14 @@ afterAll(() => server.stop())
 const headerOf = (jwt: string) => JSON.parse(Buffer.from(jwt.split('.')[0]!, 'base64url').toString())
 const logoutUrl = (parameters: Record<string, string>) => `${server.issuer}/logout?${new URLSearchParams(parameters)}`
 
-/** Takes the key out of the ring that has signed `jwt`. */
+/** Removes the key that signed `jwt` from the ring. */
 async function loseKey(jwt: string): Promise<void> {
   const { kid } = headerOf(jwt)
   await server.parts.signingKeys.revoke(kid, operator)
   await waitFor(() => !server.parts.keyRing.current().publicJwks.some((key) => key.kid === kid))
 }
 
-/** A browser in which alice is signed in, with an ID token whose key is gone. */
+/** A browser in which alice is signed in, with an ID token whose key was removed. */
 async function withLostKey() {
   const rp = await signedIn(server)
   await loseKey(rp.tokens.id_token)
@@ -90,7 +92,7 @@ test('at authorization another person is login_required, and is asked to sign in
   expect(answer).toMatchObject({ error: 'login_required' })
   const page = await bob.follow(await bob.get(await rp.authorizeUrl({ id_token_hint: hint })))
   expect(page.body).toContain('name="password"')
-  // Alice is not touched by it.
+  // Alice's session is unaffected.
   expect(answerIn(await other.browser.get(await other.authorizeUrl({ prompt: 'none' })))).toHaveProperty('code')
 })
 
@@ -106,7 +108,7 @@ test('a hint of nobody’s key can make a person sign in, and never lets anybody
   for (const claims of [{ iss: 'https://evil.example' }, { aud: 'spa' }]) {
     expect(answerIn(await ask(await forged(claims)))).toMatchObject({ error: 'invalid_request' })
   }
-  // At logout its session id counts for nothing: the person is asked.
+  // At logout its session id has no effect: the user is asked to confirm.
   const page = await rp.browser.get(logoutUrl({ id_token_hint: await forged({}) }))
   expect([page.status, page.next]).toEqual([200, undefined])
   expect(page.body).toMatch(says('pages.logout.heading'))

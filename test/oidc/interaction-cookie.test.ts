@@ -1,4 +1,6 @@
-/** An interaction belongs to the browser that began it: its cookie at load, finish and resume, and many interactions in one browser. */
+/**
+ * An interaction belongs to the browser that began it, by its cookie at load, finish and resume.
+ */
 import type { ServerResponse } from 'node:http'
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
@@ -21,13 +23,13 @@ afterAll(() => server.stop())
 const uidIn = (url: string): string => new URL(url).pathname.split('/')[2] ?? ''
 const cookieName = (uid: string): string => `latchkey.i.${uid}`
 
-/** The interactions that this browser holds a cookie for, newest last. */
+/** The interactions that this browser has a cookie for, newest last. */
 async function held({ jar }: Browser): Promise<string[]> {
   const cookies = await jar.getCookies(server.issuer)
   return cookies.map(({ key }) => key).filter((name) => name.startsWith('latchkey.i.'))
 }
 
-/** What the browser would send to `url`, without the cookie of interaction `uid`. */
+/** The cookies that the browser would send to `url`, without the one of interaction `uid`. */
 async function cookiesWithout({ jar }: Browser, url: string, uid: string): Promise<string> {
   const cookies = await jar.getCookies(url)
   return cookies
@@ -203,7 +205,7 @@ describe('eight tabs opened at once in a browser without cookies', () => {
   async function openTabs() {
     const rp = createRelyingParty(server)
     const begun = await Promise.all(Array.from({ length: 8 }, () => begin(rp)))
-    // No tab has seen the answer of another one when it asks for its page.
+    // Each tab requests its page before it has the response of another tab.
     const pages = await Promise.all(begun.map(({ url }) => rp.browser.get(url)))
     return { rp, pages }
   }
@@ -226,7 +228,7 @@ test('a form counts by the cookie of its own interaction, and not by that of ano
   const first = await begin(rp)
   const page = await rp.browser.get(first.url)
   const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
-  // What a tab opened at the same moment does to the first one.
+  // A tab that is opened at the same moment replaces the browser cookie like this.
   await rp.browser.jar.setCookie(`latchkey.browser=${'x'.repeat(43)}; Path=/`, server.issuer)
   const second = await begin(rp)
   const elsewhere = await rp.browser.post(`${second.url}/login`, { ...person, csrf })
@@ -253,7 +255,7 @@ test('of more than twenty interactions the newest twenty are kept, and the heade
   }
 })
 
-/** A request with these cookies as the server's own code sees it. */
+/** The Koa context of a request with these cookies. */
 function contextWith(cookie: string, path = '/') {
   const app = new Koa()
   app.keys = server.parts.cookieKeys

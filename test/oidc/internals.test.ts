@@ -1,4 +1,4 @@
-/** One test for each use of the engine's insides (src/oidc/internals.ts): an upgrade that takes one away turns red here, with its name. */
+/** One test for each use of the engine's internals: an upgrade that removes one fails here. */
 import { generateJwk } from '../../keys/algorithms.ts'
 import { insertKey } from '../../keys/repository.ts'
 import { member } from '../mfa/setup.ts'

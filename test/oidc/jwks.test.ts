@@ -1,4 +1,4 @@
-/** The JWKS as clients fetch and keep it: RFC 7517 §5, RFC 9110 §8.8.3, RFC 9111 §5.2. */
+/** The JWKS as clients fetch and cache it: RFC 7517 §5, RFC 9110 §8.8.3, RFC 9111 §5.2. */
 import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
 import { waitFor } from '../support/wait.ts'
@@ -56,7 +56,8 @@ test('is refused where it could lack a key that signs before a copy of it expire
   await knex.schema.renameTable('signing_key', 'away')
   server.clock.advance(9 * 60_000)
   expect((await jwks()).status).toBe(200)
-  // Of the hour in which a key is announced the copy may be kept for fifty minutes.
+  // A copy may be cached for fifty minutes of the hour between a key's announcement and its first
+  // use.
   server.clock.advance(2 * 60_000)
   const refused = await jwks()
   expect([refused.status, refused.headers.get('Retry-After'), refused.headers.get('Cache-Control')]).toEqual([

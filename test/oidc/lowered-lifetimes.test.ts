@@ -1,4 +1,7 @@
-/** Lifetimes that an administrator lowers hold at the next use of what there is, and raising them brings nothing back (CVE-2025-11429). */
+/**
+ * A lowered lifetime applies to existing tokens at their next use; raising it reactivates none
+ * (CVE-2025-11429).
+ */
 import type { ClientInput } from '../../src/clients/client.ts'
 import type { SettingKey } from '../../src/settings/definitions.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -27,7 +30,7 @@ afterAll(() => server.stop())
 const set = (key: SettingKey, ms: number | undefined) =>
   server.parts.settings.set(key, ms === undefined ? undefined : ms / 1000, operator)
 
-/** Alice, signed in at a client of its own, which an administrator can set anew. */
+/** Alice, signed in at a new client that an administrator can reconfigure. */
 async function party(settings: Partial<ClientInput> = {}) {
   clients += 1
   const clientId = `app-${clients}`
@@ -46,7 +49,7 @@ async function party(settings: Partial<ClientInput> = {}) {
     refresh: (token: string) => rp.refresh(token, asClient),
     isActive: async (token: string) => (await rp.call('/introspect', { token, ...asClient })).body.active,
     become: (more: Partial<ClientInput>) => server.parts.clients.replace(input(more), operator),
-    /** What the browser gets without being asked anything. */
+    /** The response without any prompt. */
     silently: () => rp.authorize({ client_id: clientId, prompt: 'none' }),
     authorizeUrl: (parameters: Record<string, string> = {}) => rp.authorizeUrl({ client_id: clientId, ...parameters }),
   }
@@ -214,7 +217,7 @@ describe('a session', () => {
     const resumed = await browser.follow(await browser.submit(page, '/consent'))
     expect(resumed.next ?? '').not.toContain('code=')
     expect(resumed.body).not.toMatch(/[?&]code=/)
-    // The page that waits for another tab's cookie, until it gives up.
+    // The page that waits for another tab's cookie, at its last attempt.
     const last = await browser.get(`${page.url.replace('/interaction/', '/authorize/')}?again=8`)
     expect([last.status, last.next]).toEqual([400, undefined])
   })

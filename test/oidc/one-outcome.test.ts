@@ -1,4 +1,4 @@
-/** One interaction has one outcome: answers at once, a double click, and a resume that is asked for again. */
+/** One interaction has one outcome: simultaneous answers, a double click, and a repeated resume. */
 import { rowId } from '../../adapters/digest.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -86,7 +86,8 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
 
   test('a double click that arrives after the resume leads to the same code', async () => {
     const { browser, page } = await atConsent()
-    // Two clicks: the browser sends the second with the cookies of the first, whose answer it has not read.
+    // Two clicks: the browser sends the second with the cookies of the first, before it reads the
+    // response.
     const cookies = await browser.jar.getCookieString(page.url)
     const first = await browser.submit(page, '/consent')
     const resumeCookies = await browser.jar.getCookieString(first.next!)
@@ -135,13 +136,13 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     const { browser, page } = rp
     const other = await browser.follow(await browser.get(await rp.authorizeUrl({ prompt: 'consent' })))
     const [first, second] = [await browser.submit(page, '/consent'), await browser.submit(other, '/consent')]
-    // Both requests are sent with the session's old cookie; the first renames the session.
+    // Both requests are sent with the session's old cookie. The first one renames the session.
     const cookies = await browser.jar.getCookieString(second.next!)
     await browser.get(first.next!)
     const late = await createBrowser().get(second.next!, { Cookie: cookies })
     expect(late).toMatchObject({ status: 200, next: `${second.next}?again=1` })
     expect(late.headers.getSetCookie().filter((cookie) => cookie.startsWith('latchkey.session'))).toEqual([])
-    // With the old cookie, which a thief may have, it is over after some tries.
+    // With the old cookie, which an attacker may have, the attempts are limited.
     const last = late.next!.replace('again=1', 'again=8')
     expect((await createBrowser().get(last, { Cookie: cookies })).status).toBe(400)
     expect(answerOf((await browser.get(late.next!)).next).get('code')).toEqual(expect.any(String))
@@ -168,7 +169,7 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     const first = await browser.submit(page, '/consent')
     const id = rowId('Session', (await sessionCookie(rp, server))!)
     await server.database.transaction(async (tx) => {
-      // The session's row is held: an answer signs nobody in, and does not wait for it.
+      // The session's row is locked. An answer without a sign-in does not wait for the lock.
       const [row] = await tx('artifact').where({ id }).delete().returning('*')
       await tx('artifact').insert({ ...row, id: Buffer.alloc(32, 7) })
       expect((await browser.submit(other, '/consent')).next).toContain('/authorize/')

@@ -1,4 +1,7 @@
-/** POST at the authorization and end-session endpoints (OpenID Connect Core 1.0 §3.1.2.1): a 303 to the same request as GET. */
+/**
+ * POST at the authorization and end-session endpoints (OpenID Connect Core 1.0 §3.1.2.1): a 303 to
+ * the same request as GET.
+ */
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import { answerIn, minutes, signedIn } from './support.ts'
@@ -12,7 +15,7 @@ afterAll(() => server.stop())
 
 const foreign = { Origin: 'https://app.example', 'Sec-Fetch-Site': 'cross-site' }
 
-/** What a form of another site sends: its fields, and no cookie, for they are Lax. */
+/** A form post from another site: its fields and no cookies, because they are SameSite=Lax. */
 async function crossSitePost(url: string, extra: Record<string, string> = {}) {
   const { searchParams, origin, pathname } = new URL(url)
   const body = new URLSearchParams([...searchParams, ...Object.entries(extra)])
@@ -30,7 +33,7 @@ test('a cross-site POST finds the living session again, with prompt=none', async
 
 test('what is too long for an address waits, sealed, for one GET', async () => {
   const { browser, authorizeUrl } = await signedIn(server)
-  // Claims may be 16,000 characters long.
+  // The claims parameter may be 16,000 characters long.
   const claims = JSON.stringify({ userinfo: { email: null }, padding: 'x'.repeat(9_000) })
   const url = await authorizeUrl({ prompt: 'consent', state: 'long' })
   const response = await crossSitePost(url, { claims })
@@ -73,7 +76,7 @@ test('a hint that names a person is in no address: a posted logout parks it, and
   const location = response.headers.get('Location')!
   expect([response.status, location]).toEqual([303, expect.stringMatching(/^\/logout\?latchkey_request=[\w-]{43}$/)])
   const page = await browser.get(server.issuer + location)
-  // Asked without a question: the hint was read.
+  // No confirmation page, so the hint was read.
   expect([page.status, page.next ?? page.headers.get('Location')]).toEqual([
     303,
     expect.stringContaining('/logout/success'),

@@ -147,7 +147,7 @@ describe('an assertion', () => {
     expect(await ask(await assertion('job', { nbf: now + 61, exp: now + 3500 }))).toMatchObject(refused)
     expect(await ask(await assertion('job', { iat: now + 61, exp: now + 3500 }))).toMatchObject(refused)
     expect(await ask(await assertion('job', { iat: now + 60, exp: now + 3500 }))).toMatchObject({ status: 200 })
-    // A library whose clock is ahead says so in both.
+    // A client library with a fast clock is ahead in both iat and nbf.
     for (const ahead of [15, 30, 55]) {
       const early = { iat: now + ahead, nbf: now + ahead, exp: now + ahead + 60 }
       expect(await ask(await assertion('job', early))).toMatchObject({ status: 200 })
@@ -287,7 +287,7 @@ describe('registered keys', () => {
 
   test('that were kept before there was a check verify nothing; good ones beside them do', async () => {
     const jwks = { keys: [{ ...exponentOne(), kid: 'weak' }, keys.jwk] }
-    /** A client that has the set in the database, and has not been asked for yet. */
+    /** A client whose key set is only in the database, without an earlier request. */
     async function plant(clientId: string, algorithm: string) {
       await addMachine(clientId, { jwks: { keys: [keys.jwk] } })
       const added = JSON.stringify({ jwks, token_endpoint_auth_signing_alg: algorithm })
@@ -319,7 +319,7 @@ describe('registered keys', () => {
 })
 
 describe('published keys (jwks_uri)', () => {
-  /** A client whose keys are behind an address on this machine, which development allows. */
+  /** A client with a jwks_uri on this machine, which development mode allows. */
   async function publish(clientId: string, listener: RequestListener, algorithm = 'ES256') {
     const site = createServer(listener)
     published.push(site)
@@ -383,7 +383,7 @@ describe('published keys (jwks_uri)', () => {
       .slice(0, 2)
     const signature = await crypto.subtle.sign('RSASSA-PKCS1-v1_5', small.privateKey, Buffer.from(input.join('.')))
     expect(await ask([...input, Buffer.from(signature).toString('base64url')].join('.'))).toMatchObject(refused)
-    // Where the bad keys stand does not matter either.
+    // The position of the bad keys makes no difference.
     await publishAs('good-last', [weak, { ...offCurve(), kid: 'first' }, keys.jwk], 'ES256')
     expect(await ask(await assertion('good-last'))).toMatchObject({ status: 200 })
   })

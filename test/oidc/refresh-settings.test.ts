@@ -1,4 +1,4 @@
-/** Refresh as a client is set: its window, its rotation, its lifetimes (RFC 9700 §4.14.2, OWASP ASVS 10.4.8). */
+/** A client's own refresh window, rotation and lifetimes (RFC 9700 §4.14.2, OWASP ASVS 10.4.8). */
 import type { ClientInput } from '../../src/clients/client.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
@@ -14,7 +14,7 @@ afterAll(() => server.stop())
 
 const invalidGrant = { status: 400, body: { error: 'invalid_grant' } }
 
-/** A client of its own with these settings, in whose browser alice has signed in. */
+/** A new client with these settings, with alice signed in at its browser. */
 async function signedInAt(settings: Partial<ClientInput>) {
   clients += 1
   const kind = settings.kind ?? 'web'

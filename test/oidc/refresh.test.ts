@@ -1,4 +1,7 @@
-/** Refresh at the protocol (RFC 6749 §6, OpenID Connect Core 1.0 §12): who gets a refresh token, how long it lives, and what ends it. */
+/**
+ * Refresh tokens (RFC 6749 §6, OpenID Connect Core 1.0 §12): which clients get one, its lifetime,
+ * and its revocation.
+ */
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import { days, hours, minutes, signedIn } from './support.ts'
@@ -12,7 +15,7 @@ afterAll(() => server.stop())
 
 const invalidGrant = { status: 400, body: { error: 'invalid_grant' } }
 
-/** Through the confirmation page to the end of the session. */
+/** Signs out through the confirmation page. */
 async function logOut({ browser }: ReturnType<typeof createRelyingParty>): Promise<void> {
   const page = await browser.get(`${server.issuer}/logout`)
   await browser.submit(page, '/confirm', { logout: 'yes' })

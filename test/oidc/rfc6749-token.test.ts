@@ -1,4 +1,4 @@
-/** The token endpoint (RFC 6749): who may call it and how, what each grant gives, and the standard's error for everything else. */
+/** The token endpoint (RFC 6749): client authentication, each grant, and the standard's errors. */
 import { decodeProtectedHeader } from 'jose'
 import { accountClientId } from '../../src/account/client.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -110,7 +110,7 @@ describe('a code that was redeemed, presented once more (§4.1.2, §10.5)', () =
     ['for an API that is not there', (fields) => ({ ...fields, resource: 'https://nowhere.example/' })],
     ['with a proof that proves nothing', (fields) => fields, { DPoP: 'nothing' }],
   ]
-  /** The engine reads a code before it looks for the API: such a request spends it, as the right one does. */
+  /** The engine reads a code before it looks up the API, so such a request spends the code. */
   const spending: ReadonlySet<string> = new Set(['by its client', 'for an API that is not there'])
   const publicCases: [string, Fields][] = [
     ['a public client', { client_id: 'spa' }],
@@ -125,7 +125,9 @@ describe('a code that was redeemed, presented once more (§4.1.2, §10.5)', () =
     return { party, code, fields }
   }
 
-  /** Refused either way; ends the tokens of the first use, and nothing where there was none. */
+  /**
+   * Expects a refusal that revokes the first use's tokens. `leavesCode`: an unused code is kept.
+   */
   async function proves(present: (fields: Fields) => Promise<{ status: number }>, leavesCode: boolean) {
     if (leavesCode) {
       const { party, code, fields } = await redeemed()

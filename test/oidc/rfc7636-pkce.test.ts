@@ -1,4 +1,4 @@
-/** Proof Key for Code Exchange (RFC 7636): S256 by default, always for public clients; what is sent is enforced. */
+/** Proof Key for Code Exchange (RFC 7636): S256 by default, always for public clients. */
 import type { Latchkey } from '../support/latchkey.ts'
 import { callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 import { answerIn } from './support.ts'

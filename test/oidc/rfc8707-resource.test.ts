@@ -1,4 +1,6 @@
-/** Resource indicators (RFC 8707): which API a token is for, and who may ask. */
+/**
+ * Resource indicators (RFC 8707): the API that a token is for, and the clients that may request it.
+ */
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 import { verify } from './support.ts'

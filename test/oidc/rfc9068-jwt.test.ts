@@ -1,4 +1,4 @@
-/** JWT access tokens (RFC 9068), asked about (RFC 7662) and taken back (RFC 7009). */
+/** JWT access tokens (RFC 9068), their introspection (RFC 7662) and their revocation (RFC 7009). */
 import { createSecretKey, generateKeyPairSync } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -53,7 +53,7 @@ const ofMachine = async (fields: Record<string, string> = {}): Promise<string> =
   (await rp.token({ grant_type: 'client_credentials', resource: api, scope: 'api:read', ...fields }, as('machine')))
     .body.access_token
 
-/** Alice's JWT for the API at the client `web`, with whatever else came along. */
+/** Alice's JWT for the API at the client `web`, with the whole token response. */
 async function ofPerson({ scope = 'openid api:read', resource = api } = {}) {
   const { code } = await rp.authorize({ scope, resource })
   return (await rp.exchange(code!, { resource })).body
@@ -158,7 +158,7 @@ describe('introspection of a JWT (RFC 7662)', () => {
 describe('a JWT that is not as this server makes it (RFC 8725 §3)', () => {
   const parts = (token: string) => ({ header: decodeProtectedHeader(token), payload: decodeJwt(token) })
 
-  /** Signs the same claims with the server's own key, with another header. */
+  /** Signs the same claims with the server's own key and another header. */
   async function resigned(token: string, header: Record<string, unknown>, payload: Record<string, unknown> = {}) {
     const own = parts(token)
     const jwk = server.parts.keyRing.current().privateJwks.find(({ kid }) => kid === own.header.kid)!

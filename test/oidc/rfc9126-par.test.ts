@@ -17,7 +17,7 @@ afterAll(() => server.stop())
 
 type RelyingParty = ReturnType<typeof createRelyingParty>
 
-/** What a client would send to the authorization endpoint, as fields. */
+/** The parameters of an authorization request, as form fields. */
 async function fieldsOf(rp: RelyingParty, more: Record<string, string | undefined> = {}) {
   return Object.fromEntries(new URL(await rp.authorizeUrl(more)).searchParams)
 }
@@ -108,7 +108,7 @@ describe('a request_uri (§4)', () => {
       }),
     )
     expect(answers.filter(({ to }) => to?.includes('code='))).toHaveLength(1)
-    // The others get what a later use gets: the application has its answer.
+    // The others are refused like a later use: the client already has its response.
     const others = answers.filter(({ to }) => to === null)
     expect(others).toHaveLength(49)
     for (const { status, page } of others) expect([status, page.includes('invalid_request_uri')]).toEqual([400, true])

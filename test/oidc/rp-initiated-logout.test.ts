@@ -1,4 +1,4 @@
-/** RP-Initiated Logout 1.0: the person is asked unless the hint is of this session, the way back is exact, and what is wrong is said on a page of ours. */
+/** RP-Initiated Logout 1.0: the confirmation, the exact redirect URIs, and the error pages. */
 import { createSecretKey } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader, importJWK, SignJWT } from 'jose'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -79,7 +79,7 @@ test('an address that is not registered is a page also with a hint of this sessi
 })
 
 describe('a hint that is not a plain ID token of ours (RFC 8725 §3) is a page, and the session stays:', () => {
-  /** The hint's claims under another header, signed with the key that signed it. */
+  /** The hint's claims under another header, signed with its original key. */
   async function resigned(jwt: string, header: Record<string, unknown>): Promise<string> {
     const own = decodeProtectedHeader(jwt)
     const jwk = server.parts.keyRing.current().privateJwks.find(({ kid }) => kid === own.kid)!

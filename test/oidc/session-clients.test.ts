@@ -1,4 +1,4 @@
-/** Every application of a session is told when it ends, also those that signed in at the same moment. */
+/** Each client of a session is notified when the session ends, even after simultaneous sign-ins. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -50,7 +50,7 @@ afterAll(async () => {
   receiver.close()
 })
 
-/** Alice's browser with a session, and an authorization request of every app in it at the same moment. */
+/** Alice's browser with a session, and one simultaneous authorization request for each client. */
 async function openAtOnce(servers: readonly Latchkey[]) {
   const rp = createRelyingParty(one)
   await rp.signIn({ client_id: 'web' })
@@ -86,7 +86,7 @@ test.each([1, 2])(
     await rp.browser.get(`${one.issuer}/logout?${new URLSearchParams({ id_token_hint: idTokens[0]! })}`)
     await waitFor(() => told.length >= count)
     expect(told.map(({ clientId }) => clientId).sort()).toEqual(all)
-    // Each by the name that its ID token had.
+    // Each with the sid of its ID token.
     for (const [index, token] of idTokens.entries()) {
       expect(told.find(({ clientId }) => clientId === `app-${index}`)?.sid).toBe(claimsIn(token).sid)
     }

@@ -1,4 +1,4 @@
-/** Who signs asks the ring first, and once more before what was signed is written. */
+/** A signer reads the key ring first, and checks it again before the signed result is written. */
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import { waitFor } from '../support/wait.ts'
@@ -16,7 +16,7 @@ const kidOf = (jwt: string): string => JSON.parse(Buffer.from(jwt.split('.')[0]!
 test('a key that is revoked while a refresh is under way: 503, nothing is spent, and the repeat is signed with the next one', async () => {
   const { tokens, refresh } = await signedIn(server)
   const kid = kidOf(tokens.id_token)
-  // The request stops in the middle, with the engine of the old keys in its hand.
+  // The request stops in the middle, with an engine that uses the old keys.
   const { accounts, signingKeys, keyRing } = server.parts
   const { findById } = accounts
   const reached = Promise.withResolvers<void>()

@@ -1,4 +1,4 @@
-/** Stock libraries, as their documentation shows them: openid-client for applications, jose for APIs. */
+/** Standard libraries as documented: openid-client for applications, jose for APIs. */
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import * as client from 'openid-client'
 import type { Latchkey } from '../support/latchkey.ts'

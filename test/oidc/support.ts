@@ -1,4 +1,4 @@
-/** What the tests of the protocol share: tokens read and verified by the published keys, and the parts of an answer that matter. */
+/** Shared by the protocol tests: verified tokens and parsed responses. */
 import type { JSONWebKeySet, JWTPayload, JWTVerifyOptions } from 'jose'
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
 import type { Page } from '../support/browser.ts'
@@ -11,7 +11,7 @@ export const days = (count: number): number => count * 86_400_000
 
 export const claimsIn = (jwt: string): JWTPayload & Record<string, unknown> => decodeJwt(jwt)
 
-/** Verifies a JWT as a relying party does: signature by /jwks, issuer, and what `options` ask for. */
+/** Verifies a JWT as a relying party does: signature by /jwks, issuer, and `options`. */
 export async function verify(server: Latchkey, jwt: string, options: JWTVerifyOptions = {}): Promise<JWTPayload> {
   const jwks = (await (await fetch(`${server.issuer}/jwks`)).json()) as JSONWebKeySet
   const { payload } = await jwtVerify(jwt, createLocalJWKSet(jwks), {
@@ -22,7 +22,7 @@ export async function verify(server: Latchkey, jwt: string, options: JWTVerifyOp
   return payload
 }
 
-/** The parameters with which a page sends the browser on. */
+/** The parameters of the page's redirect. */
 export function answerIn(page: Page): Record<string, string> {
   if (page.next === undefined) throw new Error(`no redirect: ${page.status} ${page.url}\n${page.body.slice(0, 2000)}`)
   return Object.fromEntries(new URL(page.next).searchParams)
@@ -35,7 +35,7 @@ export async function signedIn(server: Latchkey, parameters: Record<string, stri
   return { ...relyingParty, tokens }
 }
 
-/** What the cookie `latchkey.session` holds in this browser. */
+/** The value of the cookie `latchkey.session` in this browser. */
 export async function sessionCookie(
   { browser }: Pick<ReturnType<typeof createRelyingParty>, 'browser'>,
   server: Latchkey,

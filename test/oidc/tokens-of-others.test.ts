@@ -1,4 +1,7 @@
-/** Introspection (RFC 7662), revocation (RFC 7009) and userinfo (OpenID Connect Core 1.0 §5.3): whose token, told to whom. */
+/**
+ * Introspection (RFC 7662), revocation (RFC 7009) and userinfo (OpenID Connect Core 1.0 §5.3) with
+ * tokens of other clients.
+ */
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 import { minutes, signedIn } from './support.ts'

@@ -1,4 +1,4 @@
-/** What userinfo refuses, and with which status: as docs/revocation.md says. */
+/** The errors of userinfo and their statuses, as docs/revocation.md lists them. */
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 

@@ -1,4 +1,7 @@
-/** What an administrator took from a client is not given again: every answer is computed from what is allowed now (RFC 6749 §6, CVE-2025-12110). */
+/**
+ * A client gets nothing that an administrator withdrew: each response follows the current settings
+ * (RFC 6749 §6, CVE-2025-12110).
+ */
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 import { answerIn, claimsIn } from './support.ts'
@@ -13,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.stop())
 
-/** A client of its own, with the person at its browser, and a way to register it anew. */
+/** A new client, with the user at its browser, and a function that registers it again. */
 async function party(scope = everything) {
   count += 1
   const clientId = `party-${count}`
@@ -224,7 +227,7 @@ describe('a redirect URI that was removed', () => {
 
   test('nor by one that waits to be resumed', async () => {
     const { browser, authorizeUrl, signIn, become } = await party('openid')
-    // Nothing is left to ask: what is resumed would be the code.
+    // No prompt is left, so the resume would give the code.
     await signIn()
     const page = await browser.follow(await browser.get(await authorizeUrl({ prompt: 'login' })))
     const login = { email: 'alice@example.com', password: 'wonderland tea party' }

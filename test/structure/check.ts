@@ -1,10 +1,10 @@
-/** `npm run check`: format and lint, structure, types and unused code, side by side; one line a step, all of its output when it fails. */
+/** `npm run check`: all steps in parallel. A failed step prints all of its output. */
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 
 const root = path.resolve(import.meta.dirname, '../..')
 
-// Jest without the global set-up: the tests of the structure need no database, but for the one of the tables.
+// Jest without the global set-up: only the structure test of the tables needs a database.
 const jest = {
   rootDir: root,
   testEnvironment: 'node',

@@ -1,4 +1,4 @@
-/** Reads `src/compose`: names that are used before their declaration, and code that decides something. */
+/** Reads `src/compose`: finds names used before their declaration, and code with a condition. */
 import type { Node } from 'typescript/unstable/ast'
 import { SyntaxKind } from 'typescript/unstable/ast'
 import * as is from 'typescript/unstable/ast/is'
@@ -10,7 +10,10 @@ const folders = ['src/compose']
 
 export type ComposeFindings = Readonly<{ early: readonly string[]; decisions: readonly string[] }>
 
-/** `early`: uses before the declaration, as `<path>:<line>: <name>`. `decisions`: as `<path>:<line>`. */
+/**
+ * `early`: uses before the declaration, as `<path>:<line>: <name>`. `decisions`: conditions, as
+ * `<path>:<line>`.
+ */
 export const readCompose = (planted: Planted = {}): ComposeFindings =>
   withTypes(folders, planted, (project) => ({
     early: findEarlyUses(project),
@@ -37,7 +40,7 @@ function listDeclared(file: Node): Declared[] {
   return found
 }
 
-/** Whether the identifier stands for a value, and is not the name of a property or of what it declares. */
+/** Whether the identifier is used as a value. Property names and declared names are not uses. */
 function isUse(node: Node): boolean {
   const { parent } = node
   if (is.isPropertyAccessExpression(parent)) return parent.name !== node

@@ -1,4 +1,6 @@
-/** The composition: it builds features in order, by their entry files, and decides nothing. */
+/**
+ * `src/compose` builds the features in order from their entry files, and contains no conditions.
+ */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { endingLists } from '../../src/revocation/endings.ts'
@@ -53,7 +55,7 @@ test('a file of the composition has at most 120 lines', () => {
   expect(compose.filter(({ text }) => text.split('\n').length > 121).map((file) => file.path)).toEqual([])
 })
 
-/** Imports of a feature that has an `index.ts`, past that file. */
+/** Imports of files in a feature that has an `index.ts`, except that file. */
 const findWaysRound = (file: SourceFile): string[] =>
   listImports(file)
     .map(({ target }) => target)

@@ -1,14 +1,11 @@
-/**
- * Conventions that a machine can check: what may be read, reached and written only in its one
- * place.
- */
+/** Conventions that a machine can check: some values are read or written in one file only. */
 import { stripTypeScriptTypes } from 'node:module'
 import { listFiles } from './source.ts'
 
 const server = listFiles(['src', 'adapters', 'keys', 'migrations'])
 const views = listFiles(['views', 'src'], ['.ejs'])
 
-/** Lines of code, without comments that only speak of it, that match; as `path:line`. */
+/** Lines of code that match, as `path:line`. Lines that are only a comment are skipped. */
 function findLines(files: typeof server, pattern: RegExp, isAllowed: (path: string) => boolean): string[] {
   return files
     .filter(({ path }) => !isAllowed(path))
@@ -41,14 +38,14 @@ const rules: [rule: string, pattern: RegExp, allowed: (path: string) => boolean,
   [
     'the time comes from the clock',
     /\bDate\.now\(|\bnew Date\(\)/,
-    // The log's own time stamps.
+    // The log's own timestamps.
     only('src/clock.ts', 'src/log.ts'),
     'const expired = row.expiresAt < Date.now()',
   ],
   [
     'SQL takes the time as a value: only the queue keeps its own',
     /\b(SELECT|UPDATE|DELETE|INSERT|WHERE|SET|VALUES|DEFAULT|AND|OR)\b[^$]*(?<![.\w])now\(\)|\b(CURRENT_TIMESTAMP|(current|clock)_timestamp)\b/,
-    // In a string: code calls its own clock `now` as well.
+    // This SQL is in a string, because code also calls its own clock `now`.
     only('src/jobs/'),
     "DELETE FROM artifact WHERE expires_at < now()'",
   ],
@@ -61,7 +58,7 @@ test.each(rules)('%s', (_rule, pattern, isAllowed, violation) => {
   expect(findLines(server, pattern, isAllowed)).toEqual([])
 })
 
-// An object literal spread into another one switches off the check for misspelled and unknown properties.
+// An object literal spread into another one switches off the check for unknown properties.
 const literalSpread = /\.\.\.\{|\.\.\.\[[^\]]*\],?$/
 const everyFile = listFiles(['src', 'adapters', 'keys', 'migrations', 'test', 'bench', 'examples'])
 
@@ -73,7 +70,7 @@ test('a literal is never spread into another one', () => {
   expect(findLines(everyFile, literalSpread, only('test/structure/conventions.test.ts'))).toEqual([])
 })
 
-/** Lines with a cast that the compiler does not check, and no comment at their end or on the line before; as `path:line`. */
+/** Lines with an unchecked cast and no comment on that line or the line before, as `path:line`. */
 function findBareCasts(files: typeof server): string[] {
   return files.flatMap(({ path, text }) => {
     const lines = text.split('\n')
@@ -105,7 +102,7 @@ test('views print with <%= and use <%- for includes only', () => {
 test('views have no inline script, style or handler: the content security policy refuses them', () => {
   const inline = /<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|javascript:/i
   expect(inline.test('<a onclick="go()">')).toBe(true)
-  // An email is shown under no policy of ours, and most email programs read styles in elements only.
+  // An email has no content security policy, and most email programs read inline styles only.
   expect(findLines(views, inline, only('views/email/'))).toEqual([])
 })
 

@@ -1,4 +1,4 @@
-/** Sentences with a number: "1 account", not "1 accounts". A number before a noun is called `count` and has both forms. */
+/** Sentences with a number: "1 account", not "1 accounts". `count` has both forms. */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { root } from './source.ts'
@@ -14,13 +14,13 @@ const catalogues = ['en'].map(
   (language): Catalogue => JSON.parse(readFileSync(path.join(root, `locales/${language}.json`), 'utf8')),
 )
 
-// Limits of what may be typed are never 1.
+// Input limits are never 1.
 const limits = ['limit', 'min', 'max', 'minimum', 'maximum', 'length']
 const nouns = ['people', 'accounts?', 'clients?', 'changes?', 'lines?', 'codes?', 'browsers?', 'sessions?', 'emails?']
 const units = ['days?', 'hours?', 'minutes?', 'releases?', 'lanes?', 'passes', 'letters?', 'characters?', 'entries']
 const numberedNoun = new RegExp(`\\{\\{(\\w+)\\}\\} (?:more |later |other )?(?:${[...nouns, ...units].join('|')})\\b`)
 
-/** Keys whose number has one form only. */
+/** Keys of sentences with a number and only one form. */
 function listSingleForms(catalogue: Catalogue): string[] {
   const sentences = listSentences(catalogue)
   const keys = new Set(sentences.map(([key]) => key))

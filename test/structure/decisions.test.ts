@@ -1,4 +1,4 @@
-/** The index of decisions and their files agree, each file is complete, and every decision that is linked exists. */
+/** The index of decisions matches their files, files are complete, and linked decisions exist. */
 import { linkTargets, readProjectFiles } from './project-files.ts'
 import type { SourceFile } from './source.ts'
 import { listFiles } from './source.ts'
@@ -15,7 +15,7 @@ const numberOf = (path: string): string => nameOf(path).slice(0, 4)
 const titleOf = ({ text }: SourceFile): string | undefined => /^# \d{4}\. (.+)\n/.exec(text)?.[1]
 const dateOf = ({ text }: SourceFile): string | undefined => /^Date: (\d{4}-\d{2}-\d{2}) /m.exec(text)?.[1]
 
-/** What a row of the index says of a decision, and what the decision says itself. */
+/** Number, date and title in each row of the index. */
 const rowsOf = (text: string): string[] =>
   text
     .split('\n')
@@ -30,7 +30,9 @@ const rowsOf = (text: string): string[] =>
 const rowFor = (file: SourceFile): string =>
   `[${numberOf(file.path)}](${nameOf(file.path)}) | ${dateOf(file)} | ${titleOf(file)}`
 
-/** What a decision lacks: a heading, a date, its number in the title, or text below a heading. */
+/**
+ * Missing parts of a decision: a heading, a date, its number in the title, text below a heading.
+ */
 function findGaps({ path, text }: SourceFile): string[] {
   const parts = text.split(/^## /m).slice(1)
   const headings = parts.map((part) => part.slice(0, part.indexOf('\n')))

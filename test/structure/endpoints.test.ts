@@ -1,4 +1,4 @@
-/** Endpoints and grants are one list each: a row is complete, and no other file knows a path or a grant by its name. */
+/** Endpoints and grants are one list each: rows are complete, and no other file names them. */
 import { models } from '../../adapters/index.ts'
 import type { Endpoint } from '../../src/oidc/endpoint.ts'
 import { endpoints } from '../../src/oidc/endpoints.ts'
@@ -9,7 +9,7 @@ import { listFiles } from './source.ts'
 
 const source = listFiles(['src', 'adapters', 'keys'])
 
-/** The lines of code that match, without comments; as `path:line`. */
+/** Matching lines of code without comments, as `path:line`. */
 const findLines = (files: readonly SourceFile[], pattern: RegExp): string[] =>
   files.flatMap(({ path, text }) =>
     text
@@ -20,7 +20,7 @@ const findLines = (files: readonly SourceFile[], pattern: RegExp): string[] =>
   )
 const plant = (text: string): SourceFile[] => [{ path: 'src/planted.ts', text }]
 
-// `npm run check` compiles this file: a directive that expects an error where there is none is an error itself.
+// `npm run check` compiles this file: an unused `@ts-expect-error` is an error itself.
 test('a row of the table without a limit, or with an unknown one, does not compile', () => {
   // @ts-expect-error: the row has no limit.
   const withoutLimit: Endpoint = {
@@ -62,7 +62,7 @@ test('a grant without a limit, or that does not say what it spends, does not com
   expect([withoutLimit, withoutSpending]).toHaveLength(2)
 })
 
-/** What the compiler cannot see in the two lists. */
+/** Problems in the two lists that the compiler cannot find. */
 function problemsOf(rows: readonly Endpoint[], list: readonly Grant[]): string[] {
   const reasons = [
     ...rows.map(({ path, limit }) => ({ of: path, reason: 'none' in limit ? limit.none : undefined })),

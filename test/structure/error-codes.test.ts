@@ -1,4 +1,4 @@
-/** Every error code has a sentence for people and a row in docs/reference/error-codes.md, and neither speaks of codes that do not exist. */
+/** Every error code has a sentence and a row in docs/reference/error-codes.md, and vice versa. */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { listErrorCodes } from '../../src/errors.ts'

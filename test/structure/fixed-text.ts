@@ -1,4 +1,4 @@
-/** Tells text that stands in the source from text that is made of data, by the types and the declarations. */
+/** Separates text that is written in the source from text built from data, by the types. */
 import type { CallExpression, Node } from 'typescript/unstable/ast'
 import * as is from 'typescript/unstable/ast/is'
 import type { Project, Type } from 'typescript/unstable/sync'
@@ -8,7 +8,7 @@ import { hasBody, ownFiles, walk } from './typed-source.ts'
 
 export const fixedTextFolders = ['src', 'adapters', 'keys', 'migrations']
 
-/** Methods of texts and lists that give nothing but what they are given. */
+/** Methods of strings and lists whose result contains only their receiver and arguments. */
 const keepsFixed =
   /^(join|split|map|flatMap|flat|filter|entries|keys|values|trim|replace|replaceAll|slice|concat|sort|toSorted|repeat|at)$/
 
@@ -19,7 +19,7 @@ export const calleeName = ({ expression }: CallExpression): string => {
   return is.isPropertyAccessExpression(expression) ? expression.name.text : ''
 }
 
-/** What a function gives back. */
+/** The expressions that a function returns. */
 function resultsOf(node: FunctionNode): Node[] {
   if (!node.body) return []
   if (!is.isBlock(node.body)) return [node.body]
@@ -34,8 +34,9 @@ function resultsOf(node: FunctionNode): Node[] {
 }
 
 /**
- * Gives whether an expression is fixed: a literal, a number, or made of such alone. A parameter is fixed when every call gives a
- * fixed text. Of a function with a body, what it gives back.
+ * Returns whether an expression is fixed: a literal, a number, or built only from fixed parts.
+ * A parameter is fixed when every call passes a fixed text. A call is fixed when its function
+ * returns fixed texts.
  */
 export function createFixedTexts(project: Project): (node: Node) => boolean {
   const { checker } = project
@@ -59,14 +60,14 @@ export function createFixedTexts(project: Project): (node: Node) => boolean {
     type.isNumberLiteralType() ||
     ['number', 'boolean', 'bigint', 'true', 'false', 'undefined'].includes(checker.typeToString(type))
 
-  /** A number cannot carry SQL, and a union of literals stands in the source. */
+  /** A number cannot contain SQL, and a union of literals is written in the source. */
   function hasPlainType(node: Node): boolean {
     const type = checker.getTypeAtLocation(node)
     if (!type) return false
     return (type.isUnionType() ? (type.getTypes() ?? []) : [type]).every(isPlain)
   }
 
-  /** While it is being looked at, a text counts as fixed: a function may call itself. */
+  /** While it is being checked, a text counts as fixed, because a function may call itself. */
   function isFixed(node: Node): boolean {
     const key = keyOf(node)
     const before = known.get(key)
@@ -127,7 +128,7 @@ export function createFixedTexts(project: Project): (node: Node) => boolean {
     const each = declared.parent.parent
     if (is.isForOfStatement(each)) return isFixed(each.expression)
     if (!declared.initializer || !isFixed(declared.initializer)) return false
-    // A list may grow after its declaration, and a variable may be assigned to.
+    // A list may grow after its declaration, and a variable may be reassigned.
     const name = declared.name.getText()
     const isHere = (node: Node): boolean => node.getSourceFile() === declared.getSourceFile()
     const pushes = (callsByName.get('push') ?? []).filter(
@@ -146,7 +147,7 @@ export function createFixedTexts(project: Project): (node: Node) => boolean {
     return isFixedDeclaration(outer)
   }
 
-  /** Each call gives a fixed text; in a method of a list, the list is fixed. */
+  /** Each call passes a fixed text. For a list method, the list must be fixed. */
   function isFixedParameter(parameter: Node): boolean {
     const owner = parameter.parent as FunctionNode
     const index = owner.parameters.findIndex((one) => keyOf(one) === keyOf(parameter))

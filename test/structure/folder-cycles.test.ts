@@ -1,4 +1,4 @@
-/** Folders have an order: none imports, not even a type, from a folder that imports from it. */
+/** Folders have an order: there is no import cycle between them, types included. */
 import { allowedCycles, folderOf, listFolderCycles, listTargets } from './folder-cycles.ts'
 import { listFiles } from './source.ts'
 

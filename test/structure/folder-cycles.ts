@@ -1,8 +1,11 @@
-/** Cycles between folders, types included: which features need one another to be understood. */
+/** Finds import cycles between folders, types included. */
 import path from 'node:path'
 import type { SourceFile } from './source.ts'
 
-/** `src/login/routes.ts` is in `src/login`; `keys/states.ts` in `keys`; a file at the root of `src` stands for itself. */
+/**
+ * `src/login/routes.ts` is in `src/login`, `keys/states.ts` in `keys`. A file at the root of `src`
+ * counts as a folder.
+ */
 export function folderOf(file: string): string {
   const [top = '', name = '', ...rest] = file.split('/')
   if (top !== 'src') return top
@@ -11,18 +14,18 @@ export function folderOf(file: string): string {
 
 const specifier = /\b(?:from|import)[\s(]*(['"`])(\.[^'"`]+)\1/g
 
-/** Our own files that the file imports: values, types, and types by `import('…')`. */
+/** The project's own files that the file imports: values, types, and types by `import('…')`. */
 export const listTargets = ({ path: file, text }: SourceFile): string[] =>
   [...text.matchAll(specifier)].map(([, , target = '']) => path.posix.join(path.posix.dirname(file), target))
 
 export type FolderCycle = Readonly<{
   /** Sorted. */
   folders: readonly string[]
-  /** The imports that make it, one a pair of folders: `from → to`. */
+  /** The imports that form the cycle, one for each pair of folders: `from → to`. */
   imports: readonly string[]
 }>
 
-/** Groups of folders of which each reaches each other one; empty when the folders have an order. */
+/** Groups of folders that all reach one another. Empty when the folders have an order. */
 export function listFolderCycles(files: readonly SourceFile[]): FolderCycle[] {
   const edges = new Map<string, Map<string, string>>()
   for (const file of files) {
@@ -61,5 +64,5 @@ function reachable(from: string, edges: ReadonlyMap<string, ReadonlyMap<string, 
   return found
 }
 
-/** Cycles that stay, by their folders, each with its reason. */
+/** Allowed cycles, each with its folders and its reason. */
 export const allowedCycles: readonly Readonly<{ folders: readonly string[]; reason: string }>[] = []

@@ -1,10 +1,10 @@
-/** What belongs to an account carries the account's generation, or one list says why it needs none. */
+/** Data of an account carries the account's generation, or is listed here with a reason. */
 import { kinds } from '../../src/outbox/kinds/index.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { listFiles } from './source.ts'
 
-/** Tables that name an account and have no generation. */
+/** Tables that name an account and have no generation, each with its reason. */
 const exemptTables: Readonly<Record<string, string>> = {
   artifact_sweep: 'what has ended already: its rows are only deleted',
   audit_event: 'history: it says what happened, and opens nothing',
@@ -34,14 +34,14 @@ const exemptIntents: Readonly<Record<string, string>> = {
   factor_guessed: 'security notification: always sent',
 }
 
-/** Kinds of the outbox. `mail` is checked intent by intent. */
+/** Kinds of the outbox. Each intent of the kind `mail` is checked separately. */
 const outboxKinds: Readonly<Record<string, string>> = {
   'audit-log': 'history: each event is written once it is committed',
   logout: 'tells a client that a session is over: always sent',
   mail: 'every intent is looked at by itself',
 }
 
-/** Columns of `account` that are a state of the account: a reset neither sets nor clears them. */
+/** Columns of `account` that are a state of the account. A reset neither sets nor clears them. */
 const accountStates: Readonly<Record<string, string>> = {
   delete_at:
     'a scheduled deletion: recovery neither cancels nor repeats it, and the account page offers to keep the account',
@@ -55,7 +55,7 @@ beforeAll(async () => {
 })
 afterAll(() => store?.close())
 
-/** Tables with a column that holds an account's id, by its name or its foreign key; and whether they have a generation. */
+/** Tables with an account id, by column name or foreign key, and whether they have a generation. */
 async function tablesOfAccounts(): Promise<{ table: string; hasGeneration: boolean }[]> {
   const { rows } = await store.database.knex.raw(`
     SELECT c.table_name AS table, bool_or(c.column_name = 'generation') AS has_generation

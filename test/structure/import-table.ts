@@ -1,18 +1,18 @@
-/** Who may import whom: one table of values that may be imported, and what breaks it. */
+/** Which files may import which values: one table, and a function that finds violations. */
 import type { Import, SourceFile } from './source.ts'
 import { listImports } from './source.ts'
 
 type Row = {
   from: string
-  /** The first row whose pattern matches a file's path is the file's row. */
+  /** A file's row is the first one whose pattern matches its path. */
   files: RegExp
-  /** Paths of our own files whose values the row may import; `<own>` is the file's own folder below `src`. */
+  /** Paths whose values the row may import. `<own>` is the file's own folder below `src`. */
   may: readonly string[]
-  /** Packages; `*` is any. Node's own modules are open to all. */
+  /** Allowed packages; `*` is any. Node's own modules are always allowed. */
   packages: readonly string[]
 }
 
-/** The root of `src` below the composition: leaves that every folder may use. */
+/** Files at the root of `src`, below the composition, that every folder may import. */
 const leaves = [
   'src/clock.ts',
   'src/errors.ts',
@@ -25,10 +25,10 @@ const leaves = [
   'src/random.ts',
 ]
 
-/** Tables from which other features derive what they do: a line there is a line everywhere. */
+/** Tables that other features derive their behaviour from: a new line applies to all of them. */
 const tables = ['src/accounts/fields.ts', 'src/authentication/levels.ts']
 
-/** The packages of a folder's own subject. Everything else is handed in as an argument. */
+/** The packages that a folder may import. Other packages are passed in as arguments. */
 const subjects: Readonly<Record<string, readonly string[]>> = {
   accounts: ['tr46'],
   config: ['fastest-levenshtein', 'ipaddr.js', 'zod'],
@@ -64,7 +64,8 @@ export const table: readonly Row[] = [
     may: ['src/', 'adapters/', 'keys/', 'migrations/'],
     packages: ['*'],
   },
-  // The one file of a feature that the composition imports: it builds the services and the routes of its own folder.
+  // The only file of a feature that the composition imports. It builds its folder's services and
+  // routes.
   {
     from: 'entry',
     files: /^src\/[^/]+\/index\.ts$/,
@@ -84,7 +85,7 @@ export const table: readonly Row[] = [
     may: ['<own>', 'adapters/', 'keys/', ...leaves, ...tables],
     packages: ['jose', 'koa', 'koa-compose', 'oidc-provider'],
   },
-  // Their failures are their own, mapped in oidc/: they import nothing of src but types.
+  // Adapters and keys throw their own errors, mapped in oidc/. They import only types from src.
   { from: 'adapters', files: /^adapters\//, may: ['adapters/'], packages: engine },
   { from: 'keys', files: /^keys\//, may: ['keys/'], packages: engine },
   { from: 'migrations', files: /^migrations\//, may: ['migrations/'], packages: [] },
@@ -94,14 +95,14 @@ export const table: readonly Row[] = [
     may: leaves,
     packages: ['fastest-levenshtein', 'i18next', 'pino', 'prom-client'],
   },
-  // The database folder applies the list of changes; that list is its input.
+  // The database folder applies the list of migrations, so it imports that list.
   {
     from: 'database',
     files: /^src\/database\//,
     may: ['<own>', 'migrations/index.ts', ...leaves],
     packages: subjects.database ?? [],
   },
-  // Every other file of a feature: what decides, and what it is made of.
+  // Every other file of a feature.
   { from: 'service', files: /^src\/[^/]+\//, may: ['<own>', ...leaves, ...tables], packages: [] },
 ]
 
@@ -114,7 +115,7 @@ export function rowOf(path: string): Row {
   return row
 }
 
-/** What of the file's imports the table refuses, as sentences; empty when it is in order. */
+/** The imports of the file that the table refuses, as sentences. Empty when all are allowed. */
 export function listViolations(file: SourceFile, imports: readonly Import[] = listImports(file)): string[] {
   const row = rowOf(file.path)
   const folder = file.path.split('/')[1] ?? ''
@@ -122,7 +123,8 @@ export function listViolations(file: SourceFile, imports: readonly Import[] = li
   return imports
     .filter(({ target, isPackage }) => {
       if (isPackage) return !target.startsWith('node:') && !packages.includes('*') && !packages.includes(target)
-      // Only the composition and the feature's own entry know routes: a service that knows them is a circle in the making.
+      // Only the composition and the feature's own entry import routes. A service that does so
+      // risks a cycle.
       const isOwn = target.startsWith(`src/${folder}/`)
       if (isRoutes.test(target) && row.from !== 'composition' && !(row.from === 'entry' && isOwn)) return true
       return !row.may.some((prefix) => target.startsWith(prefix.replace('<own>', `src/${folder}/`)))
@@ -130,7 +132,7 @@ export function listViolations(file: SourceFile, imports: readonly Import[] = li
     .map(({ target }) => `${file.path} (${row.from}) must not import values from ${target}`)
 }
 
-/** The first circle of value imports among the files, as the paths on it; undefined when there is none. */
+/** The first cycle of value imports among the files, as its paths; undefined without one. */
 export function findCycle(imports: ReadonlyMap<string, readonly Import[]>): string[] | undefined {
   const done = new Set<string>()
   const visit = (path: string, trail: readonly string[]): string[] | undefined => {

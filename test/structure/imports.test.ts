@@ -1,4 +1,4 @@
-/** The import table holds for every file, and each of its rules refuses a planted violation. */
+/** Every file follows the import table, and each of its rules refuses a planted violation. */
 import { findCycle, listViolations, rowOf, table } from './import-table.ts'
 import { listFiles, listImports } from './source.ts'
 

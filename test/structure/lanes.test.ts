@@ -1,4 +1,4 @@
-/** Every test file runs in one lane, the lists name files that are there, and mutants are chosen as the run says. */
+/** Every test file runs in one lane, the listed files exist, and a run chooses its mutants. */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { laneOf, listTestFiles, slowFiles } from '../lanes.ts'

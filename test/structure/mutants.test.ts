@@ -1,4 +1,4 @@
-/** The list of mutants is up to date: every patch finds its place, and the test it names is there. */
+/** The list of mutants is up to date: every patch applies, and the test that it names exists. */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { mutants } from '../mutants/list.ts'

@@ -1,4 +1,4 @@
-/** Nobody but src/outbound/ opens a connection to the outside: the lint rule refuses each way there is, planted. */
+/** Only src/outbound/ opens outbound connections. The lint rule refuses other ways. */
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

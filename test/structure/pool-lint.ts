@@ -1,4 +1,4 @@
-/** Finds the pool within transactions, by the types: what has a `tx` neither names the pool nor calls what asks it. */
+/** Finds uses of the pool inside transactions: a function with a `tx` must not reach the pool. */
 import type { CallExpression, Node } from 'typescript/unstable/ast'
 import * as is from 'typescript/unstable/ast/is'
 import type { Project, Type } from 'typescript/unstable/sync'
@@ -16,7 +16,7 @@ import {
   withTypes,
 } from './typed-source.ts'
 
-/** What a `tx`, its type, and what hands one out are called. */
+/** Names of a `tx`, its type, and the functions that pass one to their callback. */
 const mayBeTx = /\b(tx|inner)\b|transaction\b/i
 const folders = ['src', 'adapters', 'keys']
 
@@ -34,7 +34,7 @@ function lint(project: Project): string[] {
   const uses = new Map<string, string[]>()
   const factories = new Map<string, FunctionNode[]>()
 
-  /** A type that may be both, as `Knex | Transaction`, is the pool's: what comes from outside is not this transaction. */
+  /** A type that may be both, such as `Knex | Transaction`, counts as the pool. */
   function kindOf(type: Type | undefined): Kind {
     if (!type) return 'other'
     const known = kinds.get(type.id)
@@ -55,7 +55,8 @@ function lint(project: Project): string[] {
   const kindsOf = (nodes: readonly Node[]): Kind[] => checker.getTypeAtLocation(nodes).map(kindOf)
   const isTx = (node: Node): boolean => kindOf(checker.getTypeAtLocation(node)) === 'tx'
 
-  // To ask for the type of every parameter takes seconds: only of what is named or called so.
+  // Getting the type of every parameter takes seconds, so only parameters with such a name or
+  // callee are checked.
   const isWork = ({ parent }: FunctionNode): boolean =>
     is.isCallExpression(parent) && mayBeTx.test(parent.expression.getText())
 
@@ -66,7 +67,7 @@ function lint(project: Project): string[] {
     return asked.length > 0 && kindsOf(asked.map(({ name }) => name)).includes('tx')
   }
 
-  /** `transaction(() => …)`: its place takes a `tx` that it leaves out. */
+  /** `transaction(() => …)`: the callback could take a `tx` and leaves it out. */
   function leavesOutTx(node: FunctionNode): boolean {
     if (node.parameters.length > 0 || !isWork(node) || !is.isArrowFunction(node)) return false
     const type = checker.getContextualType(node)
@@ -75,7 +76,7 @@ function lint(project: Project): string[] {
     return first !== undefined && kindOf(checker.getTypeOfSymbol(first)) === 'tx'
   }
 
-  /** Where the pool is named or asked in a function, and in what it calls. */
+  /** Uses of the pool in a function and in the functions that it calls. */
   function usesIn(node: FunctionNode): string[] {
     const key = `${placeOf(node)} ${node.pos}`
     const known = uses.get(key)
@@ -94,7 +95,7 @@ function lint(project: Project): string[] {
       if (kind === 'pool') found.push(`${placeOf(one)}: ${one.getText()}`)
     }
     const calls = expressions.filter((one) => is.isCallExpression(one))
-    // A query on a parameter is the caller's choice; its types are large.
+    // A query on a parameter is the caller's choice, and its types are large.
     const isQuery = (one: Node): boolean => isOwn(one) && kindOf(checker.getTypeAtLocation(rootOf(one))) !== 'other'
     for (const one of calls) {
       found.push(...one.arguments.flatMap((given) => usesOfFunction(given, node)))
@@ -107,7 +108,7 @@ function lint(project: Project): string[] {
     const declared = checker.getResolvedSignature(call)?.declaration?.resolve(project)
     if (!declared || declared.getSourceFile().fileName.includes('/node_modules/')) return []
     const callee = call.expression.getText()
-    // What a factory makes is looked at where it is called.
+    // The result of a factory is checked where it is called.
     if (/^create[A-Z]/.test(callee) || isMadeFromTx(call.expression)) return []
     if (isInside(declared, within)) return []
     const { parameters = [] } = declared as Partial<FunctionNode>
@@ -122,7 +123,7 @@ function lint(project: Project): string[] {
     return through(call, callee, implementationsOf(declared))
   }
 
-  /** `ids.map(find)`: what is handed on by its name is called. */
+  /** `ids.map(find)`: a function that is passed by name counts as called. */
   function usesOfFunction(given: Node, within: FunctionNode): string[] {
     const declared = is.isIdentifier(given) && checker.getSymbolAtLocation(given)?.valueDeclaration?.resolve(project)
     const body = declared && is.isVariableDeclaration(declared) ? declared.initializer : declared
@@ -135,7 +136,7 @@ function lint(project: Project): string[] {
     return first === undefined ? [] : [`${placeOf(call)}: ${callee}, by ${first}`]
   }
 
-  /** `accounts.within(tx).create(…)`, by a name too: what is called works in the transaction that it was made from. */
+  /** `accounts.within(tx).create(…)`, also through a variable: the call uses that transaction. */
   function isMadeFromTx(node: Node): boolean {
     if (is.isPropertyAccessExpression(node)) return isMadeFromTx(node.expression)
     if (is.isConditionalExpression(node)) return isMadeFromTx(node.whenTrue)
@@ -149,7 +150,7 @@ function lint(project: Project): string[] {
     )
   }
 
-  /** A function that takes the work of a transaction, and of which only the type is known. */
+  /** A function that takes the callback of a transaction, of which only the type is known. */
   const takesWork = (parameters: FunctionNode['parameters']): boolean =>
     parameters.some(({ type }) => {
       const first = type && is.isFunctionTypeNode(type) ? type.parameters[0] : undefined
@@ -165,7 +166,7 @@ function lint(project: Project): string[] {
     return `${alias.name.text}.${member.name.getText()}`
   }
 
-  /** The member of what the functions give that say they give that type. */
+  /** The implementations of that member, in functions that declare the type as their result. */
   function implementationsOf(declared: Node): FunctionNode[] {
     const [type = '', member = ''] = memberOf(declared)?.split('.') ?? []
     return (factories.get(type) ?? []).flatMap((one) => membersGiven(one, member))

@@ -1,4 +1,4 @@
-/** No pool within a transaction: the compiler's types tell it, for each way there is, planted. */
+/** The pool is not used inside a transaction. The compiler's types find each way, planted here. */
 import { findPoolUses } from './pool-lint.ts'
 
 const head = `

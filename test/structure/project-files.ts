@@ -1,4 +1,4 @@
-/** Every text file of the checkout, as the tests of its structure read it: code, documents and configuration alike. */
+/** Every text file of the checkout for the structure tests: code, documents and configuration. */
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { SourceFile } from './source.ts'
@@ -23,12 +23,12 @@ function* walk(folder: string): Generator<string> {
 /** Sorted paths from the root of the project, with slashes. */
 export const listProjectPaths = (): string[] => [...walk('')].sort()
 
-/** The files that hold text, but for the lock file, which npm writes. */
+/** The text files, without the lock file, which npm writes. */
 export const readProjectFiles = (): SourceFile[] =>
   listProjectPaths()
     .filter((file) => !isBinary(file) && file !== 'package-lock.json')
     .map((file) => ({ path: file, text: readFileSync(path.join(root, file), 'utf8') }))
 
-/** Targets of the relative links of a Markdown file, without what follows `#`. */
+/** Targets of the relative links of a Markdown file, without the part from `#`. */
 export const linkTargets = (text: string): string[] =>
   [...text.matchAll(/\]\((?!https?:|mailto:|#)([^)\s#]+)(?:#[^)]*)?\)/g)].map((match) => match[1] ?? '')

@@ -1,6 +1,8 @@
 /**
- * The reference names what the code has, and nothing else: metrics, audit actions, settings and protocol endpoints. Error codes, environment
- * variables and the other routes are compared in error-codes.test.ts, test/config/variables.test.ts and test/http/access.test.ts.
+ * The reference lists exactly the metrics, audit actions, settings and protocol endpoints of the
+ * code.
+ * Error codes, environment variables and the other routes are compared in error-codes.test.ts,
+ * test/config/variables.test.ts and test/http/access.test.ts.
  */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -19,7 +21,7 @@ const byName = (a: Metric, b: Metric) => (a.name < b.name ? -1 : 1)
 const quoted = (list: string, quote: string): string[] =>
   [...list.matchAll(new RegExp(`${quote}([a-z_]+)${quote}`, 'g'))].map(([, name = '']) => name)
 
-/** Every metric that is made with a literal name, by the call that makes it. */
+/** Every metric with a literal name, by the constructor call that creates it. */
 function metricsIn(text: string): Metric[] {
   return [...text.matchAll(/new (Counter|Gauge|Histogram|Summary)(?:<[^>]*>)?\(\{([\s\S]*?)\n\s*\}\)/g)].map(
     ([, type = '', body = '']) => ({

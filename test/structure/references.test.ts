@@ -1,4 +1,4 @@
-/** Nothing in the checkout points out of it: no path of one machine, no number of a work order, no document that is not here. */
+/** The checkout has no local paths, no work-order numbers and no links to missing documents. */
 import path from 'node:path'
 import { linkTargets, listProjectPaths, readProjectFiles } from './project-files.ts'
 import type { SourceFile } from './source.ts'
@@ -29,10 +29,10 @@ const findEscapes = ({ path: file, text }: SourceFile): string[] =>
     .filter(([target]) => path.posix.join(path.posix.dirname(file), target).startsWith('../'))
     .map(([target]) => `${file} ${target}`)
 
-/** Names that stand for others: the pattern of a decision, and files that a test plants. */
+/** Placeholder names: the pattern of a decision, and files that a test plants. */
 const placeholder = /NNNN-title\.md$|planted\.md$/
 
-/** Names of Markdown documents that no file has. */
+/** Names of Markdown documents that do not exist. */
 const findUnknownDocuments = ({ path: file, text }: SourceFile): string[] =>
   [...text.replaceAll(/https?:\/\/\S+/g, '').matchAll(/[\w./-]*\w\.md\b/g)]
     .filter(([name]) => !names.has(path.posix.basename(name)) && !placeholder.test(name))
@@ -50,7 +50,7 @@ const findBrokenLinks = ({ path: file, text }: SourceFile): string[] =>
 const others = files.filter(({ path: file }) => file !== self)
 const documents = files.filter(({ path: file }) => file.endsWith('.md'))
 
-// Requests of an attacker who walks up the folders of a server.
+// Path traversal attacks in tests.
 const attacks = /\/(?:etc|package|proc)\b/
 
 test.each([

@@ -1,14 +1,14 @@
-/** Finds regular expressions that can take exponential or polynomial time, by the number of ways in which one text can be read. */
+/** Finds regular expressions with exponential or polynomial time, by the ways to match a text. */
 import type { RegexNode } from './regex-parser.ts'
 import { parseRegex } from './regex-parser.ts'
 
 type Ways = Map<number, number>
-/** The characters of each position, which position may follow which, in how many ways, and at which a match may end. */
+/** The characters of each position, its successors with their ways, and the final positions. */
 type Automaton = { sets: readonly ReadonlySet<string>[]; follow: readonly Ways[]; last: Ways }
-/** Positions by which a part begins and ends, each with the number of ways; `isNullable`: it may be empty. */
+/** First and last positions of a part, with their ways. `isNullable`: the part may be empty. */
 type Ends = { first: Ways; last: Ways; isNullable: boolean }
 
-// More repetitions than this are looked at as any number.
+// A higher number of repetitions is treated as unlimited.
 const mostCopies = 6
 
 const add = (ways: Ways, position: number, count: number): void => {
@@ -20,7 +20,7 @@ const join = (...all: Ways[]): Ways => {
   return joined
 }
 
-/** The automaton of positions (Glushkov): which position may follow which, in how many ways. */
+/** The position automaton (Glushkov): which position may follow which, in how many ways. */
 function automatonOf(root: RegexNode): Automaton {
   const sets: ReadonlySet<string>[] = []
   const follow: Ways[] = []
@@ -53,7 +53,7 @@ function automatonOf(root: RegexNode): Automaton {
         connect(ends.last, ends.first)
         return optional(ends)
       }
-      // One or more are one loop: a copy in front would read as a second way.
+      // One or more is a single loop: an extra copy before it would count as a second way.
       if (copies.length === 1) return { ...loop(), isNullable: false }
       return inOrder([...copies, loop])
     }
@@ -82,7 +82,7 @@ function automatonOf(root: RegexNode): Automaton {
   return { sets, follow, last }
 }
 
-/** Strongly connected parts of a graph that have a cycle (Tarjan), as lists of nodes. */
+/** Strongly connected components of a graph that have a cycle (Tarjan), as lists of nodes. */
 function cyclesOf(nodes: readonly number[], next: (node: number) => readonly number[]): number[][] {
   const index = new Map<number, number>()
   const low = new Map<number, number>()
@@ -139,7 +139,8 @@ function isExponential(automaton: Automaton): boolean {
     const within = new Set(cycle)
     const onCycle = (node: number): number[] => [...follow[node]!.keys()].filter((to) => within.has(to))
     if (cycle.some((node) => onCycle(node).some((to) => follow[node]!.get(to)! > 1))) return true
-    // Pairs of positions that the same text leads to: from a position to two different ones, and back to it.
+    // Pairs of positions that the same text reaches: from one position to two different ones, and
+    // back to it.
     const pairOf = (a: number, b: number): number => a * sets.length + b
     const next = (pair: number): number[] =>
       onCycle(Math.floor(pair / sets.length)).flatMap((to) =>
@@ -154,9 +155,9 @@ function isExponential(automaton: Automaton): boolean {
 }
 
 /**
- * Two loops, one after the other, that the same text runs through: a text of n characters is divided between them in n ways. Where
- * the expression may begin anywhere, the search for its beginning is the first loop. A second loop at the end of the expression
- * is never read again, unless `canFailAtEnd`.
+ * Two loops, one after the other, that match the same text: n characters can be divided in n ways.
+ * If the expression is not anchored at its start, the search for the start is the first loop.
+ * A second loop at the end of the expression is not retried, unless `canFailAtEnd`.
  */
 function isPolynomial(automaton: Automaton, canFailAtEnd: boolean): boolean {
   const { sets, follow, last } = automaton
@@ -191,7 +192,7 @@ function isPolynomial(automaton: Automaton, canFailAtEnd: boolean): boolean {
   return seconds.some((q) => looping.some((p) => cycleOf.get(p) !== cycleOf.get(q) && triples(p, q)))
 }
 
-/** Why the expression is refused; undefined when it is not. */
+/** The reason why the expression is refused, else undefined. */
 export function regexProblem(regex: Pick<RegExp, 'source' | 'flags'>): string | undefined {
   try {
     const { node, lookarounds, fromAnywhere } = parseRegex(regex)

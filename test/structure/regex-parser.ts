@@ -1,4 +1,4 @@
-/** A regular expression as what it repeats: sets of characters, sequences, alternatives and repetitions. */
+/** Parses a regular expression into sets of characters, sequences, alternatives and repetitions. */
 
 export type RegexNode =
   | { type: 'set'; has: ReadonlySet<string> }
@@ -6,11 +6,11 @@ export type RegexNode =
   | { type: 'repeat'; part: RegexNode; min: number; max: number }
 
 export type ParsedRegex = {
-  /** At the beginning of a text. */
+  /** The expression at the beginning of a text. */
   node: RegexNode
-  /** What stands in a lookahead or lookbehind, each an expression of its own. */
+  /** The contents of each lookahead and lookbehind, each a separate expression. */
   lookarounds: RegexNode[]
-  /** Behind any text; what `^` stands before cannot be there. */
+  /** The expression at a later position, where `^` and the part after it cannot match. */
   fromAnywhere: RegexNode
 }
 
@@ -18,7 +18,7 @@ const empty: RegexNode = { type: 'sequence', parts: [] }
 const ascii = Array.from({ length: 0x180 }, (_, code) => String.fromCodePoint(code))
 const others = ['\u0301', '\u0660', '\u2028', '\u202a', '\u3042', '\u4e2d', '\ufeff', '\u{1F600}']
 
-/** Characters that stand for all: common ones, and every one that the expression names. */
+/** Characters that represent all: common ones, and every one that the expression names. */
 function alphabetOf(source: string): string[] {
   const escaped = [...source.matchAll(/\\u\{([0-9a-f]+)\}|\\u([0-9a-f]{4})|\\x([0-9a-f]{2})/gi)].map(
     ([, braced, four, two]) => String.fromCodePoint(Number.parseInt(braced ?? four ?? two ?? '0', 16)),
@@ -26,7 +26,7 @@ function alphabetOf(source: string): string[] {
   return [...new Set([...ascii, ...others, ...source, ...escaped])]
 }
 
-/** Throws for a back reference, whose cost no set of characters tells. */
+/** Throws for a back reference: its cost cannot be computed from sets of characters. */
 export function parseRegex(regex: Pick<RegExp, 'source' | 'flags'>): ParsedRegex {
   const atStart = parse(regex, empty)
   if (regex.flags.includes('y')) return { ...atStart, fromAnywhere: empty }
@@ -37,7 +37,7 @@ export function parseRegex(regex: Pick<RegExp, 'source' | 'flags'>): ParsedRegex
   return { ...atStart, fromAnywhere: { type: 'sequence', parts: [search, node] } }
 }
 
-/** Every anchor is empty but `^`, which is as `start` says. */
+/** Every anchor is empty except `^`, which becomes `start`. */
 function parse({ source, flags }: Pick<RegExp, 'source' | 'flags'>, start: RegexNode) {
   const alphabet = alphabetOf(source)
   const setFlags = flags.replace(/[gmy]/g, '')

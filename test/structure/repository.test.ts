@@ -1,4 +1,4 @@
-/** What several files of the checkout say of version, Node and stores is the same in each. */
+/** Files of the checkout agree on the version, Node and the stores. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parse } from 'yaml'
@@ -15,7 +15,7 @@ const versionOf = (text: string): Version => {
 }
 const compare = (one: Version, other: Version): number => one[0] - other[0] || one[1] - other[1] || one[2] - other[2]
 
-/** Whether a version meets one comparison of an npm range, such as `>=20.19`, `^22.13.0` or `20.*`. */
+/** Whether a version meets one comparison of an npm range: `>=20.19`, `^22.13.0` or `20.*`. */
 function meets(version: Version, comparison: string): boolean {
   const [, operator = '', text = ''] = /^(>=|\^)?(.*)$/.exec(comparison) ?? []
   const bound = versionOf(text)
@@ -33,7 +33,7 @@ const isWithin = (version: Version, range: string): boolean =>
         .every((comparison) => meets(version, comparison)),
     )
 
-/** The versions with which each part of a range begins. */
+/** The lowest version of each part of a range. */
 const lowestOf = (range: string): Version[] => range.split('||').map((part) => versionOf(part.replace(/[^\d.]/g, '')))
 
 test.each([
@@ -47,7 +47,7 @@ test.each([
   expect(isWithin(version, range)).toBe(expected)
 })
 
-/** Packages whose `engines` refuses a Node with which our own range begins: npm would warn there. */
+/** Packages whose `engines` refuses a lowest Node version of the project: npm would warn there. */
 function listRefusing(packages: Record<string, { engines?: { node?: string } }>): string[] {
   const lowest = lowestOf(manifest.engines.node)
   return Object.entries(packages)
@@ -110,7 +110,7 @@ test('the workflows are valid YAML, run .ci/run, and name every action by its di
   }
 })
 
-/** Folders below src that a text does not name, and paths that it names and that do not exist. */
+/** Folders below src that a text does not name, and paths in the text that do not exist. */
 function compareWithTree(text: string): string[] {
   const folders = readdirSync(path.join(root, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory())
   const unnamed = folders.map(({ name }) => `src/${name}`).filter((name) => !text.includes(`\`${name}/\``))

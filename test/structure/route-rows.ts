@@ -1,7 +1,7 @@
-/** The rows of docs/reference/routes.md: as the page has them, and as a route asks for them. */
+/** The rows of docs/reference/routes.md, as the page has them and as a route requires them. */
 import type { Route } from '../../src/http/route.ts'
 
-/** Path, method, access and limit of each row that says what the route is for. */
+/** Path, method, access and limit of each row that has a description. */
 export const routeRowsIn = (page: string): string[][] =>
   [...page.matchAll(/^\| `(\S+)` +\| ([A-Z, ]+?) +\| ([^|]+?) +\| (\S+) +\| [^\s|]/gm)].map(([, ...cells]) => cells)
 
@@ -13,7 +13,6 @@ function accessOf(access: Route['access']): string {
   return 'permission' in access ? `permission \`${access.permission}\`` : `client, ${access.client}`
 }
 
-/** The row of a route. */
 export const routeRowOf = ({ method, path, access, limit }: Pick<Route, 'method' | 'path' | 'access' | 'limit'>) => [
   path,
   method,

@@ -1,4 +1,4 @@
-/** What runs what it is given: SQL, shells, programs, modules and regular expressions are never made of data. Each way is planted. */
+/** SQL, commands, programs, modules and regular expressions are never built from data. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the planted lines are programs, not templates of this file
 import { regexProblem } from './regex-lint.ts'
 import { listFiles } from './source.ts'
@@ -109,7 +109,7 @@ test.each(harmless)('a regular expression that cannot is allowed: %s', (regex) =
   expect(regexProblem(regex)).toBeUndefined()
 })
 
-/** What the check refuses and is harmless, with the reason. */
+/** Findings that are harmless, each with its reason. */
 const exempt: Readonly<Record<string, string>> = {
   'src/config/breach-check.ts: takes polynomial time': 'an address of the configuration, written by the operator',
   'src/passwords/dated.ts: cannot be judged: a back reference': 'one character and its repetitions, read once',
@@ -137,7 +137,7 @@ test('no regular expression of ours can explode or get slow, and none is made of
   expect(refuse(own)).toEqual([])
 })
 
-/** Files that make expressions of fixed parts: what they make is looked at as it is made. */
+/** Files that build expressions from fixed parts. Those are checked when they are built. */
 const making = ['src/accounts/email.ts', 'src/passwords/imported-hash.ts', 'src/passwords/spellings.ts']
 const makingLater = 'src/passwords/dated.ts'
 

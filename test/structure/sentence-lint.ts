@@ -1,15 +1,15 @@
-/** Finds sentences that stand in tests as literals, and finders of pages that get a literal. */
+/** Finds sentences that tests contain as literals, and Playwright finders with a literal. */
 import type { CallExpression, Node } from 'typescript/unstable/ast'
 import * as is from 'typescript/unstable/ast/is'
 import type { Project } from 'typescript/unstable/sync'
 import { calleeName } from './fixed-text.ts'
 import { ownFiles, placeOf, walk } from './typed-source.ts'
 
-/** Methods of Playwright that find something by what a person reads. */
+/** Playwright methods that find an element by visible text. */
 const finders = /^getBy(Role|Label|Text|Title|Placeholder|AltText)$/
-/** Properties of their options that hold such words. */
+/** Options of these methods that contain such text. */
 const finderOptions = /^(name|description|hasText|hasNotText)$/
-/** Its selectors that do the same, and the methods that take one. */
+/** Playwright selectors by visible text, and the methods that take a selector. */
 const takesSelector = /^(locator|click|fill|check|waitForSelector|textContent|inputValue|getAttribute|isVisible|\$\$?)$/
 const finderSelector = /(^|>>\s*)(text=|role=.*\[name)|:(has-text|text|text-is|text-matches)\(/
 /** Methods that compare a text with their argument. */
@@ -29,17 +29,17 @@ const padded = (words: readonly string[]): string => ` ${words.join(' ')} `
 /** Names, numbers and addresses are the same in every language. */
 const isWord = (word: string): boolean => /^[\p{L}'’-]+$/u.test(word)
 
-/** What a regular expression holds literally, in pieces. */
+/** The literal parts of a regular expression. */
 const piecesOfRegex = (source: string): string[] =>
   source.replaceAll(/\\([^\p{L}\p{N}])/gu, '$1').split(/\\.|\[[^\]]*\]|[*+|()^${}]|\.(?=[*+?]|\w)/u)
 
 /**
- * Gives whether a text holds a sentence or a large part of one. A text with which something is
- * compared (`isCompared`) may hold less of it: a title or an input may repeat words by chance.
+ * Returns whether a text contains a sentence or a large part of one. A text in a comparison
+ * (`isCompared`) is checked more strictly: a title or an input may repeat words by chance.
  */
 function createSentenceSearch(sentences: readonly string[]): (text: string, isCompared: boolean) => boolean {
   const parts = sentences.map((one) => one.split(/\{\{[^}]*\}\}|\n/).map(wordsOf))
-  // A bar stands before and after each sentence, and a broken one where a value is filled in.
+  // `|` separates the sentences, and `¦` marks a filled-in value.
   const everything = `|${parts.map((one) => one.map(padded).join('¦')).join('|')}|`
   return (text, isCompared) => {
     const words = wordsOf(text)
@@ -58,7 +58,7 @@ function createSentenceSearch(sentences: readonly string[]): (text: string, isCo
   }
 }
 
-/** The pieces of text that a literal holds; undefined where the node is none. */
+/** The pieces of text in a literal; undefined when the node is not one. */
 function piecesOf(node: Node): string[] | undefined {
   if (is.isStringLiteral(node) || is.isNoSubstitutionTemplateLiteral(node)) return node.text.split('\n')
   if (is.isTemplateHead(node) || is.isTemplateMiddle(node) || is.isTemplateTail(node)) return node.text.split('\n')
@@ -96,7 +96,7 @@ function isWorded(node: Node): boolean {
   return pieces?.some((piece) => /\p{L}{2}/u.test(piece)) ?? false
 }
 
-/** What a finder of Playwright is given as words: its first argument, or an option. */
+/** The text arguments of a Playwright finder: its first argument, or an option. */
 function finderArguments(call: CallExpression): Node[] {
   const name = calleeName(call)
   const [first] = call.arguments

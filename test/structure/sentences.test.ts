@@ -1,4 +1,4 @@
-/** The catalogue of sentences: each key asked for exists, and no test repeats a sentence. */
+/** The catalogue of sentences: each requested key exists, and no test repeats a sentence. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the planted lines are programs, not templates of this file
 import { listSentenceKeys } from '../../src/locales.ts'
 import { findLiteralSentences } from './sentence-lint.ts'
@@ -10,7 +10,7 @@ const sections = [...new Set([...keys].map((key) => key.split('.')[0]))]
 const askers = listFiles(['src', 'adapters', 'keys', 'views', 'examples'], ['.ts', '.ejs', '.js'])
 const everything = askers.map(({ text }) => text).join('\n')
 
-/** Quoted strings that begin with a section of the catalogue: whole keys, and beginnings that code completes. */
+/** Strings that begin with a section of the catalogue: keys, and prefixes that code completes. */
 const literals = askers.flatMap(({ path, text }) =>
   [...text.matchAll(new RegExp(`(['"\`])((?:${sections.join('|')})\\.[\\w.-]*)(?=\\1|\\$\\{)`, 'g'))].map((match) => ({
     path,
@@ -19,10 +19,10 @@ const literals = askers.flatMap(({ path, text }) =>
 )
 const beginnings = literals.map(({ literal }) => literal).filter((literal) => literal.endsWith('.'))
 
-/** Completed with words that come from outside: OAuth error codes, HTTP statuses, claims of the standard, variables. */
+/** Prefixes completed with OAuth error codes, HTTP statuses, standard claims or variables. */
 const foreignWords = ['pages.error.protocol.', 'pages.error.heading.', 'pages.consent.scope.']
 
-/** Names with a dot that are no keys: actions of the audit trail, names of files. */
+/** Names with a dot that are not keys: audit actions, file names. */
 const isNoKey =
   /\.(ts|js|json|ejs|css|yaml)$|^(account|client|resource_server|consent|grant|setting|seed|key)\.[a-z_]+$/
 
@@ -52,7 +52,7 @@ const textsOf = (branch: unknown): string[] =>
 const catalogues = listFiles(['locales'], ['.json'])
 const sentences = catalogues.flatMap(({ text }) => textsOf(JSON.parse(text)))
 
-/** The one test of each catalogue that reads its sentences. */
+/** The test of each catalogue that reads its sentences. */
 const readerOf = (catalogue: string) => catalogue.replace(/^locales\/(.*)\.json$/, 'test/locales/$1.test.ts')
 
 const plantedSentences = ['Your cart is saved.', 'Take out', 'The cart is too heavy. Carry at most {{maximum}} kilos.']
@@ -105,7 +105,7 @@ const repeated = withTypes(
   (project) => {
     const isPlanted = (path: string) => path.startsWith('test/planted/')
     const readers = catalogues.map(({ path }) => readerOf(path))
-    // What a mutant disables is a title, and stands in no assertion.
+    // A mutant's title says what it disables, and no assertion compares it.
     const isExempt = (path: string) => isPlanted(path) || readers.includes(path) || path === 'test/mutants/list.ts'
     return {
       ours: findLiteralSentences(project, { sentences, isExempt }),

@@ -1,4 +1,4 @@
-/** The source as the tests of its structure see it: which files there are, and what each really imports when it runs. */
+/** The source for the structure tests: which files exist, and what each one imports at run time. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import path from 'node:path'
@@ -26,12 +26,12 @@ export function listFiles(folders: readonly string[], endings: readonly string[]
 }
 
 export type Import = {
-  /** A path from the root of the project for a file of ours, else a package's name or `node:…`. */
+  /** A path from the root of the project for a project file, else a package's name or `node:…`. */
   target: string
   isPackage: boolean
 }
 
-/** What the file imports as values: its types are stripped, and V8 itself lists the imports that remain. */
+/** The value imports of the file: types are stripped, and V8 lists the imports that remain. */
 export function listImports(file: SourceFile): Import[] {
   const code = stripTypeScriptTypes(file.text)
   const statically = new SourceTextModule(code, { identifier: file.path }).moduleRequests.map(
@@ -44,7 +44,9 @@ export function listImports(file: SourceFile): Import[] {
   })
 }
 
-/** `knex/lib/x` is knex, `@koa/router/x` is @koa/router, `node:fs/promises` stays itself. */
+/**
+ * `knex/lib/x` becomes knex, `@koa/router/x` becomes @koa/router, `node:fs/promises` is unchanged.
+ */
 function packageName(specifier: string): string {
   if (specifier.startsWith('node:')) return specifier
   return specifier

@@ -1,4 +1,4 @@
-/** Finds SQL that is built from data: a statement is made of literals, numbers, and fixed texts of the source alone. */
+/** Finds SQL that is built from data. Literals, numbers and fixed texts are allowed. */
 import type { Node } from 'typescript/unstable/ast'
 import * as is from 'typescript/unstable/ast/is'
 import type { Project } from 'typescript/unstable/sync'
@@ -31,7 +31,8 @@ export function findBuiltSql(project: Project): string[] {
       if (text) statements.push(text)
     })
   }
-  // An object is a named statement, or what another call to `raw` has made: its text is looked at where it is made.
+  // An object is a named statement or the result of another `raw` call; its text is checked where
+  // it is made.
   const isText = (node: Node): boolean =>
     is.isPropertyAssignment(node) || checker.getTypeAtLocation(node)?.isObjectType() !== true
   return statements
@@ -39,7 +40,7 @@ export function findBuiltSql(project: Project): string[] {
     .map((node) => `${placeOf(node)}: ${node.getText().slice(0, 80).replaceAll(/\s+/g, ' ')}`)
 }
 
-/** Every regular expression that stands as a literal, and every one that is made of data, by its place. */
+/** Every regular expression, literal or built from data, with its place. */
 export function listRegexes(project: Project): { place: string; source: string; flags: string; isFixed: boolean }[] {
   const isFixed = createFixedTexts(project)
   const found: { place: string; source: string; flags: string; isFixed: boolean }[] = []

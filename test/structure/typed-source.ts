@@ -1,4 +1,4 @@
-/** The source with its types, as the compiler sees it: for rules that a name alone cannot tell. */
+/** The source with compiler types, for rules that cannot be checked by names alone. */
 import path from 'node:path'
 import type { Node, ParameterDeclaration, SourceFile } from 'typescript/unstable/ast'
 import * as is from 'typescript/unstable/ast/is'
@@ -6,12 +6,14 @@ import type { Project } from 'typescript/unstable/sync'
 import { API } from 'typescript/unstable/sync'
 import { root } from './source.ts'
 
-/** Texts by path from the root of the project; they are files for the compiler only. */
+/** Texts by path from the root of the project. Only the compiler sees them as files. */
 export type Planted = Readonly<Record<string, string>>
 
 const config = path.join(root, 'tsconfig.structure.json')
 
-/** Calls `work` with the program of the `folders` and the planted files. The compiler ends with it. */
+/**
+ * Calls `work` with the program of the `folders` and the planted files. The compiler then stops.
+ */
 export function withTypes<T>(folders: readonly string[], planted: Planted, work: (project: Project) => T): T {
   const files = new Map(Object.entries(planted).map(([name, text]) => [path.join(root, name), text]))
   files.set(config, JSON.stringify({ extends: './tsconfig.json', include: folders, files: Object.keys(planted) }))
@@ -28,7 +30,7 @@ export function withTypes<T>(folders: readonly string[], planted: Planted, work:
   }
 }
 
-/** The files of ours that the program has. */
+/** The project's own files in the program. */
 export const ownFiles = ({ program }: Project, folders: readonly string[]): SourceFile[] =>
   program
     .getSourceFileNames()
@@ -48,7 +50,7 @@ export function placeOf(node: Node): string {
   return `${path.relative(root, file.fileName).replaceAll(path.sep, '/')}:${line + 1}`
 }
 
-/** Every node below, outer before inner. */
+/** Every node below, parents before children. */
 export function walk(node: Node, visit: (node: Node) => void): void {
   node.forEachChild((child) => {
     visit(child)
@@ -56,7 +58,7 @@ export function walk(node: Node, visit: (node: Node) => void): void {
   })
 }
 
-/** Names, members and calls that are evaluated in `node`: no types, no names of properties, no parameters and what stands in for them. */
+/** Names, members and calls that are evaluated in `node`: no types, property names, parameters. */
 export function expressionsIn(node: Node): Node[] {
   const found: Node[] = []
   const visit = (one: Node): void => {
@@ -94,7 +96,7 @@ export function rootOf(node: Node): Node {
   return left
 }
 
-/** Functions that `factory` gives under the name `member`, by the object that it returns. */
+/** Functions that `factory` returns as the member `member` of its object. */
 export function membersGiven(factory: FunctionNode, member: string): FunctionNode[] {
   const given: FunctionNode[] = []
   const byName = (name: string): void =>

@@ -1,4 +1,4 @@
-/** A browser without JavaScript for the tests: keeps cookies by the rules, reads forms, and follows only what it is told to. */
+/** A browser without JavaScript: cookies by the standard rules, forms, and redirects on request. */
 import { CookieJar } from 'tough-cookie'
 
 export type Page = {
@@ -6,7 +6,7 @@ export type Page = {
   url: string
   headers: Headers
   body: string
-  /** Where a redirect or a meta refresh goes on to, absolute. */
+  /** The absolute target of a redirect or a meta refresh. */
   next: string | undefined
 }
 
@@ -28,7 +28,7 @@ const attribute = (tag: string, name: string): string | undefined => {
   return found === undefined ? undefined : unescapeHtml(found)
 }
 
-/** Every form of a page with its fields and values; a box that is not ticked is not sent. */
+/** Every form of a page with its fields and values. An unchecked checkbox is not sent. */
 export function formsOf(page: Page): Form[] {
   return [...page.body.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/g)].map(([, head = '', inner = '']) => ({
     action: new URL(attribute(head, 'action') ?? '', page.url).href,
@@ -43,7 +43,7 @@ export function formsOf(page: Page): Form[] {
 
 export type Browser = ReturnType<typeof createBrowser>
 
-/** `reach` gives where a request for an address goes: to another process of the same issuer. */
+/** `reach` maps a requested URL, for example to another process of the same issuer. */
 export function createBrowser({ reach = (url: string) => url }: { reach?: (url: string) => string } = {}) {
   const jar = new CookieJar(undefined, { rejectPublicSuffixes: false })
 
@@ -77,7 +77,7 @@ export function createBrowser({ reach = (url: string) => url }: { reach?: (url: 
       headers: { Origin: new URL(url).origin, 'Sec-Fetch-Site': 'same-origin', ...headers },
     })
 
-  /** Sends the form of `page` whose action ends with `suffix`, its own fields with `fields` over them. */
+  /** Sends the form of `page` with that action suffix. `fields` override the form's own fields. */
   function submit(
     page: Page,
     suffix: string,
@@ -90,7 +90,7 @@ export function createBrowser({ reach = (url: string) => url }: { reach?: (url: 
     return post(form.action, { ...form.fields, ...fields }, headers)
   }
 
-  /** Follows redirects and meta refreshes while they stay on this origin; gives the first page that does not go on, or leaves. */
+  /** Follows redirects and meta refreshes on this origin. Returns the last page. */
   async function follow(start: Page): Promise<Page> {
     let page = start
     for (let hops = 0; page.next !== undefined && hops < 12; hops += 1) {

@@ -17,7 +17,7 @@ const commonName = '550403'
 const subjectAltName = '551d11'
 const dayMs = 86_400_000
 
-/** A key and a certificate for `hosts` as PEM, valid from yesterday until tomorrow, and the digest by which Chromium can be told to trust it. */
+/** A PEM key and certificate for `hosts`, valid for two days, and the SPKI digest for Chromium. */
 export function createCertificate(hosts: readonly string[]): { key: string; cert: string; spkiDigest: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const name = sequence(der(0x31, sequence(oid(commonName), der(0x0c, Buffer.from(hosts[0] ?? 'localhost')))))

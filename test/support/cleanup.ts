@@ -1,8 +1,8 @@
-/** What a test has made and not released is released when its file ends, passed or failed. */
+/** Releases the resources of a test file when the file ends, whether it passed or failed. */
 
 const left = new Set<() => Promise<unknown>>()
 
-/** Gives `release` to be called by the test; when it is not, it is called at the end of the file. Only the first call counts. */
+/** Returns `release` for the test to call. The end of the file calls it if the test did not. */
 export function releasedAtEnd(release: () => Promise<unknown>): () => Promise<void> {
   let releasing: Promise<void> | undefined
   const once = (): Promise<void> => {
@@ -14,8 +14,8 @@ export function releasedAtEnd(release: () => Promise<unknown>): () => Promise<vo
   return once
 }
 
-/** Releases what is left, the newest first. `file-runner.ts` calls it at the end of each file. */
+/** Releases the remaining resources, the newest first. `file-runner.ts` calls it. */
 export async function releaseAll(): Promise<void> {
-  // One after the other: a server is stopped before its database is dropped.
+  // Sequential: a server is stopped before its database is dropped.
   for (const release of [...left].reverse()) await release().catch(() => {})
 }

@@ -1,4 +1,4 @@
-/** The clocks that tests hold: in this process, and in those they start. */
+/** The test clocks, in this process and in the processes that tests start. */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { createTestClock } from './clock.ts'

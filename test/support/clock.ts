@@ -1,22 +1,22 @@
-/** A clock that a test holds in its hand. It stands still until moved, and Date stands with it, for the engine and every package. */
+/** A clock that only the test moves. Date in every package shows the same time. */
 import type { Clock } from '../../src/clock.ts'
 
 export type TestClock = Clock & {
   advance: (ms: number) => void
   set: (ms: number) => void
-  /** Gives Date back. Not needed at the end of a test file: each has its own. */
+  /** Restores Date. Not needed at the end of a test file: each file has its own. */
   restore: () => void
 }
 
 const SystemDate = globalThis.Date
 
 /**
- * A clock at `startMs` (milliseconds since the epoch; now when left out). The last one made in a file moves Date. Timers are not touched,
- * and `performance.now()` goes on: wait by `waitFor`, never by comparing Dates.
+ * A clock at `startMs` (milliseconds since the epoch; now by default). The last one sets Date.
+ * Timers and `performance.now()` keep running: wait with `waitFor`, never by comparing Dates.
  */
 export function createTestClock(startMs: number = SystemDate.now()): TestClock {
   let nowMs = startMs
-  // A proxy rather than a subclass, so that `instanceof Date` and Date's own statics stay what they are.
+  // A proxy, not a subclass, so that `instanceof Date` and Date's statics are unchanged.
   globalThis.Date = new Proxy(SystemDate, {
     construct: (target, args, newTarget) => Reflect.construct(target, args.length === 0 ? [nowMs] : args, newTarget),
     apply: () => new SystemDate(nowMs).toString(),

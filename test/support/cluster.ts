@@ -1,4 +1,4 @@
-/** One Postgres for a whole run of the tests, thrown away afterwards: started at the first question, with a migrated template. */
+/** One temporary Postgres for a test run, started at the first request, with a template. */
 import { closeSync, existsSync, openSync } from 'node:fs'
 import path from 'node:path'
 import { createDatabase } from '../../src/database/database.ts'
@@ -15,7 +15,7 @@ import { waitFor } from './wait.ts'
 import { watchProcess } from './watchdog.ts'
 
 export type Cluster = {
-  /** Address of one of its databases. */
+  /** URL of one of its databases. */
   url: (database: string) => string
   stop: () => Promise<void>
 }
@@ -23,7 +23,7 @@ export type Cluster = {
 /** The database that `createTestDatabase` copies. */
 export const templateName = 'latchkey_template'
 
-// Nothing of it outlives the run, so nothing waits for a disk.
+// The data is discarded after the run, so no write has to wait for a disk.
 const settings = {
   listen_addresses: '',
   unix_socket_permissions: '0700',
@@ -37,7 +37,7 @@ const settings = {
   shared_buffers: '64MB',
 }
 
-/** Starts the cluster (about a second) and makes its template. It ends with this process, even on kill -9. */
+/** Starts the cluster (about a second) with its template. It ends with this process. */
 export async function startCluster(): Promise<Cluster> {
   const folder = createTestFolder()
   const data = path.join(folder, 'data')

@@ -9,7 +9,7 @@ import { watchProcess } from './watchdog.ts'
 
 type Daemon = Readonly<{ name: ProgramName; args: readonly string[]; folder: string; user?: number | undefined }>
 
-/** Gives what ends it. `user` is both the user and the group. */
+/** Returns a function that ends it. `user` is both the user and the group. */
 export function startDaemon({ name, args, folder, user }: Daemon): () => Promise<void> {
   const log = openSync(path.join(folder, 'log'), 'a')
   const child = spawn(getProgram(name), args, {

@@ -41,7 +41,7 @@ async function administer<T>(url: string, work: (client: pg.Client) => Promise<T
 export const createTestDatabase = ({ isEmpty = false }: { isEmpty?: boolean } = {}): Promise<TestDatabase> =>
   copyDatabase(isEmpty ? 'template0' : templateName)
 
-/** A copy of the database `template`, which the first test of the run that asks for it makes with `fill`. */
+/** A copy of the database `template`. The run's first caller creates it with `fill`. */
 export async function createTestDatabaseOnce(
   template: string,
   fill: (database: TestDatabase) => Promise<void>,
@@ -51,7 +51,7 @@ export async function createTestDatabaseOnce(
     const isThere = async () =>
       (await client.query('SELECT FROM pg_database WHERE datname = $1', [template])).rowCount === 1
     if (await isThere()) return
-    // Another worker may be making it; the lock ends with the connection.
+    // Another worker may be creating it. The lock ends with the connection.
     await client.query('SELECT pg_advisory_lock(hashtext($1))', [template])
     if (await isThere()) return
     const made = await copyDatabase(templateName)

@@ -1,6 +1,6 @@
 /**
- * How Jest runs a test file here: in the worker's own realm instead of a new one. The modules of the server and its packages are then
- * loaded once a worker, not once a file.
+ * Runs a test file in the worker's own realm instead of a new one, so that a worker loads the
+ * server and its packages only once.
  */
 import { createRequire, registerHooks } from 'node:module'
 import path from 'node:path'
@@ -25,7 +25,8 @@ const nothing = () => {}
 const root = path.resolve(import.meta.dirname, '../..')
 const mark = '?own-modules'
 
-// What a marked module imports of the project is marked too: it is another module than the one without a mark.
+// Project imports of a marked module are marked too: it is a different module from the unmarked
+// one.
 registerHooks({
   resolve(specifier, context, next) {
     const found = next(specifier, context)
@@ -34,7 +35,7 @@ registerHooks({
   },
 })
 
-/** Jest loads its test functions anew for each file; their state stays in the realm and is removed here. */
+/** Jest loads its test functions again for each file. Their state in the realm is removed here. */
 function forgetLastFile(): void {
   delete require.cache[circusFile]
   for (const symbol of Object.getOwnPropertySymbols(globalThis)) {
@@ -48,7 +49,7 @@ function restoreEnvironment(before: NodeJS.ProcessEnv): void {
   Object.assign(process.env, before)
 }
 
-/** What Jest asks of the realm in which a test file runs. */
+/** The parts of a realm that Jest uses. */
 const realm = {
   requireInternalModule: require,
   requireModule: require,
@@ -63,7 +64,7 @@ const realm = {
   },
 }
 
-/** Jest's `testRunner`. What a file may change of the realm, Date and the environment, is restored at its end. */
+/** Jest's `testRunner`. A file's changes to Date and to the environment are undone at its end. */
 export default async function runFile(
   globalConfig: unknown,
   config: unknown,

@@ -1,4 +1,4 @@
-/** Jest's global set-up: answers the test files' question for the cluster, which starts when the first of them asks. */
+/** Jest's global set-up: serves the cluster's URL. The first request starts the cluster. */
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
@@ -6,13 +6,13 @@ import type { Cluster } from './cluster.ts'
 import { startCluster } from './cluster.ts'
 import { createTestFolder } from './folders.ts'
 
-/** Names the socket on which the address of the cluster is told. */
+/** Names the socket that serves the URL of the cluster. */
 export const clusterVariable = 'LATCHKEY_TEST_CLUSTER'
 
 export type ClusterAnswer = { url: string } | { error: string }
 
 export default async function setUp(): Promise<void> {
-  // A run of several, as that of the mutants, has one for all.
+  // A series of runs, such as that of the mutants, shares one cluster.
   if (process.env[clusterVariable] && existsSync(process.env[clusterVariable])) return
   let starting: Promise<Cluster> | undefined
   const server = createServer((socket) => {

@@ -1,4 +1,4 @@
-/** HAProxy as Debian installs it, in front of servers of a test, as docs/deploying.md sets it up. */
+/** HAProxy as Debian installs it, in front of test servers, configured as in docs/deploying.md. */
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { startDaemon } from './daemon.ts'
@@ -6,18 +6,18 @@ import { createTestFolder } from './folders.ts'
 import { findFreePorts } from './ports.ts'
 import { waitFor } from './wait.ts'
 
-/** `isWell`: no check has failed lately. `timesDown`: how often it sent no more requests there. */
+/** `isWell`: no recent check has failed. `timesDown`: how often HAProxy took it out of service. */
 export type ServerState = Readonly<{ isUp: boolean; isWell: boolean; failedChecks: number; timesDown: number }>
 
 export type HaProxy = {
-  /** Where it listens, without a trailing slash. */
+  /** Its URL, without a trailing slash. */
   url: string
-  /** What it says of each server, in their order. */
+  /** The state of each server, in their order. */
   look: () => Promise<readonly ServerState[]>
   close: () => Promise<void>
 }
 
-/** Started, with all of `servers` (ports on loopback) up. No request is sent again elsewhere. */
+/** Resolves when all `servers` (ports on loopback) are up. It retries no request elsewhere. */
 export async function startHaProxy(servers: readonly number[]): Promise<HaProxy> {
   const folder = createTestFolder()
   const [port = 0, statsPort = 0] = await findFreePorts(2)

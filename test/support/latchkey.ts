@@ -1,4 +1,4 @@
-/** A whole server in the test's own process, on a database of its own, with the clock in the test's hand. */
+/** A whole server in the test's own process, with its own database and a test clock. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ClientInput } from '../../src/clients/client.ts'
@@ -36,13 +36,13 @@ type Options = {
   /** A database to share with another server of the same test. */
   database?: TestDatabase
   clock?: TestClock
-  /** True where limits are the subject; elsewhere they are far above what a test asks. */
+  /** True for tests of rate limits. Other tests get limits far above their needs. */
   hasDefaultLimits?: boolean
-  /** Lines of the log, when the test reads them. */
+  /** Receives lines of the log. */
   onLog?: (line: string) => void
 }
 
-/** Starts a server with a person (alice@example.com), an API (`api`) and one client of each kind. */
+/** Starts a server with a user (alice@example.com), an API (`api`) and one client of each kind. */
 export async function startLatchkey({
   env = {},
   database: shared,
@@ -51,7 +51,7 @@ export async function startLatchkey({
   onLog,
 }: Options = {}) {
   const clock = ownClock ?? createTestClock()
-  // With a clock of its own a test needs keys and accounts of that time.
+  // A test with its own clock needs keys and accounts of that time.
   const isCopied = !shared && !ownClock && canBeCopied(env)
   const owned = shared ?? (await (isCopied ? createPopulatedDatabase({ hasDefaultLimits }) : createTestDatabase()))
   const server = createServer(serverOptions)
@@ -87,7 +87,7 @@ export async function startLatchkey({
 
   return {
     issuer,
-    /** Where it listens, when that is not the issuer. */
+    /** The server's URL, when it differs from the issuer. */
     base,
     parts,
     clock,
@@ -105,7 +105,7 @@ export async function startLatchkey({
 type Answer = Record<string, string>
 type Person = { email?: string; password?: string; code?: () => string }
 
-/** What one client does, spoken as plain HTTP, so that a test can speak it wrongly. */
+/** A client as plain HTTP, so that a test can also send wrong requests. */
 export function createRelyingParty(server: Pick<Latchkey, 'issuer'>, browser: Browser = createBrowser()) {
   const verifier = 'verifier-'.repeat(6)
   // SHA-256 of the verifier, RFC 7636 §4.2.
@@ -129,12 +129,15 @@ export function createRelyingParty(server: Pick<Latchkey, 'issuer'>, browser: Br
     return url.href
   }
 
-  /** Answers the pages that come, until the browser would leave for the client. Gives that address' parameters. `code` is what an app shows. */
+  /**
+   * Completes each page until the browser is redirected to the client; returns that URL's
+   * parameters. `code` is the app's code.
+   */
   async function complete(start: Page, person: Person = {}): Promise<Answer> {
     const { email = 'alice@example.com', password = testPassword, code } = person
     let page = await browser.follow(start)
     for (let steps = 0; steps < 6 && page.next === undefined; steps += 1) {
-      // A form that comes back is not sent again: every try counts.
+      // A form that is shown again is not sent again: every attempt counts.
       if (page.status >= 400) break
       if (page.body.includes('name="password"')) page = await browser.submit(page, '/login', { email, password })
       else if (code && page.body.includes('/factor"')) page = await browser.submit(page, '/factor', { code: code() })
@@ -166,7 +169,7 @@ export function createRelyingParty(server: Pick<Latchkey, 'issuer'>, browser: Br
     return { status: response.status, headers: response.headers, body }
   }
 
-  /** The token endpoint as the confidential client `web`, or with `client_id` in the fields as a public one. */
+  /** The token endpoint, as client `web` or as a public client with `client_id` in the fields. */
   const token = (fields: Record<string, string>, headers?: Record<string, string>) =>
     call('/token', fields, headers ?? ('client_id' in fields ? {} : { Authorization: basic('web', webSecret) }))
 
@@ -176,7 +179,7 @@ export function createRelyingParty(server: Pick<Latchkey, 'issuer'>, browser: Br
   const refresh = (refreshToken: string, more: Record<string, string> = {}) =>
     token({ grant_type: 'refresh_token', refresh_token: refreshToken, ...more })
 
-  /** The whole way from the authorization request to the tokens. */
+  /** The whole flow from the authorization request to the tokens. */
   async function signIn(parameters: Record<string, string | undefined> = {}, person?: Person) {
     const { code } = await authorize(parameters, person)
     return (await exchange(code!)).body

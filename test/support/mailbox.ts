@@ -1,4 +1,4 @@
-/** A real mail server for the tests: takes what is sent, refuses or breaks off when told to, and gives messages as people see them. */
+/** A real SMTP server for the tests: accepts, refuses or disconnects, and decodes messages. */
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { SMTPServerOptions } from 'smtp-server'
@@ -11,18 +11,20 @@ export type ReceivedEmail = {
   /** The recipients of the envelope. */
   to: string[]
   headers: Record<string, string>
-  /** Everything as it went over the wire. */
+  /** The raw message as it was sent. */
   raw: string
   subject: string
   text: string
   html: string
-  /** The first link of ours in the text. */
+  /** The first link to the issuer in the text. */
   link: string | undefined
 }
 
 export type Mailbox = Awaited<ReturnType<typeof startMailbox>>
 
-/** How the server answers: takes everything, refuses each recipient (550, or 451 for a while), or hangs up. */
+/**
+ * How the server answers: accepts, refuses each recipient (550, or 451 for a while), or hangs up.
+ */
 type Mood = 'well' | 'refusing' | 'busy' | 'hanging up'
 
 export async function startMailbox(options: SMTPServerOptions = {}) {
@@ -70,7 +72,7 @@ export async function startMailbox(options: SMTPServerOptions = {}) {
     setMood: (next: Mood) => {
       mood = next
     },
-    /** The newest email to `email`, once it has `count` of them. */
+    /** The newest email to `email`, once there are `count` of them. */
     waitFor: (email: string, count = 1): Promise<ReceivedEmail> =>
       waitFor(() => (to(email).length >= count ? to(email).at(-1) : undefined), {
         what: `mail ${count} to ${email}`,
@@ -79,7 +81,7 @@ export async function startMailbox(options: SMTPServerOptions = {}) {
   }
 }
 
-/** As much of RFC 5322 and MIME as our own emails need. */
+/** Parses the part of RFC 5322 and MIME that the server's own emails need. */
 function parse(raw: string, from: string, to: string[]): ReceivedEmail {
   const { headers, body } = split(raw)
   const boundary = /boundary="?([^";]+)"?/.exec(headers['content-type'] ?? '')?.[1]

@@ -8,13 +8,13 @@ import { findFreePort } from './ports.ts'
 import { waitFor } from './wait.ts'
 
 export type PgBouncer = {
-  /** The address of a database through it. */
+  /** The URL of a database through PgBouncer. */
   url: (database: string) => string
   close: () => Promise<void>
 }
 
 export type PgBouncerOptions = {
-  /** Address of any database of the server behind. */
+  /** URL of any database of the Postgres server. */
   server: string
   mode: 'session' | 'transaction'
   /** Connections to Postgres that its clients share. */
@@ -23,7 +23,7 @@ export type PgBouncerOptions = {
 
 const nobody = 65534
 
-/** Started, and answering. */
+/** Resolves when it answers. */
 export async function startPgBouncer({ server, mode, poolSize = 4 }: PgBouncerOptions): Promise<PgBouncer> {
   const folder = createTestFolder()
   const port = await findFreePort()
@@ -45,7 +45,7 @@ default_pool_size = ${poolSize}
 max_client_conn = 500
 `,
   )
-  // PgBouncer refuses root.
+  // PgBouncer refuses to run as root.
   const isRoot = process.getuid?.() === 0
   if (isRoot) for (const place of [folder, users, settings]) chownSync(place, nobody, nobody)
   const close = startDaemon({ name: 'pgbouncer', args: [settings], folder, user: isRoot ? nobody : undefined })

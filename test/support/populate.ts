@@ -1,4 +1,4 @@
-/** What most tests begin with: an account, an API and one client of each kind. Made once a run, and copied with the database. */
+/** The usual data of a test: an account, an API and one client of each kind, created once a run. */
 import { createServer } from 'node:http'
 import type { Parts } from '../../src/compose/parts.ts'
 import { createParts } from '../../src/compose/parts.ts'
@@ -17,7 +17,7 @@ export const callback = 'https://app.example/callback'
 export const api = 'https://api.example/'
 export const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 
-/** The environment of a server in a test. Hashes take the least work that is allowed, which is fast enough. */
+/** The environment of a server in a test. Hashes use the least work that is allowed. */
 export const usualEnvironment = {
   NODE_ENV: 'test',
   MASTER_KEY: '1f'.repeat(16) + '2e'.repeat(16),
@@ -27,7 +27,7 @@ export const usualEnvironment = {
   PASSWORD_HASH_PARALLELISM: '1',
 }
 
-/** Like the setting that an operator makes, but without a trace in the audit trail. */
+/** Equals an administrator's setting, but without an entry in the audit trail. */
 export async function raiseLimits({ database: { knex } }: TestDatabase): Promise<void> {
   await knex('setting').insert({ key: 'rateLimitPercent', value: '1000000', updated_at: 0 })
 }
@@ -35,7 +35,7 @@ export async function raiseLimits({ database: { knex } }: TestDatabase): Promise
 const lowerLimits = ({ database: { knex } }: TestDatabase) =>
   knex('setting').where({ key: 'rateLimitPercent' }).delete()
 
-/** The keys in it are as old as this, so that they are older than every server of the run. Milliseconds. */
+/** The age of its keys in milliseconds, so that they are older than every server of the run. */
 const ageMs = 60_000
 
 async function fill(owned: TestDatabase): Promise<void> {
@@ -57,22 +57,22 @@ async function fill(owned: TestDatabase): Promise<void> {
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   const server = await startServer(parts, http)
   await populate(parts)
-  // What it sends is sent here, and not by every server that begins with a copy.
+  // Its emails are sent here, and not again by every server that starts with a copy.
   const waiting = () => owned.database.knex('graphile_worker.jobs').where('task_identifier', 'like', 'outbox:%').first()
   await waitFor(async () => (await waiting()) === undefined, { what: 'the end of the outbox' })
   await server.stop()
 }
 
-/** A copy of a database that has all of it. */
+/** A copy of a database with all of this data. */
 export async function createPopulatedDatabase({ hasDefaultLimits }: { hasDefaultLimits: boolean }) {
   const owned = await createTestDatabaseOnce('latchkey_populated', fill)
   if (hasDefaultLimits) await lowerLimits(owned)
   return owned
 }
 
-/** Changes nothing of what is stored: with another variable a server needs keys or hashes of its own. */
+/** These variables change nothing in the database. Any other one may need other keys or hashes. */
 const harmless = ['ISSUER', 'SMTP_URL', 'REDIS_URL', 'TRUST_PROXY', 'REQUIRE_PUSHED_REQUESTS', 'PASSWORD_HASH_QUEUE']
-/** A mutant may change what is stored: its tests store everything themselves. */
+/** A mutant may change the stored data, so its tests create their own. */
 export const freshVariable = 'LATCHKEY_TEST_FRESH'
 
 export const canBeCopied = (env: Readonly<Record<string, string>>): boolean =>

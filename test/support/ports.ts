@@ -1,7 +1,7 @@
 /** Free ports. */
 import { createServer } from 'node:net'
 
-/** `count` different ports on which nobody listens at this moment. */
+/** `count` different ports without a listener at this moment. */
 export async function findFreePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer())
   const ports = await Promise.all(

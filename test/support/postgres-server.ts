@@ -1,4 +1,6 @@
-/** A Postgres server as Debian installs it, in a folder of its own: started, stopped, killed and started again by a test. */
+/**
+ * A Postgres server as Debian installs it, in its own folder, that a test starts, stops and kills.
+ */
 import type { ChildProcess } from 'node:child_process'
 import { spawn, spawnSync } from 'node:child_process'
 import { chownSync, closeSync, openSync, readFileSync } from 'node:fs'
@@ -12,18 +14,18 @@ import { waitFor } from './wait.ts'
 import { watchProcess } from './watchdog.ts'
 
 export type PostgresServer = {
-  /** Address of a database on it; the one that is there from the start is `postgres`. TCP on loopback. */
+  /** URL of a database on it, over TCP on loopback. `postgres` always exists. */
   url: (database?: string) => string
-  /** Makes an empty database and gives its address. */
+  /** Creates an empty database and returns its URL. */
   createDatabase: (name: string) => Promise<string>
-  /** As its superuser, one transaction each. */
+  /** Runs each statement as the superuser, in its own transaction. */
   run: (...statements: readonly string[]) => Promise<void>
   start: () => Promise<void>
-  /** An orderly stop. */
+  /** Shuts it down in order. */
   stop: () => Promise<void>
-  /** kill -9 of the server process; its children notice and end. */
+  /** kill -9 of the server process. Its children notice and end. */
   kill: () => Promise<void>
-  /** Freezes the server and all its connections (SIGSTOP): it answers nothing, and closes nothing. */
+  /** Stops the server and its connections with SIGSTOP: no answers, and no closed connections. */
   freeze: () => void
   thaw: () => void
   close: () => Promise<void>
@@ -31,12 +33,12 @@ export type PostgresServer = {
 
 const nobody = 65534
 
-/** Made and started (about a second). `settings` are Postgres' own; fsync is on, as in life, unless they say otherwise. */
+/** Creates and starts it (about a second). `settings` are Postgres' own; fsync is on by default. */
 export async function startPostgresServer(settings: Readonly<Record<string, string>> = {}): Promise<PostgresServer> {
   const program = getProgram('postgres')
   const folder = createTestFolder()
   const data = path.join(folder, 'data')
-  // Postgres refuses root.
+  // Postgres refuses to run as root.
   const isRoot = process.getuid?.() === 0
   const user = isRoot ? { uid: nobody, gid: nobody } : {}
   if (isRoot) chownSync(folder, nobody, nobody)
@@ -65,7 +67,7 @@ export async function startPostgresServer(settings: Readonly<Record<string, stri
     await waitFor(() => run(url(), 'SELECT 1').then(() => true), { what: 'the Postgres server', timeoutMs: 20_000 })
   }
 
-  // Its connections are processes of their own.
+  // Its connections are separate processes.
   const signalAll = (signal: NodeJS.Signals) => {
     const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8').trim().split(' ')
     const pids = [server.pid ?? 0, ...children.map(Number)].filter((pid) => pid > 0)
@@ -73,7 +75,7 @@ export async function startPostgresServer(settings: Readonly<Record<string, stri
       try {
         process.kill(pid, signal)
       } catch {
-        // Ended meanwhile.
+        // Already ended.
       }
     }
   }

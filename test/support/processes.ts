@@ -1,4 +1,6 @@
-/** Started `src/main.ts` processes: any number on one database, with a clock that the test moves, gone with the test. */
+/**
+ * Started `src/main.ts` processes: any number on one database, with a clock that the test moves.
+ */
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, writeSync } from 'node:fs'
@@ -13,11 +15,11 @@ import { watchProcess } from './watchdog.ts'
 
 export type StartedProcess = {
   pid: number
-  /** Where this process listens, without a trailing slash. */
+  /** The URL of this process, without a trailing slash. */
   url: string
   /** Everything printed so far, standard output and standard error. */
   output: () => string
-  /** Sends a signal and waits for the end: SIGKILL dies, SIGTERM drains. */
+  /** Sends a signal and waits for the exit: SIGKILL ends it at once, SIGTERM drains it first. */
   kill: (signal?: NodeJS.Signals) => Promise<Exit>
   /** Resolves when the process ends by itself. */
   exited: Promise<Exit>
@@ -28,12 +30,12 @@ export type StartedProcess = {
 export type Exit = { code: number | null; signal: NodeJS.Signals | null }
 
 export type Servers = {
-  /** One issuer for all: the first one's address, unless `env` says otherwise. */
+  /** One issuer for all: the first one's URL, unless `env` has another. */
   issuer: string
   servers: readonly StartedProcess[]
   /** Moves the clock of all processes forward. Timers are not touched. */
   advanceClock: (ms: number) => void
-  /** Kills what is left. */
+  /** Kills the remaining processes. */
   close: () => Promise<void>
 }
 
@@ -41,26 +43,26 @@ export type ServersOptions = {
   /** Undefined: the embedded database in `env.DATA_FOLDER`. */
   databaseUrl?: string
   env?: Readonly<Record<string, string>>
-  /** False: do not wait until they answer (they are expected not to). */
+  /** False: do not wait until they answer (for servers that are expected not to start). */
   isReadyAwaited?: boolean
   timeoutMs?: number
-  /** True where request limits are the subject; elsewhere they are far above what a test asks. */
+  /** True for tests of request limits. Other tests get limits far above their needs. */
   hasDefaultLimits?: boolean
-  /** Changed once they answer, as an operator does. */
+  /** Changed as an administrator does, once the servers answer. */
   settings?: Readonly<Record<string, number>>
 }
 
 const root = path.resolve(import.meta.dirname, '../..')
 export const shiftClock = fileURLToPath(import.meta.resolve('./shift-clock.ts'))
 
-/** What the tests hash passwords with where the hash is not the subject: the floor of OWASP's table, one pass more than needed. */
+/** The password hash of tests with another subject: the minimum of OWASP's table plus one pass. */
 export const cheapPasswordHash = {
   PASSWORD_HASH_MEMORY_KIB: '19456',
   PASSWORD_HASH_ITERATIONS: '2',
   PASSWORD_HASH_PARALLELISM: '1',
 }
 
-// Whatever the machine of the developer has set must not reach the tests.
+// Variables of the developer's machine must not reach the tests.
 const inherited = ['NODE_COMPILE_CACHE', 'PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_EXTRA_CA_CERTS']
 
 function environment(own: Readonly<Record<string, string>>): Record<string, string> {
@@ -68,12 +70,12 @@ function environment(own: Readonly<Record<string, string>>): Record<string, stri
   return { ...Object.fromEntries(base), NODE_ENV: 'test', ...cheapPasswordHash, LOG_LEVEL: 'info', ...own }
 }
 
-/** A file by which the clocks of all processes that are given its name are moved. */
+/** A file that moves the clock of every process that gets its name. */
 export function createClockFile(folder: string) {
   const file = path.join(folder, 'clock')
   const open = openSync(file, 'w')
   let offsetMs = 0
-  // Always twenty characters in one write, so that nobody reads half a number.
+  // Always twenty characters in one write, so that no process reads half a number.
   const write = () => writeSync(open, String(offsetMs).padStart(20), 0)
   write()
   return {
@@ -86,7 +88,7 @@ export function createClockFile(folder: string) {
   }
 }
 
-/** Starts `count` servers on free ports, and waits until each answers /health/ready. Throws with their output when one does not. */
+/** Starts `count` servers on free ports; resolves when they are ready, or throws their output. */
 export async function startServers(count: number, options: ServersOptions = {}): Promise<Servers> {
   const folder = createTestFolder()
   const clock = createClockFile(folder)
@@ -120,7 +122,7 @@ export async function startServers(count: number, options: ServersOptions = {}):
   return { issuer, servers, advanceClock: clock.advance, close }
 }
 
-/** Like the setting that an operator makes, but without a trace in the audit trail. The servers hear of it. */
+/** Equals an administrator's setting, without an audit entry. The servers are notified. */
 async function changeSettings(databaseUrl: string, settings: Readonly<Record<string, number>>): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()
@@ -142,7 +144,7 @@ function startProcess(port: number, env: Readonly<Record<string, string>>): Star
   let exited: Promise<Exit>
 
   function start() {
-    // --conditions and the like of the tests' own process are left out.
+    // --conditions and similar arguments of the test process are left out.
     child = spawn(process.execPath, ['--import', shiftClock, path.join(root, 'src/main.ts')], {
       cwd: root,
       env: environment(env),

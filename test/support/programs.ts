@@ -1,17 +1,17 @@
-/** Programs that some tests need and npm does not bring: where they are, and what happens to the tests when they are not. */
+/** Programs that some tests need and npm does not install, and the tests skipped without them. */
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 
 export const programNames = ['chromium', 'redis-server', 'postgres', 'pgbouncer', 'haproxy'] as const
 export type ProgramName = (typeof programNames)[number]
 
-/** Begins the name of a test that is skipped, so that the run can say what was missing. */
+/** Starts the name of a skipped test, so that the run can report what was missing. */
 export const skippedBecauseOf = (program: ProgramName) => `[needs ${program}]`
 
 const onPath = (names: readonly string[]): string[] =>
   (process.env.PATH ?? '').split(path.delimiter).flatMap((folder) => names.map((name) => path.join(folder, name)))
 
-// Debian keeps the programs of a Postgres server, which may be there in several versions, away from the path.
+// Debian installs each version of the Postgres server programs outside the PATH.
 function debianPostgres(): string[] {
   const versions = '/usr/lib/postgresql'
   if (!existsSync(versions)) return []
@@ -37,15 +37,17 @@ function isExecutable(file: string): boolean {
 }
 
 /**
- * Absolute path of `program`; undefined when it is not installed. LATCHKEY_TEST_WITHOUT lists programs to do without, so that what
- * happens then can be seen on a machine that has them.
+ * Absolute path of `program`; undefined when it is not installed.
+ * LATCHKEY_TEST_WITHOUT lists programs to ignore, to test the behaviour without them.
  */
 export function findProgram(program: ProgramName): string | undefined {
   if (process.env.LATCHKEY_TEST_WITHOUT?.split(',').includes(program)) return undefined
   return places[program]().find(isExecutable)
 }
 
-/** Absolute path of `program`. Throws when it is missing; within `describeWith` it is not. */
+/**
+ * Absolute path of `program`. Throws when it is missing, which cannot happen within `describeWith`.
+ */
 export function getProgram(program: ProgramName): string {
   const file = findProgram(program)
   if (!file) throw new Error(`${program} is not installed`)
@@ -56,14 +58,14 @@ type Needed = ProgramName | readonly ProgramName[]
 
 const listMissing = (needed: Needed): ProgramName[] => [needed].flat().filter((program) => !findProgram(program))
 
-// Where everything is required, a missing program is a failure and no reason to skip.
+// In CI every program is required: a missing one is a failure, not a reason to skip.
 const isEverythingRequired = () => process.env.CI === 'true'
 
 const failsFor = (program: ProgramName) => () => {
   throw new Error(`${program} is not installed, and CI=true requires it`)
 }
 
-/** A group of tests that needs a program: skipped by name where it is missing, and failed there with CI=true. */
+/** A group of tests that needs a program. Without it they are skipped, or fail with CI=true. */
 export function describeWith(needed: Needed, name: string, define: () => void): void {
   const [missing] = listMissing(needed)
   if (!missing) describe(name, define)

@@ -1,4 +1,6 @@
-/** Public keys that no client or passkey may have, and signatures that some of them take from anyone. */
+/**
+ * Public keys that no client or passkey may have, and forged signatures that some of them accept.
+ */
 import { createHash, generateKeyPairSync } from 'node:crypto'
 import type { JWK } from 'jose'
 
@@ -13,7 +15,7 @@ export const ecJwk = (namedCurve = 'P-256'): JWK =>
 
 export const edJwk = (): JWK => generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }) as JWK
 
-/** The same key with another last bit in one member. */
+/** The same key with the last bit of one member changed. */
 function bent(jwk: JWK, member: 'n' | 'y'): JWK {
   const bytes = decode(jwk[member])
   bytes[bytes.length - 1]! ^= 1
@@ -23,7 +25,7 @@ function bent(jwk: JWK, member: 'n' | 'y'): JWK {
 export const exponentOne = (): JWK => ({ ...rsaJwk(), e: encode([1]) })
 export const offCurve = (namedCurve = 'P-256'): JWK => bent(ecJwk(namedCurve), 'y')
 export const evenModulus = (): JWK => bent(rsaJwk(), 'n')
-/** 2048 bits to look at, of which the upper 1024 are zero. */
+/** 2048 bits by its length, of which the upper 1024 are zero. */
 export const paddedModulus = (): JWK => {
   const { n, ...jwk } = rsaJwk(1024)
   return { ...jwk, n: encode(Buffer.concat([Buffer.alloc(128), decode(n)])) }
@@ -34,7 +36,9 @@ export const edPoint = (first: number, last = 0): JWK => ({
   x: encode([first, ...Array.from({ length: 30 }, () => (last === 0 ? 0 : 255)), last]),
 })
 
-/** RFC 8017 §9.2 for SHA-256: the padded hash, which is also the RS256 signature of a key with e = 1. */
+/**
+ * RFC 8017 §9.2 for SHA-256: the padded hash. It equals the RS256 signature of a key with e = 1.
+ */
 export function forgedRs256(data: Buffer | string, bytes = 256): Buffer {
   const info = Buffer.from('3031300d060960864801650304020105000420', 'hex')
   const tail = Buffer.concat([info, createHash('sha256').update(data).digest()])

@@ -1,4 +1,6 @@
-/** Redis servers for a test: one, or a cluster of three; started, killed and started again. */
+/**
+ * Redis servers for a test: one, or a cluster of three. The test starts, kills and restarts them.
+ */
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
@@ -18,7 +20,7 @@ export type RedisServer = {
   /** Changes a setting while it runs (CONFIG SET). */
   set: (name: string, value: string) => Promise<void>
   start: () => Promise<void>
-  /** kill -9; what it held is gone. */
+  /** kill -9. Its data is lost. */
   kill: () => Promise<void>
   close: () => Promise<void>
 }
@@ -32,7 +34,7 @@ export async function startRedis(settings: readonly string[] = []): Promise<Redi
 }
 
 export type RedisCluster = {
-  /** redis+cluster:// with all three. */
+  /** The redis+cluster:// URL with all three nodes. */
   url: string
   nodes: readonly RedisServer[]
   close: () => Promise<void>
@@ -94,7 +96,7 @@ function createServer(port: number, folder: string, settings: readonly string[])
   return { url: `redis://127.0.0.1:${port}`, port, set, start, kill, close: releasedAtEnd(kill) }
 }
 
-/** Sends one command in Redis' inline form, and gives the whole raw reply (RESP2). */
+/** Sends one command in Redis' inline form, and returns the whole raw reply (RESP2). */
 async function ask(port: number, command: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1' }, () => socket.write(`${command}\r\nQUIT\r\n`))

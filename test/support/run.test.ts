@@ -1,4 +1,4 @@
-/** The run of the tests: what it says about programs that are missing, and its last line. */
+/** The test run: its report of missing programs, and its last line. */
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'

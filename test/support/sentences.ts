@@ -1,4 +1,4 @@
-/** How tests find what pages, emails and the CLI say: by a catalogue key or by a problem's code. */
+/** Tests find the text of pages, emails and the CLI by a catalogue key or by a problem's code. */
 import { readFileSync } from 'node:fs'
 import type { SentenceParams } from '../../src/locales.ts'
 import { createSentences } from '../../src/locales.ts'
@@ -11,7 +11,7 @@ const catalogue = JSON.parse(readFileSync(new URL('../../locales/en.json', impor
 /** The sentence at `key` as text. Throws where the key or a value is missing. */
 export const sentence = (key: string, params?: SentenceParams): string => t(key, params)
 
-/** The sentence as the catalogue holds it, in its plural where it has one. */
+/** The sentence as the catalogue has it, in its plural where it has one. */
 function template(key: string): string {
   const find = (path: string): unknown =>
     path.split('.').reduce<unknown>((branch, name) => Object(branch)[name], catalogue)
@@ -20,7 +20,7 @@ function template(key: string): string {
   return found as string
 }
 
-/** A view escapes these; in an email and on the command line they stand as they are. */
+/** A view escapes these characters. An email and the command line do not. */
 const entities = new Map([
   ['&', '(?:&amp;|&)'],
   ['<', '(?:&lt;|<)'],
@@ -34,12 +34,12 @@ const literally = (text: string): string =>
     .replaceAll(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
     .replaceAll(/[&<>"']/g, (character) => entities.get(character) ?? character)
 
-/** Stands for a value that is a pattern, with the name of the value. */
+/** Marks the place of a value that is a pattern, with the value's name. */
 const marked = (name: string): string => `\0${name}\0`
 
 /**
- * Finds the sentence at `key` in HTML and in plain text.
- * A value may be a pattern; one that is not given may be anything within its line.
+ * Matches the sentence at `key` in HTML and in plain text.
+ * A value may be a pattern. A missing value matches any text within its line.
  */
 export function says(key: string, params: Readonly<Record<string, string | number | RegExp>> = {}): RegExp {
   const patterns = new Map<string, string>()
@@ -58,7 +58,7 @@ export function says(key: string, params: Readonly<Record<string, string | numbe
   return new RegExp(pattern)
 }
 
-/** The codes of everything that a page calls wrong, each once, in the order of the page. */
+/** The codes of all problems on a page, each once, in the order of the page. */
 export const codesOn = ({ body }: { body: string }): string[] => [
   ...new Set([...body.matchAll(/ data-code="(\w+)"/g)].map(([, code = '']) => code)),
 ]

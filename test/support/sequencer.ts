@@ -1,4 +1,4 @@
-/** Jest's `testSequencer`: slow files first, by the durations of an earlier run, so that no worker ends long after the others. */
+/** Jest's `testSequencer`: the slowest files first, so that the workers end at the same time. */
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import { readDurations } from '../durations.ts'
@@ -10,7 +10,7 @@ const durations = readDurations()
 const secondsOf = ({ path: file }: Test): number => durations[path.relative(root, file)] ?? 0
 
 export default class Sequencer {
-  /** Files of unknown duration come last, large ones before small ones. */
+  /** Files of unknown duration run last, large ones before small ones. */
   sort<T extends Test>(tests: readonly T[]): T[] {
     const sized = tests.map((test) => ({ test, seconds: secondsOf(test), bytes: statSync(test.path).size }))
     return sized.sort((one, other) => other.seconds - one.seconds || other.bytes - one.bytes).map(({ test }) => test)

@@ -1,4 +1,4 @@
-/** Takes the place of `keys/key-ring.ts` in processes whose lease a test shortens: they stop signing sooner, and read the ring as much oftener. */
+/** Replaces `keys/key-ring.ts` in processes with a shortened lease: the ring is read more often. */
 import { createKeyRing as create } from '../../keys/key-ring.ts'
 
 export const leaseMs = Number(process.env.LATCHKEY_TEST_LEASE_MS)

@@ -1,4 +1,4 @@
-/** Takes the place of `src/database/offset.ts` in processes whose clock a test moves: the database's clock moves along. */
+/** Replaces `src/database/offset.ts` in started processes: the database's clock is shifted too. */
 import type { Queryable } from '../../src/database/database.ts'
 import { measureOffset as measure } from '../../src/database/offset.ts'
 

@@ -1,9 +1,11 @@
-/** Waiting for something to become true, by the machine's own time: a test's clock stands still meanwhile. */
+/**
+ * Waits for a condition by the machine's own time, because a test's clock stands still meanwhile.
+ */
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Calls `check` every few milliseconds until it gives something else than undefined or false, and gives that.
+ * Calls `check` every few milliseconds and returns its first value that is not undefined or false.
  * Throws after `timeoutMs` (default 10 s), with the last error of `check` as its cause.
  */
 export async function waitFor<T>(

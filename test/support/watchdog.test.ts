@@ -1,11 +1,11 @@
-/** What tests start is gone when they are, also when nobody can clean up any more. */
+/** A test's processes and folders are removed when its process is gone, even after a crash. */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { waitFor } from './wait.ts'
 
-/** Runs `code` as a module beside this one; gives the JSON that it prints, and its process. */
+/** Runs `code` as a module in this folder. Returns the JSON that it prints, and its process. */
 async function run(code: string) {
   const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
     cwd: import.meta.dirname,

@@ -1,8 +1,8 @@
-/** Ends started programs and removes folders when this process is gone, however it went: a shell at the other end of a pipe. */
+/** A shell that ends started programs and removes folders when this process is gone. */
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 
-// It reads what to end; when the pipe closes, by an orderly end or by kill -9, it ends what is left.
+// It reads what to end. When the pipe closes, by a normal exit or by kill -9, it ends the rest.
 const script = `
   processes=' '
   folders=''
@@ -38,7 +38,7 @@ function tell(line: string): void {
   shell.stdin?.write(`${line}\n`)
 }
 
-/** `child` gets `signal` when this process is gone. Postgres wants QUIT, by which it gives its shared memory back. */
+/** `child` gets `signal` when this process is gone. Postgres frees its shared memory on QUIT. */
 export function watchProcess(child: ChildProcess, signal: 'KILL' | 'QUIT' = 'KILL'): void {
   const { pid } = child
   if (pid === undefined) return

@@ -1,4 +1,4 @@
-/** A factor for tests alone: a word that the account has chosen. A folder as the real ones are, and its line in the list. */
+/** A factor for tests only: a word that the user chooses. Its structure is that of a real one. */
 import { join } from 'node:path'
 import type { Knex } from 'knex'
 import { z } from 'zod'
