@@ -55,7 +55,7 @@ const read: readonly (readonly [key: string, text: string | RegExp, params?: Sen
     / lacks migrations \(0008_consent\) .*latchkey migrate$/,
     { migrations: '0008_consent' },
   ],
-  ['cli.client.secret', 'Client secret, shown this once:'],
+  ['cli.client.secret', 'Client secret, shown only once:'],
   ['cli.user.factorsReset', /^a@b\.example .*: 1 was removed\. /, { email: 'a@b.example', count: 1 }],
   ['cli.user.factorsReset', /^a@b\.example .*: 2 were removed\. /, { email: 'a@b.example', count: 2 }],
 ]
