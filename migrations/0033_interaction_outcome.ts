@@ -1,4 +1,4 @@
-/** What an interaction came to: one row each, wherever the interaction itself is kept. */
+/** The outcome of an interaction: one row each, in whichever store the interaction itself is. */
 import type { Migration } from './index.ts'
 
 export const interactionOutcome: Migration = {
