@@ -1,14 +1,17 @@
-/** How long test files took: shown after each run, and kept so that the next one begins with the slowest. */
+/**
+ * The duration of test files: shown after each run, and saved so that the next run begins with the
+ * slowest.
+ */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
 export type FileTime = { file: string; seconds: number }
 
 const shownFiles = 20
-/** Faster files are not worth a line. */
+/** Faster files are not listed. */
 const leastSeconds = 2
 
-/** `npm test -- --save-durations` writes it. Without it files begin in the order of their size. */
+/** `npm test -- --save-durations` writes it. Without it, files start in the order of their size. */
 const durationsFile = path.resolve(import.meta.dirname, 'durations.json')
 
 const slowestFirst = (times: readonly FileTime[]) => times.toSorted((one, other) => other.seconds - one.seconds)
@@ -24,7 +27,10 @@ export function printSlowest(times: readonly FileTime[]): void {
 export const readDurations = (): Record<string, number> =>
   existsSync(durationsFile) ? (JSON.parse(readFileSync(durationsFile, 'utf8')) as Record<string, number>) : {}
 
-/** Replaces the durations of the files that have run; those of other lanes stay, while `exists` says so. */
+/**
+ * Replaces the durations of the files that ran. Those of other lanes stay while `exists` is true
+ * for them.
+ */
 export function saveDurations(times: readonly FileTime[], exists: (file: string) => boolean): void {
   const all = { ...readDurations(), ...Object.fromEntries(times.map(({ file, seconds }) => [file, seconds])) }
   const kept = Object.entries(all)
