@@ -5,8 +5,9 @@
 import type { Migration } from './index.ts'
 
 /**
- * Once for each table whose rows are cached: CREATE TRIGGER client_change AFTER INSERT OR UPDATE OR
- * DELETE ON client FOR EACH ROW EXECUTE FUNCTION latchkey_notify_change('client_id')
+ * Once for each table whose rows are cached:
+ *   CREATE TRIGGER client_change AFTER INSERT OR UPDATE OR DELETE ON client
+ *     FOR EACH ROW EXECUTE FUNCTION latchkey_notify_change('client_id')
  * The arguments name the key columns. At commit each key is sent on channel `latchkey_change` as
  * `<table>:<key>`. The key is empty (any row) when the trigger is FOR EACH STATEMENT (TRUNCATE, or
  * a bulk change), or when the key is too long for a notification.
