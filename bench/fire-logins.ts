@@ -17,8 +17,7 @@ export type FireOrder = {
   group: string
   people: number
   /**
-   * How long a client waits after a 503, whatever Retry-After says; without it, as long as
-   * Retry-After says.
+   * The wait of a client after a 503, in place of the time in Retry-After; without it, that time.
    */
   startTimeoutMs: number | undefined
 }

@@ -1,4 +1,7 @@
-/** The outcome of an interaction: one row each, in whichever store the interaction itself is. */
+/**
+ * The outcome of an interaction: one row each, in Postgres even when the interaction itself is in
+ * Redis.
+ */
 import type { Migration } from './index.ts'
 
 export const interactionOutcome: Migration = {

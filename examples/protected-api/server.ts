@@ -1,4 +1,7 @@
-/** A protected API: verifies JWT access tokens offline with jose (RFC 9068 §4) and answers as RFC 6750 §3 says. */
+/**
+ * A protected API: verifies JWT access tokens offline with jose (RFC 9068 §4) and answers as RFC
+ * 6750 §3 says.
+ */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { JWTPayload } from 'jose'
 import { createRemoteJWKSet, errors, jwtVerify } from 'jose'

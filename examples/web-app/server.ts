@@ -1,4 +1,7 @@
-/** A web app with a "Log in with Latchkey" button: openid-client on Node's own HTTP server, sessions in memory. */
+/**
+ * A web app with a "Log in with Latchkey" button: openid-client on Node's own HTTP server, sessions
+ * in memory.
+ */
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import * as client from 'openid-client'

@@ -1,7 +1,6 @@
 /**
- * Refresh in a bad network: 200 clients lose one answer in ten and repeat, at once or up to 25
- * seconds later, and no client is logged out. A token used from two places after the window always
- * ends its family. Several processes, each store.
+ * Refresh in a bad network: clients lose one answer in ten and repeat, and none is logged out. A
+ * token used from two places after the window always ends its family.
  */
 import { Agent, request } from 'node:http'
 import type { Servers, StartedProcess } from '../support/processes.ts'

@@ -1,7 +1,6 @@
 /**
- * A server is cut off from the database while another one revokes its key. It stops signing within
- * the lease, reports that it is unhealthy, and continues with the right key when the connection
- * works again.
+ * A server that is cut off from the database stops signing within its lease and reports that it is
+ * unhealthy. It continues with the right key when the connection works again.
  */
 import { latchkey } from '../cli/command-line.ts'
 import type { PostgresServer } from '../support/postgres-server.ts'

@@ -1,7 +1,6 @@
 /**
- * Three complete rotations of the signing keys under two servers while clients log in, refresh and
- * verify. The JWKS is cached as long as allowed and never fetched for an unknown key: no request
- * fails, and every token verifies.
+ * Three complete rotations of the signing keys while clients log in, refresh and verify with a JWKS
+ * that is cached as long as allowed: no request fails, and every token verifies.
  */
 import type { JWTVerifyOptions } from 'jose'
 import { createRemoteJWKSet, customFetch, jwtVerify } from 'jose'

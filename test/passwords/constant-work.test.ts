@@ -1,6 +1,6 @@
 /**
- * The work of a verification: whatever the hash costs, the total equals the most expensive hash in
- * use. Time is computed, not measured.
+ * The work of a verification: each costs as much as the most expensive hash in use. Time is
+ * computed, not measured.
  */
 import { listPasswordCosts } from '../../src/accounts/password-costs.ts'
 import { createMetrics } from '../../src/metrics.ts'

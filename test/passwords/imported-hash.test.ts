@@ -1,6 +1,6 @@
 /**
- * Hashes from other systems. The vectors were made by other implementations: bcrypt by libxcrypt (perl's crypt) and by Openwall's
- * crypt_blowfish, PBKDF2 and scrypt by Python's hashlib.
+ * Hashes from other systems. The vectors come from other implementations: bcrypt from libxcrypt
+ * (perl's crypt) and Openwall's crypt_blowfish, PBKDF2 and scrypt from Python's hashlib.
  */
 import { Registry } from 'prom-client'
 import { createPasswordHasher, problemOfImportedHash } from '../../src/passwords/hasher.ts'
