@@ -32,8 +32,7 @@ const groupOf = (label: string) => label.replaceAll(/\W/g, '').slice(0, 14).toLo
  * another page.
  */
 export const groupsFor = (tries: number): Group[] => [
-  // Twice as many, because the first case of each comparison is measured twice. Three times: three
-  // pages.
+  // Twice as many, because the first case of each comparison is measured twice.
   { name: 'known', kind: 'usual', count: 2 * tries },
   { name: 'registered', kind: 'usual', count: 2 * tries },
   { name: 'recovered', kind: 'usual', count: 2 * tries },

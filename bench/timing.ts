@@ -30,7 +30,10 @@ export type Comparison = {
 /** The goal for answers that must not distinguish known from unknown accounts. */
 export const allowedBeyond = 0.05
 
-/** Runs every case `tries` times, alternately, each first equally often; the first case twice. */
+/**
+ * Runs every case `tries` times, alternately, and each is first equally often. The first case runs
+ * twice.
+ */
 export async function compareCases(cases: readonly Case[], tries: number): Promise<Comparison> {
   const [first] = cases
   if (!first) throw new Error('nothing to compare')

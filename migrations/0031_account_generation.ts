@@ -1,6 +1,6 @@
 /**
- * The generation of an account. A reset of credentials raises it; every operation that starts
- * before a reset carries the old one.
+ * The generation of an account, which a reset of its credentials raises. An operation that began
+ * before the reset carries the old generation.
  */
 import type { Migration } from './index.ts'
 

@@ -1,6 +1,6 @@
 /**
- * A protected API: verifies JWT access tokens offline with jose (RFC 9068 §4) and answers as RFC
- * 6750 §3 says.
+ * A protected API: verifies JWT access tokens offline with jose (RFC 9068 §4) and answers as
+ * RFC 6750 §3 says.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { JWTPayload } from 'jose'
@@ -69,7 +69,8 @@ async function findJwksUri(issuer: string): Promise<string> {
   const response = await fetch(`${issuer}/.well-known/oauth-authorization-server`)
   if (!response.ok) throw new Error(`${issuer} answered ${response.status} to the request for its metadata`)
   const metadata = (await response.json()) as { issuer: string; jwks_uri: string }
-  if (metadata.issuer !== issuer) throw new Error(`the issuer is ${metadata.issuer}, not ${issuer}`) // RFC 8414 §3.3
+  // RFC 8414 §3.3
+  if (metadata.issuer !== issuer) throw new Error(`the issuer is ${metadata.issuer}, not ${issuer}`)
   return metadata.jwks_uri
 }
 

@@ -125,8 +125,8 @@ function suite(open: () => Promise<RunningServers>) {
       const { refresh_token: token } = (await demo.exchange(servers.servers[index % 2]!, await demo.code())).body
       const turned = await demo.refresh(servers.servers[(index >> 1) % 2]!, token)
       expect(turned.status).toBe(200)
-      // Half of the attackers come within the window and share the successor; then one of the two
-      // clients rotates it.
+      // Half of the attackers come within the window and share the successor, and then one side
+      // rotates it.
       if (index % 4 < 2) stolen[index] = { token, current: turned.body.refresh_token }
       else {
         const shared = (await demo.refresh(servers.servers[(index + 1) % 2]!, token)).body.refresh_token

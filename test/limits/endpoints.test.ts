@@ -109,7 +109,7 @@ test('a web application refreshes for all of its people: each grant is counted, 
   await server.parts.settings.set('rateLimitPercent', '10', operator)
   try {
     server.clock.advance(10 * minute)
-    // Ten per cent of the network's limit are three hundred.
+    // At ten per cent the network's limit is 300, but it does not apply to these requests.
     const others = await repeat(310, () => send('/introspect', { token: 'x' }, web))
     expect([count(others, 200), others[0]!.headers.get('X-RateLimit-Limit')]).toEqual([310, null])
   } finally {

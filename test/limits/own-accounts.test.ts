@@ -1,4 +1,4 @@
-/** The accounts of one client take only a share of the hashes. */
+/** Many accounts of one attacker take only a share of the hashes. */
 import { minutes } from '../oidc/support.ts'
 import type { Page } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'

@@ -541,7 +541,7 @@ export const mutants: readonly Mutant[] = [
     replacement: '...[].flatMap(',
     test: 'test/mfa/planted-factor.test.ts',
   },
-  // After a stolen password.
+  // After an account takeover.
   {
     disables: 'a recovery distrusts every passkey',
     file: 'src/recovery/service.ts',
@@ -1661,7 +1661,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'offered.length > 0) return []',
     test: 'test/oidc/algorithms.test.ts',
   },
-  // Links and people.
+  // Links and accounts.
   {
     disables: 'an emailed link is good once',
     file: 'src/email-links/repository.ts',

@@ -119,7 +119,7 @@ test('a cheap hash is one work of the pool, as nobody’s is; what that takes in
 
 test('bcrypt reads 72 bytes, and counts no length in one byte', async () => {
   const { verify } = hasher()
-  // Of a hundred x, by libxcrypt.
+  // The hash of a hundred x, by libxcrypt.
   const tail = '04$XXXXXXXXXXXXXXXXXXXXXOhRQOZ9MChqltAOuh3KU6pwJS8Bg3Jxu'
   // 255 bytes and the final zero are 256, which is 0 in one byte. Then only the key's first letter
   // would count.

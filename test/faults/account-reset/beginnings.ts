@@ -1,4 +1,4 @@
-/** "Begin anew" at an imported account whose old password and links an attacker has. */
+/** A user starts over at an imported account whose old password and links an attacker has. */
 
 import type { People } from './person.ts'
 import { createPeople } from './person.ts'
