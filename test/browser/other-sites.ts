@@ -86,7 +86,8 @@ export async function openOtherSites() {
   }
   const chromium: Browser = await launchChromium(getProgram('chromium'), [
     '--host-resolver-rules=MAP * 127.0.0.1',
-    // Chromium offers no passkeys on a page whose certificate errors are ignored.
+    // Trusts this key only: Chromium offers no passkeys on a page whose certificate errors are
+    // ignored.
     `--ignore-certificate-errors-spki-list=${spkiDigest}`,
   ])
 

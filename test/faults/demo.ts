@@ -1,5 +1,5 @@
 /**
- * The demo client of the development seed at started servers: the whole flow at one, single
+ * The demo client of the development seed at started servers: the whole flow at one server, single
  * requests at any.
  */
 import { createRelyingParty, testPassword } from '../support/latchkey.ts'
@@ -31,7 +31,7 @@ export function createDemo(servers: Pick<Servers, 'issuer'>) {
 
   return {
     rp,
-    /** A code for alice, who signs in at the issuer when necessary. */
+    /** A code for alice. Signs in at the issuer when necessary. */
     code: async (more: Record<string, string> = {}) =>
       (await rp.authorize({ ...parameters, scope: 'openid offline_access', ...more })).code!,
     authorizeUrl: (more: Record<string, string> = {}) => rp.authorizeUrl({ ...parameters, ...more }),

@@ -1,5 +1,5 @@
 /**
- * A renamed session stays renamed: an attacker who polls with the old cookie gets nothing, with two
+ * A renamed session stays renamed: polling with the old cookie gives an attacker nothing, with two
  * processes.
  */
 import { createBrowser } from '../support/browser.ts'

@@ -105,7 +105,7 @@ test('twelve relying parties that never answer keep an honest one waiting at no 
   await waitFor(() => told.includes(honest))
   expect(twiceBefore(honest)).toEqual([])
 
-  // None has answered, and each waits for its own next time with all of its deliveries.
+  // No silent client has answered. Each waits for its own next time, with all of its deliveries.
   await waitFor(async () => (await count('logout_receiver WHERE failures > 0')) === silent.length, {
     timeoutMs: 20_000,
   })

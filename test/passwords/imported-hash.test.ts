@@ -127,7 +127,7 @@ test('bcrypt reads 72 bytes, and counts no length in one byte', async () => {
   expect(Buffer.byteLength(wrapping)).toBe(255)
   for (const letter of ['a', 'b', 'y']) {
     const hash = `$2${letter}$${tail}`
-    // The end was not compared, so the typed password does not replace the hash.
+    // bcrypt did not compare the end, so the typed password is not hashed anew.
     expect(await verify('x'.repeat(100), hash)).toEqual({ matches: true, needsRehash: false })
     expect(await verify('x'.repeat(72), hash)).toEqual({ matches: true, needsRehash: false })
     expect(await verify('x'.repeat(71), hash)).toMatchObject({ matches: false })
