@@ -1,17 +1,14 @@
-/**
- * The duration of test files: shown after each run, and saved so that the next run begins with the
- * slowest.
- */
+/** How long test files took: shown after each run, and kept so that the next one begins with the slowest. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
 export type FileTime = { file: string; seconds: number }
 
 const shownFiles = 20
-/** Faster files are not listed. */
+/** Faster files are not worth a line. */
 const leastSeconds = 2
 
-/** `npm test -- --save-durations` writes it. Without it, files start in the order of their size. */
+/** `npm test -- --save-durations` writes it. Without it files begin in the order of their size. */
 const durationsFile = path.resolve(import.meta.dirname, 'durations.json')
 
 const slowestFirst = (times: readonly FileTime[]) => times.toSorted((one, other) => other.seconds - one.seconds)
@@ -27,10 +24,7 @@ export function printSlowest(times: readonly FileTime[]): void {
 export const readDurations = (): Record<string, number> =>
   existsSync(durationsFile) ? (JSON.parse(readFileSync(durationsFile, 'utf8')) as Record<string, number>) : {}
 
-/**
- * Replaces the durations of the files that ran. Those of other lanes stay while `exists` is true
- * for them.
- */
+/** Replaces the durations of the files that have run; those of other lanes stay, while `exists` says so. */
 export function saveDurations(times: readonly FileTime[], exists: (file: string) => boolean): void {
   const all = { ...readDurations(), ...Object.fromEntries(times.map(({ file, seconds }) => [file, seconds])) }
   const kept = Object.entries(all)

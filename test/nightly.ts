@@ -1,7 +1,4 @@
-/**
- * `npm run test:nightly [-- --shard 1/4]`: tests that are slow or need a quiet machine: timing
- * statistics, in the first shard, and the mutants.
- */
+/** `npm run test:nightly [-- --shard 1/4]`: what is slow or needs a quiet machine: statistics of time, in the first part, and the mutants. */
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
@@ -10,7 +7,7 @@ import { readShard } from './mutants/select.ts'
 const { values } = parseArgs({ options: { shard: { type: 'string' } } })
 const shard = readShard(values.shard ?? '1/1')
 
-/** Runs a script of this folder, shows its output, and returns the counts of its last line. */
+/** Runs a script of this folder, shows what it says, and gives what its last line counts. */
 async function run(script: string, ...args: string[]): Promise<{ passed: number; failed: number }> {
   const child = spawn(process.execPath, [path.join(import.meta.dirname, script), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,4 +1,4 @@
-/** Jest's report of a run: its counts, and the skipped tests with the reason. */
+/** Jest's report of a run: what it counts, and which tests were skipped and why. */
 import path from 'node:path'
 import type { FileTime } from './durations.ts'
 import { programNames, skippedBecauseOf } from './support/programs.ts'
@@ -20,7 +20,7 @@ export const listFileTimes = (report: Report): FileTime[] =>
     seconds: (endTime - startTime) / 1000,
   }))
 
-/** The skipped groups and tests, each with its number of tests. */
+/** The groups and tests that were skipped, each with how many tests that were. */
 export function listSkipped(report: Report): Map<string, number> {
   const skipped = new Map<string, number>()
   for (const { name, assertionResults } of report.testResults) {

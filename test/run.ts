@@ -1,7 +1,6 @@
 /**
- * `npm test [-- PATH…] [--lane NAME] [--save-durations]`: runs Jest with this machine's workers.
- * Then prints the tests skipped because a program is missing, the slowest files, the time of the
- * lane and the counts. Paths run in any lane; without paths, the default lane runs.
+ * `npm test [-- PATH…] [--lane NAME] [--save-durations]`: Jest with this machine's workers; then what was skipped for want of a program, the
+ * slowest files, the time of the lane and the count. Paths run whatever their lane; without any, it is the default lane.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -18,12 +17,12 @@ import { findProgram, programNames } from './support/programs.ts'
 
 const root = path.resolve(import.meta.dirname, '..')
 const isEverythingRequired = process.env.CI === 'true'
-// A worker needs several hundred megabytes, and its tests start servers and browsers as well.
+// A worker grows to several hundred megabytes, and its tests start servers and browsers of their own.
 const workers = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 1.5e9)))
 
 type Request = { args: string[]; lane: Lane | undefined; isSaved: boolean }
 
-/** Removes our own options from the command line; the rest is Jest's. */
+/** Takes our own options out of the command line; the rest is Jest's. */
 function readRequest(given: readonly string[]): Request {
   const args = [...given]
   const at = args.indexOf('--lane')
@@ -36,10 +35,7 @@ function readRequest(given: readonly string[]): Request {
   return { args: rest, lane: lane ?? (hasPaths ? undefined : 'default'), isSaved }
 }
 
-/**
- * Runs Jest with `args` (paths, or its own options). Returns its exit status and its report, if
- * there is one.
- */
+/** Runs Jest with `args` (paths, or its own options); gives its exit status and its report, if it came to one. */
 async function runJest(args: readonly string[]): Promise<{ status: number; report: Report | undefined }> {
   const outputFile = path.join(createTestFolder(), 'report.json')
   const jest = createRequire(import.meta.url).resolve('jest/bin/jest')
@@ -49,12 +45,11 @@ async function runJest(args: readonly string[]): Promise<{ status: number; repor
   const own = [...(isCounted ? [] : [`--maxWorkers=${workers}`]), '--json', `--outputFile=${outputFile}`]
   const child = spawn(process.execPath, [...node, jest, ...own, ...args], {
     cwd: root,
-    // The processes that tests start run the same code: with a compile cache they start in half the
-    // time.
+    // The processes that tests start run the same code again and again: compiled once, they start in half the time.
     env: { ...process.env, NODE_COMPILE_CACHE: createTestFolder() },
     stdio: ['inherit', 'ignore', 'inherit'],
   })
-  // Ctrl-C reaches Jest too; the counts follow when it has ended.
+  // Ctrl-C reaches Jest too; the count comes when it is done.
   process.on('SIGINT', () => {})
   process.on('SIGTERM', () => child.kill('SIGTERM'))
   const status = await new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? 1)))
@@ -88,8 +83,7 @@ const skips = [...skipped.values()].reduce((sum, count) => sum + count, 0)
 const passed = report?.numPassedTests ?? 0
 const counted =
   (report?.numFailedTests ?? 0) + (report?.numRuntimeErrorTestSuites ?? 0) + (isEverythingRequired ? skips : 0)
-// Jest can fail without a failed test: no tests, a setup that throws, a crashed worker, an end
-// before the report.
+// Jest can fail without a failed test: nothing to run, a set-up that throws, a worker that dies, an end before the report.
 const failed = counted === 0 && (status !== 0 || !report) ? 1 : counted
 console.log(`\n${passed} passed, ${failed} failed`)
 process.exitCode = failed === 0 ? 0 : 1
