@@ -1,4 +1,7 @@
-/** The answers whose time must not tell whether an address has an account: what is compared with what, for the script and for the test. */
+/**
+ * The answers that are compared: their time must not reveal whether an address has an account. For
+ * the script and the test.
+ */
 import type { Endpoints } from './authorize.ts'
 import { openForm, openLogin } from './authorize.ts'
 import type { Answer } from './browser.ts'
@@ -10,7 +13,9 @@ import { withoutTokens } from './timing.ts'
 
 const salt = 'c2l4dGVlbiBieXRlcw'
 const result = 'GXxFKcyzC+ttyp3771S46HYYOja+pVGWMQfo12emkXc'
-/** Hashes of other costs than today's, each of no password: every try of them is a wrong one. */
+/**
+ * Hashes with other costs than today's. They belong to no password, so every try with them fails.
+ */
 const otherHashes = {
   'argon2id m=8': `$argon2id$v=19$m=8,t=3,p=1$${salt}$${result}`,
   'argon2id m=7168,t=5': `$argon2id$v=19$m=7168,t=5,p=1$${salt}$${result}`,
@@ -22,9 +27,12 @@ const otherHashes = {
 /** All addresses of a measurement have one length, so the name of a group is short. */
 const groupOf = (label: string) => label.replaceAll(/\W/g, '').slice(0, 14).toLowerCase()
 
-/** Who must be there for `tries` tries: somebody else at each, since a sixth wrong password meets another page. */
+/**
+ * The accounts for `tries` tries. Each try uses another account: a sixth wrong password gets
+ * another page.
+ */
 export const groupsFor = (tries: number): Group[] => [
-  // Twice as many, because the first case of each comparison is measured twice; three times, for its three pages.
+  // Twice as many, because the first case of each comparison is measured twice.
   { name: 'known', kind: 'usual', count: 2 * tries },
   { name: 'registered', kind: 'usual', count: 2 * tries },
   { name: 'recovered', kind: 'usual', count: 2 * tries },
@@ -39,16 +47,19 @@ export const groupsFor = (tries: number): Group[] => [
 const wrongPassword = 'lanterns over the quiet rivet'
 let requests = 0
 
-/** Groups of cases at the server `issuer`; the first of each group is what the others are compared with. */
+/**
+ * Groups of cases at the server `issuer`. The other cases of a group are compared with its first
+ * one.
+ */
 export function comparisonsAt(issuer: string): { name: string; cases: Case[] }[] {
   const endpoints = { authorization_endpoint: `${issuer}/authorize` } as Endpoints
-  // Without an agent every browser has connections of its own: none waits for another's.
+  // Without an agent every browser has its own connections, so no browser waits for another one.
   const visit = () => {
     requests += 1
     return createBrowser(issuer, undefined, ipHeader(requests))
   }
   const told = ({ ms, status, headers, body }: Answer, email: string) => {
-    // When a counter's window ends depends on the moment of the request and on nothing else.
+    // The end of a counter's window depends only on the moment of the request.
     const { 'x-request-id': _, date: __, 'content-length': ___, 'x-ratelimit-reset': ____, ...rest } = headers
     if (typeof rest.ratelimit === 'string') rest.ratelimit = rest.ratelimit.replaceAll(/;t=\d+/g, '')
     const cookies = (rest['set-cookie'] ?? []).map((cookie) => cookie.replace(/=[^;]*/, '='))
@@ -71,7 +82,10 @@ export function comparisonsAt(issuer: string): { name: string; cases: Case[] }[]
       return told(await submit({ email, ...fields }), email)
     },
   })
-  /** The page that somebody opens right after asking: email that is being sent must not slow it down for some addresses only. */
+  /**
+   * The page that is opened right after the request. Sending email must not slow it down for some
+   * addresses only.
+   */
   const pageAfter = (name: string, group: string): Case => ({
     name,
     run: async (index) => {

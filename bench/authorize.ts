@@ -1,4 +1,7 @@
-/** One person's way through the authorization endpoint: follows redirects and submits whatever page is shown, as its first form says. */
+/**
+ * One user's way through the authorization endpoint: follows redirects and submits the first form
+ * of each page.
+ */
 import { createHash, randomBytes } from 'node:crypto'
 import type { Answer, Browser } from './browser.ts'
 import { person, web } from './development.ts'
@@ -19,7 +22,10 @@ const webCredentials = `client_id=${web.clientId}&client_secret=${web.clientSecr
 const entities: Record<string, string> = { '&amp;': '&', '&#34;': '"', '&quot;': '"', '&#39;': "'" }
 const unescapeHtml = (text: string): string => text.replace(/&(amp|#34|quot|#39);/g, (entity) => entities[entity]!)
 
-/** The address and the body of the page's first POST form: the one that goes on. `filled` goes into the fields of those names. */
+/**
+ * The address and the body of the page's first POST form, which continues. `filled` gives the
+ * values of its fields.
+ */
 function fillForm(html: string, filled: Readonly<Record<string, string>> = person): { action: string; form: string } {
   const [, attributes, content] = /<form([^>]*method="post"[^>]*)>(.*?)<\/form>/is.exec(html) ?? []
   const action = /action="([^"]*)"/i.exec(attributes ?? '')?.[1]
@@ -34,7 +40,10 @@ function fillForm(html: string, filled: Readonly<Record<string, string>> = perso
   return { action: unescapeHtml(action), form: fields.toString() }
 }
 
-/** The address a page of 200 goes on to by meta refresh: Latchkey's answer to the last form, where the engine's is a 303. */
+/**
+ * The target of a page's meta refresh (status 200): Latchkey's answer to the last form. The engine
+ * answers 303.
+ */
 const refreshTarget = (html: string): string | undefined => {
   const target = /<meta http-equiv="refresh" content="0; ?url=([^"]*)"/i.exec(html)?.[1]
   return target === undefined ? undefined : unescapeHtml(target)
@@ -53,10 +62,16 @@ function authorizationUrl(endpoints: Endpoints, verifier: string, more: Record<s
   return `${endpoints.authorization_endpoint}?${query}`
 }
 
-/** Sends the first form of a page, filled in so; statuses besides 2xx are answers when they are `expected`. */
+/**
+ * Sends the first form of a page with these values. Statuses outside 2xx are accepted when they are
+ * `expected`.
+ */
 export type Submit = (filled: Readonly<Record<string, string>>, expected?: readonly number[]) => Promise<Answer>
 
-/** Opens a page with a form. Gives what sends it; each answer's page is the next form. */
+/**
+ * Opens a page with a form. Returns the function that sends it; the page of each answer is the next
+ * form.
+ */
 export async function openForm(browser: Browser, target: string): Promise<Submit> {
   let { body } = await browser.send('GET', target, { withCookies: true })
   return async (filled, expected = []) => {
@@ -67,7 +82,7 @@ export async function openForm(browser: Browser, target: string): Promise<Submit
   }
 }
 
-/** Asks for a code in a browser that nobody has signed in with, up to the login page. */
+/** Requests a code in a browser without a session, up to the login page. */
 export async function openLogin(browser: Browser, endpoints: Endpoints): Promise<Submit> {
   const { origin } = new URL(endpoints.authorization_endpoint)
   const start = authorizationUrl(endpoints, randomBytes(32).toString('base64url'), {})
@@ -77,8 +92,8 @@ export async function openLogin(browser: Browser, endpoints: Endpoints): Promise
 }
 
 /**
- * Asks for a code and redeems it, with PKCE (RFC 7636) and state. `prompt` says which pages stand in between.
- * Throws when an answer is not what the flow needs.
+ * Requests a code and redeems it, with PKCE (RFC 7636) and state. `prompt` says which pages come in
+ * between. Throws when an answer does not fit the flow.
  */
 export async function authorize(
   browser: Browser,

@@ -1,4 +1,7 @@
-/** A bare `node:http` server that writes given answers and the log line of a request: the measure for Latchkey's public documents. */
+/**
+ * A bare `node:http` server that writes given answers and a log line: the baseline for Latchkey's
+ * public documents.
+ */
 import { createServer } from 'node:http'
 import { createLog } from '../src/log.ts'
 import { systemRandom } from '../src/random.ts'

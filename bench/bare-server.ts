@@ -1,4 +1,7 @@
-/** The baseline: node-oidc-provider on a plain Map, with Latchkey's development client, keys, lifetimes and scopes, and no password. */
+/**
+ * The baseline: node-oidc-provider on a plain Map, with Latchkey's development client, keys,
+ * lifetimes and scopes. It checks no password.
+ */
 import type { IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type { JWK } from 'jose'
@@ -7,7 +10,9 @@ import type { Adapter, AdapterPayload, ClientMetadata, Configuration, KoaContext
 import { errors, interactionPolicy, Provider } from 'oidc-provider'
 import * as development from './development.ts'
 
-/** Keeps everything until the process ends. Expiry is ignored: a store that forgets is not a plain Map any more. */
+/**
+ * Keeps everything until the process ends. It ignores expiry, because a plain Map does not expire.
+ */
 function createMapAdapters(clients: readonly ClientMetadata[]): (model: string) => Adapter {
   const rows = new Map<string, AdapterPayload>(clients.map((client) => [`Client:${client.client_id}`, client]))
   const uids = new Map<string, string>()
@@ -117,7 +122,7 @@ function configure(keys: JWK[], clients: readonly ClientMetadata[]): Configurati
   }
 }
 
-/** The page a person would see: one form. Its answer is taken for granted, so that no password is hashed. */
+/** The page that a user would see: one form. Every answer is accepted, so no password is hashed. */
 const interactionPage = (uid: string): string =>
   `<!doctype html><title>Test</title><form method="post" action="/interaction/${uid}"><button>Go on</button></form>`
 

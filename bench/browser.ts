@@ -1,4 +1,7 @@
-/** The load generator's user agent: raw requests over kept-alive connections, and a cookie jar that knows paths. */
+/**
+ * The load generator's user agent: raw requests over keep-alive connections, and a cookie jar that
+ * respects paths.
+ */
 import type { Agent, IncomingHttpHeaders } from 'node:http'
 import { request } from 'node:http'
 
@@ -13,7 +16,10 @@ export type Answer = {
 }
 
 export type Browser = {
-  /** Sends one request to the server under test and counts it. `path` may be a whole address of that server. */
+  /**
+   * Sends one request to the server under test and counts it. `path` may be a full URL of that
+   * server.
+   */
   send: (method: 'GET' | 'POST', path: string, options?: SendOptions) => Promise<Answer>
   /** Milliseconds that each request since the last call took. */
   takeLatencies: () => number[]
@@ -23,13 +29,16 @@ export type SendOptions = {
   form?: string
   headers?: Record<string, string>
   withCookies?: boolean
-  /** Statuses that are an answer here, besides 2xx and 303. */
+  /** Statuses that are accepted besides 2xx and 303. */
   expected?: readonly number[]
 }
 
 const isExpected = (status: number): boolean => (status >= 200 && status < 300) || status === 303
 
-/** One person's browser, which sends the headers of `always` with every request. Throws on any answer that is not 2xx, 303 or expected: a fast refusal must not count as speed. */
+/**
+ * One user's browser, which sends the headers of `always` with every request. Throws on a status
+ * that is not 2xx, 303 or expected: a fast refusal must not count as speed.
+ */
 export function createBrowser(issuer: string, agent: Agent | undefined, always: Record<string, string> = {}): Browser {
   const { hostname, port } = new URL(issuer)
   const jar = new Map<string, { path: string; pair: string }>()

@@ -1,4 +1,7 @@
-/** The default mode of the bench: starts the servers and the load generator, measures every flow on every server in turns, and prints the table. */
+/**
+ * The default mode of the bench: starts the servers and the load generator, measures every flow on
+ * every server alternately, and prints the table.
+ */
 import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -16,7 +19,10 @@ import type { MeasuredLatchkey, MeasuredServer } from './servers.ts'
 import { startBare, startLatchkey } from './servers.ts'
 
 const busyGenerator = 0.9
-/** A person for each worker: in one account they would wait for its row, which real traffic does not. */
+/**
+ * An account for each worker: workers on one account would wait for its row, which real traffic
+ * does not.
+ */
 const group = 'bench'
 
 const integer = (text: string): number => {
@@ -88,11 +94,12 @@ async function measure(generator: ChildProcess, server: MeasuredServer, flow: st
 
 async function measureAll(generator: ChildProcess, servers: readonly MeasuredServer[]): Promise<Sample[]> {
   const samples: Sample[] = []
-  // Round 0 warms up: compiled code, pools, caches. It is thrown away.
+  // Round 0 warms up compiled code, pools and caches. Its result is dropped.
   for (let round = 0; round <= options.rounds; round += 1) {
     say(round === 0 ? 'warming up' : `round ${round} of ${options.rounds}`)
     for (const flow of chosen) {
-      // Each server is first as often as another, since the machine may slow down or speed up meanwhile.
+      // Each server is first equally often, because the speed of the machine may change during the
+      // run.
       const turn = round % servers.length
       for (const server of [...servers.slice(turn), ...servers.slice(0, turn)]) {
         const sample = await measure(generator, server, flow, round)
@@ -131,7 +138,7 @@ const latchkeys: MeasuredLatchkey[] = []
 let servers: MeasuredServer[] = []
 const missing: string[] = []
 const generator = fork(fileURLToPath(new URL('./generator.ts', import.meta.url)))
-// Ctrl-C ends the generator, which ends the measurement; this process stays to clean up.
+// Ctrl-C ends the generator, which ends the measurement. This process stays to clean up.
 process.on('SIGINT', () => generator.kill())
 try {
   await exchange(generator)

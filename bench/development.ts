@@ -1,4 +1,7 @@
-/** What the measured servers have in common: the development seed's values, written down for the bare engine. */
+/**
+ * What the measured servers have in common: the values of the development seed, repeated for the
+ * bare engine.
+ */
 import type { ClientMetadata } from 'oidc-provider'
 
 export const person = { email: 'alice@example.com', password: 'wonderland tea party' }

@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- --documents`: discovery and the JWKS beside a bare `node:http` server that writes the same headers and the same log
- * line, in turns. Ends with 1 when Latchkey answers fewer than 0.9 of its requests for the same CPU.
+ * `npm run bench -- --documents`: measures discovery and the JWKS against a bare `node:http` server
+ * with the same headers and log line, alternately. Exits with 1 when Latchkey answers fewer than
+ * 0.9 of its requests for the same CPU.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -22,7 +23,10 @@ const { rounds, seconds, connections } = new Command('bench --documents')
   .parse()
   .opts<{ rounds: number; seconds: number; connections: number }>()
 
-/** One connection that asks again as soon as it has the answer. Gives how many answers it got. A client of little work, so that the server is measured. */
+/**
+ * One connection that sends the next request after each answer. Returns the number of answers. The
+ * client does little work, so that the server is measured.
+ */
 function ask(issuer: string, path: string, length: number, untilMs: number): Promise<number> {
   const { hostname, port } = new URL(issuer)
   const request = `GET ${path} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nUser-Agent: bench\r\n\r\n`
@@ -43,7 +47,7 @@ function ask(issuer: string, path: string, length: number, untilMs: number): Pro
   })
 }
 
-/** The bytes of one answer, head and body; it must be a 200. */
+/** The bytes of one answer, head and body. Its status must be 200. */
 function lengthOf(issuer: string, path: string): Promise<number> {
   const { hostname, port } = new URL(issuer)
   return new Promise((resolve, reject) => {

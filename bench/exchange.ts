@@ -1,7 +1,7 @@
-/** A question to a child process over IPC, and its answer: one at a time. */
+/** A request to a child process over IPC, and its answer; one at a time. */
 import type { ChildProcess } from 'node:child_process'
 
-/** Sends `message` (or nothing) and gives the next answer. Throws when the process ends instead. */
+/** Sends `message` (or nothing) and returns the next answer. Throws when the process ends first. */
 export function exchange<Answer>(child: ChildProcess, message?: string | object): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const settle = (finish: () => void) => {

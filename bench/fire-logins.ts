@@ -1,4 +1,7 @@
-/** The fire, a process of its own: as many people as it is told sign in at once, again and again, for as long as it is told. */
+/**
+ * The login load, in its own process: the given number of users sign in at once, again and again,
+ * for the given time.
+ */
 import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Endpoints } from './authorize.ts'
@@ -8,23 +11,25 @@ import { ipHeader, personOf } from './people.ts'
 
 export type FireOrder = {
   issuer: string
-  /** Logins under way at the same time. */
+  /** Logins in progress at the same time. */
   logins: number
   seconds: number
   group: string
   people: number
-  /** How long somebody who is told to come back waits, whatever was said to them; without it, what was said. */
+  /**
+   * The wait of a client after a 503, in place of the time in Retry-After; without it, that time.
+   */
   startTimeoutMs: number | undefined
 }
 
 export type Fire = {
-  /** Milliseconds from a login's form to its answer. */
+  /** Milliseconds from sending a login's form to its answer. */
   signedIn: number[]
-  /** The same for those that were told to come back (503 with Retry-After). */
+  /** The same for logins that were answered 503 with Retry-After. */
   sentAway: number[]
-  /** What Retry-After said, in seconds. */
+  /** Values of Retry-After, in seconds. */
   retryAfter: number[]
-  /** Answers that were neither, and the first of them. */
+  /** Other answers, and the first of them. */
   failures: number
   firstFailure: string | undefined
 }
@@ -42,7 +47,7 @@ async function burn({ issuer, logins, seconds, group, people, startTimeoutMs }: 
     const submit = await openLogin(createBrowser(issuer, agent, ipHeader(tries)), endpoints)
     return { submit, who: personOf(group, tries % people) }
   }
-  // All pages stand open before the first form is sent: all come at once.
+  // All pages are open before the first form is sent, so that all forms are sent at once.
   const pages = await Promise.all(Array.from({ length: logins }, open))
   const endsAt = performance.now() + seconds * 1000
   const isOver = () => performance.now() > endsAt
@@ -62,7 +67,7 @@ async function burn({ issuer, logins, seconds, group, people, startTimeoutMs }: 
             fire.firstFailure ??= `${status} ${body}`
           }
           if (isIn || isOver()) break
-          // Not all at the same moment again: people do not come back in step.
+          // Spread out, because users do not retry in step.
           await sleep((startTimeoutMs ?? retryAfter * 1000) * (0.5 + Math.random()))
         }
         if (isOver()) return

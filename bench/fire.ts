@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- --fire`: the hash pool under fire. Tokens are issued at a steady rate, in turns with and without logins that come all at
- * once, and the server's memory is watched meanwhile. Says of each goal whether it holds.
+ * `npm run bench -- --fire`: the hash pool under load. Tokens are issued at a steady rate,
+ * alternately with and without a burst of logins, while the server's memory is watched. Reports for
+ * each goal whether it is met.
  */
 import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
@@ -70,7 +71,7 @@ async function ask<R extends object>(
   return reply as Exclude<R, { failure: string }>
 }
 
-/** Watches the server's memory until `work` is done; gives the most that was seen. */
+/** Watches the server's memory until `work` is done. Returns the maximum. */
 async function watchMemory<T>(server: MeasuredLatchkey, work: Promise<T>): Promise<{ result: T; mostBytes: number }> {
   let mostBytes = 0
   let isDone = false
@@ -106,7 +107,8 @@ async function measure(
   }
   await ask<Reply>(tokens, { issuer, concurrency: tokenWorkers, seconds, flow, everyMs })
   const { result: idle, mostBytes: restBytes } = await watchMemory(server, issue())
-  // The fire begins before the tokens and ends after them: no token is issued in peace.
+  // The logins begin before the tokens and end after them, so that every token is issued under
+  // load.
   const order = { issuer, logins: options.logins, seconds: seconds + 2, group, people, patienceMs: options.patience }
   const both = async () => {
     const burning = ask<FireReply>(logins, order)
@@ -199,7 +201,7 @@ function print({ flows, logins, memory }: ReturnType<typeof report>, slots: numb
   console.log(
     `memory of the server: ${mib(firstRestBytes)} at rest, ${mib(peakBytes)} at most, ${mib(lastRestBytes)} at rest in the last round`,
   )
-  // Half a hash more: what 64 requests at once hold until the collector gets to it.
+  // Half a hash more: what 64 requests at once use until the garbage collector runs.
   const allowed = poolBytes + (hashCost.memoryKiB * 1024) / 2
   goal(
     growthBytes <= allowed,
@@ -222,7 +224,7 @@ try {
   if (!server) throw new Error('the server did not start')
   await importPeople(server, folder, await peopleLines([{ name: group, kind: 'usual', count: people }]))
   const rounds: Round[] = []
-  // Round 0 warms up: compiled code, pools, the heap. It is thrown away.
+  // Round 0 warms up compiled code, pools and the heap. Its result is dropped.
   for (let round = 0; round <= options.rounds; round += 1) {
     say(round === 0 ? 'warming up' : `round ${round} of ${options.rounds}`)
     for (const flow of options.flows.split(',')) {

@@ -1,11 +1,14 @@
-/** What is measured: one entry a flow. `prepare` is not measured; `run` does one round of requests and checks every answer. */
+/**
+ * What is measured: one entry for each flow. `prepare` is not measured. `run` does one round of
+ * requests and checks every answer.
+ */
 import { generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import type { Credentials, Endpoints, Tokens } from './authorize.ts'
 import { authorize } from './authorize.ts'
 import type { Browser } from './browser.ts'
 import { apiScope, machine, resource, web } from './development.ts'
 
-/** One of the people (or machines) who load a server at the same time. */
+/** One of the users (or machines) that load a server at the same time. */
 export type Worker = { browser: Browser; endpoints: Endpoints; credentials?: Credentials; tokens?: Tokens }
 
 export type Flow = {
@@ -23,7 +26,10 @@ const jwtGrant = `${machineGrant}&${new URLSearchParams({ resource, scope: apiSc
 const authorizeAs = ({ browser, endpoints, credentials }: Worker, prompt?: string): Promise<Tokens> =>
   authorize(browser, endpoints, { ...(prompt !== undefined && { prompt }), ...(credentials && { credentials }) })
 
-/** Fresh tokens before every measurement: an access token lives ten minutes, a run may last longer. */
+/**
+ * New tokens before every measurement: an access token expires after ten minutes, and a run may
+ * last longer.
+ */
 const takeTokens = async (worker: Worker): Promise<void> => {
   worker.tokens = await authorizeAs(worker)
 }
@@ -48,7 +54,10 @@ const mostSignIns = 4
 let signIns = 0
 const waiting: (() => void)[] = []
 
-/** A few sign-ins at a time: more would fill the queue for a password hash, whose refusals are no speed. */
+/**
+ * Limits the sign-ins at the same time: more would fill the hash queue, and its refusals are not
+ * speed.
+ */
 async function oneOfFew(work: () => Promise<unknown>): Promise<void> {
   if (signIns >= mostSignIns) await new Promise<void>((resolve) => waiting.push(resolve))
   else signIns += 1

@@ -1,4 +1,7 @@
-/** The load generator, a process of its own: does what the bench's main process asks for over IPC, one measurement at a time. */
+/**
+ * The load generator, in its own process: runs the measurements that the main process of the bench
+ * sends over IPC, one at a time.
+ */
 import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Endpoints } from './authorize.ts'
@@ -7,28 +10,39 @@ import type { Flow, Worker } from './flows.ts'
 import { flows } from './flows.ts'
 import { personOf } from './people.ts'
 
-/** Run `flow` with `concurrency` workers against `issuer` for `seconds`. Without a flow: log every worker in. */
+/**
+ * Runs `flow` with `concurrency` workers against `issuer` for `seconds`. Without a flow, every
+ * worker logs in.
+ */
 export type Order = {
   issuer: string
   concurrency: number
   seconds: number
   flow?: string
-  /** Each worker is a person of its own, of this group of those that were imported; without it all are the person of the seed. */
+  /**
+   * Each worker uses its own account of this group of imported accounts; without it, all use the
+   * account of the seed.
+   */
   group?: string
-  /** Each worker begins a flow at most so often, in milliseconds; without it, as soon as the one before is done. */
+  /**
+   * The least time between two flows of a worker, in milliseconds; without it, a flow starts when
+   * the previous one ends.
+   */
   everyMs?: number
 }
 
 export type Load = {
-  /** Milliseconds each request took. */
+  /** Milliseconds of each request. */
   latencies: number[]
-  /** Whole flows done; a flow may be several requests. */
+  /** Completed flows; a flow may be several requests. */
   operations: number
   elapsedSeconds: number
-  /** Workers that stopped at an answer that was wrong, and what the first of them was told. */
+  /** Workers that stopped at a wrong answer, and the first of these answers. */
   failures: number
   firstFailure: string | undefined
-  /** The share of the time this process was busy: near 1, it is the generator that is measured. */
+  /**
+   * The share of the time in which this process was busy. Near 1, the generator itself is measured.
+   */
   utilization: number
 }
 
@@ -40,7 +54,7 @@ const crews = new Map<string, Crew>()
 
 async function hire({ issuer, concurrency, group }: Order): Promise<Worker[]> {
   const known = crews.get(issuer)
-  // While the others were measured, these connections may have come to the server's limit for idle ones: it closes them as we write.
+  // These connections may have reached the server's idle limit: it closes them while we write.
   known?.agent.destroy()
   if (known) return known.workers
   const metadata = (await (await fetch(`${issuer}/.well-known/openid-configuration`)).json()) as Endpoints
@@ -54,7 +68,10 @@ async function hire({ issuer, concurrency, group }: Order): Promise<Worker[]> {
   return workers
 }
 
-/** All workers at once until the time is up. Each finishes what it has begun, and the elapsed time says how long that took. */
+/**
+ * Runs all workers until the time is over. Each finishes its current flow, and the elapsed time
+ * includes that.
+ */
 async function work(crew: Worker[], flow: Flow, seconds: number, everyMs: number): Promise<Load> {
   for (const { browser } of crew) browser.takeLatencies()
   const begunAt = performance.now()
@@ -63,7 +80,7 @@ async function work(crew: Worker[], flow: Flow, seconds: number, everyMs: number
   const failures: string[] = []
   await Promise.all(
     crew.map(async (worker, index) => {
-      // Spread out, so that paced workers do not come all at once.
+      // Spread out, so that paced workers do not start at once.
       let dueAt = begunAt + (everyMs * index) / crew.length
       while (performance.now() - begunAt < seconds * 1000) {
         const earlyMs = dueAt - performance.now()
@@ -95,7 +112,7 @@ async function obey(order: Order | 'go'): Promise<Reply> {
   }
   const crew = await hire(order)
   const flow = flows.find(({ name }) => name === order.flow)
-  // One after another: a login hashes a password, and the queue for that is bounded.
+  // One after another, because a login hashes a password, and the hash queue is bounded.
   const prepare = flow ? flow.prepare : flows.find(({ name }) => name === 'userinfo')?.prepare
   for (const worker of prepare ? crew : []) await prepare!(worker)
   prepared = flow && { crew, flow, seconds: order.seconds, everyMs: order.everyMs ?? 0 }

@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- --hostile-passwords`: what passwords that are slow to judge do to other requests. A light page is asked for at a steady
- * rate, in turns with and without registrations whose passwords are as bad as they can be. Ends with 1 when the goal is missed.
+ * `npm run bench -- --hostile-passwords`: how passwords that are slow to judge affect other
+ * requests. A light page is requested at a steady rate, alternately with and without registrations
+ * with the worst passwords. Exits with 1 when the goal is missed.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir } from 'node:os'
@@ -26,7 +27,10 @@ const { rounds, seconds, people } = new Command('bench --hostile-passwords')
   .parse()
   .opts<{ rounds: number; seconds: number; people: number }>()
 
-/** Letters that have many substitutions, and words that overlap: different each time, so that nothing is remembered. */
+/**
+ * Letters with many substitutions, and words that overlap. Different each time, so that no result
+ * is cached.
+ */
 const hostile = (index: number): string =>
   `4@8({[<369&#!1/|0$5+7%2${index}`.padEnd(40, 'p4ssw0rd@dm1n').padEnd(120, '1qazxsw23edcvfr4')
 
@@ -43,7 +47,10 @@ async function choose(issuer: string, isOver: () => boolean): Promise<number> {
   return chosen
 }
 
-/** Milliseconds that each of the light requests took: begun every `everyMs`, whether or not the one before is answered. */
+/**
+ * Milliseconds of each light request. One starts every `everyMs`, whether or not the previous one
+ * is answered.
+ */
 async function watch(issuer: string): Promise<number[]> {
   const browser = createBrowser(issuer, undefined)
   const asked: Promise<unknown>[] = []
@@ -71,7 +78,7 @@ try {
     const quiet = await watch(issuer)
     let isOver = false
     const choosing = Array.from({ length: people }, () => choose(issuer, () => isOver))
-    // The thread loads its lists.
+    // The thread loads its lists first.
     if (round === 0) await sleep(warmUpMs)
     const busy = await watch(issuer)
     isOver = true

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- --login-timing`: whether the answers of login, registration and recovery tell by their time or their bytes that an
- * address has an account. Ends with 1 when they do.
+ * `npm run bench -- --login-timing`: whether the time or the bytes of the answers of login,
+ * registration and recovery reveal that an address has an account. Exits with 1 when they do.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, cpus, tmpdir } from 'node:os'

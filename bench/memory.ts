@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- --memory`: the resident memory of one server process, at rest after its start and at most while every flow runs. Ends
- * with 1 when a goal is missed.
+ * `npm run bench -- --memory`: the resident memory of one server process, at rest after its start,
+ * and the maximum while every flow runs. Exits with 1 when a goal is missed.
  */
 import type { ChildProcess } from 'node:child_process'
 import { fork } from 'node:child_process'
@@ -37,7 +37,10 @@ async function ask(generator: ChildProcess, order: Order | 'go'): Promise<Reply>
   return reply
 }
 
-/** Runs one flow; gives the most memory that the server had meanwhile, in bytes, and the requests a second. */
+/**
+ * Runs one flow. Returns the server's maximum memory meanwhile, in bytes, and the requests a
+ * second.
+ */
 async function runFlow(generator: ChildProcess, server: MeasuredLatchkey, flow: string) {
   await ask(generator, { issuer: server.issuer, concurrency, seconds, flow, group })
   let isOver = false

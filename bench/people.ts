@@ -1,4 +1,7 @@
-/** Many people for a measurement: each login somebody else's, so that nobody meets the limits of one person or of one address. */
+/**
+ * Many accounts for a measurement. Each login uses another one, so that no limit of one account or
+ * address applies.
+ */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import argon2 from 'argon2'
@@ -8,11 +11,11 @@ import type { MeasuredLatchkey } from './servers.ts'
 export const password = 'lanterns over the quiet river'
 
 export type HashCost = { memoryKiB: number; iterations: number; parallelism: number }
-/** The server's defaults, and the least that it takes. */
+/** The server's defaults, and the minimum that it accepts. */
 export const hashCost: HashCost = { memoryKiB: 65_536, iterations: 3, parallelism: 4 }
 export const floorCost: HashCost = { memoryKiB: 19_456, iterations: 2, parallelism: 1 }
 
-/** What a server is started with to hash at this cost. */
+/** The environment of a server that hashes at this cost. */
 export const hashEnv = ({ memoryKiB, iterations, parallelism }: HashCost): Record<string, string> => ({
   PASSWORD_HASH_MEMORY_KIB: String(memoryKiB),
   PASSWORD_HASH_ITERATIONS: String(iterations),
@@ -23,25 +26,33 @@ export type Group = {
   name: string
   kind: 'usual' | 'disabled' | 'passwordless'
   count: number
-  /** Imported from elsewhere, or older than a raise; without it one of today's cost. */
+  /**
+   * Imported from another system, or older than a raised cost. Without it, a hash of today's cost.
+   */
   passwordHash?: string
 }
 
-/** Person `index` of the group called `name`. All addresses of a measurement have one length, so that pages have too. */
+/**
+ * Account `index` of the group `name`. All addresses of a measurement have one length, and so have
+ * their pages.
+ */
 export const personOf = (name: string, index: number): Credentials => ({
   email: `${name.padEnd(14, '-')}-${String(index).padStart(5, '0')}@people.example`,
   password,
 })
 
-/** The network address of somebody's `index`th try: another /24 each time, of the range kept for measurements (RFC 2544). Needs `behindProxy`. */
+/**
+ * The IP address of the `index`th try: another /24 each time, of the range reserved for benchmarks
+ * (RFC 2544). Needs `behindProxy`.
+ */
 export const ipHeader = (index: number): Record<string, string> => ({
   'x-forwarded-for': `198.${18 + ((index >> 8) & 1)}.${index & 255}.${1 + ((index >> 9) % 250)}`,
 })
 
-/** What a server is started with so that it believes `ipHeader`. */
+/** The environment of a server that trusts `ipHeader`. */
 export const behindProxy = { TRUST_PROXY: '127.0.0.1,::1' }
 
-/** The people as lines of an import. One hash serves all: what it costs is the same. */
+/** The accounts as lines of an import. One hash serves all, because its cost is the same. */
 export async function peopleLines(groups: readonly Group[], cost: HashCost = hashCost): Promise<string[]> {
   const { memoryKiB: memoryCost, iterations: timeCost, parallelism } = cost
   const hash = await argon2.hash(password, { type: argon2.argon2id, memoryCost, timeCost, parallelism })
@@ -57,7 +68,7 @@ export async function peopleLines(groups: readonly Group[], cost: HashCost = has
   )
 }
 
-/** Imports them beside the running server. */
+/** Imports the accounts next to the running server. */
 export async function importPeople(server: MeasuredLatchkey, folder: string, lines: readonly string[]): Promise<void> {
   const file = join(folder, 'people.jsonl')
   writeFileSync(file, `${lines.join('\n')}\n`)

@@ -1,7 +1,7 @@
-/** Loaded into every measured server with `--import`: answers the bench's question how much CPU and memory it has used. */
+/** Loaded into every measured server with `--import`: reports the CPU and memory it has used. */
 
 export type Usage = {
-  /** Microseconds of CPU this process has used, in user and kernel mode. */
+  /** Microseconds of CPU that this process has used, in user and kernel mode. */
   cpuMicros: number
   /** Bytes of resident memory. */
   residentBytes: number
@@ -13,5 +13,5 @@ process.on('message', (message) => {
   const usage: Usage = { cpuMicros: user + system, residentBytes: process.memoryUsage.rss() }
   process.send?.(usage)
 })
-// The channel must not keep a server alive that wants to end.
+// The channel must not keep a server running that wants to end.
 process.channel?.unref()

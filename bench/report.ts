@@ -1,4 +1,4 @@
-/** What the bench prints: one row a flow and server, as a table for people or as JSON for programs. */
+/** The output of the bench: one row for each flow and server, as a table or as JSON. */
 import Table from 'cli-table3'
 import type { Spread } from './statistics.ts'
 import { median, percentile, spread } from './statistics.ts'
@@ -29,17 +29,20 @@ export type Row = {
   storeCpuMicrosPerRequest: number | undefined
   residentMiB: number
   generatorUtilization: number
-  /** Requests per second and server CPU per request, over the bare engine's in the same round. */
+  /** Requests a second and server CPU a request, relative to the bare engine in the same round. */
   rateRatio: Spread | undefined
   cpuRatio: Spread | undefined
-  /** Server CPU per request, over that of the checkout before in the same round. */
+  /** Server CPU a request, relative to the previous checkout in the same round. */
   cpuToBefore: Spread | undefined
 }
 
 const rate = (sample: Sample): number => sample.requests / sample.elapsedSeconds
 const cpu = (sample: Sample): number => sample.cpuMicros / sample.requests
 
-/** Medians over the rounds; latencies are those of all rounds together. A flow's servers stand in the order of `servers`. */
+/**
+ * Medians over the rounds; latencies are those of all rounds together. The servers of a flow are in
+ * the order of `servers`.
+ */
 export function summarize(samples: readonly Sample[], servers: readonly string[]): Row[] {
   const inOrder = servers.flatMap((server) => samples.filter((sample) => sample.server === server))
   const flows = [...new Set(samples.map(({ flow }) => flow))]
@@ -93,7 +96,7 @@ const columns = [
   'CPU to before',
 ]
 
-/** The table, plain enough for a terminal and a README. */
+/** The table, as plain text for a terminal and a README. */
 export function formatTable(rows: readonly Row[]): string {
   const table = new Table({ head: columns, style: { head: [], border: [], compact: true } })
   for (const row of rows) {

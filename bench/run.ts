@@ -1,4 +1,4 @@
-/** `npm run bench`: what is measured. Each mode reads the rest of the command line itself. */
+/** `npm run bench`: selects the mode. Each mode reads the rest of the command line itself. */
 const modes = new Map([
   ['--documents', () => import('./documents.ts')],
   ['--fire', () => import('./fire.ts')],

@@ -1,4 +1,4 @@
-/** The servers that are measured: how each is started, asked for what it has used, and stopped. */
+/** The servers that are measured: how each one is started, measured and stopped. */
 import type { ChildProcess } from 'node:child_process'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -15,13 +15,16 @@ export type MeasuredServer = {
   name: 'bare' | 'postgres' | 'postgres+redis' | 'before, postgres' | 'before, postgres+redis'
   issuer: string
   usage: () => Promise<Usage>
-  /** Microseconds of CPU of the stores that this server alone uses; undefined where that cannot be read. */
+  /**
+   * Microseconds of CPU of the stores that only this server uses; undefined where that cannot be
+   * read.
+   */
   storeCpuMicros: () => number | undefined
   close: () => Promise<void>
 }
 
 export type MeasuredLatchkey = MeasuredServer & {
-  /** Runs `latchkey` beside this server. Throws with what it said when it fails. */
+  /** Runs `latchkey` next to this server. Throws its output when it fails. */
   command: (...args: string[]) => Promise<void>
 }
 
@@ -43,13 +46,19 @@ async function runCommand(checkout: string, args: readonly string[], env: Record
   await promisify(execFile)(process.execPath, [join(checkout, 'src/cli.ts'), ...args], { env: processEnv(env) })
 }
 
-/** What stands between `node` and the file in the `start` script of a checkout, so that the server runs as it is meant to. */
+/**
+ * The flags between `node` and the file in the `start` script of a checkout, so that the server
+ * runs as in production.
+ */
 function startFlags(checkout: string): string[] {
   const { scripts } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as { scripts: { start: string } }
   return scripts.start.split(' ').slice(1, -1)
 }
 
-/** Starts a server file under the preload and waits until its discovery document answers. Its output goes to `logFile`. */
+/**
+ * Starts a server file with the preload and waits until its discovery document answers. Its output
+ * is written to `logFile`.
+ */
 async function launch(file: string, env: Record<string, string>, logFile: string, checkout = ownCheckout) {
   const port = await findFreePort()
   const issuer = `http://localhost:${port}`
@@ -76,7 +85,10 @@ async function launch(file: string, env: Record<string, string>, logFile: string
   return { issuer, child, usage }
 }
 
-/** One machine asks more than any limit allows: the limits stay on, a thousand times and more as high. */
+/**
+ * One machine sends more requests than the limits allow. The limits stay on, but at least a
+ * thousand times as high.
+ */
 async function raiseLimits(checkout: string, env: Readonly<Record<string, string>>): Promise<void> {
   const command = spawn(
     process.execPath,
@@ -95,15 +107,15 @@ export type LatchkeyOptions = {
   withRedis: boolean
   logLevel: string
   databaseUrl: string | undefined
-  /** The folder of another checkout, with its packages, that is measured beside this one. */
+  /** The folder of another checkout, with its packages, that is measured next to this one. */
   before?: string | undefined
   /** Further environment variables of the server. */
   env?: Record<string, string>
 }
 
 /**
- * Latchkey as a single process, on an embedded Postgres of its own (fsync on) or on a new database beside the one of `databaseUrl`.
- * Gives undefined when Redis is wanted and not installed.
+ * Latchkey as a single process, on its own embedded Postgres (fsync on) or on a new database next
+ * to that of `databaseUrl`. Returns undefined when Redis is wanted and not installed.
  */
 export async function startLatchkey(options: LatchkeyOptions): Promise<MeasuredLatchkey | undefined> {
   const { withRedis, logLevel, databaseUrl, before } = options
@@ -147,7 +159,9 @@ export async function startLatchkey(options: LatchkeyOptions): Promise<MeasuredL
   }
 }
 
-/** The bare engine, with keys of the kinds that `like`, a running Latchkey, has, in its order. */
+/**
+ * The bare engine, with the same kinds of keys as `like` (a running Latchkey), in the same order.
+ */
 export async function startBare(folder: string, like: MeasuredServer): Promise<MeasuredServer> {
   const { keys } = (await (await fetch(`${like.issuer}/jwks`)).json()) as { keys: unknown[] }
   const env = { NODE_ENV: 'production', BENCH_JWKS: JSON.stringify(keys) }
@@ -155,7 +169,7 @@ export async function startBare(folder: string, like: MeasuredServer): Promise<M
   return { name: 'bare', issuer, usage, storeCpuMicros: () => 0, close: () => stop(child) }
 }
 
-/** A bare `node:http` server with the very answers that `like` gives at `paths`. */
+/** A bare `node:http` server with the same answers as `like` at `paths`. */
 export async function startBareDocuments(
   folder: string,
   like: MeasuredServer,

@@ -1,4 +1,7 @@
-/** The stores under a measured server: a Redis or a Postgres database for the run, and the CPU that a store's processes use. */
+/**
+ * The stores under a measured server: a Redis or a Postgres database for the run, and the CPU that
+ * their processes use.
+ */
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,7 +11,7 @@ import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 
-/** A port of this machine that nothing listens on. */
+/** A free port of this machine. */
 export async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -19,7 +22,7 @@ export async function findFreePort(): Promise<number> {
 
 const redisServer = 'redis-server'
 
-/** Starts Redis, which keeps nothing on disk; undefined when the program is not installed. */
+/** Starts Redis without persistence; undefined when the program is not installed. */
 export async function startRedis(folder: string): Promise<{ url: string; process: ChildProcess } | undefined> {
   const port = await findFreePort()
   const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]
@@ -39,7 +42,7 @@ const isListening = (port: number): Promise<boolean> =>
     socket.once('error', () => resolve(false))
   })
 
-/** Makes an empty database beside the one `url` names; `drop` removes it again. */
+/** Creates an empty database next to that of `url`; `drop` removes it. */
 export async function createDatabase(url: string, name: string): Promise<{ url: string; drop: () => Promise<void> }> {
   const run = async (statement: string) => {
     const client = new pg.Client({ connectionString: url })
@@ -52,7 +55,7 @@ export async function createDatabase(url: string, name: string): Promise<{ url: 
   return { url: target.href, drop: () => run(`DROP DATABASE ${name} WITH (FORCE)`) }
 }
 
-// USER_HZ, which /proc counts in (proc(5)): 100 on every Linux that Node supports.
+// USER_HZ, the unit of /proc (proc(5)): 100 on every Linux that Node supports.
 const microsPerTick = 10_000
 
 type ProcessRow = { pid: number; parent: number; ticks: number; tickOfEnded: number }
@@ -60,7 +63,7 @@ type ProcessRow = { pid: number; parent: number; ticks: number; tickOfEnded: num
 function readProcess(pid: number): ProcessRow | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The name in brackets may hold anything; the numbers come after the last bracket.
+    // The name in brackets may contain anything; the numbers follow the last bracket.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const ticks = Number(fields[11]) + Number(fields[12])
     return { pid, parent: Number(fields[1]), ticks, tickOfEnded: Number(fields[13]) + Number(fields[14]) }
@@ -74,7 +77,10 @@ const listProcesses = (): ProcessRow[] =>
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => readProcess(Number(name)) ?? [])
 
-/** The process whose command line begins with a program called `program` and names `folder`; undefined where there is no /proc. */
+/**
+ * The process of the program `program` whose command line names `folder`; undefined where there is
+ * no /proc.
+ */
 export function findProcess(program: string, folder: string): number | undefined {
   if (process.platform !== 'linux') return undefined
   return listProcesses().find(({ pid }) => {
@@ -91,7 +97,10 @@ function readCommandLine(pid: number): string {
   }
 }
 
-/** Microseconds of CPU that these processes and their children have used, to 10 ms; undefined where there is no /proc. */
+/**
+ * Microseconds of CPU of these processes and their children, to 10 ms; undefined where there is no
+ * /proc.
+ */
 export function readTreeCpuMicros(roots: readonly number[]): number | undefined {
   if (process.platform !== 'linux' || roots.length === 0) return undefined
   const rows = listProcesses()

@@ -1,30 +1,39 @@
-/** Whether the time of an answer tells cases apart: interleaved tries, medians, and the same case measured twice as the measure of chance. */
+/**
+ * Whether the time of an answer distinguishes cases: interleaved tries and medians. The same case
+ * measured twice shows the noise.
+ */
 import { median } from './statistics.ts'
 
-/** One kind of request. `run` sends it for the nth time and gives how many milliseconds its answer took, and the answer without what differs by design. */
+/**
+ * One kind of request. `run` sends it for the nth time and returns the milliseconds of its answer,
+ * and the answer without the parts that differ by design.
+ */
 export type Case = { name: string; run: (index: number) => Promise<{ ms: number; answer: string }> }
 
 export type Timing = {
   name: string
   medianMs: number
-  /** How far the median is from that of the first case, as a share of it. */
+  /** The distance of the median from that of the first case, as a share of it. */
   apart: number
-  /** Whether its answers were the first case's, byte for byte. */
+  /** Whether its answers equal those of the first case, byte for byte. */
   isSameAnswer: boolean
 }
 
 export type Comparison = {
   timings: Timing[]
-  /** How far the first case is from itself, measured a second time in between. */
+  /** The distance of the first case from its own second measurement. */
   itself: number
-  /** No case is further from the first than `itself` and what is allowed beyond it. */
+  /** No case is further from the first than `itself` and the allowed difference. */
   isAlike: boolean
 }
 
-/** The goal for answers that tell known from unknown accounts. */
+/** The goal for answers that must not distinguish known from unknown accounts. */
 export const allowedBeyond = 0.05
 
-/** Runs every case `tries` times, in turns, each first as often as another; the first case twice. */
+/**
+ * Runs every case `tries` times, alternately, and each is first equally often. The first case runs
+ * twice.
+ */
 export async function compareCases(cases: readonly Case[], tries: number): Promise<Comparison> {
   const [first] = cases
   if (!first) throw new Error('nothing to compare')
@@ -34,7 +43,7 @@ export async function compareCases(cases: readonly Case[], tries: number): Promi
   for (let index = 0; index < tries; index += 1) {
     for (let turn = 0; turn < all.length; turn += 1) {
       const which = (index + turn) % all.length
-      // The second measurement of the first case is other people's: nobody is tried twice.
+      // The second measurement of the first case uses other accounts: no account is tried twice.
       const { ms, answer } = await all[which]!.run(which === cases.length ? tries + index : index)
       times[which]!.push(ms)
       answers[which]!.add(answer)
@@ -52,7 +61,10 @@ export async function compareCases(cases: readonly Case[], tries: number): Promi
   return { timings, itself, isAlike: timings.every(({ apart }) => apart <= allowedBeyond + itself) }
 }
 
-/** A page without what differs by design from one answer to the next: tokens, the interaction's id, the request's id, the echoed address. */
+/**
+ * A page without the parts that differ by design: tokens, the interaction's id, the request's id,
+ * the echoed address.
+ */
 export const withoutTokens = (body: string, email: string): string =>
   body
     .replace(/interaction\/[\w-]+/g, 'interaction/UID')

@@ -1,4 +1,7 @@
-/** `npm run demo`: the Latchkey server, unless one answers already, and every example beside it, until Ctrl-C. */
+/**
+ * `npm run demo`: starts the Latchkey server, unless one is running, and every example next to it,
+ * until Ctrl-C.
+ */
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -24,7 +27,10 @@ const isAnswering = (): Promise<boolean> =>
     () => false,
   )
 
-/** Starts the server as a child whose output goes to a file; throws with that when it ends or stays silent. */
+/**
+ * Starts the server as a child whose output is written to a file. Throws that output when the child
+ * ends or does not answer.
+ */
 async function startServer(): Promise<ChildProcess> {
   mkdirSync(new URL('../.data', import.meta.url), { recursive: true })
   const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
@@ -43,7 +49,7 @@ async function startServer(): Promise<ChildProcess> {
   return child
 }
 
-/** What a person can do about it, where that is known; else all there is to know. */
+/** The fix, where it is known; otherwise the error itself. */
 function explain(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const { code, port } = error as NodeJS.ErrnoException & { port?: number }

@@ -8,8 +8,9 @@ export type Running = { url: string; close: () => Promise<void> }
 export type Handler = (req: IncomingMessage, res: ServerResponse) => Promise<void> | void
 
 /**
- * Listens on `port` of localhost (0: any free one). A request whose handler throws is answered 500, and the reason is printed.
- * Gives the address with its slash, and `close`, which also ends connections that are kept alive.
+ * Listens on `port` of localhost (0: any free port). When a handler throws, the answer is 500 and
+ * the error is printed. Returns the URL with a trailing slash, and `close`, which also ends
+ * keep-alive connections.
  */
 export async function listen(port: number, handler: Handler): Promise<Running> {
   const server = createServer(async (req, res) => {

@@ -1,12 +1,16 @@
-/** The trigger function by which a changed row tells every process its key (read by src/database/change-feed.ts). */
+/**
+ * The trigger function that notifies every process of the key of a changed row (read by
+ * src/database/change-feed.ts).
+ */
 import type { Migration } from './index.ts'
 
 /**
- * On a table whose rows are cached, once per table:
+ * Once for each table whose rows are cached:
  *   CREATE TRIGGER client_change AFTER INSERT OR UPDATE OR DELETE ON client
  *     FOR EACH ROW EXECUTE FUNCTION latchkey_notify_change('client_id')
- * Its arguments name the key columns; each is announced on channel `latchkey_change` as `<table>:<key>` when the transaction commits.
- * Used FOR EACH STATEMENT (TRUNCATE, or a bulk change), or when the key is too long for a notification, the key is empty: any row.
+ * The arguments name the key columns. At commit each key is sent on channel `latchkey_change` as
+ * `<table>:<key>`. The key is empty (any row) when the trigger is FOR EACH STATEMENT (TRUNCATE, or
+ * a bulk change), or when the key is too long for a notification.
  */
 export const changeFeed: Migration = {
   name: '0000_change_feed',

@@ -1,4 +1,7 @@
-/** The root secret and the signing keys. Both are sealed: a dump of these tables signs nothing and opens no cookie. */
+/**
+ * The root secret and the signing keys. Both are sealed: a dump of these tables cannot sign and
+ * cannot open a cookie.
+ */
 import type { Migration } from './index.ts'
 
 export const keyRing: Migration = {

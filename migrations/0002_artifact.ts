@@ -1,4 +1,7 @@
-/** Where the engine keeps its artifacts: codes, tokens, grants, sessions. Every id is a digest and every payload is sealed. */
+/**
+ * The engine's artifacts: codes, tokens, grants, sessions. Every id is a digest and every payload
+ * is sealed.
+ */
 import type { Migration } from './index.ts'
 
 export const artifact: Migration = {

@@ -1,4 +1,7 @@
-/** People: one row an account. Every rule of `src/accounts/` that a single row can break is a constraint here too. */
+/**
+ * Accounts, one row each. Every rule of `src/accounts/` that concerns a single row is a constraint
+ * here too.
+ */
 import type { Migration } from './index.ts'
 
 export const account: Migration = {

@@ -1,4 +1,7 @@
-/** Clients and their secrets. Metadata is kept whole, in the names of RFC 7591; what a rule hangs from is a column or a constraint. */
+/**
+ * Clients and their secrets. Metadata is stored whole, with the names of RFC 7591. What a rule
+ * depends on is a column or a constraint.
+ */
 import type { Migration } from './index.ts'
 
 export const client: Migration = {

@@ -1,4 +1,7 @@
-/** Resource servers (APIs): their scopes, the tokens they take, and which clients may ask for them. */
+/**
+ * Resource servers (APIs): their scopes, the tokens they accept, and the clients that may request
+ * them.
+ */
 import type { Migration } from './index.ts'
 
 export const resourceServer: Migration = {

@@ -1,4 +1,4 @@
-/** The audit trail: rows are added, and nothing else is possible, not even for the owner of the table by mistake. */
+/** The audit trail: rows can only be added, even by the role that owns the table. */
 import type { Migration } from './index.ts'
 
 export const audit: Migration = {

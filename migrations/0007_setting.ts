@@ -1,4 +1,7 @@
-/** What an administrator changes at run time: one row a setting that differs from its default. */
+/**
+ * Settings that an administrator changes at run time: one row for each setting that differs from
+ * its default.
+ */
 import type { Migration } from './index.ts'
 
 export const setting: Migration = {

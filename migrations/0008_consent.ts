@@ -1,4 +1,4 @@
-/** What a person has allowed a client, remembered across logins, browsers and logout. */
+/** The consent of an account to a client, remembered across logins, browsers and logout. */
 import type { Migration } from './index.ts'
 
 export const consent: Migration = {

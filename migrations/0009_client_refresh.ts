@@ -1,4 +1,7 @@
-/** How long a client's refresh tokens live, and whether they turn; absent lifetimes are those of the settings. */
+/**
+ * The lifetime of a client's refresh tokens, and whether they rotate. Absent lifetimes are those of
+ * the settings.
+ */
 import type { Migration } from './index.ts'
 
 export const clientRefresh: Migration = {

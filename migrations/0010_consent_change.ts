@@ -1,4 +1,4 @@
-/** Consents are kept in memory by the account they belong to: a change of one is announced (0000_change_feed.ts). */
+/** Consents are cached in memory by account: a change of one is announced (0000_change_feed.ts). */
 import type { Migration } from './index.ts'
 
 export const consentChange: Migration = {

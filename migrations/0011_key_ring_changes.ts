@@ -1,4 +1,7 @@
-/** The root secret tells of its change too: its seal says under which master key everything new is sealed (`latchkey keys reseal`). */
+/**
+ * A change of the root secret is announced too: its seal says which master key seals new values
+ * (`latchkey keys reseal`).
+ */
 import type { Migration } from './index.ts'
 
 export const keyRingChanges: Migration = {

@@ -1,4 +1,7 @@
-/** Resource servers: tokens of 5 to 60 minutes, every algorithm that can be offered, and the clients that may introspect. */
+/**
+ * Resource servers: tokens of 5 to 60 minutes, every algorithm that can be offered, and the clients
+ * that may introspect.
+ */
 import type { Migration } from './index.ts'
 
 export const resourceServerTokens: Migration = {

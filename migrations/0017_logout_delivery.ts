@@ -1,4 +1,7 @@
-/** Logout tokens on their way to relying parties: what an operator can look at, and what is sent anew. */
+/**
+ * Logout tokens that are being delivered to relying parties: what an administrator can see, and
+ * what is sent again.
+ */
 import type { Migration } from './index.ts'
 
 export const logoutDelivery: Migration = {

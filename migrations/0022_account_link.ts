@@ -1,4 +1,7 @@
-/** Links that are emailed: one living link a person and purpose, known by its digest alone, for one address. */
+/**
+ * Links in emails: one valid link for each account and purpose, for one address, stored only as its
+ * digest.
+ */
 import type { Migration } from './index.ts'
 
 export const accountLink: Migration = {

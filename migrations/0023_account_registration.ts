@@ -1,4 +1,7 @@
-/** Accounts that people make themselves: which browser did, until the address is proven; and the form of an address that email can be sent to. */
+/**
+ * Accounts from self-registration: the browser that registered, until the address is verified; and
+ * the form of an address that email can be sent to.
+ */
 import type { Migration } from './index.ts'
 
 export const accountRegistration: Migration = {

@@ -1,4 +1,4 @@
-/** How far an import of people has come, so that one that was interrupted goes on there. */
+/** The progress of an account import, so that an interrupted import continues there. */
 import type { Migration } from './index.ts'
 
 export const accountImport: Migration = {

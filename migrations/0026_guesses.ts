@@ -1,4 +1,6 @@
-/** Guessing: how often a password was tried, browsers that have signed in before, and proofs of work that are spent. */
+/**
+ * Password guessing: failed tries, browsers that have signed in before, and used proofs of work.
+ */
 import type { Migration } from './index.ts'
 
 export const loginThrottle: Migration = {

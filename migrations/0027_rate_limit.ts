@@ -1,10 +1,11 @@
-/** Counters of request limits: one row for each policy and whoever it counts, under a keyed digest. */
+/** Counters of request limits: one row for each policy and subject, under a keyed digest. */
 import type { Migration } from './index.ts'
 
 export const rateLimit: Migration = {
   name: '0027_rate_limit',
   up: async (knex) => {
-    // Unlogged: no write waits for the disk. A Postgres that crashes begins to count anew, as Redis does.
+    // Unlogged, so that no write waits for the disk. After a crash Postgres counts from zero, as
+    // Redis does.
     await knex.raw(`
       CREATE UNLOGGED TABLE rate_limit (
         key bytea PRIMARY KEY CHECK (octet_length(key) = 32),

@@ -1,4 +1,7 @@
-/** Second factors: authenticator apps, recovery codes, how far a login has come, browsers that are remembered, and who must have one. */
+/**
+ * Second factors: authenticator apps, recovery codes, the progress of a login, remembered browsers,
+ * and the accounts that need a factor.
+ */
 import type { Migration } from './index.ts'
 
 export const secondFactor: Migration = {

@@ -1,4 +1,4 @@
-/** Passkeys: credentials of WebAuthn, and challenges that are spent. */
+/** Passkeys: WebAuthn credentials, and used challenges. */
 import type { Migration } from './index.ts'
 
 export const passkey: Migration = {

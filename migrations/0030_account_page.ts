@@ -1,4 +1,4 @@
-/** What the account page shows of sessions, and accounts that their people have asked to be deleted. */
+/** The sessions that the account page shows, and accounts whose users have requested deletion. */
 import type { Migration } from './index.ts'
 
 export const accountPage: Migration = {

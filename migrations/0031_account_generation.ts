@@ -1,10 +1,13 @@
-/** The generation of an account: raised when its credentials are reset, carried by everything that begins before and finishes after. */
+/**
+ * The generation of an account, which a reset of its credentials raises. An operation that began
+ * before the reset carries the old generation.
+ */
 import type { Migration } from './index.ts'
 
 export const accountGeneration: Migration = {
   name: '0031_account_generation',
   up: async (knex) => {
-    // Rows written by the program before this one are of generation 0.
+    // Rows of earlier versions have generation 0.
     await knex.raw(`
       ALTER TABLE account ADD COLUMN generation integer NOT NULL DEFAULT 0 CHECK (generation >= 0);
       ALTER TABLE account_link ADD COLUMN generation integer NOT NULL DEFAULT 0;

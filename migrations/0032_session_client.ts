@@ -1,4 +1,7 @@
-/** The clients that a browser session has signed in to: a row each, so that requests at the same moment do not overwrite each other. */
+/**
+ * The clients that a browser session has signed in to: one row each, so that simultaneous requests
+ * do not overwrite each other.
+ */
 import type { Migration } from './index.ts'
 
 export const sessionClient: Migration = {

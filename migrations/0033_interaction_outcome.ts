@@ -1,4 +1,7 @@
-/** What an interaction came to: one row each, wherever the interaction itself is kept. */
+/**
+ * The outcome of an interaction: one row each, in Postgres even when the interaction itself is in
+ * Redis.
+ */
 import type { Migration } from './index.ts'
 
 export const interactionOutcome: Migration = {

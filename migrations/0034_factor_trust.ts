@@ -1,4 +1,7 @@
-/** What is known of second factors beyond themselves: passkeys under suspicion, failures in a row, their history, and resets asked for by mail. */
+/**
+ * More about second factors: suspicious passkeys, consecutive failures, their history, and resets
+ * requested by email.
+ */
 import type { Migration } from './index.ts'
 
 export const factorTrust: Migration = {

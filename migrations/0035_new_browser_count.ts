@@ -1,4 +1,7 @@
-/** Emails about a new browser are counted apart: notices that a stranger can cause do not use up their number. */
+/**
+ * Emails about a new browser are counted separately, so that notices which a stranger causes do not
+ * use up their limit.
+ */
 import type { Migration } from './index.ts'
 
 export const newBrowserCount: Migration = {

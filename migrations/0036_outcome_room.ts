@@ -1,4 +1,7 @@
-/** Room in the pages of outcomes, so that resuming an interaction writes its row anew in the same page and touches no index. */
+/**
+ * Free space in the pages of outcomes. Resuming an interaction then rewrites its row in the same
+ * page and updates no index.
+ */
 import type { Migration } from './index.ts'
 
 export const outcomeRoom: Migration = {

@@ -1,4 +1,7 @@
-/** When the database last answered any process, and the times in which it answered none: a grace window does not count these. */
+/**
+ * When the database last answered any process, and the outages in which it answered none. A grace
+ * window does not count these.
+ */
 import type { Migration } from './index.ts'
 
 export const storeOutage: Migration = {

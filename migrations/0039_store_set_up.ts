@@ -1,4 +1,7 @@
-/** Which stores each server process works on: processes that disagree are not ready. Not logged, because it counts for seconds only. */
+/**
+ * The stores that each server process uses: processes that disagree are not ready. Unlogged,
+ * because a row matters for seconds only.
+ */
 import type { Migration } from './index.ts'
 
 export const storeSetUp: Migration = {

@@ -1,4 +1,4 @@
-/** What has ended and still has rows: everything is dead at the end moment already, and the rows are removed afterwards. */
+/** Rows of what has ended. It is invalid from its end moment on; the rows are removed later. */
 import type { Migration } from './index.ts'
 
 export const artifactSweep: Migration = {

@@ -1,4 +1,7 @@
-/** What password hashes cost, in an index: sign-ins ask which costs are stored, and must not read every account for it. */
+/**
+ * The cost of password hashes, in an index: sign-ins read which costs are stored, and must not read
+ * every account.
+ */
 import type { Migration } from './index.ts'
 
 export const passwordCost: Migration = {

@@ -1,4 +1,7 @@
-/** The mailbox of an account: one key for every spelling of its email address, and why an address finds no account. */
+/**
+ * The mailbox of an account: one key for every spelling of its email address, and the reason why an
+ * address finds no account.
+ */
 import type { Migration } from './index.ts'
 
 export const accountMailbox: Migration = {

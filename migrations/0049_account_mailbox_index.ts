@@ -1,4 +1,7 @@
-/** One account a mailbox. A migration of its own: the index is built without the lock that adding a column takes. */
+/**
+ * One account for each mailbox. A migration of its own: the index is built without the lock of
+ * adding a column.
+ */
 import type { Migration } from './index.ts'
 
 export const accountMailboxIndex: Migration = {

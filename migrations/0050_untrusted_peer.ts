@@ -1,4 +1,7 @@
-/** A peer that sent X-Forwarded-For and is no configured proxy, for `doctor`, a process of its own. */
+/**
+ * A peer that sent X-Forwarded-For and is not a configured proxy. Stored for `doctor`, which runs
+ * in another process.
+ */
 import type { Migration } from './index.ts'
 
 export const untrustedPeer: Migration = {

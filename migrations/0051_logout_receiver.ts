@@ -1,4 +1,6 @@
-/** When a relying party that was slow or silent is told of logouts again. It has one next moment, in all processes. */
+/**
+ * When a slow or silent relying party is next sent logouts. All processes share that one moment.
+ */
 import type { Migration } from './index.ts'
 
 export const logoutReceiver: Migration = {

@@ -1,4 +1,4 @@
-/** How far the removal of ended rows has come, so that a pass which is interrupted goes on there. */
+/** The progress of the removal of ended rows, so that an interrupted pass continues there. */
 import type { Migration } from './index.ts'
 
 export const sweepCursor: Migration = {

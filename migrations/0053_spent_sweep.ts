@@ -1,4 +1,4 @@
-/** At which page of `artifact` the sweep of spent refresh tokens goes on. */
+/** The page of `artifact` at which the sweep of used refresh tokens continues. */
 import type { Migration } from './index.ts'
 
 export const spentSweep: Migration = {

@@ -1,4 +1,7 @@
-/** Tries that a network has under way, apart from those that have failed: neighbours who sign in at once are no failures. */
+/**
+ * Tries of a network that are in progress, separate from those that failed: simultaneous sign-ins
+ * are not failures.
+ */
 import type { Migration } from './index.ts'
 
 export const guessPending: Migration = {

@@ -1,4 +1,7 @@
-/** Accounts whose mailbox another version has read otherwise: by letters of another case form, or with characters that cannot be seen. */
+/**
+ * Accounts whose mailbox another version has read differently: other case forms of letters, or
+ * invisible characters.
+ */
 import type { Migration } from './index.ts'
 
 export const accountMailboxAgain: Migration = {

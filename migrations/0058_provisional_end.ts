@@ -1,4 +1,7 @@
-/** An end whose moment is to be moved once its commit can be seen, so that a command that dies in between leaves a mark. */
+/**
+ * An end whose moment is moved once its commit is visible. If the command crashes in between, the
+ * mark remains.
+ */
 import type { Migration } from './index.ts'
 
 export const provisionalEnd: Migration = {

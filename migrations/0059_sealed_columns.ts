@@ -1,4 +1,7 @@
-/** The sealed columns of the root secret and of logouts get a name that begins with `sealed_`: docs/decisions/0177. */
+/**
+ * The sealed columns of the root secret and of logouts get a name that begins with `sealed_`:
+ * docs/decisions/0177.
+ */
 import type { Migration } from './index.ts'
 
 export const sealedColumns: Migration = {

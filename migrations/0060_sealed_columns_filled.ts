@@ -1,4 +1,7 @@
-/** Rows from before the new names of the sealed columns. A migration of its own, so that no table is locked meanwhile. */
+/**
+ * Fills rows from before the new names of the sealed columns. A migration of its own, so that no
+ * table is locked meanwhile.
+ */
 import type { Migration } from './index.ts'
 
 export const sealedColumnsFilled: Migration = {

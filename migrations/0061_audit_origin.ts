@@ -1,4 +1,7 @@
-/** Every audit event says where it comes from: a request, a command or a job. What has proven no account is anonymous. */
+/**
+ * Every audit event records its origin: a request, a command or a job. A request that has proven no
+ * account is anonymous.
+ */
 import type { Migration } from './index.ts'
 
 export const auditOrigin: Migration = {

@@ -1,4 +1,7 @@
-/** Every change of the schema, in the order it is applied. One change a file; a file that has been released is never edited. */
+/**
+ * Every change of the schema, in the order of application. One change a file; a released file is
+ * never edited.
+ */
 import type { Knex } from 'knex'
 import { changeFeed } from './0000_change_feed.ts'
 import { keyRing } from './0001_key_ring.ts'

@@ -1,4 +1,7 @@
-/** A protected API that asks Latchkey about every token (RFC 7662): opaque ones and JWTs, and it notices at once when one was taken back. */
+/**
+ * A protected API that asks Latchkey about every token, opaque or JWT (RFC 7662). It sees a
+ * revocation at once.
+ */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import * as client from 'openid-client'
 import type { Running } from '../listen.ts'
@@ -7,9 +10,9 @@ import { listen } from '../listen.ts'
 export type ApiOptions = {
   issuer: string
   port: number
-  /** The API's name at the authorization server: tokens for another one are not for it. */
+  /** The API's name at the authorization server. The API rejects tokens for other audiences. */
   audience: string
-  /** The API's own client, named for it with `--introspection-client`. */
+  /** The API's own client, registered for it with `--introspection-client`. */
   clientId: string
   clientSecret: string
 }
@@ -36,7 +39,7 @@ export async function start({ issuer, port, audience, clientId, clientSecret }: 
     try {
       about = await client.tokenIntrospection(config, token)
     } catch (error) {
-      // Not knowing is no reason to let anybody in.
+      // Without an answer the API must not allow access.
       console.error(error)
       return send(res, 503, { error: 'introspection_unavailable' }, { 'retry-after': '5' })
     }

@@ -1,4 +1,7 @@
-/** A machine client: gets a token for the protected API with its own credentials (RFC 6749 §4.4) and calls it. */
+/**
+ * A machine client: gets a token for the protected API with its own credentials (RFC 6749 §4.4) and
+ * calls the API.
+ */
 import * as client from 'openid-client'
 
 export type MachineOptions = {
@@ -8,7 +11,7 @@ export type MachineOptions = {
   /** The API's name at the authorization server (RFC 8707 §2). */
   resource: string
   scope: string
-  /** Where the API answers; often the same as its name. */
+  /** The URL of the API; often the same as its name. */
   apiUrl: string
 }
 
@@ -22,7 +25,7 @@ export const developmentOptions: MachineOptions = {
   apiUrl: 'http://localhost:3003/',
 }
 
-/** Gets a token and gives the API's answer. Throws openid-client's errors. */
+/** Gets a token and returns the API's answer. Throws openid-client's errors. */
 export async function callApi(options: MachineOptions): Promise<{ status: number; body: unknown }> {
   const { issuer, clientId, clientSecret, resource, scope, apiUrl } = options
   const insecure = issuer.startsWith('http:') ? { execute: [client.allowInsecureRequests] } : undefined

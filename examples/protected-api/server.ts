@@ -1,4 +1,7 @@
-/** A protected API: verifies JWT access tokens offline with jose (RFC 9068 §4) and answers as RFC 6750 §3 says. */
+/**
+ * A protected API: verifies JWT access tokens offline with jose (RFC 9068 §4) and answers as
+ * RFC 6750 §3 says.
+ */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { JWTPayload } from 'jose'
 import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
@@ -8,7 +11,7 @@ import { listen } from '../listen.ts'
 export type ApiOptions = {
   issuer: string
   port: number
-  /** The API's name at the authorization server, which tokens for it carry in `aud` (RFC 8707). */
+  /** The API's name at the authorization server, which is the `aud` of its tokens (RFC 8707). */
   audience: string
 }
 
@@ -25,12 +28,12 @@ const scopeOfMethod: Record<string, string> = { GET: 'api:read', POST: 'api:writ
 export async function start({ issuer, port, audience }: ApiOptions): Promise<Running> {
   const keys = createRemoteJWKSet(new URL(await findJwksUri(issuer)))
 
-  /** The claims of a token that is for this API. Throws jose's errors. */
+  /** The claims of a token for this API. Throws jose's errors. */
   async function verify(token: string): Promise<JWTPayload> {
     const { payload } = await jwtVerify(token, keys, {
       issuer,
       audience,
-      typ: 'at+jwt', // An ID token is signed by the same server, and is no key to an API.
+      typ: 'at+jwt', // An ID token is signed by the same server, but does not authorize a call.
       algorithms: ['ES256', 'EdDSA', 'RS256'],
       requiredClaims: ['exp', 'iat', 'sub', 'client_id', 'jti'],
     })
@@ -43,7 +46,8 @@ export async function start({ issuer, port, audience }: ApiOptions): Promise<Run
     if (!neededScope) return send(res, 405, { error: 'method_not_allowed' }, { allow: 'GET, POST' })
 
     const token = readBearerToken(req)
-    // No token, no error code: the caller may simply not have known (RFC 6750 §3.1).
+    // Without a token the answer has no error code: the caller may not have known that it needs one
+    // (RFC 6750 §3.1).
     if (token === undefined) return challenge(res, 401, audience)
 
     let claims: JWTPayload
@@ -65,7 +69,8 @@ async function findJwksUri(issuer: string): Promise<string> {
   const response = await fetch(`${issuer}/.well-known/oauth-authorization-server`)
   if (!response.ok) throw new Error(`${issuer} answered ${response.status} to the request for its metadata`)
   const metadata = (await response.json()) as { issuer: string; jwks_uri: string }
-  if (metadata.issuer !== issuer) throw new Error(`the issuer is ${metadata.issuer}, not ${issuer}`) // RFC 8414 §3.3
+  // RFC 8414 §3.3
+  if (metadata.issuer !== issuer) throw new Error(`the issuer is ${metadata.issuer}, not ${issuer}`)
   return metadata.jwks_uri
 }
 
@@ -73,12 +78,12 @@ async function findJwksUri(issuer: string): Promise<string> {
 const readBearerToken = (req: IncomingMessage): string | undefined =>
   /^bearer +([\w.~+/-]+=*)$/i.exec(req.headers.authorization ?? '')?.[1]
 
-/** Keys out of reach are not the caller's fault. */
+/** Keys that cannot be fetched are not the caller's fault. */
 const keySetProblems = ['ERR_JOSE_GENERIC', 'ERR_JWKS_INVALID', 'ERR_JWKS_TIMEOUT']
 const isTokenProblem = (error: unknown): error is errors.JOSEError =>
   error instanceof errors.JOSEError && !keySetProblems.includes(error.code)
 
-/** The reason in the characters that the header may hold (RFC 6750 §3). */
+/** The reason in the characters that the header allows (RFC 6750 §3). */
 const describe = (error: Error): string => error.message.replace(/[^ -~]|["\\]/g, "'")
 
 function challenge(res: ServerResponse, status: number, realm: string, params: Record<string, string> = {}): void {

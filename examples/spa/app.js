@@ -1,4 +1,7 @@
-/** The single-page app: login with code and PKCE, refresh by button and by itself before the token expires, logout. */
+/**
+ * The single-page app: login with code and PKCE, refresh by button and automatically before the
+ * token expires, logout.
+ */
 const { UserManager } = globalThis.oidc
 const { issuer, clientId, scope } = await (await fetch('/config.json')).json()
 
@@ -31,7 +34,7 @@ function report(error) {
   element('problem').textContent = error.error === 'access_denied' ? 'You cancelled the login.' : error.message
 }
 
-/** What a button does, with its failure shown. */
+/** Runs the action of a button and shows its error. */
 const on = (id, action) => element(id).addEventListener('click', () => action().catch(report))
 
 on('login', () => manager.signinRedirect())
@@ -51,6 +54,6 @@ if (location.pathname === '/callback') {
     report(error)
   }
   refreshed = 0
-  history.replaceState(null, '', '/') // The code is spent; it need not stay in the address.
+  history.replaceState(null, '', '/') // The code is used, so the URL does not need it.
 }
 show(await manager.getUser())

@@ -1,4 +1,7 @@
-/** Serves the single-page app: a handful of files, the library's own browser bundle among them. There is no build step. */
+/**
+ * Serves the single-page app: a few files and the library's own browser bundle. There is no build
+ * step.
+ */
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Running } from '../listen.ts'
@@ -24,7 +27,7 @@ const files: Record<string, { file: URL; type: string }> = {
   '/oidc-client-ts.js': { file: bundle, type: 'text/javascript; charset=utf-8' },
 }
 
-/** Starts serving; the authorization server at `issuer` is spoken to by the browser alone. */
+/** Starts serving. Only the browser calls the authorization server at `issuer`. */
 export async function start({ issuer, port, clientId, scope }: SpaOptions): Promise<Running> {
   const policy = `default-src 'none'; script-src 'self'; connect-src 'self' ${issuer}; img-src data:; base-uri 'none'; frame-ancestors 'none'`
   return listen(port, async (req, res) => {

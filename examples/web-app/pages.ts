@@ -15,7 +15,7 @@ ${body}
 </html>
 `
 
-/** The button for a visitor; the claims, refresh and logout for a person. */
+/** The button for a visitor; the claims, refresh and logout for a signed-in user. */
 export function homePage(session: Session | undefined): string {
   const user = session?.user
   if (!user) return layout('<p>Nobody is logged in.</p>\n<p><a id="login" href="/login">Log in with Latchkey</a></p>')

@@ -1,4 +1,7 @@
-/** A web app with a "Log in with Latchkey" button: openid-client on Node's own HTTP server, sessions in memory. */
+/**
+ * A web app with a "Log in with Latchkey" button: openid-client on Node's own HTTP server, sessions
+ * in memory.
+ */
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import * as client from 'openid-client'
@@ -8,7 +11,7 @@ import { homePage, problemPage } from './pages.ts'
 
 export type WebAppOptions = { issuer: string; port: number; clientId: string; clientSecret: string; scope: string }
 
-/** What the app knows of one browser. Tokens stay here, on the server; the browser holds an id that says nothing. */
+/** The session of one browser. Tokens stay on the server; the browser gets only a random id. */
 export type Session = {
   login?: { codeVerifier: string; state: string; nonce: string }
   user?: {
@@ -34,7 +37,7 @@ const cookieName = 'demo_web_session'
 /** Starts the app; throws when no authorization server answers at `issuer`. */
 export async function start(options: WebAppOptions): Promise<Running> {
   const { issuer, port, clientId, clientSecret, scope } = options
-  // Plain http is for a server on this machine; with an https issuer the option is not needed.
+  // Plain http is for a server on this machine. With an https issuer the option is not needed.
   const insecure = issuer.startsWith('http:') ? { execute: [client.allowInsecureRequests] } : undefined
   const config = await client.discovery(new URL(issuer), clientId, clientSecret, undefined, insecure)
   const sessions = new Map<string, Session>()
@@ -88,7 +91,7 @@ export async function start(options: WebAppOptions): Promise<Running> {
       })
       const idTokenClaims = tokens.claims()!
       const userinfo = await client.fetchUserInfo(config, tokens.access_token, idTokenClaims.sub)
-      // A new session id for the person who logged in, so that an id planted before is worth nothing.
+      // A new session id after the login, so that an id planted before is worthless.
       openSession(res, {
         user: {
           idToken: tokens.id_token!,
@@ -112,14 +115,14 @@ export async function start(options: WebAppOptions): Promise<Running> {
     if (!session?.user?.refreshToken) return redirect(res, '/')
     try {
       const tokens = await client.refreshTokenGrant(config, session.user.refreshToken)
-      // Each refresh token works once: the new one takes its place.
+      // Each refresh token works once: the new one replaces it.
       session.user.refreshToken = tokens.refresh_token ?? session.user.refreshToken
       session.user.idToken = tokens.id_token ?? session.user.idToken
       session.user.accessTokenExpiresAt = expiry(tokens.expiresIn())
       session.user.refreshed += 1
     } catch (error) {
       if (!(error instanceof client.ResponseBodyError) || error.error !== 'invalid_grant') throw error
-      session.user = undefined // The login has ended at Latchkey; so it ends here.
+      session.user = undefined // Latchkey's session has ended, so this one ends as well.
     }
     redirect(res, '/')
   }
@@ -133,7 +136,10 @@ export async function start(options: WebAppOptions): Promise<Running> {
     redirect(res, url.href)
   }
 
-  /** SameSite=Lax: other sites' POSTs to /refresh and /logout come without it. Behind https, add `Secure`. */
+  /**
+   * SameSite=Lax: POSTs from other sites to /refresh and /logout come without the cookie. Behind
+   * https, add `Secure`.
+   */
   function openSession(res: ServerResponse, session: Session): void {
     const id = randomBytes(32).toString('base64url')
     sessions.set(id, session)

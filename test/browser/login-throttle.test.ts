@@ -1,4 +1,7 @@
-/** The CAPTCHA in Chromium: under our CSP, done while the password is typed; and without JavaScript, the way round it. */
+/**
+ * The CAPTCHA in Chromium: under our CSP, solved while the user types the password. Without
+ * JavaScript, the alternative.
+ */
 
 import { attempt } from '../limits/setup.ts'
 import { goodPassword, operator } from '../registration/setup.ts'

@@ -1,4 +1,7 @@
-/** How the browser leaves for the client: Chromium checks form-action at every redirect, so no chain may hang from a form. */
+/**
+ * How the browser returns to the client: Chromium checks form-action at every redirect, so no form
+ * may start a chain of redirects.
+ */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describeWith } from '../support/programs.ts'

@@ -1,4 +1,6 @@
-/** Two hosts of one domain over https: Latchkey at one, the attacker's page at the other, and an app of another domain. */
+/**
+ * Two hosts of one domain over https, Latchkey's and the attacker's, and an app on another domain.
+ */
 
 import { request } from 'node:http'
 import type { Server } from 'node:https'
@@ -15,16 +17,19 @@ const hosts = { login: 'login.latchkey.example', evil: 'evil.latchkey.example', 
 
 export type OtherSites = Awaited<ReturnType<typeof openOtherSites>>
 
-/** The attacker's own cookies, as a browser gives them. */
+/** The attacker's own cookies, as the browser returns them. */
 export type Cookie = { name: string; value: string; path: string }
 
 export async function openOtherSites() {
-  /** What the attacker's page sets in a browser that opens it. */
+  /** The cookies that the attacker's page sets in a browser that opens it. */
   let planted: readonly string[] = []
   let base = ''
   let rateLimiter = { missing: 0, open: Promise.resolve(), release: () => {} }
 
-  /** Lets the next `count` requests for an interaction's page wait for each other: tabs that open at the same moment. */
+  /**
+   * Delays the next `count` requests for an interaction's page until all have arrived, as tabs that
+   * open at the same moment.
+   */
   function gather(count: number): void {
     const { promise, resolve } = Promise.withResolvers<void>()
     rateLimiter = { missing: count, open: promise, release: resolve }
@@ -81,7 +86,8 @@ export async function openOtherSites() {
   }
   const chromium: Browser = await launchChromium(getProgram('chromium'), [
     '--host-resolver-rules=MAP * 127.0.0.1',
-    // A page whose certificate is merely ignored has no passkeys.
+    // Trusts this key only: Chromium offers no passkeys on a page whose certificate errors are
+    // ignored.
     `--ignore-certificate-errors-spki-list=${spkiDigest}`,
   ])
 
@@ -89,20 +95,20 @@ export async function openOtherSites() {
   const authorizeUrl = (parameters: Record<string, string | undefined> = {}) =>
     rp.authorizeUrl({ client_id: 'shop', redirect_uri: `${app}/callback`, scope: 'openid profile', ...parameters })
 
-  /** A browser of its own, with its first tab. */
+  /** A separate browser with its first tab. */
   async function openBrowser(): Promise<{ context: BrowserContext; page: Page }> {
     const context = await chromium.newContext()
     context.setDefaultTimeout(8_000)
     return { context, page: await context.newPage() }
   }
 
-  /** Begins an authorization in that tab; gives the interaction's uid. */
+  /** Begins an authorization in that tab. Returns the interaction's uid. */
   async function begin(page: Page): Promise<string> {
     await page.goto(await authorizeUrl())
     return new URL(page.url()).pathname.split('/')[2] ?? ''
   }
 
-  /** Signs in on whatever page the tab shows, if it asks for a password. */
+  /** Signs in on the page of the tab, if it asks for a password. */
   async function signIn(page: Page, email = 'alice@example.com'): Promise<void> {
     if ((await page.locator('#password').count()) === 0) return
     await page.locator('#email').fill(email)
@@ -110,14 +116,16 @@ export async function openOtherSites() {
     await page.locator('form:has(#password) button[type=submit]').click()
   }
 
-  /** Lets the attacker's page set `cookies` for the whole domain in a browser that then opens `url`. */
+  /**
+   * Lets the attacker's page set `cookies` for the whole domain in a browser that then opens `url`.
+   */
   async function plant(page: Page, cookies: readonly string[], url: string): Promise<Response | null> {
     planted = cookies
     await page.goto(`https://${hosts.evil}:${port}/`)
     return page.goto(url)
   }
 
-  /** A cookie of his as he plants it: for the whole domain, at its own path. */
+  /** A cookie of the attacker as planted: for the whole domain, at its own path. */
   const asPlanted = ({ name, value, path }: Cookie): string =>
     `${name}=${value}; Domain=latchkey.example; Path=${path}; Secure; HttpOnly`
 

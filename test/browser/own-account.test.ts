@@ -1,4 +1,7 @@
-/** A person's whole time here, in Chromium: from registration to the end of the account; without JavaScript, and by keyboard alone. */
+/**
+ * The whole use of an account, in Chromium: from registration to deletion, without JavaScript, and
+ * by keyboard alone.
+ */
 import type { Page } from 'playwright-core'
 import { createPhone, fromBase32 } from '../mfa/setup.ts'
 import { goodPassword, operator, otherPassword } from '../registration/setup.ts'
@@ -9,7 +12,7 @@ import { says, sentence } from '../support/sentences.ts'
 import type { Setup } from './setup.ts'
 import { openSetup, shopName } from './setup.ts'
 
-/** Run in the browser. */
+/** Runs in the browser. */
 const focused = `(() => {
   const element = document.activeElement
   const name = element.id || element.getAttribute('href') || element.textContent.trim()
@@ -32,7 +35,7 @@ describeWith('chromium', 'a person’s own account, in a browser', () => {
 
   const send = (page: Page, action: string) => page.locator(`form[action="${action}"] button[type=submit]`).click()
 
-  /** Sets up an app on the page that shows its secret; gives the phone. */
+  /** Sets up an app on the page that shows its secret. Returns the phone. */
   async function addApp(page: Page) {
     await page.goto(`${setup.issuer}/account/factors`)
     await page.getByRole('link', { name: sentence('pages.own.factors.app.add') }).click()

@@ -1,4 +1,7 @@
-/** Passkeys in Chromium, with its own virtual authenticator: added on the account page, used by button and by autofill, and absent without JavaScript. */
+/**
+ * Passkeys in Chromium, with its virtual authenticator: added on the account page, used by button
+ * and by autofill, and absent without JavaScript.
+ */
 import type { Page } from 'playwright-core'
 import { goodPassword, operator } from '../registration/setup.ts'
 import { describeWith } from '../support/programs.ts'
@@ -42,7 +45,7 @@ describeWith('chromium', 'passkeys, in a browser', () => {
     await page.getByRole('button', { name: sentence('pages.passkey.create') }).click()
     await page.getByText(sentence('pages.recoveryCodes.heading')).waitFor()
     await page.getByRole('link', { name: sentence('pages.recoveryCodes.kept') }).click()
-    // From now on the page asks for it, which shows that it works.
+    // The page offers the passkey from now on, which shows that it works.
     await page.getByRole('button', { name: sentence('pages.passkey.use') }).click()
     await page.getByText(deviceName).waitFor()
     const { credentials } = await session.send('WebAuthn.getCredentials', { authenticatorId })
@@ -56,7 +59,7 @@ describeWith('chromium', 'passkeys, in a browser', () => {
     await page.waitForURL(`${setup.app}/**`)
     expect(await setup.got(page)).toMatchObject({ state: 'autofilled', code: expect.any(String) })
 
-    // By the button, and without a password in between.
+    // By the button, without a password.
     await session.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId, enabled: false })
     await page.context().clearCookies()
     await page.goto(await setup.authorizeUrl({ state: 'pressed' }))

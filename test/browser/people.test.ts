@@ -1,4 +1,7 @@
-/** Becoming somebody here, in Chromium: registration, the email, the proof, a forgotten password; without JavaScript, and by keyboard alone. */
+/**
+ * New accounts, in Chromium: registration, the email, the verification, a forgotten password;
+ * without JavaScript, and by keyboard alone.
+ */
 import type { Page } from 'playwright-core'
 import { goodPassword, operator, otherPassword } from '../registration/setup.ts'
 import type { Mailbox } from '../support/mailbox.ts'
@@ -95,7 +98,7 @@ describeWith('chromium', 'people, in a browser', () => {
     await page.getByText(sentence('pages.notice.heading.registered')).first().waitFor()
     const phone = await setup.openWindow({ viewport: { width: 390, height: 800 } })
     await phone.page.goto((await mailbox.waitFor('keys@example.com')).link!)
-    // Another browser: the password first, by keyboard too.
+    // Another browser asks for the password first, by keyboard too.
     await phone.page.locator('#password').focus()
     await phone.page.keyboard.type(goodPassword)
     await phone.page.keyboard.press('Enter')

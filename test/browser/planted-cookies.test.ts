@@ -1,4 +1,7 @@
-/** A sign-in belongs to the browser that began it: cookies planted from a sibling host, in Chromium. */
+/**
+ * A sign-in belongs to the browser that began it. Tested in Chromium with cookies planted from a
+ * sibling host.
+ */
 import type { BrowserContext, Page } from 'playwright-core'
 import { testPassword } from '../support/latchkey.ts'
 import { describeWith } from '../support/programs.ts'
@@ -10,7 +13,7 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
   let hosts: OtherSites
   beforeAll(async () => {
     hosts = await openOtherSites()
-    // Both have consented before, so that a resumed sign-in goes straight on to the app.
+    // Both have consented before, so a resumed sign-in redirects directly to the app.
     for (const email of ['alice@example.com', 'mallory@example.com']) {
       const { context, page } = await hosts.openBrowser()
       await hosts.begin(page)
@@ -22,21 +25,21 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
   })
   afterAll(() => hosts?.close())
 
-  /** The cookies of `context` whose name has `part`, as the attacker's page sets them. */
+  /** The cookies of `context` whose name contains `part`, as the attacker's page sets them. */
   const cookiesOf = async (context: BrowserContext, part: string): Promise<string[]> =>
     (await context.cookies()).filter(({ name }) => name.includes(part)).map(hosts.asPlanted)
 
   const namesOf = async (context: BrowserContext): Promise<string[]> =>
     (await context.cookies()).map(({ name }) => name)
 
-  /** Every way to set a cookie of the name that only the login host may set (RFC 6265bis §4.1.3.2). */
+  /** Every way to set a cookie whose name only the login host may use (RFC 6265bis §4.1.3.2). */
   const forgedBindings = (uid: string): string[] => {
     const cookie = `latchkey.i.${uid}=${hosts.latchkey.clock.now()}`
     const attributes = 'Domain=latchkey.example; Path=/; Secure'
     return ['__Host-', '__HOST-', '=__Host-', ''].map((prefix) => `${prefix}${cookie}; ${attributes}`)
   }
 
-  /** Sends a form of the page in this tab to another interaction. */
+  /** Sends a form of this tab's page to another interaction. */
   async function sendTo(page: Page, path: string, fields: Record<string, string>) {
     const answered = page.waitForResponse((response) => new URL(response.url()).pathname === path)
     const script = ({ path, fields }: { path: string; fields: Record<string, string> }) => {
@@ -102,7 +105,7 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
     await victim.page.getByRole('button', { name: sentence('pages.passkey.create') }).click()
     await victim.page.getByText(sentence('pages.recoveryCodes.heading')).waitFor()
     await victim.context.clearCookies()
-    // Her passkey works: the browser's autofill signs her in as soon as the page asks.
+    // The victim's passkey works: the browser's autofill signs in as soon as the page asks.
     await hosts.begin(victim.page)
     await victim.page.locator('form[action$="/consent"] button').click()
     await victim.page.waitForURL(`${hosts.app}/**`)
@@ -128,7 +131,7 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
     const victim = await hosts.openBrowser()
     const uid = await hosts.begin(attacker.page)
     const cookies = [...(await cookiesOf(attacker.context, 'latchkey.interaction')), ...forgedBindings(uid)]
-    // A sign-in of her own gives her a form and its token.
+    // The victim's own sign-in provides a form and its token.
     await hosts.plant(victim.page, cookies, await hosts.authorizeUrl())
     const { status, body } = await sendTo(victim.page, `/interaction/${uid}/${step}`, fields)
     await attacker.page.goto(`${hosts.issuer}/authorize/${uid}`)
@@ -143,7 +146,7 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
     const attacker = await hosts.openBrowser()
     const victim = await hosts.openBrowser()
     const uid = await hosts.begin(attacker.page)
-    // He answers with his own account, and stops before he resumes.
+    // The attacker answers with another account, and stops before the resume.
     const resume = `${hosts.issuer}/authorize/${uid}`
     await attacker.context.route(resume, (route) => route.abort())
     const stopped = attacker.page.waitForEvent('requestfailed', (request) => request.url() === resume)
@@ -158,7 +161,7 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
       names: (await namesOf(victim.context)).filter((name) => name.startsWith('__Host-')),
     }).toEqual({ status: 400, isExpired: true, names: [] })
     expect(victim.page.url()).toBe(resume)
-    // Nothing was spent: in the browser that began it the sign-in goes on.
+    // Nothing was used up: the sign-in continues in the browser that began it.
     await attacker.context.unroute(resume)
     await attacker.page.goto(resume)
     expect(attacker.page.url()).toContain(`${hosts.app}/callback?code=`)
@@ -169,7 +172,7 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
     async (how) => {
       const { context, page } = await hosts.openBrowser()
       const tabs = [page, ...(await Promise.all(Array.from({ length: 7 }, () => context.newPage())))]
-      // Chromium opens six connections to a host: five of them wait, and the others come in between.
+      // Chromium opens six connections to a host: five wait, and the others use the sixth.
       hosts.gather(5)
       await Promise.all(tabs.map((tab) => hosts.begin(tab)))
       const finish = async (tab: Page) => {

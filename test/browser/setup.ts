@@ -1,4 +1,7 @@
-/** What the browser tests share: a server, an app that receives what Latchkey sends, and windows that note every complaint. */
+/**
+ * The setup of the browser tests: a server, an app that shows what Latchkey sends, and windows that
+ * record every error.
+ */
 
 import type { IncomingMessage, Server } from 'node:http'
 import { createServer } from 'node:http'
@@ -14,7 +17,10 @@ export const shopName = 'Shop'
 
 export type Setup = Awaited<ReturnType<typeof openSetup>>
 
-/** A server on a free port that answers with a page which says what reached it. `/moved` goes on to `elsewhere`. */
+/**
+ * A server on a free port whose page shows the request that it received. `/moved` redirects to
+ * `elsewhere`.
+ */
 async function startApp(elsewhere?: () => string): Promise<{ url: string; server: Server }> {
   const read = async (request: IncomingMessage) => {
     const chunks: Buffer[] = []
@@ -69,13 +75,13 @@ export async function openSetup(env: Record<string, string> = {}) {
     },
   })
 
-  /** A window of its own, as if of another person's browser, with every complaint of the console and every error in it. */
+  /** A separate window, as in another user's browser, with every console error and page error. */
   async function openWindow(options: BrowserContextOptions = {}): Promise<{ page: Page; complaints: string[] }> {
     const context = await chromium.newContext(options)
     const page = await context.newPage()
     page.setDefaultTimeout(8_000)
     const complaints: string[] = []
-    // Chromium reports an answer's status as an error of the page; ours are meant.
+    // Chromium reports an error status as an error of the page; these statuses are expected.
     page.on('console', (message) => {
       if (message.type() === 'error' && !message.text().startsWith('Failed to load resource'))
         complaints.push(message.text())
@@ -99,7 +105,7 @@ export async function openSetup(env: Record<string, string> = {}) {
 
   const allow = (page: Page) => page.locator('form[action$="/consent"] button').click()
 
-  /** What reached the app. */
+  /** The parameters that the app received. */
   const got = async (page: Page): Promise<Record<string, string>> =>
     JSON.parse((await page.locator('#got').textContent()) ?? '{}') as Record<string, string>
 

@@ -1,4 +1,7 @@
-/** Signing in as a person does it, in Chromium: login, consent, cancel, mistakes; with and without JavaScript, by keyboard alone. */
+/**
+ * Signing in as a user does, in Chromium: login, consent, cancel, mistakes; with and without
+ * JavaScript, by keyboard alone.
+ */
 import { describeWith } from '../support/programs.ts'
 import { says } from '../support/sentences.ts'
 import type { Setup } from './setup.ts'

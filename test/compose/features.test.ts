@@ -1,4 +1,7 @@
-/** The list of features: what each contributes is collected where it is built, and closed in the reverse order. */
+/**
+ * The list of features: the parts of each one are collected where it is created, and closed in
+ * reverse order.
+ */
 import { createFeatureList } from '../../src/compose/features.ts'
 import { batchDuty } from '../../src/jobs/duty.ts'
 

@@ -1,4 +1,4 @@
-/** Mailed links by themselves: one purpose, one use, one living link a person. */
+/** Links in emails: one purpose, one use, one valid link for each account. */
 import { createEmailLinks } from '../../src/email-links/service.ts'
 import { systemRandom } from '../../src/random.ts'
 import { createTestClock } from '../support/clock.ts'
@@ -28,7 +28,8 @@ test('a token has 256 bits, and is looked for under its own purpose', async () =
   for (const purpose of ['recover', 'change_email', 'invite'] as const) {
     await expect(emailLinks().get(purpose, token)).rejects.toMatchObject({ code: 'link_expired' })
   }
-  // Moved by hand to another purpose, the digest of this one is not that of the other.
+  // The digest covers the purpose: it does not match after the row was moved to another purpose by
+  // hand.
   await store.database.knex('account_link').where({ purpose: 'verify' }).update({ purpose: 'recover' })
   await expect(emailLinks().get('recover', token)).rejects.toMatchObject({ code: 'link_expired' })
   await store.database.knex('account_link').delete()

@@ -1,4 +1,4 @@
-/** A mail server that is away holds up one email at a time, and nobody else. */
+/** An unreachable mail server delays one email at a time, and no other job. */
 
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'

@@ -1,4 +1,7 @@
-/** Mail: from the outbox to a real mail server, with the link made on the way; what is broken is tried again and fails nobody. */
+/**
+ * Email from the outbox to a real mail server, with the link created at delivery. Failed deliveries
+ * are retried, and no request fails.
+ */
 
 import { testOrigin } from '../audit/origins.ts'
 import type { AccountSetup } from '../registration/setup.ts'
@@ -16,14 +19,14 @@ beforeAll(async () => {
 afterAll(() => setup?.close())
 afterEach(() => setup.mailbox.setMood('well'))
 
-/** What the outbox still has to send; the periodic duties wait in the same table. */
+/** The jobs that the outbox still has to send; the periodic duties are in the same table. */
 const jobs = (): Promise<{ attempts: number; last_error: string | null; locked_at: Date | null }[]> =>
   setup.server.database
     .knex('graphile_worker._private_jobs')
     .whereRaw("payload->>'sealed' IS NOT NULL")
     .select('attempts', 'last_error', 'locked_at')
 const idle = () => waitFor(async () => (await jobs()).length === 0, { what: 'an empty outbox' })
-/** Until the only email that waits has been tried in vain. */
+/** Waits until the only queued email has failed once. */
 const tried = () => waitFor(async () => (await jobs()).find(({ last_error, locked_at }) => last_error && !locked_at))
 const makeDue = () =>
   setup.server.database.knex.raw('UPDATE graphile_worker._private_jobs SET run_at = now() WHERE attempts > 0')
@@ -127,7 +130,7 @@ test.each(['busy', 'hanging up'] as const)(
     expect(answer.status).toBe(200)
     expect(await setup.account(email)).toMatchObject({ isEmailVerified: false })
     const failed = await tried()
-    // Neither the row nor the log repeats what the mail server said: it may hold the address.
+    // Neither the row nor the log repeats the mail server's answer, which may contain the address.
     expect(failed.last_error).toMatch(/did not take a mail/)
     expect(failed.last_error).not.toContain('@')
     setup.mailbox.setMood('well')
@@ -231,7 +234,7 @@ test('without a mail server nobody is offered a page that needs one, and a notic
 })
 
 test('a mail server that wants TLS is spoken to with TLS only when its certificate is right', async () => {
-  // The package says at length that its own certificate is no secret; here that is the point.
+  // The package warns that its own certificate is not secret; this test wants that certificate.
   const { error } = console
   console.error = () => {}
   const strict = await startMailbox({ disabledCommands: [], authOptional: true }).finally(() => {
@@ -239,7 +242,7 @@ test('a mail server that wants TLS is spoken to with TLS only when its certifica
   })
   const other = await openAccountSetup({ mailbox: strict })
   try {
-    // Its certificate is its own: the email stays here rather than going to whoever answers.
+    // The certificate is self-signed, so the email must not be sent to that server.
     expect((await other.register({ email: 'tls@example.com' })).status).toBe(200)
     await waitFor(async () => {
       const rows = await other.server.database.knex('graphile_worker._private_jobs').whereNotNull('last_error')

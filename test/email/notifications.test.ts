@@ -1,4 +1,4 @@
-/** Security notifications go to the address that the account had when they were asked for. */
+/** Security notifications are sent to the address that the account had when they were requested. */
 import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
@@ -34,7 +34,7 @@ test('a notification that waits does not go to an address that a thief has put i
       method: 'passkey',
       askedAtMs: server.clock.now(),
     })
-    // In the same moment, before the email is sent.
+    // In the same transaction, before the email is sent.
     await tx('account').where({ id }).update({ email: thief, email_key: thief })
   })
   await mailbox.waitFor(email)

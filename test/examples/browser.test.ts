@@ -1,4 +1,6 @@
-/** The web app and the single-page app in Chromium: login, refresh, logout, as a person does them. */
+/**
+ * The web app and the single-page app in Chromium: login, refresh and logout, as a user does them.
+ */
 import type { Browser, Frame, Page, Response } from 'playwright-core'
 import { launchChromium } from '../pages/chromium.ts'
 import { testPassword } from '../support/latchkey.ts'
@@ -21,7 +23,7 @@ describeWith('chromium', 'in a browser', () => {
     await setup?.close()
   })
 
-  /** A person's first window, with what went wrong in it. */
+  /** A user's first window, with its errors. */
   async function openWindow(): Promise<{ page: Page; complaints: string[] }> {
     const context = await chromium.newContext()
     const page = await context.newPage()
@@ -34,7 +36,7 @@ describeWith('chromium', 'in a browser', () => {
 
   const submit = (page: Page) => page.locator('form').first().locator('button').click()
 
-  /** From the app's button to the app again. */
+  /** From the app's login button back to the app. */
   async function logIn(page: Page, { asksConsent = true } = {}): Promise<void> {
     await page.locator('#login').click()
     await page.locator('#email').fill('alice@example.com')
@@ -48,9 +50,13 @@ describeWith('chromium', 'in a browser', () => {
     await page.locator('#name').waitFor()
   }
 
-  /** By the app's button, which sends the ID token of this session, straight back to the app's own page. */
+  /**
+   * The app's button sends the ID token of this session. The browser then returns to the app's own
+   * page.
+   */
   async function logOut(page: Page, home: string): Promise<void> {
-    // The single-page app shows its login button before it leaves for Latchkey: wait for the way back.
+    // The single-page app shows its login button before it redirects to Latchkey: wait for the
+    // return.
     const isHome = (frame: Frame) => frame === page.mainFrame() && frame.url() === home
     await Promise.all([page.waitForEvent('framenavigated', isHome), page.locator('#logout').click()])
     await page.locator('#login').waitFor()
@@ -75,7 +81,7 @@ describeWith('chromium', 'in a browser', () => {
       await page.locator('#refreshed', { hasText: times }).waitFor()
     }
     await logOut(page, setup.web.url)
-    // The consent is remembered, the session is not.
+    // The consent is remembered, but the session is not.
     await logIn(page, { asksConsent: false })
     expect(complaints).toEqual([])
     await page.context().close()
@@ -86,7 +92,7 @@ describeWith('chromium', 'in a browser', () => {
     await page.goto(setup.web.url)
     await page.locator('#login').click()
     await page.locator('#email').waitFor()
-    // The app answers 200 to its person's own choice, and 400 to any other failure.
+    // The app answers 200 to a sign-in that its user cancelled, and 400 to any other failure.
     const isBack = (response: Response) => response.url().includes('error=access_denied') && response.status() === 200
     await Promise.all([page.waitForResponse(isBack), page.locator('form').last().locator('button').click()])
     await page.locator('#problem').waitFor()
@@ -97,7 +103,7 @@ describeWith('chromium', 'in a browser', () => {
 
   test('web app: a login that another browser began is refused (RFC 6749 §10.12)', async () => {
     const { error } = console
-    console.error = () => {} // The app says why, to whoever runs it.
+    console.error = () => {} // The app logs the reason for its administrator.
     const response = await fetch(`${setup.web.url}callback?code=stolen&state=x&iss=${encodeURIComponent(setup.issuer)}`)
     expect(response.status).toBe(400)
     const begun = await fetch(`${setup.web.url}login`, { redirect: 'manual' })
@@ -119,7 +125,7 @@ describeWith('chromium', 'in a browser', () => {
     await page.locator('#refreshed', { hasText: '1' }).waitFor()
     const expiry = await page.locator('#expires').textContent()
 
-    // The token lives ten minutes; a minute before its end the library renews it.
+    // The token expires after ten minutes. The library renews it one minute before.
     await page.clock.fastForward('09:05')
     await page.locator('#refreshed', { hasText: '2' }).waitFor()
     expect(await page.locator('#expires').textContent()).not.toBe(expiry)

@@ -1,4 +1,7 @@
-/** The API that asks about every token (RFC 7662): it takes both formats, and notices at once what was taken back. */
+/**
+ * The API that introspects every token (RFC 7662): it accepts both formats, and sees a revocation
+ * at once.
+ */
 import * as introspectingApi from '../../examples/introspecting-api/server.ts'
 import type { Running } from '../../examples/listen.ts'
 import type { Latchkey } from '../support/latchkey.ts'

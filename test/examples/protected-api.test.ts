@@ -1,4 +1,7 @@
-/** The machine client and the protected API: a right token is taken, and every wrong one is refused as RFC 6750 says. */
+/**
+ * The machine client and the protected API: a valid token is accepted, and an invalid one is
+ * refused as RFC 6750 says.
+ */
 import type { JWTHeaderParameters } from 'jose'
 import { decodeJwt, decodeProtectedHeader, exportSPKI, generateKeyPair, importJWK, SignJWT, UnsecuredJWT } from 'jose'
 import { callApi } from '../../examples/machine-client/client.ts'
@@ -94,7 +97,7 @@ test('an ID token is no access token (RFC 9068 §2.1, typ)', async () => {
   const { code = '' } = await client.authorize(parameters)
   const { body } = await client.exchange(code, parameters)
   expect(decodeJwt(body.id_token)).toMatchObject({ iss: setup.issuer, aud: 'reader' })
-  // Even to an API that is called as the client is: only the type tells the two apart.
+  // The client and this API have the same name, so only the type distinguishes the two tokens.
   const api = await protectedApi.start({ issuer: setup.issuer, port: 0, audience: 'reader' })
   const answer = await ask(body.id_token, 'GET', 'Bearer', api.url)
   await api.close()
@@ -144,7 +147,7 @@ test('what is no token at all is refused', async () => {
   expect(await ask('x')).toMatchObject({ status: 401, body: { error: 'invalid_token' } })
 })
 
-// The last one: the clock does not go back.
+// This test is the last one, because the clock cannot be set back.
 test('an expired token is refused (RFC 9068 §4, exp)', async () => {
   const token = await takeToken('api:read')
   expect(await ask(token)).toMatchObject({ status: 200 })

@@ -1,4 +1,7 @@
-/** What the examples' tests stand on: a server with clients for free ports, and every example started against it. */
+/**
+ * The setup of the examples' tests: a server with clients for free ports, and every example started
+ * against it.
+ */
 import * as protectedApi from '../../examples/protected-api/server.ts'
 import * as spa from '../../examples/spa/server.ts'
 import * as webApp from '../../examples/web-app/server.ts'
@@ -11,7 +14,10 @@ export const otherAudience = 'https://other.example/'
 
 const webClient = { clientId: 'demo-web', clientSecret: 'a-secret-of-the-tests-for-the-web-app-example' }
 
-/** The clients of the development seed with the addresses they have here, its API, and an API that is not the example. */
+/**
+ * The clients of the development seed with the addresses of this test, its API, and an API that is
+ * not the example.
+ */
 const seedFor = (webPort: number, spaPort: number) => `
 clients:
   - client_id: ${webClient.clientId}
@@ -42,7 +48,7 @@ resource_servers:
 
 export type Setup = Awaited<ReturnType<typeof openSetup>>
 
-/** The server and the three examples that listen. The clock moves all of them, and no browser. */
+/** The server and the three examples that listen. The clock moves all of them, but no browser. */
 export async function openSetup() {
   const [webPort = 0, spaPort = 0, apiPort = 0] = await findFreePorts(3)
   const latchkey = await startLatchkey()

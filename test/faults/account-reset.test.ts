@@ -1,4 +1,7 @@
-/** An account whose credentials are reset, in two processes: nothing that began before finishes after. */
+/**
+ * An account whose credentials are reset, with two processes: no operation that began before the
+ * reset may finish after it.
+ */
 
 import { describeWith } from '../support/programs.ts'
 import { testBeginnings } from './account-reset/beginnings.ts'

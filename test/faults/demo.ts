@@ -1,4 +1,7 @@
-/** The demo client of the development seed at started servers: the whole flow at one, single requests at any. */
+/**
+ * The demo client of the development seed at started servers: the whole flow at one server, single
+ * requests at any.
+ */
 import { createRelyingParty, testPassword } from '../support/latchkey.ts'
 import type { Servers, StartedProcess } from '../support/processes.ts'
 
@@ -28,7 +31,7 @@ export function createDemo(servers: Pick<Servers, 'issuer'>) {
 
   return {
     rp,
-    /** A code of alice, who signs in at the issuer when she has to. */
+    /** A code for alice. Signs in at the issuer when necessary. */
     code: async (more: Record<string, string> = {}) =>
       (await rp.authorize({ ...parameters, scope: 'openid offline_access', ...more })).code!,
     authorizeUrl: (more: Record<string, string> = {}) => rp.authorizeUrl({ ...parameters, ...more }),

@@ -1,4 +1,7 @@
-/** Ending while codes are issued all the time, at two processes, one of which hears of no change: it ends at once, everywhere. */
+/**
+ * An end while codes are issued continuously at two processes, one of which receives no
+ * notifications. It takes effect everywhere at once.
+ */
 import pg from 'pg'
 import { latchkey } from '../cli/command-line.ts'
 import { createBrowser } from '../support/browser.ts'
@@ -32,7 +35,7 @@ describeWith(['postgres'], 'codes are issued all the time, at two processes', ()
     env = { NODE_ENV: 'test', DATABASE_URL: url, MASTER_KEY: 'ab'.repeat(32) }
     const first = await startServers(1, { databaseUrl: url, env })
     both = [first]
-    // The second process listens through the proxy alone.
+    // The second process listens only through the proxy.
     const direct = new URL(url)
     listening = await startStallingProxy(Number(direct.port))
     direct.port = String(listening.port)
@@ -81,10 +84,10 @@ describeWith(['postgres'], 'codes are issued all the time, at two processes', ()
           }
         }),
       )
-      // More than the transaction that ends them removes itself.
+      // More rows than the ending transaction removes itself.
       await waitFor(() => issued.length > 1200, { timeoutMs: 60_000 })
       listening.stall()
-      // What a command costs to start, on a machine that is busy.
+      // The start-up time of a command on a busy machine.
       const start = performance.now()
       await run(['client', 'show', 'web'])
       const before = performance.now()
@@ -96,7 +99,7 @@ describeWith(['postgres'], 'codes are issued all the time, at two processes', ()
       listening.mend()
       expect(answered - before - (before - start)).toBeLessThan(5_000)
       expect(Math.max(...issued.map(({ at }) => at)) - answered).toBeLessThan(1_000)
-      // What was issued is worth nothing: the code before the end, and the token.
+      // What was issued is invalid: the code from before the end, and the token.
       expect((await rp.userinfo(tokens.access_token)).status).toBe(401)
       expect((await rp.exchange(issued[0]!.code)).status).toBeGreaterThanOrEqual(400)
       // The job removes the rows.

@@ -1,6 +1,6 @@
 /**
- * Refresh in a bad network: 200 clients lose one answer in ten and repeat, at once or up to 25 seconds later, and nobody is logged out;
- * and a token used from two places beyond the window always ends its family. Several server processes, each store.
+ * Refresh in a bad network: clients lose one answer in ten and repeat, and none is logged out. A
+ * token used from two places after the window always ends its family.
  */
 import { Agent, request } from 'node:http'
 import type { Servers, StartedProcess } from '../support/processes.ts'
@@ -14,7 +14,7 @@ const clientCount = 200
 const rounds = 4
 const atOnce = 20
 const everyTenth = 10
-/** What a client waits before it repeats: nothing, as a retrying library does, or a time-out of its own. */
+/** The delay before a client repeats: none, as a retrying library does, or a timeout of its own. */
 const waits = [0, 15_000, 25_000]
 
 type Refreshed = { status: number; refreshToken: string | undefined }
@@ -22,7 +22,7 @@ type Refreshed = { status: number; refreshToken: string | undefined }
 const agent = new Agent({ keepAlive: false })
 const basic = `Basic ${Buffer.from('demo-web:demo-web-secret-for-development-only').toString('base64')}`
 
-/** One refresh over a connection of its own; undefined when the connection closed without an answer. */
+/** One refresh over its own connection; undefined when the connection closed without an answer. */
 const refreshAt = (port: number, token: string): Promise<Refreshed | undefined> =>
   new Promise((resolve, reject) => {
     const headers = { Authorization: basic, 'Content-Type': 'application/x-www-form-urlencoded' }
@@ -76,7 +76,7 @@ function suite(open: () => Promise<RunningServers>) {
 
     const loggedOut: number[] = []
     let repeats = 0
-    // Until the client has an answer: a repeat may lose its answer too.
+    // Until the client has an answer, because the answer to a repeat may be lost too.
     async function advance(client: number): Promise<boolean> {
       const answer = await refreshAt(proxy.port, tokens[client]!)
       if (!answer) return false
@@ -107,7 +107,7 @@ function suite(open: () => Promise<RunningServers>) {
     expect(loggedOut).toEqual([])
     expect(proxy.swallowed()).toBeGreaterThan((clientCount * rounds) / everyTenth - 1)
     expect(repeats).toBe(proxy.swallowed())
-    // And each is still logged in: what it holds now is the living token of its family.
+    // Each client is still logged in: its token is the active one of its family.
     const alive: number[] = []
     await forEach(tokens, async (token, client) => {
       if ((await demo.refresh(servers.servers[client % 2]!, token)).status === 200) alive.push(client)
@@ -125,7 +125,8 @@ function suite(open: () => Promise<RunningServers>) {
       const { refresh_token: token } = (await demo.exchange(servers.servers[index % 2]!, await demo.code())).body
       const turned = await demo.refresh(servers.servers[(index >> 1) % 2]!, token)
       expect(turned.status).toBe(200)
-      // Half of the thieves come within the window first, and share the successor for a while; then one of the two turns it.
+      // Half of the attackers come within the window and share the successor, and then one side
+      // rotates it.
       if (index % 4 < 2) stolen[index] = { token, current: turned.body.refresh_token }
       else {
         const shared = (await demo.refresh(servers.servers[(index + 1) % 2]!, token)).body.refresh_token

@@ -1,6 +1,6 @@
 /**
- * A server that is cut off from the database while another one takes its key away: it stops signing within the lease, says that it is not
- * well, and goes on by itself with the right key when the way is free again.
+ * A server that is cut off from the database stops signing within its lease and reports that it is
+ * unhealthy. It continues with the right key when the connection works again.
  */
 import { latchkey } from '../cli/command-line.ts'
 import type { PostgresServer } from '../support/postgres-server.ts'
@@ -14,7 +14,7 @@ import type { StallingProxy } from './stalling-proxy.ts'
 import { startStallingProxy } from './stalling-proxy.ts'
 
 const masterKey = '5c'.repeat(16) + '6d'.repeat(16)
-/** Of these servers; the lease that they have in production is a constant of the key ring. */
+/** The lease of these servers; the production lease is a constant of the key ring. */
 const leaseMs = 3_000
 const env = { NODE_ENV: 'development', MASTER_KEY: masterKey, LATCHKEY_TEST_LEASE_MS: String(leaseMs) }
 const kidOf = (jwt: string): string => JSON.parse(Buffer.from(jwt.split('.')[0]!, 'base64url').toString()).kid
@@ -43,7 +43,10 @@ describeWith('postgres', 'on a Postgres server', () => {
 
   const machineToken = (at: StartedProcess) =>
     createDemo(healthy).machineToken(at, { resource: demoApi, scope: 'api:read' })
-  /** The key that signs there. A busy machine may read the ring too late for so short a lease: the answer is then a 503, and asked for again. */
+  /**
+   * The key that signs there. A busy machine may read the ring too late for so short a lease; the
+   * answer is then a 503, and the request is repeated.
+   */
   const signingKid = (at: StartedProcess): Promise<string> =>
     waitFor(async () => {
       const { status, body } = await machineToken(at)
@@ -68,7 +71,7 @@ describeWith('postgres', 'on a Postgres server', () => {
       const successor = revoked.json().changes[1].kid
       expect(await signingKid(other)).toBe(successor)
 
-      // It signs to the end of its lease at most, and then refuses.
+      // It signs at most until its lease ends, and then refuses.
       let lastSignedMs = 0
       const refusal = await waitFor(
         async () => {

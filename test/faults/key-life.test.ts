@@ -1,6 +1,6 @@
 /**
- * Three whole lives of the signing keys under two servers while clients log in, refresh and verify: with a JWKS that is kept for as long as it
- * may be and never fetched for an unknown key, no request fails and no token is unverifiable.
+ * Three complete rotations of the signing keys while clients log in, refresh and verify with a JWKS
+ * that is cached as long as allowed: no request fails, and every token verifies.
  */
 import type { JWTVerifyOptions } from 'jose'
 import { createRemoteJWKSet, customFetch, jwtVerify } from 'jose'
@@ -14,11 +14,14 @@ import { createDemo, demoApi } from './demo.ts'
 
 const hour = 3_600_000
 const day = 24 * hour
-// Not a divisor of a day, so that all moments of a key are met early, late and in between.
+// Not a divisor of a day, so that every moment of a key falls early, late and in the middle of a
+// step.
 const stepMs = 5 * hour + 37 * 60_000
-/** The longest that the announcement of 24 hours allows. */
+/** The longest cache that the announcement of 24 hours allows. */
 const jwksCacheSeconds = 86_340
-/** 30 days three times, the day before the first, the fortnight after the last, and a day more. */
+/**
+ * 30 days three times, the day before the first, the fortnight after the last, and one more day.
+ */
 const lastsMs = 106 * day
 const clientCount = 6
 
@@ -37,7 +40,7 @@ afterAll(async () => {
   await base?.close()
 })
 
-/** All clocks, this test's and the servers', go on together. */
+/** All clocks advance together: this test's and the servers'. */
 function advance(ms: number): void {
   offsetMs += ms
   servers.advanceClock(ms)
@@ -45,7 +48,7 @@ function advance(ms: number): void {
 }
 const tick = () => clock.set(performance.timeOrigin + performance.now() + offsetMs)
 
-/** Makes the duty due, as time would; resolves when one of the servers has done it. */
+/** Makes the duty due, as time would. Resolves when one of the servers has run it. */
 async function advanceRing(): Promise<void> {
   const { knex } = base.database
   const key = { key: 'turn-key-ring' }
@@ -68,7 +71,7 @@ function createVerifier() {
   const kids = new Set<string>()
   const keys = createRemoteJWKSet(new URL(`${servers.issuer}/jwks`), {
     cacheMaxAge: jwksCacheSeconds * 1000,
-    // Never again for a key that is unknown: the announcement alone has to do.
+    // Never fetched again for an unknown key: the announcement alone must be enough.
     cooldownDuration: Number.MAX_SAFE_INTEGER,
     [customFetch]: (url, options) => {
       fetches += 1
@@ -134,7 +137,7 @@ test('three lives of each key: not one failed request, not one unverifiable toke
   for (let passed = 0; passed < lastsMs; passed += stepMs) {
     advance(stepMs)
     steps += 1
-    // The turn happens in the middle of the load, not beside it.
+    // The rotation happens during the load.
     await Promise.all([advanceRing(), ...clients.map(act)])
     tick()
     while (hints[0] && Date.now() - hints[0].at > 14 * day) hints.shift()
@@ -153,11 +156,11 @@ test('three lives of each key: not one failed request, not one unverifiable toke
   for (const { kids, fetches } of verifiers) {
     const seen = (alg: string) => [...kids].filter((kid) => kid.startsWith(alg)).length
     expect([seen('RS256'), seen('ES256')]).toEqual([4, 4])
-    // It was kept: about one fetch a day.
+    // The JWKS was cached: about one fetch a day.
     expect(fetches()).toBeLessThanOrEqual(lastsMs / day + 1)
   }
   const { keys } = (await (await fetch(`${servers.issuer}/jwks`)).json()) as { keys: { kid: string }[] }
-  // Three active and the three of the last turn; everything before has left.
+  // Three active keys and three of the last rotation; older ones were removed.
   expect(keys.length).toBeLessThanOrEqual(6)
   for (const server of servers.servers) expect(server.output()).not.toMatch(/"level":[56]0/)
 }, 400_000)

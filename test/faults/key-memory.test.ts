@@ -1,4 +1,4 @@
-/** What a hundred turns of the keys leave behind in memory: nothing that grows. */
+/** The memory that a hundred key rotations leave: it must not grow. */
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -6,7 +6,7 @@ import { createTestDatabase } from '../support/database.ts'
 import { watchProcess } from '../support/watchdog.ts'
 
 const [firstTurns, turns] = [30, 100]
-/** An engine that stays costs 180 kilobytes a turn. */
+/** An engine that is not released costs 180 kilobytes a rotation. */
 const mostBytesATurn = 2 * 1024
 
 test(`memory is level after ${turns} turns of the keys`, async () => {
@@ -22,7 +22,7 @@ test(`memory is level after ${turns} turns of the keys`, async () => {
   const { bytes, keys } = JSON.parse(output) as { bytes: number[]; keys: number }
   expect(keys).toBe(6)
   const slope = (bytes[1]! - bytes[0]!) / (turns - firstTurns)
-  // Shown as one sentence, so that a failure tells what was measured.
+  // Shown as one sentence, so that a failure shows the measurement.
   const measured = `${Math.round(slope)} bytes a turn`
   expect([measured, slope < mostBytesATurn]).toEqual([measured, true])
   await base.close()

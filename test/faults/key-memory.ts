@@ -1,4 +1,7 @@
-/** A whole server whose keys turn while it answers. Prints the bytes in use after the first turns and after the last as JSON. */
+/**
+ * A whole server whose keys rotate while it answers. Prints the bytes in use after the first
+ * rotations and after the last, as JSON.
+ */
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -42,7 +45,7 @@ await parts.clients.add(
   { clientId: 'machine', kind: 'machine', secret, metadata: { client_name: 'Robot', scope: 'api:read' } },
   operator,
 )
-// One machine asks more here than the limits allow.
+// One machine sends more requests than the limits allow.
 await parts.settings.set('rateLimitPercent', 1_000_000, operator)
 const server = await startServer(parts, http)
 
@@ -60,7 +63,7 @@ async function ask(): Promise<void> {
   }
 }
 
-/** From one active key to the next, of every algorithm, and until this process has taken it over. */
+/** From one active key to the next, for every algorithm, until this process has loaded it. */
 async function advance(): Promise<void> {
   const before = parts.keyRing.current().signingKids
   for (const step of [29 * day, day]) {
@@ -73,10 +76,13 @@ async function advance(): Promise<void> {
 }
 
 type Snapshot = { nodes: number[]; snapshot: { meta: { node_fields: string[]; node_types: [string[]] } } }
-/** What V8 compiles and learns grows for thousands of requests, with or without turns of the keys. */
+/** V8's compiled code and feedback grow for thousands of requests, with or without rotations. */
 const learnt = ['code', 'hidden', 'object shape']
 
-/** Bytes of everything that the program itself holds. V8 collects what is not reachable before it takes the snapshot. */
+/**
+ * Bytes of everything that the program itself uses. V8 collects unreachable objects before it takes
+ * the snapshot.
+ */
 async function bytesInUse(): Promise<number> {
   const { nodes, snapshot } = (await json(getHeapSnapshot())) as Snapshot
   const { node_fields: fields, node_types: types } = snapshot.meta

@@ -1,4 +1,7 @@
-/** Keys are revoked under load: nothing signed by a revoked key is handed out afterwards, and nobody is logged out. */
+/**
+ * Keys are revoked under load: nothing signed by a revoked key is sent afterwards, and no client is
+ * logged out.
+ */
 import { latchkey } from '../cli/command-line.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
@@ -10,7 +13,7 @@ import { createDemo, demoApi } from './demo.ts'
 const masterKey = '7e'.repeat(16) + '8f'.repeat(16)
 const env = { NODE_ENV: 'development', MASTER_KEY: masterKey }
 const rounds = 4
-/** From the commit to the last answer that was under way. Most of it is the command line's own end. */
+/** From the commit to the last answer in progress. Most of it is the exit of the command line. */
 const lateMs = 250
 
 let base: TestDatabase
@@ -34,7 +37,7 @@ test(`active keys are revoked ${rounds} times while clients refresh and machines
   let isOver = false
 
   type Answer = { status: number; headers: Headers; body: Record<string, string> }
-  /** Gives the answer when it is one; a 503 that says when to come back is tried again. */
+  /** Returns a final answer; a 503 with Retry-After is tried again. */
   function judge(answer: Answer): Answer | undefined {
     if (answer.status === 200) return answer
     refused += 1
@@ -84,12 +87,12 @@ test(`active keys are revoked ${rounds} times while clients refresh and machines
   const late = issued.filter(({ kid, at }) => at > (ends.get(kid) ?? Infinity) + lateMs)
   expect(late).toEqual([])
   expect(new Set(issued.map(({ kid }) => kid)).size).toBeGreaterThanOrEqual(rounds * 2)
-  // Nobody is logged out: each holds the living token of its family still.
+  // No client is logged out: each one's token is still the active one of its family.
   const demo = createDemo(servers)
   for (const [index, token] of tokens.entries()) {
     expect((await demo.refresh(servers.servers[index % 2]!, token)).status).toBe(200)
   }
-  // Refusals are rare: a request that had signed when its key was taken away.
+  // Refusals are rare: a request had signed when its key was revoked.
   expect(refused).toBeLessThan(issued.length / 20)
   for (const server of servers.servers) expect(server.output()).not.toMatch(/"level":60/)
 }, 120_000)

@@ -1,4 +1,7 @@
-/** Logouts that must be told although processes die: each event by one process at a time, and none is lost. */
+/**
+ * Logouts that must be delivered although processes crash: each event by one process at a time, and
+ * none is lost.
+ */
 import { once } from 'node:events'
 import type { Server, ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
@@ -17,7 +20,7 @@ let database: Awaited<ReturnType<typeof createTestDatabase>>
 let servers: Servers
 let site: Server
 let env: Record<string, string>
-/** What the relying party has been told; it answers as `answer` says. */
+/** The logout tokens that the relying party received. It answers as `answer` says. */
 const received: string[] = []
 let answer: (response: ServerResponse) => void = (response) => response.end()
 
@@ -50,7 +53,7 @@ beforeEach(() => {
   answer = (response) => response.end()
 })
 
-/** Alice's browser at the client, with her ID token. */
+/** Alice's browser at the client, with its ID token. */
 async function signedIn(): Promise<{ rp: ReturnType<typeof createRelyingParty>; idToken: string }> {
   const rp = createRelyingParty(servers, createBrowser())
   const { code } = await rp.authorize()
@@ -77,13 +80,14 @@ test('a process that is killed in the middle of telling leaves it to the other o
   answer = (response) => void held.push(response)
   await logOut(rp, idToken)
   await waitFor(() => held.length === 1)
-  // Whichever of the two is at it: one dies and comes back, then the other.
+  // Either process may be delivering: the first is killed and restarted, then the other.
   for (const one of servers.servers) {
     await one.kill('SIGKILL')
     await one.restart()
   }
   answer = (response) => response.end()
-  // The queue keeps its own time: what a dead process held is given back after its seconds of grace.
+  // The queue has its own clock: it releases the jobs of a crashed process after its seconds of
+  // grace.
   await waitFor(
     async () => {
       await database.database.knex.raw(

@@ -1,4 +1,7 @@
-/** A store is away for longer than the window, while clients repeat as Retry-After says: no family ends, and a thief is still found. */
+/**
+ * A store is unreachable for longer than the window, while clients repeat as Retry-After says: no
+ * family ends, and an attacker is still detected.
+ */
 
 import { startPostgresServer } from '../support/postgres-server.ts'
 import type { StartedProcess } from '../support/processes.ts'
@@ -31,7 +34,10 @@ describeWith(['postgres', 'redis-server'], 'a store that is away for longer than
   }, 90_000)
   afterAll(() => opened?.close())
 
-  /** Eight clients refresh before, during and after an outage of `seconds`; the clock is moved between their repeats. */
+  /**
+   * Eight clients refresh before, during and after an outage of `seconds`. The clock moves between
+   * their repeats.
+   */
   async function prove(seconds: number, goAway: () => unknown, comeBack: () => unknown): Promise<void> {
     const { demo, servers, at } = opened
     const spent: string[] = []
@@ -43,7 +49,7 @@ describeWith(['postgres', 'redis-server'], 'a store that is away for longer than
     const statuses = new Set<number>()
     const pauseSeconds: number[] = []
     async function repeat(index: number, from: number): Promise<void> {
-      // A client that has no answer comes to whichever process the balancer gives it.
+      // The load balancer may send a client without an answer to either process.
       const { status, headers, body } = await demo.refresh(at(index + from), tokens[index] ?? spent[index]!)
       statuses.add(status)
       if (status === 200) tokens[index] = body.refresh_token
@@ -67,7 +73,7 @@ describeWith(['postgres', 'redis-server'], 'a store that is away for longer than
     expect(Object.keys(tokens)).toHaveLength(clientCount)
     for (const [index, token] of tokens.entries()) expect((await demo.refresh(at(index), token)).status).toBe(200)
 
-    // The window has an end: whoever holds the spent token is found.
+    // The window ends: a client with the used token is detected.
     servers.advanceClock(graceSeconds * 1_000 + 1)
     for (const [index, token] of spent.entries()) {
       expect((await demo.refresh(at(index), token)).body).toMatchObject({ error: 'invalid_grant' })

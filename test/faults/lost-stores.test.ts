@@ -1,4 +1,7 @@
-/** A store dies and returns: meanwhile 503 with Retry-After and never a wrong answer; afterwards everything works, without a restart. */
+/**
+ * A store crashes and returns. Meanwhile 503 with Retry-After and never a wrong answer; afterwards
+ * everything works without a restart.
+ */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { createTestFolder } from '../support/folders.ts'
@@ -20,7 +23,7 @@ const isReady = async ({ url }: StartedProcess) => (await fetch(`${url}/health/r
 const page = (at: StartedProcess, url: string) =>
   fetch(url.replace(/^http:\/\/[^/]+/, at.url), { redirect: 'manual', headers: { Accept: 'text/html' } })
 
-/** Everything that needs Postgres, asked once. */
+/** Sends every request that needs Postgres once. */
 async function askAll(
   demo: Demo,
   at: StartedProcess,
@@ -52,7 +55,7 @@ async function prove(servers: Servers, die: () => Promise<unknown>, comeBack: ()
 
   await comeBack()
   await waitFor(() => isReady(at), { timeoutMs: 20_000, what: 'the recovery' })
-  // Nothing was spent meanwhile.
+  // Nothing was used up meanwhile.
   expect((await demo.exchange(at, code)).status).toBe(200)
   expect((await demo.refresh(at, tokens.refresh_token)).status).toBe(200)
   expect((await demo.machineToken(at)).status).toBe(200)
@@ -101,7 +104,7 @@ test('the embedded Postgres that is killed is started again by the server, and w
     async () => {
       const { status } = await demo.introspect(at, tokens.access_token)
       statuses.add(status)
-      // Until they notice, the processes that the dead one has left behind still answer.
+      // Until they notice, the orphaned processes of the killed one still answer.
       return status === 200 && postmaster() !== killed && (await isReady(at))
     },
     { timeoutMs: 20_000, what: 'the recovery' },
@@ -125,7 +128,7 @@ describeWith(['postgres', 'redis-server'], 'Redis', () => {
       return { status: answer.status, body: await answer.json() }
     }
     const spared = (reason: string) => ({ status: 200, body: { checks: { redis: false }, reasons: { redis: reason } } })
-    // As a Redis without free memory does, or one that has become a replica.
+    // Like a Redis without free memory, or one that became a replica.
     await redis.set('maxmemory', '1')
     expect(await health()).toMatchObject(spared('refuses_writes'))
     await redis.set('maxmemory', '0')
@@ -139,7 +142,7 @@ describeWith(['postgres', 'redis-server'], 'Redis', () => {
     ]) {
       expect([answer.status, isRefusal(answer)]).toEqual([503, true])
     }
-    // Postgres takes over what is new: codes and refresh tokens are spent for tokens that work.
+    // Postgres stores what is new: codes and refresh tokens are exchanged for tokens that work.
     const redeemed = await demo.exchange(at, code)
     expect(redeemed.status).toBe(200)
     const refreshed = await demo.refresh(at, redeemed.body.refresh_token)
@@ -147,7 +150,7 @@ describeWith(['postgres', 'redis-server'], 'Redis', () => {
     expect((await demo.userinfo(at, refreshed.body.access_token)).status).toBe(200)
     expect((await demo.introspect(at, refreshed.body.access_token)).body).toMatchObject({ active: true })
     expect((await demo.machineToken(at)).status).toBe(200)
-    // A JWT is stored nowhere; clients and accounts are cached from Postgres.
+    // A JWT is not stored; clients and accounts are cached from Postgres.
     const jwt = await demo.machineToken(at, { resource: demoApi, scope: 'api:read' })
     expect(jwt).toMatchObject({ status: 200, body: { access_token: expect.stringContaining('.') } })
     expect((await fetch(`${at.url}/jwks`)).status).toBe(200)
@@ -155,7 +158,8 @@ describeWith(['postgres', 'redis-server'], 'Redis', () => {
     await redis.start()
     const isUsed = async () => (await demo.introspect(at, tokens.access_token)).status === 200
     await waitFor(isUsed, { timeoutMs: 15_000, what: 'the recovery' })
-    // The refresh token is Postgres' and was never in danger; the access token is gone, which costs a refresh.
+    // The refresh token is in Postgres and stays valid. The access token is lost, which costs a
+    // refresh.
     expect(await demo.introspect(at, tokens.access_token)).toMatchObject({ status: 200, body: { active: false } })
     expect((await demo.refresh(at, tokens.refresh_token)).status).toBe(200)
     expect((await demo.refresh(at, refreshed.body.refresh_token)).status).toBe(200)

@@ -1,4 +1,7 @@
-/** PgBouncer of Debian between the server and Postgres: found out at start, worked through without named statements and settings. */
+/**
+ * Debian's PgBouncer between the server and Postgres: detected at start, and used without named
+ * statements and settings.
+ */
 import pg from 'pg'
 import { findPooling } from '../../src/database/pooler.ts'
 import type { PgBouncer } from '../support/pgbouncer.ts'
@@ -12,7 +15,8 @@ import { sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 import { createDemo } from './demo.ts'
 
-// Fewer connections to Postgres than clients ask at once, so that the connection behind changes all the time.
+// Fewer connections to Postgres than simultaneous clients, so that the connection behind a client
+// changes often.
 const poolSize = 3
 const atOnce = 24
 const rounds = 8
@@ -89,7 +93,7 @@ describeWith(['postgres', 'pgbouncer'], 'behind PgBouncer', () => {
       )
       expect(answers).toEqual(answers.map(() => 200))
     }
-    // Every connection that the server has used, asked by somebody who shares them.
+    // A query on every connection that the server has used, by a client that shares them.
     const strangers = Array.from({ length: poolSize }, () => new pg.Client({ connectionString: url }))
     await Promise.all(strangers.map((stranger) => stranger.connect()))
     await Promise.all(strangers.map((stranger) => stranger.query('BEGIN')))

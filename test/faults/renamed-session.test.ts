@@ -1,4 +1,7 @@
-/** A renamed session stays renamed: a thief who polls with the old cookie gets nothing, in two processes. */
+/**
+ * A renamed session stays renamed: polling with the old cookie gives an attacker nothing, with two
+ * processes.
+ */
 import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty, testPassword } from '../support/latchkey.ts'
 import type { Servers, StartedProcess } from '../support/processes.ts'
@@ -13,10 +16,10 @@ const thieves = 6
 type Demo = ReturnType<typeof createDemo>
 type Stolen = Readonly<{ cookies: string; servers: Servers; demo: Demo }>
 
-/** What the thief holds in the end: ids of sessions that a page of the account opens for, and refresh tokens that give something. */
+/** The attacker's result: session ids that open an account page, and refresh tokens that work. */
 type Loot = { sessions: number; tokens: number }
 
-/** Asks for codes with the stolen cookie at both processes, as long as the owner is busy. */
+/** Requests codes with the stolen cookie at both processes, until the user's operation is over. */
 async function poll({ cookies, servers, demo }: Stolen, isOver: () => boolean) {
   const codes: { code: string; at: StartedProcess }[] = []
   const ids = new Set<string>([cookies])
@@ -34,7 +37,7 @@ async function poll({ cookies, servers, demo }: Stolen, isOver: () => boolean) {
       const url = await demo.authorizeUrl({ scope: 'openid offline_access', prompt: 'none' })
       do await once(at, url.replace(servers.issuer, at.url))
       while (!isOver())
-      // And once more, when the owner has her answer.
+      // And once more, after the user has the answer.
       await once(at, url.replace(servers.issuer, at.url))
     }),
   )
@@ -66,7 +69,7 @@ function suite(open: () => Promise<RunningServers>) {
 
   let password = testPassword
 
-  /** The owner's browser, signed in just now, with consent; and what the thief has copied of it. */
+  /** The user's browser, just signed in, with consent, and the attacker's copy of it. */
   async function signedIn() {
     const demo = createDemo(servers)
     const { browser } = demo.rp
@@ -91,7 +94,7 @@ function suite(open: () => Promise<RunningServers>) {
     })
     const found = await polled
     expect(answer.status).toBe(303)
-    // The owner goes on under the new name.
+    // The user continues under the new session id.
     expect((await browser.get(`${servers.issuer}/account`)).status).toBe(200)
     return lootOf(found, stolen)
   }
@@ -122,7 +125,8 @@ function suite(open: () => Promise<RunningServers>) {
       const page = await browser.get(`${servers.issuer}/account/sessions`)
       return browser.submit(page, '/account/sessions/end-others')
     })
-    // What was allowed offline in the session goes on, as it does at a logout; its old name opens nothing.
+    // Offline access of the session continues, as it does at a logout. The old session id opens
+    // nothing.
     expect(loot.sessions).toBe(0)
   })
 

@@ -1,6 +1,6 @@
 /**
- * The master key is changed under two running servers, and the command that does it is killed half-way: no request fails, and sessions,
- * refresh tokens and client secrets are what they were.
+ * The master key is changed under two running servers, and the command is killed half-way. No
+ * request fails, and sessions, refresh tokens and client secrets stay valid.
  */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -39,7 +39,7 @@ async function start(count: number, keys: Record<string, string>, issuer?: strin
   started.push(servers)
   return servers
 }
-/** The command waits for as long as a server signs without having read the ring. */
+/** The command waits for as long as a server may sign without reading the ring. */
 const lease = { LATCHKEY_TEST_LEASE_MS: '2000' }
 const both = { NODE_ENV: 'development', ...keysOf(newKey, oldKey), ...lease }
 const headerOf = (key: Buffer) => createSealer(key).seal(Buffer.alloc(0), '').subarray(0, 9).toString('base64')
@@ -52,7 +52,7 @@ async function countJobsUnder(key: Buffer): Promise<number> {
   return Number(rows[0].count)
 }
 
-/** Events that wait for tomorrow, so that the change of the key has something to do. */
+/** Events that are due tomorrow, so that the key change has work to do. */
 async function fillOutbox(): Promise<void> {
   const sealer = createSealer(oldKey)
   const ids = Array.from({ length: waitingJobs }, (_, n) => `waiting-${n}`)
@@ -60,7 +60,7 @@ async function fillOutbox(): Promise<void> {
     const sealed = sealer.seal(Buffer.from('{"action":"test.waiting"}'), `outbox audit-log ${id}`).toString('base64')
     return JSON.stringify({ id, sealed })
   })
-  // In portions: no statement may take longer than five seconds, on whatever machine.
+  // In portions: no statement may take longer than five seconds on any machine.
   for (let from = 0; from < events.length; from += 1000) {
     await base.database.knex.raw(
       `SELECT count(graphile_worker.add_job(identifier => 'outbox:audit-log', payload => event::json, run_at => now() + interval '1 day'))
@@ -76,13 +76,13 @@ test('the master key is changed without a failed request, over the death of the 
   let tokens = (await demo.exchange(before.servers[0]!, await demo.code())).body
   await fillOutbox()
 
-  // Rolled out: servers that know both keys join, then those with the old one alone leave.
+  // Rolled out: servers with both keys start, then those with only the old key stop.
   const during = await start(2, keysOf(newKey, oldKey), before.issuer)
   expect(await countJobsUnder(newKey)).toBe(0)
   expect((await demo.refresh(before.servers[0]!, tokens.refresh_token)).status).toBe(200)
   tokens = (await demo.refresh(before.servers[0]!, tokens.refresh_token)).body
 
-  // Too early: one server does not know the new key yet.
+  // Too early: one server does not have the new key yet.
   const cli = path.resolve(import.meta.dirname, '../../src/cli.ts')
   const env = { PATH: process.env.PATH ?? '', DATABASE_URL: base.url, ...both }
   const early = await latchkey(['keys', 'reseal', '--json'], { env })
@@ -119,7 +119,8 @@ test('the master key is changed without a failed request, over the death of the 
   expect(done).toBeGreaterThan(0)
   expect(done).toBeLessThan(waitingJobs)
 
-  // Half-way: a client is added, a session goes on, a key is made, and all of it is sealed under the new key.
+  // Half-way: a client is added, a session continues, a key is created, and all of it is sealed
+  // under the new key.
   const added = await latchkey(['client', 'add', '--kind', 'machine', '--name', 'M', '--id', 'midway', '--json'], {
     env,
   })
@@ -133,19 +134,19 @@ test('the master key is changed without a failed request, over the death of the 
   expect(failures).toEqual([])
   expect(requests).toBeGreaterThan(100)
 
-  // Rolled out again: the old key is gone.
+  // Rolled out again, without the old key.
   const after = await start(1, keysOf(newKey), before.issuer)
   await Promise.all(during.servers.map((server) => server.kill('SIGTERM')))
   const [at] = after.servers as [StartedProcess]
   tokens = (await demo.refresh(at, tokens.refresh_token)).body
   expect(tokens).toHaveProperty('refresh_token')
   expect(await demo.introspect(at, tokens.access_token)).toMatchObject({ body: { active: true } })
-  // The session cookie of the browser that signed in under the old key: nobody is asked for anything.
+  // The session cookie from before the key change still works: no page asks for anything.
   const silent = await demo.authorizeUrl({ prompt: 'none', scope: 'openid offline_access' })
   const cookies = await demo.rp.browser.jar.getCookieString(before.issuer)
   const page = await fetch(silent.replace(before.issuer, at.url), { redirect: 'manual', headers: { Cookie: cookies } })
   expect(page.headers.get('Location')).toMatch(/[?&]code=/)
-  // A server with the old key alone is refused, and says why.
+  // A server with only the old key refuses to start, and says why.
   const late = await startServers(1, {
     databaseUrl: base.url,
     env: { NODE_ENV: 'development', ...keysOf(oldKey) },

@@ -1,4 +1,7 @@
-/** Behind HAProxy, set up as docs/deploying.md says: servers are restarted one after another, or are late for a moment. */
+/**
+ * Behind HAProxy, configured as docs/deploying.md says: servers restart one after another, or are
+ * briefly late.
+ */
 import { Agent, request } from 'node:http'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
@@ -13,7 +16,7 @@ const clients = 4
 const agent = new Agent({ keepAlive: true, maxSockets: clients })
 const basic = `Basic ${Buffer.from('demo-machine:demo-machine-secret-for-development-only').toString('base64')}`
 
-/** One machine's token, over a connection that is kept; its status, or the code of what broke. */
+/** One machine's token, over a keep-alive connection. Returns the status, or the error code. */
 const askForToken = (port: number): Promise<number | string> =>
   new Promise((resolve) => {
     const headers = { Authorization: basic, 'Content-Type': 'application/x-www-form-urlencoded' }
@@ -44,7 +47,9 @@ describeWith('haproxy', 'behind HAProxy', () => {
     await database?.close()
   })
 
-  /** Clients ask without a pause while `work` is done; gives how often each answer came. */
+  /**
+   * Clients send requests without a pause until `work` is done. Returns how often each answer came.
+   */
   async function underLoad(work: () => Promise<void>): Promise<Map<number | string, number>> {
     const port = Number(new URL(proxy.url).port)
     const answers = new Map<number | string, number>()

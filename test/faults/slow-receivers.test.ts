@@ -1,4 +1,7 @@
-/** Relying parties that never answer: each has its own pauses, one worker at most, and the others are told at once. */
+/**
+ * Relying parties that never answer: each has its own pauses and at most one worker, and the others
+ * get their logouts at once.
+ */
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { createServer } from 'node:http'
@@ -18,9 +21,9 @@ const honest = 'honest'
 let database: Awaited<ReturnType<typeof createTestDatabase>>
 let servers: Servers
 const sites: Server[] = []
-/** The clients in the order in which they were told. */
+/** The clients in the order of their logouts. */
 let told: string[] = []
-/** Requests that have no answer yet, by client, and the most there were: of one client, and of all. */
+/** Unanswered requests by client, and the maximum: of one client, and of all. */
 const open = new Map<string, number>()
 const most = { ofOne: 0, ofAll: 0 }
 
@@ -73,7 +76,7 @@ afterAll(async () => {
   await database?.close()
 })
 
-/** Signs alice's browser in at the clients; the function that logs it out. */
+/** Signs alice's browser in at the clients. Returns the function that logs it out. */
 async function signIn(clientIds: readonly string[]): Promise<() => Promise<unknown>> {
   const rp = createRelyingParty(servers, createBrowser())
   let idToken = ''
@@ -96,13 +99,13 @@ test('twelve relying parties that never answer keep an honest one waiting at no 
   const sessions = await Promise.all([1, 2, 3, 4].map(() => signIn(silent)))
   const [first, second] = [await signIn([honest]), await signIn([honest])]
 
-  // Nothing is known of them yet.
+  // The clients have no history yet.
   await Promise.all(sessions.map((logOut) => logOut()))
   await first()
   await waitFor(() => told.includes(honest))
   expect(twiceBefore(honest)).toEqual([])
 
-  // Each has been silent, and waits for its own moment with all of its deliveries.
+  // No silent client has answered. Each waits for its own next time, with all of its deliveries.
   await waitFor(async () => (await count('logout_receiver WHERE failures > 0')) === silent.length, {
     timeoutMs: 20_000,
   })
@@ -110,7 +113,7 @@ test('twelve relying parties that never answer keep an honest one waiting at no 
   await waitFor(() => [...open.values()].every((requests) => requests === 0), { timeoutMs: 20_000 })
   expect(most.ofOne).toBe(1)
 
-  // One process is left, and the moment of all comes at once.
+  // One process is left, and all become due at once.
   await servers.servers[1]!.kill('SIGTERM')
   told = []
   most.ofAll = 0

@@ -1,15 +1,19 @@
-/** A TCP proxy that a test can cut: silently, as a pulled cable does, or with resets, as a firewall does. */
+/**
+ * A TCP proxy that a test can cut: silently, like a pulled cable, or with resets, like a firewall.
+ */
 import type { Socket } from 'node:net'
 import { connect, createServer } from 'node:net'
 import { releasedAtEnd } from '../support/cleanup.ts'
 
 export type StallingProxy = {
   port: number
-  /** From now on nothing passes, and nobody is told. New connections are taken and left without an answer. */
+  /**
+   * From now on nothing passes, without an error. New connections are accepted and get no answer.
+   */
   stall: () => void
   /** From now on every connection is reset. */
   reset: () => void
-  /** Lets everything pass again. What was stalled is reset, as a connection is whose cable was out for long. */
+  /** Lets everything pass again. Stalled connections are reset, as after a long cable failure. */
   mend: () => void
   close: () => Promise<void>
 }

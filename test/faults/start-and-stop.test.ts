@@ -1,4 +1,4 @@
-/** Starting wrongly says what to do and changes nothing; stopping lets what is in flight end. */
+/** A wrong start says what to do and changes nothing. A stop waits for the work in progress. */
 import { once } from 'node:events'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
@@ -46,7 +46,7 @@ test('a wrong master key stops the start with a sentence and changes nothing', a
   const database = await createTestDatabase({ isEmpty: true })
   const first = await startServers(1, { databaseUrl: database.url, env: { MASTER_KEY: masterKey('11') } })
   await first.close()
-  // As if a newer version came along: one migration is missing.
+  // Like a newer version of the program: one migration is missing.
   const { knex } = database.database
   await knex('schema_migration').where({ name: '0008_consent' }).delete()
   await knex.raw('DROP TABLE consent')
@@ -138,7 +138,7 @@ test('SIGTERM lets a request in flight end, takes no other, and exits 0', async 
   socket.on('data', (chunk) => (answer += String(chunk)))
   const closed = new Promise((resolve) => socket.once('close', resolve))
   await new Promise<void>((resolve) => socket.write(head + body.slice(0, 5), () => resolve()))
-  // The server has read the head once it answers somebody who came later.
+  // The server has read the head once it answers a later request.
   await fetch(`${server.url}/health/live`)
   const ended = server.kill('SIGTERM')
   await expect(

@@ -1,4 +1,6 @@
-/** Several started servers on one database, by store: what the suites about processes run on. */
+/**
+ * Several started servers on one database, for each store. The suites about processes run on them.
+ */
 import { createTestDatabase } from '../support/database.ts'
 import type { PostgresServer } from '../support/postgres-server.ts'
 import { startPostgresServer } from '../support/postgres-server.ts'
@@ -11,7 +13,7 @@ type Options = Pick<ServersOptions, 'hasDefaultLimits' | 'settings'>
 
 export type RunningServers = { servers: Servers; close: () => Promise<unknown> }
 
-// With the people and clients of the development seed, which `demo.ts` speaks for.
+// With the accounts and clients of the development seed, which `demo.ts` uses.
 const env = { NODE_ENV: 'development' }
 
 /** On the embedded Postgres of the tests. */
@@ -21,7 +23,7 @@ export async function openOnEmbedded(count: number): Promise<RunningServers> {
   return { servers, close: () => servers.close().then(database.close) }
 }
 
-/** On a Postgres server of its own. */
+/** On its own Postgres server. */
 export async function openOnPostgres(
   count: number,
   options: Options = {},
@@ -31,7 +33,7 @@ export async function openOnPostgres(
   return { servers, postgres, close: () => servers.close().then(postgres.close) }
 }
 
-/** On a Postgres server and a Redis of its own. */
+/** On its own Postgres server and its own Redis. */
 export async function openOnPostgresWithRedis(
   count: number,
   options: Options = {},

@@ -1,16 +1,19 @@
-/** A TCP proxy that knows no HTTP: some connections take the server's whole answer and close without passing any of it on. */
+/**
+ * A TCP proxy without HTTP: some connections read the server's whole answer and close without
+ * forwarding any of it.
+ */
 import type { AddressInfo } from 'node:net'
 import { connect, createServer } from 'node:net'
 import { releasedAtEnd } from '../support/cleanup.ts'
 
 type Options = {
-  /** Ports of the servers behind it; connections take turns. */
+  /** Ports of the servers behind it; connections alternate between them. */
   targets: readonly number[]
   /** Whether this connection, counted from 0, loses its answer. */
   isSwallowed: (connection: number) => boolean
 }
 
-/** Connections must not be reused: each one carries one request. */
+/** Connections must not be reused: each one is for one request. */
 export async function startSwallowingProxy({ targets, isSwallowed }: Options) {
   let connections = 0
   let swallowed = 0
@@ -38,7 +41,7 @@ export async function startSwallowingProxy({ targets, isSwallowed }: Options) {
   const stopped = () => new Promise<void>((resolve) => server.close(() => resolve()))
   return {
     port: (server.address() as AddressInfo).port,
-    /** How many whole answers were taken so far. */
+    /** The number of whole answers that were swallowed so far. */
     swallowed: () => swallowed,
     close: releasedAtEnd(stopped),
   }

@@ -1,4 +1,7 @@
-/** Two server processes on one database, each store: what may be spent once is spent once, and one's death is not the other's. */
+/**
+ * Two server processes on one database, for each store: what works once works once, and one process
+ * may crash without the other.
+ */
 import type { Servers, StartedProcess } from '../support/processes.ts'
 import { describeWith } from '../support/programs.ts'
 import { createDemo } from './demo.ts'
@@ -7,7 +10,7 @@ import { openOnEmbedded, openOnPostgres, openOnPostgresWithRedis } from './store
 
 const times = 50
 
-/** 25 at each process, at once. */
+/** 25 at each process, simultaneously. */
 const atOnce = <T>({ servers }: Servers, ask: (at: StartedProcess) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: times }, (_, index) => ask(servers[index % 2]!)))
 

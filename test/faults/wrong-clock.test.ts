@@ -1,4 +1,7 @@
-/** Two server processes whose clocks are two minutes apart: one time for what they share, and the wrong one is not ready. */
+/**
+ * Two server processes whose clocks differ by two minutes: they use one time for shared data, and
+ * the wrong one is not ready.
+ */
 import { createTestDatabase } from '../support/database.ts'
 import { startServers } from '../support/processes.ts'
 import { waitFor } from '../support/wait.ts'
@@ -31,7 +34,7 @@ test('a process two minutes ahead is not ready, and still repeats honest refresh
   const turned = await demo.refresh(first, tokens.refresh_token)
   const repeated = await demo.refresh(second, tokens.refresh_token)
   expect(repeated).toMatchObject({ status: 200, body: { refresh_token: turned.body.refresh_token } })
-  // Spent where the clock is ahead, repeated where it is right.
+  // Used where the clock is ahead, repeated where it is right.
   const ahead = await demo.refresh(second, turned.body.refresh_token)
   expect(await demo.refresh(first, turned.body.refresh_token)).toMatchObject({
     status: 200,

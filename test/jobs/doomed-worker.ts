@@ -1,4 +1,6 @@
-/** A process of its own whose job never ends, for the test that kills it: `node doomed-worker.ts DATABASE_URL`. */
+/**
+ * A process whose job never ends, for the test that kills it: `node doomed-worker.ts DATABASE_URL`.
+ */
 import { createQueue } from '../../src/jobs/queue.ts'
 import { createLog } from '../../src/log.ts'
 import { createMetrics } from '../../src/metrics.ts'

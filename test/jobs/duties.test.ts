@@ -1,4 +1,4 @@
-/** Periodic duties: once in the cluster, again and again, and each of the list. */
+/** Periodic duties: one process of the cluster runs each of them, again and again. */
 import { batchDuty } from '../../src/jobs/duty.ts'
 import { createForgetFailedJobs } from '../../src/jobs/failed-jobs.ts'
 import { artifactDuties } from '../../src/revocation/duties.ts'

@@ -1,4 +1,6 @@
-/** kill -9 in the middle of a job: another process runs it again, and nobody does while the first one lives. */
+/**
+ * kill -9 in the middle of a job: another process runs it again, but not while the first one runs.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -24,7 +26,7 @@ test('a job whose process is killed runs in another one, and not before', async 
     const gone = once(doomed, 'exit')
     doomed.kill('SIGKILL')
     await gone
-    // Postgres needs a moment to see that the connection with the lock is gone.
+    // Postgres takes a moment to notice that the connection with the lock is closed.
     await waitFor(async () => (await releaseAbandonedJobs(database.pool)) === 1)
     const seen: unknown[] = []
     bench.startQueue({ tasks: { deliver: async (payload, { attempt }) => void seen.push([payload, attempt]) } })

@@ -1,4 +1,6 @@
-/** The queue: enlisted in our transaction, at least once, one process at a time. */
+/**
+ * The queue: jobs are enqueued in our transaction and run at least once, by one process at a time.
+ */
 import pg from 'pg'
 import type { Task } from '../../src/jobs/queue.ts'
 import { createLog } from '../../src/log.ts'
@@ -11,7 +13,7 @@ beforeEach(async () => {
 })
 afterEach(() => bench.close())
 
-/** A task that remembers what it was given. */
+/** A task that records its payloads. */
 function recorder(): { task: Task; seen: unknown[] } {
   const seen: unknown[] = []
   return { seen, task: async (payload) => void seen.push(payload) }
@@ -94,7 +96,8 @@ test('a stop waits for the job that runs, and takes no other', async () => {
     await finish.promise
     states.push('done')
   }
-  // One at a time: a second one could be asking the database for a job at the very moment of the stop, and may be given one.
+  // One at a time: a second worker may be asking the database for a job at the moment of the stop,
+  // and may get one.
   const queue = bench.startQueue({ tasks: { work } }, { concurrency: 1 })
   await bench.database.transaction((tx) => queue.enqueue(tx, 'work', {}))
   await waitFor(() => states.includes('begun'))
@@ -129,7 +132,7 @@ test('a database that goes away and returns is worked with again', async () => {
   await bench.database.transaction((tx) => queue.enqueue(tx, 'greet', 'before'))
   await waitFor(() => seen.length > 0)
 
-  // From outside, because nobody may lock the door of the room they stand in.
+  // From another database, because a session cannot close the database that it is connected to.
   const name = (await bench.database.knex.raw('SELECT current_database() AS name')).rows[0].name
   const outside = new pg.Client({ connectionString: bench.url.replace(name, 'postgres') })
   await outside.connect()

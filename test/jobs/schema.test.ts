@@ -1,4 +1,4 @@
-/** The queue's tables: migrated when asked to, never by a worker on its own. */
+/** The queue's tables: migrated on request, never by a worker itself. */
 import { runMigrations } from 'graphile-worker'
 import { createQueuePool, queueLogger } from '../../src/jobs/connection.ts'
 import { isQueueSchemaCurrent, migrateQueue, queueSchemaVersion } from '../../src/jobs/migrate.ts'

@@ -1,4 +1,7 @@
-/** Queues on a database of their own, as many as a test has processes, with everything that ends them. */
+/**
+ * Queues on their own database, as many as a test needs processes, with the function that ends
+ * them.
+ */
 
 import { migrateQueue } from '../../src/jobs/migrate.ts'
 import type { Queue, QueueWork } from '../../src/jobs/queue.ts'
@@ -18,7 +21,7 @@ export async function createQueueBench() {
     url,
     log,
     database,
-    /** One more process' worth of queue on this database. */
+    /** The queue of one more process on this database. */
     startQueue: (
       work: Partial<QueueWork>,
       options: { concurrency?: number; drainMs?: number; log?: Log } = {},
@@ -28,12 +31,12 @@ export async function createQueueBench() {
       queue.start({ tasks: {}, duties: [], ...work })
       return queue
     },
-    /** Makes every waiting job due: the queue keeps its own time, which a test cannot move. */
+    /** Makes every waiting job due: the queue has its own clock, which a test cannot move. */
     makeDue: () =>
       database.knex.raw(
         `UPDATE graphile_worker._private_jobs SET run_at = now() - interval '1 second' WHERE locked_at IS NULL`,
       ),
-    /** What is in the queue; `is_due` by the queue's own time. */
+    /** The jobs in the queue; `is_due` by the queue's own clock. */
     jobs: async (): Promise<Record<string, unknown>[]> =>
       (await database.knex.raw(`SELECT *, run_at <= now() AS is_due FROM graphile_worker.jobs ORDER BY id`)).rows,
     close: async () => {

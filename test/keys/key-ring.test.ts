@@ -58,7 +58,7 @@ async function openRing(options: Partial<Parameters<typeof createKeyRing>[0]> = 
   return ring
 }
 
-/** Everything that stands in both tables. */
+/** The contents of both tables. */
 const dump = async () =>
   JSON.stringify([await base.database.knex('root_secret'), await base.database.knex('signing_key')])
 
@@ -116,7 +116,7 @@ describe('root secret', () => {
 describe('a wrong master key', () => {
   test('opens nothing and changes nothing', async () => {
     await openRootSecret(deps())
-    // ES256 alone, so that a rotation which did not look first would go on and make the others.
+    // ES256 alone: a rotation that did not check first would continue and create the other keys.
     await openRing({ algorithms: ['ES256'] })
     const before = await dump()
     await expect(openRootSecret({ ...deps(), sealer: wrongSealer })).rejects.toThrow(WrongMasterKey)

@@ -1,4 +1,4 @@
-/** What operators see of the keys. */
+/** The metrics of the keys for administrators. */
 import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
 

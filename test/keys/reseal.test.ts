@@ -1,4 +1,7 @@
-/** Changing the master key: value by value, restartable, with processes on the same database that follow. */
+/**
+ * Changing the master key: value by value, restartable, while processes on the same database
+ * follow.
+ */
 import { randomBytes } from 'node:crypto'
 import { WrongMasterKey } from '../../keys/errors.ts'
 import { createKeyRing } from '../../keys/key-ring.ts'
@@ -57,7 +60,7 @@ function setup(sealer: ReturnType<typeof createSealer>) {
   }
 }
 
-/** Rows of any table that name this master key, wherever they keep it: in bytes, or in base64. */
+/** Rows of any table that name this master key, in bytes or in base64. */
 async function findSealedUnder(masterKey: Buffer): Promise<string[]> {
   const header = createSealer(masterKey).seal(Buffer.alloc(0), '').subarray(0, 9)
   const patterns = [`%${header.toString('hex')}%`, `%${header.toString('base64')}%`]
@@ -130,7 +133,7 @@ test('every running process seals under the new key as soon as the change has be
   await operator.openSecret()
   let stragglers = 2
   const result = await operator.resealAll(async () => {
-    // Each time somebody had sealed under the old key a moment before it heard.
+    // Each time another process had sealed under the old key just before it was notified.
     if (stragglers-- > 0) await before.send(1)
     await waitFor(() =>
       sealer
@@ -155,7 +158,7 @@ test('cut off anywhere, it goes on where it stopped', async () => {
   for (let cut = 0; cut < total; cut += 1) {
     const during = createSealer(newKey, oldKey)
     let left = 1
-    // Each run dies before its second value.
+    // Each run fails before its second value.
     const dying = sealedLocations.map((place) => ({
       ...place,
       replace: async (...args: Parameters<typeof place.replace>) => {
@@ -166,7 +169,7 @@ test('cut off anywhere, it goes on where it stopped', async () => {
     const run = reseal({ knex: base.database.knex, sealer: during, locations: dying, waitForServers: noWait })
     if (cut < total - 1) await expect(run).rejects.toThrow('killed')
     else expect((await run).unopened).toEqual([])
-    // Half-way everybody who has both keys opens everything.
+    // Half-way, a process with both keys opens everything.
     const reader = setup(createSealer(newKey, oldKey))
     await reader.openSecret()
     expect(await reader.rotation.list()).toHaveLength(2)

@@ -1,4 +1,7 @@
-/** The life of keys on a real Postgres: one of many processes turns the ring, in the order that verifiers need. */
+/**
+ * The states of keys on a real Postgres: one of many processes rotates the ring, in the order that
+ * verifiers need.
+ */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -188,7 +191,7 @@ test('a key announced while a clock was wrong is announced anew, for its whole t
   const rotation = openRotation({ at: { now: () => nowMs } })
   await rotation.advance()
   const first = await kidIn(rotation, 'active')
-  // A year ahead, and back.
+  // A year forward, and back.
   nowMs += 365 * day
   await rotation.advance()
   nowMs -= 365 * day - day
@@ -206,7 +209,7 @@ test('whatever the clock does, one key signs, and a removed one comes back as no
   let nowMs = clock.now()
   const rotation = openRotation({ at: { now: () => nowMs } })
   await rotation.advance()
-  // A walk of its own, the same at each run.
+  // A pseudo-random sequence, the same in each run.
   let seed = 42
   const next = () => {
     seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648
@@ -290,7 +293,7 @@ test('a process that is killed while it holds the lock of the ring takes nothing
   watchProcess(child)
   const [line] = await once(child.stdout, 'data')
   expect(String(line)).toBe('retired\n')
-  // Meanwhile another one waits, and is done when the first is dead.
+  // Meanwhile another process waits, and finishes after the first is killed.
   const waiting = rotation.rotate({ wanted: ['ES256'], isNow: false }, operator)
   child.kill('SIGKILL')
   expect((await waiting).map(({ to }) => to)).toEqual(['announced'])

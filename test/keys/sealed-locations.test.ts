@@ -1,4 +1,7 @@
-/** Nothing that is sealed under the master key is forgotten: the list of places, the schema and the source agree. */
+/**
+ * No value sealed under the master key is missed: the list of places, the schema and the source
+ * agree.
+ */
 import { randomBytes } from 'node:crypto'
 import { reseal } from '../../keys/reseal.ts'
 import { createSealer } from '../../keys/sealer.ts'
@@ -7,18 +10,24 @@ import { listFiles } from '../structure/source.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
 
-/** Columns named as sealed that the master key has not sealed. */
+/** Columns with `sealed` in their name that another key than the master key has sealed. */
 const otherKeys: Readonly<Record<string, string>> = {
   'interaction_outcome.sealed_response': 'sealed under the id of the interaction, which is not stored',
 }
 
-/** Former names, which the version before still reads and writes: docs/decisions/0177. Each is equal to the column of its row. */
+/**
+ * Former names, which the previous version still reads and writes: docs/decisions/0177. Each equals
+ * the column of its row.
+ */
 const formerNames: Readonly<Record<string, string>> = {
   'logout_delivery.sealed': 'logout_delivery.sealed_event',
   'root_secret.sealed': 'root_secret.sealed_secret',
 }
 
-/** Which file seals what the places hold. `offer`: a value that goes to the page and back, and is not stored. */
+/**
+ * The files that seal the values of each place. `offer`: a value that is sent to the page and
+ * returned, but not stored.
+ */
 const sealingFiles: Readonly<Record<string, readonly string[]>> = {
   'keys/repository.ts': ['signing_key'],
   'keys/root-secret.ts': ['root_secret'],
@@ -97,7 +106,7 @@ const fixtures: Readonly<Record<string, (seal: (aad: string) => Buffer) => Promi
   },
 }
 
-/** The values of each column with a former name, and of the column that has replaced it. */
+/** The values of each column with a former name, and of the column that replaced it. */
 async function formerValues(): Promise<Record<string, { former: Buffer | null; current: Buffer | null }[]>> {
   const found: Record<string, { former: Buffer | null; current: Buffer | null }[]> = {}
   for (const [former, current] of Object.entries(formerNames)) {
@@ -115,7 +124,8 @@ test('what the version before writes under a former name is read under the new o
   const both = (value: Buffer | null) => [{ former: value, current: value }]
   expect(await formerValues()).toEqual({ logout_delivery: both(first), root_secret: both(first) })
 
-  // The version before: a reseal, and another column of a row that it does not seal anew.
+  // The previous version: a reseal, and a change of another column of a row that it does not
+  // reseal.
   await knex('root_secret').update({ sealed: second })
   await knex('logout_delivery').update({ attempts: 1 })
   expect(await formerValues()).toEqual({ logout_delivery: both(first), root_secret: both(second) })

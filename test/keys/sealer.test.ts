@@ -1,4 +1,4 @@
-/** Sealing: what goes in comes out only with the same master key, at the same place, unaltered. */
+/** Sealing: a value opens only with the same master key, at the same place, and unaltered. */
 import { randomBytes } from 'node:crypto'
 import { SealDamaged, WrongMasterKey } from '../../keys/errors.ts'
 import { createSealer } from '../../keys/sealer.ts'
@@ -15,7 +15,7 @@ test('what is sealed is opened by another sealer of the same master key', () => 
 test('what is sealed twice is never the same, and holds nothing of what went in', () => {
   const seals = Array.from({ length: 200 }, () => sealer.seal(plain, 'a:1'))
   expect(new Set(seals.map((sealed) => sealed.toString('hex'))).size).toBe(200)
-  // version 1 byte, id of the master key 8, then the IV of 12.
+  // 1 byte version, 8 bytes id of the master key, then 12 bytes IV.
   expect(new Set(seals.map((sealed) => sealed.subarray(9, 21).toString('hex'))).size).toBe(200)
   for (const sealed of seals) expect(sealed.includes(plain)).toBe(false)
 })

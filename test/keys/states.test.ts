@@ -1,4 +1,4 @@
-/** The life of a key by the clock alone. */
+/** The states of a key, by the clock alone. */
 import type { KeyLife, KeyState } from '../../keys/states.ts'
 import { compareKeys, dueState, isPublished, keyStates } from '../../keys/states.ts'
 

@@ -1,4 +1,7 @@
-/** The three algorithms in every store: the same answers to the same questions, and a hundred at once are a hundred. */
+/**
+ * The three algorithms in every store: equal requests get equal answers, and a hundred at once
+ * count as a hundred.
+ */
 import { randomBytes } from 'node:crypto'
 import type { AlgorithmName, TakeRequest } from '../../src/limits/algorithms.ts'
 import { algorithmNames, judge, takeFrom } from '../../src/limits/algorithms.ts'
@@ -7,7 +10,7 @@ import { describeWith } from '../support/programs.ts'
 import { storeKinds } from './stores.ts'
 
 const minute = 60_000
-/** The begin of a minute, so that windows begin where the test says. */
+/** The start of a minute, so that windows start where the test expects them. */
 const start = 1_790_000_040_000
 
 for (const { name, needs, open } of storeKinds) {
@@ -21,7 +24,7 @@ for (const { name, needs, open } of storeKinds) {
     }, 40_000)
     afterAll(() => close?.())
 
-    /** One key under one algorithm: asks at `start` plus so many milliseconds. */
+    /** One key under one algorithm: asks at `start` plus the given milliseconds. */
     function key(algorithm: AlgorithmName, limit: number, windowMs = minute) {
       const digest = randomBytes(32)
       return async (afterMs: number, wanted = 1, ownLimit = limit) => {
@@ -113,7 +116,7 @@ for (const { name, needs, open } of storeKinds) {
       expect((await take(70 * minute)).granted).toBe(1)
     })
 
-    // Fixed numbers that look like chance: a failure comes again.
+    // A fixed pseudo-random sequence, so that a failure can be repeated.
     test.each(algorithmNames)('%s: a long history is answered as the arithmetic alone would', async (algorithm) => {
       const digest = randomBytes(32)
       let seed = 7

@@ -1,4 +1,7 @@
-/** Limits of what programs do, from outside: token, PAR, introspection, revocation, userinfo, and client authentication that fails. */
+/**
+ * Limits of programs, from outside: token, PAR, introspection, revocation, userinfo, and failed
+ * client authentication.
+ */
 import type { Latchkey } from '../support/latchkey.ts'
 import { callback, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 import { says } from '../support/sentences.ts'
@@ -14,7 +17,7 @@ beforeAll(async () => {
   server = await startLatchkey({ hasDefaultLimits: true, env: { TRUST_PROXY: '127.0.0.0/8,::1' } })
 }, 30_000)
 afterAll(() => server?.stop())
-// Whatever one test has used up is there again for the next, and each is a network of its own.
+// Each test starts with full limits, and in a network of its own.
 beforeEach(() => {
   network += 1
 })
@@ -74,7 +77,7 @@ test('a machine gets three thousand tokens a minute, as many as are set, none or
   expect(refusal.headers.get('Retry-After')).toBe('1')
   expect(refusal.headers.get('Cache-Control')).toContain('no-store')
   expect(numbers(refusal)).toEqual([300, 0, 60])
-  // Another client of the same network has its own.
+  // Another client of the same network has its own limit.
   expect(
     (await send('/token', { grant_type: 'authorization_code', code: 'x' }, { Authorization: basic('web', webSecret) }))
       .status,
@@ -100,13 +103,13 @@ test('a web application refreshes for all of its people: each grant is counted, 
   expect([first.status, ...numbers(first).slice(0, 2)]).toEqual([200, 60, 58])
   const answers = [first]
   for (let index = 1; index < 62; index += 1) answers.push(await refresh(0))
-  // The code was the first.
+  // The exchange of the code was the first.
   expect([count(answers, 200), count(answers, 429)]).toEqual([59, 3])
   expect((await refresh(1)).status).toBe(200)
   await server.parts.settings.set('rateLimitPercent', '10', operator)
   try {
     server.clock.advance(10 * minute)
-    // Ten per cent of what a network has are three hundred.
+    // At ten per cent the network's limit is 300, but it does not apply to these requests.
     const others = await repeat(310, () => send('/introspect', { token: 'x' }, web))
     expect([count(others, 200), others[0]!.headers.get('X-RateLimit-Limit')]).toEqual([310, null])
   } finally {
@@ -201,7 +204,7 @@ test('a public client is counted by grant: one person uses up nothing of another
     const refused = await refresh(body.refresh_token!)
     expect([refused.status, ...numbers(refused).slice(0, 2)]).toEqual([429, 6, 0])
     expect((await redeem(other)).status).toBe(200)
-    // What was refused has spent nothing and ended nothing.
+    // A refused request has used up nothing and ended nothing.
     server.clock.advance(minute)
     expect((await refresh(body.refresh_token!)).status).toBe(200)
   } finally {
@@ -254,7 +257,7 @@ test('PAR, revocation, introspection and userinfo tell their numbers and have th
 
 test('twenty failed authentications of a client at one address are the last there; its owner elsewhere is not locked out', async () => {
   const wrong = { Authorization: basic('machine', 'wrong'.repeat(10)) }
-  // A replica with an old secret guesses nothing.
+  // A replica with an old secret does not count as guessing.
   for (let index = 0; index < 30; index += 1) expect((await machineToken(wrong)).status).toBe(401)
   expect((await machineToken()).status).toBe(200)
   server.clock.advance(10 * minute)
@@ -264,17 +267,18 @@ test('twenty failed authentications of a client at one address are the last ther
   }
   expect(answers.map(({ status }) => status)).toEqual([...Array(20).fill(401), 429])
   expect(answers[0]!.headers.get('X-RateLimit-Limit')).toBe('20')
-  // From here not even the right secret is looked at: a guesser never learns which one it was. In every form that it can be sent.
+  // From here not even the right secret is checked, in any form: an attacker never learns which one
+  // it was.
   expect((await machineToken()).status).toBe(429)
   expect(
     (await send('/token', { grant_type: 'client_credentials', client_id: 'machine', client_secret: webSecret })).status,
   ).toBe(429)
   expect((await send('/introspect', { token: 'x' }, machine)).status).toBe(429)
-  // Another client from here, and this client from elsewhere, are served.
+  // Another client from here, and this client from another network, are served.
   expect((await send('/introspect', { token: 'x' }, { Authorization: basic('web', webSecret) })).status).toBe(200)
   network += 100
   expect((await machineToken()).status).toBe(200)
-  // A guesser elsewhere is told nothing but 429 from the first time on.
+  // An attacker in another network gets only 429 from the first try on.
   expect((await machineToken(wrong)).status).toBe(429)
   expect((await machineToken()).status).toBe(200)
   network -= 100

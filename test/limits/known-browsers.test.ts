@@ -1,4 +1,7 @@
-/** Browsers that have signed in before: one that recovered is one of them, and there are not more than fifty a person. */
+/**
+ * Browsers that have signed in before: a browser that recovered is one of them, and an account has
+ * at most fifty.
+ */
 import { testOrigin } from '../audit/origins.ts'
 import { minutes } from '../oidc/support.ts'
 import { createBrowser } from '../support/browser.ts'
@@ -65,7 +68,7 @@ test('of more than fifty browsers the longest unseen go, and the one that signs 
   await Promise.all(Array.from({ length: 5 }, (_, count) => remember(`at once ${count}`)))
   expect(await keys()).toHaveLength(50)
   expect(await keys()).not.toContain(first)
-  // Another person's browsers are another count.
+  // Another account's browsers are counted separately.
   const other = await person('other')
   await server.database.transaction((tx) => loginThrottle.rememberBrowser(tx, 'first', other))
   expect(await known(other.id)).toHaveLength(1)
@@ -78,7 +81,7 @@ test('five emails about new browsers a day, each in the audit trail; what strang
   const login = { account, level: 'password', amr: ['pwd'], clientId: 'web', origin: testOrigin }
   const signIn = (count: number) =>
     securityNotifications.signedIn({ ...login, browserToken: `browser ${count}` }, { decide: async () => true })
-  // Three notices of the sort that any stranger can cause.
+  // Three notices of the kind that any stranger can cause.
   for (let times = 0; times < 4; times += 1) {
     await securityNotifications.locked(email, { origin: testOrigin })
   }
@@ -109,7 +112,7 @@ test('the password of an administrator makes every browser unknown', async () =>
   expect((await attempt(server, email, chosen, browser)).status).toBe(429)
 })
 
-/** Eleven wrong passwords lock the owner's own browser. */
+/** Eleven wrong passwords lock the user's own browser. */
 async function lockOwn(owner: ReturnType<typeof createBrowser>, email: string) {
   expect((await attempt(server, email, right, owner)).status).toBe(200)
   for (let tries = 0; tries < 11; tries += 1) await attempt(server, email, 'not the password', owner)

@@ -25,7 +25,7 @@ afterAll(async () => {
   await server?.stop()
   await mailbox?.close()
 })
-// Every test begins without what the ones before have counted against the one address they all come from.
+// Every test starts without the failures that earlier ones counted against their common address.
 beforeEach(() => server.clock.advance(minutes(61)))
 
 async function person(name: string): Promise<string> {
@@ -36,7 +36,7 @@ async function person(name: string): Promise<string> {
 
 const wrong = (email: string) => attempt(server, email, 'not the password')
 
-/** Five wrong tries, and five more with the work of the CAPTCHA done. */
+/** Five wrong tries, and five more with a solved CAPTCHA. */
 async function untilLocked(email: string): Promise<void> {
   for (let tries = 0; tries < 5; tries += 1) expect((await wrong(email)).status).toBe(400)
   for (let tries = 0; tries < 5; tries += 1) {
@@ -54,7 +54,7 @@ describe.each(['existing', 'unknown'] as const)('an identifier that is %s', (kin
       const page = await wrong(email)
       expect(page.status).toBe(400)
       expect(codesOn(page)).toEqual(['wrong_credentials'])
-      // The page of the fifth failure already brings the work for the sixth try.
+      // The page of the fifth failure already contains the CAPTCHA for the sixth try.
       expect(challengeIn(page) !== undefined).toBe(tries === 5)
     }
     expect((await hashes(server)) - before).toBe(5)
@@ -69,7 +69,7 @@ describe.each(['existing', 'unknown'] as const)('an identifier that is %s', (kin
       expect(page.status).toBe(429)
       expect(Number(page.headers.get('Retry-After'))).toBe(15 * 60)
       expect(codesOn(page)).toEqual(['sign_in_locked'])
-      // A page of its own: no password is asked for, and what still leads in stands there.
+      // A page of its own: it asks for no password, and offers the remaining ways to sign in.
       expect(page.body).not.toContain('name="password"')
       expect(page.body).toContain('/recover"')
     }
@@ -154,16 +154,16 @@ test('the owner signs in all the same from a browser that has done so before, an
   await untilLocked(email)
   expect((await attempt(server, email, right)).status).toBe(429)
   expect((await attempt(server, email, right, known)).status).toBe(200)
-  // What others have tried is not forgiven by that.
+  // That does not clear the failures of other browsers.
   expect((await attempt(server, email, right)).status).toBe(429)
   expect((await mailbox.waitFor(email)).subject).toBe(sentence('emails.subject.sign_in_locked'))
 
-  // The cookie of another person's browser is worth nothing here.
+  // The cookie of another user's browser has no effect here.
   const stranger = createBrowser()
   await createRelyingParty(server, stranger).signIn()
   expect((await attempt(server, email, right, stranger)).status).toBe(429)
   server.clock.advance(minutes(61))
-  // Ten wrong tries there, and the browser is locked as any other.
+  // Ten wrong tries there, and this browser is locked like any other.
   for (let tries = 0; tries < 10; tries += 1) {
     expect(codesOn(await attempt(server, email, 'no', known))).toEqual(['wrong_credentials'])
   }
@@ -177,7 +177,7 @@ test('a lock ends after a quarter of an hour, the next one after half, and every
     const locked = await attempt(server, email, right)
     expect([locked.status, Number(locked.headers.get('Retry-After'))]).toEqual([429, length * 60])
     server.clock.advance(minutes(length) - 1000)
-    // Whoever goes on trying makes it no longer.
+    // More tries do not extend the lock.
     expect((await attempt(server, email, right)).status).toBe(429)
     server.clock.advance(1000)
   }
@@ -219,7 +219,10 @@ test('a new password by the emailed link lifts the lock', async () => {
 
 test('a network meets a CAPTCHA after twenty failures in a quarter of an hour, and 429 after a hundred in an hour', async () => {
   const email = await person('neighbour')
-  /** With the work of the CAPTCHA done where it is asked for: a try that was not compared counts for nothing. */
+  /**
+   * With the CAPTCHA solved where it is asked for. A try whose password was not compared does not
+   * count.
+   */
   const spray = async (index: number) => {
     const guess = { email: `sprayed-${index}@guessed.example`, password: 'not the password' }
     const { browser, page } = await loginPage(server)
@@ -242,7 +245,9 @@ test('a network meets a CAPTCHA after twenty failures in a quarter of an hour, a
   expect((await attempt(server, email, right)).status).toBe(200)
 })
 
-/** Tries of as many accounts at once, none of which ends before all that may be compared are under way. */
+/**
+ * Tries with `count` accounts at once. None ends before all permitted comparisons are in progress.
+ */
 async function atOnce(count: number, ip: string, outcome: 'right' | 'wrong') {
   const { loginThrottle } = server.parts
   const { promise: isLetGo, resolve: letGo } = Promise.withResolvers<void>()
@@ -279,7 +284,7 @@ test('150 right passwords at once from one network meet neither a CAPTCHA nor a 
   const { compared, codes } = await atOnce(150, '203.0.113.77', 'right')
   expect(compared).toBe(100)
   expect(codes).toEqual(Array(50).fill('hashing_busy'))
-  // Nothing of it counts.
+  // None of these tries counts.
   expect(await atOnce(100, '203.0.113.77', 'right')).toEqual({ compared: 100, codes: [] })
 })
 

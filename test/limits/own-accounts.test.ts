@@ -1,4 +1,4 @@
-/** Accounts of one person take no more than a share of the hashes. */
+/** Many accounts of one attacker take only a share of the hashes. */
 import { minutes } from '../oidc/support.ts'
 import type { Page } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'
@@ -17,7 +17,7 @@ async function addPeople(server: Latchkey, names: readonly (string | number)[]):
     await server.parts.accounts.create({ email: emailOf(name), isEmailVerified: true, password: right }, operator)
 }
 
-/** A sign-in from this address, through a proxy that is configured. */
+/** A sign-in from this address, through a configured proxy. */
 async function signInFrom(server: Latchkey, ip: string, name: string | number): Promise<Page> {
   const forwarded = { 'X-Forwarded-For': ip }
   const browser = createBrowser()
@@ -29,7 +29,7 @@ async function signInFrom(server: Latchkey, ip: string, name: string | number): 
 
 test('sixteen own accounts on one address sign in again and again, and a person elsewhere signs in at once', async () => {
   const own = Array.from({ length: 16 }, (_, index) => index)
-  // Dear enough that sixteen at once are more than the queue takes.
+  // So slow that sixteen at once exceed the queue.
   const env = { TRUST_PROXY: '127.0.0.1', PASSWORD_HASH_QUEUE: '3', PASSWORD_HASH_ITERATIONS: '8' }
   const server = await startLatchkey({ env })
   await addPeople(server, [...own, 'alice'])
@@ -100,7 +100,7 @@ describe('right passwords', () => {
       for (let name = 0; name < 16; name += 1) told.push(await prove(name, attacker))
       return told
     }
-    // Of an office everybody signs in, and once more: nothing of that counts.
+    // All users of an office sign in, twice: none of these tries counts.
     for (let count = 0; count < 2; count += 1) expect(await round()).toEqual(Array(16).fill('proven'))
     for (let count = 0; count < 2; count += 1) await round()
     expect(await round()).toContain('too_many_requests 429 true')

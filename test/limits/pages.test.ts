@@ -1,4 +1,7 @@
-/** Limits of what people do, from outside: login, registration, recovery, links, the buttons of an interaction, authorization. */
+/**
+ * Limits of browsers, from outside: login, registration, recovery, links, the buttons of an
+ * interaction, authorization.
+ */
 import type { Browser, Page } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -17,7 +20,7 @@ beforeAll(async () => {
   mailbox = await startMailbox()
   server = await startLatchkey({
     hasDefaultLimits: true,
-    // Each test is a network of its own.
+    // Each test uses a network of its own.
     env: { SMTP_URL: mailbox.url, TRUST_PROXY: '127.0.0.0/8,::1' },
   })
   await server.parts.settings.set('registration', 'open', operator)
@@ -26,7 +29,7 @@ afterAll(async () => {
   await server?.stop()
   await mailbox?.close()
 })
-// Whatever one test has used up is there again for the next.
+// Each test leaves full limits for the next one.
 afterEach(() => server.clock.advance(3 * hour))
 
 const at = (path: string) => new URL(path, server.issuer).href
@@ -74,24 +77,25 @@ async function loginPage(browser: Browser): Promise<Page> {
 }
 
 test('of twenty-one tries to sign in within a minute the last is refused, however the address is spelt', async () => {
-  // The minute begins here, so that the counter's two windows are where the test expects them.
+  // A minute starts here, so that the counter's two windows are where the test expects them.
   server.clock.set(Math.ceil(server.clock.now() / minute) * minute)
   const browser = from('192.0.2.1')
   const page = await loginPage(browser)
   const spellings = ['alice@example.com', ' ALICE@example.com', 'Alice@Example.COM ']
   for (let index = 0; index < 20; index += 1) {
     const answer = await browser.submit(page, '/login', { email: spellings[index % 3]!, password: 'not this one' })
-    // From the eleventh on the address is locked as well (login-throttle.test.ts).
+    // From the eleventh try on the address is locked as well (login-throttle.test.ts).
     expect([answer.status, ...numbers(answer).slice(0, 2)]).toEqual([index < 10 ? 400 : 429, 20, 19 - index])
     expect(answer.body).not.toContain('too_many_requests')
   }
   isRefusal(await browser.submit(page, '/login', { email: 'alice@example.com', password: testPassword }), 63)
-  // Another network's tries at the same account count together with them; at another account they do not.
+  // Tries from another network at the same account are counted together with these; at another
+  // account they are not.
   const other = from('192.0.2.2')
   const otherPage = await loginPage(other)
   expect((await other.submit(otherPage, '/login', { email: 'alice@example.com', password: 'x' })).status).toBe(429)
   expect((await other.submit(otherPage, '/login', { email: 'nobody@example.com', password: 'x' })).status).toBe(400)
-  // Past the lock, and past the CAPTCHA that so many failures have brought this network.
+  // After the lock, and after the CAPTCHA that these failures have caused for this network.
   server.clock.advance(16 * minute)
   expect((await browser.submit(page, '/login', { email: 'alice@example.com', password: testPassword })).status).toBe(
     200,
@@ -174,7 +178,7 @@ test('a fourth reset within an hour is refused alike whether the address has an 
   expect(answers['alice@example.com']?.map((answer) => (answer as unknown[])[0])).toEqual([200, 200, 200, 429, 429])
   const { rows } = await server.database.knex.raw(`SELECT count(*) AS n FROM rate_limit WHERE cardinality(hits) = 3`)
   expect(rows).toEqual([{ n: 2 }])
-  // The clock of the mailbox is the world's: what was sent is there by now, or never.
+  // The mailbox uses real time: a sent email has arrived by now.
   const links = mailbox.to('alice@example.com').filter(({ subject }) => subject === sentence('emails.subject.recovery'))
   expect(links.length).toBeLessThanOrEqual(3)
   server.clock.advance(hour)
@@ -211,7 +215,7 @@ test('a sixty-first authorization of one person within a minute is a page, not a
   if (next.body.includes('/consent"')) next = await browser.follow(await browser.submit(next, '/consent'))
   const url = await createRelyingParty(server).authorizeUrl()
   const answers: Page[] = []
-  // The browser came back once already, to fetch the code.
+  // The browser has already returned once, to fetch the code.
   for (let index = 0; index < 62; index += 1) answers.push(await browser.get(url))
   const codes = await server.database.knex('artifact').where({ model: 3 }).count('* as n').first()
   expect(answers.filter(({ next: goesTo }) => goesTo?.includes('code='))).toHaveLength(60)

@@ -1,4 +1,7 @@
-/** Two processes share each limit, on Postgres and with Redis; a store that dies in the middle loosens none. */
+/**
+ * Two processes share each limit, on Postgres and with Redis. A store that crashes in the middle
+ * loosens no limit.
+ */
 import { createDemo, demoApi } from '../faults/demo.ts'
 import type { RunningServers } from '../faults/stores.ts'
 import { openOnPostgres, openOnPostgresWithRedis } from '../faults/stores.ts'
@@ -7,21 +10,21 @@ import type { StartedProcess } from '../support/processes.ts'
 import { describeWith } from '../support/programs.ts'
 
 const minute = 60_000
-/** Fewer tokens than one has by default, so that a slow machine can ask for more. */
+/** Fewer tokens than the default, so that a slow machine can exceed the limit. */
 const limited = { hasDefaultLimits: true, settings: { tokenRequestsPerMinute: 300 } }
 type Pair = readonly [StartedProcess, StartedProcess]
 
-/** Half at each process, at once. */
+/** Half at each process, simultaneously. */
 const atOnce = <T>(times: number, [first, second]: Pair, ask: (at: StartedProcess) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: times }, (_, index) => ask(index % 2 === 0 ? first : second)))
 
-// The lock of an address that is guessed at (login-throttle.test.ts) is a 429 as well.
+// The lock of an address after guesses (login-throttle.test.ts) is a 429 as well.
 const lookedAt = (answers: readonly Page[]) => answers.filter(({ body }) => !body.includes('too_many_requests')).length
 const accepted = (answers: readonly { status: number }[]) => answers.filter(({ status }) => status !== 429).length
 
 const offsets = new WeakMap<RunningServers, number>()
 
-/** Moves the clocks on to the begin of a minute, so that no window ends while a test runs. */
+/** Moves the clocks to the start of a minute, so that no window ends while a test runs. */
 function beginMinute(running: RunningServers, afterMs = 0): void {
   const offset = (offsets.get(running) ?? 0) + afterMs
   const begin = offset + minute - ((Date.now() + offset) % minute)
@@ -32,7 +35,7 @@ function beginMinute(running: RunningServers, afterMs = 0): void {
 function tries(running: RunningServers) {
   const demo = createDemo(running.servers)
   const pair = running.servers.servers as unknown as Pair
-  /** Guesses at one account: one page, sent at both processes. */
+  /** Guesses at one account: one page, sent to both processes. */
   async function guess(times: number, email: string): Promise<Page[]> {
     const { browser } = demo.rp
     const page = await browser.follow(await browser.get(await demo.authorizeUrl({ prompt: 'login' })))
@@ -42,7 +45,7 @@ function tries(running: RunningServers) {
     const headers = { Cookie: cookies, Origin: running.servers.issuer }
     return atOnce(times, pair, ({ url }) => browser.post(url + action, { csrf, email, password: 'no' }, headers))
   }
-  // A JWT needs no Redis.
+  // A JWT does not need Redis.
   const machineTokens = (times: number) =>
     atOnce(times, pair, (at) => demo.machineToken(at, { resource: demoApi, scope: 'api:read' }))
   return { guess, machineTokens }
@@ -58,7 +61,7 @@ function suite(open: () => Promise<RunningServers>) {
   afterAll(() => running?.close())
 
   test('of a hundred guesses at once at two processes twenty are looked at', async () => {
-    // A minute begins: nothing fades while this runs.
+    // A minute starts, so no count decreases while this runs.
     beginMinute(running)
     const answers = await ask.guess(100, 'somebody@example.com')
     expect(lookedAt(answers)).toBe(20)
@@ -71,7 +74,7 @@ function suite(open: () => Promise<RunningServers>) {
     const refilled = Math.ceil(((performance.now() - startedAt) / minute) * 300)
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(accepted(answers))
     expect(accepted(answers)).toBeLessThanOrEqual(300 + refilled)
-    // Each process may hold a twentieth that the other one lacks.
+    // Each process may reserve a twentieth that the other one then lacks.
     expect(accepted(answers)).toBeGreaterThanOrEqual(300 - 15)
   }, 60_000)
 
@@ -90,19 +93,20 @@ describeWith(['postgres', 'redis-server'], 'stores that die', () => {
   test('Redis is killed in the middle: the limits hold in Postgres, and in Redis again when it is back', async () => {
     const running = await openOnPostgresWithRedis(2, limited)
     const ask = tries(running)
-    // A minute begins: nothing fades while this runs.
+    // A minute starts, so no count decreases while this runs.
     beginMinute(running)
     const before = await ask.machineTokens(40)
     expect(accepted(before)).toBe(40)
     await running.redis.kill()
-    // Postgres begins its own count; what the processes hold of Redis' is at most a twentieth each.
+    // Postgres starts its own count. Each process still has at most a twentieth reserved from
+    // Redis.
     const startedAt = performance.now()
     const answers = [...(await ask.machineTokens(400)), ...(await ask.machineTokens(400))]
     const refilled = Math.ceil(((performance.now() - startedAt) / minute) * 300)
     expect(answers.filter(({ status }) => status !== 200 && status !== 429)).toEqual([])
     expect(accepted(answers)).toBeLessThanOrEqual(300 + 2 * 15 + refilled)
     expect(accepted(answers)).toBeGreaterThan(200)
-    // Redis comes back empty; what each process gave meanwhile counts against it all the same.
+    // Redis restarts empty. The requests that each process allowed meanwhile still count.
     await running.redis.start()
     const again = performance.now()
     const afterwards = [...(await ask.machineTokens(400)), ...(await ask.machineTokens(400))]
@@ -114,7 +118,7 @@ describeWith(['postgres', 'redis-server'], 'stores that die', () => {
   test('Postgres is killed: each process holds the limit by itself, and remembers what it gave before', async () => {
     const running = await openOnPostgres(2, { hasDefaultLimits: true })
     const pair = running.servers.servers as unknown as Pair
-    // Counted at the address before anything else is looked at; refused after that, for want of a token.
+    // Counted by address before any other check; then refused, because the token is missing.
     const recover = ({ url }: StartedProcess) =>
       fetch(`${url}/recover`, { method: 'POST', body: new URLSearchParams({ email: 'a@example.com' }) })
     expect(accepted(await atOnce(10, pair, recover))).toBe(10)

@@ -1,4 +1,7 @@
-/** What the tests of guessing share: tries at the login page, and a browser that does the work of the CAPTCHA. */
+/**
+ * The setup of the tests of guessing: tries at the login page, and a browser that solves the
+ * CAPTCHA.
+ */
 import type { Challenge } from 'altcha-lib'
 import { solveChallenge } from 'altcha-lib'
 import { deriveKey } from 'altcha-lib/algorithms/pbkdf2'
@@ -14,25 +17,28 @@ export function challengeIn({ body }: Page): Challenge | undefined {
   return found === undefined ? undefined : JSON.parse(plain(found))
 }
 
-/** What the widget would put into the form. */
+/** The value that the widget would put into the form. */
 export async function solve(challenge: Challenge): Promise<string> {
   const solution = await solveChallenge({ challenge, deriveKey })
   return Buffer.from(JSON.stringify({ challenge, solution })).toString('base64')
 }
 
-/** A login page in a browser of its own, or in the one given. */
+/** A login page in a new browser, or in the given one. */
 export async function loginPage(server: Latchkey, browser: Browser = createBrowser()) {
   const rp = createRelyingParty(server, browser)
   return { rp, browser, page: await browser.follow(await browser.get(await rp.authorizeUrl({ prompt: 'login' }))) }
 }
 
-/** One try in a new login, as a program would make it; solves the CAPTCHA of the page before when there is one. */
+/**
+ * One try in a new login, as a program makes it. Solves the CAPTCHA of the page before, when there
+ * is one.
+ */
 export async function attempt(server: Latchkey, email: string, password: string, browser?: Browser): Promise<Page> {
   const { page, browser: own } = await loginPage(server, browser)
   return own.submit(page, '/login', { email, password })
 }
 
-/** How many hashes have been computed so far. */
+/** The number of hashes computed so far. */
 export async function hashes({ parts }: Latchkey): Promise<number> {
   const { values = [] } = (await parts.metrics.getSingleMetric('latchkey_password_hash_seconds')?.get()) ?? {}
   const rows = values as { metricName?: string; value: number }[]

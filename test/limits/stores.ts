@@ -1,4 +1,4 @@
-/** Every store that the contract is run against. */
+/** Every store that the contract tests run against. */
 import { once } from 'node:events'
 import { Cluster, Redis } from 'ioredis'
 import { createMemoryStore } from '../../src/limits/memory.ts'
@@ -12,7 +12,7 @@ import { startRedis, startRedisCluster } from '../support/redis.ts'
 type Opened = { store: LimitStore; close: () => Promise<unknown> }
 type Kind = { name: string; needs: readonly ProgramName[]; open: () => Promise<Opened> }
 
-/** More patient than the server's own connection: a timeout of a busy machine is not the subject here. */
+/** A longer timeout than the server's own: a busy machine is not the subject of these tests. */
 async function openRedis(client: Redis | Cluster, close: () => Promise<void>): Promise<Opened> {
   if (client.status !== 'ready') await once(client, 'ready')
   return {

@@ -1,4 +1,4 @@
-/** The English catalogue, read as a person reads it: the only test that names its sentences. */
+/** The English catalogue as a user reads it: the only test that repeats its sentences. */
 import { readFileSync } from 'node:fs'
 import type { SentenceParams } from '../../src/locales.ts'
 import { listSentenceKeys } from '../../src/locales.ts'
@@ -10,7 +10,7 @@ const catalogue = JSON.parse(readFileSync(new URL('../../locales/en.json', impor
 const textAt = (key: string) => key.split('.').reduce<unknown>((branch, name) => Object(branch)[name], catalogue)
 const sentences = listSentenceKeys(catalogue).map((key) => [key, String(textAt(key))] as const)
 
-/** Sentences with their values filled in, and in both numbers. */
+/** Sentences with their values filled in, in singular and plural. */
 const read: readonly (readonly [key: string, text: string | RegExp, params?: SentenceParams])[] = [
   ['errors.wrong_credentials', 'The e-mail address or the password is not right. Check both and try again.'],
   ['errors.password_too_long', 'The password is too long. Use at most 128 characters.', { maximum: 128 }],
@@ -65,7 +65,7 @@ test.each(read.map((one, index) => [one[0], index, one] as const))('%s (%i)', (_
   else expect(sentence(key, params)).toMatch(text)
 })
 
-/** The catalogue's sentences that break a rule, by key. */
+/** The sentences of the catalogue that break a rule, by key. */
 const broken = (isBroken: (key: string, text: string) => boolean) =>
   sentences.filter(([key, text]) => isBroken(key, text)).map(([key]) => key)
 

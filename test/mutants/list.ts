@@ -1,4 +1,6 @@
-/** Every defence that a test was seen red for, as the one-line patch that disables it: a list that grows with the defences. */
+/**
+ * Every defence whose test has failed without it, as the one-line patch that disables the defence.
+ */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these strings are lines of the program, not templates of this file
 import type { Mutant } from './mutant.ts'
 
@@ -26,7 +28,7 @@ export const mutants: readonly Mutant[] = [
     replacement: '',
     test: 'test/oidc/backchannel-logout.test.ts',
   },
-  // What a browser's request writes.
+  // Writes by a browser's request.
   {
     disables: 'a session, grant or code is written in the generation in which the sign-in began',
     file: 'adapters/postgres/write-statements.ts',
@@ -139,7 +141,7 @@ export const mutants: readonly Mutant[] = [
     replacement: '',
     test: 'test/account/stale-session.test.ts',
   },
-  // What an attack on the reset found: 2026-11-30.
+  // Findings of an attack on the reset: 2026-11-30.
   {
     disables: 'a notification goes to the address of its moment',
     file: 'src/email/notifications.ts',
@@ -293,7 +295,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'if (!credential) throw passkeyRefused()',
     test: 'test/mfa/passkeys.test.ts',
   },
-  // Keys that others bring: RFC 7518 §6, RFC 8037 §2; CVE-2026-8830.
+  // Keys from other parties: RFC 7518 §6, RFC 8037 §2; CVE-2026-8830.
   {
     disables: 'a foreign key is no private one',
     file: 'src/public-keys.ts',
@@ -539,7 +541,7 @@ export const mutants: readonly Mutant[] = [
     replacement: '...[].flatMap(',
     test: 'test/mfa/planted-factor.test.ts',
   },
-  // After a theft.
+  // After an account takeover.
   {
     disables: 'a recovery distrusts every passkey',
     file: 'src/recovery/service.ts',
@@ -965,7 +967,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'if (size < 0) {',
     test: 'test/outbound/outbound.test.ts',
   },
-  // JWTs taken back: RFC 7662 §2.2.
+  // Revoked JWTs: RFC 7662 §2.2.
   {
     disables: 'a JWT that was ended is inactive, also when it was issued in that millisecond',
     file: 'adapters/token-ids.ts',
@@ -1266,7 +1268,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'password',
     test: 'test/passwords/policy.test.ts',
   },
-  // Passwords that are chosen, breaches, hashes from elsewhere.
+  // Chosen passwords, breaches, imported hashes.
   {
     disables: 'a new password is as long as the setting says',
     file: 'src/passwords/policy.ts',
@@ -1659,7 +1661,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'offered.length > 0) return []',
     test: 'test/oidc/algorithms.test.ts',
   },
-  // Links and people.
+  // Links and accounts.
   {
     disables: 'an emailed link is good once',
     file: 'src/email-links/repository.ts',
@@ -2065,7 +2067,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'isSilent = false',
     test: 'test/adapters/redis-outage.test.ts',
   },
-  // Clocks, store set-ups, dead tokens.
+  // Clocks, store set-ups, lost tokens.
   {
     disables: 'an opaque token that was given back is denied in Postgres',
     file: 'adapters/flush.ts',
@@ -2116,7 +2118,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'return browserToken !== undefined ? `known browser',
     test: 'test/limits/pages.test.ts',
   },
-  // Words.
+  // Common passwords.
   {
     disables: 'a password that few guesses find is refused',
     file: 'src/passwords/service.ts',
@@ -2145,7 +2147,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'false ?',
     test: 'test/passwords/policy.test.ts',
   },
-  // Protocol details that are about safety.
+  // Protocol details that concern security.
   {
     disables: 'HEAD at the authorization endpoint is refused',
     file: 'src/oidc/endpoints.ts',
@@ -2555,7 +2557,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'undefined',
     test: 'test/database/change-feed.test.ts',
   },
-  // Spent refresh tokens, and lifetimes that are lowered.
+  // Used refresh tokens, and shortened lifetimes.
   {
     disables: 'what was spent keeps everything while an outage could bring its window back',
     file: 'src/database/outages.ts',
@@ -3103,7 +3105,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'if (true)',
     test: 'test/passwords/constant-work.test.ts',
   },
-  // Processes whose stores differ decide nothing.
+  // Processes with different stores decide nothing.
   {
     disables: 'what one process keeps in Redis and another does not is refused by both',
     file: 'adapters/store.ts',
@@ -3140,7 +3142,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'clockTolerance: 10',
     test: 'test/oidc/private-key-jwt.test.ts',
   },
-  // Parameters that are nested too deep.
+  // Parameters with too much nesting.
   {
     disables: 'JSON in the body of an endpoint is not nested too deep',
     file: 'src/oidc/provider.ts',
@@ -3169,7 +3171,7 @@ export const mutants: readonly Mutant[] = [
     replacement: '',
     test: 'test/oidc/rfc6749-token.test.ts',
   },
-  // A request_uri that was used.
+  // A used request_uri.
   {
     disables: 'a used request_uri is never told by a redirect',
     file: 'adapters/errors.ts',
@@ -3184,7 +3186,7 @@ export const mutants: readonly Mutant[] = [
     replacement: '',
     test: 'test/oidc/rfc9126-par.test.ts',
   },
-  // What a repeated refresh token gives.
+  // The result of a repeated refresh token.
   {
     disables: 'a repeat has no scope that its family has lost',
     file: 'adapters/read.ts',

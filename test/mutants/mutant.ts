@@ -1,21 +1,27 @@
-/** A mutant: one line of the program changed so that one defence is gone; and how it is applied. */
+/**
+ * A mutant: one line of the program is changed so that one defence is missing; and how it is
+ * applied.
+ */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 
 export type Mutant = {
-  /** What is lost, in a few words. */
+  /** The missing defence, in a few words. */
   disables: string
-  /** The file that is changed, from the root of the project. */
+  /** The changed file, by its path from the root of the project. */
   file: string
-  /** Stands exactly once in the file, or exactly `times`. */
+  /** Occurs exactly once in the file, or exactly `times`. */
   search: string
   times?: number
   replacement: string
-  /** The test that must turn red, from the root of the project: a file or a folder. */
+  /** The test that must fail, by its path from the root of the project: a file or a folder. */
   test: string
 }
 
-/** The file's text with the mutant in it. Throws when `search` does not stand there as often as it should: the list is out of date. */
+/**
+ * The file's text with the mutant. Throws when `search` does not occur as often as it should: the
+ * list is outdated.
+ */
 export function mutate({ file, search, replacement, times = 1 }: Mutant, root: string): string {
   const text = readFileSync(path.join(root, file), 'utf8')
   const parts = text.split(search)

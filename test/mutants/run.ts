@@ -1,6 +1,7 @@
 /**
- * `npm run mutants [-- WORD…] [--changed] [--shard 1/4] [--minutes N]`: a security test was seen red once. Applies each mutant of the list to a
- * copy of the project, runs its test, and expects it to fail. With words, only mutants whose description or file contains one of them.
+ * `npm run mutants [-- WORD…] [--changed] [--shard 1/4] [--minutes N]`: checks that security tests
+ * can fail. Applies each mutant to a copy of the project, runs its test, and expects a failure.
+ * With words, only mutants whose description or file contains one of them.
  */
 import { availableParallelism, totalmem } from 'node:os'
 import path from 'node:path'
@@ -22,7 +23,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 })
 
-/** The mutants of this run, and what to say about how they were chosen. */
+/** The mutants of this run, and the reason why they were chosen. */
 function choose(): { wanted: Mutant[]; reason: string } {
   const shard = values.shard === undefined ? undefined : readShard(values.shard)
   if (!values.changed) return { wanted: selectMutants(mutants, { words: positionals, shard }), reason: '' }
@@ -34,7 +35,7 @@ function choose(): { wanted: Mutant[]; reason: string } {
   return { wanted: shuffle(wanted, changes?.head ?? ''), reason }
 }
 
-/** Works through `jobs` with one copy of the project a core. */
+/** Runs `jobs` with one copy of the project for each core. */
 async function forEach<T>(jobs: readonly T[], trials: readonly Trial[], work: (job: T, trial: Trial) => Promise<void>) {
   const queue = [...jobs]
   await Promise.all(
@@ -56,7 +57,7 @@ async function tryAll(wanted: readonly Mutant[]): Promise<{ killed: number; fail
       count.left += ofTest.length
       return
     }
-    // A test that is red without a mutant proves nothing.
+    // A test that fails without a mutant proves nothing.
     const { verdict, output } = await trial.runTest(test)
     if (verdict !== 'green') {
       console.log(`${test} is ${verdict} without any mutant:\n${output}`)

@@ -1,19 +1,25 @@
-/** Which mutants of the list a run takes: all, those of some words, those of changed files, or one part of several. */
+/**
+ * The mutants of a run: all, those that match words, those of changed files, or one shard of
+ * several.
+ */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import type { Mutant } from './mutant.ts'
 
 export type Selection = {
-  /** One of them occurs in what is disabled or in the file; all are taken when there is none. */
+  /**
+   * One of them occurs in the description or in the file name; without words, all mutants are
+   * taken.
+   */
   words: readonly string[]
-  /** Files that have changed, from the root of the project; undefined: it does not matter. */
+  /** Changed files, by their path from the root of the project; undefined: all files. */
   changed?: ReadonlySet<string> | undefined
   shard?: Shard | undefined
 }
 
 export type Shard = Readonly<{ index: number; count: number }>
 
-/** Reads `1/4`. Throws when it is something else. */
+/** Reads `1/4`. Throws on another form. */
 export function readShard(text: string): Shard {
   const [, index, count] = /^([1-9]\d*)\/([1-9]\d*)$/.exec(text) ?? []
   if (!index || Number(index) > Number(count)) throw new Error(`--shard takes a part and a number, like 1/4: ${text}`)
@@ -30,7 +36,10 @@ export function selectMutants(mutants: readonly Mutant[], { words, changed, shar
     .filter((_, index) => !shard || index % shard.count === shard.index - 1)
 }
 
-/** The same mutants in an order that `seed` decides: runs that end early take other ones each time. */
+/**
+ * The same mutants in an order that `seed` decides, so that runs that end early take different
+ * ones.
+ */
 export function shuffle(mutants: readonly Mutant[], seed: string): Mutant[] {
   const rank = ({ disables, file }: Mutant) => createHash('sha256').update(`${seed} ${file} ${disables}`).digest('hex')
   return mutants.toSorted((one, other) => (rank(one) < rank(other) ? -1 : 1))
@@ -47,8 +56,8 @@ const git = (root: string, ...args: string[]): string | undefined => {
 export type Comparison = { base: string; head: string; files: ReadonlySet<string> }
 
 /**
- * What has changed since the last release tag; without one since the branch left the main branch; on the main branch since its last commit.
- * Undefined when there is no history to ask.
+ * The changes since the last release tag; without a tag, since the branch left the main branch; on
+ * the main branch, since its last commit. Undefined when there is no history.
  */
 export function findChanges(root: string): Comparison | undefined {
   const head = git(root, 'rev-parse', 'HEAD')

@@ -1,4 +1,4 @@
-/** A copy of the project in which one mutant after the other is tried. */
+/** A copy of the project in which the mutants are tried one after another. */
 import { spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,18 +11,18 @@ import { mutate } from './mutant.ts'
 const root = path.resolve(import.meta.dirname, '../..')
 const limitMs = 180_000
 const left = ['node_modules', '.git', '.data', 'coverage', 'screenshots']
-/** What makes the template database: its mutants need a cluster of their own. */
+/** The sources of the template database: their mutants need a cluster of their own. */
 const schemaFolders = ['migrations/', 'src/database/', 'src/jobs/']
 
 export type Outcome = {
-  /** `broken`: the tests could not even run, which shows nothing. */
+  /** `broken`: the tests could not run, which proves nothing. */
   verdict: 'red' | 'green' | 'broken' | 'too slow'
   /** The first test that failed. */
   failed: string | undefined
   output: string
 }
 
-/** Readable by all, for tests that start Postgres under another user. Shares the packages. */
+/** Readable by all users, for tests that start Postgres as another user. Shares the packages. */
 export function createTrial() {
   const copy = mkdtempSync(path.join(tmpdir(), 'latchkey-mutants-'))
   process.on('exit', () => rmSync(copy, { recursive: true, force: true }))

@@ -23,7 +23,7 @@ afterEach(async () => {
 
 type Options = { resolve?: Resolve; timeoutMs?: number; ports?: readonly number[] }
 
-/** A guard that lets through `http://localhost:<port>` for each of `ports`. */
+/** A guard that permits `http://localhost:<port>` for each of `ports`. */
 async function createGuard({ ports = [], ...options }: Options = {}): Promise<Outbound> {
   const allowed = ports.map((port) => ({ protocol: 'http:', hostname: 'localhost', port: String(port) }))
   const outbound = await createOutbound({ allowed, metrics: createMetrics(), ...options })
@@ -31,7 +31,7 @@ async function createGuard({ ports = [], ...options }: Options = {}): Promise<Ou
   return outbound
 }
 
-/** A server on loopback; `seen` are the requests that came through. */
+/** A server on loopback; `seen` has the requests that reached it. */
 async function serve(listener: RequestListener): Promise<{ port: number; url: string; seen: IncomingMessage[] }> {
   const seen: IncomingMessage[] = []
   const server = createServer((request, response) => {
@@ -173,7 +173,8 @@ describe('a hostile resolver', () => {
       timeoutMs: 200,
       resolve: async () => [{ address: answers[asked++] ?? '127.0.0.1', family: 4 }],
     })
-    // The first is public and not reached from here, or not in time: what counts is that it was not refused.
+    // The first address is public and cannot be reached here, or not in time; the guard must not
+    // refuse it.
     expect(['timeout', 'unreachable']).toContain(await reasonOf(guard.request('https://client.example/', about)))
     expect(asked).toBe(1)
     expect(await reasonOf(guard.request('https://client.example/', about))).toBe('refused')

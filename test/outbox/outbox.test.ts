@@ -1,4 +1,7 @@
-/** The outbox: what is sent belongs to the change, is sealed while it waits, and arrives at least once. */
+/**
+ * The outbox: an entry is part of the transaction, is sealed while it waits, and is delivered at
+ * least once.
+ */
 import { randomBytes } from 'node:crypto'
 import { createSealer } from '../../keys/sealer.ts'
 import { createQueue } from '../../src/jobs/queue.ts'
@@ -16,7 +19,7 @@ beforeEach(async () => {
 })
 afterEach(() => bench.close())
 
-/** An outbox with a kind of its own, whose deliveries go wrong as often as `failures` says. */
+/** An outbox with its own kind, whose deliveries fail `failures` times. */
 function createLetters({ failures = 0 } = {}) {
   const deliveries: { letter: Letter; delivery: Delivery }[] = []
   const kind: OutboxKind<'letter', Letter> = { name: 'letter', maxAttempts: 3 }

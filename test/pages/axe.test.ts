@@ -1,4 +1,7 @@
-/** The pages in a real browser: nothing for axe to find, nothing too wide, nothing refused by our own policy. */
+/**
+ * The pages in a real browser: no axe violations, nothing too wide, and nothing that our own policy
+ * refuses.
+ */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { AxeResults } from 'axe-core'
@@ -18,7 +21,7 @@ let browser: Browser
 
 type Look = { colorScheme?: 'light' | 'dark'; javaScriptEnabled?: boolean; forcedColors?: 'active' }
 
-/** A page of a browser of its own whose complaints are collected; nothing leaves this machine. */
+/** A page in a new browser whose errors are recorded. No request leaves this machine. */
 async function openPage({ colorScheme = 'light', javaScriptEnabled = true, forcedColors }: Look = {}) {
   const context = await browser.newContext({ colorScheme, javaScriptEnabled, forcedColors, reducedMotion: 'reduce' })
   const page = await context.newPage()

@@ -1,4 +1,4 @@
-/** Starts Chromium for a test: quiet, and reaching for nothing on its own. */
+/** Starts Chromium for a test: without messages, and without requests of its own. */
 import type { Browser } from 'playwright-core'
 import { chromium } from 'playwright-core'
 
@@ -12,6 +12,6 @@ const switches = [
   '--disable-sync',
 ]
 
-/** `executablePath` as found by `test/support/programs.ts`; `more` are further switches. */
+/** `executablePath` comes from `test/support/programs.ts`; `more` are further switches. */
 export const launchChromium = (executablePath: string, more: readonly string[] = []): Promise<Browser> =>
   chromium.launch({ executablePath, args: [...switches, ...more], headless: true })

@@ -1,4 +1,4 @@
-/** Every page in every state worth looking at, and clients whose names try to be something else. */
+/** Every page in every state to test, and clients whose names imitate other text. */
 import { listEditableFields } from '../../src/accounts/fields.ts'
 import type { PageLocals, PageName } from '../../src/http/pages.ts'
 

@@ -1,4 +1,7 @@
-/** What the pages say and how: from the catalogue, escaped, and with a client's words where they cannot pass for ours. */
+/**
+ * The text of the pages: from the catalogue, escaped, and with a client's words where they cannot
+ * look like ours.
+ */
 import { readdirSync, readFileSync } from 'node:fs'
 import type { TestServer } from '../http/support.ts'
 import { pageRoute, startTestServer } from '../http/support.ts'
@@ -45,14 +48,15 @@ describe('every page', () => {
     for (const [input] of page.matchAll(/<input\b(?![^>]*type="hidden")[^>]*>/g)) {
       const id = / id="([^"]+)"/.exec(input)?.[1]
       expect(page).toContain(`<label for="${id}">`)
-      // WCAG 2.2 1.3.5; a recovery code is nothing that a browser could know.
+      // WCAG 2.2 1.3.5. A browser cannot fill in a recovery code.
       if (input.includes('type="checkbox"') || id === 'recovery-code') continue
       expect(input).toMatch(
         / autocomplete="(username( webauthn)?|current-password|new-password|name|one-time-code|email|given-name|family-name|nickname|bday|off|language|url|tel)"/,
       )
     }
     const forms = [...page.matchAll(/<form\b[\s\S]*?<\/form>/g)].map(([form]) => form)
-    // The form_post answer goes to the client and must not carry ours; the engine reads and checks the logout form.
+    // The form_post answer is sent to the client and must not carry our token. The engine checks
+    // the logout form.
     const field = name === 'form-post' ? undefined : name === 'logout' ? 'name="xsrf"' : 'name="csrf"'
     for (const form of forms) {
       expect(form).toMatch(/^<form[^>]* method="post"/)

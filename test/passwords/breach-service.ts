@@ -1,4 +1,4 @@
-/** A service on this machine that speaks the range protocol of Pwned Passwords, and badly when told to. */
+/** A local service with the range protocol of Pwned Passwords. It can be set to answer wrongly. */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -9,7 +9,7 @@ export type Answer = (response: ServerResponse, prefix: string) => void
 
 const digestOf = (password: string) => createHash('sha1').update(password.normalize('NFC')).digest('hex').toUpperCase()
 
-/** Lines that nobody asked for: other suffixes of the range, and padding with a count of 0. */
+/** Additional lines: other suffixes of the range, and padding with a count of 0. */
 const others = (prefix: string, count: number, hits: number) =>
   Array.from({ length: count }, (_, n) => `${digestOf(`${prefix} ${hits} ${n}`).slice(0, 35)}:${hits}`)
 
@@ -36,9 +36,9 @@ export async function startBreachService() {
   return {
     url: `http://localhost:${port}/range/`,
     requests,
-    /** Makes the password known from `count` breaches; 0 is what padding looks like. */
+    /** Adds the password to `count` breaches; 0 looks like padding. */
     breach: (password: string, count = 7) => void counts.set(digestOf(password), count),
-    /** Answers otherwise from now on; without an argument as it should. */
+    /** Sets the kind of the next answers; without an argument, the correct one. */
     behave: (as: Answer = honest): void => {
       answer = as
     },

@@ -1,4 +1,7 @@
-/** Known breaches by the range protocol, against a service that speaks it well, and badly. The live service is not asked by any test. */
+/**
+ * Known breaches by the range protocol, against a service that answers correctly or wrongly. No
+ * test calls the live service.
+ */
 import { createLog } from '../../src/log.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import type { Outbound } from '../../src/outbound/service.ts'
@@ -116,7 +119,7 @@ test.each(moods)('a service that %s: allowed and noted, or refused', async (_moo
     expect(performance.now() - began).toBeLessThan(2_200)
     expect(await outcomes()).toEqual({ [reason]: 1 })
     expect(lines.map((line) => JSON.parse(line))).toEqual([expect.objectContaining({ level: 'warn', reason, outage })])
-    // Nothing of the password, nor of its digest.
+    // Neither the password nor its digest is logged.
     expect(lines.join()).not.toMatch(new RegExp(`${service.prefixOf(leaked)}|correct|battery`, 'i'))
   }
 })

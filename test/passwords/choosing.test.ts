@@ -1,4 +1,7 @@
-/** One policy behind every door where a password is chosen, told before typing and all at once after; and known breaches at the login. */
+/**
+ * One policy on every page that sets a password: shown before typing, with all problems at once
+ * afterwards. And known breaches at the login.
+ */
 import { testOrigin } from '../audit/origins.ts'
 import { latchkey } from '../cli/command-line.ts'
 import type { AccountSetup } from '../registration/setup.ts'
@@ -27,7 +30,7 @@ afterEach(async () => {
   for (const server of others.splice(0)) await server.stop()
 })
 
-/** Another server on the same database, otherwise configured; it ends with the test. */
+/** Another server on the same database with another configuration; it ends with the test. */
 async function startOther(env: Record<string, string>): Promise<Latchkey> {
   const server = await startLatchkey({
     env: { BREACH_CHECK_URL: breaches.url, ...env },
@@ -48,7 +51,7 @@ const inputOf = ({ body }: Page) =>
 const hashes = async () =>
   Number(/_hash_seconds_count (\d+)/.exec(await setup.server.parts.metrics.metrics())?.[1] ?? 0)
 
-/** An account with this password, brought along from elsewhere: nobody has looked at it. */
+/** An imported account with this password, which no policy has checked. */
 async function imported(email: string, password: string, more: Record<string, unknown> = {}): Promise<string> {
   const { parts } = setup.server
   const hash = await parts.passwords.hash(password)
@@ -76,7 +79,7 @@ describe('the page', () => {
     expect(text(page.body)).toMatch(rule('breached'))
     expect(text(page.body)).not.toMatch(rule('uppercase'))
     expect(inputOf(page)).toContain('aria-describedby="password-hint"')
-    // Paste and password managers work, and nothing is checked by a script (ASVS V6.2.7).
+    // Pasting and password managers work, and no script checks the password (ASVS V6.2.7).
     expect(inputOf(page)).not.toMatch(/onpaste|pattern=|maxlength=|minlength=/)
   })
 
@@ -156,7 +159,7 @@ describe('every door', () => {
     const recovery = await browser.get(link)
     const recovered = await browser.submit(recovery, '/recover/password', { password })
     expect([recovered.status, codesOn(recovered)]).toEqual([400, [codeOf[what]]])
-    // The link stays good for a password that is.
+    // The link stays valid for an acceptable password.
     expect((await browser.submit(recovery, '/recover/password', { password: otherPassword })).status).toBe(200)
 
     const { id } = (await setup.account(email))!
@@ -166,7 +169,8 @@ describe('every door', () => {
     expect(await refusal(accounts.setPassword(id, password, operator))).toHaveLength(1)
     const other = { email: email.replace('@', '@other.'), name: 'A Gardener', password }
     expect(await refusal(accounts.create(other, operator))).toHaveLength(1)
-    // What is refused already is not asked for: the five characters of a refused password leave only when it is the breach that refuses.
+    // A password that is already refused is not looked up: its five characters are sent only when
+    // the breach check decides.
     const asked = breaches.requests.slice(before).map(({ path }) => path.slice('/range/'.length))
     if (what === 'breached') expect(asked.length).toBeLessThanOrEqual(3)
     else expect(asked).not.toContain(breaches.prefixOf(password))
@@ -277,7 +281,7 @@ describe('at the login', () => {
     const page = await signIn(email, breached, server)
     expect(page.status).toBe(status)
     if (status === 503) expect(page.headers.get('Retry-After')).toBe('10')
-    // Nothing about the service to whoever has not the right password.
+    // An answer to a wrong password says nothing about the service.
     expect((await signIn(email, otherPassword, server)).status).toBe(400)
     breaches.behave()
     setup.server.clock.advance(10_000)

@@ -1,4 +1,7 @@
-/** What a verification computes: whatever the hash costs, the whole costs what the dearest hash in use costs. Time is counted, not measured. */
+/**
+ * The work of a verification: each costs as much as the most expensive hash in use. Time is
+ * computed, not measured.
+ */
 import { listPasswordCosts } from '../../src/accounts/password-costs.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createPasswordHasher } from '../../src/passwords/hasher.ts'
@@ -9,7 +12,7 @@ const result = 'GXxFKcyzC+ttyp3771S46HYYOja+pVGWMQfo12emkXc'
 const argon = (m: number, t: number, p: number) => `$argon2id$v=19$m=${m},t=${t},p=${p}$${salt}$${result}`
 const bcryptOf = (cost: number) => `$2b$${cost}$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW`
 
-/** What each hash costs in the model: milliseconds of a quiet machine. */
+/** The cost of each hash in the model: milliseconds on a quiet machine. */
 function modelMs(hash: string): number {
   const [, m, t] = /m=(\d+),t=(\d+)/.exec(hash) ?? []
   if (m) return (Number(m) * Number(t)) / 1000
@@ -132,7 +135,7 @@ test('while the stored costs cannot be read those known before count, and the lo
     if (isUnavailable) throw new Error('the database is away')
     return [{ beginning: '$2b$14', resultLength: 53 }]
   })
-  /** A verification that reads the costs again, and what the reading changes. */
+  /** A verification that reads the costs again, and the effect of the reading. */
   const readAgain = async () => {
     pass(10_000)
     await costOfVerify(undefined)

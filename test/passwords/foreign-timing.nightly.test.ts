@@ -1,4 +1,7 @@
-/** What the time of an answer tells about a hash from elsewhere, in figures of so many interleaved tries: LATCHKEY_TIMING, or 10. */
+/**
+ * What the time of an answer reveals about an imported hash, from LATCHKEY_TIMING (or 10)
+ * interleaved tries.
+ */
 import argon2 from 'argon2'
 import bcrypt from 'bcrypt'
 import { createMetrics } from '../../src/metrics.ts'
@@ -47,7 +50,8 @@ test('a wrong password is one work of the pool, whatever the hash it is held aga
     const ms = median(times.get(name)!)
     process.stderr.write(`${name}: ${ms.toFixed(1)} ms (${((ms / usual - 1) * 100).toFixed(1)} %)\n`)
   }
-  // Far coarser than what an attacker could see, because this machine is shared; the figures are what is read.
+  // Far coarser than an attacker could measure, because this machine is shared. Read the figures
+  // themselves.
   const least = (name: string) => Math.min(...times.get(name)!)
   for (const name of ['PBKDF2 SHA-256 1,000', 'Argon2id of its own cost']) {
     const ratio = least(name) / least('nobody')

@@ -1,4 +1,4 @@
-/** Hashing and verifying with Argon2id, at its floor where the cost is not the subject. */
+/** Hashing and verifying with Argon2id, at its minimum cost where the cost is not the subject. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import argon2 from 'argon2'
@@ -43,7 +43,7 @@ test('without a hash the same work is done, and nothing matches', async () => {
   const stored = await argon2.hash('wonderland tea party', { memoryCost: 65536, timeCost: 3, parallelism: 4 })
   for (const hash of [stored, undefined])
     expect(await verify('wrong wonderland', hash)).toEqual({ matches: false, needsRehash: false })
-  // What it takes in time is measured by foreign-timing.nightly.test.ts.
+  // Its time is measured by foreign-timing.nightly.test.ts.
   expect(await hashes()).toBe(2)
 })
 
@@ -96,7 +96,7 @@ test('more than slots and queue hold is refused with 503, and the rest is answer
   }
 })
 
-// Threads are counted in /proc; elsewhere the same code runs without this proof.
+// Threads are counted in /proc; other systems run the same code without this test.
 const onLinux = process.platform === 'linux' ? test : test.skip
 onLinux('libuv’s pool takes the size that a process sets after its static imports and its configuration', async () => {
   const script = `

@@ -1,4 +1,7 @@
-/** People who come with a hash from elsewhere: they sign in with the password they have, once against that hash, then against ours. */
+/**
+ * Accounts with an imported hash: their users sign in with the old password, once against that
+ * hash, then against ours.
+ */
 import { readFileSync } from 'node:fs'
 import { problemOfImportedHash } from '../../src/passwords/hasher.ts'
 import { operator } from '../registration/setup.ts'

@@ -1,6 +1,6 @@
 /**
- * Hashes from other systems. The vectors were made by other implementations: bcrypt by libxcrypt (perl's crypt) and by Openwall's
- * crypt_blowfish, PBKDF2 and scrypt by Python's hashlib.
+ * Hashes from other systems. The vectors come from other implementations: bcrypt from libxcrypt
+ * (perl's crypt) and Openwall's crypt_blowfish, PBKDF2 and scrypt from Python's hashlib.
  */
 import { Registry } from 'prom-client'
 import { createPasswordHasher, problemOfImportedHash } from '../../src/passwords/hasher.ts'
@@ -53,7 +53,7 @@ test.each(vectors)('%s matches its password, asks to be replaced, and matches no
   for (const wrong of ['', right.slice(1), `${right} `]) {
     expect(await verify(wrong, hash)).toEqual({ matches: false, needsRehash: false })
   }
-  // One place in the pool each, the decoy's work included.
+  // One slot in the pool each, including the decoy's work.
   expect(await hashes()).toBe(4)
 })
 
@@ -119,14 +119,15 @@ test('a cheap hash is one work of the pool, as nobody’s is; what that takes in
 
 test('bcrypt reads 72 bytes, and counts no length in one byte', async () => {
   const { verify } = hasher()
-  // Of a hundred x, by libxcrypt.
+  // The hash of a hundred x, by libxcrypt.
   const tail = '04$XXXXXXXXXXXXXXXXXXXXXOhRQOZ9MChqltAOuh3KU6pwJS8Bg3Jxu'
-  // 255 bytes and the end of a string are 256, 0 in a byte, and of such a key only the first letter would count.
+  // 255 bytes and the final zero are 256, which is 0 in one byte. Then only the key's first letter
+  // would count.
   const wrapping = `x${'€'.repeat(84)}yy`
   expect(Buffer.byteLength(wrapping)).toBe(255)
   for (const letter of ['a', 'b', 'y']) {
     const hash = `$2${letter}$${tail}`
-    // The end was not compared, so what was typed does not take its place.
+    // bcrypt did not compare the end, so the typed password is not hashed anew.
     expect(await verify('x'.repeat(100), hash)).toEqual({ matches: true, needsRehash: false })
     expect(await verify('x'.repeat(72), hash)).toEqual({ matches: true, needsRehash: false })
     expect(await verify('x'.repeat(71), hash)).toMatchObject({ matches: false })

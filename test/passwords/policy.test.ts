@@ -1,4 +1,4 @@
-/** What a password may be, before anything is hashed: the text, and the policy for one that is being chosen. */
+/** Valid passwords, before anything is hashed: the text, and the policy for a new password. */
 import { createLog } from '../../src/log.ts'
 import { maximumLength, normalizePassword } from '../../src/passwords/policy.ts'
 import type { Person } from '../../src/passwords/service.ts'
@@ -96,7 +96,7 @@ describe('a password that is being chosen', () => {
     '\u2069',
   ])('has no mark that turns the direction of text: %j', async (mark) => {
     expect(await policy().codes(`lanterns ${mark}over the river`)).toEqual(['password_direction_marks'])
-    // Letters that run from right to left are letters.
+    // Letters of right-to-left scripts are letters.
     expect(await policy().codes('שלום וברכה לכולם')).toEqual([])
     expect(failure(() => normalizePassword(`lanterns ${mark}over the river`))).toBeUndefined()
   })
@@ -105,7 +105,7 @@ describe('a password that is being chosen', () => {
     'is not one that everybody tries first, in any case: %s (ASVS V6.2.4)',
     async (password) => {
       expect(await policy().codes(password)).toEqual(['password_common'])
-      // Where guesses cannot be counted, the list still decides.
+      // Where guesses cannot be counted, the list still applies.
       const judge = async () => 'unjudged' as const
       expect(await policy({}, [], { judge }).codes(password)).toEqual(['password_common'])
       expect(await policy({}, [], { judge }).codes('lanterns over the river')).toEqual([])
@@ -185,7 +185,7 @@ describe('a password that is being chosen', () => {
     const { codes } = policy({ serviceName: 'SSO' })
     expect(await codes('sso for ada and bo', { email: 'bo@example.com', name: 'Ada Bo' })).toEqual([])
     expect(await codes('an example.com of it', { email: 'bo@example.com' })).toEqual([])
-    // Nothing of a name is a pattern.
+    // No part of a name is used as a pattern.
     expect(await codes('lanterns over it', { email: '.*....@example.com', name: '.... ....' })).toEqual([])
   })
 

@@ -1,9 +1,9 @@
-/** The bound on hashing: slots, a queue, and a clear answer beyond. */
+/** The bound on hashing: slots, a queue, and a clear refusal beyond them. */
 import type { Share } from '../../src/passwords/pool.ts'
 import { createPool } from '../../src/passwords/pool.ts'
 import { hashingSlots, threadPoolSize } from '../../src/passwords/threads.ts'
 
-/** Works that end when told to, in the order they were started. */
+/** Works that end on request, in the order in which they were started. */
 function stage(options: { slots: number; queue: number; longestWaitMs?: number }) {
   let nowMs = 0
   const started: string[] = []
@@ -92,7 +92,7 @@ test('whoever would wait for too long is refused at once, however much room the 
     end(name).resolve()
     await all[index]
   }
-  // The last one's turn has come, and whoever comes now waits for one work only.
+  // The last one is running, so a new one waits for only one work.
   const late = run('g')
   end('e').resolve()
   await all[4]
@@ -105,7 +105,7 @@ describe('of a queue that others fill', () => {
   const at = (...networks: string[]): Share => ({ networks })
   const of = (account: string, ...networks: string[]): Share => ({ networks, account })
 
-  /** Ends every work in the order in which they begin; gives that order and the refusals. */
+  /** Ends every work in the order in which they start. Returns that order and the refusals. */
   async function outcome(stand: ReturnType<typeof stage>, works: ReadonlyMap<string, Promise<string>>) {
     const settled = Promise.allSettled(works.values())
     for (let index = 0; index < stand.started.length; index += 1) {
@@ -124,7 +124,7 @@ describe('of a queue that others fill', () => {
     }
   }
 
-  /** Sixteen accounts at one address, and two at a time; `others` come afterwards. */
+  /** Sixteen accounts at one address, and two slots; `others` arrive afterwards. */
   function floodAnd(others: Readonly<Record<string, Share>>) {
     const stand = stage({ slots: 2, queue: 14, longestWaitMs: 60_000 })
     const works = new Map<string, Promise<string>>()

@@ -1,4 +1,4 @@
-/** Passwords that few guesses find, counted in a thread of its own. */
+/** Passwords that few guesses find, estimated in a separate thread. */
 import { writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,11 +32,11 @@ test.each([
   '@dm1n1str@t0r',
   '1qaz2wsx3edc',
   'drowssapdrowssap',
-  // The first 64 characters are blanks, or end with them.
+  // The first 64 characters are blanks, or end with blanks.
   `password12345${' '.repeat(60)}`,
   `${'\u200B'.repeat(64)}password12345`,
   `password${'\u3000'.repeat(60)}12345`,
-  // Rows of a Russian keyboard, and words typed without switching it.
+  // Rows of a Russian keyboard, and words typed in the wrong keyboard layout.
   'йцукенгшщзхъ',
   'ЙЦУКЕНйцукен',
   'фывапролджэ123',
@@ -73,7 +73,7 @@ test('the event loop goes on while hostile text is judged', async () => {
   const verdicts = await Promise.all(hostile.map((text) => strength.judge(text.repeat(64).slice(0, 128))))
   const { utilization } = performance.eventLoopUtilization(before)
   expect(verdicts).not.toContain('unjudged')
-  // In the event loop they would be nearly all of this time: each takes 50 to 130 ms of a core.
+  // In the event loop they would take nearly all of this time: each needs 50 to 130 ms of a core.
   expect(utilization).toBeLessThan(0.5)
 })
 

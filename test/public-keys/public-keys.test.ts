@@ -1,4 +1,4 @@
-/** The check of public keys that others bring (RFC 7518 §6, RFC 8037 §2, FIPS 186-5 §5.1). */
+/** The check of public keys from other parties (RFC 7518 §6, RFC 8037 §2, FIPS 186-5 §5.1). */
 import type { JWK } from 'jose'
 import { publicKeyProblem } from '../../src/public-keys.ts'
 import {

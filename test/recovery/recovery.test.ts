@@ -1,4 +1,7 @@
-/** Recovery: a link by email to a new password; one answer and one time for every address, good once, and it signs nobody in. */
+/**
+ * Recovery: a link by email to a new password. One answer and one time for every address; the link
+ * works once, and does not sign in.
+ */
 
 import { testOrigin } from '../audit/origins.ts'
 import type { AccountSetup } from '../registration/setup.ts'
@@ -20,7 +23,7 @@ const outcomes = async () =>
     ({ labels, value }) => `${labels.mail} ${labels.outcome} ${value}`,
   )
 
-/** A member with a recovery link in hand. */
+/** A member with a recovery link. */
 async function withLink(email: string) {
   const account = await setup.member(email)
   await setup.askForRecovery(email)
@@ -58,7 +61,8 @@ test('opening the link changes nothing; the form sets the password, once', async
   expect(await setup.trail(account.id)).toEqual(
     expect.arrayContaining(['account.recovery_requested', 'account.recovered']),
   )
-  // The sign-in above came from a browser that is new beside the one that recovered: an email tells of that too.
+  // The sign-in above came from another browser than the one that recovered: an email reports that
+  // too.
   await waitFor(() =>
     setup.mailbox.to(account.email).some(({ subject }) => subject === sentence('emails.subject.password_changed')),
   )
@@ -88,7 +92,7 @@ test('of 50 uses at once, one sets its password', async () => {
   const { account, link } = await withLink('parallel@example.com')
   const browser = createBrowser()
   const page = await browser.get(link)
-  // The hash queue would refuse most of fifty: what is raced for is the link.
+  // The hash queue would refuse most of fifty requests, but this race is for the link.
   const { reset } = setup.server.parts.recovery
   const token = new URL(link).searchParams.get('token')!
   const results = await Promise.allSettled(

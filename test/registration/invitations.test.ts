@@ -1,4 +1,7 @@
-/** Invitations to addresses that are known already: what counts is what the administrator says, and nothing of a stranger stays. */
+/**
+ * Invitations to addresses that have an account: the administrator's data counts, and no data of a
+ * stranger stays.
+ */
 import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty } from '../support/latchkey.ts'
 import type { AccountSetup } from './setup.ts'

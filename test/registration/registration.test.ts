@@ -1,4 +1,7 @@
-/** Registration: one answer for every address, an account that grants nothing until its address is proven, and a proof that is a button. */
+/**
+ * Registration: one answer for every address, an account without rights until its address is
+ * verified, and a button for the verification.
+ */
 import { testOrigin } from '../audit/origins.ts'
 import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty, testPassword } from '../support/latchkey.ts'
@@ -15,7 +18,7 @@ afterAll(() => setup?.close())
 
 const withoutToken = (body: string) => body.replace(/name="csrf" value="[^"]+"/g, '')
 const dayMs = 24 * 3_600_000
-/** Until the email that was asked for has been sent or dropped. */
+/** Waits until the requested email has been sent or dropped. */
 const emailIsDone = () =>
   waitFor(
     async () =>
@@ -133,7 +136,7 @@ test('a link lives for 24 hours, and only the newest does', async () => {
   expect(page.status).toBe(200)
   setup.server.clock.advance(1000)
   expect((await browser.get(newer)).status).toBe(400)
-  // The second registration has a cookie of its own, so the page asks for the password of the first.
+  // The second registration has its own cookie, so the page asks for the password of the first.
   const late = await browser.submit(page, '/verify/password', { password: goodPassword })
   expect(late.status).toBe(400)
   expect(await setup.account(email)).toMatchObject({ isEmailVerified: false })
@@ -226,7 +229,7 @@ describe('an address that somebody else registered first', () => {
     const token = new URL(link).searchParams.get('token')!
     expect((await owner.post(setup.at('/verify'), { csrf, token })).status).toBe(400)
     expect(await setup.account(email)).toMatchObject({ isEmailVerified: false })
-    // And the link is still good for the right way.
+    // The link still works in the right browser.
     expect((await owner.get(link)).status).toBe(200)
   })
 
@@ -258,7 +261,8 @@ test('five passwords may be tried on the page of a link, at once or one after th
   const codes = tries.map((one) => one.status === 'rejected' && (one.reason.problems?.[0].code ?? one.reason.code))
   const wrong = codes.filter((code) => code === 'password_not_chosen').length
   const busy = codes.filter((code) => code === 'hashing_busy').length
-  // One account holds a share of the hash queue: what found no place was not compared, and may be tried again.
+  // One account has a share of the hash queue. A password beyond it was not compared, and may be
+  // tried again.
   expect(busy).toBeGreaterThan(0)
   expect(wrong).toBeLessThanOrEqual(5)
   expect(codes.filter((code) => code === 'password_tries_used')).toHaveLength(12 - wrong - busy)

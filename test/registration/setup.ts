@@ -1,4 +1,7 @@
-/** What the tests of people share: a server whose email goes to a real mail server, and what a person does with a browser. */
+/**
+ * The setup of the tests of accounts: a server that sends email to a real mail server, and the
+ * actions of a user in a browser.
+ */
 import type { Browser, Page } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
@@ -21,7 +24,7 @@ export async function openAccountSetup({ env = {}, mailbox: given, onLog, isOpen
 
   const at = (path: string) => new URL(path, server.issuer).href
 
-  /** Fills in the form at /register, as a person does. */
+  /** Fills in the form at /register, as a user does. */
   async function register(
     fields: { email: string; name?: string; password?: string },
     browser: Browser = createBrowser(),
@@ -34,7 +37,7 @@ export async function openAccountSetup({ env = {}, mailbox: given, onLog, isOpen
     return browser.submit(await browser.get(at('/recover')), '/recover', { email })
   }
 
-  /** Registers and proves the address in one browser; gives the account. */
+  /** Registers and verifies the address in one browser. Returns the account. */
   async function member(email: string, password = goodPassword) {
     const browser = createBrowser()
     await register({ email, password }, browser)
@@ -45,7 +48,7 @@ export async function openAccountSetup({ env = {}, mailbox: given, onLog, isOpen
 
   const account = (email: string) => server.parts.accounts.findByEmail(email)
 
-  /** Whether this password signs this person in, through a whole login. */
+  /** Whether this password signs in to this account, through a whole login. */
   async function signsIn(email: string, password: string): Promise<boolean> {
     const rp = createRelyingParty(server)
     const page = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))

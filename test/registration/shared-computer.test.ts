@@ -1,4 +1,7 @@
-/** Two people at one browser: a registration that waits for its proof is not changed by the next one, and a double click is one registration. */
+/**
+ * Two users at one browser: the next registration does not change one that waits for verification,
+ * and a double click is one registration.
+ */
 import type { Browser } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'
 import type { AccountSetup } from './setup.ts'
@@ -55,7 +58,7 @@ test('the same form sent twice, at once or one after the other, is one registrat
   await setup.mailbox.waitFor(email, 3)
   const [newest] = await setup.server.database.knex('account_link').where({ purpose: 'verify', email })
   expect(newest.digest).not.toBeNull()
-  // Emails that are sent at once arrive in any order: one of their links is the newest.
+  // Emails that are sent at once arrive in any order, and one of their links is the newest.
   const pages = []
   for (const { link } of setup.mailbox.to(email)) pages.push(await browser.get(link!))
   const good = pages.filter(({ status }) => status === 200)

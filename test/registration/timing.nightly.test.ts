@@ -1,4 +1,7 @@
-/** What an answer's time tells, in medians of so many interleaved tries: LATCHKEY_TIMING, or 100. Needs a quiet machine. */
+/**
+ * What an answer's time reveals, in medians of LATCHKEY_TIMING (or 100) interleaved tries. Needs a
+ * quiet machine.
+ */
 import { createBrowser } from '../support/browser.ts'
 import type { AccountSetup } from './setup.ts'
 import { goodPassword, openAccountSetup } from './setup.ts'
@@ -8,7 +11,7 @@ const tries = Number(process.env.LATCHKEY_TIMING ?? 100)
 let setup: AccountSetup
 beforeAll(async () => {
   setup = await openAccountSetup()
-  // What is sent is decided by a worker: without one, only the request's own work takes time.
+  // A worker decides what is sent. Without one, only the request's own work takes time.
   await setup.server.parts.queue.stop()
 })
 afterAll(() => setup?.close())

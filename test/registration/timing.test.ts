@@ -1,4 +1,4 @@
-/** What an answer's time could tell: nothing, because the same is done for every address. */
+/** What an answer's time could reveal: nothing, because the work is the same for every address. */
 import { createBrowser } from '../support/browser.ts'
 import type { AccountSetup } from './setup.ts'
 import { openAccountSetup } from './setup.ts'
@@ -7,7 +7,7 @@ let setup: AccountSetup
 const statements: string[] = []
 beforeAll(async () => {
   setup = await openAccountSetup()
-  // What is sent is decided by a worker: without one, whatever is asked of the database is asked by the request.
+  // A worker decides what is sent. Without one, every query comes from the request.
   await setup.server.parts.queue.stop()
   await setup.register({ email: 'unproven@example.com' })
   // The periodic reads of the key ring and of other processes belong to no request.
@@ -46,6 +46,6 @@ test('a recovery asks the same of the database, and hashes nothing, whoever has 
   }
   expect(seen[1]).toEqual(seen[0])
   expect(seen[2]).toEqual(seen[0])
-  // Nobody is looked up at all.
+  // The request reads no account.
   expect(seen[0]!.filter((sql) => /\baccount\b/.test(sql))).toEqual([])
 })

@@ -1,9 +1,9 @@
-/** The lists of what ends together: each ending runs, in order, and none can be left out. */
+/** The lists of what ends together: each ending runs, in order, and none can be omitted. */
 import type { Tx } from '../../src/database/database.ts'
 import type { EndingName } from '../../src/revocation/endings.ts'
 import { createEndings, endingLists } from '../../src/revocation/endings.ts'
 
-// No ending of this test asks the database.
+// No ending in this test uses the database.
 const tx = {} as Tx
 
 test('the endings of a cause run in the order of its list, whatever the order of their registration', async () => {

@@ -1,4 +1,7 @@
-/** Nothing that names an account or a client outlives it by oversight: a cascade removes it, or a list says what does. */
+/**
+ * No row that names an account or a client outlives it by mistake: a cascade removes it, or a list
+ * says what does.
+ */
 import { identifyingColumns } from '../../src/revocation/identifying-columns.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
@@ -9,7 +12,9 @@ beforeAll(async () => {
 })
 afterAll(() => store?.close())
 
-/** Columns of `public` that hold such an id, by their name or by a foreign key, and that no cascade covers. */
+/**
+ * Columns of `public` with such an id, by their name or by a foreign key, that no cascade covers.
+ */
 async function columnsWithoutCascade(): Promise<string[]> {
   const { rows } = await store.database.knex.raw(`
     WITH reference AS (

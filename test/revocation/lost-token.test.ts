@@ -1,4 +1,7 @@
-/** An opaque token that Redis has lost is given back (RFC 7009 §2.1), and Redis comes back with it: it stays dead. */
+/**
+ * A client revokes an opaque token that Redis has lost (RFC 7009 §2.1), and Redis returns with it:
+ * the token stays revoked.
+ */
 import { createLog } from '../../src/log.ts'
 import type { RedisConnection } from '../../src/redis/connection.ts'
 import { createRedis } from '../../src/redis/connection.ts'
@@ -43,7 +46,10 @@ describeWith(['redis-server'], 'a token that Redis has lost', () => {
     (await rp.token({ grant_type: 'client_credentials' }, as('machine'))).body.access_token
   const ends = () => server.database.knex('artifact_end').select('key', 'expires_at')
 
-  /** As a Redis that restarts without its data; gives what puts the data back, as a snapshot or another replica does. */
+  /**
+   * Like a Redis that restarts without its data. Returns the function that restores the data, as a
+   * snapshot or another replica does.
+   */
   async function loseAll(): Promise<() => Promise<void>> {
     const { client } = connection
     const keys = 'nodes' in client ? [] : await client.keys('latchkey:artifact:*')
@@ -65,7 +71,7 @@ describeWith(['redis-server'], 'a token that Redis has lost', () => {
     expect(await isActive(token)).toBe(false)
     expect(await isActive(tokens.access_token, 'web')).toBe(false)
     expect((await rp.userinfo(tokens.access_token)).status).toBe(401)
-    // The refresh token is Postgres', and was never lost.
+    // The refresh token is in Postgres, and was never lost.
     expect((await rp.refresh(tokens.refresh_token)).status).toBe(200)
   })
 
@@ -109,7 +115,7 @@ describeWith(['redis-server'], 'a token that Redis has lost', () => {
     expect(answers.filter((status) => status === 200)).toHaveLength(600)
     expect(answers.filter((status) => status === 429)).toHaveLength(60)
     expect(await ends()).toHaveLength(600)
-    // A token that is there is ended all the same.
+    // A token that Redis still has is revoked as well.
     const token = await machineToken()
     expect(await revoke(token)).toMatchObject(answered)
     expect(await isActive(token)).toBe(false)

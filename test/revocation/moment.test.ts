@@ -1,16 +1,19 @@
-/** What is issued between the moment of an end and its commit has read nothing of the end, and is dead when the end is answered. */
+/**
+ * A token issued between the moment of an end and its commit has not seen the end. It is invalid
+ * once the end is answered.
+ */
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import { waitFor } from '../support/wait.ts'
 
 let server: Latchkey
-/** Another one on a database of its own, whose queue works. */
+/** Another server on its own database, whose queue runs. */
 let sweeping: Latchkey
 const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 
 beforeAll(async () => {
   server = await startLatchkey()
-  // The end itself is at work here, and no sweep.
+  // The end itself is tested here, without a sweep.
   await server.parts.queue.stop()
   sweeping = await startLatchkey()
 })
@@ -18,9 +21,10 @@ afterAll(() => Promise.all([server?.stop(), sweeping?.stop()]))
 
 type Revocation = Latchkey['parts']['revocation']
 
-/** Begins the end, and lets the rest of `meanwhile` happen after its moment and before its commit. */
+/** Starts the end, and runs `meanwhile` after its moment and before its commit. */
 async function endAround(at: Latchkey, end: () => Promise<unknown>, meanwhile: () => Promise<void>): Promise<void> {
-  // The end waits for the row of its moment: that is taken, and nothing of it can be seen.
+  // The end waits for the row of its moment: the moment is taken, but nothing of the end is
+  // visible.
   let letGo = () => {}
   const isLetGo = new Promise<void>((resolve) => {
     letGo = resolve
@@ -35,7 +39,7 @@ async function endAround(at: Latchkey, end: () => Promise<unknown>, meanwhile: (
   const ending = end()
   await waitFor(async () => {
     const { rows } = await at.database.knex.raw(
-      // A sweep of an end before this one may wait too.
+      // A sweep of an earlier end may wait too.
       `SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)
        WHERE NOT granted AND relation = 'artifact_end'::regclass AND query ILIKE 'INSERT INTO artifact_end%'`,
     )
@@ -62,7 +66,7 @@ test.each<[string, (revocation: Revocation, accountId: string) => Promise<unknow
     server,
     () => end(server.parts.revocation, id),
     async () => {
-      // The session answers without a question, and its tokens are new.
+      // The session answers without a prompt, and its tokens are new.
       const { code } = await rp.authorize({ scope: 'openid email offline_access' })
       tokens = (await rp.exchange(code!)).body
       expect((await rp.userinfo(tokens.access_token)).status).toBe(200)
@@ -102,7 +106,7 @@ test.each<[string, (artifacts: Artifacts, accountId: string) => (tx: Tx) => Prom
   await waitFor(async () => (await rp.userinfo(tokens.access_token)).status === 401)
   expect(await rp.refresh(tokens.refresh_token)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
   await waitFor(async () => (await sweeping.database.knex('artifact_end').where('is_provisional', true)).length === 0)
-  // Once: what begins afterwards lives.
+  // Only once: a token issued afterwards stays valid.
   sweeping.clock.advance(1)
   const later = await createRelyingParty(sweeping).signIn({ scope })
   sweeping.clock.advance(120_000)

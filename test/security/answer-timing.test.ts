@@ -1,6 +1,6 @@
 /**
- * The answers are the same byte for byte, and as many hashes are computed, whoever has the address. What that takes in time
- * is a measurement of its own: `npm run bench -- --login-timing`.
+ * The answers are equal byte for byte and compute the same number of hashes, with or without an
+ * account. Their time is measured separately: `npm run bench -- --login-timing`.
  */
 import { comparisonsAt, groupsFor } from '../../bench/answers.ts'
 import { behindProxy, floorCost, peopleLines } from '../../bench/people.ts'
@@ -13,7 +13,7 @@ const tries = 4
 let setup: AccountSetup
 beforeAll(async () => {
   setup = await openAccountSetup({ env: behindProxy })
-  // What is sent is decided by a worker: without one, only the request's own work is counted.
+  // A worker decides what is sent. Without one, only the request's own work is counted.
   await setup.server.parts.queue.stop()
   await setup.server.addClient({
     clientId: 'demo-web',

@@ -1,4 +1,4 @@
-/** Rows of the attack list whose features are not built yet: not advertised, no route, refused. */
+/** Rows of the attack list whose features do not exist yet: not advertised, no route, refused. */
 import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
 

@@ -1,6 +1,7 @@
 /**
- * Attacks on the login and its pages, by their number in the attack list. Proven elsewhere: 4 test/http/address, 9, 10, 12, 13
- * test/oidc/core-session, 11 test/http/csrf and here, 47 to 49 test/oidc/rp-initiated-logout, 53 test/security/hostile-requests.
+ * Attacks on the login and its pages, by their number in the attack list.
+ * Tested elsewhere: 4 test/http/address, 9, 10, 12, 13 test/oidc/core-session, 11 test/http/csrf
+ * and here, 47 to 49 test/oidc/rp-initiated-logout, 53 test/security/hostile-requests.
  */
 
 import { answerIn } from '../oidc/support.ts'
@@ -30,7 +31,7 @@ async function loginPage(parameters: Record<string, string> = {}) {
   return { rp, page: await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl(parameters))) }
 }
 
-/** How many hashes have been computed so far. */
+/** The number of hashes computed so far. */
 async function hashes(): Promise<number> {
   const { values = [] } = (await server.parts.metrics.getSingleMetric('latchkey_password_hash_seconds')?.get()) ?? {}
   return (
@@ -38,7 +39,7 @@ async function hashes(): Promise<number> {
   )
 }
 
-/** A page with everything that differs from request to request taken out. */
+/** A page without the parts that differ between requests. */
 const withoutTokens = (body: string, email: string) =>
   body
     .replace(/interaction\/[\w-]+/g, 'interaction')
@@ -76,7 +77,7 @@ test('7: a password of 50 KB, or with what no keyboard makes, is refused without
 test('8: what does not fit into the hash pool is told to come back, and nothing else suffers', async () => {
   const pages = await Promise.all(Array.from({ length: 12 }, () => loginPage()))
   const answering = Promise.all(
-    // Each at another address: tries at one wait for each other.
+    // Each at another address, because tries at one address wait for each other.
     pages.map(({ rp, page }, index) =>
       rp.browser.submit(page, '/login', { email: `flood-${index}@example.com`, password: testPassword }),
     ),
@@ -161,7 +162,8 @@ test('59: what a header says stays within one line of the log', async () => {
   lines.length = 0
   await fetch(`${server.issuer}/`, { headers: { 'User-Agent': 'x\t"} {"level":"fatal","msg":"forged"' } })
   await sendRaw(server.issuer, message('GET / HTTP/1.1\r\nUser-Agent: a\rb', []))
-  // NEL ends a line for some readers, CSI begins a command for terminals: both are no control characters to JSON.
+  // NEL ends a line for some readers, and CSI starts a terminal command. JSON does not escape
+  // either of them.
   await sendRaw(server.issuer, message('GET / HTTP/1.1\r\nUser-Agent: nel\x85{"level":"fatal"}csi\x9b31m', []))
   await server.parts.accounts
     .create(

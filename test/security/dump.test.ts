@@ -1,4 +1,7 @@
-/** No usable secret at rest: everything that can be made is made, both stores and the log are dumped, and each secret is looked for. */
+/**
+ * No usable secret at rest: everything that can be created is created, both stores and the log are
+ * dumped, and each secret is searched for.
+ */
 
 import { Redis } from 'ioredis'
 import { byAccount, testOrigin } from '../audit/origins.ts'
@@ -16,7 +19,9 @@ import { waitFor } from '../support/wait.ts'
 const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const masterKey = `${'1f'.repeat(16)}${'2e'.repeat(16)}`
 
-/** Every form in which a value could lie in a dump. Bytes of Postgres are dumped as hexadecimal text. */
+/**
+ * Every form that a value could have in a dump. A Postgres dump shows bytes as hexadecimal text.
+ */
 function formsOf(secret: string | Buffer): string[] {
   const bytes = Buffer.isBuffer(secret) ? secret : Buffer.from(secret)
   const text = Buffer.isBuffer(secret) ? [] : [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)]
@@ -66,7 +71,10 @@ async function dumpRedis(url: string): Promise<string> {
   return [...keys, ...values].join('\n')
 }
 
-/** A link of every purpose, used and unused, and an email that could not be sent; gives what opens something. */
+/**
+ * A link of every purpose, used and unused, and an email that could not be sent. Returns the usable
+ * secrets.
+ */
 async function makePeople(server: Latchkey, mailbox: Mailbox): Promise<Record<string, string | Buffer>> {
   const { settings, registration, accounts, accountChanges } = server.parts
   await settings.set('registration', 'open', operator)
@@ -98,7 +106,7 @@ async function makePeople(server: Latchkey, mailbox: Mailbox): Promise<Record<st
     invitation: tokenIn(await mailbox.waitFor('invited@example.com')),
     'link of an email change': tokenIn(await mailbox.waitFor('new@example.com')),
   }
-  // What waits to be sent is an intent, and its address cannot be read either.
+  // What waits to be sent is sealed, so its address cannot be read either.
   mailbox.setMood('busy')
   await send('/recover', { email: 'waiting-for-mail@example.com' })
   await send('/register', { ...registered, email: 'waiting@example.com' })
@@ -111,7 +119,7 @@ async function makePeople(server: Latchkey, mailbox: Mailbox): Promise<Record<st
   }
 }
 
-/** Makes one of everything; gives the secrets by what they are. */
+/** Creates one of everything. Returns the secrets by their kind. */
 async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Record<string, string | Buffer>> {
   const rp = createRelyingParty(server)
   const tokens = await rp.signIn({ scope: 'openid email offline_access' })
@@ -133,7 +141,8 @@ async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Recor
   )
   const interaction = /interaction\/([\w-]+)/.exec(page.url)![1]!
   const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
-  // The cookie that binds the interaction holds a moment; the uid in its name is looked for as the interaction.
+  // The cookie that binds the interaction contains a time; the uid in its name is searched for as
+  // the interaction.
   const guestCookies = (await guest.browser.jar.getCookies(page.url)).filter(({ key }) => !key.includes('latchkey.i.'))
 
   const padding = `claims=${encodeURIComponent(JSON.stringify({ x: 'y'.repeat(8_000) }))}`
@@ -231,7 +240,7 @@ test('in Postgres and the log there is none', async () => {
   })
   try {
     await prove(server, mailbox, () => dumpPostgres(server), lines)
-    // The search finds what is there: the public part of a key, a digest, an address.
+    // The search finds what is not secret: the public part of a key, a digest, an address.
     const dump = await dumpPostgres(server)
     expect(holds(dump, 'alice@example.com')).toBe(true)
     expect(holds(dump, server.parts.keyRing.current().publicJwks[0]!.kid)).toBe(true)

@@ -1,4 +1,7 @@
-/** On the wire: what no person can have typed as a password is refused with a page that says so, before any hash is computed. */
+/**
+ * Raw requests: a password that no user can have typed is refused with a page that says so, before
+ * any hash is computed.
+ */
 import argon2 from 'argon2'
 import type { AccountSetup } from '../registration/setup.ts'
 import { goodPassword, openAccountSetup, operator } from '../registration/setup.ts'
@@ -19,7 +22,7 @@ async function hashes(): Promise<number> {
 
 const encode = (fields: Record<string, string>): string => new URLSearchParams(fields).toString()
 
-/** A page with a password, open in a browser; sends `password` as it stands, already encoded. */
+/** A page with a password, open in a browser. Sends `password` unchanged, already encoded. */
 type PasswordForm = (password: string | Buffer) => Promise<{ status: number; body: string; hashed: number }>
 
 let guests = 0
@@ -28,7 +31,7 @@ const passwordForms: Record<string, () => Promise<PasswordForm>> = {
   login: async () => {
     const { browser, authorizeUrl } = createRelyingParty(setup.server)
     const page = await browser.follow(await browser.get(await authorizeUrl()))
-    // Somebody else at each try: how often one address may be tried is another defence.
+    // Another account at each try: the limit of tries at one address is another defence.
     guests += 1
     return passwordFormOf(browser, page, `${page.url}/login`, { email: `guest-${guests}@example.com` })
   },

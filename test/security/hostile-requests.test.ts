@@ -1,4 +1,7 @@
-/** Requests that no honest program sends: each gets the status it deserves, in one answer, without a stack and without a 500. */
+/**
+ * Requests that no honest program sends: each gets the right status, in one answer, without a stack
+ * trace and without a 500.
+ */
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 import { formType, lengthOf, message, sendRaw, statusesIn } from './wire.ts'
@@ -157,7 +160,7 @@ describe('bodies', () => {
   test('another charset or a compressed body is 415', async () => {
     expect(await post([`${formType}; charset=utf-16`, lengthOf('a=b')], 'a=b')).toBe(415)
     expect(await post([formType, 'Content-Encoding: gzip', lengthOf('a=b')], 'a=b')).toBe(415)
-    // A quote that never closes is no parameter: what is left is a form without a client.
+    // A parameter whose quote is not closed is ignored: what is left is a form without a client.
     expect(await post([`${formType}; charset="`, lengthOf('a=b')], 'a=b')).toBe(401)
   })
 
@@ -166,7 +169,8 @@ describe('bodies', () => {
     const chunked = `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`
     for (const path of ['/token', '/introspect', '/revoke', '/authorize', '/logout', '/logout/confirm', '/userinfo']) {
       expect(await post([formType, lengthOf(body)], body, path)).toBe(413)
-      // The engine reads chunks itself, up to the same limit, and calls what is too much invalid_request.
+      // The engine reads chunked bodies itself, up to the same limit, and answers invalid_request
+      // beyond it.
       expect([400, 413]).toContain(await post([formType, 'Transfer-Encoding: chunked'], chunked, path))
     }
   })

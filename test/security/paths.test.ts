@@ -1,4 +1,7 @@
-/** Bad input at the door: paths, methods, headers and bodies that nobody honest sends. Each gets a plain refusal, never a 500. */
+/**
+ * Bad input: paths, methods, headers and bodies that no honest client sends. Each gets a plain
+ * refusal, never a 500.
+ */
 import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
 import { formType, lengthOf, message, sendRaw, statusesIn } from './wire.ts'

@@ -1,4 +1,4 @@
-/** Requests written to the socket as they are, so that no client tidies them up first. */
+/** Requests written to the socket unchanged, so that no client library corrects them first. */
 import { connect } from 'node:net'
 
 export const formType = 'Content-Type: application/x-www-form-urlencoded'
@@ -8,7 +8,9 @@ export const lengthOf = (body: string): string => `Content-Length: ${Buffer.byte
 export const statusesIn = (text: string): number[] =>
   [...text.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, status]) => Number(status))
 
-/** Sends `text` to the server at `base` and gives everything that comes back until the connection ends. */
+/**
+ * Sends `text` to the server at `base` and returns everything received until the connection ends.
+ */
 export function sendRaw(base: string, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let answer = ''
@@ -20,6 +22,6 @@ export function sendRaw(base: string, text: string): Promise<string> {
   })
 }
 
-/** One HTTP/1.1 message; the connection is to end with the answer. */
+/** One HTTP/1.1 message; the connection ends with the answer. */
 export const message = (line: string, headers: readonly string[] = [], body = ''): string =>
   [`${line} HTTP/1.1`, 'Host: localhost', 'Connection: close', ...headers, '', body].join('\r\n')

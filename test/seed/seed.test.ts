@@ -184,7 +184,7 @@ test('every spelling of a mailbox is one person of the seed', async () => {
   expect(await problems(seedOf('seeded@münchen.example', 'Seeded@xn--mnchen-3ya.example'))).toEqual([
     '3 users[1].email repeated',
   ])
-  // Only the small letter has a form of one character with its caron.
+  // Only the small letter has a composed form with its caron.
   expect(await problems(seedOf('J\u030Can@a.example', '\u01F0an@a.example'))).toEqual(['3 users[1].email repeated'])
   expect(await problems(seedOf('seeded@0x7f.1'))).toEqual(['2 users[0].email not_email'])
   await apply(seedOf('seeded@münchen.example'))

@@ -1,4 +1,4 @@
-/** Where an address is: only from a file that the operator brings. */
+/** The place of an IP address: only from a file that the administrator provides. */
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { openGeolocation } from '../../src/sessions/geolocation.ts'

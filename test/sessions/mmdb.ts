@@ -1,4 +1,7 @@
-/** A tiny MMDB file for one IPv4 network, by the format's specification 2.0: a tree of bits, a section of data, and what describes them. */
+/**
+ * A tiny MMDB file for one IPv4 network, by the format's specification 2.0: a tree of bits, a data
+ * section, and metadata.
+ */
 
 type Value = string | Readonly<Record<string, unknown>> | readonly string[] | { uint: number; bytes: 2 | 4 | 8 }
 

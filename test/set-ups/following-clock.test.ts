@@ -1,4 +1,6 @@
-/** A clock that follows the database's: the offset is injected, and so are both of the machine's clocks. */
+/**
+ * A clock that follows the database's. The offset and both of the machine's clocks are injected.
+ */
 import type { ClockOffset } from '../../src/following-clock.ts'
 import { createFollowingClock } from '../../src/following-clock.ts'
 import { createLog } from '../../src/log.ts'
@@ -27,7 +29,7 @@ function opened(first: ClockOffset) {
       next = new Error('away')
       await clock.follow()
     },
-    /** How far the clock went while both of the machine's went on by `ms`. */
+    /** How far the clock advanced while both of the machine's clocks advanced by `ms`. */
     pass: (ms: number): number => {
       const before = clock.now()
       at.system += ms

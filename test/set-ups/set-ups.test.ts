@@ -1,4 +1,4 @@
-/** Server processes publish the stores they work on, and are not ready while they disagree. */
+/** Server processes publish the stores that they use, and are not ready while they disagree. */
 import { checkProxy, checkStores } from '../../src/doctor/checks.ts'
 import { createLog } from '../../src/log.ts'
 import { systemRandom } from '../../src/random.ts'
@@ -65,7 +65,7 @@ describeWith(['redis-server'], 'a process without Redis beside one with it', () 
     const withRedis = await startLatchkey({ database, env: { REDIS_URL: redis.url } })
     await waitFor(() => isReady(withRedis), { what: 'the process with Redis' })
     const without = await startLatchkey({ database, clock: withRedis.clock })
-    // The one that comes later knows before it listens.
+    // The later process has checked before it listens.
     expect(await ready(without)).toMatchObject({ status: 503, body: { checks: { database: true, stores: false } } })
     await waitFor(async () => (await ready(withRedis)).body.checks.stores === false, { what: 'the older process' })
     const told = await inspectStores(database.database.knex, undefined)
@@ -130,7 +130,10 @@ describeWith(['redis-server'], 'a process without Redis beside one with it', () 
     const clock = createTestClock()
     const both = Promise.withResolvers<void>()
     let written = 0
-    /** The database of a process whose first row is committed only when the other one's is written too. */
+    /**
+     * The database of a process whose first row is committed only after the other process has
+     * written its own.
+     */
     const slow = () => {
       let isFirst = true
       const raw = async (sql: string, bindings: never) => {
@@ -144,7 +147,7 @@ describeWith(['redis-server'], 'a process without Redis beside one with it', () 
           return result
         })
       }
-      // Of the database only what publishes a row is used, and what deletes it is not.
+      // Only the query that publishes a row is used; the one that deletes it is not.
       return { raw } as unknown as typeof knex
     }
     const setUps = [undefined, 'redis://cache'].map((redisUrl) =>

@@ -1,4 +1,5 @@
-// Starts the check of the login page as soon as the page is there: the work is done by the time the password is typed.
+// Starts the CAPTCHA of the login page at once, so that it is solved by the time the password is
+// typed.
 document.querySelector('#without-script').remove()
 const widget = document.querySelector('altcha-widget')
 const { $altcha } = globalThis

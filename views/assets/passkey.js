@@ -1,4 +1,5 @@
-// Passkeys: shows what works here only, asks the browser's authenticator, and sends its answer in an ordinary form.
+// Passkeys: shows what works in this browser, calls its authenticator, and sends the answer in an
+// ordinary form.
 const { browserSupportsWebAuthn, browserSupportsWebAuthnAutofill, startAuthentication, startRegistration } =
   globalThis.SimpleWebAuthnBrowser
 
@@ -12,7 +13,7 @@ for (const form of document.querySelectorAll('form[data-passkey]')) {
     form.submit()
   }
   const fail = (error) => {
-    // Asked twice, or the page was left: nothing to say.
+    // Asked twice, or the page was closed: there is nothing to report.
     if (error.code !== 'ERROR_CEREMONY_ABORTED' && error.name !== 'AbortError') status.textContent = form.dataset.failed
   }
   const ask = () => {
@@ -27,7 +28,7 @@ for (const form of document.querySelectorAll('form[data-passkey]')) {
       ask().then(send, fail)
     })
     if (form.dataset.autofill === 'yes' && (await browserSupportsWebAuthnAutofill())) {
-      // Nobody has asked for anything yet: that the browser has nothing to offer is not an error.
+      // The user has not asked for anything yet, so a browser without a passkey is not an error.
       startAuthentication({ optionsJSON, useBrowserAutofill: true }).then(send, () => undefined)
     }
   }

@@ -1,4 +1,4 @@
-/** "Begin anew" at an account that was imported, whose old password and links a stranger has. */
+/** A user starts over at an imported account whose old password and links an attacker has. */
 
 import type { People } from './person.ts'
 import { createPeople } from './person.ts'
@@ -8,7 +8,10 @@ import type { Try } from './tries.ts'
 import { raceEitherWay, runTries, sumWrongs, times } from './tries.ts'
 
 export function testBeginnings(setup: () => Setup): void {
-  /** The owner of the mailbox registers, and opens the link in another browser than the one that registered. */
+  /**
+   * The mailbox owner registers, and opens the link in another browser than the one that
+   * registered.
+   */
   async function prepareBeginning(people: People, { resetAt }: Try, { email }: Person) {
     const { issuer } = setup()
     const link = await people.emailedLink(email, '/verify', async () => {
@@ -28,7 +31,7 @@ export function testBeginnings(setup: () => Setup): void {
     }
   }
 
-  /** A link of recovery from a time at which the email counted as proven. */
+  /** A recovery link from a time when the email counted as verified. */
   async function earlierRecoveryLink(people: People, { attackAt }: Try, person: Person) {
     const setVerified = (isVerified: boolean) =>
       setup().query('UPDATE account SET is_email_verified = $2 WHERE id = $1', [person.id, isVerified])
@@ -48,7 +51,7 @@ export function testBeginnings(setup: () => Setup): void {
       const { link, begin } = await prepareBeginning(people, one, person)
       const fields = { ...people.proofOn(page, oldPassword), email: strangersEmail(person) }
       const changeEmail = () => stranger.submit(page, '/account/email', fields)
-      // In half of the tries there is a link before.
+      // Half of the tries have an earlier link.
       if (one.index % 8 < 4) await people.emailedLink(strangersEmail(person), '/email-change', changeEmail)
       await raceEitherWay(setup(), one, person, [changeEmail], begin)
       const opens = async (url: string) => (await people.browserAt(one.attackAt).get(url)).status === 200

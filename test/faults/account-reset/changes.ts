@@ -1,4 +1,6 @@
-/** Changes of the account that were asked for in a session of the old password, while the account is reset. */
+/**
+ * Account changes that were requested in a session of the old password, while the account is reset.
+ */
 import { createAuthenticator } from '../../mfa/authenticator.ts'
 import type { Browser } from '../../support/browser.ts'
 import type { Credentials, People } from './person.ts'
@@ -7,7 +9,7 @@ import type { Person, Setup } from './setup.ts'
 import { oldPassword, strangersEmail } from './setup.ts'
 import { countWrongs, few, raceEitherWay, runTries, sumWrongs, times } from './tries.ts'
 
-/** The form on the page of the email, filled in with the stranger's own. */
+/** The form on the email page, filled in with the attacker's address. */
 async function openEmailChange(people: People, browser: Browser, person: Person) {
   const page = await people.openPage(browser, '/account/email', people.withOldPassword(person))
   const fields = { ...people.proofOn(page, oldPassword), email: strangersEmail(person) }
@@ -20,7 +22,7 @@ async function openDeletion(people: People, browser: Browser, credentials: Crede
   return () => browser.submit(page, '/account/data/delete', fields)
 }
 
-/** The form with a passkey that the stranger has made. */
+/** The form with a passkey that the attacker created. */
 async function openPasskey({ issuer }: Setup, people: People, browser: Browser, credentials: Credentials) {
   const page = await people.openPage(browser, '/account/factors', credentials)
   const options = /data-passkey="([^"]*)"/.exec(page.body)![1]!.replaceAll(/&#34;|&quot;/g, '"')

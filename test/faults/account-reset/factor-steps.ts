@@ -1,4 +1,7 @@
-/** The second factor of a sign-in with the old password, and step-up of an old session, while the account is recovered. */
+/**
+ * The second factor of a sign-in with the old password, and step-up of an old session, while the
+ * account is recovered.
+ */
 import { acr } from '../../mfa/setup.ts'
 import type { Credentials, People, Visitor } from './person.ts'
 import { createPeople } from './person.ts'
@@ -6,7 +9,7 @@ import type { Setup } from './setup.ts'
 import type { Try } from './tries.ts'
 import { countWrongs, few, race, times } from './tries.ts'
 
-/** A session from before there was a factor, in front of the page that asks for the factor alone. */
+/** A session from before the account had a factor, at the page that asks for the factor alone. */
 async function openStepUp(people: People, { attackAt }: Try, plain: Credentials) {
   const browser = people.browserAt(attackAt)
   const credentials = { ...plain, codes: await people.enrolApp(browser, plain) }
@@ -17,7 +20,7 @@ async function openStepUp(people: People, { attackAt }: Try, plain: Credentials)
   return { credentials, visitor, page }
 }
 
-/** A sign-in with the old password, in front of the page that asks for the factor. */
+/** A sign-in with the old password, at the page that asks for the factor. */
 async function openFactor(people: People, { attackAt }: Try, credentials: Credentials) {
   const { visitor, page } = await people.visit(attackAt, credentials)
   return { visitor, page: await people.goOn(visitor.browser, page, credentials, 'factor') }

@@ -1,4 +1,7 @@
-/** Resets by an operator's command: few tries, because a command is a process that takes a second. */
+/**
+ * Resets by an administrator's command. Few tries, because each command is a process that takes a
+ * second.
+ */
 
 import { createPeople } from './person.ts'
 import type { Person, Setup } from './setup.ts'
@@ -15,7 +18,10 @@ export function testOperators(setup: () => Setup): void {
     await setup().operator(['user', 'enable', id])
   }
 
-  /** A stranger with the old password has links, a session, and a sign-in before its resume; all of it is tried after the command. */
+  /**
+   * An attacker with the old password has links, a session, and a sign-in that is not resumed yet.
+   * All of them are tried after the command.
+   */
   async function tryAfter(command: Command, { attackAt, resetAt }: Try) {
     const people = createPeople(setup())
     const person = setup().takeVerified()

@@ -1,4 +1,7 @@
-/** What a browser does at one of the servers: signs in step by step, opens account pages, and tells what it still has. */
+/**
+ * A browser at one of the servers: it signs in step by step, opens account pages, and checks which
+ * access remains.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { URI } from 'otpauth'
 import type { Browser, Page } from '../../support/browser.ts'
@@ -9,10 +12,10 @@ import { createDemo } from '../demo.ts'
 import type { Person, Setup } from './setup.ts'
 import { newPassword, oldPassword } from './setup.ts'
 
-/** `codes`: recovery codes of the account, taken one by one. */
+/** `codes`: recovery codes of the account, used one by one. */
 export type Credentials = Readonly<{ email: string; password: string; codes?: string[] }>
 
-/** What one sign-in at the demo client has given so far. */
+/** The results of one sign-in at the demo client so far. */
 export type Visitor = {
   readonly at: StartedProcess
   readonly browser: Browser
@@ -33,7 +36,10 @@ export type People = ReturnType<typeof createPeople>
 export function createPeople({ issuer, query, mailbox }: Setup) {
   const demo = createDemo({ issuer })
 
-  /** On a loaded machine a server refuses to hash (503) and does nothing else: the form is sent again. */
+  /**
+   * On a loaded machine a server refuses to hash (503) and does nothing else, so the form is sent
+   * again.
+   */
   function browserAt({ url }: StartedProcess): Browser {
     const reach = (target: string) => (target.startsWith(issuer) ? url + target.slice(issuer.length) : target)
     const browser = createBrowser({ reach })
@@ -48,7 +54,7 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
     return { ...browser, submit }
   }
 
-  /** Sends the form of one step, and gives the answer as it is. */
+  /** Sends the form of one step and returns the answer unchanged. */
   function answer(browser: Browser, page: Page, step: StepName, { email, password, codes = [] }: Credentials) {
     if (step === 'login') return browser.submit(page, '/login', { email, password })
     if (step === 'factor') {
@@ -57,7 +63,10 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
     return browser.submit(page, `/${step}`)
   }
 
-  /** Answers the pages that come, up to a step named `until`, a page of another kind, an error, or the way to the client. */
+  /**
+   * Answers the pages until the step `until`, a page of another kind, an error, or the redirect to
+   * the client.
+   */
   async function goOn(browser: Browser, start: Page, credentials: Credentials, until?: StepName): Promise<Page> {
     let page = await browser.follow(start)
     for (let count = 0; count < 8; count += 1) {
@@ -68,7 +77,7 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
     return page
   }
 
-  /** A browser in front of the login page of the demo client. */
+  /** A browser at the login page of the demo client. */
   async function visit(at: StartedProcess, credentials: Credentials) {
     const browser = browserAt(at)
     const visitor: Visitor = { at, browser, credentials }
@@ -76,7 +85,7 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
     return { visitor, page }
   }
 
-  /** From any page of the interaction to the tokens, as far as the server lets it come. */
+  /** From any page of the interaction to the tokens, as far as the server allows. */
   async function finish(visitor: Visitor, start: Page): Promise<void> {
     const { next } = await goOn(visitor.browser, start, visitor.credentials)
     const code = next === undefined ? null : new URL(next).searchParams.get('code')
@@ -90,7 +99,7 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
     return (await browser.get(`${issuer}/account`)).status === 200
   }
 
-  /** Whether a session or a token of the visitor is still good for something. */
+  /** Whether a session or a token of the visitor still gives access. */
   async function hasAccess(visitor: Visitor): Promise<boolean> {
     const { at, tokens } = visitor
     if (await isSignedIn(visitor)) return true
@@ -99,7 +108,7 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
     return (await demo.refresh(at, tokens.refresh_token)).status === 200
   }
 
-  /** Opens a page of the account, signing in as far as it is asked for. */
+  /** Opens a page of the account, and signs in when asked. */
   async function openPage(browser: Browser, path: string, credentials: Credentials): Promise<Page> {
     const page = await goOn(browser, await browser.get(issuer + path), credentials)
     if (page.status === 200 && new URL(page.url).pathname === path) return page
@@ -110,12 +119,12 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
   const proofOn = ({ body }: Page, currentPassword: string): Record<string, string> =>
     body.includes('name="currentPassword"') ? { currentPassword } : {}
 
-  /** Does `ask`, and gives the link to `path` that is emailed because of it. */
+  /** Calls `ask` and returns the link to `path` from the resulting email. */
   async function emailedLink(email: string, path: string, ask: () => Promise<unknown>): Promise<string> {
     const emailLinks = () => linksTo(email).filter((link) => new URL(link).pathname === path)
     const before = emailLinks().length
     await ask()
-    // Emails come in any order: this one is known by its link.
+    // Emails arrive in any order: this one is identified by its link.
     await waitFor(() => emailLinks().length > before, { what: `a link to ${path}` })
     return emailLinks().at(-1)!
   }
@@ -129,13 +138,14 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
       await browser.submit(await browser.get(`${issuer}/recover`), '/recover', { email })
     })
 
-  /** Gives the form of a recovery, ready to be sent. */
+  /** Returns the form of a recovery, ready to be sent. */
   async function openRecovery(at: StartedProcess, link: string) {
     const browser = browserAt(at)
     const page = await browser.get(link)
     return async (onEnded?: () => Promise<void>): Promise<void> => {
       const { status, body } = await browser.submit(page, '/recover/password', { password: newPassword })
-      // What came first was a reset too, and has ended the link: the owner asks for another one.
+      // The earlier operation was a reset too and has revoked the link, so the user requests
+      // another one.
       if (status === 400 && onEnded) return onEnded()
       if (status !== 200) throw new Error(`the recovery was refused: ${status}\n${body.slice(0, 2000)}`)
     }
@@ -146,7 +156,7 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
     return () => recover()
   }
 
-  /** The same where the attack itself is a reset: with another link when that came first. */
+  /** The same where the attack itself is a reset: uses another link when the attack came first. */
   const prepareRecoveryAgain = async (at: StartedProcess, person: Person) => {
     const recover = await openRecovery(at, await recoveryLink(at, person))
     return () => recover(async () => (await prepareRecovery(at, person))())
@@ -155,7 +165,10 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
   const sessionCookie = async (browser: Browser): Promise<string | undefined> =>
     (await browser.jar.getCookies(issuer)).find(({ key }) => key.endsWith('session'))?.value
 
-  /** The owner's browser on the password page: the form ready to be sent, and whether the session has gone on as it should. */
+  /**
+   * The user's browser on the password page: the form, ready to be sent, and whether the session
+   * continued as it should.
+   */
   async function preparePasswordChange(browser: Browser, credentials: Credentials) {
     const page = await openPage(browser, '/account/password', credentials)
     const before = await sessionCookie(browser)
@@ -177,7 +190,7 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
     return () => browser.submit(page, '/account/factors/app', { code: URI.parse(uri).generate() })
   }
 
-  /** Enrols an authenticator app; gives the recovery codes that come with it. */
+  /** Enrols an authenticator app. Returns its recovery codes. */
   async function enrolApp(browser: Browser, credentials: Credentials): Promise<string[]> {
     const add = await openApp(browser, credentials)
     const { body } = await add()
@@ -186,7 +199,7 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
     return codes
   }
 
-  /** Whether the account's newest event of the kind `action` comes after the newest of the kind `reset`. */
+  /** Whether the account's newest event of kind `action` is after the newest of kind `reset`. */
   async function isAfter({ id }: Person, action: string, reset: string): Promise<boolean> {
     const newest = `SELECT max(sequence) FROM audit_event WHERE subject_id = $1 AND outcome = 'success' AND action =`
     const rows = await query<{ is_after: boolean | null }>(`SELECT (${newest} $2) > (${newest} $3) AS is_after`, [
@@ -205,7 +218,7 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
   const isRemembered = async ({ id }: Person): Promise<boolean> =>
     (await query('SELECT FROM remembered_browser WHERE account_id = $1', [id])).length > 0
 
-  /** Whether an emailed link still leads to the stranger's email, or has made it the account's. */
+  /** Whether an emailed link still offers the attacker's email, or has made it the account's. */
   async function opensEmailChange(at: StartedProcess, { id }: Person, strangersEmail: string): Promise<boolean> {
     for (const link of linksTo(strangersEmail)) {
       const browser = browserAt(at)

@@ -1,4 +1,7 @@
-/** Two servers on one database with their email, and more accounts than the races need: imported at once, with one hash. */
+/**
+ * Two servers on one database with their email, and more accounts than the races need: imported at
+ * once, with one hash.
+ */
 import { randomUUID } from 'node:crypto'
 import argon2 from 'argon2'
 import pg from 'pg'
@@ -12,9 +15,9 @@ import { waitFor } from '../../support/wait.ts'
 export const oldPassword = 'lanterns over the quiet river'
 export const newPassword = 'a kettle sings in the morning'
 
-/** Each account serves one try. The password is the old one. */
+/** Each account is for one try. The password is the old one. */
 export type Person = Readonly<{ id: string; email: string }>
-/** Where a stranger would have the account's mail. */
+/** The address to which an attacker wants to change the account's email. */
 export const strangersEmail = ({ id }: Person): string => `${id}@strangers.example`
 
 export type Setup = Awaited<ReturnType<typeof openSetup>>
@@ -25,7 +28,7 @@ const unverifiedAccounts = 60
 const createPeople = (count: number, kind: string): Person[] =>
   Array.from({ length: count }, (_, index) => ({ id: randomUUID(), email: `${kind}-${index}@people.example` }))
 
-/** As cheap as the servers' own hashes: a sign-in does not hash it anew. */
+/** Costs as little as the servers' own hashes, so a sign-in does not rehash it. */
 const hashOfOldPassword = () =>
   argon2.hash(oldPassword, { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 })
 
@@ -48,7 +51,7 @@ export async function openSetup({ withRedis }: { withRedis: boolean }) {
   const query = async <Row extends object>(sql: string, values: readonly unknown[] = []): Promise<Row[]> =>
     (await pool.query(sql, [...values])).rows
 
-  /** Runs an operator's command. Throws when it fails. */
+  /** Runs an administrator's command. Throws when it fails. */
   async function operator(args: readonly string[], stdin?: string): Promise<void> {
     const options = {
       env: { ...env, DATABASE_URL: database.url, ISSUER: issuer },
@@ -72,13 +75,13 @@ export async function openSetup({ withRedis }: { withRedis: boolean }) {
     return person
   }
 
-  /** Keeps the account's row from being locked by others, until it is released. */
+  /** Locks the account's row against other transactions, until it is released. */
   async function lockAccount({ id }: Person) {
     const client = await pool.connect()
     await client.query('BEGIN')
     await client.query('SELECT FROM account WHERE id = $1 FOR NO KEY UPDATE', [id])
     const pid = Number((await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid)
-    // A second request waits for the first one, which waits for us.
+    // A second request waits for the first one, which waits for this lock.
     const sql = `WITH locked AS MATERIALIZED (
         SELECT pid, pg_blocking_pids(pid) AS by FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock')
@@ -108,14 +111,14 @@ export async function openSetup({ withRedis }: { withRedis: boolean }) {
     takeVerified: () => take(verified),
     takeUnverified: () => take(unverified),
 
-    /** The wrong passwords of one race must not ask the next one for a CAPTCHA. */
+    /** The wrong passwords of one race must not cause a CAPTCHA in the next one. */
     clearFailedLogins: () =>
       query(`DELETE FROM guess_address WHERE key IN (SELECT key FROM guess_address ORDER BY key FOR UPDATE)`),
 
-    /** Every email that was asked for has been sent, or will never be. */
+    /** Every requested email has been sent or dropped. */
     allEmailsSent: () => waitFor(async () => !(await isEmailWaiting()), { timeoutMs: 30_000, what: 'an empty outbox' }),
 
-    /** Every email that waits has been tried in vain. */
+    /** Every queued email has failed once. */
     allEmailsTried: () => {
       const sql = `SELECT count(*)::int AS count FROM graphile_worker.jobs
         WHERE task_identifier = 'outbox:mail' AND (attempts = 0 OR locked_at IS NOT NULL)`
@@ -123,7 +126,7 @@ export async function openSetup({ withRedis }: { withRedis: boolean }) {
       return waitFor(areTried, { timeoutMs: 30_000, what: 'an attempt for every mail' })
     },
 
-    /** Emails that wait for another attempt are due at once. */
+    /** Makes emails due that wait for another attempt. */
     makeEmailsDue: () => query(`UPDATE graphile_worker._private_jobs SET run_at = now() WHERE attempts > 0`),
 
     close: async () => {

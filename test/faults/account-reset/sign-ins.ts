@@ -1,4 +1,6 @@
-/** Sign-ins with the old password, in flight or stopped at some step, while the account is reset. */
+/**
+ * Sign-ins with the old password, in progress or stopped at some step, while the account is reset.
+ */
 
 import type { Credentials, People } from './person.ts'
 import { createPeople } from './person.ts'
@@ -6,14 +8,17 @@ import type { Setup } from './setup.ts'
 import type { Try } from './tries.ts'
 import { countWrongs, few, race, times } from './tries.ts'
 
-/** Races a sign-in with the reset; tells whether it has access afterwards. */
+/** Races a sign-in with the reset. Returns whether it has access afterwards. */
 async function raceSignIn(people: People, one: Try, credentials: Credentials, fire: () => Promise<void>) {
   const { visitor, page } = await people.visit(one.attackAt, credentials)
   await race(one, [() => people.finish(visitor, page)], fire)
   return people.hasAccess(visitor)
 }
 
-/** Lets sign-ins that were stopped at each step go on after the reset. The names say what was still to come. */
+/**
+ * Resumes sign-ins after the reset that were stopped at each step. The names say which steps were
+ * left.
+ */
 async function resumeSignIns(people: People, { attackAt }: Try, credentials: Credentials, fire: () => Promise<void>) {
   const open = () => people.visit(attackAt, credentials)
   const [resume, consent, token] = [await open(), await open(), await open()]
@@ -38,7 +43,7 @@ export function testSignIns(setup: () => Setup): void {
       const person = setup().takeVerified()
       const recover = await people.prepareRecovery(one.resetAt, person)
       const access = await raceSignIn(people, one, people.withOldPassword(person), recover)
-      // The browser that used the link is known, and no other.
+      // Only the browser that used the link is known.
       const known = await people.knownBrowsers(person)
       return { access, knownBrowser: known.length > 1, ownBrowserForgotten: known.length === 0 }
     })
@@ -57,7 +62,7 @@ export function testSignIns(setup: () => Setup): void {
       return {
         access,
         ownSessionLost: !(await owner.isSessionRenewed()),
-        // The owner's browser goes on under a new cookie, and a copy of the old one is worth nothing.
+        // The user's browser continues with a new cookie, and a copy of the old one is worthless.
         oldCookieKnown: known.some((key) => own.includes(key)),
         knownBrowser: known.length > 1,
         ownBrowserForgotten: known.length === 0,

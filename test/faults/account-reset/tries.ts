@@ -1,21 +1,24 @@
-/** Many tries of one race, a few at once, each with an account of its own; and how many of them went wrong, by what. */
+/**
+ * Many tries of one race, a few at once, each with its own account. Counts which of them went
+ * wrong, and how.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StartedProcess } from '../../support/processes.ts'
 import { waitFor } from '../../support/wait.ts'
 import type { Person, Setup } from './setup.ts'
 
 export const times = 50
-/** Where nothing is in flight, and where each try starts a process. */
+/** For tests in which nothing is in progress, or in which each try starts a process. */
 export const few = 10
 export const operated = 3
 const atOnce = 5
 
 /** `attackAt` and `resetAt` are different processes. */
 export type Try = Readonly<{ index: number; attackAt: StartedProcess; resetAt: StartedProcess }>
-/** What must not be, by name: true where it is. */
+/** Forbidden outcomes by name: true where one occurred. */
 type Wrongs<Name extends string> = Readonly<Record<Name, boolean>>
 
-/** Gives what each try has come to. */
+/** Returns the result of each try. */
 export async function runTries<T>(
   { servers, clearFailedLogins }: Setup,
   count: number,
@@ -36,13 +39,13 @@ export async function runTries<T>(
       })
     }
   }
-  // The next test begins when the last request of this one has been answered.
+  // The next test starts after the last request of this one is answered.
   const ends = await Promise.allSettled(Array.from({ length: atOnce }, runSome))
   for (const end of ends) if (end.status === 'rejected') throw end.reason
   return results
 }
 
-/** How many of `count` tries show each wrong. */
+/** How many of `count` tries show each wrong outcome. */
 export async function countWrongs<Name extends string>(
   setup: Setup,
   count: number,
@@ -57,7 +60,10 @@ export function sumWrongs<Name extends string>(results: readonly Wrongs<Name>[])
   return Object.fromEntries(entries) as Record<Name, number>
 }
 
-/** Both begin at about the same moment: the attack from 40 ms before the reset to 40 ms after it, by the number of the try. */
+/**
+ * Both start at about the same time: the attack from 40 ms before the reset to 40 ms after it, by
+ * the number of the try.
+ */
 export async function race({ index }: Try, attacks: readonly (() => Promise<unknown>)[], reset: () => Promise<void>) {
   const lateMs = ((index * 17) % 81) - 40
   const after = async (ms: number, work: () => Promise<unknown>) => {
@@ -76,7 +82,10 @@ const followed = (promise: Promise<unknown>) => {
   return one
 }
 
-/** Every request has been admitted and waits for the account's row, or is done; then the reset is the first that goes on. */
+/**
+ * Every request has been admitted and waits for the account's row, or has ended. Then the reset
+ * gets the row first.
+ */
 async function raceForRow(
   setup: Setup,
   person: Person,
@@ -86,7 +95,8 @@ async function raceForRow(
   const row = await setup.lockAccount(person)
   const requests = [followed(reset())]
   const doWait = async () => (await row.waiting()) >= requests.filter(({ isDone }) => !isDone).length
-  // A request may wait for something else, in its process: the race is less sharp then, and no less valid.
+  // A request may wait for something else in its process. The race is then less sharp, but still
+  // valid.
   const allWait = () => waitFor(doWait, { timeoutMs: 2000 }).catch(() => undefined)
   try {
     await allWait()
@@ -98,7 +108,10 @@ async function raceForRow(
   await Promise.all(requests.map(({ promise }) => promise))
 }
 
-/** Half of the tries by time, half by the order in which they get the account's row: each at either process. */
+/**
+ * Half of the tries by time, half by the order in which they get the account's row; each at both
+ * processes.
+ */
 export async function raceEitherWay(
   setup: Setup,
   one: Try,
