@@ -31,9 +31,9 @@ export type AccountDeletion = ReturnType<typeof createAccountDeletion>
 
 /** For clients: only the account page sees an account with a pending deletion. */
 export const createFindForClient =
-  ({ findById }: Pick<Accounts, 'findById'>) =>
+  (accounts: Pick<Accounts, 'findById'>) =>
   async (id: string, clientId: string | undefined): Promise<Account | undefined> => {
-    const account = await findById(id)
+    const account = await accounts.findById(id)
     return account?.deleteAt !== undefined && clientId !== accountClientId ? undefined : account
   }
 

@@ -63,7 +63,7 @@ test('development needs nothing: loopback, embedded database, a master key of it
     signingKeys: {
       algorithms: ['RS256', 'ES256', 'EdDSA'],
       times: { announcedMs: 24 * hour, activeMs: 30 * 24 * hour, retiredMs: 14 * 24 * hour + 60_000 },
-      leastAnnouncedMs: 360_000,
+      minAnnouncedMs: 360_000,
       jwksCacheSeconds: 300,
     },
     trustProxy: [],

@@ -2151,8 +2151,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'HEAD at the authorization endpoint is refused',
     file: 'src/oidc/endpoints.ts',
-    search: "issue a code that its sender never sees.\n    methods: ['GET', 'POST']",
-    replacement: "issue a code that its sender never sees.\n    methods: ['GET', 'HEAD', 'POST']",
+    search: "issue a code that the client never receives.\n    methods: ['GET', 'POST']",
+    replacement: "issue a code that the client never receives.\n    methods: ['GET', 'HEAD', 'POST']",
     test: 'test/oidc/head.test.ts',
   },
   {
