@@ -15,15 +15,15 @@ export class ArtifactStoreUnavailable extends Error {
 }
 
 /**
- * A one-time proof or assertion was used again (RFC 7519 §4.1.7, RFC 9449 §11.1), and the engine
- * had not checked it first.
+ * A one-time proof or assertion was used again (RFC 7519 §4.1.7, RFC 9449 §11.1). The engine saved
+ * it without a look-up, and the store had it already.
  */
 export class ReplayDetected extends Error {
   readonly code = 'artifact_replayed'
 
   constructor() {
     super('already used')
-    this.name = 'Replayed'
+    this.name = 'ReplayDetected'
   }
 }
 

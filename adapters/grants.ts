@@ -1,6 +1,6 @@
 /**
  * The end of a grant handler: one conditional write decides which request has spent the code or
- * refresh token.
+ * refresh token. A repeat within the grace window gets its successor again.
  */
 import { errors } from 'oidc-provider'
 import { rowId } from './digest.ts'

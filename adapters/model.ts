@@ -1,9 +1,6 @@
 /** The properties of each model of artifacts, and their shape in reads and writes. */
 
-/**
- * Everything the engine stores, except clients, which have their own table; and parked requests of
- * browsers.
- */
+/** Everything the engine stores, and parked requests of browsers. Clients have their own table. */
 export const modelNames = [
   'Session',
   'Grant',
@@ -29,7 +26,7 @@ export type Model = {
   /** `redis`: in Redis if it is configured, otherwise in Postgres. */
   home: 'postgres' | 'redis'
   /**
-   * How it may be spent: `source` once, for tokens, inside a grant handler (RFC 6749 §4.1.2);
+   * How it may be spent: `source` once, exchanged for tokens in a grant handler (RFC 6749 §4.1.2);
    * `request` once, anywhere (RFC 9126 §7.3); `proof` once, when it is first seen (RFC 9449 §11.1).
    * Absent: it is not spent.
    */

@@ -1,5 +1,5 @@
 /**
- * The outcome of an interaction: decided once, repeatable for a moment, and always stored in
+ * The outcome of an interaction: decided once, repeatable for `repeatableMs`, and always stored in
  * Postgres.
  */
 import { createHash } from 'node:crypto'
@@ -12,8 +12,8 @@ import type { createBearerSeal } from './seal.ts'
 type Deps = { postgres: Postgres; seal: ReturnType<typeof createBearerSeal>; now: () => number }
 
 /**
- * `first`: undecided before. `same`: the same answer, a moment ago. `other`: another answer, or too
- * long ago.
+ * `first`: undecided before. `same`: the same answer, within `repeatableMs`. `other`: another
+ * answer, or an older one.
  */
 export type Decision = 'first' | 'same' | 'other'
 
@@ -74,7 +74,7 @@ export function createOutcomes({ postgres, seal, now }: Deps) {
       }
     },
 
-    /** Whether the finished interaction `uid` got this answer a moment ago. */
+    /** Whether the finished interaction `uid` got this answer within `repeatableMs`. */
     async wasJustAnswered(uid: string, answer: string): Promise<boolean> {
       const [row] = await postgres.query(findOutcome, [outcomeKey(uid)])
       return row !== undefined && answerDigest(answer).equals(row[0] as Buffer) && isRecent(row[1])

@@ -58,7 +58,7 @@ export async function checkMasterKey({ knex, sealer }: { knex: Knex; sealer: Sea
   if (sealed) sealer.open(sealed, place)
 }
 
-/** The sealed root secret. Its seal names the master key that seals all new values. */
+/** The sealed root secret. Its header shows which master key seals new values. */
 export const findRootSecret = async (knex: Knex): Promise<Buffer | undefined> =>
   (await knex('root_secret').where({ id: 1 }).first('sealed_secret'))?.sealed_secret
 

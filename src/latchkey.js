@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The `latchkey` command: starts the command line with a Node that can run TypeScript, from any
- * folder.
+ * The `latchkey` command: starts the command line (`cli.ts`) with a Node that can run TypeScript.
+ * The server is `main.ts`; `npm start` has its flags.
  */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'

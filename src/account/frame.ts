@@ -1,4 +1,4 @@
-/** The common frame of every account page. */
+/** The common frame of every account page, and the caller of its forms. */
 import type { Context } from 'koa'
 import type { Visit } from '../access/access.ts'
 import { atMinute } from '../clock.ts'

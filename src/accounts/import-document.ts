@@ -22,7 +22,7 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const nil = '00000000-0000-0000-0000-000000000000'
 const longestHash = 500
 
-/** Returns the code of a hash's problem. Otherwise the user would find it at the first sign-in. */
+/** Returns the problem code of a hash, or undefined: found here, and not at the first sign-in. */
 export type ProblemOfHash = (hash: string) => string | undefined
 
 /** Parses a line at the time `now`. Returns the account, or every problem. */

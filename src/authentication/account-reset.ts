@@ -1,6 +1,7 @@
 /**
  * The reset of an account: everything of its old generation ends, except the access of the browser
- * that requested it.
+ * that requested it. Only its types; `revocation/account-end.ts` does it, `revocation/endings.ts`
+ * lists what ends.
  */
 import type { Context } from 'koa'
 import type { Tx } from '../database/database.ts'

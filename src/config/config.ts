@@ -1,6 +1,6 @@
 /**
- * The typed, frozen configuration that a process reads from its environment. `settings/` has what
- * changes at run time.
+ * The type of the configuration. `read.ts` reads it from the environment and reports every problem;
+ * `settings/` has what changes at run time.
  */
 import type { Algorithm } from '../../keys/algorithms.ts'
 import type { KeyTimes } from '../../keys/states.ts'

@@ -1,6 +1,6 @@
 /**
  * Consents: what an account has allowed a client. Owns `consent`; the engine's grants are built
- * from it.
+ * from it. `routes.ts` decides which scopes the page asks for.
  */
 import type { Audit } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'

@@ -37,9 +37,9 @@ export type FactorResets = ReturnType<typeof createFactorResets>
 const dayMs = 24 * 60 * 60_000
 /** In this time the user can stop the reset. */
 const waitMs = dayMs
-/** From the due time: the email may take a day, and its link is valid for one. */
+/** How long it stays open after its due time: a day for the email, and a day for its link. */
 const openMs = 2 * dayMs
-/** Only an operator removes older factors, because they surely belong to the user. */
+/** The link removes only younger factors. Older ones belong to the user; an operator removes them. */
 const youngMs = 30 * dayMs
 const atOnce = 100
 
@@ -104,7 +104,7 @@ export function createFactorResets(deps: Deps) {
         metrics.count('requested')
       }),
 
-    /** In a session of the account. */
+    /** Stops the pending reset, from a session of the account. */
     stop,
 
     /** Stops a pending request, because a sign-in of this generation proved a factor. */

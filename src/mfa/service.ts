@@ -154,8 +154,8 @@ export function createFactors(deps: Deps) {
     },
 
     /**
-     * Stores the factor of the form, for callers that verified a fresh login. Throws its error.
-     * `binding` is the offer's. Returns recovery codes when there were none.
+     * Stores the factor of the form, for callers that verified a fresh login. Throws the error of
+     * the method's `confirm`. `binding` is that of `offer`. Returns the first recovery codes.
      */
     add: async (caller: FactorCaller, id: MethodId, binding: string, form: Readonly<Record<string, string>>) => {
       const { confirm, isCounted } = getMethod(id)
@@ -240,7 +240,7 @@ export function createFactors(deps: Deps) {
         await audit.record(tx, event(action, { accountId, by }))
       }),
 
-    /** Removes every factor from before the email was proven, within the transaction. */
+    /** Removes every factor: they are from before the email was proven. Within the transaction. */
     revokeAll: async (tx: Tx, accountId: string): Promise<void> => {
       for (const method of methods) await method.removeAll(tx, accountId)
       await failures.deleteAll(tx, accountId)

@@ -1,4 +1,7 @@
-/** DPoP proofs (RFC 9449 §4.3): the checks that the engine does not make or makes differently. */
+/**
+ * DPoP proofs (RFC 9449 §4.3): the checks that the engine does not make or makes differently. The
+ * binding of refresh tokens to a key is in `adapters/token-families.ts`.
+ */
 import { hash } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import type { KoaContextWithOIDC } from 'oidc-provider'

@@ -11,8 +11,8 @@ type Deps = {
 }
 
 /**
- * Epoch seconds. `usedAt` is the last use (the issue, for a rotating refresh token). Old rows have
- * none.
+ * Epoch seconds. `usedAt` is the last use; for a rotating refresh token, the time when it was
+ * issued. Rows of older versions have no `usedAt`.
  */
 type StoredTimes = { usedAt?: unknown; loginTs?: unknown; iiat?: unknown; clientId?: string }
 

@@ -1,4 +1,7 @@
-/** Counts the requests of the engine's endpoints as `endpoints.ts` and `grants/` define. */
+/**
+ * Counts the requests of the engine's endpoints as `endpoints.ts` and `grants/` define. The numbers
+ * are in `limits/policies.ts`.
+ */
 import type { Context } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { errors, Provider } from 'oidc-provider'

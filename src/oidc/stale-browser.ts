@@ -79,7 +79,7 @@ export function createStaleBrowserAnswers(deps: Deps) {
     deps.showRetry(ctx, url, 1 + ((random.bytes(1)[0] ?? 0) % 3))
   }
 
-  /** Omits the cookie of a session that another tab has renamed: it would sign this browser out. */
+  /** Omits the cookie of a session that got a new id since: it would sign this browser out. */
   async function repeatLiving(ctx: Context, text: string): Promise<void> {
     const response = JSON.parse(text) as Response
     const name = sessionCookie.name()
@@ -106,8 +106,8 @@ export function createStaleBrowserAnswers(deps: Deps) {
   }
 
   /**
-   * The account was reset. An active session of an earlier generation is from before generations
-   * existed.
+   * The account was reset, which ends its sessions. One that is still active was made by a version
+   * without generations, so its cookie is cleared.
    */
   async function answerReset(ctx: Context, uid: string | undefined): Promise<void> {
     const id = sessionCookie.read(ctx)
@@ -125,8 +125,8 @@ export function createStaleBrowserAnswers(deps: Deps) {
       ctx.remove('Set-Cookie')
       if (error.reason === 'account') return answerReset(ctx, uid)
       if (error.reason === 'answer') throw interactionAnswered()
-      // Of two requests that resume one interaction, the second may notice the renamed session
-      // first.
+      // The second of two requests that resume one interaction may fail because of the session, so
+      // the response is looked up for both reasons.
       const response = uid === undefined ? undefined : await findResponse(uid)
       if (response !== undefined) return repeatLiving(ctx, response)
       if (error.reason === 'outcome' || ctx.method !== 'GET' || !isForBrowsers(ctx.path)) throw interactionExpired()

@@ -1,4 +1,7 @@
-/** Formats of other systems' hashes, with their verification. Latchkey creates none of them. */
+/**
+ * Formats of other systems' hashes, with their verification. Latchkey creates none of them; a
+ * sign-in replaces them (`login/service.ts`).
+ */
 import { pbkdf2, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import bcrypt from 'bcrypt'

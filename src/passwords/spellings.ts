@@ -1,4 +1,7 @@
-/** Forms of a password that an attacker tries: without fillers, and on a Latin keyboard. */
+/**
+ * Forms of a password that an attacker tries: without fillers (invisible, repeated or outer
+ * blanks), and on a Latin keyboard.
+ */
 import { fold } from './context.ts'
 
 const blank = String.raw`[\p{White_Space}\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]`

@@ -1,6 +1,6 @@
 /**
  * Records token families that ended because of theft (RFC 9700 §4.14.2): an audit event, and
- * metrics for operators.
+ * metrics. `adapters/token-families.ts` detects the theft.
  */
 
 import { Counter } from 'prom-client'

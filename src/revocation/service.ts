@@ -46,8 +46,8 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
   })
 
   /**
-   * Ends and records in one transaction. Gives how many rows were removed: with 0 a JWT may still
-   * have ended.
+   * Ends and records in one transaction. Returns the number of removed rows: 0 does not mean that
+   * nothing ended, because a JWT has no row.
    */
   async function end(
     what: RevocationTarget,
@@ -64,9 +64,8 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
   }
 
   /**
-   * Ends something that may be issued again, and so has a moment. Artifacts that are issued until
-   * the commit have not seen the end, so the moment is set again before the answer, or by the
-   * sweep.
+   * Ends a target that may get new tokens later, so the end is a stored point in time. It is stored
+   * again after the commit, for tokens issued meanwhile; the sweep does it when the process dies.
    */
   async function endAtMoment(
     what: RevocationTarget,

@@ -1,4 +1,7 @@
-/** The refresh token grant (RFC 6749 §6). */
+/**
+ * The refresh token grant (RFC 6749 §6). Grace window and reuse: `adapters/token-families.ts` and
+ * `adapters/grants.ts`.
+ */
 import type { Grant } from './grant.ts'
 
 export const refreshToken: Grant = {
