@@ -13,8 +13,8 @@ import { createMailer } from './service.ts'
 import { createEmailTemplates } from './templates.ts'
 import { createTransport } from './transport.ts'
 
-type PostmanDeps = Parameters<typeof createMailer>[0]
-type Deps = Omit<PostmanDeps, 'issuer' | 'from' | 'emailTemplates' | 'transport' | 'devOutbox'> &
+type MailerDeps = Parameters<typeof createMailer>[0]
+type Deps = Omit<MailerDeps, 'issuer' | 'from' | 'emailTemplates' | 'transport' | 'devOutbox'> &
   Pick<Parameters<typeof createSendEmail>[0], 'findProvenEmail'> & {
     config: Pick<Config, 'environment' | 'issuer' | 'email'>
     sentences: Sentences

@@ -76,9 +76,9 @@ export function createStrengthEstimator({ log, file = threadFile, queue = 32, ..
       for (const text of texts) {
         const answer = answerOf(asked, limitMs)
         asked.postMessage(text)
-        const loginThrottle = await answer
-        if (typeof loginThrottle !== 'number') throw new Error('no number of guesses')
-        if (loginThrottle < minGuesses) return 'guessable'
+        const guesses = await answer
+        if (typeof guesses !== 'number') throw new Error('no number of guesses')
+        if (guesses < minGuesses) return 'guessable'
       }
       return 'good'
     } catch (error) {
