@@ -70,7 +70,10 @@ let server: MeasuredLatchkey | undefined
 try {
   await exchange(generator)
   const databaseUrl = process.env.DATABASE_URL
-  server = await startLatchkey({ folder, withRedis: redis, logLevel: 'warn', databaseUrl })
+  // The first start creates the database and the development data, and its memory is not typical.
+  const start = () => startLatchkey({ folder, withRedis: redis, logLevel: 'warn', databaseUrl })
+  await (await start())?.close()
+  server = await start()
   if (!server) throw new Error('redis-server is not installed; --no-redis measures without it')
   await importPeople(server, folder, await peopleLines([{ name: group, kind: 'usual', count: concurrency }]))
   await sleep(restMs)
