@@ -17,7 +17,7 @@ import { createSentences } from './locales.ts'
 import { createLog } from './log.ts'
 import { hashingSlots, threadPoolSize, yieldPoolThreads } from './passwords/threads.ts'
 import { systemRandom } from './random.ts'
-import { developmentNotes, developmentSeed, sampleSecrets } from './seed/samples.ts'
+import { developmentNotes, developmentSeed, listRefusedSecrets } from './seed/samples.ts'
 import { startServer } from './server.ts'
 import { openStores, prepareSchema } from './stores.ts'
 
@@ -94,7 +94,7 @@ async function run(config: Config): Promise<void> {
     measureClock: () => measureOffset(stores.database.knex, systemClock),
     random: systemRandom,
     log,
-    refusedSecrets: config.environment === 'production' ? sampleSecrets : [],
+    refusedSecrets: listRefusedSecrets(config.environment),
     ...(isDevelopment && { developmentNotes }),
   })
   if (isDevelopment)

@@ -8,7 +8,7 @@ import { listScopes, oidcScopes } from '../clients/scopes.ts'
 import type { Parts } from '../compose/parts.ts'
 import type { Problem } from '../problems.ts'
 import { nearest } from '../problems.ts'
-import { sampleSecrets } from '../seed/samples.ts'
+import { listRefusedSecrets } from '../seed/samples.ts'
 import { readSecret, secretOptions, shown } from './client-secret.ts'
 import type { Call, CliCommand } from './command.ts'
 import { readJsonObject } from './input.ts'
@@ -102,7 +102,7 @@ export const addClient: CliCommand = {
     }
     const config = readConfig()
     const isDevelopment = 'config' in config && config.config.environment !== 'production'
-    const refusedSecrets = isDevelopment ? [] : sampleSecrets
+    const refusedSecrets = 'config' in config ? listRefusedSecrets(config.config.environment) : []
     const parts = await openParts()
     const { input, problems } = readClientDocument(document, { isDevelopment, refusedSecrets })
     const all = [...problems, ...(await unknownScopes(document.scope, parts))]

@@ -37,7 +37,7 @@ export function createOpener({ readConfig, log }: Deps) {
       { measureOffset },
       { systemClock },
       { systemRandom },
-      { sampleSecrets },
+      { listRefusedSecrets },
     ] = await Promise.all([
       import('../stores.ts'),
       import('../compose/parts.ts'),
@@ -56,7 +56,7 @@ export function createOpener({ readConfig, log }: Deps) {
       measureClock: () => measureOffset(stores.database.knex, systemClock),
       random: systemRandom,
       log,
-      refusedSecrets: config.environment === 'production' ? sampleSecrets : [],
+      refusedSecrets: listRefusedSecrets(config.environment),
     })
     closing.push(parts.close)
     return parts

@@ -154,11 +154,24 @@ function setTarget(ctx: Context, url: string): void {
   ctx.request.originalUrl = target
 }
 
+const prefixCache = new Map<string, readonly string[]>()
+const cachedIps = 10_000
+
 /**
  * The networks by which failures are counted: an IPv4 address and its /24, an IPv6 /64 and its /48,
  * which one site has.
  */
-export function prefixesOf(ip: string): string[] {
+export function prefixesOf(ip: string): readonly string[] {
+  const cached = prefixCache.get(ip)
+  if (cached) return cached
+  // Many requests come from one IP address, and parsing takes longer than the rest of a count.
+  if (prefixCache.size >= cachedIps) prefixCache.clear()
+  const prefixes = readPrefixes(ip)
+  prefixCache.set(ip, prefixes)
+  return prefixes
+}
+
+function readPrefixes(ip: string): readonly string[] {
   if (!ipaddr.isValid(ip)) return [ip]
   const bytes = bytesOf(ip)
   if (bytes.length === 4) return [`${bytes.join('.')}/32`, `${bytes.slice(0, 3).join('.')}.0/24`]

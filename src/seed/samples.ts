@@ -5,6 +5,11 @@ export const sampleSecrets: readonly string[] = [
   'demo-web-secret-for-development-only',
   'demo-machine-secret-for-development-only',
 ]
+
+/** Other environments accept the sample values. */
+export const listRefusedSecrets = (environment: string): readonly string[] =>
+  environment === 'production' ? sampleSecrets : []
+
 export const sampleClientIds: readonly string[] = ['demo-web', 'demo-spa', 'demo-machine']
 export const sampleEmails: readonly string[] = ['alice@example.com']
 

@@ -8,7 +8,7 @@ import { readLines } from '../../src/cli/lines.ts'
 import { problemOfImportedHash } from '../../src/passwords/hasher.ts'
 import { systemRandom } from '../../src/random.ts'
 import type { Ran } from '../cli/command-line.ts'
-import { latchkey } from '../cli/command-line.ts'
+import { runCommand } from '../cli/command-line.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { createTestFolder } from '../support/folders.ts'
@@ -34,7 +34,7 @@ describe('latchkey user import', () => {
   afterAll(() => database.close())
 
   const run = (args: readonly string[], stdin?: string): Promise<Ran> =>
-    latchkey(args, {
+    runCommand(args, {
       env: { NODE_ENV: 'test', DATABASE_URL: database.url, MASTER_KEY: '1f'.repeat(32), DATA_FOLDER: folder },
       ...(stdin !== undefined && { stdin }),
     })

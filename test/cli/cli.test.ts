@@ -1,16 +1,16 @@
-/** The command line on an embedded database, as real processes. */
+/** The command line on an embedded database. */
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { EmbeddedPostgres } from '../../src/database/embedded/index.ts'
 import { startEmbeddedPostgres } from '../../src/database/embedded/index.ts'
 import { createTestFolder } from '../support/folders.ts'
 import { says, sentence } from '../support/sentences.ts'
-import { developmentSeed, latchkey } from './command-line.ts'
+import { developmentSeed, latchkey, runCommand } from './command-line.ts'
 
 const folder = createTestFolder()
 const env = { DATA_FOLDER: folder }
 const run = (args: readonly string[], stdin?: string) =>
-  latchkey(args, { env, ...(stdin === undefined ? {} : { stdin }) })
+  runCommand(args, { env, ...(stdin === undefined ? {} : { stdin }) })
 const password = 'a password of its own'
 
 // Like a server: the command line joins the database and does not stop what another process uses.
@@ -139,7 +139,7 @@ test('a person is added, shown by address or id, given a password, disabled and 
 })
 
 test('without a terminal and without --password-stdin nobody is asked, and nothing hangs', async () => {
-  expect(await run(['user', 'add', 'carol@example.com'])).toMatchObject({
+  expect(await latchkey(['user', 'add', 'carol@example.com'], { env })).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('(password_source_missing)'),
   })
@@ -171,11 +171,11 @@ test('production refuses the development seed', async () => {
     DATABASE_URL: 'embedded:',
     MASTER_KEY_FILE: path.join(folder, 'master.key'),
   }
-  const refused = await latchkey(['seed', developmentSeed, '--json'], { env: production })
+  const refused = await runCommand(['seed', developmentSeed, '--json'], { env: production })
   expect(refused.code).toBe(1)
   const { error } = JSON.parse(refused.stderr)
   expect(error.problems.map(({ code }: { code: string }) => code)).toContain('sample_secret')
-  const examined = await latchkey(['doctor', '--json'], { env: production })
+  const examined = await runCommand(['doctor', '--json'], { env: production })
   expect(examined.code).toBe(1)
   const failed = examined.json().checks.filter(({ status }: { status: string }) => status === 'failed')
   expect(failed.map(({ code }: { code: string }) => code)).toEqual([...Array(3).fill('sample_client'), 'sample_user'])
@@ -222,11 +222,11 @@ test('the doctor finds nothing wrong', async () => {
 
 test('a wrong master key is named, changes nothing and is a problem of the configuration', async () => {
   const wrong = { ...env, MASTER_KEY: '6f'.repeat(8) + '1e'.repeat(24) }
-  expect(await latchkey(['client', 'list'], { env: wrong })).toMatchObject({
+  expect(await runCommand(['client', 'list'], { env: wrong })).toMatchObject({
     code: 78,
     stderr: expect.stringContaining('(wrong_master_key)'),
   })
-  const examined = await latchkey(['doctor', '--json'], { env: wrong })
+  const examined = await runCommand(['doctor', '--json'], { env: wrong })
   expect(examined.code).toBe(78)
   expect(examined.json().checks).toContainEqual(expect.objectContaining({ code: 'master_key_wrong', status: 'failed' }))
   expect((await run(['client', 'list'])).code).toBe(0)
@@ -234,16 +234,16 @@ test('a wrong master key is named, changes nothing and is a problem of the confi
 
 test('every problem of the configuration is told, and the exit code is 78', async () => {
   const env = { NODE_ENV: 'production', ISSUER: 'http://login.example.com/' }
-  const refused = await latchkey(['client', 'list', '--json'], { env })
+  const refused = await runCommand(['client', 'list', '--json'], { env })
   expect(refused.code).toBe(78)
   const { error } = JSON.parse(refused.stderr)
   expect(error.code).toBe('configuration_refused')
   expect(error.problems.map(({ path: variable }: { path: string }) => variable)).toEqual(
     expect.arrayContaining(['ISSUER', 'DATABASE_URL', 'MASTER_KEY']),
   )
-  const examined = await latchkey(['doctor'], { env })
+  const examined = await runCommand(['doctor'], { env })
   expect(examined).toMatchObject({ code: 78, stdout: expect.stringContaining('ISSUER') })
-  const printed = [examined.stdout, (await latchkey(['client', 'list'], { env })).stderr].join('\n')
+  const printed = [examined.stdout, (await runCommand(['client', 'list'], { env })).stderr].join('\n')
   for (const line of printed.split('\n').filter((one) => one.includes('ISSUER'))) {
     expect(line.match(/ISSUER/g)).toEqual(['ISSUER'])
   }
@@ -251,7 +251,7 @@ test('every problem of the configuration is told, and the exit code is 78', asyn
 
 test('a database that is away is a named failure, not a hang', async () => {
   const away = { ...env, DATABASE_URL: 'postgres://localhost:1/none?sslmode=disable' }
-  expect(await latchkey(['user', 'list', '--json'], { env: away })).toMatchObject({
+  expect(await runCommand(['user', 'list', '--json'], { env: away })).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('database_unavailable'),
   })

@@ -5,7 +5,7 @@ import { createTestDatabase } from '../support/database.ts'
 import { createTestFolder } from '../support/folders.ts'
 import { ecJwk, exponentOne, offCurve, rsaJwk } from '../support/public-keys.ts'
 import { sentence } from '../support/sentences.ts'
-import { latchkey } from './command-line.ts'
+import { runCommand } from './command-line.ts'
 
 test('`client add` refuses them and says what is wrong; the doctor lists a client that has one', async () => {
   const database = await createTestDatabase()
@@ -16,7 +16,7 @@ test('`client add` refuses them and says what is wrong; the doctor lists a clien
     writeFileSync(file, JSON.stringify({ keys }))
     const named = ['client', 'add', '--kind', 'machine', '--id', 'job', '--name', 'Job']
     const how = ['--auth-method', 'private_key_jwt', '--auth-signing-alg', 'ES256', '--jwks', file]
-    return latchkey([...named, ...how, '--json'], { env })
+    return runCommand([...named, ...how, '--json'], { env })
   }
   const bad = await add([ecJwk(), exponentOne(), rsaJwk(1024), offCurve()])
   expect(bad.code).not.toBe(0)
@@ -28,7 +28,7 @@ test('`client add` refuses them and says what is wrong; the doctor lists a clien
   expect((await add([ecJwk()])).code).toBe(0)
   const { knex } = database.database
   const clients = async () => {
-    const { checks } = (await latchkey(['doctor', '--json'], { env })).json()
+    const { checks } = (await runCommand(['doctor', '--json'], { env })).json()
     return checks.filter(({ check }: { check: string }) => check === 'clients')
   }
   expect(await clients()).not.toContainEqual(expect.objectContaining({ code: 'client_bad_key' }))

@@ -3,7 +3,7 @@ import { checkBreachCheck, checkPasswordPolicy } from '../../src/doctor/checks.t
 import { startBreachService } from '../passwords/breach-service.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { createTestFolder } from '../support/folders.ts'
-import { latchkey } from './command-line.ts'
+import { runCommand } from './command-line.ts'
 
 test('fifteen characters are recommended where the password is the only factor (SP 800-63B 3.1.1.2)', () => {
   expect(checkPasswordPolicy(14)).toMatchObject({ status: 'warning', code: 'password_minimum_low' })
@@ -39,7 +39,7 @@ test('the doctor asks the service, and reads the setting', async () => {
     BREACH_CHECK_URL: service.url,
   }
   await database.database.knex('setting').insert({ key: 'passwordMinimumLength', value: '20', updated_at: 0 })
-  const { checks } = (await latchkey(['doctor', '--json'], { env })).json()
+  const { checks } = (await runCommand(['doctor', '--json'], { env })).json()
   expect(checks).toContainEqual(expect.objectContaining({ check: 'breach-check', code: 'breach_check_ok' }))
   expect(checks).toContainEqual(
     expect.objectContaining({ check: 'password-policy', code: 'password_policy_ok', params: { minimum: 20 } }),

@@ -7,13 +7,13 @@ import type { Servers, StartedProcess } from '../support/processes.ts'
 import { startServers } from '../support/processes.ts'
 import { sentence } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
-import { latchkey } from './command-line.ts'
+import { runCommand } from './command-line.ts'
 
 let base: TestDatabase
 let servers: Servers
 const masterKey = '3a'.repeat(16) + '4b'.repeat(16)
 const run = (...args: string[]) =>
-  latchkey([...args, '--json'], { env: { NODE_ENV: 'test', DATABASE_URL: base.url, MASTER_KEY: masterKey } })
+  runCommand([...args, '--json'], { env: { NODE_ENV: 'test', DATABASE_URL: base.url, MASTER_KEY: masterKey } })
 
 beforeAll(async () => {
   base = await createTestDatabase()
@@ -46,7 +46,7 @@ test('list shows each key, and what comes next for it', async () => {
     expect([state, next]).toEqual(['active', 'retired'])
     expect(Date.parse(at)).toBeGreaterThan(Date.now() + 29 * 86_400_000)
   }
-  const words = await latchkey(['keys', 'list'], {
+  const words = await runCommand(['keys', 'list'], {
     env: { NODE_ENV: 'test', DATABASE_URL: base.url, MASTER_KEY: masterKey },
   })
   expect(words.stdout).toContain(keys[0]!.kid)

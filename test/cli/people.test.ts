@@ -1,4 +1,4 @@
-/** `latchkey user invite` and the doctor's check of the SMTP server, as real processes. */
+/** `latchkey user invite` and the doctor's check of the SMTP server. */
 
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
@@ -8,7 +8,7 @@ import { addPhone } from '../mfa/setup.ts'
 import type { AccountSetup } from '../registration/setup.ts'
 import { goodPassword, openAccountSetup, operator } from '../registration/setup.ts'
 import { says, sentence } from '../support/sentences.ts'
-import { latchkey } from './command-line.ts'
+import { runCommand } from './command-line.ts'
 
 let setup: AccountSetup
 beforeAll(async () => {
@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => setup?.close())
 
 const run = (args: readonly string[], env: Record<string, string> = {}) =>
-  latchkey(args, {
+  runCommand(args, {
     env: {
       NODE_ENV: 'test',
       DATABASE_URL: setup.server.databaseUrl,

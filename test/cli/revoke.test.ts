@@ -4,12 +4,12 @@ import { createTestFolder } from '../support/folders.ts'
 import { api, callback, createRelyingParty, testPassword, webSecret } from '../support/latchkey.ts'
 import type { Servers } from '../support/processes.ts'
 import { startServers } from '../support/processes.ts'
-import { latchkey } from './command-line.ts'
+import { runCommand } from './command-line.ts'
 
 const folder = createTestFolder()
 const env = { NODE_ENV: 'test', DATA_FOLDER: path.join(folder, 'data') }
 const run = (args: readonly string[], stdin?: string) =>
-  latchkey([...args, '--json'], { env, ...(stdin !== undefined && { stdin }) })
+  runCommand([...args, '--json'], { env, ...(stdin !== undefined && { stdin }) })
 let servers: Servers
 
 beforeAll(async () => {

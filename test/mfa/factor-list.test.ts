@@ -25,6 +25,15 @@ const sentencesOf = ({ isSubstitute, isCounted, enrolment }: FactorDefinition): 
   ...(enrolment?.hasPage ? ['pages.own.factor.title.', 'pages.own.factor.heading.', 'pages.own.factor.lead.'] : []),
 ]
 
+/** Whether the CHECK constraint of the table's `method` column permits the id of a factor. */
+async function isPermitted(table: string, id: string): Promise<boolean> {
+  const { rows } = await store.database.knex.raw(
+    `SELECT pg_get_constraintdef(oid) AS text FROM pg_constraint WHERE conrelid = ?::regclass AND conname = ?`,
+    [table, `${table}_method_check`],
+  )
+  return rows[0].text.includes(`'${id}'`)
+}
+
 /** Missing parts of a factor that its type cannot require. */
 async function problemsOf(factor: FactorDefinition, part: FactorPart): Promise<string[]> {
   const { id, views, enrolment, isSubstitute, seals } = factor
@@ -34,6 +43,8 @@ async function problemsOf(factor: FactorDefinition, part: FactorPart): Promise<s
     ...Object.values(views).map((file): [boolean, string] => [!existsSync(file), `no view ${file}`]),
     ...sentencesOf(factor).map((key): [boolean, string] => [!has(key + id), `no sentence ${key}${id}`]),
     ...columns.map((isThere): [boolean, string] => [!isThere, 'no column for what it seals']),
+    [isCounted && !(await isPermitted('factor_failure', id)), 'factor_failure refuses its wrong answers'],
+    [!!enrolment && !(await isPermitted('factor_history', id)), 'factor_history refuses its enrolment'],
     [!enrolment !== isSubstitute, 'a stand-in is not set up, every other factor is'],
     [!!enrolment && !views.enrol, 'no view to set it up'],
     [!!enrolment && !(part.offer && part.confirm), 'no offer, or nothing that confirms it'],
@@ -98,6 +109,8 @@ test('a factor that lacks something is found', async () => {
     'no view /nowhere/own.ejs',
     ...sentencesOf(planted).map((key) => `no sentence ${key}pin`),
     'no column for what it seals',
+    'factor_failure refuses its wrong answers',
+    'factor_history refuses its enrolment',
     'no view to set it up',
     'no offer, or nothing that confirms it',
     'nothing removes one of several',

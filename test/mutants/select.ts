@@ -3,7 +3,6 @@
  * several.
  */
 import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import type { Mutant } from './mutant.ts'
 
 export type Selection = {
@@ -36,15 +35,6 @@ export function selectMutants(mutants: readonly Mutant[], { words, changed, shar
     .filter((_, index) => !shard || index % shard.count === shard.index - 1)
 }
 
-/**
- * The same mutants in an order that `seed` decides, so that runs that end early take different
- * ones.
- */
-export function shuffle(mutants: readonly Mutant[], seed: string): Mutant[] {
-  const rank = ({ disables, file }: Mutant) => createHash('sha256').update(`${seed} ${file} ${disables}`).digest('hex')
-  return mutants.toSorted((one, other) => (rank(one) < rank(other) ? -1 : 1))
-}
-
 const git = (root: string, ...args: string[]): string | undefined => {
   try {
     return execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
@@ -53,19 +43,11 @@ const git = (root: string, ...args: string[]): string | undefined => {
   }
 }
 
-export type Comparison = { base: string; head: string; files: ReadonlySet<string> }
+export type Comparison = { base: string; files: ReadonlySet<string> }
 
-/**
- * The changes since the last release tag; without a tag, since the branch left the main branch; on
- * the main branch, since its last commit. Undefined when there is no history.
- */
+/** The changes since the last release tag. Undefined when there is no tag. */
 export function findChanges(root: string): Comparison | undefined {
-  const head = git(root, 'rev-parse', 'HEAD')
-  if (!head) return undefined
-  const fork = ['origin/main', 'main'].map((branch) => git(root, 'merge-base', 'HEAD', branch)).find(Boolean)
-  const base =
-    git(root, 'describe', '--tags', '--abbrev=0', '--match', 'v*') ||
-    (fork && fork !== head ? fork : git(root, 'rev-parse', 'HEAD^1'))
+  const base = git(root, 'describe', '--tags', '--abbrev=0', '--match', 'v*')
   const names = base && git(root, 'diff', '--name-only', base)
-  return names === undefined || !base ? undefined : { base, head, files: new Set(names.split('\n').filter(Boolean)) }
+  return names === undefined || !base ? undefined : { base, files: new Set(names.split('\n').filter(Boolean)) }
 }

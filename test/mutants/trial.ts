@@ -5,11 +5,14 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { clusterVariable } from '../support/global-setup.ts'
 import { freshVariable } from '../support/populate.ts'
+import type { Task } from './in-file.ts'
+import { readLines, taskVariable } from './in-file.ts'
 import type { Mutant } from './mutant.ts'
 import { mutate } from './mutant.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
 const limitMs = 180_000
+const checkedEveryMs = 1000
 const left = ['node_modules', '.git', '.data', 'coverage', 'screenshots']
 /** The sources of the template database: their mutants need a cluster of their own. */
 const schemaFolders = ['migrations/', 'src/database/', 'src/jobs/']
@@ -18,9 +21,15 @@ export type Outcome = {
   /** `broken`: the tests could not run, which proves nothing. */
   verdict: 'red' | 'green' | 'broken' | 'too slow'
   /** The first test that failed. */
-  failed: string | undefined
-  output: string
+  failed?: string | undefined
+  output?: string | undefined
 }
+
+/** Needs a process of its own: a new cluster, or a file that is not loaded as a module. */
+const needsOwnProcess = ({ file }: Mutant): boolean =>
+  !file.endsWith('.ts') || schemaFolders.some((folder) => file.startsWith(folder))
+
+type Process = { output: string; status: number | null; isTooSlow: boolean }
 
 /** Readable by all users, for tests that start Postgres as another user. Shares the packages. */
 export function createTrial() {
@@ -29,48 +38,94 @@ export function createTrial() {
   cpSync(root, copy, { recursive: true, filter: (source) => !left.includes(path.relative(root, source)) })
   symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'))
 
-  function runTest(test: string, isSchemaOwn = false): Promise<Outcome> {
+  /** Ends the process when `progress` stays the same for the time limit. */
+  function runJest(file: string, env: NodeJS.ProcessEnv, progress: () => number): Promise<Process> {
     const jest = path.join(copy, 'node_modules/jest/bin/jest.js')
-    const { [clusterVariable]: cluster = '', ...rest } = process.env
-    const env = { ...rest, [freshVariable]: '1' }
-    const child = spawn(process.execPath, ['--experimental-vm-modules', jest, '--runInBand', '--ci', '--bail', test], {
+    const child = spawn(process.execPath, ['--experimental-vm-modules', jest, '--runInBand', '--ci', '--bail', file], {
       cwd: copy,
-      env: isSchemaOwn ? env : { ...env, [clusterVariable]: cluster },
+      env: { ...env, [freshVariable]: '1' },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const chunks: Buffer[] = []
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => chunks.push(chunk))
+    let last = { progress: progress(), at: performance.now() }
     let isTooSlow = false
-    const limit = setTimeout(() => {
+    const check = setInterval(() => {
+      const now = progress()
+      if (now !== last.progress) last = { progress: now, at: performance.now() }
+      if (performance.now() - last.at < limitMs) return
       isTooSlow = true
       child.kill()
-    }, limitMs)
+    }, checkedEveryMs)
     return new Promise((resolve) => {
-      child.on('close', (code) => {
-        clearTimeout(limit)
-        const output = Buffer.concat(chunks).toString()
-        const failed = /^ +● (.+)$/m.exec(output)?.[1]
-        const isBroken = failed === undefined || failed === 'Test suite failed to run'
-        const verdict = isTooSlow ? 'too slow' : code === 0 ? 'green' : isBroken ? 'broken' : 'red'
-        resolve({ verdict, failed, output })
+      child.on('close', (status) => {
+        clearInterval(check)
+        resolve({ output: Buffer.concat(chunks).toString(), status, isTooSlow })
       })
     })
   }
 
-  return {
-    runTest: (test: string) => runTest(test),
-    runMutant: async (mutant: Mutant): Promise<Outcome> => {
-      const place = path.join(copy, mutant.file)
-      const original = readFileSync(place)
-      writeFileSync(place, mutate(mutant, copy))
-      const outcome = await runTest(
-        mutant.test,
-        schemaFolders.some((folder) => mutant.file.startsWith(folder)),
-      )
+  async function withMutant<T>(mutant: Mutant, work: () => Promise<T>): Promise<T> {
+    const place = path.join(copy, mutant.file)
+    const original = readFileSync(place)
+    writeFileSync(place, mutate(mutant, copy))
+    try {
+      return await work()
+    } finally {
       writeFileSync(place, original)
-      return outcome
-    },
+    }
   }
+
+  async function runInOwnProcess(file: string, mutant: Mutant): Promise<Outcome> {
+    const { [clusterVariable]: _cluster, ...env } = process.env
+    const { output, status, isTooSlow } = await withMutant(mutant, () => runJest(file, env, () => 0))
+    const failed = /^ +● (.+)$/m.exec(output)?.[1]
+    const isBroken = failed === undefined || failed === 'Test suite failed to run'
+    return { verdict: isTooSlow ? 'too slow' : status === 0 ? 'green' : isBroken ? 'broken' : 'red', failed, output }
+  }
+
+  /** One process. Returns the verdict about each mutant that it tried, and about the file itself. */
+  async function runTogether(file: string, mutants: readonly Mutant[]) {
+    const folder = mkdtempSync(path.join(tmpdir(), 'latchkey-task-'))
+    const results = path.join(folder, 'results')
+    const taskFile = path.join(folder, 'task.json')
+    const task: Task = { mutants: mutants.map((mutant, number) => ({ number, mutant })), results }
+    writeFileSync(taskFile, JSON.stringify(task))
+    const env = { ...process.env, [taskVariable]: taskFile }
+    const { output, isTooSlow, status } = await runJest(file, env, () => readLines(results).length)
+    const lines = readLines(results)
+    rmSync(folder, { recursive: true })
+    const base: Outcome = lines.find(({ number }) => number === undefined) ?? { verdict: 'broken', output }
+    const outcomes = new Map<Mutant, Outcome>()
+    for (const line of lines) if (line.number !== undefined) outcomes.set(mutants[line.number]!, line)
+    // The process ended in the middle of a mutant.
+    const next = mutants[outcomes.size]
+    const hasStopped = base.verdict === 'green' && next !== undefined && (isTooSlow || status !== 0)
+    if (hasStopped) {
+      // Its file is still changed.
+      cpSync(path.join(root, next.file), path.join(copy, next.file))
+      outcomes.set(next, { verdict: isTooSlow ? 'too slow' : 'broken', output })
+    }
+    return { base, outcomes }
+  }
+
+  /** Calls `report` for every mutant. Returns what is wrong with the file when it is not green. */
+  async function runFile(file: string, mutants: readonly Mutant[], report: (mutant: Mutant, outcome: Outcome) => void) {
+    const alone = mutants.filter(needsOwnProcess)
+    let rest = mutants.filter((mutant) => !needsOwnProcess(mutant))
+    do {
+      const { base, outcomes } = await runTogether(file, rest)
+      if (base.verdict !== 'green') return base
+      for (const [mutant, outcome] of outcomes) report(mutant, outcome)
+      const isStuck = rest.length > 0 && outcomes.size === 0
+      if (isStuck) report(rest[0]!, { verdict: 'broken', output: 'the process ended before this mutant' })
+      rest = rest.filter((mutant, index) => !outcomes.has(mutant) && !(isStuck && index === 0))
+    } while (rest.length > 0)
+    for (const mutant of alone) report(mutant, await runInOwnProcess(file, mutant))
+    return undefined
+  }
+
+  return { runFile }
 }
 
 export type Trial = ReturnType<typeof createTrial>

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { AxeResults } from 'axe-core'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import type { TestServer } from '../http/support.ts'
 import { pageRoute, startTestServer } from '../http/support.ts'
 import { describeWith, getProgram } from '../support/programs.ts'
@@ -18,12 +18,17 @@ const issuer = 'http://localhost:3000'
 
 let server: TestServer
 let browser: Browser
+/** The sample pages share it: a new context starts a new process of the browser. */
+let shared: BrowserContext
 
 type Look = { colorScheme?: 'light' | 'dark'; javaScriptEnabled?: boolean; forcedColors?: 'active' }
 
-/** A page in a new browser whose errors are recorded. No request leaves this machine. */
-async function openPage({ colorScheme = 'light', javaScriptEnabled = true, forcedColors }: Look = {}) {
-  const context = await browser.newContext({ colorScheme, javaScriptEnabled, forcedColors, reducedMotion: 'reduce' })
+const newContext = ({ colorScheme = 'light', javaScriptEnabled = true, forcedColors }: Look = {}) =>
+  browser.newContext({ colorScheme, javaScriptEnabled, forcedColors, reducedMotion: 'reduce' })
+
+/** A page whose errors are recorded, in a new context by default. No request leaves this machine. */
+async function openPage(look: Look = {}, given?: BrowserContext) {
+  const context = given ?? (await newContext(look))
   const page = await context.newPage()
   const complaints: string[] = []
   page.on('console', (message) => complaints.push(message.text()))
@@ -34,7 +39,7 @@ async function openPage({ colorScheme = 'light', javaScriptEnabled = true, force
 const widths = [320, 390, 1280]
 const isTooWide = (page: Page) => page.evaluate('document.documentElement.scrollWidth > innerWidth') as Promise<boolean>
 async function axe(page: Page): Promise<string[]> {
-  await page.evaluate(axeSource)
+  if (!(await page.evaluate('"axe" in window'))) await page.evaluate(axeSource)
   const { violations, incomplete } = (await page.evaluate(
     'axe.run(document, { resultTypes: ["violations"] })',
   )) as AxeResults
@@ -59,6 +64,7 @@ describeWith('chromium', 'in Chromium', () => {
       ],
     })
     browser = await launchChromium(getProgram('chromium'))
+    shared = await newContext()
   }, 30_000)
   afterAll(async () => {
     await browser?.close()
@@ -68,7 +74,7 @@ describeWith('chromium', 'in Chromium', () => {
   test.each(stayed)(
     '%s: axe finds nothing, by day and by night, and it fits every width',
     async (name) => {
-      const { page, complaints } = await openPage()
+      const { page, complaints } = await openPage({}, shared)
       await page.goto(`${server.origin}/${name}`)
       for (const width of widths) {
         await page.setViewportSize({ width, height: 700 })
@@ -79,7 +85,7 @@ describeWith('chromium', 'in Chromium', () => {
       await page.emulateMedia({ colorScheme: 'dark' })
       expect(await axe(page)).toEqual([])
       expect(complaints).toEqual([])
-      await page.context().close()
+      await page.close()
     },
     30_000,
   )

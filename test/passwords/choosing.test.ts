@@ -3,7 +3,7 @@
  * afterwards. And known breaches at the login.
  */
 import { testOrigin } from '../audit/origins.ts'
-import { latchkey } from '../cli/command-line.ts'
+import { runCommand } from '../cli/command-line.ts'
 import type { AccountSetup } from '../registration/setup.ts'
 import { goodPassword, openAccountSetup, operator, otherPassword } from '../registration/setup.ts'
 import type { Page } from '../support/browser.ts'
@@ -184,7 +184,7 @@ describe('every door', () => {
       MASTER_KEY: '1f'.repeat(16) + '2e'.repeat(16),
     }
     const set = (password: string) =>
-      latchkey(['user', 'set-password', 'alice@example.com', '--password-stdin', '--json'], { env, stdin: password })
+      runCommand(['user', 'set-password', 'alice@example.com', '--password-stdin', '--json'], { env, stdin: password })
     expect(await set(breached)).toMatchObject({ code: 1, stderr: expect.stringContaining('password_known') })
     const short = await set('Liddell\u200f')
     expect(short.code).toBe(1)
@@ -194,7 +194,7 @@ describe('every door', () => {
       'password_contains_name',
     ])
     const add = ['user', 'add', 'shell@example.com', '--password-stdin']
-    expect(await latchkey(add, { env, stdin: 'my shell has a password' })).toMatchObject({
+    expect(await runCommand(add, { env, stdin: 'my shell has a password' })).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(says('problems.password_contains_email')),
     })

@@ -1,21 +1,26 @@
 /**
  * Runs a test file in the worker's own realm instead of a new one, so that a worker loads the
- * server and its packages only once.
+ * server and its packages only once. For a run of mutants, runs the file once for each mutant.
  */
 import { createRequire, registerHooks } from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { ownModules } from '../lanes.ts'
+import type { FileResult, RunFile } from '../mutants/in-file.ts'
+import { readTask, runMutants } from '../mutants/in-file.ts'
 import { releaseAll } from './cleanup.ts'
+
+type CircusEvent = { name: string; test?: { mode?: string | null; errors: readonly unknown[] } }
+type Environment = { global: object; handleTestEvent: (event: CircusEvent) => void }
 
 type Adapter = (
   globalConfig: unknown,
   config: unknown,
-  environment: { global: object },
+  environment: Environment,
   runtime: object,
   file: string,
   report: unknown,
-) => Promise<unknown>
+) => Promise<FileResult>
 
 const require = createRequire(import.meta.url)
 const runWithCircus = (require('jest-circus/runner') as { default: Adapter }).default
@@ -24,14 +29,16 @@ const SystemDate = Date
 const nothing = () => {}
 const root = path.resolve(import.meta.dirname, '../..')
 const mark = '?own-modules'
+const marked = /\?own-modules(=\d+)?$/
 
-// Project imports of a marked module are marked too: it is a different module from the unmarked
-// one.
+// Project imports of a marked module get its mark: they are different modules from the unmarked
+// ones.
 registerHooks({
   resolve(specifier, context, next) {
     const found = next(specifier, context)
     const isOwn = found.url.startsWith('file:') && !found.url.includes('/node_modules/')
-    return isOwn && context.parentURL?.endsWith(mark) ? { ...found, url: `${found.url}${mark}` } : found
+    const parentMark = marked.exec(context.parentURL ?? '')?.[0]
+    return isOwn && parentMark ? { ...found, url: `${found.url}${parentMark}` } : found
   },
 })
 
@@ -49,8 +56,8 @@ function restoreEnvironment(before: NodeJS.ProcessEnv): void {
   Object.assign(process.env, before)
 }
 
-/** The parts of a realm that Jest uses. */
-const realm = {
+/** The parts of a realm that Jest uses. The test file and its imports get `fileMark`. */
+const createRealm = (fileMark: string) => ({
   requireInternalModule: require,
   requireModule: require,
   setGlobalsForRuntime: nothing,
@@ -59,9 +66,17 @@ const realm = {
   unstable_shouldLoadAsEsm: () => true,
   unstable_importModule: async (file: string) => {
     afterAll(releaseAll)
-    const isMarked = ownModules.includes(path.relative(root, file).replaceAll('\\', '/'))
-    await import(`${pathToFileURL(file).href}${isMarked ? mark : ''}`)
+    await import(`${pathToFileURL(file).href}${fileMark}`)
   },
+})
+
+/** Skips the tests that follow a failed one. */
+function createFirstFailureStop(): (event: CircusEvent) => void {
+  let hasFailed = false
+  return ({ name, test }) => {
+    if (name === 'test_done' && test && test.errors.length > 0) hasFailed = true
+    if (name === 'test_start' && test && hasFailed) test.mode = 'skip'
+  }
 }
 
 /** Jest's `testRunner`. A file's changes to Date and to the environment are undone at its end. */
@@ -73,12 +88,19 @@ export default async function runFile(
   file: string,
   report: unknown,
 ): Promise<unknown> {
-  forgetLastFile()
-  const variables = { ...process.env }
-  try {
-    return await runWithCircus(globalConfig, config, { global: globalThis }, realm, file, report)
-  } finally {
-    globalThis.Date = SystemDate
-    restoreEnvironment(variables)
+  const run: RunFile = async (number, stopsAtFirstFailure) => {
+    forgetLastFile()
+    const variables = { ...process.env }
+    const isMarked = ownModules.includes(path.relative(root, file).replaceAll('\\', '/'))
+    const realm = createRealm(number !== undefined ? `${mark}=${number}` : isMarked ? mark : '')
+    const handleTestEvent = stopsAtFirstFailure ? createFirstFailureStop() : nothing
+    try {
+      return await runWithCircus(globalConfig, config, { global: globalThis, handleTestEvent }, realm, file, report)
+    } finally {
+      globalThis.Date = SystemDate
+      restoreEnvironment(variables)
+    }
   }
+  const task = readTask()
+  return task ? await runMutants(task, run) : await run(undefined, false)
 }

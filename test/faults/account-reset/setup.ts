@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import argon2 from 'argon2'
 import pg from 'pg'
-import { latchkey } from '../../cli/command-line.ts'
+import { runCommand } from '../../cli/command-line.ts'
 import { createTestDatabase } from '../../support/database.ts'
 import { startMailbox } from '../../support/mailbox.ts'
 import { startServers } from '../../support/processes.ts'
@@ -57,7 +57,7 @@ export async function openSetup({ withRedis }: { withRedis: boolean }) {
       env: { ...env, DATABASE_URL: database.url, ISSUER: issuer },
       ...(stdin !== undefined && { stdin }),
     }
-    const { code, stderr } = await latchkey(args, options)
+    const { code, stderr } = await runCommand(args, options)
     if (code !== 0) throw new Error(`latchkey ${args.join(' ')} ended with ${code}:\n${stderr}`)
   }
 
