@@ -36,7 +36,7 @@ async function isPermitted(table: string, id: string): Promise<boolean> {
 
 /** Missing parts of a factor that its type cannot require. */
 async function problemsOf(factor: FactorDefinition, part: FactorPart): Promise<string[]> {
-  const { id, views, enrolment, isSubstitute, seals } = factor
+  const { id, views, enrolment, isSubstitute, isCounted, seals } = factor
   const { knex } = store.database
   const columns = await Promise.all(seals.map(({ table, column }) => knex.schema.hasColumn(table, column)))
   const rules: [boolean, string][] = [
