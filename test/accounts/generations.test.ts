@@ -217,9 +217,9 @@ test('disable and enable leave no link: neither one that is in a mailbox, nor on
     proof,
     newEmail: 'stranger@example.com',
   })
-  const { link } = await setup.mailbox.waitFor('stranger@example.com')
+  const { link } = await setup.mailbox.waitFor('stranger@example.com', 'email_change')
   await setup.askForRecovery(email)
-  const recovery = (await setup.mailbox.waitFor(email, 2)).link!
+  const recovery = (await setup.mailbox.waitFor(email, 'recovery')).link!
   const waiting = { accountId: id, email: 'stranger@example.com', generation: 0 }
   await parts().accounts.disable(id, operator)
   await parts().accounts.enable(id, operator)
@@ -254,7 +254,7 @@ test('a new beginning in an imported account ends the links that its first passw
     proof,
     newEmail: 'thief@example.com',
   })
-  const { link } = await setup.mailbox.waitFor('thief@example.com')
+  const { link } = await setup.mailbox.waitFor('thief@example.com', 'email_change')
   const token = await mint('verify', person, email)
   await parts().registration.startOver(token, { name: 'The Owner', password: otherPassword }, where)
   expect((await createBrowser().get(link!)).status).toBe(400)

@@ -1,6 +1,7 @@
 /** The audit trail as lines of the log, through the outbox, on a whole server. */
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
+import { allDelivered } from '../support/outbox.ts'
 import { waitFor } from '../support/wait.ts'
 
 const lines: string[] = []
@@ -23,6 +24,7 @@ test('a sign-in becomes one line of the log, once its transaction is committed',
     return found.length > 0 && found
   })
   expect(line).toMatchObject({ audit: { clientId: 'web', outcome: 'success', address: '127.0.0.1' } })
+  await allDelivered(server.database.knex, 'audit-log')
   expect(auditLines('account.signed_in')).toHaveLength(1)
 })
 
@@ -34,8 +36,8 @@ test('what is rolled back reaches nobody', async () => {
     throw new Error('not after all')
   })
   await expect(failure).rejects.toThrow('not after all')
-  // A later event has arrived, so the earlier one would have too.
   await database.transaction((tx) => audit.record(tx, { action: 'account.enabled', by, outcome: 'success' }))
   await waitFor(() => auditLines('account.enabled').length > 0)
+  await allDelivered(database.knex, 'audit-log')
   expect(auditLines('account.disabled')).toEqual([])
 })

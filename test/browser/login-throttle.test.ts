@@ -57,7 +57,7 @@ describeWith('chromium', 'after five failures', () => {
     await page.getByRole('link', { name: sentence('pages.login.recover') }).click()
     await page.getByLabel(sentence('pages.form.email')).fill(email)
     await page.locator('form button[type=submit]').first().click()
-    await page.goto((await mailbox.waitFor(email)).link!)
+    await page.goto((await mailbox.waitFor(email, 'recovery')).link!)
     await page.getByLabel(sentence('pages.newPassword.label')).fill('chosen without a script')
     await page.locator('form button[type=submit]').first().click()
     await page.getByRole('link', { name: sentence('pages.notice.go') }).click()

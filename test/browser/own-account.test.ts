@@ -59,7 +59,7 @@ describeWith('chromium', 'a person’s own account, in a browser', () => {
       await page.getByLabel(sentence('pages.form.name')).fill('Zoë 王')
       await page.getByLabel(sentence('pages.newPassword.label')).fill(goodPassword)
       await page.locator('form[action="/register"] button[type=submit]').click()
-      await page.goto((await mailbox.waitFor(email)).link!)
+      await page.goto((await mailbox.waitFor(email, 'verify')).link!)
       await page.getByRole('button', { name: sentence('pages.link.submit.verify') }).click()
 
       await page.goto(`${setup.issuer}/account/profile`)

@@ -43,7 +43,7 @@ describeWith('chromium', 'people, in a browser', () => {
       await page.getByLabel(sentence('pages.newPassword.label')).fill(goodPassword)
       await send(page)
       await page.getByText(sentence('pages.notice.heading.registered')).first().waitFor()
-      const { link } = await mailbox.waitFor(email)
+      const { link } = await mailbox.waitFor(email, 'verify')
       await page.goto(link!)
       await page.getByRole('button', { name: sentence('pages.link.submit.verify') }).click()
       await page.getByRole('link', { name: sentence('pages.notice.go') }).click()
@@ -66,7 +66,7 @@ describeWith('chromium', 'people, in a browser', () => {
       await page.getByLabel(sentence('pages.form.email')).fill(email)
       await send(page)
       await page.getByText(sentence('pages.notice.lead.recovery_sent')).waitFor()
-      await page.goto((await mailbox.waitFor(email, 2)).link!)
+      await page.goto((await mailbox.waitFor(email, 'recovery')).link!)
       await page.getByLabel(sentence('pages.newPassword.label')).fill(otherPassword)
       await send(page)
       await page.getByRole('link', { name: sentence('pages.notice.go') }).click()
@@ -97,7 +97,7 @@ describeWith('chromium', 'people, in a browser', () => {
     await page.keyboard.press('Enter')
     await page.getByText(sentence('pages.notice.heading.registered')).first().waitFor()
     const phone = await setup.openWindow({ viewport: { width: 390, height: 800 } })
-    await phone.page.goto((await mailbox.waitFor('keys@example.com')).link!)
+    await phone.page.goto((await mailbox.waitFor('keys@example.com', 'verify')).link!)
     // Another browser asks for the password first, by keyboard too.
     await phone.page.locator('#password').focus()
     await phone.page.keyboard.type(goodPassword)
@@ -126,7 +126,7 @@ describeWith('chromium', 'people, in a browser', () => {
 
   test('what a letter says as HTML is read by everybody: axe finds nothing in it', async () => {
     const { page } = await setup.openWindow({ bypassCSP: true })
-    const { html } = await mailbox.waitFor('keys@example.com')
+    const { html } = await mailbox.waitFor('keys@example.com', 'verify')
     await page.setContent(html)
     await page.addScriptTag({ path: 'node_modules/axe-core/axe.min.js' })
     const violations = await page.evaluate<string[]>(

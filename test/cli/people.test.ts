@@ -42,8 +42,7 @@ test('an invitation from the command line goes out from the running server', asy
     '--json',
   ])
   expect(invited).toMatchObject({ code: 0, stderr: '' })
-  const message = await setup.mailbox.waitFor('cli@example.com')
-  expect(message.subject).toBe(sentence('emails.subject.invitation'))
+  const message = await setup.mailbox.waitFor('cli@example.com', 'invitation')
   expect(message.link!.startsWith(`${setup.server.issuer}/invitation?token=`)).toBe(true)
   expect(await setup.account('cli@example.com')).toMatchObject({
     id: invited.json().id,

@@ -46,11 +46,11 @@ test('oidcc-backchannel-rp-initiated-logout', async () => {
   const parameters = { id_token_hint: tokens.id_token, post_logout_redirect_uri: postLogoutUri, state: 'logout-state' }
   const page = await suite.browser.get(`${server.issuer}/logout?${new URLSearchParams(parameters)}`)
   expect(page.next).toBe(`${postLogoutUri}?state=logout-state`)
-  await waitFor(() => received.length > 0)
+  const audience = decodeJwt(tokens.id_token).aud as string
+  await waitFor(async () => (await server.parts.logout.list({ clientId: audience }))[0]?.state === 'delivered')
   expect(received).toHaveLength(1)
   const keys = createRemoteJWKSet(new URL(`${server.issuer}/jwks`))
   const currentDate = new Date(server.clock.now())
-  const audience = decodeJwt(tokens.id_token).aud as string
   const { payload } = await jwtVerify(received[0]!, keys, { issuer: server.issuer, audience, currentDate })
   expect(payload).toMatchObject({ sub, sid, jti: expect.any(String), iat: expect.any(Number) })
   expect(payload.events).toEqual({ 'http://schemas.openid.net/event/backchannel-logout': {} })

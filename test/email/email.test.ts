@@ -9,7 +9,7 @@ import { goodPassword, openAccountSetup, operator } from '../registration/setup.
 import { sendRaw } from '../security/wire.ts'
 import { createBrowser } from '../support/browser.ts'
 import { startMailbox } from '../support/mailbox.ts'
-import { says, sentence } from '../support/sentences.ts'
+import { says } from '../support/sentences.ts'
 import { waitFor } from '../support/wait.ts'
 
 let setup: AccountSetup
@@ -25,7 +25,7 @@ const jobs = (): Promise<{ attempts: number; last_error: string | null; locked_a
     .knex('graphile_worker._private_jobs')
     .whereRaw("payload->>'sealed' IS NOT NULL")
     .select('attempts', 'last_error', 'locked_at')
-const idle = () => waitFor(async () => (await jobs()).length === 0, { what: 'an empty outbox' })
+const idle = () => setup.allEmailsSent()
 /** Waits until the only queued email has failed once. */
 const tried = () => waitFor(async () => (await jobs()).find(({ last_error, locked_at }) => last_error && !locked_at))
 const makeDue = () =>
@@ -36,13 +36,12 @@ const counted = async (outcome: string) =>
 
 test('an email has text and HTML, comes from the sender that is configured, and asks for no answer', async () => {
   await setup.register({ email: 'form@example.com' })
-  const message = await setup.mailbox.waitFor('form@example.com')
+  const message = await setup.mailbox.waitFor('form@example.com', 'verify')
   expect(message.from).toBe('no-reply@localhost')
   expect(message.headers.from).toBe('Latchkey <no-reply@localhost>')
   expect(message.headers.to).toBe('form@example.com')
   expect(message.headers['auto-submitted']).toBe('auto-generated')
   expect(message.headers['content-type']).toMatch(/^multipart\/alternative/)
-  expect(message.subject).toBe(sentence('emails.subject.verify'))
   expect(message.text).toContain('form@example.com')
   expect(message.html).toMatch(/<html lang="en">[\s\S]*form@example\.com/)
   expect(message.html).toContain(message.link!.replaceAll('&', '&amp;'))
@@ -65,7 +64,7 @@ test('links are built from the issuer, whatever Host and forwarded headers say',
     'Connection: close',
   ]
   expect(await sendRaw(setup.server.issuer, `${lines.join('\r\n')}\r\n\r\n${body}`)).toMatch(/^HTTP\/1\.1 200 /)
-  const toEvilHost = await setup.mailbox.waitFor('host@example.com', 2)
+  const toEvilHost = await setup.mailbox.waitFor('host@example.com', 'recovery')
   expect(toEvilHost.link!.startsWith(`${setup.server.issuer}/recover/password?token=`)).toBe(true)
   expect(toEvilHost.raw).not.toContain('evil')
   const answer = await browser.post(
@@ -74,7 +73,7 @@ test('links are built from the issuer, whatever Host and forwarded headers say',
     { 'X-Forwarded-Host': 'evil.example', 'X-Forwarded-Proto': 'https', Forwarded: 'host=evil.example' },
   )
   expect(answer.status).toBe(200)
-  const message = await setup.mailbox.waitFor('host@example.com', 3)
+  const message = await setup.mailbox.waitFor('host@example.com', 'recovery', { count: 2 })
   expect(message.link!.startsWith(`${setup.server.issuer}/recover/password?token=`)).toBe(true)
   expect(message.raw).not.toContain('evil')
 })
@@ -82,7 +81,8 @@ test('links are built from the issuer, whatever Host and forwarded headers say',
 test('nothing that somebody typed reaches an email but the address: no header of theirs, no text of theirs', async () => {
   const name = 'You have won, see evil.example'
   await setup.register({ email: 'victim@example.com', name })
-  expect((await setup.mailbox.waitFor('victim@example.com')).raw).not.toContain('evil.example')
+  expect((await setup.mailbox.waitFor('victim@example.com', 'verify')).raw).not.toContain('evil.example')
+  await idle()
   const before = setup.mailbox.emails.length
   for (const email of [
     'a@example.com\r\nBcc: evil@example.com',
@@ -102,6 +102,7 @@ test('nothing that somebody typed reaches an email but the address: no header of
       expect([email, answer.status]).toEqual([email, 400])
     }
   }
+  await idle()
   expect(setup.mailbox.emails.length).toBe(before)
 })
 
@@ -109,7 +110,7 @@ test('a service that calls itself something else says so in the email, in any sc
   await setup.server.parts.settings.set('serviceName', 'Фонарь, "Lantern" <x@y>', operator)
   try {
     await setup.register({ email: 'script@example.com' })
-    const message = await setup.mailbox.waitFor('script@example.com')
+    const message = await setup.mailbox.waitFor('script@example.com', 'verify')
     expect(message.text).toContain('Фонарь, "Lantern" <x@y>')
     expect(message.html).toContain('Фонарь, &#34;Lantern&#34; &lt;x@y&gt;')
     expect(message.from).toBe('no-reply@localhost')
@@ -135,7 +136,7 @@ test.each(['busy', 'hanging up'] as const)(
     expect(failed.last_error).not.toContain('@')
     setup.mailbox.setMood('well')
     await makeDue()
-    const message = await setup.mailbox.waitFor(email)
+    const message = await setup.mailbox.waitFor(email, 'verify')
     expect(message.link).toContain('/verify?token=')
     await idle()
   },
@@ -151,7 +152,7 @@ test('an email that waits holds the intent, sealed, and no link; delivered, noth
   expect(JSON.stringify(rows)).not.toMatch(/sealed@example|verify\?token|registration/)
   setup.mailbox.setMood('well')
   await makeDue()
-  await setup.mailbox.waitFor('sealed@example.com')
+  await setup.mailbox.waitFor('sealed@example.com', 'verify')
   await idle()
 })
 
@@ -167,24 +168,21 @@ test('what a mail server refuses for good is not tried again, and counted', asyn
 
 test('a mailbox is not flooded: five links to confirm an address within an hour, and three to a new password', async () => {
   const email = 'flooded@example.com'
-  for (let count = 1; count <= 7; count += 1) await setup.register({ email })
-  await setup.mailbox.waitFor(email, 5)
   const limited = await counted('limited')
-  await setup.register({ email })
-  await waitFor(async () => (await counted('limited')) > limited)
+  for (let count = 1; count <= 8; count += 1) await setup.register({ email })
+  await idle()
   expect(setup.mailbox.to(email)).toHaveLength(5)
+  expect(await counted('limited')).toBe(limited + 3)
 
   const member = 'member@example.com'
   await setup.member(member)
-  for (let count = 1; count <= 3; count += 1) await setup.askForRecovery(member)
-  await setup.mailbox.waitFor(member, 4)
-  const before = await counted('limited')
-  await setup.askForRecovery(member)
-  await waitFor(async () => (await counted('limited')) > before)
-  expect(setup.mailbox.to(member)).toHaveLength(4)
+  for (let count = 1; count <= 4; count += 1) await setup.askForRecovery(member)
+  await idle()
+  expect(setup.mailbox.listOf(member, 'recovery')).toHaveLength(3)
+  expect(await counted('limited')).toBe(limited + 4)
   setup.server.clock.advance(61 * 60_000)
   await setup.askForRecovery(member)
-  expect((await setup.mailbox.waitFor(member, 5)).subject).toBe(sentence('emails.subject.recovery'))
+  await setup.mailbox.waitFor(member, 'recovery', { count: 4 })
 })
 
 test('nor is one whose address somebody else keeps registering', async () => {
@@ -192,12 +190,10 @@ test('nor is one whose address somebody else keeps registering', async () => {
   await setup.member(email)
   const limited = await counted('limited')
   for (let count = 1; count <= 5; count += 1) await setup.register({ email })
-  await waitFor(async () => (await counted('limited')) === limited + 2)
-  await setup.mailbox.waitFor(email, 4)
-  expect(setup.mailbox.to(email).map(({ subject }) => subject)).toEqual([
-    sentence('emails.subject.verify'),
-    ...Array.from({ length: 3 }, () => sentence('emails.subject.already_registered')),
-  ])
+  await idle()
+  expect(await counted('limited')).toBe(limited + 2)
+  expect(setup.mailbox.to(email)).toHaveLength(4)
+  expect(setup.mailbox.listOf(email, 'already_registered')).toHaveLength(3)
 })
 
 test('what could not be sent for a day is not sent any more', async () => {

@@ -3,6 +3,7 @@ import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
+import { allEmailsSent } from '../support/outbox.ts'
 
 const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 const password = 'the lantern of somebody is lit'
@@ -37,7 +38,7 @@ test('a notification that waits does not go to an address that a thief has put i
     // In the same transaction, before the email is sent.
     await tx('account').where({ id }).update({ email: thief, email_key: thief })
   })
-  await mailbox.waitFor(email)
+  await mailbox.waitFor(email, 'factor_added')
   expect(mailbox.to(thief)).toEqual([])
 })
 
@@ -52,6 +53,7 @@ test('an address that was not proven is told of nothing, also when it is proven 
   await server.database.transaction((tx) =>
     server.parts.sendEmail(tx, { mail: 'password_changed', accountId: other.id, askedAtMs: server.clock.now() }),
   )
-  await mailbox.waitFor(other.email)
+  await mailbox.waitFor(other.email, 'password_changed')
+  await allEmailsSent(server.database.knex)
   expect(mailbox.to(email)).toEqual([])
 })

@@ -32,7 +32,7 @@ test('a job runs when the transaction of the change commits, and never when it i
     await queue.enqueue(tx, 'greet', { name: 'Alice' })
     expect(seen).toEqual([])
   })
-  await waitFor(() => seen.length > 0)
+  await waitFor(async () => (await bench.jobs()).length === 0)
   expect(seen).toEqual([{ name: 'Alice' }])
 })
 

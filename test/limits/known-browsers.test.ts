@@ -9,7 +9,7 @@ import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
-import { sentence } from '../support/sentences.ts'
+import { allEmailsSent } from '../support/outbox.ts'
 import { waitFor } from '../support/wait.ts'
 import { attempt } from './setup.ts'
 
@@ -42,7 +42,7 @@ test('eleven tries of a stranger after a recovery do not lock out the browser th
   const { id, email } = await person('recovers')
   const owner = createBrowser()
   await owner.submit(await owner.get(`${server.issuer}/recover`), '/recover', { email })
-  const page = await owner.get((await mailbox.waitFor(email)).link!)
+  const page = await owner.get((await mailbox.waitFor(email, 'recovery')).link!)
   const weak = await owner.submit(page, '/recover/password', { password: 'short' })
   expect([weak.status, (await known(id)).length]).toEqual([400, 0])
   expect((await owner.submit(page, '/recover/password', { password: chosen })).status).toBe(200)
@@ -85,20 +85,20 @@ test('five emails about new browsers a day, each in the audit trail; what strang
   for (let times = 0; times < 4; times += 1) {
     await securityNotifications.locked(email, { origin: testOrigin })
   }
-  await mailbox.waitFor(email, 3)
+  await mailbox.waitFor(email, 'sign_in_locked', { count: 3 })
   for (let count = 0; count < 9; count += 1) await signIn(count)
-  const told = () => mailbox.to(email).filter(({ subject }) => subject === sentence('emails.subject.new_browser'))
   const outcome = async () =>
     (await server.parts.metrics.getSingleMetric('latchkey_mails_total')!.get()).values.find(
       ({ labels }) => labels.mail === 'new_browser' && labels.outcome === 'limited',
     )?.value
   await waitFor(async () => (await outcome()) === 3)
-  await waitFor(() => told().length === 5)
+  await allEmailsSent(server.database.knex)
+  expect(mailbox.listOf(email, 'new_browser')).toHaveLength(5)
   const events = await server.parts.audit.listOf(id, 50)
   expect(events.filter(({ action }) => action === 'account.new_browser')).toHaveLength(8)
   server.clock.advance(dayMs)
   await signIn(100)
-  await waitFor(() => told().length === 6)
+  await mailbox.waitFor(email, 'new_browser', { count: 6 })
 })
 
 test('the password of an administrator makes every browser unknown', async () => {
@@ -132,8 +132,8 @@ test('what was tried in the known browser is forgotten after a recovery in it', 
   const owner = createBrowser()
   await lockOwn(owner, email)
   await owner.submit(await owner.get(`${server.issuer}/recover`), '/recover', { email })
-  const message = await waitFor(() => mailbox.to(email).find(({ link }) => link?.includes('/recover/password')))
-  await owner.submit(await owner.get(message!.link!), '/recover/password', { password: chosen })
+  const { link } = await mailbox.waitFor(email, 'recovery')
+  await owner.submit(await owner.get(link!), '/recover/password', { password: chosen })
   expect((await attempt(server, email, chosen, owner)).status).toBe(200)
 })
 

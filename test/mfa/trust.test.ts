@@ -54,7 +54,7 @@ async function signInAlone({ device }: Pick<Awaited<ReturnType<typeof holder>>, 
 async function recover(email: string) {
   const { browser } = createRelyingParty(server)
   await browser.submit(await browser.get(`${server.issuer}/recover`), '/recover', { email })
-  const { link } = await mailbox.waitFor(email, 2)
+  const { link } = await mailbox.waitFor(email, 'recovery')
   await browser.submit(await browser.get(link!), '/recover/password', { password: newPassword })
 }
 

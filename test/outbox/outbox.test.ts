@@ -44,7 +44,7 @@ test('an event arrives after the commit of its change, and not without it', asyn
   })
   await expect(failed).rejects.toThrow('the change failed')
   await bench.database.transaction((tx) => outbox.send(tx, 'letter', letter))
-  await waitFor(() => deliveries.length > 0)
+  await waitFor(async () => (await bench.jobs()).length === 0)
   expect(deliveries).toMatchObject([{ letter, delivery: { attempt: 1, isLastAttempt: false } }])
 })
 

@@ -148,14 +148,14 @@ describe('every door', () => {
 
     await setup.server.parts.registration.invite({ email, name: 'Somebody Gardener' }, operator)
     const browser = createBrowser()
-    const invitation = await browser.get((await setup.mailbox.waitFor(email)).link!)
+    const invitation = await browser.get((await setup.mailbox.waitFor(email, 'invitation')).link!)
     const invited = await browser.submit(invitation, '/invitation', { name: 'Somebody Gardener', password })
     expect([invited.status, codesOn(invited)]).toEqual([400, [codeOf[what]]])
     const fine = { name: 'Somebody Gardener', password: goodPassword }
     expect((await browser.submit(invitation, '/invitation', fine)).status).toBe(200)
 
     await setup.askForRecovery(email)
-    const link = (await setup.mailbox.waitFor(email, 2)).link!
+    const link = (await setup.mailbox.waitFor(email, 'recovery')).link!
     const recovery = await browser.get(link)
     const recovered = await browser.submit(recovery, '/recover/password', { password })
     expect([recovered.status, codesOn(recovered)]).toEqual([400, [codeOf[what]]])
@@ -225,8 +225,7 @@ describe('at the login', () => {
     expect(page.status).toBe(403)
     expect(page.next).toBeUndefined()
     expect(codesOn(page)).toEqual(['password_breached'])
-    const message = await setup.mailbox.waitFor(email)
-    expect(message.subject).toBe(sentence('emails.subject.recovery'))
+    const message = await setup.mailbox.waitFor(email, 'recovery')
     expect(await outcomes(id)).toEqual([
       'account.password_breached failure',
       'account.sign_in_failed failure',
@@ -255,7 +254,7 @@ describe('at the login', () => {
     const email = 'unproven-breached@example.com'
     await imported(email, breached, { email_verified: false })
     expect((await signIn(email, breached)).status).toBe(403)
-    expect((await setup.mailbox.waitFor(email)).link).toContain('/verify?token=')
+    expect((await setup.mailbox.waitFor(email, 'verify')).link).toContain('/verify?token=')
   })
 
   test('without email there is no way on: the person is let in, and the audit trail says so', async () => {

@@ -27,7 +27,7 @@ test('name and roles count for an address that a stranger registered; his passwo
   const email = 'registered@example.com'
   const stranger = createRelyingParty(setup.server)
   await setup.register({ email, name: 'Stranger Typed', password: otherPassword }, stranger.browser)
-  const { link: registrationLink } = await setup.mailbox.waitFor(email)
+  const { link: registrationLink } = await setup.mailbox.waitFor(email, 'verify')
   const start = await stranger.browser.get(await stranger.authorizeUrl({ scope: 'openid offline_access' }))
   const { code } = await stranger.complete(start, { email, password: otherPassword })
   const tokens = (await stranger.exchange(code!)).body
@@ -41,7 +41,7 @@ test('name and roles count for an address that a stranger registered; his passwo
   expect((await stranger.browser.get(registrationLink!)).status).toBe(400)
   expect(await setup.trail(id)).toEqual(expect.arrayContaining(['account.reclaimed', 'account.invited']))
 
-  const page = await accept((await setup.mailbox.waitFor(email, 2)).link!)
+  const page = await accept((await setup.mailbox.waitFor(email, 'invitation')).link!)
   expect(page.body).toContain('value="Guest"')
   expect(page.body).not.toContain('Stranger')
   expect(await setup.account(email)).toMatchObject({ id, isEmailVerified: true, roles: ['editor'] })
@@ -51,9 +51,9 @@ test('name and roles count for an address that a stranger registered; his passwo
 test('without a name the page shows none, and a stranger who registers later changes nothing', async () => {
   const email = 'nameless@example.com'
   await setup.register({ email, name: 'Stranger Typed', password: otherPassword })
-  await setup.mailbox.waitFor(email)
+  await setup.mailbox.waitFor(email, 'verify')
   const id = await invite({ email, roles: ['editor'] })
-  const { link } = await setup.mailbox.waitFor(email, 2)
+  const { link } = await setup.mailbox.waitFor(email, 'invitation')
   await setup.register({ email, name: 'Stranger Again', password: otherPassword })
   expect(await setup.account(email)).toMatchObject({ id, roles: ['editor'], passwordHash: undefined })
   const page = await createBrowser().get(link!)
@@ -79,7 +79,7 @@ test('an imported account whose address is unproven keeps its id, and loses pass
   const found = await setup.account(email)
   expect(found).toMatchObject({ id, roles: ['editor'], passwordHash: undefined, generation: 1 })
   expect(found!.name).toBeUndefined()
-  const page = await accept((await setup.mailbox.waitFor(email)).link!)
+  const page = await accept((await setup.mailbox.waitFor(email, 'invitation')).link!)
   expect(page.body).not.toContain('Typed Elsewhere')
   expect(await setup.account(email)).toMatchObject({ id, name: 'Chosen By Guest', isEmailVerified: true })
 })

@@ -8,6 +8,7 @@ import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
+import { allEmailsSent } from '../support/outbox.ts'
 
 export const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
 export const goodPassword = 'lanterns over the quiet river'
@@ -41,7 +42,7 @@ export async function openAccountSetup({ env = {}, mailbox: given, onLog, isOpen
   async function member(email: string, password = goodPassword) {
     const browser = createBrowser()
     await register({ email, password }, browser)
-    const { link } = await mailbox.waitFor(email)
+    const { link } = await mailbox.waitFor(email, 'verify')
     await browser.submit(await browser.get(link!), '/verify')
     return (await server.parts.accounts.findByEmail(email))!
   }
@@ -76,6 +77,7 @@ export async function openAccountSetup({ env = {}, mailbox: given, onLog, isOpen
     account,
     signsIn,
     trail,
+    allEmailsSent: () => allEmailsSent(server.database.knex),
     close: async () => {
       await server.stop()
       if (!given) await mailbox.close()

@@ -84,7 +84,7 @@ async function makePeople(server: Latchkey, mailbox: Mailbox): Promise<Record<st
   const tokenIn = ({ link }: ReceivedEmail) => new URL(link!).searchParams.get('token')!
   const registered = { email: 'dora@example.com', name: 'Dora', password: 'the password of a painter' }
   await send('/register', registered)
-  const spent = await mailbox.waitFor(registered.email)
+  const spent = await mailbox.waitFor(registered.email, 'verify')
   await browser.submit(await browser.get(spent.link!), '/verify')
   await send('/register', { ...registered, email: 'unused@example.com' })
   await send('/recover', { email: registered.email })
@@ -101,10 +101,10 @@ async function makePeople(server: Latchkey, mailbox: Mailbox): Promise<Record<st
   const tokens = {
     'cookie of the browser that registered': cookie.value,
     'link to confirm, spent': tokenIn(spent),
-    'link to confirm': tokenIn(await mailbox.waitFor('unused@example.com')),
-    'link of a recovery': tokenIn(await mailbox.waitFor(registered.email, 2)),
-    invitation: tokenIn(await mailbox.waitFor('invited@example.com')),
-    'link of an email change': tokenIn(await mailbox.waitFor('new@example.com')),
+    'link to confirm': tokenIn(await mailbox.waitFor('unused@example.com', 'verify')),
+    'link of a recovery': tokenIn(await mailbox.waitFor(registered.email, 'recovery')),
+    invitation: tokenIn(await mailbox.waitFor('invited@example.com', 'invitation')),
+    'link of an email change': tokenIn(await mailbox.waitFor('new@example.com', 'email_change')),
   }
   // What waits to be sent is sealed, so its address cannot be read either.
   mailbox.setMood('busy')

@@ -76,7 +76,7 @@ let recoveryLink: string
 beforeAll(async () => {
   await setup.member('forgetful@example.com')
   await setup.askForRecovery('forgetful@example.com')
-  recoveryLink = (await setup.mailbox.waitFor('forgetful@example.com', 2)).link!
+  recoveryLink = (await setup.mailbox.waitFor('forgetful@example.com', 'recovery')).link!
 })
 
 const tooLong = 'password_too_long'

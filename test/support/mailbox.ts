@@ -3,7 +3,9 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { SMTPServerOptions } from 'smtp-server'
 import { SMTPServer } from 'smtp-server'
+import type { EmailTemplateName } from '../../src/email/templates.ts'
 import { releasedAtEnd } from './cleanup.ts'
+import { sentence } from './sentences.ts'
 import { waitFor } from './wait.ts'
 
 export type ReceivedEmail = {
@@ -64,6 +66,10 @@ export async function startMailbox(options: SMTPServerOptions = {}) {
 
   const to = (email: string) =>
     emails.filter((message) => message.to.some((one) => one.toLowerCase() === email.toLowerCase()))
+  const listOf = (email: string, name: EmailTemplateName): ReceivedEmail[] => {
+    const wanted = sentence(`emails.subject.${name}`)
+    return to(email).filter(({ subject }) => subject === wanted)
+  }
   return {
     url: `smtp://127.0.0.1:${port}`,
     emails,
@@ -72,11 +78,20 @@ export async function startMailbox(options: SMTPServerOptions = {}) {
     setMood: (next: Mood) => {
       mood = next
     },
-    /** The newest email to `email`, once there are `count` of them. */
-    waitFor: (email: string, count = 1): Promise<ReceivedEmail> =>
-      waitFor(() => (to(email).length >= count ? to(email).at(-1) : undefined), {
-        what: `mail ${count} to ${email}`,
-      }),
+    /** The emails to `email` with the subject `emails.subject.<name>`. */
+    listOf,
+    /**
+     * The newest of these emails, once `count` of them have arrived. Parallel emails arrive in any
+     * order, so a test waits for one email before it requests another with the same subject.
+     */
+    waitFor: (email: string, name: EmailTemplateName, { count = 1 } = {}): Promise<ReceivedEmail> => {
+      const check = () => {
+        const found = listOf(email, name)
+        if (found.length >= count) return found.at(-1)
+        throw new Error(`received: ${JSON.stringify(to(email).map(({ subject }) => subject))}`)
+      }
+      return waitFor(check, { what: `email ${count} of "${name}" to ${email}` })
+    },
     close: releasedAtEnd(() => new Promise<void>((resolve) => server.close(() => resolve()))),
   }
 }
