@@ -41,8 +41,8 @@ export async function compareCases(cases: readonly Case[], tries: number): Promi
   const times = all.map(() => [] as number[])
   const answers = all.map(() => new Set<string>())
   for (let index = 0; index < tries; index += 1) {
-    for (let turn = 0; turn < all.length; turn += 1) {
-      const which = (index + turn) % all.length
+    for (let offset = 0; offset < all.length; offset += 1) {
+      const which = (index + offset) % all.length
       // The second measurement of the first case uses other accounts: no account is tried twice.
       const { ms, answer } = await all[which]!.run(which === cases.length ? tries + index : index)
       times[which]!.push(ms)

@@ -148,7 +148,7 @@ export function createMailer(deps: Deps) {
 class EmailNotSent extends Error {
   constructor(code: string | undefined, responseCode: number | undefined) {
     super(`the mail server did not take a mail: ${[code ?? 'no code', responseCode].filter(Boolean).join(' ')}`)
-    this.name = 'MailNotSent'
+    this.name = 'EmailNotSent'
   }
 }
 

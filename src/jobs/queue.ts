@@ -102,7 +102,7 @@ export function createQueue(deps: Deps): Queue {
    * graphile-worker gives up after minutes without a database. This loop restarts it until `stop`
    * is called.
    */
-  async function supervise({ tasks, duties }: QueueWork, atOnce: number): Promise<void> {
+  async function supervise({ tasks, duties }: QueueWork, concurrentJobs: number): Promise<void> {
     const work = {
       tasks: Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, measuredTask(name, task)])),
       duties: duties.map((duty) => ({
@@ -113,7 +113,7 @@ export function createQueue(deps: Deps): Queue {
     for (let failures = 0; !stopping.signal.aborted; failures += 1) {
       const began = performance.now()
       try {
-        await runWorker({ url, log, concurrency: atOnce, drainMs, pollMs, ...work, stopping: stopping.signal })
+        await runWorker({ url, log, concurrency: concurrentJobs, drainMs, pollMs, ...work, stopping: stopping.signal })
       } catch (error) {
         log.error({ err: error }, 'the job queue stopped and begins again')
       }

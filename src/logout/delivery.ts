@@ -71,7 +71,7 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
     registers: [deps.metrics],
   })
 
-  const again = (clientId: string, delayMs: number): Promise<void> =>
+  const scheduleAttempt = (clientId: string, delayMs: number): Promise<void> =>
     transaction((tx) => wake(tx, clientId, { delayMs: Math.max(delayMs, 0), isOwn: true }))
 
   /** The failure never includes the relying party's answer, which may contain any text. */
@@ -169,8 +169,8 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
   /** The job: sends the due deliveries to the client, and queues itself for the others. */
   return async (clientId: string, signal: AbortSignal): Promise<void> => {
     const known = await receivers.findSlowReceiver(db, clientId)
-    if (known && known.nextAt > clock.now()) return again(clientId, known.nextAt - clock.now())
-    if (known && slowNow >= slowAtOnce) return again(clientId, slotWaitMs)
+    if (known && known.nextAt > clock.now()) return scheduleAttempt(clientId, known.nextAt - clock.now())
+    if (known && slowNow >= slowAtOnce) return scheduleAttempt(clientId, slotWaitMs)
     if (known) slowNow += 1
     let receiver: SlowReceiver | undefined
     try {
@@ -178,7 +178,7 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
     } finally {
       if (known) slowNow -= 1
     }
-    const next = await repository.findNextMoment(db, clientId)
-    if (next !== undefined) await again(clientId, Math.max(next, receiver?.nextAt ?? 0) - clock.now())
+    const next = await repository.findNextAttemptAt(db, clientId)
+    if (next !== undefined) await scheduleAttempt(clientId, Math.max(next, receiver?.nextAt ?? 0) - clock.now())
   }
 }

@@ -135,7 +135,7 @@ test('of a link that is confirmed many times at once, one confirmation is made',
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
 })
 
-test('an address that another account has proven is told to its owner, and nothing changes', async () => {
+test('an address that another account has proven causes an email to its owner, and nothing changes', async () => {
   await setup.member('taken@example.com')
   const { id } = await setup.member('taker@example.com')
   await request(id, 'TAKEN@example.com')

@@ -42,7 +42,7 @@ async function visitor(name: string, path = '/account') {
 const sessionOf = async (browser: Browser) =>
   (await browser.jar.getCookies(setup.server.issuer)).find(({ key }) => key === 'latchkey.session')?.value
 
-test('the door leads through the login, and back to the page that was asked for', async () => {
+test('the account page leads through the login, and back to the page that was requested', async () => {
   const { page, browser, email } = await visitor('door', '/account/applications')
   expect([page.status, new URL(page.url).pathname]).toEqual([200, '/account/applications'])
   expect((await open(browser, '/account', { email })).body).toContain(email)
@@ -54,7 +54,7 @@ test('the door leads through the login, and back to the page that was asked for'
   expect((await browser.get(setup.at('/account/return?error=access_denied'))).next).toBe(setup.at('/'))
 })
 
-test('nobody can register the client of the account page, or use it for tokens', async () => {
+test('no client can be registered under the id of the account page, and that client gets no tokens', async () => {
   const metadata = { client_name: 'Evil', redirect_uris: ['https://evil.example/'], scope: 'openid' }
   await expect(setup.server.addClient({ clientId: 'latchkey:account', kind: 'spa', metadata })).rejects.toMatchObject({
     code: 'client_invalid',
@@ -80,7 +80,7 @@ test('nobody can register the client of the account page, or use it for tokens',
   expect(url.pathname).toBe('/account/data')
 })
 
-test('the profile is saved, and what is not valid is told beside its field', async () => {
+test('the profile is saved, and invalid values are shown beside their fields', async () => {
   const { browser, account, page } = await visitor('profile', '/account/profile')
   const wrong = await browser.submit(page, '/account/profile', { birthdate: 'yesterday', phone_number: '0660' })
   expect(wrong.status).toBe(400)
@@ -223,7 +223,7 @@ test('events and the download tell what happened, and no secret', async () => {
   expect(file.body).not.toMatch(/argon2|password_hash|digest|handle/)
 })
 
-test('factors: set up, used, renewed and removed, each told by an email', async () => {
+test('factors: set up, used, renewed and removed, each with an email', async () => {
   const { browser, email, account, page } = await visitor('factors', '/account/factors')
   expect(page.body).toMatch(says('pages.own.factors.app.add'))
   const { phone } = await addPhone(setup.server, email)
@@ -244,7 +244,7 @@ test('factors: set up, used, renewed and removed, each told by an email', async 
   expect(subjects.sort()).toEqual([added, added, taken].sort())
 })
 
-describe('leaving', () => {
+describe('account deletion', () => {
   async function leave(name: string) {
     const who = await visitor(name, '/account/data')
     const rp = createRelyingParty(setup.server, createBrowser())
@@ -261,7 +261,7 @@ describe('leaving', () => {
     return { ...who, rp, tokens, left }
   }
 
-  test('everything ends at once, no application lets the person in, and the account can be kept', async () => {
+  test('everything ends at once, no application accepts a sign-in, and the deletion can be cancelled', async () => {
     const { browser, email, rp, tokens, left } = await leave('stays')
     expect((await rp.refresh(tokens.refresh_token)).body.error).toBe('invalid_grant')
     const login = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))

@@ -172,7 +172,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(await adapter('Grant').find(grant)).toBeUndefined()
   })
 
-  test('a session that was renamed meanwhile does not come back under its old id', async () => {
+  test('a session that was renamed meanwhile is not stored again under its old id', async () => {
     const mine = await signedIn()
     const [grant, renamed] = [newId(), newId()]
     const rename = () =>

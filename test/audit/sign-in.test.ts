@@ -151,7 +151,7 @@ describe('a refused sign-in says why', () => {
     ])
   })
 
-  test('factor: the wrong code is an anonymous guess at the account', async () => {
+  test('factor: a wrong code is an anonymous failed attempt on the account', async () => {
     const { email, id } = await person('guessed-code')
     await addPhone(server, email)
     server.clock.advance(secondsMs(60))

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { createTestFolder } from '../support/folders.ts'
 import { latchkey } from './command-line.ts'
 
-const launcher = path.resolve(import.meta.dirname, '../../src/latchkey.js')
+const launcher = path.resolve(import.meta.dirname, '../../src/cli-launcher.js')
 const { version } = JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../../package.json'), 'utf8'))
 
 /** An older Node on the PATH that does not read TypeScript, as on a machine with Node 20. */

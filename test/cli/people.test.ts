@@ -82,7 +82,7 @@ test('the doctor connects to the mail server, and says what it met', async () =>
   expect(await smtpCheck({ SMTP_URL: '' })).toMatchObject({ status: 'ok', code: 'mail_kept' })
 })
 
-test('whoever helps people sees their factors, takes them away, requires one, and lifts a lock', async () => {
+test('a support operator sees the factors of an account, removes them, requires one, and lifts a lock', async () => {
   const email = 'helped@example.com'
   const id = await setup.server.parts.accounts.create(
     { email, isEmailVerified: true, password: goodPassword },

@@ -187,7 +187,7 @@ test('a fourth reset within an hour is refused alike whether the address has an 
   expect([again.status, ...numbers(again)]).toEqual([200, 3, 2, 3600])
 })
 
-test('a sixth registration of an address within an hour is refused; forms that come back do not count', async () => {
+test('a sixth registration of an address within an hour is refused; forms with errors do not count', async () => {
   const browser = from('192.0.2.6')
   const page = await browser.get(at('/register'))
   const register = (password: string) =>

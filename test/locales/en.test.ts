@@ -77,7 +77,7 @@ test('every sentence is filled in by its values alone', () => {
   expect(left.filter(([, text]) => text.trim() === '' || /\{\{|\}\}|\$t\(/.test(text)).map(([key]) => key)).toEqual([])
 })
 
-test('no sentence has markup, or spaces that nobody sees', () => {
+test('no sentence has markup, or invisible spaces', () => {
   const isLaidOut = (key: string) => ['server.banner', 'cli.exitCodes'].includes(key)
   expect(broken((_key, text) => /<\/?[a-z][^>]*>|&\w+;/.test(text))).toEqual([])
   expect(broken((key, text) => !isLaidOut(key) && /^\s|\s$|\s\s/.test(text))).toEqual([])

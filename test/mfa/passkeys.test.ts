@@ -81,7 +81,7 @@ test('beside a password it is the second factor, and it satisfies a client that 
   })
 })
 
-describe('refused with 400, and nobody is signed in', () => {
+describe('refused with 400, without a sign-in', () => {
   const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
   const wrongs: [string, Wrong][] = [
     ['a foreign origin', { origin: 'https://evil.example' }],

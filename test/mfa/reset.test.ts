@@ -58,7 +58,7 @@ async function due(email: string, count: number) {
   return emailTo(email, 'factor_reset_due', count)
 }
 
-test('a young factor goes by an emailed link, a day after a request that is told with its dates', async () => {
+test('a recent factor is removed by an emailed link, a day after a request whose email states the dates', async () => {
   const who = await member(server, 'locked-out')
   const { browser, page } = await toReset(who)
   expect(page.body).toMatch(says('pages.factorReset.factor.totp'))

@@ -124,7 +124,7 @@ test('what is no code at all is refused like a wrong one', async () => {
   }
 })
 
-test('the secret is kept sealed, under the name by which a change of the master key finds it', async () => {
+test('the secret is stored sealed, under the name by which a change of the master key finds it', async () => {
   const { account, phone } = await member(server, 'sealed')
   const place = sealedLocations.find(({ name }) => name === 'totp')!
   const values = await place.list(server.database.knex, undefined, 100)

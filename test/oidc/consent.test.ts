@@ -77,7 +77,7 @@ describe('a consent is remembered', () => {
     expect(asksConsent(await pageFor(person, { client_id: 'spa', redirect_uri: clientIds.spa }))).toBe(true)
   })
 
-  test('per person: somebody else at the same browser is asked', async () => {
+  test('per account: another account in the same browser is asked', async () => {
     const person = await newcomer()
     await allow(person, await pageFor(person, {}))
     const second = { ...(await newcomer()), browser: person.browser }
@@ -104,7 +104,7 @@ describe('what was remembered and is taken away', () => {
     (await server.parts.accounts.findByEmail(email))?.id ?? ''
   const consentsOf = (accountId: string) => server.database.knex('consent').where({ account_id: accountId })
 
-  test('is asked for again within a second, whoever took it away', async () => {
+  test('is asked for again within a second, whichever way it was withdrawn', async () => {
     const person = await newcomer()
     await allow(person, await pageFor(person, {}))
     expect(asksConsent(await pageFor(person, {}))).toBe(false)

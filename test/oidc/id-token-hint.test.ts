@@ -69,7 +69,7 @@ test('at logout a hint of a client that is gone too leads to the confirmation pa
   await waitFor(async () => (await server.parts.clients.findById('web'))?.isDisabled === false)
 })
 
-test('at authorization it still says whom the client means: the same person goes on', async () => {
+test('at authorization it still identifies the user whom the client means: the same user continues', async () => {
   const { browser, authorizeUrl, hint } = await withLostKey()
   const answer = answerIn(await browser.get(await authorizeUrl({ prompt: 'none', id_token_hint: hint })))
   expect(answer).toHaveProperty('code')
@@ -96,7 +96,7 @@ test('at authorization another person is login_required, and is asked to sign in
   expect(answerIn(await other.browser.get(await other.authorizeUrl({ prompt: 'none' })))).toHaveProperty('code')
 })
 
-test('a hint of nobody’s key can make a person sign in, and never lets anybody in', async () => {
+test('a hint without a valid signature can require a sign-in, and never gives access', async () => {
   const rp = await signedIn(server)
   const { privateKey } = await generateKeyPair('RS256')
   const forged = (claims: Record<string, unknown>) =>

@@ -55,7 +55,7 @@ test.each([
   if (resource.startsWith('https://unknown')) expect(answer.body.error).toBe('invalid_target')
 })
 
-test('a client that is entitled to nothing of an API may not name it (the scope of a client is kept whole)', async () => {
+test('a client that is entitled to nothing of an API may not name it (the scope of a client is stored whole)', async () => {
   expect(await machine('stranger', { resource: api })).toMatchObject({ status: 400, body: { error: 'invalid_target' } })
   expect(await machine('stranger', { resource: api, scope: 'api:read' })).toMatchObject({
     status: 400,

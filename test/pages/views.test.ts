@@ -102,7 +102,7 @@ test('a website of a client is a link only when it is one of the web', async () 
   expect(await html('consent-short')).not.toContain('vbscript:')
 })
 
-test('a failed login keeps the address, tells the field, and announces itself', async () => {
+test('a failed login keeps the address, names the field, and is announced', async () => {
   const page = await html('login-error')
   expect(page).toMatch(/<div class="problem" role="alert" id="problem">/)
   expect(page).toMatch(/<a href="#password">/)

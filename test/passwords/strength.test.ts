@@ -77,7 +77,7 @@ test('the event loop goes on while hostile text is judged', async () => {
   expect(utilization).toBeLessThan(0.5)
 })
 
-test('the thread is loaded at the first question, and let go when idle', async () => {
+test('the thread is loaded at the first question, and ended when idle', async () => {
   const { judge, isLoaded } = counting({ idleMs: 1 })
   expect(isLoaded()).toBe(false)
   const asked = judge('aaaaaaaaaaaa')

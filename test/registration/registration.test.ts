@@ -40,7 +40,7 @@ test('the page says the same whether or not the address has an account; the emai
   expect(await setup.signsIn('alice@example.com', testPassword)).toBe(true)
 })
 
-test('email, name and password are kept as typed; the address is found in any case, and is unproven', async () => {
+test('email, name and password are stored as typed; the address is found in any case, and is unproven', async () => {
   const name = 'Зоя Ω 王小明 نور'
   await setup.register({ email: '  Zoë.Mixed@Example.COM ', name })
   expect(await setup.account('zoë.mixed@example.com')).toMatchObject({
@@ -54,7 +54,7 @@ test('email, name and password are kept as typed; the address is found in any ca
   expect(rows).toHaveLength(1)
 })
 
-test('everything wrong is told beside its field, what was typed is kept but the password, and nothing is made', async () => {
+test('every problem is shown beside its field, the form keeps its values except the password, and nothing is created', async () => {
   const page = await setup.register({ email: 'nobody', name: ' ', password: 'short' })
   expect(page.status).toBe(400)
   for (const field of ['email', 'name', 'password']) {
@@ -123,7 +123,7 @@ test('opening the link changes nothing, as often as scanners do it; the button p
   expect(await setup.signsIn(email, goodPassword)).toBe(true)
 })
 
-test('a link lives for 24 hours, and only the newest does', async () => {
+test('a link is valid for 24 hours, and only the newest one', async () => {
   const browser = createBrowser()
   const email = 'newest@example.com'
   await setup.register({ email }, browser)
@@ -170,7 +170,7 @@ test('an unproven address grants nothing: email_verified is false, and there is 
   expect(setup.mailbox.to(email)).toHaveLength(1)
 })
 
-describe('an address that somebody else registered first', () => {
+describe('an address that another person registered first', () => {
   async function preregister(email: string) {
     const thief = createRelyingParty(setup.server)
     await setup.register({ email, password: otherPassword, name: 'Thief' }, thief.browser)
@@ -220,7 +220,7 @@ describe('an address that somebody else registered first', () => {
     await expectDead(squat, email)
   })
 
-  test('the owner’s browser cannot confirm the thief’s account by the button alone', async () => {
+  test('the owner’s browser cannot confirm the attacker’s account by the button alone', async () => {
     const email = 'button@example.com'
     const { link } = await preregister(email)
     const owner = createBrowser()
@@ -233,7 +233,7 @@ describe('an address that somebody else registered first', () => {
     expect((await owner.get(link)).status).toBe(200)
   })
 
-  test('a link that is opened on another device asks for the password, and keeps the account of who knows it', async () => {
+  test('a link that is opened on another device asks for the password, and keeps the account if the password is right', async () => {
     const email = 'phone@example.com'
     await setup.register({ email })
     const before = (await setup.account(email))!
@@ -286,7 +286,7 @@ test('of two registrations at once one makes the account, and the other changes 
   expect(await setup.signsIn(email, `${rows[0].name} sings in the morning`)).toBe(true)
 })
 
-test('a registration begun at the login page comes back to it, and the request is kept', async () => {
+test('a registration begun at the login page returns to it, and the request is preserved', async () => {
   const rp = createRelyingParty(setup.server)
   const email = 'returning@example.com'
   const login = await rp.browser.follow(
@@ -303,14 +303,14 @@ test('a registration begun at the login page comes back to it, and the request i
   expect(answer).toMatchObject({ state: 'kept-through-registration', code: expect.any(String) })
 })
 
-test('a registration in somebody else’s interaction is refused', async () => {
+test('a registration in the interaction of another browser is refused', async () => {
   const rp = createRelyingParty(setup.server)
   const login = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
   const url = setup.at(/href="(\/interaction\/[\w-]+\/register)"/.exec(login.body)![1]!)
   expect((await createBrowser().get(url)).status).toBe(400)
 })
 
-test('who must confirm the address first is told so after the right password only, and gets the email again', async () => {
+test('a user who must confirm the address first learns it after the right password only, and gets the email again', async () => {
   await setup.server.parts.settings.set('emailVerification', 'required', operator)
   try {
     const email = 'first@example.com'
@@ -330,7 +330,7 @@ test('who must confirm the address first is told so after the right password onl
   }
 })
 
-describe('who may register is a setting', () => {
+describe('a setting decides which addresses may register', () => {
   afterEach(() => setup.server.parts.settings.set('registration', 'open', operator))
 
   test.each(['off', 'invitation'] as const)(
@@ -372,7 +372,7 @@ describe('who may register is a setting', () => {
     })
   })
 
-  test('an invitation to an address that a stranger has registered gives him nothing', async () => {
+  test('an invitation to an address that another person has registered gives that person nothing', async () => {
     const email = 'squatted@example.com'
     await setup.register({ email, password: otherPassword, name: 'Stranger' })
     await setup.mailbox.waitFor(email)

@@ -41,7 +41,7 @@ test('each registration has a cookie of its own: the earlier one wants its passw
   expect((await browser.submit(earlier, '/verify/password', { password: goodPassword })).status).toBe(200)
 })
 
-test('the cookie is the same for an address that has an account: it tells nothing', async () => {
+test('the cookie is the same for an address that has an account: it reveals nothing', async () => {
   const names = async (email: string) =>
     (await setup.register({ email })).headers.getSetCookie().map((cookie) => cookie.replace(/=[^;]*/, ''))
   expect(await names('alice@example.com')).toEqual(await names('alice-not@example.com'))

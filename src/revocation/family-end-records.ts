@@ -12,7 +12,7 @@ import { originOf } from '../origin.ts'
 
 type Deps = { audit: Audit; metrics: Metrics }
 
-export function createFamilyNotes({ audit, metrics }: Deps) {
+export function createFamilyEndRecords({ audit, metrics }: Deps) {
   const ended = new Counter({
     name: 'latchkey_token_families_ended_total',
     help: 'Families of tokens that were ended because a spent code or refresh token was used again',
