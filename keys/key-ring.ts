@@ -129,7 +129,7 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
     try {
       listener(keys)
     } catch (error) {
-      log.error({ err: error }, 'new keys not taken over')
+      log.error({ err: error }, 'a listener for new keys failed')
     }
   }
 

@@ -104,7 +104,7 @@ const resealAll: CliCommand = {
     const { config, database, sealer, audit } = await openParts()
     const { knex, transaction } = database
     const unaware = await countUnaware(knex, config.masterKey)
-    if (unaware > 0) throw masterKeyUnknownToServers({ params: { processes: unaware } })
+    if (unaware > 0) throw masterKeyUnknownToServers({ params: { count: unaware } })
     // The message tells the user that the command waits; a program does not need it.
     if (options.json !== true) io.stderr.write(`${t('cli.keys.reseal.waiting', { seconds: leaseMs / 1000 })}\n`)
     const record = (action: 'master_key.reseal_began' | 'master_key.resealed', details = {}) =>

@@ -115,7 +115,7 @@ export function createQueue(deps: Deps): Queue {
       try {
         await runWorker({ url, log, concurrency: concurrentJobs, drainMs, pollMs, ...work, stopping: stopping.signal })
       } catch (error) {
-        log.error({ err: error }, 'the job queue stopped and begins again')
+        log.error({ err: error }, 'the job queue stopped and is restarted')
       }
       if (performance.now() - began > 60_000) failures = 0
       // Rejects when `stop` is called meanwhile, which the loop checks itself.
@@ -160,7 +160,7 @@ function createMeasure(
   const registers = [metrics]
   const outcomes = new Counter({
     name: 'latchkey_jobs_total',
-    help: 'Jobs that ran, by task and outcome: success, failure (tried again later), given-up',
+    help: 'Jobs that ran, by task and outcome: success, failure (retried later), given-up',
     labelNames: ['task', 'outcome'],
     registers,
   })

@@ -66,7 +66,7 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
   let slowNow = 0
   const attempts = new Counter({
     name: 'latchkey_logout_deliveries_total',
-    help: 'Attempts to tell a relying party of a logout, by outcome: delivered, failed (tried again), given_up',
+    help: 'Attempts to deliver a logout to a relying party, by outcome: delivered, failed (retried), given_up',
     labelNames: ['outcome'],
     registers: [deps.metrics],
   })
@@ -134,7 +134,7 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
     const nextAt = at + (state === 'waiting' ? pauseMs(count) : 0)
     await repository.updateDelivery(db, delivery, { state, attempts: count, lastFailure: failure, at, nextAt })
     attempts.inc({ outcome: state === 'waiting' ? 'failed' : state })
-    if (state === 'given_up') log.warn({ deliveryId: id, clientId, failure }, 'a logout was not told')
+    if (state === 'given_up') log.warn({ deliveryId: id, clientId, failure }, 'a logout was not delivered')
   }
 
   /**
@@ -147,7 +147,7 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
     for (let count = giveUpBatchSize; count === giveUpBatchSize; ) {
       count = await repository.abandonOldDeliveries(db, old)
       attempts.inc({ outcome: 'given_up' }, count)
-      if (count > 0) log.warn({ clientId, count }, 'logouts were not told')
+      if (count > 0) log.warn({ clientId, count }, 'logouts were not delivered')
     }
   }
 

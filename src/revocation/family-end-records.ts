@@ -21,7 +21,7 @@ export function createFamilyEndRecords({ audit, metrics }: Deps) {
   })
   const repeated = new Counter({
     name: 'latchkey_refresh_repeats_total',
-    help: 'Refreshes with a spent token that gave its own client the living one again, within the window',
+    help: 'Refreshes with a spent token that repeated the current token to its client, within the grace window',
     registers: [metrics],
   })
 

@@ -40,7 +40,7 @@ export type Revocation = ReturnType<typeof createRevocation>
 export function createRevocation({ transaction, audit, artifacts, consents, endings, clock, metrics }: Deps) {
   const ended = new Counter({
     name: 'latchkey_revocations_total',
-    help: 'Times that tokens were taken back, by what was ended',
+    help: 'Revocations of tokens, by what was ended',
     labelNames: ['what'],
     registers: [metrics],
   })

@@ -131,7 +131,7 @@ test.each(['busy', 'hanging up'] as const)(
     expect(await setup.account(email)).toMatchObject({ isEmailVerified: false })
     const failed = await tried()
     // Neither the row nor the log repeats the mail server's answer, which may contain the address.
-    expect(failed.last_error).toMatch(/did not take a mail/)
+    expect(failed.last_error).toMatch(/did not accept an email/)
     expect(failed.last_error).not.toContain('@')
     setup.mailbox.setMood('well')
     await makeDue()

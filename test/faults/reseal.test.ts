@@ -90,7 +90,7 @@ test('the master key is changed without a failed request, although the command i
     1,
     {
       code: 'master_key_unknown_to_servers',
-      message: sentence('errors.master_key_unknown_to_servers', { processes: 1 }),
+      message: sentence('errors.master_key_unknown_to_servers', { count: 1 }),
     },
   ])
   expect(await countJobsUnder(newKey)).toBe(0)

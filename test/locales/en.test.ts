@@ -55,6 +55,8 @@ const read: readonly (readonly [key: string, text: string | RegExp, params?: Sen
     / lacks migrations \(0008_consent\) .*latchkey migrate$/,
     { migrations: '0008_consent' },
   ],
+  ['errors.master_key_unknown_to_servers', /: 1 running process does not know /, { count: 1 }],
+  ['errors.master_key_unknown_to_servers', /: 2 running processes do not know /, { count: 2 }],
   ['cli.client.secret', 'Client secret, shown only once:'],
   ['cli.user.factorsReset', /^a@b\.example .*: 1 was removed\. /, { email: 'a@b.example', count: 1 }],
   ['cli.user.factorsReset', /^a@b\.example .*: 2 were removed\. /, { email: 'a@b.example', count: 2 }],
