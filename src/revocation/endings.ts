@@ -8,7 +8,7 @@ import type { Tx } from '../database/database.ts'
 
 /** Names of the endings of each cause, in the order in which they run. */
 export const endingLists = {
-  /** The account begins a new generation. Tokens and sessions end in `account-end.ts`. */
+  /** The account begins a new generation. Tokens and sessions end in `account-reset.ts`. */
   accountReset: ['links', 'factorResets', 'signIns', 'knownBrowsers'],
   /** The account is signed out everywhere. Tokens and sessions end in `service.ts`. */
   accountSignOut: ['signIns'],

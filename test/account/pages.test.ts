@@ -95,7 +95,7 @@ test('the profile is saved, and invalid values are shown beside their fields', a
   })
 })
 
-test('what a person may not say of themselves: 400, and nothing changes', async () => {
+test('a field that the user may not edit: 400, and nothing changes', async () => {
   const { browser, account, page } = await visitor('greedy', '/account/profile')
   const before = await setup.server.parts.accounts.readById(account.id)
   for (const more of ['emailVerified', 'email_verified', 'role', 'roles', '__proto__', 'constructor', 'id', 'email']) {
@@ -153,7 +153,7 @@ test('email, password, factors and the end want a login of the last five minutes
   expect(again.body).toContain('/login"')
 })
 
-test('a new address is the account’s when its link is opened, and this session goes on', async () => {
+test('a new address is the account’s when its link is opened, and this session continues', async () => {
   const { browser, email, page } = await visitor('moving', '/account/email')
   const next = 'moved@example.com'
   await browser.submit(page, '/account/email', { currentPassword: goodPassword, email: next })
@@ -164,7 +164,7 @@ test('a new address is the account’s when its link is opened, and this session
   expect((await browser.get(setup.at('/account'))).body).toContain(next)
 })
 
-test('sessions are listed by browser; another person’s cannot be ended by its id', async () => {
+test('sessions are listed by browser; another user’s cannot be ended by its id', async () => {
   const mine = await visitor('mine', '/account/sessions')
   const theirs = await visitor('theirs', '/account/sessions')
   const handles = async (id: string) =>
@@ -293,7 +293,7 @@ describe('account deletion', () => {
   })
 })
 
-test('every action that is about a person has a sentence for that person', async () => {
+test('every action that is about a user has a sentence for that user', async () => {
   const about = auditActions.filter((action) => /^(account|factor)\./.test(action) || action === 'consent.withdrawn')
   expect(about.length).toBeGreaterThan(30)
   const { has } = createSentences({ isStrict: true })

@@ -11,7 +11,7 @@ afterAll(() => setup.close())
 
 const password = 'correct horse battery'
 
-test('one address is one person, however it is typed, and it is shown as it was typed', async () => {
+test('one address is one user, however it is typed, and it is shown as it was typed', async () => {
   const id = await setup.accounts.create({ email: ' Jos\u00e9@Example.com ' }, operator)
   expect(await setup.accounts.findByEmail('JOSE\u0301@example.COM')).toMatchObject({
     id,

@@ -196,7 +196,7 @@ describe('the import', () => {
       problemOfHash: problemOfImportedHash,
     })
 
-  test('goes on where it was interrupted, with nothing twice and nothing lost', async () => {
+  test('continues where it was interrupted, with nothing twice and nothing lost', async () => {
     const text = lines(...Array.from({ length: 25 }, (_, n) => ({ email: `person-${n}@example.com` })))
     const fileDigest = createHash('sha256').update(text).digest()
     const { importBatch, findPosition } = createImport()

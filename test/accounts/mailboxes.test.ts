@@ -46,7 +46,7 @@ async function oldAccount({ email, isVerified = true, createdAt = 1, passwordHas
 
 const problemOf = async (id: string) => (await row(id)).email_problem
 
-test('every spelling of a domain is one person: registered once, found by each, shown as Unicode', async () => {
+test('every spelling of a domain is one user: registered once, found by each, shown as Unicode', async () => {
   const spellings = ['one@münchen.example', 'One@xn--mnchen-3ya.example', 'one@ｍünchen。example.']
   const results = await Promise.allSettled(
     spellings.map((email) => parts().accounts.create({ email, password: goodPassword }, operator)),
@@ -120,7 +120,7 @@ test('the oldest proven account keeps the mailbox; the others are marked, and no
   expect(await setup.trail(young)).toEqual(['account.email_marked'])
 })
 
-test('a marked account has no way in by email: no password, no recovery, no spelling of its own', async () => {
+test('a marked account cannot sign in by its email: no password, no recovery, no other spelling', async () => {
   const loser = await oldAccount({ email: 'way@österreich.example', isVerified: true, createdAt: 9 })
   const keeper = await oldAccount({
     email: 'way@xn--sterreich-z7a.example',

@@ -104,7 +104,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       }
     })
 
-    test('the family goes on, and a spent token that is given back ends it (RFC 7009 §2.1)', async () => {
+    test('the family continues, and a spent token that is given back ends it (RFC 7009 §2.1)', async () => {
       const { spent, living } = await turned()
       await pass(7 * 60_000)
       await sweep()

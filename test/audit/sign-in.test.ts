@@ -141,7 +141,7 @@ describe('a refused sign-in says why', () => {
     for (const { actor } of refused) expect(actor.type).toBe('anonymous')
   })
 
-  test('unverified: the person has proven the account, and is the actor', async () => {
+  test('unverified: the user has proven the account, and is the actor', async () => {
     await server.parts.settings.set('emailVerification', 'required', operator)
     const { id, email } = await person('unverified', { isEmailVerified: false })
     await attempt(server, email, goodPassword)

@@ -124,7 +124,7 @@ describeWith('chromium', 'people, in a browser', () => {
     await page.context().close()
   })
 
-  test('what a letter says as HTML is read by everybody: axe finds nothing in it', async () => {
+  test('the HTML of an email is accessible: axe finds no problem in it', async () => {
     const { page } = await setup.openWindow({ bypassCSP: true })
     const { html } = await mailbox.waitFor('keys@example.com')
     await page.setContent(html)

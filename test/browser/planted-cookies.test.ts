@@ -84,7 +84,7 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
     expect(await namesOf(victim.context)).not.toContain(`__Host-latchkey.i.${uid}`)
   })
 
-  test('nor can she sign in there with her passkey', async () => {
+  test('the user cannot sign in there with a passkey either', async () => {
     const attacker = await hosts.openBrowser()
     const victim = await hosts.openBrowser()
     const session = await victim.context.newCDPSession(victim.page)

@@ -123,7 +123,7 @@ test('metadata may come from a file in the names of RFC 7591', async () => {
   expect((await run(['client', 'add', '--metadata', '/nowhere.json'])).stderr).toContain('(file_unreadable)')
 })
 
-test('a person is added, shown by address or id, given a password, disabled and enabled', async () => {
+test('a user is added, shown by address or id, given a password, disabled and enabled', async () => {
   const add = ['user', 'add', 'Bob@Example.com', '--name', 'Bob', '--role', 'editor', '--password-stdin', '--json']
   const added = await run(add, `${password}\n`)
   expect(added.json()).toMatchObject({ email: 'Bob@Example.com', name: 'Bob', roles: ['editor'], has_password: true })

@@ -14,7 +14,7 @@ const olderNode = (process.env.PATH ?? '')
   .map((folder) => path.join(folder, 'node'))
   .find((file) => spawnSync(file, ['-p', 'process.features.typescript']).stdout?.toString().trim() === 'undefined')
 
-test('the launcher runs the command line and hands on its exit code', async () => {
+test('the latchkey command runs the command line interface, and exits with its code', async () => {
   const cwd = createTestFolder()
   expect(await latchkey(['--version'], { script: launcher, cwd })).toMatchObject({ code: 0, stdout: `${version}\n` })
   expect(await latchkey(['nonsense'], { script: launcher, cwd })).toMatchObject({ code: 2 })

@@ -28,7 +28,7 @@ const run = (args: readonly string[], env: Record<string, string> = {}) =>
     },
   })
 
-test('an invitation from the command line goes out from the running server', async () => {
+test('an invitation from the command line is sent by the running server', async () => {
   const invited = await run([
     'user',
     'invite',
@@ -112,7 +112,7 @@ test('a support operator sees the factors of an account, removes them, requires 
   )
 })
 
-test('network unlock forgets the wrong passwords of an address, however it is spelt', async () => {
+test('network unlock clears the wrong passwords of an IP address, in every notation', async () => {
   const email = 'neighbour@example.com'
   const { accounts, loginThrottle } = setup.server.parts
   await accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)

@@ -106,7 +106,7 @@ test('removing a client ends its grants and is audited', async () => {
   await expect(setup.clients.remove(client.clientId, operator)).rejects.toMatchObject({ code: 'client_not_found' })
 })
 
-test('an id is taken once, and never looks like the sub of a person (RFC 9700 4.15.1)', async () => {
+test('an id is taken once, and never looks like the sub of a user (RFC 9700 4.15.1)', async () => {
   await setup.clients.add(web({}, { clientId: 'one' }), operator)
   await expect(setup.clients.add(web({}, { clientId: 'one' }), operator)).rejects.toMatchObject({
     code: 'client_id_taken',
@@ -199,7 +199,7 @@ test('the database holds the rules too', async () => {
   }
 })
 
-test('a machine asks for no person', async () => {
+test('a machine asks for no user', async () => {
   const machine: ClientInput = {
     kind: 'machine',
     metadata: { client_name: 'M', scope: 'openid api:read', redirect_uris: ['https://a.example'] },

@@ -118,7 +118,7 @@ test('kill -9 of Postgres: every process has it back in seconds at the same addr
   expect(await other.close()).toBe('stopped')
 })
 
-test('Ctrl-C reaches the server and not its database, which goes on while requests drain', async () => {
+test('Ctrl-C reaches the server and not its database, which continues while requests drain', async () => {
   const folder = createDataPath()
   const server = startHolder({ folder })
   await server.next()

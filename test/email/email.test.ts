@@ -187,7 +187,7 @@ test('a mailbox is not flooded: five links to confirm an address within an hour,
   expect((await setup.mailbox.waitFor(member, 5)).subject).toBe(sentence('emails.subject.recovery'))
 })
 
-test('nor is one whose address another person registers again and again', async () => {
+test('nor is one whose address another user registers again and again', async () => {
   const email = 'bothered@example.com'
   await setup.member(email)
   const limited = await counted('limited')

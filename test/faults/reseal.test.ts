@@ -70,7 +70,7 @@ async function fillOutbox(): Promise<void> {
   }
 }
 
-test('the master key is changed without a failed request, although the command is killed meanwhile', async () => {
+test('the master key is replaced while servers answer every request, although the command is killed and run again', async () => {
   const before = await start(1, keysOf(oldKey))
   const demo = createDemo(before)
   let tokens = (await demo.exchange(before.servers[0]!, await demo.code())).body

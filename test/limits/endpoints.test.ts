@@ -87,7 +87,7 @@ test('a machine gets three thousand tokens a minute, as many as are set, none or
   await server.parts.settings.set('tokenRequestsPerMinute', undefined, operator)
 }, 60_000)
 
-test('a web application refreshes for all of its people: each grant is counted, not the client, and not its network', async () => {
+test('a web application refreshes for all of its users: each grant is counted, not the client, and not its network', async () => {
   const web = { Authorization: basic('web', webSecret) }
   const tokens: string[] = []
   for (let index = 0; index < 2; index += 1) {
@@ -177,7 +177,7 @@ test('a client with its own limit has that limit, is not limited by its network,
   }
 }, 60_000)
 
-test('a public client is counted by grant: one person uses up nothing of another', async () => {
+test('a public client is counted by grant: one user uses up nothing of another', async () => {
   await server.parts.settings.set('rateLimitPercent', '10', operator)
   try {
     const people = await Promise.all(

@@ -51,7 +51,7 @@ test('a factor proven in another login of the same browser is asked for again', 
   expect(new URL(skipped.next!).pathname).toBe(new URL(second.page.url).pathname)
 })
 
-test('another person in the same login starts anew', async () => {
+test('another user in the same login starts anew', async () => {
   const first = await member(server, 'switched-from')
   const second = await member(server, 'switched-to')
   const { browser, page } = await toFactor(server, first.person)
@@ -147,7 +147,7 @@ describe('a browser that is remembered', () => {
     expect(claimsIn(tokens.id_token)).toMatchObject({ acr: acr.mfa })
   })
 
-  test('is forgotten after thirty days, and with the sessions of the person', async () => {
+  test('is forgotten after thirty days, and with the sessions of the user', async () => {
     const { person, account, ...rp } = await remembered('ended')
     await signOut(rp)
     server.clock.advance(30 * 86_400_000 + 1)
@@ -160,7 +160,7 @@ describe('a browser that is remembered', () => {
     expect(await server.parts.loginSteps.countRemembered(account.id)).toBe(0)
   })
 
-  test('another person of the same browser is asked', async () => {
+  test('another user of the same browser is asked', async () => {
     const rp = await remembered('first-of-two')
     const second = await member(server, 'second-of-two')
     await signOut(rp)

@@ -95,7 +95,7 @@ test('six wrong codes end the login, and the password still works', async () => 
   expect((await again.browser.submit(again.page, '/factor', { code: phone.code() })).status).toBe(200)
 })
 
-test('ten wrong codes of one person lock codes for the rest of a quarter of an hour, in every login', async () => {
+test('ten wrong codes of one user lock codes for the rest of a quarter of an hour, in every login', async () => {
   const { person, phone, codes } = await member(server, 'locked')
   const tries = []
   for (let login = 0; login < 2; login += 1) {

@@ -104,7 +104,7 @@ const makeDue = () =>
   server.database.knex.raw(`UPDATE graphile_worker._private_jobs SET run_at = now() WHERE locked_at IS NULL`)
 
 describe('the logout token (§2.4)', () => {
-  test('verifies with the published keys, names the session by sid and the person by sub, and has no nonce', async () => {
+  test('verifies with the published keys, names the session by sid and the user by sub, and has no nonce', async () => {
     const site = await createSite()
     const { rp, idTokens } = await signedInAt(site.clientId)
     await logOut(rp, idTokens[0]!)
@@ -427,7 +427,7 @@ test.each<[string, Record<string, unknown>, string]>([
   expect(error.problems.map((problem: { path: string }) => problem.path)).toContain(path)
 })
 
-test('a machine has no person to be logged out', async () => {
+test('a machine has no user to be logged out', async () => {
   const metadata = { client_name: 'X', backchannel_logout_uri: 'https://a.example/' }
   const adding = server.addClient({ clientId: 'robot', kind: 'machine', metadata })
   await expect(adding).rejects.toMatchObject({ code: 'client_invalid' })

@@ -102,7 +102,7 @@ const addPerson = (email: string) =>
     { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } },
   )
 
-describe('which pages a signed-in person with a remembered consent sees', () => {
+describe('which pages a signed-in user with a remembered consent sees', () => {
   test.each([
     [undefined, []],
     ['login', ['login']],
@@ -175,7 +175,7 @@ describe('auth_time is the moment of the login (§2)', () => {
   })
 })
 
-describe('the person leaves', () => {
+describe('the user cancels', () => {
   test.each([
     ['the login page', {}],
     ['the consent page', { prompt: 'consent' }],

@@ -55,7 +55,7 @@ describe('use another account', () => {
     expect((await relyingParty.userinfo(relyingParty.tokens.access_token)).status).toBe(200)
   })
 
-  test('to sign in as the same person again keeps the session and its tokens', async () => {
+  test('to sign in as the same user again keeps the session and its tokens', async () => {
     const relyingParty = await signedIn(server)
     const { sid } = claimsIn(relyingParty.tokens.id_token)
     const login = await relyingParty.browser.submit(await start(relyingParty, { prompt: 'select_account' }), '/switch')
@@ -65,7 +65,7 @@ describe('use another account', () => {
   })
 })
 
-describe("prompt=login answered with another person's credentials", () => {
+describe("prompt=login answered with another user's credentials", () => {
   test('ends the first session and what was issued in it without offline access, and nothing else', async () => {
     const relyingParty = await signedIn(server)
     const online = relyingParty.tokens

@@ -35,7 +35,7 @@ async function withLostKey() {
   return { ...rp, hint: rp.tokens.id_token as string }
 }
 
-test('at logout the person is asked, and goes back to where the client may send them', async () => {
+test('at logout the user is asked, and goes back to where the client may send them', async () => {
   const { browser, hint } = await withLostKey()
   const page = await browser.get(logoutUrl({ id_token_hint: hint, post_logout_redirect_uri: home, state: 'bye' }))
   expect(page.status).toBe(200)
@@ -75,7 +75,7 @@ test('at authorization it still identifies the user whom the client means: the s
   expect(answer).toHaveProperty('code')
 })
 
-test('at authorization another person is login_required, and is asked to sign in (OpenID Connect Core 1.0 §3.1.2.1)', async () => {
+test('at authorization another user is login_required, and is asked to sign in (OpenID Connect Core 1.0 §3.1.2.1)', async () => {
   const { hint } = await withLostKey()
   await server.parts.accounts.create(
     { email: 'bob@example.com', isEmailVerified: true, name: 'Bob', password: 'a different long password' },

@@ -100,7 +100,7 @@ describe('the cookie', () => {
     expect(await held(browser)).toEqual([])
   })
 
-  test('is gone when the person cancels', async () => {
+  test('is gone when the user cancels', async () => {
     const { browser, url } = await begin()
     const left = await browser.follow(await browser.submit(await browser.get(url), '/cancel'))
     expect(left.next).toContain('error=access_denied')

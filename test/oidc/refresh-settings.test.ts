@@ -118,7 +118,7 @@ test('a client has its own lifetimes, shorter or longer than the settings, and i
   expect(await long.refresh(later.body.refresh_token)).toMatchObject(invalidGrant)
 })
 
-test('theft ends this family only: the person’s other families go on', async () => {
+test('theft ends this family only: the user’s other families continue', async () => {
   const stolen = await signedInAt({})
   const other = await signedInAt({})
   const turned = await stolen.refresh(stolen.tokens.refresh_token)

@@ -276,7 +276,7 @@ describe('authorization_code (§4.1.3)', () => {
   })
 })
 
-test('subjects of people and ids of clients never meet (RFC 9700 §4.15.1)', async () => {
+test('subjects of users and ids of clients never meet (RFC 9700 §4.15.1)', async () => {
   const { id_token: idToken } = await rp.signIn()
   const { sub } = claimsIn(idToken)
   expect(sub).toMatch(/^[0-9a-f-]{36}$/)

@@ -75,7 +75,7 @@ test('an API that lets in some clients refuses the others, whatever their scope'
   })
 })
 
-test('a person’s token for an API is a JWT for that audience, beside the opaque one for userinfo', async () => {
+test('a user’s token for an API is a JWT for that audience, beside the opaque one for userinfo', async () => {
   const { code } = await rp.authorize({ scope: 'openid profile api:read', resource: api })
   const first = (await rp.exchange(code!)).body
   expect(first.access_token).not.toContain('.')

@@ -293,7 +293,7 @@ describe('a JWT that is taken back is inactive at once', () => {
     expect(page.body).toContain('/consent"')
   })
 
-  test('with its person: signed out everywhere, disabled, a new password; and stays so when enabled again', async () => {
+  test('with its user: signed out everywhere, disabled, a new password; and stays so when enabled again', async () => {
     const { revocation, accounts } = server.parts
     const id = String(decodeJwt((await ofPerson()).access_token).sub)
     const endings = [
@@ -346,7 +346,7 @@ describe('a JWT that is taken back is inactive at once', () => {
     expect(await isActive(await ofMachine())).toBe(true)
   })
 
-  test('what a request in flight leaves behind while its person or client is being disabled does not come alive', async () => {
+  test('what a request in flight stores while its user or client is being disabled is not valid', async () => {
     const { accounts, clients, artifacts } = server.parts
     const id = String(decodeJwt((await ofPerson()).access_token).sub)
     const grants = artifacts.adapter('Grant')

@@ -58,7 +58,7 @@ test('without an address to go back to it says that it is done', async () => {
   expect(await isSignedIn(rp)).toBe(false)
 })
 
-test('a hint of another session, of another person or of an earlier login asks, and changes nothing by itself', async () => {
+test('a hint of another session, of another user or of an earlier login asks, and changes nothing by itself', async () => {
   const rp = await signedIn(server)
   const other = await signedIn(server)
   expect((await rp.browser.get(logoutUrl({ id_token_hint: other.tokens.id_token }))).body).toContain('/confirm"')

@@ -238,7 +238,7 @@ describe('a redirect URI that was removed', () => {
   })
 })
 
-describe('an address after logout that was removed while the person was asked', () => {
+describe('an address after logout that was removed while the user was asked', () => {
   const home = 'https://party.example/'
   test.each([
     ['logs out', { logout: 'yes' }],

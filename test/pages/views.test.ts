@@ -113,7 +113,7 @@ test('a failed login keeps the address, names the field, and is announced', asyn
   expect(page).not.toMatch(/<input id="password"[^>]* value=/)
 })
 
-test('the page that goes on does so by refresh and by link, to the same address', async () => {
+test('the page that redirects does so by refresh and by link, to the same URL', async () => {
   const page = await html('continue')
   expect(page).toContain('<meta http-equiv="refresh" content="0;url=/next-page?code=1&amp;state=2">')
   expect(page).toContain('<a class="button" href="/next-page?code=1&amp;state=2">')

@@ -258,7 +258,7 @@ describe('at the login', () => {
     expect((await setup.mailbox.waitFor(email)).link).toContain('/verify?token=')
   })
 
-  test('without email there is no way on: the person is let in, and the audit trail says so', async () => {
+  test('without email there is no other way: the user is signed in, and the audit trail records it', async () => {
     const server = await startOther({ SMTP_URL: '' })
     const email = 'no-mail@example.com'
     const id = await imported(email, breached)

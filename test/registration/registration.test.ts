@@ -170,7 +170,7 @@ test('an unproven address grants nothing: email_verified is false, and there is 
   expect(setup.mailbox.to(email)).toHaveLength(1)
 })
 
-describe('an address that another person registered first', () => {
+describe('an address that another user registered first', () => {
   async function preregister(email: string) {
     const thief = createRelyingParty(setup.server)
     await setup.register({ email, password: otherPassword, name: 'Thief' }, thief.browser)
@@ -196,7 +196,7 @@ describe('an address that another person registered first', () => {
     expect(await setup.server.database.knex('consent').where({ account_id: squatted.id })).toEqual([])
   }
 
-  test('is of no use to him when the owner opens the mail: password, sessions, tokens and the account itself are gone', async () => {
+  test('is removed when the owner opens the email: password, sessions, tokens and the account itself are gone', async () => {
     const email = 'owner@example.com'
     const squat = await preregister(email)
     const owner = createBrowser()
@@ -350,7 +350,7 @@ describe('a setting decides which addresses may register', () => {
     },
   )
 
-  test('an invited person chooses a name and a password, and the address is proven', async () => {
+  test('an invited user chooses a name and a password, and the address is proven', async () => {
     await setup.server.parts.settings.set('registration', 'invitation', operator)
     const email = 'invited@example.com'
     const id = await setup.server.parts.registration.invite({ email, roles: ['editor'] }, operator)
@@ -372,7 +372,7 @@ describe('a setting decides which addresses may register', () => {
     })
   })
 
-  test('an invitation to an address that another person has registered gives that person nothing', async () => {
+  test('an invitation to an address that another user has registered gives that user nothing', async () => {
     const email = 'squatted@example.com'
     await setup.register({ email, password: otherPassword, name: 'Stranger' })
     await setup.mailbox.waitFor(email)

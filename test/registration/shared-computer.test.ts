@@ -67,7 +67,7 @@ test('the same form sent twice, at once or one after the other, is one registrat
   expect(await setup.account(email)).toMatchObject({ isEmailVerified: true, name: 'Double' })
 })
 
-test('the form of the person before, sent again with another password, changes nothing', async () => {
+test('the form of the user before, sent again with another password, changes nothing', async () => {
   const browser = createBrowser()
   const email = 'back-button@example.com'
   const page = await browser.get(setup.at('/register'))

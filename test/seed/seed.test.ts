@@ -179,7 +179,7 @@ test.each([
   expect((await problemsFrom(apply(text))).map((problem) => problem.code)).toContain(code)
 })
 
-test('every spelling of a mailbox is one person of the seed', async () => {
+test('every spelling of a mailbox is one user of the seed', async () => {
   const seedOf = (...emails: string[]) => `users:\n${emails.map((email) => `  - email: ${email}\n`).join('')}`
   expect(await problems(seedOf('seeded@münchen.example', 'Seeded@xn--mnchen-3ya.example'))).toEqual([
     '3 users[1].email repeated',
