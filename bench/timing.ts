@@ -22,8 +22,8 @@ export type Timing = {
 export type Comparison = {
   timings: Timing[]
   /** The distance of the first case from its own second measurement. */
-  itself: number
-  /** No case is further from the first than `itself` and the allowed difference. */
+  selfDistance: number
+  /** No case is further from the first than `selfDistance` and the allowed difference. */
   isAlike: boolean
 }
 
@@ -57,8 +57,8 @@ export async function compareCases(cases: readonly Case[], tries: number): Promi
     apart: Math.abs(medians[index]! - usual) / usual,
     isSameAnswer: new Set([...answers[0]!, ...answers[index]!]).size === 1,
   }))
-  const itself = timings.at(-1)!.apart
-  return { timings, itself, isAlike: timings.every(({ apart }) => apart <= allowedBeyond + itself) }
+  const selfDistance = timings.at(-1)!.apart
+  return { timings, selfDistance, isAlike: timings.every(({ apart }) => apart <= allowedBeyond + selfDistance) }
 }
 
 /**
