@@ -20,22 +20,22 @@ const isModel = (name: string): name is ModelName => (modelNames as readonly str
 export const createEngineAdapter =
   ({ units, reader, collector }: Deps) =>
   (name: string): Adapter => {
-    const model = (): ModelName => {
+    const getModel = (): ModelName => {
       if (isModel(name)) return name
       throw new TypeError(`the artifact store has no model ${name}`)
     }
-    const inModel = async <T>(work: (unit: Unit, of: ModelName) => Promise<T>): Promise<T> => {
-      const of = model()
-      return units.inUnit(of, (unit) => work(unit, of))
+    const inModel = async <T>(work: (unit: Unit, model: ModelName) => Promise<T>): Promise<T> => {
+      const model = getModel()
+      return units.inUnit(model, (unit) => work(unit, model))
     }
     return {
-      find: (id) => inModel((unit, of) => reader.find(unit, of, id)),
+      find: (id) => inModel((unit, model) => reader.find(unit, model, id)),
       findByUid: (uid) => inModel((unit) => reader.findByUid(unit, uid)),
       findByUserCode: (userCode) => inModel((unit) => reader.findByUserCode(unit, userCode)),
       upsert: (id, payload, expiresIn) =>
-        inModel((unit, of) => collector.upsert(unit, of, id, payload as Payload, expiresIn)),
-      consume: (id) => inModel((unit, of) => collector.consume(unit, of, id)),
-      destroy: (id) => inModel(async (unit, of) => collector.destroy(unit, of, id)),
+        inModel((unit, model) => collector.upsert(unit, model, id, payload as Payload, expiresIn)),
+      consume: (id) => inModel((unit, model) => collector.consume(unit, model, id)),
+      destroy: (id) => inModel(async (unit, model) => collector.destroy(unit, model, id)),
       revokeByGrantId: (grantId) => units.inUnit(undefined, async (unit) => revokeByGrantId(unit, grantId)),
     }
   }

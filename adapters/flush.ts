@@ -93,15 +93,15 @@ export function createFlusher({ models, writes, shortLived, ends, transaction, i
     const isLate = ({ model }: Upsert) => model === 'Interaction' && condition !== undefined
     const early = ofRedis.filter((row) => !isLate(row))
     const refused = shortLived ? await refusedBy(shortLived, early) : early
-    const kept = early.filter((row) => !refused.includes(row))
+    const writtenToRedis = early.filter((row) => !refused.includes(row))
     try {
       const upserts = [...rows.filter(({ home }) => home === 'postgres'), ...refused]
       const result = await writePostgres(unit, condition, rows, upserts)
-      if (!result.isMet) await discard(kept)
+      if (!result.isMet) await discard(writtenToRedis)
       if (shortLived) await followPostgres(unit, shortLived, { condition, result, late: ofRedis.filter(isLate) })
       return result
     } catch (error) {
-      await discard(kept)
+      await discard(writtenToRedis)
       throw error
     }
   }

@@ -58,7 +58,7 @@ export function comparisonsAt(issuer: string): { name: string; cases: Case[] }[]
     requests += 1
     return createBrowser(issuer, undefined, ipHeader(requests))
   }
-  const told = ({ ms, status, headers, body }: Answer, email: string) => {
+  const timingOf = ({ ms, status, headers, body }: Answer, email: string) => {
     // The end of a counter's window depends only on the moment of the request.
     const { 'x-request-id': _, date: __, 'content-length': ___, 'x-ratelimit-reset': ____, ...rest } = headers
     if (typeof rest.ratelimit === 'string') rest.ratelimit = rest.ratelimit.replaceAll(/;t=\d+/g, '')
@@ -71,7 +71,7 @@ export function comparisonsAt(issuer: string): { name: string; cases: Case[] }[]
     run: async (index) => {
       const { email } = personOf(group, index)
       const submit = await openLogin(visit(), endpoints)
-      return told(await submit({ email, password: typed }, [400]), email)
+      return timingOf(await submit({ email, password: typed }, [400]), email)
     },
   })
   const form = (name: string, path: string, group: string, fields: Record<string, string>): Case => ({
@@ -79,7 +79,7 @@ export function comparisonsAt(issuer: string): { name: string; cases: Case[] }[]
     run: async (index) => {
       const { email } = personOf(group, index)
       const submit = await openForm(visit(), path)
-      return told(await submit({ email, ...fields }), email)
+      return timingOf(await submit({ email, ...fields }), email)
     },
   })
   /**
@@ -92,7 +92,7 @@ export function comparisonsAt(issuer: string): { name: string; cases: Case[] }[]
       const { email } = personOf(group, index)
       const browser = visit()
       await (await openForm(browser, '/recover'))({ email })
-      return told(await browser.send('GET', '/recover', { withCookies: true }), email)
+      return timingOf(await browser.send('GET', '/recover', { withCookies: true }), email)
     },
   })
   const applicant = { name: 'Somebody New', password }

@@ -100,8 +100,8 @@ async function measureAll(generator: ChildProcess, servers: readonly MeasuredSer
     for (const flow of chosen) {
       // Each server is first equally often, because the speed of the machine may change during the
       // run.
-      const turn = round % servers.length
-      for (const server of [...servers.slice(turn), ...servers.slice(0, turn)]) {
+      const first = round % servers.length
+      for (const server of [...servers.slice(first), ...servers.slice(0, first)]) {
         const sample = await measure(generator, server, flow, round)
         if (round > 0) samples.push(sample)
       }

@@ -100,9 +100,9 @@ try {
     const ratios: { rate: number; cpu: number }[] = []
     for (let round = 0; round <= rounds; round += 1) {
       const isFirst = round % 2 === 0
-      const one = await measure(isFirst ? latchkey : bare, path)
+      const measured = await measure(isFirst ? latchkey : bare, path)
       const other = await measure(isFirst ? bare : latchkey, path)
-      const [own, theirs] = isFirst ? [one, other] : [other, one]
+      const [own, theirs] = isFirst ? [measured, other] : [other, measured]
       // Round 0 warms up.
       if (round > 0) ratios.push({ rate: own.rate / theirs.rate, cpu: theirs.cpu / own.cpu })
       if (round === rounds)

@@ -22,8 +22,8 @@ export type Timing = {
 export type Comparison = {
   timings: Timing[]
   /** The distance of the first case from its own second measurement. */
-  itself: number
-  /** No case is further from the first than `itself` and the allowed difference. */
+  selfDistance: number
+  /** No case is further from the first than `selfDistance` and the allowed difference. */
   isAlike: boolean
 }
 
@@ -41,8 +41,8 @@ export async function compareCases(cases: readonly Case[], tries: number): Promi
   const times = all.map(() => [] as number[])
   const answers = all.map(() => new Set<string>())
   for (let index = 0; index < tries; index += 1) {
-    for (let turn = 0; turn < all.length; turn += 1) {
-      const which = (index + turn) % all.length
+    for (let offset = 0; offset < all.length; offset += 1) {
+      const which = (index + offset) % all.length
       // The second measurement of the first case uses other accounts: no account is tried twice.
       const { ms, answer } = await all[which]!.run(which === cases.length ? tries + index : index)
       times[which]!.push(ms)
@@ -57,8 +57,8 @@ export async function compareCases(cases: readonly Case[], tries: number): Promi
     apart: Math.abs(medians[index]! - usual) / usual,
     isSameAnswer: new Set([...answers[0]!, ...answers[index]!]).size === 1,
   }))
-  const itself = timings.at(-1)!.apart
-  return { timings, itself, isAlike: timings.every(({ apart }) => apart <= allowedBeyond + itself) }
+  const selfDistance = timings.at(-1)!.apart
+  return { timings, selfDistance, isAlike: timings.every(({ apart }) => apart <= allowedBeyond + selfDistance) }
 }
 
 /**

@@ -19,10 +19,10 @@ export class WrongMasterKey extends Error {
 export class SealDamaged extends Error {
   readonly code = 'seal_damaged'
   readonly params: Readonly<{ place: string }>
-  constructor(place: string, cause?: unknown) {
-    super(`seal_damaged: ${place}`, { cause })
+  constructor(location: string, cause?: unknown) {
+    super(`seal_damaged: ${location}`, { cause })
     this.name = 'SealDamaged'
-    this.params = { place }
+    this.params = { place: location }
   }
 }
 

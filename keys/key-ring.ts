@@ -63,9 +63,9 @@ type Deps = {
   pollMs?: number
   leaseMs?: number
   /** Runs at each read of the ring, which waits for it. Must never reject. */
-  onHeartbeat?: () => Promise<void>
+  awaitedTask?: () => Promise<void>
   /** Runs at each read of the ring, which does not wait for it. Must not throw. */
-  heartbeat?: () => Promise<unknown>
+  backgroundTask?: () => Promise<unknown>
 }
 
 /**
@@ -87,20 +87,20 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
    * Uses both clocks: the monotonic clock stops while the machine sleeps, and the wall clock can be
    * changed.
    */
-  const moment = () => ({ monotonic: performance.now(), wall: clock.now() })
-  let confirmed = moment()
+  const readClocks = () => ({ monotonic: performance.now(), wall: clock.now() })
+  let confirmed = readClocks()
   const unconfirmedMs = (): number => {
-    const { monotonic, wall } = moment()
+    const { monotonic, wall } = readClocks()
     return Math.max(monotonic - confirmed.monotonic, Math.abs(wall - confirmed.wall))
   }
 
-  let heartbeat: Promise<unknown> | undefined
+  let runningTask: Promise<unknown> | undefined
   async function load(): Promise<KeySet> {
-    const asked = moment()
-    heartbeat = deps.heartbeat?.()
-    const [keys, marker] = await Promise.all([listKeys(knex, sealer), findRootSecret(knex), deps.onHeartbeat?.()])
+    const readAt = readClocks()
+    runningTask = deps.backgroundTask?.()
+    const [keys, marker] = await Promise.all([listKeys(knex, sealer), findRootSecret(knex), deps.awaitedTask?.()])
     if (marker) sealer.follow(marker)
-    confirmed = asked
+    confirmed = readAt
     return toKeySet(keys, deps.algorithms)
   }
 
@@ -129,7 +129,7 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
     try {
       listener(keys)
     } catch (error) {
-      log.error({ err: error }, 'new keys not taken over')
+      log.error({ err: error }, 'a listener for new keys failed')
     }
   }
 
@@ -188,7 +188,7 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
       clearInterval(poll)
       listeners.clear()
       await reading
-      await heartbeat
+      await runningTask
     },
   }
 }

@@ -36,10 +36,10 @@ export function planTransition(
   return [...configured, ...others.flatMap((key) => planRetirement(key, times, nowMs))]
 }
 
-type Moment = { times: KeyTimes; nowMs: number; firstState: 'announced' | 'active' }
+type PlanContext = { times: KeyTimes; nowMs: number; firstState: 'announced' | 'active' }
 
-function planAlgorithm(algorithm: string, keys: readonly PlannedKey[], moment: Moment): Step[] {
-  const { times, nowMs, firstState } = moment
+function planAlgorithm(algorithm: string, keys: readonly PlannedKey[], context: PlanContext): Step[] {
+  const { times, nowMs, firstState } = context
   const early = keys.filter((key) => isAhead(key, nowMs))
   if (early.length > 0) return early.map((key) => ({ do: 'restart', key }))
 
@@ -48,12 +48,12 @@ function planAlgorithm(algorithm: string, keys: readonly PlannedKey[], moment: M
     .map((key) => ({ do: 'move' as const, key, to: dueState(key, times, nowMs) }))
     .filter(({ key, to }) => key.state !== to)
   const active = keys.find(({ state }) => state === 'active')
-  const coming = keys.filter(({ state }) => state === 'announced' || state === 'created').sort(oldestFirst)
-  const ready = coming.find((key) => dueState(key, times, nowMs) === 'active')
+  const upcoming = keys.filter(({ state }) => state === 'announced' || state === 'created').sort(oldestFirst)
+  const ready = upcoming.find((key) => dueState(key, times, nowMs) === 'active')
   if (ready) {
     if (active) steps.push({ do: 'move', key: active, to: 'retired' })
     steps.push({ do: 'move', key: ready, to: 'active' })
-  } else if (coming.length === 0 && (!active || nowMs >= announcementAt(active, times))) {
+  } else if (upcoming.length === 0 && (!active || nowMs >= announcementAt(active, times))) {
     steps.push({ do: 'make', algorithm, state: active ? 'announced' : firstState })
   }
   return steps

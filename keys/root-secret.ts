@@ -20,7 +20,7 @@ export type RootSecret = {
 
 type Deps = { transaction: Transaction; sealer: Sealer; random: Random; clock: Clock }
 
-const place = 'root_secret:1'
+const sealLocation = 'root_secret:1'
 
 /**
  * Opens the root secret, or creates it once when the database has none. Replacing the master key
@@ -30,7 +30,7 @@ const place = 'root_secret:1'
 export async function openRootSecret({ transaction, sealer, random, clock }: Deps): Promise<RootSecret> {
   const open = (sealed: Buffer): Buffer => {
     sealer.follow(sealed)
-    return sealer.open(sealed, place)
+    return sealer.open(sealed, sealLocation)
   }
   const secret = await transaction(async (tx) => {
     const found = await findRootSecret(tx)
@@ -39,7 +39,7 @@ export async function openRootSecret({ transaction, sealer, random, clock }: Dep
     const foundMeanwhile = await findRootSecret(tx)
     if (foundMeanwhile) return open(foundMeanwhile)
     const made = random.bytes(32)
-    await tx('root_secret').insert({ id: 1, sealed_secret: sealer.seal(made, place), created_at: clock.now() })
+    await tx('root_secret').insert({ id: 1, sealed_secret: sealer.seal(made, sealLocation), created_at: clock.now() })
     return made
   })
   return {
@@ -55,7 +55,7 @@ export async function openRootSecret({ transaction, sealer, random, clock }: Dep
 export async function checkMasterKey({ knex, sealer }: { knex: Knex; sealer: Sealer }): Promise<void> {
   const { rows } = await knex.raw("SELECT to_regclass('root_secret') IS NOT NULL AS exists")
   const sealed = rows[0].exists ? await findInAnyVersion(knex) : undefined
-  if (sealed) sealer.open(sealed, place)
+  if (sealed) sealer.open(sealed, sealLocation)
 }
 
 /** The sealed root secret. Its header shows which master key seals new values. */

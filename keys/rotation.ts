@@ -17,7 +17,7 @@ import { listKeys } from './repository.ts'
 import type { Sealer } from './sealer.ts'
 import type { KeyTimes } from './states.ts'
 import type { KeyChange, Transition } from './transition.ts'
-import { createTransition, isComing } from './transition.ts'
+import { createTransition, isUpcoming } from './transition.ts'
 
 export type { KeyChange } from './transition.ts'
 
@@ -49,7 +49,7 @@ type Deps = {
   record: (tx: Knex.Transaction, change: KeyChange, by: Initiator) => Promise<void>
 }
 
-const itself = (job: string): Initiator => ({ actor: { type: 'system' }, origin: { job } })
+const systemInitiator = (job: string): Initiator => ({ actor: { type: 'system' }, origin: { job } })
 
 export function createRotation(deps: Deps) {
   const { knex, transaction, sealer, clock, algorithms, times } = deps
@@ -71,7 +71,7 @@ export function createRotation(deps: Deps) {
     })
   }
 
-  async function takeSteps(
+  async function applySteps(
     job: string,
     isWanted: (step: Step, keys: readonly SigningKey[]) => boolean,
   ): Promise<KeyChange[]> {
@@ -81,10 +81,10 @@ export function createRotation(deps: Deps) {
     if (steps.length === 0) return []
     // Before the lock: creating an RSA key takes seconds, too long for an open transaction.
     const made = await make(steps.flatMap((step) => (step.do === 'make' ? [step.algorithm] : [])))
-    return change(itself(job), made, async (transition) => {
+    return change(systemInitiator(job), made, async (transition) => {
       // Planned again: another process may have taken the steps meanwhile, and then the new keys
       // are discarded.
-      for (const step of plan(transition.keys)) await transition.take(step)
+      for (const step of plan(transition.keys)) await transition.applyStep(step)
     })
   }
 
@@ -102,14 +102,14 @@ export function createRotation(deps: Deps) {
      * Takes every step that is due, once in the whole cluster. Throws WrongMasterKey and
      * SealDamaged.
      */
-    advance: (): Promise<KeyChange[]> => takeSteps('turn-key-ring', () => true),
+    advance: (): Promise<KeyChange[]> => applySteps('turn-key-ring', () => true),
 
     /**
      * Creates a key for each offered algorithm without an active or announced one: a start cannot
      * wait for the periodic duty.
      */
     makeMissing: (): Promise<KeyChange[]> =>
-      takeSteps(
+      applySteps(
         'start',
         (step, keys) =>
           step.do === 'make' && !keys.some((key) => key.algorithm === step.algorithm && key.state === 'active'),
@@ -122,11 +122,12 @@ export function createRotation(deps: Deps) {
      */
     async rotate({ wanted, isNow }: { wanted: readonly Algorithm[]; isNow: boolean }, by: Initiator) {
       const found = await listKeys(knex, sealer)
-      const missing = wanted.filter((algorithm) => !found.some((key) => key.algorithm === algorithm && isComing(key)))
+      const missing = wanted.filter((algorithm) => !found.some((key) => key.algorithm === algorithm && isUpcoming(key)))
       return change(by, await make(missing), async (transition) => {
         for (const algorithm of wanted) {
           if (isNow) await transition.replace(algorithm)
-          else if (!transition.comingOf(algorithm)) await transition.take({ do: 'make', algorithm, state: 'announced' })
+          else if (!transition.findSuccessor(algorithm))
+            await transition.applyStep({ do: 'make', algorithm, state: 'announced' })
         }
       })
     },
@@ -168,7 +169,7 @@ export function createRotation(deps: Deps) {
   function whyNotRetired(key: SigningKey, transition: Transition): Refusal | undefined {
     if (key.state === 'retired') return { refused: 'retired' }
     if (key.state !== 'active' || !isOffered(key.algorithm)) return undefined
-    const successor = transition.comingOf(key.algorithm)
+    const successor = transition.findSuccessor(key.algorithm)
     if (successor?.announcedAt === undefined) return { refused: 'no_successor' }
     const readyAt = successor.announcedAt + deps.minAnnouncedMs
     return clock.now() >= readyAt ? undefined : { refused: 'no_successor', readyAt }

@@ -42,9 +42,9 @@ export function createTransition({ tx, by, made, keys, sealer, clock, random, re
     from: KeyChange['from'],
     to: KeyChange['to'],
   ) {
-    const one = { kid, algorithm, from, to }
-    changes.push(one)
-    await record(tx, one, by)
+    const change = { kid, algorithm, from, to }
+    changes.push(change)
+    await record(tx, change, by)
   }
 
   async function add(algorithm: string, state: 'announced' | 'active'): Promise<void> {
@@ -76,30 +76,30 @@ export function createTransition({ tx, by, made, keys, sealer, clock, random, re
     await note(key, key.state, to)
   }
 
-  const comingOf = (algorithm: string): SigningKey | undefined =>
+  const findSuccessor = (algorithm: string): SigningKey | undefined =>
     keys
-      .filter((key) => key.algorithm === algorithm && isComing(key))
+      .filter((key) => key.algorithm === algorithm && isUpcoming(key))
       .sort((one, other) => one.createdAt - other.createdAt)[0]
 
   return {
     tx,
     changes,
     keys,
-    comingOf,
+    findSuccessor,
     move,
     remove,
 
     /** Retires the active key of `algorithm`, then activates the announced key or a new one. */
     async replace(algorithm: string): Promise<void> {
       const active = keys.find((key) => key.algorithm === algorithm && key.state === 'active')
-      const successor = comingOf(algorithm)
+      const successor = findSuccessor(algorithm)
       // Without either, no key could sign: the ring is not changed.
       if (!successor && !unused.some((jwk) => jwk.alg === algorithm)) return
       if (active) await move(active, 'retired')
       await (successor ? move(successor, 'active') : add(algorithm, 'active'))
     },
 
-    async take(step: Step): Promise<void> {
+    async applyStep(step: Step): Promise<void> {
       if (step.do === 'make') return add(step.algorithm, step.state)
       const key = keys.find(({ id }) => id === step.key.id)
       if (!key) return
@@ -110,7 +110,7 @@ export function createTransition({ tx, by, made, keys, sealer, clock, random, re
   }
 }
 
-export const isComing = ({ state }: KeyLife): boolean => state === 'announced' || state === 'created'
+export const isUpcoming = ({ state }: KeyLife): boolean => state === 'announced' || state === 'created'
 
 /**
  * The timestamps after a change of state. A key that was never announced is announced when it
@@ -124,13 +124,13 @@ function entered(key: KeyLife, state: KeyState, now: number): KeyLife {
 
 /** The same key with no timestamp in the future. */
 function notAhead(key: KeyLife, now: number): KeyLife {
-  const past = <T extends number | undefined>(moment: T) =>
-    moment === undefined ? moment : (Math.min(moment, now) as T)
+  const notAfterNow = <T extends number | undefined>(time: T) =>
+    time === undefined ? time : (Math.min(time, now) as T)
   return {
     state: key.state,
-    createdAt: past(key.createdAt),
-    announcedAt: past(key.announcedAt),
-    activatedAt: past(key.activatedAt),
-    retiredAt: past(key.retiredAt),
+    createdAt: notAfterNow(key.createdAt),
+    announcedAt: notAfterNow(key.announcedAt),
+    activatedAt: notAfterNow(key.activatedAt),
+    retiredAt: notAfterNow(key.retiredAt),
   }
 }

@@ -35,7 +35,7 @@ export const artifact: Migration = {
       -- Not BRIN: lifetimes of a minute and of three months lie on the same page, so that every range would match a sweep.
       CREATE INDEX artifact_expires_at ON artifact (expires_at);
 
-      -- When all that hangs from a client, a session, a person or a grant ended, for tokens that live in Redis.
+      -- When everything that belongs to a client, a session, an account or a grant ended, for tokens stored in Redis.
       CREATE TABLE artifact_end (
         key bytea PRIMARY KEY,
         ended_at bigint NOT NULL,

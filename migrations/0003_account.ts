@@ -28,7 +28,7 @@ export const account: Migration = {
         picture text CHECK (char_length(picture) <= 2000 AND picture ~ '^(http|https)://'),
         website text CHECK (char_length(website) <= 2000 AND website ~ '^(http|https)://'),
         gender text CHECK (char_length(gender) BETWEEN 1 AND 200),
-        -- OpenID Connect Core 5.1: YYYY-MM-DD, 0000 for a year not told, or the year alone.
+        -- OpenID Connect Core 5.1: YYYY-MM-DD, 0000 for an unknown year, or the year alone.
         birthdate text CHECK (birthdate ~ '^[0-9]{4}(-[0-9]{2}-[0-9]{2}){0,1}$'),
         zoneinfo text CHECK (zoneinfo ~ '^[A-Za-z0-9_+/-]{1,64}$'),
         locale text CHECK (locale ~ '^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$' AND char_length(locale) <= 35),

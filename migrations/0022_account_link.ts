@@ -17,7 +17,7 @@ export const accountLink: Migration = {
         email text NOT NULL CHECK (char_length(email) BETWEEN 3 AND 254),
         created_at bigint NOT NULL,
         expires_at bigint NOT NULL CHECK (expires_at > created_at),
-        -- How many were made since when: nobody's mailbox is flooded.
+        -- How many were created since when: a limit for each mailbox.
         counted_from bigint NOT NULL,
         count integer NOT NULL CHECK (count > 0),
         -- Passwords that were tried on the page of this link.

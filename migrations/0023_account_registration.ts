@@ -9,7 +9,7 @@ export const accountRegistration: Migration = {
   up: async (knex) => {
     await knex.raw(`
       ALTER TABLE account ADD COLUMN registered_browser bytea CHECK (octet_length(registered_browser) = 32);
-      -- What would be several addresses, or a header of its own, in a mail. NOT VALID: holds for what is written from now on.
+      -- Excludes several addresses, and text that adds a header to an email. NOT VALID: checks only rows written from now on.
       ALTER TABLE account ADD CONSTRAINT account_email_mailable CHECK (email_key !~ '[][<>(),;:"\\\\]') NOT VALID;
       ALTER TABLE account ADD CONSTRAINT account_email_local CHECK (char_length(split_part(email_key, '@', 1)) <= 64) NOT VALID;
       ALTER TABLE account ADD CONSTRAINT account_names_plain CHECK (concat_ws(' ', name, given_name, family_name, middle_name,

@@ -9,7 +9,7 @@ export const accountPage: Migration = {
       ALTER TABLE account ADD COLUMN delete_at bigint;
       CREATE INDEX account_delete_at ON account (delete_at) WHERE delete_at IS NOT NULL;
       CREATE TABLE session_detail (
-        -- The digest under which the session's row is kept.
+        -- The digest under which the session's row is stored.
         session_key bytea PRIMARY KEY CHECK (octet_length(session_key) = 32),
         account_id uuid NOT NULL REFERENCES account (id) ON DELETE CASCADE,
         user_agent text NOT NULL CHECK (char_length(user_agent) <= 400),

@@ -14,7 +14,7 @@ export const accountGeneration: Migration = {
       ALTER TABLE login_progress ADD COLUMN generation integer NOT NULL DEFAULT 0;
       ALTER TABLE remembered_browser ADD COLUMN generation integer NOT NULL DEFAULT 0;
       ALTER TABLE known_browser ADD COLUMN generation integer NOT NULL DEFAULT 0;
-      -- Of browser sessions that somebody is signed in to, and 0 in every other row.
+      -- Of browser sessions with a signed-in account, and 0 in every other row.
       ALTER TABLE artifact ADD COLUMN generation integer NOT NULL DEFAULT 0;
     `)
   },

@@ -11,12 +11,12 @@ export const interactionOutcome: Migration = {
       CREATE TABLE interaction_outcome (
         -- SHA-256 of the interaction's id.
         interaction bytea PRIMARY KEY CHECK (octet_length(interaction) = 32),
-        -- SHA-256 of the answer: the same one may be repeated for a moment.
+        -- SHA-256 of the answer: the same one may be repeated for a short time.
         answer bytea NOT NULL CHECK (octet_length(answer) = 32),
         answered_at bigint NOT NULL,
         -- When the authorization was resumed with it; from then on there is no other code.
         resumed_at bigint,
-        -- The response of the resume, for a repetition of it within a moment; sealed under the interaction's id.
+        -- The response of the resume, which may be repeated for a short time; sealed under the interaction's id.
         sealed_response bytea,
         expires_at bigint NOT NULL
       );

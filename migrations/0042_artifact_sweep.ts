@@ -1,4 +1,4 @@
-/** Rows of what has ended. It is invalid from its end moment on; the rows are removed later. */
+/** Rows of what has ended. It is invalid from the time of its end; the rows are removed later. */
 import type { Migration } from './index.ts'
 
 export const artifactSweep: Migration = {
@@ -6,7 +6,7 @@ export const artifactSweep: Migration = {
   up: async (knex) => {
     await knex.raw(`
       CREATE TABLE artifact_sweep (
-        -- The key of the end moment, which is kept as long as this row.
+        -- The key of the row in artifact_end, which stays as long as this row.
         key bytea PRIMARY KEY,
         kind smallint NOT NULL,
         account_id text,

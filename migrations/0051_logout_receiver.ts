@@ -1,5 +1,5 @@
 /**
- * When a slow or silent relying party is next sent logouts. All processes share that one moment.
+ * When a slow or silent relying party is next sent logouts. All processes share this time.
  */
 import type { Migration } from './index.ts'
 

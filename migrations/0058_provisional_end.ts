@@ -1,5 +1,5 @@
 /**
- * An end whose moment is moved once its commit is visible. If the command crashes in between, the
+ * An end whose time is set again once its commit is visible. If the command crashes in between, the
  * mark remains.
  */
 import type { Migration } from './index.ts'

@@ -54,11 +54,11 @@ export function createApp(parts: Parts): Koa {
   pinToIssuer(app, config.issuer)
   app.use(clientIp(parts.ipOf))
   app.use(accessLog({ logRequest: parts.logRequest, clock, random }))
-  app.use(parts.documents.keep)
+  app.use(parts.documents.store)
   app.use(
     securityHeaders({
       issuer: config.issuer,
-      openerPaths: [...pathsOf(({ opener }) => opener === 'kept'), '/interaction'],
+      openerPaths: [...pathsOf(({ opener }) => opener === 'accessible'), '/interaction'],
       cacheablePaths: pathsOf(({ cache }) => cache === 'fixed'),
     }),
   )

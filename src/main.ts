@@ -134,7 +134,7 @@ const banner = ({ issuer, dataFolder }: Config): string => {
 /** The last output, so that the reason of the failure is at the end. */
 async function refuseStart(error: unknown): Promise<never> {
   log.fatal({ err: error }, 'the server did not start')
-  await releaseDatabase().catch((cause: unknown) => log.error({ err: cause }, 'the database could not be let go'))
+  await releaseDatabase().catch((cause: unknown) => log.error({ err: cause }, 'the database could not be released'))
   say(t('server.startRefused', { sentence: sentenceFor(error) }))
   // A wrong master key or a missing algorithm is a wrong configuration: restarting the server does
   // not help.

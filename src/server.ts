@@ -102,7 +102,7 @@ export async function startServer(parts: Parts, server: Server = createServer(se
   refuseLostAlgorithms(config.signingKeys.algorithms, await listAlgorithmUsers(parts))
   // Before the first request: an email in another spelling must find its account.
   await parts.mailboxes.run()
-  await parts.setUps.serve()
+  await parts.processRegistry.serve()
   const answers = createInFlight()
   const answer = createApp(parts).callback()
   server.on('request', (request, response) => {

@@ -39,11 +39,11 @@ export function createBatches<Item, Result>({ size, inFlight, run, touches = () 
   function nextBatch(): QueuedItem<Item, Result>[] {
     const batch: QueuedItem<Item, Result>[] = []
     const left: QueuedItem<Item, Result>[] = []
-    for (const one of waiting) {
-      if (batch.length >= size || one.touched.some((name) => busy.has(name))) left.push(one)
+    for (const item of waiting) {
+      if (batch.length >= size || item.touched.some((name) => busy.has(name))) left.push(item)
       else {
-        for (const name of one.touched) busy.add(name)
-        batch.push(one)
+        for (const name of item.touched) busy.add(name)
+        batch.push(item)
       }
     }
     waiting = left
@@ -69,7 +69,7 @@ export function createBatches<Item, Result>({ size, inFlight, run, touches = () 
       const isUnavailable = error instanceof ArtifactStoreUnavailable
       if (isUnavailable) refuseWaiting(error)
       if (isUnavailable || batch.length === 1) for (const { reject } of batch) reject(error)
-      else for (const one of batch) await finishBatch([one])
+      else for (const item of batch) await finishBatch([item])
     }
   }
 

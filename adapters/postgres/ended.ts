@@ -16,7 +16,7 @@ const everything = `'\\x${endKey('everything', '').toString('hex')}'::bytea`
 
 // An end covers rows before its millisecond: its own transaction removed those of the same one.
 // An end of everything is inclusive.
-const moment = `e.ended_at - (e.key <> ${everything})::int`
+const lastEndedMs = `e.ended_at - (e.key <> ${everything})::int`
 
 const literal = (bytes: Buffer): string => `'\\x${bytes.toString('hex')}'::bytea`
 const keyOf = (kind: EndKind, text: string): string =>
@@ -34,11 +34,11 @@ const endKeys = (a: string, more: string): string => `ARRAY[${everything},
  * it issued.
  */
 export const latestEnds = (a: string, g: string): string => `LATERAL (
-      SELECT max(${moment}) FILTER (WHERE e.key IS DISTINCT FROM ${a}.id OR e.ended_at = ${noExpiry}) AS own,
-        max(${moment}) FILTER (WHERE e.key IS DISTINCT FROM ${a}.grant_key OR e.ended_at = ${noExpiry}) AS of_grant
+      SELECT max(${lastEndedMs}) FILTER (WHERE e.key IS DISTINCT FROM ${a}.id OR e.ended_at = ${noExpiry}) AS own,
+        max(${lastEndedMs}) FILTER (WHERE e.key IS DISTINCT FROM ${a}.grant_key OR e.ended_at = ${noExpiry}) AS of_grant
       FROM artifact_end e WHERE e.key = ANY(${endKeys(a, `, ${g}.session_uid`)}))`
 
 /** A condition: nothing that the row `a` belongs to has ended since its issue. */
 export const lives = (a: string): string => `NOT EXISTS (
-      SELECT FROM artifact_end e WHERE e.key = ANY(${endKeys(a, '')}) AND ${moment} >= ${a}.issued_at
+      SELECT FROM artifact_end e WHERE e.key = ANY(${endKeys(a, '')}) AND ${lastEndedMs} >= ${a}.issued_at
         AND (e.key IS DISTINCT FROM ${a}.id OR e.ended_at = ${noExpiry}))`

@@ -160,9 +160,9 @@ export function createReads({ postgres, models, now }: { postgres: Postgres; mod
         now(),
       ])
       for (const [index, endedAt, isGrant] of rows) {
-        const one = found[Number(index)] as GrantStatus
-        if (isGrant === true || isGrant === 't') one.hasGrant = true
-        else one.endedAt = Number(endedAt)
+        const status = found[Number(index)] as GrantStatus
+        if (isGrant === true || isGrant === 't') status.hasGrant = true
+        else status.endedAt = Number(endedAt)
       }
       return found
     },

@@ -44,16 +44,16 @@ const rowTypes = 'int4 bytea int2 bytea bytea bytea text text bytea int8 bytea i
 /** Gives the placeholders of one array for each type, with consecutive numbers. */
 function createPlaceholders() {
   let last = 0
-  const one = (type: string): string => {
+  const scalar = (type: string): string => {
     last += 1
     return `$${last}::${type}`
   }
   const arrays = (types: string): string =>
     types
       .split(' ')
-      .map((type) => one(`${type}[]`))
+      .map((type) => scalar(`${type}[]`))
       .join(', ')
-  return { one, arrays }
+  return { scalar, arrays }
 }
 
 // A rewritten row keeps its first issue time. It ends with a session only while all its writes name
@@ -142,7 +142,7 @@ const endedCtes = (
   )`
 
 function writeText({ isSpending, browsers, isDestroying, isEndingSessions, clients }: Parts): string {
-  const { one, arrays } = createPlaceholders()
+  const { scalar, arrays } = createPlaceholders()
   const rows = arrays(rowTypes)
   const isConditional = isSpending || browsers !== 'none'
   const ifMet = (alias: string) =>
@@ -152,7 +152,7 @@ function writeText({ isSpending, browsers, isDestroying, isEndingSessions, clien
   const answers: string[] = []
   let now = ''
   if (isConditional) {
-    now = one('int8')
+    now = scalar('int8')
     const isOfBrowsers = browsers !== 'none'
     const types = `int4 int2 bytea bytea${isOfBrowsers ? ' bytea text int4 bytea bytea' : ''}`
     ctes.push(conditionCte(arrays(types), isOfBrowsers ? ', row_id, account_id, generation, outcome, answer' : ''))

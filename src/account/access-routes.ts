@@ -18,7 +18,7 @@ type Deps = {
 }
 
 export function accessRoutes({ frameOf, sessions, accountSessions, applications, views }: Deps): readonly Route[] {
-  const moment = (at: number | undefined) => (at === undefined ? undefined : atMinute(at))
+  const formatTime = (at: number | undefined) => (at === undefined ? undefined : atMinute(at))
 
   const showSessions = page({
     path: '/account/sessions',
@@ -32,8 +32,8 @@ export function accessRoutes({ frameOf, sessions, accountSessions, applications,
           .toSorted((left, right) => Number(right.isThis) - Number(left.isThis))
           .map(({ signedInAt, lastSeenAt, ...one }) => ({
             ...one,
-            signedInAt: moment(signedInAt),
-            lastSeenAt: moment(lastSeenAt),
+            signedInAt: formatTime(signedInAt),
+            lastSeenAt: formatTime(lastSeenAt),
           })),
       })
     },
@@ -71,7 +71,7 @@ export function accessRoutes({ frameOf, sessions, accountSessions, applications,
       const found = await applications.list(visit.account.id)
       views.render(ctx, 'account/applications', {
         ...frameOf(visit, 'applications'),
-        applications: found.map(({ since, ...one }) => ({ ...one, since: moment(since) })),
+        applications: found.map(({ since, ...one }) => ({ ...one, since: formatTime(since) })),
       })
     },
   })

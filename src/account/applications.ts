@@ -8,7 +8,7 @@ import { accountClientId } from './client.ts'
 type Deps = {
   consents: Pick<Consents, 'list'>
   clients: Pick<Clients, 'findById'>
-  revocation: Pick<Revocation, 'listAccess' | 'consent'>
+  revocation: Pick<Revocation, 'listAccess' | 'revokeConsent'>
 }
 
 export type Applications = ReturnType<typeof createApplications>
@@ -53,7 +53,8 @@ export function createApplications({ consents, clients, revocation }: Deps) {
     /** Revokes the consent and every token of the application, if the account has any. */
     withdraw: async (accountId: string, clientId: string, origin: Origin): Promise<void> => {
       const isKnown = (await list(accountId)).some((one) => one.clientId === clientId)
-      if (isKnown) await revocation.consent(accountId, clientId, { actor: { type: 'account', id: accountId }, origin })
+      if (isKnown)
+        await revocation.revokeConsent(accountId, clientId, { actor: { type: 'account', id: accountId }, origin })
     },
   }
 }

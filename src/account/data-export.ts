@@ -59,10 +59,10 @@ export function createDataExport({ audit, sessions, applications, factors, docum
         account: document(account),
         second_factors: factor.enrolled,
         recovery_codes_left: factor.recoveryCodes,
-        sessions: own.map(({ browser, system, place, signedInAt, lastSeenAt }) => ({
+        sessions: own.map(({ browser, system, geolocation, signedInAt, lastSeenAt }) => ({
           browser,
           system,
-          place,
+          place: geolocation,
           signed_in_at: isoOf(signedInAt),
           last_seen_at: isoOf(lastSeenAt),
         })),

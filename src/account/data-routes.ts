@@ -69,7 +69,7 @@ export function dataRoutes(deps: Deps): readonly Route[] {
     },
   })
 
-  const leave = form({
+  const requestDeletion = form({
     path: '/account/data/delete',
     name: 'account.request_deletion',
     access: { session: 'recent+factor' },
@@ -83,29 +83,29 @@ export function dataRoutes(deps: Deps): readonly Route[] {
         ctx.status = 400
         return
       }
-      const isAsked = await withFieldProblems(
+      const isRequested = await withFieldProblems(
         ctx,
         async () => {
           deps.renewCookies(ctx, await accountDeletion.request(callerOf(ctx, visit, body.currentPassword)))
         },
         (problems) => views.render(ctx, 'account/data', localsOf(visit, problems)),
       )
-      if (!isAsked) return
+      if (!isRequested) return
       seeOther(ctx, '/account')
     },
   })
 
-  const keep = form({
+  const cancelDeletion = form({
     path: '/account/keep',
-    name: 'account.keep',
+    name: 'account.cancel_deletion',
     access: { session: 'any' },
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { visit }) => {
-      await accountDeletion.withdraw(visit.account.id, visit.session.generation, visit.origin)
+      await accountDeletion.cancel(visit.account.id, visit.session.generation, visit.origin)
       seeOther(ctx, '/account?done=kept')
     },
   })
 
-  return [events, download, show, leave, keep]
+  return [events, download, show, requestDeletion, cancelDeletion]
 }

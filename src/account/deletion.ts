@@ -4,7 +4,7 @@
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
-import type { AccountEnd, EndAccount } from '../authentication/account-reset.ts'
+import type { AccountReset, AccountResetResult } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { EmailIntent } from '../email/intent.ts'
@@ -20,7 +20,7 @@ type Deps = {
   records: Pick<AccountRecords, 'lock' | 'setDeleteAt' | 'listIdsToDelete' | 'remove'>
   settings: Pick<Settings, 'get'>
   sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
-  endAccount: EndAccount
+  endAccount: AccountReset
   issuer: string
   transaction: Transaction
   audit: Audit
@@ -57,7 +57,7 @@ export function createAccountDeletion(deps: Deps) {
      * Ends everything except this session now; the account is deleted after the grace period.
      * Throws `proof_refused`. Returns what stays valid.
      */
-    request: async (caller: Caller): Promise<AccountEnd> => {
+    request: async (caller: Caller): Promise<AccountResetResult> => {
       const before = await deps.changes.prove(caller)
       const { id, generation } = before
       const deleteAt = clock.now() + deps.settings.get().accountDeletionSeconds * 1000
@@ -72,7 +72,7 @@ export function createAccountDeletion(deps: Deps) {
     },
 
     /** Cancels the deletion. Throws `account_reset` in a session of an earlier generation. */
-    withdraw: (accountId: string, generation: number, origin: Origin): Promise<void> =>
+    cancel: (accountId: string, generation: number, origin: Origin): Promise<void> =>
       transaction(async (tx) => {
         const { account } = await records.lock(tx, accountId, generation)
         if (account.deleteAt === undefined) return

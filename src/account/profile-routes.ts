@@ -39,9 +39,9 @@ export function profileRoutes({ frameOf, views, profile }: Deps): readonly Route
     limit: { policy: 'account' },
     body: { schema: fields },
     handler: async (ctx, { visit, body }) => {
-      const again = (problems: FieldProblems) =>
+      const showForm = (problems: FieldProblems) =>
         views.render(ctx, 'account/profile', { ...frameOf(visit, 'profile'), fields: inputs, values: body, problems })
-      const isSaved = await withFieldProblems(ctx, () => profile.change(visit.account, body, visit.origin), again)
+      const isSaved = await withFieldProblems(ctx, () => profile.change(visit.account, body, visit.origin), showForm)
       if (!isSaved) return
       seeOther(ctx, '/account?done=profile')
     },

@@ -89,7 +89,7 @@ export function securityRoutes(deps: Deps): readonly Route[] {
     limit: { policy: 'account' },
     body: { schema: z.strictObject({ currentPassword: password.default(''), email: z.string().max(320) }) },
     handler: async (ctx, { visit, body }) => {
-      const isAsked = await withFieldProblems(
+      const isRequested = await withFieldProblems(
         ctx,
         () => {
           const caller = callerOf(ctx, visit, body.currentPassword)
@@ -97,7 +97,7 @@ export function securityRoutes(deps: Deps): readonly Route[] {
         },
         (problems) => views.render(ctx, 'account/email', emailPage(visit, body.email, problems)),
       )
-      if (!isAsked) return
+      if (!isRequested) return
       seeOther(ctx, '/account?done=email')
     },
   })

@@ -5,7 +5,7 @@
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
-import type { AccountEnd, EndAccount, PreservedAccess } from '../authentication/account-reset.ts'
+import type { AccountReset, AccountResetResult, PreservedAccess } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { EmailIntent } from '../email/intent.ts'
@@ -26,7 +26,7 @@ type Deps = {
   checkPassword: CheckPassword
   sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
   /** Begins a new generation. Only preserved access stays valid. */
-  endAccount: EndAccount
+  endAccount: AccountReset
   /** Counts a signed-in account's attempts at its own password. */
   attemptPasswordCheck: LoginThrottle['attemptPasswordCheck']
   /** Counts right passwords, because they cost a hash as well. */
@@ -147,7 +147,7 @@ export function createAccountChanges(deps: Deps) {
     preservedAccessOf,
 
     /** Throws `proof_refused`, `change_invalid` for the new password, `hashing_busy`. */
-    changePassword: async (caller: Caller & { newPassword: string }): Promise<AccountEnd> => {
+    changePassword: async (caller: Caller & { newPassword: string }): Promise<AccountResetResult> => {
       const before = await prove(caller)
       const problems = await deps.checkPassword(caller.newPassword, before)
       if (problems.length > 0) throw changeInvalid(problems.map((problem) => ({ ...problem, path: 'newPassword' })))
@@ -209,7 +209,7 @@ export function createAccountChanges(deps: Deps) {
      * Replaces the email. `password` is needed outside a session of the account.
      * Throws `link_expired`, `proof_refused`, `proof_locked`, `change_invalid`, `email_taken`.
      */
-    confirmEmailChange: async (token: string, confirmation: EmailConfirmation): Promise<AccountEnd> => {
+    confirmEmailChange: async (token: string, confirmation: EmailConfirmation): Promise<AccountResetResult> => {
       const { session, browser, password, origin } = confirmation
       const { account: found } = await findEmailChange(token)
       const isHere = isSessionOf(session, found)

@@ -14,7 +14,7 @@ type Deps = {
   readSession: (ctx: Context) => Promise<AccountSession | undefined>
   accounts: Pick<Accounts, 'readById'>
   /** The second factors of an account. */
-  factors: { enrolled: (accountId: string) => Promise<readonly string[]> }
+  factors: { listEnrolled: (accountId: string) => Promise<readonly string[]> }
   /** The pending reset of the account's second factors. */
   pendingReset: (owner: { accountId: string; generation: number }) => Promise<PendingReset | undefined>
   isMultiFactor: (acr: string | undefined) => boolean
@@ -62,7 +62,7 @@ export function createSessionGuard(deps: Deps) {
 
   /** A remembered browser does not skip the factor: the demand is an essential class of login. */
   const lacksFactor = async ({ account, acr }: Visit, isFresh: boolean): Promise<boolean> =>
-    !(isFresh && deps.isMultiFactor(acr)) && (await factors.enrolled(account.id)).length > 0
+    !(isFresh && deps.isMultiFactor(acr)) && (await factors.listEnrolled(account.id)).length > 0
 
   function loginUrl(
     path: string,

@@ -1,7 +1,7 @@
 /** An operator sets an account's email: a reset of the account, like the user's own change. */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Audit, Initiator } from '../audit/service.ts'
-import type { EndAccount } from '../authentication/account-reset.ts'
+import type { AccountReset } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { EmailIntent } from '../email/intent.ts'
@@ -9,7 +9,7 @@ import type { EmailIntent } from '../email/intent.ts'
 type Deps = {
   records: Pick<AccountRecords, 'lock' | 'changeEmail'>
   sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
-  endAccount: EndAccount
+  endAccount: AccountReset
   transaction: Transaction
   audit: Audit
   clock: Clock

@@ -15,16 +15,17 @@ const isText = (value: string, max: number): boolean =>
 const isWebUrl = (value: string): boolean =>
   /^https?:\/\/[^\s\p{Cc}\\"'`<>]+$/u.test(value) && value.length <= 2000 && value.isWellFormed() && URL.canParse(value)
 
-const ofString =
+const checkString =
   (isRight: (value: string) => boolean, code: string, params?: Problem['params']): FieldCheck =>
   (value, path) => {
     if (typeof value !== 'string') return [{ path, code: 'not_string' }]
     return isRight(value) ? [] : [{ path, code, ...(params && { params }) }]
   }
 
-export const checkText = ofString((value) => isText(value, 200), 'not_text', { max: 200 })
-export const checkWebUrl = ofString(isWebUrl, 'not_web_url')
-export const checkForm = (pattern: RegExp, code: string): FieldCheck => ofString((value) => pattern.test(value), code)
+export const checkText = checkString((value) => isText(value, 200), 'not_text', { max: 200 })
+export const checkWebUrl = checkString(isWebUrl, 'not_web_url')
+export const checkPattern = (pattern: RegExp, code: string): FieldCheck =>
+  checkString((value) => pattern.test(value), code)
 
 /** The members of the address claim (OpenID Connect Core 1.0 §5.1.1). */
 export const addressClaims = ['formatted', 'street_address', 'locality', 'region', 'postal_code', 'country'] as const

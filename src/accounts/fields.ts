@@ -3,7 +3,7 @@
  * profile form use this table. A new field also needs a migration.
  */
 import type { FieldCheck } from './field-checks.ts'
-import { checkForm, checkPostalAddress, checkText, checkWebUrl } from './field-checks.ts'
+import { checkPattern, checkPostalAddress, checkText, checkWebUrl } from './field-checks.ts'
 
 export type PersonField = Readonly<{
   column: string
@@ -20,10 +20,10 @@ export type PersonField = Readonly<{
   isObject?: true
 }>
 
-const birthdate = checkForm(/^\d{4}(-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]))?$/, 'not_birthdate')
-const zoneinfo = checkForm(/^[A-Za-z0-9_+/-]{1,64}$/, 'not_zoneinfo')
-const locale = checkForm(/^(?=.{2,35}$)[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$/, 'not_locale')
-const phoneNumber = checkForm(/^\+[1-9]\d{1,14}(;ext=\d{1,10})?$/, 'not_phone_number')
+const birthdate = checkPattern(/^\d{4}(-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]))?$/, 'not_birthdate')
+const zoneinfo = checkPattern(/^[A-Za-z0-9_+/-]{1,64}$/, 'not_zoneinfo')
+const locale = checkPattern(/^(?=.{2,35}$)[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$/, 'not_locale')
+const phoneNumber = checkPattern(/^\+[1-9]\d{1,14}(;ext=\d{1,10})?$/, 'not_phone_number')
 
 // In the order of forms and documents.
 // biome-ignore format: a table is read line by line

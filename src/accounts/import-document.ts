@@ -3,7 +3,7 @@ import type { Problem } from '../problems.ts'
 import { isRecord } from '../problems.ts'
 import type { AccountInput } from './account.ts'
 import { readAccountDocument } from './document.ts'
-import { readMoment } from './moment.ts'
+import { readTimestamp } from './timestamp.ts'
 
 export type ImportedAccount = AccountInput & {
   /** The `sub` to keep, if given. */
@@ -59,11 +59,11 @@ export function readImportLine(
 
 /** Milliseconds since the epoch, or the code of the problem. */
 function readCreatedAt(createdAt: unknown, now: number): number | string {
-  const moment = readMoment(createdAt)
-  if (moment === undefined) return 'not_moment'
-  if (moment === 'leap') return 'moment_leap_second'
-  if (moment < 0) return 'moment_too_early'
-  return moment > now ? 'moment_ahead' : moment
+  const timestamp = readTimestamp(createdAt)
+  if (timestamp === undefined) return 'not_moment'
+  if (timestamp === 'leap') return 'moment_leap_second'
+  if (timestamp < 0) return 'moment_too_early'
+  return timestamp > now ? 'moment_ahead' : timestamp
 }
 
 function parse(line: string): unknown {

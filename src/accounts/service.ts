@@ -1,6 +1,6 @@
 /** Accounts: decides about rows of `account`. Every change is audited in its own transaction. */
 import type { Audit, Initiator } from '../audit/service.ts'
-import type { EndAccount } from '../authentication/account-reset.ts'
+import type { AccountReset } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { RowCache } from '../database/row-cache.ts'
@@ -30,7 +30,7 @@ type Deps = {
   clock: Clock
   random: Random
   /** Begins a new generation within the transaction, which ends earlier sessions and sign-ins. */
-  endAccount: EndAccount
+  endAccount: AccountReset
   /** Passkeys cannot sign in alone until they are used with the new password. */
   revokePasskeyTrust: (tx: Tx, accountId: string) => Promise<void>
   /** Removes the lock of an email address after failed logins. */

@@ -1,6 +1,6 @@
 /**
  * The reset of an account: everything of its old generation ends, except the access of the browser
- * that requested it. Only its types; `revocation/account-end.ts` does it, `revocation/endings.ts`
+ * that requested it. Only its types; `revocation/account-reset.ts` does it, `revocation/endings.ts`
  * lists what ends.
  */
 import type { Context } from 'koa'
@@ -23,7 +23,7 @@ export type PreservedAccess = Readonly<{
  * The browser's access after the reset: `session` is the kept session with its new id, `expiresAt`
  * is in milliseconds, and the tokens are new.
  */
-export type AccountEnd = Readonly<{
+export type AccountResetResult = Readonly<{
   generation: number
   session?: Readonly<{ id: string; expiresAt: number }>
   knownToken?: string
@@ -31,17 +31,17 @@ export type AccountEnd = Readonly<{
 }>
 
 /** Sets the new cookies of the browser after the reset is committed. */
-export type RenewCookies = (ctx: Context, end: AccountEnd) => void
+export type RenewCookies = (ctx: Context, end: AccountResetResult) => void
 
 /**
  * Within the caller's transaction, which has locked the account's row. Throws `account_reset` when
  * the session to be kept has ended.
  */
-export type EndAccount = (tx: Tx, accountId: string, preserved?: PreservedAccess) => Promise<AccountEnd>
+export type AccountReset = (tx: Tx, accountId: string, preserved?: PreservedAccess) => Promise<AccountResetResult>
 
 /** Ends the data of one feature that ends with the account's generation. */
-export type AccountEnding = (
+export type AccountResetHandler = (
   tx: Tx,
   accountId: string,
-  next: Readonly<{ preserved: PreservedAccess; end: AccountEnd }>,
+  next: Readonly<{ preserved: PreservedAccess; end: AccountResetResult }>,
 ) => Promise<void>

@@ -26,7 +26,7 @@ import { exitCodes } from './command.ts'
 import { failureOfBreachCheck, failureOfSmtp, inspectSealed } from './doctor-probes.ts'
 import { table } from './output.ts'
 
-const store = ['configuration', 'database'] as const
+const needsDatabase = ['configuration', 'database'] as const
 
 export const doctor: CliCommand = {
   name: 'doctor',
@@ -102,7 +102,7 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
     },
     {
       name: 'clock',
-      needs: store,
+      needs: needsDatabase,
       run: async () => {
         const [{ measureOffset }, { systemClock }] = await Promise.all([
           import('../database/offset.ts'),
@@ -113,7 +113,7 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
     },
     {
       name: 'migrations',
-      needs: store,
+      needs: needsDatabase,
       run: async () => {
         const { pendingMigrations } = await import('../database/migrate.ts')
         return checkMigrations(await pendingMigrations(await knex()), getConfig().database.migrateAtStart)
@@ -121,12 +121,12 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
     },
     {
       name: 'master-key',
-      needs: store,
+      needs: needsDatabase,
       run: async () => (await inspectSealed(await getStores(), getConfig())).masterKey,
     },
     {
       name: 'keys',
-      needs: [...store, 'master-key'],
+      needs: [...needsDatabase, 'master-key'],
       run: async () => (await inspectSealed(await getStores(), getConfig())).keys,
     },
     {
@@ -146,17 +146,17 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
     },
     {
       name: 'stores',
-      needs: store,
+      needs: needsDatabase,
       run: async () => {
-        const { inspectStores } = await import('../set-ups/service.ts')
+        const { inspectStores } = await import('../process-registry/service.ts')
         return checkStores(await inspectStores(await knex(), getConfig().redisUrl))
       },
     },
     {
       name: 'proxy',
-      needs: store,
+      needs: needsDatabase,
       run: async () => {
-        const { inspectPeers } = await import('../set-ups/service.ts')
+        const { inspectPeers } = await import('../process-registry/service.ts')
         return checkProxy(await inspectPeers(await knex()))
       },
     },
@@ -164,14 +164,14 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
       name: 'mail',
       needs: ['configuration'],
       run: async () => {
-        const { environment, email: message } = getConfig()
-        const failure = message.smtp && (await failureOfSmtp(message.smtp))
-        return checkSmtp(message.smtp?.host, failure, environment === 'production')
+        const { environment, email: emailConfig } = getConfig()
+        const failure = emailConfig.smtp && (await failureOfSmtp(emailConfig.smtp))
+        return checkSmtp(emailConfig.smtp?.host, failure, environment === 'production')
       },
     },
     {
       name: 'password-policy',
-      needs: store,
+      needs: needsDatabase,
       run: async () => {
         const [{ readSettings }, { defaultSettings }] = await Promise.all([
           import('../settings/service.ts'),
@@ -184,7 +184,7 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
     },
     {
       name: 'emails',
-      needs: store,
+      needs: needsDatabase,
       run: async () => {
         const { inspectEmails } = await import('./emails.ts')
         return checkEmails(await inspectEmails(await knex()))
@@ -192,7 +192,7 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
     },
     {
       name: 'samples',
-      needs: [...store, 'master-key'],
+      needs: [...needsDatabase, 'master-key'],
       run: async () => {
         const { findSamples } = await import('./samples.ts')
         const isProduction = getConfig().environment === 'production'
@@ -201,7 +201,7 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
     },
     {
       name: 'clients',
-      needs: store,
+      needs: needsDatabase,
       run: async () => {
         const { listClientNotes } = await import('./samples.ts')
         return checkClients(await listClientNotes(await getStores()))

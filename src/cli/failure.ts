@@ -26,10 +26,10 @@ export function describeFailure(
   // The message of a configuration problem already names its variable.
   const isNamed = error instanceof ConfigurationRefused
   const lines = described.problems.map(({ path, line, message }) => {
-    const place = [line === undefined ? '' : sentences.t('cli.line', { line }), isNamed ? '' : path]
+    const location = [line === undefined ? '' : sentences.t('cli.line', { line }), isNamed ? '' : path]
       .filter((part) => part !== '')
       .join(', ')
-    return `- ${place === '' ? '' : `${place}: `}${message}`
+    return `- ${location === '' ? '' : `${location}: `}${message}`
   })
   return printable([`${described.message} (${described.code})`, ...lines].join('\n'))
 }

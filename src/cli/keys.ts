@@ -17,7 +17,7 @@ import { sealedLocations } from './sealed-locations.ts'
 
 const kidArgument = { syntax: '<kid>', text: 'cli.keys.kid' }
 
-const moment = (ms: number | undefined): string | null => (ms === undefined ? null : new Date(ms).toISOString())
+const isoTime = (ms: number | undefined): string | null => (ms === undefined ? null : new Date(ms).toISOString())
 
 function keyDocument({ kid, algorithm, ...life }: KeyLife & { kid: string; algorithm: string }, times: KeyTimes) {
   const { state, atMs } = nextStep(life, times)
@@ -25,12 +25,12 @@ function keyDocument({ kid, algorithm, ...life }: KeyLife & { kid: string; algor
     kid,
     algorithm,
     state: life.state,
-    created_at: moment(life.createdAt),
-    announced_at: moment(life.announcedAt),
-    activated_at: moment(life.activatedAt),
-    retired_at: moment(life.retiredAt),
+    created_at: isoTime(life.createdAt),
+    announced_at: isoTime(life.announcedAt),
+    activated_at: isoTime(life.activatedAt),
+    retired_at: isoTime(life.retiredAt),
     next_state: state,
-    next_at: moment(atMs),
+    next_at: isoTime(atMs),
   }
 }
 
@@ -104,7 +104,7 @@ const resealAll: CliCommand = {
     const { config, database, sealer, audit } = await openParts()
     const { knex, transaction } = database
     const unaware = await countUnaware(knex, config.masterKey)
-    if (unaware > 0) throw masterKeyUnknownToServers({ params: { processes: unaware } })
+    if (unaware > 0) throw masterKeyUnknownToServers({ params: { count: unaware } })
     // The message tells the user that the command waits; a program does not need it.
     if (options.json !== true) io.stderr.write(`${t('cli.keys.reseal.waiting', { seconds: leaseMs / 1000 })}\n`)
     const record = (action: 'master_key.reseal_began' | 'master_key.resealed', details = {}) =>
@@ -114,7 +114,7 @@ const resealAll: CliCommand = {
     const { resealed, unopened } = await reseal({ knex, sealer, locations: sealedLocations, waitForServers })
     await record('master_key.resealed', { ...resealed, unopened: unopened.length })
     const head = [t('cli.keys.reseal.place'), t('cli.keys.reseal.count')]
-    const lines = unopened.map((place) => t('cli.keys.reseal.unopened', { place }))
+    const lines = unopened.map((location) => t('cli.keys.reseal.unopened', { place: location }))
     const verdict = unopened.length === 0 ? [t('cli.keys.reseal.done')] : lines
     return {
       data: { resealed, unopened },

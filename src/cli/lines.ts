@@ -22,7 +22,7 @@ export async function* readLines(
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let rest: Buffer = Buffer.alloc(0)
   let isTooLong = false
-  let place = { nextByte, nextLine }
+  let position = { nextByte, nextLine }
   let lines: Line[] = []
 
   const decode = (bytes: Buffer): string | undefined => {
@@ -34,11 +34,11 @@ export async function* readLines(
   }
   function add(bytes: Buffer, skipped: number): void {
     lines.push({
-      number: place.nextLine,
+      number: position.nextLine,
       bytes,
       text: isTooLong || bytes.length > longestLine ? undefined : decode(bytes),
     })
-    place = { nextByte: place.nextByte + bytes.length + skipped, nextLine: place.nextLine + 1 }
+    position = { nextByte: position.nextByte + bytes.length + skipped, nextLine: position.nextLine + 1 }
     isTooLong = false
   }
 
@@ -49,18 +49,18 @@ export async function* readLines(
       rest = Buffer.alloc(0)
       begin = end + 1
       if (lines.length >= size) {
-        yield { lines, ...place }
+        yield { lines, ...position }
         lines = []
       }
     }
     rest = Buffer.concat([rest, chunk.subarray(begin)])
     if (rest.length > longestLine) {
       // The bytes that are cut off still count as read.
-      place = { ...place, nextByte: place.nextByte + rest.length - longestLine }
+      position = { ...position, nextByte: position.nextByte + rest.length - longestLine }
       rest = rest.subarray(0, longestLine)
       isTooLong = true
     }
   }
   if (rest.length > 0) add(rest, 0)
-  if (lines.length > 0) yield { lines, ...place }
+  if (lines.length > 0) yield { lines, ...position }
 }

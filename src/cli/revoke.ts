@@ -7,11 +7,11 @@ import { getAccount } from './user.ts'
 const targets = ['user', 'client', 'session', 'grant', 'all'] as const
 
 /** A date and time with its zone (ISO 8601), or `now`. NaN when it is neither. */
-function readMoment(text: unknown): number | 'now' {
+function readTime(text: unknown): number | 'now' {
   if (text === 'now') return text
-  const isMoment =
+  const isTimestamp =
     typeof text === 'string' && /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$/.test(text)
-  return isMoment ? Date.parse(text) : Number.NaN
+  return isTimestamp ? Date.parse(text) : Number.NaN
 }
 
 async function end({ options, openParts, by }: Call, target: (typeof targets)[number]) {
@@ -20,19 +20,19 @@ async function end({ options, openParts, by }: Call, target: (typeof targets)[nu
   switch (target) {
     case 'user': {
       const { id, email } = await getAccount(accounts, named)
-      return { ended: email, rows: await revocation.account(id, by) }
+      return { ended: email, rows: await revocation.revokeAccount(id, by) }
     }
     case 'client': {
       const client = await clients.findById(named)
       if (!client) throw clientNotFound({ params: { clientId: named } })
-      return { ended: named, rows: await revocation.client(named, by) }
+      return { ended: named, rows: await revocation.revokeClient(named, by) }
     }
     case 'session':
-      return { ended: named, rows: await revocation.session(named, by) }
+      return { ended: named, rows: await revocation.revokeSession(named, by) }
     case 'grant':
-      return { ended: named, rows: await revocation.grant(named, by) }
+      return { ended: named, rows: await revocation.revokeGrant(named, by) }
     case 'all': {
-      const { beforeMs, rows } = await revocation.everything(readMoment(options.before), by)
+      const { beforeMs, rows } = await revocation.revokeAll(readTime(options.before), by)
       return { ended: new Date(beforeMs).toISOString(), rows }
     }
   }

@@ -13,12 +13,12 @@ const show: CliCommand = {
   run: async ({ args: [id = ''], openParts }) => {
     const { accounts, factors, factorResets, loginSteps } = await openParts()
     const account = await getAccount(accounts, id)
-    const { enrolled, recoveryCodes, off } = await factors.show(account.id)
+    const { enrolled, recoveryCodes, disabled: off } = await factors.show(account.id)
     const reset = await factorResets.pending({ accountId: account.id, generation: account.generation })
     const data = {
       id: account.id,
       email: account.email,
-      required: factors.mustHave(account),
+      required: factors.requiresFactor(account),
       factors: enrolled,
       off,
       recovery_codes: recoveryCodes,

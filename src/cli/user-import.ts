@@ -76,9 +76,13 @@ function printReport({ io, t, has, options }: Call, { refused, existing }: Batch
   const exists: readonly Problem[] = [{ path: '', code: 'account_exists' }]
   const named = [...refused, ...existing.map((line) => ({ line, problems: exists }))]
   for (const { line, problems } of named.sort((left, right) => left.line - right.line)) {
-    const told = problems.map((problem) => ({ path: problem.path, code: problem.code, message: sentence(problem) }))
-    const text = `${t('cli.line', { line })}: ${told.map(({ message }) => message).join(' ')}`
-    io.stderr.write(`${options.json === true ? JSON.stringify({ line, problems: told }) : printable(text)}\n`)
+    const described = problems.map((problem) => ({
+      path: problem.path,
+      code: problem.code,
+      message: sentence(problem),
+    }))
+    const text = `${t('cli.line', { line })}: ${described.map(({ message }) => message).join(' ')}`
+    io.stderr.write(`${options.json === true ? JSON.stringify({ line, problems: described }) : printable(text)}\n`)
   }
 }
 

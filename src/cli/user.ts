@@ -187,19 +187,19 @@ const access: CliCommand = {
   run: async ({ args: [emailOrIdArgument = ''], openParts, t }) => {
     const { accounts, revocation } = await openParts()
     const { sessions, grants } = await revocation.listAccess((await getAccount(accounts, emailOrIdArgument)).id)
-    const moment = (at: number | undefined) => (at === undefined ? undefined : new Date(at).toISOString())
+    const isoTime = (at: number | undefined) => (at === undefined ? undefined : new Date(at).toISOString())
     const data = {
       sessions: sessions.map(({ handle, signedInAt, clientIds, expiresAt }) => ({
         session: handle,
-        signed_in_at: moment(signedInAt),
+        signed_in_at: isoTime(signedInAt),
         clients: clientIds,
-        expires_at: moment(expiresAt),
+        expires_at: isoTime(expiresAt),
       })),
       grants: grants.map(({ handle, clientId, issuedAt, expiresAt }) => ({
         grant: handle,
         client: clientId,
-        issued_at: moment(issuedAt),
-        expires_at: moment(expiresAt),
+        issued_at: isoTime(issuedAt),
+        expires_at: isoTime(expiresAt),
       })),
     }
     const columns = (keys: readonly string[]) => keys.map((key) => t(`cli.columns.${key}`))
@@ -226,7 +226,7 @@ const withdrawConsent: CliCommand = {
     const { accounts, clients, revocation } = await openParts()
     const { id, email } = await getAccount(accounts, emailOrIdArgument)
     if (!(await clients.findById(clientId))) throw clientNotFound({ params: { clientId } })
-    const rows = await revocation.consent(id, clientId, by)
+    const rows = await revocation.revokeConsent(id, clientId, by)
     return {
       data: { id, email, client_id: clientId, rows },
       text: t('cli.user.consentWithdrawn', { email, clientId }),

@@ -71,18 +71,18 @@ export function lintClient(
     return { metadata: complete(input.metadata, clientProfiles.web), problems: [problem] }
   }
   const rules = { allowsLoopbackHttp: profile.isNative || isDevelopment, allowsPrivateScheme: profile.isNative }
-  const place = { profile, rules }
+  const context = { profile, rules }
   const given = withoutUndefined(input.metadata)
   const problems = [
     ...checkFlags(input, profile),
     ...Object.keys(given).flatMap((key) => checkKey(key)),
     ...checkName(given.client_name),
-    ...checkRedirects(given, place),
-    ...checkProtocol(given, place),
+    ...checkRedirects(given, context),
+    ...checkProtocol(given, context),
     ...checkKeySet(given, given.token_endpoint_auth_method ?? profile.authMethods[0], calledRules(isDevelopment)),
     ...checkScope(given.scope, profile),
     ...checkBackchannel(given, profile, calledRules(isDevelopment)),
-    ...checkOptional(given, place),
+    ...checkOptional(given, context),
   ]
   return { metadata: complete(given, profile), problems }
 }

@@ -17,10 +17,10 @@ import { createMetrics } from '../metrics.ts'
 import { createOutbound } from '../outbound/service.ts'
 import { kinds } from '../outbox/kinds/index.ts'
 import { createOutbox } from '../outbox/service.ts'
+import { createProcessRegistry } from '../process-registry/service.ts'
 import type { Random } from '../random.ts'
 import { openRedis } from '../redis/connection.ts'
 import { createEndings } from '../revocation/index.ts'
-import { createSetUps } from '../set-ups/service.ts'
 import { createSettings } from '../settings/service.ts'
 import { createFeatureList } from './features.ts'
 
@@ -64,7 +64,7 @@ export async function createPlatform(deps: PartsDeps) {
   const { audit } = createAuditFeature({ db: knex, clock, random, outbox, log })
   const { environment } = config
   const settings = add(await createSettings({ db: knex, transaction, changes, audit, clock, log, environment }))
-  const setUps = add(createSetUps({ db: knex, clock, random, log, redisUrl: config.redisUrl }))
+  const processRegistry = add(createProcessRegistry({ db: knex, clock, random, log, redisUrl: config.redisUrl }))
 
   return {
     config,
@@ -83,7 +83,7 @@ export async function createPlatform(deps: PartsDeps) {
     outbox,
     audit,
     settings,
-    setUps,
+    processRegistry,
     outages: createOutages({ db: knex, clock, log }),
     endings: createEndings(),
     serviceName: () => settings.get().serviceName,

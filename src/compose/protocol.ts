@@ -60,7 +60,7 @@ export function createProtocol(platform: Platform, built: Built) {
       hasPlainPort,
       findLongParameter,
       findDeepParameter,
-      reachableLevel: signIn.mfa.factors.reachable,
+      reachableLevel: signIn.mfa.factors.findHighestLevel,
       dpopNonceSecret: rootSecret.derive('dpop nonces'),
       fetchKeys: (url) => outbound.request(url, { purpose: 'jwks', accept: 'application/json' }),
       cacheSeconds: signingKeys.jwksCacheSeconds,
@@ -71,7 +71,7 @@ export function createProtocol(platform: Platform, built: Built) {
       accountReset: () => accountReset(),
       rateLimiter,
       countedIp,
-      deny: revocation.token,
+      deny: revocation.revokeToken,
       denyLost: createDenyLost({
         redis,
         countUnknown: (ctx, clientId) => rateLimiter.countIdentifier(ctx, 'unknown_token', clientId),

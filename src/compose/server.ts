@@ -5,17 +5,17 @@
 import { createRequestLog } from '../http/access-log.ts'
 import { createReadiness, healthRoutes } from '../http/health.ts'
 import { createIpOf } from '../http/ip.ts'
-import { createPreparedDocuments } from '../http/prepared.ts'
+import { createPreparedDocuments } from '../http/prepared-documents.ts'
 import { isRingConfirmed, sharedDocumentPaths } from '../oidc/index.ts'
 import type { Platform } from './platform.ts'
 import type { Tokens } from './tokens.ts'
 
 export function createServing(platform: Platform, { keyRing }: Tokens) {
-  const { config, database, redis, settings, setUps, clock, random, log } = platform
+  const { config, database, redis, settings, processRegistry, clock, random, log } = platform
   const { jwksCacheSeconds: cacheSeconds, times } = config.signingKeys
 
   const readiness = createReadiness()
-  const ipOf = createIpOf(config.trustProxy, setUps.noteUntrustedPeer)
+  const ipOf = createIpOf(config.trustProxy, processRegistry.noteUntrustedPeer)
   const logRequest = createRequestLog({ log, clock })
   const documents = createPreparedDocuments({
     paths: sharedDocumentPaths(),
@@ -31,7 +31,7 @@ export function createServing(platform: Platform, { keyRing }: Tokens) {
         database: database.state,
         keys: () => keyRing.confirm().then(() => true),
         clock: async () => clock.isRight(),
-        stores: async () => setUps.isAgreed(),
+        stores: async () => processRegistry.isAgreed(),
         server: readiness.state,
       },
       // Without Redis, Postgres stores the same data.

@@ -14,7 +14,7 @@ import type { Platform } from './platform.ts'
 export type Tokens = Awaited<ReturnType<typeof createTokens>>
 
 export async function createTokens(platform: Platform) {
-  const { config, database, redis, settings, audit, endings, queue, setUps, outages } = platform
+  const { config, database, redis, settings, audit, endings, queue, processRegistry, outages } = platform
   const { sealer, rootSecret, clock, random, log, metrics } = platform
   const { knex, pool, isPooled, transaction, changes } = database
   const { enqueue } = queue
@@ -29,7 +29,7 @@ export async function createTokens(platform: Platform) {
     clock,
     log,
     deriveKey: rootSecret.derive,
-    areStoresAgreed: setUps.areStoresAgreed,
+    areStoresAgreed: processRegistry.areStoresAgreed,
     graceBegins: outages.graceBegins,
     windowsOverUntil: outages.windowsOverUntil,
     endsAt: createLifetimes({ settings, findClient: clientCache.get }),
@@ -66,11 +66,22 @@ export async function createTokens(platform: Platform) {
     record: recordKeyChange(audit),
   })
   await rotation.makeMissing()
-  const onHeartbeat = async () => {
-    await Promise.all([clock.follow(), setUps.publishOwn()])
+  const updateClockAndStores = async () => {
+    await Promise.all([clock.follow(), processRegistry.publishOwn()])
   }
   const { heartbeat } = outages
-  const keyRing = add(await createKeyRing({ knex, changes, sealer, clock, log, algorithms, onHeartbeat, heartbeat }))
+  const keyRing = add(
+    await createKeyRing({
+      knex,
+      changes,
+      sealer,
+      clock,
+      log,
+      algorithms,
+      awaitedTask: updateClockAndStores,
+      backgroundTask: heartbeat,
+    }),
+  )
   measureKeyRing({ keyRing, metrics, clock })
   const { signingKeys } = add(createSigningKeysFeature({ rotation, offered: algorithms, log }))
 

@@ -52,13 +52,13 @@ async function isBehindPooler(url: string): Promise<boolean> {
  * one connection changes it.
  */
 async function isShared(url: string): Promise<boolean> {
-  return withClients(url, 2, async ([one, other]) => {
+  return withClients(url, 2, async ([first, second]) => {
     for (let round = 0; round < rounds; round += 1) {
-      const before = await backendOf(one!)
-      await other!.query('BEGIN')
-      const others = await backendOf(other!)
-      const after = await backendOf(one!)
-      await other!.query('ROLLBACK')
+      const before = await backendOf(first!)
+      await second!.query('BEGIN')
+      const others = await backendOf(second!)
+      const after = await backendOf(first!)
+      await second!.query('ROLLBACK')
       if (before !== after || before === others) return true
     }
     return false

@@ -26,16 +26,16 @@ type Deps = Omit<MailerDeps, 'issuer' | 'from' | 'emailTemplates' | 'transport' 
   }
 
 export function createMailFeature({ config, sentences, viewsFolder, outbox, findProvenEmail, ...deps }: Deps) {
-  const { environment, issuer, email: message } = config
+  const { environment, issuer, email: emailConfig } = config
   const { serviceName, clock } = deps
   const devOutbox = environment === 'development' ? createDevOutbox({ clock }) : undefined
   const mailer = createMailer({
     ...deps,
     devOutbox,
     issuer,
-    from: message.from,
+    from: emailConfig.from,
     emailTemplates: createEmailTemplates({ folder: join(viewsFolder, 'email'), sentences, issuer, serviceName }),
-    transport: message.smtp && withCircuitBreaker(createTransport(message.smtp)),
+    transport: emailConfig.smtp && withCircuitBreaker(createTransport(emailConfig.smtp)),
   })
   outbox.handle('mail', mailer.post)
   return {

@@ -105,15 +105,15 @@ export function createMailer(deps: Deps) {
         emails.inc({ mail: intent.mail, outcome })
         log[level]({ ...labels, ...more }, text)
       }
-      if (!transport && !devOutbox) return note('unsent', 'warn', 'a mail was not sent, because SMTP_URL is not set')
+      if (!transport && !devOutbox) return note('unsent', 'warn', 'an email was not sent, because SMTP_URL is not set')
       if (clock.now() - intent.askedAtMs > staleAfterMs)
-        return note('stale', 'warn', 'a mail has become too old to send')
+        return note('stale', 'warn', 'an email has become too old to send')
       const plan = await planFor(intent)
-      if (!plan) return note('nobody', 'debug', 'a mail has nobody to go to')
+      if (!plan) return note('nobody', 'debug', 'an email has no recipient')
       const to = deps.readMailbox(plan.to)?.wire
-      if (to === undefined) return note('nobody', 'warn', 'a mail is for what is no email address')
+      if (to === undefined) return note('nobody', 'warn', 'the recipient of an email is not an email address')
       const linked = await linkOf(plan, attempt > 1, intent.askedAtMs)
-      if (!linked) return note('limited', 'warn', 'a mail was not sent, because this person had too many')
+      if (!linked) return note('limited', 'warn', 'an email was not sent, because the recipient has reached the limit')
       const { link } = linked
       const content = emailTemplates.write(plan.template, {
         email: plan.about,
@@ -130,7 +130,7 @@ export function createMailer(deps: Deps) {
         // The server's message may contain the recipient, so only the code is logged.
         const { code, responseCode } = Object(error) as { code?: string; responseCode?: number }
         if (isRefusedForGood(error)) {
-          return note('refused', 'warn', 'the mail server refuses a mail for good', {
+          return note('refused', 'warn', 'the mail server permanently refuses an email', {
             errorCode: code,
             reply: responseCode,
           })
@@ -139,7 +139,7 @@ export function createMailer(deps: Deps) {
         throw new EmailNotSent(code, responseCode)
       }
       devOutbox?.add(message, link)
-      note('sent', 'debug', 'a mail was sent')
+      note('sent', 'debug', 'an email was sent')
     },
   }
 }
@@ -147,8 +147,8 @@ export function createMailer(deps: Deps) {
 /** For the queue's log and row, which must not contain an email address. */
 class EmailNotSent extends Error {
   constructor(code: string | undefined, responseCode: number | undefined) {
-    super(`the mail server did not take a mail: ${[code ?? 'no code', responseCode].filter(Boolean).join(' ')}`)
-    this.name = 'MailNotSent'
+    super(`the mail server did not accept an email: ${[code ?? 'no code', responseCode].filter(Boolean).join(' ')}`)
+    this.name = 'EmailNotSent'
   }
 }
 
@@ -156,13 +156,13 @@ function measure(metrics: Metrics) {
   return {
     emails: new Counter({
       name: 'latchkey_mails_total',
-      help: 'Mails by what became of them: sent, failed (tried again), refused for good, limited, nobody, stale, unsent (no server)',
+      help: 'Emails by outcome: sent, failed (retried), refused (permanently), limited, nobody (no recipient), stale, unsent (no server)',
       labelNames: ['mail', 'outcome'],
       registers: [metrics],
     }),
     seconds: new Histogram({
       name: 'latchkey_mail_seconds',
-      help: 'How long the mail server takes for one mail',
+      help: 'How long the mail server takes for one email',
       buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15],
       registers: [metrics],
     }),

@@ -39,11 +39,11 @@ export type AccountPages = {
       /** One section for each factor. */
       sections: readonly FactorView[]
       /** Methods that are locked after too many wrong answers. */
-      off: readonly string[]
+      disabled: readonly string[]
       error?: string
       hasFactor: boolean
       rememberedBrowsers: number
-      mustHave: boolean
+      isFactorRequired: boolean
     }>
   /** Setup of a factor that has its own page. */
   'account/factor': AccountFrame & Readonly<{ form: FactorView; problems: FieldProblems }>
@@ -56,7 +56,7 @@ export type AccountPages = {
         system?: string
         signedInAt: string | undefined
         lastSeenAt: string | undefined
-        place: string | undefined
+        geolocation: string | undefined
       }>[]
     }>
   'account/applications': AccountFrame &

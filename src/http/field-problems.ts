@@ -13,13 +13,13 @@ const fieldOf: Readonly<Record<string, string>> = {
 }
 
 /**
- * Runs `work`. Problems of fields are shown by `again`, with the status of the failure; other
+ * Runs `work`. Problems of fields are shown by `showForm`, with the status of the failure; other
  * errors are thrown. Returns true without problems.
  */
 export async function withFieldProblems(
   ctx: Context,
   work: () => Promise<unknown>,
-  again: (problems: FieldProblems) => void,
+  showForm: (problems: FieldProblems) => void,
 ): Promise<boolean> {
   try {
     await work()
@@ -28,7 +28,7 @@ export async function withFieldProblems(
     const problems = problemsByField(error)
     if (!problems) throw error
     const { status, retryAfterSeconds } = error as AppError
-    again(problems)
+    showForm(problems)
     if (retryAfterSeconds !== undefined) ctx.set('Retry-After', String(Math.ceil(retryAfterSeconds)))
     ctx.status = status
     return false
@@ -41,8 +41,8 @@ function problemsByField(error: unknown): FieldProblems | undefined {
     const fields = [...new Set(error.problems.map(({ path }) => path))]
     return Object.fromEntries(
       fields.map((field) => {
-        const told = error.problems.filter(({ path }) => path === field)
-        const [first = { code: error.code }, ...also] = told.map(({ code, params }) => ({
+        const problemsOfField = error.problems.filter(({ path }) => path === field)
+        const [first = { code: error.code }, ...also] = problemsOfField.map(({ code, params }) => ({
           code,
           ...(params && { params }),
         }))

@@ -108,10 +108,10 @@ export function duplicatesIn(router: Router, routes: readonly Route[]): string[]
   const seen = new Set(mounted)
   const names = new Set<string>()
   return routes.flatMap(({ method, path, name }) => {
-    const place = `${method} ${shapeOf(path)}`
-    const isTaken = seen.has(place)
+    const routeKey = `${method} ${shapeOf(path)}`
+    const isTaken = seen.has(routeKey)
     const isNameTaken = names.has(name)
-    seen.add(place)
+    seen.add(routeKey)
     names.add(name)
     return [
       ...(isTaken ? [`${method} ${path} (${name}): another route has this method and path`] : []),

@@ -126,7 +126,7 @@ export type SignInPages = {
     /** One form for each factor, in the order in which they are offered. */
     forms: readonly FactorView[]
     /** Factors that are locked after too many wrong answers. */
-    off: readonly string[]
+    disabled: readonly string[]
     mayRemember: boolean
     error?: string
     errorParams?: Readonly<Record<string, string | number>>

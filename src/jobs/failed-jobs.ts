@@ -6,7 +6,7 @@ import type { Knex } from 'knex'
 import { queueSchema } from './connection.ts'
 import type { Duty } from './duty.ts'
 
-export const createForgetFailedJobs = (knex: Knex): Duty => ({
+export const createFailedJobCleanup = (knex: Knex): Duty => ({
   name: 'forget-failed-jobs',
   everySeconds: 86_400,
   async run() {

@@ -102,7 +102,7 @@ export function createQueue(deps: Deps): Queue {
    * graphile-worker gives up after minutes without a database. This loop restarts it until `stop`
    * is called.
    */
-  async function supervise({ tasks, duties }: QueueWork, atOnce: number): Promise<void> {
+  async function supervise({ tasks, duties }: QueueWork, concurrentJobs: number): Promise<void> {
     const work = {
       tasks: Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, measuredTask(name, task)])),
       duties: duties.map((duty) => ({
@@ -113,9 +113,9 @@ export function createQueue(deps: Deps): Queue {
     for (let failures = 0; !stopping.signal.aborted; failures += 1) {
       const began = performance.now()
       try {
-        await runWorker({ url, log, concurrency: atOnce, drainMs, pollMs, ...work, stopping: stopping.signal })
+        await runWorker({ url, log, concurrency: concurrentJobs, drainMs, pollMs, ...work, stopping: stopping.signal })
       } catch (error) {
-        log.error({ err: error }, 'the job queue stopped and begins again')
+        log.error({ err: error }, 'the job queue stopped and is restarted')
       }
       if (performance.now() - began > 60_000) failures = 0
       // Rejects when `stop` is called meanwhile, which the loop checks itself.
@@ -160,7 +160,7 @@ function createMeasure(
   const registers = [metrics]
   const outcomes = new Counter({
     name: 'latchkey_jobs_total',
-    help: 'Jobs that ran, by task and outcome: success, failure (tried again later), given-up',
+    help: 'Jobs that ran, by task and outcome: success, failure (retried later), given-up',
     labelNames: ['task', 'outcome'],
     registers,
   })

@@ -7,7 +7,7 @@ import type { JobHelpers, WorkerEvents, WorkerPool } from 'graphile-worker'
 import { runTaskList } from 'graphile-worker'
 import type pg from 'pg'
 import type { Log } from '../log.ts'
-import { releaseAbandonedJobs, showPresence } from './abandoned.ts'
+import { releaseAbandonedJobs, showPresence } from './abandoned-jobs.ts'
 import { createQueuePool, queueLogger, queueSchema } from './connection.ts'
 import { isQueueSchemaCurrent } from './migrate.ts'
 import type { ScheduledTask, Task } from './queue.ts'
@@ -78,7 +78,7 @@ const repeating =
     try {
       await duty.run(signal)
     } catch (error) {
-      log.error({ err: error, duty: duty.name }, 'a periodic duty failed; its next turn tries again')
+      log.error({ err: error, duty: duty.name }, 'a periodic duty failed; it is retried at its next time')
     }
     await schedule(pool, duty, 'replace')
   }
@@ -98,7 +98,7 @@ async function schedule(pool: pg.Pool, { name, everySeconds }: ScheduledTask, mo
 async function rescueJobs(pool: pg.Pool, log: Log): Promise<void> {
   try {
     const workers = await releaseAbandonedJobs(pool)
-    if (workers > 0) log.warn({ workers }, 'jobs of processes that died are tried again')
+    if (workers > 0) log.warn({ workers }, 'jobs of terminated processes are retried')
   } catch (error) {
     log.debug({ err: error }, 'abandoned jobs could not be looked for')
   }

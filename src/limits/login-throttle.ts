@@ -3,7 +3,7 @@
  * A success removes the count. Existing and unknown identifiers are treated alike.
  */
 import { createHmac, createSecretKey } from 'node:crypto'
-import type { AccountEnding } from '../authentication/account-reset.ts'
+import type { AccountResetHandler } from '../authentication/account-reset.ts'
 import type { Captcha } from '../captcha/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Tx } from '../database/database.ts'
@@ -234,7 +234,7 @@ export function createLoginThrottle(deps: Deps) {
           at: clock.now(),
         }
       await repository.deleteKnownBrowsers(tx, accountId, preserved || undefined)
-    }) satisfies AccountEnding,
+    }) satisfies AccountResetHandler,
 
     /** When the account loses its email: browsers are known by the email, so all become unknown. */
     clearKnownBrowsers: (tx: Tx, accountId: string): Promise<void> =>

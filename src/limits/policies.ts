@@ -152,8 +152,8 @@ export function limitOf(
   ownTokenLimit: number = tokenRequestsPerMinute,
 ): number {
   const { limit, ipLimit, isFixed }: Policy = policies[name]
-  const one = typeof limit === 'number' ? limit : limit.token * ownTokenLimit
-  if (by === 'identifier' && one === 0) return Number.POSITIVE_INFINITY
-  const most = by === 'identifier' ? one : (ipLimit ?? one * ipFactor)
-  return isFixed ? most : Math.max(1, Math.round((most * rateLimitPercent) / 100))
+  const ofIdentifier = typeof limit === 'number' ? limit : limit.token * ownTokenLimit
+  if (by === 'identifier' && ofIdentifier === 0) return Number.POSITIVE_INFINITY
+  const limitAtFullRate = by === 'identifier' ? ofIdentifier : (ipLimit ?? ofIdentifier * ipFactor)
+  return isFixed ? limitAtFullRate : Math.max(1, Math.round((limitAtFullRate * rateLimitPercent) / 100))
 }

@@ -42,20 +42,20 @@ redis.call('PEXPIRE', KEYS[1], ARGV[5])
 return { exact(granted), exact(at), exact(level), exact(previous) }`,
 
   'sliding-log': `${head}
-local kept = {}
+local recent = {}
 for _, hit in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
-  if tonumber(hit) > now - window then kept[#kept + 1] = tonumber(hit) end
+  if tonumber(hit) > now - window then recent[#recent + 1] = tonumber(hit) end
 end
-table.sort(kept)
-local granted = atMost(limit - #kept)
-for _ = 1, granted do kept[#kept + 1] = now end
+table.sort(recent)
+local granted = atMost(limit - #recent)
+for _ = 1, granted do recent[#recent + 1] = now end
 redis.call('DEL', KEYS[1])
 local answer = { exact(granted), exact(now), '0', '0' }
-for _, hit in ipairs(kept) do
+for _, hit in ipairs(recent) do
   redis.call('RPUSH', KEYS[1], exact(hit))
   answer[#answer + 1] = exact(hit)
 end
-if #kept > 0 then redis.call('PEXPIRE', KEYS[1], ARGV[5]) end
+if #recent > 0 then redis.call('PEXPIRE', KEYS[1], ARGV[5]) end
 return answer`,
 }
 

@@ -43,9 +43,9 @@ const statements: Readonly<Record<AlgorithmName, string>> = {
   'sliding-log': `${head}
     VALUES ($1, ${full}, ${now}, 0, 0, array_fill(${now}, ARRAY[(${full})::int]), $6)
     ${set} (
-      SELECT f.granted, ${now}, 0, 0, f.kept || array_fill(${now}, ARRAY[f.granted::int]), $6::bigint
-      FROM (SELECT k.kept, ${atMost(`${limit} - cardinality(k.kept)`)} AS granted
-            FROM (SELECT ARRAY(SELECT h FROM unnest(l.hits) AS h WHERE h > ${now} - ${window} ORDER BY h) AS kept) k) f)
+      SELECT f.granted, ${now}, 0, 0, f.recent || array_fill(${now}, ARRAY[f.granted::int]), $6::bigint
+      FROM (SELECT k.recent, ${atMost(`${limit} - cardinality(k.recent)`)} AS granted
+            FROM (SELECT ARRAY(SELECT h FROM unnest(l.hits) AS h WHERE h > ${now} - ${window} ORDER BY h) AS recent) k) f)
     ${end}`,
 }
 

@@ -94,14 +94,14 @@ export function createLimits(deps: Deps) {
   }
 
   async function takeFromStores(digest: Buffer, ask: TakeRequest): Promise<State | undefined> {
-    for (const one of stores) {
-      if (performance.now() < one.pausedUntil) continue
+    for (const entry of stores) {
+      if (performance.now() < entry.pausedUntil) continue
       try {
-        return await within(storeTimeoutMs, one.store.take(digest, ask))
+        return await within(storeTimeoutMs, entry.store.take(digest, ask))
       } catch (error) {
-        one.pausedUntil = performance.now() + pauseMs
-        failures.inc({ store: one.store.name })
-        log.warn({ err: error, store: one.store.name }, 'limits are counted elsewhere for now')
+        entry.pausedUntil = performance.now() + pauseMs
+        failures.inc({ store: entry.store.name })
+        log.warn({ err: error, store: entry.store.name }, 'limits are counted elsewhere for now')
       }
     }
     return undefined

@@ -66,12 +66,12 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
   let slowNow = 0
   const attempts = new Counter({
     name: 'latchkey_logout_deliveries_total',
-    help: 'Attempts to tell a relying party of a logout, by outcome: delivered, failed (tried again), given_up',
+    help: 'Attempts to deliver a logout to a relying party, by outcome: delivered, failed (retried), given_up',
     labelNames: ['outcome'],
     registers: [deps.metrics],
   })
 
-  const again = (clientId: string, delayMs: number): Promise<void> =>
+  const scheduleAttempt = (clientId: string, delayMs: number): Promise<void> =>
     transaction((tx) => wake(tx, clientId, { delayMs: Math.max(delayMs, 0), isOwn: true }))
 
   /** The failure never includes the relying party's answer, which may contain any text. */
@@ -134,7 +134,7 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
     const nextAt = at + (state === 'waiting' ? pauseMs(count) : 0)
     await repository.updateDelivery(db, delivery, { state, attempts: count, lastFailure: failure, at, nextAt })
     attempts.inc({ outcome: state === 'waiting' ? 'failed' : state })
-    if (state === 'given_up') log.warn({ deliveryId: id, clientId, failure }, 'a logout was not told')
+    if (state === 'given_up') log.warn({ deliveryId: id, clientId, failure }, 'a logout was not delivered')
   }
 
   /**
@@ -147,7 +147,7 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
     for (let count = giveUpBatchSize; count === giveUpBatchSize; ) {
       count = await repository.abandonOldDeliveries(db, old)
       attempts.inc({ outcome: 'given_up' }, count)
-      if (count > 0) log.warn({ clientId, count }, 'logouts were not told')
+      if (count > 0) log.warn({ clientId, count }, 'logouts were not delivered')
     }
   }
 
@@ -169,8 +169,8 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
   /** The job: sends the due deliveries to the client, and queues itself for the others. */
   return async (clientId: string, signal: AbortSignal): Promise<void> => {
     const known = await receivers.findSlowReceiver(db, clientId)
-    if (known && known.nextAt > clock.now()) return again(clientId, known.nextAt - clock.now())
-    if (known && slowNow >= slowAtOnce) return again(clientId, slotWaitMs)
+    if (known && known.nextAt > clock.now()) return scheduleAttempt(clientId, known.nextAt - clock.now())
+    if (known && slowNow >= slowAtOnce) return scheduleAttempt(clientId, slotWaitMs)
     if (known) slowNow += 1
     let receiver: SlowReceiver | undefined
     try {
@@ -178,7 +178,7 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
     } finally {
       if (known) slowNow -= 1
     }
-    const next = await repository.findNextMoment(db, clientId)
-    if (next !== undefined) await again(clientId, Math.max(next, receiver?.nextAt ?? 0) - clock.now())
+    const next = await repository.findNextAttemptAt(db, clientId)
+    if (next !== undefined) await scheduleAttempt(clientId, Math.max(next, receiver?.nextAt ?? 0) - clock.now())
   }
 }

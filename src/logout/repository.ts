@@ -100,7 +100,7 @@ export async function listDue(db: Queryable, clientId: string, at: number, limit
 }
 
 /** When the client's next delivery is due; undefined when none is waiting. */
-export async function findNextMoment(db: Queryable, clientId: string): Promise<number | undefined> {
+export async function findNextAttemptAt(db: Queryable, clientId: string): Promise<number | undefined> {
   const row = await db('logout_delivery')
     .select('next_at')
     .where({ client_id: clientId, state: 'waiting' })

@@ -45,7 +45,7 @@ export function factorAccountRoutes({ frameOf, factors, methods, steps, views }:
   })
 
   async function showFactors(ctx: Context, visit: Visit, error?: AppError): Promise<void> {
-    const { enrolled, off } = await factors.show(visit.account.id)
+    const { enrolled, disabled } = await factors.show(visit.account.id)
     const sections: FactorView[] = []
     for (const { id, enrolment, scripts, describeOwn } of methods) {
       const action = enrolment ? `${path}/${enrolment.paths.account}` : path
@@ -54,10 +54,10 @@ export function factorAccountRoutes({ frameOf, factors, methods, steps, views }:
     views.render(ctx, 'account/factors', {
       ...frameOf(visit, 'factors'),
       hasFactor: enrolled.length > 0,
-      mustHave: factors.mustHave(visit.account),
+      isFactorRequired: factors.requiresFactor(visit.account),
       rememberedBrowsers: await steps.countRemembered(visit.account.id),
       sections,
-      off,
+      disabled,
       ...(error && { error: error.code }),
     })
     ctx.status = error?.status ?? 200
@@ -143,7 +143,7 @@ export function factorAccountRoutes({ frameOf, factors, methods, steps, views }:
     },
   })
 
-  const switchOn = form({
+  const enableMethod = form({
     path: `${path}/switch-on`,
     name: 'account.switch_factor_on',
     access: { session: 'recent+factor' },
@@ -152,7 +152,7 @@ export function factorAccountRoutes({ frameOf, factors, methods, steps, views }:
       schema: z.strictObject({ method: z.enum(methods.filter(({ isCounted }) => isCounted).map(({ id }) => id)) }),
     },
     handler: async (ctx, { visit, body }) => {
-      await factors.switchOn(callerOf(visit), body.method)
+      await factors.enableMethod(callerOf(visit), body.method)
       seeOther(ctx, path)
     },
   })
@@ -178,7 +178,7 @@ export function factorAccountRoutes({ frameOf, factors, methods, steps, views }:
       removeRoute(method),
     ]),
     renewCodes,
-    switchOn,
+    enableMethod,
     clear,
   ]
 }

@@ -41,7 +41,7 @@ export async function deleteAllFailures(tx: Tx, accountId: string): Promise<void
 }
 
 /** Methods with at least `most` failures. */
-export async function listOff(db: Queryable, accountId: string, most: number): Promise<MethodId[]> {
+export async function listDisabled(db: Queryable, accountId: string, most: number): Promise<MethodId[]> {
   const rows = await db('factor_failure')
     .where({ account_id: accountId })
     .where('failures', '>=', most)

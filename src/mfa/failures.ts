@@ -71,6 +71,6 @@ export function createFactorFailures({ db, sendEmail, transaction, audit, clock 
     deleteAll: repository.deleteAllFailures,
 
     /** Methods that are off. */
-    listOff: (accountId: string): Promise<MethodId[]> => repository.listOff(db, accountId, maxFailures),
+    listDisabled: (accountId: string): Promise<MethodId[]> => repository.listDisabled(db, accountId, maxFailures),
   }
 }

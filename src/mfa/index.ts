@@ -80,7 +80,7 @@ export function createMfaFeature(deps: Deps) {
     clock,
     random,
     refuseElsewhere: deps.refuseElsewhere,
-    endReset: factorResets.endProven,
+    endReset: factorResets.stopAfterProof,
     metrics: measureFactors(deps.metrics),
   })
   const rememberedCookie = createRememberedCookie({ issuer: deps.issuer })
@@ -88,7 +88,7 @@ export function createMfaFeature(deps: Deps) {
   endings.register('accountReset', 'factorResets', factorResets.endAccount)
   endings.register('accountReset', 'signIns', loginSteps.endAccount)
   endings.register('accountSignOut', 'signIns', loginSteps.endSignIns)
-  endings.register('accountHandover', 'factors', factors.revokeAll)
+  endings.register('accountHandover', 'factors', factors.removeAtHandover)
 
   return {
     factors,

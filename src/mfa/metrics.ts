@@ -8,7 +8,7 @@ export type FactorMetrics = ReturnType<typeof measureFactors>
 export function measureFactors(metrics: Metrics) {
   const factors = new Counter({
     name: 'latchkey_second_factors_total',
-    help: 'Answers to a second factor, by method and what became of them: success, failure, locked, off',
+    help: 'Attempts at a second factor, by method and outcome: success, failure, locked, off',
     labelNames: ['method', 'outcome'],
     registers: [metrics],
   })
@@ -23,7 +23,7 @@ export type ResetMetrics = ReturnType<typeof measureResets>
 export function measureResets(metrics: Metrics) {
   const resets = new Counter({
     name: 'latchkey_factor_resets_total',
-    help: 'Resets of second factors by mail: requested, stopped, done',
+    help: 'Resets of second factors by email: requested, stopped, done',
     labelNames: ['outcome'],
     registers: [metrics],
   })

@@ -14,9 +14,9 @@ import type { CompletedLogin, LoginContext, Step, StepRequest } from './step.ts'
 
 type Deps = {
   accounts: Pick<Accounts, 'readById'>
-  factors: Pick<Factors, 'enrolled' | 'isAdministrator' | 'mustHave'>
+  factors: Pick<Factors, 'listEnrolled' | 'isAdministrator' | 'requiresFactor'>
   methods: readonly MfaMethod[]
-  failures: Pick<FactorFailures, 'listOff'>
+  failures: Pick<FactorFailures, 'listDisabled'>
   refuseElsewhere: (account: Account, clientId: string) => void
   clock: Clock
 }
@@ -37,14 +37,14 @@ export function createNextStep(deps: Deps, remembered: Pick<RememberedBrowsers, 
 
   /** The level that the login must reach, and the factors for it. */
   async function targetOf(account: Account, { demand }: StepRequest, { rememberedToken }: LoginContext) {
-    const enrolled = await factors.enrolled(account.id)
+    const enrolled = await factors.listEnrolled(account.id)
     const reach = strongest(...enrolled.map((id) => levelOf(['password', id])))
-    const mustHave = factors.mustHave(account)
+    const isRequired = factors.requiresFactor(account)
     // Administrators prove a factor at every login. A client's demand needs a factor of this login.
     const isSpared = !factors.isAdministrator(account) && (await remembered.isRemembered(account, rememberedToken))
     const wanted: Level[] = []
     if (demand.isEssential || isAtLeast(reach, demand.level)) wanted.push(demand.level)
-    if (mustHave && !isSpared) wanted.push('multi_factor')
+    if (isRequired && !isSpared) wanted.push('multi_factor')
     if (enrolled.length > 0 && !isSpared) wanted.push('multi_factor')
     return { enrolled, reach, target: strongest(...wanted) }
   }
@@ -77,12 +77,12 @@ export function createNextStep(deps: Deps, remembered: Pick<RememberedBrowsers, 
       const fit = enrolled.filter((id) => isAtLeast(levelOf(['password', id]), goal))
       const substitutes = goal === 'multi_factor' ? await substitutesOf(account.id) : []
       const mayRemember = !factors.isAdministrator(account) && request.demand.level === 'password'
-      const off = await failures.listOff(account.id)
+      const disabled = await failures.listDisabled(account.id)
       return {
         kind: 'factor',
         account,
-        methods: [...fit, ...substitutes].filter((id) => !off.includes(id)),
-        off: [...fit, ...substitutes].filter((id) => off.includes(id)),
+        methods: [...fit, ...substitutes].filter((id) => !disabled.includes(id)),
+        disabled: [...fit, ...substitutes].filter((id) => disabled.includes(id)),
         mayRemember,
       }
     }

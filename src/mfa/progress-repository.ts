@@ -140,16 +140,16 @@ type RenewedBrowser = { digest: Buffer; next: Buffer; generation: number }
 
 /**
  * Deletes unfinished sign-ins and remembered browsers within the transaction that resets the
- * account. `kept` stays remembered under a new digest.
+ * account. `renewed` stays remembered under a new digest.
  */
-export async function endOf(tx: Tx, accountId: string, kept?: RenewedBrowser): Promise<void> {
+export async function endOf(tx: Tx, accountId: string, renewed?: RenewedBrowser): Promise<void> {
   await tx('login_progress').where({ account_id: accountId }).delete()
-  if (!kept) return deleteRememberedBrowsers(tx, accountId)
-  await tx('remembered_browser').where({ account_id: accountId }).whereNot({ digest: kept.digest }).delete()
+  if (!renewed) return deleteRememberedBrowsers(tx, accountId)
+  await tx('remembered_browser').where({ account_id: accountId }).whereNot({ digest: renewed.digest }).delete()
   // Only a browser that was remembered before this reset: the row of the previous generation.
   await tx('remembered_browser')
-    .where({ account_id: accountId, digest: kept.digest, generation: kept.generation - 1 })
-    .update({ generation: kept.generation, digest: kept.next })
+    .where({ account_id: accountId, digest: renewed.digest, generation: renewed.generation - 1 })
+    .update({ generation: renewed.generation, digest: renewed.next })
 }
 
 /** Returns the number of deleted rows, at most `limit` of each kind. */

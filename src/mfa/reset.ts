@@ -4,7 +4,7 @@
  */
 import type { Account } from '../accounts/account.ts'
 import type { Audit } from '../audit/service.ts'
-import type { AccountEnding } from '../authentication/account-reset.ts'
+import type { AccountResetHandler } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { EmailIntent } from '../email/intent.ts'
@@ -19,7 +19,7 @@ import type { Factors } from './service.ts'
 
 type Deps = {
   db: Queryable
-  factors: Pick<Factors, 'dropAll' | 'listAdded'>
+  factors: Pick<Factors, 'removeAllFactors' | 'listAdded'>
   emailLinks: Pick<EmailLinks, 'get' | 'spend' | 'end' | 'refuse'>
   /** Throws `account_reset` when `generation` is not the current one. */
   lockAccount: (tx: Tx, accountId: string, generation?: number) => Promise<Account>
@@ -40,18 +40,18 @@ const waitMs = dayMs
 /** How long it stays open after its due time: a day for the email, and a day for its link. */
 const openMs = 2 * dayMs
 /** The link removes only younger factors. Older ones belong to the user; an operator removes them. */
-const youngMs = 30 * dayMs
-const atOnce = 100
+const maxFactorAgeMs = 30 * dayMs
+const batchSize = 100
 
 export function createFactorResets(deps: Deps) {
   const { db, factors, emailLinks, lockAccount, sendEmail, transaction, audit, clock, metrics } = deps
 
   /** Whether each factor the account ever had was enrolled in the 30 days before the request. */
-  async function judge(within: Queryable, accountId: string, requestedAt: number) {
+  async function assess(within: Queryable, accountId: string, requestedAt: number) {
     const found = await factors.listAdded(accountId, within)
-    const moments = [...(await repository.listHistory(within, accountId)), ...found.map(({ addedAt }) => addedAt)]
-    const isYoung = (addedAt: number) => addedAt >= requestedAt - youngMs && addedAt <= requestedAt
-    return { factors: found, isAllowed: found.length > 0 && moments.every(isYoung) }
+    const enrolledAt = [...(await repository.listHistory(within, accountId)), ...found.map(({ addedAt }) => addedAt)]
+    const isRecent = (addedAt: number) => addedAt >= requestedAt - maxFactorAgeMs && addedAt <= requestedAt
+    return { factors: found, isAllowed: found.length > 0 && enrolledAt.every(isRecent) }
   }
 
   const stop = (owner: FactorOwner, origin: Origin): Promise<void> =>
@@ -76,7 +76,7 @@ export function createFactorResets(deps: Deps) {
     /** The factors, whether a link may remove them, and the pending request. Changes nothing. */
     show: async ({ id, generation }: Pick<Account, 'id' | 'generation'>) => {
       const waiting = await pending({ accountId: id, generation })
-      return { ...(await judge(db, id, waiting?.requestedAt ?? clock.now())), waiting }
+      return { ...(await assess(db, id, waiting?.requestedAt ?? clock.now())), waiting }
     },
 
     /**
@@ -88,8 +88,8 @@ export function createFactorResets(deps: Deps) {
         const { accountId, generation } = owner
         await lockAccount(tx, accountId, generation)
         const requestedAt = clock.now()
-        const judged = await judge(tx, accountId, requestedAt)
-        if (!judged.isAllowed) throw factorResetRefused()
+        const assessment = await assess(tx, accountId, requestedAt)
+        if (!assessment.isAllowed) throw factorResetRefused()
         const dueAt = requestedAt + waitMs
         const row = { accountId, generation, requestedAt, dueAt, expiresAt: dueAt + openMs }
         if (!(await repository.insertReset(tx, row))) return
@@ -97,7 +97,7 @@ export function createFactorResets(deps: Deps) {
         await sendEmail(tx, {
           mail: 'factor_reset_requested',
           accountId,
-          factors: judged.factors,
+          factors: assessment.factors,
           untilMs: dueAt,
           askedAtMs: requestedAt,
         })
@@ -108,7 +108,7 @@ export function createFactorResets(deps: Deps) {
     stop,
 
     /** Stops a pending request, because a sign-in of this generation proved a factor. */
-    endProven: async (owner: FactorOwner, origin: Origin): Promise<void> => {
+    stopAfterProof: async (owner: FactorOwner, origin: Origin): Promise<void> => {
       if (await pending(owner)) await stop(owner, origin)
     },
 
@@ -116,7 +116,7 @@ export function createFactorResets(deps: Deps) {
     showLink: async (token: string) => {
       const link = await emailLinks.get('reset_factors', token)
       const waiting = await pending(link)
-      return waiting ? judge(db, link.accountId, waiting.requestedAt) : emailLinks.refuse()
+      return waiting ? assess(db, link.accountId, waiting.requestedAt) : emailLinks.refuse()
     },
 
     /**
@@ -130,15 +130,15 @@ export function createFactorResets(deps: Deps) {
         const account = await lockAccount(tx, accountId, link.generation)
         const requestedAt = await repository.takeDueReset(tx, link, clock.now())
         if (requestedAt === undefined || account.isDisabled) return emailLinks.refuse()
-        if (!(await judge(tx, accountId, requestedAt)).isAllowed) throw factorResetRefused()
-        await factors.dropAll(tx, { accountId, by: { actor: { type: 'account', id: accountId }, origin } })
+        if (!(await assess(tx, accountId, requestedAt)).isAllowed) throw factorResetRefused()
+        await factors.removeAllFactors(tx, { accountId, by: { actor: { type: 'account', id: accountId }, origin } })
         await audit.recordOwn(tx, { action: 'factor.reset_done', accountId, origin })
         metrics.count('done')
       }),
 
     /** Sends the email with the link for requests that are due. Returns their number. */
     sendDue: async (): Promise<number> => {
-      const due = await repository.listDue(db, clock.now(), atOnce)
+      const due = await repository.listDue(db, clock.now(), batchSize)
       for (const owner of due) {
         await transaction(async (tx) => {
           const askedAtMs = clock.now()
@@ -157,11 +157,11 @@ export function createFactorResets(deps: Deps) {
     },
 
     /** Deletes expired requests. Returns their number. */
-    sweep: (): Promise<number> => repository.deleteExpiredResets(db, clock.now(), atOnce),
+    sweep: (): Promise<number> => repository.deleteExpiredResets(db, clock.now(), batchSize),
 
     /** A reset of the account deletes the request. */
     endAccount: (async (tx, accountId) => {
       await repository.deleteAnyReset(tx, accountId)
-    }) satisfies AccountEnding,
+    }) satisfies AccountResetHandler,
   }
 }

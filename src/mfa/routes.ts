@@ -83,7 +83,7 @@ export function createFactorPages(deps: Deps) {
     views.render(ctx, 'factor', {
       ...frameOf(interaction, step.account),
       forms,
-      off: step.off,
+      disabled: step.disabled,
       mayRemember: step.mayRemember,
       ...(deps.offersReset(step.account) && { resetUrl: at(interaction.uid, '/factor-reset') }),
       ...(error && { error: error.code, errorParams: error.params }),
@@ -100,8 +100,8 @@ export function createFactorPages(deps: Deps) {
   ): Promise<void> {
     const forms: FactorView[] = []
     for (const { id, scripts, enrolment } of enrolling.filter(({ id }) => fit.includes(id))) {
-      const again = refused?.id === id ? refused.form : undefined
-      const data = await factors.offer(id, account, interaction.uid, again)
+      const refusedForm = refused?.id === id ? refused.form : undefined
+      const data = await factors.offer(id, account, interaction.uid, refusedForm)
       forms.push({ id, action: at(interaction.uid, `/${enrolment.paths.signIn}`), scripts, data })
     }
     views.render(ctx, 'factor-enrol', {
@@ -154,8 +154,8 @@ export function createFactorPages(deps: Deps) {
         })
       if (!step) return
       if (remember && before?.kind === 'factor' && before.mayRemember) {
-        const kept = await steps.remember(before.account)
-        if (kept) remembered.write(ctx, kept.token, kept.lifetimeMs)
+        const browser = await steps.remember(before.account)
+        if (browser) remembered.write(ctx, browser.token, browser.lifetimeMs)
       }
       await showStep(ctx, interaction, step)
     },

@@ -5,7 +5,7 @@
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Audit, AuditEvent, Initiator } from '../audit/service.ts'
-import type { EndAccount } from '../authentication/account-reset.ts'
+import type { AccountReset } from '../authentication/account-reset.ts'
 import type { Level } from '../authentication/levels.ts'
 import { strongest } from '../authentication/levels.ts'
 import type { Clock } from '../clock.ts'
@@ -23,12 +23,12 @@ import { deleteHistory } from './reset-repository.ts'
 type Deps = {
   methods: readonly MfaMethod[]
   recoveryCodes: RecoveryCodes
-  failures: Pick<FactorFailures, 'delete' | 'deleteAll' | 'listOff'>
+  failures: Pick<FactorFailures, 'delete' | 'deleteAll' | 'listDisabled'>
   accounts: Pick<Accounts, 'readById'>
   /** Throws `account_reset` when `generation` is not the current one. */
   lockAccount: (tx: Tx, accountId: string, generation?: number) => Promise<Account>
   /** Begins a new generation, which ends all earlier sessions and sign-ins. */
-  endAccount: EndAccount
+  endAccount: AccountReset
   setFactorRequired: (tx: Tx, accountId: string, isRequired: boolean) => Promise<void>
   /** Accounts with these roles always need a second factor. */
   administratorRoles: readonly string[]
@@ -46,7 +46,7 @@ type Subject = Readonly<{ accountId: string; by: Initiator }>
 
 export function createFactors(deps: Deps) {
   const { methods, recoveryCodes, failures, transaction, audit, clock } = deps
-  const own = methods.filter((method) => !method.isSubstitute)
+  const primaryMethods = methods.filter((method) => !method.isSubstitute)
 
   const event = (
     action: AuditEvent['action'],
@@ -61,9 +61,10 @@ export function createFactors(deps: Deps) {
   })
 
   /** The factors of the account. Recovery codes only substitute for one and do not count. */
-  async function enrolled(accountId: string, within?: Queryable): Promise<MethodId[]> {
+  async function listEnrolled(accountId: string, within?: Queryable): Promise<MethodId[]> {
     const found: MethodId[] = []
-    for (const method of own) if ((await method.listAddedAt(accountId, within)).length > 0) found.push(method.id)
+    for (const method of primaryMethods)
+      if ((await method.listAddedAt(accountId, within)).length > 0) found.push(method.id)
     return found
   }
 
@@ -75,58 +76,58 @@ export function createFactors(deps: Deps) {
 
   const isAdministrator = ({ roles }: Account) => roles.some((role) => deps.administratorRoles.includes(role))
 
-  const message = (tx: Tx, name: 'factor_added' | 'factor_removed', accountId: string, method: MethodId) =>
+  const notify = (tx: Tx, name: 'factor_added' | 'factor_removed', accountId: string, method: MethodId) =>
     deps.sendEmail(tx, { mail: name, accountId, method, askedAtMs: clock.now() })
 
   /** New codes start a new count of failures. */
-  async function renewWithin(tx: Tx, accountId: string): Promise<string[]> {
+  async function replaceCodes(tx: Tx, accountId: string): Promise<string[]> {
     await failures.delete(tx, accountId, 'recovery_code')
     return recoveryCodes.renew(tx, accountId)
   }
 
   /** The first factor comes with recovery codes. Returns them, or undefined if some existed. */
-  async function codesWithFirst(tx: Tx, accountId: string): Promise<string[] | undefined> {
-    return (await recoveryCodes.count(accountId, tx)) > 0 ? undefined : renewWithin(tx, accountId)
+  async function createFirstCodes(tx: Tx, accountId: string): Promise<string[] | undefined> {
+    return (await recoveryCodes.count(accountId, tx)) > 0 ? undefined : replaceCodes(tx, accountId)
   }
 
-  const noteAdded = async (tx: Tx, caller: FactorCaller, method: MethodId): Promise<string[] | undefined> => {
+  const recordAdded = async (tx: Tx, caller: FactorCaller, method: MethodId): Promise<string[] | undefined> => {
     await audit.record(tx, event('factor.added', caller, { method }))
-    await message(tx, 'factor_added', caller.accountId, method)
-    return codesWithFirst(tx, caller.accountId)
+    await notify(tx, 'factor_added', caller.accountId, method)
+    return createFirstCodes(tx, caller.accountId)
   }
 
   /**
    * Removes every factor and session, within the transaction that locks the account's row. Returns
    * the removed factors.
    */
-  async function dropAll(tx: Tx, subject: Subject): Promise<MethodId[]> {
+  async function removeAllFactors(tx: Tx, subject: Subject): Promise<MethodId[]> {
     const { accountId } = subject
-    const before = await enrolled(accountId, tx)
+    const before = await listEnrolled(accountId, tx)
     for (const method of methods) await method.removeAll(tx, accountId)
     await failures.deleteAll(tx, accountId)
     await deps.endAccount(tx, accountId)
     for (const method of before) {
       await audit.record(tx, event('factor.removed', subject, { method }))
-      await message(tx, 'factor_removed', accountId, method)
+      await notify(tx, 'factor_removed', accountId, method)
     }
     return before
   }
 
   return {
-    enrolled,
+    listEnrolled,
     isAdministrator,
 
     /** Whether every login needs a second factor, except in a remembered browser. */
-    mustHave: (account: Account): boolean => account.isFactorRequired || isAdministrator(account),
+    requiresFactor: (account: Account): boolean => account.isFactorRequired || isAdministrator(account),
 
     /** The strongest class of login for this account (OpenID Connect Core 1.0 §2, acr). */
-    reachable: async (accountId: string): Promise<Level> =>
-      strongest(...(await enrolled(accountId)).map((id) => levelOf(['password', id]))),
+    findHighestLevel: async (accountId: string): Promise<Level> =>
+      strongest(...(await listEnrolled(accountId)).map((id) => levelOf(['password', id]))),
 
     /** The factors of the account with their enrolment times, the oldest first. */
     listAdded: async (accountId: string, within: Queryable): Promise<EnrolledFactor[]> => {
       const found: EnrolledFactor[] = []
-      for (const { id, listAddedAt } of own) {
+      for (const { id, listAddedAt } of primaryMethods) {
         for (const addedAt of await listAddedAt(accountId, within)) found.push({ method: id, addedAt })
       }
       return found.sort((left, right) => left.addedAt - right.addedAt)
@@ -134,23 +135,23 @@ export function createFactors(deps: Deps) {
 
     /** The data for the account page. */
     show: async (accountId: string) => ({
-      enrolled: await enrolled(accountId),
+      enrolled: await listEnrolled(accountId),
       recoveryCodes: await recoveryCodes.count(accountId),
-      off: await failures.listOff(accountId),
+      disabled: await failures.listDisabled(accountId),
     }),
 
     /**
-     * The data of the view that sets up a factor. Nothing is stored. `again` is the refused form.
+     * The data of the view that sets up a factor. Nothing is stored. `refusedForm` is the form of the failed attempt.
      */
     offer: async (
       id: MethodId,
       person: FactorPerson,
       binding: string,
-      again?: Readonly<Record<string, string>>,
+      refusedForm?: Readonly<Record<string, string>>,
     ): Promise<FactorData> => {
       const { offer } = getMethod(id)
       if (!offer) throw factorNotAsked()
-      return offer(person, binding, again)
+      return offer(person, binding, refusedForm)
     },
 
     /**
@@ -165,7 +166,7 @@ export function createFactors(deps: Deps) {
         await deps.lockAccount(tx, caller.accountId, caller.generation)
         await store(tx)
         if (isCounted) await failures.delete(tx, caller.accountId, id)
-        return noteAdded(tx, caller, id)
+        return recordAdded(tx, caller, id)
       })
     },
 
@@ -177,8 +178,8 @@ export function createFactors(deps: Deps) {
       transaction(async (tx) => {
         const { accountId } = caller
         const account = await deps.lockAccount(tx, accountId, caller.generation)
-        const before = await enrolled(accountId, tx)
-        const method = own.find((one) => one.id === id)
+        const before = await listEnrolled(accountId, tx)
+        const method = primaryMethods.find((one) => one.id === id)
         if (!method || !before.includes(id)) throw factorNotFound()
         const isOnlyItem = item === undefined || (await method.listAddedAt(accountId, tx)).length === 1
         const isLast = before.length === 1 && isOnlyItem
@@ -190,7 +191,7 @@ export function createFactors(deps: Deps) {
         if (isLast) await recoveryCodes.removeAll(tx, accountId)
         await (isLast ? failures.deleteAll(tx, accountId) : failures.delete(tx, accountId, id))
         await audit.record(tx, event('factor.removed', caller, { method: id }))
-        await message(tx, 'factor_removed', accountId, id)
+        await notify(tx, 'factor_removed', accountId, id)
       }),
 
     /**
@@ -198,12 +199,12 @@ export function createFactors(deps: Deps) {
      * no factor.
      */
     renewCodes: async (caller: FactorCaller): Promise<string[]> => {
-      if ((await enrolled(caller.accountId)).length === 0) throw factorNotFound()
+      if ((await listEnrolled(caller.accountId)).length === 0) throw factorNotFound()
       return transaction(async (tx) => {
         await deps.lockAccount(tx, caller.accountId, caller.generation)
-        const codes = await renewWithin(tx, caller.accountId)
+        const codes = await replaceCodes(tx, caller.accountId)
         await audit.record(tx, event('factor.recovery_codes_made', caller))
-        await message(tx, 'factor_added', caller.accountId, 'recovery_code')
+        await notify(tx, 'factor_added', caller.accountId, 'recovery_code')
         return codes
       })
     },
@@ -212,14 +213,14 @@ export function createFactors(deps: Deps) {
      * Enables a method after too many wrong answers, for callers that verified another factor.
      * Throws `factor_not_found` when there were no failures.
      */
-    switchOn: (caller: FactorCaller, id: MethodId): Promise<void> =>
+    enableMethod: (caller: FactorCaller, id: MethodId): Promise<void> =>
       transaction(async (tx) => {
         await deps.lockAccount(tx, caller.accountId, caller.generation)
         if (!(await failures.delete(tx, caller.accountId, id))) throw factorNotFound()
         await audit.record(tx, event('factor.switched_on', caller, { method: id }))
       }),
 
-    dropAll,
+    removeAllFactors,
 
     /**
      * An operator's reset after the loss of all factors. Removes every factor and session, and
@@ -228,7 +229,7 @@ export function createFactors(deps: Deps) {
     reset: (accountId: string, by: Initiator): Promise<MethodId[]> =>
       transaction(async (tx) => {
         await deps.lockAccount(tx, accountId)
-        return dropAll(tx, { accountId, by })
+        return removeAllFactors(tx, { accountId, by })
       }),
 
     /** Sets whether the account must have a second factor. */
@@ -241,7 +242,7 @@ export function createFactors(deps: Deps) {
       }),
 
     /** Removes every factor: they are from before the email was proven. Within the transaction. */
-    revokeAll: async (tx: Tx, accountId: string): Promise<void> => {
+    removeAtHandover: async (tx: Tx, accountId: string): Promise<void> => {
       for (const method of methods) await method.removeAll(tx, accountId)
       await failures.deleteAll(tx, accountId)
       // The account now belongs to another person, so the old history must not count.

@@ -30,12 +30,12 @@ export type CompletedLogin = Readonly<{
 
 export type Step =
   | CompletedLogin
-  /** The user must prove one of `methods`. Those in `off` had too many wrong answers. */
+  /** The user must prove one of `methods`. Those in `disabled` had too many wrong answers. */
   | Readonly<{
       kind: 'factor'
       account: Account
       methods: readonly MethodId[]
-      off: readonly MethodId[]
+      disabled: readonly MethodId[]
       mayRemember: boolean
     }>
   /** The account has no sufficient factor: the user must set up one of `methods`. */

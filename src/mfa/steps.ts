@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
-import type { AccountEnding } from '../authentication/account-reset.ts'
+import type { AccountResetHandler } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { RequestOrigin } from '../origin.ts'
@@ -26,7 +26,7 @@ type Deps = {
   transaction: Transaction
   audit: Audit
   accounts: Pick<Accounts, 'readById'>
-  factors: Pick<Factors, 'enrolled' | 'isAdministrator' | 'mustHave'>
+  factors: Pick<Factors, 'listEnrolled' | 'isAdministrator' | 'requiresFactor'>
   methods: readonly MfaMethod[]
   failures: FactorFailures
   /** Ends a requested reset of the account's factors after one of them is proven. */
@@ -118,7 +118,7 @@ export function createLoginSteps(deps: Deps) {
       const progress = await progressOf(request)
       const step = progress && (await nextOf(progress, request, loginContext))
       if (!progress || step?.kind !== 'factor') throw factorNotAsked()
-      if (step.off.includes(id)) {
+      if (step.disabled.includes(id)) {
         deps.metrics.count(id, 'off')
         await noteRefused(progress.accountId, request, loginContext, 'locked')
         throw factorOff()
@@ -192,7 +192,7 @@ export function createLoginSteps(deps: Deps) {
         next: rememberedDigest(after),
         generation,
       })
-    }) satisfies AccountEnding,
+    }) satisfies AccountResetHandler,
 
     /** Deletes expired rows. Returns their number. */
     sweep: (): Promise<number> => repository.sweep(db, clock.now(), attemptWindow.windowMs, sweepBatchSize),

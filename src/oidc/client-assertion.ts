@@ -36,7 +36,7 @@ export function createAssertionCheck({ issuer, assertionAlgorithms, now }: Deps)
       throw new errors.InvalidClientAuth('aud must be the issuer')
     }
     // An attacker could keep an assertion that was made in advance and use it later.
-    if ([claims.iat, claims.nbf].some((moment) => Number(moment ?? 0) > now() / 1000 + maxAheadSeconds)) {
+    if ([claims.iat, claims.nbf].some((time) => Number(time ?? 0) > now() / 1000 + maxAheadSeconds)) {
       throw new errors.InvalidClientAuth('iat and nbf must not be more than a minute ahead')
     }
     if (Number(exp) <= now() / 1000 - maxBehindSeconds) throw new errors.InvalidClientAuth('exp is over')

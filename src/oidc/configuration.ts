@@ -153,7 +153,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     // (src/sessions).
     expiresWithSession: () => false,
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
-    rotateRefreshToken: ({ oidc }) => refreshPolicy.turns(oidc.client, oidc.entities.RefreshToken),
+    rotateRefreshToken: ({ oidc }) => refreshPolicy.rotates(oidc.client, oidc.entities.RefreshToken),
     revokeGrantPolicy: (ctx) => !givesBackAccessToken(ctx),
     renderError: deps.pages.renderError,
     pairwiseIdentifier: () => {

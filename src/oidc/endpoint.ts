@@ -47,5 +47,5 @@ export type Endpoint = Readonly<{
   /** How long an answer is cached: never, as in `http/headers.ts`, or as the endpoint sets it. */
   cache: 'never' | 'fixed' | 'own'
   /** `kept` for pages in a sign-in popup: Cross-Origin-Opener-Policy would disconnect the popup. */
-  opener: 'kept' | 'cut'
+  opener: 'accessible' | 'isolated'
 }>

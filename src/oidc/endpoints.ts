@@ -14,7 +14,7 @@ const table = [
     isPostMadeGet: true,
     formOrigin: 'any',
     cache: 'never',
-    opener: 'kept',
+    opener: 'accessible',
   },
   {
     name: 'resume',
@@ -27,7 +27,7 @@ const table = [
     isPostMadeGet: false,
     formOrigin: 'any',
     cache: 'never',
-    opener: 'kept',
+    opener: 'accessible',
   },
   {
     name: 'token',
@@ -40,7 +40,7 @@ const table = [
     isPostMadeGet: false,
     formOrigin: 'any',
     cache: 'never',
-    opener: 'cut',
+    opener: 'isolated',
   },
   {
     name: 'userinfo',
@@ -53,7 +53,7 @@ const table = [
     isPostMadeGet: false,
     formOrigin: 'any',
     cache: 'never',
-    opener: 'cut',
+    opener: 'isolated',
   },
   {
     name: 'jwks',
@@ -66,7 +66,7 @@ const table = [
     isPostMadeGet: false,
     formOrigin: 'any',
     cache: 'own',
-    opener: 'cut',
+    opener: 'isolated',
   },
   {
     name: 'openid_discovery',
@@ -79,7 +79,7 @@ const table = [
     isPostMadeGet: false,
     formOrigin: 'any',
     cache: 'fixed',
-    opener: 'cut',
+    opener: 'isolated',
   },
   {
     name: 'oauth_discovery',
@@ -92,7 +92,7 @@ const table = [
     isPostMadeGet: false,
     formOrigin: 'any',
     cache: 'fixed',
-    opener: 'cut',
+    opener: 'isolated',
   },
   {
     name: 'end_session',
@@ -106,7 +106,7 @@ const table = [
     isPostMadeGet: true,
     formOrigin: 'any',
     cache: 'never',
-    opener: 'cut',
+    opener: 'isolated',
   },
   {
     name: 'end_session_confirm',
@@ -119,7 +119,7 @@ const table = [
     isPostMadeGet: false,
     formOrigin: 'own',
     cache: 'never',
-    opener: 'cut',
+    opener: 'isolated',
   },
   {
     name: 'end_session_success',
@@ -132,7 +132,7 @@ const table = [
     isPostMadeGet: false,
     formOrigin: 'any',
     cache: 'never',
-    opener: 'cut',
+    opener: 'isolated',
   },
   {
     name: 'introspection',
@@ -145,7 +145,7 @@ const table = [
     isPostMadeGet: false,
     formOrigin: 'any',
     cache: 'never',
-    opener: 'cut',
+    opener: 'isolated',
   },
   {
     name: 'revocation',
@@ -158,7 +158,7 @@ const table = [
     isPostMadeGet: false,
     formOrigin: 'any',
     cache: 'never',
-    opener: 'cut',
+    opener: 'isolated',
   },
   {
     name: 'pushed_authorization_request',
@@ -171,7 +171,7 @@ const table = [
     isPostMadeGet: false,
     formOrigin: 'any',
     cache: 'never',
-    opener: 'cut',
+    opener: 'isolated',
   },
 ] as const satisfies readonly Endpoint[]
 

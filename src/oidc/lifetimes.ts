@@ -18,7 +18,7 @@ type StoredTimes = { usedAt?: unknown; loginTs?: unknown; iiat?: unknown; client
 
 /** The earliest of the ends, in milliseconds. An unknown moment is ignored. */
 function earliest(...ends: readonly (readonly [moment: unknown, seconds: number])[]): number | undefined {
-  const known = ends.flatMap(([moment, seconds]) => (typeof moment === 'number' ? [(moment + seconds) * 1000] : []))
+  const known = ends.flatMap(([since, seconds]) => (typeof since === 'number' ? [(since + seconds) * 1000] : []))
   return known.length > 0 ? Math.min(...known) : undefined
 }
 

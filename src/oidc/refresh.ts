@@ -50,7 +50,7 @@ export function createRefreshPolicy({ settings, now }: Deps) {
      * Whether a refresh gives a new refresh token. RFC 9700 §4.14.2: a public client's token is
      * bound to a key or rotates at each use. The client's setting cannot change that.
      */
-    turns: (client: OwnerSettings | undefined, token: Pick<Family, 'jkt'> | undefined): boolean =>
+    rotates: (client: OwnerSettings | undefined, token: Pick<Family, 'jkt'> | undefined): boolean =>
       (client?.tokenEndpointAuthMethod === 'none' && token?.jkt === undefined) || client?.refresh_rotation !== false,
 
     /**

@@ -93,11 +93,12 @@ export function createStaleBrowserAnswers(deps: Deps) {
   }
 
   /** Repeats the client's request from the beginning. */
-  async function beginAgain(ctx: Context, uid: string, params: Readonly<Record<string, unknown>>): Promise<void> {
+  async function restartRequest(ctx: Context, uid: string, params: Readonly<Record<string, unknown>>): Promise<void> {
     await deps.endInteraction(ctx, uid)
     const query = new URLSearchParams()
     for (const [name, value] of Object.entries(params)) {
-      for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) query.append(name, String(one))
+      for (const item of Array.isArray(value) ? value : [value])
+        if (item !== undefined) query.append(name, String(item))
     }
     const requestUrl = await deps.requestUrlOf(routes.authorization, query.toString())
     ctx.body = null
@@ -150,6 +151,6 @@ export function createStaleBrowserAnswers(deps: Deps) {
     // Tabs that signed in at the same moment created several sessions. The request starts again
     // in the session that the browser kept.
     const isOfOtherSession = Interaction?.session?.uid !== undefined && Interaction.session.uid !== oidc.session?.uid
-    if (isOfOtherSession) await beginAgain(ctx, uid, Interaction.params)
+    if (isOfOtherSession) await restartRequest(ctx, uid, Interaction.params)
   }
 }

@@ -77,8 +77,8 @@ export function createBreaches({ rangeUrl, outage, request, clock, log, metrics 
   }
 
   function rangeOf(prefix: string): Promise<Range> {
-    const kept = ranges.get(prefix)
-    if (kept && clock.now() - kept.atMs < cacheMs && clock.now() >= kept.atMs) return Promise.resolve(kept)
+    const cached = ranges.get(prefix)
+    if (cached && clock.now() - cached.atMs < cacheMs && clock.now() >= cached.atMs) return Promise.resolve(cached)
     const asked = underWay.get(prefix)
     if (asked) return asked
     if (clock.now() < pausedUntilMs) return Promise.reject(new Outage('paused'))
@@ -135,8 +135,8 @@ const tailOf = (suffix: string): Buffer => Buffer.from(`0${suffix}`, 'hex')
 function readRange(text: string): Buffer {
   const tails: Buffer[] = []
   const lines = text.replace(/\r?\n$/, '').split(/\r?\n/)
-  for (const one of lines) {
-    const [, suffix, count] = line.exec(one) ?? []
+  for (const text of lines) {
+    const [, suffix, count] = line.exec(text) ?? []
     if (suffix === undefined) throw new BrokenAnswer('not the range protocol')
     if (Number(count) > 0) tails.push(tailOf(suffix))
   }

@@ -12,19 +12,19 @@ type Branch = {
   waiting: number
   /** The sequence number of its last start, or 0 before the first. */
   servedAt: number
-  queue: { place: QueuedHash; path: Path }[]
+  queue: { entry: QueuedHash; path: Path }[]
   branches: Map<string, Branch>
 }
 
-const held = (branch: Branch | undefined): number => (branch ? branch.running + branch.waiting : 0)
+const loadOf = (branch: Branch | undefined): number => (branch ? branch.running + branch.waiting : 0)
 const empty = (): Branch => ({ running: 0, waiting: 0, servedAt: 0, queue: [], branches: new Map() })
 
 export function createFairQueue() {
   const root = empty()
-  let turn = 0
+  let starts = 0
 
   /** The branches of a path from the root. Missing ones are created. */
-  function along(path: Path): Branch[] {
+  function branchesAlong(path: Path): Branch[] {
     const found = [root]
     for (const name of path) {
       const parent = found.at(-1)!
@@ -37,17 +37,17 @@ export function createFairQueue() {
 
   /** Deletes branches without hashes. */
   function prune(path: Path): void {
-    const found = along(path)
+    const found = branchesAlong(path)
     for (const [depth, name] of [...path.entries()].reverse())
-      if (held(found[depth + 1]) === 0) found[depth]!.branches.delete(name)
+      if (loadOf(found[depth + 1]) === 0) found[depth]!.branches.delete(name)
   }
 
   function change(path: Path, { running = 0, waiting = 0 }: { running?: number; waiting?: number }): void {
-    if (running > 0) turn += 1
-    for (const branch of along(path)) {
+    if (running > 0) starts += 1
+    for (const branch of branchesAlong(path)) {
       branch.running += running
       branch.waiting += waiting
-      if (running > 0) branch.servedAt = turn
+      if (running > 0) branch.servedAt = starts
     }
     prune(path)
   }
@@ -70,11 +70,11 @@ export function createFairQueue() {
     if (name === undefined) return undefined
     const own = from.branches.get(name)
     // Of equal branches the later one, so that the longest waiting entries stay.
-    const isLarger = (one: Branch, other: Branch) => held(one) >= held(other)
+    const isLarger = (one: Branch, other: Branch) => loadOf(one) >= loadOf(other)
     const other = waitingIn(from)
       .filter((branch) => branch !== own)
       .reduce<Branch | undefined>((best, one) => (best && !isLarger(one, best) ? best : one), undefined)
-    if (other && held(other) > held(own) + 1) return descend(other, isLarger)
+    if (other && loadOf(other) > loadOf(own) + 1) return descend(other, isLarger)
     return own && largestBeside(rest, own)
   }
 
@@ -85,9 +85,9 @@ export function createFairQueue() {
     /** Begins a hash without waiting. */
     begin: (path: Path): void => change(path, { running: 1 }),
 
-    wait: (path: Path, place: QueuedHash): void => {
+    wait: (path: Path, entry: QueuedHash): void => {
       change(path, { waiting: 1 })
-      along(path).at(-1)!.queue.push({ place, path })
+      branchesAlong(path).at(-1)!.queue.push({ entry, path })
     },
 
     end: (path: Path): void => change(path, { running: -1 }),
@@ -97,7 +97,7 @@ export function createFairQueue() {
       const next = descend(root, (one, other) => one.servedAt < other.servedAt).queue.shift()
       if (!next) return
       change(next.path, { running: 1, waiting: -1 })
-      next.place.begin()
+      next.entry.begin()
     },
 
     /** Refuses an entry of a branch with more than its share. Returns whether there was one. */
@@ -105,7 +105,7 @@ export function createFairQueue() {
       const last = largestBeside(path)?.queue.pop()
       if (!last) return false
       change(last.path, { waiting: -1 })
-      last.place.refuse()
+      last.entry.refuse()
       return true
     },
   }

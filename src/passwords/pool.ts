@@ -38,7 +38,7 @@ export function createPool({ slots, queue, longestWaitMs = 3_000, monotonicMs = 
   const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && throughMs() > longestWaitMs)
 
   /** Undefined: the hash may begin immediately. */
-  function turnOf(path: readonly string[]): Promise<void> | undefined {
+  function waitForSlot(path: readonly string[]): Promise<void> | undefined {
     if (shares.running() < slots) return void shares.begin(path)
     if (isFull() && !shares.makeRoom(path)) throw busy()
     // The hash that ends begins the next one, so a new request cannot overtake it.
@@ -49,8 +49,8 @@ export function createPool({ slots, queue, longestWaitMs = 3_000, monotonicMs = 
 
   async function run<T>(work: () => Promise<T>, { networks = [], account }: Share = {}): Promise<T> {
     const path = [...networks, account ?? '']
-    const turn = turnOf(path)
-    if (turn) await turn
+    const waiting = waitForSlot(path)
+    if (waiting) await waiting
     const startedMs = monotonicMs()
     try {
       return await work()

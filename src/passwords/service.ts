@@ -2,7 +2,7 @@
 import type { Problem } from '../problems.ts'
 import type { Settings } from '../settings/service.ts'
 import type { Breaches } from './breaches.ts'
-import { isCommonPassword } from './common.ts'
+import { isCommonPassword } from './common-passwords.ts'
 import type { Person } from './context.ts'
 import { checkContext } from './context.ts'
 import type { CompositionRules, ShownRule } from './policy.ts'

@@ -52,14 +52,14 @@ export function recoveryRoutes({ recovery, interactions, views, renewCookies }: 
     if (!recovery.isOffered) throw notFound()
     if (interactionUid !== undefined) await interactions.load(ctx, interactionUid)
     let problems: FieldProblems = {}
-    const isAsked = await withFieldProblems(
+    const isRequested = await withFieldProblems(
       ctx,
       () => recovery.request({ email, interactionUid, origin: originOf(ctx) }),
       (found) => {
         problems = found
       },
     )
-    if (isAsked) return views.render(ctx, 'notice', { name: 'recovery_sent', email: recovery.showEmail(email) })
+    if (isRequested) return views.render(ctx, 'notice', { name: 'recovery_sent', email: recovery.showEmail(email) })
     const { status } = ctx
     await showForm(ctx, interactionUid, email, problems)
     ctx.status = status
@@ -120,9 +120,9 @@ export function recoveryRoutes({ recovery, interactions, views, renewCookies }: 
     body: { schema: z.strictObject({ ...link, password: z.string().max(longestPasswordField) }) },
     handler: async (ctx, { body }) => {
       const { email } = await recovery.show(body.token)
-      const again = (problems: FieldProblems) => showNewPassword(ctx, email, body, problems)
+      const showForm = (problems: FieldProblems) => showNewPassword(ctx, email, body, problems)
       const work = async () => renewCookies(ctx, await recovery.reset(body.token, body.password, originOf(ctx)))
-      if (!(await withFieldProblems(ctx, work, again))) return
+      if (!(await withFieldProblems(ctx, work, showForm))) return
       views.render(ctx, 'notice', {
         name: 'password_set',
         ...(body.go !== undefined && { returnUrl: signInUrl(body.go) }),

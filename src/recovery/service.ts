@@ -5,7 +5,7 @@
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
-import type { AccountEnd, EndAccount } from '../authentication/account-reset.ts'
+import type { AccountReset, AccountResetResult } from '../authentication/account-reset.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { EmailIntent } from '../email/intent.ts'
@@ -26,7 +26,7 @@ type Deps = {
   canSendEmail: boolean
   sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
   /** Begins a new generation, which ends all earlier sessions and sign-ins. */
-  endAccount: EndAccount
+  endAccount: AccountReset
   /** Passkeys cannot sign in alone until they are used with the new password. */
   revokePasskeyTrust: (tx: Tx, accountId: string) => Promise<void>
   /** Removes the lock of an email address after failed logins. */
@@ -83,7 +83,7 @@ export function createRecovery(deps: Deps) {
      * Sets the password, spends the link, and ends every session and token.
      * Throws `link_expired`, `new_password_invalid` (the link stays valid), `hashing_busy`.
      */
-    reset: async (token: string, password: string, origin: RequestOrigin): Promise<AccountEnd> => {
+    reset: async (token: string, password: string, origin: RequestOrigin): Promise<AccountResetResult> => {
       const owner = await find(token)
       const problems = await deps.checkPassword(password, owner)
       if (problems.length > 0) throw newPasswordInvalid(problems)

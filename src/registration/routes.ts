@@ -196,9 +196,9 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     body: { schema: begun },
     handler: async (ctx, { body }) => {
       const proof = await registration.showVerification(body.token, undefined)
-      const again = (startOverProblems: FieldProblems) =>
+      const showForm = (startOverProblems: FieldProblems) =>
         showProof(ctx, proof, body, { startOverProblems, typedName: body.name })
-      if (await withFieldProblems(ctx, () => registration.startOver(body.token, body, browserContext(ctx)), again)) {
+      if (await withFieldProblems(ctx, () => registration.startOver(body.token, body, browserContext(ctx)), showForm)) {
         showVerified(ctx, body.go)
       }
     },
@@ -221,9 +221,13 @@ export function registrationRoutes(deps: Deps): readonly Route[] {
     body: { schema: begun },
     handler: async (ctx, { body }) => {
       const proof = await registration.showInvitation(body.token)
-      const again = (problems: FieldProblems) => showProof(ctx, proof, body, { problems, typedName: body.name })
+      const showForm = (problems: FieldProblems) => showProof(ctx, proof, body, { problems, typedName: body.name })
       if (
-        await withFieldProblems(ctx, () => registration.acceptInvitation(body.token, body, browserContext(ctx)), again)
+        await withFieldProblems(
+          ctx,
+          () => registration.acceptInvitation(body.token, body, browserContext(ctx)),
+          showForm,
+        )
       ) {
         showVerified(ctx, undefined)
       }

@@ -70,7 +70,7 @@ function createWrites({ transaction, cache, audit, clock, offeredAlgorithms }: D
         const params = { allowed: offered.join(', ') }
         throw resourceServerInvalid([{ path: 'signing_algorithm', code: 'not_one_of', params }])
       }
-      const kept = await transaction(async (tx) => {
+      const saved = await transaction(async (tx) => {
         const before = await repository.findResourceServerForUpdate(tx, row.key)
         try {
           await repository.putResourceServer(tx, row, clock.now())
@@ -87,7 +87,7 @@ function createWrites({ transaction, cache, audit, clock, offeredAlgorithms }: D
         return after
       })
       cache.forget(row.key)
-      return kept
+      return saved
     },
 
     /** Throws `resource_server_not_found`. Issued tokens stay valid until they expire. */

@@ -3,12 +3,12 @@
  * the data registers its ending.
  */
 import type { EndedSession } from '../../adapters/ends.ts'
-import type { AccountEnd, PreservedAccess } from '../authentication/account-reset.ts'
+import type { AccountResetResult, PreservedAccess } from '../authentication/account-reset.ts'
 import type { Tx } from '../database/database.ts'
 
 /** Names of the endings of each cause, in the order in which they run. */
 export const endingLists = {
-  /** The account begins a new generation. Tokens and sessions end in `account-end.ts`. */
+  /** The account begins a new generation. Tokens and sessions end in `account-reset.ts`. */
   accountReset: ['links', 'factorResets', 'signIns', 'knownBrowsers'],
   /** The account is signed out everywhere. Tokens and sessions end in `service.ts`. */
   accountSignOut: ['signIns'],
@@ -27,7 +27,7 @@ export type EndingName<C extends Cause> = (typeof endingLists)[C][number]
 
 /** The arguments of an ending, after the transaction. */
 type EndingArguments = {
-  accountReset: [accountId: string, next: Readonly<{ preserved: PreservedAccess; end: AccountEnd }>]
+  accountReset: [accountId: string, next: Readonly<{ preserved: PreservedAccess; end: AccountResetResult }>]
   accountSignOut: [accountId: string]
   accountHandover: [accountId: string]
   emailLoss: [accountId: string]

@@ -8,9 +8,9 @@ export type IdentifyingColumn = Readonly<{
   /** Columns with an id. */
   columns: readonly string[]
   /**
-   * `ended`: code ends the rows with the account or client. `kept`: they stay when it is deleted.
+   * `ended`: code ends the rows with the account or client. `retained`: they stay when it is deleted.
    */
-  fate: 'ended' | 'kept'
+  fate: 'ended' | 'retained'
   reason: string
 }>
 
@@ -37,7 +37,7 @@ export const identifyingColumns: readonly IdentifyingColumn[] = [
   {
     table: 'audit_event',
     columns: ['actor_id', 'subject_id', 'client_id'],
-    fate: 'kept',
+    fate: 'retained',
     reason: 'the audit trail is append-only, and names what is deleted by its id alone',
   },
 ]

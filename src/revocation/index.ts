@@ -4,10 +4,10 @@ import type { Audit } from '../audit/service.ts'
 import type { Enqueue } from '../jobs/queue.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import { createAccountEnd, createHandover } from './account-end.ts'
+import { createAccountReset, createHandover } from './account-reset.ts'
 import { artifactDuties } from './duties.ts'
 import type { Endings } from './endings.ts'
-import { createFamilyNotes } from './families.ts'
+import { createFamilyEndRecords } from './family-end-records.ts'
 import { createRevocation } from './service.ts'
 import { createEndedSweep, enqueueSweep } from './sweep.ts'
 
@@ -18,7 +18,7 @@ type StoreDeps = { audit: Audit; metrics: Metrics; endings: Pick<Endings, 'run'>
 
 /** The events of the artifact store, each handled in its own transaction. */
 export const createStoreEvents = ({ audit, metrics, endings, enqueue }: StoreDeps) => ({
-  ...createFamilyNotes({ audit, metrics }),
+  ...createFamilyEndRecords({ audit, metrics }),
   onSessionsEnded: ((tx, sessions) => endings.run('sessionEnd', tx, sessions)) satisfies StoreEvents['onSessionsEnded'],
   onRowsLeft: ((tx, key) => enqueueSweep(enqueue, tx, key)) satisfies StoreEvents['onRowsLeft'],
 })
@@ -26,7 +26,7 @@ type StoreEvents = Required<Pick<StoreOptions, 'onSessionsEnded' | 'onRowsLeft'>
 type StoreOptions = Parameters<typeof import('../../adapters/index.ts').createArtifactStore>[0]
 
 type Deps = Omit<Parameters<typeof createRevocation>[0], 'artifacts' | 'endings'> &
-  Pick<Parameters<typeof createAccountEnd>[0], 'records' | 'random'> & {
+  Pick<Parameters<typeof createAccountReset>[0], 'records' | 'random'> & {
     artifacts: ArtifactStore
     endings: Endings
     enqueue: Enqueue
@@ -36,7 +36,7 @@ type Deps = Omit<Parameters<typeof createRevocation>[0], 'artifacts' | 'endings'
 export function createRevocationFeature(deps: Deps) {
   const { transaction, audit, artifacts, consents, records, endings, enqueue, clock, random, log, metrics } = deps
   endings.register('clientEnd', 'tokens', artifacts.endClient)
-  const endAccount = createAccountEnd({ records, artifacts, endings, random })
+  const endAccount = createAccountReset({ records, artifacts, endings, random })
   return {
     revocation: createRevocation({ transaction, audit, artifacts, consents, endings, clock, metrics }),
     endAccount,

@@ -40,7 +40,7 @@ export type Revocation = ReturnType<typeof createRevocation>
 export function createRevocation({ transaction, audit, artifacts, consents, endings, clock, metrics }: Deps) {
   const ended = new Counter({
     name: 'latchkey_revocations_total',
-    help: 'Times that tokens were taken back, by what was ended',
+    help: 'Revocations of tokens, by what was ended',
     labelNames: ['what'],
     registers: [metrics],
   })
@@ -67,7 +67,7 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
    * Ends a target that may get new tokens later, so the end is a stored point in time. It is stored
    * again after the commit, for tokens issued meanwhile; the sweep does it when the process dies.
    */
-  async function endAtMoment(
+  async function endIssuedUntilNow(
     what: RevocationTarget,
     event: Omit<AuditEvent, 'outcome'>,
     work: (tx: Tx, provisional: Provisional) => Promise<number>,
@@ -96,8 +96,8 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
     },
 
     /** Signs the account out everywhere: ends every session, grant and token. */
-    account: (accountId: string, by: Initiator): Promise<number> =>
-      endAtMoment(
+    revokeAccount: (accountId: string, by: Initiator): Promise<number> =>
+      endIssuedUntilNow(
         'account',
         { action: 'account.tokens_ended', by, subject: { type: 'account', id: accountId } },
         async (tx, provisional) => {
@@ -107,15 +107,15 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
       ),
 
     /** Ends every grant and token of the client. The client may get new ones. */
-    client: (clientId: string, by: Initiator): Promise<number> =>
-      endAtMoment(
+    revokeClient: (clientId: string, by: Initiator): Promise<number> =>
+      endIssuedUntilNow(
         'client',
         { action: 'client.tokens_ended', by, subject: { type: 'client', id: clientId }, clientId },
         (tx, provisional) => artifacts.endClient(tx, clientId, provisional),
       ),
 
     /** Ends a browser session and its tokens without offline access. Throws `session_not_found`. */
-    session: (handle: string, by: Initiator): Promise<number> =>
+    revokeSession: (handle: string, by: Initiator): Promise<number> =>
       end('session', { action: 'session.ended', by, subject: { type: 'session', id: handle } }, async (tx) => {
         const key = keyOf(handle)
         const count = key ? await artifacts.endSessionByKey(tx, key) : 0
@@ -124,7 +124,7 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
       }),
 
     /** Ends one grant of an account to a client, and its tokens. Throws `grant_not_found`. */
-    grant: (handle: string, by: Initiator): Promise<number> =>
+    revokeGrant: (handle: string, by: Initiator): Promise<number> =>
       end('grant', { action: 'grant.ended', by, subject: { type: 'grant', id: handle } }, async (tx) => {
         const key = keyOf(handle)
         const count = key ? await artifacts.endGrantByKey(tx, key) : 0
@@ -136,12 +136,16 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
      * Revokes the account's consent to the client: its tokens are invalid, and the next request
      * asks the user again.
      */
-    consent: (accountId: string, clientId: string, by: Initiator): Promise<number> => {
+    revokeConsent: (accountId: string, clientId: string, by: Initiator): Promise<number> => {
       const subject = { type: 'account', id: accountId }
-      return endAtMoment('consent', { action: 'consent.withdrawn', by, subject, clientId }, async (tx, provisional) => {
-        await consents.delete(tx, accountId, clientId)
-        return artifacts.endGrantsOf(tx, accountId, clientId, provisional)
-      })
+      return endIssuedUntilNow(
+        'consent',
+        { action: 'consent.withdrawn', by, subject, clientId },
+        async (tx, provisional) => {
+          await consents.delete(tx, accountId, clientId)
+          return artifacts.endGrantsOf(tx, accountId, clientId, provisional)
+        },
+      )
     },
 
     /**
@@ -149,19 +153,21 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
      * Gives the moment, and how many rows were removed.
      * Throws `moment_refused` for a moment in the future.
      */
-    everything: async (before: number | 'now', by: Initiator): Promise<{ beforeMs: number; rows: number }> => {
+    revokeAll: async (before: number | 'now', by: Initiator): Promise<{ beforeMs: number; rows: number }> => {
       const beforeMs = before === 'now' ? clock.now() : before
       if (!Number.isSafeInteger(beforeMs) || beforeMs > clock.now()) throw momentRefused()
       const event = { action: 'tokens.ended' as const, by, details: { before: new Date(beforeMs).toISOString() } }
       const rows =
         before === 'now'
-          ? await endAtMoment('everything', event, (tx, provisional) => artifacts.endAll(tx, undefined, provisional))
+          ? await endIssuedUntilNow('everything', event, (tx, provisional) =>
+              artifacts.endAll(tx, undefined, provisional),
+            )
           : await end('everything', event, (tx) => artifacts.endAll(tx, beforeMs))
       return { beforeMs, rows }
     },
 
     /** Denies one JWT at introspection (RFC 7009 §2.1). */
-    token: async (
+    revokeToken: async (
       jti: string,
       { clientId, accountId }: { clientId: string; accountId: string | undefined },
       origin: Origin,

@@ -65,13 +65,14 @@ export async function planSeed(document: SeedDocument, deps: PlanDeps, isOnlyMis
   const read = await readEntries(document, deps)
   const problems = [...read.problems, ...(await checkReferences(read, deps))]
   if (problems.length > 0) return { users: [], clients: [], resourceServers: [], problems }
-  const kept = <S extends { before: unknown; fields: string[] }>(step: S): S =>
+  const withoutExisting = <S extends { before: unknown; fields: string[] }>(step: S): S =>
     isOnlyMissing && step.before ? { ...step, fields: [] } : step
   const planned = { users: [] as UserStep[], clients: [] as ClientStep[], resourceServers: [] as ResourceServerStep[] }
-  for (const entry of read.users) planned.users.push(kept(await planUser(entry, deps, isOnlyMissing)))
-  for (const { input } of read.clients) planned.clients.push(kept(await planClient(input as ClientStep['input'], deps)))
+  for (const entry of read.users) planned.users.push(withoutExisting(await planUser(entry, deps, isOnlyMissing)))
+  for (const { input } of read.clients)
+    planned.clients.push(withoutExisting(await planClient(input as ClientStep['input'], deps)))
   for (const { input } of read.resourceServers)
-    planned.resourceServers.push(kept(await planResourceServer(input, deps)))
+    planned.resourceServers.push(withoutExisting(await planResourceServer(input, deps)))
   return { ...planned, problems }
 }
 
@@ -153,8 +154,8 @@ async function checkReferences(read: Read, { clients, resourceServers, oidcScope
       })),
   )
   const strangers = read.resourceServers.flatMap(({ input }, index) =>
-    (Array.isArray(input.allowedClientIds) ? input.allowedClientIds : []).flatMap((id, place) => {
-      const path = `resource_servers[${index}].allowed_clients[${place}]`
+    (Array.isArray(input.allowedClientIds) ? input.allowedClientIds : []).flatMap((id, clientIndex) => {
+      const path = `resource_servers[${index}].allowed_clients[${clientIndex}]`
       return ids.includes(id) ? [] : [{ path, code: 'unknown_client', params: { client: String(id) } }]
     }),
   )

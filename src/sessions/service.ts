@@ -44,7 +44,7 @@ export type SessionView = BrowserName &
     isThis: boolean
     signedInAt: number | undefined
     lastSeenAt: number | undefined
-    place: string | undefined
+    geolocation: string | undefined
   }>
 
 type SessionUse = Readonly<{ uid: string; accountId: string; userAgent: string; ip: string | undefined }>
@@ -73,7 +73,7 @@ export function createSessions({ db, transaction, audit, artifacts, locate, cloc
         isThis: own?.equals(key) ?? false,
         signedInAt,
         lastSeenAt: detail?.lastSeenAt,
-        place: detail?.ip === undefined ? undefined : locate(detail.ip),
+        geolocation: detail?.ip === undefined ? undefined : locate(detail.ip),
       }
     })
   }
@@ -131,7 +131,7 @@ export function createSessions({ db, transaction, audit, artifacts, locate, cloc
      * Gives the new id and its expiry (milliseconds). Throws `session_gone` when `own` has ended.
      */
     endOthers: async (accountId: string, own: OwnSession, origin: Origin) => {
-      const kept = artifacts.sessionKey(own.uid)
+      const ownKey = artifacts.sessionKey(own.uid)
       return transaction(async (tx) => {
         const renamed = await artifacts.renameSession(tx, own, {
           accountId,
@@ -141,7 +141,7 @@ export function createSessions({ db, transaction, audit, artifacts, locate, cloc
         // Another request, perhaps an attacker's, has renamed it: then it ends with the others.
         if (!renamed && !(await artifacts.hasSession(tx, own.uid))) throw sessionGone()
         await deps.deleteRememberedBrowsers(tx, accountId)
-        const count = await artifacts.endSessionsOf(tx, accountId, renamed && kept)
+        const count = await artifacts.endSessionsOf(tx, accountId, renamed && ownKey)
         if (count > 0) await audit.recordOwn(tx, { action: 'account.signed_out_elsewhere', accountId, origin })
         return renamed
       })

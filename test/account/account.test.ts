@@ -71,7 +71,7 @@ describe.each(['password', 'email'] as const)('changing the %s', (what) => {
   })
 })
 
-test('a new password ends the other sessions and all refresh tokens, keeps this session, and is told by email', async () => {
+test('a new password ends the other sessions and all refresh tokens, keeps this session, and sends an email', async () => {
   const { account, here, there, session } = await signedInTwice('password@example.com')
   const end = await changes().changePassword({
     origin: testOrigin,

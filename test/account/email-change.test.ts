@@ -43,7 +43,7 @@ const confirm = async (browser: Browser, link: string, fields: Record<string, st
 
 const withPassword = { currentPassword: goodPassword }
 
-test('in a session of the account a button is enough; nothing changes before, and that session alone goes on', async () => {
+test('in a session of the account a button is enough; nothing changes before, and that session alone continues', async () => {
   const { account, link } = await asked('before@example.com', 'After@Example.com')
   const [here, there] = [await signIn('before@example.com'), await signIn('before@example.com')]
   const page = await here.browser.get(link)
@@ -135,7 +135,7 @@ test('of a link that is confirmed many times at once, one confirmation is made',
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
 })
 
-test('an address that another account has proven is told to its owner, and nothing changes', async () => {
+test('an address that another account has proven causes an email to its owner, and nothing changes', async () => {
   await setup.member('taken@example.com')
   const { id } = await setup.member('taker@example.com')
   await request(id, 'TAKEN@example.com')
@@ -143,7 +143,7 @@ test('an address that another account has proven is told to its owner, and nothi
   expect(await setup.account('taker@example.com')).toMatchObject({ id })
 })
 
-test('an account that has the address unproven stays, and the page says how to go on', async () => {
+test('an account that has the address unproven stays, and the page says how to continue', async () => {
   await setup.register({ email: 'squat@example.com', password: otherPassword })
   await setup.mailbox.waitFor('squat@example.com', 'verify')
   const squatted = (await setup.account('squat@example.com'))!
@@ -158,7 +158,7 @@ test('an account that has the address unproven stays, and the page says how to g
   expect(await setup.signsIn('squat@example.com', otherPassword)).toBe(true)
 })
 
-test('the owner of the mailbox goes on as that page says: begins anew there, moves that account, and changes', async () => {
+test('the owner of the mailbox continues as that page says: begins anew there, moves that account, and changes', async () => {
   const wanted = 'wanted@example.com'
   await setup.register({ email: wanted, password: otherPassword })
   await setup.mailbox.waitFor(wanted, 'verify')
@@ -185,7 +185,7 @@ test('an address that is taken while the link waits is refused, and the link sta
   expect((await browser.get(link)).status).toBe(200)
 })
 
-test('a link that was asked for with a password that has been replaced is over, also in the session that goes on', async () => {
+test('a link that was asked for with a password that has been replaced is over, also in the session that continues', async () => {
   const { account, link } = await asked('recovered@example.com', 'thief@example.com')
   const browser = createBrowser()
   const page = await browser.get(link)
@@ -285,7 +285,7 @@ describe('one’s own address, unproven', () => {
     expect(await setup.account('own@example.com')).toMatchObject({ id: account.id, isEmailVerified: true })
   })
 
-  test('its mailbox’s owner begins anew there, and the account that another person made is gone', async () => {
+  test('its mailbox’s owner begins anew there, and the account that another user made is gone', async () => {
     const { account, mail: message } = await unproven('not-own@example.com')
     const owner = createBrowser()
     const page = await owner.get(message.link!)

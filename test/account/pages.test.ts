@@ -41,7 +41,7 @@ async function visitor(name: string, path = '/account') {
 const sessionOf = async (browser: Browser) =>
   (await browser.jar.getCookies(setup.server.issuer)).find(({ key }) => key === 'latchkey.session')?.value
 
-test('the door leads through the login, and back to the page that was asked for', async () => {
+test('the account page leads through the login, and back to the page that was requested', async () => {
   const { page, browser, email } = await visitor('door', '/account/applications')
   expect([page.status, new URL(page.url).pathname]).toEqual([200, '/account/applications'])
   expect((await open(browser, '/account', { email })).body).toContain(email)
@@ -53,7 +53,7 @@ test('the door leads through the login, and back to the page that was asked for'
   expect((await browser.get(setup.at('/account/return?error=access_denied'))).next).toBe(setup.at('/'))
 })
 
-test('nobody can register the client of the account page, or use it for tokens', async () => {
+test('no client can be registered under the id of the account page, and that client gets no tokens', async () => {
   const metadata = { client_name: 'Evil', redirect_uris: ['https://evil.example/'], scope: 'openid' }
   await expect(setup.server.addClient({ clientId: 'latchkey:account', kind: 'spa', metadata })).rejects.toMatchObject({
     code: 'client_invalid',
@@ -79,7 +79,7 @@ test('nobody can register the client of the account page, or use it for tokens',
   expect(url.pathname).toBe('/account/data')
 })
 
-test('the profile is saved, and what is not valid is told beside its field', async () => {
+test('the profile is saved, and invalid values are shown beside their fields', async () => {
   const { browser, account, page } = await visitor('profile', '/account/profile')
   const wrong = await browser.submit(page, '/account/profile', { birthdate: 'yesterday', phone_number: '0660' })
   expect(wrong.status).toBe(400)
@@ -94,7 +94,7 @@ test('the profile is saved, and what is not valid is told beside its field', asy
   })
 })
 
-test('what a person may not say of themselves: 400, and nothing changes', async () => {
+test('a field that the user may not edit: 400, and nothing changes', async () => {
   const { browser, account, page } = await visitor('greedy', '/account/profile')
   const before = await setup.server.parts.accounts.readById(account.id)
   for (const more of ['emailVerified', 'email_verified', 'role', 'roles', '__proto__', 'constructor', 'id', 'email']) {
@@ -152,7 +152,7 @@ test('email, password, factors and the end want a login of the last five minutes
   expect(again.body).toContain('/login"')
 })
 
-test('a new address is the account’s when its link is opened, and this session goes on', async () => {
+test('a new address is the account’s when its link is opened, and this session continues', async () => {
   const { browser, email, page } = await visitor('moving', '/account/email')
   const next = 'moved@example.com'
   await browser.submit(page, '/account/email', { currentPassword: goodPassword, email: next })
@@ -163,7 +163,7 @@ test('a new address is the account’s when its link is opened, and this session
   expect((await browser.get(setup.at('/account'))).body).toContain(next)
 })
 
-test('sessions are listed by browser; another person’s cannot be ended by its id', async () => {
+test('sessions are listed by browser; another user’s cannot be ended by its id', async () => {
   const mine = await visitor('mine', '/account/sessions')
   const theirs = await visitor('theirs', '/account/sessions')
   const handles = async (id: string) =>
@@ -222,7 +222,7 @@ test('events and the download tell what happened, and no secret', async () => {
   expect(file.body).not.toMatch(/argon2|password_hash|digest|handle/)
 })
 
-test('factors: set up, used, renewed and removed, each told by an email', async () => {
+test('factors: set up, used, renewed and removed, each with an email', async () => {
   const { browser, email, account, page } = await visitor('factors', '/account/factors')
   expect(page.body).toMatch(says('pages.own.factors.app.add'))
   const { phone } = await addPhone(setup.server, email)
@@ -240,7 +240,7 @@ test('factors: set up, used, renewed and removed, each told by an email', async 
   expect(told).toEqual([2, 1])
 })
 
-describe('leaving', () => {
+describe('account deletion', () => {
   async function leave(name: string) {
     const who = await visitor(name, '/account/data')
     const rp = createRelyingParty(setup.server, createBrowser())
@@ -257,7 +257,7 @@ describe('leaving', () => {
     return { ...who, rp, tokens, left }
   }
 
-  test('everything ends at once, no application lets the person in, and the account can be kept', async () => {
+  test('everything ends at once, no application accepts a sign-in, and the deletion can be cancelled', async () => {
     const { browser, email, rp, tokens, left } = await leave('stays')
     expect((await rp.refresh(tokens.refresh_token)).body.error).toBe('invalid_grant')
     const login = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
@@ -287,7 +287,7 @@ describe('leaving', () => {
   })
 })
 
-test('every action that is about a person has a sentence for that person', async () => {
+test('every action that is about a user has a sentence for that user', async () => {
   const about = auditActions.filter((action) => /^(account|factor)\./.test(action) || action === 'consent.withdrawn')
   expect(about.length).toBeGreaterThan(30)
   const { has } = createSentences({ isStrict: true })

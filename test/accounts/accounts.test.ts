@@ -11,7 +11,7 @@ afterAll(() => setup.close())
 
 const password = 'correct horse battery'
 
-test('one address is one person, however it is typed, and it is shown as it was typed', async () => {
+test('one address is one user, however it is typed, and it is shown as it was typed', async () => {
   const id = await setup.accounts.create({ email: ' Jos\u00e9@Example.com ' }, operator)
   expect(await setup.accounts.findByEmail('JOSE\u0301@example.COM')).toMatchObject({
     id,
@@ -34,7 +34,7 @@ test('the id is a random UUID and says nothing about the address', async () => {
   expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
 })
 
-test('an id or address that cannot be one is nobody, and no error of the database', async () => {
+test('an invalid id or address finds no account, and causes no error of the database', async () => {
   expect(await setup.accounts.findById('not a uuid')).toBeUndefined()
   expect(await setup.accounts.findById("' OR 1=1 --")).toBeUndefined()
   for (const email of ['', 'nobody', '\u0000@example.com', '\ud800@example.com', `${'a'.repeat(300)}@example.com`]) {
@@ -42,7 +42,7 @@ test('an id or address that cannot be one is nobody, and no error of the databas
   }
 })
 
-test('every problem of a profile is told at once', async () => {
+test('every problem of a profile is reported at once', async () => {
   const input = {
     email: 'no address',
     birthdate: '4 May',
@@ -91,7 +91,7 @@ test('the database holds the rules too', async () => {
   }
 })
 
-test('a password is kept as a hash only, and is 12 to 128 code points long', async () => {
+test('a password is stored as a hash only, and has 12 to 128 code points', async () => {
   const id = await setup.accounts.create({ email: 'hash@example.com', password }, operator)
   const account = await setup.accounts.findById(id)
   expect(account?.passwordHash).toMatch(/^\$argon2id\$/)
@@ -119,7 +119,7 @@ test('setting a password ends every session and token, in the transaction of the
   })
 })
 
-test('disabling ends every session and token and is told to whoever remembers the account', async () => {
+test('disabling ends every session and token, and cached copies of the account are dropped', async () => {
   const id = await setup.accounts.create({ email: 'off@example.com' }, operator)
   expect(await setup.accounts.findById(id)).toMatchObject({ isDisabled: false })
   await setup.accounts.disable(id, operator)

@@ -174,7 +174,7 @@ const others: Way[] = [
       return { id: (await setup.account(email))!.id, email }
     },
   ],
-  ['an account that is kept after all', ({ id }) => parts().accountDeletion.withdraw(id, 0, testOrigin)],
+  ['an account that is kept after all', ({ id }) => parts().accountDeletion.cancel(id, 0, testOrigin)],
 ]
 
 test.each(named(others))('$way leaves it as it is', async ({ work, make }) => {

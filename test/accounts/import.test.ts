@@ -196,7 +196,7 @@ describe('the import', () => {
       problemOfHash: problemOfImportedHash,
     })
 
-  test('goes on where it was interrupted, with nothing twice and nothing lost', async () => {
+  test('continues where it was interrupted, with nothing twice and nothing lost', async () => {
     const text = lines(...Array.from({ length: 25 }, (_, n) => ({ email: `person-${n}@example.com` })))
     const fileDigest = createHash('sha256').update(text).digest()
     const { importBatch, findPosition } = createImport()
@@ -300,7 +300,7 @@ describe('the import', () => {
     expect(await setup.accounts.findById(id)).toBeUndefined()
   })
 
-  test('an id that is deleted while its line comes in does not come back', async () => {
+  test('an id that is deleted while its line is imported is not created again', async () => {
     const id = await setup.accounts.create({ email: 'racing@example.com' }, operator)
     // The account exists when the ids are checked, and is deleted before the row is written.
     await setup.db('account').where({ id }).delete()

@@ -45,7 +45,7 @@ async function oldAccount({ email, isVerified = true, createdAt = 1, passwordHas
 
 const problemOf = async (id: string) => (await row(id)).email_problem
 
-test('every spelling of a domain is one person: registered once, found by each, shown as Unicode', async () => {
+test('every spelling of a domain is one user: registered once, found by each, shown as Unicode', async () => {
   const spellings = ['one@münchen.example', 'One@xn--mnchen-3ya.example', 'one@ｍünchen。example.']
   const results = await Promise.allSettled(
     spellings.map((email) => parts().accounts.create({ email, password: goodPassword }, operator)),
@@ -119,7 +119,7 @@ test('the oldest proven account keeps the mailbox; the others are marked, and no
   expect(await setup.trail(young)).toEqual(['account.email_marked'])
 })
 
-test('a marked account has no way in by email: no password, no recovery, no spelling of its own', async () => {
+test('a marked account cannot sign in by its email: no password, no recovery, no other spelling', async () => {
   const loser = await oldAccount({ email: 'way@österreich.example', isVerified: true, createdAt: 9 })
   const keeper = await oldAccount({
     email: 'way@xn--sterreich-z7a.example',
@@ -190,7 +190,7 @@ test('what a marked account does lifts no lock of the mailbox, and makes no brow
   expect((await attempt(setup.server, 'lock@zürich.example', testPassword)).status).toBe(429)
 })
 
-test('a link that is made for a marked account while it is marked is dead', async () => {
+test('a link that is created for a marked account while it is marked is invalid', async () => {
   const [proven, unproven] = await Promise.all([
     oldAccount({ email: 'linked@böse.example', createdAt: 9 }),
     oldAccount({ email: 'linked@ｂöse.example', createdAt: 9, isVerified: false }),
@@ -221,7 +221,7 @@ test('a browser in which a marked account changes its password is not known at t
   expect(await knex()('known_browser').where({ account_id: loser })).toEqual([])
 })
 
-test('an application is not told that a marked address is verified', async () => {
+test('an application does not learn that a marked address is verified', async () => {
   const email = 'told@øst.example'
   const id = await parts().accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
   const rp = createRelyingParty(setup.server)
@@ -241,7 +241,7 @@ describe('the program before, beside this one', () => {
       .where({ id })
       .update({ email, email_key: fold(email), ...more })
 
-  test('finds who registers here, by the address as it is shown', async () => {
+  test('finds an account that registers here, by the address as it is shown', async () => {
     const id = await parts().accounts.create({ email: 'New@xn--rsted-kva.example' }, operator)
     expect(await row(id)).toMatchObject({ email: 'New@rüsted.example', email_key: 'new@rüsted.example' })
   })
@@ -318,7 +318,7 @@ test('the doctor lists them, and an operator gives each a new address: a reset t
   expect(await setup.account('listed@grös.example')).toMatchObject({ id: keeper })
 })
 
-test('a new address by an operator ends sessions, tokens and links, and the proven address before is told', async () => {
+test('a new address set by an operator ends sessions, tokens and links, and the previous proven address gets an email', async () => {
   const { id } = await setup.member('operated@example.com')
   const rp = createRelyingParty(setup.server)
   const start = await rp.browser.get(await rp.authorizeUrl({ scope: 'openid offline_access' }))

@@ -65,7 +65,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     (await adapter('Grant').find(grant)) !== undefined,
   ]
 
-  test('a sign-in becomes a session in the generation in which it began', async () => {
+  test('a session gets the account’s generation from the time when its sign-in began', async () => {
     const { id } = await newAccount()
     const uid = newId()
     await putInteraction(uid, id, 0)
@@ -89,7 +89,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(await adapter('Interaction').find(uid)).toBeDefined()
   })
 
-  test('a sign-in of the program before generations is of generation 0', async () => {
+  test('a sign-in that an older version without generations began has generation 0', async () => {
     const { id, raise } = await newAccount()
     const [early, late] = [newId(), newId()]
     await putInteraction(early, id, undefined)
@@ -101,7 +101,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     await expect((await resume(late, id)).done).rejects.toMatchObject({ reason: 'account' })
   })
 
-  test('a request that comes while a reset is under way waits for it, and writes nothing', async () => {
+  test('a request during an account reset waits for the reset, and writes nothing', async () => {
     const { id } = await newAccount()
     const uid = newId()
     await putInteraction(uid, id, 0)
@@ -123,7 +123,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(await exists(resumed)).toEqual([false, false])
   })
 
-  test('a reset ends what a request wrote just before', async () => {
+  test('an account reset ends the session that a request wrote just before', async () => {
     const { id } = await newAccount()
     const uid = newId()
     await putInteraction(uid, id, 0)
@@ -165,14 +165,14 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     })
   }
 
-  test('a request in a session writes nothing when the account is reset meanwhile', async () => {
+  test('a request in a session writes nothing when the account is reset during the request', async () => {
     const mine = await signedIn()
     const grant = newId()
     await expect(requestIn(mine, { grant, meanwhile: mine.raise })).rejects.toMatchObject({ reason: 'account' })
     expect(await adapter('Grant').find(grant)).toBeUndefined()
   })
 
-  test('a session that was renamed meanwhile does not come back under its old id', async () => {
+  test('a session that another request renamed is not stored again under its old id', async () => {
     const mine = await signedIn()
     const [grant, renamed] = [newId(), newId()]
     const rename = () =>
@@ -189,7 +189,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(await adapter('Grant').find(grant)).toBeUndefined()
   })
 
-  test('an interaction that began before a reset is not finished in the session that goes on', async () => {
+  test('an interaction that began before an account reset is not finished in the session that survives the reset', async () => {
     const mine = await signedIn()
     const uid = newId()
     await request(async () => {
@@ -219,7 +219,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     await expect(resumed).rejects.toMatchObject({ reason: 'account' })
   })
 
-  test('an interaction that a sign-in leads to carries the generation of that sign-in', async () => {
+  test('an interaction that follows a sign-in has the generation of that sign-in', async () => {
     const { id } = await newAccount()
     const [login, consent] = [newId(), newId()]
     await putInteraction(login, id, 3)
@@ -231,7 +231,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(await adapter('Interaction').find(consent)).toMatchObject({ generation: 3 })
   })
 
-  test('of many requests that rename a session at once one does, and requests that do not may go side by side', async () => {
+  test('of concurrent requests that rename a session only one succeeds; requests that do not rename it may all succeed', async () => {
     const mine = await signedIn()
     const names = Array.from({ length: 12 }, newId)
     const results = await Promise.allSettled(names.map((renamed) => requestIn(mine, { grant: newId(), renamed })))
@@ -245,7 +245,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     for (const grant of grants) expect(await adapter('Grant').find(grant)).toBeDefined()
   })
 
-  test('of two processes that rename a session at once one does', async () => {
+  test('of two processes that rename a session at the same time only one succeeds', async () => {
     const mine = await signedIn()
     const names = [newId(), newId()]
     const elsewhere = AsyncLocalStorage.snapshot()
@@ -271,7 +271,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(living.filter((found) => found !== undefined)).toHaveLength(1)
   })
 
-  test('a session is renamed only by the account and under the id that it has', async () => {
+  test('a session is renamed only for its account, and only from its current id', async () => {
     const mine = await signedIn()
     const other = await newAccount()
     const rename = (by: { id: string }, loaded: { uid: string; id: string }) =>
@@ -284,7 +284,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(await adapter('Session').find(renamed!.id)).toMatchObject({ jti: renamed!.id, uid: mine.sessionUid })
   })
 
-  test('a session keeps at most a thousand rows of clients, and a busy client does not hide the others', async () => {
+  test('a session has at most a thousand rows of clients, and a client with many grants does not displace the others', async () => {
     const { knex } = server.database
     const mine = await signedIn()
     const sessionKey = artifacts().sessionKey(mine.sessionUid)
@@ -310,14 +310,14 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect([...new Set(rows.map((row) => row.client_id))].sort()).toEqual(['busy', 'new', 'quiet', 'silent'])
   })
 
-  test('one new grant in sixteen forgets the oldest clients of its session', () => {
+  test('one new grant in sixteen deletes the oldest client rows of its session', () => {
     const found = Array.from({ length: 16_000 }, (_, index) => trims(rowId('Grant', `grant ${index}`)))
     const share = found.filter(Boolean).length / found.length
     expect(share).toBeGreaterThan(0.05)
     expect(share).toBeLessThan(0.075)
   })
 
-  test('of many that resume an interaction at once one does; the others find its response', async () => {
+  test('of concurrent requests that resume an interaction one succeeds; the others get its response', async () => {
     const { id } = await newAccount()
     const uid = newId()
     await artifacts().outcomes.decide(uid, 'login')
@@ -330,7 +330,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(await artifacts().outcomes.findResponse(uid)).toBe(`response to ${won[0]!.session}`)
   })
 
-  test('an interaction is not used up by a request that writes nothing', async () => {
+  test('a request that writes nothing does not consume the interaction', async () => {
     const { id, raise } = await newAccount()
     const uid = newId()
     await artifacts().outcomes.decide(uid, 'login')
@@ -343,7 +343,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(row.resumed_at).toBeNull()
   })
 
-  test('of many answers at once one decides', async () => {
+  test('of concurrent answers to an interaction only one is stored', async () => {
     const uid = newId()
     const decisions = await Promise.all(
       Array.from({ length: 12 }, (_, index) => artifacts().outcomes.decide(uid, `answer ${index}`)),
@@ -352,7 +352,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(decisions.filter((decision) => decision === 'other')).toHaveLength(11)
   })
 
-  test('a response opens only with the interaction id itself', async () => {
+  test('a stored response is decrypted only with the id of its interaction', async () => {
     const { id } = await newAccount()
     const uid = newId()
     await putInteraction(uid, id, 0)

@@ -66,7 +66,7 @@ const count = async (where: string): Promise<number> => {
   return Number(rows[0].count)
 }
 
-test('fifteen hundred sessions are dead at once; what removes them is bounded, resumes after a crash, and tells of each once', async () => {
+test('fifteen hundred sessions end at once; their rows are removed in bounded batches, the removal resumes after a crash, and each end is reported once', async () => {
   transactions = []
   const store = openStore()
   const sessions = Array.from({ length: sessionCount }, (_, number) => ({

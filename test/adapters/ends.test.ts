@@ -128,7 +128,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect((await engine.refresh(online.refreshToken)).status).toBe(200)
     })
 
-    test('a person takes everything along: sessions, families with offline access, interactions', async () => {
+    test('the end of an account ends everything: sessions, families with offline access, interactions', async () => {
       const accountId = newId()
       const mine = await signedIn({ accountId, scope: 'openid offline_access' })
       const { code } = await engine.issueCode({ accountId })
@@ -165,7 +165,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await credentials.find(token)).toBeDefined()
     })
 
-    test('a grant takes its family along, the person keeps the others', async () => {
+    test('the end of a grant ends its family, the account’s other families stay', async () => {
       const [one, two] = [await signedIn(), await signedIn()]
       await end((tx) => other.endGrantByKey(tx, rowId('Grant', one.grantId)))
       expect(await works(one)).toEqual(neither)
@@ -240,7 +240,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await left()).toBe(1)
     })
 
-    test('a session that lives on beside an end is told apart from those of the same millisecond', async () => {
+    test('a session that continues after an end is distinguished from those of the same millisecond', async () => {
       const accountId = newId()
       const [kept, ended] = [await engine.issueCode({ accountId }), await engine.issueCode({ accountId })]
       await end((tx) => other.endAccount(tx, accountId, { sessionUid: kept.sessionUid }))
@@ -262,7 +262,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await engine.provider.Session.find(mine.sessionId)).toBeDefined()
     })
 
-    test('a session that ends while a request is in flight does not come back with what the request saves', async () => {
+    test('a session that ends while a request is in flight is not restored by what the request saves', async () => {
       const { sessionId, sessionUid } = await engine.issueCode()
       const grantId = newId()
       const late = engineRequest(other, async () => {

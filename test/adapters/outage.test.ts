@@ -24,7 +24,7 @@ const common = {
   graceSeconds: async () => 30,
 }
 
-test('a Postgres that is away is told as such by every method', async () => {
+test('an unavailable Postgres is reported as such by every method', async () => {
   const pool = new pg.Pool({ host: '127.0.0.1', port: await findFreePort(), connectionTimeoutMillis: 500 })
   const transaction = async () => {
     await pool.query('SELECT 1')
@@ -48,7 +48,7 @@ test('a Postgres that is away is told as such by every method', async () => {
   await pool.end()
 })
 
-test('a statement of another kind that fails is not told as an outage', async () => {
+test('a failed statement of another kind is not reported as an outage', async () => {
   const { database, close } = await createTestDatabase()
   await database.pool.query('DROP TABLE artifact')
   const store = createArtifactStore({ ...common, pool: database.pool, transaction: database.transaction })
@@ -99,7 +99,7 @@ test('connections that Postgres ends are replaced', async () => {
 })
 
 describeWith('redis-server', 'with Redis', () => {
-  test('a Redis that dies and returns', async () => {
+  test('a Redis that stops and returns', async () => {
     const { database, close } = await createTestDatabase()
     const server = await startRedis()
     const redis = createRedis({ url: server.url, log })
@@ -142,14 +142,14 @@ describeWith('redis-server', 'with Redis', () => {
     await close()
   })
 
-  test('a Redis that was never there delays nobody', async () => {
+  test('a Redis that was never available delays no request', async () => {
     const redis = createRedis({ url: `redis://127.0.0.1:${await findFreePort()}`, log })
     expect(await redis.whenReady(100)).toBe(false)
     expect(await redis.isHealthy()).toBe(false)
     await redis.close()
   })
 
-  test('what was stored before there was a Redis is still found, and what lives longer than a day stays in Postgres', async () => {
+  test('what was stored before Redis was added is still found, and what is valid for longer than a day stays in Postgres', async () => {
     const { database, close } = await createTestDatabase()
     const server = await startRedis()
     const redis = createRedis({ url: server.url, log })

@@ -82,7 +82,7 @@ for (const { kind, name, needs } of storeKinds) {
       }
     })
 
-    test(`${times} concurrent uses of one refresh token all get the same successor, and one lives`, async () => {
+    test(`${times} concurrent uses of one refresh token all get the same successor, and exactly one token is valid`, async () => {
       const { first, grantId } = await family()
       let current = first
       for (let round = 0; round < 3; round += 1) {
@@ -169,7 +169,7 @@ for (const { kind, name, needs } of storeKinds) {
       expect(await rowsOf(grantId)).toBe(0)
     })
 
-    test('people and clients that are ended while they are being refreshed block nobody and leave nothing that works', async () => {
+    test('accounts and clients that are ended during a refresh block no request and leave no valid token', async () => {
       for (let round = 0; round < 4; round += 1) {
         const families = await Promise.all(Array.from({ length: 12 }, family))
         const issued: (string | undefined)[] = []

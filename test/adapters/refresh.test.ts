@@ -44,7 +44,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
 
     const ended = () => stores.familyEnds.map(({ reason }) => reason)
 
-    test('each turn gives another refresh token, and the one before is spent', async () => {
+    test('each refresh gives another refresh token, and the previous one is spent', async () => {
       const { token } = await family()
       const second = await turn(token)
       expect(second).not.toBe(token)
@@ -124,14 +124,14 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(ended()).toEqual([])
     })
 
-    test('a repeat that asks for too much is refused, and the family lives', async () => {
+    test('a repeat that asks for too much is refused, and the family stays valid', async () => {
       const { token } = await family()
       const second = await turn(token)
       expect((await engine.refresh(token, { scope: 'openid email' })).status).toBe(400)
       expect(await turn(second)).toBeDefined()
     })
 
-    test('a turn that the engine refuses late leaves the token to its owner', async () => {
+    test('a refresh that the engine refuses late leaves the token valid', async () => {
       const { token } = await family()
       // The engine resolves the resource after it has consumed the token.
       const { status, body } = await engine.refresh(token, { resource: 'https://unknown.example/' })
@@ -140,7 +140,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await turn(token)).toBeDefined()
     })
 
-    test('a turn that another one overtook, and that would still give what was taken since, gives nothing', async () => {
+    test('a refresh that another one overtook, and that would still use scopes withdrawn since, gives nothing', async () => {
       const { code } = await engine.issueCode({ scope: 'openid offline_access' })
       const { refresh_token: token } = (await engine.redeem(code)).body
       const narrow = await startEngine(await stores.open({ allowedScope: async () => 'openid' }))
@@ -159,7 +159,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       await Promise.all([narrow.close(), overtaken.close()])
     })
 
-    test('a spent code ends the family, whoever presents it', async () => {
+    test('a spent code ends the family, whichever client presents it', async () => {
       const first = await family()
       refused(await engine.redeem(first.code))
       refused(await engine.refresh(first.token))

@@ -56,7 +56,7 @@ for (const { kind, name, needs } of storeKinds) {
       }
     })
 
-    test('an access token that was given back does not come back with old data of Redis', async () => {
+    test('a revoked access token does not become valid again with old data of Redis', async () => {
       const { code } = await engine.issueCode()
       const { access_token: token, refresh_token: refreshToken } = (await engine.redeem(code)).body
       const credentials = randomBytes(32).toString('base64url')

@@ -104,7 +104,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       }
     })
 
-    test('the family goes on, and a spent token that is given back ends it (RFC 7009 §2.1)', async () => {
+    test('the family continues, and a spent token that is given back ends it (RFC 7009 §2.1)', async () => {
       const { spent, living } = await turned()
       await pass(7 * 60_000)
       await sweep()
@@ -156,7 +156,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(stores.familyEnds).toEqual([])
     })
 
-    test('more rows than one batch, and a turn that is stopped', async () => {
+    test('more rows than one batch, and a run of the sweep that is stopped', async () => {
       const family = await turned()
       const tokens = [family.spent, family.living]
       for (let turns = 0; turns < 700; turns += 1) {
@@ -171,7 +171,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       refused(await engine.refresh(tokens.at(-1)))
     })
 
-    test('a turn of the sweep sees a part of a large table, and the next one goes on behind it', async () => {
+    test('a run of the sweep reads a part of a large table, and the next run continues behind it', async () => {
       const { pool } = stores.database
       const families = await Promise.all(Array.from({ length: 10 }, () => turned()))
       // 2,000 pages of other rows, three in a page.

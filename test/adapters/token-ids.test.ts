@@ -45,7 +45,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
         expect(await other.tokenIds.isAlive(wrong, person, kid)).toBe(false)
     })
 
-    test('a person’s token is dead without its grant, however that went, and when the grant has expired', async () => {
+    test('a user’s token is invalid without its grant, however the grant ended, and when the grant has expired', async () => {
       const [removed, expired] = [await newGrant(), await newGrant(60)]
       const jtis = [issue({ grantId: removed }), issue({ grantId: expired })] as const
       await stores.database.knex.raw('DELETE FROM artifact WHERE expires_at > ? AND model = 2', [
@@ -84,7 +84,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(alive).toEqual(jtis.map((_, index) => index % 3 !== 0))
     })
 
-    test('an end is remembered for longer than any token lives', async () => {
+    test('an end is stored for longer than any token is valid', async () => {
       const jti = issue({}, machine)
       await stores.database.transaction((tx) => store.denyToken(tx, jti))
       stores.clock.advance(3_600_000)

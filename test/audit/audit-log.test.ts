@@ -28,7 +28,7 @@ test('a sign-in becomes one line of the log, once its transaction is committed',
   expect(auditLines('account.signed_in')).toHaveLength(1)
 })
 
-test('what is rolled back reaches nobody', async () => {
+test('an event that is rolled back is not logged', async () => {
   const { audit, database } = server.parts
   const by = { actor: { type: 'system' }, origin: { job: 'test' } } as const
   const failure = database.transaction(async (tx) => {

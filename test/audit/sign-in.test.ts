@@ -141,7 +141,7 @@ describe('a refused sign-in says why', () => {
     for (const { actor } of refused) expect(actor.type).toBe('anonymous')
   })
 
-  test('unverified: the person has proven the account, and is the actor', async () => {
+  test('unverified: the user has proven the account, and is the actor', async () => {
     await server.parts.settings.set('emailVerification', 'required', operator)
     const { id, email } = await person('unverified', { isEmailVerified: false })
     await attempt(server, email, goodPassword)
@@ -151,7 +151,7 @@ describe('a refused sign-in says why', () => {
     ])
   })
 
-  test('factor: the wrong code is an anonymous guess at the account', async () => {
+  test('factor: a wrong code is an anonymous failed attempt on the account', async () => {
     const { email, id } = await person('guessed-code')
     await addPhone(server, email)
     server.clock.advance(secondsMs(60))

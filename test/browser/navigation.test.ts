@@ -62,7 +62,7 @@ describeWith('chromium', 'leaving for the client, in a browser', () => {
     expect(complaints.filter((complaint) => complaint.includes('Content Security Policy'))).toEqual([])
   })
 
-  test('form_post sends itself by a script of its own, and by a visible button without JavaScript', async () => {
+  test('form_post is submitted by its own script, and by a visible button without JavaScript', async () => {
     const parameters = { response_mode: 'form_post', prompt: 'consent' }
     const { page, complaints } = await setup.openWindow()
     await page.goto(await setup.authorizeUrl(parameters))

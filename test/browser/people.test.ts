@@ -107,7 +107,7 @@ describeWith('chromium', 'people, in a browser', () => {
     await page.context().close()
   })
 
-  test('what is refused is told to who cannot see it: the field says that it is wrong, and where its words are', async () => {
+  test('an error is announced to a screen reader: the field is marked invalid and refers to its message', async () => {
     const { page } = await setup.openWindow()
     await page.goto(`${setup.issuer}/register`)
     await page.locator('#email').fill('x@example.com')
@@ -124,7 +124,7 @@ describeWith('chromium', 'people, in a browser', () => {
     await page.context().close()
   })
 
-  test('what a letter says as HTML is read by everybody: axe finds nothing in it', async () => {
+  test('the HTML of an email is accessible: axe finds no problem in it', async () => {
     const { page } = await setup.openWindow({ bypassCSP: true })
     const { html } = await mailbox.waitFor('keys@example.com', 'verify')
     await page.setContent(html)

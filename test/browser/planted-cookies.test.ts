@@ -64,7 +64,7 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
     return { status, body: await page.content() }
   }
 
-  test('a person who is led to an interaction of the attacker cannot sign in there, and he resumes nothing of hers', async () => {
+  test('a user who is led to an interaction of the attacker cannot sign in there, and the attacker cannot resume the user’s sign-in', async () => {
     const attacker = await hosts.openBrowser()
     const victim = await hosts.openBrowser()
     const uid = await hosts.begin(attacker.page)
@@ -84,7 +84,7 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
     expect(await namesOf(victim.context)).not.toContain(`__Host-latchkey.i.${uid}`)
   })
 
-  test('nor can she sign in there with her passkey', async () => {
+  test('the user cannot sign in there with a passkey either', async () => {
     const attacker = await hosts.openBrowser()
     const victim = await hosts.openBrowser()
     const session = await victim.context.newCDPSession(victim.page)
@@ -142,7 +142,7 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
     }).toEqual({ status: 400, isExpired: true, attackerHasCode: false })
   })
 
-  test("a person who is led to resume the attacker's sign-in does not get his session", async () => {
+  test("a user who is led to resume the attacker's sign-in does not get the attacker's session", async () => {
     const attacker = await hosts.openBrowser()
     const victim = await hosts.openBrowser()
     const uid = await hosts.begin(attacker.page)

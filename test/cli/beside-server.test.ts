@@ -50,7 +50,7 @@ test('a setting is seen within a second', async () => {
   await waitFor(isSeen, { timeoutMs: 1000 })
 })
 
-test('many command lines at once all succeed, and the server goes on', async () => {
+test('many command lines at once all succeed, and the server continues', async () => {
   const all = await Promise.all(
     [1, 2, 3, 4].map((n) => run('client', 'add', '--kind', 'machine', '--id', `m${n}`, '--name', 'M', '--json')),
   )

@@ -76,7 +76,7 @@ test('a secret is never an argument', async () => {
   }
 })
 
-test('every problem is told at once, in words and as JSON', async () => {
+test('every problem is reported at once, as text and as JSON', async () => {
   const args = [
     'client',
     'add',
@@ -123,7 +123,7 @@ test('metadata may come from a file in the names of RFC 7591', async () => {
   expect((await run(['client', 'add', '--metadata', '/nowhere.json'])).stderr).toContain('(file_unreadable)')
 })
 
-test('a person is added, shown by address or id, given a password, disabled and enabled', async () => {
+test('a user is added, shown by address or id, given a password, disabled and enabled', async () => {
   const add = ['user', 'add', 'Bob@Example.com', '--name', 'Bob', '--role', 'editor', '--password-stdin', '--json']
   const added = await run(add, `${password}\n`)
   expect(added.json()).toMatchObject({ email: 'Bob@Example.com', name: 'Bob', roles: ['editor'], has_password: true })
@@ -138,7 +138,7 @@ test('a person is added, shown by address or id, given a password, disabled and 
   expect((await run(['user', 'disable', 'nobody@example.com'])).stderr).toContain('(account_not_found)')
 })
 
-test('without a terminal and without --password-stdin nobody is asked, and nothing hangs', async () => {
+test('without a terminal and without --password-stdin there is no prompt, and nothing hangs', async () => {
   expect(await latchkey(['user', 'add', 'carol@example.com'], { env })).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('(password_source_missing)'),
@@ -232,7 +232,7 @@ test('a wrong master key is named, changes nothing and is a problem of the confi
   expect((await run(['client', 'list'])).code).toBe(0)
 })
 
-test('every problem of the configuration is told, and the exit code is 78', async () => {
+test('every problem of the configuration is reported, and the exit code is 78', async () => {
   const env = { NODE_ENV: 'production', ISSUER: 'http://login.example.com/' }
   const refused = await runCommand(['client', 'list', '--json'], { env })
   expect(refused.code).toBe(78)

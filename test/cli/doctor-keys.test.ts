@@ -21,7 +21,7 @@ test('a key that should have been replaced a day ago says that no server does it
   })
 })
 
-test('an algorithm without a key that signs is told', () => {
+test('an algorithm without an active key is reported', () => {
   expect(checkKeyRing([active('RS256', 1)], facts)).toMatchObject({ status: 'warning', code: 'keys_missing' })
   expect(checkKeyRing([], { ...facts, isFresh: true })).toMatchObject({ status: 'ok', code: 'keys_not_made' })
 })

@@ -10,7 +10,7 @@ test('fifteen characters are recommended where the password is the only factor (
   expect(checkPasswordPolicy(15)).toMatchObject({ status: 'ok', code: 'password_policy_ok' })
 })
 
-test('a breach service that is missing is told in production, and one that does not answer anywhere', () => {
+test('a missing breach service is reported in production, and one that does not answer is reported everywhere', () => {
   const breachCheck = { rangeUrl: 'https://breaches.example/range/', outage: 'refuse' } as const
   expect(checkBreachCheck(undefined, undefined, true)).toMatchObject({
     status: 'warning',

@@ -19,7 +19,7 @@ test('a database that can only be read has failed', async () => {
   expect(await readOnly).toMatchObject({ status: 'failed', code: 'database_read_only' })
 })
 
-test('a pooler is told of, and a role without limits for statements behind it', async () => {
+test('a pooler is reported, and so is a role behind it without limits for statements', async () => {
   const behind = (timeout: string) =>
     own.database.transaction(async (tx) => {
       await tx.raw(`SET LOCAL statement_timeout = ${timeout}`)

@@ -122,7 +122,7 @@ test('a revoked key is unpublished and signs nothing, everywhere and at once; it
   expect(actions.at(-1)).toBe('key.revoked')
 })
 
-test('a server that lacks an algorithm in use ends with a sentence that says for whom, and exit code 78', async () => {
+test('a server that lacks an algorithm in use exits with code 78 and names the users of the algorithm', async () => {
   const lacking = await startServers(1, {
     databaseUrl: base.url,
     env: { NODE_ENV: 'development', MASTER_KEY: masterKey, SIGNING_ALGORITHMS: 'RS256,EdDSA' },
@@ -135,7 +135,7 @@ test('a server that lacks an algorithm in use ends with a sentence that says for
   await lacking.close()
 })
 
-test('an algorithm that is not offered is told', async () => {
+test('an algorithm that is not offered is reported', async () => {
   const refused = await run('keys', 'rotate', '--algorithm', 'ES512')
   expect(JSON.parse(refused.stderr).error).toMatchObject({ code: 'signing_algorithm_not_offered' })
 })

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { createTestFolder } from '../support/folders.ts'
 import { latchkey } from './command-line.ts'
 
-const launcher = path.resolve(import.meta.dirname, '../../src/latchkey.js')
+const launcher = path.resolve(import.meta.dirname, '../../src/cli-launcher.js')
 const { version } = JSON.parse(readFileSync(path.resolve(import.meta.dirname, '../../package.json'), 'utf8'))
 
 /** An older Node on the PATH that does not read TypeScript, as on a machine with Node 20. */
@@ -14,7 +14,7 @@ const olderNode = (process.env.PATH ?? '')
   .map((folder) => path.join(folder, 'node'))
   .find((file) => spawnSync(file, ['-p', 'process.features.typescript']).stdout?.toString().trim() === 'undefined')
 
-test('the launcher runs the command line and hands on its exit code', async () => {
+test('the latchkey command runs the command line interface, and exits with its code', async () => {
   const cwd = createTestFolder()
   expect(await latchkey(['--version'], { script: launcher, cwd })).toMatchObject({ code: 0, stdout: `${version}\n` })
   expect(await latchkey(['nonsense'], { script: launcher, cwd })).toMatchObject({ code: 2 })

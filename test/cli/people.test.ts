@@ -30,7 +30,7 @@ const run = (args: readonly string[], env: Record<string, string> = {}) =>
     },
   })
 
-test('an invitation from the command line goes out from the running server', async () => {
+test('an invitation from the command line is sent by the running server', async () => {
   const invited = await run([
     'user',
     'invite',
@@ -83,7 +83,7 @@ test('the doctor connects to the mail server, and says what it met', async () =>
   expect(await smtpCheck({ SMTP_URL: '' })).toMatchObject({ status: 'ok', code: 'mail_kept' })
 })
 
-test('whoever helps people sees their factors, takes them away, requires one, and lifts a lock', async () => {
+test('a support operator sees the factors of an account, removes them, requires one, and lifts a lock', async () => {
   const email = 'helped@example.com'
   const id = await setup.server.parts.accounts.create(
     { email, isEmailVerified: true, password: goodPassword },
@@ -113,7 +113,7 @@ test('whoever helps people sees their factors, takes them away, requires one, an
   )
 })
 
-test('network unlock forgets the wrong passwords of an address, however it is spelt', async () => {
+test('network unlock clears the wrong passwords of an IP address, in every notation', async () => {
   const email = 'neighbour@example.com'
   const { accounts, loginThrottle } = setup.server.parts
   await accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)

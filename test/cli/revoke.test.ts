@@ -44,7 +44,7 @@ async function ofMachine(): Promise<string> {
 
 const access = async () => (await run(['user', 'access', 'alice@example.com'])).json()
 
-test('a person: every token', async () => {
+test('a user: every token', async () => {
   const tokens = [await ofAlice(), await ofAlice('openid offline_access api:read')]
   const ended = await run(['revoke', '--user', 'alice@example.com'])
   expect(ended.json()).toMatchObject({ target: 'user', ended: 'alice@example.com' })
@@ -64,7 +64,7 @@ test('one session of two, by the handle that `user access` shows', async () => {
   expect([again.code, JSON.parse(again.stderr).error.code]).toEqual([1, 'session_not_found'])
 })
 
-test('one grant, and what a person has allowed a client', async () => {
+test('one grant, and what a user has allowed a client', async () => {
   const one = await ofAlice()
   const { grants } = await access()
   expect(grants[0]).toMatchObject({ client: 'web' })

@@ -53,7 +53,7 @@ test('a supplied secret needs 32 characters', async () => {
   expect(setup.clients.secretMatches(client, 'x'.repeat(32))).toBe(true)
 })
 
-test('after a rotation the old secret ends at once, or lives on for as long as was said', async () => {
+test('after a rotation the old secret ends at once, or stays valid for the requested time', async () => {
   const { client, secret: first = '' } = await setup.clients.add(web(), operator)
   const second = await setup.clients.rotateSecret(client.clientId, { overlapSeconds: 60 }, operator)
   const matches = (secret = '') => setup.clients.secretMatches(second.client, secret)
@@ -66,7 +66,7 @@ test('after a rotation the old secret ends at once, or lives on for as long as w
   expect(setup.clients.secretMatches(third.client, third.secret ?? '')).toBe(true)
 })
 
-test('never more than two secrets live', async () => {
+test('never more than two secrets are valid', async () => {
   const { client } = await setup.clients.add(web(), operator)
   for (let turn = 0; turn < 3; turn += 1) {
     setup.clock.advance(1)
@@ -77,7 +77,7 @@ test('never more than two secrets live', async () => {
   )
 })
 
-test('a rotation is seen by whoever remembers the client, within a second', async () => {
+test('a rotation is seen by every process that caches the client, within a second', async () => {
   const { client } = await setup.clients.add(web(), operator)
   await setup.clients.findById(client.clientId)
   const { secret = '' } = await setup.clients.rotateSecret(client.clientId, {}, operator)
@@ -106,7 +106,7 @@ test('removing a client ends its grants and is audited', async () => {
   await expect(setup.clients.remove(client.clientId, operator)).rejects.toMatchObject({ code: 'client_not_found' })
 })
 
-test('an id is taken once, and never looks like the sub of a person (RFC 9700 4.15.1)', async () => {
+test('an id is taken once, and never looks like the sub of a user (RFC 9700 4.15.1)', async () => {
   await setup.clients.add(web({}, { clientId: 'one' }), operator)
   await expect(setup.clients.add(web({}, { clientId: 'one' }), operator)).rejects.toMatchObject({
     code: 'client_id_taken',
@@ -199,7 +199,7 @@ test('the database holds the rules too', async () => {
   }
 })
 
-test('a machine asks for no person', async () => {
+test('a machine asks for no user', async () => {
   const machine: ClientInput = {
     kind: 'machine',
     metadata: { client_name: 'M', scope: 'openid api:read', redirect_uris: ['https://a.example'] },

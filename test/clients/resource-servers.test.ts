@@ -70,7 +70,7 @@ test('a namesake of a removed client does not inherit its place', async () => {
   await waitFor(isGone, { timeoutMs: 1000 })
 })
 
-test('every problem is told at once', async () => {
+test('every problem is reported at once', async () => {
   const wrong = {
     identifier: 'https://api.example/#part',
     name: '\u202E',

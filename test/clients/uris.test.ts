@@ -76,7 +76,7 @@ test.each(['web', 'spa', 'native'] as const)('in development a %s client may be 
   expect(problemOf(kind, 'http://app.example/callback', true)).toBe('uri_http')
 })
 
-test('a client without a kind or with an unknown one is told which there are', () => {
+test('a client without a kind or with an unknown kind is refused, and the error names the kinds', () => {
   const { problems } = lintClient({ kind: 'desktop' as ClientKind, metadata: {} }, { isDevelopment: true })
   expect(problems).toEqual([{ path: 'kind', code: 'not_one_of', params: { allowed: 'web, spa, native, machine' } }])
 })

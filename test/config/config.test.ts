@@ -526,7 +526,7 @@ describe('signing keys', () => {
     ])
   })
 
-  test('a JWKS is not kept for longer than a key is announced, less the minute in which all processes learn of it', () => {
+  test('a JWKS is cached for at most the time that a key is announced, less the minute in which all processes learn of it', () => {
     expect(problemsWith({ KEY_ANNOUNCE_HOURS: '1', JWKS_CACHE_SECONDS: '3540' })).toEqual([])
     expect(problemsWith({ KEY_ANNOUNCE_HOURS: '1', JWKS_CACHE_SECONDS: '3541' })).toEqual([
       'JWKS_CACHE_SECONDS jwks_cache_too_long',
@@ -540,7 +540,7 @@ describe('signing keys', () => {
     ])
   })
 
-  test('all contradictions are told at once', () => {
+  test('all contradictions are reported at once', () => {
     const env = { KEY_ACTIVE_DAYS: '1', KEY_ANNOUNCE_HOURS: '24', JWKS_CACHE_SECONDS: '86400', ID_TOKEN_HINT_DAYS: '0' }
     expect(problemsWith(env)).toEqual([
       'ID_TOKEN_HINT_DAYS not_a_whole_number',
@@ -549,7 +549,7 @@ describe('signing keys', () => {
     ])
   })
 
-  test('a key stays published at least as long as anything it can have signed lives', () => {
+  test('a key stays published at least as long as anything that it can have signed is valid', () => {
     const { times } = configOf(readConfig({ ...production, ID_TOKEN_HINT_DAYS: '1' })).signingKeys
     const { accessTokenSeconds } = settingDefinitions
     expect(accessTokenSeconds).toHaveProperty('max', expect.any(Number))

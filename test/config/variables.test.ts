@@ -26,7 +26,7 @@ test('.env.example has each variable once, in the order of the list, and nothing
   expect([...envExample.matchAll(/^#?([A-Z_]+)=/gm)].map((match) => match[1])).toEqual(names)
 })
 
-test('.env.example, taken as it is with every line live, is refused in production for its sample key and the file of places, which is not there', () => {
+test('.env.example with every line enabled is refused in production, because of its sample key and its missing geolocation file', () => {
   const lines = [...envExample.matchAll(/^#([A-Z_]+)=(.*)$/gm)].map((match) => [match[1], match[2]])
   const { MASTER_KEY_FILE: _file, ...env } = Object.fromEntries(lines)
   expect(env.MASTER_KEY).toBe(sampleMasterKey)

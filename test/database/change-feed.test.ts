@@ -87,7 +87,7 @@ test('an emptied table, and a key too long for a notification, announce any row'
   expect(await announced('thing', () => knex('thing').insert({ name: 'ü'.repeat(4_000) }))).toEqual([''])
 })
 
-test('changes of other tables, and after the subscription has ended, are not told', async () => {
+test('changes of other tables, and changes after the subscription has ended, are not reported', async () => {
   const { knex } = own.database
   expect(await announced('thing', () => knex('other').insert({ name: 'y', 'odd Column': 8 }))).toEqual([])
   const keys: string[] = []
@@ -96,7 +96,7 @@ test('changes of other tables, and after the subscription has ended, are not tol
   expect(keys).toEqual([])
 })
 
-test('a broken connection is told, and comes back by itself', async () => {
+test('a broken connection is reported, and is restored without a restart', async () => {
   const { changes, knex } = own.database
   const told: boolean[] = []
   const end = changes.onConnectionChange((connected) => told.push(connected))
@@ -110,7 +110,7 @@ test('a broken connection is told, and comes back by itself', async () => {
   end()
 })
 
-test('a connection that answers no more is told within a second, and counts again when it answers', async () => {
+test('a connection that no longer answers is reported within a second, and counts again when it answers', async () => {
   const { changes, knex } = own.database
   const told: boolean[] = []
   const end = changes.onConnectionChange((connected) => told.push(connected))

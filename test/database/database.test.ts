@@ -63,7 +63,7 @@ describe('on a database that is there', () => {
     expect((await knex('note').orderBy('id').pluck('said')).map((said) => said.length)).toEqual([2, 2])
   })
 
-  test('a connection that dies in the middle of a transaction rejects it, and leaves the process and the pool alive', async () => {
+  test('a connection that breaks in the middle of a transaction rejects it, and the process and the pool continue', async () => {
     const { transaction, knex } = own.database
     const work = transaction(async (tx) => {
       await tx('note').insert({ id: 3 })
@@ -73,7 +73,7 @@ describe('on a database that is there', () => {
     expect(await knex('note').pluck('id')).toEqual([])
   })
 
-  test('a connection that dies while idle is replaced at the next query', async () => {
+  test('a connection that breaks while idle is replaced at the next query', async () => {
     const { pool, knex } = own.database
     await pool.query('SELECT 1')
     await knex.raw(
@@ -108,7 +108,7 @@ describe('on a database that is there', () => {
     ])
   })
 
-  test('an error of a query keeps its SQLSTATE and tells no value', async () => {
+  test('an error of a query keeps its SQLSTATE and reveals no value', async () => {
     const insert = () => own.database.knex('note').insert({ id: 7, said: 'wonderland tea party' })
     await insert()
     const error = await insert().then(
@@ -120,7 +120,7 @@ describe('on a database that is there', () => {
   })
 })
 
-test('where nobody listens, every way to the database rejects with database_unavailable', async () => {
+test('without a listening database every query rejects with database_unavailable', async () => {
   const url = `postgresql://postgres@127.0.0.1:${await findFreePort()}/postgres`
   const { knex, pool, transaction, changes, isHealthy, close } = createDatabase({ url, poolSize: 2, log })
   await expect(pool.query('SELECT 1')).rejects.toMatchObject(unavailable)
@@ -174,7 +174,7 @@ test('behind a pooler nothing is asked of the session, and the change feed goes 
 })
 
 describeWith('postgres', 'a Postgres server that', () => {
-  test('dies and returns is used again without a restart', async () => {
+  test('stops and returns is used again without a restart', async () => {
     const server = await startPostgresServer()
     const database = createDatabase({ url: server.url(), poolSize: 4, log })
     const { pool, knex, transaction, changes } = database

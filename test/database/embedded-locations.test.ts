@@ -40,7 +40,7 @@ const refusal = (start: Promise<unknown>) =>
   )
 
 describe('the user', () => {
-  test('is nobody when root starts it, and else who starts it', async () => {
+  test('is the user nobody when root starts it, and otherwise the user that starts it', async () => {
     const folder = createDataPath()
     const { close } = await startEmbeddedPostgres({ folder })
     const uid = isRoot ? nobody : process.getuid?.()
@@ -51,7 +51,7 @@ describe('the user', () => {
 
   // These cases need root.
   if (isRoot) {
-    test('is the owner of the folder above when root starts it in the folder of somebody', async () => {
+    test('is the owner of the parent folder when root starts it in the folder of another user', async () => {
       const folder = createDataPath()
       chownSync(path.dirname(folder), somebody, somebody)
       const { url, close } = await startEmbeddedPostgres({ folder })
@@ -79,7 +79,7 @@ describe('the user', () => {
       expect(await close()).toBe('stopped')
     })
 
-    test('who is not the owner is refused, with a sentence that names both', async () => {
+    test('another user than the owner is refused, with a message that names both', async () => {
       const folder = createDataPath()
       await (await startEmbeddedPostgres({ folder })).close()
       const stranger = startHolder({ folder }, { uid: somebody })
@@ -89,7 +89,7 @@ describe('the user', () => {
       })
     })
 
-    test('who may not write beside the data folder is refused', async () => {
+    test('a user without write permission beside the data folder is refused', async () => {
       const folder = createDataPath()
       const stranger = startHolder({ folder }, { uid: somebody })
       expect(await stranger.next()).toMatchObject({
@@ -117,7 +117,7 @@ describe('the socket', () => {
     rmSync(host, { recursive: true })
   })
 
-  test('is not put into a folder that somebody else has prepared', async () => {
+  test('is not put into a folder that another user has prepared', async () => {
     const folder = createDataPath(longName)
     const { url, close } = await startEmbeddedPostgres({ folder })
     await close()
@@ -134,7 +134,7 @@ describe('the socket', () => {
 })
 
 describe('after a crash', () => {
-  test('a process number that has gone to somebody else does not keep it from starting', async () => {
+  test('a process number that another process has now does not prevent a start', async () => {
     const folder = createDataPath()
     await (await startEmbeddedPostgres({ folder })).close()
     // This process is alive and is not Postgres.

@@ -38,7 +38,7 @@ test('two first starts at once both succeed, on one data folder', async () => {
   expect(closed.filter((how) => how === 'stopped')).toHaveLength(1)
 })
 
-test('whoever comes second joins the running one, which stays until the last has left', async () => {
+test('the second process joins the running one, which stays until the last process has left', async () => {
   const folder = createDataPath()
   const [server, commandLine] = [startHolder({ folder }), startHolder({ folder })]
   const { url } = await server.next()
@@ -118,7 +118,7 @@ test('kill -9 of Postgres: every process has it back in seconds at the same addr
   expect(await other.close()).toBe('stopped')
 })
 
-test('Ctrl-C reaches the server and not its database, which goes on while requests drain', async () => {
+test('Ctrl-C reaches the server and not its database, which continues while requests drain', async () => {
   const folder = createDataPath()
   const server = startHolder({ folder })
   await server.next()
@@ -151,7 +151,7 @@ test('Postgres writes to a log file that only its owner reads, and no value of a
   expect(text).not.toContain('wonderland')
 })
 
-test('it is reached by a socket that nobody else may open, and listens nowhere', async () => {
+test('its socket is accessible to its user only, and it listens on no port', async () => {
   const folder = createDataPath()
   const { url, close } = await startEmbeddedPostgres({ folder })
   const host = new URL(url).searchParams.get('host') ?? ''

@@ -68,7 +68,7 @@ test('a database that knows newer migrations than the program is left as it is',
   expect(await migrateUnderLock({ knex, log }, [makesTable('first')])).toEqual([])
 })
 
-test('a migration, and whoever waits for it, may take longer than a request', async () => {
+test('a migration, and a process that waits for it, may take longer than a request', async () => {
   const { maintenance, knex } = own.database
   const { rows } = await maintenance.raw('SELECT current_database() AS name')
   await maintenance.raw("ALTER DATABASE ?? SET statement_timeout = '100ms'", [rows[0].name])

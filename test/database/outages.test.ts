@@ -19,7 +19,7 @@ test('the window of a token begins again at the end of an outage in which it was
   expect(windowBegins([...outages, { ...second, beganAt: 190_001 }], 80_000, windowMs)).toBe(160_000)
 })
 
-test('what was spent until the moment told has no window that is open, or that a later outage brings back', () => {
+test('a token that was spent before the reported time has no open window, and no later outage reopens it', () => {
   const outages = [
     { beganAt: 100_000, endedAt: 160_000 },
     { beganAt: 185_000, endedAt: 200_000 },

@@ -64,7 +64,7 @@ test('a changed row is loaded anew, and no other', async () => {
   expect(loads).toEqual(['a', 'b', 'a'])
 })
 
-test('whoever has changed a row reads it anew without waiting for the feed', async () => {
+test('a process that has changed a row reads it again without waiting for the feed', async () => {
   // A feed that never notifies.
   const silent: typeof changes = { ...changes, subscribe: () => () => {} }
   const cache = createRowCache({ table: 'thing', changes: silent, maxEntries: 10, load })

@@ -59,7 +59,7 @@ test('only the server’s own last word is one: what it refuses for a while, or 
   expect(await isFinal()).toBe(false)
 })
 
-test('a refusal of one email pauses nobody', async () => {
+test('a refusal of one email pauses no other email', async () => {
   const mailbox = await startMailbox()
   const transport = withCircuitBreaker(createTransport({ ...plain, port: Number(new URL(mailbox.url).port) }))
   for (const mood of ['refusing', 'busy'] as const) {

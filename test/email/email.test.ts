@@ -78,7 +78,7 @@ test('links are built from the issuer, whatever Host and forwarded headers say',
   expect(message.raw).not.toContain('evil')
 })
 
-test('nothing that somebody typed reaches an email but the address: no header of theirs, no text of theirs', async () => {
+test('of the text that users type only the address reaches an email: none of their headers, none of their texts', async () => {
   const name = 'You have won, see evil.example'
   await setup.register({ email: 'victim@example.com', name })
   expect((await setup.mailbox.waitFor('victim@example.com', 'verify')).raw).not.toContain('evil.example')
@@ -132,7 +132,7 @@ test.each(['busy', 'hanging up'] as const)(
     expect(await setup.account(email)).toMatchObject({ isEmailVerified: false })
     const failed = await tried()
     // Neither the row nor the log repeats the mail server's answer, which may contain the address.
-    expect(failed.last_error).toMatch(/did not take a mail/)
+    expect(failed.last_error).toMatch(/did not accept an email/)
     expect(failed.last_error).not.toContain('@')
     setup.mailbox.setMood('well')
     await makeDue()
@@ -185,7 +185,7 @@ test('a mailbox is not flooded: five links to confirm an address within an hour,
   await setup.mailbox.waitFor(member, 'recovery', { count: 4 })
 })
 
-test('nor is one whose address somebody else keeps registering', async () => {
+test('nor is one whose address another user registers again and again', async () => {
   const email = 'bothered@example.com'
   await setup.member(email)
   const limited = await counted('limited')
@@ -209,7 +209,7 @@ test('what could not be sent for a day is not sent any more', async () => {
   expect(setup.mailbox.to('late@example.com')).toEqual([])
 })
 
-test('without a mail server nobody is offered a page that needs one, and a notice is counted as not sent', async () => {
+test('without a mail server no page offers what needs one, and a notification is counted as not sent', async () => {
   const server = await openAccountSetup({ env: { SMTP_URL: '' } })
   try {
     const browser = createBrowser()
@@ -251,7 +251,7 @@ test('a mail server that wants TLS is spoken to with TLS only when its certifica
   }
 })
 
-test('in development emails are kept and shown at /dev/mail, with the link to click', async () => {
+test('in development emails are stored and shown at /dev/mail, with the link to click', async () => {
   const development = await openAccountSetup({ env: { NODE_ENV: 'development', SMTP_URL: '' }, isOpen: false })
   try {
     const browser = createBrowser()

@@ -25,7 +25,7 @@ async function person(name: string, isEmailVerified = true) {
   return { id, email }
 }
 
-test('a notification that waits does not go to an address that a thief has put in its place', async () => {
+test('a waiting notification does not go to an address that an attacker has set meanwhile', async () => {
   const { id, email } = await person('owner')
   const thief = 'thief@notices.example'
   await server.database.transaction(async (tx) => {
@@ -42,7 +42,7 @@ test('a notification that waits does not go to an address that a thief has put i
   expect(mailbox.to(thief)).toEqual([])
 })
 
-test('an address that was not proven is told of nothing, also when it is proven before the email is sent', async () => {
+test('an unproven address gets no notification, even when it is proven before the email is sent', async () => {
   const { id, email } = await person('unproven', false)
   await server.database.transaction(async (tx) => {
     await server.parts.sendEmail(tx, { mail: 'password_changed', accountId: id, askedAtMs: server.clock.now() })

@@ -64,7 +64,7 @@ describeWith('chromium', 'in a browser', () => {
 
   const readClaims = async (page: Page) => JSON.parse((await page.locator('#claims').textContent()) ?? '')
 
-  test('web app: login shows who it is, refresh renews, logout ends the session at Latchkey too', async () => {
+  test('web app: login shows the user, refresh renews, logout ends the session at Latchkey too', async () => {
     const { page, complaints } = await openWindow()
     await page.goto(setup.web.url)
     await logIn(page)
@@ -87,7 +87,7 @@ describeWith('chromium', 'in a browser', () => {
     await page.context().close()
   })
 
-  test('web app: whoever cancels is told so, and may try again', async () => {
+  test('web app: a cancelled login shows a message, and the user may try again', async () => {
     const { page } = await openWindow()
     await page.goto(setup.web.url)
     await page.locator('#login').click()

@@ -59,7 +59,7 @@ test('no token, a wrong one and one without the scope are refused as RFC 6750 §
 
 test('what was taken back is refused with the next request', async () => {
   const tokens = [await takeToken(), await takeToken(opaqueAudience)] as const
-  await server.parts.revocation.client('machine', operator)
+  await server.parts.revocation.revokeClient('machine', operator)
   expect(await ask(tokens[0])).toMatchObject({ status: 401 })
   expect(await ask(tokens[1], opaqueExample)).toMatchObject({ status: 401 })
 })

@@ -58,7 +58,7 @@ test('the scheme is compared in any case (RFC 9110 §11.1)', async () => {
   expect(await ask(await takeToken('api:read'), 'GET', 'bEARER')).toMatchObject({ status: 200 })
 })
 
-test('a request without a token is told the scheme and no error (RFC 6750 §3.1)', async () => {
+test('a request without a token gets the scheme and no error (RFC 6750 §3.1)', async () => {
   expect(await ask()).toMatchObject({ status: 401, challenge: `Bearer realm="${audience}"` })
   expect(await ask('YTpi', 'GET', 'Basic')).toMatchObject({ status: 401, challenge: `Bearer realm="${audience}"` })
 })
@@ -128,7 +128,7 @@ describe('a token with the right claims and the wrong signature is refused:', ()
     expect(await ask(token)).toMatchObject(refused("'alg' (Algorithm) Header Parameter value not allowed"))
   })
 
-  test('a key of somebody else under the same kid', async () => {
+  test('a key of another issuer under the same kid', async () => {
     const { privateKey } = await generateKeyPair('ES256')
     const token = await new SignJWT(claims).setProtectedHeader(header).sign(privateKey)
     expect(await ask(token)).toMatchObject(refused('signature verification failed'))

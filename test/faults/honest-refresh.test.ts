@@ -63,7 +63,7 @@ function suite(open: () => Promise<RunningServers>) {
   }, 60_000)
   afterAll(() => running?.close())
 
-  test(`${clientCount} clients behind a network that loses one answer in ten: nobody is logged out`, async () => {
+  test(`${clientCount} clients behind a network that loses one response in ten: no client is logged out`, async () => {
     const demo = createDemo(servers)
     const [first] = servers.servers as [StartedProcess]
     const targets = servers.servers.map(({ url }) => Number(new URL(url).port))
@@ -116,7 +116,7 @@ function suite(open: () => Promise<RunningServers>) {
     await proxy.close()
   }, 120_000)
 
-  test('a token used from two places beyond the window always ends the family, whoever comes second and wherever', async () => {
+  test('a token that is used from two places beyond the window always ends the family, whichever request is second and on whichever process', async () => {
     const demo = createDemo(servers)
     const families = 24
     const stolen: { token: string; current: string }[] = []

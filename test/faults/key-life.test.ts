@@ -88,7 +88,7 @@ function createVerifier() {
   }
 }
 
-test('three lives of each key: not one failed request, not one unverifiable token', async () => {
+test('three rotations of each key: no failed request, no unverifiable token', async () => {
   const failures: unknown[] = []
   let requests = 0
   let verified = 0

@@ -9,7 +9,7 @@ const [firstTurns, turns] = [30, 100]
 /** An engine that is not released costs 180 kilobytes a rotation. */
 const mostBytesATurn = 2 * 1024
 
-test(`memory is level after ${turns} turns of the keys`, async () => {
+test(`memory is level after ${turns} rotations of the keys`, async () => {
   const base = await createTestDatabase()
   const script = path.join(import.meta.dirname, 'key-memory.ts')
   const child = spawn(process.execPath, [script, base.url, String(firstTurns), String(turns)], {

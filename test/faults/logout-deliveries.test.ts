@@ -65,7 +65,7 @@ const logOut = (rp: ReturnType<typeof createRelyingParty>, hint: string) =>
 
 const list = async () => (await run(['logout-deliveries', 'list'])).json().logout_deliveries
 
-test('twenty logouts at two processes are told once each', async () => {
+test('twenty logouts at two processes are delivered once each', async () => {
   const browsers = await Promise.all(Array.from({ length: 20 }, signedIn))
   await Promise.all(browsers.map(({ rp, idToken }) => logOut(rp, idToken)))
   await waitFor(() => received.length >= 20, { timeoutMs: 20_000 })
@@ -102,7 +102,7 @@ test('a process that is killed in the middle of telling leaves it to the other o
   expect(new Set(received.map((token) => decodeJwt(token).sid))).toEqual(new Set([decodeJwt(idToken).sid]))
 }, 120_000)
 
-test('what failed is shown at the command line, and told again from there', async () => {
+test('a failed delivery is shown on the command line, and repeated from there', async () => {
   const { rp, idToken } = await signedIn()
   answer = (response) => response.writeHead(400).end()
   await logOut(rp, idToken)

@@ -115,7 +115,7 @@ test('the embedded Postgres that is killed is started again by the server, and w
 }, 60_000)
 
 describeWith(['postgres', 'redis-server'], 'Redis', () => {
-  test('that dies takes along what only it holds, and nothing else: Postgres takes over until it returns', async () => {
+  test('that stops loses only what it alone stores: Postgres takes over until it returns', async () => {
     const [postgres, redis] = await Promise.all([startPostgresServer(), startRedis()])
     const databaseUrl = await postgres.createDatabase('latchkey')
     const servers = await startServers(1, { databaseUrl, env: { ...env, REDIS_URL: redis.url } })

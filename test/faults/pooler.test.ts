@@ -38,7 +38,7 @@ describeWith(['postgres', 'pgbouncer'], 'behind PgBouncer', () => {
     await postgres?.close()
   })
 
-  test('the way to Postgres is told apart: none, in session mode, in transaction mode', async () => {
+  test('the connection to Postgres is identified: no pooler, session mode, transaction mode', async () => {
     const direct = postgres.url()
     const [session, transaction] = [sessions.url('postgres'), transactions.url('postgres')]
     expect(await findPooling({ url: direct })).toEqual({ isPooled: false, isDirectPooled: false })

@@ -109,7 +109,7 @@ function suite(open: () => Promise<RunningServers>) {
     return total
   }
 
-  test(`a new password, ${rounds} times under ${thieves} thieves at both processes`, async () => {
+  test(`a new password, ${rounds} times, while ${thieves} attackers use the session at both processes`, async () => {
     const loot = await inRounds(async (browser, round) => {
       const page = await browser.get(`${servers.issuer}/account/password`)
       const next = `the kettle sings at ${round} o'clock`

@@ -70,7 +70,7 @@ async function fillOutbox(): Promise<void> {
   }
 }
 
-test('the master key is changed without a failed request, over the death of the command that does it', async () => {
+test('the master key is replaced while servers answer every request, although the command is killed and run again', async () => {
   const before = await start(1, keysOf(oldKey))
   const demo = createDemo(before)
   let tokens = (await demo.exchange(before.servers[0]!, await demo.code())).body
@@ -90,7 +90,7 @@ test('the master key is changed without a failed request, over the death of the 
     1,
     {
       code: 'master_key_unknown_to_servers',
-      message: sentence('errors.master_key_unknown_to_servers', { processes: 1 }),
+      message: sentence('errors.master_key_unknown_to_servers', { count: 1 }),
     },
   ])
   expect(await countJobsUnder(newKey)).toBe(0)

@@ -101,7 +101,7 @@ test.each([
   await close()
 })
 
-test('a failure that nobody foresaw ends in a sentence too', async () => {
+test('an unexpected failure also ends with a message', async () => {
   const folder = createTestFolder()
   mkdirSync(path.join(folder, 'postgres'))
   writeFileSync(path.join(folder, 'postgres', 'somebody-elses'), '')

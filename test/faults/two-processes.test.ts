@@ -54,7 +54,7 @@ function suite(open: () => Promise<RunningServers>) {
     }
   })
 
-  test(`${times} uses of one refresh token all get the same successor, and it lives`, async () => {
+  test(`${times} uses of one refresh token all get the same successor, and it is valid`, async () => {
     const demo = createDemo(servers)
     const tokens = (await demo.exchange(servers.servers[0]!, await demo.code())).body
     const answers = await atOnce(servers, (at) => demo.refresh(at, tokens.refresh_token))
@@ -78,7 +78,7 @@ function suite(open: () => Promise<RunningServers>) {
     })
   })
 
-  test('a process that is killed takes nothing along, and comes back', async () => {
+  test('the kill of a process loses no data, and the process starts again', async () => {
     const demo = createDemo(servers)
     const [first, second] = servers.servers as [StartedProcess, StartedProcess]
     const tokens = (await demo.exchange(second, await demo.code())).body

@@ -114,7 +114,7 @@ export const expectations = (foreign: Foreign, asset: string): Readonly<Record<s
   'account.applications': inSession(shown),
   'account.withdraw_application': inSession(sent, { client: foreign.clientId }),
   'account.events': inSession(shown),
-  'account.keep': inSession(sent, {}),
+  'account.cancel_deletion': inSession(sent, {}),
   'account.forget_browsers': inSession(sent, {}),
   'account.stop_factor_reset': inSession(sent, {}),
 

@@ -74,7 +74,7 @@ test.each(statuses)('%s: status %i, nothing of the inside, no redirect, nothing 
   }
 })
 
-test('503 says when to come back (RFC 9110 §10.2.3)', async () => {
+test('503 has a Retry-After header (RFC 9110 §10.2.3)', async () => {
   expect((await fetch(`${server.origin}/json/busy`)).headers.get('Retry-After')).toBe('7')
   expect((await fetch(`${server.origin}/json/unnamed`)).headers.get('Retry-After')).toBe('5')
 })
@@ -90,7 +90,7 @@ test('what went wrong is in the log, under the id that the answer shows', async 
   })
 })
 
-test('the reader of a path that is nobody’s gets what it asks for: JSON, or a page', async () => {
+test('the response for an unknown path has the requested format: JSON, or a page', async () => {
   const answer = async (accept: string) =>
     (await fetch(`${server.origin}/nothing`, { headers: { Accept: accept } })).headers.get('Content-Type')
   expect(await answer('text/html,application/xhtml+xml,*/*;q=0.8')).toMatch(/^text\/html/)

@@ -3,11 +3,11 @@ import type { Server } from 'node:http'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import Koa from 'koa'
-import { createPreparedDocuments } from '../../src/http/prepared.ts'
+import { createPreparedDocuments } from '../../src/http/prepared-documents.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
 
-describe('a kept answer', () => {
+describe('a prepared answer', () => {
   let version = 1
   let isConfirmed = true
   let asked = 0
@@ -26,7 +26,7 @@ describe('a kept answer', () => {
       random: { id: () => `request-${logged.length}` },
     })
     const app = new Koa()
-    app.use(documents.keep)
+    app.use(documents.store)
     app.use((ctx) => {
       asked += 1
       ctx.set('X-Version', String(version))

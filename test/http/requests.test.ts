@@ -51,7 +51,7 @@ test('ready when everything is there; a check that fails or hangs is a no', asyn
   expect(await status()).toBe(503)
 })
 
-test('an asset has the digest of its content in its address, and is kept for good', async () => {
+test('an asset has the digest of its content in its URL, and is cached permanently', async () => {
   const html = await (await fetch(`${server.origin}/page`)).text()
   const assetPath = /href="(\/assets\/latchkey\.[\w-]{16}\.css)"/.exec(html)?.[1] ?? ''
   const answer = await fetch(server.origin + assetPath)

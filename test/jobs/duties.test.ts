@@ -1,6 +1,6 @@
 /** Periodic duties: one process of the cluster runs each of them, again and again. */
 import { batchDuty } from '../../src/jobs/duty.ts'
-import { createForgetFailedJobs } from '../../src/jobs/failed-jobs.ts'
+import { createFailedJobCleanup } from '../../src/jobs/failed-jobs.ts'
 import { artifactDuties } from '../../src/revocation/duties.ts'
 import { createTestClock } from '../support/clock.ts'
 import { startLatchkey } from '../support/latchkey.ts'
@@ -28,7 +28,7 @@ test('a duty stands in the queue once, however many processes start, and runs in
   expect(runs).toBe(1)
 })
 
-test('a duty that fails has its next turn all the same', async () => {
+test('a failed duty runs again at its next time', async () => {
   let runs = 0
   const run = async () => {
     runs += 1
@@ -79,7 +79,7 @@ test('expired rows are swept in batches until none is left', async () => {
   expect(batches).toEqual([500, 500, 234])
 })
 
-test('a sweep that never ends leaves the rest to its next turn', async () => {
+test('a sweep that never ends leaves the rest to its next run', async () => {
   let batches = 0
   const endless = sweepDuty(async (limit) => {
     batches += 1
@@ -105,7 +105,7 @@ test('jobs that were given up leave after a month, and no others', async () => {
   await age('forgotten', 31, 1)
   await age('recent', 29, 1)
   await age('waiting', 31, 0)
-  await createForgetFailedJobs(knex).run(signal)
+  await createFailedJobCleanup(knex).run(signal)
   const { rows } = await knex.raw('SELECT payload FROM graphile_worker._private_jobs ORDER BY id')
   expect(rows.map((row: { payload: string }) => row.payload)).toEqual(['recent', 'waiting'])
 })

@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { releaseAbandonedJobs } from '../../src/jobs/abandoned.ts'
+import { releaseAbandonedJobs } from '../../src/jobs/abandoned-jobs.ts'
 import { createQueue } from '../../src/jobs/queue.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { waitFor } from '../support/wait.ts'

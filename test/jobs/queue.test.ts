@@ -109,7 +109,7 @@ test('a stop waits for the job that runs, and takes no other', async () => {
   expect(await bench.jobs()).toMatchObject([{ attempts: 0 }])
 })
 
-test('a job that does not end is told to, and goes back to the queue when the process stops', async () => {
+test('a job that does not end gets an abort signal, and returns to the queue when the process stops', async () => {
   let isAborted = false
   let isBegun = false
   const hang: Task = (_, { signal }) => {

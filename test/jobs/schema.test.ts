@@ -24,7 +24,7 @@ test('the version we wait for is the newest that graphile-worker brings', async 
   }
 })
 
-test('a worker waits for somebody to migrate, and begins by itself afterwards', async () => {
+test('a worker waits for the migration, and then begins without a restart', async () => {
   const seen: unknown[] = []
   const lines: string[] = []
   const log = createLog({ level: 'error', destination: { write: (line) => void lines.push(line) } })

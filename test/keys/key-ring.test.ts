@@ -79,7 +79,7 @@ const kidsOf = (keys: KeySet, algorithm: string) =>
   keys.publicJwks.filter((jwk) => jwk.alg === algorithm).map((jwk) => jwk.kid)
 
 describe('root secret', () => {
-  test('is made once, by whoever comes first, and found by all', async () => {
+  test('is created once, by the first process, and found by all', async () => {
     const secrets = await Promise.all(Array.from({ length: 12 }, () => openRootSecret(deps())))
     expect(new Set(secrets.map((secret) => secret.derive('cookies').toString('hex'))).size).toBe(1)
     expect((await openRootSecret(deps())).derive('cookies')).toEqual(secrets[0]?.derive('cookies'))
@@ -185,7 +185,7 @@ describe('key ring', () => {
     expect(bytes.includes('kty')).toBe(false)
   })
 
-  test('a later start finds the keys, and announces only those of new algorithms: who has cached the JWKS lacks them', async () => {
+  test('a later start finds the keys, and only announces those of new algorithms: clients with a cached JWKS do not know them', async () => {
     const first = (await openRing({ algorithms: ['ES256'] })).current()
     expect(kidsOf(first, 'ES256')).toHaveLength(1)
     const second = (await openRing()).current()
@@ -242,7 +242,7 @@ describe('key ring', () => {
     expect(kids.slice(1, 3)).toEqual([announced, retired])
   })
 
-  test('every process takes a change over by itself, and tells it once', async () => {
+  test('every process reads a change without a restart, and reports it once', async () => {
     const [one, two] = [await openRing({ algorithms: ['ES256'] }), await openRing({ algorithms: ['ES256'] })]
     const seen: KeySet[] = []
     two.onChange((keys) => seen.push(keys))
@@ -262,7 +262,7 @@ describe('key ring', () => {
     expect(new Set(seen.map(({ version }) => version)).size).toBe(seen.length)
   })
 
-  test('a listener that fails keeps the keys from nobody else', async () => {
+  test('a failed listener does not keep the keys from the other listeners', async () => {
     const ring = await openRing({ algorithms: ['ES256'] })
     const seen: KeySet[] = []
     ring.onChange(() => {
@@ -319,7 +319,7 @@ describe('key ring', () => {
     await waitFor(() => kidsOf(ring.current(), 'ES256').includes(kid))
   })
 
-  test('who signs is refused before the keys at hand could have been removed elsewhere, and goes on by itself', async () => {
+  test('signing is refused before the keys in memory could have been removed by another process, and continues without a restart', async () => {
     const ring = await openRing({ algorithms: ['ES256'], changes: deaf, pollMs: 3_600_000, leaseMs: 50 })
     const { knex } = base.database
     await knex.schema.renameTable('signing_key', 'away')
@@ -330,7 +330,7 @@ describe('key ring', () => {
     expect(ring.unconfirmedMs()).toBeLessThan(50)
   })
 
-  test('who has been told of a change signs nothing before it was read', async () => {
+  test('a process that was notified of a change signs nothing before it has read the change', async () => {
     const told = { change: (_id: string) => {} }
     const subscribe = (table: string, listener: (id: string) => void) => {
       if (table === 'signing_key') told.change = listener

@@ -81,7 +81,7 @@ async function findSealedUnder(masterKey: Buffer): Promise<string[]> {
 
 const everyLocation = ['graphile_worker._private_jobs', 'public.root_secret', 'public.signing_key']
 
-test('everything sealed is sealed anew, and the root secret keeps its value', async () => {
+test('every encrypted value is encrypted under the new master key, and the root secret keeps its value', async () => {
   const before = setup(createSealer(oldKey))
   const secret = await before.openSecret()
   await before.rotation.advance()
@@ -106,7 +106,7 @@ test('everything sealed is sealed anew, and the root secret keeps its value', as
   })
 })
 
-test('until the change begins, a process that knows both keys seals under the old one, which all can open', async () => {
+test('before the change begins, a process with both master keys encrypts under the old one, which every process can decrypt', async () => {
   const before = setup(createSealer(oldKey))
   await before.openSecret()
   await before.rotation.advance()
@@ -121,7 +121,7 @@ test('until the change begins, a process that knows both keys seals under the ol
   expect(await before.rotation.list()).toHaveLength(3)
 })
 
-test('every running process seals under the new key as soon as the change has begun, and what it sealed meanwhile is found', async () => {
+test('every running process encrypts under the new master key once the change has begun, and values that it encrypted meanwhile are found', async () => {
   const before = setup(createSealer(oldKey))
   await before.openSecret()
   await before.rotation.advance()
@@ -149,7 +149,7 @@ test('every running process seals under the new key as soon as the change has be
   await ring.close()
 })
 
-test('cut off anywhere, it goes on where it stopped', async () => {
+test('after an interruption at any step, the next run continues where the change stopped', async () => {
   const before = setup(createSealer(oldKey))
   await before.openSecret()
   await before.rotation.advance()
@@ -177,7 +177,7 @@ test('cut off anywhere, it goes on where it stopped', async () => {
   expect(await findSealedUnder(oldKey)).toEqual([])
 })
 
-test('what no key opens stays as it is, is named, and keeps nothing else back', async () => {
+test('a value that no key decrypts is reported and left unchanged, and all other values are encrypted again', async () => {
   const before = setup(createSealer(oldKey))
   await before.openSecret()
   const foreign = setup(createSealer(randomBytes(32)))
@@ -189,7 +189,7 @@ test('what no key opens stays as it is, is named, and keeps nothing else back', 
   expect(unopened).toEqual([expect.stringMatching(/^outbox audit-log /)])
 })
 
-test('half-way a process with one key alone does not start, whichever it is', async () => {
+test('during the change a process with only one of the two master keys does not start', async () => {
   const before = setup(createSealer(oldKey))
   await before.openSecret()
   await before.rotation.advance()

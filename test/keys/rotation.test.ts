@@ -55,7 +55,7 @@ const states = async (rotation: Rotation) => (await rotation.list()).map(({ stat
 const kidIn = async (rotation: Rotation, state: string) =>
   (await rotation.list()).find((key) => key.state === state)?.kid ?? `no ${state} key`
 
-test('a key lives by itself: announced a day ahead, active for thirty days, published for fourteen more, then gone', async () => {
+test('a key is rotated automatically: announced a day ahead, active for thirty days, published for fourteen more, then removed', async () => {
   const rotation = openRotation()
   await rotation.advance()
   expect(await states(rotation)).toEqual(['active'])
@@ -77,7 +77,7 @@ test('a key lives by itself: announced a day ahead, active for thirty days, publ
   expect(recorded).toHaveLength(9)
 })
 
-test('of many processes that turn the ring at the same moment exactly one makes the key', async () => {
+test('of many processes that rotate the keys at the same time exactly one creates the key', async () => {
   const rotations = Array.from({ length: 8 }, () => openRotation({ algorithms: ['ES256', 'EdDSA'] }))
   const advanceAll = () => Promise.all(rotations.map((rotation) => rotation.advance()))
   expect((await advanceAll()).flat()).toHaveLength(2)
@@ -205,7 +205,7 @@ test('a key announced while a clock was wrong is announced anew, for its whole t
   expect(await states(rotation)).toEqual(['retired', 'active'])
 })
 
-test('whatever the clock does, one key signs, and a removed one comes back as none', async () => {
+test('whatever the clock does, one key signs, and a removed key never returns', async () => {
   let nowMs = clock.now()
   const rotation = openRotation({ at: { now: () => nowMs } })
   await rotation.advance()
@@ -246,7 +246,7 @@ test('a change whose record cannot be written does not happen', async () => {
   expect((await rotation.list()).map((key) => [key.kid, key.state])).toEqual([[kid, 'active']])
 })
 
-test('a connection that is cut in the middle of a change leaves the ring as it was, and the next turn does it', async () => {
+test('a connection that is cut in the middle of a change leaves the ring unchanged, and the next run makes the change', async () => {
   const rotation = openRotation()
   await rotation.advance()
   const kid = await kidIn(rotation, 'active')

@@ -24,7 +24,7 @@ test('it opens at no other place', () => {
   expect(() => sealer.open(sealer.seal(plain, 'a:1'), 'a:2')).toThrow(SealDamaged)
 })
 
-test('another master key is told from damage', () => {
+test('another master key is distinguished from damage', () => {
   const sealed = createSealer(randomBytes(32)).seal(plain, 'a:1')
   expect(() => sealer.open(sealed, 'a:1')).toThrow(WrongMasterKey)
 })

@@ -29,7 +29,7 @@ test.each([
   expect(dueState(life(state, at), times, bornMs + forMs)).toBe(next)
 })
 
-test('a step is never skipped, however late somebody looks', () => {
+test('a step is never skipped, however late it is due', () => {
   expect(dueState(life('announced', { announcedAt: bornMs }), times, bornMs + 1000 * day)).toBe('active')
 })
 

@@ -71,7 +71,7 @@ for (const { name, needs, open } of storeKinds) {
       expect(raised.granted).toBeGreaterThan(10)
     })
 
-    test.each(algorithmNames)('%s: the limit is full again after the time that was told', async (algorithm) => {
+    test.each(algorithmNames)('%s: the limit is full again after the reported time', async (algorithm) => {
       const take = key(algorithm, 20)
       const { resetMs } = await take(7_001, 13)
       expect((await take(7_001 + resetMs, 100)).granted).toBe(20)
@@ -83,7 +83,7 @@ for (const { name, needs, open } of storeKinds) {
       for (const at of [9_000, 5_000, 0, 10_000]) expect((await take(at)).granted).toBe(0)
     })
 
-    test('token-bucket: a token comes back every window/limit, up to the limit', async () => {
+    test('token-bucket: a token is refilled every window/limit, up to the limit', async () => {
       const take = key('token-bucket', 20)
       expect(await take(0, 20)).toEqual({ granted: 20, remaining: 0, resetMs: minute, retryMs: 3_000 })
       expect((await take(2_999)).granted).toBe(0)

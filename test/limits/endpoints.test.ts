@@ -87,7 +87,7 @@ test('a machine gets three thousand tokens a minute, as many as are set, none or
   await server.parts.settings.set('tokenRequestsPerMinute', undefined, operator)
 }, 60_000)
 
-test('a web application refreshes for all of its people: each grant is counted, not the client, and not its network', async () => {
+test('a web application refreshes for all of its users: each grant is counted, not the client, and not its network', async () => {
   const web = { Authorization: basic('web', webSecret) }
   const tokens: string[] = []
   for (let index = 0; index < 2; index += 1) {
@@ -124,7 +124,7 @@ test('the pages of a logout count for its limit', async () => {
   }
 })
 
-test('what is posted to the pages for browsers counts at its address before it is kept for the GET that follows', async () => {
+test('what is posted to the pages for browsers counts at its IP address before it is stored for the GET that follows', async () => {
   for (const path of ['/logout', '/authorize']) {
     const headers = { 'X-Forwarded-For': `203.0.113.${path.length}` }
     const body = new URLSearchParams({ id_token_hint: 'not.a.hint' })
@@ -158,7 +158,7 @@ test('the /48 of an IPv6 address has ten times what a /64 of it has', async () =
   }
 }, 60_000)
 
-test('a client with a number of its own has that, is not held back by its network, and the setting is for all others', async () => {
+test('a client with its own limit has that limit, is not limited by its network, and the setting applies to all others', async () => {
   await server.addClient({
     clientId: 'busy',
     kind: 'machine',
@@ -177,7 +177,7 @@ test('a client with a number of its own has that, is not held back by its networ
   }
 }, 60_000)
 
-test('a public client is counted by grant: one person uses up nothing of another', async () => {
+test('a public client is counted by grant: one user uses up nothing of another', async () => {
   await server.parts.settings.set('rateLimitPercent', '10', operator)
   try {
     const people = await Promise.all(
@@ -318,7 +318,7 @@ test('what was refused is in the metrics, by policy and by what was counted', as
   expect(metrics).toMatch(/latchkey_rate_limited_total\{policy="client_authentication",by="address"\} \d+/)
 })
 
-test('counters that limit nobody any more are removed, and no others; nothing that names anybody is in them', async () => {
+test('counters that no longer limit are removed, and no others; no counter contains a name', async () => {
   await machineToken()
   const { knex } = server.database
   const rows = async () => Number((await knex('rate_limit').count('* as n').first())?.n)

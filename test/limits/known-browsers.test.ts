@@ -38,7 +38,7 @@ async function person(name: string) {
 
 const known = (accountId: string) => server.database.knex('known_browser').where({ account_id: accountId })
 
-test('eleven tries of a stranger after a recovery do not lock out the browser that used the link', async () => {
+test('eleven failed attempts of an attacker after a recovery do not lock out the browser that used the link', async () => {
   const { id, email } = await person('recovers')
   const owner = createBrowser()
   await owner.submit(await owner.get(`${server.issuer}/recover`), '/recover', { email })

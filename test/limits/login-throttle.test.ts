@@ -116,7 +116,7 @@ test('a challenge that is too old is none, and one that is spent many times at o
   expect(spent.filter((isSpent) => isSpent)).toHaveLength(1)
 })
 
-test('fifty guesses at once cost five hashes, and are fifty', async () => {
+test('fifty attempts at once cost five hashes, and count as fifty', async () => {
   const email = await person('parallel')
   const logins = []
   for (let count = 0; count < 50; count += 1) logins.push(await loginPage(server))
@@ -147,7 +147,7 @@ test('other spellings of an address are the same one', async () => {
   expect(codesOn(await attempt(server, email, right))).toEqual(['captcha_needed'])
 })
 
-test('the owner signs in all the same from a browser that has done so before, and is told of the lock', async () => {
+test('the owner can still sign in from a known browser, and gets an email about the lock', async () => {
   const email = await person('owner')
   const known = createBrowser()
   await createRelyingParty(server, known).signIn({}, { email, password: right })
@@ -304,7 +304,7 @@ test('tries that a killed process has left under way hold up their network for a
   expect(await atOnce(1, ip, 'right')).toEqual({ compared: 1, codes: [] })
 })
 
-test('a new browser is told by email, the first one is not', async () => {
+test('a new browser causes an email, the first one does not', async () => {
   const email = await person('moves-house')
   const first = createBrowser()
   await createRelyingParty(server, first).signIn({}, { email, password: right })
@@ -315,7 +315,7 @@ test('a new browser is told by email, the first one is not', async () => {
   expect(events.filter(({ action }) => action === 'account.new_browser')).toHaveLength(1)
 })
 
-test('the password of somebody who is signed in is guessed ten times, not more', async () => {
+test('the password of a signed-in account can be tried ten times, not more', async () => {
   const email = await person('borrowed')
   const account = (await server.parts.accounts.findByEmail(email))!
   const change = (password: string) =>
@@ -332,7 +332,7 @@ test('the password of somebody who is signed in is guessed ten times, not more',
   await change(right)
 })
 
-test('no identifier and no address is kept as it is', async () => {
+test('no identifier and no IP address is stored in plain text', async () => {
   await wrong('very-particular@guessed.example')
   const { rows } = await server.database.knex.raw(
     `SELECT g::text AS row FROM guess_count AS g UNION ALL SELECT a::text FROM guess_address AS a UNION ALL SELECT k::text FROM known_browser AS k`,

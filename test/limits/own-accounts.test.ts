@@ -27,7 +27,7 @@ async function signInFrom(server: Latchkey, ip: string, name: string | number): 
   return browser.submit(page, '/login', { email: emailOf(name), password: right }, forwarded)
 }
 
-test('sixteen own accounts on one address sign in again and again, and a person elsewhere signs in at once', async () => {
+test('sixteen own accounts on one address sign in again and again, and a user elsewhere signs in at once', async () => {
   const own = Array.from({ length: 16 }, (_, index) => index)
   // So slow that sixteen at once exceed the queue.
   const env = { TRUST_PROXY: '127.0.0.1', PASSWORD_HASH_QUEUE: '3', PASSWORD_HASH_ITERATIONS: '8' }
@@ -94,7 +94,7 @@ describe('right passwords', () => {
     expect(await prove('busy', '192.0.2.1')).toBe('proven')
   })
 
-  test('accounts of one network prove again thirty times a minute together, and those that have not go on', async () => {
+  test('accounts of one network prove again thirty times a minute together, and those that have not continue', async () => {
     const round = async () => {
       const told: string[] = []
       for (let name = 0; name < 16; name += 1) told.push(await prove(name, attacker))

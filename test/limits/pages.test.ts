@@ -141,7 +141,7 @@ test('a hundred tries at once count as a hundred, known account or not', async (
   expect(answers.filter(({ body }) => !body.includes('too_many_requests'))).toHaveLength(20)
 }, 60_000)
 
-test('one network gets ten times as much as one person: an IPv4 address, or the /64 of an IPv6 one', async () => {
+test('one network gets ten times as much as one user: an IPv4 address, or the /64 of an IPv6 one', async () => {
   const browser = from('2001:db8:1:1::5')
   const page = await loginPage(browser)
   const neighbour = from('2001:db8:1:1:ffff::9')
@@ -186,7 +186,7 @@ test('a fourth reset within an hour is refused alike whether the address has an 
   expect([again.status, ...numbers(again)]).toEqual([200, 3, 2, 3600])
 })
 
-test('a sixth registration of an address within an hour is refused; forms that come back do not count', async () => {
+test('a sixth registration of an address within an hour is refused; forms with errors do not count', async () => {
   const browser = from('192.0.2.6')
   const page = await browser.get(at('/register'))
   const register = (password: string) =>
@@ -205,7 +205,7 @@ test('the buttons of one interaction are pressed sixty times a minute at most', 
   expect(statuses.slice(0, 60)).not.toContain(429)
 })
 
-test('a sixty-first authorization of one person within a minute is a page, not a redirect, and gives no code', async () => {
+test('a sixty-first authorization of one user within a minute is a page, not a redirect, and gives no code', async () => {
   const browser = from('192.0.2.8')
   const page = await loginPage(browser)
   let next = await browser.follow(
@@ -226,7 +226,7 @@ test('a sixty-first authorization of one person within a minute is a page, not a
   expect((await browser.get(url)).next).toContain('code=')
 }, 60_000)
 
-test('a sixty-first form of one person within a minute is refused, from whichever networks they come', async () => {
+test('a sixty-first form of one user within a minute is refused, from whichever networks they come', async () => {
   server.clock.set(Math.ceil(server.clock.now() / minute) * minute)
   const first = from('192.0.2.9')
   const page = await loginPage(first)

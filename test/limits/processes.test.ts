@@ -60,7 +60,7 @@ function suite(open: () => Promise<RunningServers>) {
   }, 60_000)
   afterAll(() => running?.close())
 
-  test('of a hundred guesses at once at two processes twenty are looked at', async () => {
+  test('of a hundred attempts at once at two processes twenty are checked', async () => {
     // A minute starts, so no count decreases while this runs.
     beginMinute(running)
     const answers = await ask.guess(100, 'somebody@example.com')

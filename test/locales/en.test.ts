@@ -55,6 +55,8 @@ const read: readonly (readonly [key: string, text: string | RegExp, params?: Sen
     / lacks migrations \(0008_consent\) .*latchkey migrate$/,
     { migrations: '0008_consent' },
   ],
+  ['errors.master_key_unknown_to_servers', /: 1 running process does not know /, { count: 1 }],
+  ['errors.master_key_unknown_to_servers', /: 2 running processes do not know /, { count: 2 }],
   ['cli.client.secret', 'Client secret, shown only once:'],
   ['cli.user.factorsReset', /^a@b\.example .*: 1 was removed\. /, { email: 'a@b.example', count: 1 }],
   ['cli.user.factorsReset', /^a@b\.example .*: 2 were removed\. /, { email: 'a@b.example', count: 2 }],
@@ -77,7 +79,7 @@ test('every sentence is filled in by its values alone', () => {
   expect(left.filter(([, text]) => text.trim() === '' || /\{\{|\}\}|\$t\(/.test(text)).map(([key]) => key)).toEqual([])
 })
 
-test('no sentence has markup, or spaces that nobody sees', () => {
+test('no sentence has markup, or invisible spaces', () => {
   const isLaidOut = (key: string) => ['server.banner', 'cli.exitCodes'].includes(key)
   expect(broken((_key, text) => /<\/?[a-z][^>]*>|&\w+;/.test(text))).toEqual([])
   expect(broken((key, text) => !isLaidOut(key) && /^\s|\s$|\s\s/.test(text))).toEqual([])

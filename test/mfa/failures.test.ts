@@ -65,7 +65,7 @@ async function guessEmails(email: string) {
 }
 const actions = async (id: string) => (await server.parts.audit.listOf(id, 500)).map(({ action }) => action)
 
-test('the owner is told of ten wrong codes in a row, once', async () => {
+test('the owner gets an email about ten wrong codes in a row, once', async () => {
   const who = await member(server, 'told')
   await answer(who, 'totp', wrong(9))
   await answer(who, 'totp', [who.phone.code(secondsMs(15 * 60 + 1))])
@@ -169,7 +169,7 @@ describe('a method that is off is reset', () => {
   })
 })
 
-test('where everything is off the page says who helps', async () => {
+test('where every method is disabled the page says how to get help', async () => {
   const who = await member(server, 'all-off')
   await answer(who, 'totp', wrong(100))
   await answer(who, 'recovery_code', wrong(100))
@@ -221,7 +221,7 @@ describe('sensitive pages of the account ask for the factor', () => {
     )
   })
 
-  test('but not a person who has none', async () => {
+  test('but not an account without a factor', async () => {
     const email = 'without@people.example'
     await server.parts.accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
     const browser = createBrowser()

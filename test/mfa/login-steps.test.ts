@@ -51,7 +51,7 @@ test('a factor proven in another login of the same browser is asked for again', 
   expect(new URL(skipped.next!).pathname).toBe(new URL(second.page.url).pathname)
 })
 
-test('another person in the same login starts anew', async () => {
+test('another user in the same login starts anew', async () => {
   const first = await member(server, 'switched-from')
   const second = await member(server, 'switched-to')
   const { browser, page } = await toFactor(server, first.person)
@@ -80,7 +80,7 @@ test('a factor without a password before it: 403', async () => {
   }
 })
 
-test('a person who is disabled, or whose password changes, between the steps has to start again', async () => {
+test('an account that is disabled, or whose password changes, between the steps has to start again', async () => {
   const { person, phone, account } = await member(server, 'disabled')
   const { browser, page } = await toFactor(server, person)
   await server.parts.accounts.disable(account.id, operator)
@@ -100,7 +100,7 @@ test('the password counts for ten minutes', async () => {
   expect((await browser.submit(page, '/factor', { code: phone.code() })).status).toBe(403)
 })
 
-test('a new password by the emailed link signs nobody in, and the factor is still asked for', async () => {
+test('a new password by the emailed link signs no browser in, and the factor is still required', async () => {
   const { email, phone } = await member(server, 'forgot')
   const { browser } = createRelyingParty(server)
   await browser.submit(await browser.get(`${server.issuer}/recover`), '/recover', { email })
@@ -147,7 +147,7 @@ describe('a browser that is remembered', () => {
     expect(claimsIn(tokens.id_token)).toMatchObject({ acr: acr.mfa })
   })
 
-  test('is forgotten after thirty days, and with the sessions of the person', async () => {
+  test('is forgotten after thirty days, and with the sessions of the user', async () => {
     const { person, account, ...rp } = await remembered('ended')
     await signOut(rp)
     server.clock.advance(30 * 86_400_000 + 1)
@@ -155,12 +155,12 @@ describe('a browser that is remembered', () => {
 
     const other = await remembered('ended-too')
     await signOut(other)
-    await server.parts.revocation.account(other.account.id, operator)
+    await server.parts.revocation.revokeAccount(other.account.id, operator)
     expect((await toFactor(server, other.person, {}, other)).page.body).toContain('/factor"')
     expect(await server.parts.loginSteps.countRemembered(account.id)).toBe(0)
   })
 
-  test('another person of the same browser is asked', async () => {
+  test('another user of the same browser is asked', async () => {
     const rp = await remembered('first-of-two')
     const second = await member(server, 'second-of-two')
     await signOut(rp)
@@ -168,7 +168,7 @@ describe('a browser that is remembered', () => {
   })
 })
 
-describe('who must have one', () => {
+describe('accounts that must have a factor', () => {
   const enrolIn = async (
     rp: ReturnType<typeof createRelyingParty>,
     page: Awaited<ReturnType<typeof toFactor>>['page'],

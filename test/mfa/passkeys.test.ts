@@ -81,7 +81,7 @@ test('beside a password it is the second factor, and it satisfies a client that 
   })
 })
 
-describe('refused with 400, and nobody is signed in', () => {
+describe('refused with 400, without a sign-in', () => {
   const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
   const wrongs: [string, Wrong][] = [
     ['a foreign origin', { origin: 'https://evil.example' }],
@@ -153,7 +153,7 @@ describe('refused with 400, and nobody is signed in', () => {
     await expect(server.parts.passkeys.signIn(answer, 'login')).rejects.toMatchObject({ code: 'passkey_refused' })
   })
 
-  test('another person’s passkey as second factor, and nonsense', async () => {
+  test('another user’s passkey as second factor, and nonsense', async () => {
     const mine = await holder('mine-own')
     const theirs = await holder('theirs-own')
     for (const response of [
@@ -170,7 +170,7 @@ describe('refused with 400, and nobody is signed in', () => {
     }
   })
 
-  test('a disabled person', async () => {
+  test('a disabled user', async () => {
     const { device, id } = await holder('disabled-one')
     await server.parts.accounts.disable(id, operator)
     const { page, browser } = await loginPage()
@@ -211,7 +211,7 @@ describe('adding one', () => {
     expect(await server.parts.passkeys.list(who.id)).toHaveLength(1)
   })
 
-  test('at a login that needs one, and the login goes on', async () => {
+  test('at a login that needs one, and the login continues', async () => {
     const who = await person('at-login')
     const { page, browser, complete, exchange } = await toFactor(server, who, {
       claims: JSON.stringify({ id_token: { acr: { essential: true, value: acr.phishingResistant } } }),

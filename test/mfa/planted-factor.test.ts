@@ -54,7 +54,7 @@ async function signIn(who: { email: string; password: string }, answer: Record<s
   return { ...rp, claims: claimsIn((await rp.exchange(code!)).body.id_token) }
 }
 
-test('it is set up on the account page, asked for at a sign-in, told to the client, and removed', async () => {
+test('it is set up on the account page, required at a sign-in, reported to the client, and removed', async () => {
   const who = await holder('whole')
   const { browser, claims } = await signIn(who, { word: chosen })
   expect(claims).toMatchObject({ sub: who.id, acr: acr.mfa, amr: ['pwd', 'kba', 'mfa'] })

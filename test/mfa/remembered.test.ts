@@ -17,7 +17,7 @@ async function person(email: string) {
   return { id, generation: 0 }
 }
 
-test('two people at one browser, and one person twice, have different tokens', async () => {
+test('two users at one browser, and one user twice, have different tokens', async () => {
   const { loginSteps } = server.parts
   const [one, two] = [await person('one@people.example'), await person('two@people.example')]
   const tokens = []
@@ -35,7 +35,7 @@ test('a browser is not remembered in a generation that is over', async () => {
   expect(await server.parts.loginSteps.countRemembered(account.id)).toBe(0)
 })
 
-test('a browser that goes on after a reset is remembered under another token, a copy of the old one is not', async () => {
+test('a browser that continues after a reset is remembered under another token, a copy of the old one is not', async () => {
   const account = await person('copied@people.example')
   const { loginSteps, accountEnd } = server.parts
   const before = (await loginSteps.remember(account))!.token

@@ -52,7 +52,7 @@ async function due(email: string) {
   return mailbox.waitFor(email, 'factor_reset_due')
 }
 
-test('a young factor goes by an emailed link, a day after a request that is told with its dates', async () => {
+test('a recent factor is removed by an emailed link, a day after a request whose email states the dates', async () => {
   const who = await member(server, 'locked-out')
   const { browser, page } = await toReset(who)
   expect(page.body).toMatch(says('pages.factorReset.factor.totp'))

@@ -65,7 +65,7 @@ test('an old login is asked for everything where max_age says so, and auth_time 
   expect(claims).toMatchObject({ acr: acr.mfa, auth_time: Math.floor(server.clock.now() / 1000) })
 })
 
-test('a voluntary class that somebody cannot reach is left aside', async () => {
+test('a voluntary class that the account cannot reach is ignored', async () => {
   const rp = await plain('cannot')
   const { code } = answerIn(
     await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl({ acr_values: acr.mfa }))),
@@ -81,7 +81,7 @@ test('a voluntary class never fails a silent request, an essential one does', as
   expect(failed).toMatchObject({ error: 'login_required' })
 })
 
-test('an essential class is asked of a session that lacks it, and set up by whoever has no factor', async () => {
+test('an essential class is required of a session that lacks it, and set up by an account without a factor', async () => {
   const rp = await enrolledLater('essential')
   const page = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl({ claims: essential(acr.mfa) })))
   const { code } = await rp.complete(await rp.browser.submit(page, '/factor', { code: rp.phone.code() }))
@@ -108,7 +108,7 @@ test('acr_values beside an essential claim do not make it voluntary', async () =
   expect(page.body).toMatch(says('pages.enrol.heading'))
 })
 
-test('a class that nobody here can reach is an error when essential, and left aside else', async () => {
+test('a class that no account here can reach is an error when essential, and ignored otherwise', async () => {
   const rp = await plain('unknown')
   const failed = answerIn(await rp.browser.get(await rp.authorizeUrl({ claims: essential('urn:example:gold') })))
   expect(failed).toMatchObject({ error: 'unmet_authentication_requirements', state: 'the-state' })
@@ -118,7 +118,7 @@ test('a class that nobody here can reach is an error when essential, and left as
   expect(ignored.code).toBeDefined()
 })
 
-test('whoever has reached a stronger class has the one asked for, and the token says that', async () => {
+test('a session with a stronger class has the requested one, and the token says that', async () => {
   const rp = await withPasswordOnly('stronger')
   for (const parameters of [{ claims: essential(acr.password) }, { acr_values: `urn:example:gold ${acr.password}` }]) {
     const { code } = answerIn(await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl(parameters))))

@@ -95,7 +95,7 @@ test('six wrong codes end the login, and the password still works', async () => 
   expect((await again.browser.submit(again.page, '/factor', { code: phone.code() })).status).toBe(200)
 })
 
-test('ten wrong codes of one person lock codes for the rest of a quarter of an hour, in every login', async () => {
+test('ten wrong codes of one user lock codes for the rest of a quarter of an hour, in every login', async () => {
   const { person, phone, codes } = await member(server, 'locked')
   const tries = []
   for (let login = 0; login < 2; login += 1) {
@@ -124,7 +124,7 @@ test('what is no code at all is refused like a wrong one', async () => {
   }
 })
 
-test('the secret is kept sealed, under the name by which a change of the master key finds it', async () => {
+test('the secret is stored sealed, under the name by which a change of the master key finds it', async () => {
   const { account, phone } = await member(server, 'sealed')
   const place = sealedLocations.find(({ name }) => name === 'totp')!
   const values = await place.list(server.database.knex, undefined, 100)

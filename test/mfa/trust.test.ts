@@ -130,7 +130,7 @@ test('a reset between the passkey and what follows it ends the sign-in', async (
   await expect(began).rejects.toMatchObject({ code: 'factor_not_asked' })
 })
 
-test('the sign-in goes on only under the generation that was read with the passkey', async () => {
+test('the sign-in continues only under the generation that was read with the passkey', async () => {
   const account = { id: 'a', isDisabled: false, generation: 1 }
   const refused: string[] = []
   const signInWith = (generation: number) =>

@@ -166,8 +166,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a browser that goes on is remembered under another token',
     file: 'src/mfa/progress-repository.ts',
-    search: '.update({ generation: kept.generation, digest: kept.next })',
-    replacement: '.update({ generation: kept.generation })',
+    search: '.update({ generation: renewed.generation, digest: renewed.next })',
+    replacement: '.update({ generation: renewed.generation })',
     test: 'test/mfa/remembered.test.ts',
   },
   {
@@ -179,7 +179,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a session that another request has renamed ends with the others',
-    file: 'src/revocation/account-end.ts',
+    file: 'src/revocation/account-reset.ts',
     search: 'preserved.session && session ? { sessionUid: preserved.session.uid } : {}',
     replacement: 'preserved.session ? { sessionUid: preserved.session.uid } : {}',
     test: 'test/account/stale-session.test.ts',
@@ -622,7 +622,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'an older factor is not removed by an emailed link',
     file: 'src/mfa/reset.ts',
-    search: 'addedAt >= requestedAt - youngMs &&',
+    search: 'addedAt >= requestedAt - maxFactorAgeMs &&',
     replacement: '',
     test: 'test/mfa/reset.test.ts',
   },
@@ -650,7 +650,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'whether a link may remove factors is decided again when it is used',
     file: 'src/mfa/reset.ts',
-    search: 'if (!(await judge(tx, accountId, requestedAt)).isAllowed) throw factorResetRefused()',
+    search: 'if (!(await assess(tx, accountId, requestedAt)).isAllowed) throw factorResetRefused()',
     replacement: '',
     test: 'test/mfa/reset.test.ts',
   },
@@ -833,10 +833,10 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'the doctor hears of a proxy that is not configured',
-    file: 'src/set-ups/service.ts',
+    file: 'src/process-registry/service.ts',
     search: 'seenAt - untrusted.notedAt < peerShownMs ? untrusted.peer : undefined',
     replacement: 'seenAt - untrusted.notedAt < 0 ? untrusted.peer : undefined',
-    test: 'test/set-ups/set-ups.test.ts',
+    test: 'test/process-registry/process-registry.test.ts',
   },
   {
     disables: 'network unlock forgets the failures of the address and its network',
@@ -1278,7 +1278,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a new password is none that everybody tries first',
-    file: 'src/passwords/common.ts',
+    file: 'src/passwords/common-passwords.ts',
     search: 'list.has(spelling) || ',
     replacement: '',
     test: 'test/passwords/policy.test.ts',
@@ -1486,7 +1486,7 @@ export const mutants: readonly Mutant[] = [
   // Jobs and the outbox.
   {
     disables: 'the job of a living process is left to it',
-    file: 'src/jobs/abandoned.ts',
+    file: 'src/jobs/abandoned-jobs.ts',
     search: 'WHERE pg_try_advisory_xact_lock(${lock})`',
     replacement: "WHERE $1 <> ''`",
     test: 'test/jobs/killed-process.test.ts',
@@ -1748,7 +1748,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'what a stranger set up under an address goes when its owner arrives',
-    file: 'src/revocation/account-end.ts',
+    file: 'src/revocation/account-reset.ts',
     search: "await endAccount(tx, accountId)\n    await endings.run('accountHandover', tx, accountId)",
     replacement: "await endings.run('accountHandover', tx, accountId)",
     test: 'test/registration',
@@ -1955,7 +1955,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'what another person allowed or enrolled ends when the owner of the email arrives',
-    file: 'src/revocation/account-end.ts',
+    file: 'src/revocation/account-reset.ts',
     search: "\n    await endings.run('accountHandover', tx, accountId)",
     replacement: '',
     test: 'test/registration',
@@ -2034,7 +2034,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'the script of the log counts what it keeps',
     file: 'src/limits/redis.ts',
-    search: 'local granted = atMost(limit - #kept)',
+    search: 'local granted = atMost(limit - #recent)',
     replacement: 'local granted = atMost(limit)',
     test: 'test/limits/contract.test.ts',
   },
@@ -2056,7 +2056,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a token that no answer will name leaves Redis',
     file: 'adapters/flush.ts',
-    search: 'if (!result.isMet) await discard(kept)',
+    search: 'if (!result.isMet) await discard(writtenToRedis)',
     replacement: '',
     test: 'test/adapters/redis-outage.test.ts',
   },
@@ -2067,7 +2067,7 @@ export const mutants: readonly Mutant[] = [
     replacement: 'isSilent = false',
     test: 'test/adapters/redis-outage.test.ts',
   },
-  // Clocks, store set-ups, lost tokens.
+  // Clocks, stores of processes, lost tokens.
   {
     disables: 'an opaque token that was given back is denied in Postgres',
     file: 'adapters/flush.ts',
@@ -2406,14 +2406,14 @@ export const mutants: readonly Mutant[] = [
     file: 'src/following-clock.ts',
     search: 'return system.now() + Math.round(applied)',
     replacement: 'return system.now()',
-    test: 'test/set-ups/following-clock.test.ts',
+    test: 'test/process-registry/following-clock.test.ts',
   },
   {
     disables: 'a clock does not run backwards by a small offset',
     file: 'src/following-clock.ts',
     search: 'if (target > applied || applied - target > wrongMs || !isMeasured) applied = target',
     replacement: 'applied = target',
-    test: 'test/set-ups/following-clock.test.ts',
+    test: 'test/process-registry/following-clock.test.ts',
   },
   {
     disables: 'a process whose clock is wrong is not ready',
@@ -2425,16 +2425,16 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'processes with other stores are not ready',
     file: 'src/compose/server.ts',
-    search: 'stores: async () => setUps.isAgreed(),',
+    search: 'stores: async () => processRegistry.isAgreed(),',
     replacement: '',
-    test: 'test/set-ups/set-ups.test.ts',
+    test: 'test/process-registry/process-registry.test.ts',
   },
   {
     disables: 'a process looks again whether others have other stores',
     file: 'src/compose/tokens.ts',
-    search: 'await Promise.all([clock.follow(), setUps.publishOwn()])',
+    search: 'await Promise.all([clock.follow(), processRegistry.publishOwn()])',
     replacement: 'await clock.follow()',
-    test: 'test/set-ups/set-ups.test.ts',
+    test: 'test/process-registry/process-registry.test.ts',
   },
   {
     disables: 'the window of a spent token begins again after an outage',
@@ -2574,14 +2574,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a spent token is kept whole until its window is over',
-    file: 'adapters/spent.ts',
+    file: 'adapters/spent-tokens.ts',
     search: 'const until = await windowsOverUntil()',
     replacement: 'const until = (await windowsOverUntil()) + 1e9',
     test: 'test/adapters/spent.test.ts',
   },
   {
     disables: 'of a spent token the family is kept',
-    file: 'adapters/spent.ts',
+    file: 'adapters/spent-tokens.ts',
     search: 'clientId,\n  accountId,\n  grantId,',
     replacement: 'clientId,\n  accountId,',
     test: 'test/adapters/spent.test.ts',
@@ -2807,13 +2807,13 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'an account is not from the future',
     file: 'src/accounts/import-document.ts',
-    search: "return moment > now ? 'moment_ahead' : moment",
+    search: "return timestamp > now ? 'moment_ahead' : timestamp",
     replacement: 'return moment',
     test: 'test/accounts/import.test.ts',
   },
   {
     disables: 'a moment is a day that there is',
-    file: 'src/accounts/moment.ts',
+    file: 'src/accounts/timestamp.ts',
     search: 'if (date.getUTCMonth() !== Number(month) - 1 || date.getUTCDate() !== Number(day)) return undefined\n',
     replacement: '',
     test: 'test/accounts/import.test.ts',
@@ -2849,14 +2849,14 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a silent client waits for its own moment',
     file: 'src/logout/delivery.ts',
-    search: 'if (known && known.nextAt > clock.now()) return again(clientId, known.nextAt - clock.now())',
+    search: 'if (known && known.nextAt > clock.now()) return scheduleAttempt(clientId, known.nextAt - clock.now())',
     replacement: '',
     test: 'test/oidc/backchannel-logout.test.ts',
   },
   {
     disables: 'slow clients leave workers to the others',
     file: 'src/logout/delivery.ts',
-    search: 'if (known && slowNow >= slowAtOnce) return again(clientId, slotWaitMs)',
+    search: 'if (known && slowNow >= slowAtOnce) return scheduleAttempt(clientId, slotWaitMs)',
     replacement: '',
     test: 'test/faults/slow-receivers.test.ts',
   },
@@ -2998,7 +2998,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/following-clock.ts',
     search: 'const certainMs = Math.abs(wrongBy) - uncertaintyMs',
     replacement: 'const certainMs = Math.abs(wrongBy)',
-    test: 'test/set-ups/following-clock.test.ts',
+    test: 'test/process-registry/following-clock.test.ts',
   },
   {
     disables: 'a request may wait, however slow hashes are',
@@ -3037,7 +3037,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a season or a month with its year is a common password',
-    file: 'src/passwords/common.ts',
+    file: 'src/passwords/common-passwords.ts',
     search: ' || isDatedWord(spelling)',
     replacement: '',
     test: 'test/passwords/policy.test.ts',
@@ -3066,15 +3066,15 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'an import says that a moment is before 1970',
     file: 'src/accounts/import-document.ts',
-    search: "if (moment < 0) return 'moment_too_early'",
+    search: "if (timestamp < 0) return 'moment_too_early'",
     replacement: '',
     test: 'test/accounts/import.test.ts',
   },
   {
     disables: 'an import says that a moment is a leap second',
     file: 'src/accounts/import-document.ts',
-    search: "if (moment === 'leap') return 'moment_leap_second'",
-    replacement: "if (moment === 'leap') return 'not_moment'",
+    search: "if (timestamp === 'leap') return 'moment_leap_second'",
+    replacement: "if (timestamp === 'leap') return 'not_moment'",
     test: 'test/accounts/import.test.ts',
   },
   {
@@ -3111,21 +3111,21 @@ export const mutants: readonly Mutant[] = [
     file: 'adapters/store.ts',
     search: "models[model].home === 'redis' && !areStoresAgreed()",
     replacement: 'false',
-    test: 'test/set-ups/set-ups.test.ts',
+    test: 'test/process-registry/process-registry.test.ts',
   },
   {
     disables: 'a parked request is refused too while stores differ',
-    file: 'adapters/parked.ts',
+    file: 'adapters/parked-requests.ts',
     search: "      refuseDisagreement('ParkedRequest')\n      const issuedAt",
     replacement: '      const issuedAt',
-    test: 'test/set-ups/set-ups.test.ts',
+    test: 'test/process-registry/process-registry.test.ts',
   },
   {
     disables: 'of two processes that start at one moment one sees the other',
-    file: 'src/set-ups/service.ts',
+    file: 'src/process-registry/service.ts',
     search: '      await publishOwn()\n    },',
     replacement: '    },',
-    test: 'test/set-ups/set-ups.test.ts',
+    test: 'test/process-registry/process-registry.test.ts',
   },
   {
     disables: 'an assertion that was over more than ten seconds ago is refused',
@@ -3246,14 +3246,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a prepared document is made anew when its keys change',
-    file: 'src/http/prepared.ts',
+    file: 'src/http/prepared-documents.ts',
     search: 'found.versions.every((version, index) => version === versions[index])',
     replacement: 'found.versions.length === versions.length',
     test: 'test/http/prepared.test.ts',
   },
   {
     disables: 'a JWKS that is not confirmed is not answered from memory',
-    file: 'src/http/prepared.ts',
+    file: 'src/http/prepared-documents.ts',
     search: 'if (!found || !isConfirmed()) return undefined',
     replacement: 'if (!found) return undefined',
     test: 'test/http/prepared.test.ts',

@@ -116,7 +116,7 @@ test('an algorithm that is configured later is offered when its key signs, a day
   await database.close()
 })
 
-test('a start without an algorithm that somebody has chosen is refused, and says who; the key of one that nobody uses leaves', async () => {
+test('a start without an algorithm in use is refused, and names its users; the key of an unused algorithm is retired', async () => {
   const database = await createTestDatabase()
   const env = { SIGNING_ALGORITHMS: 'RS256,ES256,EdDSA,ES512,ES384' }
   const server = await startLatchkey({ database, env })

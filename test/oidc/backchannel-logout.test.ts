@@ -104,7 +104,7 @@ const makeDue = () =>
   server.database.knex.raw(`UPDATE graphile_worker._private_jobs SET run_at = now() WHERE locked_at IS NULL`)
 
 describe('the logout token (§2.4)', () => {
-  test('verifies with the published keys, names the session by sid and the person by sub, and has no nonce', async () => {
+  test('verifies with the published keys, names the session by sid and the user by sub, and has no nonce', async () => {
     const site = await createSite()
     const { rp, idTokens } = await signedInAt(site.clientId)
     await logOut(rp, idTokens[0]!)
@@ -138,8 +138,8 @@ describe('the logout token (§2.4)', () => {
   })
 })
 
-describe('every end of a session is told to everybody who was in it,', () => {
-  test('each by its own sid, and to nobody else', async () => {
+describe('every end of a session is delivered to every client that was in it,', () => {
+  test('each with its own sid, and to no other client', async () => {
     const [one, two, bystander] = [await createSite(), await createSite(), await createSite()]
     const { rp, idTokens } = await signedInAt(one.clientId, two.clientId)
     const other = await signedInAt(bystander.clientId, one.clientId)
@@ -162,7 +162,7 @@ describe('every end of a session is told to everybody who was in it,', () => {
     expect(decodeJwt(site.received[0]!.token).sid).toBe(claimsIn(idTokens[0]!).sid)
   })
 
-  test('a password that is set, a person who is disabled or signed out everywhere, one session, and everything', async () => {
+  test('a new password, an account that is disabled or signed out everywhere, one session, and everything', async () => {
     const { accounts, revocation } = server.parts
     const alice = (await accounts.findByEmail('alice@example.com'))!.id
     const endings: [string, () => Promise<unknown>][] = [
@@ -174,15 +174,15 @@ describe('every end of a session is told to everybody who was in it,', () => {
           await accounts.enable(alice, operator)
         },
       ],
-      ['everywhere', () => revocation.account(alice, operator)],
+      ['everywhere', () => revocation.revokeAccount(alice, operator)],
       [
         'one session',
         async () => {
           const { sessions } = await revocation.listAccess(alice)
-          await Promise.all(sessions.map(({ handle }) => revocation.session(handle, operator)))
+          await Promise.all(sessions.map(({ handle }) => revocation.revokeSession(handle, operator)))
         },
       ],
-      ['everything', () => revocation.everything('now', operator)],
+      ['everything', () => revocation.revokeAll('now', operator)],
     ]
     for (const [name, end] of endings) {
       const site = await createSite()
@@ -242,7 +242,7 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
     expect(tokens.at(-1)!.jti).not.toBe(tokens[0]!.jti)
   })
 
-  test('is told at 204 too; its 400 is its own no and is not repeated, but by an operator', async () => {
+  test('status 204 counts as delivered too; status 400 is a refusal and is not repeated, except by an operator', async () => {
     const noContent = await createSite((_request, response) => response.writeHead(204).end())
     await loggedOutAt(noContent)
     await settled(noContent.clientId, 'delivered')
@@ -275,7 +275,7 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
     await settled(site.clientId, 'delivered')
   })
 
-  test('a slow one keeps nobody else waiting, however many logouts wait for it', async () => {
+  test('a slow client delays no other one, however many logouts wait for it', async () => {
     const slow = await createSite(() => {})
     const quick = await createSite()
     for (let count = 0; count < 6; count += 1) await loggedOutAt(slow)
@@ -289,7 +289,7 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
     expect(await deliveries(slow.clientId)).toHaveLength(6)
   })
 
-  test('a silent one is asked once at its moment, is told of everything once it answers, and waits for nothing then', async () => {
+  test('a silent client is called once at its time, gets everything once it answers, and then waits for nothing', async () => {
     let isWell = false
     const site = await createSite((request, response) => isWell && accept(request, response))
     for (let count = 0; count < 3; count += 1) await loggedOutAt(site)
@@ -306,7 +306,7 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
     expect(site.received).toHaveLength(5)
   })
 
-  test('what waits for one that is silent for four days is given up, and an operator can have it told at once', async () => {
+  test('what waits for a client that is silent for four days is given up, and an operator can have it delivered at once', async () => {
     let isWell = false
     const site = await createSite((request, response) => isWell && accept(request, response))
     for (let count = 0; count < 3; count += 1) await loggedOutAt(site)
@@ -337,7 +337,7 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
     expect(site.received).toHaveLength(2)
   })
 
-  test('one whose job was lost is told when the duty looks', async () => {
+  test('a logout whose job was lost is delivered when the duty finds it', async () => {
     let status = 500
     const site = await createSite((_request, response) => response.writeHead(status).end())
     await loggedOutAt(site)
@@ -403,7 +403,7 @@ test('an address inside the network is not called', async () => {
   expect(asked).toBe(0)
 })
 
-test('what waits says to nobody who reads the database whose logout it was', async () => {
+test('a waiting delivery does not reveal to a reader of the database whose logout it was', async () => {
   const site = await createSite((_request, response) => response.writeHead(500).end())
   const { rp, idTokens } = await signedInAt(site.clientId)
   await logOut(rp, idTokens[0]!)
@@ -427,7 +427,7 @@ test.each<[string, Record<string, unknown>, string]>([
   expect(error.problems.map((problem: { path: string }) => problem.path)).toContain(path)
 })
 
-test('a machine has no person to be logged out', async () => {
+test('a machine has no user to be logged out', async () => {
   const metadata = { client_name: 'X', backchannel_logout_uri: 'https://a.example/' }
   const adding = server.addClient({ clientId: 'robot', kind: 'machine', metadata })
   await expect(adding).rejects.toMatchObject({ code: 'client_invalid' })

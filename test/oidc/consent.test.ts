@@ -77,7 +77,7 @@ describe('a consent is remembered', () => {
     expect(asksConsent(await pageFor(person, { client_id: 'spa', redirect_uri: clientIds.spa }))).toBe(true)
   })
 
-  test('per person: somebody else at the same browser is asked', async () => {
+  test('per account: another account in the same browser is asked', async () => {
     const person = await newcomer()
     await allow(person, await pageFor(person, {}))
     const second = { ...(await newcomer()), browser: person.browser }
@@ -86,7 +86,7 @@ describe('a consent is remembered', () => {
     expect(asksConsent(await person.browser.follow(page))).toBe(true)
   })
 
-  test('not when the person refuses, and the tokens of before stay', async () => {
+  test('not when the user refuses, and the tokens of before stay', async () => {
     const person = await newcomer()
     const { code } = await allow(person, await pageFor(person, {}))
     const tokens = (await person.exchange(code!)).body
@@ -99,12 +99,12 @@ describe('a consent is remembered', () => {
   })
 })
 
-describe('what was remembered and is taken away', () => {
+describe('a remembered consent that is withdrawn', () => {
   const accountOf = async ({ email }: Newcomer): Promise<string> =>
     (await server.parts.accounts.findByEmail(email))?.id ?? ''
   const consentsOf = (accountId: string) => server.database.knex('consent').where({ account_id: accountId })
 
-  test('is asked for again within a second, whoever took it away', async () => {
+  test('is asked for again within a second, whichever way it was withdrawn', async () => {
     const person = await newcomer()
     await allow(person, await pageFor(person, {}))
     expect(asksConsent(await pageFor(person, {}))).toBe(false)
@@ -112,7 +112,7 @@ describe('what was remembered and is taken away', () => {
     await waitFor(async () => asksConsent(await pageFor(person, {})), { timeoutMs: 1000, what: 'the question' })
   })
 
-  test('is written again when the person allows it before memory has heard of it', async () => {
+  test('is written again when the user allows it before memory has heard of it', async () => {
     const { database, audit, clock } = server.parts
     const accountId = await accountOf(await newcomer())
     const allowed = { scopes: ['openid'], claims: [], resources: {} }

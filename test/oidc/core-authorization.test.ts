@@ -31,7 +31,7 @@ function expectPage(page: Page): void {
   expect(page.next).toBeUndefined()
 }
 
-test('a code comes back to the redirect URI with state and iss, and the ID token carries the nonce (§3.1.2.5, §3.1.3.7)', async () => {
+test('a code is returned to the redirect URI with state and iss, and the ID token carries the nonce (§3.1.2.5, §3.1.3.7)', async () => {
   const relyingParty = createRelyingParty(server)
   const answer = await relyingParty.authorize({ state: 'a state/with?things&=', nonce: 'a nonce "with" things' })
   expect(Object.keys(answer).sort()).toEqual(['code', 'iss', 'state'])
@@ -168,7 +168,7 @@ test('a disabled client is an unknown client', async () => {
   expectPage(await request({ client_id: 'off' }))
 })
 
-test('a machine has no redirect URI, so nobody can be sent to it', async () => {
+test('a machine has no redirect URI, so no browser can be redirected to it', async () => {
   expectPage(await request({ client_id: 'machine' }))
 })
 
@@ -203,7 +203,7 @@ describe('only the code flow is offered (RFC 9700 §2.1.2)', () => {
     })
   })
 
-  test('response modes are query and form_post; any other is refused, before anybody is asked for anything', async () => {
+  test('response modes are query and form_post; any other is refused before the user is asked for anything', async () => {
     for (const responseMode of ['fragment', 'web_message', 'jwt', 'query.jwt', 'x', '__proto__']) {
       const { searchParams, hash } = new URL((await request({ response_mode: responseMode })).next!)
       const answer = Object.fromEntries([...searchParams, ...new URLSearchParams(hash.slice(1))])
@@ -245,7 +245,7 @@ describe('a parameter that is sent twice (RFC 6749 §3.1)', () => {
     })
   })
 
-  test('state: invalid_request without a state, for nobody knows which', async () => {
+  test('state: invalid_request without a state, because it is unknown which one', async () => {
     const answer = answerIn(await twice('state', 'other'))
     expect(answer).toMatchObject({ error: 'invalid_request', iss: server.issuer })
     expect(answer).not.toHaveProperty('state')
@@ -318,7 +318,7 @@ describe('scope', () => {
     expect(body).not.toHaveProperty('id_token')
   })
 
-  test('what the token may do is told when it is less than what was asked (RFC 6749 §3.3)', async () => {
+  test('the scope of the token is returned when it is less than what was requested (RFC 6749 §3.3)', async () => {
     const relyingParty = createRelyingParty(server)
     const { code } = await relyingParty.authorize({ scope: 'openid email unknown:scope' })
     expect((await relyingParty.exchange(code!)).body.scope).toBe('openid email')

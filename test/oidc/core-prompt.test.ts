@@ -44,7 +44,7 @@ async function pagesOf(relyingParty: RelyingParty, parameters: Record<string, st
 const prompted = (error: string) => ({ error, state: 'the-state', iss: server.issuer })
 
 describe('prompt=none never shows a page', () => {
-  test('nobody signed in: login_required', async () => {
+  test('no session: login_required', async () => {
     const relyingParty = createRelyingParty(server)
     const page = await relyingParty.browser.get(await relyingParty.authorizeUrl({ prompt: 'none' }))
     expect(page.status).toBe(303)
@@ -79,7 +79,7 @@ describe('prompt=none never shows a page', () => {
     expect(await relyingParty.authorize({ prompt: 'none' })).toHaveProperty('code')
   })
 
-  test('an id_token_hint of somebody else: login_required; of the same person: a code (§3.1.2.1)', async () => {
+  test('an id_token_hint of another account: login_required; of the same account: a code (§3.1.2.1)', async () => {
     const relyingParty = await signedIn(server)
     const hint = relyingParty.tokens.id_token
     expect(await relyingParty.authorize({ prompt: 'none', id_token_hint: hint })).toHaveProperty('code')
@@ -102,7 +102,7 @@ const addPerson = (email: string) =>
     { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } },
   )
 
-describe('which pages a signed-in person with a remembered consent sees', () => {
+describe('which pages a signed-in user with a remembered consent sees', () => {
   test.each([
     [undefined, []],
     ['login', ['login']],
@@ -175,7 +175,7 @@ describe('auth_time is the moment of the login (§2)', () => {
   })
 })
 
-describe('the person leaves', () => {
+describe('the user cancels', () => {
   test.each([
     ['the login page', {}],
     ['the consent page', { prompt: 'consent' }],

@@ -55,7 +55,7 @@ describe('use another account', () => {
     expect((await relyingParty.userinfo(relyingParty.tokens.access_token)).status).toBe(200)
   })
 
-  test('to sign in as the same person again keeps the session and its tokens', async () => {
+  test('to sign in as the same user again keeps the session and its tokens', async () => {
     const relyingParty = await signedIn(server)
     const { sid } = claimsIn(relyingParty.tokens.id_token)
     const login = await relyingParty.browser.submit(await start(relyingParty, { prompt: 'select_account' }), '/switch')
@@ -65,7 +65,7 @@ describe('use another account', () => {
   })
 })
 
-describe("prompt=login answered with another person's credentials", () => {
+describe("prompt=login answered with another user's credentials", () => {
   test('ends the first session and what was issued in it without offline access, and nothing else', async () => {
     const relyingParty = await signedIn(server)
     const online = relyingParty.tokens
@@ -94,7 +94,7 @@ describe("prompt=login answered with another person's credentials", () => {
   })
 })
 
-test('somebody who signed in meanwhile in another tab is asked to go, by a form that waits for a click', async () => {
+test('a user who signed in meanwhile in another tab is asked to continue, by a form that waits for a click', async () => {
   const relyingParty = createRelyingParty(server)
   const tab = await start(relyingParty)
   const tokens = await relyingParty.signIn()
@@ -131,7 +131,7 @@ describe('an interaction belongs to the browser that began it', () => {
     expect(answerIn(await victim.browser.follow(answered))).toHaveProperty('code')
   })
 
-  test('nobody consents before the person is known', async () => {
+  test('no consent is given before the user is known', async () => {
     const relyingParty = createRelyingParty(server)
     const page = await start(relyingParty, { scope: 'openid phone' })
     const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
@@ -155,7 +155,7 @@ describe('an interaction belongs to the browser that began it', () => {
 })
 
 describe('the session id', () => {
-  test('is another one after every login, and the one before is dead', async () => {
+  test('is another one after every login, and the previous one is invalid', async () => {
     const relyingParty = createRelyingParty(server)
     // A session before any sign-in, as an attacker could have planted it.
     await relyingParty.browser.get(`${server.issuer}/logout`)

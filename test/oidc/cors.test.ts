@@ -91,7 +91,7 @@ test('an origin that the client names besides its redirect URIs may', async () =
   expect([answer.body.error, allowed(answer)]).toEqual(['invalid_grant', 'https://two.example'])
 })
 
-test('introspection, logout and the pages are for nobody’s script, and null never passes a preflight', async () => {
+test('introspection, logout and the pages are not for scripts of other origins, and null never passes a preflight', async () => {
   const { rp } = await tokens()
   for (const path of ['/introspect', '/logout', '/authorize', '/'])
     expect([path, allowed(await preflight(path, own))]).toEqual([path, null])

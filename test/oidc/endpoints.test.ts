@@ -125,7 +125,7 @@ describe.each(rows)('%s', (_path, row) => {
     expect(told).toBe({ oauth: 'oauth, oauth', page_or_oauth: 'page, oauth', page_or_json: 'page, json' }[row.errors])
   })
 
-  test('turns a POST into GET, or does not', async () => {
+  test('changes a POST into GET, or does not', async () => {
     if (!row.methods.includes('POST')) return expect(row.isPostMadeGet).toBe(false)
     const { status, headers } = await post(row)
     const isMadeGet = status === 303 && headers.get('Location') === `${row.path}?prompt=none`
@@ -143,6 +143,6 @@ describe.each(rows)('%s', (_path, row) => {
     const cached = headers.get('Cache-Control')
     if (row.cache === 'never') expect(cached).toMatch(/no-store/)
     else expect(cached).toMatch(row.cache === 'fixed' ? /^public, max-age=300$/ : /^public, max-age=\d+$/)
-    expect(headers.get('Cross-Origin-Opener-Policy')).toBe(row.opener === 'cut' ? 'same-origin' : null)
+    expect(headers.get('Cross-Origin-Opener-Policy')).toBe(row.opener === 'isolated' ? 'same-origin' : null)
   })
 })

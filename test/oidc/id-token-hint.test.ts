@@ -35,7 +35,7 @@ async function withLostKey() {
   return { ...rp, hint: rp.tokens.id_token as string }
 }
 
-test('at logout the person is asked, and goes back to where the client may send them', async () => {
+test('at logout the user is asked, and goes back to where the client may send them', async () => {
   const { browser, hint } = await withLostKey()
   const page = await browser.get(logoutUrl({ id_token_hint: hint, post_logout_redirect_uri: home, state: 'bye' }))
   expect(page.status).toBe(200)
@@ -69,13 +69,13 @@ test('at logout a hint of a client that is gone too leads to the confirmation pa
   await waitFor(async () => (await server.parts.clients.findById('web'))?.isDisabled === false)
 })
 
-test('at authorization it still says whom the client means: the same person goes on', async () => {
+test('at authorization it still identifies the user whom the client means: the same user continues', async () => {
   const { browser, authorizeUrl, hint } = await withLostKey()
   const answer = answerIn(await browser.get(await authorizeUrl({ prompt: 'none', id_token_hint: hint })))
   expect(answer).toHaveProperty('code')
 })
 
-test('at authorization another person is login_required, and is asked to sign in (OpenID Connect Core 1.0 §3.1.2.1)', async () => {
+test('at authorization another user is login_required, and is asked to sign in (OpenID Connect Core 1.0 §3.1.2.1)', async () => {
   const { hint } = await withLostKey()
   await server.parts.accounts.create(
     { email: 'bob@example.com', isEmailVerified: true, name: 'Bob', password: 'a different long password' },
@@ -96,7 +96,7 @@ test('at authorization another person is login_required, and is asked to sign in
   expect(answerIn(await other.browser.get(await other.authorizeUrl({ prompt: 'none' })))).toHaveProperty('code')
 })
 
-test('a hint of nobody’s key can make a person sign in, and never lets anybody in', async () => {
+test('a hint without a valid signature can require a sign-in, and never gives access', async () => {
   const rp = await signedIn(server)
   const { privateKey } = await generateKeyPair('RS256')
   const forged = (claims: Record<string, unknown>) =>

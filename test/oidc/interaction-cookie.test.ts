@@ -100,7 +100,7 @@ describe('the cookie', () => {
     expect(await held(browser)).toEqual([])
   })
 
-  test('is gone when the person cancels', async () => {
+  test('is gone when the user cancels', async () => {
     const { browser, url } = await begin()
     const left = await browser.follow(await browser.submit(await browser.get(url), '/cancel'))
     expect(left.next).toContain('error=access_denied')
@@ -238,7 +238,7 @@ test('a form counts by the cookie of its own interaction, and not by that of ano
   expect((await rp.browser.post(`${first.url}/login`, { ...person, csrf })).status).toBe(200)
 })
 
-test('of more than twenty interactions the newest twenty are kept, and the header stays small', async () => {
+test('of more than twenty interactions the newest twenty are remembered, and the header stays small', async () => {
   const rp = createRelyingParty(server)
   const begun: Awaited<ReturnType<typeof begin>>[] = []
   for (let count = 0; count < 25; count += 1) {

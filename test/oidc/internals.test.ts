@@ -75,7 +75,7 @@ test('OIDCContext.acr can be answered for: the token says the class that was ask
   expect([...said, claimsIn(tokens.id_token).acr]).toEqual(['urn:latchkey:acr:mfa', wanted])
 })
 
-test('a new set of keys is a new engine behind the same door, and a code of the old one is redeemed on the new one', async () => {
+test('a new set of keys is a new engine behind the same handler, and a code of the old one is redeemed on the new one', async () => {
   const { engine, database, sealer, random, keyRing } = server.parts
   const before = engine.provider()
   const { authorize, exchange } = createRelyingParty(server)

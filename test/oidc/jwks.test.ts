@@ -13,14 +13,14 @@ afterAll(() => server.stop())
 
 const jwks = (headers: Record<string, string> = {}) => fetch(`${server.issuer}/jwks`, { headers })
 
-test('may be kept for as long as is configured, which is less than a key is announced', async () => {
+test('may be cached for the configured time, which is less than a key is announced', async () => {
   const response = await jwks()
   expect(response.status).toBe(200)
   expect(response.headers.get('Cache-Control')).toBe('public, max-age=3000')
   expect(response.headers.get('Content-Type')).toContain('application/jwk-set+json')
 })
 
-test('has an ETag: whoever has these keys already is told so without them (RFC 9110 §13.1.2)', async () => {
+test('has an ETag: a client that already has these keys gets 304 without them (RFC 9110 §13.1.2)', async () => {
   const first = await jwks()
   const etag = first.headers.get('ETag')!
   expect(etag).toMatch(/^"[\w-]{16}"$/)

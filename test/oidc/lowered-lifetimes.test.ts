@@ -56,7 +56,7 @@ async function party(settings: Partial<ClientInput> = {}) {
 }
 
 describe('a refresh token', () => {
-  test('that is unused for longer than is allowed now gives nothing, and stays dead', async () => {
+  test('that is unused for longer than is allowed now gives nothing, and stays invalid', async () => {
     const { tokens, refresh, isActive } = await party()
     server.clock.advance(hours(2))
     expect(await isActive(tokens.refresh_token)).toBe(true)
@@ -68,7 +68,7 @@ describe('a refresh token', () => {
     expect(await isActive(tokens.refresh_token)).toBe(false)
   })
 
-  test('lives to the end of the lowered time, and not a second longer', async () => {
+  test('is valid until the end of the lowered time, and not a second longer', async () => {
     const [first, second] = [await party(), await party()]
     await set('refreshIdleSeconds', hours(1))
     server.clock.advance(hours(1) - 1000)
@@ -101,7 +101,7 @@ describe('a refresh token', () => {
     },
   )
 
-  test('of a client with a longer time of its own lives on', async () => {
+  test('of a client with its own longer time stays valid', async () => {
     const { tokens, refresh } = await party({ refreshIdleSeconds: 86_400, refreshAbsoluteSeconds: 864_000 })
     server.clock.advance(hours(2))
     await set('refreshIdleSeconds', hours(1))
@@ -109,7 +109,7 @@ describe('a refresh token', () => {
     expect((await refresh(tokens.refresh_token)).status).toBe(200)
   })
 
-  test('that had expired does not come back when its time is raised', async () => {
+  test('that had expired does not become valid again when its time is raised', async () => {
     await set('refreshIdleSeconds', hours(1))
     const { tokens, refresh } = await party()
     server.clock.advance(hours(2))
@@ -141,7 +141,7 @@ describe('a refresh token', () => {
   })
 })
 
-describe('a refresh token that does not turn', () => {
+describe('a refresh token that does not rotate', () => {
   const stays = { rotatesRefreshTokens: false }
 
   test('counts from its last use, before and after the change', async () => {
@@ -157,7 +157,7 @@ describe('a refresh token that does not turn', () => {
     expect(await refresh(tokens.refresh_token)).toMatchObject(invalidGrant)
   })
 
-  test('gives nothing once more when it was unused for longer, and stays dead', async () => {
+  test('gives nothing again when it was unused for longer, and stays invalid', async () => {
     const { tokens, refresh } = await party(stays)
     server.clock.advance(days(4))
     await set('refreshIdleSeconds', days(3))
@@ -198,7 +198,7 @@ describe('a session', () => {
     expect((await silently()).error).toBe('login_required')
   })
 
-  test('lives while it is used within the lowered time', async () => {
+  test('stays valid while it is used within the lowered time', async () => {
     const { silently } = await party()
     await set('sessionIdleSeconds', minutes(30))
     for (let use = 0; use < 3; use += 1) {
@@ -248,7 +248,7 @@ describe('a session', () => {
   })
 })
 
-test('an access token lives as long as its client was told (RFC 6749 §5.1, expires_in)', async () => {
+test('an access token is valid for as long as its response said (RFC 6749 §5.1, expires_in)', async () => {
   const { tokens, userinfo } = await party()
   server.clock.advance(minutes(5))
   await server.parts.settings.set('accessTokenSeconds', 60, operator)
@@ -258,7 +258,7 @@ test('an access token lives as long as its client was told (RFC 6749 §5.1, expi
   await server.parts.settings.set('accessTokenSeconds', undefined, operator)
 })
 
-test('the client is told of a session that is over what it is told of one that has expired', async () => {
+test('the client gets the same response for an ended session as for an expired one', async () => {
   const { browser, authorizeUrl } = await party()
   server.clock.advance(minutes(20))
   await set('sessionIdleSeconds', minutes(10))

@@ -131,7 +131,7 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     expect((await exchange(code!)).status).toBe(200)
   })
 
-  test('a tab that is resumed while another one renames the session goes on with the new cookie', async () => {
+  test('a tab that is resumed while another one renames the session continues with the new cookie', async () => {
     const rp = await atConsent()
     const { browser, page } = rp
     const other = await browser.follow(await browser.get(await rp.authorizeUrl({ prompt: 'consent' })))

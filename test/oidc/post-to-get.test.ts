@@ -69,7 +69,7 @@ test('a logout by POST asks, as one by GET does', async () => {
   expect(page.body).toContain('name="logout"')
 })
 
-test('a hint that names a person is in no address: a posted logout parks it, and ends the session all the same', async () => {
+test('a hint that names a user is in no address: a posted logout parks it, and ends the session all the same', async () => {
   const { browser, tokens } = await signedIn(server)
   const hint = { id_token_hint: tokens.id_token, state: 'over' }
   const response = await crossSitePost(`${server.issuer}/logout`, hint)

@@ -138,7 +138,7 @@ describe('an assertion', () => {
     expect(await Promise.all(called.map((aud) => revoke('job', aud)))).toEqual([401, 401, 200])
   })
 
-  test('that has expired, lives for more than an hour, or is of tomorrow is refused', async () => {
+  test('that has expired, is valid for more than an hour, or is issued in the future is refused', async () => {
     const now = Math.floor(server.clock.now() / 1000)
     expect(await ask(await assertion('job', { exp: now - 60 }))).toMatchObject(refused)
     expect(await ask(await assertion('job', { exp: now + 3700 }))).toMatchObject(refused)
@@ -285,7 +285,7 @@ describe('registered keys', () => {
     expect(createSentences({ isStrict: true }).t(`problems.${code}`)).toMatch(/key|JWK/)
   })
 
-  test('that were kept before there was a check verify nothing; good ones beside them do', async () => {
+  test('that were stored before there was a check verify nothing; good ones beside them do', async () => {
     const jwks = { keys: [{ ...exponentOne(), kid: 'weak' }, keys.jwk] }
     /** A client whose key set is only in the database, without an earlier request. */
     async function plant(clientId: string, algorithm: string) {

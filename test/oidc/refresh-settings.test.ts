@@ -45,7 +45,7 @@ test.each([0, 5, 300])('the window is the client’s own: %d seconds', async (se
   expect(await refresh(first.body.refresh_token)).toMatchObject(invalidGrant)
 })
 
-test('without rotation a confidential client keeps its refresh token, which lives while it is used, and 90 days in any case', async () => {
+test('without rotation a confidential client keeps its refresh token, which is valid while it is used, and at most 90 days', async () => {
   const { tokens, refresh, userinfo } = await signedInAt({ rotatesRefreshTokens: false })
   for (let elapsed = 12; elapsed < 90; elapsed += 13) {
     server.clock.advance(days(elapsed === 12 ? 12 : 13))
@@ -59,13 +59,13 @@ test('without rotation a confidential client keeps its refresh token, which live
   expect(await refresh(tokens.refresh_token)).toMatchObject(invalidGrant)
 })
 
-test('without rotation an unused refresh token dies after 14 days', async () => {
+test('without rotation an unused refresh token expires after 14 days', async () => {
   const { tokens, refresh } = await signedInAt({ rotatesRefreshTokens: false })
   server.clock.advance(days(14))
   expect(await refresh(tokens.refresh_token)).toMatchObject(invalidGrant)
 })
 
-test('50 refreshes at once with a token that does not turn all succeed, and it stays', async () => {
+test('50 refreshes at once with a token that does not rotate all succeed, and it stays valid', async () => {
   const { tokens, refresh } = await signedInAt({ rotatesRefreshTokens: false })
   server.clock.advance(hours(1))
   const answers = await Promise.all(Array.from({ length: 50 }, () => refresh(tokens.refresh_token)))
@@ -92,7 +92,7 @@ test('a token that was spent while its client had rotation is not given back aft
   expect(await refresh(turned.body.refresh_token)).toMatchObject(invalidGrant)
 })
 
-test('a public client’s token turns whatever its setting says (RFC 9700 §4.14.2)', async () => {
+test('a public client’s token rotates whatever its setting says (RFC 9700 §4.14.2)', async () => {
   const { tokens, refresh } = await signedInAt({ kind: 'spa', rotatesRefreshTokens: false })
   const turned = await refresh(tokens.refresh_token)
   expect(turned.body.refresh_token).not.toBe(tokens.refresh_token)
@@ -100,7 +100,7 @@ test('a public client’s token turns whatever its setting says (RFC 9700 §4.14
   expect(await refresh(tokens.refresh_token)).toMatchObject(invalidGrant)
 })
 
-test('a client has lifetimes of its own, shorter or longer than the settings, and its grant lives as long', async () => {
+test('a client has its own lifetimes, shorter or longer than the settings, and its grant is valid as long', async () => {
   const short = await signedInAt({ refreshIdleSeconds: 3600, refreshAbsoluteSeconds: 7200 })
   const long = await signedInAt({ refreshIdleSeconds: 100 * 86_400, refreshAbsoluteSeconds: 120 * 86_400 })
   server.clock.advance(hours(1) - 1000)
@@ -118,7 +118,7 @@ test('a client has lifetimes of its own, shorter or longer than the settings, an
   expect(await long.refresh(later.body.refresh_token)).toMatchObject(invalidGrant)
 })
 
-test('theft ends this family only: the person’s other families go on', async () => {
+test('theft ends this family only: the user’s other families continue', async () => {
   const stolen = await signedInAt({})
   const other = await signedInAt({})
   const turned = await stolen.refresh(stolen.tokens.refresh_token)
@@ -144,7 +144,7 @@ test('operators can count repeats and thefts', async () => {
   expect(await Promise.all(names.map(count))).toEqual(before.map((value) => value + 1))
 })
 
-test('a refresh token whose person was disabled is dead, and stays dead when the person is enabled again', async () => {
+test('a refresh token whose account was disabled is invalid, and stays so when the account is enabled again', async () => {
   const { tokens, refresh } = await signedInAt({})
   const [{ id }] = await server.database.knex('account').where({ email: 'alice@example.com' }).select('id')
   await server.parts.accounts.disable(id, { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } })

@@ -87,7 +87,7 @@ test('with prompt=none and no such answer the wish for offline access is passed 
   expect((await rp.exchange(code!, spa)).body.scope).toBe('openid')
 })
 
-test('a family is unused for 14 days at most, and lives 90 in any case', async () => {
+test('a family is unused for at most 14 days, and is valid for at most 90', async () => {
   const idle = await signedIn(server, { scope: 'openid offline_access' })
   const used = await signedIn(server, { scope: 'openid offline_access' })
   let living: string = used.tokens.refresh_token
@@ -102,7 +102,7 @@ test('a family is unused for 14 days at most, and lives 90 in any case', async (
   expect(await used.refresh(living)).toMatchObject(invalidGrant)
 })
 
-test('scope may be narrowed for one turn, never widened (RFC 6749 §6)', async () => {
+test('scope may be narrowed for one refresh, never widened (RFC 6749 §6)', async () => {
   const { tokens, refresh, userinfo } = await signedIn(server, { scope: 'openid email' })
   const narrow = await refresh(tokens.refresh_token, { scope: 'openid' })
   expect(narrow).toMatchObject({ status: 200, body: { scope: 'openid' } })

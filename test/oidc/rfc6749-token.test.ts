@@ -17,7 +17,7 @@ afterAll(() => server.stop())
 const machine = (fields: Record<string, string> = {}) =>
   rp.token({ grant_type: 'client_credentials', ...fields }, { Authorization: rp.basic('machine', webSecret) })
 
-test('an error is JSON, also for a client that would like a page better, as Java does when nobody tells it (§5.2)', async () => {
+test('an error is JSON, also for a client that prefers a page, as Java does by default (§5.2)', async () => {
   const Accept = 'text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2'
   for (const path of ['/token', '/introspect', '/revoke', '/userinfo']) {
     const body = new URLSearchParams({
@@ -191,7 +191,7 @@ describe('client_credentials (§4.4)', () => {
     },
   )
 
-  test('what is granted is told when it is less than what was asked', async () => {
+  test('the granted scope is returned when it is less than what was requested', async () => {
     const { status, body } = await machine({ scope: 'api:read unknown:scope', resource: api })
     expect([status, body.scope]).toEqual([200, 'api:read'])
   })
@@ -246,7 +246,7 @@ describe('authorization_code (§4.1.3)', () => {
     expect(await rp.exchange(code!)).toMatchObject({ status: 200 })
   })
 
-  test('a code lives 60 seconds', async () => {
+  test('a code is valid for 60 seconds', async () => {
     const { code } = await rp.authorize()
     server.clock.advance(60_001)
     expect(await rp.exchange(code!)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
@@ -276,7 +276,7 @@ describe('authorization_code (§4.1.3)', () => {
   })
 })
 
-test('subjects of people and ids of clients never meet (RFC 9700 §4.15.1)', async () => {
+test('subjects of users and ids of clients never meet (RFC 9700 §4.15.1)', async () => {
   const { id_token: idToken } = await rp.signIn()
   const { sub } = claimsIn(idToken)
   expect(sub).toMatch(/^[0-9a-f-]{36}$/)

@@ -70,7 +70,7 @@ describe('a confidential client that is set not to require it', () => {
     expect(await redeem(relyingParty, code!)).toMatchObject({ status: 200 })
   })
 
-  test('is held to a challenge that it sends', async () => {
+  test('must answer a challenge that it sends', async () => {
     const relyingParty = party()
     const { code } = await relyingParty.authorize({ client_id: exempt })
     expect(await redeem(relyingParty, code!)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })

@@ -55,7 +55,7 @@ test.each([
   if (resource.startsWith('https://unknown')) expect(answer.body.error).toBe('invalid_target')
 })
 
-test('a client that is entitled to nothing of an API may not name it (the scope of a client is kept whole)', async () => {
+test('a client that is entitled to nothing of an API may not name it (the scope of a client is stored whole)', async () => {
   expect(await machine('stranger', { resource: api })).toMatchObject({ status: 400, body: { error: 'invalid_target' } })
   expect(await machine('stranger', { resource: api, scope: 'api:read' })).toMatchObject({
     status: 400,
@@ -75,7 +75,7 @@ test('an API that lets in some clients refuses the others, whatever their scope'
   })
 })
 
-test('a person’s token for an API is a JWT for that audience, beside the opaque one for userinfo', async () => {
+test('a user’s token for an API is a JWT for that audience, beside the opaque one for userinfo', async () => {
   const { code } = await rp.authorize({ scope: 'openid profile api:read', resource: api })
   const first = (await rp.exchange(code!)).body
   expect(first.access_token).not.toContain('.')

@@ -77,7 +77,7 @@ describe('what a JWT access token says (RFC 9068 §2.2)', () => {
     await verify(server, token)
   })
 
-  test('of a person: exactly this, and so after a refresh; nothing that tells who they are', async () => {
+  test('of a user: exactly these claims, also after a refresh; none that identifies the user', async () => {
     const first = await ofPerson({ scope: 'openid profile email roles offline_access api:read' })
     const refreshed = (await rp.refresh(first.refresh_token, { resource: api })).body
     for (const token of [first.access_token, refreshed.access_token]) {
@@ -109,7 +109,7 @@ describe('what a JWT access token says (RFC 9068 §2.2)', () => {
 })
 
 describe('introspection of a JWT (RFC 7662)', () => {
-  test('tells the client it was issued to and the client named for its audience what it says (§2.2)', async () => {
+  test('gives the client it was issued to and the client named for its audience its claims (§2.2)', async () => {
     const token = await ofMachine()
     const told = { active: true, ...decodeJwt(token), token_type: 'Bearer' }
     expect(await introspect(token)).toEqual(told)
@@ -118,7 +118,7 @@ describe('introspection of a JWT (RFC 7662)', () => {
     expect(await introspect(own, 'web')).toMatchObject({ active: true, sub: decodeJwt(own).sub, client_id: 'web' })
   })
 
-  test('tells anybody else exactly that it is not active (§4)', async () => {
+  test('answers any other client exactly that it is not active (§4)', async () => {
     expect(await introspect(await ofMachine(), 'web')).toEqual(inactive)
     const { access_token: token } = await ofPerson()
     expect(await introspect(token, 'machine')).toEqual(inactive)
@@ -127,7 +127,7 @@ describe('introspection of a JWT (RFC 7662)', () => {
     expect((await rp.call('/introspect', { token })).status).toBe(401)
   })
 
-  test('an opaque token of the API is told to its client too, one for userinfo is not', async () => {
+  test('an opaque token of the API is introspected by its client too, one for userinfo is not', async () => {
     const resource = 'https://opaque.example'
     const opaque = await ofMachine({ resource })
     expect(opaque).not.toContain('.')
@@ -266,7 +266,7 @@ describe('a JWT that is taken back is inactive at once', () => {
     const offline = await ofPerson({ scope: 'openid offline_access api:read' })
     const narrowed = (await rp.refresh(offline.refresh_token, { resource: api, scope: 'api:read' })).body
     const { sessions } = await server.parts.revocation.listAccess(String(decodeJwt(online).sub))
-    await Promise.all(sessions.map(({ handle }) => server.parts.revocation.session(handle, operator)))
+    await Promise.all(sessions.map(({ handle }) => server.parts.revocation.revokeSession(handle, operator)))
     expect([
       await isActive(online),
       await isActive(offline.access_token),
@@ -277,27 +277,27 @@ describe('a JWT that is taken back is inactive at once', () => {
   test('with its grant', async () => {
     const { access_token: token } = await ofPerson()
     const { grants } = await server.parts.revocation.listAccess(String(decodeJwt(token).sub))
-    await server.parts.revocation.grant(grants[0]!.handle, operator)
+    await server.parts.revocation.revokeGrant(grants[0]!.handle, operator)
     expect(await isActive(token)).toBe(false)
   })
 
-  test('with what its person had allowed the client, who is then asked again; other clients’ stay', async () => {
+  test('with the user’s consent to the client, which then has to ask again; other clients’ stay', async () => {
     const { access_token: token, refresh_token: refreshToken } = await ofPerson()
     const spa = { client_id: 'spa', redirect_uri: 'https://spa.example/callback' }
     const { code } = await rp.authorize({ ...spa, scope: 'openid api:read', resource: api })
     const other = (await rp.exchange(code!, { ...spa, resource: api })).body
-    await server.parts.revocation.consent(String(decodeJwt(token).sub), 'web', operator)
+    await server.parts.revocation.revokeConsent(String(decodeJwt(token).sub), 'web', operator)
     expect([await isActive(token), await isActive(other.access_token)]).toEqual([false, true])
     expect(await rp.refresh(refreshToken)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
     const page = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl({ scope: 'openid api:read' })))
     expect(page.body).toContain('/consent"')
   })
 
-  test('with its person: signed out everywhere, disabled, a new password; and stays so when enabled again', async () => {
+  test('with its user: signed out everywhere, disabled, a new password; and stays so when enabled again', async () => {
     const { revocation, accounts } = server.parts
     const id = String(decodeJwt((await ofPerson()).access_token).sub)
     const endings = [
-      () => revocation.account(id, operator),
+      () => revocation.revokeAccount(id, operator),
       () => accounts.disable(id, operator),
       () => accounts.setPassword(id, 'another tea party', operator),
       () => accounts.setPassword(id, 'wonderland tea party', operator),
@@ -327,9 +327,9 @@ describe('a JWT that is taken back is inactive at once', () => {
     }
   })
 
-  test('with its client, which gets a new one at once that lives', async () => {
+  test('with its client, which at once gets a new valid one', async () => {
     const token = await ofMachine()
-    await server.parts.revocation.client('machine', operator)
+    await server.parts.revocation.revokeClient('machine', operator)
     expect(await isActive(token)).toBe(false)
     server.clock.advance(1)
     expect(await isActive(await ofMachine())).toBe(true)
@@ -346,7 +346,7 @@ describe('a JWT that is taken back is inactive at once', () => {
     expect(await isActive(await ofMachine())).toBe(true)
   })
 
-  test('what a request in flight leaves behind while its person or client is being disabled does not come alive', async () => {
+  test('what a request in flight stores while its user or client is being disabled is not valid', async () => {
     const { accounts, clients, artifacts } = server.parts
     const id = String(decodeJwt((await ofPerson()).access_token).sub)
     const grants = artifacts.adapter('Grant')
@@ -375,9 +375,9 @@ describe('a JWT that is taken back is inactive at once', () => {
     const moment = server.clock.now()
     server.clock.advance(1)
     const after = await ofMachine()
-    await server.parts.revocation.everything(moment, operator)
+    await server.parts.revocation.revokeAll(moment, operator)
     expect([await isActive(before), await isActive(after)]).toEqual([false, true])
-    await expect(server.parts.revocation.everything(server.clock.now() + 1, operator)).rejects.toMatchObject({
+    await expect(server.parts.revocation.revokeAll(server.clock.now() + 1, operator)).rejects.toMatchObject({
       code: 'moment_refused',
     })
   })

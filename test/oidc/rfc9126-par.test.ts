@@ -29,7 +29,7 @@ const push = async (rp: RelyingParty, more: Record<string, string | undefined> =
 const requestUrlOf = (requestUri: string, clientId = 'web') =>
   `${server.issuer}/authorize?${new URLSearchParams({ client_id: clientId, request_uri: requestUri })}`
 
-test('a pushed request is answered 201 with a request_uri that lives for a minute (§2.2), and leads to a code', async () => {
+test('a pushed request is answered 201 with a request_uri that is valid for a minute (§2.2), and leads to a code', async () => {
   const rp = createRelyingParty(server)
   const { status, body, headers } = await push(rp)
   expect([status, body]).toEqual([
@@ -158,12 +158,15 @@ describe('offline_access', () => {
     return { ...rp, tokens: (await rp.exchange(code!)).body }
   }
 
-  test.each([{}, { prompt: 'consent' }])('is kept in a pushed request (%j), and outlives the session', async (more) => {
-    const { browser, tokens, refresh } = await ask(more)
-    expect(tokens.scope).toBe(scope)
-    await browser.submit(await browser.get(`${server.issuer}/logout`), '/confirm', { logout: 'yes' })
-    expect((await refresh(tokens.refresh_token)).body.scope).toBe(scope)
-  })
+  test.each([{}, { prompt: 'consent' }])(
+    'is stored in a pushed request (%j), and outlasts the session',
+    async (more) => {
+      const { browser, tokens, refresh } = await ask(more)
+      expect(tokens.scope).toBe(scope)
+      await browser.submit(await browser.get(`${server.issuer}/logout`), '/confirm', { logout: 'yes' })
+      expect((await refresh(tokens.refresh_token)).body.scope).toBe(scope)
+    },
+  )
 
   test('is what the pushed request says, whatever stands in the address', async () => {
     const rp = createRelyingParty(server)

@@ -72,7 +72,7 @@ async function signedInAtSpa(scope = 'openid email offline_access') {
 }
 
 describe('a token request with a proof (§5)', () => {
-  test('gives a token of type DPoP that is bound to the key: opaque and JWT, told at introspection (§6)', async () => {
+  test('gives a token of type DPoP that is bound to the key: opaque and JWT, shown at introspection (§6)', async () => {
     const rp = rpOf()
     const requests: Record<string, string>[] = [{}, { resource: api, scope: 'api:read' }]
     for (const fields of requests) {
@@ -241,7 +241,7 @@ describe('userinfo with a bound token (§7)', () => {
 })
 
 describe('a public client’s refresh token is bound to the key it was issued with (§5)', () => {
-  test('it turns with a proof of that key, and a repeat within the window must prove the same key', async () => {
+  test('it rotates with a proof of that key, and a repeat within the window must prove the same key', async () => {
     const { tokens, refresh } = await signedInAtSpa()
     const first = await refresh(tokens.refresh_token, await proof())
     expect(first).toMatchObject({ status: 200, body: { token_type: 'DPoP' } })

@@ -58,7 +58,7 @@ test('without an address to go back to it says that it is done', async () => {
   expect(await isSignedIn(rp)).toBe(false)
 })
 
-test('a hint of another session, of another person or of an earlier login asks, and changes nothing by itself', async () => {
+test('a hint of another session, of another user or of an earlier login asks, and changes nothing by itself', async () => {
   const rp = await signedIn(server)
   const other = await signedIn(server)
   expect((await rp.browser.get(logoutUrl({ id_token_hint: other.tokens.id_token }))).body).toContain('/confirm"')
@@ -129,7 +129,7 @@ describe('a hint that is not a plain ID token of ours (RFC 8725 §3) is a page, 
   })
 })
 
-test('the session cookie of before is dead', async () => {
+test('the previous session cookie is invalid', async () => {
   const rp = await signedIn(server)
   const cookies = await rp.browser.jar.getCookieString(server.issuer)
   await rp.browser.submit(await rp.browser.get(logoutUrl()), '/confirm', { logout: 'yes' })
@@ -154,7 +154,7 @@ test('without a client there is a page that says it is done', async () => {
   expect([last.status, new URL(last.url).pathname]).toEqual([200, '/logout/success'])
 })
 
-test('with nobody signed in nothing is stored, and no cookie is set', async () => {
+test('without a session nothing is stored, and no cookie is set', async () => {
   const sessions = async () => (await server.database.knex('artifact').where({ model: 1 })).length
   const before = await sessions()
   const answer = await fetch(logoutUrl({ client_id: 'web', post_logout_redirect_uri: home }), { redirect: 'manual' })
@@ -163,7 +163,7 @@ test('with nobody signed in nothing is stored, and no cookie is set', async () =
   expect(await sessions()).toBe(before)
 })
 
-test('with nobody signed in there is nothing to confirm', async () => {
+test('without a session there is nothing to confirm', async () => {
   const { browser } = createRelyingParty(server)
   const page = await browser.get(logoutUrl({ client_id: 'web', post_logout_redirect_uri: home, state: 'x' }))
   expect([page.status, page.next]).toEqual([303, `${home}?state=x`])
@@ -217,7 +217,7 @@ test('a confirmation without the form’s token, or from another site, changes n
   expect(await isSignedIn(other)).toBe(true)
 })
 
-test('who chooses to stay signed in is told so, and is', async () => {
+test('a user who chooses to stay signed in gets a confirmation, and stays signed in', async () => {
   const rp = createRelyingParty(server)
   await rp.signIn()
   const asked = await rp.browser.get(`${server.issuer}/logout`)

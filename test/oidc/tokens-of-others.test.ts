@@ -22,7 +22,7 @@ const introspect = (token: string, headers = as('web')) => rp.call('/introspect'
 const revoke = (token: string, headers = as('web')) => rp.call('/revoke', { token }, headers)
 
 describe('introspection (RFC 7662)', () => {
-  test('tells the client of a token about it (§2.2)', async () => {
+  test('answers the client of a token about it (§2.2)', async () => {
     const { body, headers } = await introspect(rp.tokens.access_token)
     expect(body).toMatchObject({
       active: true,
@@ -36,13 +36,13 @@ describe('introspection (RFC 7662)', () => {
     expect((await introspect(rp.tokens.refresh_token)).body).toMatchObject({ active: true, client_id: 'web' })
   })
 
-  test('tells another client exactly that it is not active (§4)', async () => {
+  test('answers another client exactly that it is not active (§4)', async () => {
     for (const token of [rp.tokens.access_token, rp.tokens.refresh_token]) {
       expect((await introspect(token, as('machine'))).body).toEqual({ active: false })
     }
   })
 
-  test('tells a public client, or nobody, nothing', async () => {
+  test('answers nothing to a public or an unknown client', async () => {
     expect((await rp.call('/introspect', { token: rp.tokens.access_token })).status).toBe(401)
     const asSpa = await rp.call('/introspect', { token: rp.tokens.access_token, client_id: 'spa' })
     expect(asSpa.body).not.toMatchObject({ active: true })

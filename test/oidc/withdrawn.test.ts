@@ -138,7 +138,7 @@ describe('a client whose scope is narrowed to openid', () => {
     expect(Object.keys((await userinfo(body.access_token)).body)).toEqual(['sub'])
   })
 
-  test('is told so when the person finishes what began before', async () => {
+  test('gets an error when the user finishes what began before', async () => {
     const { browser, authorizeUrl, complete, become } = await party()
     const page = await browser.follow(await browser.get(await authorizeUrl()))
     await become({ scope: 'openid' })
@@ -156,7 +156,7 @@ test('a client that loses openid has nothing at userinfo, and gets no ID token',
 })
 
 describe('a family that loses offline_access', () => {
-  test('lives while its session does', async () => {
+  test('is valid while its session is', async () => {
     const { signIn, refresh, logOut, become } = await party()
     const tokens = await signIn()
     await become({ scope: 'openid' })
@@ -166,7 +166,7 @@ describe('a family that loses offline_access', () => {
     expect(await refresh(turned.refresh_token)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
   })
 
-  test('has ended where the session has, and does not come back with the scope', async () => {
+  test('has ended where the session has, and does not return with the scope', async () => {
     const { signIn, refresh, userinfo, logOut, become } = await party()
     const tokens = await signIn()
     await logOut()
@@ -189,7 +189,7 @@ describe('a family that loses offline_access', () => {
 })
 
 describe('scopes that were never allowed', () => {
-  test('a client of an API alone asks for nobody’s identity', async () => {
+  test('a client of an API alone requests no identity of a user', async () => {
     const { browser, authorizeUrl } = await party('api:read')
     const page = await browser.get(await authorizeUrl({ scope: 'openid email', prompt: 'none' }))
     expect(answerIn(page)).toMatchObject({ error: 'invalid_scope' })
@@ -238,7 +238,7 @@ describe('a redirect URI that was removed', () => {
   })
 })
 
-describe('an address after logout that was removed while the person was asked', () => {
+describe('an address after logout that was removed while the user was asked', () => {
   const home = 'https://party.example/'
   test.each([
     ['logs out', { logout: 'yes' }],

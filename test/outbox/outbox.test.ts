@@ -69,7 +69,7 @@ test('a sealed payload copied into another event does not open', async () => {
   expect(deliveries).toEqual([])
 })
 
-test('a failed delivery is repeated under the same id, and told when it is the last', async () => {
+test('a failed delivery is repeated under the same id, and reported when it is the last', async () => {
   const { outbox, deliveries } = createLetters({ failures: 2 })
   bench.startQueue({ tasks: outbox.tasks })
   await bench.database.transaction((tx) => outbox.send(tx, 'letter', letter))

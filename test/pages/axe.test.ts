@@ -99,7 +99,7 @@ describeWith('chromium', 'in Chromium', () => {
     await page.context().close()
   })
 
-  test('without JavaScript the page that goes on still does', async () => {
+  test('without JavaScript the page that redirects still does', async () => {
     const { page } = await openPage({ javaScriptEnabled: false })
     await page.goto(`${server.origin}/continue`)
     await page.waitForURL('**/next-page?code=1&state=2')

@@ -102,7 +102,7 @@ test('a website of a client is a link only when it is one of the web', async () 
   expect(await html('consent-short')).not.toContain('vbscript:')
 })
 
-test('a failed login keeps the address, tells the field, and announces itself', async () => {
+test('a failed login keeps the address, names the field, and is announced', async () => {
   const page = await html('login-error')
   expect(page).toMatch(/<div class="problem" role="alert" id="problem">/)
   expect(page).toMatch(/<a href="#password">/)
@@ -113,7 +113,7 @@ test('a failed login keeps the address, tells the field, and announces itself', 
   expect(page).not.toMatch(/<input id="password"[^>]* value=/)
 })
 
-test('the page that goes on does so by refresh and by link, to the same address', async () => {
+test('the page that redirects does so by refresh and by link, to the same URL', async () => {
   const page = await html('continue')
   expect(page).toContain('<meta http-equiv="refresh" content="0;url=/next-page?code=1&amp;state=2">')
   expect(page).toContain('<a class="button" href="/next-page?code=1&amp;state=2">')

@@ -124,7 +124,7 @@ test.each(moods)('a service that %s: allowed and noted, or refused', async (_moo
   }
 })
 
-test('a range is asked for once a day, and once for everybody who waits for it', async () => {
+test('a range is requested once a day, and once for all requests that wait for it', async () => {
   service.breach(leaked)
   const { find, clock } = createCheck()
   expect(await Promise.all([find(leaked), find(leaked), find(leaked)])).toEqual(['breached', 'breached', 'breached'])
@@ -135,7 +135,7 @@ test('a range is asked for once a day, and once for everybody who waits for it',
   expect(service.requests).toHaveLength(2)
 })
 
-test('what is kept has a bound: the oldest range goes first', async () => {
+test('the cache has a bound: the oldest range is removed first', async () => {
   const asked: string[] = []
   const request: Outbound['request'] = async (ip) => {
     asked.push(ip.slice(-5))
@@ -151,7 +151,7 @@ test('what is kept has a bound: the oldest range goes first', async () => {
   expect(asked).toHaveLength(130)
 })
 
-test('after a failure nobody waits for the service for five seconds, and what is kept still counts', async () => {
+test('after a failure no request waits for the service for five seconds, and cached ranges still count', async () => {
   service.breach(leaked)
   const { find, clock, outcomes } = createCheck({ outage: 'refuse' })
   expect(await find(leaked)).toBe('breached')

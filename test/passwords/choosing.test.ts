@@ -102,7 +102,7 @@ describe('the page', () => {
     }
   })
 
-  test('tells everything that is wrong at once, above the form and at the field, and spends no hash', async () => {
+  test('shows everything that is wrong at once, above the form and at the field, and spends no hash', async () => {
     const before = await hashes()
     const page = await setup.register({ email: 'all-at-once@example.com', name: 'Eve Wonder', password: 'Eve WONDER' })
     expect(page.status).toBe(400)
@@ -116,7 +116,7 @@ describe('the page', () => {
   })
 })
 
-describe('every door', () => {
+describe('every form that sets a password', () => {
   const codeOf = {
     breached: 'password_known',
     named: 'password_contains_name',
@@ -218,7 +218,7 @@ describe('at the login', () => {
       ({ action, outcome }) => `${action} ${outcome}`,
     )
 
-  test('the right password that is known from a breach signs nobody in, and an email leads to a new one', async () => {
+  test('the right password that is known from a breach signs no browser in, and an email leads to a new one', async () => {
     const email = 'breached@example.com'
     const id = await imported(email, breached)
     const page = await signIn(email, breached)
@@ -239,7 +239,7 @@ describe('at the login', () => {
     expect((await signIn(email, goodPassword)).status).toBe(200)
   })
 
-  test('a wrong password, or nobody’s, is not looked up, and is answered as ever', async () => {
+  test('a wrong password, or one of an unknown account, is not looked up, and gets the usual answer', async () => {
     const password = 'another that everybody knows'
     breaches.breach(password)
     await imported('wrong@example.com', otherPassword)
@@ -257,7 +257,7 @@ describe('at the login', () => {
     expect((await setup.mailbox.waitFor(email, 'verify')).link).toContain('/verify?token=')
   })
 
-  test('without email there is no way on: the person is let in, and the audit trail says so', async () => {
+  test('without email there is no other way: the user is signed in, and the audit trail records it', async () => {
     const server = await startOther({ SMTP_URL: '' })
     const email = 'no-mail@example.com'
     const id = await imported(email, breached)
@@ -287,7 +287,7 @@ describe('at the login', () => {
     expect((await signIn(email, breached, server)).status).toBe(403)
   })
 
-  test('a password with marks that turn the direction of text, from before there was a rule, still signs in', async () => {
+  test('a password with marks that change the direction of text, from before there was a rule, still signs in', async () => {
     await imported('marks@example.com', 'lanterns \u200fover the quiet river')
     expect((await signIn('marks@example.com', 'lanterns \u200fover the quiet river')).status).toBe(200)
   })

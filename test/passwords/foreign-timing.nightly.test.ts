@@ -12,7 +12,7 @@ const salt = 'c2l4dGVlbiBieXRlcw'
 const result = 'GXxFKcyzC+ttyp3771S46HYYOja+pVGWMQfo12emkXc'
 const median = (times: number[]) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? Number.NaN
 
-test('a wrong password is one work of the pool, whatever the hash it is held against', async () => {
+test('a wrong password is one task of the pool, whatever the hash it is compared with', async () => {
   const metrics = createMetrics()
   const { verify } = createPasswordHasher({
     memoryKiB: 65_536,

@@ -109,7 +109,7 @@ test('a hash that is too dear verifies nothing, wherever it came from', async ()
   expect(await verify('U*U', `$2b$31$${rest}`)).toEqual({ matches: false, needsRehash: false })
 })
 
-test('a cheap hash is one work of the pool, as nobody’s is; what that takes in time is measured by foreign-timing.nightly', async () => {
+test('a cheap hash is one task of the pool, as for an unknown account; foreign-timing.nightly measures its time', async () => {
   const { verify, hashes } = hasher({ memoryKiB: 65_536, iterations: 3, parallelism: 4 })
   for (const [count, hash] of [undefined, `$pbkdf2-sha256$i=1000$${salt}$${result}`].entries()) {
     expect(await verify(password, hash)).toMatchObject({ needsRehash: false })

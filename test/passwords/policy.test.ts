@@ -160,7 +160,7 @@ describe('a password that is being chosen', () => {
     },
   )
 
-  test('is held against the common list although another minimum is set', async () => {
+  test('is compared with the common list although another minimum is set', async () => {
     expect(await policy({ passwordMinimumLength: 15 }).codes('123456789987654321')).toEqual(['password_common'])
   })
 
@@ -209,7 +209,7 @@ describe('a password that is being chosen', () => {
     expect(strict.rules()).toEqual(['minimum', 'uppercase', 'lowercase', 'digit', 'special', 'context', 'common'])
   })
 
-  test('is told everything that is wrong with it at once', async () => {
+  test('gets every reason for its refusal at once', async () => {
     const { codes } = policy({ passwordDigit: 'required', passwordMinimumLength: 64 }, ['\u200fLATCHKEY ada.king Noel'])
     expect(await codes('\u200fLATCHKEY ada.king Noel')).toEqual([
       'password_direction_marks',

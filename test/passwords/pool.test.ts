@@ -59,7 +59,7 @@ test('a work that fails gives its slot back', async () => {
   expect(pool.running()).toBe(0)
 })
 
-test('whoever is refused is told to come back when the queue will be through', async () => {
+test('a refused request is told in Retry-After when the queue will be empty', async () => {
   const { run, end, pass } = stage({ slots: 1, queue: 3, longestWaitMs: 60_000 })
   for (let round = 0; round < 40; round += 1) {
     const work = run('warm')
@@ -77,7 +77,7 @@ test('whoever is refused is told to come back when the queue will be through', a
   }
 })
 
-test('whoever would wait for too long is refused at once, however much room the queue has', async () => {
+test('a request that would wait for too long is refused at once, however much room the queue has', async () => {
   const { run, end, pass, started } = stage({ slots: 1, queue: 16, longestWaitMs: 4_000 })
   for (let round = 0; round < 60; round += 1) {
     const work = run('slow')
@@ -154,14 +154,14 @@ describe('of a queue that others fill', () => {
     expect([started.length, refused]).toEqual([16, []])
   })
 
-  test('two networks take turns, in whatever order they came', async () => {
+  test('two networks alternate, in whatever order they came', async () => {
     const stand = stage({ slots: 1, queue: 14, longestWaitMs: 60_000 })
     const names = ['a0', 'a1', 'a2', 'a3', 'b0', 'b1', 'c0']
     const works = new Map(names.map((name) => [name, stand.runFor(at(name.slice(0, 1)), name)]))
     expect((await outcome(stand, works)).started).toEqual(['a0', 'b0', 'c0', 'a1', 'b1', 'a2', 'a3'])
   })
 
-  test('one may wait even when a single work takes longer than anybody should, and another network has the next turn', async () => {
+  test('one hash may wait even when a single one takes longer than the limit, and another network is next', async () => {
     const stand = stage({ slots: 1, queue: 14, longestWaitMs: 1_000 })
     for (let round = 0; round < 60; round += 1) {
       const work = stand.run('slow')
@@ -204,7 +204,7 @@ test('the cores of a machine are shared among its server processes and the lanes
   expect(slots(8, 4, 4, 6)).toBe(6)
 })
 
-test('libuv’s pool has at least four threads more than there are slots, and a larger one is kept', () => {
+test('libuv’s pool has at least four threads more than there are slots, and a larger pool stays as it is', () => {
   expect([threadPoolSize(1, undefined), threadPoolSize(8, '4'), threadPoolSize(2, '32')]).toEqual([5, 12, 32])
   expect([threadPoolSize(2, 'many'), threadPoolSize(2, ''), threadPoolSize(2, '4000')]).toEqual([6, 6, 1024])
 })

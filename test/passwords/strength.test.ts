@@ -66,7 +66,7 @@ test('at most 64 characters are read', async () => {
   expect(await strength.judge(`${'a'.repeat(32)} lanterns over the quiet river`)).toBe('good')
 })
 
-test('the event loop goes on while hostile text is judged', async () => {
+test('the event loop continues while hostile text is judged', async () => {
   await strength.judge('warm up')
   const hostile = ['a@4', '4@$3!1|0', 'p@$$w0rd', '1234567890', '01012000', '1|!i', 'aabbccdd11223344']
   const before = performance.eventLoopUtilization()
@@ -77,7 +77,7 @@ test('the event loop goes on while hostile text is judged', async () => {
   expect(utilization).toBeLessThan(0.5)
 })
 
-test('the thread is loaded at the first question, and let go when idle', async () => {
+test('the thread is loaded at the first question, and ended when idle', async () => {
   const { judge, isLoaded } = counting({ idleMs: 1 })
   expect(isLoaded()).toBe(false)
   const asked = judge('aaaaaaaaaaaa')

@@ -29,7 +29,7 @@ async function withLink(email: string) {
   return { account, link: (await setup.mailbox.waitFor(email, 'recovery')).link! }
 }
 
-test('the answer is the same for known, unknown, unproven and disabled addresses; only who may recover gets an email', async () => {
+test('the answer is the same for known, unknown, unproven and disabled addresses; only an account that may recover gets an email', async () => {
   const disabled = await setup.member('disabled@example.com')
   await setup.server.parts.accounts.disable(disabled.id, operator)
   await setup.register({ email: 'unproven@example.com' })
@@ -77,7 +77,7 @@ test('a newer link ends the older one', async () => {
   expect((await browser.get(newer!)).status).toBe(200)
 })
 
-test('it lives for 30 minutes', async () => {
+test('it is valid for 30 minutes', async () => {
   const { link } = await withLink('minutes@example.com')
   setup.server.clock.advance(30 * 60_000 - 1000)
   expect((await createBrowser().get(link)).status).toBe(200)
@@ -101,7 +101,7 @@ test('of 50 uses at once, one sets its password', async () => {
   expect((await browser.submit(page, '/recover/password', { password: otherPassword })).status).toBe(400)
 })
 
-test('it signs nobody in, ends every session and token, and leads back to signing in', async () => {
+test('it signs no browser in, ends every session and token, and leads back to the sign-in', async () => {
   const email = 'sessions@example.com'
   await setup.member(email)
   const rp = createRelyingParty(setup.server)
@@ -136,7 +136,7 @@ test('it signs nobody in, ends every session and token, and leads back to signin
   expect(answer).toMatchObject({ state: 'kept-through-recovery', code: expect.any(String) })
 })
 
-test('a password that is refused is told beside its field and leaves the link good', async () => {
+test('a refused password is shown beside its field and leaves the link valid', async () => {
   const { account, link } = await withLink('refused@example.com')
   const browser = createBrowser()
   let page = await browser.get(link)
@@ -173,7 +173,7 @@ test('at rest a link is a digest', async () => {
   }
 })
 
-test('links that are over leave, once nobody is limited by them', async () => {
+test('expired links are removed, once they no longer count for a limit', async () => {
   await withLink('swept@example.com')
   await setup.allEmailsSent()
   setup.server.clock.advance(8 * 24 * 3_600_000)

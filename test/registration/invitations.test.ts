@@ -23,7 +23,7 @@ async function accept(link: string) {
   return page
 }
 
-test('name and roles count for an address that a stranger registered; his password, session and tokens end at once', async () => {
+test('name and roles count for an address that another user registered; the registrant’s password, session and tokens end at once', async () => {
   const email = 'registered@example.com'
   const stranger = createRelyingParty(setup.server)
   await setup.register({ email, name: 'Stranger Typed', password: otherPassword }, stranger.browser)
@@ -48,7 +48,7 @@ test('name and roles count for an address that a stranger registered; his passwo
   expect(await setup.signsIn(email, goodPassword)).toBe(true)
 })
 
-test('without a name the page shows none, and a stranger who registers later changes nothing', async () => {
+test('without a name the page shows none, and a later registration by another user changes nothing', async () => {
   const email = 'nameless@example.com'
   await setup.register({ email, name: 'Stranger Typed', password: otherPassword })
   await setup.mailbox.waitFor(email, 'verify')
@@ -84,7 +84,7 @@ test('an imported account whose address is unproven keeps its id, and loses pass
   expect(await setup.account(email)).toMatchObject({ id, name: 'Chosen By Guest', isEmailVerified: true })
 })
 
-test('what another person allowed and enrolled in an imported account ends with the invitation', async () => {
+test('what another user allowed and enrolled in an imported account ends with the invitation', async () => {
   const email = 'enrolled@example.com'
   const id = await setup.server.parts.accounts.create({ email, name: 'Guest', password: otherPassword }, operator)
   const rp = createRelyingParty(setup.server)

@@ -31,7 +31,7 @@ test('the page says the same whether or not the address has an account; the emai
   expect(await setup.signsIn('alice@example.com', testPassword)).toBe(true)
 })
 
-test('email, name and password are kept as typed; the address is found in any case, and is unproven', async () => {
+test('email, name and password are stored as typed; the address is found in any case, and is unproven', async () => {
   const name = 'Зоя Ω 王小明 نور'
   await setup.register({ email: '  Zoë.Mixed@Example.COM ', name })
   expect(await setup.account('zoë.mixed@example.com')).toMatchObject({
@@ -45,7 +45,7 @@ test('email, name and password are kept as typed; the address is found in any ca
   expect(rows).toHaveLength(1)
 })
 
-test('everything wrong is told beside its field, what was typed is kept but the password, and nothing is made', async () => {
+test('every problem is shown beside its field, the form keeps its values except the password, and nothing is created', async () => {
   const page = await setup.register({ email: 'nobody', name: ' ', password: 'short' })
   expect(page.status).toBe(400)
   for (const field of ['email', 'name', 'password']) {
@@ -114,7 +114,7 @@ test('opening the link changes nothing, as often as scanners do it; the button p
   expect(await setup.signsIn(email, goodPassword)).toBe(true)
 })
 
-test('a link lives for 24 hours, and only the newest does', async () => {
+test('a link is valid for 24 hours, and only the newest one', async () => {
   const browser = createBrowser()
   const email = 'newest@example.com'
   await setup.register({ email }, browser)
@@ -161,7 +161,7 @@ test('an unproven address grants nothing: email_verified is false, and there is 
   expect(setup.mailbox.to(email)).toHaveLength(1)
 })
 
-describe('an address that somebody else registered first', () => {
+describe('an address that another user registered first', () => {
   async function preregister(email: string) {
     const thief = createRelyingParty(setup.server)
     await setup.register({ email, password: otherPassword, name: 'Thief' }, thief.browser)
@@ -187,7 +187,7 @@ describe('an address that somebody else registered first', () => {
     expect(await setup.server.database.knex('consent').where({ account_id: squatted.id })).toEqual([])
   }
 
-  test('is of no use to him when the owner opens the mail: password, sessions, tokens and the account itself are gone', async () => {
+  test('is removed when the owner opens the email: password, sessions, tokens and the account itself are gone', async () => {
     const email = 'owner@example.com'
     const squat = await preregister(email)
     const owner = createBrowser()
@@ -211,7 +211,7 @@ describe('an address that somebody else registered first', () => {
     await expectDead(squat, email)
   })
 
-  test('the owner’s browser cannot confirm the thief’s account by the button alone', async () => {
+  test('the owner’s browser cannot confirm the attacker’s account by the button alone', async () => {
     const email = 'button@example.com'
     const { link } = await preregister(email)
     const owner = createBrowser()
@@ -224,7 +224,7 @@ describe('an address that somebody else registered first', () => {
     expect((await owner.get(link)).status).toBe(200)
   })
 
-  test('a link that is opened on another device asks for the password, and keeps the account of who knows it', async () => {
+  test('a link that is opened on another device asks for the password, and keeps the account if the password is right', async () => {
     const email = 'phone@example.com'
     await setup.register({ email })
     const before = (await setup.account(email))!
@@ -277,7 +277,7 @@ test('of two registrations at once one makes the account, and the other changes 
   expect(await setup.signsIn(email, `${rows[0].name} sings in the morning`)).toBe(true)
 })
 
-test('a registration begun at the login page comes back to it, and the request is kept', async () => {
+test('a registration begun at the login page returns to it, and the request is preserved', async () => {
   const rp = createRelyingParty(setup.server)
   const email = 'returning@example.com'
   const login = await rp.browser.follow(
@@ -297,14 +297,14 @@ test('a registration begun at the login page comes back to it, and the request i
   expect(answer).toMatchObject({ state: 'kept-through-registration', code: expect.any(String) })
 })
 
-test('a registration in somebody else’s interaction is refused', async () => {
+test('a registration in the interaction of another browser is refused', async () => {
   const rp = createRelyingParty(setup.server)
   const login = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
   const url = setup.at(/href="(\/interaction\/[\w-]+\/register)"/.exec(login.body)![1]!)
   expect((await createBrowser().get(url)).status).toBe(400)
 })
 
-test('who must confirm the address first is told so after the right password only, and gets the email again', async () => {
+test('a user who must confirm the address first learns it after the right password only, and gets the email again', async () => {
   await setup.server.parts.settings.set('emailVerification', 'required', operator)
   try {
     const email = 'first@example.com'
@@ -324,7 +324,7 @@ test('who must confirm the address first is told so after the right password onl
   }
 })
 
-describe('who may register is a setting', () => {
+describe('a setting decides which addresses may register', () => {
   afterEach(() => setup.server.parts.settings.set('registration', 'open', operator))
 
   test.each(['off', 'invitation'] as const)(
@@ -344,7 +344,7 @@ describe('who may register is a setting', () => {
     },
   )
 
-  test('an invited person chooses a name and a password, and the address is proven', async () => {
+  test('an invited user chooses a name and a password, and the address is proven', async () => {
     await setup.server.parts.settings.set('registration', 'invitation', operator)
     const email = 'invited@example.com'
     const id = await setup.server.parts.registration.invite({ email, roles: ['editor'] }, operator)
@@ -366,7 +366,7 @@ describe('who may register is a setting', () => {
     })
   })
 
-  test('an invitation to an address that a stranger has registered gives him nothing', async () => {
+  test('an invitation to an address that another user has registered gives that user nothing', async () => {
     const email = 'squatted@example.com'
     await setup.register({ email, password: otherPassword, name: 'Stranger' })
     await setup.mailbox.waitFor(email, 'verify')

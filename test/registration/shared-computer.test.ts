@@ -41,7 +41,7 @@ test('each registration has a cookie of its own: the earlier one wants its passw
   expect((await browser.submit(earlier, '/verify/password', { password: goodPassword })).status).toBe(200)
 })
 
-test('the cookie is the same for an address that has an account: it tells nothing', async () => {
+test('the cookie is the same for an address that has an account: it reveals nothing', async () => {
   const names = async (email: string) =>
     (await setup.register({ email })).headers.getSetCookie().map((cookie) => cookie.replace(/=[^;]*/, ''))
   expect(await names('alice@example.com')).toEqual(await names('alice-not@example.com'))
@@ -69,7 +69,7 @@ test('the same form sent twice, at once or one after the other, is one registrat
   expect(await setup.account(email)).toMatchObject({ isEmailVerified: true, name: 'Double' })
 })
 
-test('the form of the person before, sent again with another password, changes nothing', async () => {
+test('the form of the user before, sent again with another password, changes nothing', async () => {
   const browser = createBrowser()
   const email = 'back-button@example.com'
   const page = await browser.get(setup.at('/register'))

@@ -38,7 +38,7 @@ test('a registration asks the same of the database, and hashes once, whether the
   expect(seen[0]!.hashes).toBe(1)
 })
 
-test('a recovery asks the same of the database, and hashes nothing, whoever has the address', async () => {
+test('a recovery sends the same queries to the database, and hashes nothing, whether or not the address has an account', async () => {
   const browser = createBrowser()
   const seen: string[][] = []
   for (const email of ['alice@example.com', 'nobody@example.com', 'unproven@example.com']) {

@@ -60,7 +60,7 @@ describeWith(['redis-server'], 'a token that Redis has lost', () => {
     }
   }
 
-  test('stays dead when Redis comes back with it, of a client or of a person', async () => {
+  test('stays invalid when Redis restores it, for a client and for a user', async () => {
     const token = await machineToken()
     const tokens = await rp.signIn()
     const comeBack = await loseAll()
@@ -85,7 +85,7 @@ describeWith(['redis-server'], 'a token that Redis has lost', () => {
     expect(await isActive(token)).toBe(false)
   })
 
-  test('is remembered only as long as a token can live, and only in the form of ours', async () => {
+  test('is stored only as long as a token can be valid, and only in our form', async () => {
     await server.database.knex('artifact_end').delete()
     const forms = ['x'.repeat(42), 'x'.repeat(44), `${'x'.repeat(42)}+`, `${'x'.repeat(42)}é`, 'x'.repeat(4000), 'a b']
     for (const text of forms) expect(await revoke(text)).toMatchObject({ status: 200 })
@@ -122,7 +122,7 @@ describeWith(['redis-server'], 'a token that Redis has lost', () => {
   }, 60_000)
 })
 
-test('without Redis no store can come back, and nothing is written for an unknown token', async () => {
+test('without Redis no store can restore it, and nothing is written for an unknown token', async () => {
   const server = await startLatchkey()
   const rp = createRelyingParty(server)
   const headers = { Authorization: rp.basic('machine', webSecret) }

@@ -53,10 +53,10 @@ async function endAround(at: Latchkey, end: () => Promise<unknown>, meanwhile: (
 }
 
 test.each<[string, (revocation: Revocation, accountId: string) => Promise<unknown>]>([
-  ['of a person', (revocation, accountId) => revocation.account(accountId, operator)],
-  ['of a client', (revocation) => revocation.client('web', operator)],
-  ['of a consent', (revocation, accountId) => revocation.consent(accountId, 'web', operator)],
-  ['of everything', (revocation) => revocation.everything('now', operator)],
+  ['of a person', (revocation, accountId) => revocation.revokeAccount(accountId, operator)],
+  ['of a client', (revocation) => revocation.revokeClient('web', operator)],
+  ['of a consent', (revocation, accountId) => revocation.revokeConsent(accountId, 'web', operator)],
+  ['of everything', (revocation) => revocation.revokeAll('now', operator)],
 ])('the end %s', async (_what, end) => {
   const rp = createRelyingParty(server)
   await rp.signIn({ scope: 'openid email offline_access' })

@@ -74,7 +74,7 @@ test('7: a password of 50 KB, or with what no keyboard makes, is refused without
   }
 })
 
-test('8: what does not fit into the hash pool is told to come back, and nothing else suffers', async () => {
+test('8: what does not fit into the hash pool gets a Retry-After header, and nothing else suffers', async () => {
   const pages = await Promise.all(Array.from({ length: 12 }, () => loginPage()))
   const answering = Promise.all(
     // Each at another address, because tries at one address wait for each other.
@@ -99,7 +99,7 @@ test('8: what does not fit into the hash pool is told to come back, and nothing 
   }
 })
 
-test('11: a login from another site, without the token, or with another browser’s, is refused and signs nobody in', async () => {
+test('11: a login from another site, without the token, or with another browser’s, is refused without a sign-in', async () => {
   const fields = { email: 'alice@example.com', password: testPassword }
   const { rp, page } = await loginPage()
   const action = `${page.url}/login`
@@ -122,7 +122,7 @@ test('11: a login from another site, without the token, or with another browser�
   })
 })
 
-test('50, 51: a client’s or a person’s name is data on every page, and a name that turns text around is not taken', async () => {
+test('50, 51: a client’s or a user’s name is data on every page, and a name that reverses text is refused', async () => {
   const clientName = '<script>alert(1)</script>'
   const metadata = {
     client_name: clientName,

@@ -111,14 +111,14 @@ describe.each(Object.entries(passwordForms))('%s', (_, open) => {
   })
 })
 
-test('a password that somebody can have typed costs one hash at each of these forms', async () => {
+test('a password that a user can have typed costs one hash at each of these forms', async () => {
   for (const [name, open] of Object.entries(passwordForms)) {
     const { status, hashed } = await (await open())('lanterns+over+the+quiet+river')
     expect([name, status, hashed]).toEqual([name, name === 'login' ? 400 : 200, 1])
   }
 })
 
-test('a password with marks of direction, or in letters from right to left, signs in who has it, exactly as it is', async () => {
+test('a password with marks of direction, or in letters from right to left, signs in, exactly as it is', async () => {
   const hash = (password: string) =>
     argon2.hash(password.normalize('NFC'), { type: argon2.argon2id, memoryCost: 19456, timeCost: 2, parallelism: 1 })
   const people = [

@@ -88,7 +88,7 @@ test('CONNECT and an upgrade get no tunnel', async () => {
   expect(upgrade).not.toMatch(/^HTTP\/1\.1 101/)
 })
 
-test('headers too large are told so, and cookies that are too many or broken change nothing', async () => {
+test('headers that are too large get an error, and cookies that are too many or broken change nothing', async () => {
   expect(statusesIn(await raw(message('GET /', [`Cookie: a=${'b'.repeat(40_000)}`])))).toEqual([431])
   const many = Array.from({ length: 900 }, (_, index) => `latchkey.session${index}=x`).join('; ')
   expect(statusesIn(await raw(message('GET /', [`Cookie: ${many}`])))).toEqual([200])

@@ -109,13 +109,13 @@ test('what exists is left alone when only what is missing is asked for', async (
   expect(after).toMatchObject({ 'demo-spa': 'created', 'alice@example.com': 'unchanged' })
 })
 
-test('a client that somebody disabled stays so', async () => {
+test('a client that an operator disabled stays disabled', async () => {
   await apply(development)
   await setup.clients.disable('demo-web', operator)
   expect(await results(development)).toMatchObject({ 'demo-web': 'unchanged' })
 })
 
-test('every problem is told at once with its line, and nothing is written', async () => {
+test('every problem is reported at once with its line, and nothing is written', async () => {
   const text = `
 users:
   - email: fine@example.com
@@ -179,7 +179,7 @@ test.each([
   expect((await problemsFrom(apply(text))).map((problem) => problem.code)).toContain(code)
 })
 
-test('every spelling of a mailbox is one person of the seed', async () => {
+test('every spelling of a mailbox is one user of the seed', async () => {
   const seedOf = (...emails: string[]) => `users:\n${emails.map((email) => `  - email: ${email}\n`).join('')}`
   expect(await problems(seedOf('seeded@münchen.example', 'Seeded@xn--mnchen-3ya.example'))).toEqual([
     '3 users[1].email repeated',

@@ -17,8 +17,21 @@ const catalogues = ['en'].map(
 // Input limits are never 1.
 const limits = ['limit', 'min', 'max', 'minimum', 'maximum', 'length']
 const nouns = ['people', 'accounts?', 'clients?', 'changes?', 'lines?', 'codes?', 'browsers?', 'sessions?', 'emails?']
-const units = ['days?', 'hours?', 'minutes?', 'releases?', 'lanes?', 'passes', 'letters?', 'characters?', 'entries']
-const numberedNoun = new RegExp(`\\{\\{(\\w+)\\}\\} (?:more |later |other )?(?:${[...nouns, ...units].join('|')})\\b`)
+const units = [
+  'days?',
+  'hours?',
+  'minutes?',
+  'releases?',
+  'lanes?',
+  'passes',
+  'letters?',
+  'characters?',
+  'entries',
+  'process(?:es)?',
+]
+const numberedNoun = new RegExp(
+  `\\{\\{(\\w+)\\}\\} (?:more |later |other |running )?(?:${[...nouns, ...units].join('|')})\\b`,
+)
 
 /** Keys of sentences with a number and only one form. */
 function listSingleForms(catalogue: Catalogue): string[] {
@@ -38,8 +51,9 @@ test('a number before a noun has a form for one and a form for more', () => {
   const planted = {
     cli: { done: '{{count}} people are in {{path}}.', left_other: '{{count}} codes are left.' },
     wait: 'Wait {{days}} days.',
+    stopped: '{{processes}} running processes stopped.',
     long: 'At most {{max}} characters.',
   }
-  expect(listSingleForms(planted)).toEqual(['cli.done', 'cli.left_other', 'wait'])
+  expect(listSingleForms(planted)).toEqual(['cli.done', 'cli.left_other', 'wait', 'stopped'])
   expect(catalogues.flatMap(listSingleForms)).toEqual([])
 })

@@ -33,7 +33,7 @@ test('a row of the table without a limit, or with an unknown one, does not compi
     isPostMadeGet: false,
     formOrigin: 'any',
     cache: 'never',
-    opener: 'cut',
+    opener: 'isolated',
   }
   // @ts-expect-error: no policy has this name.
   const unknownPolicy: Endpoint['limit'] = { policy: 'planted', by: 'ip' }
@@ -103,7 +103,7 @@ test('no row contradicts itself or another one', () => {
     isPostMadeGet: true,
     formOrigin: 'any',
     cache: 'never',
-    opener: 'cut',
+    opener: 'isolated',
   }
   expect(problemsOf([...endpoints, planted], grants)).toEqual([
     '/planted gives no reason',

@@ -6,7 +6,7 @@ import type { Mutant } from '../mutants/mutant.ts'
 import { readShard, selectMutants } from '../mutants/select.ts'
 import { root } from './source.ts'
 
-test('a lane is told by the folder, the list of slow files or the name', () => {
+test('a lane is determined by the folder, the list of slow files or the name', () => {
   expect(laneOf('test/faults/two-processes.test.ts')).toBe('faults')
   expect(laneOf('test/passwords/foreign-timing.nightly.test.ts')).toBe('nightly')
   expect(laneOf('test/oidc/jwks.test.ts')).toBe('default')

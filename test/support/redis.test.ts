@@ -4,7 +4,7 @@ import { describeWith } from './programs.ts'
 import { startRedis, startRedisCluster } from './redis.ts'
 
 describeWith('redis-server', 'Redis for a test', () => {
-  test('dies and returns empty on the same port', async () => {
+  test('stops and returns empty on the same port', async () => {
     const server = await startRedis()
     const client = new Redis(server.url, { retryStrategy: () => 20, maxRetriesPerRequest: null })
     await client.set('a', '1')

@@ -56,7 +56,7 @@ export async function makeDataFolder({ folder, binaries, users, access, isSynced
   try {
     if (status !== 0) throw embeddedFailed({ params: { folder, log: '-', detail: output.trim() } })
     finish(beside)
-    if (user !== maker) user.give(beside)
+    if (user !== maker) user.changeOwner(beside)
     renameSync(beside, folder)
   } catch (error) {
     abandon()

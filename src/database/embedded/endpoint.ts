@@ -48,7 +48,7 @@ export function createAccess(transport: Transport, { folder, random, user: runAs
   if (transport === 'socket') return { args: ['--auth=trust'], finish: () => {}, abandon: () => {} }
   const file = `${folder}.password-${process.pid}`
   writeFileSync(file, `${random.token()}\n`, { mode: 0o600 })
-  runAs.give(file)
+  runAs.changeOwner(file)
   return {
     args: ['--auth=scram-sha-256', `--pwfile=${file}`],
     finish: (madeFolder: string) => renameSync(file, path.join(madeFolder, passwordFile)),

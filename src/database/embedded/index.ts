@@ -69,9 +69,9 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   // Postgres has terminated: the first process that notices starts it again, the others join.
   async function rejoin(): Promise<void> {
     while (!isClosing) {
-      const again = await join(installation, joined.endpoint).catch(() => undefined)
-      if (!again) continue
-      joined = again
+      const rejoined = await join(installation, joined.endpoint).catch(() => undefined)
+      if (!rejoined) continue
+      joined = rejoined
       watch()
       return
     }
@@ -122,12 +122,12 @@ async function install({
       timeoutMs: rest.timeoutMs ?? defaultTimeoutMs,
     }
   } catch (error) {
-    const { code, path: place } = error as NodeJS.ErrnoException
+    const { code, path: deniedPath } = error as NodeJS.ErrnoException
     if (code !== 'EACCES' && code !== 'EPERM') throw error
     const owner = statSync(parent, { throwIfNoEntry: false })?.uid ?? '?'
     throw embeddedOtherOwner({
       cause: error,
-      params: { folder: place ?? parent, owner, user: process.getuid?.() ?? '?' },
+      params: { folder: deniedPath ?? parent, owner, user: process.getuid?.() ?? '?' },
     })
   }
 }

@@ -123,7 +123,7 @@ function openLog(file: string, user: RunAs): number {
     renameSync(file, `${file}.old`)
     log = openSync(file, 'a', 0o600)
   }
-  user.give(file)
+  user.changeOwner(file)
   return log
 }
 
@@ -150,8 +150,8 @@ export const logLength = (logFile: string): number => statSync(logFile, { throwI
 export function lastLogLines(logFile: string, from: number): string {
   const all = readIfThere(logFile) ?? Buffer.alloc(0)
   // The file is shorter than before when it grew too long and was started again.
-  const said = all.subarray(all.length < from ? 0 : from).toString()
-  const lines = said.trim().split('\n').slice(-10)
+  const newText = all.subarray(all.length < from ? 0 : from).toString()
+  const lines = newText.trim().split('\n').slice(-10)
   return [...new Set(lines.map((line) => line.replace(/^[\d-]+ [\d:.]+ \w+ \[\d+\] /, '')))].join(' | ')
 }
 

@@ -17,7 +17,7 @@ export type RunAs = {
   /** Creates a folder that only that user may read. */
   makeFolder: (folder: string) => void
   /** Changes the owner of a file, or of a folder with its content, to that user. */
-  give: (place: string) => void
+  changeOwner: (target: string) => void
 }
 
 // The user `nobody` of Debian and most other systems.
@@ -66,7 +66,7 @@ function asOurselves(owner: Owner | undefined): Users {
     owner,
     start: (program, args, options) => spawn(program, args, { cwd: '/', ...options }),
     makeFolder: (folder) => void mkdirSync(folder, { recursive: true, mode: 0o700 }),
-    give: () => {},
+    changeOwner: () => {},
   }
   return { user, maker: user }
 }
@@ -86,10 +86,10 @@ function asUser(owner: Owner, [programs, parent]: readonly [string, string]): Ru
       mkdirSync(folder, { recursive: true, mode: 0o700 })
       chownSync(folder, uid, gid)
     },
-    give: (place) => {
-      chownSync(place, uid, gid)
-      if (!statSync(place).isDirectory()) return
-      for (const name of readdirSync(place, { recursive: true })) chownSync(path.join(place, String(name)), uid, gid)
+    changeOwner: (target) => {
+      chownSync(target, uid, gid)
+      if (!statSync(target).isDirectory()) return
+      for (const name of readdirSync(target, { recursive: true })) chownSync(path.join(target, String(name)), uid, gid)
     },
   }
 }

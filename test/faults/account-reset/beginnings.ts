@@ -41,7 +41,7 @@ export function testBeginnings(setup: () => Setup): void {
     return link
   }
 
-  test('no link of a stranger works after a new beginning, and no email change in flight is carried out', async () => {
+  test('no link requested by another user works after an account reset, and no email change in flight is carried out', async () => {
     const people = createPeople(setup())
     const tried = await runTries(setup(), times, async (one) => {
       const person = setup().takeUnverified()

@@ -50,7 +50,7 @@ export function testSignIns(setup: () => Setup): void {
     expect(wrongs).toEqual({ access: 0, knownBrowser: 0, ownBrowserForgotten: 0 })
   }, 120_000)
 
-  test('a sign-in in flight has no session and no token after a password change, and the owner goes on', async () => {
+  test('a sign-in in flight has no session and no token after a password change, and the owner continues', async () => {
     const people = createPeople(setup())
     const wrongs = await countWrongs(setup(), times, async (one) => {
       const person = setup().takeVerified()

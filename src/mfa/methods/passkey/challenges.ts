@@ -12,7 +12,7 @@ type Deps = { db: Queryable; key: Buffer; clock: Clock; random: Random }
 
 const lifetimeMs = 5 * 60_000
 const nonceBytes = 16
-const momentBytes = 6
+const expiryBytes = 6
 const macBytes = 32
 
 export function createChallenges({ db, key, clock, random }: Deps) {
@@ -23,18 +23,18 @@ export function createChallenges({ db, key, clock, random }: Deps) {
   /** The expiry time of the challenge, if this server made it for this binding. */
   function endOf(challenge: string, binding: string): number | undefined {
     const bytes = Buffer.from(challenge, 'base64url')
-    if (bytes.length !== momentBytes + nonceBytes + macBytes || bytes.toString('base64url') !== challenge)
+    if (bytes.length !== expiryBytes + nonceBytes + macBytes || bytes.toString('base64url') !== challenge)
       return undefined
-    const head = bytes.subarray(0, momentBytes + nonceBytes)
-    if (!timingSafeEqual(bytes.subarray(momentBytes + nonceBytes), macOf(head, binding))) return undefined
-    return head.readUIntBE(0, momentBytes)
+    const head = bytes.subarray(0, expiryBytes + nonceBytes)
+    if (!timingSafeEqual(bytes.subarray(expiryBytes + nonceBytes), macOf(head, binding))) return undefined
+    return head.readUIntBE(0, expiryBytes)
   }
 
   return {
     make: (binding: string): Buffer => {
-      const moment = Buffer.alloc(momentBytes)
-      moment.writeUIntBE(clock.now() + lifetimeMs, 0, momentBytes)
-      const head = Buffer.concat([moment, random.bytes(nonceBytes)])
+      const expiry = Buffer.alloc(expiryBytes)
+      expiry.writeUIntBE(clock.now() + lifetimeMs, 0, expiryBytes)
+      const head = Buffer.concat([expiry, random.bytes(nonceBytes)])
       return Buffer.concat([head, macOf(head, binding)])
     },
 

@@ -28,7 +28,7 @@ type TotpOffer = Readonly<{
 }>
 
 export function createTotp({ db, sealer, serviceName, clock, random }: FactorDeps) {
-  const place = (accountId: string) => `totp:${accountId}`
+  const sealLocation = (accountId: string) => `totp:${accountId}`
   // The binding makes the offer valid only in the session or interaction that made it.
   const offerPlace = (accountId: string, binding: string) => `totp offer ${accountId} ${binding}`
 
@@ -64,27 +64,27 @@ export function createTotp({ db, sealer, serviceName, clock, random }: FactorDep
 
   return {
     listAddedAt: async (accountId, within = db) => {
-      const kept = await repository.findTotp(within, accountId)
-      return kept ? [kept.createdAt] : []
+      const credential = await repository.findTotp(within, accountId)
+      return credential ? [credential.createdAt] : []
     },
 
     check: async (owner, { code = '' }) => {
       const { accountId } = owner
-      const kept = await repository.findTotp(db, accountId)
-      const step = kept && stepOf(sealer.open(kept.sealedSecret, place(accountId)), code)
+      const credential = await repository.findTotp(db, accountId)
+      const step = credential && stepOf(sealer.open(credential.sealedSecret, sealLocation(accountId)), code)
       return step !== undefined && repository.advanceTotp(db, owner, step, clock.now())
     },
 
     removeAll: (tx: Tx, accountId: string) => repository.deleteTotp(tx, accountId),
 
     describeOwn: async ({ id }) => {
-      const kept = await repository.findTotp(db, id)
-      return { since: kept && atMinute(kept.createdAt) }
+      const credential = await repository.findTotp(db, id)
+      return { since: credential && atMinute(credential.createdAt) }
     },
 
     /** Returns a new secret. After a wrong code it returns the same secret, unless that expired. */
-    offer: async ({ id, email }, binding, again) => {
-      const secret = again?.offer === undefined ? undefined : openOffer(id, binding, again.offer)
+    offer: async ({ id, email }, binding, refusedForm) => {
+      const secret = refusedForm?.offer === undefined ? undefined : openOffer(id, binding, refusedForm.offer)
       return describe(id, email, binding, secret ?? random.bytes(secretBytes), clock.now() + offerLifetimeMs)
     },
 
@@ -98,7 +98,7 @@ export function createTotp({ db, sealer, serviceName, clock, random }: FactorDep
           accountId,
           step,
           at: clock.now(),
-          sealedSecret: sealer.seal(secret, place(accountId)),
+          sealedSecret: sealer.seal(secret, sealLocation(accountId)),
         })
     },
   } satisfies FactorPart<'code', 'offer' | 'code'>

@@ -19,11 +19,11 @@ export async function findTotp(db: Queryable, accountId: string): Promise<Stored
 type NewTotp = { accountId: string; sealedSecret: Buffer; step: number; at: number }
 
 export async function putTotp(tx: Tx, { accountId, sealedSecret, step, at }: NewTotp): Promise<void> {
-  const kept = { sealed_secret: sealedSecret, last_step: step, created_at: at, last_used_at: null }
+  const columns = { sealed_secret: sealedSecret, last_step: step, created_at: at, last_used_at: null }
   await tx('totp')
-    .insert({ account_id: accountId, ...kept })
+    .insert({ account_id: accountId, ...columns })
     .onConflict('account_id')
-    .merge(kept)
+    .merge(columns)
 }
 
 /** One conditional update spends a code and every earlier one. */

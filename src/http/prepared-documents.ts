@@ -40,36 +40,36 @@ function headersOf(response: ServerResponse, body: Buffer): string[] {
 }
 
 export function createPreparedDocuments({ paths, versionsOf, isConfirmed, ipOf, logRequest, random }: Deps) {
-  const kept = new Map<string, Prepared | undefined>(paths.map((path) => [path, undefined]))
+  const documents = new Map<string, Prepared | undefined>(paths.map((path) => [path, undefined]))
 
   function current(path: string): Prepared | undefined {
-    const found = kept.get(path)
+    const found = documents.get(path)
     if (!found || !isConfirmed()) return undefined
     const versions = versionsOf()
     return found.versions.every((version, index) => version === versions[index]) ? found : undefined
   }
 
-  async function keepAnswer(ctx: Context, next: () => Promise<unknown>): Promise<void> {
+  async function storeAnswer(ctx: Context, next: () => Promise<unknown>): Promise<void> {
     // Read before the document is created, so that a change meanwhile invalidates it.
     const versions = versionsOf()
     await next()
     if (ctx.status !== 200 || ctx.method !== 'GET') return
     const body = Buffer.from(typeof ctx.body === 'string' ? ctx.body : JSON.stringify(ctx.body))
-    kept.set(ctx.path, { versions, body, headers: headersOf(ctx.res, body) })
+    documents.set(ctx.path, { versions, body, headers: headersOf(ctx.res, body) })
   }
 
-  const keep: Middleware = (ctx, next) => (kept.has(ctx.path) ? keepAnswer(ctx, next) : next())
+  const store: Middleware = (ctx, next) => (documents.has(ctx.path) ? storeAnswer(ctx, next) : next())
 
   return {
     /**
      * Stores the application's responses at these paths. Runs before everything that sets a header.
      */
-    keep,
+    store,
 
     /** Answers a request for a stored document; returns false when the application must answer. */
     answer(request: IncomingMessage, response: ServerResponse): boolean {
       const path = request.url ?? ''
-      if (!kept.has(path) || !isPlain(request)) return false
+      if (!documents.has(path) || !isPlain(request)) return false
       const document = current(path)
       if (!document) return false
       const requestId = random.id()

@@ -1,8 +1,13 @@
 /** Server processes publish the stores that they use, and are not ready while they disagree. */
 import { checkProxy, checkStores } from '../../src/doctor/checks.ts'
 import { createLog } from '../../src/log.ts'
+import {
+  createProcessRegistry,
+  describeStores,
+  inspectPeers,
+  inspectStores,
+} from '../../src/process-registry/service.ts'
 import { systemRandom } from '../../src/random.ts'
-import { createSetUps, describeStores, inspectPeers, inspectStores } from '../../src/set-ups/service.ts'
 import { createTestClock } from '../support/clock.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
@@ -28,7 +33,7 @@ test('one set-up has one name, without what is secret', () => {
   expect(describeStores('redis://[::1]')).toBe(describeStores('redis://[::1]:6379'))
 })
 
-test('a proxy that TRUST_PROXY does not name is logged once, and told by the doctor for a day', async () => {
+test('a proxy that TRUST_PROXY does not name is logged once, and reported by the doctor for a day', async () => {
   const lines: string[] = []
   const server = await startLatchkey({ onLog: (line) => void lines.push(line) })
   const { knex } = server.database
@@ -37,13 +42,13 @@ test('a proxy that TRUST_PROXY does not name is logged once, and told by the doc
   await fetch(`${server.base}/health/live`)
   expect(checkProxy(await peers())).toMatchObject({ status: 'ok', code: 'proxy_ok' })
   for (let count = 0; count < 3; count += 1) await ask()
-  await server.parts.setUps.publishOwn()
+  await server.parts.processRegistry.publishOwn()
   const found = checkProxy(await peers())
   expect(found).toMatchObject({ status: 'warning', code: 'proxy_untrusted', params: { peers: '127.0.0.1' } })
   const told = lines.filter((line) => line.includes('TRUST_PROXY'))
   expect(told.map((line) => JSON.parse(line))).toMatchObject([{ level: 'warn', peer: '127.0.0.1' }])
   server.clock.advance(24 * 3_600_000)
-  await server.parts.setUps.publishOwn()
+  await server.parts.processRegistry.publishOwn()
   expect(await peers()).toEqual([])
   await server.stop()
   expect(lines.filter((line) => line.includes('TRUST_PROXY'))).toHaveLength(1)
@@ -150,16 +155,16 @@ describeWith(['redis-server'], 'a process without Redis beside one with it', () 
       // Only the query that publishes a row is used; the one that deletes it is not.
       return { raw } as unknown as typeof knex
     }
-    const setUps = [undefined, 'redis://cache'].map((redisUrl) =>
-      createSetUps({ db: slow(), clock, random: systemRandom, log, redisUrl }),
+    const registries = [undefined, 'redis://cache'].map((redisUrl) =>
+      createProcessRegistry({ db: slow(), clock, random: systemRandom, log, redisUrl }),
     )
-    expect(setUps.map((one) => one.areStoresAgreed())).toEqual([true, true])
-    await Promise.all(setUps.map((one) => one.serve()))
-    expect(setUps.map((one) => one.areStoresAgreed())).toContain(false)
+    expect(registries.map((one) => one.areStoresAgreed())).toEqual([true, true])
+    await Promise.all(registries.map((one) => one.serve()))
+    expect(registries.map((one) => one.areStoresAgreed())).toContain(false)
     await knex('store_set_up').delete()
   })
 
-  test('a process that died counts for fifteen seconds', async () => {
+  test('a process that was killed counts for fifteen seconds', async () => {
     const server = await startLatchkey({ database })
     const dead = { process: 'dead', stores: 'postgres redis://gone:6379/0', seen_at: server.clock.now() }
     await database.database.knex('store_set_up').insert(dead)

@@ -79,7 +79,7 @@ test('only what a measurement is certain of counts: all of the round trip may ha
   expect(offset()).toBe(698)
 })
 
-test('above a second it is told once, above five the process is not ready and the clock jumps', async () => {
+test('above a second a warning is logged once, above five the process is not ready and the clock jumps', async () => {
   const { clock, lines, measure, offset } = opened({ offsetMs: 0, uncertaintyMs: 0 })
   await measure(1_000)
   expect([clock.isRight(), lines.length]).toEqual([true, 0])

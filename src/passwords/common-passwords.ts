@@ -1,7 +1,7 @@
 /** The most common passwords (OWASP ASVS V6.2.4), from a package's list. */
 import { createRequire } from 'node:module'
 import { fold } from './context.ts'
-import { isDatedWord } from './dated.ts'
+import { isDatedWord } from './dated-words.ts'
 import { spellingsOf } from './spellings.ts'
 
 let known: ReadonlySet<string> | undefined

@@ -12,7 +12,7 @@ import { originOf } from '../origin.ts'
 
 type Deps = { audit: Audit; metrics: Metrics }
 
-export function createFamilyNotes({ audit, metrics }: Deps) {
+export function createFamilyEndRecords({ audit, metrics }: Deps) {
   const ended = new Counter({
     name: 'latchkey_token_families_ended_total',
     help: 'Families of tokens that were ended because a spent code or refresh token was used again',
@@ -21,7 +21,7 @@ export function createFamilyNotes({ audit, metrics }: Deps) {
   })
   const repeated = new Counter({
     name: 'latchkey_refresh_repeats_total',
-    help: 'Refreshes with a spent token that gave its own client the living one again, within the window',
+    help: 'Refreshes with a spent token that repeated the current token to its client, within the grace window',
     registers: [metrics],
   })
 

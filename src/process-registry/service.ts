@@ -7,7 +7,7 @@ import type { Clock } from '../clock.ts'
 import { systemClock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Random } from '../random.ts'
-import { deleteSetUp, listSetUps, listUntrustedPeers, publishSetUp } from './repository.ts'
+import { listStores, listUntrustedPeers, registerProcess, unregisterProcess } from './repository.ts'
 
 /**
  * After this time without an update a process counts as terminated: five reads of the key ring.
@@ -46,7 +46,7 @@ export async function inspectStores(db: Knex, redisUrl: string | undefined) {
   const hasTable = await db.schema.hasTable('store_set_up')
   return {
     stores: describeStores(redisUrl),
-    running: hasTable ? await listSetUps(db, systemClock.now() - presentMs) : [],
+    running: hasTable ? await listStores(db, systemClock.now() - presentMs) : [],
   }
 }
 
@@ -58,7 +58,7 @@ export const inspectPeers = async (db: Knex): Promise<string[]> =>
 
 type Deps = { db: Knex; clock: Clock; random: Random; log: Log; redisUrl: string | undefined }
 
-export function createSetUps({ db, clock, random, log, redisUrl }: Deps) {
+export function createProcessRegistry({ db, clock, random, log, redisUrl }: Deps) {
   const process = random.token()
   const stores = describeStores(redisUrl)
   let isServing = false
@@ -68,7 +68,7 @@ export function createSetUps({ db, clock, random, log, redisUrl }: Deps) {
   async function publish(): Promise<void> {
     const seenAt = clock.now()
     const untrustedPeer = untrusted && seenAt - untrusted.notedAt < peerShownMs ? untrusted.peer : undefined
-    const found = await publishSetUp(db, { process, stores, seenAt, untrustedPeer }, seenAt - presentMs)
+    const found = await registerProcess(db, { process, stores, seenAt, untrustedPeer }, seenAt - presentMs)
     if (found.length > 0 && !others?.length)
       log.warn({ stores, others: found }, 'processes of this database disagree about stores')
     if (found.length === 0 && others?.length)
@@ -121,7 +121,7 @@ export function createSetUps({ db, clock, random, log, redisUrl }: Deps) {
       if (!isServing) return
       isServing = false
       const late = new Promise<void>((resolve) => setTimeout(resolve, closingMs).unref())
-      await Promise.race([late, deleteSetUp(db, process).catch(() => {})])
+      await Promise.race([late, unregisterProcess(db, process).catch(() => {})])
     },
   }
 }

@@ -2,7 +2,7 @@
  * The reset of an account: a new generation. Only the access of the resetting request is preserved.
  */
 import type { ArtifactStore } from '../../adapters/index.ts'
-import type { AccountEnd, EndAccount } from '../authentication/account-reset.ts'
+import type { AccountReset, AccountResetResult } from '../authentication/account-reset.ts'
 import type { Tx } from '../database/database.ts'
 import type { Random } from '../random.ts'
 import type { Endings } from './endings.ts'
@@ -18,10 +18,10 @@ type Deps = {
   random: Random
 }
 
-export function createAccountEnd({ records, artifacts, endings, random }: Deps): EndAccount {
+export function createAccountReset({ records, artifacts, endings, random }: Deps): AccountReset {
   return async (tx, accountId, preserved = {}) => {
     const generation = await records.raiseGeneration(tx, accountId)
-    let session: AccountEnd['session']
+    let session: AccountResetResult['session']
     // The session is renamed before the rest ends, so that nothing more is written under the old
     // id.
     if (preserved.session) {
@@ -31,7 +31,7 @@ export function createAccountEnd({ records, artifacts, endings, random }: Deps):
       if (!session && !(await artifacts.hasSession(tx, preserved.session.uid))) records.refuseReset()
     }
     await artifacts.endAccount(tx, accountId, preserved.session && session ? { sessionUid: preserved.session.uid } : {})
-    const end: AccountEnd = {
+    const end: AccountResetResult = {
       generation,
       ...(session && { session }),
       // The tokens change, because an attacker may have a copy of the old cookies.
@@ -43,7 +43,7 @@ export function createAccountEnd({ records, artifacts, endings, random }: Deps):
   }
 }
 
-type HandoverDeps = { endAccount: EndAccount; endings: Pick<Endings, 'run'> }
+type HandoverDeps = { endAccount: AccountReset; endings: Pick<Endings, 'run'> }
 
 /**
  * Ends everything that another user may have set up in the account, in the caller's transaction.

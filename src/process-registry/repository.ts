@@ -1,7 +1,7 @@
 /** One row for each server process on this database, with the stores that it uses. */
 import type { Knex } from 'knex'
 
-export type SetUp = Readonly<{
+export type RegisteredProcess = Readonly<{
   process: string
   stores: string
   seenAt: number
@@ -13,8 +13,8 @@ export type SetUp = Readonly<{
  * In one statement: writes our row, deletes rows not seen since `since`, and returns the different
  * stores of other processes.
  */
-export async function publishSetUp(db: Knex, setUp: SetUp, since: number): Promise<string[]> {
-  const { process, stores, seenAt, untrustedPeer = null } = setUp
+export async function registerProcess(db: Knex, registered: RegisteredProcess, since: number): Promise<string[]> {
+  const { process, stores, seenAt, untrustedPeer = null } = registered
   const { rows } = await db.raw(
     `WITH gone AS (DELETE FROM store_set_up WHERE seen_at < ? AND process <> ?),
       own AS (
@@ -26,7 +26,7 @@ export async function publishSetUp(db: Knex, setUp: SetUp, since: number): Promi
   return (rows as { stores: string }[]).map((row) => row.stores)
 }
 
-export const listSetUps = async (db: Knex, since: number): Promise<string[]> => {
+export const listStores = async (db: Knex, since: number): Promise<string[]> => {
   const rows: { stores: string }[] = await db('store_set_up')
     .where('seen_at', '>=', since)
     .distinct('stores')
@@ -44,6 +44,6 @@ export const listUntrustedPeers = async (db: Knex, since: number): Promise<strin
   return rows.map(({ untrusted_peer: peer }) => peer)
 }
 
-export const deleteSetUp = async (db: Knex, process: string): Promise<void> => {
+export const unregisterProcess = async (db: Knex, process: string): Promise<void> => {
   await db('store_set_up').where({ process }).delete()
 }

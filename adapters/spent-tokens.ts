@@ -50,7 +50,7 @@ const noteNext: Statement = { name: 'spent_next', text: 'UPDATE spent_sweep SET 
  * The owner and family of the token, for the refusal, the audit trail and a revocation (RFC 7009
  * §2.1).
  */
-const kept = ({ kind, jti, clientId, accountId, grantId, exp }: Payload): Payload => ({
+const ownerFields = ({ kind, jti, clientId, accountId, grantId, exp }: Payload): Payload => ({
   kind,
   jti,
   clientId,
@@ -62,7 +62,7 @@ const kept = ({ kind, jti, clientId, accountId, grantId, exp }: Payload): Payloa
 export function createSpentTokens({ postgres, models, seal, windowsOverUntil }: Deps) {
   function trimmed(id: Buffer, sealed: Buffer): Buffer | undefined {
     const text = seal.open(sealed, id)
-    return text === undefined ? undefined : seal.seal(JSON.stringify(kept(JSON.parse(text) as Payload)), id)
+    return text === undefined ? undefined : seal.seal(JSON.stringify(ownerFields(JSON.parse(text) as Payload)), id)
   }
 
   /**

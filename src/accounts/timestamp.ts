@@ -6,7 +6,7 @@ const form = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d{1
  * Milliseconds since the epoch; `leap` for a leap second, which they do not count (RFC 3339 §5.7);
  * undefined for everything else, including dates that do not exist.
  */
-export function readMoment(text: unknown): number | 'leap' | undefined {
+export function readTimestamp(text: unknown): number | 'leap' | undefined {
   const parts = typeof text === 'string' ? form.exec(text.toUpperCase()) : null
   if (!parts) return undefined
   const [written, year, month, day, , second] = parts
