@@ -6,6 +6,7 @@ import type { Knex } from 'knex'
 import type { Clock } from '../clock.ts'
 import { systemClock } from '../clock.ts'
 import type { Log } from '../log.ts'
+import { createFailureLog } from '../log.ts'
 import type { Random } from '../random.ts'
 import { deleteSetUp, listSetUps, listUntrustedPeers, publishSetUp } from './repository.ts'
 
@@ -61,6 +62,7 @@ type Deps = { db: Knex; clock: Clock; random: Random; log: Log; redisUrl: string
 export function createSetUps({ db, clock, random, log, redisUrl }: Deps) {
   const process = random.token()
   const stores = describeStores(redisUrl)
+  const publishing = createFailureLog(log, 'the stores of this process were not published')
   let isServing = false
   let others: readonly string[] | undefined
   let untrusted: { peer: string; notedAt: number } | undefined
@@ -78,7 +80,7 @@ export function createSetUps({ db, clock, random, log, redisUrl }: Deps) {
 
   async function publishOwn(): Promise<void> {
     if (!isServing) return
-    await publish().catch((error) => log.debug({ err: error }, 'the stores of this process were not published'))
+    await publish().then(publishing.succeeded, publishing.failed)
   }
 
   const isAgreed = (): boolean => others !== undefined && others.length === 0
@@ -121,6 +123,7 @@ export function createSetUps({ db, clock, random, log, redisUrl }: Deps) {
       if (!isServing) return
       isServing = false
       const late = new Promise<void>((resolve) => setTimeout(resolve, closingMs).unref())
+      // Without an answer the row expires by itself.
       await Promise.race([late, deleteSetUp(db, process).catch(() => {})])
     },
   }

@@ -49,6 +49,28 @@ test('a proxy that TRUST_PROXY does not name is logged once, and told by the doc
   expect(lines.filter((line) => line.includes('TRUST_PROXY'))).toHaveLength(1)
 })
 
+test('a process that cannot publish its stores says so once, until it can again', async () => {
+  const { database, close } = await createTestDatabase()
+  const lines: string[] = []
+  const log = createLog({ level: 'info', destination: { write: (line) => void lines.push(line) } })
+  const { knex: db } = database
+  const setUps = createSetUps({ db, clock: createTestClock(), random: systemRandom, log, redisUrl: undefined })
+  await setUps.serve()
+  for (let count = 0; count < 2; count += 1) {
+    await db.schema.renameTable('store_set_up', 'away')
+    await setUps.publishOwn()
+    await setUps.publishOwn()
+    await db.schema.renameTable('away', 'store_set_up')
+    await setUps.publishOwn()
+  }
+  const told = lines.map((line) => JSON.parse(line))
+  expect(told.map(({ level, err }) => [level, err.errorCode])).toEqual([
+    ['warn', '42P01'],
+    ['warn', '42P01'],
+  ])
+  await close()
+})
+
 describeWith(['redis-server'], 'a process without Redis beside one with it', () => {
   let redis: RedisServer
   let database: TestDatabase
