@@ -4,7 +4,6 @@
  */
 import type { Knex } from 'knex'
 import type { Clock } from '../clock.ts'
-import { systemClock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import { createFailureLog } from '../log.ts'
 import type { Random } from '../random.ts'
@@ -40,22 +39,20 @@ export function describeStores(redisUrl: string | undefined): string {
 }
 
 /**
- * For `doctor`: the stores of this configuration, and those of the running servers. Without the
- * table there are none.
+ * For `doctor`: the stores of this configuration, and those of the servers that run at `nowMs`.
+ * Without the table there are none.
  */
-export async function inspectStores(db: Knex, redisUrl: string | undefined) {
+export async function inspectStores(db: Knex, redisUrl: string | undefined, nowMs: number) {
   const hasTable = await db.schema.hasTable('store_set_up')
   return {
     stores: describeStores(redisUrl),
-    running: hasTable ? await listSetUps(db, systemClock.now() - presentMs) : [],
+    running: hasTable ? await listSetUps(db, nowMs - presentMs) : [],
   }
 }
 
 /** For `doctor`: peers that sent X-Forwarded-For and are not a proxy of the running server. */
-export const inspectPeers = async (db: Knex): Promise<string[]> =>
-  (await db.schema.hasColumn('store_set_up', 'untrusted_peer'))
-    ? listUntrustedPeers(db, systemClock.now() - presentMs)
-    : []
+export const inspectPeers = async (db: Knex, nowMs: number): Promise<string[]> =>
+  (await db.schema.hasColumn('store_set_up', 'untrusted_peer')) ? listUntrustedPeers(db, nowMs - presentMs) : []
 
 type Deps = { db: Knex; clock: Clock; random: Random; log: Log; redisUrl: string | undefined }
 
