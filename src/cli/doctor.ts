@@ -74,7 +74,7 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
   // Servers write by the database's clock, and the clock of this machine may differ from it.
   const databaseNow = async (): Promise<number> => {
     const { measured, systemClock } = await measureClock()
-    return systemClock.now() + measured.offsetMs
+    return Math.round(systemClock.now() + measured.offsetMs)
   }
   const getConfig = (): Config => {
     if (!config) throw new Error('no configuration')
