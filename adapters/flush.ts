@@ -147,6 +147,7 @@ export function createFlusher({ models, writes, shortLived, ends, transaction, i
     // the value until it expires.
     const isUsedUp = isBrowser && condition.outcome !== undefined
     const destroy = (id: Buffer, model: ModelName) =>
+      // Redis may keep it until it expires.
       isUsedUp && model === 'Interaction' ? redis.destroy(id).catch(() => {}) : redis.destroy(id)
     const [refused] = await Promise.all([
       refusedBy(redis, result.isMet ? late : []),

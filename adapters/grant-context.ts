@@ -22,6 +22,7 @@ export async function proofThumbprint(ctx: GrantContext): Promise<string | undef
   try {
     return await calculateJwkThumbprint(decodeProtectedHeader(ctx.get('DPoP')).jwk as JWK)
   } catch {
+    // There is no proof, or the engine refuses it.
     return undefined
   }
 }

@@ -2,6 +2,7 @@
  * Stored artifacts as rows: loaded from Postgres or Redis, cached for the request, and unsealed.
  */
 import { endKey, lostTokenKey, mapKey, rowId } from './digest.ts'
+import { ArtifactStoreUnavailable } from './errors.ts'
 import type { createLastUse } from './last-use.ts'
 import type { ModelName, Models, Payload, StoredArtifact } from './model.ts'
 import { ownersOf } from './payload.ts'
@@ -120,6 +121,7 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
     try {
       return await loadFromRedis(unit, model, token, id)
     } catch (error) {
+      if (!(error instanceof ArtifactStoreUnavailable)) throw error
       const others = bearerModels.includes(model) ? bearerModels.filter((other) => other !== model) : []
       const [stored, ...asOthers] = await Promise.all([
         loadFromPostgres(unit, id)(),

@@ -3,6 +3,7 @@
  * and given out once.
  */
 import { rowId } from './digest.ts'
+import { ArtifactStoreUnavailable } from './errors.ts'
 import type { Writes } from './postgres/writes.ts'
 import { refusedBy } from './redis/refused.ts'
 import type { ShortLived } from './redis/short-lived.ts'
@@ -41,6 +42,7 @@ export function createParkedRequests({ shortLived, writes, seal, now, refuseDisa
         const value = await shortLived?.take(key)
         if (value) return value.text
       } catch (error) {
+        if (!(error instanceof ArtifactStoreUnavailable)) throw error
         failure = error
       }
       const row = await writes.take(key)

@@ -92,6 +92,7 @@ export function createReader({ models, loader, families, reads, writes, lastUse,
      * Starts to read what the request needs later. A failure is reported when the request reads it.
      */
     expect(unit: Unit, model: ModelName, token: string): void {
+      // The request gets the same promise, and its failure, when it reads.
       loader.load(unit, model, token, rowId(model, token)).catch(() => {})
     },
   }

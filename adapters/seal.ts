@@ -94,6 +94,7 @@ export function createSeal(secret: Buffer, purpose = 'artifact payload'): Seal {
     try {
       return decrypt(keyFor(sealed.subarray(1, 1 + saltBytes)), sealed.subarray(1 + saltBytes), context)
     } catch {
+      // Altered, or sealed with another secret or for another row: it counts as absent.
       return undefined
     }
   }
@@ -132,6 +133,7 @@ export function createBearerSeal(secret: Buffer, purpose: string) {
       try {
         return decrypt(keyOf(bearer), sealed, context).toString()
       } catch {
+        // Altered, or sealed with another bearer value: it counts as absent.
         return undefined
       }
     },

@@ -39,6 +39,7 @@ export async function startRedis(folder: string): Promise<{ url: string; process
 const isListening = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => resolve(socket.destroy() !== undefined))
+    // Not yet: the caller asks again.
     socket.once('error', () => resolve(false))
   })
 
@@ -68,6 +69,7 @@ function readProcess(pid: number): ProcessRow | undefined {
     const ticks = Number(fields[11]) + Number(fields[12])
     return { pid, parent: Number(fields[1]), ticks, tickOfEnded: Number(fields[13]) + Number(fields[14]) }
   } catch {
+    // The process has ended.
     return undefined
   }
 }
@@ -93,6 +95,7 @@ function readCommandLine(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
   } catch {
+    // The process has ended.
     return ''
   }
 }

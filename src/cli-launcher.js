@@ -33,6 +33,7 @@ function findOwnNode() {
   try {
     return createRequire(import.meta.url).resolve('node/bin/node')
   } catch {
+    // The package is not installed: the caller uses the Node that runs.
     return undefined
   }
 }

@@ -45,3 +45,20 @@ export function createLog({ level, destination }: { level: LogLevel; destination
   }
   return destination ? pino(options, destination) : pino(options)
 }
+
+/**
+ * Logs repeated work that may fail: the first failure as a warning, the next ones for debugging,
+ * until `succeeded` is called.
+ */
+export function createFailureLog(log: Pick<Log, 'warn' | 'debug'>, message: string, about: object = {}) {
+  let isFailing = false
+  return {
+    failed: (error: unknown): void => {
+      log[isFailing ? 'debug' : 'warn']({ ...about, err: error }, message)
+      isFailing = true
+    },
+    succeeded: (): void => {
+      isFailing = false
+    },
+  }
+}

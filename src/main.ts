@@ -58,6 +58,7 @@ let isStopping = false
  */
 async function releaseDatabase(): Promise<void> {
   await server?.stop()
+  // A failed opening is reported by `run`, which waits for it too.
   const stores = await opening.catch(() => undefined)
   await Promise.race([stores?.close(), sleep(longestCloseMs)])
 }

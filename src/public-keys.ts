@@ -69,6 +69,7 @@ function ecProblem({ crv, x, y }: Jwk): PublicKeyProblem | undefined {
     createPublicKey({ key: { kty: 'EC', crv: String(crv), x, y }, format: 'jwk' })
     return undefined
   } catch {
+    // OpenSSL refuses a point that is not on the curve.
     return 'key_off_curve'
   }
 }

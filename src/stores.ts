@@ -30,7 +30,7 @@ type Options = { config: Pick<Config, 'database' | 'dataFolder' | 'masterKey' | 
 export async function openStores({ config, log }: Options): Promise<Stores> {
   const { url, directUrl, poolSize } = config.database
   const embedded =
-    url === undefined ? await startEmbeddedPostgres({ folder: join(config.dataFolder, 'postgres') }) : undefined
+    url === undefined ? await startEmbeddedPostgres({ folder: join(config.dataFolder, 'postgres'), log }) : undefined
   const databaseUrl = url ?? embedded!.url
   const pooling = embedded ? undefined : await findPooling({ url: databaseUrl, directUrl })
   if (pooling?.isPooled)

@@ -58,6 +58,7 @@ async function runJest(args: readonly string[]): Promise<{ status: number; repor
   try {
     return { status, report: JSON.parse(readFileSync(outputFile, 'utf8')) as Report }
   } catch {
+    // Jest ended before its report: the caller fails by the status.
     return { status, report: undefined }
   }
 }

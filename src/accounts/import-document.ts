@@ -70,6 +70,7 @@ function parse(line: string): unknown {
   try {
     return JSON.parse(line)
   } catch {
+    // The caller refuses the line by its number.
     return undefined
   }
 }

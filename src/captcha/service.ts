@@ -40,18 +40,14 @@ export function createCaptcha({ db, signatureKey, solutionKey, clock }: Deps) {
         solution,
       }
     } catch {
+      // Not JSON, or without a challenge: the widget did not write it.
       return undefined
     }
   }
 
-  async function isSolved({ challenge, solution }: Payload): Promise<boolean> {
-    try {
-      return (await verifySolution({ challenge, solution, deriveKey, ...keys })).verified
-    } catch {
-      // A malformed solution.
-      return false
-    }
-  }
+  // A malformed solution is not verified. Only a defect makes the library throw.
+  const isSolved = async ({ challenge, solution }: Payload): Promise<boolean> =>
+    (await verifySolution({ challenge, solution, deriveKey, ...keys })).verified
 
   return {
     /** A new challenge for this interaction, in the widget's format. */

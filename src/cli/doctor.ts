@@ -64,6 +64,18 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
     return stores
   }
   const knex = async () => (await getStores()).database.knex
+  const measureClock = async () => {
+    const [{ measureOffset }, { systemClock }] = await Promise.all([
+      import('../database/offset.ts'),
+      import('../clock.ts'),
+    ])
+    return { measured: await measureOffset(await knex(), systemClock), systemClock }
+  }
+  // Servers write by the database's clock, and the clock of this machine may differ from it.
+  const databaseNow = async (): Promise<number> => {
+    const { measured, systemClock } = await measureClock()
+    return Math.round(systemClock.now() + measured.offsetMs)
+  }
   const getConfig = (): Config => {
     if (!config) throw new Error('no configuration')
     return config
@@ -104,11 +116,7 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
       name: 'clock',
       needs: needsDatabase,
       run: async () => {
-        const [{ measureOffset }, { systemClock }] = await Promise.all([
-          import('../database/offset.ts'),
-          import('../clock.ts'),
-        ])
-        return checkClock(await measureOffset(await knex(), systemClock))
+        return checkClock((await measureClock()).measured)
       },
     },
     {
@@ -149,7 +157,7 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
       needs: needsDatabase,
       run: async () => {
         const { inspectStores } = await import('../process-registry/service.ts')
-        return checkStores(await inspectStores(await knex(), getConfig().redisUrl))
+        return checkStores(await inspectStores(await knex(), getConfig().redisUrl, await databaseNow()))
       },
     },
     {
@@ -157,7 +165,7 @@ function checksOf({ readConfig, openStores, log, t }: Call): Check[] {
       needs: needsDatabase,
       run: async () => {
         const { inspectPeers } = await import('../process-registry/service.ts')
-        return checkProxy(await inspectPeers(await knex()))
+        return checkProxy(await inspectPeers(await knex(), await databaseNow()))
       },
     },
     {

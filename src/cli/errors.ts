@@ -4,6 +4,7 @@ import { declareError } from '../errors.ts'
 
 export const fileUnreadable = declareError('file_unreadable', 400)
 export const fileUnwritable = declareError('file_unwritable', 400)
+export const outputUnwritable = declareError('output_unwritable', 400)
 export const fileMalformed = declareError('file_malformed', 400)
 export const passwordSourceMissing = declareError('password_source_missing', 400)
 export const secretSourceMissing = declareError('secret_source_missing', 400)

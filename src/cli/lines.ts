@@ -29,6 +29,7 @@ export async function* readLines(
     try {
       return decoder.decode(bytes)
     } catch {
+      // Not UTF-8: the caller refuses the line by its number.
       return undefined
     }
   }

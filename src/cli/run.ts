@@ -14,7 +14,7 @@ import { createLog } from '../log.ts'
 import type { Call, CliCommand, Io } from './command.ts'
 import { exitCodes } from './command.ts'
 import { commands } from './commands.ts'
-import { ConfigurationRefused } from './errors.ts'
+import { ConfigurationRefused, outputUnwritable } from './errors.ts'
 import { describeFailure } from './failure.ts'
 import { createOpener } from './open.ts'
 import { createProgram } from './program.ts'
@@ -28,8 +28,10 @@ export async function runCli({ argv, env, io }: Options): Promise<number> {
   // The parts log to standard error, by default only warnings and errors.
   const level = env.LOG_LEVEL?.trim() ? 'debug' : 'warn'
   let exitCode: number = exitCodes.ok
-  // A closed pipe (`| head`) is not an error.
-  io.stdout.on('error', () => {})
+  let outputFailure: NodeJS.ErrnoException | undefined
+  io.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    outputFailure ??= error
+  })
 
   async function run(command: CliCommand, args: readonly string[], options: Record<string, unknown>): Promise<void> {
     const isJson = options.json === true
@@ -48,9 +50,16 @@ export async function runCli({ argv, env, io }: Options): Promise<number> {
     try {
       const outcome = await command.run(call)
       exitCode = outcome.exitCode ?? exitCodes.ok
-      if (outcome.isWritten) return
-      io.stdout.write(isJson ? `${JSON.stringify(outcome.data, null, 2)}\n` : `${outcome.text}\n`)
-    } catch (error) {
+      const text = isJson ? `${JSON.stringify(outcome.data, null, 2)}\n` : `${outcome.text}\n`
+      await new Promise((resolve) => io.stdout.write(outcome.isWritten ? '' : text, resolve))
+      // Node emits the error of a write after its callback.
+      await new Promise(setImmediate)
+      if (outputFailure) throw outputFailure
+    } catch (thrown) {
+      // A closed pipe (`| head`) is not an error. A full disk is one.
+      if (outputFailure?.code === 'EPIPE' && thrown === outputFailure) return
+      const reason = outputFailure?.code ?? 'error'
+      const error = thrown === outputFailure ? outputUnwritable({ cause: thrown, params: { reason } }) : thrown
       const isConfiguration = error instanceof ConfigurationRefused || error instanceof WrongMasterKey
       exitCode = isConfiguration ? exitCodes.configuration : exitCodes.refused
       io.stderr.write(`${describeFailure(error, { sentences, isJson })}\n`)

@@ -159,9 +159,7 @@ const exportUsers: CliCommand = {
       }
     }
     if (path === '-') {
-      for await (const text of documents()) {
-        if (!call.io.stdout.write(text)) await new Promise((resolve) => call.io.stdout.once('drain', resolve))
-      }
+      await pipeline(documents(), call.io.stdout, { end: false })
       progress.clear()
       return { data: undefined, text: '', isWritten: true }
     }

@@ -27,6 +27,7 @@ export function createServing(platform: Platform, { keyRing }: Tokens) {
   })
   platform.features.add({
     routes: healthRoutes({
+      log,
       checks: {
         database: database.state,
         keys: () => keyRing.confirm().then(() => true),

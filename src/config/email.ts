@@ -52,6 +52,7 @@ function unescapePart(text: string): string | undefined {
   try {
     return decodeURIComponent(text)
   } catch {
+    // A wrong escape: the caller reports the variable.
     return undefined
   }
 }

@@ -55,10 +55,11 @@ export function createChangeFeed({ url, name, isPooled, log }: ChangeFeedOptions
   let isClosed = false
   let delayMs = firstDelayMs
 
-  function setConnected(connected: boolean) {
+  function setConnected(connected: boolean, error?: unknown) {
     if (connected === isConnected) return
     isConnected = connected
-    if (!connected && !isClosed) log.warn('the change feed lost its connection; caches are bypassed until it returns')
+    if (!connected && !isClosed)
+      log.warn({ err: error }, 'the change feed lost its connection; caches are bypassed until it returns')
     for (const listener of [...connectionListeners]) listener(connected)
   }
 
@@ -68,12 +69,13 @@ export function createChangeFeed({ url, name, isPooled, log }: ChangeFeedOptions
     for (const listener of [...(tables.get(payload.slice(0, colon)) ?? [])]) listener(payload.slice(colon + 1))
   }
 
-  function retry(broken: Client) {
+  function retry(broken: Client, error?: unknown) {
     if (client !== broken) return
     client = undefined
     clearInterval(heartbeat)
-    setConnected(false)
+    setConnected(false, error)
     broken.removeListener('notification', deliver)
+    // It is broken, and Postgres closes its side.
     void broken.end().catch(() => {})
     if (isClosed) return
     timer = setTimeout(() => void connect(), delayMs)
@@ -85,7 +87,7 @@ export function createChangeFeed({ url, name, isPooled, log }: ChangeFeedOptions
     const next = createClient({ url, name, isPooled })
     client = next
     next.on('notification', deliver)
-    next.on('error', () => retry(next))
+    next.on('error', (error) => retry(next, error))
     next.on('end', () => retry(next))
     try {
       await next.connect()
@@ -125,8 +127,8 @@ export function createChangeFeed({ url, name, isPooled, log }: ChangeFeedOptions
       if (client !== listener) return
       if (rows.length === 0) retry(listener)
       else setConnected(true)
-    } catch {
-      retry(listener)
+    } catch (error) {
+      retry(listener, error)
     } finally {
       clearTimeout(timeout)
     }
@@ -164,6 +166,7 @@ export function createChangeFeed({ url, name, isPooled, log }: ChangeFeedOptions
       const open = client
       client = undefined
       setConnected(false)
+      // The connection may be broken, and nothing uses it any more.
       await open?.end().catch(() => {})
     },
   }

@@ -77,6 +77,7 @@ async function withClients<T>(
   } catch (error) {
     throw toDatabaseFailure(error)
   } finally {
+    // A broken connection need not be closed, and must not hide the result.
     await Promise.all(clients.map((client) => client.end().catch(() => {})))
   }
 }

@@ -79,7 +79,9 @@ export function unescapeField(text: string): string {
   try {
     const value = decodeURIComponent(text.replaceAll('+', ' '))
     if (!value.includes('\0')) return value
-  } catch {}
+  } catch {
+    // Refused below: a wrong escape.
+  }
   throw requestMalformed()
 }
 

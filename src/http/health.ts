@@ -2,6 +2,8 @@
  * Whether the process runs, and whether it can serve requests: for load balancers, containers and
  * supervisors.
  */
+import type { Log } from '../log.ts'
+import { createFailureLog } from '../log.ts'
 import type { Route } from './route.ts'
 import { api } from './route.ts'
 
@@ -34,13 +36,15 @@ export function createReadiness(): Readiness {
 const checkTimeoutMs = 2_000
 
 type HealthDeps = {
+  log: Pick<Log, 'warn' | 'debug'>
   checks: HealthChecks
   /** Optional dependencies: reported only in the body. An absent one is not checked. */
   spare?: Readonly<Record<string, (() => Promise<Health>) | undefined>>
 }
 
-export function healthRoutes({ checks, spare = {} }: HealthDeps): readonly Route[] {
-  const present = Object.entries(spare).flatMap(([name, check]) => (check ? [[name, check] as const] : []))
+export function healthRoutes({ log, checks, spare = {} }: HealthDeps): readonly Route[] {
+  const present = Object.fromEntries(Object.entries(spare).flatMap(([name, check]) => (check ? [[name, check]] : [])))
+  const [needs, extras] = [prepare(checks, log), prepare(present, log)]
   const live = api({
     method: 'GET',
     path: '/health/live',
@@ -56,7 +60,7 @@ export function healthRoutes({ checks, spare = {} }: HealthDeps): readonly Route
     name: 'health.ready',
     access: 'public',
     handler: async (ctx) => {
-      const [needed, others] = await Promise.all([askAll(checks), askAll(Object.fromEntries(present))])
+      const [needed, others] = await Promise.all([askAll(needs), askAll(extras)])
       const isReady = needed.every(([, health]) => isWell(health))
       if (!isReady) ctx.set('Retry-After', '5')
       ctx.status = isReady ? 200 : 503
@@ -74,17 +78,27 @@ export function healthRoutes({ checks, spare = {} }: HealthDeps): readonly Route
 
 const isWell = (health: Health): boolean => health === true || health === 'ok'
 
-const askAll = (checks: HealthChecks) =>
-  Promise.all(Object.entries(checks).map(async ([name, check]) => [name, await inTime(check)] as const))
+type Prepared = readonly { name: string; check: () => Promise<Health>; failures: ReturnType<typeof createFailureLog> }[]
 
-async function inTime(check: () => Promise<Health>): Promise<Health> {
+const prepare = (checks: HealthChecks, log: HealthDeps['log']): Prepared =>
+  Object.entries(checks).map(([name, check]) => {
+    const failures = createFailureLog(log, 'a health check failed', { check: name })
+    return { name, check, failures }
+  })
+
+const askAll = (prepared: Prepared) => Promise.all(prepared.map(async (one) => [one.name, await inTime(one)] as const))
+
+async function inTime({ check, failures }: Prepared[number]): Promise<Health> {
   let timer: NodeJS.Timeout | undefined
   const tooLate = new Promise<Health>((resolve) => {
     timer = setTimeout(() => resolve(false), checkTimeoutMs)
   })
   try {
-    return await Promise.race([Promise.resolve().then(check), tooLate])
-  } catch {
+    const health = await Promise.race([Promise.resolve().then(check), tooLate])
+    failures.succeeded()
+    return health
+  } catch (error) {
+    failures.failed(error)
     return false
   } finally {
     clearTimeout(timer)

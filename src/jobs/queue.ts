@@ -121,7 +121,7 @@ export function createQueue(deps: Deps): Queue {
       // Rejects when `stop` is called meanwhile, which the loop checks itself.
       await delay(restartDelaysMs[Math.min(failures, restartDelaysMs.length - 1)], undefined, {
         signal: stopping.signal,
-      }).catch(() => undefined)
+      }).catch(() => undefined) // only the end of the wait
     }
   }
 

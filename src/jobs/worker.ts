@@ -7,6 +7,7 @@ import type { JobHelpers, WorkerEvents, WorkerPool } from 'graphile-worker'
 import { runTaskList } from 'graphile-worker'
 import type pg from 'pg'
 import type { Log } from '../log.ts'
+import { createFailureLog } from '../log.ts'
 import { releaseAbandonedJobs, showPresence } from './abandoned-jobs.ts'
 import { createQueuePool, queueLogger, queueSchema } from './connection.ts'
 import { isQueueSchemaCurrent } from './migrate.ts'
@@ -58,7 +59,8 @@ export async function runWorker(options: Options): Promise<void> {
       preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
     }
     const worker = runTaskList(settings, taskList, pool)
-    rescue = setInterval(() => void rescueJobs(pool, log), abandonedEveryMs)
+    const looking = createFailureLog(log, 'abandoned jobs could not be looked for')
+    rescue = setInterval(() => void rescueJobs({ pool, log, looking }), abandonedEveryMs)
     await untilEnd(worker, stopping, drainMs)
   } finally {
     clearInterval(rescue)
@@ -95,12 +97,15 @@ async function schedule(pool: pg.Pool, { name, everySeconds }: ScheduledTask, mo
   )
 }
 
-async function rescueJobs(pool: pg.Pool, log: Log): Promise<void> {
+type Rescue = { pool: pg.Pool; log: Log; looking: ReturnType<typeof createFailureLog> }
+
+async function rescueJobs({ pool, log, looking }: Rescue): Promise<void> {
   try {
     const workers = await releaseAbandonedJobs(pool)
     if (workers > 0) log.warn({ workers }, 'jobs of terminated processes are retried')
+    looking.succeeded()
   } catch (error) {
-    log.debug({ err: error }, 'abandoned jobs could not be looked for')
+    looking.failed(error)
   }
 }
 

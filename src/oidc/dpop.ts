@@ -20,6 +20,7 @@ function claimsOf(proof: string): Claims {
   try {
     return decodeJwt(proof) as Claims
   } catch {
+    // Not a JWT: the engine refuses the proof.
     return {}
   }
 }

@@ -41,6 +41,7 @@ function readHint(jwt: string, issuer: string): Hint | undefined {
     const hint = { header: decodeProtectedHeader(jwt), payload: decodeJwt(jwt) }
     return hint.payload.iss === issuer && typeof hint.header.kid === 'string' ? hint : undefined
   } catch {
+    // Not a JWT: the caller treats it as no hint.
     return undefined
   }
 }

@@ -2,7 +2,7 @@
 import type { KeyObject } from 'node:crypto'
 import { createPublicKey } from 'node:crypto'
 import type { JWTPayload } from 'jose'
-import { jwtVerify } from 'jose'
+import { errors, jwtVerify } from 'jose'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { KeyRing, KeySet } from '../../keys/key-ring.ts'
@@ -69,12 +69,14 @@ export function createAccessTokenVerifier({ issuer, keyRing, now }: VerifierDeps
     const kid = kidOf(token)
     const jwk = kid === undefined ? undefined : keyRing.current().publicJwks.find((key) => key.kid === kid)
     if (!jwk || headerProblem(token, { algorithms: [jwk.alg], typ: accessTokenType })) return undefined
+    const currentDate = new Date(now())
+    const checks = { issuer, algorithms: [jwk.alg], requiredClaims: ['aud', 'exp', 'iat', 'jti', 'sub'], currentDate }
     let payload: JWTPayload
     try {
-      const currentDate = new Date(now())
-      const checks = { issuer, algorithms: [jwk.alg], requiredClaims: ['aud', 'exp', 'iat', 'jti', 'sub'], currentDate }
       payload = (await jwtVerify(token, publicKey(jwk), checks)).payload
-    } catch {
+    } catch (error) {
+      // jose has its own errors for what is wrong with a token. Others are about our key.
+      if (!(error instanceof errors.JOSEError)) throw error
       return undefined
     }
     const { sub, jti, aud, client_id: clientId } = payload
@@ -90,6 +92,7 @@ function kidOf(token: string): string | undefined {
     const { kid } = Object(header) as { kid?: unknown }
     return isText(kid) ? kid : undefined
   } catch {
+    // The first part is not JSON: a token of another kind.
     return undefined
   }
 }

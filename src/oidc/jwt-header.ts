@@ -31,6 +31,7 @@ export function headerProblem(token: string, { algorithms, typ, mayEmbedKey = fa
   try {
     header = decodeProtectedHeader(token)
   } catch {
+    // jose refuses a header that is not JSON.
     return 'the header cannot be read'
   }
   if (typeof header.alg !== 'string' || !algorithms.includes(header.alg))

@@ -44,6 +44,7 @@ function sift(answer: KeySetAnswer): { answer: KeySetAnswer; problems: PublicKey
   try {
     set = JSON.parse(answer.text)
   } catch {
+    // Not JSON: the engine refuses the answer.
     return { answer, problems: [] }
   }
   if (!isRecord(set) || !Array.isArray(set.keys)) return { answer, problems: [] }

@@ -135,6 +135,7 @@ const isOf = (url: URL, { protocol, hostname, port }: AllowedOrigin): boolean =>
 
 /** Closes the connection. An error of the body is ignored, because it must not end the process. */
 function discard(body: Dispatcher.ResponseData['body']): void {
+  // The caller reports the redirect.
   body.on('error', () => {})
   body.destroy()
 }

@@ -32,10 +32,11 @@ export function yieldPoolThreads(): void {
   if (process.platform !== 'linux') return
   const priority = Math.min(19, getPriority() + behind)
   for (const thread of readdirSync('/proc/self/task')) {
-    // The thread may have ended, or a container may forbid it. Hashing then keeps normal priority.
     try {
       if (readFileSync(`/proc/self/task/${thread}/comm`, 'utf8').startsWith('libuv'))
         setPriority(Number(thread), priority)
-    } catch {}
+    } catch {
+      // The thread may have ended, or a container may forbid it. It then keeps normal priority.
+    }
   }
 }

@@ -4,8 +4,8 @@
  */
 import type { Knex } from 'knex'
 import type { Clock } from '../clock.ts'
-import { systemClock } from '../clock.ts'
 import type { Log } from '../log.ts'
+import { createFailureLog } from '../log.ts'
 import type { Random } from '../random.ts'
 import { listStores, listUntrustedPeers, registerProcess, unregisterProcess } from './repository.ts'
 
@@ -39,28 +39,27 @@ export function describeStores(redisUrl: string | undefined): string {
 }
 
 /**
- * For `doctor`: the stores of this configuration, and those of the running servers. Without the
- * table there are none.
+ * For `doctor`: the stores of this configuration, and those of the servers that run at `nowMs`.
+ * Without the table there are none.
  */
-export async function inspectStores(db: Knex, redisUrl: string | undefined) {
+export async function inspectStores(db: Knex, redisUrl: string | undefined, nowMs: number) {
   const hasTable = await db.schema.hasTable('store_set_up')
   return {
     stores: describeStores(redisUrl),
-    running: hasTable ? await listStores(db, systemClock.now() - presentMs) : [],
+    running: hasTable ? await listStores(db, nowMs - presentMs) : [],
   }
 }
 
 /** For `doctor`: peers that sent X-Forwarded-For and are not a proxy of the running server. */
-export const inspectPeers = async (db: Knex): Promise<string[]> =>
-  (await db.schema.hasColumn('store_set_up', 'untrusted_peer'))
-    ? listUntrustedPeers(db, systemClock.now() - presentMs)
-    : []
+export const inspectPeers = async (db: Knex, nowMs: number): Promise<string[]> =>
+  (await db.schema.hasColumn('store_set_up', 'untrusted_peer')) ? listUntrustedPeers(db, nowMs - presentMs) : []
 
 type Deps = { db: Knex; clock: Clock; random: Random; log: Log; redisUrl: string | undefined }
 
 export function createProcessRegistry({ db, clock, random, log, redisUrl }: Deps) {
   const process = random.token()
   const stores = describeStores(redisUrl)
+  const publishing = createFailureLog(log, 'the stores of this process were not published')
   let isServing = false
   let others: readonly string[] | undefined
   let untrusted: { peer: string; notedAt: number } | undefined
@@ -78,7 +77,7 @@ export function createProcessRegistry({ db, clock, random, log, redisUrl }: Deps
 
   async function publishOwn(): Promise<void> {
     if (!isServing) return
-    await publish().catch((error) => log.debug({ err: error }, 'the stores of this process were not published'))
+    await publish().then(publishing.succeeded, publishing.failed)
   }
 
   const isAgreed = (): boolean => others !== undefined && others.length === 0
@@ -121,6 +120,7 @@ export function createProcessRegistry({ db, clock, random, log, redisUrl }: Deps
       if (!isServing) return
       isServing = false
       const late = new Promise<void>((resolve) => setTimeout(resolve, closingMs).unref())
+      // Without an answer the row expires by itself.
       await Promise.race([late, unregisterProcess(db, process).catch(() => {})])
     },
   }

@@ -5,6 +5,7 @@
 import type { ClusterNode, RedisOptions } from 'ioredis'
 import { Cluster, Redis } from 'ioredis'
 import type { Log } from '../log.ts'
+import { createFailureLog } from '../log.ts'
 
 export type RedisState = 'ok' | 'away' | 'refuses_writes'
 
@@ -103,13 +104,18 @@ export function createRedis({ url, log }: { url: string; log: Log }): RedisConne
     isUnavailable = false
   })
 
+  const refusing = createFailureLog(log, 'Redis refuses writes')
   const state = async (): Promise<RedisState> => {
     try {
       // Any key works: in a cluster this tests the node of its slot.
       await client.set('latchkey:health', '1', 'PX', healthKeyMs)
+      refusing.succeeded()
       return 'ok'
     } catch (error) {
-      return error instanceof Error && error.name === 'ReplyError' ? 'refuses_writes' : 'away'
+      // A lost connection is logged by the listener above.
+      if (!(error instanceof Error && error.name === 'ReplyError')) return 'away'
+      refusing.failed(error)
+      return 'refuses_writes'
     }
   }
 

@@ -44,6 +44,7 @@ function toPlain(yaml: Document): unknown {
   try {
     return yaml.toJS({ maxAliasCount: 50 })
   } catch {
+    // The aliases are too many: the caller reports the document.
     return undefined
   }
 }

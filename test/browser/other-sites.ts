@@ -62,6 +62,7 @@ export async function openOtherSites() {
       outgoing.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
       answer.pipe(outgoing)
     })
+    // The browser sees a broken connection.
     forwarded.on('error', () => outgoing.destroy())
     incoming.pipe(forwarded)
   })

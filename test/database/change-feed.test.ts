@@ -2,6 +2,8 @@
  * The change feed: the notification of a committed change, and the recovery of a broken connection.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { createChangeFeed } from '../../src/database/change-feed.ts'
+import { createLog } from '../../src/log.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { waitFor } from '../support/wait.ts'
@@ -52,8 +54,8 @@ test('a change that is rolled back announces nothing', async () => {
     transaction(async (tx) => {
       await tx('thing').insert({ name: 'never' })
       throw new Error('no')
-    }).catch(() => {})
-  expect(await announced('thing', change)).toEqual([])
+    })
+  expect(await announced('thing', () => expect(change()).rejects.toThrow('no'))).toEqual([])
 })
 
 test('a change is announced when it is committed, and so after it can be read', async () => {
@@ -108,6 +110,20 @@ test('a broken connection is reported, and is restored without a restart', async
   expect(told).toEqual([false, true])
   expect(await announced('thing', () => knex('thing').insert({ name: 'again' }))).toEqual(['again'])
   end()
+})
+
+test('the log has the reason why a connection was lost', async () => {
+  const lines: string[] = []
+  const log = createLog({ level: 'warn', destination: { write: (line) => void lines.push(line) } })
+  const name = 'feed with a log'
+  const feed = createChangeFeed({ url: own.url, name, log })
+  await feed.whenConnected()
+  await own.database.knex.raw('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = ?', [
+    name,
+  ])
+  await waitFor(() => lines.length > 0)
+  expect(JSON.parse(lines[0]!)).toMatchObject({ level: 'warn', err: { message: expect.any(String) } })
+  await feed.close()
 })
 
 test('a connection that no longer answers is reported within a second, and counts again when it answers', async () => {

@@ -88,6 +88,7 @@ export function isRunning(folder: string, pid: number): boolean {
   try {
     return readlinkSync(`/proc/${pid}/cwd`) === folder
   } catch {
+    // The process has ended.
     return false
   }
 }

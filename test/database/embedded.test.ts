@@ -1,5 +1,5 @@
 /** The embedded database of several processes: starting, joining, stopping and crashing. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { createDatabase } from '../../src/database/database.ts'
 import { startEmbeddedPostgres } from '../../src/database/embedded/index.ts'
@@ -116,6 +116,27 @@ test('kill -9 of Postgres: every process has it back in seconds at the same addr
   })
   expect(await server.close()).toBe('left running')
   expect(await other.close()).toBe('stopped')
+})
+
+test('a Postgres that cannot start again is reported once, and tried until it can', async () => {
+  const folder = createDataPath()
+  const lines: string[] = []
+  const reported = createLog({ level: 'debug', destination: { write: (line) => void lines.push(line) } })
+  const { url, close } = await startEmbeddedPostgres({ folder, timeoutMs: 300, log: reported })
+  const { isHealthy, close: disconnect } = createDatabase({ url, poolSize: 1, log })
+  const control = path.join(folder, 'global', 'pg_control')
+  renameSync(control, `${control}.away`)
+  process.kill(pidOf(folder), 'SIGKILL')
+  await waitFor(() => lines.length > 2)
+  renameSync(`${control}.away`, control)
+  await waitFor(() => isHealthy())
+  await disconnect()
+  const told = lines.map((line) => JSON.parse(line))
+  expect(told.slice(0, 2)).toMatchObject([
+    { level: 'warn', err: { errorCode: 'embedded_database_failed' } },
+    { level: 'debug', err: { errorCode: 'embedded_database_failed' } },
+  ])
+  expect(await close()).toBe('stopped')
 })
 
 test('Ctrl-C reaches the server and not its database, which continues while requests drain', async () => {

@@ -14,6 +14,7 @@ import { createLog } from '../../src/log.ts'
 import { systemRandom } from '../../src/random.ts'
 import { startServer } from '../../src/server.ts'
 import { createTestClock } from '../support/clock.ts'
+import { waitFor } from '../support/wait.ts'
 
 const [url = '', first = '', last = ''] = process.argv.slice(2)
 const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
@@ -70,9 +71,7 @@ async function advance(): Promise<void> {
     clock.advance(step)
     await parts.rotation.advance()
   }
-  while (parts.keyRing.current().signingKids.some((kid) => before.includes(kid))) {
-    await new Promise((resolve) => setTimeout(resolve, 1))
-  }
+  await waitFor(() => !parts.keyRing.current().signingKids.some((kid) => before.includes(kid)))
 }
 
 type Snapshot = { nodes: number[]; snapshot: { meta: { node_fields: string[]; node_types: [string[]] } } }

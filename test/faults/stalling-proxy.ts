@@ -25,6 +25,7 @@ export async function startStallingProxy(targetPort: number): Promise<StallingPr
     for (const socket of sockets) socket.resetAndDestroy()
   }
   const server = createServer((client) => {
+    // The other side of the proxy may end at any time.
     client.on('error', () => {})
     client.on('close', () => sockets.delete(client))
     sockets.add(client)
@@ -37,6 +38,7 @@ export async function startStallingProxy(targetPort: number): Promise<StallingPr
       [client, target],
       [target, client],
     ] as const) {
+      // An error on one side ends the other side.
       from.on('error', () => to.destroy())
       from.on('data', (chunk) => {
         if (state === 'open') to.write(chunk)

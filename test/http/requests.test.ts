@@ -7,10 +7,15 @@ import { pageRoute, startTestServer } from './support.ts'
 
 let server: TestServer
 let isDatabaseThere: () => Promise<boolean>
+const failures: unknown[] = []
+const log = {
+  warn: (...line: unknown[]) => void failures.push(['warn', ...line]),
+  debug: (...line: unknown[]) => void failures.push(['debug', ...line]),
+}
 beforeAll(async () => {
   server = await startTestServer({
     routes: ({ views }) => [
-      ...healthRoutes({ checks: { database: () => isDatabaseThere(), always: async () => true } }),
+      ...healthRoutes({ log, checks: { database: () => isDatabaseThere(), always: async () => true } }),
       pageRoute(views, '/page', 'home', { issuer: '', discoveryUrl: '' }),
     ],
   })
@@ -27,7 +32,7 @@ test('alive is not yet ready', async () => {
 
 test('what can be done without is named, and readiness stays', async () => {
   const of = (name: string) => async () => name as 'away'
-  const routes = healthRoutes({ checks: { database: of('ok') }, spare: { redis: of('refuses_writes') } })
+  const routes = healthRoutes({ log, checks: { database: of('ok') }, spare: { redis: of('refuses_writes') } })
   const spared = await startTestServer({ routes: () => routes })
   const answer = await fetch(`${spared.origin}/health/ready`)
   expect([answer.status, await answer.json()]).toEqual([
@@ -49,6 +54,22 @@ test('ready when everything is there; a check that fails or hangs is a no', asyn
   expect(await status()).toBe(503)
   isDatabaseThere = () => new Promise(() => {})
   expect(await status()).toBe(503)
+})
+
+test('the reason of a check that fails is logged, as a warning only the first time', async () => {
+  const ask = () => fetch(`${server.origin}/health/ready`)
+  isDatabaseThere = async () => true
+  await ask()
+  failures.length = 0
+  const error = new Error('gone')
+  isDatabaseThere = () => Promise.reject(error)
+  await ask()
+  await ask()
+  const line = [{ err: error, check: 'database' }, 'a health check failed']
+  expect(failures).toEqual([
+    ['warn', ...line],
+    ['debug', ...line],
+  ])
 })
 
 test('an asset has the digest of its content in its URL, and is cached permanently', async () => {

@@ -397,12 +397,21 @@ describe('key ring', () => {
   })
 
   test('after close nothing is read any more', async () => {
-    const ring = await openRing({ algorithms: ['ES256'], pollMs: 20 })
+    const reads = { closed: 0, other: 0 }
+    const counted = (name: keyof typeof reads) => async () => {
+      reads[name] += 1
+    }
+    const ring = await openRing({ algorithms: ['ES256'], pollMs: 20, heartbeat: counted('closed') })
     await ring.close()
-    const before = ring.current()
-    await addKey('announced')
-    await base.database.knex.raw('SELECT pg_sleep(0.1)')
+    const [before, readsBefore] = [ring.current(), reads.closed]
+    // The other ring is notified of the key, and its timer began later than that of the closed one.
+    const other = await openRing({ algorithms: ['ES256'], pollMs: 20, heartbeat: counted('other') })
+    const kid = await addKey('announced')
+    await waitFor(() => kidsOf(other.current(), 'ES256').includes(kid))
+    const polled = reads.other
+    await waitFor(() => reads.other > polled + 2)
     expect(ring.current()).toBe(before)
+    expect(reads.closed).toBe(readsBefore)
   })
 })
 

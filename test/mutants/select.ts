@@ -39,6 +39,7 @@ const git = (root: string, ...args: string[]): string | undefined => {
   try {
     return execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
   } catch {
+    // There is no Git or no such name: the caller then takes all mutants.
     return undefined
   }
 }

@@ -79,6 +79,7 @@ const text =
     response.writeHead(status).end(body)
 const hit = `${'A'.repeat(35)}:1`
 const endless: Answer = (response) => {
+  // The client closes the connection when it has read enough.
   response.on('error', () => {})
   const more = () => {
     while (!response.destroyed && response.write(`${hit}\r\n`.repeat(1000)));

@@ -140,7 +140,7 @@ onLinux(
     const verifying = hasher.verify('wrong wonderland', undefined).finally(() => { isDone = true })
     while (!isDone) {
       for (const id of readdirSync('/proc/self/task')) {
-        if (!known.has(id)) try { lanes.add(getPriority(Number(id)) - before) } catch {}
+        if (!known.has(id)) try { lanes.add(getPriority(Number(id)) - before) } catch {} // the thread has ended
       }
       await new Promise(setImmediate)
     }

@@ -1,4 +1,6 @@
 /** Server processes publish the stores that they use, and are not ready while they disagree. */
+import { Readable, Writable } from 'node:stream'
+import { runCli } from '../../src/cli/run.ts'
 import { checkProxy, checkStores } from '../../src/doctor/checks.ts'
 import { createLog } from '../../src/log.ts'
 import {
@@ -37,7 +39,7 @@ test('a proxy that TRUST_PROXY does not name is logged once, and reported by the
   const lines: string[] = []
   const server = await startLatchkey({ onLog: (line) => void lines.push(line) })
   const { knex } = server.database
-  const peers = () => inspectPeers(knex)
+  const peers = () => inspectPeers(knex, server.clock.now())
   const ask = () => fetch(`${server.base}/health/live`, { headers: { 'X-Forwarded-For': '203.0.113.7' } })
   await fetch(`${server.base}/health/live`)
   expect(checkProxy(await peers())).toMatchObject({ status: 'ok', code: 'proxy_ok' })
@@ -52,6 +54,49 @@ test('a proxy that TRUST_PROXY does not name is logged once, and reported by the
   expect(await peers()).toEqual([])
   await server.stop()
   expect(lines.filter((line) => line.includes('TRUST_PROXY'))).toHaveLength(1)
+})
+
+test('a process that cannot publish its stores says so once, until it can again', async () => {
+  const { database, close } = await createTestDatabase()
+  const lines: string[] = []
+  const log = createLog({ level: 'info', destination: { write: (line) => void lines.push(line) } })
+  const { knex: db } = database
+  const setUps = createSetUps({ db, clock: createTestClock(), random: systemRandom, log, redisUrl: undefined })
+  await setUps.serve()
+  for (let count = 0; count < 2; count += 1) {
+    await db.schema.renameTable('store_set_up', 'away')
+    await setUps.publishOwn()
+    await setUps.publishOwn()
+    await db.schema.renameTable('away', 'store_set_up')
+    await setUps.publishOwn()
+  }
+  const told = lines.map((line) => JSON.parse(line))
+  expect(told.map(({ level, err }) => [level, err.errorCode])).toEqual([
+    ['warn', '42P01'],
+    ['warn', '42P01'],
+  ])
+  await close()
+})
+
+test('the doctor sees the running servers whatever the clock of its machine shows', async () => {
+  const { database, url, close } = await createTestDatabase()
+  const [clock, log] = [createTestClock(), createLog({ level: 'silent' })]
+  const redisUrl = 'redis://cache.internal'
+  await createSetUps({ db: database.knex, clock, random: systemRandom, log, redisUrl }).serve()
+  clock.advance(3_600_000)
+  let printed = ''
+  const stdout = new Writable({
+    write: (chunk, _encoding, done) => {
+      printed += String(chunk)
+      done()
+    },
+  })
+  const env = { NODE_ENV: 'test', DATABASE_URL: url, MASTER_KEY: 'ab'.repeat(32) }
+  // A command only writes to these streams.
+  await runCli({ argv: ['doctor', '--json'], env, io: { stdin: Readable.from([]), stdout, stderr: stdout } as never })
+  clock.restore()
+  expect(printed).toContain('stores_differ')
+  await close()
 })
 
 describeWith(['redis-server'], 'a process without Redis beside one with it', () => {
@@ -73,7 +118,7 @@ describeWith(['redis-server'], 'a process without Redis beside one with it', () 
     // The later process has checked before it listens.
     expect(await ready(without)).toMatchObject({ status: 503, body: { checks: { database: true, stores: false } } })
     await waitFor(async () => (await ready(withRedis)).body.checks.stores === false, { what: 'the older process' })
-    const told = await inspectStores(database.database.knex, undefined)
+    const told = await inspectStores(database.database.knex, undefined, withRedis.clock.now())
     expect(checkStores(told)).toMatchObject({ status: 'failed', code: 'stores_differ' })
     expect(checkStores({ ...told, running: ['postgres'] })).toMatchObject({ status: 'ok', code: 'stores_agree' })
     await without.stop()

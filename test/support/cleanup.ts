@@ -16,6 +16,8 @@ export function releasedAtEnd(release: () => Promise<unknown>): () => Promise<vo
 
 /** Releases the remaining resources, the newest first. `file-runner.ts` calls it. */
 export async function releaseAll(): Promise<void> {
-  // Sequential: a server is stopped before its database is dropped.
-  for (const release of [...left].reverse()) await release().catch(() => {})
+  // Sequential: a server is stopped before its database is dropped. A failure keeps nothing else
+  // from its release, and is shown.
+  for (const release of [...left].reverse())
+    await release().catch((error) => console.error('a resource of the test file was not released:', error))
 }

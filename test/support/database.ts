@@ -69,13 +69,18 @@ async function copyDatabase(template: string) {
   await administer(url('postgres'), (client) => client.query(`CREATE DATABASE ${name} TEMPLATE ${template}`))
   const database = createDatabase({ url: url(name), poolSize: 10, log: createLog({ level: 'silent' }) })
   await database.changes.whenConnected()
+  let closing: Promise<void> | undefined
+  const disconnect = (): Promise<void> => {
+    closing ??= database.close()
+    return closing
+  }
   return {
     name,
     url: url(name),
     database,
-    disconnect: () => database.close(),
+    disconnect,
     close: releasedAtEnd(async () => {
-      await database.close()
+      await disconnect()
       await administer(url('postgres'), (client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
     }),
   }

@@ -16,6 +16,7 @@ export default async function setUp(): Promise<void> {
   if (process.env[clusterVariable] && existsSync(process.env[clusterVariable])) return
   let starting: Promise<Cluster> | undefined
   const server = createServer((socket) => {
+    // A worker may end before its answer.
     socket.on('error', () => {})
     starting ??= startCluster()
     starting.then(
@@ -30,6 +31,7 @@ export default async function setUp(): Promise<void> {
   Object.assign(globalThis, {
     latchkeyTearDown: async () => {
       server.close()
+      // Each worker has reported the failed start.
       const cluster = await starting?.catch(() => undefined)
       await cluster?.stop()
     },

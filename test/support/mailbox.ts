@@ -60,6 +60,7 @@ export async function startMailbox(options: SMTPServerOptions = {}) {
     onConnect: (_session, done) => done(mood === 'hanging up' ? new Error('not now') : undefined),
     ...options,
   })
+  // A client may close the connection at any time.
   server.on('error', () => {})
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.server.address() as AddressInfo

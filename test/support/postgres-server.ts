@@ -74,8 +74,9 @@ export async function startPostgresServer(settings: Readonly<Record<string, stri
     for (const pid of pids) {
       try {
         process.kill(pid, signal)
-      } catch {
+      } catch (error) {
         // Already ended.
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
       }
     }
   }
@@ -107,6 +108,7 @@ export async function startPostgresServer(settings: Readonly<Record<string, stri
 
 async function run(url: string, statement: string): Promise<void> {
   const client = new pg.Client({ connectionString: url })
+  // The query rejects too.
   client.on('error', () => {})
   await client.connect()
   try {

@@ -32,6 +32,7 @@ function isExecutable(file: string): boolean {
     accessSync(file, constants.X_OK)
     return true
   } catch {
+    // The file is missing or cannot be executed.
     return false
   }
 }

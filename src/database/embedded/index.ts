@@ -6,6 +6,8 @@ import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, realpathSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Log } from '../../log.ts'
+import { createFailureLog } from '../../log.ts'
 import type { Random } from '../../random.ts'
 import { systemRandom } from '../../random.ts'
 import { findBinaries } from './binaries.ts'
@@ -45,6 +47,8 @@ export type EmbeddedOptions = {
   /** How to reach Postgres. Default: what the operating system supports. */
   transport?: Transport
   random?: Random
+  /** Where failed restarts are reported. */
+  log?: Pick<Log, 'warn' | 'debug'>
   /** How long a start may wait without a running or starting Postgres, in milliseconds. */
   timeoutMs?: number
 }
@@ -64,16 +68,20 @@ const defaultTimeoutMs = 10_000
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const installation = await install(options)
   let joined = await join(installation)
+  const joining = options.log && createFailureLog(options.log, 'the embedded Postgres was not started again')
   let isClosing = false
 
   // Postgres has terminated: the first process that notices starts it again, the others join.
   async function rejoin(): Promise<void> {
     while (!isClosing) {
-      const rejoined = await join(installation, joined.endpoint).catch(() => undefined)
-      if (!rejoined) continue
-      joined = rejoined
-      watch()
-      return
+      try {
+        joined = await join(installation, joined.endpoint)
+        joining?.succeeded()
+        return watch()
+      } catch (error) {
+        joining?.failed(error)
+        await sleep(longestPauseMs)
+      }
     }
   }
   let rejoining = Promise.resolve()

@@ -32,6 +32,7 @@ export async function takeLease(endpoint: Endpoint): Promise<Lease> {
   // 'end' follows and is enough.
   client.on('error', () => {})
   const lost = new Promise<void>((resolve) => client.once('end', () => resolve()))
+  // The connection may be lost, which releases every lock too.
   const end = () => client.end().catch(() => {})
   try {
     await client.connect()
@@ -47,6 +48,7 @@ export async function takeLease(endpoint: Endpoint): Promise<Lease> {
       const { rows } = await client.query('SELECT pg_try_advisory_lock($1) AS "isLast"', [lockKey])
       return rows[0].isLast === true
     } catch {
+      // The connection is lost: Postgres has stopped, and there is nothing to stop.
       return false
     }
   }

@@ -55,6 +55,7 @@ export function isPostmasterOf(folder: string, pid: number): boolean {
       // The working directory of Postgres is its data folder.
       return readlinkSync(`/proc/${pid}/cwd`) === folder
     } catch {
+      // It has ended, or another user's process has its id.
       return false
     }
   }
@@ -65,6 +66,7 @@ export function isPostmasterOf(folder: string, pid: number): boolean {
       path.basename(execFileSync('ps', ['-o', 'comm=', '-p', String(pid)], { encoding: 'utf8' }).trim()) === 'postgres'
     )
   } catch {
+    // It has ended, or another user's process has its id.
     return false
   }
 }

@@ -2,7 +2,6 @@
  * A browser at one of the servers: it signs in step by step, opens account pages, and checks which
  * access remains.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { URI } from 'otpauth'
 import type { Browser, Page } from '../../support/browser.ts'
 import { createBrowser, formsOf } from '../../support/browser.ts'
@@ -44,12 +43,13 @@ export function createPeople({ issuer, query, mailbox }: Setup) {
     const reach = (target: string) => (target.startsWith(issuer) ? url + target.slice(issuer.length) : target)
     const browser = createBrowser({ reach })
     const submit: Browser['submit'] = async (...form) => {
-      let page = await browser.submit(...form)
-      for (let count = 0; page.status === 503 && count < 40; count += 1) {
-        await sleep(250)
-        page = await browser.submit(...form)
+      const first = await browser.submit(...form)
+      if (first.status !== 503) return first
+      const again = async () => {
+        const page = await browser.submit(...form)
+        return page.status !== 503 && page
       }
-      return page
+      return waitFor(again, { what: 'a server that has time to hash' })
     }
     return { ...browser, submit }
   }

@@ -96,8 +96,11 @@ async function raceForRow(
   const requests = [followed(reset())]
   const doWait = async () => (await row.waiting()) >= requests.filter(({ isDone }) => !isDone).length
   // A request may wait for something else in its process. The race is then less sharp, but still
-  // valid.
-  const allWait = () => waitFor(doWait, { timeoutMs: 2000 }).catch(() => undefined)
+  // valid. A question that failed is the cause of the error.
+  const allWait = () =>
+    waitFor(doWait, { timeoutMs: 2000 }).catch((error: Error) => {
+      if (error.cause !== undefined) throw error
+    })
   try {
     await allWait()
     requests.push(...attacks.map((attack) => followed(attack())))

@@ -61,6 +61,7 @@ export async function coseKeyProblem(bytes: Uint8Array): Promise<PublicKeyProble
   try {
     key = decodeCredentialPublicKey(Uint8Array.from(bytes))
   } catch {
+    // The library refuses bytes that are no COSE key.
     return 'not_key'
   }
   if (!(key instanceof Map)) return 'not_key'

@@ -42,13 +42,16 @@ export function createTotp({ db, sealer, serviceName, clock, random }: FactorDep
   }
 
   function openOffer(accountId: string, binding: string, sealed: string): Buffer | undefined {
+    let plain: Buffer
     try {
-      const plain = sealer.open(Buffer.from(sealed, 'base64url'), offerPlace(accountId, binding))
-      const { secret, until } = JSON.parse(plain.toString()) as { secret: string; until: number }
-      return until > clock.now() ? Buffer.from(secret, 'base64url') : undefined
-    } catch {
+      plain = sealer.open(Buffer.from(sealed, 'base64url'), offerPlace(accountId, binding))
+    } catch (error) {
+      // The form field has other bytes than were sent, or comes from another session.
+      if (!foreignSeal.includes((error as { code?: unknown }).code)) throw error
       return undefined
     }
+    const { secret, until } = JSON.parse(plain.toString()) as { secret: string; until: number }
+    return until > clock.now() ? Buffer.from(secret, 'base64url') : undefined
   }
 
   function describe(accountId: string, email: string, binding: string, secret: Buffer, until: number): TotpOffer {
@@ -103,6 +106,9 @@ export function createTotp({ db, sealer, serviceName, clock, random }: FactorDep
     },
   } satisfies FactorPart<'code', 'offer' | 'code'>
 }
+
+/** The codes of the errors that a sealer throws for bytes that it did not seal there. */
+const foreignSeal: readonly unknown[] = ['seal_damaged', 'wrong_master_key']
 
 const secretOf = (bytes: Buffer): Secret => new Secret({ buffer: Uint8Array.from(bytes).buffer as ArrayBuffer })
 
