@@ -1,7 +1,7 @@
 /** Only the refusal of Redis makes Postgres its substitute. Every other failure is reported. */
 import { ArtifactStoreUnavailable } from '../../adapters/errors.ts'
 import { createLoader } from '../../adapters/load.ts'
-import { createParkedRequests } from '../../adapters/parked.ts'
+import { createParkedRequests } from '../../adapters/parked-requests.ts'
 import { refusedBy } from '../../adapters/redis/refused.ts'
 
 const silent = new ArtifactStoreUnavailable(new Error('Redis is silent'))

@@ -401,11 +401,11 @@ describe('key ring', () => {
     const counted = (name: keyof typeof reads) => async () => {
       reads[name] += 1
     }
-    const ring = await openRing({ algorithms: ['ES256'], pollMs: 20, heartbeat: counted('closed') })
+    const ring = await openRing({ algorithms: ['ES256'], pollMs: 20, backgroundTask: counted('closed') })
     await ring.close()
     const [before, readsBefore] = [ring.current(), reads.closed]
     // The other ring is notified of the key, and its timer began later than that of the closed one.
-    const other = await openRing({ algorithms: ['ES256'], pollMs: 20, heartbeat: counted('other') })
+    const other = await openRing({ algorithms: ['ES256'], pollMs: 20, backgroundTask: counted('other') })
     const kid = await addKey('announced')
     await waitFor(() => kidsOf(other.current(), 'ES256').includes(kid))
     const polled = reads.other

@@ -61,14 +61,14 @@ test('a process that cannot publish its stores says so once, until it can again'
   const lines: string[] = []
   const log = createLog({ level: 'info', destination: { write: (line) => void lines.push(line) } })
   const { knex: db } = database
-  const setUps = createSetUps({ db, clock: createTestClock(), random: systemRandom, log, redisUrl: undefined })
-  await setUps.serve()
+  const registry = createProcessRegistry({ db, clock: createTestClock(), random: systemRandom, log, redisUrl: undefined })
+  await registry.serve()
   for (let count = 0; count < 2; count += 1) {
     await db.schema.renameTable('store_set_up', 'away')
-    await setUps.publishOwn()
-    await setUps.publishOwn()
+    await registry.publishOwn()
+    await registry.publishOwn()
     await db.schema.renameTable('away', 'store_set_up')
-    await setUps.publishOwn()
+    await registry.publishOwn()
   }
   const told = lines.map((line) => JSON.parse(line))
   expect(told.map(({ level, err }) => [level, err.errorCode])).toEqual([
@@ -82,7 +82,7 @@ test('the doctor sees the running servers whatever the clock of its machine show
   const { database, url, close } = await createTestDatabase()
   const [clock, log] = [createTestClock(), createLog({ level: 'silent' })]
   const redisUrl = 'redis://cache.internal'
-  await createSetUps({ db: database.knex, clock, random: systemRandom, log, redisUrl }).serve()
+  await createProcessRegistry({ db: database.knex, clock, random: systemRandom, log, redisUrl }).serve()
   clock.advance(3_600_000)
   let printed = ''
   const stdout = new Writable({
