@@ -6,7 +6,13 @@ import type { Socket } from 'node:net'
  * For `http.createServer`, in milliseconds and bytes. The headers can contain a 16,000-character
  * assertion in a query.
  */
-export const serverOptions = { headersTimeout: 10_000, requestTimeout: 30_000, maxHeaderSize: 32 * 1024 } as const
+export const serverOptions = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  // By default Node compares the times above only every 30 seconds.
+  connectionsCheckingInterval: 1_000,
+  maxHeaderSize: 32 * 1024,
+} as const
 
 const answers: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',

@@ -1,5 +1,7 @@
 /** Clients: kinds, metadata, secrets. */
+import { createClientSecrets } from '../../src/clients/secrets.ts'
 import type { ClientInput } from '../../src/clients/service.ts'
+import { systemRandom } from '../../src/random.ts'
 import type { Setup } from '../accounts/setup.ts'
 import { createSetup, operator, problemsFrom, problemsOf } from '../accounts/setup.ts'
 import { waitFor } from '../support/wait.ts'
@@ -51,6 +53,16 @@ test('a supplied secret needs 32 characters', async () => {
   const { client, secret } = await setup.clients.add(web({}, { secret: 'x'.repeat(32) }), operator)
   expect(secret).toBeUndefined()
   expect(setup.clients.secretMatches(client, 'x'.repeat(32))).toBe(true)
+})
+
+test('a digest of a secret is of use only with its key', () => {
+  const [one, other] = [1, 2].map((fill) =>
+    createClientSecrets({ digestKey: Buffer.alloc(32, fill), random: systemRandom }),
+  )
+  const digest = one!.digest('a supplied secret may be a sentence')
+  expect(digest).toEqual(one!.digest('a supplied secret may be a sentence'))
+  expect(digest).not.toEqual(other!.digest('a supplied secret may be a sentence'))
+  expect(digest).toHaveLength(32)
 })
 
 test('after a rotation the old secret ends at once, or stays valid for the requested time', async () => {

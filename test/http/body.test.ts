@@ -72,6 +72,7 @@ const refused: [
   ['JSON called nothing', undefined, '{"text":"x"}', {}, 415, 'media_type_unsupported'],
   ['a form', urlencoded, 'text=x', {}, 415, 'media_type_unsupported'],
   ['a type that only begins right', 'application/jsonp', '{}', {}, 415, 'media_type_unsupported'],
+  ['an upload', 'multipart/form-data; boundary=x', '--x--', {}, 415, 'media_type_unsupported'],
   ['two types', 'text/plain, application/json', '{}', {}, 415, 'media_type_unsupported'],
   ['another charset', 'application/json; charset=utf-16', '{}', {}, 415, 'media_type_unsupported'],
   ['a compressed body', json, '{}', { 'Content-Encoding': 'gzip' }, 415, 'content_encoding_unsupported'],

@@ -1,6 +1,11 @@
 /** Health, assets, and the log line of a request. */
 
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { healthRoutes } from '../../src/http/health.ts'
+import { answerUnparsable, serverOptions } from '../../src/http/server.ts'
 import { createSentences } from '../../src/locales.ts'
 import type { TestServer } from './support.ts'
 import { pageRoute, startTestServer } from './support.ts'
@@ -147,4 +152,26 @@ test('what a value says is never read as a placeholder', () => {
   const { t } = createSentences({ isStrict: true })
   const field = '{{limit}} $t(pages.login.title) <b>&'
   expect(t('errors.field_repeated', { field })).toContain(field)
+})
+
+test('headers have ten seconds to arrive, a request thirty, and then the answer is 408', async () => {
+  const slow = createServer(serverOptions)
+  answerUnparsable(slow)
+  expect([slow.headersTimeout, slow.requestTimeout]).toEqual([10_000, 30_000])
+  slow.listen(0, '127.0.0.1')
+  await once(slow, 'listening')
+  const { port } = slow.address() as AddressInfo
+  // Node compares the times at an interval, by default every thirty seconds.
+  slow.headersTimeout = 10
+  slow.requestTimeout = 10
+  const began = performance.now()
+  const post = 'POST / HTTP/1.1\r\nHost: x\r\n'
+  const answers = [post, `${post}Content-Length: 9\r\n\r\n1`].map(async (text) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.write(text)
+    return Buffer.concat(await socket.toArray()).toString()
+  })
+  for (const answer of await Promise.all(answers)) expect(answer).toMatch(/^HTTP\/1\.1 408 /)
+  expect(performance.now() - began).toBeLessThan(10_000)
+  slow.close()
 })

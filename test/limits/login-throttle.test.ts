@@ -2,6 +2,11 @@
 
 import { solveChallenge } from 'altcha-lib'
 import { deriveKey } from 'altcha-lib/algorithms/pbkdf2'
+import { createCaptcha } from '../../src/captcha/service.ts'
+import type { Queryable } from '../../src/database/database.ts'
+import { AppError } from '../../src/errors.ts'
+import { prefixesOf } from '../../src/http/ip.ts'
+import { createLoginThrottle } from '../../src/limits/login-throttle.ts'
 import { testOrigin } from '../audit/origins.ts'
 import { minutes } from '../oidc/support.ts'
 import { createBrowser } from '../support/browser.ts'
@@ -116,6 +121,22 @@ test('a challenge that is too old is none, and one that is spent many times at o
   expect(spent.filter((isSpent) => isSpent)).toHaveLength(1)
 })
 
+test('while the database is away no solution passes', async () => {
+  const away = new Error('the database is away')
+  const db = (() => {
+    throw away
+    // Every query fails, so the stub needs nothing else of Knex.
+  }) as unknown as Queryable
+  const { create, spend } = createCaptcha({
+    db,
+    signatureKey: Buffer.alloc(32, 1),
+    solutionKey: Buffer.alloc(32, 2),
+    clock: server.clock,
+  })
+  const solution = await solve(await create('login'))
+  await expect(spend(solution, 'login')).rejects.toBe(away)
+})
+
 test('fifty attempts at once cost five hashes, and count as fifty', async () => {
   const email = await person('parallel')
   const logins = []
@@ -225,10 +246,12 @@ test('a network meets a CAPTCHA after twenty failures in a quarter of an hour, a
    */
   const spray = async (index: number) => {
     const guess = { email: `sprayed-${index}@guessed.example`, password: 'not the password' }
+    // A forged address makes no other network.
+    const forged = { 'X-Forwarded-For': `203.0.113.${index}`, Forwarded: `for=203.0.113.${index}` }
     const { browser, page } = await loginPage(server)
-    const asked = await browser.submit(page, '/login', guess)
+    const asked = await browser.submit(page, '/login', guess, forged)
     const challenge = codesOn(asked).includes('captcha_needed') ? challengeIn(asked) : undefined
-    return challenge ? browser.submit(page, '/login', { ...guess, captcha: await solve(challenge) }) : asked
+    return challenge ? browser.submit(page, '/login', { ...guess, captcha: await solve(challenge) }, forged) : asked
   }
   for (let tries = 0; tries < 20; tries += 1) expect(challengeIn(await spray(tries)) !== undefined).toBe(tries === 19)
   expect(codesOn(await attempt(server, email, right))).toEqual(['captcha_needed'])
@@ -248,13 +271,13 @@ test('a network meets a CAPTCHA after twenty failures in a quarter of an hour, a
 /**
  * Tries with `count` accounts at once. None ends before all permitted comparisons are in progress.
  */
-async function atOnce(count: number, ip: string, outcome: 'right' | 'wrong') {
+async function atOnce(count: number, ip: string, outcome: 'right' | 'wrong', name = 'neighbour') {
   const { loginThrottle } = server.parts
   const { promise: isLetGo, resolve: letGo } = Promise.withResolvers<void>()
   let [compared, refused] = [0, 0]
   const checkAll = () => compared + refused === count && letGo()
   const tries = Array.from({ length: count }, async (_, index) => {
-    const guess = { identifier: `neighbour-${index}@guessed.example`, ip, interaction: 'login' }
+    const guess = { identifier: `${name}-${index}@guessed.example`, ip, interaction: 'login' }
     let isCompared = false
     const work = async () => {
       isCompared = true
@@ -294,6 +317,20 @@ test('of 150 wrong passwords at once from one network a hundred are compared, an
   expect(codes).toEqual(Array(50).fill('hashing_busy'))
   expect(await atOnce(1, '198.51.100.77', 'right')).toEqual({ compared: 0, codes: ['too_many_failures'] })
 })
+
+test.each([
+  ['an IPv4 /24', (index: number) => `203.0.113.${index}`, '203.0.113.200', '203.0.112.200'],
+  ['an IPv6 /64', (index: number) => `2001:db8:0:7::${index}`, '2001:db8:0:7:ffff::1', '2001:db8:1:7::1'],
+] as const)(
+  'failures from twenty addresses of %s count together, and for no other network',
+  async (_kind, ipOf, same, other) => {
+    for (let index = 1; index <= 20; index += 1) {
+      expect((await atOnce(1, ipOf(index), 'wrong', `spread-${index}`)).compared).toBe(1)
+    }
+    expect(await atOnce(1, same, 'right')).toEqual({ compared: 0, codes: ['captcha_needed'] })
+    expect(await atOnce(1, other, 'right')).toEqual({ compared: 1, codes: [] })
+  },
+)
 
 test('tries that a killed process has left under way hold up their network for a quarter of an hour', async () => {
   const ip = '192.0.2.77'
@@ -341,4 +378,42 @@ test('no identifier and no IP address is stored in plain text', async () => {
   expect(rows.length).toBeGreaterThan(3)
   for (const word of ['particular', '127.0.0', Buffer.from('127.0.0.1').toString('hex')])
     expect(dump).not.toContain(word)
+})
+
+test('what is kept of an identifier and a network is of use only with the key', async () => {
+  const { knex } = server.database
+  const kept = async () => {
+    const { rows } = await knex.raw<{ rows: { key: string }[] }>(
+      "SELECT encode(key, 'hex') AS key FROM guess_count UNION SELECT encode(key, 'hex') FROM guess_address",
+    )
+    return new Set(rows.map(({ key }) => key))
+  }
+  /** The rows that a try adds under this key. */
+  async function addedBy(fill: number): Promise<string[]> {
+    const throttle = createLoginThrottle({
+      db: knex,
+      key: Buffer.alloc(32, fill),
+      normalise: (identifier) => identifier,
+      prefixesOf,
+      captcha: server.parts.captcha,
+      metrics: { count: () => {} },
+      busy: () => new AppError('busy', 503),
+      clock: server.clock,
+    })
+    const before = await kept()
+    const guess = { identifier: 'keyed@guessed.example', ip: '203.0.113.9', interaction: 'login' }
+    const wrongAlways = () => Promise.reject(new Error('wrong'))
+    await expect(
+      throttle.attempt(
+        guess,
+        wrongAlways,
+        () => true,
+        async () => {},
+      ),
+    ).rejects.toThrow('wrong')
+    return [...(await kept())].filter((key) => !before.has(key))
+  }
+  expect((await addedBy(1)).length).toBe(3)
+  expect((await addedBy(2)).length).toBe(3)
+  expect(await addedBy(2)).toEqual([])
 })

@@ -1,6 +1,9 @@
 /** Passkeys (Web Authentication Level 3 §7.1, §7.2), tested with the software authenticator. */
 
 import { generateKeyPairSync } from 'node:crypto'
+import { createChallenges } from '../../src/mfa/methods/passkey/challenges.ts'
+import type { Random } from '../../src/random.ts'
+import { systemRandom } from '../../src/random.ts'
 import { byAccount } from '../audit/origins.ts'
 import { claimsIn, minutes } from '../oidc/support.ts'
 import type { Page } from '../support/browser.ts'
@@ -64,6 +67,35 @@ test('a passkey alone signs in, is two factors in one, and the strongest class',
   })
 })
 
+test('a passkey signs in while the password is locked', async () => {
+  const { device, id, email } = await holder('locked-out')
+  const guess = { email, password: 'not the password' }
+  let answer: Page | undefined
+  for (let tries = 1; tries <= 11; tries += 1) {
+    const { page, browser } = await loginPage()
+    answer = await browser.submit(page, '/login', guess)
+  }
+  expect([answer?.status, codesOn(answer!)]).toEqual([429, ['sign_in_locked']])
+  const { page, browser, complete, exchange } = await loginPage()
+  const { code } = await complete(await browser.submit(page, '/passkey', { response: device.use(optionsIn(page)) }))
+  expect(claimsIn((await exchange(code!)).body.id_token)).toMatchObject({ sub: id })
+})
+
+test('a challenge has 256 random bits', async () => {
+  const asked: number[] = []
+  const random: Random = {
+    ...systemRandom,
+    bytes: (count) => {
+      asked.push(count)
+      return systemRandom.bytes(count)
+    },
+  }
+  const { make } = createChallenges({ db: server.database.knex, key: Buffer.alloc(32), clock: server.clock, random })
+  const [first, second] = [make('login'), make('login')]
+  expect(asked).toEqual([32, 32])
+  expect(first.equals(second)).toBe(false)
+})
+
 test('beside a password it is the second factor, and it satisfies a client that wants no less', async () => {
   const { device, ...who } = await holder('beside')
   const { page, browser, complete, exchange } = await toFactor(server, who, {
@@ -88,7 +120,7 @@ describe('refused with 400, without a sign-in', () => {
     ['a subdomain', { origin: 'http://login.localhost' }],
     ['another RP id', { rpId: 'evil.example' }],
     ['no user verification', { isVerified: false }],
-    ['an invented challenge', { challenge: Buffer.alloc(54, 7).toString('base64url') }],
+    ['an invented challenge', { challenge: Buffer.alloc(70, 7).toString('base64url') }],
     ['an empty challenge', { challenge: '' }],
     ['another key', { signedWith: other }],
     ['the answer to another ceremony', { type: 'webauthn.create' }],

@@ -1,6 +1,6 @@
 /** Authentication levels (OpenID Connect Core 1.0 §5.5.1.1, RFC 9470). */
 
-import { answerIn, claimsIn } from '../oidc/support.ts'
+import { answerIn, claimsIn, sessionCookie } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { api, createRelyingParty, startLatchkey, webSecret } from '../support/latchkey.ts'
 import { says } from '../support/sentences.ts'
@@ -45,6 +45,8 @@ test('discovery names the classes', async () => {
 test('a voluntary class asks for the code alone, and auth_time stays that of the password (RFC 9470 §5)', async () => {
   const rp = await enrolledLater('voluntary')
   const before = claimsIn(rp.tokens.id_token)
+  const cookieBefore = await rp.browser.jar.getCookieString(server.issuer)
+  const sessionBefore = await sessionCookie(rp, server)
   server.clock.advance(secondsMs(120))
   const page = await rp.browser.follow(
     await rp.browser.get(await rp.authorizeUrl({ acr_values: acr.mfa, max_age: '3600' })),
@@ -53,6 +55,10 @@ test('a voluntary class asks for the code alone, and auth_time stays that of the
   const { code } = await rp.complete(await rp.browser.submit(page, '/factor', { code: rp.phone.code() }))
   const claims = claimsIn((await rp.exchange(code!)).body.id_token)
   expect(claims).toMatchObject({ acr: acr.mfa, amr: ['pwd', 'otp', 'mfa'], auth_time: before.auth_time })
+  // The session has another id (ASVS 7.2.4), and the cookie of before is dead.
+  expect(await sessionCookie(rp, server)).not.toBe(sessionBefore)
+  const silent = await rp.browser.get(await rp.authorizeUrl({ prompt: 'none' }), { Cookie: cookieBefore })
+  expect(answerIn(silent).error).toBe('login_required')
 })
 
 test('an old login is asked for everything where max_age says so, and auth_time is new', async () => {

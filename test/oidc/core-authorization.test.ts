@@ -149,6 +149,8 @@ test.each([
   '__proto__',
   'constructor',
   'kept as a keyed digest only',
+  // No URL is a client (Client ID Metadata Document).
+  'https://app.example/client.json',
   'x'.repeat(3000),
   'w\u0000eb',
 ])('an unknown client (%j) is answered on a page', async (clientId) => {

@@ -1,4 +1,5 @@
 /** The session of another account, another browser and another tab, and the session id at login. */
+import { createBrowser } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import { answerIn, claimsIn, hours, minutes, sessionCookie, signedIn } from './support.ts'
@@ -195,5 +196,63 @@ describe('the session id', () => {
     const idle = await signedIn(server)
     server.clock.advance(hours(1) + 1000)
     expect((await idle.authorize({ prompt: 'none' })).error).toBe('login_required')
+  })
+})
+
+describe('the cookies over https (RFC 6265bis §4.1.3)', () => {
+  const issuer = 'https://login.example.com'
+  let secure: Latchkey
+  beforeAll(async () => {
+    secure = await startLatchkey({ env: { ISSUER: issuer } })
+  })
+  afterAll(() => secure.stop())
+
+  const visitor = () => createRelyingParty(secure, createBrowser({ reach: (url) => url.replace(issuer, secure.base) }))
+  const cookiesOf = async ({ browser }: RelyingParty) => (await browser.jar.serialize()).cookies
+  /** The `sub` that a silent request with these cookies gives, or its error. */
+  async function subjectOf(cookies: string): Promise<string> {
+    const rp = visitor()
+    const answer = answerIn(await rp.browser.get(await rp.authorizeUrl({ prompt: 'none' }), { Cookie: cookies }))
+    if (answer.code === undefined) return answer.error!
+    const direct = createRelyingParty({ issuer: secure.base })
+    return claimsIn((await direct.exchange(answer.code)).body.id_token).sub!
+  }
+
+  test('each one is Secure, HttpOnly, SameSite=Lax and of this host, and its prefix says so', async () => {
+    const rp = visitor()
+    const page = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
+    const answered = await rp.browser.submit(page, '/login', alice)
+    const cookies = await cookiesOf(rp)
+    expect(await rp.complete(answered)).toHaveProperty('code')
+    cookies.push(...(await cookiesOf(rp)))
+    for (const { key = '', path, domain, hostOnly, secure: isSecure, httpOnly, sameSite } of cookies) {
+      expect([key, domain, hostOnly, isSecure, httpOnly, sameSite]).toEqual([
+        expect.stringMatching(path === '/' ? /^__Host-/ : /^__Secure-/),
+        'login.example.com',
+        true,
+        true,
+        true,
+        'lax',
+      ])
+    }
+    const names = cookies.map(({ key }) => key)
+    const expected = ['__Host-latchkey.session', '__Host-latchkey.session.sig', '__Secure-latchkey.resume']
+    expect(names).toEqual(expect.arrayContaining(expected))
+  })
+
+  test('a session cookie without the prefix, or with another one, is no session, and replaces none', async () => {
+    const [attacker, victim] = [visitor(), visitor()]
+    await attacker.authorize()
+    const { code } = await victim.authorize()
+    const { sub } = claimsIn((await createRelyingParty({ issuer: secure.base }).exchange(code!)).body.id_token)
+    const planted = (await attacker.browser.jar.getCookieString(issuer))
+      .split('; ')
+      .filter((cookie) => cookie.includes('latchkey.session'))
+      .join('; ')
+    expect(await subjectOf(planted)).toBe(sub)
+    for (const prefix of ['', '__Secure-', '__host-']) {
+      const renamed = planted.replaceAll('__Host-', prefix)
+      expect([prefix, await subjectOf(renamed)]).toEqual([prefix, 'login_required'])
+    }
   })
 })

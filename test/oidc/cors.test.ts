@@ -52,7 +52,11 @@ test('a client’s own origin may redeem, refresh and ask for userinfo; without 
   expect(answer.headers.get('Access-Control-Allow-Credentials')).toBeNull()
   const headers = { Origin: own, Authorization: `Bearer ${answer.body.access_token}` }
   expect(allowed(await fetch(`${server.issuer}/userinfo`, { headers }))).toBe(own)
-  expect(allowed(await preflight('/token', own))).toBe(own)
+  // A preflight names no client, so it admits any origin, and never with cookies.
+  for (const origin of [own, evil]) {
+    const asked = await preflight('/token', origin)
+    expect([allowed(asked), asked.headers.get('Access-Control-Allow-Credentials')]).toEqual([origin, null])
+  }
   expect(allowed(await preflight('/userinfo', own, 'GET'))).toBe(own)
 })
 

@@ -70,6 +70,9 @@ test('only what is offered is advertised', async () => {
   for (const absent of [
     'registration_endpoint',
     'device_authorization_endpoint',
+    'backchannel_authentication_endpoint',
+    'client_id_metadata_document_supported',
+    'tls_client_certificate_bound_access_tokens',
     'request_object_signing_alg_values_supported',
   ]) {
     expect(document).not.toHaveProperty(absent)

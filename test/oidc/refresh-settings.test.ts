@@ -30,7 +30,7 @@ async function signedInAt(settings: Partial<ClientInput>) {
   const { code } = await rp.authorize({ client_id: clientId })
   const asClient = { client_id: clientId, ...(kind === 'web' && { client_secret: webSecret }) }
   const { body: tokens } = await rp.exchange(code!, asClient)
-  return { tokens, refresh: (token: string) => rp.refresh(token, asClient), userinfo: rp.userinfo }
+  return { clientId, tokens, refresh: (token: string) => rp.refresh(token, asClient), userinfo: rp.userinfo }
 }
 
 test.each([0, 5, 300])('the window is the client’s own: %d seconds', async (seconds) => {
@@ -150,5 +150,15 @@ test('a refresh token whose account was disabled is invalid, and stays so when t
   await server.parts.accounts.disable(id, { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } })
   expect(await refresh(tokens.refresh_token)).toMatchObject(invalidGrant)
   await server.parts.accounts.enable(id, { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } })
+  expect(await refresh(tokens.refresh_token)).toMatchObject(invalidGrant)
+})
+
+test('a refresh token whose client was disabled is dead, and stays dead when the client is enabled again', async () => {
+  const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
+  const { clientId, tokens, refresh, userinfo } = await signedInAt({})
+  await server.parts.clients.disable(clientId, operator)
+  expect((await refresh(tokens.refresh_token)).body.error).toBe('invalid_client')
+  expect((await userinfo(tokens.access_token)).status).toBe(401)
+  await server.parts.clients.enable(clientId, operator)
   expect(await refresh(tokens.refresh_token)).toMatchObject(invalidGrant)
 })

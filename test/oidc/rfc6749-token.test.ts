@@ -203,6 +203,8 @@ describe('other grants', () => {
     'implicit',
     'urn:ietf:params:oauth:grant-type:device_code',
     'urn:ietf:params:oauth:grant-type:jwt-bearer',
+    'urn:ietf:params:oauth:grant-type:token-exchange',
+    'urn:openid:params:grant-type:ciba',
     'x',
   ])('%s is not offered (§5.2)', async (grantType) => {
     const answer = await rp.token({

@@ -189,6 +189,32 @@ describe('a token request with a proof (§5)', () => {
   })
 })
 
+describe('a code that is bound to a key (§10)', () => {
+  const redeem = async (code: string, verifier: string, DPoP?: string) =>
+    rpOf().token(
+      { grant_type: 'authorization_code', code, code_verifier: verifier, ...spa },
+      DPoP === undefined ? {} : { DPoP },
+    )
+
+  test.each(['by dpop_jkt', 'by a proof at the pushed request'])('%s is redeemed with that key only', async (way) => {
+    const rp = rpOf()
+    const other = await makeKeys()
+    async function bound(): Promise<string> {
+      if (way === 'by dpop_jkt') return (await rp.authorize({ ...spa, dpop_jkt: keys.thumbprint })).code!
+      const fields = Object.fromEntries(new URL(await rp.authorizeUrl(spa)).searchParams)
+      const pushed = await rp.call('/par', fields, { DPoP: await proof({ htu: `${server.issuer}/par` }) })
+      const query = new URLSearchParams({ client_id: 'spa', request_uri: pushed.body.request_uri })
+      return (await rp.complete(await rp.browser.get(`${server.issuer}/authorize?${query}`))).code!
+    }
+    expect(await redeem(await bound(), rp.verifier, await proof({}, {}, other))).toMatchObject(invalidGrant)
+    expect((await redeem(await bound(), rp.verifier)).status).toBe(400)
+    expect(await redeem(await bound(), rp.verifier, await proof())).toMatchObject({
+      status: 200,
+      body: { token_type: 'DPoP' },
+    })
+  })
+})
+
 test('a client that is set so gets no token without a proof (§5.2)', async () => {
   const rp = rpOf()
   const asBound = { client_id: 'bound', client_secret: webSecret }

@@ -29,8 +29,8 @@ async function party(scope = everything) {
   const rp = createRelyingParty(server)
   const headers = { Authorization: rp.basic(clientId, webSecret) }
   const token = (fields: Record<string, string>) => rp.token(fields, headers)
-  const exchange = (code: string) =>
-    token({ grant_type: 'authorization_code', code, redirect_uri: callback, code_verifier: rp.verifier })
+  const exchange = (code: string, more: Record<string, string> = {}) =>
+    token({ grant_type: 'authorization_code', code, redirect_uri: callback, code_verifier: rp.verifier, ...more })
   const authorize = (parameters: Record<string, string> = {}) =>
     rp.authorize({ client_id: clientId, scope, ...parameters })
   return {
@@ -201,6 +201,43 @@ describe('scopes that were never allowed', () => {
     expect(tokens.scope).toBe('openid')
     await logOut()
     expect((await refresh(tokens.refresh_token)).status).toBe(400)
+  })
+})
+
+test('a client that loses the refresh grant refreshes no more', async () => {
+  const { signIn, refresh, become } = await party()
+  const { refresh_token: token } = await signIn()
+  await become({ grant_types: ['authorization_code'] })
+  expect(await refresh(token)).toMatchObject({ status: 400, body: { error: 'unauthorized_client' } })
+})
+
+describe('an API that a client may no longer call', () => {
+  const identifier = 'https://withdrawn.example'
+  const scope = 'openid offline_access withdrawn:read'
+  const put = (more: { allowedClientIds?: string[] } = {}) =>
+    server.parts.resourceServers.put(
+      { identifier, name: 'Withdrawn', scopes: [{ name: 'withdrawn:read' }], ...more },
+      operator,
+    )
+
+  test.each<[string, () => Promise<unknown>]>([
+    ['because it lets in other clients only', () => put({ allowedClientIds: ['web'] })],
+    ['because it was removed', () => server.parts.resourceServers.remove(identifier, operator)],
+  ])('%s gives it no token: by refresh, by a code of before, or by a new request', async (_case, withdraw) => {
+    await put()
+    const { signIn, refresh, authorize, exchange, browser, authorizeUrl } = await party(scope)
+    const { refresh_token: token } = await signIn({ resource: identifier })
+    expect(await refresh(token, { resource: identifier })).toMatchObject({
+      status: 200,
+      body: { scope: 'withdrawn:read' },
+    })
+    const { code } = await authorize({ resource: identifier })
+    await withdraw()
+    const refused = { status: 400, body: { error: 'invalid_target' } }
+    expect(await refresh(token, { resource: identifier })).toMatchObject(refused)
+    expect(await exchange(code!, { resource: identifier })).toMatchObject(refused)
+    const asked = await browser.get(await authorizeUrl({ resource: identifier }))
+    expect(answerIn(asked).error).toBe('invalid_target')
   })
 })
 

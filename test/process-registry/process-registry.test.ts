@@ -61,7 +61,13 @@ test('a process that cannot publish its stores says so once, until it can again'
   const lines: string[] = []
   const log = createLog({ level: 'info', destination: { write: (line) => void lines.push(line) } })
   const { knex: db } = database
-  const registry = createProcessRegistry({ db, clock: createTestClock(), random: systemRandom, log, redisUrl: undefined })
+  const registry = createProcessRegistry({
+    db,
+    clock: createTestClock(),
+    random: systemRandom,
+    log,
+    redisUrl: undefined,
+  })
   await registry.serve()
   for (let count = 0; count < 2; count += 1) {
     await db.schema.renameTable('store_set_up', 'away')

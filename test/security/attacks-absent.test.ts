@@ -19,6 +19,9 @@ test.each([
   [55, '/account/sessions/1'],
   [57, '/reg'],
   [57, '/reg/web'],
+  [57, '/backchannel'],
+  [58, '/scim/v2/Users'],
+  [80, '/account/picture'],
   [60, '/dev/mail'],
   [60, '/metrics'],
 ])('%i: there is no %s', async (_row, path) => {

@@ -4,6 +4,7 @@
  */
 
 import { Redis } from 'ioredis'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { byAccount, testOrigin } from '../audit/origins.ts'
 import { codeAt, fromBase32, offerPhone } from '../mfa/setup.ts'
 import { createBrowser } from '../support/browser.ts'
@@ -119,6 +120,42 @@ async function makePeople(server: Latchkey, mailbox: Mailbox): Promise<Record<st
   }
 }
 
+/** A client assertion and a DPoP proof: accepted together, and both refused when repeated. */
+async function makeProofs(server: Latchkey) {
+  const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
+  const jwk = await exportJWK(publicKey)
+  await server.addClient({
+    clientId: 'asserting',
+    kind: 'machine',
+    metadata: {
+      client_name: 'Asserting',
+      scope: 'api:read',
+      token_endpoint_auth_method: 'private_key_jwt',
+      jwks: { keys: [jwk] },
+    },
+  })
+  const iat = Math.floor(server.clock.now() / 1000)
+  const [assertion, proof] = await Promise.all([
+    new SignJWT({ iss: 'asserting', sub: 'asserting', aud: server.issuer, iat, exp: iat + 60, jti: 'assertion' })
+      .setProtectedHeader({ alg: 'ES256' })
+      .sign(privateKey),
+    new SignJWT({ htm: 'POST', htu: `${server.issuer}/token`, iat, jti: 'proof' })
+      .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk })
+      .sign(privateKey),
+  ])
+  const fields = {
+    grant_type: 'client_credentials',
+    client_id: 'asserting',
+    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    client_assertion: assertion,
+  }
+  const { token } = createRelyingParty(server)
+  const statuses = []
+  for (let times = 0; times < 2; times += 1) statuses.push((await token(fields, { DPoP: proof })).status)
+  expect(statuses).toEqual([200, 401])
+  return { assertion, proof }
+}
+
 /** Creates one of everything. Returns the secrets by their kind. */
 async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Record<string, string | Buffer>> {
   const rp = createRelyingParty(server)
@@ -141,6 +178,11 @@ async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Recor
   )
   const interaction = /interaction\/([\w-]+)/.exec(page.url)![1]!
   const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
+  // A person may type the password into the field of the address.
+  const typed = 'typed-into-the-wrong-field'
+  await guest.browser.submit(page, '/login', { email: typed, password: 'not a password of anybody' })
+
+  const { assertion, proof } = await makeProofs(server)
   // The cookie that binds the interaction contains a time; the uid in its name is searched for as
   // the interaction.
   const guestCookies = (await guest.browser.jar.getCookies(page.url)).filter(({ key }) => !key.includes('latchkey.i.'))
@@ -181,6 +223,10 @@ async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Recor
     'recovery code': codes[0]!,
     'recovery code, without its hyphens': codes[1]!.replaceAll('-', ''),
     'cookie of a remembered browser': (await loginSteps.remember(carol))!.token,
+    'identifier of a failed sign-in': typed,
+    'password of a failed sign-in': 'not a password of anybody',
+    'client assertion': assertion,
+    'DPoP proof': proof,
     'authorization code': code!,
     'access token': tokens.access_token,
     'refresh token, spent': tokens.refresh_token,

@@ -61,6 +61,35 @@ test('npm ci warns of no package on a Node that package.json names', () => {
   expect(Object.entries<object>(lock.packages).filter(([, entry]) => 'deprecated' in entry)).toEqual([])
 })
 
+test('every package has an exact version, and runs its install script only where it is named', () => {
+  const { dependencies, devDependencies, optionalDependencies, allowScripts } = manifest
+  const versions = Object.entries<string>({ ...dependencies, ...devDependencies, ...optionalDependencies })
+  expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))).toEqual([])
+  const entries = Object.entries<{ integrity?: string; dev?: boolean; hasInstallScript?: boolean }>(lock.packages)
+  const installed = entries.filter(([place]) => place !== '')
+  const unchecked = installed.filter(([, { dev, integrity }]) => !dev && !integrity?.startsWith('sha512-'))
+  expect(unchecked.map(([place]) => place)).toEqual([])
+  const withScript = installed.filter(([, entry]) => entry.hasInstallScript).map(([place]) => place)
+  expect(withScript).toContain('node_modules/argon2')
+  expect(Object.entries(allowScripts).filter(([, isAllowed]) => isAllowed)).toEqual([
+    ['node', true],
+    ['argon2', true],
+  ])
+})
+
+test('known vulnerabilities of packages are proposed at any time, without the usual wait', () => {
+  const { schedule, minimumReleaseAge, vulnerabilityAlerts } = JSON.parse(read('renovate.json'))
+  expect([minimumReleaseAge, vulnerabilityAlerts.minimumReleaseAge]).toEqual(['7 days', null])
+  expect(vulnerabilityAlerts.schedule).toHaveLength(1)
+  expect(vulnerabilityAlerts.schedule).not.toEqual(schedule)
+})
+
+test('the image and the service run as an unprivileged user', () => {
+  const users = [...read('Dockerfile').matchAll(/^(FROM|USER) (.*)$/gm)].map(([, kind, name]) => [kind, name])
+  expect(users.at(-1)).toEqual(['USER', 'node'])
+  expect(read('deploy/latchkey.service')).toMatch(/^User=latchkey$/m)
+})
+
 test('the Node that npm brings, .nvmrc and the images are one release', () => {
   const [major] = versionOf(manifest.devDependencies.node)
   expect(read('.nvmrc')).toBe(`${manifest.devDependencies.node}\n`)

@@ -11,7 +11,7 @@ import * as repository from './repository.ts'
 type Deps = { db: Queryable; key: Buffer; clock: Clock; random: Random }
 
 const lifetimeMs = 5 * 60_000
-const nonceBytes = 16
+const nonceBytes = 32
 const expiryBytes = 6
 const macBytes = 32
 
