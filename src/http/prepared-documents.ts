@@ -21,7 +21,12 @@ type Deps = {
   random: Pick<Random, 'id'>
 }
 
-type Prepared = Readonly<{ versions: readonly unknown[]; headers: readonly string[]; body: Buffer }>
+type Prepared = Readonly<{
+  versions: readonly unknown[]
+  headers: readonly string[]
+  /** Text of ASCII characters: Node writes it together with the headers, which a buffer prevents. */
+  body: string | Buffer
+}>
 
 const requestIdHeader = 'x-request-id'
 
@@ -33,7 +38,7 @@ const isPlain = ({ method, headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] === undefined
 
 /** The headers in the form that Node writes directly: alternating names and values. */
-function headersOf(response: ServerResponse, body: Buffer): string[] {
+function headersOf(response: ServerResponse, body: string | Buffer): string[] {
   const { [requestIdHeader]: _, 'content-length': __, ...headers } = response.getHeaders()
   const pairs = Object.entries({ ...headers, 'content-length': body.length })
   return pairs.flatMap(([name, value]) => [name, String(value)])
@@ -54,7 +59,9 @@ export function createPreparedDocuments({ paths, versionsOf, isConfirmed, ipOf, 
     const versions = versionsOf()
     await next()
     if (ctx.status !== 200 || ctx.method !== 'GET') return
-    const body = Buffer.from(typeof ctx.body === 'string' ? ctx.body : JSON.stringify(ctx.body))
+    const text = typeof ctx.body === 'string' ? ctx.body : JSON.stringify(ctx.body)
+    const bytes = Buffer.from(text)
+    const body = bytes.length === text.length ? text : bytes
     documents.set(ctx.path, { versions, body, headers: headersOf(ctx.res, body) })
   }
 
@@ -77,7 +84,7 @@ export function createPreparedDocuments({ paths, versionsOf, isConfirmed, ipOf, 
       logRequest(request, response, { requestId, describe: () => ({ path, status: 200, ip }) })
       response.writeHead(200, [...document.headers, requestIdHeader, requestId])
       if (request.method === 'HEAD') response.end()
-      else response.end(document.body)
+      else response.end(document.body, 'latin1')
       return true
     },
   }

@@ -9,6 +9,7 @@ import { startLatchkey } from '../support/latchkey.ts'
 
 describe('a prepared answer', () => {
   let version = 1
+  let text = 'plain'
   let isConfirmed = true
   let asked = 0
   let server: Server
@@ -30,7 +31,7 @@ describe('a prepared answer', () => {
     app.use((ctx) => {
       asked += 1
       ctx.set('X-Version', String(version))
-      ctx.body = { version }
+      ctx.body = { version, text }
     })
     const answer = app.callback()
     server = createServer((request, response) => {
@@ -49,7 +50,7 @@ describe('a prepared answer', () => {
 
   test('is given without asking the application, with an id of its own and a line in the log', async () => {
     const response = await fetch(`${issuer}/document`)
-    expect([response.status, await response.json(), asked]).toEqual([200, { version }, 0])
+    expect([response.status, await response.json(), asked]).toEqual([200, { version, text }, 0])
     expect(response.headers.get('X-Version')).toBe(String(version))
     expect(response.headers.get('Content-Type')).toBe('application/json; charset=utf-8')
     expect(response.headers.get('X-Request-Id')).toBe('request-0')
@@ -59,7 +60,7 @@ describe('a prepared answer', () => {
   test('has no body for HEAD (RFC 9110 §9.3.2)', async () => {
     const response = await fetch(`${issuer}/document`, { method: 'HEAD' })
     expect([response.status, await response.text(), asked]).toEqual([200, '', 0])
-    expect(response.headers.get('Content-Length')).toBe(String(JSON.stringify({ version }).length))
+    expect(response.headers.get('Content-Length')).toBe(String(JSON.stringify({ version, text }).length))
   })
 
   test.each<[string, string, RequestInit]>([
@@ -82,7 +83,15 @@ describe('a prepared answer', () => {
     version += 1
     const versions = []
     for (let time = 0; time < 2; time += 1) versions.push(await (await fetch(`${issuer}/document`)).json())
-    expect([versions, asked]).toEqual([[{ version }, { version }], 1])
+    expect([versions, asked]).toEqual([Array(2).fill({ version, text }), 1])
+  })
+
+  test('is the same when it is not ASCII', async () => {
+    text = 'größer'
+    version += 1
+    for (let time = 0; time < 2; time += 1)
+      expect(await (await fetch(`${issuer}/document`)).json()).toEqual({ version, text })
+    expect(asked).toBe(1)
   })
 })
 
