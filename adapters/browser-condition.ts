@@ -25,9 +25,7 @@ function accountOf(unit: Unit, accountId: string | undefined): BrowserCondition[
   return undefined
 }
 
-/**
- * A request resumes the interaction only when it destroys it, and answers it only when it saves it.
- */
+/** The request resumes an interaction by destroying it, and answers an interaction by saving it. */
 function outcomeOf({ outcome, decision, destroyed, upserts }: Unit): BrowserCondition['outcome'] {
   if (outcome && destroyed.has(mapKey(outcome.interaction))) return { key: outcome.key, response: outcome.response() }
   if (decision && upserts.has(mapKey(decision.interaction))) return { key: decision.key, answer: decision.answer }

@@ -68,7 +68,7 @@ export function createCollector({ models, writes, flusher, lastUse, isInRedis, u
   }
 
   /**
-   * Inside a grant handler the flush decides. Elsewhere this function decides.
+   * Spends the artifact now or, inside a grant handler, at the flush.
    * Throws InvalidRequestUri or InvalidGrant when the artifact was spent before.
    */
   async function consume(unit: Unit, model: ModelName, token: string): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * Removes the rows of what has ended, one batch per transaction, and reports ended sessions. The
- * end moment alone makes the rows invalid.
+ * rows are already invalid because of the stored end.
  */
 import type { Knex } from 'knex'
 import { mapKey } from './digest.ts'
@@ -30,7 +30,7 @@ export type EndedItem = Readonly<{
   endedAt: number
 }>
 
-/** `isDone`: no rows are left. `after`: where the next batch of everything begins. */
+/** `isDone`: no rows are left. `after`: the kind `everything` continues after this row. */
 export type RemovalResult = Readonly<{ count: number; isDone: boolean; after?: Buffer }>
 
 /** `isFirst`: in the transaction of the end itself. `preservedKey`: a session that stays valid. */
@@ -44,7 +44,8 @@ type Deps = {
   onSessionsEnded: (tx: Tx, sessions: readonly EndedSession[]) => Promise<void> | void
 }
 
-// Each root may be a session whose clients must be notified. Tokens are only deleted.
+// A root is a row without a grant. It may be a session whose clients must be notified, so its batch
+// is smaller.
 const rootBatchSize = 100
 const tokenBatchSize = 1000
 const lookupBatchSize = 300

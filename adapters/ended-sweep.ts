@@ -1,6 +1,6 @@
 /**
- * The rows of `artifact_sweep`: what has ended and may still have rows. They are removed after the
- * commit, one batch per transaction.
+ * `artifact_sweep` lists what has ended and may still have rows in `artifact`. Those rows are
+ * removed after the commit, one batch per transaction.
  */
 import type { createEndedRows, EndedItem, Tx } from './ended-rows.ts'
 import { endedKinds } from './ended-rows.ts'
@@ -57,7 +57,10 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
     })
   }
 
-  /** In the transaction of the batch. A later end with the same key starts its own pass. */
+  /**
+   * Saves the position in the transaction of the batch. A later end has another `noted_at` and
+   * starts its own pass.
+   */
   async function saveReached(tx: Tx, { ended, notedAt, beganAt }: Sweep, reached: Buffer | undefined): Promise<void> {
     await tx.raw('UPDATE artifact_sweep SET reached = ?, pass_began_at = ? WHERE key = ? AND noted_at = ?', [
       reached ?? null,
@@ -85,9 +88,8 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
   }
 
   /**
-   * Removes the rows of what ended under `key`, one batch per transaction, until no row can be
-   * locked or `isStopped` is true. Gives whether all rows are removed.
-   * A terminated process leaves the rest to the next pass, which continues at the saved position.
+   * Removes the rows of what ended under `key`, one batch per transaction. Gives whether all are
+   * removed. After an interruption the next pass continues at the saved position.
    */
   async function removeEnded(key: Buffer, isStopped: () => boolean): Promise<boolean> {
     await finishSweep(key)
@@ -119,8 +121,8 @@ export function createEndedSweep({ now, removeRows, transaction }: Deps) {
     removeEnded,
 
     /**
-     * Removes the remaining rows of ends that are a minute old: of terminated processes and of
-     * requests in flight.
+     * Removes rows that a terminated process or a late request has left. The end of those rows is
+     * at least a minute old.
      */
     async removeLeftovers(isStopped: () => boolean): Promise<void> {
       const keys = await transaction(async (tx) => {

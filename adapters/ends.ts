@@ -12,8 +12,8 @@ import { lives, noExpiry } from './postgres/ended.ts'
 
 export type { EndedSession, Tx } from './ended-rows.ts'
 
-// The longest validity of what has no row in Postgres: values in Redis, and JWTs (an hour). An end
-// is stored a little longer, and as long as rows that it ended are left.
+// The longest lifetime of what has no row in Postgres: a value in Redis, or a JWT (one hour). An
+// end is stored longer than that, and until all its rows are removed.
 export const longestInRedisMs = 24 * 60 * 60 * 1000
 const denialRetentionMs = 60 * 60 * 1000
 const endRetentionMs = longestInRedisMs + denialRetentionMs
@@ -34,8 +34,8 @@ type Deps = {
 }
 
 /**
- * The moment is updated after the commit: by the same command or, when that terminates, by the
- * sweep.
+ * A provisional end is stored again after the commit, so that it covers tokens issued meanwhile.
+ * The sweep does this when the command has terminated.
  */
 export type Provisional = { isProvisional?: boolean }
 
@@ -59,7 +59,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
       [key, endedAt, until, isProvisional],
     )
     if (rows.length > 0) return true
-    // A later end by another transaction keeps its own mark.
+    // When another transaction has stored a later end, `is_provisional` of that end stays.
     await tx.raw(
       `UPDATE artifact_end SET expires_at = greatest(expires_at, ?),
          is_provisional = CASE WHEN ended_at > ? THEN is_provisional ELSE ? END WHERE key = ?`,
@@ -69,9 +69,8 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
   }
 
   /**
-   * The stored moment is the end. Its transaction removes one batch of rows without waiting for
-   * locks; the others are invalid as well, and are removed after the commit.
-   * Gives how many rows were removed, and whether the end is later than the stored one.
+   * Stores the end and removes a first batch of rows without waiting for locks. The other rows are
+   * invalid already. Gives how many it removed, and whether the end is later than the stored one.
    */
   async function end(
     tx: Tx,
@@ -86,7 +85,8 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
     const isLater = await remember(tx, key, endedAt, { isProvisional })
     const batch = { isFirst: true, ...(preservedKey && { preservedKey }) }
     const { count, isDone } = isSwept ? await removeRows(tx, ended, batch) : { count: 0, isDone: false }
-    // Rows of the same millisecond are left. They end too, with what is issued in the rest of it.
+    // A row that is left may be of the same millisecond. The end moves one millisecond later to
+    // cover it.
     const leftEndAt = kind === 'everything' ? endedAt : Math.min(endedAt + 1, noExpiry)
     if (!isDone) await remember(tx, key, leftEndAt, { isProvisional })
     await sweep.noteSweep(tx, { ...ended, endedAt: isDone ? endedAt : leftEndAt })
@@ -100,9 +100,8 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
   }
 
   /**
-   * Ends the grant with the row `grantKey` and everything issued from it, or only the latter: then
-   * the grant may issue again.
-   * Gives how many rows were removed, at least 1 if something ended; 0 when nothing was valid.
+   * Ends everything issued from the grant and, with `isGrantEnded`, the grant itself. Gives the
+   * number of removed rows: at least 1 if something was valid, otherwise 0.
    */
   async function endFamily(tx: Tx, grantKey: Buffer, { isGrantEnded }: { isGrantEnded: boolean }): Promise<number> {
     const wasAlive = await isAlive(tx, '(a.id = ? OR a.grant_key = ?)', [grantKey, grantKey])
@@ -135,7 +134,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
       const ended: EndedItem = { key, kind: 'account', accountId: storableText(accountId), endedAt: now() }
       const { count } = await end(tx, ended, { ...(preserved && { preservedKey: preserved }), isProvisional })
       if (preserved) {
-        // From now on it counts as another session: issued after the moment.
+        // The preserved session counts as issued after the end, so that the end does not cover it.
         await tx.raw(
           'UPDATE artifact SET issued_at = e.ended_at + 1 FROM artifact_end e WHERE e.key = ? AND artifact.uid = ?',
           [key, preserved],

@@ -25,8 +25,8 @@ type Deps = {
 export type Flusher = ReturnType<typeof createFlusher>
 
 /**
- * A family with offline access stays valid after the session, and so do its access tokens, whose
- * scope may omit it. A grant ends with the session when the code issued from it does.
+ * With offline access no row of the family ends with the session, even with a smaller scope.
+ * Without it, a grant ends with the same session as its code.
  */
 function withFamily(unit: Unit, row: Upsert): Upsert {
   if (unit.presented && hasOfflineAccess(unit.presented.payload)) return { ...row, sessionUid: undefined }
@@ -66,7 +66,8 @@ export function createFlusher({ models, writes, shortLived, ends, transaction, i
   }
 
   /**
-   * Written before Redis deletes the values: the answer stays true even if Redis restores old data.
+   * The denial is written before Redis deletes the value. A Redis that restores old data cannot
+   * make the token valid again.
    */
   async function denyDestroyed(unit: Unit): Promise<void> {
     const denied = [...unit.destroyed.values()].filter(({ model }) => models[model].isDenied && isInRedis(model))
@@ -88,8 +89,8 @@ export function createFlusher({ models, writes, shortLived, ends, transaction, i
     const rows = [...unit.upserts.values()].map((row) => withFamily(unit, row))
     const condition = given ?? browserCondition(unit, rows)
     const ofRedis = rows.filter(({ home }) => home === 'redis')
-    // A value that other requests know changes only when the condition is met. A new token is
-    // unknown until the answer, so it is written first.
+    // Other requests may read an interaction, so it changes only when Postgres has accepted the
+    // write. Other requests cannot know a new token, so it is written first.
     const isLate = ({ model }: Upsert) => model === 'Interaction' && condition !== undefined
     const early = ofRedis.filter((row) => !isLate(row))
     const refused = shortLived ? await refusedBy(shortLived, early) : early
@@ -147,7 +148,6 @@ export function createFlusher({ models, writes, shortLived, ends, transaction, i
     // the value until it expires.
     const isUsedUp = isBrowser && condition.outcome !== undefined
     const destroy = (id: Buffer, model: ModelName) =>
-      // Redis may keep it until it expires.
       isUsedUp && model === 'Interaction' ? redis.destroy(id).catch(() => {}) : redis.destroy(id)
     const [refused] = await Promise.all([
       refusedBy(redis, result.isMet ? late : []),

@@ -42,8 +42,8 @@ export function createGrantEndings({ loader, reader, flusher, families, successo
   }
 
   /**
-   * RFC 6749 §10.5: the sender has the code, even when the engine refused the request before it
-   * read the code.
+   * The engine may refuse a request before it reads the code. The code still counts as presented
+   * (RFC 6749 §10.5).
    */
   async function presentCode(unit: Unit, { oidc }: GrantContext): Promise<void> {
     const code = oidc.params?.code

@@ -25,14 +25,15 @@ const isLasting = (model: ModelName): model is LastingModel => models.some((one)
 export function createLastUse({ endsAt, expire, now }: Deps) {
   return {
     /**
-     * The payload to be saved, which counts as a use. Seconds since the epoch, as in the engine.
+     * Adds the time of this use to a payload that is saved, in seconds since the epoch as in the
+     * engine.
      */
     noted: (model: ModelName, payload: Payload): Payload =>
       isLasting(model) ? { ...payload, usedAt: Math.floor(now() / 1000) } : payload,
 
     /**
-     * Whether a lowered lifetime has ended it. The end is permanent: a raised lifetime does not
-     * revert it.
+     * Whether the configured lifetime has ended the artifact. The end is stored, so that a longer
+     * lifetime does not make the artifact valid again.
      */
     async isOver(model: ModelName, stored: StoredArtifact, payload: Payload): Promise<boolean> {
       // A spent token is not valid anyway, and its reuse must be detected.

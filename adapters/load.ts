@@ -86,7 +86,8 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
     id: Buffer,
   ): Promise<StoredArtifact | undefined> {
     const value = await shortLived?.find(id)
-    // Written before Redis was configured or while it was unavailable, or valid too long for Redis.
+    // Postgres has the values from before Redis, from outages of Redis, and with a lifetime too
+    // long for Redis.
     if (!value) return loadFromPostgres(unit, id)()
     const payload = JSON.parse(value.text) as Payload
     const keys = [everything]

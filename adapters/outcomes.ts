@@ -12,8 +12,8 @@ import type { createBearerSeal } from './seal.ts'
 type Deps = { postgres: Postgres; seal: ReturnType<typeof createBearerSeal>; now: () => number }
 
 /**
- * `first`: undecided before. `same`: the same answer, within `repeatableMs`. `other`: another
- * answer, or an older one.
+ * `first`: undecided before. `same`: the same answer, within `repeatableMs`. `other`: a different
+ * answer, or the same answer too late.
  */
 export type Decision = 'first' | 'same' | 'other'
 

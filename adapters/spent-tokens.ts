@@ -8,7 +8,9 @@ type Deps = {
   postgres: Postgres
   models: Models
   seal: Seal
-  /** For tokens spent until then (milliseconds) no window is open, and none can open again. */
+  /**
+   * The grace window of a token spent until this time (milliseconds) is over and cannot open again.
+   */
   windowsOverUntil: () => Promise<number>
 }
 
@@ -35,7 +37,7 @@ const spent: Statement = {
     LIMIT $5::int4`,
 }
 
-// No index has one of these columns: the update stays on its page.
+// No index contains one of these columns, so that Postgres can make a HOT update.
 const trim: Statement = {
   name: 'spent_trim',
   text: `
@@ -87,8 +89,8 @@ export function createSpentTokens({ postgres, models, seal, windowsOverUntil }: 
   }
 
   /**
-   * One run. Until a token's window is over, a repeat needs its payload and its successor.
-   * Gives how many rows were trimmed.
+   * Runs once and gives the number of trimmed rows. Only tokens after their grace window are
+   * trimmed, because a repeat needs payload and successor.
    */
   return async (isStopped: () => boolean): Promise<number> => {
     const until = await windowsOverUntil()

@@ -1,6 +1,6 @@
 /**
- * The tokens of one grant: which one is current, what a repeat gets, how theft is detected, and how
- * theft ends them all.
+ * A token family is all tokens of one grant. This file finds its current token, decides whether a
+ * repeated token is honest or stolen, and ends the family after a theft.
  */
 import { mapKey, rowId, sessionKey } from './digest.ts'
 import type { Ends, Tx } from './ends.ts'
@@ -52,9 +52,7 @@ export function createTokenFamilies(deps: Deps) {
   const begins = (spentAt: number, windowMs: number): Promise<number> =>
     withPostgres(() => deps.graceBegins(spentAt, windowMs))
 
-  /**
-   * Spent so recently that its own client may have lost the answer, and with a successor to repeat.
-   */
+  /** Whether the client may repeat this spent token, because it may have lost the response. */
   async function isWithinGrace(
     { consumedAt, successor }: StoredArtifact,
     clientId: string | undefined,
@@ -67,8 +65,8 @@ export function createTokenFamilies(deps: Deps) {
   }
 
   /**
-   * A code or token without the scopes that its client has lost since. Without offline access it is
-   * valid only as long as its session; then the family ends permanently.
+   * Removes the scopes that the client may no longer have. A token that loses offline access needs
+   * an active session; without one, the whole family ends.
    */
   async function asAllowedNow(unit: Unit, payload: Payload): Promise<Payload | undefined> {
     const { clientId, scope, sessionUid, grantId } = payload
@@ -95,7 +93,10 @@ export function createTokenFamilies(deps: Deps) {
     }
   }
 
-  /** A repeat gets no scope that its family has lost, even if the client has the scope again. */
+  /**
+   * The family may have lost a scope that the client now has again. A repeat does not get that
+   * scope.
+   */
   async function asFamilyHas(token: string, spent: StoredArtifact, payload: Payload): Promise<Payload> {
     const living = await findLiving(token, spent)
     return living && payload.scope !== undefined ? { ...payload, scope: commonScope(payload, living) } : payload
@@ -105,10 +106,7 @@ export function createTokenFamilies(deps: Deps) {
   const isCovered = ({ payload }: PresentedToken, living: StoredArtifact): boolean =>
     payload.scope === undefined || commonScope(payload, loader.open(living) ?? {}) === payload.scope
 
-  /**
-   * Why the use of a spent token means theft, after the handler has refused it; undefined when it
-   * does not.
-   */
+  /** Why a refused token means theft, or undefined. Only a spent token can mean theft. */
   async function theftSeen(presented: PresentedToken, ctx: GrantContext): Promise<FamilyEnd['reason'] | undefined> {
     const { stored, payload, isRepeat } = presented
     if (stored.consumedAt === undefined) return undefined

@@ -12,9 +12,7 @@ export type PresentedToken = {
   token: string
   stored: StoredArtifact
   payload: Payload
-  /**
-   * Spent so recently that its own client may have lost the answer: the engine sees it as unspent.
-   */
+  /** The client repeats a spent token in its grace window. The engine sees the token as unspent. */
   isRepeat: boolean
 }
 
@@ -29,28 +27,26 @@ export type LoadedSession = Readonly<{
 }>
 
 /**
- * The outcome of an interaction that the request resumes: `response` gives the sealed response for
- * a repetition, once it is known.
+ * The outcome of the interaction that the request resumes. `response` gives the sealed response,
+ * once it is known, so that a repeated request gets it again.
  */
 export type ResumedOutcome = Readonly<{ key: Buffer; interaction: Buffer; response: () => Buffer }>
 
 export type Unit = {
   /**
-   * When the request began, in milliseconds since the epoch; undefined after it has ended something
-   * itself, because its later writes are newer.
+   * When the request began, in milliseconds since the epoch. Undefined after the request has ended
+   * something itself, because that end must not cover its later writes.
    */
   beganAt: number | undefined
   /** Rows as read, by id. */
   readonly known: Map<string, Promise<StoredArtifact | undefined>>
   readonly upserts: Map<string, Upsert>
-  /** Proofs that this request has claimed, and the rows to save even if the request fails. */
+  /** Proofs that this request has claimed. */
   readonly claimed: Set<string>
+  /** Rows that are saved even if the request fails. */
   readonly unconditional: Map<string, Upsert>
   readonly destroyed: Map<string, { id: Buffer; model: ModelName }>
-  /**
-   * Tokens that a client revokes and no store has: their denials, and the expiry of each
-   * (milliseconds).
-   */
+  /** Revoked tokens that no store has. Each is denied until `expiresAt` (milliseconds). */
   readonly lost: Map<string, { key: Buffer; expiresAt: number }>
   /** Grants whose tokens the engine revokes. */
   readonly revoked: Map<string, Buffer>
@@ -72,10 +68,7 @@ export type Unit = {
   presented: PresentedToken | undefined
   /** Whether the handler spends the presented token. */
   isSpending: boolean
-  /**
-   * The refresh token that the handler has created: its bearer form, for the successor, and its
-   * row.
-   */
+  /** The refresh token that the handler has created. `key` is the key of its row in `upserts`. */
   issuedRefreshToken: { token: string; key: string } | undefined
 }
 

@@ -40,10 +40,8 @@ export type KeyRing = {
   /** Calls `listener` once with every new set. The result unsubscribes. */
   onChange: (listener: (keys: KeySet) => void) => () => void
   /**
-   * Resolves when the ring was read within the lease and since the last change; reads it otherwise.
-   * Throws KeyRingUnconfirmed when the ring cannot be read: another process may have removed the
-   * key.
-   * `signing` is the set that signed or will sign.
+   * Reads the ring again when the lease is over or a change was reported. Throws KeyRingUnconfirmed
+   * when that fails, or when a key of `signing` (the set that signs) was removed.
    */
   confirm: (signing?: KeySet) => Promise<void>
   /** Milliseconds since `current` was last confirmed. */

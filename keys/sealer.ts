@@ -60,8 +60,8 @@ export function createSealer(masterKey: Buffer, previousKey?: Buffer) {
     },
 
     /**
-     * `sealed` again with the master key itself, or undefined when that key sealed it. Throws as
-     * `open` does.
+     * Seals the value again with `masterKey`. Undefined when that key has sealed it already. Throws
+     * as `open` does.
      */
     reseal(sealed: Buffer, aad: string): Buffer | undefined {
       const plain = open(sealed, aad)

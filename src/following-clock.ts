@@ -42,8 +42,8 @@ const readingMs = 1
 const toleratedMs = 10
 
 /**
- * `system` plus the measured offset. Forward it changes at once. Backward it runs at half speed, so
- * that time never decreases, but above five seconds it jumps.
+ * `system` plus the measured offset. Time never goes back, except by more than five seconds: the
+ * clock follows a smaller step back at half speed, and a step forward at once.
  */
 export function createFollowingClock({
   system,

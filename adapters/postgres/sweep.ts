@@ -4,8 +4,8 @@
  */
 import type { Postgres, Statement } from './connection.ts'
 
-// Clients are removed with their session. Older leftovers of other processes are searched for when
-// nearly all sessions of that time have ended.
+// Client rows are normally removed with their session. Older rows whose session has no row are
+// leftovers of other processes.
 const leftoversAfterMs = 24 * 60 * 60 * 1000
 
 const sweepExpired: Statement = {
@@ -18,7 +18,7 @@ const sweepExpired: Statement = {
     ), swept_end AS (
       DELETE FROM artifact_end WHERE key IN (
         SELECT key FROM artifact_end AS e WHERE expires_at <= $1::int8
-          -- What is dead by its moment alone would live again.
+          -- An end stays until its rows are removed: without it they would be valid again.
           AND NOT EXISTS (SELECT FROM artifact_sweep AS s WHERE s.key = e.key)
           ORDER BY expires_at LIMIT $2::int4 FOR UPDATE SKIP LOCKED)
       RETURNING 1

@@ -10,7 +10,7 @@ import { lives } from './ended.ts'
 export const kinds = { spend: 1, alive: 2, browser: 3 } as const
 export const always = -1
 
-/** For double clicks, and for a lost answer that the browser requests again (milliseconds). */
+/** How long an answer may be repeated (milliseconds), after a double click or a lost response. */
 export const repeatableMs = 30_000
 
 // A session never has more than 1,000 client rows (with near certainty): one code in 16 removes all
@@ -19,13 +19,12 @@ const maxSessionClients = 800
 const trimsOneIn = 16
 
 /**
- * Whether the code of this grant also removes the session's oldest clients. The key is a digest.
+ * Whether this grant also removes the oldest clients of its session. The key is a digest, so about
+ * one grant in 16 does.
  */
 export const trims = (grantKey: Buffer): boolean => (grantKey[0] ?? 0) % trimsOneIn === 0
 
-/**
- * The parts that a batch needs. Their values follow in this order, without those of unused parts.
- */
+/** The parts of one statement. Its values have the same order; an unused part has none. */
 export type Parts = Readonly<{
   /** Conditions `spend` and `alive`. */
   isSpending: boolean
@@ -56,8 +55,8 @@ function createPlaceholders() {
   return { scalar, arrays }
 }
 
-// A rewritten row keeps its first issue time. It ends with a session only while all its writes name
-// the same session.
+// A rewritten row keeps its first issue time. When the writes name different sessions, the row ends
+// with none of them.
 const insert = (arrays: string, where: string) => `
     INSERT INTO artifact AS a (${columns})
     SELECT ${columns} FROM unnest(${arrays}) AS v(r, ${columns}) ${where}
@@ -99,7 +98,7 @@ const outcomesAlone = `settled AS MATERIALIZED (
   )`
 
 const decidedCte = (now: string) => `decided AS (
-    -- Without an answer the interaction is resumed; one that the program before outcomes has answered has no row yet.
+    -- No answer: the request resumes the interaction. An older version stored no row for it.
     INSERT INTO interaction_outcome AS o (interaction, answer, answered_at, resumed_at, sealed_response, expires_at)
     SELECT c.outcome, coalesce(c.answer, sha256('')), ${now}, CASE WHEN c.answer IS NULL THEN ${now} END, c.successor, ${now} + 7200000
     FROM settled c WHERE c.outcome IS NOT NULL

@@ -11,20 +11,18 @@ import { bytesArray, intArray, textArray } from './binary-array.ts'
 import type { Cell, Postgres } from './connection.ts'
 import { always, claimProof, expireRow, kinds, takeRow, trims, writeStatement } from './write-statements.ts'
 
-/**
- * The condition for a request's writes, decided under row locks in the same statement.
- * `spend`: the row was unspent, and is spent now. `alive`: the row exists and is unspent.
- * `browser`: every given part is met: the account has this generation, the session's row exists,
- * the outcome was not resumed before.
- */
+/** The condition for a request's writes, decided under row locks in the same statement. */
 export type Condition =
+  /** The row was unspent, and is spent now. */
   | { kind: 'spend'; key: Buffer; successor?: Buffer }
+  /** The row exists and is unspent. */
   | { kind: 'alive'; key: Buffer }
   | BrowserCondition
 
+/** Every given part must be met. */
 export type BrowserCondition = {
   kind: 'browser'
-  /** The account's id, a UUID. */
+  /** The account has this generation. Its id is a UUID. */
   account?: Readonly<{ id: string; generation: number }>
   /**
    * The digest of the session's uid, and the id of its row, which changes when the session is
@@ -32,8 +30,8 @@ export type BrowserCondition = {
    */
   session?: Readonly<{ key: Buffer; id: Buffer }>
   /**
-   * Resumed with a response, or, with `answer`, decided. The same answer may be repeated for a
-   * moment.
+   * `response`: the interaction is resumed. `answer`: it is decided, and the same answer may be
+   * repeated for a moment.
    */
   outcome?: Readonly<{ key: Buffer; response?: Buffer; answer?: Buffer }>
 }
@@ -192,7 +190,8 @@ export function createWrites({ postgres, seal, models, now }: Deps) {
     return writes.map(({ condition }, index) => {
       if (condition === undefined) return { isMet: true }
       const found = resultOf[Number(results.get(index) ?? 0)]
-      // A missing result means the first possible failure: a browser's account, or the only part.
+      // The statement returns no row when the first check fails: for a browser, the check of the
+      // account.
       return found ?? (condition.kind === 'browser' ? { isMet: false, failedCondition: 'account' } : { isMet: false })
     })
   }
@@ -216,8 +215,8 @@ export function createWrites({ postgres, seal, models, now }: Deps) {
     write,
 
     /**
-     * Whether this proof is new. An empty `text` claims it until `expiresAt`, another saves it. One
-     * conditional write.
+     * Whether this proof is new. An empty `text` claims the proof for this request until
+     * `expiresAt`; a call with a text saves it.
      */
     async claim(proof: Pick<Upsert, 'id' | 'model' | 'text' | 'expiresAt'>): Promise<boolean> {
       const payload = proof.text === '' ? Buffer.alloc(0) : seal.seal(proof.text, proof.id)

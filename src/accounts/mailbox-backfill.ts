@@ -36,7 +36,10 @@ export function createMailboxBackfill({ db, transaction, audit, endings, log }: 
     log.warn({ accountId: id, problem }, 'an email address finds no account from now on')
   }
 
-  /** Sets the mailbox of one row. Of two accounts with one mailbox, only the other is marked. */
+  /**
+   * Sets the mailbox of one row. Of two accounts with one mailbox, the account that is verified or
+   * older keeps it, and the other is marked.
+   */
   const backfillOne = (row: UnfilledRow): Promise<void> =>
     transaction(async (tx) => {
       await repository.takeBackfillLock(tx)

@@ -62,8 +62,7 @@ type Deps = {
   clock: Clock
   random: Random
   /**
-   * Runs `row`, which inserts the event, and queues the event for the log: in one transaction and
-   * one statement.
+   * Inserts the event with `row` and queues it for the log, in one statement of the transaction.
    */
   write: (tx: Tx, event: RecordedEvent, row: Insert) => Promise<void>
 }

@@ -45,7 +45,8 @@ export function createCaptcha({ db, signatureKey, solutionKey, clock }: Deps) {
     }
   }
 
-  // A malformed solution is not verified. Only a defect makes the library throw.
+  // The library gives `verified: false` for a malformed solution. It throws only because of a
+  // defect.
   const isSolved = async ({ challenge, solution }: Payload): Promise<boolean> =>
     (await verifySolution({ challenge, solution, deriveKey, ...keys })).verified
 

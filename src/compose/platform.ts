@@ -27,10 +27,10 @@ import { createFeatureList } from './features.ts'
 export type PartsDeps = {
   config: Config
   database: Database
-  /** A direct connection for the queue, which listens. */
+  /** A connection without a pooler, because the queue uses LISTEN. */
   queueUrl: string
   clock: Clock
-  /** The difference between `clock` and the database's clock; undefined: `clock` is right. */
+  /** Measures how far `clock` differs from the database. Undefined: `clock` is used unchanged. */
   measureClock?: () => Promise<ClockOffset>
   random: Random
   log: Log

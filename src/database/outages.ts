@@ -15,7 +15,9 @@ const longestGapMs = 5_000
 const retentionMs = 60 * 60_000
 /** The longest window plus the allowed difference between two clocks. */
 const longestWindowMs = 6 * 60_000
-/** A later answer may have waited for the end of the outage, which is then after the request. */
+/**
+ * A slower heartbeat may have waited during the outage, so the end that it recorded is too early.
+ */
 const promptMs = 1_000
 
 // Each heartbeat carries the time of the previous answer, so a frozen server that runs it late does
@@ -42,8 +44,8 @@ type Row = { began_at: string | number; ended_at: string | number }
 const toOutage = (row: Row): Outage => ({ beganAt: Number(row.began_at), endedAt: Number(row.ended_at) })
 
 /**
- * When the window of a token spent at `spentAt` begins: then, or at the end of an outage during it
- * or within one window after it.
+ * The start of the grace window: `spentAt` or, when an outage overlaps the window, the end of that
+ * outage.
  */
 export function windowBegins(outages: readonly Outage[], spentAt: number, windowMs: number): number {
   let begins = spentAt
@@ -54,8 +56,8 @@ export function windowBegins(outages: readonly Outage[], spentAt: number, window
 }
 
 /**
- * Tokens spent until the returned time have no open window, and none can begin again. `beatAt` is
- * the last heartbeat: a later outage affects only tokens spent after `beatAt - windowMs`.
+ * Windows of tokens spent until the returned time are over and cannot open again. `beatAt` is the
+ * last heartbeat: a later outage affects only tokens spent after `beatAt - windowMs`.
  */
 export function windowsOverUntil(outages: readonly Outage[], beatAt: number, windowMs: number): number {
   let latest = beatAt - windowMs - 1
@@ -104,7 +106,7 @@ export function createOutages({ db, clock, log }: Deps) {
       let last = await beatOnce()
       while (last.isNew && last.tookMs > promptMs) last = await beatOnce()
       await readOutages()
-      // At the first read of a process, possibly no process was running.
+      // Only `info` at the start of a process: possibly no process was running.
       if (last.isNew)
         log[answered ? 'warn' : 'info'](
           { outage: outages.at(-1) },

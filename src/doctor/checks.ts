@@ -181,7 +181,7 @@ export type Emails = Readonly<{
   unsettledCount: number
 }>
 
-/** Accounts that their email no longer finds, and accounts that a server has not checked yet. */
+/** Accounts that cannot be found by their email, and accounts whose email is not checked yet. */
 export function checkEmails({ marked, markedCount, unsettledCount }: Emails): readonly Finding[] {
   const findings = [
     ...marked.map(checkMarked),

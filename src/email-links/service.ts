@@ -25,8 +25,8 @@ type EmailLinkRule = {
   most: number
   windowMs: number
   /**
-   * `begin` counts the email and revokes the earlier link, because emails to other accounts'
-   * addresses count too.
+   * `begin` counts the request and revokes the earlier link, so that emails to other accounts
+   * count.
    */
   isBegun?: true
 }

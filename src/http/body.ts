@@ -86,8 +86,8 @@ export function unescapeField(text: string): string {
 }
 
 /**
- * Refuses by its headers a body whose type or length the engine would refuse less clearly (415,
- * 413). Does not read the body, because the engine reads it.
+ * Checks the headers of a body, because the engine refuses a wrong type or length less clearly
+ * (415, 413). The engine reads the body.
  */
 export function guardBodies({
   types,

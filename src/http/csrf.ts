@@ -60,8 +60,8 @@ export function createCsrf({ key, issuer, random, ofPage = () => undefined }: De
   const proof = (browserId: string, nonce: string) =>
     createHmac('sha256', secretKey).update(`${browserId}.${nonce}`).digest()
 
-  // Tabs opened at once each get a browser cookie, and only the last one remains: so a page's own
-  // cookie counts too.
+  // Tabs opened at the same time overwrite the browser cookie of each other, so the cookie of the
+  // page counts too.
   const bindingsOf = (ctx: Context): string[] => [browserOf(ctx), ofPage(ctx)].filter((id) => id !== undefined)
   const equals = (given: Buffer, expected: Buffer): boolean =>
     given.length === expected.length && timingSafeEqual(given, expected)

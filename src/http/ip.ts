@@ -67,7 +67,8 @@ const ipv4Prefixes = [
 ]
 
 /**
- * Four bytes also for an IPv4 address inside IPv6, so that a client counts as one in both forms.
+ * An IPv4 address inside IPv6 gives four bytes, so that both spellings of one client count
+ * together.
  */
 function bytesOf(ip: string): number[] {
   const bytes = ipaddr.process(ip).toByteArray()

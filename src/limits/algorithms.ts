@@ -15,16 +15,17 @@ export type TakeRequest = Readonly<{
   now: number
 }>
 
-/**
- * A key's state. `granted`: part of `wanted`. Bucket: `level` tokens at `at`.
- * Counter: `level` in the window from `at`, `previous` in the one before. Log: `hits`, oldest
- * first.
- */
+/** The state of one key. */
 export type State = Readonly<{
+  /** How many of `wanted` the last request got. */
   granted: number
+  /** Bucket: the time of `level`. Counter: the start of the window. */
   at: number
+  /** Bucket: the tokens left. Counter: the requests in the window. */
   level: number
+  /** Counter: the requests in the window before. */
   previous: number
+  /** Log: the time of each request, oldest first. */
   hits: readonly number[]
 }>
 
@@ -98,8 +99,8 @@ const slidingCounter: Algorithm = {
 }
 
 /**
- * Time from the window's start until one more fits: as the previous window's weight decreases, or
- * as this window's does in the next.
+ * Time from the window's start until one more fits. The weight of the previous window decreases in
+ * this window; the weight of this window decreases in the next one.
  */
 function freeAfter(level: number, previous: number, limit: number, windowMs: number): number {
   if (level + 1 <= limit) return windowMs - ((limit - level - 1) * windowMs) / previous

@@ -26,7 +26,7 @@ type Deps = {
 
 type LimitRequest = Omit<TakeRequest, 'wanted' | 'now'>
 
-/** A process leases at most this part of a limit. It can exceed the limit by that much. */
+/** A process leases at most one twentieth of a limit. It can exceed the limit by that much. */
 export const leaseDivisor = 20
 const maxLeaseSize = 1000
 const busyMs = 1000

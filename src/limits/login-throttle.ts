@@ -41,7 +41,7 @@ export type LoginAttempt = Readonly<{
   interaction: string
 }>
 
-/** `emailProblem`: the email is no longer the account's. */
+/** `emailProblem` is set when the email no longer finds this account. */
 type EmailOwner = Readonly<{ id: string; email: string; emailProblem?: string | undefined }>
 type BrowserOwner = EmailOwner & Readonly<{ generation: number }>
 
@@ -80,7 +80,9 @@ export function createLoginThrottle(deps: Deps) {
   const ipKeys = (ip: string) => deps.prefixesOf(ip).map((one) => digest('address', one))
   const browserKey = (token: string, identifier: string) => digest('browser', token, normalise(identifier))
 
-  /** The counter of the attempt. A known browser has its own, until it fails too often. */
+  /**
+   * The counter of the attempt. A known browser has its own, so that an attacker cannot lock it.
+   */
   async function counterOf({
     identifier,
     browserToken,
@@ -147,7 +149,8 @@ export function createLoginThrottle(deps: Deps) {
         result = await work()
       } catch (error) {
         const isWrongGuess = isWrong(error)
-        // Otherwise the server was busy, or the right password needs another step.
+        // Other errors are no failures: the server was busy, or the right password needs another
+        // step.
         const isFailure = isWrongGuess || countedUnverified.has(Object(error))
         const [quarterFailures] = await Promise.all([
           repository.endNetworkAttempt(db, prefixes, isFailure),

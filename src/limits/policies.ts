@@ -43,7 +43,7 @@ export const policies = {
     identifier: 'typed',
     isLocalFirst: true,
   },
-  /** By IP address: right passwords of an account after its second within a minute. */
+  /** By IP address: right passwords of one account, from the third within a minute. */
   repeated_proof: { algorithm: 'sliding-counter', limit: 3, windowSeconds: minute, identifier: 'exact' },
   register: { algorithm: 'sliding-log', limit: 5, windowSeconds: hour, identifier: 'typed' },
   recovery: { algorithm: 'sliding-log', limit: 3, windowSeconds: hour, identifier: 'typed' },

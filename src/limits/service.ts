@@ -83,8 +83,8 @@ export function createLimits(deps: Deps) {
   })
 
   /**
-   * This process counts as well, so that a lost, emptied or replaced store does not grant the limit
-   * twice. A process never counts more than all together, so a working store decides.
+   * This process counts as well, so that an emptied or replaced store does not grant the limit
+   * twice. Its own count is never above the shared count, so a working store decides.
    */
   async function takeFrom(key: string, ask: TakeRequest): Promise<State> {
     const digest = createHmac('sha256', digestKey).update(`${ask.algorithm}\0${key}`).digest()

@@ -22,8 +22,8 @@ export type SecurityNotifications = ReturnType<typeof createSecurityNotification
 type Requested = { clientId?: string; origin: RequestOrigin }
 
 /**
- * The account as read with the last proof, with the sign-in's generation. `browserToken` is from
- * the cookie.
+ * The account was read with the last proof, so it has the generation of this sign-in.
+ * `browserToken` is from the cookie.
  */
 type SignIn = Readonly<{
   account: Account
@@ -41,9 +41,7 @@ type Outcome = {
 
 export function createSecurityNotifications({ accounts, loginThrottle, sendEmail, transaction, audit, clock }: Deps) {
   return {
-    /**
-     * After too many attempts for an email. For an unknown one the notification has no recipient.
-     */
+    /** Notifies the owner of an email after too many attempts. An unknown email has no owner. */
     locked: async (email: string, { clientId, origin }: Requested): Promise<void> => {
       const account = await accounts.findByEmail(email)
       await transaction(async (tx) => {

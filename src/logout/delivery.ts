@@ -35,10 +35,7 @@ export type DeliveryDeps = {
   clock: Clock
   log: Log
   metrics: Metrics
-  /**
-   * How many slow clients this process notifies at the same time. Other work needs its other
-   * workers.
-   */
+  /** How many slow clients this process notifies at the same time. The other workers stay free. */
   slowAtOnce?: number
 }
 
@@ -46,8 +43,8 @@ export const deliveryAad = (id: string): string => `logout_delivery:${id}`
 
 const maxAttempts = 25
 const waitsAtMostMs = 4 * 86_400_000
-// A job uses a worker for at most so many deliveries, and so long. Then it is queued again, behind
-// the jobs of other clients.
+// A job ends after this many deliveries or this time. Then it is queued again, behind the jobs of
+// other clients.
 const deliveryBatchSize = 20
 const timeShareMs = 2_000
 const giveUpBatchSize = 1000
@@ -138,8 +135,8 @@ export function createLogoutDelivery(deps: DeliveryDeps) {
   }
 
   /**
-   * A client that does not answer for days gets one attempt in hours: its other deliveries would
-   * never have all their attempts.
+   * A client that does not answer gets one attempt every few hours. Its old deliveries would never
+   * use up their attempts.
    */
   async function abandonOldDeliveries(clientId: string): Promise<void> {
     const at = clock.now()

@@ -28,7 +28,7 @@ export const logoutTask = 'logout-receiver'
 type Deps = DeliveryDeps & { audit: Audit; random: Random }
 
 const day = 86_400_000
-// A longer pause ends by the client's own job, or by the duty.
+// No job is queued during a longer pause. The job of the client or the duty continues after it.
 const wakesAheadMs = 60_000
 const overdueMs = 300_000
 const wakeBatchSize = 1000

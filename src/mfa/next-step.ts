@@ -40,7 +40,8 @@ export function createNextStep(deps: Deps, remembered: Pick<RememberedBrowsers, 
     const enrolled = await factors.listEnrolled(account.id)
     const reach = strongest(...enrolled.map((id) => levelOf(['password', id])))
     const isRequired = factors.requiresFactor(account)
-    // Administrators prove a factor at every login. A client's demand needs a factor of this login.
+    // A remembered browser needs no factor, except for administrators. It does not satisfy the
+    // demand of a client.
     const isSpared = !factors.isAdministrator(account) && (await remembered.isRemembered(account, rememberedToken))
     const wanted: Level[] = []
     if (demand.isEssential || isAtLeast(reach, demand.level)) wanted.push(demand.level)

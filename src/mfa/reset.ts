@@ -39,7 +39,7 @@ const dayMs = 24 * 60 * 60_000
 const waitMs = dayMs
 /** How long it stays open after its due time: a day for the email, and a day for its link. */
 const openMs = 2 * dayMs
-/** The link removes only younger factors. Older ones belong to the user; an operator removes them. */
+/** The link removes only factors younger than this. An operator must remove older ones. */
 const maxFactorAgeMs = 30 * dayMs
 const batchSize = 100
 

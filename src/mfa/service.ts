@@ -120,7 +120,7 @@ export function createFactors(deps: Deps) {
     /** Whether every login needs a second factor, except in a remembered browser. */
     requiresFactor: (account: Account): boolean => account.isFactorRequired || isAdministrator(account),
 
-    /** The strongest class of login for this account (OpenID Connect Core 1.0 §2, acr). */
+    /** The highest level that this account can reach (OpenID Connect Core 1.0 §2, acr). */
     findHighestLevel: async (accountId: string): Promise<Level> =>
       strongest(...(await listEnrolled(accountId)).map((id) => levelOf(['password', id]))),
 
@@ -141,7 +141,8 @@ export function createFactors(deps: Deps) {
     }),
 
     /**
-     * The data of the view that sets up a factor. Nothing is stored. `refusedForm` is the form of the failed attempt.
+     * The data of the view that sets up a factor. Nothing is stored. `refusedForm` is the form of
+     * the failed attempt.
      */
     offer: async (
       id: MethodId,
@@ -241,7 +242,10 @@ export function createFactors(deps: Deps) {
         await audit.record(tx, event(action, { accountId, by }))
       }),
 
-    /** Removes every factor: they are from before the email was proven. Within the transaction. */
+    /**
+     * Removes every factor within the transaction, because each is from before the email was
+     * proven.
+     */
     removeAtHandover: async (tx: Tx, accountId: string): Promise<void> => {
       for (const method of methods) await method.removeAll(tx, accountId)
       await failures.deleteAll(tx, accountId)

@@ -54,7 +54,9 @@ export function createLoginSteps(deps: Deps) {
 
   const lifetime = () => ({ now: clock.now(), expiresAt: clock.now() + progressLifetimeMs })
 
-  /** The proofs so far, from this interaction or from a session that lacks only the level. */
+  /**
+   * The proofs of this interaction or, when only a higher level is missing, of the current session.
+   */
   async function progressOf({ uid, currentLogin }: StepRequest): Promise<Progress | undefined> {
     const own = await repository.findProgress(db, keyOf(uid), clock.now())
     if (own || !currentLogin?.amr.includes('pwd')) return own
@@ -77,8 +79,8 @@ export function createLoginSteps(deps: Deps) {
 
   return {
     /**
-     * Records the first proof of a login and replaces earlier proofs of this interaction. The
-     * account is as read with the proof. Returns the next step.
+     * Records the first proof of a login, replaces earlier proofs of this interaction, and returns
+     * the next step. `generation` was read together with the proof.
      */
     begin: async (
       request: StepRequest,
@@ -177,8 +179,8 @@ export function createLoginSteps(deps: Deps) {
     deleteRememberedBrowsers: remembered.clear,
 
     /**
-     * Ends unfinished sign-ins and remembered browsers, within the transaction that ends the
-     * account's sessions, without a reset.
+     * For a sign-out everywhere, in its transaction: ends unfinished sign-ins and forgets
+     * remembered browsers. A reset uses `endAccount`.
      */
     endSignIns: (tx: Tx, accountId: string): Promise<void> => repository.endOf(tx, accountId),
 

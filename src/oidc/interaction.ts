@@ -80,10 +80,8 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
   }
 
   /**
-   * Decides the interaction before other writes depend on the answer; `finish` decides when nothing
-   * else does. An interaction has one outcome in all processes.
-   * Gives true the first time, and false for the same answer a moment later. Throws
-   * interaction_answered.
+   * Called before writes that depend on the answer; otherwise `finish` decides. Gives true the
+   * first time, and false for the same answer a moment later. Throws interaction_answered.
    */
   const decide = async (uid: string, answer: string): Promise<boolean> => isFirst(await outcomes.decide(uid, answer))
 

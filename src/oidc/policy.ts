@@ -10,16 +10,16 @@ import { answerAcr } from './internals.ts'
 
 const { Check, Prompt, base } = interactionPolicy
 
-/** The reason of a login prompt when only the class of the sign-in is too weak. */
+/** The reason of a login prompt when only the acr of the session is too low. */
 export const acrReason = 'acr'
 
 type PolicyDeps = {
-  /** The strongest class of sign-in that the user can reach with the enrolled methods. */
+  /** The highest level that the user can reach with the enrolled methods. */
   reachable: (accountId: string) => Promise<Level>
 }
 
 /**
- * The class of sign-in that the request demands. `claims` is read as sent, because the engine
+ * The level that the request demands. The claims parameter is read as sent, because the engine
  * replaces its acr by `acr_values`.
  */
 export function demandIn(params: Readonly<Record<string, unknown>>, client: EngineClient): AcrDemand {
@@ -33,11 +33,8 @@ export function demandIn(params: Readonly<Record<string, unknown>>, client: Engi
 }
 
 /**
- * Replaces the engine's two checks, which do not order the classes: a stronger sign-in satisfies a
- * weaker demand. A voluntary class is requested once, and only from users who can reach it; an
- * essential one from all users.
- * OpenID Connect Core 1.0 §5.5.1.1. Throws UnmetAuthenticationRequirements (OpenID Connect Core
- * Error Code unmet_authentication_requirements, RFC 9470 §5).
+ * Replaces two checks of the engine, which do not order the acr values. A voluntary acr is
+ * requested once; an essential acr must be reached (OpenID Connect Core 1.0 §5.5.1.1, RFC 9470 §5).
  */
 const acrCheck =
   ({ reachable }: PolicyDeps) =>
@@ -66,9 +63,8 @@ const acrCheck =
   }
 
 /**
- * The engine allows `fragment`; a code must not be sent in it. The client's metadata cannot exclude
- * it: then `response_type=token` would get an error about its mode instead of its type (RFC 6749
- * §4.1.2.1: unsupported_response_type).
+ * The engine allows `fragment`, but a code must not be sent in it. A check in the metadata would
+ * hide the error unsupported_response_type (RFC 6749 §4.1.2.1).
  */
 function refuseOtherResponseModes({ oidc }: KoaContextWithOIDC): boolean {
   const mode = oidc.params?.response_mode
@@ -95,7 +91,7 @@ function refuseForeignScopes({ oidc }: KoaContextWithOIDC): boolean {
   return Check.NO_NEED_TO_PROMPT
 }
 
-/** A resumed interaction may have a removed redirect URI: shows a page, and does not redirect. */
+/** The client may have lost the redirect URI since the request, so the error is shown on a page. */
 function refuseRemovedRedirect({ oidc }: KoaContextWithOIDC): boolean {
   if (!oidc.client?.redirectUriAllowed(String(oidc.params?.redirect_uri))) throw new errors.InvalidRedirectUri()
   return Check.NO_NEED_TO_PROMPT
@@ -107,7 +103,7 @@ function askedScope({ oidc, query }: KoaContextWithOIDC): unknown {
   return pushed ? decodeJwt(String(pushed.request)).scope : query.scope
 }
 
-/** Whether `requested` has `offline_access`, the engine removed it, and the client may have it. */
+/** Whether the engine has removed a requested `offline_access` that the client may have. */
 function isOfflineAccessDropped({ oidc }: KoaContextWithOIDC, requested: unknown): boolean {
   const has = (scope: unknown) => typeof scope === 'string' && scope.split(' ').includes('offline_access')
   const { client, params } = oidc

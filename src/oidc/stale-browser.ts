@@ -63,10 +63,7 @@ function repeat(ctx: Context, { status, headers, cookies, body }: Response): voi
   ctx.status = status
 }
 
-/**
- * Middleware around the unit of work: nothing of a late request was written, and the response says
- * how to continue.
- */
+/** Middleware around the unit of work. It answers a late request, of which nothing was written. */
 export function createStaleBrowserAnswers(deps: Deps) {
   const { findResponse, accountReset, sessionCookie, isLiving, random } = deps
   const isForBrowsers = (path: string) => endpointAt(path)?.caller === 'browser'
@@ -107,8 +104,8 @@ export function createStaleBrowserAnswers(deps: Deps) {
   }
 
   /**
-   * The account was reset, which ends its sessions. One that is still active was made by a version
-   * without generations, so its cookie is cleared.
+   * A reset ends the sessions of the account. An active session is from a version without
+   * generations, so its cookie is cleared.
    */
   async function answerReset(ctx: Context, uid: string | undefined): Promise<void> {
     const id = sessionCookie.read(ctx)

@@ -34,7 +34,7 @@ export function createPool({ slots, queue, longestWaitMs = 3_000, monotonicMs = 
   // Estimated time until the queue is empty, from recent runs (RFC 9110 §10.2.3).
   const throughMs = () => (usualMs * (shares.waiting() + shares.running())) / slots
   const busy = () => hashingBusy({ retryAfterSeconds: Math.min(30, Math.max(1, Math.ceil(throughMs() / 1000))) })
-  // One hash may always wait. Otherwise one network could keep its slot.
+  // One hash may always wait, so that another network gets the next slot.
   const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && throughMs() > longestWaitMs)
 
   /** Undefined: the hash may begin immediately. */

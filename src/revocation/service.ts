@@ -64,8 +64,8 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
   }
 
   /**
-   * Ends a target that may get new tokens later, so the end is a stored point in time. It is stored
-   * again after the commit, for tokens issued meanwhile; the sweep does it when the process dies.
+   * The target may get new tokens later, so the end is a moment. It is stored again after the
+   * commit, for tokens issued meanwhile; the sweep does this when the process dies.
    */
   async function endIssuedUntilNow(
     what: RevocationTarget,

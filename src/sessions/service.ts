@@ -23,7 +23,7 @@ type Deps = {
   >
   /** The location of an ip as text; undefined when it is unknown or not configured. */
   locate: (ip: string) => string | undefined
-  /** Deletes what lets browsers skip the second factor, within the transaction. */
+  /** Forgets the remembered browsers, which need no second factor, within the transaction. */
   deleteRememberedBrowsers: (tx: Tx, accountId: string) => Promise<void>
   clock: Clock
   random: Random

@@ -70,7 +70,7 @@ export async function createSettings({ db, transaction, changes, audit, clock, l
   await refresh()
 
   return {
-    /** Every present setting; frozen. */
+    /** The current value of every setting, frozen. */
     get: (): RuntimeSettings => {
       if (!changes.isConnected() && clock.now() - loadedAt > staleAfterMs) void refresh()
       return current
