@@ -1006,8 +1006,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'what was written while a person was being disabled does not come alive when they are enabled',
     file: 'src/accounts/service.ts',
-    search: '      await endAccount(tx, id)\n      const action',
-    replacement: '      if (isDisabled) await endAccount(tx, id)\n      const action',
+    search: '      await resetAccount(tx, id)\n      const action',
+    replacement: '      if (isDisabled) await resetAccount(tx, id)\n      const action',
     test: 'test/oidc/rfc9068-jwt.test.ts',
   },
   // Forms.
@@ -1721,7 +1721,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a new password by link ends every session and token',
     file: 'src/recovery/service.ts',
-    search: 'await deps.endAccount(tx, account.id, { knownBrowser: { email: account.email } })',
+    search: 'await deps.resetAccount(tx, account.id, { knownBrowser: { email: account.email } })',
     replacement: '{ generation: 0 }',
     test: 'test/recovery',
   },
@@ -1749,7 +1749,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'what a stranger set up under an address goes when its owner arrives',
     file: 'src/revocation/account-reset.ts',
-    search: "await endAccount(tx, accountId)\n    await endings.run('accountHandover', tx, accountId)",
+    search: "await resetAccount(tx, accountId)\n    await endings.run('accountHandover', tx, accountId)",
     replacement: "await endings.run('accountHandover', tx, accountId)",
     test: 'test/registration',
   },
@@ -1784,7 +1784,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a new password ends the other sessions and all refresh tokens',
     file: 'src/account/service.ts',
-    search: 'const end = await deps.endAccount(tx, account.id, preservedAccessOf(caller, account))',
+    search: 'const end = await deps.resetAccount(tx, account.id, preservedAccessOf(caller, account))',
     replacement: 'const end = { generation: 0 }',
     test: 'test/account/account.test.ts',
   },
@@ -2765,7 +2765,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'an email that an operator sets resets the account',
     file: 'src/account/set-email.ts',
-    search: '      await endAccount(tx, accountId)\n',
+    search: '      await resetAccount(tx, accountId)\n',
     replacement: '',
     test: 'test/accounts/mailboxes.test.ts',
   },
