@@ -1508,7 +1508,7 @@ export const mutants: readonly Mutant[] = [
   // Signing keys and the master key: docs/keys.md.
   {
     disables: 'a key is announced before it signs',
-    file: 'keys/plan.ts',
+    file: 'keys/rotation-plan.ts',
     search: "dueState(key, times, nowMs) === 'active')",
     replacement: "dueState(key, times, nowMs) !== 'retired')",
     test: 'test/keys/rotation.test.ts',
@@ -1522,14 +1522,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a key of an algorithm that comes later is announced first',
-    file: 'keys/plan.ts',
+    file: 'keys/rotation-plan.ts',
     search: "keys.length === 0 ? 'active' : 'announced'",
     replacement: "'active' as const",
     test: 'test/keys/key-ring.test.ts',
   },
   {
     disables: 'a moment in the future begins anew',
-    file: 'keys/plan.ts',
+    file: 'keys/rotation-plan.ts',
     search: 'if (early.length > 0) return',
     replacement: 'if (early.length > 1000) return',
     test: 'test/keys/rotation.test.ts',
@@ -1558,8 +1558,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'who was told of a change reads the ring before he signs',
     file: 'keys/key-ring.ts',
-    search: 'isSuspect || unconfirmedMs() > lease',
-    replacement: '(isSuspect && false) || unconfirmedMs() > lease',
+    search: 'hasUnreadChange || unconfirmedMs() > lease',
+    replacement: '(hasUnreadChange && false) || unconfirmedMs() > lease',
     test: 'test/keys/key-ring.test.ts',
   },
   {
