@@ -2575,8 +2575,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a spent token is kept whole until its window is over',
     file: 'adapters/spent-tokens.ts',
-    search: 'const until = await windowsOverUntil()',
-    replacement: 'const until = (await windowsOverUntil()) + 1e9',
+    search: 'const until = await graceWindowsClosedUntil()',
+    replacement: 'const until = (await graceWindowsClosedUntil()) + 1e9',
     test: 'test/adapters/spent.test.ts',
   },
   {
