@@ -942,7 +942,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a connection goes to public addresses only',
     file: 'src/outbound/guard.ts',
-    search: 'if (!first || !areTaken(addresses)) callback',
+    search: 'if (!first || !areAccepted(addresses)) callback',
     replacement: 'if (!first) callback',
     test: 'test/outbound/outbound.test.ts',
   },
@@ -1021,7 +1021,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'the form of a tab counts by the cookie of its interaction',
     file: 'src/http/csrf.ts',
-    search: '[browserOf(ctx), ofPage(ctx)]',
+    search: '[browserOf(ctx), pageBinding(ctx)]',
     replacement: '[browserOf(ctx)]',
     test: 'test/oidc/interaction-cookie.test.ts',
   },
@@ -1221,14 +1221,16 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a full hash queue refuses',
     file: 'src/passwords/pool.ts',
-    search: 'const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && throughMs() > longestWaitMs)',
-    replacement: 'const isFull = () => shares.waiting() > 0 && throughMs() > longestWaitMs',
+    search:
+      'const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && estimatedWaitMs() > longestWaitMs)',
+    replacement: 'const isFull = () => shares.waiting() > 0 && estimatedWaitMs() > longestWaitMs',
     test: 'test/passwords/pool.test.ts',
   },
   {
     disables: 'nobody waits long for a hash, however long the queue is',
     file: 'src/passwords/pool.ts',
-    search: 'const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && throughMs() > longestWaitMs)',
+    search:
+      'const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && estimatedWaitMs() > longestWaitMs)',
     replacement: 'const isFull = () => shares.waiting() >= queue',
     test: 'test/passwords/pool.test.ts',
   },
@@ -1335,7 +1337,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a breach service that hangs is not waited for by everybody',
     file: 'src/passwords/breaches.ts',
-    search: "if (clock.now() < pausedUntilMs) return Promise.reject(new Outage('paused'))",
+    search: "if (clock.now() < pausedUntilMs) return Promise.reject(new RequestSkipped('paused'))",
     replacement: '',
     test: 'test/passwords/breaches.test.ts',
   },
@@ -2913,13 +2915,13 @@ export const mutants: readonly Mutant[] = [
     disables: 'tries under way are no failures of their network',
     file: 'src/limits/login-throttle.ts',
     search: 'network.quarterFailures < freeNetworkFailures',
-    replacement: 'network.hourMost <= freeNetworkFailures',
+    replacement: 'network.hourWorstCase <= freeNetworkFailures',
     test: 'test/limits/login-throttle.test.ts',
   },
   {
     disables: 'a network has no more tries under way than failures are left',
     file: 'src/limits/login-throttle.ts',
-    search: "if (network.hourMost > maxNetworkFailures) throw refusal('crowded', deps.busy(), false)",
+    search: "if (network.hourWorstCase > maxNetworkFailures) throw refusal('crowded', deps.busy(), false)",
     replacement: '',
     test: 'test/limits/login-throttle.test.ts',
   },
@@ -3003,8 +3005,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a request may wait, however slow hashes are',
     file: 'src/passwords/pool.ts',
-    search: '(shares.waiting() > 0 && throughMs() > longestWaitMs)',
-    replacement: 'throughMs() > longestWaitMs',
+    search: '(shares.waiting() > 0 && estimatedWaitMs() > longestWaitMs)',
+    replacement: 'estimatedWaitMs() > longestWaitMs',
     test: 'test/passwords/pool.test.ts',
   },
   {
