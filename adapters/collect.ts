@@ -25,7 +25,7 @@ export type Collector = ReturnType<typeof createCollector>
 export function createCollector({ models, writes, flusher, lastUse, isInRedis, userCodeDigest, now }: Deps) {
   /**
    * A row is issued at the start of its request, so that an end during the request covers it. An
-   * interaction is issued when it is written, because its account may continue it.
+   * interaction is issued when written: it gives no access, and resuming it checks the account.
    */
   function toUpsert(unit: Unit, model: ModelName, id: Buffer, payload: Payload, expiresInSeconds?: number): Upsert {
     const writtenAt = now()
@@ -54,7 +54,7 @@ export function createCollector({ models, writes, flusher, lastUse, isInRedis, u
 
   async function upsert(unit: Unit, model: ModelName, token: string, payload: Payload, expiresInSeconds?: number) {
     const id = rowId(model, token)
-    const carried = model === 'Interaction' ? withGeneration(unit, id, payload) : lastUse.noted(model, payload)
+    const carried = model === 'Interaction' ? withGeneration(unit, id, payload) : lastUse.withUse(model, payload)
     const row = toUpsert(unit, model, id, carried, expiresInSeconds)
     const key = mapKey(row.id)
     if (models[model].spentAs === 'proof') {

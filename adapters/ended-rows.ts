@@ -67,7 +67,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
   }
 
   /** Deletes the client rows of sessions. Gives the clients by session. */
-  async function takenClients(tx: Tx, keys: readonly Buffer[]): Promise<Map<string, string[]>> {
+  async function takeClients(tx: Tx, keys: readonly Buffer[]): Promise<Map<string, string[]>> {
     const clients = new Map<string, string[]>()
     if (keys.length === 0) return clients
     const { rows } = await tx.raw(
@@ -86,7 +86,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
       const text = payload ? seal.open(payload, id) : undefined
       return text === undefined ? [] : [{ text, uid }]
     })
-    const clients = await takenClients(
+    const clients = await takeClients(
       tx,
       gone.flatMap(({ uid }) => (uid ? [uid] : [])),
     )
@@ -98,7 +98,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
    * Locks rows to be removed, and skips rows that a request has locked: they are removed later.
    * Deletion never waits for a request, so that no deadlock is possible.
    */
-  async function locked(tx: Tx, where: string, bindings: readonly Knex.Bindable[], limit: number): Promise<Row[]> {
+  async function lockRows(tx: Tx, where: string, bindings: readonly Knex.Bindable[], limit: number): Promise<Row[]> {
     const { rows } = await tx.raw(
       `SELECT id, uid, CASE WHEN model = ? THEN payload END AS payload FROM artifact
        WHERE ${where} LIMIT ? FOR UPDATE SKIP LOCKED`,
@@ -107,7 +107,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
     return rows
   }
 
-  async function removed(tx: Tx, rows: readonly Row[]): Promise<number> {
+  async function deleteRows(tx: Tx, rows: readonly Row[]): Promise<number> {
     if (rows.length === 0) return 0
     await tx.raw('DELETE FROM artifact WHERE id = ANY(?)', [rows.map(({ id }) => id)])
     await reportEnded(
@@ -117,29 +117,29 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
     return rows.length
   }
 
-  async function isThere(tx: Tx, where: string, bindings: readonly Knex.Bindable[]): Promise<boolean> {
+  async function exists(tx: Tx, where: string, bindings: readonly Knex.Bindable[]): Promise<boolean> {
     const { rows } = await tx.raw(`SELECT 1 FROM artifact WHERE ${where} LIMIT 1`, bindings)
     return rows.length > 0
   }
 
   /** Removes only the rows that match `where`. */
-  async function removeFlat(
+  async function removeMatching(
     tx: Tx,
     where: string,
     bindings: readonly Knex.Bindable[],
     limit: number,
   ): Promise<RemovalResult> {
-    const count = await removed(tx, await locked(tx, where, bindings, limit))
-    return { count, isDone: count < limit && !(await isThere(tx, where, bindings)) }
+    const count = await deleteRows(tx, await lockRows(tx, where, bindings, limit))
+    return { count, isDone: count < limit && !(await exists(tx, where, bindings)) }
   }
 
   /** Removes roots, and first their tokens, which would not be found without the root. */
   async function removeRoots(tx: Tx, where: string, bindings: readonly Knex.Bindable[]): Promise<RemovalResult> {
-    const roots = await locked(tx, where, bindings, rootBatchSize)
-    const tokens = await removeFlat(tx, 'grant_key = ANY(?)', [roots.map(({ id }) => id)], tokenBatchSize)
+    const roots = await lockRows(tx, where, bindings, rootBatchSize)
+    const tokens = await removeMatching(tx, 'grant_key = ANY(?)', [roots.map(({ id }) => id)], tokenBatchSize)
     if (!tokens.isDone) return tokens
-    const count = tokens.count + (await removed(tx, roots))
-    return { count, isDone: roots.length < rootBatchSize && !(await isThere(tx, where, bindings)) }
+    const count = tokens.count + (await deleteRows(tx, roots))
+    return { count, isDone: roots.length < rootBatchSize && !(await exists(tx, where, bindings)) }
   }
 
   /** Reads a batch by id, the only index with every row, and removes the rows that have ended. */
@@ -150,7 +150,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
     )
     const seen = rows as { id: Buffer; is_over: boolean }[]
     const over = seen.flatMap(({ id, is_over: isOver }) => (isOver ? [id] : []))
-    const count = over.length > 0 ? await removed(tx, await locked(tx, 'id = ANY(?)', [over], lookupBatchSize)) : 0
+    const count = over.length > 0 ? await deleteRows(tx, await lockRows(tx, 'id = ANY(?)', [over], lookupBatchSize)) : 0
     const last = seen.at(-1)?.id
     return last ? { count, isDone: seen.length < lookupBatchSize, after: last } : { count, isDone: true }
   }
@@ -182,15 +182,15 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
           [accountId, clientId, models.Interaction.number, before],
         )
       case 'session': {
-        const sessions = await removeFlat(tx, 'uid = ?', [key], rootBatchSize)
-        const tokens = await removeFlat(tx, 'session_uid = ?', [key], tokenBatchSize)
+        const sessions = await removeMatching(tx, 'uid = ?', [key], rootBatchSize)
+        const tokens = await removeMatching(tx, 'session_uid = ?', [key], tokenBatchSize)
         return { count: sessions.count + tokens.count, isDone: sessions.isDone && tokens.isDone }
       }
       case 'grant': {
-        const tokens = await removeFlat(tx, 'grant_key = ? AND issued_at <= ?', [key, before], tokenBatchSize)
+        const tokens = await removeMatching(tx, 'grant_key = ? AND issued_at <= ?', [key, before], tokenBatchSize)
         if (!tokens.isDone || endedAt !== noExpiry) return tokens
-        const grant = await removeFlat(tx, 'id = ?', [key], 1)
-        return { count: tokens.count + grant.count, isDone: !(await isThere(tx, 'id = ?', [key])) }
+        const grant = await removeMatching(tx, 'id = ?', [key], 1)
+        return { count: tokens.count + grant.count, isDone: !(await exists(tx, 'id = ?', [key])) }
       }
       case 'everything':
         return removeEverything(tx, endedAt, after)

@@ -28,14 +28,14 @@ export function createLastUse({ endsAt, expire, now }: Deps) {
      * Adds the time of this use to a payload that is saved, in seconds since the epoch as in the
      * engine.
      */
-    noted: (model: ModelName, payload: Payload): Payload =>
+    withUse: (model: ModelName, payload: Payload): Payload =>
       isLasting(model) ? { ...payload, usedAt: Math.floor(now() / 1000) } : payload,
 
     /**
-     * Whether the configured lifetime has ended the artifact. The end is stored, so that a longer
-     * lifetime does not make the artifact valid again.
+     * Gives whether the configured lifetime of the artifact is over. The end is stored, so that a
+     * longer lifetime does not make the artifact valid again.
      */
-    async isOver(model: ModelName, stored: StoredArtifact, payload: Payload): Promise<boolean> {
+    async endIfOver(model: ModelName, stored: StoredArtifact, payload: Payload): Promise<boolean> {
       // A spent token is not valid anyway, and its reuse must be detected.
       if (!isLasting(model) || stored.consumedAt !== undefined) return false
       const at = await endsAt(model, payload)

@@ -52,7 +52,7 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
     return text
   }
 
-  function remembered(
+  function loadOnce(
     unit: Unit,
     id: Buffer,
     load: () => Promise<StoredArtifact | undefined>,
@@ -70,8 +70,8 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
     const found = await reads.find(id)
     if (!found) return undefined
     const { artifact, grant, session } = found
-    if (grant) void remembered(unit, grant.id, async () => grant)
-    if (session) void remembered(unit, session.key, async () => session.stored)
+    if (grant) void loadOnce(unit, grant.id, async () => grant)
+    if (session) void loadOnce(unit, session.key, async () => session.stored)
     return artifact
   }
 
@@ -103,7 +103,7 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
     }
     const [endedAt] = await Promise.all([
       reads.findEnd(keys),
-      grantKey && remembered(unit, grantKey, loadFromPostgres(unit, grantKey)),
+      grantKey && loadOnce(unit, grantKey, loadFromPostgres(unit, grantKey)),
     ])
     if (endedAt !== undefined && endedAt >= value.issuedAt) return undefined
     return { id, content: { text: value.text }, grantKey, expiresAt: value.expiresAt }
@@ -140,18 +140,18 @@ export function createLoader({ models, reads, shortLived, isInRedis, seal, lastU
   async function isLiving(model: ModelName, stored: StoredArtifact): Promise<boolean> {
     if (isExpired(stored)) return false
     const payload = open(stored)
-    return payload !== undefined && !(await lastUse.isOver(model, stored, payload))
+    return payload !== undefined && !(await lastUse.endIfOver(model, stored, payload))
   }
 
   return {
     isExpired,
     open,
-    remembered,
+    loadOnce,
     isLiving,
 
     /** The row of the token, read once per request. */
     load: (unit: Unit, model: ModelName, token: string, id: Buffer): Promise<StoredArtifact | undefined> =>
-      remembered(unit, id, loadFor(unit, model, token, id)),
+      loadOnce(unit, id, loadFor(unit, model, token, id)),
 
     /** The current row in Postgres, without the unit's cache. */
     async findNow(model: ModelName, id: Buffer): Promise<StoredArtifact | undefined> {

@@ -27,11 +27,11 @@ export type Reader = ReturnType<typeof createReader>
 
 export function createReader({ models, loader, families, reads, writes, lastUse, userCodeDigest, now }: Deps) {
   /** The payload for the engine. `consumed` is in seconds, as the engine expects. */
-  async function show(unit: Unit, model: ModelName, stored: StoredArtifact | undefined, token?: string) {
+  async function toPayload(unit: Unit, model: ModelName, stored: StoredArtifact | undefined, token?: string) {
     if (!stored || loader.isExpired(stored) || unit.destroyed.has(mapKey(stored.id))) return undefined
     if (stored.grantKey && unit.revoked.has(mapKey(stored.grantKey))) return undefined
     const opened = loader.open(stored)
-    if (!opened || (await lastUse.isOver(model, stored, opened))) return undefined
+    if (!opened || (await lastUse.endIfOver(model, stored, opened))) return undefined
     if (opened.usedAt !== undefined) delete opened.usedAt
     const payload = await families.asAllowedNow(unit, opened)
     if (!payload) return undefined
@@ -68,19 +68,19 @@ export function createReader({ models, loader, families, reads, writes, lastUse,
     if (models[model].spentAs === 'proof') return findProof(unit, model, id)
     const written = unit.upserts.get(mapKey(id))
     if (written) return JSON.parse(written.text)
-    return show(unit, model, await loader.load(unit, model, token, id), token)
+    return toPayload(unit, model, await loader.load(unit, model, token, id), token)
   }
 
   async function findByUid(unit: Unit, uid: string): Promise<Payload | undefined> {
     const key = sessionKey(uid)
     for (const written of unit.upserts.values()) if (written.uid?.equals(key)) return JSON.parse(written.text)
-    return show(unit, 'Session', await loader.remembered(unit, key, () => reads.findByUid(key)))
+    return toPayload(unit, 'Session', await loader.loadOnce(unit, key, () => reads.findByUid(key)))
   }
 
   async function findByUserCode(unit: Unit, userCode: string): Promise<Payload | undefined> {
     const key = userCodeDigest(userCode)
     for (const written of unit.upserts.values()) if (written.userCode?.equals(key)) return JSON.parse(written.text)
-    return show(unit, 'DeviceCode', await loader.remembered(unit, key, () => reads.findByUserCode(key)))
+    return toPayload(unit, 'DeviceCode', await loader.loadOnce(unit, key, () => reads.findByUserCode(key)))
   }
 
   return {
@@ -91,7 +91,7 @@ export function createReader({ models, loader, families, reads, writes, lastUse,
     /**
      * Starts to read what the request needs later. A failure is reported when the request reads it.
      */
-    expect(unit: Unit, model: ModelName, token: string): void {
+    prefetch(unit: Unit, model: ModelName, token: string): void {
       // The request gets the same promise, and its failure, when it reads.
       loader.load(unit, model, token, rowId(model, token)).catch(() => {})
     },

@@ -16,7 +16,7 @@ import type { Unit } from './unit-of-work.ts'
 import { createUnit } from './unit-of-work.ts'
 
 type Deps = {
-  reader: Pick<Reader, 'expect'>
+  reader: Pick<Reader, 'prefetch'>
   flusher: Pick<Flusher, 'flush'>
   grantEndings: GrantEndings
   responses: Pick<ReturnType<typeof createBearerSeal>, 'seal'>
@@ -60,9 +60,9 @@ export function createRequestUnits({ reader, flusher, grantEndings, responses, r
       },
 
     /** Announces what this request will need, so that it is read together with the first read. */
-    expect(model: ModelName, id: string): void {
+    prefetch(model: ModelName, id: string): void {
       const unit = units.getStore()
-      if (unit) reader.expect(unit, model, id)
+      if (unit) reader.prefetch(unit, model, id)
     },
 
     /**
@@ -134,7 +134,7 @@ export function createRequestUnits({ reader, flusher, grantEndings, responses, r
      * This request answers the interaction `uid`. Its writes take effect only if no other answer
      * was given.
      */
-    answers(uid: string, answer: string): void {
+    setAnswer(uid: string, answer: string): void {
       const unit = units.getStore()
       if (!unit) return
       const interaction = rowId('Interaction', uid)

@@ -11,7 +11,7 @@ type Deps = {
   /**
    * The grace window of a token spent until this time (milliseconds) is over and cannot open again.
    */
-  windowsOverUntil: () => Promise<number>
+  graceWindowsClosedUntil: () => Promise<number>
 }
 
 // An index on consumed_at would prevent HOT updates at each refresh. So each run reads some pages
@@ -61,7 +61,7 @@ const ownerFields = ({ kind, jti, clientId, accountId, grantId, exp }: Payload):
   exp,
 })
 
-export function createSpentTokens({ postgres, models, seal, windowsOverUntil }: Deps) {
+export function createSpentTokens({ postgres, models, seal, graceWindowsClosedUntil }: Deps) {
   function trimmed(id: Buffer, sealed: Buffer): Buffer | undefined {
     const text = seal.open(sealed, id)
     return text === undefined ? undefined : seal.seal(JSON.stringify(ownerFields(JSON.parse(text) as Payload)), id)
@@ -93,7 +93,7 @@ export function createSpentTokens({ postgres, models, seal, windowsOverUntil }: 
    * trimmed, because a repeat needs payload and successor.
    */
   return async (isStopped: () => boolean): Promise<number> => {
-    const until = await windowsOverUntil()
+    const until = await graceWindowsClosedUntil()
     const [[size, nextPage] = [0, 0]] = await postgres.query(pages, [])
     const all = Number(size)
     const pagesPerRun = Math.min(all, maxPages, Math.max(minPages, Math.ceil(all / runsForAll)))

@@ -68,7 +68,7 @@ export type StoreDeps = {
   /**
    * For tokens spent until then (milliseconds) no window is open, and no outage can open one again.
    */
-  windowsOverUntil?: () => Promise<number>
+  graceWindowsClosedUntil?: () => Promise<number>
   /** When a session or refresh token ends by the current configuration. */
   endsAt?: EndsAt
   /** Called in the transaction that ends a family because of theft. */
@@ -92,7 +92,7 @@ export function createStore(models: Models, deps: StoreDeps) {
   const { graceSeconds, onFamilyEnded = () => {}, onRepeated = () => {} } = deps
   const { onSessionsEnded = () => {}, allowedScope = async (_clientId, scope) => scope } = deps
   const { graceBegins = async (spentAt) => spentAt, endsAt = async () => undefined } = deps
-  const { windowsOverUntil = async () => now() - longestWindowMs } = deps
+  const { graceWindowsClosedUntil = async () => now() - longestWindowMs } = deps
   const { onRowsLeft = () => {}, areStoresAgreed = () => true } = deps
   const seal = createSeal(deriveKey('artifacts'))
   const successors = createSuccessorSeal(deriveKey('artifact successors'))
@@ -144,12 +144,12 @@ export function createStore(models: Models, deps: StoreDeps) {
      */
     adapter: createEngineAdapter({ units, reader, collector }),
 
-    expect: units.expect,
+    prefetch: units.prefetch,
     middleware: units.middleware,
     wrapGrant: units.wrapGrant,
     issuedAt: units.issuedAt,
     resumes: units.resumes,
-    answers: units.answers,
+    setAnswer: units.setAnswer,
     generationOf: units.generationOf,
 
     /**
@@ -205,6 +205,6 @@ export function createStore(models: Models, deps: StoreDeps) {
      * One run that reduces spent refresh tokens, after their window, to the data that detects
      * theft. Gives how many.
      */
-    trimSpent: createSpentTokens({ postgres, models, seal, windowsOverUntil }),
+    trimSpent: createSpentTokens({ postgres, models, seal, graceWindowsClosedUntil }),
   }
 }

@@ -32,7 +32,12 @@ export type KeySet = Readonly<{
   /** The kids of the active keys. */
   signingKids: readonly string[]
   /** The state of each published key, in the same order. */
-  lives: readonly Readonly<{ kid: string; algorithm: string; state: KeyState; activatedAt: number | undefined }>[]
+  publishedKeys: readonly Readonly<{
+    kid: string
+    algorithm: string
+    state: KeyState
+    activatedAt: number | undefined
+  }>[]
 }>
 
 export type KeyRing = {
@@ -104,22 +109,22 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
 
   let current = await load()
   let reading: Promise<void> | undefined
-  let isStale = false
+  let needsRead = false
   /** Each failure is logged once as a warning, not at every read. */
   let isFailing = false
   /** A change was reported and has not been read yet: a key may have been revoked. */
-  let isSuspect = false
+  let hasUnreadChange = false
 
   async function readUntilFresh(): Promise<void> {
-    while (isStale) {
-      isStale = false
+    while (needsRead) {
+      needsRead = false
       const found = await load()
       if (found.version !== current.version) {
         current = found
         for (const listener of listeners) notify(listener, found)
       }
       // A change that arrived during this read may not be in it.
-      if (!isStale) isSuspect = false
+      if (!needsRead) hasUnreadChange = false
     }
   }
 
@@ -133,7 +138,7 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
 
   // Runs one read at a time. A change that arrives during a read causes another read.
   function refresh(): Promise<void> {
-    isStale = true
+    needsRead = true
     reading ??= readUntilFresh()
       .then(() => {
         if (isFailing) log.info('key ring read again')
@@ -151,10 +156,10 @@ export async function createKeyRing(deps: Deps): Promise<KeyRing> {
     return reading
   }
 
-  const isDoubtful = (): boolean => isSuspect || unconfirmedMs() > lease
+  const isDoubtful = (): boolean => hasUnreadChange || unconfirmedMs() > lease
 
   const unsubscribe = changes.subscribe('signing_key', () => {
-    isSuspect = true
+    hasUnreadChange = true
     void refresh()
   })
   const unsubscribeMarker = changes.subscribe('root_secret', () => void refresh())
@@ -208,7 +213,7 @@ function toKeySet(keys: readonly SigningKey[], algorithms: readonly Algorithm[])
     publicJwks: Object.freeze(privateJwks.map((jwk) => Object.freeze(toPublicJwk(jwk)))),
     algorithms: Object.freeze(algorithms.filter((one) => signing.some(({ algorithm }) => algorithm === one))),
     signingKids: Object.freeze(signing.map(({ kid }) => kid)),
-    lives: Object.freeze(
+    publishedKeys: Object.freeze(
       published.map(({ kid, algorithm, state, activatedAt }) => ({ kid, algorithm, state, activatedAt })),
     ),
   })

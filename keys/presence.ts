@@ -23,7 +23,7 @@ export const listenerName = ({
  * Counts the processes on this database that cannot open what `masterKey` seals. A process that is
  * still connecting is not counted.
  */
-export async function countUnaware(knex: Knex, masterKey: Buffer): Promise<number> {
+export async function countProcessesWithoutKey(knex: Knex, masterKey: Buffer): Promise<number> {
   const { rows } = await knex.raw(
     `SELECT count(*) AS count FROM pg_stat_activity
      WHERE datname = current_database() AND starts_with(application_name, ?) AND position(? IN application_name) = 0`,

@@ -26,9 +26,9 @@ export function measureKeyRing({
     registers,
     collect() {
       this.reset()
-      const { lives } = keyRing.current()
-      for (const { algorithm } of lives) for (const state of keyStates) this.set({ algorithm, state }, 0)
-      for (const { algorithm, state } of lives) this.inc({ algorithm, state })
+      const { publishedKeys } = keyRing.current()
+      for (const { algorithm } of publishedKeys) for (const state of keyStates) this.set({ algorithm, state }, 0)
+      for (const { algorithm, state } of publishedKeys) this.inc({ algorithm, state })
     },
   })
   new Gauge({
@@ -38,7 +38,7 @@ export function measureKeyRing({
     registers,
     collect() {
       this.reset()
-      for (const { algorithm, state, activatedAt } of keyRing.current().lives) {
+      for (const { algorithm, state, activatedAt } of keyRing.current().publishedKeys) {
         if (state !== 'active' || activatedAt === undefined) continue
         this.set({ algorithm }, Math.max(0, clock.now() - activatedAt) / 1000)
       }

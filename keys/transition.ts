@@ -4,9 +4,9 @@ import type { Initiator } from '../src/audit/service.ts'
 import type { Clock } from '../src/clock.ts'
 import type { Random } from '../src/random.ts'
 import type { SigningJwk } from './algorithms.ts'
-import type { Step } from './plan.ts'
 import type { SigningKey } from './repository.ts'
 import { deleteKey, insertKey, moveKey } from './repository.ts'
+import type { Step } from './rotation-plan.ts'
 import type { Sealer } from './sealer.ts'
 import type { KeyLife, KeyState } from './states.ts'
 
@@ -66,7 +66,7 @@ export function createTransition({ tx, by, made, keys, sealer, clock, random, re
   }
 
   async function move(key: SigningKey, to: KeyState): Promise<void> {
-    await write(key, { ...key, ...entered(key, to, clock.now()) })
+    await write(key, { ...key, ...withState(key, to, clock.now()) })
     await note(key, key.state, to)
   }
 
@@ -103,7 +103,7 @@ export function createTransition({ tx, by, made, keys, sealer, clock, random, re
       if (step.do === 'make') return add(step.algorithm, step.state)
       const key = keys.find(({ id }) => id === step.key.id)
       if (!key) return
-      if (step.do === 'restart') return write(key, notAhead(key, clock.now()))
+      if (step.do === 'restart') return write(key, withoutFutureTimes(key, clock.now()))
       if (step.to === 'removed') return remove(key, 'removed')
       return move(key, step.to)
     },
@@ -116,14 +116,14 @@ export const isUpcoming = ({ state }: KeyLife): boolean => state === 'announced'
  * The timestamps after a change of state. A key that was never announced is announced when it
  * becomes active.
  */
-function entered(key: KeyLife, state: KeyState, now: number): KeyLife {
+function withState(key: KeyLife, state: KeyState, now: number): KeyLife {
   const life = { ...key, state, announcedAt: key.announcedAt ?? now }
   if (state === 'active') return { ...life, activatedAt: now }
   return state === 'retired' ? { ...life, retiredAt: now } : life
 }
 
 /** The same key with no timestamp in the future. */
-function notAhead(key: KeyLife, now: number): KeyLife {
+function withoutFutureTimes(key: KeyLife, now: number): KeyLife {
   const notAfterNow = <T extends number | undefined>(time: T) =>
     time === undefined ? time : (Math.min(time, now) as T)
   return {

@@ -3,7 +3,7 @@
  * reset.
  */
 import type { Context } from 'koa'
-import type { RenewCookies } from '../authentication/account-reset.ts'
+import type { RenewCookies } from '../authentication/account-reset-types.ts'
 import type { AccountSessions } from '../authentication/account-session.ts'
 import type { CallerBrowser } from './service.ts'
 

@@ -1,7 +1,7 @@
 /** The account's data: the latest events, the export as a file, and the deletion. */
 import { z } from 'zod'
 import type { Visit } from '../access/access.ts'
-import type { RenewCookies } from '../authentication/account-reset.ts'
+import type { RenewCookies } from '../authentication/account-reset-types.ts'
 import { atMinute } from '../clock.ts'
 import type { FrameOf } from '../http/account-pages.ts'
 import { withFieldProblems } from '../http/field-problems.ts'

@@ -4,7 +4,7 @@
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
-import type { AccountReset, AccountResetResult } from '../authentication/account-reset.ts'
+import type { AccountReset, AccountResetResult } from '../authentication/account-reset-types.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { EmailIntent } from '../email/intent.ts'
@@ -20,7 +20,7 @@ type Deps = {
   records: Pick<AccountRecords, 'lock' | 'setDeleteAt' | 'listIdsToDelete' | 'remove'>
   settings: Pick<Settings, 'get'>
   sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
-  endAccount: AccountReset
+  resetAccount: AccountReset
   issuer: string
   transaction: Transaction
   audit: Audit
@@ -46,7 +46,7 @@ export function createAccountDeletion(deps: Deps) {
     /**
      * With a pending deletion, only the account page accepts a sign-in. Throws `account_leaving`.
      */
-    refuseElsewhere: ({ deleteAt }: { deleteAt: number | undefined }, clientId: string): void => {
+    refusePendingDeletion: ({ deleteAt }: { deleteAt: number | undefined }, clientId: string): void => {
       if (deleteAt === undefined || clientId === accountClientId) return
       throw accountDeletionPending({
         params: { date: new Date(deleteAt).toISOString().slice(0, 10), url: `${deps.issuer}/account` },
@@ -64,7 +64,7 @@ export function createAccountDeletion(deps: Deps) {
       return transaction(async (tx) => {
         await records.lock(tx, id, generation)
         await records.setDeleteAt(tx, id, deleteAt)
-        const end = await deps.endAccount(tx, id, deps.changes.preservedAccessOf(caller, before))
+        const end = await deps.resetAccount(tx, id, deps.changes.preservedAccessOf(caller, before))
         await audit.recordOwn(tx, { action: 'account.deletion_requested', accountId: id, origin: caller.origin })
         await deps.sendEmail(tx, { mail: 'account_leaving', accountId: id, untilMs: deleteAt, askedAtMs: clock.now() })
         return end
@@ -91,7 +91,7 @@ export function createAccountDeletion(deps: Deps) {
           const { account } = await records.lock(tx, id)
           // The user cancelled the deletion in the meantime.
           if (account.deleteAt === undefined || account.deleteAt > clock.now()) return
-          await deps.endAccount(tx, id)
+          await deps.resetAccount(tx, id)
           await records.remove(tx, id)
           await audit.record(tx, {
             action: 'account.deleted',

@@ -46,7 +46,7 @@ export function createAccountFeature(deps: Deps) {
     settings,
     issuer,
   } = deps
-  const { sendEmail, endAccount, transaction, audit, clock } = deps
+  const { sendEmail, resetAccount, transaction, audit, clock } = deps
   const accountChanges = createAccountChanges({
     accounts,
     records,
@@ -54,7 +54,7 @@ export function createAccountFeature(deps: Deps) {
     passwords,
     checkPassword,
     sendEmail,
-    endAccount,
+    resetAccount,
     attemptPasswordCheck: loginThrottle.attemptPasswordCheck,
     passwordCheckLimit,
     clearFailedLogins: loginThrottle.clear,
@@ -68,7 +68,7 @@ export function createAccountFeature(deps: Deps) {
     records,
     settings,
     sendEmail,
-    endAccount,
+    resetAccount,
     issuer,
     transaction,
     audit,
@@ -76,7 +76,7 @@ export function createAccountFeature(deps: Deps) {
   })
   return {
     accountChanges,
-    setEmail: createSetEmail({ records, sendEmail, endAccount, transaction, audit, clock }),
+    setEmail: createSetEmail({ records, sendEmail, resetAccount, transaction, audit, clock }),
     accountDeletion,
     // Every ten minutes: delete accounts after their grace period.
     duties: [batchDuty('delete-accounts', 600, accountDeletion.deleteDue)],

@@ -1,7 +1,7 @@
 /** The page of the link that confirms a new email address. */
 import type { Context } from 'koa'
 import { z } from 'zod'
-import type { RenewCookies } from '../authentication/account-reset.ts'
+import type { RenewCookies } from '../authentication/account-reset-types.ts'
 import type { AccountSessions } from '../authentication/account-session.ts'
 import { AppError } from '../errors.ts'
 import { withFieldProblems } from '../http/field-problems.ts'

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import type { Visit } from '../access/access.ts'
-import type { RenewCookies } from '../authentication/account-reset.ts'
+import type { RenewCookies } from '../authentication/account-reset-types.ts'
 import type { FrameOf } from '../http/account-pages.ts'
 import { withFieldProblems } from '../http/field-problems.ts'
 import type { FieldProblems } from '../http/page-parts.ts'

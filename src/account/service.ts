@@ -5,7 +5,7 @@
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
-import type { AccountReset, AccountResetResult, PreservedAccess } from '../authentication/account-reset.ts'
+import type { AccountReset, AccountResetResult, PreservedAccess } from '../authentication/account-reset-types.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { EmailIntent } from '../email/intent.ts'
@@ -26,7 +26,7 @@ type Deps = {
   checkPassword: CheckPassword
   sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
   /** Begins a new generation. Only preserved access stays valid. */
-  endAccount: AccountReset
+  resetAccount: AccountReset
   /** Counts a signed-in account's attempts at its own password. */
   attemptPasswordCheck: LoginThrottle['attemptPasswordCheck']
   /** Counts right passwords, because they cost a hash as well. */
@@ -155,7 +155,7 @@ export function createAccountChanges(deps: Deps) {
       return transaction(async (tx) => {
         const { account } = await records.lock(tx, before.id, before.generation)
         await records.setPasswordHash(tx, account.id, passwordHash)
-        const end = await deps.endAccount(tx, account.id, preservedAccessOf(caller, account))
+        const end = await deps.resetAccount(tx, account.id, preservedAccessOf(caller, account))
         await deps.clearFailedLogins(tx, account)
         await audit.recordOwn(tx, {
           action: 'account.password_changed',
@@ -220,7 +220,7 @@ export function createAccountChanges(deps: Deps) {
         if (account.isDisabled || generation !== found.generation) emailLinks.refuse()
         // An account that has this email keeps it, even when unproven: then this throws.
         await records.changeEmail(tx, accountId, email)
-        const end = await deps.endAccount(
+        const end = await deps.resetAccount(
           tx,
           accountId,
           isHere ? preservedAccessOf({ session, browser }, { email, emailProblem: undefined }) : {},

@@ -1,7 +1,7 @@
 /** An operator sets an account's email: a reset of the account, like the user's own change. */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Audit, Initiator } from '../audit/service.ts'
-import type { AccountReset } from '../authentication/account-reset.ts'
+import type { AccountReset } from '../authentication/account-reset-types.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { EmailIntent } from '../email/intent.ts'
@@ -9,7 +9,7 @@ import type { EmailIntent } from '../email/intent.ts'
 type Deps = {
   records: Pick<AccountRecords, 'lock' | 'changeEmail'>
   sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
-  endAccount: AccountReset
+  resetAccount: AccountReset
   transaction: Transaction
   audit: Audit
   clock: Clock
@@ -19,12 +19,12 @@ type Deps = {
 type NewEmail = Readonly<{ email: string; isVerified: boolean }>
 
 /** Throws `account_invalid`, `account_not_found`, `email_taken`. */
-export function createSetEmail({ records, sendEmail, endAccount, transaction, audit, clock }: Deps) {
+export function createSetEmail({ records, sendEmail, resetAccount, transaction, audit, clock }: Deps) {
   return (accountId: string, { email, isVerified }: NewEmail, by: Initiator): Promise<void> =>
     transaction(async (tx) => {
       const { account } = await records.lock(tx, accountId)
       await records.changeEmail(tx, accountId, email, isVerified)
-      await endAccount(tx, accountId)
+      await resetAccount(tx, accountId)
       const subject = { type: 'account', id: accountId }
       const details = { is_verified: isVerified }
       await audit.record(tx, { action: 'account.email_set', by, subject, outcome: 'success', details })

@@ -1,6 +1,6 @@
 /** Accounts: decides about rows of `account`. Every change is audited in its own transaction. */
 import type { Audit, Initiator } from '../audit/service.ts'
-import type { AccountReset } from '../authentication/account-reset.ts'
+import type { AccountReset } from '../authentication/account-reset-types.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { RowCache } from '../database/row-cache.ts'
@@ -30,7 +30,7 @@ type Deps = {
   clock: Clock
   random: Random
   /** Begins a new generation within the transaction, which ends earlier sessions and sign-ins. */
-  endAccount: AccountReset
+  resetAccount: AccountReset
   /** Passkeys cannot sign in alone until they are used with the new password. */
   revokePasskeyTrust: (tx: Tx, accountId: string) => Promise<void>
   /** Removes the lock of an email address after failed logins. */
@@ -87,7 +87,7 @@ export function createAccounts(deps: Deps) {
 }
 
 function createWrites(deps: Deps) {
-  const { transaction, cache, audit, passwords, clock, random, endAccount } = deps
+  const { transaction, cache, audit, passwords, clock, random, resetAccount } = deps
 
   async function change(id: string, work: (tx: Tx, account: Account) => Promise<void>): Promise<void> {
     await transaction(async (tx) => {
@@ -103,7 +103,7 @@ function createWrites(deps: Deps) {
       if (account.isDisabled === isDisabled) return
       await repository.updateDisabled(tx, id, isDisabled, clock.now())
       // Also when enabled: writes by requests that ran during the disabling must not become valid.
-      await endAccount(tx, id)
+      await resetAccount(tx, id)
       const action = isDisabled ? 'account.disabled' : 'account.enabled'
       await audit.record(tx, { action, by, subject: subject(id), outcome: 'success' })
     })
@@ -136,7 +136,7 @@ function createWrites(deps: Deps) {
       await change(id, async (tx, before) => {
         await nameTaken(repository.updateAccount(tx, id, input, clock.now()))
         // Another email address is another way to recover the account.
-        if (email !== undefined && normaliseEmail(before.email) !== normaliseEmail(email)) await endAccount(tx, id)
+        if (email !== undefined && normaliseEmail(before.email) !== normaliseEmail(email)) await resetAccount(tx, id)
         const details = { fields: fieldsOf(input) }
         await audit.record(tx, { action: 'account.updated', by, subject: subject(id), outcome: 'success', details })
       })
@@ -156,7 +156,7 @@ function createWrites(deps: Deps) {
         await deps.clearFailedLogins(tx, account)
         await repository.updatePasswordHash(tx, id, passwordHash, clock.now())
         await deps.revokePasskeyTrust(tx, id)
-        await endAccount(tx, id)
+        await resetAccount(tx, id)
         await audit.record(tx, { action: 'account.password_set', by, subject: subject(id), outcome: 'success' })
       })
     },

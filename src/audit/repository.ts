@@ -3,7 +3,7 @@
  */
 import type { Knex } from 'knex'
 import type { Queryable, Tx } from '../database/database.ts'
-import type { AuditAction } from './catalogue.ts'
+import type { AuditAction } from './actions.ts'
 import type { Actor, AuditEvent } from './service.ts'
 
 /** A statement that inserts rows and has not been sent. */

@@ -6,11 +6,12 @@ import type { Clock } from '../clock.ts'
 import type { Queryable, Tx } from '../database/database.ts'
 import type { Origin } from '../origin.ts'
 import type { Random } from '../random.ts'
-import type { AuditAction, SignInRefusal } from './catalogue.ts'
-import { auditActions } from './catalogue.ts'
+import type { AuditAction } from './actions.ts'
+import { auditActions } from './actions.ts'
 import { auditDetailsRefused, unknownAuditAction } from './errors.ts'
 import type { Insert, RecordedEvent } from './repository.ts'
 import { auditEventInsert, listAuditEventsOf, listKnownSubjects } from './repository.ts'
+import type { SignInRefusal } from './sign-in-refusals.ts'
 
 export type { RecordedEvent } from './repository.ts'
 
@@ -69,7 +70,7 @@ type Deps = {
 
 export type Audit = ReturnType<typeof createAudit>
 
-type Unplaced = Omit<RecordedEvent, 'id' | 'at' | 'actor'>
+type EventWithoutOrigin = Omit<RecordedEvent, 'id' | 'at' | 'actor'>
 
 /** Refusals after the account was proven. */
 const afterProof: readonly SignInRefusal[] = ['unverified', 'breached']
@@ -79,12 +80,12 @@ const secretKey = /(^|_)(password|secret|token|code|cookie|assertion|authorizati
 export function createAudit({ db, clock, random, write }: Deps) {
   /**
    * Adds one event in the caller's transaction, so that the change and its record are committed
-   * together. Throws `unknown_audit_action` outside the catalogue and `audit_details_refused` for a
-   * detail named like a secret.
+   * together. Throws `unknown_audit_action` outside `auditActions` and `audit_details_refused` for
+   * a detail named like a secret.
    */
   const record = (tx: Tx, { by, ...event }: AuditEvent): Promise<void> => add(tx, by, event)
 
-  async function add(tx: Tx, { actor, origin }: Initiator, event: Unplaced): Promise<void> {
+  async function add(tx: Tx, { actor, origin }: Initiator, event: EventWithoutOrigin): Promise<void> {
     if (!auditActions.includes(event.action)) throw unknownAuditAction({ params: { action: event.action } })
     const refused = Object.entries(event.details ?? {}).find(([key, value]) => couldBeSecret(key, value))
     if (refused) throw auditDetailsRefused({ params: { key: refused[0] } })

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { algorithms } from '../../keys/algorithms.ts'
 import { leaseMs } from '../../keys/key-ring.ts'
-import { countUnaware } from '../../keys/presence.ts'
+import { countProcessesWithoutKey } from '../../keys/presence.ts'
 import { reseal } from '../../keys/reseal.ts'
 import type { KeyChange } from '../../keys/rotation.ts'
 import type { KeyLife, KeyTimes } from '../../keys/states.ts'
@@ -103,7 +103,7 @@ const resealAll: CliCommand = {
   run: async ({ openParts, by, options, io, t }) => {
     const { config, database, sealer, audit } = await openParts()
     const { knex, transaction } = database
-    const unaware = await countUnaware(knex, config.masterKey)
+    const unaware = await countProcessesWithoutKey(knex, config.masterKey)
     if (unaware > 0) throw masterKeyUnknownToServers({ params: { count: unaware } })
     // The message tells the user that the command waits; a program does not need it.
     if (options.json !== true) io.stderr.write(`${t('cli.keys.reseal.waiting', { seconds: leaseMs / 1000 })}\n`)

@@ -21,7 +21,7 @@ export function createIdentity(
 ) {
   const { config, database, outbox, audit, endings, serviceName, sentences, sealer } = platform
   const { clock, random, log, metrics } = platform
-  const { records, accountEnd: endAccount, offeredAlgorithms, clientCache } = tokens
+  const { records, resetAccount, offeredAlgorithms, clientCache } = tokens
   const { passwords, checkPassword, loginThrottle } = defences
   const { knex: db, transaction, changes } = database
   const { derive: deriveKey } = platform.rootSecret
@@ -39,7 +39,7 @@ export function createIdentity(
       checkPassword,
       clock,
       random,
-      endAccount,
+      resetAccount,
       revokePasskeyTrust: factorMethods.passkeys.revokeTrust,
       clearFailedLogins: loginThrottle.clear,
       problemOfHash: problemOfImportedHash,

@@ -14,7 +14,7 @@ export type SignIn = ReturnType<typeof createSignIn>
 
 export function createSignIn(platform: Platform, tokens: Tokens, defences: Defences, identity: Identity) {
   const { config, database, audit, settings, endings, clock, random, metrics } = platform
-  const { records, accountEnd: endAccount, handOverAccount } = tokens
+  const { records, resetAccount, handOverAccount } = tokens
   const { passwords, breaches, checkPassword, captcha, loginThrottle, passwordCheckLimit } = defences
   const { accounts, emailLinks, canSendEmail, sendEmail, factorMethods } = identity
   const { knex: db, transaction } = database
@@ -34,7 +34,7 @@ export function createSignIn(platform: Platform, tokens: Tokens, defences: Defen
       passwordCheckLimit,
       settings,
       sendEmail,
-      endAccount,
+      resetAccount,
       issuer,
       transaction,
       audit,
@@ -49,10 +49,10 @@ export function createSignIn(platform: Platform, tokens: Tokens, defences: Defen
       records,
       emailLinks,
       administratorRoles,
-      refuseElsewhere: account.accountDeletion.refuseElsewhere,
+      refusePendingDeletion: account.accountDeletion.refusePendingDeletion,
       canSendEmail,
       sendEmail,
-      endAccount,
+      resetAccount,
       endings,
       transaction,
       audit,
@@ -71,7 +71,7 @@ export function createSignIn(platform: Platform, tokens: Tokens, defences: Defen
     settings,
     canSendEmail,
     sendEmail,
-    revokeAll: handOverAccount,
+    handOverAccount,
     transaction,
     audit,
     clock,
@@ -85,7 +85,7 @@ export function createSignIn(platform: Platform, tokens: Tokens, defences: Defen
     checkPassword,
     canSendEmail,
     sendEmail,
-    endAccount,
+    resetAccount,
     revokePasskeyTrust: passkeys.revokeTrust,
     clearFailedLogins: loginThrottle.clear,
     transaction,

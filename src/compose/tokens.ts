@@ -31,14 +31,14 @@ export async function createTokens(platform: Platform) {
     deriveKey: rootSecret.derive,
     areStoresAgreed: processRegistry.areStoresAgreed,
     graceBegins: outages.graceBegins,
-    windowsOverUntil: outages.windowsOverUntil,
+    graceWindowsClosedUntil: outages.graceWindowsClosedUntil,
     endsAt: createLifetimes({ settings, findClient: clientCache.get }),
     ...createTokenRules({ findClient: clientCache.get }),
     ...createStoreEvents({ audit, metrics, endings, enqueue }),
   })
   const { consents, createPages } = createConsentsFeature({ db: knex, transaction, changes, audit, clock, endings })
   const records = createAccountRecords({ clock })
-  const { revocation, endAccount, handOverAccount } = add(
+  const { revocation, resetAccount, handOverAccount } = add(
     createRevocationFeature({
       transaction,
       audit,
@@ -92,7 +92,7 @@ export async function createTokens(platform: Platform) {
     createConsentPages: createPages,
     records,
     revocation,
-    accountEnd: endAccount,
+    resetAccount,
     handOverAccount,
     rotation,
     keyRing,

@@ -19,7 +19,12 @@ export function createViewKit(platform: Platform, { shownRules }: Defences, { fo
   const { config, rootSecret, sentences, serviceName, clock, random } = platform
   const { issuer } = config
   const interactionCookie = createInteractionCookie({ issuer, clock })
-  const csrf = createCsrf({ key: rootSecret.derive('csrf'), issuer, random, ofPage: interactionCookie.ofPage })
+  const csrf = createCsrf({
+    key: rootSecret.derive('csrf'),
+    issuer,
+    random,
+    pageBinding: interactionCookie.pageBinding,
+  })
   const assets = platform.features.add(loadAssets(join(folder, 'assets'), { ...captchaFiles(), ...passkeyFiles() }))
   const views = createViews({
     folder,

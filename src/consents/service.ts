@@ -100,19 +100,19 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
     list: (accountId: string): Promise<Map<string, Consent>> => listConsents(db, accountId),
 
     /**
-     * Adds `more` to the earlier consent. An answer that adds nothing changes nothing. `before` is
-     * awaited before a change.
+     * Adds `more` to the earlier consent. An answer that adds nothing changes nothing.
+     * `beforeChange` is awaited before a change.
      */
     grant: async (
       answer: Answer,
       more: ConsentGrant,
-      before: () => Promise<unknown> = async () => {},
+      beforeChange: () => Promise<unknown> = async () => {},
     ): Promise<void> => {
       // Read from the database: the cached consent may just have been revoked, and the answer must
       // be saved.
       const known = await findConsent(db, answer)
       if (known && isWithin(more, known)) return
-      await before()
+      await beforeChange()
       await transaction(async (tx) => {
         const before = (await findConsentForUpdate(tx, answer)) ?? nothing
         await putConsent(tx, answer, widen(before, more), clock.now())

@@ -59,7 +59,7 @@ export function windowBegins(outages: readonly Outage[], spentAt: number, window
  * Windows of tokens spent until the returned time are over and cannot open again. `beatAt` is the
  * last heartbeat: a later outage affects only tokens spent after `beatAt - windowMs`.
  */
-export function windowsOverUntil(outages: readonly Outage[], beatAt: number, windowMs: number): number {
+export function graceWindowsClosedUntil(outages: readonly Outage[], beatAt: number, windowMs: number): number {
   let latest = beatAt - windowMs - 1
   for (const { beganAt, endedAt } of outages.toReversed()) {
     if (endedAt > latest) latest = Math.min(latest, beganAt - windowMs - 1)
@@ -146,14 +146,14 @@ export function createOutages({ db, clock, log }: Deps) {
     },
 
     /**
-     * `windowsOverUntil` for the longest window, with the heartbeat and the outages of one moment
-     * in the database.
+     * `graceWindowsClosedUntil` for the longest window, with the heartbeat and the outages of one
+     * moment in the database.
      */
-    async windowsOverUntil(): Promise<number> {
+    async graceWindowsClosedUntil(): Promise<number> {
       const { rows } = await db.raw(noted)
       const [{ beat_at: beatAt }] = rows as [{ beat_at: string | number }]
       const known = (rows as Partial<Row>[]).filter((row): row is Row => row.began_at !== null)
-      return windowsOverUntil(known.map(toOutage), Number(beatAt), longestWindowMs)
+      return graceWindowsClosedUntil(known.map(toOutage), Number(beatAt), longestWindowMs)
     },
   }
 }

@@ -28,12 +28,12 @@ type EmailLinkRule = {
    * `begin` counts the request and revokes the earlier link, so that emails to other accounts
    * count.
    */
-  isBegun?: true
+  isCountedAtRequest?: true
 }
 const emailLinkRules: Readonly<Record<EmailLinkPurpose, EmailLinkRule>> = {
   verify: { lifetimeMs: dayMs, most: 5, windowMs: hourMs },
   recover: { lifetimeMs: 30 * minuteMs, most: 3, windowMs: hourMs },
-  change_email: { lifetimeMs: dayMs, most: 5, windowMs: hourMs, isBegun: true },
+  change_email: { lifetimeMs: dayMs, most: 5, windowMs: hourMs, isCountedAtRequest: true },
   invite: { lifetimeMs: 7 * dayMs, most: 20, windowMs: hourMs },
   reset_factors: { lifetimeMs: dayMs, most: 3, windowMs: hourMs },
   // Not a link: a notification that any stranger can cause.
@@ -63,10 +63,10 @@ export function createEmailLinks({ db, clock, random }: Deps) {
       askedAtMs?: number,
     ): Promise<string | undefined> => {
       const token = random.token()
-      const { lifetimeMs, most, windowMs, isBegun } = emailLinkRules[purpose]
+      const { lifetimeMs, most, windowMs, isCountedAtRequest } = emailLinkRules[purpose]
       const at = clock.now()
       // Stores the time of the request, so that a delayed email does not replace a newer link.
-      const createdAt = isBegun && askedAtMs !== undefined ? askedAtMs : at
+      const createdAt = isCountedAtRequest && askedAtMs !== undefined ? askedAtMs : at
       const isMade = await repository.putLink(tx, {
         accountId,
         email,
@@ -77,8 +77,8 @@ export function createEmailLinks({ db, clock, random }: Deps) {
         expiresAt: at + lifetimeMs,
         countedSince: at - windowMs,
         most,
-        weight: isRepetition || isBegun ? 0 : 1,
-        askedAt: isBegun ? createdAt : null,
+        weight: isRepetition || isCountedAtRequest ? 0 : 1,
+        askedAt: isCountedAtRequest ? createdAt : null,
       })
       return isMade ? token : undefined
     },

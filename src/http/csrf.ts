@@ -43,10 +43,10 @@ type Deps = {
   issuer: string
   random: Random
   /** A `__Host-` cookie of the page, as its name and value. */
-  ofPage?: (ctx: Context) => string | undefined
+  pageBinding?: (ctx: Context) => string | undefined
 }
 
-export function createCsrf({ key, issuer, random, ofPage = () => undefined }: Deps): Csrf {
+export function createCsrf({ key, issuer, random, pageBinding = () => undefined }: Deps): Csrf {
   const { origin, protocol } = new URL(issuer)
   const secretKey = createSecretKey(key)
   const isSecure = protocol === 'https:'
@@ -62,7 +62,7 @@ export function createCsrf({ key, issuer, random, ofPage = () => undefined }: De
 
   // Tabs opened at the same time overwrite the browser cookie of each other, so the cookie of the
   // page counts too.
-  const bindingsOf = (ctx: Context): string[] => [browserOf(ctx), ofPage(ctx)].filter((id) => id !== undefined)
+  const bindingsOf = (ctx: Context): string[] => [browserOf(ctx), pageBinding(ctx)].filter((id) => id !== undefined)
   const equals = (given: Buffer, expected: Buffer): boolean =>
     given.length === expected.length && timingSafeEqual(given, expected)
 

@@ -51,7 +51,7 @@ export function createLimitsFeature(deps: Deps) {
     normalise: normaliseEmail,
     busy,
   })
-  endings.register('accountReset', 'knownBrowsers', loginThrottle.endAccount)
+  endings.register('accountReset', 'knownBrowsers', loginThrottle.onAccountReset)
   endings.register('emailLoss', 'knownBrowsers', loginThrottle.clearKnownBrowsers)
   return {
     limits,

@@ -29,7 +29,7 @@ type LimitRequest = Omit<TakeRequest, 'wanted' | 'now'>
 /** A process leases at most one twentieth of a limit. It can exceed the limit by that much. */
 export const leaseDivisor = 20
 const maxLeaseSize = 1000
-const busyMs = 1000
+const leaseTargetMs = 1000
 
 const noTokens: Verdict = { granted: 0, remaining: 0, resetMs: 0, retryMs: 0 }
 
@@ -90,8 +90,8 @@ export function createLeases({ ask, now, maxKeys }: Deps) {
   async function renewLease(lease: Lease, key: string, request: LimitRequest): Promise<void> {
     const usedUpMs = now() - lease.verdictAt
     const most = Math.min(maxLeaseSize, Math.max(1, Math.floor(request.limit / leaseDivisor)))
-    if (usedUpMs <= busyMs) lease.size = Math.min(most, lease.size * 2)
-    else if (usedUpMs > 4 * busyMs) lease.size = Math.max(1, Math.floor(lease.size / 2))
+    if (usedUpMs <= leaseTargetMs) lease.size = Math.min(most, lease.size * 2)
+    else if (usedUpMs > 4 * leaseTargetMs) lease.size = Math.max(1, Math.floor(lease.size / 2))
     const wanted = Math.max(lease.size, lease.waiting)
     applyVerdict(lease, await ask(key, { ...request, wanted, now: now() }), wanted)
   }

@@ -77,11 +77,14 @@ export async function clearAttempts(db: Queryable, key: Buffer): Promise<void> {
   await db('guess_count').where({ key }).delete()
 }
 
-/** Known failures. `hourMost` also counts the pending attempts, including this one, as failures. */
+/**
+ * Known failures. `hourWorstCase` also counts the pending attempts, including this one, as
+ * failures.
+ */
 export type NetworkFailures = Readonly<{
   quarterFailures: number
   hourFailures: number
-  hourMost: number
+  hourWorstCase: number
   hourEndsAt: number
 }>
 
@@ -112,7 +115,7 @@ export async function beginNetworkAttempt(
   return {
     quarterFailures: worst(rows, 'quarter_tries'),
     hourFailures: worst(rows, 'hour_tries'),
-    hourMost: worst(rows, 'hour_most'),
+    hourWorstCase: worst(rows, 'hour_most'),
     hourEndsAt: worst(rows, 'hour_from') + hourMs,
   }
 }

@@ -3,7 +3,7 @@
  * A success removes the count. Existing and unknown identifiers are treated alike.
  */
 import { createHmac, createSecretKey } from 'node:crypto'
-import type { AccountResetHandler } from '../authentication/account-reset.ts'
+import type { AccountResetHandler } from '../authentication/account-reset-types.ts'
 import type { Captcha } from '../captcha/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Tx } from '../database/database.ts'
@@ -118,7 +118,7 @@ export function createLoginThrottle(deps: Deps) {
       throw refusal('address', tooManyFailures({ retryAfterSeconds }), false)
     }
     // If all pending attempts failed, the network would exceed its limit.
-    if (network.hourMost > maxNetworkFailures) throw refusal('crowded', deps.busy(), false)
+    if (network.hourWorstCase > maxNetworkFailures) throw refusal('crowded', deps.busy(), false)
     const needsOwnCaptcha = !isOwn && own.tries > freeAttempts
     if (!needsOwnCaptcha && network.quarterFailures < freeNetworkFailures) return
     if (!(await captcha.spend(loginAttempt.captcha, loginAttempt.interaction))) {
@@ -229,7 +229,7 @@ export function createLoginThrottle(deps: Deps) {
     },
 
     /** After a reset of the account, only the browser that requested it stays known. */
-    endAccount: (async (tx, accountId, { preserved: { knownBrowser }, end: { generation, knownToken } }) => {
+    onAccountReset: (async (tx, accountId, { preserved: { knownBrowser }, end: { generation, knownToken } }) => {
       const preserved = knownBrowser &&
         knownToken !== undefined && {
           key: browserKey(knownToken, knownBrowser.email),

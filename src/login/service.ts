@@ -1,8 +1,8 @@
 /** Signing in with email and password: the same hash, answer and timing for every account. */
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
-import type { SignInRefusal } from '../audit/catalogue.ts'
 import type { Audit } from '../audit/service.ts'
+import type { SignInRefusal } from '../audit/sign-in-refusals.ts'
 import type { Transaction } from '../database/database.ts'
 import { AppError } from '../errors.ts'
 import type { LoginThrottle } from '../limits/login-throttle.ts'

@@ -23,9 +23,9 @@ type FactorsDeps = Parameters<typeof createFactors>[0]
 type ResetDeps = Parameters<typeof createFactorResets>[0]
 type StepsDeps = Parameters<typeof createLoginSteps>[0]
 
-type Deps = Pick<FactorsDeps, 'accounts' | 'endAccount' | 'administratorRoles' | 'sendEmail'> &
+type Deps = Pick<FactorsDeps, 'accounts' | 'resetAccount' | 'administratorRoles' | 'sendEmail'> &
   Pick<ResetDeps, 'db' | 'emailLinks' | 'canSendEmail'> &
-  Pick<StepsDeps, 'refuseElsewhere' | 'transaction' | 'audit' | 'clock' | 'random'> & {
+  Pick<StepsDeps, 'refusePendingDeletion' | 'transaction' | 'audit' | 'clock' | 'random'> & {
     /** The result of `createMethods`. */
     factorMethods: ReturnType<typeof createMethods>
     records: Pick<AccountRecords, 'lock' | 'setFactorRequired'>
@@ -38,7 +38,8 @@ type SignInDeps = Pick<Parameters<typeof createFactorPages>[0], 'interactions' |
 type AccountPageDeps = Pick<Parameters<typeof factorAccountRoutes>[0], 'frameOf' | 'views'>
 
 export function createMfaFeature(deps: Deps) {
-  const { db, transaction, audit, clock, random, accounts, records, emailLinks, sendEmail, endAccount, endings } = deps
+  const { db, transaction, audit, clock, random, accounts, records, emailLinks, sendEmail, resetAccount, endings } =
+    deps
   const { methods, recoveryCodes, passkeys } = deps.factorMethods
   const lockAccount = async (tx: Tx, accountId: string, generation?: number) =>
     (await records.lock(tx, accountId, generation)).account
@@ -53,7 +54,7 @@ export function createMfaFeature(deps: Deps) {
     clock,
     sendEmail,
     lockAccount,
-    endAccount,
+    resetAccount,
     setFactorRequired: records.setFactorRequired,
     administratorRoles: deps.administratorRoles,
   })
@@ -79,14 +80,14 @@ export function createMfaFeature(deps: Deps) {
     methods,
     clock,
     random,
-    refuseElsewhere: deps.refuseElsewhere,
+    refusePendingDeletion: deps.refusePendingDeletion,
     endReset: factorResets.stopAfterProof,
     metrics: measureFactors(deps.metrics),
   })
   const rememberedCookie = createRememberedCookie({ issuer: deps.issuer })
 
-  endings.register('accountReset', 'factorResets', factorResets.endAccount)
-  endings.register('accountReset', 'signIns', loginSteps.endAccount)
+  endings.register('accountReset', 'factorResets', factorResets.onAccountReset)
+  endings.register('accountReset', 'signIns', loginSteps.onAccountReset)
   endings.register('accountSignOut', 'signIns', loginSteps.endSignIns)
   endings.register('accountHandover', 'factors', factors.removeAtHandover)
 

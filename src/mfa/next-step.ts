@@ -17,7 +17,7 @@ type Deps = {
   factors: Pick<Factors, 'listEnrolled' | 'isAdministrator' | 'requiresFactor'>
   methods: readonly MfaMethod[]
   failures: Pick<FactorFailures, 'listDisabled'>
-  refuseElsewhere: (account: Account, clientId: string) => void
+  refusePendingDeletion: (account: Account, clientId: string) => void
   clock: Clock
 }
 
@@ -67,7 +67,7 @@ export function createNextStep(deps: Deps, remembered: Pick<RememberedBrowsers, 
   ): Promise<Step | undefined> {
     const account = await accounts.readById(progress.accountId)
     if (!account || account.isDisabled || account.generation !== progress.generation) return undefined
-    deps.refuseElsewhere(account, request.clientId)
+    deps.refusePendingDeletion(account, request.clientId)
     const { enrolled, reach, target } = await targetOf(account, request, loginContext)
     const level = levelOf(progress.proven)
     if (isAtLeast(level, target)) return done(account, progress)

@@ -4,7 +4,7 @@
  */
 import type { Account } from '../accounts/account.ts'
 import type { Audit } from '../audit/service.ts'
-import type { AccountResetHandler } from '../authentication/account-reset.ts'
+import type { AccountResetHandler } from '../authentication/account-reset-types.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { EmailIntent } from '../email/intent.ts'
@@ -160,7 +160,7 @@ export function createFactorResets(deps: Deps) {
     sweep: (): Promise<number> => repository.deleteExpiredResets(db, clock.now(), batchSize),
 
     /** A reset of the account deletes the request. */
-    endAccount: (async (tx, accountId) => {
+    onAccountReset: (async (tx, accountId) => {
       await repository.deleteAnyReset(tx, accountId)
     }) satisfies AccountResetHandler,
   }

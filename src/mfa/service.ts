@@ -5,7 +5,7 @@
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Audit, AuditEvent, Initiator } from '../audit/service.ts'
-import type { AccountReset } from '../authentication/account-reset.ts'
+import type { AccountReset } from '../authentication/account-reset-types.ts'
 import type { Level } from '../authentication/levels.ts'
 import { strongest } from '../authentication/levels.ts'
 import type { Clock } from '../clock.ts'
@@ -28,7 +28,7 @@ type Deps = {
   /** Throws `account_reset` when `generation` is not the current one. */
   lockAccount: (tx: Tx, accountId: string, generation?: number) => Promise<Account>
   /** Begins a new generation, which ends all earlier sessions and sign-ins. */
-  endAccount: AccountReset
+  resetAccount: AccountReset
   setFactorRequired: (tx: Tx, accountId: string, isRequired: boolean) => Promise<void>
   /** Accounts with these roles always need a second factor. */
   administratorRoles: readonly string[]
@@ -105,7 +105,7 @@ export function createFactors(deps: Deps) {
     const before = await listEnrolled(accountId, tx)
     for (const method of methods) await method.removeAll(tx, accountId)
     await failures.deleteAll(tx, accountId)
-    await deps.endAccount(tx, accountId)
+    await deps.resetAccount(tx, accountId)
     for (const method of before) {
       await audit.record(tx, event('factor.removed', subject, { method }))
       await notify(tx, 'factor_removed', accountId, method)

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
-import type { AccountResetHandler } from '../authentication/account-reset.ts'
+import type { AccountResetHandler } from '../authentication/account-reset-types.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
 import type { RequestOrigin } from '../origin.ts'
@@ -32,7 +32,7 @@ type Deps = {
   /** Ends a requested reset of the account's factors after one of them is proven. */
   endReset: (owner: FactorOwner, origin: RequestOrigin) => Promise<void>
   /** Throws if the account may not use this client. Called when a login begins and continues. */
-  refuseElsewhere: (account: Account, clientId: string) => void
+  refusePendingDeletion: (account: Account, clientId: string) => void
   metrics: FactorMetrics
   clock: Clock
   random: Random
@@ -180,12 +180,12 @@ export function createLoginSteps(deps: Deps) {
 
     /**
      * For a sign-out everywhere, in its transaction: ends unfinished sign-ins and forgets
-     * remembered browsers. A reset uses `endAccount`.
+     * remembered browsers. A reset uses `onAccountReset`.
      */
     endSignIns: (tx: Tx, accountId: string): Promise<void> => repository.endOf(tx, accountId),
 
     /** A reset ends unfinished sign-ins. Only the browser that requested it stays remembered. */
-    endAccount: (async (tx, accountId, { preserved, end }) => {
+    onAccountReset: (async (tx, accountId, { preserved, end }) => {
       const [before, after] = [preserved.rememberedToken, end.rememberedToken]
       if (before === undefined || after === undefined) return repository.endOf(tx, accountId)
       const { generation } = end

@@ -17,7 +17,7 @@ export type RequestChecks = {
 }
 
 type Deps = {
-  artifacts: Pick<ArtifactStore, 'take' | 'expect' | 'resumes'>
+  artifacts: Pick<ArtifactStore, 'take' | 'prefetch' | 'resumes'>
   requestUrlOf: ReturnType<typeof createRequestUrls>
   requestChecks: RequestChecks
   /** Counts a browser's request by its ip. Throws too_many_requests. */
@@ -55,7 +55,7 @@ export function createEndpointGuard({ artifacts, requestUrlOf, requestChecks, co
         const uid = resumedInteraction(ctx.path)
         if (uid !== undefined) {
           // The engine reads the session first, and then the interaction that the path names.
-          artifacts.expect('Interaction', uid)
+          artifacts.prefetch('Interaction', uid)
           artifacts.resumes(uid, () => responseOf(ctx))
         }
         return engine(ctx, next)

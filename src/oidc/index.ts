@@ -117,7 +117,7 @@ export function createOidcFeature(deps: Deps) {
       cookie: interactionCookie,
       generationOf: artifacts.generationOf,
       outcomes: artifacts.outcomes,
-      answers: artifacts.answers,
+      setAnswer: artifacts.setAnswer,
     }),
     accountSessions: createAccountSessions({ provider, generationOf: artifacts.generationOf, cookie: sessionCookie }),
     answerStaleBrowsers: createStaleBrowserAnswers({

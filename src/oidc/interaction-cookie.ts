@@ -59,7 +59,7 @@ export function createInteractionCookie({ issuer, clock }: { issuer: string; clo
      * The value that binds the forms of an interaction's page to this browser; undefined on other
      * pages.
      */
-    ofPage: (ctx: Context): string | undefined => {
+    pageBinding: (ctx: Context): string | undefined => {
       const [, uid] = pagePath.exec(ctx.path) ?? []
       const known = uid === undefined ? undefined : listKnown(ctx).find((each) => each.uid === uid)
       return known && `interaction ${known.uid} ${known.startedAt}`

@@ -24,10 +24,10 @@ type Deps = {
   generationOf: (sessionUid: string) => number
   outcomes: Pick<Outcomes, 'decide' | 'decideWithin' | 'wasJustAnswered'>
   /** Sets the answer that this request gives. */
-  answers: (uid: string, answer: string) => void
+  setAnswer: (uid: string, answer: string) => void
 }
 
-export function createInteractions({ provider, cookie, generationOf, outcomes, answers }: Deps): Interactions {
+export function createInteractions({ provider, cookie, generationOf, outcomes, setAnswer }: Deps): Interactions {
   async function details(ctx: Context, uid: string): Promise<EngineInteraction> {
     try {
       const interaction = await provider().interactionDetails(ctx.req, ctx.res)
@@ -112,7 +112,7 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, a
     const uid = ctx.cookies.get(provider().cookieName('interaction'), { signed: true })
     if (uid === undefined || !cookie.isKnown(ctx, uid)) throw interactionExpired()
     // The statement that writes the answer decides: of different answers the first one wins.
-    answers(uid, answer)
+    setAnswer(uid, answer)
     return provider().interactionResult(ctx.req, ctx.res, result, { mergeWithLastSubmission: !('error' in result) })
   }
 

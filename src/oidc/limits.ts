@@ -41,7 +41,7 @@ export function createEngineLimits({ rateLimiter, artifacts, countedIp, digest }
   const refusals = new WeakMap<KoaContextWithOIDC, unknown>()
   const counted = new WeakSet<KoaContextWithOIDC>()
   /** The client that a request names, before it is authenticated. */
-  const claimed = new WeakMap<KoaContextWithOIDC, string>()
+  const namedClients = new WeakMap<KoaContextWithOIDC, string>()
 
   /**
    * Runs `work` inside the engine. For a refusal the engine neither redirects nor logs a failure.
@@ -98,7 +98,8 @@ export function createEngineLimits({ rateLimiter, artifacts, countedIp, digest }
     return found?.grantId === undefined ? undefined : `grant ${found.grantId}`
   }
 
-  const guesser = (ctx: KoaContextWithOIDC, clientId: string): string => `${clientId}\0${countedIp(asContext(ctx).ip)}`
+  const clientAtIp = (ctx: KoaContextWithOIDC, clientId: string): string =>
+    `${clientId}\0${countedIp(asContext(ctx).ip)}`
 
   /**
    * The secret that failed. Of an assertion only the header, because the body differs each time.
@@ -114,12 +115,12 @@ export function createEngineLimits({ rateLimiter, artifacts, countedIp, digest }
    */
   async function countFailure(ctx: KoaContextWithOIDC): Promise<void> {
     const policy = 'client_authentication'
-    const clientId = claimed.get(ctx)
-    const guess = `${guesser(ctx, clientId ?? '')}\0${digest(presented(ctx)).toString('base64url')}`
+    const clientId = namedClients.get(ctx)
+    const guess = `${clientAtIp(ctx, clientId ?? '')}\0${digest(presented(ctx)).toString('base64url')}`
     if (!(await rateLimiter.isFirst('wrong_secret', guess))) return
     await rateLimiter.countIp(asContext(ctx), policy)
     if (clientId === undefined) return
-    await rateLimiter.countIdentifier(asContext(ctx), policy, guesser(ctx, clientId))
+    await rateLimiter.countIdentifier(asContext(ctx), policy, clientAtIp(ctx, clientId))
     await rateLimiter.countIdentifier(asContext(ctx), policy, clientId)
   }
 
@@ -169,12 +170,12 @@ export function createEngineLimits({ rateLimiter, artifacts, countedIp, digest }
     /** Called before a client look-up: refuses an ip with too many failures at this client. */
     beforeClient: async (clientId: string): Promise<void> => {
       const { ctx } = Provider
-      if (!ctx || endpointAt(ctx.path)?.caller !== 'client' || claimed.has(ctx)) return
-      claimed.set(ctx, clientId)
+      if (!ctx || endpointAt(ctx.path)?.caller !== 'client' || namedClients.has(ctx)) return
+      namedClients.set(ctx, clientId)
       const { client_secret: secret, client_assertion: assertion } = ctx.oidc.params ?? {}
       if (ctx.headers.authorization === undefined && !secret && !assertion) return
       await inEngine(ctx, () =>
-        rateLimiter.refuseKnown(asContext(ctx), 'client_authentication', guesser(ctx, clientId)),
+        rateLimiter.refuseKnown(asContext(ctx), 'client_authentication', clientAtIp(ctx, clientId)),
       )
     },
 

@@ -42,12 +42,12 @@ type AddressCheck = (addresses: readonly LookupAddress[]) => boolean
 const areAllPublic: AddressCheck = (addresses) => addresses.every(({ address: ip }) => isPublicIp(ip))
 
 /** Resolves a name once, to all of its IP addresses, if they are accepted. */
-function lookupBy(resolve: Resolve, areTaken: AddressCheck): LookupFunction {
+function lookupBy(resolve: Resolve, areAccepted: AddressCheck): LookupFunction {
   return (hostname, { all }, callback) => {
     resolve(hostname).then(
       (addresses) => {
         const [first] = addresses
-        if (!first || !areTaken(addresses)) callback(new OutboundError('refused'), '', 0)
+        if (!first || !areAccepted(addresses)) callback(new OutboundError('refused'), '', 0)
         else if (all) callback(null, [...addresses])
         else callback(null, first.address, first.family)
       },

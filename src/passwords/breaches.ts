@@ -81,8 +81,8 @@ export function createBreaches({ rangeUrl, outage, request, clock, log, metrics 
     if (cached && clock.now() - cached.atMs < cacheMs && clock.now() >= cached.atMs) return Promise.resolve(cached)
     const asked = underWay.get(prefix)
     if (asked) return asked
-    if (clock.now() < pausedUntilMs) return Promise.reject(new Outage('paused'))
-    if (underWay.size >= maxConcurrent) return Promise.reject(new Outage('busy'))
+    if (clock.now() < pausedUntilMs) return Promise.reject(new RequestSkipped('paused'))
+    if (underWay.size >= maxConcurrent) return Promise.reject(new RequestSkipped('busy'))
     const asking = ask(prefix).finally(() => underWay.delete(prefix))
     underWay.set(prefix, asking)
     return asking
@@ -103,7 +103,7 @@ export function createBreaches({ rangeUrl, outage, request, clock, log, metrics 
       } catch (error) {
         const reason = reasonOf(error)
         checks.inc({ outcome: reason })
-        if (!(error instanceof Outage)) {
+        if (!(error instanceof RequestSkipped)) {
           pausedUntilMs = clock.now() + pauseMs
           // Logs neither password nor range: five characters of a digest reveal part of it.
           log.warn({ reason, outage }, 'passwords cannot be looked up in known breaches')
@@ -117,7 +117,7 @@ export function createBreaches({ rangeUrl, outage, request, clock, log, metrics 
 const reasonOf = (error: unknown): string => String((error as { reason?: unknown }).reason ?? 'unreachable')
 
 /** The request was not sent. */
-class Outage extends Error {
+class RequestSkipped extends Error {
   readonly reason: 'paused' | 'busy'
   constructor(reason: 'paused' | 'busy') {
     super(`breach check ${reason}`)

@@ -32,10 +32,10 @@ export function createPool({ slots, queue, longestWaitMs = 3_000, monotonicMs = 
   let usualMs = 250
 
   // Estimated time until the queue is empty, from recent runs (RFC 9110 §10.2.3).
-  const throughMs = () => (usualMs * (shares.waiting() + shares.running())) / slots
-  const busy = () => hashingBusy({ retryAfterSeconds: Math.min(30, Math.max(1, Math.ceil(throughMs() / 1000))) })
+  const estimatedWaitMs = () => (usualMs * (shares.waiting() + shares.running())) / slots
+  const busy = () => hashingBusy({ retryAfterSeconds: Math.min(30, Math.max(1, Math.ceil(estimatedWaitMs() / 1000))) })
   // One hash may always wait, so that another network gets the next slot.
-  const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && throughMs() > longestWaitMs)
+  const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && estimatedWaitMs() > longestWaitMs)
 
   /** Undefined: the hash may begin immediately. */
   function waitForSlot(path: readonly string[]): Promise<void> | undefined {

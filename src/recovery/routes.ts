@@ -4,7 +4,7 @@
  */
 import type { Context } from 'koa'
 import { z } from 'zod'
-import type { RenewCookies } from '../authentication/account-reset.ts'
+import type { RenewCookies } from '../authentication/account-reset-types.ts'
 import type { Interactions } from '../authentication/interaction.ts'
 import { notFound } from '../http/errors.ts'
 import { withFieldProblems } from '../http/field-problems.ts'

@@ -5,7 +5,7 @@
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
-import type { AccountReset, AccountResetResult } from '../authentication/account-reset.ts'
+import type { AccountReset, AccountResetResult } from '../authentication/account-reset-types.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
 import type { EmailIntent } from '../email/intent.ts'
@@ -26,7 +26,7 @@ type Deps = {
   canSendEmail: boolean
   sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
   /** Begins a new generation, which ends all earlier sessions and sign-ins. */
-  endAccount: AccountReset
+  resetAccount: AccountReset
   /** Passkeys cannot sign in alone until they are used with the new password. */
   revokePasskeyTrust: (tx: Tx, accountId: string) => Promise<void>
   /** Removes the lock of an email address after failed logins. */
@@ -95,7 +95,7 @@ export function createRecovery(deps: Deps) {
         await records.setPasswordHash(tx, account.id, passwordHash)
         await deps.revokePasskeyTrust(tx, account.id)
         // The browser becomes known, so that strangers' attempts cannot lock it out.
-        const end = await deps.endAccount(tx, account.id, { knownBrowser: { email: account.email } })
+        const end = await deps.resetAccount(tx, account.id, { knownBrowser: { email: account.email } })
         await deps.clearFailedLogins(tx, account)
         await audit.recordOwn(tx, { action: 'account.recovered', accountId: account.id, origin })
         await deps.sendEmail(tx, { mail: 'password_changed', accountId: account.id, askedAtMs: clock.now() })

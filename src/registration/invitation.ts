@@ -8,7 +8,7 @@ type Deps = {
   accounts: Pick<Accounts, 'within' | 'checkProfile'>
   records: AccountRecords
   /** Ends sessions, tokens and consents. */
-  revokeAll: (tx: Tx, accountId: string) => Promise<void>
+  handOverAccount: (tx: Tx, accountId: string) => Promise<void>
   audit: Audit
 }
 
@@ -19,7 +19,7 @@ export type Invitation = { email: string; name?: string; roles?: readonly string
  * Returns the invited account, with the invitation's name and roles. An unproven password may be a
  * stranger's, so it must not sign in to an account with new roles.
  */
-export function createPrepareInvitation({ accounts, records, revokeAll, audit }: Deps) {
+export function createPrepareInvitation({ accounts, records, handOverAccount, audit }: Deps) {
   return async (tx: Tx, input: Invitation, by: Initiator): Promise<string> => {
     const writes = accounts.within(tx)
     // No row has an invalid email. `create` reports the problem.
@@ -30,7 +30,7 @@ export function createPrepareInvitation({ accounts, records, revokeAll, audit }:
     if (!known || known.account.isEmailVerified || known.account.isDisabled) return writes.create(input, by)
     const { account, registeredBrowser } = known
     if (registeredBrowser !== undefined) {
-      await revokeAll(tx, account.id)
+      await handOverAccount(tx, account.id)
       await records.remove(tx, account.id)
       const id = await writes.create(input, by)
       const details = { instead_of: account.id }
@@ -40,7 +40,7 @@ export function createPrepareInvitation({ accounts, records, revokeAll, audit }:
     }
     const hasPassword = account.passwordHash !== undefined
     if (hasPassword) {
-      await revokeAll(tx, account.id)
+      await handOverAccount(tx, account.id)
       await records.removePassword(tx, account.id)
     }
     // The stranger may also have set the name.

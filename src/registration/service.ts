@@ -28,7 +28,7 @@ type Deps = {
   canSendEmail: boolean
   sendEmail: (tx: Tx, intent: EmailIntent) => Promise<void>
   /** Ends sessions, tokens and consents, which another person may have set up in advance. */
-  revokeAll: (tx: Tx, accountId: string) => Promise<void>
+  handOverAccount: (tx: Tx, accountId: string) => Promise<void>
   transaction: Transaction
   audit: Audit
   clock: Clock
@@ -108,7 +108,7 @@ export function createRegistration(deps: Deps) {
    */
   async function reclaim(tx: Tx, { account, registeredBrowser }: LockedAccount, credentials: NewCredentials) {
     const { name, passwordHash, origin, action } = credentials
-    await deps.revokeAll(tx, account.id)
+    await deps.handOverAccount(tx, account.id)
     if (registeredBrowser === undefined) {
       await records.setPasswordHash(tx, account.id, passwordHash)
       await records.setName(tx, account.id, name)

@@ -2,7 +2,7 @@
  * The reset of an account: a new generation. Only the access of the resetting request is preserved.
  */
 import type { ArtifactStore } from '../../adapters/index.ts'
-import type { AccountReset, AccountResetResult } from '../authentication/account-reset.ts'
+import type { AccountReset, AccountResetResult } from '../authentication/account-reset-types.ts'
 import type { Tx } from '../database/database.ts'
 import type { Random } from '../random.ts'
 import type { Endings } from './endings.ts'
@@ -43,14 +43,14 @@ export function createAccountReset({ records, artifacts, endings, random }: Deps
   }
 }
 
-type HandoverDeps = { endAccount: AccountReset; endings: Pick<Endings, 'run'> }
+type HandoverDeps = { resetAccount: AccountReset; endings: Pick<Endings, 'run'> }
 
 /**
  * Ends everything that another user may have set up in the account, in the caller's transaction.
  */
-export function createHandover({ endAccount, endings }: HandoverDeps) {
+export function createHandover({ resetAccount, endings }: HandoverDeps) {
   return async (tx: Tx, accountId: string): Promise<void> => {
-    await endAccount(tx, accountId)
+    await resetAccount(tx, accountId)
     await endings.run('accountHandover', tx, accountId)
   }
 }

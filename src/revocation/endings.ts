@@ -3,7 +3,7 @@
  * the data registers its ending.
  */
 import type { EndedSession } from '../../adapters/ends.ts'
-import type { AccountResetResult, PreservedAccess } from '../authentication/account-reset.ts'
+import type { AccountResetResult, PreservedAccess } from '../authentication/account-reset-types.ts'
 import type { Tx } from '../database/database.ts'
 
 /** Names of the endings of each cause, in the order in which they run. */

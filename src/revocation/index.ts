@@ -36,11 +36,11 @@ type Deps = Omit<Parameters<typeof createRevocation>[0], 'artifacts' | 'endings'
 export function createRevocationFeature(deps: Deps) {
   const { transaction, audit, artifacts, consents, records, endings, enqueue, clock, random, log, metrics } = deps
   endings.register('clientEnd', 'tokens', artifacts.endClient)
-  const endAccount = createAccountReset({ records, artifacts, endings, random })
+  const resetAccount = createAccountReset({ records, artifacts, endings, random })
   return {
     revocation: createRevocation({ transaction, audit, artifacts, consents, endings, clock, metrics }),
-    endAccount,
-    handOverAccount: createHandover({ endAccount, endings }),
+    resetAccount,
+    handOverAccount: createHandover({ resetAccount, endings }),
     tasks: createEndedSweep({ enqueue, transaction, artifacts, clock }),
     duties: artifactDuties({ artifacts, clock, log }),
   }

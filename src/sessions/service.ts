@@ -51,7 +51,7 @@ type SessionUse = Readonly<{ uid: string; accountId: string; userAgent: string; 
 
 /** The precision of "last seen", so that not every request writes. */
 const seenAgainAfterMs = 5 * 60_000
-const remembered = 10_000
+const maxSeenSessions = 10_000
 const longestUserAgent = 400
 const sweepBatchSize = 1000
 const dayMs = 86_400_000
@@ -86,7 +86,7 @@ export function createSessions({ db, transaction, audit, artifacts, locate, cloc
       const at = clock.now()
       const before = seenAt.get(uid)
       if (before !== undefined && at - before < seenAgainAfterMs && at >= before) return
-      const oldest = seenAt.size >= remembered ? seenAt.keys().next().value : undefined
+      const oldest = seenAt.size >= maxSeenSessions ? seenAt.keys().next().value : undefined
       if (oldest !== undefined) seenAt.delete(oldest)
       seenAt.set(uid, at)
       const key = artifacts.sessionKey(uid)

@@ -37,8 +37,8 @@ const staleAfterMs = 1000
 
 /** Reads every setting once, then follows the changes of the database. */
 export async function createSettings({ db, transaction, changes, audit, clock, log, environment }: Deps) {
-  const usual = defaultsIn(environment)
-  const load = (from: Queryable) => loadOver(from, usual)
+  const defaults = defaultsIn(environment)
+  const load = (from: Queryable) => loadOver(from, defaults)
   let current = await load(db)
   let loadedAt = clock.now()
   let reading: Promise<void> | undefined
@@ -79,7 +79,7 @@ export async function createSettings({ db, transaction, changes, audit, clock, l
     /** Every setting with its value and default, read from the database. */
     list: async (): Promise<{ key: SettingKey; value: string | number; default: string | number }[]> => {
       const values = await load(db)
-      return settingKeys.map((key) => ({ key, value: values[key], default: usual[key] }))
+      return settingKeys.map((key) => ({ key, value: values[key], default: defaults[key] }))
     },
 
     /**
@@ -91,7 +91,7 @@ export async function createSettings({ db, transaction, changes, audit, clock, l
       const read = value === undefined ? undefined : readValue(key, value)
       await transaction(async (tx) => {
         const before = await load(tx)
-        const after = { ...before, [key]: read ?? usual[key] }
+        const after = { ...before, [key]: read ?? defaults[key] }
         const problems = checkTogether(after)
         if (problems.length > 0) throw settingInvalid(problems)
         if (read === undefined) await repository.deleteSetting(tx, key)
@@ -117,8 +117,8 @@ export const readSettings = (db: Queryable): Promise<RuntimeSettings> => loadOve
 
 const isSettingKey = (key: string): key is SettingKey => settingKeys.some((known) => known === key)
 
-async function loadOver(db: Queryable, usual: RuntimeSettings): Promise<RuntimeSettings> {
-  const values: Record<string, unknown> = { ...usual }
+async function loadOver(db: Queryable, defaults: RuntimeSettings): Promise<RuntimeSettings> {
+  const values: Record<string, unknown> = { ...defaults }
   // Ignores rows of other versions that this version does not know.
   for (const { key, value } of await repository.listSettingRows(db)) {
     if (isSettingKey(key) && check(key, value).length === 0) values[key] = value

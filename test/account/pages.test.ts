@@ -1,5 +1,5 @@
 /** The account page, used as a browser does, with the login redirects. */
-import { auditActions } from '../../src/audit/catalogue.ts'
+import { auditActions } from '../../src/audit/actions.ts'
 import { createSentences } from '../../src/locales.ts'
 import { addPhone } from '../mfa/setup.ts'
 import { days, minutes } from '../oidc/support.ts'

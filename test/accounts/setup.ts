@@ -78,7 +78,7 @@ export async function createSetup({ isProduction = false }: { isProduction?: boo
         return passwords.hash(password)
       },
     },
-    endAccount: async (_tx, id) => {
+    resetAccount: async (_tx, id) => {
       ended.push(id)
       return { generation: 1 }
     },

@@ -27,8 +27,8 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       stores = await createTestStores(kind)
       const { clock, database } = stores
       outages = createOutages({ db: database.knex, clock, log })
-      const { graceBegins, windowsOverUntil } = outages
-      store = await stores.open({ graceBegins, windowsOverUntil })
+      const { graceBegins, graceWindowsClosedUntil } = outages
+      store = await stores.open({ graceBegins, graceWindowsClosedUntil })
       engine = await startEngine(store)
       // The first heartbeat of a process does not report since when the database has answered.
       await outages.heartbeat()

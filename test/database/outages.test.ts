@@ -1,6 +1,6 @@
 /** Database outages as the processes' heartbeats show them, and their effect on a grace window. */
 import type { Outages } from '../../src/database/outages.ts'
-import { createOutages, windowBegins, windowsOverUntil } from '../../src/database/outages.ts'
+import { createOutages, graceWindowsClosedUntil, windowBegins } from '../../src/database/outages.ts'
 import { createLog } from '../../src/log.ts'
 import { createTestClock } from '../support/clock.ts'
 import type { TestDatabase } from '../support/database.ts'
@@ -35,7 +35,7 @@ test('a token that was spent before the reported time has no open window, and no
     [3, 530_001, 500_000],
   ] as const) {
     const seen = outages.slice(0, known)
-    const until = windowsOverUntil(seen, beatAt, windowMs)
+    const until = graceWindowsClosedUntil(seen, beatAt, windowMs)
     expect([known, beatAt, until]).toEqual([known, beatAt, expected])
     // Of all possible later outages, the one from the last heartbeat on has the longest effect.
     const worst = [...seen, { beganAt: beatAt, endedAt: beatAt + 60_000 }]
@@ -104,7 +104,7 @@ describe('heartbeats', () => {
     const beatAt = one.clock.now()
     const untilBefore = async (at: number) => {
       // A heartbeat carries the time of the previous answer, by the monotonic clock.
-      const behindMs = at - 360_001 - (await one.outages.windowsOverUntil())
+      const behindMs = at - 360_001 - (await one.outages.graceWindowsClosedUntil())
       expect(behindMs).toBeGreaterThanOrEqual(0)
       expect(behindMs).toBeLessThan(2_000)
     }

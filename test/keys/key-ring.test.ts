@@ -191,7 +191,7 @@ describe('key ring', () => {
     const second = (await openRing()).current()
     expect(kidsOf(second, 'ES256')).toEqual(kidsOf(first, 'ES256'))
     expect(second.publicJwks).toHaveLength(3)
-    expect(second.lives.map(({ state }) => state)).toEqual(['announced', 'active', 'announced'])
+    expect(second.publishedKeys.map(({ state }) => state)).toEqual(['announced', 'active', 'announced'])
     expect(second.algorithms).toEqual(['ES256'])
     expect((await openRing()).current()).toEqual(second)
   })

@@ -37,14 +37,14 @@ test('a browser is not remembered in a generation that is over', async () => {
 
 test('a browser that continues after a reset is remembered under another token, a copy of the old one is not', async () => {
   const account = await person('copied@people.example')
-  const { loginSteps, accountEnd } = server.parts
+  const { loginSteps, resetAccount } = server.parts
   const before = (await loginSteps.remember(account))!.token
-  const end = await server.database.transaction((tx) => accountEnd(tx, account.id, { rememberedToken: before }))
+  const end = await server.database.transaction((tx) => resetAccount(tx, account.id, { rememberedToken: before }))
   expect(end).toMatchObject({ generation: 1, rememberedToken: expect.stringMatching(/^[\w-]{43}$/) })
   expect(end.rememberedToken).not.toBe(before)
   const rows = await server.database.knex('remembered_browser').where({ account_id: account.id })
   expect(rows).toMatchObject([{ generation: 1 }])
   // The copied token matches no row, also in the next reset.
-  await server.database.transaction((tx) => accountEnd(tx, account.id, { rememberedToken: before }))
+  await server.database.transaction((tx) => resetAccount(tx, account.id, { rememberedToken: before }))
   expect(await loginSteps.countRemembered(account.id)).toBe(0)
 })

@@ -942,7 +942,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a connection goes to public addresses only',
     file: 'src/outbound/guard.ts',
-    search: 'if (!first || !areTaken(addresses)) callback',
+    search: 'if (!first || !areAccepted(addresses)) callback',
     replacement: 'if (!first) callback',
     test: 'test/outbound/outbound.test.ts',
   },
@@ -1006,8 +1006,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'what was written while a person was being disabled does not come alive when they are enabled',
     file: 'src/accounts/service.ts',
-    search: '      await endAccount(tx, id)\n      const action',
-    replacement: '      if (isDisabled) await endAccount(tx, id)\n      const action',
+    search: '      await resetAccount(tx, id)\n      const action',
+    replacement: '      if (isDisabled) await resetAccount(tx, id)\n      const action',
     test: 'test/oidc/rfc9068-jwt.test.ts',
   },
   // Forms.
@@ -1021,7 +1021,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'the form of a tab counts by the cookie of its interaction',
     file: 'src/http/csrf.ts',
-    search: '[browserOf(ctx), ofPage(ctx)]',
+    search: '[browserOf(ctx), pageBinding(ctx)]',
     replacement: '[browserOf(ctx)]',
     test: 'test/oidc/interaction-cookie.test.ts',
   },
@@ -1221,14 +1221,16 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a full hash queue refuses',
     file: 'src/passwords/pool.ts',
-    search: 'const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && throughMs() > longestWaitMs)',
-    replacement: 'const isFull = () => shares.waiting() > 0 && throughMs() > longestWaitMs',
+    search:
+      'const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && estimatedWaitMs() > longestWaitMs)',
+    replacement: 'const isFull = () => shares.waiting() > 0 && estimatedWaitMs() > longestWaitMs',
     test: 'test/passwords/pool.test.ts',
   },
   {
     disables: 'nobody waits long for a hash, however long the queue is',
     file: 'src/passwords/pool.ts',
-    search: 'const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && throughMs() > longestWaitMs)',
+    search:
+      'const isFull = () => shares.waiting() >= queue || (shares.waiting() > 0 && estimatedWaitMs() > longestWaitMs)',
     replacement: 'const isFull = () => shares.waiting() >= queue',
     test: 'test/passwords/pool.test.ts',
   },
@@ -1335,7 +1337,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a breach service that hangs is not waited for by everybody',
     file: 'src/passwords/breaches.ts',
-    search: "if (clock.now() < pausedUntilMs) return Promise.reject(new Outage('paused'))",
+    search: "if (clock.now() < pausedUntilMs) return Promise.reject(new RequestSkipped('paused'))",
     replacement: '',
     test: 'test/passwords/breaches.test.ts',
   },
@@ -1457,14 +1459,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: "a public client's refresh token turns whatever its setting says",
-    file: 'src/oidc/refresh.ts',
+    file: 'src/oidc/refresh-lifetimes.ts',
     search: "client?.tokenEndpointAuthMethod === 'none'",
     replacement: "client?.tokenEndpointAuthMethod === 'nobody'",
     test: 'test/oidc/refresh-settings.test.ts',
   },
   {
     disables: "a client's families end when its own absolute lifetime says so",
-    file: 'src/oidc/refresh.ts',
+    file: 'src/oidc/refresh-lifetimes.ts',
     search: 'secondsOf(client?.refresh_absolute_seconds, refreshAbsoluteSeconds)',
     replacement: 'refreshAbsoluteSeconds',
     test: 'test/oidc/refresh-settings.test.ts',
@@ -1508,7 +1510,7 @@ export const mutants: readonly Mutant[] = [
   // Signing keys and the master key: docs/keys.md.
   {
     disables: 'a key is announced before it signs',
-    file: 'keys/plan.ts',
+    file: 'keys/rotation-plan.ts',
     search: "dueState(key, times, nowMs) === 'active')",
     replacement: "dueState(key, times, nowMs) !== 'retired')",
     test: 'test/keys/rotation.test.ts',
@@ -1522,14 +1524,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a key of an algorithm that comes later is announced first',
-    file: 'keys/plan.ts',
+    file: 'keys/rotation-plan.ts',
     search: "keys.length === 0 ? 'active' : 'announced'",
     replacement: "'active' as const",
     test: 'test/keys/key-ring.test.ts',
   },
   {
     disables: 'a moment in the future begins anew',
-    file: 'keys/plan.ts',
+    file: 'keys/rotation-plan.ts',
     search: 'if (early.length > 0) return',
     replacement: 'if (early.length > 1000) return',
     test: 'test/keys/rotation.test.ts',
@@ -1558,8 +1560,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'who was told of a change reads the ring before he signs',
     file: 'keys/key-ring.ts',
-    search: 'isSuspect || unconfirmedMs() > lease',
-    replacement: '(isSuspect && false) || unconfirmedMs() > lease',
+    search: 'hasUnreadChange || unconfirmedMs() > lease',
+    replacement: '(hasUnreadChange && false) || unconfirmedMs() > lease',
     test: 'test/keys/key-ring.test.ts',
   },
   {
@@ -1721,7 +1723,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a new password by link ends every session and token',
     file: 'src/recovery/service.ts',
-    search: 'await deps.endAccount(tx, account.id, { knownBrowser: { email: account.email } })',
+    search: 'await deps.resetAccount(tx, account.id, { knownBrowser: { email: account.email } })',
     replacement: '{ generation: 0 }',
     test: 'test/recovery',
   },
@@ -1749,7 +1751,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'what a stranger set up under an address goes when its owner arrives',
     file: 'src/revocation/account-reset.ts',
-    search: "await endAccount(tx, accountId)\n    await endings.run('accountHandover', tx, accountId)",
+    search: "await resetAccount(tx, accountId)\n    await endings.run('accountHandover', tx, accountId)",
     replacement: "await endings.run('accountHandover', tx, accountId)",
     test: 'test/registration',
   },
@@ -1784,7 +1786,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a new password ends the other sessions and all refresh tokens',
     file: 'src/account/service.ts',
-    search: 'const end = await deps.endAccount(tx, account.id, preservedAccessOf(caller, account))',
+    search: 'const end = await deps.resetAccount(tx, account.id, preservedAccessOf(caller, account))',
     replacement: 'const end = { generation: 0 }',
     test: 'test/account/account.test.ts',
   },
@@ -2575,8 +2577,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a spent token is kept whole until its window is over',
     file: 'adapters/spent-tokens.ts',
-    search: 'const until = await windowsOverUntil()',
-    replacement: 'const until = (await windowsOverUntil()) + 1e9',
+    search: 'const until = await graceWindowsClosedUntil()',
+    replacement: 'const until = (await graceWindowsClosedUntil()) + 1e9',
     test: 'test/adapters/spent.test.ts',
   },
   {
@@ -2616,7 +2618,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'the last use of a token that does not turn is noted when its time is lowered',
-    file: 'src/oidc/refresh.ts',
+    file: 'src/oidc/refresh-lifetimes.ts',
     search: 'Math.abs(expiresAt - (token.exp ?? 0)) >=',
     replacement: 'expiresAt - (token.exp ?? 0) >=',
     test: 'test/oidc/lowered-lifetimes.test.ts',
@@ -2765,7 +2767,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'an email that an operator sets resets the account',
     file: 'src/account/set-email.ts',
-    search: '      await endAccount(tx, accountId)\n',
+    search: '      await resetAccount(tx, accountId)\n',
     replacement: '',
     test: 'test/accounts/mailboxes.test.ts',
   },
@@ -2913,13 +2915,13 @@ export const mutants: readonly Mutant[] = [
     disables: 'tries under way are no failures of their network',
     file: 'src/limits/login-throttle.ts',
     search: 'network.quarterFailures < freeNetworkFailures',
-    replacement: 'network.hourMost <= freeNetworkFailures',
+    replacement: 'network.hourWorstCase <= freeNetworkFailures',
     test: 'test/limits/login-throttle.test.ts',
   },
   {
     disables: 'a network has no more tries under way than failures are left',
     file: 'src/limits/login-throttle.ts',
-    search: "if (network.hourMost > maxNetworkFailures) throw refusal('crowded', deps.busy(), false)",
+    search: "if (network.hourWorstCase > maxNetworkFailures) throw refusal('crowded', deps.busy(), false)",
     replacement: '',
     test: 'test/limits/login-throttle.test.ts',
   },
@@ -3003,8 +3005,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a request may wait, however slow hashes are',
     file: 'src/passwords/pool.ts',
-    search: '(shares.waiting() > 0 && throughMs() > longestWaitMs)',
-    replacement: 'throughMs() > longestWaitMs',
+    search: '(shares.waiting() > 0 && estimatedWaitMs() > longestWaitMs)',
+    replacement: 'estimatedWaitMs() > longestWaitMs',
     test: 'test/passwords/pool.test.ts',
   },
   {

@@ -147,7 +147,7 @@ describe('without it', () => {
       cookie,
       generationOf: server.parts.artifacts.generationOf,
       outcomes: server.parts.artifacts.outcomes,
-      answers: server.parts.artifacts.answers,
+      setAnswer: server.parts.artifacts.setAnswer,
     })
     const { ctx } = contextWith(await cookiesWithout(browser, url, uid), `/interaction/${uid}`)
     const login = { accountId: 'somebody' }

@@ -55,6 +55,21 @@ const subjects: Readonly<Record<string, readonly string[]>> = {
   seed: ['yaml', 'zod'],
 }
 
+/** The folders whose parts the doctor opens or reads. */
+const examined = [
+  'accounts',
+  'clients',
+  'database',
+  'email',
+  'outbound',
+  'passwords',
+  'process-registry',
+  'redis',
+  'resource-servers',
+  'seed',
+  'settings',
+]
+
 const engine = ['ioredis', 'jose', 'knex', 'oidc-provider', 'pg', 'prom-client'] as const
 
 export const table: readonly Row[] = [
@@ -101,6 +116,13 @@ export const table: readonly Row[] = [
     files: /^src\/database\//,
     may: ['<own>', 'migrations/index.ts', ...leaves],
     packages: subjects.database ?? [],
+  },
+  // The doctor opens and reads each part of the server for its checks. `checks.ts` opens nothing.
+  {
+    from: 'doctor',
+    files: /^src\/doctor\/(check-list|probes|emails|samples)\.ts$/,
+    may: ['<own>', 'keys/', ...examined.map((folder) => `src/${folder}/`), ...leaves],
+    packages: [],
   },
   // Every other file of a feature.
   { from: 'service', files: /^src\/[^/]+\//, may: ['<own>', ...leaves, ...tables], packages: [] },

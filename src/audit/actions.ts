@@ -78,18 +78,3 @@ export const auditActions = [
 ] as const
 
 export type AuditAction = (typeof auditActions)[number]
-
-/** Why a sign-in was refused. The sign-in page shows less. A released reason keeps its meaning. */
-export const signInRefusals = [
-  'unknown',
-  'no_password',
-  'disabled',
-  'wrong_password',
-  'unverified',
-  'breached',
-  'captcha',
-  'locked',
-  'factor',
-] as const
-
-export type SignInRefusal = (typeof signInRefusals)[number]

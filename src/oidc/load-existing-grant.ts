@@ -1,5 +1,6 @@
 /**
- * Builds the engine's grant of one authorization from a stored consent or from first-party trust.
+ * What a stored consent or first-party trust already allows. The engine asks for consent only for
+ * what this grant lacks.
  */
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Consent } from '../consents/service.ts'

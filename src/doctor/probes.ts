@@ -1,16 +1,16 @@
 /**
- * What `latchkey doctor` tests: the breach service, the SMTP server, and whether the master key
- * opens the sealed values.
+ * What the doctor tries out: the breach service, the SMTP server, and whether the master key opens
+ * the sealed values.
  */
 import { WrongMasterKey } from '../../keys/errors.ts'
 import type { Config } from '../config/config.ts'
-import { checkKeyRing, checkMasterKeys } from '../doctor/checks.ts'
+import type { Log } from '../log.ts'
 import type { Stores } from '../stores.ts'
-import type { Call } from './command.ts'
+import { checkKeyRing, checkMasterKeys } from './checks.ts'
 
 export async function failureOfBreachCheck(
   { breachCheck, outboundAllow }: Pick<Config, 'outboundAllow'> & { breachCheck: NonNullable<Config['breachCheck']> },
-  log: Call['log'],
+  log: Log,
 ): Promise<string | undefined> {
   const [{ createOutbound }, { createBreaches }, { createMetrics }, { systemClock: clock }] = await Promise.all([
     import('../outbound/service.ts'),

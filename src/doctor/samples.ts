@@ -10,12 +10,12 @@ import { listScopes, oidcScopes } from '../clients/scopes.ts'
 import { clientSecretPurpose, createClientSecrets } from '../clients/secrets.ts'
 import { systemClock } from '../clock.ts'
 import type { Config } from '../config/config.ts'
-import type { Samples } from '../doctor/checks.ts'
 import { publicKeyProblem } from '../public-keys.ts'
 import { systemRandom } from '../random.ts'
 import { listResourceServers } from '../resource-servers/repository.ts'
 import { sampleClientIds, sampleEmails, sampleSecrets } from '../seed/samples.ts'
 import type { Stores } from '../stores.ts'
+import type { Samples } from './checks.ts'
 
 const everything = 100_000
 const isLoopback = (uri: string): boolean => /^http:/.test(uri)

@@ -1,6 +1,6 @@
 /**
  * The reset of an account: everything of its old generation ends, except the access of the browser
- * that requested it. Only its types; `revocation/account-reset.ts` does it, `revocation/endings.ts`
+ * that requested it. Only the types. `revocation/account-reset.ts` resets, `revocation/endings.ts`
  * lists what ends.
  */
 import type { Context } from 'koa'
