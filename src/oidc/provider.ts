@@ -35,7 +35,7 @@ import { createKeySetFetch } from './key-sets.ts'
 import type { EngineLimits } from './limits.ts'
 import { createLoadExistingGrant } from './load-existing-grant.ts'
 import type { createEnginePages } from './pages.ts'
-import { createRefreshPolicy } from './refresh-lifetimes.ts'
+import { createRefreshPolicy } from './refresh-policy.ts'
 import { createDefaultResource, createResourceNames, createResourceServerInfo } from './resource-servers.ts'
 
 type Deps = {

@@ -1459,14 +1459,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: "a public client's refresh token turns whatever its setting says",
-    file: 'src/oidc/refresh-lifetimes.ts',
+    file: 'src/oidc/refresh-policy.ts',
     search: "client?.tokenEndpointAuthMethod === 'none'",
     replacement: "client?.tokenEndpointAuthMethod === 'nobody'",
     test: 'test/oidc/refresh-settings.test.ts',
   },
   {
     disables: "a client's families end when its own absolute lifetime says so",
-    file: 'src/oidc/refresh-lifetimes.ts',
+    file: 'src/oidc/refresh-policy.ts',
     search: 'secondsOf(client?.refresh_absolute_seconds, refreshAbsoluteSeconds)',
     replacement: 'refreshAbsoluteSeconds',
     test: 'test/oidc/refresh-settings.test.ts',
@@ -2618,7 +2618,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'the last use of a token that does not turn is noted when its time is lowered',
-    file: 'src/oidc/refresh-lifetimes.ts',
+    file: 'src/oidc/refresh-policy.ts',
     search: 'Math.abs(expiresAt - (token.exp ?? 0)) >=',
     replacement: 'expiresAt - (token.exp ?? 0) >=',
     test: 'test/oidc/lowered-lifetimes.test.ts',
