@@ -51,7 +51,7 @@ export const revoke: CliCommand = {
   ],
   examples: [
     'latchkey revoke --user alice@example.com',
-    'latchkey revoke --client machine',
+    'latchkey revoke --client demo-machine',
     'latchkey revoke --all --before 2026-11-26T12:00:00Z',
   ],
   run: async (call) => {

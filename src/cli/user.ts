@@ -221,7 +221,7 @@ const withdrawConsent: CliCommand = {
   name: 'user withdraw-consent',
   about: 'cli.user.withdrawConsent.about',
   arguments: [emailOrIdArgument, { syntax: '<client-id>', text: 'cli.client.id' }],
-  examples: ['latchkey user withdraw-consent alice@example.com web'],
+  examples: ['latchkey user withdraw-consent alice@example.com demo-web'],
   run: async ({ args: [emailOrIdArgument = '', clientId = ''], openParts, by, t }) => {
     const { accounts, clients, revocation } = await openParts()
     const { id, email } = await getAccount(accounts, emailOrIdArgument)

@@ -1,7 +1,7 @@
 /** Passwords, the CAPTCHA, request limits and the login throttle. */
 import { listPasswordCosts, normaliseEmail } from '../accounts/index.ts'
 import { createCaptchaFeature } from '../captcha/index.ts'
-import { countedIp, countedNetwork, plainIp, prefixesOf } from '../http/ip.ts'
+import { countedIp, countedNetwork, networksOf, plainIp, prefixesOf } from '../http/ip.ts'
 import { createLimitsFeature } from '../limits/index.ts'
 import { createPasswordsFeature } from '../passwords/index.ts'
 import type { PartsDeps, Platform } from './platform.ts'
@@ -46,6 +46,7 @@ export function createDefences(platform: Platform, { hashingSlots, refusedSecret
       countedNetwork,
       plainIp,
       prefixesOf,
+      networksOf,
       deriveKey,
       endings,
       clock,

@@ -180,6 +180,14 @@ function readPrefixes(ip: string): readonly string[] {
   return [`${hex.slice(0, 16)}/64`, `${hex.slice(0, 12)}/48`]
 }
 
+/** The same networks as an operator reads them: `2001:db8::/48`. The hex of `prefixesOf` is a key of counts. */
+export const networksOf = (ip: string): readonly string[] =>
+  prefixesOf(ip).map((prefix) => {
+    const [hex = '', length] = prefix.split('/')
+    if (prefix.includes('.') || length === undefined) return prefix
+    return `${ipaddr.fromByteArray([...Buffer.from(hex.padEnd(32, '0'), 'hex')]).toString()}/${length}`
+  })
+
 /**
  * The part of an IP address by which requests are counted: the whole IPv4 address, or the /64 of
  * IPv6, which one site has.

@@ -14,8 +14,8 @@ import { createLimits } from './service.ts'
 
 type LimitsDeps = Parameters<typeof createLimits>[0]
 type Deps = Pick<LimitsDeps, 'settings' | 'countedIp' | 'countedNetwork' | 'clock' | 'log' | 'metrics'> &
-  Pick<Parameters<typeof createLoginThrottle>[0], 'db' | 'captcha' | 'busy'> &
-  Pick<Parameters<typeof createNetworkUnlock>[0], 'plainIp' | 'prefixesOf' | 'transaction' | 'audit'> & {
+  Pick<Parameters<typeof createLoginThrottle>[0], 'db' | 'captcha' | 'prefixesOf' | 'busy'> &
+  Pick<Parameters<typeof createNetworkUnlock>[0], 'plainIp' | 'networksOf' | 'transaction' | 'audit'> & {
     pool: Pool
     /** Undefined: counts are in Postgres. */
     redis: Redis | Cluster | undefined
@@ -27,7 +27,7 @@ type Deps = Pick<LimitsDeps, 'settings' | 'countedIp' | 'countedNetwork' | 'cloc
 
 export function createLimitsFeature(deps: Deps) {
   const { db, pool, redis, settings, captcha, busy, normaliseEmail, deriveKey, endings } = deps
-  const { countedIp, countedNetwork, plainIp, prefixesOf } = deps
+  const { countedIp, countedNetwork, plainIp, prefixesOf, networksOf } = deps
   const { transaction, audit, clock, log, metrics } = deps
   const limits = createLimits({
     stores: [...(redis ? [createRedisStore(redis)] : []), createPostgresStore(pool)],
@@ -58,7 +58,7 @@ export function createLimitsFeature(deps: Deps) {
     rateLimiter: createRateLimiter({ limits }),
     loginThrottle,
     passwordCheckLimit: createPasswordCheckLimit({ limits, normalise: normaliseEmail, clock }),
-    networks: createNetworkUnlock({ loginThrottle, plainIp, prefixesOf, transaction, audit }),
+    networks: createNetworkUnlock({ loginThrottle, plainIp, networksOf, transaction, audit }),
     // Deletes expired counts, and browsers that have not been seen for a long time.
     duties: [batchDuty('sweep-guesses', 3600, loginThrottle.sweep), batchDuty('sweep-limits', 300, limits.sweep)],
   }

@@ -9,12 +9,12 @@ type Deps = {
   /** Normalises an IP address. Undefined for other text. */
   plainIp: (typed: string) => string | undefined
   /** The networks of an IP address that count failures. */
-  prefixesOf: (ip: string) => readonly string[]
+  networksOf: (ip: string) => readonly string[]
   transaction: Transaction
   audit: Audit
 }
 
-export function createNetworkUnlock({ loginThrottle, plainIp, prefixesOf, transaction, audit }: Deps) {
+export function createNetworkUnlock({ loginThrottle, plainIp, networksOf, transaction, audit }: Deps) {
   return {
     /**
      * Deletes the failures of the networks of this IP address.
@@ -23,7 +23,7 @@ export function createNetworkUnlock({ loginThrottle, plainIp, prefixesOf, transa
     unlock: async (typed: string, by: Initiator) => {
       const ip = plainIp(typed)
       if (ip === undefined) throw networkInvalid()
-      const networks = prefixesOf(ip)
+      const networks = networksOf(ip)
       const hadFailures = await transaction(async (tx) => {
         const forgotten = await loginThrottle.clearNetworkFailures(tx, ip)
         await audit.record(tx, {

@@ -146,6 +146,9 @@ test('network unlock clears the wrong passwords of an IP address, in every notat
   const events = await setup.server.database.knex('audit_event').where({ action: 'network.unlocked' })
   expect(events).toMatchObject([{ subject_type: 'network', subject_id: '127.0.0.1/32', details: { networks } }])
   expect((await run(['network', 'unlock', '192.0.2.9', '--json'])).json()).toMatchObject({ had_failures: false })
+  expect((await run(['network', 'unlock', '2001:0DB8:0:1::7', '--json'])).json()).toMatchObject({
+    networks: ['2001:db8:0:1::/64', '2001:db8::/48'],
+  })
   expect(await run(['network', 'unlock', '10.1'])).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('network_invalid'),

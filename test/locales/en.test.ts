@@ -12,7 +12,7 @@ const sentences = listSentenceKeys(catalogue).map((key) => [key, String(textAt(k
 
 /** Sentences with their values filled in, in singular and plural. */
 const read: readonly (readonly [key: string, text: string | RegExp, params?: SentenceParams])[] = [
-  ['errors.wrong_credentials', 'The e-mail address or the password is not right. Check both and try again.'],
+  ['errors.wrong_credentials', 'The email address or the password is not right. Check both and try again.'],
   ['errors.password_too_long', 'The password is too long. Use at most 128 characters.', { maximum: 128 }],
   [
     'errors.account_leaving',
@@ -32,7 +32,7 @@ const read: readonly (readonly [key: string, text: string | RegExp, params?: Sen
   ['problems.unknown_key', 'emial is not known. Perhaps email?', { key: 'emial', nearest: 'email' }],
   ['pages.login.submit', 'Sign in'],
   ['pages.newPassword.rules.minimum', '12 to 128 characters of any kind, spaces too', { minimum: 12, maximum: 128 }],
-  ['pages.consent.scope.email', 'see your e-mail address'],
+  ['pages.consent.scope.email', 'see your email address'],
   ['pages.consent.lasts', /^The access ends when you sign out\. /],
   ['pages.consent.lastsOffline', /^The application keeps this access when you are away and after you sign out, /],
   ['pages.own.done.password', 'Your password is changed. You are signed out everywhere else.'],

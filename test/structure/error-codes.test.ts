@@ -5,6 +5,8 @@ import { listErrorCodes } from '../../src/errors.ts'
 import { createSentences, listSentenceKeys } from '../../src/locales.ts'
 import { listFiles, root } from './source.ts'
 
+type Catalogue = { readonly errors: { readonly [code: string]: string | undefined } }
+
 const declaring = listFiles(['src']).filter(({ text }) => /\bdeclare(Error|Problems)\(/.test(text))
 
 beforeAll(async () => {
@@ -33,4 +35,15 @@ test('docs/reference/error-codes.md has a row for every code with its status, in
     status: Number(status),
   }))
   expect(rows).toEqual(listErrorCodes())
+})
+
+test('docs/reference/error-codes.md has the sentences that users read', () => {
+  const page = readFileSync(path.join(root, 'docs/reference/error-codes.md'), 'utf8')
+  const { errors } = JSON.parse(readFileSync(path.join(root, 'locales/en.json'), 'utf8')) as Catalogue
+  const rows = [...page.matchAll(/^\| `([a-z0-9_]+)` +\| \d{3} +\| (.*?) +\|$/gm)].map(([, code, text]) => [code, text])
+  const sentences = listErrorCodes().map(({ code }) => [
+    code,
+    (errors[code] ?? errors[`${code}_other`])?.replace(/\{\{(\w+)\}\}/g, '`$1`'),
+  ])
+  expect(rows).toEqual(sentences)
 })
