@@ -59,7 +59,7 @@ test('a failed statement of another kind is not reported as an outage', async ()
 })
 
 describeWith('postgres', 'a Postgres', () => {
-  test('that falls silent holds a crowd no longer than a single request, and serves again when it speaks', async () => {
+  test('that does not respond delays many requests no longer than one, and is used again when it responds', async () => {
     const server = await startPostgresServer()
     const database = createDatabase({ url: server.url(), poolSize: 4, log })
     await migrateUnderLock({ knex: database.maintenance, log })

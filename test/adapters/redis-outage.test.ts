@@ -97,7 +97,7 @@ describeWith('redis-server', 'while Redis', () => {
   })
 
   test(
-    'is dead, codes and refresh tokens are spent for tokens that work',
+    'is killed, codes and refresh tokens are redeemed for valid tokens',
     () =>
       proveTakenOver(
         async () => {
@@ -113,7 +113,7 @@ describeWith('redis-server', 'while Redis', () => {
   )
 
   test(
-    'is full, codes and refresh tokens are spent for tokens that work',
+    'is full, codes and refresh tokens are redeemed for valid tokens',
     () =>
       proveTakenOver(
         async () => {
@@ -125,7 +125,7 @@ describeWith('redis-server', 'while Redis', () => {
     60_000,
   )
 
-  test('is silent, few requests of many wait for it', async () => {
+  test('does not respond, few of many requests wait for it', async () => {
     let { refresh_token: token } = (await engine.redeem((await engine.issueCode()).code)).body
     proxy.stall()
     const durations: number[] = []
