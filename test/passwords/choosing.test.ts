@@ -72,7 +72,7 @@ async function signIn(email: string, password: string, server = setup.server) {
 }
 
 describe('the page', () => {
-  test('lists the rules in force before anything is typed, tied to the field', async () => {
+  test('lists the current rules with the empty field, and refers to them from the field', async () => {
     const page = await createBrowser().get(setup.at('/register'))
     expect(text(page.body)).toMatch(rule('minimum', { minimum: 12, maximum: 128 }))
     expect(text(page.body)).toMatch(rule('context', { service: 'Latchkey' }))
@@ -102,7 +102,7 @@ describe('the page', () => {
     }
   })
 
-  test('shows everything that is wrong at once, above the form and at the field, and spends no hash', async () => {
+  test('shows every problem at once, above the form and at the field, and computes no hash', async () => {
     const before = await hashes()
     const page = await setup.register({ email: 'all-at-once@example.com', name: 'Eve Wonder', password: 'Eve WONDER' })
     expect(page.status).toBe(400)
@@ -176,7 +176,7 @@ describe('every form that sets a password', () => {
     else expect(asked).not.toContain(breaches.prefixOf(password))
   })
 
-  test('the command line refuses it too, naming each problem', async () => {
+  test('the command line refuses such passwords too, and names each problem', async () => {
     const env = {
       NODE_ENV: 'test',
       DATABASE_URL: setup.server.databaseUrl,
@@ -200,7 +200,7 @@ describe('every form that sets a password', () => {
     })
   }, 90_000)
 
-  test('while the service is down a password is taken, and that is noted', async () => {
+  test('while the breach service is down a password is accepted, and the log has a line', async () => {
     breaches.behave((response) => void response.destroy())
     const noted = () => log.filter((line) => line.includes('"outage":"allow"')).length
     const before = noted()
@@ -218,7 +218,7 @@ describe('at the login', () => {
       ({ action, outcome }) => `${action} ${outcome}`,
     )
 
-  test('the right password that is known from a breach signs no browser in, and an email leads to a new one', async () => {
+  test('the right password that is known from a breach is refused, and an email leads to a new one', async () => {
     const email = 'breached@example.com'
     const id = await imported(email, breached)
     const page = await signIn(email, breached)
@@ -250,7 +250,7 @@ describe('at the login', () => {
     expect(breaches.requests.length).toBe(before)
   })
 
-  test('an address that is not confirmed gets the link to confirm it, and no other', async () => {
+  test('an unproven address gets the link to verify it instead of a recovery', async () => {
     const email = 'unproven-breached@example.com'
     await imported(email, breached, { email_verified: false })
     expect((await signIn(email, breached)).status).toBe(403)
@@ -272,7 +272,7 @@ describe('at the login', () => {
   test.each([
     ['allow', 200],
     ['refuse', 503],
-  ] as const)('while the service is down, %s answers %i to the right password', async (outage, status) => {
+  ] as const)('while the breach service is down, %s gives %i for the right password', async (outage, status) => {
     const server = await startOther({ BREACH_CHECK_OUTAGE: outage, SMTP_URL: setup.mailbox.url })
     breaches.behave((response) => void response.destroy())
     const email = `outage-${outage}@example.com`
@@ -293,7 +293,7 @@ describe('at the login', () => {
   })
 })
 
-test('nothing of a password or its digest is in the log', () => {
+test('the log contains no password and no part of its digest', () => {
   const everything = log.join('\n')
   expect(everything).not.toContain(breached)
   for (const password of [breached, goodPassword, otherPassword]) {
