@@ -31,7 +31,7 @@ test.each([
   }
 })
 
-test('45: a client with addresses for the server to fetch is refused', async () => {
+test('45: a client with URLs that the server would fetch is refused', async () => {
   const base = { client_name: 'Lever', redirect_uris: ['https://lever.example/callback'] }
   for (const extra of [
     { sector_identifier_uri: 'https://x.example' },

@@ -53,7 +53,7 @@ test.each([
   expect(answer).not.toMatch(/^(location|access-control-allow-origin):/im)
 })
 
-test('a handle of an authorization is not a way to another method', async () => {
+test('an authorization to resume refuses every other method', async () => {
   for (const method of ['POST', 'PUT', 'DELETE']) {
     const [status] = statusesIn(
       await ask(`${method} /authorize/aaaaaaaaaaaaaaaaaaaaa`, [formType, 'Content-Length: 0'], ''),
