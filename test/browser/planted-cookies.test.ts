@@ -126,7 +126,7 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
   test.each([
     ['login', { email: 'alice@example.com', password: testPassword }],
     ['passkey', { response: '{}' }],
-  ])('nor does a form of hers, sent there, sign her in (%s)', async (step, fields) => {
+  ])('a form that the user sends there does not sign the user in (%s)', async (step, fields) => {
     const attacker = await hosts.openBrowser()
     const victim = await hosts.openBrowser()
     const uid = await hosts.begin(attacker.page)
@@ -168,7 +168,7 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
   })
 
   test.each(['one after the other', 'at once'])(
-    'eight tabs that a browser without cookies opens at once all finish, resumed %s',
+    'eight tabs that a browser without cookies opens concurrently all finish, resumed %s',
     async (how) => {
       const { context, page } = await hosts.openBrowser()
       const tabs = [page, ...(await Promise.all(Array.from({ length: 7 }, () => context.newPage())))]
