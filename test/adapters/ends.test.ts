@@ -194,7 +194,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       ['client', (tx, _, clientId) => other.endClient(tx, clientId)],
       ['consent', (tx, accountId, clientId) => other.endGrantsOf(tx, accountId, clientId)],
       ['moment', (tx) => other.endAll(tx)],
-    ])('of a %s with many rows all are dead at the commit, and go afterwards', async (_, ending) => {
+    ])('of a %s with many rows: all rows are invalid at the commit, and are deleted afterwards', async (_, ending) => {
       const [accountId, clientId, month] = [newId(), newId(), 2_592_000]
       const owned = await Promise.all(
         Array.from({ length: 310 }, async () => {
