@@ -68,7 +68,7 @@ describe('a prepared answer', () => {
     ['another method', '/document', { method: 'POST', body: 'text' }],
     ['a query', '/document?a=b', {}],
     ['another path', '/document/', {}],
-  ])('is not given to a request with %s', async (_what, path, init) => {
+  ])('is not sent to a request with %s', async (_what, path, init) => {
     await fetch(`${issuer}${path}`, init)
     expect(asked).toBe(1)
   })
