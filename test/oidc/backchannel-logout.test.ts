@@ -227,7 +227,7 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
       (_request, response) => void response.writeHead(200, { 'content-length': '999999' }).end('x'),
       'too_large',
     ],
-  ])('because it %s is told again later, with a fresh token', async (_case, answer, failure) => {
+  ])('and %s gets the logout again later, with a new token', async (_case, answer, failure) => {
     let isWell = false
     const site = await createSite((request, response) => (isWell ? accept : answer)(request, response))
     await loggedOutAt(site)

@@ -235,7 +235,7 @@ describe('the claims parameter (§5.5)', () => {
     { id_token: { email: { value: 'other@example.com' }, name: { values: [1, {}] } } },
     { id_token: { __proto__x: null, constructor: {}, toString: null } },
     { other: {}, userinfo: {} },
-  ])('members that mean nothing are ignored: %j', async (claims) => {
+  ])('unknown members are ignored: %j', async (claims) => {
     const { tokens } = await asked(claims)
     expect(tokens).toHaveProperty('id_token')
   })

@@ -172,7 +172,7 @@ describe('an assertion', () => {
     ['jku', { jku: 'https://evil.example/jwks' }],
     ['x5u', { x5u: 'https://evil.example/cert' }],
     ['x5c', { x5c: ['MIIB'] }],
-  ])('whose header brings a key by %s is refused (RFC 8725 §3.10)', async (_case, header) => {
+  ])('whose header contains a key in %s is refused (RFC 8725 §3.10)', async (_case, header) => {
     expect(await ask(await assertion('job', {}, header))).toMatchObject(refused)
   })
 
@@ -277,7 +277,7 @@ describe('registered keys', () => {
     ['a point off its curve', offCurve, 'key_off_curve'],
     ['an Ed25519 point of small order', () => edPoint(1), 'key_off_curve'],
     ['a curve that is not offered', () => ecJwk('secp256k1'), 'not_key'],
-  ])('%s is refused in words, beside a good key too', async (_case, makeKey, code) => {
+  ])('%s is refused with a reason, also beside a good key', async (_case, makeKey, code) => {
     const jwks = { keys: [keys.jwk, makeKey()] }
     expect(await problems({ ...method, jwks, token_endpoint_auth_signing_alg: 'ES256' })).toEqual([
       `jwks.keys[1] ${code}`,
@@ -391,7 +391,7 @@ describe('published keys (jwks_uri)', () => {
   test.each<[string, Claims]>([
     ['private', { kty: 'EC', crv: 'P-256', x: 'AAAA', y: 'AAAA', d: 'AAAA' }],
     ['symmetric', { kty: 'oct', k: 'AAAA' }],
-  ])('beside a %s key verify nothing, as before', async (name, bad) => {
+  ])('beside a %s key verify no assertion', async (name, bad) => {
     await publish(`beside-${name}`, (_request, response) => response.end(JSON.stringify({ keys: [keys.jwk, bad] })))
     expect(await ask(await assertion(`beside-${name}`))).toMatchObject(refused)
   })
@@ -414,7 +414,7 @@ describe('published keys (jwks_uri)', () => {
       'holds a private key set',
       (_request, response) => response.end(JSON.stringify({ keys: [{ kty: 'oct', k: 'eA' }] })),
     ],
-  ])('whose address %s give no token and no 500, and are asked for once a minute', async (name, listener) => {
+  ])('whose URL %s give no token and no 500, and are fetched once a minute', async (name, listener) => {
     let asked = 0
     const clientId = `broken-${name.replaceAll(' ', '-')}`
     await publish(clientId, (request, response) => {

@@ -228,7 +228,7 @@ describe('claims', () => {
     ['32 levels', lists(29)],
     ['brackets within a text', asking(`"${'['.repeat(50)}\\"${'{'.repeat(50)}"`)],
     ['many that are not nested', asking(`[${'[],{},'.repeat(50)}1]`)],
-  ])('that are not are taken: %s', async (_case, claims) => {
+  ])('that are not nested too deeply are accepted: %s', async (_case, claims) => {
     expect(await push(createRelyingParty(server), { claims })).toMatchObject({ status: 201 })
   })
 })
