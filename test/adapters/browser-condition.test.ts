@@ -343,7 +343,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(row.resumed_at).toBeNull()
   })
 
-  test('of concurrent answers to an interaction only one is stored', async () => {
+  test('one of concurrent answers to an interaction is stored', async () => {
     const uid = newId()
     const decisions = await Promise.all(
       Array.from({ length: 12 }, (_, index) => artifacts().outcomes.decide(uid, `answer ${index}`)),

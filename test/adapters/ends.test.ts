@@ -172,7 +172,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await works(two)).toEqual(both)
     })
 
-    test('an end of everything ends what was issued up to its time, and keeps the replay protection', async () => {
+    test('an end of everything ends all tokens issued up to its time, and keeps the replay protection', async () => {
       const early = await signedIn({ scope: 'openid offline_access' })
       const token = newId()
       await other.adapter('ClientCredentials').upsert(token, { jti: token, clientId: 'spa' }, 600)

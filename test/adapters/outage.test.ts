@@ -149,7 +149,7 @@ describeWith('redis-server', 'with Redis', () => {
     await redis.close()
   })
 
-  test('what was stored before Redis was added is still found, and what is valid for longer than a day stays in Postgres', async () => {
+  test('an artifact from before Redis was added is found, and one that is valid for longer than a day is stored in Postgres', async () => {
     const { database, close } = await createTestDatabase()
     const server = await startRedis()
     const redis = createRedis({ url: server.url, log })
