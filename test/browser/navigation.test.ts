@@ -8,7 +8,7 @@ import { describeWith } from '../support/programs.ts'
 import type { Setup } from './setup.ts'
 import { openSetup } from './setup.ts'
 
-describeWith('chromium', 'leaving for the client, in a browser', () => {
+describeWith('chromium', 'redirects to the client, in a browser', () => {
   let setup: Setup
   beforeAll(async () => {
     setup = await openSetup()

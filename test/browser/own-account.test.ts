@@ -20,7 +20,7 @@ const focused = `(() => {
 })()`
 const wider = 'document.documentElement.scrollWidth > document.documentElement.clientWidth'
 
-describeWith('chromium', 'a person’s own account, in a browser', () => {
+describeWith('chromium', 'the account pages, in a browser', () => {
   let setup: Setup
   let mailbox: Mailbox
   beforeAll(async () => {

@@ -11,7 +11,7 @@ import { says, sentence } from '../support/sentences.ts'
 import type { Setup } from './setup.ts'
 import { openSetup } from './setup.ts'
 
-describeWith('chromium', 'people, in a browser', () => {
+describeWith('chromium', 'registration and recovery, in a browser', () => {
   let setup: Setup
   let mailbox: Mailbox
   beforeAll(async () => {
