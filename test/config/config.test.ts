@@ -177,7 +177,7 @@ test.each([
   ['ISSEUR', 'ISSUER'],
   ['TRUSTPROXY', 'TRUST_PROXY'],
   ['NODE_EVN', 'NODE_ENV'],
-])('%s is refused and %s named as what was meant', (name, nearest) => {
+])('%s is refused, and the problem names %s', (name, nearest) => {
   const result = readConfig({ ...production, [name]: 'x' })
   expect(result).toMatchObject({
     problems: [{ variable: name, code: 'unknown_variable', params: { nearest, variable: name } }],
