@@ -205,7 +205,7 @@ describe('the claims parameter (§5.5)', () => {
   })
 
   test.each(['{', '[]', '"x"', 'null', '{}', '{"id_token":1}', '{"userinfo":[]}', '{"id_token":"x"}', '1e999'])(
-    'what is not a claims request (%s) is invalid_request at the client',
+    'a malformed claims request (%s) is invalid_request at the client',
     async (claims) => {
       const relyingParty = createRelyingParty(server)
       expect(await relyingParty.authorize({ claims })).toMatchObject({

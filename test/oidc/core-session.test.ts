@@ -67,7 +67,7 @@ describe('use another account', () => {
 })
 
 describe("prompt=login answered with another user's credentials", () => {
-  test('ends the first session and what was issued in it without offline access, and nothing else', async () => {
+  test('ends the first session and its tokens without offline access, and no others', async () => {
     const relyingParty = await signedIn(server)
     const online = relyingParty.tokens
     const offline = await relyingParty.signIn({ scope: 'openid offline_access' })

@@ -34,7 +34,7 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
 
   const answerOf = (url: string | undefined) => new URL(url ?? 'about:blank').searchParams
 
-  test(`${many} answers at once, each followed, give one code`, async () => {
+  test(`${many} concurrent answers with their resumes give one code`, async () => {
     const { browser, page, exchange } = await atConsent()
     const answers = await Promise.all(
       Array.from({ length: many }, async () => {

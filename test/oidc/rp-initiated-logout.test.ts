@@ -217,7 +217,7 @@ test('a confirmation without the form’s token, or from another site, changes n
   expect(await isSignedIn(other)).toBe(true)
 })
 
-test('a user who chooses to stay signed in gets a confirmation, and stays signed in', async () => {
+test('a declined logout shows the page that confirms it, and an accepted one the logout page', async () => {
   const rp = createRelyingParty(server)
   await rp.signIn()
   const asked = await rp.browser.get(`${server.issuer}/logout`)
