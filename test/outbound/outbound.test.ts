@@ -157,7 +157,7 @@ describe('a hostile resolver', () => {
     ['mapped loopback', ['::ffff:127.0.0.1']],
     ['one public and one private address', ['8.8.8.8', '10.0.0.1']],
     ['no address', []],
-  ])('that says %s is refused, and nothing is connected', async (_case, addresses) => {
+  ])('that returns %s is refused, and no connection is opened', async (_case, addresses) => {
     const { seen } = await serve((_request, response) => response.end())
     const guard = await createGuard({
       resolve: async () => addresses.map((ip) => ({ address: ip, family: ip.includes(':') ? 6 : 4 })),
