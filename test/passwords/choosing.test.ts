@@ -140,41 +140,44 @@ describe('every form that sets a password', () => {
     return ((error as { problems?: { code: string }[] }).problems ?? []).map(({ code }) => code)
   }
 
-  test.each(cases)('registration, invitation, recovery and change refuse what is %s', async (what, password) => {
-    const email = `the-door@${what}.example`
-    const before = breaches.requests.length
-    const registered = await setup.register({ email, name: 'Somebody Gardener', password })
-    expect([registered.status, codesOn(registered)]).toEqual([400, [codeOf[what]]])
+  test.each(cases)(
+    'registration, invitation, recovery and change refuse a bad password (%s)',
+    async (what, password) => {
+      const email = `the-door@${what}.example`
+      const before = breaches.requests.length
+      const registered = await setup.register({ email, name: 'Somebody Gardener', password })
+      expect([registered.status, codesOn(registered)]).toEqual([400, [codeOf[what]]])
 
-    await setup.server.parts.registration.invite({ email, name: 'Somebody Gardener' }, operator)
-    const browser = createBrowser()
-    const invitation = await browser.get((await setup.mailbox.waitFor(email, 'invitation')).link!)
-    const invited = await browser.submit(invitation, '/invitation', { name: 'Somebody Gardener', password })
-    expect([invited.status, codesOn(invited)]).toEqual([400, [codeOf[what]]])
-    const fine = { name: 'Somebody Gardener', password: goodPassword }
-    expect((await browser.submit(invitation, '/invitation', fine)).status).toBe(200)
+      await setup.server.parts.registration.invite({ email, name: 'Somebody Gardener' }, operator)
+      const browser = createBrowser()
+      const invitation = await browser.get((await setup.mailbox.waitFor(email, 'invitation')).link!)
+      const invited = await browser.submit(invitation, '/invitation', { name: 'Somebody Gardener', password })
+      expect([invited.status, codesOn(invited)]).toEqual([400, [codeOf[what]]])
+      const fine = { name: 'Somebody Gardener', password: goodPassword }
+      expect((await browser.submit(invitation, '/invitation', fine)).status).toBe(200)
 
-    await setup.askForRecovery(email)
-    const link = (await setup.mailbox.waitFor(email, 'recovery')).link!
-    const recovery = await browser.get(link)
-    const recovered = await browser.submit(recovery, '/recover/password', { password })
-    expect([recovered.status, codesOn(recovered)]).toEqual([400, [codeOf[what]]])
-    // The link stays valid for an acceptable password.
-    expect((await browser.submit(recovery, '/recover/password', { password: otherPassword })).status).toBe(200)
+      await setup.askForRecovery(email)
+      const link = (await setup.mailbox.waitFor(email, 'recovery')).link!
+      const recovery = await browser.get(link)
+      const recovered = await browser.submit(recovery, '/recover/password', { password })
+      expect([recovered.status, codesOn(recovered)]).toEqual([400, [codeOf[what]]])
+      // The link stays valid for an acceptable password.
+      expect((await browser.submit(recovery, '/recover/password', { password: otherPassword })).status).toBe(200)
 
-    const { id } = (await setup.account(email))!
-    const change = { accountId: id, proof: { password: otherPassword }, newPassword: password, origin: testOrigin }
-    expect(await refusal(setup.server.parts.accountChanges.changePassword(change))).toHaveLength(1)
-    const { accounts } = setup.server.parts
-    expect(await refusal(accounts.setPassword(id, password, operator))).toHaveLength(1)
-    const other = { email: email.replace('@', '@other.'), name: 'A Gardener', password }
-    expect(await refusal(accounts.create(other, operator))).toHaveLength(1)
-    // A password that is already refused is not looked up: its five characters are sent only when
-    // the breach check decides.
-    const asked = breaches.requests.slice(before).map(({ path }) => path.slice('/range/'.length))
-    if (what === 'breached') expect(asked.length).toBeLessThanOrEqual(3)
-    else expect(asked).not.toContain(breaches.prefixOf(password))
-  })
+      const { id } = (await setup.account(email))!
+      const change = { accountId: id, proof: { password: otherPassword }, newPassword: password, origin: testOrigin }
+      expect(await refusal(setup.server.parts.accountChanges.changePassword(change))).toHaveLength(1)
+      const { accounts } = setup.server.parts
+      expect(await refusal(accounts.setPassword(id, password, operator))).toHaveLength(1)
+      const other = { email: email.replace('@', '@other.'), name: 'A Gardener', password }
+      expect(await refusal(accounts.create(other, operator))).toHaveLength(1)
+      // A password that is already refused is not looked up: its five characters are sent only when
+      // the breach check decides.
+      const asked = breaches.requests.slice(before).map(({ path }) => path.slice('/range/'.length))
+      if (what === 'breached') expect(asked.length).toBeLessThanOrEqual(3)
+      else expect(asked).not.toContain(breaches.prefixOf(password))
+    },
+  )
 
   test('the command line refuses such passwords too, and names each problem', async () => {
     const env = {
