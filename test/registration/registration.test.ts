@@ -187,7 +187,7 @@ describe('an address that another user registered first', () => {
     expect(await setup.server.database.knex('consent').where({ account_id: squatted.id })).toEqual([])
   }
 
-  test('is removed when the owner opens the email: password, sessions, tokens and the account itself are gone', async () => {
+  test('is removed when the owner confirms the email: password, sessions, tokens and the account itself', async () => {
     const email = 'owner@example.com'
     const squat = await preregister(email)
     const owner = createBrowser()
@@ -304,7 +304,7 @@ test('a registration in the interaction of another browser is refused', async ()
   expect((await createBrowser().get(url)).status).toBe(400)
 })
 
-test('a user who must confirm the address first learns it after the right password only, and gets the email again', async () => {
+test('a sign-in with an unproven email is refused only after the right password, and the email is sent again', async () => {
   await setup.server.parts.settings.set('emailVerification', 'required', operator)
   try {
     const email = 'first@example.com'
