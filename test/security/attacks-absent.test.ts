@@ -24,7 +24,7 @@ test.each([
   [80, '/account/picture'],
   [60, '/dev/mail'],
   [60, '/metrics'],
-])('%i: there is no %s', async (_row, path) => {
+])('%i: %s does not exist', async (_row, path) => {
   for (const method of ['GET', 'POST', 'PUT', 'DELETE']) {
     const response = await fetch(server.issuer + path, { method, redirect: 'manual' })
     expect([method, response.status]).toEqual([method, 404])

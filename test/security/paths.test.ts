@@ -46,7 +46,7 @@ test.each([
   'GET //evil.example/',
   'GET /\\evil.example',
   'GET http://evil.example/nowhere',
-])('a path means what it says and nothing near it: %s is not there', async (line) => {
+])('a path that differs in case, slashes or encoding does not exist: %s', async (line) => {
   const body = line.startsWith('POST') ? 'grant_type=client_credentials' : ''
   const answer = await ask(line, [...(body ? [formType, lengthOf(body)] : []), 'Origin: https://evil.example'], body)
   expect(statusesIn(answer)).toEqual([404])
