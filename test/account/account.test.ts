@@ -42,7 +42,7 @@ describe.each(['password', 'email'] as const)('changing the %s', (what) => {
     return changes().requestEmailChange({ ...caller, newEmail: `new-${accountId}@example.com` })
   }
 
-  test('wants the password, or a factor that was proven within five minutes', async () => {
+  test('requires the password, or a factor that was proven within five minutes', async () => {
     const { id, email } = await setup.member(`proof-${what}@example.com`)
     const { clock } = setup.server
     for (const proof of [
@@ -60,7 +60,7 @@ describe.each(['password', 'email'] as const)('changing the %s', (what) => {
     await change(id, { factorProvenAtMs: clock.now() - 5 * 60_000 })
   })
 
-  test('a disabled or unknown account proves nothing', async () => {
+  test('is refused for a disabled or unknown account', async () => {
     const { id } = await setup.member(`gone-${what}@example.com`)
     await setup.server.parts.accounts.disable(id, operator)
     await waitFor(async () => (await setup.server.parts.accounts.findById(id))?.isDisabled)
@@ -96,7 +96,7 @@ test('a new password ends the other sessions and all refresh tokens, keeps this 
   expect(message.link).toBe(`${setup.server.issuer}/recover`)
 })
 
-test('without a session to keep every one ends', async () => {
+test('a new password without a session to keep ends every session', async () => {
   const { account, here, there } = await signedInTwice('nowhere@example.com')
   await changes().changePassword({
     origin: testOrigin,
@@ -107,7 +107,7 @@ test('without a session to keep every one ends', async () => {
   expect([await isSignedIn(here), await isSignedIn(there)]).toEqual([false, false])
 })
 
-test('a new password that is refused changes nothing', async () => {
+test('a refused new password changes nothing', async () => {
   const { id, email } = await setup.member('weak@example.com')
   await expect(
     changes().changePassword({
@@ -120,7 +120,7 @@ test('a new password that is refused changes nothing', async () => {
   expect(await setup.signsIn(email, goodPassword)).toBe(true)
 })
 
-test('of two changes proven by the same password one is made', async () => {
+test('of two concurrent changes with the same password one succeeds', async () => {
   const { id } = await setup.member('twice@example.com')
   const change = (newPassword: string) =>
     changes().changePassword({ accountId: id, origin: testOrigin, proof: { password: goodPassword }, newPassword })

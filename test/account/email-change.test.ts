@@ -43,7 +43,7 @@ const confirm = async (browser: Browser, link: string, fields: Record<string, st
 
 const withPassword = { currentPassword: goodPassword }
 
-test('in a session of the account a button is enough; nothing changes before, and that session alone continues', async () => {
+test('in a session of the account a button confirms the change, and only that session continues', async () => {
   const { account, link } = await asked('before@example.com', 'After@Example.com')
   const [here, there] = [await signIn('before@example.com'), await signIn('before@example.com')]
   const page = await here.browser.get(link)
@@ -68,7 +68,7 @@ test('in a session of the account a button is enough; nothing changes before, an
   )
 })
 
-test('elsewhere the page asks for the password, and does not show the address of the account', async () => {
+test('outside a session the page asks for the password, and does not show the current email', async () => {
   const { account, link } = await asked('secret-address@example.com', 'elsewhere@example.com')
   const browser = createBrowser()
   const page = await browser.get(link)
@@ -90,7 +90,7 @@ test('elsewhere the page asks for the password, and does not show the address of
   expect(await setup.server.database.knex('known_browser').where({ account_id: account.id })).toEqual([])
 })
 
-test('a session of another account is asked for the password as well, and stays as it is', async () => {
+test('in a session of another account the page asks for the password too, and that session stays', async () => {
   const { account, link } = await asked('mine@example.com', 'mine-new@example.com')
   await setup.member('other@example.com')
   const other = await signIn('other@example.com')
@@ -103,7 +103,7 @@ test('a session of another account is asked for the password as well, and stays 
   expect(await setup.server.database.knex('known_browser').where({ account_id: account.id })).toEqual([])
 })
 
-test('five passwords may be tried on one link, at once too; a session of the account still confirms', async () => {
+test('a link accepts five password attempts, also concurrent ones; a session of the account can still confirm', async () => {
   const { account, link } = await asked('guessed@example.com', 'guessed-new@example.com')
   const token = new URL(link).searchParams.get('token')!
   const tries = await Promise.allSettled(
@@ -124,7 +124,7 @@ test('five passwords may be tried on one link, at once too; a session of the acc
   expect(await setup.account('guessed-new@example.com')).toMatchObject({ id: account.id })
 })
 
-test('of a link that is confirmed many times at once, one confirmation is made', async () => {
+test('of concurrent confirmations of a link one succeeds', async () => {
   const { link } = await asked('many@example.com', 'many-new@example.com')
   const token = new URL(link).searchParams.get('token')!
   const results = await Promise.allSettled(
@@ -135,7 +135,7 @@ test('of a link that is confirmed many times at once, one confirmation is made',
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
 })
 
-test('an address that another account has proven causes an email to its owner, and nothing changes', async () => {
+test('a change to an email that another account has proven sends that account an email, and changes nothing', async () => {
   await setup.member('taken@example.com')
   const { id } = await setup.member('taker@example.com')
   await request(id, 'TAKEN@example.com')
@@ -143,7 +143,7 @@ test('an address that another account has proven causes an email to its owner, a
   expect(await setup.account('taker@example.com')).toMatchObject({ id })
 })
 
-test('an account that has the address unproven stays, and the page says how to continue', async () => {
+test('a change to an email that another account has unproven is refused with 409, and the page says how to continue', async () => {
   await setup.register({ email: 'squat@example.com', password: otherPassword })
   await setup.mailbox.waitFor('squat@example.com', 'verify')
   const squatted = (await setup.account('squat@example.com'))!
@@ -158,7 +158,7 @@ test('an account that has the address unproven stays, and the page says how to c
   expect(await setup.signsIn('squat@example.com', otherPassword)).toBe(true)
 })
 
-test('the owner of the mailbox continues as that page says: begins anew there, moves that account, and changes', async () => {
+test('the owner of the mailbox can follow that page: take over the unproven account, change its email, and change', async () => {
   const wanted = 'wanted@example.com'
   await setup.register({ email: wanted, password: otherPassword })
   await setup.mailbox.waitFor(wanted, 'verify')
@@ -176,7 +176,7 @@ test('the owner of the mailbox continues as that page says: begins anew there, m
   expect(await setup.account(wanted)).toMatchObject({ id: account.id })
 })
 
-test('an address that is taken while the link waits is refused, and the link stays good', async () => {
+test('an email that another account takes before the confirmation is refused, and the link stays valid', async () => {
   const { account, link } = await asked('waiting@example.com', 'grabbed@example.com')
   await setup.server.parts.accounts.create({ email: 'grabbed@example.com', isEmailVerified: true }, operator)
   const browser = createBrowser()
@@ -185,7 +185,7 @@ test('an address that is taken while the link waits is refused, and the link sta
   expect((await browser.get(link)).status).toBe(200)
 })
 
-test('a link that was asked for with a password that has been replaced is over, also in the session that continues', async () => {
+test('a link that was requested with a replaced password is invalid, also in the session that continues', async () => {
   const { account, link } = await asked('recovered@example.com', 'thief@example.com')
   const browser = createBrowser()
   const page = await browser.get(link)
@@ -200,7 +200,7 @@ test('a link that was asked for with a password that has been replaced is over, 
   expect(late.status).toBe(400)
 })
 
-describe('asking for a change', () => {
+describe('the request for a change', () => {
   test.each(['owned@example.com', 'unproven-owned@example.com', 'free@example.com'])(
     'ends the earlier link whatever the new address is (%s)',
     async (newEmail) => {
@@ -215,7 +215,7 @@ describe('asking for a change', () => {
     },
   )
 
-  test('a delayed email of an earlier request does not bring its link back', async () => {
+  test('a delayed email of an earlier request does not make its link valid again', async () => {
     const { emailLinks: links } = setup.server.parts
     const { id, generation } = await setup.member('delayed@example.com')
     const older = { accountId: id, email: 'older@example.com', generation }
@@ -228,7 +228,7 @@ describe('asking for a change', () => {
     expect((await createBrowser().get(link!)).status).toBe(200)
   })
 
-  test('counts the same whether or not the new address has an account', async () => {
+  test('counts for the limit whether or not the new email has an account', async () => {
     const { id } = await setup.member('counting@example.com')
     await setup.member('counted@example.com')
     const count = async () => {
@@ -253,7 +253,7 @@ describe('asking for a change', () => {
   })
 
   test.each(['nobody', 'a,b@example.com', 'a@example.com\r\nBcc: b@example.com', ''])(
-    'for what is no address (%j) is refused',
+    'with an invalid email (%j) is refused',
     async (newEmail) => {
       const account = (await setup.account('taker@example.com'))!
       await expect(request(account.id, newEmail)).rejects.toMatchObject({
@@ -264,7 +264,7 @@ describe('asking for a change', () => {
   )
 })
 
-describe('one’s own address, unproven', () => {
+describe('the unproven email of the same account', () => {
   async function unproven(email: string) {
     const registrar = createBrowser()
     await setup.register({ email }, registrar)
@@ -274,7 +274,7 @@ describe('one’s own address, unproven', () => {
     return { account, registrar, mail: await setup.mailbox.waitFor(email, 'verify', { count: 2 }) }
   }
 
-  test('is a verify email: a button in the browser that registered, the password elsewhere', async () => {
+  test('gets a verify email: a button in the browser that registered, the password elsewhere', async () => {
     const { account, registrar, mail: message } = await unproven('own@example.com')
     expect(new URL(message.link!).pathname).toBe('/verify')
     const elsewhere = createBrowser()
@@ -285,7 +285,7 @@ describe('one’s own address, unproven', () => {
     expect(await setup.account('own@example.com')).toMatchObject({ id: account.id, isEmailVerified: true })
   })
 
-  test('its mailbox’s owner begins anew there, and the account that another user made is gone', async () => {
+  test('can be taken over by the owner of the mailbox, as a new account', async () => {
     const { account, mail: message } = await unproven('not-own@example.com')
     const owner = createBrowser()
     const page = await owner.get(message.link!)

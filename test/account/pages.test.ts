@@ -41,7 +41,7 @@ async function visitor(name: string, path = '/account') {
 const sessionOf = async (browser: Browser) =>
   (await browser.jar.getCookies(setup.server.issuer)).find(({ key }) => key === 'latchkey.session')?.value
 
-test('the account page leads through the login, and back to the page that was requested', async () => {
+test('an account page leads through the login and back to that page, and never to another URL', async () => {
   const { page, browser, email } = await visitor('door', '/account/applications')
   expect([page.status, new URL(page.url).pathname]).toEqual([200, '/account/applications'])
   expect((await open(browser, '/account', { email })).body).toContain(email)
@@ -104,7 +104,7 @@ test('a field that the user may not edit: 400, and nothing changes', async () =>
   expect(await setup.server.parts.accounts.readById(account.id)).toEqual(before)
 })
 
-test('a new password wants the old one, keeps this session under a new name, and ends the others (ASVS 7.2.4)', async () => {
+test('a new password requires the old one, keeps this session under a new id, and ends the others (ASVS 7.2.4)', async () => {
   const { browser, email, page } = await visitor('password', '/account/password')
   const elsewhere = createBrowser()
   await open(elsewhere, '/account', { email })
@@ -128,7 +128,7 @@ test('a new password wants the old one, keeps this session under a new name, and
   expect(await setup.signsIn(email, otherPassword)).toBe(true)
 })
 
-test('email, password, factors and the end want a login of the last five minutes: 403, and nothing changes', async () => {
+test('a form for email, password, factors or deletion after a login older than five minutes: 403, and nothing changes', async () => {
   const { browser, email, account, page } = await visitor('old-login')
   const csrf = csrfIn(await browser.get(setup.at('/account/profile')))
   setup.server.clock.advance(minutes(5) + 1000)
@@ -152,7 +152,7 @@ test('email, password, factors and the end want a login of the last five minutes
   expect(again.body).toContain('/login"')
 })
 
-test('a new address is the account’s when its link is opened, and this session continues', async () => {
+test('a new email is set when its link is confirmed, and this session continues', async () => {
   const { browser, email, page } = await visitor('moving', '/account/email')
   const next = 'moved@example.com'
   await browser.submit(page, '/account/email', { currentPassword: goodPassword, email: next })
@@ -193,7 +193,7 @@ test('sessions are listed by browser; another user’s cannot be ended by its id
   expect((await mine.browser.get(setup.at('/account'))).status).toBe(200)
 })
 
-test('applications are listed with what they may, and taken out with their tokens', async () => {
+test('applications are listed, and a withdrawal ends their tokens and consent', async () => {
   const { browser, email } = await visitor('apps')
   const rp = createRelyingParty(setup.server, browser)
   const tokens = await rp.signIn({ scope: 'openid email offline_access' }, { email, password: goodPassword })
@@ -208,7 +208,7 @@ test('applications are listed with what they may, and taken out with their token
   expect(asked.body).toContain('/consent"')
 })
 
-test('events and the download tell what happened, and no secret', async () => {
+test('the events and the download contain what happened, and no secret', async () => {
   const { browser, email } = await visitor('curious')
   const events = await browser.get(setup.at('/account/events'))
   for (const action of ['account.registered', 'account.email_verified', 'account.signed_in']) {
@@ -257,7 +257,7 @@ describe('account deletion', () => {
     return { ...who, rp, tokens, left }
   }
 
-  test('everything ends at once, no application accepts a sign-in, and the deletion can be cancelled', async () => {
+  test('all tokens end at once, no application accepts a sign-in, and the deletion can be cancelled', async () => {
     const { browser, email, rp, tokens, left } = await leave('stays')
     expect((await rp.refresh(tokens.refresh_token)).body.error).toBe('invalid_grant')
     const login = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
@@ -275,7 +275,7 @@ describe('account deletion', () => {
     expect(await setup.signsIn(email, goodPassword)).toBe(true)
   })
 
-  test('after the grace period the account is gone, and its email says so', async () => {
+  test('after the grace period the account is deleted, and an email confirms it', async () => {
     const { email, account } = await leave('goes')
     setup.server.clock.advance(days(14) - 1000)
     expect(await setup.server.parts.accountDeletion.deleteDue()).toBe(0)
@@ -287,7 +287,7 @@ describe('account deletion', () => {
   })
 })
 
-test('every action that is about a user has a sentence for that user', async () => {
+test('every audit action on an account has a sentence on the events page', async () => {
   const about = auditActions.filter((action) => /^(account|factor)\./.test(action) || action === 'consent.withdrawn')
   expect(about.length).toBeGreaterThan(30)
   const { has } = createSentences({ isStrict: true })

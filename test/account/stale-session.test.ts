@@ -28,7 +28,7 @@ test('a session of an earlier generation opens no page of the account, and gives
   expect((await createRelyingParty(server, browser).signIn()).access_token).toBeDefined()
 })
 
-test('a session that another request renames meanwhile ends with the others, and the new password is set all the same', async () => {
+test('a session that another request renames during a password change ends with the others, and the password is set', async () => {
   const { browser } = await signedIn(server)
   const page = await browser.get(`${server.issuer}/account/password`)
   const { artifacts, accounts } = server.parts

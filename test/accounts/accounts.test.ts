@@ -11,7 +11,7 @@ afterAll(() => setup.close())
 
 const password = 'correct horse battery'
 
-test('one address is one user, however it is typed, and it is shown as it was typed', async () => {
+test('spellings of an email that differ in case or form are one account, and the email is shown as it was typed', async () => {
   const id = await setup.accounts.create({ email: ' Jos\u00e9@Example.com ' }, operator)
   expect(await setup.accounts.findByEmail('JOSE\u0301@example.COM')).toMatchObject({
     id,
@@ -23,18 +23,18 @@ test('one address is one user, however it is typed, and it is shown as it was ty
   })
 })
 
-test('of many creations of one address at once exactly one succeeds', async () => {
+test('of concurrent creations with one email exactly one succeeds', async () => {
   const tries = ['race@example.com', 'RACE@example.com', ' Race@example.com', 'race@Example.com', 'rAce@example.com']
   const results = await Promise.allSettled(tries.map((email) => setup.accounts.create({ email }, operator)))
   expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
 })
 
-test('the id is a random UUID and says nothing about the address', async () => {
+test('the id is a random UUID', async () => {
   const id = await setup.accounts.create({ email: 'id@example.com' }, operator)
   expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
 })
 
-test('an invalid id or address finds no account, and causes no error of the database', async () => {
+test('an invalid id or email finds no account, and causes no database error', async () => {
   expect(await setup.accounts.findById('not a uuid')).toBeUndefined()
   expect(await setup.accounts.findById("' OR 1=1 --")).toBeUndefined()
   for (const email of ['', 'nobody', '\u0000@example.com', '\ud800@example.com', `${'a'.repeat(300)}@example.com`]) {
@@ -70,7 +70,7 @@ test('every problem of a profile is reported at once', async () => {
   ])
 })
 
-test('the database holds the rules too', async () => {
+test('the database enforces the rules of the profile too', async () => {
   const row = { email: 'a@b', email_key: 'a@b', created_at: 0, updated_at: 0 }
   const refused = [
     { email_key: 'A@b' },
@@ -119,7 +119,7 @@ test('setting a password ends every session and token, in the transaction of the
   })
 })
 
-test('disabling ends every session and token, and cached copies of the account are dropped', async () => {
+test('disabling ends every session and token, and clears the cached account', async () => {
   const id = await setup.accounts.create({ email: 'off@example.com' }, operator)
   expect(await setup.accounts.findById(id)).toMatchObject({ isDisabled: false })
   await setup.accounts.disable(id, operator)
@@ -147,7 +147,7 @@ test('a rehash at login does not undo a password set meanwhile', async () => {
   expect(await setup.accounts.replacePasswordHash(id, old, await setup.passwords.hash(password))).toBe(false)
 })
 
-test('an update changes what it names, takes away what is null, and leaves the rest', async () => {
+test('an update changes the fields that it contains, removes those that are null, and keeps the others', async () => {
   const id = await setup.accounts.create({ email: 'edit@example.com', name: 'A', nickname: 'B' }, operator)
   await setup.accounts.update(id, { email: 'edit@example.com', nickname: null, gender: 'x' }, operator)
   const account = await setup.accounts.findByEmail('edit@example.com')

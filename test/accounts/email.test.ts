@@ -17,7 +17,7 @@ test.each([
   ['a final dot', 'x@münchen.example.'],
   ['a final ideographic full stop', 'x@münchen\u3002example\u3002'],
   ['spaces around', '  x@münchen.example '],
-])('%s is the same mailbox, shown as Unicode', (_, typed) => {
+])('a domain in another spelling (%s) is the same mailbox, shown as Unicode', (_, typed) => {
   expect(readMailbox(typed)).toEqual(muenchen)
   expect(readMailbox(typed.replace('x@', 'X@'))).toEqual({
     key: muenchen.key,
@@ -26,7 +26,7 @@ test.each([
   })
 })
 
-test('a plain address is shown as it was typed, and letters of any script may stand before the @', () => {
+test('a plain email is shown as it was typed, and letters of any script may precede the @', () => {
   expect(readMailbox(' Jos\u00e9@Example.com. ')).toEqual({
     key: 'jos\u00e9@example.com',
     shown: 'Jos\u00e9@Example.com',
@@ -98,7 +98,7 @@ test.each([
   `x@${'a.'.repeat(130)}example`,
   `${'a'.repeat(65)}@example.com`,
   `${'a'.repeat(300_000)}@example.com`,
-])('%j is no address', (typed) => {
+])('%j is not an email address', (typed) => {
   expect(readMailbox(typed)).toBeUndefined()
   expect(normaliseEmail(typed)).toBe(normaliseEmail(normaliseEmail(typed)))
 })
@@ -117,7 +117,7 @@ test.each([
   expect(normaliseEmail([...keys][0]!)).toBe([...keys][0])
 })
 
-test('other letters are another mailbox', () => {
+test('similar letters that differ in more than case are different mailboxes', () => {
   for (const [one, other] of [
     ['straße', 'strasse'],
     ['ı', 'i'],
@@ -128,7 +128,7 @@ test('other letters are another mailbox', () => {
   }
 })
 
-test('what is shown is the same mailbox when it is typed again', () => {
+test('the shown form of an email is the same mailbox when it is typed again', () => {
   for (const typed of [
     'x@faß.example',
     'x@ΟΔΟΣ.example',

@@ -127,7 +127,7 @@ const resets: Way[] = [
 ]
 
 test.each(named(resets))(
-  '$way raises it, and ends links, known and remembered browsers',
+  '$way raises the generation, and ends links, known and remembered browsers',
   async ({ way, work, make }) => {
     const person = await make(`reset-${crypto.randomUUID()}@example.com`)
     const before = await beginAll(person)
@@ -177,7 +177,7 @@ const others: Way[] = [
   ['an account that is kept after all', ({ id }) => parts().accountDeletion.cancel(id, 0, testOrigin)],
 ]
 
-test.each(named(others))('$way leaves it as it is', async ({ work, make }) => {
+test.each(named(others))('$way does not change the generation', async ({ work, make }) => {
   const person = await make(`same-${crypto.randomUUID()}@example.com`)
   const before = await beginAll(person)
   await work(person)
@@ -188,7 +188,7 @@ test.each(named(others))('$way leaves it as it is', async ({ work, make }) => {
   )
 })
 
-test('of the browsers only the one that sets the new password stays known and remembered', async () => {
+test('after a password change only the browser that made it stays known and remembered', async () => {
   const person = await setup.member('keeps-browser@example.com')
   const account = (await parts().accounts.readById(person.id))!
   await beginAll(person)
@@ -208,7 +208,7 @@ test('of the browsers only the one that sets the new password stays known and re
   }
 })
 
-test('disable and enable leave no link: neither one that is in a mailbox, nor one whose email waits', async () => {
+test('disable and enable end every link: those that were sent, and those whose email still waits', async () => {
   const email = 'off-and-on@example.com'
   const { id } = await setup.member(email)
   await parts().accountChanges.requestEmailChange({
@@ -245,7 +245,7 @@ test('a profile that is sent from a session of an earlier generation is refused'
   expect((await parts().accounts.readById(account.id))!.name).toBe('Somebody New')
 })
 
-test('a new beginning in an imported account ends the links that its first password asked for', async () => {
+test('a reset of an imported account ends the links that were requested with its first password', async () => {
   const email = 'imported-links@example.com'
   const person = await unproven(email, goodPassword)
   await parts().accountChanges.requestEmailChange({

@@ -40,7 +40,7 @@ describe('latchkey user import', () => {
     })
   const account = (email: string) => database.database.knex('account').where({ email_key: email }).first()
 
-  test('brings in good lines, names each bad one with its number and keeps it, and says what was there already', async () => {
+  test('imports valid lines, reports each invalid line by its number and stores it, and counts existing accounts', async () => {
     const id = crypto.randomUUID()
     const bcrypt = '$2b$10$abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQ'
     const good = {
@@ -137,7 +137,7 @@ describe('latchkey user import', () => {
     expect(fromStart.json()).toMatchObject({ read: 14, imported: 0, existing: 4, refused: 9 })
   })
 
-  test('reads standard input, and what export writes comes back the same', async () => {
+  test('reads standard input, and imports what export wrote without a change', async () => {
     const first = await run(['user', 'import', '-', '--json'], lines({ email: 'piped@example.com', name: 'Piped' }))
     expect(first).toMatchObject({ code: 0, stderr: '' })
     const file = path.join(folder, 'export.jsonl')
@@ -171,7 +171,7 @@ describe('latchkey user import', () => {
     expect(actions.map(({ details }) => details.has_hashes)).toEqual([true, false, false])
   })
 
-  test('a file that cannot be read says so', async () => {
+  test('an unreadable file is the error file_unreadable', async () => {
     expect(await run(['user', 'import', '/nowhere/people.jsonl'])).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('file_unreadable'),
@@ -196,7 +196,7 @@ describe('the import', () => {
       problemOfHash: problemOfImportedHash,
     })
 
-  test('continues where it was interrupted, with nothing twice and nothing lost', async () => {
+  test('continues after an interruption, and imports each line once', async () => {
     const text = lines(...Array.from({ length: 25 }, (_, n) => ({ email: `person-${n}@example.com` })))
     const fileDigest = createHash('sha256').update(text).digest()
     const { importBatch, findPosition } = createImport()
@@ -221,7 +221,7 @@ describe('the import', () => {
     expect(await findPosition(randomBytes(32))).toBeUndefined()
   })
 
-  test('a batch that fails changes nothing, its place neither', async () => {
+  test('a failed batch stores no account and no position', async () => {
     const { importBatch, findPosition } = createAccountImport({
       db: setup.db,
       transaction: setup.database.transaction,
@@ -257,7 +257,7 @@ describe('the import', () => {
     '1580702706',
     1580702706,
     '2020-02-03T04:05:61Z',
-  ])('%j is no moment of RFC 3339 with an offset', async (moment) => {
+  ])('%j is not a time of RFC 3339 with an offset', async (moment) => {
     expect(await importOne({ email: 'moment@example.com', created_at: moment })).toEqual(['created_at not_moment'])
   })
 
@@ -266,11 +266,11 @@ describe('the import', () => {
     ['1970-01-01T00:59:59+01:00', 'moment_too_early'],
     ['2016-12-31T23:59:60Z', 'moment_leap_second'],
     ['2017-01-01T00:59:60.5+01:00', 'moment_leap_second'],
-  ])('%s cannot be kept, and the reason is said: %s', async (moment, code) => {
+  ])('%s cannot be stored, and the error is %s', async (moment, code) => {
     expect(await importOne({ email: 'moment@example.com', created_at: moment })).toEqual([`created_at ${code}`])
   })
 
-  test('a moment with an offset is taken as it is, and one in the future is refused', async () => {
+  test('a time with an offset is converted to UTC, and one in the future is refused', async () => {
     expect(await importOne({ email: 'then@example.com', created_at: '2020-02-03t05:05:06.5+01:00' })).toEqual([])
     const then = await setup.accounts.findByEmail('then@example.com')
     expect(then?.createdAt).toBe(Date.parse('2020-02-03T04:05:06.500Z'))
@@ -278,7 +278,7 @@ describe('the import', () => {
     expect(await importOne({ email: 'ahead@example.com', created_at: ahead })).toEqual(['created_at moment_ahead'])
   })
 
-  test('the id of a deleted account, and the nil UUID, are refused; the other lines come in', async () => {
+  test('the id of a deleted account, and the nil UUID, are refused; the other lines are imported', async () => {
     const id = await setup.accounts.create({ email: 'gone@example.com' }, operator)
     const kept = await setup.accounts.create({ email: 'here@example.com' }, operator)
     await setup.db('account').where({ id }).delete()
@@ -339,7 +339,7 @@ describe('the import', () => {
     expect(await importOne({ email: 'web@example.com', website })).toEqual(['website not_web_url'])
   })
 
-  test('every spelling of a mailbox is one line', async () => {
+  test('spellings of one mailbox in a file are one account', async () => {
     const lines = ['a@grün.example', 'A@xn--grn-ioa.example', 'a@ＧＲÜＮ。example.', 'x@0x7f.1'].map(
       (email, index) => ({
         number: index + 1,
@@ -354,7 +354,7 @@ describe('the import', () => {
     expect(await setup.accounts.findByEmail('a@grün.example')).toMatchObject({ email: 'a@grün.example' })
   })
 
-  test('what only the database refuses is found, and the lines beside it come in', async () => {
+  test('a line that only the database refuses is reported, and the other lines are imported', async () => {
     // A constraint for this test only: a value that the input check allows and only the database
     // refuses.
     await setup.db.raw("ALTER TABLE account ADD CONSTRAINT no_voldemort CHECK (name <> 'Voldemort')")
@@ -369,7 +369,7 @@ describe('the import', () => {
     })
   })
 
-  test.each([1, 2, 3, 7, 64])('lines are the same however the bytes arrive (%i at a time)', async (size) => {
+  test.each([1, 2, 3, 7, 64])('lines are read the same when the bytes arrive %i at a time', async (size) => {
     const text = '\uFEFF{"a":1}\r\nzwei ü\n\n漢字\nlast'
     const bytes = Buffer.from(text)
     const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, n) =>

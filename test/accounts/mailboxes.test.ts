@@ -45,7 +45,7 @@ async function oldAccount({ email, isVerified = true, createdAt = 1, passwordHas
 
 const problemOf = async (id: string) => (await row(id)).email_problem
 
-test('every spelling of a domain is one user: registered once, found by each, shown as Unicode', async () => {
+test('spellings of a domain are one account: registered once, found by each, shown as Unicode', async () => {
   const spellings = ['one@münchen.example', 'One@xn--mnchen-3ya.example', 'one@ｍünchen。example.']
   const results = await Promise.allSettled(
     spellings.map((email) => parts().accounts.create({ email, password: goodPassword }, operator)),
@@ -59,7 +59,7 @@ test('every spelling of a domain is one user: registered once, found by each, sh
   expect(await knex()('account').where('mailbox', 'one@xn--mnchen-3ya.example')).toHaveLength(1)
 })
 
-test('tries at every spelling are counted as one', async () => {
+test('attempts with different spellings are counted together', async () => {
   const spellings = ['many@köln.example', 'MANY@xn--kln-sna.example', 'many@köln。example', 'many@KÖLN.example.']
   await parts().accounts.create({ email: spellings[0]!, isEmailVerified: true, password: goodPassword }, operator)
   for (let tries = 0; tries < 11; tries += 1) {
@@ -68,7 +68,7 @@ test('tries at every spelling are counted as one', async () => {
   for (const email of spellings) expect((await attempt(setup.server, email, goodPassword)).status).toBe(429)
 })
 
-test('email goes to the ASCII form of the domain, and speaks of the Unicode one', async () => {
+test('an email is sent to the ASCII form of the domain, and its text has the Unicode form', async () => {
   await setup.register({ email: 'mailed@xn--bcher-kva.example' })
   // The test's SMTP server shows domains in Unicode.
   const message = await setup.mailbox.waitFor('mailed@bücher.example', 'verify')
@@ -76,7 +76,7 @@ test('email goes to the ASCII form of the domain, and speaks of the Unicode one'
   expect(message.text).toContain('mailed@bücher.example')
 })
 
-test('email to what is no address is not sent', async () => {
+test('an email to an invalid address is not sent', async () => {
   const accountId = crypto.randomUUID()
   for (const to of ['nobody@0x7f.1', 'nobody@ex%41mple.com', 'somebody@example.com']) {
     const askedAtMs = setup.server.clock.now()
@@ -93,7 +93,7 @@ test('email to what is no address is not sent', async () => {
   expect(setup.mailbox.emails.filter(({ to }) => to.some((one) => one.startsWith('nobody@')))).toEqual([])
 })
 
-test('the oldest proven account keeps the mailbox; the others are marked, and nothing of them is lost', async () => {
+test('the oldest proven account keeps the mailbox; the others are marked, and keep their data', async () => {
   const unproven = await oldAccount({ email: 'kept@straße.example', isVerified: false, createdAt: 1 })
   const young = await oldAccount({ email: 'kept@ｓtraße.example', createdAt: 30 })
   const keeper = await oldAccount({ email: 'kept@xn--strae-oqa.example', createdAt: 20 })
@@ -141,7 +141,7 @@ test('a marked account cannot sign in by its email: no password, no recovery, no
   expect(await parts().accounts.findById(loser)).toMatchObject({ emailProblem: 'duplicate' })
 })
 
-test('an address that is none any more is marked, and the account keeps everything else', async () => {
+test('an email that is no longer valid is marked, and the rest of the profile can be changed', async () => {
   const id = await oldAccount({ email: 'percent@ex%41mple.com' })
   await backfill()
   expect(await problemOf(id)).toBe('invalid')
@@ -151,7 +151,7 @@ test('an address that is none any more is marked, and the account keeps everythi
   expect(await row(id)).toMatchObject({ nickname: 'Per', email: 'percent@ex%41mple.com', email_problem: 'invalid' })
 })
 
-test('an account that another version has found by another case form is found by every one, and of two the elder keeps it', async () => {
+test('an account that an older version found by one case form is found by every form, and of two the older account keeps the mailbox', async () => {
   const alone = await oldAccount({ email: 'νίκος@example.com' })
   const young = await oldAccount({ email: 'ας@example.com', createdAt: 9 })
   const old = await oldAccount({ email: 'ασ@example.com', createdAt: 3 })
@@ -166,13 +166,13 @@ test('an account that another version has found by another case form is found by
   )
 })
 
-test('an address with a character that cannot be seen is marked', async () => {
+test('an email with an invisible character is marked', async () => {
   const id = await oldAccount({ email: 'unseen\uFE0F@example.com' })
   await backfill()
   expect(await problemOf(id)).toBe('invalid')
 })
 
-test('what a marked account does lifts no lock of the mailbox, and makes no browser known there', async () => {
+test('actions of a marked account lift no lock of the mailbox, and make no browser known there', async () => {
   const loser = await oldAccount({ email: 'lock@zürich.example', isVerified: false, createdAt: 9 })
   await oldAccount({ email: 'lock@xn--zrich-kva.example', createdAt: 3 })
   const { rememberBrowser } = parts().loginThrottle
@@ -221,7 +221,7 @@ test('a browser in which a marked account changes its password is not known at t
   expect(await knex()('known_browser').where({ account_id: loser })).toEqual([])
 })
 
-test('an application does not learn that a marked address is verified', async () => {
+test('userinfo has email_verified false for a marked account', async () => {
   const email = 'told@øst.example'
   const id = await parts().accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
   const rp = createRelyingParty(setup.server)
@@ -234,19 +234,19 @@ test('an application does not learn that a marked address is verified', async ()
   await waitFor(async () => (await isVerified()) === false)
 })
 
-describe('the program before, beside this one', () => {
+describe('the previous version, beside this one', () => {
   /** Its updates, which set neither of the new columns. */
   const oldUpdate = (id: string, email: string, more: object = {}) =>
     knex()('account')
       .where({ id })
       .update({ email, email_key: fold(email), ...more })
 
-  test('finds an account that registers here, by the address as it is shown', async () => {
+  test('finds an account that this version created, by the shown form of its email', async () => {
     const id = await parts().accounts.create({ email: 'New@xn--rsted-kva.example' }, operator)
     expect(await row(id)).toMatchObject({ email: 'New@rüsted.example', email_key: 'new@rüsted.example' })
   })
 
-  test('changes an address, and the mailbox is not the former one', async () => {
+  test('changes an email, and this version finds the account only by the new one', async () => {
     const id = await parts().accounts.create({ email: 'moves@xn--grn-ioa.example' }, operator)
     await oldUpdate(id, 'moves@gelb.example')
     expect(await setup.account('moves@grün.example')).toBeUndefined()
@@ -256,7 +256,7 @@ describe('the program before, beside this one', () => {
     expect(await setup.account('moves@xn--wei-7ka.example')).toMatchObject({ id })
   })
 
-  test('writes a profile of a settled account, and of a marked one: both stay what they are', async () => {
+  test('writes the profile of an account without and with a mark, and does not change the mark', async () => {
     const keeper = await oldAccount({ email: 'stays@xn--blm-ioa.example', createdAt: 1 })
     const loser = await oldAccount({ email: 'stays@blüm.example', createdAt: 2 })
     await backfill()
@@ -267,7 +267,7 @@ describe('the program before, beside this one', () => {
     expect(await setup.account('stays@blüm.example')).toMatchObject({ id: keeper })
   })
 
-  test('registers another spelling: the younger one is marked within a minute', async () => {
+  test('registers another spelling, and this version marks the younger account', async () => {
     const first = await parts().accounts.create({ email: 'again@fünf.example', isEmailVerified: true }, operator)
     const { created_at: createdAt } = await row(first)
     const second = await oldAccount({
@@ -280,7 +280,7 @@ describe('the program before, beside this one', () => {
   })
 })
 
-test('the doctor lists them, and an operator gives each a new address: a reset that the trail knows', async () => {
+test('the doctor lists marked accounts, and a new email set by an operator is a reset in the audit trail', async () => {
   const keeper = await oldAccount({ email: 'listed@xn--grs-tna.example', createdAt: 1 })
   const loser = await oldAccount({ email: 'listed@grös.example', createdAt: 2 })
   await oldAccount({ email: 'waits@später.example' })

@@ -36,7 +36,7 @@ afterAll(() => close?.())
 const email = 'dinah@example.com'
 const document = { email, email_verified: true, name: 'Dinah', department: 'Gardens' }
 
-test('a document with it is read, checked and written', async () => {
+test('an account document with a new field is read, checked and written', async () => {
   expect(readAccountDocument({ ...document, department: ' ' }).problems).toEqual([
     { path: 'department', code: 'not_text', params: { max: 200 } },
   ])
@@ -47,7 +47,7 @@ test('a document with it is read, checked and written', async () => {
   expect(accountDocument(account!)).toMatchObject({ department: 'Gardens' })
 })
 
-test('discovery names it, and it comes with its scope and with no other', async () => {
+test('discovery lists the claim of a new field, and only its scope gives it', async () => {
   const discovery = await (await fetch(`${server.issuer}/.well-known/openid-configuration`)).json()
   expect((discovery as { claims_supported: string[] }).claims_supported).toContain('department')
   for (const [scope, value] of [
@@ -64,7 +64,7 @@ test('discovery names it, and it comes with its scope and with no other', async 
   }
 })
 
-test('an import brings it, and a change takes it away', async () => {
+test('an import stores a new field, and an update with null removes it', async () => {
   const text = JSON.stringify({ email: 'hatter@example.com', name: 'Hatter', department: 'Hats' })
   expect(await server.parts.accountImport.importBatch([{ number: 1, text }], undefined, operator)).toMatchObject({
     imported: 1,

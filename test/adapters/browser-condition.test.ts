@@ -65,7 +65,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     (await adapter('Grant').find(grant)) !== undefined,
   ]
 
-  test('a session gets the account’s generation from the time when its sign-in began', async () => {
+  test('a sign-in in the generation in which it began stores a session and a grant', async () => {
     const { id } = await newAccount()
     const uid = newId()
     await putInteraction(uid, id, 0)
@@ -77,7 +77,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
   test.each([
     ['before the request', true],
     ['while the request is under way', false],
-  ])('a sign-in becomes nothing when the account is reset %s', async (_when, isBefore) => {
+  ])('a sign-in stores no session and no grant when the account is reset %s', async (_when, isBefore) => {
     const { id, raise } = await newAccount()
     const uid = newId()
     await putInteraction(uid, id, 0)
@@ -310,7 +310,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect([...new Set(rows.map((row) => row.client_id))].sort()).toEqual(['busy', 'new', 'quiet', 'silent'])
   })
 
-  test('one new grant in sixteen deletes the oldest client rows of its session', () => {
+  test('one grant id in sixteen triggers the removal of the oldest client rows', () => {
     const found = Array.from({ length: 16_000 }, (_, index) => trims(rowId('Grant', `grant ${index}`)))
     const share = found.filter(Boolean).length / found.length
     expect(share).toBeGreaterThan(0.05)
@@ -343,7 +343,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(row.resumed_at).toBeNull()
   })
 
-  test('of concurrent answers to an interaction only one is stored', async () => {
+  test('one of concurrent answers to an interaction is stored', async () => {
     const uid = newId()
     const decisions = await Promise.all(
       Array.from({ length: 12 }, (_, index) => artifacts().outcomes.decide(uid, `answer ${index}`)),

@@ -37,7 +37,7 @@ for (const { kind, name, needs } of storeKinds) {
 
     const stored = (Object.keys(models) as ModelName[]).filter((model) => model !== 'ReplayDetection')
 
-    test.each(stored)('a saved %s is found, saved again, and gone when it is destroyed', async (model) => {
+    test.each(stored)('a saved %s is found, can be saved again, and is not found after destroy', async (model) => {
       const id = newId()
       expect(await adapter(model).find(id)).toBeUndefined()
       await adapter(model).upsert(id, { jti: id, kind: model, nested: { list: [1, 'two', null] } }, 60)
@@ -77,7 +77,7 @@ for (const { kind, name, needs } of storeKinds) {
     })
 
     const spendable = stored.filter((model) => ['source', 'request'].includes(models[model].spentAs ?? ''))
-    test.each(spendable)('a %s is consumed once, however many try at once', async (model) => {
+    test.each(spendable)('a %s is consumed once by concurrent requests', async (model) => {
       const id = newId()
       await adapter(model).upsert(id, { jti: id }, 60)
       const tries = await Promise.allSettled(Array.from({ length: 20 }, () => adapter(model).consume(id)))
@@ -87,11 +87,11 @@ for (const { kind, name, needs } of storeKinds) {
       expect(await adapter(model).find(id)).toMatchObject({ consumed: expect.any(Number) })
     })
 
-    test('nothing that was never saved is consumed', async () => {
+    test('an unknown code cannot be consumed', async () => {
       await expect(adapter('AuthorizationCode').consume(newId())).rejects.toMatchObject({ error: 'invalid_grant' })
     })
 
-    test('a proof is new to one of many that ask at once, and known ever after (RFC 9449 §11.1)', async () => {
+    test('a proof is new for one of concurrent requests, and known until it expires (RFC 9449 §11.1)', async () => {
       const id = newId()
       const answers = await Promise.all(Array.from({ length: 20 }, () => adapter('ReplayDetection').find(id)))
       expect(answers.filter((answer) => answer === undefined)).toHaveLength(1)
@@ -103,7 +103,7 @@ for (const { kind, name, needs } of storeKinds) {
     })
 
     const hanging = ['AuthorizationCode', 'RefreshToken', 'AccessToken', 'DeviceCode'] as const
-    test('revokeByGrantId ends what hangs from that grant and nothing else', async () => {
+    test('revokeByGrantId ends the artifacts of that grant, and no others', async () => {
       const [grantId, otherGrantId] = [newId(), newId()]
       const ids = hanging.map((model) => ({ model, id: newId(), otherId: newId() }))
       for (const { model, id, otherId } of ids) {
@@ -122,7 +122,7 @@ for (const { kind, name, needs } of storeKinds) {
       expect(await adapter('AccessToken').find(later)).toBeDefined()
     })
 
-    test.each(stored)('a %s is gone at its expiry, by our clock and to the second', async (model) => {
+    test.each(stored)('a %s expires by our clock, to the second', async (model) => {
       const [byTtl, byExp] = [newId(), newId()]
       await adapter(model).upsert(byTtl, { jti: byTtl }, 60)
       const exp = Math.floor(stores.clock.now() / 1000) + 60
@@ -136,39 +136,36 @@ for (const { kind, name, needs } of storeKinds) {
       expect(await adapter(model).find(byTtl)).toBeUndefined()
     })
 
-    test.each(['Session', 'AccessToken'] as const)(
-      'unusual characters in a %s come back as they were',
-      async (model) => {
-        for (const [index, text] of unusual.entries()) {
-          const id = `${newId()}${text}`
-          const payload = {
-            jti: id,
-            uid: `${index}${text}`,
-            accountId: text,
-            clientId: text,
-            nonce: text,
-            [text]: text,
-          }
-          await adapter(model).upsert(id, payload, 60)
-          expect(await adapter(model).find(id)).toEqual(payload)
-          if (model === 'Session') expect(await adapter(model).findByUid(`${index}${text}`)).toEqual(payload)
+    test.each(['Session', 'AccessToken'] as const)('unusual characters in a %s are preserved', async (model) => {
+      for (const [index, text] of unusual.entries()) {
+        const id = `${newId()}${text}`
+        const payload = {
+          jti: id,
+          uid: `${index}${text}`,
+          accountId: text,
+          clientId: text,
+          nonce: text,
+          [text]: text,
         }
-      },
-    )
+        await adapter(model).upsert(id, payload, 60)
+        expect(await adapter(model).find(id)).toEqual(payload)
+        if (model === 'Session') expect(await adapter(model).findByUid(`${index}${text}`)).toEqual(payload)
+      }
+    })
 
     test('ids that differ only in half a surrogate pair are different ids', async () => {
       await adapter('Grant').upsert('half \ud800', { jti: 'first' }, 60)
       expect(await adapter('Grant').find('half \ud801')).toBeUndefined()
     })
 
-    test.each(['Grant', 'AccessToken'] as const)('a %s of one megabyte', async (model) => {
+    test.each(['Grant', 'AccessToken'] as const)('a %s of one megabyte is stored and found', async (model) => {
       const id = newId()
       const payload = { jti: id, claims: randomBytes(750_000).toString('base64') }
       await adapter(model).upsert(id, payload as AdapterPayload, 60)
       expect(await adapter(model).find(id)).toEqual(payload)
     })
 
-    test('many at once, in every slot and in one', async () => {
+    test('concurrent requests succeed, in every Redis slot and in one', async () => {
       const scattered = Array.from({ length: 200 }, newId)
       const together = Array.from({ length: 200 }, () => `{same}${newId()}`)
       const ids = [...scattered, ...together]
@@ -179,7 +176,7 @@ for (const { kind, name, needs } of storeKinds) {
       expect((await Promise.all(ids.map((id) => adapter('AccessToken').find(id)))).filter(Boolean)).toEqual([])
     })
 
-    test('a row that cannot be written fails alone, its neighbours of the same moment are written', async () => {
+    test('a row that cannot be written fails alone, and concurrent rows are written', async () => {
       const good = Array.from({ length: 5 }, newId)
       const bad = newId()
       const results = await Promise.allSettled([
@@ -190,7 +187,7 @@ for (const { kind, name, needs } of storeKinds) {
       for (const id of good) expect(await adapter('Grant').find(id)).toBeDefined()
     })
 
-    test('a parked request is given out once, and not after its time', async () => {
+    test('a parked request is returned once, and not after its expiry', async () => {
       const [id, late] = [newId(), newId()]
       await store.park(id, 'a=1&b=%00', 60)
       await store.park(late, 'x', 60)
@@ -200,7 +197,7 @@ for (const { kind, name, needs } of storeKinds) {
       expect(await store.take(late)).toBeUndefined()
     })
 
-    test('sweeping removes what has expired, in batches, and nothing else', async () => {
+    test('the sweep removes expired rows in batches, and no others', async () => {
       stores.clock.advance(100 * 24 * 3600 * 1000)
       while ((await store.sweep(100)) > 0);
       const [short, long] = [newId(), newId()]
@@ -213,7 +210,7 @@ for (const { kind, name, needs } of storeKinds) {
       expect(await adapter('Grant').find(long)).toBeDefined()
     })
 
-    test('no id lies at rest as it is: not as a key, not in a value', async () => {
+    test('no id is stored in plain text, as a key or in a value', async () => {
       const secrets = Object.fromEntries(
         ['jti', 'grantId', 'sessionUid', 'uid', 'userCode', 'sid'].map((field) => [field, newId()]),
       )

@@ -48,7 +48,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
     const both = [true, true]
     const neither = [false, false]
 
-    test('a session takes with it what has no offline access, and nothing else', async () => {
+    test('the end of a session ends the tokens without offline access, and no others', async () => {
       const online = await signedIn()
       const offline = await signedIn({ scope: 'openid offline_access' })
       const bystander = await signedIn()
@@ -64,7 +64,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await works(bystander)).toEqual(both)
     })
 
-    test('an access token of a family with offline access outlives the session although its own scope does not name it', async () => {
+    test('an access token of a family with offline access stays valid after the session, although its own scope lacks offline_access', async () => {
       const offline = await signedIn({ scope: 'openid offline_access' })
       const { body } = await engine.refresh(offline.refreshToken, { scope: 'openid' })
       await end((tx) => other.endSession(tx, offline.sessionUid))
@@ -112,11 +112,11 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
         return (await other.adapter('Grant').find(grant)) !== undefined
       }
 
-      test.each(each)('writes nothing that outlives the end %s', async (_what, work) => {
+      test.each(each)('writes nothing that is valid after the end %s', async (_what, work) => {
         expect(await write(ending, work)).toBe(false)
       })
 
-      test.each(each)('writes anew when it has made the end %s itself', async (_what, work) => {
+      test.each(each)('may write again after it has made the end %s itself', async (_what, work) => {
         expect(await write(other, work)).toBe(true)
       })
     })
@@ -148,7 +148,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await works(await signedIn({ accountId }))).toEqual(both)
     })
 
-    test('a client takes everything along, its own tokens too', async () => {
+    test('the end of a client ends all its tokens, also those of client_credentials', async () => {
       const mine = await signedIn({ clientId: 'other-spa' })
       const bystander = await signedIn()
       const token = newId()
@@ -172,7 +172,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await works(two)).toEqual(both)
     })
 
-    test('a moment takes along what was issued before it, and what must not be seen twice stays known', async () => {
+    test('an end of everything ends all tokens issued up to its time, and keeps the replay protection', async () => {
       const early = await signedIn({ scope: 'openid offline_access' })
       const token = newId()
       await other.adapter('ClientCredentials').upsert(token, { jti: token, clientId: 'spa' }, 600)
@@ -194,7 +194,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       ['client', (tx, _, clientId) => other.endClient(tx, clientId)],
       ['consent', (tx, accountId, clientId) => other.endGrantsOf(tx, accountId, clientId)],
       ['moment', (tx) => other.endAll(tx)],
-    ])('of a %s with many rows all are dead at the commit, and go afterwards', async (_, ending) => {
+    ])('of a %s with many rows: all rows are invalid at the commit, and are deleted afterwards', async (_, ending) => {
       const [accountId, clientId, month] = [newId(), newId(), 2_592_000]
       const owned = await Promise.all(
         Array.from({ length: 310 }, async () => {
@@ -250,7 +250,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await engine.provider.Session.find(ended.sessionId)).toBeUndefined()
     })
 
-    test('nothing ends when the transaction that ends it is rolled back', async () => {
+    test('an end has no effect when its transaction is rolled back', async () => {
       const mine = await signedIn()
       const undone = end(async (tx) => {
         await other.endSession(tx, mine.sessionUid)
@@ -276,7 +276,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await other.adapter('Grant').find(grantId)).toBeUndefined()
     })
 
-    test('a request may take its own session away and save something else', async () => {
+    test('a request may destroy its own session and save an interaction', async () => {
       const { sessionId, sessionUid } = await engine.issueCode()
       const id = newId()
       await engineRequest(other, async () => {
@@ -300,7 +300,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await other.adapter('Session').findByUid(sessionUid)).toMatchObject({ jti: next })
     })
 
-    test('a request sees what it has written, and leaves nothing when it fails', async () => {
+    test('a request reads its own writes, and stores nothing when it fails', async () => {
       const id = newId()
       const failing = engineRequest(other, async () => {
         await other.adapter('Grant').upsert(id, { jti: id, acr: 'new' }, 60)

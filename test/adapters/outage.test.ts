@@ -59,7 +59,7 @@ test('a failed statement of another kind is not reported as an outage', async ()
 })
 
 describeWith('postgres', 'a Postgres', () => {
-  test('that falls silent holds a crowd no longer than a single request, and serves again when it speaks', async () => {
+  test('that does not respond delays many requests no longer than one, and is used again when it responds', async () => {
     const server = await startPostgresServer()
     const database = createDatabase({ url: server.url(), poolSize: 4, log })
     await migrateUnderLock({ knex: database.maintenance, log })
@@ -149,7 +149,7 @@ describeWith('redis-server', 'with Redis', () => {
     await redis.close()
   })
 
-  test('what was stored before Redis was added is still found, and what is valid for longer than a day stays in Postgres', async () => {
+  test('an artifact from before Redis was added is found, and one that is valid for longer than a day is stored in Postgres', async () => {
     const { database, close } = await createTestDatabase()
     const server = await startRedis()
     const redis = createRedis({ url: server.url, log })

@@ -59,7 +59,7 @@ for (const { kind, name, needs } of storeKinds) {
 
     const living = async (token: string | undefined): Promise<boolean> => engines[1].isActive(token)
 
-    test(`of ${times} concurrent redemptions of one code exactly one succeeds, and losing ends its tokens`, async () => {
+    test(`of ${times} concurrent redemptions of one code exactly one succeeds, and the others end its tokens`, async () => {
       await stores.database.pool.query('DELETE FROM artifact')
       for (let round = 0; round < 5; round += 1) {
         const { code, grantId } = await engines[0].issueCode()
@@ -117,7 +117,7 @@ for (const { kind, name, needs } of storeKinds) {
       expect(stores.familyEnds.map(({ reason }) => reason)).toEqual(['refresh_token_reused'])
     })
 
-    test('a family that is ended while it is being refreshed leaves nothing that works', async () => {
+    test('a family that is ended during a refresh leaves no valid token', async () => {
       for (let round = 0; round < 10; round += 1) {
         const { first, grantId } = await family()
         let current = first
@@ -142,7 +142,7 @@ for (const { kind, name, needs } of storeKinds) {
     test.each([
       ['person', (store: ArtifactStore, tx: Tx) => store.endAccount(tx, 'alice')],
       ['client', (store: ArtifactStore, tx: Tx) => store.endClient(tx, 'spa')],
-    ])('what a redemption writes while its %s is ended is ended too', async (_, end) => {
+    ])('tokens that a redemption writes while its %s is ended are ended too', async (_, end) => {
       const { code, grantId } = await engines[0].issueCode()
       const grantKey = await grantKeyOf(grantId)
       const store = await stores.open()

@@ -77,7 +77,7 @@ describeWith('redis-server', 'while Redis', () => {
     expect((await engine.redeem((await engine.issueCode()).code)).status).toBe(200)
   }
 
-  test('answers, a token whose code was spent by another request does not stay in it', async () => {
+  test('responds, the token of a request whose code another request spent is deleted in it', async () => {
     const { code } = await engine.issueCode()
     const before = await redis.client.call('DBSIZE')
     const answers = await Promise.all(Array.from({ length: 20 }, () => engine.redeem(code)))
@@ -87,7 +87,7 @@ describeWith('redis-server', 'while Redis', () => {
     expect(Number(await redis.client.call('DBSIZE')) - Number(before)).toBeLessThanOrEqual(1)
   })
 
-  test('answers, each repeat of a refresh keeps the token that it gave', async () => {
+  test('responds, each repeat of a refresh stores its own access token', async () => {
     const { code } = await engine.issueCode()
     const before = await redis.client.call('DBSIZE')
     const token = (await engine.redeem(code)).body.refresh_token
@@ -97,7 +97,7 @@ describeWith('redis-server', 'while Redis', () => {
   })
 
   test(
-    'is dead, codes and refresh tokens are spent for tokens that work',
+    'is killed, codes and refresh tokens are redeemed for valid tokens',
     () =>
       proveTakenOver(
         async () => {
@@ -113,7 +113,7 @@ describeWith('redis-server', 'while Redis', () => {
   )
 
   test(
-    'is full, codes and refresh tokens are spent for tokens that work',
+    'is full, codes and refresh tokens are redeemed for valid tokens',
     () =>
       proveTakenOver(
         async () => {
@@ -125,7 +125,7 @@ describeWith('redis-server', 'while Redis', () => {
     60_000,
   )
 
-  test('is silent, few requests of many wait for it', async () => {
+  test('does not respond, few of many requests wait for it', async () => {
     let { refresh_token: token } = (await engine.redeem((await engine.issueCode()).code)).body
     proxy.stall()
     const durations: number[] = []

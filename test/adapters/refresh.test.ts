@@ -65,7 +65,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(ended()).toEqual([])
     })
 
-    test('a repeat after its successor was spent follows the chain to the living token', async () => {
+    test('a repeat after its successor was spent gets the unspent token at the end of the chain', async () => {
       const { token } = await family()
       const third = await turn(await turn(token))
       expect(await turn(token)).toBe(third)
@@ -114,7 +114,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       ])
     })
 
-    test('a living token or code from another client is refused and changes nothing', async () => {
+    test('an unspent token or code from another client is refused, and changes nothing', async () => {
       const { token } = await family()
       refused(await engine.refresh(token, { client_id: 'other-spa' }))
       expect(await turn(token)).toBeDefined()
@@ -140,7 +140,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await turn(token)).toBeDefined()
     })
 
-    test('a refresh that another one overtook, and that would still use scopes withdrawn since, gives nothing', async () => {
+    test('a refresh is refused when a concurrent one finished first with fewer scopes', async () => {
       const { code } = await engine.issueCode({ scope: 'openid offline_access' })
       const { refresh_token: token } = (await engine.redeem(code)).body
       const narrow = await startEngine(await stores.open({ allowedScope: async () => 'openid' }))
@@ -229,7 +229,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
         expect(ended()).toEqual([])
       })
 
-      test('a spent token that is bound ends the family with another key, or without one', async () => {
+      test('a spent bound token with another key, or without a proof, ends the family', async () => {
         const spa = { client_id: 'spa' }
         for (const thief of [() => proof(keys[1]), async () => ({})]) {
           const { token } = await family(spa, await proof(keys[0]))
@@ -261,13 +261,13 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
         expect(ended()).toEqual(['refresh_token_reused'])
       })
 
-      test('a living token with another key is refused and changes nothing', async () => {
+      test('an unspent token with another key is refused, and changes nothing', async () => {
         const { token } = await family({}, await proof(keys[0]))
         refused(await engine.refresh(token, {}, await proof(keys[1])))
         expect((await engine.refresh(token, {}, await proof(keys[0]))).status).toBe(200)
       })
 
-      test('one proof shown many times at once counts once (RFC 9449 §11.1)', async () => {
+      test('of concurrent uses of one proof one succeeds (RFC 9449 §11.1)', async () => {
         const { token } = await family({}, await proof(keys[0]))
         const same = await proof(keys[0])
         const answers = await Promise.all(Array.from({ length: 20 }, () => engine.refresh(token, {}, same)))

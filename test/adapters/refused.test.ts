@@ -8,13 +8,13 @@ const silent = new ArtifactStoreUnavailable(new Error('Redis is silent'))
 const broken = new TypeError('a defect of this program')
 const row = { id: Buffer.from('id'), text: '{}', issuedAt: 1, expiresAt: 2 }
 
-test('a row that Redis refuses is given back, and a defect is thrown', async () => {
+test('a row that Redis refuses is returned to the caller, and a defect is thrown', async () => {
   const writing = (error: Error) => ({ write: () => Promise.reject(error) })
   expect(await refusedBy(writing(silent), [row])).toEqual([row])
   await expect(refusedBy(writing(broken), [row])).rejects.toBe(broken)
 })
 
-test('a parked request is looked for in Postgres after a refusal, and not after a defect', async () => {
+test('a parked request is read from Postgres after a refusal of Redis, and not after a defect', async () => {
   const taking = (error: Error) =>
     createParkedRequests({
       shortLived: { take: () => Promise.reject(error) },
@@ -28,7 +28,7 @@ test('a parked request is looked for in Postgres after a refusal, and not after 
   await expect(taking(broken).take('id')).rejects.toBe(broken)
 })
 
-test('an artifact is looked for in Postgres after a refusal, and not after a defect', async () => {
+test('an artifact is read from Postgres after a refusal of Redis, and not after a defect', async () => {
   const artifact = { id: row.id, content: { text: '{}' } }
   const loading = (error: Error) =>
     createLoader({

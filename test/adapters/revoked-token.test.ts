@@ -19,7 +19,7 @@ async function copyOf(redis: Redis | Cluster) {
 }
 
 for (const { kind, name, needs } of storeKinds) {
-  describeWith(needs, `dead tokens on ${name}`, () => {
+  describeWith(needs, `revoked tokens on ${name}`, () => {
     let stores: TestStores
     let store: ArtifactStore
     let engine: TestEngine

@@ -74,7 +74,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       return rows
     }
 
-    test('until the window is over nothing goes', async () => {
+    test('the sweep keeps a spent token during its repeat window', async () => {
       const { spent, living } = await turned()
       const [before] = await spentRows()
       await pass(29_000)
@@ -83,7 +83,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect((await engine.refresh(spent)).body.refresh_token).toBe(living)
     })
 
-    test('afterwards what a repeat would need goes, and a reuse ends the family and says whose it was', async () => {
+    test('after the window the sweep removes the data for a repeat, and a reuse still ends the family and names its account', async () => {
       for (const [clientId, reason] of [
         ['spa', 'refresh_token_reused'],
         ['other-spa', 'other_client'],
@@ -104,7 +104,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       }
     })
 
-    test('the family continues, and a spent token that is given back ends it (RFC 7009 §2.1)', async () => {
+    test('after the sweep the family continues, and the revocation of a spent token ends it (RFC 7009 §2.1)', async () => {
       const { spent, living } = await turned()
       await pass(7 * 60_000)
       await sweep()
@@ -115,7 +115,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       refused(await engine.refresh(body.refresh_token))
     })
 
-    test('an outage that brings the window back keeps what it needs, however late it is noted', async () => {
+    test('an outage that reopens the window keeps the data for a repeat, also when the outage is recorded late', async () => {
       const { spent, living } = await turned()
       // No heartbeat for an hour: the processes or the database are down.
       stores.clock.advance(60 * 60_000)
@@ -135,7 +135,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(stores.familyEnds).toMatchObject([{ reason: 'refresh_token_reused' }])
     })
 
-    test('what operators end, ends with them', async () => {
+    test('a revocation by an operator ends a family with swept tokens', async () => {
       const accountId = `person ${Math.random()}`
       const first = await turned(accountId)
       stores.clock.advance(1)
@@ -156,7 +156,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(stores.familyEnds).toEqual([])
     })
 
-    test('more rows than one batch, and a run of the sweep that is stopped', async () => {
+    test('the sweep handles more rows than one batch, and a stopped run removes nothing', async () => {
       const family = await turned()
       const tokens = [family.spent, family.living]
       for (let turns = 0; turns < 700; turns += 1) {

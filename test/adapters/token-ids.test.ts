@@ -35,7 +35,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
         sessionUid: roots.sessionUid,
       })
 
-    test('opens in every process, and in no other token', async () => {
+    test('a token id is accepted by every process, and in no other token', async () => {
       const jti = issue({ grantId: await newGrant() })
       expect(await other.tokenIds.isAlive(jti, person, kid)).toBe(true)
       expect(await other.tokenIds.isAlive(jti, { ...person, clientId: 'spa' }, kid)).toBe(false)
@@ -45,7 +45,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
         expect(await other.tokenIds.isAlive(wrong, person, kid)).toBe(false)
     })
 
-    test('a user’s token is invalid without its grant, however the grant ended, and when the grant has expired', async () => {
+    test('a user’s token is invalid when its grant was deleted or has expired', async () => {
       const [removed, expired] = [await newGrant(), await newGrant(60)]
       const jtis = [issue({ grantId: removed }), issue({ grantId: expired })] as const
       await stores.database.knex.raw('DELETE FROM artifact WHERE expires_at > ? AND model = 2', [
@@ -58,7 +58,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await store.tokenIds.isAlive(issue({}), person, kid)).toBe(false)
     })
 
-    test('a machine’s token needs no grant, and an end of its client, its key or itself counts everywhere', async () => {
+    test('a machine’s token needs no grant, and is invalid in every process after the end of its client, its key or itself', async () => {
       const endings = [
         (jti: string) => stores.database.transaction((tx) => store.denyToken(tx, jti)),
         () => stores.database.transaction((tx) => store.endClient(tx, 'robot')),
@@ -74,7 +74,7 @@ for (const { kind, name, needs } of storeKinds.filter(({ kind }) => kind !== 'cl
       expect(await other.tokenIds.isAlive(issue({}, machine), machine, kid)).toBe(true)
     })
 
-    test('many at once are answered each for itself', async () => {
+    test('concurrent checks get the answer for their own token', async () => {
       const grants = await Promise.all(Array.from({ length: 40 }, () => newGrant()))
       const jtis = grants.map((grantId) => issue({ grantId }))
       await stores.database.transaction(async (tx) => {

@@ -17,7 +17,7 @@ const auditLines = (action: string) =>
     .map((line) => JSON.parse(line) as { audit?: Record<string, unknown> })
     .filter(({ audit }) => audit?.action === action)
 
-test('a sign-in becomes one line of the log, once its transaction is committed', async () => {
+test('a sign-in is logged in one line after its transaction has committed', async () => {
   await createRelyingParty(server).authorize({ scope: 'openid' })
   const [line] = await waitFor(() => {
     const found = auditLines('account.signed_in')

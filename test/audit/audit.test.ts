@@ -14,7 +14,7 @@ const event = { action: 'seed.applied', by: operator, outcome: 'success' } as co
 const record = (more: Partial<AuditEvent>) =>
   setup.database.transaction((tx) => setup.audit.record(tx, { ...event, ...more }))
 
-test('an event says which actor did what to which target, when, and in which request', async () => {
+test('an event has its actor, action, target, time and request', async () => {
   const { action, outcome } = event
   const more = { subject: { type: 'client', id: 'x' }, clientId: 'x', details: { changed: 3 } }
   const actor = { type: 'account', id: 'y' } as const
@@ -74,7 +74,7 @@ test('a refused sign-in is anonymous, with the account as its target; after a ri
   ])
 })
 
-test('rows of the version before stay readable: they name no request, and an account without an id', async () => {
+test('rows of the previous version are readable, without a request and with an account without an id', async () => {
   const row = { id: '0190a2f0-0000-7000-8000-000000000001', at: 1, action: 'account.sign_in_failed' }
   await setup.db('audit_event').insert({ ...row, actor_type: 'account', address: '192.0.2.7', outcome: 'failure' })
   const [read] = await setup.trail()
@@ -82,7 +82,7 @@ test('rows of the version before stay readable: they name no request, and an acc
   expect([read?.requestId, read?.command, read?.job]).toEqual([undefined, undefined, undefined])
 })
 
-test('it stands or falls with the change', async () => {
+test('an event is rolled back with its change', async () => {
   const before = await setup.trail()
   const work = setup.database.transaction(async (tx) => {
     await setup.audit.record(tx, event)
@@ -99,7 +99,7 @@ test.each(['UPDATE audit_event SET action = action', 'DELETE FROM audit_event', 
   },
 )
 
-test('an unknown action and a detail named like a secret are refused', async () => {
+test('an unknown action, and a detail with the name of a secret, are refused', async () => {
   const refusal = (code: string) => expect.objectContaining({ code })
   await expect(record({ action: 'seed.aplied' as 'seed.applied' })).rejects.toEqual(refusal('unknown_audit_action'))
   await expect(record({ details: { clientSecret: 'x' } })).rejects.toEqual(refusal('audit_details_refused'))

@@ -46,7 +46,7 @@ const own = (id: string, action: string) => ({
 })
 
 describe('a sign-in', () => {
-  test('with the password alone: the password step and the sign-in', async () => {
+  test('with the password alone records the password step and the sign-in', async () => {
     const { id, email } = await person('alone')
     await createRelyingParty(server).authorize({}, { email, password: goodPassword })
     const [step, end, ...more] = await trailOf(id)
@@ -58,7 +58,7 @@ describe('a sign-in', () => {
     expect(more.map(({ action }) => action)).toEqual(['consent.granted'].filter(() => more.length > 0))
   })
 
-  test('that stops before its second factor is none', async () => {
+  test('that stops before its second factor is not recorded as a sign-in', async () => {
     const { person, phone, account } = await member(server, 'trail-halfway')
     const { browser, page } = await toFactor(server, person)
     const actions = async () =>
@@ -70,7 +70,7 @@ describe('a sign-in', () => {
     expect((await trailOf(account.id)).at(-1)?.details).toMatchObject({ level: 'multi_factor' })
   })
 
-  test('that is sent twice, as by a double click, is one', async () => {
+  test('that is sent twice, as by a double click, is recorded once', async () => {
     const { id, email } = await person('double')
     const { browser, page } = await loginPage(server)
     const sent = [1, 2].map(() => browser.submit(page, '/login', { email, password: goodPassword }))
@@ -79,7 +79,7 @@ describe('a sign-in', () => {
     expect(actions.filter((action) => action === 'account.signed_in')).toHaveLength(1)
   })
 
-  test('whose interaction was decided otherwise is none', async () => {
+  test('whose interaction was already cancelled is not recorded', async () => {
     const { id, email } = await person('decided')
     const { browser, page } = await loginPage(server)
     const uid = /interaction\/([\w-]+)/.exec(page.url)![1]!
@@ -89,7 +89,7 @@ describe('a sign-in', () => {
     expect((await trailOf(id)).map(({ action }) => action)).toEqual(['account.password_accepted'])
   })
 
-  test('to an account that has been reset meanwhile is none', async () => {
+  test('to an account that was reset meanwhile is not recorded', async () => {
     const { id, email } = await person('reset')
     const account = (await server.parts.accounts.readById(id))!
     await server.parts.accounts.disable(id, operator)
@@ -107,7 +107,7 @@ describe('a sign-in', () => {
   })
 })
 
-describe('a refused sign-in says why', () => {
+describe('a refused sign-in is recorded with its reason', () => {
   test.each(['wrong_password', 'unknown', 'disabled', 'no_password'] as const)('%s', async (reason) => {
     const email = `${reason}@trail.example`
     const id =
@@ -185,7 +185,7 @@ describe('statements', () => {
   // The queue sends the emails. Without it, only the statements of the request are counted.
   beforeAll(() => server.parts.queue.stop())
 
-  test('a sign-in records two events in as many statements as it sent for one before', async () => {
+  test('a sign-in records its two events in two transactions, without a separate statement for the outbox', async () => {
     const { email } = await person('counted')
     const { browser } = createRelyingParty(server)
     await createRelyingParty(server, browser).authorize({}, { email, password: goodPassword })
@@ -200,7 +200,7 @@ describe('statements', () => {
     expect(sent).toHaveLength(19)
   })
 
-  test('a refused answer takes the same ones whether or not the account exists', async () => {
+  test('a refused sign-in sends the same statements with and without an account', async () => {
     const { email } = await person('compared')
     const disabled = await person('compared-off')
     await server.parts.accounts.disable(disabled.id, operator)

@@ -29,7 +29,7 @@ describeWith('chromium', 'after five failures', () => {
     for (let tries = 0; tries < 5; tries += 1) await attempt(setup.latchkey, email, 'not this one')
   }
 
-  test('the check is done by itself, and the right password signs in', async () => {
+  test('the CAPTCHA is solved without a click, and the right password signs in', async () => {
     const email = 'guessed@example.com'
     await guessed(email)
     const { page, complaints } = await setup.openWindow()
@@ -47,7 +47,7 @@ describeWith('chromium', 'after five failures', () => {
     await page.context().close()
   }, 90_000)
 
-  test('without JavaScript the emailed link is the way in', async () => {
+  test('without JavaScript a recovery by the emailed link leads to a sign-in', async () => {
     const email = 'no-script@example.com'
     await guessed(email)
     const { page } = await setup.openWindow({ javaScriptEnabled: false })

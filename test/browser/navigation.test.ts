@@ -8,7 +8,7 @@ import { describeWith } from '../support/programs.ts'
 import type { Setup } from './setup.ts'
 import { openSetup } from './setup.ts'
 
-describeWith('chromium', 'leaving for the client, in a browser', () => {
+describeWith('chromium', 'redirects to the client, in a browser', () => {
   let setup: Setup
   beforeAll(async () => {
     setup = await openSetup()
@@ -16,7 +16,7 @@ describeWith('chromium', 'leaving for the client, in a browser', () => {
   afterAll(() => setup?.close())
 
   test.each([true, false])(
-    'a callback that redirects on to another origin is reached (JavaScript: %s)',
+    'a callback that redirects to another origin is reached (JavaScript: %s)',
     async (javaScriptEnabled) => {
       const { page, complaints } = await setup.openWindow({ javaScriptEnabled })
       await page.goto(await setup.authorizeUrl({ redirect_uri: `${setup.app}/moved`, prompt: 'consent' }))
@@ -28,7 +28,7 @@ describeWith('chromium', 'leaving for the client, in a browser', () => {
     },
   )
 
-  test('a native app on a loopback port of the moment gets its code (RFC 8252 §7.3)', async () => {
+  test('a native app on an ephemeral loopback port gets its code (RFC 8252 §7.3)', async () => {
     const received = Promise.withResolvers<URL>()
     const listener = createServer((request, response) => {
       if (request.url?.startsWith('/callback')) received.resolve(new URL(request.url, 'http://127.0.0.1'))
@@ -46,7 +46,7 @@ describeWith('chromium', 'leaving for the client, in a browser', () => {
     listener.close()
   })
 
-  test('a private-use scheme is gone on to without a complaint of the policy (RFC 8252 §7.1)', async () => {
+  test('a redirect to a private-use scheme does not violate the content security policy (RFC 8252 §7.1)', async () => {
     const { page, complaints } = await setup.openWindow()
     const scheme = 'com.example.phone'
     const left = Promise.withResolvers<string>()

@@ -20,7 +20,7 @@ const focused = `(() => {
 })()`
 const wider = 'document.documentElement.scrollWidth > document.documentElement.clientWidth'
 
-describeWith('chromium', 'a person’s own account, in a browser', () => {
+describeWith('chromium', 'the account pages, in a browser', () => {
   let setup: Setup
   let mailbox: Mailbox
   beforeAll(async () => {
@@ -110,7 +110,7 @@ describeWith('chromium', 'a person’s own account, in a browser', () => {
     120_000,
   )
 
-  test('by keyboard alone: every control is reached in order, shows its focus, and works', async () => {
+  test('every control of the profile is reached by keyboard in order, shows its focus, and works', async () => {
     const { page } = await setup.openWindow()
     await page.goto(`${setup.issuer}/account/profile`)
     await setup.typeCredentials(page)

@@ -35,7 +35,7 @@ describeWith('chromium', 'passkeys, in a browser', () => {
     return { session, authenticatorId }
   }
 
-  test('from the account page to signing in with nothing else', async () => {
+  test('a passkey is added on the account page, and then signs in alone', async () => {
     await setup.latchkey.parts.accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
     const { page, complaints } = await setup.openWindow()
     const { session, authenticatorId } = await addAuthenticator(page)
@@ -72,7 +72,7 @@ describeWith('chromium', 'passkeys, in a browser', () => {
     await page.context().close()
   }, 90_000)
 
-  test('without JavaScript there is no button that does nothing, and the password works', async () => {
+  test('without JavaScript the login page has no passkey button, and the password works', async () => {
     const { page } = await setup.openWindow({ javaScriptEnabled: false })
     await page.goto(await setup.authorizeUrl())
     expect(await page.getByRole('button', { name: sentence('pages.passkey.use') }).count()).toBe(0)

@@ -11,7 +11,7 @@ import { says, sentence } from '../support/sentences.ts'
 import type { Setup } from './setup.ts'
 import { openSetup } from './setup.ts'
 
-describeWith('chromium', 'people, in a browser', () => {
+describeWith('chromium', 'registration and recovery, in a browser', () => {
   let setup: Setup
   let mailbox: Mailbox
   beforeAll(async () => {
@@ -27,7 +27,7 @@ describeWith('chromium', 'people, in a browser', () => {
   const send = (page: Page) => page.locator('form button[type=submit]').first().click()
 
   test.each([true, false])(
-    'from the login page to an account of one’s own and back to the app (JavaScript: %s)',
+    'a registration from the login page leads back to the app (JavaScript: %s)',
     async (javaScriptEnabled) => {
       const { page, complaints } = await setup.openWindow({ javaScriptEnabled })
       const email = `walk-${javaScriptEnabled}@example.com`
@@ -57,7 +57,7 @@ describeWith('chromium', 'people, in a browser', () => {
   )
 
   test.each([true, false])(
-    'a forgotten password is replaced, and the request is kept (JavaScript: %s)',
+    'a recovery from the login page preserves the request (JavaScript: %s)',
     async (javaScriptEnabled) => {
       const { page, complaints } = await setup.openWindow({ javaScriptEnabled })
       const email = `walk-${javaScriptEnabled}@example.com`
@@ -78,7 +78,7 @@ describeWith('chromium', 'people, in a browser', () => {
     },
   )
 
-  test('the keyboard alone is enough, and every stop can be seen', async () => {
+  test('the registration works by keyboard, and every focused control is visible', async () => {
     const { page } = await setup.openWindow()
     await page.goto(`${setup.issuer}/register`)
     const stops: string[] = []

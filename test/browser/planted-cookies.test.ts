@@ -64,7 +64,7 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
     return { status, body: await page.content() }
   }
 
-  test('a user who is led to an interaction of the attacker cannot sign in there, and the attacker cannot resume the user’s sign-in', async () => {
+  test('with planted cookies a user cannot sign in in an interaction of the attacker, and the attacker cannot resume the user’s sign-in', async () => {
     const attacker = await hosts.openBrowser()
     const victim = await hosts.openBrowser()
     const uid = await hosts.begin(attacker.page)
@@ -84,7 +84,7 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
     expect(await namesOf(victim.context)).not.toContain(`__Host-latchkey.i.${uid}`)
   })
 
-  test('the user cannot sign in there with a passkey either', async () => {
+  test('with planted cookies a user cannot sign in in an interaction of the attacker with a passkey either', async () => {
     const attacker = await hosts.openBrowser()
     const victim = await hosts.openBrowser()
     const session = await victim.context.newCDPSession(victim.page)
@@ -126,23 +126,26 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
   test.each([
     ['login', { email: 'alice@example.com', password: testPassword }],
     ['passkey', { response: '{}' }],
-  ])('nor does a form of hers, sent there, sign her in (%s)', async (step, fields) => {
-    const attacker = await hosts.openBrowser()
-    const victim = await hosts.openBrowser()
-    const uid = await hosts.begin(attacker.page)
-    const cookies = [...(await cookiesOf(attacker.context, 'latchkey.interaction')), ...forgedBindings(uid)]
-    // The victim's own sign-in provides a form and its token.
-    await hosts.plant(victim.page, cookies, await hosts.authorizeUrl())
-    const { status, body } = await sendTo(victim.page, `/interaction/${uid}/${step}`, fields)
-    await attacker.page.goto(`${hosts.issuer}/authorize/${uid}`)
-    expect({
-      status,
-      isExpired: body.includes('interaction_expired'),
-      attackerHasCode: attacker.page.url().startsWith(hosts.app),
-    }).toEqual({ status: 400, isExpired: true, attackerHasCode: false })
-  })
+  ])(
+    'with planted cookies a form of the user in an interaction of the attacker starts no session (%s)',
+    async (step, fields) => {
+      const attacker = await hosts.openBrowser()
+      const victim = await hosts.openBrowser()
+      const uid = await hosts.begin(attacker.page)
+      const cookies = [...(await cookiesOf(attacker.context, 'latchkey.interaction')), ...forgedBindings(uid)]
+      // The victim's own sign-in provides a form and its token.
+      await hosts.plant(victim.page, cookies, await hosts.authorizeUrl())
+      const { status, body } = await sendTo(victim.page, `/interaction/${uid}/${step}`, fields)
+      await attacker.page.goto(`${hosts.issuer}/authorize/${uid}`)
+      expect({
+        status,
+        isExpired: body.includes('interaction_expired'),
+        attackerHasCode: attacker.page.url().startsWith(hosts.app),
+      }).toEqual({ status: 400, isExpired: true, attackerHasCode: false })
+    },
+  )
 
-  test("a user who is led to resume the attacker's sign-in does not get the attacker's session", async () => {
+  test("with planted cookies a user does not get the session of an attacker's sign-in by its resume", async () => {
     const attacker = await hosts.openBrowser()
     const victim = await hosts.openBrowser()
     const uid = await hosts.begin(attacker.page)
@@ -168,7 +171,7 @@ describeWith('chromium', 'cookies planted from a sibling host', () => {
   })
 
   test.each(['one after the other', 'at once'])(
-    'eight tabs that a browser without cookies opens at once all finish, resumed %s',
+    'eight tabs that a browser without cookies opens concurrently all finish, resumed %s',
     async (how) => {
       const { context, page } = await hosts.openBrowser()
       const tabs = [page, ...(await Promise.all(Array.from({ length: 7 }, () => context.newPage())))]

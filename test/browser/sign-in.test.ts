@@ -55,7 +55,7 @@ describeWith('chromium', 'signing in, in a browser', () => {
     },
   )
 
-  test('the keyboard alone is enough, and the focus is where it is needed', async () => {
+  test('a sign-in works by keyboard, with the focus on the next control', async () => {
     const { page } = await setup.openWindow()
     await page.goto(await setup.authorizeUrl({ prompt: 'consent' }))
     expect(await page.evaluate('document.activeElement?.id')).toBe('email')
@@ -77,7 +77,7 @@ describeWith('chromium', 'signing in, in a browser', () => {
     await page.waitForURL(`${setup.app}/**`)
   })
 
-  test('a wrong password says so, keeps the address, forgets the password, and points at the field', async () => {
+  test('a wrong password shows an error, keeps the email, clears the password, and marks the field', async () => {
     const { page, complaints } = await setup.openWindow()
     await page.goto(await setup.authorizeUrl())
     await setup.typeCredentials(page, { password: 'not the right password' })
@@ -96,7 +96,7 @@ describeWith('chromium', 'signing in, in a browser', () => {
   })
 
   test.each([true, false])(
-    'cancel tells the app, at login and at consent (JavaScript: %s)',
+    'cancel returns access_denied to the app, at login and at consent (JavaScript: %s)',
     async (javaScriptEnabled) => {
       for (const isKnown of [false, true]) {
         const { page } = await setup.openWindow({ javaScriptEnabled })
@@ -112,7 +112,7 @@ describeWith('chromium', 'signing in, in a browser', () => {
     },
   )
 
-  test('the answer is remembered across browsers, and asked again only for more', async () => {
+  test('a consent is remembered in another browser, and requested again only for more', async () => {
     const first = await setup.openWindow()
     await first.page.goto(await setup.authorizeUrl({ prompt: 'consent' }))
     await setup.typeCredentials(first.page)
@@ -128,7 +128,7 @@ describeWith('chromium', 'signing in, in a browser', () => {
     expect(await second.page.textContent('body')).toMatch(says('pages.consent.scope.email'))
   })
 
-  test('another account takes over from the consent page and from the choice of accounts', async () => {
+  test('a switch to another account works on the consent page and the account page', async () => {
     await setup.latchkey.parts.accounts.create(
       { email: 'bob@example.com', name: 'Bob', password: 'a walrus and a carpenter' },
       { actor: { type: 'system' }, origin: { job: 'test' } },
@@ -149,7 +149,7 @@ describeWith('chromium', 'signing in, in a browser', () => {
     }
   })
 
-  test('logout asks; staying keeps the session, signing out ends it and returns to the app', async () => {
+  test('logout asks for confirmation; staying keeps the session, signing out ends it and returns to the app', async () => {
     const { page } = await setup.openWindow()
     await page.goto(await setup.authorizeUrl())
     await setup.typeCredentials(page)

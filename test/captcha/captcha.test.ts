@@ -11,7 +11,7 @@ const captcha = createCaptcha({
 })
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64')
 
-test('a malformed solution is not spent', async () => {
+test('a malformed solution is refused', async () => {
   const challenge = await captcha.create('login')
   const solutions = [
     undefined,

@@ -28,7 +28,7 @@ async function ask(clientId: string, secret: string): Promise<string> {
 const answers = (clientId: string, secret: string, expected: string) =>
   waitFor(async () => (await ask(clientId, secret)) === expected, { timeoutMs: 1000, what: `the answer ${expected}` })
 
-test('a client works within a second of being added, rotated, disabled, enabled and removed', async () => {
+test('the server applies an added, rotated, disabled, enabled and removed client within a second', async () => {
   expect(await ask('robot', 'x')).toBe('invalid_client')
   const added = await run('client', 'add', '--kind', 'machine', '--id', 'robot', '--name', 'Robot', '--json')
   const first = added.json().client_secret
@@ -44,13 +44,13 @@ test('a client works within a second of being added, rotated, disabled, enabled 
   await answers('robot', second, 'invalid_client')
 })
 
-test('a setting is seen within a second', async () => {
+test('the server applies a setting within a second', async () => {
   await run('settings', 'set', 'serviceName', 'Renamed service')
   const isSeen = async () => (await (await fetch(`${servers.issuer}/`)).text()).includes('Renamed service')
   await waitFor(isSeen, { timeoutMs: 1000 })
 })
 
-test('many command lines at once all succeed, and the server continues', async () => {
+test('concurrent commands all succeed, and the server continues', async () => {
   const all = await Promise.all(
     [1, 2, 3, 4].map((n) => run('client', 'add', '--kind', 'machine', '--id', `m${n}`, '--name', 'M', '--json')),
   )

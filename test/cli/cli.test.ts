@@ -21,7 +21,7 @@ beforeAll(async () => {
 })
 afterAll(() => held.close())
 
-test('a client gets its secret once, and can be listed, shown and removed', async () => {
+test('the secret of a client is shown once, and the client can be listed, shown and removed', async () => {
   const added = await run([
     'client',
     'add',
@@ -44,7 +44,7 @@ test('a client gets its secret once, and can be listed, shown and removed', asyn
   expect(await run(['client', 'show', id])).toMatchObject({ code: 1, stdout: '' })
 })
 
-test('a table shows a made secret too', async () => {
+test('the table output shows a generated secret too', async () => {
   const { stdout } = await run(['client', 'add', '--kind', 'machine', '--name', 'Robot', '--id', 'robot'])
   expect(stdout).toMatch(new RegExp(`${says('cli.client.secret').source}\\n[\\w-]{43}\\n$`))
 })
@@ -66,7 +66,7 @@ test('a supplied secret comes from standard input and needs 32 characters', asyn
   expect(rotated.json().secrets).toHaveLength(2)
 })
 
-test('a secret is never an argument', async () => {
+test('a secret as an argument is a usage error', async () => {
   for (const args of [
     ['client', 'add', '--kind', 'web', '--name', 'x', '--secret', 'x'.repeat(32)],
     ['user', 'add', 'x@example.com', '--password', password],
@@ -147,7 +147,7 @@ test('without a terminal and without --password-stdin there is no prompt, and no
   expect((await run(['user', 'add', 'carol@example.com', '--no-password', '--json'])).json().has_password).toBe(false)
 })
 
-test('seed reports what it did, and does it once', async () => {
+test('seed reports what it created, and a second run changes nothing', async () => {
   const entries = async () =>
     (await run(['seed', developmentSeed, '--json'])).json().entries.map(({ result }: { result: string }) => result)
   expect(await entries()).toEqual(Array(6).fill('created'))
@@ -156,7 +156,7 @@ test('seed reports what it did, and does it once', async () => {
   expect(table.stdout).toContain('alice@example.com')
 })
 
-test('seed names a wrong key with its line and the nearest right one', async () => {
+test('seed reports an unknown key with its line and the nearest known one', async () => {
   const refused = await run(['seed', '-'], 'users:\n  - emial: a@b.example\n')
   expect(refused.code).toBe(1)
   const problem = sentence('problems.unknown_key', { key: 'emial', nearest: 'email' })
@@ -181,7 +181,7 @@ test('production refuses the development seed', async () => {
   expect(failed.map(({ code }: { code: string }) => code)).toEqual([...Array(3).fill('sample_client'), 'sample_user'])
 })
 
-test('settings are listed, changed and given back', async () => {
+test('settings are listed, changed and reset', async () => {
   expect((await run(['settings', 'set', 'accessTokenSeconds', '300'])).code).toBe(0)
   const { settings } = (await run(['settings', 'list', '--json'])).json()
   expect(settings).toContainEqual({ key: 'accessTokenSeconds', value: 300, default: 600 })
@@ -214,13 +214,13 @@ test('an API is added, listed, shown and removed', async () => {
   expect((await run(['resource-server', 'show', 'https://api.example'])).code).toBe(1)
 })
 
-test('the doctor finds nothing wrong', async () => {
+test('the doctor reports no failure for a working installation', async () => {
   const examined = await run(['doctor', '--json'])
   expect(examined.json().checks.filter(({ status }: { status: string }) => status === 'failed')).toEqual([])
   expect(examined.code).toBe(0)
 })
 
-test('a wrong master key is named, changes nothing and is a problem of the configuration', async () => {
+test('a wrong master key is reported, changes nothing and exits with code 78', async () => {
   const wrong = { ...env, MASTER_KEY: '6f'.repeat(8) + '1e'.repeat(24) }
   expect(await runCommand(['client', 'list'], { env: wrong })).toMatchObject({
     code: 78,
@@ -249,7 +249,7 @@ test('every problem of the configuration is reported, and the exit code is 78', 
   }
 })
 
-test('a database that is away is a named failure, not a hang', async () => {
+test('an unavailable database is the error database_unavailable', async () => {
   const away = { ...env, DATABASE_URL: 'postgres://localhost:1/none?sslmode=disable' }
   expect(await runCommand(['user', 'list', '--json'], { env: away })).toMatchObject({
     code: 1,
@@ -257,7 +257,7 @@ test('a database that is away is a named failure, not a hang', async () => {
   })
 })
 
-test('what a terminal would obey is shown instead of sent', async () => {
+test('terminal control characters are escaped in the output', async () => {
   const file = path.join(folder, 'claims.json')
   writeFileSync(file, JSON.stringify({ name: 'red\u001b[31m' }))
   const refused = await run(['user', 'add', 'esc@example.com', '--claims', file, '--no-password'])

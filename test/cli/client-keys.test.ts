@@ -7,7 +7,7 @@ import { ecJwk, exponentOne, offCurve, rsaJwk } from '../support/public-keys.ts'
 import { sentence } from '../support/sentences.ts'
 import { runCommand } from './command-line.ts'
 
-test('`client add` refuses them and says what is wrong; the doctor lists a client that has one', async () => {
+test('`client add` refuses weak keys with the reason; the doctor lists a client that has one', async () => {
   const database = await createTestDatabase()
   const folder = createTestFolder()
   const env = { NODE_ENV: 'test', DATABASE_URL: database.url, MASTER_KEY: '1f'.repeat(32), DATA_FOLDER: folder }

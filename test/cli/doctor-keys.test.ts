@@ -6,14 +6,14 @@ const nowMs = Date.UTC(2026, 10, 27)
 const facts = { needed: ['RS256', 'ES256'], activeMs: 30 * day, isFresh: false, nowMs }
 const active = (algorithm: string, ageDays: number) => ({ algorithm, activatedAt: nowMs - ageDays * day })
 
-test('a ring whose keys sign within their time is well', () => {
+test('a key ring whose keys are within their lifetime is ok', () => {
   expect(checkKeyRing([active('RS256', 30), active('ES256', 1)], facts)).toMatchObject({
     status: 'ok',
     code: 'keys_ok',
   })
 })
 
-test('a key that should have been replaced a day ago says that no server does it', () => {
+test('a key that is a day overdue for rotation is a warning', () => {
   expect(checkKeyRing([active('RS256', 31.1), active('ES256', 1)], facts)).toMatchObject({
     status: 'warning',
     code: 'keys_overdue',
@@ -26,7 +26,7 @@ test('an algorithm without an active key is reported', () => {
   expect(checkKeyRing([], { ...facts, isFresh: true })).toMatchObject({ status: 'ok', code: 'keys_not_made' })
 })
 
-test('a second master key is for the time of the change only', () => {
+test('a second master key after the change is a warning', () => {
   expect(checkMasterKeys(false, true)).toMatchObject({ status: 'warning', code: 'master_key_changing' })
   expect(checkMasterKeys(false, false)).toMatchObject({ status: 'ok', code: 'master_key_ok' })
 })

@@ -5,7 +5,7 @@ import { createTestDatabase } from '../support/database.ts'
 import { createTestFolder } from '../support/folders.ts'
 import { runCommand } from './command-line.ts'
 
-test('fifteen characters are recommended where the password is the only factor (SP 800-63B 3.1.1.2)', () => {
+test('a minimum below fifteen characters is a warning (SP 800-63B 3.1.1.2)', () => {
   expect(checkPasswordPolicy(14)).toMatchObject({ status: 'warning', code: 'password_minimum_low' })
   expect(checkPasswordPolicy(15)).toMatchObject({ status: 'ok', code: 'password_policy_ok' })
 })
@@ -29,7 +29,7 @@ test('a missing breach service is reported in production, and one that does not 
   })
 })
 
-test('the doctor asks the service, and reads the setting', async () => {
+test('the doctor calls the breach service, and reads the minimum length', async () => {
   const [database, service] = [await createTestDatabase(), await startBreachService()]
   const env = {
     NODE_ENV: 'test',

@@ -9,7 +9,7 @@ beforeAll(async () => {
 })
 afterAll(() => own?.close())
 
-test('a database that can only be read has failed', async () => {
+test('a read-only database is a failure', async () => {
   const { transaction, knex } = own.database
   expect(await checkDatabase(knex)).toMatchObject({ status: 'ok' })
   const readOnly = transaction(async (tx) => {
@@ -30,7 +30,7 @@ test('a pooler is reported, and so is a role behind it without limits for statem
   expect(await behind('0')).toMatchObject([{ status: 'warning', code: 'database_pooled_unlimited' }])
 })
 
-test('the embedded database is for small installations, and says when it is behind', () => {
+test('an outdated embedded database is a warning', () => {
   expect(checkEmbedded(undefined)).toEqual([])
   expect(checkEmbedded({ version: '18.6', newest: '18.6', releases: 0 })).toMatchObject([{ status: 'ok' }])
   expect(checkEmbedded({ version: '18.4', newest: '18.6', releases: 2 })).toMatchObject([
@@ -38,7 +38,7 @@ test('the embedded database is for small installations, and says when it is behi
   ])
 })
 
-test('Redis that is away or takes no writes has failed', () => {
+test('a Redis that is unavailable or refuses writes is reported as such', () => {
   expect([undefined, 'ok', 'away', 'refuses_writes'].map((state) => checkRedis(state as never).code)).toEqual([
     'redis_unused',
     'redis_ok',

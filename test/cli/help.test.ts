@@ -46,7 +46,7 @@ test.each([
   [['clinet', '--json'], /'clinet'(.|\n)*client/],
   [['client', 'show', '--json'], /'client-id'/],
   [['client', 'add', '--knd', 'web', '--json'], /'--knd'(.|\n)*--kind/],
-])('a line that cannot be understood is told to programs in JSON: latchkey %j', async (args, message) => {
+])('with --json a usage error is JSON and names the right word: latchkey %j', async (args, message) => {
   const { code, stderr } = await latchkey(args)
   expect(code).toBe(2)
   expect(JSON.parse(stderr)).toEqual({
@@ -70,7 +70,7 @@ test.each([
   expect(await latchkey(args)).toMatchObject({ code })
 })
 
-test('nothing a command line prints is a stack trace', async () => {
+test('an error output contains no stack trace', async () => {
   const { stderr } = await latchkey(['client', 'list'], {
     env: { DATABASE_URL: 'postgres://localhost:1/x?sslmode=disable' },
   })

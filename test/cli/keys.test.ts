@@ -39,7 +39,7 @@ const everywhere = (check: (kids: string[]) => boolean) =>
 const lastAudit = async () =>
   base.database.knex('audit_event').orderBy('sequence', 'desc').first('action', 'actor_type', 'subject_id', 'details')
 
-test('list shows each key, and what comes next for it', async () => {
+test('list shows each key with its next state', async () => {
   const keys = await listed()
   expect(keys.map(({ algorithm }) => algorithm).sort()).toEqual(['ES256', 'EdDSA', 'RS256'])
   for (const { state, next_state: next, next_at: at } of keys) {
@@ -52,7 +52,7 @@ test('list shows each key, and what comes next for it', async () => {
   expect(words.stdout).toContain(keys[0]!.kid)
 })
 
-test('rotate announces, in every process, and says when the key will sign', async () => {
+test('rotate announces a key in every process, and reports when it will sign', async () => {
   const { changes } = (await run('keys', 'rotate', '--algorithm', 'ES256')).json()
   expect(changes).toMatchObject([{ algorithm: 'ES256', to: 'announced' }])
   const { kid } = changes[0]
@@ -67,7 +67,7 @@ test('rotate announces, in every process, and says when the key will sign', asyn
   expect((await run('keys', 'rotate', '--algorithm', 'ES256')).json().changes).toEqual([])
 })
 
-test('retire waits until everybody can know the successor, and says how long', async () => {
+test('retire is refused until clients can know the successor, and reports the time', async () => {
   const active = (await listed()).find((key) => key.algorithm === 'ES256' && key.state === 'active')!
   const refused = await run('keys', 'retire', active.kid)
   expect([refused.code, JSON.parse(refused.stderr).error.code]).toEqual([1, 'signing_key_successor_too_young'])
@@ -92,7 +92,7 @@ test('rotate --now signs with the new key at once, in every process; the old one
 
 const kidOf = (jwt: string): string => JSON.parse(Buffer.from(jwt.split('.')[0]!, 'base64url').toString()).kid
 
-test('a revoked key is unpublished and signs nothing, everywhere and at once; its end is remembered for ever', async () => {
+test('a revoked key is removed from the JWKS and signs nothing in every process at once; its end is stored permanently', async () => {
   const demo = createDemo(servers)
   const [at] = servers.servers as [StartedProcess]
   const { body } = await demo.machineToken(at, { resource: demoApi, scope: 'api:read' })

@@ -33,13 +33,13 @@ const commands = [
   ['user', 'export', '-', '--json'],
 ]
 
-test.each(commands)('%s %s into a full disk fails and says so', async (...argv) => {
+test.each(commands)('%s %s into a full disk fails with output_unwritable', async (...argv) => {
   await own.database.knex('account').insert(account()).onConflict().ignore()
   const { exitCode, said } = await runInto('ENOSPC', argv)
   expect([exitCode, JSON.parse(said).error.code]).toEqual([1, 'output_unwritable'])
 })
 
-test.each(commands)('%s %s into a closed pipe ends quietly', async (...argv) => {
+test.each(commands)('%s %s into a closed pipe exits with 0 and no message', async (...argv) => {
   await own.database.knex('account').insert(account()).onConflict().ignore()
   expect(await runInto('EPIPE', argv)).toEqual({ exitCode: 0, said: '' })
 })

@@ -71,7 +71,7 @@ async function smtpCheck(env: Record<string, string>) {
   return checks.find((one: { check: string }) => one.check === 'mail')
 }
 
-test('the doctor connects to the mail server, and says what it met', async () => {
+test('the doctor connects to the mail server, and reports its state without secrets', async () => {
   expect(await smtpCheck({})).toMatchObject({ status: 'ok', code: 'mail_ok' })
   const deaf = createServer((socket) => socket.end('554 go away\r\n'))
   await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve))
@@ -155,7 +155,7 @@ test('network unlock clears the wrong passwords of an IP address, in every notat
   })
 })
 
-test('an operator gives an account another address, and the doctor lists those whose own finds them no longer', async () => {
+test('an operator sets the email of an account, and the doctor lists accounts that their email no longer finds', async () => {
   const { accounts, mailboxes } = setup.server.parts
   const { knex } = setup.server.database
   const id = await accounts.create({ email: 'keeps@xn--mnchen-3ya.example', isEmailVerified: true }, operator)
@@ -198,7 +198,7 @@ test('an operator gives an account another address, and the doctor lists those w
   expect(await listed()).toMatchObject([{ status: 'ok', code: 'emails_ok' }])
 })
 
-test('the doctor says that a marked account can have its address back once the other one has given it up', async () => {
+test('the doctor reports that a marked account can have its email again when no other account has it', async () => {
   const { accounts, mailboxes } = setup.server.parts
   const { knex } = setup.server.database
   const id = await accounts.create({ email: 'free@xn--mnchen-3ya.example', isEmailVerified: true }, operator)
@@ -215,7 +215,7 @@ test('the doctor says that a marked account can have its address back once the o
   expect(await accounts.findByEmail('free@münchen.example')).toMatchObject({ id: other })
 })
 
-test('a reset of factors that waits is shown, ends with user reset-factors, and so do all sessions', async () => {
+test('a waiting reset of factors is shown, and user reset-factors ends it and all sessions', async () => {
   const email = 'waiting-reset@example.com'
   const { accounts, factorResets } = setup.server.parts
   const id = await accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)

@@ -44,7 +44,7 @@ async function ofMachine(): Promise<string> {
 
 const access = async () => (await run(['user', 'access', 'alice@example.com'])).json()
 
-test('a user: every token', async () => {
+test('revoke --user ends every token of the account', async () => {
   const tokens = [await ofAlice(), await ofAlice('openid offline_access api:read')]
   const ended = await run(['revoke', '--user', 'alice@example.com'])
   expect(ended.json()).toMatchObject({ target: 'user', ended: 'alice@example.com' })
@@ -53,7 +53,7 @@ test('a user: every token', async () => {
   expect(await access()).toEqual({ sessions: [], grants: [] })
 })
 
-test('one session of two, by the handle that `user access` shows', async () => {
+test('revoke --session ends one session by the handle that `user access` shows', async () => {
   const one = await ofAlice()
   const { sessions } = await access()
   const other = await ofAlice()
@@ -64,7 +64,7 @@ test('one session of two, by the handle that `user access` shows', async () => {
   expect([again.code, JSON.parse(again.stderr).error.code]).toEqual([1, 'session_not_found'])
 })
 
-test('one grant, and what a user has allowed a client', async () => {
+test('revoke --grant ends one grant, and withdraw-consent the consent to a client', async () => {
   const one = await ofAlice()
   const { grants } = await access()
   expect(grants[0]).toMatchObject({ client: 'web' })
@@ -78,7 +78,7 @@ test('one grant, and what a user has allowed a client', async () => {
   expect((await access()).grants).toEqual([])
 })
 
-test('a client, and everything', async () => {
+test('revoke --client ends the tokens of a client, and --all every token', async () => {
   const token = await ofMachine()
   expect((await run(['revoke', '--client', 'machine'])).code).toBe(0)
   expect(await isActive(token, 'machine')).toBe(false)

@@ -34,7 +34,7 @@ test.each([
   expect(secret === undefined).toBe(kind === 'spa' || kind === 'native')
 })
 
-test('a made secret has 256 bits, works, and is nowhere in the database', async () => {
+test('a generated secret has 256 bits, matches, and is not stored in plain text', async () => {
   const { client, secret = '' } = await setup.clients.add(web(), operator)
   expect(Buffer.from(secret, 'base64url')).toHaveLength(32)
   expect(setup.clients.secretMatches(client, secret)).toBe(true)
@@ -55,7 +55,7 @@ test('a supplied secret needs 32 characters', async () => {
   expect(setup.clients.secretMatches(client, 'x'.repeat(32))).toBe(true)
 })
 
-test('a digest of a secret is of use only with its key', () => {
+test('the digest of a secret depends on the key', () => {
   const [one, other] = [1, 2].map((fill) =>
     createClientSecrets({ digestKey: Buffer.alloc(32, fill), random: systemRandom }),
   )
@@ -78,7 +78,7 @@ test('after a rotation the old secret ends at once, or stays valid for the reque
   expect(setup.clients.secretMatches(third.client, third.secret ?? '')).toBe(true)
 })
 
-test('never more than two secrets are valid', async () => {
+test('a client has at most two valid secrets', async () => {
   const { client } = await setup.clients.add(web(), operator)
   for (let turn = 0; turn < 3; turn += 1) {
     setup.clock.advance(1)
@@ -118,7 +118,7 @@ test('removing a client ends its grants and is audited', async () => {
   await expect(setup.clients.remove(client.clientId, operator)).rejects.toMatchObject({ code: 'client_not_found' })
 })
 
-test('an id is taken once, and never looks like the sub of a user (RFC 9700 4.15.1)', async () => {
+test('a client id is unique, and a UUID is refused (RFC 9700 4.15.1)', async () => {
   await setup.clients.add(web({}, { clientId: 'one' }), operator)
   await expect(setup.clients.add(web({}, { clientId: 'one' }), operator)).rejects.toMatchObject({
     code: 'client_id_taken',
@@ -127,7 +127,7 @@ test('an id is taken once, and never looks like the sub of a user (RFC 9700 4.15
   expect(await problemsOf(setup.clients.add(web({}, { clientId }), operator))).toEqual(['client_id not_client_id'])
 })
 
-test('metadata is refused with every problem at once, an unknown key with the nearest right one', async () => {
+test('wrong metadata is refused with every problem at once, an unknown key with the nearest known one', async () => {
   const problems = await problemsFrom(
     setup.clients.add(
       web({
@@ -175,14 +175,14 @@ test.each([
 })
 
 test.each([['<script>'], ['Your bank: enter your PIN'], ['名前'], ['x'.repeat(64)], ['é'.repeat(64)]])(
-  'the name %j is data and kept',
+  'the name %j is accepted and stored unchanged',
   async (client_name) => {
     const { client } = await setup.clients.add(web({ client_name }), operator)
     expect(client.metadata.client_name).toBe(client_name)
   },
 )
 
-test('PKCE is optional only for a confidential client, silent consent never for a native one', async () => {
+test('PKCE is optional only for a confidential client, and a native client cannot be a first party', async () => {
   const { client } = await setup.clients.add(web({}, { requirePkce: false }), operator)
   expect(client.requirePkce).toBe(false)
   for (const kind of ['spa', 'native'] as const) {
@@ -193,7 +193,7 @@ test('PKCE is optional only for a confidential client, silent consent never for 
   expect(await problemsOf(setup.clients.add(native, operator))).toEqual(['first_party native_always_asks'])
 })
 
-test('the database holds the rules too', async () => {
+test('the database enforces the rules of clients too', async () => {
   const metadata = { client_name: 'A', redirect_uris: [], grant_types: [], token_endpoint_auth_method: 'none' }
   const row = { client_id: 'direct', kind: 'spa', created_at: 0, updated_at: 0 }
   const refused = [
@@ -211,7 +211,7 @@ test('the database holds the rules too', async () => {
   }
 })
 
-test('a machine asks for no user', async () => {
+test('a machine client may have no redirect URI and no openid scope', async () => {
   const machine: ClientInput = {
     kind: 'machine',
     metadata: { client_name: 'M', scope: 'openid api:read', redirect_uris: ['https://a.example'] },

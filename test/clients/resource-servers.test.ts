@@ -14,7 +14,7 @@ const api = { identifier: 'https://api.example/', name: 'API', scopes: [{ name: 
 const clientOf = async (scope: string, clientId?: string) =>
   (await setup.clients.add({ kind: 'machine', clientId, metadata: { client_name: 'M', scope } }, operator)).client
 
-test('an API named with and without its last slash is one', async () => {
+test('an API identifier with and without its last slash is the same API', async () => {
   await setup.resourceServers.put(api, operator)
   for (const resource of ['https://api.example', 'https://api.example/', 'HTTPS://API.example']) {
     expect(await setup.resourceServers.findByIdentifier(resource)).toMatchObject({ identifier: 'https://api.example/' })
@@ -33,7 +33,7 @@ test('an API named with and without its last slash is one', async () => {
   expect(await setup.resourceServers.list()).toHaveLength(1)
 })
 
-test('it takes JWTs signed with ES256 for 10 minutes unless it says otherwise', async () => {
+test('an API gets JWTs signed with ES256 for 10 minutes by default', async () => {
   expect(await setup.resourceServers.put({ ...api, identifier: 'urn:example:api' }, operator)).toMatchObject({
     tokenFormat: 'jwt',
     signingAlgorithm: 'ES256',
@@ -42,7 +42,7 @@ test('it takes JWTs signed with ES256 for 10 minutes unless it says otherwise', 
   })
 })
 
-test('a client may ask for what its own scope covers, and only where it is let in', async () => {
+test('a client is entitled to the API scopes in its own scope, and only at APIs that allow it', async () => {
   const client = await clientOf('read other')
   const server = await setup.resourceServers.put({ ...api, identifier: 'https://a.example' }, operator)
   expect(entitledScopes(client, server)).toEqual(['read'])
@@ -59,7 +59,7 @@ test('a client may ask for what its own scope covers, and only where it is let i
   expect(entitledScopes(client, open)).toEqual(['read'])
 })
 
-test('a namesake of a removed client does not inherit its place', async () => {
+test('a new client with the id of a removed client is not in the API’s list of allowed clients', async () => {
   const { clientId } = await clientOf('read', 'lodger')
   const identifier = 'https://closed.example'
   await setup.resourceServers.put({ ...api, identifier, allowedClientIds: [clientId] }, operator)

@@ -71,10 +71,13 @@ test.each([
   expect(problemOf(kind, uri)).toBe(code)
 })
 
-test.each(['web', 'spa', 'native'] as const)('in development a %s client may be on this machine', (kind) => {
-  expect(problemOf(kind, 'http://localhost:3001/callback', true)).toBeUndefined()
-  expect(problemOf(kind, 'http://app.example/callback', true)).toBe('uri_http')
-})
+test.each(['web', 'spa', 'native'] as const)(
+  'in development a %s client may have an http redirect URI on localhost',
+  (kind) => {
+    expect(problemOf(kind, 'http://localhost:3001/callback', true)).toBeUndefined()
+    expect(problemOf(kind, 'http://app.example/callback', true)).toBe('uri_http')
+  },
+)
 
 test('a client without a kind or with an unknown kind is refused, and the error names the kinds', () => {
   const { problems } = lintClient({ kind: 'desktop' as ClientKind, metadata: {} }, { isDevelopment: true })

@@ -8,7 +8,7 @@ import { batchDuty } from '../../src/jobs/duty.ts'
 const task = async () => {}
 const duty = (name: string) => batchDuty(name, 60, async () => 0)
 
-test('duties and tasks are collected in the order of the features', () => {
+test('the duties and tasks of the features are collected in order', () => {
   const features = createFeatureList()
   const links = features.add({ links: 1, duties: [duty('one')], tasks: { first: task } })
   features.add({ duties: [duty('two')], tasks: { second: task }, outsideTasks: { third: task } })
@@ -19,7 +19,7 @@ test('duties and tasks are collected in the order of the features', () => {
   expect(features.routes()).toEqual([])
 })
 
-test('what was built last is closed first', async () => {
+test('features are closed in reverse order', async () => {
   const features = createFeatureList()
   const closed: string[] = []
   features.add({ close: async () => void closed.push('redis') })

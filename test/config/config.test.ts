@@ -50,7 +50,7 @@ function problemsOf(result: ConfigResult) {
 const hour = 3_600_000
 const api = 'https://api.example/'
 
-test('development needs nothing: loopback, embedded database, a master key of its own', () => {
+test('development needs no variable: loopback, embedded database, its own master key', () => {
   expect(configOf(readConfig(development()))).toEqual({
     environment: 'development',
     issuer: 'http://localhost:3000',
@@ -82,20 +82,20 @@ test('the issuer of development follows its port', () => {
   expect(configOf(readConfig({ ...development(), PORT: '4000' })).issuer).toBe('http://localhost:4000')
 })
 
-test('production with its three variables starts, listening everywhere', () => {
+test('production with its three variables is accepted, and listens on all addresses', () => {
   const config = configOf(readConfig(production))
   expect(config).toMatchObject({ environment: 'production', issuer: production.ISSUER, listen: { host: '0.0.0.0' } })
   expect(config.masterKey.toString('base64url')).toBe(production.MASTER_KEY)
 })
 
-test('the configuration cannot be changed afterwards', () => {
+test('the configuration is frozen', () => {
   const config = configOf(readConfig(production))
   for (const part of [config, config.listen, config.database, config.passwordHash, config.trustProxy]) {
     expect(Object.isFrozen(part)).toBe(true)
   }
 })
 
-test('production names everything that is missing at once', () => {
+test('production reports every missing variable at once', () => {
   expect(problemsOf(readConfig({ NODE_ENV: 'production' }))).toEqual([
     'DATABASE_URL database_url_missing',
     'ISSUER issuer_missing',
@@ -103,7 +103,7 @@ test('production names everything that is missing at once', () => {
   ])
 })
 
-test('problems of every kind are reported together, and nothing is written meanwhile', () => {
+test('problems of every kind are reported together, and no file is written', () => {
   const env = {
     ...development(),
     ISSUER: 'http://a.example/x?y',
@@ -177,14 +177,14 @@ test.each([
   ['ISSEUR', 'ISSUER'],
   ['TRUSTPROXY', 'TRUST_PROXY'],
   ['NODE_EVN', 'NODE_ENV'],
-])('%s is refused and %s named as what was meant', (name, nearest) => {
+])('%s is refused, and the problem names %s', (name, nearest) => {
   const result = readConfig({ ...production, [name]: 'x' })
   expect(result).toMatchObject({
     problems: [{ variable: name, code: 'unknown_variable', params: { nearest, variable: name } }],
   })
 })
 
-test('other programs’ variables are left alone', () => {
+test('variables of other programs are ignored', () => {
   const strangers =
     'HOME HOSTNAME PATH PWD USER TERM LANG NODE_PATH NODE_OPTIONS NODE_VERSION LOGNAME REDIS_PORT REDIS_HOST '
   const more =
@@ -193,7 +193,7 @@ test('other programs’ variables are left alone', () => {
   expect(problemsOf(readConfig({ ...production, ...env }))).toEqual([])
 })
 
-test('an unknown environment is named with the nearest one, and judged by it', () => {
+test('an unknown NODE_ENV is reported with the nearest one, and checked like it', () => {
   expect(readConfig({ NODE_ENV: 'prodution' })).toMatchObject({
     problems: expect.arrayContaining([
       expect.objectContaining({ code: 'not_a_choice', params: expect.objectContaining({ nearest: 'production' }) }),
@@ -229,17 +229,17 @@ describe('master key', () => {
     expect(JSON.stringify(result)).not.toContain(key)
   })
 
-  test('random keys are never taken for weak ones', () => {
+  test('random keys are never reported as weak', () => {
     for (let round = 0; round < 2000; round += 1) {
       expect(problemsOf(readConfig({ ...production, MASTER_KEY: randomBytes(32).toString('hex') }))).toEqual([])
     }
   })
 
-  test('is not given twice', () => {
+  test('is refused when it is given twice', () => {
     expect(problemsOf(readConfig({ ...production, MASTER_KEY_FILE: '/x' }))).toEqual(['MASTER_KEY master_key_twice'])
   })
 
-  test('has one before it while it is being changed, which is another one, and is given once', () => {
+  test('may have a previous one, which must be different and given once', () => {
     const previous = Buffer.alloc(32, 7)
     const written = { ...production, MASTER_KEY_PREVIOUS: previous.toString('hex') }
     expect(configOf(readConfig(written)).previousMasterKey).toEqual(previous)
@@ -253,7 +253,7 @@ describe('master key', () => {
     ])
   })
 
-  test('in a file that is not there is a problem, in one that others may read a warning', () => {
+  test('in a missing file is a problem, in a file that other users may read a warning', () => {
     const file = join(folder, 'key')
     const env = { ...production, MASTER_KEY: undefined, MASTER_KEY_FILE: file }
     expect(readConfig(env)).toMatchObject({
@@ -266,14 +266,14 @@ describe('master key', () => {
     expect(result.warnings).toMatchObject([{ code: 'master_key_file_exposed', params: { path: file, mode: '644' } }])
   })
 
-  test('of development is made once, for its owner only, and found again', () => {
+  test('of development is created once, readable by its owner only, and read again', () => {
     const first = configOf(readConfig(development())).masterKey
     expect(statSync(join(folder, 'master.key')).mode & 0o777).toBe(0o600)
     expect(configOf(readConfig(development())).masterKey).toEqual(first)
     expect(readdirSync(folder)).toEqual(['master.key'])
   })
 
-  test('of development is one, even when another process makes it at the same moment', () => {
+  test('of development is one, also when another process creates it at the same time', () => {
     let other: Buffer | undefined
     const random = {
       ...systemRandom,
@@ -286,7 +286,7 @@ describe('master key', () => {
     expect(readdirSync(folder)).toEqual(['master.key'])
   })
 
-  test('of development that cannot be made is a problem that names the folder', () => {
+  test('of development that cannot be created is a problem that names the folder', () => {
     const blocked = join(folder, 'file')
     writeFileSync(blocked, '')
     expect(readConfig({ DATA_FOLDER: blocked })).toMatchObject({
@@ -298,7 +298,7 @@ describe('master key', () => {
 describe('OUTBOUND_ALLOW', () => {
   const allowed = (OUTBOUND_ALLOW: string) => readConfig({ ...production, OUTBOUND_ALLOW })
 
-  test('names origins: a port, every port, or the scheme’s own', () => {
+  test('accepts origins with a port, with every port, or with the default port', () => {
     const list = ' https://a.example, http://b.example:8080 ,http://localhost:*'
     expect(configOf(allowed(list)).outboundAllow).toEqual([
       { protocol: 'https:', hostname: 'a.example', port: '' },
@@ -325,7 +325,7 @@ describe('BREACH_CHECK_URL', () => {
   const read = (url: string, more: Record<string, string> = {}) =>
     readConfig({ ...production, BREACH_CHECK_URL: url, ...more })
 
-  test('is nothing by default, and https anywhere; a slash at the end is made', () => {
+  test('is unset by default, and may be any https URL; a final slash is added', () => {
     expect(configOf(readConfig(production)).breachCheck).toBeUndefined()
     for (const url of ['https://api.pwnedpasswords.com/range', 'https://api.pwnedpasswords.com/range/']) {
       expect(configOf(read(url)).breachCheck).toEqual({
@@ -336,7 +336,7 @@ describe('BREACH_CHECK_URL', () => {
     expect(configOf(read('https://b.example/', { BREACH_CHECK_OUTAGE: 'refuse' })).breachCheck?.outage).toBe('refuse')
   })
 
-  test('is inside the network only where OUTBOUND_ALLOW names its origin', () => {
+  test('may be internal only if OUTBOUND_ALLOW names its origin', () => {
     const inside = 'http://breaches.internal:8080/range/'
     expect(problemsOf(read(inside))).toEqual(['BREACH_CHECK_URL breach_check_url_not_allowed'])
     expect(problemsOf(read('https://breaches.example:8443/'))).toEqual([
@@ -357,7 +357,7 @@ describe('BREACH_CHECK_URL', () => {
     expect(problemsOf(read(url))).toEqual(['BREACH_CHECK_URL breach_check_url_malformed'])
   })
 
-  test('what happens in an outage is said with it, by one of two words', () => {
+  test('BREACH_CHECK_OUTAGE needs the URL, and is one of two values', () => {
     expect(problemsOf(readConfig({ ...production, BREACH_CHECK_OUTAGE: 'refuse' }))).toEqual([
       'BREACH_CHECK_OUTAGE breach_check_outage_without_url',
     ])
@@ -408,12 +408,12 @@ describe('database', () => {
     expect(codes(url)).toEqual([`DATABASE_URL ${code}`])
   })
 
-  test('development does not ask for TLS', () => {
+  test('development does not require TLS', () => {
     const url = 'postgres://u:p@db.example.com/latchkey'
     expect(configOf(readConfig({ ...development(), DATABASE_URL: url })).database.url).toBe(url)
   })
 
-  test('the direct way is checked alike, and there is none around the embedded database', () => {
+  test('DATABASE_DIRECT_URL is checked like DATABASE_URL, and refused without it', () => {
     const direct = 'postgres://u:p@direct.example.com/latchkey'
     expect(problemsOf(readConfig({ ...production, DATABASE_DIRECT_URL: direct }))).toEqual([
       'DATABASE_DIRECT_URL database_tls_unstated',
@@ -454,7 +454,7 @@ test.each([
   if (!code) expect(configOf(result).redisUrl).toBe(url)
 })
 
-test('proxies are addresses and ranges, and never everybody', () => {
+test('TRUST_PROXY accepts IP addresses and ranges, and not all of them', () => {
   const trusted = (TRUST_PROXY: string) => readConfig({ ...production, TRUST_PROXY })
   expect(configOf(trusted('10.0.0.0/8, 2001:db8::/32 ,127.0.0.1,::1')).trustProxy).toEqual([
     '10.0.0.0/8',
@@ -470,7 +470,7 @@ test('proxies are addresses and ranges, and never everybody', () => {
   }
 })
 
-test('password hashing has a floor', () => {
+test('password hashing has minimum settings', () => {
   const floor = {
     PASSWORD_HASH_MEMORY_KIB: '19456',
     PASSWORD_HASH_ITERATIONS: '2',
@@ -498,7 +498,7 @@ test('password hashing has a floor', () => {
   }
 })
 
-test('metrics have a port of their own, on loopback unless said otherwise', () => {
+test('metrics have their own port, on loopback by default', () => {
   const metrics = (env: Record<string, string>) => readConfig({ ...production, ...env })
   expect(configOf(metrics({ METRICS_PORT: '9090' })).metricsListen).toEqual({ host: '127.0.0.1', port: 9090 })
   expect(problemsOf(metrics({ METRICS_PORT: '3000' }))).toEqual(['METRICS_PORT metrics_port_taken'])
@@ -511,7 +511,7 @@ test('metrics have a port of their own, on loopback unless said otherwise', () =
 describe('signing keys', () => {
   const problemsWith = (env: Record<string, string>) => problemsOf(readConfig({ ...production, ...env }))
 
-  test('algorithms are taken in one order, however they are written, and others are named', () => {
+  test('algorithms are sorted, and unknown ones are reported', () => {
     const env = { ...production, SIGNING_ALGORITHMS: ' ES512, RS256,PS256,,RS256' }
     expect(configOf(readConfig(env)).signingKeys.algorithms).toEqual(['RS256', 'PS256', 'ES512'])
     expect(problemsWith({ SIGNING_ALGORITHMS: 'RS256,HS256,none' })).toEqual([
@@ -520,20 +520,20 @@ describe('signing keys', () => {
     ])
   })
 
-  test('RS256 is always among them (OpenID Connect Discovery 1.0 §3)', () => {
+  test('RS256 is required (OpenID Connect Discovery 1.0 §3)', () => {
     expect(problemsWith({ SIGNING_ALGORITHMS: 'ES256' })).toEqual([
       'SIGNING_ALGORITHMS signing_algorithms_without_rs256',
     ])
   })
 
-  test('a JWKS is cached for at most the time that a key is announced, less the minute in which all processes learn of it', () => {
+  test('the JWKS cache time is at most the announcement time of a key less a minute', () => {
     expect(problemsWith({ KEY_ANNOUNCE_HOURS: '1', JWKS_CACHE_SECONDS: '3540' })).toEqual([])
     expect(problemsWith({ KEY_ANNOUNCE_HOURS: '1', JWKS_CACHE_SECONDS: '3541' })).toEqual([
       'JWKS_CACHE_SECONDS jwks_cache_too_long',
     ])
   })
 
-  test('a key is announced within the time in which the one before it signs', () => {
+  test('the announcement time is shorter than the active time of a key', () => {
     expect(problemsWith({ KEY_ACTIVE_DAYS: '2', KEY_ANNOUNCE_HOURS: '47' })).toEqual([])
     expect(problemsWith({ KEY_ACTIVE_DAYS: '2', KEY_ANNOUNCE_HOURS: '48' })).toEqual([
       'KEY_ANNOUNCE_HOURS key_announced_too_long',
@@ -559,7 +559,7 @@ describe('signing keys', () => {
   })
 })
 
-test('every code has a sentence, and this file has seen every code', () => {
+test('every problem code has a sentence and a case in this file', () => {
   const { config: byCode } = JSON.parse(readFileSync('locales/en.json', 'utf8'))
   expect(Object.keys(byCode).sort()).toEqual([...configProblemCodes].sort())
   const thisFile = readFileSync(import.meta.filename, 'utf8')
@@ -602,17 +602,17 @@ test.each([
   ['a@example.com, b@example.com', false],
   ['a@example.com\nBcc: b@example.com', false],
   ['nobody', false],
-])('MAIL_FROM=%s: an address alone, or mail_from_malformed (taken: %s)', (from, isTaken) => {
+])('MAIL_FROM=%s: an email alone, or mail_from_malformed (accepted: %s)', (from, isTaken) => {
   const result = readConfig({ ...production, MAIL_FROM: from })
   expect(problemsOf(result)).toEqual(isTaken ? [] : ['MAIL_FROM mail_from_malformed'])
 })
 
-test('the sender is no-reply at the issuer’s host, unless it is stated', () => {
+test('the sender is no-reply at the issuer’s host by default', () => {
   expect(configOf(readConfig(production)).email.from).toBe('no-reply@login.example.com')
 })
 
 describe('GEOIP_DATABASE', () => {
-  test('is nothing by default, and a file that can be read', () => {
+  test('is unset by default, and must be a readable file', () => {
     expect(configOf(readConfig(production)).geoipDatabase).toBeUndefined()
     const here = import.meta.filename
     expect(configOf(readConfig({ ...production, GEOIP_DATABASE: here })).geoipDatabase).toBe(here)

@@ -75,7 +75,7 @@ describe.each(responseModes)('%s', (mode) => {
       expect(jwks.keys.filter((key) => key.kid === kid)).toEqual([expect.objectContaining({ kty: 'RSA', use: 'sig' })])
     })
 
-    test('oidcc-idtoken-unsigned: not offered, and no client can ask for it', async () => {
+    test('oidcc-idtoken-unsigned: not offered, and refused in client metadata', async () => {
       const discovery = await suite.discovery()
       expect(discovery.id_token_signing_alg_values_supported).not.toContain('none')
       const metadata = { client_name: 'Unsigned', redirect_uris: [redirectUri], id_token_signed_response_alg: 'none' }
@@ -191,7 +191,7 @@ describe.each(responseModes)('%s', (mode) => {
       expect(page.body).toContain('<html')
     })
 
-    test('a redirect URI with a query keeps it (oidcc-redirect-uri-query-OK)', async () => {
+    test('the query of a redirect URI is preserved (oidcc-redirect-uri-query-OK)', async () => {
       const { answer } = await suite.authorize({ redirect_uri: secondRedirectUri })
       const { body } = await suite.exchange(answer.code, { redirect_uri: secondRedirectUri })
       expect((await suite.verified(body.id_token)).sub).toBeDefined()

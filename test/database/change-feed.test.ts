@@ -58,7 +58,7 @@ test('a change that is rolled back announces nothing', async () => {
   expect(await announced('thing', () => expect(change()).rejects.toThrow('no'))).toEqual([])
 })
 
-test('a change is announced when it is committed, and so after it can be read', async () => {
+test('a change is announced only after its transaction has committed', async () => {
   const { transaction } = own.database
   const keys: string[] = []
   const end = own.database.changes.subscribe('thing', (key) => keys.push(key))
@@ -75,13 +75,13 @@ test('a change is announced when it is committed, and so after it can be read', 
   end()
 })
 
-test('a key may be of any type, and a row may have several', async () => {
+test('a key of any type, and each key of a row, is announced', async () => {
   const { knex } = own.database
   const insert = () => knex('other').insert({ name: 'x', digest: Buffer.from([1, 255]), 'odd Column': 7 })
   expect(await announced('other', insert)).toEqual(['\\x01ff', '7'])
 })
 
-test('an emptied table, and a key too long for a notification, announce any row', async () => {
+test('a truncated table, and a key that is too long for a notification, announce every row', async () => {
   const { knex } = own.database
   expect(await announced('thing', () => knex.raw('TRUNCATE thing'))).toEqual([''])
   // Random, because an index refuses long texts that do not compress.

@@ -11,7 +11,7 @@ import { waitFor } from '../support/wait.ts'
 const log = createLog({ level: 'silent' })
 const unavailable = { code: 'database_unavailable', status: 503, retryAfterSeconds: 5 }
 
-describe('on a database that is there', () => {
+describe('with a running database', () => {
   let own: TestDatabase
   beforeAll(async () => {
     own = await createTestDatabase()
@@ -20,7 +20,7 @@ describe('on a database that is there', () => {
   afterAll(() => own.close())
   beforeEach(() => own.database.knex('note').delete())
 
-  test('a transaction is committed when its work resolves, and gives what the work gives', async () => {
+  test('a transaction is committed when its work resolves, and returns the result of the work', async () => {
     const given = await own.database.transaction(async (tx) => {
       await tx('note').insert({ id: 1 })
       return 'done'
@@ -38,7 +38,7 @@ describe('on a database that is there', () => {
     expect(await own.database.knex('note').pluck('id')).toEqual([])
   })
 
-  test('of two transactions that wait for each other the one that Postgres ends begins again: both are done', async () => {
+  test('a transaction that Postgres ends in a deadlock is repeated, and both transactions commit', async () => {
     const { transaction, knex } = own.database
     await knex('note').insert([
       { id: 4, said: '' },
@@ -83,7 +83,7 @@ describe('on a database that is there', () => {
     expect(await own.database.isHealthy()).toBe(true)
   })
 
-  test('every session has its name and its limits', async () => {
+  test('every session has the application name and the time limits', async () => {
     const { pool, knex, maintenance } = own.database
     const settings = `SELECT current_setting('application_name') AS name, current_setting('statement_timeout') AS statement,
       current_setting('idle_in_transaction_session_timeout') AS idle`
@@ -93,7 +93,7 @@ describe('on a database that is there', () => {
     expect((await maintenance.raw(settings)).rows).toEqual([{ name: 'latchkey', statement: '0', idle: '0' }])
   })
 
-  test('a statement that takes too long is ended and answered as a database that is away', async () => {
+  test('a statement that exceeds its time limit rejects with database_unavailable', async () => {
     const slow = own.database.transaction(async (tx) => {
       await tx.raw('SET LOCAL statement_timeout = 50')
       await tx.raw('SELECT pg_sleep(10)')
@@ -101,7 +101,7 @@ describe('on a database that is there', () => {
     await expect(slow).rejects.toMatchObject(unavailable)
   })
 
-  test('a bigint is a number', async () => {
+  test('a bigint is read as a number', async () => {
     await own.database.knex('note').insert({ id: 1_790_000_000_000 })
     expect((await own.database.pool.query('SELECT id, (SELECT count(*) FROM note) AS n FROM note')).rows).toEqual([
       { id: 1_790_000_000_000, n: 1 },
@@ -132,7 +132,7 @@ test('without a listening database every query rejects with database_unavailable
   await close()
 })
 
-test('a transaction that asks a pool for a second connection fails at once, and holds up no other request', async () => {
+test('a second connection inside a transaction is refused at once, and delays no other request', async () => {
   const own = await createTestDatabase()
   const database = createDatabase({ url: own.url, poolSize: 2, log })
   const { knex, pool, transaction } = database
@@ -159,7 +159,7 @@ test('a transaction that asks a pool for a second connection fails at once, and 
   await own.close()
 })
 
-test('behind a pooler nothing is asked of the session, and the change feed goes past it', async () => {
+test('behind a pooler no session setting is used, and the change feed connects directly', async () => {
   const own = await createTestDatabase()
   const database = createDatabase({ url: `${own.url}&x=pooler`, directUrl: own.url, poolSize: 2, log })
   const { rows } = await database.pool.query("SELECT current_setting('statement_timeout') AS limit")
@@ -174,7 +174,7 @@ test('behind a pooler nothing is asked of the session, and the change feed goes 
 })
 
 describeWith('postgres', 'a Postgres server that', () => {
-  test('stops and returns is used again without a restart', async () => {
+  test('stops and returns is used again without a restart of the server', async () => {
     const server = await startPostgresServer()
     const database = createDatabase({ url: server.url(), poolSize: 4, log })
     const { pool, knex, transaction, changes } = database
@@ -197,7 +197,7 @@ describeWith('postgres', 'a Postgres server that', () => {
     await server.close()
   })
 
-  test('falls silent holds a request for seconds, not for ever, and is used again when it speaks', async () => {
+  test('does not respond delays a request for seconds only, and is used again when it responds', async () => {
     const server = await startPostgresServer()
     const database = createDatabase({ url: server.url(), poolSize: 2, log })
     await database.pool.query('SELECT 1')

@@ -66,7 +66,7 @@ describe('the user', () => {
       expect(await owner.close()).toBe('stopped')
     })
 
-    test('reaches its files below a folder that only root may enter, and has no other power of root', async () => {
+    test('reaches its files below a folder that only root may enter, and has no other capability of root', async () => {
       const folder = createDataPath()
       chmodSync(path.dirname(folder), 0o700)
       const { url, close } = await startEmbeddedPostgres({ folder })
@@ -103,7 +103,7 @@ describe('the user', () => {
 describe('the socket', () => {
   const longName = `${'long-'.repeat(30)}postgres`
 
-  test('is in a short folder of its own when the path of the data folder is too long for one', async () => {
+  test('is in a short separate folder when the path of the data folder is too long', async () => {
     const folder = createDataPath(longName)
     const first = await startEmbeddedPostgres({ folder })
     const host = new URL(first.url).searchParams.get('host') ?? ''
@@ -134,7 +134,7 @@ describe('the socket', () => {
 })
 
 describe('after a crash', () => {
-  test('a process number that another process has now does not prevent a start', async () => {
+  test('a process id that another process has now does not prevent a start', async () => {
     const folder = createDataPath()
     await (await startEmbeddedPostgres({ folder })).close()
     // This process is alive and is not Postgres.
@@ -145,7 +145,7 @@ describe('after a crash', () => {
     expect(await close()).toBe('stopped')
   })
 
-  test('a first start that was killed in the middle is cleaned up, and one that is under way is left alone', async () => {
+  test('the files of a killed first start are removed, and those of a running one are not', async () => {
     const folder = createDataPath()
     const [killed, underWay] = [`${folder}.init-999999999-abcdef`, `${folder}.init-${process.pid}-abcdef`]
     for (const leftover of [killed, underWay]) mkdirSync(leftover)
@@ -154,7 +154,7 @@ describe('after a crash', () => {
     expect(existsSync(underWay)).toBe(true)
   })
 
-  test('a data folder that is broken is an error with the last words of Postgres', async () => {
+  test('a damaged data folder is an error that contains the last message of Postgres', async () => {
     const folder = createDataPath()
     await (await startEmbeddedPostgres({ folder })).close()
     writeFileSync(path.join(folder, 'PG_VERSION'), '9\n')
@@ -165,7 +165,7 @@ describe('after a crash', () => {
   })
 })
 
-test('a data folder that another machine or container works on is refused', async () => {
+test('a data folder that another machine or container uses is refused', async () => {
   const folder = createDataPath()
   await (await startEmbeddedPostgres({ folder })).close()
   // An invisible process, as in another container, would lock the file in the same way.
@@ -200,7 +200,7 @@ describe('the programs', () => {
   const version = (copy: string, env: Record<string, string>) =>
     spawnSync(path.join(copy, 'bin/postgres'), ['--version'], { env, encoding: 'utf8' }).stdout
 
-  test('load their libraries though npm has made no symbolic links', () => {
+  test('find their libraries without the symbolic links of npm', () => {
     const copy = createCopy()
     expect(version(copy, {})).toBe('')
     expect(linkLibraries(copy, path.join(copy, '../spare'))).toEqual({})
@@ -209,7 +209,7 @@ describe('the programs', () => {
     expect(existsSync(path.join(copy, '../spare'))).toBe(false)
   })
 
-  test('load them from a folder of ours where node_modules may not be written to', () => {
+  test('find them in another folder if node_modules is read-only', () => {
     const copy = createCopy()
     chmodSync(path.join(copy, 'lib'), 0o555)
     const spare = path.join(createTestFolder(), 'spare')
@@ -225,7 +225,7 @@ describe('the programs', () => {
     chmodSync(path.join(copy, 'lib'), 0o755)
   })
 
-  test('do not exist for Alpine, for other systems, and where npm has left them out: the errors say so', () => {
+  test('are missing on Alpine, on other systems and without the optional package: each has its error', () => {
     const find =
       (platform: string, hasGlibc = true) =>
       () =>

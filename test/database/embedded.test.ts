@@ -11,7 +11,7 @@ const log = createLog({ level: 'silent' })
 
 afterEach(endEverything)
 
-test('the first start makes the data folder and answers, and the last one out stops it', async () => {
+test('the first start creates the data folder, and the last process that closes stops Postgres', async () => {
   const folder = createDataPath()
   const { url, close } = await startEmbeddedPostgres({ folder })
   const { knex, close: disconnect } = createDatabase({ url, poolSize: 2, log })
@@ -27,7 +27,7 @@ test('the first start makes the data folder and answers, and the last one out st
   expect(existsSync(path.join(folder, 'postmaster.pid'))).toBe(false)
 })
 
-test('two first starts at once both succeed, on one data folder', async () => {
+test('concurrent first starts on one data folder all succeed', async () => {
   const folder = createDataPath()
   const holders = [startHolder({ folder }), startHolder({ folder }), startHolder({ folder })]
   const [first, ...others] = await Promise.all(holders.map((holder) => holder.next()))
@@ -50,7 +50,7 @@ test('the second process joins the running one, which stays until the last proce
   expect(isRunning(folder, pid)).toBe(false)
 })
 
-test('one that comes while the last one leaves gets a running database', async () => {
+test('a start while the last process closes gets a running database', async () => {
   const folder = createDataPath()
   for (let round = 0; round < 5; round += 1) {
     const accountDeletion = await startEmbeddedPostgres({ folder })
@@ -62,7 +62,7 @@ test('one that comes while the last one leaves gets a running database', async (
   }
 })
 
-test('kill -9 of the server leaves Postgres alive, and the next start adopts it', async () => {
+test('Postgres survives a kill -9 of the server, and the next start uses it', async () => {
   const folder = createDataPath()
   const server = startHolder({ folder })
   const { url } = await server.next()
@@ -77,7 +77,7 @@ test('kill -9 of the server leaves Postgres alive, and the next start adopts it'
   expect(isRunning(folder, pid)).toBe(false)
 })
 
-test('kill -9 of Postgres: every process has it back in seconds at the same address, and no acknowledged row is lost', async () => {
+test('after a kill -9 of Postgres every process has it again in seconds at the same URL, and no acknowledged row is lost', async () => {
   const folder = createDataPath()
   const [server, other] = [await startEmbeddedPostgres({ folder }), startHolder({ folder })]
   await other.next()
@@ -118,7 +118,7 @@ test('kill -9 of Postgres: every process has it back in seconds at the same addr
   expect(await other.close()).toBe('stopped')
 })
 
-test('a Postgres that cannot start again is reported once, and tried until it can', async () => {
+test('a Postgres that cannot restart is logged once, and the restart is repeated until it succeeds', async () => {
   const folder = createDataPath()
   const lines: string[] = []
   const reported = createLog({ level: 'debug', destination: { write: (line) => void lines.push(line) } })
@@ -155,7 +155,7 @@ test('Ctrl-C reaches the server and not its database, which continues while requ
   expect(await server.close()).toBe('stopped')
 })
 
-test('Postgres writes to a log file that only its owner reads, and no value of a row or a statement into it', async () => {
+test('Postgres writes to a log file that only its owner can read, without values of rows or statements', async () => {
   const folder = createDataPath()
   const { url, close } = await startEmbeddedPostgres({ folder })
   const database = createDatabase({ url, poolSize: 1, log })
@@ -184,7 +184,7 @@ test('its socket is accessible to its user only, and it listens on no port', asy
   await close()
 })
 
-test('where there are no sockets it is reached on loopback, with a password', async () => {
+test('without sockets it is reached on loopback, with a password', async () => {
   const folder = createDataPath()
   const { url, close } = await startEmbeddedPostgres({ folder, transport: 'tcp' })
   const { hostname, password } = new URL(url)

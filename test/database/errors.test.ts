@@ -15,7 +15,7 @@ test.each([
   ['a broken connection (08006)', withCode('08006')],
   ['a connection that ends', new Error('Connection terminated unexpectedly')],
   ['a pool without a free connection', new Error('timeout exceeded when trying to connect')],
-])('%s is a database that is away', (_name, error) => {
+])('%s counts as an unavailable database', (_name, error) => {
   expect(isConnectionFailure(error)).toBe(true)
 })
 
@@ -26,6 +26,6 @@ test.each([
   ['an error of ours that quotes the driver', Object.assign(new Error('timeout expired'), { code: 'other' })],
   ['any other error', new TypeError('x is not a function')],
   ['nothing', undefined],
-])('%s is not', (_name, error) => {
+])('%s does not count as an unavailable database', (_name, error) => {
   expect(isConnectionFailure(error)).toBe(false)
 })

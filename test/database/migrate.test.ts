@@ -23,12 +23,12 @@ const makesTable = (name: string): Migration => ({
   up: (knex) => knex.schema.createTable(name, (t) => t.text('x')),
 })
 
-test('every file of migrations/ is in the list, in the order of its numbers, under its own name', () => {
+test('the list contains every file of migrations/ by its name, in the order of the numbers', () => {
   const files = readdirSync(path.resolve(import.meta.dirname, '../../migrations')).filter((file) => /^\d/.test(file))
   expect(names).toEqual(files.sort().map((file) => file.replace('.ts', '')))
 })
 
-test('an empty database gets everything, and a second run finds nothing to do', async () => {
+test('the first run applies every migration, and a second run none', async () => {
   const { maintenance } = own.database
   expect(await pendingMigrations(maintenance)).toEqual(names)
   expect(await migrateUnderLock({ knex: maintenance, log })).toEqual(names)
@@ -36,7 +36,7 @@ test('an empty database gets everything, and a second run finds nothing to do', 
   expect(await migrateUnderLock({ knex: maintenance, log })).toEqual([])
 })
 
-test('processes that start at once on an empty database all come up, and each migration has run once', async () => {
+test('processes that start concurrently on an empty database all succeed, and each migration runs once', async () => {
   const processes = [1, 2, 3, 4].map(() => createDatabase({ url: own.url, poolSize: 2, log }))
   const applied = await Promise.all(processes.map(({ maintenance }) => migrateUnderLock({ knex: maintenance, log })))
   expect(applied.flat().sort()).toEqual(names)
@@ -44,7 +44,7 @@ test('processes that start at once on an empty database all come up, and each mi
   await Promise.all(processes.map((database) => database.close()))
 })
 
-test('a migration that fails is rolled back and rejects; those before it stay, those after it wait', async () => {
+test('a failed migration is rolled back and rejects; earlier ones stay applied, later ones stay pending', async () => {
   const { maintenance: knex } = own.database
   const fails: Migration = {
     name: 'second',
@@ -62,7 +62,7 @@ test('a migration that fails is rolled back and rejects; those before it stay, t
   expect(await migrateUnderLock({ knex, log }, mended)).toEqual(['second', 'third'])
 })
 
-test('a database that knows newer migrations than the program is left as it is', async () => {
+test('a database with newer migrations than the program is not changed', async () => {
   const { maintenance: knex } = own.database
   await migrateUnderLock({ knex, log }, [makesTable('first'), makesTable('newer')])
   expect(await migrateUnderLock({ knex, log }, [makesTable('first')])).toEqual([])

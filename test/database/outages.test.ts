@@ -9,7 +9,7 @@ import { createTestDatabase } from '../support/database.ts'
 const log = createLog({ level: 'silent' })
 const windowMs = 30_000
 
-test('the window of a token begins again at the end of an outage in which it was spent, or one window before which', () => {
+test('an outage restarts the window of a token that was spent in it, or at most one window before it', () => {
   const outages = [{ beganAt: 100_000, endedAt: 160_000 }]
   const begins = (spentAt: number) => windowBegins(outages, spentAt, windowMs)
   expect([69_999, 70_000, 100_000, 160_000, 160_001].map(begins)).toEqual([69_999, 160_000, 160_000, 160_000, 160_001])
@@ -19,7 +19,7 @@ test('the window of a token begins again at the end of an outage in which it was
   expect(windowBegins([...outages, { ...second, beganAt: 190_001 }], 80_000, windowMs)).toBe(160_000)
 })
 
-test('a token that was spent before the reported time has no open window, and no later outage reopens it', () => {
+test('the window of a token that was spent before the returned time is closed, and no later outage reopens it', () => {
   const outages = [
     { beganAt: 100_000, endedAt: 160_000 },
     { beganAt: 185_000, endedAt: 200_000 },
@@ -77,7 +77,7 @@ describe('heartbeats', () => {
     }
   }
 
-  test('a time in which no process wrote one is an outage for all processes, a turned clock is none', async () => {
+  test('a time without a heartbeat of any process is an outage for all processes, a changed clock is not', async () => {
     const one = openProcess()
     const other = openProcess(one.clock)
     await beatFor(6_000, one, other)
@@ -98,7 +98,7 @@ describe('heartbeats', () => {
     expect(await openProcess(one.clock).outages.graceBegins(spentAt, windowMs)).toBe(returned)
   })
 
-  test('a window counts as over only by heartbeats that were written, however late it is', async () => {
+  test('a window is closed only by written heartbeats, whatever the time is', async () => {
     const one = openProcess()
     await beatFor(6_000, one)
     const beatAt = one.clock.now()
@@ -118,7 +118,7 @@ describe('heartbeats', () => {
     await untilBefore(one.clock.now())
   })
 
-  test('while one process writes them, another that cannot sees no outage', async () => {
+  test('a process that cannot write heartbeats sees no outage while another process writes them', async () => {
     const one = openProcess()
     const other = openProcess(one.clock)
     await beatFor(6_000, one, other)
@@ -129,7 +129,7 @@ describe('heartbeats', () => {
     expect(await other.outages.graceBegins(spentAt, windowMs)).toBe(spentAt)
   })
 
-  test('a process that starts after all others ended finds the time between as an outage', async () => {
+  test('a process that starts after all others have stopped sees the time between as an outage', async () => {
     const one = openProcess()
     await beatFor(6_000, one)
     const spentAt = one.clock.now()

@@ -2,7 +2,7 @@
 import { createTestDatabase } from '../support/database.ts'
 import { startServers } from '../support/processes.ts'
 
-test('two servers that start at once on an empty database both come up', async () => {
+test('two servers that start concurrently on an empty database both serve requests', async () => {
   const { url, close } = await createTestDatabase({ isEmpty: true })
   const running = await startServers(2, { databaseUrl: url })
   for (const server of running.servers) {

@@ -46,14 +46,14 @@ const createCache = (maxEntries = 10, from = load) =>
   createRowCache({ table: 'thing', changes, maxEntries, load: from })
 const paint = (name: string, color: string) => own.database.knex('thing').where({ name }).update({ color })
 
-test('a row is loaded once, also when many ask for it at once', async () => {
+test('a row is loaded once, also by concurrent requests', async () => {
   const cache = createCache()
   expect(await Promise.all([cache.get('a'), cache.get('a'), cache.get('a')])).toEqual(['red', 'red', 'red'])
   expect(await cache.get('a')).toBe('red')
   expect(loads).toEqual(['a'])
 })
 
-test('a changed row is loaded anew, and no other', async () => {
+test('a changed row is loaded again, and no other', async () => {
   const cache = createCache()
   await cache.get('a')
   await cache.get('b')
@@ -100,14 +100,14 @@ test('a change that arrives during a load discards that load', async () => {
   expect(await cache.get('a')).toBe('blue')
 })
 
-test('a row that does not exist is not remembered', async () => {
+test('a row that does not exist is not cached', async () => {
   const cache = createCache()
   expect(await cache.get('nobody')).toBeUndefined()
   expect(await cache.get('nobody')).toBeUndefined()
   expect(loads).toEqual(['nobody', 'nobody'])
 })
 
-test('a failed load rejects and is not remembered', async () => {
+test('a failed load rejects and is not cached', async () => {
   let isBroken = true
   const cache = createCache(10, async (name) => {
     if (isBroken) throw new Error('away')
@@ -118,13 +118,13 @@ test('a failed load rejects and is not remembered', async () => {
   expect(await cache.get('a')).toBe('red')
 })
 
-test('the row that was not asked for the longest leaves first', async () => {
+test('a full cache removes the row that was not requested for the longest time', async () => {
   const cache = createCache(2)
   for (const name of ['a', 'b', 'a', 'c', 'a', 'b']) await cache.get(name)
   expect(loads).toEqual(['a', 'b', 'c', 'b'])
 })
 
-test('clear forgets everything', async () => {
+test('clear removes every row', async () => {
   const cache = createCache()
   await cache.get('a')
   cache.clear()
@@ -132,7 +132,7 @@ test('clear forgets everything', async () => {
   expect(loads).toEqual(['a', 'a'])
 })
 
-test('while the change feed is away nothing is remembered, and nothing from before is used afterwards', async () => {
+test('while the change feed is disconnected nothing is cached, and no earlier row is used afterwards', async () => {
   const listeners = new Set<(connected: boolean) => void>()
   let isConnected = true
   const feed: ChangeFeed = {

@@ -21,7 +21,7 @@ const emailLinks = () => createEmailLinks({ db: store.database.knex, clock, rand
 const mint = (purpose: 'verify' | 'recover', isRepetition = false) =>
   store.database.transaction((tx) => emailLinks().mint(tx, purpose, link, isRepetition))
 
-test('a token has 256 bits, and is looked for under its own purpose', async () => {
+test('a token has 256 bits, and is found only under its own purpose', async () => {
   const token = (await mint('verify'))!
   expect(Buffer.from(token, 'base64url')).toHaveLength(32)
   expect(await emailLinks().get('verify', token)).toEqual(link)
@@ -36,7 +36,7 @@ test('a token has 256 bits, and is looked for under its own purpose', async () =
 })
 
 test.each(['', 'x', 'x'.repeat(43), 'x'.repeat(200), '\0', `${'x'.repeat(42)}\n`])(
-  'what is no token (%j) opens nothing',
+  'a malformed token (%j) is refused',
   async (token) => {
     await expect(emailLinks().get('verify', token)).rejects.toMatchObject({ code: 'link_expired' })
     await expect(store.database.transaction((tx) => emailLinks().spend(tx, 'verify', token))).rejects.toMatchObject({
@@ -45,7 +45,7 @@ test.each(['', 'x', 'x'.repeat(43), 'x'.repeat(200), '\0', `${'x'.repeat(42)}\n`
   },
 )
 
-test('a use that is rolled back is none', async () => {
+test('a use in a rolled-back transaction does not spend the link', async () => {
   const token = (await mint('verify'))!
   const use = (isFailing: boolean) =>
     store.database.transaction(async (tx) => {
@@ -57,7 +57,7 @@ test('a use that is rolled back is none', async () => {
   await expect(use(false)).rejects.toMatchObject({ code: 'link_expired' })
 })
 
-test('a repetition of the same email does not count, and of the limit’s last place two at once get one', async () => {
+test('a repeated email does not count for the limit, and concurrent requests do not exceed it', async () => {
   clock.advance(2 * 3_600_000)
   expect(await mint('recover')).toBeDefined()
   for (let times = 0; times < 5; times += 1) expect(await mint('recover', true)).toBeDefined()
@@ -68,7 +68,7 @@ test('a repetition of the same email does not count, and of the limit’s last p
   expect(await mint('recover')).toBeDefined()
 })
 
-test('ended links open nothing; others stay', async () => {
+test('ended links are refused; links of another purpose stay valid', async () => {
   clock.advance(2 * 3_600_000)
   const [verify, recover] = [(await mint('verify'))!, (await mint('recover'))!]
   await store.database.transaction((tx) => emailLinks().end(tx, accountId, ['recover']))

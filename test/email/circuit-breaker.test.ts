@@ -25,7 +25,7 @@ async function freePort(): Promise<number> {
   return port
 }
 
-test('after a connection that failed the next emails fail at once, for two seconds', async () => {
+test('after a failed connection further emails fail at once, for two seconds', async () => {
   let nowMs = 0
   let sends = 0
   const away = createTransport({ ...plain, port: await freePort() })
@@ -47,7 +47,7 @@ test('after a connection that failed the next emails fail at once, for two secon
   expect(sends).toBe(2)
 })
 
-test('only the server’s own last word is one: what it refuses for a while, or cannot say, is tried again', async () => {
+test('only a permanent refusal of the mail server is final; a temporary one and a failed connection are not', async () => {
   const mailbox = await startMailbox()
   const transport = createTransport({ ...plain, port: Number(new URL(mailbox.url).port) })
   const isFinal = async () => isRefusedForGood(await transport.send(message).catch((error: unknown) => error))

@@ -34,7 +34,7 @@ const outcomes = async () => (await setup.server.parts.metrics.getSingleMetric('
 const counted = async (outcome: string) =>
   (await outcomes()).filter(({ labels }) => labels.outcome === outcome).reduce((sum, { value }) => sum + value, 0)
 
-test('an email has text and HTML, comes from the sender that is configured, and asks for no answer', async () => {
+test('an email has text and HTML, the configured sender, and Auto-Submitted', async () => {
   await setup.register({ email: 'form@example.com' })
   const message = await setup.mailbox.waitFor('form@example.com', 'verify')
   expect(message.from).toBe('no-reply@localhost')
@@ -106,7 +106,7 @@ test('of the text that users type only the address reaches an email: none of the
   expect(setup.mailbox.emails.length).toBe(before)
 })
 
-test('a service that calls itself something else says so in the email, in any script', async () => {
+test('an email contains the configured service name, in any script', async () => {
   await setup.server.parts.settings.set('serviceName', 'Фонарь, "Lantern" <x@y>', operator)
   try {
     await setup.register({ email: 'script@example.com' })
@@ -122,7 +122,7 @@ test('a service that calls itself something else says so in the email, in any sc
 })
 
 test.each(['busy', 'hanging up'] as const)(
-  'a mail server that is %s fails no registration, and gets the email when it is well again',
+  'a registration succeeds while the mail server is %s, and the email is sent when it works again',
   async (mood) => {
     const email = `${mood.replace(' ', '-')}@example.com`
     await idle()
@@ -142,7 +142,7 @@ test.each(['busy', 'hanging up'] as const)(
   },
 )
 
-test('an email that waits holds the intent, sealed, and no link; delivered, nothing of it is left', async () => {
+test('a waiting email is stored encrypted and without its link, and is deleted when it is delivered', async () => {
   await idle()
   setup.mailbox.setMood('busy')
   await setup.register({ email: 'sealed@example.com' })
@@ -156,7 +156,7 @@ test('an email that waits holds the intent, sealed, and no link; delivered, noth
   await idle()
 })
 
-test('what a mail server refuses for good is not tried again, and counted', async () => {
+test('an email that the mail server refuses permanently is not repeated, and is counted', async () => {
   const refused = await counted('refused')
   setup.mailbox.setMood('refusing')
   await setup.register({ email: 'refused@example.com' })
@@ -166,7 +166,7 @@ test('what a mail server refuses for good is not tried again, and counted', asyn
   expect(setup.mailbox.to('refused@example.com')).toEqual([])
 })
 
-test('a mailbox is not flooded: five links to confirm an address within an hour, and three to a new password', async () => {
+test('a mailbox gets at most five verify links and three recovery links an hour', async () => {
   const email = 'flooded@example.com'
   const limited = await counted('limited')
   for (let count = 1; count <= 8; count += 1) await setup.register({ email })
@@ -185,7 +185,7 @@ test('a mailbox is not flooded: five links to confirm an address within an hour,
   await setup.mailbox.waitFor(member, 'recovery', { count: 4 })
 })
 
-test('nor is one whose address another user registers again and again', async () => {
+test('a mailbox gets at most three emails an hour about repeated registrations', async () => {
   const email = 'bothered@example.com'
   await setup.member(email)
   const limited = await counted('limited')
@@ -196,7 +196,7 @@ test('nor is one whose address another user registers again and again', async ()
   expect(setup.mailbox.listOf(email, 'already_registered')).toHaveLength(3)
 })
 
-test('what could not be sent for a day is not sent any more', async () => {
+test('an email that could not be sent for a day is dropped', async () => {
   await idle()
   setup.mailbox.setMood('busy')
   await setup.register({ email: 'late@example.com' })
@@ -229,7 +229,7 @@ test('without a mail server no page offers what needs one, and a notification is
   }
 })
 
-test('a mail server that wants TLS is spoken to with TLS only when its certificate is right', async () => {
+test('a mail server that requires TLS gets emails only if its certificate is valid', async () => {
   // The package warns that its own certificate is not secret; this test wants that certificate.
   const { error } = console
   console.error = () => {}

@@ -101,7 +101,7 @@ describeWith('chromium', 'in a browser', () => {
     await page.context().close()
   })
 
-  test('web app: a login that another browser began is refused (RFC 6749 §10.12)', async () => {
+  test('web app: the callback of a login from another browser is refused (RFC 6749 §10.12)', async () => {
     const { error } = console
     console.error = () => {} // The app logs the reason for its administrator.
     const response = await fetch(`${setup.web.url}callback?code=stolen&state=x&iss=${encodeURIComponent(setup.issuer)}`)
@@ -113,7 +113,7 @@ describeWith('chromium', 'in a browser', () => {
     console.error = error
   })
 
-  test('single-page app: login, refresh by button and by itself, logout', async () => {
+  test('single-page app: login, refresh by button and by timer, logout', async () => {
     const { page, complaints } = await openWindow()
     await page.clock.install()
     await page.goto(setup.spa.url)

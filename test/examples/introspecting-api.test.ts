@@ -42,7 +42,7 @@ async function ask(token: string | undefined, at: Running = example) {
   return { status: response.status, challenge: response.headers.get('www-authenticate'), body: await response.json() }
 }
 
-test('a JWT and an opaque token are taken by the API they are for, and by no other', async () => {
+test('a JWT and an opaque token are accepted by their own API only', async () => {
   const [jwt, opaque] = [await takeToken(), await takeToken(opaqueAudience)]
   expect(await ask(jwt)).toMatchObject({ status: 200, body: { client_id: 'machine' } })
   expect(await ask(opaque, opaqueExample)).toMatchObject({ status: 200, body: { client_id: 'machine' } })
@@ -51,13 +51,13 @@ test('a JWT and an opaque token are taken by the API they are for, and by no oth
   }
 })
 
-test('no token, a wrong one and one without the scope are refused as RFC 6750 §3.1 says', async () => {
+test('a missing token, a wrong one and one without the scope are refused (RFC 6750 §3.1)', async () => {
   expect(await ask(undefined)).toMatchObject({ status: 401, challenge: 'Bearer' })
   expect(await ask('wrong')).toMatchObject({ status: 401, challenge: 'Bearer error="invalid_token"' })
   expect(await ask(await takeToken(audience, 'api:write'))).toMatchObject({ status: 403 })
 })
 
-test('what was taken back is refused with the next request', async () => {
+test('a revoked token is refused at the next request', async () => {
   const tokens = [await takeToken(), await takeToken(opaqueAudience)] as const
   await server.parts.revocation.revokeClient('machine', operator)
   expect(await ask(tokens[0])).toMatchObject({ status: 401 })

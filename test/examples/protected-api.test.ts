@@ -54,7 +54,7 @@ test('the machine client gets a token with its own credentials and calls the API
   expect(answer).toMatchObject({ status: 200, body: { client_id: machine.clientId, scopes: ['api:read'] } })
 })
 
-test('the scheme is compared in any case (RFC 9110 §11.1)', async () => {
+test('the scheme is accepted in any letter case (RFC 9110 §11.1)', async () => {
   expect(await ask(await takeToken('api:read'), 'GET', 'bEARER')).toMatchObject({ status: 200 })
 })
 
@@ -63,7 +63,7 @@ test('a request without a token gets the scheme and no error (RFC 6750 §3.1)', 
   expect(await ask('YTpi', 'GET', 'Basic')).toMatchObject({ status: 401, challenge: `Bearer realm="${audience}"` })
 })
 
-test('a token without the needed scope is 403 with the scope that is missing (RFC 6750 §3.1)', async () => {
+test('a token without the required scope is 403 and names the missing scope (RFC 6750 §3.1)', async () => {
   const token = await takeToken('api:read')
   expect(await ask(token, 'POST')).toMatchObject({
     status: 403,
@@ -86,7 +86,7 @@ test('a token of another issuer is refused, even under the same keys (RFC 9068 �
   expect(await ask(token)).toMatchObject(refused("unexpected 'iss' claim value"))
 })
 
-test('an ID token is no access token (RFC 9068 §2.1, typ)', async () => {
+test('an ID token is refused (RFC 9068 §2.1, typ)', async () => {
   await setup.latchkey.addClient({
     clientId: 'reader',
     kind: 'spa',
@@ -143,7 +143,7 @@ describe('a token with the right claims and the wrong signature is refused:', ()
   })
 })
 
-test('what is no token at all is refused', async () => {
+test('a malformed token is refused', async () => {
   expect(await ask('x')).toMatchObject({ status: 401, body: { error: 'invalid_token' } })
 })
 

@@ -65,7 +65,7 @@ describeWith(['postgres'], 'codes are issued all the time, at two processes', ()
     ['a new password', ['user', 'set-password', 'alice@example.com', '--password-stdin'], testPassword],
     ['a disabled client', ['client', 'disable', 'web'], ''],
   ])(
-    '%s ends what is issued at both processes within a second of the answer',
+    '%s ends the tokens of both processes within a second of the response',
     async (_, command, stdin) => {
       const rp = createRelyingParty(both[0]!, createBrowser())
       const { code: kept } = await rp.authorize()

@@ -30,7 +30,7 @@ afterAll(async () => {
 const run = (...args: string[]) => latchkey([...args, '--json'], { env: { ...env, DATABASE_URL: base.url } })
 const kidOf = (jwt: string): string => JSON.parse(Buffer.from(jwt.split('.')[0]!, 'base64url').toString()).kid
 
-test(`active keys are revoked ${rounds} times while clients refresh and machines ask for tokens`, async () => {
+test(`active keys are revoked ${rounds} times while clients refresh and machines request tokens`, async () => {
   const wrong: unknown[] = []
   const issued: { kid: string; at: number }[] = []
   let refused = 0

@@ -74,7 +74,7 @@ test('twenty logouts at two processes are delivered once each', async () => {
   expect(told).toEqual(browsers.map(({ idToken }) => decodeJwt(idToken).sid).sort())
 }, 60_000)
 
-test('a process that is killed in the middle of telling leaves it to the other one', async () => {
+test('a delivery of a killed process is completed by the other process', async () => {
   const { rp, idToken } = await signedIn()
   const held: ServerResponse[] = []
   answer = (response) => void held.push(response)

@@ -93,7 +93,7 @@ describeWith(['postgres', 'redis-server'], 'a store that is away for longer than
       120_000,
     )
     test(
-      `Redis, dead for ${seconds} s`,
+      `Redis, killed for ${seconds} s`,
       () =>
         prove(
           seconds,

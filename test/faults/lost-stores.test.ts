@@ -75,7 +75,7 @@ describeWith('postgres', 'a Postgres server', () => {
   })
 
   test('that is stopped and started', () => prove(servers, postgres.stop, postgres.start), 60_000)
-  test('that can only be read is not ready, and says why', async () => {
+  test('that is read-only makes the server not ready, with the reason', async () => {
     const [at] = servers.servers as [StartedProcess]
     const reads = (how: string) => `ALTER SYSTEM SET default_transaction_read_only = ${how}`
     await postgres.run(reads('on'), 'SELECT pg_reload_conf()')
@@ -90,7 +90,7 @@ describeWith('postgres', 'a Postgres server', () => {
   test('that is killed and started', () => prove(servers, postgres.kill, postgres.start), 60_000)
 })
 
-test('the embedded Postgres that is killed is started again by the server, and what was acknowledged is there', async () => {
+test('the server restarts a killed embedded Postgres, and no acknowledged data is lost', async () => {
   const data = path.join(createTestFolder(), 'data')
   const servers = await startServers(1, { env: { ...env, DATA_FOLDER: data } })
   const [at] = servers.servers as [StartedProcess]

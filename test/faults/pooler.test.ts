@@ -57,7 +57,7 @@ describeWith(['postgres', 'pgbouncer'], 'behind PgBouncer', () => {
       })
   })
 
-  test('without a direct way in transaction mode the start is refused, and says what to set', async () => {
+  test('in transaction mode without a direct URL the start is refused, and the message names the variable', async () => {
     await postgres.createDatabase('refused')
     const { servers, close } = await startServers(1, {
       databaseUrl: transactions.url('refused'),
@@ -70,7 +70,7 @@ describeWith(['postgres', 'pgbouncer'], 'behind PgBouncer', () => {
     await close()
   }, 30_000)
 
-  test('sign-in, codes, refreshes, introspection, userinfo and machines work, many at once, and nothing leaks', async () => {
+  test('in transaction mode concurrent requests succeed, and no setting or prepared statement stays on a connection', async () => {
     const direct = await postgres.createDatabase('pooled')
     const url = transactions.url('pooled')
     const running = await startServers(1, {
@@ -108,7 +108,7 @@ describeWith(['postgres', 'pgbouncer'], 'behind PgBouncer', () => {
     await running.close()
   }, 60_000)
 
-  test('in session mode it works without a direct address', async () => {
+  test('in session mode the server works without a direct URL', async () => {
     const running = await startServers(1, {
       databaseUrl: sessions.url('pooled'),
       env: { ...env, DATABASE_POOL_SIZE: '4' },

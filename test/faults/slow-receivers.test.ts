@@ -95,7 +95,7 @@ const twiceBefore = (clientId: string): string[] => {
   return silent.filter((name) => before.filter((one) => one === name).length > 1)
 }
 
-test('twelve relying parties that never answer keep an honest one waiting at no time', async () => {
+test('twelve relying parties that never respond do not delay another one', async () => {
   const sessions = await Promise.all([1, 2, 3, 4].map(() => signIn(silent)))
   const [first, second] = [await signIn([honest]), await signIn([honest])]
 

@@ -13,7 +13,7 @@ import { createDemo } from './demo.ts'
 
 const masterKey = (byte: string) => `${byte}f0`.repeat(16)
 
-test('every problem of a production configuration is named at once, with exit code 78 and nothing listening', async () => {
+test('every problem of a production configuration is reported at once, with exit code 78 and no open port', async () => {
   const env = {
     NODE_ENV: 'production',
     ISSUER: 'http://login.example/path/',
@@ -30,7 +30,7 @@ test('every problem of a production configuration is named at once, with exit co
   await close()
 })
 
-test('production wants ISSUER, DATABASE_URL and MASTER_KEY', async () => {
+test('production requires ISSUER, DATABASE_URL and MASTER_KEY', async () => {
   const { servers, close } = await startServers(1, {
     env: { NODE_ENV: 'production', ISSUER: '' },
     isReadyAwaited: false,
@@ -42,7 +42,7 @@ test('production wants ISSUER, DATABASE_URL and MASTER_KEY', async () => {
   await close()
 })
 
-test('a wrong master key stops the start with a sentence and changes nothing', async () => {
+test('a wrong master key stops the start with a message and changes nothing', async () => {
   const database = await createTestDatabase({ isEmpty: true })
   const first = await startServers(1, { databaseUrl: database.url, env: { MASTER_KEY: masterKey('11') } })
   await first.close()
@@ -69,7 +69,7 @@ test('a wrong master key stops the start with a sentence and changes nothing', a
   await database.close()
 }, 60_000)
 
-test('a port that is taken is named in a sentence, with exit code 1', async () => {
+test('a port in use is reported in a message, with exit code 1', async () => {
   const database = await createTestDatabase({ isEmpty: true })
   const key = { MASTER_KEY: masterKey('33') }
   const first = await startServers(1, { databaseUrl: database.url, env: key })
@@ -92,7 +92,7 @@ test('a port that is taken is named in a sentence, with exit code 1', async () =
 test.each([
   ['nobody listens', 'postgres://u:hunter2@127.0.0.1:1/x', /connect ECONNREFUSED 127\.0\.0\.1:1/],
   ['the name is unknown', 'postgres://u:hunter2@nowhere.invalid/x?sslmode=disable', /getaddrinfo .*nowhere\.invalid/],
-])('a database that cannot be reached is named, without its password: %s', async (_, databaseUrl, reason) => {
+])('an unreachable database is reported without its password: %s', async (_, databaseUrl, reason) => {
   const { servers, close } = await startServers(1, { databaseUrl, isReadyAwaited: false })
   const [server] = servers as [StartedProcess]
   expect(await server.exited).toMatchObject({ code: 1 })
@@ -112,7 +112,7 @@ test('an unexpected failure also ends with a message', async () => {
   await close()
 })
 
-test('without MIGRATE_AT_START a database that lacks migrations is refused', async () => {
+test('without MIGRATE_AT_START a start with pending migrations is refused', async () => {
   const database = await createTestDatabase({ isEmpty: true })
   const env = { MIGRATE_AT_START: 'false' }
   const { servers, close } = await startServers(1, { databaseUrl: database.url, env, isReadyAwaited: false })
@@ -123,7 +123,7 @@ test('without MIGRATE_AT_START a database that lacks migrations is refused', asy
   await database.close()
 })
 
-test('SIGTERM lets a request in flight end, takes no other, and exits 0', async () => {
+test('after SIGTERM a server finishes the request in flight, accepts no other, and exits with 0', async () => {
   const database = await createTestDatabase({ isEmpty: true })
   const running = await startServers(1, { databaseUrl: database.url, env: { NODE_ENV: 'development' } })
   const [server] = running.servers as [StartedProcess]
@@ -154,7 +154,7 @@ test('SIGTERM lets a request in flight end, takes no other, and exits 0', async 
   await database.close()
 }, 40_000)
 
-test('after SIGTERM a server says so for a while, answers with Connection: close, then takes no more', async () => {
+test('after SIGTERM with a delay a server is not ready, answers with Connection: close, and then stops', async () => {
   const database = await createTestDatabase({ isEmpty: true })
   const env = { NODE_ENV: 'development', SHUTDOWN_DELAY_SECONDS: '2' }
   const running = await startServers(1, { databaseUrl: database.url, env })
@@ -185,7 +185,7 @@ describe('the embedded Postgres', () => {
   const data = path.join(folder, 'data')
   const postmaster = path.join(data, 'postgres', 'postmaster.pid')
 
-  test('says at start how old it is, and is stopped by a start that fails and by a signal', async () => {
+  test('logs its version at the start, and is stopped by a failed start and by a signal', async () => {
     const env = { NODE_ENV: 'development', DATA_FOLDER: data, MASTER_KEY: masterKey('44') }
     const running = await startServers(1, { env })
     const [server] = running.servers as [StartedProcess]

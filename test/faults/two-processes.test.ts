@@ -23,7 +23,7 @@ function suite(open: () => Promise<RunningServers>) {
   }, 60_000)
   afterAll(() => running?.close())
 
-  test(`of ${times} redemptions of one code exactly one succeeds, and losing ends its tokens`, async () => {
+  test(`of ${times} redemptions of one code exactly one succeeds, and the others end its tokens`, async () => {
     const demo = createDemo(servers)
     const code = await demo.code()
     const answers = await atOnce(servers, (at) => demo.exchange(at, code))
@@ -65,7 +65,7 @@ function suite(open: () => Promise<RunningServers>) {
     expect(await demo.refresh(servers.servers[1]!, living!)).toMatchObject({ status: 200 })
   })
 
-  test('after the window theft shows at either process, whichever turned last', async () => {
+  test('after the window a reuse at either process ends the family', async () => {
     const demo = createDemo(servers)
     const [first, second] = servers.servers as [StartedProcess, StartedProcess]
     const tokens = (await demo.exchange(first, await demo.code())).body

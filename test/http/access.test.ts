@@ -167,7 +167,7 @@ function unequal(all: readonly Route[], known: typeof rows): string[] {
   return [...names].filter((name) => !isDeepStrictEqual(said.get(name), known[name]?.access))
 }
 
-test('every route has a row, every row a route, and both say the same access', () => {
+test('every route has a row with the same access, and every row has a route', () => {
   expect(unequal(routes, rows)).toEqual([])
   const planted = page({ name: 'planted', path: '/planted', access: 'public', handler: () => {} })
   expect(unequal([...routes, planted], rows)).toEqual(['planted'])
@@ -186,7 +186,7 @@ test.each(callers.filter((caller) => caller !== 'other'))(
   },
 )
 
-test('other: each route admits a recent session, shows its own account, and leaves the owner’s things alone', async () => {
+test('other: each route accepts a recent session, shows only its own account, and does not change another account', async () => {
   const before = await stateOf(ownerId)
   const { found, expected, pages } = await walk('other')
   expect(found).toEqual(expected)
@@ -201,16 +201,21 @@ test('other: each route admits a recent session, shows its own account, and leav
   }
 })
 
-test.each(['old', 'other'] as const)('every form in a session counts for its account: %s', async (caller) => {
-  counted = []
-  await walk(caller)
-  const forms = routes.filter((route) => isForm(route) && typeof route.access === 'object' && 'session' in route.access)
-  const ownId = accountIds.get(caller)!
-  const own = counted.filter(([policy, identifier]) => policy === 'account' && identifier === ownId)
-  expect(own.map(([, , path]) => path).sort()).toEqual(forms.map(({ path }) => path).sort())
-})
+test.each(['old', 'other'] as const)(
+  'every form in a session counts for the limit of its account: %s',
+  async (caller) => {
+    counted = []
+    await walk(caller)
+    const forms = routes.filter(
+      (route) => isForm(route) && typeof route.access === 'object' && 'session' in route.access,
+    )
+    const ownId = accountIds.get(caller)!
+    const own = counted.filter(([policy, identifier]) => policy === 'account' && identifier === ownId)
+    expect(own.map(([, , path]) => path).sort()).toEqual(forms.map(({ path }) => path).sort())
+  },
+)
 
-test('HEAD needs the session that GET needs', async () => {
+test('HEAD requires the same session as GET', async () => {
   const pages = routes.filter(
     (route) => !isForm(route) && typeof route.access === 'object' && 'session' in route.access,
   )

@@ -55,7 +55,7 @@ async function post(
   return { status: answer.status, error: ((await answer.json()) as { error?: string }).error }
 }
 
-test('JSON in UTF-8 is read', async () => {
+test('JSON in UTF-8 is accepted', async () => {
   expect((await post('/json', json, '{"text":"x"}')).status).toBe(200)
   expect((await post('/json', 'Application/JSON; charset="UTF-8"', '{"text":"\u{1F511}"}')).status).toBe(200)
 })
@@ -100,13 +100,13 @@ test.each(refused)('refused: %s', async (_what, type, body, headers, status, err
   expect(await post('/json', type, body, headers)).toEqual({ status, error })
 })
 
-test('a body exactly as long as the limit is read, one byte more is not', async () => {
+test('a body of exactly the limit is accepted, one more byte is 413', async () => {
   const frame = '{"text":""}'.length
   expect((await post('/json', json, `{"text":"${'x'.repeat(limit - frame)}"}`)).status).toBe(200)
   expect((await post('/json', json, `{"text":"${'x'.repeat(limit - frame + 1)}"}`)).status).toBe(413)
 })
 
-test('a body without a length is cut off at the limit', async () => {
+test('a body without a length is refused at the limit', async () => {
   const status = await new Promise<number>((resolve, reject) => {
     const sent = httpRequest(
       `${server.origin}/json`,
@@ -127,7 +127,7 @@ test('a body without a length is cut off at the limit', async () => {
   expect(status).toBe(413)
 })
 
-test('a form is read strictly: escapes, UTF-8, and each field once', () => {
+test('a form with invalid escapes, invalid UTF-8 or a repeated field is refused', () => {
   expect(parseFields('a=1+2&b=%C3%A9&c&=d&')).toEqual({ a: '1 2', b: 'é', c: '', '': 'd' })
   for (const text of ['a=%', 'a=%zz', 'a=%ff', 'a=%C3', '%ff=a', 'a=%00', 'a=1&a=2', 'a=1&%61=2', 'x&'.repeat(300)]) {
     expect(() => parseFields(text)).toThrow()
@@ -137,7 +137,7 @@ test('a form is read strictly: escapes, UTF-8, and each field once', () => {
 })
 
 describe('in front of the engine', () => {
-  test('a body is refused by its header alone, and otherwise left unread', async () => {
+  test('a body is refused by its headers, and otherwise passed on unread', async () => {
     expect(await post('/token', json, '{}')).toMatchObject({ status: 415, error: 'invalid_request' })
     expect(await post('/token', urlencoded, `a=${'x'.repeat(57 * 1024)}`)).toMatchObject({
       status: 413,

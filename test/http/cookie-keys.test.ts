@@ -5,7 +5,7 @@ import { createCookieKeys } from '../../src/http/cookie-keys.ts'
 const [newer, older] = [randomBytes(32), randomBytes(32)]
 const cookie = 'latchkey.session=abc'
 
-test('what was signed is recognised, and by which key', () => {
+test('a signature of the new or the old key is verified, and the index names the key', () => {
   const keys = createCookieKeys([newer, older])
   expect(keys.index(cookie, keys.sign(cookie))).toBe(0)
   expect(keys.index(cookie, createCookieKeys([older]).sign(cookie))).toBe(1)

@@ -62,19 +62,19 @@ const send = ({ cookie = '', token, headers = {} }: Sent) =>
     body: new URLSearchParams(token === undefined ? {} : { csrf: token }),
   })
 
-test('the form of this browser is taken', async () => {
+test('a form with the token of this browser is accepted', async () => {
   const { cookie, token } = await openForm()
   const answer = await send({ cookie, token, headers: { Origin: issuer, 'Sec-Fetch-Site': 'same-origin' } })
   expect([answer.status, changes]).toEqual([200, 1])
 })
 
-test('the cookie cannot be read by scripts, planted by neighbours or sent in clear, and is set once', async () => {
+test('the cookie is HttpOnly, Secure and has the prefix __Host-, and is set once', async () => {
   const { setCookie, cookie } = await openForm()
   expect(setCookie).toMatch(/^__Host-latchkey\.browser=[\w-]{43}; path=\/; samesite=lax; secure; httponly$/i)
   expect((await openForm(cookie)).setCookie).toBe('')
 })
 
-test('each page has a token of its own, and all of them count', async () => {
+test('each page has its own token, and all tokens of the browser are accepted', async () => {
   const first = await openForm()
   const second = await openForm(first.cookie)
   expect(second.token).not.toBe(first.token)
@@ -136,7 +136,7 @@ test.each(attacks)('a form with %s is refused with 403 and changes nothing', asy
   expect(await answer.text()).toContain('<code>csrf_failed</code>')
 })
 
-test('two tokens in one form are one too many', async () => {
+test('a form with two tokens is refused with 400', async () => {
   const { cookie, token } = await openForm()
   const body = `csrf=${token}&csrf=${token}`
   const headers = { Cookie: cookie, 'Content-Type': 'application/x-www-form-urlencoded' }
@@ -144,7 +144,7 @@ test('two tokens in one form are one too many', async () => {
   expect(changes).toBe(0)
 })
 
-test('what a script sends has the token in a header, with or without a body', async () => {
+test('a request of a script is accepted only with the token in a header, and from this origin', async () => {
   const { cookie, token } = await openForm()
   const remove = (headers: Record<string, string>) =>
     fetch(`${server.origin}/thing`, { method: 'DELETE', headers: { Cookie: cookie, ...headers } })
@@ -154,7 +154,7 @@ test('what a script sends has the token in a header, with or without a body', as
   expect((await remove({ 'X-CSRF-Token': token })).status).toBe(204)
 })
 
-test('in development, over http, the cookie has its plain name', async () => {
+test('in development, over http, the cookie has no prefix', async () => {
   const development = await startServer('http://localhost:3000')
   try {
     const [cookie] = (await fetch(`${development.origin}/form`)).headers.getSetCookie()

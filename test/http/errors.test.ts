@@ -60,7 +60,7 @@ const statuses: [failure: string, status: number][] = [
   ['busy', 503],
 ]
 
-test.each(statuses)('%s: status %i, nothing of the inside, no redirect, nothing to keep', async (failure, status) => {
+test.each(statuses)('%s: status %i, no internal details, no redirect, no caching', async (failure, status) => {
   for (const kind of ['page', 'json']) {
     const answer = await fetch(`${server.origin}/${kind}/${failure}`, { redirect: 'manual' })
     const text = await answer.text()
@@ -79,7 +79,7 @@ test('503 has a Retry-After header (RFC 9110 §10.2.3)', async () => {
   expect((await fetch(`${server.origin}/json/unnamed`)).headers.get('Retry-After')).toBe('5')
 })
 
-test('what went wrong is in the log, under the id that the answer shows', async () => {
+test('the log has the error under the request id of the response', async () => {
   const answer = await fetch(`${server.origin}/json/error`)
   const id = answer.headers.get('X-Request-Id')
   const line = server.logLines().find((entry) => entry.requestId === id && entry.err)
@@ -99,7 +99,7 @@ test('the response for an unknown path has the requested format: JSON, or a page
   expect(await answer('nonsense')).toMatch(/^application\/json/)
 })
 
-test('on the engine’s paths JSON errors use the names and the characters of RFC 6749 §5.2', async () => {
+test('JSON errors on the engine’s paths have the error codes and the characters of RFC 6749 §5.2', async () => {
   const body = async (failure: string) => (await fetch(`${server.origin}/token?failure=${failure}`)).json()
   expect(await body('teapot')).toMatchObject({ error: 'invalid_request', code: 'request_malformed' })
   expect(await body('busy')).toMatchObject({ error: 'temporarily_unavailable' })
@@ -108,6 +108,6 @@ test('on the engine’s paths JSON errors use the names and the characters of RF
   expect(description).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/)
 })
 
-test('a code is declared once', () => {
+test('a second declaration of an error code throws', () => {
   expect(() => declareError('csrf_failed', 403)).toThrow(/twice/)
 })

@@ -54,7 +54,7 @@ const answers: [what: string, path: string, init: RequestInit | undefined, statu
   ['an asset that does not exist', '/assets/none.css', undefined, 404],
 ]
 
-test.each(answers)('%s carries every header', async (_what, path, init, status) => {
+test.each(answers)('%s has every security header', async (_what, path, init, status) => {
   const { status: actual, headers } = await fetch(server.origin + path, { redirect: 'manual', ...init })
   expect(actual).toBe(status)
   expect(directivesOf(headers.get('Content-Security-Policy')).sort()).toEqual(directivesOf(policy).sort())
@@ -70,7 +70,7 @@ test.each(answers)('%s carries every header', async (_what, path, init, status) 
   expect(headers.has('X-Powered-By')).toBe(false)
 })
 
-test('nothing may be cached but successful answers of JWKS and discovery, and assets', async () => {
+test('only JWKS, discovery and assets may be cached, and only when they succeed', async () => {
   const cacheControl = async (path: string) =>
     (await fetch(server.origin + path, { redirect: 'manual' })).headers.get('Cache-Control')
   expect(await cacheControl('/page')).toBe('no-store')
@@ -80,7 +80,7 @@ test('nothing may be cached but successful answers of JWKS and discovery, and as
   expect(await cacheControl('/jwks')).toBe('public, max-age=300')
 })
 
-test('pages that a sign-in popup passes keep their opener, all others do not', async () => {
+test('pages of a sign-in popup keep their opener, all others do not', async () => {
   const opener = async (path: string) =>
     (await fetch(server.origin + path, { redirect: 'manual' })).headers.get('Cross-Origin-Opener-Policy')
   expect(await opener('/page')).toBe('same-origin')
@@ -90,7 +90,7 @@ test('pages that a sign-in popup passes keep their opener, all others do not', a
   expect(await opener('/interaction')).toBeNull()
 })
 
-test('only the form_post page may send a form elsewhere', async () => {
+test('only the form_post page has a policy without form-action', async () => {
   const { headers } = await fetch(`${server.origin}/form-post`)
   const expected = directivesOf(policy).filter((directive) => directive !== "form-action 'self'")
   expect(directivesOf(headers.get('Content-Security-Policy')).sort()).toEqual(expected.sort())
@@ -107,7 +107,7 @@ test('http has no HSTS, which would lock localhost into https', async () => {
   }
 })
 
-test('what Node cannot parse is answered with headers too, and says nothing', async () => {
+test('a request that Node cannot parse gets an error with the security headers and no body', async () => {
   const answer = await server.sendRaw('GET / HTTP/1.1\r\nHost: x\r\nBad Header: 1\r\n\r\n')
   expect(answer).toMatch(/^HTTP\/1\.1 400 /)
   expect(answer).toContain("Content-Security-Policy: default-src 'none'")

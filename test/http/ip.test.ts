@@ -108,7 +108,7 @@ test.each(targets)('%s changes no URL: everything is built from the issuer', asy
   })
 })
 
-test('a path of two slashes is a path, not a host', async () => {
+test('a path that starts with two slashes is a path, not a host', async () => {
   const server = await start([])
   const answer = await server.sendRaw('GET //evil.example/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
   expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({
@@ -141,17 +141,17 @@ test.each([
   '64:ff9b::102:304%2',
   '::ffff:0:1.2.3.4',
   '::1.2.3.4',
-])('%s is one limiter key with 1.2.3.4', (spelling) => {
+])('%s has the limiter key of 1.2.3.4', (spelling) => {
   expect(prefixesOf(spelling)).toEqual(prefixesOf('1.2.3.4'))
   expect([countedIp(spelling), countedNetwork(spelling)]).toEqual(['1.2.3.4/32', undefined])
 })
 
 test.each(['::1', '::', '2001:db8::102:304', '64:ff9c::102:304', '64:ff9b:1::102:304', '::fffe:102:304'])(
-  '%s is no IPv4 address',
+  '%s is not read as an IPv4 address',
   (ip) => expect(countedIp(ip)).toMatch(/\/64$/),
 )
 
-test('a peer that sends X-Forwarded-For and is no configured proxy is noted, and no other', async () => {
+test('a peer that sends X-Forwarded-For without being a configured proxy is reported, and no other', async () => {
   const noted = async (trustProxy: readonly string[], forwardedFor?: string) => {
     const peers: string[] = []
     const headers = forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor }

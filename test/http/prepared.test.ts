@@ -48,7 +48,7 @@ describe('a prepared answer', () => {
     logged.length = 0
   })
 
-  test('is given without asking the application, with an id of its own and a line in the log', async () => {
+  test('is sent without a call of the application, with its own request id and a log line', async () => {
     const response = await fetch(`${issuer}/document`)
     expect([response.status, await response.json(), asked]).toEqual([200, { version, text }, 0])
     expect(response.headers.get('X-Version')).toBe(String(version))
@@ -68,18 +68,18 @@ describe('a prepared answer', () => {
     ['another method', '/document', { method: 'POST', body: 'text' }],
     ['a query', '/document?a=b', {}],
     ['another path', '/document/', {}],
-  ])('is not given to a request with %s', async (_what, path, init) => {
+  ])('is not sent to a request with %s', async (_what, path, init) => {
     await fetch(`${issuer}${path}`, init)
     expect(asked).toBe(1)
   })
 
-  test('is not given while it is not confirmed', async () => {
+  test('is not used while it is not confirmed', async () => {
     isConfirmed = false
     await fetch(`${issuer}/document`)
     expect(asked).toBe(1)
   })
 
-  test('is made anew when what it is made from has changed', async () => {
+  test('is created again when its version has changed', async () => {
     version += 1
     const versions = []
     for (let time = 0; time < 2; time += 1) versions.push(await (await fetch(`${issuer}/document`)).json())
@@ -95,7 +95,7 @@ describe('a prepared answer', () => {
   })
 })
 
-describe('of a server', () => {
+describe('the prepared responses of a server', () => {
   let server: Latchkey
   beforeAll(async () => {
     server = await startLatchkey()
@@ -103,7 +103,7 @@ describe('of a server', () => {
   afterAll(() => server?.stop())
 
   test.each(['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server', '/jwks'])(
-    '%s is the same from memory, but for its request',
+    '%s is the same from memory, except for its request id',
     async (path) => {
       const read = async () => {
         const response = await fetch(`${server.issuer}${path}`, { headers: { Origin: 'https://app.example' } })

@@ -27,7 +27,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
-test('alive is not yet ready', async () => {
+test('a server without its database is live, and not ready', async () => {
   isDatabaseThere = async () => false
   expect((await fetch(`${server.origin}/health/live`)).status).toBe(200)
   const answer = await fetch(`${server.origin}/health/ready`)
@@ -35,7 +35,7 @@ test('alive is not yet ready', async () => {
   expect(await answer.json()).toEqual({ status: 'not_ready', checks: { database: false, always: true } })
 })
 
-test('what can be done without is named, and readiness stays', async () => {
+test('a failed check of an optional store is named, and the server stays ready', async () => {
   const of = (name: string) => async () => name as 'away'
   const routes = healthRoutes({ log, checks: { database: of('ok') }, spare: { redis: of('refuses_writes') } })
   const spared = await startTestServer({ routes: () => routes })
@@ -47,7 +47,7 @@ test('what can be done without is named, and readiness stays', async () => {
   await spared.close()
 })
 
-test('ready when everything is there; a check that fails or hangs is a no', async () => {
+test('the server is ready when all checks pass, and not when a check fails or hangs', async () => {
   const status = async () => (await fetch(`${server.origin}/health/ready`)).status
   isDatabaseThere = async () => true
   expect(await status()).toBe(200)
@@ -93,7 +93,7 @@ test('an asset has the digest of its content in its URL, and is cached permanent
   expect(again).toMatch(/\r\n\r\n$/)
 })
 
-test('nothing but an asset comes out of the folder of assets', async () => {
+test('other paths below the folder of assets are 404', async () => {
   for (const path of [
     'latchkey.css',
     'latchkey.0000000000000000.css',
@@ -105,7 +105,7 @@ test('nothing but an asset comes out of the folder of assets', async () => {
   }
 })
 
-test('a request has one line, without query, cookie or an id out of its path', async () => {
+test('a request has one log line, without its query, its cookie or an id from its path', async () => {
   const secret = 'S3cretS3cretS3cret'
   const answer = await fetch(`${server.origin}/interaction/${secret}?code=${secret}`, {
     headers: { Cookie: `a=${secret}`, Authorization: `Bearer ${secret}`, 'User-Agent': 'tester "1"' },
@@ -126,7 +126,7 @@ test('a request has one line, without query, cookie or an id out of its path', a
   expect(JSON.stringify(server.logLines())).not.toContain(secret)
 })
 
-test('a line break in a header makes no second line', async () => {
+test('a line break in a header does not create a second log line', async () => {
   const before = server.logLines().length
   const answer = await server.sendRaw(
     'GET /page HTTP/1.1\r\nHost: x\r\nUser-Agent: a\tb\r\n {"level":"fatal"}\r\nConnection: close\r\n\r\n',
@@ -140,7 +140,7 @@ test('a line break in a header makes no second line', async () => {
   ).toBe(true)
 })
 
-test('a sentence or a value that is missing is an error in tests', () => {
+test('a missing sentence or value throws in strict mode', () => {
   const { t } = createSentences({ isStrict: true })
   expect(() => t('pages.nothing')).toThrow(/no sentence/)
   expect(() => t('errors.field_repeated')).toThrow(/no value/)
@@ -148,7 +148,7 @@ test('a sentence or a value that is missing is an error in tests', () => {
   expect(createSentences({ isStrict: false }).t('pages.nothing')).toBe('pages.nothing')
 })
 
-test('what a value says is never read as a placeholder', () => {
+test('a placeholder inside a value is not replaced', () => {
   const { t } = createSentences({ isStrict: true })
   const field = '{{limit}} $t(pages.login.title) <b>&'
   expect(t('errors.field_repeated', { field })).toContain(field)

@@ -38,7 +38,7 @@ const form = {
 }
 const json = { ...form, kind: 'json', path: '/j', name: 'j', csrf: { exempt: 'a bearer credential' } }
 
-test('a limit that nothing counts is refused, and an exemption with a reason is not', () => {
+test('a limit without a counter is refused, and an exemption with a reason is not', () => {
   const { limits: _limits, ...without } = deps
   expect(() => mountRoutes(createRouter(), [form as Route], without)).toThrow(/nothing counts it/)
   const exempt = { ...form, limit: { exempt: 'it is counted where it is answered' } }
@@ -108,18 +108,18 @@ test.each(refused)('refused: %s', (_why, route, sentence) => {
   expect(() => mount(route)).toThrow(sentence)
 })
 
-test('a session that nothing checks is refused', () => {
+test('a route in a session without a session guard is refused', () => {
   const inSession = { ...page, access: { session: 'any' } } as Route
   expect(() => mountRoutes(createRouter(), [inSession], { ...deps, guards: {} })).toThrow(/nothing checks sessions/)
   expect(() => mount(inSession)).not.toThrow()
 })
 
-test('a public route at a guarded path is mounted with a reason, and any other public one without', () => {
+test('a public route at a guarded path needs a reason, and any other public route does not', () => {
   const reasoned = { ...page, path: '/account/return', access: { public: 'the login returns here' } }
   expect(() => mount(reasoned, { ...page, path: '/accounts', name: 'other' })).not.toThrow()
 })
 
-test('two routes at one place are refused, whatever their parameters are called', () => {
+test('two routes with one method and path are refused, whatever the names of their parameters', () => {
   const params = z.strictObject({ id: z.string() })
   expect(() => mount(page, { ...page, name: 'other' })).toThrow(/another route has this method and path/)
   expect(() =>
@@ -131,13 +131,13 @@ test('two routes at one place are refused, whatever their parameters are called'
   expect(() => mount(page, { ...page, path: '/other' })).toThrow(/another route has this name/)
 })
 
-test('two lists on one router cannot overlap either', () => {
+test('two lists of routes on one router must not overlap', () => {
   const router = createRouter()
   mountRoutes(router, [page as Route], deps)
   expect(() => mountRoutes(router, [{ ...page, name: 'other' } as Route], deps)).toThrow(/another route/)
 })
 
-test('every problem is named at once', () => {
+test('every problem is reported at once', () => {
   expect(() => mount({ ...form, csrf: undefined, access: undefined }, { ...page, kind: 'magic' })).toThrow(
     /its access[\s\S]*magic|csrf[\s\S]*magic/,
   )
@@ -164,7 +164,7 @@ describe('a mounted route', () => {
   })
   afterAll(() => server.close())
 
-  test('gets what its schemas let through', async () => {
+  test('gets the input that its schemas accept', async () => {
     const answer = await fetch(`${server.origin}/things/7`, {
       method: 'PUT',
       headers: { 'Content-Type': 'application/json' },
@@ -187,7 +187,7 @@ describe('a mounted route', () => {
     }
   })
 
-  test('does not exist under another spelling, or with a parameter that its schema refuses', async () => {
+  test('is 404 under another spelling, or with a parameter that its schema refuses', async () => {
     for (const path of ['/Things/7', '/things/7/', '/things/x', '/things/%ff', '/things/7%00', '/things/../things/x']) {
       expect((await fetch(server.origin + path)).status).toBe(404)
     }
@@ -259,7 +259,7 @@ describe('a mounted route admits', () => {
     expect([status, JSON.parse(text)]).toEqual([200, { input: { clientId: 'app' } }])
   })
 
-  test('every request to a public route, and gives its handler no visit', async () => {
+  test('every request on a public route, and gives its handler no visit', async () => {
     expect(JSON.parse((await get('/public', { Session: 'yes' })).text)).toEqual({ input: {} })
   })
 })

@@ -13,7 +13,7 @@ beforeEach(async () => {
 })
 afterEach(() => bench.close())
 
-test('a duty stands in the queue once, however many processes start, and runs in one of them', async () => {
+test('a duty is queued once by all processes, and runs in one of them', async () => {
   let runs = 0
   const duty = { name: 'tidy', everySeconds: 3600, run: async () => void runs++ }
   bench.startQueue({ duties: [duty] })
@@ -52,7 +52,7 @@ function sweepDuty(sweep: (limit: number) => Promise<number>) {
 }
 const signal = new AbortController().signal
 
-test('a duty that works in batches repeats until nothing is left, or the process stops', async () => {
+test('a batch duty repeats until a batch is empty or the process stops', async () => {
   const [batches, stopping] = [[3, 2, 0], new AbortController()]
   await batchDuty('tidy', 60, async () => batches.shift() ?? 0).run(signal)
   expect(batches).toEqual([])
@@ -65,7 +65,7 @@ test('a duty that works in batches repeats until nothing is left, or the process
   expect(done).toBe(2)
 })
 
-test('expired rows are swept in batches until none is left', async () => {
+test('the sweep removes expired rows in batches until none remains', async () => {
   let rows = 1_234
   const batches: number[] = []
   const sweep = async (limit: number) => {
@@ -90,7 +90,7 @@ test('a sweep that never ends leaves the rest to its next run', async () => {
   expect(batches).toBe(4)
 })
 
-test('jobs that were given up leave after a month, and no others', async () => {
+test('failed jobs are removed after a month, and no others', async () => {
   const { knex } = bench.database
   const queue = bench.startQueue({})
   await bench.database.transaction(async (tx) => {
@@ -110,7 +110,7 @@ test('jobs that were given up leave after a month, and no others', async () => {
   expect(rows.map((row: { payload: string }) => row.payload)).toEqual(['recent', 'waiting'])
 })
 
-test('every duty of the features stands in the queue of a server', async () => {
+test('a server queues every duty of its features', async () => {
   const server = await startLatchkey()
   try {
     const names = server.parts.duties.map(({ name }) => name).sort()

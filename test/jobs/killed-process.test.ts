@@ -10,7 +10,7 @@ import { createMetrics } from '../../src/metrics.ts'
 import { waitFor } from '../support/wait.ts'
 import { createQueueBench } from './started-queue.ts'
 
-test('a job whose process is killed runs in another one, and not before', async () => {
+test('a job of a killed process runs in another process after the kill, and not before', async () => {
   const bench = await createQueueBench()
   const { url, log, database } = bench
   const doomed = spawn(process.execPath, [fileURLToPath(import.meta.resolve('./doomed-worker.ts')), url], {

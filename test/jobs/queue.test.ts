@@ -36,7 +36,7 @@ test('a job runs when the transaction of the change commits, and never when it i
   expect(seen).toEqual([{ name: 'Alice' }])
 })
 
-test('a job of the future waits until it is due', async () => {
+test('a job with a later time waits until it is due', async () => {
   const { task, seen } = recorder()
   const queue = bench.startQueue({ tasks: { greet: task } })
   await bench.database.transaction((tx) => queue.enqueue(tx, 'greet', 'later', { runAtMs: Date.now() + 3_600_000 }))
@@ -58,7 +58,7 @@ test('of waiting jobs with the same key the newest remains', async () => {
   expect(seen).toEqual([2])
 })
 
-test('a failed job is tried again later, as often as it may, and then left for an operator', async () => {
+test('a failed job is repeated later up to its maximum, and then stays for an operator', async () => {
   const attempts: string[] = []
   const fail: Task = async (_, { attempt, maxAttempts }) => {
     attempts.push(`${attempt} of ${maxAttempts}`)
@@ -88,7 +88,7 @@ test('many processes share the work, and each job runs in one of them', async ()
   expect(seen.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, number) => number))
 })
 
-test('a stop waits for the job that runs, and takes no other', async () => {
+test('a stop waits for the running job, and starts no other', async () => {
   const finish = Promise.withResolvers<void>()
   const states: string[] = []
   const work: Task = async () => {
@@ -124,7 +124,7 @@ test('a job that does not end gets an abort signal, and returns to the queue whe
   expect(await bench.jobs()).toMatchObject([{ attempts: 1, locked_at: null }])
 })
 
-test('a database that goes away and returns is worked with again', async () => {
+test('the queue works again after the database was unavailable', async () => {
   const { task, seen } = recorder()
   const lines: string[] = []
   const log = createLog({ level: 'error', destination: { write: (line) => void lines.push(line) } })

@@ -13,7 +13,7 @@ beforeEach(async () => {
 })
 afterEach(() => bench.close())
 
-test('the version we wait for is the newest that graphile-worker brings', async () => {
+test('the required schema version is the newest of graphile-worker', async () => {
   const pool = createQueuePool({ url: bench.url, log: bench.log, size: 1 })
   try {
     await runMigrations({ pgPool: pool, schema: 'graphile_worker', logger: queueLogger(bench.log) })

@@ -79,20 +79,20 @@ const kidsOf = (keys: KeySet, algorithm: string) =>
   keys.publicJwks.filter((jwk) => jwk.alg === algorithm).map((jwk) => jwk.kid)
 
 describe('root secret', () => {
-  test('is created once, by the first process, and found by all', async () => {
+  test('is created once, also by concurrent starts, and read by every process', async () => {
     const secrets = await Promise.all(Array.from({ length: 12 }, () => openRootSecret(deps())))
     expect(new Set(secrets.map((secret) => secret.derive('cookies').toString('hex'))).size).toBe(1)
     expect((await openRootSecret(deps())).derive('cookies')).toEqual(secrets[0]?.derive('cookies'))
   })
 
-  test('gives each purpose bytes of its own, of the wanted length', async () => {
+  test('derives different bytes for each purpose, of the requested length', async () => {
     const { derive } = await openRootSecret(deps())
     expect(derive('cookies')).toHaveLength(32)
     expect(derive('cookies', 64)).toHaveLength(64)
     expect(derive('csrf')).not.toEqual(derive('cookies'))
   })
 
-  test('another database has another one', async () => {
+  test('is different in another database', async () => {
     const other = await createTestDatabase()
     try {
       const { derive } = await openRootSecret(deps())
@@ -103,7 +103,7 @@ describe('root secret', () => {
     }
   })
 
-  test('is not in the table as it is', async () => {
+  test('is not stored in plain text', async () => {
     const bytes: Buffer[] = []
     const random = { ...systemRandom, bytes: (length: number) => bytes[bytes.push(systemRandom.bytes(length)) - 1]! }
     await openRootSecret({ ...deps(), random })
@@ -114,7 +114,7 @@ describe('root secret', () => {
 })
 
 describe('a wrong master key', () => {
-  test('opens nothing and changes nothing', async () => {
+  test('is refused by every part, and changes nothing', async () => {
     await openRootSecret(deps())
     // ES256 alone: a rotation that did not check first would continue and create the other keys.
     await openRing({ algorithms: ['ES256'] })
@@ -126,7 +126,7 @@ describe('a wrong master key', () => {
     expect(await dump()).toBe(before)
   })
 
-  test('is found before the migrations, and an empty database passes', async () => {
+  test('is not reported while no value is encrypted, also before the migrations', async () => {
     const empty = await createTestDatabase({ isEmpty: true })
     try {
       await checkMasterKey({ ...empty.database, sealer: wrongSealer })
@@ -138,7 +138,7 @@ describe('a wrong master key', () => {
 })
 
 describe('key ring', () => {
-  test('the first start makes one active key for each algorithm', async () => {
+  test('the first start creates one active key for each algorithm', async () => {
     const { publicJwks, privateJwks } = (await openRing()).current()
     expect(publicJwks.map(({ alg, use, kty, crv }) => [alg, use, kty, crv])).toEqual([
       ['RS256', 'sig', 'RSA', undefined],
@@ -165,7 +165,7 @@ describe('key ring', () => {
     }
   })
 
-  test('the public set holds nothing private', async () => {
+  test('the public JWKs contain no private parameters', async () => {
     const { publicJwks } = (await openRing()).current()
     expect(publicJwks.map((jwk) => Object.keys(jwk).sort())).toEqual([
       ['alg', 'e', 'kid', 'kty', 'n', 'use'],
@@ -175,7 +175,7 @@ describe('key ring', () => {
     expect(await exportJWK(createPublicKey({ key: { ...publicJwks[1] }, format: 'jwk' }))).not.toHaveProperty('d')
   })
 
-  test('a dump of the table holds no private key', async () => {
+  test('a dump of the table contains no private key in plain text', async () => {
     const { privateJwks } = (await openRing()).current()
     const bytes = Buffer.concat((await base.database.knex('signing_key')).map((row) => row.sealed_jwk))
     for (const jwk of privateJwks) {
@@ -196,13 +196,13 @@ describe('key ring', () => {
     expect((await openRing()).current()).toEqual(second)
   })
 
-  test('of many rings that open at the same moment one makes the key', async () => {
+  test('of concurrent starts in one process exactly one creates each key', async () => {
     const opened = await Promise.all(Array.from({ length: 5 }, () => openRing({ algorithms: ['ES256', 'EdDSA'] })))
     expect(new Set(opened.map((ring) => ring.current().version)).size).toBe(1)
     expect(await base.database.knex('signing_key')).toHaveLength(2)
   })
 
-  test('several processes that start at once on an empty database make each key once', async () => {
+  test('processes that start concurrently on an empty database create each key once', async () => {
     const script = `
       import { createKeyRing } from './keys/key-ring.ts'
       import { createSealer } from './keys/sealer.ts'
@@ -231,7 +231,7 @@ describe('key ring', () => {
     expect(await base.database.knex('signing_key')).toHaveLength(3)
   }, 60_000)
 
-  test('the key that signs comes first; announced and retired ones follow, created ones are not shown', async () => {
+  test('the active key comes first, announced and retired keys follow, and created keys are not published', async () => {
     await openRing({ algorithms: ['ES256'] })
     await addKey('retired')
     const announced = await addKey('announced')
@@ -273,7 +273,7 @@ describe('key ring', () => {
     await waitFor(() => seen.length === 1)
   })
 
-  test('a listener that has ended hears nothing more', async () => {
+  test('an unsubscribed listener gets no further changes', async () => {
     const ring = await openRing({ algorithms: ['ES256'] })
     const heard: string[] = []
     const end = ring.onChange(() => heard.push('ended'))
@@ -286,13 +286,13 @@ describe('key ring', () => {
 
   const deaf = { subscribe: () => () => {}, onConnectionChange: () => () => {} }
 
-  test('where no change is heard of, polling finds it', async () => {
+  test('polling finds a change without a notification', async () => {
     const ring = await openRing({ algorithms: ['ES256'], changes: deaf, pollMs: 20 })
     const kid = await addKey('announced')
     await waitFor(() => kidsOf(ring.current(), 'ES256').includes(kid))
   })
 
-  test('a change that was missed while the feed was away is found when it returns', async () => {
+  test('a change that was missed while the change feed was disconnected is read when it reconnects', async () => {
     const connection = { changed: (_isConnected: boolean) => {} }
     const onConnectionChange = (listener: (isConnected: boolean) => void) => {
       connection.changed = listener
@@ -305,7 +305,7 @@ describe('key ring', () => {
     await waitFor(() => kidsOf(ring.current(), 'ES256').includes(kid))
   })
 
-  test('while the database does not answer the keys stay, and the next look finds what changed', async () => {
+  test('the keys stay in memory while the table cannot be read, and a later poll finds the change', async () => {
     const warnings: string[] = []
     const log = createLog({ level: 'warn', destination: { write: (line) => void warnings.push(line) } })
     const ring = await openRing({ algorithms: ['ES256'], changes: deaf, pollMs: 20, log })
@@ -349,7 +349,7 @@ describe('key ring', () => {
     expect(kidsOf(ring.current(), 'ES256')).toContain(kid)
   })
 
-  test('a machine that slept asks the ring before it signs again, although no time has passed for its own clock', async () => {
+  test('a process reads the key ring before it signs again after the clock has jumped an hour', async () => {
     const ring = await openRing({ algorithms: ['ES256'], changes: deaf, pollMs: 3_600_000 })
     const kid = await addKey('announced')
     clock.advance(3_600_000)
@@ -358,7 +358,7 @@ describe('key ring', () => {
     expect(kidsOf(ring.current(), 'ES256')).toContain(kid)
   })
 
-  test('what was signed with a key that is gone meanwhile is refused; with one that has retired it is not', async () => {
+  test('a signature of a key that was revoked meanwhile is refused, one of a key that retired is not', async () => {
     const ring = await openRing({ algorithms: ['ES256'] })
     const rotation = createRotation({ ...deps(), algorithms: ['ES256'] })
     const first = ring.current()
@@ -371,7 +371,7 @@ describe('key ring', () => {
     await expect(ring.confirm(ring.current())).resolves.toBeUndefined()
   })
 
-  test('a row that was altered or copied stops the start', async () => {
+  test('an altered or copied row prevents the start', async () => {
     await openRing()
     const { knex } = base.database
     const rows = await knex('signing_key').orderBy('kid')
@@ -386,7 +386,7 @@ describe('key ring', () => {
     await expect(createKeyRing(deps()).then((ring) => rings.push(ring))).resolves.toBeDefined()
   })
 
-  test('Postgres itself refuses two active keys of one algorithm, and moments that do not fit the state', async () => {
+  test('Postgres refuses two active keys of one algorithm, and times that do not match the state', async () => {
     await openRing({ algorithms: ['ES256'] })
     await addKey('announced')
     const { knex } = base.database
@@ -396,7 +396,7 @@ describe('key ring', () => {
     await expect(forget).rejects.toThrow('signing_key_moments')
   })
 
-  test('after close nothing is read any more', async () => {
+  test('a closed key ring reads nothing, by notification or by poll', async () => {
     const reads = { closed: 0, other: 0 }
     const counted = (name: keyof typeof reads) => async () => {
       reads[name] += 1
@@ -415,7 +415,7 @@ describe('key ring', () => {
   })
 })
 
-test('no kid begins like an option of a command line', async () => {
+test('no kid begins with a hyphen', async () => {
   const kids = await Promise.all(Array.from({ length: 400 }, async () => (await generateJwk('EdDSA')).kid))
   expect(kids.filter((kid) => kid.startsWith('-'))).toEqual([])
 })

@@ -30,7 +30,7 @@ test('keys are counted by algorithm and state', async () => {
   })
 })
 
-test('the key that signs has an age', async () => {
+test('the age of the active key of each algorithm is measured', async () => {
   const before = await values('latchkey_active_key_age_seconds')
   expect(Object.keys(before).sort()).toEqual(['ES256', 'EdDSA', 'RS256'])
   server.clock.advance(3_600_000)
@@ -38,7 +38,7 @@ test('the key that signs has an age', async () => {
   expect(after.RS256).toBeCloseTo((before.RS256 ?? 0) + 3600, 6)
 })
 
-test('how long the ring has not been read', async () => {
+test('the time since the last read of the key ring is measured', async () => {
   server.clock.advance(100_000)
   expect((await values('latchkey_key_ring_unconfirmed_seconds'))['']).toBeGreaterThanOrEqual(100)
   await server.parts.keyRing.confirm()

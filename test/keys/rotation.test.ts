@@ -89,7 +89,7 @@ test('of many processes that rotate the keys at the same time exactly one create
   expect(recorded).toHaveLength(8)
 })
 
-test('a process that slept for a year takes one step at a time, and never lets a key sign that was not announced', async () => {
+test('after a pause of a year a process takes one step at a time, and no key signs before its announcement', async () => {
   const rotation = openRotation()
   await rotation.advance()
   clock.advance(365 * day)
@@ -99,7 +99,7 @@ test('a process that slept for a year takes one step at a time, and never lets a
   expect((await rotation.advance()).map(({ to }) => to)).toEqual(['retired', 'active'])
 })
 
-test('a key retires only when another one signs', async () => {
+test('a key retires only when another key can sign', async () => {
   const rotation = openRotation()
   await rotation.advance()
   const kid = await kidIn(rotation, 'active')
@@ -117,7 +117,7 @@ test('a key retires only when another one signs', async () => {
   expect(await rotation.retire('nobody', operator)).toEqual({ refused: 'unknown' })
 })
 
-test('rotate announces and waits; a second one finds the first; rotate --now lets the announced key sign', async () => {
+test('rotate announces a key once, and rotate --now activates the announced key', async () => {
   const rotation = openRotation()
   await rotation.advance()
   expect(await rotation.rotate({ wanted: ['ES256'], isNow: false }, operator)).toMatchObject([{ to: 'announced' }])
@@ -134,7 +134,7 @@ test('rotate announces and waits; a second one finds the first; rotate --now let
   ])
 })
 
-test('a revoked key is gone at once, its end is remembered, and another one signs', async () => {
+test('a revoked key is removed at once, its end is stored, and another key signs', async () => {
   const rotation = openRotation()
   await rotation.advance()
   const first = await kidIn(rotation, 'active')
@@ -151,7 +151,7 @@ test('a revoked key is gone at once, its end is remembered, and another one sign
   expect(await states(rotation)).toEqual(['active'])
 })
 
-test('one key is revoked by two operators at once, and one new one signs', async () => {
+test('of two concurrent revocations of a key one succeeds, and one new key signs', async () => {
   const [one, two] = [openRotation(), openRotation()]
   await one.advance()
   const kid = await kidIn(one, 'active')
@@ -160,7 +160,7 @@ test('one key is revoked by two operators at once, and one new one signs', async
   expect(await states(one)).toEqual(['active'])
 })
 
-test('a revoked retired or announced key leaves the one that signs alone', async () => {
+test('the revocation of a retired or announced key does not change the active key', async () => {
   const rotation = openRotation()
   await rotation.advance()
   await rotation.rotate({ wanted: ['ES256'], isNow: true }, operator)
@@ -170,7 +170,7 @@ test('a revoked retired or announced key leaves the one that signs alone', async
   expect((await rotation.list()).map(({ kid }) => kid)).toEqual([active])
 })
 
-test('the key of an algorithm that is offered no longer signs to its end, without a successor', async () => {
+test('the key of an algorithm that is no longer configured signs until it retires, without a successor', async () => {
   await openRotation({ algorithms: ['ES256', 'EdDSA'] }).advance()
   const rotation = openRotation({ algorithms: ['ES256'] })
   clock.advance(29 * day)
@@ -186,7 +186,7 @@ test('the key of an algorithm that is offered no longer signs to its end, withou
   expect((await rotation.advance()).map(({ to }) => to)).toEqual(['removed', 'removed'])
 })
 
-test('a key announced while a clock was wrong is announced anew, for its whole time', async () => {
+test('a key that was announced while a clock was wrong is announced again, for the whole time', async () => {
   let nowMs = clock.now()
   const rotation = openRotation({ at: { now: () => nowMs } })
   await rotation.advance()
@@ -225,7 +225,7 @@ test('whatever the clock does, one key signs, and a removed key never returns', 
   }
 })
 
-test('a change whose record cannot be written does not happen', async () => {
+test('a change is rolled back when its audit event cannot be written', async () => {
   const rotation = createRotation({
     ...base.database,
     sealer,
@@ -268,7 +268,7 @@ test('a connection that is cut in the middle of a change leaves the ring unchang
   expect((await rotation.advance()).map(({ to }) => to)).toEqual(['announced'])
 })
 
-test('a process that is killed while it holds the lock of the ring takes nothing along', async () => {
+test('the kill of a process that holds the lock of the key ring does not block another process', async () => {
   const rotation = openRotation()
   await rotation.advance()
   const kid = await kidIn(rotation, 'active')

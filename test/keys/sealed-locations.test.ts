@@ -51,14 +51,14 @@ async function columnsNamedSealed(): Promise<string[]> {
 
 const listed = sealedLocations.flatMap(({ column }) => column ?? [])
 
-test('every column that is named as sealed is on the list, and every place of the list is a column', async () => {
+test('every column with a sealed name is in the list, and every entry of the list is a column', async () => {
   expect(listed.filter((column) => !/\.sealed_[a-z]+$/.test(column))).toEqual([])
   const named = [...listed, ...Object.keys(otherKeys), ...Object.keys(formerNames)]
   expect(await columnsNamedSealed()).toEqual(named.sort())
   expect(Object.values(formerNames).filter((column) => !listed.includes(column))).toEqual([])
 })
 
-test('a sealed column that the list forgets is found', async () => {
+test('a sealed column that is missing in the list is reported', async () => {
   await store.database.knex.raw('CREATE TABLE planted (id uuid, sealed_note bytea)')
   const known = [...listed, ...Object.keys(otherKeys), ...Object.keys(formerNames)]
   expect((await columnsNamedSealed()).filter((name) => !known.includes(name))).toEqual(['planted.sealed_note'])
@@ -68,7 +68,7 @@ type Text = { path: string; text: string }
 const findSealing = (files: readonly Text[]): string[] =>
   files.filter(({ text }) => /\b[sS]ealer\.seal\(/.test(text)).map(({ path }) => path)
 
-test('every file that seals under the master key belongs to a place of the list', () => {
+test('every file that encrypts under the master key belongs to an entry of the list', () => {
   expect(findSealing([{ path: 'src/planted.ts', text: 'const sealed = sealer.seal(note, place)' }])).toHaveLength(1)
   expect(findSealing(listFiles(['src', 'adapters', 'keys']))).toEqual(Object.keys(sealingFiles))
   const named = Object.values(sealingFiles).flat()
@@ -116,7 +116,7 @@ async function formerValues(): Promise<Record<string, { former: Buffer | null; c
   return found
 }
 
-test('what the version before writes under a former name is read under the new one, and the other way round', async () => {
+test('a value that the previous version writes under a former name is read under the new one, and vice versa', async () => {
   const { knex } = store.database
   const [first, second] = [Buffer.from('first'), Buffer.from('second')]
   await fixtures.logout_delivery!(() => first)
@@ -154,7 +154,7 @@ async function tablesSealedUnder(masterKey: Buffer): Promise<string[]> {
   return found
 }
 
-test('a value in every place is sealed anew under the new master key, and opens in its place', async () => {
+test('a value at every location is encrypted again under the new master key, and can be decrypted there', async () => {
   const [oldKey, newKey] = [randomBytes(32), randomBytes(32)]
   const before = createSealer(oldKey)
   for (const { name } of sealedLocations) {

@@ -7,12 +7,12 @@ const masterKey = randomBytes(32)
 const sealer = createSealer(masterKey)
 const plain = Buffer.from('what nobody may read')
 
-test('what is sealed is opened by another sealer of the same master key', () => {
+test('a sealed value is opened by another sealer with the same master key', () => {
   expect(createSealer(Buffer.from(masterKey)).open(sealer.seal(plain, 'a:1'), 'a:1')).toEqual(plain)
   expect(sealer.open(sealer.seal(Buffer.alloc(0), 'a:1'), 'a:1')).toEqual(Buffer.alloc(0))
 })
 
-test('what is sealed twice is never the same, and holds nothing of what went in', () => {
+test('each sealed value is different and does not contain the plain text', () => {
   const seals = Array.from({ length: 200 }, () => sealer.seal(plain, 'a:1'))
   expect(new Set(seals.map((sealed) => sealed.toString('hex'))).size).toBe(200)
   // 1 byte version, 8 bytes id of the master key, then 12 bytes IV.
@@ -20,7 +20,7 @@ test('what is sealed twice is never the same, and holds nothing of what went in'
   for (const sealed of seals) expect(sealed.includes(plain)).toBe(false)
 })
 
-test('it opens at no other place', () => {
+test('a sealed value is not opened at another location', () => {
   expect(() => sealer.open(sealer.seal(plain, 'a:1'), 'a:2')).toThrow(SealDamaged)
 })
 
@@ -29,7 +29,7 @@ test('another master key is distinguished from damage', () => {
   expect(() => sealer.open(sealed, 'a:1')).toThrow(WrongMasterKey)
 })
 
-test('not one changed bit goes unnoticed', () => {
+test('every changed bit is detected', () => {
   const sealed = sealer.seal(plain, 'a:1')
   for (let bit = 0; bit < sealed.length * 8; bit += 1) {
     const altered = Buffer.from(sealed)
@@ -38,13 +38,13 @@ test('not one changed bit goes unnoticed', () => {
   }
 })
 
-test('what is cut short, empty or of another version is damage', () => {
+test('a value that is cut short or empty is damaged', () => {
   const sealed = sealer.seal(plain, 'a:1')
   for (let length = 0; length < sealed.length; length += 1) {
     expect(() => sealer.open(sealed.subarray(0, length), 'a:1')).toThrow(SealDamaged)
   }
 })
 
-test('a master key has 32 bytes', () => {
+test('a master key of another length than 32 bytes is refused', () => {
   for (const length of [0, 16, 31, 33]) expect(() => createSealer(randomBytes(length))).toThrow(RangeError)
 })

@@ -15,7 +15,7 @@ const life = (state: KeyState, at: Partial<KeyLife> = {}): KeyLife => ({
   ...at,
 })
 
-test('a created key is to be announced at once', () => {
+test('a created key is due to be announced at once', () => {
   expect(dueState(life('created'), times, bornMs)).toBe('announced')
 })
 
@@ -23,7 +23,7 @@ test.each([
   ['announced', 'active', { announcedAt: bornMs }, times.announcedMs],
   ['active', 'retired', { announcedAt: bornMs - day, activatedAt: bornMs }, times.activeMs],
   ['retired', 'removed', { announcedAt: bornMs - day, activatedAt: bornMs - day, retiredAt: bornMs }, times.retiredMs],
-] as const)('a key that is %s stays so for its whole time, and is then to be %s', (state, next, at, forMs) => {
+] as const)('a key that is %s stays so for its whole time, and is then due to be %s', (state, next, at, forMs) => {
   expect(dueState(life(state, at), times, bornMs)).toBe(state)
   expect(dueState(life(state, at), times, bornMs + forMs - 1)).toBe(state)
   expect(dueState(life(state, at), times, bornMs + forMs)).toBe(next)
@@ -33,11 +33,11 @@ test('a step is never skipped, however late it is due', () => {
   expect(dueState(life('announced', { announcedAt: bornMs }), times, bornMs + 1000 * day)).toBe('active')
 })
 
-test('every state but created is in the JWKS', () => {
+test('announced, active and retired keys are in the JWKS, created ones are not', () => {
   expect(keyStates.filter(isPublished)).toEqual(['announced', 'active', 'retired'])
 })
 
-test('the key that signs comes first, then the announced, then the retired, the youngest first', () => {
+test('the active key comes first, then the announced ones, then the retired ones, the youngest first', () => {
   const keys = [
     life('retired', { createdAt: 1 }),
     life('announced', { createdAt: 4 }),

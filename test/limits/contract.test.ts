@@ -33,21 +33,21 @@ for (const { name, needs, open } of storeKinds) {
       }
     }
 
-    test.each(algorithmNames)('%s: a hundred at once count as a hundred', async (algorithm) => {
+    test.each(algorithmNames)('%s: a hundred concurrent requests count as a hundred', async (algorithm) => {
       const take = key(algorithm, 30)
       const answers = await Promise.all(Array.from({ length: 100 }, () => take(0)))
       expect(answers.filter(({ granted }) => granted === 1)).toHaveLength(30)
       expect((await take(0)).granted).toBe(0)
     })
 
-    test.each(algorithmNames)('%s: two keys know nothing of each other', async (algorithm) => {
+    test.each(algorithmNames)('%s: two keys are counted independently', async (algorithm) => {
       const [one, other] = [key(algorithm, 1), key(algorithm, 1)]
       expect((await one(0)).granted).toBe(1)
       expect((await one(0)).granted).toBe(0)
       expect((await other(0)).granted).toBe(1)
     })
 
-    test.each(algorithmNames)('%s: what was refused does not count', async (algorithm) => {
+    test.each(algorithmNames)('%s: refused requests do not count', async (algorithm) => {
       const take = key(algorithm, 2)
       await take(0, 2)
       for (let index = 1; index < 50; index += 1) expect((await take(index)).granted).toBe(0)
@@ -56,13 +56,13 @@ for (const { name, needs, open } of storeKinds) {
       expect((await take(50 + retryMs)).granted).toBe(1)
     })
 
-    test.each(algorithmNames)('%s: more than there is gives what there is', async (algorithm) => {
+    test.each(algorithmNames)('%s: a request for more than remains gets what remains', async (algorithm) => {
       const take = key(algorithm, 7)
       expect(await take(0, 5)).toMatchObject({ granted: 5, remaining: 2, retryMs: 0 })
       expect(await take(0, 5)).toMatchObject({ granted: 2, remaining: 0 })
     })
 
-    test.each(algorithmNames)('%s: a limit that is lowered or raised holds at once', async (algorithm) => {
+    test.each(algorithmNames)('%s: a lowered or raised limit applies at once', async (algorithm) => {
       const take = key(algorithm, 10)
       await take(0, 8)
       expect((await take(0, 5, 3)).granted).toBeLessThanOrEqual(2)
@@ -77,7 +77,7 @@ for (const { name, needs, open } of storeKinds) {
       expect((await take(7_001 + resetMs, 100)).granted).toBe(20)
     })
 
-    test.each(algorithmNames)('%s: a clock that is behind, or jumps back, gives nothing away', async (algorithm) => {
+    test.each(algorithmNames)('%s: a clock that is behind, or jumps back, grants nothing', async (algorithm) => {
       const take = key(algorithm, 4)
       expect((await take(10_000, 4)).granted).toBe(4)
       for (const at of [9_000, 5_000, 0, 10_000]) expect((await take(at)).granted).toBe(0)
@@ -101,7 +101,7 @@ for (const { name, needs, open } of storeKinds) {
       expect((await take(9 * minute, 50)).granted).toBe(20)
     })
 
-    test('sliding-log: exactly so many within any window', async () => {
+    test('sliding-log: at most the limit within any window', async () => {
       const take = key('sliding-log', 3, 60 * minute)
       for (const at of [0, 10 * minute, 50 * minute]) expect((await take(at)).granted).toBe(1)
       expect(await take(50 * minute)).toEqual({
@@ -117,7 +117,7 @@ for (const { name, needs, open } of storeKinds) {
     })
 
     // A fixed pseudo-random sequence, so that a failure can be repeated.
-    test.each(algorithmNames)('%s: a long history is answered as the arithmetic alone would', async (algorithm) => {
+    test.each(algorithmNames)('%s: a long history gives the results of the pure arithmetic', async (algorithm) => {
       const digest = randomBytes(32)
       let seed = 7
       const next = (most: number) => {

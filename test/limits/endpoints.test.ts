@@ -55,7 +55,7 @@ const count = (answers: readonly Answer[], status: number) =>
 const numbers = ({ headers }: Answer) =>
   ['Limit', 'Remaining', 'Reset'].map((name) => Number(headers.get(`X-RateLimit-${name}`) ?? Number.NaN))
 
-test('a machine gets three thousand tokens a minute, as many as are set, none or any number, and then 429 in the words of RFC 6749', async () => {
+test('a machine gets three thousand tokens a minute, or as many as the setting says, and then a 429 as RFC 6749 formats it', async () => {
   const unset = await machineToken()
   expect([unset.status, ...numbers(unset)]).toEqual([200, 3000, 2999, 1])
   await server.parts.settings.set('tokenRequestsPerMinute', '0', operator)
@@ -124,7 +124,7 @@ test('the pages of a logout count for its limit', async () => {
   }
 })
 
-test('what is posted to the pages for browsers counts at its IP address before it is stored for the GET that follows', async () => {
+test('a POST to /logout or /authorize counts for its IP address before it is stored for the GET that follows', async () => {
   for (const path of ['/logout', '/authorize']) {
     const headers = { 'X-Forwarded-For': `203.0.113.${path.length}` }
     const body = new URLSearchParams({ id_token_hint: 'not.a.hint' })
@@ -139,7 +139,7 @@ test('what is posted to the pages for browsers counts at its IP address before i
   }
 }, 60_000)
 
-test('the /48 of an IPv6 address has ten times what a /64 of it has', async () => {
+test('a /48 of IPv6 has ten times the limit of a /64', async () => {
   await server.parts.settings.set('rateLimitPercent', '10', operator)
   try {
     let subnet = 0
@@ -177,7 +177,7 @@ test('a client with its own limit has that limit, is not limited by its network,
   }
 }, 60_000)
 
-test('a public client is counted by grant: one user uses up nothing of another', async () => {
+test('a public client is counted by grant: one user does not use up the limit of another', async () => {
   await server.parts.settings.set('rateLimitPercent', '10', operator)
   try {
     const people = await Promise.all(
@@ -212,7 +212,7 @@ test('a public client is counted by grant: one user uses up nothing of another',
   }
 }, 60_000)
 
-test('PAR, revocation, introspection and userinfo tell their numbers and have their ends', async () => {
+test('PAR, revocation, introspection and userinfo report their limits and enforce them', async () => {
   const rp = createRelyingParty(server)
   const tokens = await rp.signIn({ scope: 'openid' })
   const web = { Authorization: basic('web', webSecret) }
@@ -255,7 +255,7 @@ test('PAR, revocation, introspection and userinfo tell their numbers and have th
   }
 }, 60_000)
 
-test('twenty failed authentications of a client at one address are the last there; its owner elsewhere is not locked out', async () => {
+test('twenty failed authentications of a client lock it at that IP address only', async () => {
   const wrong = { Authorization: basic('machine', 'wrong'.repeat(10)) }
   // A replica with an old secret does not count as guessing.
   for (let index = 0; index < 30; index += 1) expect((await machineToken(wrong)).status).toBe(401)
@@ -286,7 +286,7 @@ test('twenty failed authentications of a client at one address are the last ther
   expect((await machineToken()).status).toBe(200)
 }, 60_000)
 
-test('failures of many clients at one address end at two hundred', async () => {
+test('two hundred failures of many clients lock the IP address', async () => {
   const answers: Answer[] = []
   for (let index = 0; index < 202; index += 1)
     answers.push(await machineToken({ Authorization: basic(`no-such-${index}`, 'x') }))
@@ -294,7 +294,7 @@ test('failures of many clients at one address end at two hundred', async () => {
   expect((await machineToken()).status).toBe(429)
 }, 60_000)
 
-test('a preflight is not counted, and scripts may read the numbers', async () => {
+test('a preflight is not counted, and scripts may read the rate limit headers', async () => {
   const origin = 'https://app.example'
   const preflight = await fetch(`${server.issuer}/token`, {
     method: 'OPTIONS',
@@ -312,13 +312,13 @@ test('a preflight is not counted, and scripts may read the numbers', async () =>
   )
 })
 
-test('what was refused is in the metrics, by policy and by what was counted', async () => {
+test('the metrics count refusals by policy and by what was counted', async () => {
   const metrics = await server.parts.metrics.metrics()
   expect(metrics).toMatch(/latchkey_rate_limited_total\{policy="client_credentials",by="identifier"\} \d+/)
   expect(metrics).toMatch(/latchkey_rate_limited_total\{policy="client_authentication",by="address"\} \d+/)
 })
 
-test('counters that no longer limit are removed, and no others; no counter contains a name', async () => {
+test('the sweep removes the counters that no longer limit, and no others', async () => {
   await machineToken()
   const { knex } = server.database
   const rows = async () => Number((await knex('rate_limit').count('* as n').first())?.n)

@@ -52,7 +52,7 @@ test('eleven failed attempts of an attacker after a recovery do not lock out the
   expect((await attempt(server, email, chosen, owner)).status).toBe(200)
 })
 
-test('of more than fifty browsers the longest unseen go, and the one that signs in stays', async () => {
+test('an account has fifty known browsers: the longest unseen are removed, and the one that signs in stays', async () => {
   const account = await person('many')
   const { loginThrottle } = server.parts
   const remember = (token: string) =>
@@ -74,7 +74,7 @@ test('of more than fifty browsers the longest unseen go, and the one that signs 
   expect(await known(other.id)).toHaveLength(1)
 })
 
-test('five emails about new browsers a day, each in the audit trail; what strangers cause does not use them up', async () => {
+test('at most five emails a day about new browsers, each in the audit trail; emails about locks do not use them up', async () => {
   const { id, email } = await person('travels')
   const { securityNotifications } = server.parts
   const account = (await server.parts.accounts.readById(id))!
@@ -101,7 +101,7 @@ test('five emails about new browsers a day, each in the audit trail; what strang
   await mailbox.waitFor(email, 'new_browser', { count: 6 })
 })
 
-test('the password of an administrator makes every browser unknown', async () => {
+test('a password that an administrator sets makes every browser unknown', async () => {
   const { id, email } = await person('reset')
   const browser = createBrowser()
   await createRelyingParty(server, browser).signIn({}, { email, password: right })
@@ -119,7 +119,7 @@ async function lockOwn(owner: ReturnType<typeof createBrowser>, email: string) {
   expect((await attempt(server, email, right, owner)).status).toBe(429)
 }
 
-test('what was tried in the known browser is forgotten when an operator unlocks the account', async () => {
+test('an unlock by an operator clears the failures of a known browser', async () => {
   const { id, email } = await person('unlocked')
   const owner = createBrowser()
   await lockOwn(owner, email)
@@ -127,7 +127,7 @@ test('what was tried in the known browser is forgotten when an operator unlocks 
   expect((await attempt(server, email, right, owner)).status).toBe(200)
 })
 
-test('what was tried in the known browser is forgotten after a recovery in it', async () => {
+test('a recovery in a known browser clears its failures', async () => {
   const { email } = await person('locked-out')
   const owner = createBrowser()
   await lockOwn(owner, email)
@@ -137,7 +137,7 @@ test('what was tried in the known browser is forgotten after a recovery in it', 
   expect((await attempt(server, email, chosen, owner)).status).toBe(200)
 })
 
-test('a copy of the cookie of a known browser is worth nothing after a new password', async () => {
+test('a copied cookie of a known browser is invalid after a password change', async () => {
   const { id, email } = await person('copied')
   const owner = createBrowser()
   expect((await attempt(server, email, right, owner)).status).toBe(200)
@@ -159,7 +159,7 @@ test('a copy of the cookie of a known browser is worth nothing after a new passw
   expect((await attempt(server, email, chosen, owner)).status).toBe(200)
 })
 
-test('a hundred wrong passwords in a row are too many in a known browser, too', async () => {
+test('a hundred wrong passwords in a row disable the password in a known browser too', async () => {
   const { id, email } = await person('hundred')
   const owner = createBrowser()
   expect((await attempt(server, email, right, owner)).status).toBe(200)

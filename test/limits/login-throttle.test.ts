@@ -52,7 +52,7 @@ async function untilLocked(email: string): Promise<void> {
 }
 
 describe.each(['existing', 'unknown'] as const)('an identifier that is %s', (kind) => {
-  test('CAPTCHA from the sixth try, 429 from the eleventh even with the right password, and no hash for either', async () => {
+  test('needs a CAPTCHA from the sixth attempt and gets 429 from the eleventh, also with the right password and without a hash', async () => {
     const email = kind === 'existing' ? await person('ladder') : 'nobody-at-all@guessed.example'
     let before = await hashes(server)
     for (let tries = 1; tries <= 5; tries += 1) {
@@ -82,7 +82,7 @@ describe.each(['existing', 'unknown'] as const)('an identifier that is %s', (kin
   })
 })
 
-test('a solved CAPTCHA lets one try through, of its own login, once, within two minutes', async () => {
+test('a solved CAPTCHA permits one attempt in its own login within two minutes', async () => {
   const email = await person('solver')
   for (let tries = 0; tries < 5; tries += 1) await wrong(email)
   const { browser, page } = await loginPage(server)
@@ -105,7 +105,7 @@ test('a solved CAPTCHA lets one try through, of its own login, once, within two 
   expect((await browser.submit(page, '/login', { ...guess, password: right })).status).toBe(429)
 })
 
-test('a challenge that is too old is none, and one that is spent many times at once is spent once', async () => {
+test('an expired challenge is refused, and of concurrent uses of one challenge one succeeds', async () => {
   const { captcha } = server.parts
   const solutionOf = async (binding: string) => {
     const challenge = await captcha.create(binding)
@@ -121,7 +121,7 @@ test('a challenge that is too old is none, and one that is spent many times at o
   expect(spent.filter((isSpent) => isSpent)).toHaveLength(1)
 })
 
-test('while the database is away no solution passes', async () => {
+test('a solution is refused with the database’s error while the database is unavailable', async () => {
   const away = new Error('the database is away')
   const db = (() => {
     throw away
@@ -148,7 +148,7 @@ test('fifty attempts at once cost five hashes, and count as fifty', async () => 
   expect(rows[0]?.tries).toBe(50)
 })
 
-test('thirty right passwords at once, from thirty new browsers, are thirty sign-ins, and again a moment later', async () => {
+test('thirty concurrent right passwords from thirty new browsers are thirty sign-ins, twice in a row', async () => {
   const email = await person('crowd')
   for (let round = 0; round < 2; round += 1) {
     const logins = []
@@ -160,7 +160,7 @@ test('thirty right passwords at once, from thirty new browsers, are thirty sign-
   }
 })
 
-test('other spellings of an address are the same one', async () => {
+test('other spellings of an email count for the same identifier', async () => {
   const email = await person('spelled')
   for (const spelling of [email, email.toUpperCase(), ` ${email}`, `${email} `, 'Spelled@guessed.example']) {
     expect((await wrong(spelling)).status).toBe(400)
@@ -191,7 +191,7 @@ test('the owner can still sign in from a known browser, and gets an email about 
   expect((await attempt(server, email, right, known)).status).toBe(429)
 })
 
-test('a lock ends after a quarter of an hour, the next one after half, and every one after an hour', async () => {
+test('a lock lasts a quarter of an hour, the next one half an hour, and every later one an hour', async () => {
   const email = await person('patient')
   for (const length of [15, 30, 60, 60]) {
     await untilLocked(email)
@@ -205,7 +205,7 @@ test('a lock ends after a quarter of an hour, the next one after half, and every
   expect((await attempt(server, email, right)).status).toBe(200)
 })
 
-test('after a hundred failures without a success the password is off in unknown browsers, until a new one is chosen', async () => {
+test('a hundred failures without a success disable the password in unknown browsers, until a new one is chosen', async () => {
   const email = await person('hundred')
   const account = (await server.parts.accounts.findByEmail(email))!
   const known = createBrowser()
@@ -238,7 +238,7 @@ test('a new password by the emailed link lifts the lock', async () => {
   expect((await attempt(server, email, 'chosen after the lock')).status).toBe(200)
 })
 
-test('a network meets a CAPTCHA after twenty failures in a quarter of an hour, and 429 after a hundred in an hour', async () => {
+test('a network needs a CAPTCHA after twenty failures in a quarter of an hour, and gets 429 after a hundred in an hour', async () => {
   const email = await person('neighbour')
   /**
    * With the CAPTCHA solved where it is asked for. A try whose password was not compared does not
@@ -303,7 +303,7 @@ async function atOnce(count: number, ip: string, outcome: 'right' | 'wrong', nam
   return { compared, codes: settled.flatMap((one) => (one.status === 'rejected' ? [one.reason.code] : [])) }
 }
 
-test('150 right passwords at once from one network meet neither a CAPTCHA nor a lock because of each other', async () => {
+test('150 concurrent right passwords from one network cause neither a CAPTCHA nor a lock', async () => {
   const { compared, codes } = await atOnce(150, '203.0.113.77', 'right')
   expect(compared).toBe(100)
   expect(codes).toEqual(Array(50).fill('hashing_busy'))
@@ -311,7 +311,7 @@ test('150 right passwords at once from one network meet neither a CAPTCHA nor a 
   expect(await atOnce(100, '203.0.113.77', 'right')).toEqual({ compared: 100, codes: [] })
 })
 
-test('of 150 wrong passwords at once from one network a hundred are compared, and then it is locked', async () => {
+test('of 150 concurrent wrong passwords from one network a hundred are compared, and then the network is locked', async () => {
   const { compared, codes } = await atOnce(150, '198.51.100.77', 'wrong')
   expect(compared).toBe(100)
   expect(codes).toEqual(Array(50).fill('hashing_busy'))
@@ -322,7 +322,7 @@ test.each([
   ['an IPv4 /24', (index: number) => `203.0.113.${index}`, '203.0.113.200', '203.0.112.200'],
   ['an IPv6 /64', (index: number) => `2001:db8:0:7::${index}`, '2001:db8:0:7:ffff::1', '2001:db8:1:7::1'],
 ] as const)(
-  'failures from twenty addresses of %s count together, and for no other network',
+  'failures from twenty IP addresses of %s count together, and for no other network',
   async (_kind, ipOf, same, other) => {
     for (let index = 1; index <= 20; index += 1) {
       expect((await atOnce(1, ipOf(index), 'wrong', `spread-${index}`)).compared).toBe(1)
@@ -332,7 +332,7 @@ test.each([
   },
 )
 
-test('tries that a killed process has left under way hold up their network for a quarter of an hour', async () => {
+test('attempts that a killed process did not finish block their network for a quarter of an hour', async () => {
   const ip = '192.0.2.77'
   await atOnce(1, ip, 'right')
   await server.database.knex('guess_address').update({ pending: 100 })
@@ -341,7 +341,7 @@ test('tries that a killed process has left under way hold up their network for a
   expect(await atOnce(1, ip, 'right')).toEqual({ compared: 1, codes: [] })
 })
 
-test('a new browser causes an email, the first one does not', async () => {
+test('a sign-in from a new browser causes an email, the first sign-in does not', async () => {
   const email = await person('moves-house')
   const first = createBrowser()
   await createRelyingParty(server, first).signIn({}, { email, password: right })
@@ -352,7 +352,7 @@ test('a new browser causes an email, the first one does not', async () => {
   expect(events.filter(({ action }) => action === 'account.new_browser')).toHaveLength(1)
 })
 
-test('the password of a signed-in account can be tried ten times, not more', async () => {
+test('the password of a signed-in account can be tried ten times, and then not for a quarter of an hour', async () => {
   const email = await person('borrowed')
   const account = (await server.parts.accounts.findByEmail(email))!
   const change = (password: string) =>
@@ -380,7 +380,7 @@ test('no identifier and no IP address is stored in plain text', async () => {
     expect(dump).not.toContain(word)
 })
 
-test('what is kept of an identifier and a network is of use only with the key', async () => {
+test('the stored digests of an identifier and a network depend on the key', async () => {
   const { knex } = server.database
   const kept = async () => {
     const { rows } = await knex.raw<{ rows: { key: string }[] }>(

@@ -27,7 +27,7 @@ async function signInFrom(server: Latchkey, ip: string, name: string | number): 
   return browser.submit(page, '/login', { email: emailOf(name), password: right }, forwarded)
 }
 
-test('sixteen own accounts on one address sign in again and again, and a user elsewhere signs in at once', async () => {
+test('a user elsewhere signs in at once while sixteen accounts of one IP address sign in again and again', async () => {
   const own = Array.from({ length: 16 }, (_, index) => index)
   // So slow that sixteen at once exceed the queue.
   const env = { TRUST_PROXY: '127.0.0.1', PASSWORD_HASH_QUEUE: '3', PASSWORD_HASH_ITERATIONS: '8' }
@@ -83,7 +83,7 @@ describe('right passwords', () => {
     )
   }
 
-  test('an account proves thirty times a minute, from whatever networks, and the next ones cost no hash', async () => {
+  test('an account is limited to thirty repeated proofs a minute, from all networks together, and a refused one costs no hash', async () => {
     for (let count = 0; count < 31; count += 1) expect(await prove('busy', `198.51.${count}.1`)).toBe('proven')
     const hashed = server.parts.metrics.getSingleMetric('latchkey_password_hash_seconds')!
     const before = JSON.stringify(await hashed.get())
@@ -94,7 +94,7 @@ describe('right passwords', () => {
     expect(await prove('busy', '192.0.2.1')).toBe('proven')
   })
 
-  test('accounts of one network prove again thirty times a minute together, and those that have not continue', async () => {
+  test('repeated proofs of a network are limited to thirty a minute, and other accounts of it are not affected', async () => {
     const round = async () => {
       const told: string[] = []
       for (let name = 0; name < 16; name += 1) told.push(await prove(name, attacker))
@@ -107,14 +107,14 @@ describe('right passwords', () => {
     for (const name of [16, 17, 18, 19]) expect(await prove(name, attacker)).toBe('proven')
   })
 
-  test('the login refuses them with the form and what was typed', async () => {
+  test('the login refuses them with 429, and keeps the typed email in the form', async () => {
     for (let count = 0; count < 31; count += 1) await prove('signs-in', '198.51.100.9')
     const page = await signInFrom(server, '192.0.2.1', 'signs-in')
     expect([page.status, Number(page.headers.get('Retry-After')) > 0]).toEqual([429, true])
     expect(page.body).toContain('value="signs-in@own.example"')
   })
 
-  test('the first one of a minute asks no store', async () => {
+  test('the first one of a minute causes no request to the store', async () => {
     const rows = () => server.database.knex('rate_limit').where('expires_at', '>', server.clock.now())
     expect(await prove('resident', '192.0.2.1')).toBe('proven')
     expect(await rows()).toHaveLength(0)

@@ -76,7 +76,7 @@ async function loginPage(browser: Browser): Promise<Page> {
   return browser.follow(await browser.get(await createRelyingParty(server).authorizeUrl()))
 }
 
-test('of twenty-one tries to sign in within a minute the last is refused, however the address is spelt', async () => {
+test('a twenty-first sign-in attempt within a minute is refused, in every spelling of the email', async () => {
   // A minute starts here, so that the counter's two windows are where the test expects them.
   server.clock.set(Math.ceil(server.clock.now() / minute) * minute)
   const browser = from('192.0.2.1')
@@ -102,7 +102,7 @@ test('of twenty-one tries to sign in within a minute the last is refused, howeve
   )
 }, 60_000)
 
-test('a cookie of a browser that another account knows multiplies nothing; one that the account knows counts apart', async () => {
+test('a known browser of the account has its own limit, a known browser of another account does not', async () => {
   server.clock.set(Math.ceil(server.clock.now() / minute) * minute)
   const email = 'attacked@example.com'
   const signedIn: Browser[] = []
@@ -132,7 +132,7 @@ test('a cookie of a browser that another account knows multiplies nothing; one t
   expect([own.status, ...numbers(own).slice(0, 2)]).toEqual([200, 20, 19])
 }, 60_000)
 
-test('a hundred tries at once count as a hundred, known account or not', async () => {
+test('a hundred concurrent attempts for an unknown account count as a hundred', async () => {
   const browser = from('192.0.2.3')
   const page = await loginPage(browser)
   const answers = await Promise.all(
@@ -141,7 +141,7 @@ test('a hundred tries at once count as a hundred, known account or not', async (
   expect(answers.filter(({ body }) => !body.includes('too_many_requests'))).toHaveLength(20)
 }, 60_000)
 
-test('one network gets ten times as much as one user: an IPv4 address, or the /64 of an IPv6 one', async () => {
+test('a network has ten times the limit of one user: an IPv4 address, or a /64 of IPv6', async () => {
   const browser = from('2001:db8:1:1::5')
   const page = await loginPage(browser)
   const neighbour = from('2001:db8:1:1:ffff::9')
@@ -161,7 +161,7 @@ test('one network gets ten times as much as one user: an IPv4 address, or the /6
   )
 }, 60_000)
 
-test('a fourth reset within an hour is refused alike whether the address has an account or not, and sends nothing', async () => {
+test('a fourth recovery within an hour is refused in the same way with and without an account, and sends no email', async () => {
   const answers: Record<string, unknown[]> = {}
   for (const email of ['alice@example.com', 'stranger@example.com']) {
     const browser = from('192.0.2.5')
@@ -196,7 +196,7 @@ test('a sixth registration of an address within an hour is refused; forms with e
   isRefusal(await register('lanterns over the quiet river'), 3600)
 }, 60_000)
 
-test('the buttons of one interaction are pressed sixty times a minute at most', async () => {
+test('a sixty-first form of one interaction within a minute is refused', async () => {
   const browser = from('192.0.2.7')
   const page = await loginPage(browser)
   const statuses: number[] = []

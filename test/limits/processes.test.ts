@@ -60,7 +60,7 @@ function suite(open: () => Promise<RunningServers>) {
   }, 60_000)
   afterAll(() => running?.close())
 
-  test('of a hundred attempts at once at two processes twenty are checked', async () => {
+  test('of a hundred concurrent attempts at two processes twenty are checked', async () => {
     // A minute starts, so no count decreases while this runs.
     beginMinute(running)
     const answers = await ask.guess(100, 'somebody@example.com')
@@ -68,7 +68,7 @@ function suite(open: () => Promise<RunningServers>) {
     expect(answers.filter(({ status }) => status >= 500)).toEqual([])
   }, 60_000)
 
-  test('a client gets its three hundred tokens from two processes together, within what one may hold', async () => {
+  test('a client gets its three hundred tokens from two processes together, less what one process may reserve', async () => {
     const startedAt = performance.now()
     const answers = [...(await ask.machineTokens(250)), ...(await ask.machineTokens(250))]
     const refilled = Math.ceil(((performance.now() - startedAt) / minute) * 300)
@@ -78,7 +78,7 @@ function suite(open: () => Promise<RunningServers>) {
     expect(accepted(answers)).toBeGreaterThanOrEqual(300 - 15)
   }, 60_000)
 
-  test('after the minute there is as much again', async () => {
+  test('after a minute the full limit is available again', async () => {
     beginMinute(running, 2 * minute)
     expect(lookedAt(await ask.guess(25, 'somebody@example.com'))).toBe(20)
   }, 60_000)
@@ -89,8 +89,8 @@ describeWith(['postgres', 'redis-server'], 'on Postgres with Redis', () =>
   suite(() => openOnPostgresWithRedis(2, limited)),
 )
 
-describeWith(['postgres', 'redis-server'], 'stores that die', () => {
-  test('Redis is killed in the middle: the limits hold in Postgres, and in Redis again when it is back', async () => {
+describeWith(['postgres', 'redis-server'], 'stores that are killed', () => {
+  test('after a kill of Redis the limits apply in Postgres, and in Redis again when it is back', async () => {
     const running = await openOnPostgresWithRedis(2, limited)
     const ask = tries(running)
     // A minute starts, so no count decreases while this runs.
@@ -115,7 +115,7 @@ describeWith(['postgres', 'redis-server'], 'stores that die', () => {
     await running.close()
   }, 90_000)
 
-  test('Postgres is killed: each process holds the limit by itself, and remembers what it gave before', async () => {
+  test('after a kill of Postgres each process enforces the limit alone, and includes what it granted before', async () => {
     const running = await openOnPostgres(2, { hasDefaultLimits: true })
     const pair = running.servers.servers as unknown as Pair
     // Counted by address before any other check; then refused, because the token is missing.

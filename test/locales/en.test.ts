@@ -71,7 +71,7 @@ test.each(read.map((one, index) => [one[0], index, one] as const))('%s (%i)', (_
 const broken = (isBroken: (key: string, text: string) => boolean) =>
   sentences.filter(([key, text]) => isBroken(key, text)).map(([key]) => key)
 
-test('every sentence is filled in by its values alone', () => {
+test('every sentence is complete with the values of its own placeholders', () => {
   const left = sentences.map(([key, text]) => {
     const values = [...text.matchAll(/\{\{(\w+)\}\}/g)].map(([, name = '']) => [name, name === 'count' ? 2 : 'x'])
     return [key, sentence(key, Object.fromEntries(values))] as const

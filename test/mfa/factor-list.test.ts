@@ -69,7 +69,7 @@ test.each(factorList.map((factor) => [factor.id, factor] as const))('%s is compl
   expect(await problemsOf(factor, factor.create(deps))).toEqual([])
 })
 
-test('no two factors have one id or one address', () => {
+test('every factor has its own id and its own paths', () => {
   const ids = factorList.map(({ id }) => id)
   const paths = createMethods(deps).methods.flatMap(({ enrolment }) =>
     enrolment ? Object.values(enrolment.paths) : [],
@@ -96,7 +96,7 @@ const rest = {
   create: () => part,
 } as const
 
-test('a factor that lacks something is found', async () => {
+test('a factor without its views, sentences, column or failure counter is reported', async () => {
   const fields = { pin: z.string() }
   const paths = { signIn: 'enrol-pin', account: 'pin' }
   const planted = defineFactor({
@@ -121,7 +121,7 @@ test('a factor that lacks something is found', async () => {
   )
 })
 
-test('the compiler refuses a factor that leaves a property out, and a part that reads another field', () => {
+test('the compiler refuses a factor without a required property, and a part that reads an unknown field', () => {
   // @ts-expect-error It does not say whether wrong answers are counted.
   const silent: FactorDefinition = rest
   const reading = defineFactor({

@@ -65,7 +65,7 @@ async function guessEmails(email: string) {
 }
 const actions = async (id: string) => (await server.parts.audit.listOf(id, 500)).map(({ action }) => action)
 
-test('the owner gets an email about ten wrong codes in a row, once', async () => {
+test('ten wrong codes in a row cause one email to the owner, for each method', async () => {
   const who = await member(server, 'told')
   await answer(who, 'totp', wrong(9))
   await answer(who, 'totp', [who.phone.code(secondsMs(15 * 60 + 1))])
@@ -80,7 +80,7 @@ test('the owner gets an email about ten wrong codes in a row, once', async () =>
   expect(await guessEmails(who.email)).toHaveLength(2)
 })
 
-test('after 100 wrong codes in a row the method is off, for the right code too, and the page says what still leads in', async () => {
+test('100 wrong codes in a row disable the method, also for the right code, and the page shows the other methods', async () => {
   const who = await member(server, 'off')
   expect(await answer(who, 'totp', wrong(100))).toEqual(refused(100))
   expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: ['totp'] })
@@ -105,7 +105,7 @@ test('after 100 wrong codes in a row the method is off, for the right code too, 
   expect(await actions(who.account.id)).toContain('factor.switched_on')
 })
 
-test('a right code begins the count anew', async () => {
+test('a right code resets the count of failures', async () => {
   const who = await member(server, 'anew')
   expect(await answer(who, 'totp', wrong(99))).toEqual(refused(99))
   expect(await answer(who, 'totp', [who.phone.code(secondsMs(15 * 60 + 1))])).toEqual(['proven'])
@@ -113,7 +113,7 @@ test('a right code begins the count anew', async () => {
   expect(await answer(who, 'totp', [who.phone.code(secondsMs(15 * 60 + 1))])).toEqual(['proven'])
 })
 
-test('many wrong codes at once are as many as they are', async () => {
+test('concurrent wrong codes are all counted', async () => {
   const who = await member(server, 'crowd')
   await answer(who, 'totp', wrong(95))
   const { loginSteps } = server.parts
@@ -133,8 +133,8 @@ test('many wrong codes at once are as many as they are', async () => {
   expect(outcomes.filter((code) => code === 'factor_off')).toHaveLength(4)
 })
 
-describe('a method that is off is reset', () => {
-  test('by user reset-factors, and enrolling anew', async () => {
+describe('a disabled method is enabled again', () => {
+  test('by user reset-factors and a new enrolment', async () => {
     const who = await member(server, 'reset')
     await answer(who, 'totp', wrong(100))
     await server.parts.factors.reset(who.account.id, operator)
@@ -144,7 +144,7 @@ describe('a method that is off is reset', () => {
     expect((await browser.submit(page, '/factor', { code: phone.code() })).status).toBe(200)
   })
 
-  test('by setting the app up anew', async () => {
+  test('by a new enrolment of the app', async () => {
     const who = await member(server, 'replaced')
     await answer(who, 'totp', wrong(100))
     const { factors } = server.parts
@@ -156,7 +156,7 @@ describe('a method that is off is reset', () => {
     expect(await factors.show(who.account.id)).toMatchObject({ off: [] })
   })
 
-  test('by making new recovery codes', async () => {
+  test('by the creation of new recovery codes', async () => {
     const who = await member(server, 'new-codes')
     await answer(who, 'recovery_code', wrong(100))
     expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: ['recovery_code'] })
@@ -169,7 +169,7 @@ describe('a method that is off is reset', () => {
   })
 })
 
-test('where every method is disabled the page says how to get help', async () => {
+test('if every method is disabled the page says how to get help', async () => {
   const who = await member(server, 'all-off')
   await answer(who, 'totp', wrong(100))
   await answer(who, 'recovery_code', wrong(100))
@@ -178,7 +178,7 @@ test('where every method is disabled the page says how to get help', async () =>
   expect(page.body).not.toContain('name="code"')
 })
 
-describe('sensitive pages of the account ask for the factor', () => {
+describe('sensitive account pages require the factor', () => {
   const paths = ['/account/password', '/account/email', '/account/data', '/account/factors']
 
   test('also in a remembered browser', async () => {
@@ -221,7 +221,7 @@ describe('sensitive pages of the account ask for the factor', () => {
     )
   })
 
-  test('but not an account without a factor', async () => {
+  test('but not for an account without a factor', async () => {
     const email = 'without@people.example'
     await server.parts.accounts.create({ email, isEmailVerified: true, password: goodPassword }, operator)
     const browser = createBrowser()

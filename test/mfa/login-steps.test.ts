@@ -22,7 +22,7 @@ afterAll(async () => {
 
 const uidIn = (url: string): string => /interaction\/([\w-]+)/.exec(url)![1]!
 
-test('the consent form before the second factor: 403, and no code', async () => {
+test('the consent form before the second factor is refused with 403, and stores no session and no grant', async () => {
   const { person } = await member(server, 'consents')
   const { browser, page } = await toFactor(server, person)
   const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
@@ -36,7 +36,7 @@ test('the consent form before the second factor: 403, and no code', async () => 
   })
 })
 
-test('a factor proven in another login of the same browser is asked for again', async () => {
+test('a factor that was proven in another login of the same browser is required again', async () => {
   const { person, phone } = await member(server, 'parallel')
   const rp = createRelyingParty(server)
   const first = await toFactor(server, person, {}, rp)
@@ -51,7 +51,7 @@ test('a factor proven in another login of the same browser is asked for again', 
   expect(new URL(skipped.next!).pathname).toBe(new URL(second.page.url).pathname)
 })
 
-test('another user in the same login starts anew', async () => {
+test('a switch to another user in a login requires the password and factor of that user', async () => {
   const first = await member(server, 'switched-from')
   const second = await member(server, 'switched-to')
   const { browser, page } = await toFactor(server, first.person)
@@ -64,7 +64,7 @@ test('another user in the same login starts anew', async () => {
   expect((await browser.submit(asked, '/factor', { code: second.phone.code() })).status).toBe(200)
 })
 
-test('a factor without a password before it: 403', async () => {
+test('a factor before the password is refused with 403', async () => {
   const { phone } = await member(server, 'no-password')
   const rp = createRelyingParty(server)
   const login = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
@@ -80,7 +80,7 @@ test('a factor without a password before it: 403', async () => {
   }
 })
 
-test('an account that is disabled, or whose password changes, between the steps has to start again', async () => {
+test('the second step is refused with 403 if the account was disabled or its password changed after the first', async () => {
   const { person, phone, account } = await member(server, 'disabled')
   const { browser, page } = await toFactor(server, person)
   await server.parts.accounts.disable(account.id, operator)
@@ -92,7 +92,7 @@ test('an account that is disabled, or whose password changes, between the steps 
   expect((await changed.browser.submit(changed.page, '/factor', { code: phone.code() })).status).toBe(403)
 })
 
-test('the password counts for ten minutes', async () => {
+test('the password step expires after ten minutes', async () => {
   const { person, phone } = await member(server, 'slow')
   const { browser, page } = await toFactor(server, person)
   server.clock.advance(secondsMs(10 * 60 + 1))
@@ -100,7 +100,7 @@ test('the password counts for ten minutes', async () => {
   expect((await browser.submit(page, '/factor', { code: phone.code() })).status).toBe(403)
 })
 
-test('a new password by the emailed link signs no browser in, and the factor is still required', async () => {
+test('a recovery by the emailed link starts no session, and the factor is still required', async () => {
   const { email, phone } = await member(server, 'forgot')
   const { browser } = createRelyingParty(server)
   await browser.submit(await browser.get(`${server.issuer}/recover`), '/recover', { email })
@@ -114,7 +114,7 @@ test('a new password by the emailed link signs no browser in, and the factor is 
   expect((await other.submit(page, '/factor', { code: phone.code() })).status).toBe(200)
 })
 
-describe('a browser that is remembered', () => {
+describe('a remembered browser', () => {
   async function remembered(name: string) {
     const who = await member(server, name)
     const { page, ...rp } = await toFactor(server, who.person)
@@ -131,7 +131,7 @@ describe('a browser that is remembered', () => {
     }
   }
 
-  test('skips the code, and its tokens never claim it; no other browser does', async () => {
+  test('skips the code, and its tokens do not claim it; another browser needs the code', async () => {
     const { person, ...rp } = await remembered('kept')
     await signOut(rp)
     const tokens = await rp.signIn({}, person)
@@ -139,7 +139,7 @@ describe('a browser that is remembered', () => {
     expect((await toFactor(server, person)).page.body).toContain('/factor"')
   })
 
-  test('is asked all the same where the class is asked for', async () => {
+  test('needs the code when the request asks for the class', async () => {
     const { person, phone, ...rp } = await remembered('asked')
     await signOut(rp)
     server.clock.advance(secondsMs(60))
@@ -147,7 +147,7 @@ describe('a browser that is remembered', () => {
     expect(claimsIn(tokens.id_token)).toMatchObject({ acr: acr.mfa })
   })
 
-  test('is forgotten after thirty days, and with the sessions of the user', async () => {
+  test('is not remembered after thirty days, or after all sessions of the user were ended', async () => {
     const { person, account, ...rp } = await remembered('ended')
     await signOut(rp)
     server.clock.advance(30 * 86_400_000 + 1)
@@ -160,7 +160,7 @@ describe('a browser that is remembered', () => {
     expect(await server.parts.loginSteps.countRemembered(account.id)).toBe(0)
   })
 
-  test('another user of the same browser is asked', async () => {
+  test('needs the code for another user', async () => {
     const rp = await remembered('first-of-two')
     const second = await member(server, 'second-of-two')
     await signOut(rp)
@@ -185,42 +185,39 @@ describe('accounts that must have a factor', () => {
     return { phone, codes }
   }
 
-  test.each(['required', 'administrator'] as const)(
-    'a person of whom it is %s sets it up at the login',
-    async (kind) => {
-      const email = `${kind}@people.example`
-      const roles = kind === 'administrator' ? ['admin'] : []
-      const id = await server.parts.accounts.create(
-        { email, isEmailVerified: true, password: goodPassword, roles },
-        operator,
-      )
-      if (kind === 'required') await server.parts.factors.require(id, true, operator)
-      const { page, ...rp } = await toFactor(server, { email, password: goodPassword })
-      expect(page.body).toMatch(says('pages.enrol.heading'))
-      const { phone, codes } = await enrolIn(rp, page)
-      const end = await rp.complete(await rp.browser.submit(codes, '/enrolled'))
-      expect(claimsIn((await rp.exchange(end.code!)).body.id_token)).toMatchObject({
-        acr: acr.mfa,
-        amr: ['pwd', 'otp', 'mfa'],
-      })
-      await mailbox.waitFor(email, 'factor_added')
-      server.clock.advance(secondsMs(60))
-      await expect(
-        server.parts.factors.remove({ accountId: id, generation: 0, by: byAccount(id) }, 'totp'),
-      ).rejects.toMatchObject({
-        code: 'factor_needed',
-      })
-      const again = await toFactor(server, { email, password: goodPassword })
-      expect(again.page.body.includes('name="remember"')).toBe(kind === 'required')
-      expect((await again.browser.submit(again.page, '/factor', { code: phone.code(), remember: 'yes' })).status).toBe(
-        200,
-      )
-      // A checkbox that was not offered has no effect.
-      expect(await server.parts.loginSteps.countRemembered(id)).toBe(kind === 'required' ? 1 : 0)
-    },
-  )
+  test.each(['required', 'administrator'] as const)('a user of whom it is %s sets it up at the login', async (kind) => {
+    const email = `${kind}@people.example`
+    const roles = kind === 'administrator' ? ['admin'] : []
+    const id = await server.parts.accounts.create(
+      { email, isEmailVerified: true, password: goodPassword, roles },
+      operator,
+    )
+    if (kind === 'required') await server.parts.factors.require(id, true, operator)
+    const { page, ...rp } = await toFactor(server, { email, password: goodPassword })
+    expect(page.body).toMatch(says('pages.enrol.heading'))
+    const { phone, codes } = await enrolIn(rp, page)
+    const end = await rp.complete(await rp.browser.submit(codes, '/enrolled'))
+    expect(claimsIn((await rp.exchange(end.code!)).body.id_token)).toMatchObject({
+      acr: acr.mfa,
+      amr: ['pwd', 'otp', 'mfa'],
+    })
+    await mailbox.waitFor(email, 'factor_added')
+    server.clock.advance(secondsMs(60))
+    await expect(
+      server.parts.factors.remove({ accountId: id, generation: 0, by: byAccount(id) }, 'totp'),
+    ).rejects.toMatchObject({
+      code: 'factor_needed',
+    })
+    const again = await toFactor(server, { email, password: goodPassword })
+    expect(again.page.body.includes('name="remember"')).toBe(kind === 'required')
+    expect((await again.browser.submit(again.page, '/factor', { code: phone.code(), remember: 'yes' })).status).toBe(
+      200,
+    )
+    // A checkbox that was not offered has no effect.
+    expect(await server.parts.loginSteps.countRemembered(id)).toBe(kind === 'required' ? 1 : 0)
+  })
 
-  test('a client by its default_acr_values, and no request lowers that', async () => {
+  test('a client requires one by its default_acr_values, and no request lowers that', async () => {
     await server.addClient({
       clientId: 'vault',
       kind: 'web',

@@ -104,7 +104,7 @@ describe('a passkey with', () => {
     await expect(register(authenticator({ key: key() }))).rejects.toMatchObject(refused)
   })
 
-  test('RSA, P-256 and Ed25519 is registered, and signs in', async () => {
+  test('RSA, P-256 and Ed25519 is registered, and with RSA and P-256 it signs in', async () => {
     for (const [type, options, alg] of [
       ['rsa', { modulusLength: 2048 }, rs256],
       ['ec', { namedCurve: 'P-256' }, es256],
@@ -118,7 +118,7 @@ describe('a passkey with', () => {
     await register(authenticator({ key: coseOf(edJwk(), edDsa) }))
   })
 
-  test.each(badKeys)('%s that is in the database does not sign in, alone or as second factor', async (_name, key) => {
+  test.each(badKeys)('%s that is stored already does not sign in, alone or as second factor', async (_name, key) => {
     const { device, who } = await planted(key())
     const wrong = { signature: (data: Buffer) => forgedRs256(data) }
     const { page, browser } = await loginPage()
@@ -131,7 +131,7 @@ describe('a passkey with', () => {
     expect((await server.parts.revocation.listAccess(who.id)).sessions).toEqual([])
   })
 
-  test('RSA of 1024 bits that is in the database does not sign in with its own signature', async () => {
+  test('RSA of 1024 bits that is stored already does not sign in with its own signature', async () => {
     const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 1024 })
     const { device } = await planted(coseOf(publicKey.export({ format: 'jwk' }) as JWK, rs256))
     const answer = device.use(await server.parts.passkeys.requestOptions('login'), { signedWith: privateKey })
@@ -140,7 +140,7 @@ describe('a passkey with', () => {
 })
 
 describe('a credential id', () => {
-  test.each([1, 1023])('of %d bytes is taken', async (length) => {
+  test.each([1, 1023])('of %d bytes is accepted', async (length) => {
     const device = authenticator({ id: Buffer.alloc(length, length & 255) })
     await expect(register(device)).resolves.toMatchObject({})
   })
@@ -161,7 +161,7 @@ describe('a credential id', () => {
 
 describe('a user handle', () => {
   test.each([7, true, null, {}, ['AA'], { length: 32 }])(
-    'that is %j and no string is the ordinary refusal, at each passkey post',
+    'that is %j and not a string gets the usual refusal, at every passkey form',
     async (userHandle) => {
       const device = authenticator()
       const who = await register(device)
@@ -180,7 +180,7 @@ describe('a user handle', () => {
   )
 
   test.each([undefined, ''])(
-    'that is missing (%j) does not sign in where it is the only account given (§7.2)',
+    'that is missing (%j) does not sign in without a known account (§7.2)',
     async (userHandle) => {
       const device = authenticator()
       await register(device)
@@ -191,7 +191,7 @@ describe('a user handle', () => {
     },
   )
 
-  test('may be missing in a second factor, where the account is known', async () => {
+  test('may be missing in a second factor, because the account is known', async () => {
     const device = authenticator()
     const who = await register(device)
     const { page, browser, complete } = await toFactor(server, who)
@@ -220,7 +220,7 @@ describe('client data', () => {
     await expect(server.parts.passkeys.signIn(answer, 'login')).rejects.toMatchObject(refused)
   })
 
-  test('that does not say crossOrigin is taken', async () => {
+  test('without crossOrigin is accepted', async () => {
     const device = authenticator()
     const { id } = await register(device, { clientData: { crossOrigin: undefined } })
     const answer = device.use(await server.parts.passkeys.requestOptions('login'), {
@@ -230,7 +230,7 @@ describe('client data', () => {
   })
 })
 
-test.each([7, 'internal', {}, null, [null], [7, 'usb']])('transports that are %j give no 500', async (transports) => {
+test.each([7, 'internal', {}, null, [null], [7, 'usb']])('invalid transports (%j) are ignored', async (transports) => {
   const { id } = await register(authenticator(), { transports })
   const [kept] = await server.parts.passkeys.list(id)
   expect(kept?.transports).toEqual(Array.isArray(transports) ? transports.filter((one) => one === 'usb') : [])

@@ -54,7 +54,7 @@ async function loginPage(parameters: Record<string, string> = {}) {
   return { ...rp, page: await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl(parameters))) }
 }
 
-test('a passkey alone signs in, is two factors in one, and the strongest class', async () => {
+test('a passkey alone signs in, counts as two factors, and gives the strongest class', async () => {
   const { device, id, codes } = await holder('alone')
   expect(codes).toHaveLength(10)
   const { page, browser, complete, exchange } = await loginPage()
@@ -96,7 +96,7 @@ test('a challenge has 256 random bits', async () => {
   expect(first.equals(second)).toBe(false)
 })
 
-test('beside a password it is the second factor, and it satisfies a client that wants no less', async () => {
+test('a passkey after a password is the second factor, and gives an essential strongest class', async () => {
   const { device, ...who } = await holder('beside')
   const { page, browser, complete, exchange } = await toFactor(server, who, {
     claims: JSON.stringify({ id_token: { acr: { essential: true, value: acr.phishingResistant } } }),
@@ -160,7 +160,7 @@ describe('refused with 400, without a sign-in', () => {
     ).toBe(400)
   })
 
-  test('one answer many times at once: one sign-in', async () => {
+  test('many concurrent uses of one response: one sign-in', async () => {
     const { device } = await holder('at-once')
     const response = device.use(await server.parts.passkeys.requestOptions('login'))
     const answers = await Promise.allSettled(
@@ -169,7 +169,7 @@ describe('refused with 400, without a sign-in', () => {
     expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   })
 
-  test('the answer of an authenticator without a counter, the second time', async () => {
+  test('the second use of a response of an authenticator without a counter', async () => {
     const who = await person('no-counter')
     const device = authenticator()
     const options = await server.parts.passkeys.creationOptions({ id: who.id, email: who.email }, 'session')
@@ -185,7 +185,7 @@ describe('refused with 400, without a sign-in', () => {
     await expect(server.parts.passkeys.signIn(answer, 'login')).rejects.toMatchObject({ code: 'passkey_refused' })
   })
 
-  test('another user’s passkey as second factor, and nonsense', async () => {
+  test('another user’s passkey as second factor, and malformed responses', async () => {
     const mine = await holder('mine-own')
     const theirs = await holder('theirs-own')
     for (const response of [
@@ -210,8 +210,8 @@ describe('refused with 400, without a sign-in', () => {
   })
 })
 
-describe('adding one', () => {
-  test('wants this origin, this session, user verification and a new credential', async () => {
+describe('registration of a passkey', () => {
+  test('requires this origin, this session, user verification and a new credential', async () => {
     const who = await person('adds')
     const { factors, passkeys } = server.parts
     const account = { id: who.id, email: who.email }
@@ -243,7 +243,7 @@ describe('adding one', () => {
     expect(await server.parts.passkeys.list(who.id)).toHaveLength(1)
   })
 
-  test('at a login that needs one, and the login continues', async () => {
+  test('at a login that requires one, and the login continues', async () => {
     const who = await person('at-login')
     const { page, browser, complete, exchange } = await toFactor(server, who, {
       claims: JSON.stringify({ id_token: { acr: { essential: true, value: acr.phishingResistant } } }),
@@ -255,7 +255,7 @@ describe('adding one', () => {
     expect(claimsIn((await exchange(code!)).body.id_token)).toMatchObject({ acr: acr.phishingResistant })
   })
 
-  test('on the account page, by its name; removing one leaves the other, and the app', async () => {
+  test('on the account page, with a name; the removal of one keeps the other and the app', async () => {
     const who = await holder('collector')
     const browser = createBrowser()
     const start = await browser.follow(await browser.get(`${server.issuer}/account/factors`))

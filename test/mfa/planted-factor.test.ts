@@ -54,7 +54,7 @@ async function signIn(who: { email: string; password: string }, answer: Record<s
   return { ...rp, claims: claimsIn((await rp.exchange(code!)).body.id_token) }
 }
 
-test('it is set up on the account page, required at a sign-in, reported to the client, and removed', async () => {
+test('a new factor is set up on the account page, required at a sign-in, reported to the client, and removed', async () => {
   const who = await holder('whole')
   const { browser, claims } = await signIn(who, { word: chosen })
   expect(claims).toMatchObject({ sub: who.id, acr: acr.mfa, amr: ['pwd', 'kba', 'mfa'] })
@@ -69,7 +69,7 @@ test('it is set up on the account page, required at a sign-in, reported to the c
   expect(claimsIn(tokens.id_token)).toMatchObject({ acr: acr.password, amr: ['pwd'] })
 })
 
-test('its wrong answers are counted; it goes off, and its owner switches it on again', async () => {
+test('wrong answers of a new factor are counted and disable it, and the owner enables it again', async () => {
   const who = await holder('counted')
   const { page: asked, browser } = await toFactor(server, who)
   const wrong = await browser.submit(asked, '/factor', { word: 'another' })
@@ -90,7 +90,7 @@ test('its wrong answers are counted; it goes off, and its owner switches it on a
   expect((await signIn(who, { word: chosen })).claims).toMatchObject({ amr: ['pwd', 'kba', 'mfa'] })
 })
 
-test('it is set up at a sign-in that needs one', async () => {
+test('a new factor is set up at a sign-in that requires a factor', async () => {
   const who = await person('at-login')
   await server.parts.factors.require(who.id, true, operator)
   const { page: asked, ...rp } = await toFactor(server, who)
@@ -101,7 +101,7 @@ test('it is set up at a sign-in that needs one', async () => {
   expect(claimsIn((await rp.exchange(code!)).body.id_token)).toMatchObject({ amr: ['pwd', 'kba', 'mfa'] })
 })
 
-test('a class of login above its own neither offers nor takes it', async () => {
+test('a stronger class neither offers nor accepts a new factor', async () => {
   const who = await person('above')
   const { page: asked, browser } = await toFactor(server, who, {
     claims: JSON.stringify({ id_token: { acr: { essential: true, value: acr.phishingResistant } } }),
@@ -111,7 +111,7 @@ test('a class of login above its own neither offers nor takes it', async () => {
   expect((await browser.post(`${asked.url}/enrol-word`, { csrf, word: chosen })).status).toBe(403)
 })
 
-test('what it seals is among what a change of the master key seals anew', async () => {
+test('the secret of a new factor is encrypted, at a location that a change of the master key covers', async () => {
   const who = await holder('sealed')
   const { sealedLocations } = await import('../../src/cli/sealed-locations.ts')
   const values = await sealedLocations.find(({ name }) => name === 'word')!.list(server.database.knex, undefined, 100)
@@ -120,7 +120,7 @@ test('what it seals is among what a change of the master key seals anew', async 
   expect(server.parts.sealer.open(sealed, aad).toString()).toBe(chosen)
 })
 
-test('a reset by an operator removes it with the others', async () => {
+test('a reset by an operator removes a new factor', async () => {
   const who = await holder('reset')
   expect(await server.parts.factors.reset(who.id, operator)).toEqual(['word'])
   expect(await server.database.knex('word').where({ account_id: who.id })).toEqual([])

@@ -17,7 +17,7 @@ async function person(email: string) {
   return { id, generation: 0 }
 }
 
-test('two users at one browser, and one user twice, have different tokens', async () => {
+test('each time a browser is remembered it gets a new token, for one user or two', async () => {
   const { loginSteps } = server.parts
   const [one, two] = [await person('one@people.example'), await person('two@people.example')]
   const tokens = []
@@ -28,14 +28,14 @@ test('two users at one browser, and one user twice, have different tokens', asyn
   expect(await loginSteps.countRemembered(two.id)).toBe(1)
 })
 
-test('a browser is not remembered in a generation that is over', async () => {
+test('a browser is not remembered for an earlier generation of the account', async () => {
   const account = await person('reset@people.example')
   await server.parts.accounts.disable(account.id, operator)
   expect(await server.parts.loginSteps.remember(account)).toBeUndefined()
   expect(await server.parts.loginSteps.countRemembered(account.id)).toBe(0)
 })
 
-test('a browser that continues after a reset is remembered under another token, a copy of the old one is not', async () => {
+test('an account reset gives the browser that continues a new token, and a copy of the old token is invalid', async () => {
   const account = await person('copied@people.example')
   const { loginSteps, resetAccount } = server.parts
   const before = (await loginSteps.remember(account))!.token

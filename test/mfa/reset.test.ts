@@ -93,10 +93,10 @@ test('a recent factor is removed by an emailed link, a day after a request whose
   expect(tokens.id_token).toBeDefined()
 })
 
-describe('is refused, and only the operator helps', () => {
+describe('a reset is refused, and only an operator can do it', () => {
   const refused = says('pages.factorReset.refused')
 
-  test('where the factor is older than 30 days', async () => {
+  test('when the factor is older than 30 days', async () => {
     const who = await member(server, 'old-factor')
     server.clock.advance(days(30) + 1)
     const { page } = await toReset(who)
@@ -109,7 +109,7 @@ describe('is refused, and only the operator helps', () => {
     expect(await server.parts.factorResets.pending(owner)).toBeUndefined()
   })
 
-  test('where an older one was removed, or replaced', async () => {
+  test('when an older factor was removed or replaced', async () => {
     for (const kind of ['removed', 'replaced']) {
       const who = await member(server, `once-${kind}`)
       server.clock.advance(days(31))
@@ -123,7 +123,7 @@ describe('is refused, and only the operator helps', () => {
     }
   })
 
-  test('where another one was enrolled after the request: decided again when the link is used', async () => {
+  test('when another factor was enrolled after the request: the link checks again', async () => {
     const who = await member(server, 'added-since')
     await ask(who)
     const { link } = await due(who.email)
@@ -148,7 +148,7 @@ describe('is refused, and only the operator helps', () => {
   })
 })
 
-test('a request is shown in every session, and stopped there', async () => {
+test('a reset request is shown in another session of the account, and can be stopped there', async () => {
   const who = await member(server, 'stopped')
   const owner = createRelyingParty(server)
   await owner.signIn({}, { ...who.person, code: who.phone.code })
@@ -165,7 +165,7 @@ test('a request is shown in every session, and stopped there', async () => {
   expect(await dueEmails(who.email)).toEqual([])
 })
 
-test('a link that was emailed before the request was stopped opens nothing', async () => {
+test('a link that was emailed before the request was stopped is refused', async () => {
   const who = await member(server, 'stopped-late')
   await ask(who)
   const { link } = await due(who.email)
@@ -176,7 +176,7 @@ test('a link that was emailed before the request was stopped opens nothing', asy
   await expect(server.parts.factorResets.execute(token, testOrigin)).rejects.toMatchObject({ code: 'link_expired' })
 })
 
-test('proving a factor at a sign-in ends the request at once', async () => {
+test('a factor that is proven at a sign-in ends the request at once', async () => {
   const who = await member(server, 'found-again')
   await ask(who)
   const owner = { accountId: who.account.id, generation: 0 }
@@ -186,7 +186,7 @@ test('proving a factor at a sign-in ends the request at once', async () => {
   expect(await server.parts.factorResets.pending(owner)).toBeUndefined()
 })
 
-test('a passkey that signs in alone ends it too', async () => {
+test('a sign-in with a passkey alone ends the request too', async () => {
   const who = await member(server, 'passkey-again')
   const { factors, factorResets, loginSteps } = server.parts
   const owner = { accountId: who.account.id, generation: 0 }
@@ -204,7 +204,7 @@ test('a passkey that signs in alone ends it too', async () => {
   expect(await factorResets.pending(owner)).toBeUndefined()
 })
 
-test('a reset of the account ends the request, and its link', async () => {
+test('an account reset ends the request and its link', async () => {
   const who = await member(server, 'reset-meanwhile')
   await ask(who)
   const { link } = await due(who.email)
@@ -219,7 +219,7 @@ test('a reset of the account ends the request, and its link', async () => {
   ).rejects.toMatchObject({ code: 'account_reset' })
 })
 
-test('of many uses of the link at once one removes the factors; a second request changes nothing', async () => {
+test('of concurrent uses of the link one removes the factors; a second request changes nothing', async () => {
   const who = await member(server, 'at-once')
   await ask(who)
   const before = await server.parts.factorResets.pending({ accountId: who.account.id, generation: 0 })
@@ -235,7 +235,7 @@ test('of many uses of the link at once one removes the factors; a second request
   expect(uses.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
 })
 
-test('outside a step that asks for a factor there is no page for it', async () => {
+test('outside a factor step the page of the reset is refused with 403', async () => {
   const rp = createRelyingParty(server)
   const login = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
   expect((await rp.browser.get(`${login.url}/factor-reset`)).status).toBe(403)

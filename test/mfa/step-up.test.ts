@@ -37,12 +37,12 @@ async function enrolledLater(name: string) {
   return { ...who, ...(await addPhone(server, who.email)) }
 }
 
-test('discovery names the classes', async () => {
+test('discovery lists the acr values', async () => {
   const metadata = await (await fetch(`${server.issuer}/.well-known/openid-configuration`)).json()
   expect(metadata).toMatchObject({ acr_values_supported: Object.values(acr) })
 })
 
-test('a voluntary class asks for the code alone, and auth_time stays that of the password (RFC 9470 §5)', async () => {
+test('a voluntary class requires the code alone, and auth_time stays the time of the password (RFC 9470 §5)', async () => {
   const rp = await enrolledLater('voluntary')
   const before = claimsIn(rp.tokens.id_token)
   const cookieBefore = await rp.browser.jar.getCookieString(server.issuer)
@@ -61,7 +61,7 @@ test('a voluntary class asks for the code alone, and auth_time stays that of the
   expect(answerIn(silent).error).toBe('login_required')
 })
 
-test('an old login is asked for everything where max_age says so, and auth_time is new', async () => {
+test('a login older than max_age requires password and code, and auth_time is new', async () => {
   const rp = await withPasswordOnly('old')
   server.clock.advance(secondsMs(120))
   const page = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl({ max_age: '60' })))
@@ -87,7 +87,7 @@ test('a voluntary class never fails a silent request, an essential one does', as
   expect(failed).toMatchObject({ error: 'login_required' })
 })
 
-test('an essential class is required of a session that lacks it, and set up by an account without a factor', async () => {
+test('an essential class requires the factor in a session without it, and its enrolment by an account without a factor', async () => {
   const rp = await enrolledLater('essential')
   const page = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl({ claims: essential(acr.mfa) })))
   const { code } = await rp.complete(await rp.browser.submit(page, '/factor', { code: rp.phone.code() }))
@@ -114,7 +114,7 @@ test('acr_values beside an essential claim do not make it voluntary', async () =
   expect(page.body).toMatch(says('pages.enrol.heading'))
 })
 
-test('a class that no account here can reach is an error when essential, and ignored otherwise', async () => {
+test('an unknown class is an error when essential, and ignored otherwise', async () => {
   const rp = await plain('unknown')
   const failed = answerIn(await rp.browser.get(await rp.authorizeUrl({ claims: essential('urn:example:gold') })))
   expect(failed).toMatchObject({ error: 'unmet_authentication_requirements', state: 'the-state' })
@@ -124,7 +124,7 @@ test('a class that no account here can reach is an error when essential, and ign
   expect(ignored.code).toBeDefined()
 })
 
-test('a session with a stronger class has the requested one, and the token says that', async () => {
+test('a session with a stronger class satisfies the requested one, and the token has the requested acr', async () => {
   const rp = await withPasswordOnly('stronger')
   for (const parameters of [{ claims: essential(acr.password) }, { acr_values: `urn:example:gold ${acr.password}` }]) {
     const { code } = answerIn(await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl(parameters))))
@@ -137,7 +137,7 @@ test('a session with a stronger class has the requested one, and the token says 
   expect(claimsIn((await rp.exchange(code!)).body.id_token)).toMatchObject({ acr: acr.mfa })
 })
 
-test('a class that only a passkey reaches cannot be set up in passing, and says where', async () => {
+test('a class that requires a passkey does not accept the enrolment of an app, and the page asks for a passkey', async () => {
   const rp = await plain('needs-passkey')
   const page = await rp.browser.follow(
     await rp.browser.get(await rp.authorizeUrl({ claims: essential(acr.phishingResistant) })),
@@ -147,7 +147,7 @@ test('a class that only a passkey reaches cannot be set up in passing, and says 
   expect((await rp.browser.post(`${page.url}/enrol`, { csrf, offer: 'x', code: '000000' })).status).toBe(403)
 })
 
-test('an API learns the class and the moment of the login from a JWT, and of an opaque token by introspection (RFC 9470 §6)', async () => {
+test('acr and auth_time are in a JWT, and in the introspection of an opaque token (RFC 9470 §6)', async () => {
   const rp = await enrolledLater('api')
   const { code } = await rp.authorize(
     { acr_values: acr.mfa, scope: 'openid offline_access' },

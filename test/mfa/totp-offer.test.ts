@@ -20,7 +20,7 @@ test.each(['seal_damaged', 'wrong_master_key'])(
   },
 )
 
-test('another failure of the sealer is thrown', async () => {
+test('another error of the sealer is thrown', async () => {
   const defect = new TypeError('a defect of this program')
   await expect(confirming(defect)).rejects.toBe(defect)
 })

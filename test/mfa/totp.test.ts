@@ -19,14 +19,14 @@ test('the codes are those of RFC 6238 appendix B', () => {
   for (const [seconds, code] of Object.entries(expected)) expect(codeAt(secret, Number(seconds) * 1000)).toBe(code)
 })
 
-test('after the right password a code is asked for, and both are in the tokens', async () => {
+test('a sign-in with password and code has both in the amr of its ID token', async () => {
   const { person, phone } = await member(server, 'both')
   const rp = createRelyingParty(server)
   const tokens = await rp.signIn({}, { ...person, code: phone.code })
   expect(claimsIn(tokens.id_token)).toMatchObject({ acr: acr.mfa, amr: ['pwd', 'otp', 'mfa'] })
 })
 
-test('a code of the step before or after is taken, one further away is not (RFC 6238 §5.2)', async () => {
+test('a code of the previous or next time step is accepted, a code two steps away is not (RFC 6238 §5.2)', async () => {
   const { person, phone } = await member(server, 'drift')
   for (const offset of [-60, 60]) {
     const { browser, page } = await toFactor(server, person)
@@ -41,7 +41,7 @@ test('a code of the step before or after is taken, one further away is not (RFC 
   }
 })
 
-test('a code is spent with its use, and so is every earlier one', async () => {
+test('a used code is refused again, and so is every earlier one', async () => {
   const { person, phone } = await member(server, 'spent')
   server.clock.advance(secondsMs(300))
   const first = await toFactor(server, person)
@@ -54,7 +54,7 @@ test('a code is spent with its use, and so is every earlier one', async () => {
   }
 })
 
-test('the same code, or the same recovery code, many times at once: one success', async () => {
+test('concurrent uses of one code, or of one recovery code: one success', async () => {
   const { person, phone, codes } = await member(server, 'at-once')
   server.clock.advance(secondsMs(300))
   const answers: Record<string, string>[] = [{ code: phone.code() }, { method: 'recovery_code', code: codes[0]! }]
@@ -67,7 +67,7 @@ test('the same code, or the same recovery code, many times at once: one success'
   }
 })
 
-test('a recovery code stands in for the app, however it is typed, and is gone afterwards', async () => {
+test('a recovery code replaces the app, in every spelling, and can be used once', async () => {
   const { account, person, codes } = await member(server, 'lost-phone')
   expect(codes).toHaveLength(10)
   expect(new Set(codes).size).toBe(10)
@@ -113,7 +113,7 @@ test('ten wrong codes of one user lock codes for the rest of a quarter of an hou
   expect((await later.browser.submit(later.page, '/factor', { code: phone.code() })).status).toBe(200)
 })
 
-test('what is no code at all is refused like a wrong one', async () => {
+test('a malformed code is refused like a wrong one', async () => {
   const { person } = await member(server, 'odd')
   for (const code of ['', '12345', '1234567', '１２３４５６', '"><script>']) {
     const { browser, page } = await toFactor(server, person)
@@ -124,7 +124,7 @@ test('what is no code at all is refused like a wrong one', async () => {
   }
 })
 
-test('the secret is stored sealed, under the name by which a change of the master key finds it', async () => {
+test('the secret is stored encrypted, at a location that a change of the master key covers', async () => {
   const { account, phone } = await member(server, 'sealed')
   const place = sealedLocations.find(({ name }) => name === 'totp')!
   const values = await place.list(server.database.knex, undefined, 100)

@@ -64,7 +64,7 @@ describe.each(['recovery', 'set-password'] as const)('after %s', (kind) => {
     else await server.parts.accounts.setPassword(id, newPassword, operator)
   }
 
-  test('no passkey signs in alone until it has been used once beside the new password', async () => {
+  test('a passkey does not sign in alone until it was used once with the new password', async () => {
     const who = await holder(`planted-${kind}`)
     expect((await signInAlone(who)).answer.status).toBe(200)
     await reset(who)
@@ -87,7 +87,7 @@ describe.each(['recovery', 'set-password'] as const)('after %s', (kind) => {
   })
 })
 
-test('a password that its owner changes leaves passkeys as they are', async () => {
+test('a password change by the owner does not affect passkeys', async () => {
   const who = await holder('own-change')
   await server.parts.accountChanges.changePassword({
     origin: testOrigin,
@@ -98,7 +98,7 @@ test('a password that its owner changes leaves passkeys as they are', async () =
   expect((await signInAlone(who)).answer.status).toBe(200)
 })
 
-test('a use in the generation before the reset counts for nothing, alone or beside the password', async () => {
+test('a passkey use from the generation before the reset, or without the password, does not restore the passkey', async () => {
   const who = await holder('late')
   const { knex } = server.database
   await server.parts.accounts.setPassword(who.id, newPassword, operator)
@@ -110,7 +110,7 @@ test('a use in the generation before the reset counts for nothing, alone or besi
   expect((await server.parts.passkeys.list(who.id))[0]).toMatchObject({ needsPassword: false, counter: 50 })
 })
 
-test('a reset between the passkey and what follows it ends the sign-in', async () => {
+test('a reset between the passkey and the next step ends the sign-in', async () => {
   const who = await holder('between')
   const { passkeys, accounts, loginSteps } = server.parts
   const options = await passkeys.requestOptions('between')
@@ -130,7 +130,7 @@ test('a reset between the passkey and what follows it ends the sign-in', async (
   await expect(began).rejects.toMatchObject({ code: 'factor_not_asked' })
 })
 
-test('the sign-in continues only under the generation that was read with the passkey', async () => {
+test('a sign-in continues only in the generation that was read with the passkey', async () => {
   const account = { id: 'a', isDisabled: false, generation: 1 }
   const refused: string[] = []
   const signInWith = (generation: number) =>
@@ -179,7 +179,7 @@ describe('a remembered browser, after user reset-factors', () => {
     return { ...who, ...rp }
   }
 
-  test('is asked for a factor that was enrolled since', async () => {
+  test('needs a factor that was enrolled later', async () => {
     const { email, person, ...rp } = await remembered('enrolled-since')
     const { phone } = await addPhone(server, email)
     const { page } = await toFactor(server, person, {}, rp)
@@ -189,7 +189,7 @@ describe('a remembered browser, after user reset-factors', () => {
     expect(claimsIn((await rp.exchange(code!)).body.id_token)).toMatchObject({ acr: acr.mfa })
   })
 
-  test('has to set one up where one is required', async () => {
+  test('must set up a factor if one is required', async () => {
     const { account, person, ...rp } = await remembered('required-since')
     await server.parts.factors.require(account.id, true, operator)
     expect((await toFactor(server, person, {}, rp)).page.body).toMatch(says('pages.enrol.heading'))

@@ -25,7 +25,7 @@ test('a token is verified with the published key', async () => {
   expect(await verifier(jwk)(await sign())).toMatchObject({ claims, kid: 'one' })
 })
 
-test('a token that is expired, altered, cut or of another issuer gives nothing', async () => {
+test('the verifier returns undefined for a token that is expired, altered, cut off or of another issuer', async () => {
   const token = await sign()
   const [head, body, signature] = token.split('.') as [string, string, string]
   const other = Buffer.from(JSON.stringify({ iss: 'https://other.example' })).toString('base64url')
@@ -42,6 +42,6 @@ test('a token that is expired, altered, cut or of another issuer gives nothing',
   for (const one of wrong) expect(await verifier(jwk)(one)).toBeUndefined()
 })
 
-test('a published key that cannot be read is thrown', async () => {
+test('the verifier throws when a published key cannot be read', async () => {
   await expect(verifier({ ...jwk, x: 'AAAA' })(await sign())).rejects.toThrow()
 })

@@ -40,7 +40,7 @@ describe('all six configured', () => {
   })
   afterAll(() => server.stop())
 
-  test('discovery lists them', async () => {
+  test('discovery lists all six algorithms', async () => {
     expect((await offered(server)).sort()).toEqual([...everything].sort())
   })
 
@@ -116,7 +116,7 @@ test('an algorithm that is configured later is offered when its key signs, a day
   await database.close()
 })
 
-test('a start without an algorithm in use is refused, and names its users; the key of an unused algorithm is retired', async () => {
+test('a start without an algorithm in use is refused and names the clients that use it; the key of an unused algorithm stays published', async () => {
   const database = await createTestDatabase()
   const env = { SIGNING_ALGORITHMS: 'RS256,ES256,EdDSA,ES512,ES384' }
   const server = await startLatchkey({ database, env })

@@ -138,7 +138,7 @@ describe('the logout token (§2.4)', () => {
   })
 })
 
-describe('every end of a session is delivered to every client that was in it,', () => {
+describe('the end of a session is delivered to every client of the session,', () => {
   test('each with its own sid, and to no other client', async () => {
     const [one, two, bystander] = [await createSite(), await createSite(), await createSite()]
     const { rp, idTokens } = await signedInAt(one.clientId, two.clientId)
@@ -152,7 +152,7 @@ describe('every end of a session is delivered to every client that was in it,', 
     await settled(bystander.clientId, 'delivered')
   })
 
-  test('once: nothing of the engine’s own sending is left', async () => {
+  test('exactly once: the engine does not send it a second time', async () => {
     const site = await createSite()
     const { rp, idTokens } = await signedInAt(site.clientId)
     const page = await rp.browser.get(`${server.issuer}/logout`)
@@ -162,7 +162,7 @@ describe('every end of a session is delivered to every client that was in it,', 
     expect(decodeJwt(site.received[0]!.token).sid).toBe(claimsIn(idTokens[0]!).sid)
   })
 
-  test('a new password, an account that is disabled or signed out everywhere, one session, and everything', async () => {
+  test('for a new password, a disabled account, a sign-out everywhere, one revoked session, and a revocation of everything', async () => {
     const { accounts, revocation } = server.parts
     const alice = (await accounts.findByEmail('alice@example.com'))!.id
     const endings: [string, () => Promise<unknown>][] = [
@@ -198,7 +198,7 @@ describe('every end of a session is delivered to every client that was in it,', 
     }
   })
 
-  test('but not when the change that ends it is undone', async () => {
+  test('but not when the transaction that ends the session is rolled back', async () => {
     const site = await createSite()
     await signedInAt(site.clientId)
     const alice = (await server.parts.accounts.findByEmail('alice@example.com'))!.id
@@ -227,7 +227,7 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
       (_request, response) => void response.writeHead(200, { 'content-length': '999999' }).end('x'),
       'too_large',
     ],
-  ])('because it %s is told again later, with a fresh token', async (_case, answer, failure) => {
+  ])('and %s gets the logout again later, with a new token', async (_case, answer, failure) => {
     let isWell = false
     const site = await createSite((request, response) => (isWell ? accept : answer)(request, response))
     await loggedOutAt(site)
@@ -259,7 +259,7 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
     await expect(server.parts.logout.retry('x', operator)).rejects.toMatchObject({ code: 'logout_delivery_not_found' })
   })
 
-  test('is given up after its last attempt, and can be sent again', async () => {
+  test('a delivery fails for good after its last attempt, and an operator can retry it', async () => {
     let isWell = false
     const site = await createSite((_request, response) => response.writeHead(isWell ? 200 : 503).end())
     await loggedOutAt(site)
@@ -289,7 +289,7 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
     expect(await deliveries(slow.clientId)).toHaveLength(6)
   })
 
-  test('a silent client is called once at its time, gets everything once it answers, and then waits for nothing', async () => {
+  test('a client that does not respond gets one attempt at a time, and all waiting deliveries once it responds', async () => {
     let isWell = false
     const site = await createSite((request, response) => isWell && accept(request, response))
     for (let count = 0; count < 3; count += 1) await loggedOutAt(site)
@@ -306,7 +306,7 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
     expect(site.received).toHaveLength(5)
   })
 
-  test('what waits for a client that is silent for four days is given up, and an operator can have it delivered at once', async () => {
+  test('deliveries to a client that does not respond for four days fail for good, and an operator can retry one of them', async () => {
     let isWell = false
     const site = await createSite((request, response) => isWell && accept(request, response))
     for (let count = 0; count < 3; count += 1) await loggedOutAt(site)
@@ -325,7 +325,7 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
     ])
   })
 
-  test('a late answer is an answer, and the client counts as slow until one is quick', async () => {
+  test('a late response counts as a delivery, and the client counts as slow until a response is fast', async () => {
     let delayMs = 1_100
     const site = await createSite((_request, response) => void setTimeout(() => response.end(), delayMs))
     await loggedOutAt(site)
@@ -337,7 +337,7 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
     expect(site.received).toHaveLength(2)
   })
 
-  test('a logout whose job was lost is delivered when the duty finds it', async () => {
+  test('a logout whose job was lost is delivered when the periodic duty finds it', async () => {
     let status = 500
     const site = await createSite((_request, response) => response.writeHead(status).end())
     await loggedOutAt(site)
@@ -350,7 +350,7 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
     await settled(site.clientId, 'delivered')
   })
 
-  test('an event of the version before wakes the job of its client', async () => {
+  test('an event of the previous version starts the job of its client', async () => {
     const site = await createSite((_request, response) => response.writeHead(500).end())
     await loggedOutAt(site)
     await waitFor(async () => (await deliveries(site.clientId))[0]?.attempts === 1)
@@ -363,7 +363,7 @@ describe('a relying party that does not answer 200 (§2.8)', () => {
   })
 })
 
-test('a token that cannot be made at the last attempt is given up, where an operator sees it', async () => {
+test('a delivery whose token cannot be created at the last attempt fails for good, and an operator sees it', async () => {
   const site = await createSite()
   const { signal } = new AbortController()
   const logout = createLogout({
@@ -385,7 +385,7 @@ test('a token that cannot be made at the last attempt is given up, where an oper
   expect(await deliveries(site.clientId)).toMatchObject([{ state: 'given_up', attempts: 25, lastFailure: 'not_sent' }])
 })
 
-test('an address inside the network is not called', async () => {
+test('a logout URI on an internal network address is not called', async () => {
   let asked = 0
   const inside = createServer((_request, response) => {
     asked += 1
@@ -427,7 +427,7 @@ test.each<[string, Record<string, unknown>, string]>([
   expect(error.problems.map((problem: { path: string }) => problem.path)).toContain(path)
 })
 
-test('a machine has no user to be logged out', async () => {
+test('a machine client cannot have a back-channel logout URI', async () => {
   const metadata = { client_name: 'X', backchannel_logout_uri: 'https://a.example/' }
   const adding = server.addClient({ clientId: 'robot', kind: 'machine', metadata })
   await expect(adding).rejects.toMatchObject({ code: 'client_invalid' })

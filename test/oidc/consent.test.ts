@@ -71,13 +71,13 @@ describe('a consent is remembered', () => {
     expect(answerIn(await pageFor(elsewhere, { scope: 'openid email' }))).toHaveProperty('code')
   })
 
-  test('per client: another client asks for itself', async () => {
+  test('per client: another client needs its own consent', async () => {
     const person = await newcomer()
     await allow(person, await pageFor(person, {}))
     expect(asksConsent(await pageFor(person, { client_id: 'spa', redirect_uri: clientIds.spa }))).toBe(true)
   })
 
-  test('per account: another account in the same browser is asked', async () => {
+  test('per account: another account in the same browser needs its own consent', async () => {
     const person = await newcomer()
     await allow(person, await pageFor(person, {}))
     const second = { ...(await newcomer()), browser: person.browser }
@@ -86,7 +86,7 @@ describe('a consent is remembered', () => {
     expect(asksConsent(await person.browser.follow(page))).toBe(true)
   })
 
-  test('not when the user refuses, and the tokens of before stay', async () => {
+  test('a refused consent is not remembered, and earlier tokens stay valid', async () => {
     const person = await newcomer()
     const { code } = await allow(person, await pageFor(person, {}))
     const tokens = (await person.exchange(code!)).body
@@ -104,7 +104,7 @@ describe('a remembered consent that is withdrawn', () => {
     (await server.parts.accounts.findByEmail(email))?.id ?? ''
   const consentsOf = (accountId: string) => server.database.knex('consent').where({ account_id: accountId })
 
-  test('is asked for again within a second, whichever way it was withdrawn', async () => {
+  test('is requested again within a second, also when its row was deleted directly', async () => {
     const person = await newcomer()
     await allow(person, await pageFor(person, {}))
     expect(asksConsent(await pageFor(person, {}))).toBe(false)
@@ -112,7 +112,7 @@ describe('a remembered consent that is withdrawn', () => {
     await waitFor(async () => asksConsent(await pageFor(person, {})), { timeoutMs: 1000, what: 'the question' })
   })
 
-  test('is written again when the user allows it before memory has heard of it', async () => {
+  test('is stored again when the user allows it while the cache still has the old consent', async () => {
     const { database, audit, clock } = server.parts
     const accountId = await accountOf(await newcomer())
     const allowed = { scopes: ['openid'], claims: [], resources: {} }
@@ -125,7 +125,7 @@ describe('a remembered consent that is withdrawn', () => {
   })
 })
 
-describe('it is asked again only for more', () => {
+describe('the consent page is shown again only for more', () => {
   test('more scopes, more claims, another API, another scope of it', async () => {
     await server.addClient({
       clientId: 'wide',
@@ -165,7 +165,7 @@ describe('it is asked again only for more', () => {
     }
   })
 
-  test('the page says what is asked for: scopes, single claims, the API by its name, and with which host it is shared', async () => {
+  test('the page shows what is requested: scopes, single claims, the API by its name, and the host that receives it', async () => {
     const person = await newcomer()
     const page = await pageFor(person, {
       scope: 'openid email api:read',
@@ -187,8 +187,8 @@ describe('it is asked again only for more', () => {
   })
 })
 
-describe('clients of our own', () => {
-  test('a first-party client does not ask, not even for offline access and an API', async () => {
+describe('first-party and native clients', () => {
+  test('a first-party client shows no consent page, not even for offline access and an API', async () => {
     await server.addClient({
       clientId: 'ours',
       kind: 'web',
@@ -208,7 +208,7 @@ describe('clients of our own', () => {
     expect(asksConsent(await pageFor(person, { ...ours, scope: 'openid', prompt: 'consent' }))).toBe(true)
   })
 
-  test('a native client always asks, and cannot be a first party (RFC 8252 §8.6)', async () => {
+  test('a native client always shows the consent page, and cannot be a first party (RFC 8252 §8.6)', async () => {
     const native = { client_id: 'native', redirect_uri: 'com.example.app:/callback' }
     const person = await newcomer()
     for (let time = 0; time < 3; time += 1) {
@@ -223,7 +223,7 @@ describe('clients of our own', () => {
   })
 })
 
-test('two authorizations are two grants: what ends one family leaves the other', async () => {
+test('two authorizations are two grants: the revocation of one token family leaves the other valid', async () => {
   const person = await newcomer()
   const { code } = await allow(person, await pageFor(person, {}))
   const first = (await person.exchange(code!)).body
@@ -233,7 +233,7 @@ test('two authorizations are two grants: what ends one family leaves the other',
   expect((await person.userinfo(second.access_token)).status).toBe(200)
 })
 
-test('no grant is left behind by a request that ended in a question', async () => {
+test('a request that ends at a page stores no grant', async () => {
   const person = await newcomer()
   await allow(person, await pageFor(person, {}))
   const count = async () => {

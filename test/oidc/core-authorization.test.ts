@@ -40,14 +40,14 @@ test('a code is returned to the redirect URI with state and iss, and the ID toke
   expect(claimsIn(body.id_token)).toMatchObject({ nonce: 'a nonce "with" things', aud: 'web', iss: server.issuer })
 })
 
-test('without state and nonce there is none in the answer', async () => {
+test('a request without state and nonce gets a response without state and an ID token without nonce', async () => {
   const relyingParty = createRelyingParty(server)
   const answer = await relyingParty.authorize({ state: undefined, nonce: undefined })
   expect(Object.keys(answer).sort()).toEqual(['code', 'iss'])
   expect(claimsIn((await relyingParty.exchange(answer.code!)).body.id_token)).not.toHaveProperty('nonce')
 })
 
-test('the query that a registered redirect URI has stays (RFC 6749 §3.1.2)', async () => {
+test('the query of a registered redirect URI is preserved (RFC 6749 §3.1.2)', async () => {
   await server.addClient({
     clientId: 'with-query',
     kind: 'web',
@@ -99,7 +99,7 @@ describe('a redirect URI that is not exactly registered is answered on a page, n
     expectPage(await request({ redirect_uri: redirectUri, prompt: 'none', scope: 'openid "' }))
   })
 
-  test('nor one of another client, nor none at all, though only one is registered', async () => {
+  test('the redirect URI of another client and a missing one are answered on a page, although only one is registered', async () => {
     expectPage(await request({ redirect_uri: 'https://spa.example/callback' }))
     expectPage(await request({ redirect_uri: undefined }))
   })
@@ -129,7 +129,7 @@ describe('a redirect URI that is not exactly registered is answered on a page, n
     }
   })
 
-  test('the port is not free for a web client', async () => {
+  test('a web client on the loopback host may not use another port', async () => {
     await server.addClient({
       clientId: 'web-on-loopback',
       kind: 'web',
@@ -157,7 +157,7 @@ test.each([
   expectPage(await request({ client_id: clientId }))
 })
 
-test('a disabled client is an unknown client', async () => {
+test('a disabled client is treated as an unknown client', async () => {
   const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
   await server.addClient({
     clientId: 'off',
@@ -170,7 +170,7 @@ test('a disabled client is an unknown client', async () => {
   expectPage(await request({ client_id: 'off' }))
 })
 
-test('a machine has no redirect URI, so no browser can be redirected to it', async () => {
+test('a request of a machine client, which has no redirect URI, is answered on a page', async () => {
   expectPage(await request({ client_id: 'machine' }))
 })
 
@@ -247,7 +247,7 @@ describe('a parameter that is sent twice (RFC 6749 §3.1)', () => {
     })
   })
 
-  test('state: invalid_request without a state, because it is unknown which one', async () => {
+  test('state: invalid_request without a state, because it is unknown which of the two is meant', async () => {
     const answer = answerIn(await twice('state', 'other'))
     expect(answer).toMatchObject({ error: 'invalid_request', iss: server.issuer })
     expect(answer).not.toHaveProperty('state')
@@ -300,7 +300,7 @@ describe('unsupported parameters', () => {
 })
 
 describe('scope', () => {
-  test('a scope of OpenID Connect that the client may not ask for is invalid_scope', async () => {
+  test('a scope of OpenID Connect that the client may not request is invalid_scope', async () => {
     expect(
       answerIn(
         await request({ client_id: 'loopback', redirect_uri: 'http://127.0.0.1/callback', scope: 'openid phone' }),
@@ -320,21 +320,21 @@ describe('scope', () => {
     expect(body).not.toHaveProperty('id_token')
   })
 
-  test('the scope of the token is returned when it is less than what was requested (RFC 6749 §3.3)', async () => {
+  test('the token response contains the scope when it is less than what was requested (RFC 6749 §3.3)', async () => {
     const relyingParty = createRelyingParty(server)
     const { code } = await relyingParty.authorize({ scope: 'openid email unknown:scope' })
     expect((await relyingParty.exchange(code!)).body.scope).toBe('openid email')
   })
 })
 
-describe('a request for nothing is invalid_scope, without a login (RFC 6749 §3.3)', () => {
+describe('a request whose scope grants nothing is invalid_scope, without a login (RFC 6749 §3.3)', () => {
   test.each([undefined, '', 'unknown:scope', 'api:read'])('scope=%j', async (scope) => {
     const answer = answerIn(await request({ scope, nonce: undefined }))
     expect(answer).toMatchObject({ error: 'invalid_scope', state: 'the-state', iss: server.issuer })
   })
 })
 
-test('login_hint fills the field in, escaped, and is shortened (OpenID Connect Core 1.0 §3.1.2.1)', async () => {
+test('login_hint is put into the email field, escaped and cut to 320 characters (OpenID Connect Core 1.0 §3.1.2.1)', async () => {
   const { browser, authorizeUrl } = createRelyingParty(server)
   const page = await browser.follow(
     await browser.get(await authorizeUrl({ login_hint: '"><script>alert(1)</script>' })),

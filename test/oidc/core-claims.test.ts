@@ -84,7 +84,7 @@ describe('a scope stands for its claims at userinfo, and the ID token has none o
     expect(userinfo.sub).toBe(idToken.sub)
   })
 
-  test('they are the account’s own, in the standard’s types', async () => {
+  test('userinfo has the values of the account, in the types of the standard', async () => {
     const { userinfo } = await claimsFor({ scope: 'openid profile email phone address roles' })
     expect(userinfo).toMatchObject({
       name: 'Dinah Liddell',
@@ -100,7 +100,7 @@ describe('a scope stands for its claims at userinfo, and the ID token has none o
     })
   })
 
-  test('what the account does not have is left out, not null (§5.3.2)', async () => {
+  test('a claim that the account does not have is omitted, not null (§5.3.2)', async () => {
     const { tokens, userinfo } = await signedIn(server, { scope: 'openid profile phone address' })
     const { body } = await userinfo(tokens.access_token)
     expect(Object.keys(body).sort()).toEqual(['name', 'sub', 'updated_at'])
@@ -135,7 +135,7 @@ describe('sub', () => {
 })
 
 describe('auth_time, acr, amr and sid are in every ID token and true (§2)', () => {
-  test('at the code, after each refresh, with a scope narrowed, and for every client', async () => {
+  test('at the code exchange, after each refresh, with a narrowed scope, and for every client', async () => {
     const { relyingParty, tokens, idToken } = await claimsFor({ scope: 'openid profile offline_access' })
     const truth = { auth_time: Math.floor(server.clock.now() / 1000), acr, amr: ['pwd'], sid: idToken.sid }
     expect(idToken).toMatchObject(truth)
@@ -160,7 +160,7 @@ describe('auth_time, acr, amr and sid are in every ID token and true (§2)', () 
     }
   })
 
-  test('sid is one for a client in one session, and another for another client', async () => {
+  test('a client has one sid in a session, and another client has another sid', async () => {
     const relyingParty = await signedIn(server)
     const { sid } = claimsIn(relyingParty.tokens.id_token)
     expect(claimsIn((await relyingParty.signIn()).id_token).sid).toBe(sid)
@@ -183,14 +183,14 @@ describe('the claims parameter (§5.5)', () => {
     expect(Object.keys(userinfo).sort()).toEqual(['given_name', 'phone_number', 'sub'])
   })
 
-  test('they come again after a refresh', async () => {
+  test('gives the same claims after a refresh', async () => {
     const { relyingParty, tokens } = await asked({ id_token: { email: null }, userinfo: { name: null } })
     const { body } = await relyingParty.refresh(tokens.refresh_token)
     expect(claimsIn(body.id_token).email).toBe('dinah@example.com')
     expect((await relyingParty.userinfo(body.access_token)).body.name).toBe('Dinah Liddell')
   })
 
-  test('an essential claim that the account does not have is left out without an error (§5.5.1)', async () => {
+  test('an essential claim that the account does not have is omitted without an error (§5.5.1)', async () => {
     const relyingParty = createRelyingParty(server)
     const claims = JSON.stringify({ id_token: { website: { essential: true }, nonsense: { essential: true } } })
     const { code } = await relyingParty.authorize({ claims })
@@ -198,14 +198,14 @@ describe('the claims parameter (§5.5)', () => {
     expect(Object.keys(idToken).sort()).toEqual(own)
   })
 
-  test('the authentication’s own claims may be asked for, and need no consent', async () => {
+  test('the claims of the authentication may be requested, and need no consent', async () => {
     const claims = JSON.stringify({ id_token: { auth_time: { essential: true }, acr: null, amr: null, sid: null } })
     const relyingParty = await signedIn(server)
     expect(await relyingParty.authorize({ claims, prompt: 'none' })).toHaveProperty('code')
   })
 
   test.each(['{', '[]', '"x"', 'null', '{}', '{"id_token":1}', '{"userinfo":[]}', '{"id_token":"x"}', '1e999'])(
-    'what is not a claims request (%s) is invalid_request at the client',
+    'a malformed claims request (%s) is invalid_request at the client',
     async (claims) => {
       const relyingParty = createRelyingParty(server)
       expect(await relyingParty.authorize({ claims })).toMatchObject({
@@ -235,12 +235,12 @@ describe('the claims parameter (§5.5)', () => {
     { id_token: { email: { value: 'other@example.com' }, name: { values: [1, {}] } } },
     { id_token: { __proto__x: null, constructor: {}, toString: null } },
     { other: {}, userinfo: {} },
-  ])('members that mean nothing are ignored: %j', async (claims) => {
+  ])('unknown members are ignored: %j', async (claims) => {
     const { tokens } = await asked(claims)
     expect(tokens).toHaveProperty('id_token')
   })
 
-  test('a sub that is not the session’s asks for a login, and with prompt=none is login_required (§5.5.1)', async () => {
+  test('a requested sub other than the session’s is login_required with prompt=none, and the session’s own gives a code (§5.5.1)', async () => {
     const relyingParty = await signedIn(server)
     const { sub } = claimsIn(relyingParty.tokens.id_token)
     const other = JSON.stringify({ id_token: { sub: { value: 'somebody else' } } })
@@ -254,14 +254,14 @@ describe('acr', () => {
   const unreachable = 'urn:example:two-factors'
   const claims = (request: unknown) => JSON.stringify({ id_token: { acr: request } })
 
-  test('acr_values is a wish: what cannot be reached is passed over, and the token says what was (§3.1.2.1)', async () => {
+  test('acr_values is voluntary: an unreachable class is ignored, and the token has the class that was reached (§3.1.2.1)', async () => {
     for (const values of [unreachable, `${unreachable} ${acr}`, acr]) {
       const { idToken } = await claimsFor({ acr_values: values })
       expect(idToken.acr).toBe(acr)
     }
   })
 
-  test('a voluntary acr in claims is a wish too (§5.5.1.1)', async () => {
+  test('a voluntary acr in claims that cannot be reached is ignored too (§5.5.1.1)', async () => {
     const { idToken } = await claimsFor({ claims: claims({ values: [unreachable] }) })
     expect(idToken.acr).toBe(acr)
   })
@@ -275,7 +275,7 @@ describe('acr', () => {
   })
 
   test.each([[{ value: unreachable }], [{ values: [unreachable, 'urn:other'] }]])(
-    'an essential acr that no login here reaches is an error at once, not a login again and again: %j',
+    'an essential acr that no login can reach is an immediate error, without a login page: %j',
     async (request) => {
       for (const parameters of [{}, { prompt: 'none' }, { prompt: 'login' }] as Record<string, string>[]) {
         for (const relyingParty of [createRelyingParty(server), await signedIn(server)]) {
@@ -301,15 +301,18 @@ describe('acr', () => {
     [{ values: [7] }],
     [{ value: null }],
     [{ values: [] }],
-  ])('an essential acr of a wrong shape is an error or a wish, never a failure of ours: %j', async (request) => {
-    const relyingParty = await signedIn(server)
-    const page = await relyingParty.browser.get(
-      await relyingParty.authorizeUrl({ claims: claims({ essential: true, ...request }) }),
-    )
-    expect(page.status).toBe(303)
-    expect(page.body).not.toContain('server_error')
-    expect(new URL(page.next!).searchParams.get('error')).not.toBe('server_error')
-  })
+  ])(
+    'an essential acr of a wrong type is an error of the request or ignored, never a server_error: %j',
+    async (request) => {
+      const relyingParty = await signedIn(server)
+      const page = await relyingParty.browser.get(
+        await relyingParty.authorizeUrl({ claims: claims({ essential: true, ...request }) }),
+      )
+      expect(page.status).toBe(303)
+      expect(page.body).not.toContain('server_error')
+      expect(new URL(page.next!).searchParams.get('error')).not.toBe('server_error')
+    },
+  )
 })
 
 describe('ID tokens are signed with the algorithm of the client (OpenID Connect Registration §2)', () => {

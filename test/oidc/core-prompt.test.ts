@@ -65,7 +65,7 @@ describe('prompt=none never shows a page', () => {
     expect([page.status, answerIn(page)]).toEqual([303, expect.objectContaining({ code: expect.any(String) })])
   })
 
-  test('a native client: interaction_required, for another app may have sent it (RFC 8252 §8.6)', async () => {
+  test('a native client: interaction_required, because another app may have sent the request (RFC 8252 §8.6)', async () => {
     const native = { client_id: 'native', redirect_uri: 'com.example.app:/callback' }
     const relyingParty = createRelyingParty(server)
     await relyingParty.authorize(native)
@@ -91,7 +91,7 @@ describe('prompt=none never shows a page', () => {
     expect(await other.authorize({ prompt: 'none', id_token_hint: hint })).toMatchObject(prompted('login_required'))
   })
 
-  test('an expired session is none: login_required', async () => {
+  test('an expired session: login_required', async () => {
     const relyingParty = await signedIn(server)
     server.clock.advance(hours(1) + 1000)
     expect(await relyingParty.authorize({ prompt: 'none' })).toMatchObject(prompted('login_required'))
@@ -126,14 +126,14 @@ describe('which pages a signed-in user with a remembered consent sees', () => {
     ['select_account', ['login']],
     ['consent', ['login', 'consent']],
     ['select_account login consent', ['login', 'consent']],
-  ])('and one who is not signed in, with prompt=%s: %j', async (prompt, pages) => {
+  ])('without a session, prompt=%s: %j', async (prompt, pages) => {
     await signedIn(server)
     expect(await pagesOf(createRelyingParty(server), prompt === undefined ? {} : { prompt })).toEqual(pages)
   })
 })
 
-describe('auth_time is the moment of the login (§2)', () => {
-  test('it stays while the session is used, and moves with prompt=login and max_age', async () => {
+describe('auth_time is the time of the login (§2)', () => {
+  test('it does not change while the session is used, and changes after a login for prompt=login or max_age', async () => {
     const relyingParty = await signedIn(server)
     const first = claimsIn(relyingParty.tokens.id_token)
     expect(first.auth_time).toBe(Math.floor(server.clock.now() / 1000))
@@ -151,7 +151,7 @@ describe('auth_time is the moment of the login (§2)', () => {
     expect(await pagesOf(relyingParty, { max_age: '0' })).toEqual(['login'])
   })
 
-  test('prompt=login with a wrong password is asked again, and the old login stays what it was', async () => {
+  test('prompt=login with a wrong password shows the login page again, and auth_time does not change', async () => {
     const relyingParty = await signedIn(server)
     const { auth_time: before } = claimsIn(relyingParty.tokens.id_token)
     server.clock.advance(minutes(1))
@@ -183,7 +183,7 @@ describe('the user cancels', () => {
     ['the consent page', { prompt: 'consent' }],
     ['the account page', { prompt: 'select_account' }],
   ])(
-    'cancel on %s tells the client access_denied, with state and iss (RFC 6749 §4.1.2.1)',
+    'cancel on %s returns access_denied to the client, with state and iss (RFC 6749 §4.1.2.1)',
     async (_page, parameters) => {
       const relyingParty =
         Object.keys(parameters).length === 0 ? createRelyingParty(server) : await signedIn(server, { scope: 'openid' })
@@ -194,7 +194,7 @@ describe('the user cancels', () => {
     },
   )
 
-  test('an answered interaction cannot be answered again, and an old one has expired', async () => {
+  test('an answered interaction cannot be answered again, and an interaction expires after an hour', async () => {
     const relyingParty = createRelyingParty(server)
     const page = await firstPage(relyingParty, {})
     const credentials = { email: 'alice@example.com', password: 'wonderland tea party' }

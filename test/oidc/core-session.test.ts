@@ -36,7 +36,7 @@ describe('use another account', () => {
   test.each([
     ['the account page', 'select_account'],
     ['the consent page', 'consent'],
-  ])('on %s leads to the login page, and somebody else signs in', async (_page, prompt) => {
+  ])('on %s leads to the login page, where another user signs in and the first session ends', async (_page, prompt) => {
     const relyingParty = await signedIn(server)
     const { sub, sid } = claimsIn(relyingParty.tokens.id_token)
     const login = await relyingParty.browser.submit(await start(relyingParty, { prompt }), '/switch')
@@ -49,14 +49,14 @@ describe('use another account', () => {
     expect((await relyingParty.userinfo(relyingParty.tokens.access_token)).status).toBe(401)
   })
 
-  test('looking at the login page alone changes nothing: alice is still signed in', async () => {
+  test('showing the login page changes nothing: the first user is still signed in', async () => {
     const relyingParty = await signedIn(server)
     await relyingParty.browser.submit(await start(relyingParty, { prompt: 'select_account' }), '/switch')
     expect(await relyingParty.authorize({ prompt: 'none' })).toHaveProperty('code')
     expect((await relyingParty.userinfo(relyingParty.tokens.access_token)).status).toBe(200)
   })
 
-  test('to sign in as the same user again keeps the session and its tokens', async () => {
+  test('a second sign-in of the same user keeps the session and its tokens', async () => {
     const relyingParty = await signedIn(server)
     const { sid } = claimsIn(relyingParty.tokens.id_token)
     const login = await relyingParty.browser.submit(await start(relyingParty, { prompt: 'select_account' }), '/switch')
@@ -67,7 +67,7 @@ describe('use another account', () => {
 })
 
 describe("prompt=login answered with another user's credentials", () => {
-  test('ends the first session and what was issued in it without offline access, and nothing else', async () => {
+  test('ends the first session and its tokens without offline access, and no others', async () => {
     const relyingParty = await signedIn(server)
     const online = relyingParty.tokens
     const offline = await relyingParty.signIn({ scope: 'openid offline_access' })
@@ -87,7 +87,7 @@ describe("prompt=login answered with another user's credentials", () => {
     expect((await relyingParty.userinfo(tokens.access_token)).status).toBe(200)
   })
 
-  test('a code that was on its way is worth nothing then', async () => {
+  test('makes a code that was not yet redeemed invalid', async () => {
     const relyingParty = await signedIn(server)
     const { code } = await relyingParty.authorize()
     await relyingParty.complete(await start(relyingParty, { prompt: 'login' }), bob)
@@ -95,7 +95,7 @@ describe("prompt=login answered with another user's credentials", () => {
   })
 })
 
-test('a user who signed in meanwhile in another tab is asked to continue, by a form that waits for a click', async () => {
+test('a sign-in as another user than in another tab first shows a form that ends the other session, and the form waits for a click', async () => {
   const relyingParty = createRelyingParty(server)
   const tab = await start(relyingParty)
   const tokens = await relyingParty.signIn()
@@ -110,7 +110,7 @@ test('a user who signed in meanwhile in another tab is asked to continue, by a f
 })
 
 describe('an interaction belongs to the browser that began it', () => {
-  test('another browser can neither see nor finish it, and the first one still can', async () => {
+  test('another browser can neither open nor finish it, and the first browser still can', async () => {
     const victim = createRelyingParty(server)
     const page = await start(victim)
     const other = createRelyingParty(server)
@@ -124,7 +124,7 @@ describe('an interaction belongs to the browser that began it', () => {
     expect(await victim.complete(page)).toHaveProperty('code')
   })
 
-  test('another browser cannot take the answered request on', async () => {
+  test('another browser cannot resume the answered request', async () => {
     const victim = createRelyingParty(server)
     const answered = await victim.browser.submit(await start(victim), '/login', alice)
     const stolen = await createRelyingParty(server).browser.get(answered.next!)
@@ -132,7 +132,7 @@ describe('an interaction belongs to the browser that began it', () => {
     expect(answerIn(await victim.browser.follow(answered))).toHaveProperty('code')
   })
 
-  test('no consent is given before the user is known', async () => {
+  test('a consent form before the sign-in is refused with 403', async () => {
     const relyingParty = createRelyingParty(server)
     const page = await start(relyingParty, { scope: 'openid phone' })
     const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
@@ -140,7 +140,7 @@ describe('an interaction belongs to the browser that began it', () => {
     expect([answer.status, answer.next]).toEqual([403, undefined])
   })
 
-  test('nor is a login skipped by the page that chooses an account', async () => {
+  test('the form that chooses an account does not skip a login', async () => {
     const relyingParty = createRelyingParty(server)
     const page = await start(relyingParty, { prompt: 'login' })
     const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!
@@ -156,7 +156,7 @@ describe('an interaction belongs to the browser that began it', () => {
 })
 
 describe('the session id', () => {
-  test('is another one after every login, and the previous one is invalid', async () => {
+  test('changes at every login, and the previous one is invalid', async () => {
     const relyingParty = createRelyingParty(server)
     // A session before any sign-in, as an attacker could have planted it.
     await relyingParty.browser.get(`${server.issuer}/logout`)
@@ -173,7 +173,7 @@ describe('the session id', () => {
     expect(await isAlive(relyingParty, await cookieHeader(relyingParty))).toBe(true)
   })
 
-  test('is not taken from a cookie without its signature, with a wrong one, or under another name', async () => {
+  test('is not accepted from a cookie without its signature, with a wrong one, or under another name', async () => {
     const relyingParty = await signedIn(server)
     const header = await cookieHeader(relyingParty)
     const session = /latchkey\.session=[^;]+/.exec(header)![0]
@@ -184,7 +184,7 @@ describe('the session id', () => {
     expect(await isAlive(relyingParty, header.replaceAll('latchkey.session', '_session'))).toBe(false)
   })
 
-  test('the session ends an hour after its last use and a day after the login in any case', async () => {
+  test('the session ends an hour after its last use, and a day after the login at the latest', async () => {
     const relyingParty = await signedIn(server)
     for (let use = 0; use < 25; use += 1) {
       server.clock.advance(minutes(55))
@@ -218,7 +218,7 @@ describe('the cookies over https (RFC 6265bis §4.1.3)', () => {
     return claimsIn((await direct.exchange(answer.code)).body.id_token).sub!
   }
 
-  test('each one is Secure, HttpOnly, SameSite=Lax and of this host, and its prefix says so', async () => {
+  test('each one is Secure, HttpOnly, SameSite=Lax and bound to this host, and has the matching prefix', async () => {
     const rp = visitor()
     const page = await rp.browser.follow(await rp.browser.get(await rp.authorizeUrl()))
     const answered = await rp.browser.submit(page, '/login', alice)
@@ -240,7 +240,7 @@ describe('the cookies over https (RFC 6265bis §4.1.3)', () => {
     expect(names).toEqual(expect.arrayContaining(expected))
   })
 
-  test('a session cookie without the prefix, or with another one, is no session, and replaces none', async () => {
+  test('a session cookie without the prefix, or with another one, is ignored, also beside the right cookie', async () => {
     const [attacker, victim] = [visitor(), visitor()]
     await attacker.authorize()
     const { code } = await victim.authorize()

@@ -32,7 +32,7 @@ async function tokens() {
 }
 
 test.each(['/jwks', '/.well-known/openid-configuration', '/.well-known/oauth-authorization-server'])(
-  '%s is for everybody',
+  '%s allows every origin',
   async (path) => {
     for (const origin of [own, evil, 'null']) {
       expect(allowed(await fetch(server.issuer + path, { headers: { Origin: origin } }))).toBe('*')
@@ -41,7 +41,7 @@ test.each(['/jwks', '/.well-known/openid-configuration', '/.well-known/oauth-aut
   },
 )
 
-test('a client’s own origin may redeem, refresh and ask for userinfo; without credentials', async () => {
+test('the origin of a client may call /token and /userinfo, without credentials', async () => {
   const { rp, spa, code } = await tokens()
   const answer = await rp.call(
     '/token',
@@ -60,7 +60,7 @@ test('a client’s own origin may redeem, refresh and ask for userinfo; without 
   expect(allowed(await preflight('/userinfo', own, 'GET'))).toBe(own)
 })
 
-test('an empty Origin is no origin: no Allow-Origin, not even for everybody', async () => {
+test('an empty Origin header gets no Access-Control-Allow-Origin', async () => {
   const { rp } = await tokens()
   for (const path of ['/token', '/userinfo', '/par', '/revoke']) {
     expect([path, allowed(await rp.call(path, { client_id: 'spa' }, { Origin: '' }))]).toEqual([path, null])
@@ -68,17 +68,20 @@ test('an empty Origin is no origin: no Allow-Origin, not even for everybody', as
   }
 })
 
-test.each([evil, 'null', `${own}.evil.example`, 'http://spa.example'])('the origin %s may not', async (origin) => {
-  const { rp, spa, code } = await tokens()
-  const answer = await rp.call(
-    '/token',
-    { ...spa, grant_type: 'authorization_code', code, code_verifier: rp.verifier },
-    { Origin: origin },
-  )
-  expect([answer.status, allowed(answer)]).toEqual([400, null])
-})
+test.each([evil, 'null', `${own}.evil.example`, 'http://spa.example'])(
+  'the origin %s may not redeem a code',
+  async (origin) => {
+    const { rp, spa, code } = await tokens()
+    const answer = await rp.call(
+      '/token',
+      { ...spa, grant_type: 'authorization_code', code, code_verifier: rp.verifier },
+      { Origin: origin },
+    )
+    expect([answer.status, allowed(answer)]).toEqual([400, null])
+  },
+)
 
-test('an origin that the client names besides its redirect URIs may', async () => {
+test('an origin in allowed_origins of the client may call /token', async () => {
   const metadata = {
     client_name: 'Two Homes',
     redirect_uris: ['https://one.example/callback'],
@@ -95,7 +98,7 @@ test('an origin that the client names besides its redirect URIs may', async () =
   expect([answer.body.error, allowed(answer)]).toEqual(['invalid_grant', 'https://two.example'])
 })
 
-test('introspection, logout and the pages are not for scripts of other origins, and null never passes a preflight', async () => {
+test('introspection, logout and the pages allow no other origin, and the origin null never passes a preflight', async () => {
   const { rp } = await tokens()
   for (const path of ['/introspect', '/logout', '/authorize', '/'])
     expect([path, allowed(await preflight(path, own))]).toEqual([path, null])
@@ -111,7 +114,7 @@ test('introspection, logout and the pages are not for scripts of other origins, 
   expect(allowed(await preflight('/token', 'null'))).toBeNull()
 })
 
-test('a page whose token has expired can read the refusal', async () => {
+test('a script of another origin can read the 401 for an expired token', async () => {
   const response = await fetch(`${server.issuer}/userinfo`, {
     headers: { Origin: own, Authorization: 'Bearer expired' },
   })

@@ -27,7 +27,7 @@ test('both documents are the same and name this issuer, whatever Host the reques
   expect(await response.json()).toEqual(openid)
 })
 
-test('every endpoint that is named answers, and no page of the engine is left', async () => {
+test('every endpoint in discovery responds, and no page of the engine is reachable', async () => {
   const document = await read(paths[0]!)
   const endpoints = Object.entries(document).filter(([name]) => /_endpoint$|_uri$/.test(name))
   expect(endpoints.map(([name]) => name).sort()).toEqual([
@@ -48,7 +48,7 @@ test('every endpoint that is named answers, and no page of the engine is left', 
   }
 })
 
-test('only what is offered is advertised', async () => {
+test('discovery advertises exactly what the server offers', async () => {
   const document = await read(paths[0]!)
   expect(document).toMatchObject({
     response_types_supported: ['code'],

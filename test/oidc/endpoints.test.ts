@@ -84,7 +84,7 @@ const post = (row: Endpoint, headers: Record<string, string> = {}) =>
 const askRightly = (row: Endpoint) => (row.methods.includes('GET') ? ask(row) : post(row))
 
 describe.each(rows)('%s', (_path, row) => {
-  test('answers the methods of its row, and the others with 405', async () => {
+  test('accepts the methods of its row, and answers other methods with 405', async () => {
     for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const) {
       if (row.methods.some((one) => one === method)) continue
       const { status, headers } = await ask(row, { method })
@@ -94,7 +94,7 @@ describe.each(rows)('%s', (_path, row) => {
     expect([404, 405]).not.toContain(answer.status)
   })
 
-  test('lets scripts of these origins read it', async () => {
+  test('allows the origins of its row to read it', async () => {
     const origin = 'https://spa.example'
     const headers = { Origin: origin, 'Access-Control-Request-Method': 'POST' }
     const answer = await ask(row, { method: 'OPTIONS', headers })
@@ -106,7 +106,7 @@ describe.each(rows)('%s', (_path, row) => {
     ]).toEqual([allowed, allowed === null ? null : methods])
   })
 
-  test('is counted as its row says', async () => {
+  test('counts for the rate limit of its row', async () => {
     // The first failed authentication reports its own limit, not the endpoint's.
     await askRightly(row)
     const policy = (await askRightly(row)).headers.get('RateLimit-Policy')
@@ -114,7 +114,7 @@ describe.each(rows)('%s', (_path, row) => {
     else expect(policy).toBeNull()
   })
 
-  test('says what failed in the format of its row', async () => {
+  test('returns errors in the format of its row', async () => {
     const refused = async (accept: string) => {
       const answer = await ask(row, { method: 'PUT', headers: { Accept: accept } })
       const text = await answer.text()
@@ -125,20 +125,20 @@ describe.each(rows)('%s', (_path, row) => {
     expect(told).toBe({ oauth: 'oauth, oauth', page_or_oauth: 'page, oauth', page_or_json: 'page, json' }[row.errors])
   })
 
-  test('changes a POST into GET, or does not', async () => {
+  test('redirects a POST to GET only if its row says so', async () => {
     if (!row.methods.includes('POST')) return expect(row.isPostMadeGet).toBe(false)
     const { status, headers } = await post(row)
     const isMadeGet = status === 303 && headers.get('Location') === `${row.path}?prompt=none`
     expect(isMadeGet).toBe(row.isPostMadeGet)
   })
 
-  test('takes a form of another origin, or does not', async () => {
+  test('accepts a form of another origin only if its row says so', async () => {
     if (!row.methods.includes('POST')) return expect(row.formOrigin).toBe('any')
     const { status } = await post(row, { Origin: 'https://evil.example' })
     expect(status === 403).toBe(row.formOrigin === 'own')
   })
 
-  test('is cached, and keeps its opener, as its row says', async () => {
+  test('has the cache and opener headers of its row', async () => {
     const { headers } = await askRightly(row)
     const cached = headers.get('Cache-Control')
     if (row.cache === 'never') expect(cached).toMatch(/no-store/)

@@ -15,7 +15,7 @@ const fieldsOf = (body: string) =>
     [...body.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)"/g)].map(([, name, value]) => [name, value]),
   )
 
-test('form_post answers with our page: fields, a script of its own, a button, and a policy without form-action', async () => {
+test('form_post responds with our page: fields, a script of this origin, a button, and a policy without form-action', async () => {
   const { browser, authorizeUrl } = await signedIn(server)
   const page = await browser.get(
     await authorizeUrl({ response_mode: 'form_post', prompt: 'none', state: '"><script>alert(1)</script>' }),
@@ -31,7 +31,7 @@ test('form_post answers with our page: fields, a script of its own, a button, an
   expect(policy).toContain("script-src 'self'")
 })
 
-test('an error by form_post is one too', async () => {
+test('an error with form_post has our page too, with status 400', async () => {
   const { browser, authorizeUrl } = createRelyingParty(server)
   const page = await browser.get(await authorizeUrl({ response_mode: 'form_post', prompt: 'none' }))
   expect(page.status).toBe(400)
@@ -51,7 +51,7 @@ test.each([
   { request_uri: 'https://app.example/request' },
   { registration: '{}' },
   { prompt: 'unheard' },
-])('an error carries iss and state as well: %j', async (parameters) => {
+])('an error response has iss and state: %j', async (parameters) => {
   const { browser, authorizeUrl } = createRelyingParty(server)
   const page = await browser.get(await authorizeUrl(parameters as Record<string, string | undefined>))
   expect(page.status).toBe(303)
@@ -64,7 +64,7 @@ test.each([
   })
 })
 
-test('a denial carries them too (RFC 6749 §4.1.2.1)', async () => {
+test('access_denied has iss and state (RFC 6749 §4.1.2.1)', async () => {
   const { browser, authorizeUrl } = createRelyingParty(server)
   const page = await browser.follow(await browser.get(await authorizeUrl()))
   const end = await browser.follow(await browser.submit(page, '/cancel'))

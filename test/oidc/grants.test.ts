@@ -39,7 +39,7 @@ beforeAll(async () => {
 })
 afterAll(() => server?.stop())
 
-test('a planted grant is offered, checked, counted and answered', async () => {
+test('an added grant is advertised, checked, rate-limited and answered', async () => {
   const document = await (await fetch(`${server.issuer}/.well-known/openid-configuration`)).json()
   expect((document as { grant_types_supported: string[] }).grant_types_supported).toContain(planted.type)
   const { call, basic } = createRelyingParty(server)
@@ -50,7 +50,7 @@ test('a planted grant is offered, checked, counted and answered', async () => {
   expect(steps).toEqual(['before api:read', 'handle', `after ${JSON.stringify(answer.body)}`])
 })
 
-test('a grant of the engine that has no file stops the start', () => {
+test('a grant of the engine without a file in this server prevents the start', () => {
   const wrap = createGrantSteps({ grants: [planted] } as unknown as Parameters<typeof createGrantSteps>[0])
   expect(() => wrap('urn:ietf:params:oauth:grant-type:device_code', () => {})).toThrow(/device_code/)
 })

@@ -10,7 +10,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.stop())
 
-test('HEAD at the authorization endpoint gives no code: 405, and no session is written', async () => {
+test('HEAD at the authorization endpoint is 405, and stores no code and no session', async () => {
   const { browser, authorizeUrl } = await signedIn(server)
   const codes = async () => (await server.database.knex('artifact').where({ model: 3 })).length
   const before = await codes()
@@ -30,7 +30,7 @@ test.each([
 })
 
 test.each(['/jwks', '/.well-known/openid-configuration', '/logout/success', '/userinfo', '/account'])(
-  'HEAD %s is answered as GET is, without a body',
+  'HEAD %s gets the status and type of GET, without a body',
   async (path) => {
     const { tokens } = await signedIn(server)
     const headers = { Authorization: `Bearer ${tokens.access_token}` }

@@ -35,7 +35,7 @@ async function withLostKey() {
   return { ...rp, hint: rp.tokens.id_token as string }
 }
 
-test('at logout the user is asked, and goes back to where the client may send them', async () => {
+test('at logout a hint of a removed key shows the confirmation page, and then redirects to the registered URI', async () => {
   const { browser, hint } = await withLostKey()
   const page = await browser.get(logoutUrl({ id_token_hint: hint, post_logout_redirect_uri: home, state: 'bye' }))
   expect(page.status).toBe(200)
@@ -45,7 +45,7 @@ test('at logout the user is asked, and goes back to where the client may send th
   expect(answer.next).toBe(`${home}?state=bye`)
 })
 
-test('at logout an address that is not registered is a page still, and so is another client’s name beside the hint', async () => {
+test('at logout an unregistered redirect URI, and a client_id of another client, are answered on a page', async () => {
   const { browser, hint } = await withLostKey()
   for (const parameters of [{ post_logout_redirect_uri: 'https://evil.example/' }, { client_id: 'spa' }] as Record<
     string,
@@ -56,7 +56,7 @@ test('at logout an address that is not registered is a page still, and so is ano
   }
 })
 
-test('at logout a hint of a client that is gone too leads to the confirmation page', async () => {
+test('at logout a hint of a disabled client leads to the confirmation page', async () => {
   const rp = await withLostKey()
   await server.parts.clients.disable('web', operator)
   await waitFor(async () => (await server.parts.clients.findById('web'))?.isDisabled)
@@ -69,13 +69,13 @@ test('at logout a hint of a client that is gone too leads to the confirmation pa
   await waitFor(async () => (await server.parts.clients.findById('web'))?.isDisabled === false)
 })
 
-test('at authorization it still identifies the user whom the client means: the same user continues', async () => {
+test('at authorization a hint of a removed key still identifies its user: the same user gets a code', async () => {
   const { browser, authorizeUrl, hint } = await withLostKey()
   const answer = answerIn(await browser.get(await authorizeUrl({ prompt: 'none', id_token_hint: hint })))
   expect(answer).toHaveProperty('code')
 })
 
-test('at authorization another user is login_required, and is asked to sign in (OpenID Connect Core 1.0 §3.1.2.1)', async () => {
+test('at authorization another user gets login_required with prompt=none, and otherwise the login page (OpenID Connect Core 1.0 §3.1.2.1)', async () => {
   const { hint } = await withLostKey()
   await server.parts.accounts.create(
     { email: 'bob@example.com', isEmailVerified: true, name: 'Bob', password: 'a different long password' },
@@ -114,7 +114,7 @@ test('a hint without a valid signature can require a sign-in, and never gives ac
   expect(page.body).toMatch(says('pages.logout.heading'))
 })
 
-test('one whose signature is wrong under a published key is an error as ever', async () => {
+test('a hint with a wrong signature under a published key is an error', async () => {
   const rp = await signedIn(server)
   const [header, , signature] = rp.tokens.id_token.split('.')
   const payload = Buffer.from(JSON.stringify({ ...claimsIn(rp.tokens.id_token), sub: 'x' })).toString('base64url')

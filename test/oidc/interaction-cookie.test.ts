@@ -53,7 +53,7 @@ async function beginAnswered() {
 }
 
 describe('the cookie', () => {
-  test('is for the host alone, for an hour, and has no signature', async () => {
+  test('is a host cookie, valid for an hour, without a signature', async () => {
     const { answer, uid } = await begin()
     const cookies = answer.headers.getSetCookie().filter((cookie) => cookie.includes('latchkey.i.'))
     const [cookie = ''] = cookies
@@ -84,7 +84,7 @@ describe('the cookie', () => {
     ['__Host-latchkey.i.an-interaction=x', 'a value that is no moment'],
     ['__Host-latchkey.i.an-interaction-2=1', 'another interaction'],
     ['a=__Host-latchkey.i.an-interaction=1', 'the name inside a value'],
-  ])('is not %s (%s)', (header) => {
+  ])('is not accepted as %s (%s)', (header) => {
     const cookie = createInteractionCookie({ issuer: 'https://login.example.com', clock: server.clock })
     expect(cookie.isKnown(contextWith(header).ctx, 'an-interaction')).toBe(false)
     expect(cookie.isKnown(contextWith(`${header}; __Host-latchkey.i.an-interaction=1`).ctx, 'an-interaction')).toBe(
@@ -92,7 +92,7 @@ describe('the cookie', () => {
     )
   })
 
-  test('is gone when the resumed request has used the interaction up', async () => {
+  test('is removed when the resumed request has consumed the interaction', async () => {
     const { browser, rp, url, uid } = await begin()
     expect(await held(browser)).toEqual([cookieName(uid)])
     const answer = await rp.complete(await browser.get(url))
@@ -100,14 +100,14 @@ describe('the cookie', () => {
     expect(await held(browser)).toEqual([])
   })
 
-  test('is gone when the user cancels', async () => {
+  test('is removed when the user cancels', async () => {
     const { browser, url } = await begin()
     const left = await browser.follow(await browser.submit(await browser.get(url), '/cancel'))
     expect(left.next).toContain('error=access_denied')
     expect(await held(browser)).toEqual([])
   })
 
-  test('is one for each further prompt', async () => {
+  test('is replaced for each further prompt', async () => {
     const rp = createRelyingParty(server)
     const browser = rp.browser
     const first = (await browser.get(await rp.authorizeUrl({ prompt: 'consent' }))).next ?? ''
@@ -119,8 +119,8 @@ describe('the cookie', () => {
   })
 })
 
-describe('without it', () => {
-  test('an interaction is not loaded: page 400, and its forms are not taken', async () => {
+describe('without the cookie', () => {
+  test('an interaction is not shown and its forms are refused, with 400', async () => {
     const { browser, url, uid } = await begin()
     const page = await browser.get(url)
     const Cookie = await cookiesWithout(browser, url, uid)
@@ -139,7 +139,7 @@ describe('without it', () => {
     expect((await browser.submit(page, '/login', person)).status).toBe(200)
   })
 
-  test('an interaction is not finished, not abandoned, and no session leaves it', async () => {
+  test('an interaction cannot be finished, cancelled or switched to another account', async () => {
     const { browser, url, uid } = await begin()
     const cookie = createInteractionCookie({ issuer: server.issuer, clock: server.clock })
     const interactions = createInteractions({
@@ -159,7 +159,7 @@ describe('without it', () => {
     expect(await interactions.finish(own.ctx, { error: 'access_denied' }, 'cancel')).toContain(`/authorize/${uid}`)
   })
 
-  test('a sign-in is not resumed: page 400, no session, no code, and nothing is spent', async () => {
+  test('a sign-in is not resumed: page 400, no session, no code, and the interaction is not consumed', async () => {
     const { browser, resume, uid } = await beginAnswered()
     const Cookie = await cookiesWithout(browser, resume, uid)
     for (const [method, status] of [
@@ -223,7 +223,7 @@ describe('eight tabs opened at once in a browser without cookies', () => {
   })
 })
 
-test('a form counts by the cookie of its own interaction, and not by that of another one', async () => {
+test('a form is accepted with the cookie of its own interaction, and not with that of another one', async () => {
   const rp = createRelyingParty(server)
   const first = await begin(rp)
   const page = await rp.browser.get(first.url)

@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.stop())
 
-test('the engine registers its own grants through registerGrantType: a failed flush is seen before grant.success', async () => {
+test('the engine registers its own grants through registerGrantType: a refused refresh emits no grant.success', async () => {
   const { tokens, refresh } = await signedIn(server)
   const successes: unknown[] = []
   server.parts.engine.provider().on('grant.success', (ctx) => successes.push(ctx))
@@ -33,7 +33,7 @@ test('the engine registers form_post through registerResponseMode: the page is o
   expect(page.body).toMatch(/src="\/assets\/form-post/)
 })
 
-test('Client.find asks our room: one engine client for one record, none for a disabled one', async () => {
+test('Client.find uses our client cache: one engine client for one record, none for a disabled one', async () => {
   const { engine, clients } = server.parts
   const find = () => engine.provider().Client.find('web')
   const first = await find()
@@ -45,14 +45,14 @@ test('Client.find asks our room: one engine client for one record, none for a di
   expect(await engine.provider().Client.find('')).toBeUndefined()
 })
 
-test('compareClientSecret asks our digests', async () => {
+test('compareClientSecret compares with our secret digests', async () => {
   const engineClient = await server.parts.engine.provider().Client.find('web')
   const { compareClientSecret } = engineClient as unknown as { compareClientSecret: (secret: string) => boolean }
   expect(compareClientSecret.call(engineClient, webSecret)).toBe(true)
   expect(compareClientSecret.call(engineClient, String(engineClient?.clientSecret))).toBe(false)
 })
 
-test('redirectUriAllowed takes any port of a native client, written as a number', async () => {
+test('redirectUriAllowed accepts any port of a native client that is a plain number', async () => {
   const metadata = { client_name: 'Loopback', redirect_uris: ['http://127.0.0.1/cb'] }
   await server.addClient({ clientId: 'loopback', kind: 'native', metadata })
   const client = await server.parts.engine.provider().Client.find('loopback')
@@ -66,7 +66,7 @@ test('includeSid puts sid into every ID token', async () => {
   expect(claimsIn(tokens.id_token)).toHaveProperty('sid', expect.any(String))
 })
 
-test('OIDCContext.acr can be answered for: the token says the class that was asked for, and the session its own', async () => {
+test('OIDCContext.acr can be overridden: the token has the requested class, and the session keeps its own', async () => {
   const { person, phone } = await member(server, 'internals')
   const said: unknown[] = []
   server.parts.engine.provider().once('authorization.success', ({ oidc }) => said.push(oidc.session?.acr))
@@ -75,7 +75,7 @@ test('OIDCContext.acr can be answered for: the token says the class that was ask
   expect([...said, claimsIn(tokens.id_token).acr]).toEqual(['urn:latchkey:acr:mfa', wanted])
 })
 
-test('a new set of keys is a new engine behind the same handler, and a code of the old one is redeemed on the new one', async () => {
+test('a change of the keys creates a new engine behind the same handler, and a code of the old engine is redeemed on the new one', async () => {
   const { engine, database, sealer, random, keyRing } = server.parts
   const before = engine.provider()
   const { authorize, exchange } = createRelyingParty(server)
@@ -101,7 +101,7 @@ test('a new set of keys is a new engine behind the same handler, and a code of t
   await verify(server, body.id_token, { audience: 'web' })
 })
 
-test('IdToken.validate asks us first: a hint whose key is gone is taken as it stands, and one of a living key is verified', async () => {
+test('IdToken.validate calls our check first: a hint whose key was removed is accepted unverified, and one of a published key is verified', async () => {
   const { engine, signingKeys, keyRing } = server.parts
   const { tokens } = await signedIn(server)
   const validate = async (jwt: string) => {
@@ -119,14 +119,14 @@ test('IdToken.validate asks us first: a hint whose key is gone is taken as it st
   expect((await validate(altered)).payload).toMatchObject({ sub: claimsIn(tokens.id_token).sub })
 })
 
-test('Session.ensureClientContainer takes a derived sid', async () => {
+test('Session.ensureClientContainer uses a derived sid', async () => {
   const { tokens, browser, authorizeUrl, exchange } = await signedIn(server)
   const { code } = answerIn(await browser.get(await authorizeUrl({ prompt: 'none' })))
   const again = (await exchange(code!)).body
   expect(claimsIn(again.id_token).sid).toBe(claimsIn(tokens.id_token).sid)
 })
 
-test('Session.instantiate makes a new session for a cookie whose session is gone: no cookie replaces that of another tab', async () => {
+test('Session.instantiate creates a new session for a cookie whose session was renamed: no cookie replaces that of another tab', async () => {
   const rp = await signedIn(server)
   const url = await rp.authorizeUrl()
   const before = await rp.browser.jar.getCookieString(server.issuer)

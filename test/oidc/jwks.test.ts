@@ -13,14 +13,14 @@ afterAll(() => server.stop())
 
 const jwks = (headers: Record<string, string> = {}) => fetch(`${server.issuer}/jwks`, { headers })
 
-test('may be cached for the configured time, which is less than a key is announced', async () => {
+test('the JWKS may be cached for the configured time, which is shorter than the announcement of a key', async () => {
   const response = await jwks()
   expect(response.status).toBe(200)
   expect(response.headers.get('Cache-Control')).toBe('public, max-age=3000')
   expect(response.headers.get('Content-Type')).toContain('application/jwk-set+json')
 })
 
-test('has an ETag: a client that already has these keys gets 304 without them (RFC 9110 §13.1.2)', async () => {
+test('the JWKS has an ETag: a client that already has these keys gets 304 without them (RFC 9110 §13.1.2)', async () => {
   const first = await jwks()
   const etag = first.headers.get('ETag')!
   expect(etag).toMatch(/^"[\w-]{16}"$/)
@@ -31,7 +31,7 @@ test('has an ETag: a client that already has these keys gets 304 without them (R
   expect((await jwks({ 'If-None-Match': '"another"' })).status).toBe(200)
 })
 
-test('has another ETag as soon as a key is announced', async () => {
+test('the JWKS has a new ETag as soon as a key is announced', async () => {
   const etag = (await jwks()).headers.get('ETag')!
   await server.parts.signingKeys.rotate({ wanted: ['ES256'], isNow: false }, operator)
   await waitFor(async () => (await jwks({ 'If-None-Match': etag })).status === 200)
@@ -39,19 +39,19 @@ test('has another ETag as soon as a key is announced', async () => {
   expect(keys.filter(({ alg }) => alg === 'ES256')).toHaveLength(2)
 })
 
-test('holds nothing private', async () => {
+test('the JWKS contains no private key parameters', async () => {
   const { keys } = (await (await jwks()).json()) as { keys: object[] }
   for (const key of keys) {
     for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'oth']) expect(key).not.toHaveProperty(member)
   }
 })
 
-test('is answered from the database after the clock has moved, instead of refused', async () => {
+test('the JWKS is read from the database again after the clock has jumped, and is not refused', async () => {
   server.clock.advance(10 * 3_600_000)
   expect((await jwks()).status).toBe(200)
 })
 
-test('is refused where it could lack a key that signs before a copy of it expires', async () => {
+test('the JWKS is refused when a cached copy of it could lack a key that already signs', async () => {
   const { knex } = server.database
   await knex.schema.renameTable('signing_key', 'away')
   server.clock.advance(9 * 60_000)

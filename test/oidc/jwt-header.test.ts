@@ -6,7 +6,7 @@ const problem = (header: unknown, more: Partial<Parameters<typeof headerProblem>
   headerProblem(withHeader(header), { algorithms: ['RS256'], ...more })
 
 describe('the header of a JWT that this server checks (RFC 8725 §3)', () => {
-  test('of the registered algorithm and nothing else passes', () => {
+  test('with the registered algorithm and no other member passes', () => {
     expect(problem({ alg: 'RS256', kid: '1' })).toBeUndefined()
   })
 
@@ -17,11 +17,11 @@ describe('the header of a JWT that this server checks (RFC 8725 §3)', () => {
     },
   )
 
-  test.each(['jku', 'x5u', 'x5c'])('that brings a key by %s is refused (§3.10)', (name) => {
+  test.each(['jku', 'x5u', 'x5c'])('that contains a key in %s is refused (§3.10)', (name) => {
     expect(problem({ alg: 'RS256', [name]: 'https://evil.example/keys' })).toMatch(name)
   })
 
-  test('with a jwk is refused, but for a DPoP proof (RFC 9449 §4.2)', () => {
+  test('with a jwk is refused, except for a DPoP proof (RFC 9449 §4.2)', () => {
     expect(problem({ alg: 'RS256', jwk: { kty: 'RSA' } })).toMatch('own key')
     expect(problem({ alg: 'RS256', jwk: { kty: 'RSA' } }, { mayEmbedKey: true })).toBeUndefined()
   })
@@ -30,14 +30,14 @@ describe('the header of a JWT that this server checks (RFC 8725 §3)', () => {
     expect(problem({ alg: 'RS256', crit, exp: 1, b64: true })).toMatch('critical')
   })
 
-  test('is of the expected type, in any case, with or without application/ (RFC 7515 §4.1.9)', () => {
+  test('must have the expected type, in any letter case, with or without application/ (RFC 7515 §4.1.9)', () => {
     expect(problem({ alg: 'RS256', typ: 'at+jwt' }, { typ: 'at+jwt' })).toBeUndefined()
     expect(problem({ alg: 'RS256', typ: 'application/AT+JWT' }, { typ: 'at+jwt' })).toBeUndefined()
     for (const typ of ['JWT', undefined, 7]) expect(problem({ alg: 'RS256', typ }, { typ: 'at+jwt' })).toMatch('type')
   })
 
   test.each(['', 'a.b', 'a.b.c', 'a.b.c.d.e', `${encoded([])}.e30.x`, `${encoded('RS256')}.e30.x`])(
-    'of what is no JWT (%p) is refused',
+    'of a string that is not a JWT (%p) is refused',
     (token) => {
       expect(headerProblem(token, { algorithms: ['RS256'] })).toBeDefined()
     },

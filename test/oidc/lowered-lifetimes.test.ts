@@ -56,7 +56,7 @@ async function party(settings: Partial<ClientInput> = {}) {
 }
 
 describe('a refresh token', () => {
-  test('that is unused for longer than is allowed now gives nothing, and stays invalid', async () => {
+  test('that was unused for longer than the lowered time is invalid, and stays invalid', async () => {
     const { tokens, refresh, isActive } = await party()
     server.clock.advance(hours(2))
     expect(await isActive(tokens.refresh_token)).toBe(true)
@@ -79,7 +79,7 @@ describe('a refresh token', () => {
     expect((await first.refresh(turned.body.refresh_token)).status).toBe(200)
   })
 
-  test('whose family is older than is allowed now gives nothing, however young it is itself', async () => {
+  test('whose family is older than the lowered time is invalid, although the token itself is new', async () => {
     const { tokens, refresh } = await party()
     server.clock.advance(days(3))
     const turned = await refresh(tokens.refresh_token)
@@ -90,7 +90,7 @@ describe('a refresh token', () => {
   })
 
   test.each([{ refreshIdleSeconds: 3600 }, { refreshAbsoluteSeconds: 3600, refreshIdleSeconds: 3600 }])(
-    'whose client is set anew to %j',
+    'whose client gets %j is invalid, and stays invalid',
     async (lowered) => {
       const { tokens, refresh, become } = await party({ refreshIdleSeconds: 86_400 })
       server.clock.advance(hours(2))
@@ -117,7 +117,7 @@ describe('a refresh token', () => {
     expect(await refresh(tokens.refresh_token)).toMatchObject(invalidGrant)
   })
 
-  test('that is repeated within its window gives what it gave, and nothing once its family is over', async () => {
+  test('that is repeated within its window gives the same token, and nothing once its family has expired', async () => {
     const { tokens, refresh } = await party()
     server.clock.advance(days(3))
     const turned = await refresh(tokens.refresh_token)
@@ -128,7 +128,7 @@ describe('a refresh token', () => {
     expect(await refresh(turned.body.refresh_token)).toMatchObject(invalidGrant)
   })
 
-  test('that was spent shows a theft all the same', async () => {
+  test('that was spent still reveals a theft', async () => {
     const { tokens, refresh, userinfo } = await party()
     server.clock.advance(hours(3))
     const turned = await refresh(tokens.refresh_token)
@@ -144,7 +144,7 @@ describe('a refresh token', () => {
 describe('a refresh token that does not rotate', () => {
   const stays = { rotatesRefreshTokens: false }
 
-  test('counts from its last use, before and after the change', async () => {
+  test('expires by its last use, before and after the change', async () => {
     const { tokens, refresh } = await party(stays)
     server.clock.advance(days(10))
     expect((await refresh(tokens.refresh_token)).status).toBe(200)
@@ -157,7 +157,7 @@ describe('a refresh token that does not rotate', () => {
     expect(await refresh(tokens.refresh_token)).toMatchObject(invalidGrant)
   })
 
-  test('gives nothing again when it was unused for longer, and stays invalid', async () => {
+  test('is invalid when it was unused for longer, and stays invalid', async () => {
     const { tokens, refresh } = await party(stays)
     server.clock.advance(days(4))
     await set('refreshIdleSeconds', days(3))
@@ -166,7 +166,7 @@ describe('a refresh token that does not rotate', () => {
     expect(await refresh(tokens.refresh_token)).toMatchObject(invalidGrant)
   })
 
-  test('counts from its last use towards the end of its family too', async () => {
+  test('expires by its last use near the end of its family too', async () => {
     const { tokens, refresh } = await party(stays)
     for (let day = 12; day <= 84; day += 12) {
       server.clock.advance(days(12))
@@ -184,7 +184,7 @@ describe('a session', () => {
   test.each([
     ['sessionIdleSeconds', minutes(30)],
     ['sessionAbsoluteSeconds', minutes(45)],
-  ] as const)('is over at the authorization endpoint when %s is lowered, and stays over', async (key, ms) => {
+  ] as const)('has expired at the authorization endpoint when %s is lowered, and stays expired', async (key, ms) => {
     const { silently } = await party()
     server.clock.advance(minutes(50))
     if (key === 'sessionAbsoluteSeconds') {
@@ -209,7 +209,7 @@ describe('a session', () => {
     expect((await silently()).error).toBe('login_required')
   })
 
-  test('gives no code to what is resumed', async () => {
+  test('that has expired gives no code to a resumed request', async () => {
     const { browser, authorizeUrl } = await party()
     const page = await browser.follow(await browser.get(await authorizeUrl({ prompt: 'consent' })))
     server.clock.advance(minutes(20))
@@ -222,7 +222,7 @@ describe('a session', () => {
     expect([last.status, last.next]).toEqual([400, undefined])
   })
 
-  test('opens no account page, and is no longer listed', async () => {
+  test('that has expired opens no account page, and is no longer listed', async () => {
     const [here, there] = [await party(), await party()]
     const alice = await server.parts.accounts.findByEmail('alice@example.com')
     const listed = async () => (await server.parts.revocation.listAccess(alice!.id)).sessions.length
@@ -239,7 +239,7 @@ describe('a session', () => {
     expect((await here.browser.get(`${server.issuer}/account`)).status).toBe(303)
   })
 
-  test('ends nothing else: its tokens are refreshed', async () => {
+  test('that has expired does not end its refresh tokens', async () => {
     const { tokens, refresh, silently } = await party()
     server.clock.advance(minutes(20))
     await set('sessionIdleSeconds', minutes(10))
@@ -258,7 +258,7 @@ test('an access token is valid for as long as its response said (RFC 6749 §5.1,
   await server.parts.settings.set('accessTokenSeconds', undefined, operator)
 })
 
-test('the client gets the same response for an ended session as for an expired one', async () => {
+test('the client gets login_required for a session that the lowered time has ended', async () => {
   const { browser, authorizeUrl } = await party()
   server.clock.advance(minutes(20))
   await set('sessionIdleSeconds', minutes(10))

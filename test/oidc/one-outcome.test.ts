@@ -34,7 +34,7 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
 
   const answerOf = (url: string | undefined) => new URL(url ?? 'about:blank').searchParams
 
-  test(`${many} answers at once, each followed, give one code`, async () => {
+  test(`${many} concurrent answers with their resumes give one code`, async () => {
     const { browser, page, exchange } = await atConsent()
     const answers = await Promise.all(
       Array.from({ length: many }, async () => {
@@ -47,7 +47,7 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     expect((await exchange([...codes][0]!)).status).toBe(200)
   })
 
-  test('an Allow beside a Cancel gives a code or an error, never both', async () => {
+  test('concurrent Allow and Cancel give a code or an error, never both', async () => {
     for (let round = 0; round < 10; round += 1) {
       const { browser, page } = await atConsent()
       const answers = await Promise.all(
@@ -63,7 +63,7 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     }
   })
 
-  test('what follows from an answer that was not the first does not happen', async () => {
+  test('a second answer is refused with 409 and stores no consent', async () => {
     const { knex } = server.database
     await knex('consent').delete()
     const { browser, page } = await atConsent()
@@ -74,7 +74,7 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     expect(await knex('consent')).toEqual([])
   })
 
-  test('a double click is answered like the first click, for thirty seconds', async () => {
+  test('a double click gets the response of the first click, for thirty seconds', async () => {
     const { browser, page } = await atConsent()
     const first = await browser.submit(page, '/consent')
     server.clock.advance(30_000)
@@ -113,7 +113,7 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     expect((await createBrowser().get(next, { Cookie: cookies })).status).toBe(400)
   })
 
-  test('a resume that is asked for again gives the same code and session, for thirty seconds', async () => {
+  test('a repeated resume gives the same code and session, for thirty seconds', async () => {
     const rp = await atConsent()
     const { browser, page, exchange } = rp
     const { next = '' } = await browser.submit(page, '/consent')
@@ -148,7 +148,7 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     expect(answerOf((await browser.get(late.next!)).next).get('code')).toEqual(expect.any(String))
   })
 
-  test('a tab whose session gave way to that of another sign-in in this browser begins again, and finishes', async () => {
+  test('a tab whose session was replaced by another sign-in in this browser starts again, and finishes', async () => {
     const rp = await atConsent()
     const other = createRelyingParty(server)
     await other.signIn()
@@ -162,7 +162,7 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     expect((await rp.browser.get(answered.next!)).status).toBe(400)
   })
 
-  test('an answer in one tab counts while another tab renames the session', async () => {
+  test('an answer in one tab is accepted while another tab renames the session', async () => {
     const rp = await atConsent()
     const { browser, page } = rp
     const other = await browser.follow(await browser.get(await rp.authorizeUrl({ prompt: 'consent' })))
@@ -181,7 +181,7 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     expect(answerOf((await browser.get(first.next!)).next).get('code')).toEqual(expect.any(String))
   })
 
-  test('a repeated resume does not bring back a session cookie that another tab has replaced', async () => {
+  test('a repeated resume does not restore a session cookie that another tab has replaced', async () => {
     const rp = await atConsent()
     const { browser, page } = rp
     const other = await browser.follow(await browser.get(await rp.authorizeUrl({ prompt: 'consent' })))
@@ -194,7 +194,7 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     expect((await browser.get(`${server.issuer}/account`)).status).toBe(200)
   })
 
-  test('of two resumes at once in a browser that is signed in both give the code', async () => {
+  test('two concurrent resumes in a signed-in browser both give the same code', async () => {
     for (let round = 0; round < 5; round += 1) {
       const { browser, page } = await atConsent()
       const { next = '' } = await browser.submit(page, '/consent')
@@ -206,7 +206,7 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     }
   })
 
-  test('a sign-out with the cookie of a session that another tab has renamed asks again', async () => {
+  test('a logout with the cookie of a session that another tab has renamed shows the confirmation page again', async () => {
     const rp = await atConsent()
     const { browser, page } = rp
     await browser.follow(await browser.submit(page, '/consent'))
@@ -224,7 +224,7 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     expect((await browser.get(late.next!)).body).toContain('action="')
   })
 
-  test('no other browser gets the repetition', async () => {
+  test('another browser does not get the repeated response', async () => {
     const { browser, page } = await atConsent()
     const { next = '' } = await browser.submit(page, '/consent')
     await browser.get(next)

@@ -22,7 +22,7 @@ async function crossSitePost(url: string, extra: Record<string, string> = {}) {
   return fetch(origin + pathname, { method: 'POST', body, headers: { ...foreign, Cookie: '' }, redirect: 'manual' })
 }
 
-test('a cross-site POST finds the living session again, with prompt=none', async () => {
+test('a cross-site POST with prompt=none finds the session after the redirect to GET', async () => {
   const { browser, authorizeUrl } = await signedIn(server)
   const response = await crossSitePost(await authorizeUrl({ prompt: 'none', state: 'posted' }))
   expect(response.status).toBe(303)
@@ -31,7 +31,7 @@ test('a cross-site POST finds the living session again, with prompt=none', async
   expect(answerIn(page)).toMatchObject({ state: 'posted', code: expect.any(String), iss: server.issuer })
 })
 
-test('what is too long for an address waits, sealed, for one GET', async () => {
+test('a posted request that is too long for a URL is stored encrypted, for one GET', async () => {
   const { browser, authorizeUrl } = await signedIn(server)
   // The claims parameter may be 16,000 characters long.
   const claims = JSON.stringify({ userinfo: { email: null }, padding: 'x'.repeat(9_000) })
@@ -50,7 +50,7 @@ test('what is too long for an address waits, sealed, for one GET', async () => {
   expect((await browser.get(new URL(late.headers.get('Location')!, server.issuer).href)).status).toBe(400)
 })
 
-test('a repeated parameter stays repeated, and is refused (RFC 6749 §3.1)', async () => {
+test('a repeated parameter in a POST is refused (RFC 6749 §3.1)', async () => {
   const { authorizeUrl, browser } = createRelyingParty(server)
   const { searchParams } = new URL(await authorizeUrl())
   const headers = { 'Content-Type': 'application/x-www-form-urlencoded' }
@@ -60,7 +60,7 @@ test('a repeated parameter stays repeated, and is refused (RFC 6749 §3.1)', asy
   expect(page.status === 400 || answerIn(page).error === 'invalid_request').toBe(true)
 })
 
-test('a logout by POST asks, as one by GET does', async () => {
+test('a logout by POST shows the confirmation page, like one by GET', async () => {
   const { browser } = await signedIn(server)
   const response = await crossSitePost(`${server.issuer}/logout?client_id=web`)
   expect(response.status).toBe(303)
@@ -69,7 +69,7 @@ test('a logout by POST asks, as one by GET does', async () => {
   expect(page.body).toContain('name="logout"')
 })
 
-test('a hint that names a user is in no address: a posted logout parks it, and ends the session all the same', async () => {
+test('an id_token_hint in a posted logout is stored and not put into the URL, and the logout ends the session without a question', async () => {
   const { browser, tokens } = await signedIn(server)
   const hint = { id_token_hint: tokens.id_token, state: 'over' }
   const response = await crossSitePost(`${server.issuer}/logout`, hint)
@@ -85,7 +85,7 @@ test('a hint that names a user is in no address: a posted logout parks it, and e
 })
 
 test.each(['id_token_hint', 'login_hint'])(
-  'an authorization request that is posted with %s parks it too',
+  'a posted authorization request with %s is stored and not put into the URL',
   async (name) => {
     const { authorizeUrl } = createRelyingParty(server)
     const response = await crossSitePost(await authorizeUrl(), { [name]: 'alice@example.com' })
@@ -97,7 +97,7 @@ test.each([
   [415, 'text/plain', 'client_id=web'],
   [415, 'application/json', '{}'],
   [413, 'application/x-www-form-urlencoded', `state=${'x'.repeat(57 * 1024)}`],
-])('a body that is no form of ours is %d: %s', async (status, type, body) => {
+])('a body of the wrong type or size is %d: %s', async (status, type, body) => {
   const response = await fetch(`${server.issuer}/authorize`, {
     method: 'POST',
     body,

@@ -80,7 +80,7 @@ const ask = (jwt: string, fields: Record<string, string> = {}, headers: Record<s
 const refused = { status: 401, body: { error: 'invalid_client' } }
 
 describe('an assertion', () => {
-  test('by the registered key is taken, with or without client_id, and at introspection and revocation too', async () => {
+  test('signed with the registered key is accepted, with or without client_id, and at introspection and revocation too', async () => {
     const { body } = await ask(await assertion('job'))
     expect(body).toMatchObject({ access_token: expect.any(String) })
     expect(await ask(await assertion('job'), { client_id: 'job' })).toMatchObject({ status: 200 })
@@ -95,7 +95,7 @@ describe('an assertion', () => {
     expect((await rp.call('/introspect', await fields())).body).toEqual({ active: false })
   })
 
-  test('is taken once: 50 at once give one token', async () => {
+  test('is accepted once: 50 concurrent uses give one token', async () => {
     const jwt = await assertion('job')
     const answers = await Promise.all(Array.from({ length: 50 }, () => ask(jwt)))
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
@@ -117,7 +117,7 @@ describe('an assertion', () => {
     expect((await ask(await assertion('spring', claims))).status).toBe(401)
   })
 
-  test('names issuer, token endpoint or called endpoint, as one string; with `issuer` that alone', async () => {
+  test('must have the issuer, the token endpoint or the called endpoint as aud, as one string; with `issuer` the issuer alone', async () => {
     const endpoint = `${server.issuer}/token`
     expect(await ask(await assertion('job', { aud: endpoint }))).toMatchObject(refused)
     expect(await ask(await assertion('spring', { aud: endpoint }))).toMatchObject({ status: 200 })
@@ -156,7 +156,7 @@ describe('an assertion', () => {
     expect(await ask(await assertion('job', { exp: now - 12 }))).toMatchObject(refused)
   })
 
-  test('that is nested thousands deep is refused, however well it is signed', async () => {
+  test('that is nested thousands of levels deep is refused, also with a valid signature', async () => {
     const deep = JSON.parse(`${'['.repeat(2500)}${']'.repeat(2500)}`)
     const [, , signature = ''] = (await assertion('job')).split('.')
     const encoded = (text: string) => Buffer.from(text).toString('base64url')
@@ -172,7 +172,7 @@ describe('an assertion', () => {
     ['jku', { jku: 'https://evil.example/jwks' }],
     ['x5u', { x5u: 'https://evil.example/cert' }],
     ['x5c', { x5c: ['MIIB'] }],
-  ])('whose header brings a key by %s is refused (RFC 8725 §3.10)', async (_case, header) => {
+  ])('whose header contains a key in %s is refused (RFC 8725 §3.10)', async (_case, header) => {
     expect(await ask(await assertion('job', {}, header))).toMatchObject(refused)
   })
 
@@ -189,7 +189,7 @@ describe('an assertion', () => {
     expect(await ask(await assertion('job', {}, {}, privateKey))).toMatchObject(refused)
   })
 
-  test('of another algorithm than the registered one is refused, although the key could make it (RFC 8725 §3.1)', async () => {
+  test('of another algorithm than the registered one is refused, although the key allows it (RFC 8725 §3.1)', async () => {
     const rsa = await makeKeys('rsa', 'PS256')
     const asRs256 = await crypto.subtle.importKey(
       'jwk',
@@ -206,7 +206,7 @@ describe('an assertion', () => {
     expect(await ask(await assertion('pinned', {}, { alg: 'RS256', kid: 'rsa' }, asRs256))).toMatchObject(refused)
   })
 
-  test('together with a secret is refused, as is any other method than the registered one', async () => {
+  test('together with a secret is refused, and so is every other method than the registered one', async () => {
     const rp = createRelyingParty(server)
     expect(await ask(await assertion('job'), { client_secret: webSecret })).toMatchObject({ status: 400 })
     const both = await ask(await assertion('job'), {}, { Authorization: rp.basic('job', webSecret) })
@@ -220,7 +220,7 @@ describe('an assertion', () => {
   })
 })
 
-test('client_secret_jwt is not offered: secrets are digests', async () => {
+test('client_secret_jwt is not offered, because secrets are stored as digests', async () => {
   const metadata = await (await fetch(`${server.issuer}/.well-known/openid-configuration`)).json()
   expect(metadata).toMatchObject({
     token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
@@ -238,7 +238,7 @@ describe('registered keys', () => {
   }
   const method = { token_endpoint_auth_method: 'private_key_jwt' }
 
-  test('are public, well formed, and given in one way', async () => {
+  test('must be public and well formed, and come either from jwks or from jwks_uri', async () => {
     const { jwk } = keys
     expect(await problems(method)).toContain('jwks keys_one_way')
     expect(await problems({ ...method, jwks: { keys: [jwk] }, jwks_uri: 'https://a.example/' })).toContain(
@@ -277,7 +277,7 @@ describe('registered keys', () => {
     ['a point off its curve', offCurve, 'key_off_curve'],
     ['an Ed25519 point of small order', () => edPoint(1), 'key_off_curve'],
     ['a curve that is not offered', () => ecJwk('secp256k1'), 'not_key'],
-  ])('%s is refused in words, beside a good key too', async (_case, makeKey, code) => {
+  ])('%s is refused with a reason, also beside a good key', async (_case, makeKey, code) => {
     const jwks = { keys: [keys.jwk, makeKey()] }
     expect(await problems({ ...method, jwks, token_endpoint_auth_signing_alg: 'ES256' })).toEqual([
       `jwks.keys[1] ${code}`,
@@ -285,7 +285,7 @@ describe('registered keys', () => {
     expect(createSentences({ isStrict: true }).t(`problems.${code}`)).toMatch(/key|JWK/)
   })
 
-  test('that were stored before there was a check verify nothing; good ones beside them do', async () => {
+  test('that are weak and were stored before the check verify no assertion; good keys beside them do', async () => {
     const jwks = { keys: [{ ...exponentOne(), kid: 'weak' }, keys.jwk] }
     /** A client whose key set is only in the database, without an earlier request. */
     async function plant(clientId: string, algorithm: string) {
@@ -302,7 +302,7 @@ describe('registered keys', () => {
     expect(await ask(await assertion('kept-good'))).toMatchObject({ status: 200 })
   })
 
-  test('take the place of a secret: none is made, none can be rotated', async () => {
+  test('replace the secret: none is created, and none can be rotated', async () => {
     const { client: added, secret } = await addMachine('no-secret', { jwks: { keys: [keys.jwk] } })
     expect([secret, added.secretDigests]).toEqual([undefined, []])
     expect(added.metadata).toMatchObject({
@@ -350,7 +350,7 @@ describe('published keys (jwks_uri)', () => {
     expect(asked).toBe(2)
   })
 
-  test('that are weak or off their curve verify nothing; good ones and unknown types beside them do no harm', async () => {
+  test('that are weak or off their curve verify no assertion; good keys and unknown types beside them have no effect', async () => {
     const weak = { ...exponentOne(), kid: 'weak' }
     const strong = await makeKeys('strong', 'RS256')
     const unknown = { kty: 'AKP', alg: 'ML-DSA-44', pub: 'AAAA', kid: 'new' }
@@ -391,12 +391,12 @@ describe('published keys (jwks_uri)', () => {
   test.each<[string, Claims]>([
     ['private', { kty: 'EC', crv: 'P-256', x: 'AAAA', y: 'AAAA', d: 'AAAA' }],
     ['symmetric', { kty: 'oct', k: 'AAAA' }],
-  ])('beside a %s key verify nothing, as before', async (name, bad) => {
+  ])('beside a %s key verify no assertion', async (name, bad) => {
     await publish(`beside-${name}`, (_request, response) => response.end(JSON.stringify({ keys: [keys.jwk, bad] })))
     expect(await ask(await assertion(`beside-${name}`))).toMatchObject(refused)
   })
 
-  test('that were taken out of the set stop counting within a quarter of an hour', async () => {
+  test('that were removed from the set are refused within a quarter of an hour', async () => {
     let current = [keys.jwk]
     await publish('withdrawn', (_request, response) => response.end(JSON.stringify({ keys: current })))
     expect(await ask(await assertion('withdrawn'))).toMatchObject({ status: 200 })
@@ -414,7 +414,7 @@ describe('published keys (jwks_uri)', () => {
       'holds a private key set',
       (_request, response) => response.end(JSON.stringify({ keys: [{ kty: 'oct', k: 'eA' }] })),
     ],
-  ])('whose address %s give no token and no 500, and are asked for once a minute', async (name, listener) => {
+  ])('whose URL %s give no token and no 500, and are fetched once a minute', async (name, listener) => {
     let asked = 0
     const clientId = `broken-${name.replaceAll(' ', '-')}`
     await publish(clientId, (request, response) => {
@@ -425,7 +425,7 @@ describe('published keys (jwks_uri)', () => {
     expect(asked).toBe(1)
   })
 
-  test('behind an address inside are not fetched', async () => {
+  test('at an internal network address are not fetched', async () => {
     let asked = 0
     const inside = createServer((_request, response) => {
       asked += 1
@@ -443,7 +443,7 @@ describe('published keys (jwks_uri)', () => {
 })
 
 describe('stock clients', () => {
-  test('openid-client with PrivateKeyJwt names the issuer, and just works', async () => {
+  test('openid-client with PrivateKeyJwt sends the issuer as aud, and gets a token', async () => {
     const config = await client.discovery(
       new URL(server.issuer),
       'job',
@@ -455,7 +455,7 @@ describe('stock clients', () => {
     expect(tokens.access_token).toBeDefined()
   })
 
-  test('one that names the token endpoint, as Spring and Authlib do, works when the client is set so', async () => {
+  test('a library that sends the token endpoint as aud, as Spring and Authlib do, gets a token when the client allows it', async () => {
     const config = await client.discovery(
       new URL(server.issuer),
       'spring',

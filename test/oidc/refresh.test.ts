@@ -22,7 +22,7 @@ async function logOut({ browser }: ReturnType<typeof createRelyingParty>): Promi
 }
 
 test.each(['openid', 'openid offline_access'])(
-  'scope=%j: every client with the grant gets a refresh token, and each turn another',
+  'scope=%j: a client with the grant gets a refresh token, and a new one at each refresh',
   async (scope) => {
     const { tokens, refresh } = await signedIn(server, { scope })
     expect(tokens.refresh_token).toEqual(expect.any(String))
@@ -35,7 +35,7 @@ test.each(['openid', 'openid offline_access'])(
   },
 )
 
-test('a client without the grant gets none', async () => {
+test('a client without the refresh_token grant gets no refresh token', async () => {
   const redirectUri = 'https://once.example/callback'
   const metadata = {
     client_name: 'Once',
@@ -60,7 +60,7 @@ test.each([
   expect(await online.refresh(online.tokens.refresh_token)).toMatchObject({ status: 200 })
 })
 
-test('logout ends what has no offline access, and nothing else', async () => {
+test('logout ends the tokens without offline_access, and no others', async () => {
   const rp = createRelyingParty(server)
   const online = await rp.signIn({ scope: 'openid' })
   const offline = await rp.signIn({ scope: 'openid offline_access' })
@@ -71,14 +71,14 @@ test('logout ends what has no offline access, and nothing else', async () => {
   expect(await rp.userinfo(offline.access_token)).toMatchObject({ status: 200 })
 })
 
-test('offline access is asked for once: the remembered answer is enough, without prompt=consent (OpenID Connect Core 1.0 §11)', async () => {
+test('offline access needs consent once: the remembered consent is enough, without prompt=consent (OpenID Connect Core 1.0 §11)', async () => {
   const rp = createRelyingParty(server)
   await rp.signIn({ scope: 'openid offline_access' })
   const silent = await rp.authorize({ scope: 'openid offline_access', prompt: 'none' })
   expect((await rp.exchange(silent.code!)).body.scope).toBe('openid offline_access')
 })
 
-test('with prompt=none and no such answer the wish for offline access is passed over', async () => {
+test('prompt=none without such a consent gives a code without offline_access', async () => {
   const redirectUri = 'https://spa.example/callback'
   const rp = createRelyingParty(server)
   const spa = { client_id: 'spa', redirect_uri: redirectUri }
@@ -87,7 +87,7 @@ test('with prompt=none and no such answer the wish for offline access is passed 
   expect((await rp.exchange(code!, spa)).body.scope).toBe('openid')
 })
 
-test('a family is unused for at most 14 days, and is valid for at most 90', async () => {
+test('a family expires after 14 days without a refresh, and after 90 days at the latest', async () => {
   const idle = await signedIn(server, { scope: 'openid offline_access' })
   const used = await signedIn(server, { scope: 'openid offline_access' })
   let living: string = used.tokens.refresh_token
@@ -114,7 +114,7 @@ test('scope may be narrowed for one refresh, never widened (RFC 6749 §6)', asyn
   expect(await refresh(narrow.body.refresh_token)).toMatchObject({ status: 200, body: { scope: 'openid email' } })
 })
 
-test('a repeat within 30 seconds gives the same refresh token; after it the family ends and the audit trail says so', async () => {
+test('a repeat within 30 seconds gives the same refresh token; a later one ends the family and is in the audit trail', async () => {
   const { tokens, refresh } = await signedIn(server, { scope: 'openid offline_access' })
   const first = await refresh(tokens.refresh_token)
   server.clock.advance(29_000)

@@ -40,12 +40,12 @@ test('an error is JSON, also for a client that prefers a page, as Java does by d
 describe('client authentication (§2.3)', () => {
   const fields = { grant_type: 'client_credentials' }
 
-  test('in the header and in the body are both taken', async () => {
+  test('in the header and in the body are both accepted', async () => {
     expect(await machine()).toMatchObject({ status: 200 })
     expect(await rp.token({ ...fields, client_id: 'machine', client_secret: webSecret })).toMatchObject({ status: 200 })
   })
 
-  test('both at once are refused', async () => {
+  test('in the header and in the body at the same time is refused', async () => {
     const answer = await rp.token(
       { ...fields, client_id: 'machine', client_secret: webSecret },
       { Authorization: rp.basic('machine', webSecret) },
@@ -65,7 +65,7 @@ describe('client authentication (§2.3)', () => {
     expect(answer.body).not.toHaveProperty('access_token')
   })
 
-  test('a confidential client without its secret is refused, and a public one with any secret', async () => {
+  test('a confidential client without its secret is refused, and so is a public client with a secret', async () => {
     expect(await rp.token({ ...fields, client_id: 'machine' })).toMatchObject({
       status: 401,
       body: { error: 'invalid_client' },
@@ -80,7 +80,7 @@ describe('client authentication (§2.3)', () => {
   })
 
   test.each(['/token', '/introspect', '/revoke'])(
-    'none at all is invalid_client, with a challenge (§5.2): %s',
+    'a request without any is invalid_client, with a challenge (§5.2): %s',
     async (path) => {
       const answer = await rp.call(path, { grant_type: 'client_credentials', token: 'x' })
       expect(answer).toMatchObject({ status: 401, body: { error: 'invalid_client' } })
@@ -88,7 +88,7 @@ describe('client authentication (§2.3)', () => {
     },
   )
 
-  test('assertions are not offered yet, and refused', async () => {
+  test('an unsigned client assertion is refused', async () => {
     const answer = await rp.token({
       ...fields,
       client_id: 'machine',
@@ -99,7 +99,7 @@ describe('client authentication (§2.3)', () => {
   })
 })
 
-describe('a code that was redeemed, presented once more (§4.1.2, §10.5)', () => {
+describe('a redeemed code that is presented again (§4.1.2, §10.5)', () => {
   type Fields = Record<string, string>
   const without = ({ redirect_uri: _left, ...fields }: Fields): Fields => fields
   const cases: [string, (fields: Fields) => Fields, Fields?][] = [
@@ -152,14 +152,14 @@ describe('a code that was redeemed, presented once more (§4.1.2, §10.5)', () =
 })
 
 describe('client_credentials (§4.4)', () => {
-  test('without a resource gives an opaque token of ten minutes, and no refresh token', async () => {
+  test('without a resource gives an opaque token for ten minutes, and no refresh token', async () => {
     const { status, headers, body } = await machine()
     expect(status).toBe(200)
     expect(headers.get('Cache-Control')).toBe('no-store')
     expect(body).toEqual({ access_token: expect.stringMatching(/^[\w-]{43}$/), expires_in: 600, token_type: 'Bearer' })
   })
 
-  test('for a resource gives a JWT of RFC 9068, with nothing but what the API needs', async () => {
+  test('for a resource gives a JWT of RFC 9068, with only the claims that the API needs', async () => {
     const { body } = await machine({ resource: api, scope: 'api:read' })
     const token = body.access_token as string
     expect(decodeProtectedHeader(token)).toMatchObject({ alg: 'ES256', typ: 'at+jwt', kid: expect.any(String) })
@@ -170,7 +170,7 @@ describe('client_credentials (§4.4)', () => {
   })
 
   test.each(['openid', 'profile', 'offline_access', 'api:read openid'])(
-    'scope=%j is refused: it acts for nobody',
+    'scope=%j is refused, because a machine acts for no user',
     async (scope) => {
       const answer = await machine({ scope })
       expect(answer).toMatchObject({ status: 400, body: { error: 'invalid_scope' } })
@@ -182,7 +182,7 @@ describe('client_credentials (§4.4)', () => {
     ['an unknown one of an API', { scope: 'unknown:scope', resource: api }],
     ['one of an API that is not named', { scope: 'api:read' }],
   ])(
-    'a scope of which nothing can be granted is invalid_scope, not a token for nothing (§3.3): %s',
+    'a scope of which nothing can be granted is invalid_scope, and no token is stored (§3.3): %s',
     async (_case, fields) => {
       const rows = async () => (await server.database.pool.query('SELECT count(*)::int AS count FROM artifact')).rows
       const before = await rows()
@@ -191,7 +191,7 @@ describe('client_credentials (§4.4)', () => {
     },
   )
 
-  test('the granted scope is returned when it is less than what was requested', async () => {
+  test('the token response contains the granted scope when it is less than what was requested', async () => {
     const { status, body } = await machine({ scope: 'api:read unknown:scope', resource: api })
     expect([status, body.scope]).toEqual([200, 'api:read'])
   })
@@ -220,7 +220,7 @@ describe('other grants', () => {
     ['authorization_code', 'machine', { code: 'x', redirect_uri: callback }],
     ['refresh_token', 'machine', { refresh_token: 'x' }],
   ])(
-    '%s at a client that is registered without it is unauthorized_client (§5.2)',
+    '%s is unauthorized_client for a client that is registered without it (§5.2)',
     async (grantType, clientId, fields) => {
       const headers = { Authorization: rp.basic(clientId, webSecret) }
       const answer = await rp.token({ grant_type: grantType, ...(fields as Record<string, string>) }, headers)
@@ -228,7 +228,7 @@ describe('other grants', () => {
     },
   )
 
-  test('no grant at all, or two, is invalid_request', async () => {
+  test('a request without grant_type, or with two, is invalid_request', async () => {
     expect(await rp.token({})).toMatchObject({ status: 400, body: { error: 'invalid_request' } })
     const headers = { Authorization: rp.basic('web', webSecret), 'Content-Type': 'application/x-www-form-urlencoded' }
     const response = await fetch(`${server.issuer}/token`, {
@@ -241,7 +241,7 @@ describe('other grants', () => {
 })
 
 describe('authorization_code (§4.1.3)', () => {
-  test('another redirect URI than at the authorization endpoint is invalid_grant', async () => {
+  test('another redirect URI than at the authorization endpoint is invalid_grant, and does not spend the code', async () => {
     const { code } = await rp.authorize()
     const answer = await rp.exchange(code!, { redirect_uri: `${callback}/` })
     expect(answer).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
@@ -254,7 +254,7 @@ describe('authorization_code (§4.1.3)', () => {
     expect(await rp.exchange(code!)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
   })
 
-  test('an unknown, a cut and a strange code are invalid_grant', async () => {
+  test('an unknown, a cut and a malformed code are refused with 400', async () => {
     const { code } = await rp.authorize()
     for (const wrong of ['x', code!.slice(0, -1), `${code}x`, '\u0000', '💥'.repeat(20)]) {
       const answer = await rp.exchange(wrong)
@@ -262,7 +262,7 @@ describe('authorization_code (§4.1.3)', () => {
     }
   })
 
-  test('an account that was disabled meanwhile gets nothing', async () => {
+  test('the code and the tokens of an account that was disabled meanwhile are refused', async () => {
     const { accounts } = server.parts
     const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
     const id = await accounts.create({ email: 'gone@example.com', password: 'here today and off again' }, operator)
@@ -278,7 +278,7 @@ describe('authorization_code (§4.1.3)', () => {
   })
 })
 
-test('subjects of users and ids of clients never meet (RFC 9700 §4.15.1)', async () => {
+test('the sub of a user is never the id of a client (RFC 9700 §4.15.1)', async () => {
   const { id_token: idToken } = await rp.signIn()
   const { sub } = claimsIn(idToken)
   expect(sub).toMatch(/^[0-9a-f-]{36}$/)

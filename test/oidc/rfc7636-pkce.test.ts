@@ -38,12 +38,9 @@ test.each(['plain', undefined, 'S512', ''])(
   },
 )
 
-test.each(['short', 'x'.repeat(42), 'ä'.repeat(43), ''])(
-  'a challenge that is none is refused: %j',
-  async (challenge) => {
-    expect(await refusal({ code_challenge: challenge })).toMatchObject({ error: 'invalid_request' })
-  },
-)
+test.each(['short', 'x'.repeat(42), 'ä'.repeat(43), ''])('a malformed challenge is refused: %j', async (challenge) => {
+  expect(await refusal({ code_challenge: challenge })).toMatchObject({ error: 'invalid_request' })
+})
 
 test.each([undefined, '', 'wrong-verifier-'.repeat(4)])('the verifier %j is invalid_grant (§4.6)', async (verifier) => {
   const { authorize, token } = createRelyingParty(server)
@@ -53,7 +50,7 @@ test.each([undefined, '', 'wrong-verifier-'.repeat(4)])('the verifier %j is inva
   expect(answer).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
 })
 
-describe('a confidential client that is set not to require it', () => {
+describe('a confidential client that is configured without PKCE', () => {
   const party = () => createRelyingParty(server)
   const asExempt = (relyingParty: ReturnType<typeof party>) => ({
     Authorization: relyingParty.basic(exempt, webSecret),
@@ -64,19 +61,19 @@ describe('a confidential client that is set not to require it', () => {
       asExempt(relyingParty),
     )
 
-  test('may go without', async () => {
+  test('may omit the challenge', async () => {
     const relyingParty = party()
     const { code } = await relyingParty.authorize({ client_id: exempt, ...none })
     expect(await redeem(relyingParty, code!)).toMatchObject({ status: 200 })
   })
 
-  test('must answer a challenge that it sends', async () => {
+  test('must send the verifier when it sent a challenge', async () => {
     const relyingParty = party()
     const { code } = await relyingParty.authorize({ client_id: exempt })
     expect(await redeem(relyingParty, code!)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
   })
 
-  test('cannot show a verifier for a code without a challenge (RFC 9700 §4.8.2)', async () => {
+  test('is refused with a verifier for a code without a challenge (RFC 9700 §4.8.2)', async () => {
     const relyingParty = party()
     const { code } = await relyingParty.authorize({ client_id: exempt, ...none })
     const answer = await redeem(relyingParty, code!, { code_verifier: relyingParty.verifier })

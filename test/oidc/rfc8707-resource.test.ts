@@ -55,7 +55,7 @@ test.each([
   if (resource.startsWith('https://unknown')) expect(answer.body.error).toBe('invalid_target')
 })
 
-test('a client that is entitled to nothing of an API may not name it (the scope of a client is stored whole)', async () => {
+test('a client without any scope of an API gets invalid_target for it', async () => {
   expect(await machine('stranger', { resource: api })).toMatchObject({ status: 400, body: { error: 'invalid_target' } })
   expect(await machine('stranger', { resource: api, scope: 'api:read' })).toMatchObject({
     status: 400,
@@ -68,7 +68,7 @@ test('a scope of the API that the client is not entitled to is invalid_scope', a
   expect(new URL(page.next!).searchParams.get('error')).toBe('invalid_scope')
 })
 
-test('an API that lets in some clients refuses the others, whatever their scope', async () => {
+test('an API with a list of allowed clients refuses other clients, whatever their scope', async () => {
   expect(await machine('machine', { resource: closed, scope: 'api:read' })).toMatchObject({
     status: 400,
     body: { error: 'invalid_target' },
@@ -87,7 +87,7 @@ test('a user’s token for an API is a JWT for that audience, beside the opaque 
   expect((await rp.userinfo(turned.access_token)).status).toBe(401)
 })
 
-test('with and without the last slash it is one API, and aud is as registered', async () => {
+test('an API is the same with and without its last slash, and aud is as registered', async () => {
   const bare = api.replace(/\/$/, '')
   const { body } = await machine('machine', { resource: bare, scope: 'api:read' })
   expect(await verify(server, body.access_token, { typ: 'at+jwt' })).toMatchObject({ aud: api })
@@ -107,7 +107,7 @@ test('an opaque token of an API has that API’s lifetime and is refused by user
   expect([401, 403]).toContain((await rp.userinfo(body.access_token)).status)
 })
 
-test('several APIs in one authorization, one audience a token', async () => {
+test('one authorization may cover several APIs, and each token has one audience', async () => {
   const url = new URL(await rp.authorizeUrl({ scope: 'openid api:read', resource: api }))
   url.searchParams.append('resource', closed)
   const { code } = await rp.complete(await rp.browser.get(url.href))

@@ -59,8 +59,8 @@ async function ofPerson({ scope = 'openid api:read', resource = api } = {}) {
   return (await rp.exchange(code!, { resource })).body
 }
 
-describe('what a JWT access token says (RFC 9068 §2.2)', () => {
-  test('of a machine: exactly this', async () => {
+describe('the claims of a JWT access token (RFC 9068 §2.2)', () => {
+  test('of a machine: exactly these claims', async () => {
     const token = await ofMachine()
     expect(decodeProtectedHeader(token)).toEqual({ alg: 'ES256', typ: 'at+jwt', kid: expect.any(String) })
     const now = Math.floor(server.clock.now() / 1000)
@@ -77,7 +77,7 @@ describe('what a JWT access token says (RFC 9068 §2.2)', () => {
     await verify(server, token)
   })
 
-  test('of a user: exactly these claims, also after a refresh; none that identifies the user', async () => {
+  test('of a user: exactly these claims, also after a refresh; no name, email or roles', async () => {
     const first = await ofPerson({ scope: 'openid profile email roles offline_access api:read' })
     const refreshed = (await rp.refresh(first.refresh_token, { resource: api })).body
     for (const token of [first.access_token, refreshed.access_token]) {
@@ -97,7 +97,7 @@ describe('what a JWT access token says (RFC 9068 §2.2)', () => {
     }
   })
 
-  test('the jti is another one each time and says nothing', async () => {
+  test('the jti is different in each token and does not contain the time', async () => {
     const tokens = await Promise.all([ofMachine(), ofMachine()])
     const [one, other] = tokens.map((token) => String(decodeJwt(token).jti))
     expect(one).not.toBe(other)
@@ -109,7 +109,7 @@ describe('what a JWT access token says (RFC 9068 §2.2)', () => {
 })
 
 describe('introspection of a JWT (RFC 7662)', () => {
-  test('gives the client it was issued to and the client named for its audience its claims (§2.2)', async () => {
+  test('gives the claims to the client of the token and to the introspecting client of its API (§2.2)', async () => {
     const token = await ofMachine()
     const told = { active: true, ...decodeJwt(token), token_type: 'Bearer' }
     expect(await introspect(token)).toEqual(told)
@@ -118,7 +118,7 @@ describe('introspection of a JWT (RFC 7662)', () => {
     expect(await introspect(own, 'web')).toMatchObject({ active: true, sub: decodeJwt(own).sub, client_id: 'web' })
   })
 
-  test('answers any other client exactly that it is not active (§4)', async () => {
+  test('gives every other client exactly active: false, and refuses requests without authentication (§4)', async () => {
     expect(await introspect(await ofMachine(), 'web')).toEqual(inactive)
     const { access_token: token } = await ofPerson()
     expect(await introspect(token, 'machine')).toEqual(inactive)
@@ -127,7 +127,7 @@ describe('introspection of a JWT (RFC 7662)', () => {
     expect((await rp.call('/introspect', { token })).status).toBe(401)
   })
 
-  test('an opaque token of the API is introspected by its client too, one for userinfo is not', async () => {
+  test('an opaque token of an API is active for the API and its client, one for userinfo is not active for the API', async () => {
     const resource = 'https://opaque.example'
     const opaque = await ofMachine({ resource })
     expect(opaque).not.toContain('.')
@@ -155,7 +155,7 @@ describe('introspection of a JWT (RFC 7662)', () => {
   })
 })
 
-describe('a JWT that is not as this server makes it (RFC 8725 §3)', () => {
+describe('a JWT that differs from what this server issues (RFC 8725 §3)', () => {
   const parts = (token: string) => ({ header: decodeProtectedHeader(token), payload: decodeJwt(token) })
 
   /** Signs the same claims with the server's own key and another header. */
@@ -167,7 +167,7 @@ describe('a JWT that is not as this server makes it (RFC 8725 §3)', () => {
       .sign(await crypto.subtle.importKey('jwk', jwk as never, { name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign']))
   }
 
-  test('signed again as it was it is active: what follows is refused for what it says', async () => {
+  test('with the original header and claims, signed again, is active: the next cases are refused for their content', async () => {
     expect(await introspect(await resigned(await ofMachine(), {}))).toMatchObject({ active: true })
   })
 
@@ -233,10 +233,10 @@ describe('a JWT that is not as this server makes it (RFC 8725 §3)', () => {
   })
 })
 
-describe('a JWT that is taken back is inactive at once', () => {
+describe('a revoked JWT is inactive at once', () => {
   const isActive = async (token: string): Promise<boolean> => (await introspect(token)).active
 
-  test('by its client at the revocation endpoint, that one and no other (RFC 7009 §2.1)', async () => {
+  test('by its client at the revocation endpoint, this token and no other (RFC 7009 §2.1)', async () => {
     const { access_token: token, refresh_token: refreshToken } = await ofPerson()
     const { access_token: other } = (await rp.refresh(refreshToken, { resource: api })).body
     expect((await revoke(token)).status).toBe(200)
@@ -251,7 +251,7 @@ describe('a JWT that is taken back is inactive at once', () => {
     expect(await isActive(token)).toBe(true)
   })
 
-  test('an opaque access token is given back alone too; a refresh token takes its family along, JWTs too', async () => {
+  test('the revocation of an opaque access token ends this token alone; that of a refresh token ends its family, with its JWTs', async () => {
     const tokens = await rp.signIn({ scope: 'openid api:read', resource: api })
     await revoke(tokens.access_token)
     expect((await rp.userinfo(tokens.access_token)).status).toBe(401)
@@ -261,7 +261,7 @@ describe('a JWT that is taken back is inactive at once', () => {
     expect(await isActive(next.access_token)).toBe(false)
   })
 
-  test('with its session at logout, but for offline access', async () => {
+  test('with its session, except with offline access', async () => {
     const online = (await ofPerson()).access_token
     const offline = await ofPerson({ scope: 'openid offline_access api:read' })
     const narrowed = (await rp.refresh(offline.refresh_token, { resource: api, scope: 'api:read' })).body
@@ -281,7 +281,7 @@ describe('a JWT that is taken back is inactive at once', () => {
     expect(await isActive(token)).toBe(false)
   })
 
-  test('with the user’s consent to the client, which then has to ask again; other clients’ stay', async () => {
+  test('with the user’s consent to the client, which then needs a new consent; tokens of other clients stay valid', async () => {
     const { access_token: token, refresh_token: refreshToken } = await ofPerson()
     const spa = { client_id: 'spa', redirect_uri: 'https://spa.example/callback' }
     const { code } = await rp.authorize({ ...spa, scope: 'openid api:read', resource: api })
@@ -293,7 +293,7 @@ describe('a JWT that is taken back is inactive at once', () => {
     expect(page.body).toContain('/consent"')
   })
 
-  test('with its user: signed out everywhere, disabled, a new password; and stays so when enabled again', async () => {
+  test('when its user is signed out everywhere, disabled or gets a new password, and stays so when the account is enabled again', async () => {
     const { revocation, accounts } = server.parts
     const id = String(decodeJwt((await ofPerson()).access_token).sub)
     const endings = [
@@ -318,7 +318,7 @@ describe('a JWT that is taken back is inactive at once', () => {
     }
   })
 
-  test('with its client, which at once gets a new valid one', async () => {
+  test('when all tokens of its client are revoked, and the client at once gets a new valid token', async () => {
     const token = await ofMachine()
     await server.parts.revocation.revokeClient('machine', operator)
     expect(await isActive(token)).toBe(false)
@@ -326,7 +326,7 @@ describe('a JWT that is taken back is inactive at once', () => {
     expect(await isActive(await ofMachine())).toBe(true)
   })
 
-  test('with its client disabled, and stays so when it is enabled again', async () => {
+  test('when its client is disabled, and stays so when the client is enabled again', async () => {
     const token = await ofMachine()
     await server.parts.clients.disable('machine', operator)
     expect(await isActive(token)).toBe(false)
@@ -337,7 +337,7 @@ describe('a JWT that is taken back is inactive at once', () => {
     expect(await isActive(await ofMachine())).toBe(true)
   })
 
-  test('what a request in flight stores while its user or client is being disabled is not valid', async () => {
+  test('a grant that a request in flight stores while its user or client is disabled is not valid after they are enabled again', async () => {
     const { accounts, clients, artifacts } = server.parts
     const id = String(decodeJwt((await ofPerson()).access_token).sub)
     const grants = artifacts.adapter('Grant')
@@ -352,7 +352,7 @@ describe('a JWT that is taken back is inactive at once', () => {
     expect(await grants.find('of the client')).toBeUndefined()
   })
 
-  test('with the key that signed it', async () => {
+  test('when the key that signed it is revoked', async () => {
     const token = await ofMachine()
     const { kid } = decodeProtectedHeader(token)
     await server.database.transaction((tx) => server.parts.artifacts.endSigningKey(tx, String(kid)))
@@ -361,7 +361,7 @@ describe('a JWT that is taken back is inactive at once', () => {
     expect(await isActive(token)).toBe(true)
   })
 
-  test('with everything issued up to a moment: the token of that very millisecond ends, the one after it does not', async () => {
+  test('with everything issued up to a time: a token of that millisecond ends, a later one does not', async () => {
     const before = await ofMachine()
     const moment = server.clock.now()
     server.clock.advance(1)
@@ -398,7 +398,7 @@ describe('a default resource (RFC 8707 §2)', () => {
     }
   })
 
-  test('works for client_credentials, and an explicit `resource` wins', async () => {
+  test('applies to client_credentials, and an explicit `resource` has priority', async () => {
     await server.addClient({
       clientId: 'robot',
       kind: 'machine',

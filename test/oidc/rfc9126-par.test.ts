@@ -42,7 +42,7 @@ test('a pushed request is answered 201 with a request_uri that is valid for a mi
   expect(await rp.exchange(code!)).toMatchObject({ status: 200 })
 })
 
-test('only the client itself pushes, authenticated as at the token endpoint (§2.1)', async () => {
+test('only the client itself may push, authenticated as at the token endpoint (§2.1)', async () => {
   const rp = createRelyingParty(server)
   const fields = await fieldsOf(rp)
   expect((await rp.call('/par', fields)).status).toBe(401)
@@ -74,7 +74,7 @@ test.each([
 })
 
 describe('a request_uri (§4)', () => {
-  test('serves once', async () => {
+  test('is valid once', async () => {
     const rp = createRelyingParty(server)
     await rp.signIn()
     const { request_uri: uri } = (await push(rp)).body
@@ -84,7 +84,7 @@ describe('a request_uri (§4)', () => {
     expect(again.body).toContain('invalid_request_uri')
   })
 
-  test('that two browsers have opened serves the first one that finishes', async () => {
+  test('that two browsers have opened gives a code to the first one that finishes', async () => {
     const { request_uri: uri } = (await push(createRelyingParty(server))).body
     const [first, second] = [createRelyingParty(server), createRelyingParty(server)]
     const pages = []
@@ -93,7 +93,7 @@ describe('a request_uri (§4)', () => {
     await expect(second.complete(pages[1]!)).rejects.toThrow('the flow did not end: 400')
   })
 
-  test('50 at once give one code', async () => {
+  test('gives one code for 50 concurrent requests', async () => {
     const rp = createRelyingParty(server)
     await rp.signIn()
     const { request_uri: uri } = (await push(rp)).body
@@ -114,7 +114,7 @@ describe('a request_uri (§4)', () => {
     for (const { status, page } of others) expect([status, page.includes('invalid_request_uri')]).toEqual([400, true])
   })
 
-  test('is of no use to another client, and stays its owner’s', async () => {
+  test('is refused for another client, and stays valid for its own', async () => {
     const rp = createRelyingParty(server)
     await rp.signIn()
     const { request_uri: uri } = (await push(rp)).body
@@ -168,7 +168,7 @@ describe('offline_access', () => {
     },
   )
 
-  test('is what the pushed request says, whatever stands in the address', async () => {
+  test('comes from the pushed request, whatever the URL says', async () => {
     const rp = createRelyingParty(server)
     const { body } = await push(rp, { scope: 'openid' })
     const requestUrl = `${requestUrlOf(body.request_uri)}&${new URLSearchParams({ scope })}`
@@ -176,7 +176,7 @@ describe('offline_access', () => {
     expect((await rp.exchange(code!)).body.scope).toBe('openid')
   })
 
-  test('is ignored for a client that may not have it', async () => {
+  test('is ignored for a client that may not request it', async () => {
     const rp = createRelyingParty(server)
     const { body } = await push(rp, { scope }, 'pushing')
     const { code } = await rp.complete(await rp.browser.get(requestUrlOf(body.request_uri, 'pushing')))
@@ -213,7 +213,7 @@ describe('claims', () => {
     ['2000 objects', objects(2000)],
     ['7000 lists', lists(7000)],
     ['33 levels', lists(30)],
-  ])('that are nested too deep are refused, pushed or at the authorization endpoint: %s', async (_case, claims) => {
+  ])('that are nested too deeply are refused, pushed or at the authorization endpoint: %s', async (_case, claims) => {
     const rp = createRelyingParty(server)
     expect(await push(rp, { claims })).toMatchObject(refused)
     const fields = new URLSearchParams(await fieldsOf(rp, { claims }))
@@ -228,12 +228,12 @@ describe('claims', () => {
     ['32 levels', lists(29)],
     ['brackets within a text', asking(`"${'['.repeat(50)}\\"${'{'.repeat(50)}"`)],
     ['many that are not nested', asking(`[${'[],{},'.repeat(50)}1]`)],
-  ])('that are not are taken: %s', async (_case, claims) => {
+  ])('that are not nested too deeply are accepted: %s', async (_case, claims) => {
     expect(await push(createRelyingParty(server), { claims })).toMatchObject({ status: 201 })
   })
 })
 
-test('all clients must push when the server says so (§5)', async () => {
+test('REQUIRE_PUSHED_REQUESTS makes every client push (§5)', async () => {
   const strict = await startLatchkey({ env: { REQUIRE_PUSHED_REQUESTS: 'true' } })
   try {
     const metadata = await (await fetch(`${strict.issuer}/.well-known/openid-configuration`)).json()

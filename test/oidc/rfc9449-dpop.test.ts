@@ -88,7 +88,7 @@ describe('a token request with a proof (§5)', () => {
     }
   })
 
-  test('is answered once for each proof, 50 at once too, also by another process (§11.1)', async () => {
+  test('succeeds once for each proof, also with 50 concurrent requests at two processes (§11.1)', async () => {
     const DPoP = await proof()
     const other = await startLatchkey({ database: server.shared, clock: server.clock, env: { ISSUER: server.issuer } })
     const sendTo = async (base: string) => {
@@ -158,13 +158,13 @@ describe('a token request with a proof (§5)', () => {
     expect(answer.body.error_description).toMatch(/jwk in the header is refused \((key|not_key)/)
   })
 
-  test('with a key of 2048 bits and more, or of another curve, is taken', async () => {
+  test('with an RSA key of 2048 bits, or a key of another curve, is accepted', async () => {
     for (const alg of ['RS256', 'PS256', 'ES384', 'EdDSA']) {
       expect(await ask(await proof({}, { alg }, await makeKeys(alg)))).toMatchObject({ status: 200 })
     }
   })
 
-  test('of more than a minute ago or ahead needs a nonce of ours, which any process gives and takes (§8)', async () => {
+  test('with iat more than a minute off needs a nonce of the server, which every process issues and accepts (§8)', async () => {
     const now = Math.floor(server.clock.now() / 1000)
     for (const iat of [now - 59, now + 59]) expect(await ask(await proof({ iat }))).toMatchObject({ status: 200 })
     for (const iat of [now - 62, now + 62, now - 3600]) {
@@ -196,7 +196,7 @@ describe('a code that is bound to a key (§10)', () => {
       DPoP === undefined ? {} : { DPoP },
     )
 
-  test.each(['by dpop_jkt', 'by a proof at the pushed request'])('%s is redeemed with that key only', async (way) => {
+  test.each(['by dpop_jkt', 'by a proof at the pushed request'])('%s is redeemed only with that key', async (way) => {
     const rp = rpOf()
     const other = await makeKeys()
     async function bound(): Promise<string> {
@@ -215,7 +215,7 @@ describe('a code that is bound to a key (§10)', () => {
   })
 })
 
-test('a client that is set so gets no token without a proof (§5.2)', async () => {
+test('a client that requires DPoP gets no token without a proof (§5.2)', async () => {
   const rp = rpOf()
   const asBound = { client_id: 'bound', client_secret: webSecret }
   const { code } = await rp.authorize({ client_id: 'bound', scope: 'openid' })
@@ -237,7 +237,7 @@ describe('userinfo with a bound token (§7)', () => {
   const proofFor = (token: string, claims: Part = {}, own = keys) =>
     proof({ htm: 'GET', htu: `${server.issuer}/userinfo`, ath: hash('sha256', token, 'base64url'), ...claims }, {}, own)
 
-  test('takes it with a proof of its key, once (§7.1)', async () => {
+  test('accepts it with a proof of its key, and each proof once (§7.1)', async () => {
     const { tokens } = await signedInAtSpa()
     const { access_token: token } = tokens
     const DPoP = await proofFor(token)
@@ -248,7 +248,7 @@ describe('userinfo with a bound token (§7)', () => {
     expect(replayed.headers.get('WWW-Authenticate')).toMatch(/DPoP .*error="invalid_dpop_proof"/)
   })
 
-  test('as Bearer it is 401, as is another key’s proof; another token’s ath is no proof', async () => {
+  test('refuses it as Bearer and with a proof of another key, of another ath or of another method', async () => {
     const { tokens } = await signedInAtSpa()
     const { access_token: token } = tokens
     const other = await makeKeys()
@@ -275,7 +275,7 @@ describe('a public client’s refresh token is bound to the key it was issued wi
     expect(repeat.body.refresh_token).toBe(first.body.refresh_token)
   })
 
-  test('a living one with another key, or with none, is refused and stays its owner’s', async () => {
+  test('an unused one with another key, or without a proof, is refused and stays valid for its own key', async () => {
     const { tokens, refresh } = await signedInAtSpa()
     const other = await makeKeys()
     expect((await refresh(tokens.refresh_token, await proof({}, {}, other))).status).toBe(400)

@@ -20,7 +20,7 @@ type RelyingParty = Pick<ReturnType<typeof createRelyingParty>, 'browser' | 'aut
 const isSignedIn = async ({ browser, authorizeUrl }: RelyingParty) =>
   'code' in answerIn(await browser.get(await authorizeUrl({ prompt: 'none' })))
 
-test('yes ends the session, goes back with state, and clears cache and storage but no cookies', async () => {
+test('a confirmed logout ends the session, redirects with state, and clears the cache and storage of the site, but not its cookies', async () => {
   const rp = await signedIn(server)
   const parameters = { client_id: 'web', post_logout_redirect_uri: home, state: 'bye' }
   const page = await rp.browser.get(logoutUrl(parameters))
@@ -35,7 +35,7 @@ test('yes ends the session, goes back with state, and clears cache and storage b
   expect(await isSignedIn(rp)).toBe(false)
 })
 
-test('a hint of this very session ends it without a question (§2): the tokens too, but not what was consented to', async () => {
+test('a hint of the current session ends it without a question (§2), with its tokens, but keeps the consent', async () => {
   const rp = await signedIn(server, { scope: 'openid email' })
   const parameters = { id_token_hint: rp.tokens.id_token, post_logout_redirect_uri: home, state: 'bye' }
   const answer = await rp.browser.get(logoutUrl(parameters))
@@ -51,14 +51,14 @@ test('a hint of this very session ends it without a question (§2): the tokens t
   expect(answerIn(last)).toHaveProperty('code')
 })
 
-test('without an address to go back to it says that it is done', async () => {
+test('a logout without post_logout_redirect_uri ends at the page that confirms it', async () => {
   const rp = await signedIn(server)
   const last = await rp.browser.follow(await rp.browser.get(logoutUrl({ id_token_hint: rp.tokens.id_token })))
   expect([last.status, new URL(last.url).pathname]).toEqual([200, '/logout/success'])
   expect(await isSignedIn(rp)).toBe(false)
 })
 
-test('a hint of another session, of another user or of an earlier login asks, and changes nothing by itself', async () => {
+test('a hint of another session or of an earlier login shows the confirmation page, and ends no session', async () => {
   const rp = await signedIn(server)
   const other = await signedIn(server)
   expect((await rp.browser.get(logoutUrl({ id_token_hint: other.tokens.id_token }))).body).toContain('/confirm"')
@@ -70,7 +70,7 @@ test('a hint of another session, of another user or of an earlier login asks, an
   expect(await isSignedIn(rp)).toBe(true)
 })
 
-test('an address that is not registered is a page also with a hint of this session, which stays', async () => {
+test('an unregistered redirect URI is answered on a page also with a hint of this session, which stays', async () => {
   const rp = await signedIn(server)
   const parameters = { id_token_hint: rp.tokens.id_token, post_logout_redirect_uri: 'https://evil.example/' }
   const page = await rp.browser.get(logoutUrl(parameters))
@@ -78,7 +78,7 @@ test('an address that is not registered is a page also with a hint of this sessi
   expect(await isSignedIn(rp)).toBe(true)
 })
 
-describe('a hint that is not a plain ID token of ours (RFC 8725 §3) is a page, and the session stays:', () => {
+describe('a hint that is not a plain ID token of this server (RFC 8725 §3) is answered on a page, and the session stays:', () => {
   /** The hint's claims under another header, signed with its original key. */
   async function resigned(jwt: string, header: Record<string, unknown>): Promise<string> {
     const own = decodeProtectedHeader(jwt)
@@ -88,7 +88,7 @@ describe('a hint that is not a plain ID token of ours (RFC 8725 §3) is a page, 
       .sign(await importJWK(jwk, String(own.alg)))
   }
 
-  test('signed again as it was it is taken: what follows is refused for what it says', async () => {
+  test('the original header and claims, signed again, are accepted: the next cases are refused for their content', async () => {
     const rp = await signedIn(server)
     const answer = await rp.browser.get(logoutUrl({ id_token_hint: await resigned(rp.tokens.id_token, {}) }))
     expect(answer.status).toBe(303)
@@ -129,7 +129,7 @@ describe('a hint that is not a plain ID token of ours (RFC 8725 §3) is a page, 
   })
 })
 
-test('the previous session cookie is invalid', async () => {
+test('after a logout the previous session cookie is invalid', async () => {
   const rp = await signedIn(server)
   const cookies = await rp.browser.jar.getCookieString(server.issuer)
   await rp.browser.submit(await rp.browser.get(logoutUrl()), '/confirm', { logout: 'yes' })
@@ -140,21 +140,21 @@ test('the previous session cookie is invalid', async () => {
   expect(response.headers.get('Location')).toContain('error=login_required')
 })
 
-test('no keeps it', async () => {
+test('a declined logout keeps the session', async () => {
   const rp = await signedIn(server)
   const answer = await rp.browser.submit(await rp.browser.get(logoutUrl()), '/confirm')
   expect(answer.status).toBe(200)
   expect(await isSignedIn(rp)).toBe(true)
 })
 
-test('without a client there is a page that says it is done', async () => {
+test('a confirmed logout without a client ends at the page that confirms it', async () => {
   const rp = await signedIn(server)
   const answer = await rp.browser.submit(await rp.browser.get(logoutUrl()), '/confirm', { logout: 'yes' })
   const last = await rp.browser.follow(answer)
   expect([last.status, new URL(last.url).pathname]).toEqual([200, '/logout/success'])
 })
 
-test('without a session nothing is stored, and no cookie is set', async () => {
+test('a logout without a session stores nothing and sets no session cookie', async () => {
   const sessions = async () => (await server.database.knex('artifact').where({ model: 1 })).length
   const before = await sessions()
   const answer = await fetch(logoutUrl({ client_id: 'web', post_logout_redirect_uri: home }), { redirect: 'manual' })
@@ -163,7 +163,7 @@ test('without a session nothing is stored, and no cookie is set', async () => {
   expect(await sessions()).toBe(before)
 })
 
-test('without a session there is nothing to confirm', async () => {
+test('a logout without a session redirects without a confirmation page', async () => {
   const { browser } = createRelyingParty(server)
   const page = await browser.get(logoutUrl({ client_id: 'web', post_logout_redirect_uri: home, state: 'x' }))
   expect([page.status, page.next]).toEqual([303, `${home}?state=x`])
@@ -176,14 +176,14 @@ test.each([
   '//evil.example',
   home.slice(0, -1),
   `${home}?x=1`,
-])('an address that is not registered is a page, and the session stays: %s', async (uri) => {
+])('an unregistered redirect URI is answered on a page, and the session stays: %s', async (uri) => {
   const rp = await signedIn(server)
   const page = await rp.browser.get(logoutUrl({ client_id: 'web', post_logout_redirect_uri: uri }))
   expect([page.status, page.next]).toEqual([400, undefined])
   expect(await isSignedIn(rp)).toBe(true)
 })
 
-test('an expired hint is a hint still; one that is none, or another client’s, is a page', async () => {
+test('an expired hint is accepted; a malformed one, or one of another client, is answered on a page', async () => {
   const rp = await signedIn(server)
   server.clock.advance(11 * 60_000)
   const wrong: Record<string, string>[] = [
@@ -217,7 +217,7 @@ test('a confirmation without the form’s token, or from another site, changes n
   expect(await isSignedIn(other)).toBe(true)
 })
 
-test('a user who chooses to stay signed in gets a confirmation, and stays signed in', async () => {
+test('a declined logout shows the page that confirms it, and an accepted one the logout page', async () => {
   const rp = createRelyingParty(server)
   await rp.signIn()
   const asked = await rp.browser.get(`${server.issuer}/logout`)

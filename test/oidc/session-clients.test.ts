@@ -75,7 +75,7 @@ async function openAtOnce(servers: readonly Latchkey[]) {
 }
 
 test.each([1, 2])(
-  `of ${count} apps that sign in at once in one session all are told, at %i servers`,
+  `all ${count} apps that sign in concurrently in one session get a logout, at %i servers`,
   async (servers) => {
     told.splice(0)
     const { rp, idTokens } = await openAtOnce([one, two].slice(0, servers))
@@ -107,7 +107,7 @@ test('two tabs of one app have the same sid, another app has another one', async
   expect(claimsIn((await other.signIn({ client_id: 'web' })).id_token).sid).not.toBe(first.sid)
 })
 
-test('the rows of a session go with it, also when it expires', async () => {
+test('the client rows of an expired session are deleted with it', async () => {
   const { knex } = one.database
   const countRows = async () => Number((await knex('session_client').count({ count: '*' }).first())?.count)
   expect(await countRows()).toBeGreaterThan(0)

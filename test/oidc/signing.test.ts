@@ -13,7 +13,7 @@ afterEach(() => server.stop())
 
 const kidOf = (jwt: string): string => JSON.parse(Buffer.from(jwt.split('.')[0]!, 'base64url').toString()).kid
 
-test('a key that is revoked while a refresh is under way: 503, nothing is spent, and the repeat is signed with the next one', async () => {
+test('a key that is revoked during a refresh: 503, no token is spent, and the repeat is signed with the next key', async () => {
   const { tokens, refresh } = await signedIn(server)
   const kid = kidOf(tokens.id_token)
   // The request stops in the middle, with an engine that uses the old keys.
@@ -40,7 +40,7 @@ test('a key that is revoked while a refresh is under way: 503, nothing is spent,
   await verify(server, again.body.id_token)
 })
 
-test('while the ring cannot be read nothing is signed and nothing is spent, and /health/ready says why', async () => {
+test('while the key ring cannot be read nothing is signed or spent, and /health/ready names the keys', async () => {
   const rp = await signedIn(server)
   const { code } = await rp.authorize()
   const { knex } = server.database
@@ -58,7 +58,7 @@ test('while the ring cannot be read nothing is signed and nothing is spent, and 
   expect((await fetch(`${server.issuer}/health/ready`)).status).toBe(200)
 })
 
-test('a key that retires while a request is under way is no reason to refuse it', async () => {
+test('a key that retires during a request does not cause a refusal', async () => {
   const rp = createRelyingParty(server)
   const tokens = await rp.signIn()
   const { accounts, signingKeys, keyRing } = server.parts

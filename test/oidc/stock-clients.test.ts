@@ -20,7 +20,7 @@ test.each([
   ['web', webSecret, callback],
   ['spa', undefined, 'https://spa.example/callback'],
 ])(
-  'openid-client signs in as %s, asks for userinfo, refreshes, introspects and revokes',
+  'openid-client signs in as %s, requests userinfo, refreshes, introspects and revokes',
   async (clientId, secret, redirectUri) => {
     const config = await discover(clientId, secret)
     const verifier = client.randomPKCECodeVerifier()

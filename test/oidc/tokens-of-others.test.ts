@@ -22,7 +22,7 @@ const introspect = (token: string, headers = as('web')) => rp.call('/introspect'
 const revoke = (token: string, headers = as('web')) => rp.call('/revoke', { token }, headers)
 
 describe('introspection (RFC 7662)', () => {
-  test('answers the client of a token about it (§2.2)', async () => {
+  test('returns the metadata of a token to its client (§2.2)', async () => {
     const { body, headers } = await introspect(rp.tokens.access_token)
     expect(body).toMatchObject({
       active: true,
@@ -36,25 +36,28 @@ describe('introspection (RFC 7662)', () => {
     expect((await introspect(rp.tokens.refresh_token)).body).toMatchObject({ active: true, client_id: 'web' })
   })
 
-  test('answers another client exactly that it is not active (§4)', async () => {
+  test('returns exactly active: false to another client (§4)', async () => {
     for (const token of [rp.tokens.access_token, rp.tokens.refresh_token]) {
       expect((await introspect(token, as('machine'))).body).toEqual({ active: false })
     }
   })
 
-  test('answers nothing to a public or an unknown client', async () => {
+  test('refuses a request without authentication with 401, and reveals nothing to a public client', async () => {
     expect((await rp.call('/introspect', { token: rp.tokens.access_token })).status).toBe(401)
     const asSpa = await rp.call('/introspect', { token: rp.tokens.access_token, client_id: 'spa' })
     expect(asSpa.body).not.toMatchObject({ active: true })
   })
 
-  test.each(['x', '', '\u0000', '💥'])('what is no token is not active, or no request: %j', async (token) => {
-    const { status, body } = await introspect(token)
-    expect(status).toBeLessThan(500)
-    expect(body.active ?? false).toBe(false)
-  })
+  test.each(['x', '', '\u0000', '💥'])(
+    'a string that is not a token is not active or a bad request: %j',
+    async (token) => {
+      const { status, body } = await introspect(token)
+      expect(status).toBeLessThan(500)
+      expect(body.active ?? false).toBe(false)
+    },
+  )
 
-  test('an expired, a cut and a revoked token are not active', async () => {
+  test('an expired, a cut off and a revoked token are not active', async () => {
     expect((await introspect(rp.tokens.access_token.slice(0, -1))).body).toEqual({ active: false })
     const other = await signedIn(server)
     await revoke(other.tokens.access_token)
@@ -65,21 +68,21 @@ describe('introspection (RFC 7662)', () => {
 })
 
 describe('revocation (RFC 7009)', () => {
-  test('a refresh token takes its family along, an unknown token is answered 200 as well (§2.1, §2.2)', async () => {
+  test('the revocation of a refresh token ends its family; an unknown token is answered 200 as well (§2.1, §2.2)', async () => {
     expect((await revoke(rp.tokens.refresh_token)).status).toBe(200)
     expect(await rp.refresh(rp.tokens.refresh_token)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
     expect((await rp.userinfo(rp.tokens.access_token)).status).toBe(401)
     expect((await revoke('unknown')).status).toBe(200)
   })
 
-  test('another client changes nothing', async () => {
+  test('a request of another client is answered 200 and changes nothing', async () => {
     expect((await revoke(rp.tokens.refresh_token, as('machine'))).status).toBe(200)
     expect((await revoke(rp.tokens.access_token, as('machine'))).status).toBe(200)
     expect((await rp.userinfo(rp.tokens.access_token)).status).toBe(200)
     expect((await rp.refresh(rp.tokens.refresh_token)).status).toBe(200)
   })
 
-  test('a public client may revoke its own', async () => {
+  test('a public client may revoke its own token', async () => {
     const spa = { client_id: 'spa', redirect_uri: 'https://spa.example/callback' }
     const page = createRelyingParty(server)
     const { code } = await page.authorize({ ...spa, scope: 'openid' })
@@ -97,7 +100,7 @@ describe('userinfo (OpenID Connect Core 1.0 §5.3)', () => {
     expect(posted.body).toEqual(body)
   })
 
-  test('refuses other tokens with 401 and says so in WWW-Authenticate (RFC 6750 §3)', async () => {
+  test('refuses other tokens with 401 and invalid_token in WWW-Authenticate (RFC 6750 §3)', async () => {
     const { body } = await rp.token(
       { grant_type: 'client_credentials', resource: api, scope: 'api:read' },
       as('machine'),
@@ -117,7 +120,7 @@ describe('userinfo (OpenID Connect Core 1.0 §5.3)', () => {
     }
   })
 
-  test('takes no token from the query, and not two at once (RFC 6750 §2)', async () => {
+  test('refuses a token in the query, and two tokens in one request (RFC 6750 §2)', async () => {
     const { access_token: token } = rp.tokens
     expect((await fetch(`${server.issuer}/userinfo?access_token=${token}`)).status).toBe(400)
     const both = await rp.call('/userinfo', { access_token: token }, { Authorization: `Bearer ${token}` })

@@ -14,7 +14,7 @@ async function ask(headers: Record<string, string>, query = '') {
   return { status: response.status, error, challenge: response.headers.get('WWW-Authenticate') ?? '' }
 }
 
-test('a token that is missing, unknown, given back or for an API is 401, one without openid is 403', async () => {
+test('a token that is missing, unknown, revoked or for an API is 401, one without openid is 403', async () => {
   const rp = createRelyingParty(server)
   expect(await ask({})).toMatchObject({ status: 401, error: 'invalid_token' })
   expect(await ask({ Authorization: 'Bearer unknown' })).toMatchObject({ status: 401, error: 'invalid_token' })

@@ -56,7 +56,7 @@ const personal = (body: Record<string, unknown>) =>
   Object.keys(body).filter((name) => ['email', 'email_verified', 'name', 'roles'].includes(name))
 
 describe('a client whose scope is narrowed to openid', () => {
-  test('learns no more than that from its old access token, at userinfo and at introspection', async () => {
+  test('gets only sub and scope openid for its old access token, at userinfo and at introspection', async () => {
     const { signIn, userinfo, introspect, become } = await party()
     const tokens = await signIn()
     expect(personal((await userinfo(tokens.access_token)).body)).toHaveLength(4)
@@ -66,7 +66,7 @@ describe('a client whose scope is narrowed to openid', () => {
     expect((await introspect(tokens.access_token)).body).toMatchObject({ active: true, scope: 'openid' })
   })
 
-  test('has no scope of an API any more at introspection of a token that it got before', async () => {
+  test('has no API scope at introspection of an earlier token', async () => {
     const { signIn, refresh, introspect, become } = await party()
     const { refresh_token: refreshToken } = await signIn({ resource: api })
     const { access_token: token } = (await refresh(refreshToken, { resource: api })).body
@@ -76,7 +76,7 @@ describe('a client whose scope is narrowed to openid', () => {
     expect([active, scope]).toEqual([true, undefined])
   })
 
-  test('gets no more than that by refreshing: scope, access token and ID token', async () => {
+  test('gets only openid from a refresh: scope, access token and ID token', async () => {
     const { signIn, refresh, userinfo, become } = await party()
     let tokens = await signIn()
     await become({ scope: 'openid' })
@@ -91,7 +91,7 @@ describe('a client whose scope is narrowed to openid', () => {
     })
   })
 
-  test('gets no more by repeating a spent refresh token, also when it has the scopes again', async () => {
+  test('gets only openid from a repeated refresh token, also when the client has the scopes again', async () => {
     const { signIn, refresh, userinfo, become } = await party()
     const { refresh_token: first } = await signIn()
     await become({ scope: 'openid' })
@@ -106,7 +106,7 @@ describe('a client whose scope is narrowed to openid', () => {
     }
   })
 
-  test('of which one refresh asked for less has everything at a repeat: the family keeps what was granted (RFC 6749 §6)', async () => {
+  test('gets all granted scopes from a repeat after a narrowed refresh (RFC 6749 §6)', async () => {
     const { signIn, refresh } = await party()
     const { refresh_token: first } = await signIn()
     const narrow = (await refresh(first, { scope: 'openid' })).body
@@ -116,7 +116,7 @@ describe('a client whose scope is narrowed to openid', () => {
     expect(asGranted.scope.split(' ').sort()).toEqual(['email', 'offline_access', 'openid', 'profile', 'roles'])
   })
 
-  test('gets no claim that it asked for one by one', async () => {
+  test('gets no claim that it requested with the claims parameter', async () => {
     const { signIn, refresh, userinfo, become } = await party()
     const claims = JSON.stringify({ userinfo: { email: null }, id_token: { roles: null, name: { essential: true } } })
     const tokens = await signIn({ scope: 'openid', claims })
@@ -129,7 +129,7 @@ describe('a client whose scope is narrowed to openid', () => {
     expect(personal(claimsIn((await signIn({ scope: 'openid', claims })).id_token))).toEqual([])
   })
 
-  test('redeems a code of before for what is allowed now', async () => {
+  test('redeems an earlier code for the scope that is allowed now', async () => {
     const { authorize, exchange, userinfo, become } = await party()
     const { code } = await authorize()
     await become({ scope: 'openid' })
@@ -138,7 +138,7 @@ describe('a client whose scope is narrowed to openid', () => {
     expect(Object.keys((await userinfo(body.access_token)).body)).toEqual(['sub'])
   })
 
-  test('gets an error when the user finishes what began before', async () => {
+  test('gets invalid_scope when the user finishes an earlier request', async () => {
     const { browser, authorizeUrl, complete, become } = await party()
     const page = await browser.follow(await browser.get(await authorizeUrl()))
     await become({ scope: 'openid' })
@@ -146,7 +146,7 @@ describe('a client whose scope is narrowed to openid', () => {
   })
 })
 
-test('a client that loses openid has nothing at userinfo, and gets no ID token', async () => {
+test('a client that loses openid gets 403 at userinfo, and no ID token', async () => {
   const { signIn, refresh, userinfo, become } = await party()
   const tokens = await signIn()
   await become({ scope: 'api:read offline_access' })
@@ -166,7 +166,7 @@ describe('a family that loses offline_access', () => {
     expect(await refresh(turned.refresh_token)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
   })
 
-  test('has ended where the session has, and does not return with the scope', async () => {
+  test('has ended if its session has, and does not become valid again with the scope', async () => {
     const { signIn, refresh, userinfo, logOut, become } = await party()
     const tokens = await signIn()
     await logOut()
@@ -179,7 +179,7 @@ describe('a family that loses offline_access', () => {
     expect((await refresh(tokens.refresh_token)).status).toBe(400)
   })
 
-  test('without a change it outlives the session', async () => {
+  test('stays valid after its session if it keeps offline_access', async () => {
     const { signIn, refresh, logOut, become } = await party()
     const tokens = await signIn()
     await logOut()
@@ -188,8 +188,8 @@ describe('a family that loses offline_access', () => {
   })
 })
 
-describe('scopes that were never allowed', () => {
-  test('a client of an API alone requests no identity of a user', async () => {
+describe('scopes that a client never had', () => {
+  test('a client with only API scopes gets invalid_scope for openid', async () => {
     const { browser, authorizeUrl } = await party('api:read')
     const page = await browser.get(await authorizeUrl({ scope: 'openid email', prompt: 'none' }))
     expect(answerIn(page)).toMatchObject({ error: 'invalid_scope' })
@@ -204,7 +204,7 @@ describe('scopes that were never allowed', () => {
   })
 })
 
-test('a client that loses the refresh grant refreshes no more', async () => {
+test('a client that loses the refresh grant gets unauthorized_client at a refresh', async () => {
   const { signIn, refresh, become } = await party()
   const { refresh_token: token } = await signIn()
   await become({ grant_types: ['authorization_code'] })
@@ -223,7 +223,7 @@ describe('an API that a client may no longer call', () => {
   test.each<[string, () => Promise<unknown>]>([
     ['because it lets in other clients only', () => put({ allowedClientIds: ['web'] })],
     ['because it was removed', () => server.parts.resourceServers.remove(identifier, operator)],
-  ])('%s gives it no token: by refresh, by a code of before, or by a new request', async (_case, withdraw) => {
+  ])('%s gives it no token: by refresh, by an earlier code, or by a new request', async (_case, withdraw) => {
     await put()
     const { signIn, refresh, authorize, exchange, browser, authorizeUrl } = await party(scope)
     const { refresh_token: token } = await signIn({ resource: identifier })
@@ -253,7 +253,7 @@ describe('a redirect URI that was removed', () => {
     expect((await exchange(code!)).status).toBe(200)
   })
 
-  test('is sent no code, and no error either, by what began before', async () => {
+  test('gets no redirect, with a code or an error, from a request that began before', async () => {
     const { browser, authorizeUrl, become } = await party()
     const page = await browser.follow(await browser.get(await authorizeUrl()))
     await become(moved)
@@ -262,7 +262,7 @@ describe('a redirect URI that was removed', () => {
     expect([refused.status, refused.next]).toEqual([400, undefined])
   })
 
-  test('nor by one that waits to be resumed', async () => {
+  test('gets no redirect from a request that waits to be resumed', async () => {
     const { browser, authorizeUrl, signIn, become } = await party('openid')
     // No prompt is left, so the resume would give the code.
     await signIn()
@@ -275,12 +275,12 @@ describe('a redirect URI that was removed', () => {
   })
 })
 
-describe('an address after logout that was removed while the user was asked', () => {
+describe('a post-logout redirect URI that was removed while the confirmation page was open', () => {
   const home = 'https://party.example/'
   test.each([
     ['logs out', { logout: 'yes' }],
     ['stays', {}],
-  ])('is not gone back to by a person that %s', async (_what, answer: Record<string, string>) => {
+  ])('is not used when the user %s', async (_what, answer: Record<string, string>) => {
     const { browser, clientId, signIn, become } = await party()
     await become({ post_logout_redirect_uris: [home] })
     await signIn()

@@ -102,7 +102,7 @@ describe('public addresses (RFC 6890, RFC 8190)', () => {
   })
 
   test.each(['8.8.8.8', '1.1.1.1', '172.32.0.1', '100.128.0.1', '2606:4700::1111', '2a00:1450:4001::1'])(
-    '%s is one',
+    '%s is public',
     (ip) => {
       expect(isPublicIp(ip)).toBe(true)
     },
@@ -157,7 +157,7 @@ describe('a hostile resolver', () => {
     ['mapped loopback', ['::ffff:127.0.0.1']],
     ['one public and one private address', ['8.8.8.8', '10.0.0.1']],
     ['no address', []],
-  ])('that says %s is refused, and nothing is connected', async (_case, addresses) => {
+  ])('that returns %s is refused, and no connection is opened', async (_case, addresses) => {
     const { seen } = await serve((_request, response) => response.end())
     const guard = await createGuard({
       resolve: async () => addresses.map((ip) => ({ address: ip, family: ip.includes(':') ? 6 : 4 })),
@@ -166,7 +166,7 @@ describe('a hostile resolver', () => {
     expect(seen).toEqual([])
   })
 
-  test('that says another address the second time is refused the second time: the name is resolved once for each connection', async () => {
+  test('that returns another address the second time is refused then: the name is resolved once for each connection', async () => {
     const answers = ['8.8.8.8', '127.0.0.1']
     let asked = 0
     const guard = await createGuard({
@@ -180,7 +180,7 @@ describe('a hostile resolver', () => {
     expect(await reasonOf(guard.request('https://client.example/', about))).toBe('refused')
   })
 
-  test('that fails is unreachable', async () => {
+  test('that fails makes the request unreachable', async () => {
     const guard = await createGuard({ resolve: () => Promise.reject(new Error('SERVFAIL')) })
     expect(await reasonOf(guard.request('https://client.example/', about))).toBe('unreachable')
   })
@@ -197,7 +197,7 @@ describe('a hostile server', () => {
     expect(inside.seen).toEqual([])
   })
 
-  test('that never ends is cut at 64 KiB, whatever length it says', async () => {
+  test('that sends an endless response is cut off at 64 KiB, whatever its Content-Length says', async () => {
     const endless = await serve((_request, response) => {
       const more = () => {
         while (!response.destroyed && response.write('x'.repeat(4096)));
@@ -226,7 +226,7 @@ describe('a hostile server', () => {
     expect(seen[0]?.headers['accept-encoding']).toBe('identity')
   })
 
-  test('that is slow is cut, at the first byte and in the middle', async () => {
+  test('that is slow is cut off, before the first byte and in the middle', async () => {
     const silent = await serve(() => {})
     const dripping = await serve((_request, response) => void response.write('{'))
     const guard = await createGuard({ ports: [silent.port, dripping.port], timeoutMs: 100 })
@@ -234,7 +234,7 @@ describe('a hostile server', () => {
     expect(await reasonOf(guard.request(dripping.url, about))).toBe('timeout')
   })
 
-  test('that sends headers without end, or breaks the connection, is unreachable', async () => {
+  test('that sends too long headers, or breaks the connection, is unreachable', async () => {
     const wordy = await serve((_request, response) => response.writeHead(200, { 'x-long': 'x'.repeat(20_000) }).end())
     const broken = await serve((request) => request.socket.destroy())
     const guard = await createGuard({ ports: [wordy.port, broken.port] })
@@ -242,7 +242,7 @@ describe('a hostile server', () => {
     expect(await reasonOf(guard.request(broken.url, about))).toBe('unreachable')
   })
 
-  test('that holds four requests gets no fifth, and 64 are all there are', async () => {
+  test('gets at most four concurrent requests, and all servers together get 64', async () => {
     const hosts = await Promise.all(Array.from({ length: 17 }, () => serve(() => {})))
     const guard = await createGuard({ ports: hosts.map(({ port }) => port), timeoutMs: 500 })
     const held = hosts
@@ -264,7 +264,7 @@ describe('a hostile server', () => {
   })
 })
 
-test('a form is posted, and the answer comes as it is', async () => {
+test('a form is posted, and the response is returned unchanged', async () => {
   let body = ''
   const { port, url, seen } = await serve(async (request, response) => {
     body = await text(request)
@@ -280,7 +280,7 @@ test('a form is posted, and the answer comes as it is', async () => {
   expect([seen[0]?.method, seen[0]?.url, body]).toEqual(['POST', '/logout?a=1', 'logout_token=a+b%26c'])
 })
 
-test('proxy variables lead nowhere', async () => {
+test('proxy environment variables are ignored', async () => {
   const proxy = await serve((_request, response) => response.end('from the proxy'))
   const { port, url } = await serve((_request, response) => response.end('direct'))
   const names = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'ALL_PROXY', 'NODE_USE_ENV_PROXY'] as const

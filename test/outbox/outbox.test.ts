@@ -35,7 +35,7 @@ function createLetters({ failures = 0 } = {}) {
 
 const letter = { to: 'alice@example.com', link: 'https://login.example.com/reset#a-secret' }
 
-test('an event arrives after the commit of its change, and not without it', async () => {
+test('an event is delivered after its change has committed, and not after a rollback', async () => {
   const { outbox, deliveries } = createLetters()
   bench.startQueue({ tasks: outbox.tasks })
   const failed = bench.database.transaction(async (tx) => {
@@ -58,7 +58,7 @@ test('a waiting event cannot be read in the database', async () => {
   }
 })
 
-test('a sealed payload copied into another event does not open', async () => {
+test('an encrypted payload that is copied into another event is not delivered', async () => {
   const { outbox, deliveries } = createLetters()
   await bench.database.transaction((tx) => outbox.send(tx, 'letter', letter))
   await bench.database.knex.raw(

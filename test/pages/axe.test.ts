@@ -72,7 +72,7 @@ describeWith('chromium', 'in Chromium', () => {
   })
 
   test.each(stayed)(
-    '%s: axe finds nothing, by day and by night, and it fits every width',
+    '%s: axe finds no problem in light and dark colours, and the page fits every width',
     async (name) => {
       const { page, complaints } = await openPage({}, shared)
       await page.goto(`${server.origin}/${name}`)
@@ -90,7 +90,7 @@ describeWith('chromium', 'in Chromium', () => {
     30_000,
   )
 
-  test.each(['continue', 'form-post'])('%s: axe finds nothing while it waits', async (name) => {
+  test.each(['continue', 'form-post'])('%s: axe finds no problem while the page waits', async (name) => {
     const { page } = await openPage()
     await page.route('**/next-page*', (route) => route.fulfill({ status: 204 }))
     await page.route('**/form-post.*.js', (route) => route.fulfill({ contentType: 'text/javascript', body: '' }))
@@ -107,7 +107,7 @@ describeWith('chromium', 'in Chromium', () => {
     await page.context().close()
   })
 
-  test('the form_post page sends its form by itself, and by its button without JavaScript', async () => {
+  test('the form_post page submits its form by script, and by its button without JavaScript', async () => {
     for (const javaScriptEnabled of [true, false]) {
       const { page, complaints } = await openPage({ javaScriptEnabled })
       let body: string | null = null
@@ -127,7 +127,7 @@ describeWith('chromium', 'in Chromium', () => {
     }
   })
 
-  test('the login page is used with the keyboard: the first empty field has the focus, and everything can be reached', async () => {
+  test('the login page works by keyboard: the first empty field has the focus, and every control is reached', async () => {
     const { page } = await openPage()
     const focused = () => page.evaluate('document.activeElement.id || document.activeElement.textContent.trim()')
     await page.goto(`${server.origin}/login-error`)

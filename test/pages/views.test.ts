@@ -24,7 +24,7 @@ const html = async (name: string) => (await fetch(`${server.origin}/${name}`)).t
 const names = samples.map(([name]) => name)
 
 describe('every page', () => {
-  test.each(names)('%s says its language and its name, and has one heading', async (name) => {
+  test.each(names)('%s has its language, its title and one heading', async (name) => {
     const page = await html(name)
     expect(page).toMatch(/^<!doctype html>\s*<html lang="en">/)
     expect(page).toMatch(/<title>[^<]{7,60} · Latchkey<\/title>/)
@@ -43,7 +43,7 @@ describe('every page', () => {
     for (const url of loaded) expect((await fetch(server.origin + url)).status).toBe(200)
   })
 
-  test.each(names)('%s names every field, and every form of ours carries a token', async (name) => {
+  test.each(names)('%s has a label for every field and a token in every form to this server', async (name) => {
     const page = await html(name)
     for (const [input] of page.matchAll(/<input\b(?![^>]*type="hidden")[^>]*>/g)) {
       const id = / id="([^"]+)"/.exec(input)?.[1]
@@ -66,12 +66,12 @@ describe('every page', () => {
   })
 })
 
-describe('a client cannot pass for the page', () => {
+describe('the name of a client', () => {
   const cases = Object.entries(hostileNames).flatMap(([key, name]) => [
     [`login-${key}`, name],
     [`consent-${key}`, name],
   ])
-  test.each(cases)('%s: its name stands escaped in its own box beside the host', async (page = '', name = '') => {
+  test.each(cases)('%s: is shown escaped, only in the client box beside the host', async (page = '', name = '') => {
     const text = await html(page)
     const box = /<dl class="client">[\s\S]*?<\/dl>/.exec(text)?.[0] ?? ''
     expect(box).toContain(`<dd class="client-name"><bdi>${escaped(name)}</bdi></dd>`)
@@ -82,7 +82,7 @@ describe('a client cannot pass for the page', () => {
   })
 })
 
-test('consent says what is shared in plain words, with which host, and for how long', async () => {
+test('the consent page describes what is shared, with which host, and for how long', async () => {
   const page = await html('consent')
   for (const key of ['scope.email', 'scope.address', 'scope.roles', 'claim.birthdate']) {
     expect(page).toMatch(says(`pages.consent.${key}`))
@@ -97,7 +97,7 @@ test('consent says what is shared in plain words, with which host, and for how l
   expect(await html('consent-short')).toContain('<bdi class="data">unheard_of</bdi>')
 })
 
-test('a website of a client is a link only when it is one of the web', async () => {
+test('the website of a client is a link only with an http or https URL', async () => {
   expect(await html('consent')).toContain('<a href="https://lanterns.example.com/" rel="noopener noreferrer">')
   expect(await html('consent-short')).not.toContain('vbscript:')
 })
@@ -119,7 +119,7 @@ test('the page that redirects does so by refresh and by link, to the same URL', 
   expect(page).toContain('<a class="button" href="/next-page?code=1&amp;state=2">')
 })
 
-test('the form_post page escapes what it passes on, and has a button', async () => {
+test('the form_post page escapes its fields, and has a button', async () => {
   const page = await html('form-post')
   expect(page).toContain('<input type="hidden" name="code" value="&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;">')
   expect(page).toMatch(/<form class="stack" method="post" action="https:\/\/lanterns\.example\.com\/callback">/)
@@ -130,7 +130,7 @@ describe('the files of the views', () => {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ejs'))
   const sources = files.map((name) => [name, readFileSync(folder + name, 'utf8')] as const)
 
-  test.each(sources)('%s prints unescaped only what it includes from its own folder', (_name, source) => {
+  test.each(sources)('%s prints without escaping only includes from the folder of views', (_name, source) => {
     const raw = [...source.matchAll(/<%-[\s\S]*?%>/g)].map(([tag]) => tag)
     for (const tag of raw) expect(tag).toMatch(/^<%- include\('[a-z/-]+'[^%]*\) %>$/)
     expect(source).not.toMatch(/include\((?!')/)
@@ -147,11 +147,11 @@ describe('the files of the views', () => {
     return [...text.split(/\s+/), ...attributes].filter((word) => worded.test(word))
   }
 
-  test.each(sources)('%s has no words of its own', (_name, source) => {
+  test.each(sources)('%s contains no text outside the catalogue', (_name, source) => {
     expect(wordsOutsideTheCatalogue(source)).toEqual([])
   })
 
-  test('words would be noticed', () => {
+  test('text outside the catalogue is reported', () => {
     expect(wordsOutsideTheCatalogue('<p>Hello <%= page.name %></p>')).toEqual(['Hello'])
     expect(wordsOutsideTheCatalogue('<img alt="A key">')).toEqual(['A key'])
   })

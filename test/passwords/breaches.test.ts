@@ -43,7 +43,7 @@ function createCheck(options: { outage?: 'allow' | 'refuse'; request?: Outbound[
 
 const leaked = 'correct horse battery staple'
 
-test('five characters of the SHA-1 leave, padding is asked for, and nothing else says anything', async () => {
+test('a request contains five characters of the SHA-1, asks for padding, and has no cookie', async () => {
   const { find } = createCheck()
   expect(await find(leaked)).toBe('clear')
   expect(service.requests).toHaveLength(1)
@@ -54,7 +54,7 @@ test('five characters of the SHA-1 leave, padding is asked for, and nothing else
   expect(headers).not.toHaveProperty('cookie')
 })
 
-test('a breached password is found among a thousand others; one that is not, or stands there as padding, is not', async () => {
+test('a password in the response is breached; one that is absent, or has the count 0 of padding, is clear', async () => {
   service.breach(leaked)
   service.breach('padding is no breach at all', 0)
   service.breach('caf\u00e9 au lait le matin', 1)
@@ -66,7 +66,7 @@ test('a breached password is found among a thousand others; one that is not, or 
   expect(await outcomes()).toEqual({ breached: 2, clear: 2 })
 })
 
-test('a suffix in small letters, with plain line ends, and a last line that ends, is read too', async () => {
+test('a response with small letters, plain line ends and a final line end is read', async () => {
   service.breach(leaked)
   const lines = service.linesOf(leaked)
   service.behave((response) => response.end(`${lines.join('\n').toLowerCase()}\n`))
@@ -107,23 +107,28 @@ const moods: readonly (readonly [name: string, reason: string, answer: Answer])[
   ['begins and never goes on', 'timeout', (response) => void response.write(hit)],
 ]
 
-test.each(moods)('a service that %s: allowed and noted, or refused', async (_mood, reason, answer) => {
-  service.breach(leaked)
-  service.behave(answer)
-  for (const [outage, verdict] of [
-    ['allow', 'clear'],
-    ['refuse', 'unavailable'],
-  ] as const) {
-    const { find, lines, outcomes } = createCheck({ outage })
-    const began = performance.now()
-    expect(await find(leaked)).toBe(verdict)
-    expect(performance.now() - began).toBeLessThan(2_200)
-    expect(await outcomes()).toEqual({ [reason]: 1 })
-    expect(lines.map((line) => JSON.parse(line))).toEqual([expect.objectContaining({ level: 'warn', reason, outage })])
-    // Neither the password nor its digest is logged.
-    expect(lines.join()).not.toMatch(new RegExp(`${service.prefixOf(leaked)}|correct|battery`, 'i'))
-  }
-})
+test.each(moods)(
+  'a service that %s: the password is allowed and the log has a line, or it is refused',
+  async (_mood, reason, answer) => {
+    service.breach(leaked)
+    service.behave(answer)
+    for (const [outage, verdict] of [
+      ['allow', 'clear'],
+      ['refuse', 'unavailable'],
+    ] as const) {
+      const { find, lines, outcomes } = createCheck({ outage })
+      const began = performance.now()
+      expect(await find(leaked)).toBe(verdict)
+      expect(performance.now() - began).toBeLessThan(2_200)
+      expect(await outcomes()).toEqual({ [reason]: 1 })
+      expect(lines.map((line) => JSON.parse(line))).toEqual([
+        expect.objectContaining({ level: 'warn', reason, outage }),
+      ])
+      // Neither the password nor its digest is logged.
+      expect(lines.join()).not.toMatch(new RegExp(`${service.prefixOf(leaked)}|correct|battery`, 'i'))
+    }
+  },
+)
 
 test('a range is requested once a day, and once for all requests that wait for it', async () => {
   service.breach(leaked)
@@ -167,7 +172,7 @@ test('after a failure no request waits for the service for five seconds, and cac
   expect(await outcomes()).toEqual({ breached: 2, unreachable: 1, paused: 1, clear: 1 })
 })
 
-test('a service that hangs takes no more than eight of what may be asked of others at once', async () => {
+test('a service that hangs has at most eight requests at once', async () => {
   let held = 0
   const request: Outbound['request'] = () => {
     held += 1
@@ -180,7 +185,7 @@ test('a service that hangs takes no more than eight of what may be asked of othe
   expect(await outcomes()).toEqual({ busy: 1 })
 })
 
-test('the service can be tried out without any password', async () => {
+test('the service can be checked without a password', async () => {
   expect(await createCheck().tryOut()).toBeUndefined()
   expect(service.requests.map(({ path }) => path)).toEqual(['/range/00000'])
   service.behave(text('<!doctype html>'))

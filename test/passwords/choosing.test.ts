@@ -72,7 +72,7 @@ async function signIn(email: string, password: string, server = setup.server) {
 }
 
 describe('the page', () => {
-  test('lists the rules in force before anything is typed, tied to the field', async () => {
+  test('lists the current rules with the empty field, and refers to them from the field', async () => {
     const page = await createBrowser().get(setup.at('/register'))
     expect(text(page.body)).toMatch(rule('minimum', { minimum: 12, maximum: 128 }))
     expect(text(page.body)).toMatch(rule('context', { service: 'Latchkey' }))
@@ -102,7 +102,7 @@ describe('the page', () => {
     }
   })
 
-  test('shows everything that is wrong at once, above the form and at the field, and spends no hash', async () => {
+  test('shows every problem at once, above the form and at the field, and computes no hash', async () => {
     const before = await hashes()
     const page = await setup.register({ email: 'all-at-once@example.com', name: 'Eve Wonder', password: 'Eve WONDER' })
     expect(page.status).toBe(400)
@@ -140,43 +140,46 @@ describe('every form that sets a password', () => {
     return ((error as { problems?: { code: string }[] }).problems ?? []).map(({ code }) => code)
   }
 
-  test.each(cases)('registration, invitation, recovery and change refuse what is %s', async (what, password) => {
-    const email = `the-door@${what}.example`
-    const before = breaches.requests.length
-    const registered = await setup.register({ email, name: 'Somebody Gardener', password })
-    expect([registered.status, codesOn(registered)]).toEqual([400, [codeOf[what]]])
+  test.each(cases)(
+    'registration, invitation, recovery and change refuse a bad password (%s)',
+    async (what, password) => {
+      const email = `the-door@${what}.example`
+      const before = breaches.requests.length
+      const registered = await setup.register({ email, name: 'Somebody Gardener', password })
+      expect([registered.status, codesOn(registered)]).toEqual([400, [codeOf[what]]])
 
-    await setup.server.parts.registration.invite({ email, name: 'Somebody Gardener' }, operator)
-    const browser = createBrowser()
-    const invitation = await browser.get((await setup.mailbox.waitFor(email, 'invitation')).link!)
-    const invited = await browser.submit(invitation, '/invitation', { name: 'Somebody Gardener', password })
-    expect([invited.status, codesOn(invited)]).toEqual([400, [codeOf[what]]])
-    const fine = { name: 'Somebody Gardener', password: goodPassword }
-    expect((await browser.submit(invitation, '/invitation', fine)).status).toBe(200)
+      await setup.server.parts.registration.invite({ email, name: 'Somebody Gardener' }, operator)
+      const browser = createBrowser()
+      const invitation = await browser.get((await setup.mailbox.waitFor(email, 'invitation')).link!)
+      const invited = await browser.submit(invitation, '/invitation', { name: 'Somebody Gardener', password })
+      expect([invited.status, codesOn(invited)]).toEqual([400, [codeOf[what]]])
+      const fine = { name: 'Somebody Gardener', password: goodPassword }
+      expect((await browser.submit(invitation, '/invitation', fine)).status).toBe(200)
 
-    await setup.askForRecovery(email)
-    const link = (await setup.mailbox.waitFor(email, 'recovery')).link!
-    const recovery = await browser.get(link)
-    const recovered = await browser.submit(recovery, '/recover/password', { password })
-    expect([recovered.status, codesOn(recovered)]).toEqual([400, [codeOf[what]]])
-    // The link stays valid for an acceptable password.
-    expect((await browser.submit(recovery, '/recover/password', { password: otherPassword })).status).toBe(200)
+      await setup.askForRecovery(email)
+      const link = (await setup.mailbox.waitFor(email, 'recovery')).link!
+      const recovery = await browser.get(link)
+      const recovered = await browser.submit(recovery, '/recover/password', { password })
+      expect([recovered.status, codesOn(recovered)]).toEqual([400, [codeOf[what]]])
+      // The link stays valid for an acceptable password.
+      expect((await browser.submit(recovery, '/recover/password', { password: otherPassword })).status).toBe(200)
 
-    const { id } = (await setup.account(email))!
-    const change = { accountId: id, proof: { password: otherPassword }, newPassword: password, origin: testOrigin }
-    expect(await refusal(setup.server.parts.accountChanges.changePassword(change))).toHaveLength(1)
-    const { accounts } = setup.server.parts
-    expect(await refusal(accounts.setPassword(id, password, operator))).toHaveLength(1)
-    const other = { email: email.replace('@', '@other.'), name: 'A Gardener', password }
-    expect(await refusal(accounts.create(other, operator))).toHaveLength(1)
-    // A password that is already refused is not looked up: its five characters are sent only when
-    // the breach check decides.
-    const asked = breaches.requests.slice(before).map(({ path }) => path.slice('/range/'.length))
-    if (what === 'breached') expect(asked.length).toBeLessThanOrEqual(3)
-    else expect(asked).not.toContain(breaches.prefixOf(password))
-  })
+      const { id } = (await setup.account(email))!
+      const change = { accountId: id, proof: { password: otherPassword }, newPassword: password, origin: testOrigin }
+      expect(await refusal(setup.server.parts.accountChanges.changePassword(change))).toHaveLength(1)
+      const { accounts } = setup.server.parts
+      expect(await refusal(accounts.setPassword(id, password, operator))).toHaveLength(1)
+      const other = { email: email.replace('@', '@other.'), name: 'A Gardener', password }
+      expect(await refusal(accounts.create(other, operator))).toHaveLength(1)
+      // A password that is already refused is not looked up: its five characters are sent only when
+      // the breach check decides.
+      const asked = breaches.requests.slice(before).map(({ path }) => path.slice('/range/'.length))
+      if (what === 'breached') expect(asked.length).toBeLessThanOrEqual(3)
+      else expect(asked).not.toContain(breaches.prefixOf(password))
+    },
+  )
 
-  test('the command line refuses it too, naming each problem', async () => {
+  test('the command line refuses such passwords too, and names each problem', async () => {
     const env = {
       NODE_ENV: 'test',
       DATABASE_URL: setup.server.databaseUrl,
@@ -200,7 +203,7 @@ describe('every form that sets a password', () => {
     })
   }, 90_000)
 
-  test('while the service is down a password is taken, and that is noted', async () => {
+  test('while the breach service is down a password is accepted, and the log has a line', async () => {
     breaches.behave((response) => void response.destroy())
     const noted = () => log.filter((line) => line.includes('"outage":"allow"')).length
     const before = noted()
@@ -218,7 +221,7 @@ describe('at the login', () => {
       ({ action, outcome }) => `${action} ${outcome}`,
     )
 
-  test('the right password that is known from a breach signs no browser in, and an email leads to a new one', async () => {
+  test('the right password that is known from a breach is refused, and an email leads to a new one', async () => {
     const email = 'breached@example.com'
     const id = await imported(email, breached)
     const page = await signIn(email, breached)
@@ -250,7 +253,7 @@ describe('at the login', () => {
     expect(breaches.requests.length).toBe(before)
   })
 
-  test('an address that is not confirmed gets the link to confirm it, and no other', async () => {
+  test('an unproven address gets the link to verify it instead of a recovery', async () => {
     const email = 'unproven-breached@example.com'
     await imported(email, breached, { email_verified: false })
     expect((await signIn(email, breached)).status).toBe(403)
@@ -272,7 +275,7 @@ describe('at the login', () => {
   test.each([
     ['allow', 200],
     ['refuse', 503],
-  ] as const)('while the service is down, %s answers %i to the right password', async (outage, status) => {
+  ] as const)('while the breach service is down, %s gives %i for the right password', async (outage, status) => {
     const server = await startOther({ BREACH_CHECK_OUTAGE: outage, SMTP_URL: setup.mailbox.url })
     breaches.behave((response) => void response.destroy())
     const email = `outage-${outage}@example.com`
@@ -293,7 +296,7 @@ describe('at the login', () => {
   })
 })
 
-test('nothing of a password or its digest is in the log', () => {
+test('the log contains no password and no part of its digest', () => {
   const everything = log.join('\n')
   expect(everything).not.toContain(breached)
   for (const password of [breached, goodPassword, otherPassword]) {

@@ -68,7 +68,7 @@ const stored = [
   `$pbkdf2-sha256$i=600000$${salt}$${result}`,
 ]
 
-test('a cheaper hash of every kind is topped up to the dearest in use, and the work is one hash and its decoy', async () => {
+test('a verification of a cheaper hash of any kind costs as much as the most expensive one in use, with one hash and a decoy', async () => {
   const { costOfVerify, computed } = hasher()
   await costOfVerify(argon(8, 1, 1))
   const nobody = await costOfVerify(undefined)
@@ -83,7 +83,7 @@ test('a cheaper hash of every kind is topped up to the dearest in use, and the w
 test.each([
   ['an Argon2id hash from before the setting was lowered', argon(65_536, 3, 4)],
   ['bcrypt 14', bcryptOf(14)],
-])('%s is what everything costs while it is stored', async (_what, dear) => {
+])('every verification costs as much as %s while that is stored', async (_what, dear) => {
   const { learn, costOfVerify, computed } = hasher({ memoryKiB: 19_456, iterations: 2, parallelism: 1 })
   await costOfVerify(argon(8, 1, 1))
   const cheap = await costOfVerify(undefined)
@@ -101,7 +101,7 @@ test.each([
   expect(await costOfVerify(undefined)).toBeCloseTo(cheap)
 })
 
-test('the costs that are stored are listed once each, whatever the kind (loose index scan)', async () => {
+test('each stored cost is listed once, for every kind of hash (loose index scan)', async () => {
   const test = await createTestDatabase()
   const { knex: db } = test.database
   try {
@@ -129,7 +129,7 @@ test('the costs that are stored are listed once each, whatever the kind (loose i
   }
 })
 
-test('while the stored costs cannot be read those known before count, and the log says so once', async () => {
+test('while the stored costs cannot be read the previous ones apply, and the log has one warning', async () => {
   let isUnavailable = false
   const { costOfVerify, pass, warnings, failures } = hasher(undefined, async () => {
     if (isUnavailable) throw new Error('the database is away')
@@ -155,7 +155,7 @@ test('while the stored costs cannot be read those known before count, and the lo
   expect(warnings.at(-1)).toMatchObject([{ err: { message: 'the database is away' } }, expect.any(String)])
 })
 
-test('a dearer hash that is imported while the server runs counts within ten seconds', async () => {
+test('a more expensive hash that is imported while the server runs applies within ten seconds', async () => {
   let costs: { beginning: string; resultLength: number }[] = []
   const { costOfVerify, pass } = hasher(undefined, async () => costs)
   await costOfVerify(undefined)
@@ -168,7 +168,7 @@ test('a dearer hash that is imported while the server runs counts within ten sec
   expect(modelMs(bcryptOf(14))).toBeGreaterThan(usual)
 })
 
-test('the first verification computes nothing before it knows the costs that are stored', async () => {
+test('the first verification waits for the stored costs', async () => {
   const listed = Promise.withResolvers<{ beginning: string; resultLength: number }[]>()
   const { verify, computed } = hasher(undefined, () => listed.promise)
   const verified = verify('wrong wonderland', undefined)

@@ -39,7 +39,7 @@ test('a password matches however its accents were typed (RFC 8265 §4.2.2)', asy
   expect(await verify('cafe\u0301 au lait', await hash('caf\u00e9 au lait'))).toMatchObject({ matches: true })
 })
 
-test('without a hash the same work is done, and nothing matches', async () => {
+test('a verification without a hash computes a hash and does not match', async () => {
   const { verify, hashes } = hasher({ memoryKiB: 65536, iterations: 3, parallelism: 4 })
   const stored = await argon2.hash('wonderland tea party', { memoryCost: 65536, timeCost: 3, parallelism: 4 })
   for (const hash of [stored, undefined])
@@ -54,13 +54,13 @@ test.each([
   '$2b$10$abcdefghijklmnopqrstuuu',
   '$argon2id$v=19$m=19456,t=2,p=1$short$x',
   `$argon2id$v=19$m=19456,m=19456,p=1$${'a'.repeat(22)}$${'b'.repeat(43)}`,
-])('a hash of a kind that is not known never matches, at the same price: %j', async (stored) => {
+])('a hash of an unknown kind never matches, at the same cost: %j', async (stored) => {
   const { verify, hashes } = hasher()
   expect(await verify('wonderland tea party', stored)).toEqual({ matches: false, needsRehash: false })
   expect(await hashes()).toBe(1)
 })
 
-test('a match asks for a rehash when the setting has risen, not when it has fallen, and never without a match', async () => {
+test('a match needs a rehash when the setting is higher than the hash, not when it is lower, and never without a match', async () => {
   const stored = await hasher().hash('wonderland tea party')
   const verifiedWith = (cost: Partial<typeof floor>, password = 'wonderland tea party') =>
     hasher(cost).verify(password, stored)
@@ -73,7 +73,7 @@ test('a match asks for a rehash when the setting has risen, not when it has fall
   expect(await hasher().verify('wonderland tea party', rich)).toEqual({ matches: true, needsRehash: false })
 })
 
-test('what no password can be is refused without a hash', async () => {
+test('an impossible password is refused without a hash', async () => {
   const { hash, verify, hashes } = hasher()
   const stored = await argon2.hash('x')
   for (const password of ['a'.repeat(50 * 1024), 'a'.repeat(129), 'a\0b', '\ud800']) {
@@ -84,7 +84,7 @@ test('what no password can be is refused without a hash', async () => {
   expect(await hashes()).toBe(0)
 })
 
-test('more than slots and queue hold is refused with 503, and the rest is answered', async () => {
+test('requests beyond the slots and the queue are refused with 503, and the others are answered', async () => {
   const { verify, metrics } = hasher({ slots: 1, queue: 2 })
   const tries = Array.from({ length: 6 }, () => verify('wrong wonderland', undefined))
   expect(await metrics.metrics()).toMatch(/latchkey_password_hash_waiting 2\n[\s\S]*latchkey_password_hash_running 1\n/)

@@ -32,7 +32,7 @@ const hashes = {
 }
 
 test.each(Object.entries(hashes))(
-  '%s: verified once, replaced by Argon2id, and the password stays',
+  '%s: a sign-in verifies the hash and replaces it by Argon2id, and the password stays valid',
   async (kind, hash) => {
     const email = `${kind}@example.com`
     expect(await importLine({ email, email_verified: true, password_hash: hash })).toMatchObject({ imported: 1 })
@@ -47,21 +47,21 @@ test.each(Object.entries(hashes))(
   },
 )
 
-test('two sign-ins at once replace it once, and both are in', async () => {
+test('two concurrent sign-ins with an imported hash both succeed, and it is replaced', async () => {
   const email = 'twice@example.com'
   await importLine({ email, email_verified: true, password_hash: hashes.bcrypt })
   expect(await Promise.all([signIn(email, testPassword), signIn(email, testPassword)])).toEqual([200, 200])
   expect(await hashOf(email)).toMatch(/^\$argon2id\$/)
 })
 
-test('a disabled account with such a hash signs in as little as any other, and keeps it', async () => {
+test('a disabled account with an imported hash cannot sign in, and keeps the hash', async () => {
   const email = 'disabled-foreign@example.com'
   await importLine({ email, email_verified: true, disabled: true, password_hash: hashes.scrypt })
   expect(await signIn(email, testPassword)).toBe(400)
   expect(await hashOf(email)).toBe(hashes.scrypt)
 })
 
-test('a hash that no sign-in could or should verify is refused when it is imported, and named', async () => {
+test('an unknown or too expensive hash is refused at the import, with the reason', async () => {
   for (const [hash, code] of [
     ['$1$salt$hashhashhash', 'hash_unknown'],
     [hashes.bcrypt.replace('$05$', '$20$'), 'hash_too_dear'],
@@ -74,7 +74,7 @@ test('a hash that no sign-in could or should verify is refused when it is import
   }
 })
 
-test('docs/passwords.md shows hashes that are taken', () => {
+test('the hashes in docs/passwords.md are accepted', () => {
   const page = readFileSync('docs/passwords.md', 'utf8')
   const shown = [...page.matchAll(/`(\$[^`…]{40,})`/g)].map(([, hash]) => hash!)
   expect(shown.length).toBeGreaterThanOrEqual(4)

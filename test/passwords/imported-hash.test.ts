@@ -46,7 +46,7 @@ const vectors: readonly (readonly [made: string, hash: string, password: string]
   ],
 ]
 
-test.each(vectors)('%s matches its password, asks to be replaced, and matches no other', async (_made, hash, right) => {
+test.each(vectors)('%s matches its password and no other, and needs a rehash', async (_made, hash, right) => {
   const { verify, hashes } = hasher()
   expect(problemOfImportedHash(hash)).toBeUndefined()
   expect(await verify(right, hash)).toEqual({ matches: true, needsRehash: true })
@@ -70,7 +70,7 @@ test.each([
   ['a result of two digests', '$pbkdf2-sha1$i=1000000$', '$pbkdf2-sha1$i=1000001$', `${salt}$${result}`],
   ['Argon2id’s memory', '$argon2id$v=19$m=262144,t=4,p=4$', '$argon2id$v=19$m=262145,t=1,p=4$', `${salt}$${result}`],
   ['Argon2id’s time', '$argon2id$v=19$m=65536,t=16,p=4$', '$argon2id$v=19$m=65536,t=17,p=4$', `${salt}$${result}`],
-])('%s: what a sign-in may cost is taken, what is dearer is not', (_what, taken, dear, tail) => {
+])('%s: a hash within the cost limit is accepted, a more expensive one is not', (_what, taken, dear, tail) => {
   expect(problemOfImportedHash(taken + tail)).toBeUndefined()
   expect(problemOfImportedHash(dear + tail)).toBe('hash_too_dear')
 })
@@ -104,7 +104,7 @@ test.each([
   expect(problemOfImportedHash(hash)).toBe('hash_unknown')
 })
 
-test('a hash that is too dear verifies nothing, wherever it came from', async () => {
+test('a stored hash that is too expensive never matches', async () => {
   const { verify } = hasher()
   expect(await verify('U*U', `$2b$31$${rest}`)).toEqual({ matches: false, needsRehash: false })
 })
@@ -117,7 +117,7 @@ test('a cheap hash is one task of the pool, as for an unknown account; foreign-t
   }
 })
 
-test('bcrypt reads 72 bytes, and counts no length in one byte', async () => {
+test('bcrypt reads 72 bytes, and a password of 255 bytes does not overflow its length', async () => {
   const { verify } = hasher()
   // The hash of a hundred x, by libxcrypt.
   const tail = '04$XXXXXXXXXXXXXXXXXXXXXOhRQOZ9MChqltAOuh3KU6pwJS8Bg3Jxu'

@@ -40,7 +40,7 @@ function policy(
 }
 
 describe('the text of a password', () => {
-  test('128 code points are the longest, of whatever kind (ASVS V6.2.9)', () => {
+  test('a password has at most 128 code points, of any script (ASVS V6.2.9)', () => {
     for (const character of ['a', '🔑', '각', '\u1111\u1171\u11b6']) {
       expect(failure(() => normalizePassword(character.repeat(128)))).toBeUndefined()
       expect(failure(() => normalizePassword(character.repeat(129)))).toMatchObject({
@@ -53,7 +53,7 @@ describe('the text of a password', () => {
     expect(failure(() => normalizePassword('a'.repeat(1024 * 1024)))).toMatchObject({ code: 'password_too_long' })
   })
 
-  test('nothing is trimmed, folded or cut (ASVS V6.2.8)', () => {
+  test('a password is not trimmed, folded or cut (ASVS V6.2.8)', () => {
     expect(normalizePassword('  Pass\tWord ﬁ  ')).toBe('  Pass\tWord ﬁ  ')
     expect(normalizePassword('e\u0301'.repeat(128))).toBe('\u00e9'.repeat(128))
   })
@@ -102,7 +102,7 @@ describe('a password that is being chosen', () => {
   })
 
   test.each(['qwerty123456', 'QWERTY123456', 'Administrator', 'uNBELIEVABLE', '１qaz２wsx３edc'])(
-    'is not one that everybody tries first, in any case: %s (ASVS V6.2.4)',
+    'is not in the list of common passwords, in any letter case: %s (ASVS V6.2.4)',
     async (password) => {
       expect(await policy().codes(password)).toEqual(['password_common'])
       // Where guesses cannot be counted, the list still applies.
@@ -117,13 +117,13 @@ describe('a password that is being chosen', () => {
     '\u3000'.repeat(12),
     '\u2800'.repeat(12),
     '\u200b\u00ad \t\u3164\u115f\u180e\ufe0f\u034f\u2060\ufeff\u200d',
-  ])('has something that can be seen: %j', async (password) => {
+  ])('contains a visible character: %j', async (password) => {
     expect(await policy().codes(password)).toEqual(['password_blank'])
     expect(await policy().codes(`${password}lanterns over the river`)).toEqual([])
   })
 
   test.each(['P@ssw0rd1234', 'qwertyqwerty', 'abcdefghijkl', 'password12345', 'aaaaaaaaaaaa'])(
-    'is not found by fewer than 10^8 guesses: %s',
+    'needs at least 10^8 guesses: %s',
     async (password) => {
       expect(await policy().codes(password)).toEqual(['password_common'])
     },
@@ -140,7 +140,7 @@ describe('a password that is being chosen', () => {
     'October26!!!!!!',
     '2026#January#',
     'Ыгььук2026!!',
-  ])('is no season and no month with a year: %s', async (password) => {
+  ])('is not a season or a month with a year: %s', async (password) => {
     const judge = async () => 'unjudged' as const
     expect(await policy({}, [], { judge }).codes(password)).toEqual(['password_common'])
   })
@@ -153,7 +153,7 @@ describe('a password that is being chosen', () => {
   )
 
   test.each([`qwerty123456${' '.repeat(60)}`, `\u3000\u200B${' '.repeat(60)}Administrator`, 'йцукен123456'])(
-    'is held against the list without what adds nothing, and as a Latin keyboard writes it: %j',
+    'is compared with the list without blanks, and as typed on a Latin keyboard: %j',
     async (password) => {
       const judge = async () => 'unjudged' as const
       expect(await policy({}, [], { judge }).codes(password)).toEqual(['password_common'])
@@ -177,11 +177,14 @@ describe('a password that is being chosen', () => {
     ['the countess rides', { email: 'x@example.com', nickname: 'Countess' }, 'password_contains_name'],
     ['the hopper rides on', { email: 'x@example.com', familyName: 'Hopper' }, 'password_contains_name'],
     ['under the LatchKey mat', ada, 'password_contains_service'],
-  ] as const)('does not contain what others know of the person: %s (ASVS V6.2.11)', async (password, person, code) => {
-    expect(await policy().codes(password, person)).toEqual([code])
-  })
+  ] as const)(
+    'does not contain the name, the email or the service name: %s (ASVS V6.2.11)',
+    async (password, person, code) => {
+      expect(await policy().codes(password, person)).toEqual([code])
+    },
+  )
 
-  test('may contain what is shorter than four characters, and the domain of the address', async () => {
+  test('may contain parts of the name or email shorter than four characters, and the email’s domain', async () => {
     const { codes } = policy({ serviceName: 'SSO' })
     expect(await codes('sso for ada and bo', { email: 'bo@example.com', name: 'Ada Bo' })).toEqual([])
     expect(await codes('an example.com of it', { email: 'bo@example.com' })).toEqual([])
@@ -189,7 +192,7 @@ describe('a password that is being chosen', () => {
     expect(await codes('lanterns over it', { email: '.*....@example.com', name: '.... ....' })).toEqual([])
   })
 
-  test('may be of one kind of character, unless composition is asked for (ASVS V6.2.5)', async () => {
+  test('may consist of one kind of character, unless a setting requires others (ASVS V6.2.5)', async () => {
     expect(await policy().codes('lanternsoverthequietriver')).toEqual([])
     const strict = policy({
       passwordUppercase: 'required',

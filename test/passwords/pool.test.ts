@@ -21,7 +21,7 @@ function stage(options: { slots: number; queue: number; longestWaitMs?: number }
   return { pool, run, runFor, started, end: (name: string) => endings.get(name)!, pass }
 }
 
-test('as many works run as there are slots, the others in the order they came', async () => {
+test('as many tasks run as there are slots, and the others follow in their order', async () => {
   const { pool, run, started, end } = stage({ slots: 2, queue: 2 })
   const all = ['a', 'b', 'c', 'd'].map(run)
   expect(started).toEqual(['a', 'b'])
@@ -48,7 +48,7 @@ test('a full queue refuses with 503 and Retry-After, and starts nothing (ASVS V1
   expect(started).toEqual(['a', 'b'])
 })
 
-test('a work that fails gives its slot back', async () => {
+test('a failed task frees its slot', async () => {
   const { pool, run, end } = stage({ slots: 1, queue: 1 })
   const first = run('a')
   const second = run('b')
@@ -59,7 +59,7 @@ test('a work that fails gives its slot back', async () => {
   expect(pool.running()).toBe(0)
 })
 
-test('a refused request is told in Retry-After when the queue will be empty', async () => {
+test('the Retry-After of a refusal is the time until the queue is empty', async () => {
   const { run, end, pass } = stage({ slots: 1, queue: 3, longestWaitMs: 60_000 })
   for (let round = 0; round < 40; round += 1) {
     const work = run('warm')
@@ -101,7 +101,7 @@ test('a request that would wait for too long is refused at once, however much ro
   expect(started).not.toContain('f')
 })
 
-describe('of a queue that others fill', () => {
+describe('a queue that one network fills', () => {
   const at = (...networks: string[]): Share => ({ networks })
   const of = (account: string, ...networks: string[]): Share => ({ networks, account })
 
@@ -134,13 +134,13 @@ describe('of a queue that others fill', () => {
     return outcome(stand, works)
   }
 
-  test('a work from another network takes a place of the network that has most, and is the next to begin', async () => {
+  test('gives a place of the network with the most tasks to another network, whose task is next', async () => {
     const { started, refused } = await floodAnd({ alice: of('alice', '198.51.100', '198.51.100.9') })
     expect(started.indexOf('alice')).toBe(2)
     expect(refused).toEqual([['own 15', 'hashing_busy', 503]])
   })
 
-  test('so does one from another address of the same network, and another account behind the same address waits', async () => {
+  test('gives a place to another IP address of the same network, and refuses another account at the same address', async () => {
     const { started, refused } = await floodAnd({
       neighbour: of('neighbour', '203.0.113', '203.0.113.8'),
       colleague: of('colleague', '203.0.113', '203.0.113.7'),
@@ -149,7 +149,7 @@ describe('of a queue that others fill', () => {
     expect(refused.map(([name]) => name)).toEqual(['own 15', 'colleague'])
   })
 
-  test('an office alone uses every slot and every place', async () => {
+  test('gives a single network every slot and every place', async () => {
     const { started, refused } = await floodAnd({})
     expect([started.length, refused]).toEqual([16, []])
   })
@@ -177,14 +177,14 @@ describe('of a queue that others fill', () => {
     expect(refused.map(([name]) => name)).toEqual(['a1', 'a2'])
   })
 
-  test('where every network has its share, the one that comes last is refused', async () => {
+  test('refuses the last network when every network has one place', async () => {
     const stand = stage({ slots: 1, queue: 3, longestWaitMs: 60_000 })
     const names = ['a', 'b', 'c', 'd', 'e']
     const works = new Map(names.map((name) => [name, stand.runFor(at(name), name)]))
     expect((await outcome(stand, works)).refused).toEqual([['e', 'hashing_busy', 503]])
   })
 
-  test('one account has a quarter of all places, from however many networks', async () => {
+  test('gives one account at most a quarter of all places, from all networks together', async () => {
     const stand = stage({ slots: 1, queue: 15, longestWaitMs: 60_000 })
     const names = ['a', 'b', 'c', 'd', 'e', 'f']
     const works = new Map(names.map((name) => [name, stand.runFor(of('one', name), name)]))

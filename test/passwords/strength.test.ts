@@ -61,7 +61,7 @@ test.each([
   expect(await strength.judge(password)).toBe('good')
 })
 
-test('at most 64 characters are read', async () => {
+test('only the first 64 characters are judged', async () => {
   expect(await strength.judge(`${'a'.repeat(64)} lanterns over the quiet river`)).toBe('guessable')
   expect(await strength.judge(`${'a'.repeat(32)} lanterns over the quiet river`)).toBe('good')
 })
@@ -77,7 +77,7 @@ test('the event loop continues while hostile text is judged', async () => {
   expect(utilization).toBeLessThan(0.5)
 })
 
-test('the thread is loaded at the first question, and ended when idle', async () => {
+test('the thread is started at the first request, and ended when idle', async () => {
   const { judge, isLoaded } = counting({ idleMs: 1 })
   expect(isLoaded()).toBe(false)
   const asked = judge('aaaaaaaaaaaa')
@@ -87,7 +87,7 @@ test('the thread is loaded at the first question, and ended when idle', async ()
   expect(await judge('aaaaaaaaaaaa')).toBe('guessable')
 })
 
-test('a thread that does not answer in time is ended, and a new one answers the next question', async () => {
+test('a thread that does not answer in time, or fails, is ended, and a new one answers the next request', async () => {
   const file = join(tmpdir(), `latchkey-thread-${process.pid}.mjs`)
   writeFileSync(
     file,
@@ -102,13 +102,13 @@ test('a thread that does not answer in time is ended, and a new one answers the 
   expect(JSON.stringify(warnings)).not.toMatch(/hang|fail/)
 })
 
-test('a thread that cannot start leaves the judgement to the other rules', async () => {
+test('without a thread a password is unjudged, and the log has one warning', async () => {
   const { judge, warnings } = counting({ file: join(tmpdir(), 'latchkey-no-such-thread.mjs') })
   expect(await judge('aaaaaaaaaaaa')).toBe('unjudged')
   expect(warnings).toHaveLength(1)
 })
 
-test('more questions than the queue has room for are refused with 503', async () => {
+test('requests beyond the queue are refused with 503', async () => {
   const { judge } = counting({ queue: 1 })
   const outcomes = await Promise.allSettled([judge('aaaaaaaaaaaa'), judge('aaaaaaaaaaaa'), judge('aaaaaaaaaaaa')])
   expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected'])

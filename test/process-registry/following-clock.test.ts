@@ -40,7 +40,7 @@ function opened(first: ClockOffset) {
   }
 }
 
-test('the first offset counts at once, a later one forward at once and backward at half speed', async () => {
+test('the first offset applies at once, a later one at once when forward and at half speed when backward', async () => {
   const { clock, measure, pass, offset } = opened({ offsetMs: -2_000, uncertaintyMs: 0 })
   await clock.follow()
   expect(offset()).toBe(-2_000)
@@ -52,7 +52,7 @@ test('the first offset counts at once, a later one forward at once and backward 
   expect(offset()).toBe(-1_500)
 })
 
-test('an offset that a measurement cannot tell from the last one changes nothing, and one without an answer neither', async () => {
+test('an offset within the uncertainty of its measurement changes nothing, and a failed measurement neither', async () => {
   const { measure, fail, offset } = opened({ offsetMs: 0, uncertaintyMs: 0 })
   await measure(9)
   expect(offset()).toBe(0)
@@ -66,7 +66,7 @@ test('an offset that a measurement cannot tell from the last one changes nothing
   expect(offset()).toBe(350)
 })
 
-test('only what a measurement is certain of counts: all of the round trip may have been on one way', async () => {
+test('only the certain part of an offset applies, because the whole round trip may be in one direction', async () => {
   const { clock, measure, offset } = opened({ offsetMs: 250, uncertaintyMs: 250 })
   await clock.follow()
   expect(offset()).toBe(0)

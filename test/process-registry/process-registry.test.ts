@@ -26,7 +26,7 @@ const ready = async ({ base }: Latchkey) => {
 }
 const isReady = async (server: Latchkey) => (await ready(server)).status === 200
 
-test('one set-up has one name, without what is secret', () => {
+test('equal sets of stores have one name, without credentials', () => {
   expect(describeStores(undefined)).toBe('postgres')
   expect(describeStores('redis://me:secret@Cache.internal')).toBe('postgres redis://cache.internal:6379/0')
   expect(describeStores('rediss://cache.internal:6379/0')).toBe(describeStores('redis://:other@cache.internal'))
@@ -56,7 +56,7 @@ test('a proxy that TRUST_PROXY does not name is logged once, and reported by the
   expect(lines.filter((line) => line.includes('TRUST_PROXY'))).toHaveLength(1)
 })
 
-test('a process that cannot publish its stores says so once, until it can again', async () => {
+test('a process that cannot publish its stores logs one warning until it succeeds again', async () => {
   const { database, close } = await createTestDatabase()
   const lines: string[] = []
   const log = createLog({ level: 'info', destination: { write: (line) => void lines.push(line) } })
@@ -84,7 +84,7 @@ test('a process that cannot publish its stores says so once, until it can again'
   await close()
 })
 
-test('the doctor sees the running servers whatever the clock of its machine shows', async () => {
+test('the doctor finds the running servers whatever its own clock says', async () => {
   const { database, url, close } = await createTestDatabase()
   const [clock, log] = [createTestClock(), createLog({ level: 'silent' })]
   const redisUrl = 'redis://cache.internal'
@@ -117,7 +117,7 @@ describeWith(['redis-server'], 'a process without Redis beside one with it', () 
     await redis.close()
   })
 
-  test('neither is ready until one of them stops', async () => {
+  test('two processes with different stores are not ready until one of them stops', async () => {
     const withRedis = await startLatchkey({ database, env: { REDIS_URL: redis.url } })
     await waitFor(() => isReady(withRedis), { what: 'the process with Redis' })
     const without = await startLatchkey({ database, clock: withRedis.clock })
@@ -133,7 +133,7 @@ describeWith(['redis-server'], 'a process without Redis beside one with it', () 
     expect(await database.database.knex('store_set_up')).toEqual([])
   })
 
-  test('both answer 503 wherever the other keeps tokens elsewhere, and nothing is decided', async () => {
+  test('two processes with different stores answer 503 where the stores matter, and decide nothing', async () => {
     const withRedis = await startLatchkey({ database, env: { REDIS_URL: redis.url } })
     await waitFor(() => isReady(withRedis), { what: 'the process with Redis' })
     const metadata = { client_name: 'Robot', scope: 'api:read' }
@@ -180,7 +180,7 @@ describeWith(['redis-server'], 'a process without Redis beside one with it', () 
     await withRedis.stop()
   })
 
-  test('of two that start at one moment, one at least knows before it listens', async () => {
+  test('of two concurrent starts with different stores at least one detects the other before it listens', async () => {
     const { knex } = database.database
     const log = createLog({ level: 'silent' })
     const clock = createTestClock()

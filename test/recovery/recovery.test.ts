@@ -45,7 +45,7 @@ test('the answer is the same for known, unknown, unproven and disabled addresses
   expect(setup.mailbox.to('disabled@example.com')).toHaveLength(1)
 })
 
-test('opening the link changes nothing; the form sets the password, once', async () => {
+test('a GET of the link changes nothing; its form sets the password, once', async () => {
   const { account, link } = await withLink('once@example.com')
   for (let times = 0; times < 3; times += 1) expect((await createBrowser().get(link)).status).toBe(200)
   const browser = createBrowser()
@@ -77,7 +77,7 @@ test('a newer link ends the older one', async () => {
   expect((await browser.get(newer!)).status).toBe(200)
 })
 
-test('it is valid for 30 minutes', async () => {
+test('a link is valid for 30 minutes', async () => {
   const { link } = await withLink('minutes@example.com')
   setup.server.clock.advance(30 * 60_000 - 1000)
   expect((await createBrowser().get(link)).status).toBe(200)
@@ -85,7 +85,7 @@ test('it is valid for 30 minutes', async () => {
   expect((await createBrowser().get(link)).status).toBe(400)
 })
 
-test('of 50 uses at once, one sets its password', async () => {
+test('of 16 concurrent uses of a link one sets its password', async () => {
   const { account, link } = await withLink('parallel@example.com')
   const browser = createBrowser()
   const page = await browser.get(link)
@@ -101,7 +101,7 @@ test('of 50 uses at once, one sets its password', async () => {
   expect((await browser.submit(page, '/recover/password', { password: otherPassword })).status).toBe(400)
 })
 
-test('it signs no browser in, ends every session and token, and leads back to the sign-in', async () => {
+test('a recovery starts no session, ends every session and token, and leads back to the sign-in', async () => {
   const email = 'sessions@example.com'
   await setup.member(email)
   const rp = createRelyingParty(setup.server)
@@ -151,7 +151,7 @@ test('a refused password is shown beside its field and leaves the link valid', a
   expect(await setup.signsIn(account.email, otherPassword)).toBe(true)
 })
 
-test('a link to an address that is no longer the account’s opens nothing', async () => {
+test('a link to an email that the account no longer has is refused', async () => {
   const { account, link } = await withLink('moved@example.com')
   await setup.server.parts.accounts.update(account.id, { email: 'moved-away@example.com' }, operator)
   expect((await createBrowser().get(link)).status).toBe(400)

@@ -12,7 +12,7 @@ describeWith(['redis-server'], 'a Redis that refuses writes', () => {
   })
   afterAll(() => server.close())
 
-  test('its reason is in the log once until it writes again', async () => {
+  test('logs the reason once until it writes again', async () => {
     const lines: string[] = []
     const log = createLog({ level: 'info', destination: { write: (line) => void lines.push(line) } })
     const redis = createRedis({ url: server.url, log })

@@ -23,7 +23,7 @@ async function accept(link: string) {
   return page
 }
 
-test('name and roles count for an address that another user registered; the registrant’s password, session and tokens end at once', async () => {
+test('an invitation sets name and roles of an account that another user registered, and ends that user’s password, session and tokens', async () => {
   const email = 'registered@example.com'
   const stranger = createRelyingParty(setup.server)
   await setup.register({ email, name: 'Stranger Typed', password: otherPassword }, stranger.browser)
@@ -61,7 +61,7 @@ test('without a name the page shows none, and a later registration by another us
   expect(page.body).toMatch(/name="name"[^>]* value=""/)
 })
 
-test('a second invitation brings its own name and roles; what it does not say stays', async () => {
+test('a second invitation sets its own name and roles, and keeps what it does not contain', async () => {
   const email = 'twice@example.com'
   const id = await invite({ email, name: 'First Name', roles: ['reader'] })
   expect(await invite({ email, name: 'Second Name' })).toBe(id)
@@ -70,7 +70,7 @@ test('a second invitation brings its own name and roles; what it does not say st
   expect(await setup.account(email)).toMatchObject({ name: 'Second Name', roles: ['editor', 'reader'] })
 })
 
-test('an imported account whose address is unproven keeps its id, and loses password and name', async () => {
+test('an invited imported account with an unproven email keeps its id, and loses password and name', async () => {
   const email = 'imported@example.com'
   const { accounts } = setup.server.parts
   const id = await accounts.create({ email, name: 'Typed Elsewhere', password: otherPassword }, operator)
@@ -84,7 +84,7 @@ test('an imported account whose address is unproven keeps its id, and loses pass
   expect(await setup.account(email)).toMatchObject({ id, name: 'Chosen By Guest', isEmailVerified: true })
 })
 
-test('what another user allowed and enrolled in an imported account ends with the invitation', async () => {
+test('an invitation ends the consents and factors of an imported account', async () => {
   const email = 'enrolled@example.com'
   const id = await setup.server.parts.accounts.create({ email, name: 'Guest', password: otherPassword }, operator)
   const rp = createRelyingParty(setup.server)
@@ -99,7 +99,7 @@ test('what another user allowed and enrolled in an imported account ends with th
   expect(await rowsOf('recovery_code')).toEqual([])
 })
 
-test('the page never shows the name of a registration, whatever made the link', async () => {
+test('the page does not show the name of a registration, whichever version created the link', async () => {
   const email = 'older-program@example.com'
   await setup.register({ email, name: 'Stranger Typed', password: otherPassword })
   const { id, generation } = (await setup.account(email))!
@@ -111,7 +111,7 @@ test('the page never shows the name of a registration, whatever made the link', 
   expect(page.body).not.toContain('Stranger')
 })
 
-test('what is wrong with an invitation changes nothing', async () => {
+test('a refused invitation changes nothing', async () => {
   const email = 'kept@example.com'
   await setup.register({ email, password: otherPassword })
   const before = await setup.account(email)

@@ -18,7 +18,7 @@ afterAll(() => setup?.close())
 const withoutToken = (body: string) => body.replace(/name="csrf" value="[^"]+"/g, '')
 const dayMs = 24 * 3_600_000
 
-test('the page says the same whether or not the address has an account; the email says which', async () => {
+test('the page is the same with and without an account; the email differs', async () => {
   const before = (await setup.account('alice@example.com'))!
   const unknown = await setup.register({ email: 'unknown@example.com' })
   const known = await setup.register({ email: 'alice@example.com', name: 'Not Alice' })
@@ -74,7 +74,7 @@ test.each([
   await expect(setup.server.database.knex('account').insert(row)).rejects.toThrow()
 })
 
-test('the database refuses an address that an email would read as several', async () => {
+test('the database refuses an email with characters that separate addresses in a mail header', async () => {
   for (const email of [
     'a,b@example.com',
     'a@example.com>',
@@ -89,7 +89,7 @@ test('the database refuses an address that an email would read as several', asyn
   }
 })
 
-test('opening the link changes nothing, as often as scanners do it; the button proves the address, once', async () => {
+test('a GET of the link changes nothing, also repeated by scanners; the button proves the email, once', async () => {
   const browser = createBrowser()
   const email = 'scanned@example.com'
   await setup.register({ email }, browser)
@@ -133,7 +133,7 @@ test('a link is valid for 24 hours, and only the newest one', async () => {
   expect(await setup.account(email)).toMatchObject({ isEmailVerified: false })
 })
 
-test('of 50 uses of one link at once, one is taken', async () => {
+test('of 50 concurrent uses of one link one succeeds', async () => {
   const browser = createBrowser()
   const email = 'parallel@example.com'
   await setup.register({ email }, browser)
@@ -145,7 +145,7 @@ test('of 50 uses of one link at once, one is taken', async () => {
   expect((await setup.trail(id)).filter((action) => action === 'account.email_verified')).toHaveLength(1)
 })
 
-test('an unproven address grants nothing: email_verified is false, and there is no recovery', async () => {
+test('an unproven email has email_verified false and no recovery', async () => {
   const email = 'unproven@example.com'
   await setup.register({ email })
   await setup.mailbox.waitFor(email, 'verify')
@@ -187,7 +187,7 @@ describe('an address that another user registered first', () => {
     expect(await setup.server.database.knex('consent').where({ account_id: squatted.id })).toEqual([])
   }
 
-  test('is removed when the owner opens the email: password, sessions, tokens and the account itself are gone', async () => {
+  test('is removed when the owner confirms the email: password, sessions, tokens and the account itself', async () => {
     const email = 'owner@example.com'
     const squat = await preregister(email)
     const owner = createBrowser()
@@ -201,7 +201,7 @@ describe('an address that another user registered first', () => {
     expect(await setup.trail((await setup.account(email))!.id)).toContain('account.reclaimed')
   })
 
-  test('nor when the owner registers too, and opens that email', async () => {
+  test('is removed too when the owner registers and opens that email', async () => {
     const email = 'owner-too@example.com'
     const squat = await preregister(email)
     const owner = createBrowser()
@@ -240,7 +240,7 @@ describe('an address that another user registered first', () => {
   })
 })
 
-test('five passwords may be tried on the page of a link, at once or one after the other; beginning anew stays possible', async () => {
+test('a link accepts five password attempts, concurrent or not, and can still reset the account', async () => {
   const email = 'tried@example.com'
   await setup.register({ email })
   const token = new URL((await setup.mailbox.waitFor(email, 'verify')).link!).searchParams.get('token')!
@@ -266,7 +266,7 @@ test('five passwords may be tried on the page of a link, at once or one after th
   expect(await setup.signsIn(email, otherPassword)).toBe(true)
 })
 
-test('of two registrations at once one makes the account, and the other changes nothing', async () => {
+test('of concurrent registrations one creates the account, and the others change nothing', async () => {
   const email = 'race@example.com'
   const answers = await Promise.all(
     ['One', 'Two', 'Six'].map((name) => setup.register({ email, name, password: `${name} sings in the morning` })),
@@ -304,7 +304,7 @@ test('a registration in the interaction of another browser is refused', async ()
   expect((await createBrowser().get(url)).status).toBe(400)
 })
 
-test('a user who must confirm the address first learns it after the right password only, and gets the email again', async () => {
+test('a sign-in with an unproven email is refused only after the right password, and the email is sent again', async () => {
   await setup.server.parts.settings.set('emailVerification', 'required', operator)
   try {
     const email = 'first@example.com'
@@ -328,7 +328,7 @@ describe('a setting decides which addresses may register', () => {
   afterEach(() => setup.server.parts.settings.set('registration', 'open', operator))
 
   test.each(['off', 'invitation'] as const)(
-    '%s: there is no form, no way to send one, and the login page does not offer it',
+    '%s: the form is 403, a sent form is 403, and the login page does not link to it',
     async (mode) => {
       const browser = createBrowser()
       const open = await browser.get(setup.at('/register'))
@@ -380,7 +380,7 @@ describe('a setting decides which addresses may register', () => {
   })
 })
 
-test('a link opens its own purpose only', async () => {
+test('a link is refused at the pages of other purposes', async () => {
   const member = await setup.member('purpose@example.com')
   await setup.askForRecovery(member.email)
   const recovery = new URL((await setup.mailbox.waitFor(member.email, 'recovery')).link!)
@@ -389,7 +389,7 @@ test('a link opens its own purpose only', async () => {
   }
 })
 
-test('a Kelvin sign is a k: the email goes to the address as its owner has it, never to the look-alike', async () => {
+test('a Kelvin sign counts as a k: the email goes to the stored address, never to the typed one', async () => {
   await setup.member('k@example.com')
   await setup.askForRecovery('\u212A@example.com')
   await setup.register({ email: '\u212A@example.com' })

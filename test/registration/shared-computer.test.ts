@@ -28,7 +28,7 @@ test('a second registration of the address in the same browser changes neither n
   expect(await setup.trail(before!.id)).toContain('account.registration_repeated')
 })
 
-test('each registration has a cookie of its own: the earlier one wants its password, whatever was registered after it', async () => {
+test('each registration has its own cookie: after a later one the earlier link requires the password', async () => {
   const browser = createBrowser()
   await setup.register({ email: 'earlier@example.com' }, browser)
   const first = await cookieOf(browser, 'latchkey.registration')
@@ -47,7 +47,7 @@ test('the cookie is the same for an address that has an account: it reveals noth
   expect(await names('alice@example.com')).toEqual(await names('alice-not@example.com'))
 })
 
-test('the same form sent twice, at once or one after the other, is one registration, and its browser confirms by the button', async () => {
+test('a form that is sent twice is one registration, and its browser confirms by the button', async () => {
   const browser = createBrowser()
   const email = 'double@example.com'
   const page = await browser.get(setup.at('/register'))
@@ -80,7 +80,7 @@ test('the form of the user before, sent again with another password, changes not
   expect(await setup.signsIn(email, otherPassword)).toBe(false)
 })
 
-test('the forms of other tabs stay good after a registration', async () => {
+test('the forms of other tabs stay valid after a registration', async () => {
   const browser = createBrowser()
   const tab = await browser.get(setup.at('/recover'))
   const browserId = await cookieOf(browser, 'latchkey.browser')

@@ -20,7 +20,7 @@ test.each([
   ['/register', { name: 'Timed', password: goodPassword }],
   ['/recover', {}],
 ])(
-  '%s takes as long for known and unknown addresses',
+  '%s takes the same time for known and unknown emails',
   async (path, fields) => {
     const browser = createBrowser()
     const csrf = /name="csrf" value="([^"]+)"/.exec((await browser.get(setup.at(path))).body)![1]!

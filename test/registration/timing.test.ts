@@ -25,7 +25,7 @@ async function asked(work: () => Promise<{ status: number }>): Promise<string[]>
   return [...statements]
 }
 
-test('a registration asks the same of the database, and hashes once, whether the address is free, unproven or taken', async () => {
+test('a registration sends the same queries to the database, and hashes once, for a free, an unproven and a taken email', async () => {
   const { parts } = setup.server
   const hashes = async () => Number(/_hash_seconds_count (\d+)/.exec(await parts.metrics.metrics())![1])
   const seen: { statements: string[]; hashes: number }[] = []

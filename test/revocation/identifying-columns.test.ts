@@ -36,12 +36,12 @@ async function columnsWithoutCascade(): Promise<string[]> {
 
 const listed = identifyingColumns.flatMap(({ table, columns }) => columns.map((column) => `${table}.${column}`))
 
-test('each has a cascade, or a line that says how it ends', async () => {
+test('every identifying column has a cascade, or a listed reason', async () => {
   expect(await columnsWithoutCascade()).toEqual(listed.toSorted())
   for (const { reason } of identifyingColumns) expect(reason).not.toBe('')
 })
 
-test('a column without a cascade is found, by its name and by its foreign key', async () => {
+test('a column without a cascade is reported by its name and by its foreign key', async () => {
   const { knex } = store.database
   await knex.raw(`
     CREATE TABLE planted_name (client_id text NOT NULL);

@@ -75,7 +75,7 @@ describeWith(['redis-server'], 'a token that Redis has lost', () => {
     expect((await rp.refresh(tokens.refresh_token)).status).toBe(200)
   })
 
-  test('is denied for the client that gives it back, and for no other one', async () => {
+  test('is denied only when its own client revokes it', async () => {
     const token = await machineToken()
     const comeBack = await loseAll()
     expect(await revoke(token, 'other-machine')).toMatchObject(answered)
@@ -104,7 +104,7 @@ describeWith(['redis-server'], 'a token that Redis has lost', () => {
     expect(await ends()).toEqual([])
   })
 
-  test('and made-up ones fill no table: 600 a minute of a client, and what is refused leaves nothing', async () => {
+  test('is denied at most 600 times a minute for each client, also when it is invented, and a refused request stores nothing', async () => {
     await server.database.knex('artifact_end').delete()
     const invented = (index: number) => String(index).padStart(43, 'z')
     const answers: number[] = []

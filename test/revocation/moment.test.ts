@@ -57,7 +57,7 @@ test.each<[string, (revocation: Revocation, accountId: string) => Promise<unknow
   ['of a client', (revocation) => revocation.revokeClient('web', operator)],
   ['of a consent', (revocation, accountId) => revocation.revokeConsent(accountId, 'web', operator)],
   ['of everything', (revocation) => revocation.revokeAll('now', operator)],
-])('the end %s', async (_what, end) => {
+])('the end %s also ends what is issued before its commit', async (_what, end) => {
   const rp = createRelyingParty(server)
   await rp.signIn({ scope: 'openid email offline_access' })
   const { id } = (await server.parts.accounts.findByEmail('alice@example.com'))!
@@ -89,7 +89,7 @@ test.each<[string, (artifacts: Artifacts, accountId: string) => (tx: Tx) => Prom
   ['of a client', (artifacts) => (tx) => artifacts.endClient(tx, 'web', provisional)],
   ['of a consent', (artifacts, accountId) => (tx) => artifacts.endGrantsOf(tx, accountId, 'web', provisional)],
   ['of everything', (artifacts) => (tx) => artifacts.endAll(tx, undefined, provisional)],
-])('the end %s whose command dies at its commit is moved by the sweep', async (_what, end) => {
+])('the end %s whose command is killed at its commit is completed by the sweep', async (_what, end) => {
   const scope = 'openid email offline_access'
   const rp = createRelyingParty(sweeping)
   await rp.signIn({ scope })

@@ -36,7 +36,7 @@ afterAll(() => setup?.close())
 const hashesSoFar = async () => Number(/_hash_seconds_count (\d+)/.exec(await setup.server.parts.metrics.metrics())![1])
 
 test.each(['login', 'login with hashes of other costs', 'registration', 'recovery', 'the page after recovery'])(
-  '%s answers alike, byte for byte, after as many hashes, whoever has the address',
+  '%s gives the same response, byte for byte, after as many hashes, with and without an account',
   async (name) => {
     const { cases } = comparisonsAt(setup.server.issuer).find((comparison) => comparison.name === name)!
     const hashes = new Map<string, Set<number>>()

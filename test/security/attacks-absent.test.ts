@@ -24,14 +24,14 @@ test.each([
   [80, '/account/picture'],
   [60, '/dev/mail'],
   [60, '/metrics'],
-])('%i: there is no %s', async (_row, path) => {
+])('%i: %s does not exist', async (_row, path) => {
   for (const method of ['GET', 'POST', 'PUT', 'DELETE']) {
     const response = await fetch(server.issuer + path, { method, redirect: 'manual' })
     expect([method, response.status]).toEqual([method, 404])
   }
 })
 
-test('45: a client with addresses for the server to fetch is refused', async () => {
+test('45: a client with URLs that the server would fetch is refused', async () => {
   const base = { client_name: 'Lever', redirect_uris: ['https://lever.example/callback'] }
   for (const extra of [
     { sector_identifier_uri: 'https://x.example' },

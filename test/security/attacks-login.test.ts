@@ -47,7 +47,7 @@ const withoutTokens = (body: string, email: string) =>
     .replace(/data-passkey="[^"]*"/, 'challenge')
     .replaceAll(email, 'somebody')
 
-test('5: wrong, unknown, disabled and passwordless have one status, one text and one hash each', async () => {
+test('5: wrong, unknown, disabled and passwordless sign-ins have the same status, text and number of hashes', async () => {
   const bodies: string[] = []
   for (const [email, password] of [
     ['alice@example.com', 'not this one'],
@@ -65,7 +65,7 @@ test('5: wrong, unknown, disabled and passwordless have one status, one text and
   expect(new Set(bodies).size).toBe(1)
 })
 
-test('7: a password of 50 KB, or with what no keyboard makes, is refused without a hash', async () => {
+test('7: a password of 50 KB, or with a NUL, is refused without a hash', async () => {
   for (const password of ['x'.repeat(50_000), 'x'.repeat(129), 'a\u0000b wonderland']) {
     const { rp, page } = await loginPage()
     const before = await hashes()
@@ -74,7 +74,7 @@ test('7: a password of 50 KB, or with what no keyboard makes, is refused without
   }
 })
 
-test('8: what does not fit into the hash pool gets a Retry-After header, and nothing else suffers', async () => {
+test('8: a login beyond the hash pool gets a Retry-After header, and other endpoints still respond', async () => {
   const pages = await Promise.all(Array.from({ length: 12 }, () => loginPage()))
   const answering = Promise.all(
     // Each at another address, because tries at one address wait for each other.
@@ -158,7 +158,7 @@ test('50, 51: a client’s or a user’s name is data on every page, and a name 
   }
 })
 
-test('59: what a header says stays within one line of the log', async () => {
+test('59: a header value stays within one line of the log', async () => {
   lines.length = 0
   await fetch(`${server.issuer}/`, { headers: { 'User-Agent': 'x\t"} {"level":"fatal","msg":"forged"' } })
   await sendRaw(server.issuer, message('GET / HTTP/1.1\r\nUser-Agent: a\rb', []))
@@ -180,7 +180,7 @@ test('59: what a header says stays within one line of the log', async () => {
   }
 })
 
-test('61: a defect of ours is a 500 without a stack, a path or a cause', async () => {
+test('61: an internal error is a 500 without a stack, a path or a cause', async () => {
   const { clients } = server.parts
   const { findById } = clients
   clients.findById = () => Promise.reject(new Error('a secret cause at /srv/latchkey'))

@@ -277,7 +277,7 @@ async function prove(
   expect(logged.map(([name]) => name)).toEqual([])
 }
 
-test('in Postgres and the log there is none', async () => {
+test('Postgres and the log contain no secret', async () => {
   const lines: string[] = []
   const mailbox = await startMailbox()
   const server = await startLatchkey({
@@ -305,7 +305,7 @@ describeWith('redis-server', 'with Redis', () => {
   })
   afterAll(() => redis?.close())
 
-  test('in Postgres, Redis and the log there is none', async () => {
+  test('Postgres, Redis and the log contain no secret', async () => {
     const lines: string[] = []
     const mailbox = await startMailbox()
     const env = { MASTER_KEY: masterKey, REDIS_URL: redis.url, SMTP_URL: mailbox.url }

@@ -103,7 +103,7 @@ const hostile: [what: string, password: string | Buffer, status: number, code: s
 ]
 
 describe.each(Object.entries(passwordForms))('%s', (_, open) => {
-  test.each(hostile)('%s: a page that says what is wrong, and no hash', async (_what, password, status, code) => {
+  test.each(hostile)('%s: a page with the reason, and no hash', async (_what, password, status, code) => {
     const answer = await (await open())(password)
     expect([answer.status, answer.hashed]).toEqual([status, 0])
     expect(codesOn(answer)).toEqual([code])
@@ -111,14 +111,14 @@ describe.each(Object.entries(passwordForms))('%s', (_, open) => {
   })
 })
 
-test('a password that a user can have typed costs one hash at each of these forms', async () => {
+test('an ordinary password costs one hash at each of these forms', async () => {
   for (const [name, open] of Object.entries(passwordForms)) {
     const { status, hashed } = await (await open())('lanterns+over+the+quiet+river')
     expect([name, status, hashed]).toEqual([name, name === 'login' ? 400 : 200, 1])
   }
 })
 
-test('a password with marks of direction, or in letters from right to left, signs in, exactly as it is', async () => {
+test('a password with direction marks, or in a right-to-left script, signs in only exactly as it is', async () => {
   const hash = (password: string) =>
     argon2.hash(password.normalize('NFC'), { type: argon2.argon2id, memoryCost: 19456, timeCost: 2, parallelism: 1 })
   const people = [
@@ -139,7 +139,7 @@ test('a password with marks of direction, or in letters from right to left, sign
   }
 })
 
-test('an address with a NUL, half a character, or without end is refused at the login, and costs no hash', async () => {
+test('an email with a NUL, half a character or too many characters is refused at the login, without a hash', async () => {
   const { browser, authorizeUrl } = createRelyingParty(setup.server)
   const page = await browser.follow(await browser.get(await authorizeUrl()))
   const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)![1]!

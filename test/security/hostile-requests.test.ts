@@ -70,7 +70,7 @@ test.each([
   if (statusesIn(answer)[0] === 405) expect(answer).toMatch(/^allow: \S/im)
 })
 
-test('the method is the one on the request line, whatever else names another', async () => {
+test('the method is that of the request line, whatever a header or a parameter says', async () => {
   for (const [name, value] of [
     ['X-HTTP-Method-Override', 'POST'],
     ['X-HTTP-Method', 'POST'],
@@ -80,7 +80,7 @@ test('the method is the one on the request line, whatever else names another', a
   }
 })
 
-test('CONNECT and an upgrade get no tunnel', async () => {
+test('CONNECT and an upgrade open no tunnel', async () => {
   expect(await raw('CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n')).not.toMatch(
     /^HTTP\/1\.1 [12]/,
   )
@@ -107,7 +107,7 @@ test('headers that are too large get an error, and cookies that are too many or 
   }
 })
 
-test('addresses in answers come from the issuer, whatever Host, Forwarded and the request target say', async () => {
+test('URLs in responses come from the issuer, whatever Host, Forwarded and the request target say', async () => {
   const { issuer } = server
   const answers = await Promise.all([
     raw('GET /.well-known/openid-configuration HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n'),
@@ -128,7 +128,7 @@ test('addresses in answers come from the issuer, whatever Host, Forwarded and th
 })
 
 test.each(['Host: evil.example', 'Authorization: Basic eDp5', formType])(
-  'what a request says once is not said twice: %s (RFC 9112 §3.2, RFC 9110 §5.3)',
+  'a repeated header is refused: %s (RFC 9112 §3.2, RFC 9110 §5.3)',
   async (header) => {
     const body = 'grant_type=client_credentials'
     const once = [formType, lengthOf(body), 'Authorization: Basic eDp5']
@@ -164,7 +164,7 @@ describe('bodies', () => {
     expect(await post([`${formType}; charset="`, lengthOf('a=b')], 'a=b')).toBe(401)
   })
 
-  test('57 KiB are 413; unsaid, in chunks, they are not read to their end', async () => {
+  test('a body of 57 KiB is 413, and a chunked one is refused too', async () => {
     const body = `a=${'b'.repeat(57 * 1024)}`
     const chunked = `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`
     for (const path of ['/token', '/introspect', '/revoke', '/authorize', '/logout', '/logout/confirm', '/userinfo']) {
@@ -175,7 +175,7 @@ describe('bodies', () => {
     }
   })
 
-  test('parameters longer than any honest one are 400, in a form as in an address', async () => {
+  test('too long parameters are 400, in a form and in a URL', async () => {
     const { call, basic, authorizeUrl, browser } = createRelyingParty(server)
     const headers = { Authorization: basic('machine', webSecret) }
     const scope = Array.from({ length: 5_000 }, () => 'a').join(' ')
@@ -200,7 +200,7 @@ describe('bodies', () => {
     expect((await call('/authorize', { ...authorization, claims: ' '.repeat(16_001) })).status).toBe(400)
   })
 
-  test('fields called __proto__, constructor and toString are unknown fields', async () => {
+  test('fields named __proto__, constructor and toString are unknown fields', async () => {
     const { call, basic } = createRelyingParty(server)
     const fields = { __proto__x: '1', constructor: '1', 'constructor[prototype][isAdmin]': '1', toString: '1' }
     const { status } = await call(
@@ -214,7 +214,7 @@ describe('bodies', () => {
     expect(({} as Record<string, unknown>).isAdmin).toBeUndefined()
   })
 
-  test('bytes that are no text, broken escapes and a NUL are no error of ours', async () => {
+  test('invalid bytes, broken escapes and a NUL cause no server error', async () => {
     for (const body of [
       'a=%',
       'a=%ff',

@@ -46,14 +46,14 @@ test.each([
   'GET //evil.example/',
   'GET /\\evil.example',
   'GET http://evil.example/nowhere',
-])('a path means what it says and nothing near it: %s is not there', async (line) => {
+])('a path that differs in case, slashes or encoding does not exist: %s', async (line) => {
   const body = line.startsWith('POST') ? 'grant_type=client_credentials' : ''
   const answer = await ask(line, [...(body ? [formType, lengthOf(body)] : []), 'Origin: https://evil.example'], body)
   expect(statusesIn(answer)).toEqual([404])
   expect(answer).not.toMatch(/^(location|access-control-allow-origin):/im)
 })
 
-test('a handle of an authorization is not a way to another method', async () => {
+test('an authorization to resume refuses every other method', async () => {
   for (const method of ['POST', 'PUT', 'DELETE']) {
     const [status] = statusesIn(
       await ask(`${method} /authorize/aaaaaaaaaaaaaaaaaaaaa`, [formType, 'Content-Length: 0'], ''),

@@ -18,7 +18,7 @@ const results = async (text: string, options = {}) =>
 const problems = async (text: string) =>
   (await problemsFrom(apply(text))).map(({ path: place, code, line }) => `${line ?? '-'} ${place} ${code}`)
 
-test('the development seed gives the values that everybody knows', async () => {
+test('the development seed creates its users, clients and APIs', async () => {
   await apply(development)
   const alice = await setup.accounts.findByEmail('alice@example.com')
   expect((await setup.passwords.verify('wonderland tea party', alice?.passwordHash)).matches).toBe(true)
@@ -41,7 +41,7 @@ test('the development seed gives the values that everybody knows', async () => {
   expect(api?.scopes.map(({ name }) => name)).toEqual(['api:read', 'api:write'])
 })
 
-test('applied again it changes nothing, hashes nothing and writes no audit event', async () => {
+test('a second application changes nothing, hashes nothing and writes no audit event', async () => {
   expect([...new Set(Object.values(await results(development)))]).toEqual(['created'])
   const [hashes, trail] = [setup.hashes(), await setup.trail()]
   expect([...new Set(Object.values(await results(development)))]).toEqual(['unchanged'])
@@ -49,7 +49,7 @@ test('applied again it changes nothing, hashes nothing and writes no audit event
   expect(await setup.trail()).toEqual(trail)
 })
 
-test('it reports what differed, and puts it right', async () => {
+test('an application reports and updates the fields that differ', async () => {
   await apply(development)
   const changed = development
     .replace('client_name: Demo web app', 'client_name: Renamed')
@@ -61,7 +61,7 @@ test('it reports what differed, and puts it right', async () => {
   ])
 })
 
-test('a secret and a password in it are initial values: what was set since stays', async () => {
+test('a secret and a password in the seed are initial values, and do not replace later ones', async () => {
   await apply(development)
   const alice = await setup.accounts.findByEmail('alice@example.com')
   await setup.accounts.setPassword(alice?.id ?? '', 'changed by its owner', operator)
@@ -84,7 +84,7 @@ test('a secret and a password in it are initial values: what was set since stays
   expect((await setup.clients.findById('demo-web'))?.metadata.client_name).toBe('Renamed')
 })
 
-test('a client that comes to need a secret gets the one of the file', async () => {
+test('a client that becomes confidential gets the secret of the file', async () => {
   const entry = (kind: string) => `
 clients:
   - client_id: grown
@@ -100,7 +100,7 @@ clients:
   expect(grown && setup.clients.secretMatches(grown, secret)).toBe(true)
 })
 
-test('what exists is left alone when only what is missing is asked for', async () => {
+test('with isOnlyMissing existing entries are not changed', async () => {
   await apply(development)
   const alice = await setup.accounts.findByEmail('alice@example.com')
   await setup.accounts.setPassword(alice?.id ?? '', 'changed by somebody', operator)
@@ -179,7 +179,7 @@ test.each([
   expect((await problemsFrom(apply(text))).map((problem) => problem.code)).toContain(code)
 })
 
-test('every spelling of a mailbox is one user of the seed', async () => {
+test('spellings of one mailbox are one user of the seed', async () => {
   const seedOf = (...emails: string[]) => `users:\n${emails.map((email) => `  - email: ${email}\n`).join('')}`
   expect(await problems(seedOf('seeded@münchen.example', 'Seeded@xn--mnchen-3ya.example'))).toEqual([
     '3 users[1].email repeated',
@@ -192,14 +192,14 @@ test('every spelling of a mailbox is one user of the seed', async () => {
   expect(Object.values(again)).toEqual(['unchanged'])
 })
 
-test('a failure half-way leaves nothing', async () => {
+test('a failed application stores nothing', async () => {
   await setup.db.raw("ALTER TABLE account ADD CONSTRAINT no_alice CHECK (email_key <> 'alice@example.com')")
   await expect(apply(development)).rejects.toThrow()
   expect(await setup.clients.list()).toEqual([])
   expect(await setup.trail()).toEqual([])
 })
 
-test('production refuses the development seed, and every secret of it under another name', async () => {
+test('production refuses the development seed, and each of its secrets in another seed', async () => {
   const production = await createSetup({ isProduction: true })
   try {
     const refused = await problemsFrom(production.seed.apply(development, { by: operator }))

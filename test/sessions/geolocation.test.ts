@@ -13,13 +13,13 @@ const file = path.join(folder, 'places.mmdb')
 const vienna = { city: { names: { en: 'Vienna', de: 'Wien' } }, country: { names: { en: 'Austria' } } }
 writeFileSync(file, mmdbFile([192, 0, 2], vienna))
 
-test('city and country, where the file knows the address', async () => {
+test('an IP address in the file has its city and country, and another one has none', async () => {
   const placeOf = await openGeolocation(file)
   expect(placeOf('192.0.2.7')).toBe('Vienna, Austria')
   for (const ip of ['198.51.100.1', '127.0.0.1', 'nonsense', '']) expect(placeOf(ip)).toBeUndefined()
 })
 
-test('what is no MMDB file is named', async () => {
+test('a file that is not an MMDB is an error that names it', async () => {
   const wrong = path.join(folder, 'wrong.mmdb')
   writeFileSync(wrong, 'not a database')
   await expect(openGeolocation(wrong)).rejects.toMatchObject({ code: 'places_unreadable', params: { path: wrong } })

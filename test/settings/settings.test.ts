@@ -35,7 +35,7 @@ test('a fresh server has the defaults', () => {
   })
 })
 
-test('a change is audited, seen by another process within a second, and can be taken back', async () => {
+test('a change is audited, read by another process within a second, and can be reset', async () => {
   const { transaction, changes, knex } = setup.database
   const audit = createAudit({
     db: setup.database.knex,
@@ -64,7 +64,7 @@ test('a change is audited, seen by another process within a second, and can be t
   await other.close()
 })
 
-test('what no setting can be is refused and changes nothing', async () => {
+test('an invalid setting is refused and changes nothing', async () => {
   await expect(setup.settings.set('acessTokenSeconds', 1, operator)).rejects.toMatchObject({
     code: 'setting_unknown',
     params: { nearest: 'accessTokenSeconds' },

@@ -38,12 +38,12 @@ const isPlanted = (one: string) => one.startsWith('src/compose/planted-')
 const filesIn = (list: readonly string[]) => [...new Set(list.filter(isPlanted).map((one) => one.split(':')[0]))].sort()
 const namesOf = (list: string, texts: readonly string[]) => plant(list, texts).map(([name]) => name)
 
-test('no name is used before its declaration, in a function either', () => {
+test('the composition uses no name before its declaration, also not inside a function', () => {
   expect(filesIn(found.early)).toEqual(namesOf('early', early))
   expect(found.early.filter((one) => !isPlanted(one))).toEqual([])
 })
 
-test('the composition decides nothing', () => {
+test('the composition contains no decision', () => {
   expect(filesIn(found.decisions)).toEqual(namesOf('decision', decisions))
   expect(found.decisions.filter((one) => !isPlanted(one))).toEqual([])
 })
@@ -65,7 +65,7 @@ const findWaysRound = (file: SourceFile): string[] =>
       return folder !== undefined && target !== entry && existsSync(path.join(root, entry))
     })
 
-test('a feature with an entry file is imported by that file alone', () => {
+test('the composition imports a feature with an entry file only through that file', () => {
   const text = "import { createLogin } from '../login/service.ts'"
   expect(findWaysRound({ path: 'src/compose/planted.ts', text })).toEqual(['src/login/service.ts'])
   expect(compose.flatMap(findWaysRound)).toEqual([])

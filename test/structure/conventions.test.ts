@@ -30,7 +30,7 @@ const rules: [rule: string, pattern: RegExp, allowed: (path: string) => boolean,
     'process.env.ISSUER',
   ],
   [
-    'nothing goes out but through src/outbound',
+    'only src/outbound makes outbound requests',
     /(?<![\w.])fetch\(|\bhttps?\.(request|get)\(|from 'undici'/,
     only('src/outbound/'),
     "const answer = await fetch('https://example.com')",
@@ -43,14 +43,14 @@ const rules: [rule: string, pattern: RegExp, allowed: (path: string) => boolean,
     'const expired = row.expiresAt < Date.now()',
   ],
   [
-    'SQL takes the time as a value: only the queue keeps its own',
+    'SQL gets the time as a value: only the queue uses its own time',
     /\b(SELECT|UPDATE|DELETE|INSERT|WHERE|SET|VALUES|DEFAULT|AND|OR)\b[^$]*(?<![.\w])now\(\)|\b(CURRENT_TIMESTAMP|(current|clock)_timestamp)\b/,
     // This SQL is in a string, because code also calls its own clock `now`.
     only('src/jobs/'),
     "DELETE FROM artifact WHERE expires_at < now()'",
   ],
   ['randomness is cryptographic', /\bMath\.random\(/, only(), 'const id = Math.random()'],
-  ['nobody waits by sleeping', /\bAtomics\.wait\(/, only(), 'Atomics.wait(cell, 0, 0, 500)'],
+  ['no code waits with Atomics.wait', /\bAtomics\.wait\(/, only(), 'Atomics.wait(cell, 0, 0, 500)'],
 ]
 
 test.each(rules)('%s', (_rule, pattern, isAllowed, violation) => {
@@ -62,7 +62,7 @@ test.each(rules)('%s', (_rule, pattern, isAllowed, violation) => {
 const literalSpread = /\.\.\.\{|\.\.\.\[[^\]]*\],?$/
 const everyFile = listFiles(['src', 'adapters', 'keys', 'migrations', 'test', 'bench', 'examples'])
 
-test('a literal is never spread into another one', () => {
+test('no literal is spread into another literal', () => {
   const planted = ['  ...{ action, adress: address, ip },', "  ...['id', 'name'],"]
   for (const text of planted) {
     expect(findLines([{ path: 'src/planted.ts', text }], literalSpread, only())).toHaveLength(1)
@@ -83,7 +83,7 @@ function findBareCasts(files: typeof server): string[] {
   })
 }
 
-test('a cast that the compiler does not check has its reason beside it', () => {
+test('an unchecked cast has a comment with its reason', () => {
   const plant = (text: string) => findBareCasts([{ path: 'src/planted.ts', text }])
   expect(plant('const link = row as never')).toEqual(['src/planted.ts:1'])
   expect(plant('const first = 1\nconst link = row as unknown as Link')).toEqual(['src/planted.ts:2'])
@@ -99,19 +99,19 @@ test('views print with <%= and use <%- for includes only', () => {
   expect(findLines(views, raw, only())).toEqual([])
 })
 
-test('views have no inline script, style or handler: the content security policy refuses them', () => {
+test('views have no inline script, style or handler, which the content security policy refuses', () => {
   const inline = /<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|javascript:/i
   expect(inline.test('<a onclick="go()">')).toBe(true)
   // An email has no content security policy, and most email programs read inline styles only.
   expect(findLines(views, inline, only('views/email/'))).toEqual([])
 })
 
-test('types are erasable and imported apart, so that no file is loaded for its types alone', () => {
+test('types are erasable and imported by their own statement', () => {
   const mixed = /^(import|export) \{[^}]*\btype [A-Z]/
   expect(findLines(server, mixed, only())).toEqual([])
   for (const { text } of server) expect(() => stripTypeScriptTypes(text)).not.toThrow()
 })
 
-test('a file says what it owns before how it works', () => {
+test('every file begins with a comment', () => {
   expect(server.filter(({ text }) => !/^(#!.*\n)?\/\*\*/.test(text)).map(({ path }) => path)).toEqual([])
 })

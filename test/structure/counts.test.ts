@@ -47,7 +47,7 @@ function listSingleForms(catalogue: Catalogue): string[] {
     .map(([key]) => key)
 }
 
-test('a number before a noun has a form for one and a form for more', () => {
+test('a sentence with a number before a noun has a singular and a plural form', () => {
   const planted = {
     cli: { done: '{{count}} people are in {{path}}.', left_other: '{{count}} codes are left.' },
     wait: 'Wait {{days}} days.',

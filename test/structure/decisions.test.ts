@@ -64,7 +64,7 @@ test('a decision has a date, status, context, decision, consequences and alterna
   expect(decisions.flatMap(findGaps)).toEqual([])
 })
 
-test('the numbers are 0001 and up, without a gap, each once', () => {
+test('the decisions are numbered from 0001 without gaps or repetitions', () => {
   const expected = decisions.map((_, at) => String(at + 1).padStart(4, '0'))
   expect(decisions.map(({ path }) => numberOf(path))).toEqual(expected)
 })

@@ -42,7 +42,7 @@ test('a row of the table without a limit, or with an unknown one, does not compi
   expect([withoutLimit, unknownPolicy, withoutReason]).toHaveLength(3)
 })
 
-test('a grant without a limit, or that does not say what it spends, does not compile', () => {
+test('a grant without a limit, or without the artifact that it spends, does not compile', () => {
   // @ts-expect-error: the grant has no limit.
   const withoutLimit: Grant = {
     type: 'urn:example:planted',
@@ -90,7 +90,7 @@ function problemsOf(rows: readonly Endpoint[], list: readonly Grant[]): string[]
   ]
 }
 
-test('no row contradicts itself or another one', () => {
+test('the rows do not contradict themselves or one another', () => {
   expect(problemsOf(endpoints, grants)).toEqual([])
   const planted: Endpoint = {
     name: 'token',
@@ -135,14 +135,14 @@ test('no row contradicts itself or another one', () => {
   ])
 })
 
-test('every grant has a file of its own', () => {
+test('every grant has its own file', () => {
   const around = ['grant.ts', 'index.ts', 'steps.ts'].map((name) => `src/oidc/grants/${name}`)
   const files = listFiles(['src/oidc/grants']).filter(({ path }) => !around.includes(path))
   const types = files.map(({ text }) => /^ {2}type: '(.+)',$/m.exec(text)?.[1])
   expect(types.sort()).toEqual(grants.map(({ type }) => type).sort())
 })
 
-test('the path of an endpoint stands in the table alone', () => {
+test('the path of an endpoint appears only in the table', () => {
   const paths = endpoints.map(({ path }) => path.replace('/:uid', '').replaceAll('.', '\\.'))
   const pattern = new RegExp(`['"\`](${paths.join('|')})['"\`/?]`)
   expect(findLines(plant("if (ctx.path === '/token') return"), pattern)).toHaveLength(1)
@@ -151,7 +151,7 @@ test('the path of an endpoint stands in the table alone', () => {
   expect(findLines(others, pattern)).toEqual([])
 })
 
-test('no code asks which grant it is: what differs stands in the file of the grant', () => {
+test('no code compares the name of a grant: the differences are in the file of the grant', () => {
   const types = [...grants.map(({ type }) => type), 'urn:[\\w:-]+'].join('|')
   const pattern = new RegExp(`(?:[!=]==?|case) '(?:${types})'`)
   expect(findLines(plant("if (name === 'client_credentials') refuse(ctx)"), pattern)).toHaveLength(1)

@@ -13,12 +13,12 @@ beforeAll(async () => {
   for (const file of declaring) await import(path.join(root, file.path))
 })
 
-test('codes are declared in the errors.ts of their room, or at the root', () => {
+test('error codes are declared in errors.ts of their folder, or in src/problems.ts', () => {
   const elsewhere = declaring.filter((file) => !/errors\.ts$|^src\/problems\.ts$/.test(file.path))
   expect(elsewhere.map((file) => file.path)).toEqual([])
 })
 
-test('every error code has a sentence, and every sentence of an error its code', () => {
+test('every error code has a sentence, and every error sentence has a code', () => {
   const { has } = createSentences({ isStrict: true })
   const codes = listErrorCodes().map(({ code }) => code)
   expect(codes.filter((code) => !has(`errors.${code}`))).toEqual([])

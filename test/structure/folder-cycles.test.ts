@@ -10,7 +10,7 @@ test('no folders import from one another, types included', () => {
   expect(listFolderCycles(files).filter(({ folders }) => !allowed.includes(namesOf(folders)))).toEqual([])
 })
 
-test('each cycle that is allowed exists and has its reason', () => {
+test('each allowed cycle exists and has a reason', () => {
   const found = listFolderCycles(files).map(({ folders }) => namesOf(folders))
   expect(allowedCycles.filter(({ folders, reason }) => reason === '' || !found.includes(namesOf(folders)))).toEqual([])
 })
@@ -51,7 +51,7 @@ test('files of one folder may import from one another', () => {
   expect(listFolderCycles(planted)).toEqual([])
 })
 
-test('a feature is its folder below src, with what is below that', () => {
+test('a feature is its folder in src with all subfolders', () => {
   expect(folderOf('src/mfa/methods/totp/method.ts')).toBe('src/mfa')
   expect(folderOf('adapters/postgres/reads.ts')).toBe('adapters')
   expect(folderOf('src/planted.ts')).toBe('src/planted.ts')

@@ -89,14 +89,14 @@ const intentsIn = (text: string) =>
 const bareIntents = (text: string) =>
   intentsIn(text).flatMap(({ name, hasGeneration }) => (hasGeneration || name in exemptIntents ? [] : [name]))
 
-test('every table that names an account has its generation, or a reason', async () => {
+test('every table with an account id has a generation or a listed reason', async () => {
   expect((await tablesOfAccounts()).filter(({ hasGeneration }) => hasGeneration).map(({ table }) => table)).toEqual(
     expect.arrayContaining(['account_link', 'artifact', 'known_browser', 'login_progress', 'remembered_browser']),
   )
   expect(await unexplained()).toEqual([])
 })
 
-test('a table without one is found, by its column and by its foreign key', async () => {
+test('a table without a generation is reported by its column and by its foreign key', async () => {
   const { knex } = store.database
   await knex.raw('CREATE TABLE planted_column (account_id text NOT NULL)')
   await knex.raw('CREATE TABLE planted_key (belongs_to uuid REFERENCES account (id))')
@@ -104,12 +104,12 @@ test('a table without one is found, by its column and by its foreign key', async
   await knex.raw('DROP TABLE planted_column, planted_key')
 })
 
-test('no table is exempt that has a generation, names no account, or is gone', async () => {
+test('every exempt table exists, has an account id and has no generation', async () => {
   const without = (await tablesOfAccounts()).filter(({ hasGeneration }) => !hasGeneration).map(({ table }) => table)
   expect(Object.keys(exemptTables).filter((table) => !without.includes(table))).toEqual([])
 })
 
-test('every email that opens something carries the generation, or a reason', () => {
+test('every email intent has a generation or a listed reason', () => {
   const [file] = listFiles(['src/email']).filter(({ path }) => path === 'src/email/intent.ts')
   const intents = intentsIn(file!.text)
   expect(intents.length).toBeGreaterThan(10)
@@ -119,11 +119,11 @@ test('every email that opens something carries the generation, or a reason', () 
   expect(bareIntents("| Readonly<{ mail: 'planted'; accountId: string }>")).toEqual(['planted'])
 })
 
-test('every kind of the outbox is looked at', () => {
+test('every kind of the outbox is listed', () => {
   expect(kinds.map(({ name }) => String(name)).sort()).toEqual(Object.keys(outboxKinds).sort())
 })
 
-test('every state of an account that outlives a reset is named', async () => {
+test('every state of an account that survives a reset is listed', async () => {
   const { rows } = await store.database.knex.raw(
     "SELECT column_name FROM information_schema.columns WHERE table_name = 'account' AND column_name ~ '^(delete_at|is_(disabled|factor))'",
   )

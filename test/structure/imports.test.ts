@@ -8,7 +8,7 @@ test('every file imports only what its row of the table allows', () => {
   expect(files.flatMap((file) => listViolations(file))).toEqual([])
 })
 
-test('no values are imported in a circle', () => {
+test('imports of values have no cycle', () => {
   expect(findCycle(new Map(files.map((file) => [file.path, listImports(file)])))).toBeUndefined()
 })
 
@@ -58,17 +58,17 @@ test('every row but the composition has a planted violation', () => {
   expect(rows.filter((row) => !planted.some(([from]) => from === row))).toEqual([])
 })
 
-test('types may be imported from anywhere, for they are gone when the program runs', () => {
+test('types may be imported from everywhere, because they do not exist at run time', () => {
   const text = "import type { Audit } from '../audit/service.ts'\nexport type { Account } from '../accounts/account.ts'"
   expect(listViolations({ path: 'src/login/routes.ts', text })).toEqual([])
 })
 
-test('an import that hides a type among values still counts as an import', () => {
+test('an import of a type together with values counts as an import', () => {
   const text = "import { type Audit } from '../audit/service.ts'"
   expect(listViolations({ path: 'src/login/routes.ts', text })).toHaveLength(1)
 })
 
-test('a circle is found and shown', () => {
+test('a cycle is reported with its files', () => {
   const file = (target: string) => [{ target, isPackage: false }]
   const circle = new Map([
     ['src/a.ts', file('src/b.ts')],

@@ -13,7 +13,7 @@ test('a lane is determined by the folder, the list of slow files or the name', (
   for (const file of slowFiles) expect([file, laneOf(file)]).toEqual([file, 'faults'])
 })
 
-test('the list of slow files names files that are there', () => {
+test('every file in the list of slow files exists', () => {
   expect(slowFiles.filter((file) => !existsSync(path.join(root, file)))).toEqual([])
   expect(listTestFiles(root)).toContain('test/structure/lanes.test.ts')
 })
@@ -32,7 +32,7 @@ const list = [
   mutant('src/d.ts', 'test/d.test.ts'),
 ]
 
-test('mutants are chosen by words, by changed files and tests, and by parts that make the whole', () => {
+test('mutants are selected by words, by changed files and tests, and by shards that cover all of them', () => {
   const files = (selection: Parameters<typeof selectMutants>[1]) =>
     selectMutants(list, selection).map(({ file }) => file)
   expect(files({ words: [] })).toHaveLength(list.length)
@@ -46,6 +46,6 @@ test('mutants are chosen by words, by changed files and tests, and by parts that
   expect(parts.flat().sort()).toEqual(list.map(({ file }) => file))
 })
 
-test.each(['0/4', '5/4', '1', 'a/b', '1/0'])('%s is no part', (text) =>
+test.each(['0/4', '5/4', '1', 'a/b', '1/0'])('%s is not a shard', (text) =>
   expect(() => readShard(text)).toThrow('--shard'),
 )

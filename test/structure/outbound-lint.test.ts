@@ -20,7 +20,7 @@ const planted: readonly string[] = [
 ]
 const setup = ['src/oidc', 'adapters', 'keys', 'src/outbound'] as const
 
-test('each way is refused everywhere, and open to the one room', () => {
+test('each way to make outbound requests is refused everywhere except in its own folder', () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'latchkey-lint-'))
   try {
     copyFileSync(path.join(root, 'biome.json'), path.join(folder, 'biome.json'))

@@ -72,7 +72,7 @@ test('docs/reference/routes.md has every protocol endpoint with its methods, cal
   )
 })
 
-test('a route without a row, or whose row says something else, is found', () => {
+test('a route without a row, or with a different row, is reported', () => {
   const page = '| `/planted` | GET | public | none | A page. |\n| `/other` | GET | public | none |  |\n'
   expect(routeRowsIn(page)).toEqual([['/planted', 'GET', 'public', 'none']])
   const route = { method: 'GET', path: '/planted', access: 'public' } as const
@@ -83,7 +83,7 @@ test('a route without a row, or whose row says something else, is found', () => 
 /** Actions of the catalogue that no code writes. */
 const reserved: readonly string[] = ['migration.applied']
 
-test('code writes every action of the catalogue, but those that are reserved', () => {
+test('code writes every action of the catalogue, except the reserved ones', () => {
   const code = server.filter(({ path: file }) => file !== 'src/audit/actions.ts').map(({ text }) => text)
   const unused = auditActions.filter((action) => !code.some((text) => text.includes(`'${action}'`)))
   expect(unused).toEqual(reserved)

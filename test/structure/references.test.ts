@@ -65,7 +65,7 @@ test.each([
   expect(findReferences({ path: 'src/planted.ts', text })).toHaveLength(1)
 })
 
-test('no file names a path of one machine, a folder beside the checkout or the number of a work order', () => {
+test('no file names a local path, a folder beside the checkout or the number of a work order', () => {
   expect(files.length).toBeGreaterThan(500)
   expect(others.flatMap(findReferences)).toEqual([])
 })
@@ -78,7 +78,7 @@ test('no relative path leads out of the checkout', () => {
   expect(others.flatMap(findEscapes).filter((found) => !attacks.test(found))).toEqual([])
 })
 
-test('every document that is named exists', () => {
+test('every named document exists', () => {
   expect(findUnknownDocuments({ path: 'src/planted.ts', text: '// see no-such-page.md, §3' })).toHaveLength(1)
   expect(others.flatMap(findUnknownDocuments)).toEqual([])
 })

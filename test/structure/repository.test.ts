@@ -55,13 +55,13 @@ function listRefusing(packages: Record<string, { engines?: { node?: string } }>)
     .map(([name, { engines }]) => `${name} ${engines?.node}`)
 }
 
-test('npm ci warns of no package on a Node that package.json names', () => {
+test('every package supports the Node versions of package.json, and none is deprecated', () => {
   expect(listRefusing({ planted: { engines: { node: '>=22.19.0' } } })).toEqual(['planted >=22.19.0'])
   expect(listRefusing(lock.packages)).toEqual([])
   expect(Object.entries<object>(lock.packages).filter(([, entry]) => 'deprecated' in entry)).toEqual([])
 })
 
-test('every package has an exact version, and runs its install script only where it is named', () => {
+test('every package has an exact version, and only listed packages run install scripts', () => {
   const { dependencies, devDependencies, optionalDependencies, allowScripts } = manifest
   const versions = Object.entries<string>({ ...dependencies, ...devDependencies, ...optionalDependencies })
   expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))).toEqual([])
@@ -90,7 +90,7 @@ test('the image and the service run as an unprivileged user', () => {
   expect(read('deploy/latchkey.service')).toMatch(/^User=latchkey$/m)
 })
 
-test('the Node that npm brings, .nvmrc and the images are one release', () => {
+test('the Node of npm, .nvmrc and the images have one major version', () => {
   const [major] = versionOf(manifest.devDependencies.node)
   expect(read('.nvmrc')).toBe(`${manifest.devDependencies.node}\n`)
   expect(isWithin(versionOf(manifest.devDependencies.node), manifest.engines.node)).toBe(true)
@@ -120,7 +120,7 @@ test('package.json, the lock file and the newest entry of the changelog have one
   expect([lock.version, lock.packages[''].version, released?.[1]]).toEqual(Array(3).fill(manifest.version))
 })
 
-test('the changelog has the kinds of Keep a Changelog only, and a place for what is not released', () => {
+test('the changelog has only the kinds of Keep a Changelog, and an Unreleased section', () => {
   const text = read('CHANGELOG.md')
   const kinds = [...text.matchAll(/^### (.*)$/gm)].map((match) => match[1])
   const known = ['Added', 'Changed', 'Deprecated', 'Removed', 'Fixed', 'Security']

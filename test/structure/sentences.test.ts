@@ -26,14 +26,14 @@ const foreignWords = ['pages.error.protocol.', 'pages.error.heading.', 'pages.co
 const isNoKey =
   /\.(ts|js|json|ejs|css|yaml)$|^(account|client|resource_server|consent|grant|setting|seed|key)\.[a-z_]+$/
 
-test('every sentence that is asked for exists', () => {
+test('every requested sentence exists', () => {
   const missing = literals.filter(
     ({ literal }) => !literal.endsWith('.') && !keys.has(literal) && !isNoKey.test(literal),
   )
   expect(missing).toEqual([])
 })
 
-test('every sentence is asked for', () => {
+test('every sentence is requested', () => {
   const asked = new Set(literals.map(({ literal }) => literal))
   const unused = [...keys].filter((key) => {
     if (asked.has(key)) return false
@@ -118,7 +118,7 @@ const repeated = withTypes(
 )
 const plantedIn = (file: string) => repeated.planted.filter((one) => one.startsWith(`${file}:`))
 
-test('a test finds things by role, field, code or key, never by a sentence', () => {
+test('a test finds elements by role, field, code or key, never by a sentence', () => {
   expect(repeated.ours).toEqual([])
 })
 

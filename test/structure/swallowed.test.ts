@@ -25,7 +25,7 @@ function findSilent(files: Files): string[] {
   })
 }
 
-test('a handler that does not look at the error has its reason beside it', () => {
+test('an error handler that ignores its error has a comment with the reason', () => {
   const plant = (text: string) => findSilent([{ path: 'src/planted.ts', text }])
   for (const text of [
     'try {\n  await send()\n} catch {\n  return undefined\n}',

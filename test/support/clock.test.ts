@@ -6,7 +6,7 @@ import { createTestFolder } from './folders.ts'
 import { createClockFile, shiftClock } from './processes.ts'
 import { watchProcess } from './watchdog.ts'
 
-test('the test clock stands still until it is moved, and Date stands with it', () => {
+test('the test clock and Date change only when the clock is set', () => {
   const clock = createTestClock(1_000)
   expect([clock.now(), Date.now(), new Date().toISOString()]).toEqual([1_000, 1_000, '1970-01-01T00:00:01.000Z'])
   clock.advance(500)
@@ -20,7 +20,7 @@ test('the test clock stands still until it is moved, and Date stands with it', (
   expect(Date.now()).toBeGreaterThan(1_700_000_000_000)
 })
 
-test('the clock of a started process is moved at once', async () => {
+test('the clock of a started process changes at once', async () => {
   const clock = createClockFile(createTestFolder())
   const code =
     "process.stdin.on('data', () => console.log(JSON.stringify([Date.now(), new Date().getTime(), typeof Date()])))"

@@ -31,7 +31,7 @@ test('with CI=true a missing program is a failure', async () => {
   expect(status).toBe(1)
 }, 60_000)
 
-test('a run that finds no tests has failed', async () => {
+test('a run without tests fails', async () => {
   const { status, lastLine } = await run(['test/nothing-of-this-name'], {})
   expect(lastLine).toBe('0 passed, 1 failed')
   expect(status).toBe(1)

@@ -19,7 +19,7 @@ async function run(code: string) {
 const isAlive = (pid: number) => existsSync(`/proc/${pid}/cwd`)
 const beside = (name: string) => JSON.stringify(path.join(import.meta.dirname, name))
 
-test('programs and folders are gone after kill -9 of the tests', async () => {
+test('programs and folders are removed after kill -9 of the tests', async () => {
   const { pid, folder, child } = await run(`
     import { spawn } from 'node:child_process'
     const { watchProcess } = await import(${beside('watchdog.ts')})
@@ -33,7 +33,7 @@ test('programs and folders are gone after kill -9 of the tests', async () => {
   await waitFor(() => !isAlive(pid) && !existsSync(folder))
 })
 
-test('the cluster of a run is gone after kill -9 of Jest', async () => {
+test('the Postgres cluster of a run is removed after kill -9 of Jest', async () => {
   const { pid, folder, child } = await run(`
     import { readFileSync } from 'node:fs'
     import path from 'node:path'

@@ -79,7 +79,7 @@ export function testChanges(setup: () => Setup): void {
     expect(wrongs).toEqual({ deletion: 0, app: 0 })
   }, 120_000)
 
-  test('an email change whose mail waits in the outbox has no link after recovery', async () => {
+  test('an email change whose email waits in the outbox has no link after recovery', async () => {
     const people = createPeople(setup())
     const { mailbox, allEmailsSent, allEmailsTried, makeEmailsDue } = setup()
     const asked = await runTries(setup(), few, async ({ attackAt, resetAt }) => {

@@ -27,7 +27,7 @@ async function openFactor(people: People, { attackAt }: Try, credentials: Creden
 }
 
 export function testFactorSteps(setup: () => Setup): void {
-  test('a second factor or a step-up in flight gives nothing after recovery, and no browser is remembered', async () => {
+  test('a second factor or a step-up in flight gives no session and no token after recovery, and no browser is remembered', async () => {
     const people = createPeople(setup())
     const wrongs = await countWrongs(setup(), times, async (one) => {
       const person = setup().takeVerified()
@@ -56,7 +56,7 @@ export function testFactorSteps(setup: () => Setup): void {
     expect(wrongs).toEqual({ remembered: 0, factor: 0, stepUp: 0, login: 0 })
   }, 120_000)
 
-  test('a sign-in or a step-up that was stopped before the second factor gives nothing after recovery', async () => {
+  test('a sign-in or a step-up that was stopped before the second factor gives no session and no token after recovery', async () => {
     const people = createPeople(setup())
     const wrongs = await countWrongs(setup(), few, async (one) => {
       const person = setup().takeVerified()

@@ -72,7 +72,7 @@ export function testSignIns(setup: () => Setup): void {
     expect(wrongs).toEqual(none)
   }, 120_000)
 
-  test('a sign-in that was stopped at any step goes nowhere after recovery', async () => {
+  test('a sign-in that was stopped at any step cannot be finished after recovery', async () => {
     const people = createPeople(setup())
     const wrongs = await countWrongs(setup(), few, async (one) => {
       const person = setup().takeVerified()
@@ -82,7 +82,7 @@ export function testSignIns(setup: () => Setup): void {
     expect(wrongs).toEqual(noneStopped)
   }, 60_000)
 
-  test('a sign-in that was stopped at any step goes nowhere after a password change', async () => {
+  test('a sign-in that was stopped at any step cannot be finished after a password change', async () => {
     const people = createPeople(setup())
     const wrongs = await countWrongs(setup(), few, async (one) => {
       const credentials = people.withOldPassword(setup().takeVerified())
