@@ -95,8 +95,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'nothing follows from a consent that was not the first answer',
     file: 'src/consents/routes.ts',
-    search: "const before = () => interactions.decide(params.uid, 'consent')",
-    replacement: 'const before = async () => {}',
+    search: "const decide = (tx: Tx) => interactions.decideWithin(tx, params.uid, 'consent')",
+    replacement: 'const decide = async () => true',
     test: 'test/oidc/one-outcome.test.ts',
   },
   {
