@@ -1090,6 +1090,13 @@ export const mutants: readonly Mutant[] = [
     test: 'test/http/csrf.test.ts',
   },
   {
+    disables: 'a form of one account changes nothing in the session of another',
+    file: 'src/http/route-mount.ts',
+    search: 'csrf.bindTo(ctx, admission.visit.account.id)',
+    replacement: '',
+    test: 'test/account/pages.test.ts',
+  },
+  {
     disables: 'no neighbour can plant the browser cookie (__Host-)',
     file: 'src/http/csrf.ts',
     search: "`${isSecure ? '__Host-' : ''}latchkey.browser`",
