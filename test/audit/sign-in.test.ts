@@ -151,6 +151,23 @@ describe('a refused sign-in says why', () => {
     ])
   })
 
+  test('deletion_pending: the user has proven the account, which only its own page accepts', async () => {
+    const { id, email } = await person('leaving')
+    const deleteAt = server.clock.now() + minutes(60)
+    await server.database.knex('account').where({ id }).update({ delete_at: deleteAt })
+    expect((await attempt(server, email, goodPassword)).status).toBe(403)
+    expect(await trailOf(id)).toMatchObject([
+      own(id, 'account.password_accepted'),
+      {
+        action: 'account.sign_in_failed',
+        actor: { type: 'account', id },
+        clientId: 'web',
+        details: { reason: 'deletion_pending' },
+        ...inRequest,
+      },
+    ])
+  })
+
   test('factor: a wrong code is an anonymous failed attempt on the account', async () => {
     const { email, id } = await person('guessed-code')
     await addPhone(server, email)
