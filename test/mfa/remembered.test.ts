@@ -1,6 +1,7 @@
 /**
  * The token of a browser that skips the second factor: different for each account and each time.
  */
+import { testOrigin } from '../audit/origins.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { startLatchkey } from '../support/latchkey.ts'
 
@@ -21,7 +22,8 @@ test('two users at one browser, and one user twice, have different tokens', asyn
   const { loginSteps } = server.parts
   const [one, two] = [await person('one@people.example'), await person('two@people.example')]
   const tokens = []
-  for (const account of [one, two, one]) tokens.push((await loginSteps.remember(account))!.token)
+  for (const account of [one, two, one])
+    tokens.push((await loginSteps.remember(account, { origin: testOrigin }))!.token)
   expect(new Set(tokens).size).toBe(3)
   expect(tokens.filter((token) => !/^[\w-]{43}$/.test(token))).toEqual([])
   expect(await loginSteps.countRemembered(one.id)).toBe(2)
@@ -31,14 +33,14 @@ test('two users at one browser, and one user twice, have different tokens', asyn
 test('a browser is not remembered in a generation that is over', async () => {
   const account = await person('reset@people.example')
   await server.parts.accounts.disable(account.id, operator)
-  expect(await server.parts.loginSteps.remember(account)).toBeUndefined()
+  expect(await server.parts.loginSteps.remember(account, { origin: testOrigin })).toBeUndefined()
   expect(await server.parts.loginSteps.countRemembered(account.id)).toBe(0)
 })
 
 test('a browser that continues after a reset is remembered under another token, a copy of the old one is not', async () => {
   const account = await person('copied@people.example')
   const { loginSteps, accountEnd } = server.parts
-  const before = (await loginSteps.remember(account))!.token
+  const before = (await loginSteps.remember(account, { origin: testOrigin }))!.token
   const end = await server.database.transaction((tx) => accountEnd(tx, account.id, { rememberedToken: before }))
   expect(end).toMatchObject({ generation: 1, rememberedToken: expect.stringMatching(/^[\w-]{43}$/) })
   expect(end.rememberedToken).not.toBe(before)
