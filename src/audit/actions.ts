@@ -44,6 +44,8 @@ export const auditActions = [
   'factor.failed',
   'factor.switched_off',
   'factor.switched_on',
+  'factor.browser_remembered',
+  'factor.browsers_forgotten',
   'factor.reset_requested',
   'factor.reset_stopped',
   'factor.reset_done',

@@ -73,7 +73,7 @@ export type Audit = ReturnType<typeof createAudit>
 type EventWithoutOrigin = Omit<RecordedEvent, 'id' | 'at' | 'actor'>
 
 /** Refusals after the account was proven. */
-const afterProof: readonly SignInRefusal[] = ['unverified', 'breached']
+const afterProof: readonly SignInRefusal[] = ['unverified', 'breached', 'breach_unchecked', 'deletion_pending']
 
 const secretKey = /(^|_)(password|secret|token|code|cookie|assertion|authorization)$/i
 

@@ -6,6 +6,8 @@ export const signInRefusals = [
   'wrong_password',
   'unverified',
   'breached',
+  'breach_unchecked',
+  'deletion_pending',
   'captcha',
   'locked',
   'factor',

@@ -61,12 +61,10 @@ export type Interactions = Readonly<{
   loadForAnswer: (ctx: Context, uid: string, answer: string) => Promise<Interaction | { continueTo: string }>
 
   /**
-   * Decides the interaction before its answer takes effect. Gives false for the same answer a
-   * moment later. Throws `interaction_answered` for another answer.
+   * Decides the interaction inside the caller's transaction: the decision takes effect when that
+   * commits. Gives false for the same answer a moment later. Throws `interaction_answered` for
+   * another answer.
    */
-  decide: (uid: string, answer: string) => Promise<boolean>
-
-  /** The same inside the caller's transaction: the decision takes effect when that commits. */
   decideWithin: (tx: Tx, uid: string, answer: string) => Promise<boolean>
 
   /**

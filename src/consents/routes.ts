@@ -3,6 +3,7 @@ import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Accounts } from '../accounts/service.ts'
 import type { Interaction, Interactions } from '../authentication/interaction.ts'
+import type { Tx } from '../database/database.ts'
 import type { Route } from '../http/route.ts'
 import { form } from '../http/route.ts'
 import type { Views } from '../http/views.ts'
@@ -74,9 +75,8 @@ export function createConsentPages({ interactions, consents, accounts, resourceS
       if ('continueTo' in interaction) return views.render(ctx, 'continue', { url: interaction.continueTo })
       const { prompt, accountId, clientId, missing } = interaction
       if (prompt !== 'consent' || !accountId) throw consentNotAsked()
-      // Only the first answer is saved.
-      const before = () => interactions.decide(params.uid, 'consent')
-      await consents.grant({ accountId, clientId, origin: originOf(ctx) }, missing, before)
+      const decide = (tx: Tx) => interactions.decideWithin(tx, params.uid, 'consent')
+      await consents.grant({ accountId, clientId, origin: originOf(ctx) }, missing, decide)
       views.render(ctx, 'continue', { url: await interactions.finish(ctx, { consent: {} }, 'consent') })
     },
   })

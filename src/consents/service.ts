@@ -39,6 +39,9 @@ export type Consents = ReturnType<typeof createConsents>
 
 type Answer = { accountId: string; clientId: string; origin: Origin }
 
+/** Decides the interaction within the transaction. Gives whether this is its first answer. */
+type Decide = (tx: Tx) => Promise<boolean>
+
 const nothing: ConsentGrant = { scopes: [], claims: [], resources: {} }
 
 const union = (left: readonly string[] = [], right: readonly string[] = []): string[] => [
@@ -100,20 +103,16 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
     list: (accountId: string): Promise<Map<string, Consent>> => listConsents(db, accountId),
 
     /**
-     * Adds `more` to the earlier consent. An answer that adds nothing changes nothing.
-     * `beforeChange` is awaited before a change.
+     * Adds `more` to the earlier consent. An answer that adds nothing changes nothing. `decide` says
+     * whether it is the first answer, or throws. It takes effect together with the consent.
      */
-    grant: async (
-      answer: Answer,
-      more: ConsentGrant,
-      beforeChange: () => Promise<unknown> = async () => {},
-    ): Promise<void> => {
+    grant: async (answer: Answer, more: ConsentGrant, decide: Decide = async () => true): Promise<void> => {
       // Read from the database: the cached consent may just have been revoked, and the answer must
       // be saved.
       const known = await findConsent(db, answer)
       if (known && isWithin(more, known)) return
-      await beforeChange()
       await transaction(async (tx) => {
+        if (!(await decide(tx))) return
         const before = (await findConsentForUpdate(tx, answer)) ?? nothing
         await putConsent(tx, answer, widen(before, more), clock.now())
         await record(tx, 'consent.granted', answer, more)
@@ -132,7 +131,10 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
       await deleteConsents(tx, accountId)
     },
 
-    /** Records that the account refused. Its earlier consent stays. */
-    refuse: (answer: Answer): Promise<void> => transaction((tx) => record(tx, 'consent.refused', answer, nothing)),
+    /** Records that the account refused, if `decide` allows it. Its earlier consent stays. */
+    refuse: (answer: Answer, decide: Decide): Promise<void> =>
+      transaction(async (tx) => {
+        if (await decide(tx)) await record(tx, 'consent.refused', answer, nothing)
+      }),
   }
 }

@@ -18,6 +18,11 @@ export type Csrf = {
    * after `checkToken`.
    */
   formOf: (ctx: Context) => string
+  /**
+   * Binds the forms of this response to the account of the session. Call it after `checkToken`.
+   * @throws csrf_failed (403) when the request's form is from a page of another account.
+   */
+  bindTo: (ctx: Context, accountId: string) => void
   /** @throws csrf_failed (403) when `token` was not created for this browser. */
   checkToken: (ctx: Context, token: unknown) => void
   /** @throws csrf_failed (403) when the request comes from another site or another origin. */
@@ -60,6 +65,9 @@ export function createCsrf({ key, issuer, random, pageBinding = () => undefined 
   const proof = (browserId: string, nonce: string) =>
     createHmac('sha256', secretKey).update(`${browserId}.${nonce}`).digest()
 
+  const ownerProof = (accountId: string, fresh: string): string =>
+    createHmac('sha256', secretKey).update(`account ${accountId}.${fresh}`).digest('base64url')
+
   // Tabs opened at the same time overwrite the browser cookie of each other, so the cookie of the
   // page counts too.
   const bindingsOf = (ctx: Context): string[] => [browserOf(ctx), pageBinding(ctx)].filter((id) => id !== undefined)
@@ -87,7 +95,9 @@ export function createCsrf({ key, issuer, random, pageBinding = () => undefined 
       }
       // A new nonce in each response, so that page lengths behind a compressing proxy do not reveal
       // the token (BREACH).
-      const nonce = random.token(128)
+      const fresh = random.token(128)
+      const { csrfOwner } = ctx.state
+      const nonce = typeof csrfOwner === 'string' ? `${fresh}~${ownerProof(csrfOwner, fresh)}` : fresh
       const token = [nonce, ...bindingsOf(ctx).map((id) => proof(id, nonce).toString('base64url'))].join('.')
       ctx.state.csrfToken = token
       return token
@@ -96,6 +106,13 @@ export function createCsrf({ key, issuer, random, pageBinding = () => undefined 
       const form = ctx.state.csrfForm as string | undefined
       if (form === undefined) throw csrfFailed()
       return form
+    },
+    bindTo: (ctx, accountId) => {
+      ctx.state.csrfOwner = accountId
+      const [fresh = '', owner] = ((ctx.state.csrfForm as string | undefined) ?? '').split('~')
+      // The form of a page without an account has no owner. Nothing on it belongs to an account.
+      if (owner === undefined) return
+      if (!equals(Buffer.from(owner), Buffer.from(ownerProof(accountId, fresh)))) throw csrfFailed()
     },
     checkToken: (ctx, token) => {
       const [nonce, ...macs] = typeof token === 'string' ? token.split('.') : []

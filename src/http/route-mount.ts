@@ -31,7 +31,7 @@ export const createRouter = (): Router => new Router({ strict: true, sensitive: 
  * The order of the checks: method (405 with Allow), path parameters (404), permission or client,
  * origin (403),
  * limit by IP (429), body type and size (415, 413), CSRF token (403), schemas (400),
- * limit by identifier (429), session.
+ * limit by identifier (429), session, account of the form (403).
  * Throws at start when a route is incomplete or contradicts itself or another; names every problem.
  */
 export function mountRoutes(router: Router, routes: readonly Route[], deps: RouteDeps): void {
@@ -77,6 +77,7 @@ async function answer(ctx: Context, route: Route, { csrf, guards = {}, limits }:
   // After the CSRF token: the guard counts forms, and another site must not use up that limit.
   const admission = await guards.session!(ctx, route.access.session)
   if ('loginUrl' in admission) return seeOther(ctx, admission.loginUrl)
+  csrf.bindTo(ctx, admission.visit.account.id)
   await route.handler(ctx, { ...input, visit: admission.visit })
 }
 

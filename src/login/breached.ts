@@ -30,11 +30,15 @@ const retryAfterSeconds = 10
 export function createRefuseBreached({ breaches, canSendEmail, sendEmail, transaction, audit, clock }: Deps) {
   return async (account: Account, { password, clientId, origin, interactionUid }: Attempt): Promise<void> => {
     const verdict = await breaches?.find(password)
-    if (verdict === 'unavailable') throw breachCheckUnavailable({ retryAfterSeconds })
+    const accountId = account.id
+    if (verdict === 'unavailable') {
+      const refused = { reason: 'breach_unchecked', accountId, clientId, origin } as const
+      await transaction((tx) => audit.recordRefusedSignIn(tx, refused))
+      throw breachCheckUnavailable({ retryAfterSeconds })
+    }
     if (verdict !== 'breached') return
     // An unproven email cannot recover the account, so the link confirms it first.
     const kind = account.isEmailVerified ? 'recovery' : 'registration'
-    const accountId = account.id
     await transaction(async (tx) => {
       const outcome = canSendEmail ? 'failure' : 'success'
       await audit.recordOwn(tx, { action: 'account.password_breached', accountId, clientId, origin, outcome })

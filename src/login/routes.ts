@@ -3,6 +3,7 @@ import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Account, Accounts } from '../accounts/service.ts'
 import type { Interaction, Interactions } from '../authentication/interaction.ts'
+import type { Tx } from '../database/database.ts'
 import { AppError } from '../errors.ts'
 import type { Route } from '../http/route.ts'
 import { form, page } from '../http/route.ts'
@@ -24,8 +25,11 @@ type Deps = {
   clearSteps: (uid: string) => Promise<void>
   /** Shows the consent page of an interaction. */
   showConsent: (ctx: Context, interaction: Interaction) => Promise<void>
-  /** Records in the audit trail that the user cancelled. */
-  noteRefusal: (answer: { accountId: string; clientId: string; origin: RequestOrigin }) => Promise<void>
+  /** Records in the audit trail that the user cancelled, if `decide` says that it is the first answer. */
+  noteRefusal: (
+    answer: { accountId: string; clientId: string; origin: RequestOrigin },
+    decide: (tx: Tx) => Promise<boolean>,
+  ) => Promise<void>
   /** Other options of the login page. */
   /** The options for a passkey sign-in in this interaction. */
   passkeyOptions: (interaction: string) => Promise<object>
@@ -211,9 +215,10 @@ export function loginRoutes(deps: Deps): readonly Route[] {
       const interaction = await interactions.loadForAnswer(ctx, params.uid, 'cancel')
       if ('continueTo' in interaction) return showContinue(ctx, interaction.continueTo)
       const { accountId, clientId, prompt } = interaction
-      const isNoted =
-        prompt === 'consent' && accountId !== undefined && (await interactions.decide(params.uid, 'cancel'))
-      if (isNoted) await deps.noteRefusal({ accountId, clientId, origin: originOf(ctx) })
+      if (prompt === 'consent' && accountId !== undefined) {
+        const decide = (tx: Tx) => interactions.decideWithin(tx, params.uid, 'cancel')
+        await deps.noteRefusal({ accountId, clientId, origin: originOf(ctx) }, decide)
+      }
       // RFC 6749 §4.1.2.1: the error for the client, in the standard's words.
       const denial = { error: 'access_denied', error_description: 'The resource owner denied the request' }
       showContinue(ctx, await interactions.finish(ctx, denial, 'cancel'))

@@ -164,7 +164,7 @@ export function factorAccountRoutes({ frameOf, factors, methods, steps, views }:
     limit: { policy: 'account' },
     body: { schema: z.strictObject({}) },
     handler: async (ctx, { visit }) => {
-      await steps.deleteRememberedBrowsers(visit.account.id)
+      await steps.deleteRememberedBrowsers(visit.account.id, visit.origin)
       seeOther(ctx, '/account?done=browsers')
     },
   })

@@ -132,9 +132,9 @@ export const countRemembered = async (db: Queryable, accountId: string, now: num
   return Number(row?.count ?? 0)
 }
 
-export async function deleteRememberedBrowsers(tx: Tx, accountId: string): Promise<void> {
-  await tx('remembered_browser').where({ account_id: accountId }).delete()
-}
+/** Returns the number of deleted rows. */
+export const deleteRememberedBrowsers = (tx: Tx, accountId: string): Promise<number> =>
+  tx('remembered_browser').where({ account_id: accountId }).delete()
 
 type RenewedBrowser = { digest: Buffer; next: Buffer; generation: number }
 
@@ -144,7 +144,10 @@ type RenewedBrowser = { digest: Buffer; next: Buffer; generation: number }
  */
 export async function endOf(tx: Tx, accountId: string, renewed?: RenewedBrowser): Promise<void> {
   await tx('login_progress').where({ account_id: accountId }).delete()
-  if (!renewed) return deleteRememberedBrowsers(tx, accountId)
+  if (!renewed) {
+    await deleteRememberedBrowsers(tx, accountId)
+    return
+  }
   await tx('remembered_browser').where({ account_id: accountId }).whereNot({ digest: renewed.digest }).delete()
   // Only a browser that was remembered before this reset: the row of the previous generation.
   await tx('remembered_browser')

@@ -154,7 +154,7 @@ export function createFactorPages(deps: Deps) {
         })
       if (!step) return
       if (remember && before?.kind === 'factor' && before.mayRemember) {
-        const browser = await steps.remember(before.account)
+        const browser = await steps.remember(before.account, { clientId: interaction.clientId, origin: originOf(ctx) })
         if (browser) remembered.write(ctx, browser.token, browser.lifetimeMs)
       }
       await showStep(ctx, interaction, step)

@@ -6,6 +6,7 @@ import type { Audit } from '../audit/service.ts'
 import type { AccountResetHandler } from '../authentication/account-reset-types.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction, Tx } from '../database/database.ts'
+import { AppError } from '../errors.ts'
 import type { RequestOrigin } from '../origin.ts'
 import type { Random } from '../random.ts'
 import { factorLocked, factorNotAsked, factorOff, factorRefused, factorTriesUsed } from './errors.ts'
@@ -69,12 +70,12 @@ export function createLoginSteps(deps: Deps) {
       audit.recordOwn(tx, { action: 'factor.proven', accountId, clientId, origin, details: { method } }),
     )
 
-  /** Records a sign-in that is refused before the factor is checked. */
+  /** Records a sign-in that is refused without a check of the factor. */
   const noteRefused = (
     accountId: string,
     { clientId }: StepRequest,
     { origin }: LoginContext,
-    reason: 'factor' | 'locked',
+    reason: 'factor' | 'locked' | 'deletion_pending',
   ): Promise<void> => transaction((tx) => audit.recordRefusedSignIn(tx, { reason, accountId, clientId, origin }))
 
   return {
@@ -89,7 +90,12 @@ export function createLoginSteps(deps: Deps) {
       loginContext: LoginContext,
     ): Promise<Step> => {
       const progress = { accountId: id, generation, proven: [proof], provenAtMs: clock.now() }
-      const step = await nextOf(progress, request, loginContext)
+      const step = await nextOf(progress, request, loginContext).catch(async (error: unknown) => {
+        if (error instanceof AppError && error.code === 'account_leaving') {
+          await noteRefused(id, request, loginContext, 'deletion_pending')
+        }
+        throw error
+      })
       if (!step) throw factorNotAsked()
       if (proof !== 'password') await deps.endReset(progress, loginContext.origin)
       if (step.kind !== 'done') {

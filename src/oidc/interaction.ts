@@ -22,7 +22,7 @@ type Deps = {
   cookie: InteractionCookie
   /** The generation in the row of the session that this request has loaded. */
   generationOf: (sessionUid: string) => number
-  outcomes: Pick<Outcomes, 'decide' | 'decideWithin' | 'wasJustAnswered'>
+  outcomes: Pick<Outcomes, 'decideWithin' | 'wasJustAnswered'>
   /** Sets the answer that this request gives. */
   setAnswer: (uid: string, answer: string) => void
 }
@@ -80,12 +80,11 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, s
   }
 
   /**
-   * Called before writes that depend on the answer; otherwise `finish` decides. Gives true the
-   * first time, and false for the same answer a moment later. Throws interaction_answered.
+   * Decides the interaction together with other writes that depend on the answer; `finish` decides
+   * when nothing else does. An interaction has one outcome in all processes.
+   * Gives true the first time, and false for the same answer a moment later. Throws
+   * interaction_answered.
    */
-  const decide = async (uid: string, answer: string): Promise<boolean> => isFirst(await outcomes.decide(uid, answer))
-
-  /** The same inside the caller's transaction: the decision takes effect when that commits. */
   const decideWithin = async (tx: Tx, uid: string, answer: string): Promise<boolean> =>
     isFirst(await outcomes.decideWithin(tx, uid, answer))
 
@@ -125,5 +124,5 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, s
     await interaction.persist()
   }
 
-  return { load, loadForAnswer, decide, decideWithin, finish, abandon, leaveSession }
+  return { load, loadForAnswer, decideWithin, finish, abandon, leaveSession }
 }

@@ -8,7 +8,7 @@ import { goodPassword, openAccountSetup, otherPassword } from '../registration/s
 import type { Browser, Page } from '../support/browser.ts'
 import { createBrowser } from '../support/browser.ts'
 import { createRelyingParty } from '../support/latchkey.ts'
-import { says, sentence } from '../support/sentences.ts'
+import { codesOn, says, sentence } from '../support/sentences.ts'
 
 let setup: AccountSetup
 beforeAll(async () => {
@@ -51,6 +51,26 @@ test('an account page leads through the login and back to that page, and never t
   }
   expect((await createBrowser().get(setup.at('/account/return?code=x&state=/account'))).status).toBe(400)
   expect((await browser.get(setup.at('/account/return?error=access_denied'))).next).toBe(setup.at('/'))
+})
+
+test("a form of one account's page changes nothing after another account has signed in to the browser", async () => {
+  const { browser, page, email } = await visitor('first-tab', '/account/profile')
+  const other = await setup.member('second-tab@example.com')
+  const rp = createRelyingParty(setup.server, browser)
+  await rp.authorize({ prompt: 'login' }, { email: other.email, password: goodPassword })
+  const names = () => setup.server.database.knex('account').whereIn('email', [email, other.email]).pluck('name')
+  const before = await names()
+  const refused = await browser.submit(page, '/account/profile', { name: 'Of the first tab' })
+  expect([refused.status, codesOn(refused)]).toEqual([403, ['csrf_failed']])
+  expect(await names()).toEqual(before)
+  const own = await open(browser, '/account/profile', other)
+  expect((await browser.submit(own, '/account/profile', { name: 'Of the second tab' })).status).toBe(303)
+})
+
+test("a form of the account's page is valid after the same account has signed in again", async () => {
+  const { browser, page, email } = await visitor('again', '/account/profile')
+  await createRelyingParty(setup.server, browser).authorize({ prompt: 'login' }, { email, password: goodPassword })
+  expect((await browser.submit(page, '/account/profile', { name: 'The same' })).status).toBe(303)
 })
 
 test('no client can be registered under the id of the account page, and that client gets no tokens', async () => {

@@ -37,7 +37,7 @@ async function beginAll(person: Person) {
   await mint('recover', person, person.email)
   await mint('change_email', person, `elsewhere-${person.id}@example.com`)
   await setup.server.database.transaction((tx) => parts().loginThrottle.rememberBrowser(tx, 'a browser', account))
-  await parts().loginSteps.remember(account)
+  await parts().loginSteps.remember(account, { origin: testOrigin })
   return account.generation
 }
 
@@ -193,7 +193,7 @@ test('after a password change only the browser that made it stays known and reme
   const account = (await parts().accounts.readById(person.id))!
   await beginAll(person)
   await setup.server.database.transaction((tx) => parts().loginThrottle.rememberBrowser(tx, 'this browser', account))
-  const { token } = (await parts().loginSteps.remember(account))!
+  const { token } = (await parts().loginSteps.remember(account, { origin: testOrigin }))!
   await parts().accountChanges.changePassword({
     origin: testOrigin,
     accountId: person.id,

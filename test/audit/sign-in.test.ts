@@ -2,6 +2,7 @@
 import { attempt, loginPage } from '../limits/setup.ts'
 import { addPhone, goodPassword, member, operator, secondsMs, toFactor } from '../mfa/setup.ts'
 import { minutes } from '../oidc/support.ts'
+import { formsOf } from '../support/browser.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
@@ -68,6 +69,20 @@ describe('a sign-in', () => {
     await browser.submit(page, '/factor', { code: phone.code() })
     expect((await actions()).slice(-3)).toEqual(['account.password_accepted', 'factor.proven', 'account.signed_in'])
     expect((await trailOf(account.id)).at(-1)?.details).toMatchObject({ level: 'multi_factor' })
+  })
+
+  test('that makes the browser skip the second factor from now on says so, and so does its end', async () => {
+    const { person, phone, account } = await member(server, 'trail-remembered')
+    const { browser, page } = await toFactor(server, person)
+    await browser.follow(await browser.submit(page, '/factor', { code: phone.code(), remember: 'yes' }))
+    const remembered = (await trailOf(account.id)).find(({ action }) => action === 'factor.browser_remembered')
+    expect(remembered).toMatchObject(own(account.id, 'factor.browser_remembered'))
+    const csrf = formsOf(await browser.get(`${server.issuer}/account/profile`))[0]!.fields.csrf!
+    for (let times = 0; times < 2; times += 1) {
+      await browser.post(`${server.issuer}/account/factors/forget-browsers`, { csrf })
+    }
+    const forgotten = (await trailOf(account.id)).filter(({ action }) => action === 'factor.browsers_forgotten')
+    expect(forgotten).toMatchObject([{ actor: { type: 'account', id: account.id }, outcome: 'success', ...inRequest }])
   })
 
   test('that is sent twice, as by a double click, is recorded once', async () => {
@@ -148,6 +163,23 @@ describe('a refused sign-in is recorded with its reason', () => {
     await server.parts.settings.set('emailVerification', undefined, operator)
     expect(await trailOf(id)).toMatchObject([
       { action: 'account.sign_in_failed', actor: { type: 'account', id }, details: { reason: 'unverified' } },
+    ])
+  })
+
+  test('deletion_pending: the user has proven the account, which only its own page accepts', async () => {
+    const { id, email } = await person('leaving')
+    const deleteAt = server.clock.now() + minutes(60)
+    await server.database.knex('account').where({ id }).update({ delete_at: deleteAt })
+    expect((await attempt(server, email, goodPassword)).status).toBe(403)
+    expect(await trailOf(id)).toMatchObject([
+      own(id, 'account.password_accepted'),
+      {
+        action: 'account.sign_in_failed',
+        actor: { type: 'account', id },
+        clientId: 'web',
+        details: { reason: 'deletion_pending' },
+        ...inRequest,
+      },
     ])
   })
 

@@ -13,6 +13,7 @@ import { startTestServer } from './support.ts'
 const noCsrf: Csrf = {
   tokenFor: () => '',
   formOf: () => '',
+  bindTo: () => {},
   checkToken: () => {},
   checkOrigin: () => {},
   guardOrigin: () => async () => {},
@@ -201,7 +202,7 @@ describe('a mounted route', () => {
 })
 
 describe('a mounted route admits', () => {
-  const visit = { ip: '192.0.2.1', amr: ['pwd'] } as unknown as Visit
+  const visit = { account: { id: 'one' }, ip: '192.0.2.1', amr: ['pwd'] } as unknown as Visit
   const seen: string[] = []
   let server: TestServer
   beforeAll(async () => {

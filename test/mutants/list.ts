@@ -95,8 +95,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'nothing follows from a consent that was not the first answer',
     file: 'src/consents/routes.ts',
-    search: "const before = () => interactions.decide(params.uid, 'consent')",
-    replacement: 'const before = async () => {}',
+    search: "const decide = (tx: Tx) => interactions.decideWithin(tx, params.uid, 'consent')",
+    replacement: 'const decide = async () => true',
     test: 'test/oidc/one-outcome.test.ts',
   },
   {
@@ -1088,6 +1088,13 @@ export const mutants: readonly Mutant[] = [
     search: "if (site !== '' && site !== 'same-origin' && site !== 'none') throw csrfFailed()",
     replacement: '',
     test: 'test/http/csrf.test.ts',
+  },
+  {
+    disables: 'a form of one account changes nothing in the session of another',
+    file: 'src/http/route-mount.ts',
+    search: 'csrf.bindTo(ctx, admission.visit.account.id)',
+    replacement: '',
+    test: 'test/account/pages.test.ts',
   },
   {
     disables: 'a sibling host cannot set the browser cookie (__Host-)',

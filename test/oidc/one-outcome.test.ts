@@ -74,6 +74,39 @@ function suite(open: () => Promise<{ server: Latchkey; close: () => Promise<unkn
     expect(await knex('consent')).toEqual([])
   })
 
+  test('answers at once are one consent, or one refusal, in the audit trail', async () => {
+    const { knex } = server.database
+    for (const [action, event] of [
+      ['/consent', 'consent.granted'],
+      ['/cancel', 'consent.refused'],
+    ] as const) {
+      await knex('consent').delete()
+      const recorded = () => knex('audit_event').where({ action: event }).pluck('id')
+      const before = (await recorded()).length
+      const { browser, page } = await atConsent()
+      const answers = await Promise.all([1, 2, 3].map(() => browser.submit(page, action)))
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
+      expect(await recorded()).toHaveLength(before + 1)
+    }
+  })
+
+  test('an answer that could not be saved is not decided, and can be given again', async () => {
+    const { knex } = server.database
+    await knex('consent').delete()
+    const { audit } = server.parts
+    const { record } = audit
+    const { browser, page } = await atConsent()
+    for (const action of ['/cancel', '/consent']) {
+      audit.record = async () => {
+        throw new Error('the trail cannot be written')
+      }
+      expect((await browser.submit(page, action)).status).toBe(500)
+      audit.record = record
+    }
+    expect((await browser.submit(page, '/consent')).status).toBe(200)
+    expect(await knex('consent')).toHaveLength(1)
+  })
+
   test('a double click gets the response of the first click, for thirty seconds', async () => {
     const { browser, page } = await atConsent()
     const first = await browser.submit(page, '/consent')

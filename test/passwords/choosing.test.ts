@@ -279,10 +279,15 @@ describe('at the login', () => {
     const server = await startOther({ BREACH_CHECK_OUTAGE: outage, SMTP_URL: setup.mailbox.url })
     breaches.behave((response) => void response.destroy())
     const email = `outage-${outage}@example.com`
-    await imported(email, breached)
+    const id = await imported(email, breached)
     const page = await signIn(email, breached, server)
     expect(page.status).toBe(status)
     if (status === 503) expect(page.headers.get('Retry-After')).toBe('10')
+    const reasons = await setup.server.database
+      .knex('audit_event')
+      .where({ subject_id: id, action: 'account.sign_in_failed' })
+      .pluck('details')
+    expect(reasons).toEqual(status === 503 ? [{ reason: 'breach_unchecked' }] : [])
     // An answer to a wrong password says nothing about the service.
     expect((await signIn(email, otherPassword, server)).status).toBe(400)
     breaches.behave()

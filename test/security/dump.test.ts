@@ -222,7 +222,7 @@ async function makeEverything(server: Latchkey, mailbox: Mailbox): Promise<Recor
     'TOTP secret, as text': offer.secret.replaceAll(' ', ''),
     'recovery code': codes[0]!,
     'recovery code, without its hyphens': codes[1]!.replaceAll('-', ''),
-    'cookie of a remembered browser': (await loginSteps.remember(carol))!.token,
+    'cookie of a remembered browser': (await loginSteps.remember(carol, { origin: testOrigin }))!.token,
     'identifier of a failed sign-in': typed,
     'password of a failed sign-in': 'not a password of anybody',
     'client assertion': assertion,
