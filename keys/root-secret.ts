@@ -42,9 +42,27 @@ export async function openRootSecret({ transaction, sealer, random, clock }: Dep
     await tx('root_secret').insert({ id: 1, sealed_secret: sealer.seal(made, sealLocation), created_at: clock.now() })
     return made
   })
-  return {
-    derive: (purpose, length = 32) => Buffer.from(hkdfSync('sha256', secret, '', `latchkey ${purpose}`, length)),
-  }
+  return deriveFrom(secret)
+}
+
+const deriveFrom = (secret: Buffer): RootSecret => ({
+  derive: (purpose, length = 32) => Buffer.from(hkdfSync('sha256', secret, '', `latchkey ${purpose}`, length)),
+})
+
+/**
+ * Opens the root secret without creating one, also before the migrations. Undefined when the
+ * database has none. Throws WrongMasterKey and SealDamaged.
+ */
+export async function readRootSecret({
+  knex,
+  sealer,
+}: {
+  knex: Knex
+  sealer: Sealer
+}): Promise<RootSecret | undefined> {
+  const { rows } = await knex.raw("SELECT to_regclass('root_secret') IS NOT NULL AS exists")
+  const sealed = rows[0].exists ? await findInAnyVersion(knex) : undefined
+  return sealed && deriveFrom(sealer.open(sealed, sealLocation))
 }
 
 /**
@@ -52,10 +70,8 @@ export async function openRootSecret({ transaction, sealer, random, clock }: Dep
  * migrations, so that a start with a wrong key changes nothing. A database without a root secret
  * passes.
  */
-export async function checkMasterKey({ knex, sealer }: { knex: Knex; sealer: Sealer }): Promise<void> {
-  const { rows } = await knex.raw("SELECT to_regclass('root_secret') IS NOT NULL AS exists")
-  const sealed = rows[0].exists ? await findInAnyVersion(knex) : undefined
-  if (sealed) sealer.open(sealed, sealLocation)
+export async function checkMasterKey(deps: { knex: Knex; sealer: Sealer }): Promise<void> {
+  await readRootSecret(deps)
 }
 
 /** The sealed root secret. Its header shows which master key seals new values. */

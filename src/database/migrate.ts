@@ -1,16 +1,26 @@
 /**
  * Runs pending migrations, safely with several processes at once. Owns table `schema_migration`.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import type { Migration } from '../../migrations/index.ts'
 import { migrations as everyMigration } from '../../migrations/index.ts'
 import type { Log } from '../log.ts'
 import type { Tx } from './database.ts'
 
+type Deps = { knex: Knex; log: Log }
+
 const table = 'schema_migration'
 // Arbitrary, but the same in every version, so that two versions that start at once run one after
 // the other.
 const lockKey = 727_001
+
+// While a migration waits for a table, every other request for that table waits behind it. So it
+// gives up soon, and tries again when a long read such as a backup may be over.
+const tableLockMs = 1_000
+const retryMs = 2_000
+// SQLSTATE (PostgreSQL, appendix A): lock_not_available and deadlock_detected.
+const lockFailures: readonly unknown[] = ['55P03', '40P01']
 
 /**
  * The lock belongs to the transaction, so it also works behind a pooler. There is no time limit,
@@ -21,8 +31,28 @@ async function underLock<T>(knex: Knex, work: (tx: Tx) => Promise<T>): Promise<T
     await tx.raw('SET LOCAL statement_timeout = 0')
     await tx.raw('SET LOCAL idle_in_transaction_session_timeout = 0')
     await tx.raw('SELECT pg_advisory_xact_lock(?)', [lockKey])
+    await tx.raw(`SET LOCAL lock_timeout = ${tableLockMs}`)
     return work(tx)
   })
+}
+
+/** Applies one migration; false when another process has done so. */
+async function apply(migration: Migration, { knex, log }: Deps): Promise<boolean> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await underLock(knex, async (tx) => {
+        if (await isApplied(tx, migration)) return false
+        await migration.up(tx)
+        await tx(table).insert({ name: migration.name })
+        return true
+      })
+    } catch (error) {
+      if (!lockFailures.includes((error as { code?: unknown }).code)) throw error
+      if (attempt === 1)
+        log.warn({ migration: migration.name }, 'the migration waits until no other transaction uses its tables')
+      await sleep(retryMs)
+    }
+  }
 }
 
 const isApplied = async (tx: Tx, { name }: Migration): Promise<boolean> =>
@@ -35,7 +65,7 @@ const isApplied = async (tx: Tx, { name }: Migration): Promise<boolean> =>
  * Use `database.maintenance`, which has no time limit.
  */
 export async function migrateUnderLock(
-  { knex, log }: { knex: Knex; log: Log },
+  { knex, log }: Deps,
   migrations: readonly Migration[] = everyMigration,
 ): Promise<string[]> {
   const pending = await pendingMigrations(knex, migrations)
@@ -45,13 +75,7 @@ export async function migrateUnderLock(
   })
   const applied: string[] = []
   for (const migration of migrations.filter(({ name }) => pending.includes(name))) {
-    const isOurs = await underLock(knex, async (tx) => {
-      if (await isApplied(tx, migration)) return false
-      await migration.up(tx)
-      await tx(table).insert({ name: migration.name })
-      return true
-    })
-    if (!isOurs) continue
+    if (!(await apply(migration, { knex, log }))) continue
     log.info({ migration: migration.name }, 'migration applied')
     applied.push(migration.name)
   }

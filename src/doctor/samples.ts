@@ -2,7 +2,7 @@
  * What the doctor checks about clients and users: samples of the development seed, and risky
  * settings.
  */
-import { openRootSecret } from '../../keys/root-secret.ts'
+import { readRootSecret } from '../../keys/root-secret.ts'
 import { createSealer } from '../../keys/sealer.ts'
 import { normaliseEmail } from '../accounts/email.ts'
 import { listClients } from '../clients/repository.ts'
@@ -21,12 +21,10 @@ const everything = 100_000
 const isLoopback = (uri: string): boolean => /^http:/.test(uri)
 
 /** Only reads. A database without a schema has no samples. */
-export async function findSamples({ database: { knex, transaction } }: Stores, config: Config): Promise<Samples> {
-  const isEmpty = !(await knex.schema.hasTable('client')) || !(await knex('root_secret').first('id'))
-  if (isEmpty) return { clientIds: [], emails: [], loopbackClientIds: [] }
-  const deps = { clock: systemClock, random: systemRandom }
+export async function findSamples({ database: { knex } }: Stores, config: Config): Promise<Samples> {
   const sealer = createSealer(config.masterKey, config.previousMasterKey)
-  const rootSecret = await openRootSecret({ transaction, sealer, ...deps })
+  const rootSecret = (await knex.schema.hasTable('client')) ? await readRootSecret({ knex, sealer }) : undefined
+  if (!rootSecret) return { clientIds: [], emails: [], loopbackClientIds: [] }
   const secrets = createClientSecrets({ digestKey: rootSecret.derive(clientSecretPurpose), random: systemRandom })
   const now = systemClock.now()
   const clients = await listClients(knex, everything)

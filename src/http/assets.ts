@@ -22,6 +22,10 @@ const types: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 }
 
+/** The name in the URL of any version; empty when there is no digest. */
+const withoutDigest = (hashedName: string): string =>
+  /^(.+)\.[\w-]{16}(\.[a-z]+)$/.exec(hashedName)?.slice(1).join('') ?? ''
+
 /** `others` are files of packages, by the name that a page uses. */
 export function loadAssets(folder: string, others: Readonly<Record<string, string>> = {}): Assets {
   const own = readdirSync(folder).map((name) => [name, join(folder, name)] as const)
@@ -41,12 +45,20 @@ export function loadAssets(folder: string, others: Readonly<Record<string, strin
     access: 'public',
     params: z.strictObject({ file: z.string().max(200) }),
     handler: (ctx, { params }) => {
-      const found = byHashedName.get(params.file)
+      const current = byHashedName.get(params.file)
+      const found = current ?? byName.get(withoutDigest(params.file))
       if (!found) throw notFound()
+      ctx.status = 200
+      if (!current) {
+        // During a deploy the page may come from a process of another version.
+        ctx.set('Cache-Control', 'no-store')
+        ctx.type = found.type
+        ctx.body = found.content
+        return
+      }
       // The URL changes with the content (RFC 8246), so a browser never has to ask again.
       ctx.set('Cache-Control', 'public, max-age=31536000, immutable')
       ctx.set('ETag', found.etag)
-      ctx.status = 200
       if (ctx.fresh) {
         ctx.status = 304
         return

@@ -1,7 +1,13 @@
 /** The doctor's checks of the database and of Redis. */
+import { randomBytes } from 'node:crypto'
+import { createSealer } from '../../keys/sealer.ts'
+import { migrations } from '../../migrations/index.ts'
+import { migrateUnderLock } from '../../src/database/migrate.ts'
 import { checkDatabase, checkEmbedded, checkPooler, checkRedis } from '../../src/doctor/checks.ts'
+import { createLog } from '../../src/log.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
+import { runCommand } from './command-line.ts'
 
 let own: TestDatabase
 beforeAll(async () => {
@@ -45,4 +51,21 @@ test('a Redis that is unavailable or refuses writes is reported as such', () => 
     'redis_away',
     'redis_refuses_writes',
   ])
+})
+
+test('before the migrations of an upgrade only these are reported, and nothing is changed', async () => {
+  const upgraded = await createTestDatabase({ isEmpty: true })
+  const { knex, maintenance } = upgraded.database
+  const before = migrations.filter(({ name }) => name < '0059')
+  await migrateUnderLock({ knex: maintenance, log: createLog({ level: 'silent' }) }, before)
+  const masterKey = randomBytes(32)
+  const sealed = createSealer(masterKey).seal(randomBytes(32), 'root_secret:1')
+  await knex.raw('INSERT INTO root_secret (id, sealed, created_at) VALUES (1, ?, 0)', [sealed])
+
+  const env = { NODE_ENV: 'test', DATABASE_URL: upgraded.url, MASTER_KEY: masterKey.toString('hex') }
+  const { checks } = (await runCommand(['doctor', '--json'], { env: { ...env, MIGRATE_AT_START: 'false' } })).json()
+  const failed = checks.filter(({ status }: { status: string }) => status === 'failed')
+  expect(failed).toMatchObject([{ check: 'migrations', code: 'migrations_missing' }])
+  expect(await knex('schema_migration').count()).toEqual([{ count: before.length }])
+  await upgraded.close()
 })

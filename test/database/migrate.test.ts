@@ -8,6 +8,7 @@ import { migrateUnderLock, pendingMigrations } from '../../src/database/migrate.
 import { createLog } from '../../src/log.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createTestDatabase } from '../support/database.ts'
+import { waitFor } from '../support/wait.ts'
 
 const log = createLog({ level: 'silent' })
 const names = migrations.map(({ name }) => name)
@@ -80,4 +81,28 @@ test('a migration, and a process that waits for it, may take longer than a reque
   ])
   expect(applied.flat()).toEqual(['slow'])
   await limited.close()
+})
+
+test('a migration that waits for a table delays no other request, and is applied when the table is free', async () => {
+  const { knex, maintenance } = own.database
+  const alters: Migration = {
+    name: 'alters',
+    up: async (tx) => void (await tx.raw('ALTER TABLE busy ADD COLUMN y text')),
+  }
+  await migrateUnderLock({ knex: maintenance, log }, [makesTable('busy')])
+  const backup = await knex.transaction()
+  await backup('busy').select()
+  const migrating = migrateUnderLock({ knex: maintenance, log }, [makesTable('busy'), alters])
+  const isWaiting = async () => {
+    const { rows } = await knex.raw("SELECT FROM pg_locks WHERE relation = 'busy'::regclass AND NOT granted")
+    return rows.length > 0
+  }
+  try {
+    await waitFor(isWaiting, { what: 'a migration that waits' })
+    // A read behind the migration. After 5 s it would be given up.
+    expect(await knex('busy').select()).toEqual([])
+  } finally {
+    await backup.commit()
+  }
+  expect(await migrating).toEqual(['alters'])
 })

@@ -93,10 +93,18 @@ test('an asset has the digest of its content in its URL, and is cached permanent
   expect(again).toMatch(/\r\n\r\n$/)
 })
 
+test('the asset of another version is answered with the own one, which nothing keeps', async () => {
+  const answer = await fetch(`${server.origin}/assets/latchkey.AAAAAAAA_-AAAAAA.css`)
+  expect(answer.status).toBe(200)
+  expect(answer.headers.get('Content-Type')).toBe('text/css; charset=utf-8')
+  expect(answer.headers.get('Cache-Control')).toBe('no-store')
+  expect(answer.headers.get('ETag')).toBe(null)
+})
+
 test('other paths below the folder of assets are 404', async () => {
   for (const path of [
     'latchkey.css',
-    'latchkey.0000000000000000.css',
+    'none.0000000000000000.css',
     '..%2flogin.ejs',
     '%2e%2e/login.ejs',
     'constructor',
