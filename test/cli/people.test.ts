@@ -24,8 +24,6 @@ const run = (args: readonly string[], env: Record<string, string> = {}) =>
       SMTP_URL: setup.mailbox.url,
       MASTER_KEY: '1f'.repeat(16) + '2e'.repeat(16),
       ISSUER: setup.server.issuer,
-      // The tests move this process's clock, which a command would report.
-      LOG_LEVEL: 'error',
       ...env,
     },
   })

@@ -1,6 +1,6 @@
 /** Passkeys (Web Authentication Level 3 §7.1, §7.2), tested with the software authenticator. */
 
-import { generateKeyPairSync } from 'node:crypto'
+import { createHmac, generateKeyPairSync } from 'node:crypto'
 import { createChallenges } from '../../src/mfa/methods/passkey/challenges.ts'
 import type { Random } from '../../src/random.ts'
 import { systemRandom } from '../../src/random.ts'
@@ -79,6 +79,19 @@ test('a passkey signs in while the password is locked', async () => {
   const { page, browser, complete, exchange } = await loginPage()
   const { code } = await complete(await browser.submit(page, '/passkey', { response: device.use(optionsIn(page)) }))
   expect(claimsIn((await exchange(code!)).body.id_token)).toMatchObject({ sub: id })
+})
+
+test('a challenge of the previous version, with 128 random bits, is accepted until the next release', () => {
+  const key = Buffer.alloc(32, 5)
+  const { isLiving } = createChallenges({ db: server.database.knex, key, clock: server.clock, random: systemRandom })
+  const challengeWith = (randomBytes: number): string => {
+    const expiry = Buffer.alloc(6)
+    expiry.writeUIntBE(server.clock.now() + 1_000, 0, 6)
+    const head = Buffer.concat([expiry, systemRandom.bytes(randomBytes)])
+    const mac = createHmac('sha256', key).update(head).update('latchkey passkey\0login').digest()
+    return Buffer.concat([head, mac]).toString('base64url')
+  }
+  expect([32, 16, 8].map((bytes) => isLiving(challengeWith(bytes), 'login'))).toEqual([true, true, false])
 })
 
 test('a challenge has 256 random bits', async () => {

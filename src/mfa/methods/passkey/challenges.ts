@@ -12,6 +12,8 @@ type Deps = { db: Queryable; key: Buffer; clock: Clock; random: Random }
 
 const lifetimeMs = 5 * 60_000
 const nonceBytes = 32
+/** Of the previous version, whose processes may run beside this one until the next release. */
+const previousNonceBytes = 16
 const expiryBytes = 6
 const macBytes = 32
 
@@ -23,10 +25,11 @@ export function createChallenges({ db, key, clock, random }: Deps) {
   /** The expiry time of the challenge, if this server made it for this binding. */
   function endOf(challenge: string, binding: string): number | undefined {
     const bytes = Buffer.from(challenge, 'base64url')
-    if (bytes.length !== expiryBytes + nonceBytes + macBytes || bytes.toString('base64url') !== challenge)
-      return undefined
-    const head = bytes.subarray(0, expiryBytes + nonceBytes)
-    if (!timingSafeEqual(bytes.subarray(expiryBytes + nonceBytes), macOf(head, binding))) return undefined
+    const headBytes = bytes.length - macBytes
+    const isOwnLength = [nonceBytes, previousNonceBytes].includes(headBytes - expiryBytes)
+    if (!isOwnLength || bytes.toString('base64url') !== challenge) return undefined
+    const head = bytes.subarray(0, headBytes)
+    if (!timingSafeEqual(bytes.subarray(headBytes), macOf(head, binding))) return undefined
     return head.readUIntBE(0, expiryBytes)
   }
 
