@@ -144,11 +144,12 @@ export function createFlusher({ models, writes, shortLived, ends, transaction, i
   ): Promise<void> {
     const isBrowser = condition?.kind === 'browser'
     const gone = result.isMet || !isBrowser ? [...unit.destroyed.values()] : []
-    // The outcome in Postgres marks the interaction as used. It does not matter if Redis keeps
-    // the value until it expires.
     const isUsedUp = isBrowser && condition.outcome !== undefined
     const destroy = (id: Buffer, model: ModelName) =>
-      isUsedUp && model === 'Interaction' ? redis.destroy(id).catch(() => {}) : redis.destroy(id)
+      isUsedUp && model === 'Interaction'
+        ? // The outcome in Postgres marks the interaction as used, also while Redis keeps the value.
+          redis.destroy(id).catch(() => {})
+        : redis.destroy(id)
     const [refused] = await Promise.all([
       refusedBy(redis, result.isMet ? late : []),
       ...gone.filter(({ model }) => isInRedis(model)).map(({ id, model }) => destroy(id, model)),
