@@ -24,7 +24,7 @@ RUN chmod 0755 src/cli.ts && ln -s /app/src/cli.ts /usr/local/bin/latchkey
 # start exits with 78 after all modules are loaded.
 RUN install -d -o node node_modules/.cache/latchkey
 USER node
-RUN node --expose-gc --max-semi-space-size=16 --import ./src/code-cache.js src/main.ts 2>/dev/null || [ $? -eq 78 ]
+RUN node --expose-gc --max-semi-space-size=16 --no-parallel-scavenge --import ./src/code-cache.js src/main.ts 2>/dev/null || [ $? -eq 78 ]
 USER root
 RUN chown -R root:root node_modules/.cache && chmod -R a+rX node_modules/.cache
 # Root owns all files: the process writes none, so the file system may be mounted read-only.
@@ -32,4 +32,4 @@ USER node
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 3000}/health/ready`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "--expose-gc", "--max-semi-space-size=16", "--import", "./src/code-cache.js", "src/main.ts"]
+CMD ["node", "--expose-gc", "--max-semi-space-size=16", "--no-parallel-scavenge", "--import", "./src/code-cache.js", "src/main.ts"]
