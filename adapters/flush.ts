@@ -145,11 +145,11 @@ export function createFlusher({ models, writes, shortLived, ends, transaction, i
     const isBrowser = condition?.kind === 'browser'
     const gone = result.isMet || !isBrowser ? [...unit.destroyed.values()] : []
     const isUsedUp = isBrowser && condition.outcome !== undefined
-    const destroy = (id: Buffer, model: ModelName) =>
-      isUsedUp && model === 'Interaction'
-        ? // The outcome in Postgres marks the interaction as used, also while Redis keeps the value.
-          redis.destroy(id).catch(() => {})
-        : redis.destroy(id)
+    const destroy = (id: Buffer, model: ModelName) => {
+      // The outcome in Postgres marks the interaction as used, also while Redis keeps the value.
+      if (isUsedUp && model === 'Interaction') return redis.destroy(id).catch(() => {})
+      return redis.destroy(id)
+    }
     const [refused] = await Promise.all([
       refusedBy(redis, result.isMet ? late : []),
       ...gone.filter(({ model }) => isInRedis(model)).map(({ id, model }) => destroy(id, model)),
