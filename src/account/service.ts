@@ -1,6 +1,6 @@
 /**
- * A user's changes of the own password and email. Each needs a proof, notifies the user, and ends
- * all other sessions.
+ * Users change their password and email here. Each change needs a proof, notifies the user, and
+ * ends all other sessions.
  */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
@@ -29,9 +29,9 @@ type Deps = {
   resetAccount: AccountReset
   /** Counts a signed-in account's attempts at its own password. */
   attemptPasswordCheck: LoginThrottle['attemptPasswordCheck']
-  /** Counts right passwords, because they cost a hash as well. */
+  /** Limits right passwords too, because each check costs a hash. */
   passwordCheckLimit: PasswordCheckLimit
-  /** Removes the lock of an email address after failed logins. */
+  /** Removes the count and the lock of the account's failed logins. */
   clearFailedLogins: (tx: Tx, account: Account) => Promise<void>
   transaction: Transaction
   audit: Audit
@@ -84,8 +84,8 @@ export function createAccountChanges(deps: Deps) {
   }
 
   /**
-   * Returns the account as read with the checked proof, for a change in its generation only.
-   * Throws `proof_refused` (audited), `too_many_requests`, and `account_reset` for an earlier one.
+   * Checks the proof and returns the account. The change must be made in the returned generation.
+   * Throws `proof_refused` (audited), `too_many_requests`, and `account_reset` for an old session.
    */
   async function prove({ accountId, proof, session, origin }: Caller): Promise<Account> {
     const account = await accounts.readById(accountId)
@@ -117,7 +117,7 @@ export function createAccountChanges(deps: Deps) {
     { email, emailProblem }: EmailOwner,
   ): PreservedAccess => ({
     ...(session && { session }),
-    // A known browser is stored for one email, so not for an email of another account.
+    // A known browser is stored by email, and an email with a problem does not find this account.
     ...(browser?.knownToken !== undefined && emailProblem === undefined && { knownBrowser: { email } }),
     ...(browser?.rememberedToken !== undefined && { rememberedToken: browser.rememberedToken }),
   })
@@ -168,8 +168,8 @@ export function createAccountChanges(deps: Deps) {
     },
 
     /**
-     * Emails a link to the new address. The answer is the same when that has an account. An earlier
-     * link becomes invalid. Throws `proof_refused`, `change_invalid`.
+     * Sends a link to the new email, also when that email has an account. An earlier link becomes
+     * invalid. Throws `proof_refused`, `change_invalid`.
      */
     requestEmailChange: async (caller: Caller & { newEmail: string }): Promise<void> => {
       const problems = accounts.checkProfile({ email: caller.newEmail })
@@ -187,7 +187,7 @@ export function createAccountChanges(deps: Deps) {
           { accountId: id, email, generation },
           askedAtMs,
         )
-        // An unproven own email gets the registration's link, with all its restrictions.
+        // The account's own unproven email gets a registration link, with its restrictions.
         if (!account.isEmailVerified && records.normaliseEmail(email) === records.normaliseEmail(account.email)) {
           await deps.sendEmail(tx, { mail: 'registration', email: account.email, askedAtMs })
         } else if (isWithinLimit) {
@@ -218,7 +218,7 @@ export function createAccountChanges(deps: Deps) {
         const { accountId, email, generation } = await emailLinks.spend(tx, 'change_email', token)
         const { account } = await records.lock(tx, accountId, generation)
         if (account.isDisabled || generation !== found.generation) emailLinks.refuse()
-        // An account that has this email keeps it, even when unproven: then this throws.
+        // Throws when another account has this email, even unproven.
         await records.changeEmail(tx, accountId, email)
         const end = await deps.resetAccount(
           tx,

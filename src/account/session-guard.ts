@@ -60,7 +60,7 @@ export function createSessionGuard(deps: Deps) {
   const isRecent = ({ authTimeMs }: Visit): boolean =>
     Math.floor(clock.now() / 1000) - authTimeMs / 1000 <= recentSeconds
 
-  /** A remembered browser does not skip the factor: the demand is an essential class of login. */
+  /** The login demands an essential `acr`, so a remembered browser does not skip the factor. */
   const lacksFactor = async ({ account, acr }: Visit, isFresh: boolean): Promise<boolean> =>
     !(isFresh && deps.isMultiFactor(acr)) && (await factors.listEnrolled(account.id)).length > 0
 
@@ -95,7 +95,7 @@ export function createSessionGuard(deps: Deps) {
     },
 
     /**
-     * Throws `login_too_old` for a form whose login is insufficient, without replaying it.
+     * Throws `login_too_old` for a form without a sufficient login; the login does not resend it.
      * Throws `too_many_requests` for too many forms of the account, from any network.
      */
     admit: async (ctx: Context, demand: SessionDemand): Promise<Admission> => {

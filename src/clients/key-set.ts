@@ -9,7 +9,7 @@ import { publicKeyProblem } from '../public-keys.ts'
 import type { UriRules } from './uris.ts'
 import { checkUri } from './uris.ts'
 
-/** Never `none` and never an HMAC, because secrets are stored as digests. */
+/** An HMAC would need the secret, and only its digest is stored. `none` proves nothing. */
 export const assertionAlgorithms = ['ES256', 'EdDSA', 'RS256', 'PS256', 'ES384', 'ES512'] as const
 export const assertionAudiences = ['issuer', 'any'] as const
 export const keyMethod = 'private_key_jwt'
@@ -23,7 +23,7 @@ const algorithmOfCurve: Readonly<Record<string, string>> = {
   Ed25519: 'EdDSA',
 }
 
-/** The only algorithm of a key. For an RSA key, its `alg`. */
+/** A curve allows one algorithm. An RSA key allows several, and its `alg` may name one. */
 function algorithmOf(jwk: unknown): string | undefined {
   if (!isRecord(jwk)) return undefined
   if (typeof jwk.crv === 'string') return algorithmOfCurve[jwk.crv]

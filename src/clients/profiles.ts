@@ -3,7 +3,7 @@ import type { ClientKind } from './client.ts'
 
 export type ClientProfile = Readonly<{
   isConfidential: boolean
-  /** The first is the default. RFC 7591 §2 names. */
+  /** Named as in RFC 7591 §2. The first is the default. */
   authMethods: readonly string[]
   grantTypes: readonly string[]
   defaultGrantTypes: readonly string[]
@@ -11,7 +11,7 @@ export type ClientProfile = Readonly<{
   applicationType: 'web' | 'native'
   /** Whether users are redirected to it, with redirect URIs and OpenID Connect scopes. */
   hasRedirects: boolean
-  /** Private-use schemes and loopback http (RFC 8252 §7). */
+  /** Whether it may redirect to private-use schemes and loopback http (RFC 8252 §7). */
   isNative: boolean
   mayBeFirstParty: boolean
 }>

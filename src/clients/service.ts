@@ -51,7 +51,7 @@ export function createClients(deps: Deps) {
   const { db, cache, secrets, clock } = deps
   return {
     /**
-     * Finds a client, also a disabled one, by id, from memory while change notifications arrive.
+     * Finds a client by id, even a disabled one. Reads memory while the change feed is connected.
      */
     findById: (clientId: string): Promise<Client | undefined> => cache.get(clientId),
     /** Ordered by id, at most `limit` (default 1000). */
@@ -105,7 +105,7 @@ function createWrites(deps: Deps) {
     change(clientId, async (tx, client) => {
       if (client.isDisabled === isDisabled) return
       await repository.updateClient(tx, { ...client, isDisabled }, clock.now())
-      // Also when enabled: writes by requests that ran during the disabling must not become valid.
+      // Enabling ends them too: a request may have written a token while the client was disabled.
       await endClient(tx, clientId)
       await record(tx, isDisabled ? 'client.disabled' : 'client.enabled', by, clientId)
     })

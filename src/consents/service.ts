@@ -103,12 +103,12 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
     list: (accountId: string): Promise<Map<string, Consent>> => listConsents(db, accountId),
 
     /**
-     * Adds `more` to the earlier consent. An answer that adds nothing changes nothing. `decide` says
-     * whether it is the first answer, or throws. It takes effect together with the consent.
+     * Adds `more` to the earlier consent. An answer that adds nothing changes nothing. In the same
+     * transaction, `decide` returns whether this is the first answer, or throws.
      */
     grant: async (answer: Answer, more: ConsentGrant, decide: Decide = async () => true): Promise<void> => {
-      // Read from the database: the cached consent may just have been revoked, and the answer must
-      // be saved.
+      // Not from the cache: a revoked consent may still be there, and this answer would not be
+      // saved.
       const known = await findConsent(db, answer)
       if (known && isWithin(more, known)) return
       await transaction(async (tx) => {
@@ -126,7 +126,7 @@ export function createConsents({ db, transaction, cache, audit, clock }: Deps) {
     delete: (tx: Tx, accountId: string, clientId: string): Promise<boolean> =>
       deleteConsent(tx, { accountId, clientId }),
 
-    /** Deletes the account's consents in the caller's transaction, which ends the tokens too. */
+    /** Deletes the account's consents. The caller ends the tokens in the same transaction. */
     deleteAll: async (tx: Tx, accountId: string): Promise<void> => {
       await deleteConsents(tx, accountId)
     },

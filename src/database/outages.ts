@@ -1,6 +1,6 @@
 /**
- * Outages, when the database answered no process. Each process writes a heartbeat at its periodic
- * read; a longer gap is an outage.
+ * An outage is a time in which the database answered no process. Every process writes heartbeats,
+ * and a long gap between two heartbeats is an outage.
  */
 import type { Knex } from 'knex'
 import type { Clock } from '../clock.ts'
@@ -11,17 +11,17 @@ export type Outage = Readonly<{ beganAt: number; endedAt: number }>
 
 /** A longer gap between heartbeats is an outage. Each process writes one every three seconds. */
 const longestGapMs = 5_000
-/** The longest grace window of a client is five minutes. */
+/** Outages are needed for the longest grace window of a client, which is five minutes. */
 const retentionMs = 60 * 60_000
 /** The longest window plus the allowed difference between two clocks. */
 const longestWindowMs = 6 * 60_000
 /**
- * A slower heartbeat may have waited during the outage, so the end that it recorded is too early.
+ * A heartbeat records its start as the end of an outage. For a slower one, that is too early.
  */
 const promptMs = 1_000
 
-// Each heartbeat carries the time of the previous answer, so a frozen server that runs it late does
-// not hide the gap. The row is locked, so that processes see each other's heartbeats.
+// A heartbeat writes the time of the previous answer, not its own: a frozen database may run it
+// late, and the gap must stay visible. The lock makes processes see each other's heartbeats.
 const beat = `
   WITH last AS (
     SELECT greatest(beat_at, :since::bigint) AS beat_at FROM store_heartbeat FOR UPDATE
@@ -56,8 +56,8 @@ export function windowBegins(outages: readonly Outage[], spentAt: number, window
 }
 
 /**
- * Windows of tokens spent until the returned time are over and cannot open again. `beatAt` is the
- * last heartbeat: a later outage affects only tokens spent after `beatAt - windowMs`.
+ * Windows of tokens spent until the returned time are over, and no outage can extend them. An
+ * outage after `beatAt`, the last heartbeat, affects only tokens spent after `beatAt - windowMs`.
  */
 export function graceWindowsClosedUntil(outages: readonly Outage[], beatAt: number, windowMs: number): number {
   let latest = beatAt - windowMs - 1
@@ -79,8 +79,8 @@ export function createOutages({ db, clock, log }: Deps) {
   let beating: Promise<void> | undefined
 
   /**
-   * Since when no heartbeat was answered. A changed wall clock is not an outage: unless a heartbeat
-   * failed, the monotonic clock limits the time.
+   * The time of the last answer. Unless a heartbeat failed, the monotonic clock limits the gap,
+   * because a changed wall clock is not an outage.
    */
   function unansweredSince(now: number): number {
     if (!answered) return 0

@@ -24,9 +24,8 @@ export const statedPooling = ({ url, directUrl }: Addresses): Pooling => ({
 const rounds = 3
 
 /**
- * Checks the direct address, or the only one. A pooler invents the process id of its greeting.
- * Throws `database_direct_url_pooled` when the direct address has no session of its own,
- * `database_unavailable` without an answer.
+ * Checks the direct address, or the only address. A pooler announces an invented process id.
+ * Throws `database_direct_url_pooled` in transaction mode, and `database_unavailable`.
  */
 export async function findPooling({ url, directUrl }: Addresses): Promise<Pooling> {
   const isStated = statedPooling({ url, directUrl }).isPooled
@@ -48,8 +47,8 @@ async function isBehindPooler(url: string): Promise<boolean> {
 }
 
 /**
- * Whether the address is a pooler in transaction mode: two connections share one server process, or
- * one connection changes it.
+ * Whether the address is a pooler in transaction mode: two connections share a server process, or
+ * one connection changes its server process.
  */
 async function isShared(url: string): Promise<boolean> {
   return withClients(url, 2, async ([first, second]) => {

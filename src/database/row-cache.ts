@@ -36,8 +36,8 @@ export function createRowCache<V>({ table, changes, maxEntries = 10_000, load }:
 
   function forget(key: string) {
     rows.delete(key)
-    // A load may have read the row before the change: later calls load it again, and this result is
-    // not cached.
+    // A running load may have read the old row, so its result is not cached and the next call
+    // loads again.
     loads.delete(key)
   }
 

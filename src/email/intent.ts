@@ -1,19 +1,17 @@
-/** The queued request for an email. Recipient and link are decided when it is sent. */
+/** The queued request for an email, encrypted at rest. `plans.ts` chooses recipient and link. */
 
 /** A second factor's id. An email names it with `emails.method.<id>` and `emails.factor.<id>`. */
 export type FactorMethod = string
 
 /**
- * A listed factor and its enrolment time (milliseconds). Its name is omitted: it may be a
- * stranger's.
+ * A listed factor and its enrolment time (milliseconds). The factor's name is omitted, because a
+ * stranger may have chosen it.
  */
 export type ListedFactor = Readonly<{ method: FactorMethod; addedAt: number }>
 
 /**
- * `go` is the interaction to return to. `address` and `requestId` are of the request; the previous
- * version sent no `requestId`. All intents are encrypted at rest.
- * `generation` is the account's at the request. A later generation gets no link. Without it, the
- * email is a notification, or its account is looked up by `email` at sending.
+ * `go` is the interaction to return to. `address` (the ip) and `requestId` identify the request.
+ * `generation` is that of the account at the request; a later generation gets no link.
  */
 export type EmailIntent = Readonly<{
   askedAtMs: number

@@ -14,7 +14,7 @@ export type Plan = Readonly<{
   link?:
     | Readonly<{ path: string }>
     | Readonly<{ purpose: EmailLinkPurpose; page: string; to: EmailLink; interactionUid?: string }>
-  /** The account whose emails of this kind are limited, when no created link limits them. */
+  /** The account whose limit counts this email. A created link is counted by its purpose. */
   counted?: EmailLinkTarget & Readonly<{ as?: 'new_browser' }>
   /** The second factor in the text. */
   method?: FactorMethod
@@ -62,7 +62,7 @@ export function createPlans({ accounts }: Deps) {
     ...(event && { event }),
   })
 
-  /** Only to proven addresses, so that a registration cannot send emails to strangers. */
+  /** Sent only to proven emails, so that a registration cannot send emails to strangers. */
   const notification = async (
     template: EmailTemplateName,
     { accountId, to }: { accountId: string; to?: string | null },
@@ -73,7 +73,7 @@ export function createPlans({ accounts }: Deps) {
     return { template, to: email, about: email, link: { path: '/recover' }, ...(method !== undefined && { method }) }
   }
 
-  /** For a notification without `to`: from the previous version, or for a typed email. */
+  /** Some intents have no `to`: those of the previous version, and those with a typed email. */
   async function findProvenEmail(accountId: string): Promise<string | undefined> {
     const account = await accounts.findById(accountId)
     return account?.isEmailVerified ? account.email : undefined

@@ -14,7 +14,7 @@ export type TaskContext = {
   /** 1 on the first run. */
   attempt: number
   maxAttempts: number
-  /** Aborted when the process stops and half of the time for that has passed. */
+  /** Aborted when half of `drainMs` has passed since the process began to stop. */
   signal: AbortSignal
 }
 /** Runs a job. After an error the queue tries again: after e^attempt seconds, at most six hours. */
@@ -41,7 +41,7 @@ export type EnqueueOptions = {
    * How often the task is tried before an administrator must act (default 25: about three days).
    */
   maxAttempts?: number | undefined
-  /** An unsent insert. The statement that adds the job runs it. */
+  /** An unsent insert, which becomes part of the statement that adds the job. */
   alongside?: Knex.QueryBuilder | undefined
 }
 export type Enqueue = (tx: Knex, task: string, payload: unknown, options?: EnqueueOptions) => Promise<void>
@@ -121,7 +121,7 @@ export function createQueue(deps: Deps): Queue {
       // Rejects when `stop` is called meanwhile, which the loop checks itself.
       await delay(restartDelaysMs[Math.min(failures, restartDelaysMs.length - 1)], undefined, {
         signal: stopping.signal,
-      }).catch(() => undefined) // only the end of the wait
+      }).catch(() => undefined) // `stop` ended the wait
     }
   }
 

@@ -40,8 +40,8 @@ export async function runWorker(options: Options): Promise<void> {
     for (const duty of duties) await schedule(pool, duty, 'preserve_run_at')
     const events = new EventEmitter() as WorkerEvents
     showPresence(events, log)
-    // Not `run`: it migrates by itself, and its crontab follows Date minute by minute after a jump
-    // of the clock. A duty is a job that enqueues its successor.
+    // `run` would migrate by itself, and after a clock jump its crontab goes through every minute.
+    // Instead, each duty is a job that enqueues its next run.
     const taskList = {
       ...Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, toGraphileTask(task)])),
       ...Object.fromEntries(duties.map((duty) => [duty.name, toGraphileTask(repeating(pool, duty, log))])),
@@ -54,8 +54,8 @@ export async function runWorker(options: Options): Promise<void> {
       pollInterval: pollMs,
       noHandleSignals: true, // main.ts decides in which order the process stops
       gracefulShutdownAbortTimeout: drainMs / 2,
-      // With batches, graphile-worker repeats the report of a finished job while the database is
-      // unavailable. Without them, a failed report ends the process.
+      // A delay of 0 turns on batches, which repeat a failed report of a finished job. Without
+      // batches, a failed report ends the process.
       preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
     }
     const worker = runTaskList(settings, taskList, pool)
@@ -111,7 +111,7 @@ async function rescueJobs({ pool, log, looking }: Rescue): Promise<void> {
 
 async function untilEnd(worker: WorkerPool, stopping: AbortSignal, drainMs: number): Promise<void> {
   let forced: NodeJS.Timeout | undefined
-  // Both also report their failures through the promise below.
+  // A failed shutdown also rejects `worker.promise` below, so its own rejection is ignored.
   const stop = () => {
     forced = setTimeout(() => void Promise.resolve(worker.forcefulShutdown('the process stops')).catch(ignore), drainMs)
     Promise.resolve(worker.gracefulShutdown('the process stops')).catch(ignore)

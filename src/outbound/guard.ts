@@ -26,7 +26,7 @@ type Limits = { connectMs: number; perOrigin: number }
 const options = ({ perOrigin }: Limits) => ({
   connections: perOrigin,
   pipelining: 1,
-  // A reused connection was checked when it was opened, so it is kept only briefly.
+  // A connection is checked only when it is opened, so it is kept only briefly.
   keepAliveTimeout: 1_000,
   keepAliveMaxTimeout: 1_000,
   maxHeaderSize: 16 * 1024,
@@ -36,8 +36,8 @@ const options = ({ perOrigin }: Limits) => ({
 type AddressCheck = (addresses: readonly LookupAddress[]) => boolean
 
 /**
- * All IP addresses of a name must be public: choosing one of several is not safe, because the next
- * lookup could choose another.
+ * Every IP address of a name must be public. A name with a private one is refused, because the
+ * lookup for the next connection could give only that one.
  */
 const areAllPublic: AddressCheck = (addresses) => addresses.every(({ address: ip }) => isPublicIp(ip))
 

@@ -20,7 +20,7 @@ export type OutboundRequest = {
   /** The purpose for the metric: one word of a short list. */
   purpose: 'jwks' | 'logout' | 'breaches' | 'self-test'
   headers?: Readonly<Record<string, string>>
-  /** Fewer milliseconds than the guard allows. */
+  /** A shorter time limit than the guard's, in milliseconds. */
   timeoutMs?: number
   /** Another limit than the guard's 64 KiB, for a service that the administrator has chosen. */
   maxBytes?: number
@@ -135,7 +135,7 @@ const isOf = (url: URL, { protocol, hostname, port }: AllowedOrigin): boolean =>
 
 /** Closes the connection. An error of the body is ignored, because it must not end the process. */
 function discard(body: Dispatcher.ResponseData['body']): void {
-  // The caller reports the redirect.
+  // The caller throws its own error.
   body.on('error', () => {})
   body.destroy()
 }

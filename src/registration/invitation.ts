@@ -1,4 +1,4 @@
-/** The account of an invitation: a new one, or an unproven one without its credentials. */
+/** Prepares the account of an invitation. An unproven account loses its credentials first. */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Audit, Initiator } from '../audit/service.ts'
@@ -16,8 +16,8 @@ type Deps = {
 export type Invitation = { email: string; name?: string; roles?: readonly string[] }
 
 /**
- * Returns the invited account, with the invitation's name and roles. An unproven password may be a
- * stranger's, so it must not sign in to an account with new roles.
+ * Returns the id of the account, which gets the invitation's name and roles. A stranger may have
+ * set an unproven password, so that password must not give access to the new roles.
  */
 export function createPrepareInvitation({ accounts, records, handOverAccount, audit }: Deps) {
   return async (tx: Tx, input: Invitation, by: Initiator): Promise<string> => {

@@ -103,12 +103,13 @@ export function createRegistration(deps: Deps) {
     left !== undefined && right !== undefined && left.equals(right)
 
   /**
-   * The mailbox owner takes over an account that another person registered. A new account replaces
-   * it, as applications may store data under the old id. An operator's account keeps its id.
+   * The mailbox owner takes over an account that another person registered. The account gets a new
+   * id, because applications may store the other person's data under the old id.
    */
   async function reclaim(tx: Tx, { account, registeredBrowser }: LockedAccount, credentials: NewCredentials) {
     const { name, passwordHash, origin, action } = credentials
     await deps.handOverAccount(tx, account.id)
+    // An administrator created this account, so it keeps its id.
     if (registeredBrowser === undefined) {
       await records.setPasswordHash(tx, account.id, passwordHash)
       await records.setName(tx, account.id, name)
@@ -178,8 +179,8 @@ export function createRegistration(deps: Deps) {
     },
 
     /**
-     * If the email must be proven first: emails the link again and throws `email_unverified`. For
-     * callers that verified the password, because the error reveals the account.
+     * Sends the link again and throws `email_unverified` when the email must be proven first. The
+     * error reveals the account, so the caller must have verified the password or passkey.
      */
     refuseUnproven: async (account: Account, { interactionUid, origin, clientId }: ProvenSignIn): Promise<void> => {
       if (account.isEmailVerified || settings.get().emailVerification !== 'required') return

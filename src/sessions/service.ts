@@ -138,7 +138,7 @@ export function createSessions({ db, transaction, audit, artifacts, locate, cloc
           generation: own.generation,
           id: random.token(),
         })
-        // Another request, perhaps an attacker's, has renamed it: then it ends with the others.
+        // When another request, perhaps an attacker's, has renamed `own`, it ends with the others.
         if (!renamed && !(await artifacts.hasSession(tx, own.uid))) throw sessionGone()
         await deps.deleteRememberedBrowsers(tx, accountId)
         const count = await artifacts.endSessionsOf(tx, accountId, renamed && ownKey)

@@ -66,7 +66,7 @@ export async function createSettings({ db, transaction, changes, audit, clock, l
   const stopWatching = changes.onConnectionChange((isConnected) => {
     if (isConnected) void refresh()
   })
-  // A change between the first read and the subscription would be missed.
+  // Reads again, because a change between the first read and the subscription was missed.
   await refresh()
 
   return {
