@@ -1,5 +1,5 @@
 /** `latchkey doctor`: checks what a server depends on, and changes nothing. */
-import { listChecks } from '../doctor/check-list.ts'
+import { listChecks } from '../doctor/checks.ts'
 import type { Diagnosis } from '../doctor/service.ts'
 import { examine } from '../doctor/service.ts'
 import type { CliCommand } from './command.ts'

@@ -2,7 +2,7 @@
 import type { Knex } from 'knex'
 import { readMailbox } from '../accounts/email.ts'
 import { countMarked, countUnfilled, listKeepers, listMarked } from '../accounts/mailbox-backfill-repository.ts'
-import type { Emails } from './checks.ts'
+import type { Emails } from './verdicts.ts'
 
 const maxListed = 100
 

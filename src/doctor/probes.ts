@@ -6,7 +6,7 @@ import { WrongMasterKey } from '../../keys/errors.ts'
 import type { Config } from '../config/config.ts'
 import type { Log } from '../log.ts'
 import type { Stores } from '../stores.ts'
-import { checkKeyRing, checkMasterKeys } from './checks.ts'
+import { checkKeyRing, checkMasterKeys } from './verdicts.ts'
 
 export async function failureOfBreachCheck(
   { breachCheck, outboundAllow }: Pick<Config, 'outboundAllow'> & { breachCheck: NonNullable<Config['breachCheck']> },

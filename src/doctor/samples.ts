@@ -15,7 +15,7 @@ import { systemRandom } from '../random.ts'
 import { listResourceServers } from '../resource-servers/repository.ts'
 import { sampleClientIds, sampleEmails, sampleSecrets } from '../seed/samples.ts'
 import type { Stores } from '../stores.ts'
-import type { Samples } from './checks.ts'
+import type { Samples } from './verdicts.ts'
 
 const everything = 100_000
 const isLoopback = (uri: string): boolean => /^http:/.test(uri)

@@ -20,7 +20,7 @@ import type { createJwtCustomizer } from './jwt-access-token.ts'
 import type { createKeySetFetch } from './key-sets.ts'
 import type { createEnginePages } from './pages.ts'
 import { createPolicy, keepPushedOfflineAccess } from './policy.ts'
-import type { RefreshPolicy } from './refresh-policy.ts'
+import type { RefreshPolicy } from './refresh-lifetimes.ts'
 import type { createDefaultResource, createResourceServerInfo } from './resource-servers.ts'
 
 type Hook<Name extends keyof Configuration> = NonNullable<Configuration[Name]>

@@ -1,7 +1,7 @@
 /** One mailbox is one account, in existing data too and while the previous version still writes. */
 
-import { checkEmails } from '../../src/doctor/checks.ts'
 import { inspectEmails } from '../../src/doctor/emails.ts'
+import { checkEmails } from '../../src/doctor/verdicts.ts'
 import { testOrigin } from '../audit/origins.ts'
 import { attempt } from '../limits/setup.ts'
 import { minutes } from '../oidc/support.ts'

@@ -1,5 +1,5 @@
 /** The doctor's checks of the keys. */
-import { checkKeyRing, checkMasterKeys } from '../../src/doctor/checks.ts'
+import { checkKeyRing, checkMasterKeys } from '../../src/doctor/verdicts.ts'
 
 const day = 86_400_000
 const nowMs = Date.UTC(2026, 10, 27)

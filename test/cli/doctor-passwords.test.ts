@@ -1,5 +1,5 @@
 /** The doctor's checks of passwords: the minimum length, and the search in known breaches. */
-import { checkBreachCheck, checkPasswordPolicy } from '../../src/doctor/checks.ts'
+import { checkBreachCheck, checkPasswordPolicy } from '../../src/doctor/verdicts.ts'
 import { startBreachService } from '../passwords/breach-service.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { createTestFolder } from '../support/folders.ts'

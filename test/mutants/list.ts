@@ -1466,14 +1466,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: "a public client's refresh token rotates whatever its setting says",
-    file: 'src/oidc/refresh-policy.ts',
+    file: 'src/oidc/refresh-lifetimes.ts',
     search: "client?.tokenEndpointAuthMethod === 'none'",
     replacement: "client?.tokenEndpointAuthMethod === 'nobody'",
     test: 'test/oidc/refresh-settings.test.ts',
   },
   {
     disables: "a client's families end at its own absolute lifetime",
-    file: 'src/oidc/refresh-policy.ts',
+    file: 'src/oidc/refresh-lifetimes.ts',
     search: 'secondsOf(client?.refresh_absolute_seconds, refreshAbsoluteSeconds)',
     replacement: 'refreshAbsoluteSeconds',
     test: 'test/oidc/refresh-settings.test.ts',
@@ -2625,7 +2625,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'the last use of a token that does not rotate is stored when its time is lowered',
-    file: 'src/oidc/refresh-policy.ts',
+    file: 'src/oidc/refresh-lifetimes.ts',
     search: 'Math.abs(expiresAt - (token.exp ?? 0)) >=',
     replacement: 'expiresAt - (token.exp ?? 0) >=',
     test: 'test/oidc/lowered-lifetimes.test.ts',
@@ -3095,7 +3095,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'the doctor reports that no account has the mailbox any more',
-    file: 'src/doctor/checks.ts',
+    file: 'src/doctor/verdicts.ts',
     search: "if (!keeper) return warning('email_free', { id, email })",
     replacement: "if (!keeper) return warning('email_invalid', { id, email })",
     test: 'test/cli/people.test.ts',

@@ -1,7 +1,7 @@
 /** Server processes publish the stores that they use, and are not ready while they disagree. */
 import { Readable, Writable } from 'node:stream'
 import { runCli } from '../../src/cli/run.ts'
-import { checkProxy, checkStores } from '../../src/doctor/checks.ts'
+import { checkProxy, checkStores } from '../../src/doctor/verdicts.ts'
 import { createLog } from '../../src/log.ts'
 import {
   createProcessRegistry,

@@ -117,10 +117,10 @@ export const table: readonly Row[] = [
     may: ['<own>', 'migrations/index.ts', ...leaves],
     packages: subjects.database ?? [],
   },
-  // The doctor opens and reads each part of the server for its checks. `checks.ts` opens nothing.
+  // The doctor opens and reads each part of the server for its checks. `verdicts.ts` opens nothing.
   {
     from: 'doctor',
-    files: /^src\/doctor\/(check-list|probes|emails|samples)\.ts$/,
+    files: /^src\/doctor\/(checks|probes|emails|samples)\.ts$/,
     may: ['<own>', 'keys/', ...examined.map((folder) => `src/${folder}/`), ...leaves],
     packages: [],
   },

@@ -2,7 +2,7 @@
 import type { Configuration, Provider, TokenEndpointGrantContext } from 'oidc-provider'
 import type { ModelName } from '../../../adapters/index.ts'
 import type { PolicyName } from '../../limits/policies.ts'
-import type { RefreshPolicy } from '../refresh-policy.ts'
+import type { RefreshPolicy } from '../refresh-lifetimes.ts'
 
 export type GrantContext = TokenEndpointGrantContext
 export type GrantHandler = Parameters<Provider['registerGrantType']>[1]
