@@ -83,7 +83,7 @@ test('ten wrong codes in a row cause one email to the owner, for each method', a
 test('100 wrong codes in a row disable the method, also for the right code, and the page shows the other methods', async () => {
   const who = await member(server, 'off')
   expect(await answer(who, 'totp', wrong(100))).toEqual(refused(100))
-  expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: ['totp'] })
+  expect(await server.parts.factors.show(who.account.id)).toMatchObject({ disabled: ['totp'] })
   const { browser, page, ...rp } = await toFactor(server, who.person)
   expect(page.body).toMatch(says('pages.factor.off.totp'))
   expect(page.body).not.toContain('value="totp"')
@@ -96,7 +96,7 @@ test('100 wrong codes in a row disable the method, also for the right code, and 
 
   // Another factor signs in, and the account page enables the method again.
   await rp.complete(await browser.submit(page, '/factor', { method: 'recovery_code', code: who.codes[0]! }))
-  expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: ['totp'] })
+  expect(await server.parts.factors.show(who.account.id)).toMatchObject({ disabled: ['totp'] })
   let own = await browser.follow(await browser.get(`${server.issuer}/account/factors`))
   expect(own.body).toMatch(says('pages.own.factors.off.heading.totp'))
   own = await browser.follow(await browser.submit(own, '/switch-on', { method: 'totp' }))
@@ -138,7 +138,7 @@ describe('a disabled method is enabled again', () => {
     const who = await member(server, 'reset')
     await answer(who, 'totp', wrong(100))
     await server.parts.factors.reset(who.account.id, operator)
-    expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: [], enrolled: [] })
+    expect(await server.parts.factors.show(who.account.id)).toMatchObject({ disabled: [], enrolled: [] })
     const { phone } = await addPhone(server, who.email)
     const { browser, page } = await toFactor(server, who.person)
     expect((await browser.submit(page, '/factor', { code: phone.code() })).status).toBe(200)
@@ -153,19 +153,19 @@ describe('a disabled method is enabled again', () => {
     const { id, generation } = who.account
     const caller = { accountId: id, generation, by: byAccount(id) }
     await factors.add(caller, 'totp', 'test', { offer: offer.sealed, code: phone.code() })
-    expect(await factors.show(who.account.id)).toMatchObject({ off: [] })
+    expect(await factors.show(who.account.id)).toMatchObject({ disabled: [] })
   })
 
   test('by the creation of new recovery codes', async () => {
     const who = await member(server, 'new-codes')
     await answer(who, 'recovery_code', wrong(100))
-    expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: ['recovery_code'] })
+    expect(await server.parts.factors.show(who.account.id)).toMatchObject({ disabled: ['recovery_code'] })
     await server.parts.factors.renewCodes({
       accountId: who.account.id,
       generation: who.account.generation,
       by: byAccount(who.account.id),
     })
-    expect(await server.parts.factors.show(who.account.id)).toMatchObject({ off: [] })
+    expect(await server.parts.factors.show(who.account.id)).toMatchObject({ disabled: [] })
   })
 })
 
