@@ -28,8 +28,8 @@ export type FileResult = {
   testResults: readonly { status: string; fullName: string }[]
 }
 
-/** Runs the file with modules of its own for a number, with the shared ones for `undefined`. */
-export type RunFile = (number: number | undefined, stopsAtFirstFailure: boolean) => Promise<FileResult>
+/** Runs the file. With a mutant it loads the project's modules again, and stops at the first failure. */
+export type RunFile = (how: { isMutant: boolean }) => Promise<FileResult>
 
 const root = path.resolve(import.meta.dirname, '../..')
 /** Modules are never freed. A larger process ends early, and a new one continues. */
@@ -58,7 +58,7 @@ function judge({ testExecError, failureMessage, testResults }: FileResult): Omit
 /** Returns the result of the run without a mutant, which has to be green. */
 export async function runMutants({ mutants, results }: Task, run: RunFile): Promise<FileResult> {
   const add = (line: Line) => appendFileSync(results, `${JSON.stringify(line)}\n`)
-  const base = await run(undefined, false)
+  const base = await run({ isMutant: false })
   const verdict = judge(base)
   add({ number: undefined, ...verdict })
   if (verdict.verdict !== 'green') return base
@@ -68,7 +68,7 @@ export async function runMutants({ mutants, results }: Task, run: RunFile): Prom
     const original = readFileSync(place)
     writeFileSync(place, mutate(mutant, root))
     try {
-      add({ number, ...judge(await run(number, true)) })
+      add({ number, ...judge(await run({ isMutant: true })) })
     } finally {
       writeFileSync(place, original)
     }

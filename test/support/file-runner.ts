@@ -29,7 +29,8 @@ const SystemDate = Date
 const nothing = () => {}
 const root = path.resolve(import.meta.dirname, '../..')
 const mark = '?own-modules'
-const marked = /\?own-modules(=\d+)?$/
+const marked = /\?own-modules=\d+$/
+let loads = 0
 
 // Project imports of a marked module get its mark: they are different modules from the unmarked
 // ones.
@@ -88,12 +89,13 @@ export default async function runFile(
   file: string,
   report: unknown,
 ): Promise<unknown> {
-  const run: RunFile = async (number, stopsAtFirstFailure) => {
+  const run: RunFile = async ({ isMutant }) => {
     forgetLastFile()
     const variables = { ...process.env }
     const isMarked = ownModules.includes(path.relative(root, file).replaceAll('\\', '/'))
-    const realm = createRealm(number !== undefined ? `${mark}=${number}` : isMarked ? mark : '')
-    const handleTestEvent = stopsAtFirstFailure ? createFirstFailureStop() : nothing
+    if (isMarked || isMutant) loads += 1
+    const realm = createRealm(isMarked || isMutant ? `${mark}=${loads}` : '')
+    const handleTestEvent = isMutant ? createFirstFailureStop() : nothing
     try {
       return await runWithCircus(globalConfig, config, { global: globalThis, handleTestEvent }, realm, file, report)
     } finally {
@@ -102,5 +104,5 @@ export default async function runFile(
     }
   }
   const task = readTask()
-  return task ? await runMutants(task, run) : await run(undefined, false)
+  return task ? await runMutants(task, run) : await run({ isMutant: false })
 }
