@@ -52,7 +52,8 @@ async function runCommand(checkout: string, args: readonly string[], env: Record
  */
 function startFlags(checkout: string): string[] {
   const { scripts } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as { scripts: { start: string } }
-  return scripts.start.split(' ').slice(1, -1)
+  const words = scripts.start.split(' ')
+  return words.slice(words.indexOf('node') + 1, -1)
 }
 
 /**
