@@ -35,6 +35,8 @@ export type Interaction = {
    * again (RFC 9470 §5).
    */
   currentLogin: { accountId: string; generation: number; amr: readonly string[]; authTimeMs: number } | undefined
+  /** Where the browser continues, when this interaction is answered already. */
+  answeredUrl: string | undefined
   /** The class of sign-in that the client demands. */
   demand: AcrDemand
   /** The parameters of the authorization request. */

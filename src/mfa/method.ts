@@ -36,8 +36,11 @@ export type FactorDeps = Readonly<{
 export type FactorPart<Answer extends string = string, Enrol extends string = string> = Readonly<{
   /** When each factor of this kind was set up (milliseconds), the oldest first. */
   listAddedAt: (accountId: string, within?: Queryable) => Promise<number[]>
-  /** Returns whether the answer proves the factor. Of concurrent calls, only one returns true. */
-  check: (owner: FactorOwner, answer: Values<Answer>, interactionUid: string) => Promise<boolean>
+  /**
+   * Returns whether the answer proves the factor. Of concurrent calls, only one returns true. What
+   * the answer spends is written in the transaction.
+   */
+  check: (tx: Tx, owner: FactorOwner, answer: Values<Answer>, interactionUid: string) => Promise<boolean>
   /** Data for the view at the sign-in. */
   describeProof?: (accountId: string, interactionUid: string) => Promise<FactorData>
   /** Data for the view on the account page. `binding` is the session or interaction. */

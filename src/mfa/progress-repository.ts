@@ -65,6 +65,12 @@ export async function addProof(
   return rowCount === 1
 }
 
+/** The proofs of the interaction, locked until the end of the transaction. */
+export async function lockProgress(tx: Tx, interaction: Buffer): Promise<readonly Proof[] | undefined> {
+  const row = await tx('login_progress').where({ interaction }).forUpdate().first('proven')
+  return row?.proven
+}
+
 /** Counts an answer before it is checked. Returns false after `most`, or if the login ended. */
 export const countProgressAttempt = async (db: Queryable, interaction: Buffer, most: number): Promise<boolean> =>
   (await db('login_progress').where({ interaction }).where('tries', '<', most).increment('tries', 1)) === 1

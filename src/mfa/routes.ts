@@ -116,8 +116,9 @@ export function createFactorPages(deps: Deps) {
   /** Finishes the login, or redirects the browser to the page of the next step. */
   async function showStep(ctx: Context, interaction: Interaction, step: Step): Promise<void> {
     if (step.kind !== 'done') return ctx.redirect(at(interaction.uid))
-    await steps.clear(interaction.uid)
     await finishLogin(ctx, interaction, step)
+    // Last, so that a repeated request finds either the proofs or the answer.
+    await steps.clear(interaction.uid)
   }
 
   const prove = form({
@@ -141,6 +142,9 @@ export function createFactorPages(deps: Deps) {
         .prove(request, method, valuesOf(answer), loginContextOf(ctx))
         .catch(async (error: unknown) => {
           if (!(error instanceof AppError)) throw error
+          // After a double click, the first request may have finished the login.
+          const url = error.code === 'factor_not_asked' && (await interactions.load(ctx, uid)).answeredUrl
+          if (url) return void views.render(ctx, 'continue', { url })
           // The login ends here. More attempts need the password again.
           if (error.code === 'factor_tries_used') {
             await steps.clear(uid)

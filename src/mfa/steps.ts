@@ -15,6 +15,7 @@ import type { FactorOwner } from './method.ts'
 import type { MethodId, MfaMethod } from './methods/index.ts'
 import type { FactorMetrics } from './metrics.ts'
 import { createNextStep } from './next-step.ts'
+import { lockOwner } from './owner-lock.ts'
 import type { Progress } from './progress-repository.ts'
 import * as repository from './progress-repository.ts'
 import type { Proof } from './proof.ts'
@@ -69,6 +70,21 @@ export function createLoginSteps(deps: Deps) {
     transaction((tx) =>
       audit.recordOwn(tx, { action: 'factor.proven', accountId, clientId, origin, details: { method } }),
     )
+
+  /**
+   * Checks an answer and adds its proof in one transaction. After a double click, the second request
+   * waits for the first one: `repeated`. `ended`: the login is over, or the account was reset.
+   */
+  const checkOnce = (method: MfaMethod, progress: Progress, answer: Readonly<Record<string, string>>, uid: string) =>
+    transaction(async (tx): Promise<'proven' | 'repeated' | 'refused' | 'ended'> => {
+      // The account's row first, as a reset locks it.
+      await lockOwner(tx, progress)
+      const proven = await repository.lockProgress(tx, keyOf(uid))
+      if (!proven) return 'ended'
+      if (proven.includes(method.id)) return 'repeated'
+      if (!(await method.check(tx, progress, answer, uid))) return 'refused'
+      return (await repository.addProof(tx, keyOf(uid), progress, method.id)) ? 'proven' : 'ended'
+    })
 
   /** Records a sign-in that is refused without a check of the factor. */
   const noteRefused = (
@@ -125,6 +141,8 @@ export function createLoginSteps(deps: Deps) {
     ) => {
       const progress = await progressOf(request)
       const step = progress && (await nextOf(progress, request, loginContext))
+      // The first request of a double click has added the proof and has not finished the login yet.
+      if (step?.kind === 'done' && progress?.proven.includes(id)) return step
       if (!progress || step?.kind !== 'factor') throw factorNotAsked()
       if (step.disabled.includes(id)) {
         deps.metrics.count(id, 'off')
@@ -151,17 +169,17 @@ export function createLoginSteps(deps: Deps) {
         throw factorLocked({ retryAfterSeconds: Math.ceil((lockedUntil - clock.now()) / 1000) })
       }
       const failures = await deps.failures.count(accountId, id)
-      const isProven = await method.check(progress, answer, request.uid)
-      deps.metrics.count(id, isProven ? 'success' : 'failure')
-      if (!isProven) {
+      const result = await checkOnce(method, progress, answer, request.uid)
+      if (result === 'ended') throw factorNotAsked()
+      if (result !== 'repeated') deps.metrics.count(id, result === 'proven' ? 'success' : 'failure')
+      if (result === 'refused') {
         const { clientId } = request
         await deps.failures.note({ accountId, method: id, clientId, origin: loginContext.origin }, failures)
         throw factorRefused()
       }
-      await noteProven(accountId, request, loginContext, id)
+      if (result === 'proven') await noteProven(accountId, request, loginContext, id)
       await deps.failures.reset(accountId, id)
       await repository.clearFactorAttempts(db, accountId)
-      if (!(await repository.addProof(db, key, progress, id))) throw factorNotAsked()
       await deps.endReset(progress, loginContext.origin)
       const next = await nextOf({ ...progress, proven: [...progress.proven, id] }, request, loginContext)
       if (!next) throw factorNotAsked()

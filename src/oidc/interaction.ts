@@ -27,6 +27,8 @@ type Deps = {
   setAnswer: (uid: string, answer: string) => void
 }
 
+const continueUrl = (uid: string): string => `${routes.authorization}/${uid}`
+
 export function createInteractions({ provider, cookie, generationOf, outcomes, setAnswer }: Deps): Interactions {
   async function details(ctx: Context, uid: string): Promise<EngineInteraction> {
     try {
@@ -49,6 +51,7 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, s
     const promptDetails = interaction.prompt.details as PromptDetails
     return {
       currentLogin: await currentLoginOf(interaction),
+      answeredUrl: interaction.result && continueUrl(uid),
       demand: demandIn(interaction.params, client),
       uid,
       prompt: interaction.prompt.name as PromptName,
@@ -103,7 +106,7 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, s
     } catch (error) {
       if ((error as { code?: unknown }).code !== 'interaction_expired') throw error
       if (!cookie.isKnown(ctx, uid) || !(await outcomes.wasJustAnswered(uid, answer))) throw error
-      return { continueTo: `${routes.authorization}/${uid}` }
+      return { continueTo: continueUrl(uid) }
     }
   }
 

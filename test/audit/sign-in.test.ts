@@ -94,6 +94,22 @@ describe('a sign-in', () => {
     expect(actions.filter((action) => action === 'account.signed_in')).toHaveLength(1)
   })
 
+  test('whose second factor is sent twice is recorded once, and both requests continue', async () => {
+    const { person, phone, account } = await member(server, 'trail-double')
+    for (const isConcurrent of [true, false]) {
+      server.clock.advance(60_000)
+      const { browser, page } = await toFactor(server, person)
+      const send = () => browser.submit(page, '/factor', { code: phone.code() })
+      const before = (await trailOf(account.id)).length
+      const answers = isConcurrent ? await Promise.all([send(), send(), send()]) : [await send(), await send()]
+      expect(new Set(answers.map(({ status, next }) => `${status} ${next}`)).size).toBe(1)
+      expect(answers[0]).toMatchObject({ status: 200, next: expect.stringContaining('/authorize/') })
+      const actions = (await trailOf(account.id)).slice(before).map(({ action }) => action)
+      const ofSignIn = actions.filter((action) => action !== 'account.new_browser')
+      expect(ofSignIn.toSorted()).toEqual(['account.signed_in', 'factor.proven'])
+    }
+  })
+
   test('whose interaction was already cancelled is not recorded', async () => {
     const { id, email } = await person('decided')
     const { browser, page } = await loginPage(server)

@@ -128,7 +128,7 @@ test('the compiler refuses a factor without a required property, and a part that
     ...rest,
     isCounted: true,
     // @ts-expect-error Its form has no field `code`.
-    create: () => ({ ...part, check: async (_, { code }) => code !== undefined }),
+    create: () => ({ ...part, check: async (_tx, _owner, { code }) => code !== undefined }),
   })
   expect([silent.id, reading.id]).toEqual(['pin', 'pin'])
 })

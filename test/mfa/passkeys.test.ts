@@ -83,7 +83,7 @@ test('a passkey signs in while the password is locked', async () => {
 
 test('a challenge of the previous version, with 128 random bits, is accepted until the next release', () => {
   const key = Buffer.alloc(32, 5)
-  const { isLiving } = createChallenges({ db: server.database.knex, key, clock: server.clock, random: systemRandom })
+  const { isLiving } = createChallenges({ key, clock: server.clock, random: systemRandom })
   const challengeWith = (randomBytes: number): string => {
     const expiry = Buffer.alloc(6)
     expiry.writeUIntBE(server.clock.now() + 1_000, 0, 6)
@@ -103,7 +103,7 @@ test('a challenge has 256 random bits', async () => {
       return systemRandom.bytes(count)
     },
   }
-  const { make } = createChallenges({ db: server.database.knex, key: Buffer.alloc(32), clock: server.clock, random })
+  const { make } = createChallenges({ key: Buffer.alloc(32), clock: server.clock, random })
   const [first, second] = [make('login'), make('login')]
   expect(asked).toEqual([32, 32])
   expect(first.equals(second)).toBe(false)
@@ -125,6 +125,23 @@ test('a passkey after a password is the second factor, and gives an essential st
     amr: ['pwd', 'pop', 'user', 'mfa'],
   })
 })
+
+test.each(['passkey', 'recovery_code'] as const)(
+  'a %s sent twice, as by a double click, continues twice',
+  async (method) => {
+    const { device, codes, ...who } = await holder(`twice-${method}`)
+    const { page, browser } = await toFactor(server, who)
+    const answer: Record<string, string> =
+      method === 'passkey' ? { response: device.use(optionsIn(page)) } : { code: codes![0]! }
+    const send = () => browser.submit(page, '/factor', { method, ...answer })
+    const answers = [...(await Promise.all([send(), send()])), await send()]
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
+    expect(new Set(answers.map(({ next }) => next)).size).toBe(1)
+    // The next sign-in needs another answer.
+    const later = await toFactor(server, who)
+    expect((await later.browser.submit(later.page, '/factor', { method, ...answer })).status).toBe(400)
+  },
+)
 
 describe('refused with 400, without a sign-in', () => {
   const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey

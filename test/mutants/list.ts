@@ -3395,4 +3395,11 @@ export const mutants: readonly Mutant[] = [
     replacement: 'const nonceBytes = 16',
     test: 'test/mfa/passkeys.test.ts',
   },
+  {
+    disables: 'a second factor sent twice is checked once',
+    file: 'src/mfa/steps.ts',
+    search: "if (proven.includes(method.id)) return 'repeated'",
+    replacement: '',
+    test: 'test/audit/sign-in.test.ts',
+  },
 ]

@@ -62,8 +62,8 @@ function createWords({ db, sealer, clock }: FactorDeps) {
       const row = await find(accountId, within)
       return row ? [Number(row.created_at)] : []
     },
-    check: async ({ accountId }, { word: given = '' }) => {
-      const row = await find(accountId)
+    check: async (tx, { accountId }, { word: given = '' }) => {
+      const row = await find(accountId, tx)
       return row !== undefined && sealer.open(row.sealed_word, `word:${accountId}`).toString() === given
     },
     describeOwn: async ({ id }) => ({ isSet: (await find(id)) !== undefined }),

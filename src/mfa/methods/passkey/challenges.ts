@@ -8,7 +8,7 @@ import type { Queryable } from '../../../database/database.ts'
 import type { Random } from '../../../random.ts'
 import * as repository from './repository.ts'
 
-type Deps = { db: Queryable; key: Buffer; clock: Clock; random: Random }
+type Deps = { key: Buffer; clock: Clock; random: Random }
 
 const lifetimeMs = 5 * 60_000
 const nonceBytes = 32
@@ -17,7 +17,7 @@ const previousNonceBytes = 16
 const expiryBytes = 6
 const macBytes = 32
 
-export function createChallenges({ db, key, clock, random }: Deps) {
+export function createChallenges({ key, clock, random }: Deps) {
   const secret = createSecretKey(key)
   const macOf = (head: Buffer, binding: string) =>
     createHmac('sha256', secret).update(head).update(`latchkey passkey\0${binding}`).digest()
@@ -44,7 +44,7 @@ export function createChallenges({ db, key, clock, random }: Deps) {
     isLiving: (challenge: string, binding: string): boolean => (endOf(challenge, binding) ?? 0) > clock.now(),
 
     /** Returns whether a verified challenge is used for the first time. */
-    spend: (challenge: string, binding: string): Promise<boolean> =>
+    spend: (db: Queryable, challenge: string, binding: string): Promise<boolean> =>
       repository.spendChallenge(
         db,
         createHash('sha256').update(challenge).digest(),

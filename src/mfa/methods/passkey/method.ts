@@ -32,7 +32,7 @@ type VerifiedAnswer = { credential: repository.FoundPasskey; counter: number; ch
 export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, random }: FactorDeps) {
   const { origin, hostname } = new URL(issuer)
   const key = deriveKey('passkeys')
-  const challenges = createChallenges({ db, key, clock, random })
+  const challenges = createChallenges({ key, clock, random })
   const secret = createSecretKey(key)
   /** The user handle of an account (§5.4.3): reveals nothing, and all its passkeys share it. */
   const handleOf = (accountId: string) => createHmac('sha256', secret).update(`user handle\0${accountId}`).digest()
@@ -48,9 +48,14 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
   }
 
   /** Signature, origin, RP id, user verification and challenge. Throws `passkey_refused`. */
-  async function verify(text: string | undefined, binding: string, accountId?: string): Promise<VerifiedAnswer> {
+  async function verify(
+    within: Queryable,
+    text: string | undefined,
+    binding: string,
+    accountId?: string,
+  ): Promise<VerifiedAnswer> {
     const response = readAnswer<AuthenticationResponseJSON>(text)
-    const credential = await repository.findByCredential(db, Buffer.from(response.id, 'base64url'))
+    const credential = await repository.findByCredential(within, Buffer.from(response.id, 'base64url'))
     if (!credential || (accountId !== undefined && credential.accountId !== accountId)) throw passkeyRefused()
     if (!isOfPerson(response, credential.accountId, accountId !== undefined)) throw passkeyRefused()
     // Checked at each use as well, because a key may have been stored before this check existed.
@@ -85,14 +90,19 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
    * Verifies the answer, spends the challenge and advances the counter. With `owner` the passkey is
    * used beside the password, in the sign-in's generation. Throws `passkey_refused`.
    */
-  async function prove(text: string | undefined, binding: string, owner?: FactorOwner): Promise<ProvenPasskey> {
-    const { credential, counter, challenge } = await verify(text, binding, owner?.accountId)
-    if (!(await challenges.spend(challenge, binding))) throw passkeyRefused()
+  async function prove(
+    within: Queryable,
+    text: string | undefined,
+    binding: string,
+    owner?: FactorOwner,
+  ): Promise<ProvenPasskey> {
+    const { credential, counter, challenge } = await verify(within, text, binding, owner?.accountId)
+    if (!(await challenges.spend(within, challenge, binding))) throw passkeyRefused()
     const { id, accountId, needsPassword } = credential
     const generation = owner?.generation ?? credential.generation
     if (!owner && needsPassword) return { accountId, generation, needsPassword: true }
     const use = { id, accountId, generation, counter, at: clock.now(), isBesidePassword: owner !== undefined }
-    if (!(await repository.noteUse(db, use))) throw passkeyRefused()
+    if (!(await repository.noteUse(within, use))) throw passkeyRefused()
     return { accountId, generation, needsPassword: false }
   }
 
@@ -140,9 +150,9 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
   return {
     listAddedAt: async (accountId, within = db) =>
       (await repository.listPasskeys(within, accountId)).map(({ createdAt }) => createdAt),
-    check: async (owner, { response }, interactionUid) => {
+    check: async (tx, owner, { response }, interactionUid) => {
       try {
-        return (await prove(response, interactionUid, owner)).accountId === owner.accountId
+        return (await prove(tx, response, interactionUid, owner)).accountId === owner.accountId
       } catch (error) {
         if ((error as { code?: unknown }).code === 'passkey_refused') return false
         throw error
@@ -196,7 +206,7 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
       await refuseFramed(clientDataJSON)
       const credentialId = credentialIdOf(made.id)
       if (await coseKeyProblem(made.publicKey)) throw passkeyRefused()
-      if (!(await challenges.spend(challenge, binding))) throw passkeyRefused()
+      if (!(await challenges.spend(db, challenge, binding))) throw passkeyRefused()
       const passkey = {
         id: random.id(),
         accountId,
@@ -219,7 +229,7 @@ export function createPasskeys({ db, issuer, serviceName, deriveKey, clock, rand
      * A passkey as the first proof of a sign-in. With `needsPassword` it proves nothing.
      * Throws `passkey_refused`.
      */
-    signIn: (text: string, binding: string): Promise<ProvenPasskey> => prove(text, binding),
+    signIn: (text: string, binding: string): Promise<ProvenPasskey> => prove(db, text, binding),
 
     /** After a password reset, passkeys cannot sign in alone until used with the new password. */
     revokeTrust: repository.revokePasskeyTrust,

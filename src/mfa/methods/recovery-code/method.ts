@@ -16,9 +16,9 @@ export type RecoveryCodes = ReturnType<typeof createRecoveryCodes>
 export function createRecoveryCodes({ db, clock, random }: FactorDeps) {
   return {
     listAddedAt: (accountId, within = db) => repository.listRecoveryCodes(within, accountId),
-    check: async (owner, { code = '' }) => {
+    check: async (tx, owner, { code = '' }) => {
       const plain = plainOf(code)
-      return plain !== undefined && repository.takeRecoveryCode(db, owner, digestOf(plain))
+      return plain !== undefined && repository.takeRecoveryCode(tx, owner, digestOf(plain))
     },
     removeAll: (tx: Tx, accountId: string) => repository.deleteRecoveryCodes(tx, accountId),
 

@@ -71,11 +71,11 @@ export function createTotp({ db, sealer, serviceName, clock, random }: FactorDep
       return credential ? [credential.createdAt] : []
     },
 
-    check: async (owner, { code = '' }) => {
+    check: async (tx, owner, { code = '' }) => {
       const { accountId } = owner
-      const credential = await repository.findTotp(db, accountId)
+      const credential = await repository.findTotp(tx, accountId)
       const step = credential && stepOf(sealer.open(credential.sealedSecret, sealLocation(accountId)), code)
-      return step !== undefined && repository.advanceTotp(db, owner, step, clock.now())
+      return step !== undefined && repository.advanceTotp(tx, owner, step, clock.now())
     },
 
     removeAll: (tx: Tx, accountId: string) => repository.deleteTotp(tx, accountId),
