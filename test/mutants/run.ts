@@ -1,5 +1,5 @@
 /**
- * `npm run mutants [-- WORD…] [--changed] [--shard 1/4]`: checks that security tests
+ * `npm run mutants [-- WORD…] [--changed] [--shard 1/4] [--minutes N]`: checks that security tests
  * can fail. Applies each mutant to a copy of the project, runs its test, and expects a failure.
  * With words, only mutants whose description or file contains one of them.
  */
@@ -13,7 +13,7 @@ import tearDown from '../support/global-teardown.ts'
 import { mutants } from './list.ts'
 import type { Mutant } from './mutant.ts'
 import { mutate } from './mutant.ts'
-import { findChanges, readShard, selectMutants } from './select.ts'
+import { findChanges, readShard, selectMutants, shuffleByCommit } from './select.ts'
 import type { Outcome, Trial } from './trial.ts'
 import { createTrial } from './trial.ts'
 
@@ -21,7 +21,7 @@ const root = path.resolve(import.meta.dirname, '../..')
 const lanes = Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 1.5e9)))
 
 const { values, positionals } = parseArgs({
-  options: { changed: { type: 'boolean' }, shard: { type: 'string' } },
+  options: { changed: { type: 'boolean' }, shard: { type: 'string' }, minutes: { type: 'string' } },
   allowPositionals: true,
 })
 
@@ -47,15 +47,25 @@ async function forEach<T>(jobs: readonly T[], trials: readonly Trial[], work: (j
   )
 }
 
-async function tryAll(wanted: readonly Mutant[]): Promise<{ killed: number; failed: number }> {
+async function tryAll(wanted: readonly Mutant[]): Promise<{ killed: number; failed: number; left: number }> {
   for (const mutant of wanted) mutate(mutant, root)
   const trials = Array.from({ length: Math.min(lanes, wanted.length) }, createTrial)
-  const count = { killed: 0, failed: 0 }
+  const count = { killed: 0, failed: 0, left: 0 }
+  const minutes = Number(values.minutes ?? Number.POSITIVE_INFINITY)
+  const endsAt = performance.now() + minutes * 60_000
   const durations = readDurations()
   const workOf = ([test, ofTest]: readonly [string, readonly Mutant[]]) => (durations[test] ?? 0) * ofTest.length
-  const byTest = [...Map.groupBy(wanted, ({ test }) => test)].sort((one, other) => workOf(other) - workOf(one))
+  const groups = [...Map.groupBy(wanted, ({ test }) => test)]
+  const byTest =
+    values.minutes === undefined
+      ? groups.sort((one, other) => workOf(other) - workOf(one))
+      : shuffleByCommit(groups, ([test]) => test, root)
 
   await forEach(byTest, trials, async ([test, ofTest], trial) => {
+    if (performance.now() > endsAt) {
+      count.left += ofTest.length
+      return
+    }
     let survivors = ofTest
     for (const file of listFiles(test)) {
       if (survivors.length === 0) return
@@ -98,8 +108,9 @@ const { wanted, reason } = choose()
 console.log(`${wanted.length} of ${mutants.length} mutants${reason && `: ${reason}`}`)
 const began = performance.now()
 await setUp()
-const { killed, failed } = await tryAll(wanted)
+const { killed, failed, left } = await tryAll(wanted)
 await tearDown()
+if (left > 0) console.log(`${left} mutants were not tried within ${values.minutes} minutes`)
 console.log(`${killed} killed, ${failed} survived or could not be tried`)
 console.log(`\nThe lane mutants took ${Math.round((performance.now() - began) / 1000)} s.`)
 console.log(`\n${killed} passed, ${failed} failed`)

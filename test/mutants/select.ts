@@ -3,6 +3,7 @@
  * several.
  */
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import type { Mutant } from './mutant.ts'
 
 export type Selection = {
@@ -42,6 +43,19 @@ const git = (root: string, ...args: string[]): string | undefined => {
     // There is no Git or no such name: the caller then takes all mutants.
     return undefined
   }
+}
+
+/**
+ * The same tests in an order that the commit decides, so that runs that end early take different
+ * ones.
+ */
+export function shuffleByCommit<T>(tests: readonly T[], nameOf: (test: T) => string, root: string): T[] {
+  const seed = git(root, 'rev-parse', 'HEAD') ?? ''
+  const rank = (test: T) =>
+    createHash('sha256')
+      .update(`${seed} ${nameOf(test)}`)
+      .digest('hex')
+  return tests.toSorted((one, other) => (rank(one) < rank(other) ? -1 : 1))
 }
 
 export type Comparison = { base: string; files: ReadonlySet<string> }

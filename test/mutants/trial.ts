@@ -109,18 +109,39 @@ export function createTrial() {
     return { base, outcomes }
   }
 
-  /** Calls `report` for every mutant. Returns what is wrong with the file when it is not green. */
+  /**
+   * Calls `report` for every mutant. Returns what is wrong with the file when it is not green without
+   * one. Runs it again before it says so, and before it says that a mutant survives.
+   */
   async function runFile(file: string, mutants: readonly Mutant[], report: (mutant: Mutant, outcome: Outcome) => void) {
     const alone = mutants.filter(needsOwnProcess)
     let rest = mutants.filter((mutant) => !needsOwnProcess(mutant))
+    const survivors = new Set<Mutant>()
+    const reported = new Set<Mutant>()
+    let problem: Outcome | undefined
     do {
       const { base, outcomes } = await runTogether(file, rest)
-      if (base.verdict !== 'green') return base
-      for (const [mutant, outcome] of outcomes) report(mutant, outcome)
-      const isStuck = rest.length > 0 && outcomes.size === 0
-      if (isStuck) report(rest[0]!, { verdict: 'broken', output: 'the process ended before this mutant' })
-      rest = rest.filter((mutant, index) => !outcomes.has(mutant) && !(isStuck && index === 0))
-    } while (rest.length > 0)
+      if (base.verdict !== 'green') {
+        if (problem) return base
+        problem = base
+        continue
+      }
+      problem = undefined
+      for (const [mutant, outcome] of outcomes) {
+        if (outcome.verdict === 'green' && !survivors.has(mutant)) {
+          survivors.add(mutant)
+          continue
+        }
+        reported.add(mutant)
+        report(mutant, outcome)
+      }
+      const [first] = rest
+      if (first && outcomes.size === 0) {
+        reported.add(first)
+        report(first, { verdict: 'broken', output: 'the process ended before this mutant' })
+      }
+      rest = rest.filter((mutant) => !reported.has(mutant))
+    } while (rest.length > 0 || problem)
     for (const mutant of alone) report(mutant, await runInOwnProcess(file, mutant))
     return undefined
   }
