@@ -280,11 +280,17 @@ export const mutants: readonly Mutant[] = [
     test: 'test/mfa/passkeys.test.ts',
   },
   {
-    disables: 'a challenge is answered once',
+    disables: 'a challenge of a sign-in is answered once',
     file: 'src/mfa/methods/passkey/method.ts',
-    search: 'if (!(await challenges.spend(challenge, binding))) throw passkeyRefused()',
+    search: 'if (!(await challenges.spend(within, challenge, binding))) throw passkeyRefused()',
     replacement: '',
-    times: 2,
+    test: 'test/mfa/passkeys.test.ts',
+  },
+  {
+    disables: 'a challenge of a new passkey is answered once',
+    file: 'src/mfa/methods/passkey/method.ts',
+    search: 'if (!(await challenges.spend(db, challenge, binding))) throw passkeyRefused()',
+    replacement: '',
     test: 'test/mfa/passkeys.test.ts',
   },
   {
