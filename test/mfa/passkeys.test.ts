@@ -109,6 +109,17 @@ test('a challenge has 256 random bits', async () => {
   expect(first.equals(second)).toBe(false)
 })
 
+test('a challenge of a new passkey is answered once, also by another authenticator', async () => {
+  const { id, email } = await person('registers-twice')
+  const options = await server.parts.passkeys.creationOptions({ id, email }, 'session')
+  const add = (device: ReturnType<typeof authenticator>) => {
+    const caller = { accountId: id, generation: 0, by: byAccount(id) }
+    return server.parts.factors.add(caller, 'passkey', 'session', { response: device.create(options), name: 'Phone' })
+  }
+  await add(authenticator())
+  await expect(add(authenticator())).rejects.toMatchObject({ code: 'passkey_refused' })
+})
+
 test('a passkey after a password is the second factor, and gives an essential strongest class', async () => {
   const { device, ...who } = await holder('beside')
   const { page, browser, complete, exchange } = await toFactor(server, who, {
