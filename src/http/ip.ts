@@ -180,7 +180,7 @@ function readPrefixes(ip: string): readonly string[] {
   return [`${hex.slice(0, 16)}/64`, `${hex.slice(0, 12)}/48`]
 }
 
-/** The same networks as an operator reads them: `2001:db8::/48`. The hex of `prefixesOf` is a key of counts. */
+/** The same networks as an operator reads them (`2001:db8::/48`). Counts use `prefixesOf`. */
 export const networksOf = (ip: string): readonly string[] =>
   prefixesOf(ip).map((prefix) => {
     const [hex = '', length] = prefix.split('/')

@@ -25,7 +25,7 @@ type Deps = {
   clearSteps: (uid: string) => Promise<void>
   /** Shows the consent page of an interaction. */
   showConsent: (ctx: Context, interaction: Interaction) => Promise<void>
-  /** Records in the audit trail that the user cancelled, if `decide` says that it is the first answer. */
+  /** Records that the user cancelled, if `decide` says that it is the first answer. */
   noteRefusal: (
     answer: { accountId: string; clientId: string; origin: RequestOrigin },
     decide: (tx: Tx) => Promise<boolean>,

@@ -45,7 +45,7 @@ export type FactorPart<Answer extends string = string, Enrol extends string = st
   describeProof?: (accountId: string, interactionUid: string) => Promise<FactorData>
   /** Data for the view on the account page. `binding` is the session or interaction. */
   describeOwn: (person: FactorPerson, binding: string) => Promise<FactorData>
-  /** Data for the view that sets one up. Nothing is stored. `refusedForm` is the form of the failed attempt. */
+  /** Data for the view that sets one up. Nothing is stored. `refusedForm`: the failed attempt. */
   offer?: (person: FactorPerson, binding: string, refusedForm?: Values<Enrol>) => Promise<FactorData>
   /** Checks the form of the offer. Returns the write that stores the factor, or throws an error. */
   confirm?: (accountId: string, binding: string, form: Values<Enrol>) => Promise<(tx: Tx) => Promise<void>>

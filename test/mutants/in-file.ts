@@ -28,7 +28,7 @@ export type FileResult = {
   testResults: readonly { status: string; fullName: string }[]
 }
 
-/** Runs the file. With a mutant it loads the project's modules again, and stops at the first failure. */
+/** Runs the file. A mutant loads the project's modules again and stops at the first failure. */
 export type RunFile = (how: { isMutant: boolean }) => Promise<FileResult>
 
 const root = path.resolve(import.meta.dirname, '../..')
