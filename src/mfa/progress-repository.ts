@@ -65,9 +65,19 @@ export async function addProof(
   return rowCount === 1
 }
 
-/** The proofs of the interaction, locked until the end of the transaction. */
-export async function lockProgress(tx: Tx, interaction: Buffer): Promise<readonly Proof[] | undefined> {
-  const row = await tx('login_progress').where({ interaction }).forUpdate().first('proven')
+/**
+ * The proofs of the account in the interaction, locked until the end of the transaction. Undefined
+ * when the interaction has become another account's, or the account was reset.
+ */
+export async function lockProgress(
+  tx: Tx,
+  interaction: Buffer,
+  { accountId, generation }: Pick<Progress, 'accountId' | 'generation'>,
+): Promise<readonly Proof[] | undefined> {
+  const row = await tx('login_progress')
+    .where({ interaction, account_id: accountId, generation })
+    .forUpdate()
+    .first('proven')
   return row?.proven
 }
 

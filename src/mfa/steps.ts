@@ -79,7 +79,7 @@ export function createLoginSteps(deps: Deps) {
     transaction(async (tx): Promise<'proven' | 'repeated' | 'refused' | 'ended'> => {
       // The account's row first, as a reset locks it.
       await lockOwner(tx, progress)
-      const proven = await repository.lockProgress(tx, keyOf(uid))
+      const proven = await repository.lockProgress(tx, keyOf(uid), progress)
       if (!proven) return 'ended'
       if (proven.includes(method.id)) return 'repeated'
       if (!(await method.check(tx, progress, answer, uid))) return 'refused'

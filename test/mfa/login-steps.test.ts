@@ -1,12 +1,13 @@
 /** A factor belongs to one login of one account, and the login cannot finish without it. */
 
-import { byAccount } from '../audit/origins.ts'
+import { byAccount, testOrigin } from '../audit/origins.ts'
 import { answerIn, claimsIn } from '../oidc/support.ts'
 import type { Latchkey } from '../support/latchkey.ts'
 import { createRelyingParty, startLatchkey } from '../support/latchkey.ts'
 import type { Mailbox } from '../support/mailbox.ts'
 import { startMailbox } from '../support/mailbox.ts'
 import { says } from '../support/sentences.ts'
+import { waitFor } from '../support/wait.ts'
 import { acr, goodPassword, member, operator, secondsMs, toFactor } from './setup.ts'
 
 let server: Latchkey
@@ -248,4 +249,23 @@ describe('accounts that must have a factor', () => {
     )
     expect(refused).toMatchObject({ error: 'login_required' })
   })
+})
+
+test('the proof of another account in the same interaction is none, also when it arrives meanwhile', async () => {
+  const [one, other] = [await member(server, 'steps-victim'), await member(server, 'steps-other')]
+  const { loginSteps } = server.parts
+  const demand = { level: 'password', isEssential: false } as const
+  const request = { uid: 'interaction-of-two', clientId: 'web', demand, currentLogin: undefined }
+  const loginContext = { rememberedToken: undefined, origin: testOrigin }
+  await loginSteps.begin(request, one.account, 'password', loginContext)
+  const { knex } = server.database
+  const lock = await knex.transaction()
+  await lock.raw('SELECT FROM account WHERE id = ? FOR NO KEY UPDATE', [one.account.id])
+  const proving = loginSteps.prove(request, 'totp', { code: '000000' }, loginContext)
+  const settled = proving.catch((error: unknown) => error)
+  await waitFor(async () => (await knex('pg_stat_activity').where({ wait_event_type: 'Lock' }).first()) !== undefined)
+  const rows = knex('login_progress').where({ account_id: one.account.id })
+  expect(await rows.update({ account_id: other.account.id, proven: ['password', 'totp'] })).toBe(1)
+  await lock.commit()
+  expect(await settled).toMatchObject({ code: 'factor_not_asked' })
 })

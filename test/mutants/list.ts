@@ -3408,4 +3408,11 @@ export const mutants: readonly Mutant[] = [
     replacement: '',
     test: 'test/audit/sign-in.test.ts',
   },
+  {
+    disables: 'a repeated second factor is of the same account',
+    file: 'src/mfa/progress-repository.ts',
+    search: '.where({ interaction, account_id: accountId, generation })',
+    replacement: '.where({ interaction })',
+    test: 'test/mfa/login-steps.test.ts',
+  },
 ]

@@ -1,4 +1,4 @@
-/** What the outbox has still to deliver, as rows of the queue. */
+/** The undelivered entries of the outbox, as rows of the queue. */
 import type { Knex } from 'knex'
 import { waitFor } from './wait.ts'
 
