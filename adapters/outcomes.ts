@@ -22,16 +22,13 @@ export type Outcomes = ReturnType<typeof createOutcomes>
 /** Longer than the lifetime of an interaction. */
 const retentionMs = 2 * 60 * 60 * 1000
 
-const decideText = (interaction: string, answer: string, at: string) => `
+const decideText = `
     WITH put AS (
       INSERT INTO interaction_outcome (interaction, answer, answered_at, expires_at)
-      VALUES (${interaction}, ${answer}, ${at}::int8, ${at}::int8 + ${retentionMs}) ON CONFLICT (interaction) DO NOTHING RETURNING interaction)
+      VALUES (:interaction, :answer, :at::int8, :at::int8 + ${retentionMs}) ON CONFLICT (interaction) DO NOTHING RETURNING interaction)
     SELECT true AS is_first, NULL::bytea AS answer, NULL::int8 AS answered_at FROM put
     UNION ALL SELECT false, answer, answered_at FROM interaction_outcome
-      WHERE interaction = ${interaction} AND NOT EXISTS (SELECT 1 FROM put)`
-
-const decideOutcome: Statement = { name: 'interaction_outcome_decide', text: decideText('$1', '$2', '$3') }
-const decideWithinText = decideText(':interaction', ':answer', ':at')
+      WHERE interaction = :interaction AND NOT EXISTS (SELECT 1 FROM put)`
 
 const findOutcome: Statement = {
   name: 'interaction_outcome_find',
@@ -47,27 +44,16 @@ export function createOutcomes({ postgres, seal, now }: Deps) {
 
   return {
     /**
-     * Decides the interaction `uid`: of concurrent answers exactly one is the first. Throws
-     * ArtifactStoreUnavailable.
+     * Decides the interaction `uid` when the caller's transaction commits: of concurrent answers
+     * exactly one is the first. Needs the isolation level READ COMMITTED.
      */
-    async decide(uid: string, answer: string): Promise<Decision> {
+    async decide(tx: Tx, uid: string, answer: string): Promise<Decision> {
       const digest = answerDigest(answer)
       for (;;) {
-        const [row] = await postgres.query(decideOutcome, [outcomeKey(uid), digest, now()])
+        const { rows } = await tx.raw(decideText, { interaction: outcomeKey(uid), answer: digest, at: now() })
+        const [row] = rows
         // No row: another request has decided since this statement began. The next attempt sees its
         // answer.
-        if (!row) continue
-        if (row[0] === true || row[0] === 't') return 'first'
-        return digest.equals(row[1] as Buffer) && isRecent(row[2]) ? 'same' : 'other'
-      }
-    },
-
-    /** The same inside the caller's transaction: the decision takes effect when that commits. */
-    async decideWithin(tx: Tx, uid: string, answer: string): Promise<Decision> {
-      const digest = answerDigest(answer)
-      for (;;) {
-        const { rows } = await tx.raw(decideWithinText, { interaction: outcomeKey(uid), answer: digest, at: now() })
-        const [row] = rows
         if (!row) continue
         if (row.is_first) return 'first'
         return digest.equals(row.answer) && isRecent(row.answered_at) ? 'same' : 'other'

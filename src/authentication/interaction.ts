@@ -67,7 +67,7 @@ export type Interactions = Readonly<{
    * commits. Gives false for the same answer a moment later. Throws `interaction_answered` for
    * another answer.
    */
-  decideWithin: (tx: Tx, uid: string, answer: string) => Promise<boolean>
+  decide: (tx: Tx, uid: string, answer: string) => Promise<boolean>
 
   /**
    * Answers the interaction. Gives the URL that continues the authorization. An error replaces

@@ -75,7 +75,7 @@ export function createConsentPages({ interactions, consents, accounts, resourceS
       if ('continueTo' in interaction) return views.render(ctx, 'continue', { url: interaction.continueTo })
       const { prompt, accountId, clientId, missing } = interaction
       if (prompt !== 'consent' || !accountId) throw consentNotAsked()
-      const decide = (tx: Tx) => interactions.decideWithin(tx, params.uid, 'consent')
+      const decide = (tx: Tx) => interactions.decide(tx, params.uid, 'consent')
       await consents.grant({ accountId, clientId, origin: originOf(ctx) }, missing, decide)
       views.render(ctx, 'continue', { url: await interactions.finish(ctx, { consent: {} }, 'consent') })
     },

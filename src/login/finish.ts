@@ -10,7 +10,7 @@ import type { BrowserCookie } from './browser-cookie.ts'
 import type { SecurityNotifications } from './security-notifications.ts'
 
 type Deps = {
-  interactions: Pick<Interactions, 'decideWithin' | 'finish' | 'leaveSession'>
+  interactions: Pick<Interactions, 'decide' | 'finish' | 'leaveSession'>
   sessions: Pick<Sessions, 'end'>
   views: Views
   acrOf: (level: Level) => string
@@ -39,7 +39,7 @@ export function createFinishLogin({ interactions, sessions, views, acrOf, cookie
     const origin = originOf(ctx)
     await securityNotifications.signedIn(
       { account, level, amr, clientId, origin, browserToken: cookie.keep(ctx) },
-      { decide: (tx) => interactions.decideWithin(tx, uid, answer) },
+      { decide: (tx) => interactions.decide(tx, uid, answer) },
     )
     if (interaction.sessionUid && interaction.accountId !== accountId) {
       await interactions.leaveSession(ctx, uid)

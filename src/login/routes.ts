@@ -216,7 +216,7 @@ export function loginRoutes(deps: Deps): readonly Route[] {
       if ('continueTo' in interaction) return showContinue(ctx, interaction.continueTo)
       const { accountId, clientId, prompt } = interaction
       if (prompt === 'consent' && accountId !== undefined) {
-        const decide = (tx: Tx) => interactions.decideWithin(tx, params.uid, 'cancel')
+        const decide = (tx: Tx) => interactions.decide(tx, params.uid, 'cancel')
         await deps.noteRefusal({ accountId, clientId, origin: originOf(ctx) }, decide)
       }
       // RFC 6749 §4.1.2.1: the error for the client, in the standard's words.

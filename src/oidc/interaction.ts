@@ -22,7 +22,7 @@ type Deps = {
   cookie: InteractionCookie
   /** The generation in the row of the session that this request has loaded. */
   generationOf: (sessionUid: string) => number
-  outcomes: Pick<Outcomes, 'decideWithin' | 'wasJustAnswered'>
+  outcomes: Pick<Outcomes, 'decide' | 'wasJustAnswered'>
   /** Sets the answer that this request gives. */
   setAnswer: (uid: string, answer: string) => void
 }
@@ -88,8 +88,8 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, s
    * Gives true the first time, and false for the same answer a moment later. Throws
    * interaction_answered.
    */
-  const decideWithin = async (tx: Tx, uid: string, answer: string): Promise<boolean> =>
-    isFirst(await outcomes.decideWithin(tx, uid, answer))
+  const decide = async (tx: Tx, uid: string, answer: string): Promise<boolean> =>
+    isFirst(await outcomes.decide(tx, uid, answer))
 
   function isFirst(decision: Decision): boolean {
     if (decision === 'other') throw interactionAnswered()
@@ -127,5 +127,5 @@ export function createInteractions({ provider, cookie, generationOf, outcomes, s
     await interaction.persist()
   }
 
-  return { load, loadForAnswer, decideWithin, finish, abandon, leaveSession }
+  return { load, loadForAnswer, decide, finish, abandon, leaveSession }
 }

@@ -29,6 +29,9 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
   const request = (work: () => Promise<unknown>) => artifacts().middleware({}, work)
   const end = <T>(work: Parameters<typeof server.database.transaction<T>>[0]) => server.database.transaction(work)
 
+  const decide = (uid: string, answer: string) =>
+    server.database.transaction((tx) => artifacts().outcomes.decide(tx, uid, answer))
+
   async function newAccount() {
     const email = `${newId()}@people.example`
     const operator = { actor: { type: 'operator', id: 'test' }, origin: { command: 'test' } } as const
@@ -320,7 +323,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
   test('of concurrent requests that resume an interaction one succeeds; the others get its response', async () => {
     const { id } = await newAccount()
     const uid = newId()
-    await artifacts().outcomes.decide(uid, 'login')
+    await decide(uid, 'login')
     await putInteraction(uid, id, 0)
     const all = await Promise.all(Array.from({ length: 12 }, () => resume(uid, id)))
     const results = await Promise.allSettled(all.map(({ done }) => done))
@@ -333,7 +336,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
   test('a request that writes nothing does not consume the interaction', async () => {
     const { id, raise } = await newAccount()
     const uid = newId()
-    await artifacts().outcomes.decide(uid, 'login')
+    await decide(uid, 'login')
     await putInteraction(uid, id, 0)
     await raise()
     await expect((await resume(uid, id)).done).rejects.toMatchObject({ reason: 'account' })
@@ -345,9 +348,7 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
 
   test('one of concurrent answers to an interaction is stored', async () => {
     const uid = newId()
-    const decisions = await Promise.all(
-      Array.from({ length: 12 }, (_, index) => artifacts().outcomes.decide(uid, `answer ${index}`)),
-    )
+    const decisions = await Promise.all(Array.from({ length: 12 }, (_, index) => decide(uid, `answer ${index}`)))
     expect(decisions.filter((decision) => decision === 'first')).toHaveLength(1)
     expect(decisions.filter((decision) => decision === 'other')).toHaveLength(11)
   })

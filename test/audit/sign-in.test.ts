@@ -114,7 +114,8 @@ describe('a sign-in', () => {
     const { id, email } = await person('decided')
     const { browser, page } = await loginPage(server)
     const uid = /interaction\/([\w-]+)/.exec(page.url)![1]!
-    await server.parts.artifacts.outcomes.decide(uid, 'cancel')
+    const { outcomes } = server.parts.artifacts
+    await server.database.transaction((tx) => outcomes.decide(tx, uid, 'cancel'))
     const answer = await browser.submit(page, '/login', { email, password: goodPassword })
     expect(answer.status).toBe(409)
     expect((await trailOf(id)).map(({ action }) => action)).toEqual(['account.password_accepted'])

@@ -81,7 +81,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'an interaction is decided once',
     file: 'adapters/outcomes.ts',
-    search: "return digest.equals(row[1] as Buffer) && isRecent(row[2]) ? 'same' : 'other'",
+    search: "return digest.equals(row.answer) && isRecent(row.answered_at) ? 'same' : 'other'",
     replacement: "return 'first'",
     test: 'test/adapters/browser-condition.test.ts',
   },
@@ -95,7 +95,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'nothing follows from a consent that was not the first answer',
     file: 'src/consents/routes.ts',
-    search: "const decide = (tx: Tx) => interactions.decideWithin(tx, params.uid, 'consent')",
+    search: "const decide = (tx: Tx) => interactions.decide(tx, params.uid, 'consent')",
     replacement: 'const decide = async () => true',
     test: 'test/oidc/one-outcome.test.ts',
   },

@@ -65,9 +65,9 @@ test('every package has an exact version, and only listed packages run install s
   const { dependencies, devDependencies, optionalDependencies, allowScripts } = manifest
   const versions = Object.entries<string>({ ...dependencies, ...devDependencies, ...optionalDependencies })
   expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))).toEqual([])
-  const entries = Object.entries<{ integrity?: string; dev?: boolean; hasInstallScript?: boolean }>(lock.packages)
+  const entries = Object.entries<{ integrity?: string; hasInstallScript?: boolean }>(lock.packages)
   const installed = entries.filter(([place]) => place !== '')
-  const unchecked = installed.filter(([, { dev, integrity }]) => !dev && !integrity?.startsWith('sha512-'))
+  const unchecked = installed.filter(([, { integrity }]) => !integrity?.startsWith('sha512-'))
   expect(unchecked.map(([place]) => place)).toEqual([])
   const withScript = installed.filter(([, entry]) => entry.hasInstallScript).map(([place]) => place)
   expect(withScript).toContain('node_modules/argon2')
