@@ -31,6 +31,8 @@ const longestDelayMs = 2_000
 // often. Caches must notice within one second, so that a disabled client gets no more tokens.
 const heartbeatMs = 250
 const timeoutMs = 600
+/** A connection that does not answer is reported within this time. */
+export const longestSilenceMs = heartbeatMs + timeoutMs
 const listens = `SELECT 1 AS "LISTEN" FROM pg_listening_channels() AS c WHERE c = '${channel}'`
 
 type ChangeFeedOptions = {

@@ -14,7 +14,8 @@ export async function waitFor<T>(
 ): Promise<T> {
   const end = performance.now() + timeoutMs
   let cause: unknown
-  do {
+  // The last check begins after the end: a busy machine may have stopped this process for longer.
+  for (let isLast = false; ; isLast = performance.now() >= end) {
     try {
       const answer = await check()
       if (answer !== undefined && answer !== false) return answer
@@ -22,7 +23,7 @@ export async function waitFor<T>(
     } catch (error) {
       cause = error
     }
+    if (isLast) throw new Error(`${what} did not come true within ${timeoutMs} ms`, { cause })
     await sleep(10)
-  } while (performance.now() < end)
-  throw new Error(`${what} did not come true within ${timeoutMs} ms`, { cause })
+  }
 }
