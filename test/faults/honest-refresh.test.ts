@@ -14,7 +14,10 @@ const clientCount = 200
 const rounds = 4
 const atOnce = 20
 const everyTenth = 10
-/** The delay before a client repeats: none, as a retrying library does, or a timeout of its own. */
+/**
+ * The time in milliseconds after which a client repeats: none, as a retrying library does, or a
+ * timeout of its own.
+ */
 const waits = [0, 15_000, 25_000]
 
 type Refreshed = { status: number; refreshToken: string | undefined }
@@ -91,6 +94,8 @@ function suite(open: () => Promise<RunningServers>) {
 
     for (let round = 0; round < rounds; round += 1) {
       const waiting: number[][] = waits.map(() => [])
+      const began = performance.now()
+      let advancedMs = 0
       await forEach(tokens, async (_, client) => {
         if (await advance(client)) return
         const kind = (client + round) % waits.length
@@ -98,7 +103,10 @@ function suite(open: () => Promise<RunningServers>) {
         else waiting[kind]!.push(client)
       })
       for (const [kind, clients] of waiting.entries()) {
-        servers.advanceClock(waits[kind]! - (waits[kind - 1] ?? 0))
+        // The time that the requests have taken is a part of the wait.
+        const moreMs = Math.max(0, Math.round(waits[kind]! - advancedMs - (performance.now() - began)))
+        servers.advanceClock(moreMs)
+        advancedMs += moreMs
         await forEach(clients, repeat)
       }
       servers.advanceClock(60_000)
