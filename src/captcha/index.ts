@@ -4,12 +4,15 @@ import { createCaptcha } from './service.ts'
 
 export { captchaFiles } from './files.ts'
 
-type Deps = Pick<Parameters<typeof createCaptcha>[0], 'db' | 'clock'> & { deriveKey: (purpose: string) => Buffer }
+type Deps = Pick<Parameters<typeof createCaptcha>[0], 'db' | 'clock' | 'random'> & {
+  deriveKey: (purpose: string) => Buffer
+}
 
-export function createCaptchaFeature({ db, clock, deriveKey }: Deps) {
+export function createCaptchaFeature({ db, clock, random, deriveKey }: Deps) {
   const captcha = createCaptcha({
     db,
     clock,
+    random,
     signatureKey: deriveKey('captcha'),
     solutionKey: deriveKey('captcha solutions'),
   })

@@ -1,10 +1,11 @@
 /** A proof of work instead of a puzzle: signed, for one interaction, valid once for two minutes. */
 import { createHash } from 'node:crypto'
 import type { Challenge, Payload } from 'altcha-lib'
-import { createChallenge, randomInt, verifySolution } from 'altcha-lib'
+import { createChallenge, verifySolution } from 'altcha-lib'
 import { deriveKey } from 'altcha-lib/algorithms/pbkdf2'
 import type { Clock } from '../clock.ts'
 import type { Queryable } from '../database/database.ts'
+import type { Random } from '../random.ts'
 import * as repository from './repository.ts'
 
 type Deps = {
@@ -13,6 +14,7 @@ type Deps = {
   signatureKey: Buffer
   solutionKey: Buffer
   clock: Clock
+  random: Random
 }
 
 export type Captcha = ReturnType<typeof createCaptcha>
@@ -23,7 +25,7 @@ const sweepBatchSize = 1000
 /** About a second on one core of a phone, for every attempt. */
 const work = { algorithm: 'PBKDF2/SHA-256', cost: 1000, minSteps: 1000, mostSteps: 3000 } as const
 
-export function createCaptcha({ db, signatureKey, solutionKey, clock }: Deps) {
+export function createCaptcha({ db, signatureKey, solutionKey, clock, random }: Deps) {
   const keys = {
     hmacSignatureSecret: signatureKey.toString('base64url'),
     hmacKeySignatureSecret: solutionKey.toString('base64url'),
@@ -56,7 +58,7 @@ export function createCaptcha({ db, signatureKey, solutionKey, clock }: Deps) {
       createChallenge({
         algorithm: work.algorithm,
         cost: work.cost,
-        counter: randomInt(work.mostSteps, work.minSteps),
+        counter: random.integer(work.minSteps, work.mostSteps),
         deriveKey,
         // Checked with the server's clock: the library uses its own.
         data: { until: clock.now() + lifetimeMs, binding: bindingOf(interaction) },

@@ -10,7 +10,7 @@ export type Defences = ReturnType<typeof createDefences>
 type Deps = Pick<PartsDeps, 'hashingSlots' | 'refusedSecrets'>
 
 export function createDefences(platform: Platform, { hashingSlots, refusedSecrets }: Deps) {
-  const { config, database, redis, audit, settings, endings, clock, log, metrics } = platform
+  const { config, database, redis, audit, settings, endings, clock, random, log, metrics } = platform
   const { knex: db, pool, transaction } = database
   const { derive: deriveKey } = platform.rootSecret
   const { add } = platform.features
@@ -30,7 +30,7 @@ export function createDefences(platform: Platform, { hashingSlots, refusedSecret
       metrics,
     }),
   )
-  const { captcha } = add(createCaptchaFeature({ db, clock, deriveKey }))
+  const { captcha } = add(createCaptchaFeature({ db, clock, random, deriveKey }))
   const { limits, rateLimiter, loginThrottle, passwordCheckLimit, networks } = add(
     createLimitsFeature({
       db,

@@ -1,6 +1,7 @@
 /** A solution that no widget writes is a wrong one, and no error. */
 import { randomBytes } from 'node:crypto'
 import { createCaptcha } from '../../src/captcha/service.ts'
+import { systemRandom } from '../../src/random.ts'
 
 const captcha = createCaptcha({
   // Nothing is spent here.
@@ -8,6 +9,7 @@ const captcha = createCaptcha({
   signatureKey: randomBytes(32),
   solutionKey: randomBytes(32),
   clock: { now: () => 1_790_000_000_000 },
+  random: systemRandom,
 })
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64')
 

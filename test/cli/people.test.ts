@@ -124,7 +124,8 @@ test('network unlock clears the wrong passwords of an IP address, in every notat
     // After 20 failures in fifteen minutes an attempt without a CAPTCHA solution is not checked or
     // counted.
     if ([20, 40, 60].includes(tries)) setup.server.clock.advance(15 * 60_000)
-    const captcha = tries < 80 ? undefined : await solve(await setup.server.parts.captcha.create('none'))
+    const captcha =
+      tries < 80 ? undefined : await solve(await setup.server.parts.captcha.create('none'), setup.server.drawn)
     const guess = { identifier: `${tries}@example.net`, ip: '127.0.0.1', interaction: 'none', captcha }
     const guessing = loginThrottle.attempt(
       guess,

@@ -7,6 +7,7 @@ import type { Queryable } from '../../src/database/database.ts'
 import { AppError } from '../../src/errors.ts'
 import { prefixesOf } from '../../src/http/ip.ts'
 import { createLoginThrottle } from '../../src/limits/login-throttle.ts'
+import { systemRandom } from '../../src/random.ts'
 import { testOrigin } from '../audit/origins.ts'
 import { minutes } from '../oidc/support.ts'
 import { createBrowser } from '../support/browser.ts'
@@ -132,6 +133,7 @@ test('a solution is refused with the database’s error while the database is un
     signatureKey: Buffer.alloc(32, 1),
     solutionKey: Buffer.alloc(32, 2),
     clock: server.clock,
+    random: systemRandom,
   })
   const solution = await solve(await create('login'))
   await expect(spend(solution, 'login')).rejects.toBe(away)
@@ -251,7 +253,9 @@ test('a network needs a CAPTCHA after twenty failures in a quarter of an hour, a
     const { browser, page } = await loginPage(server)
     const asked = await browser.submit(page, '/login', guess, forged)
     const challenge = codesOn(asked).includes('captcha_needed') ? challengeIn(asked) : undefined
-    return challenge ? browser.submit(page, '/login', { ...guess, captcha: await solve(challenge) }, forged) : asked
+    return challenge
+      ? browser.submit(page, '/login', { ...guess, captcha: await solve(challenge, server.drawn) }, forged)
+      : asked
   }
   for (let tries = 0; tries < 20; tries += 1) expect(challengeIn(await spray(tries)) !== undefined).toBe(tries === 19)
   expect(codesOn(await attempt(server, email, right))).toEqual(['captcha_needed'])

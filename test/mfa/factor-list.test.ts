@@ -62,7 +62,7 @@ const deps: FactorDeps = {
   deriveKey: () => Buffer.alloc(32),
   serviceName: () => 'Latchkey',
   clock: { now: () => 0 },
-  random: { id: () => 'id', token: () => 'token', bytes: (count) => Buffer.alloc(count) },
+  random: { id: () => 'id', token: () => 'token', bytes: (count) => Buffer.alloc(count), integer: (least) => least },
 }
 
 test.each(factorList.map((factor) => [factor.id, factor] as const))('%s is complete', async (_, factor) => {

@@ -6,7 +6,6 @@ import { createParts } from '../../src/compose/parts.ts'
 import { readConfig } from '../../src/config/read.ts'
 import { serverOptions } from '../../src/http/server.ts'
 import { createLog } from '../../src/log.ts'
-import { systemRandom } from '../../src/random.ts'
 import { startServer } from '../../src/server.ts'
 import type { Browser, Page } from './browser.ts'
 import { createBrowser } from './browser.ts'
@@ -26,6 +25,7 @@ import {
   usualEnvironment,
   webSecret,
 } from './populate.ts'
+import { createRecordedRandom } from './random.ts'
 
 export { api, callback, testPassword, webSecret } from './populate.ts'
 
@@ -67,6 +67,7 @@ export async function startLatchkey({
   })
   if ('problems' in result) throw new Error(JSON.stringify(result.problems))
   const { config } = result
+  const { random, drawn } = createRecordedRandom()
   if (!shared && !isCopied && !hasDefaultLimits) await raiseLimits(owned)
   const parts = await createParts({
     config,
@@ -74,7 +75,7 @@ export async function startLatchkey({
     queueUrl: owned.url,
     hashingSlots: 2,
     clock,
-    random: systemRandom,
+    random,
     log: createLog({ level: config.logLevel, ...(onLog && { destination: { write: onLog } }) }),
     refusedSecrets: [],
   })
@@ -93,6 +94,8 @@ export async function startLatchkey({
     clock,
     database: owned.database,
     databaseUrl: owned.url,
+    /** The whole numbers that the server has drawn at random. */
+    drawn,
     shared: owned,
     addClient: (input: ClientInput) => parts.clients.add(input, operator),
     stop: releasedAtEnd(async () => {
