@@ -127,13 +127,18 @@ test('an unlock by an operator clears the failures of a known browser', async ()
   expect((await attempt(server, email, right, owner)).status).toBe(200)
 })
 
-test('a recovery in a known browser clears its failures', async () => {
-  const { email } = await person('locked-out')
+test('a recovery in a known browser deletes its failures', async () => {
+  const { id, email } = await person('locked-out')
   const owner = createBrowser()
   await lockOwn(owner, email)
+  const { knex } = server.database
+  const keys = await known(id).pluck('key')
+  expect(await knex('guess_count').whereIn('key', keys)).toHaveLength(1)
   await owner.submit(await owner.get(`${server.issuer}/recover`), '/recover', { email })
   const { link } = await mailbox.waitFor(email, 'recovery')
   await owner.submit(await owner.get(link!), '/recover/password', { password: chosen })
+  // The browser has a new key, and no sweep deletes a count of a hundred failures.
+  expect(await knex('guess_count').whereIn('key', keys)).toEqual([])
   expect((await attempt(server, email, chosen, owner)).status).toBe(200)
 })
 

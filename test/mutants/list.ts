@@ -157,7 +157,7 @@ export const mutants: readonly Mutant[] = [
     test: 'test/limits/known-browsers.test.ts',
   },
   {
-    disables: 'a recovery clears the failures of the known browser',
+    disables: 'a recovery deletes the failures of the known browsers',
     file: 'src/limits/login-throttle-repository.ts',
     search: "await clearBrowserAttempts(tx, accountId)\n  await tx('known_browser')",
     replacement: "await tx('known_browser')",
