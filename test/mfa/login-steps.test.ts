@@ -93,6 +93,13 @@ test('the second step is refused with 403 if the account was disabled or its pas
   expect((await changed.browser.submit(changed.page, '/factor', { code: phone.code() })).status).toBe(403)
 })
 
+test('the second step is refused with 403 if an operator ended everything of the account after the first', async () => {
+  const { person, phone, account } = await member(server, 'signed-out')
+  const { browser, page } = await toFactor(server, person)
+  await server.parts.revocation.revokeAccount(account.id, operator)
+  expect((await browser.submit(page, '/factor', { code: phone.code() })).status).toBe(403)
+})
+
 test('the password step expires after ten minutes', async () => {
   const { person, phone } = await member(server, 'slow')
   const { browser, page } = await toFactor(server, person)
