@@ -346,6 +346,21 @@ function suite(open: () => Promise<{ server: Latchkey; other: Latchkey; close: (
     expect(row.resumed_at).toBeNull()
   })
 
+  test('an answer that nothing else depends on is saved only if no other answer was given', async () => {
+    const { id } = await newAccount()
+    const uid = newId()
+    const answer = (text: string) =>
+      request(async () => {
+        artifacts().setAnswer(uid, text)
+        await putInteraction(uid, id, 0)
+      })
+    await decide(uid, 'cancel')
+    await expect(answer('login')).rejects.toMatchObject({ reason: 'answer' })
+    expect(await adapter('Interaction').find(uid)).toBeUndefined()
+    await answer('cancel')
+    expect(await adapter('Interaction').find(uid)).toBeDefined()
+  })
+
   test('one of concurrent answers to an interaction is stored', async () => {
     const uid = newId()
     const decisions = await Promise.all(Array.from({ length: 12 }, (_, index) => decide(uid, `answer ${index}`)))

@@ -76,7 +76,7 @@ export const mutants: readonly Mutant[] = [
     file: 'adapters/postgres/write-statements.ts',
     search: 'ELSE o.answer = excluded.answer AND',
     replacement: 'ELSE',
-    test: 'test/oidc/one-outcome.test.ts',
+    test: 'test/adapters/browser-condition.test.ts',
   },
   {
     disables: 'an interaction is decided once',
