@@ -61,8 +61,8 @@ export function createFactorFailures({ db, sendEmail, transaction, audit, clock 
       }),
 
     /** After a right answer, earlier failures of the method no longer count. */
-    reset: async (accountId: string, method: MethodId): Promise<void> => {
-      if (isCounted(method)) await repository.deleteFailures(db, accountId, method)
+    reset: async (tx: Tx, accountId: string, method: MethodId): Promise<void> => {
+      if (isCounted(method)) await repository.deleteFailures(tx, accountId, method)
     },
 
     /** Resets the method within the transaction. Returns whether there were failures. */

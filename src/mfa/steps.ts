@@ -40,6 +40,9 @@ type Deps = {
   random: Random
 }
 
+/** `isStored`: read from the interaction's row. A row that is deleted since then stays deleted. */
+type FoundProgress = Progress & Readonly<{ isStored: boolean }>
+
 export type LoginSteps = ReturnType<typeof createLoginSteps>
 
 const minuteMs = 60_000
@@ -59,31 +62,42 @@ export function createLoginSteps(deps: Deps) {
   /**
    * The proofs of this interaction or, when only a higher level is missing, of the current session.
    */
-  async function progressOf({ uid, currentLogin }: StepRequest): Promise<Progress | undefined> {
+  async function progressOf({ uid, currentLogin }: StepRequest): Promise<FoundProgress | undefined> {
     const own = await repository.findProgress(db, keyOf(uid), clock.now())
-    if (own || !currentLogin?.amr.includes('pwd')) return own
+    if (own) return { ...own, isStored: true }
+    if (!currentLogin?.amr.includes('pwd')) return undefined
     const { accountId, generation, authTimeMs } = currentLogin
-    return { accountId, generation, proven: ['password'], provenAtMs: authTimeMs }
+    return { accountId, generation, proven: ['password'], provenAtMs: authTimeMs, isStored: false }
   }
 
-  const noteProven = (accountId: string, { clientId }: StepRequest, { origin }: LoginContext, method: MethodId) =>
-    transaction((tx) =>
-      audit.recordOwn(tx, { action: 'factor.proven', accountId, clientId, origin, details: { method } }),
-    )
-
   /**
-   * Checks an answer and adds its proof in one transaction. After a double click, the second request
-   * waits for the first one: `repeated`. `ended`: the login is over, or the account was reset.
+   * Checks an answer, adds its proof and forgets earlier failures in one transaction. After a double
+   * click, the second request waits for the first one: `repeated`. `ended`: the login is over, or
+   * the account was reset.
    */
-  const checkOnce = (method: MfaMethod, progress: Progress, answer: Readonly<Record<string, string>>, uid: string) =>
+  const checkOnce = (
+    method: MfaMethod,
+    progress: Progress,
+    answer: Readonly<Record<string, string>>,
+    { uid, clientId }: StepRequest,
+    { origin }: LoginContext,
+  ) =>
     transaction(async (tx): Promise<'proven' | 'repeated' | 'refused' | 'ended'> => {
+      const { accountId } = progress
       // The account's row first, as a reset locks it.
       await lockOwner(tx, progress)
       const proven = await repository.lockProgress(tx, keyOf(uid), progress)
       if (!proven) return 'ended'
-      if (proven.includes(method.id)) return 'repeated'
-      if (!(await method.check(tx, progress, answer, uid))) return 'refused'
-      return (await repository.addProof(tx, keyOf(uid), progress, method.id)) ? 'proven' : 'ended'
+      const isRepeated = proven.includes(method.id)
+      if (!isRepeated) {
+        if (!(await method.check(tx, progress, answer, uid))) return 'refused'
+        if (!(await repository.addProof(tx, keyOf(uid), progress, method.id))) return 'ended'
+        const details = { method: method.id }
+        await audit.recordOwn(tx, { action: 'factor.proven', accountId, clientId, origin, details })
+      }
+      await deps.failures.reset(tx, accountId, method.id)
+      await repository.clearFactorAttempts(tx, accountId)
+      return isRepeated ? 'repeated' : 'proven'
     })
 
   /** Records a sign-in that is refused without a check of the factor. */
@@ -141,8 +155,12 @@ export function createLoginSteps(deps: Deps) {
     ) => {
       const progress = await progressOf(request)
       const step = progress && (await nextOf(progress, request, loginContext))
-      // The first request of a double click has added the proof and has not finished the login yet.
-      if (step?.kind === 'done' && progress?.proven.includes(id)) return step
+      // The first request of a double click has added the proof and has not finished the login yet,
+      // or its process has ended.
+      if (step?.kind === 'done' && progress?.proven.includes(id)) {
+        await deps.endReset(progress, loginContext.origin)
+        return step
+      }
       if (!progress || step?.kind !== 'factor') throw factorNotAsked()
       if (step.disabled.includes(id)) {
         deps.metrics.count(id, 'off')
@@ -154,8 +172,9 @@ export function createLoginSteps(deps: Deps) {
       if (!method) throw factorNotAsked()
       const key = keyOf(request.uid)
       const { accountId } = progress
-      await repository.insertProgress(db, key, progress, lifetime())
+      if (!progress.isStored) await repository.insertProgress(db, key, progress, lifetime())
       if (!(await repository.countProgressAttempt(db, key, maxAttemptsPerLogin))) {
+        if (!(await repository.findProgress(db, key, clock.now()))) throw factorNotAsked()
         await noteRefused(accountId, request, loginContext, 'factor')
         throw factorTriesUsed()
       }
@@ -169,7 +188,7 @@ export function createLoginSteps(deps: Deps) {
         throw factorLocked({ retryAfterSeconds: Math.ceil((lockedUntil - clock.now()) / 1000) })
       }
       const failures = await deps.failures.count(accountId, id)
-      const result = await checkOnce(method, progress, answer, request.uid)
+      const result = await checkOnce(method, progress, answer, request, loginContext)
       if (result === 'ended') throw factorNotAsked()
       if (result !== 'repeated') deps.metrics.count(id, result === 'proven' ? 'success' : 'failure')
       if (result === 'refused') {
@@ -177,9 +196,6 @@ export function createLoginSteps(deps: Deps) {
         await deps.failures.note({ accountId, method: id, clientId, origin: loginContext.origin }, failures)
         throw factorRefused()
       }
-      if (result === 'proven') await noteProven(accountId, request, loginContext, id)
-      await deps.failures.reset(accountId, id)
-      await repository.clearFactorAttempts(db, accountId)
       await deps.endReset(progress, loginContext.origin)
       const next = await nextOf({ ...progress, proven: [...progress.proven, id] }, request, loginContext)
       if (!next) throw factorNotAsked()
@@ -191,7 +207,7 @@ export function createLoginSteps(deps: Deps) {
       const progress = await progressOf(request)
       if (!progress) throw factorNotAsked()
       const key = keyOf(request.uid)
-      await repository.insertProgress(db, key, progress, lifetime())
+      if (!progress.isStored) await repository.insertProgress(db, key, progress, lifetime())
       if (!(await repository.addProof(db, key, progress, id))) throw factorNotAsked()
     },
 

@@ -276,3 +276,21 @@ test('the proof of another account in the same interaction is none, also when it
   await lock.commit()
   expect(await settled).toMatchObject({ code: 'factor_not_asked' })
 })
+
+test('a right code that arrives while the sign-in is ended does not bring it back', async () => {
+  const { account, phone } = await member(server, 'steps-ended')
+  const { loginSteps } = server.parts
+  const demand = { level: 'password', isEssential: false } as const
+  const request = { uid: 'interaction-that-ends', clientId: 'web', demand, currentLogin: undefined }
+  const loginContext = { rememberedToken: undefined, origin: testOrigin }
+  await loginSteps.begin(request, account, 'password', loginContext)
+  const { knex } = server.database
+  const ending = await knex.transaction()
+  await loginSteps.endSignIns(ending, account.id)
+  const proving = loginSteps.prove(request, 'totp', { code: phone.code() }, loginContext)
+  const settled = proving.catch((error: unknown) => error)
+  await waitFor(async () => (await knex('pg_stat_activity').where({ wait_event_type: 'Lock' }).first()) !== undefined)
+  await ending.commit()
+  expect(await settled).toMatchObject({ code: 'factor_not_asked' })
+  expect(await knex('login_progress').where({ account_id: account.id })).toEqual([])
+})

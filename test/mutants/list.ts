@@ -614,7 +614,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a right code resets the count of failures',
     file: 'src/mfa/steps.ts',
-    search: 'await deps.failures.reset(accountId, id)',
+    search: 'await deps.failures.reset(tx, accountId, method.id)',
     replacement: '',
     test: 'test/mfa/failures.test.ts',
   },
@@ -3404,8 +3404,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a second factor sent twice is checked once',
     file: 'src/mfa/steps.ts',
-    search: "if (proven.includes(method.id)) return 'repeated'",
-    replacement: '',
+    search: 'const isRepeated = proven.includes(method.id)',
+    replacement: 'const isRepeated = false',
     test: 'test/audit/sign-in.test.ts',
   },
   {
@@ -3413,6 +3413,14 @@ export const mutants: readonly Mutant[] = [
     file: 'src/mfa/progress-repository.ts',
     search: '.where({ interaction, account_id: accountId, generation })',
     replacement: '.where({ interaction })',
+    test: 'test/mfa/login-steps.test.ts',
+  },
+  {
+    disables: 'an ended sign-in stays ended while an answer arrives',
+    file: 'src/mfa/steps.ts',
+    search:
+      'if (!progress.isStored) await repository.insertProgress(db, key, progress, lifetime())\n      if (!(await repository.count',
+    replacement: 'await repository.insertProgress(db, key, progress, lifetime())\n      if (!(await repository.count',
     test: 'test/mfa/login-steps.test.ts',
   },
 ]
