@@ -8,8 +8,8 @@ export default {
   testSequencer: '<rootDir>/test/support/sequencer.ts',
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
-  // Tests drive real processes, on whatever machine: it ends what hangs.
-  testTimeout: 60_000,
+  // It only ends what hangs, on whatever machine. A time that a test promises is an `expect`.
+  testTimeout: 180_000,
   // A worker that has grown is replaced between two files.
   workerIdleMemoryLimit: '700MB',
 }

@@ -83,7 +83,7 @@ describeWith('postgres', 'a Postgres', () => {
     expect(await adapter.find('kept')).toEqual({ jti: 'kept' })
     await database.close()
     await server.close()
-  }, 120_000)
+  })
 })
 
 test('connections that Postgres ends are replaced', async () => {

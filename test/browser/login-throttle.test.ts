@@ -45,7 +45,7 @@ describeWith('chromium', 'after five failures', () => {
     await page.waitForURL(`${setup.app}/**`)
     expect(complaints).toEqual([])
     await page.context().close()
-  }, 90_000)
+  })
 
   test('without JavaScript a recovery by the emailed link leads to a sign-in', async () => {
     const email = 'no-script@example.com'

@@ -70,7 +70,7 @@ describeWith('chromium', 'passkeys, in a browser', () => {
     await page.waitForURL(`${setup.app}/**`, { timeout: 20_000 })
     expect(complaints).toEqual([])
     await page.context().close()
-  }, 90_000)
+  })
 
   test('without JavaScript the login page has no passkey button, and the password works', async () => {
     const { page } = await setup.openWindow({ javaScriptEnabled: false })

@@ -38,4 +38,4 @@ test('`client add` refuses weak keys with the reason; the doctor lists a client 
     expect.objectContaining({ status: 'warning', code: 'client_bad_key', params: { id: 'job' } }),
   )
   await database.close()
-}, 90_000)
+})

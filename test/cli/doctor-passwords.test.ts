@@ -46,4 +46,4 @@ test('the doctor calls the breach service, and reads the minimum length', async 
   )
   service.close()
   await database.close()
-}, 90_000)
+})

@@ -18,7 +18,7 @@ const run = (...args: string[]) =>
 beforeAll(async () => {
   base = await createTestDatabase()
   servers = await startServers(2, { databaseUrl: base.url, env: { NODE_ENV: 'development', MASTER_KEY: masterKey } })
-}, 60_000)
+})
 afterAll(async () => {
   await servers?.close()
   await base?.close()

@@ -12,4 +12,4 @@ test('two servers that start concurrently on an empty database both serve reques
   }
   await running.close()
   await close()
-}, 60_000)
+})

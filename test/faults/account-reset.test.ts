@@ -17,7 +17,7 @@ function suite(options: { withRedis: boolean }): void {
   const setup = (): Setup => opened!
   beforeAll(async () => {
     opened = await openSetup(options)
-  }, 120_000)
+  })
   afterAll(() => opened?.close())
 
   testSignIns(setup)

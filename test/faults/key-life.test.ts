@@ -34,7 +34,7 @@ beforeAll(async () => {
   base = await createTestDatabase()
   const env = { NODE_ENV: 'development', JWKS_CACHE_SECONDS: String(jwksCacheSeconds), LOG_LEVEL: 'warn' }
   servers = await startServers(2, { databaseUrl: base.url, env })
-}, 60_000)
+})
 afterAll(async () => {
   await servers?.close()
   await base?.close()

@@ -54,7 +54,7 @@ async function prove(servers: Servers, die: () => Promise<unknown>, comeBack: ()
   expect((await fetch(`${at.url}/.well-known/openid-configuration`)).status).toBe(200)
 
   await comeBack()
-  await waitFor(() => isReady(at), { timeoutMs: 20_000, what: 'the recovery' })
+  await waitFor(() => isReady(at), { what: 'the recovery' })
   // Nothing was used up meanwhile.
   expect((await demo.exchange(at, code)).status).toBe(200)
   expect((await demo.refresh(at, tokens.refresh_token)).status).toBe(200)
@@ -68,13 +68,13 @@ describeWith('postgres', 'a Postgres server', () => {
   beforeAll(async () => {
     postgres = await startPostgresServer()
     servers = await startServers(1, { databaseUrl: await postgres.createDatabase('latchkey'), env })
-  }, 40_000)
+  })
   afterAll(async () => {
     await servers?.close()
     await postgres?.close()
   })
 
-  test('that is stopped and started', () => prove(servers, postgres.stop, postgres.start), 60_000)
+  test('that is stopped and started', () => prove(servers, postgres.stop, postgres.start))
   test('that is read-only makes the server not ready, with the reason', async () => {
     const [at] = servers.servers as [StartedProcess]
     const reads = (how: string) => `ALTER SYSTEM SET default_transaction_read_only = ${how}`
@@ -86,8 +86,8 @@ describeWith('postgres', 'a Postgres server', () => {
     expect(told).toMatchObject({ checks: { database: false }, reasons: { database: 'read_only' } })
     await postgres.run(reads('off'), 'SELECT pg_reload_conf()')
     await waitFor(() => isReady(at))
-  }, 30_000)
-  test('that is killed and started', () => prove(servers, postgres.kill, postgres.start), 60_000)
+  })
+  test('that is killed and started', () => prove(servers, postgres.kill, postgres.start))
 })
 
 test('the server restarts a killed embedded Postgres, and no acknowledged data is lost', async () => {
@@ -107,12 +107,12 @@ test('the server restarts a killed embedded Postgres, and no acknowledged data i
       // Until they notice, the orphaned processes of the killed one still answer.
       return status === 200 && postmaster() !== killed && (await isReady(at))
     },
-    { timeoutMs: 20_000, what: 'the recovery' },
+    { what: 'the recovery' },
   )
   expect([...statuses].filter((status) => status !== 200 && status !== 503)).toEqual([])
   expect((await demo.refresh(at, tokens.refresh_token)).status).toBe(200)
   await servers.close()
-}, 60_000)
+})
 
 describeWith(['postgres', 'redis-server'], 'Redis', () => {
   test('that stops loses only what it alone stores: Postgres takes over until it returns', async () => {
@@ -157,7 +157,7 @@ describeWith(['postgres', 'redis-server'], 'Redis', () => {
 
     await redis.start()
     const isUsed = async () => (await demo.introspect(at, tokens.access_token)).status === 200
-    await waitFor(isUsed, { timeoutMs: 15_000, what: 'the recovery' })
+    await waitFor(isUsed, { what: 'the recovery' })
     // The refresh token is in Postgres and stays valid. The access token is lost, which costs a
     // refresh.
     expect(await demo.introspect(at, tokens.access_token)).toMatchObject({ status: 200, body: { active: false } })
@@ -165,5 +165,5 @@ describeWith(['postgres', 'redis-server'], 'Redis', () => {
     expect((await demo.refresh(at, refreshed.body.refresh_token)).status).toBe(200)
     await servers.close()
     await Promise.all([postgres.close(), redis.close()])
-  }, 60_000)
+  })
 })

@@ -31,7 +31,7 @@ describeWith(['postgres', 'pgbouncer'], 'behind PgBouncer', () => {
     const server = postgres.url()
     transactions = await startPgBouncer({ server, mode: 'transaction', poolSize })
     sessions = await startPgBouncer({ server, mode: 'session', poolSize: 20 })
-  }, 60_000)
+  })
   afterAll(async () => {
     await transactions?.close()
     await sessions?.close()
@@ -68,7 +68,7 @@ describeWith(['postgres', 'pgbouncer'], 'behind PgBouncer', () => {
     const pooled = sentence('errors.database_direct_url_pooled', { variable: 'DATABASE_URL' })
     expect(server.output()).toContain(sentence('server.startRefused', { sentence: pooled }))
     await close()
-  }, 30_000)
+  })
 
   test('in transaction mode concurrent requests succeed, and no setting or prepared statement stays on a connection', async () => {
     const direct = await postgres.createDatabase('pooled')
@@ -76,7 +76,6 @@ describeWith(['postgres', 'pgbouncer'], 'behind PgBouncer', () => {
     const running = await startServers(1, {
       databaseUrl: url,
       env: { ...env, DATABASE_DIRECT_URL: direct },
-      timeoutMs: 50_000,
     })
     const [server] = running.servers as [StartedProcess]
     const demo = createDemo(running)
@@ -106,17 +105,16 @@ describeWith(['postgres', 'pgbouncer'], 'behind PgBouncer', () => {
     await Promise.all(strangers.map((stranger) => stranger.end()))
     expect(server.output()).toContain('"isPooled":true')
     await running.close()
-  }, 60_000)
+  })
 
   test('in session mode the server works without a direct URL', async () => {
     const running = await startServers(1, {
       databaseUrl: sessions.url('pooled'),
       env: { ...env, DATABASE_POOL_SIZE: '4' },
-      timeoutMs: 50_000,
     })
     const [server] = running.servers as [StartedProcess]
     const demo = createDemo(running)
     await waitFor(async () => (await demo.machineToken(server)).status === 200)
     await running.close()
-  }, 60_000)
+  })
 })

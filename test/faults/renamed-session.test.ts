@@ -64,7 +64,7 @@ function suite(open: () => Promise<RunningServers>) {
   beforeAll(async () => {
     running = await open()
     servers = running.servers
-  }, 60_000)
+  })
   afterAll(() => running?.close())
 
   let password = testPassword

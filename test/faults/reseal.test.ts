@@ -23,7 +23,7 @@ const started: Servers[] = []
 
 beforeAll(async () => {
   base = await createTestDatabase()
-}, 30_000)
+})
 afterAll(async () => {
   await Promise.all(started.map((servers) => servers.close()))
   await base.close()
@@ -112,7 +112,7 @@ test('the master key is replaced while servers answer every request, although th
 
   const doomed = spawn(process.execPath, ['--import', shiftClock, cli, 'keys', 'reseal'], { env, stdio: 'ignore' })
   watchProcess(doomed)
-  await waitFor(async () => (await countJobsUnder(newKey)) > 100, { what: 'the reseal half-way', timeoutMs: 30_000 })
+  await waitFor(async () => (await countJobsUnder(newKey)) > 100, { what: 'the reseal half-way' })
   doomed.kill('SIGKILL')
   await new Promise((resolve) => doomed.once('close', resolve))
   const done = await countJobsUnder(newKey)
@@ -154,4 +154,4 @@ test('the master key is replaced while servers answer every request, although th
   })
   started.push(late)
   expect((await late.servers[0]!.exited).code).toBe(78)
-}, 180_000)
+})

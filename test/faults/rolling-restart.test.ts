@@ -37,9 +37,9 @@ describeWith('haproxy', 'behind HAProxy', () => {
   beforeAll(async () => {
     database = await createTestDatabase()
     const env = { NODE_ENV: 'development', SHUTDOWN_DELAY_SECONDS: '5', MASTER_KEY: '62f0'.repeat(16) }
-    running = await startServers(2, { databaseUrl: database.url, env, timeoutMs: 60_000 })
+    running = await startServers(2, { databaseUrl: database.url, env })
     proxy = await startHaProxy(running.servers.map(({ url }) => Number(new URL(url).port)))
-  }, 120_000)
+  })
   afterAll(async () => {
     agent.destroy()
     await proxy?.close()
@@ -66,7 +66,7 @@ describeWith('haproxy', 'behind HAProxy', () => {
     return answers
   }
   const states = (condition: (state: ServerState) => boolean, what: string) =>
-    waitFor(async () => (await proxy.look()).every(condition), { timeoutMs: 20_000, what })
+    waitFor(async () => (await proxy.look()).every(condition), { what })
 
   test('a rolling restart under load fails no request', async () => {
     const answers = await underLoad(async () => {
@@ -78,7 +78,7 @@ describeWith('haproxy', 'behind HAProxy', () => {
     })
     expect([...answers.keys()]).toEqual([200])
     expect(answers.get(200)).toBeGreaterThan(100)
-  }, 180_000)
+  })
 
   test('a server that misses one health check still gets requests', async () => {
     const [before] = await proxy.look()
@@ -86,11 +86,11 @@ describeWith('haproxy', 'behind HAProxy', () => {
     process.kill(server!.pid, 'SIGSTOP')
     try {
       const isLate = async () => (await proxy.look())[0]!.failedChecks > before!.failedChecks
-      await waitFor(isLate, { timeoutMs: 20_000, what: 'a check that failed' })
+      await waitFor(isLate, { what: 'a check that failed' })
     } finally {
       process.kill(server!.pid, 'SIGCONT')
     }
     await states(({ isWell }) => isWell, 'both servers well')
     expect((await proxy.look())[0]!.timesDown).toBe(before!.timesDown)
-  }, 60_000)
+  })
 })

@@ -67,7 +67,7 @@ test('a wrong master key stops the start with a message and changes nothing', as
   const again = await startServers(1, { databaseUrl: database.url, env: { MASTER_KEY: masterKey('11') } })
   await again.close()
   await database.close()
-}, 60_000)
+})
 
 test('a port in use is reported in a message, with exit code 1', async () => {
   const database = await createTestDatabase({ isEmpty: true })
@@ -87,7 +87,7 @@ test('a port in use is reported in a message, with exit code 1', async () => {
   await second.close()
   await first.close()
   await database.close()
-}, 40_000)
+})
 
 test.each([
   ['nobody listens', 'postgres://u:hunter2@127.0.0.1:1/x', /connect ECONNREFUSED 127\.0\.0\.1:1/],
@@ -152,7 +152,7 @@ test('after SIGTERM a server finishes the request in flight, accepts no other, a
   expect(await ended).toMatchObject({ code: 0 })
   await running.close()
   await database.close()
-}, 40_000)
+})
 
 test('after SIGTERM with a delay a server is not ready, answers with Connection: close, and then stops', async () => {
   const database = await createTestDatabase({ isEmpty: true })
@@ -178,7 +178,7 @@ test('after SIGTERM with a delay a server is not ready, answers with Connection:
   expect(await ended).toMatchObject({ code: 0 })
   await running.close()
   await database.close()
-}, 40_000)
+})
 
 describe('the embedded Postgres', () => {
   const folder = createTestFolder()
@@ -210,5 +210,5 @@ describe('the embedded Postgres', () => {
     expect(await interrupted.servers[0]!.kill('SIGTERM')).toMatchObject({ code: 0 })
     expect(existsSync(postmaster)).toBe(false)
     for (const { close } of [running, wrong, late, interrupted]) await close()
-  }, 60_000)
+  })
 })

@@ -20,7 +20,7 @@ function suite(open: () => Promise<RunningServers>) {
   beforeAll(async () => {
     running = await open()
     servers = running.servers
-  }, 60_000)
+  })
   afterAll(() => running?.close())
 
   test(`of ${times} redemptions of one code exactly one succeeds, and the others end its tokens`, async () => {
@@ -87,7 +87,7 @@ function suite(open: () => Promise<RunningServers>) {
     expect(turned.status).toBe(200)
     await second.restart()
     expect((await demo.refresh(second, turned.body.refresh_token)).status).toBe(200)
-  }, 30_000)
+  })
 }
 
 describe('on the embedded Postgres of the tests', () => suite(() => openOnEmbedded(2)))

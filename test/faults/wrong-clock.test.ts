@@ -23,7 +23,6 @@ test('a process two minutes ahead is not ready, and still repeats honest refresh
     return { status: response.status, body: await response.json() }
   }
   await waitFor(async () => (await fetch(`${second.url}/health/live`)).status === 200, {
-    timeoutMs: 20_000,
     what: 'the second process',
   })
   expect(await health()).toMatchObject({ status: 503, body: { checks: { clock: false, database: true } } })
@@ -45,4 +44,4 @@ test('a process two minutes ahead is not ready, and still repeats honest refresh
   await wrong.close()
   await right.close()
   await database.close()
-}, 60_000)
+})

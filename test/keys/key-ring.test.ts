@@ -229,7 +229,7 @@ describe('key ring', () => {
     expect(new Set(answers).size).toBe(1)
     expect(answers[0]).toMatch(/ 3\n$/)
     expect(await base.database.knex('signing_key')).toHaveLength(3)
-  }, 60_000)
+  })
 
   test('the active key comes first, announced and retired keys follow, and created keys are not published', async () => {
     await openRing({ algorithms: ['ES256'] })

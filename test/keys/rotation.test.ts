@@ -298,4 +298,4 @@ test('the kill of a process that holds the lock of the key ring does not block a
   child.kill('SIGKILL')
   expect((await waiting).map(({ to }) => to)).toEqual(['announced'])
   expect(await kidIn(rotation, 'active')).toBe(kid)
-}, 30_000)
+})

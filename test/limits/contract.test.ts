@@ -21,7 +21,7 @@ for (const { name, needs, open } of storeKinds) {
       const opened = await open()
       store = opened.store
       close = opened.close
-    }, 40_000)
+    })
     afterAll(() => close?.())
 
     /** One key under one algorithm: asks at `start` plus the given milliseconds. */

@@ -15,7 +15,7 @@ let server: Latchkey
 let network = 0
 beforeAll(async () => {
   server = await startLatchkey({ hasDefaultLimits: true, env: { TRUST_PROXY: '127.0.0.0/8,::1' } })
-}, 30_000)
+})
 afterAll(() => server?.stop())
 // Each test starts with full limits, and in a network of its own.
 beforeEach(() => {
@@ -85,7 +85,7 @@ test('a machine gets three thousand tokens a minute, or as many as the setting s
   server.clock.advance(1_000)
   expect(count(await repeat(6, () => machineToken()), 200)).toBe(5)
   await server.parts.settings.set('tokenRequestsPerMinute', undefined, operator)
-}, 60_000)
+})
 
 test('a web application refreshes for all of its users: each grant is counted, not the client, and not its network', async () => {
   const web = { Authorization: basic('web', webSecret) }
@@ -115,7 +115,7 @@ test('a web application refreshes for all of its users: each grant is counted, n
   } finally {
     await server.parts.settings.set('rateLimitPercent', undefined, operator)
   }
-}, 60_000)
+})
 
 test('the pages of a logout count for its limit', async () => {
   for (const path of ['/logout', '/logout/success']) {
@@ -137,7 +137,7 @@ test('a POST to /logout or /authorize counts for its IP address before it is sto
     expect((await post()).status).toBe(429)
     expect(await rows()).toBe(before)
   }
-}, 60_000)
+})
 
 test('a /48 of IPv6 has ten times the limit of a /64', async () => {
   await server.parts.settings.set('rateLimitPercent', '10', operator)
@@ -156,7 +156,7 @@ test('a /48 of IPv6 has ten times the limit of a /64', async () => {
   } finally {
     await server.parts.settings.set('rateLimitPercent', undefined, operator)
   }
-}, 60_000)
+})
 
 test('a client with its own limit has that limit, is not limited by its network, and the setting applies to all others', async () => {
   await server.addClient({
@@ -175,7 +175,7 @@ test('a client with its own limit has that limit, is not limited by its network,
   } finally {
     await server.parts.settings.set('tokenRequestsPerMinute', undefined, operator)
   }
-}, 60_000)
+})
 
 test('a public client is counted by grant: one user does not use up the limit of another', async () => {
   await server.parts.settings.set('rateLimitPercent', '10', operator)
@@ -210,7 +210,7 @@ test('a public client is counted by grant: one user does not use up the limit of
   } finally {
     await server.parts.settings.set('rateLimitPercent', undefined, operator)
   }
-}, 60_000)
+})
 
 test('PAR, revocation, introspection and userinfo report their limits and enforce them', async () => {
   const rp = createRelyingParty(server)
@@ -253,7 +253,7 @@ test('PAR, revocation, introspection and userinfo report their limits and enforc
   } finally {
     await server.parts.settings.set('tokenRequestsPerMinute', undefined, operator)
   }
-}, 60_000)
+})
 
 test('twenty failed authentications of a client lock it at that IP address only', async () => {
   const wrong = { Authorization: basic('machine', 'wrong'.repeat(10)) }
@@ -284,7 +284,7 @@ test('twenty failed authentications of a client lock it at that IP address only'
   network -= 100
   server.clock.advance(2 * minute)
   expect((await machineToken()).status).toBe(200)
-}, 60_000)
+})
 
 test('two hundred failures of many clients lock the IP address', async () => {
   const answers: Answer[] = []
@@ -292,7 +292,7 @@ test('two hundred failures of many clients lock the IP address', async () => {
     answers.push(await machineToken({ Authorization: basic(`no-such-${index}`, 'x') }))
   expect([count(answers, 401), count(answers, 429)]).toEqual([200, 2])
   expect((await machineToken()).status).toBe(429)
-}, 60_000)
+})
 
 test('a preflight is not counted, and scripts may read the rate limit headers', async () => {
   const origin = 'https://app.example'

@@ -70,7 +70,7 @@ describeWith('chromium', 'in Chromium', () => {
     })
     browser = await launchChromium(getProgram('chromium'))
     shared = await openPage()
-  }, 30_000)
+  })
   afterAll(async () => {
     await browser?.close()
     await server?.close()
@@ -93,7 +93,6 @@ describeWith('chromium', 'in Chromium', () => {
       expect(await axe(page)).toEqual([])
       expect(complaints).toEqual([])
     },
-    30_000,
   )
 
   test.each(['continue', 'form-post'])('%s: axe finds no problem while the page waits', async (name) => {

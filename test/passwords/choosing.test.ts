@@ -201,7 +201,7 @@ describe('every form that sets a password', () => {
       code: 1,
       stderr: expect.stringMatching(says('problems.password_contains_email')),
     })
-  }, 90_000)
+  })
 
   test('while the breach service is down a password is accepted, and the log has a line', async () => {
     breaches.behave((response) => void response.destroy())

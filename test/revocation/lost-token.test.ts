@@ -119,7 +119,7 @@ describeWith(['redis-server'], 'a token that Redis has lost', () => {
     const token = await machineToken()
     expect(await revoke(token)).toMatchObject(answered)
     expect(await isActive(token)).toBe(false)
-  }, 60_000)
+  })
 })
 
 test('without Redis no store can restore it, and nothing is written for an unknown token', async () => {

@@ -30,7 +30,7 @@ beforeAll(async () => {
   expect(await setup.server.parts.accountImport.importBatch(batch, undefined, operator)).toMatchObject({
     imported: lines.length,
   })
-}, 60_000)
+})
 afterAll(() => setup?.close())
 
 const hashesSoFar = async () => Number(/_hash_seconds_count (\d+)/.exec(await setup.server.parts.metrics.metrics())![1])

@@ -64,7 +64,7 @@ export async function startPostgresServer(settings: Readonly<Record<string, stri
     closeSync(log)
     watchProcess(server, 'QUIT')
     ended = new Promise((resolve) => server.once('exit', () => resolve()))
-    await waitFor(() => run(url(), 'SELECT 1').then(() => true), { what: 'the Postgres server', timeoutMs: 20_000 })
+    await waitFor(() => run(url(), 'SELECT 1').then(() => true), { what: 'the Postgres server' })
   }
 
   // Its connections are separate processes.

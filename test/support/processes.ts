@@ -45,7 +45,6 @@ export type ServersOptions = {
   env?: Readonly<Record<string, string>>
   /** False: do not wait until they answer (for servers that are expected not to start). */
   isReadyAwaited?: boolean
-  timeoutMs?: number
   /** True for tests of request limits. Other tests get limits far above their needs. */
   hasDefaultLimits?: boolean
   /** Changed as an administrator does, once the servers answer. */
@@ -110,7 +109,7 @@ export async function startServers(count: number, options: ServersOptions = {}):
   })
   try {
     if (options.isReadyAwaited !== false) {
-      await Promise.all(servers.map((server) => isReady(server, options.timeoutMs)))
+      await Promise.all(servers.map((server) => isReady(server)))
       const raised: Record<string, number> = options.hasDefaultLimits ? {} : { rateLimitPercent: 1_000_000 }
       if (options.databaseUrl !== undefined)
         await changeSettings(options.databaseUrl, { ...raised, ...options.settings })
@@ -178,7 +177,7 @@ function startProcess(port: number, env: Readonly<Record<string, string>>): Star
   return server
 }
 
-async function isReady(server: StartedProcess, timeoutMs = 20_000): Promise<void> {
+async function isReady(server: StartedProcess): Promise<void> {
   let exit: Exit | undefined
   void server.exited.then((how) => {
     exit = how
@@ -189,7 +188,7 @@ async function isReady(server: StartedProcess, timeoutMs = 20_000): Promise<void
     await response.text()
     return response.status === 200
   }
-  await waitFor(check, { timeoutMs, what: `an answer of ${server.url}` }).catch((cause) => {
+  await waitFor(check, { what: `an answer of ${server.url}` }).catch((cause) => {
     throw new Error(`${server.url} did not get ready:\n${server.output()}`, { cause })
   })
   if (exit) throw new Error(`${server.url} ended (${exit.code ?? exit.signal}):\n${server.output()}`)

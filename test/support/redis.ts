@@ -68,7 +68,7 @@ export async function startRedisCluster(): Promise<RedisCluster> {
     await ask(first?.port ?? 0, `CLUSTER MEET 127.0.0.1 ${node.port} ${ports[3 + nodes.indexOf(node)]}`)
   const isFormed = async (port: number) =>
     /cluster_state:ok[\s\S]*cluster_known_nodes:3/.test(await ask(port, 'CLUSTER INFO'))
-  for (const node of nodes) await waitFor(() => isFormed(node.port), { what: 'the Redis cluster', timeoutMs: 20_000 })
+  for (const node of nodes) await waitFor(() => isFormed(node.port), { what: 'the Redis cluster' })
   return {
     url: `redis+cluster://${nodes.map((node) => `127.0.0.1:${node.port}`).join(',')}`,
     nodes,

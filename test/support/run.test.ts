@@ -23,16 +23,16 @@ test('without a program its tests are skipped by name', async () => {
   test/support/redis.test.ts › Redis for a test (2)`)
   expect(lastLine).toBe('0 passed, 0 failed')
   expect(status).toBe(0)
-}, 60_000)
+})
 
 test('with CI=true a missing program is a failure', async () => {
   const { status, lastLine } = await run(needsRedis, { LATCHKEY_TEST_WITHOUT: 'redis-server', CI: 'true' })
   expect(lastLine).toBe('0 passed, 1 failed')
   expect(status).toBe(1)
-}, 60_000)
+})
 
 test('a run without tests fails', async () => {
   const { status, lastLine } = await run(['test/nothing-of-this-name'], {})
   expect(lastLine).toBe('0 passed, 1 failed')
   expect(status).toBe(1)
-}, 60_000)
+})

@@ -6,11 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
  * Calls `check` every few milliseconds and returns its first value that is not undefined or false.
- * Throws after `timeoutMs` (default 10 s), with the last error of `check` as its cause.
+ * Throws after `timeoutMs` (default 60 s, because it only ends what hangs), with the last error of
+ * `check` as its cause.
  */
 export async function waitFor<T>(
   check: () => Promise<T | undefined | false> | T | undefined | false,
-  { timeoutMs = 10_000, what = 'the condition' }: { timeoutMs?: number; what?: string } = {},
+  { timeoutMs = 60_000, what = 'the condition' }: { timeoutMs?: number; what?: string } = {},
 ): Promise<T> {
   const end = performance.now() + timeoutMs
   let cause: unknown

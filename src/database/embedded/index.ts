@@ -150,7 +150,8 @@ async function join(installation: Installation, known?: Endpoint): Promise<Runni
   let deadline = performance.now() + timeoutMs
   const saidBefore = logLength(logFile)
 
-  while (performance.now() < deadline) {
+  const isStarting = () => child !== undefined && isAlive(child)
+  while (isStarting() || performance.now() < deadline) {
     const running = readPostmaster(folder)
     if (running?.endpoint) {
       try {
@@ -159,9 +160,8 @@ async function join(installation: Installation, known?: Endpoint): Promise<Runni
         failure = error
       }
     }
-    const isOursStarting = child !== undefined && isAlive(child)
     const isAnotherAlive = running !== undefined && isPostmasterOf(folder, running.pid)
-    if (isOursStarting || isAnotherAlive) {
+    if (isStarting() || isAnotherAlive) {
       deadline = performance.now() + timeoutMs
     } else {
       if (running) removePostmasterFile(folder, running.pid)

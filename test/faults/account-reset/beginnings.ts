@@ -69,5 +69,5 @@ export function testBeginnings(setup: () => Setup): void {
       return { session, verification, recovery, email }
     })
     expect(sumWrongs(await Promise.all(wrongs))).toEqual({ session: 0, verification: 0, recovery: 0, email: 0 })
-  }, 120_000)
+  })
 }

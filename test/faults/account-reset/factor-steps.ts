@@ -54,7 +54,7 @@ export function testFactorSteps(setup: () => Setup): void {
       }
     })
     expect(wrongs).toEqual({ remembered: 0, factor: 0, stepUp: 0, login: 0 })
-  }, 120_000)
+  })
 
   test('a sign-in or a step-up that was stopped before the second factor gives no session and no token after recovery', async () => {
     const people = createPeople(setup())
@@ -69,5 +69,5 @@ export function testFactorSteps(setup: () => Setup): void {
       return { factor: await people.hasAccess(factor.visitor), stepUp: await people.hasAccess(stepUp.visitor) }
     })
     expect(wrongs).toEqual({ factor: 0, stepUp: 0 })
-  }, 60_000)
+  })
 }

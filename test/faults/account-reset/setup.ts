@@ -45,7 +45,7 @@ export async function openSetup({ withRedis }: { withRedis: boolean }) {
     SMTP_URL: mailbox.url,
     ...(redis && { REDIS_URL: redis.url }),
   }
-  const servers = await startServers(2, { databaseUrl: database.url, env, timeoutMs: 60_000 })
+  const servers = await startServers(2, { databaseUrl: database.url, env })
   const { issuer } = servers
   const pool = new pg.Pool({ connectionString: database.url, max: 14 })
   const query = async <Row extends object>(sql: string, values: readonly unknown[] = []): Promise<Row[]> =>
@@ -116,14 +116,14 @@ export async function openSetup({ withRedis }: { withRedis: boolean }) {
       query(`DELETE FROM guess_address WHERE key IN (SELECT key FROM guess_address ORDER BY key FOR UPDATE)`),
 
     /** Every requested email has been sent or dropped. */
-    allEmailsSent: () => waitFor(async () => !(await isEmailWaiting()), { timeoutMs: 30_000, what: 'an empty outbox' }),
+    allEmailsSent: () => waitFor(async () => !(await isEmailWaiting()), { what: 'an empty outbox' }),
 
     /** Every queued email has failed once. */
     allEmailsTried: () => {
       const sql = `SELECT count(*)::int AS count FROM graphile_worker.jobs
         WHERE task_identifier = 'outbox:mail' AND (attempts = 0 OR locked_at IS NOT NULL)`
       const areTried = async () => (await query<{ count: number }>(sql))[0]!.count === 0
-      return waitFor(areTried, { timeoutMs: 30_000, what: 'an attempt for every mail' })
+      return waitFor(areTried, { what: 'an attempt for every mail' })
     },
 
     /** Makes emails due that wait for another attempt. */

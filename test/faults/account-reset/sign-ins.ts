@@ -48,7 +48,7 @@ export function testSignIns(setup: () => Setup): void {
       return { access, knownBrowser: known.length > 1, ownBrowserForgotten: known.length === 0 }
     })
     expect(wrongs).toEqual({ access: 0, knownBrowser: 0, ownBrowserForgotten: 0 })
-  }, 120_000)
+  })
 
   test('a sign-in in flight has no session and no token after a password change, and the owner continues', async () => {
     const people = createPeople(setup())
@@ -70,7 +70,7 @@ export function testSignIns(setup: () => Setup): void {
     })
     const none = { access: 0, ownSessionLost: 0, oldCookieKnown: 0, knownBrowser: 0, ownBrowserForgotten: 0 }
     expect(wrongs).toEqual(none)
-  }, 120_000)
+  })
 
   test('a sign-in that was stopped at any step cannot be finished after recovery', async () => {
     const people = createPeople(setup())
@@ -80,7 +80,7 @@ export function testSignIns(setup: () => Setup): void {
       return resumeSignIns(people, one, people.withOldPassword(person), recover)
     })
     expect(wrongs).toEqual(noneStopped)
-  }, 60_000)
+  })
 
   test('a sign-in that was stopped at any step cannot be finished after a password change', async () => {
     const people = createPeople(setup())
@@ -90,5 +90,5 @@ export function testSignIns(setup: () => Setup): void {
       return resumeSignIns(people, one, credentials, owner.change)
     })
     expect(wrongs).toEqual(noneStopped)
-  }, 60_000)
+  })
 }
