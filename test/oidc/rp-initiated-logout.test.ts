@@ -70,6 +70,15 @@ test('a hint of another session or of an earlier login shows the confirmation pa
   expect(await isSignedIn(rp)).toBe(true)
 })
 
+test('a hint of a client that this session has not signed in to shows the confirmation page', async () => {
+  const { tokens } = await signedIn(server)
+  const other = createRelyingParty(server)
+  const spa = { client_id: 'spa', redirect_uri: 'https://spa.example/callback' }
+  expect(await other.authorize(spa)).toHaveProperty('code')
+  expect((await other.browser.get(logoutUrl({ id_token_hint: tokens.id_token }))).body).toContain('/confirm"')
+  expect(await isSignedIn(other)).toBe(true)
+})
+
 test('an unregistered redirect URI is answered on a page also with a hint of this session, which stays', async () => {
   const rp = await signedIn(server)
   const parameters = { id_token_hint: rp.tokens.id_token, post_logout_redirect_uri: 'https://evil.example/' }
