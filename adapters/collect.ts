@@ -1,13 +1,13 @@
 /** What the engine writes is collected in the request's unit of work until the flush. */
 import { errors } from 'oidc-provider'
 import { lostTokenKey, mapKey, rowId, sessionKey } from './digest.ts'
-import { longestInRedisMs } from './ends.ts'
 import { ReplayDetected, requestUriUsed } from './errors.ts'
 import type { Flusher } from './flush.ts'
 import type { createLastUse } from './last-use.ts'
 import type { ModelName, Models, Payload, Upsert } from './model.ts'
 import { grantIdOf, hasOfflineAccess, ownersOf, withGeneration } from './payload.ts'
 import type { Writes } from './postgres/writes.ts'
+import { longestInRedisMs } from './revocations.ts'
 import type { Unit } from './unit-of-work.ts'
 
 type Deps = {

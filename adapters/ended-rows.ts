@@ -5,7 +5,7 @@
 import type { Knex } from 'knex'
 import { mapKey } from './digest.ts'
 import type { Models, Payload } from './model.ts'
-import { noExpiry } from './postgres/ended.ts'
+import { permanentEnd } from './postgres/ended.ts'
 import type { Seal } from './seal.ts'
 
 export type Tx = Knex.Transaction
@@ -166,7 +166,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
   ): Promise<RemovalResult> => {
     const { key, kind, accountId = null, clientId = null, endedAt } = ended
     // All rows that the ending transaction sees were issued before the end, even if clocks differ.
-    const before = isFirst ? noExpiry : endedAt
+    const before = isFirst ? permanentEnd : endedAt
     switch (kind) {
       case 'account': {
         const own = 'account_id = ? AND grant_key IS NULL AND issued_at <= ?'
@@ -188,7 +188,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
       }
       case 'grant': {
         const tokens = await removeMatching(tx, 'grant_key = ? AND issued_at <= ?', [key, before], tokenBatchSize)
-        if (!tokens.isDone || endedAt !== noExpiry) return tokens
+        if (!tokens.isDone || endedAt !== permanentEnd) return tokens
         const grant = await removeMatching(tx, 'id = ?', [key], 1)
         return { count: tokens.count + grant.count, isDone: !(await exists(tx, 'id = ?', [key])) }
       }

@@ -4,13 +4,13 @@
  */
 import { browserCondition } from './browser-condition.ts'
 import { mapKey, sessionKey } from './digest.ts'
-import type { Ends, Tx } from './ends.ts'
 import { StaleBrowser } from './errors.ts'
 import type { ModelName, Models, Payload, Upsert } from './model.ts'
 import { hasOfflineAccess, sessionUidOf } from './payload.ts'
 import type { Condition, NewSessionClient, WriteResult, Writes } from './postgres/writes.ts'
 import { refusedBy } from './redis/refused.ts'
 import type { ShortLived } from './redis/short-lived.ts'
+import type { Ends, Tx } from './revocations.ts'
 import type { Unit } from './unit-of-work.ts'
 
 type Deps = {

@@ -10,9 +10,10 @@ import type { GrantContext } from './grant-context.ts'
 import type { Loader } from './load.ts'
 import type { StoredArtifact } from './model.ts'
 import type { Reader } from './read.ts'
+import type { RefreshGrace } from './refresh-grace.ts'
 import type { createSuccessorSeal, Successor } from './seal.ts'
 import type { FamilyEnd, TokenFamilies } from './token-families.ts'
-import { reuse } from './token-families.ts'
+import { reuseReasonOf } from './token-families.ts'
 import type { PresentedToken, Unit } from './unit-of-work.ts'
 
 type Deps = {
@@ -20,6 +21,7 @@ type Deps = {
   reader: Pick<Reader, 'find'>
   flusher: Flusher
   families: TokenFamilies
+  refreshGrace: RefreshGrace
   successors: ReturnType<typeof createSuccessorSeal>
   onRepeated: () => void
 }
@@ -29,7 +31,7 @@ export type GrantEndings = ReturnType<typeof createGrantEndings>
 const isStoreUnavailable = (error: unknown): boolean =>
   error instanceof ArtifactStoreUnavailable || (error as { statusCode?: unknown } | undefined)?.statusCode === 503
 
-export function createGrantEndings({ loader, reader, flusher, families, successors, onRepeated }: Deps) {
+export function createGrantEndings({ loader, reader, flusher, families, refreshGrace, successors, onRepeated }: Deps) {
   async function refuse(
     unit: Unit,
     presented: PresentedToken,
@@ -59,13 +61,13 @@ export function createGrantEndings({ loader, reader, flusher, families, successo
     if (isStoreUnavailable(error)) return flusher.forget(unit)
     await presentCode(unit, ctx)
     const { presented, isSpending } = unit
-    let theft = presented && (await families.theftSeen(presented, ctx))
+    let theft = presented && (await families.findReuseReason(presented, ctx))
     if (presented && theft) await families.end(unit, presented, ctx, theft)
     const spendsCode = presented !== undefined && isSpending && presented.model !== 'RefreshToken'
     const { isMet } = await flusher.write(unit, spendsCode ? { kind: 'spend', key: presented.stored.id } : undefined)
     flusher.forget(unit)
     if (isMet || !presented || theft) return
-    theft = reuse(presented)
+    theft = reuseReasonOf(presented)
     await families.end(unit, presented, ctx, theft)
   }
 
@@ -117,10 +119,14 @@ export function createGrantEndings({ loader, reader, flusher, families, successo
   /** Another request was first, or the family has ended. */
   async function lost(unit: Unit, presented: PresentedToken, ctx: GrantContext): Promise<void> {
     const row = await loader.findNow(presented.model, presented.stored.id)
-    if (row && presented.model === 'RefreshToken' && (await families.isWithinGrace(row, presented.payload.clientId))) {
+    if (
+      row &&
+      presented.model === 'RefreshToken' &&
+      (await refreshGrace.isWithinGrace(row, presented.payload.clientId))
+    ) {
       return repeat(unit, presented, row, ctx)
     }
-    return refuse(unit, presented, ctx, reuse(presented))
+    return refuse(unit, presented, ctx, reuseReasonOf(presented))
   }
 
   /**

@@ -3,9 +3,9 @@ import type { Models } from './model.ts'
 import type { StoreDeps } from './store.ts'
 import { createStore } from './store.ts'
 
-export type { Provisional } from './ends.ts'
 export { ArtifactStoreUnavailable, ReplayDetected, requestUriUsed, StaleBrowser } from './errors.ts'
 export type { ModelName } from './model.ts'
+export type { EndOptions } from './revocations.ts'
 export type { FamilyEnd } from './token-families.ts'
 
 /**

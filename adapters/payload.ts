@@ -55,7 +55,7 @@ const sessionAccountOf = ({ session }: Payload): string | undefined =>
  * The account and generation of the session in which the interaction began; undefined when they
  * were not stored.
  */
-export function begunIn(id: Buffer, payload: Payload): Unit['interaction'] {
+export function sessionAtBeginning(id: Buffer, payload: Payload): Unit['interaction'] {
   const accountId = sessionAccountOf(payload)
   const { generation } = payload
   return accountId === undefined || typeof generation !== 'number' ? undefined : { id, accountId, generation }

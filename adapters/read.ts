@@ -3,9 +3,10 @@ import { mapKey, rowId, sessionKey } from './digest.ts'
 import type { createLastUse } from './last-use.ts'
 import type { Loader } from './load.ts'
 import type { ModelName, Models, Payload, StoredArtifact } from './model.ts'
-import { begunIn, signInOf } from './payload.ts'
+import { sessionAtBeginning, signInOf } from './payload.ts'
 import type { Reads } from './postgres/reads.ts'
 import type { Writes } from './postgres/writes.ts'
+import type { RefreshGrace } from './refresh-grace.ts'
 import type { TokenFamilies } from './token-families.ts'
 import type { Unit } from './unit-of-work.ts'
 
@@ -15,7 +16,8 @@ const claimMs = 60 * 60 * 1000
 type Deps = {
   models: Models
   loader: Loader
-  families: Pick<TokenFamilies, 'asAllowedNow' | 'asFamilyHas' | 'isWithinGrace'>
+  families: Pick<TokenFamilies, 'narrowToAllowedScope' | 'narrowToFamilyScope'>
+  refreshGrace: RefreshGrace
   reads: Pick<Reads, 'findByUid' | 'findByUserCode'>
   writes: Pick<Writes, 'claim'>
   lastUse: ReturnType<typeof createLastUse>
@@ -25,7 +27,17 @@ type Deps = {
 
 export type Reader = ReturnType<typeof createReader>
 
-export function createReader({ models, loader, families, reads, writes, lastUse, userCodeDigest, now }: Deps) {
+export function createReader({
+  models,
+  loader,
+  families,
+  refreshGrace,
+  reads,
+  writes,
+  lastUse,
+  userCodeDigest,
+  now,
+}: Deps) {
   /** The payload for the engine. `consumed` is in seconds, as the engine expects. */
   async function toPayload(unit: Unit, model: ModelName, stored: StoredArtifact | undefined, token?: string) {
     if (!stored || loader.isExpired(stored) || unit.destroyed.has(mapKey(stored.id))) return undefined
@@ -33,7 +45,7 @@ export function createReader({ models, loader, families, reads, writes, lastUse,
     const opened = loader.open(stored)
     if (!opened || (await lastUse.endIfOver(model, stored, opened))) return undefined
     if (opened.usedAt !== undefined) delete opened.usedAt
-    const payload = await families.asAllowedNow(unit, opened)
+    const payload = await families.narrowToAllowedScope(unit, opened)
     if (!payload) return undefined
     if (model === 'Session' && payload.uid !== undefined) {
       const { accountId } = payload
@@ -41,11 +53,11 @@ export function createReader({ models, loader, families, reads, writes, lastUse,
     }
     if (model === 'Interaction') {
       unit.signIn = signInOf(payload) ?? unit.signIn
-      unit.interaction = begunIn(stored.id, payload)
+      unit.interaction = sessionAtBeginning(stored.id, payload)
     }
     if (unit.isGranting && !unit.presented && token !== undefined && models[model].spentAs === 'source') {
-      const isRepeat = model === 'RefreshToken' && (await families.isWithinGrace(stored, payload.clientId))
-      const given = isRepeat ? await families.asFamilyHas(token, stored, payload) : payload
+      const isRepeat = model === 'RefreshToken' && (await refreshGrace.isWithinGrace(stored, payload.clientId))
+      const given = isRepeat ? await families.narrowToFamilyScope(token, stored, payload) : payload
       unit.presented = { model, token, stored, payload: given, isRepeat }
     }
     if (unit.presented?.isRepeat && unit.presented.stored === stored) return unit.presented.payload

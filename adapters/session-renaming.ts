@@ -3,9 +3,9 @@
  * ASVS 7.2.4).
  */
 import { rowId, sessionKey } from './digest.ts'
-import type { Tx } from './ends.ts'
 import type { Models, Payload } from './model.ts'
 import { lives } from './postgres/ended.ts'
+import type { Tx } from './revocations.ts'
 import type { Seal } from './seal.ts'
 
 type Deps = { models: Models; seal: Seal }

@@ -10,8 +10,6 @@ import { createAccessList } from './access-list.ts'
 import { createCollector } from './collect.ts'
 import { createSidOf, createUserCodeDigest, sessionKey } from './digest.ts'
 import { createEndedRows } from './ended-rows.ts'
-import type { EndedSession, Tx } from './ends.ts'
-import { createEnds } from './ends.ts'
 import { createEngineAdapter } from './engine-adapter.ts'
 import { ArtifactStoreUnavailable, withPostgres } from './errors.ts'
 import { createFlusher } from './flush.ts'
@@ -28,10 +26,13 @@ import { createSweep } from './postgres/sweep.ts'
 import { createWrites } from './postgres/writes.ts'
 import { createReader } from './read.ts'
 import { createShortLived } from './redis/short-lived.ts'
+import { createRefreshGrace } from './refresh-grace.ts'
 import { createRequestUnits } from './request-units.ts'
+import type { EndedSession, Tx } from './revocations.ts'
+import { createEnds } from './revocations.ts'
 import { createBearerSeal, createSeal, createSuccessorSeal } from './seal.ts'
 import { createSessionRenaming, hasSession } from './session-renaming.ts'
-import { createSpentTokens } from './spent-tokens.ts'
+import { createSpentTokens } from './spent-token-trimming.ts'
 import type { FamilyEnd } from './token-families.ts'
 import { createTokenFamilies } from './token-families.ts'
 import { createTokenIds } from './token-ids.ts'
@@ -110,22 +111,12 @@ export function createStore(models: Models, deps: StoreDeps) {
   const transaction = <T>(work: (tx: Tx) => Promise<T>): Promise<T> => withPostgres(() => deps.transaction(work))
 
   const loader = createLoader({ models, reads, shortLived, isInRedis, seal, lastUse, now })
-  const families = createTokenFamilies({
-    loader,
-    reads,
-    ends,
-    successors,
-    transaction,
-    graceSeconds,
-    allowedScope,
-    graceBegins,
-    onFamilyEnded,
-    now,
-  })
-  const reader = createReader({ models, loader, families, reads, writes, lastUse, userCodeDigest, now })
+  const families = createTokenFamilies({ loader, reads, ends, successors, transaction, allowedScope, onFamilyEnded })
+  const refreshGrace = createRefreshGrace({ graceSeconds, graceBegins, now })
+  const reader = createReader({ models, loader, families, refreshGrace, reads, writes, lastUse, userCodeDigest, now })
   const flusher = createFlusher({ models, writes, shortLived, ends, transaction, isInRedis })
   const collector = createCollector({ models, writes, flusher, lastUse, isInRedis, userCodeDigest, now })
-  const grantEndings = createGrantEndings({ loader, reader, flusher, families, successors, onRepeated })
+  const grantEndings = createGrantEndings({ loader, reader, flusher, families, refreshGrace, successors, onRepeated })
 
   /**
    * When one process uses Redis and another Postgres, neither finds or ends the other's tokens: the

@@ -1,16 +1,15 @@
 /**
  * A token family is all tokens of one grant. This file finds its current token, decides whether a
- * repeated token is honest or stolen, and ends the family after a theft.
+ * refused token was stolen, and ends the family after a theft.
  */
 import { mapKey, rowId, sessionKey } from './digest.ts'
-import type { Ends, Tx } from './ends.ts'
-import { withPostgres } from './errors.ts'
 import type { GrantContext } from './grant-context.ts'
 import { proofThumbprint } from './grant-context.ts'
 import type { Loader } from './load.ts'
 import type { Payload, StoredArtifact } from './model.ts'
 import { commonScope, hasOfflineAccess } from './payload.ts'
 import type { Reads } from './postgres/reads.ts'
+import type { Ends, Tx } from './revocations.ts'
 import type { createSuccessorSeal } from './seal.ts'
 import type { PresentedToken, Unit } from './unit-of-work.ts'
 import { revokeByGrantId } from './unit-of-work.ts'
@@ -35,40 +34,23 @@ type Deps = {
   ends: Pick<Ends, 'endFamily'>
   successors: Pick<ReturnType<typeof createSuccessorSeal>, 'open'>
   transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
-  graceSeconds: (clientId: string) => Promise<number>
   allowedScope: (clientId: string, scope: string) => Promise<string>
-  graceBegins: (spentAt: number, windowMs: number) => Promise<number>
   onFamilyEnded: (tx: Tx, event: FamilyEnd) => Promise<void> | void
-  now: () => number
 }
 
 export type TokenFamilies = ReturnType<typeof createTokenFamilies>
 
-export const reuse = ({ model }: PresentedToken) => (model === 'RefreshToken' ? 'refresh_token_reused' : 'code_reused')
+export const reuseReasonOf = ({ model }: PresentedToken) =>
+  model === 'RefreshToken' ? 'refresh_token_reused' : 'code_reused'
 
 export function createTokenFamilies(deps: Deps) {
-  const { loader, reads, ends, successors, onFamilyEnded, now } = deps
-
-  const begins = (spentAt: number, windowMs: number): Promise<number> =>
-    withPostgres(() => deps.graceBegins(spentAt, windowMs))
-
-  /** Whether the client may repeat this spent token, because it may have lost the response. */
-  async function isWithinGrace(
-    { consumedAt, successor }: StoredArtifact,
-    clientId: string | undefined,
-  ): Promise<boolean> {
-    if (consumedAt === undefined || successor === undefined || clientId === undefined) return false
-    const windowMs = (await deps.graceSeconds(clientId)) * 1000
-    if (now() - consumedAt < windowMs) return true
-    // Only time in which the stores were available counts.
-    return windowMs > 0 && now() - (await begins(consumedAt, windowMs)) < windowMs
-  }
+  const { loader, reads, ends, successors, onFamilyEnded } = deps
 
   /**
    * Removes the scopes that the client may no longer have. A token that loses offline access needs
    * an active session; without one, the whole family ends.
    */
-  async function asAllowedNow(unit: Unit, payload: Payload): Promise<Payload | undefined> {
+  async function narrowToAllowedScope(unit: Unit, payload: Payload): Promise<Payload | undefined> {
     const { clientId, scope, sessionUid, grantId } = payload
     if (clientId === undefined || scope === undefined) return payload
     const allowed = await deps.allowedScope(clientId, scope)
@@ -97,7 +79,7 @@ export function createTokenFamilies(deps: Deps) {
    * The family may have lost a scope that the client now has again. A repeat does not get that
    * scope.
    */
-  async function asFamilyHas(token: string, spent: StoredArtifact, payload: Payload): Promise<Payload> {
+  async function narrowToFamilyScope(token: string, spent: StoredArtifact, payload: Payload): Promise<Payload> {
     const living = await findLiving(token, spent)
     return living && payload.scope !== undefined ? { ...payload, scope: commonScope(payload, living) } : payload
   }
@@ -107,11 +89,14 @@ export function createTokenFamilies(deps: Deps) {
     payload.scope === undefined || commonScope(payload, loader.open(living) ?? {}) === payload.scope
 
   /** Why a refused token means theft, or undefined. Only a spent token can mean theft. */
-  async function theftSeen(presented: PresentedToken, ctx: GrantContext): Promise<FamilyEnd['reason'] | undefined> {
+  async function findReuseReason(
+    presented: PresentedToken,
+    ctx: GrantContext,
+  ): Promise<FamilyEnd['reason'] | undefined> {
     const { stored, payload, isRepeat } = presented
     if (stored.consumedAt === undefined) return undefined
     if (payload.clientId !== ctx.oidc.client?.clientId) return 'other_client'
-    if (!isRepeat) return reuse(presented)
+    if (!isRepeat) return reuseReasonOf(presented)
     if (payload.jkt !== undefined && payload.jkt !== (await proofThumbprint(ctx))) return 'other_key'
     return undefined
   }
@@ -132,5 +117,5 @@ export function createTokenFamilies(deps: Deps) {
     unit.revoked.delete(mapKey(grantKey))
   }
 
-  return { isWithinGrace, asAllowedNow, asFamilyHas, isCovered, theftSeen, end }
+  return { narrowToAllowedScope, narrowToFamilyScope, isCovered, findReuseReason, end }
 }

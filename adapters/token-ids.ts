@@ -13,7 +13,7 @@ export type TokenOwner = Readonly<{
   accountId: string | undefined
 }>
 
-export type TokenRoots = Readonly<{
+export type TokenParents = Readonly<{
   /** Milliseconds since the epoch. */
   issuedAt: number
   grantId: string | undefined
@@ -50,7 +50,7 @@ export function createTokenIds({ seal, reads }: Deps) {
 
   return {
     /** Gives a unique `jti` for a token of `owner`. */
-    seal(owner: TokenOwner, { issuedAt, grantId, sessionUid }: TokenRoots): string {
+    seal(owner: TokenOwner, { issuedAt, grantId, sessionUid }: TokenParents): string {
       const head = Buffer.alloc(1 + millisecondsBytes)
       head[0] = (grantId === undefined ? 0 : flags.grant) | (sessionUid === undefined ? 0 : flags.session)
       head.writeUIntBE(issuedAt, 1, millisecondsBytes)

@@ -9,9 +9,9 @@ import { systemClock } from './clock.ts'
 import { createParts } from './compose/parts.ts'
 import type { Config } from './config/config.ts'
 import { readConfig } from './config/read.ts'
+import { measureClockOffset } from './database/clock-offset.ts'
 import { ageOfEmbedded } from './database/embedded/version.ts'
 import { connectionReason } from './database/errors.ts'
-import { measureOffset } from './database/offset.ts'
 import { AppError } from './errors.ts'
 import { createSentences } from './locales.ts'
 import { createLog } from './log.ts'
@@ -92,7 +92,7 @@ async function run(config: Config): Promise<void> {
     queueUrl: stores.directUrl,
     hashingSlots: slots,
     clock: systemClock,
-    measureClock: () => measureOffset(stores.database.knex, systemClock),
+    measureClock: () => measureClockOffset(stores.database.knex, systemClock),
     random: systemRandom,
     log,
     refusedSecrets: listRefusedSecrets(config.environment),

@@ -6,7 +6,7 @@ import type { EndKind } from '../digest.ts'
 import { endKey, endPrefix } from '../digest.ts'
 
 // Session uids and grant ids are never reused, so their end applies to all rows with them.
-export const noExpiry = Number.MAX_SAFE_INTEGER
+export const permanentEnd = Number.MAX_SAFE_INTEGER
 
 // The number of the model Interaction: it does not end when the account's consent for the client
 // ends.
@@ -34,11 +34,11 @@ const endKeys = (a: string, more: string): string => `ARRAY[${everything},
  * it issued.
  */
 export const latestEnds = (a: string, g: string): string => `LATERAL (
-      SELECT max(${lastEndedMs}) FILTER (WHERE e.key IS DISTINCT FROM ${a}.id OR e.ended_at = ${noExpiry}) AS own,
-        max(${lastEndedMs}) FILTER (WHERE e.key IS DISTINCT FROM ${a}.grant_key OR e.ended_at = ${noExpiry}) AS of_grant
+      SELECT max(${lastEndedMs}) FILTER (WHERE e.key IS DISTINCT FROM ${a}.id OR e.ended_at = ${permanentEnd}) AS own,
+        max(${lastEndedMs}) FILTER (WHERE e.key IS DISTINCT FROM ${a}.grant_key OR e.ended_at = ${permanentEnd}) AS of_grant
       FROM artifact_end e WHERE e.key = ANY(${endKeys(a, `, ${g}.session_uid`)}))`
 
 /** A condition: nothing that the row `a` belongs to has ended since its issue. */
 export const lives = (a: string): string => `NOT EXISTS (
       SELECT FROM artifact_end e WHERE e.key = ANY(${endKeys(a, '')}) AND ${lastEndedMs} >= ${a}.issued_at
-        AND (e.key IS DISTINCT FROM ${a}.id OR e.ended_at = ${noExpiry}))`
+        AND (e.key IS DISTINCT FROM ${a}.id OR e.ended_at = ${permanentEnd}))`

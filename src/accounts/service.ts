@@ -65,7 +65,7 @@ export function createAccounts(deps: Deps) {
       return mailbox && repository.findAccountByMailbox(db, mailbox.key)
     },
     /** Ids of accounts with this mailbox that cannot sign in, because another account has it. */
-    listMarkedOf: async (email: string): Promise<readonly string[]> => {
+    listDuplicatesOf: async (email: string): Promise<readonly string[]> => {
       const key = readMailbox(email)?.key
       const marked = await listDuplicates(db)
       return marked.filter((one) => key !== undefined && readMailbox(one.email)?.key === key).map(({ id }) => id)

@@ -7,7 +7,7 @@ import type { Log } from '../log.ts'
 import type { RecordedEvent } from './service.ts'
 import { createAudit } from './service.ts'
 
-type Deps = Omit<Parameters<typeof createAudit>[0], 'write'> & {
+type Deps = Omit<Parameters<typeof createAudit>[0], 'insertAndQueue'> & {
   outbox: {
     send: (tx: Tx, name: 'audit-log', event: RecordedEvent, row: EnqueueOptions['alongside']) => Promise<void>
     handle: (
@@ -20,5 +20,7 @@ type Deps = Omit<Parameters<typeof createAudit>[0], 'write'> & {
 
 export function createAuditFeature({ outbox, log, ...deps }: Deps) {
   outbox.handle('audit-log', async (event, { id }) => log.info({ audit: event, eventId: id }, event.action))
-  return { audit: createAudit({ ...deps, write: (tx, event, row) => outbox.send(tx, 'audit-log', event, row) }) }
+  return {
+    audit: createAudit({ ...deps, insertAndQueue: (tx, event, row) => outbox.send(tx, 'audit-log', event, row) }),
+  }
 }

@@ -30,7 +30,7 @@ const columns = ['id', 'at', 'action', 'actor_type', 'actor_id', 'subject_type',
 const placeColumns = ['request_id', 'address', 'command', 'job'] as const
 
 /** The statement that adds the event. The caller sends it or includes it in another statement. */
-export const auditEventInsert = (tx: Tx, event: RecordedEvent): Insert =>
+export const buildAuditEventInsert = (tx: Tx, event: RecordedEvent): Insert =>
   tx('audit_event').insert({
     id: event.id,
     at: event.at,

@@ -10,7 +10,7 @@ import type { AuditAction } from './actions.ts'
 import { auditActions } from './actions.ts'
 import { auditDetailsRefused, unknownAuditAction } from './errors.ts'
 import type { Insert, RecordedEvent } from './repository.ts'
-import { auditEventInsert, listAuditEventsOf, listKnownSubjects } from './repository.ts'
+import { buildAuditEventInsert, listAuditEventsOf, listKnownSubjects } from './repository.ts'
 import type { SignInRefusal } from './sign-in-refusals.ts'
 
 export type { RecordedEvent } from './repository.ts'
@@ -65,7 +65,7 @@ type Deps = {
   /**
    * Inserts the event with `row` and queues it for the log, in one statement of the transaction.
    */
-  write: (tx: Tx, event: RecordedEvent, row: Insert) => Promise<void>
+  insertAndQueue: (tx: Tx, event: RecordedEvent, row: Insert) => Promise<void>
 }
 
 export type Audit = ReturnType<typeof createAudit>
@@ -77,7 +77,7 @@ const afterProof: readonly SignInRefusal[] = ['unverified', 'breached', 'breach_
 
 const secretKey = /(^|_)(password|secret|token|code|cookie|assertion|authorization)$/i
 
-export function createAudit({ db, clock, random, write }: Deps) {
+export function createAudit({ db, clock, random, insertAndQueue }: Deps) {
   /**
    * Adds one event in the caller's transaction, so that the change and its record are committed
    * together. Throws `unknown_audit_action` outside `auditActions` and `audit_details_refused` for
@@ -90,7 +90,7 @@ export function createAudit({ db, clock, random, write }: Deps) {
     const refused = Object.entries(event.details ?? {}).find(([key, value]) => couldBeSecret(key, value))
     if (refused) throw auditDetailsRefused({ params: { key: refused[0] } })
     const recorded = { ...event, actor, ...placeOf(origin), id: random.id(), at: clock.now() }
-    await write(tx, recorded, auditEventInsert(tx, recorded))
+    await insertAndQueue(tx, recorded, buildAuditEventInsert(tx, recorded))
   }
 
   return {

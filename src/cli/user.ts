@@ -25,7 +25,7 @@ export async function getAccount(accounts: Accounts, emailOrId: string): Promise
   const isEmail = emailOrId.includes('@')
   const found = isEmail ? await accounts.findByEmail(emailOrId) : await accounts.findById(emailOrId)
   if (!found) throw accountNotFound({ params: { who: emailOrId } })
-  const marked = isEmail ? await accounts.listMarkedOf(emailOrId) : []
+  const marked = isEmail ? await accounts.listDuplicatesOf(emailOrId) : []
   if (marked.length > 0) throw accountAmbiguous({ params: { keeper: found.id, marked: marked.join(', ') } })
   return found
 }

@@ -2,7 +2,7 @@
 import type { Problem } from '../problems.ts'
 import type { ClientInput } from './client.ts'
 import { keyMethod } from './key-set.ts'
-import { idTokenAlgorithms, lintClient } from './lint.ts'
+import { idTokenAlgorithms, validateClient } from './lint.ts'
 import type { ClientProfile } from './profiles.ts'
 import { clientProfiles } from './profiles.ts'
 import { checkSecret } from './secrets.ts'
@@ -19,7 +19,7 @@ type Rules = Readonly<{
 /** With no problems the client may be stored, and the database's constraints hold too. */
 export function checkClient(input: ClientInput, rules: Rules): Problem[] {
   const { isDevelopment, refusedSecrets } = rules
-  const { metadata, problems: found } = lintClient(input, { isDevelopment })
+  const { metadata, problems: found } = validateClient(input, { isDevelopment })
   const problems = [
     ...found,
     ...checkOffered(metadata.id_token_signed_response_alg, rules.offeredAlgorithms?.() ?? idTokenAlgorithms),

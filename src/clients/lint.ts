@@ -61,7 +61,7 @@ type Place = { profile: ClientProfile; rules: UriRules }
  * `isDevelopment` allows loopback http for every kind. Use the returned metadata only when
  * `problems` is empty.
  */
-export function lintClient(
+export function validateClient(
   input: Pick<ClientInput, 'kind' | 'metadata'> & ClientFlags,
   { isDevelopment }: { isDevelopment: boolean },
 ): { metadata: ClientMetadata; problems: Problem[] } {
@@ -79,9 +79,9 @@ export function lintClient(
     ...checkName(given.client_name),
     ...checkRedirects(given, context),
     ...checkProtocol(given, context),
-    ...checkKeySet(given, given.token_endpoint_auth_method ?? profile.authMethods[0], calledRules(isDevelopment)),
+    ...checkKeySet(given, given.token_endpoint_auth_method ?? profile.authMethods[0], outboundUriRules(isDevelopment)),
     ...checkScope(given.scope, profile),
-    ...checkBackchannel(given, profile, calledRules(isDevelopment)),
+    ...checkBackchannel(given, profile, outboundUriRules(isDevelopment)),
     ...checkOptional(given, context),
   ]
   return { metadata: complete(given, profile), problems }
@@ -96,7 +96,7 @@ function checkBackchannel(given: Metadata, profile: ClientProfile, rules: UriRul
 }
 
 /** For URLs that this server calls. In development `OUTBOUND_ALLOW` may permit this machine. */
-const calledRules = (isDevelopment: boolean): UriRules => ({
+const outboundUriRules = (isDevelopment: boolean): UriRules => ({
   allowsLoopbackHttp: isDevelopment,
   allowsPrivateScheme: false,
 })

@@ -9,7 +9,7 @@ import { checkClient } from './check.ts'
 import type { Client, ClientInput } from './client.ts'
 import { clientHasNoSecret, clientIdTaken, clientInvalid, clientNotFound } from './errors.ts'
 import { keyMethod } from './key-set.ts'
-import { lintClient } from './lint.ts'
+import { validateClient } from './lint.ts'
 import { clientProfiles } from './profiles.ts'
 import type { ClientRow } from './repository.ts'
 import * as repository from './repository.ts'
@@ -196,7 +196,7 @@ const toRow = (input: ClientInput & { clientId: string }, isDevelopment: boolean
   kind: input.kind,
   isFirstParty: input.isFirstParty ?? false,
   requirePkce: input.requirePkce ?? true,
-  metadata: lintClient(input, { isDevelopment }).metadata,
+  metadata: validateClient(input, { isDevelopment }).metadata,
   refreshGraceSeconds: input.refreshGraceSeconds ?? 30,
   rotatesRefreshTokens: input.rotatesRefreshTokens ?? true,
   refreshIdleSeconds: input.refreshIdleSeconds,

@@ -105,7 +105,7 @@ export function createChangeFeed({ url, name, isPooled, log }: ChangeFeedOptions
     heartbeat = setInterval(() => {
       if (isAsking) return
       isAsking = true
-      void ask(next).finally(() => {
+      void checkListening(next).finally(() => {
         isAsking = false
       })
     }, heartbeatMs)
@@ -117,7 +117,7 @@ export function createChangeFeed({ url, name, isPooled, log }: ChangeFeedOptions
    * Whether the connection listens. While the answer is late, changes may be missed; after the
    * timeout the connection is closed.
    */
-  async function ask(listener: Client): Promise<void> {
+  async function checkListening(listener: Client): Promise<void> {
     let isAnswered = false
     // The answer may have arrived unread because this process was busy: read it first.
     const whenLate = () => void setImmediate(() => !isAnswered && client === listener && setConnected(false))

@@ -46,11 +46,11 @@ export function listChecks({ readConfig, openStores, log, t }: Deps): Check[] {
   }
   const knex = async () => (await getStores()).database.knex
   const measureClock = async () => {
-    const [{ measureOffset }, { systemClock }] = await Promise.all([
-      import('../database/offset.ts'),
+    const [{ measureClockOffset }, { systemClock }] = await Promise.all([
+      import('../database/clock-offset.ts'),
       import('../clock.ts'),
     ])
-    return { measured: await measureOffset(await knex(), systemClock), systemClock }
+    return { measured: await measureClockOffset(await knex(), systemClock), systemClock }
   }
   // Servers write by the database's clock, and the clock of this machine may differ from it.
   const databaseNow = async (): Promise<number> => {

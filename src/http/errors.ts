@@ -46,7 +46,7 @@ export function answerErrors({ views, sentences, log, isProtocolPath }: Deps): M
       await next()
       if (ctx.status === 404 && ctx.body == null && !ctx.headerSent) throw notFound()
     } catch (thrown) {
-      const error = named(thrown)
+      const error = toAppError(thrown)
       ctx.state.errorCode = error.code
       if (error.status >= 500) {
         const cause = error.cause ?? error
@@ -93,7 +93,7 @@ export function answerErrors({ views, sentences, log, isProtocolPath }: Deps): M
 /**
  * The failure that the client may see. Koa's own refusals keep their status; all others are hidden.
  */
-function named(thrown: unknown): AppError {
+function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown
   const { status, expose } = Object(thrown) as { status?: unknown; expose?: unknown }
   if (expose === true && typeof status === 'number' && status >= 400 && status < 500) {

@@ -10,6 +10,7 @@ import type { Log } from '../log.ts'
 import { createFailureLog } from '../log.ts'
 import { releaseAbandonedJobs, showPresence } from './abandoned-jobs.ts'
 import { createQueuePool, queueLogger, queueSchema } from './connection.ts'
+import { enqueueNextRun, toRepeatingTask } from './duty-schedule.ts'
 import { isQueueSchemaCurrent } from './migrate.ts'
 import type { ScheduledTask, Task } from './queue.ts'
 
@@ -37,14 +38,14 @@ export async function runWorker(options: Options): Promise<void> {
   let rescue: NodeJS.Timeout | undefined
   try {
     if (!(await isQueueSchemaCurrent(pool))) throw new Error('the tables of the job queue are not migrated')
-    for (const duty of duties) await schedule(pool, duty, 'preserve_run_at')
+    for (const duty of duties) await enqueueNextRun(pool, duty, 'preserve_run_at')
     const events = new EventEmitter() as WorkerEvents
     showPresence(events, log)
     // `run` would migrate by itself, and after a clock jump its crontab goes through every minute.
     // Instead, each duty is a job that enqueues its next run.
     const taskList = {
       ...Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, toGraphileTask(task)])),
-      ...Object.fromEntries(duties.map((duty) => [duty.name, toGraphileTask(repeating(pool, duty, log))])),
+      ...Object.fromEntries(duties.map((duty) => [duty.name, toGraphileTask(toRepeatingTask(pool, duty, log))])),
     }
     const settings = {
       schema: queueSchema,
@@ -72,30 +73,6 @@ const toGraphileTask =
   (task: Task) =>
   (payload: unknown, { job, abortSignal }: JobHelpers) =>
     task(payload, { attempt: job.attempts, maxAttempts: job.max_attempts, signal: abortSignal })
-
-/** A duty never fails as a job: its failure is logged, and the next run is scheduled as usual. */
-const repeating =
-  (pool: pg.Pool, duty: ScheduledTask, log: Log): Task =>
-  async (_, { signal }) => {
-    try {
-      await duty.run(signal)
-    } catch (error) {
-      log.error({ err: error, duty: duty.name }, 'a periodic duty failed; it is retried at its next time')
-    }
-    await schedule(pool, duty, 'replace')
-  }
-
-/**
- * Enqueues the next run of a duty. Its key allows one next run in the cluster; its queue name
- * prevents two runs at once.
- */
-async function schedule(pool: pg.Pool, { name, everySeconds }: ScheduledTask, mode: 'replace' | 'preserve_run_at') {
-  await pool.query(
-    `SELECT FROM ${queueSchema}.add_job(identifier => $1, queue_name => $1, job_key => $1, job_key_mode => $2,
-       run_at => now() + make_interval(secs => $3))`,
-    [name, mode, everySeconds],
-  )
-}
 
 type Rescue = { pool: pg.Pool; log: Log; looking: ReturnType<typeof createFailureLog> }
 

@@ -12,9 +12,10 @@ import { assertClaimsParameter, claimsByScope } from './claims.ts'
 import type { createAssertionCheck } from './client-assertion.ts'
 import { maxAheadSeconds } from './client-assertion.ts'
 import { ownProperties } from './client-metadata.ts'
+import { isClientOriginAllowed } from './cors.ts'
 import type { createNonceRule } from './dpop.ts'
 import { dpopAlgorithms } from './dpop.ts'
-import { endpointAt, routes } from './endpoints.ts'
+import { routes } from './endpoints.ts'
 import type { GrantFeatures } from './grants/grant.ts'
 import type { createJwtCustomizer } from './jwt-access-token.ts'
 import type { createKeySetFetch } from './key-sets.ts'
@@ -139,12 +140,7 @@ export function createConfiguration(deps: ConfigurationDeps): Configuration {
     extraClientMetadata: { properties: [...ownProperties] },
     pkce: { required: (_ctx, client) => client.require_pkce !== false || client.tokenEndpointAuthMethod === 'none' },
     routes,
-    clientBasedCORS: (ctx, origin, client) =>
-      endpointAt(ctx.path)?.cors === 'client' &&
-      origin !== 'null' &&
-      [...(client.redirectUris ?? []), ...((client.allowed_origins as string[] | undefined) ?? [])].some(
-        (uri) => URL.parse(uri)?.origin === origin,
-      ),
+    clientBasedCORS: isClientOriginAllowed,
     interactions: {
       policy: createPolicy({ reachable: deps.reachableLevel }),
       url: (_ctx, interaction) => `/interaction/${interaction.uid}`,

@@ -1,5 +1,6 @@
-/** CORS in front of the engine, which would allow every origin (RFC 9700 §2.6; Fetch standard). */
+/** CORS checks before the engine. The engine alone allows every origin (RFC 9700 §2.6; Fetch). */
 import type { Context, Next } from 'koa'
+import type { Client } from 'oidc-provider'
 import { endpointAt } from './endpoints.ts'
 
 const preflightSeconds = '3600'
@@ -15,8 +16,8 @@ function answerPreflight(ctx: Context, origin: string, methods: readonly string[
 }
 
 /**
- * A preflight names no client: every origin but `null` passes. `clientBasedCORS` checks the
- * request.
+ * A preflight names no client. With `cors: 'client'` each origin except `null` and an empty one
+ * passes. `isClientOriginAllowed` checks the request that follows.
  */
 export function cors(ctx: Context, next: Next): Promise<void> | void {
   const origin = ctx.get('Origin')
@@ -33,6 +34,14 @@ export function cors(ctx: Context, next: Next): Promise<void> | void {
   if (endpoint?.cors !== 'client' || origin === 'null' || origin === '') return withoutAllowOrigin(ctx, next)
   return isPreflight ? answerPreflight(ctx, origin, endpoint.methods) : next()
 }
+
+/** Whether the response to the client's request may be read by a script of this origin. */
+export const isClientOriginAllowed = (ctx: Context, origin: string, client: Client): boolean =>
+  endpointAt(ctx.path)?.cors === 'client' &&
+  origin !== 'null' &&
+  [...(client.redirectUris ?? []), ...((client.allowed_origins as string[] | undefined) ?? [])].some(
+    (uri) => URL.parse(uri)?.origin === origin,
+  )
 
 async function withoutAllowOrigin(ctx: Context, next: Next): Promise<void> {
   await next()

@@ -62,7 +62,7 @@ export function createStructuredTokensAround(deps: Deps) {
    * RFC 7662 §2.2: `scope` is the current scope, without scopes that the client has lost since the
    * issue.
    */
-  async function asAllowedNow(body: Record<string, unknown>): Promise<Record<string, unknown>> {
+  async function narrowToAllowedScope(body: Record<string, unknown>): Promise<Record<string, unknown>> {
     const { client_id: clientId, scope, ...rest } = body
     if (body.active !== true || typeof clientId !== 'string' || typeof scope !== 'string') return body
     const own = new Set((await deps.clients.findById(clientId))?.metadata.scope.split(' '))
@@ -94,7 +94,7 @@ export function createStructuredTokensAround(deps: Deps) {
     const { client, params, route } = ctx.oidc ?? {}
     const { error } = Object(ctx.body) as { error?: unknown }
     if (error !== 'unsupported_token_type') {
-      if (route === 'introspection') ctx.body = await asAllowedNow(ctx.body as Record<string, unknown>)
+      if (route === 'introspection') ctx.body = await narrowToAllowedScope(ctx.body as Record<string, unknown>)
       if (route === 'revocation') await revokeUnknown(ctx)
       return
     }
@@ -102,7 +102,7 @@ export function createStructuredTokensAround(deps: Deps) {
     const { token } = params
     if (route === 'introspection') {
       const isPublic = client.tokenEndpointAuthMethod === 'none'
-      ctx.body = await asAllowedNow(await introspect(client.clientId, isPublic, token))
+      ctx.body = await narrowToAllowedScope(await introspect(client.clientId, isPublic, token))
     } else if (route === 'revocation') {
       await revoke(client.clientId, token, originOf(ctx))
       ctx.body = ''

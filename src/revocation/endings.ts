@@ -2,7 +2,7 @@
  * What ends with an account, a client or a session: one list for each cause. The feature that owns
  * the data registers its ending.
  */
-import type { EndedSession } from '../../adapters/ends.ts'
+import type { EndedSession } from '../../adapters/revocations.ts'
 import type { AccountResetResult, PreservedAccess } from '../authentication/account-reset-types.ts'
 import type { Tx } from '../database/database.ts'
 

@@ -20,7 +20,7 @@ export const identifyingColumns: readonly IdentifyingColumn[] = [
     table: 'artifact',
     columns: ['account_id', 'client_id'],
     fate: 'ended',
-    reason: 'endAccount and endClient of adapters/ends.ts end the rows and note the sweep that removes them',
+    reason: 'endAccount and endClient of adapters/revocations.ts end the rows and note the sweep that removes them',
   },
   {
     table: 'artifact_sweep',

@@ -3,7 +3,7 @@
  * 7009 §2.1, RFC 9700 §4.14.2).
  */
 import { Counter } from 'prom-client'
-import type { ArtifactStore, Provisional } from '../../adapters/index.ts'
+import type { ArtifactStore, EndOptions } from '../../adapters/index.ts'
 import type { Audit, AuditEvent, Initiator } from '../audit/service.ts'
 import type { Clock } from '../clock.ts'
 import type { Transaction, Tx } from '../database/database.ts'
@@ -70,7 +70,7 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
   async function endIssuedUntilNow(
     what: RevocationTarget,
     event: Omit<AuditEvent, 'outcome'>,
-    work: (tx: Tx, provisional: Provisional) => Promise<number>,
+    work: (tx: Tx, provisional: EndOptions) => Promise<number>,
   ): Promise<number> {
     const count = await end(what, event, (tx) => work(tx, { isProvisional: true }))
     return count + (await transaction((tx) => work(tx, { isProvisional: false })))

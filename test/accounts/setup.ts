@@ -41,7 +41,7 @@ export async function createSetup({ isProduction = false }: { isProduction?: boo
   const clock = createTestClock()
   const random = systemRandom
   const ended: string[] = []
-  const audit = createAudit({ db, clock, random, write: async (_tx, _event, row) => await row })
+  const audit = createAudit({ db, clock, random, insertAndQueue: async (_tx, _event, row) => await row })
   const refusedSecrets = isProduction ? sampleSecrets : []
   const isDevelopment = !isProduction
   const settings = await createSettings({ db, transaction, changes, audit, clock, log: createLog({ level: 'silent' }) })

@@ -1,10 +1,10 @@
 /** Which redirect URIs a client may register (RFC 8252 §7). */
-import { lintClient } from '../../src/clients/lint.ts'
+import { validateClient } from '../../src/clients/lint.ts'
 import type { ClientKind } from '../../src/clients/service.ts'
 
 function problemOf(kind: ClientKind, uri: unknown, isDevelopment = false): string | undefined {
   const metadata = { client_name: 'App', redirect_uris: [uri] }
-  const { problems } = lintClient({ kind, metadata }, { isDevelopment })
+  const { problems } = validateClient({ kind, metadata }, { isDevelopment })
   return problems[0]?.code
 }
 
@@ -80,6 +80,6 @@ test.each(['web', 'spa', 'native'] as const)(
 )
 
 test('a client without a kind or with an unknown kind is refused, and the error names the kinds', () => {
-  const { problems } = lintClient({ kind: 'desktop' as ClientKind, metadata: {} }, { isDevelopment: true })
+  const { problems } = validateClient({ kind: 'desktop' as ClientKind, metadata: {} }, { isDevelopment: true })
   expect(problems).toEqual([{ path: 'kind', code: 'not_one_of', params: { allowed: 'web, spa, native, machine' } }])
 })

@@ -2099,9 +2099,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a denial is stored as long as its token is valid',
-    file: 'adapters/ends.ts',
-    search: 'await remember(tx, id, noExpiry, { until: expiresAt + denialRetentionMs })',
-    replacement: 'await remember(tx, id, noExpiry, { until: now() + 1 })',
+    file: 'adapters/revocations.ts',
+    search: 'await storeEnd(tx, id, permanentEnd, { until: expiresAt + denialRetentionMs })',
+    replacement: 'await storeEnd(tx, id, permanentEnd, { until: now() + 1 })',
     test: 'test/adapters/revoked-token.test.ts',
   },
   {
@@ -2589,14 +2589,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a spent token keeps its data until its window has ended',
-    file: 'adapters/spent-tokens.ts',
+    file: 'adapters/spent-token-trimming.ts',
     search: 'const until = await graceWindowsClosedUntil()',
     replacement: 'const until = (await graceWindowsClosedUntil()) + 1e9',
     test: 'test/adapters/spent.test.ts',
   },
   {
     disables: 'a spent token keeps its family',
-    file: 'adapters/spent-tokens.ts',
+    file: 'adapters/spent-token-trimming.ts',
     search: 'clientId,\n  accountId,\n  grantId,',
     replacement: 'clientId,\n  accountId,',
     test: 'test/adapters/spent.test.ts',
@@ -3205,7 +3205,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a repeat has no scope that its family has lost',
     file: 'adapters/read.ts',
-    search: 'isRepeat ? await families.asFamilyHas(token, stored, payload) : payload',
+    search: 'isRepeat ? await families.narrowToFamilyScope(token, stored, payload) : payload',
     replacement: 'payload',
     test: 'test/oidc/withdrawn.test.ts',
   },

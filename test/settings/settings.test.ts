@@ -41,7 +41,7 @@ test('a change is audited, read by another process through the change feed, and 
     db: setup.database.knex,
     clock: setup.clock,
     random: systemRandom,
-    write: async (_tx, _event, row) => await row,
+    insertAndQueue: async (_tx, _event, row) => await row,
   })
   const other = await createSettings({
     db: knex,

@@ -28,6 +28,7 @@ if (file) {
     get: (target, name, receiver) => (name === 'now' ? now : Reflect.get(target, name, receiver)),
   })
   // The database's clock is shifted too, except in tests of the difference between the two clocks.
-  if (process.env.LATCHKEY_TEST_CLOCK_ALONE === undefined) replaceModule('/database/offset.ts', './true-offset.ts')
+  if (process.env.LATCHKEY_TEST_CLOCK_ALONE === undefined)
+    replaceModule('/database/clock-offset.ts', './true-offset.ts')
 }
 if (process.env.LATCHKEY_TEST_LEASE_MS) replaceModule('/key-ring.ts', './short-lease.ts')

@@ -1,5 +1,7 @@
-/** Replaces `src/database/offset.ts` in started processes: the database's clock is shifted too. */
-import type { Queryable } from '../../src/database/database.ts'
-import { measureOffset as measure } from '../../src/database/offset.ts'
+/** Replaces `src/database/clock-offset.ts` in started processes: the database's clock is shifted too. */
 
-export const measureOffset = (db: Queryable) => measure(db, { now: () => performance.timeOrigin + performance.now() })
+import { measureClockOffset as measure } from '../../src/database/clock-offset.ts'
+import type { Queryable } from '../../src/database/database.ts'
+
+export const measureClockOffset = (db: Queryable) =>
+  measure(db, { now: () => performance.timeOrigin + performance.now() })

@@ -8,7 +8,7 @@ import type { createEndedRows, EndedItem, Tx } from './ended-rows.ts'
 import { createEndedSweep } from './ended-sweep.ts'
 import type { Models } from './model.ts'
 import { storableText } from './postgres/binary-array.ts'
-import { lives, noExpiry } from './postgres/ended.ts'
+import { lives, permanentEnd } from './postgres/ended.ts'
 
 export type { EndedSession, Tx } from './ended-rows.ts'
 
@@ -37,7 +37,7 @@ type Deps = {
  * A provisional end is stored again after the commit, so that it covers tokens issued meanwhile.
  * The sweep does this when the command has terminated.
  */
-export type Provisional = { isProvisional?: boolean }
+export type EndOptions = { isProvisional?: boolean }
 
 export type Ends = ReturnType<typeof createEnds>
 
@@ -45,11 +45,11 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
   const sweep = createEndedSweep({ now, removeRows, transaction })
 
   /** Gives whether `endedAt` is later than the stored moment. */
-  async function remember(
+  async function storeEnd(
     tx: Tx,
     key: Buffer,
     endedAt: number,
-    { until = now() + endRetentionMs, isProvisional = false }: { until?: number } & Provisional = {},
+    { until = now() + endRetentionMs, isProvisional = false }: { until?: number } & EndOptions = {},
   ): Promise<boolean> {
     const { rows } = await tx.raw(
       `INSERT INTO artifact_end AS e (key, ended_at, expires_at, is_provisional) VALUES (?, ?, ?, ?)
@@ -79,16 +79,16 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
       preservedKey,
       isSwept = true,
       isProvisional = false,
-    }: { preservedKey?: Buffer; isSwept?: boolean } & Provisional = {},
+    }: { preservedKey?: Buffer; isSwept?: boolean } & EndOptions = {},
   ) {
     const { key, kind, endedAt } = ended
-    const isLater = await remember(tx, key, endedAt, { isProvisional })
+    const isLater = await storeEnd(tx, key, endedAt, { isProvisional })
     const batch = { isFirst: true, ...(preservedKey && { preservedKey }) }
     const { count, isDone } = isSwept ? await removeRows(tx, ended, batch) : { count: 0, isDone: false }
     // A row that is left may be of the same millisecond. The end moves one millisecond later to
     // cover it.
-    const leftEndAt = kind === 'everything' ? endedAt : Math.min(endedAt + 1, noExpiry)
-    if (!isDone) await remember(tx, key, leftEndAt, { isProvisional })
+    const leftEndAt = kind === 'everything' ? endedAt : Math.min(endedAt + 1, permanentEnd)
+    if (!isDone) await storeEnd(tx, key, leftEndAt, { isProvisional })
     await sweep.noteSweep(tx, { ...ended, endedAt: isDone ? endedAt : leftEndAt })
     if (!isDone || isProvisional) await onRowsLeft(tx, key)
     return { count, isLater }
@@ -105,14 +105,14 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
    */
   async function endFamily(tx: Tx, grantKey: Buffer, { isGrantEnded }: { isGrantEnded: boolean }): Promise<number> {
     const wasAlive = await isAlive(tx, '(a.id = ? OR a.grant_key = ?)', [grantKey, grantKey])
-    const endedAt = isGrantEnded ? noExpiry : now()
+    const endedAt = isGrantEnded ? permanentEnd : now()
     const { count, isLater } = await end(tx, { key: grantKey, kind: 'grant', endedAt })
     return wasAlive && isLater ? Math.max(count, 1) : 0
   }
 
   async function endSessionByKey(tx: Tx, key: Buffer): Promise<number> {
     const wasAlive = (await isAlive(tx, 'a.uid = ?', [key])) || (await isAlive(tx, 'a.session_uid = ?', [key]))
-    const { count } = await end(tx, { key, kind: 'session', endedAt: noExpiry })
+    const { count } = await end(tx, { key, kind: 'session', endedAt: permanentEnd })
     return wasAlive ? Math.max(count, 1) : count
   }
 
@@ -127,7 +127,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
     async endAccount(
       tx: Tx,
       accountId: string,
-      { sessionUid, isProvisional = false }: { sessionUid?: string } & Provisional = {},
+      { sessionUid, isProvisional = false }: { sessionUid?: string } & EndOptions = {},
     ): Promise<number> {
       const key = endKey('account', accountId)
       const preserved = sessionUid === undefined ? undefined : sessionKey(sessionUid)
@@ -147,7 +147,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
      * Ends every grant and token of the client. Gives how many rows were removed at once; JWTs from
      * client credentials have no rows.
      */
-    async endClient(tx: Tx, clientId: string, provisional: Provisional = {}): Promise<number> {
+    async endClient(tx: Tx, clientId: string, provisional: EndOptions = {}): Promise<number> {
       const key = endKey('client', clientId)
       const ended: EndedItem = { key, kind: 'client', clientId: storableText(clientId), endedAt: now() }
       return (await end(tx, ended, provisional)).count
@@ -165,7 +165,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
       )
       const keys = (rows as { uid: Buffer | null }[]).flatMap(({ uid }) => (uid ? [uid] : []))
       for (const [index, key] of keys.entries()) {
-        await end(tx, { key, kind: 'session', endedAt: noExpiry }, { isSwept: index < sessionsAtOnce })
+        await end(tx, { key, kind: 'session', endedAt: permanentEnd }, { isSwept: index < sessionsAtOnce })
       }
       return keys.length
     },
@@ -187,7 +187,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
      * Ends every grant of the account to the client, and everything issued from them. Gives how
      * many rows were removed at once.
      */
-    async endGrantsOf(tx: Tx, accountId: string, clientId: string, provisional: Provisional = {}): Promise<number> {
+    async endGrantsOf(tx: Tx, accountId: string, clientId: string, provisional: EndOptions = {}): Promise<number> {
       const owners = { accountId: storableText(accountId), clientId: storableText(clientId) }
       const key = consentKey(accountId, clientId)
       const { count } = await end(tx, { key, kind: 'consent', endedAt: now(), ...owners }, provisional)
@@ -199,12 +199,12 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
      * Postgres.
      */
     async endSigningKey(tx: Tx, kid: string): Promise<void> {
-      await remember(tx, endKey('signing_key', kid), noExpiry, { until: noExpiry })
+      await storeEnd(tx, endKey('signing_key', kid), permanentEnd, { until: permanentEnd })
     },
 
     /** Denies the token with this `jti` (RFC 7009 §2.1). */
     async denyToken(tx: Tx, jti: string): Promise<void> {
-      await remember(tx, endKey('token', jti), noExpiry)
+      await storeEnd(tx, endKey('token', jti), permanentEnd)
     },
 
     /**
@@ -212,7 +212,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
      * applies to every copy of the token.
      */
     async denyArtifact(tx: Tx, id: Buffer, expiresAt = now() + longestInRedisMs): Promise<void> {
-      await remember(tx, id, noExpiry, { until: expiresAt + denialRetentionMs })
+      await storeEnd(tx, id, permanentEnd, { until: expiresAt + denialRetentionMs })
     },
 
     /**
@@ -220,7 +220,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
      * replay protection.
      * Gives how many rows were removed at once.
      */
-    async endAll(tx: Tx, beforeMs: number = now(), provisional: Provisional = {}): Promise<number> {
+    async endAll(tx: Tx, beforeMs: number = now(), provisional: EndOptions = {}): Promise<number> {
       const ended: EndedItem = { key: endKey('everything', ''), kind: 'everything', endedAt: beforeMs }
       return (await end(tx, ended, provisional)).count
     },

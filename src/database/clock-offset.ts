@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts'
 import type { ClockOffset } from '../following-clock.ts'
 import type { Queryable } from './database.ts'
 
-export async function measureOffset(db: Queryable, clock: Clock): Promise<ClockOffset> {
+export async function measureClockOffset(db: Queryable, clock: Clock): Promise<ClockOffset> {
   const before = clock.now()
   const startedAt = performance.now()
   const { rows } = await db.raw('SELECT (extract(epoch FROM statement_timestamp()) * 1000)::double precision AS ms')
