@@ -19,9 +19,7 @@ export type EndedSession = Readonly<{
 /** The numbers of the kinds in `artifact_sweep`. */
 export const endedKinds = { account: 1, client: 2, consent: 3, session: 4, grant: 5, everything: 6 } as const
 
-/**
- * What has ended, as `artifact_sweep` stores it. Ids are in the form of the columns of `artifact`.
- */
+/** An end as `artifact_sweep` stores it. Its ids have passed `storableText`, as in `artifact`. */
 export type EndedItem = Readonly<{
   key: Buffer
   kind: keyof typeof endedKinds
@@ -33,7 +31,10 @@ export type EndedItem = Readonly<{
 /** `isDone`: no rows are left. `after`: the kind `everything` continues after this row. */
 export type RemovalResult = Readonly<{ count: number; isDone: boolean; after?: Buffer }>
 
-/** `isFirst`: in the transaction of the end itself. `preservedKey`: a session that stays valid. */
+/**
+ * `isFirst`: the batch runs in the transaction that stores the end.
+ * `preservedKey`: this session stays valid.
+ */
 type Batch = Readonly<{ after?: Buffer | undefined; preservedKey?: Buffer | undefined; isFirst?: boolean }>
 
 type Deps = {
@@ -133,7 +134,7 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
     return { count, isDone: count < limit && !(await exists(tx, where, bindings)) }
   }
 
-  /** Removes roots, and first their tokens, which would not be found without the root. */
+  /** Removes the tokens of the roots, then the roots. Tokens are found only by their root. */
   async function removeRoots(tx: Tx, where: string, bindings: readonly Knex.Bindable[]): Promise<RemovalResult> {
     const roots = await lockRows(tx, where, bindings, rootBatchSize)
     const tokens = await removeMatching(tx, 'grant_key = ANY(?)', [roots.map(({ id }) => id)], tokenBatchSize)
@@ -142,7 +143,10 @@ export function createEndedRows({ models, seal, sidOf, onSessionsEnded }: Deps) 
     return { count, isDone: roots.length < rootBatchSize && !(await exists(tx, where, bindings)) }
   }
 
-  /** Reads a batch by id, the only index with every row, and removes the rows that have ended. */
+  /**
+   * Reads a batch in the order of ids and removes the rows that have ended. No other index has
+   * every row.
+   */
   async function removeEverything(tx: Tx, endedAt: number, after: Buffer): Promise<RemovalResult> {
     const { rows } = await tx.raw(
       'SELECT id, model <> ? AND issued_at <= ? AS is_over FROM artifact WHERE id > ? ORDER BY id LIMIT ?',

@@ -15,8 +15,8 @@ export class ArtifactStoreUnavailable extends Error {
 }
 
 /**
- * A one-time proof or assertion was used again (RFC 7519 §4.1.7, RFC 9449 §11.1). The engine saved
- * it without a look-up, and the store had it already.
+ * A one-time proof or assertion was used again (RFC 7519 §4.1.7, RFC 9449 §11.1). The engine
+ * saved it without a look-up, and the store refused it.
  */
 export class ReplayDetected extends Error {
   readonly code = 'artifact_replayed'
@@ -34,9 +34,8 @@ export const requestUriUsed = (): Error =>
   })
 
 /**
- * No writes of the browser's request took effect, because something changed meanwhile: its session
- * was renamed or ended (`session`), the account was reset (`account`), another request resumed its
- * interaction (`outcome`) or gave another answer (`answer`).
+ * A browser's request came too late: its session, account or interaction had changed meanwhile.
+ * Its conditional writes were not made. Unconditional writes and revocations stay.
  */
 export class StaleBrowser extends Error {
   readonly code = 'browser_stale'
@@ -49,8 +48,8 @@ export class StaleBrowser extends Error {
   }
 }
 
-// database_unavailable is from src/database; the others are from pg and PostgreSQL (appendix A): 08
-// connection, 57P shutdown, 53 resources, 57014 timeout, 25006 primary became standby.
+// `database_unavailable` is from src/database. ECONN… to EACCES are from Node. The rest are
+// SQLSTATEs: 08 connection, 57P shutdown, 53 resources, 57014 and 25P03 timeout, 25006 standby.
 const unavailableCodes =
   /^(database_unavailable|08...|57P0.|53...|57014|25006|25P03|ECONN[A-Z]+|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|E(HOST|NET)UNREACH|ENOENT|EACCES)$/
 const unavailableMessages =

@@ -22,8 +22,8 @@ export function commonScope({ scope = '' }: Payload, other: Payload): string {
 }
 
 /**
- * The account of an interaction is that of its session, or that of the sign-in that has just
- * succeeded.
+ * The account, client and session of a payload. The account of an interaction is that of the
+ * sign-in that has just succeeded, otherwise that of its session.
  */
 export function ownersOf(payload: Payload): { accountId?: string; clientId?: string; sessionUid?: string } {
   const { result, session, params } = payload as {
@@ -39,8 +39,8 @@ export function ownersOf(payload: Payload): { accountId?: string; clientId?: str
 }
 
 /**
- * The sign-in that finished the interaction. One stored before generations existed has generation
- * 0.
+ * The account and generation of the sign-in that finished the interaction. A sign-in without a
+ * stored generation has generation 0.
  */
 export function signInOf({ result }: Payload): Unit['signIn'] {
   const { login } = Object(result) as { login?: { accountId?: unknown; generation?: unknown } }
@@ -65,7 +65,7 @@ export function sessionAtBeginning(id: Buffer, payload: Payload): Unit['interact
 export function withGeneration(unit: Unit, id: Buffer, payload: Payload): Payload {
   if (unit.interaction?.id.equals(id)) return { ...payload, generation: unit.interaction.generation }
   const accountId = sessionAccountOf(payload)
-  // The request that signs the account in has loaded an older session or none.
+  // The sign-in is compared first. In its request the loaded session is older, or there is none.
   const begun = [unit.signIn, unit.session].find((one) => accountId !== undefined && one?.accountId === accountId)
   return begun ? { ...payload, generation: begun.generation } : payload
 }

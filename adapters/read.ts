@@ -10,7 +10,7 @@ import type { RefreshGrace } from './refresh-grace.ts'
 import type { TokenFamilies } from './token-families.ts'
 import type { Unit } from './unit-of-work.ts'
 
-// The lifetime of a claim whose request never saved the proof: the longest validity of a proof.
+// A proof that is claimed but never saved expires after this time: no proof is valid for longer.
 const claimMs = 60 * 60 * 1000
 
 type Deps = {
@@ -66,8 +66,8 @@ export function createReader({
   }
 
   /**
-   * The engine checks a proof and then saves it: two concurrent requests would both pass. So the
-   * check claims the proof, and the second request finds it used.
+   * The engine checks a proof and saves it later, so two requests could pass. The look-up itself
+   * claims the proof. The second request gets `{}`: used.
    */
   async function findProof(unit: Unit, model: ModelName, id: Buffer): Promise<Payload | undefined> {
     if (!(await writes.claim({ id, model, text: '', expiresAt: now() + claimMs }))) return {}
@@ -100,9 +100,7 @@ export function createReader({
     findByUid,
     findByUserCode,
 
-    /**
-     * Starts to read what the request needs later. A failure is reported when the request reads it.
-     */
+    /** Starts to read a row that the request needs later. The later read reports a failure. */
     prefetch(unit: Unit, model: ModelName, token: string): void {
       // The request gets the same promise, and its failure, when it reads.
       loader.load(unit, model, token, rowId(model, token)).catch(() => {})

@@ -12,8 +12,8 @@ import { lives, permanentEnd } from './postgres/ended.ts'
 
 export type { EndedSession, Tx } from './ended-rows.ts'
 
-// The longest lifetime of what has no row in Postgres: a value in Redis, or a JWT (one hour). An
-// end is stored longer than that, and until all its rows are removed.
+// An end is stored longer than a Redis value (24 h) or a JWT (1 h) is valid: both have no row.
+// It is stored at least until all its rows are removed.
 export const longestInRedisMs = 24 * 60 * 60 * 1000
 const denialRetentionMs = 60 * 60 * 1000
 const endRetentionMs = longestInRedisMs + denialRetentionMs
@@ -27,8 +27,8 @@ type Deps = {
   removeRows: ReturnType<typeof createEndedRows>
   transaction: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>
   /**
-   * Called in the transaction of an end that leaves rows. `removeEnded` removes them after the
-   * commit.
+   * Called in the transaction of an end that leaves rows or is provisional. After the commit,
+   * `removeEnded` removes the rows and completes the end.
    */
   onRowsLeft: (tx: Tx, key: Buffer) => Promise<void> | void
 }
@@ -44,7 +44,7 @@ export type Ends = ReturnType<typeof createEnds>
 export function createEnds({ now, models, removeRows, transaction, onRowsLeft }: Deps) {
   const sweep = createEndedSweep({ now, removeRows, transaction })
 
-  /** Gives whether `endedAt` is later than the stored moment. */
+  /** Stores the end under `key`. Gives whether no end as late as this one was stored before. */
   async function storeEnd(
     tx: Tx,
     key: Buffer,
@@ -85,8 +85,8 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
     const isLater = await storeEnd(tx, key, endedAt, { isProvisional })
     const batch = { isFirst: true, ...(preservedKey && { preservedKey }) }
     const { count, isDone } = isSwept ? await removeRows(tx, ended, batch) : { count: 0, isDone: false }
-    // A row that is left may be of the same millisecond. The end moves one millisecond later to
-    // cover it.
+    // An end covers the rows before its millisecond. A row that is left may have the same one, so
+    // the end moves one millisecond later.
     const leftEndAt = kind === 'everything' ? endedAt : Math.min(endedAt + 1, permanentEnd)
     if (!isDone) await storeEnd(tx, key, leftEndAt, { isProvisional })
     await sweep.noteSweep(tx, { ...ended, endedAt: isDone ? endedAt : leftEndAt })
@@ -144,8 +144,8 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
     },
 
     /**
-     * Ends every grant and token of the client. Gives how many rows were removed at once; JWTs from
-     * client credentials have no rows.
+     * Ends every grant, token and unfinished interaction of the client. Gives how many rows were
+     * removed at once. JWTs from client credentials have no rows.
      */
     async endClient(tx: Tx, clientId: string, provisional: EndOptions = {}): Promise<number> {
       const key = endKey('client', clientId)
@@ -195,8 +195,7 @@ export function createEnds({ now, models, removeRows, transaction, onRowsLeft }:
     },
 
     /**
-     * Everything that the key has signed is invalid permanently: each verification of our JWTs asks
-     * Postgres.
+     * Ends the signing key permanently. Each verification of our JWTs asks Postgres for this end.
      */
     async endSigningKey(tx: Tx, kid: string): Promise<void> {
       await storeEnd(tx, endKey('signing_key', kid), permanentEnd, { until: permanentEnd })

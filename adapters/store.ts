@@ -79,8 +79,8 @@ export type StoreDeps = {
    */
   onSessionsEnded?: (tx: Tx, sessions: readonly EndedSession[]) => Promise<void> | void
   /**
-   * Called in the transaction of an end that leaves rows. `removeEnded` removes them after the
-   * commit.
+   * Called in the transaction of an end that leaves rows or is provisional. After the commit,
+   * `removeEnded` removes the rows and completes the end.
    */
   onRowsLeft?: (tx: Tx, key: Buffer) => Promise<void> | void
   /** Called when a spent refresh token gave its own client the current one again. */

@@ -88,7 +88,10 @@ export function createTokenFamilies(deps: Deps) {
   const isCovered = ({ payload }: PresentedToken, living: StoredArtifact): boolean =>
     payload.scope === undefined || commonScope(payload, loader.open(living) ?? {}) === payload.scope
 
-  /** Why a refused token means theft, or undefined. Only a spent token can mean theft. */
+  /**
+   * Gives why the family must end after a refused request, or undefined. Only a spent token can be
+   * stolen.
+   */
   async function findReuseReason(
     presented: PresentedToken,
     ctx: GrantContext,
@@ -102,8 +105,8 @@ export function createTokenFamilies(deps: Deps) {
   }
 
   /**
-   * RFC 9700 §4.14.2: a reused refresh token ends the whole family, because attacker and client
-   * cannot be distinguished. So does a reused code (RFC 6749 §4.1.2).
+   * Ends the whole family: attacker and client cannot be distinguished. RFC 9700 §4.14.2 demands
+   * it for a reused refresh token, RFC 6749 §4.1.2 for a reused code.
    */
   async function end(unit: Unit, { stored, payload }: PresentedToken, ctx: GrantContext, reason: FamilyEnd['reason']) {
     const grantKey = stored.grantKey

@@ -6,7 +6,7 @@ import { consentKey, endKey, rowId, sessionKey } from './digest.ts'
 import type { Reads } from './postgres/reads.ts'
 import type { Seal } from './seal.ts'
 
-/** The owner of a token. It is bound into the seal, so that a `jti` is invalid in another token. */
+/** The owner of a token. The seal binds the `jti` to it: the `jti` is invalid for another owner. */
 export type TokenOwner = Readonly<{
   clientId: string
   /** Undefined: the token acts for the client itself. */
@@ -61,8 +61,8 @@ export function createTokenIds({ seal, reads }: Deps) {
     },
 
     /**
-     * Whether the token is valid: no end of the token itself, its grant, session, account, client
-     * or signing key `kid`, and no end of everything at or after its issue.
+     * Whether the token is valid. A token of an account needs its grant. No end of the token,
+     * grant, session, consent, account, client, key or everything may be as late as its issue.
      * Postgres decides at each call. Throws ArtifactStoreUnavailable.
      */
     async isAlive(jti: string, owner: TokenOwner, kid: string): Promise<boolean> {

@@ -26,8 +26,8 @@ type Deps = {
 const batchSize = 200
 
 /**
- * Seals again every value that another key sealed. Ends when a full pass, begun after all processes
- * follow the new key, finds nothing left. It may be interrupted at any time and started again.
+ * Seals again each value that is not sealed with the current key. Ends when all processes follow
+ * the new key and a full pass finds none. An interrupted run may be started again.
  */
 export async function reseal({ knex, sealer, locations, waitForServers }: Deps): Promise<ResealReport> {
   const resealed: Record<string, number> = Object.fromEntries(locations.map(({ name }) => [name, 0]))

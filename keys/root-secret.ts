@@ -66,9 +66,8 @@ export async function readRootSecret({
 }
 
 /**
- * Throws WrongMasterKey when the database was sealed with another master key. Call it before the
- * migrations, so that a start with a wrong key changes nothing. A database without a root secret
- * passes.
+ * Throws WrongMasterKey or SealDamaged when the root secret does not open. Passes without one.
+ * Call it before the migrations: a start with a wrong key then changes nothing.
  */
 export async function checkMasterKey(deps: { knex: Knex; sealer: Sealer }): Promise<void> {
   await readRootSecret(deps)

@@ -54,8 +54,8 @@ export function createAccountDeletion(deps: Deps) {
     },
 
     /**
-     * Ends everything except this session now; the account is deleted after the grace period.
-     * Throws `proof_refused`. Returns what stays valid.
+     * Ends all access except this session. The account is deleted after the grace period. Returns
+     * the result of the reset. Throws as `prove`.
      */
     request: async (caller: Caller): Promise<AccountResetResult> => {
       const before = await deps.changes.prove(caller)
@@ -81,8 +81,8 @@ export function createAccountDeletion(deps: Deps) {
       }),
 
     /**
-     * Deletes the accounts that are due, each in its own transaction. Returns their number. The
-     * audit trail keeps only their ids.
+     * Deletes each due account in its own transaction. The audit trail keeps only its id. Returns
+     * how many were due, including deletions that were cancelled meanwhile.
      */
     deleteDue: async (): Promise<number> => {
       const ids = await records.listIdsToDelete(deps.db, deletionBatchSize)

@@ -1,6 +1,6 @@
 /**
- * Users change their password and email here. Each change needs a proof, notifies the user, and
- * ends all other sessions.
+ * Users change their password and email here. Each change needs a proof, or a link opened in the
+ * account's session. It ends all other sessions. A verified email is notified.
  */
 import type { AccountRecords } from '../accounts/records.ts'
 import type { Account, Accounts } from '../accounts/service.ts'
@@ -49,7 +49,10 @@ export type FreshProof = { password: string } | { factorProvenAtMs: number }
 /** The session that requests a change, with its generation. It continues under a new id. */
 export type CallerSession = Readonly<{ uid: string; id: string; generation: number }>
 
-/** The browser's cookies: known from an earlier sign-in, and allowed to skip the second factor. */
+/**
+ * The tokens of two cookies. `knownToken`: the browser signed in before. `rememberedToken`: it may
+ * skip the second factor.
+ */
 export type CallerBrowser = Readonly<{ knownToken?: string | undefined; rememberedToken?: string | undefined }>
 
 type EmailOwner = Pick<Account, 'email' | 'emailProblem'>
@@ -66,7 +69,7 @@ export type Caller = Readonly<{
   origin: RequestOrigin
 }>
 
-/** The session of the browser that opened a link, of any account. */
+/** The session, of any account, in the browser that opened the link. */
 type LinkSession = CallerSession & Readonly<{ accountId: string }>
 type LinkProof = Readonly<{ accountId: string; password?: string | undefined; origin: RequestOrigin }>
 type EmailConfirmation = Pick<Caller, 'browser' | 'origin'> & Readonly<{ session?: LinkSession; password?: string }>
@@ -84,8 +87,8 @@ export function createAccountChanges(deps: Deps) {
   }
 
   /**
-   * Checks the proof and returns the account. The change must be made in the returned generation.
-   * Throws `proof_refused` (audited), `too_many_requests`, and `account_reset` for an old session.
+   * Checks the proof and returns the account. The caller makes the change in that generation.
+   * Throws `proof_refused` (audited), `proof_locked`, `too_many_requests`, `account_reset`.
    */
   async function prove({ accountId, proof, session, origin }: Caller): Promise<Account> {
     const account = await accounts.readById(accountId)
@@ -133,8 +136,8 @@ export function createAccountChanges(deps: Deps) {
     session?.accountId === id && session.generation === generation
 
   /**
-   * Five attempts for each link, in addition to the account's limit, so that links cannot guess
-   * passwords.
+   * Each link allows five attempts, in addition to the account's limit. More links give an attacker
+   * no more guesses.
    */
   async function proveOnLink(token: string, { accountId, password = '', origin }: LinkProof): Promise<void> {
     const claim = { accountId, proof: { password }, origin }
@@ -146,7 +149,10 @@ export function createAccountChanges(deps: Deps) {
     prove,
     preservedAccessOf,
 
-    /** Throws `proof_refused`, `change_invalid` for the new password, `hashing_busy`. */
+    /**
+     * Changes the password and resets the account. Throws as `prove`, `change_invalid` for the new
+     * password, and `hashing_busy`.
+     */
     changePassword: async (caller: Caller & { newPassword: string }): Promise<AccountResetResult> => {
       const before = await prove(caller)
       const problems = await deps.checkPassword(caller.newPassword, before)
@@ -168,8 +174,8 @@ export function createAccountChanges(deps: Deps) {
     },
 
     /**
-     * Sends a link to the new email, also when that email has an account. An earlier link becomes
-     * invalid. Throws `proof_refused`, `change_invalid`.
+     * Sends a link to the new email within the limit, also when that email has an account. Earlier
+     * links become invalid. Throws as `prove`, and `change_invalid`.
      */
     requestEmailChange: async (caller: Caller & { newEmail: string }): Promise<void> => {
       const problems = accounts.checkProfile({ email: caller.newEmail })

@@ -16,7 +16,7 @@ export type Account = Readonly<
     id: string
     /** As shown to users. Lookups and counters use `normaliseEmail`. */
     email: string
-    /** Why the email finds no account. Undefined when it finds this one. */
+    /** Why a lookup of the email does not find this account. Undefined when it does. */
     emailProblem: EmailProblem | undefined
     isEmailVerified: boolean
     isPhoneNumberVerified: boolean

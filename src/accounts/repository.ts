@@ -48,7 +48,7 @@ export async function insertAccount(
   })
 }
 
-/** Inserts the row unless another has the email. Returns whether it did. `browser` is a digest. */
+/** Inserts the row if nothing conflicts. Returns whether it was inserted. `browser` is a digest. */
 export async function insertUnlessTaken(
   tx: Tx,
   row: AccountInput & { id: string; passwordHash: string; at: number },
@@ -114,7 +114,7 @@ export async function updateAccount(tx: Tx, id: string, input: AccountChange, at
 export const updatePasswordHash = async (tx: Queryable, id: string, passwordHash: string | null, at: number) =>
   (await tx('account').where({ id }).update({ password_hash: passwordHash, updated_at: at })) === 1
 
-/** Stores the same password's hash at the current cost, if the password is unchanged. */
+/** Stores a new hash of the same password, unless the stored hash has changed since. */
 export const swapPasswordHash = async (db: Queryable, id: string, before: string, after: string): Promise<boolean> =>
   (await db('account').where({ id, password_hash: before }).update({ password_hash: after })) === 1
 

@@ -1,4 +1,6 @@
-/** `latchkey revoke`: revokes grants and sessions, with everything issued from them. */
+/**
+ * `latchkey revoke`: ends what was issued for a user, client, session or grant, or until a moment.
+ */
 import { clientNotFound } from '../clients/errors.ts'
 import type { Call, CliCommand } from './command.ts'
 import { revocationTargets } from './errors.ts'

@@ -1,4 +1,4 @@
-/** `latchkey user factors …`: the second factors of users, for support. */
+/** `user factors`, `user reset-factors`, `user require-factor`: second factors, for support. */
 import type { CliCommand } from './command.ts'
 import { record } from './output.ts'
 import { getAccount } from './user.ts'

@@ -18,8 +18,8 @@ const shown = (account: Account): Outcome => {
 }
 
 /**
- * Throws `account_not_found`, and `account_ambiguous` for an email that a marked account has as
- * well.
+ * Throws `account_not_found`. Throws `account_ambiguous` for an email that an account with
+ * `emailProblem` `duplicate` has too.
  */
 export async function getAccount(accounts: Accounts, emailOrId: string): Promise<Account> {
   const isEmail = emailOrId.includes('@')

@@ -1,4 +1,4 @@
-/** Checks a client's metadata. Returns every problem, or the complete metadata. */
+/** Checks a client's metadata and flags. Returns the problems and the completed metadata. */
 import type { Problem } from '../problems.ts'
 import { checkOneOf, unknownKey } from '../problems.ts'
 import type { ClientInput, ClientMetadata } from './client.ts'

@@ -1,4 +1,4 @@
-/** Registration, sign-in, recovery and account settings. */
+/** Composes account settings, second factors, registration, recovery and login. */
 import { administratorRoles } from '../access/permissions.ts'
 import { createAccountFeature } from '../account/index.ts'
 import { createLoginFeature } from '../login/index.ts'

@@ -19,7 +19,7 @@ export type ChangeFeed = {
    * Returns the function that unsubscribes.
    */
   onConnectionChange: (listener: (connected: boolean) => void) => () => void
-  /** Resolves at the first connection, for start-up; never rejects. */
+  /** Resolves when the feed is connected, or at `close`. Never rejects. */
   whenConnected: () => Promise<void>
   close: () => Promise<void>
 }
@@ -44,8 +44,8 @@ type ChangeFeedOptions = {
 }
 
 /**
- * `name` is shown in Postgres. Connects in the background, and reconnects after 50 ms at first and
- * at most 2 s.
+ * Connects in the background. Reconnects after 50 ms, later after at most 2 s. Postgres shows
+ * `name`.
  */
 export function createChangeFeed({ url, name, isPooled, log }: ChangeFeedOptions): ChangeFeed {
   const tables = new Map<string, Set<(key: string) => void>>()
@@ -77,7 +77,7 @@ export function createChangeFeed({ url, name, isPooled, log }: ChangeFeedOptions
     clearInterval(heartbeat)
     setConnected(false, error)
     broken.removeListener('notification', deliver)
-    // It is broken, and Postgres closes its side.
+    // An error of `end` is ignored: Postgres closes its side of a broken connection.
     void broken.end().catch(() => {})
     if (isClosed) return
     timer = setTimeout(() => void connect(), delayMs)
@@ -114,8 +114,8 @@ export function createChangeFeed({ url, name, isPooled, log }: ChangeFeedOptions
   }
 
   /**
-   * Whether the connection listens. While the answer is late, changes may be missed; after the
-   * timeout the connection is closed.
+   * Asks whether the connection listens. After `timeoutMs` the feed counts as disconnected.
+   * After pg's `query_timeout` (6 s) the connection is closed and a new one is opened.
    */
   async function checkListening(listener: Client): Promise<void> {
     let isAnswered = false

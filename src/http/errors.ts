@@ -1,6 +1,6 @@
 /**
- * The failures of HTTP itself, and the one place where every failure becomes a response: JSON or a
- * page.
+ * Errors of HTTP, and the middleware that answers errors of our handlers with JSON or a page.
+ * The engine renders its own errors (src/oidc/pages.ts).
  */
 import type { Context, Middleware } from 'koa'
 import { AppError, declareError } from '../errors.ts'
@@ -30,15 +30,15 @@ type Deps = {
   sentences: Sentences
   log: Log
   /**
-   * Whether the engine serves a path: its JSON errors use the names of RFC 6749 §5.2, with our code
-   * added.
+   * Whether the engine serves the path. JSON errors at this path use the names of RFC 6749 §5.2,
+   * with our code added.
    */
   isProtocolPath: (path: string) => boolean
 }
 
 /**
- * Turns every error into a response: a known failure with its status, code and message, others into
- * a 500 with the request id. It runs after the request id, the access log and the headers.
+ * Answers a known error with its status, code and message, and any other with 500 and the request
+ * id. Install it after request id, access log and headers.
  */
 export function answerErrors({ views, sentences, log, isProtocolPath }: Deps): Middleware {
   return async (ctx, next) => {

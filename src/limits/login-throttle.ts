@@ -1,6 +1,6 @@
 /**
- * The login throttle. Postgres counts each attempt, by its typed identifier, before it is verified.
- * A success removes the count. Existing and unknown identifiers are treated alike.
+ * The login throttle. Postgres counts each attempt before verification, for the typed email or
+ * the known browser. A success takes back its own attempt. Unknown emails count in the same way.
  */
 import { createHmac, createSecretKey } from 'node:crypto'
 import type { AccountResetHandler } from '../authentication/account-reset-types.ts'
@@ -29,10 +29,13 @@ type Deps = {
   clock: Clock
 }
 
-/** The password of a signed-in account, asked for again. Only a session can try it. */
+/** An account whose password is checked again: in its session, or on the page of an email link. */
 export type PasswordCheck = Readonly<{ accountId: string }>
 
-/** One attempt. `browserToken` is from the device cookie. A CAPTCHA is bound to `interaction`. */
+/**
+ * One attempt. `browserToken` is from the cookie of a known browser. A CAPTCHA is bound to
+ * `interaction`.
+ */
 export type LoginAttempt = Readonly<{
   identifier: string
   ip: string | undefined
@@ -49,9 +52,10 @@ export type LoginThrottle = ReturnType<typeof createLoginThrottle>
 
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs
-/** SP 800-63B-4 §3.2.2 allows at most 100 consecutive failures. */
+/** From `lockAt` attempts in a window the counter is locked. Repeated locks are longer. */
 const rules = { windowMs: 15 * minuteMs, lockAt: 11, lockMs: 15 * minuteMs, doublings: 2, lockMemoryMs: dayMs }
 const freeAttempts = 5
+/** SP 800-63B-4 §3.2.2 allows at most 100 consecutive failures. */
 const maxConsecutiveFailures = 100
 const freeNetworkFailures = 20
 const maxNetworkFailures = 100
@@ -169,7 +173,7 @@ export function createLoginThrottle(deps: Deps) {
     })
   }
 
-  /** At most ten attempts in 15 minutes, without a CAPTCHA. */
+  /** An account may try ten times in 15 minutes. A right password resets the count. */
   async function attemptPasswordCheck<T>(
     { accountId }: PasswordCheck,
     work: () => Promise<T>,
@@ -193,14 +197,14 @@ export function createLoginThrottle(deps: Deps) {
 
   return {
     /**
-     * Runs `work`, the verification, if allowed. `isWrong` identifies a wrong password; `onLock`
-     * runs when an attempt locks. Throws `captcha_needed`, `sign_in_locked`, `password_off`,
-     * `too_many_failures`, and the errors of `work`.
+     * Runs `work` if the attempt is allowed. `isWrong` recognises a wrong password. `onLock` runs
+     * at a lock. Throws an error of `limits/errors.ts`, the busy error, or an error of `work`.
      */
     attempt,
 
     /**
-     * The same for the password of a signed-in account. Throws `proof_locked` and errors of `work`.
+     * The same for a password that is checked again. Throws `proof_locked`, the busy error, or an
+     * error of `work`.
      */
     attemptPasswordCheck,
 
@@ -215,8 +219,8 @@ export function createLoginThrottle(deps: Deps) {
       typeof error === 'object' && error !== null && needsCaptchaNext.has(error),
 
     /**
-     * Stores a browser that signed in to this generation of the account. Returns `new` for a new
-     * browser of an account with others, and `reset`, without a write, for an earlier generation.
+     * Stores a browser that signed in. Returns `new` for a new browser if the account has others,
+     * `reset` without a write for an earlier generation, otherwise `known`.
      */
     rememberBrowser: async (
       tx: Tx,

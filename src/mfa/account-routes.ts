@@ -1,6 +1,6 @@
 /**
- * The second factors on the account page. Each change requires a login in the last five minutes
- * that used the user's second factor, if the user has one.
+ * The second factors on the account page. The pages and forms require a recent login with the
+ * user's second factor. Only `forget-browsers` accepts any session.
  */
 import type { Context } from 'koa'
 import { z } from 'zod'

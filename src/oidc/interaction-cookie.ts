@@ -1,6 +1,6 @@
 /**
- * The cookie that binds an interaction to the browser that began it (docs/decisions/0122). The
- * engine's own cookies are limited to a path, and a sibling host can set them.
+ * The cookie that binds an interaction to the browser that began it (docs/decisions/0122).
+ * A sibling host can set the engine's own cookies, so they are not enough.
  */
 import type { Context } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'
@@ -21,8 +21,8 @@ const pagePath = /^\/interaction\/([\w-]+)(?:\/|$)/
 
 export function createInteractionCookie({ issuer, clock }: { issuer: string; clock: Clock }) {
   const isSecure = issuer.startsWith('https:')
-  // RFC 6265bis §4.1.3.2: a sibling host cannot set a cookie with this prefix; no signature is
-  // needed.
+  // RFC 6265bis §4.1.3.2: a sibling host cannot set a `__Host-` cookie, so it needs no signature.
+  // Without https there is no prefix.
   const prefix = `${isSecure ? '__Host-' : ''}latchkey.i.`
   const options = { signed: false, httpOnly: true, sameSite: 'lax', secure: isSecure, path: '/' } as const
 
@@ -87,9 +87,8 @@ export function bindInteractions(provider: Provider, cookie: InteractionCookie):
 }
 
 /**
- * The engine resumes the interaction of its cookie and ignores the path: path, both cookies and
- * browser must agree.
- * @throws interaction_expired (400)
+ * Path, resume cookie and this cookie must name the same interaction: the engine ignores the path.
+ * Throws `interaction_expired`.
  */
 function requireBinding(ctx: Context, provider: Provider, cookie: InteractionCookie): void {
   const uid = ctx.path.slice(resumePrefix.length)

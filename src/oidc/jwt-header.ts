@@ -1,6 +1,4 @@
-/**
- * The header of a JWS, checked before its signature: it must not let the token choose its own key.
- */
+/** Checks the header of a JWS before its signature. A token must not choose its own key. */
 import { decodeProtectedHeader } from 'jose'
 
 type Expected = {
@@ -20,10 +18,8 @@ const mediaType = (typ: unknown): unknown =>
   typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : typ
 
 /**
- * Gives the problem of the protected header of `token` (a compact JWS), as a short text for a log
- * or an `error_description`; undefined when there is none.
- * RFC 8725 §3.1 (pinned algorithm), §3.10, §3.11, and RFC 7515 §4.1.11: no critical extension is
- * supported.
+ * Gives what is wrong with the header of the compact JWS `token` as a short text, or undefined.
+ * RFC 8725 §3.1, §3.10, §3.11. RFC 7515 §4.1.11: no critical extension is supported.
  */
 export function headerProblem(token: string, { algorithms, typ, mayEmbedKey = false }: Expected): string | undefined {
   if (token.split('.').length !== 3) return 'not a signed JWT'

@@ -32,7 +32,9 @@ const maxResultBytes = 64
 const scryptAsync = promisify<string, Buffer, number, object, Buffer>(scrypt)
 const pbkdf2Async = promisify(pbkdf2)
 
-/** The alphabet of RFC 4648 §4 without padding (PHC), or passlib's with a dot for the plus. */
+/**
+ * Base64 without padding (RFC 4648 §4, as in PHC strings), or passlib's with `.` instead of `+`.
+ */
 const base64 = '[A-Za-z0-9+/.]+'
 const decode = (text = ''): Buffer => Buffer.from(text.replaceAll('.', '+'), 'base64')
 const isResult = (bytes: Buffer): boolean => bytes.length >= minResultBytes && bytes.length <= maxResultBytes
@@ -42,8 +44,8 @@ const bcryptFormat: Format = {
   read: ({ cost, rest }) => {
     if (Number(cost) < 4 || Number(cost) > 31) return 'hash_unknown'
     if (Number(cost) > maxBcryptCost) return 'hash_too_dear'
-    // For typed text, $2a$, $2b$ and $2y$ are one function. The package does not know $2y$,
-    // and lets the length of a $2a$ password overflow.
+    // For typed text $2a$, $2b$ and $2y$ are equal, so each is read as $2b$. The package does not
+    // know $2y$, and uses a wrong length for long $2a$ passwords.
     return { matches: (password) => bcrypt.compare(password, `$2b$${cost}$${rest}`), mostBytes: 72 }
   },
 }

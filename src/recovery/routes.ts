@@ -22,7 +22,9 @@ type Deps = {
   renewCookies: RenewCookies
 }
 
-/** As long as the body: the policy has a better message. */
+/**
+ * The limit of the whole body (http/body.ts). For a shorter password the policy gives the message.
+ */
 const longestPasswordField = 56 * 1024
 const uid = z.string().regex(/^[\w-]{10,64}$/)
 const asked = z.strictObject({ email: z.string().max(320) })

@@ -21,8 +21,8 @@ const database = 'postgres'
 const socketPort = 5432
 const loopback = '127.0.0.1'
 const passwordFile = 'latchkey-password'
-// The path of a socket has at most 107 bytes on Linux and 103 on macOS. This is what remains for
-// its folder.
+// A socket path has at most 107 bytes on Linux and 103 on macOS. The folder may use 103 without
+// the longest file name in it, the lock file.
 const longestSocketFolder = 103 - '/.s.PGSQL.5432.lock'.length
 
 /** The connection settings for pg. */
@@ -43,7 +43,10 @@ export function readPassword(dataFolder: string): string | undefined {
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined
 }
 
-/** The access control of initdb: its arguments, and what remains to do in the folder afterwards. */
+/**
+ * Writes the password file for TCP. Gives the arguments of initdb, `finish` to move the file into
+ * the data folder, and `abandon` to delete it.
+ */
 export function createAccess(transport: Transport, { folder, random, user: runAs }: AccessOptions) {
   if (transport === 'socket') return { args: ['--auth=trust'], finish: () => {}, abandon: () => {} }
   const file = `${folder}.password-${process.pid}`
