@@ -12,6 +12,8 @@ import { mutate } from './mutant.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
 const limitMs = 180_000
+/** Shorter than in other runs, because a mutant may hang in many tests. */
+const testLimitMs = 60_000
 const checkedEveryMs = 1000
 const left = ['node_modules', '.git', '.data', 'coverage', 'screenshots']
 /** The sources of the template database: their mutants need a cluster of their own. */
@@ -41,11 +43,15 @@ export function createTrial() {
   /** Ends the process when `progress` stays the same for the time limit. */
   function runJest(file: string, env: NodeJS.ProcessEnv, progress: () => number): Promise<Process> {
     const jest = path.join(copy, 'node_modules/jest/bin/jest.js')
-    const child = spawn(process.execPath, ['--experimental-vm-modules', jest, '--runInBand', '--ci', '--bail', file], {
-      cwd: copy,
-      env: { ...env, [freshVariable]: '1' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
+    const child = spawn(
+      process.execPath,
+      ['--experimental-vm-modules', jest, '--runInBand', '--ci', '--bail', `--testTimeout=${testLimitMs}`, file],
+      {
+        cwd: copy,
+        env: { ...env, [freshVariable]: '1' },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    )
     const chunks: Buffer[] = []
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => chunks.push(chunk))
     let last = { progress: progress(), at: performance.now() }
