@@ -57,6 +57,15 @@ test('a use in a rolled-back transaction does not spend the link', async () => {
   await expect(use(false)).rejects.toMatchObject({ code: 'link_expired' })
 })
 
+test('a link that expires after it was found is not spent', async () => {
+  const token = (await mint('recover'))!
+  clock.advance(30 * 60_000 - 1)
+  expect(await emailLinks().get('recover', token)).toEqual(link)
+  clock.advance(1)
+  const spending = store.database.transaction((tx) => emailLinks().spend(tx, 'recover', token))
+  await expect(spending).rejects.toMatchObject({ code: 'link_expired' })
+})
+
 test('a repeated email does not count for the limit, and concurrent requests do not exceed it', async () => {
   clock.advance(2 * 3_600_000)
   expect(await mint('recover')).toBeDefined()

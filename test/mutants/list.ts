@@ -1689,7 +1689,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/email-links/repository.ts',
     search: 'AND digest = :digest AND expires_at > :now',
     replacement: 'AND digest = :digest',
-    test: 'test/recovery',
+    test: 'test/email-links/email-links.test.ts',
   },
   {
     disables: 'a link is valid for its own purpose only',

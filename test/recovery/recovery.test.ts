@@ -85,6 +85,13 @@ test('a link is valid for 30 minutes', async () => {
   expect((await createBrowser().get(link)).status).toBe(400)
 })
 
+test('a link is valid only for the email that it went to', async () => {
+  const { account, link } = await withLink('former@example.com')
+  // An email change also ends the link. Here only the email is another one.
+  await setup.server.database.knex('account').where({ id: account.id }).update({ email: 'present@example.com' })
+  expect((await createBrowser().get(link)).status).toBe(400)
+})
+
 test('of 16 concurrent uses of a link one sets its password', async () => {
   const { account, link } = await withLink('parallel@example.com')
   const browser = createBrowser()
