@@ -24,7 +24,7 @@ type Deps = {
 type Prepared = Readonly<{
   versions: readonly unknown[]
   headers: readonly string[]
-  /** Text of ASCII characters: Node writes it together with the headers, which a buffer prevents. */
+  /** ASCII text: Node writes it together with the headers, which a buffer would prevent. */
   body: string | Buffer
 }>
 

@@ -71,9 +71,9 @@ export function createLoginSteps(deps: Deps) {
   }
 
   /**
-   * Checks an answer, adds its proof and forgets earlier failures in one transaction. After a double
-   * click, the second request waits for the first one: `repeated`. `ended`: the login is over, or
-   * the account was reset.
+   * Checks an answer, adds its proof and forgets earlier failures in one transaction. After a
+   * double click, the second request waits for the first one: `repeated`. `ended`: the login is
+   * over, or the account was reset.
    */
   const checkOnce = (
     method: MfaMethod,

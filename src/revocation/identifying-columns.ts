@@ -8,7 +8,7 @@ export type IdentifyingColumn = Readonly<{
   /** Columns with an id. */
   columns: readonly string[]
   /**
-   * `ended`: code ends the rows with the account or client. `retained`: they stay when it is deleted.
+   * `ended`: code ends the rows with the account or client. `retained`: they stay after it.
    */
   fate: 'ended' | 'retained'
   reason: string

@@ -31,7 +31,7 @@ export async function runCommand(
   // The streams of a process also have the properties of a terminal. Without one they are absent.
   const io = streams as unknown as Io
   const { PATH = '', HOME = '' } = process.env
-  // A command warns of a clock that differs from the database's, and tests move this process's clock.
+  // A command warns of a clock that differs from the database's. Tests move this process's clock.
   const code = await runCli({ argv: args, env: { PATH, HOME, LOG_LEVEL: 'error', ...cheapPasswordHash, ...env }, io })
   streams.stdout.end()
   streams.stderr.end()

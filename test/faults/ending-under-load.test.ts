@@ -92,7 +92,7 @@ describeWith(['postgres'], 'codes are issued all the time, at two processes', ()
     // More rows than the ending transaction removes itself.
     await waitFor(() => issued.length > 1200)
     listening.stall()
-    // The start-up time of a command shows how busy the machine is.
+    // The start-up time of a command on a busy machine.
     const start = performance.now()
     await run(['client', 'show', 'web'])
     const before = performance.now()
@@ -103,7 +103,7 @@ describeWith(['postgres'], 'codes are issued all the time, at two processes', ()
     isOver = true
     await Promise.all(load)
     listening.mend()
-    expect(answered - before).toBeLessThan(5_000 + 2 * (before - start))
+    expect(answered - before - (before - start)).toBeLessThan(5_000)
     expect(Math.max(...issued.map(({ at }) => at)) - answered).toBeLessThan(1_000)
     // What was issued is invalid: the code from before the end, and the token.
     expect((await rp.userinfo(tokens.access_token)).status).toBe(401)

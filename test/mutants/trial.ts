@@ -90,7 +90,7 @@ export function createTrial() {
     return { verdict: isTooSlow ? 'too slow' : status === 0 ? 'green' : isBroken ? 'broken' : 'red', failed, output }
   }
 
-  /** One process. Returns the verdict about each mutant that it tried, and about the file itself. */
+  /** One process. Returns the verdict about each mutant that it tried, and about the file. */
   async function runTogether(file: string, mutants: readonly Mutant[]) {
     const folder = mkdtempSync(path.join(tmpdir(), 'latchkey-task-'))
     const results = path.join(folder, 'results')
@@ -116,8 +116,8 @@ export function createTrial() {
   }
 
   /**
-   * Calls `report` for every mutant. Returns what is wrong with the file when it is not green without
-   * one. Runs it again before it says so, and before it says that a mutant survives.
+   * Calls `report` for every mutant. Returns what is wrong with the file when it is not green
+   * without one. Runs it again before it says so, and before it says that a mutant survives.
    */
   async function runFile(file: string, mutants: readonly Mutant[], report: (mutant: Mutant, outcome: Outcome) => void) {
     const alone = mutants.filter(needsOwnProcess)

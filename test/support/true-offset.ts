@@ -1,4 +1,4 @@
-/** Replaces `src/database/clock-offset.ts` in started processes: the database's clock is shifted too. */
+/** Replaces `src/database/clock-offset.ts` in processes: shifts the clock of the database too. */
 
 import { measureClockOffset as measure } from '../../src/database/clock-offset.ts'
 import type { Queryable } from '../../src/database/database.ts'
