@@ -90,12 +90,12 @@ export function createLoginThrottle(deps: Deps) {
   async function counterOf({
     identifier,
     browserToken,
-  }: Pick<LoginAttempt, 'identifier' | 'browserToken'>): Promise<{ key: Buffer; isOwn: boolean }> {
+  }: Pick<LoginAttempt, 'identifier' | 'browserToken'>): Promise<{ key: Buffer; isKnownBrowser: boolean }> {
     if (browserToken !== undefined) {
       const key = browserKey(browserToken, identifier)
-      if (await repository.isKnownBrowser(db, key, clock.now() - knownBrowserMs)) return { key, isOwn: true }
+      if (await repository.isKnownBrowser(db, key, clock.now() - knownBrowserMs)) return { key, isKnownBrowser: true }
     }
-    return { key: identifierKey(identifier), isOwn: false }
+    return { key: identifierKey(identifier), isKnownBrowser: false }
   }
 
   type Reason = 'locked' | 'off' | 'address' | 'crowded' | 'captcha'
@@ -109,26 +109,26 @@ export function createLoginThrottle(deps: Deps) {
   /** Throws unless the attempt may be verified. A refusal because of the network is not counted. */
   async function admit(
     loginAttempt: LoginAttempt,
-    isOwn: boolean,
-    own: AttemptCount,
+    isKnownBrowser: boolean,
+    attemptCount: AttemptCount,
     network: repository.NetworkFailures,
   ): Promise<void> {
-    if (own.lockedUntil !== undefined) {
-      throw refusal('locked', signInLocked({ retryAfterSeconds: secondsUntil(own.lockedUntil) }), true)
+    if (attemptCount.lockedUntil !== undefined) {
+      throw refusal('locked', signInLocked({ retryAfterSeconds: secondsUntil(attemptCount.lockedUntil) }), true)
     }
-    if (own.total > maxConsecutiveFailures) throw refusal('off', passwordOff(), true)
+    if (attemptCount.total > maxConsecutiveFailures) throw refusal('off', passwordOff(), true)
     if (network.hourFailures >= maxNetworkFailures) {
       const retryAfterSeconds = secondsUntil(network.hourEndsAt)
       throw refusal('address', tooManyFailures({ retryAfterSeconds }), false)
     }
     // If all pending attempts failed, the network would exceed its limit.
     if (network.hourWorstCase > maxNetworkFailures) throw refusal('crowded', deps.busy(), false)
-    const needsOwnCaptcha = !isOwn && own.tries > freeAttempts
-    if (!needsOwnCaptcha && network.quarterFailures < freeNetworkFailures) return
+    const hasManyAttempts = !isKnownBrowser && attemptCount.tries > freeAttempts
+    if (!hasManyAttempts && network.quarterFailures < freeNetworkFailures) return
     if (!(await captcha.spend(loginAttempt.captcha, loginAttempt.interaction))) {
       const error = captchaNeeded()
       needsCaptchaNext.add(error)
-      throw refusal('captcha', error, needsOwnCaptcha)
+      throw refusal('captcha', error, hasManyAttempts)
     }
   }
 
@@ -138,18 +138,18 @@ export function createLoginThrottle(deps: Deps) {
     isWrong: (error: unknown) => boolean,
     onLock: () => Promise<void>,
   ) {
-    const { key, isOwn } = await counterOf(loginAttempt)
+    const { key, isKnownBrowser } = await counterOf(loginAttempt)
     const prefixes = loginAttempt.ip === undefined ? [] : ipKeys(loginAttempt.ip)
     return runInOrder(key.toString('hex'), async () => {
       const now = clock.now()
-      const own = await repository.countAttempt(db, key, now, rules)
+      const attemptCount = await repository.countAttempt(db, key, now, rules)
       const network = await repository.beginNetworkAttempt(db, prefixes, now)
-      const endOwn = (isRight: boolean) =>
-        isOwn && isRight ? repository.clearAttempts(db, key) : repository.undoAttempt(db, key, isRight)
+      const endAttempt = (isRight: boolean) =>
+        isKnownBrowser && isRight ? repository.clearAttempts(db, key) : repository.undoAttempt(db, key, isRight)
       let result: T
       try {
-        if (own.hasJustLocked) await onLock()
-        await admit(loginAttempt, isOwn, own, network)
+        if (attemptCount.hasJustLocked) await onLock()
+        await admit(loginAttempt, isKnownBrowser, attemptCount, network)
         result = await work()
       } catch (error) {
         const isWrongGuess = isWrong(error)
@@ -158,16 +158,16 @@ export function createLoginThrottle(deps: Deps) {
         const isFailure = isWrongGuess || countedUnverified.has(Object(error))
         const [quarterFailures] = await Promise.all([
           repository.endNetworkAttempt(db, prefixes, isFailure),
-          !isFailure && endOwn(false),
+          !isFailure && endAttempt(false),
         ])
         if (isWrongGuess) {
           metrics.count('wrong')
-          if ((!isOwn && own.tries >= freeAttempts) || quarterFailures >= freeNetworkFailures)
+          if ((!isKnownBrowser && attemptCount.tries >= freeAttempts) || quarterFailures >= freeNetworkFailures)
             needsCaptchaNext.add(Object(error))
         }
         throw error
       }
-      await Promise.all([repository.endNetworkAttempt(db, prefixes, false), endOwn(true)])
+      await Promise.all([repository.endNetworkAttempt(db, prefixes, false), endAttempt(true)])
       metrics.count('right')
       return result
     })
@@ -210,8 +210,8 @@ export function createLoginThrottle(deps: Deps) {
 
     /** The key of an attempt's rate limit: the typed email, or the known browser of its account. */
     countedAs: async (email: string, browserToken: string | undefined): Promise<string> => {
-      const { key, isOwn } = await counterOf({ identifier: email, browserToken })
-      return isOwn ? `known browser ${key.toString('hex')}` : email.trim()
+      const { key, isKnownBrowser } = await counterOf({ identifier: email, browserToken })
+      return isKnownBrowser ? `known browser ${key.toString('hex')}` : email.trim()
     },
 
     /** Whether the next attempt after this failure needs a CAPTCHA. */

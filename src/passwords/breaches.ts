@@ -8,7 +8,7 @@ import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Outbound } from '../outbound/service.ts'
-import { normalizePassword } from './policy.ts'
+import { normalizePassword } from './composition-rules.ts'
 
 /**
  * `unavailable`: the service failed and the operator wants a refusal. If an outage is allowed, the

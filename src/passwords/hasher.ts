@@ -6,11 +6,11 @@ import argon2 from 'argon2'
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import { normalizePassword } from './composition-rules.ts'
 import type { Compute, Cost } from './constant-work.ts'
 import { costOf, createConstantWork, decoyLike } from './constant-work.ts'
 import type { HashProblem } from './imported-hash.ts'
 import { readImportedHash } from './imported-hash.ts'
-import { normalizePassword } from './policy.ts'
 import type { Share } from './pool.ts'
 import { createPool } from './pool.ts'
 
@@ -103,7 +103,7 @@ export function createPasswordHasher({ slots, queue, metrics, compute = computeH
     const matches = await timed(requester, () => even.verify(isReadable ? hash : undefined, normalized))
     const isOld = stored
       ? isCheaper(stored, own)
-      : typeof foreign !== 'string' && isProven(normalized, foreign.mostBytes)
+      : typeof foreign !== 'string' && isProven(normalized, foreign.maxPasswordBytes)
     return { matches, needsRehash: matches && isOld }
   }
 

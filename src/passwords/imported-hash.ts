@@ -11,7 +11,7 @@ export type HashProblem = 'hash_unknown' | 'hash_too_dear'
 export type ImportedHash = Readonly<{
   matches: (normalized: string) => Promise<boolean>
   /** The format uses only this many bytes of a password. A match proves only these. */
-  mostBytes?: number
+  maxPasswordBytes?: number
 }>
 
 type Format = Readonly<{
@@ -46,7 +46,7 @@ const bcryptFormat: Format = {
     if (Number(cost) > maxBcryptCost) return 'hash_too_dear'
     // For typed text $2a$, $2b$ and $2y$ are equal, so each is read as $2b$. The package does not
     // know $2y$, and uses a wrong length for long $2a$ passwords.
-    return { matches: (password) => bcrypt.compare(password, `$2b$${cost}$${rest}`), mostBytes: 72 }
+    return { matches: (password) => bcrypt.compare(password, `$2b$${cost}$${rest}`), maxPasswordBytes: 72 }
   },
 }
 

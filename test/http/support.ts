@@ -28,7 +28,7 @@ import { createSentences } from '../../src/locales.ts'
 import { createLog } from '../../src/log.ts'
 import { factorViews } from '../../src/mfa/methods/index.ts'
 import { passkeyFiles } from '../../src/mfa/methods/passkey/files.ts'
-import type { ShownRule } from '../../src/passwords/policy.ts'
+import type { ShownRule } from '../../src/passwords/composition-rules.ts'
 import { systemRandom } from '../../src/random.ts'
 
 export type TestServer = {

@@ -713,8 +713,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a hundred failures without a success disable the password',
     file: 'src/limits/login-throttle.ts',
-    search: 'if (own.total > maxConsecutiveFailures)',
-    replacement: 'if (own.total > 1000 * maxConsecutiveFailures)',
+    search: 'if (attemptCount.total > maxConsecutiveFailures)',
+    replacement: 'if (attemptCount.total > 1000 * maxConsecutiveFailures)',
     test: 'test/limits/login-throttle.test.ts',
   },
   {
@@ -734,7 +734,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a right password does not count as a failure',
     file: 'src/limits/login-throttle.ts',
-    search: ', endOwn(true)])',
+    search: ', endAttempt(true)])',
     replacement: '])',
     test: 'test/limits/login-throttle.test.ts',
   },
@@ -1271,14 +1271,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a password too long is refused before it is hashed',
-    file: 'src/passwords/policy.ts',
+    file: 'src/passwords/composition-rules.ts',
     search: 'return codePoints(normalized) > maximumLength ? { problem: tooLong } : { normalized }',
     replacement: '',
     test: 'test/passwords/policy.test.ts',
   },
   {
     disables: 'one password in two spellings is one password (NFC)',
-    file: 'src/passwords/policy.ts',
+    file: 'src/passwords/composition-rules.ts',
     search: "password.normalize('NFC')",
     replacement: 'password',
     test: 'test/passwords/policy.test.ts',
@@ -1286,7 +1286,7 @@ export const mutants: readonly Mutant[] = [
   // Chosen passwords, breaches, imported hashes.
   {
     disables: 'a new password is as long as the setting says',
-    file: 'src/passwords/policy.ts',
+    file: 'src/passwords/composition-rules.ts',
     search: 'const isShort = codePoints(normalized) < minimum',
     replacement: 'const isShort = codePoints(normalized) < 1',
     test: 'test/passwords/policy.test.ts',
@@ -1307,7 +1307,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     disables: 'a new password has no marks that turn the direction of text',
-    file: 'src/passwords/policy.ts',
+    file: 'src/passwords/composition-rules.ts',
     search: '/\\p{Bidi_Control}/u.test(password)',
     replacement: '/\\u202e/u.test(password)',
     test: 'test/passwords/policy.test.ts',
@@ -2129,7 +2129,7 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a sign-in counts for the email, whatever cookies it has',
     file: 'src/limits/login-throttle.ts',
-    search: 'return isOwn ? `known browser',
+    search: 'return isKnownBrowser ? `known browser',
     replacement: 'return browserToken !== undefined ? `known browser',
     test: 'test/limits/pages.test.ts',
   },
@@ -2398,8 +2398,8 @@ export const mutants: readonly Mutant[] = [
   {
     disables: 'a bcrypt match of 72 bytes does not replace the password',
     file: 'src/passwords/imported-hash.ts',
-    search: 'mostBytes: 72 }',
-    replacement: 'mostBytes: 1024 }',
+    search: 'maxPasswordBytes: 72 }',
+    replacement: 'maxPasswordBytes: 1024 }',
     test: 'test/passwords/imported-hash.test.ts',
   },
   {

@@ -1,6 +1,6 @@
 /** Valid passwords, before anything is hashed: the text, and the policy for a new password. */
 import { createLog } from '../../src/log.ts'
-import { maximumLength, normalizePassword } from '../../src/passwords/policy.ts'
+import { maximumLength, normalizePassword } from '../../src/passwords/composition-rules.ts'
 import type { Person } from '../../src/passwords/service.ts'
 import { createPasswordPolicy } from '../../src/passwords/service.ts'
 import { createStrengthEstimator } from '../../src/passwords/strength.ts'
