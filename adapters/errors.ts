@@ -1,4 +1,7 @@
-/** Failures of the artifact store, and the driver errors that mean that a store is unavailable. */
+/**
+ * Failures of the artifact store, and the driver errors that mean that Postgres is unavailable or
+ * that a statement may be repeated.
+ */
 import { errors } from 'oidc-provider'
 
 /**

@@ -7,7 +7,7 @@ import type { StoredArtifact } from './model.ts'
 
 type Deps = {
   graceSeconds: (clientId: string) => Promise<number>
-  /** When the window of a token that was spent then begins: time without stores does not count. */
+  /** When the window of a token spent at `spentAt` begins. Time without stores does not count. */
   graceBegins: (spentAt: number, windowMs: number) => Promise<number>
   now: () => number
 }

@@ -1,6 +1,6 @@
 /**
- * A token family is all tokens of one grant. This file finds its current token, decides whether a
- * refused token was stolen, and ends the family after a theft.
+ * A token family is all tokens of one grant. This file finds its current token, narrows scopes,
+ * decides whether a refused token was stolen, and ends the family after a theft.
  */
 import { mapKey, rowId, sessionKey } from './digest.ts'
 import type { GrantContext } from './grant-context.ts'

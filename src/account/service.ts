@@ -87,8 +87,8 @@ export function createAccountChanges(deps: Deps) {
   }
 
   /**
-   * Checks the proof and returns the account. The caller makes the change in that generation.
-   * Throws `proof_refused` (audited), `proof_locked`, `too_many_requests`, `account_reset`.
+   * Checks the proof and returns the account, for a change in that generation. Throws errors of
+   * the hasher, `proof_refused` (audited), `proof_locked`, `too_many_requests`, `account_reset`.
    */
   async function prove({ accountId, proof, session, origin }: Caller): Promise<Account> {
     const account = await accounts.readById(accountId)
@@ -150,8 +150,8 @@ export function createAccountChanges(deps: Deps) {
     preservedAccessOf,
 
     /**
-     * Changes the password and resets the account. Throws as `prove`, `change_invalid` for the new
-     * password, and `hashing_busy`.
+     * Changes the password and resets the account. Throws as `prove`, and `change_invalid` for the
+     * new password.
      */
     changePassword: async (caller: Caller & { newPassword: string }): Promise<AccountResetResult> => {
       const before = await prove(caller)
@@ -213,7 +213,7 @@ export function createAccountChanges(deps: Deps) {
 
     /**
      * Replaces the email. `password` is needed outside a session of the account.
-     * Throws `link_expired`, `proof_refused`, `proof_locked`, `change_invalid`, `email_taken`.
+     * Throws as `prove`, and `link_expired`, `change_invalid`, `email_taken`.
      */
     confirmEmailChange: async (token: string, confirmation: EmailConfirmation): Promise<AccountResetResult> => {
       const { session, browser, password, origin } = confirmation

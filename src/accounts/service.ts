@@ -111,7 +111,7 @@ function createWrites(deps: Deps) {
   return {
     /**
      * Creates an account; without `password` no password signs in. Returns its id.
-     * Throws `account_invalid` with every problem, and `email_taken`.
+     * Throws `account_invalid` with every problem, `email_taken`, `hashing_busy`.
      */
     create: async (input: NewAccount, by: Initiator): Promise<string> => {
       const problems = await checkInput(input, deps)

@@ -1,4 +1,4 @@
-/** Passwords, the CAPTCHA, request limits and the login throttle. */
+/** Composes password hashing and rules, the CAPTCHA, rate limits and the login throttle. */
 import { listPasswordCosts, normaliseEmail } from '../accounts/index.ts'
 import { createCaptchaFeature } from '../captcha/index.ts'
 import { countedIp, countedNetwork, networksOf, plainIp, prefixesOf } from '../http/ip.ts'

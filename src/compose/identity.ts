@@ -1,4 +1,4 @@
-/** Accounts, clients, resource servers, and the emails to accounts. */
+/** Composes factor methods, accounts, clients, resource servers, email links and emails. */
 import { createAccountsFeature, readMailbox } from '../accounts/index.ts'
 import { createClientsFeature } from '../clients/index.ts'
 import { createMailFeature } from '../email/index.ts'

@@ -1,4 +1,4 @@
-/** The pages, in the order in which their routes are mounted. */
+/** Composes the pages, in the order in which their routes are mounted. */
 import { createAccountBrowser, createAccountGuard, createAccountRoutes, frameOf } from '../account/index.ts'
 import { accountDocument } from '../accounts/index.ts'
 import { oidcScopes } from '../clients/index.ts'

@@ -1,4 +1,4 @@
-/** The protocol: the engine with our clients, accounts, consents and tokens. */
+/** Composes the protocol: the engine with our clients, accounts, consents and tokens. */
 import { accountClientId, createFindClient, createFindForClient } from '../account/index.ts'
 import { accountReset } from '../accounts/index.ts'
 import { assertionAlgorithms, hasPlainPort, oidcScopes, staticScope } from '../clients/index.ts'

@@ -1,4 +1,4 @@
-/** Browser sessions, and the logout notifications to clients. */
+/** Composes browser sessions, and the logout notifications to clients. */
 import { createLogoutFeature } from '../logout/index.ts'
 import { createLogoutTokens } from '../oidc/index.ts'
 import { createSessionsFeature } from '../sessions/index.ts'

@@ -1,4 +1,4 @@
-/** Tokens and sessions: their stores, the signing keys, and revocation. */
+/** Composes the store of tokens and sessions, consents, signing keys and revocation. */
 import { createArtifactStore } from '../../adapters/index.ts'
 import { createKeyRing } from '../../keys/key-ring.ts'
 import { measureKeyRing } from '../../keys/ring-metrics.ts'

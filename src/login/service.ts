@@ -1,4 +1,7 @@
-/** Signing in with email and password: the same hash, answer and timing for every account. */
+/**
+ * Signs in with a passkey, or with email and password. For a password, the work, answer and timing
+ * are the same for every account.
+ */
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
 import type { Audit } from '../audit/service.ts'
@@ -17,7 +20,7 @@ type Deps = {
   passwords: PasswordHasher
   transaction: Transaction
   audit: Audit
-  /** Throws for an unproven email, if one is required. Called only after the right password. */
+  /** Throws for an unproven email when it must be proven. Called only after the first proof. */
   refuseUnproven: (
     account: Account,
     signIn: { interactionUid: string | undefined; origin: RequestOrigin; clientId: string },
@@ -138,7 +141,7 @@ export function createLogin(deps: Deps) {
 
     /**
      * Returns the account. Throws `wrong_credentials`, `email_unverified`, `password_breached`,
-     * `breach_check_unavailable`, `hashing_busy`, and the errors of the limits.
+     * `breach_check_unavailable`, and the errors of the hasher and of the limits.
      */
     signIn: async (attempt: Attempt): Promise<Account> => {
       const { email, origin, browserToken, captcha, interactionUid, clientId } = attempt

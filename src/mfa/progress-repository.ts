@@ -1,4 +1,7 @@
-/** Rows of `login_progress`, `factor_guard` and `remembered_browser`: unfinished logins. */
+/**
+ * Rows of `login_progress` (unfinished logins), `factor_guard` (attempts of an account) and
+ * `remembered_browser` (browsers that skip the second factor).
+ */
 import type { Queryable, Tx } from '../database/database.ts'
 import type { Proof } from './proof.ts'
 

@@ -81,7 +81,7 @@ export function createFactorResets(deps: Deps) {
 
     /**
      * For callers that verified the password in this generation. A second request changes nothing.
-     * Throws `factor_reset_refused`.
+     * Throws `factor_reset_refused`, and `account_reset` in an earlier generation.
      */
     request: (owner: FactorOwner, origin: Origin): Promise<void> =>
       transaction(async (tx) => {
@@ -104,7 +104,7 @@ export function createFactorResets(deps: Deps) {
         metrics.count('requested')
       }),
 
-    /** Stops the pending reset, from a session of the account. */
+    /** Stops the pending reset, from a session. Throws `account_reset` in an earlier generation. */
     stop,
 
     /** Stops a pending request, because a sign-in of this generation proved a factor. */

@@ -1,6 +1,6 @@
 /**
- * The second factors of an account: listing, adding, removing, and whether one is required. Uses
- * methods only through MfaMethod.
+ * The second factors of an account: lists, adds, removes and enables them, renews recovery codes,
+ * and decides whether a factor is required. Uses methods only through MfaMethod.
  */
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/service.ts'
@@ -40,7 +40,10 @@ type Deps = {
 
 export type Factors = ReturnType<typeof createFactors>
 
-/** The account, and the initiator of the change. `generation` is from the session or sign-in. */
+/**
+ * The account, and the initiator of the change. `generation` is from the session or sign-in. A
+ * change throws `account_reset` when it is not the current one.
+ */
 export type FactorCaller = Readonly<{ accountId: string; generation: number; by: Initiator }>
 type Subject = Readonly<{ accountId: string; by: Initiator }>
 
@@ -156,8 +159,8 @@ export function createFactors(deps: Deps) {
     },
 
     /**
-     * Stores the factor of the form, for callers that verified a fresh login. Throws the error of
-     * the method's `confirm`. `binding` is that of `offer`. Returns the first recovery codes.
+     * Stores the factor of the form, for callers that verified a fresh login. Throws the errors
+     * of the method's `confirm`. `binding` is that of `offer`. Returns the first recovery codes.
      */
     add: async (caller: FactorCaller, id: MethodId, binding: string, form: Readonly<Record<string, string>>) => {
       const { confirm, isCounted } = getMethod(id)

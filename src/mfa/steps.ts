@@ -144,8 +144,8 @@ export function createLoginSteps(deps: Deps) {
 
     /**
      * Counts one answer, then checks it. Returns the next step.
-     * Throws `factor_not_asked`, `factor_refused`, `factor_off`, `factor_locked` (the limit of the
-     * account, separate from that of passwords), and `factor_tries_used` (the limit of this login).
+     * Throws `factor_not_asked`, `factor_refused`, `factor_off`, `factor_locked` (limit of the
+     * account for factors), `factor_tries_used` (limit of this login), `account_leaving`.
      */
     prove: async (
       request: StepRequest,

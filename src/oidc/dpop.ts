@@ -1,6 +1,6 @@
 /**
  * DPoP proofs (RFC 9449 §4.3): the checks that the engine does not make or makes differently. The
- * binding of refresh tokens to a key is in `adapters/token-families.ts`.
+ * binding of refresh tokens to a key is in `adapters/grants.ts` and `adapters/token-families.ts`.
  */
 import { hash } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader } from 'jose'

@@ -63,7 +63,10 @@ function repeat(ctx: Context, { status, headers, cookies, body }: Response): voi
   ctx.status = status
 }
 
-/** Middleware around the unit of work. It answers a late request, of which nothing was written. */
+/**
+ * Middleware around the unit of work. It answers a late request, whose conditional writes were not
+ * made.
+ */
 export function createStaleBrowserAnswers(deps: Deps) {
   const { findResponse, accountReset, sessionCookie, isLiving, random } = deps
   const isForBrowsers = (path: string) => endpointAt(path)?.caller === 'browser'

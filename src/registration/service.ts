@@ -211,7 +211,7 @@ export function createRegistration(deps: Deps) {
 
     /**
      * Another browser proves the email with the password of the registration. Throws
-     * `link_expired`, `registration_invalid`.
+     * `link_expired`, `registration_invalid`, and the errors of the hasher.
      */
     confirmWithPassword: async (token: string, password: string, { origin }: BrowserContext): Promise<void> => {
       const before = await find('verify', token)

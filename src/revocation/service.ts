@@ -151,7 +151,7 @@ export function createRevocation({ transaction, audit, artifacts, consents, endi
     /**
      * Ends everything issued up to `before` (milliseconds since the epoch, or now), sessions too.
      * Gives the moment, and how many rows were removed.
-     * Throws `moment_refused` for a moment in the future.
+     * Throws `moment_refused` for an invalid moment, and for one in the future.
      */
     revokeAll: async (before: number | 'now', by: Initiator): Promise<{ beforeMs: number; rows: number }> => {
       const beforeMs = before === 'now' ? clock.now() : before

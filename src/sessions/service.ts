@@ -1,6 +1,6 @@
 /**
- * Browser sessions: lists and ends them. Tokens without offline access end with their session
- * (OpenID Connect Core 1.0 §11).
+ * Browser sessions: records their details, lists and ends them. Tokens without offline access end
+ * with their session (OpenID Connect Core 1.0 §11).
  */
 import type { ArtifactStore } from '../../adapters/index.ts'
 import type { Audit } from '../audit/service.ts'

@@ -1,6 +1,6 @@
 /**
- * The refresh token grant (RFC 6749 §6). Grace window and reuse: `adapters/token-families.ts` and
- * `adapters/grants.ts`.
+ * The refresh token grant (RFC 6749 §6). Grace window: `adapters/refresh-grace.ts`. Reuse:
+ * `adapters/token-families.ts` and `adapters/grants.ts`.
  */
 import type { Grant } from './grant.ts'
 
