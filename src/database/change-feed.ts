@@ -33,6 +33,7 @@ const heartbeatMs = 250
 const timeoutMs = 600
 /** A connection that does not answer is reported within this time. */
 export const longestSilenceMs = heartbeatMs + timeoutMs
+// By the name of this column, `pg_stat_activity` shows which connection listens.
 const listens = `SELECT 1 AS "LISTEN" FROM pg_listening_channels() AS c WHERE c = '${channel}'`
 
 type ChangeFeedOptions = {
