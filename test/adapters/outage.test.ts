@@ -76,8 +76,8 @@ describeWith('postgres', 'a Postgres', () => {
     const seconds = (performance.now() - began) / 1_000
     const reasons = answers.map((answer) => answer.status === 'rejected' && answer.reason)
     expect(reasons.filter((reason) => !(reason instanceof ArtifactStoreUnavailable))).toEqual([])
-    // 6 s for one statement. Sequential batches would take half a minute.
-    expect(seconds).toBeLessThan(20)
+    // 6 s for one statement, plus a margin. Sequential batches would take half a minute.
+    expect(seconds).toBeLessThan(12)
     server.thaw()
     await waitFor(() => database.isHealthy())
     expect(await adapter.find('kept')).toEqual({ jti: 'kept' })
