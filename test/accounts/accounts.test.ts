@@ -124,9 +124,9 @@ test('disabling ends every session and token, and clears the cached account', as
   expect(await setup.accounts.findById(id)).toMatchObject({ isDisabled: false })
   await setup.accounts.disable(id, operator)
   expect(setup.ended).toContain(id)
-  await waitFor(async () => (await setup.accounts.findById(id))?.isDisabled === true)
+  await waitFor(async () => (await setup.accounts.findById(id))?.isDisabled === true, { timeoutMs: 1000 })
   await setup.accounts.enable(id, operator)
-  await waitFor(async () => (await setup.accounts.findById(id))?.isDisabled === false)
+  await waitFor(async () => (await setup.accounts.findById(id))?.isDisabled === false, { timeoutMs: 1000 })
 })
 
 test('a change that fails leaves no row and no audit event', async () => {

@@ -34,7 +34,7 @@ const everywhere = (check: (kids: string[]) => boolean) =>
       const sets = await Promise.all(servers.servers.map(jwksAt))
       return sets.every(({ keys }) => check(keys.map(({ kid }) => kid)))
     },
-    { what: 'the change at every server' },
+    { timeoutMs: 3000, what: 'the change at every server' },
   )
 const lastAudit = async () =>
   base.database.knex('audit_event').orderBy('sequence', 'desc').first('action', 'actor_type', 'subject_id', 'details')

@@ -89,14 +89,17 @@ test('a client has at most two valid secrets', async () => {
   )
 })
 
-test('a rotation is seen by every process that caches the client, by the change feed', async () => {
+test('a rotation is seen by every process that caches the client, within a second', async () => {
   const { client } = await setup.clients.add(web(), operator)
   await setup.clients.findById(client.clientId)
   const { secret = '' } = await setup.clients.rotateSecret(client.clientId, {}, operator)
-  await waitFor(async () => {
-    const seen = await setup.clients.findById(client.clientId)
-    return seen && setup.clients.secretMatches(seen, secret)
-  })
+  await waitFor(
+    async () => {
+      const seen = await setup.clients.findById(client.clientId)
+      return seen && setup.clients.secretMatches(seen, secret)
+    },
+    { timeoutMs: 1000 },
+  )
 })
 
 test('a public client has no secret to rotate', async () => {
@@ -111,7 +114,7 @@ test('removing a client ends its grants and is audited', async () => {
   await setup.clients.remove(client.clientId, operator)
   expect(setup.ended).toContain(client.clientId)
   expect((await setup.trail())[0]).toMatchObject({ action: 'client.removed', clientId: client.clientId })
-  await waitFor(async () => (await setup.clients.findById(client.clientId)) === undefined)
+  await waitFor(async () => (await setup.clients.findById(client.clientId)) === undefined, { timeoutMs: 1000 })
   await expect(setup.clients.remove(client.clientId, operator)).rejects.toMatchObject({ code: 'client_not_found' })
 })
 

@@ -67,7 +67,7 @@ test('a new client with the id of a removed client is not in the API’s list of
   await setup.clients.remove(clientId, operator)
   await clientOf('read', 'lodger')
   const isGone = async () => (await setup.resourceServers.findByIdentifier(identifier))?.allowedClientIds?.length === 0
-  await waitFor(isGone)
+  await waitFor(isGone, { timeoutMs: 1000 })
 })
 
 test('every problem is reported at once', async () => {
